@@ -1,0 +1,239 @@
+"""The syntax tree of a constraint: immutable values that hold text and no data.
+
+Nodes compare equal and hash by what they say; where they stood in the text
+(`span`) does not count.  ``str(node)`` is text that parses to an equal node.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+__all__ = [
+    "Binary",
+    "Call",
+    "ColumnIs",
+    "Comparison",
+    "Condition",
+    "Constant",
+    "Constraint",
+    "Grouping",
+    "Literal",
+    "Measure",
+    "Membership",
+    "Negative",
+    "Node",
+    "Number",
+    "Quantified",
+    "Span",
+]
+
+Literal = float | int | str | bool
+
+_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "**": 4}
+_NEGATIVE_PRECEDENCE = 3
+_ATOMIC_PRECEDENCE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Offsets ``[start, end)`` in the constraint's text."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Node:
+    """Anything the grammar names."""
+
+    span: Span = field(default=Span(0, 0), compare=False, repr=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Number(Node):
+    """A number as written; never negative, never infinite or NaN."""
+
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.15g}" if float(f"{self.value:.15g}") == self.value else repr(self.value)
+
+
+@dataclass(frozen=True)
+class Constant(Node):
+    """``e`` or ``pi``."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Negative(Node):
+    """``-operand``."""
+
+    operand: Node
+
+    def __str__(self) -> str:
+        return f"-{_bracketed(self.operand, _NEGATIVE_PRECEDENCE)}"
+
+
+@dataclass(frozen=True)
+class Binary(Node):
+    """``left operator right`` with operator one of ``+ - * / **``."""
+
+    operator: str
+    left: Node
+    right: Node
+
+    def __str__(self) -> str:
+        precedence = _PRECEDENCE[self.operator]
+        right_associative = self.operator == "**"
+        left = _bracketed(self.left, precedence + right_associative)
+        # The right side of ** may start with a minus sign: 2 ** -1.
+        floor = _NEGATIVE_PRECEDENCE if right_associative else precedence + 1
+        return f"{left} {self.operator} {_bracketed(self.right, floor)}"
+
+
+@dataclass(frozen=True)
+class Call(Node):
+    """``function(arguments)``: abs exp log sqrt (one), pow (two), min max (two or more)."""
+
+    function: str
+    arguments: tuple[Node, ...]
+
+    def __str__(self) -> str:
+        return f"{self.function}({', '.join(map(str, self.arguments))})"
+
+
+@dataclass(frozen=True)
+class Condition(Node):
+    """Says which rows count, by one column."""
+
+    column: str
+
+
+@dataclass(frozen=True)
+class ColumnIs(Condition):
+    """``column`` or ``not column``, for a column of bool or 0/1."""
+
+    value: bool = True
+
+    def __str__(self) -> str:
+        return quoted_name(self.column) if self.value else f"not {quoted_name(self.column)}"
+
+
+@dataclass(frozen=True)
+class Comparison(Condition):
+    """``column operator literal`` with operator one of ``== != < <= > >=``."""
+
+    operator: str
+    literal: Literal
+
+    def __str__(self) -> str:
+        return f"{quoted_name(self.column)} {self.operator} {_literal(self.literal)}"
+
+
+@dataclass(frozen=True)
+class Membership(Condition):
+    """``column in (literals)``."""
+
+    literals: tuple[Literal, ...]
+
+    def __str__(self) -> str:
+        return f"{quoted_name(self.column)} in {_tuple(self.literals)}"
+
+
+@dataclass(frozen=True)
+class Measure(Node):
+    """``NAME_[indices] | [conditions]``: one mean of the model's behaviour."""
+
+    name: str
+    indices: tuple[int | str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+    def __str__(self) -> str:
+        indices = ", ".join(_literal(index) for index in self.indices)
+        conditions = ", ".join(map(str, self.conditions))
+        return (
+            self.name
+            + (f"_[{indices}]" if self.indices else "")
+            + (f" | [{conditions}]" if self.conditions else "")
+        )
+
+
+@dataclass(frozen=True)
+class Grouping(Node):
+    """A column to group by; `levels` is empty where all levels are meant."""
+
+    column: str
+    levels: tuple[Literal, ...] = ()
+
+    def __str__(self) -> str:
+        name = quoted_name(self.column)
+        return f"{name} in {_tuple(self.levels)}" if self.levels else name
+
+
+@dataclass(frozen=True)
+class Quantified(Node):
+    """``function(measure, by=groupings)`` with function one of max, min, mean."""
+
+    function: str
+    measure: Measure
+    by: tuple[Grouping, ...]
+
+    def __str__(self) -> str:
+        by = ", ".join(map(str, self.by))
+        return f"{self.function}({self.measure}, by={by if len(self.by) == 1 else f'({by})'})"
+
+
+@dataclass(frozen=True)
+class Constraint(Node):
+    """What the model must satisfy: ``left <= right`` or ``left >= right``.
+
+    ``str()`` prints it in canonical spacing; `text` is what the user wrote and does
+    not count in comparisons.
+    """
+
+    left: Node
+    operator: str
+    right: Node
+    text: str = field(default="", compare=False, repr=False, kw_only=True)
+
+    @property
+    def g(self) -> Node:
+        """The expression that must not be above zero."""
+        low, high = (self.left, self.right) if self.operator == "<=" else (self.right, self.left)
+        return low if high == Number(0.0) else Binary("-", low, high)
+
+    def __str__(self) -> str:
+        return f"{self.left} {self.operator} {self.right}"
+
+
+def quoted_name(name: str) -> str:
+    """`name`, in backquotes where it is not a plain identifier."""
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) and name not in {"not", "in", "True", "False"}
+    return name if plain else f"`{name}`"
+
+
+def _literal(value: Literal) -> str:
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{escaped}"'
+    return repr(value)
+
+
+def _tuple(values: tuple[Literal, ...]) -> str:
+    return f"({', '.join(map(_literal, values))})"
+
+
+def _precedence(node: Node) -> int:
+    if isinstance(node, Binary):
+        return _PRECEDENCE[node.operator]
+    return _NEGATIVE_PRECEDENCE if isinstance(node, Negative) else _ATOMIC_PRECEDENCE
+
+
+def _bracketed(node: Node, floor: int) -> str:
+    return str(node) if _precedence(node) >= floor else f"({node})"

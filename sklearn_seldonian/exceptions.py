@@ -1,0 +1,56 @@
+"""What can go wrong, by name."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConstraintNameError",
+    "ConstraintSyntaxError",
+    "NoSolutionFoundError",
+    "NoSolutionFoundWarning",
+]
+
+
+def point_at(text: str, start: int, end: int, *, width: int = 76) -> str:
+    """The line of `text` around `start`, with carets under `start` to `end`."""
+    first = max(0, min(start - width // 2, len(text) - width))
+    excerpt = text[first : first + width].replace("\n", " ").replace("\t", " ")
+    carets = max(1, min(end, first + width) - start)
+    return f"    {excerpt}\n    {' ' * (start - first)}{'^' * carets}"
+
+
+class ConstraintSyntaxError(ValueError):
+    """A constraint's text is not in the language.
+
+    Parameters
+    ----------
+    message : str
+        What was found and what was expected.
+    text : str
+        The constraint as the user wrote it.
+    start, end : int
+        Offsets in `text` of the place that the message is about.
+    """
+
+    def __init__(self, message: str, text: str, start: int, end: int) -> None:
+        super().__init__(f"{message}\n{point_at(text, start, end)}")
+        self.text, self.start, self.end = text, start, end
+        self._message = message
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, int, int]]:
+        return type(self), (self._message, self.text, self.start, self.end)
+
+
+class ConstraintNameError(ConstraintSyntaxError):
+    """A constraint names a measure, column, level or class that there is not."""
+
+
+class NoSolutionFoundError(RuntimeError):
+    """`predict` was called where no model was certified and no fallback was given.
+
+    Not a ``NotFittedError``: `fit` has run, and running it again is not the cure.
+    The message is the certificate's own explanation.
+    """
+
+
+class NoSolutionFoundWarning(UserWarning):
+    """`fit` ended without a certified model."""
