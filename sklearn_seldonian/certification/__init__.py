@@ -1,0 +1,23 @@
+"""The safety test and its certificate; numpy and scipy only."""
+
+from sklearn_seldonian.certification._certificate import ConstraintResult, SafetyCertificate
+from sklearn_seldonian.certification._results import certify_constraint
+from sklearn_seldonian.certification._safety_test import Verdict, safety_test
+from sklearn_seldonian.certification._statistics import (
+    RateSample,
+    Statistics,
+    mean_tables,
+    tabulate,
+)
+
+__all__ = [
+    "ConstraintResult",
+    "RateSample",
+    "SafetyCertificate",
+    "Statistics",
+    "Verdict",
+    "mean_tables",
+    "safety_test",
+    "tabulate",
+    "certify_constraint",
+]

@@ -1,0 +1,145 @@
+"""The safety test's outcome as a value that can be kept, read and compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+__all__ = ["ConstraintResult", "SafetyCertificate"]
+
+
+@dataclass(frozen=True)
+class ConstraintResult:
+    """The safety test of one constraint.
+
+    Attributes
+    ----------
+    constraint : str
+        As the user wrote it.
+    operator : {"<=", ">="}
+        Whether `bound` is an upper or a lower bound on the constraint's varying side.
+    estimate, bound, limit : float
+        Value on the safety rows, its bound with confidence 1 - delta, and what it is
+        held against, in the units of the constraint. Where both sides vary, that is
+        their difference against zero.
+    g, g_upper : float
+        The same in canonical form, where above zero is a violation.
+    p_value : float
+        The smallest delta at which it would have passed.
+    delta : float
+        Probability with which a violated constraint may pass.
+    method, guarantee : str
+        How the bound was computed, and whether it is "exact" or "finite-sample".
+    rows : mapping of str to int
+        Safety rows behind each mean.
+    reason : str
+        Why it did not pass; empty where it did.
+    """
+
+    constraint: str
+    operator: str
+    estimate: float
+    bound: float
+    limit: float
+    g: float
+    g_upper: float
+    p_value: float
+    delta: float
+    method: str
+    guarantee: str
+    rows: Mapping[str, int]
+    reason: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the constraint is certified."""
+        return self.g_upper <= 0
+
+    def explain(self) -> str:
+        """One paragraph: the constraint, what was seen, and what that proves."""
+        verdict = "passed" if self.passed else "NOT passed"
+        side = "at most" if self.operator == "<=" else "at least"
+        rows = ", ".join(f"{n:,} for {name}" for name, n in self.rows.items())
+        lines = [
+            f"{self.constraint}: {verdict}",
+            f"  estimate {self.estimate:.4f}, {side} {self.bound:.4f} with confidence "
+            f"{1 - self.delta:.4g}, limit {self.limit:.4g}",
+            f"  safety rows: {rows or 'none needed'}",
+            f"  method: {self.method} ({self.guarantee})",
+        ]
+        return "\n".join(lines + ([f"  why not: {self.reason}"] if self.reason else []))
+
+
+@dataclass(frozen=True)
+class SafetyCertificate:
+    """What was certified, on what evidence, under which assumptions.
+
+    Attributes
+    ----------
+    results : tuple of ConstraintResult
+        One for each constraint. Each bound holds with confidence 1 - delta on its own;
+        they are not simultaneous. That all constraints hold has confidence
+        1 - max(delta) nonetheless, since all of them must pass.
+    loss : float
+        Mean of the primary objective over the safety rows; NaN where there is none.
+    n_candidate, n_safety : int
+        Rows the model was fitted to, and rows it was tested on.
+    assumptions : tuple of str
+        What the confidence rests on, in words.
+    versions : mapping of str to str
+        Of the packages involved.
+    fingerprints : mapping of str to str
+        Digests of the safety data and of the model's weights.
+    """
+
+    results: tuple[ConstraintResult, ...]
+    loss: float
+    n_candidate: int
+    n_safety: int
+    assumptions: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """The joint verdict: every constraint is certified, and there is one."""
+        return bool(self.results) and all(result.passed for result in self.results)
+
+    def explain(self) -> str:
+        """The whole certificate in plain text."""
+        n_passed = sum(result.passed for result in self.results)
+        head = (
+            f"Safety test passed: all {len(self.results)} constraints are certified."
+            if self.passed
+            else f"No Solution Found: {n_passed} of {len(self.results)} constraints passed the safety test."
+        )
+        parts = [head, *(result.explain() for result in self.results)]
+        parts.append(f"Tested on {self.n_safety:,} safety rows; fitted to {self.n_candidate:,} others.")
+        parts.append("Each bound holds with its confidence on its own; they are not simultaneous.")
+        parts.append("Assumptions:\n" + "\n".join(f"  - {text}" for text in self.assumptions))
+        return "\n".join(parts)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a constraint, one column an attribute of `ConstraintResult` and `passed`."""
+        rows = [{**asdict(result), "passed": result.passed} for result in self.results]
+        return pd.DataFrame(rows)
+
+    def to_json(self) -> str:
+        """A JSON document that `from_json` reads back to an equal certificate."""
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> SafetyCertificate:
+        """The certificate that `to_json` wrote."""
+        content: dict[str, Any] = json.loads(text)
+        results = tuple(ConstraintResult(**result) for result in content.pop("results"))
+        assumptions = tuple(content.pop("assumptions"))
+        return cls(results=results, assumptions=assumptions, **content)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self.explain())}</pre>"

@@ -1,0 +1,90 @@
+"""A constraint that knows its means: what training pushes on and the safety test tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sklearn_seldonian._interval import Interval
+from sklearn_seldonian.constraints._atoms import And, Atom, Or, Tree, split
+from sklearn_seldonian.constraints._evaluate import interval
+from sklearn_seldonian.constraints._nodes import Condition, Constraint, Node
+from sklearn_seldonian.constraints._parse import parse
+from sklearn_seldonian.constraints._resolve import Mean, Schema, means_of, resolve
+
+__all__ = ["ResolvedConstraint", "bind", "distinct_conditions", "distinct_means", "parse_all"]
+
+
+@dataclass(frozen=True)
+class ResolvedConstraint:
+    """A constraint over means.
+
+    Attributes
+    ----------
+    source : Constraint
+        What the user wrote.
+    g : Node
+        Resolved expression that must not be above zero.
+    tree : And, Or or Atom
+        The same as AND and OR over atoms.
+    means : tuple of Mean
+        The distinct means in `g`.
+    """
+
+    source: Constraint
+    g: Node
+    tree: Tree
+    means: tuple[Mean, ...]
+
+    @property
+    def is_impossible(self) -> bool:
+        """Whether no model can satisfy it: the least that g can be is above zero."""
+        return _least(self.tree) > 0
+
+
+def parse_all(constraints: str | Constraint | Iterable[str | Constraint]) -> tuple[Constraint, ...]:
+    """The constraints of an estimator's parameter: one or several, text or already parsed."""
+    alone = isinstance(constraints, str | Constraint)
+    several: Iterable[str | Constraint] = (constraints,) if alone else constraints  # type: ignore[assignment]
+    return tuple(c if isinstance(c, Constraint) else parse(c) for c in several)
+
+
+def bind(constraint: Constraint, schema: Schema) -> ResolvedConstraint:
+    """Look up every name of `constraint` in `schema`.
+
+    Raises
+    ------
+    ConstraintNameError
+        If a measure, column, level or class does not exist.
+
+    Examples
+    --------
+    >>> from sklearn_seldonian.constraints import Schema, bind, parse
+    >>> schema = Schema(classes=(0, 1), positive=1, levels={"M": (0, 1)})
+    >>> resolved = bind(parse("abs(PR | [M] - 0.5) <= 0.1"), schema)
+    >>> [str(mean) for mean in resolved.means]
+    ['PR | [M]']
+    """
+    g = resolve(constraint, schema)
+    return ResolvedConstraint(constraint, g, split(g), means_of(g))
+
+
+def distinct_means(constraints: Sequence[ResolvedConstraint]) -> tuple[Mean, ...]:
+    """Every mean of any of the constraints, once."""
+    return tuple(dict.fromkeys(mean for constraint in constraints for mean in constraint.means))
+
+
+def distinct_conditions(means: Iterable[Mean]) -> tuple[Condition, ...]:
+    """Every condition of any of the means, once."""
+    conditions = (c for mean in means for c in sorted(mean.conditions, key=str))
+    return tuple(dict.fromkeys(conditions))
+
+
+def _least(tree: Tree) -> float:
+    match tree:
+        case Atom(expression=expression, means=means):
+            return interval(expression, dict.fromkeys(means, Interval(0.0, 1.0))).low
+        case And(children=children):
+            return max(map(_least, children))
+        case Or(children=children):
+            return min(map(_least, children))
