@@ -57,7 +57,9 @@ class Number(Node):
     value: float
 
     def __str__(self) -> str:
-        return f"{self.value:.15g}" if float(f"{self.value:.15g}") == self.value else repr(self.value)
+        return (
+            f"{self.value:.15g}" if float(f"{self.value:.15g}") == self.value else repr(self.value)
+        )
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,12 @@ class Constraint(Node):
 
 def quoted_name(name: str) -> str:
     """`name`, in backquotes where it is not a plain identifier."""
-    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) and name not in {"not", "in", "True", "False"}
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) and name not in {
+        "not",
+        "in",
+        "True",
+        "False",
+    }
     return name if plain else f"`{name}`"
 
 
