@@ -1,7 +1,7 @@
 """The safety test and its certificate; numpy and scipy only."""
 
 from sklearn_seldonian.certification._certificate import ConstraintResult, SafetyCertificate
-from sklearn_seldonian.certification._results import certify_constraint
+from sklearn_seldonian.certification._results import certify_constraint, rows_needed, untested
 from sklearn_seldonian.certification._safety_test import Verdict, safety_test
 from sklearn_seldonian.certification._statistics import (
     RateSample,
@@ -17,7 +17,9 @@ __all__ = [
     "Statistics",
     "Verdict",
     "mean_tables",
+    "rows_needed",
     "safety_test",
     "tabulate",
+    "untested",
     "certify_constraint",
 ]

@@ -62,6 +62,8 @@ class ConstraintResult:
 
     def explain(self) -> str:
         """One paragraph: the constraint, what was seen, and what that proves."""
+        if self.guarantee == "none":
+            return f"{self.constraint}: NOT tested\n  why not: {self.reason}"
         verdict = "passed" if self.passed else "NOT passed"
         side = "at most" if self.operator == "<=" else "at least"
         rows = ", ".join(f"{n:,} for {name}" for name, n in self.rows.items())

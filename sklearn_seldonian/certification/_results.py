@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from sklearn_seldonian.certification._certificate import ConstraintResult
 from sklearn_seldonian.certification._safety_test import safety_test
-from sklearn_seldonian.certification._statistics import Statistics
+from sklearn_seldonian.certification._statistics import RateSample, Statistics
 from sklearn_seldonian.constraints import (
     And,
     Atom,
     Constraint,
+    Linear,
     Mean,
     Or,
     ResolvedConstraint,
@@ -21,7 +22,7 @@ from sklearn_seldonian.constraints import (
     estimate,
 )
 
-__all__ = ["certify_constraint"]
+__all__ = ["certify_constraint", "rows_needed", "untested"]
 
 
 class _Units(NamedTuple):
@@ -47,7 +48,9 @@ def certify_constraint(
     samples = {mean: statistics.rate(mean) for mean in constraint.means}
     values = {mean: sample.estimate for mean, sample in samples.items()}
     g = _value(constraint.tree, values)
-    verdict = safety_test(constraint.tree, statistics, delta)
+    verdict = safety_test(constraint.tree, samples, delta, hard=statistics.hard)
+    if statistics.n_invalid:
+        verdict = verdict._replace(g_upper=math.inf, p_value=1.0)
     units = _units(constraint.source)
     rows = {str(mean): round(sample.trials) for mean, sample in samples.items()}
     return ConstraintResult(
@@ -65,6 +68,67 @@ def certify_constraint(
         rows=rows,
         reason="" if verdict.passed else _reason(g, rows, statistics),
     )
+
+
+def untested(constraint: ResolvedConstraint, delta: float, reason: str) -> ConstraintResult:
+    """The result of a constraint whose test was not run: not passed."""
+    units = _units(constraint.source)
+    return ConstraintResult(
+        constraint=constraint.source.text or str(constraint.source),
+        operator=units.operator,
+        estimate=math.nan,
+        bound=units.sign * math.inf,
+        limit=units.limit,
+        g=math.nan,
+        g_upper=math.inf,
+        p_value=1.0,
+        delta=delta,
+        method="none: the safety rows were not touched",
+        guarantee="none",
+        rows={},
+        reason=reason,
+    )
+
+
+def rows_needed(
+    constraint: ResolvedConstraint, delta: float, shares: Mapping[Mean, float], n_safety: int
+) -> int | None:
+    """How many safety rows it takes before any sample at all could pass, if `n_safety` is too few.
+
+    `shares` says which share of the rows each mean is over. Looks at the most favourable
+    counts for each atom, so that no model passes with fewer rows. None where `n_safety`
+    rows are enough.
+    """
+
+    def could_pass(n_rows: int) -> bool:
+        return _best_case(constraint.tree, delta, {m: int(n_rows * s) for m, s in shares.items()})
+
+    if could_pass(n_safety) or not could_pass(MOST_ROWS):
+        return None
+    low, high = n_safety, MOST_ROWS
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if could_pass(middle) else (middle, high)
+    return high
+
+
+MOST_ROWS = 10**9
+
+
+def _best_case(tree: Tree, delta: float, trials: Mapping[Mean, int]) -> bool:
+    match tree:
+        case Atom(linear=None):
+            return True
+        case Atom(means=means, linear=Linear(weights=weights)):
+            best = {
+                mean: RateSample(trials[mean] if weight < 0 else 0, trials[mean])
+                for mean, weight in zip(means, weights, strict=True)
+            }
+            return safety_test(tree, best, delta).passed
+        case And(children=children):
+            return all(_best_case(child, delta, trials) for child in children)
+        case Or(children=children):
+            return any(_best_case(child, delta / len(children), trials) for child in children)
 
 
 def _value(tree: Tree, values: Mapping[Mean, float]) -> float:

@@ -9,7 +9,7 @@ delta / k (Bonferroni). Nothing here chooses by the outcomes tested.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from sklearn_seldonian._interval import Interval
@@ -19,10 +19,12 @@ from sklearn_seldonian.bounds import (
     bounded_mean_lower,
     bounded_mean_upper,
 )
-from sklearn_seldonian.certification._statistics import RateSample, Statistics
-from sklearn_seldonian.constraints import And, Atom, Or, Tree, interval
+from sklearn_seldonian.certification._statistics import RateSample
+from sklearn_seldonian.constraints import And, Atom, Mean, Or, Tree, interval
 
 __all__ = ["Verdict", "safety_test"]
+
+Samples = Mapping[Mean, RateSample]
 
 SMALLEST_P_VALUE = 1e-12
 
@@ -51,31 +53,28 @@ class Verdict(NamedTuple):
         return self.g_upper <= 0
 
 
-def safety_test(tree: Tree, statistics: Statistics, delta: float) -> Verdict:
-    """Test the constraint ``tree`` on `statistics` of rows that nothing was fitted to.
+def safety_test(tree: Tree, samples: Samples, delta: float, *, hard: bool = True) -> Verdict:
+    """Test the constraint `tree` on samples of rows that nothing was fitted to.
 
     Parameters
     ----------
     tree : And, Or or Atom
-    statistics : Statistics
+    samples : mapping of Mean to RateSample
+        Successes and trials of each mean in `tree`.
     delta : float in (0, 1)
         Probability with which a violated constraint may pass.
+    hard : bool, default=True
+        Whether successes count decisions; else they are sums of probabilities.
     """
-    verdict = _test(tree, statistics, delta)
-    broken = statistics.n_invalid > 0 or math.isnan(verdict.g_upper)
-    return verdict._replace(g_upper=math.inf, p_value=1.0) if broken else verdict
-
-
-def _test(tree: Tree, statistics: Statistics, delta: float) -> Verdict:
     match tree:
         case Atom():
-            return _test_atom(tree, statistics, delta)
+            return _test_atom(tree, samples, delta, hard)
         case And(children=children):
-            verdicts = [_test(child, statistics, delta) for child in children]
+            verdicts = [safety_test(child, samples, delta, hard=hard) for child in children]
             return _summary(max, verdicts, max(v.p_value for v in verdicts))
         case Or(children=children):
             share = delta / len(children)
-            verdicts = [_test(child, statistics, share) for child in children]
+            verdicts = [safety_test(child, samples, share, hard=hard) for child in children]
             p_value = min(1.0, len(children) * min(v.p_value for v in verdicts))
             return _summary(min, verdicts, p_value)
 
@@ -86,18 +85,19 @@ def _summary(extreme: Callable[[list[float]], float], verdicts: list[Verdict], p
     return Verdict(extreme([v.g_upper for v in verdicts]), p_value, methods, weakest)
 
 
-def _test_atom(atom: Atom, statistics: Statistics, delta: float) -> Verdict:
-    samples = {mean: statistics.rate(mean) for mean in atom.means}
-    n_bounds = max(1, sum(map(len, _sides_needed(atom))))
+def _test_atom(atom: Atom, samples: Samples, delta: float, hard: bool) -> Verdict:
+    sides = dict(zip(atom.means, _sides_needed(atom), strict=True))
+    n_bounds = max(1, sum(map(len, sides.values())))
 
     def upper(d: float) -> float:
-        box = {
-            mean: _bounds(sample, sides, d / n_bounds, statistics.hard)
-            for (mean, sample), sides in zip(samples.items(), _sides_needed(atom), strict=True)
-        }
-        return interval(atom.expression, box).high
+        box = {mean: _bounds(samples[mean], sides[mean], d / n_bounds, hard) for mean in atom.means}
+        return _or_infinite(interval(atom.expression, box).high)
 
-    return Verdict(upper(delta), _smallest_passing(upper), *_method(atom, statistics.hard))
+    return Verdict(upper(delta), _smallest_passing(upper), *_method(atom, hard))
+
+
+def _or_infinite(bound: float) -> float:
+    return math.inf if math.isnan(bound) else bound
 
 
 def _method(atom: Atom, hard: bool) -> tuple[str, str]:

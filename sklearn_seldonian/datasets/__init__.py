@@ -1,0 +1,5 @@
+"""Data that ships with the package."""
+
+from sklearn_seldonian.datasets._gpa import load_gpa
+
+__all__ = ["load_gpa"]

@@ -1,0 +1,78 @@
+"""Entrance exam scores and the grades that followed."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+from sklearn.utils import Bunch
+
+__all__ = ["load_gpa"]
+
+_DESCRIPTION = """\
+Students of UFRGS (Brazil): entrance exams, gender, and later grades
+
+43,303 students. Nine entrance exam scores (Physics, Biology, History,
+Second_Language, Geography, Literature, Portuguese_and_Essay, Math, Chemistry), two
+0/1 gender columns M and F, and the grade point average (0 to 4) of the first three
+semesters. The classification target is GPA >= 3.0. No values are missing.
+
+Source: B. Castro da Silva, "UFRGS Entrance Exam and GPA Data", Harvard Dataverse, 2019.
+Used in P. S. Thomas et al., "Preventing undesirable behavior of intelligent machines",
+Science 366, 2019.
+"""
+
+
+def load_gpa(*, target: str = "class", as_frame: bool = False, return_X_y: bool = False) -> Any:
+    """Load the entrance exam and GPA data (classification or regression).
+
+    Parameters
+    ----------
+    target : {"class", "gpa"}, default="class"
+        Whether to predict that the GPA is at least 3.0 (0 or 1), or the GPA itself.
+    as_frame : bool, default=False
+        Return pandas objects.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    data : Bunch
+        With `data` (43303, 9), `target` (43303,), `sensitive_features` (a DataFrame of the
+        0/1 columns M and F), `feature_names`, `target_names`, `DESCR`, and `frame` (all of
+        them in one DataFrame, None unless `as_frame`).
+
+    Raises
+    ------
+    ValueError
+        If `target` is neither "class" nor "gpa".
+
+    Examples
+    --------
+    >>> from sklearn_seldonian.datasets import load_gpa
+    >>> gpa = load_gpa(as_frame=True)
+    >>> gpa.data.shape
+    (43303, 9)
+    >>> gpa.sensitive_features.mean().round(3).to_dict()
+    {'M': 0.518, 'F': 0.482}
+    """
+    if target not in ("class", "gpa"):
+        raise ValueError(f"target must be 'class' or 'gpa', got {target!r}.")
+    path = files(__package__) / "gpa.csv.gz"
+    with path.open("rb") as stream:
+        frame = pd.read_csv(stream, compression="gzip")
+    groups = frame[["M", "F"]]
+    scores = frame.drop(columns=["M", "F", "GPA"])
+    y = frame["GPA"] if target == "gpa" else (frame["GPA"] >= 3.0).astype("int64").rename("class")
+    if return_X_y:
+        return (scores, y) if as_frame else (scores.to_numpy(), y.to_numpy())
+    return Bunch(
+        data=scores if as_frame else scores.to_numpy(),
+        target=y if as_frame else y.to_numpy(),
+        sensitive_features=groups,
+        frame=pd.concat([scores, groups, y], axis=1) if as_frame else None,
+        feature_names=list(scores.columns),
+        target_names=[y.name] if target == "gpa" else ["GPA < 3.0", "GPA >= 3.0"],
+        DESCR=_DESCRIPTION,
+    )

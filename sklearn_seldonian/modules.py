@@ -1,0 +1,84 @@
+"""Small networks to start from."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import nn
+
+__all__ = ["MLP", "ConvNet"]
+
+
+class MLP(nn.Module):
+    """A multilayer perceptron; with no hidden layers, a linear model.
+
+    Parameters
+    ----------
+    n_features : int
+        Features a row; inputs of more dimensions are flattened.
+    n_outputs : int
+    hidden : sequence of int, default=(64, 64)
+        Width of each hidden layer.
+    dropout : float in [0, 1), default=0.0
+        Share of hidden units dropped while training.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_seldonian.modules import MLP
+    >>> MLP(n_features=9, n_outputs=2, hidden=(16,))(torch.zeros(5, 9)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(self, n_features, n_outputs, hidden=(64, 64), dropout=0.0):
+        super().__init__()
+        layers = [nn.Flatten()]
+        for n_in, n_out in itertools.pairwise((n_features, *hidden)):
+            layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+            layers += [nn.Dropout(dropout)] if dropout else []
+        layers.append(nn.Linear((n_features, *hidden)[-1], n_outputs))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        """Logits of shape (n_rows, n_outputs)."""
+        return self.layers(X)
+
+
+class ConvNet(nn.Module):
+    """Two convolutions and a linear layer, for single-channel square images.
+
+    Parameters
+    ----------
+    n_outputs : int, default=10
+    image_size : int, default=28
+        Pixels a side, at least 4. Rows of ``image_size ** 2`` pixels are taken as images.
+    softmax : bool, default=False
+        Whether the outputs are probabilities rather than logits.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_seldonian.modules import ConvNet
+    >>> ConvNet()(torch.zeros(5, 1, 28, 28)).shape
+    torch.Size([5, 10])
+    """
+
+    def __init__(self, n_outputs=10, image_size=28, softmax=False):
+        super().__init__()
+        self.image_size = image_size
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 16, kernel_size=5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, kernel_size=5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(32 * (image_size // 4) ** 2, n_outputs),
+            nn.Softmax(dim=1) if softmax else nn.Identity(),
+        )
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        """Logits, or probabilities, of shape (n_rows, n_outputs)."""
+        return self.layers(X.reshape(-1, 1, self.image_size, self.image_size))

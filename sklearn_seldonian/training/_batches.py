@@ -1,0 +1,54 @@
+"""Rows that live on the device and are handed out a whole batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import Dataset
+
+__all__ = ["Batches", "Rows"]
+
+Batch = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
+
+
+class Rows(Dataset[Batch]):
+    """Inputs, class positions and cells of some rows, as tensors of equal length.
+
+    As a dataset it gives ``(X[i], (y[i], cell[i]))``, so that a `DataLoader` serves it too.
+    """
+
+    def __init__(self, X: torch.Tensor, y: torch.Tensor, cells: torch.Tensor) -> None:
+        self.X, self.y, self.cells = X, y, cells
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, index: int | torch.Tensor) -> Batch:
+        return self.X[index], (self.y[index], self.cells[index])
+
+    def subset(self, index: torch.Tensor) -> Rows:
+        return Rows(self.X[index], self.y[index], self.cells[index])
+
+    def to(self, device: str) -> Rows:
+        return Rows(self.X.to(device), self.y.to(device), self.cells.to(device))
+
+
+class Batches:
+    """All rows once an iteration, in random order, `batch_size` at a time.
+
+    A last batch of one row is left out where there are others: BatchNorm cannot train
+    on it, and the next iteration draws another order.
+    """
+
+    def __init__(self, rows: Rows, batch_size: int) -> None:
+        self.rows, self.batch_size = rows, batch_size
+
+    def __len__(self) -> int:
+        n_batches, rest = divmod(len(self.rows), self.batch_size)
+        return n_batches + (rest > 1 or n_batches == 0)
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = torch.randperm(len(self.rows)).to(self.rows.y.device)
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            yield self.rows[order[start : start + self.batch_size]]

@@ -1,0 +1,228 @@
+"""The skorch net that trains under constraints."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch import NeuralNet
+from skorch.callbacks import EpochTimer, PrintLog
+from torch import nn
+
+from sklearn_seldonian.certification import tabulate
+from sklearn_seldonian.training._batches import Batches, Rows
+from sklearn_seldonian.training._lagrangian import Lagrangian
+from sklearn_seldonian.training._outputs import (
+    OutputKind,
+    output_kind,
+    primary_loss,
+    probabilities,
+    to_scores,
+)
+from sklearn_seldonian.training._selection import Checkpoints, n_selection_rows
+
+__all__ = ["LagrangianNet"]
+
+
+class _EarlyStop(Exception):
+    """A callback asked for the end of training."""
+
+
+class LagrangianNet(NeuralNet):
+    """A net whose loss is the Lagrangian of a `ConstrainedProblem`.
+
+    Parameters beyond skorch's
+    --------------------------
+    problem : ConstrainedProblem
+    multiplier_init, multiplier_lr : float
+    evaluation_batch_size : int
+        Rows a batch where no gradient is needed.
+
+    Attributes
+    ----------
+    interrupted_ : bool
+        Whether the user stopped training (Ctrl-C).
+    kept_epoch_ : int or None
+        The epoch (from 1) whose weights were kept; None where none was finite.
+    """
+
+    def __init__(
+        self, module, *args, problem, multiplier_init, multiplier_lr, evaluation_batch_size, **kwargs
+    ):
+        super().__init__(module, *args, **kwargs)
+        self.problem = problem
+        self.multiplier_init = multiplier_init
+        self.multiplier_lr = multiplier_lr
+        self.evaluation_batch_size = evaluation_batch_size
+
+    @property
+    def _default_callbacks(self):
+        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
+
+    # -- before training -----------------------------------------------------------------
+
+    def initialize_module(self):
+        super().initialize_module()
+        if any(isinstance(part, nn.Conv2d) for part in self.module_.modules()):
+            self.module_.to(memory_format=torch.channels_last)
+        return self
+
+    def get_params_for_optimizer(self, prefix, named_parameters):
+        args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
+        if "fused" in inspect.signature(self.optimizer).parameters and not kwargs.keys() & {"foreach"}:
+            kwargs.setdefault("fused", True)
+        return args, kwargs
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        rows = X.to(self.device)
+        self.interrupted_ = False
+        self.kind_ = self._output_kind(rows)
+        n_parameters = sum(p.numel() for p in self.module_.parameters())
+        n_held_out = n_selection_rows(len(rows), n_parameters) if self.problem.atoms else 0
+        trained, self._judged = _parted(rows, n_held_out)
+        self._lagrangian = Lagrangian(
+            self.problem, len(trained), self.multiplier_init, self.multiplier_lr, self.device
+        )
+        self._checkpoints = Checkpoints(self.problem.power)
+        try:
+            super().fit_loop(trained, epochs=epochs, **fit_params)
+        except _EarlyStop:
+            pass
+        except KeyboardInterrupt:
+            self.interrupted_ = True
+        self._keep_best()
+        del self._lagrangian, self._checkpoints, self._judged
+        return self
+
+    def _output_kind(self, rows: Rows) -> OutputKind:
+        self._set_training(False)
+        with torch.no_grad():
+            outputs = self.infer(rows.X[: min(len(rows), 32)])
+        kind = output_kind(outputs, self.criterion_, self.problem.shape[1])
+        if kind is OutputKind.PROBABILITIES and isinstance(self.criterion_, nn.CrossEntropyLoss):
+            warnings.warn(
+                "The module returns probabilities while CrossEntropyLoss expects logits; their "
+                "logarithm is used. Leave out the final Softmax, or use criterion=NLLLoss.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return kind
+
+    def get_iterator(self, dataset, training=False):
+        chosen = self.iterator_train is not torch.utils.data.DataLoader
+        if chosen or self.get_params_for("iterator_train"):
+            return super().get_iterator(dataset, training=training)
+        return Batches(dataset, self.batch_size)
+
+    # -- training ------------------------------------------------------------------------
+
+    def notify(self, method_name, **cb_kwargs):
+        """As skorch's; callbacks ask for the end of training by raising KeyboardInterrupt."""
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt as stop:
+            raise _EarlyStop from stop
+
+    def train_step_single(self, batch, **fit_params):
+        self._set_training(True)
+        X, (y, cells) = batch
+        outputs = self.infer(X, **fit_params)
+        y, cells = y.to(outputs.device), cells.to(outputs.device)
+        scores = to_scores(outputs, self.kind_)
+        loss = primary_loss(self.criterion_, outputs, scores, y, self.kind_)
+        if self.problem.atoms:
+            (loss + self._lagrangian.penalty(scores, y, cells)).backward()
+        else:
+            loss.backward()
+        return {"loss": loss.detach(), "y_pred": outputs}
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """As skorch's, but the loss stays on the device until the epoch is over."""
+        if iterator is None:
+            return
+        losses = []
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            losses.append(step["loss"])
+            if self.problem.atoms:
+                self._lagrangian.batch_done()
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        if self.problem.atoms:
+            self._lagrangian.step()
+        self.history.record("loss", torch.stack(losses).mean().item())
+
+    # -- after each epoch ----------------------------------------------------------------
+
+    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        """Judge the epoch's weights, and keep them if they are the best so far."""
+        super().on_epoch_end(net, dataset_train, dataset_valid, **kwargs)
+        if not np.isfinite(self.history[-1, "loss"]):
+            warnings.warn(
+                "The loss became NaN or infinite: training stops, and the best weights from "
+                "before are used. A smaller lr usually helps.",
+                UserWarning,
+                stacklevel=2,
+            )
+            raise _EarlyStop
+        if self.problem.atoms:
+            self._judge()
+        else:
+            self._checkpoints.keep(len(self.history), self.module_)
+
+    def _judge(self) -> None:
+        loss, table = self._evaluate(self._judged)
+        near = self.problem.linearise(table)
+        prediction = self.problem.predict(near, len(self._judged))
+        multipliers = self.problem.per_constraint(self._lagrangian.multipliers)
+        for i, (estimate, bound, probability) in enumerate(zip(*prediction, strict=True)):
+            self.history.record(f"estimate_{i}", float(estimate))
+            self.history.record(f"predicted_bound_{i}", float(bound))
+            self.history.record(f"multiplier_{i}", float(multipliers[i]))
+            self.history.record(f"passing_{i}", float(probability))
+        kept = self._checkpoints.offer(len(self.history), self.module_, loss, prediction)
+        self.history.record("candidate_loss", loss)
+        self.history.record("kept", kept)
+
+    def _evaluate(self, rows: Rows) -> tuple[float, NDArray[np.float64]]:
+        """Mean loss, and the table of decisions, of the present weights."""
+        decisions = np.empty(len(rows), dtype=np.int64)
+        total, start = 0.0, 0
+        for outputs, scores in self.outputs(rows.X):
+            part = slice(start, start + len(scores))
+            loss = primary_loss(self.criterion_, outputs, scores, rows.y[part], self.kind_)
+            total += loss.item() * len(scores)
+            decisions[part] = probabilities(scores).argmax(axis=1)
+            start = part.stop
+        labels, cells = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
+        return total / len(rows), tabulate(cells, labels, decisions, self.problem.shape)
+
+    def outputs(
+        self, X: torch.Tensor, batch_size: int | None = None
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The module's outputs and their scores, batch by batch, in eval mode."""
+        size = batch_size or self.evaluation_batch_size
+        self._set_training(False)
+        with torch.no_grad():
+            for start in range(0, len(X), size):
+                outputs = self.infer(X[start : start + size])
+                yield outputs, to_scores(outputs, self.kind_)
+
+    def _keep_best(self) -> None:
+        self.kept_epoch_ = self._checkpoints.epoch
+        if self._checkpoints.best is not None:
+            self.module_.load_state_dict(self._checkpoints.best)
+        self._set_training(False)
+
+
+def _parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows]:
+    """Rows to train on, and rows to judge on: the same ones where none are held out."""
+    if not n_held_out:
+        return rows, rows
+    order = torch.randperm(len(rows)).to(rows.y.device)
+    return rows.subset(order[n_held_out:]), rows.subset(order[:n_held_out])

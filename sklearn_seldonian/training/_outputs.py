@@ -1,0 +1,75 @@
+"""What a module's outputs mean, and how they become scores that softmax applies to."""
+
+from __future__ import annotations
+
+import enum
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+__all__ = ["OutputKind", "output_kind", "primary_loss", "probabilities", "to_scores"]
+
+
+class OutputKind(enum.Enum):
+    """How a module's outputs are to be read."""
+
+    LOGITS = "logits"
+    PROBABILITIES = "probabilities"
+    BINARY_LOGIT = "binary logit"
+
+
+def output_kind(outputs: torch.Tensor, criterion: nn.Module, n_classes: int) -> OutputKind:
+    """Read the kind off the criterion and some `outputs` of the module.
+
+    `NLLLoss` takes probabilities (skorch's convention), `BCEWithLogitsLoss` one logit a
+    row. Otherwise rows of numbers >= 0 that sum to one are probabilities: linear layers
+    do not produce those by chance.
+
+    Raises
+    ------
+    ValueError
+        If the number of columns does not fit the number of classes.
+    """
+    if isinstance(criterion, nn.BCEWithLogitsLoss):
+        if n_classes != 2 or outputs.reshape(len(outputs), -1).shape[1] != 1:
+            raise ValueError(
+                f"BCEWithLogitsLoss needs two classes and one output a row; there are {n_classes} "
+                f"classes and outputs of shape {tuple(outputs.shape)}."
+            )
+        return OutputKind.BINARY_LOGIT
+    if outputs.ndim != 2 or outputs.shape[1] != n_classes:
+        raise ValueError(
+            f"The module returns outputs of shape {tuple(outputs.shape)} for {len(outputs)} rows; "
+            f"with {n_classes} classes it must return {(len(outputs), n_classes)}."
+        )
+    sums_to_one = torch.allclose(outputs.sum(dim=1), torch.ones_like(outputs[:, 0]), atol=1e-4)
+    if isinstance(criterion, nn.NLLLoss) or (bool((outputs >= 0).all()) and sums_to_one):
+        return OutputKind.PROBABILITIES
+    return OutputKind.LOGITS
+
+
+def to_scores(outputs: torch.Tensor, kind: OutputKind) -> torch.Tensor:
+    """Scores of shape (n_rows, n_classes) whose softmax is the class probabilities."""
+    if kind is OutputKind.LOGITS:
+        return outputs
+    if kind is OutputKind.PROBABILITIES:
+        return outputs.clamp(min=torch.finfo(outputs.dtype).tiny).log()
+    margin = outputs.reshape(-1, 1)
+    return torch.cat([torch.zeros_like(margin), margin], dim=1)
+
+
+def primary_loss(
+    criterion: nn.Module, outputs: torch.Tensor, scores: torch.Tensor, y: torch.Tensor, kind: OutputKind
+) -> torch.Tensor:
+    """The user's criterion on the form of output that it takes."""
+    if kind is OutputKind.BINARY_LOGIT:
+        return criterion(outputs.reshape(-1), y.to(outputs.dtype))
+    return criterion(scores, y)
+
+
+def probabilities(scores: torch.Tensor) -> NDArray[np.float64]:
+    """Class probabilities; `predict` is their argmax. NaN rows stay NaN."""
+    values: NDArray[np.float64] = torch.softmax(scores.double().cpu(), dim=1).numpy()
+    return values

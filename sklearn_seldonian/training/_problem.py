@@ -1,0 +1,229 @@
+"""The constraints as training sees them: arrays over all atoms and all rates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from sklearn_seldonian.certification import mean_tables
+from sklearn_seldonian.constraints import (
+    And,
+    Atom,
+    Or,
+    ResolvedConstraint,
+    Tree,
+    distinct_conditions,
+    distinct_means,
+    dual,
+)
+
+__all__ = ["ConstrainedProblem", "Linearised", "Prediction"]
+
+Array = NDArray[np.float64]
+
+
+class Linearised(NamedTuple):
+    """The atoms near the rates of some table of rows.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_atoms,)
+        Each atom's h, which should not be above zero; NaN where one of its rates has no rows.
+    influence : ndarray of shape (n_atoms, n_squares)
+        How h moves with the share of rows in each square (cell, label, prediction). It is
+        the weight that training puts on a row's outputs, and the spread of h comes from it.
+    table : ndarray of shape (n_squares,)
+        The rows that this was computed from.
+    """
+
+    values: Array
+    influence: Array
+    table: Array
+
+    def standard_errors(self, n_rows: int) -> Array:
+        """Of each h, estimated from `n_rows` rows; never zero where h varies at all.
+
+        The delta method's, plus that of one row more or less in the square with the most
+        influence, since a rate seen to be 0 or 1 is not known to be.
+        """
+        variance = self.influence**2 @ self.table / max(self.table.sum(), 1.0)
+        one_row = np.abs(self.influence).max(axis=1, initial=0.0) / n_rows
+        return np.asarray(np.sqrt(variance / n_rows + one_row**2))
+
+
+class Prediction(NamedTuple):
+    """What the safety test is expected to say: arrays of shape (n_constraints,).
+
+    `estimates` of g, its expected upper `bounds`, and the probabilities of passing.
+    """
+
+    estimates: Array
+    bounds: Array
+    probabilities: Array
+
+
+class ConstrainedProblem:
+    """All constraints of one fit, over the cells of the candidate rows.
+
+    Parameters
+    ----------
+    constraints : sequence of ResolvedConstraint
+    deltas : sequence of float
+        One a constraint.
+    membership : ndarray of shape (n_cells, n_conditions)
+        Which of the constraints' distinct conditions hold in each cell.
+    n_classes, n_safety : int
+    power : float in (0, 1)
+        Probability of passing that training aims for.
+
+    Attributes
+    ----------
+    atoms : tuple of Atom
+        Those of all constraints, one constraint after the other.
+    shape : (n_cells, n_classes)
+    """
+
+    def __init__(
+        self,
+        constraints: Sequence[ResolvedConstraint],
+        deltas: Sequence[float],
+        membership: NDArray[np.bool_],
+        n_classes: int,
+        n_safety: int,
+        power: float,
+    ) -> None:
+        self.constraints = tuple(constraints)
+        self.n_safety, self.power = n_safety, power
+        self.shape = (len(membership), n_classes)
+        leaves = [_leaves(c.tree, d) for c, d in zip(constraints, deltas, strict=True)]
+        self.atoms = tuple(atom for group in leaves for atom, _ in group)
+        self._quantiles = np.array([ndtri(1 - delta) for group in leaves for _, delta in group])
+        self._ends = np.cumsum([len(group) for group in leaves])
+        self._means = distinct_means(self.constraints)
+        tables = mean_tables(self._means, distinct_conditions(self._means), membership)
+        self._mask = tables.mask.reshape(len(self._means), -1).astype(np.float64)
+        self._value = tables.value.reshape(len(self._means), -1).astype(np.float64)
+
+    def linearise(self, table: Array) -> Linearised:
+        """The atoms near the rates of `table`, of shape (n_cells, K, K)."""
+        flat = table.ravel()
+        trials = self._mask @ flat
+        seen = trials > 0
+        rates = np.divide(self._value @ flat, trials, out=np.full(len(trials), math.nan), where=seen)
+        values, slopes = self._slopes(rates)
+        per_row = np.divide(flat.sum(), trials, out=np.zeros(len(trials)), where=seen)
+        per_rate = (self._value - np.nan_to_num(rates)[:, None] * self._mask) * per_row[:, None]
+        return Linearised(values, np.nan_to_num(slopes) @ per_rate, flat)
+
+    def _slopes(self, rates: Array) -> tuple[Array, Array]:
+        """Value of each atom, and its slope in each rate."""
+        values = np.empty(len(self.atoms))
+        slopes = np.zeros((len(self.atoms), len(rates)))
+        position = {mean: i for i, mean in enumerate(self._means)}
+        for a, atom in enumerate(self.atoms):
+            own = [position[mean] for mean in atom.means]
+            if atom.linear is not None:
+                values[a] = rates[own] @ np.array(atom.linear.weights) + atom.linear.constant
+                slopes[a, own] = atom.linear.weights
+            else:
+                point = dual(atom.expression, dict(zip(atom.means, rates[own].tolist(), strict=True)))
+                values[a], slopes[a, own] = point.value, point.gradient
+        return values, slopes
+
+    def margins(self, near: Linearised, n_rows: int) -> Array:
+        """How far below zero each h must be seen on `n_rows` rows to pass with `power`."""
+        test = near.standard_errors(self.n_safety)
+        both = np.hypot(test, near.standard_errors(n_rows))
+        return np.asarray(self._quantiles * test + ndtri(self.power) * both)
+
+    def predict(self, near: Linearised, n_rows: int) -> Prediction:
+        """What the safety test will say of a model that `near` was seen of on `n_rows` rows."""
+        test = near.standard_errors(self.n_safety)
+        both = np.hypot(test, near.standard_errors(n_rows))
+        bounds = near.values + self._quantiles * test
+        certain = np.where(bounds <= 0, np.inf, -np.inf)
+        passing = ndtr(np.divide(-bounds, both, out=certain, where=both > 0))
+        worst = np.where(np.isnan(bounds), np.inf, bounds)
+        return Prediction(
+            self._over_trees(near.values, np.max, np.min),
+            self._over_trees(worst, np.max, np.min),
+            self._over_trees(np.nan_to_num(passing), _all_of, np.max),
+        )
+
+    def active(self, near: Linearised) -> NDArray[np.bool_]:
+        """Which atoms training should push on: all of an AND, the nearest of an OR."""
+        chosen = np.ones(len(self.atoms), dtype=np.bool_)
+        for constraint, start, values in self._groups(near.values):
+            _choose(constraint.tree, values, chosen[start : start + len(values)])
+        return chosen
+
+    def per_constraint(self, per_atom: Array) -> Array:
+        """The sum over each constraint's atoms."""
+        return np.array([values.sum() for _, _, values in self._groups(per_atom)])
+
+    def _groups(self, per_atom: Array) -> list[tuple[ResolvedConstraint, int, Array]]:
+        starts = [0, *self._ends[:-1]]
+        return [
+            (constraint, start, per_atom[start:end])
+            for constraint, start, end in zip(self.constraints, starts, self._ends, strict=True)
+        ]
+
+    def _over_trees(self, per_atom: Array, conjunction: Fold, disjunction: Fold) -> Array:
+        return np.array(
+            [
+                _folded(constraint.tree, list(values), conjunction, disjunction)
+                for constraint, _, values in self._groups(per_atom)
+            ]
+        )
+
+
+Fold = Callable[[list[float]], Any]
+
+
+def _leaves(tree: Tree, delta: float) -> list[tuple[Atom, float]]:
+    """The atoms of `tree`, left to right, each with the delta that its test gets."""
+    match tree:
+        case Atom():
+            return [(tree, delta)]
+        case And(children=children):
+            return [leaf for child in children for leaf in _leaves(child, delta)]
+        case Or(children=children):
+            return [leaf for child in children for leaf in _leaves(child, delta / len(children))]
+
+
+def _folded(tree: Tree, values: list[float], conjunction: Fold, disjunction: Fold) -> float:
+    """Fold the values of the leaves, taken from the front of `values`, up the tree."""
+    if isinstance(tree, Atom):
+        return float(values.pop(0))
+    parts = [_folded(child, values, conjunction, disjunction) for child in tree.children]
+    return float(conjunction(parts) if isinstance(tree, And) else disjunction(parts))
+
+
+def _all_of(probabilities: list[float]) -> float:
+    """At least how probable all of several events are, whatever their dependence."""
+    return max(0.0, 1.0 - sum(1.0 - p for p in probabilities))
+
+
+def _choose(tree: Tree, values: Array, chosen: NDArray[np.bool_]) -> float:
+    """Unmark the leaves of every OR's child but the nearest to satisfied; the tree's value."""
+    if isinstance(tree, Atom):
+        return float(values[0])
+    results, start = [], 0
+    slices = []
+    for child in tree.children:
+        size = len(_leaves(child, 1.0))
+        slices.append(slice(start, start + size))
+        results.append(_choose(child, values[slices[-1]], chosen[slices[-1]]))
+        start += size
+    if isinstance(tree, And):
+        return max(results)
+    nearest = int(np.argmin(results))
+    for i, part in enumerate(slices):
+        if i != nearest:
+            chosen[part] = False
+    return results[nearest]
