@@ -1,0 +1,49 @@
+"""Pure functions from statistics and delta to confidence bounds and p-values.
+
+Each certifies an upper bound on a combination of means: a small p-value against
+"the combination exceeds the limit", or an upper bound at or below the limit. A lower
+bound is an upper bound with negated weights. Where the data say nothing (no rows, a
+number that is not finite) the p-value is 1 and the bound infinite.
+"""
+
+from sklearn_seldonian.bounds._asymptotic import (
+    delta_method_p_value,
+    delta_method_upper,
+    score_p_value,
+    score_upper,
+    t_p_value,
+    t_upper,
+)
+from sklearn_seldonian.bounds._binomial import (
+    binomial_lower,
+    binomial_p_value,
+    binomial_upper,
+    rate_p_value,
+    rate_upper,
+)
+from sklearn_seldonian.bounds._bounded import (
+    bounded_mean_lower,
+    bounded_mean_p_value,
+    bounded_mean_upper,
+)
+from sklearn_seldonian.bounds._box import MeanBounds, box_p_value, box_upper
+
+__all__ = [
+    "MeanBounds",
+    "binomial_lower",
+    "binomial_p_value",
+    "binomial_upper",
+    "bounded_mean_lower",
+    "bounded_mean_p_value",
+    "bounded_mean_upper",
+    "box_p_value",
+    "box_upper",
+    "delta_method_p_value",
+    "delta_method_upper",
+    "rate_p_value",
+    "rate_upper",
+    "score_p_value",
+    "score_upper",
+    "t_p_value",
+    "t_upper",
+]

@@ -1,0 +1,312 @@
+"""Asymptotic bounds: approximations that may be wrong more often than delta.
+
+They are here for means without a finite range, for comparison with the literature, and
+for teaching. A result that rests on one of them is labelled ``asymptotic``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import ndtr, stdtr, stdtrit
+
+from sklearn_seldonian.bounds._binomial import smallest_certified
+from sklearn_seldonian.bounds._checks import (
+    check_delta,
+    check_same_length,
+    counts_usable,
+    finite,
+)
+from sklearn_seldonian.bounds._score import positive_form, score_statistic
+
+
+def t_p_value(mean: float, variance: float, n: int, limit: float) -> float:
+    r"""Asymptotic p-value against "the mean exceeds `limit`"; small means certified.
+
+    Parameters
+    ----------
+    mean, variance : float
+        Sample mean and sample variance (divided by n - 1).
+    n : int
+        Number of rows.
+    limit : float
+        The largest mean allowed.
+
+    Returns
+    -------
+    float
+        In [0, 1]. 1.0 with fewer than two rows, a number that is not finite, or a
+        variance that is not positive.
+
+    Notes
+    -----
+    Student's t test [1]_, :math:`F_{n-1}((\bar x - c) / \sqrt{s^2 / n})`. Exact for
+    normal values; for others its error may exceed delta, above all for small or extreme
+    rates. That excess, by enumeration for a rate, is in the benchmark's table.
+
+    References
+    ----------
+    .. [1] Student (1908). The probable error of a mean. Biometrika 6(1), 1-25.
+
+    Examples
+    --------
+    >>> round(t_p_value(0.0, 1.0, 30, 0.31), 3)
+    0.05
+    """
+    if not _moments_usable(mean, variance, n) or not finite(limit):
+        return 1.0
+    return float(stdtr(n - 1, (mean - limit) / math.sqrt(variance / n)))
+
+
+def t_upper(mean: float, variance: float, n: int, delta: float) -> float:
+    r"""Asymptotic upper confidence bound on a mean (Student t).
+
+    Parameters
+    ----------
+    mean, variance : float
+        Sample mean and sample variance (divided by n - 1).
+    n : int
+        Number of rows.
+    delta : float
+        Nominal probability of error, strictly between 0 and 1.
+
+    Returns
+    -------
+    float
+        Infinite with fewer than two rows, a number that is not finite, or a variance
+        that is not positive: equal values give no idea of the error.
+
+    Raises
+    ------
+    ValueError
+        If `delta` is not inside (0, 1).
+
+    Notes
+    -----
+    :math:`\bar x + t_{n-1, 1-\delta} \sqrt{s^2 / n}` [1]_. Not a guarantee: see
+    `t_p_value`.
+
+    References
+    ----------
+    .. [1] Student (1908). The probable error of a mean. Biometrika 6(1), 1-25.
+
+    Examples
+    --------
+    >>> round(t_upper(0.0, 1.0, 30, 0.05), 3)
+    0.31
+    """
+    check_delta(delta)
+    if not _moments_usable(mean, variance, n):
+        return math.inf
+    return float(mean + stdtrit(n - 1, 1.0 - delta) * math.sqrt(variance / n))
+
+
+def delta_method_p_value(estimate: float, influence_variance: float, n: int, limit: float) -> float:
+    r"""Asymptotic p-value against "the function of means exceeds `limit`".
+
+    Parameters
+    ----------
+    estimate : float
+        The function at the sample means.
+    influence_variance : float
+        Sample variance (divided by n - 1) of the per-row influence values.
+    n : int
+        Number of rows, all of them, also those that fall in none of the means.
+    limit : float
+        The largest value allowed.
+
+    Returns
+    -------
+    float
+        In [0, 1]. 1.0 with fewer than two rows, a number that is not finite, or a
+        variance that is not positive.
+
+    Notes
+    -----
+    `t_p_value` of the linearised function; see `delta_method_upper` [1]_.
+
+    References
+    ----------
+    .. [1] van der Vaart, A. W. (1998). Asymptotic Statistics. Cambridge University
+       Press, chapters 3 and 20.
+
+    Examples
+    --------
+    >>> round(delta_method_p_value(0.0, 1.0, 30, 0.31), 3)
+    0.05
+    """
+    return t_p_value(estimate, influence_variance, n, limit)
+
+
+def delta_method_upper(estimate: float, influence_variance: float, n: int, delta: float) -> float:
+    r"""Asymptotic upper confidence bound on a smooth function of means (delta method).
+
+    Parameters
+    ----------
+    estimate : float
+        The function at the sample means.
+    influence_variance : float
+        Sample variance (divided by n - 1) of the per-row influence values.
+    n : int
+        Number of rows, all of them, also those that fall in none of the means.
+    delta : float
+        Nominal probability of error, strictly between 0 and 1.
+
+    Returns
+    -------
+    float
+        Infinite with fewer than two rows, a number that is not finite, or a variance
+        that is not positive.
+
+    Raises
+    ------
+    ValueError
+        If `delta` is not inside (0, 1).
+
+    Notes
+    -----
+    For :math:`h(\mu)` of means :math:`\mu_k = E[z_k m_k] / E[m_k]` over masks
+    :math:`m_k`, the influence of a row is
+    :math:`\psi = \sum_k \partial_k h \, m_k (z_k - \mu_k) / P(m_k)`, which accounts for
+    rows shared between means, and :math:`\sqrt n (h(\hat\mu) - h(\mu))` tends to a
+    normal law with variance :math:`\mathrm{Var}\,\psi` [1]_. Student's quantile with
+    n - 1 degrees of freedom stands in for the normal one. It fails where the gradient
+    vanishes or the function is far from linear over the sampling error.
+
+    References
+    ----------
+    .. [1] van der Vaart, A. W. (1998). Asymptotic Statistics. Cambridge University
+       Press, chapters 3 and 20.
+
+    Examples
+    --------
+    >>> round(delta_method_upper(0.0, 1.0, 30, 0.05), 3)
+    0.31
+    """
+    return t_upper(estimate, influence_variance, n, delta)
+
+
+def score_p_value(
+    successes: Sequence[float], trials: Sequence[float], weights: Sequence[float], limit: float
+) -> float:
+    r"""Asymptotic p-value against ``sum(weights * rates) > limit`` for one or two rates.
+
+    Parameters
+    ----------
+    successes, trials, weights : sequence of one or two numbers
+        Events, rows and factor of each independent rate.
+    limit : float
+        The largest value of the combination allowed.
+
+    Returns
+    -------
+    float
+        In [0, 1]. 1.0 with a rate that has no rows or a number that is not finite.
+
+    Raises
+    ------
+    ValueError
+        If the counts are impossible or the lengths differ or exceed two.
+
+    Notes
+    -----
+    :math:`\Phi(T)` of the score statistic with the restricted maximum likelihood
+    variance: Wilson's for one rate [1]_, Miettinen and Nurminen's for two [2]_ without
+    their factor N / (N - 1) (so it is Mee's), for any weights. Its error tends to delta
+    as the rows grow and may exceed it at any finite number.
+
+    References
+    ----------
+    .. [1] Wilson, E. B. (1927). Probable inference, the law of succession, and
+       statistical inference. Journal of the American Statistical Association 22, 209-212.
+    .. [2] Miettinen, O. and Nurminen, M. (1985). Comparative analysis of two rates.
+       Statistics in Medicine 4(2), 213-226.
+
+    Examples
+    --------
+    >>> round(score_p_value([70, 75], [200, 200], [1, -1], 0.1), 4)
+    0.0045
+    """
+    if check_same_length(successes=successes, trials=trials, weights=weights) > 2:
+        raise ValueError("the score test is for one or two rates; use the delta method.")
+    usable = [counts_usable(k, n) for k, n in zip(successes, trials, strict=True)]
+    if not all(usable) or not finite(limit, *weights):
+        return 1.0
+    form = positive_form(successes, trials, weights)
+    c = limit - form.offset
+    if c >= math.fsum(form.weights):
+        return 0.0
+    if c <= 0.0:
+        return 1.0
+    return float(ndtr(_score(form.successes, form.trials, form.weights, c)))
+
+
+def score_upper(
+    successes: Sequence[float], trials: Sequence[float], weights: Sequence[float], delta: float
+) -> float:
+    """Asymptotic upper confidence bound on ``sum(weights * rates)`` for one or two rates.
+
+    Parameters
+    ----------
+    successes, trials, weights : sequence of one or two numbers
+        Events, rows and factor of each independent rate.
+    delta : float
+        Nominal probability of error, strictly between 0 and 1.
+
+    Returns
+    -------
+    float
+        Infinite with a rate that has no rows or a number that is not finite.
+
+    Raises
+    ------
+    ValueError
+        If the counts are impossible, the lengths differ or exceed two, or `delta` is
+        not inside (0, 1).
+
+    Notes
+    -----
+    The smallest limit whose `score_p_value` is at most `delta` [1]_; there is one
+    because the statistic falls in the limit.
+
+    References
+    ----------
+    .. [1] Miettinen, O. and Nurminen, M. (1985). Comparative analysis of two rates.
+       Statistics in Medicine 4(2), 213-226.
+
+    Examples
+    --------
+    >>> round(score_upper([70, 75], [200, 200], [1, -1], 0.05), 4)
+    0.054
+    """
+    check_delta(delta)
+    check_same_length(successes=successes, trials=trials, weights=weights)
+    usable = [counts_usable(k, n) for k, n in zip(successes, trials, strict=True)]
+    if not all(usable) or not finite(*weights):
+        return math.inf
+    if all(weight == 0.0 for weight in weights):
+        return 0.0
+    rates = [k / n for k, n in zip(successes, trials, strict=True)]
+    estimate = math.fsum(a * rate for a, rate in zip(weights, rates, strict=True))
+    width = math.fsum(abs(a) for a in weights) / max(trials)
+    return smallest_certified(
+        lambda limit: score_p_value(successes, trials, weights, limit), estimate, width, delta
+    )
+
+
+def _moments_usable(mean: float, variance: float, n: int) -> bool:
+    return n >= 2 and finite(mean, variance) and variance > 0.0
+
+
+def _score(
+    successes: tuple[float, ...], trials: tuple[float, ...], weights: tuple[float, ...], c: float
+) -> float:
+    """Score statistic of one or two rates with positive weights, for 0 < c < sum of weights."""
+    if len(weights) == 1:
+        (k,), (n,), (a,) = successes, trials, weights
+        return (k / n - c / a) / math.sqrt(c / a * (1.0 - c / a) / n)
+    x1, x2 = (np.array([count], dtype=np.float64) for count in successes)
+    pair, a_pair = (trials[0], trials[1]), (weights[0], weights[1])
+    return float(score_statistic(x1, x2, pair, a_pair, c)[0])

@@ -1,0 +1,278 @@
+"""One rate: exact (Clopper-Pearson) bounds and tests from a count."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from scipy.special import betainc, betaincc
+
+from sklearn_seldonian.bounds._checks import check_delta, counts_usable, finite
+
+
+def binomial_p_value(successes: float, trials: float, limit: float) -> float:
+    r"""Exact p-value against "the rate exceeds `limit`"; small means certified.
+
+    Parameters
+    ----------
+    successes, trials : int
+        Rows with the event, and rows in all.
+    limit : float
+        The largest rate allowed.
+
+    Returns
+    -------
+    float
+        In [0, 1]. 1.0 (not certified) with no rows or a number that is not finite.
+
+    Raises
+    ------
+    ValueError
+        If the counts are not whole numbers with ``0 <= successes <= trials``.
+
+    Notes
+    -----
+    Assumes independent rows with one common probability :math:`p` of the event. The
+    null hypothesis is :math:`p > c`, and the p-value
+
+    .. math:: \sup_{p > c} P_p(X \le k) = P_c(X \le k) = I_{1-c}(n - k, k + 1)
+
+    is the probability of a count at most this one at the boundary [1]_. For
+    :math:`c \ge 1` the null is empty and the p-value 0. If it were wrong, summing the
+    binomial over all counts with a p-value of at most delta would give more than delta
+    for some :math:`p > c`.
+
+    References
+    ----------
+    .. [1] Clopper, C. J. and Pearson, E. S. (1934). The use of confidence or fiducial
+       limits illustrated in the case of the binomial. Biometrika 26(4), 404-413.
+
+    Examples
+    --------
+    >>> round(binomial_p_value(0, 30, 0.1), 4)  # 0.9 ** 30
+    0.0424
+    """
+    if not counts_usable(successes, trials) or not finite(limit):
+        return 1.0
+    if limit >= 1.0:
+        return 0.0
+    if limit <= 0.0 or successes == trials:
+        return 1.0
+    return float(betaincc(successes + 1.0, trials - successes, limit))
+
+
+def binomial_upper(successes: float, trials: float, delta: float) -> float:
+    r"""Exact upper confidence bound on a rate, wrong with probability at most `delta`.
+
+    Parameters
+    ----------
+    successes, trials : int
+        Rows with the event, and rows in all.
+    delta : float
+        Probability of error, strictly between 0 and 1.
+
+    Returns
+    -------
+    float
+        At most 1; infinite with no rows or a count that is not finite.
+
+    Raises
+    ------
+    ValueError
+        If the counts are impossible or `delta` is not inside (0, 1).
+
+    Notes
+    -----
+    Assumes independent rows with one common probability. The one-sided
+    Clopper-Pearson bound [1]_ is the smallest limit that `binomial_p_value` rejects,
+    in closed form the 1 - delta quantile of Beta(k + 1, n - k). It is found to the last
+    floating-point digits, so that ``binomial_upper(k, n, delta) <= c`` if and only if
+    ``binomial_p_value(k, n, c) <= delta``. If it were wrong, that equivalence or the sum
+    of the binomial over the counts whose bound is below the true rate would show it.
+
+    References
+    ----------
+    .. [1] Clopper, C. J. and Pearson, E. S. (1934). The use of confidence or fiducial
+       limits illustrated in the case of the binomial. Biometrika 26(4), 404-413.
+
+    Examples
+    --------
+    >>> round(binomial_upper(0, 30, 0.05), 4)  # 1 - 0.05 ** (1 / 30)
+    0.095
+    """
+    return rate_upper(successes, trials, 1.0, delta)
+
+
+def binomial_lower(successes: float, trials: float, delta: float) -> float:
+    """Exact lower confidence bound on a rate, wrong with probability at most `delta`.
+
+    Parameters
+    ----------
+    successes, trials : int
+        Rows with the event, and rows in all.
+    delta : float
+        Probability of error, strictly between 0 and 1.
+
+    Returns
+    -------
+    float
+        At least 0; minus infinity with no rows or a count that is not finite.
+
+    Raises
+    ------
+    ValueError
+        If the counts are impossible or `delta` is not inside (0, 1).
+
+    Notes
+    -----
+    The mirror image of `binomial_upper`: the delta quantile of Beta(k, n - k + 1) [1]_.
+    If it were wrong, ``binomial_lower(k, n, d) + binomial_upper(n - k, n, d)`` would not
+    be 1.
+
+    References
+    ----------
+    .. [1] Clopper, C. J. and Pearson, E. S. (1934). The use of confidence or fiducial
+       limits illustrated in the case of the binomial. Biometrika 26(4), 404-413.
+
+    Examples
+    --------
+    >>> round(binomial_lower(30, 30, 0.05), 4)  # 0.05 ** (1 / 30)
+    0.905
+    """
+    return -rate_upper(successes, trials, -1.0, delta)
+
+
+def rate_p_value(successes: float, trials: float, weight: float, limit: float) -> float:
+    r"""Exact p-value against ``weight * rate > limit``; small means certified.
+
+    Parameters
+    ----------
+    successes, trials : int
+        Rows with the event, and rows in all.
+    weight : float
+        Factor of the rate; a negative one turns the test into one of a lower limit.
+    limit : float
+        The largest value allowed for ``weight * rate``.
+
+    Returns
+    -------
+    float
+        In [0, 1]. 1.0 (not certified) with no rows or a number that is not finite.
+
+    Raises
+    ------
+    ValueError
+        If the counts are impossible.
+
+    Notes
+    -----
+    For a positive weight this is `binomial_p_value` at ``limit / weight``. For a
+    negative one the null hypothesis is :math:`p < c` with :math:`c = limit / weight`,
+    and the p-value is :math:`P_c(X \ge k) = I_c(k, n - k + 1)` [1]_. If the mirroring
+    were wrong, ``rate_p_value(k, n, -1, -c)`` would differ from
+    ``rate_p_value(n - k, n, 1, 1 - c)``.
+
+    References
+    ----------
+    .. [1] Clopper, C. J. and Pearson, E. S. (1934). The use of confidence or fiducial
+       limits illustrated in the case of the binomial. Biometrika 26(4), 404-413.
+
+    Examples
+    --------
+    Is the rate at least 0.8, written as ``-rate <= -0.8``?
+
+    >>> round(rate_p_value(29, 30, -1.0, -0.8), 4)
+    0.0105
+    """
+    if not counts_usable(successes, trials) or not finite(weight, limit):
+        return 1.0
+    if weight == 0.0:
+        return 0.0 if limit >= 0.0 else 1.0
+    if weight > 0.0:
+        return binomial_p_value(successes, trials, limit / weight)
+    floor = limit / weight
+    if floor <= 0.0:
+        return 0.0
+    if floor >= 1.0 or successes == 0:
+        return 1.0
+    return float(betainc(successes, trials - successes + 1.0, floor))
+
+
+def rate_upper(successes: float, trials: float, weight: float, delta: float) -> float:
+    """Exact upper confidence bound on ``weight * rate``, wrong at most `delta` of the time.
+
+    Parameters
+    ----------
+    successes, trials : int
+        Rows with the event, and rows in all.
+    weight : float
+        Factor of the rate.
+    delta : float
+        Probability of error, strictly between 0 and 1.
+
+    Returns
+    -------
+    float
+        Infinite with no rows or a number that is not finite.
+
+    Raises
+    ------
+    ValueError
+        If the counts are impossible or `delta` is not inside (0, 1).
+
+    Notes
+    -----
+    `binomial_upper` times a positive weight, `binomial_lower` times a negative one [1]_,
+    carried to the smallest floating-point number whose `rate_p_value` is at most
+    `delta`. So ``rate_upper(k, n, w, delta) <= c`` if and only if
+    ``rate_p_value(k, n, w, c) <= delta``, where a limit within rounding of the bound (the
+    last three bits) is not certified; that equivalence on every small table is the check
+    that would expose a mistake.
+
+    References
+    ----------
+    .. [1] Clopper, C. J. and Pearson, E. S. (1934). The use of confidence or fiducial
+       limits illustrated in the case of the binomial. Biometrika 26(4), 404-413.
+
+    Examples
+    --------
+    >>> round(rate_upper(30, 30, -0.8, 0.05), 4)
+    -0.724
+    """
+    check_delta(delta)
+    if not counts_usable(successes, trials) or not finite(weight):
+        return math.inf
+    k, n = successes, trials
+    if weight == 0.0 or (weight > 0.0 and k == n) or (weight < 0.0 and k == 0):
+        return max(weight, 0.0)
+    return smallest_certified(
+        lambda limit: rate_p_value(k, n, weight, limit),
+        weight * (k / n),
+        max(abs(weight) / n, 1e-300),
+        delta,
+    )
+
+
+def smallest_certified(
+    p_value: Callable[[float], float], estimate: float, width: float, delta: float
+) -> float:
+    """Smallest float whose p-value is at most delta, for a p-value falling in its argument."""
+    low = high = estimate
+    while p_value(high) > delta:
+        low, high, width = high, high + width, 2.0 * width
+    while p_value(low) <= delta:
+        low, high, width = low - width, low, 2.0 * width
+    middle = low + (high - low) / 2.0
+    while low < middle < high:
+        low, high = (low, middle) if p_value(middle) <= delta else (middle, high)
+        middle = low + (high - low) / 2.0
+    return _above_rounding(p_value, high, delta)
+
+
+def _above_rounding(p_value: Callable[[float], float], bound: float, delta: float) -> float:
+    """Raise the bound until the floats above it are certified too: p-values carry rounding."""
+    step = math.ulp(bound)
+    for digit in range(8, 0, -1):
+        if p_value(bound + digit * step) > delta:
+            return _above_rounding(p_value, bound + (digit + 1) * step, delta)
+    return bound

@@ -1,0 +1,94 @@
+"""The score statistic of two rates under a linear restriction, shared by two tests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+class PositiveForm(NamedTuple):
+    """The same combination with positive weights: events of negative ones are complemented."""
+
+    successes: tuple[float, ...]
+    trials: tuple[float, ...]
+    weights: tuple[float, ...]
+    offset: float  # the combination asked for is offset + the one here
+
+
+def positive_form(
+    successes: Sequence[float], trials: Sequence[float], weights: Sequence[float]
+) -> PositiveForm:
+    """Write ``a p = a + |a| (1 - p)`` for negative weights and leave out weights of zero."""
+    kept = [(k, n, a) for k, n, a in zip(successes, trials, weights, strict=True) if a != 0.0]
+    return PositiveForm(
+        successes=tuple(k if a > 0.0 else n - k for k, n, a in kept),
+        trials=tuple(n for _, n, _ in kept),
+        weights=tuple(abs(a) for _, _, a in kept),
+        offset=math.fsum(a for _, _, a in kept if a < 0.0),
+    )
+
+
+def restricted_mle(
+    x1: Floats, x2: Floats, trials: tuple[float, float], weights: tuple[float, float], c: float
+) -> tuple[Floats, Floats]:
+    """Maximise the likelihood of both counts over ``a1 p1 + a2 p2 = c`` within [0, 1]^2.
+
+    The log-likelihood is concave along the line, so the root of its slope (times
+    p1 q1 p2 q2, a cubic without poles) is found by Newton steps kept in a bracket.
+    """
+    (n1, n2), (a1, a2) = trials, weights
+    slope = -a2 / a1
+    first = max(0.0, (c - a1) / a2)
+    last = max(first, min(1.0, c / a2))
+    low, high = np.full(x1.shape, first), np.full(x1.shape, last)
+    excess = a1 * x1 / n1 + a2 * x2 / n2 - c
+    p2 = x2 / n2 - (a2 / n2) * excess / (a1 * a1 / n1 + a2 * a2 / n2)
+    p2 = np.clip(p2, first + 1e-3 * (last - first), last - 1e-3 * (last - first))
+    for _ in range(100):
+        p1 = (c - a2 * p2) / a1
+        v1, v2 = p1 * (1.0 - p1), p2 * (1.0 - p2)
+        r1, r2 = x1 - n1 * p1, x2 - n2 * p2
+        gradient = a1 * r2 * v1 - a2 * r1 * v2
+        curvature = a1 * (r2 * (1.0 - 2.0 * p1) * slope - n2 * v1) - a2 * (
+            r1 * (1.0 - 2.0 * p2) - n1 * slope * v2
+        )
+        low, high = np.where(gradient >= 0.0, p2, low), np.where(gradient <= 0.0, p2, high)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            newton = p2 - gradient / curvature
+        inside = (newton > low) & (newton < high)
+        moved = np.where(inside, newton, low + (high - low) / 2.0)
+        done = bool(np.all(np.abs(moved - p2) <= 1e-12 * moved))
+        p2 = moved
+        if done:
+            break
+    return np.clip((c - a2 * p2) / a1, 0.0, 1.0), p2
+
+
+def score_statistic(
+    x1: Floats, x2: Floats, trials: tuple[float, float], weights: tuple[float, float], c: float
+) -> Floats:
+    r"""Signed distance of the estimate from the limit `c` in restricted standard errors.
+
+    .. math:: T = \frac{a_1 \hat p_1 + a_2 \hat p_2 - c}
+                       {\sqrt{a_1^2 \tilde p_1 \tilde q_1 / n_1
+                            + a_2^2 \tilde p_2 \tilde q_2 / n_2}}
+
+    with the restricted maximum likelihood estimates of `restricted_mle`; 0 where numerator
+    and variance vanish. For positive weights it rises in both counts and falls in c: with
+    the multiplier :math:`\mu(c)`, the slope of the maximised concave log-likelihood, the
+    estimating equations give :math:`a \cdot \hat p - c = \mu V`, so :math:`T^2` is the
+    product of two factors of one sign that both rise in each count and fall in c.
+    """
+    (n1, n2), (a1, a2) = trials, weights
+    p1, p2 = restricted_mle(x1, x2, trials, weights, c)
+    excess = a1 * x1 / n1 + a2 * x2 / n2 - c
+    variance = a1 * a1 * p1 * (1.0 - p1) / n1 + a2 * a2 * p2 * (1.0 - p2) / n2
+    flat = np.where(np.abs(excess) <= 1e-12 * (a1 + a2), 0.0, np.copysign(np.inf, excess))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(variance > 0.0, excess / np.sqrt(variance), flat)

@@ -1,0 +1,115 @@
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from sklearn_seldonian.bounds import (
+    MeanBounds,
+    binomial_lower,
+    binomial_upper,
+    box_p_value,
+    box_upper,
+)
+
+
+def rate(k, n, **needs):
+    return MeanBounds(
+        lambda d: binomial_lower(k, n, d), lambda d: binomial_upper(k, n, d), (0.0, 1.0), **needs
+    )
+
+
+def difference(box):
+    return box[0][1] - box[1][0]
+
+
+def difference_means(k1, n1, k2, n2):
+    return [rate(k1, n1, needs_lower=False), rate(k2, n2, needs_upper=False)]
+
+
+def product_upper(box):
+    return max(a * b for a, b in product(*box))
+
+
+def test_linear_combination_spends_delta_on_one_end_a_mean():
+    expected = binomial_upper(3, 20, 0.025) - binomial_lower(9, 30, 0.025)
+    assert box_upper(difference, difference_means(3, 20, 9, 30), 0.05) == expected
+
+
+def test_general_function_spends_delta_on_both_ends():
+    expected = binomial_upper(3, 20, 0.0125) * binomial_upper(9, 30, 0.0125)
+    assert box_upper(product_upper, [rate(3, 20), rate(9, 30)], 0.05) == expected
+
+
+@pytest.mark.parametrize("delta", [0.01, 0.05, 0.1])
+@pytest.mark.parametrize("evaluate", [difference, product_upper])
+def test_false_bounds_by_enumeration(evaluate, delta):
+    n = 10
+    tables = list(product(range(n + 1), repeat=2))
+    needs = {"needs_lower": True, "needs_upper": True}
+    upper = np.array(
+        [box_upper(evaluate, [rate(k, n, **needs) for k in table], delta) for table in tables]
+    )
+    counts = np.array(tables).T
+    for p1, p2 in product(np.linspace(0.01, 0.99, 29), repeat=2):
+        true = evaluate([(p1, p1), (p2, p2)])
+        mass = binom.pmf(counts[0], n, p1) * binom.pmf(counts[1], n, p2)
+        assert mass[upper < true].sum() <= delta + 1e-12
+
+
+def test_an_end_not_asked_for_is_the_end_of_the_support():
+    means = [rate(3, 20, needs_upper=False), rate(9, 30, needs_lower=False)]
+    assert box_upper(difference, means, 0.05) == 1.0
+
+
+def test_nothing_needed_is_the_range_of_the_function():
+    mean = rate(3, 20, needs_lower=False, needs_upper=False)
+    assert box_upper(lambda box: box[0][1], [mean], 0.05) == 1.0
+
+
+def test_bounds_stay_within_the_support():
+    loose = MeanBounds(lambda d: -3.0, lambda d: 4.0, (0.0, 1.0))
+    assert box_upper(lambda box: box[0][1] - box[0][0], [loose], 0.05) == 1.0
+
+
+@pytest.mark.parametrize(
+    "mean",
+    [
+        rate(0, 0),
+        rate(0, 0, needs_lower=False),
+        rate(0, 0, needs_upper=False),
+        MeanBounds(lambda d: math.nan, lambda d: 0.5, (0.0, 1.0)),
+        MeanBounds(lambda d: 0.1, lambda d: math.nan, (0.0, 1.0)),
+        MeanBounds(lambda d: 0.6, lambda d: 0.5, (0.0, 1.0)),
+    ],
+    ids=["no rows", "no rows, upper", "no rows, lower", "lower NaN", "upper NaN", "crossing"],
+)
+def test_no_information_gives_no_bound(mean):
+    assert box_upper(lambda box: 0.0, [mean], 0.05) == math.inf
+    assert box_p_value(lambda box: 0.0, [mean], 0.5) == 1.0
+
+
+def test_a_function_that_is_not_a_number_gives_no_bound():
+    assert box_upper(lambda box: math.nan, [rate(3, 20)], 0.05) == math.inf
+
+
+@pytest.mark.parametrize("limit", [math.nan, math.inf, -math.inf])
+def test_a_limit_that_is_not_finite_is_not_certified(limit):
+    assert box_p_value(difference, difference_means(3, 20, 9, 30), limit) == 1.0
+
+
+@pytest.mark.parametrize("limit", [-0.2, 0.0, 0.05, 0.3, 0.9])
+def test_p_value_is_the_smallest_delta_that_certifies(limit):
+    means = difference_means(3, 20, 9, 30)
+    p = box_p_value(difference, means, limit)
+    if p < 1.0:
+        assert box_upper(difference, means, p) <= limit
+        assert box_upper(difference, means, p * (1 - 1e-9)) > limit
+    for delta in (0.01, 0.05, 0.1):
+        assert (box_upper(difference, means, delta) <= limit) == (p <= delta)
+
+
+def test_at_least_one_mean_is_needed():
+    with pytest.raises(ValueError, match="at least one mean"):
+        box_upper(lambda box: 0.0, [], 0.05)
