@@ -75,6 +75,10 @@ class Statistics:
             self.n_invalid + other.n_invalid,
         )
 
+    def shares(self, means: Sequence[Mean]) -> dict[Mean, float]:
+        """For each mean, the share of all rows that it is over."""
+        return {mean: self.rate(mean).trials / self.n_rows for mean in means}
+
     def rate(self, mean: Mean) -> RateSample:
         """Successes and trials of one mean."""
         mask, value = mean_tables([mean], self.conditions, self.membership)

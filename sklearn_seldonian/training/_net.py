@@ -12,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
+from skorch.utils import to_tensor
 from torch import nn
 
-from sklearn_seldonian.certification import tabulate
+from sklearn_seldonian.certification import Statistics, tabulate
+from sklearn_seldonian.constraints import Condition
 from sklearn_seldonian.training._batches import Batches, Rows
 from sklearn_seldonian.training._lagrangian import Lagrangian
 from sklearn_seldonian.training._outputs import (
@@ -176,10 +178,11 @@ class LagrangianNet(NeuralNet):
             self._checkpoints.keep(len(self.history), self.module_)
 
     def _judge(self) -> None:
-        loss, table = self._evaluate(self._judged)
-        near = self.problem.linearise(table)
-        prediction = self.problem.predict(near, len(self._judged))
-        multipliers = self.problem.per_constraint(self._lagrangian.multipliers)
+        problem = self.problem
+        loss, seen = self.observe(self._judged, problem.membership, problem.conditions)
+        near = problem.linearise(seen.table)
+        prediction = problem.predict(near, len(self._judged))
+        multipliers = problem.per_constraint(self._lagrangian.multipliers)
         for i, (estimate, bound, probability) in enumerate(zip(*prediction, strict=True)):
             self.history.record(f"estimate_{i}", float(estimate))
             self.history.record(f"predicted_bound_{i}", float(bound))
@@ -189,24 +192,43 @@ class LagrangianNet(NeuralNet):
         self.history.record("candidate_loss", loss)
         self.history.record("kept", kept)
 
-    def _evaluate(self, rows: Rows) -> tuple[float, NDArray[np.float64]]:
-        """Mean loss, and the table of decisions, of the present weights."""
-        decisions = np.empty(len(rows), dtype=np.int64)
-        total, start = 0.0, 0
+    def observe(
+        self,
+        rows: Rows,
+        membership: NDArray[np.bool_],
+        conditions: tuple[Condition, ...],
+        *,
+        hard: bool = True,
+    ) -> tuple[float, Statistics]:
+        """Mean loss of the present weights on `rows`, and the statistics of their decisions.
+
+        Streams over batches in eval mode; `membership` says which of the `conditions` hold
+        in the rows' cells. Serves the choice of a checkpoint and the safety test alike.
+        """
+        shape = (len(membership), self.problem.shape[1])
+        labels, cells = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
+        table, total, n_invalid, start = np.zeros((*shape, shape[1])), 0.0, 0, 0
         for outputs, scores in self.outputs(rows.X):
             part = slice(start, start + len(scores))
-            loss = primary_loss(self.criterion_, outputs, scores, rows.y[part], self.kind_)
+            y = rows.y[part].to(scores.device)
+            loss = primary_loss(self.criterion_, outputs, scores, y, self.kind_)
             total += loss.item() * len(scores)
-            decisions[part] = probabilities(scores).argmax(axis=1)
+            chances = probabilities(scores)
+            valid = np.isfinite(chances).all(axis=1)
+            decisions = chances.argmax(axis=1) if hard else chances
+            table += tabulate(cells[part][valid], labels[part][valid], decisions[valid], shape)
+            n_invalid += int((~valid).sum())
             start = part.stop
-        labels, cells = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
-        return total / len(rows), tabulate(cells, labels, decisions, self.problem.shape)
+        return total / len(rows), Statistics(table, membership, conditions, hard, n_invalid)
 
-    def outputs(
-        self, X: torch.Tensor, batch_size: int | None = None
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def infer(self, x, **fit_params):
+        """As skorch's; integer inputs such as uint8 images become float32."""
+        x = to_tensor(x, device=self.device)
+        return super().infer(x if x.is_floating_point() else x.float(), **fit_params)
+
+    def outputs(self, X: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The module's outputs and their scores, batch by batch, in eval mode."""
-        size = batch_size or self.evaluation_batch_size
+        size = self.evaluation_batch_size
         self._set_training(False)
         with torch.no_grad():
             for start in range(0, len(X), size):

@@ -85,6 +85,8 @@ class ConstrainedProblem:
     ----------
     atoms : tuple of Atom
         Those of all constraints, one constraint after the other.
+    conditions : tuple of Condition
+        The constraints' distinct conditions.
     shape : (n_cells, n_classes)
     """
 
@@ -99,13 +101,14 @@ class ConstrainedProblem:
     ) -> None:
         self.constraints = tuple(constraints)
         self.n_safety, self.power = n_safety, power
-        self.shape = (len(membership), n_classes)
+        self.membership, self.shape = membership, (len(membership), n_classes)
         leaves = [_leaves(c.tree, d) for c, d in zip(constraints, deltas, strict=True)]
         self.atoms = tuple(atom for group in leaves for atom, _ in group)
         self._quantiles = np.array([ndtri(1 - delta) for group in leaves for _, delta in group])
         self._ends = np.cumsum([len(group) for group in leaves])
         self._means = distinct_means(self.constraints)
-        tables = mean_tables(self._means, distinct_conditions(self._means), membership)
+        self.conditions = distinct_conditions(self._means)
+        tables = mean_tables(self._means, self.conditions, membership)
         self._mask = tables.mask.reshape(len(self._means), -1).astype(np.float64)
         self._value = tables.value.reshape(len(self._means), -1).astype(np.float64)
 

@@ -1,0 +1,19 @@
+"""Estimators that train torch models under behavioural constraints and certify them."""
+
+from sklearn_seldonian._version import __version__
+from sklearn_seldonian.certification import SafetyCertificate
+from sklearn_seldonian.classifier import SeldonianClassifier
+from sklearn_seldonian.exceptions import (
+    ConstraintSyntaxError,
+    NoSolutionFoundError,
+    NoSolutionFoundWarning,
+)
+
+__all__ = [
+    "ConstraintSyntaxError",
+    "NoSolutionFoundError",
+    "NoSolutionFoundWarning",
+    "SafetyCertificate",
+    "SeldonianClassifier",
+    "__version__",
+]

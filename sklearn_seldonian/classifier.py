@@ -1,0 +1,634 @@
+"""The classifier that hands out a model only with a certificate."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import ClassifierMixin, clone
+from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+from torch import nn
+
+from sklearn_seldonian import _base
+from sklearn_seldonian.certification import (
+    SafetyCertificate,
+    Statistics,
+    certify_constraint,
+    rows_needed,
+    tabulate,
+    untested,
+)
+from sklearn_seldonian.constraints import (
+    Schema,
+    assign_cells,
+    bind,
+    columns_of,
+    distinct_conditions,
+    distinct_means,
+    parse_all,
+)
+from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
+from sklearn_seldonian.modules import MLP
+from sklearn_seldonian.training import ConstrainedProblem, LagrangianNet, Rows, probabilities
+
+__all__ = ["SeldonianClassifier"]
+
+
+def _has_probabilities(estimator):
+    fallback = getattr(estimator, "fallback_", None)
+    if getattr(estimator, "solution_found_", True) or fallback is None:
+        return True
+    return hasattr(fallback, "predict_proba")
+
+
+class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
+    """Classifier trained under constraints and certified on rows it never saw.
+
+    The probability that `fit` returns a model that violates any constraint is at most
+    `delta`, for the decisions that `predict` makes, if the rows are independent draws
+    from the population of interest and the safety rows influenced nothing before the
+    test [1]_.
+
+    Parameters
+    ----------
+    module : torch.nn.Module class or instance, default=None
+        The network. None: a `sklearn_seldonian.modules.MLP` sized from the data. An
+        instance is copied.
+    constraints : str, Constraint, or sequence of them, default=()
+        What the model must satisfy, such as ``"ACC >= 0.95"`` or
+        ``"abs(PR | [M] - PR | [F]) <= 0.1"``. With none, all rows train.
+    delta : float or sequence of float, default=0.05
+        Accepted probability of being handed a model that violates a constraint; one
+        number, or one for each constraint.
+    bound : {"auto", "exact"}, default="auto"
+        How bounds are computed; both give finite-sample guarantees.
+    decision : {"argmax", "sample"}, default="argmax"
+        Whether `predict` returns the most probable class, or draws a class from the
+        probabilities. What is certified is what `predict` does.
+    preprocessor : transformer, default=None
+        Cloned, fitted on candidate rows only, and part of the certified model.
+    measures : sequence, default=()
+        The user's own measures.
+    safety_size : float in (0, 1) or int, default=0.5
+        Share or number of rows held out for the safety test.
+    power : float in (0, 1), default=0.95
+        Predicted probability of passing that training aims for.
+    pos_label : label, default=None
+        The positive class of a binary problem; None: ``classes_[1]``.
+    fallback : estimator or "majority", default=None
+        What `predict` uses where no solution was found. Nothing about it is certified.
+        None: `predict` raises `NoSolutionFoundError`.
+    criterion : torch.nn.Module class or instance, default=torch.nn.CrossEntropyLoss
+        The primary objective.
+    optimizer : torch.optim.Optimizer class, default=torch.optim.Adam
+    lr : float, default=0.01
+    max_epochs, batch_size : int, default=20, 128
+    safety_batch_size : int, default=1024
+        Rows a batch wherever no gradient is needed.
+    multiplier_init, multiplier_lr : float, default=0.0, 0.01
+        Start of the Lagrange multipliers, and what a violation of one adds to its
+        multiplier in one batch.
+    device : str, default="auto"
+        A torch device; "auto": "cuda" if there, else "mps", else "cpu".
+    callbacks : list of skorch callbacks, default=None
+    random_state : int, RandomState instance or None, default=None
+    verbose : int, default=0
+        1 prints a table with one row an epoch.
+    **kwargs
+        skorch's double-underscore names: ``module__hidden``, ``optimizer__weight_decay``,
+        ``iterator_train__num_workers``, ``callbacks__...``.
+
+    Attributes
+    ----------
+    solution_found_ : bool
+    certificate_ : SafetyCertificate or None
+        None without constraints.
+    constraints_ : tuple of Constraint
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Where X is a DataFrame.
+    module_ : torch.nn.Module
+    net_ : skorch.NeuralNet
+    preprocessor_ : transformer or None
+    fallback_ : estimator or None
+    history_ : DataFrame
+        One row an epoch: mean training loss; for constraint i its value
+        (``estimate_i``) and expected upper bound on g (``predicted_bound_i``),
+        ``multiplier_i``, and the probability of passing (``passing_i``), all on candidate
+        rows; ``kept`` where the weights were the best so far; ``seconds``.
+    n_iter_ : int
+        Epochs run.
+    candidate_indices_, safety_indices_ : ndarray of int
+
+    References
+    ----------
+    .. [1] P. S. Thomas et al., "Preventing undesirable behavior of intelligent machines",
+       Science 366, 2019.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn_seldonian import SeldonianClassifier
+    >>> X, y = make_classification(2000, class_sep=2.0, random_state=0)
+    >>> model = SeldonianClassifier(constraints="ACC >= 0.8", random_state=0).fit(X, y)
+    >>> model.solution_found_
+    True
+    """
+
+    _parameter_constraints = {
+        "delta": [Interval(Real, 0, 1, closed="neither"), "array-like"],
+        "bound": [StrOptions({"auto", "exact"})],
+        "decision": [StrOptions({"argmax", "sample"})],
+        "safety_size": [
+            Interval(Real, 0, 1, closed="neither"),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "power": [Interval(Real, 0, 1, closed="neither")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "safety_batch_size": [Interval(Integral, 1, None, closed="left")],
+        "multiplier_init": [Interval(Real, 0, None, closed="left")],
+        "multiplier_lr": [Interval(Real, 0, None, closed="neither")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        module=None,
+        constraints=(),
+        *,
+        delta=0.05,
+        bound="auto",
+        decision="argmax",
+        preprocessor=None,
+        measures=(),
+        safety_size=0.5,
+        power=0.95,
+        pos_label=None,
+        fallback=None,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=0.01,
+        max_epochs=20,
+        batch_size=128,
+        safety_batch_size=1024,
+        multiplier_init=0.0,
+        multiplier_lr=0.01,
+        device="auto",
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+        **kwargs,
+    ):
+        self.module = module
+        self.constraints = constraints
+        self.delta = delta
+        self.bound = bound
+        self.decision = decision
+        self.preprocessor = preprocessor
+        self.measures = measures
+        self.safety_size = safety_size
+        self.power = power
+        self.pos_label = pos_label
+        self.fallback = fallback
+        self.criterion = criterion
+        self.optimizer = optimizer
+        self.lr = lr
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.safety_batch_size = safety_batch_size
+        self.multiplier_init = multiplier_init
+        self.multiplier_lr = multiplier_lr
+        self.device = device
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+        vars(self).update(kwargs)
+
+    # -- fit -----------------------------------------------------------------------------
+
+    def fit(self, X, y, sensitive_features=None, safety_mask=None):
+        """Train on candidate rows, then run the safety test once on the others.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, ...)
+            Finite numbers, or whatever `preprocessor` takes.
+        y : array-like of shape (n_rows,)
+            Class labels, at least two different ones.
+        sensitive_features : Series, DataFrame or array-like of n_rows, default=None
+            Columns for the constraints' conditions; the model never sees them.
+        safety_mask : bool array of shape (n_rows,), default=None
+            Which rows are for the safety test; must not depend on outcomes. None: drawn at
+            random.
+
+        Returns
+        -------
+        self
+            With ``solution_found_`` saying whether a model was certified; if not, a
+            `NoSolutionFoundWarning` is given.
+        """
+        self._validate_params()
+        self.constraints_ = parse_all(self.constraints)
+        self._deltas = _base.check_deltas(self.delta, len(self.constraints_))
+        rows = self._check_training_rows(X, y, sensitive_features)
+        rng = check_random_state(self.random_state)
+        self.candidate_indices_, self.safety_indices_ = self._split(len(rows.y), safety_mask, rng)
+        candidate, safety = rows.take(self.candidate_indices_), rows.take(self.safety_indices_)
+        self._resolved = self._bind(candidate)
+
+        obstacle = self._train(candidate, len(safety.y), rng)
+        self.certificate_ = None
+        if self.constraints_:
+            self.certificate_ = self._untested(obstacle) if obstacle else self._test(safety)
+        self.solution_found_ = self.certificate_ is None or self.certificate_.passed
+        if not self.solution_found_:
+            self.fallback_ = _base.fitted_fallback(self.fallback, candidate.X, candidate.y)
+            warnings.warn(self.certificate_.explain(), NoSolutionFoundWarning, stacklevel=2)
+        return self
+
+    def _check_training_rows(self, X, y, sensitive_features):
+        columns_from = X
+        if self.preprocessor is None:
+            X, y = validate_data(self, X, y, allow_nd=True)
+        else:
+            X, y = validate_data(self, X, y, skip_check_array=True)
+            check_consistent_length(X, y)
+        check_classification_targets(y)
+        y = column_or_1d(y, warn=True)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                "SeldonianClassifier needs samples of at least 2 classes; the data contains only "
+                f"one class: {self.classes_[0]!r}"
+            )
+        columns = _base.column_values(self._wanted(), columns_from, sensitive_features, len(y))
+        return _Rows(X, y, labels, columns)
+
+    def _wanted(self):
+        """The columns that the constraints name."""
+        return {name for constraint in self.constraints_ for name in columns_of(constraint)}
+
+    def _split(self, n_rows, safety_mask, rng):
+        if not self.constraints_:
+            return np.arange(n_rows), np.arange(0)
+        return _base.split_rows(n_rows, self.safety_size, safety_mask, rng)
+
+    def _bind(self, candidate):
+        wanted = self._wanted()
+        levels = {
+            name: tuple(np.unique(values).tolist()) if name in wanted else ()
+            for name, values in candidate.columns.items()
+        }
+        schema = Schema(tuple(self.classes_.tolist()), self._positive_class(), levels)
+        return tuple(bind(constraint, schema) for constraint in self.constraints_)
+
+    def _positive_class(self):
+        """Position of the positive class; None where there are more than two classes."""
+        labels = self.classes_.tolist()
+        if self.pos_label is not None and self.pos_label not in labels:
+            raise ValueError(f"pos_label={self.pos_label!r} is not a class; classes are {labels}.")
+        if len(labels) > 2:
+            return None
+        return 1 if self.pos_label is None else labels.index(self.pos_label)
+
+    # -- training ------------------------------------------------------------------------
+
+    def _train(self, candidate, n_safety, rng):
+        """Fit preprocessor and net; what stands in the way of a safety test, if anything."""
+        seed = int(rng.randint(np.iinfo(np.int32).max))
+        device = _base.resolve_device(self.device)
+        impossible = [c.source.text for c in self._resolved if c.is_impossible]
+        if impossible:
+            return f"no model can satisfy {', '.join(map(repr, impossible))}; nothing was trained"
+        X = self._fit_preprocessor(candidate)
+        cells = self._cells(candidate.columns, len(candidate.y))
+        self._warn_of_few_rows(candidate, cells, n_safety)
+        problem = ConstrainedProblem(
+            self._resolved, self._deltas, cells.membership, len(self.classes_), n_safety, self.power
+        )
+        cuda = [torch.device(device)] if device.startswith("cuda") else []
+        with torch.random.fork_rng(devices=cuda):
+            torch.manual_seed(seed)
+            self.net_ = self._make_net(X, problem, device)
+            self.net_.fit(_tensors(X, candidate.labels, cells))
+        self.history_ = _history_frame(self.net_.history)
+        self.n_iter_ = len(self.history_)
+        if self.net_.interrupted_:
+            if _base.interrupted_in_search():
+                raise KeyboardInterrupt
+            return "training was interrupted"
+        return "" if self.net_.kept_epoch_ else "training gave no finite weights"
+
+    def _fit_preprocessor(self, candidate):
+        if self.preprocessor is None:
+            self.preprocessor_ = None
+            return candidate.X
+        self.preprocessor_ = clone(self.preprocessor)
+        return check_array(self.preprocessor_.fit_transform(candidate.X, candidate.y), allow_nd=True)
+
+    def _cells(self, columns, n_rows):
+        return assign_cells(columns, distinct_conditions(distinct_means(self._resolved)), n_rows)
+
+    def _warn_of_few_rows(self, candidate, cells, n_safety):
+        """Say so where even the best conceivable safety rows could not pass."""
+        counts = tabulate(cells.codes, candidate.labels, candidate.labels, self._table_shape(cells))
+        shares = Statistics(
+            counts, cells.membership, distinct_conditions(distinct_means(self._resolved)), hard=True
+        ).shares(distinct_means(self._resolved))
+        for constraint, delta in zip(self._resolved, self._deltas, strict=True):
+            needed = rows_needed(constraint, delta, shares, n_safety)
+            if needed is not None:
+                warnings.warn(
+                    f"With {n_safety} safety rows, no model can pass {constraint.source.text!r} at "
+                    f"delta={delta}: even a perfect one needs about {needed}.",
+                    UserWarning,
+                    stacklevel=4,
+                )
+
+    def _table_shape(self, cells):
+        return len(cells.membership), len(self.classes_)
+
+    def _make_net(self, X, problem, device):
+        module, sizes = self._sized_module(X)
+        nested = {name: getattr(self, name) for name in self._keywords()}
+        _base.check_keywords(
+            self,
+            {
+                "module": module,
+                "optimizer": self.optimizer,
+                "criterion": self.criterion,
+                "iterator_train": torch.utils.data.DataLoader,
+            },
+        )
+        if any(name.startswith("iterator_train__") for name in nested):
+            nested.setdefault("iterator_train__shuffle", True)
+        return LagrangianNet(
+            copy.deepcopy(module),
+            problem=problem,
+            multiplier_init=self.multiplier_init,
+            multiplier_lr=self.multiplier_lr,
+            evaluation_batch_size=self.safety_batch_size,
+            criterion=copy.deepcopy(self.criterion),
+            optimizer=self.optimizer,
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            train_split=None,
+            callbacks=copy.deepcopy(self.callbacks),
+            device=device,
+            verbose=self.verbose,
+            **{**sizes, **nested},
+        )
+
+    def _sized_module(self, X):
+        """The module, and for an MLP the sizes that the data dictate."""
+        module = MLP if self.module is None else self.module
+        if module is not MLP:
+            return module, {}
+        one_logit = self.criterion is nn.BCEWithLogitsLoss
+        n_outputs = 1 if one_logit else len(self.classes_)
+        n_features = math.prod(np.shape(X)[1:])
+        return module, {"module__n_features": n_features, "module__n_outputs": n_outputs}
+
+    # -- the safety test -----------------------------------------------------------------
+
+    def _test(self, rows, assumptions=()):
+        """Run the safety test on `rows`, which nothing was fitted to."""
+        X = self._preprocessed(rows.X)
+        cells = self._cells(rows.columns, len(rows.y))
+        loss, statistics = self.net_.observe(
+            _tensors(X, rows.labels, cells),
+            cells.membership,
+            distinct_conditions(distinct_means(self._resolved)),
+            hard=self.decision == "argmax",
+        )
+        return SafetyCertificate(
+            results=tuple(
+                certify_constraint(constraint, statistics, delta)
+                for constraint, delta in zip(self._resolved, self._deltas, strict=True)
+            ),
+            loss=loss,
+            n_candidate=len(self.candidate_indices_),
+            n_safety=len(rows.y),
+            assumptions=_ASSUMPTIONS[self.decision] + assumptions,
+            versions=_base.versions(),
+            fingerprints={
+                "data": _base.fingerprint(X, rows.y, *rows.columns.values()),
+                "weights": _base.fingerprint(self.module_),
+            },
+        )
+
+    def _untested(self, obstacle):
+        return SafetyCertificate(
+            results=tuple(
+                untested(constraint, delta, obstacle)
+                for constraint, delta in zip(self._resolved, self._deltas, strict=True)
+            ),
+            loss=math.nan,
+            n_candidate=len(self.candidate_indices_),
+            n_safety=len(self.safety_indices_),
+            versions=_base.versions(),
+        )
+
+    def certify(self, X, y, sensitive_features=None):
+        """Test the same constraints on fresh rows.
+
+        Parameters
+        ----------
+        X, y, sensitive_features
+            Rows that neither `fit` nor any other choice has seen, as `fit` takes them.
+
+        Returns
+        -------
+        SafetyCertificate
+
+        Raises
+        ------
+        NoSolutionFoundError
+            If there is no model.
+        ValueError
+            If there are no constraints, or `y` holds labels that `fit` did not see.
+        """
+        self._check_certified()
+        if not self.constraints_:
+            raise ValueError("There is nothing to certify: the estimator has no constraints.")
+        y = column_or_1d(y, warn=True)
+        unseen = np.setdiff1d(y, self.classes_)
+        if len(unseen):
+            raise ValueError(f"y holds labels that fit did not see: {unseen.tolist()}.")
+        columns = _base.column_values(self._wanted(), X, sensitive_features, len(y))
+        missing = sorted(self._wanted() - set(columns))
+        if missing:
+            raise ValueError(f"The constraints name columns that are not here: {missing}.")
+        X = self._checked(X)
+        check_consistent_length(X, y)
+        return self._test(_Rows(X, y, np.searchsorted(self.classes_, y), columns))
+
+    # -- the model -----------------------------------------------------------------------
+
+    @property
+    def module_(self):
+        """The fitted torch module."""
+        return self.net_.module_
+
+    def predict(self, X):
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+
+        Raises
+        ------
+        NoSolutionFoundError
+            If no solution was found and there is no fallback.
+        """
+        check_is_fitted(self)
+        if self._falls_back():
+            return self.fallback_.predict(X)
+        chances = self.predict_proba(X)
+        if self.decision == "argmax":
+            return self.classes_[chances.argmax(axis=1)]
+        thresholds = np.random.default_rng().random((len(chances), 1))
+        drawn = (chances.cumsum(axis=1) < thresholds).sum(axis=1)
+        return self.classes_[np.minimum(drawn, len(self.classes_) - 1)]
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X):
+        """Predict class probabilities, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+        """
+        check_is_fitted(self)
+        if self._falls_back():
+            return self._fallback_probabilities(X)
+        return probabilities(self._scores(X))
+
+    @available_if(_has_probabilities)
+    def decision_function(self, X):
+        """Scores whose largest is the predicted class; for two classes their difference.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_rows,) for two classes, else (n_rows, n_classes)
+        """
+        check_is_fitted(self)
+        if self._falls_back():
+            chances = self._fallback_probabilities(X)
+            scores = np.log(np.clip(chances, np.finfo(float).tiny, None))
+        else:
+            scores = self._scores(X).double().cpu().numpy()
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def _falls_back(self):
+        """Whether the fallback answers; raises where there is neither model nor fallback."""
+        if self.solution_found_:
+            return False
+        if self.fallback_ is None:
+            self._check_certified()
+        return True
+
+    def _check_certified(self):
+        check_is_fitted(self)
+        if not self.solution_found_:
+            raise NoSolutionFoundError(self.certificate_.explain())
+
+    def _fallback_probabilities(self, X):
+        """The fallback's probabilities in the order of `classes_`; classes unknown to it get 0."""
+        given = self.fallback_.predict_proba(X)
+        aligned = np.zeros((len(given), len(self.classes_)))
+        aligned[:, np.searchsorted(self.classes_, self.fallback_.classes_)] = given
+        return aligned
+
+    def _scores(self, X):
+        inputs = _base.to_tensor(self._preprocessed(self._checked(X)))
+        return torch.cat([scores for _, scores in self.net_.outputs(inputs)])
+
+    def _checked(self, X):
+        if self.preprocessor is None:
+            return validate_data(self, X, reset=False, allow_nd=True)
+        return validate_data(self, X, reset=False, skip_check_array=True)
+
+    def _preprocessed(self, X):
+        if self.preprocessor_ is None:
+            return X
+        return check_array(self.preprocessor_.transform(X), allow_nd=True)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.non_deterministic = self.decision == "sample"
+        return tags
+
+
+class _Rows(NamedTuple):
+    """Rows as `fit` sees them: inputs, labels, positions of the labels in classes_, columns."""
+
+    X: Any
+    y: np.ndarray
+    labels: np.ndarray
+    columns: dict[str, np.ndarray]
+
+    def take(self, index):
+        columns = {name: values[index] for name, values in self.columns.items()}
+        return _Rows(_safe_indexing(self.X, index), self.y[index], self.labels[index], columns)
+
+
+_INDEPENDENCE = (
+    "The rows are independent draws from the population of interest.",
+    "The safety rows influenced nothing before the test: no preprocessing, selection of "
+    "features, resampling or search outside the estimator has seen them, and they are tested "
+    "for the first time.",
+)
+_ASSUMPTIONS = {
+    "argmax": (*_INDEPENDENCE, "The decisions are those of predict: the most probable class."),
+    "sample": (*_INDEPENDENCE, "The decisions are drawn from predict_proba, anew each time."),
+}
+
+
+def _tensors(X, labels, cells):
+    """Inputs, class positions and cells as tensors."""
+    return Rows(
+        _base.to_tensor(X),
+        torch.from_numpy(labels.astype(np.int64)),
+        torch.from_numpy(cells.codes.astype(np.int64)),
+    )
+
+
+def _history_frame(history):
+    """The net's history with one row an epoch, without the batches."""
+    frame = pd.DataFrame([{k: v for k, v in row.items() if k != "batches"} for row in history])
+    return frame.rename(columns={"dur": "seconds"})
