@@ -31,6 +31,11 @@ from sklearn_seldonian.training._selection import Checkpoints, n_selection_rows
 __all__ = ["LagrangianNet"]
 
 
+# Matrix products round differently for very few rows; with at least so many, a row gets
+# the same decision alone as among others.
+FEWEST_ROWS_A_PASS = 64
+
+
 class _EarlyStop(Exception):
     """A callback asked for the end of training."""
 
@@ -232,7 +237,8 @@ class LagrangianNet(NeuralNet):
         self._set_training(False)
         with torch.no_grad():
             for start in range(0, len(X), size):
-                outputs = self.infer(X[start : start + size])
+                batch = X[start : start + size]
+                outputs = self.infer(_padded(batch))[: len(batch)]
                 yield outputs, to_scores(outputs, self.kind_)
 
     def _keep_best(self) -> None:
@@ -248,3 +254,9 @@ def _parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows]:
         return rows, rows
     order = torch.randperm(len(rows)).to(rows.y.device)
     return rows.subset(order[n_held_out:]), rows.subset(order[:n_held_out])
+
+
+def _padded(X: torch.Tensor) -> torch.Tensor:
+    """`X` with its last row repeated up to the fewest rows that a forward pass may have."""
+    n_missing = FEWEST_ROWS_A_PASS - len(X)
+    return X if n_missing <= 0 else torch.cat([X, X[-1:].expand(n_missing, *X.shape[1:])])

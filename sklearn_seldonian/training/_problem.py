@@ -109,8 +109,9 @@ class ConstrainedProblem:
         self._means = distinct_means(self.constraints)
         self.conditions = distinct_conditions(self._means)
         tables = mean_tables(self._means, self.conditions, membership)
-        self._mask = tables.mask.reshape(len(self._means), -1).astype(np.float64)
-        self._value = tables.value.reshape(len(self._means), -1).astype(np.float64)
+        flat = (len(self._means), len(membership) * n_classes * n_classes)
+        self._mask = tables.mask.reshape(flat).astype(np.float64)
+        self._value = tables.value.reshape(flat).astype(np.float64)
 
     def linearise(self, table: Array) -> Linearised:
         """The atoms near the rates of `table`, of shape (n_cells, K, K)."""
