@@ -435,7 +435,7 @@ def _extreme(function: str, measure: str, groups: Groups, levels: Sequence[Liter
 
 
 def _pair(measure: str, groups: tuple[str, str], levels: Sequence[Literal]) -> tuple[Node, Node]:
-    names = tuple(groups)
+    names = tuple(groups) if isinstance(groups, Sequence) else ()
     if len(names) != 2 or len(set(names)) != 2 or not all(isinstance(n, str) for n in names):
         raise ValueError(f"groups must be one column or two different columns; got {groups!r}.")
     if len(levels):

@@ -472,13 +472,13 @@ def _quantified(function: str, arguments: tuple[_Part[Any], ...], span: Span) ->
 
 
 def _unknown_function(name: str) -> str:
+    missing = f"There is no function '{_shown(name)}'"
     near = get_close_matches(name.lower(), _FUNCTIONS, 1)
     if near:
-        return f"There is no function '{_shown(name)}'; did you mean '{near[0]}'?"
-    return (
-        f"There is no function '{_shown(name)}'; there are {', '.join(_FUNCTIONS)}. "
-        "Rows are chosen as in 'PR | [M]'."
-    )
+        return f"{missing}; did you mean '{near[0]}'?"
+    if name[0].isupper():
+        return f"{missing}; the rows of a measure are chosen as in 'PR | [M]'."
+    return f"{missing}, only {', '.join(_FUNCTIONS)}."
 
 
 def _shown(value: object, width: int = 40) -> str:
@@ -584,13 +584,22 @@ class _Failure(NamedTuple):
             return f"Close the '{self.open_brackets[-1]}' before '{self.token}'."
         if "LESS_EQUAL" not in self.accepted:
             return "A constraint has one comparison; write two constraints instead."
-        return _COMPARISONS[self.token.type]
+        return self.reversed_sign() or _COMPARISONS[self.token.type]
+
+    def reversed_sign(self) -> str | None:
+        start = _place(self.token)[0]
+        written = self.text[start : start + 2]
+        return f"Write '{written[::-1]}'." if written in ("=<", "=>") else None
 
     def about_words(self) -> str | None:
         word = self.token.lower()
         if self.in_conditions and word in _WORDS_IN_CONDITIONS:
             return _WORDS_IN_CONDITIONS[word]
-        return _WORDS.get(word) if "PLUS" in self.accepted else None
+        if "PLUS" not in self.accepted:
+            return None
+        if self.before[-1] == "by" and self.token.type in {"NAME", "BACKQUOTED"}:
+            return "Write '=' after by, as in 'by=race'."
+        return _WORDS.get(word)
 
     def about_conditions(self) -> str | None:
         if self.accepted == {"LEFT_SQUARE"}:
@@ -606,7 +615,7 @@ class _Failure(NamedTuple):
 
     def about_one_condition(self) -> str | None:
         if self.token.type == "ASSIGN":
-            return "Write '==' to compare."
+            return self.reversed_sign() or "Write '==' to compare."
         if self.token.type == "RIGHT_SQUARE" and self.last == "LEFT_SQUARE":
             return "Conditions are missing between the brackets, as in 'PR | [M]'."
         if self.awaits_column and self.token.type in {"NUMBER", "STRING", "TRUE", "FALSE"}:
