@@ -37,9 +37,10 @@ from sklearn_seldonian.constraints._nodes import (
 )
 from sklearn_seldonian.exceptions import ConstraintSyntaxError
 
-__all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MAX_NODES", "parse"]
+__all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MAX_NODES", "MAX_TOKENS", "parse"]
 
 MAX_CHARACTERS = 10_000
+MAX_TOKENS = 5_000
 MAX_NODES = 200
 MAX_DEPTH = 50
 # One level of nesting leaves at most nine symbols waiting: NAME ( arguments , sum + product * -.
@@ -54,7 +55,7 @@ _COUNTS = {1: "one argument", 2: "two arguments"}
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"', "`": "`"}
 _CLOSING = {"LEFT_ROUND": "RIGHT_ROUND", "LEFT_SQUARE": "RIGHT_SQUARE", "SUBSCRIPT": "RIGHT_SQUARE"}
-_STRICT = "Write '{0}=': where the limit itself lies cannot be told from data."
+_STRICT = "Write '{0}=': no data can tell it from '{0}'."
 _COMPARISONS = {
     "LESS": _STRICT.format("<"),
     "GREATER": _STRICT.format(">"),
@@ -132,7 +133,9 @@ def parse(text: str) -> Constraint:
     Raises
     ------
     ConstraintSyntaxError
-        Where `text` is not in the language, or is larger than the language allows.
+        Where `text` is not in the language, or is larger than it allows: 10,000 characters,
+        5,000 names, numbers and signs, 200 nodes, 50 levels of brackets, powers and minus
+        signs within each other.
     TypeError
         Where `text` is not a string.
 
@@ -186,6 +189,9 @@ def _read(text: str) -> Constraint:
             seen.append(token)
             if len(parser.parser_state.value_stack) > _MAX_WAITING:
                 raise _too_deep(*_place(token))
+            if len(seen) > MAX_TOKENS:
+                message = f"A constraint has at most {MAX_TOKENS:,} names, numbers and signs."
+                raise _Refusal(message, *_place(token))
         part: _Part[Constraint] = parser.feed_token(Token("$END", "", len(text.rstrip())))
     except UnexpectedToken as error:
         accepted: set[str] = parser.accepts()  # type: ignore[no-untyped-call]
@@ -376,12 +382,7 @@ class _TreeBuilder(Transformer[Token, Any]):
     def truth_literal(self, token: Token) -> _Part[Literal]:
         return _Part(token.type == "TRUE", *_place(token))
 
-    def call(
-        self,
-        name: Token,
-        _opening: Token,
-        *rest: Any,
-    ) -> _Part[Node]:
+    def call(self, name: Token, _opening: Token, *rest: Any) -> _Part[Node]:
         *arguments, closing = rest
         start, end = _place(name)[0], _place(closing)[1]
         listed = arguments[0] if arguments else _Part((), start, end, size=0)
@@ -556,14 +557,6 @@ class _Failure(NamedTuple):
         position = next(i for i, token in enumerate(self.before) if token is brackets[-1])
         return position > 0 and self.before[position - 1].type == "BAR"
 
-    @property
-    def awaits_operand(self) -> bool:
-        return {"NUMBER", "NAME", "LEFT_ROUND"} <= self.accepted
-
-    @property
-    def awaits_column(self) -> bool:
-        return "BACKQUOTED" in self.accepted
-
     def never_closed(self) -> _Refusal | None:
         brackets = self.open_brackets
         if not brackets or _CLOSING[brackets[-1].type] not in self.accepted:
@@ -618,7 +611,8 @@ class _Failure(NamedTuple):
             return self.reversed_sign() or "Write '==' to compare."
         if self.token.type == "RIGHT_SQUARE" and self.last == "LEFT_SQUARE":
             return "Conditions are missing between the brackets, as in 'PR | [M]'."
-        if self.awaits_column and self.token.type in {"NUMBER", "STRING", "TRUE", "FALSE"}:
+        literal = self.token.type in {"NUMBER", "STRING", "TRUE", "FALSE"}
+        if literal and "BACKQUOTED" in self.accepted:
             return "A condition starts with its column, as in 'age >= 40'."
         if self.token.type == "NOT" and "IN" in self.accepted:
             return "There is no 'not in'; list the values that count."
@@ -660,7 +654,7 @@ class _Failure(NamedTuple):
     def expected(self) -> list[str]:
         words: list[str] = []
         for kinds, names in _EXPECTATIONS:
-            if kinds <= self.accepted and not any(name in words for name in names):
+            if kinds <= self.accepted:
                 words.extend(names)
                 if "NUMBER" in kinds:
                     break
