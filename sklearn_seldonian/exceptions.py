@@ -11,11 +11,17 @@ __all__ = [
 
 
 def point_at(text: str, start: int, end: int, *, width: int = 76) -> str:
-    """The line of `text` around `start`, with carets under `start` to `end`."""
+    """The part of `text` around `start` as one line, with carets under `start` to `end`."""
     first = max(0, min(start - width // 2, len(text) - width))
-    excerpt = text[first : first + width].replace("\n", " ").replace("\t", " ")
-    carets = max(1, min(end, first + width) - start)
-    return f"    {excerpt}\n    {' ' * (start - first)}{'^' * carets}"
+    last = first + width
+    excerpt = text[first:last]
+    if first > 0:
+        excerpt = f"...{excerpt[3:]}"
+    if last < len(text):
+        excerpt = f"{excerpt[:-3]}..."
+    line = "".join(c if c.isprintable() else " " for c in excerpt).rstrip()
+    carets = max(1, min(end, last) - start)
+    return f"    {line}\n    {' ' * (start - first)}{'^' * carets}"
 
 
 class ConstraintSyntaxError(ValueError):

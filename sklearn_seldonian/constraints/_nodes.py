@@ -30,6 +30,9 @@ __all__ = [
 
 Literal = float | int | str | bool
 
+_WORD = re.compile(r"[^\W\d]\w*")
+_RESERVED = frozenset({"not", "in", "True", "False"})
+_QUOTE = '"'
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "**": 4}
 _NEGATIVE_PRECEDENCE = 3
 _ATOMIC_PRECEDENCE = 5
@@ -57,9 +60,8 @@ class Number(Node):
     value: float
 
     def __str__(self) -> str:
-        return (
-            f"{self.value:.15g}" if float(f"{self.value:.15g}") == self.value else repr(self.value)
-        )
+        short = f"{self.value:.15g}"
+        return short if float(short) == self.value else repr(float(self.value))
 
 
 @dataclass(frozen=True)
@@ -213,23 +215,32 @@ class Constraint(Node):
     def __str__(self) -> str:
         return f"{self.left} {self.operator} {self.right}"
 
+    def __repr__(self) -> str:
+        return f"Constraint({self.text or str(self)!r})"
+
 
 def quoted_name(name: str) -> str:
-    """`name`, in backquotes where it is not a plain identifier."""
-    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) and name not in {
-        "not",
-        "in",
-        "True",
-        "False",
-    }
-    return name if plain else f"`{name}`"
+    """`name`, in backquotes where it is not one word or is a word of the language."""
+    plain = _WORD.fullmatch(name) and name not in _RESERVED
+    return name if plain else f"`{_escaped(name, '`')}`"
 
 
 def _literal(value: Literal) -> str:
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'"{escaped}"'
-    return repr(value)
+        return f'"{_escaped(value, _QUOTE)}"'
+    # A level that came from data may be NumPy's scalar.
+    return repr(value.item() if hasattr(value, "item") else value)
+
+
+def _escaped(text: str, quote: str) -> str:
+    return "".join(
+        f"\\{c}" if c in ("\\", quote) else c if c.isprintable() else _code(c) for c in text
+    )
+
+
+def _code(character: str) -> str:
+    number = ord(character)
+    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
 
 
 def _tuple(values: tuple[Literal, ...]) -> str:

@@ -16,10 +16,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedToken, v_args
 from lark.lexer import BasicLexer
-from lark.parsers.lalr_interactive_parser import InteractiveParser
 
-from ..exceptions import ConstraintSyntaxError
-from ._nodes import (
+from sklearn_seldonian.constraints._nodes import (
     Binary,
     Call,
     ColumnIs,
@@ -37,10 +35,12 @@ from ._nodes import (
     Quantified,
     Span,
 )
+from sklearn_seldonian.exceptions import ConstraintSyntaxError
 
-__all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MAX_NODES", "parse"]
+__all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MAX_NODES", "MAX_TOKENS", "parse"]
 
 MAX_CHARACTERS = 10_000
+MAX_TOKENS = 5_000
 MAX_NODES = 200
 MAX_DEPTH = 50
 # One level of nesting leaves at most nine symbols waiting: NAME ( arguments , sum + product * -.
@@ -54,6 +54,63 @@ _COUNTS = {1: "one argument", 2: "two arguments"}
 
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"', "`": "`"}
+_CLOSING = {"LEFT_ROUND": "RIGHT_ROUND", "LEFT_SQUARE": "RIGHT_SQUARE", "SUBSCRIPT": "RIGHT_SQUARE"}
+_STRICT = "Write '{0}=': no data can tell it from '{0}'."
+_COMPARISONS = {
+    "LESS": _STRICT.format("<"),
+    "GREATER": _STRICT.format(">"),
+    "EQUAL": "Write '<=' or '>='; for both sides of a value write 'abs(left - right) <= 0.05'.",
+    "NOT_EQUAL": "Write '<=' or '>='; a constraint cannot ask for a difference.",
+    "ASSIGN": "Write '<=' or '>='.",
+    "LESS_EQUAL": "",
+    "GREATER_EQUAL": "",
+}
+_WORDS = {
+    "and": "A constraint has no 'and'; write two constraints instead.",
+    "or": "A constraint has no 'or'; 'min(a, b) <= c' holds where a <= c or b <= c.",
+}
+_WORDS_IN_CONDITIONS = {
+    "and": "Write ',' for 'and' between conditions.",
+    "or": "Conditions have no 'or'; 'race in (\"A\", \"B\")' says it for one column.",
+    "is": "Write '==' to compare.",
+}
+_CHARACTERS = {
+    "≤": "write '<='",
+    "≥": "write '>='",
+    "≠": "write '!='",
+    "−": "write '-'",
+    "–": "write '-'",
+    "×": "write '*'",
+    "·": "write '*'",
+    "÷": "write '/'",
+    "^": "write '**' for a power",
+    "%": "write a share as a number between 0 and 1",
+    "&": "write ',' between conditions",
+    "!": "write 'not' before a column",
+    "“": "write a straight quote",
+    "”": "write a straight quote",
+    "‘": "write a straight quote",
+    "’": "write a straight quote",
+    "{": "write '(' or '['",
+    "}": "write ')' or ']'",
+    ".": "a column name with a dot stands in backquotes",
+}
+_INDEX = "An index is a position (0, 1, ...) or a quoted class label."
+# Kinds of token that stand for one expectation, the more telling first.
+_EXPECTATIONS: tuple[tuple[set[str], tuple[str, ...]], ...] = (
+    ({"NUMBER", "NAME", "LEFT_ROUND"}, ("a number", "a measure", "'('")),
+    ({"NUMBER", "STRING", "TRUE"}, ("a number", "a quoted text", "True", "False")),
+    ({"NUMBER"}, ("a number",)),
+    ({"BACKQUOTED"}, ("a column",)),
+    ({"PLUS"}, ("an operator",)),
+    ({"EQUAL"}, ("a comparison",)),
+    ({"LESS_EQUAL", "PLUS"}, ("'<='", "'>='")),
+    ({"IN"}, ("'in'",)),
+    ({"COMMA"}, ("','",)),
+    ({"RIGHT_ROUND"}, ("')'",)),
+    ({"RIGHT_SQUARE"}, ("']'",)),
+)
+_COLUMN_IN_WORDS = re.compile(r"\w+(?:[ ./-]+(?!(?:in|not|and|or)\b)\w+)+")
 
 T = TypeVar("T")
 
@@ -76,7 +133,9 @@ def parse(text: str) -> Constraint:
     Raises
     ------
     ConstraintSyntaxError
-        Where `text` is not in the language, or is larger than the language allows.
+        Where `text` is not in the language, or is larger than it allows: 10,000 characters,
+        5,000 names, numbers and signs, 200 nodes, 50 levels of brackets, powers and minus
+        signs within each other.
     TypeError
         Where `text` is not a string.
 
@@ -88,7 +147,9 @@ def parse(text: str) -> Constraint:
     ACC - 0.95 <= 0
     """
     if not isinstance(text, str):
-        raise TypeError(f"A constraint is text, for example 'ACC >= 0.95'; got {text!r:.80}.")
+        raise TypeError(
+            f"A constraint is a string such as 'ACC >= 0.95'; got type {type(text).__name__}."
+        )
     try:
         return _read(text)
     except _Refusal as refusal:
@@ -121,36 +182,28 @@ def _read(text: str) -> Constraint:
             MAX_CHARACTERS,
         )
     parser = _lark().parse_interactive(text)
+    seen: list[Token] = []
     try:
-        for token in parser.iter_parse():
-            _check_waiting(parser, token)
-        part: _Part[Constraint] = parser.feed_eof()
+        for token in parser.lexer_thread.lex(parser.parser_state):  # type: ignore[no-untyped-call]
+            parser.feed_token(token)
+            seen.append(token)
+            if len(parser.parser_state.value_stack) > _MAX_WAITING:
+                raise _too_deep(*_place(token))
+            if len(seen) > MAX_TOKENS:
+                message = f"A constraint has at most {MAX_TOKENS:,} names, numbers and signs."
+                raise _Refusal(message, *_place(token))
+        part: _Part[Constraint] = parser.feed_token(Token("$END", "", len(text.rstrip())))
     except UnexpectedToken as error:
-        raise _unexpected_token(error, parser, text) from None
+        accepted: set[str] = parser.accepts()  # type: ignore[no-untyped-call]
+        raise _Failure(error.token, seen, accepted, text).refusal() from None
     except UnexpectedCharacters as error:
-        raise _unexpected_character(error.pos_in_stream, text) from None
+        raise _unknown_character(text, error.pos_in_stream or 0) from None
     return replace(part.value, text=text)
-
-
-def _check_waiting(parser: InteractiveParser, token: Token) -> None:
-    if len(parser.parser_state.value_stack) > _MAX_WAITING:
-        raise _too_deep(*_place(token))
 
 
 def _place(token: Token) -> tuple[int, int]:
     start = token.start_pos or 0
     return start, start + len(token)
-
-
-def _unexpected_token(error: UnexpectedToken, parser: InteractiveParser, text: str) -> _Refusal:
-    if error.token.type == "$END":
-        end = len(text.rstrip())
-        return _Refusal("Expected more, but the constraint ends here.", end, end)
-    return _Refusal(f"Did not expect {str(error.token)!r} here.", *_place(error.token))
-
-
-def _unexpected_character(position: int, text: str) -> _Refusal:
-    return _Refusal(f"Did not expect {text[position]!r} here.", position, position + 1)
 
 
 def _too_deep(start: int, end: int) -> _Refusal:
@@ -231,7 +284,7 @@ class _TreeBuilder(Transformer[Token, Any]):
 
     def number(self, token: Token) -> _Part[Node]:
         start, end = _place(token)
-        return _Part(Number(_finite(token), span=Span(start, end)), start, end)
+        return _Part(Number(float(_number(token)), span=Span(start, end)), start, end)
 
     def name(self, token: Token) -> _Part[Node]:
         start, end = _place(token)
@@ -246,7 +299,7 @@ class _TreeBuilder(Transformer[Token, Any]):
         measure = self.name(name).value
         start, end = _place(name)[0], _place(closing)[1]
         if not isinstance(measure, Measure):
-            raise _Refusal(f"Only a measure takes indices; {name} is a number.", start, end)
+            raise _Refusal(f"Only a measure takes indices, and {name} is not one.", start, end)
         return _Part(Measure(measure.name, indices, span=Span(start, end)), start, end)
 
     def indices(self, *indices: int | str) -> tuple[int | str, ...]:
@@ -256,11 +309,8 @@ class _TreeBuilder(Transformer[Token, Any]):
         if token.type == "STRING":
             return _unquoted(token)
         if not token.isdigit():
-            raise _Refusal(
-                "An index is a position (0, 1, ...) or a quoted class label.", *_place(token)
-            )
-        _finite(token)
-        return int(token)
+            raise _Refusal(_INDEX, *_place(token))
+        return int(_number(token))
 
     def conditioned(
         self,
@@ -273,15 +323,16 @@ class _TreeBuilder(Transformer[Token, Any]):
         start, end = operand.start, _place(closing)[1]
         if not isinstance(measure, Measure):
             raise _Refusal(
-                f"Only a measure takes conditions; '{_shown(measure)}' is not one.",
+                f"Only a measure takes conditions, and {_shown(measure)} is not one.",
                 operand.start,
                 operand.end,
             )
         if measure.conditions:
             raise _Refusal(
-                "A measure takes one list of conditions; write 'PR | [M, F]'.", start, end
+                "A measure takes one list of conditions, as in 'PR | [M, F]'.", start, end
             )
-        node = Measure(measure.name, measure.indices, conditions.value, span=Span(start, end))
+        span = Span(measure.span.start, end)
+        node = Measure(measure.name, measure.indices, conditions.value, span=span)
         return _measured(node, start, end, (conditions,), 1)
 
     def conditions(
@@ -321,9 +372,8 @@ class _TreeBuilder(Transformer[Token, Any]):
         )
 
     def numeric_literal(self, *tokens: Token) -> _Part[Literal]:
-        number = _finite(tokens[-1])
-        whole = int(tokens[-1]) if tokens[-1].isdigit() else number
-        value = -whole if tokens[0] == "-" else whole
+        number = _number(tokens[-1])
+        value = -number if tokens[0] == "-" else number
         return _Part(value, _place(tokens[0])[0], _place(tokens[-1])[1])
 
     def text_literal(self, token: Token) -> _Part[Literal]:
@@ -332,12 +382,7 @@ class _TreeBuilder(Transformer[Token, Any]):
     def truth_literal(self, token: Token) -> _Part[Literal]:
         return _Part(token.type == "TRUE", *_place(token))
 
-    def call(
-        self,
-        name: Token,
-        _opening: Token,
-        *rest: Any,
-    ) -> _Part[Node]:
+    def call(self, name: Token, _opening: Token, *rest: Any) -> _Part[Node]:
         *arguments, closing = rest
         start, end = _place(name)[0], _place(closing)[1]
         listed = arguments[0] if arguments else _Part((), start, end, size=0)
@@ -354,9 +399,13 @@ class _TreeBuilder(Transformer[Token, Any]):
         option = _Option(str(name), groupings.value)
         return _Part(option, start, groupings.end, size=groupings.size)
 
-    def groupings(self, *parts: _Part[Any] | None) -> _Part[tuple[Grouping, ...]]:
-        *earlier, last = parts
-        return _joined(earlier[0] if earlier else None, last._replace(value=(last.value,)))
+    def groupings(
+        self, earlier: _Part[tuple[Grouping, ...]] | None, last: _Part[Grouping]
+    ) -> _Part[tuple[Grouping, ...]]:
+        return _joined(earlier, self.one_grouping(last))
+
+    def one_grouping(self, grouping: _Part[Grouping]) -> _Part[tuple[Grouping, ...]]:
+        return _Part((grouping.value,), grouping.start, grouping.end)
 
     def grouping(
         self,
@@ -402,44 +451,47 @@ def _lonely(function: str) -> str:
 
 
 def _quantified(function: str, arguments: tuple[_Part[Any], ...], span: Span) -> Node:
-    for position, part in enumerate(arguments):
-        if isinstance(part.value, _Option) and part.value.name != "by":
-            message = f"The only option of a function is by=, not {part.value.name}=."
-            raise _Refusal(message, part.start, part.end)
-        if isinstance(part.value, _Option) and function not in _QUANTIFIERS:
-            raise _Refusal(
-                f"Only max, min and mean take by=; {function} does not.", part.start, part.end
-            )
-        if isinstance(part.value, _Option) != (position == 1):
-            message = f"by= follows one measure, as in '{function}(PR, by=race)'."
-            raise _Refusal(message, span.start, span.end)
+    option = next(part for part in arguments if isinstance(part.value, _Option))
+    if option.value.name != "by":
+        message = f"The only option of a function is by=, not {_shown(option.value.name)}=."
+        raise _Refusal(message, option.start, option.end)
+    if function not in _QUANTIFIERS:
+        message = f"Only max, min and mean take by=; {function} does not."
+        raise _Refusal(message, option.start, option.end)
+    after = arguments[arguments.index(option) + 1 :]
+    if after:
+        message = "by= comes last; several columns stand in brackets, as in 'by=(race, sex)'."
+        raise _Refusal(message, after[0].start, after[-1].end)
     if len(arguments) != 2:
         message = f"by= follows one measure, as in '{function}(PR, by=race)'."
         raise _Refusal(message, span.start, span.end)
-    measure, option = arguments
+    measure = arguments[0]
     if not isinstance(measure.value, Measure):
-        message = f"by= follows one measure, and '{_shown(measure.value)}' is not one."
+        message = f"by= follows one measure, and {_shown(measure.value)} is not one."
         raise _Refusal(message, measure.start, measure.end)
     return Quantified(function, measure.value, option.value.groupings, span=span)
 
 
 def _unknown_function(name: str) -> str:
+    missing = f"There is no function '{_shown(name)}'"
     near = get_close_matches(name.lower(), _FUNCTIONS, 1)
     if near:
-        return f"There is no function '{_shown(name)}'; did you mean '{near[0]}'?"
-    return f"There is no function '{_shown(name)}'; functions are {', '.join(_FUNCTIONS)}."
+        return f"{missing}; did you mean '{near[0]}'?"
+    if name[0].isupper():
+        return f"{missing}; the rows of a measure are chosen as in 'PR | [M]'."
+    return f"{missing}, only {', '.join(_FUNCTIONS)}."
 
 
 def _shown(value: object, width: int = 40) -> str:
-    text = str(value)
+    text = "".join(c if c.isprintable() else " " for c in str(value))
     return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
-def _finite(token: Token) -> float:
-    value = float(token)
-    if math.isinf(value):
+def _number(token: Token) -> float | int:
+    if math.isinf(float(token)):
         raise _Refusal("This number is too large.", *_place(token))
-    return value
+    # Python refuses to read thousands of digits, leading zeros too.
+    return int(token.lstrip("0") or "0") if token.isdigit() else float(token)
 
 
 def _unquoted(token: Token) -> str:
@@ -458,6 +510,170 @@ def _unquoted(token: Token) -> str:
         )
 
     return _ESCAPE.sub(character, token[1:-1])
+
+
+class _Failure(NamedTuple):
+    """A token that cannot follow those before it, and the kinds of token that could."""
+
+    token: Token
+    before: list[Token]
+    accepted: set[str]
+    text: str
+
+    def refusal(self) -> _Refusal:
+        if self.token.type == "$END" and (never := self.never_closed()):
+            return never
+        advices = (
+            self.about_brackets,
+            self.about_comparisons,
+            self.about_words,
+            self.about_conditions,
+            self.about_values,
+            self.expectation,
+        )
+        message = next(filter(None, (advice() for advice in advices)))
+        return _Refusal(message, *_place(self.token))
+
+    @property
+    def last(self) -> str:
+        """The kind of the token before."""
+        return self.before[-1].type if self.before else ""
+
+    @property
+    def open_brackets(self) -> list[Token]:
+        brackets: list[Token] = []
+        for token in self.before:
+            if token.type in _CLOSING:
+                brackets.append(token)
+            elif token.type in _CLOSING.values():
+                brackets.pop()
+        return brackets
+
+    @property
+    def in_conditions(self) -> bool:
+        brackets = self.open_brackets
+        if not brackets:
+            return False
+        position = next(i for i, token in enumerate(self.before) if token is brackets[-1])
+        return position > 0 and self.before[position - 1].type == "BAR"
+
+    def never_closed(self) -> _Refusal | None:
+        brackets = self.open_brackets
+        if not brackets or _CLOSING[brackets[-1].type] not in self.accepted:
+            return None
+        bracket = brackets[-1].lstrip("_").strip()
+        end = _place(brackets[-1])[1]
+        return _Refusal(f"This '{bracket}' is never closed.", end - 1, end)
+
+    def about_brackets(self) -> str | None:
+        if self.token.type in _CLOSING.values() and not self.open_brackets:
+            return f"This '{self.token}' closes nothing."
+        return None
+
+    def about_comparisons(self) -> str | None:
+        if self.token.type not in _COMPARISONS or "PLUS" not in self.accepted:
+            return None
+        if self.open_brackets:
+            return f"Close the '{self.open_brackets[-1]}' before '{self.token}'."
+        if "LESS_EQUAL" not in self.accepted:
+            return "A constraint has one comparison; write two constraints instead."
+        return self.reversed_sign() or _COMPARISONS[self.token.type]
+
+    def reversed_sign(self) -> str | None:
+        start = _place(self.token)[0]
+        written = self.text[start : start + 2]
+        return f"Write '{written[::-1]}'." if written in ("=<", "=>") else None
+
+    def about_words(self) -> str | None:
+        word = self.token.lower()
+        if self.in_conditions and word in _WORDS_IN_CONDITIONS:
+            return _WORDS_IN_CONDITIONS[word]
+        if "PLUS" not in self.accepted:
+            return None
+        if self.before[-1] == "by" and self.token.type in {"NAME", "BACKQUOTED"}:
+            return "Write '=' after by, as in 'by=race'."
+        return _WORDS.get(word)
+
+    def about_conditions(self) -> str | None:
+        if self.accepted == {"LEFT_SQUARE"}:
+            return "Conditions stand in square brackets, as in 'PR | [M]'."
+        if self.last == "IN":
+            return 'Values stand in brackets, as in \'race in ("A", "B")\'.'
+        if self.names_a_column:
+            return (
+                "A column name that is not one word stands in backquotes: "
+                f"`{self.column_in_words()}`."
+            )
+        return self.about_one_condition() if self.in_conditions else None
+
+    def about_one_condition(self) -> str | None:
+        if self.token.type == "ASSIGN":
+            return self.reversed_sign() or "Write '==' to compare."
+        if self.token.type == "RIGHT_SQUARE" and self.last == "LEFT_SQUARE":
+            return "Conditions are missing between the brackets, as in 'PR | [M]'."
+        literal = self.token.type in {"NUMBER", "STRING", "TRUE", "FALSE"}
+        if literal and "BACKQUOTED" in self.accepted:
+            return "A condition starts with its column, as in 'age >= 40'."
+        if self.token.type == "NOT" and "IN" in self.accepted:
+            return "There is no 'not in'; list the values that count."
+        negated = len(self.before) > 1 and self.before[-2].type == "NOT"
+        if negated and self.token.type in {*_COMPARISONS, "IN"}:
+            return f"'not' stands before a column alone, as in 'not {self.before[-1]}'."
+        return None
+
+    @property
+    def names_a_column(self) -> bool:
+        return (
+            self.last == "NAME"
+            and self.token.type in {"NAME", "NUMBER", "MINUS", "DIVIDE"}
+            and (self.in_conditions or "IN" in self.accepted)
+        )
+
+    def column_in_words(self) -> str:
+        words = _COLUMN_IN_WORDS.match(self.text, _place(self.before[-1])[0])
+        return words[0] if words else str(self.before[-1])
+
+    def about_values(self) -> str | None:
+        if "STRING" not in self.accepted:
+            return None
+        if self.token.type in {"NAME", "BACKQUOTED"}:
+            kind = "class label" if "TRUE" not in self.accepted else "text value"
+            return f'A {kind} stands in quotes: "{_shown(self.token.strip("`"))}".'
+        if "TRUE" not in self.accepted:
+            return _INDEX
+        return None
+
+    def expectation(self) -> str:
+        if not self.before and self.token.type == "$END":
+            return "A constraint's text is empty; write for example 'ACC >= 0.95'."
+        found = f"found '{_shown(self.token)}'"
+        if self.token.type == "$END":
+            found = "the constraint ends here"
+        return f"Expected {_listed(self.expected())} but {found}."
+
+    def expected(self) -> list[str]:
+        words: list[str] = []
+        for kinds, names in _EXPECTATIONS:
+            if kinds <= self.accepted:
+                words.extend(names)
+                if "NUMBER" in kinds:
+                    break
+        return words or ["the end"]
+
+
+def _listed(words: list[str]) -> str:
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _unknown_character(text: str, position: int) -> _Refusal:
+    character = text[position]
+    if character in "\"'`":
+        message = f"The quote {character} is never closed."
+    else:
+        advice = _CHARACTERS.get(character)
+        shown = f"'{character}'" if character.isprintable() else repr(character)
+        message = f"{shown} is not part of the language{f'; {advice}' if advice else ''}."
+    return _Refusal(message, position, position + 1)
 
 
 class _Lexer(BasicLexer):

@@ -1,0 +1,117 @@
+"""Builders write the text that their definition says, and refuse limits without sense."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+from sklearn_seldonian.constraints import _builders
+from sklearn_seldonian.constraints._builders import (
+    accuracy,
+    demographic_parity,
+    disparate_impact,
+    equal_opportunity,
+    equalized_odds,
+    false_positive_rate,
+    precision,
+    predictive_equality,
+    predictive_parity,
+    true_positive_rate,
+)
+from sklearn_seldonian.constraints._nodes import Constraint
+from sklearn_seldonian.constraints._parse import parse
+
+PAIR = ("M", "F")
+
+BUILT = [
+    (accuracy(0.95), "ACC >= 0.95"),
+    (accuracy(1), "ACC >= 1"),
+    (accuracy(0.9, by="native country"), "min(ACC, by=`native country`) >= 0.9"),
+    (precision(0.8), "PPV >= 0.8"),
+    (true_positive_rate(0.7), "TPR >= 0.7"),
+    (true_positive_rate(np.float32(0.5), by="race"), "min(TPR, by=race) >= 0.5"),
+    (false_positive_rate(0.1), "FPR <= 0.1"),
+    (false_positive_rate(0.1, by="race"), "max(FPR, by=race) <= 0.1"),
+    (demographic_parity("sex", 0.1), "max(PR, by=sex) - min(PR, by=sex) <= 0.1"),
+    (demographic_parity(PAIR, 0.1), "abs(PR | [M] - PR | [F]) <= 0.1"),
+    (demographic_parity(["M", "the F"], 0), "abs(PR | [M] - PR | [`the F`]) <= 0"),
+    (
+        demographic_parity("race", 0.1, levels=["A", "B"]),
+        'max(PR, by=race in ("A", "B")) - min(PR, by=race in ("A", "B")) <= 0.1',
+    ),
+    (
+        demographic_parity("year", 0.1, levels=np.array([2001, 2002])),
+        "max(PR, by=year in (2001, 2002)) - min(PR, by=year in (2001, 2002)) <= 0.1",
+    ),
+    (equal_opportunity("sex", 0.1), "max(TPR, by=sex) - min(TPR, by=sex) <= 0.1"),
+    (equal_opportunity(PAIR, 0.1), "abs(TPR | [M] - TPR | [F]) <= 0.1"),
+    (predictive_equality("sex", 0.1), "max(FPR, by=sex) - min(FPR, by=sex) <= 0.1"),
+    (
+        equalized_odds("sex", 0.1),
+        "max(max(TPR, by=sex) - min(TPR, by=sex), max(FPR, by=sex) - min(FPR, by=sex)) <= 0.1",
+    ),
+    (
+        equalized_odds(PAIR, 0.1),
+        "max(abs(TPR | [M] - TPR | [F]), abs(FPR | [M] - FPR | [F])) <= 0.1",
+    ),
+    (predictive_parity(PAIR, 0.1), "abs(PPV | [M] - PPV | [F]) <= 0.1"),
+    (disparate_impact("sex", 0.8), "min(PR, by=sex) >= 0.8 * max(PR, by=sex)"),
+    (disparate_impact(PAIR, 0.8), "min(PR | [M], PR | [F]) >= 0.8 * max(PR | [M], PR | [F])"),
+]
+
+
+@pytest.mark.parametrize(("constraint", "text"), BUILT, ids=[text for _, text in BUILT])
+def test_text_of_each_builder(constraint: Constraint, text: str) -> None:
+    assert constraint.text == str(constraint) == text
+    assert repr(constraint) == f"Constraint({text!r})"
+    assert constraint == parse(text)
+
+
+RATES = [accuracy, precision, true_positive_rate, false_positive_rate]
+GAPS = [
+    demographic_parity,
+    disparate_impact,
+    equal_opportunity,
+    equalized_odds,
+    predictive_equality,
+    predictive_parity,
+]
+
+
+def test_every_builder_is_in_these_tests_and_documented() -> None:
+    assert sorted(f.__name__ for f in RATES + GAPS) == _builders.__all__
+    for function in RATES + GAPS:
+        sections = inspect.getdoc(function).split("\n")
+        assert {"Parameters", "Returns", "Raises", "Examples"} <= set(sections)
+
+
+@pytest.mark.parametrize("limit", [-0.1, 1.1, float("nan"), float("inf"), "0.1", None, True])
+@pytest.mark.parametrize("function", RATES + GAPS)
+def test_limits_are_between_0_and_1(function, limit) -> None:
+    arguments = (limit,) if function in RATES else ("sex", limit)
+    name = list(inspect.signature(function).parameters)[len(arguments) - 1]
+    with pytest.raises(ValueError, match="must be a number between 0 and 1") as error:
+        function(*arguments)
+    assert str(error.value) == f"{name} must be a number between 0 and 1; got {limit!r}."
+
+
+@pytest.mark.parametrize("groups", [("M",), ("M", "M"), ("M", "F", "N"), (), ("M", 1), None, 3])
+@pytest.mark.parametrize("function", GAPS)
+def test_groups_are_one_column_or_two(function, groups) -> None:
+    with pytest.raises(ValueError, match="groups must be") as error:
+        function(groups, 0.1)
+    assert str(error.value) == (
+        f"groups must be one column or two different columns; got {groups!r}."
+    )
+
+
+@pytest.mark.parametrize("function", GAPS)
+def test_levels_are_two_or_more_of_one_column(function) -> None:
+    with pytest.raises(ValueError, match=r"^levels must list two or more levels of 'sex'; got"):
+        function("sex", 0.1, levels=["F"])
+    with pytest.raises(ValueError, match=r"^levels must list two or more levels of 'sex'; got"):
+        function("sex", 0.1, levels="FM")
+    with pytest.raises(ValueError, match=r"^levels are those of one column; groups are two: "):
+        function(PAIR, 0.1, levels=["A", "B"])
