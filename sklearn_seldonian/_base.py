@@ -248,7 +248,9 @@ def to_tensor(X):
     values = np.asarray(X)
     if values.dtype != np.uint8:
         values = values.astype(np.float32, copy=False)
-    return torch.from_numpy(np.ascontiguousarray(values) if values.flags.writeable else values.copy())
+    return torch.from_numpy(
+        np.ascontiguousarray(values) if values.flags.writeable else values.copy()
+    )
 
 
 # -- after training ----------------------------------------------------------------------
@@ -303,4 +305,3 @@ def _contents(part):
     if isinstance(part, torch.Tensor):
         return [part.detach().cpu().numpy()]
     return [np.asarray(part)]
-

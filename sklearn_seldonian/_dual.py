@@ -82,4 +82,6 @@ class Dual:
 
 
 def _ratio_to_zero(numerator: float) -> float:
-    return math.nan if numerator == 0 or math.isnan(numerator) else math.copysign(math.inf, numerator)
+    return (
+        math.nan if numerator == 0 or math.isnan(numerator) else math.copysign(math.inf, numerator)
+    )

@@ -344,7 +344,9 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
             self.preprocessor_ = None
             return candidate.X
         self.preprocessor_ = clone(self.preprocessor)
-        return check_array(self.preprocessor_.fit_transform(candidate.X, candidate.y), allow_nd=True)
+        return check_array(
+            self.preprocessor_.fit_transform(candidate.X, candidate.y), allow_nd=True
+        )
 
     def _cells(self, columns, n_rows):
         return assign_cells(columns, distinct_conditions(distinct_means(self._resolved)), n_rows)

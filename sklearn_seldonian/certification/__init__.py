@@ -16,10 +16,10 @@ __all__ = [
     "SafetyCertificate",
     "Statistics",
     "Verdict",
+    "certify_constraint",
     "mean_tables",
     "rows_needed",
     "safety_test",
     "tabulate",
     "untested",
-    "certify_constraint",
 ]

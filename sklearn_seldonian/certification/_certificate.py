@@ -121,7 +121,9 @@ class SafetyCertificate:
             else f"No Solution Found: {n_passed} of {len(self.results)} constraints passed the safety test."
         )
         parts = [head, *(result.explain() for result in self.results)]
-        parts.append(f"Tested on {self.n_safety:,} safety rows; fitted to {self.n_candidate:,} others.")
+        parts.append(
+            f"Tested on {self.n_safety:,} safety rows; fitted to {self.n_candidate:,} others."
+        )
         parts.append("Each bound holds with its confidence on its own; they are not simultaneous.")
         parts.append("Assumptions:\n" + "\n".join(f"  - {text}" for text in self.assumptions))
         return "\n".join(parts)

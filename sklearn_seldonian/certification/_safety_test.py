@@ -79,7 +79,9 @@ def safety_test(tree: Tree, samples: Samples, delta: float, *, hard: bool = True
             return _summary(min, verdicts, p_value)
 
 
-def _summary(extreme: Callable[[list[float]], float], verdicts: list[Verdict], p_value: float) -> Verdict:
+def _summary(
+    extreme: Callable[[list[float]], float], verdicts: list[Verdict], p_value: float
+) -> Verdict:
     weakest = "exact" if all(v.guarantee == "exact" for v in verdicts) else "finite-sample"
     methods = " + ".join(sorted({v.method for v in verdicts}))
     return Verdict(extreme([v.g_upper for v in verdicts]), p_value, methods, weakest)
@@ -103,8 +105,14 @@ def _or_infinite(bound: float) -> float:
 def _method(atom: Atom, hard: bool) -> tuple[str, str]:
     one_rate = atom.linear is not None and len(atom.means) == 1
     if not hard:
-        return ("Chernoff-Hoeffding" if one_rate else "box of Chernoff-Hoeffding bounds"), "finite-sample"
-    return ("Clopper-Pearson", "exact") if one_rate else ("box of Clopper-Pearson bounds", "finite-sample")
+        return (
+            "Chernoff-Hoeffding" if one_rate else "box of Chernoff-Hoeffding bounds"
+        ), "finite-sample"
+    return (
+        ("Clopper-Pearson", "exact")
+        if one_rate
+        else ("box of Clopper-Pearson bounds", "finite-sample")
+    )
 
 
 def _sides_needed(atom: Atom) -> tuple[str, ...]:

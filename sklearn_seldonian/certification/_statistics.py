@@ -86,7 +86,10 @@ class Statistics:
 
 
 def tabulate(
-    cells: NDArray[np.int32], labels: NDArray[np.int64], decisions: NDArray[np.generic], shape: tuple[int, int]
+    cells: NDArray[np.int32],
+    labels: NDArray[np.int64],
+    decisions: NDArray[np.generic],
+    shape: tuple[int, int],
 ) -> NDArray[np.float64]:
     """Count rows a square.
 

@@ -1,6 +1,18 @@
 """The constraint language: from text to a tree of testable statements about means."""
 
 from sklearn_seldonian.constraints._atoms import And, Atom, Linear, Or, Tree, atoms_of
+from sklearn_seldonian.constraints._builders import (
+    accuracy,
+    demographic_parity,
+    disparate_impact,
+    equal_opportunity,
+    equalized_odds,
+    false_positive_rate,
+    precision,
+    predictive_equality,
+    predictive_parity,
+    true_positive_rate,
+)
 from sklearn_seldonian.constraints._conditions import Cells, assign_cells
 from sklearn_seldonian.constraints._evaluate import constant_value, dual, estimate, interval
 from sklearn_seldonian.constraints._nodes import Condition, Constraint, Node
@@ -27,16 +39,26 @@ __all__ = [
     "ResolvedConstraint",
     "Schema",
     "Tree",
+    "accuracy",
     "assign_cells",
     "atoms_of",
     "bind",
     "columns_of",
     "constant_value",
+    "demographic_parity",
+    "disparate_impact",
     "distinct_conditions",
     "distinct_means",
     "dual",
+    "equal_opportunity",
+    "equalized_odds",
     "estimate",
+    "false_positive_rate",
     "interval",
     "parse",
     "parse_all",
+    "precision",
+    "predictive_equality",
+    "predictive_parity",
+    "true_positive_rate",
 ]

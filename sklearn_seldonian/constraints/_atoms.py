@@ -15,8 +15,14 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from sklearn_seldonian._interval import Interval
-from sklearn_seldonian.constraints._evaluate import apply, constant_value, estimate, interval, operands
-from sklearn_seldonian.constraints._nodes import Binary, Call, Negative, Node, Number
+from sklearn_seldonian.constraints._evaluate import (
+    apply,
+    constant_value,
+    estimate,
+    interval,
+    operands,
+)
+from sklearn_seldonian.constraints._nodes import Binary, Call, Negative, Node
 from sklearn_seldonian.constraints._resolve import Mean, means_of
 
 __all__ = ["And", "Atom", "Linear", "Or", "Tree", "atoms_of", "split"]

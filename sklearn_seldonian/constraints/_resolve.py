@@ -69,7 +69,9 @@ class Schema:
 
 def columns_of(constraint: Constraint) -> tuple[str, ...]:
     """The columns that `constraint` names, each once."""
-    return tuple(dict.fromkeys(n.column for n in walk(constraint) if isinstance(n, Condition | Grouping)))
+    return tuple(
+        dict.fromkeys(n.column for n in walk(constraint) if isinstance(n, Condition | Grouping))
+    )
 
 
 def means_of(node: Node) -> tuple[Mean, ...]:
@@ -179,14 +181,19 @@ class _Resolver:
 
     def levels(self, node: Condition | Grouping) -> tuple[object, ...]:
         if node.column not in self.schema.levels:
-            self.fail(node, f"Unknown column '{node.column}'", node.column, sorted(self.schema.levels))
+            self.fail(
+                node, f"Unknown column '{node.column}'", node.column, sorted(self.schema.levels)
+            )
         return self.schema.levels[node.column]
 
     def known_levels(self, node: Node, column: str, wanted: tuple[object, ...]) -> None:
         levels = self.schema.levels[column]
         for level in wanted:
             if level not in levels:
-                self.fail(node, f"Column '{column}' never equals {level!r}; it is one of {_listing(levels)}")
+                self.fail(
+                    node,
+                    f"Column '{column}' never equals {level!r}; it is one of {_listing(levels)}",
+                )
 
     def instances(self, node: Quantified) -> Iterator[Node]:
         """The quantifier's measure for every combination of levels."""
@@ -194,7 +201,10 @@ class _Resolver:
             levels = self.levels(grouping)
             self.known_levels(grouping, grouping.column, grouping.levels or levels)
         choices = [
-            [Comparison(g.column, "==", level) for level in g.levels or self.schema.levels[g.column]]  # type: ignore[arg-type]
+            [
+                Comparison(g.column, "==", level)
+                for level in g.levels or self.schema.levels[g.column]
+            ]  # type: ignore[arg-type]
             for g in node.by
         ]
         for group in itertools.product(*choices):

@@ -99,7 +99,9 @@ class Lagrangian:
         gain = self.multiplier_lr * self._n_batches
         self._integral = np.maximum(0.0, self._integral + gain * violations)
         proportional = PROPORTIONAL_GAIN * self.multiplier_lr * violations
-        self.multipliers = np.maximum(0.0, self._integral + proportional) * self.problem.active(near)
+        self.multipliers = np.maximum(0.0, self._integral + proportional) * self.problem.active(
+            near
+        )
         self._set_weights(self.multipliers @ near.influence)
         self._fresh.zero_()
         self._n_batches = 0

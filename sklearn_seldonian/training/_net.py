@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -59,7 +58,14 @@ class LagrangianNet(NeuralNet):
     """
 
     def __init__(
-        self, module, *args, problem, multiplier_init, multiplier_lr, evaluation_batch_size, **kwargs
+        self,
+        module,
+        *args,
+        problem,
+        multiplier_init,
+        multiplier_lr,
+        evaluation_batch_size,
+        **kwargs,
     ):
         super().__init__(module, *args, **kwargs)
         self.problem = problem
@@ -81,7 +87,9 @@ class LagrangianNet(NeuralNet):
 
     def get_params_for_optimizer(self, prefix, named_parameters):
         args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
-        if "fused" in inspect.signature(self.optimizer).parameters and not kwargs.keys() & {"foreach"}:
+        if "fused" in inspect.signature(self.optimizer).parameters and not kwargs.keys() & {
+            "foreach"
+        }:
             kwargs.setdefault("fused", True)
         return args, kwargs
 

@@ -61,7 +61,11 @@ def to_scores(outputs: torch.Tensor, kind: OutputKind) -> torch.Tensor:
 
 
 def primary_loss(
-    criterion: nn.Module, outputs: torch.Tensor, scores: torch.Tensor, y: torch.Tensor, kind: OutputKind
+    criterion: nn.Module,
+    outputs: torch.Tensor,
+    scores: torch.Tensor,
+    y: torch.Tensor,
+    kind: OutputKind,
 ) -> torch.Tensor:
     """The user's criterion on the form of output that it takes."""
     if kind is OutputKind.BINARY_LOGIT:

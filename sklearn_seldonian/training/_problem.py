@@ -118,7 +118,9 @@ class ConstrainedProblem:
         flat = table.ravel()
         trials = self._mask @ flat
         seen = trials > 0
-        rates = np.divide(self._value @ flat, trials, out=np.full(len(trials), math.nan), where=seen)
+        rates = np.divide(
+            self._value @ flat, trials, out=np.full(len(trials), math.nan), where=seen
+        )
         values, slopes = self._slopes(rates)
         per_row = np.divide(flat.sum(), trials, out=np.zeros(len(trials)), where=seen)
         per_rate = (self._value - np.nan_to_num(rates)[:, None] * self._mask) * per_row[:, None]
@@ -135,7 +137,9 @@ class ConstrainedProblem:
                 values[a] = rates[own] @ np.array(atom.linear.weights) + atom.linear.constant
                 slopes[a, own] = atom.linear.weights
             else:
-                point = dual(atom.expression, dict(zip(atom.means, rates[own].tolist(), strict=True)))
+                point = dual(
+                    atom.expression, dict(zip(atom.means, rates[own].tolist(), strict=True))
+                )
                 values[a], slopes[a, own] = point.value, point.gradient
         return values, slopes
 

@@ -41,7 +41,9 @@ class Checkpoints:
         self.epoch: int | None = None
         self._rank: tuple[float, float] = (-np.inf, -np.inf)
 
-    def offer(self, epoch: int, module: torch.nn.Module, loss: float, prediction: Prediction) -> bool:
+    def offer(
+        self, epoch: int, module: torch.nn.Module, loss: float, prediction: Prediction
+    ) -> bool:
         """Consider one epoch's weights; whether they are the best so far."""
         passing = _likelihood(prediction)
         rank = (self.power, -loss) if passing >= self.power else (passing, -loss)
