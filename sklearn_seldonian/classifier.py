@@ -6,7 +6,7 @@ import copy
 import math
 import warnings
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -152,7 +152,7 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
     True
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar = {
         "delta": [Interval(Real, 0, 1, closed="neither"), "array-like"],
         "bound": [StrOptions({"auto", "exact"})],
         "decision": [StrOptions({"argmax", "sample"})],

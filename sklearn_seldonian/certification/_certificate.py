@@ -118,7 +118,7 @@ class SafetyCertificate:
         head = (
             f"Safety test passed: all {len(self.results)} constraints are certified."
             if self.passed
-            else f"No Solution Found: {n_passed} of {len(self.results)} constraints passed the safety test."
+            else f"No Solution Found: {n_passed} of {len(self.results)} constraints passed."
         )
         parts = [head, *(result.explain() for result in self.results)]
         parts.append(

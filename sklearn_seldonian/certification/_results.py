@@ -13,7 +13,6 @@ from sklearn_seldonian.constraints import (
     And,
     Atom,
     Constraint,
-    Linear,
     Mean,
     Or,
     ResolvedConstraint,
@@ -116,19 +115,19 @@ MOST_ROWS = 10**9
 
 
 def _best_case(tree: Tree, delta: float, trials: Mapping[Mean, int]) -> bool:
-    match tree:
-        case Atom(linear=None):
-            return True
-        case Atom(means=means, linear=Linear(weights=weights)):
-            best = {
-                mean: RateSample(trials[mean] if weight < 0 else 0, trials[mean])
-                for mean, weight in zip(means, weights, strict=True)
-            }
-            return safety_test(tree, best, delta).passed
-        case And(children=children):
-            return all(_best_case(child, delta, trials) for child in children)
-        case Or(children=children):
-            return any(_best_case(child, delta / len(children), trials) for child in children)
+    """Whether some counts would pass, taking each atom on its own."""
+    if isinstance(tree, And):
+        return all(_best_case(child, delta, trials) for child in tree.children)
+    if isinstance(tree, Or):
+        share = delta / len(tree.children)
+        return any(_best_case(child, share, trials) for child in tree.children)
+    if tree.linear is None:
+        return True
+    best = {
+        mean: RateSample(trials[mean] if weight < 0 else 0, trials[mean])
+        for mean, weight in zip(tree.means, tree.linear.weights, strict=True)
+    }
+    return safety_test(tree, best, delta).passed
 
 
 def _value(tree: Tree, values: Mapping[Mean, float]) -> float:
@@ -156,7 +155,10 @@ def _units(constraint: Constraint) -> _Units:
 def _reason(g: float, rows: dict[str, int], statistics: Statistics) -> str:
     empty = [name for name, n in rows.items() if n == 0]
     if statistics.n_invalid:
-        return f"{statistics.n_invalid} of {statistics.n_rows} safety rows have NaN or infinite outputs"
+        return (
+            f"the outputs for {statistics.n_invalid} of {statistics.n_rows} safety rows "
+            "are NaN or infinite"
+        )
     if empty:
         return f"no rows for {', '.join(empty)} among the safety rows"
     if math.isnan(g):

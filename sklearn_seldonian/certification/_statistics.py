@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +88,7 @@ class Statistics:
 def tabulate(
     cells: NDArray[np.int32],
     labels: NDArray[np.int64],
-    decisions: NDArray[np.generic],
+    decisions: NDArray[Any],
     shape: tuple[int, int],
 ) -> NDArray[np.float64]:
     """Count rows a square.
@@ -123,7 +123,7 @@ def mean_tables(
     masks, values = [], []
     for mean in means:
         wanted = [position[condition] for condition in mean.conditions]
-        inside = membership[:, wanted].all(axis=1)[:, None, None]
+        inside = np.asarray(membership[:, wanted].all(axis=1))[:, None, None]
         masks.append(inside & mean.rate.mask)
         values.append(inside & mean.rate.value)
     return MeanTables(np.array(masks), np.array(values))

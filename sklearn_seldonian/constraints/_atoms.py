@@ -18,7 +18,6 @@ from sklearn_seldonian._interval import Interval
 from sklearn_seldonian.constraints._evaluate import (
     apply,
     constant_value,
-    estimate,
     interval,
     operands,
 )
@@ -247,13 +246,8 @@ def _linear(node: Node) -> dict[Mean | None, float] | None:
             return _combined((1.0, left), (1.0, right))
         case Binary(operator="-", left=left, right=right):
             return _combined((1.0, left), (-1.0, right))
-        case Binary(operator="*", left=left, right=right) if _is_constant(left):
-            return _combined((estimate(left, {}), right))
-        case Binary(operator="*", left=left, right=right) if _is_constant(right):
-            return _combined((estimate(right, {}), left))
-        case Binary(operator="/", left=left, right=right) if _is_constant(right):
-            divisor = estimate(right, {})
-            return _combined((1 / divisor, left)) if divisor else None
+        case Binary(operator="*" | "/"):
+            return _linear_product(node)
         case Call(function="sum", arguments=arguments):
             return _combined(*((1.0, argument) for argument in arguments))
         case Call(function="min" | "max", arguments=(only,)):
@@ -261,8 +255,13 @@ def _linear(node: Node) -> dict[Mean | None, float] | None:
     return None
 
 
-def _is_constant(node: Node) -> bool:
-    return constant_value(node) is not None
+def _linear_product(node: Binary) -> dict[Mean | None, float] | None:
+    left, right = constant_value(node.left), constant_value(node.right)
+    if node.operator == "/":
+        return _combined((1 / right, node.left)) if right else None
+    if left is not None:
+        return _combined((left, node.right))
+    return _combined((right, node.left)) if right is not None else None
 
 
 def _combined(*terms: tuple[float, Node]) -> dict[Mean | None, float] | None:

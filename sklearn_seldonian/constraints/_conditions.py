@@ -43,7 +43,7 @@ def holds(condition: Condition, values: NDArray[np.generic]) -> NDArray[np.bool_
         case Comparison(operator=symbol, literal=literal):
             return np.asarray(_COMPARE[symbol](values, literal), dtype=np.bool_)
         case Membership(literals=literals):
-            return np.logical_or.reduce([np.asarray(values == x, np.bool_) for x in literals])
+            return np.asarray(np.logical_or.reduce([values == x for x in literals]), np.bool_)
     raise TypeError(f"Not a condition: {condition!r}")
 
 

@@ -1,8 +1,8 @@
 """From names to meaning: measures become means, quantifiers become lists of means.
 
 A resolved expression has only `Number`, `Constant`, `Negative`, `Binary`, `Call` (one more
-function: ``sum``) and `Mean` nodes. Equal means are one variable, and so are complements: ``NR`` resolves to
-``1 - PR``.
+function: ``sum``) and `Mean` nodes. Equal means are one variable, and so are complements:
+``NR`` resolves to ``1 - PR``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from sklearn_seldonian.constraints._nodes import (
     Condition,
     Constraint,
     Grouping,
+    Literal,
     Measure,
     Membership,
     Negative,
@@ -64,7 +65,7 @@ class Schema:
 
     classes: tuple[object, ...]
     positive: int | None
-    levels: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    levels: Mapping[str, tuple[Literal, ...]] = field(default_factory=dict)
 
 
 def columns_of(constraint: Constraint) -> tuple[str, ...]:
@@ -179,7 +180,7 @@ class _Resolver:
                 self.known_levels(node, column, literals)
         return node
 
-    def levels(self, node: Condition | Grouping) -> tuple[object, ...]:
+    def levels(self, node: Condition | Grouping) -> tuple[Literal, ...]:
         if node.column not in self.schema.levels:
             self.fail(
                 node, f"Unknown column '{node.column}'", node.column, sorted(self.schema.levels)
@@ -201,10 +202,7 @@ class _Resolver:
             levels = self.levels(grouping)
             self.known_levels(grouping, grouping.column, grouping.levels or levels)
         choices = [
-            [
-                Comparison(g.column, "==", level)
-                for level in g.levels or self.schema.levels[g.column]
-            ]  # type: ignore[arg-type]
+            [Comparison(g.column, "==", level) for level in g.levels or self.levels(g)]
             for g in node.by
         ]
         for group in itertools.product(*choices):

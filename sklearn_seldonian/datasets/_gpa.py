@@ -54,8 +54,8 @@ def load_gpa(*, target: str = "class", as_frame: bool = False, return_X_y: bool 
     >>> gpa = load_gpa(as_frame=True)
     >>> gpa.data.shape
     (43303, 9)
-    >>> gpa.sensitive_features.mean().round(3).to_dict()
-    {'M': 0.518, 'F': 0.482}
+    >>> gpa.sensitive_features.sum().to_dict()
+    {'M': 22335, 'F': 20968}
     """
     if target not in ("class", "gpa"):
         raise ValueError(f"target must be 'class' or 'gpa', got {target!r}.")

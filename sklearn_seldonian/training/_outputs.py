@@ -69,8 +69,11 @@ def primary_loss(
 ) -> torch.Tensor:
     """The user's criterion on the form of output that it takes."""
     if kind is OutputKind.BINARY_LOGIT:
-        return criterion(outputs.reshape(-1), y.to(outputs.dtype))
-    return criterion(scores, y)
+        outputs, y = outputs.reshape(-1), y.to(outputs.dtype)
+    else:
+        outputs = scores
+    loss: torch.Tensor = criterion(outputs, y)
+    return loss
 
 
 def probabilities(scores: torch.Tensor) -> NDArray[np.float64]:
