@@ -51,8 +51,7 @@ class Dual:
     def log(self) -> Dual:
         if self.value > 0:
             return Dual(math.log(self.value), self.gradient / self.value)
-        value = -math.inf if self.value == 0 else math.nan
-        return Dual(value, np.full_like(self.gradient, math.nan))
+        return Dual(_log(self.value), np.full_like(self.gradient, math.nan))
 
     def sqrt(self) -> Dual:
         if self.value > 0:
@@ -62,17 +61,12 @@ class Dual:
         return Dual(value, np.full_like(self.gradient, math.nan))
 
     def __pow__(self, other: Dual) -> Dual:
-        if not other.gradient.any():
-            return self._constant_power(other.value)
-        return (other * self.log()).exp()
-
-    def _constant_power(self, exponent: float) -> Dual:
-        try:
-            value = math.pow(self.value, exponent)
-            slope = exponent * math.pow(self.value, exponent - 1) if exponent else 0.0
-        except (ValueError, OverflowError):
-            value = slope = math.nan
-        return Dual(value, slope * self.gradient)
+        value = _power(self.value, other.value)
+        slope = other.value * _power(self.value, other.value - 1) if other.value else 0.0
+        gradient = slope * self.gradient
+        if other.gradient.any():
+            gradient = gradient + value * _log(self.value) * other.gradient
+        return Dual(value, gradient)
 
     def minimum(self, other: Dual) -> Dual:
         return other if other.value < self.value or math.isnan(other.value) else self
@@ -85,3 +79,17 @@ def _ratio_to_zero(numerator: float) -> float:
     return (
         math.nan if numerator == 0 or math.isnan(numerator) else math.copysign(math.inf, numerator)
     )
+
+
+def _log(x: float) -> float:
+    return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
+
+
+def _power(base: float, exponent: float) -> float:
+    """``base ** exponent``, infinite where zero is raised to a negative power."""
+    try:
+        return math.pow(base, exponent)
+    except ValueError:
+        return math.inf if base == 0 else math.nan
+    except OverflowError:
+        return -math.inf if base < 0 and exponent % 2 == 1 else math.inf

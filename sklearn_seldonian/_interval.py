@@ -49,15 +49,12 @@ class Interval:
         return _hull(_product(a, b) for a in (self.low, self.high) for b in (other.low, other.high))
 
     def __truediv__(self, other: Interval) -> Interval:
-        return self * other.reciprocal()
-
-    def reciprocal(self) -> Interval:
-        """``1 / x``; at an end that is zero, the limit from inside the interval."""
-        if self.low < 0 < self.high or self.low == self.high == 0:
+        """At an end of the divisor that is zero, the limit from inside it."""
+        if other.low < 0 < other.high or other.low == other.high == 0:
             return WHOLE_LINE
-        high = math.inf if self.low == 0 else 1 / self.low
-        low = -math.inf if self.high == 0 else 1 / self.high
-        return Interval(low, high)
+        side = 1.0 if other.low >= 0 else -1.0
+        numerators, divisors = (self.low, self.high), (other.low, other.high)
+        return _hull(_quotient(a, b, side) for a in numerators for b in divisors)
 
     def __abs__(self) -> Interval:
         if 0 in self:
@@ -86,7 +83,7 @@ class Interval:
 
     def _integer_power(self, exponent: int) -> Interval:
         if exponent < 0:
-            return self._integer_power(-exponent).reciprocal()
+            return Interval.point(1.0) / self._integer_power(-exponent)
         if exponent % 2 == 0:
             magnitude = abs(self)
             return Interval(_power(magnitude.low, exponent), _power(magnitude.high, exponent))
@@ -115,6 +112,13 @@ def _hull(values: object) -> Interval:
 def _product(a: float, b: float) -> float:
     """``a * b`` where zero times infinity is zero: the end of an interval, not a value."""
     return 0.0 if a == 0 or b == 0 else a * b
+
+
+def _quotient(a: float, b: float, side: float) -> float:
+    """``a / b``; a `b` of zero is approached from the `side` of 1 or -1."""
+    if a == 0 or (math.isinf(a) and math.isinf(b)):
+        return 0.0
+    return math.copysign(math.inf, a * side) if b == 0 else a / b
 
 
 def _exp(x: float) -> float:

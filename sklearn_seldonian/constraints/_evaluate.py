@@ -67,11 +67,12 @@ def dual(node: Node, values: Mapping[Mean, float]) -> Dual:
     """The value of `node` and its gradient with respect to the means, in the order given."""
     basis = dict(zip(values, np.eye(len(values)), strict=True))
     nothing: NDArray[np.float64] = np.zeros(len(values))
-    return _fold(
-        node,
-        lambda mean: Dual(values[mean], basis[mean]),
-        lambda number: Dual(number, nothing),
-    )
+    with np.errstate(all="ignore"):  # what is undefined comes out as NaN
+        return _fold(
+            node,
+            lambda mean: Dual(values[mean], basis[mean]),
+            lambda number: Dual(number, nothing),
+        )
 
 
 def estimate(node: Node, values: Mapping[Mean, float]) -> float:
