@@ -83,8 +83,8 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
         probabilities. What is certified is what `predict` does.
     preprocessor : transformer, default=None
         Cloned, fitted on candidate rows only, and part of the certified model.
-    measures : sequence, default=()
-        The user's own measures.
+    measures : sequence of RowMeasure, default=()
+        The user's own measures, which constraints may name.
     safety_size : float in (0, 1) or int, default=0.5
         Share or number of rows held out for the safety test.
     power : float in (0, 1), default=0.95
@@ -294,12 +294,13 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
         return _base.split_rows(n_rows, self.safety_size, safety_mask, rng)
 
     def _bind(self, candidate):
-        wanted = self._wanted()
-        levels = {
-            name: tuple(np.unique(values).tolist()) if name in wanted else ()
-            for name, values in candidate.columns.items()
-        }
-        schema = Schema(tuple(self.classes_.tolist()), self._positive_class(), levels)
+        schema = Schema.of(
+            candidate.columns,
+            self.constraints_,
+            tuple(self.classes_.tolist()),
+            self._positive_class(),
+            measures=tuple(self.measures),
+        )
         return tuple(bind(constraint, schema) for constraint in self.constraints_)
 
     def _positive_class(self):

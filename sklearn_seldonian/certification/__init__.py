@@ -7,6 +7,7 @@ from sklearn_seldonian.certification._statistics import (
     RateSample,
     Statistics,
     mean_tables,
+    summarise,
     tabulate,
 )
 
@@ -20,6 +21,7 @@ __all__ = [
     "mean_tables",
     "rows_needed",
     "safety_test",
+    "summarise",
     "tabulate",
     "untested",
 ]

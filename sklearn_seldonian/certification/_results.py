@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from sklearn_seldonian.certification._certificate import ConstraintResult
-from sklearn_seldonian.certification._safety_test import safety_test
+from sklearn_seldonian.certification._safety_test import Verdict, safety_test, upper_bound
 from sklearn_seldonian.certification._statistics import RateSample, Statistics
 from sklearn_seldonian.constraints import (
     And,
-    Atom,
     Constraint,
     Mean,
     Or,
@@ -45,9 +44,9 @@ def certify_constraint(
     delta : float in (0, 1)
     """
     samples = {mean: statistics.rate(mean) for mean in constraint.means}
-    values = {mean: sample.estimate for mean, sample in samples.items()}
-    g = _value(constraint.tree, values)
+    g = estimate(constraint.g, {mean: sample.estimate for mean, sample in samples.items()})
     verdict = safety_test(constraint.tree, samples, delta, hard=statistics.hard)
+    verdict = verdict._replace(g_upper=_g_upper(constraint, samples, statistics, delta, verdict))
     if statistics.n_invalid:
         verdict = verdict._replace(g_upper=math.inf, p_value=1.0)
     units = _units(constraint.source)
@@ -65,7 +64,7 @@ def certify_constraint(
         method=verdict.method,
         guarantee=verdict.guarantee,
         rows=rows,
-        reason="" if verdict.passed else _reason(g, rows, statistics),
+        reason="" if verdict.passed else _reason(g, rows, statistics, verdict.reason),
     )
 
 
@@ -123,23 +122,57 @@ def _best_case(tree: Tree, delta: float, trials: Mapping[Mean, int]) -> bool:
         return any(_best_case(child, share, trials) for child in tree.children)
     if tree.linear is None:
         return True
-    best = {
-        mean: RateSample(trials[mean] if weight < 0 else 0, trials[mean])
-        for mean, weight in zip(tree.means, tree.linear.weights, strict=True)
-    }
-    return safety_test(tree, best, delta).passed
+    best = {}
+    for mean, weight in zip(tree.means, tree.linear.weights, strict=True):
+        value = mean.quantity.range[weight < 0]
+        if not math.isfinite(value):
+            return True
+        best[mean] = RateSample(value * trials[mean], trials[mean], trials[mean])
+    return upper_bound(tree, best, delta) <= 0
 
 
-def _value(tree: Tree, values: Mapping[Mean, float]) -> float:
-    """g at the estimates, by the tree: the largest of an AND, the smallest of an OR."""
-    match tree:
-        case Atom(expression=expression):
-            return estimate(expression, values)
-        case And(children=children):
-            parts, extreme = [_value(child, values) for child in children], max
-        case Or(children=children):
-            parts, extreme = [_value(child, values) for child in children], min
-    return math.nan if any(map(math.isnan, parts)) else extreme(parts)
+def _g_upper(
+    constraint: ResolvedConstraint,
+    samples: Mapping[Mean, RateSample],
+    statistics: Statistics,
+    delta: float,
+    verdict: Verdict,
+) -> float:
+    """The upper bound on g, in the constraint's own units.
+
+    Where the test was one of an equivalent statement in other units, the bound is the
+    smallest margin with which ``g <= margin`` would pass. It is at most zero exactly where
+    the test itself has passed.
+    """
+    drawn = any(mean.quantity.conditions_on_prediction for mean in constraint.means)
+    if constraint.in_units and (statistics.hard or not drawn):
+        return verdict.g_upper
+
+    def passes(margin: float) -> bool:
+        tree = constraint.with_margin(margin)
+        return upper_bound(tree, samples, delta, hard=statistics.hard) <= 0
+
+    return _smallest_margin(passes, verdict.passed)
+
+
+def _smallest_margin(passes: Callable[[float], bool], passes_at_zero: bool) -> float:
+    """The smallest margin that passes, from above; infinite where none is found."""
+    step = -SMALLEST_MARGIN if passes_at_zero else SMALLEST_MARGIN
+    near, far = 0.0, step
+    while passes(far) == passes_at_zero:
+        if abs(far) > LARGEST_MARGIN:
+            return -LARGEST_MARGIN if passes_at_zero else math.inf
+        near, far = far, 4 * far
+    failing, passing = (far, near) if passes_at_zero else (near, far)
+    while passing - failing > MARGIN_ACCURACY * max(abs(failing), abs(passing)):
+        middle = (failing + passing) / 2
+        failing, passing = (failing, middle) if passes(middle) else (middle, passing)
+    return passing
+
+
+SMALLEST_MARGIN = 1e-6
+LARGEST_MARGIN = 1e6
+MARGIN_ACCURACY = 1e-4
 
 
 def _units(constraint: Constraint) -> _Units:
@@ -152,7 +185,7 @@ def _units(constraint: Constraint) -> _Units:
     return _Units("<=", 1, 0.0)
 
 
-def _reason(g: float, rows: dict[str, int], statistics: Statistics) -> str:
+def _reason(g: float, rows: dict[str, int], statistics: Statistics, obstacle: str) -> str:
     empty = [name for name, n in rows.items() if n == 0]
     if statistics.n_invalid:
         return (
@@ -161,6 +194,8 @@ def _reason(g: float, rows: dict[str, int], statistics: Statistics) -> str:
         )
     if empty:
         return f"no rows for {', '.join(empty)} among the safety rows"
+    if obstacle:
+        return obstacle
     if math.isnan(g):
         return "its value on the safety rows is undefined"
     if g > 0:

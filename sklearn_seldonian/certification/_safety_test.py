@@ -21,8 +21,9 @@ from sklearn_seldonian.bounds import (
 )
 from sklearn_seldonian.certification._statistics import RateSample
 from sklearn_seldonian.constraints import And, Atom, Mean, Or, Tree, interval
+from sklearn_seldonian.measures import Average
 
-__all__ = ["Verdict", "safety_test"]
+__all__ = ["Verdict", "safety_test", "upper_bound"]
 
 Samples = Mapping[Mean, RateSample]
 
@@ -35,18 +36,22 @@ class Verdict(NamedTuple):
     Attributes
     ----------
     g_upper : float
-        Upper bound on g that holds with probability at least 1 - delta.
+        Upper bound, which holds with probability at least 1 - delta, on the tree's value: g
+        where its atoms are in g's units, else a value of the same sign.
     p_value : float
         The smallest delta at which the constraint would have passed.
     method : str
         How the bound was computed.
     guarantee : {"exact", "finite-sample"}
+    reason : str
+        Why there is no bound; empty where there is one.
     """
 
     g_upper: float
     p_value: float
     method: str
     guarantee: str
+    reason: str = ""
 
     @property
     def passed(self) -> bool:
@@ -66,72 +71,145 @@ def safety_test(tree: Tree, samples: Samples, delta: float, *, hard: bool = True
     hard : bool, default=True
         Whether successes count decisions; else they are sums of probabilities.
     """
+    upper = upper_bound(tree, samples, delta, hard=hard)
+    return _verdict(tree, samples, hard)._replace(g_upper=upper)
+
+
+def upper_bound(tree: Tree, samples: Samples, delta: float, *, hard: bool = True) -> float:
+    """The `g_upper` of `safety_test` alone."""
     match tree:
         case Atom():
-            return _test_atom(tree, samples, delta, hard)
-        case And(children=children):
-            verdicts = [safety_test(child, samples, delta, hard=hard) for child in children]
-            return _summary(max, verdicts, max(v.p_value for v in verdicts))
+            return _atom_upper(tree, samples, delta, hard)
+        case And(children=children, implied=implied):
+            uppers = [upper_bound(child, samples, delta, hard=hard) for child in children]
+            # What holds whatever the means cannot stand in the way.
+            certain = [min(0.0, _atom_upper(atom, samples, delta, hard)) for atom in implied]
+            return max(uppers + certain)
         case Or(children=children):
             share = delta / len(children)
-            verdicts = [safety_test(child, samples, share, hard=hard) for child in children]
-            p_value = min(1.0, len(children) * min(v.p_value for v in verdicts))
-            return _summary(min, verdicts, p_value)
+            return min(upper_bound(child, samples, share, hard=hard) for child in children)
 
 
-def _summary(
-    extreme: Callable[[list[float]], float], verdicts: list[Verdict], p_value: float
-) -> Verdict:
-    weakest = "exact" if all(v.guarantee == "exact" for v in verdicts) else "finite-sample"
-    methods = " + ".join(sorted({v.method for v in verdicts}))
-    return Verdict(extreme([v.g_upper for v in verdicts]), p_value, methods, weakest)
+def _verdict(tree: Tree, samples: Samples, hard: bool) -> Verdict:
+    """All of the verdict but the bound."""
+    if isinstance(tree, Atom):
+        reason = _obstacle(tree, samples, hard)
+
+        def upper(delta: float) -> float:
+            return _atom_upper(tree, samples, delta, hard)
+
+        p_value = 1.0 if reason else _smallest_passing(upper)
+        return Verdict(math.nan, p_value, *_method(tree, hard), reason)
+    parts = [_verdict(child, samples, hard) for child in tree.children]
+    p_values = [part.p_value for part in parts]
+    return Verdict(
+        math.nan,
+        max(p_values) if isinstance(tree, And) else min(1.0, len(parts) * min(p_values)),
+        " + ".join(sorted({part.method for part in parts})),
+        "exact" if all(part.guarantee == "exact" for part in parts) else "finite-sample",
+        "; ".join(dict.fromkeys(part.reason for part in parts if part.reason)),
+    )
 
 
-def _test_atom(atom: Atom, samples: Samples, delta: float, hard: bool) -> Verdict:
+# -- one atom --------------------------------------------------------------------------
+
+
+def _atom_upper(atom: Atom, samples: Samples, delta: float, hard: bool) -> float:
+    if _obstacle(atom, samples, hard):
+        return math.inf
+    if _is_soft_ratio(atom, hard):
+        return _soft_ratio_upper(atom, samples[atom.means[0]], delta)
     sides = dict(zip(atom.means, _sides_needed(atom), strict=True))
-    n_bounds = max(1, sum(map(len, sides.values())))
-
-    def upper(d: float) -> float:
-        box = {mean: _bounds(samples[mean], sides[mean], d / n_bounds, hard) for mean in atom.means}
-        return _or_infinite(interval(atom.expression, box).high)
-
-    return Verdict(upper(delta), _smallest_passing(upper), *_method(atom, hard))
+    share = delta / max(1, sum(map(len, sides.values())))
+    box = {mean: _bounds(mean, samples[mean], sides[mean], share, hard) for mean in atom.means}
+    return _or_infinite(interval(atom.expression, box).high)
 
 
 def _or_infinite(bound: float) -> float:
     return math.inf if math.isnan(bound) else bound
 
 
-def _method(atom: Atom, hard: bool) -> tuple[str, str]:
-    one_rate = atom.linear is not None and len(atom.means) == 1
-    if not hard:
+def _obstacle(atom: Atom, samples: Samples, hard: bool) -> str:
+    """Why there is no bound for the atom; empty where there is one."""
+    for mean in atom.means:
+        if samples[mean].trials and not math.isfinite(samples[mean].successes):
+            return f"{mean} is not finite on the safety rows"
+        if not all(map(math.isfinite, mean.quantity.range)):
+            return f"{mean} has no finite range, so that no finite-sample bound exists"
+    drawn = [m for m in atom.means if not hard and m.quantity.conditions_on_prediction]
+    if drawn and not _is_soft_ratio(atom, hard):
         return (
-            "Chernoff-Hoeffding" if one_rate else "box of Chernoff-Hoeffding bounds"
-        ), "finite-sample"
-    return (
-        ("Clopper-Pearson", "exact")
-        if one_rate
-        else ("box of Clopper-Pearson bounds", "finite-sample")
-    )
+            f"which rows count for {drawn[0]} is drawn at random, and this constraint combines it "
+            "with other terms"
+        )
+    return ""
+
+
+def _method(atom: Atom, hard: bool) -> tuple[str, str]:
+    if not atom.means:
+        return "arithmetic", "exact"
+    averages = [isinstance(mean.quantity, Average) for mean in atom.means]
+    one = atom.linear is not None and len(atom.means) == 1
+    if hard and not any(averages):
+        return (
+            ("Clopper-Pearson", "exact")
+            if one
+            else ("box of Clopper-Pearson bounds", "finite-sample")
+        )
+    name = "Chernoff-Hoeffding"
+    if hard and not all(averages):
+        name = "Clopper-Pearson and Chernoff-Hoeffding"
+    return (name if one else f"box of {name} bounds"), "finite-sample"
 
 
 def _sides_needed(atom: Atom) -> tuple[str, ...]:
     """For each mean, which of its bounds the atom's upper bound rests on: "u", "l" or "lu"."""
     if atom.linear is None:
         return ("lu",) * len(atom.means)
-    return tuple("u" if weight > 0 else "l" if weight < 0 else "" for weight in atom.linear.weights)
+    return tuple("u" if weight > 0 else "l" for weight in atom.linear.weights)
 
 
-def _bounds(sample: RateSample, sides: str, delta: float, hard: bool) -> Interval:
-    if hard:
+def _bounds(mean: Mean, sample: RateSample, sides: str, delta: float, hard: bool) -> Interval:
+    low, high = mean.quantity.range
+    if not sample.trials:
+        return Interval(-math.inf, math.inf)
+    if hard and not isinstance(mean.quantity, Average):
         k, n = int(sample.successes), int(sample.trials)
-        low = binomial_lower(k, n, delta) if "l" in sides else 0.0
-        high = binomial_upper(k, n, delta) if "u" in sides else 1.0
-        return Interval(low, high)
-    mean, n = sample.estimate, int(sample.trials)
-    low = bounded_mean_lower(mean, n, 0.0, 1.0, delta) if "l" in sides and n else 0.0
-    high = bounded_mean_upper(mean, n, 0.0, 1.0, delta) if "u" in sides and n else 1.0
-    return Interval(low, high)
+        return Interval(
+            binomial_lower(k, n, delta) if "l" in sides else low,
+            binomial_upper(k, n, delta) if "u" in sides else high,
+        )
+    estimate, n = min(max(sample.estimate, low), high), round(sample.trials)
+    return Interval(
+        bounded_mean_lower(estimate, n, low, high, delta) if "l" in sides else low,
+        bounded_mean_upper(estimate, n, low, high, delta) if "u" in sides else high,
+    )
+
+
+def _is_soft_ratio(atom: Atom, hard: bool) -> bool:
+    """Whether the atom bounds one ratio of soft means, such as PPV with drawn decisions."""
+    return (
+        not hard
+        and atom.linear is not None
+        and len(atom.means) == 1
+        and atom.means[0].quantity.conditions_on_prediction
+    )
+
+
+def _soft_ratio_upper(atom: Atom, sample: RateSample, delta: float) -> float:
+    """Upper bound on E[sum of p over the mask, times (weight * success + constant)].
+
+    The ratio of soft means E[p * success] / E[p] meets ``weight * ratio + constant <= 0``
+    exactly where that expectation, which is a mean over rows, is at most zero.
+    """
+    assert atom.linear is not None
+    (weight,), constant = atom.linear.weights, atom.linear.constant
+    low, high = min(0.0, constant, constant + weight), max(0.0, constant, constant + weight)
+    n_rows = round(sample.rows)
+    if not n_rows or not sample.trials:
+        return math.inf
+    mean = (weight * sample.successes + constant * sample.trials) / n_rows
+    return bounded_mean_upper(min(max(mean, low), high), n_rows, low, high, delta)
 
 
 def _smallest_passing(upper: Callable[[float], float]) -> float:

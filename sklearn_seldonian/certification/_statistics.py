@@ -1,30 +1,40 @@
-"""What the safety test keeps of the rows: one table of counts.
+"""What the safety test keeps of the rows: one table of counts and sums.
 
 A row falls into the square (cell, label y, prediction ŷ), its cell saying which
-conditions hold. The table counts rows a square. Every rate is a ratio of two sums over
-it, whatever the number of constraints; tables of disjoint sets of rows add up. For
-`decision="sample"` each row puts its probability of class j into square (cell, y, j).
+conditions hold. The table counts rows a square, and has one more column for each row
+measure: the sum of its values over the rows of (cell, label). Every mean is a ratio of two
+sums over the table, whatever the number of constraints; tables of disjoint sets of rows
+add up. For `decision="sample"` each row puts its probability of class j into square
+(cell, y, j).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_seldonian.constraints import Condition, Mean
+from sklearn_seldonian.measures import Average, Rate, RowMeasure, row_values
 
-__all__ = ["RateSample", "Statistics", "mean_tables", "tabulate"]
+__all__ = ["RateSample", "Statistics", "mean_tables", "summarise", "tabulate"]
+
+Array = NDArray[np.float64]
 
 
 class RateSample(NamedTuple):
-    """`successes` among `trials` rows; successes are fractional for soft decisions."""
+    """`successes` among `trials` rows.
+
+    Successes are counts, but sums for averages and for soft decisions. Soft trials are a
+    sum too where the mean is over predictions; `rows` says among how many rows.
+    """
 
     successes: float
     trials: float
+    rows: float = float("nan")
 
     @property
     def estimate(self) -> float:
@@ -32,7 +42,7 @@ class RateSample(NamedTuple):
 
 
 class MeanTables(NamedTuple):
-    """For each mean, the squares that count and those that succeed: (n_means, n_cells, K, K)."""
+    """For each mean, the squares that count and those summed up: (n_means, n_cells, K, K + V)."""
 
     mask: NDArray[np.bool_]
     value: NDArray[np.bool_]
@@ -40,12 +50,13 @@ class MeanTables(NamedTuple):
 
 @dataclass(frozen=True)
 class Statistics:
-    """Sufficient statistics of a set of rows for any set of rates.
+    """Sufficient statistics of a set of rows for any set of means.
 
     Attributes
     ----------
-    table : ndarray of shape (n_cells, K, K)
-        Rows a square (cell, label, prediction); sums of probabilities where soft.
+    table : ndarray of shape (n_cells, K, K + V)
+        Rows a square (cell, label, prediction), sums of probabilities where soft; then for
+        each of V row measures the sum of its values over the rows of (cell, label).
     membership : ndarray of shape (n_cells, n_conditions)
         Which of the `conditions` hold in each cell.
     conditions : tuple of Condition
@@ -53,17 +64,28 @@ class Statistics:
         Whether `table` counts decisions.
     n_invalid : int
         Rows whose outputs were NaN or infinite. They are in no square.
+    values : tuple of RowMeasure
+        Those of the last V columns.
+    products : ndarray of shape (n_cells, K, V, K + V)
+        Over the rows of (cell, label), the sum of each measure's value times each of the
+        row's entries in the table: what variances and covariances are made of.
     """
 
-    table: NDArray[np.float64]
+    table: Array
     membership: NDArray[np.bool_]
     conditions: tuple[Condition, ...]
     hard: bool
     n_invalid: int = 0
+    values: tuple[RowMeasure, ...] = ()
+    products: Array = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def n_classes(self) -> int:
+        return int(self.table.shape[1])
 
     @property
     def n_rows(self) -> int:
-        return round(float(self.table.sum())) + self.n_invalid
+        return round(float(self.table[..., : self.n_classes].sum())) + self.n_invalid
 
     def __add__(self, other: Statistics) -> Statistics:
         """The statistics of both sets of rows together; they must be disjoint."""
@@ -73,16 +95,64 @@ class Statistics:
             self.conditions,
             self.hard,
             self.n_invalid + other.n_invalid,
+            self.values,
+            self.products + other.products,
         )
 
     def shares(self, means: Sequence[Mean]) -> dict[Mean, float]:
-        """For each mean, the share of all rows that it is over."""
-        return {mean: self.rate(mean).trials / self.n_rows for mean in means}
+        """For each mean, the largest share of all rows that any decisions can give it."""
+        return {mean: self._rows(mean) / self.n_rows for mean in means}
 
     def rate(self, mean: Mean) -> RateSample:
         """Successes and trials of one mean."""
-        mask, value = mean_tables([mean], self.conditions, self.membership)
-        return RateSample(float(self.table[value[0]].sum()), float(self.table[mask[0]].sum()))
+        mask, value = mean_tables([mean], self.conditions, self.membership, self.values)
+        successes, trials = (float(self.table[squares[0]].sum()) for squares in (value, mask))
+        return RateSample(successes, trials, self._rows(mean))
+
+    def _rows(self, mean: Mean) -> float:
+        """Rows whose cell and label allow them to count."""
+        inside = _inside(mean, self.conditions, self.membership)
+        labels = mean.quantity.mask.any(axis=1)
+        return float(self.table[inside][:, labels, : self.n_classes].sum())
+
+
+def summarise(
+    cells: NDArray[np.int32],
+    labels: NDArray[np.int64],
+    probabilities: Array,
+    membership: NDArray[np.bool_],
+    conditions: tuple[Condition, ...],
+    values: tuple[RowMeasure, ...] = (),
+    *,
+    hard: bool = True,
+) -> Statistics:
+    """The statistics of classified rows.
+
+    Parameters
+    ----------
+    cells, labels : ndarray of shape (n_rows,)
+    probabilities : ndarray of shape (n_rows, K)
+        The decision is the largest. Rows with one that is not finite are counted apart.
+    membership, conditions, values, hard
+        As in `Statistics`.
+    """
+    valid = np.isfinite(probabilities).all(axis=1)
+    cells, labels, probabilities = cells[valid], labels[valid], probabilities[valid]
+    decisions = probabilities.argmax(axis=1)
+    extra = row_values(values, labels, decisions if hard else None, probabilities)
+    entries = decisions if hard else probabilities
+    shape = len(membership), probabilities.shape[1]
+    return Statistics(
+        np.concatenate(
+            [tabulate(cells, labels, entries, shape), _sums(cells, labels, extra, shape)], axis=2
+        ),
+        membership,
+        conditions,
+        hard,
+        int((~valid).sum()),
+        values,
+        _products(cells, labels, entries, extra, shape),
+    )
 
 
 def tabulate(
@@ -90,7 +160,7 @@ def tabulate(
     labels: NDArray[np.int64],
     decisions: NDArray[Any],
     shape: tuple[int, int],
-) -> NDArray[np.float64]:
+) -> Array:
     """Count rows a square.
 
     Parameters
@@ -105,25 +175,78 @@ def tabulate(
     ndarray of shape (n_cells, K, K)
     """
     n_cells, n_classes = shape
+    if decisions.ndim == 2:
+        return _sums(cells, labels, decisions, shape)
     rows = cells.astype(np.int64) * n_classes + labels
-    n_squares = n_cells * n_classes
-    if decisions.ndim == 1:
-        counts = np.bincount(rows * n_classes + decisions, minlength=n_squares * n_classes)
-    else:
-        columns = [np.bincount(rows, weights=p, minlength=n_squares) for p in decisions.T]
-        counts = np.stack(columns, axis=1)
+    n_squares = n_cells * n_classes * n_classes
+    counts = np.bincount(rows * n_classes + decisions, minlength=n_squares)
     return counts.reshape(n_cells, n_classes, n_classes).astype(np.float64)
 
 
+def _sums(
+    cells: NDArray[np.int32], labels: NDArray[np.int64], values: Array, shape: tuple[int, int]
+) -> Array:
+    """Sum each column of `values` over the rows of (cell, label): (n_cells, K, n_columns)."""
+    rows = cells.astype(np.int64) * shape[1] + labels
+    n_rows = shape[0] * shape[1]
+    columns = [np.bincount(rows, weights=v, minlength=n_rows) for v in values.T]
+    if not columns:
+        return np.zeros((*shape, 0))
+    return np.stack(columns, axis=1).reshape(*shape, -1).astype(np.float64)
+
+
+def _products(
+    cells: NDArray[np.int32],
+    labels: NDArray[np.int64],
+    decisions: NDArray[Any],
+    values: Array,
+    shape: tuple[int, int],
+) -> Array:
+    """Sums of each value times each entry of its row: (n_cells, K, V, K + V)."""
+    n_values = values.shape[1]
+    if not n_values:
+        return np.zeros((*shape, 0, shape[1]))
+    entries = np.eye(shape[1])[decisions] if decisions.ndim == 1 else decisions
+    rows = np.concatenate([entries, values], axis=1)
+    by_value = [_sums(cells, labels, v[:, None] * rows, shape) for v in values.T]
+    return np.stack(by_value, axis=2)
+
+
 def mean_tables(
-    means: Sequence[Mean], conditions: Sequence[Condition], membership: NDArray[np.bool_]
+    means: Sequence[Mean],
+    conditions: Sequence[Condition],
+    membership: NDArray[np.bool_],
+    values: Sequence[RowMeasure] = (),
 ) -> MeanTables:
-    """Which squares count, and which succeed, for each of the `means`."""
-    position = {condition: i for i, condition in enumerate(conditions)}
-    masks, values = [], []
+    """Which squares count, and which are summed up, for each of the `means`."""
+    masks, sums = [], []
     for mean in means:
-        wanted = [position[condition] for condition in mean.conditions]
-        inside = np.asarray(membership[:, wanted].all(axis=1))[:, None, None]
-        masks.append(inside & mean.rate.mask)
-        values.append(inside & mean.rate.value)
-    return MeanTables(np.array(masks), np.array(values))
+        inside = _inside(mean, conditions, membership)[:, None, None]
+        mask, value = _squares(mean.quantity, values)
+        masks.append(inside & mask)
+        sums.append(inside & value)
+    return MeanTables(np.array(masks), np.array(sums))
+
+
+def _inside(
+    mean: Mean, conditions: Sequence[Condition], membership: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """The cells that a mean is over."""
+    position = {condition: i for i, condition in enumerate(conditions)}
+    wanted = [position[condition] for condition in mean.conditions]
+    return np.asarray(membership[:, wanted].all(axis=1))
+
+
+def _squares(
+    quantity: Rate | Average, values: Sequence[RowMeasure]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """A quantity's mask and value squares with a column for each of the `values`: (K, K + V)."""
+    k = quantity.n_classes
+    mask = np.zeros((k, k + len(values)), dtype=np.bool_)
+    value = mask.copy()
+    mask[:, :k] = quantity.mask
+    if isinstance(quantity, Rate):
+        value[:, :k] = quantity.value
+    else:
+        value[:, k + list(values).index(quantity.measure)] = quantity.labels
+    return mask, value

@@ -1,6 +1,6 @@
 """The constraint language: from text to a tree of testable statements about means."""
 
-from sklearn_seldonian.constraints._atoms import And, Atom, Linear, Or, Tree, atoms_of
+from sklearn_seldonian.constraints._atoms import And, Atom, Linear, Or, Tree, atoms_of, independent
 from sklearn_seldonian.constraints._builders import (
     accuracy,
     demographic_parity,
@@ -23,6 +23,7 @@ from sklearn_seldonian.constraints._resolved import (
     bind,
     distinct_conditions,
     distinct_means,
+    distinct_values,
     parse_all,
 )
 
@@ -49,11 +50,13 @@ __all__ = [
     "disparate_impact",
     "distinct_conditions",
     "distinct_means",
+    "distinct_values",
     "dual",
     "equal_opportunity",
     "equalized_odds",
     "estimate",
     "false_positive_rate",
+    "independent",
     "interval",
     "parse",
     "parse_all",

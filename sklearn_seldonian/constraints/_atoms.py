@@ -2,33 +2,58 @@
 
 ``max(a, b) <= 0`` holds where both do, ``min(a, b) <= 0`` where either does. So a
 constraint ``g <= 0`` becomes a tree of AND and OR whose leaves, the atoms, can each be
-tested at once. A `max`, `min` or `abs` is taken apart only where g depends on it
-monotonically over everything its alternatives can be; elsewhere it stays inside its
-atom, and interval arithmetic deals with it.
+tested at once. Two rewritings, taken by turns from the outside inwards, lead there:
+
+* A function around all that varies is undone: ``log(u) <= c`` is ``u <= exp(c)``, and
+  ``a / b <= c`` with ``b`` never below zero is ``a - c b <= 0``, which is linear where `a`
+  and `b` are. Both sides of ``a / b <= c`` agree where ``b`` is zero and ``a`` is not. Where
+  both are zero the ratio says nothing and the linear form holds: 0 / 0 counts as
+  satisfied, whichever the direction. (Nobody in either group is decided positive: there
+  is no disparity to forbid.)
+* A `max`, `min` or `abs` is taken apart where g depends on it monotonically over
+  everything its alternatives can be. Elsewhere it stays inside its atom, and interval
+  arithmetic deals with it.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from sklearn_seldonian._interval import Interval
+from sklearn_seldonian.constraints._conditions import are_disjoint
 from sklearn_seldonian.constraints._evaluate import (
     apply,
     constant_value,
     interval,
     operands,
 )
-from sklearn_seldonian.constraints._nodes import Binary, Call, Negative, Node
+from sklearn_seldonian.constraints._nodes import Binary, Call, ColumnIs, Negative, Node, Number
 from sklearn_seldonian.constraints._resolve import Mean, means_of
 
-__all__ = ["And", "Atom", "Linear", "Or", "Tree", "atoms_of", "split"]
+__all__ = [
+    "And",
+    "Atom",
+    "Linear",
+    "Or",
+    "Tree",
+    "atoms_of",
+    "independent",
+    "range_of",
+    "shifted",
+    "split",
+]
 
 # Taking a constraint apart into more atoms than this is refused: max minus min over
 # 16 levels is 240 pairs, and bounds on the levels then serve better than tests of pairs.
 MOST_ATOMS = 225
+# Weights that cancel to within rounding are no weights.
+CANCELLED = 1e-12
+
+ExclusiveColumns = frozenset[frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -41,18 +66,41 @@ class Linear:
 
 @dataclass(frozen=True)
 class Atom:
-    """``expression <= 0``, smooth in its means as far as it could be made so."""
+    """``expression <= 0``, smooth in its means as far as it could be made so.
+
+    Attributes
+    ----------
+    expression : Node
+    means : tuple of Mean
+        Those that `expression` depends on.
+    linear : Linear or None
+        `expression` once more, where it is linear; its weights are not zero.
+    in_units : bool
+        Whether `expression` is a value of the constraint's g; else only its sign says
+        something about g.
+    """
 
     expression: Node
     means: tuple[Mean, ...]
     linear: Linear | None
+    in_units: bool = True
+
+    def has_independent_means(self, exclusive: ExclusiveColumns = frozenset()) -> bool:
+        """Whether the means are pairwise `independent`."""
+        pairs = itertools.combinations(self.means, 2)
+        return all(independent(one, other, exclusive) for one, other in pairs)
 
 
 @dataclass(frozen=True)
 class And:
-    """Satisfied where every child is."""
+    """Satisfied where every child is.
+
+    `implied` are atoms that are satisfied whatever the means. They need no test; they
+    matter where g is wanted, which is the largest of all.
+    """
 
     children: tuple[Tree, ...]
+    implied: tuple[Atom, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,25 +112,28 @@ class Or:
 
 Tree = And | Or | Atom
 
-
-class Site(NamedTuple):
-    """A `max`, `min` or `abs` node that can be taken apart, and how g depends on it."""
-
-    path: tuple[int, ...]
-    node: Call
-    increasing: bool
+TRUE = Atom(Number(0.0), (), Linear((), 0.0))
 
 
 def split(expression: Node) -> Tree:
     """The AND/OR tree of atoms that is satisfied exactly where ``expression <= 0`` is."""
+    tree = _split(expression, in_units=True)
+    return And((TRUE,), (tree,)) if isinstance(tree, Atom) and _goes_without_test(tree) else tree
+
+
+def _split(expression: Node, *, in_units: bool) -> Tree:
+    undone = _undone(expression)
+    if undone is not None:
+        return _split(undone, in_units=False)
     site = next(_sites(expression), None)
     if site is None or _n_atoms(expression) > MOST_ATOMS:
-        return _atom(expression)
-    children = tuple(
-        split(_with(expression, site.path, alternative)) for alternative in _alternatives(site.node)
+        return _atom(expression, in_units)
+    children = (
+        _split(_with(expression, site.path, alternative), in_units=in_units)
+        for alternative in _alternatives(site.node)
     )
     takes_largest = site.node.function != "min"
-    return _flat(And if takes_largest == site.increasing else Or, children)
+    return (_all_of if takes_largest == site.increasing else _any_of)(children)
 
 
 def atoms_of(tree: Tree) -> tuple[Atom, ...]:
@@ -92,27 +143,225 @@ def atoms_of(tree: Tree) -> tuple[Atom, ...]:
     return tuple(atom for child in tree.children for atom in atoms_of(child))
 
 
-def _flat(kind: type[And] | type[Or], children: tuple[Tree, ...]) -> Tree:
-    """AND of ANDs is one AND, so that delta is split over as few ORs as can be."""
-    return kind(
-        tuple(
-            grandchild
-            for child in children
-            for grandchild in (child.children if isinstance(child, kind) else (child,))
-        )
-    )
+def range_of(node: Node) -> Interval:
+    """Every value that `node` can take, each mean being what it can be."""
+    return interval(node, {mean: Interval(*mean.quantity.range) for mean in means_of(node)})
 
 
-def _atom(expression: Node) -> Atom:
-    means = means_of(expression)
-    terms = _linear(expression)
-    if terms is None:
-        return Atom(expression, means, None)
+def shifted(expression: Node, margin: float) -> Node:
+    """``expression - margin``."""
+    return Binary("-", expression, _number(margin))
+
+
+# -- what can be said of two means -----------------------------------------------------
+
+
+def independent(one: Mean, other: Mean, exclusive: ExclusiveColumns = frozenset()) -> bool:
+    """Whether the text says that no row counts for both means.
+
+    Then, given how many rows count for each, what happens in the ones says nothing about
+    the others. Rows cannot count for both where two conditions exclude each other, or
+    where the labels or predictions that count do.
+
+    Parameters
+    ----------
+    one, other : Mean
+    exclusive : frozenset of frozenset of str
+        Names of 0/1 columns of which at most one is 1 in any row, as far as the data's
+        owner says.
+    """
+    pairs = list(itertools.product(one.conditions, other.conditions))
+    if any(are_disjoint(a, b) or _exclude(a, b, exclusive) for a, b in pairs):
+        return True
+    return not bool((one.quantity.mask & other.quantity.mask).any())
+
+
+def _exclude(one: object, other: object, exclusive: ExclusiveColumns) -> bool:
+    match one, other:
+        case ColumnIs(column=a, value=True), ColumnIs(column=b, value=True):
+            return a != b and any({a, b} <= names for names in exclusive)
+    return False
+
+
+# -- AND and OR ------------------------------------------------------------------------
+
+
+def _all_of(children: Iterator[Tree]) -> Tree:
+    """AND of ANDs is one AND; what is true anyway is not tested."""
+    parts: dict[Tree, None] = {}
+    implied: dict[Atom, None] = {}
+    for child in children:
+        inner = child.children if isinstance(child, And) else (child,)
+        implied.update(dict.fromkeys(child.implied if isinstance(child, And) else ()))
+        for part in inner:
+            if isinstance(part, Atom) and _is_true(part):
+                implied[part] = None
+            else:
+                parts[part] = None
+    implied.pop(TRUE, None)
+    if len(parts) == 1 and not implied:
+        return next(iter(parts))
+    return And(tuple(parts) or (TRUE,), tuple(implied))
+
+
+def _any_of(children: Iterator[Tree]) -> Tree:
+    """OR of ORs is one OR, and hopeless alternatives are dropped: delta is split over fewer."""
+    parts: dict[Tree, None] = {}
+    for child in children:
+        for part in child.children if isinstance(child, Or) else (child,):
+            if _is_true(part):
+                return part
+            parts[part] = None
+    hopeful = tuple(part for part in parts if not _is_false(part)) or tuple(parts)[:1]
+    return hopeful[0] if len(hopeful) == 1 else Or(hopeful)
+
+
+def _is_true(tree: Tree) -> bool:
+    """Whether it is satisfied whatever the means."""
+    if isinstance(tree, Atom):
+        return range_of(tree.expression).high <= 0
+    return (all if isinstance(tree, And) else any)(map(_is_true, tree.children))
+
+
+def _is_false(tree: Tree) -> bool:
+    """Whether it is violated whatever the means."""
+    if isinstance(tree, Atom):
+        return range_of(tree.expression).low > 0
+    return (any if isinstance(tree, And) else all)(map(_is_false, tree.children))
+
+
+def _goes_without_test(atom: Atom) -> bool:
+    return bool(atom.means) and _is_true(atom)
+
+
+def _atom(expression: Node, in_units: bool) -> Atom:
+    terms = _terms(expression)
+    if terms is None or not all(key is None or isinstance(key, Mean) for key in terms):
+        return Atom(expression, means_of(expression), None, in_units)
     constant = terms.pop(None, 0.0)
-    return Atom(expression, means, Linear(tuple(terms.get(mean, 0.0) for mean in means), constant))
+    weights = {mean: weight for mean, weight in terms.items() if isinstance(mean, Mean)}
+    linear = Linear(tuple(weights.values()), constant)
+    return Atom(_written(weights, constant), tuple(weights), linear, in_units)
+
+
+def _written(weights: dict[Mean, float], constant: float) -> Node:
+    """The linear expression with each mean once, which intervals need to be tight."""
+    expression: Node | None = None
+    for mean, weight in weights.items():
+        size = abs(weight)
+        term: Node = mean if size == 1 else Binary("*", Number(size), mean)
+        if expression is None:
+            expression = term if weight > 0 else Negative(term)
+        else:
+            expression = Binary("+" if weight > 0 else "-", expression, term)
+    if expression is None:
+        return _number(constant)
+    if constant == 0:
+        return expression
+    return Binary("+" if constant > 0 else "-", expression, Number(abs(constant)))
+
+
+def _number(value: float) -> Node:
+    return Negative(Number(-value)) if value < 0 else Number(abs(value))
+
+
+# -- undoing a function around all that varies -------------------------------------------
+
+
+def _undone(expression: Node) -> Node | None:
+    """An expression with the same sign and one function less around it, if there is one.
+
+    ``a f(u) + b <= 0`` says that ``f(u)`` is at most or at least ``-b / a``.
+    """
+    terms = _terms(expression)
+    if terms is None:
+        return None
+    constant = terms.pop(None, 0.0)
+    if len(terms) != 1:
+        return None
+    ((node, weight),) = terms.items()
+    limit = -constant / weight
+    match node:
+        case Binary(operator="/", left=left, right=right):
+            return _ratio(left, right, limit, at_most=weight > 0)
+        case Binary(operator="**", left=base, right=exponent):
+            return _root(base, constant_value(exponent), limit, at_most=weight > 0)
+        case Call(function="pow", arguments=(base, exponent)):
+            return _root(base, constant_value(exponent), limit, at_most=weight > 0)
+        case Call(function=("log" | "exp" | "sqrt") as function, arguments=(inner,)):
+            return _inverse(function, inner, limit, at_most=weight > 0)
+    return None
+
+
+def _held(node: Node, limit: float, *, at_most: bool) -> Node:
+    """The expression that is at most zero where `node` is at most, or at least, `limit`."""
+    return shifted(node, limit) if at_most else Binary("-", _number(limit), node)
+
+
+def _ratio(left: Node, right: Node, limit: float, *, at_most: bool) -> Node | None:
+    divisor = range_of(right)
+    if not math.isfinite(divisor.low) or not math.isfinite(divisor.high):
+        return None
+    if divisor.low < 0 < divisor.high:
+        return None
+    product = Binary("*", _number(limit), right)
+    low, high = (left, product) if at_most == (divisor.low >= 0) else (product, left)
+    return Binary("-", low, high)
+
+
+def _inverse(function: str, inner: Node, limit: float, *, at_most: bool) -> Node | None:
+    """``log``, ``exp`` or ``sqrt`` undone, where both sides are defined for the same values."""
+    if function == "exp":
+        return _held(inner, math.log(limit), at_most=at_most) if limit > 0 else None
+    undo: Callable[[float], float] = _exp if function == "log" else _square
+    if function == "sqrt" and (limit < 0 or (limit == 0 and not at_most)):
+        return None
+    if at_most and not range_of(inner).low >= 0:
+        return None
+    undone = undo(limit)
+    if not math.isfinite(undone) or (undone == 0 and limit != 0):
+        return None
+    return _held(inner, undone, at_most=at_most)
+
+
+def _root(base: Node, power: float | None, limit: float, *, at_most: bool) -> Node | None:
+    """``base ** power`` undone."""
+    if power is None or power == 0 or not math.isfinite(power):
+        return None
+    signed = not range_of(base).low >= 0
+    if signed and power % 2 == 1 and power > 0:
+        return _held(base, math.copysign(abs(limit) ** (1 / power), limit), at_most=at_most)
+    if signed and power % 2 != 0:
+        return None
+    if limit < 0 or (limit == 0 and (not at_most or power < 0)):
+        return None
+    inner = Call("abs", (base,)) if signed else base
+    try:
+        root = limit ** (1 / power)
+    except OverflowError:
+        return None
+    if not math.isfinite(root) or (root == 0 and limit != 0):
+        return None
+    return _held(inner, root, at_most=at_most == (power > 0))
+
+
+def _exp(x: float) -> float:
+    return math.exp(x) if x < 700 else math.inf
+
+
+def _square(x: float) -> float:
+    return x * x
 
 
 # -- where an expression can be taken apart ------------------------------------------
+
+
+class Site(NamedTuple):
+    """A `max`, `min` or `abs` node that can be taken apart, and how g depends on it."""
+
+    path: tuple[int, ...]
+    node: Call
+    increasing: bool
 
 
 def _alternatives(node: Call) -> tuple[Node, ...]:
@@ -137,7 +386,7 @@ def _n_atoms(expression: Node) -> int:
 def _sites(expression: Node) -> Iterator[Site]:
     for path, node in _paths(expression):
         if isinstance(node, Call) and node.function in ("abs", "max", "min"):
-            hull = _hull([_range(alternative) for alternative in _alternatives(node)])
+            hull = _hull([range_of(alternative) for alternative in _alternatives(node)])
             _, direction = _dependence(expression, path, hull)
             if direction:
                 yield Site(path, node, direction > 0)
@@ -158,7 +407,7 @@ def _dependence(node: Node, path: tuple[int, ...], hull: Interval) -> tuple[Inte
     if not path:
         return hull, 1
     position, *rest = path
-    ranges = [_range(operand) for operand in operands(node)]
+    ranges = [range_of(operand) for operand in operands(node)]
     ranges[position], direction = _dependence(operands(node)[position], tuple(rest), hull)
     return apply(node, ranges), direction * _slope(node, position, ranges)
 
@@ -204,11 +453,6 @@ def _excludes_zero(interval: Interval) -> bool:
     return interval.low > 0 or interval.high < 0
 
 
-def _range(node: Node) -> Interval:
-    """Every value that `node` can take: each rate is between 0 and 1."""
-    return interval(node, dict.fromkeys(means_of(node), Interval(0.0, 1.0)))
-
-
 def _hull(intervals: list[Interval]) -> Interval:
     return Interval(min(i.low for i in intervals), max(i.high for i in intervals))
 
@@ -229,47 +473,56 @@ def _with(node: Node, path: tuple[int, ...], new: Node) -> Node:
     raise TypeError(f"Not an operation: {node!r}")
 
 
-# -- linear expressions ------------------------------------------------------------------
+# -- weighted sums -----------------------------------------------------------------------
 
 
-def _linear(node: Node) -> dict[Mean | None, float] | None:
-    """The weight of each mean, and under None the constant; None where not linear."""
+def _terms(node: Node) -> dict[Node | None, float] | None:
+    """`node` as a weighted sum: the weight of each term, and under None the constant.
+
+    Terms are means and whatever is not a sum itself; those that cancel are left out.
+    None where a weight is not finite.
+    """
+    sums = _sum(node)
+    if sums is None:
+        return None
+    return {term: weight for term, weight in sums.items() if weight or term is None}
+
+
+def _sum(node: Node) -> dict[Node | None, float] | None:
     constant = constant_value(node)
     if constant is not None:
         return {None: constant} if math.isfinite(constant) else None
     match node:
-        case Mean():
-            return {node: 1.0}
         case Negative(operand=operand):
             return _combined((-1.0, operand))
         case Binary(operator="+", left=left, right=right):
             return _combined((1.0, left), (1.0, right))
         case Binary(operator="-", left=left, right=right):
             return _combined((1.0, left), (-1.0, right))
-        case Binary(operator="*" | "/"):
-            return _linear_product(node)
+        case Binary(operator="*", left=left, right=right):
+            factor = constant_value(left)
+            if factor is not None:
+                return _combined((factor, right))
+            factor = constant_value(right)
+            return {node: 1.0} if factor is None else _combined((factor, left))
+        case Binary(operator="/", left=left, right=right):
+            divisor = constant_value(right)
+            return _combined((1 / divisor, left)) if divisor else {node: 1.0}
         case Call(function="sum", arguments=arguments):
             return _combined(*((1.0, argument) for argument in arguments))
         case Call(function="min" | "max", arguments=(only,)):
-            return _linear(only)
-    return None
+            return _sum(only)
+    return {node: 1.0}
 
 
-def _linear_product(node: Binary) -> dict[Mean | None, float] | None:
-    left, right = constant_value(node.left), constant_value(node.right)
-    if node.operator == "/":
-        return _combined((1 / right, node.left)) if right else None
-    if left is not None:
-        return _combined((left, node.right))
-    return _combined((right, node.left)) if right is not None else None
-
-
-def _combined(*terms: tuple[float, Node]) -> dict[Mean | None, float] | None:
-    total: dict[Mean | None, float] = {}
+def _combined(*terms: tuple[float, Node]) -> dict[Node | None, float] | None:
+    total: dict[Node | None, float] = {}
     for factor, node in terms:
-        weights = _linear(node)
+        weights = _sum(node)
         if weights is None or not math.isfinite(factor):
             return None
-        for mean, weight in weights.items():
-            total[mean] = total.get(mean, 0.0) + factor * weight
+        for term, weight in weights.items():
+            before, added = total.get(term, 0.0), factor * weight
+            cancels = abs(before + added) <= CANCELLED * (abs(before) + abs(added))
+            total[term] = 0.0 if cancels else before + added
     return total

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from numbers import Real
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sklearn_seldonian.constraints._nodes import ColumnIs, Comparison, Condition, Membership
+from sklearn_seldonian.constraints._nodes import (
+    ColumnIs,
+    Comparison,
+    Condition,
+    Literal,
+    Membership,
+)
 
-__all__ = ["Cells", "assign_cells", "holds"]
+__all__ = [
+    "Cells",
+    "are_disjoint",
+    "assign_cells",
+    "combinations_in",
+    "holds",
+    "is_ordered",
+    "levels_of",
+]
 
 _COMPARE = {
     "==": operator.eq,
@@ -35,7 +51,36 @@ class Cells(NamedTuple):
     membership: NDArray[np.bool_]
 
 
-def holds(condition: Condition, values: NDArray[np.generic]) -> NDArray[np.bool_]:
+# -- the values of a column ----------------------------------------------------------------
+
+
+def levels_of(values: NDArray[Any]) -> tuple[Literal, ...]:
+    """The distinct values of a column, in order where they have one."""
+    distinct = pd.unique(np.asarray(values)).tolist()
+    return tuple(sorted(distinct) if is_ordered(distinct) else sorted(distinct, key=str))
+
+
+def combinations_in(columns: Sequence[NDArray[Any]]) -> frozenset[tuple[Literal, ...]]:
+    """The combinations of values that some row of several columns has."""
+    codes = [pd.factorize(np.asarray(column)) for column in columns]
+    rows = np.unique(np.stack([code for code, _ in codes], axis=1), axis=0)
+    levels = [np.asarray(values).tolist() for _, values in codes]
+    return frozenset(
+        tuple(own[i] for own, i in zip(levels, row, strict=True)) for row in rows.tolist()
+    )
+
+
+def is_ordered(values: Collection[object]) -> bool:
+    """Whether `values` are all numbers, or all texts, so that ``<`` means something."""
+    return all(isinstance(v, Real | np.bool_) for v in values) or all(
+        isinstance(v, str) for v in values
+    )
+
+
+# -- conditions ----------------------------------------------------------------------------
+
+
+def holds(condition: Condition, values: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether `condition` holds for each of a column's `values`."""
     match condition:
         case ColumnIs(value=value):
@@ -47,8 +92,59 @@ def holds(condition: Condition, values: NDArray[np.generic]) -> NDArray[np.bool_
     raise TypeError(f"Not a condition: {condition!r}")
 
 
+def are_disjoint(one: Condition, other: Condition) -> bool:
+    """Whether no row can meet both conditions, as far as their text says."""
+    if one.column != other.column:
+        return False
+    for first, second in ((one, other), (other, one)):
+        listed = _listed(first)
+        if listed is not None:
+            return not any(_admits(second, value) for value in listed)
+    (a, b), (c, d) = _ends(one), _ends(other)
+    return b < c or d < a or (b == c and _strict(one, other)) or (d == a and _strict(one, other))
+
+
+def _listed(condition: Condition) -> tuple[Literal, ...] | None:
+    """All values that meet the condition, if it lists them."""
+    match condition:
+        case ColumnIs(value=value):
+            return (value,)
+        case Comparison(operator="==", literal=literal):
+            return (literal,)
+        case Membership(literals=literals):
+            return literals
+    return None
+
+
+def _admits(condition: Condition, value: Literal) -> bool:
+    """Whether `value` meets the condition; where they cannot be compared it might."""
+    if isinstance(condition, Comparison) and condition.operator not in ("==", "!="):
+        if not is_ordered((value, condition.literal)):
+            return True
+        return bool(_COMPARE[condition.operator](value, condition.literal))
+    return bool(holds(condition, np.array([value], dtype=object))[0])
+
+
+def _ends(condition: Condition) -> tuple[float, float]:
+    """The interval of numbers that a comparison admits."""
+    assert isinstance(condition, Comparison)
+    literal = condition.literal
+    if isinstance(literal, str) or condition.operator == "!=":
+        return -math.inf, math.inf
+    if condition.operator in ("<", "<="):
+        return -math.inf, float(literal)
+    return float(literal), math.inf
+
+
+def _strict(one: Condition, other: Condition) -> bool:
+    return any(isinstance(c, Comparison) and c.operator in ("<", ">") for c in (one, other))
+
+
+# -- cells ---------------------------------------------------------------------------------
+
+
 def assign_cells(
-    columns: Mapping[str, NDArray[np.generic]], conditions: Sequence[Condition], n_rows: int
+    columns: Mapping[str, NDArray[Any]], conditions: Sequence[Condition], n_rows: int
 ) -> Cells:
     """Sort `n_rows` rows into cells by which of the `conditions` hold.
 
@@ -58,7 +154,7 @@ def assign_cells(
     codes = np.zeros(n_rows, dtype=np.int64)
     membership = np.zeros((1, len(conditions)), dtype=np.bool_)
     for column in dict.fromkeys(condition.column for condition in conditions):
-        value_codes, values = pd.factorize(columns[column])
+        value_codes, values = pd.factorize(np.asarray(columns[column]))
         patterns = np.zeros((len(values), len(conditions)), dtype=np.bool_)
         for position, condition in enumerate(conditions):
             if condition.column == column:

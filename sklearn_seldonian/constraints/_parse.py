@@ -10,13 +10,21 @@ import copy
 import math
 import re
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedToken, v_args
 from lark.lexer import BasicLexer
 
+from sklearn_seldonian.constraints._mistakes import (
+    INDEX_ADVICE,
+    Failure,
+    Refusal,
+    place,
+    shown,
+    unknown_character,
+    unknown_function,
+)
 from sklearn_seldonian.constraints._nodes import (
     Binary,
     Call,
@@ -37,7 +45,7 @@ from sklearn_seldonian.constraints._nodes import (
 )
 from sklearn_seldonian.exceptions import ConstraintSyntaxError
 
-__all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MAX_NODES", "MAX_TOKENS", "parse"]
+__all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MAX_NODES", "MAX_TOKENS", "WORDS", "parse"]
 
 MAX_CHARACTERS = 10_000
 MAX_TOKENS = 5_000
@@ -50,68 +58,11 @@ _CONSTANTS = ("e", "pi")
 _ARITY = {"abs": 1, "exp": 1, "log": 1, "sqrt": 1, "pow": 2}
 _QUANTIFIERS = ("max", "min", "mean")
 _FUNCTIONS = (*_ARITY, *_QUANTIFIERS)
+WORDS = (*_FUNCTIONS, *_CONSTANTS, "not", "in", "True", "False")
 _COUNTS = {1: "one argument", 2: "two arguments"}
 
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"', "`": "`"}
-_CLOSING = {"LEFT_ROUND": "RIGHT_ROUND", "LEFT_SQUARE": "RIGHT_SQUARE", "SUBSCRIPT": "RIGHT_SQUARE"}
-_STRICT = "Write '{0}=': no data can tell it from '{0}'."
-_COMPARISONS = {
-    "LESS": _STRICT.format("<"),
-    "GREATER": _STRICT.format(">"),
-    "EQUAL": "Write '<=' or '>='; for both sides of a value write 'abs(left - right) <= 0.05'.",
-    "NOT_EQUAL": "Write '<=' or '>='; a constraint cannot ask for a difference.",
-    "ASSIGN": "Write '<=' or '>='.",
-    "LESS_EQUAL": "",
-    "GREATER_EQUAL": "",
-}
-_WORDS = {
-    "and": "A constraint has no 'and'; write two constraints instead.",
-    "or": "A constraint has no 'or'; 'min(a, b) <= c' holds where a <= c or b <= c.",
-}
-_WORDS_IN_CONDITIONS = {
-    "and": "Write ',' for 'and' between conditions.",
-    "or": "Conditions have no 'or'; 'race in (\"A\", \"B\")' says it for one column.",
-    "is": "Write '==' to compare.",
-}
-_CHARACTERS = {
-    "≤": "write '<='",
-    "≥": "write '>='",
-    "≠": "write '!='",
-    "−": "write '-'",
-    "–": "write '-'",
-    "×": "write '*'",
-    "·": "write '*'",
-    "÷": "write '/'",
-    "^": "write '**' for a power",
-    "%": "write a share as a number between 0 and 1",
-    "&": "write ',' between conditions",
-    "!": "write 'not' before a column",
-    "“": "write a straight quote",
-    "”": "write a straight quote",
-    "‘": "write a straight quote",
-    "’": "write a straight quote",
-    "{": "write '(' or '['",
-    "}": "write ')' or ']'",
-    ".": "a column name with a dot stands in backquotes",
-}
-_INDEX = "An index is a position (0, 1, ...) or a quoted class label."
-# Kinds of token that stand for one expectation, the more telling first.
-_EXPECTATIONS: tuple[tuple[set[str], tuple[str, ...]], ...] = (
-    ({"NUMBER", "NAME", "LEFT_ROUND"}, ("a number", "a measure", "'('")),
-    ({"NUMBER", "STRING", "TRUE"}, ("a number", "a quoted text", "True", "False")),
-    ({"NUMBER"}, ("a number",)),
-    ({"BACKQUOTED"}, ("a column",)),
-    ({"PLUS"}, ("an operator",)),
-    ({"EQUAL"}, ("a comparison",)),
-    ({"LESS_EQUAL", "PLUS"}, ("'<='", "'>='")),
-    ({"IN"}, ("'in'",)),
-    ({"COMMA"}, ("','",)),
-    ({"RIGHT_ROUND"}, ("')'",)),
-    ({"RIGHT_SQUARE"}, ("']'",)),
-)
-_COLUMN_IN_WORDS = re.compile(r"\w+(?:[ ./-]+(?!(?:in|not|and|or)\b)\w+)+")
-
 T = TypeVar("T")
 
 
@@ -152,16 +103,8 @@ def parse(text: str) -> Constraint:
         )
     try:
         return _read(text)
-    except _Refusal as refusal:
+    except Refusal as refusal:
         raise ConstraintSyntaxError(refusal.message, text, refusal.start, refusal.end) from None
-
-
-class _Refusal(Exception):
-    """A place in the text and what is wrong there."""
-
-    def __init__(self, message: str, start: int, end: int) -> None:
-        super().__init__(message)
-        self.message, self.start, self.end = message, start, end
 
 
 class _Part(NamedTuple, Generic[T]):
@@ -176,7 +119,7 @@ class _Part(NamedTuple, Generic[T]):
 
 def _read(text: str) -> Constraint:
     if len(text) > MAX_CHARACTERS:
-        raise _Refusal(
+        raise Refusal(
             f"A constraint has at most {MAX_CHARACTERS:,} characters; this one has {len(text):,}.",
             MAX_CHARACTERS,
             MAX_CHARACTERS,
@@ -188,26 +131,21 @@ def _read(text: str) -> Constraint:
             parser.feed_token(token)
             seen.append(token)
             if len(parser.parser_state.value_stack) > _MAX_WAITING:
-                raise _too_deep(*_place(token))
+                raise _too_deep(*place(token))
             if len(seen) > MAX_TOKENS:
                 message = f"A constraint has at most {MAX_TOKENS:,} names, numbers and signs."
-                raise _Refusal(message, *_place(token))
+                raise Refusal(message, *place(token))
         part: _Part[Constraint] = parser.feed_token(Token("$END", "", len(text.rstrip())))
     except UnexpectedToken as error:
         accepted: set[str] = parser.accepts()  # type: ignore[no-untyped-call]
-        raise _Failure(error.token, seen, accepted, text).refusal() from None
+        raise Failure(error.token, seen, accepted, text).refusal() from None
     except UnexpectedCharacters as error:
-        raise _unknown_character(text, error.pos_in_stream or 0) from None
+        raise unknown_character(text, error.pos_in_stream or 0) from None
     return replace(part.value, text=text)
 
 
-def _place(token: Token) -> tuple[int, int]:
-    start = token.start_pos or 0
-    return start, start + len(token)
-
-
-def _too_deep(start: int, end: int) -> _Refusal:
-    return _Refusal(f"A constraint is nested at most {MAX_DEPTH} deep.", start, end)
+def _too_deep(start: int, end: int) -> Refusal:
+    return Refusal(f"A constraint is nested at most {MAX_DEPTH} deep.", start, end)
 
 
 def _joined(
@@ -222,8 +160,8 @@ def _joined(
     return _Part(earlier.value + last.value, start, end, max(earlier.depth, last.depth), size)
 
 
-def _too_many(start: int, end: int) -> _Refusal:
-    return _Refusal(
+def _too_many(start: int, end: int) -> Refusal:
+    return Refusal(
         f"A constraint has at most {MAX_NODES} numbers, measures, conditions and operators.",
         start,
         end,
@@ -272,24 +210,24 @@ class _TreeBuilder(Transformer[Token, Any]):
         return _measured(node, span.start, span.end, (left, right), nested)
 
     def negative(self, minus: Token, operand: _Part[Node]) -> _Part[Node]:
-        start = _place(minus)[0]
+        start = place(minus)[0]
         node = Negative(operand.value, span=Span(start, operand.end))
         return _measured(node, start, operand.end, (operand,), 1)
 
     def group(self, opening: Token, inner: _Part[Node], closing: Token) -> _Part[Node]:
-        start, end = _place(opening)[0], _place(closing)[1]
+        start, end = place(opening)[0], place(closing)[1]
         if inner.depth >= MAX_DEPTH:
             raise _too_deep(start, end)
         return _Part(inner.value, start, end, inner.depth + 1, inner.size)
 
     def number(self, token: Token) -> _Part[Node]:
-        start, end = _place(token)
+        start, end = place(token)
         return _Part(Number(float(_number(token)), span=Span(start, end)), start, end)
 
     def name(self, token: Token) -> _Part[Node]:
-        start, end = _place(token)
+        start, end = place(token)
         if token in _FUNCTIONS:
-            raise _Refusal(f"'{token}' is a function; write {token}(...).", start, end)
+            raise Refusal(f"'{token}' is a function; write {token}(...).", start, end)
         kind = Constant if token in _CONSTANTS else Measure
         return _Part(kind(str(token), span=Span(start, end)), start, end)
 
@@ -297,9 +235,9 @@ class _TreeBuilder(Transformer[Token, Any]):
         self, name: Token, _opening: Token, indices: tuple[int | str, ...], closing: Token
     ) -> _Part[Node]:
         measure = self.name(name).value
-        start, end = _place(name)[0], _place(closing)[1]
+        start, end = place(name)[0], place(closing)[1]
         if not isinstance(measure, Measure):
-            raise _Refusal(f"Only a measure takes indices, and {name} is not one.", start, end)
+            raise Refusal(f"Only a measure takes indices, and {name} is not one.", start, end)
         return _Part(Measure(measure.name, indices, span=Span(start, end)), start, end)
 
     def indices(self, *indices: int | str) -> tuple[int | str, ...]:
@@ -309,7 +247,7 @@ class _TreeBuilder(Transformer[Token, Any]):
         if token.type == "STRING":
             return _unquoted(token)
         if not token.isdigit():
-            raise _Refusal(_INDEX, *_place(token))
+            raise Refusal(INDEX_ADVICE, *place(token))
         return int(_number(token))
 
     def conditioned(
@@ -320,15 +258,15 @@ class _TreeBuilder(Transformer[Token, Any]):
         closing: Token,
     ) -> _Part[Node]:
         measure = operand.value
-        start, end = operand.start, _place(closing)[1]
+        start, end = operand.start, place(closing)[1]
         if not isinstance(measure, Measure):
-            raise _Refusal(
-                f"Only a measure takes conditions, and {_shown(measure)} is not one.",
+            raise Refusal(
+                f"Only a measure takes conditions, and {shown(measure)} is not one.",
                 operand.start,
                 operand.end,
             )
         if measure.conditions:
-            raise _Refusal(
+            raise Refusal(
                 "A measure takes one list of conditions, as in 'PR | [M, F]'.", start, end
             )
         span = Span(measure.span.start, end)
@@ -345,7 +283,7 @@ class _TreeBuilder(Transformer[Token, Any]):
         return _Part(ColumnIs(column.value, True, span=span), column.start, column.end)
 
     def is_false(self, negation: Token, column: _Part[str]) -> _Part[Condition]:
-        span = Span(_place(negation)[0], column.end)
+        span = Span(place(negation)[0], column.end)
         return _Part(ColumnIs(column.value, False, span=span), span.start, span.end)
 
     def compared(
@@ -363,28 +301,28 @@ class _TreeBuilder(Transformer[Token, Any]):
 
     def column(self, token: Token) -> _Part[str]:
         name = str(token) if token.type == "NAME" else _unquoted(token)
-        return _Part(name, *_place(token))
+        return _Part(name, *place(token))
 
     def values(self, *children: Any) -> _Part[tuple[Literal, ...]]:
         *literals, closing = children
         return _Part(
-            tuple(literal.value for literal in literals), literals[0].start, _place(closing)[1]
+            tuple(literal.value for literal in literals), literals[0].start, place(closing)[1]
         )
 
     def numeric_literal(self, *tokens: Token) -> _Part[Literal]:
         number = _number(tokens[-1])
         value = -number if tokens[0] == "-" else number
-        return _Part(value, _place(tokens[0])[0], _place(tokens[-1])[1])
+        return _Part(value, place(tokens[0])[0], place(tokens[-1])[1])
 
     def text_literal(self, token: Token) -> _Part[Literal]:
-        return _Part(_unquoted(token), *_place(token))
+        return _Part(_unquoted(token), *place(token))
 
     def truth_literal(self, token: Token) -> _Part[Literal]:
-        return _Part(token.type == "TRUE", *_place(token))
+        return _Part(token.type == "TRUE", *place(token))
 
     def call(self, name: Token, _opening: Token, *rest: Any) -> _Part[Node]:
         *arguments, closing = rest
-        start, end = _place(name)[0], _place(closing)[1]
+        start, end = place(name)[0], place(closing)[1]
         listed = arguments[0] if arguments else _Part((), start, end, size=0)
         node = _call(name, listed.value, Span(start, end))
         return _measured(node, start, end, (listed,), 1)
@@ -395,7 +333,7 @@ class _TreeBuilder(Transformer[Token, Any]):
         return _joined(earlier, last._replace(value=(last,)))
 
     def option(self, name: Token, groupings: _Part[tuple[Grouping, ...]]) -> _Part[_Option]:
-        start = _place(name)[0]
+        start = place(name)[0]
         option = _Option(str(name), groupings.value)
         return _Part(option, start, groupings.end, size=groupings.size)
 
@@ -429,15 +367,15 @@ class _Option(NamedTuple):
 def _call(name: Token, arguments: tuple[_Part[Any], ...], span: Span) -> Node:
     function = str(name)
     if function not in _FUNCTIONS:
-        raise _Refusal(_unknown_function(function), *_place(name))
+        raise Refusal(unknown_function(function, _FUNCTIONS), *place(name))
     if any(isinstance(part.value, _Option) for part in arguments):
         return _quantified(function, arguments, span)
     expected = _ARITY.get(function)
     if expected is not None and len(arguments) != expected:
         message = f"{function} takes {_COUNTS[expected]}, not {len(arguments)}."
-        raise _Refusal(message, span.start, span.end)
+        raise Refusal(message, span.start, span.end)
     if function == "mean" or (expected is None and len(arguments) < 2):
-        raise _Refusal(_lonely(function), span.start, span.end)
+        raise Refusal(_lonely(function), span.start, span.end)
     return Call(function, tuple(part.value for part in arguments), span=span)
 
 
@@ -453,49 +391,34 @@ def _lonely(function: str) -> str:
 def _quantified(function: str, arguments: tuple[_Part[Any], ...], span: Span) -> Node:
     option = next(part for part in arguments if isinstance(part.value, _Option))
     if option.value.name != "by":
-        message = f"The only option of a function is by=, not {_shown(option.value.name)}=."
-        raise _Refusal(message, option.start, option.end)
+        message = f"The only option of a function is by=, not {shown(option.value.name)}=."
+        raise Refusal(message, option.start, option.end)
     if function not in _QUANTIFIERS:
         message = f"Only max, min and mean take by=; {function} does not."
-        raise _Refusal(message, option.start, option.end)
+        raise Refusal(message, option.start, option.end)
     after = arguments[arguments.index(option) + 1 :]
     if after:
         message = "by= comes last; several columns stand in brackets, as in 'by=(race, sex)'."
-        raise _Refusal(message, after[0].start, after[-1].end)
+        raise Refusal(message, after[0].start, after[-1].end)
     if len(arguments) != 2:
         message = f"by= follows one measure, as in '{function}(PR, by=race)'."
-        raise _Refusal(message, span.start, span.end)
+        raise Refusal(message, span.start, span.end)
     measure = arguments[0]
     if not isinstance(measure.value, Measure):
-        message = f"by= follows one measure, and {_shown(measure.value)} is not one."
-        raise _Refusal(message, measure.start, measure.end)
+        message = f"by= follows one measure, and {shown(measure.value)} is not one."
+        raise Refusal(message, measure.start, measure.end)
     return Quantified(function, measure.value, option.value.groupings, span=span)
-
-
-def _unknown_function(name: str) -> str:
-    missing = f"There is no function '{_shown(name)}'"
-    near = get_close_matches(name.lower(), _FUNCTIONS, 1)
-    if near:
-        return f"{missing}; did you mean '{near[0]}'?"
-    if name[0].isupper():
-        return f"{missing}; the rows of a measure are chosen as in 'PR | [M]'."
-    return f"{missing}, only {', '.join(_FUNCTIONS)}."
-
-
-def _shown(value: object, width: int = 40) -> str:
-    text = "".join(c if c.isprintable() else " " for c in str(value))
-    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 def _number(token: Token) -> float | int:
     if math.isinf(float(token)):
-        raise _Refusal("This number is too large.", *_place(token))
+        raise Refusal("This number is too large.", *place(token))
     # Python refuses to read thousands of digits, leading zeros too.
     return int(token.lstrip("0") or "0") if token.isdigit() else float(token)
 
 
 def _unquoted(token: Token) -> str:
-    start = _place(token)[0]
+    start = place(token)[0]
 
     def character(match: re.Match[str]) -> str:
         code = match[1]
@@ -503,177 +426,13 @@ def _unquoted(token: Token) -> str:
             return _ESCAPES[code]
         if len(code) > 1 and int(code[1:], 16) <= 0x10FFFF:
             return chr(int(code[1:], 16))
-        raise _Refusal(
+        raise Refusal(
             f"'{match[0]}' is not an escape; write '\\\\' for a backslash.",
             start + 1 + match.start(),
             start + 1 + match.end(),
         )
 
     return _ESCAPE.sub(character, token[1:-1])
-
-
-class _Failure(NamedTuple):
-    """A token that cannot follow those before it, and the kinds of token that could."""
-
-    token: Token
-    before: list[Token]
-    accepted: set[str]
-    text: str
-
-    def refusal(self) -> _Refusal:
-        if self.token.type == "$END" and (never := self.never_closed()):
-            return never
-        advices = (
-            self.about_brackets,
-            self.about_comparisons,
-            self.about_words,
-            self.about_conditions,
-            self.about_values,
-            self.expectation,
-        )
-        message = next(filter(None, (advice() for advice in advices)))
-        return _Refusal(message, *_place(self.token))
-
-    @property
-    def last(self) -> str:
-        """The kind of the token before."""
-        return self.before[-1].type if self.before else ""
-
-    @property
-    def open_brackets(self) -> list[Token]:
-        brackets: list[Token] = []
-        for token in self.before:
-            if token.type in _CLOSING:
-                brackets.append(token)
-            elif token.type in _CLOSING.values():
-                brackets.pop()
-        return brackets
-
-    @property
-    def in_conditions(self) -> bool:
-        brackets = self.open_brackets
-        if not brackets:
-            return False
-        position = next(i for i, token in enumerate(self.before) if token is brackets[-1])
-        return position > 0 and self.before[position - 1].type == "BAR"
-
-    def never_closed(self) -> _Refusal | None:
-        brackets = self.open_brackets
-        if not brackets or _CLOSING[brackets[-1].type] not in self.accepted:
-            return None
-        bracket = brackets[-1].lstrip("_").strip()
-        end = _place(brackets[-1])[1]
-        return _Refusal(f"This '{bracket}' is never closed.", end - 1, end)
-
-    def about_brackets(self) -> str | None:
-        if self.token.type in _CLOSING.values() and not self.open_brackets:
-            return f"This '{self.token}' closes nothing."
-        return None
-
-    def about_comparisons(self) -> str | None:
-        if self.token.type not in _COMPARISONS or "PLUS" not in self.accepted:
-            return None
-        if self.open_brackets:
-            return f"Close the '{self.open_brackets[-1]}' before '{self.token}'."
-        if "LESS_EQUAL" not in self.accepted:
-            return "A constraint has one comparison; write two constraints instead."
-        return self.reversed_sign() or _COMPARISONS[self.token.type]
-
-    def reversed_sign(self) -> str | None:
-        start = _place(self.token)[0]
-        written = self.text[start : start + 2]
-        return f"Write '{written[::-1]}'." if written in ("=<", "=>") else None
-
-    def about_words(self) -> str | None:
-        word = self.token.lower()
-        if self.in_conditions and word in _WORDS_IN_CONDITIONS:
-            return _WORDS_IN_CONDITIONS[word]
-        if "PLUS" not in self.accepted:
-            return None
-        if self.before[-1] == "by" and self.token.type in {"NAME", "BACKQUOTED"}:
-            return "Write '=' after by, as in 'by=race'."
-        return _WORDS.get(word)
-
-    def about_conditions(self) -> str | None:
-        if self.accepted == {"LEFT_SQUARE"}:
-            return "Conditions stand in square brackets, as in 'PR | [M]'."
-        if self.last == "IN":
-            return 'Values stand in brackets, as in \'race in ("A", "B")\'.'
-        if self.names_a_column:
-            return (
-                "A column name that is not one word stands in backquotes: "
-                f"`{self.column_in_words()}`."
-            )
-        return self.about_one_condition() if self.in_conditions else None
-
-    def about_one_condition(self) -> str | None:
-        if self.token.type == "ASSIGN":
-            return self.reversed_sign() or "Write '==' to compare."
-        if self.token.type == "RIGHT_SQUARE" and self.last == "LEFT_SQUARE":
-            return "Conditions are missing between the brackets, as in 'PR | [M]'."
-        literal = self.token.type in {"NUMBER", "STRING", "TRUE", "FALSE"}
-        if literal and "BACKQUOTED" in self.accepted:
-            return "A condition starts with its column, as in 'age >= 40'."
-        if self.token.type == "NOT" and "IN" in self.accepted:
-            return "There is no 'not in'; list the values that count."
-        negated = len(self.before) > 1 and self.before[-2].type == "NOT"
-        if negated and self.token.type in {*_COMPARISONS, "IN"}:
-            return f"'not' stands before a column alone, as in 'not {self.before[-1]}'."
-        return None
-
-    @property
-    def names_a_column(self) -> bool:
-        return (
-            self.last == "NAME"
-            and self.token.type in {"NAME", "NUMBER", "MINUS", "DIVIDE"}
-            and (self.in_conditions or "IN" in self.accepted)
-        )
-
-    def column_in_words(self) -> str:
-        words = _COLUMN_IN_WORDS.match(self.text, _place(self.before[-1])[0])
-        return words[0] if words else str(self.before[-1])
-
-    def about_values(self) -> str | None:
-        if "STRING" not in self.accepted:
-            return None
-        if self.token.type in {"NAME", "BACKQUOTED"}:
-            kind = "class label" if "TRUE" not in self.accepted else "text value"
-            return f'A {kind} stands in quotes: "{_shown(self.token.strip("`"))}".'
-        if "TRUE" not in self.accepted:
-            return _INDEX
-        return None
-
-    def expectation(self) -> str:
-        if not self.before and self.token.type == "$END":
-            return "A constraint's text is empty; write for example 'ACC >= 0.95'."
-        found = f"found '{_shown(self.token)}'"
-        if self.token.type == "$END":
-            found = "the constraint ends here"
-        return f"Expected {_listed(self.expected())} but {found}."
-
-    def expected(self) -> list[str]:
-        words: list[str] = []
-        for kinds, names in _EXPECTATIONS:
-            if kinds <= self.accepted:
-                words.extend(names)
-                if "NUMBER" in kinds:
-                    break
-        return words or ["the end"]
-
-
-def _listed(words: list[str]) -> str:
-    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
-def _unknown_character(text: str, position: int) -> _Refusal:
-    character = text[position]
-    if character in "\"'`":
-        message = f"The quote {character} is never closed."
-    else:
-        advice = _CHARACTERS.get(character)
-        shown = f"'{character}'" if character.isprintable() else repr(character)
-        message = f"{shown} is not part of the language{f'; {advice}' if advice else ''}."
-    return _Refusal(message, position, position + 1)
 
 
 class _Lexer(BasicLexer):

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import NoReturn
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sklearn_seldonian.constraints._conditions import combinations_in, is_ordered, levels_of
 from sklearn_seldonian.constraints._nodes import (
     Binary,
     Call,
@@ -30,23 +32,38 @@ from sklearn_seldonian.constraints._nodes import (
     Node,
     Number,
     Quantified,
+    quoted_name,
 )
+from sklearn_seldonian.constraints._parse import WORDS
 from sklearn_seldonian.exceptions import ConstraintNameError
-from sklearn_seldonian.measures import RATES, Rate
+from sklearn_seldonian.measures import (
+    ALIASES,
+    ANY_NUMBER,
+    CLASSIFICATION_VALUES,
+    RATES,
+    REGRESSION_VALUES,
+    Average,
+    Range,
+    Rate,
+    RowMeasure,
+    error_range,
+)
 
-__all__ = ["Mean", "Schema", "columns_of", "means_of", "resolve"]
+__all__ = ["Mean", "Schema", "columns_of", "means_of", "resolve", "walk"]
+
+BUILT_IN = (*RATES, "F1", *ALIASES, *CLASSIFICATION_VALUES, *REGRESSION_VALUES)
 
 
 @dataclass(frozen=True)
 class Mean(Node):
-    """One unknown of the safety test: a rate among the rows that meet all conditions."""
+    """One unknown of the safety test: a rate or an average over rows that meet all conditions."""
 
-    rate: Rate
+    quantity: Rate | Average
     conditions: frozenset[Condition] = frozenset()
 
     def __str__(self) -> str:
         conditions = ", ".join(sorted(map(str, self.conditions)))
-        return f"{self.rate.name} | [{conditions}]" if conditions else self.rate.name
+        return f"{self.quantity.name} | [{conditions}]" if conditions else self.quantity.name
 
 
 @dataclass(frozen=True)
@@ -56,16 +73,90 @@ class Schema:
     Parameters
     ----------
     classes : tuple
-        The class labels, in the order of the model's outputs.
+        The class labels, in the order of the model's outputs; empty for regression.
     positive : int or None
         Position of the positive class; None unless there are two classes.
     levels : mapping of str to tuple
         Each column that conditions may name, with the distinct values it takes.
+    combinations : mapping of tuple of str to frozenset of tuple
+        For several columns that a quantifier ranges over, which combinations of their
+        levels occur. Columns that are not in it: all combinations count.
+    measures : sequence of RowMeasure
+        The user's own.
+    target_range, prediction_range : tuple of float
+        What targets and predictions of a regression can be.
+
+    Raises
+    ------
+    ValueError
+        If a measure has the name of another, or counts rows of a class that there is not.
     """
 
     classes: tuple[object, ...]
     positive: int | None
     levels: Mapping[str, tuple[Literal, ...]] = field(default_factory=dict)
+    combinations: Mapping[tuple[str, ...], frozenset[tuple[Literal, ...]]] = field(
+        default_factory=dict
+    )
+    measures: Sequence[RowMeasure] = ()
+    target_range: Range = ANY_NUMBER
+    prediction_range: Range = ANY_NUMBER
+
+    def __post_init__(self) -> None:
+        taken = [*BUILT_IN, *WORDS]
+        for measure in self.measures:
+            if not isinstance(measure, RowMeasure):
+                raise ValueError(f"measures= takes RowMeasure objects, not {measure!r}.")
+            if measure.name in taken:
+                raise ValueError(
+                    f"There is a {measure.name!r} already; give the measure another name."
+                )
+            taken.append(measure.name)
+            unknown = [label for label in measure.rows or () if label not in self.classes]
+            if unknown:
+                raise ValueError(
+                    f"Measure {measure.name!r} counts rows of class {unknown[0]!r}, and the "
+                    f"classes are {_listing(self.classes)}."
+                )
+
+    @classmethod
+    def of(
+        cls,
+        columns: Mapping[str, NDArray[Any]],
+        constraints: Iterable[Constraint],
+        classes: tuple[object, ...],
+        positive: int | None,
+        **others: Any,
+    ) -> Schema:
+        """The schema of some rows: only columns that the `constraints` name are looked into."""
+        constraints = tuple(constraints)
+        wanted = {name for constraint in constraints for name in columns_of(constraint)}
+        levels = {
+            name: levels_of(values) if name in wanted else () for name, values in columns.items()
+        }
+        together = {
+            tuple(grouping.column for grouping in node.by)
+            for constraint in constraints
+            for node in walk(constraint)
+            if isinstance(node, Quantified) and len(node.by) > 1
+        }
+        combinations = {
+            names: combinations_in([columns[name] for name in names])
+            for names in together
+            if all(name in columns for name in names)
+        }
+        return cls(classes, positive, levels, combinations, **others)
+
+    @property
+    def n_classes(self) -> int:
+        """How many labels rows can have: one in regression."""
+        return max(1, len(self.classes))
+
+    @property
+    def known_measures(self) -> list[str]:
+        values = CLASSIFICATION_VALUES if self.classes else REGRESSION_VALUES
+        rates = [*RATES, "F1"] if self.classes else []
+        return sorted([*rates, *values, *(measure.name for measure in self.measures)])
 
 
 def columns_of(constraint: Constraint) -> tuple[str, ...]:
@@ -82,11 +173,15 @@ def means_of(node: Node) -> tuple[Mean, ...]:
 
 def walk(node: Node) -> Iterator[Node]:
     """`node` and everything below it."""
-    yield node
-    for value in vars(node).values():
-        for child in value if isinstance(value, tuple) else (value,):
-            if isinstance(child, Node):
-                yield from walk(child)
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        children: list[Node] = []
+        for value in vars(node).values():
+            parts = value if isinstance(value, tuple) else (value,)
+            children.extend(part for part in parts if isinstance(part, Node))
+        waiting.extend(reversed(children))
 
 
 def resolve(constraint: Constraint, schema: Schema) -> Node:
@@ -123,17 +218,48 @@ class _Resolver:
                 return Call(function, tuple(map(self.expression, arguments)), span=node.span)
         return node
 
+    # -- measures ------------------------------------------------------------------------
+
     def measure(self, node: Measure) -> Node:
-        definition = RATES.get(node.name)
-        if definition is None:
-            self.fail(node, f"Unknown measure '{node.name}'", node.name, sorted(RATES))
+        name = ALIASES.get(node.name, node.name)
+        own = {measure.name: measure for measure in self.schema.measures}
+        built_in = CLASSIFICATION_VALUES if self.schema.classes else REGRESSION_VALUES
+        if name in own or name in built_in:
+            return self.average(node, (own.get(name) or built_in[name]))
+        if name in BUILT_IN and not self.schema.classes:
+            self.fail(node, f"'{node.name}' is a measure of classification; this is a regression")
+        if name in REGRESSION_VALUES:
+            self.fail(node, f"'{node.name}' is a measure of regression; this is a classification")
+        if name == "F1":
+            return _f1(self.rate(node, "Jaccard"), node)
+        if name not in RATES:
+            known = self.schema.known_measures
+            self.fail(node, f"Unknown measure '{node.name}'", node.name, known)
+        return self.rate(node, name)
+
+    def rate(self, node: Measure, name: str) -> Node:
+        """One rate or one minus its complement."""
+        definition = RATES[name]
         indices = self.indices(node, definition.n_indices)
-        conditions = frozenset(map(self.condition, node.conditions))
         subscript = str(Measure("", node.indices)) if node.indices else ""
-        rate = definition.rate(node.name + subscript, len(self.schema.classes), indices)
+        rate = definition.rate(name + subscript, self.schema.n_classes, indices)
         canonical = rate.canonical(definition.complement + subscript)
-        mean = Mean(canonical, conditions, span=node.span)
+        mean = Mean(canonical, frozenset(map(self.condition, node.conditions)), span=node.span)
         return mean if canonical is rate else Binary("-", Number(1.0), mean, span=node.span)
+
+    def average(self, node: Measure, measure: RowMeasure) -> Mean:
+        self.indices(node, 0)
+        classes = self.schema.classes or (None,)
+        labels = tuple(measure.rows is None or label in measure.rows for label in classes)
+        quantity = Average(measure, labels, self.range(measure))
+        return Mean(quantity, frozenset(map(self.condition, node.conditions)), span=node.span)
+
+    def range(self, measure: RowMeasure) -> Range:
+        if REGRESSION_VALUES.get(measure.name) is measure:
+            return error_range(measure.name, self.schema.target_range, self.schema.prediction_range)
+        if CLASSIFICATION_VALUES.get(measure.name) is measure and measure.name == "Brier":
+            return 0.0, 1.0 if self.schema.n_classes == 2 else 2.0
+        return measure.range
 
     def indices(self, node: Measure, n_expected: int) -> tuple[int, ...]:
         if len(node.indices) == n_expected:
@@ -144,10 +270,16 @@ class _Resolver:
             self.fail(
                 node,
                 f"'{node.name}' needs a class where there are {len(self.schema.classes)} of them: "
-                f"write {node.name}_[0] (a position in classes_) or "
-                f'{node.name}_["{self.schema.classes[0]}"] (a label)',
+                f"{self.spellings(node.name)}",
             )
-        self.fail(node, f"'{node.name}' takes {n_expected} class indices, not {len(node.indices)}")
+        count = ("no class index", "one class index", "two class indices")[n_expected]
+        self.fail(node, f"'{node.name}' takes {count}, not {len(node.indices)}")
+
+    def spellings(self, name: str) -> str:
+        label = f'{name}_["{self.schema.classes[0]}"]'
+        if _are_other_integers(self.schema.classes):
+            return f"write {label}"
+        return f"write {name}_[0] (a position in classes_) or {label} (a label)"
 
     def class_position(self, node: Measure, index: int | str) -> int:
         labels = [str(label) for label in self.schema.classes]
@@ -165,6 +297,8 @@ class _Resolver:
             self.fail(node, f"Class index {index} is out of range: there are {len(labels)} classes")
         return index
 
+    # -- conditions ----------------------------------------------------------------------
+
     def condition(self, node: Condition) -> Condition:
         levels = self.levels(node)
         match node:
@@ -172,19 +306,25 @@ class _Resolver:
                 self.fail(
                     node,
                     f"Column '{column}' must be bool or 0/1 to stand alone in a condition; "
-                    f"its values are {_listing(levels)}; write {column} == ...",
+                    f"its values are {_listing(levels)}; write {quoted_name(column)} == ...",
                 )
             case Comparison(operator="==" | "!=", column=column, literal=literal):
                 self.known_levels(node, column, (literal,))
+            case Comparison(operator=symbol, column=column, literal=literal):
+                if not is_ordered((*levels, literal)):
+                    self.fail(
+                        node,
+                        f"Column '{column}' cannot be compared with {literal!r} by '{symbol}'; "
+                        f"its values are {_listing(levels)}",
+                    )
             case Membership(column=column, literals=literals):
                 self.known_levels(node, column, literals)
         return node
 
     def levels(self, node: Condition | Grouping) -> tuple[Literal, ...]:
         if node.column not in self.schema.levels:
-            self.fail(
-                node, f"Unknown column '{node.column}'", node.column, sorted(self.schema.levels)
-            )
+            known = sorted(map(str, self.schema.levels))
+            self.fail(node, f"Unknown column '{node.column}'", node.column, known)
         return self.schema.levels[node.column]
 
     def known_levels(self, node: Node, column: str, wanted: tuple[object, ...]) -> None:
@@ -197,19 +337,25 @@ class _Resolver:
                 )
 
     def instances(self, node: Quantified) -> Iterator[Node]:
-        """The quantifier's measure for every combination of levels."""
-        for grouping in node.by:
-            levels = self.levels(grouping)
-            self.known_levels(grouping, grouping.column, grouping.levels or levels)
-        choices = [
-            [Comparison(g.column, "==", level) for level in g.levels or self.levels(g)]
-            for g in node.by
-        ]
-        for group in itertools.product(*choices):
-            measure = node.measure
-            yield self.measure(
-                Measure(measure.name, measure.indices, measure.conditions + group, span=node.span)
+        """The quantifier's measure for every combination of levels that occurs."""
+        choices = [self.chosen_levels(grouping) for grouping in node.by]
+        columns = tuple(grouping.column for grouping in node.by)
+        seen = self.schema.combinations.get(columns)
+        combinations = [c for c in itertools.product(*choices) if seen is None or c in seen]
+        if not combinations:
+            self.fail(node, "No row has any of these combinations of levels")
+        for levels in combinations:
+            group = tuple(
+                Comparison(column, "==", level)
+                for column, level in zip(columns, levels, strict=True)
             )
+            conditions = node.measure.conditions + group
+            yield self.measure(replace(node.measure, conditions=conditions))
+
+    def chosen_levels(self, grouping: Grouping) -> tuple[Literal, ...]:
+        levels = self.levels(grouping)
+        self.known_levels(grouping, grouping.column, grouping.levels)
+        return tuple(dict.fromkeys(grouping.levels)) or levels
 
     def fail(
         self, node: Node, message: str, name: str | None = None, known: list[str] | None = None
@@ -217,8 +363,16 @@ class _Resolver:
         if known is not None and name is not None:
             nearest = difflib.get_close_matches(name, known, n=1)
             message += f"; did you mean '{nearest[0]}'?" if nearest else "."
-            message += f" There are {_listing(known)}." if known else " There are none."
+            message += f" There are {_listing(known, 30)}." if known else " There are none."
+        else:
+            message += "."
         raise ConstraintNameError(message, self.text, node.span.start, node.span.end)
+
+
+def _f1(share: Node, node: Measure) -> Node:
+    """F1 with one occurrence of the share s of true positives: 2 - 2 / (1 + s)."""
+    one_and_share = Binary("+", Number(1.0), share)
+    return Binary("-", Number(2.0), Binary("/", Number(2.0), one_and_share), span=node.span)
 
 
 def _are_other_integers(classes: tuple[object, ...]) -> bool:
@@ -226,6 +380,6 @@ def _are_other_integers(classes: tuple[object, ...]) -> bool:
     return integers and tuple(classes) != tuple(range(len(classes)))
 
 
-def _listing(values: object, most: int = 10) -> str:
-    shown = [repr(v) if isinstance(v, str) else str(v) for v in values]  # type: ignore[attr-defined]
+def _listing(values: Iterable[object], most: int = 10) -> str:
+    shown = [repr(str(v)) if isinstance(v, str) else str(v) for v in values]
     return ", ".join(shown[:most]) + (", ..." if len(shown) > most else "")

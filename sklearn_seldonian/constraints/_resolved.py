@@ -5,14 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sklearn_seldonian._interval import Interval
-from sklearn_seldonian.constraints._atoms import And, Atom, Or, Tree, split
-from sklearn_seldonian.constraints._evaluate import interval
+from sklearn_seldonian.constraints._atoms import (
+    And,
+    Atom,
+    Or,
+    Tree,
+    atoms_of,
+    range_of,
+    shifted,
+    split,
+)
 from sklearn_seldonian.constraints._nodes import Condition, Constraint, Node
 from sklearn_seldonian.constraints._parse import parse
 from sklearn_seldonian.constraints._resolve import Mean, Schema, means_of, resolve
+from sklearn_seldonian.measures import Average, RowMeasure
 
-__all__ = ["ResolvedConstraint", "bind", "distinct_conditions", "distinct_means", "parse_all"]
+__all__ = [
+    "ResolvedConstraint",
+    "bind",
+    "distinct_conditions",
+    "distinct_means",
+    "distinct_values",
+    "parse_all",
+]
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,15 @@ class ResolvedConstraint:
     def is_impossible(self) -> bool:
         """Whether no model can satisfy it: the least that g can be is above zero."""
         return _least(self.tree) > 0
+
+    @property
+    def in_units(self) -> bool:
+        """Whether the atoms of the tree are values of g, rather than of the same sign only."""
+        return all(atom.in_units for atom in atoms_of(self.tree))
+
+    def with_margin(self, margin: float) -> Tree:
+        """The tree of ``g <= margin``."""
+        return split(shifted(self.g, margin))
 
 
 def parse_all(constraints: str | Constraint | Iterable[str | Constraint]) -> tuple[Constraint, ...]:
@@ -80,10 +104,16 @@ def distinct_conditions(means: Iterable[Mean]) -> tuple[Condition, ...]:
     return tuple(dict.fromkeys(conditions))
 
 
+def distinct_values(means: Iterable[Mean]) -> tuple[RowMeasure, ...]:
+    """Every row measure that any of the means is an average of, once."""
+    quantities = (mean.quantity for mean in means)
+    return tuple(dict.fromkeys(q.measure for q in quantities if isinstance(q, Average)))
+
+
 def _least(tree: Tree) -> float:
     match tree:
-        case Atom(expression=expression, means=means):
-            return interval(expression, dict.fromkeys(means, Interval(0.0, 1.0))).low
+        case Atom(expression=expression):
+            return range_of(expression).low
         case And(children=children):
             return max(map(_least, children))
         case Or(children=children):

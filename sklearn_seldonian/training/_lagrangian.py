@@ -2,7 +2,8 @@
 
 The Lagrangian is loss + sum_a multiplier_a * (h_a + margin_a). Near the running rates
 each h_a is linear in the rows' outputs, so its gradient needs only one weight for each
-square (cell, label, class), times the row's probability of that class. Probabilities
+square (cell, label, class), times the row's probability of that class, and for each row
+measure one weight for each (cell, label), times the row's value. Probabilities
 drive the model, decisions drive the multipliers: the proxy Lagrangian of [1]_. The
 multipliers follow a proportional-integral controller [2]_, which damps the oscillation
 of plain dual ascent.
@@ -17,11 +18,16 @@ References
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import one_hot
 
 from sklearn_seldonian.training._problem import ConstrainedProblem
+from sklearn_seldonian.training._values import hard_values, soft_values
 
 __all__ = ["Lagrangian"]
 
@@ -33,6 +39,13 @@ MEMORY_ROWS = 8192
 BATCHES_A_STEP = 8
 # The controller's proportional gain, relative to its integral gain a batch.
 PROPORTIONAL_GAIN = 20.0
+
+
+class _Counts(NamedTuple):
+    """Counts, sums and products as `Statistics` has them."""
+
+    table: NDArray[np.float64]
+    products: NDArray[np.float64]
 
 
 class Lagrangian:
@@ -61,23 +74,38 @@ class Lagrangian:
         multiplier_lr: float,
         device: str,
     ) -> None:
-        n_cells, n_classes = problem.shape
         self.problem, self.n_rows, self.multiplier_lr = problem, n_rows, multiplier_lr
         self.multipliers = np.full(len(problem.atoms), float(multiplier_init))
         self._integral = self.multipliers.copy()
-        self._memory = np.zeros((n_cells, n_classes, n_classes))
+        self._memory = _Counts(np.zeros(problem.table_shape), np.zeros(problem.products_shape))
         self._n_batches = 0
-        self._fresh = torch.zeros(n_cells * n_classes * n_classes, device=device)
-        self._weights = torch.zeros(n_cells * n_classes, n_classes, device=device)
+        n_groups, n_columns = math.prod(problem.shape), problem.table_shape[2]
+        self._fresh = torch.zeros(n_groups, n_columns, device=device)
+        self._fresh_products = torch.zeros(n_groups, len(problem.values) * n_columns, device=device)
+        self._weights = torch.zeros(n_groups, n_columns, device=device)
 
     def penalty(self, scores: torch.Tensor, y: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
         """The constraints' part of the loss of one batch; also counts its decisions."""
-        n_classes = scores.shape[1]
-        rows = cells * n_classes + y
+        groups = cells * scores.shape[1] + y
+        soft = torch.softmax(scores, dim=1)
+        if self.problem.values:
+            soft = torch.cat([soft, soft_values(self.problem.values, scores, y)], dim=1)
         with torch.no_grad():
-            squares = rows * n_classes + scores.argmax(dim=1)
-            self._fresh.index_add_(0, squares, torch.ones_like(squares, dtype=self._fresh.dtype))
-        return (torch.softmax(scores, dim=1) * self._weights[rows]).sum(dim=1).mean()
+            self._count(groups, scores, y)
+        return (soft * self._weights[groups]).sum(dim=1).mean()
+
+    def _count(self, groups: torch.Tensor, scores: torch.Tensor, y: torch.Tensor) -> None:
+        n_columns = self._fresh.shape[1]
+        decisions = scores.argmax(dim=1)
+        ones = torch.ones_like(decisions, dtype=self._fresh.dtype)
+        self._fresh.view(-1).index_add_(0, groups * n_columns + decisions, ones)
+        if self.problem.values:
+            k = scores.shape[1]
+            values = hard_values(self.problem.values, scores, y)
+            entries = torch.cat([one_hot(decisions, k).to(values.dtype), values], dim=1)
+            self._fresh[:, k:].index_add_(0, groups, values)
+            products = values[:, :, None] * entries[:, None, :]
+            self._fresh_products.index_add_(0, groups, products.flatten(1))
 
     def batch_done(self) -> None:
         """Move the multipliers if enough batches have gone by."""
@@ -89,10 +117,8 @@ class Lagrangian:
         """Move the multipliers by what was counted since the last step."""
         if not self._n_batches:
             return
-        fresh = self._fresh.double().cpu().numpy().reshape(self._memory.shape)
-        kept = max(0.0, 1.0 - fresh.sum() / max(MEMORY_ROWS, fresh.sum()))
-        self._memory = kept * self._memory + fresh
-        near = self.problem.linearise(self._memory)
+        self._remember()
+        near = self.problem.linearise(*self._memory)
         violations = near.values + self.problem.margins(near, self.n_rows)
         # A rate that no row has shown yet says nothing about which way to push.
         violations = np.clip(np.nan_to_num(violations, posinf=1.0, neginf=-1.0), -1.0, 1.0)
@@ -103,8 +129,23 @@ class Lagrangian:
             near
         )
         self._set_weights(self.multipliers @ near.influence)
-        self._fresh.zero_()
         self._n_batches = 0
+
+    def _remember(self) -> None:
+        """Add the fresh counts to the memory, which forgets as many rows in turn."""
+        table, products = (
+            fresh.double().cpu().numpy().reshape(remembered.shape)
+            for fresh, remembered in zip(
+                (self._fresh, self._fresh_products), self._memory, strict=True
+            )
+        )
+        n_fresh = table[..., : self.problem.shape[1]].sum()
+        kept = max(0.0, 1.0 - n_fresh / max(MEMORY_ROWS, n_fresh))
+        self._memory = _Counts(
+            kept * self._memory.table + table, kept * self._memory.products + products
+        )
+        self._fresh.zero_()
+        self._fresh_products.zero_()
 
     def _set_weights(self, weights: NDArray[np.float64]) -> None:
         flat = torch.as_tensor(weights, dtype=self._weights.dtype)

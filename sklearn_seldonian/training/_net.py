@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import operator
 import warnings
 from collections.abc import Iterator
+from functools import reduce
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from skorch.callbacks import EpochTimer, PrintLog
 from skorch.utils import to_tensor
 from torch import nn
 
-from sklearn_seldonian.certification import Statistics, tabulate
+from sklearn_seldonian.certification import Statistics, summarise
 from sklearn_seldonian.constraints import Condition
 from sklearn_seldonian.training._batches import Batches, Rows
 from sklearn_seldonian.training._lagrangian import Lagrangian
@@ -193,7 +195,7 @@ class LagrangianNet(NeuralNet):
     def _judge(self) -> None:
         problem = self.problem
         loss, seen = self.observe(self._judged, problem.membership, problem.conditions)
-        near = problem.linearise(seen.table)
+        near = problem.linearise(seen.table, seen.products)
         prediction = problem.predict(near, len(self._judged))
         multipliers = problem.per_constraint(self._lagrangian.multipliers)
         for i, (estimate, bound, probability) in enumerate(zip(*prediction, strict=True)):
@@ -218,21 +220,26 @@ class LagrangianNet(NeuralNet):
         Streams over batches in eval mode; `membership` says which of the `conditions` hold
         in the rows' cells. Serves the choice of a checkpoint and the safety test alike.
         """
-        shape = (len(membership), self.problem.shape[1])
         labels, cells = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
-        table, total, n_invalid, start = np.zeros((*shape, shape[1])), 0.0, 0, 0
+        parts, total, start = [], 0.0, 0
         for outputs, scores in self.outputs(rows.X):
             part = slice(start, start + len(scores))
             y = rows.y[part].to(scores.device)
             loss = primary_loss(self.criterion_, outputs, scores, y, self.kind_)
             total += loss.item() * len(scores)
-            chances = probabilities(scores)
-            valid = np.isfinite(chances).all(axis=1)
-            decisions = chances.argmax(axis=1) if hard else chances
-            table += tabulate(cells[part][valid], labels[part][valid], decisions[valid], shape)
-            n_invalid += int((~valid).sum())
+            parts.append(
+                summarise(
+                    cells[part],
+                    labels[part],
+                    probabilities(scores),
+                    membership,
+                    conditions,
+                    self.problem.values,
+                    hard=hard,
+                )
+            )
             start = part.stop
-        return total / len(rows), Statistics(table, membership, conditions, hard, n_invalid)
+        return total / len(rows), reduce(operator.add, parts)
 
     def infer(self, x, **fit_params):
         """As skorch's; integer inputs such as uint8 images become float32."""

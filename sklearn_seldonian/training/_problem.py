@@ -19,6 +19,7 @@ from sklearn_seldonian.constraints import (
     Tree,
     distinct_conditions,
     distinct_means,
+    distinct_values,
     dual,
 )
 
@@ -38,12 +39,16 @@ class Linearised(NamedTuple):
         How h moves with the share of rows in each square (cell, label, prediction). It is
         the weight that training puts on a row's outputs, and the spread of h comes from it.
     table : ndarray of shape (n_squares,)
-        The rows that this was computed from.
+        The rows that this was computed from, and their sums of row measures.
+    second_moments, largest : ndarray of shape (n_atoms,)
+        Mean square of what one row adds to each h, and the most that one can add.
     """
 
     values: Array
     influence: Array
     table: Array
+    second_moments: Array
+    largest: Array
 
     def standard_errors(self, n_rows: int) -> Array:
         """Of each h, estimated from `n_rows` rows; never zero where h varies at all.
@@ -51,9 +56,8 @@ class Linearised(NamedTuple):
         The delta method's, plus that of one row more or less in the square with the most
         influence, since a rate seen to be 0 or 1 is not known to be.
         """
-        variance = self.influence**2 @ self.table / max(self.table.sum(), 1.0)
-        one_row = np.abs(self.influence).max(axis=1, initial=0.0) / n_rows
-        return np.asarray(np.sqrt(variance / n_rows + one_row**2))
+        one_row = self.largest / n_rows
+        return np.asarray(np.sqrt(self.second_moments / n_rows + one_row**2))
 
 
 class Prediction(NamedTuple):
@@ -87,6 +91,8 @@ class ConstrainedProblem:
         Those of all constraints, one constraint after the other.
     conditions : tuple of Condition
         The constraints' distinct conditions.
+    values : tuple of RowMeasure
+        The constraints' distinct row measures.
     shape : (n_cells, n_classes)
     """
 
@@ -108,23 +114,61 @@ class ConstrainedProblem:
         self._ends = np.cumsum([len(group) for group in leaves])
         self._means = distinct_means(self.constraints)
         self.conditions = distinct_conditions(self._means)
-        tables = mean_tables(self._means, self.conditions, membership)
-        flat = (len(self._means), len(membership) * n_classes * n_classes)
+        self.values = distinct_values(self._means)
+        tables = mean_tables(self._means, self.conditions, membership, self.values)
+        flat = (len(self._means), len(membership) * n_classes * (n_classes + len(self.values)))
         self._mask = tables.mask.reshape(flat).astype(np.float64)
         self._value = tables.value.reshape(flat).astype(np.float64)
 
-    def linearise(self, table: Array) -> Linearised:
-        """The atoms near the rates of `table`, of shape (n_cells, K, K)."""
+    @property
+    def table_shape(self) -> tuple[int, int, int]:
+        """Of the tables of counts and sums: (n_cells, K, K + V)."""
+        n_cells, n_classes = self.shape
+        return n_cells, n_classes, n_classes + len(self.values)
+
+    @property
+    def products_shape(self) -> tuple[int, int, int, int]:
+        """Of the sums of products: (n_cells, K, V, K + V)."""
+        n_cells, n_classes, n_columns = self.table_shape
+        return n_cells, n_classes, len(self.values), n_columns
+
+    def linearise(self, table: Array, products: Array) -> Linearised:
+        """The atoms near the means of `table` and `products`, as `Statistics` has them."""
         flat = table.ravel()
         trials = self._mask @ flat
         seen = trials > 0
-        rates = np.divide(
+        means = np.divide(
             self._value @ flat, trials, out=np.full(len(trials), math.nan), where=seen
         )
-        values, slopes = self._slopes(rates)
-        per_row = np.divide(flat.sum(), trials, out=np.zeros(len(trials)), where=seen)
-        per_rate = (self._value - np.nan_to_num(rates)[:, None] * self._mask) * per_row[:, None]
-        return Linearised(values, np.nan_to_num(slopes) @ per_rate, flat)
+        values, slopes = self._slopes(means)
+        n_rows = table[..., : self.shape[1]].sum()
+        per_row = np.divide(n_rows, trials, out=np.zeros(len(trials)), where=seen)
+        per_mean = (self._value - np.nan_to_num(means)[:, None] * self._mask) * per_row[:, None]
+        influence = np.nan_to_num(slopes) @ per_mean
+        return Linearised(
+            values, influence, flat, *self._spread(influence, table, products, max(n_rows, 1.0))
+        )
+
+    def _spread(
+        self, influence: Array, table: Array, products: Array, n_rows: float
+    ) -> tuple[Array, Array]:
+        """Mean square of what a row adds to each h, and the most that one can add.
+
+        A row adds the weight of its decision's square, plus for each row measure its value
+        times the weight of that column. The most that a value can be is taken as three
+        times its root mean square.
+        """
+        k = self.shape[1]
+        weights = influence.reshape(len(influence), *self.table_shape)
+        decided, valued = weights[..., :k], weights[..., k:]
+        squares = np.einsum("acyj,cyj->a", decided**2, table[..., :k])
+        largest = np.abs(decided).max(axis=(1, 2, 3), initial=0.0)
+        if self.values:
+            squares += 2 * np.einsum("acyv,acyj,cyvj->a", valued, decided, products[..., :k])
+            squares += np.einsum("acyv,acyw,cyvw->a", valued, valued, products[..., k:])
+            mean_squares = np.einsum("cyvv->v", products[..., k:]) / n_rows
+            largest += 3 * np.abs(valued).max(axis=(1, 2), initial=0.0) @ np.sqrt(mean_squares)
+        return np.maximum(squares, 0.0) / n_rows, largest
 
     def _slopes(self, rates: Array) -> tuple[Array, Array]:
         """Value of each atom, and its slope in each rate."""
