@@ -41,6 +41,7 @@ __all__ = [
     "Or",
     "Tree",
     "atoms_of",
+    "in_units",
     "independent",
     "range_of",
     "shifted",
@@ -141,6 +142,14 @@ def atoms_of(tree: Tree) -> tuple[Atom, ...]:
     if isinstance(tree, Atom):
         return (tree,)
     return tuple(atom for child in tree.children for atom in atoms_of(child))
+
+
+def in_units(tree: Tree) -> bool:
+    """Whether every atom of `tree`, those that need no test among them, is a value of g."""
+    if isinstance(tree, Atom):
+        return tree.in_units
+    implied = tree.implied if isinstance(tree, And) else ()
+    return all(map(in_units, (*tree.children, *implied)))
 
 
 def range_of(node: Node) -> Interval:
@@ -248,17 +257,21 @@ def _written(weights: dict[Mean, float], constant: float) -> Node:
     """The linear expression with each mean once, which intervals need to be tight."""
     expression: Node | None = None
     for mean, weight in weights.items():
-        size = abs(weight)
-        term: Node = mean if size == 1 else Binary("*", Number(size), mean)
         if expression is None:
-            expression = term if weight > 0 else Negative(term)
+            expression = _term(weight, mean)
         else:
-            expression = Binary("+" if weight > 0 else "-", expression, term)
+            expression = Binary("+" if weight > 0 else "-", expression, _term(abs(weight), mean))
     if expression is None:
         return _number(constant)
     if constant == 0:
         return expression
     return Binary("+" if constant > 0 else "-", expression, Number(abs(constant)))
+
+
+def _term(weight: float, mean: Mean) -> Node:
+    if abs(weight) == 1:
+        return mean if weight > 0 else Negative(mean)
+    return Binary("*", _number(weight), mean)
 
 
 def _number(value: float) -> Node:

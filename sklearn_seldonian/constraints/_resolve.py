@@ -32,7 +32,6 @@ from sklearn_seldonian.constraints._nodes import (
     Node,
     Number,
     Quantified,
-    quoted_name,
 )
 from sklearn_seldonian.constraints._parse import WORDS
 from sklearn_seldonian.exceptions import ConstraintNameError
@@ -306,7 +305,8 @@ class _Resolver:
                 self.fail(
                     node,
                     f"Column '{column}' must be bool or 0/1 to stand alone in a condition; "
-                    f"its values are {_listing(levels)}; write {quoted_name(column)} == ...",
+                    f"its values are {_listing(levels)}; write for example "
+                    f"{Comparison(column, '==', levels[0])}",
                 )
             case Comparison(operator="==" | "!=", column=column, literal=literal):
                 self.known_levels(node, column, (literal,))

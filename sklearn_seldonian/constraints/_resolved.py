@@ -10,7 +10,7 @@ from sklearn_seldonian.constraints._atoms import (
     Atom,
     Or,
     Tree,
-    atoms_of,
+    in_units,
     range_of,
     shifted,
     split,
@@ -59,7 +59,7 @@ class ResolvedConstraint:
     @property
     def in_units(self) -> bool:
         """Whether the atoms of the tree are values of g, rather than of the same sign only."""
-        return all(atom.in_units for atom in atoms_of(self.tree))
+        return in_units(self.tree)
 
     def with_margin(self, margin: float) -> Tree:
         """The tree of ``g <= margin``."""
