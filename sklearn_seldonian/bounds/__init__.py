@@ -29,6 +29,11 @@ from sklearn_seldonian.bounds._bounded import (
 )
 from sklearn_seldonian.bounds._box import MeanBounds, box_p_value, box_upper
 from sklearn_seldonian.bounds._chernoff import chernoff_p_value, chernoff_upper
+from sklearn_seldonian.bounds._two_sample import (
+    two_rate_certified,
+    two_rate_p_value,
+    two_rate_upper,
+)
 
 __all__ = [
     "MeanBounds",
@@ -53,4 +58,7 @@ __all__ = [
     "score_upper",
     "t_p_value",
     "t_upper",
+    "two_rate_certified",
+    "two_rate_p_value",
+    "two_rate_upper",
 ]
