@@ -14,6 +14,7 @@ from sklearn_seldonian.bounds._asymptotic import (
     t_p_value,
     t_upper,
 )
+from sklearn_seldonian.bounds._betting import betting_p_value, betting_upper, fixed_permutation
 from sklearn_seldonian.bounds._binomial import (
     binomial_lower,
     binomial_p_value,
@@ -27,9 +28,17 @@ from sklearn_seldonian.bounds._bounded import (
     bounded_mean_upper,
 )
 from sklearn_seldonian.bounds._box import MeanBounds, box_p_value, box_upper
+from sklearn_seldonian.bounds._chernoff import chernoff_p_value, chernoff_upper
+from sklearn_seldonian.bounds._two_sample import (
+    two_rate_certified,
+    two_rate_p_value,
+    two_rate_upper,
+)
 
 __all__ = [
     "MeanBounds",
+    "betting_p_value",
+    "betting_upper",
     "binomial_lower",
     "binomial_p_value",
     "binomial_upper",
@@ -38,12 +47,18 @@ __all__ = [
     "bounded_mean_upper",
     "box_p_value",
     "box_upper",
+    "chernoff_p_value",
+    "chernoff_upper",
     "delta_method_p_value",
     "delta_method_upper",
+    "fixed_permutation",
     "rate_p_value",
     "rate_upper",
     "score_p_value",
     "score_upper",
     "t_p_value",
     "t_upper",
+    "two_rate_certified",
+    "two_rate_p_value",
+    "two_rate_upper",
 ]

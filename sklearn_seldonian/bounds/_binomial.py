@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from scipy.special import betainc, betaincc
+import numpy as np
+import numpy.typing as npt
+from scipy.special import betainc, betaincc, betainccinv, betaincinv
 
 from sklearn_seldonian.bounds._checks import check_delta, counts_usable, finite
 
@@ -251,6 +253,23 @@ def rate_upper(successes: float, trials: float, weight: float, delta: float) -> 
         max(abs(weight) / n, 1e-300),
         delta,
     )
+
+
+def interval_each(
+    successes: npt.NDArray[np.float64], trials: npt.NDArray[np.float64], tail: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Clopper-Pearson intervals of many counts, each end wrong with probability `tail`.
+
+    Widened by rounding, and an end whose tail probability does not check out is replaced
+    by the end of [0, 1].
+    """
+    k, n = successes, trials
+    with np.errstate(all="ignore"):
+        low = np.where(k == 0.0, 0.0, betaincinv(k, n - k + 1.0, tail) * (1.0 - 1e-12))
+        high = np.where(k == n, 1.0, betainccinv(k + 1.0, n - k, tail) * (1.0 + 1e-12))
+        low_holds = betainc(k, n - k + 1.0, low) <= tail
+        high_holds = betaincc(k + 1.0, n - k, high) <= tail
+    return np.where(low_holds, low, 0.0), np.where(high_holds, np.minimum(high, 1.0), 1.0)
 
 
 def smallest_certified(

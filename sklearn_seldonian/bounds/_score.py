@@ -34,40 +34,79 @@ def positive_form(
     )
 
 
+class _Restriction(NamedTuple):
+    """The line ``a1 p1 + a2 p2 = c`` of two samples, and its slope equation."""
+
+    trials: tuple[float, float]
+    weights: tuple[float, float]
+    c: float
+
+    def ends(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Its two ends within [0, 1]^2, the smaller p2 first, with exact zeros and ones."""
+        (a1, a2), c = self.weights, self.c
+        first = (1.0, min((c - a1) / a2, 1.0)) if c >= a1 else (c / a1, 0.0)
+        last = (min((c - a2) / a1, 1.0), 1.0) if c >= a2 else (0.0, c / a2)
+        return first, last
+
+    def p1(self, p2: Floats) -> Floats:
+        return (self.c - self.weights[1] * p2) / self.weights[0]
+
+    def slope(
+        self, x1: Floats, x2: Floats, p1: Floats | float, p2: Floats | float
+    ) -> tuple[Floats, Floats]:
+        """Slope of the log-likelihood in p2 times a1 p1 q1 p2 q2, a cubic, and its slope."""
+        (n1, n2), (a1, a2) = self.trials, self.weights
+        v1, v2 = p1 * (1.0 - p1), p2 * (1.0 - p2)
+        r1, r2 = x1 - n1 * p1, x2 - n2 * p2
+        bend = r1 * (1.0 - 2.0 * p2) + r2 * (1.0 - 2.0 * p1)
+        change = -(a1 * n2 * v1 + a2 * (a2 / a1) * n1 * v2 + a2 * bend)
+        return a1 * r2 * v1 - a2 * r1 * v2, change
+
+
 def restricted_mle(
     x1: Floats, x2: Floats, trials: tuple[float, float], weights: tuple[float, float], c: float
 ) -> tuple[Floats, Floats]:
     """Maximise the likelihood of both counts over ``a1 p1 + a2 p2 = c`` within [0, 1]^2.
 
-    The log-likelihood is concave along the line, so the root of its slope (times
-    p1 q1 p2 q2, a cubic without poles) is found by Newton steps kept in a bracket.
+    The log-likelihood is concave along the line. Its maximum is at an end where a count
+    leaves it finite there and it falls inwards; elsewhere the root of its slope is found
+    by Newton steps kept in a bracket.
     """
-    (n1, n2), (a1, a2) = trials, weights
-    slope = -a2 / a1
-    first = max(0.0, (c - a1) / a2)
-    last = max(first, min(1.0, c / a2))
+    line = _Restriction(trials, weights, c)
+    p1, p2 = np.empty(x1.shape), np.empty(x1.shape)
+    inner = np.ones(x1.shape, dtype=np.bool_)
+    for end in line.ends():
+        slope, change = line.slope(x1, x2, *end)
+        # The cubic vanishes at an end exactly where the log-likelihood is finite, and its
+        # sign beside the end is that of the log-likelihood's slope.
+        here = inner & (slope == 0.0) & (change <= 0.0)
+        p1[here], p2[here] = end
+        inner &= ~here
+    p2[inner] = _root(line, x1[inner], x2[inner])
+    p1[inner] = np.clip(line.p1(p2[inner]), 0.0, 1.0)
+    return p1, p2
+
+
+def _root(line: _Restriction, x1: Floats, x2: Floats) -> Floats:
+    """Root of the slope between the ends of the line."""
+    (n1, n2), (a1, a2) = line.trials, line.weights
+    (_, first), (_, last) = line.ends()
     low, high = np.full(x1.shape, first), np.full(x1.shape, last)
-    excess = a1 * x1 / n1 + a2 * x2 / n2 - c
+    excess = a1 * x1 / n1 + a2 * x2 / n2 - line.c
     p2 = x2 / n2 - (a2 / n2) * excess / (a1 * a1 / n1 + a2 * a2 / n2)
     p2 = np.clip(p2, first + 1e-3 * (last - first), last - 1e-3 * (last - first))
     for _ in range(100):
-        p1 = (c - a2 * p2) / a1
-        v1, v2 = p1 * (1.0 - p1), p2 * (1.0 - p2)
-        r1, r2 = x1 - n1 * p1, x2 - n2 * p2
-        gradient = a1 * r2 * v1 - a2 * r1 * v2
-        curvature = a1 * (r2 * (1.0 - 2.0 * p1) * slope - n2 * v1) - a2 * (
-            r1 * (1.0 - 2.0 * p2) - n1 * slope * v2
-        )
-        low, high = np.where(gradient >= 0.0, p2, low), np.where(gradient <= 0.0, p2, high)
+        slope, change = line.slope(x1, x2, line.p1(p2), p2)
+        low, high = np.where(slope >= 0.0, p2, low), np.where(slope <= 0.0, p2, high)
         with np.errstate(divide="ignore", invalid="ignore"):
-            newton = p2 - gradient / curvature
-        inside = (newton > low) & (newton < high)
+            newton = p2 - slope / change
+        inside = (newton >= low) & (newton <= high)
         moved = np.where(inside, newton, low + (high - low) / 2.0)
         done = bool(np.all(np.abs(moved - p2) <= 1e-12 * moved))
         p2 = moved
         if done:
             break
-    return np.clip((c - a2 * p2) / a1, 0.0, 1.0), p2
+    return p2
 
 
 def score_statistic(

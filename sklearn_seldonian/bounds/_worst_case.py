@@ -1,0 +1,226 @@
+"""The largest probability of a set of tables over a line of pairs of rates, bounded above."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import gammaln, xlog1py, xlogy
+
+from sklearn_seldonian.bounds._score import Floats
+
+# Entries of one block of probabilities: small enough to stay in the processor's cache.
+BLOCK = 200_000
+
+
+class Line(NamedTuple):
+    """Rates with ``a1 p1 + a2 p2 = c``, positive weights, and p2 from `first` to `last`."""
+
+    weights: tuple[float, float]
+    c: float
+    first: float
+    last: float
+
+    def p1(self, p2: Floats) -> Floats:
+        return np.clip((self.c - self.weights[1] * p2) / self.weights[0], 0.0, 1.0)
+
+    def p2(self, p1: Floats) -> Floats:
+        p2 = (self.c - self.weights[0] * p1) / self.weights[1]
+        return np.clip(p2, self.first, self.last)
+
+
+class LowerSet(NamedTuple):
+    """Tables with ``x2 <= highest[i]`` for ``x1 = start + i``; `highest` never rises.
+
+    Windows of counts leave out `tail` on a side: of x1 here, and of both counts in sums.
+    """
+
+    trials: tuple[int, int]
+    start: int
+    highest: npt.NDArray[np.int64]
+    tail: float
+
+
+def window(n: int, low: float, high: float, omitted: float) -> tuple[int, int]:
+    """First and last count of a window that a Binomial(n, p) with p in [low, high] leaves
+    on either side with probability at most `omitted` (Bernstein's inequality)."""
+    needed = math.log(1.0 / omitted)
+
+    def radius(p: float) -> float:
+        return needed / 3.0 + math.sqrt(needed * needed / 9.0 + 2.0 * needed * n * p * (1.0 - p))
+
+    first = math.floor(n * low - radius(low))
+    last = math.ceil(n * high + radius(high))
+    return max(0, first), min(n, last)
+
+
+def worst_case(tables: LowerSet, line: Line, slack: float, enough: float = 0.0) -> float:
+    r"""Bound the largest probability of the set over the line from above.
+
+    Exact up to `slack`, except that it need not be closer than `enough`: a result at most
+    `enough` is a bound only. A result above both is at most `slack` too large.
+
+    Between two points a distance w apart on the line, the bound rests on a fact about
+    any function f of independent Bernoulli trials whose probabilities move linearly with
+    a parameter. The likelihood ratio is a product of terms :math:`1 + h s_i` with
+    uncorrelated scores :math:`s_i`, so its r-th derivative is r! times an elementary
+    symmetric polynomial of them, with variance at most :math:`r!\, I^r`, I being the
+    Fisher information; by Cauchy and Schwarz
+
+    .. math:: |\pi^{(r)}| \le \sqrt{r!\; \pi (1 - \pi)}\; I^{r/2}, \qquad \pi = E f.
+
+    For r = 1, :math:`\arcsin\sqrt\pi` changes by at most half the information distance:
+    a bound that holds up to rates of 0 and 1. For r = 4, the cubic through values and
+    slopes at both ends is wrong by at most :math:`\sqrt{24 \pi (1-\pi)} I^2 w^4 / 384`. The
+    information along a line is convex, hence largest at an end.
+    """
+    p2 = _first_points(tables.trials, line)
+    points = _Points.at(p2, tables, line)
+    while True:
+        bounds = _between(points, tables.trials, line)
+        best = float(points.value.max())
+        wide = bounds > max(enough, best + slack)
+        # A spacing at the limit of floating point cannot be halved; its bound stands.
+        middle = _middle(points.p2[:-1], points.p2[1:], line)
+        wide &= (middle > points.p2[:-1]) & (middle < points.p2[1:])
+        if not wide.any() or best > enough > 0.0:
+            break
+        points = points.join(_Points.at(middle[wide], tables, line))
+    rounding = 1e-9 + 1e-14 * sum(tables.trials)
+    # Five tails are missing from a value; a slope misses at most sqrt(I * 5 tails), and
+    # cells are accepted at spacings where that moves the cubic by less than the root.
+    omitted = 5.0 * tables.tail + math.sqrt(5.0 * tables.tail)
+    return min(1.0, float(bounds.max(initial=best)) * (1.0 + rounding) + omitted)
+
+
+class _Points(NamedTuple):
+    """Points of the line with the probability of the set and its slope in p2."""
+
+    p2: Floats
+    value: Floats
+    slope: Floats
+
+    @classmethod
+    def at(cls, p2: Floats, tables: LowerSet, line: Line) -> _Points:
+        parts = [_probability(part, tables, line) for part in _blocks(p2, tables, line)]
+        value, slope = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return cls(p2, value, slope)
+
+    def join(self, other: _Points) -> _Points:
+        order = np.argsort(np.concatenate([self.p2, other.p2]), kind="stable")
+        both = (np.concatenate(pair)[order] for pair in zip(self, other, strict=True))
+        return _Points(*both)
+
+
+def _first_points(trials: tuple[int, int], line: Line) -> Floats:
+    """Both ends and points about one unit of information distance apart."""
+    if not line.first < line.last:
+        return np.array([line.first])
+    ends = np.array([line.first, line.last])
+    cells = math.ceil(float(_distance(ends[:1], ends[1:], trials, line)[0]) / 1.2) + 1
+    share = np.linspace(0.0, 1.0, cells + 1)
+    angle1, angle2 = np.arcsin(np.sqrt(line.p1(ends))), np.arcsin(np.sqrt(ends))
+    even1 = line.p2(np.sin(angle1[0] + share * (angle1[1] - angle1[0])) ** 2)
+    even2 = np.sin(angle2[0] + share * (angle2[1] - angle2[0])) ** 2
+    inside = np.clip((even1 + even2) / 2.0, line.first, line.last)
+    return np.unique(np.concatenate([ends, inside]))
+
+
+def _middle(left: Floats, right: Floats, line: Line) -> Floats:
+    """A point between, about half-way by information distance also next to 0 and 1."""
+
+    def half(a: Floats, b: Floats) -> Floats:
+        return np.asarray(np.sin((np.arcsin(np.sqrt(a)) + np.arcsin(np.sqrt(b))) / 2.0) ** 2)
+
+    return (half(left, right) + line.p2(half(line.p1(left), line.p1(right)))) / 2.0
+
+
+def _distance(left: Floats, right: Floats, trials: tuple[int, int], line: Line) -> Floats:
+    """Information distance along the line, or a little more: the sum of both rates' own."""
+
+    def angle(p: Floats) -> Floats:
+        return np.asarray(2.0 * np.arcsin(np.sqrt(p)))
+
+    own1 = math.sqrt(trials[0]) * (angle(line.p1(left)) - angle(line.p1(right)))
+    return own1 + math.sqrt(trials[1]) * (angle(right) - angle(left))
+
+
+def _between(points: _Points, trials: tuple[int, int], line: Line) -> Floats:
+    """Bounds of the probability between neighbouring points."""
+    (n1, n2), (a1, a2) = trials, line.weights
+    p2, value = points.p2, points.value
+    width = np.diff(p2)
+    root = np.arcsin(np.sqrt(np.clip(value, 0.0, 1.0)))
+    far = (root[:-1] + root[1:]) / 2.0 + _distance(p2[:-1], p2[1:], trials, line) / 4.0
+    lipschitz = np.sin(np.minimum(far, math.pi / 2.0)) ** 2
+    p1 = line.p1(p2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        information = n2 / (p2 * (1.0 - p2)) + (a2 / a1) ** 2 * n1 / (p1 * (1.0 - p1))
+        quartic = (np.maximum(information[:-1], information[1:]) * width * width) ** 2
+        spread = np.sqrt(np.where(lipschitz < 0.5, lipschitz * (1.0 - lipschitz), 0.25))
+        smooth = _cubic_maximum(points, width) + math.sqrt(24.0) / 384.0 * spread * quartic
+    # fmin: next to a rate of 0 or 1 there is no slope.
+    return np.asarray(np.fmin(lipschitz, smooth))
+
+
+def _cubic_maximum(points: _Points, width: Floats) -> Floats:
+    """Largest value between neighbours of the cubic through their values and slopes."""
+    left, right = points.value[:-1], points.value[1:]
+    d0, d1 = width * points.slope[:-1], width * points.slope[1:]
+    # left + d0 u + q u^2 + r u^3 for u in [0, 1]
+    q, r = 3.0 * (right - left) - 2.0 * d0 - d1, 2.0 * (left - right) + d0 + d1
+    inner = np.sqrt(np.maximum(q * q - 3.0 * r * d0, 0.0))
+    # The roots of the derivative in the form that does not cancel.
+    pivot = -(q + np.copysign(inner, q))
+    best = np.maximum(left, right)
+    for u in (pivot / (3.0 * r), d0 / pivot):
+        u = np.clip(np.nan_to_num(u, nan=0.0), 0.0, 1.0)
+        best = np.maximum(best, left + u * (d0 + u * (q + u * r)))
+    return np.where(np.isfinite(d0 + d1), best, np.inf)
+
+
+def _blocks(p2: Floats, tables: LowerSet, line: Line) -> list[Floats]:
+    """Neighbouring points, so few at a time that their probabilities fit in a block."""
+    widths = []
+    for n, p in zip(tables.trials, (line.p1(p2), p2), strict=True):
+        first, last = window(n, float(p.min()), float(p.max()), 1e-7)
+        widths.append(last - first + 1)
+    return np.array_split(p2, math.ceil(p2.size * sum(widths) / BLOCK))
+
+
+def _probability(p2: Floats, tables: LowerSet, line: Line) -> tuple[Floats, Floats]:
+    """Probability of the set at each point and its derivative along the line, in p2."""
+    (n1, n2), p1 = tables.trials, line.p1(p2)
+    tail = tables.tail
+    last = tables.start + tables.highest.size - 1
+    low1, high1 = window(n1, float(p1.min()), float(p1.max()), tail)
+    low1, high1 = max(low1, tables.start), min(high1, last)
+    low2, high2 = window(n2, float(p2.min()), float(p2.max()), tail)
+    mass1, mass2 = _masses(n1, low1, high1, p1), _masses(n2, low2, high2, p2)
+    highest = tables.highest[low1 - tables.start : high1 - tables.start + 1]
+    below = np.concatenate([np.zeros((p2.size, 1)), np.cumsum(mass2, axis=1)], axis=1)
+    below[:, -1] = 1.0
+    column = np.clip(highest - low2 + 1, 0, high2 - low2 + 1)
+    share = below[:, column]
+    value = np.einsum("ij,ij->i", mass1, share)
+    # d/dp P(X2 <= h) = -P(X2 = h) (n - h) / (1 - p)
+    edge = np.where((highest >= low2) & (highest < high2), n2 - highest, 0)
+    at_edge = mass2[:, np.clip(highest - low2, 0, high2 - low2)] * edge
+    count1 = np.arange(low1, high1 + 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope2 = -np.einsum("ij,ij->i", mass1, at_edge) / (1.0 - p2)
+        moment = np.einsum("ij,ij->i", mass1 * (count1 - n1 * p1[:, None]), share)
+        slope1 = moment / (p1 * (1.0 - p1))
+    return value, slope2 - line.weights[1] / line.weights[0] * slope1
+
+
+def _masses(n: int, low: int, high: int, p: Floats) -> Floats:
+    """Binomial probabilities of the counts low to high (columns) at each rate (rows)."""
+    x = np.arange(low, high + 1, dtype=np.float64)
+    ways = gammaln(n + 1.0) - gammaln(x + 1.0) - gammaln(n - x + 1.0)
+    if p.min() > 0.0 and p.max() < 1.0:
+        odds = np.log(p / (1.0 - p))[:, None]
+        return np.asarray(np.exp(ways + x * odds + n * np.log1p(-p)[:, None]))
+    return np.asarray(np.exp(ways + xlogy(x, p[:, None]) + xlog1py(n - x, -p[:, None])))

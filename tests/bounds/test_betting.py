@@ -1,0 +1,202 @@
+import math
+
+import numpy as np
+import pytest
+
+from sklearn_seldonian.bounds import betting_p_value, betting_upper, fixed_permutation
+from sklearn_seldonian.bounds._betting import _bets, _block_means, _p_values
+
+UNIT = [(0.0, 1.0)]
+TRIALS = 20_000
+
+
+def allowed(delta, trials=TRIALS):
+    """Delta and four standard errors of a share of that many trials."""
+    return delta + 4 * math.sqrt(delta * (1 - delta) / trials)
+
+
+def pareto_mean():
+    """E min(X / 50, 1) of a Lomax variable with P(X > x) = (1 + x)^-1.1: heavy to the cap."""
+    return (51**-0.1 - 1) / (-0.1) / 50
+
+
+VALUES = {
+    "uniform": (lambda rng, s: rng.random(s), 0.5),
+    "heavy-tailed": (lambda rng, s: np.minimum(rng.pareto(1.1, s) / 50, 1.0), pareto_mean()),
+    "skewed": (lambda rng, s: rng.beta(0.1, 0.9, s), 0.1),
+    "two-point rare": (lambda rng, s: (rng.random(s) < 0.05) * 1.0, 0.05),
+    "two-point even": (lambda rng, s: (rng.random(s) < 0.5) * 1.0, 0.5),
+    "two-point common": (lambda rng, s: (rng.random(s) < 0.95) * 1.0, 0.95),
+    "near-zero variance": (lambda rng, s: 0.3 + 1e-3 * rng.random(s), 0.3005),
+}
+
+
+@pytest.mark.parametrize("order", ["as drawn", "sorted", "falling"])
+@pytest.mark.parametrize("name", VALUES)
+def test_false_certificates_by_simulation(name, order):
+    draw, mean = VALUES[name]
+    rng = np.random.default_rng(11)
+    for n in (2, 10, 60):
+        x = draw(rng, (TRIALS, n))
+        if order != "as drawn":
+            x = np.sort(x, axis=1)[:, :: 1 if order == "sorted" else -1]
+        x = x[:, fixed_permutation(n)]
+        for delta in (0.05, 0.1):
+            wrong = np.mean(_p_values(x, _bets(x, delta), mean) <= delta)
+            assert wrong <= allowed(delta), (n, delta)
+
+
+@pytest.mark.parametrize("second_order", [1, -1])
+def test_two_sorted_samples_are_not_paired_alike(second_order):
+    """With one permutation for both, paired order statistics hide the variance."""
+    rng, n, trials = np.random.default_rng(12), 300, 5000
+    x = np.sort(rng.beta(4, 5, (trials, n)), axis=1)
+    y = np.sort(rng.beta(4, 5, (trials, n)), axis=1)[:, ::second_order]
+    z = (x[:, fixed_permutation(n, 0)] - y[:, fixed_permutation(n, 1)] + 1) / 2
+    assert np.mean(_p_values(z, _bets(z, 0.05), 0.5) <= 0.05) <= allowed(0.05, trials)
+
+
+def test_false_certificates_for_unequal_samples():
+    """Blocks of 3 and 4 rows beside single rows; difference of means exactly at the limit."""
+    rng, trials = np.random.default_rng(13), TRIALS
+    x, y = rng.beta(2, 6, (trials, 40)), (rng.random((trials, 130)) < 0.15) * 1.0
+    starts = np.arange(40) * 130 // 40
+    blocks = np.add.reduceat(y, starts, axis=1) / np.diff(starts, append=130)
+    z = (x - blocks + 1) / 2
+    wrong = np.mean(_p_values(z, _bets(z, 0.05), (0.25 - 0.15 + 1) / 2) <= 0.05)
+    assert wrong <= allowed(0.05)
+
+
+def test_power_for_soft_parity():
+    rng, trials = np.random.default_rng(14), 4000
+    z = (rng.beta(4, 5, (trials, 300)) - rng.beta(4, 5, (trials, 300)) + 1) / 2
+    both = np.maximum(
+        _p_values(z, _bets(z, 0.05), 0.525), _p_values(1 - z, _bets(1 - z, 0.05), 0.525)
+    )
+    assert np.mean(both <= 0.05) >= 0.80
+
+
+def reference_capital(x, y, c, delta):
+    """The capital written row by row, for one row of each sample a bet."""
+    z = (np.asarray(x) - np.asarray(y) + 1) / 2
+    c, n = (c + 1) / 2, len(z)
+    capital = best = 1.0
+    total, squares, variance = 0.5, 0.25, 0.25
+    for i, value in enumerate(z, start=1):
+        bet = min(math.sqrt(2 * math.log(1 / delta) / (n * variance)), 0.75 / (1 - c))
+        capital *= 1 + bet * (c - value)
+        best = max(best, capital)
+        total += value
+        squares += (value - total / (i + 1)) ** 2
+        variance = squares / (i + 1)
+    return best
+
+
+@pytest.mark.parametrize("limit", [-0.2, 0.0, 0.05, 0.3])
+def test_p_value_is_one_over_the_largest_capital(limit):
+    rng = np.random.default_rng(1)
+    x, y = rng.random(50), rng.beta(5, 4, 50)
+    expected = min(1.0, 1 / reference_capital(x, y, limit, 0.05))
+    p = betting_p_value([x, y], [1, -1], UNIT * 2, limit, 0.05)
+    assert p == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("weights", [(1.0, -1.0), (0.8, -1.0), (-1.0, -2.0)])
+def test_bound_and_p_value_agree(weights):
+    rng = np.random.default_rng(2)
+    for n1, n2 in [(1, 1), (2, 5), (30, 30), (30, 47), (400, 90)]:
+        samples, ranges = [rng.random(n1), 4 * rng.random(n2) - 1], [(0, 1), (-1, 3)]
+        upper = betting_upper(samples, weights, ranges, 0.05)
+        for limit in (upper - 1e-9, upper, upper + 1e-9, -1.0, 0.0, 0.3, 1.0, 2.0):
+            p = betting_p_value(samples, weights, ranges, limit, 0.05)
+            assert (p <= 0.05) == (upper <= limit)
+
+
+def test_p_value_falls_in_the_limit():
+    x = np.random.default_rng(3).beta(0.5, 2, 80)
+    p = [betting_p_value([x], [1], UNIT, c, 0.05) for c in np.linspace(-0.1, 1.1, 400)]
+    assert np.all(np.diff(p) <= 1e-12)
+
+
+def test_rows_of_larger_samples_are_all_used():
+    values = np.random.default_rng(4).random(23)
+    starts = [0, 4, 9, 13, 18]
+    expected = [block.mean() for block in np.split(values, starts[1:])]
+    assert _block_means(values, 5) == pytest.approx(expected)
+    assert _block_means(values, 23) == pytest.approx(values)
+    assert _block_means(values, 1) == pytest.approx([values.mean()])
+
+
+def test_scale_and_sign():
+    x = np.random.default_rng(5).random(60)
+    upper = betting_upper([x], [1], UNIT, 0.05)
+    assert betting_upper([-1 + 4 * x], [0.5], [(-1, 3)], 0.05) == pytest.approx(-0.5 + 2 * upper)
+    assert betting_upper([-x], [-1], [(-1, 0)], 0.05) == pytest.approx(upper)
+
+
+def test_equal_values_never_give_a_zero_width_bound():
+    for value in (0.0, 0.51, 1.0):
+        upper = betting_upper([[value] * 100], [1], UNIT, 0.05)
+        assert upper > value or upper == 1.0
+    # Five identical saturated scores say nothing about a rate of one in a thousand.
+    assert betting_p_value([[0.0] * 5], [1], UNIT, 0.001, 0.05) > 0.9
+
+
+def test_single_row_certifies_nothing_short_of_the_range():
+    assert betting_upper([[0.0]], [1], UNIT, 0.05) > 0.9
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[], [0.2, math.nan], [0.2, math.inf], [0.2, -0.1], [0.2, 1.1], [[0.2, 0.3]]],
+    ids=["no rows", "NaN", "inf", "below", "above", "2-D"],
+)
+def test_unusable_values_give_no_bound(values):
+    samples = [[0.1] * 500, values]
+    assert betting_upper(samples, [1, 1], UNIT * 2, 0.05) == math.inf
+    assert betting_p_value(samples, [1, 1], UNIT * 2, 1.99, 0.05) == 1.0
+
+
+@pytest.mark.parametrize("weight", [math.nan, math.inf])
+def test_weights_that_are_not_finite_give_no_bound(weight):
+    assert betting_upper([[0.1] * 500], [weight], UNIT, 0.05) == math.inf
+    assert betting_p_value([[0.1] * 500], [weight], UNIT, 0.9, 0.05) == 1.0
+
+
+def test_infinite_range_gives_no_bound():
+    assert betting_upper([[0.1] * 500], [1], [(0.0, math.inf)], 0.05) == math.inf
+    assert betting_p_value([[0.1] * 500], [1], [(-math.inf, 1.0)], 0.9, 0.05) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [(1.0, 0.0), (0.0, 1.0), (-0.5, 1.0), (math.nan, 1.0), (math.inf, 1.0)],
+)
+def test_edges_of_the_p_value(limit, expected):
+    assert betting_p_value([[0.0] * 500], [1], UNIT, limit, 0.05) == expected
+
+
+def test_weights_of_zero():
+    assert betting_upper([[0.5]], [0.0], UNIT, 0.05) == 0.0
+    assert betting_p_value([[0.5]], [0.0], UNIT, 0.0, 0.05) == 0.0
+    assert betting_p_value([[0.5]], [0.0], UNIT, -0.1, 0.05) == 1.0
+
+
+def test_range_must_be_ordered():
+    with pytest.raises(ValueError, match="must have its lower end first"):
+        betting_upper([[0.5]], [1.0], [(1.0, 0.0)], 0.05)
+
+
+def test_permutation_is_fixed():
+    assert fixed_permutation(8).tolist() == fixed_permutation(8).tolist()
+    assert fixed_permutation(8).tolist() != fixed_permutation(8, 1).tolist()
+    for n in (0, 1, 2, 1000):
+        assert sorted(fixed_permutation(n)) == list(range(n))
+
+
+def test_permutation_does_not_follow_the_rows():
+    for sample in (0, 1):
+        order = fixed_permutation(10_000, sample)
+        assert abs(np.corrcoef(order, np.arange(10_000))[0, 1]) < 0.04  # four standard errors
+    both = np.corrcoef(fixed_permutation(10_000, 0), fixed_permutation(10_000, 1))[0, 1]
+    assert abs(both) < 0.04

@@ -1,0 +1,365 @@
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import barnard_exact, binom, boschloo_exact
+
+from sklearn_seldonian.bounds import _enumeration as enumeration
+from sklearn_seldonian.bounds import (
+    box_upper,
+    rate_p_value,
+    rate_upper,
+    two_rate_certified,
+    two_rate_p_value,
+    two_rate_upper,
+)
+from sklearn_seldonian.bounds._enumeration import binomial_masses, two_rate_p_values
+from sklearn_seldonian.bounds._score import score_statistic
+
+PARITY, MIRRORED = (1.0, -1.0), (-1.0, 1.0)
+MARGINS = (-0.3, 0.0, 0.05, 0.1, 0.3)
+PROBLEMS = [
+    *((PARITY, margin) for margin in MARGINS),
+    (MIRRORED, 0.1),
+    ((0.8, -1.0), 0.0),  # the second rate is at least 0.8 of the first
+    ((0.9, -1.0), 0.0),
+    ((-1.0, 0.8), 0.0),
+    ((1.0, 0.4), 0.5),
+    ((-0.7, -1.3), -1.1),
+]
+SIZES = (1, 2, 5, 10, 30, 100)
+
+
+def false_certificates(certified, trials, weights, limit, points=577):
+    """Largest exact probability of certifying, over rates on and beyond the limit."""
+    positive, c = np.abs(weights), limit - sum(a for a in weights if a < 0)
+    worst = 0.0
+    for beyond in (0.0, 0.001, 0.01, 0.05, 0.2, 0.5):
+        level = c + beyond * (positive.sum() - c)
+        first, last = max(0.0, (level - positive[0]) / positive[1]), min(1.0, level / positive[1])
+        angle = np.linspace(np.arcsin(np.sqrt(first)), np.arcsin(np.sqrt(last)), points)
+        p2 = np.clip(np.sin(angle) ** 2, first, last)
+        p1 = np.clip((level - positive[1] * p2) / positive[0], 0.0, 1.0)
+        rates = [p if a > 0 else 1 - p for p, a in zip((p1, p2), weights, strict=True)]
+        mass1, mass2 = (binomial_masses(n, p) for n, p in zip(trials, rates, strict=True))
+        worst = max(worst, ((mass1 @ certified) * mass2).sum(axis=1).max())
+    return worst
+
+
+@pytest.mark.parametrize("delta", [0.01, 0.05, 0.1])
+@pytest.mark.parametrize(("weights", "limit"), PROBLEMS)
+def test_false_certificates_by_enumeration(weights, limit, delta):
+    """Sums over the whole sample space; p-values from below, so a superset is certified."""
+    for trials in product(SIZES, repeat=2):
+        certified = two_rate_p_values(trials, weights, limit, delta) <= delta
+        assert false_certificates(certified, trials, weights, limit) <= delta, trials
+
+
+@pytest.mark.parametrize("trials", [(1, 1), (2, 5), (7, 4), (10, 10)])
+@pytest.mark.parametrize(("weights", "limit"), PROBLEMS)
+def test_false_certificates_of_the_functions_themselves(weights, limit, trials):
+    certified = np.array(
+        [
+            [two_rate_p_value((i, j), trials, weights, limit, 0.05) <= 0.05 for j in range(n2 + 1)]
+            for n2 in [trials[1]]
+            for i in range(trials[0] + 1)
+        ]
+    )
+    assert false_certificates(certified, trials, weights, limit) <= 0.05
+
+
+@pytest.mark.parametrize(
+    ("trials", "weights"),
+    [((4, 5), PARITY), ((3, 8), (0.8, -1.0)), ((5, 2), (1.0, 0.4)), ((1, 1), MIRRORED)],
+)
+def test_bound_covers_by_enumeration(trials, weights):
+    """P(upper < a p) <= delta for rates all over the square, at each delta."""
+    tables = list(product(range(trials[0] + 1), range(trials[1] + 1)))
+    for delta in (0.01, 0.05, 0.1):
+        upper = np.array([two_rate_upper(table, trials, weights, delta) for table in tables])
+        counts = np.array(tables).T
+        for p1, p2 in product(np.linspace(0.003, 0.997, 41), repeat=2):
+            mass = binom.pmf(counts[0], trials[0], p1) * binom.pmf(counts[1], trials[1], p2)
+            missed = upper < weights[0] * p1 + weights[1] * p2
+            assert mass[missed].sum() <= delta + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("trials", "weights"), [((5, 7), PARITY), ((10, 3), MIRRORED), ((6, 6), (0.8, -1.0))]
+)
+def test_passing_is_an_upper_bound_within_the_limit(trials, weights):
+    """On all tables: certified equals `upper <= limit`, which implies `p <= delta`."""
+    for table in product(range(trials[0] + 1), range(trials[1] + 1)):
+        upper = two_rate_upper(table, trials, weights, 0.05)
+        for limit in (-0.42, 0.0, 0.1, 0.3, 0.7, upper - 1e-9, upper, upper + 1e-9):
+            passed = upper <= limit
+            p = two_rate_p_value(table, trials, weights, limit, 0.05)
+            assert two_rate_certified(table, trials, weights, limit, 0.05) == passed
+            assert not passed or p <= 0.05
+            # The only other cases are within the search's last step of the bound.
+            assert passed or p > 0.05 or upper - limit < 0.003
+
+
+@pytest.mark.parametrize("table", [(9, 2), (12, 14), (0, 3), (29, 30), (0, 0)])
+@pytest.mark.parametrize("weights", [PARITY, MIRRORED, (0.9, -1.0), (1.0, 0.4)])
+def test_every_limit_above_the_bound_is_rejected(table, weights):
+    """P-values are not monotone in the limit, so all of them have to be looked at."""
+    upper = two_rate_upper(table, (30, 30), weights, 0.05)
+    most = sum(a for a in weights if a > 0)
+    for limit in np.linspace(upper, max(upper, most), 60):
+        assert two_rate_p_value(table, (30, 30), weights, limit, 0.05) <= 0.05
+
+
+def test_a_bound_may_lie_above_limits_that_are_rejected():
+    """The case for looking at all limits: a p-value that falls, rises above delta, falls."""
+    found = []
+    for table in product(range(6), range(6)):
+        limits = np.linspace(-0.999, 0.999, 150)
+        p = np.array([two_rate_p_value(table, (5, 5), PARITY, c, 0.05) for c in limits])
+        found += [table] if np.any(np.diff((p <= 0.05).astype(int)) < 0) else []
+        upper = two_rate_upper(table, (5, 5), PARITY, 0.05)
+        assert np.all(p[limits >= upper] <= 0.05)
+
+
+def test_the_case_that_must_be_refused():
+    """9 and 2 of 30 with the null p1 - p2 >= -.42: the whole region, not its edge alone.
+
+    On the edge the second rate is at least .42, which 2 of 30 contradict, so a supremum
+    over the edge within the interval of p2 is over nothing.
+    """
+    assert two_rate_p_value((9, 2), (30, 30), PARITY, -0.42, 0.05) == 1.0
+    assert not two_rate_certified((9, 2), (30, 30), PARITY, -0.42, 0.05)
+    assert two_rate_upper((9, 2), (30, 30), PARITY, 0.05) > 0.23
+
+
+def test_the_other_reading_of_that_case_is_certified():
+    """The same counts show that p2 - p1 is at most .42: the estimate is -.23."""
+    assert two_rate_certified((9, 2), (30, 30), MIRRORED, 0.42, 0.05)
+    assert two_rate_upper((9, 2), (30, 30), MIRRORED, 0.05) < 0.0
+
+
+@pytest.mark.parametrize(
+    ("trials", "weights", "limit", "delta"),
+    [
+        ((5, 7), PARITY, 0.1, 0.05),
+        ((10, 10), MIRRORED, 0.3, 0.01),
+        ((1, 30), (0.8, -1.0), 0.0, 0.05),
+        ((30, 12), (0.3, 1.7), 0.4, 0.1),
+    ],
+)
+def test_search_for_the_worst_rates_is_a_tight_bound(trials, weights, limit, delta, monkeypatch):
+    """At least the maximum over a fine grid, and at most delta / 1000 above it."""
+    monkeypatch.setattr(enumeration, "POINTS", 400)
+    below = two_rate_p_values(trials, weights, limit, delta)
+    for table in product(range(trials[0] + 1), range(trials[1] + 1)):
+        p = two_rate_p_value(table, trials, weights, limit, delta)
+        assert p >= below[table] - 1e-12
+        assert p <= below[table] + 3e-3 * max(delta, below[table])
+
+
+@pytest.mark.parametrize("trials", [(100, 100), (300, 40)])
+def test_search_for_the_worst_rates_at_larger_sizes(trials):
+    below = two_rate_p_values(trials, PARITY, 0.1, 0.05)
+    near = np.argwhere((below > 0.01) & (below < 0.2))
+    for i, j in np.random.default_rng(0).permutation(near)[:25]:
+        p = two_rate_p_value((i, j), trials, PARITY, 0.1, 0.05)
+        assert below[i, j] <= p <= below[i, j] * 1.05
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (0.8, 1.0), (0.3, 1.7)])
+@pytest.mark.parametrize("trials", [(1, 1), (3, 9), (30, 30), (60, 11)])
+def test_ordering_is_monotone_in_counts_and_limit(trials, weights):
+    x1, x2 = np.meshgrid(*(np.arange(n + 1.0) for n in trials), indexing="ij")
+    before = np.full(x1.shape, np.inf)
+    for c in np.linspace(0.01, 0.99, 25) * sum(weights):
+        statistic = score_statistic(x1, x2, trials, weights, c)
+        assert np.all(np.isfinite(statistic))
+        assert np.diff(statistic, axis=0).min() > -1e-9
+        assert np.diff(statistic, axis=1).min() > -1e-9
+        assert np.all(statistic <= before + 1e-9)
+        before = statistic
+
+
+def test_statistic_is_zero_where_numerator_and_variance_vanish():
+    corner = score_statistic(np.array([5.0]), np.array([0.0]), (5, 7), (1.0, 1.0), 1.0)
+    assert corner[0] == 0.0
+
+
+def pooled_order_p_value(table, trials, points=4001):
+    """Barnard's unconditional p-value of p1 <= p2 with the pooled score ordering, directly."""
+    x1, x2 = np.meshgrid(*(np.arange(n + 1) for n in trials), indexing="ij")
+    pooled = (x1 + x2) / sum(trials)
+    with np.errstate(all="ignore"):
+        spread = np.sqrt(pooled * (1 - pooled) * (1 / trials[0] + 1 / trials[1]))
+        z = np.where(spread > 0, (x1 / trials[0] - x2 / trials[1]) / spread, 0.0)
+    inside = z <= z[table] + 1e-9
+    rates = np.linspace(0, 1, points)
+    mass1, mass2 = (binomial_masses(n, rates) for n in trials)
+    return ((mass1 @ inside) * mass2).sum(axis=1).max()
+
+
+@pytest.mark.parametrize("table", [(7, 12), (2, 9), (0, 4), (5, 6)])
+def test_agrees_with_barnard_for_no_difference(table):
+    """At limit 0 the score statistic is the pooled one, so only the box differs.
+
+    The box may lower the supremum and costs delta / 1000.
+    """
+    trials = (15, 13)
+    ours = two_rate_p_value(table, trials, PARITY, 0.0, 0.05)
+    (x1, x2), (n1, n2) = table, trials
+    columns = [[x1, x2], [n1 - x1, n2 - x2]]
+    reference = barnard_exact(columns, alternative="less", pooled=True, n=256).pvalue
+    assert pooled_order_p_value(table, trials) == pytest.approx(reference, rel=1e-3)
+    assert ours <= reference + 0.05 / 1000 + 0.05 / 1000 + 1e-6
+    assert ours >= 0.6 * reference
+    # Another ordering of the same tables, so the same order of magnitude only.
+    other = boschloo_exact(columns, alternative="less", n=256).pvalue
+    assert 0.5 * other <= ours <= 2.0 * other
+
+
+def test_no_events_against_all_is_exact():
+    """0 of 3 and 4 of 4: no other table is as extreme, so p is a product of two powers."""
+    p = two_rate_p_value((0, 4), (3, 4), PARITY, 0.0, 0.05)
+    rates = np.linspace(0, 1, 100_001)
+    assert p == pytest.approx(((1 - rates) ** 3 * rates**4).max() + 0.05 / 1000, rel=2e-2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n1=st.integers(1, 40), n2=st.integers(1, 40),
+    share1=st.floats(0, 1), share2=st.floats(0, 1),
+    a1=st.floats(0.1, 3), a2=st.floats(0.1, 3), sign=st.sampled_from([1, -1]),
+    limit=st.floats(-1, 1),
+)  # fmt: skip
+def test_symmetries(n1, n2, share1, share2, a1, a2, sign, limit):
+    """Swapping the samples, complementing a rate and scaling change nothing but rounding."""
+    k1, k2, a2 = round(share1 * n1), round(share2 * n2), sign * a2
+    p = two_rate_p_value((k1, k2), (n1, n2), (a1, a2), limit, 0.05)
+    swapped = two_rate_p_value((k2, k1), (n2, n1), (a2, a1), limit, 0.05)
+    scaled = two_rate_p_value((k1, k2), (n1, n2), (2 * a1, 2 * a2), 2 * limit, 0.05)
+    other = two_rate_p_value((k1, n2 - k2), (n1, n2), (a1, -a2), limit - a2, 0.05)
+    for same in (swapped, scaled, other):
+        assert same == pytest.approx(p, rel=5e-3, abs=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    n1=st.integers(1, 400), n2=st.integers(1, 400),
+    share1=st.floats(0, 1), share2=st.floats(0, 1), sign=st.sampled_from([1, -1]),
+    delta=st.sampled_from([1e-6, 0.01, 0.05, 0.3]),
+)  # fmt: skip
+def test_bound_is_consistent_for_any_table(n1, n2, share1, share2, sign, delta):
+    table, trials, weights = (round(share1 * n1), round(share2 * n2)), (n1, n2), (1.0, -sign)
+    upper = two_rate_upper(table, trials, weights, delta)
+    estimate = table[0] / n1 - sign * table[1] / n2
+    assert estimate <= upper <= max(1.0, 1.0 - sign)
+    assert two_rate_p_value(table, trials, weights, upper, delta) <= delta
+
+
+def test_tighter_than_two_intervals():
+    rows, limit = (400, 400), 0.1
+    means = [
+        (lambda d, k=k, s=s: rate_upper(k, 400, s, d))
+        for k, s in zip((150, 150), PARITY, strict=True)
+    ]
+    box = sum(mean(0.025) for mean in means)
+    assert two_rate_upper((150, 150), rows, PARITY, 0.05) < limit < box + 0.02
+    assert box_upper is not None
+
+
+def power(n, rate, margin, samples, seed):
+    """Share of samples in which both signs of a parity constraint are certified."""
+    rng, sure = np.random.default_rng(seed), []
+    for _ in range(samples):
+        table = rng.binomial(n, rate, 2)
+        sure.append(
+            all(two_rate_certified(table, (n, n), w, margin, 0.05) for w in (PARITY, MIRRORED))
+        )
+    return np.mean(sure)
+
+
+@pytest.mark.parametrize(("n", "least"), [(200, 0.27), (400, 0.77)])
+def test_power_for_parity_by_enumeration(n, least):
+    """Share certified at .4 and .4, margin .1, summed over all tables."""
+    p = two_rate_p_values((n, n), PARITY, 0.1, 0.05)
+    both = (p <= 0.05) & (p.T <= 0.05)
+    mass = binomial_masses(n, np.array([0.4]))[0]
+    assert mass @ both @ mass >= least
+
+
+def test_power_for_parity_with_800_rows():
+    assert power(800, 0.4, 0.1, samples=150, seed=0) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("counts", "trials", "weights"),
+    [
+        ((0, 0), (0, 5), PARITY),
+        ((0, 0), (5, 0), PARITY),
+        ((math.nan, 0), (5, 5), PARITY),
+        ((1, 0), (5, math.inf), PARITY),
+        ((1, 0), (5, 5), (1.0, math.nan)),
+        ((1, 0), (5, 5), (math.inf, -1.0)),
+        ((1, 0), (5, 0), (1.0, 0.0)),
+    ],
+)
+def test_no_information_gives_no_bound(counts, trials, weights):
+    assert two_rate_upper(counts, trials, weights, 0.05) == math.inf
+    assert two_rate_p_value(counts, trials, weights, 0.999, 0.05) == 1.0
+    assert not two_rate_certified(counts, trials, weights, 0.999, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [(1.0, 0.0), (2.0, 0.0), (-1.0, 1.0), (-2.0, 1.0), (math.nan, 1.0), (math.inf, 1.0)],
+)
+def test_edges_of_the_p_value(limit, expected):
+    assert two_rate_p_value((1, 2), (5, 5), PARITY, limit, 0.05) == expected
+    assert two_rate_certified((1, 2), (5, 5), PARITY, limit, 0.05) == (expected == 0.0)
+
+
+def test_estimate_at_the_limit_is_not_certified():
+    assert two_rate_p_value((3, 2), (5, 5), PARITY, 0.2, 0.05) == 1.0
+
+
+@pytest.mark.parametrize("table", [(0, 0), (5, 5), (5, 0), (0, 5), (3, 5)])
+def test_extreme_tables_never_give_a_zero_width_bound(table):
+    upper = two_rate_upper(table, (5, 5), PARITY, 0.05)
+    assert table[0] / 5 - table[1] / 5 < upper or upper == 1.0
+
+
+def test_weight_of_zero_leaves_one_rate():
+    for weights, k, n, a in [((0.8, 0.0), 3, 10, 0.8), ((0.0, -1.0), 4, 9, -1.0)]:
+        assert two_rate_upper((3, 4), (10, 9), weights, 0.05) == rate_upper(k, n, a, 0.05)
+        p = two_rate_p_value((3, 4), (10, 9), weights, 0.5, 0.05)
+        assert p == rate_p_value(k, n, a, 0.5)
+        upper = rate_upper(k, n, a, 0.05)
+        assert two_rate_certified((3, 4), (10, 9), weights, upper, 0.05)
+    assert two_rate_upper((3, 4), (10, 9), (0.0, 0.0), 0.05) == 0.0
+    assert two_rate_p_value((3, 4), (10, 9), (0.0, 0.0), 0.0, 0.05) == 0.0
+
+
+def test_large_samples():
+    """35,000 rows a group: against the asymptotic bound, which is right to four digits here."""
+    upper = two_rate_upper((14_000, 14_200), (35_000, 35_000), PARITY, 0.05)
+    se = math.sqrt((0.4 * 0.6 + 0.4057 * 0.5943) / 35_000)
+    assert upper == pytest.approx(-200 / 35_000 + 1.645 * se, abs=6e-5)
+    assert two_rate_certified((14_000, 14_200), (35_000, 35_000), PARITY, 0.001, 0.05)
+
+
+def test_samples_of_very_different_size():
+    upper = two_rate_upper((4, 100_000), (10, 10**6), PARITY, 0.05)
+    one = rate_upper(4, 10, 1.0, 0.05) - 0.1
+    assert upper == pytest.approx(one, abs=0.03)
+
+
+def test_two_rates_are_needed():
+    with pytest.raises(ValueError, match="exactly two rates"):
+        two_rate_upper((1, 2, 3), (5, 5, 5), (1, 1, 1), 0.05)
+    with pytest.raises(ValueError, match="one entry for each mean"):
+        two_rate_p_value((1, 2), (5, 5), (1,), 0.5, 0.05)
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        two_rate_certified((1, 2), (5, 5), PARITY, 0.5, 0.0)
