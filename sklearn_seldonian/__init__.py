@@ -1,5 +1,6 @@
 """Estimators that train torch models under behavioural constraints and certify them."""
 
+from sklearn_seldonian._certify import certify, required_safety_rows
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian.certification import SafetyCertificate
 from sklearn_seldonian.classifier import SeldonianClassifier
@@ -16,4 +17,6 @@ __all__ = [
     "SafetyCertificate",
     "SeldonianClassifier",
     "__version__",
+    "certify",
+    "required_safety_rows",
 ]

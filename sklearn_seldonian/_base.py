@@ -113,6 +113,37 @@ def check_deltas(delta, n_constraints):
     return tuple(np.broadcast_to(deltas, n_constraints).tolist())
 
 
+def check_choice(name, value, choices):
+    """Refuse a `value` that is not one of the `choices`."""
+    if value not in choices:
+        listed = ", ".join(map(repr, choices))
+        raise ValueError(f"{name} must be one of {listed}, got {value!r}.")
+
+
+def check_share(name, value):
+    """A number from 0 to 1."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be between 0 and 1, got {value!r}.")
+    return float(value)
+
+
+def positive_class(labels, pos_label):
+    """Position of the positive class; None where there are not two classes."""
+    if pos_label is not None and pos_label not in labels:
+        raise ValueError(f"pos_label={pos_label!r} is not a class; classes are {labels}.")
+    if len(labels) != 2:
+        return None
+    return 1 if pos_label is None else labels.index(pos_label)
+
+
+def class_positions(y, classes):
+    """Position of each label in the sorted `classes`."""
+    unseen = np.setdiff1d(y, classes)
+    if len(unseen):
+        raise ValueError(f"y holds labels that the model does not know: {unseen.tolist()}.")
+    return np.searchsorted(classes, y)
+
+
 def resolve_device(device):
     """A torch device string for the `device` parameter.
 
@@ -275,6 +306,30 @@ def interrupted_in_search():
             return True
         frame = frame.f_back
     return False
+
+
+_INDEPENDENCE = (
+    "The rows are independent draws from the population of interest.",
+    "The safety rows influenced nothing before the test: no preprocessing, selection of "
+    "features, resampling or search outside the estimator has seen them, and they are tested "
+    "for the first time.",
+)
+_DECISIONS = {
+    "argmax": "The decisions are those of predict.",
+    "sample": "The decisions are drawn from predict_proba, anew each time.",
+}
+
+
+def assumptions(decision, exclusive, mask_given=False):
+    """What a certificate rests on, in words."""
+    mask = "Which rows were kept for the safety test did not depend on outcomes."
+    pairs = sorted(" and ".join(sorted(pair)) for pair in exclusive)
+    return (
+        *_INDEPENDENCE,
+        _DECISIONS[decision],
+        *[mask] * mask_given,
+        *(f"Columns {pair} are never both 1; no row seen has both." for pair in pairs),
+    )
 
 
 def versions():

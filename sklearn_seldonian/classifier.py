@@ -27,10 +27,12 @@ from torch import nn
 
 from sklearn_seldonian import _base
 from sklearn_seldonian.certification import (
+    BOUNDS,
     SafetyCertificate,
     Statistics,
     certify_constraint,
-    rows_needed,
+    exclusive_columns,
+    rows_even_perfection_needs,
     tabulate,
     untested,
 )
@@ -76,8 +78,10 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
     delta : float or sequence of float, default=0.05
         Accepted probability of being handed a model that violates a constraint; one
         number, or one for each constraint.
-    bound : {"auto", "exact"}, default="auto"
-        How bounds are computed; both give finite-sample guarantees.
+    bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
+        How bounds are computed. "auto": with a finite-sample guarantee wherever measures
+        have finite ranges, else asymptotic, with a warning. "exact": never asymptotic.
+        "asymptotic" and "ttest": normal approximations, for comparison.
     decision : {"argmax", "sample"}, default="argmax"
         Whether `predict` returns the most probable class, or draws a class from the
         probabilities. What is certified is what `predict` does.
@@ -154,7 +158,7 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
 
     _parameter_constraints: ClassVar = {
         "delta": [Interval(Real, 0, 1, closed="neither"), "array-like"],
-        "bound": [StrOptions({"auto", "exact"})],
+        "bound": [StrOptions(set(BOUNDS))],
         "decision": [StrOptions({"argmax", "sample"})],
         "safety_size": [
             Interval(Real, 0, 1, closed="neither"),
@@ -259,7 +263,11 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
         obstacle = self._train(candidate, len(safety.y), rng)
         self.certificate_ = None
         if self.constraints_:
-            self.certificate_ = self._untested(obstacle) if obstacle else self._test(safety)
+            self.certificate_ = (
+                self._untested(obstacle)
+                if obstacle
+                else self._test(safety, mask_given=safety_mask is not None)
+            )
         self.solution_found_ = self.certificate_ is None or self.certificate_.passed
         if not self.solution_found_:
             self.fallback_ = _base.fitted_fallback(self.fallback, candidate.X, candidate.y)
@@ -298,19 +306,10 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
             candidate.columns,
             self.constraints_,
             tuple(self.classes_.tolist()),
-            self._positive_class(),
+            _base.positive_class(self.classes_.tolist(), self.pos_label),
             measures=tuple(self.measures),
         )
         return tuple(bind(constraint, schema) for constraint in self.constraints_)
-
-    def _positive_class(self):
-        """Position of the positive class; None where there are more than two classes."""
-        labels = self.classes_.tolist()
-        if self.pos_label is not None and self.pos_label not in labels:
-            raise ValueError(f"pos_label={self.pos_label!r} is not a class; classes are {labels}.")
-        if len(labels) > 2:
-            return None
-        return 1 if self.pos_label is None else labels.index(self.pos_label)
 
     # -- training ------------------------------------------------------------------------
 
@@ -323,6 +322,7 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
             return f"no model can satisfy {', '.join(map(repr, impossible))}; nothing was trained"
         X = self._fit_preprocessor(candidate)
         cells = self._cells(candidate.columns, len(candidate.y))
+        self._exclusive = exclusive_columns(self._conditions(), cells.membership)
         self._warn_of_few_rows(candidate, cells, n_safety)
         problem = ConstrainedProblem(
             self._resolved, self._deltas, cells.membership, len(self.classes_), n_safety, self.power
@@ -349,17 +349,21 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
             self.preprocessor_.fit_transform(candidate.X, candidate.y), allow_nd=True
         )
 
+    def _conditions(self):
+        return distinct_conditions(distinct_means(self._resolved))
+
     def _cells(self, columns, n_rows):
-        return assign_cells(columns, distinct_conditions(distinct_means(self._resolved)), n_rows)
+        return assign_cells(columns, self._conditions(), n_rows)
 
     def _warn_of_few_rows(self, candidate, cells, n_safety):
         """Say so where even the best conceivable safety rows could not pass."""
         counts = tabulate(cells.codes, candidate.labels, candidate.labels, self._table_shape(cells))
-        shares = Statistics(
-            counts, cells.membership, distinct_conditions(distinct_means(self._resolved)), hard=True
-        ).shares(distinct_means(self._resolved))
+        shares = Statistics(counts, cells.membership, self._conditions(), hard=True).shares(
+            distinct_means(self._resolved)
+        )
         for constraint, delta in zip(self._resolved, self._deltas, strict=True):
-            needed = rows_needed(constraint, delta, shares, n_safety)
+            tree = constraint.tree
+            needed = rows_even_perfection_needs(tree, delta, shares, n_safety, self.bound)
             if needed is not None:
                 warnings.warn(
                     f"With {n_safety} safety rows, no model can pass {constraint.source.text!r} at "
@@ -415,25 +419,27 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
 
     # -- the safety test -----------------------------------------------------------------
 
-    def _test(self, rows, assumptions=()):
+    def _test(self, rows, mask_given=False):
         """Run the safety test on `rows`, which nothing was fitted to."""
         X = self._preprocessed(rows.X)
         cells = self._cells(rows.columns, len(rows.y))
+        exclusive = self._exclusive & exclusive_columns(self._conditions(), cells.membership)
         loss, statistics = self.net_.observe(
             _tensors(X, rows.labels, cells),
             cells.membership,
-            distinct_conditions(distinct_means(self._resolved)),
+            self._conditions(),
             hard=self.decision == "argmax",
+            keep=True,
         )
         return SafetyCertificate(
             results=tuple(
-                certify_constraint(constraint, statistics, delta)
+                certify_constraint(constraint, statistics, delta, self.bound, exclusive)
                 for constraint, delta in zip(self._resolved, self._deltas, strict=True)
             ),
             loss=loss,
             n_candidate=len(self.candidate_indices_),
             n_safety=len(rows.y),
-            assumptions=_ASSUMPTIONS[self.decision] + assumptions,
+            assumptions=_base.assumptions(self.decision, exclusive, mask_given),
             versions=_base.versions(),
             fingerprints={
                 "data": _base.fingerprint(X, rows.y, *rows.columns.values()),
@@ -476,16 +482,14 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
         if not self.constraints_:
             raise ValueError("There is nothing to certify: the estimator has no constraints.")
         y = column_or_1d(y, warn=True)
-        unseen = np.setdiff1d(y, self.classes_)
-        if len(unseen):
-            raise ValueError(f"y holds labels that fit did not see: {unseen.tolist()}.")
+        labels = _base.class_positions(y, self.classes_)
         columns = _base.column_values(self._wanted(), X, sensitive_features, len(y))
         missing = sorted(self._wanted() - set(columns))
         if missing:
             raise ValueError(f"The constraints name columns that are not here: {missing}.")
         X = self._checked(X)
         check_consistent_length(X, y)
-        return self._test(_Rows(X, y, np.searchsorted(self.classes_, y), columns))
+        return self._test(_Rows(X, y, labels, columns))
 
     # -- the model -----------------------------------------------------------------------
 
@@ -608,18 +612,6 @@ class _Rows(NamedTuple):
     def take(self, index):
         columns = {name: values[index] for name, values in self.columns.items()}
         return _Rows(_safe_indexing(self.X, index), self.y[index], self.labels[index], columns)
-
-
-_INDEPENDENCE = (
-    "The rows are independent draws from the population of interest.",
-    "The safety rows influenced nothing before the test: no preprocessing, selection of "
-    "features, resampling or search outside the estimator has seen them, and they are tested "
-    "for the first time.",
-)
-_ASSUMPTIONS = {
-    "argmax": (*_INDEPENDENCE, "The decisions are those of predict: the most probable class."),
-    "sample": (*_INDEPENDENCE, "The decisions are drawn from predict_proba, anew each time."),
-}
 
 
 def _tensors(X, labels, cells):

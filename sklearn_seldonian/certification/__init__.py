@@ -1,10 +1,12 @@
 """The safety test and its certificate; numpy and scipy only."""
 
 from sklearn_seldonian.certification._certificate import ConstraintResult, SafetyCertificate
-from sklearn_seldonian.certification._results import certify_constraint, rows_needed, untested
-from sklearn_seldonian.certification._safety_test import Verdict, safety_test
+from sklearn_seldonian.certification._evidence import Evidence, Sample, exclusive_columns
+from sklearn_seldonian.certification._methods import BOUNDS, has_finite_ranges
+from sklearn_seldonian.certification._planning import rows_even_perfection_needs, sufficient_rows
+from sklearn_seldonian.certification._results import certify_constraint, untested
+from sklearn_seldonian.certification._safety_test import Verdict, passes, safety_test
 from sklearn_seldonian.certification._statistics import (
-    RateSample,
     Statistics,
     mean_tables,
     summarise,
@@ -12,15 +14,21 @@ from sklearn_seldonian.certification._statistics import (
 )
 
 __all__ = [
+    "BOUNDS",
     "ConstraintResult",
-    "RateSample",
+    "Evidence",
     "SafetyCertificate",
+    "Sample",
     "Statistics",
     "Verdict",
     "certify_constraint",
+    "exclusive_columns",
+    "has_finite_ranges",
     "mean_tables",
-    "rows_needed",
+    "passes",
+    "rows_even_perfection_needs",
     "safety_test",
+    "sufficient_rows",
     "summarise",
     "tabulate",
     "untested",

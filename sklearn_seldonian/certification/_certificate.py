@@ -39,6 +39,10 @@ class ConstraintResult:
         Safety rows behind each mean.
     reason : str
         Why it did not pass; empty where it did.
+    rows_needed : int or None
+        Where it did not pass: about how many fresh safety rows would have let it pass nine
+        times in ten, if the estimate were the truth. None where no number would, or where it
+        cannot be said.
     """
 
     constraint: str
@@ -54,6 +58,7 @@ class ConstraintResult:
     guarantee: str
     rows: Mapping[str, int]
     reason: str
+    rows_needed: int | None = None
 
     @property
     def passed(self) -> bool:
@@ -74,7 +79,17 @@ class ConstraintResult:
             f"  safety rows: {rows or 'none needed'}",
             f"  method: {self.method} ({self.guarantee})",
         ]
-        return "\n".join(lines + ([f"  why not: {self.reason}"] if self.reason else []))
+        if self.reason:
+            lines.append(f"  why not: {self.reason}{self._remedy()}")
+        return "\n".join(lines)
+
+    def _remedy(self) -> str:
+        if self.rows_needed is not None:
+            return (
+                f"; about {self.rows_needed:,} fresh safety rows would have sufficed nine times in "
+                "ten, if the estimate were the truth"
+            )
+        return "; no amount of rows would have sufficed" if self.g > 0 else ""
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from sklearn_seldonian.certification._certificate import ConstraintResult
-from sklearn_seldonian.certification._safety_test import Verdict, safety_test, upper_bound
-from sklearn_seldonian.certification._statistics import RateSample, Statistics
+from sklearn_seldonian.certification._evidence import Evidence
+from sklearn_seldonian.certification._planning import sufficient_rows
+from sklearn_seldonian.certification._safety_test import Verdict, passes, safety_test
+from sklearn_seldonian.certification._statistics import Statistics
 from sklearn_seldonian.constraints import (
-    And,
     Constraint,
-    Mean,
-    Or,
+    ExclusiveColumns,
     ResolvedConstraint,
-    Tree,
     constant_value,
     estimate,
 )
+from sklearn_seldonian.measures import Rate
 
-__all__ = ["certify_constraint", "rows_needed", "untested"]
+__all__ = ["certify_constraint", "untested"]
+
+# Probability of passing for which a failed constraint is told how many rows it needs.
+POWER_OF_PLANS = 0.9
 
 
 class _Units(NamedTuple):
@@ -32,7 +35,11 @@ class _Units(NamedTuple):
 
 
 def certify_constraint(
-    constraint: ResolvedConstraint, statistics: Statistics, delta: float
+    constraint: ResolvedConstraint,
+    statistics: Statistics,
+    delta: float,
+    bound: str = "auto",
+    exclusive: ExclusiveColumns = frozenset(),
 ) -> ConstraintResult:
     """Run the safety test of one constraint and say what came of it.
 
@@ -42,15 +49,19 @@ def certify_constraint(
     statistics : Statistics
         Of the safety rows.
     delta : float in (0, 1)
+    bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
+    exclusive : frozenset of frozenset of str
+        Pairs of 0/1 columns known never to be both 1.
     """
-    samples = {mean: statistics.rate(mean) for mean in constraint.means}
-    g = estimate(constraint.g, {mean: sample.estimate for mean, sample in samples.items()})
-    verdict = safety_test(constraint.tree, samples, delta, hard=statistics.hard)
-    verdict = verdict._replace(g_upper=_g_upper(constraint, samples, statistics, delta, verdict))
+    evidence = statistics.evidence(constraint.means, exclusive)
+    g = estimate(constraint.g, evidence.estimates(constraint.means))
+    verdict = safety_test(constraint.tree, evidence, delta, bound)
+    verdict = verdict._replace(g_upper=_g_upper(constraint, evidence, delta, bound, verdict))
     if statistics.n_invalid:
         verdict = verdict._replace(g_upper=math.inf, p_value=1.0)
     units = _units(constraint.source)
-    rows = {str(mean): round(sample.trials) for mean, sample in samples.items()}
+    rows = {str(mean): round(sample.trials) for mean, sample in evidence.samples.items()}
+    reason = "" if verdict.passed else _reason(g, rows, statistics, verdict.reason)
     return ConstraintResult(
         constraint=constraint.source.text or str(constraint.source),
         operator=units.operator,
@@ -64,7 +75,23 @@ def certify_constraint(
         method=verdict.method,
         guarantee=verdict.guarantee,
         rows=rows,
-        reason="" if verdict.passed else _reason(g, rows, statistics, verdict.reason),
+        reason=reason,
+        rows_needed=_rows_needed(constraint, evidence, delta, bound) if reason else None,
+    )
+
+
+def _rows_needed(
+    constraint: ResolvedConstraint, evidence: Evidence, delta: float, bound: str
+) -> int | None:
+    """How many fresh safety rows would have let it pass, if its estimates were the truth."""
+    means = constraint.means
+    counted = evidence.hard and all(isinstance(mean.quantity, Rate) for mean in means)
+    if not counted or not all(evidence.samples[mean].trials for mean in means):
+        return None
+    shares = {mean: evidence.samples[mean].trials / evidence.n_rows for mean in means}
+    rates = evidence.estimates(means)
+    return sufficient_rows(
+        constraint.tree, rates, shares, delta, POWER_OF_PLANS, bound, evidence.exclusive
     )
 
 
@@ -88,54 +115,11 @@ def untested(constraint: ResolvedConstraint, delta: float, reason: str) -> Const
     )
 
 
-def rows_needed(
-    constraint: ResolvedConstraint, delta: float, shares: Mapping[Mean, float], n_safety: int
-) -> int | None:
-    """How many safety rows it takes before any sample at all could pass, if `n_safety` is too few.
-
-    `shares` says which share of the rows each mean is over. Looks at the most favourable
-    counts for each atom, so that no model passes with fewer rows. None where `n_safety`
-    rows are enough.
-    """
-
-    def could_pass(n_rows: int) -> bool:
-        return _best_case(constraint.tree, delta, {m: int(n_rows * s) for m, s in shares.items()})
-
-    if could_pass(n_safety) or not could_pass(MOST_ROWS):
-        return None
-    low, high = n_safety, MOST_ROWS
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if could_pass(middle) else (middle, high)
-    return high
-
-
-MOST_ROWS = 10**9
-
-
-def _best_case(tree: Tree, delta: float, trials: Mapping[Mean, int]) -> bool:
-    """Whether some counts would pass, taking each atom on its own."""
-    if isinstance(tree, And):
-        return all(_best_case(child, delta, trials) for child in tree.children)
-    if isinstance(tree, Or):
-        share = delta / len(tree.children)
-        return any(_best_case(child, share, trials) for child in tree.children)
-    if tree.linear is None:
-        return True
-    best = {}
-    for mean, weight in zip(tree.means, tree.linear.weights, strict=True):
-        value = mean.quantity.range[weight < 0]
-        if not math.isfinite(value):
-            return True
-        best[mean] = RateSample(value * trials[mean], trials[mean], trials[mean])
-    return upper_bound(tree, best, delta) <= 0
-
-
 def _g_upper(
     constraint: ResolvedConstraint,
-    samples: Mapping[Mean, RateSample],
-    statistics: Statistics,
+    evidence: Evidence,
     delta: float,
+    bound: str,
     verdict: Verdict,
 ) -> float:
     """The upper bound on g, in the constraint's own units.
@@ -145,14 +129,13 @@ def _g_upper(
     the test itself has passed.
     """
     drawn = any(mean.quantity.conditions_on_prediction for mean in constraint.means)
-    if constraint.in_units and (statistics.hard or not drawn):
+    if constraint.in_units and (evidence.hard or not drawn):
         return verdict.g_upper
 
-    def passes(margin: float) -> bool:
-        tree = constraint.with_margin(margin)
-        return upper_bound(tree, samples, delta, hard=statistics.hard) <= 0
+    def passes_with(margin: float) -> bool:
+        return passes(constraint.with_margin(margin), evidence, delta, bound)
 
-    return _smallest_margin(passes, verdict.passed)
+    return _smallest_margin(passes_with, verdict.passed)
 
 
 def _smallest_margin(passes: Callable[[float], bool], passes_at_zero: bool) -> float:
@@ -172,7 +155,7 @@ def _smallest_margin(passes: Callable[[float], bool], passes_at_zero: bool) -> f
 
 SMALLEST_MARGIN = 1e-6
 LARGEST_MARGIN = 1e6
-MARGIN_ACCURACY = 1e-4
+MARGIN_ACCURACY = 1e-3
 
 
 def _units(constraint: Constraint) -> _Units:

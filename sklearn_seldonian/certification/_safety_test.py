@@ -1,33 +1,35 @@
-"""The safety test: is every constraint satisfied, with confidence 1 - delta?
+"""The safety test: is a constraint satisfied, with confidence 1 - delta?
 
 Each atom gets an upper confidence bound; an AND passes where all its children do at
-the full delta (intersection-union test: if the AND is violated, one child is, and
-that one passes with probability at most delta), an OR of k children where one does at
-delta / k (Bonferroni). Nothing here chooses by the outcomes tested.
+the full delta, an OR of k children where one does at delta / k.
+
+Why the joint promise holds. Suppose the constraint is violated. If it is an AND, one
+child is violated, and the AND passes only if that child passes, which by induction has
+probability at most delta (the intersection-union test [1]_). If it is an OR, all its
+children are violated, and by Bonferroni's inequality the probability that any passes is
+at most k * delta / k. All constraints of one fit are an AND too, so the probability that
+all pass while any is violated is at most the largest of their deltas. None of this needs
+the tests to be independent.
+
+References
+----------
+.. [1] R. L. Berger, "Multiparameter hypothesis testing and acceptance sampling",
+   Technometrics 24(4), 1982.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from sklearn_seldonian._interval import Interval
-from sklearn_seldonian.bounds import (
-    binomial_lower,
-    binomial_upper,
-    bounded_mean_lower,
-    bounded_mean_upper,
-)
-from sklearn_seldonian.certification._statistics import RateSample
-from sklearn_seldonian.constraints import And, Atom, Mean, Or, Tree, interval
-from sklearn_seldonian.measures import Average
+from sklearn_seldonian.certification._evidence import Evidence
+from sklearn_seldonian.certification._methods import Method, method_for
+from sklearn_seldonian.constraints import And, Atom, Or, Tree, atoms_of, estimate
 
-__all__ = ["Verdict", "safety_test", "upper_bound"]
+__all__ = ["Verdict", "passes", "safety_test"]
 
-Samples = Mapping[Mean, RateSample]
-
-SMALLEST_P_VALUE = 1e-12
+_WEAKEST_FIRST = ("none", "asymptotic", "finite-sample", "exact")
 
 
 class Verdict(NamedTuple):
@@ -39,10 +41,11 @@ class Verdict(NamedTuple):
         Upper bound, which holds with probability at least 1 - delta, on the tree's value: g
         where its atoms are in g's units, else a value of the same sign.
     p_value : float
-        The smallest delta at which the constraint would have passed.
+        At most delta where the constraint passed; the smallest level at which the tests,
+        tuned to delta, would have rejected that it is violated.
     method : str
         How the bound was computed.
-    guarantee : {"exact", "finite-sample"}
+    guarantee : {"exact", "finite-sample", "asymptotic", "none"}
     reason : str
         Why there is no bound; empty where there is one.
     """
@@ -58,166 +61,95 @@ class Verdict(NamedTuple):
         return self.g_upper <= 0
 
 
-def safety_test(tree: Tree, samples: Samples, delta: float, *, hard: bool = True) -> Verdict:
-    """Test the constraint `tree` on samples of rows that nothing was fitted to.
+def safety_test(tree: Tree, evidence: Evidence, delta: float, bound: str = "auto") -> Verdict:
+    """Test the constraint `tree` on evidence from rows that nothing was fitted to.
 
     Parameters
     ----------
     tree : And, Or or Atom
-    samples : mapping of Mean to RateSample
-        Successes and trials of each mean in `tree`.
+    evidence : Evidence
+        With a sample for each mean in `tree`.
     delta : float in (0, 1)
         Probability with which a violated constraint may pass.
-    hard : bool, default=True
-        Whether successes count decisions; else they are sums of probabilities.
+    bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
     """
-    upper = upper_bound(tree, samples, delta, hard=hard)
-    return _verdict(tree, samples, hard)._replace(g_upper=upper)
-
-
-def upper_bound(tree: Tree, samples: Samples, delta: float, *, hard: bool = True) -> float:
-    """The `g_upper` of `safety_test` alone."""
-    match tree:
-        case Atom():
-            return _atom_upper(tree, samples, delta, hard)
-        case And(children=children, implied=implied):
-            uppers = [upper_bound(child, samples, delta, hard=hard) for child in children]
-            # What holds whatever the means cannot stand in the way.
-            certain = [min(0.0, _atom_upper(atom, samples, delta, hard)) for atom in implied]
-            return max(uppers + certain)
-        case Or(children=children):
-            share = delta / len(children)
-            return min(upper_bound(child, samples, share, hard=hard) for child in children)
-
-
-def _verdict(tree: Tree, samples: Samples, hard: bool) -> Verdict:
-    """All of the verdict but the bound."""
-    if isinstance(tree, Atom):
-        reason = _obstacle(tree, samples, hard)
-
-        def upper(delta: float) -> float:
-            return _atom_upper(tree, samples, delta, hard)
-
-        p_value = 1.0 if reason else _smallest_passing(upper)
-        return Verdict(math.nan, p_value, *_method(tree, hard), reason)
-    parts = [_verdict(child, samples, hard) for child in tree.children]
-    p_values = [part.p_value for part in parts]
+    test = _Test(evidence, bound, {})
+    leaves = [test.method(atom) for atom in atoms_of(tree)]
+    g_upper = test.upper(tree, delta)
     return Verdict(
-        math.nan,
-        max(p_values) if isinstance(tree, And) else min(1.0, len(parts) * min(p_values)),
-        " + ".join(sorted({part.method for part in parts})),
-        "exact" if all(part.guarantee == "exact" for part in parts) else "finite-sample",
-        "; ".join(dict.fromkeys(part.reason for part in parts if part.reason)),
+        math.inf if math.isnan(g_upper) else g_upper,
+        test.p_value(tree, delta),
+        " + ".join(sorted({method.name for method in leaves})),
+        min((method.guarantee for method in leaves), key=_WEAKEST_FIRST.index),
+        "; ".join(dict.fromkeys(method.reason for method in leaves if method.reason)),
     )
 
 
-# -- one atom --------------------------------------------------------------------------
+def passes(tree: Tree, evidence: Evidence, delta: float, bound: str = "auto") -> bool:
+    """Whether `safety_test` passes, without the digits of its bound."""
+    return _Test(evidence, bound, {}).is_below(tree, 0.0, delta)
 
 
-def _atom_upper(atom: Atom, samples: Samples, delta: float, hard: bool) -> float:
-    if _obstacle(atom, samples, hard):
-        return math.inf
-    if _is_soft_ratio(atom, hard):
-        return _soft_ratio_upper(atom, samples[atom.means[0]], delta)
-    sides = dict(zip(atom.means, _sides_needed(atom), strict=True))
-    share = delta / max(1, sum(map(len, sides.values())))
-    box = {mean: _bounds(mean, samples[mean], sides[mean], share, hard) for mean in atom.means}
-    return _or_infinite(interval(atom.expression, box).high)
+@dataclass(frozen=True)
+class _Test:
+    """The tests of a tree's atoms on some evidence; the choice of each method is kept."""
 
+    evidence: Evidence
+    bound: str
+    methods: dict[Atom, Method]
 
-def _or_infinite(bound: float) -> float:
-    return math.inf if math.isnan(bound) else bound
+    def method(self, atom: Atom) -> Method:
+        if atom not in self.methods:
+            self.methods[atom] = method_for(atom, self.evidence, self.bound)
+        return self.methods[atom]
 
+    def upper(self, tree: Tree, delta: float) -> float:
+        match tree:
+            case Atom():
+                return self.method(tree).upper(delta)
+            case Or(children=children):
+                return min(self.upper(child, delta / len(children)) for child in children)
+            case And(children=children, implied=implied):
+                # What holds whatever the means cannot stand in the way.
+                highest = max((min(0.0, self.upper(a, delta)) for a in implied), default=-math.inf)
+                # A child whose bound is below another's need not have it computed.
+                for child in sorted(children, key=self.estimate, reverse=True):
+                    if not self.is_below(child, highest, delta):
+                        upper = self.upper(child, delta)
+                        highest = math.inf if math.isnan(upper) else max(highest, upper)
+                return highest
 
-def _obstacle(atom: Atom, samples: Samples, hard: bool) -> str:
-    """Why there is no bound for the atom; empty where there is one."""
-    for mean in atom.means:
-        if samples[mean].trials and not math.isfinite(samples[mean].successes):
-            return f"{mean} is not finite on the safety rows"
-        if not all(map(math.isfinite, mean.quantity.range)):
-            return f"{mean} has no finite range, so that no finite-sample bound exists"
-    drawn = [m for m in atom.means if not hard and m.quantity.conditions_on_prediction]
-    if drawn and not _is_soft_ratio(atom, hard):
-        return (
-            f"which rows count for {drawn[0]} is drawn at random, and this constraint combines it "
-            "with other terms"
-        )
-    return ""
+    def is_below(self, tree: Tree, limit: float, delta: float) -> bool:
+        """Whether the tree's upper bound is at most `limit`."""
+        if not math.isfinite(limit):
+            return limit > 0
+        match tree:
+            case Atom():
+                return self.method(tree).at_most(limit, delta)
+            case Or(children=children):
+                return any(self.is_below(child, limit, delta / len(children)) for child in children)
+            case And(children=children, implied=implied):
+                held = limit >= 0 or all(self.is_below(atom, limit, delta) for atom in implied)
+                return held and all(self.is_below(child, limit, delta) for child in children)
 
+    def p_value(self, tree: Tree, delta: float) -> float:
+        match tree:
+            case Atom():
+                p_value = self.method(tree).p_value(delta)
+                return 1.0 if math.isnan(p_value) else p_value
+            case Or(children=children):
+                k = len(children)
+                return min(1.0, k * min(self.p_value(child, delta / k) for child in children))
+            case And(children=children):
+                return max(self.p_value(child, delta) for child in children)
 
-def _method(atom: Atom, hard: bool) -> tuple[str, str]:
-    if not atom.means:
-        return "arithmetic", "exact"
-    averages = [isinstance(mean.quantity, Average) for mean in atom.means]
-    one = atom.linear is not None and len(atom.means) == 1
-    if hard and not any(averages):
-        return (
-            ("Clopper-Pearson", "exact")
-            if one
-            else ("box of Clopper-Pearson bounds", "finite-sample")
-        )
-    name = "Chernoff-Hoeffding"
-    if hard and not all(averages):
-        name = "Clopper-Pearson and Chernoff-Hoeffding"
-    return (name if one else f"box of {name} bounds"), "finite-sample"
-
-
-def _sides_needed(atom: Atom) -> tuple[str, ...]:
-    """For each mean, which of its bounds the atom's upper bound rests on: "u", "l" or "lu"."""
-    if atom.linear is None:
-        return ("lu",) * len(atom.means)
-    return tuple("u" if weight > 0 else "l" for weight in atom.linear.weights)
-
-
-def _bounds(mean: Mean, sample: RateSample, sides: str, delta: float, hard: bool) -> Interval:
-    low, high = mean.quantity.range
-    if not sample.trials:
-        return Interval(-math.inf, math.inf)
-    if hard and not isinstance(mean.quantity, Average):
-        k, n = int(sample.successes), int(sample.trials)
-        return Interval(
-            binomial_lower(k, n, delta) if "l" in sides else low,
-            binomial_upper(k, n, delta) if "u" in sides else high,
-        )
-    estimate, n = min(max(sample.estimate, low), high), round(sample.trials)
-    return Interval(
-        bounded_mean_lower(estimate, n, low, high, delta) if "l" in sides else low,
-        bounded_mean_upper(estimate, n, low, high, delta) if "u" in sides else high,
-    )
-
-
-def _is_soft_ratio(atom: Atom, hard: bool) -> bool:
-    """Whether the atom bounds one ratio of soft means, such as PPV with drawn decisions."""
-    return (
-        not hard
-        and atom.linear is not None
-        and len(atom.means) == 1
-        and atom.means[0].quantity.conditions_on_prediction
-    )
-
-
-def _soft_ratio_upper(atom: Atom, sample: RateSample, delta: float) -> float:
-    """Upper bound on E[sum of p over the mask, times (weight * success + constant)].
-
-    The ratio of soft means E[p * success] / E[p] meets ``weight * ratio + constant <= 0``
-    exactly where that expectation, which is a mean over rows, is at most zero.
-    """
-    assert atom.linear is not None
-    (weight,), constant = atom.linear.weights, atom.linear.constant
-    low, high = min(0.0, constant, constant + weight), max(0.0, constant, constant + weight)
-    n_rows = round(sample.rows)
-    if not n_rows or not sample.trials:
-        return math.inf
-    mean = (weight * sample.successes + constant * sample.trials) / n_rows
-    return bounded_mean_upper(min(max(mean, low), high), n_rows, low, high, delta)
-
-
-def _smallest_passing(upper: Callable[[float], float]) -> float:
-    """The smallest delta whose bound passes, from above, to one part in a thousand."""
-    if not upper(1.0 - 1e-9) <= 0:
-        return 1.0
-    low, high = SMALLEST_P_VALUE, 1.0
-    while high > low * 1.001:
-        middle = math.sqrt(low * high)
-        low, high = (low, middle) if upper(middle) <= 0 else (middle, high)
-    return high
+    def estimate(self, tree: Tree) -> float:
+        """The tree's value at the estimates, for an order; infinite where it is undefined."""
+        match tree:
+            case Atom(expression=expression, means=means):
+                value = estimate(expression, self.evidence.estimates(means))
+                return math.inf if math.isnan(value) else value
+            case Or(children=children):
+                return min(map(self.estimate, children))
+            case And(children=children):
+                return max(map(self.estimate, children))

@@ -10,6 +10,7 @@ add up. For `decision="sample"` each row puts its probability of class j into sq
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -17,28 +18,31 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_seldonian.constraints import Condition, Mean
+from sklearn_seldonian.certification._evidence import Evidence, Sample
+from sklearn_seldonian.constraints import Condition, ExclusiveColumns, Mean
 from sklearn_seldonian.measures import Average, Rate, RowMeasure, row_values
 
-__all__ = ["RateSample", "Statistics", "mean_tables", "summarise", "tabulate"]
+__all__ = ["Statistics", "mean_tables", "summarise", "tabulate"]
 
 Array = NDArray[np.float64]
 
 
-class RateSample(NamedTuple):
-    """`successes` among `trials` rows.
+class KeptRows(NamedTuple):
+    """Rows with their entries: indicators or probabilities of decisions, then row measures.
 
-    Successes are counts, but sums for averages and for soft decisions. Soft trials are a
-    sum too where the mean is over predictions; `rows` says among how many rows.
+    `cells` and `labels` (n_rows,), `entries` (n_rows, K + V).
     """
 
-    successes: float
-    trials: float
-    rows: float = float("nan")
+    cells: NDArray[np.int32]
+    labels: NDArray[np.int64]
+    entries: Array
 
-    @property
-    def estimate(self) -> float:
-        return self.successes / self.trials if self.trials else float("nan")
+    def followed_by(self, other: KeptRows) -> KeptRows:
+        return KeptRows(
+            np.concatenate([self.cells, other.cells]),
+            np.concatenate([self.labels, other.labels]),
+            np.concatenate([self.entries, other.entries]),
+        )
 
 
 class MeanTables(NamedTuple):
@@ -69,6 +73,8 @@ class Statistics:
     products : ndarray of shape (n_cells, K, V, K + V)
         Over the rows of (cell, label), the sum of each measure's value times each of the
         row's entries in the table: what variances and covariances are made of.
+    kept : KeptRows or None
+        The rows themselves, in their own order, where a test needs more than sums.
     """
 
     table: Array
@@ -78,6 +84,7 @@ class Statistics:
     n_invalid: int = 0
     values: tuple[RowMeasure, ...] = ()
     products: Array = field(default_factory=lambda: np.zeros(0))
+    kept: KeptRows | None = None
 
     @property
     def n_classes(self) -> int:
@@ -97,17 +104,58 @@ class Statistics:
             self.n_invalid + other.n_invalid,
             self.values,
             self.products + other.products,
+            self.kept and other.kept and self.kept.followed_by(other.kept),
         )
 
     def shares(self, means: Sequence[Mean]) -> dict[Mean, float]:
         """For each mean, the largest share of all rows that any decisions can give it."""
         return {mean: self._rows(mean) / self.n_rows for mean in means}
 
-    def rate(self, mean: Mean) -> RateSample:
+    def evidence(
+        self, means: Sequence[Mean], exclusive: ExclusiveColumns = frozenset()
+    ) -> Evidence:
+        """What the safety test looks at, for the `means`.
+
+        `exclusive` are pairs of 0/1 columns known never to be both 1.
+        """
+        return Evidence(
+            {mean: self.rate(mean) for mean in means},
+            self.hard,
+            exclusive,
+            self.n_rows - self.n_invalid,
+            self._influence_variance,
+            self._row_values if self.kept else None,
+        )
+
+    def _row_values(self, mean: Mean, weight: float, constant: float) -> Array:
+        """As `Evidence.row_values`."""
+        assert self.kept is not None
+        mask, value = _squares(mean.quantity, self.values)
+        inside = _inside(mean, self.conditions, self.membership)[self.kept.cells]
+        inside &= np.asarray(mask.any(axis=1))[self.kept.labels]
+        per_entry = (weight * value + constant * mask)[self.kept.labels[inside]]
+        return np.asarray((self.kept.entries[inside] * per_entry).sum(axis=1))
+
+    def _influence_variance(self, means: Sequence[Mean], slopes: Sequence[float]) -> float:
+        """As `Evidence.variance`, with one degree of freedom taken off."""
+        n_rows = self.n_rows - self.n_invalid
+        if n_rows < 2:
+            return math.nan
+        mask, value = mean_tables(means, self.conditions, self.membership, self.values)
+        trials = (mask * self.table).sum(axis=(1, 2, 3))
+        rates = (value * self.table).sum(axis=(1, 2, 3)) / trials
+        factors = np.asarray(slopes) * n_rows / trials
+        weights = np.einsum("m,mcyj->cyj", factors, value - rates[:, None, None, None] * mask)
+        if self.kept is None:
+            return float((weights**2 * self.table).sum() / (n_rows - 1))
+        influences = self.kept.entries * weights[self.kept.cells, self.kept.labels]
+        return float((influences.sum(axis=1) ** 2).sum() / (n_rows - 1))
+
+    def rate(self, mean: Mean) -> Sample:
         """Successes and trials of one mean."""
         mask, value = mean_tables([mean], self.conditions, self.membership, self.values)
         successes, trials = (float(self.table[squares[0]].sum()) for squares in (value, mask))
-        return RateSample(successes, trials, self._rows(mean))
+        return Sample(successes, trials, self._rows(mean))
 
     def _rows(self, mean: Mean) -> float:
         """Rows whose cell and label allow them to count."""
@@ -125,6 +173,8 @@ def summarise(
     values: tuple[RowMeasure, ...] = (),
     *,
     hard: bool = True,
+    keep: bool = False,
+    decisions: NDArray[np.int64] | None = None,
 ) -> Statistics:
     """The statistics of classified rows.
 
@@ -135,13 +185,21 @@ def summarise(
         The decision is the largest. Rows with one that is not finite are counted apart.
     membership, conditions, values, hard
         As in `Statistics`.
+    keep : bool, default=False
+        Whether to keep the rows where sums do not say all: soft decisions, row measures.
+    decisions : ndarray of shape (n_rows,), default=None
+        Class positions decided on, where they are not the largest of `probabilities`.
     """
     valid = np.isfinite(probabilities).all(axis=1)
     cells, labels, probabilities = cells[valid], labels[valid], probabilities[valid]
-    decisions = probabilities.argmax(axis=1)
+    decisions = probabilities.argmax(axis=1) if decisions is None else decisions[valid]
     extra = row_values(values, labels, decisions if hard else None, probabilities)
     entries = decisions if hard else probabilities
     shape = len(membership), probabilities.shape[1]
+    kept = None
+    if keep and (values or not hard):
+        indicators = np.eye(shape[1])[decisions] if hard else probabilities
+        kept = KeptRows(cells, labels, np.concatenate([indicators, extra], axis=1))
     return Statistics(
         np.concatenate(
             [tabulate(cells, labels, entries, shape), _sums(cells, labels, extra, shape)], axis=2
@@ -152,6 +210,7 @@ def summarise(
         int((~valid).sum()),
         values,
         _products(cells, labels, entries, extra, shape),
+        kept,
     )
 
 

@@ -1,6 +1,15 @@
 """The constraint language: from text to a tree of testable statements about means."""
 
-from sklearn_seldonian.constraints._atoms import And, Atom, Linear, Or, Tree, atoms_of, independent
+from sklearn_seldonian.constraints._atoms import (
+    And,
+    Atom,
+    ExclusiveColumns,
+    Linear,
+    Or,
+    Tree,
+    atoms_of,
+    independent,
+)
 from sklearn_seldonian.constraints._builders import (
     accuracy,
     demographic_parity,
@@ -15,9 +24,16 @@ from sklearn_seldonian.constraints._builders import (
 )
 from sklearn_seldonian.constraints._conditions import Cells, assign_cells
 from sklearn_seldonian.constraints._evaluate import constant_value, dual, estimate, interval
-from sklearn_seldonian.constraints._nodes import Condition, Constraint, Node
+from sklearn_seldonian.constraints._nodes import (
+    ColumnIs,
+    Comparison,
+    Condition,
+    Constraint,
+    Membership,
+    Node,
+)
 from sklearn_seldonian.constraints._parse import parse
-from sklearn_seldonian.constraints._resolve import Mean, Schema, columns_of
+from sklearn_seldonian.constraints._resolve import Mean, Schema, columns_of, walk
 from sklearn_seldonian.constraints._resolved import (
     ResolvedConstraint,
     bind,
@@ -31,10 +47,14 @@ __all__ = [
     "And",
     "Atom",
     "Cells",
+    "ColumnIs",
+    "Comparison",
     "Condition",
     "Constraint",
+    "ExclusiveColumns",
     "Linear",
     "Mean",
+    "Membership",
     "Node",
     "Or",
     "ResolvedConstraint",
@@ -64,4 +84,5 @@ __all__ = [
     "predictive_equality",
     "predictive_parity",
     "true_positive_rate",
+    "walk",
 ]

@@ -214,6 +214,7 @@ class LagrangianNet(NeuralNet):
         conditions: tuple[Condition, ...],
         *,
         hard: bool = True,
+        keep: bool = False,
     ) -> tuple[float, Statistics]:
         """Mean loss of the present weights on `rows`, and the statistics of their decisions.
 
@@ -236,6 +237,7 @@ class LagrangianNet(NeuralNet):
                     conditions,
                     self.problem.values,
                     hard=hard,
+                    keep=keep,
                 )
             )
             start = part.stop

@@ -1,0 +1,94 @@
+"""What the tests of atoms look at: samples of means, and how estimates vary."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_seldonian.constraints import ColumnIs, Condition, ExclusiveColumns, Mean
+
+__all__ = ["Evidence", "Sample", "exclusive_columns"]
+
+Array = NDArray[np.float64]
+
+
+class Sample(NamedTuple):
+    """`successes` among `trials` rows.
+
+    Successes are counts, but sums for averages and for soft decisions. Soft trials are a
+    sum too where the mean is over predictions; `rows` says among how many rows.
+    """
+
+    successes: float
+    trials: float
+    rows: float = float("nan")
+
+    @property
+    def estimate(self) -> float:
+        return self.successes / self.trials if self.trials else float("nan")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a safety test may look at.
+
+    Attributes
+    ----------
+    samples : mapping of Mean to Sample
+    hard : bool
+        Whether successes of rates count decisions; else they are sums of probabilities.
+    exclusive : frozenset of frozenset of str
+        Pairs of 0/1 columns that are never both 1.
+    n_rows : int
+        Of all samples together.
+    variance : callable, default=None
+        ``variance(means, slopes)``: the variance over rows of the influence that one row has on
+        ``sum(slopes * means)``. None: from the rates, as if no two means shared rows.
+    row_values : callable, default=None
+        ``row_values(mean, weight, constant)``: for each row that `mean` may be over, weight times
+        what it adds to the successes plus constant times what it adds to the trials. None
+        where rows are not kept.
+    """
+
+    samples: Mapping[Mean, Sample]
+    hard: bool = True
+    exclusive: ExclusiveColumns = frozenset()
+    n_rows: int = 0
+    variance: Callable[[Sequence[Mean], Sequence[float]], float] | None = None
+    row_values: Callable[[Mean, float, float], Array] | None = None
+
+    def estimates(self, means: Sequence[Mean]) -> dict[Mean, float]:
+        """The sample mean of each of the `means`."""
+        return {mean: self.samples[mean].estimate for mean in means}
+
+    def influence_variance(self, means: Sequence[Mean], slopes: Sequence[float]) -> float:
+        """Variance over rows of the influence that one row has on ``sum(slopes * means)``."""
+        if self.variance is not None:
+            return self.variance(means, slopes)
+        total = 0.0
+        for mean, slope in zip(means, slopes, strict=True):
+            sample = self.samples[mean]
+            spread = sample.estimate * (1.0 - sample.estimate)
+            total += slope**2 * spread * self.n_rows / sample.trials if sample.trials else math.nan
+        return total
+
+
+def exclusive_columns(
+    conditions: Sequence[Condition], membership: NDArray[np.bool_]
+) -> ExclusiveColumns:
+    """The pairs of bare 0/1 columns that are never both 1 in any occupied cell.
+
+    `membership` (n_cells, n_conditions) says which `conditions` hold in each cell.
+    """
+    bare = [(i, c) for i, c in enumerate(conditions) if isinstance(c, ColumnIs) and c.value]
+    return frozenset(
+        frozenset({one.column, other.column})
+        for (i, one), (j, other) in combinations(bare, 2)
+        if not (membership[:, i] & membership[:, j]).any()
+    )

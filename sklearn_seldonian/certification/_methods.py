@@ -1,0 +1,365 @@
+"""How an atom is tested: the strongest method whose assumptions the text grants.
+
+The ladder, strongest first: Clopper-Pearson for one rate; the exact unconditional test
+for two independent rates; the joint Chernoff bound for more of them; betting for bounded
+means; the box of one-sided bounds for everything else with finite ranges; the delta
+method, asymptotic, where a range is not finite. Which one is taken depends on the atom's
+text, on what `predict` does, and on how many rows there are: never on what they say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_seldonian._interval import Interval
+from sklearn_seldonian.bounds import (
+    MeanBounds,
+    betting_p_value,
+    betting_upper,
+    binomial_lower,
+    binomial_upper,
+    bounded_mean_lower,
+    bounded_mean_upper,
+    box_p_value,
+    box_upper,
+    chernoff_p_value,
+    chernoff_upper,
+    delta_method_p_value,
+    delta_method_upper,
+    fixed_permutation,
+    rate_p_value,
+    rate_upper,
+    score_p_value,
+    score_upper,
+    t_upper,
+    two_rate_certified,
+    two_rate_p_value,
+    two_rate_upper,
+)
+from sklearn_seldonian.certification._evidence import Evidence
+from sklearn_seldonian.constraints import Atom, Mean, dual, interval
+from sklearn_seldonian.measures import Rate
+
+__all__ = ["BOUNDS", "Method", "has_finite_ranges", "method_for"]
+
+# Beyond so many rows the exact test of two rates takes seconds, and the joint Chernoff
+# bound, which takes milliseconds, is within a few thousandths of it.
+MOST_ROWS_OF_EXACT_TEST = 200_000
+
+
+@dataclass(frozen=True)
+class Method:
+    """A test of ``h <= 0`` for one atom on given evidence.
+
+    Attributes
+    ----------
+    name : str
+    guarantee : {"exact", "finite-sample", "asymptotic"}
+    upper : callable
+        From a delta to an upper bound on h that is wrong with at most that probability.
+    p_value : callable
+        From the delta that a test is tuned to, to its p-value against ``h > 0``.
+    is_below : callable, default=None
+        ``is_below(limit, delta)``: whether ``upper(delta) <= limit``, where there is a
+        faster way to tell. None: by comparing.
+    reason : str
+        Why there is no bound; empty where there is one.
+    """
+
+    name: str
+    guarantee: str
+    upper: Callable[[float], float]
+    p_value: Callable[[float], float]
+    is_below: Callable[[float, float], bool] | None = None
+    reason: str = ""
+
+    def at_most(self, limit: float, delta: float) -> bool:
+        """Whether the upper bound is at most `limit`."""
+        if self.is_below is not None:
+            return self.is_below(limit, delta)
+        return self.upper(delta) <= limit
+
+
+Rung = Callable[[Atom, Evidence], Method | None]
+
+
+def method_for(atom: Atom, evidence: Evidence, bound: str = "auto") -> Method:
+    """The method that tests `atom`: the first of the ladder called `bound` that applies."""
+    if not atom.means:
+        value = interval(atom.expression, {}).high
+        return Method("arithmetic", "exact", lambda _: value, lambda _: float(not value <= 0))
+    reason = _obstacle(atom, evidence)
+    found = (rung(atom, evidence) for rung in BOUNDS[bound]) if not reason else iter(())
+    none = Method("none", "none", lambda _: math.inf, lambda _: 1.0, None, reason or NO_METHOD)
+    return next((method for method in found if method is not None), none)
+
+
+NO_METHOD = "no method with a finite-sample guarantee applies"
+
+
+def has_finite_ranges(means: Sequence[Mean]) -> bool:
+    """Whether each of the `means` is known to lie between two finite numbers."""
+    return all(math.isfinite(end) for mean in means for end in mean.quantity.range)
+
+
+def _obstacle(atom: Atom, evidence: Evidence) -> str:
+    """What stands in the way of any method; empty where nothing does."""
+    for mean in atom.means:
+        sample = evidence.samples[mean]
+        if not sample.trials:
+            return f"no rows for {mean} among the safety rows"
+        if not math.isfinite(sample.successes):
+            return f"{mean} is not finite on the safety rows"
+    drawn = [m for m in atom.means if not evidence.hard and m.quantity.conditions_on_prediction]
+    if drawn and not _is_drawn_ratio(atom, evidence):
+        return (
+            f"which rows count for {drawn[0]} is drawn at random, and this constraint combines it "
+            "with other terms"
+        )
+    return ""
+
+
+# -- the rungs ---------------------------------------------------------------------------
+
+
+def _one_rate(atom: Atom, evidence: Evidence) -> Method | None:
+    if not _is_linear_in_rates(atom, evidence) or len(atom.means) != 1:
+        return None
+    (k,), (n,), (weight,), constant = _counts(atom, evidence)
+    return Method(
+        "Clopper-Pearson",
+        "exact",
+        lambda delta: rate_upper(k, n, weight, delta) + constant,
+        lambda _: rate_p_value(k, n, weight, -constant),
+    )
+
+
+def _two_rates(atom: Atom, evidence: Evidence) -> Method | None:
+    if not _is_linear_in_rates(atom, evidence) or len(atom.means) != 2:
+        return None
+    k, n, weights, constant = _counts(atom, evidence)
+    if not atom.has_independent_means(evidence.exclusive) or sum(n) > MOST_ROWS_OF_EXACT_TEST:
+        return None
+    return Method(
+        "exact unconditional test",
+        "exact",
+        lambda delta: two_rate_upper(k, n, weights, delta) + constant,
+        lambda delta: two_rate_p_value(k, n, weights, -constant, delta),
+        lambda limit, delta: two_rate_certified(k, n, weights, limit - constant, delta),
+    )
+
+
+def _several_rates(atom: Atom, evidence: Evidence) -> Method | None:
+    if not _is_linear_in_rates(atom, evidence):
+        return None
+    if not atom.has_independent_means(evidence.exclusive):
+        return None
+    k, n, weights, constant = _counts(atom, evidence)
+    return Method(
+        "joint Chernoff bound",
+        "finite-sample",
+        lambda delta: chernoff_upper(k, n, weights, delta) + constant,
+        lambda delta: chernoff_p_value(k, n, weights, -constant, delta),
+    )
+
+
+def _betting(atom: Atom, evidence: Evidence) -> Method | None:
+    if atom.linear is None or not has_finite_ranges(atom.means) or evidence.row_values is None:
+        return None
+    if not atom.has_independent_means(evidence.exclusive):
+        return None
+    if _is_drawn_ratio(atom, evidence):
+        return _betting_on_a_ratio(atom, evidence)
+    weights, constant = atom.linear.weights, atom.linear.constant
+    values = [
+        _in_fixed_order(evidence.row_values(m, 1.0, 0.0), i) for i, m in enumerate(atom.means)
+    ]
+    ranges = [mean.quantity.range for mean in atom.means]
+    return Method(
+        "betting",
+        "finite-sample",
+        lambda delta: betting_upper(values, weights, ranges, delta) + constant,
+        lambda delta: betting_p_value(values, weights, ranges, -constant, delta),
+    )
+
+
+def _betting_on_a_ratio(atom: Atom, evidence: Evidence) -> Method:
+    """Betting on ``E[weight * success + constant * trial] <= 0``.
+
+    For the ratio E[success] / E[trial] that is ``weight * ratio + constant <= 0``, and it
+    is a mean over rows.
+    """
+    assert atom.linear is not None
+    assert evidence.row_values is not None
+    (mean,), (weight,), constant = atom.means, atom.linear.weights, atom.linear.constant
+    values = [_in_fixed_order(evidence.row_values(mean, weight, constant), 0)]
+    ends = (0.0, constant, constant + weight)
+    ranges = [(min(ends), max(ends))]
+    return Method(
+        "betting",
+        "finite-sample",
+        lambda delta: betting_upper(values, [1.0], ranges, delta),
+        lambda delta: betting_p_value(values, [1.0], ranges, 0.0, delta),
+    )
+
+
+def _box(atom: Atom, evidence: Evidence) -> Method | None:
+    if not has_finite_ranges(atom.means):
+        return None
+    means = [
+        _mean_bounds(mean, evidence, sides)
+        for mean, sides in zip(atom.means, _sides_needed(atom), strict=True)
+    ]
+    names = sorted(
+        {"Clopper-Pearson" if _is_count(m, evidence) else "Chernoff-Hoeffding" for m in atom.means}
+    )
+    return Method(
+        f"box of {' and '.join(names)} bounds",
+        "finite-sample",
+        lambda delta: box_upper(_highest(atom), means, delta),
+        lambda _: box_p_value(_highest(atom), means, 0.0),
+    )
+
+
+def _score(atom: Atom, evidence: Evidence) -> Method | None:
+    if not _is_linear_in_rates(atom, evidence) or len(atom.means) > 2:
+        return None
+    if not atom.has_independent_means(evidence.exclusive):
+        return None
+    k, n, weights, constant = _counts(atom, evidence)
+    return Method(
+        "score test",
+        "asymptotic",
+        lambda delta: score_upper(k, n, weights, delta) + constant,
+        lambda _: score_p_value(k, n, weights, -constant),
+    )
+
+
+def _delta_method(atom: Atom, evidence: Evidence) -> Method | None:
+    point = dual(atom.expression, evidence.estimates(atom.means))
+    variance = evidence.influence_variance(atom.means, point.gradient.tolist())
+    if not evidence.n_rows or not math.isfinite(variance):
+        return None
+    # The smallest sample decides how far the normal approximation can be trusted.
+    n = int(min(evidence.samples[mean].trials for mean in atom.means))
+    shrunk = variance * n / evidence.n_rows
+    return Method(
+        "delta method",
+        "asymptotic",
+        lambda delta: delta_method_upper(point.value, shrunk, n, delta),
+        lambda _: delta_method_p_value(point.value, shrunk, n, 0.0),
+    )
+
+
+def _t_box(atom: Atom, evidence: Evidence) -> Method | None:
+    means = [
+        _t_bounds(mean, evidence, sides)
+        for mean, sides in zip(atom.means, _sides_needed(atom), strict=True)
+    ]
+    return Method(
+        "box of Student t bounds",
+        "asymptotic",
+        lambda delta: box_upper(_highest(atom), means, delta),
+        lambda _: box_p_value(_highest(atom), means, 0.0),
+    )
+
+
+_LADDER = (_one_rate, _two_rates, _several_rates, _betting, _box)
+BOUNDS: Mapping[str, tuple[Rung, ...]] = MappingProxyType(
+    {
+        "auto": (*_LADDER, _delta_method),
+        "exact": _LADDER,
+        "asymptotic": (_score, _delta_method),
+        "ttest": (_t_box,),
+    }
+)
+
+
+# -- what the rungs are made of ------------------------------------------------------------
+
+
+def _is_count(mean: Mean, evidence: Evidence) -> bool:
+    """Whether the mean's successes are binomial."""
+    return evidence.hard and isinstance(mean.quantity, Rate)
+
+
+def _is_linear_in_rates(atom: Atom, evidence: Evidence) -> bool:
+    return atom.linear is not None and all(_is_count(mean, evidence) for mean in atom.means)
+
+
+def _is_drawn_ratio(atom: Atom, evidence: Evidence) -> bool:
+    """Whether the atom bounds one ratio of soft means, such as PPV with drawn decisions."""
+    if evidence.hard or atom.linear is None or len(atom.means) != 1:
+        return False
+    return atom.means[0].quantity.conditions_on_prediction
+
+
+def _counts(
+    atom: Atom, evidence: Evidence
+) -> tuple[list[float], list[float], tuple[float, ...], float]:
+    assert atom.linear is not None
+    samples = [evidence.samples[mean] for mean in atom.means]
+    counts = [round(sample.successes) for sample in samples]
+    trials = [round(sample.trials) for sample in samples]
+    return [*map(float, counts)], [*map(float, trials)], atom.linear.weights, atom.linear.constant
+
+
+def _in_fixed_order(values: NDArray[np.float64], position: int) -> NDArray[np.float64]:
+    """The rows' values in an order that was fixed before any of them was seen."""
+    return values[fixed_permutation(len(values), position)]
+
+
+def _sides_needed(atom: Atom) -> tuple[str, ...]:
+    """For each mean, which of its bounds the atom's upper bound rests on: "u", "l" or "lu"."""
+    if atom.linear is None:
+        return ("lu",) * len(atom.means)
+    return tuple("u" if weight > 0 else "l" for weight in atom.linear.weights)
+
+
+def _highest(atom: Atom) -> Callable[[Sequence[tuple[float, float]]], float]:
+    """The largest value of the atom over a product of intervals."""
+
+    def evaluate(ends: Sequence[tuple[float, float]]) -> float:
+        box = {mean: Interval(*pair) for mean, pair in zip(atom.means, ends, strict=True)}
+        return interval(atom.expression, box).high
+
+    return evaluate
+
+
+def _mean_bounds(mean: Mean, evidence: Evidence, sides: str) -> MeanBounds:
+    sample, (low, high) = evidence.samples[mean], mean.quantity.range
+    needs = {"needs_lower": "l" in sides, "needs_upper": "u" in sides}
+    n = round(sample.trials)
+    if _is_count(mean, evidence):
+        k = round(sample.successes)
+        return MeanBounds(
+            lambda d: binomial_lower(k, n, d),
+            lambda d: binomial_upper(k, n, d),
+            (low, high),
+            **needs,
+        )
+    return MeanBounds(
+        lambda d: bounded_mean_lower(sample.estimate, n, low, high, d),
+        lambda d: bounded_mean_upper(sample.estimate, n, low, high, d),
+        (low, high),
+        **needs,
+    )
+
+
+def _t_bounds(mean: Mean, evidence: Evidence, sides: str) -> MeanBounds:
+    sample = evidence.samples[mean]
+    n = round(sample.trials)
+    per_row = evidence.influence_variance([mean], [1.0]) * sample.trials / max(evidence.n_rows, 1)
+    return MeanBounds(
+        lambda d: -t_upper(-sample.estimate, per_row, n, d),
+        lambda d: t_upper(sample.estimate, per_row, n, d),
+        mean.quantity.range,
+        needs_lower="l" in sides,
+        needs_upper="u" in sides,
+    )

@@ -1,0 +1,136 @@
+"""Which method tests which atom, and that outcomes have no say in it."""
+
+import numpy as np
+import pytest
+
+from sklearn_seldonian.certification import Evidence, Sample, safety_test, summarise
+from sklearn_seldonian.constraints import (
+    Schema,
+    assign_cells,
+    bind,
+    distinct_conditions,
+    distinct_values,
+    parse,
+)
+from sklearn_seldonian.measures import RowMeasure
+
+COST = RowMeasure("Cost", lambda y, p, _: np.abs(y - p) * 2.0, range=(0, 2))
+PRICE = RowMeasure("Price", lambda y, p, _: np.abs(y - p) * 2.0)
+SCHEMA = Schema(
+    classes=(0, 1),
+    positive=1,
+    levels={"M": (0, 1), "F": (0, 1), "race": ("A", "B", "C")},
+    measures=(COST, PRICE),
+)
+THREE = Schema(classes=(0, 1, 2), positive=None, levels={})
+MF = frozenset({frozenset({"M", "F"})})
+
+
+def evidence(text, schema=SCHEMA, *, hard=True, seed=0, n=400, exclusive=MF):
+    rng = np.random.default_rng(seed)
+    k = len(schema.classes)
+    constraint = bind(parse(text), schema)
+    male = rng.integers(0, 2, size=n)
+    columns = {"M": male, "F": 1 - male, "race": rng.choice(["A", "B", "C"], size=n)}
+    conditions = distinct_conditions(constraint.means)
+    cells = assign_cells({c: columns[c] for c in columns}, conditions, n)
+    statistics = summarise(
+        cells.codes,
+        rng.integers(0, k, size=n),
+        rng.dirichlet(np.ones(k), size=n),
+        cells.membership,
+        conditions,
+        distinct_values(constraint.means),
+        hard=hard,
+        keep=True,
+    )
+    return constraint, statistics.evidence(constraint.means, exclusive)
+
+
+EO = "abs(FNR | [M] - FNR | [F]) + abs(FPR | [M] - FPR | [F]) <= 0.35"
+CHOICES = [
+    # text, schema, hard, bound, method, guarantee
+    ("ACC >= 0.9", SCHEMA, True, "auto", "Clopper-Pearson", "exact"),
+    ("F1 >= 0.5", SCHEMA, True, "auto", "Clopper-Pearson", "exact"),
+    ("PPV >= 0.5", SCHEMA, True, "auto", "Clopper-Pearson", "exact"),
+    ("ERR ** 2 <= 0.3", SCHEMA, True, "auto", "Clopper-Pearson", "exact"),
+    ("abs(PR | [M] - PR | [F]) <= 0.1", SCHEMA, True, "auto", "exact unconditional test", "exact"),
+    ("PR | [M] / PR | [F] >= 0.8", SCHEMA, True, "exact", "exact unconditional test", "exact"),
+    ("FPR - FNR <= 0.3", SCHEMA, True, "auto", "exact unconditional test", "exact"),
+    (EO, SCHEMA, True, "auto", "joint Chernoff bound", "finite-sample"),
+    ("PR - PR | [M] <= 0.3", SCHEMA, True, "auto", "box of Clopper-Pearson bounds", "finite-sample"),
+    ("PR | [M] - PR | [race == 'A'] <= 0.3", SCHEMA, True, "auto", "box", "finite-sample"),
+    ("PR_[0] - PR_[1] <= 0.3", THREE, True, "auto", "box of Clopper-Pearson", "finite-sample"),
+    ("PPV - FPR <= 0.9", SCHEMA, True, "auto", "box of Clopper-Pearson", "finite-sample"),
+    ("PR | [M] * PR | [F] <= 0.5", SCHEMA, True, "auto", "box", "finite-sample"),
+    ("PR <= 0.9", SCHEMA, False, "auto", "betting", "finite-sample"),
+    ("abs(PR | [M] - PR | [F]) <= 0.4", SCHEMA, False, "auto", "betting", "finite-sample"),
+    ("PPV >= 0.1", SCHEMA, False, "auto", "betting", "finite-sample"),
+    ("PPV - PR <= 0.1", SCHEMA, False, "auto", "none", "none"),
+    ("Brier <= 0.9", SCHEMA, True, "auto", "betting", "finite-sample"),
+    ("Cost <= 1.5", SCHEMA, True, "auto", "betting", "finite-sample"),
+    ("Cost * ERR <= 1.5", SCHEMA, True, "auto", "box of Chernoff-Hoeffding", "finite-sample"),
+    ("Price <= 1.5", SCHEMA, True, "auto", "delta method", "asymptotic"),
+    ("LogLoss <= 5", SCHEMA, True, "auto", "delta method", "asymptotic"),
+    ("LogLoss <= 5", SCHEMA, True, "exact", "none", "none"),
+    ("ACC >= 0.9", SCHEMA, True, "asymptotic", "score test", "asymptotic"),
+    (EO, SCHEMA, True, "asymptotic", "delta method", "asymptotic"),
+    ("ACC >= 0.9", SCHEMA, True, "ttest", "box of Student t bounds", "asymptotic"),
+]
+
+
+@pytest.mark.parametrize(("text", "schema", "hard", "bound", "method", "guarantee"), CHOICES)
+def test_choice(text, schema, hard, bound, method, guarantee):
+    constraint, seen = evidence(text, schema, hard=hard)
+    verdict = safety_test(constraint.tree, seen, 0.05, bound)
+    assert verdict.method.startswith(method)
+    assert verdict.guarantee == guarantee
+
+
+@pytest.mark.parametrize(("text", "schema", "hard", "bound", "method", "guarantee"), CHOICES)
+def test_outcomes_do_not_choose_the_method(text, schema, hard, bound, method, guarantee):
+    methods = set()
+    for seed in range(5):
+        constraint, seen = evidence(text, schema, hard=hard, seed=seed)
+        methods.add(safety_test(constraint.tree, seen, 0.05, bound).method)
+    assert len(methods) == 1
+
+
+def test_columns_not_known_to_be_exclusive_may_share_rows():
+    constraint, seen = evidence("abs(PR | [M] - PR | [F]) <= 0.1", exclusive=frozenset())
+    assert safety_test(constraint.tree, seen, 0.05).method == "box of Clopper-Pearson bounds"
+
+
+def test_many_rows_get_the_fast_bound():
+    constraint = bind(parse("abs(PR | [M] - PR | [F]) <= 0.1"), SCHEMA)
+    samples = {mean: Sample(200_000, 500_000, 500_000) for mean in constraint.means}
+    seen = Evidence(samples, exclusive=MF, n_rows=1_000_000)
+    verdict = safety_test(constraint.tree, seen, 0.05)
+    assert verdict.method == "joint Chernoff bound"
+    assert verdict.passed
+
+
+@pytest.mark.parametrize("bound", ["auto", "exact", "asymptotic", "ttest"])
+@pytest.mark.parametrize(
+    "counts",
+    [[(0, 0), (5, 10)], [(0, 0), (0, 0)], [(float("nan"), 10), (5, 10)]],
+    ids=["one empty", "both empty", "NaN"],
+)
+@pytest.mark.parametrize(
+    "text", ["PR | [M] + PR | [F] <= 1.99", "abs(PR | [M] - PR | [F]) <= 0.99"]
+)
+def test_no_rows_and_nan_fail_closed_with_a_reason(text, counts, bound):
+    constraint = bind(parse(text), SCHEMA)
+    samples = {m: Sample(*pair) for m, pair in zip(constraint.means, counts, strict=True)}
+    verdict = safety_test(constraint.tree, Evidence(samples, exclusive=MF), 0.05, bound)
+    assert not verdict.passed
+    assert verdict.p_value == 1.0
+    assert verdict.reason
+
+
+@pytest.mark.parametrize("bound", ["asymptotic", "ttest"])
+def test_values_that_are_all_equal_never_get_a_bound_of_zero_width(bound):
+    constraint = bind(parse("PR <= 0.001"), SCHEMA)
+    (mean,) = constraint.means
+    seen = Evidence({mean: Sample(0, 5, 5)}, n_rows=5)
+    assert not safety_test(constraint.tree, seen, 0.05, bound).passed
