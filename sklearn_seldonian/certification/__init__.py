@@ -2,7 +2,7 @@
 
 from sklearn_seldonian.certification._certificate import ConstraintResult, SafetyCertificate
 from sklearn_seldonian.certification._results import certify_constraint, rows_needed, untested
-from sklearn_seldonian.certification._safety_test import Verdict, safety_test
+from sklearn_seldonian.certification._safety_test import Verdict, safety_test, upper_bound
 from sklearn_seldonian.certification._statistics import (
     RateSample,
     Statistics,
@@ -24,4 +24,5 @@ __all__ = [
     "summarise",
     "tabulate",
     "untested",
+    "upper_bound",
 ]

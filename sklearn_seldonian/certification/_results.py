@@ -47,7 +47,7 @@ def certify_constraint(
     g = estimate(constraint.g, {mean: sample.estimate for mean, sample in samples.items()})
     verdict = safety_test(constraint.tree, samples, delta, hard=statistics.hard)
     verdict = verdict._replace(g_upper=_g_upper(constraint, samples, statistics, delta, verdict))
-    if statistics.n_invalid:
+    if statistics.n_invalid or not all(sample.trials for sample in samples.values()):
         verdict = verdict._replace(g_upper=math.inf, p_value=1.0)
     units = _units(constraint.source)
     rows = {str(mean): round(sample.trials) for mean, sample in samples.items()}
@@ -164,7 +164,7 @@ def _smallest_margin(passes: Callable[[float], bool], passes_at_zero: bool) -> f
             return -LARGEST_MARGIN if passes_at_zero else math.inf
         near, far = far, 4 * far
     failing, passing = (far, near) if passes_at_zero else (near, far)
-    while passing - failing > MARGIN_ACCURACY * max(abs(failing), abs(passing)):
+    while passing - failing > MARGIN_ACCURACY * max(abs(failing), abs(passing), SMALLEST_MARGIN):
         middle = (failing + passing) / 2
         failing, passing = (failing, middle) if passes(middle) else (middle, passing)
     return passing

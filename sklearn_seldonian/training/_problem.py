@@ -28,6 +28,10 @@ __all__ = ["ConstrainedProblem", "Linearised", "Prediction"]
 Array = NDArray[np.float64]
 
 
+# Stands for a sum that is not finite, so that it spoils no mean but its own.
+HUGE = 1e18
+
+
 class Linearised(NamedTuple):
     """The atoms near the rates of some table of rows.
 
@@ -134,6 +138,7 @@ class ConstrainedProblem:
 
     def linearise(self, table: Array, products: Array) -> Linearised:
         """The atoms near the means of `table` and `products`, as `Statistics` has them."""
+        table, products = (np.nan_to_num(sums, nan=HUGE, posinf=HUGE) for sums in (table, products))
         flat = table.ravel()
         trials = self._mask @ flat
         seen = trials > 0
