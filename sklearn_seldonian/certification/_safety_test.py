@@ -93,9 +93,21 @@ def _test_atom(atom: Atom, samples: Samples, delta: float, hard: bool) -> Verdic
 
     def upper(d: float) -> float:
         box = {mean: _bounds(samples[mean], sides[mean], d / n_bounds, hard) for mean in atom.means}
-        return _or_infinite(interval(atom.expression, box).high)
+        return _or_infinite(_highest(atom, box))
 
     return Verdict(upper(delta), _smallest_passing(upper), *_method(atom, hard))
+
+
+def _highest(atom: Atom, box: Mapping[Mean, Interval]) -> float:
+    """The largest value of the atom's expression for means within the box."""
+    if atom.linear is None:
+        return interval(atom.expression, box).high
+    ends = (
+        weight * (box[mean].high if weight > 0 else box[mean].low)
+        for mean, weight in zip(atom.means, atom.linear.weights, strict=True)
+        if weight
+    )
+    return sum(ends, start=atom.linear.constant)
 
 
 def _or_infinite(bound: float) -> float:
