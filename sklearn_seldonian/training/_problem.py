@@ -136,8 +136,13 @@ class ConstrainedProblem:
         n_cells, n_classes, n_columns = self.table_shape
         return n_cells, n_classes, len(self.values), n_columns
 
-    def linearise(self, table: Array, products: Array) -> Linearised:
-        """The atoms near the means of `table` and `products`, as `Statistics` has them."""
+    def linearise(self, table: Array, products: Array | None = None) -> Linearised:
+        """The atoms near the means of `table` and `products`, as `Statistics` has them.
+
+        There need not be `products` where there are no row measures.
+        """
+        if products is None:
+            products = np.zeros(self.products_shape)
         table, products = (np.nan_to_num(sums, nan=HUGE, posinf=HUGE) for sums in (table, products))
         flat = table.ravel()
         trials = self._mask @ flat
