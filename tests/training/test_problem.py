@@ -97,8 +97,8 @@ def test_predicted_probability_of_passing():
     ("text", "active"),
     [
         ("max(PR, TPR) <= 0.1", [True, True]),
-        ("min(PR - 0.9, TPR) <= 0.1", [True, False]),
-        ("min(max(PR, TPR), PR - 0.9) <= 0.1", [False, False, True]),
+        ("min(PR - 0.8, TPR) <= 0.1", [True, False]),
+        ("min(max(PR, TPR), PR - 0.8) <= 0.1", [False, False, True]),
     ],
 )
 def test_training_pushes_on_the_nearest_of_an_or(text, active):
