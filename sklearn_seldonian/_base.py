@@ -77,7 +77,8 @@ def check_keywords(estimator, factories):
     for keyword in estimator._keywords():
         prefix, _, name = keyword.partition("__")
         if prefix not in NESTED or not name:
-            known = [*estimator._get_param_names(), *(f"{n}__..." for n in NESTED)]
+            nested = [f"{n}__{name or '...'}" for n in NESTED]
+            known = nested if name else [*estimator._get_param_names(), *nested]
             raise ValueError(_unknown(keyword, known))
         accepted = _accepted(factories.get(prefix))
         if accepted is not None and name.partition("__")[0] not in accepted:

@@ -57,7 +57,8 @@ def certify_constraint(
     g = estimate(constraint.g, evidence.estimates(constraint.means))
     verdict = safety_test(constraint.tree, evidence, delta, bound)
     verdict = verdict._replace(g_upper=_g_upper(constraint, evidence, delta, bound, verdict))
-    if statistics.n_invalid:
+    without_rows = not all(sample.trials for sample in evidence.samples.values())
+    if statistics.n_invalid or without_rows:
         verdict = verdict._replace(g_upper=math.inf, p_value=1.0)
     units = _units(constraint.source)
     rows = {str(mean): round(sample.trials) for mean, sample in evidence.samples.items()}
@@ -138,18 +139,18 @@ def _g_upper(
     return _smallest_margin(passes_with, verdict.passed)
 
 
-def _smallest_margin(passes: Callable[[float], bool], passes_at_zero: bool) -> float:
+def _smallest_margin(passes_with: Callable[[float], bool], passes_at_zero: bool) -> float:
     """The smallest margin that passes, from above; infinite where none is found."""
     step = -SMALLEST_MARGIN if passes_at_zero else SMALLEST_MARGIN
     near, far = 0.0, step
-    while passes(far) == passes_at_zero:
+    while passes_with(far) == passes_at_zero:
         if abs(far) > LARGEST_MARGIN:
             return -LARGEST_MARGIN if passes_at_zero else math.inf
         near, far = far, 4 * far
     failing, passing = (far, near) if passes_at_zero else (near, far)
-    while passing - failing > MARGIN_ACCURACY * max(abs(failing), abs(passing)):
+    while passing - failing > MARGIN_ACCURACY * max(abs(failing), abs(passing), SMALLEST_MARGIN):
         middle = (failing + passing) / 2
-        failing, passing = (failing, middle) if passes(middle) else (middle, passing)
+        failing, passing = (failing, middle) if passes_with(middle) else (middle, passing)
     return passing
 
 

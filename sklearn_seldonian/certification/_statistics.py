@@ -267,7 +267,8 @@ def _products(
         return np.zeros((*shape, 0, shape[1]))
     entries = np.eye(shape[1])[decisions] if decisions.ndim == 1 else decisions
     rows = np.concatenate([entries, values], axis=1)
-    by_value = [_sums(cells, labels, v[:, None] * rows, shape) for v in values.T]
+    with np.errstate(invalid="ignore"):  # an infinite value times no decision
+        by_value = [_sums(cells, labels, v[:, None] * rows, shape) for v in values.T]
     return np.stack(by_value, axis=2)
 
 

@@ -113,7 +113,8 @@ class LagrangianNet(NeuralNet):
         except KeyboardInterrupt:
             self.interrupted_ = True
         self._keep_best()
-        del self._lagrangian, self._checkpoints, self._judged
+        # Nothing of the rows or of the optimiser's state outlives training.
+        del self._lagrangian, self._checkpoints, self._judged, self.optimizer_
         return self
 
     def _output_kind(self, rows: Rows) -> OutputKind:
@@ -140,8 +141,10 @@ class LagrangianNet(NeuralNet):
 
     def notify(self, method_name, **cb_kwargs):
         """As skorch's; callbacks ask for the end of training by raising KeyboardInterrupt."""
+        getattr(self, method_name)(self, **cb_kwargs)
         try:
-            super().notify(method_name, **cb_kwargs)
+            for _, callback in self.callbacks_:
+                getattr(callback, method_name)(self, **cb_kwargs)
         except KeyboardInterrupt as stop:
             raise _EarlyStop from stop
 

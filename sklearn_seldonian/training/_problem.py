@@ -21,11 +21,16 @@ from sklearn_seldonian.constraints import (
     distinct_means,
     distinct_values,
     dual,
+    estimate,
 )
 
 __all__ = ["ConstrainedProblem", "Linearised", "Prediction"]
 
 Array = NDArray[np.float64]
+
+
+# Stands for a sum that is not finite, so that it spoils no mean but its own.
+HUGE = 1e18
 
 
 class Linearised(NamedTuple):
@@ -35,6 +40,8 @@ class Linearised(NamedTuple):
     ----------
     values : ndarray of shape (n_atoms,)
         Each atom's h, which should not be above zero; NaN where one of its rates has no rows.
+    means : ndarray of shape (n_means,)
+        What the atoms were computed from; NaN where there were no rows.
     influence : ndarray of shape (n_atoms, n_squares)
         How h moves with the share of rows in each square (cell, label, prediction). It is
         the weight that training puts on a row's outputs, and the spread of h comes from it.
@@ -45,6 +52,7 @@ class Linearised(NamedTuple):
     """
 
     values: Array
+    means: Array
     influence: Array
     table: Array
     second_moments: Array
@@ -63,7 +71,8 @@ class Linearised(NamedTuple):
 class Prediction(NamedTuple):
     """What the safety test is expected to say: arrays of shape (n_constraints,).
 
-    `estimates` of g, its expected upper `bounds`, and the probabilities of passing.
+    `estimates` of g, its expected upper `bounds`, and the probabilities of passing. A bound
+    is in units of g where the constraint's atoms are; else its sign counts.
     """
 
     estimates: Array
@@ -132,8 +141,14 @@ class ConstrainedProblem:
         n_cells, n_classes, n_columns = self.table_shape
         return n_cells, n_classes, len(self.values), n_columns
 
-    def linearise(self, table: Array, products: Array) -> Linearised:
-        """The atoms near the means of `table` and `products`, as `Statistics` has them."""
+    def linearise(self, table: Array, products: Array | None = None) -> Linearised:
+        """The atoms near the means of `table` and `products`, as `Statistics` has them.
+
+        There need not be `products` where there are no row measures.
+        """
+        if products is None:
+            products = np.zeros(self.products_shape)
+        table, products = (np.nan_to_num(sums, nan=HUGE, posinf=HUGE) for sums in (table, products))
         flat = table.ravel()
         trials = self._mask @ flat
         seen = trials > 0
@@ -146,7 +161,11 @@ class ConstrainedProblem:
         per_mean = (self._value - np.nan_to_num(means)[:, None] * self._mask) * per_row[:, None]
         influence = np.nan_to_num(slopes) @ per_mean
         return Linearised(
-            values, influence, flat, *self._spread(influence, table, products, max(n_rows, 1.0))
+            values,
+            means,
+            influence,
+            flat,
+            *self._spread(influence, table, products, max(n_rows, 1.0)),
         )
 
     def _spread(
@@ -202,10 +221,15 @@ class ConstrainedProblem:
         passing = ndtr(np.divide(-bounds, both, out=certain, where=both > 0))
         worst = np.where(np.isnan(bounds), np.inf, bounds)
         return Prediction(
-            self._over_trees(near.values, np.max, np.min),
+            self._estimates(near),
             self._over_trees(worst, np.max, np.min),
             self._over_trees(np.nan_to_num(passing), _all_of, np.max),
         )
+
+    def _estimates(self, near: Linearised) -> Array:
+        """g of each constraint, in its own units."""
+        means = dict(zip(self._means, near.means.tolist(), strict=True))
+        return np.array([estimate(constraint.g, means) for constraint in self.constraints])
 
     def active(self, near: Linearised) -> NDArray[np.bool_]:
         """Which atoms training should push on: all of an AND, the nearest of an OR."""

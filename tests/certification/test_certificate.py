@@ -1,0 +1,141 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from sklearn_seldonian.certification import (
+    SafetyCertificate,
+    Sample,
+    Statistics,
+    certify_constraint,
+    rows_even_perfection_needs,
+    untested,
+)
+from sklearn_seldonian.constraints import Schema, bind, parse
+
+SCHEMA = Schema(classes=(0, 1), positive=1, levels={"<b>": (0, 1)})
+
+
+def statistics(n_true_positive=80, n_false_negative=20, n_invalid=0):
+    """100 positive rows in one cell."""
+    table = np.array([[[0.0, 0.0], [n_false_negative, n_true_positive]]])
+    return Statistics(table, np.zeros((1, 0), bool), (), hard=True, n_invalid=n_invalid)
+
+
+def result(text, **counts):
+    return certify_constraint(bind(parse(text), SCHEMA), statistics(**counts), 0.05)
+
+
+def certificate(*results):
+    return SafetyCertificate(
+        results=results, loss=0.5, n_candidate=10, n_safety=100, assumptions=("Rows are rows.",)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "operator", "estimate", "limit"),
+    [
+        ("TPR >= 0.7", ">=", 0.8, 0.7),
+        ("0.7 <= TPR", ">=", 0.8, 0.7),
+        ("FNR <= 0.3", "<=", 0.2, 0.3),
+        ("0.3 >= FNR", "<=", 0.2, 0.3),
+        ("FNR - 0.3", "<=", -0.1, 0.0),
+        ("FNR <= TPR / 2", "<=", -0.2, 0.0),
+        ("2 * FNR <= 0.2 + 0.4", "<=", 0.4, 0.6),
+    ],
+)
+def test_results_speak_in_the_users_units(text, operator, estimate, limit):
+    found = result(text)
+    assert found.operator == operator
+    assert found.estimate == pytest.approx(estimate)
+    assert found.limit == pytest.approx(limit)
+    on_the_safe_side = found.bound <= limit if operator == "<=" else found.bound >= limit
+    assert found.passed == (found.g_upper <= 0) == on_the_safe_side
+
+
+@pytest.mark.parametrize(
+    ("text", "counts", "reason"),
+    [
+        ("TPR >= 0.7", {}, ""),
+        ("TPR >= 0.9", {}, "the estimate itself violates the limit"),
+        ("TPR >= 0.79", {}, "the estimate meets the limit, but not by enough"),
+        ("FPR <= 0.9", {}, "no rows for FPR among the safety rows"),
+        ("TPR >= 0.7", {"n_invalid": 1}, "the outputs for 1 of 101 safety rows are NaN"),
+        ("log(TPR - 2) <= 0", {}, "its value on the safety rows is undefined"),
+    ],
+)
+def test_reasons(text, counts, reason):
+    found = result(text, **counts)
+    assert found.reason.startswith(reason)
+    assert found.passed == (reason == "")
+
+
+@pytest.mark.parametrize("g_upper", [math.nan, math.inf, 1e-9])
+def test_only_a_bound_at_or_below_zero_passes(g_upper):
+    from dataclasses import replace
+
+    assert not replace(result("TPR >= 0.7"), g_upper=g_upper).passed
+
+
+def test_joint_verdict():
+    good, bad = result("TPR >= 0.7"), result("TPR >= 0.9")
+    assert certificate(good).passed
+    assert not certificate(good, bad).passed
+    assert not certificate().passed
+
+
+def test_json_round_trip():
+    before = certificate(result("TPR >= 0.7"), result("FNR <= 0.1"))
+    assert SafetyCertificate.from_json(before.to_json()) == before
+    assert json.loads(before.to_json())["n_safety"] == 100
+
+
+def test_frame():
+    frame = certificate(result("TPR >= 0.7"), result("FNR <= 0.1")).to_frame()
+    assert frame["constraint"].tolist() == ["TPR >= 0.7", "FNR <= 0.1"]
+    assert frame["passed"].tolist() == [True, False]
+
+
+def test_explanation_names_what_counts():
+    text = certificate(result("TPR >= 0.9")).explain()
+    for part in ("No Solution Found: 0 of 1", "TPR >= 0.9", "estimate 0.8000", "limit 0.9", "100"):
+        assert part in text
+    assert "not simultaneous" in text
+    assert "Rows are rows." in text
+
+
+def test_html_is_escaped():
+    constraint = bind(parse("TPR | [`<b>`] >= 0.9"), SCHEMA)
+    html = certificate(untested(constraint, 0.05, "<i>"))._repr_html_()
+    assert "<i>" not in html
+    assert "<b>" not in html
+    assert "&lt;b&gt;" in html
+
+
+def test_untested_does_not_pass():
+    found = untested(bind(parse("TPR >= 0.7"), SCHEMA), 0.05, "there was no time")
+    assert not found.passed
+    assert "TPR >= 0.7: NOT tested" in found.explain()
+    assert "there was no time" in certificate(found).explain()
+
+
+@pytest.mark.parametrize(
+    ("text", "n_safety", "needed"),
+    [
+        ("ACC >= 0.95", 58, 59),  # 0.95 ** 59 is the first power below 0.05
+        ("ACC >= 0.95", 59, None),
+        ("ERR <= 0.05", 10, 59),
+        ("max(ERR, PR) <= 0.05", 10, 59),
+        ("min(ERR, PR) <= 0.05", 10, 72),  # half of delta each: 0.95 ** 72 <= 0.025
+        ("TPR >= 0.95", 10, 118),  # half the rows are positive
+    ],
+)
+def test_rows_that_even_a_perfect_model_needs(text, n_safety, needed):
+    constraint = bind(parse(text), SCHEMA)
+    shares = {mean: 0.5 if "TPR" in str(mean) else 1.0 for mean in constraint.means}
+    assert rows_even_perfection_needs(constraint.tree, 0.05, shares, n_safety) == needed
+
+
+def test_rate_sample_of_nothing_has_no_estimate():
+    assert math.isnan(Sample(0, 0).estimate)

@@ -1,0 +1,322 @@
+"""The safety test's verdicts and how they read in the constraint's own units."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from sklearn_seldonian.bounds import (
+    betting_upper,
+    binomial_lower,
+    binomial_upper,
+    bounded_mean_upper,
+    fixed_permutation,
+)
+from sklearn_seldonian.certification import (
+    Statistics,
+    certify_constraint,
+    passes,
+    rows_even_perfection_needs,
+    summarise,
+)
+from sklearn_seldonian.constraints import (
+    Schema,
+    assign_cells,
+    bind,
+    distinct_conditions,
+    distinct_values,
+    parse,
+)
+from sklearn_seldonian.measures import RowMeasure
+
+COST = np.array([[0.0, 1.0], [5.0, 0.0]])
+COSTS = RowMeasure("Cost", lambda y, prediction, _: COST[y, prediction], range=(0, 5))
+UNBOUNDED = RowMeasure("Unbounded", lambda y, prediction, _: COST[y, prediction])
+
+
+class Data:
+    """Rows with the squares (M, y, ŷ) given by counts."""
+
+    def __init__(self, counts, sharpness=1.0):
+        rows = [(m, y, p) for (m, y, p), n in counts.items() for _ in range(n)]
+        self.M, self.y, decision = np.array(rows).T
+        self.p = np.where(np.eye(2)[decision] == 1, 0.5 + sharpness / 2, 0.5 - sharpness / 2)
+        self.columns = {"M": self.M}
+
+    def bind(self, text):
+        constraint = parse(text)
+        schema = Schema.of(self.columns, [constraint], (0, 1), 1, measures=(COSTS, UNBOUNDED))
+        return bind(constraint, schema)
+
+    def statistics(self, text, *, hard=True):
+        resolved = self.bind(text)
+        conditions = distinct_conditions(resolved.means)
+        cells = assign_cells(self.columns, conditions, len(self.y))
+        values = distinct_values(resolved.means)
+        return summarise(
+            cells.codes, self.y, self.p, cells.membership, conditions, values, hard=hard, keep=True
+        )
+
+    def certify(self, text, delta=0.05, *, hard=True):
+        return certify_constraint(self.bind(text), self.statistics(text, hard=hard), delta)
+
+
+DATA = Data(
+    {
+        (0, 0, 0): 300, (0, 0, 1): 40, (0, 1, 0): 10, (0, 1, 1): 350,
+        (1, 0, 0): 280, (1, 0, 1): 60, (1, 1, 0): 20, (1, 1, 1): 340,
+    }
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "estimate", "bound"),
+    [
+        ("ACC >= 0.85", 1270 / 1400, binomial_lower(1270, 1400, 0.05)),
+        ("ERR <= 0.15", 130 / 1400, binomial_upper(130, 1400, 0.05)),
+        ("0.85 <= ACC", 1270 / 1400, binomial_lower(1270, 1400, 0.05)),
+        ("PPV >= 0.8", 690 / 790, binomial_lower(690, 790, 0.05)),
+        ("CM_[1,0] <= 0.1", 30 / 720, binomial_upper(30, 720, 0.05)),
+        ("ERR ** 2 <= 0.0225", (130 / 1400) ** 2, binomial_upper(130, 1400, 0.05) ** 2),
+        ("log(ERR) <= -2", math.log(130 / 1400), math.log(binomial_upper(130, 1400, 0.05))),
+    ],
+)  # fmt: skip
+def test_bounds_in_units_of_the_constraint(text, estimate, bound):
+    result = DATA.certify(text)
+    assert result.passed
+    assert result.estimate == pytest.approx(estimate)
+    assert result.bound == pytest.approx(bound, rel=1e-3)
+    assert result.passed == (result.g_upper <= 0)
+    assert result.p_value < 0.05
+
+
+def test_f1_is_a_bound_on_one_rate():
+    result = DATA.certify("F1 >= 0.8")
+    share = binomial_lower(690, 820, 0.05)
+    assert result.method == "Clopper-Pearson"
+    assert result.guarantee == "exact"
+    assert result.bound == pytest.approx(2 * share / (1 + share), rel=1e-3)
+    assert result.rows == {"Jaccard": 820}
+
+
+@pytest.mark.parametrize(
+    "text", ["PR|[M] / PR|[not M] >= {}", "F1 >= {}", "sqrt(ACC) >= {}", "PR|[M] ** 2 >= {}"]
+)
+def test_the_bound_is_the_limit_at_which_it_would_just_pass(text):
+    bound = DATA.certify(text.format(0.9)).bound
+    assert DATA.certify(text.format(f"{bound - 1e-3:.6f}")).passed
+    assert not DATA.certify(text.format(f"{bound + 1e-3:.6f}")).passed
+
+
+@pytest.mark.parametrize("text", ["-0.2 * TPR <= 0", "PR - PR <= 0", "min(-PR, FPR - 2) <= 0"])
+def test_what_holds_anyway_passes(text):
+    result = DATA.certify(text)
+    assert result.passed
+    assert result.p_value < 1e-9
+    assert (result.method, result.guarantee) == ("arithmetic", "exact")
+
+
+def test_what_holds_anyway_does_not_hide_the_value_of_g():
+    result = DATA.certify("max(-0.2 * TPR, ERR - 0.5) <= 0")
+    assert result.g == pytest.approx(-0.2 * 690 / 720)
+    assert result.g <= result.g_upper <= 0
+
+
+NO_POSITIVES = Data({(0, 0, 0): 200, (0, 1, 0): 10, (1, 0, 0): 190, (1, 1, 0): 12})
+
+
+def test_zero_by_zero_is_not_a_certificate_by_itself():
+    # Both rates are seen to be 0: the ratio holds there, but they are not known to be 0.
+    result = NO_POSITIVES.certify("PR|[M] / PR|[not M] >= 0.8")
+    assert math.isnan(result.g)
+    assert not result.passed
+    assert result.reason == "its value on the safety rows is undefined"
+
+
+@pytest.mark.parametrize("text", ["PPV >= 0.1", "PPV <= 0.9", "F1 / PPV >= 0"])
+def test_no_rows_fail_closed(text):
+    result = NO_POSITIVES.certify(text)
+    assert not result.passed
+    assert result.reason == "no rows for PPV among the safety rows"
+
+
+def test_a_level_without_safety_rows_fails_closed():
+    constraint = parse("max(FPR, by=group) <= 0.9")
+    resolved = bind(constraint, Schema((0, 1), 1, {"group": ("a", "b")}))
+    conditions = distinct_conditions(resolved.means)
+    columns = {"group": np.array(["a"] * 100)}
+    cells = assign_cells(columns, conditions, 100)
+    labels = np.zeros(100, dtype=np.int64)
+    statistics = summarise(
+        cells.codes, labels, np.tile([1.0, 0.0], (100, 1)), cells.membership, conditions
+    )
+    result = certify_constraint(resolved, statistics, 0.05)
+    assert not result.passed
+    assert result.g_upper == math.inf
+    assert result.reason == 'no rows for FPR | [group == "b"] among the safety rows'
+
+
+# -- averages ------------------------------------------------------------------------------
+
+
+def test_a_bounded_average():
+    result = DATA.certify("Cost <= 0.6")
+    mean = (100 + 5 * 30) / 1400
+    assert result.passed
+    assert result.estimate == pytest.approx(mean)
+    costs = COST[DATA.y, DATA.p.argmax(axis=1)][fixed_permutation(1400)]
+    assert result.bound == pytest.approx(betting_upper([costs], [1.0], [(0.0, 5.0)], 0.05))
+    assert result.bound < bounded_mean_upper(mean, 1400, 0.0, 5.0, 0.05)
+    assert (result.method, result.guarantee) == ("betting", "finite-sample")
+
+
+def test_averages_beside_rates():
+    result = DATA.certify("Cost + ERR <= 1")
+    assert result.passed
+    assert result.method == "box of Clopper-Pearson and Chernoff-Hoeffding bounds"
+
+
+@pytest.mark.parametrize("name", ["Unbounded", "LogLoss"])
+def test_an_average_without_a_finite_range_is_asymptotic_and_says_so(name):
+    result = DATA.certify(f"{name} <= 100")
+    assert result.passed
+    assert (result.method, result.guarantee) == ("delta method", "asymptotic")
+    assert "(asymptotic)" in result.explain()
+
+
+@pytest.mark.parametrize("name", ["Unbounded", "LogLoss"])
+def test_an_average_without_a_finite_range_has_no_exact_test(name):
+    statistics = DATA.statistics(f"{name} <= 100")
+    result = certify_constraint(DATA.bind(f"{name} <= 100"), statistics, 0.05, "exact")
+    assert not result.passed
+    assert result.p_value == 1.0
+    assert result.reason == f"{name} has no finite range, so that no finite-sample bound exists"
+
+
+@pytest.mark.parametrize("name", ["Unbounded", "LogLoss"])
+def test_values_that_are_all_equal_prove_nothing_about_what_is_unbounded(name):
+    result = Data({(0, 0, 0): 5000}, sharpness=0.9).certify(f"{name} <= 100")
+    assert not result.passed
+    assert result.g_upper == math.inf
+
+
+def test_an_infinite_value_fails_closed():
+    result = Data({(0, 0, 1): 1, (0, 1, 1): 999}).certify("LogLoss <= 100")
+    assert not result.passed
+    assert "LogLoss" in result.reason
+
+
+# -- drawn decisions -----------------------------------------------------------------------
+
+SOFT = Data({(0, 0, 0): 3000, (0, 0, 1): 300, (0, 1, 0): 300, (0, 1, 1): 3000}, sharpness=0.8)
+
+
+def test_precision_of_drawn_decisions():
+    result = SOFT.certify("PPV >= 0.7", hard=False)
+    positive = SOFT.p[:, 1]
+    assert result.estimate == pytest.approx(positive[SOFT.y == 1].sum() / positive.sum())
+    assert result.passed
+    assert 0.7 <= result.bound < result.estimate
+    assert not SOFT.certify(f"PPV >= {result.bound + 1e-3:.6f}", hard=False).passed
+    assert SOFT.certify(f"PPV >= {result.bound - 1e-3:.6f}", hard=False).passed
+    assert SOFT.certify("F1 >= 0.7", hard=False).passed
+
+
+def test_precision_of_drawn_decisions_among_other_terms_fails_closed():
+    result = SOFT.certify("PPV - PR >= -1", hard=False)
+    assert result.passed  # it holds whatever the means are
+    result = SOFT.certify("PPV - PR >= -0.5", hard=False)
+    assert not result.passed
+    assert result.reason == (
+        "which rows count for PPV is drawn at random, and this constraint combines it with other "
+        "terms"
+    )
+
+
+# -- statistics ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hard", [True, False])
+def test_statistics_add_up(hard):
+    text = "Cost | [M] + Brier + PR <= 3"
+    resolved = DATA.bind(text)
+    conditions, values = distinct_conditions(resolved.means), distinct_values(resolved.means)
+    cells = assign_cells(DATA.columns, conditions, len(DATA.y))
+    order = np.random.default_rng(0).permutation(len(DATA.y))
+
+    def of(rows):
+        return summarise(
+            cells.codes[rows], DATA.y[rows], DATA.p[rows], cells.membership, conditions, values,
+            hard=hard,
+        )  # fmt: skip
+
+    whole, parts = of(order), of(order[:300]) + of(order[300:])
+    np.testing.assert_allclose(parts.table, whole.table)
+    np.testing.assert_allclose(parts.products, whole.products)
+    assert parts.n_rows == whole.n_rows == len(DATA.y)
+    assert isinstance(parts, Statistics)
+
+
+def test_products_are_second_moments():
+    statistics = DATA.statistics("Cost + Brier <= 3")
+    costs = COST[DATA.y, DATA.p.argmax(axis=1)]
+    brier = (DATA.p[:, 1] - DATA.y) ** 2
+    total = statistics.products.sum(axis=(0, 1))
+    decided = np.eye(2)[DATA.p.argmax(axis=1)]
+    rows = np.column_stack([decided, costs, brier])
+    np.testing.assert_allclose(total, np.column_stack([costs, brier]).T @ rows)
+
+
+def test_invalid_rows_are_counted_apart():
+    chances = np.array([[0.2, 0.8], [np.nan, 0.5], [np.inf, 0.0]])
+    statistics = summarise(
+        np.zeros(3, np.int32), np.zeros(3, np.int64), chances, np.zeros((1, 0), bool), ()
+    )
+    assert (statistics.n_invalid, statistics.n_rows) == (2, 3)
+
+
+def test_fewest_rows_that_could_pass():
+    resolved = DATA.bind("F1 >= 0.9")
+    shares = DATA.statistics("F1 >= 0.9").shares(resolved.means)
+    assert list(shares.values()) == [1.0]
+    # All n of n: the lower bound 0.05 ** (1 / n) must reach c / (2 - c).
+    fewest = math.ceil(math.log(0.05) / math.log(0.9 / 1.1))
+    assert rows_even_perfection_needs(resolved.tree, 0.05, shares, 5) == fewest
+    cost, unbounded = DATA.bind("Cost <= 1"), DATA.bind("Unbounded <= 1")
+    assert rows_even_perfection_needs(cost.tree, 0.05, {cost.means[0]: 1.0}, 1) > 1
+    assert rows_even_perfection_needs(unbounded.tree, 0.05, {unbounded.means[0]: 1.0}, 1) is None
+
+
+# -- the promise ---------------------------------------------------------------------------
+
+PROMISES = [
+    # Squares' probabilities in the order (y, ŷ) = 00, 01, 10, 11; a limit at the true value.
+    ("F1 >= {}", [0.4, 0.1, 0.1, 0.4], lambda q: 2 * q[3] / (2 * q[3] + q[1] + q[2])),
+    ("PPV >= {}", [0.3, 0.2, 0.1, 0.4], lambda q: q[3] / (q[1] + q[3])),
+    ("PR / FPR >= {}", [0.3, 0.2, 0.1, 0.4], lambda q: (q[1] + q[3]) / (q[1] / (q[0] + q[1]))),
+    ("Cost <= {}", [0.3, 0.2, 0.1, 0.4], lambda q: q[1] + 5 * q[2]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "chances", "limit"), PROMISES)
+def test_a_violated_constraint_passes_at_most_delta_of_the_time(text, chances, limit):
+    chances = np.array(chances)
+    true = limit(chances)
+    just_violated = true + 1e-9 if ">=" in text else true - 1e-9
+    text = text.format(f"{just_violated:.12f}")
+    rng, n_trials, n_passed = np.random.default_rng(0), 1000, 0
+    data = DATA.bind(text)
+    values = distinct_values(data.means)
+    membership = np.ones((1, 0), dtype=bool)
+    corners = np.arange(4)
+    for _ in range(n_trials):
+        square = np.repeat(corners, rng.multinomial(200, chances))
+        statistics = summarise(
+            np.zeros(200, np.int32), square // 2, np.eye(2)[square % 2], membership, (), values,
+            keep=True,
+        )  # fmt: skip
+        n_passed += passes(data.tree, statistics.evidence(data.means), 0.1)
+    # Three standard errors above delta = 0.1.
+    assert n_passed / n_trials <= 0.1 + 3 * math.sqrt(0.09 / n_trials)

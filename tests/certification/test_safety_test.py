@@ -1,0 +1,145 @@
+"""The safety test is never wrong more often than delta, summed over the whole sample space."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binom, binomtest
+
+from sklearn_seldonian.certification import Evidence, Sample, passes, safety_test
+from sklearn_seldonian.constraints import Schema, bind, parse
+
+SCHEMA = Schema(classes=(0, 1), positive=1, levels={"M": (0, 1), "F": (0, 1)})
+MF = frozenset({frozenset({"M", "F"})})
+
+
+def resolved(text):
+    return bind(parse(text), SCHEMA)
+
+
+def evidence(constraint, counts, trials, **others):
+    pairs = zip(counts, trials, strict=True)
+    samples = {m: Sample(k, n, n) for m, (k, n) in zip(constraint.means, pairs, strict=True)}
+    return Evidence(samples, exclusive=MF, n_rows=sum(trials), **others)
+
+
+def passing_counts(constraint, trials, delta):
+    """All counts, out of the whole sample space, that pass."""
+    spaces = [range(n + 1) for n in trials]
+    return [
+        c
+        for c in itertools.product(*spaces)
+        if passes(constraint.tree, evidence(constraint, c, trials), delta)
+    ]
+
+
+def probability(all_counts, trials, rates):
+    """Exact probability of seeing one of `all_counts` where the means are `rates`."""
+    masses = [binom.pmf(range(n + 1), n, p) for n, p in zip(trials, rates, strict=True)]
+    return sum(
+        math.prod(mass[k] for mass, k in zip(masses, counts, strict=True)) for counts in all_counts
+    )
+
+
+@pytest.mark.parametrize("delta", [0.01, 0.05, 0.1])
+@pytest.mark.parametrize("n", [1, 2, 5, 30, 100])
+@pytest.mark.parametrize(("text", "limit"), [("PR <= 0.3", 0.3), ("PR >= 0.8", 0.8)])
+def test_one_rate_on_and_beyond_the_limit(text, limit, n, delta):
+    constraint = resolved(text)
+    passing = passing_counts(constraint, (n,), delta)
+    for rate in np.linspace(limit, 1.0 if "<=" in text else 0.0, 7):
+        assert probability(passing, (n,), (rate,)) <= delta * (1 + 1e-9)
+
+
+# The means of each constraint, in order, and pairs of rates that violate it or barely do not.
+TWO_RATES = [
+    ("abs(PR | [M] - PR | [F]) <= 0.1", [(0.3, 0.4), (0.45, 0.55), (0.9, 1.0), (0.2, 0.6)]),
+    ("PR | [M] / PR | [F] >= 0.8", [(0.4, 0.5), (0.08, 0.1), (0.8, 1.0), (0.1, 0.5)]),
+    ("min(PR | [M], PR | [F]) <= 0.2", [(0.2, 0.2), (0.2, 0.9), (0.5, 0.5)]),
+    ("max(PR | [M], PR | [F]) <= 0.5", [(0.5, 0.0), (0.5, 0.5), (0.1, 0.6)]),
+    ("PR | [M] * PR | [F] <= 0.25", [(0.5, 0.5), (0.25, 1.0), (0.6, 0.6)]),
+]
+
+
+@pytest.mark.parametrize("delta", [0.05, 0.1])
+@pytest.mark.parametrize("trials", [(1, 2), (6, 9), (12, 12)])
+@pytest.mark.parametrize(("text", "violations"), TWO_RATES, ids=[t for t, _ in TWO_RATES])
+def test_two_rates_on_and_beyond_the_limit(text, violations, trials, delta):
+    constraint = resolved(text)
+    passing = passing_counts(constraint, trials, delta)
+    for rates in violations:
+        assert probability(passing, trials, rates) <= delta * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "counts", "expected"),
+    [
+        ("PR <= 0.3", (10,), True),
+        ("PR <= 0.3", (30,), False),
+        ("PR >= 0.3", (60,), True),
+        ("abs(PR | [M] - PR | [F]) <= 0.5", (50, 50), True),
+        ("abs(PR | [M] - PR | [F]) <= 0.1", (50, 50), False),
+        ("min(PR | [M], PR | [F]) <= 0.2", (5, 90), True),
+        ("PR - PR <= 0", (50,), True),
+        ("PR - PR <= -0.01", (50,), False),
+    ],
+)
+def test_both_outcomes(text, counts, expected):
+    constraint = resolved(text)
+    seen = evidence(constraint, counts, [100] * len(counts))
+    assert passes(constraint.tree, seen, 0.05) is expected
+    assert safety_test(constraint.tree, seen, 0.05).passed is expected
+
+
+@pytest.mark.parametrize("k", [0, 3, 50, 99, 100])
+def test_one_rate_is_clopper_pearson(k):
+    constraint = resolved("PR >= 0.4")
+    verdict = safety_test(constraint.tree, evidence(constraint, [k], [100]), 0.05)
+    reference = binomtest(k, 100, 0.4, alternative="greater")
+    lower = reference.proportion_ci(0.95, method="exact").low
+    assert verdict.g_upper == pytest.approx(0.4 - lower)
+    assert verdict.p_value == pytest.approx(reference.pvalue, rel=2e-3, abs=2e-12)
+    assert (verdict.method, verdict.guarantee) == ("Clopper-Pearson", "exact")
+
+
+@pytest.mark.parametrize("text", [text for text, _ in TWO_RATES])
+@pytest.mark.parametrize("counts", [(22, 24), (5, 90), (45, 50), (40, 30)])
+@pytest.mark.parametrize("delta", [0.01, 0.05, 0.3])
+def test_passing_is_a_bound_at_or_below_zero_and_a_p_value_at_most_delta(text, counts, delta):
+    constraint = resolved(text)
+    seen = evidence(constraint, counts, (100, 100))
+    verdict = safety_test(constraint.tree, seen, delta)
+    assert verdict.passed == (verdict.g_upper <= 0) == passes(constraint.tree, seen, delta)
+    assert verdict.p_value <= delta or not verdict.passed
+
+
+def test_only_bounds_that_matter_are_computed_to_the_digit():
+    """The bound of an AND is the largest of its children's."""
+    parity = resolved("abs(PR | [M] - PR | [F]) <= 0.2")
+    seen = evidence(parity, (30, 40), (100, 100))
+    sides = [safety_test(child, seen, 0.05).g_upper for child in parity.tree.children]
+    assert safety_test(parity.tree, seen, 0.05).g_upper == max(sides)
+
+
+@pytest.mark.parametrize("text", ["PR | [M] <= 0.99", "abs(PR | [M] - PR | [F]) <= 0.99"])
+def test_no_rows_never_pass(text):
+    constraint = resolved(text)
+    nothing = [0] * len(constraint.means)
+    assert not passes(constraint.tree, evidence(constraint, nothing, nothing), 0.05)
+
+
+def test_soft_test_holds_its_level_in_simulation():
+    """Mean probabilities of a two-point distribution right at the limit; 2,000 trials."""
+    constraint = resolved("PR <= 0.3")
+    rng = np.random.default_rng(0)
+    values = np.where(rng.random((2000, 100)) < 1 / 3, 0.9, 0.0)
+
+    def certified(row):
+        seen = evidence(
+            constraint, [row.sum()], [100], hard=False, row_values=lambda mean, w, c: w * row
+        )
+        return passes(constraint.tree, seen, 0.05)
+
+    assert binomtest(sum(map(certified, values)), 2000, 0.05, alternative="greater").pvalue > 0.01
+    assert certified(values[0] * 0.1)

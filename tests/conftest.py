@@ -1,0 +1,30 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+torch.set_num_threads(1)  # small networks lose more to waiting than they gain
+
+
+@pytest.fixture
+def blobs():
+    """Two classes that a line tells apart nine times in ten: (X, y) of 1,000 rows."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, size=1000)
+    X = rng.normal(size=(1000, 3)) + 1.6 * y[:, None] * np.array([1.0, 0.5, 0.0])
+    return X, y
+
+
+@pytest.fixture
+def groups():
+    """Sensitive features for 1,000 rows: 0/1 columns M and F, a text and a number column."""
+    rng = np.random.default_rng(1)
+    male = rng.integers(0, 2, size=1000)
+    return pd.DataFrame(
+        {
+            "M": male,
+            "F": 1 - male,
+            "race": rng.choice(["A", "B", "C"], size=1000),
+            "age": rng.integers(18, 80, size=1000),
+        }
+    )

@@ -1,0 +1,171 @@
+"""What the certificate rests on: safety rows unread, decisions real, nothing left to luck."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binom, binomtest
+from torch import nn
+
+from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier
+
+PARITY = "abs(PR | [M] - PR | [F]) <= 0.3"
+
+
+def weights_of(model):
+    return [p.detach().numpy() for p in model.module_.state_dict().values()]
+
+
+def same_training(one, other):
+    columns = [c for c in one.history_.columns if c != "seconds"]
+    return (
+        all(np.array_equal(a, b) for a, b in zip(weights_of(one), weights_of(other), strict=True))
+        and one.history_[columns].equals(other.history_[columns])
+        and np.array_equal(one.safety_indices_, other.safety_indices_)
+    )
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
+@pytest.mark.parametrize("decision", ["argmax", "sample"])
+def test_garbage_over_the_safety_rows_changes_only_the_certificate(blobs, groups, decision):
+    X, y = blobs
+    model = SeldonianClassifier(
+        constraints=[PARITY, "ACC >= 0.7"], decision=decision, random_state=0
+    )
+    model.fit(X, y, sensitive_features=groups)
+
+    rng = np.random.default_rng(7)
+    safety = model.safety_indices_
+    X2, y2, groups2 = X.copy(), y.copy(), groups.copy()
+    X2[safety] = 1e3 * rng.normal(size=(len(safety), 3))
+    y2[safety] = rng.integers(0, 2, size=len(safety))
+    groups2.loc[safety, "M"] = rng.integers(0, 2, size=len(safety))
+    groups2.loc[safety, "F"] = 1 - groups2.loc[safety, "M"]
+    poisoned = SeldonianClassifier(**model.get_params())
+    poisoned.fit(X2, y2, sensitive_features=groups2)
+
+    assert same_training(model, poisoned)
+    assert model.certificate_.results != poisoned.certificate_.results
+    assert (
+        model.certificate_.fingerprints["weights"] == poisoned.certificate_.fingerprints["weights"]
+    )
+    assert model.certificate_.fingerprints["data"] != poisoned.certificate_.fingerprints["data"]
+    assert not poisoned.solution_found_
+
+
+def test_garbage_over_candidate_rows_does_change_training(blobs, groups):
+    """The test above could fail."""
+    X, y = blobs
+    model = SeldonianClassifier(constraints=PARITY, random_state=0)
+    model.fit(X, y, sensitive_features=groups)
+    X2 = X.copy()
+    X2[model.candidate_indices_[0]] += 5.0
+    other = SeldonianClassifier(**model.get_params()).fit(X2, y, sensitive_features=groups)
+    assert not same_training(model, other)
+
+
+def test_same_seed_same_weights_same_certificate(blobs, groups):
+    fits = [
+        SeldonianClassifier(constraints=PARITY, random_state=3).fit(
+            *blobs, sensitive_features=groups
+        )
+        for _ in range(2)
+    ]
+    assert same_training(*fits)
+    assert fits[0].certificate_ == fits[1].certificate_
+    other = SeldonianClassifier(constraints=PARITY, random_state=4).fit(
+        *blobs, sensitive_features=groups
+    )
+    assert not same_training(fits[0], other)
+
+
+def test_global_random_states_are_left_alone(blobs):
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    SeldonianClassifier(constraints="ACC >= 0.7", random_state=0, max_epochs=2).fit(*blobs)
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+
+
+class NaNForSome(nn.Module):
+    """Separates the classes well, but says NaN where the first input is above `threshold`."""
+
+    def __init__(self, threshold):
+        super().__init__()
+        self.layer, self.threshold = nn.Linear(3, 2), threshold
+
+    def forward(self, X):
+        scores = self.layer(X)
+        silent = (X[:, :1] > self.threshold) & torch.tensor(not self.training)
+        return torch.where(silent, torch.nan, scores)
+
+
+@pytest.mark.parametrize("constraint", ["ACC >= 0.1", "max(FPR, FNR) <= 0.99", "ERR <= 0.9"])
+def test_nan_outputs_never_pass(blobs, constraint):
+    X, y = blobs
+    candidate = np.arange(1000) < 500
+    X[:500, 0] = np.minimum(X[:500, 0], 3.0)
+    X[990, 0] = 10.0
+    model = SeldonianClassifier(
+        NaNForSome, constraint, module__threshold=9.0, random_state=0, max_epochs=3
+    )
+    with pytest.warns(NoSolutionFoundWarning):
+        model.fit(X, y, safety_mask=~candidate)
+    (result,) = model.certificate_.results
+    assert result.reason == "the outputs for 1 of 500 safety rows are NaN or infinite"
+    assert result.g_upper == np.inf
+    assert result.p_value == 1.0
+
+
+def test_loss_that_diverges_is_no_solution(blobs):
+    with (
+        pytest.warns(UserWarning, match="training stops"),
+        pytest.warns(NoSolutionFoundWarning, match="no finite weights"),
+    ):
+        model = SeldonianClassifier(
+            constraints="ACC >= 0.5", optimizer=torch.optim.SGD, lr=1e30, random_state=0
+        ).fit(*blobs)
+    assert not model.solution_found_
+
+
+def test_group_without_safety_rows_is_no_solution(blobs, groups):
+    mask = (groups["race"] != "C").to_numpy() & (np.arange(1000) % 2 == 0)
+    model = SeldonianClassifier(constraints='PR | [race == "C"] <= 0.99', random_state=0)
+    with pytest.warns(NoSolutionFoundWarning, match="no rows"):
+        model.fit(*blobs, sensitive_features=groups, safety_mask=mask)
+    assert model.certificate_.results[0].g_upper > 0
+
+
+class Fixed(nn.Module):
+    """Predicts class 1 where the only input is positive; nothing to learn."""
+
+    def __init__(self):
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, X):
+        return torch.cat([-X, X], dim=1) + 0 * self.unused
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
+@pytest.mark.parametrize("true_accuracy", [0.75, 0.8])
+def test_promise_holds_in_simulation(true_accuracy):
+    """A classifier whose accuracy is known is certified too often only with probability delta."""
+    rng = np.random.default_rng(0)
+    n_trials, delta = 400, 0.1
+    certified = 0
+    mask = np.arange(160) >= 10
+    for _ in range(n_trials):
+        y = rng.integers(0, 2, size=160)
+        right = rng.random(160) < true_accuracy
+        X = np.where(right, 2 * y - 1, 1 - 2 * y)[:, None].astype(float)
+        y[0], y[1] = 0, 1
+        model = SeldonianClassifier(
+            Fixed, "ACC >= 0.8", delta=delta, max_epochs=1, random_state=0
+        ).fit(X, y, safety_mask=mask)
+        certified += model.solution_found_
+    assert binomtest(certified, n_trials, delta, alternative="greater").pvalue > 0.01
+    if true_accuracy == 0.8:
+        fewest = next(k for k in range(151) if binom.sf(k - 1, 150, 0.8) <= delta)
+        exact = binom.sf(fewest - 1, 150, 0.8)
+        assert binomtest(certified, n_trials, exact).pvalue > 0.01

@@ -1,0 +1,42 @@
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from sklearn_seldonian.training import Batches, Rows
+
+
+def rows(n):
+    return Rows(torch.arange(n).float()[:, None], torch.arange(n), torch.zeros(n).long())
+
+
+@pytest.mark.parametrize(
+    ("n", "size", "sizes"),
+    [(10, 4, [4, 4, 2]), (9, 4, [4, 4]), (8, 4, [4, 4]), (3, 4, [3]), (1, 4, [1]), (4, 1, [1] * 4)],
+)
+def test_batches_cover_the_rows_but_for_a_last_one(n, size, sizes):
+    batches = Batches(rows(n), size)
+    seen = [y for _, (y, _) in batches]
+    assert [len(y) for y in seen] == sizes
+    assert len(batches) == len(sizes)
+    assert len(torch.cat(seen).unique()) == sum(sizes)
+
+
+def test_order_differs_and_follows_the_seed():
+    batches = Batches(rows(100), 100)
+    torch.manual_seed(0)
+    first, second = (next(iter(batches))[1][0] for _ in range(2))
+    torch.manual_seed(0)
+    assert not torch.equal(first, second)
+    assert torch.equal(first, next(iter(batches))[1][0])
+
+
+def test_a_data_loader_serves_rows_too():
+    X, (y, cells) = next(iter(DataLoader(rows(10), batch_size=4)))
+    assert X.shape == (4, 1)
+    assert y.tolist() == [0, 1, 2, 3]
+    assert cells.shape == (4,)
+
+
+def test_inputs_and_labels_stay_together():
+    for X, (y, _) in Batches(rows(50), 7):
+        assert torch.equal(X[:, 0].long(), y)

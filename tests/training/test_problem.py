@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from sklearn_seldonian.certification import Statistics, tabulate
+from sklearn_seldonian.constraints import (
+    Schema,
+    assign_cells,
+    bind,
+    distinct_conditions,
+    distinct_means,
+    estimate,
+    parse,
+)
+from sklearn_seldonian.training import ConstrainedProblem
+
+SCHEMA = Schema(classes=(0, 1), positive=1, levels={"M": (0, 1), "F": (0, 1)})
+TEXTS = [
+    "ACC >= 0.6",
+    "abs(PR | [M] - PR | [F]) <= 0.1",
+    "PR | [M] / PR | [F] >= 0.8",
+    "TPR | [M] * TPR <= 0.3",
+]
+
+
+def problem_and_table(texts, n=2000, seed=0):
+    rng = np.random.default_rng(seed)
+    male = rng.integers(0, 2, size=n)
+    y = rng.integers(0, 2, size=n)
+    predicted = (rng.random(n) < 0.4 + 0.2 * y).astype(int)
+    constraints = [bind(parse(text), SCHEMA) for text in texts]
+    conditions = distinct_conditions(distinct_means(constraints))
+    cells = assign_cells({"M": male, "F": 1 - male}, conditions, n)
+    problem = ConstrainedProblem(constraints, [0.05] * len(texts), cells.membership, 2, 500, 0.9)
+    return problem, tabulate(cells.codes, y, predicted, problem.shape)
+
+
+def values_of(problem, table):
+    """Each atom's value by direct evaluation."""
+    seen = Statistics(table, problem.membership, problem.conditions, hard=True)
+    rates = {m: seen.rate(m).estimate for c in problem.constraints for m in c.means}
+    return np.array([estimate(atom.expression, rates) for atom in problem.atoms])
+
+
+def test_values_equal_direct_evaluation():
+    problem, table = problem_and_table(TEXTS)
+    assert np.allclose(problem.linearise(table).values, values_of(problem, table))
+
+
+def test_influence_is_the_derivative_in_each_square():
+    problem, table = problem_and_table(TEXTS)
+    near = problem.linearise(table)
+    step = 1e-4 * table.sum()
+    for square in range(table.size):
+        bumped = table.copy()
+        bumped.flat[square] += step
+        slope = (values_of(problem, bumped) - near.values) / (step / table.sum())
+        assert np.allclose(near.influence[:, square], slope, atol=2e-3)
+
+
+def test_standard_error_of_a_rate():
+    problem, table = problem_and_table(["PR | [M] <= 0.5"])
+    near = problem.linearise(table)
+    rate = near.values[0] + 0.5
+    share = 1 / np.abs(near.influence).max() * max(rate, 1 - rate)
+    n = 500 * share
+    one_row = max(rate, 1 - rate) / n
+    expected = np.hypot(np.sqrt(rate * (1 - rate) / n), one_row)
+    assert near.standard_errors(500)[0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_rate_of_zero_still_has_a_standard_error():
+    problem, table = problem_and_table(["PR <= 0.5"])
+    table[..., 0] += table[..., 1]
+    table[..., 1] = 0
+    assert problem.linearise(table).standard_errors(100)[0] == pytest.approx(1 / 100)
+
+
+def test_predicted_probability_of_passing():
+    problem, table = problem_and_table(["PR <= 0.5"])
+    near = problem.linearise(table)
+    n = round(table.sum())
+    prediction = problem.predict(near, n)
+    test, candidate = near.standard_errors(500)[0], near.standard_errors(n)[0]
+    bound = near.values[0] + norm.ppf(0.95) * test
+    assert prediction.bounds[0] == pytest.approx(bound)
+    assert prediction.probabilities[0] == pytest.approx(
+        norm.cdf(-bound / np.hypot(test, candidate))
+    )
+    margin = problem.margins(near, n)[0]
+    assert margin == pytest.approx(
+        norm.ppf(0.95) * test + norm.ppf(0.9) * np.hypot(test, candidate)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "active"),
+    [
+        ("max(PR, TPR) <= 0.1", [True, True]),
+        ("min(PR - 0.8, TPR) <= 0.1", [True, False]),
+        ("min(max(PR, TPR), PR - 0.8) <= 0.1", [False, False, True]),
+    ],
+)
+def test_training_pushes_on_the_nearest_of_an_or(text, active):
+    problem, table = problem_and_table([text])
+    assert problem.active(problem.linearise(table)).tolist() == active
+
+
+def test_and_of_probabilities_is_at_least_what_bonferroni_says():
+    problem, table = problem_and_table(["abs(PR | [M] - PR | [F]) <= 0.1"])
+    near = problem.linearise(table)
+    single = [
+        problem_and_table([text])[0].predict(problem_and_table([text])[0].linearise(t), 2000)
+        for text, t in (
+            ("PR | [M] - PR | [F] <= 0.1", problem_and_table(["PR | [M] - PR | [F] <= 0.1"])[1]),
+            ("PR | [F] - PR | [M] <= 0.1", problem_and_table(["PR | [F] - PR | [M] <= 0.1"])[1]),
+        )
+    ]
+    both = problem.predict(near, 2000).probabilities[0]
+    expected = max(0.0, 1 - sum(1 - p.probabilities[0] for p in single))
+    assert both == pytest.approx(expected)
+
+
+def test_a_rate_without_rows_is_not_predicted_to_pass():
+    problem, table = problem_and_table(["PR | [M] <= 0.9", "ACC >= 0.1"])
+    table[problem.membership[:, 0]] = 0
+    near = problem.linearise(table)
+    assert np.isnan(near.values[0])
+    assert np.isfinite(near.influence).all()
+    prediction = problem.predict(near, 1000)
+    assert prediction.probabilities[0] == 0.0
+    assert prediction.bounds[0] == np.inf
+    assert prediction.probabilities[1] > 0.99
+
+
+def test_what_is_always_true_passes_for_sure():
+    problem, table = problem_and_table(["0 * PR <= 1", "0 * PR >= 1"])
+    prediction = problem.predict(problem.linearise(table), 1000)
+    assert prediction.probabilities.tolist() == [1.0, 0.0]
