@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from sklearn_seldonian.certification._certificate import ConstraintResult
-from sklearn_seldonian.certification._safety_test import Verdict, safety_test, upper_bound
+from sklearn_seldonian.certification._safety_test import Verdict, passes, safety_test
 from sklearn_seldonian.certification._statistics import RateSample, Statistics
 from sklearn_seldonian.constraints import (
     And,
@@ -128,7 +128,7 @@ def _best_case(tree: Tree, delta: float, trials: Mapping[Mean, int]) -> bool:
         if not math.isfinite(value):
             return True
         best[mean] = RateSample(value * trials[mean], trials[mean], trials[mean])
-    return upper_bound(tree, best, delta) <= 0
+    return passes(tree, best, delta)
 
 
 def _g_upper(
@@ -148,25 +148,24 @@ def _g_upper(
     if constraint.in_units and (statistics.hard or not drawn):
         return verdict.g_upper
 
-    def passes(margin: float) -> bool:
-        tree = constraint.with_margin(margin)
-        return upper_bound(tree, samples, delta, hard=statistics.hard) <= 0
+    def passes_with(margin: float) -> bool:
+        return passes(constraint.with_margin(margin), samples, delta, hard=statistics.hard)
 
-    return _smallest_margin(passes, verdict.passed)
+    return _smallest_margin(passes_with, verdict.passed)
 
 
-def _smallest_margin(passes: Callable[[float], bool], passes_at_zero: bool) -> float:
+def _smallest_margin(passes_with: Callable[[float], bool], passes_at_zero: bool) -> float:
     """The smallest margin that passes, from above; infinite where none is found."""
     step = -SMALLEST_MARGIN if passes_at_zero else SMALLEST_MARGIN
     near, far = 0.0, step
-    while passes(far) == passes_at_zero:
+    while passes_with(far) == passes_at_zero:
         if abs(far) > LARGEST_MARGIN:
             return -LARGEST_MARGIN if passes_at_zero else math.inf
         near, far = far, 4 * far
     failing, passing = (far, near) if passes_at_zero else (near, far)
     while passing - failing > MARGIN_ACCURACY * max(abs(failing), abs(passing), SMALLEST_MARGIN):
         middle = (failing + passing) / 2
-        failing, passing = (failing, middle) if passes(middle) else (middle, passing)
+        failing, passing = (failing, middle) if passes_with(middle) else (middle, passing)
     return passing
 
 

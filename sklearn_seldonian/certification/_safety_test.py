@@ -20,10 +20,10 @@ from sklearn_seldonian.bounds import (
     bounded_mean_upper,
 )
 from sklearn_seldonian.certification._statistics import RateSample
-from sklearn_seldonian.constraints import And, Atom, Mean, Or, Tree, interval
+from sklearn_seldonian.constraints import And, Atom, Mean, Or, Tree, atoms_of, interval
 from sklearn_seldonian.measures import Average
 
-__all__ = ["Verdict", "safety_test", "upper_bound"]
+__all__ = ["Verdict", "passes", "safety_test", "upper_bound"]
 
 Samples = Mapping[Mean, RateSample]
 
@@ -71,8 +71,25 @@ def safety_test(tree: Tree, samples: Samples, delta: float, *, hard: bool = True
     hard : bool, default=True
         Whether successes count decisions; else they are sums of probabilities.
     """
-    upper = upper_bound(tree, samples, delta, hard=hard)
-    return _verdict(tree, samples, hard)._replace(g_upper=upper)
+    return Verdict(
+        upper_bound(tree, samples, delta, hard=hard),
+        _smallest_passing(lambda d: passes(tree, samples, d, hard=hard)),
+        " + ".join(sorted({_method(atom, hard) for atom in atoms_of(tree)})),
+        "exact" if all(_is_exact(atom, hard) for atom in atoms_of(tree)) else "finite-sample",
+        "; ".join(_obstacles(tree, samples, hard)),
+    )
+
+
+def passes(tree: Tree, samples: Samples, delta: float, *, hard: bool = True) -> bool:
+    """Whether `safety_test` passes; looks at no more atoms than it takes to know."""
+    match tree:
+        case Atom():
+            return _atom_upper(tree, samples, delta, hard) <= 0
+        case And(children=children):
+            return all(passes(child, samples, delta, hard=hard) for child in children)
+        case Or(children=children):
+            share = delta / len(children)
+            return any(passes(child, samples, share, hard=hard) for child in children)
 
 
 def upper_bound(tree: Tree, samples: Samples, delta: float, *, hard: bool = True) -> float:
@@ -88,27 +105,6 @@ def upper_bound(tree: Tree, samples: Samples, delta: float, *, hard: bool = True
         case Or(children=children):
             share = delta / len(children)
             return min(upper_bound(child, samples, share, hard=hard) for child in children)
-
-
-def _verdict(tree: Tree, samples: Samples, hard: bool) -> Verdict:
-    """All of the verdict but the bound."""
-    if isinstance(tree, Atom):
-        reason = _obstacle(tree, samples, hard)
-
-        def upper(delta: float) -> float:
-            return _atom_upper(tree, samples, delta, hard)
-
-        p_value = 1.0 if reason else _smallest_passing(upper)
-        return Verdict(math.nan, p_value, *_method(tree, hard), reason)
-    parts = [_verdict(child, samples, hard) for child in tree.children]
-    p_values = [part.p_value for part in parts]
-    return Verdict(
-        math.nan,
-        max(p_values) if isinstance(tree, And) else min(1.0, len(parts) * min(p_values)),
-        " + ".join(sorted({part.method for part in parts})),
-        "exact" if all(part.guarantee == "exact" for part in parts) else "finite-sample",
-        "; ".join(dict.fromkeys(part.reason for part in parts if part.reason)),
-    )
 
 
 # -- one atom --------------------------------------------------------------------------
@@ -129,6 +125,11 @@ def _or_infinite(bound: float) -> float:
     return math.inf if math.isnan(bound) else bound
 
 
+def _obstacles(tree: Tree, samples: Samples, hard: bool) -> list[str]:
+    reasons = (_obstacle(atom, samples, hard) for atom in atoms_of(tree))
+    return list(dict.fromkeys(filter(None, reasons)))
+
+
 def _obstacle(atom: Atom, samples: Samples, hard: bool) -> str:
     """Why there is no bound for the atom; empty where there is one."""
     for mean in atom.means:
@@ -145,21 +146,25 @@ def _obstacle(atom: Atom, samples: Samples, hard: bool) -> str:
     return ""
 
 
-def _method(atom: Atom, hard: bool) -> tuple[str, str]:
+def _method(atom: Atom, hard: bool) -> str:
     if not atom.means:
-        return "arithmetic", "exact"
+        return "arithmetic"
     averages = [isinstance(mean.quantity, Average) for mean in atom.means]
-    one = atom.linear is not None and len(atom.means) == 1
-    if hard and not any(averages):
-        return (
-            ("Clopper-Pearson", "exact")
-            if one
-            else ("box of Clopper-Pearson bounds", "finite-sample")
-        )
     name = "Chernoff-Hoeffding"
     if hard and not all(averages):
-        name = "Clopper-Pearson and Chernoff-Hoeffding"
-    return (name if one else f"box of {name} bounds"), "finite-sample"
+        name = f"Clopper-Pearson{' and Chernoff-Hoeffding' if any(averages) else ''}"
+    return name if _is_one_mean(atom) else f"box of {name} bounds"
+
+
+def _is_exact(atom: Atom, hard: bool) -> bool:
+    """Whether the bound's error is delta itself, rather than at most delta."""
+    if not atom.means:
+        return True
+    return hard and _is_one_mean(atom) and not isinstance(atom.means[0].quantity, Average)
+
+
+def _is_one_mean(atom: Atom) -> bool:
+    return atom.linear is not None and len(atom.means) == 1
 
 
 def _sides_needed(atom: Atom) -> tuple[str, ...]:
@@ -188,12 +193,7 @@ def _bounds(mean: Mean, sample: RateSample, sides: str, delta: float, hard: bool
 
 def _is_soft_ratio(atom: Atom, hard: bool) -> bool:
     """Whether the atom bounds one ratio of soft means, such as PPV with drawn decisions."""
-    return (
-        not hard
-        and atom.linear is not None
-        and len(atom.means) == 1
-        and atom.means[0].quantity.conditions_on_prediction
-    )
+    return not hard and _is_one_mean(atom) and atom.means[0].quantity.conditions_on_prediction
 
 
 def _soft_ratio_upper(atom: Atom, sample: RateSample, delta: float) -> float:
@@ -212,12 +212,12 @@ def _soft_ratio_upper(atom: Atom, sample: RateSample, delta: float) -> float:
     return bounded_mean_upper(min(max(mean, low), high), n_rows, low, high, delta)
 
 
-def _smallest_passing(upper: Callable[[float], float]) -> float:
-    """The smallest delta whose bound passes, from above, to one part in a thousand."""
-    if not upper(1.0 - 1e-9) <= 0:
+def _smallest_passing(passes_at: Callable[[float], bool]) -> float:
+    """The smallest delta that passes, from above, to one part in a thousand."""
+    if not passes_at(1.0 - 1e-9):
         return 1.0
     low, high = SMALLEST_P_VALUE, 1.0
     while high > low * 1.001:
         middle = math.sqrt(low * high)
-        low, high = (low, middle) if upper(middle) <= 0 else (middle, high)
+        low, high = (low, middle) if passes_at(middle) else (middle, high)
     return high
