@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import platform
 import sys
+import warnings
 from importlib.metadata import version
 
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.frozen import FrozenEstimator
 from torch import nn
 
 from sklearn_seldonian._version import __version__
+from sklearn_seldonian.certification import has_finite_ranges
 
 __all__ = [
     "SkorchParameters",
@@ -119,6 +121,29 @@ def check_choice(name, value, choices):
     if value not in choices:
         listed = ", ".join(map(repr, choices))
         raise ValueError(f"{name} must be one of {listed}, got {value!r}.")
+
+
+def check_ranges(constraints, bound):
+    """Warn of constraints that only a normal approximation can test; refuse them where told to.
+
+    `constraints` are resolved; which measures have a finite range is read from their text.
+    """
+    for constraint in constraints:
+        unbounded = [str(mean) for mean in constraint.means if not has_finite_ranges([mean])]
+        if not unbounded or bound not in ("auto", "exact"):
+            continue
+        names = ", ".join(unbounded)
+        if bound == "exact":
+            raise ValueError(
+                f"{constraint.source.text!r} has no finite-sample test: {names} has no finite "
+                'range. Give its measure a range, or use bound="auto".'
+            )
+        warnings.warn(
+            f"{constraint.source.text!r} is tested by a normal approximation only: {names} has no "
+            "finite range.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def check_share(name, value):

@@ -117,6 +117,7 @@ def certify(
         columns, constraints, tuple(classes.tolist()), positive, measures=tuple(measures)
     )
     resolved = [bind(constraint, schema) for constraint in constraints]
+    _base.check_ranges(resolved, bound)
     means = distinct_means(resolved)
     conditions = distinct_conditions(means)
     cells = assign_cells(columns, conditions, len(y))

@@ -259,6 +259,7 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
         self.candidate_indices_, self.safety_indices_ = self._split(len(rows.y), safety_mask, rng)
         candidate, safety = rows.take(self.candidate_indices_), rows.take(self.safety_indices_)
         self._resolved = self._bind(candidate)
+        _base.check_ranges(self._resolved, self.bound)
 
         obstacle = self._train(candidate, len(safety.y), rng)
         self.certificate_ = None

@@ -267,14 +267,16 @@ class TestModules:
     @pytest.mark.parametrize(
         ("criterion", "module"),
         [
-            (nn.CrossEntropyLoss, nn.Sequential(nn.Linear(3, 2))),
-            (nn.NLLLoss, nn.Sequential(nn.Linear(3, 2), nn.Softmax(dim=1))),
-            (nn.BCEWithLogitsLoss, nn.Sequential(nn.Linear(3, 1))),
+            (nn.CrossEntropyLoss, lambda: nn.Linear(3, 2)),
+            (nn.NLLLoss, lambda: nn.Sequential(nn.Linear(3, 2), nn.Softmax(dim=1))),
+            (nn.BCEWithLogitsLoss, lambda: nn.Linear(3, 1)),
         ],
         ids=["logits", "probabilities", "binary logit"],
     )
     def test_criteria_and_their_outputs(self, blobs, criterion, module):
         X, _ = blobs
+        torch.manual_seed(0)
+        module = module()
         before = [p.clone() for p in module.parameters()]
         model = fitted(blobs, module=module, criterion=criterion)
         assert model.solution_found_

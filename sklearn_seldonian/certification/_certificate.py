@@ -13,6 +13,9 @@ import pandas as pd
 __all__ = ["ConstraintResult", "SafetyCertificate"]
 
 
+GUARANTEES = ("none", "asymptotic", "finite-sample", "exact")  # weakest first
+
+
 @dataclass(frozen=True)
 class ConstraintResult:
     """The safety test of one constraint.
@@ -127,6 +130,12 @@ class SafetyCertificate:
         """The joint verdict: every constraint is certified, and there is one."""
         return bool(self.results) and all(result.passed for result in self.results)
 
+    @property
+    def guarantee(self) -> str:
+        """The weakest of the results': "exact", "finite-sample", "asymptotic" or "none"."""
+        kinds = [result.guarantee for result in self.results]
+        return min(kinds, key=GUARANTEES.index, default="none")
+
     def explain(self) -> str:
         """The whole certificate in plain text."""
         n_passed = sum(result.passed for result in self.results)
@@ -139,6 +148,11 @@ class SafetyCertificate:
         parts.append(
             f"Tested on {self.n_safety:,} safety rows; fitted to {self.n_candidate:,} others."
         )
+        if self.guarantee == "asymptotic":
+            parts.append(
+                "Asymptotic: at least one bound rests on a normal approximation, which may fail "
+                "for small samples and long tails."
+            )
         parts.append("Each bound holds with its confidence on its own; they are not simultaneous.")
         parts.append("Assumptions:\n" + "\n".join(f"  - {text}" for text in self.assumptions))
         return "\n".join(parts)

@@ -96,11 +96,20 @@ def method_for(atom: Atom, evidence: Evidence, bound: str = "auto") -> Method:
         return Method("arithmetic", "exact", lambda _: value, lambda _: float(not value <= 0))
     reason = _obstacle(atom, evidence)
     found = (rung(atom, evidence) for rung in BOUNDS[bound]) if not reason else iter(())
-    none = Method("none", "none", lambda _: math.inf, lambda _: 1.0, None, reason or NO_METHOD)
-    return next((method for method in found if method is not None), none)
+    taken = next((method for method in found if method is not None), None)
+    return taken or _no_method(reason or _unbounded(atom))
 
 
-NO_METHOD = "no method with a finite-sample guarantee applies"
+def _no_method(reason: str) -> Method:
+    """Never passes, and says why."""
+    return Method("none", "none", lambda _: math.inf, lambda _: 1.0, None, reason)
+
+
+def _unbounded(atom: Atom) -> str:
+    names = [str(mean) for mean in atom.means if not has_finite_ranges([mean])]
+    if not names:
+        return "there are too few rows to see how the estimate varies"
+    return f"{', '.join(names)} has no finite range, so that no finite-sample bound exists"
 
 
 def has_finite_ranges(means: Sequence[Mean]) -> bool:
@@ -216,9 +225,8 @@ def _box(atom: Atom, evidence: Evidence) -> Method | None:
         _mean_bounds(mean, evidence, sides)
         for mean, sides in zip(atom.means, _sides_needed(atom), strict=True)
     ]
-    names = sorted(
-        {"Clopper-Pearson" if _is_count(m, evidence) else "Chernoff-Hoeffding" for m in atom.means}
-    )
+    counted = {_is_count(mean, evidence) for mean in atom.means}
+    names = ["Clopper-Pearson"] * (True in counted) + ["Chernoff-Hoeffding"] * (False in counted)
     return Method(
         f"box of {' and '.join(names)} bounds",
         "finite-sample",

@@ -23,13 +23,12 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sklearn_seldonian.certification._certificate import GUARANTEES
 from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.certification._methods import Method, method_for
 from sklearn_seldonian.constraints import And, Atom, Or, Tree, atoms_of, estimate
 
 __all__ = ["Verdict", "passes", "safety_test"]
-
-_WEAKEST_FIRST = ("none", "asymptotic", "finite-sample", "exact")
 
 
 class Verdict(NamedTuple):
@@ -80,7 +79,7 @@ def safety_test(tree: Tree, evidence: Evidence, delta: float, bound: str = "auto
         math.inf if math.isnan(g_upper) else g_upper,
         test.p_value(tree, delta),
         " + ".join(sorted({method.name for method in leaves})),
-        min((method.guarantee for method in leaves), key=_WEAKEST_FIRST.index),
+        min((method.guarantee for method in leaves), key=GUARANTEES.index),
         "; ".join(dict.fromkeys(method.reason for method in leaves if method.reason)),
     )
 

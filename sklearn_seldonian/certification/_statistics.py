@@ -27,6 +27,9 @@ __all__ = ["Statistics", "mean_tables", "summarise", "tabulate"]
 Array = NDArray[np.float64]
 
 
+ROUNDING = 1e-24
+
+
 class KeptRows(NamedTuple):
     """Rows with their entries: indicators or probabilities of decisions, then row measures.
 
@@ -149,7 +152,10 @@ class Statistics:
         if self.kept is None:
             return float((weights**2 * self.table).sum() / (n_rows - 1))
         influences = self.kept.entries * weights[self.kept.cells, self.kept.labels]
-        return float((influences.sum(axis=1) ** 2).sum() / (n_rows - 1))
+        total = float((influences.sum(axis=1) ** 2).sum())
+        # What is left where equal values cancel is rounding, not variance.
+        rounding = ROUNDING * float((influences**2).sum())
+        return total / (n_rows - 1) if total > rounding else 0.0
 
     def rate(self, mean: Mean) -> Sample:
         """Successes and trials of one mean."""

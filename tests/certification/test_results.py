@@ -180,7 +180,7 @@ def test_averages_beside_rates():
 
 @pytest.mark.parametrize("name", ["Unbounded", "LogLoss"])
 def test_an_average_without_a_finite_range_is_asymptotic_and_says_so(name):
-    result = DATA.certify(f"{name} <= 100")
+    result = SOFT.certify(f"{name} <= 100")
     assert result.passed
     assert (result.method, result.guarantee) == ("delta method", "asymptotic")
     assert "(asymptotic)" in result.explain()
@@ -188,8 +188,8 @@ def test_an_average_without_a_finite_range_is_asymptotic_and_says_so(name):
 
 @pytest.mark.parametrize("name", ["Unbounded", "LogLoss"])
 def test_an_average_without_a_finite_range_has_no_exact_test(name):
-    statistics = DATA.statistics(f"{name} <= 100")
-    result = certify_constraint(DATA.bind(f"{name} <= 100"), statistics, 0.05, "exact")
+    statistics = SOFT.statistics(f"{name} <= 100")
+    result = certify_constraint(SOFT.bind(f"{name} <= 100"), statistics, 0.05, "exact")
     assert not result.passed
     assert result.p_value == 1.0
     assert result.reason == f"{name} has no finite range, so that no finite-sample bound exists"
