@@ -1,48 +1,66 @@
-"""What the estimators share: parameters, inputs, the split, the fallback."""
+"""What every Seldonian estimator does: train on candidate rows, test once on safety rows."""
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import inspect
-import platform
-import sys
+import copy
+import math
 import warnings
-from importlib.metadata import version
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, clone
-from sklearn.dummy import DummyClassifier
-from sklearn.frozen import FrozenEstimator
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import check_array, validate_data
 from torch import nn
 
-from sklearn_seldonian._version import __version__
-from sklearn_seldonian.certification import has_finite_ranges
+from sklearn_seldonian import _checks
+from sklearn_seldonian.certification import (
+    SafetyCertificate,
+    Statistics,
+    certify_constraint,
+    exclusive_columns,
+    rows_even_perfection_needs,
+    tabulate,
+    untested,
+)
+from sklearn_seldonian.constraints import (
+    assign_cells,
+    columns_of,
+    distinct_conditions,
+    distinct_means,
+)
+from sklearn_seldonian.modules import MLP
+from sklearn_seldonian.training import ConstrainedProblem, LagrangianNet
+from sklearn_seldonian.training import Rows as TensorRows
 
-__all__ = [
-    "SkorchParameters",
-    "check_deltas",
-    "check_keywords",
-    "column_values",
-    "fingerprint",
-    "fitted_fallback",
-    "interrupted_in_search",
-    "resolve_device",
-    "split_rows",
-    "to_tensor",
-    "versions",
-]
-
-NESTED = ("module", "optimizer", "criterion", "iterator_train", "callbacks")
+__all__ = ["CertifiedEstimator", "LabelledRows"]
 
 
-class SkorchParameters(BaseEstimator):
-    """Constructor keywords beyond the signature: skorch's double-underscore names.
+class LabelledRows(NamedTuple):
+    """Rows as `fit` sees them: inputs, labels, positions of the labels in classes_, columns."""
 
-    They are plain attributes, appear in `get_params`, and can be cloned and searched over.
+    X: Any
+    y: np.ndarray
+    labels: np.ndarray
+    columns: dict[str, np.ndarray]
+
+    def take(self, index):
+        columns = {name: values[index] for name, values in self.columns.items()}
+        return LabelledRows(
+            _safe_indexing(self.X, index), self.y[index], self.labels[index], columns
+        )
+
+
+class CertifiedEstimator(BaseEstimator):
+    """The parts of `fit` that do not depend on what is predicted.
+
+    Constructor keywords beyond the signature are skorch's double-underscore names: plain
+    attributes that appear in `get_params` and can be cloned and searched over.
     """
+
+    # -- parameters ----------------------------------------------------------------------
 
     def get_params(self, deep=True):
         """As scikit-learn's, with the double-underscore names that were given."""
@@ -52,7 +70,7 @@ class SkorchParameters(BaseEstimator):
 
     def set_params(self, **params):
         """As scikit-learn's; names such as ``module__hidden`` need not exist yet."""
-        for name in [n for n in params if n.partition("__")[0] in NESTED and "__" in n]:
+        for name in [n for n in params if n.partition("__")[0] in _checks.NESTED and "__" in n]:
             setattr(self, name, params.pop(name))
         given = {name: params.pop(name) for name in self._keywords() if name in params}
         vars(self).update(given)
@@ -66,323 +84,195 @@ class SkorchParameters(BaseEstimator):
             if name not in known and not name.startswith("_") and not name.endswith("_")
         ]
 
+    def _wanted(self):
+        """The columns that the constraints name."""
+        return {name for constraint in self.constraints_ for name in columns_of(constraint)}
 
-# -- parameters --------------------------------------------------------------------------
+    def _split(self, n_rows, safety_mask, rng):
+        if not self.constraints_:
+            return np.arange(n_rows), np.arange(0)
+        return _checks.split_rows(n_rows, self.safety_size, safety_mask, rng)
 
+    # -- training ------------------------------------------------------------------------
 
-def check_keywords(estimator, factories):
-    """Refuse keyword names that nothing takes.
-
-    `factories` maps "module", "optimizer", ... to the class that takes the names behind
-    the double underscore.
-    """
-    for keyword in estimator._keywords():
-        prefix, _, name = keyword.partition("__")
-        if prefix not in NESTED or not name:
-            nested = [f"{n}__{name or '...'}" for n in NESTED]
-            known = nested if name else [*estimator._get_param_names(), *nested]
-            raise ValueError(_unknown(keyword, known))
-        accepted = _accepted(factories.get(prefix))
-        if accepted is not None and name.partition("__")[0] not in accepted:
-            raise ValueError(_unknown(keyword, [f"{prefix}__{n}" for n in accepted]))
-
-
-def _accepted(factory):
-    """The parameter names a class takes; None where it takes any, or is an instance."""
-    if not inspect.isclass(factory):
-        return None
-    parameters = inspect.signature(factory.__init__).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return None
-    return [name for name in parameters if name != "self"]
-
-
-def _unknown(name, known):
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else f" There are {', '.join(known)}."
-    return f"Unknown parameter {name!r}.{hint}"
-
-
-def check_deltas(delta, n_constraints):
-    """One delta a constraint, each strictly between 0 and 1."""
-    deltas = np.atleast_1d(np.asarray(delta, dtype=float))
-    if deltas.ndim != 1 or len(deltas) not in (1, n_constraints):
-        raise ValueError(
-            f"delta must be one number, or one for each of the {n_constraints} constraints; "
-            f"got {len(deltas)} numbers."
+    def _train(self, candidate, n_safety, rng):
+        """Fit preprocessor and net; what stands in the way of a safety test, if anything."""
+        seed = int(rng.randint(np.iinfo(np.int32).max))
+        device = _checks.resolve_device(self.device)
+        impossible = [c.source.text for c in self._resolved if c.is_impossible]
+        if impossible:
+            return f"no model can satisfy {', '.join(map(repr, impossible))}; nothing was trained"
+        X = self._fit_preprocessor(candidate)
+        cells = self._cells(candidate.columns, len(candidate.y))
+        self._exclusive = exclusive_columns(self._conditions(), cells.membership)
+        self._warn_of_few_rows(candidate, cells, n_safety)
+        problem = ConstrainedProblem(
+            self._resolved,
+            self._deltas,
+            cells.membership,
+            len(self.classes_),
+            n_safety,
+            self.power,
+            hard=self.decision == "argmax",
         )
-    if not ((deltas > 0) & (deltas < 1)).all():
-        raise ValueError(f"delta must be strictly between 0 and 1, got {delta!r}.")
-    return tuple(np.broadcast_to(deltas, n_constraints).tolist())
+        cuda = [torch.device(device)] if device.startswith("cuda") else []
+        with torch.random.fork_rng(devices=cuda):
+            torch.manual_seed(seed)
+            self.net_ = self._make_net(X, problem, device)
+            self.net_.fit(_tensors(X, candidate.labels, cells))
+        self.history_ = _history_frame(self.net_.history)
+        self.n_iter_ = len(self.history_)
+        if self.net_.interrupted_:
+            if _checks.interrupted_in_search():
+                raise KeyboardInterrupt
+            return "training was interrupted"
+        return "" if self.net_.kept_epoch_ else "training gave no finite weights"
 
-
-def check_choice(name, value, choices):
-    """Refuse a `value` that is not one of the `choices`."""
-    if value not in choices:
-        listed = ", ".join(map(repr, choices))
-        raise ValueError(f"{name} must be one of {listed}, got {value!r}.")
-
-
-def check_ranges(constraints, bound):
-    """Warn of constraints that only a normal approximation can test; refuse them where told to.
-
-    `constraints` are resolved; which measures have a finite range is read from their text.
-    """
-    for constraint in constraints:
-        unbounded = [str(mean) for mean in constraint.means if not has_finite_ranges([mean])]
-        if not unbounded or bound not in ("auto", "exact"):
-            continue
-        names = ", ".join(unbounded)
-        if bound == "exact":
-            raise ValueError(
-                f"{constraint.source.text!r} has no finite-sample test: {names} has no finite "
-                'range. Give its measure a range, or use bound="auto".'
-            )
-        warnings.warn(
-            f"{constraint.source.text!r} is tested by a normal approximation only: {names} has no "
-            "finite range.",
-            UserWarning,
-            stacklevel=3,
+    def _fit_preprocessor(self, candidate):
+        if self.preprocessor is None:
+            self.preprocessor_ = None
+            return candidate.X
+        self.preprocessor_ = clone(self.preprocessor)
+        return check_array(
+            self.preprocessor_.fit_transform(candidate.X, candidate.y), allow_nd=True
         )
 
+    def _conditions(self):
+        return distinct_conditions(distinct_means(self._resolved))
 
-def check_share(name, value):
-    """A number from 0 to 1."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must be between 0 and 1, got {value!r}.")
-    return float(value)
+    def _cells(self, columns, n_rows):
+        return assign_cells(columns, self._conditions(), n_rows)
 
-
-def positive_class(labels, pos_label):
-    """Position of the positive class; None where there are not two classes."""
-    if pos_label is not None and pos_label not in labels:
-        raise ValueError(f"pos_label={pos_label!r} is not a class; classes are {labels}.")
-    if len(labels) != 2:
-        return None
-    return 1 if pos_label is None else labels.index(pos_label)
-
-
-def class_positions(y, classes):
-    """Position of each label in the sorted `classes`."""
-    unseen = np.setdiff1d(y, classes)
-    if len(unseen):
-        raise ValueError(f"y holds labels that the model does not know: {unseen.tolist()}.")
-    return np.searchsorted(classes, y)
-
-
-def resolve_device(device):
-    """A torch device string for the `device` parameter.
-
-    Raises
-    ------
-    ValueError
-        If the device is not there.
-    """
-    present = _devices()
-    if device == "auto":
-        return present[0]
-    try:
-        kind = torch.device(device).type
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"Unknown device {device!r}; there are {', '.join(present)}.") from error
-    if not any(name.partition(":")[0] == kind for name in present):
-        raise ValueError(f"Device {device!r} is not there; there are {', '.join(present)}.")
-    index = torch.device(device).index
-    if kind == "cuda" and index is not None and index >= torch.cuda.device_count():
-        raise ValueError(f"Device {device!r} is not there; there are {', '.join(present)}.")
-    return str(device)
-
-
-def _devices():
-    """The devices of this machine, the fastest first."""
-    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    mps = ["mps"] if torch.backends.mps.is_available() else []
-    return ["cuda", *cuda[1:]] * bool(cuda) + mps + ["cpu"]
-
-
-# -- data --------------------------------------------------------------------------------
-
-
-def column_values(wanted, X, sensitive_features, n_rows):
-    """The columns that conditions name, as one array each.
-
-    Parameters
-    ----------
-    wanted : iterable of str
-    X : array-like
-        Its columns count where it is a DataFrame.
-    sensitive_features : Series, DataFrame, array-like or None
-    n_rows : int
-
-    Returns
-    -------
-    dict of str to ndarray of shape (n_rows,)
-        All columns there are; only those `wanted` are checked.
-
-    Raises
-    ------
-    ValueError
-        If `sensitive_features` has the wrong length or kind, a wanted column holds NaN,
-        or is in both places with different values.
-    """
-    groups = _as_frame(sensitive_features)
-    if groups is not None and len(groups) != n_rows:
-        raise ValueError(f"sensitive_features has {len(groups)} rows, X has {n_rows}.")
-    found = {}
-    for source, frame in (("X", X), ("sensitive_features", groups)):
-        if not isinstance(frame, pd.DataFrame):
-            continue
-        for name in frame.columns:
-            values = frame[name].to_numpy()
-            if name in wanted:
-                _check_column(name, frame[name], found.get(name), source)
-            found[name] = values
-    return found
-
-
-def _check_column(name, column, elsewhere, source):
-    n_missing = int(column.isna().sum())
-    if n_missing:
-        raise ValueError(
-            f"Column {name!r} of {source} holds {n_missing} missing values; constraints cannot "
-            "say which group those rows belong to."
+    def _warn_of_few_rows(self, candidate, cells, n_safety):
+        """Say so where even the best conceivable safety rows could not pass."""
+        counts = tabulate(cells.codes, candidate.labels, candidate.labels, self._table_shape(cells))
+        shares = Statistics(counts, cells.membership, self._conditions(), hard=True).shares(
+            distinct_means(self._resolved)
         )
-    if elsewhere is not None and not np.array_equal(column.to_numpy(), elsewhere):
-        raise ValueError(
-            f"Column {name!r} is in X and in sensitive_features with different values; rename one."
+        for constraint, delta in zip(self._resolved, self._deltas, strict=True):
+            tree = constraint.tree
+            needed = rows_even_perfection_needs(tree, delta, shares, n_safety, self.bound)
+            if needed is not None:
+                warnings.warn(
+                    f"With {n_safety} safety rows, no model can pass {constraint.source.text!r} at "
+                    f"delta={delta}: even a perfect one needs about {needed}.",
+                    UserWarning,
+                    stacklevel=4,
+                )
+
+    def _table_shape(self, cells):
+        return len(cells.membership), len(self.classes_)
+
+    def _make_net(self, X, problem, device):
+        module, sizes = self._sized_module(X)
+        nested = {name: getattr(self, name) for name in self._keywords()}
+        if any(name.startswith("iterator_train__") for name in nested):
+            nested.setdefault("iterator_train__shuffle", True)
+        return LagrangianNet(
+            copy.deepcopy(module),
+            problem=problem,
+            multiplier_init=self.multiplier_init,
+            multiplier_lr=self.multiplier_lr,
+            evaluation_batch_size=self.safety_batch_size,
+            criterion=copy.deepcopy(self.criterion),
+            optimizer=self.optimizer,
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            train_split=None,
+            callbacks=copy.deepcopy(self.callbacks),
+            device=device,
+            verbose=self.verbose,
+            **{**sizes, **nested},
         )
 
+    def _check_keywords(self):
+        factories = {
+            "module": MLP if self.module is None else self.module,
+            "optimizer": self.optimizer,
+            "criterion": self.criterion,
+            "iterator_train": torch.utils.data.DataLoader,
+        }
+        _checks.check_keywords(self, factories)
 
-def _as_frame(sensitive_features):
-    if sensitive_features is None or isinstance(sensitive_features, pd.DataFrame):
-        return sensitive_features
-    if isinstance(sensitive_features, dict):
-        raise ValueError(
-            "sensitive_features must be a Series, DataFrame or array, not a dict: scikit-learn's "
-            "splitters do not slice dicts. Use pandas.DataFrame(sensitive_features)."
+    def _sized_module(self, X):
+        """The module, and for an MLP the sizes that the data dictate."""
+        module = MLP if self.module is None else self.module
+        if module is not MLP:
+            return module, {}
+        one_logit = self.criterion is nn.BCEWithLogitsLoss
+        n_outputs = 1 if one_logit else len(self.classes_)
+        n_features = math.prod(np.shape(X)[1:])
+        return module, {"module__n_features": n_features, "module__n_outputs": n_outputs}
+
+    # -- the safety test -----------------------------------------------------------------
+
+    def _test(self, rows, mask_given=False):
+        """Run the safety test on `rows`, which nothing was fitted to."""
+        X = self._preprocessed(rows.X)
+        cells = self._cells(rows.columns, len(rows.y))
+        exclusive = self._exclusive & exclusive_columns(self._conditions(), cells.membership)
+        loss, statistics = self.net_.observe(
+            _tensors(X, rows.labels, cells),
+            cells.membership,
+            self._conditions(),
+            hard=self.decision == "argmax",
+            keep=True,
         )
-    if isinstance(sensitive_features, pd.Series) and sensitive_features.name is not None:
-        return sensitive_features.to_frame()
-    values = np.asarray(sensitive_features)
-    if values.ndim not in (1, 2):
-        raise ValueError(f"sensitive_features must have 1 or 2 dimensions, not {values.ndim}.")
-    values = values.reshape(len(values), -1)
-    return pd.DataFrame(
-        values, columns=[f"sensitive_feature_{i}" for i in range(values.shape[1])]
-    ).infer_objects()
-
-
-def split_rows(n_rows, safety_size, safety_mask, rng):
-    """Indices of the candidate and of the safety rows, both ascending.
-
-    Raises
-    ------
-    ValueError
-        If either part would be empty, or `safety_mask` is not a boolean array of `n_rows`.
-    """
-    if safety_mask is not None:
-        mask = np.asarray(safety_mask)
-        if mask.dtype != bool or mask.shape != (n_rows,):
-            raise ValueError(
-                f"safety_mask must be a boolean array of shape ({n_rows},), got {mask.dtype} "
-                f"of shape {mask.shape}."
-            )
-    else:
-        is_share = isinstance(safety_size, float)
-        n_safety = round(safety_size * n_rows) if is_share else int(safety_size)
-        mask = np.zeros(n_rows, dtype=bool)
-        mask[rng.permutation(n_rows)[:n_safety]] = True
-    if mask.all() or not mask.any():
-        raise ValueError(
-            f"Of {n_rows} rows, {int(mask.sum())} would be safety rows: both the candidate and "
-            "the safety data need at least one."
+        return SafetyCertificate(
+            results=tuple(
+                certify_constraint(constraint, statistics, delta, self.bound, exclusive)
+                for constraint, delta in zip(self._resolved, self._deltas, strict=True)
+            ),
+            loss=loss,
+            n_candidate=len(self.candidate_indices_),
+            n_safety=len(rows.y),
+            assumptions=_checks.assumptions(self.decision, exclusive, mask_given),
+            versions=_checks.versions(),
+            fingerprints={
+                "data": _checks.fingerprint(X, rows.y, *rows.columns.values()),
+                "weights": _checks.fingerprint(self.module_),
+            },
         )
-    return np.flatnonzero(~mask), np.flatnonzero(mask)
+
+    def _untested(self, obstacle):
+        return SafetyCertificate(
+            results=tuple(
+                untested(constraint, delta, obstacle)
+                for constraint, delta in zip(self._resolved, self._deltas, strict=True)
+            ),
+            loss=math.nan,
+            n_candidate=len(self.candidate_indices_),
+            n_safety=len(self.safety_indices_),
+            versions=_checks.versions(),
+        )
+
+    def _checked(self, X):
+        if self.preprocessor is None:
+            return validate_data(self, X, reset=False, allow_nd=True)
+        return validate_data(self, X, reset=False, skip_check_array=True)
+
+    def _preprocessed(self, X):
+        if self.preprocessor_ is None:
+            return X
+        return check_array(self.preprocessor_.transform(X), allow_nd=True)
+
+    @property
+    def module_(self):
+        """The fitted torch module."""
+        return self.net_.module_
 
 
-def to_tensor(X):
-    """A tensor that shares memory where it can; uint8 stays, all else becomes float32."""
-    values = np.asarray(X)
-    if values.dtype != np.uint8:
-        values = values.astype(np.float32, copy=False)
-    return torch.from_numpy(
-        np.ascontiguousarray(values) if values.flags.writeable else values.copy()
+def _tensors(X, labels, cells):
+    """Inputs, class positions and cells as tensors."""
+    return TensorRows(
+        _checks.to_tensor(X),
+        torch.from_numpy(labels.astype(np.int64)),
+        torch.from_numpy(cells.codes.astype(np.int64)),
     )
 
 
-# -- after training ----------------------------------------------------------------------
-
-
-def fitted_fallback(fallback, X, y):
-    """The estimator that answers where no solution was found; None where none is wanted."""
-    if fallback is None:
-        return None
-    if isinstance(fallback, FrozenEstimator):
-        return fallback
-    if isinstance(fallback, str):
-        return DummyClassifier(strategy="most_frequent").fit(X, y)
-    return clone(fallback).fit(X, y)
-
-
-def interrupted_in_search():
-    """Whether the caller is one of scikit-learn's searches or validators."""
-    frame = sys._getframe()
-    while frame is not None:
-        if frame.f_globals.get("__name__", "").startswith("sklearn.model_selection"):
-            return True
-        frame = frame.f_back
-    return False
-
-
-_INDEPENDENCE = (
-    "The rows are independent draws from the population of interest.",
-    "The safety rows influenced nothing before the test: no preprocessing, selection of "
-    "features, resampling or search outside the estimator has seen them, and they are tested "
-    "for the first time.",
-)
-_DECISIONS = {
-    "argmax": "The decisions are those of predict.",
-    "sample": "The decisions are drawn from predict_proba, anew each time.",
-}
-
-
-def assumptions(decision, exclusive, mask_given=False):
-    """What a certificate rests on, in words."""
-    mask = "Which rows were kept for the safety test did not depend on outcomes."
-    pairs = sorted(" and ".join(sorted(pair)) for pair in exclusive)
-    return (
-        *_INDEPENDENCE,
-        _DECISIONS[decision],
-        *[mask] * mask_given,
-        *(f"Columns {pair} are never both 1; no row seen has both." for pair in pairs),
-    )
-
-
-def versions():
-    """Versions of everything that a certificate rests on."""
-    packages = ("torch", "skorch", "scikit-learn", "scipy", "numpy", "pandas")
-    return {
-        "sklearn-seldonian": __version__,
-        "python": platform.python_version(),
-        **{package: version(package) for package in packages},
-    }
-
-
-def fingerprint(*parts):
-    """A digest of arrays, tensors, and modules' weights."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        for values in _contents(part):
-            digest.update(f"{values.dtype} {values.shape}".encode())
-            as_text = values.dtype.kind not in "biuf"
-            content = repr(values.tolist()).encode() if as_text else np.ascontiguousarray(values)
-            digest.update(content)
-    return digest.hexdigest()
-
-
-def _contents(part):
-    if isinstance(part, nn.Module):
-        return [tensor.detach().cpu().numpy() for tensor in part.state_dict().values()]
-    if isinstance(part, torch.Tensor):
-        return [part.detach().cpu().numpy()]
-    return [np.asarray(part)]
+def _history_frame(history):
+    """The net's history with one row an epoch, without the batches."""
+    frame = pd.DataFrame([{k: v for k, v in row.items() if k != "batches"} for row in history])
+    return frame.rename(columns={"dur": "seconds"})

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from sklearn_seldonian import _base
+from sklearn_seldonian import _checks
 from sklearn_seldonian.certification import (
     BOUNDS,
     SafetyCertificate,
@@ -102,22 +102,22 @@ def certify(
     constraints = parse_all(constraints)
     if not constraints:
         raise ValueError("There is nothing to certify: no constraints were given.")
-    _base.check_choice("bound", bound, BOUNDS)
-    _base.check_choice("decision", decision, ("argmax", "sample"))
-    deltas = _base.check_deltas(delta, len(constraints))
+    _checks.check_choice("bound", bound, BOUNDS)
+    _checks.check_choice("decision", decision, ("argmax", "sample"))
+    deltas = _checks.check_deltas(delta, len(constraints))
     check_consistent_length(X, y)
     y = column_or_1d(y, warn=True)
     classes = np.asarray(estimator.classes_)
-    labels = _base.class_positions(y, classes)
+    labels = _checks.class_positions(y, classes)
 
     wanted = {name for constraint in constraints for name in columns_of(constraint)}
-    columns = _base.column_values(wanted, X, sensitive_features, len(y))
-    positive = _base.positive_class(classes.tolist(), pos_label)
+    columns = _checks.column_values(wanted, X, sensitive_features, len(y))
+    positive = _checks.positive_class(classes.tolist(), pos_label)
     schema = Schema.of(
         columns, constraints, tuple(classes.tolist()), positive, measures=tuple(measures)
     )
     resolved = [bind(constraint, schema) for constraint in constraints]
-    _base.check_ranges(resolved, bound)
+    _checks.check_ranges(resolved, bound)
     means = distinct_means(resolved)
     conditions = distinct_conditions(means)
     cells = assign_cells(columns, conditions, len(y))
@@ -144,11 +144,11 @@ def certify(
         loss=math.nan,
         n_candidate=0,
         n_safety=len(y),
-        assumptions=_base.assumptions(decision, exclusive),
-        versions=_base.versions(),
+        assumptions=_checks.assumptions(decision, exclusive),
+        versions=_checks.versions(),
         fingerprints={
-            "data": _base.fingerprint(y, *columns.values()),
-            "decisions": _base.fingerprint(decided if decision == "argmax" else chances),
+            "data": _checks.fingerprint(y, *columns.values()),
+            "decisions": _checks.fingerprint(decided if decision == "argmax" else chances),
         },
     )
 
@@ -224,8 +224,8 @@ def required_safety_rows(
     >>> 1500 < required_safety_rows(gap, {"PR | [M]": 0.4, "PR | [F]": 0.43}, shares) < 2000
     True
     """
-    _base.check_choice("bound", bound, BOUNDS)
-    (delta,) = _base.check_deltas(delta, 1)
+    _checks.check_choice("bound", bound, BOUNDS)
+    (delta,) = _checks.check_deltas(delta, 1)
     constraint = constraint if isinstance(constraint, Constraint) else parse(constraint)
     shares = group_shares or {}
     texts = {text: parse(f"{text} <= 1") for text in (*rates, *shares)}
@@ -237,10 +237,10 @@ def required_safety_rows(
         (mean,) = bind(parsed, schema).means
         is_complement = not isinstance(bind(parsed, schema).g.left, Mean)
         if text in rates:
-            rate = _base.check_share(f"rates[{text!r}]", rates[text])
+            rate = _checks.check_share(f"rates[{text!r}]", rates[text])
             rate_of[mean] = 1 - rate if is_complement else rate
         if text in shares:
-            share_of[mean] = _base.check_share(f"group_shares[{text!r}]", shares[text])
+            share_of[mean] = _checks.check_share(f"group_shares[{text!r}]", shares[text])
     missing = [str(mean) for mean in resolved.means if mean not in rate_of]
     if missing:
         raise ValueError(f"rates must say what you expect of {', '.join(missing)}.")
@@ -262,7 +262,7 @@ def _schema(constraints, classes, pos_label):
                 levels[column] += literals
     return Schema(
         tuple(classes),
-        _base.positive_class(list(classes), pos_label),
+        _checks.positive_class(list(classes), pos_label),
         {name: tuple(dict.fromkeys(found)) for name, found in levels.items()},
     )
 

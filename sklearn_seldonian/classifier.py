@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import copy
-import math
 import warnings
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
-from sklearn.base import ClassifierMixin, clone
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.base import ClassifierMixin
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
-    check_array,
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
@@ -25,29 +21,18 @@ from sklearn.utils.validation import (
 )
 from torch import nn
 
-from sklearn_seldonian import _base
+from sklearn_seldonian import _checks
+from sklearn_seldonian._base import CertifiedEstimator, LabelledRows
 from sklearn_seldonian.certification import (
     BOUNDS,
-    SafetyCertificate,
-    Statistics,
-    certify_constraint,
-    exclusive_columns,
-    rows_even_perfection_needs,
-    tabulate,
-    untested,
 )
 from sklearn_seldonian.constraints import (
     Schema,
-    assign_cells,
     bind,
-    columns_of,
-    distinct_conditions,
-    distinct_means,
     parse_all,
 )
 from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
-from sklearn_seldonian.modules import MLP
-from sklearn_seldonian.training import ConstrainedProblem, LagrangianNet, Rows, probabilities
+from sklearn_seldonian.training import probabilities
 
 __all__ = ["SeldonianClassifier"]
 
@@ -59,7 +44,7 @@ def _has_probabilities(estimator):
     return hasattr(fallback, "predict_proba")
 
 
-class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
+class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     """Classifier trained under constraints and certified on rows it never saw.
 
     The probability that `fit` returns a model that violates any constraint is at most
@@ -252,14 +237,15 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
             `NoSolutionFoundWarning` is given.
         """
         self._validate_params()
+        self._check_keywords()
         self.constraints_ = parse_all(self.constraints)
-        self._deltas = _base.check_deltas(self.delta, len(self.constraints_))
+        self._deltas = _checks.check_deltas(self.delta, len(self.constraints_))
         rows = self._check_training_rows(X, y, sensitive_features)
         rng = check_random_state(self.random_state)
         self.candidate_indices_, self.safety_indices_ = self._split(len(rows.y), safety_mask, rng)
         candidate, safety = rows.take(self.candidate_indices_), rows.take(self.safety_indices_)
         self._resolved = self._bind(candidate)
-        _base.check_ranges(self._resolved, self.bound)
+        _checks.check_ranges(self._resolved, self.bound)
 
         obstacle = self._train(candidate, len(safety.y), rng)
         self.certificate_ = None
@@ -271,7 +257,7 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
             )
         self.solution_found_ = self.certificate_ is None or self.certificate_.passed
         if not self.solution_found_:
-            self.fallback_ = _base.fitted_fallback(self.fallback, candidate.X, candidate.y)
+            self.fallback_ = _checks.fitted_fallback(self.fallback, candidate.X, candidate.y)
             warnings.warn(self.certificate_.explain(), NoSolutionFoundWarning, stacklevel=2)
         return self
 
@@ -290,175 +276,20 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
                 "SeldonianClassifier needs samples of at least 2 classes; the data contains only "
                 f"one class: {self.classes_[0]!r}"
             )
-        columns = _base.column_values(self._wanted(), columns_from, sensitive_features, len(y))
-        return _Rows(X, y, labels, columns)
-
-    def _wanted(self):
-        """The columns that the constraints name."""
-        return {name for constraint in self.constraints_ for name in columns_of(constraint)}
-
-    def _split(self, n_rows, safety_mask, rng):
-        if not self.constraints_:
-            return np.arange(n_rows), np.arange(0)
-        return _base.split_rows(n_rows, self.safety_size, safety_mask, rng)
+        columns = _checks.column_values(self._wanted(), columns_from, sensitive_features, len(y))
+        return LabelledRows(X, y, labels, columns)
 
     def _bind(self, candidate):
         schema = Schema.of(
             candidate.columns,
             self.constraints_,
             tuple(self.classes_.tolist()),
-            _base.positive_class(self.classes_.tolist(), self.pos_label),
+            _checks.positive_class(self.classes_.tolist(), self.pos_label),
             measures=tuple(self.measures),
         )
         return tuple(bind(constraint, schema) for constraint in self.constraints_)
 
-    # -- training ------------------------------------------------------------------------
-
-    def _train(self, candidate, n_safety, rng):
-        """Fit preprocessor and net; what stands in the way of a safety test, if anything."""
-        seed = int(rng.randint(np.iinfo(np.int32).max))
-        device = _base.resolve_device(self.device)
-        impossible = [c.source.text for c in self._resolved if c.is_impossible]
-        if impossible:
-            return f"no model can satisfy {', '.join(map(repr, impossible))}; nothing was trained"
-        X = self._fit_preprocessor(candidate)
-        cells = self._cells(candidate.columns, len(candidate.y))
-        self._exclusive = exclusive_columns(self._conditions(), cells.membership)
-        self._warn_of_few_rows(candidate, cells, n_safety)
-        problem = ConstrainedProblem(
-            self._resolved, self._deltas, cells.membership, len(self.classes_), n_safety, self.power
-        )
-        cuda = [torch.device(device)] if device.startswith("cuda") else []
-        with torch.random.fork_rng(devices=cuda):
-            torch.manual_seed(seed)
-            self.net_ = self._make_net(X, problem, device)
-            self.net_.fit(_tensors(X, candidate.labels, cells))
-        self.history_ = _history_frame(self.net_.history)
-        self.n_iter_ = len(self.history_)
-        if self.net_.interrupted_:
-            if _base.interrupted_in_search():
-                raise KeyboardInterrupt
-            return "training was interrupted"
-        return "" if self.net_.kept_epoch_ else "training gave no finite weights"
-
-    def _fit_preprocessor(self, candidate):
-        if self.preprocessor is None:
-            self.preprocessor_ = None
-            return candidate.X
-        self.preprocessor_ = clone(self.preprocessor)
-        return check_array(
-            self.preprocessor_.fit_transform(candidate.X, candidate.y), allow_nd=True
-        )
-
-    def _conditions(self):
-        return distinct_conditions(distinct_means(self._resolved))
-
-    def _cells(self, columns, n_rows):
-        return assign_cells(columns, self._conditions(), n_rows)
-
-    def _warn_of_few_rows(self, candidate, cells, n_safety):
-        """Say so where even the best conceivable safety rows could not pass."""
-        counts = tabulate(cells.codes, candidate.labels, candidate.labels, self._table_shape(cells))
-        shares = Statistics(counts, cells.membership, self._conditions(), hard=True).shares(
-            distinct_means(self._resolved)
-        )
-        for constraint, delta in zip(self._resolved, self._deltas, strict=True):
-            tree = constraint.tree
-            needed = rows_even_perfection_needs(tree, delta, shares, n_safety, self.bound)
-            if needed is not None:
-                warnings.warn(
-                    f"With {n_safety} safety rows, no model can pass {constraint.source.text!r} at "
-                    f"delta={delta}: even a perfect one needs about {needed}.",
-                    UserWarning,
-                    stacklevel=4,
-                )
-
-    def _table_shape(self, cells):
-        return len(cells.membership), len(self.classes_)
-
-    def _make_net(self, X, problem, device):
-        module, sizes = self._sized_module(X)
-        nested = {name: getattr(self, name) for name in self._keywords()}
-        _base.check_keywords(
-            self,
-            {
-                "module": module,
-                "optimizer": self.optimizer,
-                "criterion": self.criterion,
-                "iterator_train": torch.utils.data.DataLoader,
-            },
-        )
-        if any(name.startswith("iterator_train__") for name in nested):
-            nested.setdefault("iterator_train__shuffle", True)
-        return LagrangianNet(
-            copy.deepcopy(module),
-            problem=problem,
-            multiplier_init=self.multiplier_init,
-            multiplier_lr=self.multiplier_lr,
-            evaluation_batch_size=self.safety_batch_size,
-            criterion=copy.deepcopy(self.criterion),
-            optimizer=self.optimizer,
-            lr=self.lr,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            train_split=None,
-            callbacks=copy.deepcopy(self.callbacks),
-            device=device,
-            verbose=self.verbose,
-            **{**sizes, **nested},
-        )
-
-    def _sized_module(self, X):
-        """The module, and for an MLP the sizes that the data dictate."""
-        module = MLP if self.module is None else self.module
-        if module is not MLP:
-            return module, {}
-        one_logit = self.criterion is nn.BCEWithLogitsLoss
-        n_outputs = 1 if one_logit else len(self.classes_)
-        n_features = math.prod(np.shape(X)[1:])
-        return module, {"module__n_features": n_features, "module__n_outputs": n_outputs}
-
-    # -- the safety test -----------------------------------------------------------------
-
-    def _test(self, rows, mask_given=False):
-        """Run the safety test on `rows`, which nothing was fitted to."""
-        X = self._preprocessed(rows.X)
-        cells = self._cells(rows.columns, len(rows.y))
-        exclusive = self._exclusive & exclusive_columns(self._conditions(), cells.membership)
-        loss, statistics = self.net_.observe(
-            _tensors(X, rows.labels, cells),
-            cells.membership,
-            self._conditions(),
-            hard=self.decision == "argmax",
-            keep=True,
-        )
-        return SafetyCertificate(
-            results=tuple(
-                certify_constraint(constraint, statistics, delta, self.bound, exclusive)
-                for constraint, delta in zip(self._resolved, self._deltas, strict=True)
-            ),
-            loss=loss,
-            n_candidate=len(self.candidate_indices_),
-            n_safety=len(rows.y),
-            assumptions=_base.assumptions(self.decision, exclusive, mask_given),
-            versions=_base.versions(),
-            fingerprints={
-                "data": _base.fingerprint(X, rows.y, *rows.columns.values()),
-                "weights": _base.fingerprint(self.module_),
-            },
-        )
-
-    def _untested(self, obstacle):
-        return SafetyCertificate(
-            results=tuple(
-                untested(constraint, delta, obstacle)
-                for constraint, delta in zip(self._resolved, self._deltas, strict=True)
-            ),
-            loss=math.nan,
-            n_candidate=len(self.candidate_indices_),
-            n_safety=len(self.safety_indices_),
-            versions=_base.versions(),
-        )
+    # -- the safety test, again ----------------------------------------------------------
 
     def certify(self, X, y, sensitive_features=None):
         """Test the same constraints on fresh rows.
@@ -483,21 +314,16 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
         if not self.constraints_:
             raise ValueError("There is nothing to certify: the estimator has no constraints.")
         y = column_or_1d(y, warn=True)
-        labels = _base.class_positions(y, self.classes_)
-        columns = _base.column_values(self._wanted(), X, sensitive_features, len(y))
+        labels = _checks.class_positions(y, self.classes_)
+        columns = _checks.column_values(self._wanted(), X, sensitive_features, len(y))
         missing = sorted(self._wanted() - set(columns))
         if missing:
             raise ValueError(f"The constraints name columns that are not here: {missing}.")
         X = self._checked(X)
         check_consistent_length(X, y)
-        return self._test(_Rows(X, y, labels, columns))
+        return self._test(LabelledRows(X, y, labels, columns))
 
     # -- the model -----------------------------------------------------------------------
-
-    @property
-    def module_(self):
-        """The fitted torch module."""
-        return self.net_.module_
 
     def predict(self, X):
         """Predict class labels.
@@ -583,48 +409,10 @@ class SeldonianClassifier(ClassifierMixin, _base.SkorchParameters):
         return aligned
 
     def _scores(self, X):
-        inputs = _base.to_tensor(self._preprocessed(self._checked(X)))
+        inputs = _checks.to_tensor(self._preprocessed(self._checked(X)))
         return torch.cat([scores for _, scores in self.net_.outputs(inputs)])
-
-    def _checked(self, X):
-        if self.preprocessor is None:
-            return validate_data(self, X, reset=False, allow_nd=True)
-        return validate_data(self, X, reset=False, skip_check_array=True)
-
-    def _preprocessed(self, X):
-        if self.preprocessor_ is None:
-            return X
-        return check_array(self.preprocessor_.transform(X), allow_nd=True)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.non_deterministic = self.decision == "sample"
         return tags
-
-
-class _Rows(NamedTuple):
-    """Rows as `fit` sees them: inputs, labels, positions of the labels in classes_, columns."""
-
-    X: Any
-    y: np.ndarray
-    labels: np.ndarray
-    columns: dict[str, np.ndarray]
-
-    def take(self, index):
-        columns = {name: values[index] for name, values in self.columns.items()}
-        return _Rows(_safe_indexing(self.X, index), self.y[index], self.labels[index], columns)
-
-
-def _tensors(X, labels, cells):
-    """Inputs, class positions and cells as tensors."""
-    return Rows(
-        _base.to_tensor(X),
-        torch.from_numpy(labels.astype(np.int64)),
-        torch.from_numpy(cells.codes.astype(np.int64)),
-    )
-
-
-def _history_frame(history):
-    """The net's history with one row an epoch, without the batches."""
-    frame = pd.DataFrame([{k: v for k, v in row.items() if k != "batches"} for row in history])
-    return frame.rename(columns={"dur": "seconds"})

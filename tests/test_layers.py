@@ -21,6 +21,7 @@ LAYERS = {
     "certification": 2,
     "training": 2,
     "_base": 3,
+    "_checks": 3,
     "_certify": 3,
     "classifier": 3,
     "metrics": 3,

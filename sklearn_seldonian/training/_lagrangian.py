@@ -95,14 +95,14 @@ class Lagrangian:
         return (soft * self._weights[groups]).sum(dim=1).mean()
 
     def _count(self, groups: torch.Tensor, scores: torch.Tensor, y: torch.Tensor) -> None:
-        n_columns = self._fresh.shape[1]
-        decisions = scores.argmax(dim=1)
-        ones = torch.ones_like(decisions, dtype=self._fresh.dtype)
-        self._fresh.view(-1).index_add_(0, groups * n_columns + decisions, ones)
+        k = scores.shape[1]
+        decided = torch.softmax(scores, dim=1)
+        if self.problem.hard:
+            decided = one_hot(scores.argmax(dim=1), k).to(self._fresh.dtype)
+        self._fresh[:, :k].index_add_(0, groups, decided)
         if self.problem.values:
-            k = scores.shape[1]
             values = hard_values(self.problem.values, scores, y)
-            entries = torch.cat([one_hot(decisions, k).to(values.dtype), values], dim=1)
+            entries = torch.cat([decided, values], dim=1)
             self._fresh[:, k:].index_add_(0, groups, values)
             products = values[:, :, None] * entries[:, None, :]
             self._fresh_products.index_add_(0, groups, products.flatten(1))

@@ -197,7 +197,9 @@ class LagrangianNet(NeuralNet):
 
     def _judge(self) -> None:
         problem = self.problem
-        loss, seen = self.observe(self._judged, problem.membership, problem.conditions)
+        loss, seen = self.observe(
+            self._judged, problem.membership, problem.conditions, hard=problem.hard
+        )
         near = problem.linearise(seen.table, seen.products)
         prediction = problem.predict(near, len(self._judged))
         multipliers = problem.per_constraint(self._lagrangian.multipliers)

@@ -93,6 +93,8 @@ class ConstrainedProblem:
     n_classes, n_safety : int
     power : float in (0, 1)
         Probability of passing that training aims for.
+    hard : bool, default=True
+        Whether decisions are the most probable class; else they are drawn.
 
     Attributes
     ----------
@@ -113,9 +115,10 @@ class ConstrainedProblem:
         n_classes: int,
         n_safety: int,
         power: float,
+        hard: bool = True,
     ) -> None:
         self.constraints = tuple(constraints)
-        self.n_safety, self.power = n_safety, power
+        self.n_safety, self.power, self.hard = n_safety, power, hard
         self.membership, self.shape = membership, (len(membership), n_classes)
         leaves = [_leaves(c.tree, d) for c, d in zip(constraints, deltas, strict=True)]
         self.atoms = tuple(atom for group in leaves for atom, _ in group)

@@ -1,0 +1,366 @@
+"""What goes in and out of the estimators: parameters, columns, the split, provenance."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import inspect
+import platform
+import sys
+import warnings
+from importlib.metadata import version
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.frozen import FrozenEstimator
+from torch import nn
+
+from sklearn_seldonian._version import __version__
+from sklearn_seldonian.certification import has_finite_ranges
+
+__all__ = [
+    "NESTED",
+    "assumptions",
+    "check_choice",
+    "check_deltas",
+    "check_keywords",
+    "check_ranges",
+    "check_share",
+    "class_positions",
+    "column_values",
+    "fingerprint",
+    "fitted_fallback",
+    "interrupted_in_search",
+    "positive_class",
+    "resolve_device",
+    "split_rows",
+    "to_tensor",
+    "versions",
+]
+
+# What skorch's double-underscore names may begin with.
+NESTED = ("module", "optimizer", "criterion", "iterator_train", "callbacks")
+
+
+# -- parameters --------------------------------------------------------------------------
+
+
+def check_keywords(estimator, factories):
+    """Refuse keyword names that nothing takes.
+
+    `factories` maps "module", "optimizer", ... to the class that takes the names behind
+    the double underscore.
+    """
+    for keyword in estimator._keywords():
+        prefix, _, name = keyword.partition("__")
+        if prefix not in NESTED or not name:
+            nested = [f"{n}__{name or '...'}" for n in NESTED]
+            known = nested if name else [*estimator._get_param_names(), *nested]
+            raise ValueError(_unknown(keyword, known))
+        accepted = _accepted(factories.get(prefix))
+        if accepted is not None and name.partition("__")[0] not in accepted:
+            raise ValueError(_unknown(keyword, [f"{prefix}__{n}" for n in accepted]))
+
+
+def _accepted(factory):
+    """The parameter names a class takes; None where it takes any, or is an instance."""
+    if not inspect.isclass(factory):
+        return None
+    parameters = inspect.signature(factory.__init__).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return None
+    return [name for name in parameters if name != "self"]
+
+
+def _unknown(name, known):
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else f" There are {', '.join(known)}."
+    return f"Unknown parameter {name!r}.{hint}"
+
+
+def check_deltas(delta, n_constraints):
+    """One delta a constraint, each strictly between 0 and 1."""
+    deltas = np.atleast_1d(np.asarray(delta, dtype=float))
+    if deltas.ndim != 1 or len(deltas) not in (1, n_constraints):
+        raise ValueError(
+            f"delta must be one number, or one for each of the {n_constraints} constraints; "
+            f"got {len(deltas)} numbers."
+        )
+    if not ((deltas > 0) & (deltas < 1)).all():
+        raise ValueError(f"delta must be strictly between 0 and 1, got {delta!r}.")
+    return tuple(np.broadcast_to(deltas, n_constraints).tolist())
+
+
+def check_choice(name, value, choices):
+    """Refuse a `value` that is not one of the `choices`."""
+    if value not in choices:
+        listed = ", ".join(map(repr, choices))
+        raise ValueError(f"{name} must be one of {listed}, got {value!r}.")
+
+
+def check_ranges(constraints, bound):
+    """Warn of constraints that only a normal approximation can test; refuse them where told to.
+
+    `constraints` are resolved; which measures have a finite range is read from their text.
+    """
+    for constraint in constraints:
+        unbounded = [str(mean) for mean in constraint.means if not has_finite_ranges([mean])]
+        if not unbounded or bound not in ("auto", "exact"):
+            continue
+        names = ", ".join(unbounded)
+        if bound == "exact":
+            raise ValueError(
+                f"{constraint.source.text!r} has no finite-sample test: {names} has no finite "
+                'range. Give its measure a range, or use bound="auto".'
+            )
+        warnings.warn(
+            f"{constraint.source.text!r} is tested by a normal approximation only: {names} has no "
+            "finite range.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def check_share(name, value):
+    """A number from 0 to 1."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be between 0 and 1, got {value!r}.")
+    return float(value)
+
+
+def positive_class(labels, pos_label):
+    """Position of the positive class; None where there are not two classes."""
+    if pos_label is not None and pos_label not in labels:
+        raise ValueError(f"pos_label={pos_label!r} is not a class; classes are {labels}.")
+    if len(labels) != 2:
+        return None
+    return 1 if pos_label is None else labels.index(pos_label)
+
+
+def class_positions(y, classes):
+    """Position of each label in the sorted `classes`."""
+    unseen = np.setdiff1d(y, classes)
+    if len(unseen):
+        raise ValueError(f"y holds labels that the model does not know: {unseen.tolist()}.")
+    return np.searchsorted(classes, y)
+
+
+def resolve_device(device):
+    """A torch device string for the `device` parameter.
+
+    Raises
+    ------
+    ValueError
+        If the device is not there.
+    """
+    present = _devices()
+    if device == "auto":
+        return present[0]
+    try:
+        kind = torch.device(device).type
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"Unknown device {device!r}; there are {', '.join(present)}.") from error
+    if not any(name.partition(":")[0] == kind for name in present):
+        raise ValueError(f"Device {device!r} is not there; there are {', '.join(present)}.")
+    index = torch.device(device).index
+    if kind == "cuda" and index is not None and index >= torch.cuda.device_count():
+        raise ValueError(f"Device {device!r} is not there; there are {', '.join(present)}.")
+    return str(device)
+
+
+def _devices():
+    """The devices of this machine, the fastest first."""
+    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return ["cuda", *cuda[1:]] * bool(cuda) + mps + ["cpu"]
+
+
+# -- data --------------------------------------------------------------------------------
+
+
+def column_values(wanted, X, sensitive_features, n_rows):
+    """The columns that conditions name, as one array each.
+
+    Parameters
+    ----------
+    wanted : iterable of str
+    X : array-like
+        Its columns count where it is a DataFrame.
+    sensitive_features : Series, DataFrame, array-like or None
+    n_rows : int
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_rows,)
+        All columns there are; only those `wanted` are checked.
+
+    Raises
+    ------
+    ValueError
+        If `sensitive_features` has the wrong length or kind, a wanted column holds NaN,
+        or is in both places with different values.
+    """
+    groups = _as_frame(sensitive_features)
+    if groups is not None and len(groups) != n_rows:
+        raise ValueError(f"sensitive_features has {len(groups)} rows, X has {n_rows}.")
+    found = {}
+    for source, frame in (("X", X), ("sensitive_features", groups)):
+        if not isinstance(frame, pd.DataFrame):
+            continue
+        for name in frame.columns:
+            values = frame[name].to_numpy()
+            if name in wanted:
+                _check_column(name, frame[name], found.get(name), source)
+            found[name] = values
+    return found
+
+
+def _check_column(name, column, elsewhere, source):
+    n_missing = int(column.isna().sum())
+    if n_missing:
+        raise ValueError(
+            f"Column {name!r} of {source} holds {n_missing} missing values; constraints cannot "
+            "say which group those rows belong to."
+        )
+    if elsewhere is not None and not np.array_equal(column.to_numpy(), elsewhere):
+        raise ValueError(
+            f"Column {name!r} is in X and in sensitive_features with different values; rename one."
+        )
+
+
+def _as_frame(sensitive_features):
+    if sensitive_features is None or isinstance(sensitive_features, pd.DataFrame):
+        return sensitive_features
+    if isinstance(sensitive_features, dict):
+        raise ValueError(
+            "sensitive_features must be a Series, DataFrame or array, not a dict: scikit-learn's "
+            "splitters do not slice dicts. Use pandas.DataFrame(sensitive_features)."
+        )
+    if isinstance(sensitive_features, pd.Series) and sensitive_features.name is not None:
+        return sensitive_features.to_frame()
+    values = np.asarray(sensitive_features)
+    if values.ndim not in (1, 2):
+        raise ValueError(f"sensitive_features must have 1 or 2 dimensions, not {values.ndim}.")
+    values = values.reshape(len(values), -1)
+    return pd.DataFrame(
+        values, columns=[f"sensitive_feature_{i}" for i in range(values.shape[1])]
+    ).infer_objects()
+
+
+def split_rows(n_rows, safety_size, safety_mask, rng):
+    """Indices of the candidate and of the safety rows, both ascending.
+
+    Raises
+    ------
+    ValueError
+        If either part would be empty, or `safety_mask` is not a boolean array of `n_rows`.
+    """
+    if safety_mask is not None:
+        mask = np.asarray(safety_mask)
+        if mask.dtype != bool or mask.shape != (n_rows,):
+            raise ValueError(
+                f"safety_mask must be a boolean array of shape ({n_rows},), got {mask.dtype} "
+                f"of shape {mask.shape}."
+            )
+    else:
+        is_share = isinstance(safety_size, float)
+        n_safety = round(safety_size * n_rows) if is_share else int(safety_size)
+        mask = np.zeros(n_rows, dtype=bool)
+        mask[rng.permutation(n_rows)[:n_safety]] = True
+    if mask.all() or not mask.any():
+        raise ValueError(
+            f"Of {n_rows} rows, {int(mask.sum())} would be safety rows: both the candidate and "
+            "the safety data need at least one."
+        )
+    return np.flatnonzero(~mask), np.flatnonzero(mask)
+
+
+def to_tensor(X):
+    """A tensor that shares memory where it can; uint8 stays, all else becomes float32."""
+    values = np.asarray(X)
+    if values.dtype != np.uint8:
+        values = values.astype(np.float32, copy=False)
+    return torch.from_numpy(
+        np.ascontiguousarray(values) if values.flags.writeable else values.copy()
+    )
+
+
+# -- after training ----------------------------------------------------------------------
+
+
+def fitted_fallback(fallback, X, y):
+    """The estimator that answers where no solution was found; None where none is wanted."""
+    if fallback is None:
+        return None
+    if isinstance(fallback, FrozenEstimator):
+        return fallback
+    if isinstance(fallback, str):
+        return DummyClassifier(strategy="most_frequent").fit(X, y)
+    return clone(fallback).fit(X, y)
+
+
+def interrupted_in_search():
+    """Whether the caller is one of scikit-learn's searches or validators."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith("sklearn.model_selection"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+_INDEPENDENCE = (
+    "The rows are independent draws from the population of interest.",
+    "The safety rows influenced nothing before the test: no preprocessing, selection of "
+    "features, resampling or search outside the estimator has seen them, and they are tested "
+    "for the first time.",
+)
+_DECISIONS = {
+    "argmax": "The decisions are those of predict.",
+    "sample": "The decisions are drawn from predict_proba, anew each time.",
+}
+
+
+def assumptions(decision, exclusive, mask_given=False):
+    """What a certificate rests on, in words."""
+    mask = "Which rows were kept for the safety test did not depend on outcomes."
+    pairs = sorted(" and ".join(sorted(pair)) for pair in exclusive)
+    return (
+        *_INDEPENDENCE,
+        _DECISIONS[decision],
+        *[mask] * mask_given,
+        *(f"Columns {pair} are never both 1; no row seen has both." for pair in pairs),
+    )
+
+
+def versions():
+    """Versions of everything that a certificate rests on."""
+    packages = ("torch", "skorch", "scikit-learn", "scipy", "numpy", "pandas")
+    return {
+        "sklearn-seldonian": __version__,
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+    }
+
+
+def fingerprint(*parts):
+    """A digest of arrays, tensors, and modules' weights."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        for values in _contents(part):
+            digest.update(f"{values.dtype} {values.shape}".encode())
+            as_text = values.dtype.kind not in "biuf"
+            content = repr(values.tolist()).encode() if as_text else np.ascontiguousarray(values)
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def _contents(part):
+    if isinstance(part, nn.Module):
+        return [tensor.detach().cpu().numpy() for tensor in part.state_dict().values()]
+    if isinstance(part, torch.Tensor):
+        return [part.detach().cpu().numpy()]
+    return [np.asarray(part)]
