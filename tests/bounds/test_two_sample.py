@@ -229,7 +229,7 @@ def test_no_events_against_all_is_exact():
     assert p == pytest.approx(((1 - rates) ** 3 * rates**4).max() + 0.05 / 1000, rel=2e-2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     n1=st.integers(1, 40), n2=st.integers(1, 40),
     share1=st.floats(0, 1), share2=st.floats(0, 1),
@@ -247,7 +247,7 @@ def test_symmetries(n1, n2, share1, share2, a1, a2, sign, limit):
         assert same == pytest.approx(p, rel=5e-3, abs=1e-9)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(
     n1=st.integers(1, 400), n2=st.integers(1, 400),
     share1=st.floats(0, 1), share2=st.floats(0, 1), sign=st.sampled_from([1, -1]),
@@ -350,6 +350,20 @@ def test_samples_of_very_different_size():
     upper = two_rate_upper((4, 100_000), (10, 10**6), PARITY, 0.05)
     one = rate_upper(4, 10, 1.0, 0.05) - 0.1
     assert upper == pytest.approx(one, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("table", "trials", "weights"),
+    [
+        ((92, 0), (913, 1777), (1494.2, -0.00125)),
+        ((0, 26_913), (114_747, 73_122), (-0.4, 1.3)),
+        ((7, 10**7), (10**7, 10**7), (1.0, -1.0)),
+    ],
+)
+def test_rates_next_to_zero_and_one_with_a_tiny_delta(table, trials, weights):
+    upper = two_rate_upper(table, trials, weights, 1e-8)
+    assert two_rate_p_value(table, trials, weights, upper, 1e-8) <= 1e-8
+    assert two_rate_certified(table, trials, weights, upper, 1e-8)
 
 
 def test_two_rates_are_needed():

@@ -55,7 +55,7 @@ def test_bound_between_points_holds_everywhere_between(cells):
         for sizes in [(2, 3), (15, 15), (60, 9)]:
             tables = staircase(*sizes, rng)
             p2 = np.linspace(line.first, line.last, cells + 1)
-            bounds = _between(_Points.at(p2, tables, line), tables.trials, line)
+            bounds = _between(_Points.at(p2, tables, line), tables, line)
             for left, right, bound in zip(p2[:-1], p2[1:], bounds, strict=True):
                 inside = probability(tables, line, np.linspace(left, right, 301))
                 assert inside.max() <= bound + 1e-9
@@ -76,6 +76,15 @@ def test_window_leaves_out_no_more_than_it_says(n, p):
     low, high = window(n, p, p, 1e-6)
     assert binom.cdf(low - 1, n, p) <= 1e-6
     assert binom.sf(high, n, p) <= 1e-6
+
+
+def test_bound_is_close_at_rates_next_to_one_that_floats_hardly_resolve():
+    """A probability of 1e-8 at a p2 of 1, beside which floats are 1e-16 apart."""
+    tables = LowerSet((5, 10**6), 0, np.array([10**6, *[-1] * 5]), 1e-30)
+    line = Line((1.0, 1.0), 1.975, 0.976, 1.0)
+    exact = probability(tables, line, np.array([1.0]))[0]
+    assert exact < 1.1e-8
+    assert exact <= worst_case(tables, line, slack=1e-11) <= 1.002 * exact
 
 
 def test_a_single_point():
