@@ -21,8 +21,9 @@ def two_rate_p_values(
     """P-values of all tables, from below: the largest probability over a grid of rates.
 
     Shares the ordering and the box with `two_rate_p_value`, which adds the error of the
-    search and is never smaller; so the tables certified there are among those here. For
-    checks and power calculations, never for a certificate.
+    search and is never smaller; so the tables certified there are among those here. These
+    are up to 5% smaller, most next to the ends of a table's segment. For checks and power
+    calculations, never for a certificate.
 
     Returns
     -------

@@ -89,24 +89,40 @@ def restricted_mle(
 
 def _root(line: _Restriction, x1: Floats, x2: Floats) -> Floats:
     """Root of the slope between the ends of the line."""
-    (n1, n2), (a1, a2) = line.trials, line.weights
     (_, first), (_, last) = line.ends()
     low, high = np.full(x1.shape, first), np.full(x1.shape, last)
-    excess = a1 * x1 / n1 + a2 * x2 / n2 - line.c
-    p2 = x2 / n2 - (a2 / n2) * excess / (a1 * a1 / n1 + a2 * a2 / n2)
-    p2 = np.clip(p2, first + 1e-3 * (last - first), last - 1e-3 * (last - first))
+    p2 = np.clip(_middle_root(line, x1, x2), first, last)
     for _ in range(100):
         slope, change = line.slope(x1, x2, line.p1(p2), p2)
         low, high = np.where(slope >= 0.0, p2, low), np.where(slope <= 0.0, p2, high)
         with np.errstate(divide="ignore", invalid="ignore"):
             newton = p2 - slope / change
-        inside = (newton >= low) & (newton <= high)
+        inside = (newton >= low) & (newton <= high) & (newton > first) & (newton < last)
         moved = np.where(inside, newton, low + (high - low) / 2.0)
-        done = bool(np.all(np.abs(moved - p2) <= 1e-12 * moved))
+        # Convergence is quadratic, so a step this small leaves rounding only.
+        done = bool(np.all(np.abs(moved - p2) <= 1e-7 * np.minimum(moved - first, last - moved)))
         p2 = moved
         if done:
             break
     return p2
+
+
+def _middle_root(line: _Restriction, x1: Floats, x2: Floats) -> Floats:
+    """The same root by Viete's formula, which cancels near the ends: a start for Newton.
+
+    The cubic has a positive leading coefficient and a root beyond either end.
+    """
+    (n1, n2), (a1, a2) = line.trials, line.weights
+    u, s = line.c / a1, a2 / a1
+    e0, e1, e2 = u * (1.0 - u), s * (2.0 * u - 1.0), -s * s
+    g0, g1 = x1 - n1 * u, n1 * s
+    a = s * s * (n1 + n2)
+    shift = (x2 * e2 - n2 * e1 - s * (g1 - g0)) / (3.0 * a)
+    c, d = (x2 * e1 - n2 * e0 - s * g0) / a, x2 * e0 / a
+    radius = np.sqrt(np.maximum(shift * shift - c / 3.0, 1e-60))
+    cosine = (shift * (c / 2.0 - shift * shift) - d / 2.0) / (radius * radius * radius)
+    angle = np.arccos(np.clip(cosine, -1.0, 1.0)) / 3.0
+    return np.asarray(2.0 * radius * np.cos(angle - 2.0 * math.pi / 3.0) - shift)
 
 
 def score_statistic(

@@ -293,20 +293,38 @@ def _upper_positive(pair: _Pair, enough: Callable[[float], bool] = lambda bound:
     bound, estimate = pair.largest, pair.estimate
     if bound <= estimate:
         return bound
-    target = _limit_at(pair, float(ndtri(pair.delta)))
-    finest = max((target - estimate) / 2000.0, 1e-12 * sum(pair.weights))
+    quantile = min(float(ndtri(pair.delta)), -0.1)
+    likely = _limit_at(pair, quantile)
+    finest = max((likely - estimate) / 2000.0, 1e-12 * sum(pair.weights))
+    floor = _not_rejected(pair, likely, (likely - estimate) / -quantile, level, finest)
     # Near a smooth p-value's root a cell passes if it goes less than half of the way there.
-    step, pace = max(0.4 * (bound - target), finest), 0.6
-    while step >= finest and not enough(bound):
+    step = 0.45 * (bound - floor)
+    while step >= finest / 2.0 and not enough(bound):
         below = bound - step
-        if below > estimate and _cell_p_value(pair, below, bound, level) <= level:
+        if _cell_p_value(pair, below, bound, level) <= level:
             bound = below
-            step *= pace
-            if step < finest:  # arrived where the score test's own limit is: feel further
-                step, pace = finest, 2.0
+            step = 0.45 * (bound - floor)
         else:
-            step /= 2.0
+            step *= 0.5
     return bound
+
+
+def _not_rejected(pair: _Pair, probe: float, error: float, level: float, finest: float) -> float:
+    """A limit with a p-value above the level, most often within `finest` of the largest.
+
+    The search starts from `probe` and takes `error` for the estimate's standard error.
+    """
+    low, high = pair.estimate, pair.largest
+    for trial in range(40):
+        if high - low <= finest:
+            break
+        if trial % 3 == 2 or not low < probe < high:
+            probe = (low + high) / 2.0
+        p = _cell_p_value(pair, probe, probe)
+        low, high = (probe, high) if p > level else (low, probe)
+        # A normal statistic would have its root here; aim beyond it, to close the bracket.
+        probe += error * float(ndtri(p) - ndtri(level)) + math.copysign(finest / 3.0, p - level)
+    return low
 
 
 def _limit_at(pair: _Pair, statistic: float) -> float:
@@ -340,6 +358,7 @@ def _at_most(pair: _Pair, c: float, statistic: float, line: Line) -> LowerSet:
     ends = np.array([line.first, line.last])
     tail = (1e-4 * pair.delta) ** 2 / 5.0
     low1, high1 = window(n1, float(line.p1(ends)[1]), float(line.p1(ends)[0]), tail)
+    low2, high2 = window(n2, line.first, line.last, tail)  # thresholds outside do not matter
     bound = statistic + TIE * (1.0 + abs(statistic))
 
     def highest(x1: Floats, inside: Floats, outside: Floats) -> Floats:
@@ -354,9 +373,9 @@ def _at_most(pair: _Pair, c: float, statistic: float, line: Line) -> LowerSet:
     x1 = np.arange(low1, high1 + 1, dtype=np.float64)
     apart = 16 if x1.size > 256 else 1
     some = x1[::apart]
-    coarse = highest(some, np.full(some.shape, -1.0), np.full(some.shape, n2 + 1.0))
+    coarse = highest(some, np.full(some.shape, low2 - 1.0), np.full(some.shape, high2 + 1.0))
     above = np.repeat(coarse, apart)[: x1.size]
-    below = above if apart == 1 else np.repeat(np.append(coarse[1:], -1.0), apart)[: x1.size]
+    below = above if apart == 1 else np.repeat(np.append(coarse[1:], low2 - 1.0), apart)[: x1.size]
     found = highest(x1, below, above + 1.0)
     hull = np.maximum.accumulate(found[::-1])[::-1].astype(np.int64)
     return LowerSet(pair.trials, low1, hull, tail)

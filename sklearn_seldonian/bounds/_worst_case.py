@@ -72,14 +72,15 @@ def worst_case(tables: LowerSet, line: Line, slack: float, enough: float = 0.0) 
     .. math:: |\pi^{(r)}| \le \sqrt{r!\; \pi (1 - \pi)}\; I^{r/2}, \qquad \pi = E f.
 
     For r = 1, :math:`\arcsin\sqrt\pi` changes by at most half the information distance:
-    a bound that holds up to rates of 0 and 1. For r = 4, the cubic through values and
+    a bound that holds up to rates of 0 and 1, where the probability of the lower set at
+    the smaller rate of either sample is another. For r = 4, the cubic through values and
     slopes at both ends is wrong by at most :math:`\sqrt{24 \pi (1-\pi)} I^2 w^4 / 384`. The
     information along a line is convex, hence largest at an end.
     """
     p2 = _first_points(tables.trials, line)
     points = _Points.at(p2, tables, line)
     while True:
-        bounds = _between(points, tables.trials, line)
+        bounds = _between(points, tables, line)
         best = float(points.value.max())
         wide = bounds > max(enough, best + slack)
         # A spacing at the limit of floating point cannot be halved; its bound stands.
@@ -104,7 +105,8 @@ class _Points(NamedTuple):
 
     @classmethod
     def at(cls, p2: Floats, tables: LowerSet, line: Line) -> _Points:
-        parts = [_probability(part, tables, line) for part in _blocks(p2, tables, line)]
+        blocks = _blocks(p2, tables, line)
+        parts = [_probability(line.p1(block), block, tables, line.weights) for block in blocks]
         value, slope = (np.concatenate(part) for part in zip(*parts, strict=True))
         return cls(p2, value, slope)
 
@@ -147,13 +149,13 @@ def _distance(left: Floats, right: Floats, trials: tuple[int, int], line: Line) 
     return own1 + math.sqrt(trials[1]) * (angle(right) - angle(left))
 
 
-def _between(points: _Points, trials: tuple[int, int], line: Line) -> Floats:
+def _between(points: _Points, tables: LowerSet, line: Line) -> Floats:
     """Bounds of the probability between neighbouring points."""
-    (n1, n2), (a1, a2) = trials, line.weights
+    (n1, n2), (a1, a2) = tables.trials, line.weights
     p2, value = points.p2, points.value
     width = np.diff(p2)
     root = np.arcsin(np.sqrt(np.clip(value, 0.0, 1.0)))
-    far = (root[:-1] + root[1:]) / 2.0 + _distance(p2[:-1], p2[1:], trials, line) / 4.0
+    far = (root[:-1] + root[1:]) / 2.0 + _distance(p2[:-1], p2[1:], tables.trials, line) / 4.0
     lipschitz = np.sin(np.minimum(far, math.pi / 2.0)) ** 2
     p1 = line.p1(p2)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -162,7 +164,12 @@ def _between(points: _Points, trials: tuple[int, int], line: Line) -> Floats:
         spread = np.sqrt(np.where(lipschitz < 0.5, lipschitz * (1.0 - lipschitz), 0.25))
         smooth = _cubic_maximum(points, width) + math.sqrt(24.0) / 384.0 * spread * quartic
     # fmin: next to a rate of 0 or 1 there is no slope.
-    return np.asarray(np.fmin(lipschitz, smooth))
+    bounds = np.asarray(np.fmin(lipschitz, smooth))
+    for cell in {0, bounds.size - 1} if bounds.size else ():
+        if not np.isfinite(smooth[cell]):
+            corner, _ = _probability(p1[[cell + 1]], p2[[cell]], tables, line.weights)
+            bounds[cell] = min(bounds[cell], corner[0])
+    return bounds
 
 
 def _cubic_maximum(points: _Points, width: Floats) -> Floats:
@@ -190,10 +197,11 @@ def _blocks(p2: Floats, tables: LowerSet, line: Line) -> list[Floats]:
     return np.array_split(p2, math.ceil(p2.size * sum(widths) / BLOCK))
 
 
-def _probability(p2: Floats, tables: LowerSet, line: Line) -> tuple[Floats, Floats]:
-    """Probability of the set at each point and its derivative along the line, in p2."""
-    (n1, n2), p1 = tables.trials, line.p1(p2)
-    tail = tables.tail
+def _probability(
+    p1: Floats, p2: Floats, tables: LowerSet, weights: tuple[float, float]
+) -> tuple[Floats, Floats]:
+    """Probability of the set at each pair of rates, and its slope in p2 along the line."""
+    (n1, n2), tail = tables.trials, tables.tail
     last = tables.start + tables.highest.size - 1
     low1, high1 = window(n1, float(p1.min()), float(p1.max()), tail)
     low1, high1 = max(low1, tables.start), min(high1, last)
@@ -213,7 +221,7 @@ def _probability(p2: Floats, tables: LowerSet, line: Line) -> tuple[Floats, Floa
         slope2 = -np.einsum("ij,ij->i", mass1, at_edge) / (1.0 - p2)
         moment = np.einsum("ij,ij->i", mass1 * (count1 - n1 * p1[:, None]), share)
         slope1 = moment / (p1 * (1.0 - p1))
-    return value, slope2 - line.weights[1] / line.weights[0] * slope1
+    return value, slope2 - weights[1] / weights[0] * slope1
 
 
 def _masses(n: int, low: int, high: int, p: Floats) -> Floats:

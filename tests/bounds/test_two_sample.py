@@ -9,7 +9,6 @@ from scipy.stats import barnard_exact, binom, boschloo_exact
 
 from sklearn_seldonian.bounds import _enumeration as enumeration
 from sklearn_seldonian.bounds import (
-    box_upper,
     rate_p_value,
     rate_upper,
     two_rate_certified,
@@ -73,12 +72,12 @@ def test_false_certificates_of_the_functions_themselves(weights, limit, trials):
 
 @pytest.mark.parametrize(
     ("trials", "weights"),
-    [((4, 5), PARITY), ((3, 8), (0.8, -1.0)), ((5, 2), (1.0, 0.4)), ((1, 1), MIRRORED)],
+    [((3, 4), PARITY), ((2, 5), (0.8, -1.0)), ((4, 2), (1.0, 0.4)), ((1, 1), MIRRORED)],
 )
 def test_bound_covers_by_enumeration(trials, weights):
-    """P(upper < a p) <= delta for rates all over the square, at each delta."""
+    """P(upper < a p) <= delta for rates all over the square."""
     tables = list(product(range(trials[0] + 1), range(trials[1] + 1)))
-    for delta in (0.01, 0.05, 0.1):
+    for delta in (0.01, 0.1):
         upper = np.array([two_rate_upper(table, trials, weights, delta) for table in tables])
         counts = np.array(tables).T
         for p1, p2 in product(np.linspace(0.003, 0.997, 41), repeat=2):
@@ -88,13 +87,13 @@ def test_bound_covers_by_enumeration(trials, weights):
 
 
 @pytest.mark.parametrize(
-    ("trials", "weights"), [((5, 7), PARITY), ((10, 3), MIRRORED), ((6, 6), (0.8, -1.0))]
+    ("trials", "weights"), [((3, 4), PARITY), ((4, 2), MIRRORED), ((3, 3), (0.8, -1.0))]
 )
 def test_passing_is_an_upper_bound_within_the_limit(trials, weights):
     """On all tables: certified equals `upper <= limit`, which implies `p <= delta`."""
     for table in product(range(trials[0] + 1), range(trials[1] + 1)):
         upper = two_rate_upper(table, trials, weights, 0.05)
-        for limit in (-0.42, 0.0, 0.1, 0.3, 0.7, upper - 1e-9, upper, upper + 1e-9):
+        for limit in (-0.42, 0.0, 0.3, 0.7, upper - 1e-9, upper):
             passed = upper <= limit
             p = two_rate_p_value(table, trials, weights, limit, 0.05)
             assert two_rate_certified(table, trials, weights, limit, 0.05) == passed
@@ -114,14 +113,17 @@ def test_every_limit_above_the_bound_is_rejected(table, weights):
 
 
 def test_a_bound_may_lie_above_limits_that_are_rejected():
-    """The case for looking at all limits: a p-value that falls, rises above delta, falls."""
-    found = []
-    for table in product(range(6), range(6)):
-        limits = np.linspace(-0.999, 0.999, 150)
-        p = np.array([two_rate_p_value(table, (5, 5), PARITY, c, 0.05) for c in limits])
-        found += [table] if np.any(np.diff((p <= 0.05).astype(int)) < 0) else []
-        upper = two_rate_upper(table, (5, 5), PARITY, 0.05)
-        assert np.all(p[limits >= upper] <= 0.05)
+    """Why all limits are looked at: a p-value that falls below delta, rises, and falls."""
+    table, trials = (3, 23), (10, 30)
+    limits = np.linspace(-0.35, 0.0, 71)
+    p = np.array([two_rate_p_value(table, trials, PARITY, c, 0.05) for c in limits])
+    rejected = (p <= 0.05).astype(int)
+    assert np.any(np.diff(rejected) < 0)
+    upper = two_rate_upper(table, trials, PARITY, 0.05)
+    assert np.any(p[limits < upper - 0.03] <= 0.05)
+    assert np.all(p[limits >= upper] <= 0.05)
+    below = limits[(limits < upper - 0.03) & (p <= 0.05)][0]
+    assert not two_rate_certified(table, trials, PARITY, below, 0.05)
 
 
 def test_the_case_that_must_be_refused():
@@ -227,7 +229,7 @@ def test_no_events_against_all_is_exact():
     assert p == pytest.approx(((1 - rates) ** 3 * rates**4).max() + 0.05 / 1000, rel=2e-2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     n1=st.integers(1, 40), n2=st.integers(1, 40),
     share1=st.floats(0, 1), share2=st.floats(0, 1),
@@ -245,11 +247,11 @@ def test_symmetries(n1, n2, share1, share2, a1, a2, sign, limit):
         assert same == pytest.approx(p, rel=5e-3, abs=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(
     n1=st.integers(1, 400), n2=st.integers(1, 400),
     share1=st.floats(0, 1), share2=st.floats(0, 1), sign=st.sampled_from([1, -1]),
-    delta=st.sampled_from([1e-6, 0.01, 0.05, 0.3]),
+    delta=st.sampled_from([1e-6, 0.01, 0.05, 0.3, 0.8]),
 )  # fmt: skip
 def test_bound_is_consistent_for_any_table(n1, n2, share1, share2, sign, delta):
     table, trials, weights = (round(share1 * n1), round(share2 * n2)), (n1, n2), (1.0, -sign)
@@ -260,14 +262,8 @@ def test_bound_is_consistent_for_any_table(n1, n2, share1, share2, sign, delta):
 
 
 def test_tighter_than_two_intervals():
-    rows, limit = (400, 400), 0.1
-    means = [
-        (lambda d, k=k, s=s: rate_upper(k, 400, s, d))
-        for k, s in zip((150, 150), PARITY, strict=True)
-    ]
-    box = sum(mean(0.025) for mean in means)
-    assert two_rate_upper((150, 150), rows, PARITY, 0.05) < limit < box + 0.02
-    assert box_upper is not None
+    intervals = rate_upper(150, 400, 1.0, 0.025) + rate_upper(150, 400, -1.0, 0.025)
+    assert two_rate_upper((150, 150), (400, 400), PARITY, 0.05) < 0.6 * intervals
 
 
 def power(n, rate, margin, samples, seed):
@@ -291,7 +287,7 @@ def test_power_for_parity_by_enumeration(n, least):
 
 
 def test_power_for_parity_with_800_rows():
-    assert power(800, 0.4, 0.1, samples=150, seed=0) >= 0.95
+    assert power(800, 0.4, 0.1, samples=60, seed=0) >= 0.95
 
 
 @pytest.mark.parametrize(
@@ -354,6 +350,20 @@ def test_samples_of_very_different_size():
     upper = two_rate_upper((4, 100_000), (10, 10**6), PARITY, 0.05)
     one = rate_upper(4, 10, 1.0, 0.05) - 0.1
     assert upper == pytest.approx(one, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("table", "trials", "weights"),
+    [
+        ((92, 0), (913, 1777), (1494.2, -0.00125)),
+        ((0, 26_913), (114_747, 73_122), (-0.4, 1.3)),
+        ((7, 10**7), (10**7, 10**7), (1.0, -1.0)),
+    ],
+)
+def test_rates_next_to_zero_and_one_with_a_tiny_delta(table, trials, weights):
+    upper = two_rate_upper(table, trials, weights, 1e-8)
+    assert two_rate_p_value(table, trials, weights, upper, 1e-8) <= 1e-8
+    assert two_rate_certified(table, trials, weights, upper, 1e-8)
 
 
 def test_two_rates_are_needed():
