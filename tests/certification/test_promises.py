@@ -1,0 +1,560 @@
+"""The promise through the public door: refused where it must be, and kept where it may be given."""
+
+import math
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom, binomtest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
+
+from sklearn_seldonian import ConstraintSyntaxError, certify, required_safety_rows
+from sklearn_seldonian.bounds import binomial_lower
+from sklearn_seldonian.certification import Evidence, Sample, Statistics, passes
+from sklearn_seldonian.constraints import (
+    ColumnIs,
+    Comparison,
+    Schema,
+    bind,
+    distinct_conditions,
+    parse,
+)
+
+
+class Fixed(ClassifierMixin, BaseEstimator):
+    """A fitted classifier that returns what it was given, whatever it is asked about."""
+
+    def __init__(self, labels, probabilities=None, classes=(0, 1)):
+        self.labels, self.probabilities, self.classes = labels, probabilities, classes
+
+    @property
+    def classes_(self):
+        return np.array(self.classes)
+
+    def fit(self, X, y):
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def predict(self, X):
+        return np.asarray(self.labels)
+
+    def predict_proba(self, X):
+        return np.asarray(self.probabilities, dtype=float)
+
+
+def scores(positive):
+    """A binary classifier with these probabilities of the positive class."""
+    positive = np.asarray(positive, dtype=float)
+    return Fixed((positive > 0.5).astype(int), np.column_stack([1 - positive, positive]))
+
+
+def certified(model, y, constraints, **others):
+    return certify(model, np.zeros((len(y), 1)), y, constraints, **others)
+
+
+EVERY_BOUND = pytest.mark.parametrize("bound", ["auto", "exact", "asymptotic", "ttest"])
+EITHER_DECISION = pytest.mark.parametrize("decision", ["argmax", "sample"])
+HALF_POSITIVE = np.tile([0, 1], 100)
+
+
+# -- certificates that would be false ----------------------------------------------------------
+
+
+@EVERY_BOUND
+@EITHER_DECISION
+def test_class_0_almost_surely_is_not_class_0_rarely(bound, decision):
+    model = scores(np.full(200, 0.0001))
+    certificate = certified(model, HALF_POSITIVE, "PR_[0] <= 0.5", bound=bound, decision=decision)
+    assert not certificate.passed
+    (result,) = certificate.results
+    assert result.g > 0
+    assert result.reason == "the estimate itself violates the limit"
+
+
+@EVERY_BOUND
+@pytest.mark.parametrize("text", ["max(FPR, FNR) <= 0", "max(FPR, FNR) <= 0.5", "ACC >= 0"])
+@pytest.mark.parametrize(
+    ("labels", "probability", "decision"),
+    [
+        (math.nan, math.nan, "sample"),
+        (1, math.nan, "sample"),
+        (1, math.inf, "sample"),
+        (math.nan, 0.5, "sample"),
+        (math.nan, 0.5, "argmax"),
+        (7, 0.5, "argmax"),
+    ],
+)
+@pytest.mark.parametrize("n_invalid", [1, 200])
+def test_outputs_that_are_no_prediction_pass_nothing(
+    text, labels, probability, decision, bound, n_invalid
+):
+    given = HALF_POSITIVE.astype(float)  # all others are right and sure of it
+    chances = np.column_stack([1 - given, given])
+    given[:n_invalid], chances[:n_invalid] = labels, probability
+    certificate = certified(
+        Fixed(given, chances), HALF_POSITIVE, text, bound=bound, decision=decision
+    )
+    assert not certificate.passed
+    assert certificate.results[0].reason == (
+        f"the outputs for {n_invalid} of 200 safety rows are NaN or infinite"
+    )
+
+
+@EVERY_BOUND
+@EITHER_DECISION
+def test_a_constraint_that_no_error_at_all_satisfies_needs_more_than_no_error_seen(bound, decision):
+    model = scores(HALF_POSITIVE)
+    certificate = certified(
+        model, HALF_POSITIVE, "max(FPR, FNR) <= 0", bound=bound, decision=decision
+    )
+    assert not certificate.passed
+
+
+@EVERY_BOUND
+@EITHER_DECISION
+def test_five_identical_saturated_scores_do_not_prove_a_rate_below_a_thousandth(bound, decision):
+    model, y = scores(np.zeros(5)), [0, 1, 0, 1, 0]
+    (result,) = certified(model, y, "PR <= 0.001", bound=bound, decision=decision).results
+    assert not result.passed
+    assert result.estimate == 0.0
+    assert result.bound > 0.2
+
+
+def test_decisions_are_certified_and_not_mean_scores():
+    model = scores(np.where(np.arange(2000) % 10, 0.51, 0.01))
+    y = np.tile([0, 1], 1000)
+    (result,) = certified(model, y, "PR <= 0.5").results
+    assert not result.passed
+    assert result.estimate == 0.9
+    # Where `predict` draws its labels, 46% is what it returns.
+    (drawn,) = certified(model, y, "PR <= 0.5", decision="sample").results
+    assert drawn.passed
+    assert drawn.estimate == pytest.approx(0.46)
+    (above,) = certified(model, y, "PR <= 0.455", decision="sample").results
+    assert not above.passed
+
+
+# -- hard results are plain counting ------------------------------------------------------------
+
+GENERATOR = np.random.default_rng(3)
+X = GENERATOR.normal(size=(1200, 3))
+SEX = pd.Series(np.where(GENERATOR.random(1200) < 0.45, "M", "F"), name="sex")
+Y = (X @ [1.0, -1.0, 0.5] + 0.3 * (SEX == "M") + GENERATOR.logistic(size=1200) > 0).astype(int)
+TRAIN, TEST = slice(0, 500), slice(500, 1200)
+MODELS = [
+    LogisticRegression(),
+    make_pipeline(StandardScaler(), LogisticRegression()),
+    DecisionTreeClassifier(max_depth=3),
+    GaussianNB(),
+    LinearSVC(),
+]
+COUNTS = {
+    "ACC >= 0.5": lambda y, p, m: (p == y, slice(None)),
+    "PR <= 0.9": lambda y, p, m: (p == 1, slice(None)),
+    "TPR >= 0.5": lambda y, p, m: (p == 1, y == 1),
+    "FPR <= 0.5": lambda y, p, m: (p == 1, y == 0),
+    "PPV >= 0.5": lambda y, p, m: (y == 1, p == 1),
+    "NPV >= 0.5": lambda y, p, m: (y == 0, p == 0),
+    'FNR | [sex == "M"] <= 0.5': lambda y, p, m: (p == 0, (y == 1) & m),
+    'PR_[0] | [sex == "F"] <= 0.9': lambda y, p, m: (p == 0, ~m),
+    "CM_[0,1] <= 0.5": lambda y, p, m: (p == 1, y == 0),
+}
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize("names", [np.array([0, 1]), np.array(["no", "yes"])], ids=["int", "str"])
+def test_hard_results_are_those_of_numpy(model, names):
+    model = model.fit(X[TRAIN], names[Y[TRAIN]])
+    y, sex = names[Y[TEST]], SEX[TEST].reset_index(drop=True)
+    certificate = certify(model, X[TEST], y, list(COUNTS), sensitive_features=sex)
+    predicted = (model.predict(X[TEST]) == names[1]).astype(int)
+    assert certificate.n_safety == 700
+    for (text, count), result in zip(COUNTS.items(), certificate.results, strict=True):
+        event, among = count(Y[TEST], predicted, (sex == "M").to_numpy())
+        k, n = int(event[among].sum()), len(event[among])
+        interval = binomtest(k, n).proportion_ci(0.9, "exact")
+        assert list(result.rows.values()) == [n], text
+        assert result.estimate == pytest.approx(k / n), text
+        bound = interval.high if "<=" in text else interval.low
+        assert result.bound == pytest.approx(bound, abs=1e-6), text
+        assert result.passed == (bound <= result.limit if "<=" in text else bound >= result.limit)
+
+
+def test_hard_estimates_of_combinations_are_those_of_numpy():
+    model = LogisticRegression().fit(X[TRAIN], Y[TRAIN])
+    groups = pd.DataFrame({"M": SEX[TEST] == "M", "F": SEX[TEST] == "F"})
+    y, p, m = Y[TEST], model.predict(X[TEST]), groups["M"].to_numpy()
+    male, female = p[m].mean(), p[~m].mean()
+    tp, wrong = ((p == 1) & (y == 1)).sum(), (p != y).sum()
+    expected = {
+        "abs(PR | [M] - PR | [F]) <= 0.2": abs(male - female),
+        "min(PR | [M] / PR | [F], PR | [F] / PR | [M]) >= 0.5": min(male / female, female / male),
+        "F1 >= 0.5": 2 * tp / (2 * tp + wrong),
+        "FPR * FNR <= 0.5": p[y == 0].mean() * (1 - p[y == 1].mean()),
+        "PPV + TPR >= 1": y[p == 1].mean() + p[y == 1].mean(),
+    }
+    certificate = certify(model, X[TEST], y, list(expected), sensitive_features=groups)
+    for result, value in zip(certificate.results, expected.values(), strict=True):
+        assert result.estimate == pytest.approx(value), result.constraint
+
+
+def test_three_classes_are_counted_like_two():
+    y3 = (X[:, 0] > 0.5).astype(int) + (X[:, 0] > -0.5)
+    model = make_pipeline(StandardScaler(), GaussianNB()).fit(X[TRAIN], y3[TRAIN])
+    p, y = model.predict(X[TEST]), y3[TEST]
+    texts = ["PR_[0] - PR_[1] <= 0.5", "CM_[2,1] <= 0.5", "TPR_[1] >= 0.5"]
+    expected = [(p == 0).mean() - (p == 1).mean(), (p[y == 2] == 1).mean(), (p[y == 1] == 1).mean()]
+    results = certify(model, X[TEST], y, texts).results
+    assert [r.estimate for r in results] == pytest.approx(expected)
+
+
+def test_nothing_given_is_changed():
+    model = LogisticRegression().fit(X[TRAIN], Y[TRAIN])
+    before = model.coef_.copy()
+    X2, y2, sex2 = X[TEST].copy(), Y[TEST].copy(), SEX[TEST].copy()
+    for array in (X2, y2):
+        array.flags.writeable = False
+    certify(model, X2, y2, 'PR | [sex == "M"] <= 0.9', sensitive_features=sex2)
+    np.testing.assert_array_equal(model.coef_, before)
+    pd.testing.assert_series_equal(sex2, SEX[TEST])
+
+
+# -- bad input ----------------------------------------------------------------------------------
+
+RIGHT = scores(HALF_POSITIVE)
+REFUSED = [
+    ({"constraints": ()}, "There is nothing to certify: no constraints were given."),
+    ({"constraints": []}, "There is nothing to certify: no constraints were given."),
+    (
+        {"bound": "hoeffding"},
+        "bound must be one of 'auto', 'exact', 'asymptotic', 'ttest', got 'hoeffding'.",
+    ),
+    ({"decision": "soft"}, "decision must be one of 'argmax', 'sample', got 'soft'."),
+    ({"delta": 0}, "delta must be strictly between 0 and 1, got 0."),
+    ({"delta": 1.0}, "delta must be strictly between 0 and 1, got 1.0."),
+    ({"delta": -0.1}, "delta must be strictly between 0 and 1, got -0.1."),
+    ({"delta": math.nan}, "delta must be strictly between 0 and 1, got nan."),
+    (
+        {"delta": [0.05, 0.1]},
+        "delta must be one number, or one for each of the 1 constraints; got 2 numbers.",
+    ),
+    ({"y": HALF_POSITIVE + 1}, "y holds labels that the model does not know: [2]."),
+    ({"y": HALF_POSITIVE.astype(str)}, "y holds labels that the model does not know: ['0', '1']."),
+    (
+        {"y": np.where(HALF_POSITIVE, math.nan, 0)},
+        "y holds labels that the model does not know: [nan].",
+    ),
+    ({"y": HALF_POSITIVE[:-1]}, "Found input variables with inconsistent numbers of samples"),
+    (
+        {"constraints": "PR | [M] <= 1", "sensitive_features": pd.DataFrame({"M": [0, 1]})},
+        "sensitive_features has 2 rows, X has 200.",
+    ),
+    (
+        {
+            "constraints": "PR | [M] <= 1",
+            "sensitive_features": pd.DataFrame({"M": [math.nan] * 3 + [1] * 197}),
+        },
+        "Column 'M' of sensitive_features holds 3 missing values; constraints cannot say which "
+        "group those rows belong to.",
+    ),
+    (
+        {"constraints": "PR | [M] <= 1", "sensitive_features": {"M": HALF_POSITIVE}},
+        "sensitive_features must be a Series, DataFrame or array, not a dict",
+    ),
+    ({"pos_label": 3}, "pos_label=3 is not a class; classes are [0, 1]."),
+    (
+        {"constraints": "LogLoss <= 1", "bound": "exact"},
+        "'LogLoss <= 1' has no finite-sample test: LogLoss has no finite range.",
+    ),
+    ({"constraints": "PR | [M] <= 1"}, "Unknown column 'M'"),
+    ({"constraints": "ACCC >= 1"}, "Unknown measure 'ACCC'; did you mean 'ACC'?"),
+]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"), REFUSED, ids=lambda value: value[:50] if isinstance(value, str) else ""
+)
+def test_bad_input_is_refused(given, message):
+    usual = {"estimator": RIGHT, "X": np.zeros((200, 1)), "y": HALF_POSITIVE}
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        certify(**{**usual, "constraints": "ACC >= 0.5", **given})
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("given", [{"decision": "sample"}, {"constraints": "Brier <= 0.5"}])
+def test_probabilities_that_are_missing_are_asked_for(given):
+    model = LinearSVC().fit(X[TRAIN], Y[TRAIN])
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        certify(model, X[TEST], Y[TEST], **{"constraints": "ACC >= 0.5", **given})
+    assert str(error.value) == "LinearSVC has no predict_proba, which these constraints need."
+    assert certify(model, X[TEST], Y[TEST], "ACC >= 0.5").passed
+
+
+def test_an_estimator_that_is_not_fitted_is_refused():
+    with pytest.raises(NotFittedError):
+        certify(LogisticRegression(), X, Y, "ACC >= 0.5")
+
+
+def test_a_malformed_constraint_shows_its_place():
+    with pytest.raises(ConstraintSyntaxError, match=r"\^"):
+        certified(RIGHT, HALF_POSITIVE, "ACC >= ")
+
+
+@pytest.mark.parametrize("text", ["ACC >= 0.5", "TPR >= 0.5", "PPV >= 0.5"])
+def test_no_rows_at_all_pass_nothing(text):
+    certificate = certified(Fixed([], np.zeros((0, 2))), np.zeros(0, dtype=int), text)
+    assert not certificate.passed
+    assert certificate.results[0].reason.startswith("no rows for ")
+
+
+# -- planning -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("power", [0.8, 0.9, 0.95])
+@pytest.mark.parametrize("rate", [0.91, 0.92, 0.93, 0.95])
+def test_rows_for_one_rate_have_the_power_asked_for(rate, power):
+    n = required_safety_rows("ACC >= 0.9", {"ACC": rate}, power=power)
+    fewest = next(k for k in range(n + 1) if binomial_lower(k, n, 0.05) >= 0.9)
+    exact = float(binom.sf(fewest - 1, n, rate))
+    # Counts are whole, which makes the exact power of few rows a little more than asked for.
+    assert power - 0.01 <= exact <= power + 0.06
+
+
+def test_a_perfect_model_needs_what_clopper_pearson_needs():
+    assert required_safety_rows("ACC >= 0.9", {"ACC": 1.0}) == math.ceil(math.log(0.05, 0.9))
+
+
+SHARES = {"PR | [M]": 0.5, "PR | [F]": 0.5}
+PARITY = "abs(PR | [M] - PR | [F]) <= 0.1"
+
+
+def test_rows_fall_as_the_rates_leave_the_limit():
+    rows = [required_safety_rows("ACC >= 0.9", {"ACC": r}) for r in (0.91, 0.92, 0.94, 0.97, 1.0)]
+    assert rows == sorted(rows, reverse=True)
+    assert len(set(rows)) == len(rows)
+    gaps = [
+        required_safety_rows(PARITY, {"PR | [M]": 0.4, "PR | [F]": 0.4 + gap}, SHARES)
+        for gap in (0.06, 0.03, 0.0)
+    ]
+    assert gaps == sorted(gaps, reverse=True)
+
+
+def test_rows_grow_with_confidence_power_and_rarity():
+    def rows(**others):
+        return required_safety_rows("TPR >= 0.8", {"TPR": 0.85}, **others)
+
+    assert rows() < rows(delta=0.01)
+    assert rows() < rows(power=0.99)
+    assert rows(group_shares={"TPR": 0.1}) == pytest.approx(10 * rows(), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "rates"),
+    [
+        ("ACC >= 0.9", {"ACC": 0.85}),
+        ("ACC >= 0.9", {"ACC": 0.9}),
+        ("ACC >= 0.9", {"ERR": 0.2}),
+        (PARITY, {"PR | [M]": 0.4, "PR | [F]": 0.55}),
+        ("min(TPR, TNR) >= 0.8", {"TPR": 0.7, "TNR": 0.99}),
+    ],
+)
+def test_no_number_of_rows_helps_rates_that_violate(text, rates):
+    assert required_safety_rows(text, rates) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ACC >= 0.9", {}), "rates must say what you expect of ACC."),
+        ((PARITY, {"PR | [M]": 0.4}), "rates must say what you expect of PR | [F]."),
+        (("ACC >= 0.9", {"ACC": 1.5}), "rates['ACC'] must be between 0 and 1, got 1.5."),
+        (("ACC >= 0.9", {"ACC": -0.1}), "rates['ACC'] must be between 0 and 1, got -0.1."),
+        (("ACC >= 0.9", {"ACC": math.nan}), "rates['ACC'] must be between 0 and 1, got nan."),
+        (
+            ("TPR >= 0.9", {"TPR": 0.95}, {"TPR": 2}),
+            "group_shares['TPR'] must be between 0 and 1, got 2.",
+        ),
+        (
+            ("ACC >= 0.9", {"ACC": 0.95}, None, 1.0),
+            "delta must be strictly between 0 and 1, got 1.0.",
+        ),
+        (
+            ("ACC >= 0.9", {"ACC": 0.95}, None, 0.05, 0.9, "t"),
+            "bound must be one of 'auto', 'exact', 'asymptotic', 'ttest', got 't'.",
+        ),
+    ],
+)
+def test_plans_refuse_bad_input(arguments, message):
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        required_safety_rows(*arguments)
+    assert str(error.value) == message
+
+
+def right_in(k, n):
+    """A classifier that is right in k of n rows, and the labels."""
+    y = np.arange(n) % 2
+    return Fixed(np.where(np.arange(n) < k, y, 1 - y)), y
+
+
+def test_a_failed_constraint_says_how_many_rows_would_have_sufficed():
+    model, y = right_in(93, 100)
+    (result,) = certified(model, y, "ACC >= 0.9").results
+    assert not result.passed
+    assert result.rows_needed == required_safety_rows("ACC >= 0.9", {"ACC": 0.93})
+    assert result.reason == "the estimate meets the limit, but not by enough for so few safety rows"
+    assert (
+        f"; about {result.rows_needed:,} fresh safety rows would have sufficed nine times in ten, "
+        "if the estimate were the truth"
+    ) in result.explain()
+    model, y = right_in(round(0.93 * 2 * result.rows_needed), 2 * result.rows_needed)
+    assert certified(model, y, "ACC >= 0.9").passed
+
+
+def test_no_amount_of_rows_saves_an_estimate_that_violates():
+    model, y = right_in(80, 100)
+    (result,) = certified(model, y, "ACC >= 0.9").results
+    assert result.rows_needed is None
+    assert (
+        "why not: the estimate itself violates the limit; no amount of rows would have sufficed"
+        in result.explain()
+    )
+
+
+def test_what_has_passed_is_told_nothing_about_rows():
+    model, y = right_in(990, 1000)
+    (result,) = certified(model, y, "ACC >= 0.9").results
+    assert result.passed
+    assert result.rows_needed is None
+    assert "sufficed" not in result.explain()
+
+
+# -- false certificates are at most delta ----------------------------------------------------------
+
+TWO = Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1), "race": ("A", "B", "C")})
+THREE = Schema((0, 1, 2), None, {})
+MF = frozenset({frozenset({"M", "F"})})
+N_TRIALS = 3000
+DELTA = 0.05
+
+
+def holds(condition, group):
+    """Whether a condition holds in the cell of a group, M or F or a race."""
+    if isinstance(condition, ColumnIs):
+        return (condition.column == group) == condition.value
+    assert isinstance(condition, Comparison)
+    return condition.literal == group
+
+
+def share_certified(texts, groups, schema=TWO, delta=DELTA, seed=0):
+    """How often all the `texts` pass, of N_TRIALS samples; verdicts are kept by their counts.
+
+    `groups` maps the name of each group to its number of rows and the probabilities of the
+    squares (label, prediction), row by row.
+    """
+    constraints = [bind(parse(text), schema) for text in texts]
+    means = list(dict.fromkeys(mean for c in constraints for mean in c.means))
+    conditions = distinct_conditions(means)
+    membership = np.array(
+        [[holds(condition, group) for condition in conditions] for group in groups], dtype=bool
+    )
+
+    @cache
+    def all_pass(samples):
+        evidence = Evidence(dict(zip(means, samples, strict=True)), exclusive=MF)
+        return all(passes(c.tree, evidence, delta) for c in constraints)
+
+    rng, k = np.random.default_rng(seed), len(schema.classes)
+    draws = [rng.multinomial(n, chances, N_TRIALS) for n, chances in groups.values()]
+    tables = np.stack(draws, axis=1).reshape(N_TRIALS, len(groups), k, k)
+    wrong = 0
+    for table in tables.astype(float):
+        statistics = Statistics(table, membership, tuple(conditions), hard=True)
+        wrong += all_pass(tuple(Sample(*statistics.rate(mean)[:2]) for mean in means))
+    return wrong / N_TRIALS
+
+
+def rates(n, tpr, fpr, positive=0.5):
+    """A group of n rows: probabilities of (label, prediction) 00, 01, 10, 11."""
+    negative = 1 - positive
+    chances = [negative * (1 - fpr), negative * fpr, positive * (1 - tpr), positive * tpr]
+    return n, np.array(chances)
+
+
+# Each constraint is just violated, or on its limit, by the last numbers.
+ON_THE_LIMIT = {
+    "precision": (["PPV >= 0.8"], {"all": rates(60, 0.8, 0.2)}),
+    "precision of few": (["PPV >= 0.9"], {"all": rates(200, 0.9, 0.1)}),
+    "F1": (["F1 >= 0.8"], {"all": rates(60, 0.8, 0.2)}),
+    "F1 of a rare class": (["F1 >= 0.5"], {"all": rates(60, 0.5, 0.05, 1 / 11)}),
+    "either group": (
+        ["min(PR | [M], PR | [F]) <= 0.2"],
+        {"M": rates(40, 0.2, 0.2), "F": rates(60, 0.2, 0.2)},
+    ),
+    "every pair of levels": (
+        ["max(FPR, by=race) - min(FPR, by=race) <= 0.1"],
+        {"A": rates(15, 0, 0.01, 0), "B": rates(15, 0, 0.11, 0), "C": rates(15, 0, 0.05, 0)},
+    ),
+    "a ratio": (
+        ["min(PR | [M] / PR | [F], PR | [F] / PR | [M]) >= 0.8"],
+        {"M": rates(60, 0.6, 0.6), "F": rates(60, 0.75, 0.75)},
+    ),
+    "a product": (
+        ["PR | [M] * PR | [F] <= 0.25"],
+        {"M": rates(60, 0.5, 0.5), "F": rates(60, 0.5, 0.5)},
+    ),
+    "rates of the same rows": (["PPV - FPR >= 0.6"], {"all": rates(150, 0.8, 0.2)}),
+    "one of several": (
+        ["ACC >= 0.5", "TPR >= 0.5", "FPR <= 0.2"],
+        {"all": rates(150, 0.95, 0.2)},
+    ),
+    "all of several": (
+        ["TPR >= 0.9", "FPR <= 0.1", "ACC >= 0.9", "PPV >= 0.9"],
+        {"all": rates(150, 0.9, 0.1)},
+    ),
+}
+
+
+@pytest.mark.parametrize(("texts", "groups"), ON_THE_LIMIT.values(), ids=ON_THE_LIMIT)
+def test_a_constraint_on_its_limit_passes_at_most_delta_of_the_time(texts, groups):
+    share = share_certified(texts, groups)
+    assert share <= DELTA + 3 * math.sqrt(DELTA * (1 - DELTA) / N_TRIALS)
+
+
+def test_classes_that_share_rows_on_the_limit():
+    chances = np.outer([0.4, 0.3, 0.3], [0.4, 0.3, 0.3]).ravel()
+    share = share_certified(["PR_[0] - PR_[1] <= 0.1"], {"all": (60, chances)}, THREE)
+    assert share <= DELTA + 3 * math.sqrt(DELTA * (1 - DELTA) / N_TRIALS)
+
+
+def test_certificates_are_given_where_there_is_room():
+    groups = {"M": rates(60, 0.4, 0.4), "F": rates(60, 0.4, 0.4)}
+    assert share_certified(["abs(PR | [M] - PR | [F]) <= 0.3"], groups) > 0.8
+
+
+SOFT = {
+    "two points": lambda rng, n: np.where(rng.random(n) < 0.3, 1.0, 0.0),
+    "beta": lambda rng, n: rng.beta(3, 7, n),
+    "sorted": lambda rng, n: np.sort(rng.beta(3, 7, n)),
+    "falling": lambda rng, n: -np.sort(-rng.beta(3, 7, n)),
+}
+
+
+@pytest.mark.parametrize("draw", SOFT.values(), ids=SOFT)
+def test_drawn_decisions_on_the_limit_pass_at_most_delta_of_the_time(draw):
+    rng, n_trials, n = np.random.default_rng(1), 200, 60
+    y = np.zeros(n, dtype=int)
+    wrong = sum(
+        certified(scores(draw(rng, n)), y, "PR <= 0.3", decision="sample", delta=0.1).passed
+        for _ in range(n_trials)
+    )
+    assert wrong / n_trials <= 0.1 + 3 * math.sqrt(0.09 / n_trials)
