@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import _num_samples, validate_data
 from torch import nn
 
 from sklearn_seldonian import _checks
@@ -84,6 +84,15 @@ class CertifiedEstimator(BaseEstimator):
             if name not in known and not name.startswith("_") and not name.endswith("_")
         ]
 
+    def _forget_fit(self):
+        """Drop what an earlier fit left, so that nothing of it outlives a fit that fails."""
+        for name in [n for n in vars(self) if n.endswith("_") and n.isidentifier()]:
+            if not name.startswith("_") and "__" not in name:
+                delattr(self, name)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "solution_found_")
+
     def _wanted(self):
         """The columns that the constraints name."""
         return {name for constraint in self.constraints_ for name in columns_of(constraint)}
@@ -133,9 +142,8 @@ class CertifiedEstimator(BaseEstimator):
             self.preprocessor_ = None
             return candidate.X
         self.preprocessor_ = clone(self.preprocessor)
-        return check_array(
-            self.preprocessor_.fit_transform(candidate.X, candidate.y), allow_nd=True
-        )
+        X = self.preprocessor_.fit_transform(candidate.X, candidate.y)
+        return _checks.check_preprocessed(X, len(candidate.y))
 
     def _conditions(self):
         return distinct_conditions(distinct_means(self._resolved))
@@ -200,7 +208,7 @@ class CertifiedEstimator(BaseEstimator):
         module = MLP if self.module is None else self.module
         if module is not MLP:
             return module, {}
-        one_logit = self.criterion is nn.BCEWithLogitsLoss
+        one_logit = nn.BCEWithLogitsLoss in (self.criterion, type(self.criterion))
         n_outputs = 1 if one_logit else len(self.classes_)
         n_features = math.prod(np.shape(X)[1:])
         return module, {"module__n_features": n_features, "module__n_outputs": n_outputs}
@@ -209,6 +217,9 @@ class CertifiedEstimator(BaseEstimator):
 
     def _test(self, rows, mask_given=False):
         """Run the safety test on `rows`, which nothing was fitted to."""
+        unseen = _checks.unseen_levels(self.constraints_, self._levels, rows.columns)
+        if unseen:
+            return self._untested(f"the tested rows have {unseen}, which no candidate row has")
         X = self._preprocessed(rows.X)
         cells = self._cells(rows.columns, len(rows.y))
         exclusive = self._exclusive & exclusive_columns(self._conditions(), cells.membership)
@@ -216,7 +227,7 @@ class CertifiedEstimator(BaseEstimator):
             _tensors(X, rows.labels, cells),
             cells.membership,
             self._conditions(),
-            hard=self.decision == "argmax",
+            hard=self._decision == "argmax",
             keep=True,
         )
         return SafetyCertificate(
@@ -227,7 +238,7 @@ class CertifiedEstimator(BaseEstimator):
             loss=loss,
             n_candidate=len(self.candidate_indices_),
             n_safety=len(rows.y),
-            assumptions=_checks.assumptions(self.decision, exclusive, mask_given),
+            assumptions=_checks.assumptions(self._decision, exclusive, mask_given),
             versions=_checks.versions(),
             fingerprints={
                 "data": _checks.fingerprint(X, rows.y, *rows.columns.values()),
@@ -255,7 +266,7 @@ class CertifiedEstimator(BaseEstimator):
     def _preprocessed(self, X):
         if self.preprocessor_ is None:
             return X
-        return check_array(self.preprocessor_.transform(X), allow_nd=True)
+        return _checks.check_preprocessed(self.preprocessor_.transform(X), _num_samples(X))
 
     @property
     def module_(self):

@@ -6,6 +6,7 @@ import itertools
 import math
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from sklearn_seldonian import _checks
@@ -99,6 +100,9 @@ def certify(
     True
     """
     check_is_fitted(estimator)
+    if not is_classifier(estimator):
+        raise ValueError(f"certify tests classifiers; {type(estimator).__name__} is none.")
+    _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
     constraints = parse_all(constraints)
     if not constraints:
         raise ValueError("There is nothing to certify: no constraints were given.")
@@ -155,7 +159,7 @@ def certify(
 
 def _decisions(estimator, X, classes, with_probabilities):
     """Positions of the predicted labels and probabilities; NaN for labels that are no class."""
-    predicted = np.asarray(estimator.predict(X))
+    predicted = column_or_1d(np.asarray(estimator.predict(X)), warn=False)
     matches = predicted[:, None] == classes[None, :]
     positions = matches.argmax(axis=1)
     if not with_probabilities:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import hashlib
 import inspect
+import itertools
 import platform
 import sys
 import warnings
 from importlib.metadata import version
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
@@ -16,10 +18,12 @@ import torch
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_array
 from torch import nn
 
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian.certification import has_finite_ranges
+from sklearn_seldonian.constraints import Grouping, walk
 
 __all__ = [
     "NESTED",
@@ -145,7 +149,8 @@ def class_positions(y, classes):
     unseen = np.setdiff1d(y, classes)
     if len(unseen):
         raise ValueError(f"y holds labels that the model does not know: {unseen.tolist()}.")
-    return np.searchsorted(classes, y)
+    order = np.argsort(classes)
+    return order[np.searchsorted(classes, y, sorter=order)]
 
 
 def resolve_device(device):
@@ -211,10 +216,10 @@ def column_values(wanted, X, sensitive_features, n_rows):
         if not isinstance(frame, pd.DataFrame):
             continue
         for name in frame.columns:
-            values = frame[name].to_numpy()
-            if name in wanted:
-                _check_column(name, frame[name], found.get(name), source)
-            found[name] = values
+            key = str(name)
+            if key in wanted:
+                _check_column(key, frame[name], found.get(key), source)
+            found[key] = frame[name].to_numpy()
     return found
 
 
@@ -250,6 +255,54 @@ def _as_frame(sensitive_features):
     ).infer_objects()
 
 
+def check_same_order(**tables):
+    """Refuse pandas inputs whose indexes hold the same labels in different orders.
+
+    Rows are matched by position, so one of them was shuffled without the others. Indexes
+    that merely differ are none of our business.
+    """
+    indexes = {n: t.index for n, t in tables.items() if isinstance(t, pd.DataFrame | pd.Series)}
+    for (one, first), (other, second) in itertools.combinations(indexes.items(), 2):
+        if len(first) != len(second) or first.equals(second):
+            continue
+        if len(first.symmetric_difference(second)) == 0:
+            raise ValueError(
+                f"{one} and {other} have the same index in different orders, and rows are matched "
+                f"by position: write {other}.loc[{one}.index], or reset both indexes."
+            )
+
+
+def check_preprocessed(X, n_rows):
+    """What a preprocessor returned, as an array with one row for each row given."""
+    X = check_array(X, allow_nd=True)
+    if len(X) != n_rows:
+        raise ValueError(
+            f"The preprocessor made {len(X)} rows of {n_rows}: labels and groups no longer fit."
+        )
+    return X
+
+
+def _quantified(constraints):
+    """The columns that quantifiers range over with all their levels."""
+    nodes = itertools.chain.from_iterable(map(walk, constraints))
+    return {node.column for node in nodes if isinstance(node, Grouping) and not node.levels}
+
+
+def quantified_levels(constraints, columns):
+    """The levels, among some rows, of each column that a quantifier ranges over."""
+    known = _quantified(constraints) & set(columns)
+    return {name: frozenset(pd.unique(columns[name]).tolist()) for name in known}
+
+
+def unseen_levels(constraints, levels, columns):
+    """Levels that a quantifier should have ranged over and did not, in words."""
+    now = quantified_levels(constraints, columns)
+    new = {name: sorted(now[name] - levels[name], key=str) for name in now}
+    return ", ".join(
+        f"{name} == {level!r}" for name, found in sorted(new.items()) for level in found
+    )
+
+
 def split_rows(n_rows, safety_size, safety_mask, rng):
     """Indices of the candidate and of the safety rows, both ascending.
 
@@ -266,8 +319,8 @@ def split_rows(n_rows, safety_size, safety_mask, rng):
                 f"of shape {mask.shape}."
             )
     else:
-        is_share = isinstance(safety_size, float)
-        n_safety = round(safety_size * n_rows) if is_share else int(safety_size)
+        is_count = isinstance(safety_size, Integral)
+        n_safety = int(safety_size) if is_count else round(float(safety_size) * n_rows)
         mask = np.zeros(n_rows, dtype=bool)
         mask[rng.permutation(n_rows)[:n_safety]] = True
     if mask.all() or not mask.any():

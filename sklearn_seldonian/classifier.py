@@ -236,8 +236,10 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
             With ``solution_found_`` saying whether a model was certified; if not, a
             `NoSolutionFoundWarning` is given.
         """
+        self._forget_fit()
         self._validate_params()
         self._check_keywords()
+        self._decision = self.decision
         self.constraints_ = parse_all(self.constraints)
         self._deltas = _checks.check_deltas(self.delta, len(self.constraints_))
         rows = self._check_training_rows(X, y, sensitive_features)
@@ -255,14 +257,16 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
                 if obstacle
                 else self._test(safety, mask_given=safety_mask is not None)
             )
-        self.solution_found_ = self.certificate_ is None or self.certificate_.passed
-        if not self.solution_found_:
+        found = self.certificate_ is None or self.certificate_.passed
+        if not found:
             self.fallback_ = _checks.fitted_fallback(self.fallback, candidate.X, candidate.y)
             warnings.warn(self.certificate_.explain(), NoSolutionFoundWarning, stacklevel=2)
+        self.solution_found_ = found  # last: without it the estimator is not fitted
         return self
 
     def _check_training_rows(self, X, y, sensitive_features):
         columns_from = X
+        _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         if self.preprocessor is None:
             X, y = validate_data(self, X, y, allow_nd=True)
         else:
@@ -280,6 +284,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         return LabelledRows(X, y, labels, columns)
 
     def _bind(self, candidate):
+        self._levels = _checks.quantified_levels(self.constraints_, candidate.columns)
         schema = Schema.of(
             candidate.columns,
             self.constraints_,
@@ -311,6 +316,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
             If there are no constraints, or `y` holds labels that `fit` did not see.
         """
         self._check_certified()
+        _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         if not self.constraints_:
             raise ValueError("There is nothing to certify: the estimator has no constraints.")
         y = column_or_1d(y, warn=True)
@@ -345,7 +351,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         if self._falls_back():
             return self.fallback_.predict(X)
         chances = self.predict_proba(X)
-        if self.decision == "argmax":
+        if self._decision == "argmax":
             return self.classes_[chances.argmax(axis=1)]
         thresholds = np.random.default_rng().random((len(chances), 1))
         drawn = (chances.cumsum(axis=1) < thresholds).sum(axis=1)

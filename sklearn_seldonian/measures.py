@@ -268,6 +268,7 @@ def row_values(
     ValueError
         If a measure gives something else than one number a row, or one outside its range.
     """
+    y, prediction, probabilities = map(_read_only, (y, prediction, probabilities))
     values = np.empty((len(y), len(measures)))
     for column, measure in enumerate(measures):
         if prediction is not None:
@@ -279,6 +280,15 @@ def row_values(
             for k, share in enumerate(probabilities.T)
         )
     return values
+
+
+def _read_only(values: Any) -> Any:
+    """A view that a measure of the user's cannot write to."""
+    if values is None:
+        return None
+    view = np.asarray(values).view()
+    view.flags.writeable = False
+    return view
 
 
 def _checked(measure: RowMeasure, given: Any, y: NDArray[Any]) -> Array:

@@ -1,12 +1,18 @@
 """What the certificate rests on: safety rows unread, decisions real, nothing left to luck."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import binom, binomtest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
-from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier
+from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier, certify
+from sklearn_seldonian.exceptions import ConstraintNameError
+from sklearn_seldonian.measures import RowMeasure
 
 PARITY = "abs(PR | [M] - PR | [F]) <= 0.3"
 
@@ -169,3 +175,118 @@ def test_promise_holds_in_simulation(true_accuracy):
         fewest = next(k for k in range(151) if binom.sf(k - 1, 150, 0.8) <= delta)
         exact = binom.sf(fewest - 1, 150, 0.8)
         assert binomtest(certified, n_trials, exact).pvalue > 0.01
+
+
+# -- what an adversarial reading found -----------------------------------------------------
+
+
+def test_precision_beside_an_average_is_not_taken_for_a_mean_over_rows():
+    """PPV of one group minus a loss of the other: PPV is a ratio, and 0.5 is far below it."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 2))
+    y = (X[:, 0] + 0.4 * rng.normal(size=4000) > 0.9).astype(int)
+    group = pd.DataFrame({"g": rng.choice(["M", "F"], size=4000)})
+    text = "PPV | [g == 'M'] - Brier | [g == 'F'] <= 0.5"
+    model = SeldonianClassifier(constraints=text, max_epochs=4, random_state=0)
+    with pytest.warns(NoSolutionFoundWarning):
+        model.fit(X, y, sensitive_features=group)
+    (result,) = model.certificate_.results
+    assert result.method.startswith("box")
+    assert result.bound > result.estimate
+
+
+class Breaks(nn.Linear):
+    def __init__(self):
+        super().__init__(3, 2)
+
+    def forward(self, X):
+        raise RuntimeError("out of order")
+
+
+def test_a_refit_that_fails_leaves_nothing_of_the_first(blobs):
+    model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0).fit(*blobs)
+    with pytest.raises(RuntimeError, match="out of order"):
+        model.set_params(module=Breaks).fit(*blobs)
+    assert not hasattr(model, "solution_found_")
+    assert not hasattr(model, "certificate_")
+    with pytest.raises(NotFittedError):
+        model.predict(blobs[0])
+
+
+def test_a_preprocessor_that_drops_rows_is_refused(blobs):
+    X, y = blobs
+    dropping = FunctionTransformer(lambda X: X[: len(X) - 1])
+    with pytest.raises(ValueError, match="made 499 rows of 500"):
+        SeldonianClassifier(constraints="ACC >= 0.7", preprocessor=dropping).fit(X, y)
+
+
+@pytest.mark.parametrize("labels", [(1.0, 2.0), ("1", "2"), (1, 2)])
+def test_an_index_that_could_be_a_label_is_refused(blobs, labels):
+    X, y = blobs
+    with pytest.raises(ConstraintNameError, match="could be a position or a label"):
+        SeldonianClassifier(constraints="PR_[1] <= 0.5").fit(X, np.array(labels)[y])
+
+
+class Backwards(ClassifierMixin, BaseEstimator):
+    """Always right; its classes are not sorted."""
+
+    classes_ = np.array(["b", "a", "c"])
+
+    def fit(self, X, y):
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def predict(self, X):
+        return X[:, 0]
+
+
+def test_certify_reads_classes_in_any_order():
+    rng = np.random.default_rng(0)
+    y = rng.choice(["a", "b", "c"], size=600)
+    wrong = np.where(y == "a", "b", np.where(y == "b", "a", "c"))
+    right, swapped = (
+        certify(Backwards(), predicted[:, None], y, "ACC >= 0.6") for predicted in (y, wrong)
+    )
+    assert right.results[0].estimate == 1.0
+    assert swapped.results[0].estimate == pytest.approx((wrong == y).mean())
+    assert not swapped.passed
+
+
+def test_rows_that_were_shuffled_without_their_groups_are_refused(blobs, groups):
+    X, y = blobs
+    frame = pd.DataFrame(X, columns=["a", "b", "c"]).sample(frac=1.0, random_state=0)
+    model = SeldonianClassifier(constraints="PR | [M] <= 0.9", max_epochs=1, random_state=0)
+    with pytest.raises(ValueError, match="the same index in different orders"):
+        model.fit(frame, y, sensitive_features=groups)
+    model.fit(frame, y, sensitive_features=groups.loc[frame.index])
+
+
+def test_what_predict_does_is_fixed_by_fit(blobs):
+    X, _ = blobs
+    model = SeldonianClassifier(
+        constraints="ACC >= 0.6", decision="sample", random_state=0, max_epochs=3
+    ).fit(*blobs)
+    model.set_params(decision="argmax")
+    drawn = [model.predict(X) for _ in range(2)]
+    assert not np.array_equal(*drawn)
+
+
+def test_a_level_only_safety_rows_have_is_no_solution(blobs, groups):
+    mask = np.arange(1000) % 2 == 0
+    groups.loc[mask & (groups["age"] > 60), "race"] = "Q"
+    model = SeldonianClassifier(constraints="max(PR, by=race) <= 0.99", random_state=0)
+    with pytest.warns(NoSolutionFoundWarning, match="race == 'Q', which no candidate row has"):
+        model.fit(*blobs, sensitive_features=groups, safety_mask=mask)
+
+
+def test_a_measure_cannot_write_to_what_is_tested(blobs):
+    def cheat(y, prediction, probabilities):
+        prediction[:] = y
+        return np.ones(len(y))
+
+    measure = RowMeasure("Cheat", cheat, range=(0, 2))
+    model = SeldonianClassifier(constraints=["ACC >= 0.7", "Cheat <= 1.5"], measures=[measure])
+    with pytest.raises((ValueError, RuntimeError)):
+        model.fit(*blobs)

@@ -186,6 +186,8 @@ def _betting(atom: Atom, evidence: Evidence) -> Method | None:
         return None
     if _is_drawn_ratio(atom, evidence):
         return _betting_on_a_ratio(atom, evidence)
+    if any(mean.quantity.conditions_on_prediction for mean in atom.means):
+        return None  # such a mean is a ratio of two means over rows, not one of them
     weights, constant = atom.linear.weights, atom.linear.constant
     values = [
         _in_fixed_order(evidence.row_values(m, 1.0, 0.0), i) for i, m in enumerate(atom.means)

@@ -29,6 +29,7 @@ from sklearn_seldonian.constraints._nodes import (
     Comparison,
     Condition,
     Constraint,
+    Grouping,
     Membership,
     Node,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "Condition",
     "Constraint",
     "ExclusiveColumns",
+    "Grouping",
     "Linear",
     "Mean",
     "Membership",

@@ -154,11 +154,14 @@ def assign_cells(
     codes = np.zeros(n_rows, dtype=np.int64)
     membership = np.zeros((1, len(conditions)), dtype=np.bool_)
     for column in dict.fromkeys(condition.column for condition in conditions):
-        value_codes, values = pd.factorize(np.asarray(columns[column]))
+        value_codes, distinct = pd.factorize(np.asarray(columns[column]))
+        values = np.asarray(distinct)
+        if values.dtype.kind == "f":
+            values = values.astype(np.float64)  # as exact as the literals
         patterns = np.zeros((len(values), len(conditions)), dtype=np.bool_)
         for position, condition in enumerate(conditions):
             if condition.column == column:
-                patterns[:, position] = holds(condition, np.asarray(values))
+                patterns[:, position] = holds(condition, values)
         patterns, pattern_of_value = np.unique(patterns, axis=0, return_inverse=True)
         codes = codes * len(patterns) + pattern_of_value[value_codes]
         both = membership[:, None, :] | patterns[None, :, :]

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
-import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_seldonian.constraints._conditions import combinations_in, is_ordered, levels_of
@@ -376,8 +375,9 @@ def _f1(share: Node, node: Measure) -> Node:
 
 
 def _are_other_integers(classes: tuple[object, ...]) -> bool:
-    integers = all(isinstance(c, int | np.integer) and not isinstance(c, bool) for c in classes)
-    return integers and tuple(classes) != tuple(range(len(classes)))
+    texts = [str(label).removesuffix(".0") for label in classes]
+    integers = all(text.removeprefix("-").isdecimal() for text in texts)
+    return integers and texts != [str(position) for position in range(len(texts))]
 
 
 def _listing(values: Iterable[object], most: int = 10) -> str:

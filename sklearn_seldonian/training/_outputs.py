@@ -44,6 +44,11 @@ def output_kind(outputs: torch.Tensor, criterion: nn.Module, n_classes: int) -> 
             f"The module returns outputs of shape {tuple(outputs.shape)} for {len(outputs)} rows; "
             f"with {n_classes} classes it must return {(len(outputs), n_classes)}."
         )
+    if isinstance(criterion, nn.NLLLoss) and bool((outputs < 0).any()):
+        raise ValueError(
+            "With NLLLoss the module must return probabilities, and it returns negative numbers; "
+            "for log-probabilities or logits use CrossEntropyLoss."
+        )
     sums_to_one = torch.allclose(outputs.sum(dim=1), torch.ones_like(outputs[:, 0]), atol=1e-4)
     if isinstance(criterion, nn.NLLLoss) or (bool((outputs >= 0).all()) and sums_to_one):
         return OutputKind.PROBABILITIES
