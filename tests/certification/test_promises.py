@@ -455,8 +455,8 @@ def holds(condition, group):
     return condition.literal == group
 
 
-def share_certified(texts, groups, schema=TWO, delta=DELTA, seed=0):
-    """How often all the `texts` pass, of N_TRIALS samples; verdicts are kept by their counts.
+def share_certified(texts, groups, schema=TWO, n_trials=N_TRIALS):
+    """How often all the `texts` pass, of `n_trials` samples; verdicts are kept by their counts.
 
     `groups` maps the name of each group to its number of rows and the probabilities of the
     squares (label, prediction), row by row.
@@ -471,16 +471,16 @@ def share_certified(texts, groups, schema=TWO, delta=DELTA, seed=0):
     @cache
     def all_pass(samples):
         evidence = Evidence(dict(zip(means, samples, strict=True)), exclusive=MF)
-        return all(passes(c.tree, evidence, delta) for c in constraints)
+        return all(passes(c.tree, evidence, DELTA) for c in constraints)
 
-    rng, k = np.random.default_rng(seed), len(schema.classes)
-    draws = [rng.multinomial(n, chances, N_TRIALS) for n, chances in groups.values()]
-    tables = np.stack(draws, axis=1).reshape(N_TRIALS, len(groups), k, k)
+    rng, k = np.random.default_rng(0), len(schema.classes)
+    draws = [rng.multinomial(n, chances, n_trials) for n, chances in groups.values()]
+    tables = np.stack(draws, axis=1).reshape(n_trials, len(groups), k, k)
     wrong = 0
     for table in tables.astype(float):
         statistics = Statistics(table, membership, tuple(conditions), hard=True)
         wrong += all_pass(tuple(Sample(*statistics.rate(mean)[:2]) for mean in means))
-    return wrong / N_TRIALS
+    return wrong / n_trials
 
 
 def rates(n, tpr, fpr, positive=0.5):
@@ -538,7 +538,7 @@ def test_classes_that_share_rows_on_the_limit():
 
 def test_certificates_are_given_where_there_is_room():
     groups = {"M": rates(60, 0.4, 0.4), "F": rates(60, 0.4, 0.4)}
-    assert share_certified(["abs(PR | [M] - PR | [F]) <= 0.3"], groups) > 0.8
+    assert share_certified(["abs(PR | [M] - PR | [F]) <= 0.3"], groups, n_trials=300) > 0.8
 
 
 SOFT = {
