@@ -170,7 +170,13 @@ def _decisions(estimator, X, classes, with_probabilities):
             f"{type(estimator).__name__} has no predict_proba, which these constraints need."
         )
     chances = np.asarray(estimator.predict_proba(X), dtype=float)
-    return positions, np.where(matches.any(axis=1)[:, None], chances, np.nan)
+    if chances.shape != matches.shape:
+        raise ValueError(
+            f"predict_proba returned shape {chances.shape} where {matches.shape} was expected."
+        )
+    proper = ((chances >= 0) & (chances <= 1 + 1e-6)).all(axis=1)
+    proper &= np.abs(chances.sum(axis=1) - 1) <= 1e-4
+    return positions, np.where((matches.any(axis=1) & proper)[:, None], chances, np.nan)
 
 
 def required_safety_rows(

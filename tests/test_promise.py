@@ -290,3 +290,23 @@ def test_a_measure_cannot_write_to_what_is_tested(blobs):
     model = SeldonianClassifier(constraints=["ACC >= 0.7", "Cheat <= 1.5"], measures=[measure])
     with pytest.raises((ValueError, RuntimeError)):
         model.fit(*blobs)
+
+
+class Careless(Backwards):
+    """What it calls probabilities is what it is given."""
+
+    classes_ = np.array([0, 1])
+
+    def predict(self, X):
+        return X.argmax(axis=1)
+
+    def predict_proba(self, X):
+        return X
+
+
+def test_rows_that_are_no_probabilities_never_pass():
+    chances = np.r_[np.tile([0.1, 0.1], (250, 1)), np.tile([0.9, 0.0], (250, 1))]
+    y = np.tile([0, 1], 250)
+    assert not certify(Careless(), chances, y, "PR <= 0.2", decision="sample").passed
+    proper = np.tile([0.9, 0.1], (500, 1))
+    assert certify(Careless(), proper, y, "PR <= 0.2", decision="sample").passed
