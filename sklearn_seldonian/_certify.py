@@ -126,7 +126,8 @@ def certify(
     conditions = distinct_conditions(means)
     cells = assign_cells(columns, conditions, len(y))
     values = distinct_values(means)
-    decided, chances = _decisions(estimator, X, classes, decision == "sample" or bool(values))
+    with_probabilities = decision == "sample" or bool(values)
+    decided, chances = _decisions(estimator, X, len(y), classes, with_probabilities)
     statistics = summarise(
         cells.codes,
         labels,
@@ -157,9 +158,12 @@ def certify(
     )
 
 
-def _decisions(estimator, X, classes, with_probabilities):
+def _decisions(estimator, X, n_rows, classes, with_probabilities):
     """Positions of the predicted labels and probabilities; NaN for labels that are no class."""
     predicted = column_or_1d(np.asarray(estimator.predict(X)), warn=False)
+    if len(predicted) != n_rows:
+        name = type(estimator).__name__
+        raise ValueError(f"{name}.predict returned {len(predicted)} labels for {n_rows} rows.")
     matches = predicted[:, None] == classes[None, :]
     positions = matches.argmax(axis=1)
     if not with_probabilities:
@@ -222,7 +226,8 @@ def required_safety_rows(
     Raises
     ------
     ValueError
-        If a rate or share is missing or not between 0 and 1.
+        If a rate is missing, a rate or share is not between 0 and 1, or `delta` or `power`
+        is not strictly between them.
 
     Examples
     --------
@@ -236,6 +241,7 @@ def required_safety_rows(
     """
     _checks.check_choice("bound", bound, BOUNDS)
     (delta,) = _checks.check_deltas(delta, 1)
+    power = _checks.check_probability("power", power)
     constraint = constraint if isinstance(constraint, Constraint) else parse(constraint)
     shares = group_shares or {}
     texts = {text: parse(f"{text} <= 1") for text in (*rates, *shares)}

@@ -31,6 +31,7 @@ __all__ = [
     "check_choice",
     "check_deltas",
     "check_keywords",
+    "check_probability",
     "check_ranges",
     "check_share",
     "class_positions",
@@ -135,6 +136,13 @@ def check_share(name, value):
     return float(value)
 
 
+def check_probability(name, value):
+    """A number strictly between 0 and 1."""
+    if not 0 < value < 1:
+        raise ValueError(f"{name} must be strictly between 0 and 1, got {value!r}.")
+    return float(value)
+
+
 def positive_class(labels, pos_label):
     """Position of the positive class; None where there are not two classes."""
     if pos_label is not None and pos_label not in labels:
@@ -215,12 +223,20 @@ def column_values(wanted, X, sensitive_features, n_rows):
     for source, frame in (("X", X), ("sensitive_features", groups)):
         if not isinstance(frame, pd.DataFrame):
             continue
-        for name in frame.columns:
-            key = str(name)
-            if key in wanted:
-                _check_column(key, frame[name], found.get(key), source)
-            found[key] = frame[name].to_numpy()
+        _check_named_once(wanted, frame, source)
+        for position, name in enumerate(map(str, frame.columns)):
+            column = frame.iloc[:, position]
+            if name in wanted:
+                _check_column(name, column, found.get(name), source)
+            found[name] = column.to_numpy()
     return found
+
+
+def _check_named_once(wanted, frame, source):
+    names = [str(name) for name in frame.columns]
+    twice = [name for name in sorted(wanted) if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{source} has several columns {twice[0]!r}; constraints need one.")
 
 
 def _check_column(name, column, elsewhere, source):

@@ -64,6 +64,35 @@ def with_nan(frame):
     return frame
 
 
+class AlwaysDropping(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+
+    def forward(self, X):
+        return nn.functional.dropout(self.linear(X), training=True)
+
+
+@pytest.mark.parametrize("constraints", ["ACC >= 0.01", ()])
+@pytest.mark.parametrize(
+    ("module", "is_refused"),
+    [
+        (nn.Sequential(nn.BatchNorm1d(3, track_running_stats=False), nn.Linear(3, 2)), True),
+        (AlwaysDropping, True),
+        (nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2)), False),
+        (nn.Sequential(nn.Dropout(), nn.Linear(3, 2)), False),
+    ],
+    ids=["batch statistics", "dropout in eval mode", "running statistics", "dropout"],
+)
+def test_decisions_must_be_functions_of_the_row(blobs, module, is_refused, constraints):
+    model = SeldonianClassifier(module, constraints, max_epochs=1, random_state=0)
+    if is_refused:
+        with pytest.raises(ValueError, match="gives the same row different outputs"):
+            model.fit(*blobs)
+    else:
+        assert model.fit(*blobs).n_iter_ == 1
+
+
 SENSITIVE = [
     (lambda g: g[:10], "sensitive_features has 10 rows, X has 1000"),
     (lambda g: g.to_dict(), "not a dict"),
@@ -88,6 +117,14 @@ def test_same_column_twice(blobs, groups):
     model.fit(frame, y, sensitive_features=groups)
     with pytest.raises(ValueError, match="in X and in sensitive_features with different values"):
         model.fit(frame, y, sensitive_features=groups.assign(M=1 - groups["M"]))
+
+
+def test_two_columns_of_one_name(blobs, groups):
+    twice = pd.concat([groups, groups[["M"]]], axis=1)
+    with pytest.raises(ValueError, match="sensitive_features has several columns 'M'"):
+        SeldonianClassifier(constraints="PR | [M] <= 0.99").fit(*blobs, sensitive_features=twice)
+    model = SeldonianClassifier(constraints="PR | [F] <= 0.99", max_epochs=1, random_state=0)
+    assert model.fit(*blobs, sensitive_features=twice).certificate_ is not None
 
 
 def test_unnamed_sensitive_features_get_numbers(blobs, groups):

@@ -310,3 +310,14 @@ def test_rows_that_are_no_probabilities_never_pass():
     assert not certify(Careless(), chances, y, "PR <= 0.2", decision="sample").passed
     proper = np.tile([0.9, 0.1], (500, 1))
     assert certify(Careless(), proper, y, "PR <= 0.2", decision="sample").passed
+
+
+class Short(Careless):
+    def predict(self, X):
+        return super().predict(X)[1:]
+
+
+def test_as_many_labels_as_rows_are_expected():
+    X = np.tile([0.9, 0.1], (50, 1))
+    with pytest.raises(ValueError, match=r"Short\.predict returned 49 labels for 50 rows"):
+        certify(Short(), X, np.tile([0, 1], 25), "PR <= 0.9")

@@ -330,10 +330,8 @@ class _Resolver:
         levels = self.schema.levels[column]
         for level in wanted:
             if level not in levels:
-                self.fail(
-                    node,
-                    f"Column '{column}' never equals {level!r}; it is one of {_listing(levels)}",
-                )
+                problem = f"Column '{column}' never equals {level!r} in these rows"
+                self.fail(node, f"{problem}; it is one of {_listing(levels)}")
 
     def instances(self, node: Quantified) -> Iterator[Node]:
         """The quantifier's measure for every combination of levels that occurs."""

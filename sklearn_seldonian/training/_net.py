@@ -99,6 +99,7 @@ class LagrangianNet(NeuralNet):
         rows = X.to(self.device)
         self.interrupted_ = False
         self.kind_ = self._output_kind(rows)
+        self._check_rows_are_judged_alone(rows.X[: 2 * FEWEST_ROWS_A_PASS])
         n_parameters = sum(p.numel() for p in self.module_.parameters())
         n_held_out = n_selection_rows(len(rows), n_parameters) if self.problem.atoms else 0
         trained, self._judged = _parted(rows, n_held_out)
@@ -118,9 +119,7 @@ class LagrangianNet(NeuralNet):
         return self
 
     def _output_kind(self, rows: Rows) -> OutputKind:
-        self._set_training(False)
-        with torch.no_grad():
-            outputs = self.infer(rows.X[: min(len(rows), 32)])
+        outputs = self._evaluate(rows.X[:32])
         kind = output_kind(outputs, self.criterion_, self.problem.shape[1])
         if kind is OutputKind.PROBABILITIES and isinstance(self.criterion_, nn.CrossEntropyLoss):
             warnings.warn(
@@ -130,6 +129,26 @@ class LagrangianNet(NeuralNet):
                 stacklevel=2,
             )
         return kind
+
+    def _check_rows_are_judged_alone(self, X: torch.Tensor) -> None:
+        """Refuse a module whose decision for a row is not a function of that row.
+
+        Raises
+        ------
+        ValueError
+            If some rows' outputs differ with the rows beside them, or from pass to pass.
+        """
+        half = len(X) // 2
+        if not half:
+            return
+        together, apart = self._evaluate(X)[:half], self._evaluate(X[:half])
+        scale = float(together.abs().max())
+        if not torch.allclose(together, apart, 1e-3, 1e-3 * scale, equal_nan=True):
+            raise ValueError(
+                "The module gives the same row different outputs beside other rows or in another "
+                "pass, so no certificate could hold for its decisions. BatchNorm with "
+                "track_running_stats=False and dropout that stays on in eval mode do that."
+            )
 
     def get_iterator(self, dataset, training=False):
         chosen = self.iterator_train is not torch.utils.data.DataLoader
@@ -256,12 +275,16 @@ class LagrangianNet(NeuralNet):
     def outputs(self, X: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The module's outputs and their scores, batch by batch, in eval mode."""
         size = self.evaluation_batch_size
+        for start in range(0, len(X), size):
+            outputs = self._evaluate(X[start : start + size])
+            yield outputs, to_scores(outputs, self.kind_)
+
+    def _evaluate(self, batch: torch.Tensor) -> torch.Tensor:
+        """The module's outputs for one batch, in eval mode and without gradient."""
         self._set_training(False)
         with torch.no_grad():
-            for start in range(0, len(X), size):
-                batch = X[start : start + size]
-                outputs = self.infer(_padded(batch))[: len(batch)]
-                yield outputs, to_scores(outputs, self.kind_)
+            outputs: torch.Tensor = self.infer(_padded(batch))[: len(batch)]
+        return outputs
 
     def _keep_best(self) -> None:
         self.kept_epoch_ = self._checkpoints.epoch

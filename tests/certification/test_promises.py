@@ -388,6 +388,13 @@ def test_no_number_of_rows_helps_rates_that_violate(text, rates):
             ("ACC >= 0.9", {"ACC": 0.95}, None, 1.0),
             "delta must be strictly between 0 and 1, got 1.0.",
         ),
+        *(
+            (
+                ("ACC >= 0.9", {"ACC": 0.95}, None, 0.05, power),
+                f"power must be strictly between 0 and 1, got {power!r}.",
+            )
+            for power in (0.0, 1.0, math.nan)
+        ),
         (
             ("ACC >= 0.9", {"ACC": 0.95}, None, 0.05, 0.9, "t"),
             "bound must be one of 'auto', 'exact', 'asymptotic', 'ttest', got 't'.",
