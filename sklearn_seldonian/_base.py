@@ -239,11 +239,23 @@ class CertifiedEstimator(BaseEstimator):
             n_candidate=len(self.candidate_indices_),
             n_safety=len(rows.y),
             assumptions=_checks.assumptions(self._decision, exclusive, mask_given),
+            remarks=self._remarks(statistics),
             versions=_checks.versions(),
             fingerprints={
                 "data": _checks.fingerprint(X, rows.y, *rows.columns.values()),
-                "weights": _checks.fingerprint(self.module_),
+                "weights": _checks.fingerprint(self.module_, self.offsets_),
             },
+        )
+
+    def _remarks(self, statistics):
+        """Whether all tested rows got the same label."""
+        given = np.flatnonzero(statistics.table[..., : len(self.classes_)].sum(axis=(0, 1)))
+        if self._decision != "argmax" or len(given) != 1:
+            return ()
+        label = self.classes_.tolist()[given[0]]
+        return (
+            f"The model gave every safety row the label {label!r}: no other decisions were more "
+            "accurate among those predicted to pass.",
         )
 
     def _untested(self, obstacle):
@@ -272,6 +284,12 @@ class CertifiedEstimator(BaseEstimator):
     def module_(self):
         """The fitted torch module."""
         return self.net_.module_
+
+    @property
+    def offsets_(self):
+        """What is added to the module's scores, one number a class."""
+        offsets = self.net_.offsets_
+        return np.zeros(len(self.classes_)) if offsets is None else offsets.cpu().numpy()
 
 
 def _tensors(X, labels, cells):

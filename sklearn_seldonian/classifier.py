@@ -76,7 +76,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         The user's own measures, which constraints may name.
     safety_size : float in (0, 1) or int, default=0.5
         Share or number of rows held out for the safety test.
-    power : float in (0, 1), default=0.95
+    power : float in (0, 1), default=0.9
         Predicted probability of passing that training aims for.
     pos_label : label, default=None
         The positive class of a binary problem; None: ``classes_[1]``.
@@ -114,6 +114,10 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     feature_names_in_ : ndarray of str
         Where X is a DataFrame.
     module_ : torch.nn.Module
+    offsets_ : ndarray of shape (n_classes,)
+        Added to the module's scores (logits, or logarithms of probabilities) before
+        `predict_proba` and `predict`: chosen with the epoch among those predicted to pass,
+        for ``decision="argmax"``.
     net_ : skorch.NeuralNet
     preprocessor_ : transformer or None
     fallback_ : estimator or None
@@ -121,7 +125,8 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         One row an epoch: mean training loss; for constraint i its value
         (``estimate_i``) and expected upper bound on g (``predicted_bound_i``),
         ``multiplier_i``, and the probability of passing (``passing_i``), all on candidate
-        rows; ``kept`` where the weights were the best so far; ``seconds``.
+        rows and with the epoch's best offsets; ``kept`` where it was the best so far;
+        ``seconds``.
     n_iter_ : int
         Epochs run.
     candidate_indices_, safety_indices_ : ndarray of int
@@ -171,7 +176,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         preprocessor=None,
         measures=(),
         safety_size=0.5,
-        power=0.95,
+        power=0.9,
         pos_label=None,
         fallback=None,
         criterion=nn.CrossEntropyLoss,
@@ -416,7 +421,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
 
     def _scores(self, X):
         inputs = _checks.to_tensor(self._preprocessed(self._checked(X)))
-        return torch.cat([scores for _, scores in self.net_.outputs(inputs)])
+        return torch.cat(list(self.net_.scores(inputs)))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -284,6 +284,43 @@ class TestModules:
         assert np.array_equal(model.predict_proba(X)[:, 1] > 0.5, model.predict(X) == 1)
         assert all(torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
 
+    @pytest.mark.parametrize(
+        ("criterion", "module"),
+        [
+            (nn.CrossEntropyLoss, lambda: nn.Linear(3, 2)),
+            (nn.NLLLoss, lambda: nn.Sequential(nn.Linear(3, 2), nn.Softmax(dim=1))),
+            (nn.BCEWithLogitsLoss, lambda: nn.Linear(3, 1)),
+        ],
+        ids=["logits", "probabilities", "binary logit"],
+    )
+    def test_offsets_move_decisions_and_probabilities_alike(self, blobs, criterion, module):
+        X, _ = blobs
+        torch.manual_seed(0)
+        model = fitted(blobs, "PR <= 0.3", module=module(), criterion=criterion, max_epochs=3)
+        assert model.solution_found_
+        assert model.offsets_[0] == 0 > model.offsets_[1]
+        outputs = model.module_(torch.from_numpy(X.astype(np.float32))).detach().double().numpy()
+        odds = {
+            nn.CrossEntropyLoss: lambda z: np.exp(z[:, 1] - z[:, 0]),
+            nn.NLLLoss: lambda p: p[:, 1] / p[:, 0],
+            nn.BCEWithLogitsLoss: lambda z: np.exp(z[:, 0]),
+        }[criterion](outputs) * np.exp(model.offsets_[1])
+        assert model.predict_proba(X)[:, 1] == pytest.approx(odds / (1 + odds), abs=1e-5)
+        assert np.array_equal(model.predict(X) == 1, model.predict_proba(X)[:, 1] > 0.5)
+
+    def test_drawn_decisions_have_no_offsets(self, blobs):
+        model = fitted(blobs, "PR <= 0.6", decision="sample")
+        assert model.offsets_.tolist() == [0.0, 0.0]
+
+    def test_a_constant_prediction_is_the_last_resort_and_said_so(self, blobs):
+        X, y = blobs
+        model = fitted((np.zeros_like(X), y), "PR <= 0.3", max_epochs=2)
+        remark = "The model gave every safety row the label 0"
+        assert model.solution_found_
+        assert remark in model.certificate_.explain()
+        assert SafetyCertificate.from_json(model.certificate_.to_json()) == model.certificate_
+        assert fitted(blobs, "PR <= 0.3").certificate_.remarks == ()
+
     def test_default_module_fits_the_data(self, blobs):
         model = fitted(blobs, criterion=nn.BCEWithLogitsLoss, module__hidden=(8,))
         shapes = [tuple(p.shape) for p in model.module_.parameters()]

@@ -111,6 +111,8 @@ class SafetyCertificate:
         Rows the model was fitted to, and rows it was tested on.
     assumptions : tuple of str
         What the confidence rests on, in words.
+    remarks : tuple of str
+        What else to know about the model, in words.
     versions : mapping of str to str
         Of the packages involved.
     fingerprints : mapping of str to str
@@ -122,6 +124,7 @@ class SafetyCertificate:
     n_candidate: int
     n_safety: int
     assumptions: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
 
@@ -153,6 +156,7 @@ class SafetyCertificate:
                 "Asymptotic: at least one bound rests on a normal approximation, which may fail "
                 "for small samples and long tails."
             )
+        parts += self.remarks
         parts.append("Each bound holds with its confidence on its own; they are not simultaneous.")
         parts.append("Assumptions:\n" + "\n".join(f"  - {text}" for text in self.assumptions))
         return "\n".join(parts)
@@ -171,8 +175,9 @@ class SafetyCertificate:
         """The certificate that `to_json` wrote."""
         content: dict[str, Any] = json.loads(text)
         results = tuple(ConstraintResult(**result) for result in content.pop("results"))
-        assumptions = tuple(content.pop("assumptions"))
-        return cls(results=results, assumptions=assumptions, **content)
+        for name in ("assumptions", "remarks"):
+            content[name] = tuple(content[name])
+        return cls(results=results, **content)
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(self.explain())}</pre>"

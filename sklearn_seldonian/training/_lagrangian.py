@@ -31,8 +31,8 @@ from sklearn_seldonian.training._values import hard_values, soft_values
 
 __all__ = ["Lagrangian"]
 
-# Rows whose decisions the running rates remember: enough that rates are known to a
-# hundredth, few enough that they follow a model that changes.
+# Rows whose decisions the running rates remember, if there are so many: enough that rates
+# are known to a hundredth, few enough that they follow a model that changes.
 MEMORY_ROWS = 8192
 # The multipliers move once in so many batches: often enough to steer, seldom enough
 # that reading the counts off the device costs nothing.
@@ -75,6 +75,7 @@ class Lagrangian:
         device: str,
     ) -> None:
         self.problem, self.n_rows, self.multiplier_lr = problem, n_rows, multiplier_lr
+        self._memory_rows = min(MEMORY_ROWS, n_rows)
         self.multipliers = np.full(len(problem.atoms), float(multiplier_init))
         self._integral = self.multipliers.copy()
         self._memory = _Counts(np.zeros(problem.table_shape), np.zeros(problem.products_shape))
@@ -140,7 +141,7 @@ class Lagrangian:
             )
         )
         n_fresh = table[..., : self.problem.shape[1]].sum()
-        kept = max(0.0, 1.0 - n_fresh / max(MEMORY_ROWS, n_fresh))
+        kept = max(0.0, 1.0 - n_fresh / max(self._memory_rows, n_fresh))
         self._memory = _Counts(
             kept * self._memory.table + table, kept * self._memory.products + products
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import operator
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import reduce
 
 import numpy as np
@@ -20,21 +20,28 @@ from sklearn_seldonian.certification import Statistics, summarise
 from sklearn_seldonian.constraints import Condition
 from sklearn_seldonian.training._batches import Batches, Rows
 from sklearn_seldonian.training._lagrangian import Lagrangian
+from sklearn_seldonian.training._offsets import shifted_decisions
 from sklearn_seldonian.training._outputs import (
     OutputKind,
+    class_weights,
     output_kind,
     primary_loss,
     probabilities,
+    shifted,
     to_scores,
 )
-from sklearn_seldonian.training._selection import Checkpoints, n_selection_rows
+from sklearn_seldonian.training._selection import Candidate, Checkpoints, n_selection_rows
 
 __all__ = ["LagrangianNet"]
+
+Array = NDArray[np.float64]
 
 
 # Matrix products round differently for very few rows; with at least so many, a row gets
 # the same decision alone as among others.
 FEWEST_ROWS_A_PASS = 64
+# How many offsets of a class are looked at.
+N_OFFSETS = 64
 
 
 class _EarlyStop(Exception):
@@ -57,6 +64,8 @@ class LagrangianNet(NeuralNet):
         Whether the user stopped training (Ctrl-C).
     kept_epoch_ : int or None
         The epoch (from 1) whose weights were kept; None where none was finite.
+    offsets_ : Tensor of shape (n_classes,) or None
+        What is added to the scores of every row; None for nothing.
     """
 
     def __init__(
@@ -77,7 +86,9 @@ class LagrangianNet(NeuralNet):
 
     @property
     def _default_callbacks(self):
-        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
+        # The log makes its table every epoch, whether it is printed or not.
+        log = [("print_log", PrintLog())] if self.verbose else []
+        return [("epoch_timer", EpochTimer()), *log]
 
     # -- before training -----------------------------------------------------------------
 
@@ -97,7 +108,7 @@ class LagrangianNet(NeuralNet):
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         rows = X.to(self.device)
-        self.interrupted_ = False
+        self.interrupted_, self.offsets_ = False, None
         self.kind_ = self._output_kind(rows)
         self._check_rows_are_judged_alone(rows.X[: 2 * FEWEST_ROWS_A_PASS])
         n_parameters = sum(p.numel() for p in self.module_.parameters())
@@ -173,7 +184,7 @@ class LagrangianNet(NeuralNet):
         outputs = self.infer(X, **fit_params)
         y, cells = y.to(outputs.device), cells.to(outputs.device)
         scores = to_scores(outputs, self.kind_)
-        loss = primary_loss(self.criterion_, outputs, scores, y, self.kind_)
+        loss = primary_loss(self.criterion_, scores, y, self.kind_)
         if self.problem.atoms:
             (loss + self._lagrangian.penalty(scores, y, cells)).backward()
         else:
@@ -215,21 +226,59 @@ class LagrangianNet(NeuralNet):
             self._checkpoints.keep(len(self.history), self.module_)
 
     def _judge(self) -> None:
-        problem = self.problem
-        loss, seen = self.observe(
-            self._judged, problem.membership, problem.conditions, hard=problem.hard
+        """Say what the safety test would make of this epoch's weights, and keep the best."""
+        problem, rows = self.problem, self._judged
+        scores = list(self.scores(rows.X))
+        loss, seen = self._observed(
+            scores, rows, problem.membership, problem.conditions, hard=problem.hard
         )
-        near = problem.linearise(seen.table, seen.products)
-        prediction = problem.predict(near, len(self._judged))
-        multipliers = problem.per_constraint(self._lagrangian.multipliers)
-        for i, (estimate, bound, probability) in enumerate(zip(*prediction, strict=True)):
-            self.history.record(f"estimate_{i}", float(estimate))
-            self.history.record(f"predicted_bound_{i}", float(bound))
-            self.history.record(f"multiplier_{i}", float(multipliers[i]))
-            self.history.record(f"passing_{i}", float(probability))
-        kept = self._checkpoints.offer(len(self.history), self.module_, loss, prediction)
-        self.history.record("candidate_loss", loss)
-        self.history.record("kept", kept)
+        candidates = [self._candidate(seen.table, seen.products)._replace(loss=loss)]
+        if problem.hard and not problem.values and np.isfinite(loss):
+            candidates += self._shifted(torch.cat(scores))
+        best = max(candidates, key=self._checkpoints.rank)
+        self._record(best)
+        self.history.record("kept", self._checkpoints.offer(len(self.history), self.module_, best))
+
+    def _record(self, candidate: Candidate) -> None:
+        multipliers = self.problem.per_constraint(self._lagrangian.multipliers)
+        estimates = self.problem.estimates(candidate.means)
+        for i, multiplier in enumerate(multipliers.tolist()):
+            self.history.record(f"estimate_{i}", float(estimates[i]))
+            self.history.record(f"predicted_bound_{i}", float(candidate.prediction.bounds[i]))
+            self.history.record(f"multiplier_{i}", multiplier)
+            self.history.record(f"passing_{i}", float(candidate.prediction.probabilities[i]))
+        self.history.record("candidate_loss", candidate.loss)
+
+    def _candidate(self, table: Array, products: Array | None = None) -> Candidate:
+        """What is predicted of the decisions counted in `table`."""
+        near = self.problem.linearise(table, products)
+        prediction = self.problem.predict(near, len(self._judged))
+        return Candidate(near.means, prediction, self._errors(table))
+
+    def _errors(self, tables: Array) -> Array:
+        """Weighted shares of wrong decisions; zero where decisions are drawn."""
+        if not self.problem.hard:
+            return np.zeros(tables.shape[:-3])
+        k = self.problem.shape[1]
+        weights = class_weights(self.criterion_, k)
+        confusion = tables[..., :k].sum(axis=-3) * weights[:, None]
+        right = np.trace(confusion, axis1=-2, axis2=-1)
+        return np.asarray(1.0 - right / confusion.sum(axis=(-2, -1)))
+
+    def _shifted(self, scores: torch.Tensor) -> Iterator[Candidate]:
+        """The present weights with the best offset of each class."""
+        rows, n_classes = self._judged, self.problem.shape[1]
+        arrays = (t.cpu().numpy() for t in (scores.double(), rows.y, rows.cells))
+        for decisions in shifted_decisions(*arrays, self.problem.shape[0], N_OFFSETS):
+            moved = self._candidate(decisions.tables)
+            best = self._checkpoints.best_of(moved, np.abs(decisions.offsets))
+            offsets = decisions.offsets[best] * np.eye(n_classes)[decisions.class_position]
+            yield moved.at(best)._replace(loss=self._loss(scores, rows.y, offsets), offsets=offsets)
+
+    def _loss(self, scores: torch.Tensor, y: torch.Tensor, offsets: Array) -> float:
+        """The primary loss with other offsets."""
+        moved = shifted(scores, torch.as_tensor(offsets, dtype=scores.dtype, device=scores.device))
+        return float(primary_loss(self.criterion_, moved, y.to(scores.device), self.kind_))
 
     def observe(
         self,
@@ -245,18 +294,31 @@ class LagrangianNet(NeuralNet):
         Streams over batches in eval mode; `membership` says which of the `conditions` hold
         in the rows' cells. Serves the choice of a checkpoint and the safety test alike.
         """
+        scores = self.scores(rows.X)
+        return self._observed(scores, rows, membership, conditions, hard=hard, keep=keep)
+
+    def _observed(
+        self,
+        scores: Iterable[torch.Tensor],
+        rows: Rows,
+        membership: NDArray[np.bool_],
+        conditions: tuple[Condition, ...],
+        *,
+        hard: bool = True,
+        keep: bool = False,
+    ) -> tuple[float, Statistics]:
+        """As `observe`, with the rows' scores given batch by batch."""
         labels, cells = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
         parts, total, start = [], 0.0, 0
-        for outputs, scores in self.outputs(rows.X):
-            part = slice(start, start + len(scores))
-            y = rows.y[part].to(scores.device)
-            loss = primary_loss(self.criterion_, outputs, scores, y, self.kind_)
-            total += loss.item() * len(scores)
+        for batch in scores:
+            part = slice(start, start + len(batch))
+            loss = primary_loss(self.criterion_, batch, rows.y[part].to(batch.device), self.kind_)
+            total += loss.item() * len(batch)
             parts.append(
                 summarise(
                     cells[part],
                     labels[part],
-                    probabilities(scores),
+                    probabilities(batch),
                     membership,
                     conditions,
                     self.problem.values,
@@ -272,12 +334,12 @@ class LagrangianNet(NeuralNet):
         x = to_tensor(x, device=self.device)
         return super().infer(x if x.is_floating_point() else x.float(), **fit_params)
 
-    def outputs(self, X: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """The module's outputs and their scores, batch by batch, in eval mode."""
+    def scores(self, X: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Scores, the largest of which is the decision, batch by batch, in eval mode."""
         size = self.evaluation_batch_size
         for start in range(0, len(X), size):
-            outputs = self._evaluate(X[start : start + size])
-            yield outputs, to_scores(outputs, self.kind_)
+            scores = to_scores(self._evaluate(X[start : start + size]), self.kind_)
+            yield scores if self.offsets_ is None else shifted(scores, self.offsets_)
 
     def _evaluate(self, batch: torch.Tensor) -> torch.Tensor:
         """The module's outputs for one batch, in eval mode and without gradient."""
@@ -290,6 +352,9 @@ class LagrangianNet(NeuralNet):
         self.kept_epoch_ = self._checkpoints.epoch
         if self._checkpoints.best is not None:
             self.module_.load_state_dict(self._checkpoints.best)
+        offsets = self._checkpoints.offsets
+        if offsets is not None:
+            self.offsets_ = torch.as_tensor(offsets, dtype=torch.float32, device=self.device)
         self._set_training(False)
 
 

@@ -9,7 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-__all__ = ["OutputKind", "output_kind", "primary_loss", "probabilities", "to_scores"]
+__all__ = [
+    "OutputKind",
+    "class_weights",
+    "output_kind",
+    "primary_loss",
+    "probabilities",
+    "shifted",
+    "to_scores",
+]
 
 
 class OutputKind(enum.Enum):
@@ -65,20 +73,32 @@ def to_scores(outputs: torch.Tensor, kind: OutputKind) -> torch.Tensor:
     return torch.cat([torch.zeros_like(margin), margin], dim=1)
 
 
+def shifted(scores: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+    """Scores whose softmax is that of ``scores + offsets``; log-probabilities stay such."""
+    return torch.log_softmax(scores + offsets, dim=1)
+
+
 def primary_loss(
-    criterion: nn.Module,
-    outputs: torch.Tensor,
-    scores: torch.Tensor,
-    y: torch.Tensor,
-    kind: OutputKind,
+    criterion: nn.Module, scores: torch.Tensor, y: torch.Tensor, kind: OutputKind
 ) -> torch.Tensor:
     """The user's criterion on the form of output that it takes."""
     if kind is OutputKind.BINARY_LOGIT:
-        outputs, y = outputs.reshape(-1), y.to(outputs.dtype)
-    else:
-        outputs = scores
-    loss: torch.Tensor = criterion(outputs, y)
+        scores, y = scores[:, 1] - scores[:, 0], y.to(scores.dtype)
+    loss: torch.Tensor = criterion(scores, y)
     return loss
+
+
+def class_weights(criterion: nn.Module, n_classes: int) -> NDArray[np.float64]:
+    """What a wrong decision about a row of each class weighs, as far as the criterion says."""
+    weights = np.ones(n_classes)
+    if isinstance(criterion, nn.BCEWithLogitsLoss):
+        if criterion.pos_weight is not None:
+            weights[1] = float(criterion.pos_weight.reshape(-1)[0])
+        return weights
+    given = getattr(criterion, "weight", None)
+    if isinstance(given, torch.Tensor) and given.shape == (n_classes,):
+        weights *= given.detach().double().cpu().numpy()
+    return weights
 
 
 def probabilities(scores: torch.Tensor) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,50 +34,57 @@ HUGE = 1e18
 
 
 class Linearised(NamedTuple):
-    """The atoms near the rates of some table of rows.
+    """The atoms near the rates of some table of rows, or of several: all with leading axes.
 
     Attributes
     ----------
-    values : ndarray of shape (n_atoms,)
+    values : ndarray of shape (..., n_atoms)
         Each atom's h, which should not be above zero; NaN where one of its rates has no rows.
-    means : ndarray of shape (n_means,)
+    means : ndarray of shape (..., n_means)
         What the atoms were computed from; NaN where there were no rows.
-    influence : ndarray of shape (n_atoms, n_squares)
+    influence : ndarray of shape (..., n_atoms, n_squares)
         How h moves with the share of rows in each square (cell, label, prediction). It is
         the weight that training puts on a row's outputs, and the spread of h comes from it.
-    table : ndarray of shape (n_squares,)
-        The rows that this was computed from, and their sums of row measures.
-    second_moments, largest : ndarray of shape (n_atoms,)
+    second_moments, largest : ndarray of shape (..., n_atoms)
         Mean square of what one row adds to each h, and the most that one can add.
     """
 
     values: Array
     means: Array
     influence: Array
-    table: Array
     second_moments: Array
     largest: Array
 
     def standard_errors(self, n_rows: int) -> Array:
         """Of each h, estimated from `n_rows` rows; never zero where h varies at all.
 
-        The delta method's, plus that of one row more or less in the square with the most
-        influence, since a rate seen to be 0 or 1 is not known to be.
+        The delta method's, but at least that of one row more or less in the square with the
+        most influence, since a rate seen to be 0 or 1 is not known to be.
         """
         one_row = self.largest / n_rows
-        return np.asarray(np.sqrt(self.second_moments / n_rows + one_row**2))
+        return np.asarray(np.sqrt(np.maximum(self.second_moments / n_rows, one_row**2)))
 
 
 class Prediction(NamedTuple):
-    """What the safety test is expected to say: arrays of shape (n_constraints,).
+    """What the safety test is expected to say: arrays of shape (..., n_constraints).
 
-    `estimates` of g, its expected upper `bounds`, and the probabilities of passing. A bound
-    is in units of g where the constraint's atoms are; else its sign counts.
+    The expected upper `bounds` on g, and the probabilities of passing. A bound is in units
+    of g where the constraint's atoms are; else its sign counts.
     """
 
-    estimates: Array
     bounds: Array
     probabilities: Array
+
+    @property
+    def likelihood(self) -> Array:
+        """At least how probable it is that all constraints pass: shape (...).
+
+        Where that says nothing, a number below zero that grows as the bounds come down, so
+        that models on the way to a solution can be told apart.
+        """
+        all_pass = 1.0 - (1.0 - self.probabilities).sum(axis=-1)
+        excess = np.maximum(self.bounds, 0.0).sum(axis=-1)
+        return np.asarray(np.where(all_pass > 0, all_pass, -excess))
 
 
 class ConstrainedProblem:
@@ -129,8 +136,25 @@ class ConstrainedProblem:
         self.values = distinct_values(self._means)
         tables = mean_tables(self._means, self.conditions, membership, self.values)
         flat = (len(self._means), len(membership) * n_classes * (n_classes + len(self.values)))
+        self._weights, self._involved, self._constants, self._curved = self._linear_parts()
         self._mask = tables.mask.reshape(flat).astype(np.float64)
         self._value = tables.value.reshape(flat).astype(np.float64)
+
+    def _linear_parts(self) -> tuple[Array, Array, Array, list[tuple[int, list[int]]]]:
+        """Weights of the linear atoms (n_atoms, n_means), which means any atom is over, the
+        constants, and the other atoms with the positions of their means.
+        """
+        position = {mean: i for i, mean in enumerate(self._means)}
+        weights = np.zeros((len(self.atoms), len(self._means)))
+        involved, constants, curved = np.zeros_like(weights), np.zeros(len(self.atoms)), []
+        for a, atom in enumerate(self.atoms):
+            own = [position[mean] for mean in atom.means]
+            involved[a, own] = 1.0
+            if atom.linear is None:
+                curved.append((a, own))
+            else:
+                weights[a, own], constants[a] = atom.linear.weights, atom.linear.constant
+        return weights, involved, constants, curved
 
     @property
     def table_shape(self) -> tuple[int, int, int]:
@@ -147,32 +171,30 @@ class ConstrainedProblem:
     def linearise(self, table: Array, products: Array | None = None) -> Linearised:
         """The atoms near the means of `table` and `products`, as `Statistics` has them.
 
-        There need not be `products` where there are no row measures.
+        Both may have leading axes, for several tables at once. There need not be `products`
+        where there are no row measures.
         """
         if products is None:
-            products = np.zeros(self.products_shape)
+            products = np.zeros((*table.shape[:-3], *self.products_shape))
         table, products = (np.nan_to_num(sums, nan=HUGE, posinf=HUGE) for sums in (table, products))
-        flat = table.ravel()
-        trials = self._mask @ flat
+        flat = table.reshape(*table.shape[:-3], -1)
+        trials = flat @ self._mask.T
         seen = trials > 0
         means = np.divide(
-            self._value @ flat, trials, out=np.full(len(trials), math.nan), where=seen
+            flat @ self._value.T, trials, out=np.full(trials.shape, math.nan), where=seen
         )
         values, slopes = self._slopes(means)
-        n_rows = table[..., : self.shape[1]].sum()
-        per_row = np.divide(n_rows, trials, out=np.zeros(len(trials)), where=seen)
-        per_mean = (self._value - np.nan_to_num(means)[:, None] * self._mask) * per_row[:, None]
-        influence = np.nan_to_num(slopes) @ per_mean
-        return Linearised(
-            values,
-            means,
-            influence,
-            flat,
-            *self._spread(influence, table, products, max(n_rows, 1.0)),
+        n_rows = table[..., : self.shape[1]].sum(axis=(-3, -2, -1))[..., None]
+        per_row = np.divide(n_rows, trials, out=np.zeros(trials.shape), where=seen)
+        scaled = np.nan_to_num(slopes) * per_row[..., None, :]
+        influence = (
+            scaled @ self._value - (scaled * np.nan_to_num(means)[..., None, :]) @ self._mask
         )
+        spread = self._spread(influence, table, products, np.maximum(n_rows, 1.0))
+        return Linearised(values, means, influence, *spread)
 
     def _spread(
-        self, influence: Array, table: Array, products: Array, n_rows: float
+        self, influence: Array, table: Array, products: Array, n_rows: Array
     ) -> tuple[Array, Array]:
         """Mean square of what a row adds to each h, and the most that one can add.
 
@@ -181,32 +203,33 @@ class ConstrainedProblem:
         times its root mean square.
         """
         k = self.shape[1]
-        weights = influence.reshape(len(influence), *self.table_shape)
+        weights = influence.reshape(*influence.shape[:-1], *self.table_shape)
         decided, valued = weights[..., :k], weights[..., k:]
-        squares = np.einsum("acyj,cyj->a", decided**2, table[..., :k])
-        largest = np.abs(decided).max(axis=(1, 2, 3), initial=0.0)
+        squares = np.einsum("...acyj,...cyj->...a", decided**2, table[..., :k])
+        largest = np.abs(decided).max(axis=(-3, -2, -1), initial=0.0)
         if self.values:
-            squares += 2 * np.einsum("acyv,acyj,cyvj->a", valued, decided, products[..., :k])
-            squares += np.einsum("acyv,acyw,cyvw->a", valued, valued, products[..., k:])
-            mean_squares = np.einsum("cyvv->v", products[..., k:]) / n_rows
-            largest += 3 * np.abs(valued).max(axis=(1, 2), initial=0.0) @ np.sqrt(mean_squares)
+            squares += 2 * np.einsum(
+                "...acyv,...acyj,...cyvj->...a", valued, decided, products[..., :k]
+            )
+            squares += np.einsum("...acyv,...acyw,...cyvw->...a", valued, valued, products[..., k:])
+            mean_squares = np.einsum("...cyvv->...v", products[..., k:]) / n_rows
+            most = np.abs(valued).max(axis=(-3, -2), initial=0.0)
+            largest += 3 * np.einsum("...av,...v->...a", most, np.sqrt(mean_squares))
         return np.maximum(squares, 0.0) / n_rows, largest
 
     def _slopes(self, rates: Array) -> tuple[Array, Array]:
-        """Value of each atom, and its slope in each rate."""
-        values = np.empty(len(self.atoms))
-        slopes = np.zeros((len(self.atoms), len(rates)))
-        position = {mean: i for i, mean in enumerate(self._means)}
-        for a, atom in enumerate(self.atoms):
-            own = [position[mean] for mean in atom.means]
-            if atom.linear is not None:
-                values[a] = rates[own] @ np.array(atom.linear.weights) + atom.linear.constant
-                slopes[a, own] = atom.linear.weights
-            else:
-                point = dual(
-                    atom.expression, dict(zip(atom.means, rates[own].tolist(), strict=True))
-                )
-                values[a], slopes[a, own] = point.value, point.gradient
+        """Value of each atom (..., n_atoms), and its slope in each rate (..., n_atoms, n_means)."""
+        values = np.nan_to_num(rates) @ self._weights.T + self._constants
+        values[np.isnan(rates) @ self._involved.T > 0] = math.nan
+        slopes = np.broadcast_to(self._weights, (*values.shape, rates.shape[-1]))
+        if self._curved:
+            slopes = slopes.copy()
+        for a, own in self._curved:
+            atom = self.atoms[a]
+            for index in np.ndindex(rates.shape[:-1]):
+                known = dict(zip(atom.means, rates[*index, own].tolist(), strict=True))
+                point = dual(atom.expression, known)
+                values[*index, a], slopes[*index, a, own] = point.value, point.gradient
         return values, slopes
 
     def margins(self, near: Linearised, n_rows: int) -> Array:
@@ -224,44 +247,41 @@ class ConstrainedProblem:
         passing = ndtr(np.divide(-bounds, both, out=certain, where=both > 0))
         worst = np.where(np.isnan(bounds), np.inf, bounds)
         return Prediction(
-            self._estimates(near),
-            self._over_trees(worst, np.max, np.min),
-            self._over_trees(np.nan_to_num(passing), _all_of, np.max),
+            self._over_trees(worst, np.maximum.reduce, np.minimum.reduce),
+            self._over_trees(np.nan_to_num(passing), _all_of, np.maximum.reduce),
         )
 
-    def _estimates(self, near: Linearised) -> Array:
-        """g of each constraint, in its own units."""
-        means = dict(zip(self._means, near.means.tolist(), strict=True))
-        return np.array([estimate(constraint.g, means) for constraint in self.constraints])
+    def estimates(self, means: Array) -> Array:
+        """g of each constraint, in its own units, where its means are `means`."""
+        known = dict(zip(self._means, means.tolist(), strict=True))
+        return np.array([estimate(constraint.g, known) for constraint in self.constraints])
 
     def active(self, near: Linearised) -> NDArray[np.bool_]:
         """Which atoms training should push on: all of an AND, the nearest of an OR."""
         chosen = np.ones(len(self.atoms), dtype=np.bool_)
-        for constraint, start, values in self._groups(near.values):
-            _choose(constraint.tree, values, chosen[start : start + len(values)])
+        for constraint, start, end in self._spans():
+            _choose(constraint.tree, near.values[start:end], chosen[start:end])
         return chosen
 
     def per_constraint(self, per_atom: Array) -> Array:
         """The sum over each constraint's atoms."""
-        return np.array([values.sum() for _, _, values in self._groups(per_atom)])
+        return np.array([per_atom[start:end].sum() for _, start, end in self._spans()])
 
-    def _groups(self, per_atom: Array) -> list[tuple[ResolvedConstraint, int, Array]]:
+    def _spans(self) -> list[tuple[ResolvedConstraint, int, int]]:
+        """Each constraint with the positions of its atoms."""
         starts = [0, *self._ends[:-1]]
-        return [
-            (constraint, start, per_atom[start:end])
-            for constraint, start, end in zip(self.constraints, starts, self._ends, strict=True)
-        ]
+        return list(zip(self.constraints, starts, self._ends.tolist(), strict=True))
 
     def _over_trees(self, per_atom: Array, conjunction: Fold, disjunction: Fold) -> Array:
-        return np.array(
-            [
-                _folded(constraint.tree, list(values), conjunction, disjunction)
-                for constraint, _, values in self._groups(per_atom)
-            ]
-        )
+        columns = np.moveaxis(per_atom, -1, 0)
+        folded = [
+            _folded(constraint.tree, list(columns[start:end]), conjunction, disjunction)
+            for constraint, start, end in self._spans()
+        ]
+        return np.stack(folded, axis=-1)
 
 
-Fold = Callable[[list[float]], Any]
+Fold = Callable[[list[Array]], Array]
 
 
 def _leaves(tree: Tree, delta: float) -> list[tuple[Atom, float]]:
@@ -275,17 +295,17 @@ def _leaves(tree: Tree, delta: float) -> list[tuple[Atom, float]]:
             return [leaf for child in children for leaf in _leaves(child, delta / len(children))]
 
 
-def _folded(tree: Tree, values: list[float], conjunction: Fold, disjunction: Fold) -> float:
+def _folded(tree: Tree, values: list[Array], conjunction: Fold, disjunction: Fold) -> Array:
     """Fold the values of the leaves, taken from the front of `values`, up the tree."""
     if isinstance(tree, Atom):
-        return float(values.pop(0))
+        return values.pop(0)
     parts = [_folded(child, values, conjunction, disjunction) for child in tree.children]
-    return float(conjunction(parts) if isinstance(tree, And) else disjunction(parts))
+    return conjunction(parts) if isinstance(tree, And) else disjunction(parts)
 
 
-def _all_of(probabilities: list[float]) -> float:
+def _all_of(probabilities: list[Array]) -> Array:
     """At least how probable all of several events are, whatever their dependence."""
-    return max(0.0, 1.0 - sum(1.0 - p for p in probabilities))
+    return np.maximum(0.0, 1.0 - sum(1.0 - p for p in probabilities))
 
 
 def _choose(tree: Tree, values: Array, chosen: NDArray[np.bool_]) -> float:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sklearn_seldonian.training._problem import Prediction
 
-__all__ = ["Checkpoints", "n_selection_rows"]
+__all__ = ["Candidate", "Checkpoints", "n_selection_rows"]
+
+Array = NDArray[np.float64]
 
 # A network that could learn its rows by heart must be judged on rows it did not see.
 HELD_OUT_SHARE = 0.1
@@ -28,43 +31,70 @@ def n_selection_rows(n_candidate: int, n_parameters: int) -> int:
     return held_out if overfits and held_out >= FEWEST_HELD_OUT else 0
 
 
-class Checkpoints:
-    """Keeps the weights of the best epoch so far.
+class Candidate(NamedTuple):
+    """What one epoch's weights promise with some offsets of the scores; or several candidates.
 
-    Best is the least primary loss among the epochs predicted to pass with `power`, else
-    the epoch likeliest to pass.
+    Attributes
+    ----------
+    means : ndarray of shape (..., n_means)
+        What the constraints are over, as seen on candidate rows.
+    prediction : Prediction
+        Of the safety test.
+    error : ndarray of shape (...)
+        Share of wrong decisions, rows weighing what the criterion's class weights say; zero
+        where decisions are drawn.
+    loss : float
+        The primary loss.
+    offsets : ndarray of shape (n_classes,) or None
+        Added to the scores of every row; None for nothing.
+    """
+
+    means: Array
+    prediction: Prediction
+    error: Array
+    loss: float = np.nan
+    offsets: Array | None = None
+
+    def at(self, i: int) -> Candidate:
+        """The i-th of several."""
+        prediction = Prediction(*(values[i] for values in self.prediction))
+        return Candidate(self.means[i], prediction, self.error[i])
+
+
+class Checkpoints:
+    """Keeps the weights and offsets of the best candidate so far.
+
+    Best is the least error among those predicted to pass with `power`, ties broken by the
+    primary loss, else the likeliest to pass.
     """
 
     def __init__(self, power: float) -> None:
         self.power = power
         self.best: dict[str, Any] | None = None
+        self.offsets: Array | None = None
         self.epoch: int | None = None
-        self._rank: tuple[float, float] = (-np.inf, -np.inf)
+        self._rank = (-np.inf, -np.inf, -np.inf)
 
-    def offer(
-        self, epoch: int, module: torch.nn.Module, loss: float, prediction: Prediction
-    ) -> bool:
+    def offer(self, epoch: int, module: torch.nn.Module, candidate: Candidate) -> bool:
         """Consider one epoch's weights; whether they are the best so far."""
-        passing = _likelihood(prediction)
-        rank = (self.power, -loss) if passing >= self.power else (passing, -loss)
-        if not np.isfinite(loss) or not rank > self._rank:
+        rank = self.rank(candidate)
+        if not np.isfinite(candidate.loss) or not rank > self._rank:
             return False
         self._rank = rank
-        self.keep(epoch, module)
+        self.keep(epoch, module, candidate.offsets)
         return True
 
-    def keep(self, epoch: int, module: torch.nn.Module) -> None:
+    def rank(self, candidate: Candidate) -> tuple[float, float, float]:
+        """What candidates are ordered by, the best last."""
+        likelihood = min(float(candidate.prediction.likelihood), self.power)
+        return likelihood, -float(candidate.error), -candidate.loss
+
+    def best_of(self, candidates: Candidate, distances: Array) -> int:
+        """Position of the best of several; of equals, the one at the least distance."""
+        likelihoods = np.minimum(candidates.prediction.likelihood, self.power)
+        return int(np.lexsort((-distances, -candidates.error, likelihoods))[-1])
+
+    def keep(self, epoch: int, module: torch.nn.Module, offsets: Array | None = None) -> None:
         """Take these weights, whatever came before."""
-        self.epoch = epoch
+        self.epoch, self.offsets = epoch, offsets
         self.best = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-
-
-def _likelihood(prediction: Prediction) -> float:
-    """At least how probable it is that all constraints pass.
-
-    Where that says nothing, a number below zero that grows as the bounds come down, so
-    that epochs on the way to a solution can be told apart.
-    """
-    probabilities = prediction.probabilities
-    all_pass = 1.0 - float((1.0 - probabilities).sum())
-    return all_pass if all_pass > 0 else -float(np.maximum(prediction.bounds, 0.0).sum())

@@ -64,8 +64,7 @@ def test_standard_error_of_a_rate():
     rate = near.values[0] + 0.5
     share = 1 / np.abs(near.influence).max() * max(rate, 1 - rate)
     n = 500 * share
-    one_row = max(rate, 1 - rate) / n
-    expected = np.hypot(np.sqrt(rate * (1 - rate) / n), one_row)
+    expected = np.sqrt(rate * (1 - rate) / n)
     assert near.standard_errors(500)[0] == pytest.approx(expected, rel=1e-6)
 
 

@@ -3,32 +3,36 @@ import pytest
 import torch
 
 from sklearn_seldonian.training._problem import Prediction
-from sklearn_seldonian.training._selection import Checkpoints, n_selection_rows
+from sklearn_seldonian.training._selection import Candidate, Checkpoints, n_selection_rows
 
 
-def prediction(probability, bound=0.1):
-    return Prediction(np.array([0.0]), np.array([bound]), np.array([probability]))
+def candidate(likelihood, error, loss):
+    """One whose test passes with a probability, or is far from it where that is negative."""
+    bound, probability = max(-likelihood, 0.0), max(likelihood, 0.0)
+    prediction = Prediction(np.array([bound]), np.array([probability]))
+    return Candidate(np.array([0.0]), prediction, np.array(error), loss)
 
 
 @pytest.mark.parametrize(
     ("offers", "kept"),
     [
-        # (loss, probability of passing, predicted bound)
-        ([(0.5, 0.99, -1), (0.4, 0.98, -1), (0.6, 1.0, -1)], 2),
-        ([(0.5, 0.5, 0), (0.9, 0.96, -1), (0.1, 0.6, 0)], 2),
-        ([(0.5, 0.5, 0), (0.4, 0.7, 0), (0.3, 0.6, 0)], 2),
-        ([(0.5, 0.0, 0.9), (0.6, 0.0, 0.5), (0.4, 0.0, 0.7)], 2),
-        ([(float("nan"), 1.0, -1), (0.6, 0.0, 0.5)], 2),
-        ([(float("nan"), 1.0, -1)], None),
+        # (likelihood of passing, error, loss)
+        ([(0.99, 0.3, 0.5), (0.98, 0.3, 0.4), (1.0, 0.3, 0.6)], 2),
+        ([(0.99, 0.3, 0.5), (0.98, 0.2, 0.6), (1.0, 0.25, 0.4)], 2),
+        ([(0.5, 0.1, 0.5), (0.96, 0.4, 0.9), (0.6, 0.1, 0.1)], 2),
+        ([(0.5, 0.1, 0.5), (0.7, 0.3, 0.4), (0.6, 0.1, 0.3)], 2),
+        ([(-0.9, 0.1, 0.5), (-0.5, 0.3, 0.6), (-0.7, 0.1, 0.4)], 2),
+        ([(1.0, 0.0, float("nan")), (-0.5, 0.3, 0.6)], 2),
+        ([(1.0, 0.0, float("nan"))], None),
     ],
 )
 def test_best_of_those_predicted_to_pass_else_the_likeliest(offers, kept):
     checkpoints = Checkpoints(power=0.95)
     module = torch.nn.Linear(1, 1)
-    for epoch, (loss, probability, bound) in enumerate(offers, start=1):
+    for epoch, offer in enumerate(offers, start=1):
         with torch.no_grad():
             module.weight.fill_(epoch)
-        checkpoints.offer(epoch, module, loss, prediction(probability, bound))
+        checkpoints.offer(epoch, module, candidate(*offer))
     assert checkpoints.epoch == kept
     if kept:
         assert checkpoints.best["weight"].item() == kept

@@ -1,0 +1,95 @@
+"""Offsets of one class's score: the same model, deciding more or less often for that class.
+
+A model trained to be accurate is seldom the one that a small sample can certify: rates
+nearer 0 or 1 take fewer rows to know. Moving the threshold of a trained model explores such
+decisions without another step of training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ShiftedDecisions", "shifted_decisions"]
+
+Array = NDArray[np.float64]
+
+
+class ShiftedDecisions(NamedTuple):
+    """What a model would decide with other offsets of one class.
+
+    Attributes
+    ----------
+    class_position : int
+    offsets : ndarray of shape (n_offsets,)
+        To add to that class's score; ascending.
+    tables : ndarray of shape (n_offsets, n_cells, K, K)
+        With each of them, the rows a square (cell, label, decision).
+    """
+
+    class_position: int
+    offsets: Array
+    tables: Array
+
+
+def shifted_decisions(
+    scores: Array,
+    labels: NDArray[np.int64],
+    cells: NDArray[np.int32],
+    n_cells: int,
+    n_offsets: int,
+) -> Iterator[ShiftedDecisions]:
+    """The decisions of some rows with `n_offsets` offsets of each class that has its own.
+
+    The offsets lie midway between neighbouring quantiles of what it would take to change the
+    rows' decisions, and beyond all of them, where the decisions are constant. Of two classes
+    only the second is moved: the first would move it back.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows, K)
+        The decision is the class with the largest.
+    labels, cells : ndarray of shape (n_rows,)
+    n_cells, n_offsets : int
+    """
+    n_classes = scores.shape[1]
+    squares = cells.astype(np.int64) * n_classes + labels
+    for k in range(n_classes) if n_classes > 2 else (1,):
+        others = scores.copy()
+        others[:, k] = -np.inf
+        runner_up = others.argmax(axis=1)
+        needed = others[np.arange(len(scores)), runner_up] - scores[:, k]
+        offsets = _spread_out(needed, n_offsets)
+        # Rows that decide for k with the i-th offset and all after it, but not before.
+        first = np.searchsorted(offsets, needed, side="right")
+        yield ShiftedDecisions(
+            k, offsets, _tables(squares, runner_up, first, k, (n_cells, n_classes, len(offsets)))
+        )
+
+
+def _spread_out(needed: Array, n_offsets: int) -> Array:
+    values = np.unique(np.quantile(needed, np.linspace(0, 1, n_offsets - 1)))
+    beyond = values[-1] - values[0] or 1.0
+    return np.concatenate(
+        [[values[0] - beyond], (values[1:] + values[:-1]) / 2, [values[-1] + beyond]]
+    )
+
+
+def _tables(
+    squares: NDArray[np.int64],
+    runner_up: NDArray[np.int64],
+    first: NDArray[np.int64],
+    k: int,
+    shape: tuple[int, int, int],
+) -> Array:
+    n_cells, n_classes, n_offsets = shape
+    entries = (squares * n_classes + runner_up) * (n_offsets + 1) + first
+    counts = np.bincount(entries, minlength=n_cells * n_classes * n_classes * (n_offsets + 1))
+    changing = counts.reshape(n_cells, n_classes, n_classes, n_offsets + 1).astype(np.float64)
+    changed = changing.cumsum(axis=3)[..., :-1]
+    tables = changing.sum(axis=3, keepdims=True) - changed
+    tables[:, :, k] += changed.sum(axis=2)
+    return np.ascontiguousarray(np.moveaxis(tables, 3, 0))
