@@ -11,6 +11,10 @@ __all__ = ["Batches", "Rows"]
 
 Batch = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
 
+# Inputs fetched at once: several batches where they are small, since a call of torch costs
+# as much as moving some ten thousand bytes, and no more than a processor's cache holds.
+FETCHED_BYTES = 2**20
+
 
 class Rows(Dataset[Batch]):
     """Inputs, class positions and cells of some rows, as tensors of equal length.
@@ -25,7 +29,10 @@ class Rows(Dataset[Batch]):
         return len(self.y)
 
     def __getitem__(self, index: int | torch.Tensor) -> Batch:
-        return self.X[index], (self.y[index], self.cells[index])
+        if not isinstance(index, torch.Tensor):
+            return self.X[index], (self.y[index], self.cells[index])
+        X, y, cells = (v.index_select(0, index) for v in (self.X, self.y, self.cells))
+        return X, (y, cells)
 
     def subset(self, index: torch.Tensor) -> Rows:
         return Rows(self.X[index], self.y[index], self.cells[index])
@@ -50,5 +57,14 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         order = torch.randperm(len(self.rows)).to(self.rows.y.device)
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            yield self.rows[order[start : start + self.batch_size]]
+        for some in order[: len(self) * self.batch_size].split(self._n_fetched()):
+            X, (y, cells) = self.rows[some]
+            parts = (values.split(self.batch_size) for values in (X, y, cells))
+            for X_batch, y_batch, cells_batch in zip(*parts, strict=True):
+                yield X_batch, (y_batch, cells_batch)
+
+    def _n_fetched(self) -> int:
+        """Rows fetched at once: those of a whole number of batches."""
+        first = self.rows.X[:1]
+        a_batch = self.batch_size * first.numel() * first.element_size()
+        return self.batch_size * max(1, FETCHED_BYTES // max(a_batch, 1))

@@ -168,7 +168,8 @@ class LagrangianNet(NeuralNet):
             raise _EarlyStop from stop
 
     def train_step_single(self, batch, **fit_params):
-        self._set_training(True)
+        if not self.module_.training:  # switching takes a tenth of a small network's step
+            self._set_training(True)
         X, (y, cells) = batch
         outputs = self.infer(X, **fit_params)
         y, cells = y.to(outputs.device), cells.to(outputs.device)
