@@ -18,7 +18,7 @@ from torch import nn
 
 from sklearn_seldonian.certification import Statistics, summarise
 from sklearn_seldonian.constraints import Condition
-from sklearn_seldonian.training._batches import Batches, Rows
+from sklearn_seldonian.training._batches import Batches, Inputs, Rows
 from sklearn_seldonian.training._lagrangian import Lagrangian
 from sklearn_seldonian.training._outputs import (
     OutputKind,
@@ -273,7 +273,7 @@ class LagrangianNet(NeuralNet):
         x = to_tensor(x, device=self.device)
         return super().infer(x if x.is_floating_point() else x.float(), **fit_params)
 
-    def outputs(self, X: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def outputs(self, X: Inputs) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The module's outputs and their scores, batch by batch, in eval mode."""
         size = self.evaluation_batch_size
         for start in range(0, len(X), size):
