@@ -380,15 +380,15 @@ def _converted(values, index):
 # -- after training ----------------------------------------------------------------------
 
 
-def fitted_fallback(fallback, X, y):
+def fitted_fallback(fallback, rows):
     """The estimator that answers where no solution was found; None where none is wanted."""
     if fallback is None:
         return None
     if isinstance(fallback, FrozenEstimator):
         return fallback
     if isinstance(fallback, str):
-        return DummyClassifier(strategy="most_frequent").fit(X, y)
-    return clone(fallback).fit(X, y)
+        fallback = DummyClassifier(strategy="most_frequent")
+    return clone(fallback).fit(rows.inputs(), rows.y)
 
 
 def interrupted_in_search():

@@ -259,7 +259,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
             )
         found = self.certificate_ is None or self.certificate_.passed
         if not found:
-            self.fallback_ = _checks.fitted_fallback(self.fallback, candidate.inputs(), candidate.y)
+            self.fallback_ = _checks.fitted_fallback(self.fallback, candidate)
             warnings.warn(self.certificate_.explain(), NoSolutionFoundWarning, stacklevel=2)
         self.solution_found_ = found  # last: without it the estimator is not fitted
         return self

@@ -98,9 +98,9 @@ class Batches:
         n_fetched = self._n_fetched()
         for first in range(0, n_used, n_fetched):
             X, (y, cells) = self.rows[order[first : min(first + n_fetched, n_used)]]
-            for start in range(0, len(y), self.batch_size):
-                batch = slice(start, start + self.batch_size)
-                yield X[batch], (y[batch], cells[batch])
+            parts = (values.split(self.batch_size) for values in (X, y, cells))  # type: ignore[no-untyped-call]
+            for X_batch, y_batch, cells_batch in zip(*parts, strict=True):
+                yield X_batch, (y_batch, cells_batch)
 
     def _n_fetched(self) -> int:
         """Rows fetched at once: those of a whole number of batches."""

@@ -99,7 +99,7 @@ class LagrangianNet(NeuralNet):
         rows = X.to(self.device)
         self.interrupted_ = False
         self.kind_ = self._output_kind(rows)
-        self._check_rows_are_judged_alone(rows.X[: 2 * FEWEST_ROWS_A_PASS])
+        self._check_rows_are_judged_alone(rows.X)
         n_parameters = sum(p.numel() for p in self.module_.parameters())
         n_held_out = n_selection_rows(len(rows), n_parameters) if self.problem.atoms else 0
         trained, self._judged = _parted(rows, n_held_out)
@@ -130,7 +130,7 @@ class LagrangianNet(NeuralNet):
             )
         return kind
 
-    def _check_rows_are_judged_alone(self, X: torch.Tensor) -> None:
+    def _check_rows_are_judged_alone(self, X: Inputs) -> None:
         """Refuse a module whose decision for a row is not a function of that row.
 
         Raises
@@ -138,10 +138,10 @@ class LagrangianNet(NeuralNet):
         ValueError
             If some rows' outputs differ with the rows beside them, or from pass to pass.
         """
-        half = len(X) // 2
+        half = min(len(X) // 2, FEWEST_ROWS_A_PASS)
         if not half:
             return
-        together, apart = self._evaluate(X)[:half], self._evaluate(X[:half])
+        together, apart = self._evaluate(X[: 2 * half])[:half], self._evaluate(X[:half])
         scale = float(together.abs().max())
         if not torch.allclose(together, apart, 1e-3, 1e-3 * scale, equal_nan=True):
             raise ValueError(
