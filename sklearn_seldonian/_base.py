@@ -39,18 +39,26 @@ __all__ = ["CertifiedEstimator", "LabelledRows"]
 
 
 class LabelledRows(NamedTuple):
-    """Rows as `fit` sees them: inputs, labels, positions of the labels in classes_, columns."""
+    """Rows as `fit` sees them: inputs, labels, positions of the labels in classes_, columns.
+
+    The inputs are the rows of X at `index` (None: all), which are not read before their time.
+    """
 
     X: Any
     y: np.ndarray
     labels: np.ndarray
     columns: dict[str, np.ndarray]
+    index: np.ndarray | None = None
 
     def take(self, index):
+        """The rows at `index`, which is ascending; these must be all that X has."""
+        if len(index) == len(self.y):
+            return self
         columns = {name: values[index] for name, values in self.columns.items()}
-        return LabelledRows(
-            _safe_indexing(self.X, index), self.y[index], self.labels[index], columns
-        )
+        return LabelledRows(self.X, self.y[index], self.labels[index], columns, index)
+
+    def inputs(self):
+        return self.X if self.index is None else _safe_indexing(self.X, self.index)
 
 
 class CertifiedEstimator(BaseEstimator):
@@ -140,10 +148,10 @@ class CertifiedEstimator(BaseEstimator):
     def _fit_preprocessor(self, candidate):
         if self.preprocessor is None:
             self.preprocessor_ = None
-            return candidate.X
+            return _checks.to_inputs(candidate.X, candidate.index)
         self.preprocessor_ = clone(self.preprocessor)
-        X = self.preprocessor_.fit_transform(candidate.X, candidate.y)
-        return _checks.check_preprocessed(X, len(candidate.y))
+        X = self.preprocessor_.fit_transform(candidate.inputs(), candidate.y)
+        return _checks.to_inputs(_checks.check_preprocessed(X, len(candidate.y)))
 
     def _conditions(self):
         return distinct_conditions(distinct_means(self._resolved))
@@ -210,7 +218,7 @@ class CertifiedEstimator(BaseEstimator):
             return module, {}
         one_logit = nn.BCEWithLogitsLoss in (self.criterion, type(self.criterion))
         n_outputs = 1 if one_logit else len(self.classes_)
-        n_features = math.prod(np.shape(X)[1:])
+        n_features = math.prod(X.shape[1:])
         return module, {"module__n_features": n_features, "module__n_outputs": n_outputs}
 
     # -- the safety test -----------------------------------------------------------------
@@ -220,7 +228,7 @@ class CertifiedEstimator(BaseEstimator):
         unseen = _checks.unseen_levels(self.constraints_, self._levels, rows.columns)
         if unseen:
             return self._untested(f"the tested rows have {unseen}, which no candidate row has")
-        X = self._preprocessed(rows.X)
+        X = self._preprocessed(rows.X, rows.index)
         cells = self._cells(rows.columns, len(rows.y))
         exclusive = self._exclusive & exclusive_columns(self._conditions(), cells.membership)
         loss, statistics = self.net_.observe(
@@ -275,10 +283,13 @@ class CertifiedEstimator(BaseEstimator):
             return validate_data(self, X, reset=False, allow_nd=True)
         return validate_data(self, X, reset=False, skip_check_array=True)
 
-    def _preprocessed(self, X):
+    def _preprocessed(self, X, index=None):
+        """What the module gets of the rows of X at `index` (None: all)."""
         if self.preprocessor_ is None:
-            return X
-        return _checks.check_preprocessed(self.preprocessor_.transform(X), _num_samples(X))
+            return _checks.to_inputs(X, index)
+        X = X if index is None else _safe_indexing(X, index)
+        transformed = self.preprocessor_.transform(X)
+        return _checks.to_inputs(_checks.check_preprocessed(transformed, _num_samples(X)))
 
     @property
     def module_(self):
@@ -295,9 +306,9 @@ class CertifiedEstimator(BaseEstimator):
 def _tensors(X, labels, cells):
     """Inputs, class positions and cells as tensors."""
     return TensorRows(
-        _checks.to_tensor(X),
-        torch.from_numpy(labels.astype(np.int64)),
-        torch.from_numpy(cells.codes.astype(np.int64)),
+        X,
+        torch.from_numpy(labels.astype(np.int64, copy=False)),
+        torch.from_numpy(cells.codes),
     )
 
 

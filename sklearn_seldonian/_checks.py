@@ -24,6 +24,7 @@ from torch import nn
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian.certification import has_finite_ranges
 from sklearn_seldonian.constraints import Grouping, walk
+from sklearn_seldonian.training import Inputs
 
 __all__ = [
     "NESTED",
@@ -42,9 +43,12 @@ __all__ = [
     "positive_class",
     "resolve_device",
     "split_rows",
-    "to_tensor",
+    "to_inputs",
     "versions",
 ]
+
+# Rows converted or digested at a time.
+ROWS_A_STRETCH = 65536
 
 # What skorch's double-underscore names may begin with.
 NESTED = ("module", "optimizer", "criterion", "iterator_train", "callbacks")
@@ -347,28 +351,44 @@ def split_rows(n_rows, safety_size, safety_mask, rng):
     return np.flatnonzero(~mask), np.flatnonzero(mask)
 
 
-def to_tensor(X):
-    """A tensor that shares memory where it can; uint8 stays, all else becomes float32."""
+def to_inputs(X, index=None):
+    """The rows of X at `index` (None: all), where they are if they can stay there.
+
+    Numbers other than uint8 and float32 become float32, in a copy of those rows only.
+    """
     values = np.asarray(X)
-    if values.dtype != np.uint8:
-        values = values.astype(np.float32, copy=False)
-    return torch.from_numpy(
-        np.ascontiguousarray(values) if values.flags.writeable else values.copy()
-    )
+    if values.dtype in (np.uint8, np.float32) and values.flags.c_contiguous:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*not writable")  # Inputs are never written to
+            return Inputs(
+                torch.from_numpy(values), None if index is None else torch.from_numpy(index)
+            )
+    return Inputs(torch.from_numpy(_converted(values, index)))
+
+
+def _converted(values, index):
+    """Rows of `values` as an array that torch takes, a stretch at a time."""
+    n_rows = len(values) if index is None else len(index)
+    dtype = np.uint8 if values.dtype == np.uint8 else np.float32
+    converted = np.empty((n_rows, *values.shape[1:]), dtype)
+    for start in range(0, n_rows, ROWS_A_STRETCH):
+        stretch = slice(start, start + ROWS_A_STRETCH)
+        converted[stretch] = values[stretch if index is None else index[stretch]]
+    return converted
 
 
 # -- after training ----------------------------------------------------------------------
 
 
-def fitted_fallback(fallback, X, y):
+def fitted_fallback(fallback, rows):
     """The estimator that answers where no solution was found; None where none is wanted."""
     if fallback is None:
         return None
     if isinstance(fallback, FrozenEstimator):
         return fallback
     if isinstance(fallback, str):
-        return DummyClassifier(strategy="most_frequent").fit(X, y)
-    return clone(fallback).fit(X, y)
+        fallback = DummyClassifier(strategy="most_frequent")
+    return clone(fallback).fit(rows.inputs(), rows.y)
 
 
 def interrupted_in_search():
@@ -416,7 +436,7 @@ def versions():
 
 
 def fingerprint(*parts):
-    """A digest of arrays, tensors, and modules' weights."""
+    """A digest of arrays, inputs, and modules' weights."""
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         for values in _contents(part):
@@ -430,6 +450,7 @@ def fingerprint(*parts):
 def _contents(part):
     if isinstance(part, nn.Module):
         return [tensor.detach().cpu().numpy() for tensor in part.state_dict().values()]
-    if isinstance(part, torch.Tensor):
-        return [part.detach().cpu().numpy()]
+    if isinstance(part, Inputs):
+        starts = range(0, len(part), ROWS_A_STRETCH)
+        return (part[start : start + ROWS_A_STRETCH].numpy() for start in starts)
     return [np.asarray(part)]

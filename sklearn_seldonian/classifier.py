@@ -264,7 +264,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
             )
         found = self.certificate_ is None or self.certificate_.passed
         if not found:
-            self.fallback_ = _checks.fitted_fallback(self.fallback, candidate.X, candidate.y)
+            self.fallback_ = _checks.fitted_fallback(self.fallback, candidate)
             warnings.warn(self.certificate_.explain(), NoSolutionFoundWarning, stacklevel=2)
         self.solution_found_ = found  # last: without it the estimator is not fitted
         return self
@@ -420,7 +420,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         return aligned
 
     def _scores(self, X):
-        inputs = _checks.to_tensor(self._preprocessed(self._checked(X)))
+        inputs = self._preprocessed(self._checked(X))
         return torch.cat(list(self.net_.scores(inputs)))
 
     def __sklearn_tags__(self):

@@ -429,3 +429,41 @@ class TestEcosystem:
         X, y = blobs
         pixels = np.clip(128 + 30 * X, 0, 255).astype(np.uint8)
         assert fitted((pixels, y), "ACC >= 0.6", lr=1e-3).predict(pixels).shape == (1000,)
+
+
+# -- the caller's memory -------------------------------------------------------------------
+
+
+class _WritesToItsInputs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+
+    def forward(self, X):
+        return self.layer(X.mul_(2))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+@pytest.mark.parametrize("writeable", [True, False])
+def test_the_inputs_of_the_caller_are_not_modified(dtype, writeable):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 9, (400, 4)).astype(dtype)
+    y = (X[:, 0] > 4).astype(int)
+    before = X.copy()
+    X.flags.writeable = writeable
+    model = SeldonianClassifier(_WritesToItsInputs, "ACC >= 0.01", max_epochs=2, random_state=0)
+    model.fit(X, y).predict(X)
+    np.testing.assert_array_equal(X, before)
+
+
+def test_a_memory_map_and_an_array_give_the_same_model(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2000, 4), dtype=np.float32)
+    y = (X[:, 0] > 0).astype(int)
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    models = [
+        SeldonianClassifier(constraints="ACC >= 0.7", max_epochs=2, random_state=0).fit(data, y)
+        for data in (X, mapped, X.astype(np.float64))
+    ]
+    assert len({model.certificate_.to_json() for model in models}) == 1

@@ -247,12 +247,22 @@ def rate_upper(successes: float, trials: float, weight: float, delta: float) -> 
     k, n = successes, trials
     if weight == 0.0 or (weight > 0.0 and k == n) or (weight < 0.0 and k == 0):
         return max(weight, 0.0)
+    # The inverse is right but for its last digits, or else only the start of a longer search.
+    near = weight * _quantile(k, n, weight, delta)
+    start = near if math.isfinite(near) else weight * (k / n)
     return smallest_certified(
         lambda limit: rate_p_value(k, n, weight, limit),
-        weight * (k / n),
-        max(abs(weight) / n, 1e-300),
+        start,
+        max(8.0 * math.ulp(start), 1e-300),
         delta,
     )
+
+
+def _quantile(k: float, n: float, weight: float, delta: float) -> float:
+    """The Clopper-Pearson bound in closed form: upper for a positive weight, else lower."""
+    if weight > 0.0:
+        return float(betainccinv(k + 1.0, n - k, delta))
+    return float(betaincinv(k, n - k + 1.0, delta))
 
 
 def interval_each(

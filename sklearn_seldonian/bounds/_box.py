@@ -10,6 +10,9 @@ from sklearn_seldonian.bounds._checks import check_delta
 
 Interval = tuple[float, float]
 
+# Of the interval of log delta in which a p-value is sought.
+HALVINGS = 36
+
 
 class MeanBounds(NamedTuple):
     """One mean as the box needs it: its one-sided bounds, what it can be, which ends matter.
@@ -126,8 +129,8 @@ def box_p_value(
     -----
     The bound falls as delta rises, since every interval shrinks and interval arithmetic
     follows inclusion [1]_; so the deltas that certify are those above one number, found
-    by bisection and rounded upwards: ``box_upper`` at the p-value returned is at most
-    `limit`. If it were wrong, that inequality would fail.
+    by bisection and rounded upwards by less than 1e-9 of it: ``box_upper`` at the p-value
+    returned is at most `limit`. If it were wrong, that inequality would fail.
 
     References
     ----------
@@ -148,7 +151,7 @@ def box_p_value(
     if not math.isfinite(limit):
         return 1.0
     low, high = math.log(1e-15), 0.0
-    for _ in range(50):
+    for _ in range(HALVINGS):
         middle = (low + high) / 2.0
         if box_upper(evaluate, means, math.exp(middle)) <= limit:
             high = middle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -291,7 +292,7 @@ def _upper_positive(pair: _Pair, enough: Callable[[float], bool] = lambda bound:
     """
     level = (1.0 - 1.2 * SLACK_SHARE) * pair.delta  # leaves room for the slack of p-values
     bound, estimate = pair.largest, pair.estimate
-    if bound <= estimate:
+    if bound <= estimate or enough(bound):
         return bound
     quantile = min(float(ndtri(pair.delta)), -0.1)
     likely = _limit_at(pair, quantile)
@@ -350,8 +351,8 @@ def _cell_p_value(pair: _Pair, c_low: float, c_high: float, enough: float = 0.0)
 def _at_most(pair: _Pair, c: float, statistic: float, line: Line) -> LowerSet:
     """The tables whose statistic at c is at most this, or ties with it, as a lower set.
 
-    The statistic rises in both counts, so a bisection finds the highest x2 for each x1:
-    first for some x1, then for the others between the results of their neighbours. The
+    The statistic rises in both counts, so a search in brackets finds the highest x2 for each
+    x1: first for some x1, then for the others between the results of their neighbours. The
     running maximum closes the set downwards whatever rounding does.
     """
     n1, n2 = pair.trials
@@ -359,26 +360,68 @@ def _at_most(pair: _Pair, c: float, statistic: float, line: Line) -> LowerSet:
     tail = (1e-4 * pair.delta) ** 2 / 5.0
     low1, high1 = window(n1, float(line.p1(ends)[1]), float(line.p1(ends)[0]), tail)
     low2, high2 = window(n2, line.first, line.last, tail)  # thresholds outside do not matter
-    bound = statistic + TIE * (1.0 + abs(statistic))
-
-    def highest(x1: Floats, inside: Floats, outside: Floats) -> Floats:
-        while np.any(outside - inside > 1.0):
-            middle = np.clip(np.floor((inside + outside) / 2.0), 0.0, n2)
-            passes = score_statistic(x1, middle, pair.trials, pair.weights, c) <= bound
-            open_ = outside - inside > 1.0
-            inside = np.where(open_ & passes, middle, inside)
-            outside = np.where(open_ & ~passes, middle, outside)
-        return inside
-
+    edge = _Edge(pair, c, statistic + TIE * (1.0 + abs(statistic)), _steepness(pair, line))
     x1 = np.arange(low1, high1 + 1, dtype=np.float64)
     apart = 16 if x1.size > 256 else 1
     some = x1[::apart]
-    coarse = highest(some, np.full(some.shape, low2 - 1.0), np.full(some.shape, high2 + 1.0))
-    above = np.repeat(coarse, apart)[: x1.size]
-    below = above if apart == 1 else np.repeat(np.append(coarse[1:], low2 - 1.0), apart)[: x1.size]
-    found = highest(x1, below, above + 1.0)
+    ends2 = np.full(some.shape, low2 - 1.0), np.full(some.shape, high2 + 1.0)
+    found = edge.highest(some, *ends2, edge.guess(some, statistic))
+    if apart > 1:
+        above = np.repeat(found, apart)[: x1.size]
+        below = np.repeat(np.append(found[1:], low2 - 1.0), apart)[: x1.size]
+        # Between neighbours the edge is nearly straight; its fractions average a half.
+        guess = np.interp(x1, some, found + 0.5)
+        found = edge.highest(x1, below, above + 1.0, guess)
     hull = np.maximum.accumulate(found[::-1])[::-1].astype(np.int64)
     return LowerSet(pair.trials, low1, hull, tail)
+
+
+def _steepness(pair: _Pair, line: Line) -> float:
+    """About how much the score statistic rises with one more in x2."""
+    p2 = np.array([(line.first + line.last) / 2.0])
+    rates = float(line.p1(p2)[0]), float(p2[0])
+    parts = zip(pair.weights, rates, pair.trials, strict=True)
+    variance = sum(a * a * max(p * (1.0 - p), 1.0 / n) / n for a, p, n in parts)
+    return pair.weights[1] / pair.trials[1] / math.sqrt(variance)
+
+
+class _Edge(NamedTuple):
+    """Where the score statistic at the limit c, rising in x2, passes `bound`.
+
+    `steepness` only steers the search, which brackets make safe.
+    """
+
+    pair: _Pair
+    c: float
+    bound: float
+    steepness: float
+
+    def guess(self, x1: Floats, statistic: float) -> Floats:
+        """About where the edge is if the statistic's standard error is the same everywhere."""
+        (n1, n2), (a1, a2) = self.pair.trials, self.pair.weights
+        return n2 / a2 * (self.c - a1 * x1 / n1) + statistic / self.steepness
+
+    def highest(self, x1: Floats, inside: Floats, outside: Floats, guess: Floats) -> Floats:
+        """The highest x2 not beyond the edge for each x1.
+
+        `inside` is known not to be, `outside` to be; both are whole numbers, and may lie one
+        count outside the possible.
+        """
+        trials, weights = self.pair.trials, self.pair.weights
+        inside, outside, guess = inside.copy(), outside.copy(), guess.copy()
+        for trial in itertools.count(1):
+            open_ = np.flatnonzero(outside - inside > 1.0)
+            if not open_.size:
+                return inside
+            low, high = inside[open_], outside[open_]
+            aim = guess[open_] if trial % 4 else (low + high) / 2.0
+            probe = np.clip(np.floor(aim), low + 1.0, high - 1.0)
+            value = score_statistic(x1[open_], probe, trials, weights, self.c)
+            passes = value <= self.bound
+            inside[open_] = np.where(passes, probe, low)
+            outside[open_] = np.where(passes, high, probe)
+            guess[open_] = probe + (self.bound - value) / self.steepness
+        raise AssertionError("unreachable")
 
 
 def _degenerate(

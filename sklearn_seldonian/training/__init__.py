@@ -1,8 +1,15 @@
 """Training under constraints; torch and skorch."""
 
-from sklearn_seldonian.training._batches import Batches, Rows
+from sklearn_seldonian.training._batches import Batches, Inputs, Rows
 from sklearn_seldonian.training._net import LagrangianNet
 from sklearn_seldonian.training._outputs import probabilities
 from sklearn_seldonian.training._problem import ConstrainedProblem
 
-__all__ = ["Batches", "ConstrainedProblem", "LagrangianNet", "Rows", "probabilities"]
+__all__ = [
+    "Batches",
+    "ConstrainedProblem",
+    "Inputs",
+    "LagrangianNet",
+    "Rows",
+    "probabilities",
+]

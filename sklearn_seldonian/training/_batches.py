@@ -1,4 +1,4 @@
-"""Rows that live on the device and are handed out a whole batch at a time."""
+"""Rows that are copied a batch at a time from where they are, on the device if they fit."""
 
 from __future__ import annotations
 
@@ -7,19 +7,63 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import Dataset
 
-__all__ = ["Batches", "Rows"]
+__all__ = ["Batches", "Inputs", "Rows"]
 
 Batch = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
 
+# Inputs fetched at once: several batches where they are small, since a call of torch costs
+# as much as moving some ten thousand bytes, and no more than a processor's cache holds.
+FETCHED_BYTES = 2**20
+
+
+class Inputs:
+    """Some rows of a tensor, which may be the caller's own memory or a file's.
+
+    Indexing copies, so that a module that writes to its inputs writes to nobody else's, and
+    rows that are not asked for are not read.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n, ...)
+    index : Tensor of int, default=None
+        Which rows of `values` these are; None: all.
+    """
+
+    def __init__(self, values: torch.Tensor, index: torch.Tensor | None = None) -> None:
+        self.values, self.index = values, index
+
+    def __len__(self) -> int:
+        return len(self.values) if self.index is None else len(self.index)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self), *self.values.shape[1:])
+
+    def __getitem__(self, at: int | slice | torch.Tensor) -> torch.Tensor:
+        if self.index is not None:
+            at = self.index[at]
+        if isinstance(at, torch.Tensor) and at.ndim:
+            return self.values.index_select(0, at)
+        return self.values[at].clone()
+
+    def subset(self, index: torch.Tensor) -> Inputs:
+        return Inputs(self.values, index if self.index is None else self.index[index])
+
+    def to(self, device: str) -> Inputs:
+        if torch.device(device).type == self.values.device.type:
+            return self
+        return Inputs((self.values if self.index is None else self[:]).to(device))
+
 
 class Rows(Dataset[Batch]):
-    """Inputs, class positions and cells of some rows, as tensors of equal length.
+    """Inputs, class positions and cells of some rows, of equal length.
 
     As a dataset it gives ``(X[i], (y[i], cell[i]))``, so that a `DataLoader` serves it too.
     """
 
-    def __init__(self, X: torch.Tensor, y: torch.Tensor, cells: torch.Tensor) -> None:
-        self.X, self.y, self.cells = X, y, cells
+    def __init__(self, X: torch.Tensor | Inputs, y: torch.Tensor, cells: torch.Tensor) -> None:
+        self.X = X if isinstance(X, Inputs) else Inputs(X)
+        self.y, self.cells = y, cells
 
     def __len__(self) -> int:
         return len(self.y)
@@ -28,7 +72,7 @@ class Rows(Dataset[Batch]):
         return self.X[index], (self.y[index], self.cells[index])
 
     def subset(self, index: torch.Tensor) -> Rows:
-        return Rows(self.X[index], self.y[index], self.cells[index])
+        return Rows(self.X.subset(index), self.y[index], self.cells[index])
 
     def to(self, device: str) -> Rows:
         return Rows(self.X.to(device), self.y.to(device), self.cells.to(device))
@@ -50,5 +94,16 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         order = torch.randperm(len(self.rows)).to(self.rows.y.device)
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            yield self.rows[order[start : start + self.batch_size]]
+        n_used = min(len(self.rows), len(self) * self.batch_size)
+        n_fetched = self._n_fetched()
+        for first in range(0, n_used, n_fetched):
+            X, (y, cells) = self.rows[order[first : min(first + n_fetched, n_used)]]
+            parts = (values.split(self.batch_size) for values in (X, y, cells))  # type: ignore[no-untyped-call]
+            for X_batch, y_batch, cells_batch in zip(*parts, strict=True):
+                yield X_batch, (y_batch, cells_batch)
+
+    def _n_fetched(self) -> int:
+        """Rows fetched at once: those of a whole number of batches."""
+        first = self.rows.X[:1]
+        a_batch = self.batch_size * first.numel() * first.element_size()
+        return self.batch_size * max(1, FETCHED_BYTES // max(a_batch, 1))

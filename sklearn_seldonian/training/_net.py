@@ -18,7 +18,7 @@ from torch import nn
 
 from sklearn_seldonian.certification import Statistics, summarise
 from sklearn_seldonian.constraints import Condition
-from sklearn_seldonian.training._batches import Batches, Rows
+from sklearn_seldonian.training._batches import Batches, Inputs, Rows
 from sklearn_seldonian.training._lagrangian import Lagrangian
 from sklearn_seldonian.training._offsets import shifted_decisions
 from sklearn_seldonian.training._outputs import (
@@ -110,7 +110,7 @@ class LagrangianNet(NeuralNet):
         rows = X.to(self.device)
         self.interrupted_, self.offsets_ = False, None
         self.kind_ = self._output_kind(rows)
-        self._check_rows_are_judged_alone(rows.X[: 2 * FEWEST_ROWS_A_PASS])
+        self._check_rows_are_judged_alone(rows.X)
         n_parameters = sum(p.numel() for p in self.module_.parameters())
         n_held_out = n_selection_rows(len(rows), n_parameters) if self.problem.atoms else 0
         trained, self._judged = _parted(rows, n_held_out)
@@ -141,7 +141,7 @@ class LagrangianNet(NeuralNet):
             )
         return kind
 
-    def _check_rows_are_judged_alone(self, X: torch.Tensor) -> None:
+    def _check_rows_are_judged_alone(self, X: Inputs) -> None:
         """Refuse a module whose decision for a row is not a function of that row.
 
         Raises
@@ -149,10 +149,10 @@ class LagrangianNet(NeuralNet):
         ValueError
             If some rows' outputs differ with the rows beside them, or from pass to pass.
         """
-        half = len(X) // 2
+        half = min(len(X) // 2, FEWEST_ROWS_A_PASS)
         if not half:
             return
-        together, apart = self._evaluate(X)[:half], self._evaluate(X[:half])
+        together, apart = self._evaluate(X[: 2 * half])[:half], self._evaluate(X[:half])
         scale = float(together.abs().max())
         if not torch.allclose(together, apart, 1e-3, 1e-3 * scale, equal_nan=True):
             raise ValueError(
@@ -179,7 +179,8 @@ class LagrangianNet(NeuralNet):
             raise _EarlyStop from stop
 
     def train_step_single(self, batch, **fit_params):
-        self._set_training(True)
+        if not self.module_.training:  # switching takes a tenth of a small network's step
+            self._set_training(True)
         X, (y, cells) = batch
         outputs = self.infer(X, **fit_params)
         y, cells = y.to(outputs.device), cells.to(outputs.device)
@@ -334,7 +335,7 @@ class LagrangianNet(NeuralNet):
         x = to_tensor(x, device=self.device)
         return super().infer(x if x.is_floating_point() else x.float(), **fit_params)
 
-    def scores(self, X: torch.Tensor) -> Iterator[torch.Tensor]:
+    def scores(self, X: Inputs) -> Iterator[torch.Tensor]:
         """Scores, the largest of which is the decision, batch by batch, in eval mode."""
         size = self.evaluation_batch_size
         for start in range(0, len(X), size):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from sklearn_seldonian.training import Batches, Rows
+from sklearn_seldonian.training import Batches, Inputs, Rows
 
 
 def rows(n):
@@ -40,3 +40,22 @@ def test_a_data_loader_serves_rows_too():
 def test_inputs_and_labels_stay_together():
     for X, (y, _) in Batches(rows(50), 7):
         assert torch.equal(X[:, 0].long(), y)
+
+
+@pytest.mark.parametrize("index", [None, torch.tensor([7, 3, 5])])
+@pytest.mark.parametrize("at", [1, slice(0, 2), torch.tensor([2, 0])], ids=str)
+def test_inputs_are_copied_from_where_they_are(index, at):
+    values = torch.arange(10)[:, None]
+    chosen = values if index is None else values[index]
+    inputs = Inputs(values, index)
+    assert inputs.shape == chosen.shape
+    part = inputs[at]
+    assert torch.equal(part, chosen[at])
+    part.fill_(-1)
+    assert torch.equal(values[:, 0], torch.arange(10))
+
+
+def test_subsets_of_subsets_share_the_values():
+    inner = rows(10).subset(torch.tensor([9, 1, 8])).subset(torch.tensor([2, 0]))
+    assert inner.X[:].ravel().tolist() == inner.y.tolist() == [8, 9]
+    assert inner.X.values.numel() == 10

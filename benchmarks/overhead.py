@@ -1,0 +1,169 @@
+"""How much longer does `fit` take than a bare torch loop, on a network small enough to show it?
+
+A 2x64 MLP on 50,000 rows of 20 float32 columns, batch 128, with 0, 1, 5 and 20 constraints,
+each a demographic parity over a column of its own that the data do not satisfy, so that its
+multiplier is at work. The bare loop has its data on the device, fused Adam, one permutation
+an epoch and a batch by `index_select`. Where there are constraints half of the rows train:
+the bare loop trains on as many, and makes one pass over the others. Runs alternate in one
+process; ratios of medians are what counts.
+
+    python benchmarks/overhead.py [--quick] [--device cuda] [--results DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from sklearn_seldonian import SeldonianClassifier
+from sklearn_seldonian.exceptions import NoSolutionFoundWarning
+from sklearn_seldonian.modules import MLP
+
+# The most that a fit with so many constraints may take, as a multiple of the bare loop.
+MOST = {0: 1.25, 1: 1.5, 5: 1.6, 20: 1.6}
+N_COLUMNS, BATCH_SIZE, SAFETY_BATCH_SIZE, LR = 20, 128, 1024, 0.01
+
+
+class Data(NamedTuple):
+    """Rows, labels, and for each column of X a group that goes with it."""
+
+    X: np.ndarray
+    y: np.ndarray
+    groups: pd.DataFrame
+
+
+def make_data(n_rows: int, seed: int = 0) -> Data:
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_rows, N_COLUMNS), dtype=np.float32)
+    y = X.sum(axis=1) + 2 * rng.standard_normal(n_rows) > 0
+    groups = (X + rng.standard_normal(X.shape, dtype=np.float32) > 0).astype(np.int64)
+    names = [f"g{i}" for i in range(N_COLUMNS)]
+    return Data(X, y.astype(np.int64), pd.DataFrame(groups, columns=names))
+
+
+def parities(n_constraints: int) -> list[str]:
+    """The gaps that a free model has are about 0.1."""
+    return [f"abs(PR | [g{i}] - PR | [not g{i}]) <= 0.08" for i in range(n_constraints)]
+
+
+# -- what is timed -------------------------------------------------------------------------
+
+
+def bare_loop(data: Data, *, halved: bool, epochs: int, device: str) -> None:
+    """Train on all rows, or train on a random half and predict the others."""
+    X, y = torch.from_numpy(data.X).to(device), torch.from_numpy(data.y).to(device)
+    order = torch.randperm(len(y)).to(device)
+    trained, others = order.tensor_split([len(y) // 2]) if halved else (order, order[:0])
+    module = MLP(N_COLUMNS, 2).to(device)
+    optimizer = torch.optim.Adam(module.parameters(), lr=LR, fused=True)
+    for _ in range(epochs):
+        shuffled = trained[torch.randperm(len(trained)).to(device)]
+        for batch in shuffled.split(BATCH_SIZE):
+            optimizer.zero_grad()
+            outputs = module(X.index_select(0, batch))
+            nn.functional.cross_entropy(outputs, y.index_select(0, batch)).backward()
+            optimizer.step()
+    with torch.no_grad():
+        for batch in others.split(SAFETY_BATCH_SIZE):
+            module(X.index_select(0, batch)).argmax(dim=1)
+
+
+def constrained_fit(data: Data, *, n_constraints: int, epochs: int, device: str) -> None:
+    model = SeldonianClassifier(
+        constraints=parities(n_constraints),
+        lr=LR,
+        max_epochs=epochs,
+        batch_size=BATCH_SIZE,
+        safety_batch_size=SAFETY_BATCH_SIZE,
+        device=device,
+        random_state=0,
+    ).fit(data.X, data.y, sensitive_features=data.groups)
+    if n_constraints:
+        multipliers = model.history_.filter(regex=r"^multiplier_\d+$").max()
+        assert (multipliers > 0).all(), "a constraint that costs nothing measures nothing"
+
+
+# -- timing --------------------------------------------------------------------------------
+
+
+def seconds(run: Callable[[], None], device: str) -> float:
+    synchronise(device)
+    start = time.perf_counter()
+    run()
+    synchronise(device)
+    return time.perf_counter() - start
+
+
+def synchronise(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def alternating(
+    runs: Mapping[Any, Callable[[], None]], repeats: int, device: str
+) -> dict[Any, list[float]]:
+    """Seconds of each run, taken there and back again so that drift falls on all alike."""
+    taken: dict[Any, list[float]] = {name: [] for name in runs}
+    for repeat in range(repeats):
+        for name in list(runs)[:: 1 if repeat % 2 == 0 else -1]:
+            taken[name].append(seconds(runs[name], device))
+    return taken
+
+
+def measure(data: Data, numbers: Sequence[int], arguments: argparse.Namespace) -> pd.DataFrame:
+    shared = {"epochs": arguments.epochs, "device": arguments.device}
+    runs: dict[Any, Callable[[], None]] = {
+        f"bare, halved={halved}": partial(bare_loop, data, halved=halved, **shared)
+        for halved in (False, True)
+    }
+    runs |= {k: partial(constrained_fit, data, n_constraints=k, **shared) for k in numbers}
+    alternating(runs, 1, arguments.device)  # libraries load on first use
+    taken = alternating(runs, arguments.repeats, arguments.device)
+    rows = []
+    for k in numbers:
+        bare, fit = (statistics.median(taken[n]) for n in (f"bare, halved={k > 0}", k))
+        rows.append(
+            {"constraints": k, "bare_s": bare, "fit_s": fit, "ratio": fit / bare, "most": MOST[k]}
+        )
+    return pd.DataFrame(rows)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    torch.manual_seed(0)
+    warnings.simplefilter("ignore", NoSolutionFoundWarning)  # the time is the same
+    found = measure(make_data(arguments.rows), tuple(MOST), arguments)
+    print(found.to_string(index=False, float_format="{:.3f}".format))
+    if arguments.results:
+        arguments.results.mkdir(parents=True, exist_ok=True)
+        found.to_csv(arguments.results / f"overhead_{arguments.device}.csv", index=False)
+    missed = found[found.ratio > found.most]
+    assert arguments.quick or missed.empty, f"more than the bare loop allows:\n{missed}"
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--results", type=Path, help="folder for a CSV file")
+    parser.add_argument("--quick", action="store_true", help="few rows, no claims")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.rows, arguments.epochs, arguments.repeats = 4_000, 2, 1
+    return arguments
+
+
+if __name__ == "__main__":
+    main(parsed())
