@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import barnard_exact, binom, boschloo_exact
+from scipy.stats import barnard_exact, boschloo_exact
 
 from sklearn_seldonian.bounds import _enumeration as enumeration
 from sklearn_seldonian.bounds import (
@@ -33,9 +33,12 @@ SIZES = (1, 2, 5, 10, 30, 100)
 
 
 def false_certificates(certified, trials, weights, limit, points=577):
-    """Largest exact probability of certifying, over rates on and beyond the limit."""
+    """Largest exact probability of certifying, over rates on and beyond the limit.
+
+    One for each table of verdicts in `certified`, whose last two axes are the counts.
+    """
     positive, c = np.abs(weights), limit - sum(a for a in weights if a < 0)
-    worst = 0.0
+    worst = np.zeros(certified.shape[:-2])
     for beyond in (0.0, 0.001, 0.01, 0.05, 0.2, 0.5):
         level = c + beyond * (positive.sum() - c)
         first, last = max(0.0, (level - positive[0]) / positive[1]), min(1.0, level / positive[1])
@@ -44,17 +47,20 @@ def false_certificates(certified, trials, weights, limit, points=577):
         p1 = np.clip((level - positive[1] * p2) / positive[0], 0.0, 1.0)
         rates = [p if a > 0 else 1 - p for p, a in zip((p1, p2), weights, strict=True)]
         mass1, mass2 = (binomial_masses(n, p) for n, p in zip(trials, rates, strict=True))
-        worst = max(worst, ((mass1 @ certified) * mass2).sum(axis=1).max())
+        worst = np.maximum(worst, ((mass1 @ certified) * mass2).sum(axis=-1).max(axis=-1))
     return worst
 
 
-@pytest.mark.parametrize("delta", [0.01, 0.05, 0.1])
 @pytest.mark.parametrize(("weights", "limit"), PROBLEMS)
-def test_false_certificates_by_enumeration(weights, limit, delta):
+def test_false_certificates_by_enumeration(weights, limit):
     """Sums over the whole sample space; p-values from below, so a superset is certified."""
+    deltas = (0.01, 0.05, 0.1)
     for trials in product(SIZES, repeat=2):
-        certified = two_rate_p_values(trials, weights, limit, delta) <= delta
-        assert false_certificates(certified, trials, weights, limit) <= delta, trials
+        certified = np.array(
+            [two_rate_p_values(trials, weights, limit, delta) <= delta for delta in deltas]
+        )
+        wrong = false_certificates(certified, trials, weights, limit)
+        assert np.all(wrong <= deltas), (trials, wrong)
 
 
 @pytest.mark.parametrize("trials", [(1, 1), (2, 5), (7, 4), (10, 10)])
@@ -71,29 +77,35 @@ def test_false_certificates_of_the_functions_themselves(weights, limit, trials):
 
 
 @pytest.mark.parametrize(
-    ("trials", "weights"),
-    [((3, 4), PARITY), ((2, 5), (0.8, -1.0)), ((4, 2), (1.0, 0.4)), ((1, 1), MIRRORED)],
+    ("trials", "weights", "delta"),
+    [
+        ((3, 4), PARITY, 0.1),
+        ((2, 4), (0.8, -1.0), 0.05),
+        ((4, 2), (1.0, 0.4), 0.01),
+        ((1, 1), MIRRORED, 0.3),
+    ],
 )
-def test_bound_covers_by_enumeration(trials, weights):
+def test_bound_covers_by_enumeration(trials, weights, delta):
     """P(upper < a p) <= delta for rates all over the square."""
-    tables = list(product(range(trials[0] + 1), range(trials[1] + 1)))
-    for delta in (0.01, 0.1):
-        upper = np.array([two_rate_upper(table, trials, weights, delta) for table in tables])
-        counts = np.array(tables).T
-        for p1, p2 in product(np.linspace(0.003, 0.997, 41), repeat=2):
-            mass = binom.pmf(counts[0], trials[0], p1) * binom.pmf(counts[1], trials[1], p2)
-            missed = upper < weights[0] * p1 + weights[1] * p2
-            assert mass[missed].sum() <= delta + 1e-12
+    first, second = (range(n + 1) for n in trials)
+    upper = np.array(
+        [[two_rate_upper((i, j), trials, weights, delta) for j in second] for i in first]
+    )
+    rates = np.linspace(0.003, 0.997, 41)
+    mass1, mass2 = (binomial_masses(n, rates) for n in trials)
+    for i, j in product(range(41), repeat=2):
+        missed = upper < weights[0] * rates[i] + weights[1] * rates[j]
+        assert mass1[i] @ missed @ mass2[j] <= delta + 1e-12
 
 
 @pytest.mark.parametrize(
-    ("trials", "weights"), [((3, 4), PARITY), ((4, 2), MIRRORED), ((3, 3), (0.8, -1.0))]
+    ("trials", "weights"), [((3, 3), PARITY), ((3, 2), MIRRORED), ((2, 2), (0.8, -1.0))]
 )
 def test_passing_is_an_upper_bound_within_the_limit(trials, weights):
     """On all tables: certified equals `upper <= limit`, which implies `p <= delta`."""
     for table in product(range(trials[0] + 1), range(trials[1] + 1)):
         upper = two_rate_upper(table, trials, weights, 0.05)
-        for limit in (-0.42, 0.0, 0.3, 0.7, upper - 1e-9, upper):
+        for limit in (0.0, 0.3, upper - 1e-9, upper):
             passed = upper <= limit
             p = two_rate_p_value(table, trials, weights, limit, 0.05)
             assert two_rate_certified(table, trials, weights, limit, 0.05) == passed
@@ -108,7 +120,7 @@ def test_every_limit_above_the_bound_is_rejected(table, weights):
     """P-values are not monotone in the limit, so all of them have to be looked at."""
     upper = two_rate_upper(table, (30, 30), weights, 0.05)
     most = sum(a for a in weights if a > 0)
-    for limit in np.linspace(upper, max(upper, most), 60):
+    for limit in np.linspace(upper, max(upper, most), 40):
         assert two_rate_p_value(table, (30, 30), weights, limit, 0.05) <= 0.05
 
 
@@ -287,7 +299,8 @@ def test_power_for_parity_by_enumeration(n, least):
 
 
 def test_power_for_parity_with_800_rows():
-    assert power(800, 0.4, 0.1, samples=60, seed=0) >= 0.95
+    """.985 by enumeration, which takes longer than this."""
+    assert power(800, 0.4, 0.1, samples=40, seed=0) >= 0.95
 
 
 @pytest.mark.parametrize(
