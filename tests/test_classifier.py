@@ -339,10 +339,37 @@ class TestModules:
         assert again.fingerprints == model.certificate_.fingerprints
 
     @pytest.mark.parametrize("rows_a_batch", [1, 7, 1000])
-    def test_safety_batch_size_changes_nothing(self, blobs, rows_a_batch):
-        one = fitted(blobs, max_epochs=2)
-        other = fitted(blobs, max_epochs=2, safety_batch_size=rows_a_batch)
-        assert one.certificate_.results == other.certificate_.results
+    def test_safety_batch_size_changes_nothing(self, blobs, groups, rows_a_batch):
+        one = certified_in_batches(blobs, groups, N_SAFETY)
+        assert certified_in_batches(blobs, groups, rows_a_batch) == one
+
+    @pytest.mark.parametrize("rows_a_batch", [1, 7, 1000])
+    def test_safety_batch_size_changes_drawn_decisions_by_rounding(
+        self, blobs, groups, rows_a_batch
+    ):
+        whole = certified_in_batches(blobs, groups, N_SAFETY, decision="sample")
+        parts = certified_in_batches(blobs, groups, rows_a_batch, decision="sample")
+        for one, other in zip(whole, parts, strict=True):
+            assert (one.passed, one.rows, one.reason) == (other.passed, other.rows, other.reason)
+            for name in ("estimate", "bound", "g", "g_upper", "p_value"):
+                assert getattr(other, name) == pytest.approx(getattr(one, name), rel=0, abs=1e-6)
+
+
+N_SAFETY = 500  # of the blobs: one batch of that size holds all safety rows
+
+
+def certified_in_batches(blobs, groups, rows_a_batch, decision="argmax"):
+    """Results of a mean, a ratio and a difference; of drawn decisions a loss as well."""
+    loss = ["Brier <= 0.3"] if decision == "sample" else []
+    model = SeldonianClassifier(
+        constraints=["ACC >= 0.6", "PPV >= 0.6", PARITY, *loss],
+        max_epochs=2,
+        random_state=0,
+        safety_batch_size=rows_a_batch,
+        decision=decision,
+    ).fit(*blobs, sensitive_features=groups)
+    assert len(model.safety_indices_) == N_SAFETY
+    return model.certificate_.results
 
 
 class TestEcosystem:

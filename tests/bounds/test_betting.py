@@ -101,6 +101,42 @@ def test_p_value_is_one_over_the_largest_capital(limit):
     assert p == pytest.approx(expected, rel=1e-8)
 
 
+# Mean widths over 5 samples of n values of the authors' 95 % "Hedged-CI [Rmk 3]": the heights of
+# the green curves in their vector graphics (their text and tests print none),
+# https://github.com/WannabeSmith/betting-paper-simulations, simulations/Fixed-time/figures
+PUBLISHED_WIDTHS = {
+    "Bernoulli_0.5": {24: 0.4766, 108: 0.2236, 490: 0.1128, 958: 0.0764},
+    "Bernoulli_0.1": {24: 0.3278, 108: 0.1566, 490: 0.0710, 958: 0.0466},
+    "Beta_1,_1": {24: 0.2872, 108: 0.1298, 490: 0.0632, 958: 0.0430},
+    "Beta_10,_30": {24: 0.1966, 108: 0.0538, 490: 0.0182, 958: 0.0122},
+}
+PUBLISHED_DRAWS = {
+    "Bernoulli_0.5": lambda rng, n: (rng.random(n) < 0.5) * 1.0,
+    "Bernoulli_0.1": lambda rng, n: (rng.random(n) < 0.1) * 1.0,
+    "Beta_1,_1": lambda rng, n: rng.random(n),
+    "Beta_10,_30": lambda rng, n: rng.beta(10, 30, n),
+}
+
+
+@pytest.mark.parametrize("figure", PUBLISHED_WIDTHS)
+def test_widths_of_the_authors_figures(figure):
+    """Their hedge at alpha is, by its larger half, two one-sided capitals at alpha / 2.
+
+    Bets and cap (3/4) are the same, so only chance differs, and their grid of 1/1000, whose
+    outward rounding adds .001 on average. For Beta(10, 30) chance is 1 % of the width, and
+    alpha in place of alpha / 2 would be five to seventeen standard errors away.
+    """
+    rng = np.random.default_rng(21)
+    for n, published in PUBLISHED_WIDTHS[figure].items():
+        samples = [PUBLISHED_DRAWS[figure](rng, n) for _ in range(100)]
+        widths = [
+            betting_upper([x], [1], UNIT, 0.025) + betting_upper([1 - x], [1], UNIT, 0.025) - 1
+            for x in samples
+        ]
+        error = np.std(widths) * math.sqrt(1 / 5 + 1 / len(samples))
+        assert abs(np.mean(widths) + 0.001 - published) <= 3 * error, n
+
+
 @pytest.mark.parametrize("weights", [(1.0, -1.0), (0.8, -1.0), (-1.0, -2.0)])
 def test_bound_and_p_value_agree(weights):
     rng = np.random.default_rng(2)

@@ -324,7 +324,8 @@ def test_no_rows_at_all_pass_nothing(text):
 @pytest.mark.parametrize("rate", [0.91, 0.92, 0.93, 0.95])
 def test_rows_for_one_rate_have_the_power_asked_for(rate, power):
     n = required_safety_rows("ACC >= 0.9", {"ACC": rate}, power=power)
-    fewest = next(k for k in range(n + 1) if binomial_lower(k, n, 0.05) >= 0.9)
+    fewest = int(binom.isf(0.05, n, 0.9)) + 1  # that reject a rate of .9 at .05
+    assert binomial_lower(fewest, n, 0.05) >= 0.9 > binomial_lower(fewest - 1, n, 0.05)
     exact = float(binom.sf(fewest - 1, n, rate))
     # Counts are whole, which makes the exact power of few rows a little more than asked for.
     assert power - 0.01 <= exact <= power + 0.06
@@ -450,7 +451,7 @@ def test_what_has_passed_is_told_nothing_about_rows():
 TWO = Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1), "race": ("A", "B", "C")})
 THREE = Schema((0, 1, 2), None, {})
 MF = frozenset({frozenset({"M", "F"})})
-N_TRIALS = 3000
+N_TRIALS = 3000  # the binomial error of a share of .05 is .004
 DELTA = 0.05
 
 
@@ -508,12 +509,12 @@ ON_THE_LIMIT = {
         {"M": rates(40, 0.2, 0.2), "F": rates(60, 0.2, 0.2)},
     ),
     "every pair of levels": (
-        ["max(FPR, by=race) - min(FPR, by=race) <= 0.1"],
-        {"A": rates(15, 0, 0.01, 0), "B": rates(15, 0, 0.11, 0), "C": rates(15, 0, 0.05, 0)},
+        ["max(FPR, by=race) - min(FPR, by=race) <= 0.3"],
+        {"A": rates(20, 0, 0, 0), "B": rates(20, 0, 0.3, 0), "C": rates(20, 0, 0, 0)},
     ),
     "a ratio": (
         ["min(PR | [M] / PR | [F], PR | [F] / PR | [M]) >= 0.8"],
-        {"M": rates(60, 0.6, 0.6), "F": rates(60, 0.75, 0.75)},
+        {"M": rates(40, 0.76, 0.76), "F": rates(40, 0.95, 0.95)},
     ),
     "a product": (
         ["PR | [M] * PR | [F] <= 0.25"],
@@ -544,8 +545,9 @@ def test_classes_that_share_rows_on_the_limit():
 
 
 def test_certificates_are_given_where_there_is_room():
+    """.92 of the time by enumeration; the share of 50 samples has an error of .04."""
     groups = {"M": rates(60, 0.4, 0.4), "F": rates(60, 0.4, 0.4)}
-    assert share_certified(["abs(PR | [M] - PR | [F]) <= 0.3"], groups, n_trials=300) > 0.8
+    assert share_certified(["abs(PR | [M] - PR | [F]) <= 0.3"], groups, n_trials=50) > 0.8
 
 
 SOFT = {
@@ -558,7 +560,8 @@ SOFT = {
 
 @pytest.mark.parametrize("draw", SOFT.values(), ids=SOFT)
 def test_drawn_decisions_on_the_limit_pass_at_most_delta_of_the_time(draw):
-    rng, n_trials, n = np.random.default_rng(1), 200, 60
+    """Sorted rows left as they are pass .94 of the time. `test_betting` has 20,000 trials."""
+    rng, n_trials, n = np.random.default_rng(1), 100, 60
     y = np.zeros(n, dtype=int)
     wrong = sum(
         certified(scores(draw(rng, n)), y, "PR <= 0.3", decision="sample", delta=0.1).passed
