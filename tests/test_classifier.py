@@ -319,7 +319,7 @@ class TestModules:
         assert model.solution_found_
         assert remark in model.certificate_.explain()
         assert SafetyCertificate.from_json(model.certificate_.to_json()) == model.certificate_
-        assert fitted(blobs, "PR <= 0.3").certificate_.remarks == ()
+        assert fitted(blobs, "PR <= 0.9").certificate_.remarks == ()
 
     def test_default_module_fits_the_data(self, blobs):
         model = fitted(blobs, criterion=nn.BCEWithLogitsLoss, module__hidden=(8,))
