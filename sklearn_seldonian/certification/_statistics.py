@@ -73,9 +73,11 @@ class Statistics:
         Rows whose outputs were NaN or infinite. They are in no square.
     values : tuple of RowMeasure
         Those of the last V columns.
-    products : ndarray of shape (n_cells, K, V, K + V)
-        Over the rows of (cell, label), the sum of each measure's value times each of the
-        row's entries in the table: what variances and covariances are made of.
+    products : ndarray of shape (n_cells, K, R, K + V)
+        Over the rows of (cell, label), sums of products of two of a row's entries in the
+        table: what variances and covariances are made of. The first factor is each
+        measure's value, R = V, preceded by each probability where soft, R = K + V:
+        the products of decisions are the table itself.
     kept : KeptRows or None
         The rows themselves, in their own order, where a test needs more than sums.
     """
@@ -200,23 +202,21 @@ def summarise(
     cells, labels, probabilities = cells[valid], labels[valid], probabilities[valid]
     decisions = probabilities.argmax(axis=1) if decisions is None else decisions[valid]
     extra = row_values(values, labels, decisions if hard else None, probabilities)
-    entries = decisions if hard else probabilities
     shape = len(membership), probabilities.shape[1]
-    kept = None
-    if keep and (values or not hard):
-        indicators = np.eye(shape[1])[decisions] if hard else probabilities
-        kept = KeptRows(cells, labels, np.concatenate([indicators, extra], axis=1))
+    counts = tabulate(cells, labels, decisions if hard else probabilities, shape)
+    entries = np.empty((len(labels), 0))
+    if values or not hard:
+        decided = np.eye(shape[1])[decisions] if hard else probabilities
+        entries = np.concatenate([decided, extra], axis=1)
     return Statistics(
-        np.concatenate(
-            [tabulate(cells, labels, entries, shape), _sums(cells, labels, extra, shape)], axis=2
-        ),
+        np.concatenate([counts, _sums(cells, labels, extra, shape)], axis=2),
         membership,
         conditions,
         hard,
         int((~valid).sum()),
         values,
-        _products(cells, labels, entries, extra, shape),
-        kept,
+        _products(cells, labels, extra if hard else entries, entries, shape),
+        KeptRows(cells, labels, entries) if keep and (values or not hard) else None,
     )
 
 
@@ -263,19 +263,16 @@ def _sums(
 def _products(
     cells: NDArray[np.int32],
     labels: NDArray[np.int64],
-    decisions: NDArray[Any],
-    values: Array,
+    factors: Array,
+    entries: Array,
     shape: tuple[int, int],
 ) -> Array:
-    """Sums of each value times each entry of its row: (n_cells, K, V, K + V)."""
-    n_values = values.shape[1]
-    if not n_values:
+    """Sums of each factor times each entry of its row: (n_cells, K, n_factors, n_entries)."""
+    if not factors.shape[1]:
         return np.zeros((*shape, 0, shape[1]))
-    entries = np.eye(shape[1])[decisions] if decisions.ndim == 1 else decisions
-    rows = np.concatenate([entries, values], axis=1)
     with np.errstate(invalid="ignore"):  # an infinite value times no decision
-        by_value = [_sums(cells, labels, v[:, None] * rows, shape) for v in values.T]
-    return np.stack(by_value, axis=2)
+        by_factor = [_sums(cells, labels, f[:, None] * entries, shape) for f in factors.T]
+    return np.stack(by_factor, axis=2)
 
 
 def mean_tables(

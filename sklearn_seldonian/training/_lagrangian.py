@@ -82,7 +82,8 @@ class Lagrangian:
         self._n_batches = 0
         n_groups, n_columns = math.prod(problem.shape), problem.table_shape[2]
         self._fresh = torch.zeros(n_groups, n_columns, device=device)
-        self._fresh_products = torch.zeros(n_groups, len(problem.values) * n_columns, device=device)
+        n_products = problem.products_shape[2] * n_columns
+        self._fresh_products = torch.zeros(n_groups, n_products, device=device)
         self._weights = torch.zeros(n_groups, n_columns, device=device)
 
     def penalty(self, scores: torch.Tensor, y: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
@@ -100,13 +101,15 @@ class Lagrangian:
         decided = torch.softmax(scores, dim=1)
         if self.problem.hard:
             decided = one_hot(scores.argmax(dim=1), k).to(self._fresh.dtype)
-        self._fresh[:, :k].index_add_(0, groups, decided)
-        if self.problem.values:
-            values = hard_values(self.problem.values, scores, y)
-            entries = torch.cat([decided, values], dim=1)
-            self._fresh[:, k:].index_add_(0, groups, values)
-            products = values[:, :, None] * entries[:, None, :]
-            self._fresh_products.index_add_(0, groups, products.flatten(1))
+        if self.problem.hard and not self.problem.values:
+            self._fresh.index_add_(0, groups, decided)
+            return
+        values = hard_values(self.problem.values, scores, y)
+        entries = torch.cat([decided, values], dim=1)
+        factors = values if self.problem.hard else entries
+        self._fresh.index_add_(0, groups, entries)
+        products = factors[:, :, None] * entries[:, None, :]
+        self._fresh_products.index_add_(0, groups, products.flatten(1))
 
     def batch_done(self) -> None:
         """Move the multipliers if enough batches have gone by."""

@@ -164,15 +164,15 @@ class ConstrainedProblem:
 
     @property
     def products_shape(self) -> tuple[int, int, int, int]:
-        """Of the sums of products: (n_cells, K, V, K + V)."""
+        """Of the sums of products: (n_cells, K, V, K + V), (n_cells, K, K + V, K + V) if soft."""
         n_cells, n_classes, n_columns = self.table_shape
-        return n_cells, n_classes, len(self.values), n_columns
+        return n_cells, n_classes, len(self.values) if self.hard else n_columns, n_columns
 
     def linearise(self, table: Array, products: Array | None = None) -> Linearised:
         """The atoms near the means of `table` and `products`, as `Statistics` has them.
 
         Both may have leading axes, for several tables at once. There need not be `products`
-        where there are no row measures.
+        where decisions are hard and there are no row measures.
         """
         if products is None:
             products = np.zeros((*table.shape[:-3], *self.products_shape))
@@ -205,16 +205,19 @@ class ConstrainedProblem:
         k = self.shape[1]
         weights = influence.reshape(*influence.shape[:-1], *self.table_shape)
         decided, valued = weights[..., :k], weights[..., k:]
-        squares = np.einsum("...acyj,...cyj->...a", decided**2, table[..., :k])
         largest = np.abs(decided).max(axis=(-3, -2, -1), initial=0.0)
         if self.values:
-            squares += 2 * np.einsum(
-                "...acyv,...acyj,...cyvj->...a", valued, decided, products[..., :k]
-            )
-            squares += np.einsum("...acyv,...acyw,...cyvw->...a", valued, valued, products[..., k:])
-            mean_squares = np.einsum("...cyvv->...v", products[..., k:]) / n_rows
+            mean_squares = np.einsum("...cyvv->...v", products[..., -len(self.values) :, k:])
             most = np.abs(valued).max(axis=(-3, -2), initial=0.0)
-            largest += 3 * np.einsum("...av,...v->...a", most, np.sqrt(mean_squares))
+            largest += 3 * np.einsum("...av,...v->...a", most, np.sqrt(mean_squares / n_rows))
+        if self.hard:  # a row has one decision: its products with others are zero
+            squares = np.einsum("...acyj,...cyj->...a", decided**2, table[..., :k])
+            if self.values:
+                between, among = products[..., :k], products[..., k:]
+                squares += 2 * np.einsum("...acyv,...acyj,...cyvj->...a", valued, decided, between)
+                squares += np.einsum("...acyv,...acyw,...cyvw->...a", valued, valued, among)
+        else:
+            squares = np.einsum("...acyv,...acyw,...cyvw->...a", weights, weights, products)
         return np.maximum(squares, 0.0) / n_rows, largest
 
     def _slopes(self, rates: Array) -> tuple[Array, Array]:

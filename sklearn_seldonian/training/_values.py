@@ -45,6 +45,8 @@ def hard_values(
     measures: Sequence[RowMeasure], scores: torch.Tensor, y: torch.Tensor
 ) -> torch.Tensor:
     """Each measure's value of each row's decision: (n_rows, n_measures)."""
+    if not measures:
+        return scores.new_empty(len(scores), 0)
     return torch.stack([_hard(measure, scores, y) for measure in measures], dim=1)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from sklearn_seldonian.certification import Statistics, tabulate
+from sklearn_seldonian.certification import Statistics, summarise, tabulate
 from sklearn_seldonian.constraints import (
     Schema,
     assign_cells,
@@ -136,3 +136,26 @@ def test_what_is_always_true_passes_for_sure():
     problem, table = problem_and_table(["0 * PR <= 1", "0 * PR >= 1"])
     prediction = problem.predict(problem.linearise(table), 1000)
     assert prediction.probabilities.tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("hard", [True, False])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_spread_is_that_of_the_rows(hard, n_classes):
+    rng = np.random.default_rng(0)
+    n = 3000
+    male, y = rng.integers(0, 2, n), rng.integers(0, n_classes, n)
+    chances = rng.dirichlet(np.full(n_classes, 5.0), n)
+    schema = Schema(tuple(range(n_classes)), None, {"M": (0, 1), "F": (0, 1)})
+    constraint = bind(parse("PR_[0] | [M] - 2 * TPR_[1] | [F] + NR_[1] <= 0.1"), schema)
+    conditions = distinct_conditions(constraint.means)
+    cells = assign_cells({"M": male, "F": 1 - male}, conditions, n)
+    seen = summarise(cells.codes, y, chances, cells.membership, conditions, hard=hard)
+    problem = ConstrainedProblem([constraint], [0.05], cells.membership, n_classes, 500, 0.9, hard)
+    near = problem.linearise(seen.table, seen.products)
+
+    given = np.eye(n_classes)[chances.argmax(axis=1)] if hard else chances
+    men, women = male == 1, (male == 0) & (y == 1)
+    influence = (given[:, 0] - given[men, 0].mean()) * men / men.mean()
+    influence -= 2 * (given[:, 1] - given[women, 1].mean()) * women / women.mean()
+    influence -= given[:, 1] - given[:, 1].mean()
+    assert near.second_moments[0] == pytest.approx((influence**2).mean())
