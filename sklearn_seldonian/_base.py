@@ -131,6 +131,8 @@ class CertifiedEstimator(BaseEstimator):
             n_safety,
             self.power,
             hard=self.decision == "argmax",
+            bound=self.bound,
+            exclusive=self._exclusive,
         )
         cuda = [torch.device(device)] if device.startswith("cuda") else []
         with torch.random.fork_rng(devices=cuda):

@@ -3,7 +3,11 @@
 from sklearn_seldonian.certification._certificate import ConstraintResult, SafetyCertificate
 from sklearn_seldonian.certification._evidence import Evidence, Sample, exclusive_columns
 from sklearn_seldonian.certification._methods import BOUNDS, has_finite_ranges
-from sklearn_seldonian.certification._planning import rows_even_perfection_needs, sufficient_rows
+from sklearn_seldonian.certification._planning import (
+    anticipated_upper,
+    rows_even_perfection_needs,
+    sufficient_rows,
+)
 from sklearn_seldonian.certification._results import certify_constraint, untested
 from sklearn_seldonian.certification._safety_test import Verdict, passes, safety_test
 from sklearn_seldonian.certification._statistics import (
@@ -21,6 +25,7 @@ __all__ = [
     "Sample",
     "Statistics",
     "Verdict",
+    "anticipated_upper",
     "certify_constraint",
     "exclusive_columns",
     "has_finite_ranges",

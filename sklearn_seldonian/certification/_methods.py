@@ -46,11 +46,12 @@ from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.constraints import Atom, Mean, dual, interval
 from sklearn_seldonian.measures import Rate
 
-__all__ = ["BOUNDS", "Method", "has_finite_ranges", "method_for"]
+__all__ = ["BOUNDS", "EXACT_TWO_RATE_TEST", "Method", "has_finite_ranges", "method_for"]
 
 # Beyond so many rows the exact test of two rates takes tenths of a second, and the joint
 # Chernoff bound, which takes milliseconds, is within a few thousandths of it.
 MOST_ROWS_OF_EXACT_TEST = 100_000
+EXACT_TWO_RATE_TEST = "exact unconditional test"
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def _two_rates(atom: Atom, evidence: Evidence) -> Method | None:
     if not atom.has_independent_means(evidence.exclusive) or sum(n) > MOST_ROWS_OF_EXACT_TEST:
         return None
     return Method(
-        "exact unconditional test",
+        EXACT_TWO_RATE_TEST,
         "exact",
         lambda delta: two_rate_upper(k, n, weights, delta) + constant,
         lambda delta: two_rate_p_value(k, n, weights, -constant, delta),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from scipy.special import ndtri
 
 from sklearn_seldonian.certification._evidence import Evidence, Sample
+from sklearn_seldonian.certification._methods import EXACT_TWO_RATE_TEST, method_for
 from sklearn_seldonian.certification._safety_test import passes
 from sklearn_seldonian.constraints import (
     And,
@@ -20,7 +21,7 @@ from sklearn_seldonian.constraints import (
     estimate,
 )
 
-__all__ = ["rows_even_perfection_needs", "sufficient_rows"]
+__all__ = ["anticipated_upper", "rows_even_perfection_needs", "sufficient_rows"]
 
 MOST_ROWS = 10**8
 # Numbers of rows are worth knowing to within two parts in a hundred.
@@ -68,6 +69,18 @@ def sufficient_rows(
     if not _holds(tree, rates):
         return None
     return _smallest(suffices, 1)
+
+
+def anticipated_upper(atom: Atom, evidence: Evidence, delta: float, bound: str = "auto") -> float:
+    """The upper bound on h that the safety test would give on `evidence`, in milliseconds.
+
+    The score test stands for the exact unconditional test of two rates, which orders samples
+    by the same statistic and differs by a few hundredths of the bound's width.
+    """
+    method = method_for(atom, evidence, bound)
+    if method.name == EXACT_TWO_RATE_TEST:
+        method = method_for(atom, evidence, "asymptotic")
+    return method.upper(delta)
 
 
 def rows_even_perfection_needs(

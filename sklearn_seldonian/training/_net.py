@@ -42,6 +42,11 @@ Array = NDArray[np.float64]
 FEWEST_ROWS_A_PASS = 64
 # How many offsets of a class are looked at.
 N_OFFSETS = 64
+# At the end of these epochs the safety test is tried on samples of candidate rows: more often
+# while rates still change much.
+TRIAL_EPOCHS = frozenset(4**i for i in range(12))
+N_TRIALS = 3
+MOST_TRIAL_ROWS = 20_000
 
 
 class _EarlyStop(Exception):
@@ -228,17 +233,47 @@ class LagrangianNet(NeuralNet):
 
     def _judge(self) -> None:
         """Say what the safety test would make of this epoch's weights, and keep the best."""
-        problem, rows = self.problem, self._judged
-        scores = list(self.scores(rows.X))
+        epoch, scores = len(self.history), list(self.scores(self._judged.X))
+        best = self._best(scores)
+        if epoch in TRIAL_EPOCHS:
+            self.problem = self.problem.tested_on(self._trials(torch.cat(scores), best.offsets))
+            self._lagrangian.problem = self.problem
+            best = self._best(scores)
+        self._record(best)
+        self.history.record("kept", self._checkpoints.offer(epoch, self.module_, best))
+
+    def _best(self, scores: list[torch.Tensor]) -> Candidate:
+        """The best of what this epoch's weights can decide."""
+        problem = self.problem
         loss, seen = self._observed(
-            scores, rows, problem.membership, problem.conditions, hard=problem.hard
+            scores, self._judged, problem.membership, problem.conditions, hard=problem.hard
         )
         candidates = [self._candidate(seen.table, seen.products)._replace(loss=loss)]
         if problem.hard and not problem.values and np.isfinite(loss):
             candidates += self._shifted(torch.cat(scores))
-        best = max(candidates, key=self._checkpoints.rank)
-        self._record(best)
-        self.history.record("kept", self._checkpoints.offer(len(self.history), self.module_, best))
+        return max(candidates, key=self._checkpoints.rank)
+
+    def _trials(self, scores: torch.Tensor, offsets: Array | None) -> list[Statistics]:
+        """Samples of candidate rows, of the size of the safety data, to try the tests on."""
+        n_rows = min(self.problem.n_safety, MOST_TRIAL_ROWS)
+        if offsets is not None:
+            scores = self._moved(scores, offsets)
+        rng = np.random.default_rng(0)
+        draws = rng.integers(len(scores), size=(N_TRIALS, n_rows))
+        labels, cells = self._judged.y.cpu().numpy(), self._judged.cells.cpu().numpy()
+        return [
+            summarise(
+                cells[drawn],
+                labels[drawn],
+                probabilities(scores[drawn]),
+                self.problem.membership,
+                self.problem.conditions,
+                self.problem.values,
+                hard=self.problem.hard,
+                keep=True,
+            )
+            for drawn in draws
+        ]
 
     def _record(self, candidate: Candidate) -> None:
         multipliers = self.problem.per_constraint(self._lagrangian.multipliers)
@@ -278,8 +313,11 @@ class LagrangianNet(NeuralNet):
 
     def _loss(self, scores: torch.Tensor, y: torch.Tensor, offsets: Array) -> float:
         """The primary loss with other offsets."""
-        moved = shifted(scores, torch.as_tensor(offsets, dtype=scores.dtype, device=scores.device))
+        moved = self._moved(scores, offsets)
         return float(primary_loss(self.criterion_, moved, y.to(scores.device), self.kind_))
+
+    def _moved(self, scores: torch.Tensor, offsets: Array) -> torch.Tensor:
+        return shifted(scores, torch.as_tensor(offsets, dtype=scores.dtype, device=scores.device))
 
     def observe(
         self,

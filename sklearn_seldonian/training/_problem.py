@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -10,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from sklearn_seldonian.certification import mean_tables
+from sklearn_seldonian.certification import Statistics, anticipated_upper, mean_tables
 from sklearn_seldonian.constraints import (
     And,
     Atom,
+    ExclusiveColumns,
     Or,
     ResolvedConstraint,
     Tree,
@@ -31,6 +33,9 @@ Array = NDArray[np.float64]
 
 # Stands for a sum that is not finite, so that it spoils no mean but its own.
 HUGE = 1e18
+# So many times wider than the normal approximation's is a test's bound taken to be, at most:
+# where it has none, so that training still has a direction.
+WIDEST = 10.0
 
 
 class Linearised(NamedTuple):
@@ -102,6 +107,10 @@ class ConstrainedProblem:
         Probability of passing that training aims for.
     hard : bool, default=True
         Whether decisions are the most probable class; else they are drawn.
+    bound : str, default="auto"
+        How the constraints will be tested.
+    exclusive : frozenset of frozenset of str, default=frozenset()
+        Pairs of 0/1 columns known never to be both 1.
 
     Attributes
     ----------
@@ -123,13 +132,17 @@ class ConstrainedProblem:
         n_safety: int,
         power: float,
         hard: bool = True,
+        bound: str = "auto",
+        exclusive: ExclusiveColumns = frozenset(),
     ) -> None:
         self.constraints = tuple(constraints)
         self.n_safety, self.power, self.hard = n_safety, power, hard
+        self._bound, self._exclusive = bound, exclusive
         self.membership, self.shape = membership, (len(membership), n_classes)
         leaves = [_leaves(c.tree, d) for c, d in zip(constraints, deltas, strict=True)]
         self.atoms = tuple(atom for group in leaves for atom, _ in group)
-        self._quantiles = np.array([ndtri(1 - delta) for group in leaves for _, delta in group])
+        self._deltas = [delta for group in leaves for _, delta in group]
+        self._quantiles = ndtri(1.0 - np.array(self._deltas))
         self._ends = np.cumsum([len(group) for group in leaves])
         self._means = distinct_means(self.constraints)
         self.conditions = distinct_conditions(self._means)
@@ -234,6 +247,29 @@ class ConstrainedProblem:
                 point = dual(atom.expression, known)
                 values[*index, a], slopes[*index, a, own] = point.value, point.gradient
         return values, slopes
+
+    def tested_on(self, samples: Sequence[Statistics]) -> ConstrainedProblem:
+        """The same problem, with bounds as wide as those of the tests themselves on `samples`.
+
+        Until then bounds are taken to be normal quantiles times standard errors. Finite-sample
+        bounds are wider, and by how much depends on the method and on the data.
+        """
+        widths = np.mean([self._widths(sample) for sample in samples], axis=0)
+        tested = copy.copy(self)
+        tested._quantiles = ndtri(1.0 - np.array(self._deltas)) * widths
+        return tested
+
+    def _widths(self, sample: Statistics) -> Array:
+        """How many times wider each atom's bound is than the normal approximation's."""
+        near = self.linearise(sample.table, sample.products)
+        evidence = sample.evidence(self._means, self._exclusive)
+        widths = np.ones(len(self.atoms))
+        expected = ndtri(1.0 - np.array(self._deltas)) * near.standard_errors(sample.n_rows)
+        for a, (atom, delta) in enumerate(zip(self.atoms, self._deltas, strict=True)):
+            upper = anticipated_upper(atom, evidence, delta, self._bound)
+            if expected[a] > 0 and not math.isnan(near.values[a]):
+                widths[a] = (upper - near.values[a]) / expected[a]
+        return np.clip(widths, 1.0, WIDEST)
 
     def margins(self, near: Linearised, n_rows: int) -> Array:
         """How far below zero each h must be seen on `n_rows` rows to pass with `power`."""
