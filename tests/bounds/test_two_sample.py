@@ -33,7 +33,7 @@ PROBLEMS = [
 SIZES = (1, 2, 5, 10, 30, 100)
 
 
-def false_certificates(certified, trials, weights, limit, points=577):
+def false_certificates(certified, trials, weights, limit, points=289):
     """Largest exact probability of certifying, over rates on and beyond the limit.
 
     One for each table of verdicts in `certified`, whose last two axes are the counts.
@@ -100,13 +100,13 @@ def test_bound_covers_by_enumeration(trials, weights, delta):
 
 
 @pytest.mark.parametrize(
-    ("trials", "weights"), [((3, 3), PARITY), ((3, 2), MIRRORED), ((2, 2), (0.8, -1.0))]
+    ("trials", "weights"), [((2, 3), PARITY), ((3, 2), MIRRORED), ((2, 2), (0.8, -1.0))]
 )
 def test_passing_is_an_upper_bound_within_the_limit(trials, weights):
     """On all tables: certified equals `upper <= limit`, which implies `p <= delta`."""
     for table in product(range(trials[0] + 1), range(trials[1] + 1)):
         upper = two_rate_upper(table, trials, weights, 0.05)
-        for limit in (0.0, 0.3, upper - 1e-9, upper):
+        for limit in (0.2, upper - 1e-9, upper):
             passed = upper <= limit
             p = two_rate_p_value(table, trials, weights, limit, 0.05)
             assert two_rate_certified(table, trials, weights, limit, 0.05) == passed

@@ -344,8 +344,10 @@ def test_rows_fall_as_the_rates_leave_the_limit():
     assert rows == sorted(rows, reverse=True)
     assert len(set(rows)) == len(rows)
     gaps = [
-        required_safety_rows(PARITY, {"PR | [M]": 0.4, "PR | [F]": 0.4 + gap}, SHARES)
-        for gap in (0.06, 0.03, 0.0)
+        required_safety_rows(
+            "abs(PR | [M] - PR | [F]) <= 0.3", {"PR | [M]": 0.4, "PR | [F]": 0.4 + gap}, SHARES
+        )
+        for gap in (0.15, 0.1, 0.0)
     ]
     assert gaps == sorted(gaps, reverse=True)
 
@@ -509,12 +511,12 @@ ON_THE_LIMIT = {
         {"M": rates(40, 0.2, 0.2), "F": rates(60, 0.2, 0.2)},
     ),
     "every pair of levels": (
-        ["max(FPR, by=race) - min(FPR, by=race) <= 0.3"],
-        {"A": rates(20, 0, 0, 0), "B": rates(20, 0, 0.3, 0), "C": rates(20, 0, 0, 0)},
+        ["max(FPR, by=race) - min(FPR, by=race) <= 0.4"],
+        {"A": rates(10, 0, 0, 0), "B": rates(10, 0, 0.4, 0), "C": rates(10, 0, 0, 0)},
     ),
     "a ratio": (
         ["min(PR | [M] / PR | [F], PR | [F] / PR | [M]) >= 0.8"],
-        {"M": rates(40, 0.76, 0.76), "F": rates(40, 0.95, 0.95)},
+        {"M": rates(30, 0.8, 0.8), "F": rates(30, 1, 1)},
     ),
     "a product": (
         ["PR | [M] * PR | [F] <= 0.25"],
