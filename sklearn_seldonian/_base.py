@@ -237,8 +237,6 @@ class CertifiedEstimator(BaseEstimator):
             _tensors(X, rows.labels, cells),
             cells.membership,
             self._conditions(),
-            hard=self._decision == "argmax",
-            keep=True,
         )
         return SafetyCertificate(
             results=tuple(
@@ -253,7 +251,7 @@ class CertifiedEstimator(BaseEstimator):
             versions=_checks.versions(),
             fingerprints={
                 "data": _checks.fingerprint(X, rows.y, *rows.columns.values()),
-                "weights": _checks.fingerprint(self.module_, self.offsets_),
+                "weights": _checks.fingerprint(self.module_, self.scale_, self.offsets_),
             },
         )
 
@@ -299,10 +297,14 @@ class CertifiedEstimator(BaseEstimator):
         return self.net_.module_
 
     @property
+    def scale_(self):
+        """What the module's scores are multiplied by."""
+        return self.net_.adjustment_.scale
+
+    @property
     def offsets_(self):
-        """What is added to the module's scores, one number a class."""
-        offsets = self.net_.offsets_
-        return np.zeros(len(self.classes_)) if offsets is None else offsets.cpu().numpy()
+        """What is added to the module's scaled scores, one number a class."""
+        return np.array(self.net_.adjustment_.offsets or [0.0] * len(self.classes_))
 
 
 def _tensors(X, labels, cells):

@@ -114,10 +114,12 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     feature_names_in_ : ndarray of str
         Where X is a DataFrame.
     module_ : torch.nn.Module
+    scale_ : float
     offsets_ : ndarray of shape (n_classes,)
-        Added to the module's scores (logits, or logarithms of probabilities) before
-        `predict_proba` and `predict`: chosen with the epoch among those predicted to pass,
-        for ``decision="argmax"``.
+        The module's scores (logits, or logarithms of probabilities) are multiplied by the
+        first and added to the second before `predict_proba` and `predict`. Chosen with the
+        epoch among those predicted to pass: ``decision="argmax"`` may take an offset of one
+        class, ``decision="sample"`` probabilities nearer to the classes' shares.
     net_ : skorch.NeuralNet
     preprocessor_ : transformer or None
     fallback_ : estimator or None

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import operator
 import warnings
-from collections.abc import Iterable, Iterator
-from functools import reduce
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -16,37 +14,29 @@ from skorch.callbacks import EpochTimer, PrintLog
 from skorch.utils import to_tensor
 from torch import nn
 
-from sklearn_seldonian.certification import Statistics, summarise
+from sklearn_seldonian.certification import Statistics
 from sklearn_seldonian.constraints import Condition
 from sklearn_seldonian.training._batches import Batches, Inputs, Rows
+from sklearn_seldonian.training._judge import Judge, observe
 from sklearn_seldonian.training._lagrangian import Lagrangian
-from sklearn_seldonian.training._offsets import shifted_decisions
 from sklearn_seldonian.training._outputs import (
+    UNADJUSTED,
     OutputKind,
-    class_weights,
     output_kind,
     primary_loss,
-    probabilities,
-    shifted,
     to_scores,
 )
 from sklearn_seldonian.training._selection import Candidate, Checkpoints, n_selection_rows
 
 __all__ = ["LagrangianNet"]
 
-Array = NDArray[np.float64]
-
 
 # Matrix products round differently for very few rows; with at least so many, a row gets
 # the same decision alone as among others.
 FEWEST_ROWS_A_PASS = 64
-# How many offsets of a class are looked at.
-N_OFFSETS = 64
-# At the end of these epochs the safety test is tried on samples of candidate rows: more often
-# while rates still change much.
+# At the end of these epochs the safety test is tried on candidate rows: more often while
+# rates still change much.
 TRIAL_EPOCHS = frozenset(4**i for i in range(12))
-N_TRIALS = 3
-MOST_TRIAL_ROWS = 20_000
 
 
 class _EarlyStop(Exception):
@@ -69,8 +59,8 @@ class LagrangianNet(NeuralNet):
         Whether the user stopped training (Ctrl-C).
     kept_epoch_ : int or None
         The epoch (from 1) whose weights were kept; None where none was finite.
-    offsets_ : Tensor of shape (n_classes,) or None
-        What is added to the scores of every row; None for nothing.
+    adjustment_ : Adjustment
+        What is done to the scores of every row.
     """
 
     def __init__(
@@ -113,12 +103,13 @@ class LagrangianNet(NeuralNet):
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         rows = X.to(self.device)
-        self.interrupted_, self.offsets_ = False, None
+        self.interrupted_, self.adjustment_ = False, UNADJUSTED
         self.kind_ = self._output_kind(rows)
         self._check_rows_are_judged_alone(rows.X)
         n_parameters = sum(p.numel() for p in self.module_.parameters())
         n_held_out = n_selection_rows(len(rows), n_parameters) if self.problem.atoms else 0
-        trained, self._judged = _parted(rows, n_held_out)
+        trained, judged = _parted(rows, n_held_out)
+        self._judge = Judge(self.problem, judged, self.criterion_, self.kind_)
         self._lagrangian = Lagrangian(
             self.problem, len(trained), self.multiplier_init, self.multiplier_lr, self.device
         )
@@ -131,7 +122,7 @@ class LagrangianNet(NeuralNet):
             self.interrupted_ = True
         self._keep_best()
         # Nothing of the rows or of the optimiser's state outlives training.
-        del self._lagrangian, self._checkpoints, self._judged, self.optimizer_
+        del self._lagrangian, self._checkpoints, self._judge, self.optimizer_
         return self
 
     def _output_kind(self, rows: Rows) -> OutputKind:
@@ -227,53 +218,21 @@ class LagrangianNet(NeuralNet):
             )
             raise _EarlyStop
         if self.problem.atoms:
-            self._judge()
+            self._judge_epoch()
         else:
             self._checkpoints.keep(len(self.history), self.module_)
 
-    def _judge(self) -> None:
+    def _judge_epoch(self) -> None:
         """Say what the safety test would make of this epoch's weights, and keep the best."""
-        epoch, scores = len(self.history), list(self.scores(self._judged.X))
-        best = self._best(scores)
+        epoch, judge = len(self.history), self._judge
+        scores = torch.cat(list(self.scores(judge.rows.X)))
+        best = judge.best(scores)
         if epoch in TRIAL_EPOCHS:
-            self.problem = self.problem.tested_on(self._trials(torch.cat(scores), best.offsets))
-            self._lagrangian.problem = self.problem
-            best = self._best(scores)
+            judge.try_test(scores, best.adjustment)
+            self._lagrangian.problem = judge.problem
+            best = judge.best(scores)
         self._record(best)
         self.history.record("kept", self._checkpoints.offer(epoch, self.module_, best))
-
-    def _best(self, scores: list[torch.Tensor]) -> Candidate:
-        """The best of what this epoch's weights can decide."""
-        problem = self.problem
-        loss, seen = self._observed(
-            scores, self._judged, problem.membership, problem.conditions, hard=problem.hard
-        )
-        candidates = [self._candidate(seen.table, seen.products)._replace(loss=loss)]
-        if problem.hard and not problem.values and np.isfinite(loss):
-            candidates += self._shifted(torch.cat(scores))
-        return max(candidates, key=self._checkpoints.rank)
-
-    def _trials(self, scores: torch.Tensor, offsets: Array | None) -> list[Statistics]:
-        """Samples of candidate rows, of the size of the safety data, to try the tests on."""
-        n_rows = min(self.problem.n_safety, MOST_TRIAL_ROWS)
-        if offsets is not None:
-            scores = self._moved(scores, offsets)
-        rng = np.random.default_rng(0)
-        draws = rng.integers(len(scores), size=(N_TRIALS, n_rows))
-        labels, cells = self._judged.y.cpu().numpy(), self._judged.cells.cpu().numpy()
-        return [
-            summarise(
-                cells[drawn],
-                labels[drawn],
-                probabilities(scores[drawn]),
-                self.problem.membership,
-                self.problem.conditions,
-                self.problem.values,
-                hard=self.problem.hard,
-                keep=True,
-            )
-            for drawn in draws
-        ]
 
     def _record(self, candidate: Candidate) -> None:
         multipliers = self.problem.per_constraint(self._lagrangian.multipliers)
@@ -285,88 +244,20 @@ class LagrangianNet(NeuralNet):
             self.history.record(f"passing_{i}", float(candidate.prediction.probabilities[i]))
         self.history.record("candidate_loss", candidate.loss)
 
-    def _candidate(self, table: Array, products: Array | None = None) -> Candidate:
-        """What is predicted of the decisions counted in `table`."""
-        near = self.problem.linearise(table, products)
-        prediction = self.problem.predict(near, len(self._judged))
-        return Candidate(near.means, prediction, self._errors(table))
-
-    def _errors(self, tables: Array) -> Array:
-        """Weighted shares of wrong decisions; zero where decisions are drawn."""
-        if not self.problem.hard:
-            return np.zeros(tables.shape[:-3])
-        k = self.problem.shape[1]
-        weights = class_weights(self.criterion_, k)
-        confusion = tables[..., :k].sum(axis=-3) * weights[:, None]
-        right = np.trace(confusion, axis1=-2, axis2=-1)
-        return np.asarray(1.0 - right / confusion.sum(axis=(-2, -1)))
-
-    def _shifted(self, scores: torch.Tensor) -> Iterator[Candidate]:
-        """The present weights with the best offset of each class."""
-        rows, n_classes = self._judged, self.problem.shape[1]
-        arrays = (t.cpu().numpy() for t in (scores.double(), rows.y, rows.cells))
-        for decisions in shifted_decisions(*arrays, self.problem.shape[0], N_OFFSETS):
-            moved = self._candidate(decisions.tables)
-            best = self._checkpoints.best_of(moved, np.abs(decisions.offsets))
-            offsets = decisions.offsets[best] * np.eye(n_classes)[decisions.class_position]
-            yield moved.at(best)._replace(loss=self._loss(scores, rows.y, offsets), offsets=offsets)
-
-    def _loss(self, scores: torch.Tensor, y: torch.Tensor, offsets: Array) -> float:
-        """The primary loss with other offsets."""
-        moved = self._moved(scores, offsets)
-        return float(primary_loss(self.criterion_, moved, y.to(scores.device), self.kind_))
-
-    def _moved(self, scores: torch.Tensor, offsets: Array) -> torch.Tensor:
-        return shifted(scores, torch.as_tensor(offsets, dtype=scores.dtype, device=scores.device))
-
     def observe(
         self,
         rows: Rows,
         membership: NDArray[np.bool_],
         conditions: tuple[Condition, ...],
-        *,
-        hard: bool = True,
-        keep: bool = False,
     ) -> tuple[float, Statistics]:
-        """Mean loss of the present weights on `rows`, and the statistics of their decisions.
+        """Mean loss of `rows` and the statistics of their decisions, for the safety test.
 
         Streams over batches in eval mode; `membership` says which of the `conditions` hold
-        in the rows' cells. Serves the choice of a checkpoint and the safety test alike.
+        in the rows' cells.
         """
         scores = self.scores(rows.X)
-        return self._observed(scores, rows, membership, conditions, hard=hard, keep=keep)
-
-    def _observed(
-        self,
-        scores: Iterable[torch.Tensor],
-        rows: Rows,
-        membership: NDArray[np.bool_],
-        conditions: tuple[Condition, ...],
-        *,
-        hard: bool = True,
-        keep: bool = False,
-    ) -> tuple[float, Statistics]:
-        """As `observe`, with the rows' scores given batch by batch."""
-        labels, cells = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
-        parts, total, start = [], 0.0, 0
-        for batch in scores:
-            part = slice(start, start + len(batch))
-            loss = primary_loss(self.criterion_, batch, rows.y[part].to(batch.device), self.kind_)
-            total += loss.item() * len(batch)
-            parts.append(
-                summarise(
-                    cells[part],
-                    labels[part],
-                    probabilities(batch),
-                    membership,
-                    conditions,
-                    self.problem.values,
-                    hard=hard,
-                    keep=keep,
-                )
-            )
-            start = part.stop
-        return total / len(rows), reduce(operator.add, parts)
+        parts = rows, self.criterion_, self.kind_, membership, conditions, self.problem
+        return observe(scores, *parts, keep=True)
 
     def infer(self, x, **fit_params):
         """As skorch's; integer inputs such as uint8 images become float32."""
@@ -377,8 +268,8 @@ class LagrangianNet(NeuralNet):
         """Scores, the largest of which is the decision, batch by batch, in eval mode."""
         size = self.evaluation_batch_size
         for start in range(0, len(X), size):
-            scores = to_scores(self._evaluate(X[start : start + size]), self.kind_)
-            yield scores if self.offsets_ is None else shifted(scores, self.offsets_)
+            outputs = self._evaluate(X[start : start + size])
+            yield self.adjustment_.of(to_scores(outputs, self.kind_))
 
     def _evaluate(self, batch: torch.Tensor) -> torch.Tensor:
         """The module's outputs for one batch, in eval mode and without gradient."""
@@ -391,9 +282,7 @@ class LagrangianNet(NeuralNet):
         self.kept_epoch_ = self._checkpoints.epoch
         if self._checkpoints.best is not None:
             self.module_.load_state_dict(self._checkpoints.best)
-        offsets = self._checkpoints.offsets
-        if offsets is not None:
-            self.offsets_ = torch.as_tensor(offsets, dtype=torch.float32, device=self.device)
+            self.adjustment_ = self._checkpoints.adjustment
         self._set_training(False)
 
 

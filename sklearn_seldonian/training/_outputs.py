@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,12 +11,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 __all__ = [
+    "UNADJUSTED",
+    "Adjustment",
     "OutputKind",
     "class_weights",
     "output_kind",
     "primary_loss",
     "probabilities",
-    "shifted",
     "to_scores",
 ]
 
@@ -26,6 +28,22 @@ class OutputKind(enum.Enum):
     LOGITS = "logits"
     PROBABILITIES = "probabilities"
     BINARY_LOGIT = "binary logit"
+
+
+class Adjustment(NamedTuple):
+    """What is done to a trained model's scores: ``scale * scores + offsets``, then softmax."""
+
+    scale: float
+    offsets: tuple[float, ...]
+
+    def of(self, scores: torch.Tensor) -> torch.Tensor:
+        """The adjusted scores; they are log-probabilities unless nothing is adjusted."""
+        if self == UNADJUSTED:
+            return scores
+        return torch.log_softmax(self.scale * scores + scores.new_tensor(self.offsets), dim=1)
+
+
+UNADJUSTED = Adjustment(1.0, ())
 
 
 def output_kind(outputs: torch.Tensor, criterion: nn.Module, n_classes: int) -> OutputKind:
@@ -71,11 +89,6 @@ def to_scores(outputs: torch.Tensor, kind: OutputKind) -> torch.Tensor:
         return outputs.clamp(min=torch.finfo(outputs.dtype).tiny).log()
     margin = outputs.reshape(-1, 1)
     return torch.cat([torch.zeros_like(margin), margin], dim=1)
-
-
-def shifted(scores: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
-    """Scores whose softmax is that of ``scores + offsets``; log-probabilities stay such."""
-    return torch.log_softmax(scores + offsets, dim=1)
 
 
 def primary_loss(

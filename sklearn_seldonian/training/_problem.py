@@ -143,6 +143,7 @@ class ConstrainedProblem:
         self.atoms = tuple(atom for group in leaves for atom, _ in group)
         self._deltas = [delta for group in leaves for _, delta in group]
         self._quantiles = ndtri(1.0 - np.array(self._deltas))
+        self._floors, self._factors = np.zeros(len(self.atoms)), np.ones(len(self.atoms))
         self._ends = np.cumsum([len(group) for group in leaves])
         self._means = distinct_means(self.constraints)
         self.conditions = distinct_conditions(self._means)
@@ -248,40 +249,56 @@ class ConstrainedProblem:
                 values[*index, a], slopes[*index, a, own] = point.value, point.gradient
         return values, slopes
 
-    def tested_on(self, samples: Sequence[Statistics]) -> ConstrainedProblem:
+    def tested_on(
+        self, samples: Sequence[Statistics], constant: Sequence[Statistics] = ()
+    ) -> ConstrainedProblem:
         """The same problem, with bounds as wide as those of the tests themselves on `samples`.
 
         Until then bounds are taken to be normal quantiles times standard errors. Finite-sample
-        bounds are wider, and by how much depends on the method and on the data.
+        bounds are wider, by how much depends on the method and on the data: those of means of
+        probabilities by a factor and a constant, which shows on rows with `constant` ones.
         """
-        widths = np.mean([self._widths(sample) for sample in samples], axis=0)
         tested = copy.copy(self)
-        tested._quantiles = ndtri(1.0 - np.array(self._deltas)) * widths
+        tested._floors, tested._factors = np.zeros(len(self.atoms)), np.ones(len(self.atoms))
+        if constant:
+            tested._floors = np.max([self._room_asked(s) for s in constant], axis=0)
+            tested._floors *= constant[0].n_rows / self.n_safety
+        factors = []
+        for sample in samples:
+            near = self.linearise(sample.table, sample.products)
+            normal = self._quantiles * near.standard_errors(sample.n_rows)
+            room = self._room_asked(sample) - tested._floors * self.n_safety / sample.n_rows
+            factors.append(np.divide(room, normal, out=np.ones(len(room)), where=normal > 0))
+        least = 0.0 if constant else 1.0
+        tested._factors = np.clip(np.max(factors, axis=0), least, WIDEST)
         return tested
 
-    def _widths(self, sample: Statistics) -> Array:
-        """How many times wider each atom's bound is than the normal approximation's."""
-        near = self.linearise(sample.table, sample.products)
+    def _room_asked(self, sample: Statistics) -> Array:
+        """By how much the test's bound on each h exceeds h on a sample."""
+        values = self.linearise(sample.table, sample.products).values
         evidence = sample.evidence(self._means, self._exclusive)
-        widths = np.ones(len(self.atoms))
-        expected = ndtri(1.0 - np.array(self._deltas)) * near.standard_errors(sample.n_rows)
-        for a, (atom, delta) in enumerate(zip(self.atoms, self._deltas, strict=True)):
-            upper = anticipated_upper(atom, evidence, delta, self._bound)
-            if expected[a] > 0 and not math.isnan(near.values[a]):
-                widths[a] = (upper - near.values[a]) / expected[a]
-        return np.clip(widths, 1.0, WIDEST)
+        uppers = [
+            anticipated_upper(atom, evidence, delta, self._bound)
+            for atom, delta in zip(self.atoms, self._deltas, strict=True)
+        ]
+        return np.nan_to_num(np.array(uppers) - values, posinf=HUGE)
+
+    def _room(self, near: Linearised) -> Array:
+        """By how much the safety test's bound on each h will exceed h."""
+        normal = self._quantiles * near.standard_errors(self.n_safety)
+        return np.asarray(self._floors + self._factors * normal)
 
     def margins(self, near: Linearised, n_rows: int) -> Array:
         """How far below zero each h must be seen on `n_rows` rows to pass with `power`."""
         test = near.standard_errors(self.n_safety)
         both = np.hypot(test, near.standard_errors(n_rows))
-        return np.asarray(self._quantiles * test + ndtri(self.power) * both)
+        return np.asarray(self._room(near) + ndtri(self.power) * both)
 
     def predict(self, near: Linearised, n_rows: int) -> Prediction:
         """What the safety test will say of a model that `near` was seen of on `n_rows` rows."""
         test = near.standard_errors(self.n_safety)
         both = np.hypot(test, near.standard_errors(n_rows))
-        bounds = near.values + self._quantiles * test
+        bounds = near.values + self._room(near)
         certain = np.where(bounds <= 0, np.inf, -np.inf)
         passing = ndtr(np.divide(-bounds, both, out=certain, where=both > 0))
         worst = np.where(np.isnan(bounds), np.inf, bounds)

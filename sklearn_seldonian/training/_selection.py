@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sklearn_seldonian.training._outputs import UNADJUSTED, Adjustment
 from sklearn_seldonian.training._problem import Prediction
 
-__all__ = ["Candidate", "Checkpoints", "n_selection_rows"]
+__all__ = ["Candidate", "Checkpoints", "best_of", "n_selection_rows", "rank"]
 
 Array = NDArray[np.float64]
 
@@ -32,7 +33,7 @@ def n_selection_rows(n_candidate: int, n_parameters: int) -> int:
 
 
 class Candidate(NamedTuple):
-    """What one epoch's weights promise with some offsets of the scores; or several candidates.
+    """What one epoch's weights promise with some adjustment of the scores; or several candidates.
 
     Attributes
     ----------
@@ -45,15 +46,14 @@ class Candidate(NamedTuple):
         where decisions are drawn.
     loss : float
         The primary loss.
-    offsets : ndarray of shape (n_classes,) or None
-        Added to the scores of every row; None for nothing.
+    adjustment : Adjustment
     """
 
     means: Array
     prediction: Prediction
     error: Array
     loss: float = np.nan
-    offsets: Array | None = None
+    adjustment: Adjustment = UNADJUSTED
 
     def at(self, i: int) -> Candidate:
         """The i-th of several."""
@@ -61,40 +61,44 @@ class Candidate(NamedTuple):
         return Candidate(self.means[i], prediction, self.error[i])
 
 
-class Checkpoints:
-    """Keeps the weights and offsets of the best candidate so far.
+def rank(candidate: Candidate, power: float) -> tuple[float, float, float]:
+    """What candidates are ordered by, the best last.
 
     Best is the least error among those predicted to pass with `power`, ties broken by the
     primary loss, else the likeliest to pass.
     """
+    likelihood = min(float(candidate.prediction.likelihood), power)
+    return likelihood, -float(candidate.error), -candidate.loss
+
+
+def best_of(candidates: Candidate, distances: Array, power: float) -> int:
+    """Position of the best of several; of equals, the one at the least distance."""
+    likelihoods = np.minimum(candidates.prediction.likelihood, power)
+    return int(np.lexsort((-distances, -candidates.error, likelihoods))[-1])
+
+
+class Checkpoints:
+    """Keeps the weights of the best candidate so far, with its adjustment."""
 
     def __init__(self, power: float) -> None:
         self.power = power
         self.best: dict[str, Any] | None = None
-        self.offsets: Array | None = None
+        self.adjustment = UNADJUSTED
         self.epoch: int | None = None
         self._rank = (-np.inf, -np.inf, -np.inf)
 
     def offer(self, epoch: int, module: torch.nn.Module, candidate: Candidate) -> bool:
         """Consider one epoch's weights; whether they are the best so far."""
-        rank = self.rank(candidate)
-        if not np.isfinite(candidate.loss) or not rank > self._rank:
+        place = rank(candidate, self.power)
+        if not np.isfinite(candidate.loss) or not place > self._rank:
             return False
-        self._rank = rank
-        self.keep(epoch, module, candidate.offsets)
+        self._rank = place
+        self.keep(epoch, module, candidate.adjustment)
         return True
 
-    def rank(self, candidate: Candidate) -> tuple[float, float, float]:
-        """What candidates are ordered by, the best last."""
-        likelihood = min(float(candidate.prediction.likelihood), self.power)
-        return likelihood, -float(candidate.error), -candidate.loss
-
-    def best_of(self, candidates: Candidate, distances: Array) -> int:
-        """Position of the best of several; of equals, the one at the least distance."""
-        likelihoods = np.minimum(candidates.prediction.likelihood, self.power)
-        return int(np.lexsort((-distances, -candidates.error, likelihoods))[-1])
-
-    def keep(self, epoch: int, module: torch.nn.Module, offsets: Array | None = None) -> None:
+    def keep(
+        self, epoch: int, module: torch.nn.Module, adjustment: Adjustment = UNADJUSTED
+    ) -> None:
         """Take these weights, whatever came before."""
-        self.epoch, self.offsets = epoch, offsets
+        self.epoch, self.adjustment = epoch, adjustment
         self.best = {name: tensor.clone() for name, tensor in module.state_dict().items()}

@@ -1,0 +1,238 @@
+"""What the safety test would make of a model: predicted from candidate rows, epoch by epoch."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator
+from functools import reduce
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from sklearn_seldonian.certification import Statistics, summarise
+from sklearn_seldonian.constraints import Condition
+from sklearn_seldonian.training._batches import Rows
+from sklearn_seldonian.training._offsets import shifted_decisions
+from sklearn_seldonian.training._outputs import (
+    UNADJUSTED,
+    Adjustment,
+    OutputKind,
+    class_weights,
+    primary_loss,
+    probabilities,
+)
+from sklearn_seldonian.training._problem import ConstrainedProblem
+from sklearn_seldonian.training._selection import Candidate, best_of, rank
+
+__all__ = ["Judge", "observe"]
+
+Array = NDArray[np.float64]
+
+# How many offsets of a class are looked at.
+N_OFFSETS = 64
+# How much of the other classes' shares a constant prediction gives to one class.
+MOVED_SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8)
+# Halvings in the search for how far probabilities must shrink.
+SHRINKAGE_STEPS = 5
+# The safety test is tried on so many samples of candidate rows, of at most so many rows.
+N_TRIALS = 3
+MOST_TRIAL_ROWS = 20_000
+
+
+class Judge:
+    """Tells how a model would fare in the safety test, from candidate rows.
+
+    Besides the model as it is, adjustments of its scores are looked at that may let it pass:
+    an offset of one class where decisions are the largest score, probabilities nearer to the
+    shares of the classes where decisions are drawn.
+
+    Parameters
+    ----------
+    problem : ConstrainedProblem
+    rows : Rows
+        Candidate rows to judge on.
+    criterion : torch.nn.Module
+    kind : OutputKind
+        Of the module's outputs.
+    """
+
+    def __init__(
+        self, problem: ConstrainedProblem, rows: Rows, criterion: nn.Module, kind: OutputKind
+    ) -> None:
+        self.problem, self.rows, self.criterion, self.kind = problem, rows, criterion, kind
+        n_classes = problem.shape[1]
+        self._class_weights = class_weights(criterion, n_classes)
+        self._labels, self._cells = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
+        counts = np.bincount(self._labels, minlength=n_classes) + 1.0
+        self._log_shares = np.log(counts / counts.sum())
+        self._targets: list[Array] = []
+        self._targets_of: ConstrainedProblem | None = None
+
+    def best(self, scores: torch.Tensor) -> Candidate:
+        """The best that a model with these `scores` of the rows can decide."""
+        unadjusted = self._seen(scores, UNADJUSTED)
+        if not np.isfinite(unadjusted.loss):
+            return unadjusted
+        if not self.problem.hard:
+            return self._shrunk(scores, unadjusted)
+        if self.problem.values:  # they would have to be computed anew for each offset
+            return unadjusted
+        candidates = [unadjusted, *self._shifted(scores)]
+        return max(candidates, key=lambda candidate: rank(candidate, self.problem.power))
+
+    def try_test(self, scores: torch.Tensor, adjustment: Adjustment) -> None:
+        """Try the safety test on samples of the rows, and expect bounds as wide from now on."""
+        samples = self._samples(probabilities(adjustment.of(scores)))
+        constant = []
+        if not self.problem.hard:
+            shares = np.exp(self._log_shares)
+            constant = self._samples(np.broadcast_to(shares, (len(scores), len(shares))))
+        self.problem = self.problem.tested_on(samples, constant)
+
+    def _samples(self, chances: Array) -> list[Statistics]:
+        """Samples of the rows, of the size of the safety data."""
+        n_rows = min(self.problem.n_safety, MOST_TRIAL_ROWS)
+        draws = np.random.default_rng(0).integers(len(chances), size=(N_TRIALS, n_rows))
+        return [
+            summarise(
+                self._cells[drawn],
+                self._labels[drawn],
+                chances[drawn],
+                self.problem.membership,
+                self.problem.conditions,
+                self.problem.values,
+                hard=self.problem.hard,
+                keep=True,
+            )
+            for drawn in draws
+        ]
+
+    def _seen(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
+        """What is predicted of a model whose scores are adjusted."""
+        problem = self.problem
+        loss, seen = observe(
+            [adjustment.of(scores)],
+            self.rows,
+            self.criterion,
+            self.kind,
+            problem.membership,
+            problem.conditions,
+            problem,
+        )
+        candidate = self._candidate(seen.table, seen.products)
+        return candidate._replace(loss=loss, adjustment=adjustment)
+
+    def _candidate(self, table: Array, products: Array | None = None) -> Candidate:
+        """What is predicted of the decisions counted in `table`."""
+        near = self.problem.linearise(table, products)
+        prediction = self.problem.predict(near, len(self.rows))
+        return Candidate(near.means, prediction, self._errors(table))
+
+    def _errors(self, tables: Array) -> Array:
+        """Weighted shares of wrong decisions; zero where decisions are drawn."""
+        if not self.problem.hard:
+            return np.zeros(tables.shape[:-3])
+        k = self.problem.shape[1]
+        confusion = tables[..., :k].sum(axis=-3) * self._class_weights[:, None]
+        right = np.trace(confusion, axis1=-2, axis2=-1)
+        return np.asarray(1.0 - right / confusion.sum(axis=(-2, -1)))
+
+    def _shifted(self, scores: torch.Tensor) -> Iterator[Candidate]:
+        """The same model with the best offset of each class."""
+        arrays = scores.double().cpu().numpy(), self._labels, self._cells
+        for decisions in shifted_decisions(*arrays, self.problem.shape[0], N_OFFSETS):
+            moved = self._candidate(decisions.tables)
+            best = best_of(moved, np.abs(decisions.offsets), self.problem.power)
+            offsets = np.zeros(self.problem.shape[1])
+            offsets[decisions.class_position] = decisions.offsets[best]
+            adjustment = Adjustment(1.0, tuple(offsets.tolist()))
+            loss = primary_loss(self.criterion, adjustment.of(scores), self.rows.y, self.kind)
+            yield moved.at(best)._replace(loss=loss.item(), adjustment=adjustment)
+
+    def _shrunk(self, scores: torch.Tensor, unadjusted: Candidate) -> Candidate:
+        """The same model with probabilities as near to its own as is predicted to pass.
+
+        Scores are mixed with those of one constant prediction that passes: gaps between groups
+        and the spread of probabilities shrink alike. Where none does, nothing is changed.
+        """
+        power = self.problem.power
+        if unadjusted.prediction.likelihood >= power:
+            return unadjusted
+        candidates = [unadjusted]
+        for target in self._passing_targets(scores):
+            passing, failing = 0.0, 1.0
+            for _ in range(SHRINKAGE_STEPS):
+                middle = (passing + failing) / 2.0
+                offsets = tuple(((1.0 - middle) * target).tolist())
+                candidate = self._seen(scores, Adjustment(middle, offsets))
+                if candidate.prediction.likelihood >= power:
+                    passing = middle
+                    candidates.append(candidate)
+                else:
+                    failing = middle
+        return max(candidates, key=lambda candidate: rank(candidate, power))
+
+    def _passing_targets(self, scores: torch.Tensor) -> list[Array]:
+        """Log-probabilities of constant predictions that pass: the classes' shares, else others.
+
+        The others move a share of every class to one of them, as little as needed. They depend
+        on the problem alone, which changes when the test is tried.
+        """
+        if self._targets_of is not self.problem:
+            self._targets_of = self.problem
+            shares = np.exp(self._log_shares)
+            lines = [
+                [(1 - t) * shares + t * one for t in MOVED_SHARES] for one in np.eye(len(shares))
+            ]
+            self._targets = self._first_passing([shares], scores)
+            if not self._targets:
+                self._targets = [t for line in lines for t in self._first_passing(line, scores)]
+        return self._targets
+
+    def _first_passing(self, constants: list[Array], scores: torch.Tensor) -> list[Array]:
+        """The logarithms of the first of some constant predictions that passes, if any."""
+        for target in map(np.log, constants):
+            seen = self._seen(scores, Adjustment(0.0, tuple(target.tolist())))
+            if seen.prediction.likelihood >= self.problem.power:
+                return [target]
+        return []
+
+
+def observe(
+    scores: Iterable[torch.Tensor],
+    rows: Rows,
+    criterion: nn.Module,
+    kind: OutputKind,
+    membership: NDArray[np.bool_],
+    conditions: tuple[Condition, ...],
+    problem: ConstrainedProblem,
+    *,
+    keep: bool = False,
+) -> tuple[float, Statistics]:
+    """Mean primary loss of `rows` and the statistics of their decisions.
+
+    `scores` are the rows', batch by batch; `membership` says which of the `conditions` hold in
+    the rows' cells. `keep` as in `summarise`.
+    """
+    labels, cells = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
+    parts, total, start = [], 0.0, 0
+    for batch in scores:
+        part = slice(start, start + len(batch))
+        loss = primary_loss(criterion, batch, rows.y[part].to(batch.device), kind)
+        total += loss.item() * len(batch)
+        parts.append(
+            summarise(
+                cells[part],
+                labels[part],
+                probabilities(batch),
+                membership,
+                conditions,
+                problem.values,
+                hard=problem.hard,
+                keep=keep,
+            )
+        )
+        start = part.stop
+    return total / len(rows), reduce(operator.add, parts)
