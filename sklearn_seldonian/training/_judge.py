@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Iterable, Iterator
 from functools import reduce
@@ -137,7 +138,8 @@ class Judge:
         k = self.problem.shape[1]
         confusion = tables[..., :k].sum(axis=-3) * self._class_weights[:, None]
         right = np.trace(confusion, axis1=-2, axis2=-1)
-        return np.asarray(1.0 - right / confusion.sum(axis=(-2, -1)))
+        with np.errstate(invalid="ignore"):  # no row may have finite scores
+            return np.asarray(1.0 - right / confusion.sum(axis=(-2, -1)))
 
     def _shifted(self, scores: torch.Tensor) -> Iterator[Candidate]:
         """The same model with the best offset of each class."""
@@ -163,10 +165,10 @@ class Judge:
         candidates = [unadjusted]
         for target in self._passing_targets(scores):
             passing, failing = 0.0, 1.0
+            candidates.append(self._mixed(scores, target, passing))
             for _ in range(SHRINKAGE_STEPS):
                 middle = (passing + failing) / 2.0
-                offsets = tuple(((1.0 - middle) * target).tolist())
-                candidate = self._seen(scores, Adjustment(middle, offsets))
+                candidate = self._mixed(scores, target, middle)
                 if candidate.prediction.likelihood >= power:
                     passing = middle
                     candidates.append(candidate)
@@ -174,30 +176,35 @@ class Judge:
                     failing = middle
         return max(candidates, key=lambda candidate: rank(candidate, power))
 
+    def _mixed(self, scores: torch.Tensor, target: Array, scale: float) -> Candidate:
+        """What is predicted where scores are mixed with the constant `target`."""
+        return self._seen(scores, Adjustment(scale, tuple(((1.0 - scale) * target).tolist())))
+
     def _passing_targets(self, scores: torch.Tensor) -> list[Array]:
         """Log-probabilities of constant predictions that pass: the classes' shares, else others.
 
-        The others move a share of every class to one of them, as little as needed. They depend
-        on the problem alone, which changes when the test is tried.
+        The others move a share of every class to one of them: little more than is needed, which
+        leaves room for the model. They depend on the problem alone, which changes when the
+        test is tried.
         """
         if self._targets_of is not self.problem:
             self._targets_of = self.problem
             shares = np.exp(self._log_shares)
-            lines = [
-                [(1 - t) * shares + t * one for t in MOVED_SHARES] for one in np.eye(len(shares))
-            ]
             self._targets = self._first_passing([shares], scores)
             if not self._targets:
-                self._targets = [t for line in lines for t in self._first_passing(line, scores)]
+                for one in np.eye(len(shares)):
+                    line = [(1 - t) * shares + t * one for t in MOVED_SHARES]
+                    self._targets += self._first_passing(line, scores)
         return self._targets
 
     def _first_passing(self, constants: list[Array], scores: torch.Tensor) -> list[Array]:
-        """The logarithms of the first of some constant predictions that passes, if any."""
-        for target in map(np.log, constants):
-            seen = self._seen(scores, Adjustment(0.0, tuple(target.tolist())))
-            if seen.prediction.likelihood >= self.problem.power:
-                return [target]
-        return []
+        """The logarithms of the first constant predictions that pass, two at most."""
+        passing = (
+            target
+            for target in map(np.log, constants)
+            if self._mixed(scores, target, 0.0).prediction.likelihood >= self.problem.power
+        )
+        return list(itertools.islice(passing, 2))
 
 
 def observe(

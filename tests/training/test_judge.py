@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sklearn_seldonian.constraints import Schema, assign_cells, bind, distinct_conditions, parse
+from sklearn_seldonian.training import ConstrainedProblem, Rows
+from sklearn_seldonian.training._judge import Judge
+from sklearn_seldonian.training._outputs import UNADJUSTED, OutputKind
+
+SCHEMA = Schema(classes=(0, 1), positive=1, levels={"M": (0, 1)})
+GAP = "abs(PR | [M] - PR | [not M]) <= 0.1"
+N = 2000
+
+
+def judge(text, hard=True, n_safety=600, gap=1.0):
+    """A judge, and scores of rows in which group M is favoured and the model is right."""
+    rng = np.random.default_rng(0)
+    male = rng.integers(0, 2, N)
+    margin = rng.normal(size=N) + gap * (male - 0.5)
+    y = (rng.random(N) < 1 / (1 + np.exp(-margin))).astype(np.int64)
+    constraint = bind(parse(text), SCHEMA)
+    cells = assign_cells({"M": male}, distinct_conditions(constraint.means), N)
+    problem = ConstrainedProblem([constraint], [0.05], cells.membership, 2, n_safety, 0.9, hard)
+    codes = torch.from_numpy(cells.codes.astype(np.int64))
+    rows = Rows(torch.zeros(N, 1), torch.from_numpy(y), codes)
+    scores = torch.from_numpy(np.c_[np.zeros(N), margin])
+    return Judge(problem, rows, nn.CrossEntropyLoss(), OutputKind.LOGITS), scores, y
+
+
+@pytest.mark.parametrize("hard", [True, False])
+def test_what_passes_as_it_is_with_the_best_decisions_is_left_alone(hard):
+    referee, scores, _ = judge(GAP, hard, gap=0.0, n_safety=100_000)
+    best = referee.best(scores)
+    assert best.prediction.likelihood > 0.9
+    if not hard:
+        assert best.adjustment == UNADJUSTED
+    assert abs(best.adjustment.offsets[1] if best.adjustment.offsets else 0.0) < 0.3
+
+
+def test_offset_is_the_one_with_the_fewest_errors_of_those_that_pass():
+    referee, scores, y = judge(GAP)
+    unadjusted = referee._seen(scores, UNADJUSTED)
+    best = referee.best(scores)
+    assert unadjusted.prediction.likelihood < 0.9 <= best.prediction.likelihood
+    decided = best.adjustment.of(scores).argmax(dim=1).numpy()
+    assert best.error == pytest.approx((decided != y).mean())
+    assert 0.0 < decided.mean() < 1.0
+    loss = nn.functional.cross_entropy(best.adjustment.of(scores), torch.from_numpy(y)).item()
+    assert best.loss == pytest.approx(loss)
+    for offset in np.linspace(-3, 3, 61):
+        moved = referee._seen(scores, best.adjustment._replace(offsets=(0.0, offset)))
+        if moved.prediction.likelihood >= 0.9:
+            assert moved.error >= best.error - 0.01
+
+
+def test_probabilities_shrink_as_little_as_needed():
+    referee, scores, _ = judge(GAP, hard=False)
+    best = referee.best(scores)
+    assert 0.1 < best.adjustment.scale < 1.0
+    assert best.prediction.likelihood >= 0.9
+    nearer = best.adjustment._replace(scale=best.adjustment.scale + 2**-4)
+    assert referee._seen(scores, nearer).prediction.likelihood < 0.9
+
+
+@pytest.mark.parametrize(("text", "share"), [("PR >= 0.7", 0.7), ("PR <= 0.3", 0.3)])
+def test_where_the_shares_of_the_classes_fail_another_constant_is_approached(text, share):
+    referee, scores, _ = judge(text, hard=False)
+    best = referee.best(scores)
+    assert best.prediction.likelihood >= 0.9
+    chance = torch.softmax(best.adjustment.of(scores), dim=1)[:, 1].mean()
+    assert chance == pytest.approx(share, abs=0.08)
+
+
+@pytest.mark.parametrize(
+    ("text", "hard"), [("ACC >= 0.99", False), ("Brier <= 0.01", False), ("Brier <= 0.01", True)]
+)
+def test_where_no_adjustment_helps_none_is_made(text, hard):
+    referee, scores, _ = judge(text, hard)
+    best = referee.best(scores)
+    assert best.adjustment == UNADJUSTED
+    assert best.prediction.likelihood < 0.9
+
+
+@pytest.mark.parametrize("hard", [True, False])
+def test_trying_the_test_widens_the_bounds_expected(hard):
+    text = (
+        GAP if not hard else "abs(TPR | [M] - TPR | [not M]) + abs(FPR | [M] - FPR | [not M]) <= 1"
+    )
+    referee, scores, _ = judge(text, hard)
+    before = referee._seen(scores, UNADJUSTED).prediction.bounds[0]
+    referee.try_test(scores, UNADJUSTED)
+    after = referee._seen(scores, UNADJUSTED).prediction.bounds[0]
+    estimate = referee.problem.estimates(referee._seen(scores, UNADJUSTED).means)[0]
+    assert 1.1 * (before - estimate) < after - estimate < 3 * (before - estimate)
+
+
+def test_scores_that_are_not_finite_are_not_adjusted():
+    referee, scores, _ = judge(GAP)
+    assert referee.best(scores * torch.nan).adjustment == UNADJUSTED
