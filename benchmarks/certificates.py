@@ -37,6 +37,7 @@ from sklearn_seldonian.constraints import (
     ColumnIs,
     Comparison,
     Condition,
+    Families,
     Or,
     ResolvedConstraint,
     Schema,
@@ -153,7 +154,8 @@ def samples_of(
     rng, k = np.random.default_rng(seed), len(schema.classes)
     draws = [rng.multinomial(n, chances, trials) for n, chances in groups.values()]
     tables = np.stack(draws, axis=1).reshape(trials, len(groups), k, k).astype(float)
-    return constraints, [Statistics(t, membership, conditions, hard=True) for t in tables]
+    families = Families.single(conditions, membership)
+    return constraints, [Statistics(t, families, hard=True) for t in tables]
 
 
 def hits_of(constraints: Sequence[ResolvedConstraint], data: list[Statistics], bound: str) -> int:

@@ -28,7 +28,6 @@ from sklearn_seldonian.certification import (
 from sklearn_seldonian.constraints import (
     assign_cells,
     columns_of,
-    distinct_conditions,
     distinct_means,
 )
 from sklearn_seldonian.modules import MLP
@@ -121,12 +120,12 @@ class CertifiedEstimator(BaseEstimator):
             return f"no model can satisfy {', '.join(map(repr, impossible))}; nothing was trained"
         X = self._fit_preprocessor(candidate)
         cells = self._cells(candidate.columns, len(candidate.y))
-        self._exclusive = exclusive_columns(self._conditions(), cells.membership)
+        self._exclusive = exclusive_columns(cells.families)
         self._warn_of_few_rows(candidate, cells, n_safety)
         problem = ConstrainedProblem(
             self._resolved,
             self._deltas,
-            cells.membership,
+            cells.families,
             len(self.classes_),
             n_safety,
             self.power,
@@ -155,18 +154,15 @@ class CertifiedEstimator(BaseEstimator):
         X = self.preprocessor_.fit_transform(candidate.inputs(), candidate.y)
         return _checks.to_inputs(_checks.check_preprocessed(X, len(candidate.y)))
 
-    def _conditions(self):
-        return distinct_conditions(distinct_means(self._resolved))
-
     def _cells(self, columns, n_rows):
-        return assign_cells(columns, self._conditions(), n_rows)
+        return assign_cells(columns, [c.conditions for c in self._resolved], n_rows)
 
     def _warn_of_few_rows(self, candidate, cells, n_safety):
         """Say so where even the best conceivable safety rows could not pass."""
-        counts = tabulate(cells.codes, candidate.labels, candidate.labels, self._table_shape(cells))
-        shares = Statistics(counts, cells.membership, self._conditions(), hard=True).shares(
-            distinct_means(self._resolved)
-        )
+        codes, families = cells
+        counts = tabulate(codes, candidate.labels, candidate.labels, families, len(self.classes_))
+        seen = Statistics(counts, families, hard=True)
+        shares = seen.shares(distinct_means(self._resolved))
         for constraint, delta in zip(self._resolved, self._deltas, strict=True):
             tree = constraint.tree
             needed = rows_even_perfection_needs(tree, delta, shares, n_safety, self.bound)
@@ -177,9 +173,6 @@ class CertifiedEstimator(BaseEstimator):
                     UserWarning,
                     stacklevel=4,
                 )
-
-    def _table_shape(self, cells):
-        return len(cells.membership), len(self.classes_)
 
     def _make_net(self, X, problem, device):
         module, sizes = self._sized_module(X)
@@ -232,11 +225,10 @@ class CertifiedEstimator(BaseEstimator):
             return self._untested(f"the tested rows have {unseen}, which no candidate row has")
         X = self._preprocessed(rows.X, rows.index)
         cells = self._cells(rows.columns, len(rows.y))
-        exclusive = self._exclusive & exclusive_columns(self._conditions(), cells.membership)
+        exclusive = self._exclusive & exclusive_columns(cells.families)
         loss, statistics = self.net_.observe(
             _tensors(X, rows.labels, cells),
-            cells.membership,
-            self._conditions(),
+            cells.families,
         )
         return SafetyCertificate(
             results=tuple(

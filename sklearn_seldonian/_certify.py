@@ -28,7 +28,6 @@ from sklearn_seldonian.constraints import (
     assign_cells,
     bind,
     columns_of,
-    distinct_conditions,
     distinct_means,
     distinct_values,
     parse,
@@ -122,24 +121,21 @@ def certify(
     )
     resolved = [bind(constraint, schema) for constraint in constraints]
     _checks.check_ranges(resolved, bound)
-    means = distinct_means(resolved)
-    conditions = distinct_conditions(means)
-    cells = assign_cells(columns, conditions, len(y))
-    values = distinct_values(means)
+    codes, families = assign_cells(columns, [c.conditions for c in resolved], len(y))
+    values = distinct_values(distinct_means(resolved))
     with_probabilities = decision == "sample" or bool(values)
     decided, chances = _decisions(estimator, X, len(y), classes, with_probabilities)
     statistics = summarise(
-        cells.codes,
+        codes,
         labels,
         chances,
-        cells.membership,
-        conditions,
+        families,
         values,
         hard=decision == "argmax",
         keep=True,
         decisions=decided,
     )
-    exclusive = exclusive_columns(conditions, cells.membership)
+    exclusive = exclusive_columns(families)
     results = (
         certify_constraint(constraint, statistics, d, bound, exclusive)
         for constraint, d in zip(resolved, deltas, strict=True)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_seldonian.constraints import ColumnIs, Condition, ExclusiveColumns, Mean
+from sklearn_seldonian.constraints import ColumnIs, ExclusiveColumns, Families, Mean
 
 __all__ = ["Evidence", "Sample", "exclusive_columns"]
 
@@ -79,16 +79,13 @@ class Evidence:
         return total
 
 
-def exclusive_columns(
-    conditions: Sequence[Condition], membership: NDArray[np.bool_]
-) -> ExclusiveColumns:
-    """The pairs of bare 0/1 columns that are never both 1 in any occupied cell.
-
-    `membership` (n_cells, n_conditions) says which `conditions` hold in each cell.
-    """
-    bare = [(i, c) for i, c in enumerate(conditions) if isinstance(c, ColumnIs) and c.value]
+def exclusive_columns(families: Families) -> ExclusiveColumns:
+    """The pairs of bare 0/1 columns of one family that are never both 1 in any row."""
+    conditions = enumerate(families.conditions)
+    bare = [(c.column, i) for i, c in conditions if isinstance(c, ColumnIs) and c.value]
     return frozenset(
-        frozenset({one.column, other.column})
-        for (i, one), (j, other) in combinations(bare, 2)
-        if not (membership[:, i] & membership[:, j]).any()
+        frozenset({one, other})
+        for (one, i), (other, j) in combinations(bare, 2)
+        if any({one, other} <= columns for columns in families.columns)
+        and not (families.membership[:, i] & families.membership[:, j]).any()
     )

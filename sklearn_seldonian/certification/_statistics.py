@@ -1,11 +1,12 @@
 """What the safety test keeps of the rows: one table of counts and sums.
 
 A row falls into the square (cell, label y, prediction ŷ), its cell saying which
-conditions hold. The table counts rows a square, and has one more column for each row
+conditions hold; where there are several families of conditions, into one square for each of
+them. The table counts rows a square, and has one more column for each row
 measure: the sum of its values over the rows of (cell, label). Every mean is a ratio of two
-sums over the table, whatever the number of constraints; tables of disjoint sets of rows
-add up. For `decision="sample"` each row puts its probability of class j into square
-(cell, y, j).
+sums over a family's part of the table, whatever the number of constraints; tables of disjoint
+sets of rows add up. For `decision="sample"` each row puts its probability of class j into
+square (cell, y, j).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_seldonian.certification._evidence import Evidence, Sample
-from sklearn_seldonian.constraints import Condition, ExclusiveColumns, Mean
+from sklearn_seldonian.constraints import ExclusiveColumns, Families, Mean
 from sklearn_seldonian.measures import Average, Rate, RowMeasure, row_values
 
 __all__ = ["Statistics", "mean_tables", "summarise", "tabulate"]
@@ -33,23 +34,26 @@ ROUNDING = 1e-24
 class KeptRows(NamedTuple):
     """Rows with their entries: indicators or probabilities of decisions, then row measures.
 
-    `cells` and `labels` (n_rows,), `entries` (n_rows, K + V).
+    `codes` and `labels` (n_rows,), `entries` (n_rows, K + V).
     """
 
-    cells: NDArray[np.int32]
+    codes: NDArray[np.int32]
     labels: NDArray[np.int64]
     entries: Array
 
     def followed_by(self, other: KeptRows) -> KeptRows:
         return KeptRows(
-            np.concatenate([self.cells, other.cells]),
+            np.concatenate([self.codes, other.codes]),
             np.concatenate([self.labels, other.labels]),
             np.concatenate([self.entries, other.entries]),
         )
 
 
 class MeanTables(NamedTuple):
-    """For each mean, the squares that count and those summed up: (n_means, n_cells, K, K + V)."""
+    """For each mean, the squares that count and those summed up: (n_means, n_cells, K, K + V).
+
+    The cells are those of one family.
+    """
 
     mask: NDArray[np.bool_]
     value: NDArray[np.bool_]
@@ -64,9 +68,8 @@ class Statistics:
     table : ndarray of shape (n_cells, K, K + V)
         Rows a square (cell, label, prediction), sums of probabilities where soft; then for
         each of V row measures the sum of its values over the rows of (cell, label).
-    membership : ndarray of shape (n_cells, n_conditions)
-        Which of the `conditions` hold in each cell.
-    conditions : tuple of Condition
+    families : Families
+        What the cells are.
     hard : bool
         Whether `table` counts decisions.
     n_invalid : int
@@ -83,8 +86,7 @@ class Statistics:
     """
 
     table: Array
-    membership: NDArray[np.bool_]
-    conditions: tuple[Condition, ...]
+    families: Families
     hard: bool
     n_invalid: int = 0
     values: tuple[RowMeasure, ...] = ()
@@ -97,14 +99,14 @@ class Statistics:
 
     @property
     def n_rows(self) -> int:
-        return round(float(self.table[..., : self.n_classes].sum())) + self.n_invalid
+        once = self.table[self.families.spans[0]]
+        return round(float(once[..., : self.n_classes].sum())) + self.n_invalid
 
     def __add__(self, other: Statistics) -> Statistics:
         """The statistics of both sets of rows together; they must be disjoint."""
         return Statistics(
             self.table + other.table,
-            self.membership,
-            self.conditions,
+            self.families,
             self.hard,
             self.n_invalid + other.n_invalid,
             self.values,
@@ -136,7 +138,8 @@ class Statistics:
         """As `Evidence.row_values`."""
         assert self.kept is not None
         mask, value = _squares(mean.quantity, self.values)
-        inside = _inside(mean, self.conditions, self.membership)[self.kept.cells]
+        family = self.families.family_of(mean.conditions)
+        inside = self.families.inside(mean.conditions, family)[self._kept_cells(family)]
         inside &= np.asarray(mask.any(axis=1))[self.kept.labels]
         per_entry = (weight * value + constant * mask)[self.kept.labels[inside]]
         return np.asarray((self.kept.entries[inside] * per_entry).sum(axis=1))
@@ -146,38 +149,49 @@ class Statistics:
         n_rows = self.n_rows - self.n_invalid
         if n_rows < 2:
             return math.nan
-        mask, value = mean_tables(means, self.conditions, self.membership, self.values)
-        trials = (mask * self.table).sum(axis=(1, 2, 3))
-        rates = (value * self.table).sum(axis=(1, 2, 3)) / trials
+        family = self.families.family_of(c for mean in means for c in mean.conditions)
+        table = self.table[self.families.spans[family]]
+        mask, value = mean_tables(means, self.families, family, self.values)
+        trials = (mask * table).sum(axis=(1, 2, 3))
+        rates = (value * table).sum(axis=(1, 2, 3)) / trials
         factors = np.asarray(slopes) * n_rows / trials
         weights = np.einsum("m,mcyj->cyj", factors, value - rates[:, None, None, None] * mask)
         if self.kept is None:
-            return float((weights**2 * self.table).sum() / (n_rows - 1))
-        influences = self.kept.entries * weights[self.kept.cells, self.kept.labels]
+            return float((weights**2 * table).sum() / (n_rows - 1))
+        influences = self.kept.entries * weights[self._kept_cells(family), self.kept.labels]
         total = float((influences.sum(axis=1) ** 2).sum())
         # What is left where equal values cancel is rounding, not variance.
         rounding = ROUNDING * float((influences**2).sum())
         return total / (n_rows - 1) if total > rounding else 0.0
 
+    def _kept_cells(self, family: int) -> NDArray[np.integer[Any]]:
+        """Each kept row's cell, counted from the first of its family."""
+        assert self.kept is not None
+        cells = self.families.patterns[self.kept.codes, family]
+        return np.asarray(cells - self.families.spans[family].start)
+
     def rate(self, mean: Mean) -> Sample:
         """Successes and trials of one mean."""
-        mask, value = mean_tables([mean], self.conditions, self.membership, self.values)
-        successes, trials = (float(self.table[squares[0]].sum()) for squares in (value, mask))
+        family = self.families.family_of(mean.conditions)
+        table = self.table[self.families.spans[family]]
+        mask, value = mean_tables([mean], self.families, family, self.values)
+        successes, trials = (float(table[squares[0]].sum()) for squares in (value, mask))
         return Sample(successes, trials, self._rows(mean))
 
     def _rows(self, mean: Mean) -> float:
         """Rows whose cell and label allow them to count."""
-        inside = _inside(mean, self.conditions, self.membership)
+        family = self.families.family_of(mean.conditions)
+        inside = self.families.inside(mean.conditions, family)
+        table = self.table[self.families.spans[family]][inside]
         labels = mean.quantity.mask.any(axis=1)
-        return float(self.table[inside][:, labels, : self.n_classes].sum())
+        return float(table[:, labels, : self.n_classes].sum())
 
 
 def summarise(
-    cells: NDArray[np.int32],
+    codes: NDArray[np.int32],
     labels: NDArray[np.int64],
     probabilities: Array,
-    membership: NDArray[np.bool_],
-    conditions: tuple[Condition, ...],
+    families: Families,
     values: tuple[RowMeasure, ...] = (),
     *,
     hard: bool = True,
@@ -188,10 +202,11 @@ def summarise(
 
     Parameters
     ----------
-    cells, labels : ndarray of shape (n_rows,)
+    codes, labels : ndarray of shape (n_rows,)
+        Patterns of cells and class positions.
     probabilities : ndarray of shape (n_rows, K)
         The decision is the largest. Rows with one that is not finite are counted apart.
-    membership, conditions, values, hard
+    families, values, hard
         As in `Statistics`.
     keep : bool, default=False
         Whether to keep the rows where sums do not say all: soft decisions, row measures.
@@ -199,69 +214,85 @@ def summarise(
         Class positions decided on, where they are not the largest of `probabilities`.
     """
     valid = np.isfinite(probabilities).all(axis=1)
-    cells, labels, probabilities = cells[valid], labels[valid], probabilities[valid]
+    codes, labels, probabilities = codes[valid], labels[valid], probabilities[valid]
     decisions = probabilities.argmax(axis=1) if decisions is None else decisions[valid]
+    shape = families.n_cells, probabilities.shape[1]
+    cells = families.patterns[codes]
+    if hard and not values:
+        table, products = _counts(cells, labels, decisions, shape), np.zeros((*shape, 0, shape[1]))
+        return Statistics(table, families, hard, int((~valid).sum()), values, products)
     extra = row_values(values, labels, decisions if hard else None, probabilities)
-    shape = len(membership), probabilities.shape[1]
-    counts = tabulate(cells, labels, decisions if hard else probabilities, shape)
-    entries = np.empty((len(labels), 0))
-    if values or not hard:
-        decided = np.eye(shape[1])[decisions] if hard else probabilities
-        entries = np.concatenate([decided, extra], axis=1)
+    decided = np.eye(shape[1])[decisions] if hard else probabilities
+    entries = np.concatenate([decided, extra], axis=1)
     return Statistics(
-        np.concatenate([counts, _sums(cells, labels, extra, shape)], axis=2),
-        membership,
-        conditions,
+        _sums(cells, labels, entries, shape),
+        families,
         hard,
         int((~valid).sum()),
         values,
         _products(cells, labels, extra if hard else entries, entries, shape),
-        KeptRows(cells, labels, entries) if keep and (values or not hard) else None,
+        KeptRows(codes, labels, entries) if keep else None,
     )
 
 
 def tabulate(
-    cells: NDArray[np.int32],
+    codes: NDArray[np.int32],
     labels: NDArray[np.int64],
     decisions: NDArray[Any],
-    shape: tuple[int, int],
+    families: Families,
+    n_classes: int,
 ) -> Array:
     """Count rows a square.
 
     Parameters
     ----------
-    cells, labels : ndarray of shape (n_rows,)
+    codes, labels : ndarray of shape (n_rows,)
     decisions : ndarray of shape (n_rows,) or (n_rows, K)
         Predicted class positions, or probabilities of each class.
-    shape : (n_cells, K)
+    families : Families
+    n_classes : int
 
     Returns
     -------
     ndarray of shape (n_cells, K, K)
     """
+    count = _counts if decisions.ndim == 1 else _sums
+    return count(families.patterns[codes], labels, decisions, (families.n_cells, n_classes))
+
+
+def _counts(
+    cells: NDArray[np.integer[Any]],
+    labels: NDArray[np.int64],
+    decisions: NDArray[np.int64],
+    shape: tuple[int, int],
+) -> Array:
+    """Count the rows of (cell, label, decision), `cells` (n_rows, n_families): (n_cells, K, K)."""
     n_cells, n_classes = shape
-    if decisions.ndim == 2:
-        return _sums(cells, labels, decisions, shape)
-    rows = cells.astype(np.int64) * n_classes + labels
-    n_squares = n_cells * n_classes * n_classes
-    counts = np.bincount(rows * n_classes + decisions, minlength=n_squares)
-    return counts.reshape(n_cells, n_classes, n_classes).astype(np.float64)
+    counts = np.zeros(n_cells * n_classes * n_classes)
+    within = labels * n_classes + decisions
+    for own in cells.T:
+        squares = own.astype(np.int64) * n_classes**2 + within
+        counts += np.bincount(squares, minlength=len(counts))
+    return counts.reshape(n_cells, n_classes, n_classes)
 
 
 def _sums(
-    cells: NDArray[np.int32], labels: NDArray[np.int64], values: Array, shape: tuple[int, int]
+    cells: NDArray[np.integer[Any]],
+    labels: NDArray[np.int64],
+    values: Array,
+    shape: tuple[int, int],
 ) -> Array:
     """Sum each column of `values` over the rows of (cell, label): (n_cells, K, n_columns)."""
-    rows = cells.astype(np.int64) * shape[1] + labels
-    n_rows = shape[0] * shape[1]
-    columns = [np.bincount(rows, weights=v, minlength=n_rows) for v in values.T]
-    if not columns:
-        return np.zeros((*shape, 0))
-    return np.stack(columns, axis=1).reshape(*shape, -1).astype(np.float64)
+    sums = np.zeros((values.shape[1], math.prod(shape)))
+    for own in cells.T:
+        rows = own.astype(np.int64) * shape[1] + labels
+        for column, total in zip(values.T, sums, strict=True):
+            total += np.bincount(rows, weights=column, minlength=len(total))
+    return np.ascontiguousarray(sums.T).reshape(*shape, -1)
 
 
 def _products(
-    cells: NDArray[np.int32],
+    cells: NDArray[np.integer[Any]],
     labels: NDArray[np.int64],
     factors: Array,
     entries: Array,
@@ -277,27 +308,18 @@ def _products(
 
 def mean_tables(
     means: Sequence[Mean],
-    conditions: Sequence[Condition],
-    membership: NDArray[np.bool_],
+    families: Families,
+    family: int,
     values: Sequence[RowMeasure] = (),
 ) -> MeanTables:
-    """Which squares count, and which are summed up, for each of the `means`."""
+    """Which squares of a family's cells count, and which are summed up, for each of the `means`."""
     masks, sums = [], []
     for mean in means:
-        inside = _inside(mean, conditions, membership)[:, None, None]
+        inside = families.inside(mean.conditions, family)[:, None, None]
         mask, value = _squares(mean.quantity, values)
         masks.append(inside & mask)
         sums.append(inside & value)
     return MeanTables(np.array(masks), np.array(sums))
-
-
-def _inside(
-    mean: Mean, conditions: Sequence[Condition], membership: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """The cells that a mean is over."""
-    position = {condition: i for i, condition in enumerate(conditions)}
-    wanted = [position[condition] for condition in mean.conditions]
-    return np.asarray(membership[:, wanted].all(axis=1))
 
 
 def _squares(

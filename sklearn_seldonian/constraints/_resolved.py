@@ -52,6 +52,11 @@ class ResolvedConstraint:
     means: tuple[Mean, ...]
 
     @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The distinct conditions of its means."""
+        return distinct_conditions(self.means)
+
+    @property
     def is_impossible(self) -> bool:
         """Whether no model can satisfy it: the least that g can be is above zero."""
         return _least(self.tree) > 0

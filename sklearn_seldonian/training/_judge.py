@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sklearn_seldonian.certification import Statistics, summarise
-from sklearn_seldonian.constraints import Condition
+from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.training._batches import Rows
 from sklearn_seldonian.training._offsets import shifted_decisions
 from sklearn_seldonian.training._outputs import (
@@ -65,7 +65,7 @@ class Judge:
         self.problem, self.rows, self.criterion, self.kind = problem, rows, criterion, kind
         n_classes = problem.shape[1]
         self._class_weights = class_weights(criterion, n_classes)
-        self._labels, self._cells = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
+        self._labels, self._codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
         counts = np.bincount(self._labels, minlength=n_classes) + 1.0
         self._log_shares = np.log(counts / counts.sum())
         self._targets: list[Array] = []
@@ -98,11 +98,10 @@ class Judge:
         draws = np.random.default_rng(0).integers(len(chances), size=(N_TRIALS, n_rows))
         return [
             summarise(
-                self._cells[drawn],
+                self._codes[drawn],
                 self._labels[drawn],
                 chances[drawn],
-                self.problem.membership,
-                self.problem.conditions,
+                self.problem.families,
                 self.problem.values,
                 hard=self.problem.hard,
                 keep=True,
@@ -118,8 +117,7 @@ class Judge:
             self.rows,
             self.criterion,
             self.kind,
-            problem.membership,
-            problem.conditions,
+            problem.families,
             problem,
         )
         candidate = self._candidate(seen.table, seen.products)
@@ -143,8 +141,9 @@ class Judge:
 
     def _shifted(self, scores: torch.Tensor) -> Iterator[Candidate]:
         """The same model with the best offset of each class."""
-        arrays = scores.double().cpu().numpy(), self._labels, self._cells
-        for decisions in shifted_decisions(*arrays, self.problem.shape[0], N_OFFSETS):
+        values, families = scores.double().cpu().numpy(), self.problem.families
+        arrays = values, self._labels, families.patterns[self._codes]
+        for decisions in shifted_decisions(*arrays, families.n_cells, N_OFFSETS):
             moved = self._candidate(decisions.tables)
             best = best_of(moved, np.abs(decisions.offsets), self.problem.power)
             offsets = np.zeros(self.problem.shape[1])
@@ -212,18 +211,17 @@ def observe(
     rows: Rows,
     criterion: nn.Module,
     kind: OutputKind,
-    membership: NDArray[np.bool_],
-    conditions: tuple[Condition, ...],
+    families: Families,
     problem: ConstrainedProblem,
     *,
     keep: bool = False,
 ) -> tuple[float, Statistics]:
     """Mean primary loss of `rows` and the statistics of their decisions.
 
-    `scores` are the rows', batch by batch; `membership` says which of the `conditions` hold in
-    the rows' cells. `keep` as in `summarise`.
+    `scores` are the rows', batch by batch; `families` those of the rows' cells. `keep` as in
+    `summarise`.
     """
-    labels, cells = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
+    labels, codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
     parts, total, start = [], 0.0, 0
     for batch in scores:
         part = slice(start, start + len(batch))
@@ -231,11 +229,10 @@ def observe(
         total += loss.item() * len(batch)
         parts.append(
             summarise(
-                cells[part],
+                codes[part],
                 labels[part],
                 probabilities(batch),
-                membership,
-                conditions,
+                families,
                 problem.values,
                 hard=problem.hard,
                 keep=keep,

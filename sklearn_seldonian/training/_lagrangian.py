@@ -81,35 +81,45 @@ class Lagrangian:
         self._memory = _Counts(np.zeros(problem.table_shape), np.zeros(problem.products_shape))
         self._n_batches = 0
         n_groups, n_columns = math.prod(problem.shape), problem.table_shape[2]
+        self._patterns = torch.from_numpy(problem.families.patterns).to(device)
         self._fresh = torch.zeros(n_groups, n_columns, device=device)
         n_products = problem.products_shape[2] * n_columns
         self._fresh_products = torch.zeros(n_groups, n_products, device=device)
         self._weights = torch.zeros(n_groups, n_columns, device=device)
+        self._one = torch.ones(1, device=device)
 
-    def penalty(self, scores: torch.Tensor, y: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
-        """The constraints' part of the loss of one batch; also counts its decisions."""
-        groups = cells * scores.shape[1] + y
+    def penalty(self, scores: torch.Tensor, y: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """The constraints' part of the loss of one batch; also counts its decisions.
+
+        `codes` are the rows' patterns of cells.
+        """
+        cells = self._patterns.index_select(0, codes)
+        groups = torch.add(y[:, None], cells, alpha=scores.shape[1])
         soft = torch.softmax(scores, dim=1)
         if self.problem.values:
             soft = torch.cat([soft, soft_values(self.problem.values, scores, y)], dim=1)
         with torch.no_grad():
             self._count(groups, scores, y)
-        return (soft * self._weights[groups]).sum(dim=1).mean()
+        return (soft * self._weights[groups].sum(dim=1)).sum(dim=1).mean()
 
     def _count(self, groups: torch.Tensor, scores: torch.Tensor, y: torch.Tensor) -> None:
+        """Count the decisions of rows that are in several groups (cell, label) each."""
         k = scores.shape[1]
+        if self.problem.hard and not self.problem.values:
+            squares = torch.add(scores.argmax(dim=1)[:, None], groups, alpha=k).ravel()
+            self._fresh.view(-1).index_add_(0, squares, self._one.expand(len(squares)))
+            return
         decided = torch.softmax(scores, dim=1)
         if self.problem.hard:
             decided = one_hot(scores.argmax(dim=1), k).to(self._fresh.dtype)
-        if self.problem.hard and not self.problem.values:
-            self._fresh.index_add_(0, groups, decided)
-            return
         values = hard_values(self.problem.values, scores, y)
         entries = torch.cat([decided, values], dim=1)
         factors = values if self.problem.hard else entries
-        self._fresh.index_add_(0, groups, entries)
-        products = factors[:, :, None] * entries[:, None, :]
-        self._fresh_products.index_add_(0, groups, products.flatten(1))
+        products = (factors[:, :, None] * entries[:, None, :]).flatten(1)
+        n_families = groups.shape[1]
+        self._fresh.index_add_(0, groups.ravel(), entries.repeat_interleave(n_families, 0))
+        products = products.repeat_interleave(n_families, 0)
+        self._fresh_products.index_add_(0, groups.ravel(), products)
 
     def batch_done(self) -> None:
         """Move the multipliers if enough batches have gone by."""
@@ -143,7 +153,7 @@ class Lagrangian:
                 (self._fresh, self._fresh_products), self._memory, strict=True
             )
         )
-        n_fresh = table[..., : self.problem.shape[1]].sum()
+        n_fresh = float(self.problem.n_rows(table))
         kept = max(0.0, 1.0 - n_fresh / max(self._memory_rows, n_fresh))
         self._memory = _Counts(
             kept * self._memory.table + table, kept * self._memory.products + products

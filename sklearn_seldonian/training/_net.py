@@ -8,14 +8,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
 from skorch.utils import to_tensor
 from torch import nn
 
 from sklearn_seldonian.certification import Statistics
-from sklearn_seldonian.constraints import Condition
+from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.training._batches import Batches, Inputs, Rows
 from sklearn_seldonian.training._judge import Judge, observe
 from sklearn_seldonian.training._lagrangian import Lagrangian
@@ -247,16 +246,14 @@ class LagrangianNet(NeuralNet):
     def observe(
         self,
         rows: Rows,
-        membership: NDArray[np.bool_],
-        conditions: tuple[Condition, ...],
+        families: Families,
     ) -> tuple[float, Statistics]:
         """Mean loss of `rows` and the statistics of their decisions, for the safety test.
 
-        Streams over batches in eval mode; `membership` says which of the `conditions` hold
-        in the rows' cells.
+        Streams over batches in eval mode; `families` are those of the rows' cells.
         """
         scores = self.scores(rows.X)
-        parts = rows, self.criterion_, self.kind_, membership, conditions, self.problem
+        parts = rows, self.criterion_, self.kind_, families, self.problem
         return observe(scores, *parts, keep=True)
 
     def infer(self, x, **fit_params):

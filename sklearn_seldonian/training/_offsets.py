@@ -8,7 +8,7 @@ decisions without another step of training.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class ShiftedDecisions(NamedTuple):
 def shifted_decisions(
     scores: Array,
     labels: NDArray[np.int64],
-    cells: NDArray[np.int32],
+    cells: NDArray[np.integer[Any]],
     n_cells: int,
     n_offsets: int,
 ) -> Iterator[ShiftedDecisions]:
@@ -52,11 +52,12 @@ def shifted_decisions(
     ----------
     scores : ndarray of shape (n_rows, K)
         The decision is the class with the largest.
-    labels, cells : ndarray of shape (n_rows,)
+    labels : ndarray of shape (n_rows,)
+    cells : ndarray of shape (n_rows, n_families)
+        A row is counted in all of its cells.
     n_cells, n_offsets : int
     """
     n_classes = scores.shape[1]
-    squares = cells.astype(np.int64) * n_classes + labels
     for k in range(n_classes) if n_classes > 2 else (1,):
         others = scores.copy()
         others[:, k] = -np.inf
@@ -65,9 +66,9 @@ def shifted_decisions(
         offsets = _spread_out(needed, n_offsets)
         # Rows that decide for k with the i-th offset and all after it, but not before.
         first = np.searchsorted(offsets, needed, side="right")
-        yield ShiftedDecisions(
-            k, offsets, _tables(squares, runner_up, first, k, (n_cells, n_classes, len(offsets)))
-        )
+        changes = (labels * n_classes + runner_up) * (len(offsets) + 1) + first
+        shape = (n_cells, n_classes, len(offsets))
+        yield ShiftedDecisions(k, offsets, _tables(cells, changes, k, shape))
 
 
 def _spread_out(needed: Array, n_offsets: int) -> Array:
@@ -79,16 +80,18 @@ def _spread_out(needed: Array, n_offsets: int) -> Array:
 
 
 def _tables(
-    squares: NDArray[np.int64],
-    runner_up: NDArray[np.int64],
-    first: NDArray[np.int64],
+    cells: NDArray[np.integer[Any]],
+    changes: NDArray[np.int64],
     k: int,
     shape: tuple[int, int, int],
 ) -> Array:
+    """The tables of all offsets; `changes` are each row's (label, runner-up, offset) in one."""
     n_cells, n_classes, n_offsets = shape
-    entries = (squares * n_classes + runner_up) * (n_offsets + 1) + first
-    counts = np.bincount(entries, minlength=n_cells * n_classes * n_classes * (n_offsets + 1))
-    changing = counts.reshape(n_cells, n_classes, n_classes, n_offsets + 1).astype(np.float64)
+    n_changes = n_classes * n_classes * (n_offsets + 1)
+    counts = np.zeros(n_cells * n_changes)
+    for own in cells.T:
+        counts += np.bincount(own.astype(np.int64) * n_changes + changes, minlength=len(counts))
+    changing = counts.reshape(n_cells, n_classes, n_classes, n_offsets + 1)
     changed = changing.cumsum(axis=3)[..., :-1]
     tables = changing.sum(axis=3, keepdims=True) - changed
     tables[:, :, k] += changed.sum(axis=2)

@@ -16,10 +16,10 @@ from sklearn_seldonian.constraints import (
     And,
     Atom,
     ExclusiveColumns,
+    Families,
     Or,
     ResolvedConstraint,
     Tree,
-    distinct_conditions,
     distinct_means,
     distinct_values,
     dual,
@@ -100,8 +100,8 @@ class ConstrainedProblem:
     constraints : sequence of ResolvedConstraint
     deltas : sequence of float
         One a constraint.
-    membership : ndarray of shape (n_cells, n_conditions)
-        Which of the constraints' distinct conditions hold in each cell.
+    families : Families
+        The cells, with each constraint's conditions in some family.
     n_classes, n_safety : int
     power : float in (0, 1)
         Probability of passing that training aims for.
@@ -116,8 +116,6 @@ class ConstrainedProblem:
     ----------
     atoms : tuple of Atom
         Those of all constraints, one constraint after the other.
-    conditions : tuple of Condition
-        The constraints' distinct conditions.
     values : tuple of RowMeasure
         The constraints' distinct row measures.
     shape : (n_cells, n_classes)
@@ -127,7 +125,7 @@ class ConstrainedProblem:
         self,
         constraints: Sequence[ResolvedConstraint],
         deltas: Sequence[float],
-        membership: NDArray[np.bool_],
+        families: Families,
         n_classes: int,
         n_safety: int,
         power: float,
@@ -138,37 +136,53 @@ class ConstrainedProblem:
         self.constraints = tuple(constraints)
         self.n_safety, self.power, self.hard = n_safety, power, hard
         self._bound, self._exclusive = bound, exclusive
-        self.membership, self.shape = membership, (len(membership), n_classes)
+        self.families, self.shape = families, (families.n_cells, n_classes)
         leaves = [_leaves(c.tree, d) for c, d in zip(constraints, deltas, strict=True)]
         self.atoms = tuple(atom for group in leaves for atom, _ in group)
         self._deltas = [delta for group in leaves for _, delta in group]
         self._quantiles = ndtri(1.0 - np.array(self._deltas))
         self._floors, self._factors = np.zeros(len(self.atoms)), np.ones(len(self.atoms))
         self._ends = np.cumsum([len(group) for group in leaves])
-        self._means = distinct_means(self.constraints)
-        self.conditions = distinct_conditions(self._means)
-        self.values = distinct_values(self._means)
-        tables = mean_tables(self._means, self.conditions, membership, self.values)
-        flat = (len(self._means), len(membership) * n_classes * (n_classes + len(self.values)))
+        # What the rows add to an atom is known within one family: a mean that two constraints
+        # ask of two families is two columns of every array.
+        asked = [families.family_of(constraint.conditions) for constraint in constraints]
+        placed = list(zip(asked, constraints, leaves, strict=True))
+        self._families = [family for family, _, group in placed for _ in group]
+        self._means = list(dict.fromkeys((family, m) for family, c, _ in placed for m in c.means))
+        self.values = distinct_values(mean for _, mean in self._means)
         self._weights, self._involved, self._constants, self._curved = self._linear_parts()
-        self._mask = tables.mask.reshape(flat).astype(np.float64)
-        self._value = tables.value.reshape(flat).astype(np.float64)
+        self._mask, self._value = self._flat_tables()
 
     def _linear_parts(self) -> tuple[Array, Array, Array, list[tuple[int, list[int]]]]:
         """Weights of the linear atoms (n_atoms, n_means), which means any atom is over, the
         constants, and the other atoms with the positions of their means.
         """
-        position = {mean: i for i, mean in enumerate(self._means)}
+        position = {placed: i for i, placed in enumerate(self._means)}
         weights = np.zeros((len(self.atoms), len(self._means)))
         involved, constants, curved = np.zeros_like(weights), np.zeros(len(self.atoms)), []
         for a, atom in enumerate(self.atoms):
-            own = [position[mean] for mean in atom.means]
+            own = [position[self._families[a], mean] for mean in atom.means]
             involved[a, own] = 1.0
             if atom.linear is None:
                 curved.append((a, own))
             else:
                 weights[a, own], constants[a] = atom.linear.weights, atom.linear.constant
         return weights, involved, constants, curved
+
+    def _flat_tables(self) -> tuple[Array, Array]:
+        """The squares that count and those summed up, for each mean: (n_means, n_squares)."""
+        mask, value = np.zeros((2, len(self._means), *self.table_shape))
+        flat = len(self._means), math.prod(self.table_shape)
+        for i, (family, mean) in enumerate(self._means):
+            own = mean_tables([mean], self.families, family, self.values)
+            span = self.families.spans[family]
+            mask[i, span], value[i, span] = own.mask[0], own.value[0]
+        return mask.reshape(flat), value.reshape(flat)
+
+    def n_rows(self, table: Array) -> Array:
+        """How many rows are counted in `table`, which may have leading axes."""
+        once = table[..., self.families.spans[0], :, : self.shape[1]]
+        return np.asarray(once.sum(axis=(-3, -2, -1)))
 
     @property
     def table_shape(self) -> tuple[int, int, int]:
@@ -198,7 +212,7 @@ class ConstrainedProblem:
             flat @ self._value.T, trials, out=np.full(trials.shape, math.nan), where=seen
         )
         values, slopes = self._slopes(means)
-        n_rows = table[..., : self.shape[1]].sum(axis=(-3, -2, -1))[..., None]
+        n_rows = self.n_rows(table)[..., None]
         per_row = np.divide(n_rows, trials, out=np.zeros(trials.shape), where=seen)
         scaled = np.nan_to_num(slopes) * per_row[..., None, :]
         influence = (
@@ -221,7 +235,8 @@ class ConstrainedProblem:
         decided, valued = weights[..., :k], weights[..., k:]
         largest = np.abs(decided).max(axis=(-3, -2, -1), initial=0.0)
         if self.values:
-            mean_squares = np.einsum("...cyvv->...v", products[..., -len(self.values) :, k:])
+            once = products[..., self.families.spans[0], :, -len(self.values) :, k:]
+            mean_squares = np.einsum("...cyvv->...v", once)
             most = np.abs(valued).max(axis=(-3, -2), initial=0.0)
             largest += 3 * np.einsum("...av,...v->...a", most, np.sqrt(mean_squares / n_rows))
         if self.hard:  # a row has one decision: its products with others are zero
@@ -276,7 +291,7 @@ class ConstrainedProblem:
     def _room_asked(self, sample: Statistics) -> Array:
         """By how much the test's bound on each h exceeds h on a sample."""
         values = self.linearise(sample.table, sample.products).values
-        evidence = sample.evidence(self._means, self._exclusive)
+        evidence = sample.evidence(distinct_means(self.constraints), self._exclusive)
         uppers = [
             anticipated_upper(atom, evidence, delta, self._bound)
             for atom, delta in zip(self.atoms, self._deltas, strict=True)
@@ -309,7 +324,7 @@ class ConstrainedProblem:
 
     def estimates(self, means: Array) -> Array:
         """g of each constraint, in its own units, where its means are `means`."""
-        known = dict(zip(self._means, means.tolist(), strict=True))
+        known = {mean: x for (_, mean), x in zip(self._means, means.tolist(), strict=True)}
         return np.array([estimate(constraint.g, known) for constraint in self.constraints])
 
     def active(self, near: Linearised) -> NDArray[np.bool_]:

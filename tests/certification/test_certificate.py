@@ -12,7 +12,7 @@ from sklearn_seldonian.certification import (
     rows_even_perfection_needs,
     untested,
 )
-from sklearn_seldonian.constraints import Schema, bind, parse
+from sklearn_seldonian.constraints import Families, Schema, bind, parse
 
 SCHEMA = Schema(classes=(0, 1), positive=1, levels={"<b>": (0, 1)})
 
@@ -20,7 +20,7 @@ SCHEMA = Schema(classes=(0, 1), positive=1, levels={"<b>": (0, 1)})
 def statistics(n_true_positive=80, n_false_negative=20, n_invalid=0):
     """100 positive rows in one cell."""
     table = np.array([[[0.0, 0.0], [n_false_negative, n_true_positive]]])
-    return Statistics(table, np.zeros((1, 0), bool), (), hard=True, n_invalid=n_invalid)
+    return Statistics(table, Families.single(), hard=True, n_invalid=n_invalid)
 
 
 def result(text, **counts):

@@ -8,7 +8,6 @@ from sklearn_seldonian.constraints import (
     Schema,
     assign_cells,
     bind,
-    distinct_conditions,
     distinct_values,
     parse,
 )
@@ -32,14 +31,12 @@ def evidence(text, schema=SCHEMA, *, hard=True, seed=0, n=400, exclusive=MF):
     constraint = bind(parse(text), schema)
     male = rng.integers(0, 2, size=n)
     columns = {"M": male, "F": 1 - male, "race": rng.choice(["A", "B", "C"], size=n)}
-    conditions = distinct_conditions(constraint.means)
-    cells = assign_cells({c: columns[c] for c in columns}, conditions, n)
+    codes, families = assign_cells(columns, [constraint.conditions], n)
     statistics = summarise(
-        cells.codes,
+        codes,
         rng.integers(0, k, size=n),
         rng.dirichlet(np.ones(k), size=n),
-        cells.membership,
-        conditions,
+        families,
         distinct_values(constraint.means),
         hard=hard,
         keep=True,

@@ -22,6 +22,7 @@ from sklearn_seldonian.certification import Evidence, Sample, Statistics, passes
 from sklearn_seldonian.constraints import (
     ColumnIs,
     Comparison,
+    Families,
     Schema,
     bind,
     distinct_conditions,
@@ -477,6 +478,7 @@ def share_certified(texts, groups, schema=TWO, n_trials=N_TRIALS):
     membership = np.array(
         [[holds(condition, group) for condition in conditions] for group in groups], dtype=bool
     )
+    families = Families.single(conditions, membership)
 
     @cache
     def all_pass(samples):
@@ -488,7 +490,7 @@ def share_certified(texts, groups, schema=TWO, n_trials=N_TRIALS):
     tables = np.stack(draws, axis=1).reshape(n_trials, len(groups), k, k)
     wrong = 0
     for table in tables.astype(float):
-        statistics = Statistics(table, membership, tuple(conditions), hard=True)
+        statistics = Statistics(table, families, hard=True)
         wrong += all_pass(tuple(Sample(*statistics.rate(mean)[:2]) for mean in means))
     return wrong / n_trials
 

@@ -22,10 +22,10 @@ from sklearn_seldonian.certification import (
     summarise,
 )
 from sklearn_seldonian.constraints import (
+    Families,
     Schema,
     assign_cells,
     bind,
-    distinct_conditions,
     distinct_values,
     parse,
 )
@@ -52,12 +52,9 @@ class Data:
 
     def statistics(self, text, *, hard=True):
         resolved = self.bind(text)
-        conditions = distinct_conditions(resolved.means)
-        cells = assign_cells(self.columns, conditions, len(self.y))
+        codes, families = assign_cells(self.columns, [resolved.conditions], len(self.y))
         values = distinct_values(resolved.means)
-        return summarise(
-            cells.codes, self.y, self.p, cells.membership, conditions, values, hard=hard, keep=True
-        )
+        return summarise(codes, self.y, self.p, families, values, hard=hard, keep=True)
 
     def certify(self, text, delta=0.05, *, hard=True):
         return certify_constraint(self.bind(text), self.statistics(text, hard=hard), delta)
@@ -145,13 +142,10 @@ def test_no_rows_fail_closed(text):
 def test_a_level_without_safety_rows_fails_closed():
     constraint = parse("max(FPR, by=group) <= 0.9")
     resolved = bind(constraint, Schema((0, 1), 1, {"group": ("a", "b")}))
-    conditions = distinct_conditions(resolved.means)
     columns = {"group": np.array(["a"] * 100)}
-    cells = assign_cells(columns, conditions, 100)
+    codes, families = assign_cells(columns, [resolved.conditions], 100)
     labels = np.zeros(100, dtype=np.int64)
-    statistics = summarise(
-        cells.codes, labels, np.tile([1.0, 0.0], (100, 1)), cells.membership, conditions
-    )
+    statistics = summarise(codes, labels, np.tile([1.0, 0.0], (100, 1)), families)
     result = certify_constraint(resolved, statistics, 0.05)
     assert not result.passed
     assert result.g_upper == math.inf
@@ -242,15 +236,12 @@ def test_precision_of_drawn_decisions_among_other_terms_fails_closed():
 def test_statistics_add_up(hard):
     text = "Cost | [M] + Brier + PR <= 3"
     resolved = DATA.bind(text)
-    conditions, values = distinct_conditions(resolved.means), distinct_values(resolved.means)
-    cells = assign_cells(DATA.columns, conditions, len(DATA.y))
+    values = distinct_values(resolved.means)
+    codes, families = assign_cells(DATA.columns, [resolved.conditions], len(DATA.y))
     order = np.random.default_rng(0).permutation(len(DATA.y))
 
     def of(rows):
-        return summarise(
-            cells.codes[rows], DATA.y[rows], DATA.p[rows], cells.membership, conditions, values,
-            hard=hard,
-        )  # fmt: skip
+        return summarise(codes[rows], DATA.y[rows], DATA.p[rows], families, values, hard=hard)
 
     whole, parts = of(order), of(order[:300]) + of(order[300:])
     np.testing.assert_allclose(parts.table, whole.table)
@@ -271,9 +262,8 @@ def test_products_are_second_moments():
 
 def test_invalid_rows_are_counted_apart():
     chances = np.array([[0.2, 0.8], [np.nan, 0.5], [np.inf, 0.0]])
-    statistics = summarise(
-        np.zeros(3, np.int32), np.zeros(3, np.int64), chances, np.zeros((1, 0), bool), ()
-    )
+    zeros = np.zeros(3, np.int64)
+    statistics = summarise(zeros, zeros, chances, Families.single())
     assert (statistics.n_invalid, statistics.n_rows) == (2, 3)
 
 
@@ -309,14 +299,11 @@ def test_a_violated_constraint_passes_at_most_delta_of_the_time(text, chances, l
     rng, n_trials, n_passed = np.random.default_rng(0), 1000, 0
     data = DATA.bind(text)
     values = distinct_values(data.means)
-    membership = np.ones((1, 0), dtype=bool)
     corners = np.arange(4)
     for _ in range(n_trials):
         square = np.repeat(corners, rng.multinomial(200, chances))
-        statistics = summarise(
-            np.zeros(200, np.int32), square // 2, np.eye(2)[square % 2], membership, (), values,
-            keep=True,
-        )  # fmt: skip
+        codes, chances_ = np.zeros(200, np.int32), np.eye(2)[square % 2]
+        statistics = summarise(codes, square // 2, chances_, Families.single(), values, keep=True)
         n_passed += passes(data.tree, statistics.evidence(data.means), 0.1)
     # Three standard errors above delta = 0.1.
     assert n_passed / n_trials <= 0.1 + 3 * math.sqrt(0.09 / n_trials)

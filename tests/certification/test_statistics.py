@@ -1,14 +1,24 @@
 import numpy as np
 import pytest
 
-from sklearn_seldonian.certification import Statistics, tabulate
+from sklearn_seldonian.certification import (
+    Statistics,
+    certify_constraint,
+    exclusive_columns,
+    summarise,
+    tabulate,
+)
 from sklearn_seldonian.constraints import (
     Schema,
     assign_cells,
+    atoms_of,
     bind,
     distinct_conditions,
+    distinct_means,
+    distinct_values,
     parse,
 )
+from sklearn_seldonian.measures import RowMeasure
 
 SCHEMA = Schema(classes=(0, 1, 2), positive=None, levels={"M": (0, 1), "age": tuple(range(9))})
 BINARY = Schema(classes=(0, 1), positive=1, levels={"M": (0, 1), "age": tuple(range(9))})
@@ -23,10 +33,9 @@ def rows(n_classes, n=500, seed=0):
 
 
 def statistics(mean, y, decisions, columns, n_classes):
-    conditions = distinct_conditions([mean])
-    cells = assign_cells(columns, conditions, len(y))
-    table = tabulate(cells.codes, y, decisions, (len(cells.membership), n_classes))
-    return Statistics(table, cells.membership, conditions, hard=decisions.ndim == 1)
+    codes, families = assign_cells(columns, [mean.conditions], len(y))
+    table = tabulate(codes, y, decisions, families, n_classes)
+    return Statistics(table, families, hard=decisions.ndim == 1)
 
 
 # Each measure's success and the rows it is over, written with numpy alone.
@@ -85,12 +94,11 @@ def test_parts_add_up_in_any_order(hard):
     y, predicted, chances, columns = rows(2)
     (mean,) = bind(parse("FPR | [M] <= 0.5"), BINARY).means
     decisions = predicted if hard else chances
-    conditions = distinct_conditions([mean])
-    cells = assign_cells(columns, conditions, len(y))
+    codes, families = assign_cells(columns, [mean.conditions], len(y))
 
     def part(index):
-        table = tabulate(cells.codes[index], y[index], decisions[index], (len(cells.membership), 2))
-        return Statistics(table, cells.membership, conditions, hard)
+        table = tabulate(codes[index], y[index], decisions[index], families, 2)
+        return Statistics(table, families, hard)
 
     whole = part(np.arange(500))
     pieces = [part(index) for index in np.array_split(np.random.default_rng(1).permutation(500), 7)]
@@ -106,3 +114,79 @@ def test_empty_group_has_no_estimate():
     sample = statistics(mean, y, predicted, columns, 2).rate(mean)
     assert sample.trials == 0
     assert np.isnan(sample.estimate)
+
+
+# -- families ------------------------------------------------------------------------------
+
+COST = np.array([[0.0, 1.0, 2.0], [5.0, 0.0, 1.0], [1.0, 3.0, 0.0]])
+COSTS = RowMeasure("Cost", lambda y, prediction, _: COST[y, prediction], range=(0, 5))
+MANY = [
+    "abs(PR_[1] | [a] - PR_[1] | [not a]) <= 0.1",
+    "TPR_[0] | [b, n >= 3] / TPR_[0] | [b] >= 0.7",
+    "ACC >= 0.3",
+    "PPV_[1] | [c] * TPR_[1] | [not c] - ACC <= 0.4",
+    "max(PR_[0], by=n) - min(PR_[0], by=n) <= 0.4",
+    "ACC | [b] - 0.5 * PR_[1] | [d] <= 0.3",
+]
+VALUED = ["Cost | [a] - Cost | [not a] <= 0.3", "Cost | [b, d] + PR_[0] | [b] + Cost <= 6"]
+
+
+def with_and_without_families(n_classes, valued, hard, n=700):
+    """The same rows sorted into the constraints' families, and into one of all conditions."""
+    rng = np.random.default_rng(n_classes)
+    y, p = rng.integers(0, n_classes, n), rng.dirichlet(np.ones(n_classes), n)
+    columns = {name: rng.integers(0, 2, n) for name in "abcd"} | {"n": rng.integers(0, 5, n)}
+    constraints = [parse(text) for text in (*MANY, *(VALUED if valued else ()))]
+    classes = tuple(range(n_classes))
+    positive = 1 if n_classes == 2 else None
+    schema = Schema.of(columns, constraints, classes, positive, measures=(COSTS,))
+    bound = [bind(constraint, schema) for constraint in constraints]
+    together = [constraint.conditions for constraint in bound]
+    everything = [distinct_conditions(distinct_means(bound))]
+    values = distinct_values(distinct_means(bound))
+    parted, whole = (
+        summarise(codes, y, p, families, values, hard=hard, keep=True)
+        for codes, families in (assign_cells(columns, t, n) for t in (together, everything))
+    )
+    assert len(parted.families.columns) > 1
+    assert len(whole.families.columns) == 1
+    return bound, parted, whole
+
+
+@pytest.mark.parametrize("hard", [True, False])
+@pytest.mark.parametrize("valued", [True, False])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_families_say_what_all_conditions_together_say(n_classes, valued, hard):
+    constraints, parted, whole = with_and_without_families(n_classes, valued, hard)
+    assert parted.n_rows == whole.n_rows == 700
+    means = distinct_means(constraints)
+    assert parted.shares(means) == pytest.approx(whole.shares(means))
+    some, all_ = parted.evidence(means), whole.evidence(means)
+    for mean in means:
+        assert some.samples[mean] == pytest.approx(all_.samples[mean], rel=1e-12)
+        if some.row_values is not None:
+            found, expected = (e.row_values(mean, 2.0, -0.5) for e in (some, all_))
+            np.testing.assert_array_equal(found, expected)
+    for atom in (atom for constraint in constraints for atom in atoms_of(constraint.tree)):
+        slopes = np.random.default_rng(0).normal(size=len(atom.means)).tolist()
+        found, expected = (e.influence_variance(atom.means, slopes) for e in (some, all_))
+        assert found == pytest.approx(expected, rel=1e-9)
+    for constraint in constraints:
+        found, expected = (
+            certify_constraint(constraint, seen, 0.05, "auto", exclusive_columns(seen.families))
+            for seen in (parted, whole)
+        )
+        assert found.passed == expected.passed
+        assert found.method == expected.method
+        assert found.g_upper == pytest.approx(expected.g_upper, rel=1e-9)
+        assert found.estimate == pytest.approx(expected.estimate, rel=1e-12)
+
+
+def test_exclusive_columns_are_those_that_some_family_sees_together():
+    male = np.arange(20) % 2
+    columns = {"M": male, "F": 1 - male, "age": np.arange(20) % 9, "X": male, "Z": 1 - male}
+    texts = ["PR | [M] - PR | [F] <= 0.1", "PR | [X] - PR | [M] <= 0.1", "PR | [Z] <= 0.5"]
+    schema = Schema(classes=(0, 1), positive=1, levels=dict.fromkeys("MFXZ", (0, 1)))
+    together = [bind(parse(text), schema).conditions for text in texts]
+    families = assign_cells(columns, together, 20).families
+    assert exclusive_columns(families) == {frozenset("MF")}

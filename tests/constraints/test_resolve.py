@@ -13,7 +13,6 @@ from sklearn_seldonian.constraints import (
     Schema,
     assign_cells,
     bind,
-    distinct_conditions,
     distinct_means,
     distinct_values,
     estimate,
@@ -68,14 +67,12 @@ class Rows:
         constraint = parse(text)
         resolved = bind(constraint, self.schema(constraint, measures))
         means = distinct_means([resolved])
-        conditions = distinct_conditions(means)
-        cells = assign_cells(self.columns, conditions, N)
+        codes, families = assign_cells(self.columns, [resolved.conditions], N)
         statistics = summarise(
-            cells.codes,
+            codes,
             self.y,
             self.p,
-            cells.membership,
-            conditions,
+            families,
             distinct_values(means),
             hard=hard,
         )
@@ -281,20 +278,19 @@ def test_regression():
             columns, [constraint], (), None, target_range=(0, 4), prediction_range=(0, 4)
         )
         resolved = bind(constraint, schema)
-        conditions, values = distinct_conditions(resolved.means), distinct_values(resolved.means)
-        cells, zeros = assign_cells(columns, conditions, 50), np.zeros(50, dtype=np.int64)
+        values, zeros = distinct_values(resolved.means), np.zeros(50, dtype=np.int64)
+        codes, families = assign_cells(columns, [resolved.conditions], 50)
+        cells, shape = families.patterns[codes], (families.n_cells, 1)
         extra = row_values(values, y, prediction, None)
         table = np.concatenate(
             [
-                tabulate(cells.codes, zeros, zeros, (len(cells.membership), 1)),
-                _sums(cells.codes, zeros, extra, (len(cells.membership), 1)),
+                tabulate(codes, zeros, zeros, families, 1),
+                _sums(cells, zeros, extra, shape),
             ],
             axis=2,
         )
-        products = _products(cells.codes, zeros, zeros, extra, (len(cells.membership), 1))
-        statistics = Statistics(
-            table, cells.membership, conditions, True, values=values, products=products
-        )
+        products = _products(cells, zeros, extra, extra, shape)
+        statistics = Statistics(table, families, True, values=values, products=products)
         ranges = [mean.quantity.range for mean in resolved.means]
         return estimate(
             resolved.g, {m: statistics.rate(m).estimate for m in resolved.means}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sklearn_seldonian.constraints import Schema, bind, parse
+from sklearn_seldonian.constraints import Families, Schema, bind, parse
 from sklearn_seldonian.training import ConstrainedProblem
 
 
@@ -20,6 +20,6 @@ from sklearn_seldonian.training import ConstrainedProblem
 )
 def test_estimates(text, g):
     resolved = bind(parse(text), Schema((0, 1), 1))
-    problem = ConstrainedProblem([resolved], [0.05], np.ones((1, 0), bool), 2, 100, 0.95)
+    problem = ConstrainedProblem([resolved], [0.05], Families.single(), 2, 100, 0.95)
     near = problem.linearise(np.array([[[30.0, 10.0], [20.0, 40.0]]]))
     assert problem.estimates(near.means)[0] == pytest.approx(g)

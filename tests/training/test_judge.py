@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_seldonian.constraints import Schema, assign_cells, bind, distinct_conditions, parse
+from sklearn_seldonian.constraints import Schema, assign_cells, bind, parse
 from sklearn_seldonian.training import ConstrainedProblem, Rows
 from sklearn_seldonian.training._judge import Judge
 from sklearn_seldonian.training._outputs import UNADJUSTED, OutputKind
@@ -20,10 +20,9 @@ def judge(text, hard=True, n_safety=600, gap=1.0):
     margin = rng.normal(size=N) + gap * (male - 0.5)
     y = (rng.random(N) < 1 / (1 + np.exp(-margin))).astype(np.int64)
     constraint = bind(parse(text), SCHEMA)
-    cells = assign_cells({"M": male}, distinct_conditions(constraint.means), N)
-    problem = ConstrainedProblem([constraint], [0.05], cells.membership, 2, n_safety, 0.9, hard)
-    codes = torch.from_numpy(cells.codes.astype(np.int64))
-    rows = Rows(torch.zeros(N, 1), torch.from_numpy(y), codes)
+    codes, families = assign_cells({"M": male}, [constraint.conditions], N)
+    problem = ConstrainedProblem([constraint], [0.05], families, 2, n_safety, 0.9, hard)
+    rows = Rows(torch.zeros(N, 1), torch.from_numpy(y), torch.from_numpy(codes))
     scores = torch.from_numpy(np.c_[np.zeros(N), margin])
     return Judge(problem, rows, nn.CrossEntropyLoss(), OutputKind.LOGITS), scores, y
 

@@ -1,8 +1,7 @@
-import numpy as np
 import pytest
 import torch
 
-from sklearn_seldonian.constraints import Schema, bind, parse
+from sklearn_seldonian.constraints import Families, Schema, bind, parse
 from sklearn_seldonian.training import ConstrainedProblem
 from sklearn_seldonian.training._lagrangian import BATCHES_A_STEP, Lagrangian
 
@@ -10,9 +9,8 @@ SCHEMA = Schema(classes=(0, 1), positive=1, levels={})
 
 
 def lagrangian(text, lr=0.1, init=0.0):
-    problem = ConstrainedProblem(
-        [bind(parse(text), SCHEMA)], [0.05], np.zeros((1, 0), bool), 2, 10_000, 0.9
-    )
+    constraint = bind(parse(text), SCHEMA)
+    problem = ConstrainedProblem([constraint], [0.05], Families.single(), 2, 10_000, 0.9)
     return Lagrangian(problem, 10_000, init, lr, "cpu")
 
 

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+import torch
+from scipy.special import softmax
 from scipy.stats import norm
 
 from sklearn_seldonian.certification import Statistics, summarise, tabulate
@@ -12,7 +14,9 @@ from sklearn_seldonian.constraints import (
     estimate,
     parse,
 )
+from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.training import ConstrainedProblem
+from sklearn_seldonian.training._lagrangian import Lagrangian
 
 SCHEMA = Schema(classes=(0, 1), positive=1, levels={"M": (0, 1), "F": (0, 1)})
 TEXTS = [
@@ -29,15 +33,15 @@ def problem_and_table(texts, n=2000, seed=0):
     y = rng.integers(0, 2, size=n)
     predicted = (rng.random(n) < 0.4 + 0.2 * y).astype(int)
     constraints = [bind(parse(text), SCHEMA) for text in texts]
-    conditions = distinct_conditions(distinct_means(constraints))
-    cells = assign_cells({"M": male, "F": 1 - male}, conditions, n)
-    problem = ConstrainedProblem(constraints, [0.05] * len(texts), cells.membership, 2, 500, 0.9)
-    return problem, tabulate(cells.codes, y, predicted, problem.shape)
+    columns = {"M": male, "F": 1 - male}
+    codes, families = assign_cells(columns, [c.conditions for c in constraints], n)
+    problem = ConstrainedProblem(constraints, [0.05] * len(texts), families, 2, 500, 0.9)
+    return problem, tabulate(codes, y, predicted, families, 2)
 
 
 def values_of(problem, table):
     """Each atom's value by direct evaluation."""
-    seen = Statistics(table, problem.membership, problem.conditions, hard=True)
+    seen = Statistics(table, problem.families, hard=True)
     rates = {m: seen.rate(m).estimate for c in problem.constraints for m in c.means}
     return np.array([estimate(atom.expression, rates) for atom in problem.atoms])
 
@@ -122,7 +126,7 @@ def test_and_of_probabilities_is_at_least_what_bonferroni_says():
 
 def test_a_rate_without_rows_is_not_predicted_to_pass():
     problem, table = problem_and_table(["PR | [M] <= 0.9", "ACC >= 0.1"])
-    table[problem.membership[:, 0]] = 0
+    table[problem.families.membership[:, 0]] = 0
     near = problem.linearise(table)
     assert np.isnan(near.values[0])
     assert np.isfinite(near.influence).all()
@@ -147,10 +151,10 @@ def test_spread_is_that_of_the_rows(hard, n_classes):
     chances = rng.dirichlet(np.full(n_classes, 5.0), n)
     schema = Schema(tuple(range(n_classes)), None, {"M": (0, 1), "F": (0, 1)})
     constraint = bind(parse("PR_[0] | [M] - 2 * TPR_[1] | [F] + NR_[1] <= 0.1"), schema)
-    conditions = distinct_conditions(constraint.means)
-    cells = assign_cells({"M": male, "F": 1 - male}, conditions, n)
-    seen = summarise(cells.codes, y, chances, cells.membership, conditions, hard=hard)
-    problem = ConstrainedProblem([constraint], [0.05], cells.membership, n_classes, 500, 0.9, hard)
+    columns = {"M": male, "F": 1 - male}
+    codes, families = assign_cells(columns, [constraint.conditions], n)
+    seen = summarise(codes, y, chances, families, hard=hard)
+    problem = ConstrainedProblem([constraint], [0.05], families, n_classes, 500, 0.9, hard)
     near = problem.linearise(seen.table, seen.products)
 
     given = np.eye(n_classes)[chances.argmax(axis=1)] if hard else chances
@@ -159,3 +163,85 @@ def test_spread_is_that_of_the_rows(hard, n_classes):
     influence -= 2 * (given[:, 1] - given[women, 1].mean()) * women / women.mean()
     influence -= given[:, 1] - given[:, 1].mean()
     assert near.second_moments[0] == pytest.approx((influence**2).mean())
+
+
+# -- families ------------------------------------------------------------------------------
+
+COST = np.array([[0.0, 1.0, 2.0], [5.0, 0.0, 1.0], [1.0, 3.0, 0.0]])
+COSTS = RowMeasure("Cost", lambda y, prediction, _: COST[y, prediction], range=(0, 5))
+MANY = [
+    "ACC >= 0.3",
+    "abs(PR_[1] | [a] - PR_[1] | [not a]) <= 0.1",
+    "PPV_[1] | [c] * TPR_[1] | [not c] - ACC <= 0.4",
+    "min(PR_[0] | [b, c], ERR | [b]) <= 0.4",
+    "TPR_[0] | [d] / TPR_[0] | [not d] >= 0.7",
+]
+VALUED = ["Cost | [a] - Cost | [not a] <= 0.3", "Cost | [b] + PR_[0] | [b] + Cost <= 6"]
+
+
+def problems(n_classes, valued, hard, n=600):
+    """The problem over the constraints' families, and over one family of all conditions."""
+    rng = np.random.default_rng(n_classes)
+    columns = {name: rng.integers(0, 2, n) for name in "abcd"}
+    texts = [parse(text) for text in (*MANY, *(VALUED if valued else ()))]
+    positive = 1 if n_classes == 2 else None
+    schema = Schema.of(columns, texts, tuple(range(n_classes)), positive, measures=(COSTS,))
+    constraints = [bind(text, schema) for text in texts]
+    everything = distinct_conditions(distinct_means(constraints))
+    y, scores = rng.integers(0, n_classes, n), rng.normal(size=(n, n_classes))
+    for together in ([c.conditions for c in constraints], [everything]):
+        codes, families = assign_cells(columns, together, n)
+        deltas = [0.05] * len(constraints)
+        problem = ConstrainedProblem(constraints, deltas, families, n_classes, 500, 0.9, hard)
+        yield problem, codes, y, scores
+
+
+@pytest.mark.parametrize("hard", [True, False])
+@pytest.mark.parametrize("valued", [True, False])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_families_move_the_atoms_as_all_conditions_together_do(n_classes, valued, hard):
+    found, tested = [], []
+    for problem, codes, y, scores in problems(n_classes, valued, hard):
+        chances = softmax(scores, axis=1)
+        seen = summarise(codes, y, chances, problem.families, problem.values, hard=hard, keep=True)
+        near = problem.linearise(seen.table, seen.products)
+        prediction = problem.predict(near, 600)
+        estimates = problem.estimates(near.means)
+        found.append((near.values, near.standard_errors(500), *prediction, estimates))
+        tested.append(problem.tested_on([seen]).margins(near, 600))
+        assert problem.n_rows(seen.table) == pytest.approx(600)
+    parted, whole = found
+    for mine, other in zip(parted, whole, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-9)
+    np.testing.assert_allclose(*tested, rtol=1e-6)
+
+
+@pytest.mark.parametrize("hard", [True, False])
+@pytest.mark.parametrize("valued", [True, False])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_families_train_as_all_conditions_together_do(n_classes, valued, hard):
+    found = []
+    for problem, codes, y, scores in problems(n_classes, valued, hard):
+        state = Lagrangian(problem, 600, 1.0, 0.1, "cpu")
+        y, codes = torch.from_numpy(y), torch.from_numpy(codes)
+        for part in (slice(0, 350), slice(350, 600)):
+            state.penalty(torch.tensor(scores[part]).float(), y[part], codes[part])
+            state.batch_done()
+        state.step()
+        outputs = torch.tensor(scores).float().requires_grad_()
+        penalty = state.penalty(outputs, y, codes)
+        penalty.backward()
+        found.append((state.multipliers, penalty.detach(), outputs.grad))
+    for mine, other in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-7)
+
+
+def test_many_columns_make_few_squares():
+    rng = np.random.default_rng(0)
+    columns = {f"g{i}": rng.integers(0, 2, 5000) for i in range(20)}
+    schema = Schema(classes=(0, 1), positive=1, levels=dict.fromkeys(columns, (0, 1)))
+    texts = [f"abs(PR | [{name}] - PR | [not {name}]) <= 0.1" for name in columns]
+    constraints = [bind(parse(text), schema) for text in texts]
+    families = assign_cells(columns, [c.conditions for c in constraints], 5000).families
+    problem = ConstrainedProblem(constraints, [0.05] * 20, families, 2, 500, 0.9)
+    assert problem.table_shape == (40, 2, 2)

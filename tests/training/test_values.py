@@ -11,7 +11,6 @@ from sklearn_seldonian.constraints import (
     Schema,
     assign_cells,
     bind,
-    distinct_conditions,
     distinct_values,
     parse,
 )
@@ -71,13 +70,10 @@ def problem_and_statistics(text):
     columns = {"M": MALE}
     schema = Schema.of(columns, [constraint], (0, 1), 1, measures=(COSTS, SQUARED))
     resolved = bind(constraint, schema)
-    conditions = distinct_conditions(resolved.means)
-    cells = assign_cells(columns, conditions, N)
-    problem = ConstrainedProblem([resolved], [0.05], cells.membership, 2, N, 0.95)
-    statistics = summarise(
-        cells.codes, Y.numpy(), P, cells.membership, conditions, distinct_values(resolved.means)
-    )
-    return problem, statistics, cells
+    codes, families = assign_cells(columns, [resolved.conditions], N)
+    problem = ConstrainedProblem([resolved], [0.05], families, 2, N, 0.95)
+    statistics = summarise(codes, Y.numpy(), P, families, distinct_values(resolved.means))
+    return problem, statistics, torch.from_numpy(codes)
 
 
 @pytest.mark.parametrize(
@@ -99,9 +95,8 @@ def test_spread_is_that_of_the_rows(text, per_row):
 
 
 def test_training_counts_what_the_test_counts():
-    problem, statistics, cells = problem_and_statistics("Cost | [M] + Squared + PR <= 0.5")
+    problem, statistics, codes = problem_and_statistics("Cost | [M] + Squared + PR <= 0.5")
     lagrangian = Lagrangian(problem, N, 0.0, 0.1, "cpu")
-    codes = torch.from_numpy(cells.codes.astype(np.int64))
     for part in (slice(0, 100), slice(100, N)):
         lagrangian.penalty(SCORES[part].float(), Y[part], codes[part])
         lagrangian.batch_done()
