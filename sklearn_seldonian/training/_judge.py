@@ -71,10 +71,13 @@ class Judge:
         self._targets: list[Array] = []
         self._targets_of: ConstrainedProblem | None = None
 
-    def best(self, scores: torch.Tensor) -> Candidate:
-        """The best that a model with these `scores` of the rows can decide."""
+    def best(self, scores: torch.Tensor, adjusted: bool = True) -> Candidate:
+        """The best that a model with these `scores` of the rows can decide.
+
+        Not `adjusted`: what it decides as it is.
+        """
         unadjusted = self._seen(scores, UNADJUSTED)
-        if not np.isfinite(unadjusted.loss):
+        if not adjusted or not np.isfinite(unadjusted.loss):
             return unadjusted
         if not self.problem.hard:
             return self._shrunk(scores, unadjusted)

@@ -36,6 +36,8 @@ FEWEST_ROWS_A_PASS = 64
 # At the end of these epochs the safety test is tried on candidate rows: more often while
 # rates still change much.
 TRIAL_EPOCHS = frozenset(4**i for i in range(12))
+# Adjustments of the scores are looked for after about so many epochs at most.
+ADJUSTED_EPOCHS = 100
 
 
 class _EarlyStop(Exception):
@@ -225,11 +227,11 @@ class LagrangianNet(NeuralNet):
         """Say what the safety test would make of this epoch's weights, and keep the best."""
         epoch, judge = len(self.history), self._judge
         scores = torch.cat(list(self.scores(judge.rows.X)))
-        best = judge.best(scores)
         if epoch in TRIAL_EPOCHS:
-            judge.try_test(scores, best.adjustment)
+            judge.try_test(scores, judge.best(scores).adjustment)
             self._lagrangian.problem = judge.problem
-            best = judge.best(scores)
+        every = max(1, self.max_epochs // ADJUSTED_EPOCHS)
+        best = judge.best(scores, adjusted=epoch % every == 0 or epoch == self.max_epochs)
         self._record(best)
         self.history.record("kept", self._checkpoints.offer(epoch, self.module_, best))
 
