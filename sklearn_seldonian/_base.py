@@ -185,6 +185,7 @@ class CertifiedEstimator(BaseEstimator):
             multiplier_init=self.multiplier_init,
             multiplier_lr=self.multiplier_lr,
             evaluation_batch_size=self.safety_batch_size,
+            n_iter_no_change=self.n_iter_no_change,
             criterion=copy.deepcopy(self.criterion),
             optimizer=self.optimizer,
             lr=self.lr,

@@ -88,6 +88,9 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     optimizer : torch.optim.Optimizer class, default=torch.optim.Adam
     lr : float, default=0.01
     max_epochs, batch_size : int, default=20, 128
+    n_iter_no_change : int or None, default=None
+        Training under constraints ends after so many epochs in which nothing better was
+        found to keep; None: after `max_epochs`.
     safety_batch_size : int, default=1024
         Rows a batch wherever no gradient is needed.
     multiplier_init, multiplier_lr : float, default=0.0, 0.01
@@ -160,6 +163,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         "lr": [Interval(Real, 0, None, closed="neither")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
         "safety_batch_size": [Interval(Integral, 1, None, closed="left")],
         "multiplier_init": [Interval(Real, 0, None, closed="left")],
         "multiplier_lr": [Interval(Real, 0, None, closed="neither")],
@@ -186,6 +190,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         lr=0.01,
         max_epochs=20,
         batch_size=128,
+        n_iter_no_change=None,
         safety_batch_size=1024,
         multiplier_init=0.0,
         multiplier_lr=0.01,
@@ -211,6 +216,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         self.lr = lr
         self.max_epochs = max_epochs
         self.batch_size = batch_size
+        self.n_iter_no_change = n_iter_no_change
         self.safety_batch_size = safety_batch_size
         self.multiplier_init = multiplier_init
         self.multiplier_lr = multiplier_lr

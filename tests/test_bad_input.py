@@ -20,6 +20,7 @@ PARAMETERS = [
     ({"bound": "magic"}, "bound"),
     ({"decision": "mean"}, "decision"),
     ({"max_epochs": 0}, "max_epochs"),
+    ({"n_iter_no_change": 0}, "n_iter_no_change"),
     ({"pos_label": "x"}, "pos_label='x' is not a class; classes are [0, 1]."),
     ({"max_epoch": 3}, "Unknown parameter 'max_epoch'. Did you mean 'max_epochs'?"),
     ({"modul__hidden": (3,)}, "Unknown parameter 'modul__hidden'. Did you mean 'module__hidden'?"),

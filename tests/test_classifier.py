@@ -371,6 +371,14 @@ def certified_in_batches(blobs, groups, rows_a_batch, decision="argmax"):
     assert len(model.safety_indices_) == N_SAFETY
     return model.certificate_.results
 
+    def test_training_ends_when_nothing_better_was_found_for_long(self, blobs):
+        model = fitted(blobs, max_epochs=90, n_iter_no_change=5)
+        assert model.n_iter_ == model.net_.kept_epoch_ + 5 < 90
+        whole = fitted(blobs, max_epochs=model.n_iter_)
+        assert whole.net_.kept_epoch_ == model.net_.kept_epoch_
+        assert whole.certificate_.fingerprints == model.certificate_.fingerprints
+        assert fitted(blobs, (), max_epochs=9, n_iter_no_change=2).n_iter_ == 9
+
 
 class TestEcosystem:
     def test_double_underscore_names(self):

@@ -53,6 +53,8 @@ class LagrangianNet(NeuralNet):
     multiplier_init, multiplier_lr : float
     evaluation_batch_size : int
         Rows a batch where no gradient is needed.
+    n_iter_no_change : int or None
+        Epochs without a better checkpoint after which training ends.
 
     Attributes
     ----------
@@ -72,6 +74,7 @@ class LagrangianNet(NeuralNet):
         multiplier_init,
         multiplier_lr,
         evaluation_batch_size,
+        n_iter_no_change=None,
         **kwargs,
     ):
         super().__init__(module, *args, **kwargs)
@@ -79,6 +82,7 @@ class LagrangianNet(NeuralNet):
         self.multiplier_init = multiplier_init
         self.multiplier_lr = multiplier_lr
         self.evaluation_batch_size = evaluation_batch_size
+        self.n_iter_no_change = n_iter_no_change
 
     @property
     def _default_callbacks(self):
@@ -234,6 +238,9 @@ class LagrangianNet(NeuralNet):
         best = judge.best(scores, adjusted=epoch % every == 0 or epoch == self.max_epochs)
         self._record(best)
         self.history.record("kept", self._checkpoints.offer(epoch, self.module_, best))
+        waited = epoch - (self._checkpoints.epoch or 0)
+        if self.n_iter_no_change is not None and waited >= self.n_iter_no_change:
+            raise _EarlyStop
 
     def _record(self, candidate: Candidate) -> None:
         multipliers = self.problem.per_constraint(self._lagrangian.multipliers)
