@@ -46,7 +46,14 @@ from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.constraints import Atom, Mean, dual, interval
 from sklearn_seldonian.measures import Rate
 
-__all__ = ["BOUNDS", "EXACT_TWO_RATE_TEST", "Method", "has_finite_ranges", "method_for"]
+__all__ = [
+    "BOUNDS",
+    "EXACT_TWO_RATE_TEST",
+    "Method",
+    "delta_method",
+    "has_finite_ranges",
+    "method_for",
+]
 
 # Beyond so many rows the exact test of two rates takes tenths of a second, and the joint
 # Chernoff bound, which takes milliseconds, is within a few thousandths of it.
@@ -253,7 +260,8 @@ def _score(atom: Atom, evidence: Evidence) -> Method | None:
     )
 
 
-def _delta_method(atom: Atom, evidence: Evidence) -> Method | None:
+def delta_method(atom: Atom, evidence: Evidence) -> Method | None:
+    """A normal approximation for whatever varies; None where nothing does."""
     point = dual(atom.expression, evidence.estimates(atom.means))
     variance = evidence.influence_variance(atom.means, point.gradient.tolist())
     if not evidence.n_rows or not math.isfinite(variance):
@@ -285,9 +293,9 @@ def _t_box(atom: Atom, evidence: Evidence) -> Method | None:
 _LADDER = (_one_rate, _two_rates, _several_rates, _betting, _box)
 BOUNDS: Mapping[str, tuple[Rung, ...]] = MappingProxyType(
     {
-        "auto": (*_LADDER, _delta_method),
+        "auto": (*_LADDER, delta_method),
         "exact": _LADDER,
-        "asymptotic": (_score, _delta_method),
+        "asymptotic": (_score, delta_method),
         "ttest": (_t_box,),
     }
 )

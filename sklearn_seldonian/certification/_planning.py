@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from scipy.special import ndtri
 
 from sklearn_seldonian.certification._evidence import Evidence, Sample
-from sklearn_seldonian.certification._methods import EXACT_TWO_RATE_TEST, method_for
+from sklearn_seldonian.certification._methods import EXACT_TWO_RATE_TEST, delta_method, method_for
 from sklearn_seldonian.certification._safety_test import passes
 from sklearn_seldonian.constraints import (
     And,
@@ -24,6 +24,8 @@ from sklearn_seldonian.constraints import (
 __all__ = ["anticipated_upper", "rows_even_perfection_needs", "sufficient_rows"]
 
 MOST_ROWS = 10**8
+# From so many rows a rate on, its normal approximation is taken for the score test's.
+ROWS_OF_NORMAL_RATES = 1000
 # Numbers of rows are worth knowing to within two parts in a hundred.
 ACCURACY = 1.02
 
@@ -74,12 +76,15 @@ def sufficient_rows(
 def anticipated_upper(atom: Atom, evidence: Evidence, delta: float, bound: str = "auto") -> float:
     """The upper bound on h that the safety test would give on `evidence`, in milliseconds.
 
-    The score test stands for the exact unconditional test of two rates, which orders samples
-    by the same statistic and differs by a few hundredths of the bound's width.
+    For the exact unconditional test of two rates stands the score test, which orders samples by
+    the same statistic and differs by a few hundredths of the bound's width, and for large
+    samples the delta method, which differs as little from that.
     """
     method = method_for(atom, evidence, bound)
     if method.name == EXACT_TWO_RATE_TEST:
-        method = method_for(atom, evidence, "asymptotic")
+        fewest = min(evidence.samples[mean].trials for mean in atom.means)
+        normal = delta_method(atom, evidence) if fewest >= ROWS_OF_NORMAL_RATES else None
+        method = normal or method_for(atom, evidence, "asymptotic")
     return method.upper(delta)
 
 

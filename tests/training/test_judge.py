@@ -97,3 +97,11 @@ def test_trying_the_test_widens_the_bounds_expected(hard):
 def test_scores_that_are_not_finite_are_not_adjusted():
     referee, scores, _ = judge(GAP)
     assert referee.best(scores * torch.nan).adjustment == UNADJUSTED
+
+
+def test_two_rates_of_many_rows_ask_for_what_a_normal_approximation_does():
+    referee, scores, _ = judge(GAP, n_safety=20_000)
+    before = referee._seen(scores, UNADJUSTED).prediction.bounds[0]
+    referee.try_test(scores, UNADJUSTED)
+    after = referee._seen(scores, UNADJUSTED).prediction.bounds[0]
+    assert after == pytest.approx(before, rel=1e-3)
