@@ -80,6 +80,7 @@ class Lagrangian:
         self._integral = self.multipliers.copy()
         self._memory = _Counts(np.zeros(problem.table_shape), np.zeros(problem.products_shape))
         self._n_batches = 0
+        self._uncounted: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         n_groups, n_columns = math.prod(problem.shape), problem.table_shape[2]
         self._patterns = torch.from_numpy(problem.families.patterns).to(device)
         self._fresh = torch.zeros(n_groups, n_columns, device=device)
@@ -88,19 +89,33 @@ class Lagrangian:
         self._weights = torch.zeros(n_groups, n_columns, device=device)
         self._one = torch.ones(1, device=device)
 
-    def penalty(self, scores: torch.Tensor, y: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """The constraints' part of the loss of one batch; also counts its decisions.
+    def pull(self, scores: torch.Tensor, y: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """The gradient of the constraints' part of a batch's loss in the batch's scores.
 
-        `codes` are the rows' patterns of cells.
+        `codes` are the rows' patterns of cells. The decisions are kept to be counted.
         """
+        scores, k = scores.detach(), scores.shape[1]
         cells = self._patterns.index_select(0, codes)
-        groups = torch.add(y[:, None], cells, alpha=scores.shape[1])
-        soft = torch.softmax(scores, dim=1)
-        if self.problem.values:
-            soft = torch.cat([soft, soft_values(self.problem.values, scores, y)], dim=1)
-        with torch.no_grad():
-            self._count(groups, scores, y)
-        return (soft * self._weights[groups].sum(dim=1)).sum(dim=1).mean()
+        groups = torch.add(y[:, None], cells, alpha=k)
+        self._uncounted.append((groups, scores, y))
+        weights = self._weights.index_select(0, groups.ravel()).view(*groups.shape, -1).sum(dim=1)
+        weights /= len(scores)
+        chances = torch.softmax(scores, dim=1)
+        pulled = weights[:, :k] * chances
+        pulled -= chances * pulled.sum(dim=1, keepdim=True)
+        return pulled + self._pull_of_values(scores, y, weights[:, k:])
+
+    def _pull_of_values(
+        self, scores: torch.Tensor, y: torch.Tensor, weights: torch.Tensor
+    ) -> torch.Tensor | float:
+        if not self.problem.values:
+            return 0.0
+        with torch.enable_grad():
+            scores = scores.clone().requires_grad_()
+            total = (soft_values(self.problem.values, scores, y) * weights).sum()
+            # A measure whose surrogate is a constant has no gradient.
+            pulled = torch.autograd.grad(total, scores)[0] if total.requires_grad else 0.0
+        return pulled
 
     def _count(self, groups: torch.Tensor, scores: torch.Tensor, y: torch.Tensor) -> None:
         """Count the decisions of rows that are in several groups (cell, label) each."""
@@ -146,7 +161,9 @@ class Lagrangian:
         self._n_batches = 0
 
     def _remember(self) -> None:
-        """Add the fresh counts to the memory, which forgets as many rows in turn."""
+        """Add what was not counted yet to the memory, which forgets as many rows in turn."""
+        self._count(*(torch.cat(parts) for parts in zip(*self._uncounted, strict=True)))
+        self._uncounted.clear()
         table, products = (
             fresh.double().cpu().numpy().reshape(remembered.shape)
             for fresh, remembered in zip(

@@ -188,7 +188,8 @@ class LagrangianNet(NeuralNet):
         scores = to_scores(outputs, self.kind_)
         loss = primary_loss(self.criterion_, scores, y, self.kind_)
         if self.problem.atoms:
-            (loss + self._lagrangian.penalty(scores, y, cells)).backward()
+            pull = self._lagrangian.pull(scores, y, cells)
+            torch.autograd.backward([loss, scores], [None, pull])
         else:
             loss.backward()
         return {"loss": loss.detach(), "y_pred": outputs}

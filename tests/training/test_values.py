@@ -98,24 +98,23 @@ def test_training_counts_what_the_test_counts():
     problem, statistics, codes = problem_and_statistics("Cost | [M] + Squared + PR <= 0.5")
     lagrangian = Lagrangian(problem, N, 0.0, 0.1, "cpu")
     for part in (slice(0, 100), slice(100, N)):
-        lagrangian.penalty(SCORES[part].float(), Y[part], codes[part])
+        lagrangian.pull(SCORES[part].float(), Y[part], codes[part])
         lagrangian.batch_done()
     lagrangian.step()
     np.testing.assert_allclose(lagrangian._memory.table, statistics.table, rtol=1e-5)
     np.testing.assert_allclose(lagrangian._memory.products, statistics.products, rtol=1e-5)
 
 
-def test_the_penalty_pushes_a_value_down():
+def test_the_pull_lowers_a_value():
     problem, _, _ = problem_and_statistics("Cost <= 0.1")
     lagrangian = Lagrangian(problem, N, 0.0, 1.0, "cpu")
     codes = torch.zeros(N, dtype=torch.int64)
-    lagrangian.penalty(SCORES.float(), Y, codes)
+    lagrangian.pull(SCORES.float(), Y, codes)
     lagrangian.batch_done()
     lagrangian.step()
-    scores = SCORES.float().requires_grad_()
-    lagrangian.penalty(scores, Y, codes).backward()
+    pull = lagrangian.pull(SCORES.float(), Y, codes)
     # Missing a positive costs most: the scores of positives must move towards class 1.
-    assert (scores.grad[Y == 1, 1] < 0).all()
+    assert (pull[Y == 1, 1] < 0).all()
 
 
 def test_a_value_that_is_not_finite_spoils_no_other_mean():
@@ -125,3 +124,17 @@ def test_a_value_that_is_not_finite_spoils_no_other_mean():
     near = problem.linearise(table, statistics.products)
     assert near.values[0] > 1
     assert near.values[1] == pytest.approx((P.argmax(axis=1) == 1).mean() - 0.9)
+
+
+def test_pull_is_the_gradient_of_what_the_weights_say():
+    problem, _, codes = problem_and_statistics("Cost | [M] + Squared + PR <= 0.1")
+    lagrangian = Lagrangian(problem, N, 1.0, 1.0, "cpu")
+    lagrangian.pull(SCORES.float(), Y, codes)
+    lagrangian.batch_done()
+    lagrangian.step()
+    scores = SCORES.float().requires_grad_()
+    soft = [torch.softmax(scores, dim=1), soft_values(problem.values, scores, Y)]
+    groups = torch.from_numpy(problem.families.patterns)[codes][:, 0] * 2 + Y
+    ((torch.cat(soft, dim=1) * lagrangian._weights[groups]).sum() / N).backward()
+    assert lagrangian._weights.abs().max() > 0
+    assert torch.allclose(lagrangian.pull(SCORES.float(), Y, codes), scores.grad, atol=1e-7)
