@@ -35,18 +35,21 @@ def positive_form(
 
 
 class _Restriction(NamedTuple):
-    """The line ``a1 p1 + a2 p2 = c`` of two samples, and its slope equation."""
+    """The lines ``a1 p1 + a2 p2 = c`` of two samples, and their slope equation."""
 
     trials: tuple[float, float]
     weights: tuple[float, float]
-    c: float
+    c: Floats
 
-    def ends(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Its two ends within [0, 1]^2, the smaller p2 first, with exact zeros and ones."""
+    def ends(self) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+        """Both ends within [0, 1]^2, the smaller p2 first, with exact zeros and ones."""
         (a1, a2), c = self.weights, self.c
-        first = (1.0, min((c - a1) / a2, 1.0)) if c >= a1 else (c / a1, 0.0)
-        last = (min((c - a2) / a1, 1.0), 1.0) if c >= a2 else (0.0, c / a2)
+        first = np.where(c >= a1, 1.0, c / a1), np.clip((c - a1) / a2, 0.0, 1.0)
+        last = np.clip((c - a2) / a1, 0.0, 1.0), np.where(c >= a2, 1.0, c / a2)
         return first, last
+
+    def at(self, chosen: npt.NDArray[np.bool_]) -> _Restriction:
+        return self._replace(c=self.c[chosen])
 
     def p1(self, p2: Floats) -> Floats:
         return (self.c - self.weights[1] * p2) / self.weights[0]
@@ -64,7 +67,11 @@ class _Restriction(NamedTuple):
 
 
 def restricted_mle(
-    x1: Floats, x2: Floats, trials: tuple[float, float], weights: tuple[float, float], c: float
+    x1: Floats,
+    x2: Floats,
+    trials: tuple[float, float],
+    weights: tuple[float, float],
+    c: float | Floats,
 ) -> tuple[Floats, Floats]:
     """Maximise the likelihood of both counts over ``a1 p1 + a2 p2 = c`` within [0, 1]^2.
 
@@ -72,6 +79,7 @@ def restricted_mle(
     leaves it finite there and it falls inwards; elsewhere the root of its slope is found
     by Newton steps kept in a bracket.
     """
+    x1, x2, c = np.broadcast_arrays(x1, x2, c)
     line = _Restriction(trials, weights, c)
     p1, p2 = np.empty(x1.shape), np.empty(x1.shape)
     inner = np.ones(x1.shape, dtype=np.bool_)
@@ -80,18 +88,18 @@ def restricted_mle(
         # The cubic vanishes at an end exactly where the log-likelihood is finite, and its
         # sign beside the end is that of the log-likelihood's slope.
         here = inner & (slope == 0.0) & (change <= 0.0)
-        p1[here], p2[here] = end
+        p1[here], p2[here] = end[0][here], end[1][here]
         inner &= ~here
-    p2[inner] = _root(line, x1[inner], x2[inner])
-    p1[inner] = np.clip(line.p1(p2[inner]), 0.0, 1.0)
+    within = line.at(inner)
+    p2[inner] = _root(within, x1[inner], x2[inner])
+    p1[inner] = np.clip(within.p1(p2[inner]), 0.0, 1.0)
     return p1, p2
 
 
 def _root(line: _Restriction, x1: Floats, x2: Floats) -> Floats:
     """Root of the slope between the ends of the line."""
     (_, first), (_, last) = line.ends()
-    low, high = np.full(x1.shape, first), np.full(x1.shape, last)
-    p2 = np.clip(_middle_root(line, x1, x2), first, last)
+    low, high, p2 = first, last, np.clip(_middle_root(line, x1, x2), first, last)
     for _ in range(100):
         slope, change = line.slope(x1, x2, line.p1(p2), p2)
         low, high = np.where(slope >= 0.0, p2, low), np.where(slope <= 0.0, p2, high)
@@ -126,7 +134,11 @@ def _middle_root(line: _Restriction, x1: Floats, x2: Floats) -> Floats:
 
 
 def score_statistic(
-    x1: Floats, x2: Floats, trials: tuple[float, float], weights: tuple[float, float], c: float
+    x1: Floats,
+    x2: Floats,
+    trials: tuple[float, float],
+    weights: tuple[float, float],
+    c: float | Floats,
 ) -> Floats:
     r"""Signed distance of the estimate from the limit `c` in restricted standard errors.
 

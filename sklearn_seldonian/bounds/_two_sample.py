@@ -17,7 +17,12 @@ from sklearn_seldonian.bounds._checks import (
     counts_usable,
     finite,
 )
-from sklearn_seldonian.bounds._score import Floats, positive_form, score_statistic
+from sklearn_seldonian.bounds._score import (
+    Floats,
+    positive_form,
+    restricted_mle,
+    score_statistic,
+)
 from sklearn_seldonian.bounds._worst_case import Line, LowerSet, window, worst_case
 
 # Part of delta spent on the intervals that confine both rates (Berger and Boos).
@@ -28,6 +33,12 @@ SLACK_SHARE = 1.0 / 1000.0
 
 # Statistics closer than this count as tied, so that rounding cannot split a tie.
 TIE = 1e-7
+
+# Steps of the search for a bound, as part of the distance from the estimate to it.
+FINEST = 1.0 / 2000.0
+
+# Statistics of a cell, limits times tables: more leave fewer tables undecided.
+STATISTICS = 4000
 
 
 def two_rate_p_value(
@@ -111,7 +122,7 @@ def two_rate_p_value(
         return 1.0
     if c >= pair.largest:  # none within the box do
         return BOX_SHARE * delta
-    return _cell_p_value(pair, c, c)
+    return _Cells(pair).p_value(c, c)
 
 
 def two_rate_upper(
@@ -146,17 +157,24 @@ def two_rate_upper(
     little more [1]_. The p-value is not monotone in the limit, because the ordering moves
     with it; so every limit above the bound has to be rejected, not only those tried. From
     the top of the box, above which all are, the bound is lowered by whole cells of
-    limits :math:`[c_1, c_2]`. T falls in c (proved in `score_statistic`), hence for every
-    c of the cell
+    limits. The worst probability over the null region of a cell's lowest limit, of a set
+    that contains :math:`\{T(Y; c) \le T(x; c)\}` for every c of the cell, bounds its
+    p-values. To find the set, a cell is divided into parts :math:`[c_1, c_2]`. Both
+    restricted rates rise with c, so that each table's restricted standard error s lies
+    between bounds that follow from the rates at :math:`c_1` and :math:`c_2`; and
+    :math:`R(c) = (c - a \cdot \hat p_Y) / (c - a \cdot \hat p_x)` is monotone. Hence a table
+    is left out rightly if
 
-    .. math:: \{T(Y; c) \le T(x; c)\} \subseteq \{T(Y; c_2) \le T(x; c_1)\},
+    .. math:: \max\{R(c_1), R(c_2)\} < \frac{\min s_Y}{\max s_x}
+              \quad\text{or}\quad T(Y; c_2) > T(x; c_1)
 
-    and the worst probability of the right-hand set over the null region of :math:`c_1`
-    bounds the p-values of the cell. A cell counts as rejected if that bound is at most
-    :math:`0.9988\,\delta`, a little more than the search's slack below delta, so that
-    ``upper <= c`` implies ``p_value(c) <= delta``. The search stops at steps of about
-    1/2000 of the distance from estimate to bound, so the bound is about that much too
-    large.
+    in every part: the second because T falls in c (proved in `score_statistic`), the first,
+    which is much sharper, because :math:`T = (a \cdot \hat p - c) / s`. A cell counts as
+    rejected if its bound is at most :math:`0.9988\,\delta`, a little more than the search's
+    slack below delta, so that ``upper <= c`` implies ``p_value(c) <= delta``. Where the cells
+    should end is found from single p-values, to about 1/1000 of the distance from estimate to
+    bound; the bound is about that much too large, and more where tables so nearly tie with x
+    over a range of limits that a cell of 1/2000 of the distance cannot tell them from ties.
 
     If it were wrong, a limit above the bound would have a p-value above delta.
 
@@ -251,9 +269,9 @@ class _Pair(NamedTuple):
     def largest(self) -> float:
         return sum(a * u for a, u in zip(self.weights, self.high, strict=True))
 
-    def statistic(self, c: float) -> float:
-        x1, x2 = (np.array([float(x)]) for x in self.counts)
-        return float(score_statistic(x1, x2, self.trials, self.weights, c)[0])
+    @property
+    def table(self) -> tuple[Floats, Floats]:
+        return np.array([float(self.counts[0])]), np.array([float(self.counts[1])])
 
 
 def _pair(
@@ -290,88 +308,116 @@ def _upper_positive(pair: _Pair, enough: Callable[[float], bool] = lambda bound:
 
     The steps do not depend on `enough`, which may end them early.
     """
-    level = (1.0 - 1.2 * SLACK_SHARE) * pair.delta  # leaves room for the slack of p-values
     bound, estimate = pair.largest, pair.estimate
     if bound <= estimate or enough(bound):
         return bound
     quantile = min(float(ndtri(pair.delta)), -0.1)
     likely = _limit_at(pair, quantile)
-    finest = max((likely - estimate) / 2000.0, 1e-12 * sum(pair.weights))
-    floor = _not_rejected(pair, likely, (likely - estimate) / -quantile, level, finest)
-    # Near a smooth p-value's root a cell passes if it goes less than half of the way there.
-    step = 0.45 * (bound - floor)
-    while step >= finest / 2.0 and not enough(bound):
-        below = bound - step
-        if _cell_p_value(pair, below, bound, level) <= level:
-            bound = below
-            step = 0.45 * (bound - floor)
+    error = (likely - estimate) / -quantile
+    finest = max((likely - estimate) * FINEST, 1e-12 * sum(pair.weights))
+    cells = _Cells(pair)
+    # Often one cell takes the bound to a tenth of the distance above where it will end.
+    bound = _descend(cells, bound, likely + 200.0 * finest, 200.0 * finest, enough)
+    if enough(bound):
+        return bound
+    target = _root(cells, (estimate, bound), likely, error, finest)
+    return _descend(cells, bound, target, finest, enough)
+
+
+def _descend(
+    cells: _Cells, bound: float, target: float, finest: float, enough: Callable[[float], bool]
+) -> float:
+    """Lower the bound to the target, unless a cell of width `finest` is not rejected."""
+    fails = 0
+    while bound > target:
+        away = bound - target
+        # A wide cell is too coarse to end just above the largest limit not rejected.
+        fails = max(fails, int(away > 100.0 * finest))
+        step = max(min(finest, away), away * 0.9 ** (fails * (fails + 1) / 2))
+        below = bound - step if step < away else target
+        if cells.p_value(below, bound, enough=cells.level) <= cells.level:
+            bound, fails = below, 0
+            if enough(bound):
+                break
+        elif step <= finest:
+            break
         else:
-            step *= 0.5
+            fails += 1
     return bound
 
 
-def _not_rejected(pair: _Pair, probe: float, error: float, level: float, finest: float) -> float:
-    """A limit with a p-value above the level, most often within `finest` of the largest.
+def _root(
+    cells: _Cells, bracket: tuple[float, float], probe: float, error: float, finest: float
+) -> float:
+    """A limit rejected, most often within `finest` of one that is not.
 
     The search starts from `probe` and takes `error` for the estimate's standard error.
     """
-    low, high = pair.estimate, pair.largest
-    for trial in range(40):
-        if high - low <= finest:
-            break
-        if trial % 3 == 2 or not low < probe < high:
+    low, high = bracket
+    for trial in itertools.count(1):
+        if trial % 4 == 0 or not low < probe < high:
             probe = (low + high) / 2.0
-        p = _cell_p_value(pair, probe, probe)
-        low, high = (probe, high) if p > level else (low, probe)
-        # A normal statistic would have its root here; aim beyond it, to close the bracket.
-        probe += error * float(ndtri(p) - ndtri(level)) + math.copysign(finest / 3.0, p - level)
-    return low
+        p = cells.p_value(probe, probe)
+        rejected = p <= cells.level
+        low, high = (low, probe) if rejected else (probe, high)
+        # A normal statistic would have its root here.
+        move = error * float(ndtri(p) - ndtri(cells.level))
+        if high - low <= finest or (rejected and move >= -finest):
+            return high
+        # Aim beyond it, further on the side where the cells need room.
+        probe += move + (-0.2 if rejected else 0.7) * finest
+    raise AssertionError("unreachable")
 
 
 def _limit_at(pair: _Pair, statistic: float) -> float:
-    """The limit between estimate and top of the box at which the score statistic is this."""
-    low, high = pair.estimate, pair.largest
-    for _ in range(20):
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if pair.statistic(middle) > statistic else (low, middle)
-    return high
+    """About the limit between estimate and top of the box where the score statistic is this."""
+    limits = np.linspace(pair.largest, pair.estimate, 33)[:-1]
+    values = score_statistic(*pair.table, pair.trials, pair.weights, limits)
+    return float(np.interp(statistic, np.maximum(values, -100.0), limits))
 
 
-def _cell_p_value(pair: _Pair, c_low: float, c_high: float, enough: float = 0.0) -> float:
-    """Bound the p-value of every limit from c_low to c_high, not closer than `enough`."""
-    gamma, (a1, a2) = BOX_SHARE * pair.delta, pair.weights
-    first = max(pair.low[1], (c_low - a1 * pair.high[0]) / a2)
-    last = min(pair.high[1], (c_low - a1 * pair.low[0]) / a2)
-    line = Line(pair.weights, c_low, first, max(first, last))
-    tables = _at_most(pair, c_high, pair.statistic(c_low), line)
-    slack = SLACK_SHARE * pair.delta
-    return min(1.0, gamma + worst_case(tables, line, slack, max(enough - gamma, 0.0)))
+class _Cells:
+    """Bounds the p-values of all limits of a cell; each search starts from the last edge."""
+
+    def __init__(self, pair: _Pair) -> None:
+        self.pair = pair
+        # Leaves room for the slack of p-values.
+        self.level = (1.0 - 1.2 * SLACK_SHARE) * pair.delta
+        self._last: LowerSet | None = None
+
+    def p_value(self, c_low: float, c_high: float, enough: float = 0.0) -> float:
+        """Bound the p-value of every limit from c_low to c_high, not closer than `enough`."""
+        pair, gamma, (a1, a2) = self.pair, BOX_SHARE * self.pair.delta, self.pair.weights
+        first = max(pair.low[1], (c_low - a1 * pair.high[0]) / a2)
+        last = min(pair.high[1], (c_low - a1 * pair.low[0]) / a2)
+        line = Line(pair.weights, c_low, first, max(first, last))
+        tables = self._last = _at_most(pair, c_low, c_high, line, self._last)
+        slack = SLACK_SHARE * pair.delta
+        return min(1.0, gamma + worst_case(tables, line, slack, max(enough - gamma, 0.0)))
 
 
-def _at_most(pair: _Pair, c: float, statistic: float, line: Line) -> LowerSet:
-    """The tables whose statistic at c is at most this, or ties with it, as a lower set.
+def _at_most(
+    pair: _Pair, c_low: float, c_high: float, line: Line, near: LowerSet | None
+) -> LowerSet:
+    """The tables whose statistic at some limit of the cell is at most the pair's, or ties with
+    it, as a lower set, perhaps with a few more.
 
     The statistic rises in both counts, so a search in brackets finds the highest x2 for each
-    x1: first for some x1, then for the others between the results of their neighbours. The
-    running maximum closes the set downwards whatever rounding does.
+    x1. The running maximum closes the set downwards whatever rounding does.
     """
     n1, n2 = pair.trials
     ends = np.array([line.first, line.last])
     tail = (1e-4 * pair.delta) ** 2 / 5.0
     low1, high1 = window(n1, float(line.p1(ends)[1]), float(line.p1(ends)[0]), tail)
     low2, high2 = window(n2, line.first, line.last, tail)  # thresholds outside do not matter
-    edge = _Edge(pair, c, statistic + TIE * (1.0 + abs(statistic)), _steepness(pair, line))
     x1 = np.arange(low1, high1 + 1, dtype=np.float64)
-    apart = 16 if x1.size > 256 else 1
-    some = x1[::apart]
-    ends2 = np.full(some.shape, low2 - 1.0), np.full(some.shape, high2 + 1.0)
-    found = edge.highest(some, *ends2, edge.guess(some, statistic))
-    if apart > 1:
-        above = np.repeat(found, apart)[: x1.size]
-        below = np.repeat(np.append(found[1:], low2 - 1.0), apart)[: x1.size]
-        # Between neighbours the edge is nearly straight; its fractions average a half.
-        guess = np.interp(x1, some, found + 0.5)
-        found = edge.highest(x1, below, above + 1.0, guess)
+    edge = _Edge.of_cell(pair, c_low, c_high, min(12, STATISTICS // x1.size))
+    if near is None:  # the edge if the standard error is the same everywhere
+        guess = n2 / pair.weights[1] * (pair.estimate - pair.weights[0] * x1 / n1)
+    else:
+        guess = np.interp(x1, near.start + np.arange(near.highest.size), near.highest)
+    outside = np.full(x1.shape, low2 - 1.0), np.full(x1.shape, high2 + 1.0)
+    found = edge.highest(x1, *outside, guess, _steepness(pair, line))
     hull = np.maximum.accumulate(found[::-1])[::-1].astype(np.int64)
     return LowerSet(pair.trials, low1, hull, tail)
 
@@ -386,28 +432,60 @@ def _steepness(pair: _Pair, line: Line) -> float:
 
 
 class _Edge(NamedTuple):
-    """Where the score statistic at the limit c, rising in x2, passes `bound`.
+    """Where the statistic of tables, rising in x2, passes the pair's at all limits of a cell.
 
-    `steepness` only steers the search, which brackets make safe.
+    `limits` (first axis) part the cell. `own` is minus the pair's statistic at the lower limit
+    of each part, `own_least` the same by the largest variance within the part.
     """
 
     pair: _Pair
-    c: float
-    bound: float
-    steepness: float
+    limits: Floats
+    own: Floats
+    own_least: Floats
 
-    def guess(self, x1: Floats, statistic: float) -> Floats:
-        """About where the edge is if the statistic's standard error is the same everywhere."""
-        (n1, n2), (a1, a2) = self.pair.trials, self.pair.weights
-        return n2 / a2 * (self.c - a1 * x1 / n1) + statistic / self.steepness
+    @classmethod
+    def of_cell(cls, pair: _Pair, c_low: float, c_high: float, parts: int) -> _Edge:
+        points = max(parts, 1) + 1 if c_high > c_low else 1
+        limits = np.linspace(c_low, c_high, points)[:, None, None]
+        rates = restricted_mle(*pair.table, pair.trials, pair.weights, limits)
+        first = [_parts(p)[0] for p in rates]
+        inner = [np.clip(0.5, *_parts(p)) for p in rates]
+        short = _parts(limits - pair.estimate)[0]
+        own, own_least = (short / np.sqrt(_variance(pair, p)) for p in (first, inner))
+        return cls(pair, limits, own, own_least)
 
-    def highest(self, x1: Floats, inside: Floats, outside: Floats, guess: Floats) -> Floats:
+    def beyond(self, x1: Floats, x2: Floats) -> Floats:
+        """Positive only if the tables' statistic is above the pair's, without a tie, at every
+        limit of the cell; then about the least difference.
+        """
+        pair, (n1, n2), (a1, a2) = self.pair, self.pair.trials, self.pair.weights
+        rates = restricted_mle(x1, x2, pair.trials, pair.weights, self.limits)
+        ends = [_parts(p) for p in rates]
+        outer = [np.where(np.abs(p - 0.5) > np.abs(q - 0.5), p, q) for p, q in ends]
+        least = _variance(pair, outer)
+        last = _variance(pair, [p_high for _, p_high in ends])
+        short_low, short_high = _parts(self.limits - (a1 * x1 / n1 + a2 * x2 / n2))
+        own_low, own_high = _parts(self.limits - pair.estimate)
+        rounding = 1e-12 * (a1 + a2)
+        ratio = np.where(own_high > rounding, own_low / np.maximum(own_high, rounding), 1.0)
+
+        def above(short: Floats, variance: Floats, own: Floats) -> Floats:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                t = np.where(np.abs(short) <= rounding, 0.0, -short / np.sqrt(variance))
+            return np.asarray(t + own - TIE * (1.0 + own))
+
+        by_variance = above(np.maximum(short_low, short_high * ratio), least, self.own_least)
+        by_limit = above(short_high, last, self.own)
+        return np.asarray(np.maximum(by_variance, by_limit).min(axis=0))
+
+    def highest(
+        self, x1: Floats, inside: Floats, outside: Floats, guess: Floats, steepness: float
+    ) -> Floats:
         """The highest x2 not beyond the edge for each x1.
 
         `inside` is known not to be, `outside` to be; both are whole numbers, and may lie one
-        count outside the possible.
+        count outside the possible. `guess` and `steepness` only steer the search.
         """
-        trials, weights = self.pair.trials, self.pair.weights
         inside, outside, guess = inside.copy(), outside.copy(), guess.copy()
         for trial in itertools.count(1):
             open_ = np.flatnonzero(outside - inside > 1.0)
@@ -415,13 +493,26 @@ class _Edge(NamedTuple):
                 return inside
             low, high = inside[open_], outside[open_]
             aim = guess[open_] if trial % 4 else (low + high) / 2.0
-            probe = np.clip(np.floor(aim), low + 1.0, high - 1.0)
-            value = score_statistic(x1[open_], probe, trials, weights, self.c)
-            passes = value <= self.bound
-            inside[open_] = np.where(passes, probe, low)
-            outside[open_] = np.where(passes, high, probe)
-            guess[open_] = probe + (self.bound - value) / self.steepness
+            lower = np.clip(np.floor(aim), low + 1.0, high - 1.0)
+            upper = np.minimum(lower + 1.0, high - 1.0)
+            beyond = self.beyond(x1[open_], np.stack([lower, upper]))
+            in_lower, in_upper = beyond <= 0.0
+            inside[open_] = np.where(in_lower, np.where(in_upper, upper, lower), low)
+            outside[open_] = np.where(in_lower, np.where(in_upper, high, upper), lower)
+            root = np.stack([lower, upper]) - beyond / steepness
+            guess[open_] = np.where(in_lower, root[1], root[0])
         raise AssertionError("unreachable")
+
+
+def _variance(pair: _Pair, rates: Sequence[Floats]) -> Floats:
+    """Variance of the estimate at these rates."""
+    (n1, n2), (a1, a2), (p1, p2) = pair.trials, pair.weights, rates
+    return a1 * a1 / n1 * p1 * (1.0 - p1) + a2 * a2 / n2 * p2 * (1.0 - p2)
+
+
+def _parts(values: Floats) -> tuple[Floats, Floats]:
+    """Values at the lower and the upper limit of each part of a cell, or at its only limit."""
+    return (values[:-1], values[1:]) if len(values) > 1 else (values, values)
 
 
 def _degenerate(

@@ -77,6 +77,11 @@ def worst_case(tables: LowerSet, line: Line, slack: float, enough: float = 0.0) 
     slopes at both ends is wrong by at most :math:`\sqrt{24 \pi (1-\pi)} I^2 w^4 / 384`. The
     information along a line is convex, hence largest at an end.
     """
+    rounding = 1e-9 + 1e-14 * sum(tables.trials)
+    # Five tails are missing from a value; a slope misses at most sqrt(I * 5 tails), and
+    # cells are accepted at spacings where that moves the cubic by less than the root.
+    omitted = 5.0 * tables.tail + math.sqrt(5.0 * tables.tail)
+    enough = (enough - omitted) * (1.0 - rounding)
     p2 = _first_points(tables.trials, line)
     points = _Points.at(p2, tables, line)
     while True:
@@ -89,10 +94,6 @@ def worst_case(tables: LowerSet, line: Line, slack: float, enough: float = 0.0) 
         if not wide.any() or best > enough > 0.0:
             break
         points = points.join(_Points.at(middle[wide], tables, line))
-    rounding = 1e-9 + 1e-14 * sum(tables.trials)
-    # Five tails are missing from a value; a slope misses at most sqrt(I * 5 tails), and
-    # cells are accepted at spacings where that moves the cubic by less than the root.
-    omitted = 5.0 * tables.tail + math.sqrt(5.0 * tables.tail)
     return min(1.0, float(bounds.max(initial=best)) * (1.0 + rounding) + omitted)
 
 

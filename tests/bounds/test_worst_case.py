@@ -48,6 +48,16 @@ def test_bound_is_above_the_maximum_and_close_to_it(sizes):
             assert loose <= max(0.3, fine + 1.2e-3) or fine > 0.3
 
 
+def test_a_maximum_clearly_below_enough_gives_a_bound_not_above_it():
+    """What the windows leave out is part of the bound, here .0022."""
+    rng = np.random.default_rng(0)
+    for line in lines():
+        tables = staircase(20, 20, rng)._replace(tail=1e-6)
+        exact = worst_case(tables, line, slack=1e-4)
+        for enough in exact + np.linspace(0.002, 0.1, 50):
+            assert worst_case(tables, line, 1e-4, enough) <= enough
+
+
 @pytest.mark.parametrize("cells", [1, 2, 5, 20])
 def test_bound_between_points_holds_everywhere_between(cells):
     rng = np.random.default_rng(cells)
