@@ -82,7 +82,9 @@ class Lagrangian:
         self._n_batches = 0
         self._uncounted: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         n_groups, n_columns = math.prod(problem.shape), problem.table_shape[2]
-        self._patterns = torch.from_numpy(problem.families.patterns).to(device)
+        patterns = problem.families.patterns
+        self._codes_are_cells = np.array_equal(patterns, np.arange(len(patterns))[:, None])
+        self._patterns = torch.from_numpy(patterns).to(device)
         self._fresh = torch.zeros(n_groups, n_columns, device=device)
         n_products = problem.products_shape[2] * n_columns
         self._fresh_products = torch.zeros(n_groups, n_products, device=device)
@@ -95,21 +97,27 @@ class Lagrangian:
         `codes` are the rows' patterns of cells. The decisions are kept to be counted.
         """
         scores, k = scores.detach(), scores.shape[1]
-        cells = self._patterns.index_select(0, codes)
-        groups = torch.add(y[:, None], cells, alpha=k)
+        groups = self._groups(codes, y, k)
         self._uncounted.append((groups, scores, y))
-        weights = self._weights.index_select(0, groups.ravel()).view(*groups.shape, -1).sum(dim=1)
-        weights /= len(scores)
+        weights = self._weights.index_select(0, groups.ravel())
+        if groups.shape[1] > 1:
+            weights = weights.view(*groups.shape, -1).sum(dim=1)
         chances = torch.softmax(scores, dim=1)
         pulled = weights[:, :k] * chances
-        pulled -= chances * pulled.sum(dim=1, keepdim=True)
-        return pulled + self._pull_of_values(scores, y, weights[:, k:])
+        pulled.addcmul_(chances, pulled.sum(dim=1, keepdim=True), value=-1.0)
+        if self.problem.values:
+            pulled += self._pull_of_values(scores, y, weights[:, k:])
+        return pulled.div_(len(scores))
+
+    def _groups(self, codes: torch.Tensor, y: torch.Tensor, k: int) -> torch.Tensor:
+        """The rows (cell, label) of the tables that each row is in: (n_rows, n_families)."""
+        if self._codes_are_cells:
+            return torch.add(y, codes, alpha=k)[:, None]
+        return torch.add(y[:, None], self._patterns.index_select(0, codes), alpha=k)
 
     def _pull_of_values(
         self, scores: torch.Tensor, y: torch.Tensor, weights: torch.Tensor
     ) -> torch.Tensor | float:
-        if not self.problem.values:
-            return 0.0
         with torch.enable_grad():
             scores = scores.clone().requires_grad_()
             total = (soft_values(self.problem.values, scores, y) * weights).sum()
