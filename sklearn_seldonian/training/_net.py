@@ -189,8 +189,9 @@ class LagrangianNet(NeuralNet):
         loss = primary_loss(self.criterion_, scores, y, self.kind_)
         if self.problem.atoms:
             pull = self._lagrangian.pull(scores, y, cells)
-            scores.register_hook(lambda gradient: gradient + pull)
-        loss.backward()
+            torch.autograd.backward([loss, scores], [None, pull])
+        else:
+            loss.backward()
         return {"loss": loss.detach(), "y_pred": outputs}
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
