@@ -244,4 +244,11 @@ def observe(
             )
         )
         start = part.stop
-    return total / len(rows), reduce(operator.add, parts)
+    return total / len(rows), _merged(parts)
+
+
+def _merged(parts: list[Statistics]) -> Statistics:
+    """The statistics of all parts, merged in pairs: kept rows are copied log(n) times, not n."""
+    while len(parts) > 1:
+        parts = [reduce(operator.add, parts[i : i + 2]) for i in range(0, len(parts), 2)]
+    return parts[0]
