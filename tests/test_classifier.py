@@ -26,6 +26,17 @@ from sklearn_seldonian.modules import MLP, ConvNet
 PARITY = "abs(PR | [M] - PR | [F]) <= 0.3"
 
 
+each_kind_of_output = pytest.mark.parametrize(
+    ("criterion", "module"),
+    [
+        (nn.CrossEntropyLoss, lambda: nn.Linear(3, 2)),
+        (nn.NLLLoss, lambda: nn.Sequential(nn.Linear(3, 2), nn.Softmax(dim=1))),
+        (nn.BCEWithLogitsLoss, lambda: nn.Linear(3, 1)),
+    ],
+    ids=["logits", "probabilities", "binary logit"],
+)
+
+
 @parametrize_with_checks([SeldonianClassifier()])
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
@@ -264,15 +275,7 @@ class TestModules:
             model.score(X[rows], y[rows])
         )
 
-    @pytest.mark.parametrize(
-        ("criterion", "module"),
-        [
-            (nn.CrossEntropyLoss, lambda: nn.Linear(3, 2)),
-            (nn.NLLLoss, lambda: nn.Sequential(nn.Linear(3, 2), nn.Softmax(dim=1))),
-            (nn.BCEWithLogitsLoss, lambda: nn.Linear(3, 1)),
-        ],
-        ids=["logits", "probabilities", "binary logit"],
-    )
+    @each_kind_of_output
     def test_criteria_and_their_outputs(self, blobs, criterion, module):
         X, _ = blobs
         torch.manual_seed(0)
@@ -284,15 +287,7 @@ class TestModules:
         assert np.array_equal(model.predict_proba(X)[:, 1] > 0.5, model.predict(X) == 1)
         assert all(torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
 
-    @pytest.mark.parametrize(
-        ("criterion", "module"),
-        [
-            (nn.CrossEntropyLoss, lambda: nn.Linear(3, 2)),
-            (nn.NLLLoss, lambda: nn.Sequential(nn.Linear(3, 2), nn.Softmax(dim=1))),
-            (nn.BCEWithLogitsLoss, lambda: nn.Linear(3, 1)),
-        ],
-        ids=["logits", "probabilities", "binary logit"],
-    )
+    @each_kind_of_output
     def test_offsets_move_decisions_and_probabilities_alike(self, blobs, criterion, module):
         X, _ = blobs
         torch.manual_seed(0)
