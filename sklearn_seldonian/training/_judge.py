@@ -68,8 +68,7 @@ class Judge:
         self._labels, self._codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
         counts = np.bincount(self._labels, minlength=n_classes) + 1.0
         self._log_shares = np.log(counts / counts.sum())
-        self._targets: list[Array] = []
-        self._targets_of: ConstrainedProblem | None = None
+        self._targets: list[Array] | None = None
 
     def best(self, scores: torch.Tensor, adjusted: bool = True) -> Candidate:
         """The best that a model with these `scores` of the rows can decide.
@@ -93,7 +92,7 @@ class Judge:
         if not self.problem.hard:
             shares = np.exp(self._log_shares)
             constant = self._samples(np.broadcast_to(shares, (len(scores), len(shares))))
-        self.problem = self.problem.tested_on(samples, constant)
+        self.problem, self._targets = self.problem.tested_on(samples, constant), None
 
     def _samples(self, chances: Array) -> list[Statistics]:
         """Samples of the rows, of the size of the safety data."""
@@ -191,8 +190,7 @@ class Judge:
         leaves room for the model. They depend on the problem alone, which changes when the
         test is tried.
         """
-        if self._targets_of is not self.problem:
-            self._targets_of = self.problem
+        if self._targets is None:
             shares = np.exp(self._log_shares)
             self._targets = self._first_passing([shares], scores)
             if not self._targets:
