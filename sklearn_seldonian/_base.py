@@ -11,8 +11,13 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples, validate_data
+from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils.validation import (
+    _num_samples,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
 from torch import nn
 
 from sklearn_seldonian import _checks
@@ -27,9 +32,12 @@ from sklearn_seldonian.certification import (
 )
 from sklearn_seldonian.constraints import (
     assign_cells,
+    bind,
     columns_of,
     distinct_means,
+    parse_all,
 )
+from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
 from sklearn_seldonian.modules import MLP
 from sklearn_seldonian.training import ConstrainedProblem, LagrangianNet
 from sklearn_seldonian.training import Rows as TensorRows
@@ -61,7 +69,11 @@ class LabelledRows(NamedTuple):
 
 
 class CertifiedEstimator(BaseEstimator):
-    """The parts of `fit` that do not depend on what is predicted.
+    """All that does not depend on what is predicted.
+
+    A subclass says what is particular to its targets: what they are (`_learn_targets`,
+    `_check_targets`), what constraints may say of them (`_schema`, `_n_labels`), what the
+    model is beside its module (`_beside_the_module`), and what is remarkable (`_remarks`).
 
     Constructor keywords beyond the signature are skorch's double-underscore names: plain
     attributes that appear in `get_params` and can be cloned and searched over.
@@ -100,6 +112,73 @@ class CertifiedEstimator(BaseEstimator):
     def __sklearn_is_fitted__(self):
         return hasattr(self, "solution_found_")
 
+    # -- fit -----------------------------------------------------------------------------
+
+    def fit(self, X, y, sensitive_features=None, safety_mask=None):
+        """Train on candidate rows, then run the safety test once on the others.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, ...)
+            Finite numbers, or whatever `preprocessor` takes.
+        y : array-like of shape (n_rows,)
+            Class labels, at least two different ones; a regressor's are numbers.
+        sensitive_features : Series, DataFrame or array-like of n_rows, default=None
+            Columns for the constraints' conditions; the model never sees them.
+        safety_mask : bool array of shape (n_rows,), default=None
+            Which rows are for the safety test; must not depend on outcomes. None: drawn at
+            random.
+
+        Returns
+        -------
+        self
+            With ``solution_found_`` saying whether a model was certified; if not, a
+            `NoSolutionFoundWarning` is given.
+        """
+        self._forget_fit()
+        self._validate_params()
+        self._check_keywords()
+        self.constraints_ = parse_all(self.constraints)
+        self._deltas = _checks.check_deltas(self.delta, len(self.constraints_))
+        rows = self._check_training_rows(X, y, sensitive_features)
+        rng = check_random_state(self.random_state)
+        self.candidate_indices_, self.safety_indices_ = self._split(len(rows.y), safety_mask, rng)
+        candidate, safety = rows.take(self.candidate_indices_), rows.take(self.safety_indices_)
+        self._resolved = self._bind(candidate)
+        _checks.check_ranges(self._resolved, self.bound)
+
+        obstacle = self._train(candidate, len(safety.y), rng)
+        self.certificate_ = None
+        if self.constraints_:
+            self.certificate_ = (
+                self._untested(obstacle)
+                if obstacle
+                else self._test(safety, mask_given=safety_mask is not None)
+            )
+        found = self.certificate_ is None or self.certificate_.passed
+        if not found:
+            self.fallback_ = _checks.fitted_fallback(self.fallback, candidate)
+            warnings.warn(self.certificate_.explain(), NoSolutionFoundWarning, stacklevel=2)
+        self.solution_found_ = found  # last: without it the estimator is not fitted
+        return self
+
+    def _check_training_rows(self, X, y, sensitive_features):
+        columns_from = X
+        _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
+        if self.preprocessor is None:
+            X, y = validate_data(self, X, y, allow_nd=True)
+        else:
+            X, y = validate_data(self, X, y, skip_check_array=True)
+            check_consistent_length(X, y)
+        y, labels = self._learn_targets(y)
+        columns = _checks.column_values(self._wanted(), columns_from, sensitive_features, len(y))
+        return LabelledRows(X, y, labels, columns)
+
+    def _bind(self, candidate):
+        self._levels = _checks.quantified_levels(self.constraints_, candidate.columns)
+        schema = self._schema(candidate.columns)
+        return tuple(bind(constraint, schema) for constraint in self.constraints_)
+
     def _wanted(self):
         """The columns that the constraints name."""
         return {name for constraint in self.constraints_ for name in columns_of(constraint)}
@@ -126,10 +205,10 @@ class CertifiedEstimator(BaseEstimator):
             self._resolved,
             self._deltas,
             cells.families,
-            len(self.classes_),
+            self._n_labels,
             n_safety,
             self.power,
-            hard=self.decision == "argmax",
+            hard=self._decision == "argmax",
             bound=self.bound,
             exclusive=self._exclusive,
         )
@@ -160,7 +239,7 @@ class CertifiedEstimator(BaseEstimator):
     def _warn_of_few_rows(self, candidate, cells, n_safety):
         """Say so where even the best conceivable safety rows could not pass."""
         codes, families = cells
-        counts = tabulate(codes, candidate.labels, candidate.labels, families, len(self.classes_))
+        counts = tabulate(codes, candidate.labels, candidate.labels, families, self._n_labels)
         seen = Statistics(counts, families, hard=True)
         shares = seen.shares(distinct_means(self._resolved))
         for constraint, delta in zip(self._resolved, self._deltas, strict=True):
@@ -213,7 +292,7 @@ class CertifiedEstimator(BaseEstimator):
         if module is not MLP:
             return module, {}
         one_logit = nn.BCEWithLogitsLoss in (self.criterion, type(self.criterion))
-        n_outputs = 1 if one_logit else len(self.classes_)
+        n_outputs = 1 if one_logit else self._n_labels
         n_features = math.prod(X.shape[1:])
         return module, {"module__n_features": n_features, "module__n_outputs": n_outputs}
 
@@ -244,19 +323,8 @@ class CertifiedEstimator(BaseEstimator):
             versions=_checks.versions(),
             fingerprints={
                 "data": _checks.fingerprint(X, rows.y, *rows.columns.values()),
-                "weights": _checks.fingerprint(self.module_, self.scale_, self.offsets_),
+                "weights": _checks.fingerprint(self.module_, *self._beside_the_module()),
             },
-        )
-
-    def _remarks(self, statistics):
-        """Whether all tested rows got the same label."""
-        given = np.flatnonzero(statistics.table[..., : len(self.classes_)].sum(axis=(0, 1)))
-        if self._decision != "argmax" or len(given) != 1:
-            return ()
-        label = self.classes_.tolist()[given[0]]
-        return (
-            f"The model gave every safety row the label {label!r}: no other decisions were more "
-            "accurate among those predicted to pass.",
         )
 
     def _untested(self, obstacle):
@@ -284,20 +352,63 @@ class CertifiedEstimator(BaseEstimator):
         transformed = self.preprocessor_.transform(X)
         return _checks.to_inputs(_checks.check_preprocessed(transformed, _num_samples(X)))
 
+    # -- the safety test, again ----------------------------------------------------------
+
+    def certify(self, X, y, sensitive_features=None):
+        """Test the same constraints on fresh rows.
+
+        Parameters
+        ----------
+        X, y, sensitive_features
+            Rows that neither `fit` nor any other choice has seen, as `fit` takes them.
+
+        Returns
+        -------
+        SafetyCertificate
+
+        Raises
+        ------
+        NoSolutionFoundError
+            If there is no model.
+        ValueError
+            If there are no constraints, or `y` holds what `fit` would refuse or did not see.
+        """
+        self._check_certified()
+        _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
+        if not self.constraints_:
+            raise ValueError("There is nothing to certify: the estimator has no constraints.")
+        y, labels = self._check_targets(y)
+        columns = _checks.column_values(self._wanted(), X, sensitive_features, len(y))
+        missing = sorted(self._wanted() - set(columns))
+        if missing:
+            raise ValueError(f"The constraints name columns that are not here: {missing}.")
+        X = self._checked(X)
+        check_consistent_length(X, y)
+        return self._test(LabelledRows(X, y, labels, columns))
+
+    # -- the model -----------------------------------------------------------------------
+
+    def _falls_back(self):
+        """Whether the fallback answers; raises where there is neither model nor fallback."""
+        if self.solution_found_:
+            return False
+        if self.fallback_ is None:
+            self._check_certified()
+        return True
+
+    def _check_certified(self):
+        check_is_fitted(self)
+        if not self.solution_found_:
+            raise NoSolutionFoundError(self.certificate_.explain())
+
+    def _scores(self, X):
+        inputs = self._preprocessed(self._checked(X))
+        return torch.cat(list(self.net_.scores(inputs)))
+
     @property
     def module_(self):
         """The fitted torch module."""
         return self.net_.module_
-
-    @property
-    def scale_(self):
-        """What the module's scores are multiplied by."""
-        return self.net_.adjustment_.scale
-
-    @property
-    def offsets_(self):
-        """What is added to the module's scaled scores, one number a class."""
-        return np.array(self.net_.adjustment_.offsets or [0.0] * len(self.classes_))
 
 
 def _tensors(X, labels, cells):
