@@ -46,14 +46,15 @@ __all__ = ["CertifiedEstimator", "LabelledRows"]
 
 
 class LabelledRows(NamedTuple):
-    """Rows as `fit` sees them: inputs, labels, positions of the labels in classes_, columns.
+    """Rows as `fit` sees them: inputs, what the user calls y, what the net learns, columns.
 
-    The inputs are the rows of X at `index` (None: all), which are not read before their time.
+    The net learns the positions of labels in classes_, or numbers. The inputs are the rows of
+    X at `index` (None: all), which are not read before their time.
     """
 
     X: Any
     y: np.ndarray
-    labels: np.ndarray
+    targets: np.ndarray
     columns: dict[str, np.ndarray]
     index: np.ndarray | None = None
 
@@ -62,7 +63,7 @@ class LabelledRows(NamedTuple):
         if len(index) == len(self.y):
             return self
         columns = {name: values[index] for name, values in self.columns.items()}
-        return LabelledRows(self.X, self.y[index], self.labels[index], columns, index)
+        return LabelledRows(self.X, self.y[index], self.targets[index], columns, index)
 
     def inputs(self):
         return self.X if self.index is None else _safe_indexing(self.X, self.index)
@@ -72,8 +73,9 @@ class CertifiedEstimator(BaseEstimator):
     """All that does not depend on what is predicted.
 
     A subclass says what is particular to its targets: what they are (`_learn_targets`,
-    `_check_targets`), what constraints may say of them (`_schema`, `_n_labels`), what the
-    model is beside its module (`_beside_the_module`), and what is remarkable (`_remarks`).
+    `_check_targets`), what constraints may say of them (`_schema`), what outputs mean
+    (`_task`), what the model is beside its module (`_beside_the_module`), and what the
+    certificate says of it (`_assumptions`, `_remarks`).
 
     Constructor keywords beyond the signature are skorch's double-underscore names: plain
     attributes that appear in `get_params` and can be cloned and searched over.
@@ -170,9 +172,9 @@ class CertifiedEstimator(BaseEstimator):
         else:
             X, y = validate_data(self, X, y, skip_check_array=True)
             check_consistent_length(X, y)
-        y, labels = self._learn_targets(y)
+        y, targets = self._learn_targets(y)
         columns = _checks.column_values(self._wanted(), columns_from, sensitive_features, len(y))
-        return LabelledRows(X, y, labels, columns)
+        return LabelledRows(X, y, targets, columns)
 
     def _bind(self, candidate):
         self._levels = _checks.quantified_levels(self.constraints_, candidate.columns)
@@ -200,23 +202,24 @@ class CertifiedEstimator(BaseEstimator):
         X = self._fit_preprocessor(candidate)
         cells = self._cells(candidate.columns, len(candidate.y))
         self._exclusive = exclusive_columns(cells.families)
-        self._warn_of_few_rows(candidate, cells, n_safety)
+        task, rows = self._task(candidate), _tensors(X, candidate.targets, cells)
+        self._warn_of_few_rows(task.labels(rows.y).numpy(), cells, task.n_labels, n_safety)
         problem = ConstrainedProblem(
             self._resolved,
             self._deltas,
             cells.families,
-            self._n_labels,
+            task.n_labels,
             n_safety,
             self.power,
-            hard=self._decision == "argmax",
+            hard=task.hard,
             bound=self.bound,
             exclusive=self._exclusive,
         )
         cuda = [torch.device(device)] if device.startswith("cuda") else []
         with torch.random.fork_rng(devices=cuda):
             torch.manual_seed(seed)
-            self.net_ = self._make_net(X, problem, device)
-            self.net_.fit(_tensors(X, candidate.labels, cells))
+            self.net_ = self._make_net(X, problem, task, device)
+            self.net_.fit(rows)
         self.history_ = _history_frame(self.net_.history)
         self.n_iter_ = len(self.history_)
         if self.net_.interrupted_:
@@ -236,10 +239,10 @@ class CertifiedEstimator(BaseEstimator):
     def _cells(self, columns, n_rows):
         return assign_cells(columns, [c.conditions for c in self._resolved], n_rows)
 
-    def _warn_of_few_rows(self, candidate, cells, n_safety):
+    def _warn_of_few_rows(self, labels, cells, n_labels, n_safety):
         """Say so where even the best conceivable safety rows could not pass."""
         codes, families = cells
-        counts = tabulate(codes, candidate.labels, candidate.labels, families, self._n_labels)
+        counts = tabulate(codes, labels, labels, families, n_labels)
         seen = Statistics(counts, families, hard=True)
         shares = seen.shares(distinct_means(self._resolved))
         for constraint, delta in zip(self._resolved, self._deltas, strict=True):
@@ -253,14 +256,15 @@ class CertifiedEstimator(BaseEstimator):
                     stacklevel=4,
                 )
 
-    def _make_net(self, X, problem, device):
-        module, sizes = self._sized_module(X)
+    def _make_net(self, X, problem, task, device):
+        module, sizes = self._sized_module(X, task.n_labels)
         nested = {name: getattr(self, name) for name in self._keywords()}
         if any(name.startswith("iterator_train__") for name in nested):
             nested.setdefault("iterator_train__shuffle", True)
         return LagrangianNet(
             copy.deepcopy(module),
             problem=problem,
+            task=task,
             multiplier_init=self.multiplier_init,
             multiplier_lr=self.multiplier_lr,
             evaluation_batch_size=self.safety_batch_size,
@@ -286,13 +290,13 @@ class CertifiedEstimator(BaseEstimator):
         }
         _checks.check_keywords(self, factories)
 
-    def _sized_module(self, X):
+    def _sized_module(self, X, n_labels):
         """The module, and for an MLP the sizes that the data dictate."""
         module = MLP if self.module is None else self.module
         if module is not MLP:
             return module, {}
         one_logit = nn.BCEWithLogitsLoss in (self.criterion, type(self.criterion))
-        n_outputs = 1 if one_logit else self._n_labels
+        n_outputs = 1 if one_logit else n_labels
         n_features = math.prod(X.shape[1:])
         return module, {"module__n_features": n_features, "module__n_outputs": n_outputs}
 
@@ -307,7 +311,7 @@ class CertifiedEstimator(BaseEstimator):
         cells = self._cells(rows.columns, len(rows.y))
         exclusive = self._exclusive & exclusive_columns(cells.families)
         loss, statistics = self.net_.observe(
-            _tensors(X, rows.labels, cells),
+            _tensors(X, rows.targets, cells),
             cells.families,
         )
         return SafetyCertificate(
@@ -318,7 +322,7 @@ class CertifiedEstimator(BaseEstimator):
             loss=loss,
             n_candidate=len(self.candidate_indices_),
             n_safety=len(rows.y),
-            assumptions=_checks.assumptions(self._decision, exclusive, mask_given),
+            assumptions=_checks.assumptions(self._assumptions(), exclusive, mask_given),
             remarks=self._remarks(statistics),
             versions=_checks.versions(),
             fingerprints={
@@ -377,14 +381,14 @@ class CertifiedEstimator(BaseEstimator):
         _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         if not self.constraints_:
             raise ValueError("There is nothing to certify: the estimator has no constraints.")
-        y, labels = self._check_targets(y)
+        y, targets = self._check_targets(y)
         columns = _checks.column_values(self._wanted(), X, sensitive_features, len(y))
         missing = sorted(self._wanted() - set(columns))
         if missing:
             raise ValueError(f"The constraints name columns that are not here: {missing}.")
         X = self._checked(X)
         check_consistent_length(X, y)
-        return self._test(LabelledRows(X, y, labels, columns))
+        return self._test(LabelledRows(X, y, targets, columns))
 
     # -- the model -----------------------------------------------------------------------
 
@@ -411,13 +415,9 @@ class CertifiedEstimator(BaseEstimator):
         return self.net_.module_
 
 
-def _tensors(X, labels, cells):
-    """Inputs, class positions and cells as tensors."""
-    return TensorRows(
-        X,
-        torch.from_numpy(labels.astype(np.int64, copy=False)),
-        torch.from_numpy(cells.codes),
-    )
+def _tensors(X, targets, cells):
+    """Inputs, class positions or numbers, and cells as tensors."""
+    return TensorRows(X, torch.from_numpy(targets), torch.from_numpy(cells.codes))
 
 
 def _history_frame(history):

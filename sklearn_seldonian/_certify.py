@@ -145,7 +145,7 @@ def certify(
         loss=math.nan,
         n_candidate=0,
         n_safety=len(y),
-        assumptions=_checks.assumptions(decision, exclusive),
+        assumptions=_checks.assumptions(_checks.DECISIONS[decision], exclusive),
         versions=_checks.versions(),
         fingerprints={
             "data": _checks.fingerprint(y, *columns.values()),

@@ -27,6 +27,7 @@ from sklearn_seldonian.constraints import Grouping, walk
 from sklearn_seldonian.training import Inputs
 
 __all__ = [
+    "DECISIONS",
     "NESTED",
     "assumptions",
     "check_choice",
@@ -407,19 +408,19 @@ _INDEPENDENCE = (
     "features, resampling or search outside the estimator has seen them, and they are tested "
     "for the first time.",
 )
-_DECISIONS = {
-    "argmax": "The decisions are those of predict.",
-    "sample": "The decisions are drawn from predict_proba, anew each time.",
+DECISIONS = {
+    "argmax": ("The decisions are those of predict.",),
+    "sample": ("The decisions are drawn from predict_proba, anew each time.",),
 }
 
 
-def assumptions(decision, exclusive, mask_given=False):
-    """What a certificate rests on, in words."""
+def assumptions(of_the_model, exclusive, mask_given=False):
+    """What a certificate rests on, in words; `of_the_model` are sentences on what it predicts."""
     mask = "Which rows were kept for the safety test did not depend on outcomes."
     pairs = sorted(" and ".join(sorted(pair)) for pair in exclusive)
     return (
         *_INDEPENDENCE,
-        _DECISIONS[decision],
+        *of_the_model,
         *[mask] * mask_given,
         *(f"Columns {pair} are never both 1; no row seen has both." for pair in pairs),
     )

@@ -21,7 +21,7 @@ from sklearn_seldonian import _checks
 from sklearn_seldonian._base import CertifiedEstimator
 from sklearn_seldonian.certification import BOUNDS
 from sklearn_seldonian.constraints import Schema
-from sklearn_seldonian.training import probabilities
+from sklearn_seldonian.training import Classification, probabilities
 
 __all__ = ["SeldonianClassifier"]
 
@@ -227,11 +227,11 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
                 "SeldonianClassifier needs samples of at least 2 classes; the data contains only "
                 f"one class: {self.classes_[0]!r}"
             )
-        return y, labels
+        return y, labels.astype(np.int64, copy=False)
 
     def _check_targets(self, y):
         y = column_or_1d(y, warn=True)
-        return y, _checks.class_positions(y, self.classes_)
+        return y, _checks.class_positions(y, self.classes_).astype(np.int64, copy=False)
 
     def _schema(self, columns):
         classes = self.classes_.tolist()
@@ -240,9 +240,11 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
             columns, self.constraints_, tuple(classes), positive, measures=tuple(self.measures)
         )
 
-    @property
-    def _n_labels(self):
-        return len(self.classes_)
+    def _task(self, candidate):
+        return Classification(len(self.classes_), hard=self._decision == "argmax")
+
+    def _assumptions(self):
+        return _checks.DECISIONS[self._decision]
 
     def _beside_the_module(self):
         return self.scale_, self.offsets_
