@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from typing import Any, NamedTuple
+from numbers import Integral, Real
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _num_samples,
     check_consistent_length,
@@ -22,6 +24,7 @@ from torch import nn
 
 from sklearn_seldonian import _checks
 from sklearn_seldonian.certification import (
+    BOUNDS,
     SafetyCertificate,
     Statistics,
     certify_constraint,
@@ -75,11 +78,32 @@ class CertifiedEstimator(BaseEstimator):
     A subclass says what is particular to its targets: what they are (`_learn_targets`,
     `_check_targets`), what constraints may say of them (`_schema`), what outputs mean
     (`_task`), what the model is beside its module (`_beside_the_module`), and what the
-    certificate says of it (`_assumptions`, `_remarks`).
+    certificate says of it (`_assumptions`, `_remarks`). What the word for a constant
+    fallback stands for is `_constant_fallback`; `_range_remedy` is the advice to who asks for
+    a finite-sample test and has named a measure that has none.
 
     Constructor keywords beyond the signature are skorch's double-underscore names: plain
     attributes that appear in `get_params` and can be cloned and searched over.
     """
+
+    _parameter_constraints: ClassVar = {
+        "delta": [Interval(Real, 0, 1, closed="neither"), "array-like"],
+        "bound": [StrOptions(set(BOUNDS))],
+        "safety_size": [
+            Interval(Real, 0, 1, closed="neither"),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "power": [Interval(Real, 0, 1, closed="neither")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
+        "safety_batch_size": [Interval(Integral, 1, None, closed="left")],
+        "multiplier_init": [Interval(Real, 0, None, closed="left")],
+        "multiplier_lr": [Interval(Real, 0, None, closed="neither")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
 
     # -- parameters ----------------------------------------------------------------------
 
@@ -147,7 +171,7 @@ class CertifiedEstimator(BaseEstimator):
         self.candidate_indices_, self.safety_indices_ = self._split(len(rows.y), safety_mask, rng)
         candidate, safety = rows.take(self.candidate_indices_), rows.take(self.safety_indices_)
         self._resolved = self._bind(candidate)
-        _checks.check_ranges(self._resolved, self.bound)
+        _checks.check_ranges(self._resolved, self.bound, self._range_remedy)
 
         obstacle = self._train(candidate, len(safety.y), rng)
         self.certificate_ = None
@@ -159,7 +183,9 @@ class CertifiedEstimator(BaseEstimator):
             )
         found = self.certificate_ is None or self.certificate_.passed
         if not found:
-            self.fallback_ = _checks.fitted_fallback(self.fallback, candidate)
+            self.fallback_ = _checks.fitted_fallback(
+                self.fallback, candidate, self._constant_fallback
+            )
             warnings.warn(self.certificate_.explain(), NoSolutionFoundWarning, stacklevel=2)
         self.solution_found_ = found  # last: without it the estimator is not fitted
         return self

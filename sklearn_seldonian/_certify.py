@@ -120,7 +120,7 @@ def certify(
         columns, constraints, tuple(classes.tolist()), positive, measures=tuple(measures)
     )
     resolved = [bind(constraint, schema) for constraint in constraints]
-    _checks.check_ranges(resolved, bound)
+    _checks.check_ranges(resolved, bound, "Give its measure a range")
     codes, families = assign_cells(columns, [c.conditions for c in resolved], len(y))
     values = distinct_values(distinct_means(resolved))
     with_probabilities = decision == "sample" or bool(values)

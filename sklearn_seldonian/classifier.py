@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.dummy import DummyClassifier
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -19,7 +19,6 @@ from torch import nn
 
 from sklearn_seldonian import _checks
 from sklearn_seldonian._base import CertifiedEstimator
-from sklearn_seldonian.certification import BOUNDS
 from sklearn_seldonian.constraints import Schema
 from sklearn_seldonian.training import Classification, probabilities
 
@@ -141,24 +140,11 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     """
 
     _parameter_constraints: ClassVar = {
-        "delta": [Interval(Real, 0, 1, closed="neither"), "array-like"],
-        "bound": [StrOptions(set(BOUNDS))],
+        **CertifiedEstimator._parameter_constraints,
         "decision": [StrOptions({"argmax", "sample"})],
-        "safety_size": [
-            Interval(Real, 0, 1, closed="neither"),
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "power": [Interval(Real, 0, 1, closed="neither")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
-        "safety_batch_size": [Interval(Integral, 1, None, closed="left")],
-        "multiplier_init": [Interval(Real, 0, None, closed="left")],
-        "multiplier_lr": [Interval(Real, 0, None, closed="neither")],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
+    _constant_fallback = DummyClassifier(strategy="most_frequent")
+    _range_remedy = "Give its measure a range"
 
     def __init__(
         self,
