@@ -29,6 +29,7 @@ from sklearn_seldonian.training import Inputs
 __all__ = [
     "DECISIONS",
     "NESTED",
+    "NUMBERS_REMEDY",
     "assumptions",
     "check_choice",
     "check_deltas",
@@ -453,11 +454,20 @@ DECISIONS = {
 }
 
 
-def predicted_numbers(target_range):
-    """What a certificate of a regression rests on beside its rows, in words."""
-    low, high = target_range
-    bounded = f"The target is never outside [{low:g}, {high:g}]; no row seen is."
-    return "The predictions are those of predict.", *[bounded] * (target_range != ANY_NUMBER)
+NUMBERS_REMEDY = "Say prediction_range and target_range, or give a measure of your own a range"
+
+
+def predicted_numbers(target_range, prediction_range=ANY_NUMBER):
+    """What a certificate of a regression rests on beside its rows, in words.
+
+    `prediction_range` is a promise about predictions, where they are not clipped to it.
+    """
+    promised = {"target": target_range, "prediction": prediction_range}
+    return "The predictions are those of predict.", *(
+        f"The {name} is never outside [{low:g}, {high:g}]; that of no row seen is."
+        for name, (low, high) in promised.items()
+        if (low, high) != ANY_NUMBER
+    )
 
 
 def assumptions(of_the_model, exclusive, mask_given=False):

@@ -149,7 +149,7 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         "fallback": [StrOptions({"mean"}), HasMethods(["fit", "predict"]), None],
     }
     _constant_fallback = DummyRegressor(strategy="mean")
-    _range_remedy = "Say prediction_range and target_range, or give a measure of your own a range"
+    _range_remedy = _checks.NUMBERS_REMEDY
 
     def __init__(
         self,
