@@ -179,6 +179,8 @@ class RowMeasure:
     surrogate : callable, default=None
         ``surrogate(probabilities, y)`` in torch, differentiable, for training; `y` are
         positions. None: the expected `value` of a prediction drawn from the probabilities.
+        In regression ``surrogate(predictions, y)``; None: the slope of `value` itself, between
+        predictions a twentieth of the target's standard deviation below and above.
 
     Raises
     ------

@@ -76,8 +76,8 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         Rows a batch wherever no gradient is needed.
     multiplier_init, multiplier_lr : float, default=0.0, 0.01
         Start of the Lagrange multipliers, and what a violation of one adds to its
-        multiplier in one batch; violations are in standard deviations of the measure, as
-        it is where the mean target is predicted.
+        multiplier in one batch; violations are in quarters of the measure's standard
+        deviation, as it is where the mean target is predicted.
     device : str, default="auto"
         A torch device; "auto": "cuda" if there, else "mps", else "cpu".
     callbacks : list of skorch callbacks, default=None
