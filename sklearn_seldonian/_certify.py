@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -13,6 +14,7 @@ from sklearn_seldonian import _checks
 from sklearn_seldonian.certification import (
     BOUNDS,
     SafetyCertificate,
+    Statistics,
     certify_constraint,
     exclusive_columns,
     sufficient_rows,
@@ -24,6 +26,7 @@ from sklearn_seldonian.constraints import (
     Constraint,
     Mean,
     Membership,
+    ResolvedConstraint,
     Schema,
     assign_cells,
     bind,
@@ -98,16 +101,52 @@ def certify(
     >>> certify(model, X[1000:], y[1000:], "ACC >= 0.8").passed
     True
     """
-    check_is_fitted(estimator)
-    if not is_classifier(estimator):
-        raise ValueError(f"certify tests classifiers; {type(estimator).__name__} is none.")
-    _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
     constraints = parse_all(constraints)
     if not constraints:
         raise ValueError("There is nothing to certify: no constraints were given.")
     _checks.check_choice("bound", bound, BOUNDS)
-    _checks.check_choice("decision", decision, ("argmax", "sample"))
     deltas = _checks.check_deltas(delta, len(constraints))
+    seen = observe(estimator, X, y, constraints, sensitive_features, decision, pos_label, measures)
+    _checks.check_ranges(seen.constraints, bound)
+    exclusive = exclusive_columns(seen.statistics.families)
+    results = (
+        certify_constraint(constraint, seen.statistics, d, bound, exclusive)
+        for constraint, d in zip(seen.constraints, deltas, strict=True)
+    )
+    return SafetyCertificate(
+        results=tuple(results),
+        loss=math.nan,
+        n_candidate=0,
+        n_safety=len(y),
+        assumptions=_checks.assumptions(decision, exclusive),
+        versions=_checks.versions(),
+        fingerprints={
+            "data": _checks.fingerprint(seen.y, *seen.columns.values()),
+            "decisions": _checks.fingerprint(seen.answers),
+        },
+    )
+
+
+class Observed(NamedTuple):
+    """How a fitted estimator behaves on some rows, as constraints look at it.
+
+    `answers` are the positions of the decided labels, or probabilities where labels are drawn.
+    """
+
+    constraints: tuple[ResolvedConstraint, ...]
+    y: np.ndarray
+    columns: dict[str, np.ndarray]
+    statistics: Statistics
+    answers: np.ndarray
+
+
+def observe(estimator, X, y, constraints, sensitive_features, decision, pos_label, measures):
+    """Look up the parsed `constraints` in the data, and count what `estimator` decides on it."""
+    check_is_fitted(estimator)
+    if not is_classifier(estimator):
+        raise ValueError(f"certify tests classifiers; {type(estimator).__name__} is none.")
+    _checks.check_choice("decision", decision, ("argmax", "sample"))
+    _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
     check_consistent_length(X, y)
     y = column_or_1d(y, warn=True)
     classes = np.asarray(estimator.classes_)
@@ -119,39 +158,15 @@ def certify(
     schema = Schema.of(
         columns, constraints, tuple(classes.tolist()), positive, measures=tuple(measures)
     )
-    resolved = [bind(constraint, schema) for constraint in constraints]
-    _checks.check_ranges(resolved, bound)
+    resolved = tuple(bind(constraint, schema) for constraint in constraints)
     codes, families = assign_cells(columns, [c.conditions for c in resolved], len(y))
     values = distinct_values(distinct_means(resolved))
-    with_probabilities = decision == "sample" or bool(values)
-    decided, chances = _decisions(estimator, X, len(y), classes, with_probabilities)
+    hard = decision == "argmax"
+    decided, chances = _decisions(estimator, X, len(y), classes, not hard or bool(values))
     statistics = summarise(
-        codes,
-        labels,
-        chances,
-        families,
-        values,
-        hard=decision == "argmax",
-        keep=True,
-        decisions=decided,
+        codes, labels, chances, families, values, hard=hard, keep=True, decisions=decided
     )
-    exclusive = exclusive_columns(families)
-    results = (
-        certify_constraint(constraint, statistics, d, bound, exclusive)
-        for constraint, d in zip(resolved, deltas, strict=True)
-    )
-    return SafetyCertificate(
-        results=tuple(results),
-        loss=math.nan,
-        n_candidate=0,
-        n_safety=len(y),
-        assumptions=_checks.assumptions(decision, exclusive),
-        versions=_checks.versions(),
-        fingerprints={
-            "data": _checks.fingerprint(y, *columns.values()),
-            "decisions": _checks.fingerprint(decided if decision == "argmax" else chances),
-        },
-    )
+    return Observed(resolved, y, columns, statistics, decided if hard else chances)
 
 
 def _decisions(estimator, X, n_rows, classes, with_probabilities):
