@@ -2,7 +2,7 @@
 
 from sklearn_seldonian.experiments._baselines import FairlearnClassifier
 from sklearn_seldonian.experiments._plots import ExperimentDisplay, plot_experiment
-from sklearn_seldonian.experiments._results import load_results
+from sklearn_seldonian.experiments._table import load_results
 from sklearn_seldonian.experiments._run import run_experiment
 from sklearn_seldonian.experiments._summary import summarise_results
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from itertools import cycle
 from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_seldonian.experiments._results import load_results
+from sklearn_seldonian.experiments._table import load_results
 from sklearn_seldonian.experiments._summary import metrics_of, summarise_results
 
 __all__ = ["ExperimentDisplay", "plot_experiment"]
@@ -34,6 +35,7 @@ STYLES = (
 WEIGHT = {"markersize": 5, "linewidth": 1.6, "elinewidth": 1.0, "capsize": 2.5}
 # Points of one sample size stand side by side, this factor apart.
 DODGE = 1.035
+NAMES_A_LINE = 5
 
 
 class ExperimentDisplay:
@@ -49,6 +51,8 @@ class ExperimentDisplay:
         The accepted probability of failure, drawn as a line; None: no line.
     violation : {"hard", "soft"}, default="hard"
         What the failures were judged by.
+    confidence_level : float, default=0.95
+        Of the intervals in `summary`.
 
     Attributes
     ----------
@@ -69,11 +73,12 @@ class ExperimentDisplay:
     >>> display = ExperimentDisplay.from_results(results)
     """
 
-    def __init__(self, summary, metric, delta=0.05, violation="hard"):
+    def __init__(self, summary, metric, delta=0.05, violation="hard", confidence_level=0.95):
         self.summary = summary
         self.metric = metric
         self.delta = delta
         self.violation = violation
+        self.confidence_level = confidence_level
 
     @classmethod
     def from_results(
@@ -95,7 +100,8 @@ class ExperimentDisplay:
         summary = summarise_results(
             results, metric=metric, violation=violation, confidence_level=confidence_level
         )
-        return cls(summary, metric or metrics_of(results)[0], delta, violation)
+        metric = metric or metrics_of(results)[0]
+        return cls(summary, metric, delta, violation, confidence_level)
 
     def plot(self, axes=None):
         """Draw the three plots side by side.
@@ -124,9 +130,7 @@ class ExperimentDisplay:
         for ax in axes[1:]:
             ax.set_ylim(-0.04, 1.04)
         self._draw_delta(axes[2])
-        place = {"loc": "outside lower center", "ncols": 4} if owns_figure else {}
-        handles, names = axes[1].get_legend_handles_labels()
-        (self.figure_ if owns_figure else axes[0]).legend(handles, names, frameon=False, **place)
+        self._explain(self.figure_ if owns_figure else axes[0], owns_figure)
         return self
 
     def _draw(self, ax, column, title):
@@ -166,11 +170,20 @@ class ExperimentDisplay:
             f"δ = {self.delta:g}",
             (1.0, self.delta),
             xycoords=("axes fraction", "data"),
-            xytext=(0, 3),
+            xytext=(4, 0),
             textcoords="offset points",
-            ha="right",
+            va="center",
             color="0.25",
+            annotation_clip=False,
         )
+
+    def _explain(self, owner, owns_figure):
+        """Say once which line is whose, and what the bars are."""
+        handles, names = self.axes_[0].get_legend_handles_labels()
+        n_columns = math.ceil(len(names) / math.ceil(len(names) / NAMES_A_LINE))
+        place = {"loc": "outside lower center", "ncols": n_columns} if owns_figure else {}
+        title = f"Bars are {self.confidence_level:.0%} intervals"
+        owner.legend(handles, names, frameon=False, title=title, title_fontsize="small", **place)
 
 
 def plot_experiment(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import sys
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
+from inspect import isroutine
 from numbers import Integral
 
 import joblib
@@ -19,7 +22,7 @@ from tqdm import tqdm
 
 from sklearn_seldonian import __version__
 from sklearn_seldonian.constraints import parse_all
-from sklearn_seldonian.experiments._results import FIXED, ResultsFolder, to_frame, trial_of
+from sklearn_seldonian.experiments._table import FIXED, ResultsFolder, to_frame, trial_of
 from sklearn_seldonian.experiments._summary import VALUE
 from sklearn_seldonian.experiments._trial import PROTOCOLS, Criteria, Trial, run_trial
 from sklearn_seldonian.metrics import constraint_values
@@ -286,7 +289,17 @@ def _settings(estimators, X, y, sensitive_features, criteria):
 def _described(values):
     """Each value as a text that is the same in every process."""
     with np.printoptions(threshold=sys.maxsize):
-        return {name: re.sub(r" at 0x[0-9a-f]+", "", repr(v)) for name, v in values.items()}
+        return {name: _text(value) for name, value in values.items()}
+
+
+def _text(value):
+    """A value's repr; where that says an address, the content instead if it can be pickled."""
+    text, n_addresses = re.subn(r" at 0x[0-9a-f]+", "", repr(value))
+    if not n_addresses or isroutine(value):
+        return text
+    with suppress(pickle.PicklingError):
+        return f"{text} with content {joblib.hash(value)}"
+    return text
 
 
 def _warn_of_errors(table):

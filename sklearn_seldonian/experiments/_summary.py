@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, t
 
-from sklearn_seldonian.experiments._results import FIXED
+from sklearn_seldonian.experiments._table import FIXED
 from sklearn_seldonian.experiments._trial import ROUNDING
 
 __all__ = ["metrics_of", "summarise_results"]
