@@ -31,7 +31,9 @@ from sklearn_seldonian.experiments import (
 from sklearn_seldonian.modules import MLP
 
 matplotlib.use("Agg")
-TRIALS, JOBS = (int(os.environ.get(name, default)) for name, default in [("TRIALS", 3), ("JOBS", 1)])
+TRIALS, JOBS = (
+    int(os.environ.get(name, default)) for name, default in [("TRIALS", 3), ("JOBS", 1)]
+)
 
 # %%
 # The population
@@ -83,3 +85,8 @@ print(summarise_results(results)[columns].round(3).to_string(index=False))
 
 display = plot_experiment(results, delta=0.05)
 display.figure_.savefig("three_plots.png")
+
+# %%
+# The Seldonian classifier never broke the constraint, and with 4,000 rows it was within two
+# points of the others' accuracy; logistic regression and exponentiated gradient were accurate
+# from the start, but whether their models kept to the constraint was the luck of the draw.

@@ -2,9 +2,9 @@
 
 from sklearn_seldonian.experiments._baselines import FairlearnClassifier
 from sklearn_seldonian.experiments._plots import ExperimentDisplay, plot_experiment
-from sklearn_seldonian.experiments._table import load_results
 from sklearn_seldonian.experiments._run import run_experiment
 from sklearn_seldonian.experiments._summary import summarise_results
+from sklearn_seldonian.experiments._table import load_results
 
 __all__ = [
     "ExperimentDisplay",

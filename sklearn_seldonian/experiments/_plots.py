@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_seldonian.experiments._table import load_results
 from sklearn_seldonian.experiments._summary import metrics_of, summarise_results
+from sklearn_seldonian.experiments._table import load_results
 
 __all__ = ["ExperimentDisplay", "plot_experiment"]
+
 
 class Style(NamedTuple):
     """How the line of one estimator is told from the others, in colour and in print."""

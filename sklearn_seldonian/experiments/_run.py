@@ -22,9 +22,9 @@ from tqdm import tqdm
 
 from sklearn_seldonian import __version__
 from sklearn_seldonian.constraints import parse_all
-from sklearn_seldonian.experiments._table import FIXED, ResultsFolder, to_frame, trial_of
 from sklearn_seldonian.experiments._summary import VALUE
-from sklearn_seldonian.experiments._trial import PROTOCOLS, Criteria, Trial, run_trial
+from sklearn_seldonian.experiments._table import FIXED, ResultsFolder, to_frame, trial_of
+from sklearn_seldonian.experiments._trial import PROTOCOLS, Criteria, Trial, run_trial, seed_names
 from sklearn_seldonian.metrics import constraint_values
 
 __all__ = ["run_experiment"]
@@ -279,11 +279,14 @@ def _settings(estimators, X, y, sensitive_features, criteria):
     }
     return {
         "shared": _described(shared),
-        "estimators": {
-            name: {"class": type(estimator).__name__, **_described(estimator.get_params())}
-            for name, estimator in estimators.items()
-        },
+        "estimators": {name: _own_settings(e) for name, e in estimators.items()},
     }
+
+
+def _own_settings(estimator):
+    params = estimator.get_params()
+    fixed = {name: params[name] for name in params.keys() - set(seed_names(params))}
+    return {"class": type(estimator).__name__, **_described(dict(sorted(fixed.items())))}
 
 
 def _described(values):
@@ -294,7 +297,7 @@ def _described(values):
 
 def _text(value):
     """A value's repr; where that says an address, the content instead if it can be pickled."""
-    text, n_addresses = re.subn(r" at 0x[0-9a-f]+", "", repr(value))
+    text, n_addresses = re.subn(r" at 0x[0-9A-Fa-f]+", "", repr(value))
     if not n_addresses or isroutine(value):
         return text
     with suppress(pickle.PicklingError):

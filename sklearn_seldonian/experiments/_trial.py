@@ -21,7 +21,7 @@ from sklearn_seldonian.constraints import Constraint
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 from sklearn_seldonian.metrics import constraint_values, solution_found
 
-__all__ = ["PROTOCOLS", "Criteria", "OnPopulation", "Trial", "run_trial"]
+__all__ = ["PROTOCOLS", "Criteria", "OnPopulation", "Trial", "run_trial", "seed_names"]
 
 # What is left of a constraint that is met with equality, after rounding.
 ROUNDING = 1e-9
@@ -114,9 +114,7 @@ def run_trial(trial, estimator, X, y, sensitive_features, criteria):
 
 def _seeds(random_state, trial):
     """Seeds of the draw and of the fit, the same for every estimator."""
-    return np.random.SeedSequence(
-        random_state, spawn_key=(trial.sample_size, trial.trial)
-    ).spawn(2)
+    return np.random.SeedSequence(random_state, spawn_key=(trial.sample_size, trial.trial)).spawn(2)
 
 
 def _rows(index, *tables):
@@ -139,9 +137,14 @@ def prepared(estimator, constraints, rng):
     for owner in owners:
         if f"{owner}delta" in params and _is_empty(params[f"{owner}constraints"]):
             model.set_params(**{f"{owner}constraints": constraints})
-    for name in sorted(name for name in params if _last(name) == "random_state"):
+    for name in seed_names(params):
         model.set_params(**{name: int(rng.integers(2**31))})
     return model
+
+
+def seed_names(params):
+    """The parameters that every trial sets anew."""
+    return sorted(name for name in params if _last(name) == "random_state")
 
 
 def _last(name):

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from fairlearn.reductions import DemographicParity, ExponentiatedGradient
 from sklearn.dummy import DummyClassifier
@@ -127,6 +128,14 @@ class TestResults:
             self.run(blobs, tmp_path, **change)
         assert files(tmp_path) == before
 
+    def test_seeds_that_every_trial_sets_are_no_settings(self, blobs, tmp_path):
+        one, other = (
+            {"random": DummyClassifier(strategy="uniform", random_state=state)}
+            for state in (0, np.random.RandomState(1))
+        )
+        table = self.run(blobs, tmp_path, estimators=one)
+        assert self.run(blobs, tmp_path, estimators=other).equals(table)
+
     @pytest.mark.parametrize("changed", [0, 1])
     def test_other_data_are_refused(self, blobs, tmp_path, changed):
         self.run(blobs, tmp_path)
@@ -163,13 +172,22 @@ def long_experiment(folder, **options):
     """80 quick trials, long enough to be killed among them."""
     rng = np.random.default_rng(0)
     y = rng.integers(2, size=5000)
-    X = rng.normal(size=(5000, 5)) + y[:, None]
+    X = pd.DataFrame(rng.normal(size=(5000, 5)) + y[:, None], columns=list("abcde"))
+    groups = pd.DataFrame({"race": rng.choice(["A", "B"], size=5000)})
     models = {
         "logistic": LogisticRegression(),
         "random": DummyClassifier(strategy="uniform"),
     }
     return run_experiment(
-        models, X, y, "PR <= 0.5", sample_sizes=[100, 1000], n_trials=20, results=folder, **options
+        models,
+        X,
+        y,
+        "max(PR, by=race) <= 0.5",
+        sensitive_features=groups,
+        sample_sizes=[100, 1000],
+        n_trials=20,
+        results=folder,
+        **options,
     )
 
 
@@ -218,9 +236,7 @@ class TestMetrics:
     @pytest.mark.parametrize("name", ["failure", "g_0", "g_soft_11"])
     def test_do_not_hide_other_columns(self, blobs, name):
         with pytest.raises(ValueError, match=f"Metrics cannot be named '{name}'"):
-            run_experiment(
-                estimators(), *blobs, "PR <= 0.9", metrics={name: "accuracy"}, **FEW
-            )
+            run_experiment(estimators(), *blobs, "PR <= 0.9", metrics={name: "accuracy"}, **FEW)
 
 
 def test_measures_of_the_user(blobs):

@@ -71,7 +71,7 @@ def column(name):
 class TestDraws:
     def fitted_to(self, name, size, number, blobs, groups, protocol="resample"):
         seen = []
-        X, y = blobs
+        _, y = blobs
         rows = np.arange(len(y))[:, None]
         judge = criteria("PR <= 0.9", protocol=protocol)
         run_trial(Trial(name, size, number), Spy(seen=seen), rows, y, groups, judge)
