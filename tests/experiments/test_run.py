@@ -168,7 +168,7 @@ long_experiment({folder!r})
 """
 
 
-def long_experiment(folder, **options):
+def long_experiment(folder):
     """80 quick trials, long enough to be killed among them."""
     rng = np.random.default_rng(0)
     y = rng.integers(2, size=5000)
@@ -187,7 +187,6 @@ def long_experiment(folder, **options):
         sample_sizes=[100, 1000],
         n_trials=20,
         results=folder,
-        **options,
     )
 
 
@@ -205,7 +204,7 @@ def test_an_experiment_that_is_killed_goes_on(tmp_path):
     before = files(folder)
     assert 5 <= len(kept) < 80
 
-    resumed = long_experiment(folder, n_jobs=2)
+    resumed = long_experiment(folder)
     assert len(resumed) == 80
     assert same(resumed, long_experiment(tmp_path / "whole"))
     after = files(folder)
