@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
@@ -13,6 +14,7 @@ from sklearn_seldonian import _checks
 from sklearn_seldonian.certification import (
     BOUNDS,
     SafetyCertificate,
+    Statistics,
     certify_constraint,
     exclusive_columns,
     sufficient_rows,
@@ -25,6 +27,7 @@ from sklearn_seldonian.constraints import (
     Constraint,
     Mean,
     Membership,
+    ResolvedConstraint,
     Schema,
     assign_cells,
     bind,
@@ -105,38 +108,18 @@ def certify(
     >>> certify(model, X[1000:], y[1000:], "ACC >= 0.8").passed
     True
     """
-    check_is_fitted(estimator)
-    _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
     constraints = parse_all(constraints)
     if not constraints:
         raise ValueError("There is nothing to certify: no constraints were given.")
     _checks.check_choice("bound", bound, BOUNDS)
     deltas = _checks.check_deltas(delta, len(constraints))
-    check_consistent_length(X, y)
-    if is_classifier(estimator):
-        _refuse("a classifier", target_range=target_range, prediction_range=prediction_range)
-        tested: _Classifier | _Regressor = _Classifier(estimator, decision, pos_label)
-    elif is_regressor(estimator):
-        decided = None if decision == "argmax" else decision
-        _refuse("a regressor", decision=decided, pos_label=pos_label)
-        tested = _Regressor(estimator, target_range, prediction_range)
-    else:
-        name = type(estimator).__name__
-        raise ValueError(f"certify tests classifiers and regressors; {name} is neither.")
-    y = tested.checked(y)
-
-    wanted = {name for constraint in constraints for name in columns_of(constraint)}
-    columns = _checks.column_values(wanted, X, sensitive_features, len(y))
-    schema = Schema.of(columns, constraints, **tested.schema, measures=tuple(measures))
-    resolved = [bind(constraint, schema) for constraint in constraints]
-    _checks.check_ranges(resolved, bound, tested.range_remedy)
-    codes, families = assign_cells(columns, [c.conditions for c in resolved], len(y))
-    values = distinct_values(distinct_means(resolved))
-    statistics, predicted = tested.observe(X, y, codes, families, values)
-    exclusive = exclusive_columns(families)
+    tested = under_test(estimator, decision, pos_label, target_range, prediction_range)
+    seen = observe(tested, X, y, constraints, sensitive_features, measures)
+    _checks.check_ranges(seen.constraints, bound, tested.range_remedy)
+    exclusive = exclusive_columns(seen.statistics.families)
     results = (
-        certify_constraint(constraint, statistics, d, bound, exclusive)
-        for constraint, d in zip(resolved, deltas, strict=True)
+        certify_constraint(constraint, seen.statistics, d, bound, exclusive)
+        for constraint, d in zip(seen.constraints, deltas, strict=True)
     )
     return SafetyCertificate(
         results=tuple(results),
@@ -146,10 +129,52 @@ def certify(
         assumptions=_checks.assumptions(tested.assumptions, exclusive),
         versions=_checks.versions(),
         fingerprints={
-            "data": _checks.fingerprint(y, *columns.values()),
-            **{name: _checks.fingerprint(values) for name, values in predicted.items()},
+            "data": _checks.fingerprint(seen.y, *seen.columns.values()),
+            **{name: _checks.fingerprint(values) for name, values in seen.answers.items()},
         },
     )
+
+
+class Observed(NamedTuple):
+    """How a fitted estimator behaves on some rows, as constraints look at it.
+
+    `answers` are its decisions, probabilities or predictions, by that name.
+    """
+
+    constraints: tuple[ResolvedConstraint, ...]
+    y: np.ndarray
+    columns: dict[str, np.ndarray]
+    statistics: Statistics
+    answers: dict[str, np.ndarray]
+
+
+def observe(tested, X, y, constraints, sensitive_features, measures):
+    """Look up the parsed `constraints` in the data, and see what the estimator says of it."""
+    _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
+    check_consistent_length(X, y)
+    y = tested.checked(y)
+    wanted = {name for constraint in constraints for name in columns_of(constraint)}
+    columns = _checks.column_values(wanted, X, sensitive_features, len(y))
+    schema = Schema.of(columns, constraints, **tested.schema, measures=tuple(measures))
+    resolved = tuple(bind(constraint, schema) for constraint in constraints)
+    codes, families = assign_cells(columns, [c.conditions for c in resolved], len(y))
+    values = distinct_values(distinct_means(resolved))
+    statistics, answers = tested.observe(X, y, codes, families, values)
+    return Observed(resolved, y, columns, statistics, answers)
+
+
+def under_test(estimator, decision, pos_label, target_range=None, prediction_range=None):
+    """A fitted estimator as what it is, with the parameters that go with that."""
+    check_is_fitted(estimator)
+    if is_classifier(estimator):
+        _refuse("a classifier", target_range=target_range, prediction_range=prediction_range)
+        return _Classifier(estimator, decision, pos_label)
+    if is_regressor(estimator):
+        decided = None if decision == "argmax" else decision
+        _refuse("a regressor", decision=decided, pos_label=pos_label)
+        return _Regressor(estimator, target_range, prediction_range)
+    name = type(estimator).__name__
+    raise ValueError(f"certify tests classifiers and regressors; {name} is neither.")
 
 
 def _refuse(kind, **given):

@@ -1,10 +1,71 @@
-"""Scorers for scikit-learn's model selection tools."""
+"""What fitted estimators are worth: scorers for model selection, and constraints' values."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["solution_found"]
+import numpy as np
+
+from sklearn_seldonian._certify import observe, under_test
+from sklearn_seldonian.constraints import estimate, parse_all
+
+__all__ = ["constraint_values", "solution_found"]
+
+
+def constraint_values(
+    estimator,
+    X,
+    y,
+    constraints,
+    *,
+    sensitive_features=None,
+    decision="argmax",
+    pos_label=None,
+    measures=(),
+):
+    """How far a fitted estimator is beyond each constraint, on rows taken as the population.
+
+    Nothing is tested and nothing is certified: these are the constraints' plain values. For a
+    statement about a population that the rows are a sample of, see `certify`.
+
+    Parameters
+    ----------
+    estimator : classifier or regressor
+        Any fitted scikit-learn estimator or pipeline.
+    X, y, constraints, sensitive_features, pos_label, measures
+        As in `certify`.
+    decision : {"argmax", "sample"}, default="argmax"
+        "argmax": the values are over the labels that ``estimator.predict`` returns. "sample":
+        over the probabilities of ``estimator.predict_proba``.
+
+    Returns
+    -------
+    ndarray of shape (n_constraints,)
+        Each constraint's g, which is above zero where it is violated. NaN where it is 0/0, as
+        a rate among no rows; infinite where any answer is NaN or not a class.
+
+    Raises
+    ------
+    ValueError
+        If `y` holds labels that `estimator` does not know, or a parameter is out of range.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from sklearn_seldonian.metrics import constraint_values
+    >>> X, y = [[0.0]] * 4, [0, 1, 1, 1]
+    >>> model = DummyClassifier().fit(X, y)
+    >>> constraint_values(model, X, y, ["ACC >= 0.5", "FPR <= 0.25"])
+    array([-0.25,  0.75])
+    """
+    constraints = parse_all(constraints)
+    tested = under_test(estimator, decision, pos_label)
+    seen = observe(tested, X, y, constraints, sensitive_features, measures)
+    if seen.statistics.n_invalid:
+        return np.full(len(constraints), np.inf)
+    evidence = (seen.statistics.evidence(c.means) for c in seen.constraints)
+    pairs = zip(seen.constraints, evidence, strict=True)
+    return np.array([estimate(c.g, e.estimates(c.means)) for c, e in pairs])
 
 
 def solution_found(estimator: Any, X: Any = None, y: Any = None) -> float:

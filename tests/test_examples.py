@@ -40,6 +40,17 @@ def test_gpa_regression(tmp_path):
     assert (tmp_path / "gpa_regression.png").stat().st_size > 10_000
 
 
+def test_three_plots(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRIALS", "1")
+    printed = run("three_plots.py", folder=tmp_path)
+    table = [line.rsplit(maxsplit=5) for line in printed.splitlines()[1:]]
+    failures = {(name.strip(), int(size)): float(failed) for name, size, _, _, failed, _ in table}
+    assert len(failures) == 12
+    assert failures["Logistic regression", 1000] == 1
+    assert failures["Seldonian, linear", 1000] == 0
+    assert (tmp_path / "three_plots.png").stat().st_size > 10_000
+
+
 @pytest.mark.skipif(not MNIST.exists(), reason="MNIST is not on this machine")
 def test_mnist(tmp_path):
     printed = run("mnist.py", "--root", str(MNIST), "--epochs", "1", folder=tmp_path)

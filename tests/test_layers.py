@@ -28,6 +28,7 @@ LAYERS = {
     "metrics": 3,
     "": 3,
     "plotting": 4,
+    "experiments": 4,
 }
 # What a layer may not import at its top level, to stay light.
 FORBIDDEN = {
@@ -35,6 +36,7 @@ FORBIDDEN = {
     "bounds": {"torch", "skorch", "sklearn", "pandas", "lark"},
     "certification": {"torch", "skorch", "sklearn"},
     "plotting": {"matplotlib"},
+    "experiments": {"matplotlib", "fairlearn", "dask", "distributed"},
 }
 
 

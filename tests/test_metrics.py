@@ -1,11 +1,14 @@
+import numpy as np
 import pytest
+from _population import TEXTS, Config, population, truth
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_seldonian import SeldonianClassifier
-from sklearn_seldonian.metrics import solution_found
+from sklearn_seldonian import ConstraintSyntaxError, SeldonianClassifier, certify
+from sklearn_seldonian.metrics import constraint_values, solution_found
 
 
 def test_inside_pipelines_and_searches(blobs):
@@ -27,3 +30,63 @@ def test_in_cross_validation(blobs, limit, found):
 def test_other_estimators_are_refused(blobs):
     with pytest.raises(AttributeError):
         solution_found(LogisticRegression().fit(*blobs))
+
+
+GAP = "abs(PR | [M] - PR | [F]) <= 0.1"
+
+
+class TestConstraintValues:
+    def test_of_decisions_and_of_probabilities(self, blobs, groups):
+        X, y = blobs
+        model = LogisticRegression().fit(X, y)
+        male = (groups["M"] == 1).to_numpy()
+        answers = {"argmax": model.predict(X), "sample": model.predict_proba(X)[:, 1]}
+        for decision, positive in answers.items():
+            gap = abs(positive[male].mean() - positive[~male].mean()) - 0.1
+            share = 0.7 - (positive * y + (1 - positive) * (1 - y)).mean()
+            values = constraint_values(
+                model, X, y, [GAP, "ACC >= 0.7"], sensitive_features=groups, decision=decision
+            )
+            assert values == pytest.approx([gap, share])
+
+    def test_is_what_certify_estimates(self, blobs, groups):
+        X, y = blobs
+        model = LogisticRegression().fit(X, y)
+        certificate = certify(model, X, y, GAP, sensitive_features=groups)
+        values = constraint_values(model, X, y, GAP, sensitive_features=groups)
+        assert values.tolist() == [result.g for result in certificate.results]
+
+    @pytest.mark.parametrize("family", TEXTS)
+    def test_as_the_benchmark_counts_without_the_package(self, family):
+        people = population("synthetic")
+        model = LogisticRegression().fit(people.X[:500], people.y[:500])
+        config = Config("synthetic", family, 0.8 if family == "DI" else 0.1)
+        (g,) = constraint_values(
+            model, people.X, people.y, config.text, sensitive_features=people.groups
+        )
+        expected = truth(config).g(model.predict(people.X))
+        assert g > 0
+        assert expected > 0
+        if family != "DI":  # a ratio there, a difference here
+            assert g == pytest.approx(expected)
+
+    def test_the_positive_class_can_be_chosen(self, blobs):
+        model = DummyClassifier(strategy="constant", constant=1).fit(*blobs)
+        assert constraint_values(model, *blobs, "PR <= 0.5").tolist() == [0.5]
+        assert constraint_values(model, *blobs, "PR <= 0.5", pos_label=0).tolist() == [-0.5]
+
+    def test_nothing_over_nothing_is_nan(self, blobs):
+        model = DummyClassifier(strategy="constant", constant=0).fit(*blobs)
+        assert np.isnan(constraint_values(model, *blobs, ["PPV >= 0.5"])).all()
+
+    def test_answers_that_are_no_class_satisfy_nothing(self, blobs):
+        class Mute(DummyClassifier):
+            def predict(self, X):
+                return np.full(len(X), 7)
+
+        model = Mute().fit(*blobs)
+        assert constraint_values(model, *blobs, ["PR <= 1", "ACC >= 0"]).tolist() == [np.inf] * 2
+
+    def test_unknown_column(self, blobs):
+        with pytest.raises(ConstraintSyntaxError, match="'M'"):
+            constraint_values(DummyClassifier().fit(*blobs), *blobs, GAP)

@@ -1,0 +1,316 @@
+"""Run estimators on samples of a population, many times at each size."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import sys
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
+from inspect import isroutine
+from numbers import Integral
+
+import joblib
+import numpy as np
+from sklearn.base import is_classifier, is_regressor
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.metrics import get_scorer
+from sklearn.utils import indexable
+from sklearn.utils.parallel import Parallel, delayed
+from tqdm import tqdm
+
+from sklearn_seldonian import __version__
+from sklearn_seldonian.constraints import parse_all
+from sklearn_seldonian.experiments._summary import VALUE
+from sklearn_seldonian.experiments._table import FIXED, ResultsFolder, to_frame, trial_of
+from sklearn_seldonian.experiments._trial import PROTOCOLS, Criteria, Trial, run_trial, seed_names
+from sklearn_seldonian.metrics import constraint_values
+
+__all__ = ["run_experiment"]
+
+DEFAULT_METRICS = {True: ("accuracy",), False: ("r2", "neg_mean_squared_error")}
+
+
+def run_experiment(
+    estimators,
+    X,
+    y,
+    constraints,
+    *,
+    sensitive_features=None,
+    sample_sizes,
+    n_trials,
+    protocol="resample",
+    metrics=None,
+    measures=(),
+    pos_label=None,
+    n_jobs=None,
+    random_state=0,
+    results=None,
+    verbose=1,
+):
+    """Fit estimators to samples of many sizes and judge all of them alike on the population.
+
+    For each sample size and trial one sample is drawn, the same for all estimators. Each is
+    fitted to it, and the model that it returns is scored on the population, which is `X` and
+    `y` themselves. Every method is judged by the decisions that ``predict`` makes there:
+    a trial is a failure if a model was returned and any constraint's value on those decisions
+    is above its limit. Where decisions are drawn at random (``decision="sample"``, randomised
+    baselines) they are drawn once, and constraints and metrics are over that one draw; values
+    over mean probabilities stand beside them (``g_soft_0``, ...) for whoever promises those.
+
+    Parameters
+    ----------
+    estimators : mapping of str to estimator
+        Any scikit-learn estimators, all classifiers or all regressors. They are cloned; a
+        Seldonian estimator without constraints is given those of the experiment, one that
+        brings its own keeps them and is judged by the experiment's; every `random_state` is set
+        for each trial. `sensitive_features` go to those whose `fit` or `predict` names
+        them, or asks for them by metadata routing. For fairlearn see `FairlearnClassifier`;
+        a random classifier is ``DummyClassifier(strategy="uniform")``.
+    X : array-like of shape (n_rows, ...)
+    y : array-like of shape (n_rows,)
+    constraints : str, Constraint, or sequence of them
+    sensitive_features : Series, DataFrame or array-like of n_rows, default=None
+    sample_sizes : sequence of int
+        How many rows to fit to.
+    n_trials : int
+        Trials at each size.
+    protocol : {"resample", "holdout"}, default="resample"
+        "resample": the rows to fit are drawn with replacement from all rows, and all rows are
+        the population, so that scores are exact. "holdout": they are drawn without
+        replacement, and the other rows stand for the population, so that values near a limit
+        may be on either side of it by chance.
+    metrics : str, callable, sequence or mapping of them, default=None
+        Names of scikit-learn's scorers, or callables ``(model, X, y)``, evaluated on the
+        population. None: accuracy for classifiers, r2 and mean squared error for regressors.
+    measures : sequence of RowMeasure, default=()
+        The user's own measures, for judging.
+    pos_label : label, default=None
+        The positive class, for judging; None: the second of two.
+    n_jobs : int, default=None
+        Trials at a time, as joblib takes it. Under
+        ``joblib.parallel_config(backend="dask")`` trials run on a dask.distributed cluster.
+        Processes, not threads: torch's generator belongs to the process.
+    random_state : int, default=0
+        The sample and the seeds of a trial are made from it, the sample size and the
+        trial's number alone.
+    results : path, default=None
+        Folder to write each trial to as it ends. Trials that are there already are not run
+        again, so an experiment that was interrupted goes on where it stopped, and one with
+        more sizes, trials or estimators runs only what is new. None: nothing is written.
+    verbose : int, default=1
+        1 shows a progress bar where the output is a terminal.
+
+    Returns
+    -------
+    DataFrame
+        One row a trial: ``estimator``, ``sample_size``, ``trial``, ``solution_found`` (ordinary
+        estimators always return a model), ``failure``, ``seconds`` of fitting, ``error``, the
+        constraints' values ``g_0``, ... over decisions and ``g_soft_0``, ... over
+        probabilities, and the metrics. What there is no model for is NaN. A value of 0/0, as a
+        rate among no rows, is NaN too and counts as satisfied.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range, a constraint names what the data do not have, or
+        `results` holds trials that were run with other settings.
+
+    Warns
+    -----
+    UserWarning
+        If trials ended in an error. Each is in the table with the error's text, and counts as
+        a trial without solution.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn_seldonian.datasets import load_gpa
+    >>> from sklearn_seldonian.experiments import run_experiment
+    >>> gpa = load_gpa(as_frame=True)
+    >>> results = run_experiment(
+    ...     {
+    ...         "logistic": LogisticRegression(max_iter=1000),
+    ...         "random": DummyClassifier(strategy="uniform"),
+    ...     },
+    ...     gpa.data,
+    ...     gpa.target,
+    ...     "abs(PR | [M] - PR | [F]) <= 0.1",
+    ...     sensitive_features=gpa.sensitive_features,
+    ...     sample_sizes=[1000],
+    ...     n_trials=2,
+    ... )
+    >>> results.groupby("estimator")["failure"].mean().to_dict()
+    {'logistic': 1.0, 'random': 0.0}
+    """
+    sizes, (n_trials,) = _counts("sample_sizes", sample_sizes), _counts("n_trials", [n_trials])
+    indexable(X, y, sensitive_features)
+    y = np.asarray(y)
+    _check_protocol(protocol, sizes, len(y))
+    classifies = _all_classify(estimators)
+    criteria = Criteria(
+        parse_all(constraints),
+        tuple(measures),
+        pos_label,
+        _scorers(DEFAULT_METRICS[classifies] if metrics is None else metrics),
+        np.unique(y) if classifies else None,
+        protocol,
+        _checked_seed(random_state),
+    )
+    _rehearse(X, y, sensitive_features, criteria)
+
+    trials = [Trial(name, m, i) for i in range(n_trials) for m in sizes for name in estimators]
+    folder, rows = None, []
+    if results is not None:
+        folder = ResultsFolder(results)
+        folder.open(_settings(estimators, X, y, sensitive_features, criteria))
+        rows = folder.rows(trials)
+    done = {trial_of(row) for row in rows}
+    calls = (
+        delayed(run_trial)(trial, estimators[trial.estimator], X, y, sensitive_features, criteria)
+        for trial in trials
+        if trial not in done
+    )
+    new = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls)
+    quiet = None if verbose else True  # None: quiet where there is no terminal
+    for row in tqdm(new, "Trials", len(trials), initial=len(done), disable=quiet):
+        rows.append(row)
+        if folder:
+            folder.add(row)
+    table = to_frame(rows, list(estimators))
+    _warn_of_errors(table)
+    return table
+
+
+# -- parameters -----------------------------------------------------------------------------------
+
+
+def _counts(name, values):
+    """Positive whole numbers, at least one, each once."""
+    counts = list(dict.fromkeys(values))
+    if not counts or not all(isinstance(n, Integral) and n > 0 for n in counts):
+        raise ValueError(f"{name} must be positive whole numbers, got {values!r}.")
+    return [int(n) for n in counts]
+
+
+def _checked_seed(random_state):
+    if not isinstance(random_state, Integral) or random_state < 0:
+        raise ValueError(
+            "random_state must be a whole number from 0 on, which every trial's seed is made from, "
+            f"got {random_state!r}."
+        )
+    return int(random_state)
+
+
+def _check_protocol(protocol, sample_sizes, n_rows):
+    if protocol not in PROTOCOLS:
+        known = ", ".join(map(repr, PROTOCOLS))
+        raise ValueError(f"protocol must be one of {known}, got {protocol!r}.")
+    if protocol == "holdout" and max(sample_sizes) >= n_rows:
+        raise ValueError(
+            f"With protocol='holdout' sample_sizes must be below the {n_rows} rows there are, so "
+            f"that some are left to judge by; got {max(sample_sizes)}."
+        )
+
+
+def _all_classify(estimators):
+    """Whether all estimators are classifiers rather than all regressors."""
+    if not isinstance(estimators, Mapping) or not estimators:
+        raise ValueError(
+            "estimators must map at least one name to an estimator, as in "
+            "{'logistic': LogisticRegression()}."
+        )
+    for kind in (is_classifier, is_regressor):
+        if all(map(kind, estimators.values())):
+            return kind is is_classifier
+    others = [n for n, e in estimators.items() if not (is_classifier(e) or is_regressor(e))]
+    if others:
+        raise ValueError(
+            f"Neither classifiers nor regressors: {', '.join(map(repr, others))}. "
+            "FairlearnClassifier makes classifiers of fairlearn's methods."
+        )
+    raise ValueError("estimators are of two kinds: give classifiers only, or regressors only.")
+
+
+def _scorers(metrics):
+    """Scorers by name."""
+    if isinstance(metrics, str) or callable(metrics):
+        metrics = [metrics]
+    if not isinstance(metrics, Mapping):
+        metrics = {m if isinstance(m, str) else m.__name__: m for m in metrics}
+    taken = [name for name in metrics if name in FIXED or VALUE.fullmatch(name)]
+    if taken:
+        raise ValueError(f"Metrics cannot be named {taken[0]!r}: the table has such a column.")
+    return {name: get_scorer(metric) for name, metric in metrics.items()}
+
+
+def _rehearse(X, y, sensitive_features, criteria):
+    """Judge a model that is nothing, so that what no trial could do fails at once."""
+    dummy = DummyRegressor() if criteria.classes is None else DummyClassifier()
+    constraint_values(
+        dummy.fit(X, y),
+        X,
+        y,
+        criteria.constraints,
+        sensitive_features=sensitive_features,
+        pos_label=criteria.pos_label,
+        measures=criteria.measures,
+    )
+
+
+# -- what trials depend on ------------------------------------------------------------------------
+
+
+def _settings(estimators, X, y, sensitive_features, criteria):
+    """All that a trial's row depends on beside its own name and size, as texts."""
+    data = {"X": X, "y": y, "sensitive_features": sensitive_features}
+    shared = {
+        "version of sklearn-seldonian": __version__,
+        "constraints": [str(constraint) for constraint in criteria.constraints],
+        "measures": criteria.measures,
+        "pos_label": criteria.pos_label,
+        "metrics": criteria.metrics,
+        "protocol": criteria.protocol,
+        "random_state": criteria.random_state,
+        **{f"fingerprint of {name}": joblib.hash(part) for name, part in data.items()},
+    }
+    return {
+        "shared": _described(shared),
+        "estimators": {name: _own_settings(e) for name, e in estimators.items()},
+    }
+
+
+def _own_settings(estimator):
+    params = estimator.get_params()
+    fixed = {name: params[name] for name in params.keys() - set(seed_names(params))}
+    return {"class": type(estimator).__name__, **_described(dict(sorted(fixed.items())))}
+
+
+def _described(values):
+    """Each value as a text that is the same in every process."""
+    with np.printoptions(threshold=sys.maxsize):
+        return {name: _text(value) for name, value in values.items()}
+
+
+def _text(value):
+    """A value's repr; where that says an address, the content instead if it can be pickled."""
+    text, n_addresses = re.subn(r" at 0x[0-9A-Fa-f]+", "", repr(value))
+    if not n_addresses or isroutine(value):
+        return text
+    with suppress(pickle.PicklingError):
+        return f"{text} with content {joblib.hash(value)}"
+    return text
+
+
+def _warn_of_errors(table):
+    failed = table.loc[table["error"] != "", "error"]
+    if len(failed):
+        warnings.warn(
+            f"{len(failed)} of {len(table)} trials ended in an error and count as trials without "
+            f"solution. The first: {failed.iloc[0]}",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,136 @@
+"""From trials to rates with exact intervals."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest, t
+
+from sklearn_seldonian.experiments._table import FIXED
+from sklearn_seldonian.experiments._trial import ROUNDING
+
+__all__ = ["metrics_of", "summarise_results"]
+
+# The columns of the constraints' values.
+VALUE = re.compile(r"g_(soft_)?\d+")
+
+
+def summarise_results(results, *, metric=None, violation="hard", confidence_level=0.95):
+    """How often each estimator finds a solution, how often it fails, and how good it is.
+
+    Both rates are over all trials of the size: the failure rate is the share of trials in which
+    a model was returned that violates a constraint, which is what ``delta`` promises to bound.
+    Trials that ended in an error count as trials without solution.
+
+    Parameters
+    ----------
+    results : DataFrame
+        Of `run_experiment` or `load_results`.
+    metric : str, default=None
+        Which of its metrics is the performance; None: the first.
+    violation : {"hard", "soft"}, default="hard"
+        Whether a failure is judged by decisions or by mean probabilities. Those are not known
+        of estimators without ``predict_proba``: their failure rate is NaN.
+    confidence_level : float in (0, 1), default=0.95
+        Of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        One row an estimator and sample size: ``trials``, ``solutions``, ``failures``,
+        ``solution_rate`` and ``failure_rate`` with Clopper-Pearson's exact interval (``..._low``,
+        ``..._high``), and ``performance``, the mean of the metric over the solutions, with
+        Student's interval.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from sklearn_seldonian.experiments import run_experiment, summarise_results
+    >>> X, y = make_classification(random_state=0)
+    >>> results = run_experiment(
+    ...     {"all positive": DummyClassifier(strategy="constant", constant=1)}, X, y, "PR <= 0.6",
+    ...     sample_sizes=[50], n_trials=10,
+    ... )
+    >>> summary = summarise_results(results).round(3)
+    >>> summary[["failure_rate", "failure_rate_low", "performance"]].values.tolist()
+    [[1.0, 0.692, 0.5]]
+    """
+    if violation not in ("hard", "soft"):
+        raise ValueError(f"violation must be 'hard' or 'soft', got {violation!r}.")
+    if not 0 < confidence_level < 1:
+        raise ValueError(
+            f"confidence_level must be strictly between 0 and 1, got {confidence_level!r}."
+        )
+    failed = results["failure"] if violation == "hard" else _soft_failures(results)
+    performance = results[_checked_metric(results, metric)]
+    trials = results.assign(failed=failed.astype(float), performance=performance)
+    return pd.DataFrame(
+        {"estimator": name, "sample_size": size, **_point(group, confidence_level)}
+        for (name, size), group in trials.groupby(["estimator", "sample_size"], sort=False)
+    )
+
+
+def metrics_of(results):
+    """The metrics in a table of trials."""
+    return [name for name in results if name not in FIXED and not VALUE.fullmatch(name)]
+
+
+def _checked_metric(results, metric):
+    known = metrics_of(results)
+    if metric is None and known:
+        return known[0]
+    if metric not in known:
+        raise ValueError(f"metric must be one of {', '.join(map(repr, known))}, got {metric!r}.")
+    return metric
+
+
+def _soft_failures(results):
+    """1 where a returned model violates a constraint by its probabilities; NaN where unknown."""
+    soft = results[[name for name in results if name.startswith("g_soft_")]]
+    violated = (soft > ROUNDING).any(axis=1).astype(float)
+    unknown = results["solution_found"] & soft.isna().all(axis=1)
+    return violated.mask(unknown)
+
+
+def _point(trials, level):
+    """What is known of one estimator at one size."""
+    n_trials, found = len(trials), trials["solution_found"]
+    failures = trials["failed"].sum(skipna=False)
+    return {
+        "trials": n_trials,
+        "solutions": int(found.sum()),
+        "failures": failures,
+        **_rate("solution_rate", found.sum(), n_trials, level),
+        **_rate("failure_rate", failures, n_trials, level),
+        **_mean("performance", trials.loc[found, "performance"].to_numpy(), level),
+    }
+
+
+def _rate(name, hits, n_trials, level):
+    if np.isnan(hits):
+        return _interval(name, math.nan, math.nan, math.nan)
+    exact = binomtest(int(hits), n_trials).proportion_ci(level, method="exact")
+    return _interval(name, hits / n_trials, exact.low, exact.high)
+
+
+def _mean(name, values, level):
+    if not len(values):
+        return _interval(name, math.nan, math.nan, math.nan)
+    mean, n = values.mean(), len(values)
+    if n == 1:
+        return _interval(name, mean, math.nan, math.nan)
+    half = t.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) / math.sqrt(n)
+    return _interval(name, mean, mean - half, mean + half)
+
+
+def _interval(name, value, low, high):
+    return {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}

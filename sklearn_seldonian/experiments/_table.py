@@ -1,0 +1,184 @@
+"""Trials as a table, and on disk: one small file a trial, beside the settings they were run with.
+
+A file appears whole or not at all (it is written under another name and moved into place), and
+its name says which trial it holds. So a process that is killed loses only the trials under
+way, nothing is ever counted twice, and whoever reads meanwhile reads whole trials.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import pandas as pd
+
+from sklearn_seldonian.experiments._trial import Trial
+
+__all__ = ["FIXED", "ResultsFolder", "load_results", "to_frame", "trial_of"]
+
+# The columns of every table, before the constraints' values and the metrics.
+FIXED = {
+    "estimator": str,
+    "sample_size": int,
+    "trial": int,
+    "solution_found": bool,
+    "failure": bool,
+    "seconds": float,
+    "error": str,
+}
+
+
+def load_results(results):
+    """Read the trials that `run_experiment` has written so far.
+
+    Parameters
+    ----------
+    results : path
+        The folder, also of an experiment that is still running or was killed.
+
+    Returns
+    -------
+    DataFrame
+        As `run_experiment` returns it, with all trials of the folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, or it holds no results.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from sklearn_seldonian.experiments import load_results, run_experiment
+    >>> X, y = make_classification(random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     table = run_experiment(
+    ...         {"random": DummyClassifier(strategy="uniform")}, X, y, "PR <= 0.6",
+    ...         sample_sizes=[20, 50], n_trials=2, results=folder,
+    ...     )
+    ...     load_results(folder).equals(table)
+    True
+    """
+    folder = ResultsFolder(results)
+    if not folder.manifest.exists():
+        raise FileNotFoundError(f"{str(results)!r} holds no results of run_experiment.")
+    return to_frame(folder.rows(), list(folder.settings()["estimators"]))
+
+
+def trial_of(row):
+    """The trial that a row of the table is about."""
+    return Trial(*(row[name] for name in Trial._fields))
+
+
+def to_frame(rows, estimators):
+    """A table of the trials: the `estimators` in the order given, then sizes, then trials."""
+    rows = sorted(rows, key=lambda row: (estimators.index(row["estimator"]), *trial_of(row)[1:]))
+    frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(FIXED))
+    return frame.astype({name: FIXED.get(name, float) for name in frame})
+
+
+class ResultsFolder:
+    """Where the trials of one experiment are kept.
+
+    Parameters
+    ----------
+    path : path
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.trials = self.path / "trials"
+        self.manifest = self.path / "experiment.json"
+
+    def settings(self):
+        """What the trials were run with."""
+        return json.loads(self.manifest.read_text(encoding="utf-8"))
+
+    def open(self, settings):
+        """Make the folder, or check that its trials were run with the same `settings`.
+
+        Parameters
+        ----------
+        settings : dict
+            Texts by name under "shared"; under "estimators" for each of them texts by name of
+            the parameter. Estimators that are new to the folder are added.
+
+        Raises
+        ------
+        ValueError
+            If anything differs from what the folder's trials were run with.
+        """
+        self.trials.mkdir(parents=True, exist_ok=True)
+        estimators = settings["estimators"]
+        if self.manifest.exists():
+            known = self.settings()
+            differences = list(_differences(known, settings))
+            if differences:
+                raise ValueError(
+                    f"The trials in {str(self.path)!r} were run with other settings: "
+                    f"{'; '.join(differences)}. Give another folder as results, or delete this one."
+                )
+            estimators = {**known["estimators"], **estimators}
+        _write(self.manifest, json.dumps({**settings, "estimators": estimators}, indent=1))
+
+    def rows(self, trials=None):
+        """What `run_trial` returned, for those of the `trials` (None: all) that are here."""
+        files = {_named_after(path): path for path in self.trials.glob("*.csv")}
+        wanted = files if trials is None else files.keys() & set(trials)
+        return [_read(files[trial]) for trial in wanted]
+
+    def add(self, row):
+        """Keep the row of one more trial."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, row)
+        writer.writeheader()
+        writer.writerow(row)
+        _write(self.trials / _file_name(trial_of(row)), text.getvalue())
+
+
+def _differences(known, now):
+    yield from _changed(known["shared"], now["shared"], "")
+    for name in known["estimators"].keys() & now["estimators"].keys():
+        yield from _changed(known["estimators"][name], now["estimators"][name], f" of {name!r}")
+
+
+def _changed(before, after, owner):
+    for name in sorted(before.keys() | after.keys()):
+        was, is_now = before.get(name, "not there"), after.get(name, "not there")
+        if was != is_now:
+            yield f"{name}{owner} was {was}, now it is {is_now}"
+
+
+def _write(path, text):
+    """Write a file that is there as a whole or not at all."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    with draft.open("w", encoding="utf-8", newline="") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(path)
+
+
+def _file_name(trial):
+    return f"{trial.sample_size}-{trial.trial}-{quote(trial.estimator, safe='')}.csv"
+
+
+def _named_after(path):
+    """The trial that a file is named after."""
+    sample_size, trial, name = path.name.removesuffix(".csv").split("-", 2)
+    return Trial(unquote(name), int(sample_size), int(trial))
+
+
+def _read(path):
+    with path.open(encoding="utf-8", newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    return {name: _TYPES.get(FIXED.get(name), float)(text) for name, text in row.items()}
+
+
+_TYPES = {str: str, int: int, bool: "True".__eq__, float: float}

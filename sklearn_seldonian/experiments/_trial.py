@@ -1,0 +1,259 @@
+"""One trial: draw rows, fit an estimator to them, judge its decisions on the population."""
+
+from __future__ import annotations
+
+import inspect
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import sklearn
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import _safe_indexing
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.metaestimators import available_if
+
+from sklearn_seldonian.constraints import Constraint
+from sklearn_seldonian.exceptions import NoSolutionFoundWarning
+from sklearn_seldonian.metrics import constraint_values, solution_found
+
+__all__ = ["PROTOCOLS", "Criteria", "OnPopulation", "Trial", "run_trial", "seed_names"]
+
+# What is left of a constraint that is met with equality, after rounding.
+ROUNDING = 1e-9
+
+
+# -- protocols: the rows to fit, and those of the population (None: all) -------------------------
+
+
+def _resample(n_rows, sample_size, rng):
+    return rng.integers(n_rows, size=sample_size), None
+
+
+def _holdout(n_rows, sample_size, rng):
+    order = rng.permutation(n_rows)
+    return order[:sample_size], order[sample_size:]
+
+
+PROTOCOLS: dict[str, Callable] = {"resample": _resample, "holdout": _holdout}
+
+
+# -- what a trial is ------------------------------------------------------------------------------
+
+
+class Trial(NamedTuple):
+    """A fit: which estimator, to how many rows, for which time."""
+
+    estimator: str
+    sample_size: int
+    trial: int
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """What estimators are trained for and judged by, the same for all of them.
+
+    Attributes
+    ----------
+    constraints : tuple of Constraint
+    measures, pos_label
+        What the constraints' names mean.
+    metrics : mapping of str to scorer
+    classes : ndarray or None
+        All labels of the population, sorted; None where numbers are predicted.
+    protocol : str
+        A key of `PROTOCOLS`.
+    random_state : int
+        What the seeds of all trials are made from.
+    """
+
+    constraints: tuple[Constraint, ...]
+    measures: tuple[Any, ...]
+    pos_label: Any
+    metrics: Mapping[str, Callable]
+    classes: np.ndarray | None
+    protocol: str
+    random_state: int
+
+
+def run_trial(trial, estimator, X, y, sensitive_features, criteria):
+    """The row that `trial` adds to the table, as a dict.
+
+    Whatever fails is written down in the row, so that it costs one trial only.
+    """
+    rows_seed, fit_seed = _seeds(criteria.random_state, trial)
+    draw = PROTOCOLS[criteria.protocol]
+    drawn, held = draw(len(y), trial.sample_size, np.random.default_rng(rows_seed))
+    sample = _rows(drawn, X, y, sensitive_features)
+    population = _rows(held, X, y, sensitive_features)
+    start = time.perf_counter()
+    seconds, scores, error = np.nan, {}, ""
+    try:
+        model = prepared(estimator, criteria.constraints, np.random.default_rng(fit_seed))
+        _fit(model, *sample)
+        seconds = time.perf_counter() - start
+        found = _found(model)
+        if found:
+            scores = _scores(model, *population, criteria)
+    except Exception as problem:
+        found, scores, error = False, {}, f"{type(problem).__name__}: {problem}"
+    judged = {**_no_scores(criteria), **scores}
+    return {
+        **trial._asdict(),
+        "solution_found": found,
+        "failure": bool(any(judged[f"g_{i}"] > ROUNDING for i in range(len(criteria.constraints)))),
+        "seconds": round(seconds, 4),
+        "error": error,
+        **judged,
+    }
+
+
+def _seeds(random_state, trial):
+    """Seeds of the draw and of the fit, the same for every estimator."""
+    return np.random.SeedSequence(random_state, spawn_key=(trial.sample_size, trial.trial)).spawn(2)
+
+
+def _rows(index, *tables):
+    if index is None:
+        return tables
+    return tuple(None if table is None else _safe_indexing(table, index) for table in tables)
+
+
+# -- fitting --------------------------------------------------------------------------------------
+
+
+def prepared(estimator, constraints, rng):
+    """A clone whose Seldonian parts without constraints have the given ones, and seeded.
+
+    Seldonian is what has both a `constraints` and a `delta`, wherever it is inside.
+    """
+    model = clone(estimator)
+    params = model.get_params(deep=True)
+    owners = [name.removesuffix("constraints") for name in params if _last(name) == "constraints"]
+    for owner in owners:
+        if f"{owner}delta" in params and _is_empty(params[f"{owner}constraints"]):
+            model.set_params(**{f"{owner}constraints": constraints})
+    for name in seed_names(params):
+        model.set_params(**{name: int(rng.integers(2**31))})
+    return model
+
+
+def seed_names(params):
+    """The parameters that every trial sets anew."""
+    return sorted(name for name in params if _last(name) == "random_state")
+
+
+def _last(name):
+    return name.rpartition("__")[2]
+
+
+def _is_empty(constraints):
+    return not isinstance(constraints, Constraint) and len(constraints) == 0
+
+
+def _fit(model, X, y, sensitive_features):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoSolutionFoundWarning)
+        warnings.filterwarnings("ignore", "With .* safety rows, no model can pass")
+        model.fit(X, y, **_groups_for(model, "fit", sensitive_features))
+
+
+def _groups_for(model, method, sensitive_features):
+    """The keyword to call `method` with: none where it takes no sensitive features."""
+    if sensitive_features is None or not _takes_groups(model, method):
+        return {}
+    return {"sensitive_features": sensitive_features}
+
+
+def _takes_groups(model, method):
+    if "sensitive_features" in inspect.signature(getattr(model, method)).parameters:
+        return True
+    if not sklearn.get_config()["enable_metadata_routing"]:
+        return False
+    return bool(get_routing_for_object(model).consumes(method, ["sensitive_features"]))
+
+
+def _found(model):
+    """Whether a model was returned; estimators that cannot refuse always return one."""
+    try:
+        return bool(solution_found(model))
+    except AttributeError:
+        return True
+
+
+# -- judging --------------------------------------------------------------------------------------
+
+
+def _has_probabilities(judged):
+    return hasattr(judged.estimator, "predict_proba")
+
+
+class OnPopulation(FrozenEstimator):
+    """A fitted estimator whose answers for one population are computed once, for all who ask.
+
+    So constraints and metrics speak of the same decisions where those are drawn at random.
+    Every class of the population is one of its `classes_`, whatever the rows it was fitted to.
+    """
+
+    def __init__(self, estimator, X, sensitive_features=None, classes=None):
+        super().__init__(estimator)
+        self.X = X
+        self.sensitive_features = sensitive_features
+        self._known = {}
+        if classes is not None:
+            self.classes_ = classes
+
+    def predict(self, X):
+        """What the estimator predicts for `X`."""
+        return self._answer("predict", X)
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X):
+        """Probabilities in the order of `classes_`; 0 for a class that the estimator never saw."""
+        given = self._answer("predict_proba", X)
+        aligned = np.zeros((len(given), len(self.classes_)))
+        aligned[:, np.searchsorted(self.classes_, self.estimator.classes_)] = given
+        return aligned
+
+    def _answer(self, method, X):
+        ask = getattr(self.estimator, method)
+        if X is not self.X:
+            return ask(X)
+        if method not in self._known:
+            groups = _groups_for(self.estimator, method, self.sensitive_features)
+            self._known[method] = ask(X, **groups)
+        return self._known[method]
+
+
+def _scores(model, X, y, sensitive_features, criteria):
+    """Constraints and metrics of a fitted model on the population."""
+    judged = OnPopulation(model, X, sensitive_features, criteria.classes)
+    decisions = {"g": "argmax"}
+    if _has_probabilities(judged):
+        decisions["g_soft"] = "sample"
+    scores = {}
+    for name, decision in decisions.items():
+        values = constraint_values(
+            judged,
+            X,
+            y,
+            criteria.constraints,
+            sensitive_features=sensitive_features,
+            decision=decision,
+            pos_label=criteria.pos_label,
+            measures=criteria.measures,
+        )
+        scores.update({f"{name}_{i}": float(value) for i, value in enumerate(values)})
+    metrics = {name: float(scorer(judged, X, y)) for name, scorer in criteria.metrics.items()}
+    return {**scores, **metrics}
+
+
+def _no_scores(criteria):
+    """The scores of a trial without a model, and the order of everybody's."""
+    each = range(len(criteria.constraints))
+    names = (*(f"g_{i}" for i in each), *(f"g_soft_{i}" for i in each), *criteria.metrics)
+    return dict.fromkeys(names, np.nan)

@@ -1,0 +1,145 @@
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+
+from sklearn_seldonian.experiments import (
+    ExperimentDisplay,
+    plot_experiment,
+    run_experiment,
+    summarise_results,
+)
+from sklearn_seldonian.experiments._plots import STYLES
+
+matplotlib.use("Agg")
+
+ESTIMATORS = {
+    "always": DummyClassifier(strategy="constant", constant=1),
+    "logistic": LogisticRegression(),
+}
+
+
+@pytest.fixture
+def experiment(blobs, tmp_path):
+    """An experiment's table, and the folder it was written to."""
+    results = run_experiment(
+        ESTIMATORS,
+        *blobs,
+        "PR <= 0.6",
+        sample_sizes=[100, 20],
+        n_trials=4,
+        metrics=["accuracy", "neg_log_loss"],
+        results=tmp_path,
+    )
+    return results, tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _closed_figures():
+    yield
+    plt.close("all")
+
+
+def lines(ax):
+    """The line and the ends of the bars of each estimator, by name."""
+    return {
+        container.get_label(): (container.lines[0], container.lines[1])
+        for container in ax.containers
+    }
+
+
+def test_three_panels_show_the_summary(experiment):
+    results, _ = experiment
+    summary = summarise_results(results)
+    display = plot_experiment(results)
+    columns = ("performance", "solution_rate", "failure_rate")
+    for ax, column in zip(display.axes_, columns, strict=True):
+        for name, (line, (low, high)) in lines(ax).items():
+            points = summary[summary["estimator"] == name].sort_values("sample_size")
+            assert line.get_ydata().tolist() == points[column].tolist()
+            assert low.get_ydata() == pytest.approx(points[f"{column}_low"])
+            assert high.get_ydata() == pytest.approx(points[f"{column}_high"])
+            assert line.get_xdata() == pytest.approx([20, 100], rel=0.05)
+        assert ax.get_xscale() == "log"
+        assert [text.get_text() for text in ax.get_xticklabels()] == ["20", "100"]
+    titles = [ax.get_title(loc="left") for ax in display.axes_]
+    assert titles == ["Accuracy of solutions", "Solution rate", "Failure rate"]
+    (legend,) = display.figure_.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["always", "logistic"]
+    assert legend.get_title().get_text() == "Bars are 95% intervals"
+
+
+@pytest.mark.parametrize("delta", [0.05, 0.2])
+def test_delta_is_a_line_among_the_failures(experiment, delta):
+    *others, failures = plot_experiment(experiment[0], delta=delta).axes_
+    level = [line for line in failures.lines if list(line.get_ydata()) == [delta, delta]]
+    assert len(level) == 1
+    assert [text.get_text() for text in failures.texts] == [f"δ = {delta}"]
+    assert not any(ax.texts for ax in others)
+
+
+def test_no_line_without_delta(experiment):
+    with_line, without = (plot_experiment(experiment[0], delta=d).axes_[2] for d in (0.1, None))
+    assert len(with_line.lines) == len(without.lines) + 1
+    assert not without.texts
+
+
+def test_estimators_differ_in_more_than_colour(experiment):
+    drawn = [line for line, _ in lines(plot_experiment(experiment[0]).axes_[0]).values()]
+    for feature in ("color", "marker", "linestyle"):
+        assert len({plt.getp(line, feature) for line in drawn}) == len(drawn)
+    for feature in zip(*STYLES, strict=True):
+        assert len(set(feature)) == len(STYLES)
+
+
+def test_another_metric_and_level_and_soft_failures(experiment):
+    display = plot_experiment(
+        experiment[0], metric="neg_log_loss", violation="soft", confidence_level=0.8
+    )
+    titles = [ax.get_title(loc="left") for ax in display.axes_]
+    assert titles == [
+        "\N{MINUS SIGN}Log loss of solutions",
+        "Solution rate",
+        "Failure rate (by probabilities)",
+    ]
+    expected = summarise_results(experiment[0], violation="soft", confidence_level=0.8)
+    assert display.summary["failure_rate_high"].equals(expected["failure_rate_high"])
+    assert display.figure_.legends[0].get_title().get_text() == "Bars are 80% intervals"
+
+
+def test_from_the_folder(experiment):
+    results, folder = experiment
+    for path in (folder, str(folder)):
+        display = ExperimentDisplay.from_results(path)
+        assert display.summary.equals(summarise_results(results))
+
+
+def test_on_given_axes(experiment):
+    figure, axes = plt.subplots(3)
+    display = plot_experiment(experiment[0], axes=axes)
+    assert display.axes_ is axes
+    assert display.figure_ is figure
+    assert not figure.legends
+    assert axes[0].get_legend() is not None
+
+
+def test_more_estimators_than_styles(experiment):
+    results, _ = experiment
+    one = results[results["estimator"] == "always"]
+    copies = [one.assign(estimator=f"copy {i}") for i in range(len(STYLES) + 1)]
+    display = plot_experiment(pd.concat(copies, ignore_index=True))
+    assert len(lines(display.axes_[0])) == len(STYLES) + 1
+
+
+def test_estimators_without_solutions_leave_a_gap(experiment):
+    results, _ = experiment
+    never = results.assign(solution_found=False, failure=False, accuracy=np.nan)
+    display = plot_experiment(never)
+    for line, _ in lines(display.axes_[0]).values():
+        assert np.isnan(line.get_ydata(orig=False)).all()
+    for line, _ in lines(display.axes_[1]).values():
+        assert (line.get_ydata() == 0).all()
+    display.figure_.canvas.draw()

@@ -1,0 +1,111 @@
+import math
+import threading
+
+import pytest
+
+from sklearn_seldonian.experiments import load_results
+from sklearn_seldonian.experiments._table import ResultsFolder, to_frame
+from sklearn_seldonian.experiments._trial import Trial
+
+SETTINGS = {"shared": {"protocol": "'resample'"}, "estimators": {"a": {"lr": "0.1"}}}
+NAMES = ["a", "b-2", 'with "quotes", commas', "ünïcode/../x", "two\nlines", "."]
+
+
+def row(name="a", size=10, trial=0, **others):
+    fixed = {"solution_found": True, "failure": False, "seconds": 0.1, "error": ""}
+    scores = {"g_0": 0.1 + 0.2, "accuracy": math.nan}
+    return {"estimator": name, "sample_size": size, "trial": trial, **fixed, **scores, **others}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = ResultsFolder(tmp_path / "results")
+    folder.open(SETTINGS)
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_row_comes_back_as_it_was(folder, name):
+    error = 'ValueError: line one\nline two, "quoted"'
+    before = row(name, failure=True, error=error, g_0=-math.inf)
+    folder.add(before)
+    (after,) = folder.rows([Trial(name, 10, 0)])
+    assert math.isnan(after.pop("accuracy"))
+    before.pop("accuracy")
+    assert after == before
+    assert {key: type(value) for key, value in after.items()} == {
+        key: type(value) for key, value in before.items()
+    }
+
+
+def test_only_the_rows_asked_for(folder):
+    for number in range(3):
+        folder.add(row(trial=number))
+    assert [r["trial"] for r in folder.rows([Trial("a", 10, 1), Trial("a", 10, 7)])] == [1]
+    assert len(folder.rows()) == 3
+
+
+def test_the_same_trial_twice_is_one_row(folder):
+    for _ in range(2):
+        folder.add(row())
+    assert len(folder.rows()) == 1
+
+
+def test_drafts_of_a_killed_process_are_not_read(folder):
+    folder.add(row())
+    (written,) = folder.trials.iterdir()
+    for text in ("", "estimator,sample_size\na,1"):
+        written.with_name("10-1-a.csv.123.draft").write_text(text)
+        assert len(folder.rows()) == 1
+
+
+def test_readers_meet_whole_rows_only(folder):
+    def write():
+        for _ in range(100):
+            folder.add(row(error="x" * 100_000))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while writer.is_alive():
+        assert all(len(r["error"]) == 100_000 for r in folder.rows())
+    writer.join()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shared": {"protocol": "'holdout'"}}, "protocol was 'resample', now it is 'holdout'"),
+        ({"shared": {}}, "protocol was 'resample', now it is not there"),
+        ({"estimators": {"a": {"lr": "0.2"}}}, "lr of 'a' was 0.1, now it is 0.2"),
+        ({"estimators": {"a": {"lr": "0.1", "C": "1"}}}, "C of 'a' was not there, now it is 1"),
+    ],
+)
+def test_other_settings_are_refused(folder, change, message):
+    with pytest.raises(ValueError, match="were run with other settings") as caught:
+        ResultsFolder(folder.path).open({**SETTINGS, **change})
+    assert message in str(caught.value)
+    assert "Give another folder" in str(caught.value)
+    assert folder.settings() == SETTINGS
+
+
+def test_new_estimators_are_added(folder):
+    folder.open({**SETTINGS, "estimators": {"b": {"C": "1"}}})
+    assert folder.settings()["estimators"] == {"a": {"lr": "0.1"}, "b": {"C": "1"}}
+
+
+def test_the_table_is_in_order():
+    rows = [row("b", 20), row("a", 20), row("b", 9, 1), row("b", 9, 0)]
+    frame = to_frame(rows, ["b", "a"])
+    found = frame[["estimator", "sample_size", "trial"]].to_numpy().tolist()
+    assert found == [["b", 9, 0], ["b", 9, 1], ["b", 20, 0], ["a", 20, 0]]
+    assert frame["solution_found"].dtype == bool
+    assert frame["g_0"].dtype == float
+
+
+def test_an_experiment_without_trials_yet(folder):
+    assert len(load_results(folder.path)) == 0
+
+
+def test_no_results(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no results"):
+        load_results(tmp_path)
