@@ -146,6 +146,20 @@ def certify(
         n_candidate=0,
         n_safety=len(y),
         assumptions=_checks.assumptions(decision, exclusive),
+        procedure="certify",
+        parameters=_checks.as_written(
+            {
+                "estimator": estimator,
+                "constraints": [constraint.text or str(constraint) for constraint in constraints],
+                "delta": delta,
+                "bound": bound,
+                "decision": decision,
+                "pos_label": pos_label,
+                "measures": measures,
+            }
+        ),
+        classes=tuple(map(str, classes.tolist())),
+        positive=None if positive is None else str(classes.tolist()[positive]),
         versions=_checks.versions(),
         fingerprints={
             "data": _checks.fingerprint(y, *columns.values()),

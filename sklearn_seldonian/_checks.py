@@ -435,6 +435,11 @@ def versions():
     }
 
 
+def as_written(parameters):
+    """Parameters by name, as Python writes their values."""
+    return {name: repr(value) for name, value in sorted(parameters.items())}
+
+
 def fingerprint(*parts):
     """A digest of arrays, inputs, and modules' weights."""
     digest = hashlib.blake2b(digest_size=16)

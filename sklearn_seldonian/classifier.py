@@ -101,7 +101,9 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     callbacks : list of skorch callbacks, default=None
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
-        1 prints a table with one row an epoch.
+        1 prints a table with one row an epoch, about the constraint least likely to pass, and
+        the verdict in one line; 2 a row for each constraint. On a terminal, fits that take
+        longer than a few seconds have a bar. All else is logged to "sklearn_seldonian".
     **kwargs
         skorch's double-underscore names: ``module__hidden``, ``optimizer__weight_decay``,
         ``iterator_train__num_workers``, ``callbacks__...``.
@@ -266,10 +268,11 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         self.certificate_ = None
         if self.constraints_:
             self.certificate_ = (
-                self._untested(obstacle)
+                self._untested(obstacle, len(safety.y))
                 if obstacle
                 else self._test(safety, mask_given=safety_mask is not None)
             )
+            self._announce_verdict()
         found = self.certificate_ is None or self.certificate_.passed
         if not found:
             self.fallback_ = _checks.fitted_fallback(self.fallback, candidate)
@@ -340,7 +343,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
             raise ValueError(f"The constraints name columns that are not here: {missing}.")
         X = self._checked(X)
         check_consistent_length(X, y)
-        return self._test(LabelledRows(X, y, labels, columns))
+        return self._test(LabelledRows(X, y, labels, columns), method="certify")
 
     # -- the model -----------------------------------------------------------------------
 

@@ -137,6 +137,18 @@ class TestSolution:
         (result,) = certificate.results
         assert result.estimate == pytest.approx(model.score(X[600:], y[600:]))
 
+    def test_certificate_says_where_it_comes_from(self, blobs):
+        X, y = blobs
+        model = SeldonianClassifier(constraints="TPR >= 0.5", pos_label=0, random_state=3)
+        model.fit(X[:600], y[:600])
+        tested, fresh = model.certificate_, model.certify(X[600:], y[600:])
+        assert tested.procedure == "SeldonianClassifier.fit"
+        assert fresh.procedure == "SeldonianClassifier.certify"
+        assert tested.parameters["random_state"] == "3"
+        assert tested.parameters["constraints"] == "'TPR >= 0.5'"
+        assert tested.parameters.keys() == model.get_params(deep=False).keys()
+        assert (tested.classes, tested.positive) == (("0", "1"), "0")
+
     def test_multiclass(self):
         rng = np.random.default_rng(0)
         y = rng.integers(0, 3, size=900)

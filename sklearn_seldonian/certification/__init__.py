@@ -8,7 +8,12 @@ from sklearn_seldonian.certification._planning import (
     rows_even_perfection_needs,
     sufficient_rows,
 )
-from sklearn_seldonian.certification._results import certify_constraint, untested
+from sklearn_seldonian.certification._results import (
+    Units,
+    certify_constraint,
+    units_of,
+    untested,
+)
 from sklearn_seldonian.certification._safety_test import Verdict, passes, safety_test
 from sklearn_seldonian.certification._statistics import (
     Statistics,
@@ -24,6 +29,7 @@ __all__ = [
     "SafetyCertificate",
     "Sample",
     "Statistics",
+    "Units",
     "Verdict",
     "anticipated_upper",
     "certify_constraint",
@@ -36,5 +42,6 @@ __all__ = [
     "sufficient_rows",
     "summarise",
     "tabulate",
+    "units_of",
     "untested",
 ]

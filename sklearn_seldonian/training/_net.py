@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EpochTimer, PrintLog
+from skorch.callbacks import EpochTimer
 from skorch.utils import to_tensor
 from torch import nn
 
@@ -25,6 +25,7 @@ from sklearn_seldonian.training._outputs import (
     primary_loss,
     to_scores,
 )
+from sklearn_seldonian.training._progress import ProgressLog, TrainingBar
 from sklearn_seldonian.training._selection import Candidate, Checkpoints, n_selection_rows
 
 __all__ = ["LagrangianNet"]
@@ -86,9 +87,8 @@ class LagrangianNet(NeuralNet):
 
     @property
     def _default_callbacks(self):
-        # The log makes its table every epoch, whether it is printed or not.
-        log = [("print_log", PrintLog())] if self.verbose else []
-        return [("epoch_timer", EpochTimer()), *log]
+        seen = [("training_bar", TrainingBar()), ("print_log", ProgressLog())]
+        return [("epoch_timer", EpochTimer()), *(seen if self.verbose else [])]
 
     # -- before training -----------------------------------------------------------------
 
