@@ -5,6 +5,7 @@ from sklearn_seldonian.certification._evidence import Evidence, Sample, exclusiv
 from sklearn_seldonian.certification._methods import BOUNDS, has_finite_ranges
 from sklearn_seldonian.certification._planning import (
     anticipated_upper,
+    passing_probability,
     rows_even_perfection_needs,
     sufficient_rows,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "has_finite_ranges",
     "mean_tables",
     "passes",
+    "passing_probability",
     "rows_even_perfection_needs",
     "safety_test",
     "sufficient_rows",
