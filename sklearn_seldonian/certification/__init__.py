@@ -1,6 +1,7 @@
 """The safety test and its certificate; numpy and scipy only."""
 
 from sklearn_seldonian.certification._certificate import ConstraintResult, SafetyCertificate
+from sklearn_seldonian.certification._display import CertificateDisplay
 from sklearn_seldonian.certification._evidence import Evidence, Sample, exclusive_columns
 from sklearn_seldonian.certification._methods import BOUNDS, has_finite_ranges
 from sklearn_seldonian.certification._planning import (
@@ -25,6 +26,7 @@ from sklearn_seldonian.certification._statistics import (
 
 __all__ = [
     "BOUNDS",
+    "CertificateDisplay",
     "ConstraintResult",
     "Evidence",
     "SafetyCertificate",

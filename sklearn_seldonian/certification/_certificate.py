@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from html import escape
-from typing import Any
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from sklearn_seldonian.certification._display import CertificateDisplay
 
 __all__ = ["ConstraintResult", "SafetyCertificate"]
 
@@ -197,5 +201,27 @@ class SafetyCertificate:
             content[name] = tuple(content[name])
         return cls(results=results, **content)
 
+    def plot(self) -> CertificateDisplay:
+        """Draw how far each bound is from its limit, as `plotting.CertificateDisplay` does."""
+        from sklearn_seldonian.certification._display import CertificateDisplay
+
+        return CertificateDisplay.from_certificate(self).plot()
+
+    def to_html(self, path: str | PathLike[str]) -> None:
+        """Write a report to the file `path`: all there is to keep, in one file.
+
+        It holds the verdict, the constraints, the data and their fingerprints, the tests, the
+        assumptions, a picture, and how to repeat it, and needs nothing from elsewhere.
+
+        Parameters
+        ----------
+        path : str or path-like
+        """
+        from sklearn_seldonian.certification._report import report
+
+        Path(path).write_text(report(self), encoding="utf-8")
+
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(self.explain())}</pre>"
+        from sklearn_seldonian.certification._report import summary
+
+        return summary(self)
