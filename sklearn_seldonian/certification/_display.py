@@ -139,7 +139,7 @@ class CertificateDisplay:
         """New axes in `figure`, one beneath the other."""
         heights = self._heights()
         grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
-        return [figure.add_subplot(row) for row in grid]
+        return [figure.add_subplot(grid[row]) for row in range(len(heights))]
 
     def _heights(self) -> list[float]:
         rates = [INCHES_OF_FRAME + INCHES_A_RATE * len(self.rates)] if self.rates else []
