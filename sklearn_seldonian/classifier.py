@@ -130,10 +130,10 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     fallback_ : estimator or None
     history_ : DataFrame
         One row an epoch: mean training loss; for constraint i its value
-        (``estimate_i``) and expected upper bound on g (``predicted_bound_i``),
-        ``multiplier_i``, and the probability of passing (``passing_i``), all on candidate
-        rows and with the epoch's best offsets; ``kept`` where it was the best so far;
-        ``seconds``.
+        (``estimate_i``) and expected upper bound on g (``predicted_bound_i``; for ratios and
+        the like on a rewritten form, of which the sign counts), ``multiplier_i``, and the
+        probability of passing (``passing_i``), all on candidate rows and with the epoch's best
+        offsets; ``kept`` where it was the best so far; ``seconds``.
     n_iter_ : int
         Epochs run.
     candidate_indices_, safety_indices_ : ndarray of int

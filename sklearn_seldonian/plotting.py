@@ -144,14 +144,10 @@ class TrainingDisplay:
 
     def _shade_infeasible(self, ax):
         low, high = ax.get_ylim()
-        high = max(high, 0.15 * np.abs([low, high]).max())
+        high = max(high, 0.05 * np.abs([low, high]).max())
         ax.axhspan(0.0, high, color=SHADE, zorder=0)
         ax.axhline(0.0, color=INK, linewidth=0.8, zorder=0.6)
-        ax.text(
-            *(0.98, 0.96, "infeasible"),
-            **{"transform": ax.transAxes, "ha": "right", "va": "top", "color": INK},
-            bbox={"facecolor": SHADE, "edgecolor": "none", "pad": 1.5},
-        )
+        ax.set_title("shaded: infeasible", loc="right", fontsize="small", color=INK)
         ax.set_ylim(low, high)
 
     def _name_lines(self, ax):

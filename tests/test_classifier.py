@@ -465,7 +465,7 @@ class TestEcosystem:
 
     def test_verbose_prints_a_table(self, blobs, capsys):
         fitted(blobs, verbose=1, max_epochs=2)
-        assert "predicted_bound_0" in capsys.readouterr().out
+        assert "predicted bound" in capsys.readouterr().out
 
     def test_images_of_bytes(self, blobs):
         X, y = blobs
