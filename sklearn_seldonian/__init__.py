@@ -1,6 +1,6 @@
 """Estimators that train torch models under behavioural constraints and certify them."""
 
-from sklearn_seldonian._certify import certify, required_safety_rows
+from sklearn_seldonian._certify import certify, probability_of_passing, required_safety_rows
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian.certification import SafetyCertificate
 from sklearn_seldonian.classifier import SeldonianClassifier
@@ -20,5 +20,6 @@ __all__ = [
     "SeldonianRegressor",
     "__version__",
     "certify",
+    "probability_of_passing",
     "required_safety_rows",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 import warnings
 from numbers import Integral, Real
@@ -46,6 +47,8 @@ from sklearn_seldonian.training import ConstrainedProblem, LagrangianNet
 from sklearn_seldonian.training import Rows as TensorRows
 
 __all__ = ["CertifiedEstimator", "LabelledRows"]
+
+logger = logging.getLogger(__name__)
 
 
 class LabelledRows(NamedTuple):
@@ -177,10 +180,11 @@ class CertifiedEstimator(BaseEstimator):
         self.certificate_ = None
         if self.constraints_:
             self.certificate_ = (
-                self._untested(obstacle)
+                self._untested(obstacle, len(safety.y))
                 if obstacle
                 else self._test(safety, mask_given=safety_mask is not None)
             )
+            self._announce_verdict()
         found = self.certificate_ is None or self.certificate_.passed
         if not found:
             self.fallback_ = _checks.fitted_fallback(
@@ -242,12 +246,14 @@ class CertifiedEstimator(BaseEstimator):
             exclusive=self._exclusive,
         )
         cuda = [torch.device(device)] if device.startswith("cuda") else []
+        logger.info("Training on %d rows; %d are kept for the test.", len(X), n_safety)
         with torch.random.fork_rng(devices=cuda):
             torch.manual_seed(seed)
             self.net_ = self._make_net(X, problem, task, device)
             self.net_.fit(rows)
         self.history_ = _history_frame(self.net_.history)
         self.n_iter_ = len(self.history_)
+        logger.info("Epoch %s of %d is kept.", self.net_.kept_epoch_, self.n_iter_)
         if self.net_.interrupted_:
             if _checks.interrupted_in_search():
                 raise KeyboardInterrupt
@@ -328,11 +334,12 @@ class CertifiedEstimator(BaseEstimator):
 
     # -- the safety test -----------------------------------------------------------------
 
-    def _test(self, rows, mask_given=False):
-        """Run the safety test on `rows`, which nothing was fitted to."""
+    def _test(self, rows, mask_given=False, method="fit"):
+        """Run the safety test on `rows`, which nothing was fitted to, for `method`."""
         unseen = _checks.unseen_levels(self.constraints_, self._levels, rows.columns)
         if unseen:
-            return self._untested(f"the tested rows have {unseen}, which no candidate row has")
+            obstacle = f"the tested rows have {unseen}, which no candidate row has"
+            return self._untested(obstacle, len(rows.y), method)
         X = self._preprocessed(rows.X, rows.index)
         cells = self._cells(rows.columns, len(rows.y))
         exclusive = self._exclusive & exclusive_columns(cells.families)
@@ -350,14 +357,19 @@ class CertifiedEstimator(BaseEstimator):
             n_safety=len(rows.y),
             assumptions=_checks.assumptions(self._assumptions(), exclusive, mask_given),
             remarks=self._remarks(statistics),
-            versions=_checks.versions(),
+            **self._origin(method),
             fingerprints={
                 "data": _checks.fingerprint(X, rows.y, *rows.columns.values()),
                 "weights": _checks.fingerprint(self.module_, *self._beside_the_module()),
             },
         )
 
-    def _untested(self, obstacle):
+    def _announce_verdict(self):
+        logger.info(self.certificate_.verdict)
+        if self.verbose:
+            print(self.certificate_.verdict)
+
+    def _untested(self, obstacle, n_rows, method="fit"):
         return SafetyCertificate(
             results=tuple(
                 untested(constraint, delta, obstacle)
@@ -365,9 +377,20 @@ class CertifiedEstimator(BaseEstimator):
             ),
             loss=math.nan,
             n_candidate=len(self.candidate_indices_),
-            n_safety=len(self.safety_indices_),
-            versions=_checks.versions(),
+            n_safety=n_rows,
+            **self._origin(method),
         )
+
+    def _origin(self, method):
+        """What a certificate says of where it comes from."""
+        classes = getattr(self, "classes_", np.array([])).tolist()
+        positive = _checks.positive_class(classes, self.pos_label) if classes else None
+        return {
+            "procedure": f"{type(self).__name__}.{method}",
+            "parameters": _checks.as_written(self.get_params(deep=False)),
+            **_checks.labels_in_words(classes, positive),
+            "versions": _checks.versions(),
+        }
 
     def _checked(self, X):
         if self.preprocessor is None:
@@ -414,7 +437,7 @@ class CertifiedEstimator(BaseEstimator):
             raise ValueError(f"The constraints name columns that are not here: {missing}.")
         X = self._checked(X)
         check_consistent_length(X, y)
-        return self._test(LabelledRows(X, y, targets, columns))
+        return self._test(LabelledRows(X, y, targets, columns), method="certify")
 
     # -- the model -----------------------------------------------------------------------
 

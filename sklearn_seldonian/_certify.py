@@ -17,16 +17,18 @@ from sklearn_seldonian.certification import (
     Statistics,
     certify_constraint,
     exclusive_columns,
+    passing_probability,
     sufficient_rows,
     summarise,
     summarise_predictions,
 )
 from sklearn_seldonian.constraints import (
+    Binary,
     ColumnIs,
     Comparison,
     Constraint,
-    Mean,
     Membership,
+    Number,
     ResolvedConstraint,
     Schema,
     assign_cells,
@@ -39,7 +41,9 @@ from sklearn_seldonian.constraints import (
     walk,
 )
 
-__all__ = ["certify", "required_safety_rows"]
+__all__ = ["certify", "probability_of_passing", "required_safety_rows"]
+
+ROUNDING = 1e-12
 
 
 def certify(
@@ -127,6 +131,18 @@ def certify(
         n_candidate=0,
         n_safety=len(y),
         assumptions=_checks.assumptions(tested.assumptions, exclusive),
+        procedure="certify",
+        parameters=_checks.as_written(
+            {
+                "estimator": estimator,
+                "constraints": [constraint.text or str(constraint) for constraint in constraints],
+                "delta": delta,
+                "bound": bound,
+                "measures": measures,
+                **tested.parameters,
+            }
+        ),
+        **_checks.labels_in_words(tested.schema["classes"], tested.schema["positive"]),
         versions=_checks.versions(),
         fingerprints={
             "data": _checks.fingerprint(seen.y, *seen.columns.values()),
@@ -196,6 +212,7 @@ class _Classifier:
         classes = self.classes.tolist()
         positive = _checks.positive_class(classes, pos_label)
         self.schema = {"classes": tuple(classes), "positive": positive}
+        self.parameters = {"decision": decision, "pos_label": pos_label}
         self.assumptions = _checks.DECISIONS[decision]
 
     def checked(self, y):
@@ -229,6 +246,7 @@ class _Regressor:
             "target_range": self.target_range,
             "prediction_range": self.prediction_range,
         }
+        self.parameters = {"target_range": target_range, "prediction_range": prediction_range}
         self.assumptions = _checks.predicted_numbers(self.target_range, self.prediction_range)
 
     def checked(self, y):
@@ -336,9 +354,58 @@ def required_safety_rows(
     >>> 1500 < required_safety_rows(gap, {"PR | [M]": 0.4, "PR | [F]": 0.43}, shares) < 2000
     True
     """
+    power = _checks.check_probability("power", power)
+    tree, *others = _planned(constraint, rates, group_shares, delta, bound, classes, pos_label)
+    rate_of, share_of, delta, exclusive = others
+    return sufficient_rows(tree, rate_of, share_of, delta, power, bound, exclusive)
+
+
+def probability_of_passing(
+    constraint,
+    rates,
+    n_rows,
+    group_shares=None,
+    delta=0.05,
+    bound="auto",
+    *,
+    classes=(0, 1),
+    pos_label=None,
+):
+    """How probable it is that a model passes the safety test on so many rows.
+
+    Parameters
+    ----------
+    constraint, rates, group_shares, delta, bound, classes, pos_label
+        As in `required_safety_rows`.
+    n_rows : int
+        How many safety rows.
+
+    Returns
+    -------
+    float
+        From the test's own verdicts at the counts that sampling makes likely; where the
+        constraint says several things at once, about a lower bound.
+
+    Raises
+    ------
+    ValueError
+        As `required_safety_rows`.
+
+    Examples
+    --------
+    >>> from sklearn_seldonian import probability_of_passing
+    >>> round(probability_of_passing("ACC >= 0.9", {"ACC": 0.93}, 783), 1)
+    0.9
+    """
+    tree, *others = _planned(constraint, rates, group_shares, delta, bound, classes, pos_label)
+    rate_of, share_of, delta, exclusive = others
+    return passing_probability(tree, rate_of, share_of, int(n_rows), delta, bound, exclusive)
+
+
+def _planned(constraint, rates, group_shares, delta, bound, classes, pos_label):
+    """The constraint's tree, the rates and shares of its means, delta, and exclusive columns."""
     _checks.check_choice("bound", bound, BOUNDS)
     (delta,) = _checks.check_deltas(delta, 1)
-    power = _checks.check_probability("power", power)
     constraint = constraint if isinstance(constraint, Constraint) else parse(constraint)
     shares = group_shares or {}
     texts = {text: parse(f"{text} <= 1") for text in (*rates, *shares)}
@@ -347,8 +414,7 @@ def required_safety_rows(
     rate_of = {}
     share_of = dict.fromkeys(resolved.means, 1.0)
     for text, parsed in texts.items():
-        (mean,) = bind(parsed, schema).means
-        is_complement = not isinstance(bind(parsed, schema).g.left, Mean)
+        mean, is_complement = _rate_named(text, bind(parsed, schema))
         if text in rates:
             rate = _checks.check_share(f"rates[{text!r}]", rates[text])
             rate_of[mean] = 1 - rate if is_complement else rate
@@ -357,9 +423,16 @@ def required_safety_rows(
     missing = [str(mean) for mean in resolved.means if mean not in rate_of]
     if missing:
         raise ValueError(f"rates must say what you expect of {', '.join(missing)}.")
-    return sufficient_rows(
-        resolved.tree, rate_of, share_of, delta, power, bound, _exclusive(share_of)
-    )
+    return resolved.tree, rate_of, share_of, delta, _exclusive(share_of)
+
+
+def _rate_named(text, resolved):
+    """The mean that ``text <= 1`` is about, and whether it is about one minus the mean."""
+    (mean,), measure = resolved.means, resolved.g.left
+    is_complement = measure == Binary("-", Number(1.0), mean)
+    if measure != mean and not is_complement:
+        raise ValueError(f"{text!r} is {measure}: say what you expect of {str(mean)!r}.")
+    return mean, is_complement
 
 
 def _schema(constraints, classes, pos_label):
@@ -391,5 +464,5 @@ def _exclusive(share_of):
     return frozenset(
         frozenset(pair)
         for pair in itertools.combinations(bare, 2)
-        if bare[pair[0]] + bare[pair[1]] <= 1.0
+        if bare[pair[0]] + bare[pair[1]] <= 1.0 + ROUNDING
     )

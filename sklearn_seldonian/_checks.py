@@ -492,6 +492,17 @@ def versions():
     }
 
 
+def labels_in_words(classes, positive):
+    """The class labels as a certificate keeps them, and the positive one at its position."""
+    names = tuple(map(str, classes))
+    return {"classes": names, "positive": None if positive is None else names[positive]}
+
+
+def as_written(parameters):
+    """Parameters by name, as Python writes their values."""
+    return {name: repr(value) for name, value in sorted(parameters.items())}
+
+
 def fingerprint(*parts):
     """A digest of arrays, inputs, and modules' weights."""
     digest = hashlib.blake2b(digest_size=16)

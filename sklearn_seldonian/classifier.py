@@ -89,7 +89,9 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     callbacks : list of skorch callbacks, default=None
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
-        1 prints a table with one row an epoch.
+        1 prints a table with one row an epoch, about the constraint least likely to pass, and
+        the verdict in one line; 2 a row for each constraint. On a terminal, fits that take
+        longer than a few seconds have a bar. All else is logged to "sklearn_seldonian".
     **kwargs
         skorch's double-underscore names: ``module__hidden``, ``optimizer__weight_decay``,
         ``iterator_train__num_workers``, ``callbacks__...``.
@@ -116,10 +118,10 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     fallback_ : estimator or None
     history_ : DataFrame
         One row an epoch: mean training loss; for constraint i its value
-        (``estimate_i``) and expected upper bound on g (``predicted_bound_i``),
-        ``multiplier_i``, and the probability of passing (``passing_i``), all on candidate
-        rows and with the epoch's best offsets; ``kept`` where it was the best so far;
-        ``seconds``.
+        (``estimate_i``) and expected upper bound on g (``predicted_bound_i``; for ratios and
+        the like on a rewritten form, of which the sign counts), ``multiplier_i``, and the
+        probability of passing (``passing_i``), all on candidate rows and with the epoch's best
+        offsets; ``kept`` where it was the best so far; ``seconds``.
     n_iter_ : int
         Epochs run.
     candidate_indices_, safety_indices_ : ndarray of int

@@ -1,14 +1,29 @@
-"""Pictures of training; matplotlib is imported only when one is drawn."""
+"""Pictures of training, of certificates, and of what they cost; drawn with matplotlib."""
 
 from __future__ import annotations
 
-import numpy as np
+import warnings
+from dataclasses import replace
 
-__all__ = ["TrainingDisplay"]
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.utils.parallel import Parallel, delayed
+
+from sklearn_seldonian._certify import probability_of_passing
+from sklearn_seldonian._palette import FAILED, GREY, INK, PASSED, SHADE, STYLES, shortened
+from sklearn_seldonian.certification import CertificateDisplay
+from sklearn_seldonian.constraints import Number, constant_value, parse_all
+from sklearn_seldonian.exceptions import NoSolutionFoundWarning
+
+__all__ = ["CertificateDisplay", "PowerDisplay", "TradeoffDisplay", "TrainingDisplay"]
 
 
 class TrainingDisplay:
     """How training approached the region where the constraints are expected to pass.
+
+    Of more constraints than there are styles of lines, those that come closest to not passing
+    are named, and the others drawn in grey.
 
     Parameters
     ----------
@@ -18,6 +33,9 @@ class TrainingDisplay:
         The constraints' texts, in order.
     kept_epoch : int
         The epoch (from 1) whose weights were kept.
+    rewritten : sequence of int, default=()
+        Positions of the constraints whose predicted bound is on a rewritten form, so that only
+        its sign tells of the constraint itself.
 
     Attributes
     ----------
@@ -35,10 +53,11 @@ class TrainingDisplay:
     >>> display = TrainingDisplay.from_estimator(model)
     """
 
-    def __init__(self, history, constraints, kept_epoch):
+    def __init__(self, history, constraints, kept_epoch, rewritten=()):
         self.history = history
         self.constraints = constraints
         self.kept_epoch = kept_epoch
+        self.rewritten = rewritten
 
     @classmethod
     def from_estimator(cls, estimator):
@@ -51,8 +70,10 @@ class TrainingDisplay:
         """
         if not estimator.constraints_ or not hasattr(estimator, "history_"):
             raise ValueError("There is no constrained training to show.")
-        texts = [constraint.text for constraint in estimator.constraints_]
-        return cls(estimator.history_, texts, estimator.net_.kept_epoch_)
+        resolved = estimator.net_.problem.constraints
+        texts = [constraint.source.text or str(constraint.source) for constraint in resolved]
+        rewritten = [i for i, constraint in enumerate(resolved) if not constraint.in_units]
+        return cls(estimator.history_, texts, estimator.net_.kept_epoch_, rewritten)
 
     def plot(self, axes=None):
         """Draw loss, multipliers, predicted bounds and Lagrangian against epochs.
@@ -69,18 +90,21 @@ class TrainingDisplay:
         import matplotlib.pyplot as plt
 
         if axes is None:
-            _, grid = plt.subplots(2, 2, figsize=(9, 6.5), sharex=True, layout="constrained")
+            named = min(len(self.constraints), len(STYLES) + 1)
+            size = 9, 6.2 + 0.22 * named
+            _, grid = plt.subplots(2, 2, figsize=size, sharex=True, layout="constrained")
             axes = grid.ravel()
         self.axes_, self.figure_ = axes, axes[0].figure
         loss = self.history["candidate_loss"]
         multipliers, bounds = self._series("multiplier"), self._series("predicted_bound")
         lagrangian = loss + sum(m * b for m, b in zip(multipliers, bounds, strict=True))
-        self._panel(axes[0], [loss], "Primary loss")
-        self._panel(axes[1], multipliers, "Multiplier")
-        self._panel(axes[2], bounds, "Predicted upper bound on g")
-        self._panel(axes[3], [lagrangian], "Lagrangian")
+        styles = self._styles()
+        self._panel(axes[0], [loss], [{"color": INK}], "Primary loss")
+        self._panel(axes[1], multipliers, styles, "Multiplier")
+        self._panel(axes[2], bounds, styles, "Predicted upper bound on g")
+        self._panel(axes[3], [lagrangian], [{"color": INK}], "Lagrangian")
         self._shade_infeasible(axes[2])
-        axes[1].legend(_shortened(self.constraints), fontsize="small")
+        self._name_lines(axes[1])
         for ax in axes[2:4]:
             ax.set_xlabel("Epoch")
         return self
@@ -88,20 +112,348 @@ class TrainingDisplay:
     def _series(self, name):
         return [self.history[f"{name}_{i}"] for i in range(len(self.constraints))]
 
-    def _panel(self, ax, series, label):
-        for values in series:
-            ax.plot(self.history["epoch"], values, marker="o", markersize=3)
+    def _styles(self):
+        """How each constraint's line looks; grey for those that are not named."""
+        grey = {"color": "0.8", "linewidth": 1, "zorder": 1}
+        styles = [grey] * len(self.constraints)
+        for i, style in zip(self._named(), STYLES, strict=False):
+            styles[i] = {**style._asdict(), "markersize": 4, "markevery": self._every()}
+        return styles
+
+    def _named(self):
+        """Positions of the constraints that are named: all, or the hardest to pass."""
+        if len(self.constraints) <= len(STYLES):
+            return range(len(self.constraints))
+        passing = np.array([passing.to_numpy() for passing in self._series("passing")])
+        at = np.argmax(self.history["epoch"].to_numpy() == (self.kept_epoch or 1))
+        by_need = np.lexsort((passing.mean(axis=1), passing[:, at]))
+        return sorted(by_need[: len(STYLES)].tolist())
+
+    def _every(self):
+        """A mark every so many epochs."""
+        return max(1, len(self.history) // 20)
+
+    def _panel(self, ax, series, styles, label):
+        for values, style in zip(series, styles, strict=True):
+            ax.plot(self.history["epoch"], values, **style)
         if self.kept_epoch:
-            ax.axvline(self.kept_epoch, color="0.4", linestyle=":", linewidth=1)
+            ax.axvline(self.kept_epoch, color=GREY, linestyle=":", linewidth=1.2, zorder=0.5)
         ax.set_ylabel(label)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.spines[["top", "right"]].set_visible(False)
 
     def _shade_infeasible(self, ax):
         low, high = ax.get_ylim()
         high = max(high, 0.05 * np.abs([low, high]).max())
-        ax.axhspan(0.0, high, color="0.85", zorder=0)
-        ax.text(0.98, 0.95, "infeasible", transform=ax.transAxes, ha="right", va="top", color="0.4")
+        ax.axhspan(0.0, high, color=SHADE, zorder=0)
+        ax.axhline(0.0, color=INK, linewidth=0.8, zorder=0.6)
+        ax.set_title("shaded: infeasible", loc="right", fontsize="small", color=INK)
         ax.set_ylim(low, high)
 
+    def _name_lines(self, ax):
+        """A legend beneath all panels, with the epoch that was kept."""
+        named = list(self._named())
+        handles = [ax.lines[i] for i in named]
+        labels = [shortened(self.constraints[i], 72) + " *" * (i in self.rewritten) for i in named]
+        if len(named) < len(self.constraints):
+            (other, *_) = set(range(len(self.constraints))) - set(named)
+            handles.append(ax.lines[other])
+            labels.append(f"{len(self.constraints) - len(named)} others, likelier to pass")
+        if self.kept_epoch:
+            handles.append(ax.lines[len(self.constraints)])
+            labels.append(f"epoch {self.kept_epoch}, which is kept")
+        note = "* bound on a rewritten form: its sign counts" if self.rewritten else None
+        legend = self.figure_.legend(
+            handles, labels, loc="outside lower center", frameon=False, fontsize="small"
+        )
+        legend.set_title(note, prop={"size": "small"})
+        for text in legend.get_texts():
+            text.set_parse_math(False)
 
-def _shortened(texts, width=40):
-    return [text if len(text) <= width else f"{text[: width - 3]}..." for text in texts]
+
+class TradeoffDisplay:
+    """What a stricter limit costs: loss and certified bound against a constraint's limit.
+
+    A picture to choose a limit by before the rows that will prove it are drawn. Each of its
+    models is certified on its own; choosing among them afterwards by the same safety rows is a
+    search, which no certificate here covers.
+
+    Parameters
+    ----------
+    results : DataFrame
+        One row a fit, with columns `limit`, `solution_found`, `loss`, `estimate` and `bound`.
+    constraint : str, default=""
+        The constraint whose limit varies, in words.
+    operator : {"<=", ">="}, default="<="
+        On which side of its limit the constraint's value has to be.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes, of shape (2,)
+    figure_ : matplotlib Figure
+        Both set by `plot`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn_seldonian import SeldonianClassifier
+    >>> from sklearn_seldonian.plotting import TradeoffDisplay
+    >>> X, y = make_classification(1000, class_sep=2.0, random_state=0)
+    >>> model = SeldonianClassifier(constraints="FPR <= 0.1", max_epochs=5, random_state=0)
+    >>> display = TradeoffDisplay.from_estimator(model, X, y, [0.1, 0.2, 0.3])
+    >>> display.results["limit"].tolist()
+    [0.1, 0.2, 0.3]
+    """
+
+    def __init__(self, results, constraint="", operator="<="):
+        self.results = results
+        self.constraint = constraint
+        self.operator = operator
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y, limits, *, sensitive_features=None, position=0, n_jobs=None
+    ):
+        """Fit a clone of `estimator` for each limit.
+
+        Parameters
+        ----------
+        estimator : Seldonian estimator
+            Not changed. With an integer `random_state`, all clones split the rows alike.
+        X, y, sensitive_features
+            As its `fit` takes them.
+        limits : sequence of float
+            Take the place of the number on one side of the constraint.
+        position : int, default=0
+            Which of the constraints.
+        n_jobs : int, default=None
+            As in scikit-learn.
+
+        Raises
+        ------
+        ValueError
+            If neither side of the constraint is a number.
+        """
+        constraints = list(parse_all(estimator.constraints))
+        varied = [_with_limit(constraints[position], float(limit)) for limit in limits]
+        fitted = Parallel(n_jobs=n_jobs)(
+            delayed(_fitted)(
+                clone(estimator),
+                [*constraints[:position], constraint, *constraints[position + 1 :]],
+                (X, y, sensitive_features),
+            )
+            for constraint in varied
+        )
+        certificates = [model.certificate_ for model in fitted]
+        tested = [certificate.results[position] for certificate in certificates]
+        results = pd.DataFrame(
+            {
+                "limit": [float(limit) for limit in limits],
+                "solution_found": [certificate.passed for certificate in certificates],
+                "loss": [certificate.loss for certificate in certificates],
+                "estimate": [result.estimate for result in tested],
+                "bound": [result.bound for result in tested],
+            }
+        )
+        text = constraints[position].text or str(constraints[position])
+        return cls(results, text, tested[0].operator)
+
+    def plot(self, axes=None):
+        """Draw the loss on the safety rows above, estimates and bounds beneath.
+
+        Parameters
+        ----------
+        axes : sequence of two matplotlib Axes, default=None
+            None: a new figure.
+
+        Returns
+        -------
+        self
+        """
+        import matplotlib.pyplot as plt
+
+        if axes is None:
+            size = 6.5, 6
+            _, axes = plt.subplots(2, 1, figsize=size, sharex=True, layout="constrained")
+        self.axes_, self.figure_ = axes, axes[0].figure
+        results = self.results.sort_values("limit")
+        self._draw_loss(axes[0], results)
+        self._draw_bounds(axes[1], results)
+        for ax in axes:
+            ax.spines[["top", "right"]].set_visible(False)
+        return self
+
+    def _draw_loss(self, ax, results):
+        ax.plot(results["limit"], results["loss"], color="0.75", zorder=1)
+        found = results["solution_found"].to_numpy(dtype=bool)
+        looks = [
+            (found, {"color": PASSED, "marker": "o"}, "certified"),
+            (~found, {"edgecolors": FAILED, "facecolors": "white", "marker": "X"}, "not certified"),
+        ]
+        for chosen, look, label in looks:
+            rows = results[chosen]
+            ax.scatter(rows["limit"], rows["loss"], s=55, zorder=2, label=label, **look)
+        ax.set_ylabel("Loss on the safety rows")
+        ax.legend(frameon=False, fontsize="small")
+        ax.set_title(
+            shortened(self.constraint, 64), loc="left", fontsize="medium", parse_math=False
+        )
+
+    def _draw_bounds(self, ax, results):
+        limits = results["limit"]
+        bounds = results["bound"].replace([np.inf, -np.inf], np.nan)
+        ax.plot(limits, results["estimate"], color=PASSED, marker="o", label="estimate")
+        ax.plot(limits, bounds, color=FAILED, marker="_", markersize=10, ls="--", label="bound")
+        ax.plot(limits, limits, color=INK, linewidth=1, linestyle=":", label="limit")
+        low, high = ax.get_ylim()
+        edge = high if self.operator == "<=" else low
+        ax.fill_between(limits, limits, edge, color=SHADE, zorder=0, label="violates it")
+        ax.set_ylim(low, high)
+        ax.set(xlabel="Limit", ylabel="Constraint's value")
+        ax.legend(frameon=False, fontsize="small")
+
+
+def _with_limit(constraint, limit):
+    """The constraint with another number on the side that is one."""
+    side = "right" if constant_value(constraint.right) is not None else "left"
+    if constant_value(getattr(constraint, side)) is None:
+        raise ValueError(f"Neither side of {constraint} is a number, so it has no limit to vary.")
+    varied = replace(constraint, **{side: Number(limit)})
+    return replace(varied, text=str(varied))
+
+
+def _fitted(estimator, constraints, data):
+    X, y, sensitive_features = data
+    with warnings.catch_warnings():  # the picture shows where no solution was found
+        warnings.simplefilter("ignore", NoSolutionFoundWarning)
+        estimator.set_params(constraints=constraints)
+        return estimator.fit(X, y, sensitive_features=sensitive_features)
+
+
+class PowerDisplay:
+    """How probable it is to pass the safety test, against the number of safety rows.
+
+    Parameters
+    ----------
+    n_rows : array of shape (n_points,)
+    probabilities : mapping of str to array of shape (n_points,)
+        For each constraint.
+    n_safety : int, default=None
+        How many rows there were, to be marked.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+        Both set by `plot`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn_seldonian import certify
+    >>> from sklearn_seldonian.plotting import PowerDisplay
+    >>> X, y = make_classification(2000, class_sep=2.0, random_state=0)
+    >>> model = LogisticRegression().fit(X[:1000], y[:1000])
+    >>> certificate = certify(model, X[1000:], y[1000:], "ACC >= 0.85")
+    >>> display = PowerDisplay.from_certificate(certificate, n_rows=[20, 10000])
+    >>> display.probabilities["ACC >= 0.85"].round(2).tolist()
+    [..., 1.0]
+    """
+
+    def __init__(self, n_rows, probabilities, n_safety=None):
+        self.n_rows = n_rows
+        self.probabilities = probabilities
+        self.n_safety = n_safety
+
+    @classmethod
+    def from_certificate(cls, certificate, n_rows=None, bound="auto"):
+        """What the certificate's rates foretell of fresh safety rows, were they the truth.
+
+        Parameters
+        ----------
+        certificate : SafetyCertificate
+        n_rows : sequence of int, default=None
+            None: from a twentieth to twenty times as many as there were.
+        bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
+            How the fresh rows are going to be tested.
+
+        Raises
+        ------
+        ValueError
+            If no constraint is over rates of decisions that were seen on safety rows.
+        """
+        planned = [r for r in certificate.results if r.rows and r.rates.keys() == r.rows.keys()]
+        if not planned:
+            raise ValueError(
+                "Nothing can be foretold: none of the constraints is over rates of decisions that "
+                "the safety rows tell."
+            )
+        if n_rows is None:
+            n_rows = np.geomspace(certificate.n_safety / 20, certificate.n_safety * 20, 16)
+        n_rows = np.unique(np.asarray(n_rows, dtype=float).round().astype(int).clip(min=1))
+        probabilities = {
+            result.constraint: np.array(
+                [
+                    probability_of_passing(
+                        result.constraint,
+                        result.rates,
+                        n,
+                        {name: k / certificate.n_safety for name, k in result.rows.items()},
+                        result.delta,
+                        bound,
+                        classes=certificate.classes,
+                        pos_label=certificate.positive,
+                    )
+                    for n in n_rows
+                ]
+            )
+            for result in planned
+        }
+        return cls(n_rows, probabilities, certificate.n_safety)
+
+    @classmethod
+    def from_estimator(cls, estimator, n_rows=None):
+        """The display of a fitted Seldonian estimator's certificate.
+
+        Raises
+        ------
+        ValueError
+            If it has no certificate, or one that foretells nothing.
+        """
+        if estimator.certificate_ is None:
+            raise ValueError("There is no certificate to show: the estimator has no constraints.")
+        return cls.from_certificate(estimator.certificate_, n_rows, estimator.bound)
+
+    def plot(self, ax=None):
+        """Draw a line for each constraint.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None: a new figure.
+
+        Returns
+        -------
+        self
+        """
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        for i, (name, chances) in enumerate(self.probabilities.items()):
+            style = STYLES[i % len(STYLES)]._asdict()
+            label = shortened(name, 60)
+            ax.plot(self.n_rows, chances, **style, markersize=4, label=label)
+        if self.n_safety is not None:
+            label = f"{self.n_safety:,} rows, as tested"
+            ax.axvline(self.n_safety, color=GREY, linestyle=":", linewidth=1.2, label=label)
+        ax.set(
+            xscale="log", ylim=(-0.02, 1.02), xlabel="Safety rows", ylabel="Probability of passing"
+        )
+        ax.grid(axis="y", color="0.9")
+        ax.spines[["top", "right"]].set_visible(False)
+        for text in ax.legend(frameon=False, fontsize="small").get_texts():
+            text.set_parse_math(False)
+        return self

@@ -131,6 +131,18 @@ class TestSolution:
         (result,) = certificate.results
         assert result.estimate == pytest.approx(model.score(X[600:], y[600:]))
 
+    def test_certificate_says_where_it_comes_from(self, blobs):
+        X, y = blobs
+        model = SeldonianClassifier(constraints="TPR >= 0.5", pos_label=0, random_state=3)
+        model.fit(X[:600], y[:600])
+        tested, fresh = model.certificate_, model.certify(X[600:], y[600:])
+        assert tested.procedure == "SeldonianClassifier.fit"
+        assert fresh.procedure == "SeldonianClassifier.certify"
+        assert tested.parameters["random_state"] == "3"
+        assert tested.parameters["constraints"] == "'TPR >= 0.5'"
+        assert tested.parameters.keys() == model.get_params(deep=False).keys()
+        assert (tested.classes, tested.positive) == (("0", "1"), "0")
+
     def test_multiclass(self):
         rng = np.random.default_rng(0)
         y = rng.integers(0, 3, size=900)
@@ -447,7 +459,7 @@ class TestEcosystem:
 
     def test_verbose_prints_a_table(self, blobs, capsys):
         fitted(blobs, verbose=1, max_epochs=2)
-        assert "predicted_bound_0" in capsys.readouterr().out
+        assert "predicted bound" in capsys.readouterr().out
 
     def test_images_of_bytes(self, blobs):
         X, y = blobs

@@ -12,6 +12,7 @@ LAYERS = {
     "exceptions": 0,
     "_interval": 0,
     "_dual": 0,
+    "_palette": 0,
     "_version": 0,
     "datasets": 0,
     "constraints": 1,
@@ -34,7 +35,7 @@ LAYERS = {
 FORBIDDEN = {
     "constraints": {"torch", "skorch", "sklearn", "scipy"},
     "bounds": {"torch", "skorch", "sklearn", "pandas", "lark"},
-    "certification": {"torch", "skorch", "sklearn"},
+    "certification": {"torch", "skorch", "sklearn", "matplotlib"},
     "plotting": {"matplotlib"},
     "experiments": {"matplotlib", "fairlearn", "dask", "distributed"},
 }

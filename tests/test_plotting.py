@@ -1,28 +1,185 @@
-import matplotlib
-import pytest
+"""Pictures show the numbers they were made of."""
 
-from sklearn_seldonian import SeldonianClassifier
-from sklearn_seldonian.plotting import TrainingDisplay
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from sklearn_seldonian import SeldonianClassifier, certify, required_safety_rows
+from sklearn_seldonian.exceptions import NoSolutionFoundWarning
+from sklearn_seldonian.plotting import (
+    CertificateDisplay,
+    PowerDisplay,
+    TradeoffDisplay,
+    TrainingDisplay,
+)
 
 matplotlib.use("Agg")
 
 
-def test_four_panels_show_the_history(blobs):
-    model = SeldonianClassifier(
-        constraints=["ACC >= 0.7", "PR <= 0.9"], random_state=0, max_epochs=4
-    ).fit(*blobs)
-    display = TrainingDisplay.from_estimator(model).plot()
-    assert len(display.figure_.axes) == 4
-    loss, multipliers, bounds, lagrangian = display.axes_
-    assert loss.lines[0].get_ydata().tolist() == model.history_["candidate_loss"].tolist()
-    assert multipliers.lines[1].get_ydata().tolist() == model.history_["multiplier_1"].tolist()
-    assert bounds.lines[0].get_ydata().tolist() == model.history_["predicted_bound_0"].tolist()
-    assert lagrangian.lines[0].get_ydata().shape == (4,)
-    legend = [text.get_text() for text in multipliers.get_legend().get_texts()]
-    assert legend == ["ACC >= 0.7", "PR <= 0.9"]
-    matplotlib.pyplot.close(display.figure_)
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    matplotlib.pyplot.close("all")
 
 
-def test_nothing_to_show_without_constraints(blobs):
-    with pytest.raises(ValueError, match="no constrained training"):
-        TrainingDisplay.from_estimator(SeldonianClassifier(max_epochs=1).fit(*blobs))
+def texts_of(legend):
+    return [text.get_text() for text in legend.get_texts()]
+
+
+class TestTraining:
+    def test_four_panels_show_the_history(self, blobs):
+        model = SeldonianClassifier(
+            constraints=["ACC >= 0.7", "PR <= 0.9"], random_state=0, max_epochs=4
+        ).fit(*blobs)
+        display = TrainingDisplay.from_estimator(model).plot()
+        assert len(display.figure_.axes) == 4
+        history = model.history_
+        loss, multipliers, bounds, lagrangian = display.axes_
+        assert loss.lines[0].get_ydata().tolist() == history["candidate_loss"].tolist()
+        assert multipliers.lines[1].get_ydata().tolist() == history["multiplier_1"].tolist()
+        assert bounds.lines[0].get_ydata().tolist() == history["predicted_bound_0"].tolist()
+        both = sum(history[f"multiplier_{i}"] * history[f"predicted_bound_{i}"] for i in (0, 1))
+        expected = (history["candidate_loss"] + both).to_numpy()
+        assert lagrangian.lines[0].get_ydata() == pytest.approx(expected)
+        (legend,) = display.figure_.legends
+        kept = model.net_.kept_epoch_
+        assert texts_of(legend) == ["ACC >= 0.7", "PR <= 0.9", f"epoch {kept}, which is kept"]
+        assert multipliers.lines[-1].get_xdata()[0] == kept
+
+    def test_of_many_constraints_the_hardest_are_named(self):
+        epochs = np.arange(1, 4)
+        history = pd.DataFrame({"epoch": epochs, "candidate_loss": 1.0 / epochs})
+        for i in range(12):
+            history[f"multiplier_{i}"] = i / 10
+            history[f"predicted_bound_{i}"] = -0.1
+            history[f"passing_{i}"] = 0.5 if i in (2, 11) else 0.9 + i / 1000
+        texts = [f"PR | [group == {i}] <= 0.5" for i in range(12)]
+        display = TrainingDisplay(history, texts, kept_epoch=2).plot()
+        labels = texts_of(display.figure_.legends[0])
+        assert labels[:7] == [texts[i] for i in (0, 1, 2, 3, 4, 5, 11)]
+        assert labels[7:] == ["5 others, likelier to pass", "epoch 2, which is kept"]
+        lines = display.axes_[2].lines[:12]
+        looks = {(lines[i].get_color(), lines[i].get_marker()) for i in (0, 1, 2, 3, 4, 5, 11)}
+        assert len(looks) == 7
+        assert {lines[i].get_color() for i in (6, 7, 8, 9, 10)} == {"0.8"}
+
+    def test_series_differ_in_grey_print(self, blobs):
+        constraints = ["ACC >= 0.7", "PR <= 0.9", "TPR >= 0.5"]
+        model = SeldonianClassifier(constraints=constraints, random_state=0, max_epochs=2)
+        lines = TrainingDisplay.from_estimator(model.fit(*blobs)).plot().axes_[1].lines[:3]
+        assert len({(line.get_marker(), line.get_linestyle()) for line in lines}) == 3
+
+    def test_rewritten_constraints_are_marked(self, blobs, groups):
+        constraints = ["ACC >= 0.6", "PR | [M] / PR | [F] >= 0.5"]
+        model = SeldonianClassifier(constraints=constraints, random_state=0, max_epochs=2)
+        model.fit(*blobs, sensitive_features=groups)
+        legend = TrainingDisplay.from_estimator(model).plot().figure_.legends[0]
+        assert texts_of(legend)[:2] == ["ACC >= 0.6", "PR | [M] / PR | [F] >= 0.5 *"]
+        assert legend.get_title().get_text() == "* bound on a rewritten form: its sign counts"
+
+    def test_nothing_to_show_without_constraints(self, blobs):
+        with pytest.raises(ValueError, match="no constrained training"):
+            TrainingDisplay.from_estimator(SeldonianClassifier(max_epochs=1).fit(*blobs))
+
+
+class TestTradeoff:
+    def test_clones_are_fitted_over_the_limits(self, blobs):
+        model = SeldonianClassifier(
+            constraints=["ACC >= 0.5", "0.3 >= FPR"], random_state=0, max_epochs=3
+        )
+        with pytest.warns(UserWarning, match="no model can pass '0.0001 >= FPR'"):
+            display = TradeoffDisplay.from_estimator(model, *blobs, [0.0001, 0.3], position=1)
+        assert display.results["limit"].tolist() == [0.0001, 0.3]
+        assert display.results["solution_found"].tolist() == [False, True]
+        assert (display.constraint, display.operator) == ("0.3 >= FPR", "<=")
+        alone = model.fit(*blobs).certificate_
+        second = display.results.iloc[1]
+        assert second["loss"] == alone.loss
+        assert second["bound"] == alone.results[1].bound
+        assert model.constraints == ["ACC >= 0.5", "0.3 >= FPR"]
+
+    def test_drawn_from_results(self):
+        results = pd.DataFrame(
+            {
+                "limit": [0.2, 0.1, 0.05],
+                "solution_found": [True, True, False],
+                "loss": [0.4, 0.5, 0.7],
+                "estimate": [0.1, 0.05, 0.04],
+                "bound": [0.15, 0.09, np.inf],
+            }
+        )
+        display = TradeoffDisplay(results, "FPR <= $x$").plot()
+        display.figure_.draw_without_rendering()
+        above, beneath = display.axes_
+        certified, uncertified = above.collections
+        assert certified.get_offsets().tolist() == [[0.1, 0.5], [0.2, 0.4]]
+        assert uncertified.get_offsets().tolist() == [[0.05, 0.7]]
+        assert texts_of(above.get_legend()) == ["certified", "not certified"]
+        estimate, bound, limit = beneath.lines
+        assert estimate.get_ydata().tolist() == [0.04, 0.05, 0.1]
+        assert bound.get_ydata().tolist()[1:] == [0.09, 0.15]
+        assert limit.get_ydata().tolist() == [0.05, 0.1, 0.2]
+        assert above.get_title(loc="left") == "FPR <= $x$"
+
+    def test_a_constraint_without_a_limit(self, blobs):
+        model = SeldonianClassifier(constraints="FPR <= FNR")
+        with pytest.raises(ValueError, match="Neither side of FPR <= FNR is a number"):
+            TradeoffDisplay.from_estimator(model, *blobs, [0.1])
+
+
+class TestPower:
+    @pytest.fixture
+    def model(self, blobs, groups):
+        model = SeldonianClassifier(
+            constraints=["ACC >= 0.75", "min(TPR, by=race) >= 0.3", "LogLoss <= 0.9"],
+            random_state=0,
+            max_epochs=4,
+        )
+        with pytest.warns(UserWarning, match="LogLoss"):
+            return model.fit(*blobs, sensitive_features=groups)
+
+    def test_rates_of_a_certificate_foretell_its_power(self, model):
+        result, by_race, _ = model.certificate_.results
+        rows = required_safety_rows("ACC >= 0.75", result.rates, power=0.8)
+        display = PowerDisplay.from_estimator(model, n_rows=[10, rows, 100_000])
+        assert list(display.probabilities) == ["ACC >= 0.75", "min(TPR, by=race) >= 0.3"]
+        low, at, high = display.probabilities["ACC >= 0.75"]
+        assert low < 0.2
+        assert at == pytest.approx(0.8, abs=0.03)
+        assert high == 1.0
+        assert (np.diff(display.probabilities[by_race.constraint]) >= 0).all()
+
+    def test_a_line_for_each_constraint(self, model):
+        display = PowerDisplay([10, 100], {"$a$": np.array([0.1, 0.9]), "b": np.ones(2)}, 50)
+        display.plot().figure_.draw_without_rendering()
+        first, second, tested = display.ax_.lines
+        assert first.get_ydata().tolist() == [0.1, 0.9]
+        assert first.get_linestyle() != second.get_linestyle()
+        assert tested.get_xdata()[0] == 50
+        assert texts_of(display.ax_.get_legend()) == ["$a$", "b", "50 rows, as tested"]
+
+    def test_labels_of_many_classes(self):
+        X = np.repeat(np.eye(3), 40, axis=0)
+        y = np.repeat(["ant", "bee", "cat"], 40)
+        model = LogisticRegression().fit(X, y)
+        certificate = certify(model, X, y, 'CM_["ant", "bee"] <= 0.1')
+        display = PowerDisplay.from_certificate(certificate, [5, 500])
+        assert display.probabilities['CM_["ant", "bee"] <= 0.1'].round(1).tolist() == [0.0, 1.0]
+
+    def test_nothing_to_foretell(self, blobs):
+        model = SeldonianClassifier(
+            constraints="ACC >= 0.6", decision="sample", random_state=0, max_epochs=2
+        ).fit(*blobs)
+        with pytest.raises(ValueError, match="none of the constraints is over rates of decisions"):
+            PowerDisplay.from_estimator(model)
+        with pytest.raises(ValueError, match="the estimator has no constraints"):
+            PowerDisplay.from_estimator(SeldonianClassifier(max_epochs=1).fit(*blobs))
+
+
+def test_certificates_of_failed_fits_have_pictures(blobs):
+    with pytest.warns(NoSolutionFoundWarning):
+        model = SeldonianClassifier(constraints="ACC >= 1.5").fit(*blobs)
+    display = CertificateDisplay.from_estimator(model).plot()
+    assert display.axes_[0].get_title(loc="right") == "not tested"

@@ -1,14 +1,21 @@
 """The safety test and its certificate; numpy and scipy only."""
 
 from sklearn_seldonian.certification._certificate import ConstraintResult, SafetyCertificate
+from sklearn_seldonian.certification._display import CertificateDisplay
 from sklearn_seldonian.certification._evidence import Evidence, Sample, exclusive_columns
 from sklearn_seldonian.certification._methods import BOUNDS, has_finite_ranges
 from sklearn_seldonian.certification._planning import (
     anticipated_upper,
+    passing_probability,
     rows_even_perfection_needs,
     sufficient_rows,
 )
-from sklearn_seldonian.certification._results import certify_constraint, untested
+from sklearn_seldonian.certification._results import (
+    Units,
+    certify_constraint,
+    units_of,
+    untested,
+)
 from sklearn_seldonian.certification._safety_test import Verdict, passes, safety_test
 from sklearn_seldonian.certification._statistics import (
     Statistics,
@@ -20,11 +27,13 @@ from sklearn_seldonian.certification._statistics import (
 
 __all__ = [
     "BOUNDS",
+    "CertificateDisplay",
     "ConstraintResult",
     "Evidence",
     "SafetyCertificate",
     "Sample",
     "Statistics",
+    "Units",
     "Verdict",
     "anticipated_upper",
     "certify_constraint",
@@ -32,11 +41,13 @@ __all__ = [
     "has_finite_ranges",
     "mean_tables",
     "passes",
+    "passing_probability",
     "rows_even_perfection_needs",
     "safety_test",
     "sufficient_rows",
     "summarise",
     "summarise_predictions",
     "tabulate",
+    "units_of",
     "untested",
 ]

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from html import escape
-from typing import Any
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from sklearn_seldonian.certification._display import CertificateDisplay
 
 __all__ = ["ConstraintResult", "SafetyCertificate"]
 
@@ -40,6 +44,8 @@ class ConstraintResult:
         How the bound was computed, and whether it is "exact" or "finite-sample".
     rows : mapping of str to int
         Safety rows behind each mean.
+    rates : mapping of str to float
+        Of the means that are rates of decisions, with rows, the share seen among these rows.
     reason : str
         Why it did not pass; empty where it did.
     rows_needed : int or None
@@ -60,6 +66,7 @@ class ConstraintResult:
     method: str
     guarantee: str
     rows: Mapping[str, int]
+    rates: Mapping[str, float]
     reason: str
     rows_needed: int | None = None
 
@@ -113,6 +120,14 @@ class SafetyCertificate:
         What the confidence rests on, in words.
     remarks : tuple of str
         What else to know about the model, in words.
+    procedure : str
+        What was called: "SeldonianClassifier.fit", or "certify".
+    parameters : mapping of str to str
+        What it was called with, as Python would write it.
+    classes : tuple of str
+        The class labels, in the order of the model's outputs.
+    positive : str or None
+        The positive class where there are two.
     versions : mapping of str to str
         Of the packages involved.
     fingerprints : mapping of str to str
@@ -125,6 +140,10 @@ class SafetyCertificate:
     n_safety: int
     assumptions: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    procedure: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    positive: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
 
@@ -139,15 +158,18 @@ class SafetyCertificate:
         kinds = [result.guarantee for result in self.results]
         return min(kinds, key=GUARANTEES.index, default="none")
 
+    @property
+    def verdict(self) -> str:
+        """The outcome in one line."""
+        n_passed = sum(result.passed for result in self.results)
+        if self.passed:
+            several = f"all {n_passed} constraints are" if n_passed > 1 else "the constraint is"
+            return f"Safety test passed: {several} certified."
+        return f"No Solution Found: {n_passed} of {len(self.results)} constraints passed."
+
     def explain(self) -> str:
         """The whole certificate in plain text."""
-        n_passed = sum(result.passed for result in self.results)
-        head = (
-            f"Safety test passed: all {len(self.results)} constraints are certified."
-            if self.passed
-            else f"No Solution Found: {n_passed} of {len(self.results)} constraints passed."
-        )
-        parts = [head, *(result.explain() for result in self.results)]
+        parts = [self.verdict, *(result.explain() for result in self.results)]
         parts.append(
             f"Tested on {self.n_safety:,} safety rows; fitted to {self.n_candidate:,} others."
         )
@@ -175,9 +197,31 @@ class SafetyCertificate:
         """The certificate that `to_json` wrote."""
         content: dict[str, Any] = json.loads(text)
         results = tuple(ConstraintResult(**result) for result in content.pop("results"))
-        for name in ("assumptions", "remarks"):
+        for name in ("assumptions", "remarks", "classes"):
             content[name] = tuple(content[name])
         return cls(results=results, **content)
 
+    def plot(self) -> CertificateDisplay:
+        """Draw how far each bound is from its limit, as `plotting.CertificateDisplay` does."""
+        from sklearn_seldonian.certification._display import CertificateDisplay
+
+        return CertificateDisplay.from_certificate(self).plot()
+
+    def to_html(self, path: str | PathLike[str]) -> None:
+        """Write a report to the file `path`: all there is to keep, in one file.
+
+        It holds the verdict, the constraints, the data and their fingerprints, the tests, the
+        assumptions, a picture, and how to repeat it, and needs nothing from elsewhere.
+
+        Parameters
+        ----------
+        path : str or path-like
+        """
+        from sklearn_seldonian.certification._report import report
+
+        Path(path).write_text(report(self), encoding="utf-8")
+
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(self.explain())}</pre>"
+        from sklearn_seldonian.certification._report import summary
+
+        return summary(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from sklearn_seldonian.certification._evidence import Evidence, Sample
 from sklearn_seldonian.certification._methods import EXACT_TWO_RATE_TEST, delta_method, method_for
@@ -21,13 +21,21 @@ from sklearn_seldonian.constraints import (
     estimate,
 )
 
-__all__ = ["anticipated_upper", "rows_even_perfection_needs", "sufficient_rows"]
+__all__ = [
+    "anticipated_upper",
+    "passing_probability",
+    "rows_even_perfection_needs",
+    "sufficient_rows",
+]
 
 MOST_ROWS = 10**8
 # From so many rows a rate on, its normal approximation is taken for the score test's.
 ROWS_OF_NORMAL_RATES = 1000
 # Numbers of rows are worth knowing to within two parts in a hundred.
 ACCURACY = 1.02
+# Probabilities of passing are told apart up to so many standard normal deviations.
+FARTHEST_DEVIATION = 4.0
+HALVINGS = 11
 
 
 def sufficient_rows(
@@ -71,6 +79,62 @@ def sufficient_rows(
     if not _holds(tree, rates):
         return None
     return _smallest(suffices, 1)
+
+
+def passing_probability(
+    tree: Tree,
+    rates: Mapping[Mean, float],
+    shares: Mapping[Mean, float],
+    n_rows: int,
+    delta: float,
+    bound: str = "auto",
+    exclusive: ExclusiveColumns = frozenset(),
+) -> float:
+    """About how probable it is that the constraint `tree` passes on `n_rows` safety rows.
+
+    An atom passes unless sampling moves its counts, in the likeliest way, past the worst that
+    the test itself accepts. Of an AND it is what Bonferroni's inequality leaves, of an OR the
+    likeliest child's: both are lower bounds.
+
+    Parameters
+    ----------
+    tree, rates, shares, delta, bound, exclusive
+        As in `sufficient_rows`.
+    n_rows : int
+    """
+    match tree:
+        case Atom():
+
+            def passes_with(deviation: float) -> bool:
+                plan = _Plan(rates, shares, n_rows, float(ndtr(deviation)), bound, exclusive)
+                return passes(tree, plan.unlucky(tree), delta, bound)
+
+            return float(ndtr(_farthest(passes_with)))
+        case And(children=children):
+            parts = (
+                passing_probability(child, rates, shares, n_rows, delta, bound, exclusive)
+                for child in children
+            )
+            return max(0.0, 1.0 - sum(1.0 - part for part in parts))
+        case Or(children=children):
+            share = delta / len(children)
+            return max(
+                passing_probability(child, rates, shares, n_rows, share, bound, exclusive)
+                for child in children
+            )
+
+
+def _farthest(passes_with: Callable[[float], bool]) -> float:
+    """How many standard deviations of bad luck still pass; infinite beyond the farthest."""
+    low, high = -FARTHEST_DEVIATION, FARTHEST_DEVIATION
+    if passes_with(high):
+        return math.inf
+    if not passes_with(low):
+        return -math.inf
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if passes_with(middle) else (low, middle)
+    return (low + high) / 2
 
 
 def anticipated_upper(atom: Atom, evidence: Evidence, delta: float, bound: str = "auto") -> float:

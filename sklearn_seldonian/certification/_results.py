@@ -14,24 +14,29 @@ from sklearn_seldonian.certification._statistics import Statistics
 from sklearn_seldonian.constraints import (
     Constraint,
     ExclusiveColumns,
+    Mean,
     ResolvedConstraint,
     constant_value,
     estimate,
 )
 from sklearn_seldonian.measures import Rate
 
-__all__ = ["certify_constraint", "untested"]
+__all__ = ["Units", "certify_constraint", "units_of", "untested"]
 
 # Probability of passing for which a failed constraint is told how many rows it needs.
 POWER_OF_PLANS = 0.9
 
 
-class _Units(NamedTuple):
-    """How g reads in the user's units: ``sign * g + limit``."""
+class Units(NamedTuple):
+    """How g reads in the user's units: ``value <operator> limit``."""
 
     operator: str
     sign: int
     limit: float
+
+    def value(self, g: float) -> float:
+        """The constraint's varying side where g is `g`."""
+        return self.sign * g + self.limit
 
 
 def certify_constraint(
@@ -61,14 +66,14 @@ def certify_constraint(
     violated = g > ROUNDING  # a second look: no test passes what its own estimate refutes
     if statistics.n_invalid or without_rows or (violated and verdict.passed):
         verdict = verdict._replace(g_upper=math.inf, p_value=1.0)
-    units = _units(constraint.source)
+    units = units_of(constraint.source)
     rows = {str(mean): round(sample.trials) for mean, sample in evidence.samples.items()}
     reason = "" if verdict.passed else _reason(g, rows, statistics, verdict.reason)
     return ConstraintResult(
         constraint=constraint.source.text or str(constraint.source),
         operator=units.operator,
-        estimate=units.sign * g + units.limit,
-        bound=units.sign * verdict.g_upper + units.limit,
+        estimate=units.value(g),
+        bound=units.value(verdict.g_upper),
         limit=units.limit,
         g=g,
         g_upper=verdict.g_upper,
@@ -77,9 +82,19 @@ def certify_constraint(
         method=verdict.method,
         guarantee=verdict.guarantee,
         rows=rows,
+        rates={str(mean): evidence.samples[mean].estimate for mean in _counted(evidence)},
         reason=reason,
         rows_needed=_rows_needed(constraint, evidence, delta, bound) if reason else None,
     )
+
+
+def _counted(evidence: Evidence) -> list[Mean]:
+    """The means that are rates of decisions, and have rows."""
+    return [
+        mean
+        for mean, sample in evidence.samples.items()
+        if evidence.hard and isinstance(mean.quantity, Rate) and sample.trials
+    ]
 
 
 def _rows_needed(
@@ -87,8 +102,7 @@ def _rows_needed(
 ) -> int | None:
     """How many fresh safety rows would have let it pass, if its estimates were the truth."""
     means = constraint.means
-    counted = evidence.hard and all(isinstance(mean.quantity, Rate) for mean in means)
-    if not counted or not all(evidence.samples[mean].trials for mean in means):
+    if len(_counted(evidence)) < len(means):
         return None
     shares = {mean: evidence.samples[mean].trials / evidence.n_rows for mean in means}
     rates = evidence.estimates(means)
@@ -99,12 +113,12 @@ def _rows_needed(
 
 def untested(constraint: ResolvedConstraint, delta: float, reason: str) -> ConstraintResult:
     """The result of a constraint whose test was not run: not passed."""
-    units = _units(constraint.source)
+    units = units_of(constraint.source)
     return ConstraintResult(
         constraint=constraint.source.text or str(constraint.source),
         operator=units.operator,
         estimate=math.nan,
-        bound=units.sign * math.inf,
+        bound=units.value(math.inf),
         limit=units.limit,
         g=math.nan,
         g_upper=math.inf,
@@ -113,6 +127,7 @@ def untested(constraint: ResolvedConstraint, delta: float, reason: str) -> Const
         method="none: the safety rows were not touched",
         guarantee="none",
         rows={},
+        rates={},
         reason=reason,
     )
 
@@ -161,14 +176,15 @@ LARGEST_MARGIN = 1e6
 MARGIN_ACCURACY = 1e-3
 
 
-def _units(constraint: Constraint) -> _Units:
+def units_of(constraint: Constraint) -> Units:
+    """The units of the constraint's varying side; of the difference where both sides vary."""
     sign = 1 if constraint.operator == "<=" else -1
     left, right = constant_value(constraint.left), constant_value(constraint.right)
     if right is not None:
-        return _Units(constraint.operator, sign, right)
+        return Units(constraint.operator, sign, right)
     if left is not None:
-        return _Units(">=" if constraint.operator == "<=" else "<=", -sign, left)
-    return _Units("<=", 1, 0.0)
+        return Units(">=" if constraint.operator == "<=" else "<=", -sign, left)
+    return Units("<=", 1, 0.0)
 
 
 def _reason(g: float, rows: dict[str, int], statistics: Statistics, obstacle: str) -> str:

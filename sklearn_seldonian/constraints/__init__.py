@@ -25,6 +25,7 @@ from sklearn_seldonian.constraints._builders import (
 from sklearn_seldonian.constraints._conditions import Cells, Families, assign_cells
 from sklearn_seldonian.constraints._evaluate import constant_value, dual, estimate, interval
 from sklearn_seldonian.constraints._nodes import (
+    Binary,
     ColumnIs,
     Comparison,
     Condition,
@@ -32,6 +33,7 @@ from sklearn_seldonian.constraints._nodes import (
     Grouping,
     Membership,
     Node,
+    Number,
 )
 from sklearn_seldonian.constraints._parse import parse
 from sklearn_seldonian.constraints._resolve import Mean, Schema, columns_of, walk
@@ -47,6 +49,7 @@ from sklearn_seldonian.constraints._resolved import (
 __all__ = [
     "And",
     "Atom",
+    "Binary",
     "Cells",
     "ColumnIs",
     "Comparison",
@@ -59,6 +62,7 @@ __all__ = [
     "Mean",
     "Membership",
     "Node",
+    "Number",
     "Or",
     "ResolvedConstraint",
     "Schema",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EpochTimer, PrintLog
+from skorch.callbacks import EpochTimer
 from skorch.utils import to_tensor
 from torch import nn
 
@@ -19,6 +19,7 @@ from sklearn_seldonian.training._batches import Batches, Inputs, Rows
 from sklearn_seldonian.training._judge import Judge, observe
 from sklearn_seldonian.training._lagrangian import Lagrangian
 from sklearn_seldonian.training._outputs import UNADJUSTED
+from sklearn_seldonian.training._progress import ProgressLog, TrainingBar
 from sklearn_seldonian.training._selection import Candidate, Checkpoints, n_selection_rows
 
 __all__ = ["LagrangianNet"]
@@ -86,9 +87,8 @@ class LagrangianNet(NeuralNet):
 
     @property
     def _default_callbacks(self):
-        # The log makes its table every epoch, whether it is printed or not.
-        log = [("print_log", PrintLog())] if self.verbose else []
-        return [("epoch_timer", EpochTimer()), *log]
+        seen = [("training_bar", TrainingBar()), ("print_log", ProgressLog())]
+        return [("epoch_timer", EpochTimer()), *(seen if self.verbose else [])]
 
     # -- before training -----------------------------------------------------------------
 

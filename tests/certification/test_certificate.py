@@ -29,7 +29,15 @@ def result(text, **counts):
 
 def certificate(*results):
     return SafetyCertificate(
-        results=results, loss=0.5, n_candidate=10, n_safety=100, assumptions=("Rows are rows.",)
+        results=results,
+        loss=0.5,
+        n_candidate=10,
+        n_safety=100,
+        assumptions=("Rows are rows.",),
+        procedure="SeldonianClassifier.fit",
+        parameters={"delta": "0.05"},
+        classes=("0", "1"),
+        positive="1",
     )
 
 
@@ -69,6 +77,11 @@ def test_reasons(text, counts, reason):
     found = result(text, **counts)
     assert found.reason.startswith(reason)
     assert found.passed == (reason == "")
+
+
+def test_rates_seen_on_rows_are_kept():
+    assert result("FNR <= 0.3 * PPV").rates == {"TPR": 0.8, "PPV": 1.0}
+    assert result("FPR <= 0.3").rates == {}
 
 
 @pytest.mark.parametrize("g_upper", [math.nan, math.inf, 1e-9])

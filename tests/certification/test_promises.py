@@ -16,7 +16,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from sklearn_seldonian import ConstraintSyntaxError, certify, required_safety_rows
+from sklearn_seldonian import (
+    ConstraintSyntaxError,
+    certify,
+    probability_of_passing,
+    required_safety_rows,
+)
 from sklearn_seldonian.bounds import binomial_lower
 from sklearn_seldonian.certification import Evidence, Sample, Statistics, passes
 from sklearn_seldonian.constraints import (
@@ -381,6 +386,10 @@ def test_no_number_of_rows_helps_rates_that_violate(text, rates):
     [
         (("ACC >= 0.9", {}), "rates must say what you expect of ACC."),
         ((PARITY, {"PR | [M]": 0.4}), "rates must say what you expect of PR | [F]."),
+        (
+            ("F1 >= 0.8", {"F1": 0.9}),
+            "'F1' is 2 - 2 / (1 + Jaccard): say what you expect of 'Jaccard'.",
+        ),
         (("ACC >= 0.9", {"ACC": 1.5}), "rates['ACC'] must be between 0 and 1, got 1.5."),
         (("ACC >= 0.9", {"ACC": -0.1}), "rates['ACC'] must be between 0 and 1, got -0.1."),
         (("ACC >= 0.9", {"ACC": math.nan}), "rates['ACC'] must be between 0 and 1, got nan."),
@@ -409,6 +418,45 @@ def test_plans_refuse_bad_input(arguments, message):
     with pytest.raises(ValueError) as error:  # noqa: PT011
         required_safety_rows(*arguments)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("n", [150, 400, 900])
+@pytest.mark.parametrize("rate", [0.88, 0.92, 0.95])
+def test_probability_of_passing_with_one_rate(rate, n):
+    fewest = int(binom.isf(0.05, n, 0.9)) + 1
+    exact = float(binom.sf(fewest - 1, n, rate))
+    # Counts are whole: what is foreseen may be off by half a count's probability.
+    slack = 0.01 + binom.pmf(fewest, n, rate)
+    assert probability_of_passing("ACC >= 0.9", {"ACC": rate}, n) == pytest.approx(exact, abs=slack)
+
+
+@pytest.mark.parametrize(("gap", "n"), [(0.0, 700), (0.05, 1200), (0.05, 4000)])
+def test_probability_of_passing_with_two_groups(gap, n):
+    rates = {"PR | [M]": 0.4, "PR | [F]": 0.4 + gap}
+    foreseen = probability_of_passing(PARITY, rates, n, SHARES)
+    resolved = bind(parse(PARITY), Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1)}))
+    exclusive = frozenset({frozenset({"M", "F"})})
+    counts = np.random.default_rng(0).binomial(n // 2, list(rates.values()), size=(150, 2))
+    passed = []
+    for pair in counts.tolist():
+        samples = {m: Sample(k, n // 2, n // 2) for m, k in zip(resolved.means, pair, strict=True)}
+        evidence = Evidence(samples, exclusive=exclusive, n_rows=n)
+        passed.append(passes(resolved.tree, evidence, 0.05))
+    assert foreseen == pytest.approx(np.mean(passed), abs=4 * math.sqrt(0.25 / 150))
+
+
+def test_probability_of_passing_agrees_with_the_rows_needed():
+    n = required_safety_rows("ACC >= 0.9", {"ACC": 0.93}, power=0.8)
+    assert probability_of_passing("ACC >= 0.9", {"ACC": 0.93}, n) == pytest.approx(0.8, abs=0.02)
+    assert probability_of_passing("ACC >= 0.9", {"ACC": 1.0}, 1000) == 1.0
+    assert probability_of_passing("ACC >= 0.9", {"ACC": 0.5}, 1000) == 0.0
+
+
+def test_probability_of_passing_either_of_two():
+    rates = {"TPR": 0.85, "TNR": 0.6}
+    either = probability_of_passing("max(TPR, TNR) >= 0.8", rates, 400)
+    alone = probability_of_passing("TPR >= 0.8", rates, 400, delta=0.025)
+    assert either == pytest.approx(alone)
 
 
 def right_in(k, n):

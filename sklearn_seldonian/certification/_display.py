@@ -1,0 +1,224 @@
+"""The picture of a certificate; matplotlib is imported only when it is drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sklearn_seldonian._palette import FAILED, GREY, INK, PASSED, SHADE, shortened
+from sklearn_seldonian.bounds import binomial_lower, binomial_upper
+from sklearn_seldonian.certification._certificate import ConstraintResult, SafetyCertificate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["CertificateDisplay", "GroupRate", "group_rates"]
+
+# What is left unsure of each group's rate.
+RATES_DELTA = 0.05
+INCHES_A_CONSTRAINT, INCHES_A_RATE, INCHES_OF_FRAME = 0.95, 0.3, 0.75
+
+
+class GroupRate(NamedTuple):
+    """A rate of decisions on the safety rows, with the exact interval of Clopper and Pearson."""
+
+    name: str
+    rate: float
+    low: float
+    high: float
+    rows: int
+
+
+def group_rates(results: Sequence[ConstraintResult]) -> list[GroupRate]:
+    """Every rate of decisions that the results are over, once, with its 95 % interval."""
+    seen = {name: (rate, r.rows[name]) for r in results for name, rate in r.rates.items()}
+    rates = []
+    for name, (rate, n) in seen.items():
+        count = round(rate * n)
+        low, high = (bound(count, n, RATES_DELTA / 2) for bound in (binomial_lower, binomial_upper))
+        rates.append(GroupRate(name, rate, low, high, n))
+    return rates
+
+
+class CertificateDisplay:
+    """How far each constraint's bound is from its limit, and the groups' rates beneath.
+
+    Each constraint has a scale of its own: the estimate, the bound that holds with confidence
+    1 - delta, and the limit, with the side that violates it shaded.
+
+    Parameters
+    ----------
+    results : sequence of ConstraintResult
+    rates : sequence of GroupRate
+        Rates of decisions on the safety rows, with exact intervals.
+
+    Attributes
+    ----------
+    axes_ : list of matplotlib Axes
+        One a constraint, then one for the rates where there are any.
+    figure_ : matplotlib Figure
+        Both set by `plot`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn_seldonian import SeldonianClassifier
+    >>> from sklearn_seldonian.plotting import CertificateDisplay
+    >>> X, y = make_classification(1000, class_sep=2.0, random_state=0)
+    >>> model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0).fit(X, y)
+    >>> display = CertificateDisplay.from_estimator(model)
+    >>> [rate.name for rate in display.rates]
+    ['ACC']
+    """
+
+    def __init__(self, results: Sequence[ConstraintResult], rates: Sequence[GroupRate]) -> None:
+        self.results = results
+        self.rates = rates
+
+    @classmethod
+    def from_certificate(cls, certificate: SafetyCertificate) -> CertificateDisplay:
+        """The display of a certificate.
+
+        Raises
+        ------
+        ValueError
+            If it has no results.
+        """
+        if not certificate.results:
+            raise ValueError("There is nothing to show: the certificate has no results.")
+        return cls(certificate.results, group_rates(certificate.results))
+
+    @classmethod
+    def from_estimator(cls, estimator: Any) -> CertificateDisplay:
+        """The display of a fitted Seldonian estimator's certificate.
+
+        Raises
+        ------
+        ValueError
+            If it was fitted without constraints.
+        """
+        if estimator.certificate_ is None:
+            raise ValueError("There is no certificate to show: the estimator has no constraints.")
+        return cls.from_certificate(estimator.certificate_)
+
+    def plot(self, axes: Sequence[Axes] | None = None) -> CertificateDisplay:
+        """Draw the constraints, and the rates beneath.
+
+        Parameters
+        ----------
+        axes : sequence of matplotlib Axes, default=None
+            One a constraint, and one more for the rates where there are any. None: a new figure.
+
+        Returns
+        -------
+        self
+        """
+        if axes is None:
+            import matplotlib.pyplot as plt
+
+            axes = self.axes_of(plt.figure(figsize=self.size, layout="constrained"))
+        self.axes_ = list(axes)
+        figure = self.axes_[0].get_figure(root=True)
+        assert figure is not None
+        self.figure_ = figure
+        for ax, result in zip(self.axes_, self.results, strict=False):
+            _draw_result(ax, result)
+        if self.rates:
+            _draw_rates(self.axes_[len(self.results)], self.rates)
+        _explain_marks(self.axes_[0])
+        return self
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height, in inches, that it takes to read everything."""
+        return 7.5, INCHES_OF_FRAME + sum(self._heights())
+
+    def axes_of(self, figure: Figure) -> list[Axes]:
+        """New axes in `figure`, one beneath the other."""
+        heights = self._heights()
+        grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+        return [figure.add_subplot(grid[row]) for row in range(len(heights))]
+
+    def _heights(self) -> list[float]:
+        rates = [INCHES_OF_FRAME + INCHES_A_RATE * len(self.rates)] if self.rates else []
+        return [INCHES_A_CONSTRAINT] * len(self.results) + rates
+
+
+def _draw_result(ax: Axes, result: ConstraintResult) -> None:
+    """Estimate, bound and limit of one constraint on a scale of its own."""
+    color = PASSED if result.passed else FAILED
+    known = [x for x in (result.estimate, result.bound) if math.isfinite(x)]
+    low, high = _range_of([*known, result.limit])
+    ax.set(xlim=(low, high), ylim=(-1, 1), yticks=[])
+    is_upper = result.operator == "<="
+    ax.axvspan(*((result.limit, high) if is_upper else (low, result.limit)), color=SHADE, zorder=0)
+    ax.axvline(result.limit, color=INK, linewidth=1.5, linestyle="--")
+    if math.isfinite(result.estimate):
+        end = result.bound if math.isfinite(result.bound) else (high if is_upper else low)
+        ax.plot([result.estimate, end], [0, 0], color=color, linewidth=2.5, solid_capstyle="butt")
+        ax.plot(result.estimate, 0, "o", color=color, markersize=8)
+    if math.isfinite(result.bound):
+        ax.plot(result.bound, 0, "|", color=color, markersize=16, markeredgewidth=2.5)
+    verdict = _verdict(result)
+    text = shortened(result.constraint, 64)
+    ax.set_title(text, loc="left", fontsize="medium", color="black", parse_math=False)
+    ax.set_title(verdict, loc="right", fontsize="medium", color=color, fontweight="bold")
+    _leave_scale_only(ax)
+
+
+def _verdict(result: ConstraintResult) -> str:
+    if result.guarantee == "none":
+        return "not tested"
+    return "passed" if result.passed else "NOT passed"
+
+
+def _draw_rates(ax: Axes, rates: Sequence[GroupRate]) -> None:
+    """The rates of decisions, one above the other, with their intervals."""
+    positions = list(range(len(rates), 0, -1))
+    for y, rate in zip(positions, rates, strict=True):
+        ax.plot([rate.low, rate.high], [y, y], color=GREY, linewidth=2)
+        ax.plot(rate.rate, y, "D", color=INK, markersize=5)
+    low, high = _range_of([end for rate in rates for end in (rate.low, rate.high)])
+    ax.set(ylim=(0.4, len(rates) + 0.6), xlim=(max(low, -0.02), min(high, 1.02)))
+    labels = [f"{shortened(rate.name, 36)}   n = {rate.rows:,}" for rate in rates]
+    ax.set_yticks(positions, labels, fontsize="small", parse_math=False)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x", color="0.9")
+    ax.set_axisbelow(True)
+    ax.set_title(
+        "Rates on the safety rows, with exact 95 % intervals", loc="left", fontsize="medium"
+    )
+    _leave_scale_only(ax)
+
+
+def _range_of(values: Sequence[float]) -> tuple[float, float]:
+    """The values' range with room on both sides."""
+    low, high = min(values), max(values)
+    room = 0.25 * (high - low) or 0.1 * max(abs(high), 1.0)
+    return low - room, high + room
+
+
+def _leave_scale_only(ax: Axes) -> None:
+    for side in ("left", "right", "top"):
+        ax.spines[side].set_visible(False)
+    ax.tick_params(axis="x", labelsize="small")
+
+
+def _explain_marks(ax: Axes) -> None:
+    """A legend in neutral colours above the first constraint."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    marks = [
+        Line2D([], [], color=INK, marker="o", linestyle="none", label="estimate"),
+        Line2D(
+            [], [], color=INK, marker="|", markersize=12, markeredgewidth=2, label="to its bound"
+        ),
+        Line2D([], [], color=INK, linestyle="--", label="limit"),
+        Patch(color="0.85", label="violates it"),
+    ]
+    figure = ax.get_figure()
+    assert figure is not None
+    figure.legend(handles=marks, loc="outside upper left", ncols=4, frameon=False, fontsize="small")

@@ -1,0 +1,105 @@
+"""A certificate as HTML: a summary for notebooks, and a report that an auditor can keep.
+
+Texts of the user's are escaped by the templates; only the picture goes in as it is, whose
+texts matplotlib has escaped.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from sklearn_seldonian.certification._certificate import SafetyCertificate
+from sklearn_seldonian.certification._display import CertificateDisplay, group_rates
+
+__all__ = ["report", "summary"]
+
+MEASURES_IN_WORDS = {
+    "PR": "share of rows given the label",
+    "NR": "share of rows not given the label",
+    "TPR": "share given the label among rows that have it",
+    "FNR": "share not given the label among rows that have it",
+    "FPR": "share given the label among rows that do not have it",
+    "TNR": "share not given the label among rows that do not have it",
+    "ACC": "share of rows given their own label",
+    "ERR": "share of rows given another label than their own",
+    "PPV": "share that have the label among rows given it",
+    "FDR": "share that do not have the label among rows given it",
+    "NPV": "share that do not have the label among rows not given it",
+    "FOR": "share that have the label among rows not given it",
+    "Jaccard": "share that both have the label and are given it among rows with either",
+    "CM": "share given the second label among rows that have the first",
+    "LogLoss": "mean logarithmic loss",
+    "Brier": "mean squared error of the probabilities",
+    "Mean_Squared_Error": "mean squared error",
+    "Mean_Absolute_Error": "mean absolute error",
+    "Mean_Error": "mean of prediction minus target",
+}
+
+
+def report(certificate: SafetyCertificate) -> str:
+    """The whole certificate as one HTML document that needs nothing from elsewhere."""
+    template = _environment().get_template("report.html")
+    return template.render(
+        certificate=certificate,
+        deltas=[result.delta for result in certificate.results],
+        means=_means(certificate),
+        rates={rate.name: rate for rate in group_rates(certificate.results)},
+        picture=Markup(_picture(certificate)) if certificate.results else "",
+    )
+
+
+def summary(certificate: SafetyCertificate) -> str:
+    """Verdict and a table with one row a constraint, as a piece of HTML."""
+    return _environment().get_template("summary.html").render(certificate=certificate)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = _number
+    environment.filters["in_words"] = _in_words
+    return environment
+
+
+def _number(value: float, digits: str = ".4f") -> str:
+    """A number to read; a dash where there is none."""
+    return format(value, digits) if math.isfinite(value) else "–"
+
+
+def _means(certificate: SafetyCertificate) -> dict[str, int]:
+    """Safety rows of every mean, once."""
+    return {name: n for result in certificate.results for name, n in result.rows.items()}
+
+
+def _in_words(mean: str) -> str:
+    """What the mean is, in words."""
+    measure, _, conditions = mean.partition(" | ")
+    name = measure.partition("[")[0].removesuffix("_")
+    words = MEASURES_IN_WORDS.get(name, "the mean of a measure of the user's own")
+    return f"{words}, where {conditions[1:-1]}" if conditions else words
+
+
+def _picture(certificate: SafetyCertificate) -> str:
+    """The certificate's picture as an SVG element with texts as text."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    display = CertificateDisplay.from_certificate(certificate)
+    drawn = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "certificate"}):
+        figure = Figure(figsize=display.size, layout="constrained")
+        display.plot(display.axes_of(figure))
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(drawn, format="svg", metadata=nothing)
+    svg = drawn.getvalue()
+    return svg[svg.index("<svg") :]

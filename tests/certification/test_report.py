@@ -1,0 +1,268 @@
+"""The report of a certificate: complete, escaped, and in need of nothing from elsewhere."""
+
+import json
+import math
+import os
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from sklearn_seldonian.certification import ConstraintResult, SafetyCertificate
+
+ATTACK = '"><script>document.title = "taken"</script><img src="http://example.org/$x_i$.png">'
+
+PASSED = ConstraintResult(
+    constraint="abs(PR | [M] - PR | [F]) <= 0.1",
+    operator="<=",
+    estimate=0.02,
+    bound=0.07,
+    limit=0.1,
+    g=-0.08,
+    g_upper=-0.03,
+    p_value=0.001,
+    delta=0.05,
+    method="exact unconditional test",
+    guarantee="exact",
+    rows={"PR | [M]": 600, "PR | [F]": 400},
+    rates={"PR | [M]": 0.5, "PR | [F]": 0.48},
+    reason="",
+)
+FAILED = replace(
+    PASSED,
+    constraint="ACC >= 0.9",
+    operator=">=",
+    estimate=0.91,
+    bound=0.88,
+    limit=0.9,
+    g=-0.01,
+    g_upper=0.02,
+    p_value=0.2,
+    rows={"ACC": 1000, "LogLoss": 1000},
+    rates={"ACC": 0.91},
+    reason="the estimate meets the limit, but not by enough for so few safety rows",
+    rows_needed=2345,
+)
+UNTESTED = replace(
+    FAILED,
+    estimate=math.nan,
+    bound=-math.inf,
+    g_upper=math.inf,
+    guarantee="none",
+    rows={},
+    rates={},
+    reason="training was interrupted",
+    rows_needed=None,
+)
+CERTIFICATE = SafetyCertificate(
+    results=(PASSED,),
+    loss=0.25,
+    n_candidate=1500,
+    n_safety=1000,
+    assumptions=("The rows are independent draws.",),
+    remarks=("All rows got one label.",),
+    procedure="SeldonianClassifier.fit",
+    parameters={"delta": "0.05", "random_state": "7"},
+    classes=("bad", "good"),
+    positive="good",
+    versions={"torch": "2.15.0"},
+    fingerprints={"data": "149dc71398a959", "weights": "465f7fe456bb"},
+)
+NASTY_RESULT = replace(
+    FAILED,
+    constraint=ATTACK,
+    method=ATTACK,
+    reason=ATTACK,
+    rows={f"PR | [{ATTACK}]": 10, ATTACK: 5},
+    rates={f"PR | [{ATTACK}]": 0.5, ATTACK: 0.4},
+)
+NASTY = SafetyCertificate(
+    results=(NASTY_RESULT, PASSED),
+    loss=0.25,
+    n_candidate=1500,
+    n_safety=1000,
+    assumptions=(ATTACK,),
+    remarks=(ATTACK,),
+    procedure=ATTACK,
+    parameters={ATTACK: ATTACK, "random_state": ATTACK},
+    classes=(ATTACK, "good"),
+    positive=ATTACK,
+    versions={ATTACK: ATTACK},
+    fingerprints={ATTACK: ATTACK},
+)
+
+
+class Page(HTMLParser):
+    """The elements of a document, with their attributes, and its text."""
+
+    def __init__(self, html):
+        super().__init__(convert_charrefs=True)
+        self.tags, self.attributes, texts = [], [], []
+        self.handle_data = texts.append
+        self.feed(html)
+        self.text = " ".join(" ".join(texts).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+
+def written(certificate, folder):
+    path = folder / "report.html"
+    certificate.to_html(path)
+    return path
+
+
+def page_of(certificate, folder):
+    return Page(written(certificate, folder).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    return page_of(CERTIFICATE, tmp_path_factory.mktemp("report"))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "Safety test passed: the constraint is certified.",
+        "with a probability of at most 0.05",
+        "That holds for the number of rows there were, without approximation.",
+        "with confidence 0.95 it is at most 0.0700, and it has to be at most 0.1: passed",
+        "All rows got one label.",
+        "exact unconditional test (exact)",
+        "The label that rates are about where they name none good",
+        "PR | [M] share of rows given the label, where M 600 0.5000 0.4592 to 0.5408",
+        "Candidate rows, which the model was fitted to 1,500",
+        "data 149dc71398a959 weights 465f7fe456bb",
+        "The rows are independent draws.",
+        "Call SeldonianClassifier.fit with the parameters below. The seed is random_state=7",
+        "random_state 7",
+        "torch 2.15.0",
+    ],
+)
+def test_a_report_says_all(part, plain):
+    assert part in plain.text
+
+
+@pytest.mark.parametrize(
+    ("certificate", "part"),
+    [
+        (replace(CERTIFICATE, results=(PASSED, FAILED)), "No Solution Found: 1 of 2 constraints"),
+        (replace(CERTIFICATE, results=(FAILED,)), "not passed , since the estimate meets the"),
+        (replace(CERTIFICATE, results=(FAILED,)), "About 2,345 fresh safety rows"),
+        (replace(CERTIFICATE, results=(FAILED,)), "LogLoss mean logarithmic loss 1,000 – –"),
+        (replace(CERTIFICATE, results=(UNTESTED,)), "not tested , since training was interrupted"),
+        (replace(CERTIFICATE, results=(UNTESTED,)), "so nothing is certified"),
+        (replace(CERTIFICATE, results=(UNTESTED,)), "– >= – 0.9"),
+        (
+            replace(CERTIFICATE, results=(replace(PASSED, guarantee="asymptotic"),)),
+            "This number is approximate",
+        ),
+        (
+            replace(CERTIFICATE, results=(replace(FAILED, bound=-math.inf, g_upper=math.inf),)),
+            "there is no bound",
+        ),
+        (replace(CERTIFICATE, results=(replace(PASSED, p_value=0.0),)), "0.05 < 1e-12 exact"),
+        (replace(CERTIFICATE, n_candidate=0, loss=math.nan), "looked at 1,000 Labels bad , good"),
+        (replace(CERTIFICATE, parameters={"random_state": "None"}), "There was no random_state"),
+        (replace(CERTIFICATE, results=()), "No Solution Found: 0 of 0 constraints passed."),
+    ],
+)
+def test_what_a_report_says_of_other_outcomes(certificate, part, tmp_path):
+    assert part in page_of(certificate, tmp_path).text
+
+
+def test_the_picture_is_inside(plain):
+    assert plain.tags.count("svg") == 1
+    assert "PR | [M] n = 600" in plain.text
+
+
+def test_a_report_is_the_same_each_time(tmp_path):
+    first = written(CERTIFICATE, tmp_path).read_bytes()
+    assert written(CERTIFICATE, tmp_path).read_bytes() == first
+
+
+def test_a_report_needs_nothing_from_elsewhere(plain):
+    assert not {"script", "link", "img", "iframe", "object"} & set(plain.tags)
+    addresses = [value for name, value in plain.attributes if name in ("src", "href", "xlink:href")]
+    assert all(value.startswith("#") for value in addresses)
+    assert ("http-equiv", "Content-Security-Policy") in plain.attributes
+
+
+def test_users_texts_are_escaped(tmp_path):
+    page = page_of(NASTY, tmp_path)
+    assert not {"script", "img"} & set(page.tags)
+    assert page.text.count("document.title =") >= 15
+    assert "$x_i$" in page.text
+
+
+def test_users_texts_are_escaped_in_notebooks():
+    page = Page(NASTY._repr_html_())
+    assert not {"script", "img"} & set(page.tags)
+    assert ATTACK in page.text
+    assert page.tags.count("tr") == 1 + len(NASTY.results)
+
+
+# -- in a browser ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None and os.environ.get("CI") == "true":
+        pytest.fail("CI opens the report in a browser: install Debian's package chromium.")
+    if found is None:
+        pytest.skip("chromium is not on this machine, so the report is not opened in a browser")
+    return found
+
+
+class Opened:
+    """What chromium makes of a file: its elements, console lines, and what it asked others for."""
+
+    def __init__(self, chromium, path):
+        log = path.with_suffix(".net.json")
+        done = subprocess.run(
+            [
+                *(chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom"),
+                *("--no-first-run", "--disable-background-networking", "--enable-logging=stderr"),
+                *("--host-resolver-rules=MAP * ~NOTFOUND", f"--log-net-log={log}"),
+                *(f"--user-data-dir={path.with_suffix('.profile')}", path.as_uri()),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        self.html, self.page = done.stdout, Page(done.stdout)
+        self.console = [line for line in done.stderr.splitlines() if ":CONSOLE:" in line]
+        events = [event.get("params", {}) for event in json.loads(log.read_text())["events"]]
+        # What the browser asks for on its own account has no origin.
+        self.requests = {
+            params["url"]
+            for params in events
+            if params.get("initiator", "not an origin") != "not an origin"
+        }
+
+
+@pytest.mark.parametrize("certificate", [CERTIFICATE, NASTY], ids=["plain", "nasty"])
+def test_opened_in_a_browser(certificate, chromium, tmp_path):
+    opened = Opened(chromium, written(certificate, tmp_path))
+    verdict = "passed" if certificate.passed else "not passed"
+    assert f"<title>Safety certificate: {verdict}</title>" in opened.html
+    assert certificate.verdict in opened.page.text
+    assert opened.page.tags.count("table") == 6
+    assert {"script", "img"}.isdisjoint(opened.page.tags)
+    assert opened.console == []
+    assert opened.requests == set()
+
+
+def test_a_page_that_misbehaves_is_noticed(chromium, tmp_path):
+    path = tmp_path / "bad.html"
+    image = '<img src="http://example.org/x.png">'
+    path.write_text(f"<title>t</title>{image}<script>console.log('hello')</script>")
+    opened = Opened(chromium, path)
+    assert opened.requests == {"http://example.org/x.png"}
+    assert "hello" in opened.console[0]
