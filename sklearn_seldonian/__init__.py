@@ -8,6 +8,7 @@ from sklearn_seldonian.exceptions import (
     ConstraintSyntaxError,
     NoSolutionFoundError,
     NoSolutionFoundWarning,
+    SafetyDataReusedWarning,
 )
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "NoSolutionFoundError",
     "NoSolutionFoundWarning",
     "SafetyCertificate",
+    "SafetyDataReusedWarning",
     "SeldonianClassifier",
     "__version__",
     "certify",

@@ -30,6 +30,7 @@ from sklearn_seldonian.constraints import (
     columns_of,
     distinct_means,
 )
+from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 from sklearn_seldonian.modules import MLP
 from sklearn_seldonian.training import ConstrainedProblem, LagrangianNet
 from sklearn_seldonian.training import Rows as TensorRows
@@ -66,6 +67,9 @@ class CertifiedEstimator(BaseEstimator):
     Constructor keywords beyond the signature are skorch's double-underscore names: plain
     attributes that appear in `get_params` and can be cloned and searched over.
     """
+
+    # What was tested, in all fits; see `recorded`.
+    _record = frozenset()
 
     # -- parameters ----------------------------------------------------------------------
 
@@ -104,10 +108,35 @@ class CertifiedEstimator(BaseEstimator):
         """The columns that the constraints name."""
         return {name for constraint in self.constraints_ for name in columns_of(constraint)}
 
-    def _split(self, n_rows, safety_mask, rng):
+    # -- the steps of fit ------------------------------------------------------------------
+    # `_begin` (parameters and rows), `_part`, `_bind` (to the candidate rows), `_train`,
+    # `_judgement`, `_conclude`. A search takes them apart: it trains and foresees on parts of
+    # the candidate rows, and only what it has chosen comes to a judgement.
+
+    def _part(self, rows, safety_mask, rng):
+        """The candidate and the safety rows."""
+        n_rows = len(rows.y)
+        self.candidate_indices_, self.safety_indices_ = (
+            _checks.split_rows(n_rows, self.safety_size, safety_mask, rng)
+            if self.constraints_
+            else (np.arange(n_rows), np.arange(0))
+        )
+        return rows.take(self.candidate_indices_), rows.take(self.safety_indices_)
+
+    def _judgement(self, safety, obstacle, mask_given=False, share=1.0):
+        """The certificate of the trained model, passed or not; None without constraints."""
         if not self.constraints_:
-            return np.arange(n_rows), np.arange(0)
-        return _checks.split_rows(n_rows, self.safety_size, safety_mask, rng)
+            return None
+        return self._untested(obstacle) if obstacle else self._test(safety, mask_given, share)
+
+    def _conclude(self, certificate, candidate):
+        """Keep the certificate; without a solution, fit the fallback and say so."""
+        self.certificate_ = certificate
+        found = certificate is None or certificate.passed
+        if not found:
+            self.fallback_ = _checks.fitted_fallback(self.fallback, candidate)
+            warnings.warn(certificate.explain(), NoSolutionFoundWarning, stacklevel=3)
+        self.solution_found_ = found  # last: without it the estimator is not fitted
 
     # -- training ------------------------------------------------------------------------
 
@@ -122,17 +151,7 @@ class CertifiedEstimator(BaseEstimator):
         cells = self._cells(candidate.columns, len(candidate.y))
         self._exclusive = exclusive_columns(cells.families)
         self._warn_of_few_rows(candidate, cells, n_safety)
-        problem = ConstrainedProblem(
-            self._resolved,
-            self._deltas,
-            cells.families,
-            len(self.classes_),
-            n_safety,
-            self.power,
-            hard=self.decision == "argmax",
-            bound=self.bound,
-            exclusive=self._exclusive,
-        )
+        problem = self._problem(cells.families, n_safety)
         cuda = [torch.device(device)] if device.startswith("cuda") else []
         with torch.random.fork_rng(devices=cuda):
             torch.manual_seed(seed)
@@ -141,10 +160,23 @@ class CertifiedEstimator(BaseEstimator):
         self.history_ = _history_frame(self.net_.history)
         self.n_iter_ = len(self.history_)
         if self.net_.interrupted_:
-            if _checks.interrupted_in_search():
+            if _checks.model_selection_around():
                 raise KeyboardInterrupt
             return "training was interrupted"
         return "" if self.net_.kept_epoch_ else "training gave no finite weights"
+
+    def _problem(self, families, n_safety):
+        return ConstrainedProblem(
+            self._resolved,
+            self._deltas,
+            families,
+            len(self.classes_),
+            n_safety,
+            self.power,
+            hard=self.decision == "argmax",
+            bound=self.bound,
+            exclusive=self._exclusive,
+        )
 
     def _fit_preprocessor(self, candidate):
         if self.preprocessor is None:
@@ -217,10 +249,17 @@ class CertifiedEstimator(BaseEstimator):
         n_features = math.prod(X.shape[1:])
         return module, {"module__n_features": n_features, "module__n_outputs": n_outputs}
 
+    def _foreseen(self, rows, n_safety):
+        """What a test on `n_safety` rows would say, from candidate `rows` not trained on."""
+        X = self._preprocessed(rows.X, rows.index)
+        cells = self._cells(rows.columns, len(rows.y))
+        problem = self._problem(cells.families, n_safety)
+        return self.net_.foreseen(_tensors(X, rows.labels, cells), problem)
+
     # -- the safety test -----------------------------------------------------------------
 
-    def _test(self, rows, mask_given=False):
-        """Run the safety test on `rows`, which nothing was fitted to."""
+    def _test(self, rows, mask_given=False, share=1.0):
+        """Run the safety test on `rows`, which nothing was fitted to, at a share of each delta."""
         unseen = _checks.unseen_levels(self.constraints_, self._levels, rows.columns)
         if unseen:
             return self._untested(f"the tested rows have {unseen}, which no candidate row has")
@@ -233,7 +272,7 @@ class CertifiedEstimator(BaseEstimator):
         )
         return SafetyCertificate(
             results=tuple(
-                certify_constraint(constraint, statistics, delta, self.bound, exclusive)
+                certify_constraint(constraint, statistics, share * delta, self.bound, exclusive)
                 for constraint, delta in zip(self._resolved, self._deltas, strict=True)
             ),
             loss=loss,

@@ -39,7 +39,7 @@ __all__ = [
     "column_values",
     "fingerprint",
     "fitted_fallback",
-    "interrupted_in_search",
+    "model_selection_around",
     "positive_class",
     "resolve_device",
     "split_rows",
@@ -391,14 +391,22 @@ def fitted_fallback(fallback, rows):
     return clone(fallback).fit(rows.inputs(), rows.y)
 
 
-def interrupted_in_search():
-    """Whether the caller is one of scikit-learn's searches or validators."""
+# Where estimators are fitted many times over.
+MODEL_SELECTION = ("sklearn.model_selection", "sklearn_seldonian.model_selection")
+
+
+def model_selection_around():
+    """The nearest module of model selection that the caller is called from; "" if none.
+
+    scikit-learn gives an estimator no other way to know what it is fitted for.
+    """
     frame = sys._getframe()
     while frame is not None:
-        if frame.f_globals.get("__name__", "").startswith("sklearn.model_selection"):
-            return True
+        name = frame.f_globals.get("__name__", "")
+        if name.startswith(MODEL_SELECTION):
+            return name
         frame = frame.f_back
-    return False
+    return ""
 
 
 _INDEPENDENCE = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -23,6 +22,7 @@ from torch import nn
 
 from sklearn_seldonian import _checks
 from sklearn_seldonian._base import CertifiedEstimator, LabelledRows
+from sklearn_seldonian._record import recorded
 from sklearn_seldonian.certification import (
     BOUNDS,
 )
@@ -31,7 +31,7 @@ from sklearn_seldonian.constraints import (
     bind,
     parse_all,
 )
-from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
+from sklearn_seldonian.exceptions import NoSolutionFoundError
 from sklearn_seldonian.training import probabilities
 
 __all__ = ["SeldonianClassifier"]
@@ -249,33 +249,26 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
             With ``solution_found_`` saying whether a model was certified; if not, a
             `NoSolutionFoundWarning` is given.
         """
+        rows = self._begin(X, y, sensitive_features)
+        rng = check_random_state(self.random_state)
+        candidate, safety = self._part(rows, safety_mask, rng)
+        self._bind(candidate)
+        _checks.check_ranges(self._resolved, self.bound)
+
+        obstacle = self._train(candidate, len(safety.y), rng)
+        certificate = self._judgement(safety, obstacle, mask_given=safety_mask is not None)
+        self._conclude(recorded(self, certificate, rows), candidate)
+        return self
+
+    def _begin(self, X, y, sensitive_features):
+        """Forget earlier fits and check parameters and rows: the first step of `fit`."""
         self._forget_fit()
         self._validate_params()
         self._check_keywords()
         self._decision = self.decision
         self.constraints_ = parse_all(self.constraints)
         self._deltas = _checks.check_deltas(self.delta, len(self.constraints_))
-        rows = self._check_training_rows(X, y, sensitive_features)
-        rng = check_random_state(self.random_state)
-        self.candidate_indices_, self.safety_indices_ = self._split(len(rows.y), safety_mask, rng)
-        candidate, safety = rows.take(self.candidate_indices_), rows.take(self.safety_indices_)
-        self._resolved = self._bind(candidate)
-        _checks.check_ranges(self._resolved, self.bound)
-
-        obstacle = self._train(candidate, len(safety.y), rng)
-        self.certificate_ = None
-        if self.constraints_:
-            self.certificate_ = (
-                self._untested(obstacle)
-                if obstacle
-                else self._test(safety, mask_given=safety_mask is not None)
-            )
-        found = self.certificate_ is None or self.certificate_.passed
-        if not found:
-            self.fallback_ = _checks.fitted_fallback(self.fallback, candidate)
-            warnings.warn(self.certificate_.explain(), NoSolutionFoundWarning, stacklevel=2)
-        self.solution_found_ = found  # last: without it the estimator is not fitted
-        return self
+        return self._check_training_rows(X, y, sensitive_features)
 
     def _check_training_rows(self, X, y, sensitive_features):
         columns_from = X
@@ -297,6 +290,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         return LabelledRows(X, y, labels, columns)
 
     def _bind(self, candidate):
+        """Give the constraints' names a meaning, from candidate rows."""
         self._levels = _checks.quantified_levels(self.constraints_, candidate.columns)
         schema = Schema.of(
             candidate.columns,
@@ -305,7 +299,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
             _checks.positive_class(self.classes_.tolist(), self.pos_label),
             measures=tuple(self.measures),
         )
-        return tuple(bind(constraint, schema) for constraint in self.constraints_)
+        self._resolved = tuple(bind(constraint, schema) for constraint in self.constraints_)
 
     # -- the safety test, again ----------------------------------------------------------
 
@@ -340,7 +334,8 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
             raise ValueError(f"The constraints name columns that are not here: {missing}.")
         X = self._checked(X)
         check_consistent_length(X, y)
-        return self._test(LabelledRows(X, y, labels, columns))
+        rows = LabelledRows(X, y, labels, columns)
+        return recorded(self, self._test(rows), rows)
 
     # -- the model -----------------------------------------------------------------------
 

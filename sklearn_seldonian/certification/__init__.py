@@ -3,6 +3,7 @@
 from sklearn_seldonian.certification._certificate import ConstraintResult, SafetyCertificate
 from sklearn_seldonian.certification._evidence import Evidence, Sample, exclusive_columns
 from sklearn_seldonian.certification._methods import BOUNDS, has_finite_ranges
+from sklearn_seldonian.certification._multiplicity import fixed_sequence, holm
 from sklearn_seldonian.certification._planning import (
     anticipated_upper,
     rows_even_perfection_needs,
@@ -28,7 +29,9 @@ __all__ = [
     "anticipated_upper",
     "certify_constraint",
     "exclusive_columns",
+    "fixed_sequence",
     "has_finite_ranges",
+    "holm",
     "mean_tables",
     "passes",
     "rows_even_perfection_needs",

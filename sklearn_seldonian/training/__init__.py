@@ -4,6 +4,7 @@ from sklearn_seldonian.training._batches import Batches, Inputs, Rows
 from sklearn_seldonian.training._net import LagrangianNet
 from sklearn_seldonian.training._outputs import probabilities
 from sklearn_seldonian.training._problem import ConstrainedProblem
+from sklearn_seldonian.training._selection import standing
 
 __all__ = [
     "Batches",
@@ -12,4 +13,5 @@ __all__ = [
     "LagrangianNet",
     "Rows",
     "probabilities",
+    "standing",
 ]
