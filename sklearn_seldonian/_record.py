@@ -16,7 +16,7 @@ __all__ = ["recorded"]
 ROWS_DIGESTED = 1000
 SEARCHES = ("sklearn.model_selection._search", "sklearn.model_selection._search_successive_halving")
 SEARCHED = (
-    "Not met: a search outside the estimator, such as GridSearchCV, chose the settings by results "
+    "A search outside the estimator, such as GridSearchCV, chose the settings by results "
     "on the same rows, those of this safety test among them. Certify the model on fresh rows, or "
     "search with SeldonianSearchCV."
 )
@@ -54,14 +54,15 @@ def recorded(estimator, certificate, rows, tests=None):
     if before:
         notes.append(_tested_before(len(before)))
         warnings.warn(notes[-1], SafetyDataReusedWarning, stacklevel=3)
-    return dataclasses.replace(certificate, assumptions=(*certificate.assumptions, *notes))
+    unmet = (f"Not met: {note}" for note in notes)
+    return dataclasses.replace(certificate, assumptions=(*certificate.assumptions, *unmet))
 
 
 def _tested_before(n):
     times = "once" if n == 1 else f"{n} times"
     return (
-        f"Not met: rows of these data were tested {times} before by this estimator. Trying until "
-        "one test passes lets a violated constraint pass with a probability above delta. Certify "
+        f"Rows of these data were tested {times} before by this estimator. Trying until one "
+        "test passes lets a violated constraint pass with a probability above delta. Certify "
         "the model on fresh rows, or compare settings with SeldonianSearchCV."
     )
 

@@ -25,7 +25,7 @@ from sklearn_seldonian._record import recorded
 from sklearn_seldonian.certification import SafetyCertificate, fixed_sequence, holm
 from sklearn_seldonian.training import standing
 
-__all__ = ["SeldonianSearchCV", "FinalTest"]
+__all__ = ["FinalTest", "SeldonianSearchCV"]
 
 # What these say is promised is the user's to choose, and rows are split once.
 PROMISES = frozenset(
@@ -140,7 +140,8 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
     n_jobs : int, default=None
         Trainings at the same time.
     random_state : int, RandomState instance or None, default=None
-        Draws settings. The split and the trainings go by that of `estimator`.
+        Draws settings, and seeds the split and the trainings where `estimator` has no
+        `random_state` of its own.
 
     Attributes
     ----------
@@ -231,14 +232,20 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
         self._validate_params()
         _check_estimator(self.estimator)
         vars(self).pop("best_estimator_", None)
-        settings = self._settings()
+        rng = check_random_state(self.random_state)
+        settings = self._settings(rng)
+        estimator = _seeded(self.estimator, rng)
         data = _Data(X, y, sensitive_features, safety_mask)
-        first = _begun(self.estimator, {}, data)
-        _checks.check_ranges(first.model._resolved, self.estimator.bound)
+        first = _begun(estimator, {}, data)
+        _checks.check_ranges(first.model._resolved, estimator.bound)
         data = data._replace(safety_mask=_mask_of(first))
-        ranks = self._compare(settings, self._trials(settings, data, first.candidate))
+        trials = self._trials(estimator, settings, data, first.candidate)
+        ranks = self._compare(settings, trials)
 
-        finalists = self._refitted(settings, data, ranks, bool(first.model.constraints_))
+        chosen = self._chosen(ranks, bool(first.model.constraints_))
+        finalists = Parallel(n_jobs=self.n_jobs)(
+            delayed(_refitted)(estimator, settings[index], data, index) for index in chosen
+        )
         best, certificate = self._tested(finalists, ranks, safety_mask is not None)
         certificate = recorded(self, certificate, first.rows, [t.certificate for t in self.tested_])
         model = best.begun.model
@@ -248,7 +255,7 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
         self.best_estimator_ = model  # last: without it the search is not fitted
         return self
 
-    def _settings(self):
+    def _settings(self, rng):
         """The settings to compare: dicts of parameters."""
         groups = [self.parameters] if isinstance(self.parameters, Mapping) else self.parameters
         promised = sorted(PROMISES & {name for group in groups for name in group})
@@ -259,17 +266,17 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
             )
         if self.n_iter is None:
             return list(ParameterGrid(self.parameters))
-        return list(ParameterSampler(self.parameters, self.n_iter, random_state=self.random_state))
+        return list(ParameterSampler(self.parameters, self.n_iter, random_state=rng))
 
-    def _trials(self, settings, data, candidate):
+    def _trials(self, estimator, settings, data, candidate):
         """What became of each setting on each fold: (n_settings, n_splits, fields of _Trial)."""
         y = candidate.y
-        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        cv = check_cv(self.cv, y, classifier=is_classifier(estimator))
         folds = [tuple(map(np.sort, fold)) for fold in cv.split(np.zeros((len(y), 1)), y)]
         self.n_splits_ = len(folds)
         run = delayed(_trial)
         trials = Parallel(n_jobs=self.n_jobs)(
-            run(self.estimator, setting, data, fold, self.scoring)
+            run(estimator, setting, data, fold, self.scoring)
             for setting in settings
             for fold in folds
         )
@@ -292,17 +299,14 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
 
     # -- the safety test -----------------------------------------------------------------
 
-    def _refitted(self, settings, data, ranks, is_tested):
-        """The finalists, refitted to all candidate rows, in the order they are tested in."""
+    def _chosen(self, ranks, is_tested):
+        """Which settings to refit, in the order they are tested in."""
         single = self.test == "best" or not is_tested
         chosen = np.argsort(ranks, kind="stable")[: 1 if single else self.n_candidates]
         if self.test == "fixed-sequence":
             passing = self.cv_results_["mean_test_passing"][chosen]
             chosen = chosen[np.argsort(-passing, kind="stable")]
-        run = delayed(_refitted)
-        return Parallel(n_jobs=self.n_jobs)(
-            run(self.estimator, settings[index], data, index) for index in chosen.tolist()
-        )
+        return chosen.tolist()
 
     def _tested(self, finalists, ranks, mask_given):
         """Test the finalists; which to keep, and its certificate."""
@@ -341,7 +345,7 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
             n_tested = len(self.tested_)
             return (
                 f"{compared}; {n} models were to be tested at the full delta each, in an order "
-                f"fixed by candidate rows, up to the first failure; {n_tested} were."
+                f"fixed by candidate rows, up to the first failure. Tested: {n_tested}."
             )
         return (
             f"{compared}; {n} models were tested by Holm's method, which keeps to delta for all of "
@@ -429,6 +433,14 @@ def _check_estimator(estimator):
             "steps in front of it would see the safety rows. Give it your preprocessing as "
             "preprocessor=."
         )
+
+
+def _seeded(estimator, rng):
+    """A copy of the estimator with a seed, so that all its copies split alike."""
+    estimator = clone(estimator)
+    if estimator.random_state is None:
+        estimator.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
+    return estimator
 
 
 def _begun(estimator, setting, data):

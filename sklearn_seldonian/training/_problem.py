@@ -340,8 +340,8 @@ class ConstrainedProblem:
 
     def _spans(self) -> list[tuple[ResolvedConstraint, int, int]]:
         """Each constraint with the positions of its atoms."""
-        starts = [0, *self._ends[:-1]]
-        return list(zip(self.constraints, starts, self._ends.tolist(), strict=True))
+        ends = self._ends.tolist()
+        return list(zip(self.constraints, [0, *ends][: len(ends)], ends, strict=True))
 
     def _over_trees(self, per_atom: Array, conjunction: Fold, disjunction: Fold) -> Array:
         columns = np.moveaxis(per_atom, -1, 0)
