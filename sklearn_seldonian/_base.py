@@ -37,6 +37,9 @@ from sklearn_seldonian.training import Rows as TensorRows
 
 __all__ = ["CertifiedEstimator", "LabelledRows"]
 
+# Where estimators are fitted many times over, so that Ctrl-C must end more than one fit.
+MODEL_SELECTION = ("sklearn.model_selection", "sklearn_seldonian.model_selection")
+
 
 class LabelledRows(NamedTuple):
     """Rows as `fit` sees them: inputs, labels, positions of the labels in classes_, columns.
@@ -160,7 +163,7 @@ class CertifiedEstimator(BaseEstimator):
         self.history_ = _history_frame(self.net_.history)
         self.n_iter_ = len(self.history_)
         if self.net_.interrupted_:
-            if _checks.model_selection_around():
+            if _checks.nearest_caller(*MODEL_SELECTION):
                 raise KeyboardInterrupt
             return "training was interrupted"
         return "" if self.net_.kept_epoch_ else "training gave no finite weights"

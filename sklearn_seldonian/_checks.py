@@ -39,7 +39,7 @@ __all__ = [
     "column_values",
     "fingerprint",
     "fitted_fallback",
-    "model_selection_around",
+    "nearest_caller",
     "positive_class",
     "resolve_device",
     "split_rows",
@@ -391,19 +391,15 @@ def fitted_fallback(fallback, rows):
     return clone(fallback).fit(rows.inputs(), rows.y)
 
 
-# Where estimators are fitted many times over.
-MODEL_SELECTION = ("sklearn.model_selection", "sklearn_seldonian.model_selection")
-
-
-def model_selection_around():
-    """The nearest module of model selection that the caller is called from; "" if none.
+def nearest_caller(*packages):
+    """The nearest module of these packages that the caller is called from; "" if none.
 
     scikit-learn gives an estimator no other way to know what it is fitted for.
     """
     frame = sys._getframe()
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
-        if name.startswith(MODEL_SELECTION):
+        if name.startswith(packages):
             return name
         frame = frame.f_back
     return ""

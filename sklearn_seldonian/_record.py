@@ -7,14 +7,15 @@ import warnings
 
 import numpy as np
 
-from sklearn_seldonian._checks import fingerprint, model_selection_around
+from sklearn_seldonian._checks import fingerprint, nearest_caller
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 
 __all__ = ["recorded"]
 
 # So many rows, and all labels, tell one set of data from another.
 ROWS_DIGESTED = 1000
-SEARCHES = ("sklearn.model_selection._search", "sklearn.model_selection._search_successive_halving")
+# Whose `fit` refits what it has chosen; trials are fitted from another module.
+SEARCH = "sklearn.model_selection._search"
 SEARCHED = (
     "A search outside the estimator, such as GridSearchCV, chose the settings by results "
     "on the same rows, those of this safety test among them. Certify the model on fresh rows, or "
@@ -50,7 +51,7 @@ def recorded(estimator, certificate, rows, tests=None):
     data, test = _digest(rows), fingerprint(*map(_what_was_tested, done))
     before = {t for d, t in estimator._record if d == data and t != test}
     estimator._record |= {(data, test)}
-    notes = [SEARCHED] if model_selection_around() in SEARCHES else []
+    notes = [SEARCHED] if nearest_caller("sklearn.model_selection") == SEARCH else []
     if before:
         notes.append(_tested_before(len(before)))
         warnings.warn(notes[-1], SafetyDataReusedWarning, stacklevel=3)
