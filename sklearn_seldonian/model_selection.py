@@ -73,13 +73,8 @@ class _Finalist(NamedTuple):
     """A model trained on all candidate rows; `obstacle` is what keeps it from a test."""
 
     index: int
-    begun: _Begun
+    model: CertifiedEstimator
     obstacle: str
-
-    def judgement(self, mask_given, share):
-        """The certificate of the model, tested at delta / share."""
-        model, safety = self.begun.model, self.begun.safety
-        return model._judgement(safety, self.obstacle, mask_given, 1 / share)
 
 
 class _Trial(NamedTuple):
@@ -246,13 +241,12 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
         finalists = Parallel(n_jobs=self.n_jobs)(
             delayed(_refitted)(estimator, settings[index], data, index) for index in chosen
         )
-        best, certificate = self._tested(finalists, ranks, safety_mask is not None)
+        best, certificate = self._tested(finalists, ranks, first.safety, safety_mask is not None)
         certificate = recorded(self, certificate, first.rows, [t.certificate for t in self.tested_])
-        model = best.begun.model
-        model._record = self._record
-        model._conclude(certificate, best.begun.candidate)
+        best.model._record = self._record
+        best.model._conclude(certificate, first.candidate)
         self.best_index_, self.best_params_ = best.index, settings[best.index]
-        self.best_estimator_ = model  # last: without it the search is not fitted
+        self.best_estimator_ = best.model  # last: without it the search is not fitted
         return self
 
     def _settings(self, rng):
@@ -308,13 +302,14 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
             chosen = chosen[np.argsort(-passing, kind="stable")]
         return chosen.tolist()
 
-    def _tested(self, finalists, ranks, mask_given):
+    def _tested(self, finalists, ranks, safety, mask_given):
         """Test the finalists; which to keep, and its certificate."""
         tests, n = [], len(finalists)
 
         def passes(position, share=1):
-            certificate = finalists[position].judgement(mask_given, share)
-            tests.append(FinalTest(finalists[position].index, share, certificate))
+            index, model, obstacle = finalists[position]
+            certificate = model._judgement(safety, obstacle, mask_given, 1 / share)
+            tests.append(FinalTest(index, share, certificate))
             return certificate is None or certificate.passed
 
         certified = (
@@ -482,9 +477,8 @@ def _trial(estimator, setting, data, fold, scoring):
 
 def _refitted(estimator, setting, data, index):
     """One setting, trained on all candidate rows."""
-    begun = _begun(estimator, setting, data)
-    obstacle = begun.model._train(begun.candidate, len(begun.safety.y), begun.rng)
-    return _Finalist(index, begun, obstacle)
+    model, _, candidate, safety, rng = _begun(estimator, setting, data)
+    return _Finalist(index, model, model._train(candidate, len(safety.y), rng))
 
 
 # -- results -------------------------------------------------------------------------------

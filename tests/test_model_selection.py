@@ -1,5 +1,6 @@
 """A search that leaves the safety rows alone, and what a second test of them is called."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -451,6 +452,11 @@ class TestReuse:
         best = search().fit(*blobs).best_estimator_
         with pytest.warns(SafetyDataReusedWarning):
             best.set_params(random_state=1).fit(*blobs)
+
+    def test_what_was_pickled_remembers(self, blobs, estimator):
+        copied = pickle.loads(pickle.dumps(estimator.fit(*blobs)))
+        with pytest.warns(SafetyDataReusedWarning):
+            self.reseed(copied, 1).fit(*blobs)
 
     def test_a_larger_delta_is_another_test(self, blobs):
         model = classifier(
