@@ -191,6 +191,17 @@ class TestSearch:
         assert found.best_params_ == {"lr": 0.5}
         assert found.cv_results_["mean_test_passing"][0] == -np.inf
 
+    def test_an_interrupt_ends_the_search(self, blobs):
+        class Interrupted(nn.Linear):
+            def forward(self, X):
+                if self.training:
+                    raise KeyboardInterrupt
+                return super().forward(X)
+
+        model = classifier(module=Interrupted, module__in_features=3, module__out_features=2)
+        with pytest.raises(KeyboardInterrupt):
+            search(model).fit(*blobs)
+
     def test_no_model_at_all_is_no_solution(self, blobs):
         with pytest.warns(NoSolutionFoundWarning, match="no model can satisfy 'ACC >= 1.5'"):
             found = search(classifier("ACC >= 1.5"), test="holm").fit(*blobs)
