@@ -8,6 +8,7 @@ from sklearn_seldonian.exceptions import (
     ConstraintSyntaxError,
     NoSolutionFoundError,
     NoSolutionFoundWarning,
+    SafetyDataReusedWarning,
 )
 from sklearn_seldonian.regressor import SeldonianRegressor
 
@@ -16,6 +17,7 @@ __all__ = [
     "NoSolutionFoundError",
     "NoSolutionFoundWarning",
     "SafetyCertificate",
+    "SafetyDataReusedWarning",
     "SeldonianClassifier",
     "SeldonianRegressor",
     "__version__",

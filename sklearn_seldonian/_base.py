@@ -24,6 +24,7 @@ from sklearn.utils.validation import (
 from torch import nn
 
 from sklearn_seldonian import _checks
+from sklearn_seldonian._record import recorded
 from sklearn_seldonian.certification import (
     BOUNDS,
     SafetyCertificate,
@@ -49,6 +50,9 @@ from sklearn_seldonian.training import Rows as TensorRows
 __all__ = ["CertifiedEstimator", "LabelledRows"]
 
 logger = logging.getLogger(__name__)
+
+# Where estimators are fitted many times over, so that Ctrl-C must end more than one fit.
+MODEL_SELECTION = ("sklearn.model_selection", "sklearn_seldonian.model_selection")
 
 
 class LabelledRows(NamedTuple):
@@ -108,6 +112,9 @@ class CertifiedEstimator(BaseEstimator):
         "verbose": ["verbose"],
     }
 
+    # What was tested, in all fits; see `recorded`.
+    _record = frozenset()
+
     # -- parameters ----------------------------------------------------------------------
 
     def get_params(self, deep=True):
@@ -164,35 +171,28 @@ class CertifiedEstimator(BaseEstimator):
             With ``solution_found_`` saying whether a model was certified; if not, a
             `NoSolutionFoundWarning` is given.
         """
+        rows = self._begin(X, y, sensitive_features)
+        rng = check_random_state(self.random_state)
+        candidate, safety = self._part(rows, safety_mask, rng)
+        self._bind(candidate)
+        _checks.check_ranges(self._resolved, self.bound, self._range_remedy)
+        obstacle = self._train(candidate, len(safety.y), rng)
+        certificate = self._judgement(safety, obstacle, mask_given=safety_mask is not None)
+        self._conclude(recorded(self, certificate, rows), candidate)
+        return self
+
+    # -- the steps of fit ------------------------------------------------------------------
+    # A search takes them apart: it trains and foresees on parts of the candidate rows, and
+    # only what it has chosen comes to a judgement.
+
+    def _begin(self, X, y, sensitive_features):
+        """Forget earlier fits; check parameters and rows."""
         self._forget_fit()
         self._validate_params()
         self._check_keywords()
         self.constraints_ = parse_all(self.constraints)
         self._deltas = _checks.check_deltas(self.delta, len(self.constraints_))
-        rows = self._check_training_rows(X, y, sensitive_features)
-        rng = check_random_state(self.random_state)
-        self.candidate_indices_, self.safety_indices_ = self._split(len(rows.y), safety_mask, rng)
-        candidate, safety = rows.take(self.candidate_indices_), rows.take(self.safety_indices_)
-        self._resolved = self._bind(candidate)
-        _checks.check_ranges(self._resolved, self.bound, self._range_remedy)
-
-        obstacle = self._train(candidate, len(safety.y), rng)
-        self.certificate_ = None
-        if self.constraints_:
-            self.certificate_ = (
-                self._untested(obstacle, len(safety.y))
-                if obstacle
-                else self._test(safety, mask_given=safety_mask is not None)
-            )
-            self._announce_verdict()
-        found = self.certificate_ is None or self.certificate_.passed
-        if not found:
-            self.fallback_ = _checks.fitted_fallback(
-                self.fallback, candidate, self._constant_fallback
-            )
-            warnings.warn(self.certificate_.explain(), NoSolutionFoundWarning, stacklevel=2)
-        self.solution_found_ = found  # last: without it the estimator is not fitted
-        return self
+        return self._check_training_rows(X, y, sensitive_features)
 
     def _check_training_rows(self, X, y, sensitive_features):
         columns_from = X
@@ -206,19 +206,46 @@ class CertifiedEstimator(BaseEstimator):
         columns = _checks.column_values(self._wanted(), columns_from, sensitive_features, len(y))
         return LabelledRows(X, y, targets, columns)
 
-    def _bind(self, candidate):
-        self._levels = _checks.quantified_levels(self.constraints_, candidate.columns)
-        schema = self._schema(candidate.columns)
-        return tuple(bind(constraint, schema) for constraint in self.constraints_)
-
     def _wanted(self):
         """The columns that the constraints name."""
         return {name for constraint in self.constraints_ for name in columns_of(constraint)}
 
-    def _split(self, n_rows, safety_mask, rng):
+    def _part(self, rows, safety_mask, rng):
+        """The candidate and the safety rows."""
+        n_rows = len(rows.y)
+        self.candidate_indices_, self.safety_indices_ = (
+            _checks.split_rows(n_rows, self.safety_size, safety_mask, rng)
+            if self.constraints_
+            else (np.arange(n_rows), np.arange(0))
+        )
+        return rows.take(self.candidate_indices_), rows.take(self.safety_indices_)
+
+    def _bind(self, candidate):
+        """Give the constraints' names a meaning, from candidate rows."""
+        self._levels = _checks.quantified_levels(self.constraints_, candidate.columns)
+        schema = self._schema(candidate.columns)
+        self._resolved = tuple(bind(constraint, schema) for constraint in self.constraints_)
+
+    def _judgement(self, safety, obstacle, mask_given=False, share=1.0):
+        """The certificate of the trained model, passed or not; None without constraints."""
         if not self.constraints_:
-            return np.arange(n_rows), np.arange(0)
-        return _checks.split_rows(n_rows, self.safety_size, safety_mask, rng)
+            return None
+        if obstacle:
+            return self._untested(obstacle, len(safety.y))
+        return self._test(safety, mask_given, share)
+
+    def _conclude(self, certificate, candidate):
+        """Keep the certificate and announce it; without a solution, fit the fallback."""
+        self.certificate_ = certificate
+        found = certificate is None or certificate.passed
+        if certificate is not None:
+            self._announce_verdict()
+        if not found:
+            self.fallback_ = _checks.fitted_fallback(
+                self.fallback, candidate, self._constant_fallback
+            )
+            warnings.warn(certificate.explain(), NoSolutionFoundWarning, stacklevel=3)
+        self.solution_found_ = found  # last: without it the estimator is not fitted
 
     # -- training ------------------------------------------------------------------------
 
@@ -234,17 +261,7 @@ class CertifiedEstimator(BaseEstimator):
         self._exclusive = exclusive_columns(cells.families)
         task, rows = self._task(candidate), _tensors(X, candidate.targets, cells)
         self._warn_of_few_rows(task.labels(rows.y).numpy(), cells, task.n_labels, n_safety)
-        problem = ConstrainedProblem(
-            self._resolved,
-            self._deltas,
-            cells.families,
-            task.n_labels,
-            n_safety,
-            self.power,
-            hard=task.hard,
-            bound=self.bound,
-            exclusive=self._exclusive,
-        )
+        problem = self._problem(cells.families, task, n_safety)
         cuda = [torch.device(device)] if device.startswith("cuda") else []
         logger.info("Training on %d rows; %d are kept for the test.", len(X), n_safety)
         with torch.random.fork_rng(devices=cuda):
@@ -255,10 +272,23 @@ class CertifiedEstimator(BaseEstimator):
         self.n_iter_ = len(self.history_)
         logger.info("Epoch %s of %d is kept.", self.net_.kept_epoch_, self.n_iter_)
         if self.net_.interrupted_:
-            if _checks.interrupted_in_search():
+            if _checks.nearest_caller(*MODEL_SELECTION):
                 raise KeyboardInterrupt
             return "training was interrupted"
         return "" if self.net_.kept_epoch_ else "training gave no finite weights"
+
+    def _problem(self, families, task, n_safety):
+        return ConstrainedProblem(
+            self._resolved,
+            self._deltas,
+            families,
+            task.n_labels,
+            n_safety,
+            self.power,
+            hard=task.hard,
+            bound=self.bound,
+            exclusive=self._exclusive,
+        )
 
     def _fit_preprocessor(self, candidate):
         if self.preprocessor is None:
@@ -332,10 +362,17 @@ class CertifiedEstimator(BaseEstimator):
         n_features = math.prod(X.shape[1:])
         return module, {"module__n_features": n_features, "module__n_outputs": n_outputs}
 
+    def _foreseen(self, rows, n_safety):
+        """What a test on `n_safety` rows would say, from candidate `rows` not trained on."""
+        X = self._preprocessed(rows.X, rows.index)
+        cells = self._cells(rows.columns, len(rows.y))
+        problem = self._problem(cells.families, self.net_.task_, n_safety)
+        return self.net_.foreseen(_tensors(X, rows.targets, cells), problem)
+
     # -- the safety test -----------------------------------------------------------------
 
-    def _test(self, rows, mask_given=False, method="fit"):
-        """Run the safety test on `rows`, which nothing was fitted to, for `method`."""
+    def _test(self, rows, mask_given=False, share=1.0, method="fit"):
+        """Run the safety test on `rows`, which nothing was fitted to, at a share of each delta."""
         unseen = _checks.unseen_levels(self.constraints_, self._levels, rows.columns)
         if unseen:
             obstacle = f"the tested rows have {unseen}, which no candidate row has"
@@ -349,7 +386,7 @@ class CertifiedEstimator(BaseEstimator):
         )
         return SafetyCertificate(
             results=tuple(
-                certify_constraint(constraint, statistics, delta, self.bound, exclusive)
+                certify_constraint(constraint, statistics, share * delta, self.bound, exclusive)
                 for constraint, delta in zip(self._resolved, self._deltas, strict=True)
             ),
             loss=loss,
@@ -437,7 +474,8 @@ class CertifiedEstimator(BaseEstimator):
             raise ValueError(f"The constraints name columns that are not here: {missing}.")
         X = self._checked(X)
         check_consistent_length(X, y)
-        return self._test(LabelledRows(X, y, targets, columns), method="certify")
+        rows = LabelledRows(X, y, targets, columns)
+        return recorded(self, self._test(rows, method="certify"), rows)
 
     # -- the model -----------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ __all__ = [
     "column_values",
     "fingerprint",
     "fitted_fallback",
-    "interrupted_in_search",
+    "nearest_caller",
     "positive_class",
     "predicted_numbers",
     "resolve_device",
@@ -432,14 +432,18 @@ def fitted_fallback(fallback, rows, constant):
     return clone(fallback).fit(rows.inputs(), rows.y)
 
 
-def interrupted_in_search():
-    """Whether the caller is one of scikit-learn's searches or validators."""
+def nearest_caller(*packages):
+    """The nearest module of these packages that the caller is called from; "" if none.
+
+    scikit-learn gives an estimator no other way to know what it is fitted for.
+    """
     frame = sys._getframe()
     while frame is not None:
-        if frame.f_globals.get("__name__", "").startswith("sklearn.model_selection"):
-            return True
+        name = frame.f_globals.get("__name__", "")
+        if name.startswith(packages):
+            return name
         frame = frame.f_back
-    return False
+    return ""
 
 
 _INDEPENDENCE = (

@@ -7,6 +7,7 @@ __all__ = [
     "ConstraintSyntaxError",
     "NoSolutionFoundError",
     "NoSolutionFoundWarning",
+    "SafetyDataReusedWarning",
 ]
 
 
@@ -60,3 +61,7 @@ class NoSolutionFoundError(RuntimeError):
 
 class NoSolutionFoundWarning(UserWarning):
     """`fit` ended without a certified model."""
+
+
+class SafetyDataReusedWarning(UserWarning):
+    """Rows were tested that the same estimator had tested before."""

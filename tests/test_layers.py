@@ -24,10 +24,12 @@ LAYERS = {
     "_base": 3,
     "_checks": 3,
     "_certify": 3,
+    "_record": 3,
     "classifier": 3,
     "regressor": 3,
     "metrics": 3,
     "": 3,
+    "model_selection": 4,
     "plotting": 4,
     "experiments": 4,
 }

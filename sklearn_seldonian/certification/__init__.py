@@ -4,6 +4,7 @@ from sklearn_seldonian.certification._certificate import ConstraintResult, Safet
 from sklearn_seldonian.certification._display import CertificateDisplay
 from sklearn_seldonian.certification._evidence import Evidence, Sample, exclusive_columns
 from sklearn_seldonian.certification._methods import BOUNDS, has_finite_ranges
+from sklearn_seldonian.certification._multiplicity import fixed_sequence, holm
 from sklearn_seldonian.certification._planning import (
     anticipated_upper,
     passing_probability,
@@ -38,7 +39,9 @@ __all__ = [
     "anticipated_upper",
     "certify_constraint",
     "exclusive_columns",
+    "fixed_sequence",
     "has_finite_ranges",
+    "holm",
     "mean_tables",
     "passes",
     "passing_probability",

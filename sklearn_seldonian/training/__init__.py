@@ -4,6 +4,7 @@ from sklearn_seldonian.training._batches import Batches, Inputs, Rows
 from sklearn_seldonian.training._net import LagrangianNet
 from sklearn_seldonian.training._outputs import probabilities
 from sklearn_seldonian.training._problem import ConstrainedProblem
+from sklearn_seldonian.training._selection import standing
 from sklearn_seldonian.training._tasks import Classification, Regression, Task
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "Rows",
     "Task",
     "probabilities",
+    "standing",
 ]

@@ -19,6 +19,7 @@ from sklearn_seldonian.training._batches import Batches, Inputs, Rows
 from sklearn_seldonian.training._judge import Judge, observe
 from sklearn_seldonian.training._lagrangian import Lagrangian
 from sklearn_seldonian.training._outputs import UNADJUSTED
+from sklearn_seldonian.training._problem import ConstrainedProblem
 from sklearn_seldonian.training._progress import ProgressLog, TrainingBar
 from sklearn_seldonian.training._selection import Candidate, Checkpoints, n_selection_rows
 
@@ -259,6 +260,14 @@ class LagrangianNet(NeuralNet):
         scores = self.scores(rows.X)
         parts = rows, self.criterion_, self.task_, families, self.problem.values
         return observe(scores, *parts, keep=True)
+
+    def foreseen(self, rows: Rows, problem: ConstrainedProblem) -> Candidate:
+        """What the safety test of `problem` would say of the model, from rows not trained on."""
+        judge = Judge(problem, rows, self.criterion_, self.task_)
+        scores = torch.cat(list(self.scores(rows.X)))
+        if problem.atoms:
+            judge.try_test(scores, UNADJUSTED)
+        return judge.best(scores, adjusted=False)
 
     def infer(self, x, **fit_params):
         """As skorch's; integer inputs such as uint8 images become float32."""

@@ -358,16 +358,16 @@ class ConstrainedProblem:
 
     def _spans(self) -> list[tuple[ResolvedConstraint, int, int]]:
         """Each constraint with the positions of its atoms."""
-        starts = [0, *self._ends[:-1]]
-        return list(zip(self.constraints, starts, self._ends.tolist(), strict=True))
+        ends = self._ends.tolist()
+        return list(zip(self.constraints, [0, *ends][: len(ends)], ends, strict=True))
 
     def _over_trees(self, per_atom: Array, conjunction: Fold, disjunction: Fold) -> Array:
         columns = np.moveaxis(per_atom, -1, 0)
-        folded = [
-            _folded(constraint.tree, list(columns[start:end]), conjunction, disjunction)
-            for constraint, start, end in self._spans()
-        ]
-        return np.stack(folded, axis=-1)
+        folded = np.empty((*per_atom.shape[:-1], len(self.constraints)))
+        for i, (constraint, start, end) in enumerate(self._spans()):
+            own = list(columns[start:end])
+            folded[..., i] = _folded(constraint.tree, own, conjunction, disjunction)
+        return folded
 
 
 Fold = Callable[[list[Array]], Array]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn_seldonian.training._outputs import UNADJUSTED, Adjustment
 from sklearn_seldonian.training._problem import Prediction
 
-__all__ = ["Candidate", "Checkpoints", "best_of", "n_selection_rows", "rank"]
+__all__ = ["Candidate", "Checkpoints", "best_of", "n_selection_rows", "rank", "standing"]
 
 Array = NDArray[np.float64]
 
@@ -61,14 +61,21 @@ class Candidate(NamedTuple):
         return Candidate(self.means[i], prediction, self.error[i])
 
 
-def rank(candidate: Candidate, power: float) -> tuple[float, float, float]:
-    """What candidates are ordered by, the best last.
+def standing(
+    likelihood: float, error: float, loss: float, power: float
+) -> tuple[float, float, float]:
+    """What models are ordered by, the best last.
 
     Best is the least error among those predicted to pass with `power`, ties broken by the
     primary loss, else the likeliest to pass.
     """
-    likelihood = min(float(candidate.prediction.likelihood), power)
-    return likelihood, -float(candidate.error), -candidate.loss
+    return min(likelihood, power), -error, -loss
+
+
+def rank(candidate: Candidate, power: float) -> tuple[float, float, float]:
+    """The standing of one candidate."""
+    likelihood = float(candidate.prediction.likelihood)
+    return standing(likelihood, float(candidate.error), candidate.loss, power)
 
 
 def best_of(candidates: Candidate, distances: Array, power: float) -> int:

@@ -1,0 +1,91 @@
+"""Several models tested on the same rows, and still one promise.
+
+A model passes if all its constraints do, each at its own delta or at an equal share of it:
+an intersection-union test of "the model violates a constraint", so that a model which
+violates constraint c passes with probability at most that share of delta_c. The models and
+their order must not depend on the rows they are tested on. Then, for every constraint c, the
+probability that any model is certified that violates c is at most delta_c, and the probability
+that any is certified that violates something is at most the largest delta. It follows that
+whichever certified model is taken, by whatever rule, the promise is that of a single test.
+Nothing is assumed about how the models' tests depend on each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import takewhile
+
+__all__ = ["fixed_sequence", "holm"]
+
+
+def fixed_sequence(n_models: int, passes: Callable[[int], bool]) -> list[int]:
+    """Test models one after the other, each at the full delta, until one fails.
+
+    To certify any model that violates a constraint, the first such model in the order must
+    pass, and the order does not depend on the rows; that has probability at most delta
+    ([1]_, [2]_; for predictive models [3]_).
+
+    Parameters
+    ----------
+    n_models : int
+    passes : callable
+        Whether the i-th model passes at the full delta.
+
+    Returns
+    -------
+    list of int
+        The certified models: all before the first failure.
+
+    References
+    ----------
+    .. [1] W. Maurer, L. A. Hothorn and W. Lehmacher, "Multiple comparisons in drug clinical
+       trials and preclinical assays: a-priori ordered hypotheses", in Biometrie in der
+       chemisch-pharmazeutischen Industrie 6, 1995.
+    .. [2] P. H. Westfall and A. Krishen, "Optimally weighted, fixed sequence and gatekeeper
+       multiple testing procedures", Journal of Statistical Planning and Inference 99, 2001.
+    .. [3] A. N. Angelopoulos, S. Bates, E. J. Candès, M. I. Jordan and L. Lei, "Learn then
+       test: calibrating predictive algorithms to achieve risk control", arXiv:2110.01052, 2021.
+    """
+    return list(takewhile(passes, range(n_models)))
+
+
+def holm(n_models: int, passes: Callable[[int, int], bool]) -> dict[int, int]:
+    """Test all models, at delta / n_models first and at larger shares as models pass.
+
+    Holm's method [1]_ by the tests themselves: instead of comparing p-values with delta / k,
+    each model is tested at level delta / k. It counts as passing there only if it passes at
+    delta / (k - 1), ..., delta too, so that what passes at a level passes at all larger ones
+    whatever the tests' bounds do.
+
+    Say m0 models violate a constraint. When the first of them is certified, it and the others
+    are not certified yet, so that k >= m0, and it passes at delta / m0 as well. By Bonferroni's
+    inequality that any of m0 models does has probability at most m0 * delta / m0.
+
+    Parameters
+    ----------
+    n_models : int
+    passes : callable
+        ``passes(i, k)``: whether the i-th model passes at delta / k.
+
+    Returns
+    -------
+    dict of int to int
+        For each certified model, the k it was certified with.
+
+    References
+    ----------
+    .. [1] S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian
+       Journal of Statistics 6, 1979.
+    """
+    levels = range(1, n_models + 1)
+    # For each model, in how many ways delta can be split for it to pass still.
+    depths = [sum(1 for _ in takewhile(partial(passes, i), levels)) for i in range(n_models)]
+    certified: dict[int, int] = {}
+    while len(certified) < n_models:
+        k = n_models - len(certified)
+        new = [i for i in range(n_models) if i not in certified and depths[i] >= k]
+        if not new:
+            break
+        certified |= dict.fromkeys(new, k)
+    return certified
