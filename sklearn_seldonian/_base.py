@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples, validate_data
+from sklearn.utils.validation import validate_data
 from torch import nn
 
-from sklearn_seldonian import _checks
+from sklearn_seldonian import _checks, _inputs, _preprocess
 from sklearn_seldonian.certification import (
     SafetyCertificate,
     Statistics,
@@ -118,7 +118,7 @@ class CertifiedEstimator(BaseEstimator):
         impossible = [c.source.text for c in self._resolved if c.is_impossible]
         if impossible:
             return f"no model can satisfy {', '.join(map(repr, impossible))}; nothing was trained"
-        X = self._fit_preprocessor(candidate)
+        X, resampled = self._fit_preprocessor(candidate)
         cells = self._cells(candidate.columns, len(candidate.y))
         self._exclusive = exclusive_columns(cells.families)
         self._warn_of_few_rows(candidate, cells, n_safety)
@@ -137,7 +137,7 @@ class CertifiedEstimator(BaseEstimator):
         with torch.random.fork_rng(devices=cuda):
             torch.manual_seed(seed)
             self.net_ = self._make_net(X, problem, device)
-            self.net_.fit(_tensors(X, candidate.labels, cells))
+            self.net_.fit(_tensors(X, candidate.labels, cells), resampled=resampled)
         self.history_ = _history_frame(self.net_.history)
         self.n_iter_ = len(self.history_)
         if self.net_.interrupted_:
@@ -147,12 +147,13 @@ class CertifiedEstimator(BaseEstimator):
         return "" if self.net_.kept_epoch_ else "training gave no finite weights"
 
     def _fit_preprocessor(self, candidate):
+        """The module's inputs for candidate rows; rows to train on instead, or None."""
+        self.preprocessor_ = None
         if self.preprocessor is None:
-            self.preprocessor_ = None
-            return _checks.to_inputs(candidate.X, candidate.index)
-        self.preprocessor_ = clone(self.preprocessor)
-        X = self.preprocessor_.fit_transform(candidate.inputs(), candidate.y)
-        return _checks.to_inputs(_checks.check_preprocessed(X, len(candidate.y)))
+            return _inputs.to_inputs(candidate.X, candidate.index), None
+        fitted = _preprocess.fit_preprocessor(self.preprocessor, candidate.inputs(), candidate.y)
+        self.preprocessor_, X, resampled = fitted
+        return _inputs.to_inputs(X), resampled and self._resampled_rows(*resampled)
 
     def _cells(self, columns, n_rows):
         return assign_cells(columns, [c.conditions for c in self._resolved], n_rows)
@@ -219,8 +220,8 @@ class CertifiedEstimator(BaseEstimator):
 
     # -- the safety test -----------------------------------------------------------------
 
-    def _test(self, rows, mask_given=False):
-        """Run the safety test on `rows`, which nothing was fitted to."""
+    def _test(self, rows, mask_given=False, candidate=None):
+        """Run the safety test on `rows`, which nothing was fitted to; `candidate` rows, if here."""
         unseen = _checks.unseen_levels(self.constraints_, self._levels, rows.columns)
         if unseen:
             return self._untested(f"the tested rows have {unseen}, which no candidate row has")
@@ -240,7 +241,7 @@ class CertifiedEstimator(BaseEstimator):
             n_candidate=len(self.candidate_indices_),
             n_safety=len(rows.y),
             assumptions=_checks.assumptions(self._decision, exclusive, mask_given),
-            remarks=self._remarks(statistics),
+            remarks=(*self._remarks(statistics), *_remarks_on_copies(candidate, rows)),
             versions=_checks.versions(),
             fingerprints={
                 "data": _checks.fingerprint(X, rows.y, *rows.columns.values()),
@@ -272,6 +273,7 @@ class CertifiedEstimator(BaseEstimator):
         )
 
     def _checked(self, X):
+        X, _ = _inputs.as_arrays(X)
         if self.preprocessor is None:
             return validate_data(self, X, reset=False, allow_nd=True)
         return validate_data(self, X, reset=False, skip_check_array=True)
@@ -279,10 +281,9 @@ class CertifiedEstimator(BaseEstimator):
     def _preprocessed(self, X, index=None):
         """What the module gets of the rows of X at `index` (None: all)."""
         if self.preprocessor_ is None:
-            return _checks.to_inputs(X, index)
+            return _inputs.to_inputs(X, index)
         X = X if index is None else _safe_indexing(X, index)
-        transformed = self.preprocessor_.transform(X)
-        return _checks.to_inputs(_checks.check_preprocessed(transformed, _num_samples(X)))
+        return _inputs.to_inputs(_preprocess.transform(self.preprocessor_, X))
 
     @property
     def module_(self):
@@ -307,6 +308,14 @@ def _tensors(X, labels, cells):
         torch.from_numpy(labels.astype(np.int64, copy=False)),
         torch.from_numpy(cells.codes),
     )
+
+
+def _remarks_on_copies(candidate, tested):
+    """What is said of tested rows that copy candidate rows, warned of as well."""
+    remark = candidate and _inputs.remark_on_copies(candidate, tested)
+    if remark:
+        warnings.warn(remark, UserWarning, stacklevel=4)
+    return (remark,) if remark else ()
 
 
 def _history_frame(history):

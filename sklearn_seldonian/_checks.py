@@ -18,9 +18,9 @@ import torch
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_array
 from torch import nn
 
+from sklearn_seldonian._inputs import ROWS_A_STRETCH, without_tensor
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian.certification import has_finite_ranges
 from sklearn_seldonian.constraints import Grouping, walk
@@ -43,12 +43,8 @@ __all__ = [
     "positive_class",
     "resolve_device",
     "split_rows",
-    "to_inputs",
     "versions",
 ]
-
-# Rows converted or digested at a time.
-ROWS_A_STRETCH = 65536
 
 # What skorch's double-underscore names may begin with.
 NESTED = ("module", "optimizer", "criterion", "iterator_train", "callbacks")
@@ -266,7 +262,7 @@ def _as_frame(sensitive_features):
         )
     if isinstance(sensitive_features, pd.Series) and sensitive_features.name is not None:
         return sensitive_features.to_frame()
-    values = np.asarray(sensitive_features)
+    values = np.asarray(without_tensor(sensitive_features))
     if values.ndim not in (1, 2):
         raise ValueError(f"sensitive_features must have 1 or 2 dimensions, not {values.ndim}.")
     values = values.reshape(len(values), -1)
@@ -290,16 +286,6 @@ def check_same_order(**tables):
                 f"{one} and {other} have the same index in different orders, and rows are matched "
                 f"by position: write {other}.loc[{one}.index], or reset both indexes."
             )
-
-
-def check_preprocessed(X, n_rows):
-    """What a preprocessor returned, as an array with one row for each row given."""
-    X = check_array(X, allow_nd=True)
-    if len(X) != n_rows:
-        raise ValueError(
-            f"The preprocessor made {len(X)} rows of {n_rows}: labels and groups no longer fit."
-        )
-    return X
 
 
 def _quantified(constraints):
@@ -332,7 +318,7 @@ def split_rows(n_rows, safety_size, safety_mask, rng):
         If either part would be empty, or `safety_mask` is not a boolean array of `n_rows`.
     """
     if safety_mask is not None:
-        mask = np.asarray(safety_mask)
+        mask = np.asarray(without_tensor(safety_mask))
         if mask.dtype != bool or mask.shape != (n_rows,):
             raise ValueError(
                 f"safety_mask must be a boolean array of shape ({n_rows},), got {mask.dtype} "
@@ -351,36 +337,10 @@ def split_rows(n_rows, safety_size, safety_mask, rng):
     return np.flatnonzero(~mask), np.flatnonzero(mask)
 
 
-def to_inputs(X, index=None):
-    """The rows of X at `index` (None: all), where they are if they can stay there.
-
-    Numbers other than uint8 and float32 become float32, in a copy of those rows only.
-    """
-    values = np.asarray(X)
-    if values.dtype in (np.uint8, np.float32) and values.flags.c_contiguous:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*not writable")  # Inputs are never written to
-            return Inputs(
-                torch.from_numpy(values), None if index is None else torch.from_numpy(index)
-            )
-    return Inputs(torch.from_numpy(_converted(values, index)))
-
-
-def _converted(values, index):
-    """Rows of `values` as an array that torch takes, a stretch at a time."""
-    n_rows = len(values) if index is None else len(index)
-    dtype = np.uint8 if values.dtype == np.uint8 else np.float32
-    converted = np.empty((n_rows, *values.shape[1:]), dtype)
-    for start in range(0, n_rows, ROWS_A_STRETCH):
-        stretch = slice(start, start + ROWS_A_STRETCH)
-        converted[stretch] = values[stretch if index is None else index[stretch]]
-    return converted
-
-
 # -- after training ----------------------------------------------------------------------
 
 
-def fitted_fallback(fallback, rows):
+def fitted_fallback(fallback, X, y):
     """The estimator that answers where no solution was found; None where none is wanted."""
     if fallback is None:
         return None
@@ -388,7 +348,7 @@ def fitted_fallback(fallback, rows):
         return fallback
     if isinstance(fallback, str):
         fallback = DummyClassifier(strategy="most_frequent")
-    return clone(fallback).fit(rows.inputs(), rows.y)
+    return clone(fallback).fit(X, y)
 
 
 def interrupted_in_search():

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
@@ -21,7 +21,7 @@ from sklearn.utils.validation import (
 )
 from torch import nn
 
-from sklearn_seldonian import _checks
+from sklearn_seldonian import _checks, _inputs
 from sklearn_seldonian._base import CertifiedEstimator, LabelledRows
 from sklearn_seldonian.certification import (
     BOUNDS,
@@ -32,7 +32,7 @@ from sklearn_seldonian.constraints import (
     parse_all,
 )
 from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
-from sklearn_seldonian.training import probabilities
+from sklearn_seldonian.training import Rows, probabilities
 
 __all__ = ["SeldonianClassifier"]
 
@@ -228,15 +228,15 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
 
     # -- fit -----------------------------------------------------------------------------
 
-    def fit(self, X, y, sensitive_features=None, safety_mask=None):
+    def fit(self, X, y=None, sensitive_features=None, safety_mask=None):
         """Train on candidate rows, then run the safety test once on the others.
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, ...)
-            Finite numbers, or whatever `preprocessor` takes.
-        y : array-like of shape (n_rows,)
-            Class labels, at least two different ones.
+        X : array-like, tensor or torch Dataset, of shape (n_rows, ...)
+            Finite numbers, or whatever `preprocessor` takes. A Dataset is read once.
+        y : array-like of shape (n_rows,), default=None
+            Class labels, at least two different ones. None: those of the Dataset.
         sensitive_features : Series, DataFrame or array-like of n_rows, default=None
             Columns for the constraints' conditions; the model never sees them.
         safety_mask : bool array of shape (n_rows,), default=None
@@ -255,6 +255,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         self._decision = self.decision
         self.constraints_ = parse_all(self.constraints)
         self._deltas = _checks.check_deltas(self.delta, len(self.constraints_))
+        X, y = _inputs.as_arrays(X, y)
         rows = self._check_training_rows(X, y, sensitive_features)
         rng = check_random_state(self.random_state)
         self.candidate_indices_, self.safety_indices_ = self._split(len(rows.y), safety_mask, rng)
@@ -268,11 +269,12 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
             self.certificate_ = (
                 self._untested(obstacle)
                 if obstacle
-                else self._test(safety, mask_given=safety_mask is not None)
+                else self._test(safety, mask_given=safety_mask is not None, candidate=candidate)
             )
         found = self.certificate_ is None or self.certificate_.passed
         if not found:
-            self.fallback_ = _checks.fitted_fallback(self.fallback, candidate)
+            given = _safe_indexing(X, self.candidate_indices_)
+            self.fallback_ = _checks.fitted_fallback(self.fallback, given, candidate.y)
             warnings.warn(self.certificate_.explain(), NoSolutionFoundWarning, stacklevel=2)
         self.solution_found_ = found  # last: without it the estimator is not fitted
         return self
@@ -296,6 +298,10 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         columns = _checks.column_values(self._wanted(), columns_from, sensitive_features, len(y))
         return LabelledRows(X, y, labels, columns)
 
+    def _resampled_rows(self, X, y):
+        labels = torch.from_numpy(_checks.class_positions(y, self.classes_))
+        return Rows(_inputs.to_inputs(X), labels, torch.zeros_like(labels))
+
     def _bind(self, candidate):
         self._levels = _checks.quantified_levels(self.constraints_, candidate.columns)
         schema = Schema.of(
@@ -309,7 +315,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
 
     # -- the safety test, again ----------------------------------------------------------
 
-    def certify(self, X, y, sensitive_features=None):
+    def certify(self, X, y=None, sensitive_features=None):
         """Test the same constraints on fresh rows.
 
         Parameters
@@ -329,6 +335,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
             If there are no constraints, or `y` holds labels that `fit` did not see.
         """
         self._check_certified()
+        X, y = _inputs.as_arrays(X, y)
         _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         if not self.constraints_:
             raise ValueError("There is nothing to certify: the estimator has no constraints.")
@@ -362,7 +369,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         """
         check_is_fitted(self)
         if self._falls_back():
-            return self.fallback_.predict(X)
+            return self.fallback_.predict(_inputs.as_arrays(X)[0])
         chances = self.predict_proba(X)
         if self._decision == "argmax":
             return self.classes_[chances.argmax(axis=1)]
@@ -422,7 +429,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
 
     def _fallback_probabilities(self, X):
         """The fallback's probabilities in the order of `classes_`; classes unknown to it get 0."""
-        given = self.fallback_.predict_proba(X)
+        given = self.fallback_.predict_proba(_inputs.as_arrays(X)[0])
         aligned = np.zeros((len(given), len(self.classes_)))
         aligned[:, np.searchsorted(self.classes_, self.fallback_.classes_)] = given
         return aligned

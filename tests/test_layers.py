@@ -22,6 +22,8 @@ LAYERS = {
     "training": 2,
     "_base": 3,
     "_checks": 3,
+    "_inputs": 3,
+    "_preprocess": 3,
     "_certify": 3,
     "classifier": 3,
     "metrics": 3,

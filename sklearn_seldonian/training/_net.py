@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import nn
 
 from sklearn_seldonian.certification import Statistics
 from sklearn_seldonian.constraints import Families
-from sklearn_seldonian.training._batches import Batches, Inputs, Rows
+from sklearn_seldonian.training._batches import Batch, Batches, Inputs, Rows
 from sklearn_seldonian.training._judge import Judge, observe
 from sklearn_seldonian.training._lagrangian import Lagrangian
 from sklearn_seldonian.training._outputs import (
@@ -106,7 +106,11 @@ class LagrangianNet(NeuralNet):
             kwargs.setdefault("fused", True)
         return args, kwargs
 
-    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+    def fit_loop(self, X, y=None, epochs=None, resampled=None, **fit_params):
+        """As skorch's; the primary loss is that of the rows `resampled`, where there are any.
+
+        The constraints' pull always comes from the rows `X`, whose groups are known.
+        """
         rows = X.to(self.device)
         self.interrupted_, self.adjustment_ = False, UNADJUSTED
         self.kind_ = self._output_kind(rows)
@@ -119,6 +123,11 @@ class LagrangianNet(NeuralNet):
             self.problem, len(trained), self.multiplier_init, self.multiplier_lr, self.device
         )
         self._checkpoints = Checkpoints(self.problem.power)
+        self._beside = None
+        if resampled is not None:
+            if self.problem.atoms:
+                self._beside = _endless(Batches(trained, self.batch_size))
+            trained = resampled.to(self.device)
         try:
             super().fit_loop(trained, epochs=epochs, **fit_params)
         except _EarlyStop:
@@ -127,7 +136,7 @@ class LagrangianNet(NeuralNet):
             self.interrupted_ = True
         self._keep_best()
         # Nothing of the rows or of the optimiser's state outlives training.
-        del self._lagrangian, self._checkpoints, self._judge, self.optimizer_
+        del self._lagrangian, self._checkpoints, self._judge, self._beside, self.optimizer_
         return self
 
     def _output_kind(self, rows: Rows) -> OutputKind:
@@ -182,10 +191,9 @@ class LagrangianNet(NeuralNet):
     def train_step_single(self, batch, **fit_params):
         if not self.module_.training:  # switching takes a tenth of a small network's step
             self._set_training(True)
-        X, (y, cells) = batch
-        outputs = self.infer(X, **fit_params)
-        y, cells = y.to(outputs.device), cells.to(outputs.device)
-        scores = to_scores(outputs, self.kind_)
+        if self._beside is not None:
+            return self._step_beside(batch, next(self._beside), **fit_params)
+        scores, y, cells, outputs = self._forward(batch, **fit_params)
         loss = primary_loss(self.criterion_, scores, y, self.kind_)
         if self.problem.atoms:
             pull = self._lagrangian.pull(scores, y, cells)
@@ -193,6 +201,23 @@ class LagrangianNet(NeuralNet):
         else:
             loss.backward()
         return {"loss": loss.detach(), "y_pred": outputs}
+
+    def _step_beside(self, batch, beside, **fit_params):
+        """One step of the loss of a resampled `batch` and the pull of the rows `beside` it."""
+        n_rows = len(batch[0])
+        joined = torch.cat([batch[0], beside[0]]), _joined(batch[1], beside[1])
+        scores, y, cells, outputs = self._forward(joined, **fit_params)
+        loss = primary_loss(self.criterion_, scores[:n_rows], y[:n_rows], self.kind_)
+        pull = torch.zeros_like(scores)
+        pull[n_rows:] = self._lagrangian.pull(scores[n_rows:], y[n_rows:], cells[n_rows:])
+        torch.autograd.backward([loss, scores], [None, pull])
+        return {"loss": loss.detach(), "y_pred": outputs[:n_rows]}
+
+    def _forward(self, batch, **fit_params):
+        """Scores, labels and cells of a batch on the device, and the module's outputs."""
+        X, (y, cells) = batch
+        outputs = self.infer(X, **fit_params)
+        return to_scores(outputs, self.kind_), y.to(outputs.device), cells.to(outputs.device), outputs
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """As skorch's, but the loss stays on the device until the epoch is over."""
@@ -299,6 +324,17 @@ def _parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows]:
         return rows, rows
     order = torch.randperm(len(rows)).to(rows.y.device)
     return rows.subset(order[n_held_out:]), rows.subset(order[:n_held_out])
+
+
+def _endless(batches: Batches) -> Iterator[Batch]:
+    """The batches of one epoch after the other."""
+    while True:
+        yield from batches
+
+
+def _joined(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Labels and cells of two batches, one after the other."""
+    return [torch.cat(pair) for pair in zip(one, other, strict=True)]
 
 
 def _padded(X: torch.Tensor) -> torch.Tensor:
