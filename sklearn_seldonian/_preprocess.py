@@ -80,7 +80,7 @@ def _checked(transformed, X):
     transformed = check_array(transformed, allow_nd=True)
     if len(transformed) != _num_samples(X):
         raise ValueError(
-            f"The preprocessor made {len(transformed)} rows of {_num_samples(X)}: labels and groups "
-            "no longer fit."
+            f"The preprocessor made {len(transformed)} rows of {_num_samples(X)}: labels and "
+            "groups no longer fit."
         )
     return transformed

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -152,9 +152,15 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     """
 
     _parameter_constraints: ClassVar = {
+        "module": [callable, None],
         "delta": [Interval(Real, 0, 1, closed="neither"), "array-like"],
         "bound": [StrOptions(set(BOUNDS))],
         "decision": [StrOptions({"argmax", "sample"})],
+        "preprocessor": [HasMethods("fit"), None],
+        "fallback": [HasMethods(["fit", "predict"]), StrOptions({"majority"}), None],
+        "criterion": [callable],
+        "optimizer": [callable],
+        "callbacks": [list, None],
         "safety_size": [
             Interval(Real, 0, 1, closed="neither"),
             Interval(Integral, 1, None, closed="left"),

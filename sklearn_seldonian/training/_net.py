@@ -118,7 +118,7 @@ class LagrangianNet(NeuralNet):
         n_parameters = sum(p.numel() for p in self.module_.parameters())
         n_held_out = n_selection_rows(len(rows), n_parameters) if self.problem.atoms else 0
         trained, judged = _parted(rows, n_held_out)
-        self._judge = Judge(self.problem, judged, self.criterion_, self.kind_)
+        self._judge = Judge(self.problem, judged, self.criterion_, self.kind_, resampled)
         self._lagrangian = Lagrangian(
             self.problem, len(trained), self.multiplier_init, self.multiplier_lr, self.device
         )
@@ -217,7 +217,12 @@ class LagrangianNet(NeuralNet):
         """Scores, labels and cells of a batch on the device, and the module's outputs."""
         X, (y, cells) = batch
         outputs = self.infer(X, **fit_params)
-        return to_scores(outputs, self.kind_), y.to(outputs.device), cells.to(outputs.device), outputs
+        return (
+            to_scores(outputs, self.kind_),
+            y.to(outputs.device),
+            cells.to(outputs.device),
+            outputs,
+        )
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """As skorch's, but the loss stays on the device until the epoch is over."""
