@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import validate_data
 from torch import nn
 
-from sklearn_seldonian import _checks, _inputs, _preprocess
+from sklearn_seldonian import _checks, _inputs, _persistence, _preprocess
 from sklearn_seldonian.certification import (
     SafetyCertificate,
     Statistics,
@@ -29,6 +29,7 @@ from sklearn_seldonian.constraints import (
     assign_cells,
     columns_of,
     distinct_means,
+    parse_all,
 )
 from sklearn_seldonian.modules import MLP
 from sklearn_seldonian.training import ConstrainedProblem, LagrangianNet
@@ -83,6 +84,11 @@ class CertifiedEstimator(BaseEstimator):
         vars(self).update(given)
         return super().set_params(**params)
 
+    @property
+    def partial_fit(self):
+        """Not there: training cannot be continued."""
+        raise AttributeError(f"There is no partial_fit: {_checks.NO_CONTINUED_TRAINING}")
+
     def _keywords(self):
         known = self._get_param_names()
         return [
@@ -133,10 +139,9 @@ class CertifiedEstimator(BaseEstimator):
             bound=self.bound,
             exclusive=self._exclusive,
         )
-        cuda = [torch.device(device)] if device.startswith("cuda") else []
-        with torch.random.fork_rng(devices=cuda):
+        with torch.random.fork_rng(devices=_generators(device)):
             torch.manual_seed(seed)
-            self.net_ = self._make_net(X, problem, device)
+            self.net_ = self._make_net(self._sizes(X), problem, device)
             self.net_.fit(_tensors(X, candidate.labels, cells), resampled=resampled)
         self.history_ = _history_frame(self.net_.history)
         self.n_iter_ = len(self.history_)
@@ -175,8 +180,8 @@ class CertifiedEstimator(BaseEstimator):
                     stacklevel=4,
                 )
 
-    def _make_net(self, X, problem, device):
-        module, sizes = self._sized_module(X)
+    def _make_net(self, sizes, problem, device):
+        module = MLP if self.module is None else self.module
         nested = {name: getattr(self, name) for name in self._keywords()}
         if any(name.startswith("iterator_train__") for name in nested):
             nested.setdefault("iterator_train__shuffle", True)
@@ -200,23 +205,24 @@ class CertifiedEstimator(BaseEstimator):
         )
 
     def _check_keywords(self):
-        factories = {
-            "module": MLP if self.module is None else self.module,
-            "optimizer": self.optimizer,
-            "criterion": self.criterion,
-            "iterator_train": torch.utils.data.DataLoader,
+        optimizer = _checks.accepted_names(self.optimizer)
+        accepted = {
+            "module": _checks.accepted_names(self.module or MLP),
+            "optimizer": optimizer and [*optimizer, "param_groups"],  # skorch's own name
+            "criterion": _checks.accepted_names(self.criterion),
+            "iterator_train": _checks.accepted_names(torch.utils.data.DataLoader),
+            "callbacks": _checks.callback_names(self.callbacks, self.verbose),
         }
-        _checks.check_keywords(self, factories)
+        _checks.check_keywords(self, accepted)
 
-    def _sized_module(self, X):
-        """The module, and for an MLP the sizes that the data dictate."""
-        module = MLP if self.module is None else self.module
-        if module is not MLP:
-            return module, {}
+    def _sizes(self, X):
+        """For an MLP the sizes that the data dictate."""
+        if self.module is not None and self.module is not MLP:
+            return {}
         one_logit = nn.BCEWithLogitsLoss in (self.criterion, type(self.criterion))
         n_outputs = 1 if one_logit else len(self.classes_)
         n_features = math.prod(X.shape[1:])
-        return module, {"module__n_features": n_features, "module__n_outputs": n_outputs}
+        return {"module__n_features": n_features, "module__n_outputs": n_outputs}
 
     # -- the safety test -----------------------------------------------------------------
 
@@ -245,7 +251,7 @@ class CertifiedEstimator(BaseEstimator):
             versions=_checks.versions(),
             fingerprints={
                 "data": _checks.fingerprint(X, rows.y, *rows.columns.values()),
-                "weights": _checks.fingerprint(self.module_, self.scale_, self.offsets_),
+                "weights": _persistence.fingerprint(self.net_, self._n_classes()),
             },
         )
 
@@ -298,7 +304,93 @@ class CertifiedEstimator(BaseEstimator):
     @property
     def offsets_(self):
         """What is added to the module's scaled scores, one number a class."""
-        return np.array(self.net_.adjustment_.offsets or [0.0] * len(self.classes_))
+        return _persistence.offsets(self.net_, self._n_classes())
+
+    def _n_classes(self):
+        return len(getattr(self, "classes_", ()))
+
+    # -- life after fit ------------------------------------------------------------------
+
+    def save_params(self, path):
+        """Write the weights and the certificate to a safetensors file, without pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Raises
+        ------
+        NoSolutionFoundError
+            If there is no model.
+        ValueError
+            If there is a preprocessor, which is not made of weights.
+        """
+        self._check_certified()
+        if self.preprocessor_ is not None:
+            name = type(self.preprocessor_).__name__
+            raise ValueError(
+                f"save_params writes the module alone, and predict needs {name} as well, which is "
+                "not made of weights. Pickle the estimator (joblib.dump), or make the "
+                "preprocessing the module's first layer."
+            )
+        _persistence.write(path, self)
+
+    def load_params(self, path):
+        """Become the model that `save_params` wrote, with its certificate.
+
+        The parameters must be those that it was fitted with. What concerns the rows of `fit`
+        (`history_`, `candidate_indices_`, ...) is not in the file, and neither is what the
+        method `certify` needs: use the function `sklearn_seldonian.certify`.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the file holds other constraints than the estimator has, weights that do not
+            fit its module or are not those that were certified, or if the estimator is fitted
+            and has another certificate. It is left unchanged.
+        """
+        facts = _persistence.read_facts(path)
+        loaded = clone(self)
+        loaded._validate_params()
+        loaded._check_keywords()
+        loaded._decision = loaded.decision
+        loaded.constraints_ = parse_all(loaded.constraints)
+        loaded._deltas = _checks.check_deltas(loaded.delta, len(loaded.constraints_))
+        loaded._resolved = None
+        promise = _persistence.promise(loaded)
+        if promise != facts["promise"]:
+            raise ValueError(f"{path} is about {facts['promise']}, this estimator about {promise}.")
+        device = _checks.resolve_device(loaded.device)
+        with torch.random.fork_rng(devices=_generators(device)):
+            net = loaded._make_net(facts["sizes"], None, device).initialize()
+        vars(loaded).update(_persistence.fitted_attributes(net, path, facts))
+        if getattr(self, "certificate_", loaded.certificate_) != loaded.certificate_:
+            raise ValueError(
+                f"{path} holds another model than the one that this estimator's certificate is "
+                "about; load it into sklearn.base.clone(estimator)."
+            )
+        loaded.solution_found_ = True
+        self._forget_fit()
+        own = {*self._get_param_names(), *self._keywords()}
+        vars(self).update({n: value for n, value in vars(loaded).items() if n not in own})
+        return self
+
+    def __getstate__(self):
+        return _persistence.packed(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(_persistence.unpacked(state))
+        if hasattr(self, "net_"):
+            certificate = getattr(self, "certificate_", None)
+            _persistence.check_weights(certificate, self.net_, self._n_classes())
 
 
 def _tensors(X, labels, cells):
@@ -316,6 +408,11 @@ def _remarks_on_copies(candidate, tested):
     if remark:
         warnings.warn(remark, UserWarning, stacklevel=4)
     return (remark,) if remark else ()
+
+
+def _generators(device):
+    """The device whose random numbers are used besides the CPU's, if it has its own."""
+    return [torch.device(device)] if device.startswith("cuda") else []
 
 
 def _history_frame(history):

@@ -28,7 +28,10 @@ from sklearn_seldonian.training import Inputs
 
 __all__ = [
     "NESTED",
+    "NO_CONTINUED_TRAINING",
+    "accepted_names",
     "assumptions",
+    "callback_names",
     "check_choice",
     "check_deltas",
     "check_keywords",
@@ -49,35 +52,59 @@ __all__ = [
 # What skorch's double-underscore names may begin with.
 NESTED = ("module", "optimizer", "criterion", "iterator_train", "callbacks")
 
+NO_CONTINUED_TRAINING = (
+    "the safety test would be run again on rows that have already decided which model was kept, "
+    "and that breaks its promise. Fit a new estimator to all rows instead."
+)
+
 
 # -- parameters --------------------------------------------------------------------------
 
 
-def check_keywords(estimator, factories):
+def check_keywords(estimator, accepted):
     """Refuse keyword names that nothing takes.
 
-    `factories` maps "module", "optimizer", ... to the class that takes the names behind
-    the double underscore.
+    `accepted` maps "module", "optimizer", ... to the names that may stand behind the double
+    underscore; None: any.
     """
     for keyword in estimator._keywords():
+        if keyword == "warm_start":
+            raise ValueError(f"There is no warm_start: {NO_CONTINUED_TRAINING}")
         prefix, _, name = keyword.partition("__")
         if prefix not in NESTED or not name:
             nested = [f"{n}__{name or '...'}" for n in NESTED]
             known = nested if name else [*estimator._get_param_names(), *nested]
             raise ValueError(_unknown(keyword, known))
-        accepted = _accepted(factories.get(prefix))
-        if accepted is not None and name.partition("__")[0] not in accepted:
-            raise ValueError(_unknown(keyword, [f"{prefix}__{n}" for n in accepted]))
+        names = accepted[prefix]
+        if names is not None and name.partition("__")[0] not in names:
+            raise ValueError(_unknown(keyword, [f"{prefix}__{n}" for n in names]))
 
 
-def _accepted(factory):
-    """The parameter names a class takes; None where it takes any, or is an instance."""
-    if not inspect.isclass(factory):
-        return None
-    parameters = inspect.signature(factory.__init__).parameters
+def accepted_names(factory):
+    """The parameter names that a class or function takes; None where it takes any.
+
+    An instance is made anew from its class where it is given parameters.
+    """
+    is_instance = isinstance(factory, nn.Module)
+    parameters = inspect.signature(type(factory) if is_instance else factory).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return None
-    return [name for name in parameters if name != "self"]
+    return list(parameters)
+
+
+def callback_names(callbacks, verbose):
+    """The names by which skorch knows the callbacks: those given, else of their classes."""
+    found = [("epoch_timer", None), *[("print_log", None)] * bool(verbose), *(callbacks or [])]
+    names = [_callback_name(callback) for callback in found]
+    count = {name: names.count(name) for name in names}
+    seen = {name: itertools.count(1) for name in names}
+    return [name if count[name] == 1 else f"{name}_{next(seen[name])}" for name in names]
+
+
+def _callback_name(callback):
+    if isinstance(callback, tuple | list):
+        return callback[0]
+    return callback.__name__ if inspect.isclass(callback) else type(callback).__name__
 
 
 def _unknown(name, known):

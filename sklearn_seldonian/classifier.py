@@ -345,6 +345,11 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         if not self.constraints_:
             raise ValueError("There is nothing to certify: the estimator has no constraints.")
+        if self._resolved is None:
+            raise ValueError(
+                "What certify needs of the rows of fit is not among the loaded parameters; use "
+                "sklearn_seldonian.certify(estimator, X, y, constraints)."
+            )
         y = column_or_1d(y, warn=True)
         labels = _checks.class_positions(y, self.classes_)
         columns = _checks.column_values(self._wanted(), X, sensitive_features, len(y))

@@ -23,6 +23,7 @@ LAYERS = {
     "_base": 3,
     "_checks": 3,
     "_inputs": 3,
+    "_persistence": 3,
     "_preprocess": 3,
     "_certify": 3,
     "classifier": 3,

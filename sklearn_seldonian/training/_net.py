@@ -322,6 +322,17 @@ class LagrangianNet(NeuralNet):
             self.adjustment_ = self._checkpoints.adjustment
         self._set_training(False)
 
+    def __getstate__(self):
+        """As skorch's, with instances given as parameters only where they are in use.
+
+        Else a pickle would hold them twice, and on the device that they were trained on.
+        """
+        state = super().__getstate__()
+        for name in ("module", "criterion"):
+            if isinstance(state[name], nn.Module):
+                state[name] = type(state[name])
+        return state
+
 
 def _parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows]:
     """Rows to train on, and rows to judge on: the same ones where none are held out."""
