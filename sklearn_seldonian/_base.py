@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import math
 import warnings
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, estimator_html_repr
 from sklearn.utils.validation import validate_data
 from torch import nn
 
@@ -308,6 +309,26 @@ class CertifiedEstimator(BaseEstimator):
 
     def _n_classes(self):
         return len(getattr(self, "classes_", ()))
+
+    # -- display -------------------------------------------------------------------------
+
+    def _html_repr(self):
+        """As scikit-learn's, below a line that says whether a model is certified."""
+        return f"<div><p>{escape(self._status())}</p>{estimator_html_repr(self)}</div>"
+
+    def _status(self):
+        """Whether there is a model, whether it is certified, and for what."""
+        several = isinstance(self.constraints, list | tuple)
+        constraints = "; ".join(map(str, self.constraints if several else [self.constraints]))
+        if not hasattr(self, "solution_found_"):
+            return f"Not fitted. Constraints: {constraints or 'none'}"
+        if self.certificate_ is None:
+            return "Fitted without constraints: nothing is certified."
+        tested = "; ".join(result.constraint for result in self.certificate_.results)
+        if self.solution_found_:
+            return f"Certified: {tested}"
+        answer = "predict uses the fallback" if self.fallback_ is not None else "predict raises"
+        return f"Not certified: no solution found, {answer}. Constraints: {tested}"
 
     # -- life after fit ------------------------------------------------------------------
 
