@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import _safe_indexing, check_random_state, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
@@ -70,8 +70,10 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     decision : {"argmax", "sample"}, default="argmax"
         Whether `predict` returns the most probable class, or draws a class from the
         probabilities. What is certified is what `predict` does.
-    preprocessor : transformer, default=None
-        Cloned, fitted on candidate rows only, and part of the certified model.
+    preprocessor : transformer, sampler or pipeline, default=None
+        Cloned, fitted on candidate rows only, and part of the certified model. One of
+        imbalanced-learn's samplers, or a pipeline with some, changes the rows of the primary
+        loss; constraints are held to the real rows.
     measures : sequence of RowMeasure, default=()
         The user's own measures, which constraints may name.
     safety_size : float in (0, 1) or int, default=0.5
@@ -81,7 +83,8 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     pos_label : label, default=None
         The positive class of a binary problem; None: ``classes_[1]``.
     fallback : estimator or "majority", default=None
-        What `predict` uses where no solution was found. Nothing about it is certified.
+        What `predict` uses where no solution was found, fitted on candidate rows as they were
+        given, without `preprocessor`. Nothing about it is certified.
         None: `predict` raises `NoSolutionFoundError`.
     criterion : torch.nn.Module class or instance, default=torch.nn.CrossEntropyLoss
         The primary objective.
@@ -125,6 +128,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         class, ``decision="sample"`` probabilities nearer to the classes' shares.
     net_ : skorch.NeuralNet
     preprocessor_ : transformer or None
+        Fitted; a pipeline ending in "passthrough" where `preprocessor` samples.
     fallback_ : estimator or None
     history_ : DataFrame
         One row an epoch: mean training loss; for constraint i its value
@@ -279,7 +283,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
             )
         found = self.certificate_ is None or self.certificate_.passed
         if not found:
-            given = _safe_indexing(X, self.candidate_indices_)
+            given = _safe_indexing(*indexable(X), self.candidate_indices_)
             self.fallback_ = _checks.fitted_fallback(self.fallback, given, candidate.y)
             warnings.warn(self.certificate_.explain(), NoSolutionFoundWarning, stacklevel=2)
         self.solution_found_ = found  # last: without it the estimator is not fitted
