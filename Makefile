@@ -3,7 +3,7 @@ PYTHON ?= python3
 DATA ?= ../shared/data
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-matrix lint clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -19,10 +19,29 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest
 
+# The suite on the lowest dependencies that pyproject.toml allows, then on the newest there are.
+test-matrix: .matrix/lowest/installed .matrix/newest/installed
+	.matrix/lowest/bin/python -m pytest
+	.matrix/newest/bin/python -m pytest
+
+.matrix/%/installed: .matrix/%.txt
+	$(PYTHON) -m venv --clear .matrix/$*
+	.matrix/$*/bin/python -m pip install --quiet --editable '.[dev]' --constraint $<
+	touch $@
+
+.matrix/lowest.txt: pyproject.toml
+	mkdir -p .matrix
+	$(PYTHON) -c "import tomllib; project = tomllib.load(open('$<', 'rb'))['project']; \
+	print(*(bound.replace('>=', '==') for bound in project['dependencies']), sep='\n')" > $@
+
+.matrix/newest.txt: pyproject.toml
+	mkdir -p .matrix
+	: > $@
+
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .matrix

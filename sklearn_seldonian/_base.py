@@ -6,6 +6,7 @@ import copy
 import logging
 import math
 import warnings
+from html import escape
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple
 
@@ -13,17 +14,12 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import (
-    _num_samples,
-    check_consistent_length,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils import _safe_indexing, check_random_state, estimator_html_repr, indexable
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from torch import nn
 
-from sklearn_seldonian import _checks
+from sklearn_seldonian import _checks, _inputs, _persistence, _preprocess
 from sklearn_seldonian._record import recorded
 from sklearn_seldonian.certification import (
     BOUNDS,
@@ -44,7 +40,7 @@ from sklearn_seldonian.constraints import (
 )
 from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
 from sklearn_seldonian.modules import MLP
-from sklearn_seldonian.training import ConstrainedProblem, LagrangianNet
+from sklearn_seldonian.training import ConstrainedProblem, LagrangianNet, task_from
 from sklearn_seldonian.training import Rows as TensorRows
 
 __all__ = ["CertifiedEstimator", "LabelledRows"]
@@ -59,13 +55,14 @@ class LabelledRows(NamedTuple):
     """Rows as `fit` sees them: inputs, what the user calls y, what the net learns, columns.
 
     The net learns the positions of labels in classes_, or numbers. The inputs are the rows of
-    X at `index` (None: all), which are not read before their time.
+    X at `index` (None: all), which are not read before their time; `given` is X unchecked.
     """
 
     X: Any
     y: np.ndarray
     targets: np.ndarray
     columns: dict[str, np.ndarray]
+    given: Any
     index: np.ndarray | None = None
 
     def take(self, index):
@@ -73,10 +70,14 @@ class LabelledRows(NamedTuple):
         if len(index) == len(self.y):
             return self
         columns = {name: values[index] for name, values in self.columns.items()}
-        return LabelledRows(self.X, self.y[index], self.targets[index], columns, index)
+        return LabelledRows(self.X, self.y[index], self.targets[index], columns, self.given, index)
 
     def inputs(self):
         return self.X if self.index is None else _safe_indexing(self.X, self.index)
+
+    def as_given(self):
+        """The rows as the user gave them."""
+        return self.given if self.index is None else _safe_indexing(self.given, self.index)
 
 
 class CertifiedEstimator(BaseEstimator):
@@ -84,8 +85,9 @@ class CertifiedEstimator(BaseEstimator):
 
     A subclass says what is particular to its targets: what they are (`_learn_targets`,
     `_check_targets`), what constraints may say of them (`_schema`), what outputs mean
-    (`_task`), what the model is beside its module (`_beside_the_module`), and what the
-    certificate says of it (`_assumptions`, `_remarks`). What the word for a constant
+    (`_task`), which parameters `predict` and the certificate rest on beside the constraints
+    (`_promises`), and what the certificate says of the model
+    (`_assumptions`, `_remarks`). What the word for a constant
     fallback stands for is `_constant_fallback`; `_range_remedy` is the advice to who asks for
     a finite-sample test and has named a measure that has none.
 
@@ -94,6 +96,11 @@ class CertifiedEstimator(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar = {
+        "module": [callable, None],
+        "preprocessor": [HasMethods("fit"), None],
+        "criterion": [callable],
+        "optimizer": [callable],
+        "callbacks": [list, None],
         "delta": [Interval(Real, 0, 1, closed="neither"), "array-like"],
         "bound": [StrOptions(set(BOUNDS))],
         "safety_size": [
@@ -131,6 +138,11 @@ class CertifiedEstimator(BaseEstimator):
         vars(self).update(given)
         return super().set_params(**params)
 
+    @property
+    def partial_fit(self):
+        """Not there: training cannot be continued."""
+        raise AttributeError(f"There is no partial_fit: {_checks.NO_CONTINUED_TRAINING}")
+
     def _keywords(self):
         known = self._get_param_names()
         return [
@@ -150,15 +162,16 @@ class CertifiedEstimator(BaseEstimator):
 
     # -- fit -----------------------------------------------------------------------------
 
-    def fit(self, X, y, sensitive_features=None, safety_mask=None):
+    def fit(self, X, y=None, sensitive_features=None, safety_mask=None):
         """Train on candidate rows, then run the safety test once on the others.
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, ...)
-            Finite numbers, or whatever `preprocessor` takes.
-        y : array-like of shape (n_rows,)
-            Class labels, at least two different ones; a regressor's are numbers.
+        X : array-like, tensor or torch Dataset, of shape (n_rows, ...)
+            Finite numbers, or whatever `preprocessor` takes. A Dataset is read once.
+        y : array-like of shape (n_rows,), default=None
+            Class labels, at least two different ones; a regressor's are numbers. None: those
+            of the Dataset.
         sensitive_features : Series, DataFrame or array-like of n_rows, default=None
             Columns for the constraints' conditions; the model never sees them.
         safety_mask : bool array of shape (n_rows,), default=None
@@ -177,7 +190,7 @@ class CertifiedEstimator(BaseEstimator):
         self._bind(candidate)
         _checks.check_ranges(self._resolved, self.bound, self._range_remedy)
         obstacle = self._train(candidate, len(safety.y), rng)
-        certificate = self._judgement(safety, obstacle, mask_given=safety_mask is not None)
+        certificate = self._judgement(candidate, safety, obstacle, safety_mask is not None)
         self._conclude(recorded(self, certificate, rows), candidate)
         return self
 
@@ -188,14 +201,20 @@ class CertifiedEstimator(BaseEstimator):
     def _begin(self, X, y, sensitive_features):
         """Forget earlier fits; check parameters and rows."""
         self._forget_fit()
-        self._validate_params()
-        self._check_keywords()
-        self.constraints_ = parse_all(self.constraints)
-        self._deltas = _checks.check_deltas(self.delta, len(self.constraints_))
+        self._fix_promise()
+        X, y = _inputs.as_arrays(X, y)
         return self._check_training_rows(X, y, sensitive_features)
 
+    def _fix_promise(self):
+        """Check parameters, and keep those that the certificate and `predict` rest on."""
+        self._validate_params()
+        self._check_keywords()
+        self._promised = self._promises()
+        self.constraints_ = parse_all(self.constraints)
+        self._deltas = _checks.check_deltas(self.delta, len(self.constraints_))
+
     def _check_training_rows(self, X, y, sensitive_features):
-        columns_from = X
+        (given,) = indexable(X)
         _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         if self.preprocessor is None:
             X, y = validate_data(self, X, y, allow_nd=True)
@@ -203,8 +222,8 @@ class CertifiedEstimator(BaseEstimator):
             X, y = validate_data(self, X, y, skip_check_array=True)
             check_consistent_length(X, y)
         y, targets = self._learn_targets(y)
-        columns = _checks.column_values(self._wanted(), columns_from, sensitive_features, len(y))
-        return LabelledRows(X, y, targets, columns)
+        columns = _checks.column_values(self._wanted(), given, sensitive_features, len(y))
+        return LabelledRows(X, y, targets, columns, given)
 
     def _wanted(self):
         """The columns that the constraints name."""
@@ -226,13 +245,13 @@ class CertifiedEstimator(BaseEstimator):
         schema = self._schema(candidate.columns)
         self._resolved = tuple(bind(constraint, schema) for constraint in self.constraints_)
 
-    def _judgement(self, safety, obstacle, mask_given=False, share=1.0):
+    def _judgement(self, candidate, safety, obstacle, mask_given=False, share=1.0):
         """The certificate of the trained model, passed or not; None without constraints."""
         if not self.constraints_:
             return None
         if obstacle:
             return self._untested(obstacle, len(safety.y))
-        return self._test(safety, mask_given, share)
+        return self._test(safety, mask_given, share, candidate=candidate)
 
     def _conclude(self, certificate, candidate):
         """Keep the certificate and announce it; without a solution, fit the fallback."""
@@ -242,7 +261,7 @@ class CertifiedEstimator(BaseEstimator):
             self._announce_verdict()
         if not found:
             self.fallback_ = _checks.fitted_fallback(
-                self.fallback, candidate, self._constant_fallback
+                self.fallback, candidate.as_given(), candidate.y, self._constant_fallback
             )
             warnings.warn(certificate.explain(), NoSolutionFoundWarning, stacklevel=3)
         self.solution_found_ = found  # last: without it the estimator is not fitted
@@ -256,18 +275,17 @@ class CertifiedEstimator(BaseEstimator):
         impossible = [c.source.text for c in self._resolved if c.is_impossible]
         if impossible:
             return f"no model can satisfy {', '.join(map(repr, impossible))}; nothing was trained"
-        X = self._fit_preprocessor(candidate)
+        X, resampled = self._fit_preprocessor(candidate)
         cells = self._cells(candidate.columns, len(candidate.y))
         self._exclusive = exclusive_columns(cells.families)
         task, rows = self._task(candidate), _tensors(X, candidate.targets, cells)
         self._warn_of_few_rows(task.labels(rows.y).numpy(), cells, task.n_labels, n_safety)
         problem = self._problem(cells.families, task, n_safety)
-        cuda = [torch.device(device)] if device.startswith("cuda") else []
         logger.info("Training on %d rows; %d are kept for the test.", len(X), n_safety)
-        with torch.random.fork_rng(devices=cuda):
+        with torch.random.fork_rng(devices=_generators(device)):
             torch.manual_seed(seed)
-            self.net_ = self._make_net(X, problem, task, device)
-            self.net_.fit(rows)
+            self.net_ = self._make_net(self._sizes(X, task.n_labels), problem, task, device)
+            self.net_.fit(rows, resampled=resampled)
         self.history_ = _history_frame(self.net_.history)
         self.n_iter_ = len(self.history_)
         logger.info("Epoch %s of %d is kept.", self.net_.kept_epoch_, self.n_iter_)
@@ -291,12 +309,19 @@ class CertifiedEstimator(BaseEstimator):
         )
 
     def _fit_preprocessor(self, candidate):
+        """The module's inputs for candidate rows; rows to train on instead, or None."""
+        self.preprocessor_ = None
         if self.preprocessor is None:
-            self.preprocessor_ = None
-            return _checks.to_inputs(candidate.X, candidate.index)
-        self.preprocessor_ = clone(self.preprocessor)
-        X = self.preprocessor_.fit_transform(candidate.inputs(), candidate.y)
-        return _checks.to_inputs(_checks.check_preprocessed(X, len(candidate.y)))
+            return _inputs.to_inputs(candidate.X, candidate.index), None
+        fitted = _preprocess.fit_preprocessor(self.preprocessor, candidate.inputs(), candidate.y)
+        self.preprocessor_, X, resampled = fitted
+        return _inputs.to_inputs(X), resampled and self._resampled_rows(*resampled)
+
+    def _resampled_rows(self, X, y):
+        """Rows to train on that a sampler drew or made up; their cells are never looked at."""
+        _, targets = self._check_targets(y)
+        cells = torch.zeros(len(targets), dtype=torch.int64)
+        return TensorRows(_inputs.to_inputs(X), torch.from_numpy(targets), cells)
 
     def _cells(self, columns, n_rows):
         return assign_cells(columns, [c.conditions for c in self._resolved], n_rows)
@@ -318,8 +343,8 @@ class CertifiedEstimator(BaseEstimator):
                     stacklevel=4,
                 )
 
-    def _make_net(self, X, problem, task, device):
-        module, sizes = self._sized_module(X, task.n_labels)
+    def _make_net(self, sizes, problem, task, device):
+        module = MLP if self.module is None else self.module
         nested = {name: getattr(self, name) for name in self._keywords()}
         if any(name.startswith("iterator_train__") for name in nested):
             nested.setdefault("iterator_train__shuffle", True)
@@ -344,23 +369,24 @@ class CertifiedEstimator(BaseEstimator):
         )
 
     def _check_keywords(self):
-        factories = {
-            "module": MLP if self.module is None else self.module,
-            "optimizer": self.optimizer,
-            "criterion": self.criterion,
-            "iterator_train": torch.utils.data.DataLoader,
+        optimizer = _checks.accepted_names(self.optimizer)
+        accepted = {
+            "module": _checks.accepted_names(self.module or MLP),
+            "optimizer": optimizer and [*optimizer, "param_groups"],  # skorch's own name
+            "criterion": _checks.accepted_names(self.criterion),
+            "iterator_train": _checks.accepted_names(torch.utils.data.DataLoader),
+            "callbacks": _checks.callback_names(self.callbacks, self.verbose),
         }
-        _checks.check_keywords(self, factories)
+        _checks.check_keywords(self, accepted)
 
-    def _sized_module(self, X, n_labels):
-        """The module, and for an MLP the sizes that the data dictate."""
-        module = MLP if self.module is None else self.module
-        if module is not MLP:
-            return module, {}
+    def _sizes(self, X, n_labels):
+        """For an MLP the sizes that the data dictate."""
+        if self.module is not None and self.module is not MLP:
+            return {}
         one_logit = nn.BCEWithLogitsLoss in (self.criterion, type(self.criterion))
         n_outputs = 1 if one_logit else n_labels
         n_features = math.prod(X.shape[1:])
-        return module, {"module__n_features": n_features, "module__n_outputs": n_outputs}
+        return {"module__n_features": n_features, "module__n_outputs": n_outputs}
 
     def _foreseen(self, rows, n_safety):
         """What a test on `n_safety` rows would say, from candidate `rows` not trained on."""
@@ -371,8 +397,11 @@ class CertifiedEstimator(BaseEstimator):
 
     # -- the safety test -----------------------------------------------------------------
 
-    def _test(self, rows, mask_given=False, share=1.0, method="fit"):
-        """Run the safety test on `rows`, which nothing was fitted to, at a share of each delta."""
+    def _test(self, rows, mask_given=False, share=1.0, method="fit", candidate=None):
+        """Run the safety test on `rows`, which nothing was fitted to, at a share of each delta.
+
+        The `candidate` rows, where they are here, are looked at for copies.
+        """
         unseen = _checks.unseen_levels(self.constraints_, self._levels, rows.columns)
         if unseen:
             obstacle = f"the tested rows have {unseen}, which no candidate row has"
@@ -393,11 +422,11 @@ class CertifiedEstimator(BaseEstimator):
             n_candidate=len(self.candidate_indices_),
             n_safety=len(rows.y),
             assumptions=_checks.assumptions(self._assumptions(), exclusive, mask_given),
-            remarks=self._remarks(statistics),
+            remarks=(*self._remarks(statistics), *_remarks_on_copies(candidate, rows)),
             **self._origin(method),
             fingerprints={
                 "data": _checks.fingerprint(X, rows.y, *rows.columns.values()),
-                "weights": _checks.fingerprint(self.module_, *self._beside_the_module()),
+                "weights": _persistence.fingerprint(self.net_),
             },
         )
 
@@ -430,6 +459,7 @@ class CertifiedEstimator(BaseEstimator):
         }
 
     def _checked(self, X):
+        X, _ = _inputs.as_arrays(X)
         if self.preprocessor is None:
             return validate_data(self, X, reset=False, allow_nd=True)
         return validate_data(self, X, reset=False, skip_check_array=True)
@@ -437,14 +467,13 @@ class CertifiedEstimator(BaseEstimator):
     def _preprocessed(self, X, index=None):
         """What the module gets of the rows of X at `index` (None: all)."""
         if self.preprocessor_ is None:
-            return _checks.to_inputs(X, index)
+            return _inputs.to_inputs(X, index)
         X = X if index is None else _safe_indexing(X, index)
-        transformed = self.preprocessor_.transform(X)
-        return _checks.to_inputs(_checks.check_preprocessed(transformed, _num_samples(X)))
+        return _inputs.to_inputs(_preprocess.transform(self.preprocessor_, X))
 
     # -- the safety test, again ----------------------------------------------------------
 
-    def certify(self, X, y, sensitive_features=None):
+    def certify(self, X, y=None, sensitive_features=None):
         """Test the same constraints on fresh rows.
 
         Parameters
@@ -464,17 +493,23 @@ class CertifiedEstimator(BaseEstimator):
             If there are no constraints, or `y` holds what `fit` would refuse or did not see.
         """
         self._check_certified()
+        X, y = _inputs.as_arrays(X, y)
         _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         if not self.constraints_:
             raise ValueError("There is nothing to certify: the estimator has no constraints.")
+        if self._resolved is None:
+            raise ValueError(
+                "What certify needs of the rows of fit is not among the loaded parameters; use "
+                "sklearn_seldonian.certify(estimator, X, y, constraints)."
+            )
         y, targets = self._check_targets(y)
         columns = _checks.column_values(self._wanted(), X, sensitive_features, len(y))
         missing = sorted(self._wanted() - set(columns))
         if missing:
             raise ValueError(f"The constraints name columns that are not here: {missing}.")
-        X = self._checked(X)
+        given, X = X, self._checked(X)
         check_consistent_length(X, y)
-        rows = LabelledRows(X, y, targets, columns)
+        rows = LabelledRows(X, y, targets, columns, given)
         return recorded(self, self._test(rows, method="certify"), rows)
 
     # -- the model -----------------------------------------------------------------------
@@ -501,10 +536,123 @@ class CertifiedEstimator(BaseEstimator):
         """The fitted torch module."""
         return self.net_.module_
 
+    # -- display -------------------------------------------------------------------------
+
+    def _html_repr(self):
+        """As scikit-learn's, below a line that says whether a model is certified."""
+        return f"<div><p>{escape(self._status())}</p>{estimator_html_repr(self)}</div>"
+
+    def _status(self):
+        """Whether there is a model, whether it is certified, and for what."""
+        several = isinstance(self.constraints, list | tuple)
+        constraints = "; ".join(map(str, self.constraints if several else [self.constraints]))
+        if not hasattr(self, "solution_found_"):
+            return f"Not fitted. Constraints: {constraints or 'none'}"
+        if self.certificate_ is None:
+            return "Fitted without constraints: nothing is certified."
+        tested = "; ".join(result.constraint for result in self.certificate_.results)
+        if self.solution_found_:
+            return f"Certified: {tested}"
+        answer = "predict uses the fallback" if self.fallback_ is not None else "predict raises"
+        return f"Not certified: no solution found, {answer}. Constraints: {tested}"
+
+    # -- life after fit ------------------------------------------------------------------
+
+    def save_params(self, path):
+        """Write the weights and the certificate to a safetensors file, without pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Raises
+        ------
+        NoSolutionFoundError
+            If there is no model.
+        ValueError
+            If there is a preprocessor, which is not made of weights.
+        """
+        self._check_certified()
+        if self.preprocessor_ is not None:
+            name = type(self.preprocessor_).__name__
+            raise ValueError(
+                f"save_params writes the module alone, and predict needs {name} as well, which is "
+                "not made of weights. Pickle the estimator (joblib.dump), or make the "
+                "preprocessing the module's first layer."
+            )
+        _persistence.write(path, self)
+
+    def load_params(self, path):
+        """Become the model that `save_params` wrote, with its certificate.
+
+        The parameters must be those that it was fitted with. What concerns the rows of `fit`
+        (`history_`, `candidate_indices_`, ...) is not in the file, and neither is what the
+        method `certify` needs: use the function `sklearn_seldonian.certify`.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the file holds other constraints than the estimator has, weights that do not
+            fit its module or are not those that were certified, or if the estimator is fitted
+            and has another certificate. It is left unchanged.
+        """
+        facts = _persistence.read_facts(path)
+        loaded = clone(self)
+        loaded._fix_promise()
+        loaded._resolved = None
+        promise = _persistence.promise(loaded)
+        if promise != facts["promise"]:
+            raise ValueError(f"{path} is about {facts['promise']}, this estimator about {promise}.")
+        device = _checks.resolve_device(loaded.device)
+        with torch.random.fork_rng(devices=_generators(device)):
+            task = task_from(facts["task"])
+            net = loaded._make_net(facts["sizes"], None, task, device).initialize()
+        vars(loaded).update(_persistence.fitted_attributes(net, path, facts))
+        if getattr(self, "certificate_", loaded.certificate_) != loaded.certificate_:
+            raise ValueError(
+                f"{path} holds another model than the one that this estimator's certificate is "
+                "about; load it into sklearn.base.clone(estimator)."
+            )
+        loaded.solution_found_ = True
+        self._forget_fit()
+        own = {*self._get_param_names(), *self._keywords()}
+        vars(self).update({n: value for n, value in vars(loaded).items() if n not in own})
+        return self
+
+    def __getstate__(self):
+        return _persistence.packed(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(_persistence.unpacked(state))
+        if hasattr(self, "net_"):
+            certificate = getattr(self, "certificate_", None)
+            _persistence.check_weights(certificate, self.net_)
+
 
 def _tensors(X, targets, cells):
     """Inputs, class positions or numbers, and cells as tensors."""
     return TensorRows(X, torch.from_numpy(targets), torch.from_numpy(cells.codes))
+
+
+def _remarks_on_copies(candidate, tested):
+    """What is said of tested rows that copy candidate rows, warned of as well."""
+    remark = candidate and _inputs.remark_on_copies(candidate, tested)
+    if remark:
+        warnings.warn(remark, UserWarning, stacklevel=4)
+    return (remark,) if remark else ()
+
+
+def _generators(device):
+    """The device whose random numbers are used besides the CPU's, if it has its own."""
+    return [torch.device(device)] if device.startswith("cuda") else []
 
 
 def _history_frame(history):

@@ -17,9 +17,10 @@ import pandas as pd
 import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import assert_all_finite, check_array, column_or_1d
+from sklearn.utils.validation import assert_all_finite, column_or_1d
 from torch import nn
 
+from sklearn_seldonian._inputs import ROWS_A_STRETCH, without_tensor
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian.certification import has_finite_ranges
 from sklearn_seldonian.constraints import Grouping, walk
@@ -29,8 +30,11 @@ from sklearn_seldonian.training import Inputs
 __all__ = [
     "DECISIONS",
     "NESTED",
+    "NO_CONTINUED_TRAINING",
     "NUMBERS_REMEDY",
+    "accepted_names",
     "assumptions",
+    "callback_names",
     "check_choice",
     "check_deltas",
     "check_keywords",
@@ -48,45 +52,65 @@ __all__ = [
     "predicted_numbers",
     "resolve_device",
     "split_rows",
-    "to_inputs",
     "versions",
 ]
 
-# Rows converted or digested at a time.
-ROWS_A_STRETCH = 65536
-
 # What skorch's double-underscore names may begin with.
 NESTED = ("module", "optimizer", "criterion", "iterator_train", "callbacks")
+
+NO_CONTINUED_TRAINING = (
+    "the safety test would be run again on rows that have already decided which model was kept, "
+    "and that breaks its promise. Fit a new estimator to all rows instead."
+)
 
 
 # -- parameters --------------------------------------------------------------------------
 
 
-def check_keywords(estimator, factories):
+def check_keywords(estimator, accepted):
     """Refuse keyword names that nothing takes.
 
-    `factories` maps "module", "optimizer", ... to the class that takes the names behind
-    the double underscore.
+    `accepted` maps "module", "optimizer", ... to the names that may stand behind the double
+    underscore; None: any.
     """
     for keyword in estimator._keywords():
+        if keyword == "warm_start":
+            raise ValueError(f"There is no warm_start: {NO_CONTINUED_TRAINING}")
         prefix, _, name = keyword.partition("__")
         if prefix not in NESTED or not name:
             nested = [f"{n}__{name or '...'}" for n in NESTED]
             known = nested if name else [*estimator._get_param_names(), *nested]
             raise ValueError(_unknown(keyword, known))
-        accepted = _accepted(factories.get(prefix))
-        if accepted is not None and name.partition("__")[0] not in accepted:
-            raise ValueError(_unknown(keyword, [f"{prefix}__{n}" for n in accepted]))
+        names = accepted[prefix]
+        if names is not None and name.partition("__")[0] not in names:
+            raise ValueError(_unknown(keyword, [f"{prefix}__{n}" for n in names]))
 
 
-def _accepted(factory):
-    """The parameter names a class takes; None where it takes any, or is an instance."""
-    if not inspect.isclass(factory):
-        return None
-    parameters = inspect.signature(factory.__init__).parameters
+def accepted_names(factory):
+    """The parameter names that a class or function takes; None where it takes any.
+
+    An instance is made anew from its class where it is given parameters.
+    """
+    is_instance = isinstance(factory, nn.Module)
+    parameters = inspect.signature(type(factory) if is_instance else factory).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return None
-    return [name for name in parameters if name != "self"]
+    return list(parameters)
+
+
+def callback_names(callbacks, verbose):
+    """The names by which skorch knows the callbacks: those given, else of their classes."""
+    found = [("epoch_timer", None), *[("print_log", None)] * bool(verbose), *(callbacks or [])]
+    names = [_callback_name(callback) for callback in found]
+    count = {name: names.count(name) for name in names}
+    seen = {name: itertools.count(1) for name in names}
+    return [name if count[name] == 1 else f"{name}_{next(seen[name])}" for name in names]
+
+
+def _callback_name(callback):
+    if isinstance(callback, tuple | list):
+        return callback[0]
+    return callback.__name__ if inspect.isclass(callback) else type(callback).__name__
 
 
 def _unknown(name, known):
@@ -304,7 +328,7 @@ def _as_frame(sensitive_features):
         )
     if isinstance(sensitive_features, pd.Series) and sensitive_features.name is not None:
         return sensitive_features.to_frame()
-    values = np.asarray(sensitive_features)
+    values = np.asarray(without_tensor(sensitive_features))
     if values.ndim not in (1, 2):
         raise ValueError(f"sensitive_features must have 1 or 2 dimensions, not {values.ndim}.")
     values = values.reshape(len(values), -1)
@@ -328,16 +352,6 @@ def check_same_order(**tables):
                 f"{one} and {other} have the same index in different orders, and rows are matched "
                 f"by position: write {other}.loc[{one}.index], or reset both indexes."
             )
-
-
-def check_preprocessed(X, n_rows):
-    """What a preprocessor returned, as an array with one row for each row given."""
-    X = check_array(X, allow_nd=True)
-    if len(X) != n_rows:
-        raise ValueError(
-            f"The preprocessor made {len(X)} rows of {n_rows}: labels and groups no longer fit."
-        )
-    return X
 
 
 def _quantified(constraints):
@@ -370,7 +384,7 @@ def split_rows(n_rows, safety_size, safety_mask, rng):
         If either part would be empty, or `safety_mask` is not a boolean array of `n_rows`.
     """
     if safety_mask is not None:
-        mask = np.asarray(safety_mask)
+        mask = np.asarray(without_tensor(safety_mask))
         if mask.dtype != bool or mask.shape != (n_rows,):
             raise ValueError(
                 f"safety_mask must be a boolean array of shape ({n_rows},), got {mask.dtype} "
@@ -389,36 +403,10 @@ def split_rows(n_rows, safety_size, safety_mask, rng):
     return np.flatnonzero(~mask), np.flatnonzero(mask)
 
 
-def to_inputs(X, index=None):
-    """The rows of X at `index` (None: all), where they are if they can stay there.
-
-    Numbers other than uint8 and float32 become float32, in a copy of those rows only.
-    """
-    values = np.asarray(X)
-    if values.dtype in (np.uint8, np.float32) and values.flags.c_contiguous:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*not writable")  # Inputs are never written to
-            return Inputs(
-                torch.from_numpy(values), None if index is None else torch.from_numpy(index)
-            )
-    return Inputs(torch.from_numpy(_converted(values, index)))
-
-
-def _converted(values, index):
-    """Rows of `values` as an array that torch takes, a stretch at a time."""
-    n_rows = len(values) if index is None else len(index)
-    dtype = np.uint8 if values.dtype == np.uint8 else np.float32
-    converted = np.empty((n_rows, *values.shape[1:]), dtype)
-    for start in range(0, n_rows, ROWS_A_STRETCH):
-        stretch = slice(start, start + ROWS_A_STRETCH)
-        converted[stretch] = values[stretch if index is None else index[stretch]]
-    return converted
-
-
 # -- after training ----------------------------------------------------------------------
 
 
-def fitted_fallback(fallback, rows, constant):
+def fitted_fallback(fallback, X, y, constant):
     """The estimator that answers where no solution was found; None where none is wanted.
 
     `constant` is what a word stands for.
@@ -429,7 +417,7 @@ def fitted_fallback(fallback, rows, constant):
         return fallback
     if isinstance(fallback, str):
         fallback = constant
-    return clone(fallback).fit(rows.inputs(), rows.y)
+    return clone(fallback).fit(X, y)
 
 
 def nearest_caller(*packages):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.dummy import DummyClassifier
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -17,7 +17,7 @@ from sklearn.utils.validation import (
 )
 from torch import nn
 
-from sklearn_seldonian import _checks
+from sklearn_seldonian import _checks, _inputs
 from sklearn_seldonian._base import CertifiedEstimator
 from sklearn_seldonian.constraints import Schema
 from sklearn_seldonian.training import Classification, probabilities
@@ -58,8 +58,10 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     decision : {"argmax", "sample"}, default="argmax"
         Whether `predict` returns the most probable class, or draws a class from the
         probabilities. What is certified is what `predict` does.
-    preprocessor : transformer, default=None
-        Cloned, fitted on candidate rows only, and part of the certified model.
+    preprocessor : transformer, sampler or pipeline, default=None
+        Cloned, fitted on candidate rows only, and part of the certified model. One of
+        imbalanced-learn's samplers, or a pipeline with some, changes the rows of the primary
+        loss; constraints are held to the real rows.
     measures : sequence of RowMeasure, default=()
         The user's own measures, which constraints may name.
     safety_size : float in (0, 1) or int, default=0.5
@@ -69,7 +71,8 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     pos_label : label, default=None
         The positive class of a binary problem; None: ``classes_[1]``.
     fallback : estimator or "majority", default=None
-        What `predict` uses where no solution was found. Nothing about it is certified.
+        What `predict` uses where no solution was found, fitted on candidate rows as they were
+        given, without `preprocessor`. Nothing about it is certified.
         None: `predict` raises `NoSolutionFoundError`.
     criterion : torch.nn.Module class or instance, default=torch.nn.CrossEntropyLoss
         The primary objective.
@@ -115,6 +118,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         class, ``decision="sample"`` probabilities nearer to the classes' shares.
     net_ : skorch.NeuralNet
     preprocessor_ : transformer or None
+        Fitted; a pipeline ending in "passthrough" where `preprocessor` samples.
     fallback_ : estimator or None
     history_ : DataFrame
         One row an epoch: mean training loss; for constraint i its value
@@ -144,6 +148,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     _parameter_constraints: ClassVar = {
         **CertifiedEstimator._parameter_constraints,
         "decision": [StrOptions({"argmax", "sample"})],
+        "fallback": [HasMethods(["fit", "predict"]), StrOptions({"majority"}), None],
     }
     _constant_fallback = DummyClassifier(strategy="most_frequent")
     _range_remedy = "Give its measure a range"
@@ -205,8 +210,10 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
 
     # -- what is particular to classes ---------------------------------------------------
 
+    def _promises(self):
+        return {"decision": self.decision}
+
     def _learn_targets(self, y):
-        self._decision = self.decision
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
         self.classes_, labels = np.unique(y, return_inverse=True)
@@ -229,18 +236,15 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         )
 
     def _task(self, candidate):
-        return Classification(len(self.classes_), hard=self._decision == "argmax")
+        return Classification(len(self.classes_), hard=self._promised["decision"] == "argmax")
 
     def _assumptions(self):
-        return _checks.DECISIONS[self._decision]
-
-    def _beside_the_module(self):
-        return self.scale_, self.offsets_
+        return _checks.DECISIONS[self._promised["decision"]]
 
     def _remarks(self, statistics):
         """Whether all tested rows got the same label."""
         given = np.flatnonzero(statistics.table[..., : len(self.classes_)].sum(axis=(0, 1)))
-        if self._decision != "argmax" or len(given) != 1:
+        if self._promised["decision"] != "argmax" or len(given) != 1:
             return ()
         label = self.classes_.tolist()[given[0]]
         return (
@@ -256,7 +260,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     @property
     def offsets_(self):
         """What is added to the module's scaled scores, one number a class."""
-        return np.array(self.net_.adjustment_.offsets or [0.0] * len(self.classes_))
+        return self.net_.adjustment_.offset_of_each(len(self.classes_))
 
     # -- the model -----------------------------------------------------------------------
 
@@ -278,9 +282,9 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         """
         check_is_fitted(self)
         if self._falls_back():
-            return self.fallback_.predict(X)
+            return self.fallback_.predict(_inputs.as_arrays(X)[0])
         chances = self.predict_proba(X)
-        if self._decision == "argmax":
+        if self._promised["decision"] == "argmax":
             return self.classes_[chances.argmax(axis=1)]
         thresholds = np.random.default_rng().random((len(chances), 1))
         drawn = (chances.cumsum(axis=1) < thresholds).sum(axis=1)
@@ -325,7 +329,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
 
     def _fallback_probabilities(self, X):
         """The fallback's probabilities in the order of `classes_`; classes unknown to it get 0."""
-        given = self.fallback_.predict_proba(X)
+        given = self.fallback_.predict_proba(_inputs.as_arrays(X)[0])
         aligned = np.zeros((len(given), len(self.classes_)))
         aligned[:, np.searchsorted(self.classes_, self.fallback_.classes_)] = given
         return aligned

@@ -241,7 +241,7 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
         finalists = Parallel(n_jobs=self.n_jobs)(
             delayed(_refitted)(estimator, settings[index], data, index) for index in chosen
         )
-        best, certificate = self._tested(finalists, ranks, first.safety, safety_mask is not None)
+        best, certificate = self._tested(finalists, ranks, first, safety_mask is not None)
         certificate = recorded(self, certificate, first.rows, [t.certificate for t in self.tested_])
         best.model._record = self._record
         best.model._conclude(certificate, first.candidate)
@@ -302,13 +302,15 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
             chosen = chosen[np.argsort(-passing, kind="stable")]
         return chosen.tolist()
 
-    def _tested(self, finalists, ranks, safety, mask_given):
+    def _tested(self, finalists, ranks, first, mask_given):
         """Test the finalists; which to keep, and its certificate."""
         tests, n = [], len(finalists)
 
         def passes(position, share=1):
             index, model, obstacle = finalists[position]
-            certificate = model._judgement(safety, obstacle, mask_given, 1 / share)
+            certificate = model._judgement(
+                first.candidate, first.safety, obstacle, mask_given, 1 / share
+            )
             tests.append(FinalTest(index, share, certificate))
             return certificate is None or certificate.passed
 

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_seldonian import _checks
+from sklearn_seldonian import _checks, _inputs
 from sklearn_seldonian._base import CertifiedEstimator
 from sklearn_seldonian.constraints import Schema
 from sklearn_seldonian.training import Regression
@@ -83,7 +83,9 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
     callbacks : list of skorch callbacks, default=None
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
-        1 prints a table with one row an epoch.
+        1 prints a table with one row an epoch, about the constraint least likely to pass, and
+        the verdict in one line; 2 a row for each constraint. On a terminal, fits that take
+        longer than a few seconds have a bar. All else is logged to "sklearn_seldonian".
     **kwargs
         skorch's double-underscore names: ``module__hidden``, ``optimizer__weight_decay``,
         ``iterator_train__num_workers``, ``callbacks__...``.
@@ -208,13 +210,17 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
 
     # -- what is particular to numbers ---------------------------------------------------
 
+    def _promises(self):
+        return {
+            name: _checks.check_range(name, getattr(self, name))
+            for name in ("prediction_range", "target_range")
+        }
+
     def _learn_targets(self, y):
-        self._prediction_range = _checks.check_range("prediction_range", self.prediction_range)
-        self._target_range = _checks.check_range("target_range", self.target_range)
         return self._check_targets(y)
 
     def _check_targets(self, y):
-        y = _checks.check_numbers(y, self._target_range)
+        y = _checks.check_numbers(y, self._promised["target_range"])
         return y, y
 
     def _schema(self, columns):
@@ -224,20 +230,16 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
             (),
             None,
             measures=tuple(self.measures),
-            target_range=self._target_range,
-            prediction_range=self._prediction_range,
+            **self._promised,
         )
 
     def _task(self, candidate):
         mean, scale = float(candidate.y.mean()), float(candidate.y.std())
         varies = scale > ROUNDING * abs(mean)
-        return Regression(mean, scale if varies else 1.0, self._prediction_range)
+        return Regression(mean, scale if varies else 1.0, self._promised["prediction_range"])
 
     def _assumptions(self):
-        return _checks.predicted_numbers(self._target_range)
-
-    def _beside_the_module(self):
-        return self.target_mean_, self.target_scale_, self._prediction_range
+        return _checks.predicted_numbers(self._promised["target_range"])
 
     def _remarks(self, statistics):
         return ()
@@ -272,5 +274,5 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         """
         check_is_fitted(self)
         if self._falls_back():
-            return self.fallback_.predict(X)
+            return self.fallback_.predict(_inputs.as_arrays(X)[0])
         return self.net_.task_.predictions(self._scores(X).cpu()).numpy()

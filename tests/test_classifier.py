@@ -1,6 +1,5 @@
 """The estimator's contract: what fit does, what it leaves behind, what predict answers."""
 
-import pickle
 import warnings
 
 import numpy as np
@@ -327,6 +326,14 @@ class TestModules:
         shapes = [tuple(p.shape) for p in model.module_.parameters()]
         assert shapes == [(8, 3), (8,), (1, 8), (1,)]
 
+    def test_training_ends_when_nothing_better_was_found_for_long(self, blobs):
+        model = fitted(blobs, max_epochs=90, n_iter_no_change=5)
+        assert model.n_iter_ == model.net_.kept_epoch_ + 5 < 90
+        whole = fitted(blobs, max_epochs=model.n_iter_)
+        assert whole.net_.kept_epoch_ == model.net_.kept_epoch_
+        assert whole.certificate_.fingerprints == model.certificate_.fingerprints
+        assert fitted(blobs, (), max_epochs=9, n_iter_no_change=2).n_iter_ == 9
+
     @pytest.mark.parametrize(
         "layer", [nn.Dropout(0.5), nn.BatchNorm1d(16)], ids=["dropout", "batch norm"]
     )
@@ -371,14 +378,6 @@ def certified_in_batches(blobs, groups, rows_a_batch, decision="argmax"):
     ).fit(*blobs, sensitive_features=groups)
     assert len(model.safety_indices_) == N_SAFETY
     return model.certificate_.results
-
-    def test_training_ends_when_nothing_better_was_found_for_long(self, blobs):
-        model = fitted(blobs, max_epochs=90, n_iter_no_change=5)
-        assert model.n_iter_ == model.net_.kept_epoch_ + 5 < 90
-        whole = fitted(blobs, max_epochs=model.n_iter_)
-        assert whole.net_.kept_epoch_ == model.net_.kept_epoch_
-        assert whole.certificate_.fingerprints == model.certificate_.fingerprints
-        assert fitted(blobs, (), max_epochs=9, n_iter_no_change=2).n_iter_ == 9
 
 
 class TestEcosystem:
@@ -436,26 +435,6 @@ class TestEcosystem:
         assert model.n_iter_ < 20
         assert model.solution_found_
         assert stopper.misses_ == 0
-
-    @pytest.mark.parametrize("solved", [True, False])
-    def test_pickle(self, blobs, solved, request):
-        X, _ = blobs
-        model = fitted(blobs) if solved else request.getfixturevalue("unsolved")
-        loaded = pickle.loads(pickle.dumps(model))
-        assert loaded.certificate_ == model.certificate_
-        if solved:
-            assert np.array_equal(loaded.predict_proba(X), model.predict_proba(X))
-        else:
-            with pytest.raises(NoSolutionFoundError):
-                loaded.predict(X)
-
-    def test_no_optimizer_or_rows_are_kept(self):
-        rng = np.random.default_rng(0)
-        X, y = rng.normal(size=(20_000, 3)), rng.integers(0, 2, size=20_000)
-        model = SeldonianClassifier(max_epochs=1).fit(X, y)
-        weights = sum(p.numel() * p.element_size() for p in model.module_.parameters())
-        indices = model.candidate_indices_.nbytes + model.safety_indices_.nbytes
-        assert len(pickle.dumps(model)) < 1.2 * weights + indices + 50_000
 
     def test_verbose_prints_a_table(self, blobs, capsys):
         fitted(blobs, verbose=1, max_epochs=2)

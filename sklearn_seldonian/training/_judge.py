@@ -56,10 +56,18 @@ class Judge:
     criterion : torch.nn.Module
     task : Task
         What the scores mean.
+    resampled : Rows, default=None
+        What the primary loss is of, if not of `rows`: wrong decisions then weigh as they would
+        with the classes' shares among these.
     """
 
     def __init__(
-        self, problem: ConstrainedProblem, rows: Rows, criterion: nn.Module, task: Task
+        self,
+        problem: ConstrainedProblem,
+        rows: Rows,
+        criterion: nn.Module,
+        task: Task,
+        resampled: Rows | None = None,
     ) -> None:
         self.problem, self.rows, self.criterion, self.task = problem, rows, criterion, task
         n_classes = problem.shape[1]
@@ -69,6 +77,9 @@ class Judge:
         counts = np.bincount(self._labels, minlength=n_classes) + 1.0
         self._log_shares = np.log(counts / counts.sum())
         self._targets: list[Array] | None = None
+        if resampled is not None:
+            drawn = np.bincount(task.labels(resampled.y).cpu().numpy(), minlength=n_classes)
+            self._class_weights = self._class_weights * drawn / counts
 
     def best(self, scores: torch.Tensor, adjusted: bool = True) -> Candidate:
         """The best that a model with these `scores` of the rows can decide.

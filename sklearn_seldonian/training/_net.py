@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import nn
 
 from sklearn_seldonian.certification import Statistics
 from sklearn_seldonian.constraints import Families
-from sklearn_seldonian.training._batches import Batches, Inputs, Rows
+from sklearn_seldonian.training._batches import Batch, Batches, Inputs, Rows
 from sklearn_seldonian.training._judge import Judge, observe
 from sklearn_seldonian.training._lagrangian import Lagrangian
 from sklearn_seldonian.training._outputs import UNADJUSTED
@@ -107,7 +107,11 @@ class LagrangianNet(NeuralNet):
             kwargs.setdefault("fused", True)
         return args, kwargs
 
-    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+    def fit_loop(self, X, y=None, epochs=None, resampled=None, **fit_params):
+        """As skorch's; the primary loss is that of the rows `resampled`, where there are any.
+
+        The constraints' pull always comes from the rows `X`, whose groups are known.
+        """
         rows = X.to(self.device)
         self.interrupted_, self.adjustment_ = False, UNADJUSTED
         self.task_ = self.task.of(self._evaluate(rows.X[:32]), self.criterion_)
@@ -115,7 +119,7 @@ class LagrangianNet(NeuralNet):
         n_parameters = sum(p.numel() for p in self.module_.parameters())
         n_held_out = n_selection_rows(len(rows), n_parameters) if self.problem.atoms else 0
         trained, judged = _parted(rows, n_held_out)
-        self._judge = Judge(self.problem, judged, self.criterion_, self.task_)
+        self._judge = Judge(self.problem, judged, self.criterion_, self.task_, resampled)
         self._lagrangian = Lagrangian(
             self.problem,
             self.task_,
@@ -126,6 +130,11 @@ class LagrangianNet(NeuralNet):
             self.task_.units(self.problem, trained),
         )
         self._checkpoints = Checkpoints(self.problem.power)
+        self._beside = None
+        if resampled is not None:
+            if self.problem.atoms:
+                self._beside = _endless(Batches(trained, self.batch_size))
+            trained = resampled.to(self.device)
         try:
             super().fit_loop(trained, epochs=epochs, **fit_params)
         except _EarlyStop:
@@ -134,7 +143,7 @@ class LagrangianNet(NeuralNet):
             self.interrupted_ = True
         self._keep_best()
         # Nothing of the rows or of the optimiser's state outlives training.
-        del self._lagrangian, self._checkpoints, self._judge, self.optimizer_
+        del self._lagrangian, self._checkpoints, self._judge, self._beside, self.optimizer_
         return self
 
     def _check_rows_are_judged_alone(self, X: Inputs) -> None:
@@ -177,10 +186,9 @@ class LagrangianNet(NeuralNet):
     def train_step_single(self, batch, **fit_params):
         if not self.module_.training:  # switching takes a tenth of a small network's step
             self._set_training(True)
-        X, (y, cells) = batch
-        outputs = self.infer(X, **fit_params)
-        y, cells = y.to(outputs.device), cells.to(outputs.device)
-        scores = self.task_.scores(outputs)
+        if self._beside is not None:
+            return self._step_beside(batch, next(self._beside), **fit_params)
+        scores, y, cells, outputs = self._forward(batch, **fit_params)
         loss = self.task_.objective(self.criterion_, scores, y)
         if self.problem.atoms:
             pull = self._lagrangian.pull(scores, y, cells)
@@ -188,6 +196,28 @@ class LagrangianNet(NeuralNet):
         else:
             loss.backward()
         return {"loss": loss.detach(), "y_pred": outputs}
+
+    def _step_beside(self, batch, beside, **fit_params):
+        """One step of the loss of a resampled `batch` and the pull of the rows `beside` it."""
+        n_rows = len(batch[0])
+        joined = torch.cat([batch[0], beside[0]]), _joined(batch[1], beside[1])
+        scores, y, cells, outputs = self._forward(joined, **fit_params)
+        loss = self.task_.objective(self.criterion_, scores[:n_rows], y[:n_rows])
+        pull = torch.zeros_like(scores)
+        pull[n_rows:] = self._lagrangian.pull(scores[n_rows:], y[n_rows:], cells[n_rows:])
+        torch.autograd.backward([loss, scores], [None, pull])
+        return {"loss": loss.detach(), "y_pred": outputs[:n_rows]}
+
+    def _forward(self, batch, **fit_params):
+        """Scores, labels and cells of a batch on the device, and the module's outputs."""
+        X, (y, cells) = batch
+        outputs = self.infer(X, **fit_params)
+        return (
+            self.task_.scores(outputs),
+            y.to(outputs.device),
+            cells.to(outputs.device),
+            outputs,
+        )
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """As skorch's, but the loss stays on the device until the epoch is over."""
@@ -295,6 +325,17 @@ class LagrangianNet(NeuralNet):
             self.adjustment_ = self._checkpoints.adjustment
         self._set_training(False)
 
+    def __getstate__(self):
+        """As skorch's, with instances given as parameters only where they are in use.
+
+        Else a pickle would hold them twice, and on the device that they were trained on.
+        """
+        state = super().__getstate__()
+        for name in ("module", "criterion"):
+            if isinstance(state[name], nn.Module):
+                state[name] = type(state[name])
+        return state
+
 
 def _parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows]:
     """Rows to train on, and rows to judge on: the same ones where none are held out."""
@@ -302,6 +343,17 @@ def _parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows]:
         return rows, rows
     order = torch.randperm(len(rows)).to(rows.y.device)
     return rows.subset(order[n_held_out:]), rows.subset(order[:n_held_out])
+
+
+def _endless(batches: Batches) -> Iterator[Batch]:
+    """The batches of one epoch after the other."""
+    while True:
+        yield from batches
+
+
+def _joined(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Labels and cells of two batches, one after the other."""
+    return [torch.cat(pair) for pair in zip(one, other, strict=True)]
 
 
 def _padded(X: torch.Tensor) -> torch.Tensor:

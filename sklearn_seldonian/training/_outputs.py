@@ -42,6 +42,10 @@ class Adjustment(NamedTuple):
             return scores
         return torch.log_softmax(self.scale * scores + scores.new_tensor(self.offsets), dim=1)
 
+    def offset_of_each(self, n_classes: int) -> NDArray[np.float64]:
+        """One offset a class, zero where nothing is adjusted."""
+        return np.array(self.offsets or [0.0] * n_classes)
+
 
 UNADJUSTED = Adjustment(1.0, ())
 

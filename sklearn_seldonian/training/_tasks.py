@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
@@ -28,6 +28,7 @@ from sklearn_seldonian.measures import (
 )
 from sklearn_seldonian.training._batches import Rows
 from sklearn_seldonian.training._outputs import (
+    Adjustment,
     OutputKind,
     output_kind,
     primary_loss,
@@ -37,7 +38,7 @@ from sklearn_seldonian.training._outputs import (
 from sklearn_seldonian.training._problem import ConstrainedProblem
 from sklearn_seldonian.training._values import hard_values, soft_values
 
-__all__ = ["Classification", "Regression", "Task"]
+__all__ = ["Classification", "Regression", "Task", "as_facts", "task_from"]
 
 Array = NDArray[np.float64]
 Values = Sequence[RowMeasure]
@@ -88,6 +89,9 @@ class Task(Protocol):
 
     def units(self, problem: ConstrainedProblem, rows: Rows) -> float | Array:
         """What a violation of each atom is measured in: one number, or (n_atoms,)."""
+
+    def beside(self, adjustment: Adjustment) -> tuple[object, ...]:
+        """What a model is made of beside its module, with this `adjustment` of the scores."""
 
     def summarise(
         self,
@@ -151,6 +155,9 @@ class Classification:
 
     def units(self, problem: ConstrainedProblem, rows: Rows) -> float:
         return 1.0
+
+    def beside(self, adjustment: Adjustment) -> tuple[float, Array]:
+        return adjustment.scale, adjustment.offset_of_each(self.n_labels)
 
     def summarise(
         self,
@@ -256,6 +263,9 @@ class Regression:
         spreads = seen.kept.entries[:, self.n_labels :].std(axis=0)
         return problem.units(seen.table, UNIT * spreads)
 
+    def beside(self, adjustment: Adjustment) -> tuple[float, float, Range]:
+        return self.centre, self.scale, self.range
+
     def summarise(
         self,
         scores: torch.Tensor,
@@ -280,3 +290,21 @@ def _evaluated(measure: RowMeasure, predictions: torch.Tensor, y: torch.Tensor) 
     """The measure's own value; a number for each row, without a gradient."""
     values = row_values((measure,), y.cpu().numpy(), predictions.detach().cpu().numpy(), None)
     return torch.as_tensor(values[:, 0], dtype=predictions.dtype, device=predictions.device)
+
+
+# -- in a file -----------------------------------------------------------------------------
+
+
+def as_facts(task: Task) -> dict[str, Any]:
+    """The task as numbers and words that `task_from` reads."""
+    if isinstance(task, Classification):
+        return {**asdict(task), "kind": task.kind.value}
+    assert isinstance(task, Regression)
+    return asdict(task)
+
+
+def task_from(facts: Mapping[str, Any]) -> Task:
+    """The task that `as_facts` wrote."""
+    if "kind" in facts:
+        return Classification(**{**facts, "kind": OutputKind(facts["kind"])})
+    return Regression(**{**facts, "range": tuple(facts["range"])})

@@ -1,0 +1,175 @@
+"""What comes in as X and y, and the tensors that a module gets of it."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.sparse import issparse
+from sklearn.utils import _safe_indexing
+from torch.utils.data import Dataset, IterableDataset
+
+from sklearn_seldonian.training import Inputs
+
+__all__ = ["ROWS_A_STRETCH", "as_arrays", "remark_on_copies", "to_inputs"]
+
+# Rows converted or digested at a time.
+ROWS_A_STRETCH = 65536
+
+
+# -- from tensors and Datasets -----------------------------------------------------------
+
+
+def as_arrays(X, y=None):
+    """X and y with arrays in place of tensors; of a Dataset all rows, read once, in its order.
+
+    The labels of a Dataset count where `y` is None. Everything else stays what it is.
+    """
+    if isinstance(X, Dataset):
+        X, labels = _read(X)
+        y = labels if y is None else y
+    return without_tensor(X), without_tensor(y)
+
+
+def without_tensor(values):
+    """`values`, as an array of the same memory (if on the CPU) where they are a tensor."""
+    if not isinstance(values, torch.Tensor):
+        return values
+    values = values.detach().cpu()
+    return values.float().numpy() if values.dtype is torch.bfloat16 else values.numpy()
+
+
+def _read(dataset):
+    """Inputs and labels of all rows; labels None where the rows have none."""
+    is_stream = isinstance(dataset, IterableDataset)
+    read = iter(dataset) if is_stream else (dataset[i] for i in range(len(dataset)))
+    rows = [_parts(row) for row in read]
+    if not rows:
+        raise ValueError("The Dataset has no rows.")
+    inputs = [_input(row[0]) for row in rows]
+    shapes = sorted({values.shape for values in inputs})
+    if len(shapes) > 1:
+        raise ValueError(
+            f"The Dataset's rows have different shapes, such as {shapes[0]} and {shapes[1]}; bring "
+            "them to one size in its transform."
+        )
+    labels = [np.asarray(without_tensor(row[1])) for row in rows if len(row) == 2]
+    return np.stack(inputs), np.stack(labels) if labels else None
+
+
+def _parts(row):
+    """A row as (inputs, label) or (inputs,)."""
+    if not isinstance(row, tuple | list):
+        row = (row,)
+    if len(row) not in (1, 2) or isinstance(row[0], dict):
+        raise ValueError(
+            "A Dataset must give pairs (inputs, label), or inputs alone, with inputs that are one "
+            f"array, tensor or image; got {_described(row)}."
+        )
+    return row
+
+
+def _described(row):
+    return f"({', '.join(type(part).__name__ for part in row)})"
+
+
+def _input(values):
+    """One row's inputs as an array; an image has its channels first, as torchvision's ToTensor."""
+    array = np.asarray(without_tensor(values))
+    if not hasattr(values, "getbands"):  # not one of PIL's images
+        return array
+    return array[None] if array.ndim == 2 else np.moveaxis(array, 2, 0)
+
+
+# -- to tensors --------------------------------------------------------------------------
+
+
+def to_inputs(X, index=None):
+    """The rows of X at `index` (None: all), where they are if they can stay there.
+
+    Numbers other than uint8 and float32 become float32, in a copy of those rows only.
+    """
+    values = np.asarray(X)
+    if values.dtype in (np.uint8, np.float32) and values.flags.c_contiguous:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*not writable")  # Inputs are never written to
+            return Inputs(
+                torch.from_numpy(values), None if index is None else torch.from_numpy(index)
+            )
+    return Inputs(torch.from_numpy(_converted(values, index)))
+
+
+def _converted(values, index):
+    """Rows of `values` as an array that torch takes, a stretch at a time."""
+    n_rows = len(values) if index is None else len(index)
+    dtype = np.uint8 if values.dtype == np.uint8 else np.float32
+    converted = np.empty((n_rows, *values.shape[1:]), dtype)
+    for start in range(0, n_rows, ROWS_A_STRETCH):
+        stretch = slice(start, start + ROWS_A_STRETCH)
+        converted[stretch] = values[stretch if index is None else index[stretch]]
+    return converted
+
+
+# -- copies across the split -------------------------------------------------------------
+
+# Rows compared on each side of the split, and numbers read for that.
+MOST_ROWS_COMPARED = 5000
+MOST_VALUES_COMPARED = 2**20
+# Copies are told of from this share of the compared safety rows, and from so many, on.
+SUSPICIOUS_SHARE = 0.05
+FEWEST_COPIES = 20
+# They are chance where data are discrete. Data are not if many rows differ, and nearly all
+# of those differ in one and the same column.
+FEWEST_DIFFERENT = 0.1
+CONTINUOUS = 0.9
+
+
+def remark_on_copies(candidate, safety):
+    """A sentence on safety rows that are exact copies of candidate rows; None where there is none.
+
+    Both are `LabelledRows` with an index. Rows of discrete data agree by chance, which is
+    nothing to tell of. Large data are judged by a sample of their rows.
+    """
+    if issparse(candidate.X):
+        return None
+    trained, tested = _sample(candidate), _sample(safety)
+    hashes = pd.util.hash_pandas_object
+    is_copy = hashes(tested, index=False).isin(hashes(trained, index=False))
+    if is_copy.sum() < FEWEST_COPIES or is_copy.mean() < SUSPICIOUS_SHARE:
+        return None
+    if not _is_continuous(pd.concat([trained, tested], ignore_index=True)):
+        return None
+    return (
+        f"{is_copy.mean():.0%} of the safety rows compared are exact copies of candidate rows, in "
+        "data that are not discrete. Rows that were copied before the split, as by a resampler in "
+        "front of the estimator, are not independent, and the certificate proves nothing about "
+        "new rows; resample inside, with preprocessor=."
+    )
+
+
+def _sample(rows):
+    """Some of the rows in two dimensions, with their labels as last column."""
+    n_columns = int(np.prod(np.shape(rows.X)[1:])) + 1
+    n_rows = min(len(rows.y), MOST_ROWS_COMPARED, max(1, MOST_VALUES_COMPARED // n_columns))
+    chosen = np.sort(np.random.default_rng(0).permutation(len(rows.y))[:n_rows])
+    X = _safe_indexing(rows.X, rows.index[chosen])
+    X = X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else _flat_frame(X)
+    labelled = pd.concat([X, pd.Series(rows.y[chosen])], axis=1)
+    labelled = labelled.set_axis(range(labelled.shape[1]), axis=1)
+    objects = [name for name in labelled if labelled[name].dtype == object]  # may have no hash
+    return labelled.astype(dict.fromkeys(objects, str))
+
+
+def _flat_frame(X):
+    return pd.DataFrame(np.asarray(X).reshape(len(X), -1))
+
+
+def _is_continuous(table):
+    """Whether a column but the last tells nearly all rows that differ from each other."""
+    different = table[~table.duplicated()]
+    if len(different) < FEWEST_DIFFERENT * len(table):
+        return False
+    columns = different.columns[:-1]
+    return any(different[name].nunique() >= CONTINUOUS * len(different) for name in columns)

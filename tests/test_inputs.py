@@ -1,0 +1,344 @@
+"""Arrays, frames, tensors and Datasets come in; copies across the split are noticed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from imblearn.over_sampling import RandomOverSampler
+from PIL import Image
+from scipy.sparse import csr_array
+from sklearn.datasets import load_breast_cancer, load_digits
+from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
+from torchvision.datasets import MNIST
+from torchvision.transforms import ToTensor
+
+from sklearn_seldonian import SeldonianClassifier, _inputs
+from sklearn_seldonian._base import LabelledRows
+from sklearn_seldonian._inputs import as_arrays, remark_on_copies
+from sklearn_seldonian.datasets import load_gpa
+from sklearn_seldonian.modules import ConvNet
+
+DATA = "../shared/data"
+
+
+def fitted(X, y=None, constraints="ACC >= 0.6", **params):
+    params = {"max_epochs": 3, "random_state": 0, **params}
+    return SeldonianClassifier(constraints=constraints, **params).fit(X, y)
+
+
+@pytest.fixture
+def counts(blobs):
+    """The blobs in whole numbers from 0 to 9, so that every type holds them exactly."""
+    X, y = blobs
+    return np.clip(2 * X + 4, 0, 9).astype(np.uint8), y
+
+
+class Pairs(Dataset):
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, i):
+        return self.rows[i]
+
+
+class Stream(IterableDataset):
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __iter__(self):
+        return iter(self.rows)
+
+
+CONTAINERS = {
+    "float32": lambda X: X.astype(np.float32),
+    "float64": lambda X: X.astype(np.float64),
+    "float16": lambda X: X.astype(np.float16),
+    "int8": lambda X: X.astype(np.int8),
+    "int64": lambda X: X.astype(np.int64),
+    "object": lambda X: X.astype(object),
+    "lists": lambda X: X.tolist(),
+    "Fortran order": lambda X: np.asfortranarray(X, dtype=np.float32),
+    "nullable frame": lambda X: pd.DataFrame(X).convert_dtypes(),
+    "tensor": torch.from_numpy,
+    "tensor of float64": lambda X: torch.from_numpy(X).double(),
+    "tensor of bfloat16": lambda X: torch.from_numpy(X).bfloat16(),
+    "tensor with gradient": lambda X: torch.from_numpy(X).float().requires_grad_(),
+}
+
+
+class TestArrays:
+    @pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
+    def test_the_container_makes_no_difference(self, counts, container):
+        X, y = counts
+        expected = fitted(X, y)
+        model = fitted(container(X), y)
+        assert np.array_equal(model.predict(container(X)), expected.predict(X))
+        assert model.certificate_.results == expected.certificate_.results
+        one, other = model.certificate_, expected.certificate_
+        assert one.fingerprints["weights"] == other.fingerprints["weights"]
+
+    def test_bits(self, blobs):
+        X, y = blobs
+        model = fitted(X > 0.8, y)
+        assert np.array_equal(model.predict(X > 0.8), fitted(np.uint8(X > 0.8), y).predict(X > 0.8))
+
+    @pytest.mark.parametrize("shape", [(3, 1), (1, 3, 1), (1, 1, 1, 3)], ids=str)
+    def test_any_number_of_dimensions(self, counts, shape):
+        X, y = counts
+        images = X.reshape(len(X), *shape)
+        assert np.array_equal(fitted(images, y).predict(images), fitted(X, y).predict(X))
+
+    def test_sparse_rows_are_refused(self, counts):
+        X, y = counts
+        with pytest.raises(TypeError, match="Sparse data was passed"):
+            fitted(csr_array(X), y)
+
+    def test_columns_must_be_those_of_fit(self, blobs):
+        X, y = blobs
+        frame = pd.DataFrame(X, columns=["a", "b", "c"])
+        model = fitted(frame, y)
+        with pytest.raises(ValueError, match="feature names should match"):
+            model.predict(frame[["b", "a", "c"]])
+        with pytest.raises(ValueError, match="X has 2 features, but SeldonianClassifier"):
+            fitted(X, y).predict(X[:, :2])
+
+    @pytest.mark.parametrize(
+        "labels",
+        [
+            lambda y: np.where(y == 1, "yes", "no"),
+            lambda y: np.where(y == 1, "yes", "no").astype(object),
+            lambda y: pd.Series(np.where(y == 1, "yes", "no"), dtype="category"),
+            lambda y: np.where(y == 1, 7, -3),
+            lambda y: y == 1,
+            lambda y: torch.from_numpy(y),
+            lambda y: torch.from_numpy(y).float().requires_grad_(),
+            lambda y: y.tolist(),
+        ],
+        ids=["text", "objects", "category", "integers", "bits", "tensor", "floats", "list"],
+    )
+    def test_labels(self, counts, labels):
+        X, y = counts
+        model = fitted(X, labels(y))
+        assert np.array_equal(model.predict(X) == model.classes_[1], fitted(X, y).predict(X) == 1)
+        assert set(model.predict(X)) <= set(as_arrays(X, labels(y))[1])
+
+    def test_columns_for_conditions_and_the_split_as_tensors(self, counts, groups):
+        X, y = counts
+        mask = np.arange(1000) % 2 == 0
+        model = SeldonianClassifier(
+            constraints="PR | [sensitive_feature_0] <= 0.9", max_epochs=2, random_state=0
+        ).fit(
+            X,
+            y,
+            sensitive_features=torch.tensor(groups["M"].to_numpy()),
+            safety_mask=torch.from_numpy(mask),
+        )
+        (result,) = model.certificate_.results
+        assert result.rows == {"PR | [sensitive_feature_0]": groups["M"][mask].sum()}
+
+
+class TestDatasets:
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda X, y: TensorDataset(torch.from_numpy(X), torch.from_numpy(y)),
+            lambda X, y: Subset(
+                TensorDataset(torch.from_numpy(X), torch.from_numpy(y)), range(1000)
+            ),
+            lambda X, y: Pairs(list(zip(X, y, strict=True))),
+            lambda X, y: Stream(list(zip(X, y, strict=True))),
+        ],
+        ids=["TensorDataset", "Subset", "own", "stream"],
+    )
+    def test_labels_are_read_from_it(self, counts, make):
+        X, y = counts
+        model, expected = fitted(make(X, y)), fitted(X, y)
+        assert model.certificate_ == expected.certificate_
+        assert np.array_equal(model.predict(make(X, y)), expected.predict(X))
+        assert np.array_equal(model.predict_proba(Pairs(X)), expected.predict_proba(X))
+        assert model.certify(make(X, y)).results == expected.certify(X, y).results
+
+    def test_given_labels_count_more(self, counts):
+        X, y = counts
+        names = np.where(y == 1, "yes", "no")
+        model = fitted(Pairs(list(zip(X, y, strict=True))), names)
+        assert model.classes_.tolist() == ["no", "yes"]
+
+    def test_reading_draws_no_random_numbers(self, counts):
+        state = torch.get_rng_state()
+        as_arrays(Pairs(list(zip(*counts, strict=True))))
+        assert torch.equal(state, torch.get_rng_state())
+
+    def test_images_have_their_channels_first(self):
+        pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+        colours, labels = as_arrays(Pairs([(Image.fromarray(pixels), "a")] * 4))
+        assert colours.shape == (4, 3, 2, 3)
+        assert np.array_equal(colours[0], pixels.transpose(2, 0, 1))
+        assert labels.tolist() == ["a"] * 4
+        greys, _ = as_arrays(Pairs([Image.fromarray(pixels[..., 0])]))
+        assert greys.shape == (1, 1, 2, 3)
+        assert greys.dtype == np.uint8
+
+    @pytest.mark.parametrize(
+        ("rows", "message"),
+        [
+            ([], "The Dataset has no rows."),
+            ([(np.zeros(2), 0, "F")], r"got \(ndarray, int, str\)"),
+            ([({"pixels": np.zeros(2)}, 0)], r"got \(dict, int\)"),
+            (
+                [(np.zeros(2), 0), (np.zeros(3), 1)],
+                r"different shapes, such as \(2,\) and \(3,\); bring them to one size",
+            ),
+            ([np.zeros(2)] * 4, "requires y to be passed"),
+        ],
+    )
+    def test_what_cannot_be_read_is_said(self, rows, message):
+        with pytest.raises(ValueError, match=message):
+            fitted(Pairs(rows))
+
+    @pytest.mark.parametrize("transform", [None, ToTensor()], ids=["images", "tensors"])
+    def test_mnist_as_torchvision_gives_it(self, transform):
+        digits = MNIST(DATA, train=False, download=False, transform=transform)
+        rows = Subset(digits, range(600))
+        model = fitted(rows, constraints="ACC >= 0.2", module=ConvNet, max_epochs=1, lr=2e-3)
+        labels = digits.targets[:600].numpy()
+        assert model.solution_found_
+        assert model.predict(rows).shape == (600,)
+        tested = model.safety_indices_
+        assert model.certificate_.results[0].estimate == pytest.approx(
+            (model.predict(rows)[tested] == labels[tested]).mean()
+        )
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
+class TestClassesOnOneSide:
+    """Class "c" has rows on one side of the split only."""
+
+    @pytest.fixture
+    def rows(self, blobs):
+        X, y = blobs
+        labels = np.array(["a", "b"])[y].astype(object)
+        labels[::10] = "c"
+        return X, labels.astype(str)
+
+    def on_side(self, rows, constraint, safety):
+        X, y = rows
+        mask = np.arange(1000) % 3 == 0
+        mask[y == "c"] = safety
+        model = SeldonianClassifier(constraints=constraint, max_epochs=5, random_state=0)
+        return model.fit(X, y, safety_mask=mask)
+
+    @pytest.mark.parametrize("safety", [True, False], ids=["safety", "candidate"])
+    def test_what_is_certified_is_true_of_the_tested_rows(self, rows, safety):
+        X, y = rows
+        model = self.on_side(rows, "ERR <= 0.7", safety)
+        tested = model.safety_indices_
+        assert model.classes_.tolist() == ["a", "b", "c"]
+        assert model.solution_found_
+        assert model.predict_proba(X).shape == (1000, 3)
+        assert model.certificate_.results[0].estimate == pytest.approx(
+            (model.predict(X[tested]) != y[tested]).mean()
+        )
+
+    def test_a_class_that_no_safety_row_has_is_no_solution(self, rows):
+        model = self.on_side(rows, "FNR_['c'] <= 0.99", safety=False)
+        assert not model.solution_found_
+        assert 'no rows for TPR_["c"] among the safety rows' in model.certificate_.explain()
+
+    def test_a_class_that_no_candidate_row_has_is_judged_by_its_safety_rows(self, rows):
+        model = self.on_side(rows, "TPR_['c'] >= 0.2", safety=True)
+        (result,) = model.certificate_.results
+        assert result.rows == {'TPR_["c"]': 100}
+        assert not model.solution_found_
+
+
+def halves(X, y):
+    """The rows as `fit` splits them, in a frame's or an array's own order."""
+    order = np.random.default_rng(3).permutation(len(y))
+    rows = LabelledRows(X, np.asarray(y), np.asarray(y), {})
+    return [rows.take(np.sort(part)) for part in np.array_split(order, 2)]
+
+
+def german():
+    table = pd.read_csv(f"{DATA}/german/german.csv")
+    return table.drop(columns="credit_rating"), table["credit_rating"]
+
+
+NATURAL = {
+    "continuous": lambda: (np.random.default_rng(0).normal(size=(900, 4)), np.arange(900) % 2),
+    "gpa": lambda: load_gpa(as_frame=True, return_X_y=True),
+    "german": german,
+    "digits": lambda: load_digits(return_X_y=True),
+    "mnist": lambda: (np.concatenate([MNIST(DATA).data[:4000]]), MNIST(DATA).targets[:4000]),
+    "bits": lambda: (np.random.default_rng(0).integers(0, 2, (900, 5)), np.arange(900) % 2),
+    "one whole number": lambda: (
+        np.random.default_rng(0).integers(18, 80, (900, 1)),
+        np.random.default_rng(1).integers(0, 2, 900),
+    ),
+    "all the same": lambda: (np.zeros((900, 3)), np.arange(900) % 2),
+    "few copies": lambda: (
+        np.random.default_rng(0).normal(size=(900, 2))[np.r_[:880, :20]],
+        np.arange(900) % 2,
+    ),
+}
+COPIED = {
+    "continuous": NATURAL["continuous"],
+    "german": german,
+    "breast cancer": lambda: load_breast_cancer(return_X_y=True),
+    "text beside numbers": lambda: (
+        pd.DataFrame({"a": np.random.default_rng(0).normal(size=900), "b": ["x", None, "z"] * 300}),
+        np.arange(900) % 2,
+    ),
+}
+
+
+class TestCopies:
+    @pytest.mark.parametrize("data", NATURAL.values(), ids=NATURAL)
+    def test_rows_as_nature_has_them_are_not_remarked_on(self, data):
+        assert remark_on_copies(*halves(*data())) is None
+
+    @pytest.mark.parametrize("data", COPIED.values(), ids=COPIED)
+    def test_a_resampler_in_front_is(self, data):
+        X, y = data()
+        rare = np.flatnonzero(np.asarray(y) == 1)[:60]
+        rows = np.r_[np.flatnonzero(np.asarray(y) == 0), np.tile(rare, 5)]
+        copied = X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
+        remark = remark_on_copies(*halves(copied, np.asarray(y)[rows]))
+        assert "% of the safety rows compared are exact copies of candidate rows" in remark
+        assert "resample inside, with preprocessor=." in remark
+
+    def test_large_data_are_sampled(self, monkeypatch):
+        read = []
+
+        def indexing(X, index):
+            read.append(len(index))
+            return X[index]
+
+        monkeypatch.setattr(_inputs, "_safe_indexing", indexing)
+        rng = np.random.default_rng(0)
+        X, y = RandomOverSampler(random_state=0).fit_resample(
+            rng.normal(size=(100_000, 3)), rng.random(100_000) < 0.02
+        )
+        assert remark_on_copies(*halves(X, y)) is not None
+        assert read == [5000, 5000]
+
+    def test_training_is_the_same_with_the_warning(self, blobs):
+        X, y = blobs
+        copied = np.concatenate([X, X])
+        labels = np.concatenate([y, y])
+        mask = np.arange(2000) >= 1000
+        with pytest.warns(UserWarning, match="100% of the safety rows"):
+            model = SeldonianClassifier(constraints="ACC >= 0.6", random_state=0, max_epochs=2).fit(
+                copied, labels, safety_mask=mask
+            )
+        copied[1000:] += 1e-6
+        expected = SeldonianClassifier(constraints="ACC >= 0.6", random_state=0, max_epochs=2).fit(
+            copied, labels, safety_mask=mask
+        )
+        one, other = model.certificate_, expected.certificate_
+        assert one.fingerprints["weights"] == other.fingerprints["weights"]
+        assert len(one.remarks) == 1
+        assert other.remarks == ()

@@ -1,0 +1,270 @@
+"""What is left after fit travels: pickles, copies, weights without pickle."""
+
+import copy
+import json
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from sklearn.base import clone
+from sklearn.preprocessing import StandardScaler
+from skorch.exceptions import DeviceWarning
+from torch import nn
+
+from sklearn_seldonian import (
+    NoSolutionFoundError,
+    NoSolutionFoundWarning,
+    SeldonianClassifier,
+    certify,
+)
+
+
+def fitted(blobs, constraints="ACC >= 0.2", **params):
+    params = {"max_epochs": 2, "random_state": 0, **params}
+    return SeldonianClassifier(constraints=constraints, **params).fit(*blobs)
+
+
+def by_joblib(model, folder):
+    joblib.dump(model, folder / "model.joblib", compress=3)
+    return joblib.load(folder / "model.joblib")
+
+
+WAYS = {
+    "pickle": lambda model, folder: pickle.loads(pickle.dumps(model)),
+    "joblib": by_joblib,
+    "deepcopy": lambda model, folder: copy.deepcopy(model),
+}
+each_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+
+
+class TestPickles:
+    @each_way
+    @pytest.mark.parametrize(
+        "params",
+        [
+            {},
+            {"constraints": ()},
+            {"preprocessor": StandardScaler()},
+            {"module": nn.Linear(3, 2), "criterion": nn.CrossEntropyLoss(torch.tensor([1.0, 2.0]))},
+            {"decision": "sample", "constraints": "ACC >= 0.1"},
+        ],
+        ids=["plain", "free", "preprocessor", "instances", "drawn"],
+    )
+    def test_models_travel(self, blobs, way, params, tmp_path):
+        X, y = blobs
+        model = fitted(blobs, **params)
+        other = way(model, tmp_path)
+        assert other.certificate_ == model.certificate_
+        assert np.array_equal(other.predict_proba(X), model.predict_proba(X))
+        assert other.history_.equals(model.history_)
+        for name in ("candidate_indices_", "safety_indices_"):
+            assert np.array_equal(getattr(other, name), getattr(model, name))
+        if model.certificate_:
+            assert other.certify(X, y) == model.certify(X, y)
+        assert clone(other).fit(X, y).solution_found_
+
+    @each_way
+    @pytest.mark.parametrize("fallback", [None, "majority"])
+    def test_no_solution_travels(self, blobs, way, fallback, tmp_path):
+        X, _ = blobs
+        with pytest.warns(NoSolutionFoundWarning):
+            model = fitted(blobs, "ACC >= 0.99", fallback=fallback)
+        other = way(model, tmp_path)
+        assert other.solution_found_ is False
+        assert other.certificate_ == model.certificate_
+        if fallback:
+            assert np.array_equal(other.predict(X), model.predict(X))
+        else:
+            with pytest.raises(NoSolutionFoundError, match=r"ACC >= 0\.99: NOT passed"):
+                other.predict(X)
+
+    @pytest.mark.parametrize("n_hidden", [4, 600])
+    def test_no_rows_and_no_optimizer_travel(self, n_hidden):
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(100_000, 20)).astype(np.float32)
+        y = (X[:, 0] > 0).astype(int)
+        groups = rng.choice(list("abcdefgh"), 100_000)
+        model = SeldonianClassifier(
+            constraints=["ACC >= 0.2", "min(TPR, by=sensitive_feature_0) >= 0.001"],
+            module__hidden=(n_hidden, n_hidden // 4),
+            max_epochs=1,
+            batch_size=5_000,
+            random_state=0,
+        ).fit(X, y, sensitive_features=groups)
+        weights = sum(p.numel() * p.element_size() for p in model.module_.parameters())
+        assert len(pickle.dumps(model)) < 1.2 * weights + 50_000
+
+    @pytest.mark.parametrize("module", [None, nn.Linear(3, 2)], ids=["class", "instance"])
+    def test_what_cuda_trained_is_loaded_without_cuda(self, blobs, module, monkeypatch):
+        """The pickle says of all that was trained that it lay on a CUDA device."""
+        X, _ = blobs
+        model = fitted(blobs, module=module)
+        on_cpu = torch.serialization.location_tag
+        trained = {t.untyped_storage().data_ptr() for t in model.module_.state_dict().values()}
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                torch.serialization,
+                "location_tag",
+                lambda storage: "cuda:0" if storage.data_ptr() in trained else on_cpu(storage),
+            )
+            patch.setattr(model.net_, "device", "cuda")
+            pickled = pickle.dumps(model)
+        assert b"cuda:0" in pickled
+        with pytest.warns(DeviceWarning):
+            loaded = pickle.loads(pickled)
+        assert str(loaded.net_.device) == "cpu"
+        assert np.array_equal(loaded.predict_proba(X), model.predict_proba(X))
+
+    def test_weights_that_were_not_certified_are_refused(self, blobs):
+        model = fitted(blobs)
+        with torch.no_grad():
+            model.module_.layers[1].bias += 1.0
+        pickled = pickle.dumps(model)
+        with pytest.raises(ValueError, match="not those that the certificate is about"):
+            pickle.loads(pickled)
+
+
+class TestWeightsAlone:
+    @pytest.mark.parametrize(
+        "params",
+        [
+            {},
+            {"constraints": ()},
+            {"constraints": "PR <= 0.3"},
+            {"module": nn.Linear(3, 2)},
+            {"criterion": nn.BCEWithLogitsLoss, "module__hidden": (5,)},
+            {"constraints": ["ACC >= 0.2", "PR <= 0.95"], "delta": [0.05, 0.1]},
+        ],
+        ids=["plain", "free", "moved", "instance", "one logit", "two"],
+    )
+    def test_round_trip(self, blobs, params, tmp_path):
+        X, y = blobs
+        model = fitted(blobs, **params)
+        model.save_params(tmp_path / "weights.safetensors")
+        loaded = clone(model).load_params(tmp_path / "weights.safetensors")
+        assert loaded.solution_found_
+        assert loaded.certificate_ == model.certificate_
+        assert np.array_equal(loaded.predict_proba(X), model.predict_proba(X))
+        assert np.array_equal(loaded.predict(X), model.predict(X))
+        assert np.array_equal(loaded.offsets_, model.offsets_)
+        assert np.array_equal(pickle.loads(pickle.dumps(loaded)).predict(X), model.predict(X))
+        assert certify(loaded, X, y, "ACC >= 0.2").passed
+        assert "history_" not in vars(loaded)
+
+    def test_names_and_labels_come_along(self, blobs, tmp_path):
+        import pandas as pd
+
+        X, y = blobs
+        frame = pd.DataFrame(X, columns=["a", "b", "c"])
+        model = fitted((frame, np.where(y == 1, "yes", "no")))
+        model.save_params(tmp_path / "weights")
+        loaded = clone(model).load_params(tmp_path / "weights")
+        assert loaded.predict(frame).tolist() == model.predict(frame).tolist()
+        assert loaded.feature_names_in_.tolist() == ["a", "b", "c"]
+        with pytest.raises(ValueError, match="feature names should match"):
+            loaded.predict(frame.rename(columns={"a": "z"}))
+
+    def test_damaged_weights_are_repaired(self, blobs, tmp_path):
+        X, _ = blobs
+        model = fitted(blobs)
+        expected = model.predict_proba(X)
+        model.save_params(tmp_path / "weights")
+        with torch.no_grad():
+            model.module_.layers[1].bias += 1.0
+        assert not np.array_equal(model.predict_proba(X), expected)
+        assert np.array_equal(model.load_params(tmp_path / "weights").predict_proba(X), expected)
+
+    @staticmethod
+    def changed_weights(path):
+        tensors = safetensors.torch.load_file(path)
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+        tensors["layers.1.bias"] += 1e-6
+        safetensors.torch.save_file(tensors, path, metadata=metadata)
+
+    @staticmethod
+    def changed_offsets(path):
+        tensors = safetensors.torch.load_file(path)
+        with safetensors.safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["sklearn_seldonian"])
+        facts["adjustment"] = [1.0, [0.0, 5.0]]
+        metadata = {"sklearn_seldonian": json.dumps(facts)}
+        safetensors.torch.save_file(tensors, path, metadata=metadata)
+
+    @staticmethod
+    def without_metadata(path):
+        safetensors.torch.save_file(safetensors.torch.load_file(path), path)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ("changed_weights", "not those that the certificate is about"),
+            ("changed_offsets", "not those that the certificate is about"),
+            ("without_metadata", "was not written by save_params"),
+        ],
+    )
+    @pytest.mark.parametrize("is_fitted", [True, False])
+    def test_a_changed_file_is_refused_and_changes_nothing(
+        self, blobs, change, message, is_fitted, tmp_path
+    ):
+        X, _ = blobs
+        model = fitted(blobs)
+        path = tmp_path / "weights"
+        model.save_params(path)
+        getattr(self, change)(path)
+        target = model if is_fitted else clone(model)
+        before, attributes = model.predict_proba(X), set(vars(target))
+        with pytest.raises(ValueError, match=message):
+            target.load_params(path)
+        assert set(vars(target)) == attributes
+        assert hasattr(target, "solution_found_") == is_fitted
+        assert np.array_equal(model.predict_proba(X), before)
+
+    @pytest.mark.parametrize(
+        ("params", "message"),
+        [
+            ({"constraints": "ACC >= 0.9"}, r"is about .*ACC >= 0\.2.*this estimator about .*0\.9"),
+            ({"delta": 0.01}, r"'delta': \[0\.05\].*'delta': \[0\.01\]"),
+            ({"decision": "sample"}, "'decision': 'argmax'.*'decision': 'sample'"),
+            ({"module__hidden": (7,)}, "do not fit the module"),
+        ],
+    )
+    def test_the_parameters_must_be_those_of_the_file(self, blobs, params, message, tmp_path):
+        model = fitted(blobs)
+        model.save_params(tmp_path / "weights")
+        with pytest.raises(ValueError, match=message):
+            clone(model).set_params(**params).load_params(tmp_path / "weights")
+
+    def test_another_certificate_is_kept(self, blobs, tmp_path):
+        model, other = fitted(blobs), fitted(blobs, random_state=1)
+        other.save_params(tmp_path / "weights")
+        before = model.certificate_
+        with pytest.raises(ValueError, match="another model than the one that this estimator's"):
+            model.load_params(tmp_path / "weights")
+        assert model.certificate_ is before
+
+    def test_what_is_not_made_of_weights_is_refused(self, blobs, tmp_path):
+        model = fitted(blobs, preprocessor=StandardScaler())
+        with pytest.raises(ValueError, match="predict needs StandardScaler as well"):
+            model.save_params(tmp_path / "weights")
+        with pytest.warns(NoSolutionFoundWarning):
+            unsolved = fitted(blobs, "ACC >= 0.99", fallback="majority")
+        with pytest.raises(NoSolutionFoundError):
+            unsolved.save_params(tmp_path / "weights")
+
+    def test_loaded_weights_say_how_to_certify(self, blobs, tmp_path):
+        model = fitted(blobs)
+        model.save_params(tmp_path / "weights")
+        loaded = clone(model).load_params(tmp_path / "weights")
+        with pytest.raises(ValueError, match=r"use sklearn_seldonian\.certify\(estimator"):
+            loaded.certify(*blobs)
+
+    def test_loading_draws_no_random_numbers(self, blobs, tmp_path):
+        model = fitted(blobs)
+        model.save_params(tmp_path / "weights")
+        state = torch.get_rng_state()
+        clone(model).load_params(tmp_path / "weights")
+        assert torch.equal(state, torch.get_rng_state())
