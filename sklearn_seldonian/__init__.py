@@ -9,6 +9,7 @@ from sklearn_seldonian.exceptions import (
     NoSolutionFoundError,
     NoSolutionFoundWarning,
 )
+from sklearn_seldonian.regressor import SeldonianRegressor
 
 __all__ = [
     "ConstraintSyntaxError",
@@ -16,6 +17,7 @@ __all__ = [
     "NoSolutionFoundWarning",
     "SafetyCertificate",
     "SeldonianClassifier",
+    "SeldonianRegressor",
     "__version__",
     "certify",
     "required_safety_rows",

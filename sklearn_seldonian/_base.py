@@ -5,18 +5,26 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from typing import Any, NamedTuple
+from numbers import Integral, Real
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples, validate_data
+from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import (
+    _num_samples,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
 from torch import nn
 
 from sklearn_seldonian import _checks
 from sklearn_seldonian.certification import (
+    BOUNDS,
     SafetyCertificate,
     Statistics,
     certify_constraint,
@@ -27,9 +35,12 @@ from sklearn_seldonian.certification import (
 )
 from sklearn_seldonian.constraints import (
     assign_cells,
+    bind,
     columns_of,
     distinct_means,
+    parse_all,
 )
+from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
 from sklearn_seldonian.modules import MLP
 from sklearn_seldonian.training import ConstrainedProblem, LagrangianNet
 from sklearn_seldonian.training import Rows as TensorRows
@@ -38,14 +49,15 @@ __all__ = ["CertifiedEstimator", "LabelledRows"]
 
 
 class LabelledRows(NamedTuple):
-    """Rows as `fit` sees them: inputs, labels, positions of the labels in classes_, columns.
+    """Rows as `fit` sees them: inputs, what the user calls y, what the net learns, columns.
 
-    The inputs are the rows of X at `index` (None: all), which are not read before their time.
+    The net learns the positions of labels in classes_, or numbers. The inputs are the rows of
+    X at `index` (None: all), which are not read before their time.
     """
 
     X: Any
     y: np.ndarray
-    labels: np.ndarray
+    targets: np.ndarray
     columns: dict[str, np.ndarray]
     index: np.ndarray | None = None
 
@@ -54,18 +66,44 @@ class LabelledRows(NamedTuple):
         if len(index) == len(self.y):
             return self
         columns = {name: values[index] for name, values in self.columns.items()}
-        return LabelledRows(self.X, self.y[index], self.labels[index], columns, index)
+        return LabelledRows(self.X, self.y[index], self.targets[index], columns, index)
 
     def inputs(self):
         return self.X if self.index is None else _safe_indexing(self.X, self.index)
 
 
 class CertifiedEstimator(BaseEstimator):
-    """The parts of `fit` that do not depend on what is predicted.
+    """All that does not depend on what is predicted.
+
+    A subclass says what is particular to its targets: what they are (`_learn_targets`,
+    `_check_targets`), what constraints may say of them (`_schema`), what outputs mean
+    (`_task`), what the model is beside its module (`_beside_the_module`), and what the
+    certificate says of it (`_assumptions`, `_remarks`). What the word for a constant
+    fallback stands for is `_constant_fallback`; `_range_remedy` is the advice to who asks for
+    a finite-sample test and has named a measure that has none.
 
     Constructor keywords beyond the signature are skorch's double-underscore names: plain
     attributes that appear in `get_params` and can be cloned and searched over.
     """
+
+    _parameter_constraints: ClassVar = {
+        "delta": [Interval(Real, 0, 1, closed="neither"), "array-like"],
+        "bound": [StrOptions(set(BOUNDS))],
+        "safety_size": [
+            Interval(Real, 0, 1, closed="neither"),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "power": [Interval(Real, 0, 1, closed="neither")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
+        "safety_batch_size": [Interval(Integral, 1, None, closed="left")],
+        "multiplier_init": [Interval(Real, 0, None, closed="left")],
+        "multiplier_lr": [Interval(Real, 0, None, closed="neither")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
 
     # -- parameters ----------------------------------------------------------------------
 
@@ -100,6 +138,75 @@ class CertifiedEstimator(BaseEstimator):
     def __sklearn_is_fitted__(self):
         return hasattr(self, "solution_found_")
 
+    # -- fit -----------------------------------------------------------------------------
+
+    def fit(self, X, y, sensitive_features=None, safety_mask=None):
+        """Train on candidate rows, then run the safety test once on the others.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, ...)
+            Finite numbers, or whatever `preprocessor` takes.
+        y : array-like of shape (n_rows,)
+            Class labels, at least two different ones; a regressor's are numbers.
+        sensitive_features : Series, DataFrame or array-like of n_rows, default=None
+            Columns for the constraints' conditions; the model never sees them.
+        safety_mask : bool array of shape (n_rows,), default=None
+            Which rows are for the safety test; must not depend on outcomes. None: drawn at
+            random.
+
+        Returns
+        -------
+        self
+            With ``solution_found_`` saying whether a model was certified; if not, a
+            `NoSolutionFoundWarning` is given.
+        """
+        self._forget_fit()
+        self._validate_params()
+        self._check_keywords()
+        self.constraints_ = parse_all(self.constraints)
+        self._deltas = _checks.check_deltas(self.delta, len(self.constraints_))
+        rows = self._check_training_rows(X, y, sensitive_features)
+        rng = check_random_state(self.random_state)
+        self.candidate_indices_, self.safety_indices_ = self._split(len(rows.y), safety_mask, rng)
+        candidate, safety = rows.take(self.candidate_indices_), rows.take(self.safety_indices_)
+        self._resolved = self._bind(candidate)
+        _checks.check_ranges(self._resolved, self.bound, self._range_remedy)
+
+        obstacle = self._train(candidate, len(safety.y), rng)
+        self.certificate_ = None
+        if self.constraints_:
+            self.certificate_ = (
+                self._untested(obstacle)
+                if obstacle
+                else self._test(safety, mask_given=safety_mask is not None)
+            )
+        found = self.certificate_ is None or self.certificate_.passed
+        if not found:
+            self.fallback_ = _checks.fitted_fallback(
+                self.fallback, candidate, self._constant_fallback
+            )
+            warnings.warn(self.certificate_.explain(), NoSolutionFoundWarning, stacklevel=2)
+        self.solution_found_ = found  # last: without it the estimator is not fitted
+        return self
+
+    def _check_training_rows(self, X, y, sensitive_features):
+        columns_from = X
+        _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
+        if self.preprocessor is None:
+            X, y = validate_data(self, X, y, allow_nd=True)
+        else:
+            X, y = validate_data(self, X, y, skip_check_array=True)
+            check_consistent_length(X, y)
+        y, targets = self._learn_targets(y)
+        columns = _checks.column_values(self._wanted(), columns_from, sensitive_features, len(y))
+        return LabelledRows(X, y, targets, columns)
+
+    def _bind(self, candidate):
+        self._levels = _checks.quantified_levels(self.constraints_, candidate.columns)
+        schema = self._schema(candidate.columns)
+        return tuple(bind(constraint, schema) for constraint in self.constraints_)
+
     def _wanted(self):
         """The columns that the constraints name."""
         return {name for constraint in self.constraints_ for name in columns_of(constraint)}
@@ -121,23 +228,24 @@ class CertifiedEstimator(BaseEstimator):
         X = self._fit_preprocessor(candidate)
         cells = self._cells(candidate.columns, len(candidate.y))
         self._exclusive = exclusive_columns(cells.families)
-        self._warn_of_few_rows(candidate, cells, n_safety)
+        task, rows = self._task(candidate), _tensors(X, candidate.targets, cells)
+        self._warn_of_few_rows(task.labels(rows.y).numpy(), cells, task.n_labels, n_safety)
         problem = ConstrainedProblem(
             self._resolved,
             self._deltas,
             cells.families,
-            len(self.classes_),
+            task.n_labels,
             n_safety,
             self.power,
-            hard=self.decision == "argmax",
+            hard=task.hard,
             bound=self.bound,
             exclusive=self._exclusive,
         )
         cuda = [torch.device(device)] if device.startswith("cuda") else []
         with torch.random.fork_rng(devices=cuda):
             torch.manual_seed(seed)
-            self.net_ = self._make_net(X, problem, device)
-            self.net_.fit(_tensors(X, candidate.labels, cells))
+            self.net_ = self._make_net(X, problem, task, device)
+            self.net_.fit(rows)
         self.history_ = _history_frame(self.net_.history)
         self.n_iter_ = len(self.history_)
         if self.net_.interrupted_:
@@ -157,10 +265,10 @@ class CertifiedEstimator(BaseEstimator):
     def _cells(self, columns, n_rows):
         return assign_cells(columns, [c.conditions for c in self._resolved], n_rows)
 
-    def _warn_of_few_rows(self, candidate, cells, n_safety):
+    def _warn_of_few_rows(self, labels, cells, n_labels, n_safety):
         """Say so where even the best conceivable safety rows could not pass."""
         codes, families = cells
-        counts = tabulate(codes, candidate.labels, candidate.labels, families, len(self.classes_))
+        counts = tabulate(codes, labels, labels, families, n_labels)
         seen = Statistics(counts, families, hard=True)
         shares = seen.shares(distinct_means(self._resolved))
         for constraint, delta in zip(self._resolved, self._deltas, strict=True):
@@ -174,14 +282,15 @@ class CertifiedEstimator(BaseEstimator):
                     stacklevel=4,
                 )
 
-    def _make_net(self, X, problem, device):
-        module, sizes = self._sized_module(X)
+    def _make_net(self, X, problem, task, device):
+        module, sizes = self._sized_module(X, task.n_labels)
         nested = {name: getattr(self, name) for name in self._keywords()}
         if any(name.startswith("iterator_train__") for name in nested):
             nested.setdefault("iterator_train__shuffle", True)
         return LagrangianNet(
             copy.deepcopy(module),
             problem=problem,
+            task=task,
             multiplier_init=self.multiplier_init,
             multiplier_lr=self.multiplier_lr,
             evaluation_batch_size=self.safety_batch_size,
@@ -207,13 +316,13 @@ class CertifiedEstimator(BaseEstimator):
         }
         _checks.check_keywords(self, factories)
 
-    def _sized_module(self, X):
+    def _sized_module(self, X, n_labels):
         """The module, and for an MLP the sizes that the data dictate."""
         module = MLP if self.module is None else self.module
         if module is not MLP:
             return module, {}
         one_logit = nn.BCEWithLogitsLoss in (self.criterion, type(self.criterion))
-        n_outputs = 1 if one_logit else len(self.classes_)
+        n_outputs = 1 if one_logit else n_labels
         n_features = math.prod(X.shape[1:])
         return module, {"module__n_features": n_features, "module__n_outputs": n_outputs}
 
@@ -228,7 +337,7 @@ class CertifiedEstimator(BaseEstimator):
         cells = self._cells(rows.columns, len(rows.y))
         exclusive = self._exclusive & exclusive_columns(cells.families)
         loss, statistics = self.net_.observe(
-            _tensors(X, rows.labels, cells),
+            _tensors(X, rows.targets, cells),
             cells.families,
         )
         return SafetyCertificate(
@@ -239,24 +348,13 @@ class CertifiedEstimator(BaseEstimator):
             loss=loss,
             n_candidate=len(self.candidate_indices_),
             n_safety=len(rows.y),
-            assumptions=_checks.assumptions(self._decision, exclusive, mask_given),
+            assumptions=_checks.assumptions(self._assumptions(), exclusive, mask_given),
             remarks=self._remarks(statistics),
             versions=_checks.versions(),
             fingerprints={
                 "data": _checks.fingerprint(X, rows.y, *rows.columns.values()),
-                "weights": _checks.fingerprint(self.module_, self.scale_, self.offsets_),
+                "weights": _checks.fingerprint(self.module_, *self._beside_the_module()),
             },
-        )
-
-    def _remarks(self, statistics):
-        """Whether all tested rows got the same label."""
-        given = np.flatnonzero(statistics.table[..., : len(self.classes_)].sum(axis=(0, 1)))
-        if self._decision != "argmax" or len(given) != 1:
-            return ()
-        label = self.classes_.tolist()[given[0]]
-        return (
-            f"The model gave every safety row the label {label!r}: no other decisions were more "
-            "accurate among those predicted to pass.",
         )
 
     def _untested(self, obstacle):
@@ -284,29 +382,68 @@ class CertifiedEstimator(BaseEstimator):
         transformed = self.preprocessor_.transform(X)
         return _checks.to_inputs(_checks.check_preprocessed(transformed, _num_samples(X)))
 
+    # -- the safety test, again ----------------------------------------------------------
+
+    def certify(self, X, y, sensitive_features=None):
+        """Test the same constraints on fresh rows.
+
+        Parameters
+        ----------
+        X, y, sensitive_features
+            Rows that neither `fit` nor any other choice has seen, as `fit` takes them.
+
+        Returns
+        -------
+        SafetyCertificate
+
+        Raises
+        ------
+        NoSolutionFoundError
+            If there is no model.
+        ValueError
+            If there are no constraints, or `y` holds what `fit` would refuse or did not see.
+        """
+        self._check_certified()
+        _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
+        if not self.constraints_:
+            raise ValueError("There is nothing to certify: the estimator has no constraints.")
+        y, targets = self._check_targets(y)
+        columns = _checks.column_values(self._wanted(), X, sensitive_features, len(y))
+        missing = sorted(self._wanted() - set(columns))
+        if missing:
+            raise ValueError(f"The constraints name columns that are not here: {missing}.")
+        X = self._checked(X)
+        check_consistent_length(X, y)
+        return self._test(LabelledRows(X, y, targets, columns))
+
+    # -- the model -----------------------------------------------------------------------
+
+    def _falls_back(self):
+        """Whether the fallback answers; raises where there is neither model nor fallback."""
+        if self.solution_found_:
+            return False
+        if self.fallback_ is None:
+            self._check_certified()
+        return True
+
+    def _check_certified(self):
+        check_is_fitted(self)
+        if not self.solution_found_:
+            raise NoSolutionFoundError(self.certificate_.explain())
+
+    def _scores(self, X):
+        inputs = self._preprocessed(self._checked(X))
+        return torch.cat(list(self.net_.scores(inputs)))
+
     @property
     def module_(self):
         """The fitted torch module."""
         return self.net_.module_
 
-    @property
-    def scale_(self):
-        """What the module's scores are multiplied by."""
-        return self.net_.adjustment_.scale
 
-    @property
-    def offsets_(self):
-        """What is added to the module's scaled scores, one number a class."""
-        return np.array(self.net_.adjustment_.offsets or [0.0] * len(self.classes_))
-
-
-def _tensors(X, labels, cells):
-    """Inputs, class positions and cells as tensors."""
-    return TensorRows(
-        X,
-        torch.from_numpy(labels.astype(np.int64, copy=False)),
-        torch.from_numpy(cells.codes),
-    )
+def _tensors(X, targets, cells):
+    """Inputs, class positions or numbers, and cells as tensors."""
+    return TensorRows(X, torch.from_numpy(targets), torch.from_numpy(cells.codes))
 
 
 def _history_frame(history):

@@ -1,4 +1,4 @@
-"""Certificates for any fitted classifier, and how many rows they take."""
+"""Certificates for any fitted classifier or regressor, and how many rows they take."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import math
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from sklearn_seldonian import _checks
@@ -17,6 +17,7 @@ from sklearn_seldonian.certification import (
     exclusive_columns,
     sufficient_rows,
     summarise,
+    summarise_predictions,
 )
 from sklearn_seldonian.constraints import (
     ColumnIs,
@@ -50,17 +51,19 @@ def certify(
     decision="argmax",
     pos_label=None,
     measures=(),
+    target_range=None,
+    prediction_range=None,
 ):
-    """Test a fitted classifier against constraints on data it has not seen.
+    """Test a fitted classifier or regressor against constraints on data it has not seen.
 
     Parameters
     ----------
-    estimator : classifier
-        Any fitted scikit-learn classifier or pipeline; it is not changed.
+    estimator : classifier or regressor
+        Any fitted scikit-learn estimator or pipeline; it is not changed.
     X : array-like of shape (n_rows, ...)
         Whatever `estimator` predicts from.
     y : array-like of shape (n_rows,)
-        Labels that `estimator` knows.
+        Labels that `estimator` knows, or numbers.
     constraints : str, Constraint, or sequence of them
     delta : float or sequence of float, default=0.05
         Accepted probability of certifying a constraint that is violated; one number, or
@@ -77,6 +80,10 @@ def certify(
         The positive class of a binary problem; None: the second of ``classes_``.
     measures : sequence of RowMeasure, default=()
         The user's own measures.
+    target_range, prediction_range : (low, high), default=None
+        Of a regressor: between which numbers every target and every prediction lies, known
+        beforehand and not read off the rows. With both there is a finite-sample test of
+        errors. None: any number.
 
     Returns
     -------
@@ -85,8 +92,8 @@ def certify(
     Raises
     ------
     ValueError
-        If there are no constraints, `y` holds labels that `estimator` does not know, or a
-        parameter is out of range.
+        If there are no constraints, `y` holds labels that `estimator` does not know, a target
+        or prediction is outside its range, or a parameter is out of range.
 
     Examples
     --------
@@ -99,42 +106,33 @@ def certify(
     True
     """
     check_is_fitted(estimator)
-    if not is_classifier(estimator):
-        raise ValueError(f"certify tests classifiers; {type(estimator).__name__} is none.")
     _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
     constraints = parse_all(constraints)
     if not constraints:
         raise ValueError("There is nothing to certify: no constraints were given.")
     _checks.check_choice("bound", bound, BOUNDS)
-    _checks.check_choice("decision", decision, ("argmax", "sample"))
     deltas = _checks.check_deltas(delta, len(constraints))
     check_consistent_length(X, y)
-    y = column_or_1d(y, warn=True)
-    classes = np.asarray(estimator.classes_)
-    labels = _checks.class_positions(y, classes)
+    if is_classifier(estimator):
+        _refuse("a classifier", target_range=target_range, prediction_range=prediction_range)
+        tested: _Classifier | _Regressor = _Classifier(estimator, decision, pos_label)
+    elif is_regressor(estimator):
+        decided = None if decision == "argmax" else decision
+        _refuse("a regressor", decision=decided, pos_label=pos_label)
+        tested = _Regressor(estimator, target_range, prediction_range)
+    else:
+        name = type(estimator).__name__
+        raise ValueError(f"certify tests classifiers and regressors; {name} is neither.")
+    y = tested.checked(y)
 
     wanted = {name for constraint in constraints for name in columns_of(constraint)}
     columns = _checks.column_values(wanted, X, sensitive_features, len(y))
-    positive = _checks.positive_class(classes.tolist(), pos_label)
-    schema = Schema.of(
-        columns, constraints, tuple(classes.tolist()), positive, measures=tuple(measures)
-    )
+    schema = Schema.of(columns, constraints, **tested.schema, measures=tuple(measures))
     resolved = [bind(constraint, schema) for constraint in constraints]
-    _checks.check_ranges(resolved, bound)
+    _checks.check_ranges(resolved, bound, tested.range_remedy)
     codes, families = assign_cells(columns, [c.conditions for c in resolved], len(y))
     values = distinct_values(distinct_means(resolved))
-    with_probabilities = decision == "sample" or bool(values)
-    decided, chances = _decisions(estimator, X, len(y), classes, with_probabilities)
-    statistics = summarise(
-        codes,
-        labels,
-        chances,
-        families,
-        values,
-        hard=decision == "argmax",
-        keep=True,
-        decisions=decided,
-    )
+    statistics, predicted = tested.observe(X, y, codes, families, values)
     exclusive = exclusive_columns(families)
     results = (
         certify_constraint(constraint, statistics, d, bound, exclusive)
@@ -145,21 +143,99 @@ def certify(
         loss=math.nan,
         n_candidate=0,
         n_safety=len(y),
-        assumptions=_checks.assumptions(decision, exclusive),
+        assumptions=_checks.assumptions(tested.assumptions, exclusive),
         versions=_checks.versions(),
         fingerprints={
             "data": _checks.fingerprint(y, *columns.values()),
-            "decisions": _checks.fingerprint(decided if decision == "argmax" else chances),
+            **{name: _checks.fingerprint(values) for name, values in predicted.items()},
         },
     )
 
 
-def _decisions(estimator, X, n_rows, classes, with_probabilities):
-    """Positions of the predicted labels and probabilities; NaN for labels that are no class."""
+def _refuse(kind, **given):
+    """Refuse parameters that mean nothing for this kind of estimator."""
+    named = [name for name, value in given.items() if value is not None]
+    if named:
+        raise ValueError(f"{named[0]} says nothing about {kind}: leave it out.")
+
+
+class _Classifier:
+    """A fitted classifier under test."""
+
+    range_remedy = "Give its measure a range"
+
+    def __init__(self, estimator, decision, pos_label):
+        _checks.check_choice("decision", decision, tuple(_checks.DECISIONS))
+        self.estimator, self.decision = estimator, decision
+        self.classes = np.asarray(estimator.classes_)
+        classes = self.classes.tolist()
+        positive = _checks.positive_class(classes, pos_label)
+        self.schema = {"classes": tuple(classes), "positive": positive}
+        self.assumptions = _checks.DECISIONS[decision]
+
+    def checked(self, y):
+        y = column_or_1d(y, warn=True)
+        self.labels = _checks.class_positions(y, self.classes)
+        return y
+
+    def observe(self, X, y, codes, families, values):
+        """Statistics of the decisions, and the decisions themselves by name."""
+        hard = self.decision == "argmax"
+        with_probabilities = not hard or bool(values)
+        decided, chances = _decisions(self.estimator, X, len(y), self.classes, with_probabilities)
+        statistics = summarise(
+            codes, self.labels, chances, families, values, hard=hard, keep=True, decisions=decided
+        )
+        return statistics, {"decisions": decided if hard else chances}
+
+
+class _Regressor:
+    """A fitted regressor under test."""
+
+    range_remedy = _checks.NUMBERS_REMEDY
+
+    def __init__(self, estimator, target_range, prediction_range):
+        self.estimator = estimator
+        self.target_range = _checks.check_range("target_range", target_range)
+        self.prediction_range = _checks.check_range("prediction_range", prediction_range)
+        self.schema = {
+            "classes": (),
+            "positive": None,
+            "target_range": self.target_range,
+            "prediction_range": self.prediction_range,
+        }
+        self.assumptions = _checks.predicted_numbers(self.target_range, self.prediction_range)
+
+    def checked(self, y):
+        return _checks.check_numbers(y, self.target_range)
+
+    def observe(self, X, y, codes, families, values):
+        """Statistics of the predictions, and the predictions themselves by name."""
+        predicted = _one_a_row(self.estimator, X, len(y)).astype(np.float64)
+        low, high = self.prediction_range
+        outside = predicted[(predicted < low) | (predicted > high)]
+        if len(outside):
+            raise ValueError(
+                f"{type(self.estimator).__name__}.predict returned {outside[0]:g}, which is "
+                f"outside prediction_range=({low:g}, {high:g}): clip the predictions, or widen it "
+                "to what they can be."
+            )
+        statistics = summarise_predictions(codes, y, predicted, families, values, keep=True)
+        return statistics, {"predictions": predicted}
+
+
+def _one_a_row(estimator, X, n_rows):
+    """What `estimator` predicts."""
     predicted = column_or_1d(np.asarray(estimator.predict(X)), warn=False)
     if len(predicted) != n_rows:
         name = type(estimator).__name__
-        raise ValueError(f"{name}.predict returned {len(predicted)} labels for {n_rows} rows.")
+        raise ValueError(f"{name}.predict returned {len(predicted)} values for {n_rows} rows.")
+    return predicted
+
+
+def _decisions(estimator, X, n_rows, classes, with_probabilities):
+    """Positions of the predicted labels and probabilities; NaN for labels that are no class."""
+    predicted = _one_a_row(estimator, X, n_rows)
     matches = predicted[:, None] == classes[None, :]
     positions = matches.argmax(axis=1)
     if not with_probabilities:

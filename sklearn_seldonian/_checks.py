@@ -16,23 +16,27 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import clone
-from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import assert_all_finite, check_array, column_or_1d
 from torch import nn
 
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian.certification import has_finite_ranges
 from sklearn_seldonian.constraints import Grouping, walk
+from sklearn_seldonian.measures import ANY_NUMBER
 from sklearn_seldonian.training import Inputs
 
 __all__ = [
+    "DECISIONS",
     "NESTED",
+    "NUMBERS_REMEDY",
     "assumptions",
     "check_choice",
     "check_deltas",
     "check_keywords",
+    "check_numbers",
     "check_probability",
+    "check_range",
     "check_ranges",
     "check_share",
     "class_positions",
@@ -41,6 +45,7 @@ __all__ = [
     "fitted_fallback",
     "interrupted_in_search",
     "positive_class",
+    "predicted_numbers",
     "resolve_device",
     "split_rows",
     "to_inputs",
@@ -110,27 +115,40 @@ def check_choice(name, value, choices):
         raise ValueError(f"{name} must be one of {listed}, got {value!r}.")
 
 
-def check_ranges(constraints, bound):
+def check_ranges(constraints, bound, remedy):
     """Warn of constraints that only a normal approximation can test; refuse them where told to.
 
     `constraints` are resolved; which measures have a finite range is read from their text.
+    `remedy` says how they would get one.
     """
+    if bound not in ("auto", "exact"):
+        return
     for constraint in constraints:
         unbounded = [str(mean) for mean in constraint.means if not has_finite_ranges([mean])]
-        if not unbounded or bound not in ("auto", "exact"):
+        if not unbounded or constraint.is_impossible:  # which is not tested at all
             continue
         names = ", ".join(unbounded)
         if bound == "exact":
             raise ValueError(
                 f"{constraint.source.text!r} has no finite-sample test: {names} has no finite "
-                'range. Give its measure a range, or use bound="auto".'
+                f'range. {remedy}, or use bound="auto".'
             )
         warnings.warn(
             f"{constraint.source.text!r} is tested by a normal approximation only: {names} has no "
-            "finite range.",
+            f"finite range. {remedy} for a finite-sample test.",
             UserWarning,
             stacklevel=3,
         )
+
+
+def check_range(name, value):
+    """Two numbers in order, or any number for None."""
+    if value is None:
+        return ANY_NUMBER
+    ends = np.asarray(value, dtype=float)
+    if ends.shape != (2,) or not ends[0] < ends[1]:
+        raise ValueError(f"{name} must be (low, high) with low < high, got {value!r}.")
+    return tuple(ends.tolist())
 
 
 def check_share(name, value):
@@ -163,6 +181,26 @@ def class_positions(y, classes):
         raise ValueError(f"y holds labels that the model does not know: {unseen.tolist()}.")
     order = np.argsort(classes)
     return order[np.searchsorted(classes, y, sorter=order)]
+
+
+def check_numbers(y, target_range):
+    """The targets of a regression, all of them in their range.
+
+    Raises
+    ------
+    ValueError
+        If one is no finite number, or outside: what is known of it cannot be true.
+    """
+    y = np.array(column_or_1d(y, warn=True), dtype=np.float64)
+    assert_all_finite(y, input_name="y")
+    low, high = target_range
+    outside = y[(y < low) | (y > high)]
+    if len(outside):
+        raise ValueError(
+            f"y holds {outside[0]:g}, which is outside target_range=({low:g}, {high:g}). A range "
+            "that some rows leave proves nothing about the others: widen it to what is possible."
+        )
+    return y
 
 
 def resolve_device(device):
@@ -345,8 +383,8 @@ def split_rows(n_rows, safety_size, safety_mask, rng):
         mask[rng.permutation(n_rows)[:n_safety]] = True
     if mask.all() or not mask.any():
         raise ValueError(
-            f"Of {n_rows} rows, {int(mask.sum())} would be safety rows: both the candidate and "
-            "the safety data need at least one."
+            f"With n_samples={n_rows}, {int(mask.sum())} would be safety rows: both the candidate "
+            "and the safety data need at least one."
         )
     return np.flatnonzero(~mask), np.flatnonzero(mask)
 
@@ -380,14 +418,17 @@ def _converted(values, index):
 # -- after training ----------------------------------------------------------------------
 
 
-def fitted_fallback(fallback, rows):
-    """The estimator that answers where no solution was found; None where none is wanted."""
+def fitted_fallback(fallback, rows, constant):
+    """The estimator that answers where no solution was found; None where none is wanted.
+
+    `constant` is what a word stands for.
+    """
     if fallback is None:
         return None
     if isinstance(fallback, FrozenEstimator):
         return fallback
     if isinstance(fallback, str):
-        fallback = DummyClassifier(strategy="most_frequent")
+        fallback = constant
     return clone(fallback).fit(rows.inputs(), rows.y)
 
 
@@ -407,19 +448,35 @@ _INDEPENDENCE = (
     "features, resampling or search outside the estimator has seen them, and they are tested "
     "for the first time.",
 )
-_DECISIONS = {
-    "argmax": "The decisions are those of predict.",
-    "sample": "The decisions are drawn from predict_proba, anew each time.",
+DECISIONS = {
+    "argmax": ("The decisions are those of predict.",),
+    "sample": ("The decisions are drawn from predict_proba, anew each time.",),
 }
 
 
-def assumptions(decision, exclusive, mask_given=False):
-    """What a certificate rests on, in words."""
+NUMBERS_REMEDY = "Say prediction_range and target_range, or give a measure of your own a range"
+
+
+def predicted_numbers(target_range, prediction_range=ANY_NUMBER):
+    """What a certificate of a regression rests on beside its rows, in words.
+
+    `prediction_range` is a promise about predictions, where they are not clipped to it.
+    """
+    promised = {"target": target_range, "prediction": prediction_range}
+    return "The predictions are those of predict.", *(
+        f"The {name} is never outside [{low:g}, {high:g}]; that of no row seen is."
+        for name, (low, high) in promised.items()
+        if (low, high) != ANY_NUMBER
+    )
+
+
+def assumptions(of_the_model, exclusive, mask_given=False):
+    """What a certificate rests on, in words; `of_the_model` are sentences on what it predicts."""
     mask = "Which rows were kept for the safety test did not depend on outcomes."
     pairs = sorted(" and ".join(sorted(pair)) for pair in exclusive)
     return (
         *_INDEPENDENCE,
-        _DECISIONS[decision],
+        *of_the_model,
         *[mask] * mask_given,
         *(f"Columns {pair} are never both 1; no row seen has both." for pair in pairs),
     )

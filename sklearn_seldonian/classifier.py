@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
-from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.dummy import DummyClassifier
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
-    check_consistent_length,
     check_is_fitted,
     column_or_1d,
-    validate_data,
 )
 from torch import nn
 
 from sklearn_seldonian import _checks
-from sklearn_seldonian._base import CertifiedEstimator, LabelledRows
-from sklearn_seldonian.certification import (
-    BOUNDS,
-)
-from sklearn_seldonian.constraints import (
-    Schema,
-    bind,
-    parse_all,
-)
-from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
-from sklearn_seldonian.training import probabilities
+from sklearn_seldonian._base import CertifiedEstimator
+from sklearn_seldonian.constraints import Schema
+from sklearn_seldonian.training import Classification, probabilities
 
 __all__ = ["SeldonianClassifier"]
 
@@ -152,24 +140,11 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     """
 
     _parameter_constraints: ClassVar = {
-        "delta": [Interval(Real, 0, 1, closed="neither"), "array-like"],
-        "bound": [StrOptions(set(BOUNDS))],
+        **CertifiedEstimator._parameter_constraints,
         "decision": [StrOptions({"argmax", "sample"})],
-        "safety_size": [
-            Interval(Real, 0, 1, closed="neither"),
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "power": [Interval(Real, 0, 1, closed="neither")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
-        "safety_batch_size": [Interval(Integral, 1, None, closed="left")],
-        "multiplier_init": [Interval(Real, 0, None, closed="left")],
-        "multiplier_lr": [Interval(Real, 0, None, closed="neither")],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
+    _constant_fallback = DummyClassifier(strategy="most_frequent")
+    _range_remedy = "Give its measure a range"
 
     def __init__(
         self,
@@ -226,65 +201,10 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         self.verbose = verbose
         vars(self).update(kwargs)
 
-    # -- fit -----------------------------------------------------------------------------
+    # -- what is particular to classes ---------------------------------------------------
 
-    def fit(self, X, y, sensitive_features=None, safety_mask=None):
-        """Train on candidate rows, then run the safety test once on the others.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, ...)
-            Finite numbers, or whatever `preprocessor` takes.
-        y : array-like of shape (n_rows,)
-            Class labels, at least two different ones.
-        sensitive_features : Series, DataFrame or array-like of n_rows, default=None
-            Columns for the constraints' conditions; the model never sees them.
-        safety_mask : bool array of shape (n_rows,), default=None
-            Which rows are for the safety test; must not depend on outcomes. None: drawn at
-            random.
-
-        Returns
-        -------
-        self
-            With ``solution_found_`` saying whether a model was certified; if not, a
-            `NoSolutionFoundWarning` is given.
-        """
-        self._forget_fit()
-        self._validate_params()
-        self._check_keywords()
+    def _learn_targets(self, y):
         self._decision = self.decision
-        self.constraints_ = parse_all(self.constraints)
-        self._deltas = _checks.check_deltas(self.delta, len(self.constraints_))
-        rows = self._check_training_rows(X, y, sensitive_features)
-        rng = check_random_state(self.random_state)
-        self.candidate_indices_, self.safety_indices_ = self._split(len(rows.y), safety_mask, rng)
-        candidate, safety = rows.take(self.candidate_indices_), rows.take(self.safety_indices_)
-        self._resolved = self._bind(candidate)
-        _checks.check_ranges(self._resolved, self.bound)
-
-        obstacle = self._train(candidate, len(safety.y), rng)
-        self.certificate_ = None
-        if self.constraints_:
-            self.certificate_ = (
-                self._untested(obstacle)
-                if obstacle
-                else self._test(safety, mask_given=safety_mask is not None)
-            )
-        found = self.certificate_ is None or self.certificate_.passed
-        if not found:
-            self.fallback_ = _checks.fitted_fallback(self.fallback, candidate)
-            warnings.warn(self.certificate_.explain(), NoSolutionFoundWarning, stacklevel=2)
-        self.solution_found_ = found  # last: without it the estimator is not fitted
-        return self
-
-    def _check_training_rows(self, X, y, sensitive_features):
-        columns_from = X
-        _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
-        if self.preprocessor is None:
-            X, y = validate_data(self, X, y, allow_nd=True)
-        else:
-            X, y = validate_data(self, X, y, skip_check_array=True)
-            check_consistent_length(X, y)
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
         self.classes_, labels = np.unique(y, return_inverse=True)
@@ -293,54 +213,48 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
                 "SeldonianClassifier needs samples of at least 2 classes; the data contains only "
                 f"one class: {self.classes_[0]!r}"
             )
-        columns = _checks.column_values(self._wanted(), columns_from, sensitive_features, len(y))
-        return LabelledRows(X, y, labels, columns)
+        return y, labels.astype(np.int64, copy=False)
 
-    def _bind(self, candidate):
-        self._levels = _checks.quantified_levels(self.constraints_, candidate.columns)
-        schema = Schema.of(
-            candidate.columns,
-            self.constraints_,
-            tuple(self.classes_.tolist()),
-            _checks.positive_class(self.classes_.tolist(), self.pos_label),
-            measures=tuple(self.measures),
-        )
-        return tuple(bind(constraint, schema) for constraint in self.constraints_)
-
-    # -- the safety test, again ----------------------------------------------------------
-
-    def certify(self, X, y, sensitive_features=None):
-        """Test the same constraints on fresh rows.
-
-        Parameters
-        ----------
-        X, y, sensitive_features
-            Rows that neither `fit` nor any other choice has seen, as `fit` takes them.
-
-        Returns
-        -------
-        SafetyCertificate
-
-        Raises
-        ------
-        NoSolutionFoundError
-            If there is no model.
-        ValueError
-            If there are no constraints, or `y` holds labels that `fit` did not see.
-        """
-        self._check_certified()
-        _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
-        if not self.constraints_:
-            raise ValueError("There is nothing to certify: the estimator has no constraints.")
+    def _check_targets(self, y):
         y = column_or_1d(y, warn=True)
-        labels = _checks.class_positions(y, self.classes_)
-        columns = _checks.column_values(self._wanted(), X, sensitive_features, len(y))
-        missing = sorted(self._wanted() - set(columns))
-        if missing:
-            raise ValueError(f"The constraints name columns that are not here: {missing}.")
-        X = self._checked(X)
-        check_consistent_length(X, y)
-        return self._test(LabelledRows(X, y, labels, columns))
+        return y, _checks.class_positions(y, self.classes_).astype(np.int64, copy=False)
+
+    def _schema(self, columns):
+        classes = self.classes_.tolist()
+        positive = _checks.positive_class(classes, self.pos_label)
+        return Schema.of(
+            columns, self.constraints_, tuple(classes), positive, measures=tuple(self.measures)
+        )
+
+    def _task(self, candidate):
+        return Classification(len(self.classes_), hard=self._decision == "argmax")
+
+    def _assumptions(self):
+        return _checks.DECISIONS[self._decision]
+
+    def _beside_the_module(self):
+        return self.scale_, self.offsets_
+
+    def _remarks(self, statistics):
+        """Whether all tested rows got the same label."""
+        given = np.flatnonzero(statistics.table[..., : len(self.classes_)].sum(axis=(0, 1)))
+        if self._decision != "argmax" or len(given) != 1:
+            return ()
+        label = self.classes_.tolist()[given[0]]
+        return (
+            f"The model gave every safety row the label {label!r}: no other decisions were more "
+            "accurate among those predicted to pass.",
+        )
+
+    @property
+    def scale_(self):
+        """What the module's scores are multiplied by."""
+        return self.net_.adjustment_.scale
+
+    @property
+    def offsets_(self):
+        """What is added to the module's scaled scores, one number a class."""
+        return np.array(self.net_.adjustment_.offsets or [0.0] * len(self.classes_))
 
     # -- the model -----------------------------------------------------------------------
 
@@ -407,29 +321,12 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
             scores = self._scores(X).double().cpu().numpy()
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
-    def _falls_back(self):
-        """Whether the fallback answers; raises where there is neither model nor fallback."""
-        if self.solution_found_:
-            return False
-        if self.fallback_ is None:
-            self._check_certified()
-        return True
-
-    def _check_certified(self):
-        check_is_fitted(self)
-        if not self.solution_found_:
-            raise NoSolutionFoundError(self.certificate_.explain())
-
     def _fallback_probabilities(self, X):
         """The fallback's probabilities in the order of `classes_`; classes unknown to it get 0."""
         given = self.fallback_.predict_proba(X)
         aligned = np.zeros((len(given), len(self.classes_)))
         aligned[:, np.searchsorted(self.classes_, self.fallback_.classes_)] = given
         return aligned
-
-    def _scores(self, X):
-        inputs = self._preprocessed(self._checked(X))
-        return torch.cat(list(self.net_.scores(inputs)))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -33,6 +33,13 @@ def test_gpa(tmp_path):
     assert (tmp_path / "gpa.png").stat().st_size > 10_000
 
 
+def test_gpa_regression(tmp_path):
+    printed = run("gpa_regression.py", "--epochs", "2", folder=tmp_path)
+    assert "Safety test passed" in printed
+    assert "method: betting (finite-sample)" in printed
+    assert (tmp_path / "gpa_regression.png").stat().st_size > 10_000
+
+
 @pytest.mark.skipif(not MNIST.exists(), reason="MNIST is not on this machine")
 def test_mnist(tmp_path):
     printed = run("mnist.py", "--root", str(MNIST), "--epochs", "1", folder=tmp_path)

@@ -24,6 +24,7 @@ LAYERS = {
     "_checks": 3,
     "_certify": 3,
     "classifier": 3,
+    "regressor": 3,
     "metrics": 3,
     "": 3,
     "plotting": 4,

@@ -14,6 +14,7 @@ from sklearn_seldonian.certification._statistics import (
     Statistics,
     mean_tables,
     summarise,
+    summarise_predictions,
     tabulate,
 )
 
@@ -35,6 +36,7 @@ __all__ = [
     "safety_test",
     "sufficient_rows",
     "summarise",
+    "summarise_predictions",
     "tabulate",
     "untested",
 ]

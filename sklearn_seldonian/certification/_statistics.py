@@ -23,7 +23,7 @@ from sklearn_seldonian.certification._evidence import Evidence, Sample
 from sklearn_seldonian.constraints import ExclusiveColumns, Families, Mean
 from sklearn_seldonian.measures import Average, Rate, RowMeasure, row_values
 
-__all__ = ["Statistics", "mean_tables", "summarise", "tabulate"]
+__all__ = ["Statistics", "mean_tables", "summarise", "summarise_predictions", "tabulate"]
 
 Array = NDArray[np.float64]
 
@@ -223,15 +223,60 @@ def summarise(
         return Statistics(table, families, hard, int((~valid).sum()), values, products)
     extra = row_values(values, labels, decisions if hard else None, probabilities)
     decided = np.eye(shape[1])[decisions] if hard else probabilities
-    entries = np.concatenate([decided, extra], axis=1)
+    rows = KeptRows(codes, labels, np.concatenate([decided, extra], axis=1))
+    return _statistics(rows, families, values, int((~valid).sum()), hard, keep)
+
+
+def summarise_predictions(
+    codes: NDArray[np.int32],
+    targets: Array,
+    predictions: Array,
+    families: Families,
+    values: tuple[RowMeasure, ...],
+    *,
+    keep: bool = False,
+) -> Statistics:
+    """The statistics of a regression's rows, which all have the one label.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_rows,)
+        Patterns of cells.
+    targets, predictions : ndarray of shape (n_rows,)
+        Rows with a prediction that is not finite are counted apart.
+    families, values
+        As in `Statistics`.
+    keep : bool, default=False
+        Whether to keep the rows.
+    """
+    valid = np.isfinite(predictions)
+    extra = row_values(values, targets[valid], predictions[valid], None)
+    labels = np.zeros(len(extra), dtype=np.int64)
+    rows = KeptRows(codes[valid], labels, np.concatenate([np.ones((len(extra), 1)), extra], axis=1))
+    return _statistics(rows, families, values, int((~valid).sum()), hard=True, keep=keep)
+
+
+def _statistics(
+    rows: KeptRows,
+    families: Families,
+    values: tuple[RowMeasure, ...],
+    n_invalid: int,
+    hard: bool,
+    keep: bool,
+) -> Statistics:
+    """The statistics of rows whose entries are known."""
+    n_classes = rows.entries.shape[1] - len(values)
+    shape = families.n_cells, n_classes
+    cells = families.patterns[rows.codes]
+    factors = rows.entries[:, n_classes:] if hard else rows.entries
     return Statistics(
-        _sums(cells, labels, entries, shape),
+        _sums(cells, rows.labels, rows.entries, shape),
         families,
         hard,
-        int((~valid).sum()),
+        n_invalid,
         values,
-        _products(cells, labels, extra if hard else entries, entries, shape),
-        KeptRows(codes, labels, entries) if keep else None,
+        _products(cells, rows.labels, factors, rows.entries, shape),
+        rows if keep else None,
     )
 
 

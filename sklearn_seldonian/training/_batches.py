@@ -56,7 +56,7 @@ class Inputs:
 
 
 class Rows(Dataset[Batch]):
-    """Inputs, class positions and codes of the cells of some rows, of equal length.
+    """Inputs, class positions or numbers, and codes of the cells of some rows, of equal length.
 
     As a dataset it gives ``(X[i], (y[i], cell[i]))``, so that a `DataLoader` serves it too.
     """

@@ -12,20 +12,19 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from sklearn_seldonian.certification import Statistics, summarise
+from sklearn_seldonian.certification import Statistics
 from sklearn_seldonian.constraints import Families
+from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.training._batches import Rows
 from sklearn_seldonian.training._offsets import shifted_decisions
 from sklearn_seldonian.training._outputs import (
     UNADJUSTED,
     Adjustment,
-    OutputKind,
     class_weights,
-    primary_loss,
-    probabilities,
 )
 from sklearn_seldonian.training._problem import ConstrainedProblem
 from sklearn_seldonian.training._selection import Candidate, best_of, rank
+from sklearn_seldonian.training._tasks import Task
 
 __all__ = ["Judge", "observe"]
 
@@ -55,17 +54,18 @@ class Judge:
     rows : Rows
         Candidate rows to judge on.
     criterion : torch.nn.Module
-    kind : OutputKind
-        Of the module's outputs.
+    task : Task
+        What the scores mean.
     """
 
     def __init__(
-        self, problem: ConstrainedProblem, rows: Rows, criterion: nn.Module, kind: OutputKind
+        self, problem: ConstrainedProblem, rows: Rows, criterion: nn.Module, task: Task
     ) -> None:
-        self.problem, self.rows, self.criterion, self.kind = problem, rows, criterion, kind
+        self.problem, self.rows, self.criterion, self.task = problem, rows, criterion, task
         n_classes = problem.shape[1]
         self._class_weights = class_weights(criterion, n_classes)
-        self._labels, self._codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
+        self._labels = task.labels(rows.y).cpu().numpy()
+        self._y, self._codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
         counts = np.bincount(self._labels, minlength=n_classes) + 1.0
         self._log_shares = np.log(counts / counts.sum())
         self._targets: list[Array] | None = None
@@ -87,27 +87,25 @@ class Judge:
 
     def try_test(self, scores: torch.Tensor, adjustment: Adjustment) -> None:
         """Try the safety test on samples of the rows, and expect bounds as wide from now on."""
-        samples = self._samples(probabilities(adjustment.of(scores)))
+        samples = self._samples(adjustment.of(scores))
         constant = []
         if not self.problem.hard:
-            shares = np.exp(self._log_shares)
-            constant = self._samples(np.broadcast_to(shares, (len(scores), len(shares))))
+            constant = self._samples(scores.new_tensor(self._log_shares).expand_as(scores))
         self.problem, self._targets = self.problem.tested_on(samples, constant), None
 
-    def _samples(self, chances: Array) -> list[Statistics]:
+    def _samples(self, scores: torch.Tensor) -> list[Statistics]:
         """Samples of the rows, of the size of the safety data."""
         n_rows = min(self.problem.n_safety, MOST_TRIAL_ROWS)
         kept = not self.problem.hard or self.problem.values
         n_samples = N_SAMPLES if kept else 1  # bounds from counts vary little
-        draws = np.random.default_rng(0).integers(len(chances), size=(n_samples, n_rows))
+        draws = np.random.default_rng(0).integers(len(scores), size=(n_samples, n_rows))
         return [
-            summarise(
+            self.task.summarise(
+                scores[drawn],
+                self._y[drawn],
                 self._codes[drawn],
-                self._labels[drawn],
-                chances[drawn],
                 self.problem.families,
                 self.problem.values,
-                hard=self.problem.hard,
                 keep=True,
             )
             for drawn in draws
@@ -120,9 +118,9 @@ class Judge:
             [adjustment.of(scores)],
             self.rows,
             self.criterion,
-            self.kind,
+            self.task,
             problem.families,
-            problem,
+            problem.values,
         )
         candidate = self._candidate(seen.table, seen.products)
         return candidate._replace(loss=loss, adjustment=adjustment)
@@ -153,7 +151,7 @@ class Judge:
             offsets = np.zeros(self.problem.shape[1])
             offsets[decisions.class_position] = decisions.offsets[best]
             adjustment = Adjustment(1.0, tuple(offsets.tolist()))
-            loss = primary_loss(self.criterion, adjustment.of(scores), self.rows.y, self.kind)
+            loss = self.task.loss(self.criterion, adjustment.of(scores), self.rows.y)
             yield moved.at(best)._replace(loss=loss.item(), adjustment=adjustment)
 
     def _shrunk(self, scores: torch.Tensor, unadjusted: Candidate) -> Candidate:
@@ -213,34 +211,24 @@ def observe(
     scores: Iterable[torch.Tensor],
     rows: Rows,
     criterion: nn.Module,
-    kind: OutputKind,
+    task: Task,
     families: Families,
-    problem: ConstrainedProblem,
+    values: tuple[RowMeasure, ...],
     *,
     keep: bool = False,
 ) -> tuple[float, Statistics]:
-    """Mean primary loss of `rows` and the statistics of their decisions.
+    """Mean primary loss of `rows` and the statistics of what is predicted of them.
 
     `scores` are the rows', batch by batch; `families` those of the rows' cells. `keep` as in
     `summarise`.
     """
-    labels, codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
+    y, codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
     parts, total, start = [], 0.0, 0
     for batch in scores:
         part = slice(start, start + len(batch))
-        loss = primary_loss(criterion, batch, rows.y[part].to(batch.device), kind)
+        loss = task.loss(criterion, batch, rows.y[part].to(batch.device))
         total += loss.item() * len(batch)
-        parts.append(
-            summarise(
-                codes[part],
-                labels[part],
-                probabilities(batch),
-                families,
-                problem.values,
-                hard=problem.hard,
-                keep=keep,
-            )
-        )
+        parts.append(task.summarise(batch, y[part], codes[part], families, values, keep=keep))
         start = part.stop
     return total / len(rows), _merged(parts)
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import one_hot
 
 from sklearn_seldonian.training._problem import ConstrainedProblem
-from sklearn_seldonian.training._values import hard_values, soft_values
+from sklearn_seldonian.training._tasks import Task
 
 __all__ = ["Lagrangian"]
 
@@ -54,12 +54,15 @@ class Lagrangian:
     Parameters
     ----------
     problem : ConstrainedProblem
+    task : Task
     n_rows : int
         Rows trained on.
     multiplier_init : float >= 0
     multiplier_lr : float > 0
-        What a violation of one adds to its multiplier in one batch.
+        What a violation of one unit adds to its multiplier in one batch.
     device : str
+    units : float or ndarray of shape (n_atoms,), default=1.0
+        What violations are measured in.
 
     Attributes
     ----------
@@ -69,12 +72,15 @@ class Lagrangian:
     def __init__(
         self,
         problem: ConstrainedProblem,
+        task: Task,
         n_rows: int,
         multiplier_init: float,
         multiplier_lr: float,
         device: str,
+        units: float | NDArray[np.float64] = 1.0,
     ) -> None:
-        self.problem, self.n_rows, self.multiplier_lr = problem, n_rows, multiplier_lr
+        self.problem, self.task, self._units = problem, task, units
+        self.n_rows, self.multiplier_lr = n_rows, multiplier_lr
         self._memory_rows = min(MEMORY_ROWS, n_rows)
         self.multipliers = np.full(len(problem.atoms), float(multiplier_init))
         self._integral = self.multipliers.copy()
@@ -97,7 +103,7 @@ class Lagrangian:
         `codes` are the rows' patterns of cells. The decisions are kept to be counted.
         """
         scores, k = scores.detach(), scores.shape[1]
-        groups = self._groups(codes, y, k)
+        groups = self._groups(codes, self.task.labels(y), k)
         self._uncounted.append((groups, scores, y))
         weights = self._weights.index_select(0, groups.ravel())
         if groups.shape[1] > 1:
@@ -109,18 +115,18 @@ class Lagrangian:
             pulled += self._pull_of_values(scores, y, weights[:, k:])
         return pulled.div_(len(scores))
 
-    def _groups(self, codes: torch.Tensor, y: torch.Tensor, k: int) -> torch.Tensor:
+    def _groups(self, codes: torch.Tensor, labels: torch.Tensor, k: int) -> torch.Tensor:
         """The rows (cell, label) of the tables that each row is in: (n_rows, n_families)."""
         if self._codes_are_cells:
-            return torch.add(y, codes, alpha=k)[:, None]
-        return torch.add(y[:, None], self._patterns.index_select(0, codes), alpha=k)
+            return torch.add(labels, codes, alpha=k)[:, None]
+        return torch.add(labels[:, None], self._patterns.index_select(0, codes), alpha=k)
 
     def _pull_of_values(
         self, scores: torch.Tensor, y: torch.Tensor, weights: torch.Tensor
     ) -> torch.Tensor | float:
         with torch.enable_grad():
             scores = scores.clone().requires_grad_()
-            total = (soft_values(self.problem.values, scores, y) * weights).sum()
+            total = (self.task.soft_values(self.problem.values, scores, y) * weights).sum()
             # A measure whose surrogate is a constant has no gradient.
             pulled = torch.autograd.grad(total, scores)[0] if total.requires_grad else 0.0
         return pulled
@@ -135,7 +141,7 @@ class Lagrangian:
         decided = torch.softmax(scores, dim=1)
         if self.problem.hard:
             decided = one_hot(scores.argmax(dim=1), k).to(self._fresh.dtype)
-        values = hard_values(self.problem.values, scores, y)
+        values = self.task.hard_values(self.problem.values, scores, y)
         entries = torch.cat([decided, values], dim=1)
         factors = values if self.problem.hard else entries
         products = (factors[:, :, None] * entries[:, None, :]).flatten(1)
@@ -156,7 +162,7 @@ class Lagrangian:
             return
         self._remember()
         near = self.problem.linearise(*self._memory)
-        violations = near.values + self.problem.margins(near, self.n_rows)
+        violations = (near.values + self.problem.margins(near, self.n_rows)) / self._units
         # A rate that no row has shown yet says nothing about which way to push.
         violations = np.clip(np.nan_to_num(violations, posinf=1.0, neginf=-1.0), -1.0, 1.0)
         gain = self.multiplier_lr * self._n_batches
@@ -165,7 +171,7 @@ class Lagrangian:
         self.multipliers = np.maximum(0.0, self._integral + proportional) * self.problem.active(
             near
         )
-        self._set_weights(self.multipliers @ near.influence)
+        self._set_weights((self.multipliers / self._units) @ near.influence)
         self._n_batches = 0
 
     def _remember(self) -> None:

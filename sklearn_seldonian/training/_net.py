@@ -18,13 +18,7 @@ from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.training._batches import Batches, Inputs, Rows
 from sklearn_seldonian.training._judge import Judge, observe
 from sklearn_seldonian.training._lagrangian import Lagrangian
-from sklearn_seldonian.training._outputs import (
-    UNADJUSTED,
-    OutputKind,
-    output_kind,
-    primary_loss,
-    to_scores,
-)
+from sklearn_seldonian.training._outputs import UNADJUSTED
 from sklearn_seldonian.training._selection import Candidate, Checkpoints, n_selection_rows
 
 __all__ = ["LagrangianNet"]
@@ -50,6 +44,8 @@ class LagrangianNet(NeuralNet):
     Parameters beyond skorch's
     --------------------------
     problem : ConstrainedProblem
+    task : Task
+        What the module's outputs mean.
     multiplier_init, multiplier_lr : float
     evaluation_batch_size : int
         Rows a batch where no gradient is needed.
@@ -62,6 +58,8 @@ class LagrangianNet(NeuralNet):
         Whether the user stopped training (Ctrl-C).
     kept_epoch_ : int or None
         The epoch (from 1) whose weights were kept; None where none was finite.
+    task_ : Task
+        With what the module's first outputs showed.
     adjustment_ : Adjustment
         What is done to the scores of every row.
     """
@@ -71,6 +69,7 @@ class LagrangianNet(NeuralNet):
         module,
         *args,
         problem,
+        task,
         multiplier_init,
         multiplier_lr,
         evaluation_batch_size,
@@ -79,6 +78,7 @@ class LagrangianNet(NeuralNet):
     ):
         super().__init__(module, *args, **kwargs)
         self.problem = problem
+        self.task = task
         self.multiplier_init = multiplier_init
         self.multiplier_lr = multiplier_lr
         self.evaluation_batch_size = evaluation_batch_size
@@ -109,14 +109,20 @@ class LagrangianNet(NeuralNet):
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         rows = X.to(self.device)
         self.interrupted_, self.adjustment_ = False, UNADJUSTED
-        self.kind_ = self._output_kind(rows)
+        self.task_ = self.task.of(self._evaluate(rows.X[:32]), self.criterion_)
         self._check_rows_are_judged_alone(rows.X)
         n_parameters = sum(p.numel() for p in self.module_.parameters())
         n_held_out = n_selection_rows(len(rows), n_parameters) if self.problem.atoms else 0
         trained, judged = _parted(rows, n_held_out)
-        self._judge = Judge(self.problem, judged, self.criterion_, self.kind_)
+        self._judge = Judge(self.problem, judged, self.criterion_, self.task_)
         self._lagrangian = Lagrangian(
-            self.problem, len(trained), self.multiplier_init, self.multiplier_lr, self.device
+            self.problem,
+            self.task_,
+            len(trained),
+            self.multiplier_init,
+            self.multiplier_lr,
+            self.device,
+            self.task_.units(self.problem, trained),
         )
         self._checkpoints = Checkpoints(self.problem.power)
         try:
@@ -129,18 +135,6 @@ class LagrangianNet(NeuralNet):
         # Nothing of the rows or of the optimiser's state outlives training.
         del self._lagrangian, self._checkpoints, self._judge, self.optimizer_
         return self
-
-    def _output_kind(self, rows: Rows) -> OutputKind:
-        outputs = self._evaluate(rows.X[:32])
-        kind = output_kind(outputs, self.criterion_, self.problem.shape[1])
-        if kind is OutputKind.PROBABILITIES and isinstance(self.criterion_, nn.CrossEntropyLoss):
-            warnings.warn(
-                "The module returns probabilities while CrossEntropyLoss expects logits; their "
-                "logarithm is used. Leave out the final Softmax, or use criterion=NLLLoss.",
-                UserWarning,
-                stacklevel=2,
-            )
-        return kind
 
     def _check_rows_are_judged_alone(self, X: Inputs) -> None:
         """Refuse a module whose decision for a row is not a function of that row.
@@ -185,8 +179,8 @@ class LagrangianNet(NeuralNet):
         X, (y, cells) = batch
         outputs = self.infer(X, **fit_params)
         y, cells = y.to(outputs.device), cells.to(outputs.device)
-        scores = to_scores(outputs, self.kind_)
-        loss = primary_loss(self.criterion_, scores, y, self.kind_)
+        scores = self.task_.scores(outputs)
+        loss = self.task_.objective(self.criterion_, scores, y)
         if self.problem.atoms:
             pull = self._lagrangian.pull(scores, y, cells)
             torch.autograd.backward([loss, scores], [None, pull])
@@ -258,12 +252,12 @@ class LagrangianNet(NeuralNet):
         rows: Rows,
         families: Families,
     ) -> tuple[float, Statistics]:
-        """Mean loss of `rows` and the statistics of their decisions, for the safety test.
+        """Mean loss of `rows` and the statistics of what is predicted, for the safety test.
 
         Streams over batches in eval mode; `families` are those of the rows' cells.
         """
         scores = self.scores(rows.X)
-        parts = rows, self.criterion_, self.kind_, families, self.problem
+        parts = rows, self.criterion_, self.task_, families, self.problem.values
         return observe(scores, *parts, keep=True)
 
     def infer(self, x, **fit_params):
@@ -272,11 +266,11 @@ class LagrangianNet(NeuralNet):
         return super().infer(x if x.is_floating_point() else x.float(), **fit_params)
 
     def scores(self, X: Inputs) -> Iterator[torch.Tensor]:
-        """Scores, the largest of which is the decision, batch by batch, in eval mode."""
+        """Scores, as the task has them, batch by batch, in eval mode."""
         size = self.evaluation_batch_size
         for start in range(0, len(X), size):
             outputs = self._evaluate(X[start : start + size])
-            yield self.adjustment_.of(to_scores(outputs, self.kind_))
+            yield self.adjustment_.of(self.task_.scores(outputs))
 
     def _evaluate(self, batch: torch.Tensor) -> torch.Tensor:
         """The module's outputs for one batch, in eval mode and without gradient."""

@@ -46,7 +46,7 @@ def shifted_decisions(
 
     The offsets lie midway between neighbouring quantiles of what it would take to change the
     rows' decisions, and beyond all of them, where the decisions are constant. Of two classes
-    only the second is moved: the first would move it back.
+    only the second is moved: the first would move it back. One alone leaves nothing to decide.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def shifted_decisions(
     n_cells, n_offsets : int
     """
     n_classes = scores.shape[1]
-    for k in range(n_classes) if n_classes > 2 else (1,):
+    for k in range(n_classes) if n_classes > 2 else range(1, n_classes):
         others = scores.copy()
         others[:, k] = -np.inf
         runner_up = others.argmax(axis=1)

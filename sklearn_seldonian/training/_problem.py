@@ -25,6 +25,7 @@ from sklearn_seldonian.constraints import (
     dual,
     estimate,
 )
+from sklearn_seldonian.measures import Average
 
 __all__ = ["ConstrainedProblem", "Linearised", "Prediction"]
 
@@ -326,6 +327,23 @@ class ConstrainedProblem:
         """g of each constraint, in its own units, where its means are `means`."""
         known = {mean: x for (_, mean), x in zip(self._means, means.tolist(), strict=True)}
         return np.array([estimate(constraint.g, known) for constraint in self.constraints])
+
+    def units(self, table: Array, spreads: Array) -> Array:
+        """How much each h varies with its measures near the means of `table`; one where it cannot.
+
+        `spreads` are the standard deviations of the row measures' `values`.
+        """
+        spread_of = dict(zip(self.values, spreads.tolist(), strict=True))
+        own = [
+            spread_of[mean.quantity.measure] if isinstance(mean.quantity, Average) else 1.0
+            for _, mean in self._means
+        ]
+        flat = table.ravel()
+        with np.errstate(invalid="ignore"):  # a mean may have no rows
+            means = (self._value @ flat) / (self._mask @ flat)
+        slopes = np.abs(np.nan_to_num(self._slopes(means)[1], posinf=0.0, neginf=0.0))
+        units = slopes @ np.array(own)
+        return np.where(units > 0, units, 1.0)
 
     def active(self, near: Linearised) -> NDArray[np.bool_]:
         """Which atoms training should push on: all of an AND, the nearest of an OR."""

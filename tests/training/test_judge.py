@@ -6,7 +6,8 @@ from torch import nn
 from sklearn_seldonian.constraints import Schema, assign_cells, bind, parse
 from sklearn_seldonian.training import ConstrainedProblem, Rows
 from sklearn_seldonian.training._judge import Judge
-from sklearn_seldonian.training._outputs import UNADJUSTED, OutputKind
+from sklearn_seldonian.training._outputs import UNADJUSTED
+from sklearn_seldonian.training._tasks import Classification
 
 SCHEMA = Schema(classes=(0, 1), positive=1, levels={"M": (0, 1)})
 GAP = "abs(PR | [M] - PR | [not M]) <= 0.1"
@@ -24,7 +25,7 @@ def judge(text, hard=True, n_safety=600, gap=1.0):
     problem = ConstrainedProblem([constraint], [0.05], families, 2, n_safety, 0.9, hard)
     rows = Rows(torch.zeros(N, 1), torch.from_numpy(y), torch.from_numpy(codes))
     scores = torch.from_numpy(np.c_[np.zeros(N), margin])
-    return Judge(problem, rows, nn.CrossEntropyLoss(), OutputKind.LOGITS), scores, y
+    return Judge(problem, rows, nn.CrossEntropyLoss(), Classification(2, hard)), scores, y
 
 
 @pytest.mark.parametrize("hard", [True, False])

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from sklearn_seldonian.constraints import Families, Schema, bind, parse
-from sklearn_seldonian.training import ConstrainedProblem
+from sklearn_seldonian.training import Classification, ConstrainedProblem
 from sklearn_seldonian.training._lagrangian import BATCHES_A_STEP, Lagrangian
 
 SCHEMA = Schema(classes=(0, 1), positive=1, levels={})
@@ -11,7 +11,7 @@ SCHEMA = Schema(classes=(0, 1), positive=1, levels={})
 def lagrangian(text, lr=0.1, init=0.0):
     constraint = bind(parse(text), SCHEMA)
     problem = ConstrainedProblem([constraint], [0.05], Families.single(), 2, 10_000, 0.9)
-    return Lagrangian(problem, 10_000, init, lr, "cpu")
+    return Lagrangian(problem, Classification(2), 10_000, init, lr, "cpu")
 
 
 def see(state, share_positive, n=1000):

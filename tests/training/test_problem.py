@@ -15,7 +15,7 @@ from sklearn_seldonian.constraints import (
     parse,
 )
 from sklearn_seldonian.measures import RowMeasure
-from sklearn_seldonian.training import ConstrainedProblem
+from sklearn_seldonian.training import Classification, ConstrainedProblem
 from sklearn_seldonian.training._lagrangian import Lagrangian
 
 SCHEMA = Schema(classes=(0, 1), positive=1, levels={"M": (0, 1), "F": (0, 1)})
@@ -222,7 +222,7 @@ def test_families_move_the_atoms_as_all_conditions_together_do(n_classes, valued
 def test_families_train_as_all_conditions_together_do(n_classes, valued, hard):
     found = []
     for problem, codes, y, scores in problems(n_classes, valued, hard):
-        state = Lagrangian(problem, 600, 1.0, 0.1, "cpu")
+        state = Lagrangian(problem, Classification(2), 600, 1.0, 0.1, "cpu")
         y, codes = torch.from_numpy(y), torch.from_numpy(codes)
         for part in (slice(0, 350), slice(350, 600)):
             state.pull(torch.tensor(scores[part]).float(), y[part], codes[part])

@@ -15,7 +15,7 @@ from sklearn_seldonian.constraints import (
     parse,
 )
 from sklearn_seldonian.measures import CLASSIFICATION_VALUES, RowMeasure, row_values
-from sklearn_seldonian.training import ConstrainedProblem
+from sklearn_seldonian.training import Classification, ConstrainedProblem
 from sklearn_seldonian.training._lagrangian import Lagrangian
 from sklearn_seldonian.training._values import hard_values, soft_values
 
@@ -96,7 +96,7 @@ def test_spread_is_that_of_the_rows(text, per_row):
 
 def test_training_counts_what_the_test_counts():
     problem, statistics, codes = problem_and_statistics("Cost | [M] + Squared + PR <= 0.5")
-    lagrangian = Lagrangian(problem, N, 0.0, 0.1, "cpu")
+    lagrangian = Lagrangian(problem, Classification(2), N, 0.0, 0.1, "cpu")
     for part in (slice(0, 100), slice(100, N)):
         lagrangian.pull(SCORES[part].float(), Y[part], codes[part])
         lagrangian.batch_done()
@@ -107,7 +107,7 @@ def test_training_counts_what_the_test_counts():
 
 def test_the_pull_lowers_a_value():
     problem, _, _ = problem_and_statistics("Cost <= 0.1")
-    lagrangian = Lagrangian(problem, N, 0.0, 1.0, "cpu")
+    lagrangian = Lagrangian(problem, Classification(2), N, 0.0, 1.0, "cpu")
     codes = torch.zeros(N, dtype=torch.int64)
     lagrangian.pull(SCORES.float(), Y, codes)
     lagrangian.batch_done()
@@ -128,7 +128,7 @@ def test_a_value_that_is_not_finite_spoils_no_other_mean():
 
 def test_pull_is_the_gradient_of_what_the_weights_say():
     problem, _, codes = problem_and_statistics("Cost | [M] + Squared + PR <= 0.1")
-    lagrangian = Lagrangian(problem, N, 1.0, 1.0, "cpu")
+    lagrangian = Lagrangian(problem, Classification(2), N, 1.0, 1.0, "cpu")
     lagrangian.pull(SCORES.float(), Y, codes)
     lagrangian.batch_done()
     lagrangian.step()
