@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
 from sklearn_seldonian import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +27,7 @@ default_role = "code"
 
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 myst_heading_anchors = 3
 
@@ -37,12 +41,14 @@ sphinx_gallery_conf = {
     "capture_repr": (),
     "download_all_examples": False,
     "show_memory": False,
+    "write_computation_times": False,
 }
 
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn-seldonian"
 html_static_path = ["_static"]
 html_show_sourcelink = False
+html_math_renderer = "mathml"
 html_theme_options = {
     "navbar_align": "left",
     "secondary_sidebar_items": ["page-toc"],
@@ -50,3 +56,14 @@ html_theme_options = {
     "footer_end": [],
 }
 html_sidebars = {"changelog": []}
+
+
+def setup(app):
+    """Formulae as MathML, which browsers draw without a script from elsewhere."""
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
+
+
+def visit_math(translator, node):
+    is_block = isinstance(node, nodes.math_block)
+    translator.body.append(tex2mathml(node.astext(), as_block=is_block))
+    raise nodes.SkipNode

@@ -13,6 +13,7 @@ seen from the repository; another folder is named with the environment variable
 """
 
 import os
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -24,7 +25,7 @@ from sklearn_seldonian.modules import MLP
 from sklearn_seldonian.plotting import CertificateDisplay
 
 matplotlib.use("Agg")
-default = Path(__file__).resolve().parents[2] / "shared" / "data" / "german"
+default = Path(sys.argv[0]).resolve().parents[2] / "shared" / "data" / "german"
 path = Path(os.environ.get("GERMAN_CREDIT", default)) / "german.csv"
 if not path.exists():
     raise SystemExit(

@@ -11,6 +11,7 @@ From a shell, ``--root folder`` says where torchvision keeps MNIST or is to put 
 """
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from sklearn_seldonian.modules import ConvNet
 from sklearn_seldonian.plotting import TrainingDisplay
 
 matplotlib.use("Agg")
-shared = Path(__file__).resolve().parents[2] / "shared" / "data"
+shared = Path(sys.argv[0]).resolve().parents[2] / "shared" / "data"
 
 parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
 parser.add_argument("--dataset", choices=["mnist", "digits"], help="default: MNIST where found")
