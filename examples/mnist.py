@@ -101,5 +101,5 @@ display = TrainingDisplay.from_estimator(model).plot()
 display.figure_.savefig(arguments.picture or f"{dataset}.png")
 
 # %%
-# The predicted bound on ``g``, the limit less the accuracy, is below zero after a few epochs, and the
-# multiplier that pushed for it fades: this constraint and the loss want the same.
+# The predicted bound on ``g``, the limit less the accuracy, is below zero after a few epochs, and
+# the multiplier that pushed for it fades: this constraint and the loss want the same.
