@@ -1,63 +1,103 @@
-"""Can students' success be predicted without favouring either gender?
-
-Predicts from nine entrance exam scores whether a student's later grade point average is
-at least 3.0, under the constraint that the shares of men and women predicted to succeed
-differ by at most 0.1. The scaler goes inside the estimator, so that it is fitted on
-candidate rows only and what is certified is the whole model.
-
-    python examples/gpa_fairness.py
 """
+Do five definitions of fairness ask for five different models?
+==============================================================
 
-import argparse
+From nine entrance exam scores, predict whether a student's later grade point average is at
+least 3.0. Exams alone are hard on women, who turn out to be better students than their scores
+say. What would be fair has more than one definition, and each is a constraint here: for each,
+a linear model is trained that keeps to it, and certified on half of the 43,303 students.
+"""
 
 import matplotlib
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_seldonian import SeldonianClassifier
+from sklearn_seldonian import SeldonianClassifier, certify
+from sklearn_seldonian.constraints import (
+    demographic_parity,
+    disparate_impact,
+    equal_opportunity,
+    equalized_odds,
+    predictive_equality,
+)
 from sklearn_seldonian.datasets import load_gpa
-from sklearn_seldonian.plotting import TrainingDisplay
+from sklearn_seldonian.modules import MLP
+from sklearn_seldonian.plotting import CertificateDisplay
 
 matplotlib.use("Agg")
+gpa = load_gpa(as_frame=True)
 
+# %%
+# Five constraints
+# ----------------
+# Each function writes a constraint in the package's language, which is what an auditor reads.
+# Columns M and F are 1 for men and for women; the model sees neither of them.
 
-def parity_gap(predictions, groups):
-    """Difference of the shares of men and women predicted to succeed."""
-    return abs(predictions[groups["M"] == 1].mean() - predictions[groups["F"] == 1].mean())
+groups = ("M", "F")
+constraints = {
+    "demographic parity": demographic_parity(groups, 0.05),
+    "disparate impact": disparate_impact(groups, 0.9),
+    "equal opportunity": equal_opportunity(groups, 0.05),
+    "predictive equality": predictive_equality(groups, 0.05),
+    "equalized odds": equalized_odds(groups, 0.05),
+}
+for name, constraint in constraints.items():
+    print(f"{name:19}  {constraint}")
 
+# %%
+# Five models
+# -----------
+# The scaler goes inside, so that it is fitted on candidate rows only and is part of what is
+# certified. With the same ``random_state`` all five set the same rows aside for their test.
 
-def main(arguments):
-    gpa = load_gpa(as_frame=True)
-    constraint = f"abs(PR | [M] - PR | [F]) <= {arguments.limit}"
+models = {}
+for name, constraint in constraints.items():
     model = SeldonianClassifier(
-        constraints=constraint,
-        delta=0.05,
+        MLP,
+        constraint,
+        module__hidden=(),
         preprocessor=StandardScaler(),
-        max_epochs=arguments.epochs,
-        random_state=arguments.seed,
-        verbose=1,
+        max_epochs=5,
+        random_state=0,
     )
-    model.fit(gpa.data, gpa.target, sensitive_features=gpa.sensitive_features)
-    print(model.certificate_.explain())
+    models[name] = model.fit(gpa.data, gpa.target, sensitive_features=gpa.sensitive_features)
+print(models["demographic parity"].certificate_.explain())
 
-    safety = gpa.data.index[model.safety_indices_]
-    X, y, groups = (part.loc[safety] for part in (gpa.data, gpa.target, gpa.sensitive_features))
-    plain = make_pipeline(StandardScaler(), LogisticRegression())
-    plain.fit(gpa.data.drop(index=safety), gpa.target.drop(index=safety))
-    print("\nOn the safety rows      accuracy  gap between M and F")
-    names = {"logistic regression": plain, "with the constraint": model}
-    for name, estimator in names.items():
-        gap = parity_gap(estimator.predict(X), groups)
-        print(f"{name:22}  {estimator.score(X, y):8.3f}  {gap:.3f}")
-    TrainingDisplay.from_estimator(model).plot().figure_.savefig(arguments.picture)
-    print(f"Picture of the run: {arguments.picture}")
+# %%
+# Beside logistic regression
+# --------------------------
+# The same rows, with nothing said about groups: ``certify`` tests any fitted classifier.
 
+model = models["demographic parity"]
+seen = gpa.data.index[model.candidate_indices_]
+unseen = gpa.data.index[model.safety_indices_]
+plain = make_pipeline(StandardScaler(), LogisticRegression())
+plain.fit(gpa.data.loc[seen], gpa.target[seen])
+test = certify(
+    plain,
+    gpa.data.loc[unseen],
+    gpa.target[unseen],
+    list(constraints.values()),
+    sensitive_features=gpa.sensitive_features.loc[unseen],
+)
+print(f"{'':21}accuracy     plain logistic regression  with the constraint")
+print(f"{'no constraint':19}  {plain.score(gpa.data.loc[unseen], gpa.target[unseen]):8.3f}")
+for (name, model), without in zip(models.items(), test.results, strict=True):
+    (result,) = model.certificate_.results
+    accuracy = model.score(gpa.data.loc[unseen], gpa.target[unseen])
+    verdicts = [f"{r.estimate:.3f} {'passed' if r.passed else 'failed'}" for r in (without, result)]
+    print(f"{name:19}  {accuracy:8.3f}  {verdicts[0]:>28}  {verdicts[1]:>19}")
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--limit", type=float, default=0.1)
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--picture", default="gpa.png", help="file to draw to")
-    main(parser.parse_args())
+# %%
+# The five certificates
+# ---------------------
+# Each with a scale of its own: what was seen, and what is certified, against the limit.
+
+results = [result for model in models.values() for result in model.certificate_.results]
+display = CertificateDisplay(results, rates=()).plot()
+display.figure_.savefig("gpa.png")
+
+# %%
+# Logistic regression keeps to one of the five definitions at these limits; each of the five
+# models is certified for its own, and costs little or no accuracy.

@@ -62,7 +62,7 @@ class LabelledRows(NamedTuple):
     y: np.ndarray
     targets: np.ndarray
     columns: dict[str, np.ndarray]
-    given: Any
+    given: Any = None
     index: np.ndarray | None = None
 
     def take(self, index):

@@ -1,5 +1,7 @@
-"""The examples run as a user would run them, on a reduced setting."""
+"""The examples run as a user would run them, and read as pages of the gallery."""
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,14 +9,53 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-MNIST = Path(__file__).parent.parent.parent / "shared" / "data"
+DATA = Path(__file__).parent.parent.parent / "shared" / "data"
+
+# What each prints, and the picture that it draws.
+EXPECTED = {
+    "gpa_fairness.py": (r"equalized odds +0\.\d{3} +0\.\d{3} failed +0\.\d{3} passed", "gpa.png"),
+    "gpa_regression.py": (r"method: betting \(finite-sample\)", "gpa_regression.png"),
+    "own_measure.py": (r"Cost <= 0\.5: passed", "own_measure.png"),
+    "random_forest.py": (r"2 of 3 constraints passed", "random_forest.png"),
+    "search.py": (r"9 settings were compared by cross-validation", "search.png"),
+}
 
 
-def run(name, *arguments, folder):
+def completed(name, *arguments, folder, **environment):
     command = [sys.executable, str(EXAMPLES / name), *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def run(name, *arguments, folder, **environment):
+    done = completed(name, *arguments, folder=folder, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_reads_top_to_bottom(path):
+    text = path.read_text()
+    question, underline = re.match(r'"""\n(.+)\n(=+)\n\n', text).groups()
+    assert question.endswith("?")
+    assert len(underline) == len(question)
+    cells = text.split("\n# %%\n")
+    assert len(cells) > 3
+    assert all(line.startswith("# ") for line in cells[-1].splitlines())
+    assert text.count(".savefig(") == 1
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_example(name, tmp_path):
+    printed, picture = EXPECTED[name]
+    assert re.search(printed, run(name, folder=tmp_path))
+    assert (tmp_path / picture).stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("softmax", [False, True])
@@ -27,22 +68,8 @@ def test_digits(tmp_path, softmax):
     assert (tmp_path / "digits.png").stat().st_size > 10_000
 
 
-def test_gpa(tmp_path):
-    printed = run("gpa_fairness.py", "--epochs", "5", folder=tmp_path)
-    assert "Safety test passed" in printed
-    assert (tmp_path / "gpa.png").stat().st_size > 10_000
-
-
-def test_gpa_regression(tmp_path):
-    printed = run("gpa_regression.py", "--epochs", "2", folder=tmp_path)
-    assert "Safety test passed" in printed
-    assert "method: betting (finite-sample)" in printed
-    assert (tmp_path / "gpa_regression.png").stat().st_size > 10_000
-
-
-def test_three_plots(tmp_path, monkeypatch):
-    monkeypatch.setenv("TRIALS", "1")
-    printed = run("three_plots.py", folder=tmp_path)
+def test_three_plots(tmp_path):
+    printed = run("three_plots.py", folder=tmp_path, TRIALS="1")
     table = [line.rsplit(maxsplit=5) for line in printed.splitlines()[1:]]
     failures = {(name.strip(), int(size)): float(failed) for name, size, _, _, failed, _ in table}
     assert len(failures) == 12
@@ -51,7 +78,21 @@ def test_three_plots(tmp_path, monkeypatch):
     assert (tmp_path / "three_plots.png").stat().st_size > 10_000
 
 
-@pytest.mark.skipif(not MNIST.exists(), reason="MNIST is not on this machine")
+@pytest.mark.skipif(not (DATA / "MNIST").exists(), reason="MNIST is not on this machine")
 def test_mnist(tmp_path):
-    printed = run("mnist.py", "--root", str(MNIST), "--epochs", "1", folder=tmp_path)
+    printed = run("mnist.py", "--root", str(DATA), "--epochs", "1", folder=tmp_path)
     assert "Passed the safety test: True" in printed
+
+
+@pytest.mark.skipif(not (DATA / "german").exists(), reason="German credit is not on this machine")
+def test_german_credit(tmp_path):
+    printed = run("german_credit.py", folder=tmp_path, GERMAN_CREDIT=str(DATA / "german"))
+    assert "Safety test passed" in printed
+    assert (tmp_path / "german_credit.png").stat().st_size > 10_000
+
+
+def test_german_credit_says_where_it_looked(tmp_path):
+    done = completed("german_credit.py", folder=tmp_path, GERMAN_CREDIT=str(tmp_path))
+    assert done.returncode == 1
+    assert f"there is no {tmp_path / 'german.csv'}" in done.stderr
+    assert "GERMAN_CREDIT" in done.stderr

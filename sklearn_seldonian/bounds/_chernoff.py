@@ -100,7 +100,7 @@ def chernoff_p_value(
 
     Examples
     --------
-    Gaps of two error rates between two groups, |FNR gap| + |FPR gap| on one side:
+    Gaps of two error rates between two groups, ``|FNR gap| + |FPR gap|`` on one side:
 
     >>> p = chernoff_p_value(
     ...     [10, 12, 8, 11], [200, 200, 200, 200], [1, -1, 1, -1], limit=0.1, delta=0.05

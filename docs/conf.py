@@ -1,0 +1,69 @@
+"""How the documentation is built: `make docs`. Nothing is fetched from outside."""
+
+from pathlib import Path
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
+from sklearn_seldonian import __version__
+
+ROOT = Path(__file__).resolve().parent.parent
+
+project = "sklearn-seldonian"
+author = "the sklearn-seldonian developers"
+copyright = author
+release = version = __version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build"]
+default_role = "code"
+
+autosummary_generate = True
+autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
+numpydoc_show_class_members = False
+myst_heading_anchors = 3
+
+has_german_credit = (ROOT.parent / "shared" / "data" / "german").exists()
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    # Without its data an example is shown, and not run.
+    "filename_pattern": r"\.py" if has_german_credit else r"/(?!german_credit)\w+\.py",
+    "within_subsection_order": "FileNameSortKey",
+    "capture_repr": (),
+    "download_all_examples": False,
+    "show_memory": False,
+    "write_computation_times": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "sklearn-seldonian"
+html_static_path = ["_static"]
+html_show_sourcelink = False
+html_math_renderer = "mathml"
+html_theme_options = {
+    "navbar_align": "left",
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": [],
+    "footer_end": [],
+}
+html_sidebars = {"changelog": []}
+
+
+def setup(app):
+    """Formulae as MathML, which browsers draw without a script from elsewhere."""
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
+
+
+def visit_math(translator, node):
+    is_block = isinstance(node, nodes.math_block)
+    translator.body.append(tex2mathml(node.astext(), as_block=is_block))
+    raise nodes.SkipNode
