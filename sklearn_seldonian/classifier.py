@@ -84,7 +84,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         found to keep; None: after `max_epochs`.
     safety_batch_size : int, default=1024
         Rows a batch wherever no gradient is needed.
-    multiplier_init, multiplier_lr : float, default=0.0, 0.2
+    multiplier_init, multiplier_lr : float, default=0.0, 0.01
         Start of the Lagrange multipliers, and what a violation of one adds to its
         multiplier in one batch.
     device : str, default="auto"
@@ -175,7 +175,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         n_iter_no_change=None,
         safety_batch_size=1024,
         multiplier_init=0.0,
-        multiplier_lr=0.2,
+        multiplier_lr=0.01,
         device="auto",
         callbacks=None,
         random_state=None,

@@ -159,6 +159,8 @@ def _fit(model, X, y, sensitive_features):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoSolutionFoundWarning)
         warnings.filterwarnings("ignore", "With .* safety rows, no model can pass")
+        # Rows drawn with replacement from the population are copies, and independent.
+        warnings.filterwarnings("ignore", ".* exact copies of candidate rows")
         model.fit(X, y, **_groups_for(model, "fit", sensitive_features))
 
 
