@@ -29,6 +29,7 @@ from sklearn_seldonian.bounds._bounded import (
 )
 from sklearn_seldonian.bounds._box import MeanBounds, box_p_value, box_upper
 from sklearn_seldonian.bounds._chernoff import chernoff_p_value, chernoff_upper
+from sklearn_seldonian.bounds._score import score_edge
 from sklearn_seldonian.bounds._two_sample import (
     two_rate_certified,
     two_rate_p_value,
@@ -54,6 +55,7 @@ __all__ = [
     "fixed_permutation",
     "rate_p_value",
     "rate_upper",
+    "score_edge",
     "score_p_value",
     "score_upper",
     "t_p_value",

@@ -8,8 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtri
 
 Floats = npt.NDArray[np.float64]
+
+# Points of the edge of a test, evenly spread by the angle of the second rate.
+EDGE_POINTS = 257
 
 
 class PositiveForm(NamedTuple):
@@ -159,3 +163,51 @@ def score_statistic(
     flat = np.where(np.abs(excess) <= 1e-12 * (a1 + a2), 0.0, np.copysign(np.inf, excess))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(variance > 0.0, excess / np.sqrt(variance), flat)
+
+
+def score_edge(
+    trials: Sequence[float], weights: Sequence[float], limit: float, delta: float
+) -> tuple[Floats, Floats]:
+    r"""Where the score test of ``a1 p1 + a2 p2 <= limit`` just passes: counts of both rates.
+
+    Parameters
+    ----------
+    trials, weights : sequence of two numbers
+        Rows and positive factor a_k of each rate.
+    limit : float
+    delta : float
+        Strictly between 0 and 1.
+
+    Returns
+    -------
+    first, second : ndarray of shape (n_points,)
+        Points of the edge, not whole numbers, by ascending count of the second rate. Beside
+        it the test passes with any smaller count of the first; no first count passes where it
+        is below zero. Empty where no rates, or one pair at most, are on the line.
+
+    Notes
+    -----
+    Each point of the line :math:`a \cdot p = c` is the restricted estimate of one pair of counts
+    on the edge. The estimating equations :math:`\hat p_k = p_k + \mu a_k p_k q_k / n_k` with
+    :math:`T = \mu \sqrt V`, V the variance of the estimate at p, give them: T is the
+    delta quantile z of the normal distribution, hence :math:`\mu = z / \sqrt V`.
+
+    If it were wrong, it would differ from a search for the counts at which
+    `score_statistic` crosses z.
+    """
+    (n1, n2), (a1, a2) = trials, weights
+    ends = np.array([max(0.0, (limit - a1) / a2), min(1.0, limit / a2)])
+    if not ends[0] < ends[1]:
+        return np.empty(0), np.empty(0)
+    start, stop = np.arcsin(np.sqrt(ends)).tolist()
+    p2 = np.sin(np.linspace(start, stop, EDGE_POINTS)) ** 2
+    p1 = np.clip((limit - a2 * p2) / a1, 0.0, 1.0)
+    move1, move2 = a1 * p1 * (1.0 - p1) / n1, a2 * p2 * (1.0 - p2) / n2
+    variance = a1 * move1 + a2 * move2
+    varies = variance > 0.0
+    mu = float(ndtri(delta)) / np.sqrt(np.where(varies, variance, np.inf))
+    first, second = n1 * (p1 + mu * move1), n2 * (p2 + mu * move2)
+    # Below zero the second count turns back: what lies before is no edge.
+    outside = np.flatnonzero(second < 0.0)
+    begin = outside[-1] if outside.size else 0
+    return first[begin:][varies[begin:]], second[begin:][varies[begin:]]

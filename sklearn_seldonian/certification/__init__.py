@@ -5,6 +5,7 @@ from sklearn_seldonian.certification._display import CertificateDisplay
 from sklearn_seldonian.certification._evidence import Evidence, Sample, exclusive_columns
 from sklearn_seldonian.certification._methods import BOUNDS, has_finite_ranges
 from sklearn_seldonian.certification._multiplicity import fixed_sequence, holm
+from sklearn_seldonian.certification._passing import PassingRegion, passing_region
 from sklearn_seldonian.certification._planning import (
     anticipated_upper,
     passing_probability,
@@ -31,6 +32,7 @@ __all__ = [
     "CertificateDisplay",
     "ConstraintResult",
     "Evidence",
+    "PassingRegion",
     "SafetyCertificate",
     "Sample",
     "Statistics",
@@ -45,6 +47,7 @@ __all__ = [
     "mean_tables",
     "passes",
     "passing_probability",
+    "passing_region",
     "rows_even_perfection_needs",
     "safety_test",
     "sufficient_rows",

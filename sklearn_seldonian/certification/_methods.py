@@ -48,7 +48,9 @@ from sklearn_seldonian.measures import Rate
 
 __all__ = [
     "BOUNDS",
+    "CLOPPER_PEARSON",
     "EXACT_TWO_RATE_TEST",
+    "SCORE_TEST",
     "Method",
     "delta_method",
     "has_finite_ranges",
@@ -58,7 +60,9 @@ __all__ = [
 # Beyond so many rows the exact test of two rates takes tenths of a second, and the joint
 # Chernoff bound, which takes milliseconds, is within a few thousandths of it.
 MOST_ROWS_OF_EXACT_TEST = 100_000
+CLOPPER_PEARSON = "Clopper-Pearson"
 EXACT_TWO_RATE_TEST = "exact unconditional test"
+SCORE_TEST = "score test"
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,7 @@ def _one_rate(atom: Atom, evidence: Evidence) -> Method | None:
         return None
     (k,), (n,), (weight,), constant = _counts(atom, evidence)
     return Method(
-        "Clopper-Pearson",
+        CLOPPER_PEARSON,
         "exact",
         lambda delta: rate_upper(k, n, weight, delta) + constant,
         lambda _: rate_p_value(k, n, weight, -constant),
@@ -237,7 +241,7 @@ def _box(atom: Atom, evidence: Evidence) -> Method | None:
         for mean, sides in zip(atom.means, _sides_needed(atom), strict=True)
     ]
     counted = {_is_count(mean, evidence) for mean in atom.means}
-    names = ["Clopper-Pearson"] * (True in counted) + ["Chernoff-Hoeffding"] * (False in counted)
+    names = [CLOPPER_PEARSON] * (True in counted) + ["Chernoff-Hoeffding"] * (False in counted)
     return Method(
         f"box of {' and '.join(names)} bounds",
         "finite-sample",
@@ -253,7 +257,7 @@ def _score(atom: Atom, evidence: Evidence) -> Method | None:
         return None
     k, n, weights, constant = _counts(atom, evidence)
     return Method(
-        "score test",
+        SCORE_TEST,
         "asymptotic",
         lambda delta: score_upper(k, n, weights, delta) + constant,
         lambda _: score_p_value(k, n, weights, -constant),

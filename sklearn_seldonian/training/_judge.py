@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from sklearn_seldonian.certification import Statistics
+from sklearn_seldonian.certification import Statistics, tabulate
 from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.training._batches import Rows
@@ -69,11 +69,13 @@ class Judge:
         task: Task,
         resampled: Rows | None = None,
     ) -> None:
-        self.problem, self.rows, self.criterion, self.task = problem, rows, criterion, task
+        self.rows, self.criterion, self.task = rows, criterion, task
         n_classes = problem.shape[1]
         self._class_weights = class_weights(criterion, n_classes)
         self._labels = task.labels(rows.y).cpu().numpy()
         self._y, self._codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
+        kinds = self._codes, self._labels, self._labels, problem.families, n_classes
+        self.problem = problem.judged_on(tabulate(*kinds))
         counts = np.bincount(self._labels, minlength=n_classes) + 1.0
         self._log_shares = np.log(counts / counts.sum())
         self._targets: list[Array] | None = None

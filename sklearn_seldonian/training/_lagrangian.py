@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import one_hot
+from torch.nn.functional import embedding_bag, one_hot
 
 from sklearn_seldonian.training._problem import ConstrainedProblem
 from sklearn_seldonian.training._tasks import Task
@@ -105,9 +105,10 @@ class Lagrangian:
         scores, k = scores.detach(), scores.shape[1]
         groups = self._groups(codes, self.task.labels(y), k)
         self._uncounted.append((groups, scores, y))
-        weights = self._weights.index_select(0, groups.ravel())
-        if groups.shape[1] > 1:
-            weights = weights.view(*groups.shape, -1).sum(dim=1)
+        if groups.shape[1] == 1:
+            weights = self._weights.index_select(0, groups.ravel())
+        else:
+            weights = embedding_bag(groups, self._weights, mode="sum")
         chances = torch.softmax(scores, dim=1)
         pulled = weights[:, :k] * chances
         pulled.addcmul_(chances, pulled.sum(dim=1, keepdim=True), value=-1.0)

@@ -257,7 +257,7 @@ class LagrangianNet(NeuralNet):
         """Say what the safety test would make of this epoch's weights, and keep the best."""
         epoch, judge = len(self.history), self._judge
         scores = torch.cat(list(self.scores(judge.rows.X)))
-        if epoch in TRIAL_EPOCHS:
+        if judge.problem.needs_trial and epoch in TRIAL_EPOCHS:
             judge.try_test(scores, judge.best(scores).adjustment)
             self._lagrangian.problem = judge.problem
         every = max(1, self.max_epochs // ADJUSTED_EPOCHS)
@@ -295,7 +295,7 @@ class LagrangianNet(NeuralNet):
         """What the safety test of `problem` would say of the model, from rows not trained on."""
         judge = Judge(problem, rows, self.criterion_, self.task_)
         scores = torch.cat(list(self.scores(rows.X)))
-        if problem.atoms:
+        if judge.problem.needs_trial:
             judge.try_test(scores, UNADJUSTED)
         return judge.best(scores, adjusted=False)
 

@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from sklearn_seldonian.certification import Statistics, anticipated_upper, mean_tables
+from sklearn_seldonian.certification import (
+    PassingRegion,
+    Statistics,
+    anticipated_upper,
+    mean_tables,
+    passing_region,
+)
 from sklearn_seldonian.constraints import (
     And,
     Atom,
@@ -143,6 +149,8 @@ class ConstrainedProblem:
         self._deltas = [delta for group in leaves for _, delta in group]
         self._quantiles = ndtri(1.0 - np.array(self._deltas))
         self._floors, self._factors = np.zeros(len(self.atoms)), np.ones(len(self.atoms))
+        self._regions: dict[int, PassingRegion] = {}
+        self._has_alternatives = any(_has_or(constraint.tree) for constraint in constraints)
         self._ends = np.cumsum([len(group) for group in leaves])
         # What the rows add to an atom is known within one family: a mean that two constraints
         # ask of two families is two columns of every array.
@@ -151,6 +159,11 @@ class ConstrainedProblem:
         self._families = [family for family, _, group in placed for _ in group]
         self._means = list(dict.fromkeys((family, m) for family, c, _ in placed for m in c.means))
         self.values = distinct_values(mean for _, mean in self._means)
+        position = {placed: i for i, placed in enumerate(self._means)}
+        self._own = [
+            [position[family, mean] for mean in atom.means]
+            for family, atom in zip(self._families, self.atoms, strict=True)
+        ]
         self._weights, self._involved, self._constants, self._curved = self._linear_parts()
         self._mask, self._value = self._flat_tables()
 
@@ -158,11 +171,9 @@ class ConstrainedProblem:
         """Weights of the linear atoms (n_atoms, n_means), which means any atom is over, the
         constants, and the other atoms with the positions of their means.
         """
-        position = {placed: i for i, placed in enumerate(self._means)}
         weights = np.zeros((len(self.atoms), len(self._means)))
         involved, constants, curved = np.zeros_like(weights), np.zeros(len(self.atoms)), []
-        for a, atom in enumerate(self.atoms):
-            own = [position[self._families[a], mean] for mean in atom.means]
+        for a, (atom, own) in enumerate(zip(self.atoms, self._own, strict=True)):
             involved[a, own] = 1.0
             if atom.linear is None:
                 curved.append((a, own))
@@ -203,10 +214,7 @@ class ConstrainedProblem:
         Both may have leading axes, for several tables at once. There need not be `products`
         where decisions are hard and there are no row measures.
         """
-        if products is None:
-            products = np.zeros((*table.shape[:-3], *self.products_shape))
-        table, products = (np.nan_to_num(sums, nan=HUGE, posinf=HUGE) for sums in (table, products))
-        flat = table.reshape(*table.shape[:-3], -1)
+        flat = _bounded(table).reshape(*table.shape[:-3], -1)
         trials = flat @ self._mask.T
         seen = trials > 0
         means = np.divide(
@@ -215,15 +223,14 @@ class ConstrainedProblem:
         values, slopes = self._slopes(means)
         n_rows = self.n_rows(table)[..., None]
         per_row = np.divide(n_rows, trials, out=np.zeros(trials.shape), where=seen)
-        scaled = np.nan_to_num(slopes) * per_row[..., None, :]
-        influence = (
-            scaled @ self._value - (scaled * np.nan_to_num(means)[..., None, :]) @ self._mask
-        )
-        spread = self._spread(influence, table, products, np.maximum(n_rows, 1.0))
+        scaled = slopes * per_row[..., None, :]
+        known = np.where(seen, means, 0.0)[..., None, :]
+        influence = scaled @ self._value - (scaled * known) @ self._mask
+        spread = self._spread(influence, flat, products, np.maximum(n_rows, 1.0))
         return Linearised(values, means, influence, *spread)
 
     def _spread(
-        self, influence: Array, table: Array, products: Array, n_rows: Array
+        self, influence: Array, flat: Array, products: Array | None, n_rows: Array
     ) -> tuple[Array, Array]:
         """Mean square of what a row adds to each h, and the most that one can add.
 
@@ -231,8 +238,14 @@ class ConstrainedProblem:
         times the weight of that column. The most that a value can be is taken as three
         times its root mean square.
         """
-        k = self.shape[1]
+        if self.hard and not self.values:  # a row has one decision: no products
+            squares = (influence**2 @ flat[..., None])[..., 0]
+            return squares / n_rows, np.abs(influence).max(axis=-1, initial=0.0)
+        if products is None:
+            products = np.zeros((*flat.shape[:-1], *self.products_shape))
+        k, products = self.shape[1], _bounded(products)
         weights = influence.reshape(*influence.shape[:-1], *self.table_shape)
+        table = flat.reshape(*flat.shape[:-1], *self.table_shape)
         decided, valued = weights[..., :k], weights[..., k:]
         largest = np.abs(decided).max(axis=(-3, -2, -1), initial=0.0)
         if self.values:
@@ -240,30 +253,63 @@ class ConstrainedProblem:
             mean_squares = np.einsum("...cyvv->...v", once)
             most = np.abs(valued).max(axis=(-3, -2), initial=0.0)
             largest += 3 * np.einsum("...av,...v->...a", most, np.sqrt(mean_squares / n_rows))
-        if self.hard:  # a row has one decision: its products with others are zero
+        if self.hard:
             squares = np.einsum("...acyj,...cyj->...a", decided**2, table[..., :k])
-            if self.values:
-                between, among = products[..., :k], products[..., k:]
-                squares += 2 * np.einsum("...acyv,...acyj,...cyvj->...a", valued, decided, between)
-                squares += np.einsum("...acyv,...acyw,...cyvw->...a", valued, valued, among)
+            between, among = products[..., :k], products[..., k:]
+            squares += 2 * np.einsum("...acyv,...acyj,...cyvj->...a", valued, decided, between)
+            squares += np.einsum("...acyv,...acyw,...cyvw->...a", valued, valued, among)
         else:
             squares = np.einsum("...acyv,...acyw,...cyvw->...a", weights, weights, products)
         return np.maximum(squares, 0.0) / n_rows, largest
 
     def _slopes(self, rates: Array) -> tuple[Array, Array]:
-        """Value of each atom (..., n_atoms), and its slope in each rate (..., n_atoms, n_means)."""
-        values = np.nan_to_num(rates) @ self._weights.T + self._constants
-        values[np.isnan(rates) @ self._involved.T > 0] = math.nan
-        slopes = np.broadcast_to(self._weights, (*values.shape, rates.shape[-1]))
-        if self._curved:
-            slopes = slopes.copy()
+        """Value of each atom (..., n_atoms), and its slope in each rate, finite.
+
+        Slopes have shape (..., n_atoms, n_means), or (n_atoms, n_means) if they are the same
+        everywhere.
+        """
+        unknown = np.isnan(rates)
+        values = np.where(unknown, 0.0, rates) @ self._weights.T + self._constants
+        if unknown.any():
+            values[unknown @ self._involved.T > 0] = math.nan
+        if not self._curved:
+            return values, self._weights
+        slopes = np.broadcast_to(self._weights, (*values.shape, rates.shape[-1])).copy()
         for a, own in self._curved:
             atom = self.atoms[a]
             for index in np.ndindex(rates.shape[:-1]):
                 known = dict(zip(atom.means, rates[*index, own].tolist(), strict=True))
                 point = dual(atom.expression, known)
                 values[*index, a], slopes[*index, a, own] = point.value, point.gradient
-        return values, slopes
+        return values, np.nan_to_num(slopes)
+
+    def judged_on(self, counts: Array) -> ConstrainedProblem:
+        """The same problem, with the edges of the tests of one or two rates of decisions.
+
+        `counts` (n_cells, K, K) are of the rows that models will be judged on, whatever was
+        decided about them: the test is expected to see as many of each kind in proportion.
+        """
+        judged = copy.copy(self)
+        if not self.hard:
+            return judged
+        table = np.zeros(self.table_shape)
+        table[..., : self.shape[1]] = counts
+        seen = self._mask @ table.ravel()
+        tested = seen * (self.n_safety / max(float(self.n_rows(table)), 1.0))
+        regions = {
+            a: passing_region(atom, seen[own], tested[own], delta, self._bound, self._exclusive)
+            for a, (atom, own, delta) in enumerate(
+                zip(self.atoms, self._own, self._deltas, strict=True)
+            )
+            if atom.means
+        }
+        judged._regions = {a: region for a, region in regions.items() if region is not None}
+        return judged
+
+    @property
+    def needs_trial(self) -> bool:
+        """Whether any test's bound is known only by `tested_on`."""
+        return len(self._regions) < len(self.atoms)
 
     def tested_on(
         self, samples: Sequence[Statistics], constant: Sequence[Statistics] = ()
@@ -294,8 +340,10 @@ class ConstrainedProblem:
         values = self.linearise(sample.table, sample.products).values
         evidence = sample.evidence(distinct_means(self.constraints), self._exclusive)
         uppers = [
-            anticipated_upper(atom, evidence, delta, self._bound)
-            for atom, delta in zip(self.atoms, self._deltas, strict=True)
+            values[a]
+            if a in self._regions
+            else anticipated_upper(atom, evidence, delta, self._bound)
+            for a, (atom, delta) in enumerate(zip(self.atoms, self._deltas, strict=True))
         ]
         return np.nan_to_num(np.array(uppers) - values, posinf=HUGE)
 
@@ -317,6 +365,8 @@ class ConstrainedProblem:
         bounds = near.values + self._room(near)
         certain = np.where(bounds <= 0, np.inf, -np.inf)
         passing = ndtr(np.divide(-bounds, both, out=certain, where=both > 0))
+        for a, region in self._regions.items():
+            passing[..., a] = region.probability(near.means[..., self._own[a]])
         worst = np.where(np.isnan(bounds), np.inf, bounds)
         return Prediction(
             self._over_trees(worst, np.maximum.reduce, np.minimum.reduce),
@@ -341,13 +391,15 @@ class ConstrainedProblem:
         flat = table.ravel()
         with np.errstate(invalid="ignore"):  # a mean may have no rows
             means = (self._value @ flat) / (self._mask @ flat)
-        slopes = np.abs(np.nan_to_num(self._slopes(means)[1], posinf=0.0, neginf=0.0))
-        units = slopes @ np.array(own)
+        slopes = np.abs(self._slopes(means)[1])
+        units = np.where(slopes < HUGE, slopes, 0.0) @ np.array(own)
         return np.where(units > 0, units, 1.0)
 
     def active(self, near: Linearised) -> NDArray[np.bool_]:
         """Which atoms training should push on: all of an AND, the nearest of an OR."""
         chosen = np.ones(len(self.atoms), dtype=np.bool_)
+        if not self._has_alternatives:
+            return chosen
         for constraint, start, end in self._spans():
             _choose(constraint.tree, near.values[start:end], chosen[start:end])
         return chosen
@@ -373,6 +425,13 @@ class ConstrainedProblem:
 Fold = Callable[[list[Array]], Array]
 
 
+def _bounded(sums: Array) -> Array:
+    """The sums, with a huge one for each that is not finite; themselves if all are."""
+    if math.isfinite(float(sums.sum())):
+        return sums
+    return np.nan_to_num(sums, nan=HUGE, posinf=HUGE)
+
+
 def _leaves(tree: Tree, delta: float) -> list[tuple[Atom, float]]:
     """The atoms of `tree`, left to right, each with the delta that its test gets."""
     match tree:
@@ -382,6 +441,12 @@ def _leaves(tree: Tree, delta: float) -> list[tuple[Atom, float]]:
             return [leaf for child in children for leaf in _leaves(child, delta)]
         case Or(children=children):
             return [leaf for child in children for leaf in _leaves(child, delta / len(children))]
+
+
+def _has_or(tree: Tree) -> bool:
+    return not isinstance(tree, Atom) and (
+        isinstance(tree, Or) or any(_has_or(child) for child in tree.children)
+    )
 
 
 def _folded(tree: Tree, values: list[Array], conjunction: Fold, disjunction: Fold) -> Array:

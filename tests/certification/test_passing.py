@@ -1,0 +1,139 @@
+"""Predicted probabilities of passing against sums over all counts, and edges against tests."""
+
+import numpy as np
+import pytest
+from scipy.stats import betabinom
+
+from sklearn_seldonian.certification import Evidence, Sample, passes, passing_region
+from sklearn_seldonian.constraints import Schema, atoms_of, bind, parse
+
+SCHEMA = Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1)})
+EXCLUSIVE = frozenset({frozenset({"M", "F"})})
+TWO_RATES = (
+    "PR | [M] - PR | [F] <= 0.1",
+    "PR | [M] - PR | [F] <= 0.03",
+    "0.8 * PR | [M] - PR | [F] <= 0",
+    "PR | [F] - 0.8 * PR | [M] >= 0",
+    "PR | [M] + PR | [F] <= 0.3",
+)
+
+
+def atom_of(text):
+    (atom,) = atoms_of(bind(parse(text), SCHEMA).tree)
+    return atom
+
+
+def certified(atom, counts, trials, bound):
+    """Whether the safety test itself passes."""
+    samples = {
+        m: Sample(float(k), float(n), n) for m, k, n in zip(atom.means, counts, trials, strict=True)
+    }
+    return passes(atom, Evidence(samples, exclusive=EXCLUSIVE, n_rows=sum(trials)), 0.05, bound)
+
+
+def given(region, counts):
+    """Counts of the positive form as they are in the sample."""
+    return [
+        int(n - k) if s else int(k)
+        for k, n, s in zip(counts, region.tested, region.negative, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("bound", ["auto", "asymptotic"])
+@pytest.mark.parametrize("trials", [(40, 60), (150, 90)])
+@pytest.mark.parametrize("text", TWO_RATES)
+def test_edge_of_two_rates(text, trials, bound):
+    atom = atom_of(text)
+    region = passing_region(atom, trials, trials, 0.05, bound, EXCLUSIVE)
+    room = 1 if bound == "auto" else 0  # the score test stands for the exact one
+    assert len(region.counts) == trials[1] + 1
+    for second, highest in zip(region.counts[::7], region.highest[::7], strict=True):
+        inside, outside = highest - room, highest + room + 1
+        if inside >= 0:
+            assert certified(atom, given(region, (inside, second)), trials, bound)
+        if outside <= trials[0]:
+            assert not certified(atom, given(region, (outside, second)), trials, bound)
+
+
+@pytest.mark.parametrize(
+    "text", ["PR | [M] <= 0.3", "PR | [M] >= 0.7", "3 * ERR <= 0.1", "ACC >= 0.9"]
+)
+def test_edge_of_one_rate(text):
+    atom = atom_of(text)
+    region = passing_region(atom, [50], [80], 0.05)
+    (highest,) = region.highest
+    assert region.counts.tolist() == [0]
+    if highest >= 0:
+        assert certified(atom, given(region, [highest]), [80], "auto")
+    assert not certified(atom, given(region, [highest + 1]), [80], "auto")
+
+
+def summed(region):
+    """The probability of passing by beta-binomial counts, for counts seen."""
+    counts = np.arange(region.tested[-1] + 1)
+    highest = np.floor(np.interp(counts, region.counts, region.highest))
+
+    def probability(seen):
+        posterior = [
+            (n - k + 0.5, k + 0.5) if s else (k + 0.5, n - k + 0.5)
+            for k, n, s in zip(seen, region.seen, region.negative, strict=True)
+        ]
+        first = betabinom.cdf(highest, region.tested[0], *posterior[0])
+        if len(seen) == 1:
+            return float(first[0])
+        second = betabinom.pmf(counts, region.tested[1], *posterior[1])
+        return float(second @ np.where(highest < 0, 0.0, first))
+
+    return probability
+
+
+@pytest.mark.parametrize(
+    ("seen", "trials"), [((30, 40), (40, 60)), ((200, 180), (250, 250)), ((80, 120), (200, 90))]
+)
+@pytest.mark.parametrize("text", TWO_RATES)
+def test_probability_of_passing_with_two_rates(text, seen, trials):
+    region = passing_region(atom_of(text), seen, trials, 0.05, "auto", EXCLUSIVE)
+    exact = summed(region)
+    shares = np.array([0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98, 1])
+    counts = np.array([[round(p * n) for n in seen] for p in shares])
+    counts = np.concatenate([counts + np.array(gap) for gap in ((0, 0), (0, 3), (3, 0))])
+    counts = counts[(counts <= seen).all(axis=1)]
+    found = region.probability(counts / np.array(seen))
+    expected = np.array([exact(pair) for pair in counts])
+    at_ends = ((counts < 2) | (counts > np.array(seen) - 2)).any(axis=1)
+    np.testing.assert_allclose(found[~at_ends], expected[~at_ends], atol=0.04)
+    np.testing.assert_allclose(found[at_ends], expected[at_ends], atol=0.15)
+    assert np.ptp(expected) > 0.3
+
+
+@pytest.mark.parametrize("text", ["PR | [M] <= 0.3", "PR | [M] >= 0.7", "ERR <= 0.05"])
+def test_probability_of_passing_with_one_rate(text):
+    region = passing_region(atom_of(text), [100], [150], 0.05)
+    counts = np.arange(101)
+    found = region.probability(counts[:, None] / 100)
+    exact = summed(region)
+    expected = [exact([k]) for k in counts]
+    np.testing.assert_allclose(found, expected, atol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("text", "seen", "bound"),
+    [
+        ("PPV | [M] <= 0.3", [50], "auto"),  # over a number of rows that depends on the model
+        ("PR | [M] - PR | [F] <= 0.1", [50, 0], "auto"),  # nothing was seen
+        ("PR | [M] - PR | [F] <= 0.1", [50, 50], "ttest"),
+        ("PR - TPR <= 0.1", [50, 50], "auto"),  # rates that share rows
+        ("PR | [M] * PR | [F] <= 0.1", [50, 50], "auto"),
+        ("LogLoss <= 0.7", [50], "auto"),
+    ],
+)
+def test_other_tests_have_no_region(text, seen, bound):
+    atom = atom_of(text)
+    assert passing_region(atom, seen, [40] * len(seen), 0.05, bound, EXCLUSIVE) is None
+
+
+def test_a_limit_that_no_rates_keep():
+    atom = atom_of("PR | [M] + PR | [F] <= 0")
+    region = passing_region(atom, [50, 50], [40, 40], 0.05, "auto", EXCLUSIVE)
+    rates = np.array([[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]])
+    assert region.probability(rates) == pytest.approx(0.0)
