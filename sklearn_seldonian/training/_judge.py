@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import operator
 from collections.abc import Iterable, Iterator
 from functools import reduce
@@ -32,8 +31,10 @@ Array = NDArray[np.float64]
 
 # How many offsets of a class are looked at.
 N_OFFSETS = 64
-# How much of the other classes' shares a constant prediction gives to one class.
-MOVED_SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8)
+# A constant prediction gives as much of the other classes' shares to one class as passing
+# takes, to within this, and then so much more, which leaves room for the model.
+SHARE_STEP = 0.01
+SPARE_SHARES = (0.02, 0.06, 0.15)
 # Halvings in the search for how far probabilities must shrink.
 SHRINKAGE_STEPS = 5
 # The safety test is tried on so many samples of candidate rows, of at most so many rows.
@@ -197,27 +198,36 @@ class Judge:
     def _passing_targets(self, scores: torch.Tensor) -> list[Array]:
         """Log-probabilities of constant predictions that pass: the classes' shares, else others.
 
-        The others move a share of every class to one of them: little more than is needed, which
-        leaves room for the model. They depend on the problem alone, which changes when the
-        test is tried.
+        The others move a share of every class to one of them. They depend on the problem alone,
+        which changes when the test is tried.
         """
         if self._targets is None:
             shares = np.exp(self._log_shares)
-            self._targets = self._first_passing([shares], scores)
-            if not self._targets:
-                for one in np.eye(len(shares)):
-                    line = [(1 - t) * shares + t * one for t in MOVED_SHARES]
-                    self._targets += self._first_passing(line, scores)
+            if self._passes(shares, scores):
+                self._targets = [self._log_shares]
+            else:
+                moved = [self._moved(shares, one, scores) for one in np.eye(len(shares))]
+                self._targets = [np.log(target) for targets in moved for target in targets]
         return self._targets
 
-    def _first_passing(self, constants: list[Array], scores: torch.Tensor) -> list[Array]:
-        """The logarithms of the first constant predictions that pass, two at most."""
-        passing = (
-            target
-            for target in map(np.log, constants)
-            if self._mixed(scores, target, 0.0).prediction.likelihood >= self.problem.power
-        )
-        return list(itertools.islice(passing, 2))
+    def _moved(self, shares: Array, one: Array, scores: torch.Tensor) -> list[Array]:
+        """Constant predictions between the `shares` and the class `one`: little more than pass."""
+        failing, passing = 0.0, 1.0 - SHARE_STEP
+        if not self._passes((1 - passing) * shares + passing * one, scores):
+            return []
+        while passing - failing > SHARE_STEP:
+            middle = (passing + failing) / 2.0
+            if self._passes((1 - middle) * shares + middle * one, scores):
+                passing = middle
+            else:
+                failing = middle
+        steps = [min(passing + spare, 1.0 - SHARE_STEP) for spare in SPARE_SHARES]
+        return [(1 - t) * shares + t * one for t in steps]
+
+    def _passes(self, constant: Array, scores: torch.Tensor) -> bool:
+        """Whether the same probabilities for every row are predicted to pass."""
+        candidate = self._mixed(scores, np.log(constant), 0.0)
+        return bool(candidate.prediction.likelihood >= self.problem.power)
 
 
 def observe(

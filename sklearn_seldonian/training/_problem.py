@@ -236,7 +236,8 @@ class ConstrainedProblem:
 
         A row adds the weight of its decision's square, plus for each row measure its value
         times the weight of that column. The most that a value can be is taken as three
-        times its root mean square.
+        times its root mean square. Drawn decisions add nothing to it: their probabilities
+        are known, and vary as little as they seem to.
         """
         if self.hard and not self.values:  # a row has one decision: no products
             squares = (influence**2 @ flat[..., None])[..., 0]
@@ -247,7 +248,8 @@ class ConstrainedProblem:
         weights = influence.reshape(*influence.shape[:-1], *self.table_shape)
         table = flat.reshape(*flat.shape[:-1], *self.table_shape)
         decided, valued = weights[..., :k], weights[..., k:]
-        largest = np.abs(decided).max(axis=(-3, -2, -1), initial=0.0)
+        doubted = decided if self.hard else np.zeros_like(decided)
+        largest = np.abs(doubted).max(axis=(-3, -2, -1), initial=0.0)
         if self.values:
             once = products[..., self.families.spans[0], :, -len(self.values) :, k:]
             mean_squares = np.einsum("...cyvv->...v", once)
