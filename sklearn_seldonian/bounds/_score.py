@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
 
 Floats = npt.NDArray[np.float64]
 
@@ -166,34 +165,32 @@ def score_statistic(
 
 
 def score_edge(
-    trials: Sequence[float], weights: Sequence[float], limit: float, delta: float
+    trials: Sequence[float], weights: Sequence[float], limit: float, statistic: float
 ) -> tuple[Floats, Floats]:
-    r"""Where the score test of ``a1 p1 + a2 p2 <= limit`` just passes: counts of both rates.
+    r"""Counts of two rates whose score statistic at the limit c of ``a1 p1 + a2 p2`` is given.
 
     Parameters
     ----------
     trials, weights : sequence of two numbers
         Rows and positive factor a_k of each rate.
-    limit : float
-    delta : float
-        Strictly between 0 and 1.
+    limit, statistic : float
+        The limit, and the value of `score_statistic`, below zero.
 
     Returns
     -------
     first, second : ndarray of shape (n_points,)
         Points of the edge, not whole numbers, by ascending count of the second rate. Beside
-        it the test passes with any smaller count of the first; no first count passes where it
-        is below zero. Empty where no rates, or one pair at most, are on the line.
+        one of those any smaller count of the first has a smaller statistic; none has where the
+        point is below zero. Empty where no rates, or one pair at most, are on the line.
 
     Notes
     -----
     Each point of the line :math:`a \cdot p = c` is the restricted estimate of one pair of counts
-    on the edge. The estimating equations :math:`\hat p_k = p_k + \mu a_k p_k q_k / n_k` with
-    :math:`T = \mu \sqrt V`, V the variance of the estimate at p, give them: T is the
-    delta quantile z of the normal distribution, hence :math:`\mu = z / \sqrt V`.
+    on the edge. The estimating equations :math:`\hat p_k = p_k + \mu a_k p_k q_k / n_k` give
+    them, with :math:`\mu = T / \sqrt V` for V the variance of the estimate at p.
 
     If it were wrong, it would differ from a search for the counts at which
-    `score_statistic` crosses z.
+    `score_statistic` crosses T.
     """
     (n1, n2), (a1, a2) = trials, weights
     ends = np.array([max(0.0, (limit - a1) / a2), min(1.0, limit / a2)])
@@ -205,7 +202,7 @@ def score_edge(
     move1, move2 = a1 * p1 * (1.0 - p1) / n1, a2 * p2 * (1.0 - p2) / n2
     variance = a1 * move1 + a2 * move2
     varies = variance > 0.0
-    mu = float(ndtri(delta)) / np.sqrt(np.where(varies, variance, np.inf))
+    mu = statistic / np.sqrt(np.where(varies, variance, np.inf))
     first, second = n1 * (p1 + mu * move1), n2 * (p2 + mu * move2)
     # Below zero the second count turns back: what lies before is no edge.
     outside = np.flatnonzero(second < 0.0)

@@ -21,6 +21,7 @@ from sklearn_seldonian.bounds._score import (
     Floats,
     positive_form,
     restricted_mle,
+    score_edge,
     score_statistic,
 )
 from sklearn_seldonian.bounds._worst_case import Line, LowerSet, window, worst_case
@@ -377,13 +378,12 @@ def _limit_at(pair: _Pair, statistic: float) -> float:
 
 
 class _Cells:
-    """Bounds the p-values of all limits of a cell; each search starts from the last edge."""
+    """Bounds the p-values of all limits of a cell."""
 
     def __init__(self, pair: _Pair) -> None:
         self.pair = pair
         # Leaves room for the slack of p-values.
         self.level = (1.0 - 1.2 * SLACK_SHARE) * pair.delta
-        self._last: LowerSet | None = None
 
     def p_value(self, c_low: float, c_high: float, enough: float = 0.0) -> float:
         """Bound the p-value of every limit from c_low to c_high, not closer than `enough`."""
@@ -391,14 +391,12 @@ class _Cells:
         first = max(pair.low[1], (c_low - a1 * pair.high[0]) / a2)
         last = min(pair.high[1], (c_low - a1 * pair.low[0]) / a2)
         line = Line(pair.weights, c_low, first, max(first, last))
-        tables = self._last = _at_most(pair, c_low, c_high, line, self._last)
+        tables = _at_most(pair, c_low, c_high, line)
         slack = SLACK_SHARE * pair.delta
         return min(1.0, gamma + worst_case(tables, line, slack, max(enough - gamma, 0.0)))
 
 
-def _at_most(
-    pair: _Pair, c_low: float, c_high: float, line: Line, near: LowerSet | None
-) -> LowerSet:
+def _at_most(pair: _Pair, c_low: float, c_high: float, line: Line) -> LowerSet:
     """The tables whose statistic at some limit of the cell is at most the pair's, or ties with
     it, as a lower set, perhaps with a few more.
 
@@ -412,10 +410,7 @@ def _at_most(
     low2, high2 = window(n2, line.first, line.last, tail)  # thresholds outside do not matter
     x1 = np.arange(low1, high1 + 1, dtype=np.float64)
     edge = _Edge.of_cell(pair, c_low, c_high, min(12, STATISTICS // x1.size))
-    if near is None:  # the edge if the standard error is the same everywhere
-        guess = n2 / pair.weights[1] * (pair.estimate - pair.weights[0] * x1 / n1)
-    else:
-        guess = np.interp(x1, near.start + np.arange(near.highest.size), near.highest)
+    guess = edge.guess(x1)
     outside = np.full(x1.shape, low2 - 1.0), np.full(x1.shape, high2 + 1.0)
     found = edge.highest(x1, *outside, guess, _steepness(pair, line))
     hull = np.maximum.accumulate(found[::-1])[::-1].astype(np.int64)
@@ -453,6 +448,17 @@ class _Edge(NamedTuple):
         short = _parts(limits - pair.estimate)[0]
         own, own_least = (short / np.sqrt(_variance(pair, p)) for p in (first, inner))
         return cls(pair, limits, own, own_least)
+
+    def guess(self, x1: Floats) -> Floats:
+        """About the highest x2 whose statistic is not above the pair's, for each x1."""
+        pair, found = self.pair, np.full(x1.shape, -1.0)
+        for limit, own in {
+            (float(self.limits[i, 0, 0]), float(self.own[i, 0, 0])) for i in (0, -1)
+        }:
+            first, second = score_edge(pair.trials, pair.weights, limit, -own)
+            if first.size:
+                found = np.maximum(found, np.interp(x1, first[::-1], second[::-1], right=-1.0))
+        return found
 
     def beyond(self, x1: Floats, x2: Floats) -> Floats:
         """Positive only if the tables' statistic is above the pair's, without a tie, at every

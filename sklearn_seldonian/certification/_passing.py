@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from sklearn_seldonian.bounds import rate_upper, score_edge
 from sklearn_seldonian.certification._evidence import Evidence, Sample
@@ -168,9 +168,10 @@ def _highest_of_first(
     others: Array, trials: Array, weights: Array, limit: float, delta: float
 ) -> Array:
     """The highest count of the first of two rates that passes beside each of the `others`."""
-    first, second = score_edge(trials.tolist(), weights.tolist(), limit, delta)
+    statistic = float(ndtri(delta))
+    first, second = score_edge(trials.tolist(), weights.tolist(), limit, statistic)
     if not second.size:  # no rates are within the limit; if all were, this were no atom
         return np.full(others.shape, -1.0)
     beyond = first[-1] if second[-1] >= trials[1] * (1.0 - 1e-9) else -1.0
-    edge = np.interp(others, second, first, right=beyond)
+    edge = np.asarray(np.interp(others, second, first, right=beyond))
     return np.clip(np.floor(edge + 1e-9), -1.0, trials[0])
