@@ -204,7 +204,10 @@ def score_edge(
     varies = variance > 0.0
     mu = statistic / np.sqrt(np.where(varies, variance, np.inf))
     first, second = n1 * (p1 + mu * move1), n2 * (p2 + mu * move2)
-    # Below zero the second count turns back: what lies before is no edge.
-    outside = np.flatnonzero(second < 0.0)
-    begin = outside[-1] if outside.size else 0
-    return first[begin:][varies[begin:]], second[begin:][varies[begin:]]
+    # Below zero either count turns back: what lies beyond its crossing is no edge.
+    below1, below2 = np.flatnonzero(first < 0.0), np.flatnonzero(second < 0.0)
+    begin = below2[-1] if below2.size else 0
+    end = below1[below1 >= begin].min(initial=EDGE_POINTS - 1) + 1
+    edge = np.arange(begin, end)
+    edge = edge[varies[edge]]
+    return first[edge], second[edge]
