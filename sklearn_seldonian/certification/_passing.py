@@ -82,12 +82,15 @@ class PassingRegion:
         edge = np.where(self.highest < 0, -FAR, np.where(self.highest >= first, FAR, edge))
         return _angle(self.counts, last), edge
 
-    def probability(self, rates: Array) -> Array:
+    def probability(self, rates: Array, weight: float = 0.0) -> Array:
         """How probable it is to pass for models with these `rates` of the rows seen.
 
         Parameters
         ----------
         rates : ndarray of shape (..., n_rates)
+        weight : float in [0, 1], default=0.0
+            How much of each rate is read off a normal distribution of scores with a mean of its
+            own, which knows it better than a count does.
 
         Returns
         -------
@@ -95,10 +98,11 @@ class PassingRegion:
         """
         counted = np.where(self.negative, 1.0 - rates, rates) * self.seen
         angles = _angle(counted, self.seen)
-        errors = np.sqrt(0.25 / (self.seen + 0.5) + 0.25 / (self.tested + 0.5))
-        reached = angles[..., -1:] + errors[-1] * NODES
+        known = (1.0 - weight + weight * _relative_error(rates)) ** 2
+        errors = np.sqrt(0.25 * known / (self.seen + 0.5) + 0.25 / (self.tested + 0.5))
+        reached = angles[..., -1:] + errors[..., -1:] * NODES
         allowed = np.interp(reached, *self._edge)
-        return np.asarray(ndtr((allowed - angles[..., :1]) / errors[0]) @ SHARES)
+        return np.asarray(ndtr((allowed - angles[..., :1]) / errors[..., :1]) @ SHARES)
 
 
 def passing_region(
@@ -147,6 +151,17 @@ def passing_region(
 def _angle(counts: Array, trials: Array | float) -> Array:
     share = (counts + 0.375) / (trials + 0.75)
     return np.asarray(np.arcsin(np.sqrt(np.clip(share, 0.0, 1.0))))
+
+
+def _relative_error(rates: Array) -> Array:
+    """Standard error of ``ndtr(z)`` for a fitted z in those of a count of as many rows.
+
+    Of two equal groups with means of their own and one standard deviation.
+    """
+    rates = np.clip(rates, 1e-9, 1.0 - 1e-9)
+    z = ndtri(rates)
+    density = np.exp(-z * z / 2.0) / math.sqrt(2.0 * math.pi)
+    return np.asarray(density * np.sqrt((1.0 + z * z / 4.0) / (rates * (1.0 - rates))))
 
 
 def _whole_counts(trials: float) -> Array:

@@ -89,15 +89,15 @@ class Judge:
 
         Not `adjusted`: what it decides as it is.
         """
+        problem = self.problem
+        if problem.hard and not problem.values and bool(torch.isfinite(scores).all()):
+            shifted = self._shifted(scores, adjusted)
+            return max(shifted, key=lambda candidate: rank(candidate, problem.power))
         unadjusted = self._seen(scores, UNADJUSTED)
-        if not adjusted or not np.isfinite(unadjusted.loss):
+        # Row measures would have to be computed anew for each offset.
+        if problem.hard or not adjusted or not np.isfinite(unadjusted.loss):
             return unadjusted
-        if not self.problem.hard:
-            return self._shrunk(scores, unadjusted)
-        if self.problem.values:  # they would have to be computed anew for each offset
-            return unadjusted
-        candidates = [unadjusted, *self._shifted(scores)]
-        return max(candidates, key=lambda candidate: rank(candidate, self.problem.power))
+        return self._shrunk(scores, unadjusted)
 
     def try_test(self, scores: torch.Tensor, adjustment: Adjustment) -> None:
         """Try the safety test on samples of the rows, and expect bounds as wide from now on."""
@@ -136,14 +136,9 @@ class Judge:
             problem.families,
             problem.values,
         )
-        candidate = self._candidate(seen.table, seen.products)
-        return candidate._replace(loss=loss, adjustment=adjustment)
-
-    def _candidate(self, table: Array, products: Array | None = None) -> Candidate:
-        """What is predicted of the decisions counted in `table`."""
-        near = self.problem.linearise(table, products)
-        prediction = self.problem.predict(near, len(self.rows))
-        return Candidate(near.means, prediction, self._errors(table))
+        near = problem.linearise(seen.table, seen.products)
+        prediction = problem.predict(near, len(self.rows))
+        return Candidate(near.means, prediction, self._errors(seen.table), loss, adjustment)
 
     def _errors(self, tables: Array) -> Array:
         """Weighted shares of wrong decisions; zero where decisions are drawn."""
@@ -155,16 +150,20 @@ class Judge:
         with np.errstate(invalid="ignore"):  # no row may have finite scores
             return np.asarray(1.0 - right / confusion.sum(axis=(-2, -1)))
 
-    def _shifted(self, scores: torch.Tensor) -> Iterator[Candidate]:
-        """The same model with the best offset of each class."""
-        values, families = scores.double().cpu().numpy(), self.problem.families
+    def _shifted(self, scores: torch.Tensor, adjusted: bool) -> Iterator[Candidate]:
+        """The same model with the best offset of each class; with none if not `adjusted`."""
+        problem, values = self.problem, scores.double().cpu().numpy()
+        families = problem.families
         arrays = values, self._labels, families.patterns[self._codes]
         for decisions in shifted_decisions(*arrays, families.n_cells, N_OFFSETS):
-            moved = self._candidate(decisions.tables)
-            best = best_of(moved, np.abs(decisions.offsets), self.problem.power)
-            offsets = np.zeros(self.problem.shape[1])
-            offsets[decisions.class_position] = decisions.offsets[best]
-            adjustment = Adjustment(1.0, tuple(offsets.tolist()))
+            offsets = decisions.offsets
+            looked_at = np.arange(len(offsets)) if adjusted else np.flatnonzero(offsets == 0)
+            counted, smoothed = decisions.tables[looked_at], decisions.smoothed[looked_at]
+            near = problem.linearise(smoothed)
+            prediction = problem.predict(near, len(self.rows), decisions.weight)
+            moved = Candidate(problem.means(counted), prediction, self._errors(counted))
+            best = best_of(moved, np.abs(offsets[looked_at]), problem.power)
+            adjustment = _offset(decisions.class_position, offsets[looked_at][best], problem)
             loss = self.task.loss(self.criterion, adjustment.of(scores), self.rows.y)
             yield moved.at(best)._replace(loss=loss.item(), adjustment=adjustment)
 
@@ -228,6 +227,14 @@ class Judge:
         """Whether the same probabilities for every row are predicted to pass."""
         candidate = self._mixed(scores, np.log(constant), 0.0)
         return bool(candidate.prediction.likelihood >= self.problem.power)
+
+
+def _offset(class_position: int, offset: float, problem: ConstrainedProblem) -> Adjustment:
+    if offset == 0.0:
+        return UNADJUSTED
+    offsets = np.zeros(problem.shape[1])
+    offsets[class_position] = offset
+    return Adjustment(1.0, tuple(offsets.tolist()))
 
 
 def observe(

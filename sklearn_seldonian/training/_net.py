@@ -32,7 +32,8 @@ FEWEST_ROWS_A_PASS = 64
 # At the end of these epochs the safety test is tried on candidate rows: more often while
 # rates still change much.
 TRIAL_EPOCHS = frozenset(4**i for i in range(12))
-# Adjustments of the scores are looked for after about so many epochs at most.
+# Adjustments of probabilities, which take several passes, are looked for after about so many
+# epochs at most.
 ADJUSTED_EPOCHS = 100
 
 
@@ -260,7 +261,7 @@ class LagrangianNet(NeuralNet):
         if judge.problem.needs_trial and epoch in TRIAL_EPOCHS:
             judge.try_test(scores, judge.best(scores).adjustment)
             self._lagrangian.problem = judge.problem
-        every = max(1, self.max_epochs // ADJUSTED_EPOCHS)
+        every = 1 if judge.problem.hard else max(1, self.max_epochs // ADJUSTED_EPOCHS)
         best = judge.best(scores, adjusted=epoch % every == 0 or epoch == self.max_epochs)
         self._record(best)
         self.history.record("kept", self._checkpoints.offer(epoch, self.module_, best))

@@ -214,12 +214,8 @@ class ConstrainedProblem:
         Both may have leading axes, for several tables at once. There need not be `products`
         where decisions are hard and there are no row measures.
         """
-        flat = _bounded(table).reshape(*table.shape[:-3], -1)
-        trials = flat @ self._mask.T
+        flat, trials, means = self._flat_means(table)
         seen = trials > 0
-        means = np.divide(
-            flat @ self._value.T, trials, out=np.full(trials.shape, math.nan), where=seen
-        )
         values, slopes = self._slopes(means)
         n_rows = self.n_rows(table)[..., None]
         per_row = np.divide(n_rows, trials, out=np.zeros(trials.shape), where=seen)
@@ -228,6 +224,17 @@ class ConstrainedProblem:
         influence = scaled @ self._value - (scaled * known) @ self._mask
         spread = self._spread(influence, flat, products, np.maximum(n_rows, 1.0))
         return Linearised(values, means, influence, *spread)
+
+    def means(self, table: Array) -> Array:
+        """What the atoms are over (..., n_means), where rows are as in `table`."""
+        return self._flat_means(table)[-1]
+
+    def _flat_means(self, table: Array) -> tuple[Array, Array, Array]:
+        """The table with its squares in a line, the means' numbers of rows, and the means."""
+        flat = _bounded(table).reshape(*table.shape[:-3], -1)
+        trials = flat @ self._mask.T
+        unknown = np.full(trials.shape, math.nan)
+        return flat, trials, np.divide(flat @ self._value.T, trials, out=unknown, where=trials > 0)
 
     def _spread(
         self, influence: Array, flat: Array, products: Array | None, n_rows: Array
@@ -360,15 +367,18 @@ class ConstrainedProblem:
         both = np.hypot(test, near.standard_errors(n_rows))
         return np.asarray(self._room(near) + ndtri(self.power) * both)
 
-    def predict(self, near: Linearised, n_rows: int) -> Prediction:
-        """What the safety test will say of a model that `near` was seen of on `n_rows` rows."""
+    def predict(self, near: Linearised, n_rows: int, weight: float = 0.0) -> Prediction:
+        """What the safety test will say of a model that `near` was seen of on `n_rows` rows.
+
+        `weight` as in `PassingRegion.probability`.
+        """
         test = near.standard_errors(self.n_safety)
         both = np.hypot(test, near.standard_errors(n_rows))
         bounds = near.values + self._room(near)
         certain = np.where(bounds <= 0, np.inf, -np.inf)
         passing = ndtr(np.divide(-bounds, both, out=certain, where=both > 0))
         for a, region in self._regions.items():
-            passing[..., a] = region.probability(near.means[..., self._own[a]])
+            passing[..., a] = region.probability(near.means[..., self._own[a]], weight)
         worst = np.where(np.isnan(bounds), np.inf, bounds)
         return Prediction(
             self._over_trees(worst, np.maximum.reduce, np.minimum.reduce),
