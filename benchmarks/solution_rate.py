@@ -52,13 +52,13 @@ SETTINGS: dict[str, Any] = {
     "delta": DELTA,
     "batch_size": 128,
     "lr": 0.01,
-    "multiplier_lr": 0.2,  # a thousand steps on few rows are soon over
+    "multiplier_lr": 0.2,  # a few hundred steps are soon over
     "optimizer__weight_decay": 0.05,  # German credit has 57 features and 200 candidate rows
     "device": "cpu",
 }
-# Decisions that are drawn lose little log-loss for a safer candidate, hard ones much accuracy.
-POWER = {"argmax": 0.91, "sample": 0.96}
-STEPS, FEWEST_EPOCHS = 1000, 20
+# One fit in twenty may fail its test; drawn decisions lose little log-loss for a safer candidate.
+POWER = {"argmax": 0.95, "sample": 0.96}
+STEPS, FEWEST_EPOCHS = 400, 20
 
 
 def n_epochs(m: int) -> int:

@@ -98,7 +98,10 @@ class PassingRegion:
         """
         counted = np.where(self.negative, 1.0 - rates, rates) * self.seen
         angles = _angle(counted, self.seen)
-        known = (1.0 - weight + weight * _relative_error(rates)) ** 2
+        # The standard deviation is one for all groups: from a gap between two it nearly cancels.
+        is_gap = len(self.seen) == 2 and self.negative[0] != self.negative[1]
+        relative = _relative_error(rates, 0.0 if is_gap else 0.5)
+        known = (1.0 - weight + weight * relative) ** 2
         errors = np.sqrt(0.25 * known / (self.seen + 0.5) + 0.25 / (self.tested + 0.5))
         reached = angles[..., -1:] + errors[..., -1:] * NODES
         allowed = np.interp(reached, *self._edge)
@@ -153,15 +156,16 @@ def _angle(counts: Array, trials: Array | float) -> Array:
     return np.asarray(np.arcsin(np.sqrt(np.clip(share, 0.0, 1.0))))
 
 
-def _relative_error(rates: Array) -> Array:
-    """Standard error of ``ndtr(z)`` for a fitted z in those of a count of as many rows.
+def _relative_error(rates: Array, spread: float) -> Array:
+    """Standard error of ``ndtr(z)`` for a fitted z, in those of a count of as many rows.
 
-    Of two equal groups with means of their own and one standard deviation.
+    `spread` is what the standard deviation of the scores, fitted too, adds to the variance, as
+    a multiple of z squared.
     """
     rates = np.clip(rates, 1e-9, 1.0 - 1e-9)
     z = ndtri(rates)
     density = np.exp(-z * z / 2.0) / math.sqrt(2.0 * math.pi)
-    return np.asarray(density * np.sqrt((1.0 + z * z / 4.0) / (rates * (1.0 - rates))))
+    return np.asarray(density * np.sqrt((1.0 + spread * z * z) / (rates * (1.0 - rates))))
 
 
 def _whole_counts(trials: float) -> Array:

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.special import ndtr, ndtri
 from scipy.stats import betabinom
 
 from sklearn_seldonian.certification import Evidence, Sample, passes, passing_region
+from sklearn_seldonian.certification._passing import _relative_error
 from sklearn_seldonian.constraints import Schema, atoms_of, bind, parse
 
 SCHEMA = Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1)})
@@ -137,3 +139,26 @@ def test_a_limit_that_no_rates_keep():
     region = passing_region(atom, [50, 50], [40, 40], 0.05, "auto", EXCLUSIVE)
     rates = np.array([[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]])
     assert region.probability(rates) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.1, 0.5, 0.8])
+def test_error_of_a_rate_read_off_a_normal_distribution(rate):
+    """Against a simulation of two groups whose scores have one standard deviation."""
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(4000, 2, 100)) + ndtri(rate)
+    spread = np.sqrt(scores.var(axis=2, ddof=1).mean(axis=1))[:, None]
+    fitted = ndtr(scores.mean(axis=2) / spread)
+    counted = np.sqrt(rate * (1 - rate) / 100)
+    of_gap = (fitted[:, 0] - fitted[:, 1]).std() / np.sqrt(2) / counted
+    of_one = fitted[:, 0].std() / counted
+    found = [_relative_error(np.array(rate), share) for share in (0.0, 0.25)]
+    assert found == pytest.approx([of_gap, of_one], rel=0.06)
+
+
+def test_rates_that_are_known_better_decide_more():
+    region = passing_region(atom_of(TWO_RATES[0]), [200, 200], [300, 300], 0.05, "auto", EXCLUSIVE)
+    passing, failing = np.array([[0.1, 0.1], [0.4, 0.1]])
+    chances = [[region.probability(r, w) for w in (0.0, 0.5, 1.0)] for r in (passing, failing)]
+    assert (np.diff(chances[0]) > 0).all()
+    assert (np.diff(chances[1]) < 0).all()
+    assert chances[0][0] == region.probability(passing)
