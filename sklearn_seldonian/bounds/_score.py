@@ -80,10 +80,14 @@ def restricted_mle(
 
     The log-likelihood is concave along the line. Its maximum is at an end where a count
     leaves it finite there and it falls inwards; elsewhere the root of its slope is found
-    by Newton steps kept in a bracket.
+    by Newton steps kept in a bracket. At an end one rate is 0 or 1, so that a count of none
+    or all has to be among those given.
     """
     x1, x2, c = np.broadcast_arrays(x1, x2, c)
     line = _Restriction(trials, weights, c)
+    if not any(((x == 0.0) | (x == n)).any() for x, n in zip((x1, x2), trials, strict=True)):
+        root = _root(line, x1, x2)
+        return np.clip(line.p1(root), 0.0, 1.0), root
     p1, p2 = np.empty(x1.shape), np.empty(x1.shape)
     inner = np.ones(x1.shape, dtype=np.bool_)
     for end in line.ends():

@@ -15,7 +15,7 @@ from sklearn_seldonian.certification import Statistics, tabulate
 from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.training._batches import Rows
-from sklearn_seldonian.training._offsets import shifted_decisions
+from sklearn_seldonian.training._offsets import ShiftedDecisions, shifted_decisions
 from sklearn_seldonian.training._outputs import (
     UNADJUSTED,
     Adjustment,
@@ -156,16 +156,27 @@ class Judge:
         families = problem.families
         arrays = values, self._labels, families.patterns[self._codes]
         for decisions in shifted_decisions(*arrays, families.n_cells, N_OFFSETS):
-            offsets = decisions.offsets
-            looked_at = np.arange(len(offsets)) if adjusted else np.flatnonzero(offsets == 0)
-            counted, smoothed = decisions.tables[looked_at], decisions.smoothed[looked_at]
-            near = problem.linearise(smoothed)
-            prediction = problem.predict(near, len(self.rows), decisions.weight)
-            moved = Candidate(problem.means(counted), prediction, self._errors(counted))
-            best = best_of(moved, np.abs(offsets[looked_at]), problem.power)
-            adjustment = _offset(decisions.class_position, offsets[looked_at][best], problem)
+            if not adjusted:
+                decisions = decisions.at(np.flatnonzero(decisions.offsets == 0))
+            chances = problem.chances(problem.means(decisions.smoothed), decisions.weight)
+            likelihoods = problem.likelihoods(chances)
+            # Where these tell candidates apart, bounds are needed for one of them only.
+            if not problem.needs_trial and (likelihoods > 0).any():
+                chosen = self._best(decisions, likelihoods)
+                decisions, chances = decisions.at(chosen), chances[chosen]
+            near = problem.linearise(decisions.smoothed)
+            prediction = problem.predict(near, len(self.rows), chances)
+            best = self._best(decisions, prediction.likelihood)
+            errors, means = self._errors(decisions.tables), problem.means(decisions.tables)
+            adjustment = _offset(decisions, best[0], problem.shape[1])
             loss = self.task.loss(self.criterion, adjustment.of(scores), self.rows.y)
-            yield moved.at(best)._replace(loss=loss.item(), adjustment=adjustment)
+            moved = Candidate(means, prediction, errors).at(best[0])
+            yield moved._replace(loss=loss.item(), adjustment=adjustment)
+
+    def _best(self, decisions: ShiftedDecisions, likelihoods: Array) -> NDArray[np.intp]:
+        """Position of the best offset, the smallest of equal ones."""
+        errors, power = self._errors(decisions.tables), self.problem.power
+        return np.array([best_of(likelihoods, errors, np.abs(decisions.offsets), power)])
 
     def _shrunk(self, scores: torch.Tensor, unadjusted: Candidate) -> Candidate:
         """The same model with probabilities as near to its own as is predicted to pass.
@@ -229,11 +240,12 @@ class Judge:
         return bool(candidate.prediction.likelihood >= self.problem.power)
 
 
-def _offset(class_position: int, offset: float, problem: ConstrainedProblem) -> Adjustment:
-    if offset == 0.0:
+def _offset(decisions: ShiftedDecisions, i: np.intp, n_classes: int) -> Adjustment:
+    """The i-th offset as an adjustment of all scores."""
+    if decisions.offsets[i] == 0.0:
         return UNADJUSTED
-    offsets = np.zeros(problem.shape[1])
-    offsets[class_position] = offset
+    offsets = np.zeros(n_classes)
+    offsets[decisions.class_position] = decisions.offsets[i]
     return Adjustment(1.0, tuple(offsets.tolist()))
 
 

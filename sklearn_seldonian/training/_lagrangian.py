@@ -34,9 +34,10 @@ __all__ = ["Lagrangian"]
 # Rows whose decisions the running rates remember, if there are so many: enough that rates
 # are known to a hundredth, few enough that they follow a model that changes.
 MEMORY_ROWS = 8192
-# The multipliers move once in so many batches: often enough to steer, seldom enough
-# that reading the counts off the device costs nothing.
-BATCHES_A_STEP = 8
+# The multipliers move about so many times an epoch, but not more often than once in so many
+# batches, so that reading the counts off the device costs little, nor more seldom.
+STEPS_AN_EPOCH = 12
+FEWEST_BATCHES, MOST_BATCHES = 8, 16
 # The controller's proportional gain, relative to its integral gain a batch.
 PROPORTIONAL_GAIN = 20.0
 
@@ -63,6 +64,8 @@ class Lagrangian:
     device : str
     units : float or ndarray of shape (n_atoms,), default=1.0
         What violations are measured in.
+    n_batches : int, default=0
+        How many an epoch has, if that is known.
 
     Attributes
     ----------
@@ -78,6 +81,7 @@ class Lagrangian:
         multiplier_lr: float,
         device: str,
         units: float | NDArray[np.float64] = 1.0,
+        n_batches: int = 0,
     ) -> None:
         self.problem, self.task, self._units = problem, task, units
         self.n_rows, self.multiplier_lr = n_rows, multiplier_lr
@@ -86,6 +90,8 @@ class Lagrangian:
         self._integral = self.multipliers.copy()
         self._memory = _Counts(np.zeros(problem.table_shape), np.zeros(problem.products_shape))
         self._n_batches = 0
+        wanted = n_batches // STEPS_AN_EPOCH
+        self._batches_a_step = min(max(wanted, FEWEST_BATCHES), MOST_BATCHES)
         self._uncounted: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         n_groups, n_columns = math.prod(problem.shape), problem.table_shape[2]
         patterns = problem.families.patterns
@@ -154,7 +160,7 @@ class Lagrangian:
     def batch_done(self) -> None:
         """Move the multipliers if enough batches have gone by."""
         self._n_batches += 1
-        if self._n_batches == BATCHES_A_STEP:
+        if self._n_batches == self._batches_a_step:
             self.step()
 
     def step(self) -> None:

@@ -129,6 +129,7 @@ class LagrangianNet(NeuralNet):
             self.multiplier_lr,
             self.device,
             self.task_.units(self.problem, trained),
+            len(Batches(trained, self.batch_size)),
         )
         self._checkpoints = Checkpoints(self.problem.power)
         self._beside = None

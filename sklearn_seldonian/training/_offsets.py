@@ -59,6 +59,11 @@ class ShiftedDecisions(NamedTuple):
     smoothed: Array
     weight: float
 
+    def at(self, positions: NDArray[np.intp]) -> ShiftedDecisions:
+        """Those with some of the offsets."""
+        parts = {n: getattr(self, n)[positions] for n in ("offsets", "tables", "smoothed")}
+        return self._replace(**parts)
+
 
 def shifted_decisions(
     scores: Array,

@@ -94,9 +94,14 @@ class Prediction(NamedTuple):
         Where that says nothing, a number below zero that grows as the bounds come down, so
         that models on the way to a solution can be told apart.
         """
-        all_pass = 1.0 - (1.0 - self.probabilities).sum(axis=-1)
+        all_pass = _all_pass(self.probabilities)
         excess = np.maximum(self.bounds, 0.0).sum(axis=-1)
         return np.asarray(np.where(all_pass > 0, all_pass, -excess))
+
+
+def _all_pass(probabilities: Array) -> Array:
+    """At least how probable several events are together; not above zero where nothing is known."""
+    return np.asarray(1.0 - (1.0 - probabilities).sum(axis=-1))
 
 
 class ConstrainedProblem:
@@ -367,23 +372,41 @@ class ConstrainedProblem:
         both = np.hypot(test, near.standard_errors(n_rows))
         return np.asarray(self._room(near) + ndtri(self.power) * both)
 
-    def predict(self, near: Linearised, n_rows: int, weight: float = 0.0) -> Prediction:
+    def chances(self, means: Array, weight: float = 0.0) -> Array:
+        """How probable each atom is to pass with these `means`: shape (..., n_atoms).
+
+        NaN where its test has no edge that is known. `weight` as in
+        `PassingRegion.probability`.
+        """
+        found = np.full((*means.shape[:-1], len(self.atoms)), math.nan)
+        for a, region in self._regions.items():
+            found[..., a] = region.probability(means[..., self._own[a]], weight)
+        return found
+
+    def likelihoods(self, chances: Array) -> Array:
+        """At least how probable it is that all constraints pass, from what `chances` found."""
+        return _all_pass(self._passing(chances))
+
+    def predict(self, near: Linearised, n_rows: int, chances: Array | None = None) -> Prediction:
         """What the safety test will say of a model that `near` was seen of on `n_rows` rows.
 
-        `weight` as in `PassingRegion.probability`.
+        `chances` are those of its means, if they were asked for already.
         """
         test = near.standard_errors(self.n_safety)
         both = np.hypot(test, near.standard_errors(n_rows))
         bounds = near.values + self._room(near)
         certain = np.where(bounds <= 0, np.inf, -np.inf)
         passing = ndtr(np.divide(-bounds, both, out=certain, where=both > 0))
-        for a, region in self._regions.items():
-            passing[..., a] = region.probability(near.means[..., self._own[a]], weight)
+        if chances is None:
+            chances = self.chances(near.means)
+        passing = np.where(np.isnan(chances), passing, chances)
         worst = np.where(np.isnan(bounds), np.inf, bounds)
-        return Prediction(
-            self._over_trees(worst, np.maximum.reduce, np.minimum.reduce),
-            self._over_trees(np.nan_to_num(passing), _all_of, np.maximum.reduce),
-        )
+        bounds = self._over_trees(worst, np.maximum.reduce, np.minimum.reduce)
+        return Prediction(bounds, self._passing(passing))
+
+    def _passing(self, chances: Array) -> Array:
+        """How probable each constraint is to pass, from its atoms' probabilities."""
+        return self._over_trees(np.nan_to_num(chances), _all_of, np.maximum.reduce)
 
     def estimates(self, means: Array) -> Array:
         """g of each constraint, in its own units, where its means are `means`."""

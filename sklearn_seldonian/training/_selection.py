@@ -78,10 +78,9 @@ def rank(candidate: Candidate, power: float) -> tuple[float, float, float]:
     return standing(likelihood, float(candidate.error), candidate.loss, power)
 
 
-def best_of(candidates: Candidate, distances: Array, power: float) -> int:
-    """Position of the best of several; of equals, the one at the least distance."""
-    likelihoods = np.minimum(candidates.prediction.likelihood, power)
-    return int(np.lexsort((-distances, -candidates.error, likelihoods))[-1])
+def best_of(likelihoods: Array, errors: Array, distances: Array, power: float) -> int:
+    """Position of the best of several candidates; of equals, the one at the least distance."""
+    return int(np.lexsort((-distances, -errors, np.minimum(likelihoods, power)))[-1])
 
 
 class Checkpoints:
