@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-__all__ = ["FAILED", "GREY", "INK", "PASSED", "SHADE", "STYLES", "Style", "shortened"]
+__all__ = [
+    "FAILED",
+    "GREY",
+    "INK",
+    "PASSED",
+    "SHADE",
+    "STYLES",
+    "Style",
+    "shortened",
+    "style_of",
+    "styles_by_need",
+]
 
 # Okabe and Ito, "Color Universal Design", 2008.
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
@@ -19,18 +31,37 @@ class Style(NamedTuple):
 
     color: str
     marker: str
-    linestyle: str
+    linestyle: str | tuple[int, tuple[int, ...]]
 
 
 STYLES = (
     Style(BLUE, "o", "-"),
     Style(VERMILLION, "s", "--"),
     Style(GREEN, "^", "-."),
-    Style(ORANGE, "D", ":"),
-    Style(PURPLE, "v", "-"),
-    Style(SKY, "P", "--"),
-    Style(BLACK, "X", ":"),
+    Style(PURPLE, "D", ":"),
+    Style(ORANGE, "v", (0, (5, 1))),
+    Style(SKY, "P", (0, (3, 1, 1, 1))),
+    Style(BLACK, "X", (0, (1, 1))),
 )
+UNNAMED = {"color": "0.8", "linewidth": 1, "zorder": 1}
+
+
+def style_of(i: int) -> dict[str, Any]:
+    """How series number `i` looks; marks are hollow once all styles have been given out."""
+    style = STYLES[i % len(STYLES)]._asdict()
+    return style if i < len(STYLES) else {**style, "markerfacecolor": "white"}
+
+
+def styles_by_need(order: Sequence[int]) -> tuple[list[dict[str, Any]], list[int]]:
+    """How each of many series looks, and which of them are named: the first of `order`.
+
+    As many are named as there are styles; the others are grey.
+    """
+    named = sorted(order[: len(STYLES)])
+    styles = [UNNAMED] * len(order)
+    for i, style in zip(named, STYLES, strict=False):
+        styles[i] = {**style._asdict(), "markersize": 4}
+    return styles, named
 
 
 def shortened(text: str, width: int = 48) -> str:
