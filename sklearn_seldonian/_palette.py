@@ -1,7 +1,8 @@
-"""Colours and marks of all pictures: told apart by the colour-blind, and in grey print."""
+"""Colours, marks and texts of all pictures: told apart by the colour-blind, and in grey print."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ __all__ = [
     "shortened",
     "style_of",
     "styles_by_need",
+    "visible",
 ]
 
 # Okabe and Ito, "Color Universal Design", 2008.
@@ -64,8 +66,18 @@ def styles_by_need(order: Sequence[int]) -> tuple[list[dict[str, Any]], list[int
     return styles, named
 
 
+# Controls other than white space, and what turns the direction of the text around it.
+UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """`text` with characters that are not seen but obeyed written as Python writes them."""
+    return UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
+
+
 def shortened(text: str, width: int = 48) -> str:
-    """`text` in at most `width` characters, its middle left out."""
+    """`text` in at most `width` characters that are seen, its middle left out."""
+    text = visible(text)
     if len(text) <= width:
         return text
     end = (width - 1) // 2

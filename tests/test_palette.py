@@ -2,7 +2,14 @@
 
 import pytest
 
-from sklearn_seldonian._palette import STYLES, UNNAMED, shortened, style_of, styles_by_need
+from sklearn_seldonian._palette import (
+    STYLES,
+    UNNAMED,
+    shortened,
+    style_of,
+    styles_by_need,
+    visible,
+)
 
 
 def test_styles_differ_in_every_feature():
@@ -37,3 +44,18 @@ def test_the_first_of_an_order_are_named(order, named):
 )
 def test_shortened(text, width, expected):
     assert shortened(text, width) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("PR | [`sex`] <= 0.1", "PR | [`sex`] <= 0.1"),
+        ("two\nlines\tand a tab", "two\nlines\tand a tab"),
+        ("ünïcode 年齢 😀", "ünïcode 年齢 😀"),
+        ("nul\x00, bell\x07, escape\x1b[31m", r"nul\x00, bell\x07, escape\x1b[31m"),
+        ("\u202eturned\u2066", r"\u202eturned\u2066"),
+        ("already \\x00", "already \\x00"),
+    ],
+)
+def test_what_is_obeyed_and_not_seen_is_written_out(text, expected):
+    assert visible(text) == shortened(text, 100) == expected

@@ -170,9 +170,8 @@ class SafetyCertificate:
     def explain(self) -> str:
         """The whole certificate in plain text."""
         parts = [self.verdict, *(result.explain() for result in self.results)]
-        parts.append(
-            f"Tested on {self.n_safety:,} safety rows; fitted to {self.n_candidate:,} others."
-        )
+        fitted = f"; fitted to {self.n_candidate:,} others" if self.n_candidate else ""
+        parts.append(f"Tested on {self.n_safety:,} safety rows{fitted}.")
         if self.guarantee == "asymptotic":
             parts.append(
                 "Asymptotic: at least one bound rests on a normal approximation, which may fail "

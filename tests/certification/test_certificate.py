@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,8 +87,6 @@ def test_rates_seen_on_rows_are_kept():
 
 @pytest.mark.parametrize("g_upper", [math.nan, math.inf, 1e-9])
 def test_only_a_bound_at_or_below_zero_passes(g_upper):
-    from dataclasses import replace
-
     assert not replace(result("TPR >= 0.7"), g_upper=g_upper).passed
 
 
@@ -96,6 +95,15 @@ def test_joint_verdict():
     assert certificate(good).passed
     assert not certificate(good, bad).passed
     assert not certificate().passed
+
+
+@pytest.mark.parametrize(
+    ("n_candidate", "line"),
+    [(50, "Tested on 100 safety rows; fitted to 50 others."), (0, "Tested on 100 safety rows.")],
+)
+def test_rows_are_told_where_they_are_known(n_candidate, line):
+    found = replace(certificate(result("TPR >= 0.7")), n_candidate=n_candidate)
+    assert line in found.explain().splitlines()
 
 
 def test_json_round_trip():
