@@ -1,18 +1,21 @@
 """Trials as a table, and on disk: one small file a trial, beside the settings they were run with.
 
 A file appears whole or not at all (it is written under another name and moved into place), and
-its name says which trial it holds. So a process that is killed loses only the trials under
-way, nothing is ever counted twice, and whoever reads meanwhile reads whole trials.
+its name follows from the trial that it holds. So a process that is killed loses only the trials
+under way, nothing is ever counted twice, several processes may share a folder, and whoever reads
+meanwhile reads whole trials.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
+import uuid
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -112,8 +115,14 @@ class ResultsFolder:
         Raises
         ------
         ValueError
-            If anything differs from what the folder's trials were run with.
+            If anything differs from what the folder's trials were run with, or there is a file.
         """
+        if self.path.is_file() or self.path.suffix in (".csv", ".parquet"):
+            raise ValueError(
+                f"results names a folder, with a file for each trial, so that none is lost; got "
+                f"the file {str(self.path)!r}. For one file, write the table that is returned: "
+                "table.to_csv(path)."
+            )
         self.trials.mkdir(parents=True, exist_ok=True)
         estimators = settings["estimators"]
         if self.manifest.exists():
@@ -129,9 +138,9 @@ class ResultsFolder:
 
     def rows(self, trials=None):
         """What `run_trial` returned, for those of the `trials` (None: all) that are here."""
-        files = {_named_after(path): path for path in self.trials.glob("*.csv")}
-        wanted = files if trials is None else files.keys() & set(trials)
-        return [_read(files[trial]) for trial in wanted]
+        files = {path.name: path for path in self.trials.glob("*.csv")}
+        wanted = files.keys() if trials is None else files.keys() & set(map(_file_name, trials))
+        return [_read(files[name]) for name in wanted]
 
     def add(self, row):
         """Keep the row of one more trial."""
@@ -157,7 +166,7 @@ def _changed(before, after, owner):
 
 def _write(path, text):
     """Write a file that is there as a whole or not at all."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}.draft")
     with draft.open("w", encoding="utf-8", newline="") as stream:
         stream.write(text)
         stream.flush()
@@ -166,13 +175,10 @@ def _write(path, text):
 
 
 def _file_name(trial):
-    return f"{trial.sample_size}-{trial.trial}-{quote(trial.estimator, safe='')}.csv"
-
-
-def _named_after(path):
-    """The trial that a file is named after."""
-    sample_size, trial, name = path.name.removesuffix(".csv").split("-", 2)
-    return Trial(unquote(name), int(sample_size), int(trial))
+    """A name that no other trial has, also where names are short and upper case is lower case."""
+    name = trial.estimator
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{trial.sample_size}-{trial.trial}-{quote(name, safe='')[:60]}-{digest}.csv"
 
 
 def _read(path):

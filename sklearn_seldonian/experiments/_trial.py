@@ -19,7 +19,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sklearn_seldonian.constraints import Constraint
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
-from sklearn_seldonian.metrics import constraint_values, solution_found
+from sklearn_seldonian.metrics import constraint_values, innermost, solution_found
 
 __all__ = ["PROTOCOLS", "Criteria", "OnPopulation", "Trial", "run_trial", "seed_names"]
 
@@ -162,6 +162,13 @@ def _fit(model, X, y, sensitive_features):
         # Rows drawn with replacement from the population are copies, and independent.
         warnings.filterwarnings("ignore", ".* exact copies of candidate rows")
         model.fit(X, y, **_groups_for(model, "fit", sensitive_features))
+    if _was_interrupted(model):  # Ctrl-C ends the experiment; nothing is known of this trial
+        raise KeyboardInterrupt
+
+
+def _was_interrupted(model):
+    """Whether a Seldonian estimator caught an interrupt and ended its training."""
+    return getattr(getattr(innermost(model), "net_", None), "interrupted_", False)
 
 
 def _groups_for(model, method, sensitive_features):
@@ -208,6 +215,9 @@ class OnPopulation(FrozenEstimator):
         self._known = {}
         if classes is not None:
             self.classes_ = classes
+
+    def __sklearn_is_fitted__(self):
+        return True  # also where there was nothing to learn, as for a rule
 
     def predict(self, X):
         """What the estimator predicts for `X`."""

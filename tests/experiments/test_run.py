@@ -11,6 +11,8 @@ import pytest
 from fairlearn.reductions import DemographicParity, ExponentiatedGradient
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from torch.nn import CrossEntropyLoss
 
 from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.experiments import FairlearnClassifier, load_results, run_experiment
@@ -25,6 +27,13 @@ def estimators():
         "logistic": LogisticRegression(),
         "random": DummyClassifier(strategy="uniform"),
     }
+
+
+class Interrupting(CrossEntropyLoss):
+    """Ctrl-C in the middle of training."""
+
+    def forward(self, *args):
+        raise KeyboardInterrupt
 
 
 def same(one, other):
@@ -127,6 +136,22 @@ class TestResults:
         with pytest.raises(ValueError, match=message):
             self.run(blobs, tmp_path, **change)
         assert files(tmp_path) == before
+
+    @pytest.mark.parametrize("name", ["table.csv", "table.parquet", "there.txt"])
+    def test_a_file_is_refused(self, blobs, tmp_path, name):
+        (tmp_path / "there.txt").write_text("something")
+        with pytest.raises(ValueError, match=f"names a folder.*got the file '.*{name}'"):
+            self.run(blobs, tmp_path / name)
+        assert [path.name for path in tmp_path.iterdir()] == ["there.txt"]
+
+    @pytest.mark.parametrize("wrap", [lambda model: model, make_pipeline])
+    def test_an_interrupt_ends_the_experiment_and_keeps_what_is_done(self, blobs, tmp_path, wrap):
+        ours = SeldonianClassifier(max_epochs=2, criterion=Interrupting)
+        models = {"logistic": LogisticRegression(), "ours": wrap(ours)}
+        with pytest.raises(KeyboardInterrupt):
+            self.run(blobs, tmp_path, estimators=models)
+        kept = load_results(tmp_path)
+        assert kept["estimator"].tolist() == ["logistic"]
 
     def test_seeds_that_every_trial_sets_are_no_settings(self, blobs, tmp_path):
         one, other = (
@@ -277,6 +302,12 @@ def test_quiet_where_there_is_no_terminal(blobs, capsys, verbose):
         ({"protocol": "holdout", "sample_sizes": [10, 1000]}, "must be below the 1000 rows"),
         ({"sample_sizes": []}, r"sample_sizes must be positive whole numbers, got \[\]"),
         ({"sample_sizes": [10, 0.5]}, "sample_sizes must be positive whole numbers"),
+        ({"sample_sizes": 100}, "sample_sizes must be positive whole numbers, got 100"),
+        ({"sample_sizes": "100"}, "sample_sizes must be positive whole numbers, got '100'"),
+        ({"sample_sizes": ["100"]}, "sample_sizes must be positive whole numbers"),
+        ({"sample_sizes": [[10], [20]]}, "sample_sizes must be positive whole numbers"),
+        ({"n_trials": None}, r"n_trials must be positive whole numbers, got \[None\]"),
+        ({"estimators": {1: LogisticRegression()}}, r"estimators must be texts, got \[1\]"),
         ({"n_trials": 0}, r"n_trials must be positive whole numbers, got \[0\]"),
         ({"random_state": None}, "random_state must be a whole number from 0 on, .* got None"),
         ({"random_state": -1}, "random_state must be a whole number from 0 on, .* got -1"),

@@ -1,5 +1,6 @@
 import math
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -8,7 +9,10 @@ from sklearn_seldonian.experiments._table import ResultsFolder, to_frame
 from sklearn_seldonian.experiments._trial import Trial
 
 SETTINGS = {"shared": {"protocol": "'resample'"}, "estimators": {"a": {"lr": "0.1"}}}
-NAMES = ["a", "b-2", 'with "quotes", commas', "ünïcode/../x", "two\nlines", "."]
+NAMES = [
+    *("a", "b-2", 'with "quotes", commas', "ünïcode/../x", "two\nlines", ".", ""),
+    *("long " * 200, "年齢" * 100),
+]
 
 
 def row(name="a", size=10, trial=0, **others):
@@ -38,6 +42,16 @@ def test_a_row_comes_back_as_it_was(folder, name):
     }
 
 
+def test_files_of_all_trials_differ_on_every_file_system(folder):
+    names = [*NAMES, "A", "long " * 200 + "2", "b", "1-a"]
+    trials = [(name, size, trial) for name in names for size in (1, 11) for trial in (1, 11)]
+    for trial in trials:
+        folder.add(row(*trial))
+    files = [path.name for path in folder.trials.iterdir()]
+    assert len({name.lower() for name in files}) == len(trials)
+    assert max(len(name.encode()) for name in files) < 200
+
+
 def test_only_the_rows_asked_for(folder):
     for number in range(3):
         folder.add(row(trial=number))
@@ -57,6 +71,17 @@ def test_drafts_of_a_killed_process_are_not_read(folder):
     for text in ("", "estimator,sample_size\na,1"):
         written.with_name("10-1-a.csv.123.draft").write_text(text)
         assert len(folder.rows()) == 1
+
+
+def test_writers_of_one_trial_do_not_disturb_each_other(folder):
+    def write():
+        for _ in range(50):
+            folder.add(row())
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(write) for _ in range(4)]:
+            done.result()
+    assert [path.suffix for path in folder.trials.iterdir()] == [".csv"]
 
 
 def test_readers_meet_whole_rows_only(folder):
