@@ -106,6 +106,28 @@ def test_rows_are_told_where_they_are_known(n_candidate, line):
     assert line in found.explain().splitlines()
 
 
+def test_rows_that_no_test_looked_at_are_not_called_tested():
+    resolved = bind(parse("TPR >= 0.7"), SCHEMA)
+    stopped = certificate(untested(resolved, 0.05, "training was interrupted"))
+    line = "100 safety rows were not touched; fitted to 50 others."
+    assert line in replace(stopped, n_candidate=50).explain().splitlines()
+    assert "100 safety rows were not touched." in replace(stopped, n_candidate=0)._repr_html_()
+    assert not stopped.tested
+    assert certificate(result("TPR >= 0.7")).tested
+    assert certificate(result("FPR <= 0.9")).tested  # without rows, which only a look can tell
+    assert "Tested on 100 safety rows" in certificate(result("FPR <= 0.9"))._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("assumptions", "lines"),
+    [((), []), (("one", "two"), ["Assumptions:", "  - one", "  - two"])],
+)
+def test_assumptions_are_listed_where_there_are_any(assumptions, lines):
+    found = replace(certificate(result("TPR >= 0.7")), assumptions=assumptions)
+    *_, bounds = found.explain().partition("they are not simultaneous.")
+    assert bounds.splitlines()[1:] == lines
+
+
 def test_json_round_trip():
     before = certificate(result("TPR >= 0.7"), result("FNR <= 0.1"))
     assert SafetyCertificate.from_json(before.to_json()) == before

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from sklearn_seldonian.certification import ConstraintResult, SafetyCertificate
+from sklearn_seldonian.certification._certificate import UNTOUCHED
 
 ATTACK = '"><script>document.title = "taken"</script><img src="http://example.org/$x_i$.png">'
 
@@ -54,6 +55,7 @@ UNTESTED = replace(
     rows={},
     rates={},
     reason="training was interrupted",
+    method=UNTOUCHED,
     rows_needed=None,
 )
 CERTIFICATE = SafetyCertificate(
@@ -157,6 +159,8 @@ def test_a_report_says_all(part, plain):
         (replace(CERTIFICATE, results=(UNTESTED,)), "not tested , since training was interrupted"),
         (replace(CERTIFICATE, results=(UNTESTED,)), "so nothing is certified"),
         (replace(CERTIFICATE, results=(UNTESTED,)), "– >= – 0.9"),
+        (replace(CERTIFICATE, results=(UNTESTED,)), "Safety rows, which no test looked at 1,000"),
+        (replace(CERTIFICATE, results=(FAILED,)), "Safety rows, which the tests looked at 1,000"),
         (
             replace(CERTIFICATE, results=(replace(PASSED, guarantee="asymptotic"),)),
             "This number is approximate",
