@@ -69,7 +69,7 @@ def load_results(results):
     True
     """
     folder = ResultsFolder(results)
-    if not folder.manifest.exists():
+    if not folder.shared.exists():
         raise FileNotFoundError(f"{str(results)!r} holds no results of run_experiment.")
     return to_frame(folder.rows(), list(folder.settings()["estimators"]))
 
@@ -97,11 +97,17 @@ class ResultsFolder:
     def __init__(self, path):
         self.path = Path(path)
         self.trials = self.path / "trials"
-        self.manifest = self.path / "experiment.json"
+        self.shared = self.path / "experiment.json"
+        self.estimators = self.path / "estimators"
 
     def settings(self):
         """What the trials were run with."""
-        return json.loads(self.manifest.read_text(encoding="utf-8"))
+        shared, *own = (
+            json.loads(path.read_text(encoding="utf-8"))
+            for path in (self.shared, *self.estimators.glob("*.json"))
+        )
+        own.sort(key=lambda one: (one["position"], one["name"]))
+        return {"shared": shared, "estimators": {one["name"]: one["settings"] for one in own}}
 
     def open(self, settings):
         """Make the folder, or check that its trials were run with the same `settings`.
@@ -123,18 +129,27 @@ class ResultsFolder:
                 f"the file {str(self.path)!r}. For one file, write the table that is returned: "
                 "table.to_csv(path)."
             )
-        self.trials.mkdir(parents=True, exist_ok=True)
-        estimators = settings["estimators"]
-        if self.manifest.exists():
-            known = self.settings()
-            differences = list(_differences(known, settings))
-            if differences:
-                raise ValueError(
-                    f"The trials in {str(self.path)!r} were run with other settings: "
-                    f"{'; '.join(differences)}. Give another folder as results, or delete this one."
-                )
-            estimators = {**known["estimators"], **estimators}
-        _write(self.manifest, json.dumps({**settings, "estimators": estimators}, indent=1))
+        n_known = self._compare(settings)
+        for folder in (self.trials, self.estimators):
+            folder.mkdir(parents=True, exist_ok=True)
+        _write_once(self.shared, json.dumps(settings["shared"], indent=1))
+        for position, (name, own) in enumerate(settings["estimators"].items(), n_known):
+            content = {"name": name, "position": position, "settings": own}
+            _write_once(self.estimators / f"{_short(name)}.json", json.dumps(content, indent=1))
+        self._compare(settings)  # now with what other processes were quicker to write
+
+    def _compare(self, settings):
+        """Hold `settings` against those of the folder; of how many estimators it has trials."""
+        if not self.shared.exists():
+            return 0
+        known = self.settings()
+        differences = list(_differences(known, settings))
+        if differences:
+            raise ValueError(
+                f"The trials in {str(self.path)!r} were run with other settings: "
+                f"{'; '.join(differences)}. Give another folder as results, or delete this one."
+            )
+        return len(known["estimators"])
 
     def rows(self, trials=None):
         """What `run_trial` returned, for those of the `trials` (None: all) that are here."""
@@ -166,19 +181,40 @@ def _changed(before, after, owner):
 
 def _write(path, text):
     """Write a file that is there as a whole or not at all."""
+    _draft(path, text).replace(path)
+
+
+def _write_once(path, text):
+    """As `_write`, unless the file is there: of several processes the first has its way."""
+    draft = _draft(path, text)
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        draft.unlink()
+    except OSError:  # a file system without links
+        draft.replace(path)
+    else:
+        draft.unlink()
+
+
+def _draft(path, text):
+    """A file with the text, beside where it is to go."""
     draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}.draft")
     with draft.open("w", encoding="utf-8", newline="") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
-    draft.replace(path)
+    return draft
 
 
 def _file_name(trial):
-    """A name that no other trial has, also where names are short and upper case is lower case."""
-    name = trial.estimator
+    return f"{trial.sample_size}-{trial.trial}-{_short(trial.estimator)}.csv"
+
+
+def _short(name):
+    """The name of an estimator as part of a file's; upper and lower case may be the same there."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:12]
-    return f"{trial.sample_size}-{trial.trial}-{quote(name, safe='')[:60]}-{digest}.csv"
+    return f"{quote(name, safe='')[:60]}-{digest}"
 
 
 def _read(path):

@@ -1,3 +1,4 @@
+import io
 import os
 import signal
 import subprocess
@@ -276,6 +277,19 @@ def test_errors_are_counted_in_a_warning(blobs):
     failed = table["estimator"] == "broken"
     assert (table["error"] != "").equals(failed)
     assert not table.loc[failed, "solution_found"].any()
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_a_bar_on_terminals(blobs, monkeypatch, verbose):
+    drawn = Terminal()
+    monkeypatch.setattr(sys, "stderr", drawn)
+    run_experiment(estimators(), *blobs, "PR <= 0.9", verbose=verbose, **FEW)
+    assert ("Trials: 100%" in drawn.getvalue() and "12/12" in drawn.getvalue()) is bool(verbose)
 
 
 @pytest.mark.parametrize("verbose", [0, 1])

@@ -1,6 +1,7 @@
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -116,6 +117,58 @@ def test_other_settings_are_refused(folder, change, message):
 def test_new_estimators_are_added(folder):
     folder.open({**SETTINGS, "estimators": {"b": {"C": "1"}}})
     assert folder.settings()["estimators"] == {"a": {"lr": "0.1"}, "b": {"C": "1"}}
+
+
+def test_estimators_come_back_in_the_order_they_were_given(folder):
+    for name in ("c", "b", "a"):
+        folder.open({**SETTINGS, "estimators": {name: {"lr": "0.1"}}})
+    assert list(folder.settings()["estimators"]) == ["a", "c", "b"]
+
+
+def test_processes_that_start_together_lose_no_estimator(tmp_path):
+    names = [f"estimator {i}" for i in range(8)]
+    start = threading.Barrier(len(names))
+
+    def work(name):
+        folder = ResultsFolder(tmp_path)
+        start.wait()
+        folder.open({**SETTINGS, "estimators": {name: {"lr": "0.1"}}})
+        folder.add(row(name))
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        for done in [pool.submit(work, name) for name in names]:
+            done.result()
+    assert set(load_results(tmp_path)["estimator"]) == set(names)
+
+
+def test_of_processes_that_start_together_with_other_settings_one_goes_on(tmp_path):
+    start = threading.Barrier(8)
+
+    def work(i):
+        start.wait()
+        try:
+            ResultsFolder(tmp_path).open({**SETTINGS, "shared": {"protocol": str(i)}})
+        except ValueError:
+            return None
+        return str(i)
+
+    with ThreadPoolExecutor(8) as pool:
+        (winner,) = set(pool.map(work, range(8))) - {None}
+    assert ResultsFolder(tmp_path).settings()["shared"] == {"protocol": winner}
+
+
+def no_links(*_):
+    raise OSError("Operation not supported")
+
+
+@pytest.mark.parametrize("hardlink_to", [Path.hardlink_to, no_links])
+def test_file_systems_with_and_without_links(tmp_path, monkeypatch, hardlink_to):
+    monkeypatch.setattr(Path, "hardlink_to", hardlink_to)
+    folder = ResultsFolder(tmp_path)
+    for _ in range(2):
+        folder.open(SETTINGS)
+    assert folder.settings() == SETTINGS
+    assert {path.suffix for path in tmp_path.rglob("*.*")} == {".json"}
 
 
 def test_the_table_is_in_order():
