@@ -122,8 +122,9 @@ def run_experiment(
     Warns
     -----
     UserWarning
-        If trials ended in an error. Each is in the table with the error's text, and counts as
-        a trial without solution.
+        If trials ended in an error. Each is in the table with the error's text. Without values of
+        the constraints it counts as a trial without solution; a metric or probabilities that
+        cannot be had are NaN, and change nothing about ``solution_found`` and ``failure``.
 
     Examples
     --------
@@ -312,8 +313,9 @@ def _warn_of_errors(table):
     failed = table.loc[table["error"] != "", "error"]
     if len(failed):
         warnings.warn(
-            f"{len(failed)} of {len(table)} trials ended in an error and count as trials without "
-            f"solution. The first: {failed.iloc[0]}",
+            f"{len(failed)} of {len(table)} trials ended in an error, and count as trials without "
+            "solution unless only a metric or probabilities could not be had. The first: "
+            f"{failed.iloc[0]}",
             UserWarning,
             stacklevel=3,
         )

@@ -83,7 +83,8 @@ class Criteria:
 def run_trial(trial, estimator, X, y, sensitive_features, criteria):
     """The row that `trial` adds to the table, as a dict.
 
-    Whatever fails is written down in the row, so that it costs one trial only.
+    Whatever fails is written down in the row, so that it costs one trial only. Nobody escapes
+    judgement by a score that it cannot be given: values of the constraints come first.
     """
     rows_seed, fit_seed = _seeds(criteria.random_state, trial)
     draw = PROTOCOLS[criteria.protocol]
@@ -91,17 +92,20 @@ def run_trial(trial, estimator, X, y, sensitive_features, criteria):
     sample = _rows(drawn, X, y, sensitive_features)
     population = _rows(held, X, y, sensitive_features)
     start = time.perf_counter()
-    seconds, scores, error = np.nan, {}, ""
+    seconds, judged, error = np.nan, _no_scores(criteria), ""
     try:
         model = prepared(estimator, criteria.constraints, np.random.default_rng(fit_seed))
         _fit(model, *sample)
         seconds = time.perf_counter() - start
         found = _found(model)
         if found:
-            scores = _scores(model, *population, criteria)
+            model = OnPopulation(model, population[0], population[2], criteria.classes)
+            judged.update(_values(model, *population, criteria, "g", "argmax"))
     except Exception as problem:
-        found, scores, error = False, {}, f"{type(problem).__name__}: {problem}"
-    judged = {**_no_scores(criteria), **scores}
+        found, error = False, _in_words(problem)
+    if found:
+        scores, error = _scores(model, *population, criteria)
+        judged.update(scores)
     return {
         **trial._asdict(),
         "solution_found": found,
@@ -241,27 +245,42 @@ class OnPopulation(FrozenEstimator):
         return self._known[method]
 
 
-def _scores(model, X, y, sensitive_features, criteria):
-    """Constraints and metrics of a fitted model on the population."""
-    judged = OnPopulation(model, X, sensitive_features, criteria.classes)
-    decisions = {"g": "argmax"}
+def _values(judged, X, y, sensitive_features, criteria, name, decision):
+    """The constraints' values on the population, under their columns' names."""
+    values = constraint_values(
+        judged,
+        X,
+        y,
+        criteria.constraints,
+        sensitive_features=sensitive_features,
+        decision=decision,
+        pos_label=criteria.pos_label,
+        measures=criteria.measures,
+    )
+    return {f"{name}_{i}": float(value) for i, value in enumerate(values)}
+
+
+def _scores(judged, X, y, sensitive_features, criteria):
+    """What stands beside the values over decisions, and what went wrong with it."""
+    parts = {
+        name: lambda name=name, scorer=scorer: {name: float(scorer(judged, X, y))}
+        for name, scorer in criteria.metrics.items()
+    }
     if _has_probabilities(judged):
-        decisions["g_soft"] = "sample"
-    scores = {}
-    for name, decision in decisions.items():
-        values = constraint_values(
-            judged,
-            X,
-            y,
-            criteria.constraints,
-            sensitive_features=sensitive_features,
-            decision=decision,
-            pos_label=criteria.pos_label,
-            measures=criteria.measures,
+        parts["g_soft"] = lambda: _values(
+            judged, X, y, sensitive_features, criteria, "g_soft", "sample"
         )
-        scores.update({f"{name}_{i}": float(value) for i, value in enumerate(values)})
-    metrics = {name: float(scorer(judged, X, y)) for name, scorer in criteria.metrics.items()}
-    return {**scores, **metrics}
+    scores, errors = {}, []
+    for name, part in parts.items():
+        try:
+            scores.update(part())
+        except Exception as problem:
+            errors.append(f"{name}: {_in_words(problem)}")
+    return scores, "; ".join(errors)
+
+
+def _in_words(problem):
+    return f"{type(problem).__name__}: {problem}"
 
 
 def _no_scores(criteria):

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from fairlearn.reductions import DemographicParity, ExponentiatedGradient
 from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from torch.nn import CrossEntropyLoss
 
@@ -282,6 +282,17 @@ def test_errors_are_counted_in_a_warning(blobs):
 class Terminal(io.StringIO):
     def isatty(self):
         return True
+
+
+def test_a_metric_that_an_estimator_cannot_have_saves_it_from_nothing(blobs):
+    metrics = ["accuracy", "neg_log_loss"]
+    with pytest.warns(UserWarning, match="unless only a metric.*first: neg_log_loss: Attribute"):
+        table = run_experiment(
+            {"peer": RidgeClassifier()}, *blobs, "ACC >= 0.99", metrics=metrics, **FEW
+        )
+    assert table[["solution_found", "failure"]].all(axis=None)
+    assert table["accuracy"].notna().all()
+    assert table["neg_log_loss"].isna().all()
 
 
 @pytest.mark.parametrize("verbose", [0, 1])

@@ -62,6 +62,16 @@ class Broken(DummyClassifier):
         raise OverflowError("too much")
 
 
+class BrokenProbabilities(DummyClassifier):
+    """Decides, and has no probabilities after all."""
+
+    def __init__(self):
+        super().__init__(strategy="constant", constant=1)
+
+    def predict_proba(self, X):
+        raise OverflowError("too much")
+
+
 def criteria(*constraints, protocol="resample", **metrics):
     return Criteria(parse_all(constraints), (), None, metrics, np.array([0, 1]), protocol, 0)
 
@@ -200,6 +210,25 @@ class TestJudging:
         assert row["error"] == "OverflowError: too much"
         assert row["solution_found"] is row["failure"] is False
         assert np.isnan(row["size"])
+
+    @pytest.mark.parametrize(("constant", "fails"), [(1, True), (0, False)])
+    def test_a_score_that_cannot_be_had_saves_nobody(self, blobs, groups, constant, fails):
+        def broken(model, X, y):
+            raise OverflowError("too much")
+
+        judge = criteria("PR <= 0.9", broken=broken, rows=lambda model, X, y: len(X))
+        model = DummyClassifier(strategy="constant", constant=constant)
+        row = trial_of(model, blobs, groups, judge)
+        assert row["error"] == "broken: OverflowError: too much"
+        assert (row["solution_found"], row["failure"]) == (True, fails)
+        assert row["g_0"] == row["g_soft_0"] == pytest.approx(constant - 0.9)
+        assert (math.isnan(row["broken"]), row["rows"]) == (True, 1000)
+
+    def test_decisions_are_judged_where_probabilities_are_none(self, blobs, groups):
+        row = trial_of(BrokenProbabilities(), blobs, groups, criteria("PR <= 0.9"))
+        assert row["error"] == "g_soft: OverflowError: too much"
+        assert (row["solution_found"], row["failure"]) == (True, True)
+        assert (row["g_0"], math.isnan(row["g_soft_0"])) == (pytest.approx(0.1), True)
 
     def test_a_sample_of_one_class_is_judged_by_all(self, groups):
         y = np.zeros(1000, dtype=int)
