@@ -262,18 +262,16 @@ def _values(judged, X, y, sensitive_features, criteria, name, decision):
 
 def _scores(judged, X, y, sensitive_features, criteria):
     """What stands beside the values over decisions, and what went wrong with it."""
-    parts = {
-        name: lambda name=name, scorer=scorer: {name: float(scorer(judged, X, y))}
-        for name, scorer in criteria.metrics.items()
-    }
-    if _has_probabilities(judged):
-        parts["g_soft"] = lambda: _values(
-            judged, X, y, sensitive_features, criteria, "g_soft", "sample"
-        )
+
+    def soft_values(judged, X, y):
+        return _values(judged, X, y, sensitive_features, criteria, "g_soft", "sample")
+
+    soft = {"g_soft": soft_values} if _has_probabilities(judged) else {}
     scores, errors = {}, []
-    for name, part in parts.items():
+    for name, score in {**criteria.metrics, **soft}.items():
         try:
-            scores.update(part())
+            found = score(judged, X, y)
+            scores.update(found if score is soft_values else {name: float(found)})
         except Exception as problem:
             errors.append(f"{name}: {_in_words(problem)}")
     return scores, "; ".join(errors)
