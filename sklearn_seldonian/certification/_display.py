@@ -21,6 +21,8 @@ __all__ = ["CertificateDisplay", "GroupRate", "group_rates"]
 # What is left unsure of each group's rate.
 RATES_DELTA = 0.05
 INCHES_A_CONSTRAINT, INCHES_A_RATE, INCHES_OF_FRAME, INCHES_OF_LEGEND = 1.0, 0.3, 0.75, 0.35
+# Of a constraint's inch: the title above its scale, and the scale.
+INCHES_OF_TITLE, INCHES_OF_SCALE = 0.28, 0.45
 
 
 class GroupRate(NamedTuple):
@@ -140,10 +142,15 @@ class CertificateDisplay:
     def axes_of(self, figure: Figure) -> list[Axes]:
         """New axes in `figure`, one beneath the other."""
         # Parts of their own, so that the names of rates take no room from the constraints'.
-        above, *beneath = figure.subfigures(
-            1 + bool(self.rates), squeeze=False, height_ratios=self._heights()
-        ).flat
-        rows = np.ravel(above.subplots(len(self.results), squeeze=False))
+        heights = self._heights()
+        above, *beneath = figure.subfigures(len(heights), squeeze=False, height_ratios=heights).flat
+        height = INCHES_OF_SCALE / heights[0]
+        rows = [
+            above.add_axes((0.03, 1 - top / heights[0] - height, 0.94, height))
+            for top in INCHES_OF_LEGEND
+            + INCHES_OF_TITLE
+            + INCHES_A_CONSTRAINT * np.arange(len(self.results))
+        ]
         return [*rows, *(part.subplots() for part in beneath)]
 
     def _heights(self) -> list[float]:
