@@ -26,7 +26,7 @@ from sklearn_seldonian.plotting import TrainingDisplay
 matplotlib.use("Agg")
 shared = Path(sys.argv[0]).resolve().parents[2] / "shared" / "data"
 
-parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+parser = argparse.ArgumentParser(description="A network with a certified accuracy.")
 parser.add_argument("--dataset", choices=["mnist", "digits"], help="default: MNIST where found")
 parser.add_argument("--root", help="where torchvision keeps MNIST; default: ../shared/data")
 parser.add_argument("--device", default="auto")

@@ -1,10 +1,24 @@
-"""Colours and marks of all pictures: told apart by the colour-blind, and in grey print."""
+"""Colours, marks and texts of all pictures: told apart by the colour-blind, and in grey print."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-__all__ = ["FAILED", "GREY", "INK", "PASSED", "SHADE", "STYLES", "Style", "shortened"]
+__all__ = [
+    "FAILED",
+    "GREY",
+    "INK",
+    "PASSED",
+    "SHADE",
+    "STYLES",
+    "Style",
+    "shortened",
+    "style_of",
+    "styles_by_need",
+    "visible",
+]
 
 # Okabe and Ito, "Color Universal Design", 2008.
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
@@ -19,22 +33,51 @@ class Style(NamedTuple):
 
     color: str
     marker: str
-    linestyle: str
+    linestyle: str | tuple[int, tuple[int, ...]]
 
 
 STYLES = (
     Style(BLUE, "o", "-"),
     Style(VERMILLION, "s", "--"),
     Style(GREEN, "^", "-."),
-    Style(ORANGE, "D", ":"),
-    Style(PURPLE, "v", "-"),
-    Style(SKY, "P", "--"),
-    Style(BLACK, "X", ":"),
+    Style(PURPLE, "D", ":"),
+    Style(ORANGE, "v", (0, (5, 1))),
+    Style(SKY, "P", (0, (3, 1, 1, 1))),
+    Style(BLACK, "X", (0, (1, 1))),
 )
+UNNAMED = {"color": "0.8", "linewidth": 1, "zorder": 1}
+
+
+def style_of(i: int) -> dict[str, Any]:
+    """How series number `i` looks; marks are hollow once all styles have been given out."""
+    style = STYLES[i % len(STYLES)]._asdict()
+    return style if i < len(STYLES) else {**style, "markerfacecolor": "white"}
+
+
+def styles_by_need(order: Sequence[int]) -> tuple[list[dict[str, Any]], list[int]]:
+    """How each of many series looks, and which of them are named: the first of `order`.
+
+    As many are named as there are styles; the others are grey.
+    """
+    named = sorted(order[: len(STYLES)])
+    styles = [UNNAMED] * len(order)
+    for i, style in zip(named, STYLES, strict=False):
+        styles[i] = {**style._asdict(), "markersize": 4}
+    return styles, named
+
+
+# Controls other than white space, and what turns the direction of the text around it.
+UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """`text` with characters that are not seen but obeyed written as Python writes them."""
+    return UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def shortened(text: str, width: int = 48) -> str:
-    """`text` in at most `width` characters, its middle left out."""
+    """`text` in at most `width` characters that are seen, its middle left out."""
+    text = visible(text)
     if len(text) <= width:
         return text
     end = (width - 1) // 2

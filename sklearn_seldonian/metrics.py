@@ -92,7 +92,7 @@ def solution_found(estimator: Any, X: Any = None, y: Any = None) -> float:
     >>> solution_found(SeldonianClassifier(max_epochs=1).fit([[0.0], [1.0]], [0, 1]))
     1.0
     """
-    return float(_innermost(estimator).solution_found_)
+    return float(innermost(estimator).solution_found_)
 
 
 def bound_margin(estimator: Any, X: Any = None, y: Any = None) -> float:
@@ -129,16 +129,16 @@ def bound_margin(estimator: Any, X: Any = None, y: Any = None) -> float:
     >>> 0 < bound_margin(model.fit(X, y)) < 0.2
     True
     """
-    certificate = _innermost(estimator).certificate_
+    certificate = innermost(estimator).certificate_
     if certificate is None:
         return math.nan
     return min(-result.g_upper for result in certificate.results)
 
 
-def _innermost(estimator: Any) -> Any:
-    """What the searches and pipelines around it end in."""
+def innermost(estimator: Any) -> Any:
+    """What the searches and pipelines around an estimator end in."""
     if hasattr(estimator, "best_estimator_"):
-        return _innermost(estimator.best_estimator_)
+        return innermost(estimator.best_estimator_)
     if hasattr(estimator, "steps"):
-        return _innermost(estimator.steps[-1][1])
+        return innermost(estimator.steps[-1][1])
     return estimator

@@ -11,7 +11,16 @@ from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_seldonian._certify import probability_of_passing
-from sklearn_seldonian._palette import FAILED, GREY, INK, PASSED, SHADE, STYLES, shortened
+from sklearn_seldonian._palette import (
+    FAILED,
+    GREY,
+    INK,
+    PASSED,
+    SHADE,
+    STYLES,
+    shortened,
+    styles_by_need,
+)
 from sklearn_seldonian.certification import CertificateDisplay
 from sklearn_seldonian.constraints import Number, constant_value, parse_all
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
@@ -97,14 +106,17 @@ class TrainingDisplay:
         self.axes_, self.figure_ = axes, axes[0].figure
         loss = self.history["candidate_loss"]
         multipliers, bounds = self._series("multiplier"), self._series("predicted_bound")
-        lagrangian = loss + sum(m * b for m, b in zip(multipliers, bounds, strict=True))
-        styles = self._styles()
-        self._panel(axes[0], [loss], [{"color": INK}], "Primary loss")
+        # A bound that is infinite costs nothing as long as its multiplier is zero.
+        terms = ((m * b).where(m != 0, 0.0) for m, b in zip(multipliers, bounds, strict=True))
+        lagrangian = loss + sum(terms)
+        styles, named = self._styles()
+        alone = {"color": INK, "marker": ".", "markersize": 5}
+        self._panel(axes[0], [loss], [alone], "Primary loss")
         self._panel(axes[1], multipliers, styles, "Multiplier")
         self._panel(axes[2], bounds, styles, "Predicted upper bound on g")
-        self._panel(axes[3], [lagrangian], [{"color": INK}], "Lagrangian")
+        self._panel(axes[3], [lagrangian], [alone], "Lagrangian")
         self._shade_infeasible(axes[2])
-        self._name_lines(axes[1])
+        self._name_lines(axes[1], named)
         for ax in axes[2:4]:
             ax.set_xlabel("Epoch")
         return self
@@ -113,33 +125,19 @@ class TrainingDisplay:
         return [self.history[f"{name}_{i}"] for i in range(len(self.constraints))]
 
     def _styles(self):
-        """How each constraint's line looks; grey for those that are not named."""
-        grey = {"color": "0.8", "linewidth": 1, "zorder": 1}
-        styles = [grey] * len(self.constraints)
-        for i, style in zip(self._named(), STYLES, strict=False):
-            styles[i] = {**style._asdict(), "markersize": 4, "markevery": self._every()}
-        return styles
-
-    def _named(self):
-        """Positions of the constraints that are named: all, or the hardest to pass."""
-        if len(self.constraints) <= len(STYLES):
-            return range(len(self.constraints))
+        """How each constraint's line looks, and which are named: those hardest to pass."""
         passing = np.array([passing.to_numpy() for passing in self._series("passing")])
         at = np.argmax(self.history["epoch"].to_numpy() == (self.kept_epoch or 1))
-        by_need = np.lexsort((passing.mean(axis=1), passing[:, at]))
-        return sorted(by_need[: len(STYLES)].tolist())
-
-    def _every(self):
-        """A mark every so many epochs."""
-        return max(1, len(self.history) // 20)
+        return styles_by_need(np.lexsort((passing.mean(axis=1), passing[:, at])).tolist())
 
     def _panel(self, ax, series, styles, label):
+        every = max(1, len(self.history) // 20)
         for values, style in zip(series, styles, strict=True):
-            ax.plot(self.history["epoch"], values, **style)
+            ax.plot(self.history["epoch"], values, **style, markevery=every)
         if self.kept_epoch:
             ax.axvline(self.kept_epoch, color=GREY, linestyle=":", linewidth=1.2, zorder=0.5)
         ax.set_ylabel(label)
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         ax.spines[["top", "right"]].set_visible(False)
 
     def _shade_infeasible(self, ax):
@@ -150,11 +148,10 @@ class TrainingDisplay:
         ax.set_title("shaded: infeasible", loc="right", fontsize="small", color=INK)
         ax.set_ylim(low, high)
 
-    def _name_lines(self, ax):
+    def _name_lines(self, ax, named):
         """A legend beneath all panels, with the epoch that was kept."""
-        named = list(self._named())
         handles = [ax.lines[i] for i in named]
-        labels = [shortened(self.constraints[i], 72) + " *" * (i in self.rewritten) for i in named]
+        labels = [self._label(i) for i in named]
         if len(named) < len(self.constraints):
             (other, *_) = set(range(len(self.constraints))) - set(named)
             handles.append(ax.lines[other])
@@ -169,6 +166,12 @@ class TrainingDisplay:
         legend.set_title(note, prop={"size": "small"})
         for text in legend.get_texts():
             text.set_parse_math(False)
+
+    def _label(self, i):
+        """The constraint, and what its line cannot say."""
+        has_bound = np.isfinite(self.history[f"predicted_bound_{i}"]).any()
+        marks = " *" * (i in self.rewritten) + ", without a bound" * (not has_bound)
+        return shortened(self.constraints[i], 72) + marks
 
 
 class TradeoffDisplay:
@@ -286,13 +289,17 @@ class TradeoffDisplay:
     def _draw_loss(self, ax, results):
         ax.plot(results["limit"], results["loss"], color="0.75", zorder=1)
         found = results["solution_found"].to_numpy(dtype=bool)
-        looks = [
-            (found, {"color": PASSED, "marker": "o"}, "certified"),
-            (~found, {"edgecolors": FAILED, "facecolors": "white", "marker": "X"}, "not certified"),
-        ]
-        for chosen, look, label in looks:
-            rows = results[chosen]
-            ax.scatter(rows["limit"], rows["loss"], s=55, zorder=2, label=label, **look)
+        passed, failed = results[found], results[~found]
+        untested = failed[failed["loss"].isna()]
+        dot = {"s": 55, "zorder": 2, "color": PASSED, "marker": "o"}
+        cross = {"s": 55, "zorder": 2, "edgecolors": FAILED, "facecolors": "white", "marker": "X"}
+        if len(passed):
+            ax.scatter(passed["limit"], passed["loss"], label="certified", **dot)
+        if len(failed):
+            ax.scatter(failed["limit"], failed["loss"], label="not certified", **cross)
+        if len(untested):  # at the foot of the panel, having no loss
+            at_the_foot = {"transform": ax.get_xaxis_transform(), "clip_on": False}
+            ax.scatter(untested["limit"], np.zeros(len(untested)), **at_the_foot, **cross)
         ax.set_ylabel("Loss on the safety rows")
         ax.legend(frameon=False, fontsize="small")
         ax.set_title(
@@ -304,11 +311,13 @@ class TradeoffDisplay:
         bounds = results["bound"].replace([np.inf, -np.inf], np.nan)
         ax.plot(limits, results["estimate"], color=PASSED, marker="o", label="estimate")
         ax.plot(limits, bounds, color=FAILED, marker="_", markersize=10, ls="--", label="bound")
-        ax.plot(limits, limits, color=INK, linewidth=1, linestyle=":", label="limit")
-        low, high = ax.get_ylim()
+        line = {"color": INK, "linewidth": 1, "linestyle": ":", "marker": ".", "markersize": 3}
+        ax.plot(limits, limits, **line, label="limit")
+        ends, (low, high) = ax.get_xlim(), ax.get_ylim()
         edge = high if self.operator == "<=" else low
-        ax.fill_between(limits, limits, edge, color=SHADE, zorder=0, label="violates it")
-        ax.set_ylim(low, high)
+        shade = {"facecolor": SHADE, "edgecolor": "0.8", "linewidth": 0.5, "zorder": 0}
+        ax.fill_between(ends, ends, edge, **shade, label="violates it")
+        ax.set(xlim=ends, ylim=(low, high))
         ax.set(xlabel="Limit", ylabel="Constraint's value")
         ax.legend(frameon=False, fontsize="small")
 
@@ -332,6 +341,9 @@ def _fitted(estimator, constraints, data):
 
 class PowerDisplay:
     """How probable it is to pass the safety test, against the number of safety rows.
+
+    Of more constraints than there are styles of lines, those that take the most rows are named,
+    and the others drawn in grey.
 
     Parameters
     ----------
@@ -439,13 +451,19 @@ class PowerDisplay:
         """
         import matplotlib.pyplot as plt
 
+        place = {}
         if ax is None:
-            _, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
+            size = 7, 3.9 + 0.2 * min(len(self.probabilities), len(STYLES) + 1)
+            _, ax = plt.subplots(figsize=size, layout="constrained")
+            place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12)}
         self.ax_, self.figure_ = ax, ax.figure
+        order = np.argsort([np.mean(each) for each in self.probabilities.values()], kind="stable")
+        styles, named = styles_by_need(order.tolist())
         for i, (name, chances) in enumerate(self.probabilities.items()):
-            style = STYLES[i % len(STYLES)]._asdict()
-            label = shortened(name, 60)
-            ax.plot(self.n_rows, chances, **style, markersize=4, label=label)
+            label = {"label": shortened(name, 72)} if i in named else {}
+            (line,) = ax.plot(self.n_rows, chances, **styles[i], **label)
+            if i == order[-1] and i not in named:
+                line.set_label(f"{len(order) - len(named)} others, which take fewer rows")
         if self.n_safety is not None:
             label = f"{self.n_safety:,} rows, as tested"
             ax.axvline(self.n_safety, color=GREY, linestyle=":", linewidth=1.2, label=label)
@@ -454,6 +472,6 @@ class PowerDisplay:
         )
         ax.grid(axis="y", color="0.9")
         ax.spines[["top", "right"]].set_visible(False)
-        for text in ax.legend(frameon=False, fontsize="small").get_texts():
+        for text in ax.legend(frameon=False, fontsize="small", **place).get_texts():
             text.set_parse_math(False)
         return self

@@ -49,6 +49,7 @@ def test_reads_top_to_bottom(path):
     assert len(cells) > 3
     assert all(line.startswith("# ") for line in cells[-1].splitlines())
     assert text.count(".savefig(") == 1
+    assert not re.search(r"__(doc|file)__", text)  # which a page of the gallery has not
 
 
 @pytest.mark.parametrize("name", EXPECTED)

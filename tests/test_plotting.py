@@ -79,6 +79,36 @@ class TestTraining:
         assert texts_of(legend)[:2] == ["ACC >= 0.6", "PR | [M] / PR | [F] >= 0.5 *"]
         assert legend.get_title().get_text() == "* bound on a rewritten form: its sign counts"
 
+    def history(self, n_epochs, bound):
+        """Constraint 0 has no bound and no multiplier; that of constraint 1 is `bound`."""
+        return pd.DataFrame(
+            {
+                "epoch": np.arange(1, n_epochs + 1),
+                "candidate_loss": 0.5,
+                "multiplier_0": 0.0,
+                "predicted_bound_0": np.inf,
+                "passing_0": 0.0,
+                "multiplier_1": 2.0,
+                "predicted_bound_1": bound,
+                "passing_1": 1.0,
+            }
+        )
+
+    @pytest.mark.parametrize(("bound", "expected"), [(0.1, 0.7), (-0.1, 0.3), (np.inf, np.inf)])
+    def test_infinite_bounds_cost_what_their_multipliers_say(self, bound, expected):
+        display = TrainingDisplay(self.history(3, bound), ["a", "b"], kept_epoch=1).plot()
+        display.figure_.draw_without_rendering()
+        assert display.axes_[3].lines[0].get_ydata() == pytest.approx([expected] * 3)
+        without = ", without a bound"
+        labels = ["a" + without, "b" + without * (bound == np.inf), "epoch 1, which is kept"]
+        assert texts_of(display.figure_.legends[0]) == labels
+
+    def test_a_single_epoch_is_seen(self):
+        display = TrainingDisplay(self.history(1, 0.1), ["a", "b"], kept_epoch=1).plot()
+        for ax in display.axes_:
+            assert all(line.get_marker() != "None" for line in ax.lines[:1])
+            assert [tick for tick in ax.get_xticks() if tick != round(tick)] == []
+
     def test_nothing_to_show_without_constraints(self, blobs):
         with pytest.raises(ValueError, match="no constrained training"):
             TrainingDisplay.from_estimator(SeldonianClassifier(max_epochs=1).fit(*blobs))
@@ -123,6 +153,39 @@ class TestTradeoff:
         assert limit.get_ydata().tolist() == [0.05, 0.1, 0.2]
         assert above.get_title(loc="left") == "FPR <= $x$"
 
+    def results(self, **columns):
+        known = {"limit": [0.1, 0.2], "solution_found": True, "loss": [0.5, 0.4]}
+        return pd.DataFrame({**known, "estimate": 0.1, "bound": 0.15, **columns})
+
+    def test_untested_limits_are_marked_at_the_foot(self):
+        above, _ = (
+            TradeoffDisplay(self.results(solution_found=[False, True], loss=[np.nan, 0.4]))
+            .plot()
+            .axes_
+        )
+        *_, foot = above.collections
+        assert foot.get_offsets().tolist() == [[0.1, 0.0]]
+        assert foot.get_offset_transform() == above.get_xaxis_transform()
+        assert texts_of(above.get_legend()) == ["certified", "not certified"]
+
+    def test_the_legend_names_only_what_is_there(self):
+        above, _ = TradeoffDisplay(self.results()).plot().axes_
+        assert texts_of(above.get_legend()) == ["certified"]
+        assert len(above.collections) == 1
+
+    @pytest.mark.parametrize("operator", ["<=", ">="])
+    @pytest.mark.parametrize("n_limits", [1, 2])
+    def test_the_side_that_violates_is_shaded(self, operator, n_limits):
+        display = TradeoffDisplay(self.results()[:n_limits], operator=operator).plot()
+        _, ax = display.axes_
+        (shade,) = ax.collections
+        low, high = ax.get_ylim()
+        start, end = ax.get_xlim()
+        corners = shade.get_paths()[0].vertices
+        for x in (start, end):
+            edges = set(corners[np.isclose(corners[:, 0], x)][:, 1].round(9))
+            assert edges == {round(x, 9), round(high if operator == "<=" else low, 9)}
+
     def test_a_constraint_without_a_limit(self, blobs):
         model = SeldonianClassifier(constraints="FPR <= FNR")
         with pytest.raises(ValueError, match="Neither side of FPR <= FNR is a number"):
@@ -159,6 +222,32 @@ class TestPower:
         assert first.get_linestyle() != second.get_linestyle()
         assert tested.get_xdata()[0] == 50
         assert texts_of(display.ax_.get_legend()) == ["$a$", "b", "50 rows, as tested"]
+
+    def test_of_many_constraints_those_that_take_most_rows_are_named(self):
+        chances = {f"c{i}": np.array([0.5 - 0.01 * i, 1.0]) for i in range(12)}
+        display = PowerDisplay([10, 100], chances, n_safety=50).plot()
+        labels = texts_of(display.ax_.get_legend())
+        grey, *named, tested = labels
+        assert grey == "5 others, which take fewer rows"
+        assert named == [f"c{i}" for i in range(5, 12)]
+        assert tested == "50 rows, as tested"
+        lines = display.ax_.lines[:12]
+        assert {line.get_color() for line in lines[:5]} == {"0.8"}
+        assert len({(line.get_color(), line.get_marker()) for line in lines[5:]}) == 7
+
+    def test_the_legend_covers_no_line(self):
+        chances = {f"c{i}": np.linspace(0, 1, 9) for i in range(20)}
+        display = PowerDisplay(np.geomspace(10, 1000, 9), chances).plot()
+        display.figure_.draw_without_rendering()
+        legend = display.ax_.get_legend().get_window_extent()
+        assert legend.y1 < display.ax_.get_window_extent().y0
+        assert legend.y0 >= 0
+
+    def test_on_given_axes(self):
+        _, ax = matplotlib.pyplot.subplots()
+        display = PowerDisplay([10, 100], {"a": np.array([0.1, 0.9])}).plot(ax)
+        assert display.ax_ is ax
+        assert texts_of(ax.get_legend()) == ["a"]
 
     def test_labels_of_many_classes(self):
         X = np.repeat(np.eye(3), 40, axis=0)

@@ -14,10 +14,11 @@ import pandas as pd
 if TYPE_CHECKING:
     from sklearn_seldonian.certification._display import CertificateDisplay
 
-__all__ = ["ConstraintResult", "SafetyCertificate"]
+__all__ = ["UNTOUCHED", "ConstraintResult", "SafetyCertificate"]
 
 
 GUARANTEES = ("none", "asymptotic", "finite-sample", "exact")  # weakest first
+UNTOUCHED = "none: the safety rows were not touched"  # the method of a test that was not run
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,11 @@ class SafetyCertificate:
         return bool(self.results) and all(result.passed for result in self.results)
 
     @property
+    def tested(self) -> bool:
+        """Whether any test looked at the safety rows; if not, they are as good as fresh."""
+        return any(result.method != UNTOUCHED for result in self.results)
+
+    @property
     def guarantee(self) -> str:
         """The weakest of the results': "exact", "finite-sample", "asymptotic" or "none"."""
         kinds = [result.guarantee for result in self.results]
@@ -170,9 +176,10 @@ class SafetyCertificate:
     def explain(self) -> str:
         """The whole certificate in plain text."""
         parts = [self.verdict, *(result.explain() for result in self.results)]
-        parts.append(
-            f"Tested on {self.n_safety:,} safety rows; fitted to {self.n_candidate:,} others."
-        )
+        rows = f"{self.n_safety:,} safety rows"
+        tested = f"Tested on {rows}" if self.tested else f"{rows} were not touched"
+        fitted = f"; fitted to {self.n_candidate:,} others" if self.n_candidate else ""
+        parts.append(f"{tested}{fitted}.")
         if self.guarantee == "asymptotic":
             parts.append(
                 "Asymptotic: at least one bound rests on a normal approximation, which may fail "
@@ -180,7 +187,8 @@ class SafetyCertificate:
             )
         parts += self.remarks
         parts.append("Each bound holds with its confidence on its own; they are not simultaneous.")
-        parts.append("Assumptions:\n" + "\n".join(f"  - {text}" for text in self.assumptions))
+        if self.assumptions:
+            parts += ["Assumptions:", *(f"  - {text}" for text in self.assumptions)]
         return "\n".join(parts)
 
     def to_frame(self) -> pd.DataFrame:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from sklearn_seldonian._palette import FAILED, GREY, INK, PASSED, SHADE, shortened
 from sklearn_seldonian.bounds import binomial_lower, binomial_upper
 from sklearn_seldonian.certification._certificate import ConstraintResult, SafetyCertificate
@@ -18,7 +20,9 @@ __all__ = ["CertificateDisplay", "GroupRate", "group_rates"]
 
 # What is left unsure of each group's rate.
 RATES_DELTA = 0.05
-INCHES_A_CONSTRAINT, INCHES_A_RATE, INCHES_OF_FRAME = 0.95, 0.3, 0.75
+INCHES_A_CONSTRAINT, INCHES_A_RATE, INCHES_OF_FRAME, INCHES_OF_LEGEND = 1.0, 0.3, 0.75, 0.35
+# Of a constraint's inch: the title above its scale, and the scale.
+INCHES_OF_TITLE, INCHES_OF_SCALE = 0.28, 0.45
 
 
 class GroupRate(NamedTuple):
@@ -133,17 +137,26 @@ class CertificateDisplay:
     @property
     def size(self) -> tuple[float, float]:
         """Width and height, in inches, that it takes to read everything."""
-        return 7.5, INCHES_OF_FRAME + sum(self._heights())
+        return 7.5, sum(self._heights())
 
     def axes_of(self, figure: Figure) -> list[Axes]:
         """New axes in `figure`, one beneath the other."""
+        # Parts of their own, so that the names of rates take no room from the constraints'.
         heights = self._heights()
-        grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
-        return [figure.add_subplot(grid[row]) for row in range(len(heights))]
+        above, *beneath = figure.subfigures(len(heights), squeeze=False, height_ratios=heights).flat
+        height = INCHES_OF_SCALE / heights[0]
+        rows = [
+            above.add_axes((0.03, 1 - top / heights[0] - height, 0.94, height))
+            for top in INCHES_OF_LEGEND
+            + INCHES_OF_TITLE
+            + INCHES_A_CONSTRAINT * np.arange(len(self.results))
+        ]
+        return [*rows, *(part.subplots() for part in beneath)]
 
     def _heights(self) -> list[float]:
+        """Of the constraints together, and of the rates where there are any."""
         rates = [INCHES_OF_FRAME + INCHES_A_RATE * len(self.rates)] if self.rates else []
-        return [INCHES_A_CONSTRAINT] * len(self.results) + rates
+        return [INCHES_OF_LEGEND + INCHES_A_CONSTRAINT * len(self.results), *rates]
 
 
 def _draw_result(ax: Axes, result: ConstraintResult) -> None:
@@ -171,7 +184,9 @@ def _draw_result(ax: Axes, result: ConstraintResult) -> None:
 def _verdict(result: ConstraintResult) -> str:
     if result.guarantee == "none":
         return "not tested"
-    return "passed" if result.passed else "NOT passed"
+    if not result.passed:
+        return "NOT passed"
+    return "passed (asymptotic)" if result.guarantee == "asymptotic" else "passed"
 
 
 def _draw_rates(ax: Axes, rates: Sequence[GroupRate]) -> None:
@@ -214,7 +229,7 @@ def _explain_marks(ax: Axes) -> None:
     marks = [
         Line2D([], [], color=INK, marker="o", linestyle="none", label="estimate"),
         Line2D(
-            [], [], color=INK, marker="|", markersize=12, markeredgewidth=2, label="to its bound"
+            [], [], color=INK, marker="|", ms=12, markeredgewidth=2, linestyle="none", label="bound"
         ),
         Line2D([], [], color=INK, linestyle="--", label="limit"),
         Patch(color="0.85", label="violates it"),

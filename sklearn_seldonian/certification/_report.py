@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from sklearn_seldonian._palette import visible
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._display import CertificateDisplay, group_rates
 
@@ -63,12 +66,18 @@ def _environment() -> Environment:
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_finalized,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
     environment.filters["in_words"] = _in_words
     return environment
+
+
+def _finalized(value: Any) -> Any:
+    """What a template writes: of the user's texts, only what is seen."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _number(value: float, digits: str = ".4f") -> str:
@@ -96,7 +105,12 @@ def _picture(certificate: SafetyCertificate) -> str:
 
     display = CertificateDisplay.from_certificate(certificate)
     drawn = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "certificate"}):
+    with (
+        matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "certificate"}),
+        warnings.catch_warnings(),
+    ):
+        # Texts stay texts, in whatever font the reader has.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure = Figure(figsize=display.size, layout="constrained")
         display.plot(display.axes_of(figure))
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))

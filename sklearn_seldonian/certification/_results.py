@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sklearn_seldonian.certification._certificate import ConstraintResult
+from sklearn_seldonian.certification._certificate import UNTOUCHED, ConstraintResult
 from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.certification._planning import sufficient_rows
 from sklearn_seldonian.certification._safety_test import Verdict, passes, safety_test
@@ -124,7 +124,7 @@ def untested(constraint: ResolvedConstraint, delta: float, reason: str) -> Const
         g_upper=math.inf,
         p_value=1.0,
         delta=delta,
-        method="none: the safety rows were not touched",
+        method=UNTOUCHED,
         guarantee="none",
         rows={},
         rates={},

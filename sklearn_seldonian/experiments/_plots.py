@@ -4,39 +4,20 @@ from __future__ import annotations
 
 import math
 import os
-from itertools import cycle
-from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_seldonian._palette import shortened, style_of
 from sklearn_seldonian.experiments._summary import metrics_of, summarise_results
 from sklearn_seldonian.experiments._table import load_results
 
 __all__ = ["ExperimentDisplay", "plot_experiment"]
 
 
-class Style(NamedTuple):
-    """How the line of one estimator is told from the others, in colour and in print."""
-
-    colour: str
-    marker: str
-    dashes: str | tuple
-
-
-# Okabe and Ito's colours, which readers of every colour vision tell apart.
-STYLES = (
-    Style("#0072B2", "o", "-"),
-    Style("#D55E00", "s", "--"),
-    Style("#009E73", "^", "-."),
-    Style("#CC79A7", "D", ":"),
-    Style("#E69F00", "v", (0, (5, 1))),
-    Style("#56B4E9", "P", (0, (3, 1, 1, 1))),
-    Style("#000000", "X", (0, (1, 1))),
-)
 WEIGHT = {"markersize": 5, "linewidth": 1.6, "elinewidth": 1.0, "capsize": 2.5}
-# Points of one sample size stand side by side, this factor apart.
-DODGE = 1.035
-NAMES_A_LINE = 5
+# Points of one sample size stand side by side, this share of the way to the next size apart.
+DODGE = 0.05
+LETTERS_A_NAME, LETTERS_A_LINE = 48, 120
 
 
 class ExperimentDisplay:
@@ -120,7 +101,8 @@ class ExperimentDisplay:
 
         owns_figure = axes is None
         if owns_figure:
-            _, axes = plt.subplots(1, 3, figsize=(11, 4.2), layout="constrained")
+            rows = math.ceil(len(self._names()) / _columns(self._names()))
+            _, axes = plt.subplots(1, 3, figsize=(11, 3.9 + 0.25 * rows), layout="constrained")
         self.axes_, self.figure_ = axes, axes[0].figure
         failure = "Failure rate" + " (by probabilities)" * (self.violation == "soft")
         metric = self.metric.removeprefix("neg_").replace("_", " ").capitalize()
@@ -135,19 +117,17 @@ class ExperimentDisplay:
         return self
 
     def _draw(self, ax, column, title):
-        names = list(dict.fromkeys(self.summary["estimator"]))
-        middle = (len(names) - 1) / 2
-        for position, (name, style) in enumerate(zip(names, cycle(STYLES), strict=False)):
+        names = self._names()
+        apart, middle = self._dodge(), (len(names) - 1) / 2
+        for position, name in enumerate(names):
             points = self.summary[self.summary["estimator"] == name].sort_values("sample_size")
             ends = points[[f"{column}_low", f"{column}_high"]].to_numpy().T
             ax.errorbar(
-                points["sample_size"] * DODGE ** (position - middle),
+                points["sample_size"] * apart ** (position - middle),
                 points[column],
                 yerr=np.abs(ends - points[column].to_numpy()),
                 label=name,
-                color=style.colour,
-                marker=style.marker,
-                linestyle=style.dashes,
+                **style_of(position),
                 **WEIGHT,
             )
         self._scale_sizes(ax)
@@ -155,6 +135,15 @@ class ExperimentDisplay:
         ax.grid(color="0.9", linewidth=0.8)
         ax.set_axisbelow(True)
         ax.spines[["top", "right"]].set_visible(False)
+
+    def _names(self):
+        return list(dict.fromkeys(self.summary["estimator"]))
+
+    def _dodge(self):
+        """The factor between the points of two estimators at one sample size."""
+        sizes = np.unique(self.summary["sample_size"].to_numpy(dtype=float))
+        steps = sizes[1:] / sizes[:-1]
+        return min(steps, default=2.0) ** DODGE
 
     def _scale_sizes(self, ax):
         sizes = sorted(set(self.summary["sample_size"]))
@@ -181,10 +170,25 @@ class ExperimentDisplay:
     def _explain(self, owner, owns_figure):
         """Say once which line is whose, and what the bars are."""
         handles, names = self.axes_[0].get_legend_handles_labels()
-        n_columns = math.ceil(len(names) / math.ceil(len(names) / NAMES_A_LINE))
-        place = {"loc": "outside lower center", "ncols": n_columns} if owns_figure else {}
+        place = {"loc": "outside lower center", "ncols": _columns(names)} if owns_figure else {}
         title = f"Bars are {self.confidence_level:.0%} intervals"
-        owner.legend(handles, names, frameon=False, title=title, title_fontsize="small", **place)
+        legend = owner.legend(
+            handles,
+            [shortened(name, LETTERS_A_NAME) for name in names],
+            frameon=False,
+            title=title,
+            title_fontsize="small",
+            **place,
+        )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+
+
+def _columns(names):
+    """In how many columns the names of a legend fit, with rows about equally full."""
+    longest = min(max(map(len, names)), LETTERS_A_NAME)
+    most = LETTERS_A_LINE // (longest + 8)
+    return math.ceil(len(names) / math.ceil(len(names) / most))
 
 
 def plot_experiment(

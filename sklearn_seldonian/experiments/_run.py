@@ -6,7 +6,7 @@ import pickle
 import re
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from inspect import isroutine
 from numbers import Integral
@@ -97,9 +97,10 @@ def run_experiment(
         The sample and the seeds of a trial are made from it, the sample size and the
         trial's number alone.
     results : path, default=None
-        Folder to write each trial to as it ends. Trials that are there already are not run
-        again, so an experiment that was interrupted goes on where it stopped, and one with
-        more sizes, trials or estimators runs only what is new. None: nothing is written.
+        Folder to write each trial to as it ends, as a CSV file of its own. Trials that are there
+        already are not run again, so an experiment that was interrupted goes on where it stopped,
+        and one with more sizes, trials or estimators runs only what is new. None: nothing is
+        written.
     verbose : int, default=1
         1 shows a progress bar where the output is a terminal.
 
@@ -121,8 +122,9 @@ def run_experiment(
     Warns
     -----
     UserWarning
-        If trials ended in an error. Each is in the table with the error's text, and counts as
-        a trial without solution.
+        If trials ended in an error. Each is in the table with the error's text. Without values of
+        the constraints it counts as a trial without solution; a metric or probabilities that
+        cannot be had are NaN, and change nothing about ``solution_found`` and ``failure``.
 
     Examples
     --------
@@ -190,10 +192,10 @@ def run_experiment(
 
 def _counts(name, values):
     """Positive whole numbers, at least one, each once."""
-    counts = list(dict.fromkeys(values))
+    counts = list(values) if isinstance(values, Iterable) else []
     if not counts or not all(isinstance(n, Integral) and n > 0 for n in counts):
         raise ValueError(f"{name} must be positive whole numbers, got {values!r}.")
-    return [int(n) for n in counts]
+    return list(dict.fromkeys(int(n) for n in counts))
 
 
 def _checked_seed(random_state):
@@ -223,6 +225,8 @@ def _all_classify(estimators):
             "estimators must map at least one name to an estimator, as in "
             "{'logistic': LogisticRegression()}."
         )
+    if not all(isinstance(name, str) for name in estimators):
+        raise ValueError(f"The names of estimators must be texts, got {list(estimators)!r}.")
     for kind in (is_classifier, is_regressor):
         if all(map(kind, estimators.values())):
             return kind is is_classifier
@@ -309,8 +313,9 @@ def _warn_of_errors(table):
     failed = table.loc[table["error"] != "", "error"]
     if len(failed):
         warnings.warn(
-            f"{len(failed)} of {len(table)} trials ended in an error and count as trials without "
-            f"solution. The first: {failed.iloc[0]}",
+            f"{len(failed)} of {len(table)} trials ended in an error, and count as trials without "
+            "solution unless only a metric or probabilities could not be had. The first: "
+            f"{failed.iloc[0]}",
             UserWarning,
             stacklevel=3,
         )

@@ -23,7 +23,7 @@ def summarise_results(results, *, metric=None, violation="hard", confidence_leve
 
     Both rates are over all trials of the size: the failure rate is the share of trials in which
     a model was returned that violates a constraint, which is what ``delta`` promises to bound.
-    Trials that ended in an error count as trials without solution.
+    Trials that ended in an error before decisions could be judged count as trials without solution.
 
     Parameters
     ----------

@@ -1,18 +1,21 @@
 """Trials as a table, and on disk: one small file a trial, beside the settings they were run with.
 
 A file appears whole or not at all (it is written under another name and moved into place), and
-its name says which trial it holds. So a process that is killed loses only the trials under
-way, nothing is ever counted twice, and whoever reads meanwhile reads whole trials.
+its name follows from the trial that it holds. So a process that is killed loses only the trials
+under way, nothing is ever counted twice, several processes may share a folder, and whoever reads
+meanwhile reads whole trials.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
+import uuid
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -66,7 +69,7 @@ def load_results(results):
     True
     """
     folder = ResultsFolder(results)
-    if not folder.manifest.exists():
+    if not folder.shared.exists():
         raise FileNotFoundError(f"{str(results)!r} holds no results of run_experiment.")
     return to_frame(folder.rows(), list(folder.settings()["estimators"]))
 
@@ -94,11 +97,17 @@ class ResultsFolder:
     def __init__(self, path):
         self.path = Path(path)
         self.trials = self.path / "trials"
-        self.manifest = self.path / "experiment.json"
+        self.shared = self.path / "experiment.json"
+        self.estimators = self.path / "estimators"
 
     def settings(self):
         """What the trials were run with."""
-        return json.loads(self.manifest.read_text(encoding="utf-8"))
+        shared, *own = (
+            json.loads(path.read_text(encoding="utf-8"))
+            for path in (self.shared, *self.estimators.glob("*.json"))
+        )
+        own.sort(key=lambda one: (one["position"], one["name"]))
+        return {"shared": shared, "estimators": {one["name"]: one["settings"] for one in own}}
 
     def open(self, settings):
         """Make the folder, or check that its trials were run with the same `settings`.
@@ -112,26 +121,41 @@ class ResultsFolder:
         Raises
         ------
         ValueError
-            If anything differs from what the folder's trials were run with.
+            If anything differs from what the folder's trials were run with, or there is a file.
         """
-        self.trials.mkdir(parents=True, exist_ok=True)
-        estimators = settings["estimators"]
-        if self.manifest.exists():
-            known = self.settings()
-            differences = list(_differences(known, settings))
-            if differences:
-                raise ValueError(
-                    f"The trials in {str(self.path)!r} were run with other settings: "
-                    f"{'; '.join(differences)}. Give another folder as results, or delete this one."
-                )
-            estimators = {**known["estimators"], **estimators}
-        _write(self.manifest, json.dumps({**settings, "estimators": estimators}, indent=1))
+        if self.path.is_file() or self.path.suffix in (".csv", ".parquet"):
+            raise ValueError(
+                f"results names a folder, with a file for each trial, so that none is lost; got "
+                f"the file {str(self.path)!r}. For one file, write the table that is returned: "
+                "table.to_csv(path)."
+            )
+        n_known = self._compare(settings)
+        for folder in (self.trials, self.estimators):
+            folder.mkdir(parents=True, exist_ok=True)
+        _write_once(self.shared, json.dumps(settings["shared"], indent=1))
+        for position, (name, own) in enumerate(settings["estimators"].items(), n_known):
+            content = {"name": name, "position": position, "settings": own}
+            _write_once(self.estimators / f"{_short(name)}.json", json.dumps(content, indent=1))
+        self._compare(settings)  # now with what other processes were quicker to write
+
+    def _compare(self, settings):
+        """Hold `settings` against those of the folder; of how many estimators it has trials."""
+        if not self.shared.exists():
+            return 0
+        known = self.settings()
+        differences = list(_differences(known, settings))
+        if differences:
+            raise ValueError(
+                f"The trials in {str(self.path)!r} were run with other settings: "
+                f"{'; '.join(differences)}. Give another folder as results, or delete this one."
+            )
+        return len(known["estimators"])
 
     def rows(self, trials=None):
         """What `run_trial` returned, for those of the `trials` (None: all) that are here."""
-        files = {_named_after(path): path for path in self.trials.glob("*.csv")}
-        wanted = files if trials is None else files.keys() & set(trials)
-        return [_read(files[trial]) for trial in wanted]
+        files = {path.name: path for path in self.trials.glob("*.csv")}
+        wanted = files.keys() if trials is None else files.keys() & set(map(_file_name, trials))
+        return [_read(files[name]) for name in wanted]
 
     def add(self, row):
         """Keep the row of one more trial."""
@@ -157,22 +181,40 @@ def _changed(before, after, owner):
 
 def _write(path, text):
     """Write a file that is there as a whole or not at all."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    _draft(path, text).replace(path)
+
+
+def _write_once(path, text):
+    """As `_write`, unless the file is there: of several processes the first has its way."""
+    draft = _draft(path, text)
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        draft.unlink()
+    except OSError:  # a file system without links
+        draft.replace(path)
+    else:
+        draft.unlink()
+
+
+def _draft(path, text):
+    """A file with the text, beside where it is to go."""
+    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}.draft")
     with draft.open("w", encoding="utf-8", newline="") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
-    draft.replace(path)
+    return draft
 
 
 def _file_name(trial):
-    return f"{trial.sample_size}-{trial.trial}-{quote(trial.estimator, safe='')}.csv"
+    return f"{trial.sample_size}-{trial.trial}-{_short(trial.estimator)}.csv"
 
 
-def _named_after(path):
-    """The trial that a file is named after."""
-    sample_size, trial, name = path.name.removesuffix(".csv").split("-", 2)
-    return Trial(unquote(name), int(sample_size), int(trial))
+def _short(name):
+    """The name of an estimator as part of a file's; upper and lower case may be the same there."""
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{quote(name, safe='')[:60]}-{digest}"
 
 
 def _read(path):

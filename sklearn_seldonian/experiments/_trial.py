@@ -19,7 +19,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sklearn_seldonian.constraints import Constraint
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
-from sklearn_seldonian.metrics import constraint_values, solution_found
+from sklearn_seldonian.metrics import constraint_values, innermost, solution_found
 
 __all__ = ["PROTOCOLS", "Criteria", "OnPopulation", "Trial", "run_trial", "seed_names"]
 
@@ -83,7 +83,8 @@ class Criteria:
 def run_trial(trial, estimator, X, y, sensitive_features, criteria):
     """The row that `trial` adds to the table, as a dict.
 
-    Whatever fails is written down in the row, so that it costs one trial only.
+    Whatever fails is written down in the row, so that it costs one trial only. Nobody escapes
+    judgement by a score that it cannot be given: values of the constraints come first.
     """
     rows_seed, fit_seed = _seeds(criteria.random_state, trial)
     draw = PROTOCOLS[criteria.protocol]
@@ -91,17 +92,20 @@ def run_trial(trial, estimator, X, y, sensitive_features, criteria):
     sample = _rows(drawn, X, y, sensitive_features)
     population = _rows(held, X, y, sensitive_features)
     start = time.perf_counter()
-    seconds, scores, error = np.nan, {}, ""
+    seconds, judged, error = np.nan, _no_scores(criteria), ""
     try:
         model = prepared(estimator, criteria.constraints, np.random.default_rng(fit_seed))
         _fit(model, *sample)
         seconds = time.perf_counter() - start
         found = _found(model)
         if found:
-            scores = _scores(model, *population, criteria)
+            model = OnPopulation(model, population[0], population[2], criteria.classes)
+            judged.update(_values(model, *population, criteria, "g", "argmax"))
     except Exception as problem:
-        found, scores, error = False, {}, f"{type(problem).__name__}: {problem}"
-    judged = {**_no_scores(criteria), **scores}
+        found, error = False, _in_words(problem)
+    if found:
+        scores, error = _scores(model, *population, criteria)
+        judged.update(scores)
     return {
         **trial._asdict(),
         "solution_found": found,
@@ -162,6 +166,13 @@ def _fit(model, X, y, sensitive_features):
         # Rows drawn with replacement from the population are copies, and independent.
         warnings.filterwarnings("ignore", ".* exact copies of candidate rows")
         model.fit(X, y, **_groups_for(model, "fit", sensitive_features))
+    if _was_interrupted(model):  # Ctrl-C ends the experiment; nothing is known of this trial
+        raise KeyboardInterrupt
+
+
+def _was_interrupted(model):
+    """Whether a Seldonian estimator caught an interrupt and ended its training."""
+    return getattr(getattr(innermost(model), "net_", None), "interrupted_", False)
 
 
 def _groups_for(model, method, sensitive_features):
@@ -209,6 +220,9 @@ class OnPopulation(FrozenEstimator):
         if classes is not None:
             self.classes_ = classes
 
+    def __sklearn_is_fitted__(self):
+        return True  # also where there was nothing to learn, as for a rule
+
     def predict(self, X):
         """What the estimator predicts for `X`."""
         return self._answer("predict", X)
@@ -231,27 +245,40 @@ class OnPopulation(FrozenEstimator):
         return self._known[method]
 
 
-def _scores(model, X, y, sensitive_features, criteria):
-    """Constraints and metrics of a fitted model on the population."""
-    judged = OnPopulation(model, X, sensitive_features, criteria.classes)
-    decisions = {"g": "argmax"}
-    if _has_probabilities(judged):
-        decisions["g_soft"] = "sample"
-    scores = {}
-    for name, decision in decisions.items():
-        values = constraint_values(
-            judged,
-            X,
-            y,
-            criteria.constraints,
-            sensitive_features=sensitive_features,
-            decision=decision,
-            pos_label=criteria.pos_label,
-            measures=criteria.measures,
-        )
-        scores.update({f"{name}_{i}": float(value) for i, value in enumerate(values)})
-    metrics = {name: float(scorer(judged, X, y)) for name, scorer in criteria.metrics.items()}
-    return {**scores, **metrics}
+def _values(judged, X, y, sensitive_features, criteria, name, decision):
+    """The constraints' values on the population, under their columns' names."""
+    values = constraint_values(
+        judged,
+        X,
+        y,
+        criteria.constraints,
+        sensitive_features=sensitive_features,
+        decision=decision,
+        pos_label=criteria.pos_label,
+        measures=criteria.measures,
+    )
+    return {f"{name}_{i}": float(value) for i, value in enumerate(values)}
+
+
+def _scores(judged, X, y, sensitive_features, criteria):
+    """What stands beside the values over decisions, and what went wrong with it."""
+
+    def soft_values(judged, X, y):
+        return _values(judged, X, y, sensitive_features, criteria, "g_soft", "sample")
+
+    soft = {"g_soft": soft_values} if _has_probabilities(judged) else {}
+    scores, errors = {}, []
+    for name, score in {**criteria.metrics, **soft}.items():
+        try:
+            found = score(judged, X, y)
+            scores.update(found if score is soft_values else {name: float(found)})
+        except Exception as problem:
+            errors.append(f"{name}: {_in_words(problem)}")
+    return scores, "; ".join(errors)
+
+
+def _in_words(problem):
+    return f"{type(problem).__name__}: {problem}"
 
 
 def _no_scores(criteria):

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,8 +87,6 @@ def test_rates_seen_on_rows_are_kept():
 
 @pytest.mark.parametrize("g_upper", [math.nan, math.inf, 1e-9])
 def test_only_a_bound_at_or_below_zero_passes(g_upper):
-    from dataclasses import replace
-
     assert not replace(result("TPR >= 0.7"), g_upper=g_upper).passed
 
 
@@ -96,6 +95,37 @@ def test_joint_verdict():
     assert certificate(good).passed
     assert not certificate(good, bad).passed
     assert not certificate().passed
+
+
+@pytest.mark.parametrize(
+    ("n_candidate", "line"),
+    [(50, "Tested on 100 safety rows; fitted to 50 others."), (0, "Tested on 100 safety rows.")],
+)
+def test_rows_are_told_where_they_are_known(n_candidate, line):
+    found = replace(certificate(result("TPR >= 0.7")), n_candidate=n_candidate)
+    assert line in found.explain().splitlines()
+
+
+def test_rows_that_no_test_looked_at_are_not_called_tested():
+    resolved = bind(parse("TPR >= 0.7"), SCHEMA)
+    stopped = certificate(untested(resolved, 0.05, "training was interrupted"))
+    line = "100 safety rows were not touched; fitted to 50 others."
+    assert line in replace(stopped, n_candidate=50).explain().splitlines()
+    assert "100 safety rows were not touched." in replace(stopped, n_candidate=0)._repr_html_()
+    assert not stopped.tested
+    assert certificate(result("TPR >= 0.7")).tested
+    assert certificate(result("FPR <= 0.9")).tested  # without rows, which only a look can tell
+    assert "Tested on 100 safety rows" in certificate(result("FPR <= 0.9"))._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("assumptions", "lines"),
+    [((), []), (("one", "two"), ["Assumptions:", "  - one", "  - two"])],
+)
+def test_assumptions_are_listed_where_there_are_any(assumptions, lines):
+    found = replace(certificate(result("TPR >= 0.7")), assumptions=assumptions)
+    *_, bounds = found.explain().partition("they are not simultaneous.")
+    assert bounds.splitlines()[1:] == lines
 
 
 def test_json_round_trip():

@@ -91,6 +91,36 @@ def test_verdicts_are_read_without_colour(drawn):
     assert verdicts == ["passed", "NOT passed", "not tested"]
 
 
+def test_a_bound_by_approximation_is_called_so(drawn):
+    asymptotic = [replace(result, guarantee="asymptotic") for result in (RESULT, MISSED)]
+    verdicts = [ax.get_title(loc="right") for ax in drawn(*asymptotic).axes_[:2]]
+    assert verdicts == ["passed (asymptotic)", "NOT passed"]
+
+
+def test_long_names_leave_room_for_the_verdict(drawn):
+    name = "PR | [`" + "a column with a very long name " * 5 + "`]"
+    long = replace(MISSED, constraint=f"{name} >= 0.2", rows={name: 60}, rates={name: 0.4})
+    display = drawn(long, replace(long, guarantee="asymptotic", g_upper=-0.1))
+    ends = 0, display.figure_.bbox.width
+    for ax in display.axes_[:2]:
+        texts = [text.get_window_extent() for text in (ax.title, ax._left_title, ax._right_title)]
+        _, left, right = texts
+        assert left.x1 < right.x0
+        assert ends[0] <= left.x0
+        assert right.x1 <= ends[1]
+    label = display.axes_[2].get_yticklabels()[0].get_window_extent()
+    assert label.x0 >= 0
+
+
+def test_marks_are_explained(drawn):
+    display = drawn(RESULT)
+    (legend,) = display.axes_[0].get_figure(root=False).legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts == ["estimate", "bound", "limit", "violates it"]
+    titles = [ax._left_title.get_window_extent() for ax in display.axes_]
+    assert all(legend.get_window_extent().y0 > title.y1 for title in titles)
+
+
 def test_rates_have_exact_intervals_once(drawn):
     display = drawn(RESULT, MISSED)
     assert [(rate.name, rate.rows) for rate in display.rates] == [("PR | [M]", 600), ("ACC", 1000)]

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from sklearn_seldonian.certification import ConstraintResult, SafetyCertificate
+from sklearn_seldonian.certification._certificate import UNTOUCHED
 
 ATTACK = '"><script>document.title = "taken"</script><img src="http://example.org/$x_i$.png">'
 
@@ -54,6 +55,7 @@ UNTESTED = replace(
     rows={},
     rates={},
     reason="training was interrupted",
+    method=UNTOUCHED,
     rows_needed=None,
 )
 CERTIFICATE = SafetyCertificate(
@@ -157,6 +159,8 @@ def test_a_report_says_all(part, plain):
         (replace(CERTIFICATE, results=(UNTESTED,)), "not tested , since training was interrupted"),
         (replace(CERTIFICATE, results=(UNTESTED,)), "so nothing is certified"),
         (replace(CERTIFICATE, results=(UNTESTED,)), "– >= – 0.9"),
+        (replace(CERTIFICATE, results=(UNTESTED,)), "Safety rows, which no test looked at 1,000"),
+        (replace(CERTIFICATE, results=(FAILED,)), "Safety rows, which the tests looked at 1,000"),
         (
             replace(CERTIFICATE, results=(replace(PASSED, guarantee="asymptotic"),)),
             "This number is approximate",
@@ -197,6 +201,40 @@ def test_users_texts_are_escaped(tmp_path):
     assert not {"script", "img"} & set(page.tags)
     assert page.text.count("document.title =") >= 15
     assert "$x_i$" in page.text
+
+
+def test_the_style_cannot_be_ended(tmp_path):
+    text = "</style></svg></script><script>alert(1)</script>"
+    html = written(replace(CERTIFICATE, results=(replace(PASSED, constraint=text),)), tmp_path)
+    html = html.read_text(encoding="utf-8")
+    page = Page(html)
+    assert "script" not in page.tags
+    assert page.text.count(text) == 3  # in words, in the picture, in the table
+    assert (html.count("</style>"), html.count("</svg>")) == (2, 1)  # the page's and the picture's
+
+
+@pytest.mark.parametrize("text", ["nul\x00", "bell\x07", "escape\x1b[31m", "\u202eturned", "\x9d"])
+def test_characters_that_are_obeyed_and_not_seen_are_written_out(text, tmp_path):
+    column = f"PR | [`{text}`]"
+    result = replace(PASSED, constraint=f"{column} <= 1", rows={column: 9}, rates={column: 0.5})
+    certificate = replace(CERTIFICATE, results=(result,), classes=(text, "good"))
+    html = written(certificate, tmp_path).read_text(encoding="utf-8")
+    for document in (html, certificate._repr_html_()):
+        assert text not in document
+        assert repr(text)[1:-1] in document
+
+
+def test_letters_of_any_script_are_kept_without_a_warning(tmp_path):
+    column = "PR | [年齢グループ]"
+    result = replace(PASSED, constraint=f"{column} <= 1", rows={column: 9}, rates={column: 0.5})
+    page = page_of(replace(CERTIFICATE, results=(result,)), tmp_path)
+    assert page.text.count(column) == 5  # in words, twice in the picture and twice in tables
+
+
+def test_long_texts_are_whole_in_the_report(tmp_path):
+    long = f"PR | [`{'x' * 3000}`] <= 1"
+    page = page_of(replace(CERTIFICATE, results=(replace(PASSED, constraint=long),)), tmp_path)
+    assert page.text.count(long) == 2
 
 
 def test_users_texts_are_escaped_in_notebooks():

@@ -6,13 +6,13 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
+from sklearn_seldonian._palette import STYLES
 from sklearn_seldonian.experiments import (
     ExperimentDisplay,
     plot_experiment,
     run_experiment,
     summarise_results,
 )
-from sklearn_seldonian.experiments._plots import STYLES
 
 matplotlib.use("Agg")
 
@@ -131,7 +131,39 @@ def test_more_estimators_than_styles(experiment):
     one = results[results["estimator"] == "always"]
     copies = [one.assign(estimator=f"copy {i}") for i in range(len(STYLES) + 1)]
     display = plot_experiment(pd.concat(copies, ignore_index=True))
-    assert len(lines(display.axes_[0])) == len(STYLES) + 1
+    drawn = [line for line, _ in lines(display.axes_[0]).values()]
+    features = ("color", "marker", "linestyle", "markerfacecolor")
+    looks = {tuple(str(plt.getp(line, feature)) for feature in features) for line in drawn}
+    assert len(looks) == len(drawn) == len(STYLES) + 1
+
+
+@pytest.mark.parametrize("n_estimators", [1, 2, 5, 9])
+@pytest.mark.parametrize("name", ["{}", "estimator {} with a $name$ that goes on and on and on"])
+def test_names_stay_inside_the_figure(experiment, n_estimators, name):
+    results, _ = experiment
+    one = results[results["estimator"] == "always"]
+    copies = [one.assign(estimator=name.format(i)) for i in range(n_estimators)]
+    display = plot_experiment(pd.concat(copies, ignore_index=True))
+    display.figure_.draw_without_rendering()
+    legend = display.figure_.legends[0].get_window_extent()
+    width = display.figure_.bbox.width
+    assert 0 <= legend.x0 < legend.x1 <= width
+    for ax in display.axes_:
+        assert ax.get_window_extent().y0 > legend.y1
+        assert ax.get_window_extent().height > 0.45 * display.figure_.bbox.height
+
+
+@pytest.mark.parametrize(("sizes", "apart"), [([100, 400, 3200], 4**0.05), ([100], 2**0.05)])
+def test_points_of_one_size_stand_side_by_side(experiment, sizes, apart):
+    results, _ = experiment
+    one = results[results["sample_size"] == 100]
+    display = plot_experiment(
+        pd.concat([one.assign(sample_size=size) for size in sizes], ignore_index=True)
+    )
+    drawn = lines(display.axes_[0]).values()
+    first, second = (np.asarray(line.get_xdata(), dtype=float) for line, _ in drawn)
+    assert second / first == pytest.approx(apart)
+    assert np.sqrt(first * second) == pytest.approx(sizes)
 
 
 def test_estimators_without_solutions_leave_a_gap(experiment):

@@ -1,3 +1,4 @@
+import io
 import os
 import signal
 import subprocess
@@ -10,7 +11,9 @@ import pandas as pd
 import pytest
 from fairlearn.reductions import DemographicParity, ExponentiatedGradient
 from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
+from sklearn.pipeline import make_pipeline
+from torch.nn import CrossEntropyLoss
 
 from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.experiments import FairlearnClassifier, load_results, run_experiment
@@ -25,6 +28,13 @@ def estimators():
         "logistic": LogisticRegression(),
         "random": DummyClassifier(strategy="uniform"),
     }
+
+
+class Interrupting(CrossEntropyLoss):
+    """Ctrl-C in the middle of training."""
+
+    def forward(self, *args):
+        raise KeyboardInterrupt
 
 
 def same(one, other):
@@ -127,6 +137,22 @@ class TestResults:
         with pytest.raises(ValueError, match=message):
             self.run(blobs, tmp_path, **change)
         assert files(tmp_path) == before
+
+    @pytest.mark.parametrize("name", ["table.csv", "table.parquet", "there.txt"])
+    def test_a_file_is_refused(self, blobs, tmp_path, name):
+        (tmp_path / "there.txt").write_text("something")
+        with pytest.raises(ValueError, match=f"names a folder.*got the file '.*{name}'"):
+            self.run(blobs, tmp_path / name)
+        assert [path.name for path in tmp_path.iterdir()] == ["there.txt"]
+
+    @pytest.mark.parametrize("wrap", [lambda model: model, make_pipeline])
+    def test_an_interrupt_ends_the_experiment_and_keeps_what_is_done(self, blobs, tmp_path, wrap):
+        ours = SeldonianClassifier(max_epochs=2, criterion=Interrupting)
+        models = {"logistic": LogisticRegression(), "ours": wrap(ours)}
+        with pytest.raises(KeyboardInterrupt):
+            self.run(blobs, tmp_path, estimators=models)
+        kept = load_results(tmp_path)
+        assert kept["estimator"].tolist() == ["logistic"]
 
     def test_seeds_that_every_trial_sets_are_no_settings(self, blobs, tmp_path):
         one, other = (
@@ -253,6 +279,30 @@ def test_errors_are_counted_in_a_warning(blobs):
     assert not table.loc[failed, "solution_found"].any()
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_metric_that_an_estimator_cannot_have_saves_it_from_nothing(blobs):
+    metrics = ["accuracy", "neg_log_loss"]
+    with pytest.warns(UserWarning, match="unless only a metric.*first: neg_log_loss: Attribute"):
+        table = run_experiment(
+            {"peer": RidgeClassifier()}, *blobs, "ACC >= 0.99", metrics=metrics, **FEW
+        )
+    assert table[["solution_found", "failure"]].all(axis=None)
+    assert table["accuracy"].notna().all()
+    assert table["neg_log_loss"].isna().all()
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_a_bar_on_terminals(blobs, monkeypatch, verbose):
+    drawn = Terminal()
+    monkeypatch.setattr(sys, "stderr", drawn)
+    run_experiment(estimators(), *blobs, "PR <= 0.9", verbose=verbose, **FEW)
+    assert ("Trials: 100%" in drawn.getvalue() and "12/12" in drawn.getvalue()) is bool(verbose)
+
+
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_quiet_where_there_is_no_terminal(blobs, capsys, verbose):
     run_experiment(estimators(), *blobs, "PR <= 0.9", verbose=verbose, **FEW)
@@ -277,6 +327,12 @@ def test_quiet_where_there_is_no_terminal(blobs, capsys, verbose):
         ({"protocol": "holdout", "sample_sizes": [10, 1000]}, "must be below the 1000 rows"),
         ({"sample_sizes": []}, r"sample_sizes must be positive whole numbers, got \[\]"),
         ({"sample_sizes": [10, 0.5]}, "sample_sizes must be positive whole numbers"),
+        ({"sample_sizes": 100}, "sample_sizes must be positive whole numbers, got 100"),
+        ({"sample_sizes": "100"}, "sample_sizes must be positive whole numbers, got '100'"),
+        ({"sample_sizes": ["100"]}, "sample_sizes must be positive whole numbers"),
+        ({"sample_sizes": [[10], [20]]}, "sample_sizes must be positive whole numbers"),
+        ({"n_trials": None}, r"n_trials must be positive whole numbers, got \[None\]"),
+        ({"estimators": {1: LogisticRegression()}}, r"estimators must be texts, got \[1\]"),
         ({"n_trials": 0}, r"n_trials must be positive whole numbers, got \[0\]"),
         ({"random_state": None}, "random_state must be a whole number from 0 on, .* got None"),
         ({"random_state": -1}, "random_state must be a whole number from 0 on, .* got -1"),

@@ -1,5 +1,7 @@
 import math
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +10,10 @@ from sklearn_seldonian.experiments._table import ResultsFolder, to_frame
 from sklearn_seldonian.experiments._trial import Trial
 
 SETTINGS = {"shared": {"protocol": "'resample'"}, "estimators": {"a": {"lr": "0.1"}}}
-NAMES = ["a", "b-2", 'with "quotes", commas', "ünïcode/../x", "two\nlines", "."]
+NAMES = [
+    *("a", "b-2", 'with "quotes", commas', "ünïcode/../x", "two\nlines", ".", ""),
+    *("long " * 200, "年齢" * 100),
+]
 
 
 def row(name="a", size=10, trial=0, **others):
@@ -38,6 +43,16 @@ def test_a_row_comes_back_as_it_was(folder, name):
     }
 
 
+def test_files_of_all_trials_differ_on_every_file_system(folder):
+    names = [*NAMES, "A", "long " * 200 + "2", "b", "1-a"]
+    trials = [(name, size, trial) for name in names for size in (1, 11) for trial in (1, 11)]
+    for trial in trials:
+        folder.add(row(*trial))
+    files = [path.name for path in folder.trials.iterdir()]
+    assert len({name.lower() for name in files}) == len(trials)
+    assert max(len(name.encode()) for name in files) < 200
+
+
 def test_only_the_rows_asked_for(folder):
     for number in range(3):
         folder.add(row(trial=number))
@@ -57,6 +72,17 @@ def test_drafts_of_a_killed_process_are_not_read(folder):
     for text in ("", "estimator,sample_size\na,1"):
         written.with_name("10-1-a.csv.123.draft").write_text(text)
         assert len(folder.rows()) == 1
+
+
+def test_writers_of_one_trial_do_not_disturb_each_other(folder):
+    def write():
+        for _ in range(50):
+            folder.add(row())
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(write) for _ in range(4)]:
+            done.result()
+    assert [path.suffix for path in folder.trials.iterdir()] == [".csv"]
 
 
 def test_readers_meet_whole_rows_only(folder):
@@ -91,6 +117,58 @@ def test_other_settings_are_refused(folder, change, message):
 def test_new_estimators_are_added(folder):
     folder.open({**SETTINGS, "estimators": {"b": {"C": "1"}}})
     assert folder.settings()["estimators"] == {"a": {"lr": "0.1"}, "b": {"C": "1"}}
+
+
+def test_estimators_come_back_in_the_order_they_were_given(folder):
+    for name in ("c", "b", "a"):
+        folder.open({**SETTINGS, "estimators": {name: {"lr": "0.1"}}})
+    assert list(folder.settings()["estimators"]) == ["a", "c", "b"]
+
+
+def test_processes_that_start_together_lose_no_estimator(tmp_path):
+    names = [f"estimator {i}" for i in range(8)]
+    start = threading.Barrier(len(names))
+
+    def work(name):
+        folder = ResultsFolder(tmp_path)
+        start.wait()
+        folder.open({**SETTINGS, "estimators": {name: {"lr": "0.1"}}})
+        folder.add(row(name))
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        for done in [pool.submit(work, name) for name in names]:
+            done.result()
+    assert set(load_results(tmp_path)["estimator"]) == set(names)
+
+
+def test_of_processes_that_start_together_with_other_settings_one_goes_on(tmp_path):
+    start = threading.Barrier(8)
+
+    def work(i):
+        start.wait()
+        try:
+            ResultsFolder(tmp_path).open({**SETTINGS, "shared": {"protocol": str(i)}})
+        except ValueError:
+            return None
+        return str(i)
+
+    with ThreadPoolExecutor(8) as pool:
+        (winner,) = set(pool.map(work, range(8))) - {None}
+    assert ResultsFolder(tmp_path).settings()["shared"] == {"protocol": winner}
+
+
+def no_links(*_):
+    raise OSError("Operation not supported")
+
+
+@pytest.mark.parametrize("hardlink_to", [Path.hardlink_to, no_links])
+def test_file_systems_with_and_without_links(tmp_path, monkeypatch, hardlink_to):
+    monkeypatch.setattr(Path, "hardlink_to", hardlink_to)
+    folder = ResultsFolder(tmp_path)
+    for _ in range(2):
+        folder.open(SETTINGS)
+    assert folder.settings() == SETTINGS
+    assert {path.suffix for path in tmp_path.rglob("*.*")} == {".json"}
 
 
 def test_the_table_is_in_order():

@@ -1,7 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 import sklearn
 from fairlearn.reductions import DemographicParity, ExponentiatedGradient
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -56,6 +59,16 @@ class Broken(DummyClassifier):
         return super().fit(X, y)
 
     def predict(self, X):
+        raise OverflowError("too much")
+
+
+class BrokenProbabilities(DummyClassifier):
+    """Decides, and has no probabilities after all."""
+
+    def __init__(self):
+        super().__init__(strategy="constant", constant=1)
+
+    def predict_proba(self, X):
         raise OverflowError("too much")
 
 
@@ -198,6 +211,25 @@ class TestJudging:
         assert row["solution_found"] is row["failure"] is False
         assert np.isnan(row["size"])
 
+    @pytest.mark.parametrize(("constant", "fails"), [(1, True), (0, False)])
+    def test_a_score_that_cannot_be_had_saves_nobody(self, blobs, groups, constant, fails):
+        def broken(model, X, y):
+            raise OverflowError("too much")
+
+        judge = criteria("PR <= 0.9", broken=broken, rows=lambda model, X, y: len(X))
+        model = DummyClassifier(strategy="constant", constant=constant)
+        row = trial_of(model, blobs, groups, judge)
+        assert row["error"] == "broken: OverflowError: too much"
+        assert (row["solution_found"], row["failure"]) == (True, fails)
+        assert row["g_0"] == row["g_soft_0"] == pytest.approx(constant - 0.9)
+        assert (math.isnan(row["broken"]), row["rows"]) == (True, 1000)
+
+    def test_decisions_are_judged_where_probabilities_are_none(self, blobs, groups):
+        row = trial_of(BrokenProbabilities(), blobs, groups, criteria("PR <= 0.9"))
+        assert row["error"] == "g_soft: OverflowError: too much"
+        assert (row["solution_found"], row["failure"]) == (True, True)
+        assert (row["g_0"], math.isnan(row["g_soft_0"])) == (pytest.approx(0.1), True)
+
     def test_a_sample_of_one_class_is_judged_by_all(self, groups):
         y = np.zeros(1000, dtype=int)
         y[:100] = 1
@@ -205,6 +237,41 @@ class TestJudging:
         row = trial_of(DummyClassifier(), (np.zeros((1000, 1)), y), groups, judge, size=1)
         assert row["g_0"] == pytest.approx(0.5)
         assert row["g_soft_0"] == pytest.approx(0.5)
+
+
+class Constant(RegressorMixin, BaseEstimator):
+    """Learns nothing."""
+
+    def __init__(self, value=0.0, n_values=None):
+        self.value = value
+        self.n_values = n_values
+
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        return np.full(self.n_values or len(X), self.value)
+
+
+class TestRegressors:
+    @pytest.mark.parametrize(
+        ("model", "found", "fails", "g"),
+        [
+            (Constant(0.5), True, False, 0.25 - 0.26),
+            (Constant(1.0), True, True, 0.5 - 0.26),
+            (Constant(math.nan), True, True, math.inf),  # what nobody can judge is no success
+            (Constant(math.inf), True, True, math.inf),
+            (Constant(0.5, n_values=3), False, False, math.nan),
+        ],
+    )
+    def test_are_judged_by_their_predictions(self, blobs, groups, model, found, fails, g):
+        X, _ = blobs
+        y = np.tile([0, 1.0], 500)
+        judge = Criteria(parse_all("MSE <= 0.26"), (), None, {}, None, "resample", 0)
+        row = run_trial(Trial("a", 50, 0), model, X, y, groups, judge)
+        assert (row["solution_found"], row["failure"]) == (found, fails)
+        assert row["g_0"] == pytest.approx(g, nan_ok=True)
+        assert math.isnan(row["g_soft_0"])
 
 
 class TestSensitiveFeatures:

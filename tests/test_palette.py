@@ -1,0 +1,61 @@
+"""Series are told apart by colour, by mark and by line."""
+
+import pytest
+
+from sklearn_seldonian._palette import (
+    STYLES,
+    UNNAMED,
+    shortened,
+    style_of,
+    styles_by_need,
+    visible,
+)
+
+
+def test_styles_differ_in_every_feature():
+    for feature in zip(*STYLES, strict=True):
+        assert len(set(feature)) == len(STYLES)
+
+
+def test_marks_are_hollow_in_the_second_round():
+    first, second = style_of(0), style_of(len(STYLES))
+    assert "markerfacecolor" not in first
+    assert second == {**first, "markerfacecolor": "white"}
+
+
+@pytest.mark.parametrize(
+    ("order", "named"),
+    [
+        ([1, 0], [0, 1]),
+        ([8, 7, 6, 5, 4, 3, 2, 1, 0], [2, 3, 4, 5, 6, 7, 8]),
+        ([], []),
+    ],
+)
+def test_the_first_of_an_order_are_named(order, named):
+    styles, found = styles_by_need(order)
+    assert found == named
+    assert [i for i, style in enumerate(styles) if style is not UNNAMED] == named
+    assert [styles[i]["color"] for i in named] == [style.color for style in STYLES[: len(named)]]
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "expected"),
+    [("abcdef", 6, "abcdef"), ("abcdefg", 6, "abc…fg"), ("", 6, ""), ("abcdefgh", 7, "abc…fgh")],
+)
+def test_shortened(text, width, expected):
+    assert shortened(text, width) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("PR | [`sex`] <= 0.1", "PR | [`sex`] <= 0.1"),
+        ("two\nlines\tand a tab", "two\nlines\tand a tab"),
+        ("ünïcode 年齢 😀", "ünïcode 年齢 😀"),
+        ("nul\x00, bell\x07, escape\x1b[31m", r"nul\x00, bell\x07, escape\x1b[31m"),
+        ("\u202eturned\u2066", r"\u202eturned\u2066"),
+        ("already \\x00", "already \\x00"),
+    ],
+)
+def test_what_is_obeyed_and_not_seen_is_written_out(text, expected):
+    assert visible(text) == shortened(text, 100) == expected
