@@ -16,6 +16,7 @@ from sklearn_seldonian.certification import Statistics
 from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.training._batches import Rows
+from sklearn_seldonian.training._devices import on_device
 from sklearn_seldonian.training._offsets import shifted_decisions
 from sklearn_seldonian.training._outputs import (
     UNADJUSTED,
@@ -154,7 +155,7 @@ class Judge:
 
     def _shifted(self, scores: torch.Tensor) -> Iterator[Candidate]:
         """The same model with the best offset of each class."""
-        values, families = scores.double().cpu().numpy(), self.problem.families
+        values, families = scores.cpu().double().numpy(), self.problem.families
         arrays = values, self._labels, families.patterns[self._codes]
         for decisions in shifted_decisions(*arrays, families.n_cells, N_OFFSETS):
             moved = self._candidate(decisions.tables)
@@ -237,7 +238,7 @@ def observe(
     parts, total, start = [], 0.0, 0
     for batch in scores:
         part = slice(start, start + len(batch))
-        loss = task.loss(criterion, batch, rows.y[part].to(batch.device))
+        loss = task.loss(criterion, batch, on_device(rows.y[part], batch.device))
         total += loss.item() * len(batch)
         parts.append(task.summarise(batch, y[part], codes[part], families, values, keep=keep))
         start = part.stop

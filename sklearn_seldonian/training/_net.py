@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer
+from skorch.exceptions import DeviceWarning
 from skorch.utils import to_tensor
 from torch import nn
 
 from sklearn_seldonian.certification import Statistics
 from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.training._batches import Batch, Batches, Inputs, Rows
+from sklearn_seldonian.training._devices import present_device
 from sklearn_seldonian.training._judge import Judge, observe
 from sklearn_seldonian.training._lagrangian import Lagrangian
 from sklearn_seldonian.training._outputs import UNADJUSTED
@@ -335,6 +337,18 @@ class LagrangianNet(NeuralNet):
             if isinstance(state[name], nn.Module):
                 state[name] = type(state[name])
         return state
+
+    def __setstate__(self, state):
+        """As skorch's, which sees to missing CUDA alone, with any device that is not there."""
+        trained_on = str(state["device"])
+        device = present_device(trained_on)
+        if device != trained_on:
+            warnings.warn(
+                f"Trained on {trained_on!r}, which is not there: loaded on {device!r}.",
+                DeviceWarning,
+                stacklevel=2,
+            )
+        super().__setstate__({**state, "device": device})
 
 
 def _parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows]:
