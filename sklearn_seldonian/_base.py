@@ -247,7 +247,8 @@ class CertifiedEstimator(BaseEstimator):
         NoSolutionFoundError
             If there is no model.
         ValueError
-            If there are no constraints, or `y` holds what `fit` would refuse or did not see.
+            If there are no constraints, `y` holds what `fit` would refuse or did not see, or the
+            model was changed after it was certified.
         """
         self._check_certified()
         X, y = _inputs.as_arrays(X, y)
@@ -300,6 +301,7 @@ class CertifiedEstimator(BaseEstimator):
         check_is_fitted(self)
         if not self.solution_found_:
             raise NoSolutionFoundError(self.certificate_.explain())
+        _persistence.check_model(self)
 
     def _checked(self, X):
         X, _ = _inputs.as_arrays(X)

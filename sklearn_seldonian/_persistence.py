@@ -30,7 +30,7 @@ def write(path, estimator):
     Raises
     ------
     ValueError
-        If it has a preprocessor, or another model than the certified one.
+        If it has a preprocessor.
     """
     if estimator.preprocessor_ is not None:
         name = type(estimator.preprocessor_).__name__
@@ -39,7 +39,6 @@ def write(path, estimator):
             "not made of weights. Pickle the estimator (joblib.dump), or make the "
             "preprocessing the module's first layer."
         )
-    check_model(estimator)
     net, certificate = estimator.net_, estimator.certificate_
     classes = getattr(estimator, "classes_", None)
     names = getattr(estimator, "feature_names_in_", None)

@@ -77,6 +77,8 @@ def test_another_model_than_the_certified_one_does_not_answer(model, blobs, chan
             getattr(model, answer)(X)
     with pytest.raises(ValueError, match="are not those that the certificate is about"):
         certify(model, X, y, "ACC >= 0.1")
+    with pytest.raises(ValueError, match="are not those that the certificate is about"):
+        model.certify(X + 0.01, y)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
