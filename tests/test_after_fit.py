@@ -118,6 +118,24 @@ def test_what_changes_no_decision_is_no_change(model, blobs, harmless):
     assert np.array_equal(model.predict(X), expected)
 
 
+@pytest.mark.parametrize("where", ["fit", "predict"])
+def test_decisions_do_not_depend_on_the_precision_around_them(blobs, where):
+    """Half precision would decide some rows otherwise."""
+    X, y = blobs
+    X = X.round(1)
+    model, expected = unfitted("ACC >= 0.5"), unfitted("ACC >= 0.5").fit(X, y)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=where == "fit"):
+        model.fit(X, y)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=where == "predict"):
+        chances = model.predict_proba(X)
+    if where == "predict":
+        assert np.array_equal(chances, expected.predict_proba(X))
+    rows = model.safety_indices_
+    estimate = (chances.argmax(axis=1) == y)[rows].mean()
+    assert model.certificate_.results[0].estimate == pytest.approx(estimate)
+    assert np.array_equal(chances, model.predict_proba(X))
+
+
 def test_weights_are_not_digested_for_each_prediction(model, blobs, monkeypatch):
     monkeypatch.setattr("sklearn_seldonian._persistence.fingerprint", lambda net: "digested")
     model.predict(blobs[0])

@@ -314,9 +314,12 @@ class LagrangianNet(NeuralNet):
             yield self.adjustment_.of(self.task_.scores(outputs))
 
     def _evaluate(self, batch: torch.Tensor) -> torch.Tensor:
-        """The module's outputs for one batch, in eval mode and without gradient."""
+        """The module's outputs for one batch, in eval mode and without gradient.
+
+        In the module's own precision, so that what is tested and what is predicted round alike.
+        """
         self._set_training(False)
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(torch.device(self.device).type, enabled=False):
             outputs: torch.Tensor = self.infer(_padded(batch))[: len(batch)]
         return outputs
 
