@@ -19,20 +19,22 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest
 
-# The suite on the lowest dependencies that pyproject.toml allows, then on the newest there are.
+# The suite on the lowest dependencies that pyproject.toml allows, extras among them, then on the
+# newest there are. Each set takes some minutes and gigabytes; `make clean` removes both.
 test-matrix: .matrix/lowest/installed .matrix/newest/installed
 	.matrix/lowest/bin/python -m pytest
 	.matrix/newest/bin/python -m pytest
 
 .matrix/%/installed: .matrix/%.txt
 	$(PYTHON) -m venv --clear .matrix/$*
-	.matrix/$*/bin/python -m pip install --quiet --editable '.[dev]' --constraint $<
+	.matrix/$*/bin/python -m pip install --quiet --editable '.[test]' --constraint $<
 	touch $@
 
 .matrix/lowest.txt: pyproject.toml
 	mkdir -p .matrix
 	$(PYTHON) -c "import tomllib; project = tomllib.load(open('$<', 'rb'))['project']; \
-	print(*(bound.replace('>=', '==') for bound in project['dependencies']), sep='\n')" > $@
+	bounds = sum(project['optional-dependencies'].values(), project['dependencies']); \
+	print(*(bound.replace('>=', '==') for bound in bounds if '>=' in bound), sep='\n')" > $@
 
 .matrix/newest.txt: pyproject.toml
 	mkdir -p .matrix

@@ -37,8 +37,10 @@ __all__ = [
     "callback_names",
     "check_choice",
     "check_deltas",
+    "check_instances",
     "check_keywords",
     "check_numbers",
+    "check_own_decisions",
     "check_probability",
     "check_range",
     "check_ranges",
@@ -86,6 +88,34 @@ def check_keywords(estimator, accepted):
             raise ValueError(_unknown(keyword, [f"{prefix}__{n}" for n in names]))
 
 
+def check_instances(**estimators):
+    """Refuse a class where an estimator is wanted, before training rather than after."""
+    for name, value in estimators.items():
+        if inspect.isclass(value):
+            raise TypeError(
+                f"{name} must be an estimator; got the class: write {value.__name__}()."
+            )
+
+
+def check_own_decisions(estimator):
+    """Refuse a subclass that decides otherwise than the model that is tested.
+
+    Raises
+    ------
+    TypeError
+        If a class from elsewhere overrides what returns predictions.
+    """
+    package = __name__.partition(".")[0]
+    for method in ("predict", "predict_proba", "decision_function"):
+        owner = next((c for c in type(estimator).__mro__ if method in vars(c)), None)
+        if owner is not None and owner.__module__.partition(".")[0] != package:
+            raise TypeError(
+                f"{owner.__name__} overrides {method}, and what the safety test is about are the "
+                "model's own decisions. Fit without constraints, and test the whole on rows it "
+                "has not seen: sklearn_seldonian.certify(estimator, X, y, constraints)."
+            )
+
+
 def accepted_names(factory):
     """The parameter names that a class or function takes; None where it takes any.
 
@@ -114,7 +144,7 @@ def _callback_name(callback):
 
 
 def _unknown(name, known):
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else f" There are {', '.join(known)}."
     return f"Unknown parameter {name!r}.{hint}"
 
@@ -509,7 +539,7 @@ def fingerprint(*parts):
 
 def _contents(part):
     if isinstance(part, nn.Module):
-        return [tensor.detach().cpu().numpy() for tensor in part.state_dict().values()]
+        return [np.asarray(without_tensor(value)) for value in part.state_dict().values()]
     if isinstance(part, Inputs):
         starts = range(0, len(part), ROWS_A_STRETCH)
         return (part[start : start + ROWS_A_STRETCH].numpy() for start in starts)

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
+from skorch.helper import SliceDataset
 from torch.utils.data import Dataset, IterableDataset
 
 from sklearn_seldonian.training import Inputs
@@ -27,6 +28,8 @@ def as_arrays(X, y=None):
 
     The labels of a Dataset count where `y` is None. Everything else stays what it is.
     """
+    if isinstance(X, SliceDataset):
+        X = np.asarray(X)
     if isinstance(X, Dataset):
         X, labels = _read(X)
         y = labels if y is None else y
@@ -108,7 +111,10 @@ def _converted(values, index):
     converted = np.empty((n_rows, *values.shape[1:]), dtype)
     for start in range(0, n_rows, ROWS_A_STRETCH):
         stretch = slice(start, start + ROWS_A_STRETCH)
-        converted[stretch] = values[stretch if index is None else index[stretch]]
+        with np.errstate(over="ignore"):
+            converted[stretch] = values[stretch if index is None else index[stretch]]
+        if not np.isfinite(converted[stretch]).all():
+            raise ValueError("X contains a value too large for float32, which modules compute in.")
     return converted
 
 

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
 import safetensors
 import safetensors.torch
+from sklearn.base import clone
 
-from sklearn_seldonian import _checks
+from sklearn_seldonian import _checks, _fitting
 from sklearn_seldonian.certification import SafetyCertificate
-from sklearn_seldonian.training import Adjustment, as_facts
+from sklearn_seldonian.training import Adjustment, as_facts, task_from
 
-__all__ = [
-    "check_weights",
-    "fingerprint",
-    "fitted_attributes",
-    "packed",
-    "promise",
-    "read_facts",
-    "unpacked",
-    "write",
-]
+__all__ = ["check_model", "fingerprint", "loaded", "packed", "unpacked", "write"]
 
 # The entry of a file's metadata that holds all that is not weights.
 ENTRY = "sklearn_seldonian"
@@ -32,12 +25,25 @@ SIZES = ("module__n_features", "module__n_outputs")
 
 
 def write(path, estimator):
-    """Write the weights of a fitted `estimator`, and the facts that make it predict again."""
+    """Write the weights of a fitted `estimator`, and the facts that make it predict again.
+
+    Raises
+    ------
+    ValueError
+        If it has a preprocessor.
+    """
+    if estimator.preprocessor_ is not None:
+        name = type(estimator.preprocessor_).__name__
+        raise ValueError(
+            f"save_params writes the module alone, and predict needs {name} as well, which is "
+            "not made of weights. Pickle the estimator (joblib.dump), or make the "
+            "preprocessing the module's first layer."
+        )
     net, certificate = estimator.net_, estimator.certificate_
     classes = getattr(estimator, "classes_", None)
     names = getattr(estimator, "feature_names_in_", None)
     facts = {
-        "promise": promise(estimator),
+        "promise": estimator._promise.in_words(),
         "certificate": certificate and certificate.to_json(),
         "sizes": {name: getattr(net, name) for name in SIZES if hasattr(net, name)},
         "task": as_facts(net.task_),
@@ -49,24 +55,39 @@ def write(path, estimator):
     safetensors.torch.save_model(net.module_, str(path), metadata={ENTRY: json.dumps(facts)})
 
 
-def promise(estimator):
-    """What a fitted estimator's certificate is about, in words that can be compared."""
-    words = {
-        "constraints": [str(constraint) for constraint in estimator.constraints_],
-        "delta": estimator._deltas,
-        **estimator._promised,
-    }
-    return json.loads(json.dumps(words))
-
-
-def read_facts(path):
-    """The facts that `write` put beside the weights.
+def loaded(estimator, path):
+    """A clone of `estimator` with the model in `path`.
 
     Raises
     ------
     ValueError
-        If the file is not one that `write` wrote.
+        If the file is not one that `write` wrote, is about something else, holds weights that
+        do not fit the module or are not certified, or another model than the estimator's.
     """
+    facts = _facts(path)
+    model = clone(estimator)
+    model._fix_promise()
+    promise = model._promise.in_words()
+    if promise != facts["promise"]:
+        raise ValueError(f"{path} is about {facts['promise']}, this estimator about {promise}.")
+    if model.preprocessor is not None:
+        raise ValueError(f"{path} holds a model without preprocessor, and the estimator has one.")
+    net = _fitting.initialized_net(model, facts["sizes"], task_from(facts["task"]))
+    vars(model).update(_fitted_attributes(net, path, facts))
+    certificate = model.certificate_
+    if not model.solution_found_:
+        raise ValueError(f"{path} has no certificate that passed: nothing is known of its weights.")
+    if getattr(estimator, "certificate_", certificate) != certificate:
+        raise ValueError(
+            f"{path} holds another model than the one that this estimator's certificate is "
+            "about; load it into sklearn.base.clone(estimator)."
+        )
+    check_model(model)
+    return model
+
+
+def _facts(path):
+    """The facts that `write` put beside the weights."""
     with safetensors.safe_open(str(path), framework="pt") as file:
         metadata = file.metadata() or {}
     if ENTRY not in metadata:
@@ -74,16 +95,8 @@ def read_facts(path):
     return json.loads(metadata[ENTRY])
 
 
-def fitted_attributes(net, path, facts):
-    """What an estimator with the weights in `path` and these `facts` has after `fit`.
-
-    `net` is initialised, and gets the weights.
-
-    Raises
-    ------
-    ValueError
-        If the weights do not fit the module, or are not those that were certified.
-    """
+def _fitted_attributes(net, path, facts):
+    """What an estimator has after `fit`; the initialised `net` gets the weights in `path`."""
     try:
         safetensors.torch.load_model(net.module_, str(path))
     except RuntimeError as error:
@@ -94,11 +107,10 @@ def fitted_attributes(net, path, facts):
     scale, offsets = facts["adjustment"]
     net.adjustment_ = Adjustment(scale, tuple(offsets))
     text = facts["certificate"]
-    certificate = SafetyCertificate.from_json(text) if text else None
     fitted = {
         "net_": net,
         "preprocessor_": None,
-        "certificate_": certificate,
+        "certificate_": SafetyCertificate.from_json(text) if text else None,
         "n_features_in_": facts["n_features_in"],
     }
     if facts["feature_names_in"] is not None:
@@ -106,20 +118,58 @@ def fitted_attributes(net, path, facts):
     if facts["classes"] is not None:
         dtype, classes = facts["classes"]
         fitted["classes_"] = np.array(classes, dtype=dtype)
-    check_weights(certificate, net)
     return fitted
 
 
-def check_weights(certificate, net):
-    """Refuse weights that are not those the certificate is about."""
-    if certificate is None or "weights" not in certificate.fingerprints:
+# -- is it the model that was certified? --------------------------------------------------
+
+
+def check_model(estimator):
+    """Refuse a model that is not the one that the estimator's certificate is about.
+
+    Weights are digested only where something may have changed since the last time: torch
+    counts what is written to a tensor, unless it is written to its ``.data``.
+
+    Raises
+    ------
+    ValueError
+        If weights, what is done to their scores, or class labels are others.
+    """
+    seal = _seal(estimator)
+    if seal == estimator._seal:
         return
+    certificate = estimator.certificate_
+    tested = certificate is not None and (certificate.passed or certificate.fingerprints)
+    if tested:
+        _check_fingerprint(estimator.net_, certificate.fingerprints.get("weights"))
+        classes = tuple(map(str, _classes(estimator)))
+        if classes != certificate.classes:
+            raise ValueError(
+                f"The class labels {classes} are not those that the certificate is about, "
+                f"{certificate.classes}."
+            )
+    estimator._seal = seal
+
+
+def _check_fingerprint(net, certified):
     found = fingerprint(net)
-    if found != certificate.fingerprints["weights"]:
+    if found != certified:
         raise ValueError(
             f"The weights (fingerprint {found}) are not those that the certificate is about "
-            f"(fingerprint {certificate.fingerprints['weights']}): nothing is known about them."
+            f"(fingerprint {certified}): nothing is known about them."
         )
+
+
+def _seal(estimator):
+    """By what it shows, at no cost, that something may have changed."""
+    net = estimator.net_
+    tensors = itertools.chain(net.module_.parameters(), net.module_.buffers())
+    written = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)
+    return estimator.certificate_, _classes(estimator), net.task_, net.adjustment_, written
+
+
+def _classes(estimator):
+    return tuple(getattr(estimator, "classes_", np.array([])).tolist())
 
 
 def fingerprint(net):
@@ -133,6 +183,7 @@ def fingerprint(net):
 def packed(state):
     """A fitted estimator's state with the split as one bit a row."""
     state = dict(state)
+    state.pop("_seal", None)  # of tensors in this process
     if "safety_indices_" in state:
         safety = state.pop("safety_indices_")
         is_safety = np.zeros(len(safety) + len(state.pop("candidate_indices_")), dtype=bool)

@@ -6,9 +6,12 @@ from typing import Any, NamedTuple
 
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, clone
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_array
 
-__all__ = ["Preprocessed", "fit_preprocessor", "transform"]
+from sklearn_seldonian._inputs import to_inputs
+
+__all__ = ["Preprocessed", "fit_preprocessor", "module_inputs"]
 
 
 class Preprocessed(NamedTuple):
@@ -38,7 +41,7 @@ def fit_preprocessor(preprocessor, X, y):
     transformer = _before(received, clone(preprocessor)).fit(X, y)
     transformer.set_params(received="passthrough")
     resampled = check_array(received.X_, allow_nd=True), received.y_
-    return Preprocessed(transformer, transform(transformer, X), resampled)
+    return Preprocessed(transformer, _transformed(transformer, X), resampled)
 
 
 class _Received(BaseEstimator):
@@ -49,8 +52,14 @@ class _Received(BaseEstimator):
         return self
 
 
-def transform(transformer, X):
-    """What the module gets of the rows of X."""
+def module_inputs(transformer, X, index=None):
+    """What the module gets of the rows of X at `index` (None: all)."""
+    if transformer is None:
+        return to_inputs(X, index)
+    return to_inputs(_transformed(transformer, X if index is None else _safe_indexing(X, index)))
+
+
+def _transformed(transformer, X):
     return _checked(transformer.transform(X), X)
 
 

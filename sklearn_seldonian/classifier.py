@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.dummy import DummyClassifier
+from sklearn.preprocessing import LabelEncoder
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    check_is_fitted,
-    column_or_1d,
-)
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import nn
 
 from sklearn_seldonian import _checks, _inputs
@@ -214,9 +213,12 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         return {"decision": self.decision}
 
     def _learn_targets(self, y):
-        check_classification_targets(y)
         y = column_or_1d(y, warn=True)
-        self.classes_, labels = np.unique(y, return_inverse=True)
+        if pd.isna(y).any():
+            raise ValueError("Input y contains missing labels.")
+        encoder = LabelEncoder().fit(y)
+        check_classification_targets(y)
+        self.classes_, labels = encoder.classes_, encoder.transform(y)
         if len(self.classes_) < 2:
             raise ValueError(
                 "SeldonianClassifier needs samples of at least 2 classes; the data contains only "
@@ -236,15 +238,17 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         )
 
     def _task(self, candidate):
-        return Classification(len(self.classes_), hard=self._promised["decision"] == "argmax")
+        return Classification(
+            len(self.classes_), hard=self._promise.of_predictions["decision"] == "argmax"
+        )
 
     def _assumptions(self):
-        return _checks.DECISIONS[self._promised["decision"]]
+        return _checks.DECISIONS[self._promise.of_predictions["decision"]]
 
     def _remarks(self, statistics):
         """Whether all tested rows got the same label."""
         given = np.flatnonzero(statistics.table[..., : len(self.classes_)].sum(axis=(0, 1)))
-        if self._promised["decision"] != "argmax" or len(given) != 1:
+        if self._promise.of_predictions["decision"] != "argmax" or len(given) != 1:
             return ()
         label = self.classes_.tolist()[given[0]]
         return (
@@ -284,7 +288,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         if self._falls_back():
             return self.fallback_.predict(_inputs.as_arrays(X)[0])
         chances = self.predict_proba(X)
-        if self._promised["decision"] == "argmax":
+        if self._promise.of_predictions["decision"] == "argmax":
             return self.classes_[chances.argmax(axis=1)]
         thresholds = np.random.default_rng().random((len(chances), 1))
         drawn = (chances.cumsum(axis=1) < thresholds).sum(axis=1)
@@ -324,11 +328,17 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
             chances = self._fallback_probabilities(X)
             scores = np.log(np.clip(chances, np.finfo(float).tiny, None))
         else:
-            scores = self._scores(X).double().cpu().numpy()
+            scores = self._scores(X).cpu().double().numpy()
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     def _fallback_probabilities(self, X):
         """The fallback's probabilities in the order of `classes_`; classes unknown to it get 0."""
+        unknown = np.setdiff1d(self.fallback_.classes_, self.classes_).tolist()
+        if unknown:
+            raise ValueError(
+                f"The fallback has classes that fit did not see, {unknown}, and its probabilities "
+                f"cannot be those of {self.classes_.tolist()}."
+            )
         given = self.fallback_.predict_proba(_inputs.as_arrays(X)[0])
         aligned = np.zeros((len(given), len(self.classes_)))
         aligned[:, np.searchsorted(self.classes_, self.fallback_.classes_)] = given

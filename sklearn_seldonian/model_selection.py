@@ -19,9 +19,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_seldonian import _checks
-from sklearn_seldonian._base import CertifiedEstimator, LabelledRows
+from sklearn_seldonian import _checks, _fitting, _inputs, _safety
+from sklearn_seldonian._base import CertifiedEstimator
 from sklearn_seldonian._record import recorded
+from sklearn_seldonian._rows import LabelledRows
 from sklearn_seldonian.certification import SafetyCertificate, fixed_sequence, holm
 from sklearn_seldonian.training import standing
 
@@ -29,7 +30,17 @@ __all__ = ["FinalTest", "SeldonianSearchCV"]
 
 # What these say is promised is the user's to choose, and rows are split once.
 PROMISES = frozenset(
-    {"bound", "constraints", "decision", "delta", "measures", "pos_label", "safety_size"}
+    {
+        "bound",
+        "constraints",
+        "decision",
+        "delta",
+        "measures",
+        "pos_label",
+        "prediction_range",
+        "safety_size",
+        "target_range",
+    }
 )
 
 
@@ -210,7 +221,7 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
 
     # -- fit -----------------------------------------------------------------------------
 
-    def fit(self, X, y, sensitive_features=None, safety_mask=None):
+    def fit(self, X, y=None, sensitive_features=None, safety_mask=None):
         """Search inside the candidate rows, refit, and run the safety test on the others.
 
         Parameters
@@ -230,9 +241,12 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         settings = self._settings(rng)
         estimator = _seeded(self.estimator, rng)
-        data = _Data(X, y, sensitive_features, safety_mask)
+        # A Dataset is read once: another pass may bring its rows in another order.
+        data = _Data(*_inputs.as_arrays(X, y), sensitive_features, safety_mask)
         first = _begun(estimator, {}, data)
-        _checks.check_ranges(first.model._resolved, estimator.bound, estimator._range_remedy)
+        _checks.check_ranges(
+            first.model._promise.resolved, estimator.bound, estimator._range_remedy
+        )
         data = data._replace(safety_mask=_mask_of(first))
         trials = self._trials(estimator, settings, data, first.candidate)
         ranks = self._compare(settings, trials)
@@ -308,8 +322,8 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
 
         def passes(position, share=1):
             index, model, obstacle = finalists[position]
-            certificate = model._judgement(
-                first.candidate, first.safety, obstacle, mask_given, 1 / share
+            certificate = _safety.judgement(
+                model, first.candidate, first.safety, obstacle, mask_given, 1 / share
             )
             tests.append(FinalTest(index, share, certificate))
             return certificate is None or certificate.passed
@@ -463,14 +477,15 @@ def _trial(estimator, setting, data, fold, scoring):
     model, rows, _, safety, rng = _begun(estimator, setting, data)
     n_safety = len(safety.y)
     learning, judged = (model.candidate_indices_[part] for part in fold)
-    obstacle = model._train(rows.take(learning), n_safety, rng)
+    obstacle = _fitting.train(model, rows.take(learning), n_safety, rng)
     seconds = time.perf_counter() - started
     if obstacle:
         return _Trial(seconds=seconds)
-    foreseen = model._foreseen(rows.take(judged), n_safety)
+    foreseen = _fitting.foreseen(model, rows.take(judged), n_safety)
     passing, error = float(foreseen.prediction.likelihood), float(foreseen.error)
     score = np.nan
     if scoring is not None:
+        model._promise = dataclasses.replace(model._promise, constraints=())  # nothing is tested
         model._conclude(None, rows.take(learning))
         X, y = _safe_indexing(data.X, judged), _safe_indexing(data.y, judged)
         score = check_scoring(model, scoring)(model, X, y)
@@ -480,7 +495,7 @@ def _trial(estimator, setting, data, fold, scoring):
 def _refitted(estimator, setting, data, index):
     """One setting, trained on all candidate rows."""
     model, _, candidate, safety, rng = _begun(estimator, setting, data)
-    return _Finalist(index, model, model._train(candidate, len(safety.y), rng))
+    return _Finalist(index, model, _fitting.train(model, candidate, len(safety.y), rng))
 
 
 # -- results -------------------------------------------------------------------------------

@@ -220,7 +220,7 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         return self._check_targets(y)
 
     def _check_targets(self, y):
-        y = _checks.check_numbers(y, self._promised["target_range"])
+        y = _checks.check_numbers(y, self._promise.of_predictions["target_range"])
         return y, y
 
     def _schema(self, columns):
@@ -230,16 +230,18 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
             (),
             None,
             measures=tuple(self.measures),
-            **self._promised,
+            **self._promise.of_predictions,
         )
 
     def _task(self, candidate):
         mean, scale = float(candidate.y.mean()), float(candidate.y.std())
         varies = scale > ROUNDING * abs(mean)
-        return Regression(mean, scale if varies else 1.0, self._promised["prediction_range"])
+        return Regression(
+            mean, scale if varies else 1.0, self._promise.of_predictions["prediction_range"]
+        )
 
     def _assumptions(self):
-        return _checks.predicted_numbers(self._promised["target_range"])
+        return _checks.predicted_numbers(self._promise.of_predictions["target_range"])
 
     def _remarks(self, statistics):
         return ()

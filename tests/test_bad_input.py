@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sklearn_seldonian import ConstraintSyntaxError, SeldonianClassifier
@@ -27,6 +29,7 @@ PARAMETERS = [
     ({"module__hiden": (3,)}, "Did you mean 'module__hidden'?"),
     ({"optimizer__weigth_decay": 1}, "Did you mean 'optimizer__weight_decay'?"),
     ({"iterator_train__num_worker": 1}, "Did you mean 'iterator_train__num_workers'?"),
+    ({"train_split": None}, "Unknown parameter 'train_split'. There are "),
     ({"device": "abacus"}, "Unknown device 'abacus'; there are"),
     ({"module": nn.Sequential(nn.Linear(3, 5))}, "with 2 classes it must return"),
     ({"module": nn.Linear(3, 2), "criterion": nn.BCEWithLogitsLoss}, "one output a row"),
@@ -38,6 +41,24 @@ def test_parameters(blobs, params, message):
     model = SeldonianClassifier(**{"constraints": "ACC >= 0.6", **params})
     with pytest.raises(ValueError) as error:  # noqa: PT011
         model.fit(*blobs)
+    assert message in str(error.value)
+
+
+WRONG_KINDS = [
+    ({"constraints": 3}, "constraints must be a string, a Constraint, or a sequence of them"),
+    ({"constraints": None}, "as () for none; got None"),
+    ({"constraints": {"ACC >= 0.1"}}, "constraints must be a string"),
+    ({"constraints": {"ACC >= 0.1": 0.05}}, "constraints must be a string"),
+    ({"constraints": [3]}, "A constraint is a string such as 'ACC >= 0.95'; got type int."),
+    ({"preprocessor": StandardScaler}, "got the class: write StandardScaler()"),
+    ({"fallback": LogisticRegression}, "got the class: write LogisticRegression()"),
+]
+
+
+@pytest.mark.parametrize(("params", "message"), WRONG_KINDS, ids=str)
+def test_wrong_kinds(blobs, params, message):
+    with pytest.raises(TypeError) as error:
+        SeldonianClassifier(**{"constraints": "ACC >= 0.1", **params}).fit(*blobs)
     assert message in str(error.value)
 
 
@@ -148,6 +169,16 @@ def test_unnamed_sensitive_features_get_numbers(blobs, groups):
 def test_safety_mask(blobs, mask, message):
     with pytest.raises(ValueError, match=message):
         SeldonianClassifier(constraints="ACC >= 0.6").fit(*blobs, safety_mask=mask)
+
+
+def test_a_mask_in_another_order_than_the_rows(blobs):
+    X, y = blobs
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    mask = pd.Series(np.arange(1000) % 4 == 0)
+    model = SeldonianClassifier(constraints="ACC >= 0.1", max_epochs=1, random_state=0)
+    with pytest.raises(ValueError, match="X and safety_mask have the same index in different"):
+        model.fit(frame, y, safety_mask=mask.sample(frac=1.0, random_state=0))
+    assert model.fit(frame, y, safety_mask=mask).safety_indices_.tolist() == [*range(0, 1000, 4)]
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,20 @@ from fairlearn.metrics import (
     true_positive_rate,
 )
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import partial_dependence, permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score, precision_score, zero_one_loss
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring, LRScheduler
 
-from sklearn_seldonian import SeldonianClassifier, certify
+from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor, certify
 from sklearn_seldonian.datasets import load_gpa
+from sklearn_seldonian.metrics import bound_margin, solution_found
 
 
 def negative_predictive_value(y_true, y_pred):
@@ -169,6 +173,51 @@ def test_calibration_of_a_frozen_model_moves_its_decisions(blobs):
     calibrated = CalibratedClassifierCV(FrozenEstimator(model)).fit(X[others], y[others])
     assert (calibrated.predict(X) != model.predict(X)).mean() > 0.05
     assert certify(calibrated, X[750:], y[750:], "ACC >= 0.5").n_safety == 250
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda: FixedThresholdClassifier(certified(), threshold=0.9),
+        lambda: TunedThresholdClassifierCV(certified(), cv=2),
+        lambda: OneVsRestClassifier(certified()),
+    ],
+    ids=["fixed threshold", "tuned threshold", "one against the rest"],
+)
+def test_decisions_of_a_wrapper_do_not_read_as_certified(blobs, wrapped):
+    X, y = blobs
+    wrapper = wrapped().fit(X, y)
+    assert wrapper.score(X, y) > 0.5
+    assert not hasattr(wrapper, "solution_found_")
+    for scorer in (solution_found, bound_margin):
+        with pytest.raises(AttributeError):
+            scorer(wrapper)
+
+
+def test_a_transformed_target_is_certified_in_its_own_unit(blobs):
+    X, _ = blobs
+    y = np.exp(X[:, 0].clip(-2, 3))
+    inner = SeldonianRegressor(
+        constraints="MAE <= 0.5",
+        prediction_range=(-2, 3),
+        target_range=(-2, 3),
+        max_epochs=5,
+        random_state=0,
+    )
+    model = TransformedTargetRegressor(inner, func=np.log, inverse_func=np.exp, check_inverse=False)
+    inner = model.fit(X, y).regressor_
+    assert inner.solution_found_
+    errors = np.abs(inner.predict(X) - np.log(y))[inner.safety_indices_]
+    assert inner.certificate_.results[0].estimate == pytest.approx(errors.mean())
+
+
+def test_bootstrap_samples_are_noticed(blobs):
+    """Rows drawn with replacement in front of the split are on both of its sides."""
+    bagged = BaggingClassifier(certified(), n_estimators=1, random_state=0)
+    with pytest.warns(UserWarning, match="safety rows compared are exact copies"):
+        bagged.fit(*blobs)
+    (inner,) = bagged.estimators_
+    assert "the certificate proves nothing about new rows" in inner.certificate_.explain()
 
 
 # -- skorch's callbacks --------------------------------------------------------------------------

@@ -85,6 +85,17 @@ def test_without_probabilities_there_are_none(blobs):
     assert not hasattr(model, "decision_function")
 
 
+@pytest.mark.parametrize("names", [["a0", "b"], ["a", "c"], ["a", "b", "c"]])
+def test_probabilities_of_labels_that_fit_did_not_see_are_refused(blobs, names):
+    X, y = blobs
+    others = np.resize(names, 1000)
+    model = unsolved(X, np.array(["a", "b"])[y], frozen(X, others))
+    assert set(model.predict(X)) <= set(names)
+    for answer in (model.predict_proba, model.decision_function):
+        with pytest.raises(ValueError, match="The fallback has classes that fit did not see"):
+            answer(X)
+
+
 @pytest.mark.filterwarnings("ignore:Scoring failed:UserWarning")
 @pytest.mark.parametrize(("fallback", "is_scored"), [(None, False), ("majority", True)])
 def test_folds_without_solution_are_scored_by_the_fallback_or_not_at_all(

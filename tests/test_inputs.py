@@ -1,5 +1,7 @@
 """Arrays, frames, tensors and Datasets come in; copies across the split are noticed."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,13 +10,16 @@ from imblearn.over_sampling import RandomOverSampler
 from PIL import Image
 from scipy.sparse import csr_array
 from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.model_selection import cross_val_score
+from skorch.helper import SliceDataset
+from torch import nn
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 from torchvision.datasets import MNIST
 from torchvision.transforms import ToTensor
 
 from sklearn_seldonian import SeldonianClassifier, _inputs
-from sklearn_seldonian._base import LabelledRows
-from sklearn_seldonian._inputs import as_arrays, remark_on_copies
+from sklearn_seldonian._inputs import as_arrays, remark_on_copies, to_inputs
+from sklearn_seldonian._rows import LabelledRows
 from sklearn_seldonian.datasets import load_gpa
 from sklearn_seldonian.modules import ConvNet
 
@@ -168,6 +173,15 @@ class TestDatasets:
         model = fitted(Pairs(list(zip(X, y, strict=True))), names)
         assert model.classes_.tolist() == ["no", "yes"]
 
+    def test_slices_of_a_dataset_are_validated(self, counts):
+        """skorch's way to give a Dataset to scikit-learn's validators."""
+        X, y = counts
+        rows = SliceDataset(TensorDataset(torch.from_numpy(X), torch.from_numpy(y)))
+        model = SeldonianClassifier(constraints="ACC >= 0.6", random_state=0, max_epochs=3)
+        scores = cross_val_score(model, rows, y, cv=2)
+        assert np.array_equal(scores, cross_val_score(model, X, y, cv=2))
+        assert np.array_equal(fitted(rows, y).predict(rows), fitted(X, y).predict(X))
+
     def test_reading_draws_no_random_numbers(self, counts):
         state = torch.get_rng_state()
         as_arrays(Pairs(list(zip(*counts, strict=True))))
@@ -254,6 +268,69 @@ class TestClassesOnOneSide:
         (result,) = model.certificate_.results
         assert result.rows == {'TPR_["c"]': 100}
         assert not model.solution_found_
+
+
+LABELS = {
+    "bool": (lambda y: pd.Series(y).astype(bool), [False, True]),
+    "category": (lambda y: pd.Series(np.where(y, "yes", "no"), dtype="category"), ["no", "yes"]),
+    "string": (lambda y: pd.Series(np.where(y, "yes", "no"), dtype="string"), ["no", "yes"]),
+    "nullable": (lambda y: pd.Series(y).astype("Int64"), [0, 1]),
+    "tensor": (torch.from_numpy, [0, 1]),
+    "list": (lambda y: np.where(y, "yes", "no").tolist(), ["no", "yes"]),
+    "frame": (lambda y: pd.DataFrame({"y": y}), [0, 1]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+@pytest.mark.parametrize(("convert", "classes"), LABELS.values(), ids=LABELS)
+def test_labels_of_any_kind(blobs, convert, classes):
+    X, y = blobs
+    model, expected = fitted(X, convert(y)), fitted(X, y)
+    assert model.classes_.tolist() == classes
+    positions = np.searchsorted(model.classes_, model.predict(X))
+    assert np.array_equal(positions, expected.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.array(["a", None] * 500, dtype=object), "Input y contains missing labels"),
+        (np.array(["a", 1] * 500, dtype=object), "uniformly strings or numbers"),
+        (np.array([b"a", b"b"] * 500), "represented as bytes is not supported"),
+    ],
+    ids=["None", "mixed", "bytes"],
+)
+def test_labels_that_are_not_of_one_kind(blobs, labels, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        fitted(blobs[0], labels)
+
+
+@pytest.mark.parametrize("answer", ["fit", "predict"])
+def test_what_float32_cannot_hold_is_refused(blobs, answer):
+    X, y = blobs
+    huge = X.copy()
+    huge[7] = 1e300
+    with pytest.raises(ValueError, match="too large for float32, which modules compute in"):
+        fitted(huge, y) if answer == "fit" else fitted(X, y).predict(huge)
+    assert torch.isfinite(to_inputs(np.full((2, 3), 3e38)).values).all()
+
+
+class HalfPrecision(nn.Module):
+    """Computes in a type that numpy does not have."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2, dtype=torch.bfloat16)
+
+    def forward(self, X):
+        return self.layer(X.bfloat16()).float()
+
+
+def test_modules_of_any_precision(blobs):
+    X, y = blobs
+    model = fitted(X, y, "ACC >= 0.5", module=HalfPrecision, optimizer=torch.optim.SGD, lr=0.1)
+    assert model.solution_found_
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
 
 
 def halves(X, y):

@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
+from torch.utils.data import IterableDataset
 
 from sklearn_seldonian import (
     NoSolutionFoundError,
@@ -191,6 +192,23 @@ class TestSearch:
         assert found.best_params_ == {"lr": 0.5}
         assert found.cv_results_["mean_test_passing"][0] == -np.inf
 
+    def test_a_dataset_is_read_once(self, blobs):
+        """Another pass may bring other rows, so that safety rows would be trained on."""
+        X, y = blobs
+
+        class Shuffled(IterableDataset):
+            passes = 0
+
+            def __iter__(self):
+                Shuffled.passes += 1
+                order = np.random.default_rng(Shuffled.passes).permutation(1000)
+                return ((X[i], y[i]) for i in order)
+
+        found = search().fit(Shuffled())
+        assert Shuffled.passes == 1
+        order = np.random.default_rng(1).permutation(1000)
+        assert found.certificate_ == search().fit(X[order], y[order]).certificate_
+
     def test_an_interrupt_ends_the_search(self, blobs):
         class Interrupted(nn.Linear):
             def forward(self, X):
@@ -246,7 +264,17 @@ class TestSensitiveFeatures:
 class TestRefused:
     @pytest.mark.parametrize(
         "name",
-        ["bound", "constraints", "decision", "delta", "measures", "pos_label", "safety_size"],
+        [
+            "bound",
+            "constraints",
+            "decision",
+            "delta",
+            "measures",
+            "pos_label",
+            "prediction_range",
+            "safety_size",
+            "target_range",
+        ],
     )
     def test_the_promise_is_not_searched_over(self, blobs, name):
         with pytest.raises(ValueError, match=f"'{name}' says what is promised"):

@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -17,6 +18,7 @@ from torch import nn
 from sklearn_seldonian import (
     NoSolutionFoundError,
     NoSolutionFoundWarning,
+    SafetyCertificate,
     SeldonianClassifier,
     certify,
 )
@@ -25,6 +27,24 @@ from sklearn_seldonian import (
 def fitted(blobs, constraints="ACC >= 0.2", **params):
     params = {"max_epochs": 2, "random_state": 0, **params}
     return SeldonianClassifier(constraints=constraints, **params).fit(*blobs)
+
+
+class Signed(nn.Module):
+    """Its weights do not say what it does with them."""
+
+    n_outputs = 2
+
+    def __init__(self, sign=1.0, activation=None):
+        super().__init__()
+        self.layer, self.sign, self.activation = nn.Linear(3, self.n_outputs), sign, activation
+
+    def forward(self, X):
+        scores = self.sign * self.layer(X)
+        return scores if self.activation is None else self.activation(scores)
+
+
+class Other(Signed):
+    pass
 
 
 def by_joblib(model, folder):
@@ -174,7 +194,8 @@ class TestWeightsAlone:
         model.save_params(tmp_path / "weights")
         with torch.no_grad():
             model.module_.layers[1].bias += 1.0
-        assert not np.array_equal(model.predict_proba(X), expected)
+        with pytest.raises(ValueError, match="not those that the certificate is about"):
+            model.predict_proba(X)
         assert np.array_equal(model.load_params(tmp_path / "weights").predict_proba(X), expected)
 
     @staticmethod
@@ -187,12 +208,32 @@ class TestWeightsAlone:
 
     @staticmethod
     def changed_offsets(path):
+        TestWeightsAlone.changed_facts(path, adjustment=[1.0, [0.0, 5.0]])
+
+    @staticmethod
+    def changed_facts(path, **changes):
         tensors = safetensors.torch.load_file(path)
         with safetensors.safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()["sklearn_seldonian"])
-        facts["adjustment"] = [1.0, [0.0, 5.0]]
-        metadata = {"sklearn_seldonian": json.dumps(facts)}
+        metadata = {"sklearn_seldonian": json.dumps({**facts, **changes})}
         safetensors.torch.save_file(tensors, path, metadata=metadata)
+
+    @classmethod
+    def changed_classes(cls, path):
+        cls.changed_facts(path, classes=["<i8", [1, 0]])
+
+    @classmethod
+    def without_certificate(cls, path):
+        cls.changed_facts(path, certificate=None)
+
+    @classmethod
+    def with_a_failed_certificate(cls, path):
+        with safetensors.safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["sklearn_seldonian"])
+        certificate = SafetyCertificate.from_json(facts["certificate"])
+        (result,) = certificate.results
+        failed = replace(certificate, results=(replace(result, g_upper=0.1),))
+        cls.changed_facts(path, certificate=failed.to_json())
 
     @staticmethod
     def without_metadata(path):
@@ -204,6 +245,9 @@ class TestWeightsAlone:
             ("changed_weights", "not those that the certificate is about"),
             ("changed_offsets", "not those that the certificate is about"),
             ("without_metadata", "was not written by save_params"),
+            ("changed_classes", r"The class labels \('1', '0'\) are not those"),
+            ("without_certificate", "has no certificate that passed"),
+            ("with_a_failed_certificate", "has no certificate that passed"),
         ],
     )
     @pytest.mark.parametrize("is_fitted", [True, False])
@@ -229,7 +273,7 @@ class TestWeightsAlone:
             ({"constraints": "ACC >= 0.9"}, r"is about .*ACC >= 0\.2.*this estimator about .*0\.9"),
             ({"delta": 0.01}, r"'delta': \[0\.05\].*'delta': \[0\.01\]"),
             ({"decision": "sample"}, "'decision': 'argmax'.*'decision': 'sample'"),
-            ({"module__hidden": (7,)}, "do not fit the module"),
+            ({"module__hidden": (7,)}, r"'module__hidden': '\(7,\)'"),
         ],
     )
     def test_the_parameters_must_be_those_of_the_file(self, blobs, params, message, tmp_path):
@@ -237,6 +281,33 @@ class TestWeightsAlone:
         model.save_params(tmp_path / "weights")
         with pytest.raises(ValueError, match=message):
             clone(model).set_params(**params).load_params(tmp_path / "weights")
+
+    def test_the_same_weights_in_another_module_are_another_model(self, blobs, tmp_path):
+        X, _ = blobs
+        model = fitted(blobs, module=Signed, module__activation=torch.tanh)
+        model.save_params(tmp_path / "weights")
+        loaded = clone(model).load_params(tmp_path / "weights")
+        assert np.array_equal(loaded.predict(X), model.predict(X))
+        for params in (
+            {"module__sign": -1.0},
+            {"module__activation": torch.relu},
+            {"module": Other},
+        ):
+            with pytest.raises(ValueError, match="this estimator about"):
+                clone(model).set_params(**params).load_params(tmp_path / "weights")
+
+    def test_weights_of_another_shape_do_not_fit(self, blobs, tmp_path, monkeypatch):
+        model = fitted(blobs, module=Signed)
+        model.save_params(tmp_path / "weights")
+        monkeypatch.setattr(Signed, "n_outputs", 3)
+        with pytest.raises(ValueError, match="do not fit the module"):
+            clone(model).load_params(tmp_path / "weights")
+
+    def test_a_preprocessor_would_not_be_that_of_the_file(self, blobs, tmp_path):
+        fitted(blobs).save_params(tmp_path / "weights")
+        other = SeldonianClassifier(constraints="ACC >= 0.2", preprocessor=StandardScaler())
+        with pytest.raises(ValueError, match="without preprocessor, and the estimator has one"):
+            other.load_params(tmp_path / "weights")
 
     def test_another_certificate_is_kept(self, blobs, tmp_path):
         model, other = fitted(blobs), fitted(blobs, random_state=1)

@@ -134,6 +134,16 @@ def test_loss_that_diverges_is_no_solution(blobs):
     assert not model.solution_found_
 
 
+@pytest.mark.parametrize("threshold", [-100.0, 0.0])
+def test_a_module_that_says_nan_for_candidate_rows_is_no_solution(blobs, threshold):
+    model = SeldonianClassifier(
+        NaNForSome, "ACC >= 0.1", module__threshold=threshold, random_state=0, max_epochs=2
+    )
+    with pytest.warns(NoSolutionFoundWarning):
+        model.fit(*blobs)
+    assert not model.solution_found_
+
+
 def test_group_without_safety_rows_is_no_solution(blobs, groups):
     mask = (groups["race"] != "C").to_numpy() & (np.arange(1000) % 2 == 0)
     model = SeldonianClassifier(constraints='PR | [race == "C"] <= 0.99', random_state=0)

@@ -33,6 +33,8 @@ Array = NDArray[np.float64]
 EDGE_COUNTS = 257
 # An angle beyond all others.
 FAR = 10.0
+# Farther out in a distribution its shape is a guess: rates there are known no better than these.
+RATES_OF_KNOWN_SHAPE = (0.05, 0.95)
 # Nodes of the integral over the second rate: differences from 31 are below .001.
 NODES, _shares = np.polynomial.hermite_e.hermegauss(15)
 SHARES = _shares / _shares.sum()
@@ -162,7 +164,7 @@ def _relative_error(rates: Array, spread: float) -> Array:
     `spread` is what the standard deviation of the scores, fitted too, adds to the variance, as
     a multiple of z squared.
     """
-    rates = np.clip(rates, 1e-9, 1.0 - 1e-9)
+    rates = np.clip(rates, *RATES_OF_KNOWN_SHAPE)
     z = ndtri(rates)
     density = np.exp(-z * z / 2.0) / math.sqrt(2.0 * math.pi)
     return np.asarray(density * np.sqrt((1.0 + spread * z * z) / (rates * (1.0 - rates))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from sklearn_seldonian.constraints._atoms import (
@@ -72,9 +72,20 @@ class ResolvedConstraint:
 
 
 def parse_all(constraints: str | Constraint | Iterable[str | Constraint]) -> tuple[Constraint, ...]:
-    """The constraints of an estimator's parameter: one or several, text or already parsed."""
+    """The constraints of an estimator's parameter: one or several, text or already parsed.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    """
     alone = isinstance(constraints, str | Constraint)
-    several: Iterable[str | Constraint] = (constraints,) if alone else constraints  # type: ignore[assignment]
+    several: object = (constraints,) if alone else constraints
+    if not isinstance(several, Iterable) or isinstance(several, Mapping | Set):
+        raise TypeError(
+            "constraints must be a string, a Constraint, or a sequence of them, as () for none; "
+            f"got {constraints!r}."
+        )
     return tuple(c if isinstance(c, Constraint) else parse(c) for c in several)
 
 

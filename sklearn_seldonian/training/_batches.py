@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import Dataset
 
+from sklearn_seldonian.training._devices import on_device
+
 __all__ = ["Batches", "Inputs", "Rows"]
 
 Batch = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
@@ -75,7 +77,7 @@ class Rows(Dataset[Batch]):
         return Rows(self.X.subset(index), self.y[index], self.cells[index])
 
     def to(self, device: str) -> Rows:
-        return Rows(self.X.to(device), self.y.to(device), self.cells.to(device))
+        return Rows(self.X.to(device), on_device(self.y, device), self.cells.to(device))
 
 
 class Batches:

@@ -15,6 +15,7 @@ from sklearn_seldonian.certification import Statistics, tabulate
 from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.training._batches import Rows
+from sklearn_seldonian.training._devices import on_device
 from sklearn_seldonian.training._offsets import ShiftedDecisions, shifted_decisions
 from sklearn_seldonian.training._outputs import (
     UNADJUSTED,
@@ -152,7 +153,7 @@ class Judge:
 
     def _shifted(self, scores: torch.Tensor, adjusted: bool) -> Iterator[Candidate]:
         """The same model with the best offset of each class; with none if not `adjusted`."""
-        problem, values = self.problem, scores.double().cpu().numpy()
+        problem, values = self.problem, scores.cpu().double().numpy()
         families = problem.families
         arrays = values, self._labels, families.patterns[self._codes]
         for decisions in shifted_decisions(*arrays, families.n_cells, N_OFFSETS):
@@ -268,7 +269,7 @@ def observe(
     parts, total, start = [], 0.0, 0
     for batch in scores:
         part = slice(start, start + len(batch))
-        loss = task.loss(criterion, batch, rows.y[part].to(batch.device))
+        loss = task.loss(criterion, batch, on_device(rows.y[part], batch.device))
         total += loss.item() * len(batch)
         parts.append(task.summarise(batch, y[part], codes[part], families, values, keep=keep))
         start = part.stop

@@ -186,7 +186,7 @@ class Lagrangian:
         self._count(*(torch.cat(parts) for parts in zip(*self._uncounted, strict=True)))
         self._uncounted.clear()
         table, products = (
-            fresh.double().cpu().numpy().reshape(remembered.shape)
+            fresh.cpu().double().numpy().reshape(remembered.shape)
             for fresh, remembered in zip(
                 (self._fresh, self._fresh_products), self._memory, strict=True
             )

@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer
+from skorch.exceptions import DeviceWarning
 from skorch.utils import to_tensor
 from torch import nn
 
 from sklearn_seldonian.certification import Statistics
 from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.training._batches import Batch, Batches, Inputs, Rows
+from sklearn_seldonian.training._devices import present_device
 from sklearn_seldonian.training._judge import Judge, observe
 from sklearn_seldonian.training._lagrangian import Lagrangian
 from sklearn_seldonian.training._outputs import UNADJUSTED
@@ -160,7 +162,8 @@ class LagrangianNet(NeuralNet):
         if not half:
             return
         together, apart = self._evaluate(X[: 2 * half])[:half], self._evaluate(X[:half])
-        scale = float(together.abs().max())
+        finite = together[together.isfinite()].abs()
+        scale = float(finite.max()) if len(finite) else 0.0
         if not torch.allclose(together, apart, 1e-3, 1e-3 * scale, equal_nan=True):
             raise ValueError(
                 "The module gives the same row different outputs beside other rows or in another "
@@ -314,9 +317,12 @@ class LagrangianNet(NeuralNet):
             yield self.adjustment_.of(self.task_.scores(outputs))
 
     def _evaluate(self, batch: torch.Tensor) -> torch.Tensor:
-        """The module's outputs for one batch, in eval mode and without gradient."""
+        """The module's outputs for one batch, in eval mode and without gradient.
+
+        In the module's own precision, so that what is tested and what is predicted round alike.
+        """
         self._set_training(False)
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(torch.device(self.device).type, enabled=False):
             outputs: torch.Tensor = self.infer(_padded(batch))[: len(batch)]
         return outputs
 
@@ -337,6 +343,18 @@ class LagrangianNet(NeuralNet):
             if isinstance(state[name], nn.Module):
                 state[name] = type(state[name])
         return state
+
+    def __setstate__(self, state):
+        """As skorch's, which sees to missing CUDA alone, with any device that is not there."""
+        trained_on = str(state["device"])
+        device = present_device(trained_on)
+        if device != trained_on:
+            warnings.warn(
+                f"Trained on {trained_on!r}, which is not there: loaded on {device!r}.",
+                DeviceWarning,
+                stacklevel=2,
+            )
+        super().__setstate__({**state, "device": device})
 
 
 def _parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows]:

@@ -114,11 +114,11 @@ def class_weights(criterion: nn.Module, n_classes: int) -> NDArray[np.float64]:
         return weights
     given = getattr(criterion, "weight", None)
     if isinstance(given, torch.Tensor) and given.shape == (n_classes,):
-        weights *= given.detach().double().cpu().numpy()
+        weights *= given.detach().cpu().double().numpy()
     return weights
 
 
 def probabilities(scores: torch.Tensor) -> NDArray[np.float64]:
     """Class probabilities; `predict` is their argmax. NaN rows stay NaN."""
-    values: NDArray[np.float64] = torch.softmax(scores.double().cpu(), dim=1).numpy()
+    values: NDArray[np.float64] = torch.softmax(scores.cpu().double(), dim=1).numpy()
     return values

@@ -67,9 +67,9 @@ def standing(
     """What models are ordered by, the best last.
 
     Best is the least error among those predicted to pass with `power`, ties broken by the
-    primary loss, else the likeliest to pass.
+    primary loss, else the likeliest to pass. Likelihoods are not known to within a hundredth.
     """
-    return min(likelihood, power), -error, -loss
+    return float(_grade(np.asarray(likelihood), power)), -error, -loss
 
 
 def rank(candidate: Candidate, power: float) -> tuple[float, float, float]:
@@ -80,7 +80,13 @@ def rank(candidate: Candidate, power: float) -> tuple[float, float, float]:
 
 def best_of(likelihoods: Array, errors: Array, distances: Array, power: float) -> int:
     """Position of the best of several candidates; of equals, the one at the least distance."""
-    return int(np.lexsort((-distances, -errors, np.minimum(likelihoods, power)))[-1])
+    return int(np.lexsort((-distances, -errors, _grade(likelihoods, power)))[-1])
+
+
+def _grade(likelihoods: Array, power: float) -> Array:
+    """`power` for all that reach it; of others whole hundredths, where they are above zero."""
+    coarse = np.where(likelihoods > 0, np.floor(100.0 * likelihoods) / 100.0, likelihoods)
+    return np.where(likelihoods >= power, power, coarse)
 
 
 class Checkpoints:

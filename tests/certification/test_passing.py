@@ -141,7 +141,7 @@ def test_a_limit_that_no_rates_keep():
     assert region.probability(rates) == pytest.approx(0.0)
 
 
-@pytest.mark.parametrize("rate", [0.02, 0.1, 0.5, 0.8])
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.5, 0.8])
 def test_error_of_a_rate_read_off_a_normal_distribution(rate):
     """Against a simulation of two groups whose scores have one standard deviation."""
     rng = np.random.default_rng(0)
@@ -153,6 +153,12 @@ def test_error_of_a_rate_read_off_a_normal_distribution(rate):
     of_one = fitted[:, 0].std() / counted
     found = [_relative_error(np.array(rate), share) for share in (0.0, 0.25)]
     assert found == pytest.approx([of_gap, of_one], rel=0.06)
+
+
+@pytest.mark.parametrize(("rate", "other"), [(0.001, 0.05), (0.0, 0.05), (0.99, 0.95)])
+def test_tails_are_known_no_better_than_what_is_near_them(rate, other):
+    beyond, near = _relative_error(np.array([rate, other]), 0.5)
+    assert beyond == near
 
 
 def test_rates_that_are_known_better_decide_more():

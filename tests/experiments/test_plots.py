@@ -60,8 +60,8 @@ def test_three_panels_show_the_summary(experiment):
         for name, (line, (low, high)) in lines(ax).items():
             points = summary[summary["estimator"] == name].sort_values("sample_size")
             assert line.get_ydata().tolist() == points[column].tolist()
-            assert low.get_ydata() == pytest.approx(points[f"{column}_low"])
-            assert high.get_ydata() == pytest.approx(points[f"{column}_high"])
+            assert low.get_ydata().tolist() == pytest.approx(points[f"{column}_low"].tolist())
+            assert high.get_ydata().tolist() == pytest.approx(points[f"{column}_high"].tolist())
             assert line.get_xdata() == pytest.approx([20, 100], rel=0.05)
         assert ax.get_xscale() == "log"
         assert [text.get_text() for text in ax.get_xticklabels()] == ["20", "100"]

@@ -1,0 +1,194 @@
+"""Training on candidate rows: the preprocessor, and the skorch net of an estimator's parameters."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import logging
+import math
+import warnings
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from sklearn_seldonian import _checks, _inputs, _preprocess
+from sklearn_seldonian.certification import (
+    Statistics,
+    exclusive_columns,
+    rows_even_perfection_needs,
+    tabulate,
+)
+from sklearn_seldonian.constraints import distinct_means
+from sklearn_seldonian.modules import MLP
+from sklearn_seldonian.training import ConstrainedProblem, LagrangianNet, Rows
+
+__all__ = ["check_keywords", "foreseen", "initialized_net", "train"]
+
+logger = logging.getLogger("sklearn_seldonian")
+
+# Where estimators are fitted many times over, so that Ctrl-C must end more than one fit.
+MODEL_SELECTION = ("sklearn.model_selection", "sklearn_seldonian.model_selection")
+
+
+# -- training ----------------------------------------------------------------------------
+
+
+def train(estimator, candidate, n_safety, rng):
+    """Fit preprocessor and net; what stands in the way of a safety test, if anything."""
+    seed = int(rng.randint(np.iinfo(np.int32).max))
+    device = _checks.resolve_device(estimator.device)
+    impossible = [c.source.text for c in estimator._promise.resolved if c.is_impossible]
+    if impossible:
+        return f"no model can satisfy {', '.join(map(repr, impossible))}; nothing was trained"
+    X, resampled = _fit_preprocessor(estimator, candidate)
+    cells = estimator._promise.cells(candidate.columns, len(candidate.y))
+    estimator._promise = dataclasses.replace(
+        estimator._promise, exclusive=exclusive_columns(cells.families)
+    )
+    task, rows = estimator._task(candidate), candidate.tensors(X, cells)
+    labels = task.labels(rows.y).numpy()
+    _warn_of_few_rows(estimator._promise, labels, cells, task.n_labels, n_safety)
+    problem = _problem(estimator, cells.families, task, n_safety)
+    logger.info("Training on %d rows; %d are kept for the test.", len(X), n_safety)
+    with torch.random.fork_rng(devices=_generators(device)):
+        torch.manual_seed(seed)
+        net = _make_net(estimator, _sizes(estimator, X, task.n_labels), problem, task, device)
+        estimator.net_ = net.fit(rows, resampled=resampled)
+    estimator.history_ = _history_frame(net.history)
+    estimator.n_iter_ = len(estimator.history_)
+    logger.info("Epoch %s of %d is kept.", net.kept_epoch_, estimator.n_iter_)
+    if net.interrupted_:
+        if _checks.nearest_caller(*MODEL_SELECTION):
+            raise KeyboardInterrupt
+        return "training was interrupted"
+    return "" if net.kept_epoch_ else "training gave no finite weights"
+
+
+def foreseen(estimator, rows, n_safety):
+    """What a test on `n_safety` rows would say, from candidate `rows` not trained on."""
+    X = _preprocess.module_inputs(estimator.preprocessor_, rows.X, rows.index)
+    cells = estimator._promise.cells(rows.columns, len(rows.y))
+    problem = _problem(estimator, cells.families, estimator.net_.task_, n_safety)
+    return estimator.net_.foreseen(rows.tensors(X, cells), problem)
+
+
+def _problem(estimator, families, task, n_safety):
+    promise = estimator._promise
+    return ConstrainedProblem(
+        promise.resolved,
+        promise.deltas,
+        families,
+        task.n_labels,
+        n_safety,
+        estimator.power,
+        hard=task.hard,
+        bound=promise.bound,
+        exclusive=promise.exclusive,
+    )
+
+
+def _fit_preprocessor(estimator, candidate):
+    """The module's inputs for candidate rows; rows to train on instead, or None."""
+    estimator.preprocessor_ = None
+    if estimator.preprocessor is None:
+        return _inputs.to_inputs(candidate.X, candidate.index), None
+    fitted = _preprocess.fit_preprocessor(estimator.preprocessor, candidate.inputs(), candidate.y)
+    estimator.preprocessor_, X, resampled = fitted
+    return _inputs.to_inputs(X), resampled and _resampled_rows(estimator, *resampled)
+
+
+def _resampled_rows(estimator, X, y):
+    """Rows to train on that a sampler drew or made up; their cells are never looked at."""
+    _, targets = estimator._check_targets(y)
+    cells = torch.zeros(len(targets), dtype=torch.int64)
+    return Rows(_inputs.to_inputs(X), torch.from_numpy(targets), cells)
+
+
+def _warn_of_few_rows(promise, labels, cells, n_labels, n_safety):
+    """Say so where even the best conceivable safety rows could not pass."""
+    codes, families = cells
+    counts = tabulate(codes, labels, labels, families, n_labels)
+    seen = Statistics(counts, families, hard=True)
+    shares = seen.shares(distinct_means(promise.resolved))
+    for constraint, delta in promise.parts:
+        tree = constraint.tree
+        needed = rows_even_perfection_needs(tree, delta, shares, n_safety, promise.bound)
+        if needed is not None:
+            warnings.warn(
+                f"With {n_safety} safety rows, no model can pass {constraint.source.text!r} at "
+                f"delta={delta}: even a perfect one needs about {needed}.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+
+def _history_frame(history):
+    """The net's history with one row an epoch, without the batches."""
+    frame = pd.DataFrame([{k: v for k, v in row.items() if k != "batches"} for row in history])
+    return frame.rename(columns={"dur": "seconds"})
+
+
+# -- the net -----------------------------------------------------------------------------
+
+
+def check_keywords(estimator):
+    """Refuse keyword names that nothing takes."""
+    optimizer = _checks.accepted_names(estimator.optimizer)
+    accepted = {
+        "module": _checks.accepted_names(estimator.module or MLP),
+        "optimizer": optimizer and [*optimizer, "param_groups"],  # skorch's own name
+        "criterion": _checks.accepted_names(estimator.criterion),
+        "iterator_train": _checks.accepted_names(torch.utils.data.DataLoader),
+        "callbacks": _checks.callback_names(estimator.callbacks, estimator.verbose),
+    }
+    _checks.check_keywords(estimator, accepted)
+
+
+def initialized_net(estimator, sizes, task):
+    """A net that has not been trained, with a module of these `sizes`."""
+    device = _checks.resolve_device(estimator.device)
+    with torch.random.fork_rng(devices=_generators(device)):
+        return _make_net(estimator, sizes, None, task, device).initialize()
+
+
+def _make_net(estimator, sizes, problem, task, device):
+    module = MLP if estimator.module is None else estimator.module
+    nested = estimator._keywords()
+    if any(name.startswith("iterator_train__") for name in nested):
+        nested.setdefault("iterator_train__shuffle", True)
+    return LagrangianNet(
+        copy.deepcopy(module),
+        problem=problem,
+        task=task,
+        multiplier_init=estimator.multiplier_init,
+        multiplier_lr=estimator.multiplier_lr,
+        evaluation_batch_size=estimator.safety_batch_size,
+        n_iter_no_change=estimator.n_iter_no_change,
+        criterion=copy.deepcopy(estimator.criterion),
+        optimizer=estimator.optimizer,
+        lr=estimator.lr,
+        max_epochs=estimator.max_epochs,
+        batch_size=estimator.batch_size,
+        train_split=None,
+        callbacks=copy.deepcopy(estimator.callbacks),
+        device=device,
+        verbose=estimator.verbose,
+        **{**sizes, **nested},
+    )
+
+
+def _sizes(estimator, X, n_labels):
+    """For an MLP the sizes that the data dictate."""
+    if estimator.module is not None and estimator.module is not MLP:
+        return {}
+    one_logit = nn.BCEWithLogitsLoss in (estimator.criterion, type(estimator.criterion))
+    n_outputs = 1 if one_logit else n_labels
+    n_features = math.prod(X.shape[1:])
+    return {"module__n_features": n_features, "module__n_outputs": n_outputs}
+
+
+def _generators(device):
+    """The device whose random numbers are used besides the CPU's, if it has its own."""
+    return [torch.device(device)] if device.startswith("cuda") else []

@@ -1,0 +1,104 @@
+"""The safety test of a trained estimator, and the certificate that it ends in."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+
+from sklearn_seldonian import _checks, _inputs, _persistence, _preprocess
+from sklearn_seldonian.certification import (
+    SafetyCertificate,
+    certify_constraint,
+    exclusive_columns,
+    untested,
+)
+
+__all__ = ["judgement", "origin_of", "safety_test"]
+
+
+def judgement(estimator, candidate, safety, obstacle, mask_given=False, share=1.0):
+    """The certificate of the trained model, passed or not; None without constraints."""
+    if not estimator.constraints_:
+        return None
+    origin = origin_of(estimator)
+    if obstacle:
+        return _untested(estimator, obstacle, len(safety.y), origin)
+    return safety_test(estimator, safety, origin, mask_given, share, candidate)
+
+
+def safety_test(estimator, rows, origin, mask_given=False, share=1.0, candidate=None):
+    """Run the safety test on `rows`, which nothing was fitted to, at a share of each delta.
+
+    `origin` is what the certificate says of where it comes from. The `candidate` rows, where
+    they are here, are looked at for copies.
+    """
+    promise = estimator._promise
+    unseen = _checks.unseen_levels(promise.constraints, promise.levels, rows.columns)
+    if unseen:
+        obstacle = f"the tested rows have {unseen}, which no candidate row has"
+        return _untested(estimator, obstacle, len(rows.y), origin)
+    X = _preprocess.module_inputs(estimator.preprocessor_, rows.X, rows.index)
+    cells = promise.cells(rows.columns, len(rows.y))
+    exclusive = promise.exclusive & exclusive_columns(cells.families)
+    loss, statistics = estimator.net_.observe(rows.tensors(X, cells), cells.families)
+    return SafetyCertificate(
+        results=tuple(
+            certify_constraint(constraint, statistics, share * delta, promise.bound, exclusive)
+            for constraint, delta in promise.parts
+        ),
+        loss=loss,
+        n_candidate=len(estimator.candidate_indices_),
+        n_safety=len(rows.y),
+        assumptions=_checks.assumptions(estimator._assumptions(), exclusive, mask_given),
+        remarks=(*estimator._remarks(statistics), *_remarks_on_copies(candidate, rows)),
+        **origin,
+        fingerprints={
+            "data": _checks.fingerprint(X, rows.y, *rows.columns.values()),
+            "weights": _persistence.fingerprint(estimator.net_),
+        },
+    )
+
+
+def _untested(estimator, obstacle, n_rows, origin):
+    return SafetyCertificate(
+        results=tuple(
+            untested(constraint, delta, obstacle) for constraint, delta in estimator._promise.parts
+        ),
+        loss=math.nan,
+        n_candidate=len(estimator.candidate_indices_),
+        n_safety=n_rows,
+        **origin,
+    )
+
+
+def origin_of(estimator, certificate=None):
+    """What a certificate says of where it comes from: `fit`, or a test of fresh rows.
+
+    The latter repeats what the `certificate` of `fit` says, since parameters may have been set.
+    """
+    if certificate is not None:
+        return {
+            "procedure": f"{type(estimator).__name__}.certify",
+            "parameters": certificate.parameters,
+            "classes": certificate.classes,
+            "positive": certificate.positive,
+            "versions": _checks.versions(),
+        }
+    classes = getattr(estimator, "classes_", np.array([])).tolist()
+    positive = _checks.positive_class(classes, estimator.pos_label) if classes else None
+    return {
+        "procedure": f"{type(estimator).__name__}.fit",
+        "parameters": _checks.as_written(estimator.get_params(deep=False)),
+        **_checks.labels_in_words(classes, positive),
+        "versions": _checks.versions(),
+    }
+
+
+def _remarks_on_copies(candidate, tested):
+    """What is said of tested rows that copy candidate rows, warned of as well."""
+    remark = candidate and _inputs.remark_on_copies(candidate, tested)
+    if remark:
+        warnings.warn(remark, UserWarning, stacklevel=5)
+    return (remark,) if remark else ()
