@@ -14,6 +14,7 @@ of counts, and at most 1.5 times as large in any of them.
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import numpy as np
 import pandas as pd
 from _population import DATA, draw, population
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
@@ -80,6 +82,7 @@ def measure(draws: int, data: str) -> pd.DataFrame:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    warnings.simplefilter("ignore", ConvergenceWarning)  # a network that is trained enough
     found = measure(arguments.draws, arguments.data)
     print(found.to_string(index=False, float_format="%.4f"))
     average, worst = float(np.exp(np.log(found["ratio"]).mean())), float(found["ratio"].max())

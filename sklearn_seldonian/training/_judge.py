@@ -153,26 +153,29 @@ class Judge:
 
     def _shifted(self, scores: torch.Tensor, adjusted: bool) -> Iterator[Candidate]:
         """The same model with the best offset of each class; with none if not `adjusted`."""
-        problem, values = self.problem, scores.cpu().double().numpy()
-        families = problem.families
+        values, families = scores.cpu().double().numpy(), self.problem.families
         arrays = values, self._labels, families.patterns[self._codes]
         for decisions in shifted_decisions(*arrays, families.n_cells, N_OFFSETS):
-            if not adjusted:
-                decisions = decisions.at(np.flatnonzero(decisions.offsets == 0))
-            chances = problem.chances(problem.means(decisions.smoothed), decisions.weight)
-            likelihoods = problem.likelihoods(chances)
-            # Where these tell candidates apart, bounds are needed for one of them only.
-            if not problem.needs_trial and (likelihoods > 0).any():
-                chosen = self._best(decisions, likelihoods)
-                decisions, chances = decisions.at(chosen), chances[chosen]
-            near = problem.linearise(decisions.smoothed)
-            prediction = problem.predict(near, len(self.rows), chances)
-            best = self._best(decisions, prediction.likelihood)
-            errors, means = self._errors(decisions.tables), problem.means(decisions.tables)
-            adjustment = _offset(decisions, best[0], problem.shape[1])
-            loss = self.task.loss(self.criterion, adjustment.of(scores), self.rows.y)
-            moved = Candidate(means, prediction, errors).at(best[0])
-            yield moved._replace(loss=loss.item(), adjustment=adjustment)
+            unmoved = np.flatnonzero(decisions.offsets == 0)
+            yield self._with_best(decisions if adjusted else decisions.at(unmoved), scores)
+
+    def _with_best(self, decisions: ShiftedDecisions, scores: torch.Tensor) -> Candidate:
+        """The model with the best of some offsets."""
+        problem = self.problem
+        chances = problem.chances(problem.means(decisions.smoothed), decisions.weight)
+        likelihoods = problem.likelihoods(chances)
+        # Where these tell candidates apart, bounds are needed for one of them only.
+        if not problem.needs_trial and (likelihoods > 0).any():
+            chosen = self._best(decisions, likelihoods)
+            decisions, chances = decisions.at(chosen), chances[chosen]
+        near = problem.linearise(decisions.smoothed)
+        prediction = problem.predict(near, len(self.rows), chances)
+        (best,) = self._best(decisions, prediction.likelihood)
+        errors, means = self._errors(decisions.tables), problem.means(decisions.tables)
+        adjustment = _offset(decisions, best, problem.shape[1])
+        loss = self.task.loss(self.criterion, adjustment.of(scores), self.rows.y)
+        moved = Candidate(means, prediction, errors).at(best)
+        return moved._replace(loss=loss.item(), adjustment=adjustment)
 
     def _best(self, decisions: ShiftedDecisions, likelihoods: Array) -> NDArray[np.intp]:
         """Position of the best offset, the smallest of equal ones."""
