@@ -114,7 +114,8 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         The module's scores (logits, or logarithms of probabilities) are multiplied by the
         first and added to the second before `predict_proba` and `predict`. Chosen with the
         epoch among those predicted to pass: ``decision="argmax"`` may take an offset of one
-        class, ``decision="sample"`` probabilities nearer to the classes' shares.
+        class, and then the scale with which its probabilities fit best (decisions do not depend
+        on it), ``decision="sample"`` probabilities nearer to a constant.
     net_ : skorch.NeuralNet
     preprocessor_ : transformer or None
         Fitted; a pipeline ending in "passthrough" where `preprocessor` samples.

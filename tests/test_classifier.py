@@ -299,12 +299,13 @@ class TestModules:
         model = fitted(blobs, "PR <= 0.3", module=module(), criterion=criterion, max_epochs=3)
         assert model.solution_found_
         assert model.offsets_[0] == 0 > model.offsets_[1]
+        assert 0 < model.scale_ <= 1
         outputs = model.module_(torch.from_numpy(X.astype(np.float32))).detach().double().numpy()
         odds = {
             nn.CrossEntropyLoss: lambda z: np.exp(z[:, 1] - z[:, 0]),
             nn.NLLLoss: lambda p: p[:, 1] / p[:, 0],
             nn.BCEWithLogitsLoss: lambda z: np.exp(z[:, 0]),
-        }[criterion](outputs) * np.exp(model.offsets_[1])
+        }[criterion](outputs) ** model.scale_ * np.exp(model.offsets_[1])
         assert model.predict_proba(X)[:, 1] == pytest.approx(odds / (1 + odds), abs=1e-5)
         assert np.array_equal(model.predict(X) == 1, model.predict_proba(X)[:, 1] > 0.5)
 

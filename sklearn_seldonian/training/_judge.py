@@ -9,6 +9,7 @@ from functools import reduce
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 from torch import nn
 
 from sklearn_seldonian.certification import Statistics, tabulate
@@ -32,6 +33,8 @@ Array = NDArray[np.float64]
 
 # How many offsets of a class are looked at.
 N_OFFSETS = 64
+# Scores are not shrunk more than so, lest decisions become a matter of rounding.
+SMALLEST_SCALE = 0.05
 # A constant prediction gives as much of the other classes' shares to one class as passing
 # takes, to within this, and then so much more, which leaves room for the model.
 SHARE_STEP = 0.01
@@ -99,6 +102,26 @@ class Judge:
         if problem.hard or not adjusted or not np.isfinite(unadjusted.loss):
             return unadjusted
         return self._shrunk(scores, unadjusted)
+
+    def tempered(self, scores: torch.Tensor, adjustment: Adjustment) -> Adjustment:
+        """The same decisions, with the probabilities that fit the rows best.
+
+        A threshold far from where the model is undecided makes it too sure of itself. The scale,
+        one at most, that the loss is least with says how sure it may be. Drawn decisions are
+        probabilities, which are left alone.
+        """
+        if not self.problem.hard:
+            return adjustment
+
+        def scaled(scale: float) -> Adjustment:
+            return Adjustment(scale, tuple(scale * offset for offset in adjustment.offsets))
+
+        def loss(scale: float) -> float:
+            moved = scaled(scale).of(scores)
+            return self.task.loss(self.criterion, moved, self.rows.y).item()
+
+        found = minimize_scalar(loss, bounds=(SMALLEST_SCALE, 1.0), method="bounded")
+        return scaled(float(found.x)) if found.fun < loss(1.0) else adjustment
 
     def try_test(self, scores: torch.Tensor, adjustment: Adjustment) -> None:
         """Try the safety test on samples of the rows, and expect bounds as wide from now on."""

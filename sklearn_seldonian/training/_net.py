@@ -330,7 +330,11 @@ class LagrangianNet(NeuralNet):
         self.kept_epoch_ = self._checkpoints.epoch
         if self._checkpoints.best is not None:
             self.module_.load_state_dict(self._checkpoints.best)
-            self.adjustment_ = self._checkpoints.adjustment
+            adjustment = self._checkpoints.adjustment
+            if adjustment != UNADJUSTED:
+                scores = torch.cat(list(self.scores(self._judge.rows.X)))
+                adjustment = self._judge.tempered(scores, adjustment)
+            self.adjustment_ = adjustment
         self._set_training(False)
 
     def __getstate__(self):
