@@ -94,11 +94,12 @@ class Judge:
         Not `adjusted`: what it decides as it is.
         """
         problem = self.problem
-        if problem.hard and not problem.values and bool(torch.isfinite(scores).all()):
+        has_offsets = problem.hard and problem.shape[1] > 1 and not problem.values
+        if has_offsets and bool(torch.isfinite(scores).all()):
             shifted = self._shifted(scores, adjusted)
             return max(shifted, key=lambda candidate: rank(candidate, problem.power))
         unadjusted = self._seen(scores, UNADJUSTED)
-        # Row measures would have to be computed anew for each offset.
+        # A number has no classes, and row measures would have to be computed anew for each offset.
         if problem.hard or not adjusted or not np.isfinite(unadjusted.loss):
             return unadjusted
         return self._shrunk(scores, unadjusted)
