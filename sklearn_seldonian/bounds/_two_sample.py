@@ -498,7 +498,8 @@ class _Edge(NamedTuple):
             if not open_.size:
                 return inside
             low, high = inside[open_], outside[open_]
-            aim = guess[open_] if trial % 4 else (low + high) / 2.0
+            middle, aim = (low + high) / 2.0, guess[open_]
+            aim = np.where(np.isnan(aim) | (trial % 4 == 0), middle, aim)
             lower = np.clip(np.floor(aim), low + 1.0, high - 1.0)
             upper = np.minimum(lower + 1.0, high - 1.0)
             beyond = self.beyond(x1[open_], np.stack([lower, upper]))

@@ -504,3 +504,28 @@ def test_two_rates_are_needed():
         two_rate_p_value((1, 2), (5, 5), (1,), 0.5, 0.05)
     with pytest.raises(ValueError, match="strictly between 0 and 1"):
         two_rate_certified((1, 2), (5, 5), PARITY, 0.5, 0.0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 0.0, 1e9])
+@pytest.mark.parametrize(("counts", "trials"), [((3, 5), (30, 40)), ((0, 40), (30, 40))])
+def test_a_guess_only_steers_the_search_for_the_edge(counts, trials, bad):
+    pair = two_sample._pair(counts, trials, (1.0, -1.0), 0.05)
+    c = (pair.estimate + pair.largest) / 2
+    edge = two_sample._Edge.of_cell(pair, c, c, 1)
+    x1 = np.arange(trials[0] + 1.0)
+    outside = np.full(x1.shape, -1.0), np.full(x1.shape, trials[1] + 1.0)
+    guesses = edge.guess(x1), np.full(x1.shape, bad)
+    one, other = (edge.highest(x1, *outside, guess, 1.0) for guess in guesses)
+    np.testing.assert_array_equal(one, other)
+    brute = [
+        max([-1.0, *np.flatnonzero(edge.beyond(np.full(41, x), np.arange(41.0))[0] <= 0)])
+        for x in x1
+    ]
+    np.testing.assert_array_equal(one, brute)
+
+
+def test_impossible_guesses_leave_every_bound_as_it_is(monkeypatch):
+    cases = [([k, x], [20, 30]) for k, x in ((0, 0), (0, 30), (20, 0), (20, 30), (7, 11))]
+    before = [two_rate_upper(k, n, [1, -1], 0.05) for k, n in cases]
+    monkeypatch.setattr(two_sample._Edge, "guess", lambda self, x1: np.full(x1.shape, np.nan))
+    assert [two_rate_upper(k, n, [1, -1], 0.05) for k, n in cases] == before
