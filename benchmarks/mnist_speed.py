@@ -107,5 +107,5 @@ if __name__ == "__main__":
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--most", type=float, default=1.3, help="largest ratio allowed")
+    parser.add_argument("--most", type=float, default=1.1, help="largest ratio allowed")
     main(parser.parse_args())
