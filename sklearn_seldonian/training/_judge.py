@@ -250,17 +250,20 @@ class Judge:
 
     def _moved(self, shares: Array, one: Array, scores: torch.Tensor) -> list[Array]:
         """Constant predictions between the `shares` and the class `one`: little more than pass."""
+
+        def at(moved: float) -> Array:
+            return (1.0 - moved) * shares + moved * one
+
         failing, passing = 0.0, 1.0 - SHARE_STEP
-        if not self._passes((1 - passing) * shares + passing * one, scores):
+        if not self._passes(at(passing), scores):
             return []
         while passing - failing > SHARE_STEP:
             middle = (passing + failing) / 2.0
-            if self._passes((1 - middle) * shares + middle * one, scores):
+            if self._passes(at(middle), scores):
                 passing = middle
             else:
                 failing = middle
-        steps = [min(passing + spare, 1.0 - SHARE_STEP) for spare in SPARE_SHARES]
-        return [(1 - t) * shares + t * one for t in steps]
+        return [at(min(passing + spare, 1.0 - SHARE_STEP)) for spare in SPARE_SHARES]
 
     def _passes(self, constant: Array, scores: torch.Tensor) -> bool:
         """Whether the same probabilities for every row are predicted to pass."""
