@@ -60,7 +60,7 @@ class CertifiedEstimator(BaseEstimator):
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
-        "safety_batch_size": [Interval(Integral, 1, None, closed="left")],
+        "safety_batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "multiplier_init": [Interval(Real, 0, None, closed="left")],
         "multiplier_lr": [Interval(Real, 0, None, closed="neither")],
         "random_state": ["random_state"],

@@ -104,8 +104,8 @@ def _fitted_attributes(net, path, facts):
     del net.optimizer_
     net.module_.eval()
     net.task_ = net.task
-    scale, offsets = facts["adjustment"]
-    net.adjustment_ = Adjustment(scale, tuple(offsets))
+    scale, *of_classes = facts["adjustment"]
+    net.adjustment_ = Adjustment(scale, *map(tuple, of_classes))
     text = facts["certificate"]
     fitted = {
         "net_": net,

@@ -81,8 +81,9 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     n_iter_no_change : int or None, default=None
         Training under constraints ends after so many epochs in which nothing better was
         found to keep; None: after `max_epochs`.
-    safety_batch_size : int, default=1024
-        Rows a batch wherever no gradient is needed.
+    safety_batch_size : int, default=None
+        Rows a batch wherever no gradient is needed. None: as many as have 2**18 features, from
+        64 to 1,024, which a processor's cache can hold.
     multiplier_init, multiplier_lr : float, default=0.0, 0.01
         Start of the Lagrange multipliers, and what a violation of one adds to its
         multiplier in one batch.
@@ -116,6 +117,10 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         epoch among those predicted to pass: ``decision="argmax"`` may take an offset of one
         class, and then the scale with which its probabilities fit best (decisions do not depend
         on it), ``decision="sample"`` probabilities nearer to a constant.
+    probability_range_ : ndarray of shape (2, n_classes)
+        The lowest and the highest that the module gave each class on candidate rows. With
+        ``decision="sample"`` it is clipped to them before anything else is done, so that the
+        test knows the range of what it averages; else they are 0 and 1.
     net_ : skorch.NeuralNet
     preprocessor_ : transformer or None
         Fitted; a pipeline ending in "passthrough" where `preprocessor` samples.
@@ -173,7 +178,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         max_epochs=20,
         batch_size=128,
         n_iter_no_change=None,
-        safety_batch_size=1024,
+        safety_batch_size=None,
         multiplier_init=0.0,
         multiplier_lr=0.01,
         device="auto",
@@ -266,6 +271,14 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     def offsets_(self):
         """What is added to the module's scaled scores, one number a class."""
         return self.net_.adjustment_.offset_of_each(len(self.classes_))
+
+    @property
+    def probability_range_(self):
+        """The probabilities that the module's are clipped to: lowest, highest."""
+        adjustment = self.net_.adjustment_
+        if not adjustment.low:
+            return np.array([[0.0], [1.0]]).repeat(len(self.classes_), axis=1)
+        return np.exp([adjustment.low, adjustment.high])
 
     # -- the model -----------------------------------------------------------------------
 

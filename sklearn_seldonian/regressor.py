@@ -72,8 +72,9 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
     n_iter_no_change : int or None, default=None
         Training under constraints ends after so many epochs in which nothing better was
         found to keep; None: after `max_epochs`.
-    safety_batch_size : int, default=1024
-        Rows a batch wherever no gradient is needed.
+    safety_batch_size : int, default=None
+        Rows a batch wherever no gradient is needed. None: as many as have 2**18 features, from
+        64 to 1,024, which a processor's cache can hold.
     multiplier_init, multiplier_lr : float, default=0.0, 0.01
         Start of the Lagrange multipliers, and what a violation of one adds to its
         multiplier in one batch; violations are in quarters of the measure's standard
@@ -173,7 +174,7 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         max_epochs=20,
         batch_size=128,
         n_iter_no_change=None,
-        safety_batch_size=1024,
+        safety_batch_size=None,
         multiplier_init=0.0,
         multiplier_lr=0.01,
         device="auto",

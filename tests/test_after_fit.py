@@ -63,7 +63,13 @@ def move_offsets(model):
     model.net_.adjustment_ = model.net_.adjustment_._replace(offsets=(0.0, 5.0))
 
 
-CHANGES = [negate, train_on, load_others, replace_a_layer, add_a_layer, move_offsets]
+def clip_scores(model):
+    model.net_.adjustment_ = model.net_.adjustment_._replace(
+        offsets=(0.0, 0.0), low=(-1.0, -1.0), high=(-0.5, -0.5)
+    )
+
+
+CHANGES = [negate, train_on, load_others, replace_a_layer, add_a_layer, move_offsets, clip_scores]
 ANSWERS = ["predict", "predict_proba", "decision_function"]
 
 

@@ -313,6 +313,22 @@ class TestModules:
         model = fitted(blobs, "PR <= 0.6", decision="sample")
         assert model.offsets_.tolist() == [0.0, 0.0]
 
+    @pytest.mark.parametrize("constraints", ["PR <= 0.6", "PR <= 0.45"])
+    def test_drawn_decisions_keep_to_a_range_that_is_known_beforehand(self, blobs, constraints):
+        X, _ = blobs
+        model = fitted(blobs, constraints, decision="sample")
+        assert model.solution_found_
+        candidate = X[model.candidate_indices_]
+        raw = model.module_(torch.from_numpy(candidate.astype(np.float32))).softmax(dim=1)
+        seen = np.stack([end.values.detach() for end in (raw.min(dim=0), raw.max(dim=0))])
+        assert model.probability_range_ == pytest.approx(seen, abs=1e-6)
+        wild, usual = (model.predict_proba(rows)[:, 1] for rows in (1000 * X, candidate))
+        assert wild.min() == pytest.approx(usual.min(), abs=1e-6)
+        assert wild.max() == pytest.approx(usual.max(), abs=1e-6)
+
+    def test_decisions_that_are_not_drawn_are_not_clipped(self, blobs):
+        assert fitted(blobs).probability_range_.tolist() == [[0.0, 0.0], [1.0, 1.0]]
+
     def test_a_constant_prediction_is_the_last_resort_and_said_so(self, blobs):
         X, y = blobs
         model = fitted((np.zeros_like(X), y), "PR <= 0.3", max_epochs=2)

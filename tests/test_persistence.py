@@ -174,6 +174,14 @@ class TestWeightsAlone:
         assert certify(loaded, X, y, "ACC >= 0.2").passed
         assert "history_" not in vars(loaded)
 
+    def test_drawn_decisions_keep_their_probabilities(self, blobs, tmp_path):
+        X, _ = blobs
+        model = fitted(blobs, "PR <= 0.45", decision="sample")
+        model.save_params(tmp_path / "weights")
+        loaded = clone(model).load_params(tmp_path / "weights")
+        assert np.array_equal(loaded.predict_proba(100 * X), model.predict_proba(100 * X))
+        assert np.array_equal(loaded.probability_range_, model.probability_range_)
+
     def test_names_and_labels_come_along(self, blobs, tmp_path):
         import pandas as pd
 

@@ -20,6 +20,7 @@ from sklearn_seldonian.certification._results import (
 )
 from sklearn_seldonian.certification._safety_test import Verdict, passes, safety_test
 from sklearn_seldonian.certification._statistics import (
+    ScoreEnds,
     Statistics,
     mean_tables,
     summarise,
@@ -35,6 +36,7 @@ __all__ = [
     "PassingRegion",
     "SafetyCertificate",
     "Sample",
+    "ScoreEnds",
     "Statistics",
     "Units",
     "Verdict",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_seldonian.constraints import ColumnIs, ExclusiveColumns, Families, Mean
+from sklearn_seldonian.measures import Range
 
 __all__ = ["Evidence", "Sample", "exclusive_columns"]
 
@@ -54,6 +55,9 @@ class Evidence:
         ``row_values(mean, weight, constant)``: for each row that `mean` may be over, weight times
         what it adds to the successes plus constant times what it adds to the trials. None
         where rows are not kept.
+    ranges : mapping of Mean to pair of numbers
+        Between which each row's part in a mean is known to lie, whatever the row is like, where
+        that is narrower than what the mean's quantity says.
     """
 
     samples: Mapping[Mean, Sample]
@@ -62,10 +66,15 @@ class Evidence:
     n_rows: int = 0
     variance: Callable[[Sequence[Mean], Sequence[float]], float] | None = None
     row_values: Callable[[Mean, float, float], Array] | None = None
+    ranges: Mapping[Mean, Range] = field(default_factory=dict)
 
     def estimates(self, means: Sequence[Mean]) -> dict[Mean, float]:
         """The sample mean of each of the `means`."""
         return {mean: self.samples[mean].estimate for mean in means}
+
+    def range_of(self, mean: Mean) -> Range:
+        """Between which numbers each row's part in `mean` lies."""
+        return self.ranges.get(mean, mean.quantity.range)
 
     def influence_variance(self, means: Sequence[Mean], slopes: Sequence[float]) -> float:
         """Variance over rows of the influence that one row has on ``sum(slopes * means)``."""

@@ -204,7 +204,7 @@ def _betting(atom: Atom, evidence: Evidence) -> Method | None:
     values = [
         _in_fixed_order(evidence.row_values(m, 1.0, 0.0), i) for i, m in enumerate(atom.means)
     ]
-    ranges = [mean.quantity.range for mean in atom.means]
+    ranges = [evidence.range_of(mean) for mean in atom.means]
     return Method(
         "betting",
         "finite-sample",
@@ -357,7 +357,7 @@ def _highest(atom: Atom) -> Callable[[Sequence[tuple[float, float]]], float]:
 
 
 def _mean_bounds(mean: Mean, evidence: Evidence, sides: str) -> MeanBounds:
-    sample, (low, high) = evidence.samples[mean], mean.quantity.range
+    sample, (low, high) = evidence.samples[mean], evidence.range_of(mean)
     needs = {"needs_lower": "l" in sides, "needs_upper": "u" in sides}
     n = round(sample.trials)
     if _is_count(mean, evidence):

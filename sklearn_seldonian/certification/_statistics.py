@@ -18,17 +18,30 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from sklearn_seldonian.certification._evidence import Evidence, Sample
 from sklearn_seldonian.constraints import ExclusiveColumns, Families, Mean
-from sklearn_seldonian.measures import Average, Rate, RowMeasure, row_values
+from sklearn_seldonian.measures import Average, Range, Rate, RowMeasure, row_values
 
-__all__ = ["Statistics", "mean_tables", "summarise", "summarise_predictions", "tabulate"]
+__all__ = [
+    "ScoreEnds",
+    "Statistics",
+    "mean_tables",
+    "summarise",
+    "summarise_predictions",
+    "tabulate",
+]
 
 Array = NDArray[np.float64]
 
 
 ROUNDING = 1e-24
+# By how much rounding may take a probability out of the range that its scores' ends leave.
+PROBABILITY_ROUNDING = 1e-5
+
+# The lowest and the highest score that each class can have, but for what all of a row share.
+ScoreEnds = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 class KeptRows(NamedTuple):
@@ -83,6 +96,9 @@ class Statistics:
         the products of decisions are the table itself.
     kept : KeptRows or None
         The rows themselves, in their own order, where a test needs more than sums.
+    ends : pair of tuples of K numbers, or None
+        Between which scores are, whose softmax the probabilities of soft decisions are,
+        whatever a row is like; None where nothing is known.
     """
 
     table: Array
@@ -92,6 +108,7 @@ class Statistics:
     values: tuple[RowMeasure, ...] = ()
     products: Array = field(default_factory=lambda: np.zeros(0))
     kept: KeptRows | None = None
+    ends: ScoreEnds | None = None
 
     @property
     def n_classes(self) -> int:
@@ -112,6 +129,7 @@ class Statistics:
             self.values,
             self.products + other.products,
             self.kept and other.kept and self.kept.followed_by(other.kept),
+            self.ends if self.ends == other.ends else None,
         )
 
     def shares(self, means: Sequence[Mean]) -> dict[Mean, float]:
@@ -132,7 +150,22 @@ class Statistics:
             self.n_rows - self.n_invalid,
             self._influence_variance,
             self._row_values if self.kept else None,
+            {mean: self.range_of(mean) for mean in means},
         )
+
+    def range_of(self, mean: Mean) -> Range:
+        """Between which numbers a row's part in `mean` lies, whatever the row is like."""
+        quantity = mean.quantity
+        if self.hard or self.ends is None or not isinstance(quantity, Rate):
+            return quantity.range
+        if quantity.conditions_on_prediction:  # a ratio of two means
+            return quantity.range
+        low, high = self.ends
+        # For each label: the classes whose probabilities are summed up.
+        chosen = quantity.value[quantity.mask.any(axis=1)]
+        least = _share(np.where(chosen, low, high), chosen).min() - PROBABILITY_ROUNDING
+        most = _share(np.where(chosen, high, low), chosen).max() + PROBABILITY_ROUNDING
+        return max(0.0, float(least)), min(1.0, float(most))
 
     def _row_values(self, mean: Mean, weight: float, constant: float) -> Array:
         """As `Evidence.row_values`."""
@@ -185,6 +218,11 @@ class Statistics:
         table = self.table[self.families.spans[family]][inside]
         labels = mean.quantity.mask.any(axis=1)
         return float(table[:, labels, : self.n_classes].sum())
+
+
+def _share(scores: Array, chosen: NDArray[np.bool_]) -> Array:
+    """The probability of the chosen classes in each row of scores."""
+    return np.asarray((softmax(scores, axis=1) * chosen).sum(axis=1))
 
 
 def summarise(

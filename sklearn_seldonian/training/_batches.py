@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -9,13 +10,19 @@ from torch.utils.data import Dataset
 
 from sklearn_seldonian.training._devices import on_device
 
-__all__ = ["Batches", "Inputs", "Rows"]
+__all__ = ["FEWEST_ROWS_A_PASS", "Batches", "Inputs", "Rows", "n_rows_a_pass"]
 
 Batch = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
 
 # Inputs fetched at once: several batches where they are small, since a call of torch costs
 # as much as moving some ten thousand bytes, and no more than a processor's cache holds.
 FETCHED_BYTES = 2**20
+# Matrix products round differently for very few rows; with at least so many, a row gets
+# the same decision alone as among others.
+FEWEST_ROWS_A_PASS = 64
+# Where no gradient is needed, at most about so many numbers and so many rows pass through a
+# module at once: what its layers make of more is too large for a processor's cache.
+NUMBERS_A_PASS, MOST_ROWS_A_PASS = 2**18, 1024
 
 
 class Inputs:
@@ -55,6 +62,12 @@ class Inputs:
         if torch.device(device).type == self.values.device.type:
             return self
         return Inputs((self.values if self.index is None else self[:]).to(device))
+
+
+def n_rows_a_pass(X: Inputs) -> int:
+    """How many rows of `X` to pass through a module at once where no gradient is needed."""
+    wanted = NUMBERS_A_PASS // max(math.prod(X.shape[1:]), 1)
+    return min(max(wanted, FEWEST_ROWS_A_PASS), MOST_ROWS_A_PASS)
 
 
 class Rows(Dataset[Batch]):

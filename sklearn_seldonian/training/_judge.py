@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from torch import nn
 
-from sklearn_seldonian.certification import Statistics, tabulate
+from sklearn_seldonian.certification import ScoreEnds, Statistics, tabulate
 from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.training._batches import Rows
@@ -22,6 +23,7 @@ from sklearn_seldonian.training._outputs import (
     UNADJUSTED,
     Adjustment,
     class_weights,
+    clipped,
 )
 from sklearn_seldonian.training._problem import ConstrainedProblem
 from sklearn_seldonian.training._selection import Candidate, best_of, rank
@@ -88,21 +90,25 @@ class Judge:
             drawn = np.bincount(task.labels(resampled.y).cpu().numpy(), minlength=n_classes)
             self._class_weights = self._class_weights * drawn / counts
 
-    def best(self, scores: torch.Tensor, adjusted: bool = True) -> Candidate:
+    def best(self, scores: torch.Tensor, shrunk: bool = True) -> Candidate:
         """The best that a model with these `scores` of the rows can decide.
 
-        Not `adjusted`: what it decides as it is.
+        Not `shrunk`: without the search for probabilities that pass, where decisions are drawn.
         """
-        problem = self.problem
-        has_offsets = problem.hard and problem.shape[1] > 1 and not problem.values
-        if has_offsets and bool(torch.isfinite(scores).all()):
-            shifted = self._shifted(scores, adjusted)
-            return max(shifted, key=lambda candidate: rank(candidate, problem.power))
-        unadjusted = self._seen(scores, UNADJUSTED)
-        # A number has no classes, and row measures would have to be computed anew for each offset.
-        if problem.hard or not adjusted or not np.isfinite(unadjusted.loss):
-            return unadjusted
-        return self._shrunk(scores, unadjusted)
+        if self.problem.hard:
+            return self._best_shift(scores, True)
+        if not bool(torch.isfinite(scores).all()):
+            return self._seen(scores, UNADJUSTED)
+        unshrunk = self._seen(scores, clipped(scores))
+        if not shrunk or not np.isfinite(unshrunk.loss):
+            return unshrunk
+        return self._shrunk(scores, unshrunk)
+
+    def foreseen(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
+        """What a model decides whose `scores` of the rows are adjusted so, and nothing else."""
+        if self.problem.hard:
+            return self._best_shift(adjustment.of(scores), False)
+        return self._seen(scores, adjustment)
 
     def tempered(self, scores: torch.Tensor, adjustment: Adjustment) -> Adjustment:
         """The same decisions, with the probabilities that fit the rows best.
@@ -126,19 +132,19 @@ class Judge:
 
     def try_test(self, scores: torch.Tensor, adjustment: Adjustment) -> None:
         """Try the safety test on samples of the rows, and expect bounds as wide from now on."""
-        samples = self._samples(adjustment.of(scores))
+        samples = self._samples(adjustment.of(scores), adjustment.ends)
         constant = []
         if not self.problem.hard:
             constant = self._samples(scores.new_tensor(self._log_shares).expand_as(scores))
         self.problem, self._targets = self.problem.tested_on(samples, constant), None
 
-    def _samples(self, scores: torch.Tensor) -> list[Statistics]:
-        """Samples of the rows, of the size of the safety data."""
+    def _samples(self, scores: torch.Tensor, ends: ScoreEnds | None = None) -> list[Statistics]:
+        """Samples of the rows, of the size of the safety data, with scores between these `ends`."""
         n_rows = min(self.problem.n_safety, MOST_TRIAL_ROWS)
         kept = not self.problem.hard or self.problem.values
         n_samples = N_SAMPLES if kept else 1  # bounds from counts vary little
         draws = np.random.default_rng(0).integers(len(scores), size=(n_samples, n_rows))
-        return [
+        samples = (
             self.task.summarise(
                 scores[drawn],
                 self._y[drawn],
@@ -148,7 +154,8 @@ class Judge:
                 keep=True,
             )
             for drawn in draws
-        ]
+        )
+        return [replace(sample, ends=ends) for sample in samples]
 
     def _seen(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
         """What is predicted of a model whose scores are adjusted."""
@@ -160,9 +167,10 @@ class Judge:
             self.task,
             problem.families,
             problem.values,
+            adjustment.ends,
         )
         near = problem.linearise(seen.table, seen.products)
-        prediction = problem.predict(near, len(self.rows))
+        prediction = problem.predict(near, len(self.rows), widths=problem.widths(seen))
         return Candidate(near.means, prediction, self._errors(seen.table), loss, adjustment)
 
     def _errors(self, tables: Array) -> Array:
@@ -174,6 +182,16 @@ class Judge:
         right = np.trace(confusion, axis1=-2, axis2=-1)
         with np.errstate(invalid="ignore"):  # no row may have finite scores
             return np.asarray(1.0 - right / confusion.sum(axis=(-2, -1)))
+
+    def _best_shift(self, scores: torch.Tensor, adjusted: bool) -> Candidate:
+        """The same model with the best offset of all; with none if not `adjusted`."""
+        problem = self.problem
+        # A number has no classes, and row measures would have to be computed anew for each offset.
+        has_offsets = problem.shape[1] > 1 and not problem.values
+        if not has_offsets or not bool(torch.isfinite(scores).all()):
+            return self._seen(scores, UNADJUSTED)
+        shifted = self._shifted(scores, adjusted)
+        return max(shifted, key=lambda candidate: rank(candidate, problem.power))
 
     def _shifted(self, scores: torch.Tensor, adjusted: bool) -> Iterator[Candidate]:
         """The same model with the best offset of each class; with none if not `adjusted`."""
@@ -206,22 +224,23 @@ class Judge:
         errors, power = self._errors(decisions.tables), self.problem.power
         return np.array([best_of(likelihoods, errors, np.abs(decisions.offsets), power)])
 
-    def _shrunk(self, scores: torch.Tensor, unadjusted: Candidate) -> Candidate:
+    def _shrunk(self, scores: torch.Tensor, unshrunk: Candidate) -> Candidate:
         """The same model with probabilities as near to its own as is predicted to pass.
 
         Scores are mixed with those of one constant prediction that passes: gaps between groups
         and the spread of probabilities shrink alike. Where none does, nothing is changed.
         """
         power = self.problem.power
-        if unadjusted.prediction.likelihood >= power:
-            return unadjusted
-        candidates = [unadjusted]
+        if unshrunk.prediction.likelihood >= power:
+            return unshrunk
+        candidates = [unshrunk]
         for target in self._passing_targets(scores):
             passing, failing = 0.0, 1.0
-            candidates.append(self._mixed(scores, target, passing))
+            full = unshrunk.adjustment
+            candidates.append(self._mixed(scores, full, target, passing))
             for _ in range(SHRINKAGE_STEPS):
                 middle = (passing + failing) / 2.0
-                candidate = self._mixed(scores, target, middle)
+                candidate = self._mixed(scores, full, target, middle)
                 if candidate.prediction.likelihood >= power:
                     passing = middle
                     candidates.append(candidate)
@@ -229,9 +248,12 @@ class Judge:
                     failing = middle
         return max(candidates, key=lambda candidate: rank(candidate, power))
 
-    def _mixed(self, scores: torch.Tensor, target: Array, scale: float) -> Candidate:
-        """What is predicted where scores are mixed with the constant `target`."""
-        return self._seen(scores, Adjustment(scale, tuple(((1.0 - scale) * target).tolist())))
+    def _mixed(
+        self, scores: torch.Tensor, full: Adjustment, target: Array, scale: float
+    ) -> Candidate:
+        """What is predicted where scores, clipped as `full` says, are mixed with the `target`."""
+        offsets = tuple(((1.0 - scale) * target).tolist())
+        return self._seen(scores, full._replace(scale=scale, offsets=offsets))
 
     def _passing_targets(self, scores: torch.Tensor) -> list[Array]:
         """Log-probabilities of constant predictions that pass: the classes' shares, else others.
@@ -267,7 +289,7 @@ class Judge:
 
     def _passes(self, constant: Array, scores: torch.Tensor) -> bool:
         """Whether the same probabilities for every row are predicted to pass."""
-        candidate = self._mixed(scores, np.log(constant), 0.0)
+        candidate = self._mixed(scores, clipped(scores), np.log(constant), 0.0)
         return bool(candidate.prediction.likelihood >= self.problem.power)
 
 
@@ -287,13 +309,14 @@ def observe(
     task: Task,
     families: Families,
     values: tuple[RowMeasure, ...],
+    ends: ScoreEnds | None = None,
     *,
     keep: bool = False,
 ) -> tuple[float, Statistics]:
     """Mean primary loss of `rows` and the statistics of what is predicted of them.
 
-    `scores` are the rows', batch by batch; `families` those of the rows' cells. `keep` as in
-    `summarise`.
+    `scores` are the rows', batch by batch, all between the `ends`; `families` those of the
+    rows' cells. `keep` as in `summarise`.
     """
     y, codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
     parts, total, start = [], 0.0, 0
@@ -303,7 +326,7 @@ def observe(
         total += loss.item() * len(batch)
         parts.append(task.summarise(batch, y[part], codes[part], families, values, keep=keep))
         start = part.stop
-    return total / len(rows), _merged(parts)
+    return total / len(rows), replace(_merged(parts), ends=ends)
 
 
 def _merged(parts: list[Statistics]) -> Statistics:

@@ -16,7 +16,14 @@ from torch import nn
 
 from sklearn_seldonian.certification import Statistics
 from sklearn_seldonian.constraints import Families
-from sklearn_seldonian.training._batches import Batch, Batches, Inputs, Rows
+from sklearn_seldonian.training._batches import (
+    FEWEST_ROWS_A_PASS,
+    Batch,
+    Batches,
+    Inputs,
+    Rows,
+    n_rows_a_pass,
+)
 from sklearn_seldonian.training._devices import present_device
 from sklearn_seldonian.training._judge import Judge, observe
 from sklearn_seldonian.training._lagrangian import Lagrangian
@@ -28,9 +35,6 @@ from sklearn_seldonian.training._selection import Candidate, Checkpoints, n_sele
 __all__ = ["LagrangianNet"]
 
 
-# Matrix products round differently for very few rows; with at least so many, a row gets
-# the same decision alone as among others.
-FEWEST_ROWS_A_PASS = 64
 # At the end of these epochs the safety test is tried on candidate rows: more often while
 # rates still change much.
 TRIAL_EPOCHS = frozenset(4**i for i in range(12))
@@ -52,8 +56,8 @@ class LagrangianNet(NeuralNet):
     task : Task
         What the module's outputs mean.
     multiplier_init, multiplier_lr : float
-    evaluation_batch_size : int
-        Rows a batch where no gradient is needed.
+    evaluation_batch_size : int or None
+        Rows a batch where no gradient is needed; None: `n_rows_a_pass`.
     n_iter_no_change : int or None
         Epochs without a better checkpoint after which training ends.
 
@@ -266,7 +270,7 @@ class LagrangianNet(NeuralNet):
             judge.try_test(scores, judge.best(scores).adjustment)
             self._lagrangian.problem = judge.problem
         every = 1 if judge.problem.hard else max(1, self.max_epochs // ADJUSTED_EPOCHS)
-        best = judge.best(scores, adjusted=epoch % every == 0 or epoch == self.max_epochs)
+        best = judge.best(scores, shrunk=epoch % every == 0 or epoch == self.max_epochs)
         self._record(best)
         self.history.record("kept", self._checkpoints.offer(epoch, self.module_, best))
         waited = epoch - (self._checkpoints.epoch or 0)
@@ -294,15 +298,15 @@ class LagrangianNet(NeuralNet):
         """
         scores = self.scores(rows.X)
         parts = rows, self.criterion_, self.task_, families, self.problem.values
-        return observe(scores, *parts, keep=True)
+        return observe(scores, *parts, self.adjustment_.ends, keep=True)
 
     def foreseen(self, rows: Rows, problem: ConstrainedProblem) -> Candidate:
         """What the safety test of `problem` would say of the model, from rows not trained on."""
         judge = Judge(problem, rows, self.criterion_, self.task_)
-        scores = torch.cat(list(self.scores(rows.X)))
+        scores = torch.cat(list(self._module_scores(rows.X)))
         if judge.problem.needs_trial:
-            judge.try_test(scores, UNADJUSTED)
-        return judge.best(scores, adjusted=False)
+            judge.try_test(scores, self.adjustment_)
+        return judge.foreseen(scores, self.adjustment_)
 
     def infer(self, x, **fit_params):
         """As skorch's; integer inputs such as uint8 images become float32."""
@@ -310,11 +314,14 @@ class LagrangianNet(NeuralNet):
         return super().infer(x if x.is_floating_point() else x.float(), **fit_params)
 
     def scores(self, X: Inputs) -> Iterator[torch.Tensor]:
-        """Scores, as the task has them, batch by batch, in eval mode."""
-        size = self.evaluation_batch_size
+        """Scores, as the task has them, adjusted, batch by batch, in eval mode."""
+        return map(self.adjustment_.of, self._module_scores(X))
+
+    def _module_scores(self, X: Inputs) -> Iterator[torch.Tensor]:
+        """What the module makes of the rows, before it is adjusted."""
+        size = self.evaluation_batch_size or n_rows_a_pass(X)
         for start in range(0, len(X), size):
-            outputs = self._evaluate(X[start : start + size])
-            yield self.adjustment_.of(self.task_.scores(outputs))
+            yield self.task_.scores(self._evaluate(X[start : start + size]))
 
     def _evaluate(self, batch: torch.Tensor) -> torch.Tensor:
         """The module's outputs for one batch, in eval mode and without gradient.

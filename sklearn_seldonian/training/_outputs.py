@@ -10,11 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from sklearn_seldonian.certification import ScoreEnds
+
 __all__ = [
     "UNADJUSTED",
     "Adjustment",
     "OutputKind",
     "class_weights",
+    "clipped",
     "output_kind",
     "primary_loss",
     "probabilities",
@@ -31,16 +34,38 @@ class OutputKind(enum.Enum):
 
 
 class Adjustment(NamedTuple):
-    """What is done to a trained model's scores: ``scale * scores + offsets``, then softmax."""
+    """What is done to a trained model's scores: ``scale * scores + offsets``, then softmax.
+
+    With `low` and `high`, one number a class each, log-probabilities are first clipped to
+    between them, so that whatever a row is like, the probabilities that come out have a
+    range known beforehand.
+    """
 
     scale: float
     offsets: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
 
     def of(self, scores: torch.Tensor) -> torch.Tensor:
         """The adjusted scores; they are log-probabilities unless nothing is adjusted."""
         if self == UNADJUSTED:
             return scores
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        if self.low:
+            low, high = scores.new_tensor(self.low), scores.new_tensor(self.high)
+            scores = torch.log_softmax(scores, dim=1).clamp(low, high)
         return torch.log_softmax(self.scale * scores + scores.new_tensor(self.offsets), dim=1)
+
+    @property
+    def ends(self) -> ScoreEnds | None:
+        """Between which numbers the adjusted scores lie, but for what all of a row share."""
+        if not self.low:
+            return None
+
+        def adjusted(end: tuple[float, ...]) -> tuple[float, ...]:
+            return tuple(self.scale * x + o for x, o in zip(end, self.offsets, strict=True))
+
+        return adjusted(self.low), adjusted(self.high)
 
     def offset_of_each(self, n_classes: int) -> NDArray[np.float64]:
         """One offset a class, zero where nothing is adjusted."""
@@ -48,6 +73,13 @@ class Adjustment(NamedTuple):
 
 
 UNADJUSTED = Adjustment(1.0, ())
+
+
+def clipped(scores: torch.Tensor) -> Adjustment:
+    """Nothing is done to these `scores`; those of other rows are clipped to their range."""
+    logs = torch.log_softmax(scores.float(), dim=1)
+    low, high = (end.values.tolist() for end in (logs.min(dim=0), logs.max(dim=0)))
+    return Adjustment(1.0, (0.0,) * scores.shape[1], tuple(low), tuple(high))
 
 
 def output_kind(outputs: torch.Tensor, criterion: nn.Module, n_classes: int) -> OutputKind:

@@ -15,6 +15,7 @@ from sklearn_seldonian.certification import (
     PassingRegion,
     Statistics,
     anticipated_upper,
+    has_finite_ranges,
     mean_tables,
     passing_region,
 )
@@ -153,7 +154,7 @@ class ConstrainedProblem:
         self.atoms = tuple(atom for group in leaves for atom, _ in group)
         self._deltas = [delta for group in leaves for _, delta in group]
         self._quantiles = ndtri(1.0 - np.array(self._deltas))
-        self._floors, self._factors = np.zeros(len(self.atoms)), np.ones(len(self.atoms))
+        self._floors, self._factors, self._widths = _before_any_test(len(self.atoms))
         self._regions: dict[int, PassingRegion] = {}
         self._has_alternatives = any(_has_or(constraint.tree) for constraint in constraints)
         self._ends = np.cumsum([len(group) for group in leaves])
@@ -332,22 +333,42 @@ class ConstrainedProblem:
 
         Until then bounds are taken to be normal quantiles times standard errors. Finite-sample
         bounds are wider, by how much depends on the method and on the data: those of means of
-        probabilities by a factor and a constant, which shows on rows with `constant` ones.
+        probabilities by a factor and by part of the probabilities' range, which shows on rows
+        with `constant` ones that might have been any.
         """
         tested = copy.copy(self)
-        tested._floors, tested._factors = np.zeros(len(self.atoms)), np.ones(len(self.atoms))
+        tested._floors, tested._factors, _ = _before_any_test(len(self.atoms))
         if constant:
             tested._floors = np.max([self._room_asked(s) for s in constant], axis=0)
             tested._floors *= constant[0].n_rows / self.n_safety
+        tested._widths = self.widths(samples[0])
         factors = []
         for sample in samples:
             near = self.linearise(sample.table, sample.products)
             normal = self._quantiles * near.standard_errors(sample.n_rows)
-            room = self._room_asked(sample) - tested._floors * self.n_safety / sample.n_rows
+            fixed = tested._floors * tested._widths * self.n_safety / sample.n_rows
+            room = self._room_asked(sample) - fixed
             factors.append(np.divide(room, normal, out=np.ones(len(room)), where=normal > 0))
         least = 0.0 if constant else 1.0
         tested._factors = np.clip(np.max(factors, axis=0), least, WIDEST)
         return tested
+
+    def widths(self, seen: Statistics) -> Array:
+        """How wide the range of what a row adds to each h is, in that of any probabilities.
+
+        One where the atom is not linear.
+        """
+        widths = np.ones(len(self.atoms))
+        if seen.ends is None:
+            return widths
+        for a, atom in enumerate(self.atoms):
+            if atom.linear is not None and has_finite_ranges(atom.means):
+                weights = np.abs(atom.linear.weights)
+                known = np.array([seen.range_of(mean) for mean in atom.means])
+                possible = np.array([mean.quantity.range for mean in atom.means])
+                most = float(weights @ np.ptp(possible, axis=1))
+                widths[a] = float(weights @ np.ptp(known, axis=1)) / most if most else 1.0
+        return widths
 
     def _room_asked(self, sample: Statistics) -> Array:
         """By how much the test's bound on each h exceeds h on a sample."""
@@ -361,10 +382,11 @@ class ConstrainedProblem:
         ]
         return np.nan_to_num(np.array(uppers) - values, posinf=HUGE)
 
-    def _room(self, near: Linearised) -> Array:
+    def _room(self, near: Linearised, widths: Array | None = None) -> Array:
         """By how much the safety test's bound on each h will exceed h."""
         normal = self._quantiles * near.standard_errors(self.n_safety)
-        return np.asarray(self._floors + self._factors * normal)
+        widths = self._widths if widths is None else widths
+        return np.asarray(self._floors * widths + self._factors * normal)
 
     def margins(self, near: Linearised, n_rows: int) -> Array:
         """How far below zero each h must be seen on `n_rows` rows to pass with `power`."""
@@ -387,14 +409,21 @@ class ConstrainedProblem:
         """At least how probable it is that all constraints pass, from what `chances` found."""
         return _all_pass(self._passing(chances))
 
-    def predict(self, near: Linearised, n_rows: int, chances: Array | None = None) -> Prediction:
+    def predict(
+        self,
+        near: Linearised,
+        n_rows: int,
+        chances: Array | None = None,
+        widths: Array | None = None,
+    ) -> Prediction:
         """What the safety test will say of a model that `near` was seen of on `n_rows` rows.
 
-        `chances` are those of its means, if they were asked for already.
+        `chances` are those of its means, if they were asked for already; `widths` its own, if
+        they are not those of the model that the test was tried on.
         """
         test = near.standard_errors(self.n_safety)
         both = np.hypot(test, near.standard_errors(n_rows))
-        bounds = near.values + self._room(near)
+        bounds = near.values + self._room(near, widths)
         certain = np.where(bounds <= 0, np.inf, -np.inf)
         passing = ndtr(np.divide(-bounds, both, out=certain, where=both > 0))
         if chances is None:
@@ -458,6 +487,11 @@ class ConstrainedProblem:
 
 
 Fold = Callable[[list[Array]], Array]
+
+
+def _before_any_test(n_atoms: int) -> tuple[Array, Array, Array]:
+    """Floors, factors and widths with which bounds are normal quantiles times standard errors."""
+    return np.zeros(n_atoms), np.ones(n_atoms), np.ones(n_atoms)
 
 
 def _bounded(sums: Array) -> Array:

@@ -156,8 +156,9 @@ class Classification:
     def units(self, problem: ConstrainedProblem, rows: Rows) -> float:
         return 1.0
 
-    def beside(self, adjustment: Adjustment) -> tuple[float, Array]:
-        return adjustment.scale, adjustment.offset_of_each(self.n_labels)
+    def beside(self, adjustment: Adjustment) -> tuple[object, ...]:
+        clip = (adjustment.low, adjustment.high) if adjustment.low else ()
+        return adjustment.scale, adjustment.offset_of_each(self.n_labels), *clip
 
     def summarise(
         self,

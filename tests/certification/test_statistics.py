@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,7 @@ from sklearn_seldonian.certification import (
     Statistics,
     certify_constraint,
     exclusive_columns,
+    passes,
     summarise,
     tabulate,
 )
@@ -190,3 +193,88 @@ def test_exclusive_columns_are_those_that_some_family_sees_together():
     together = [bind(parse(text), schema).conditions for text in texts]
     families = assign_cells(columns, together, 20).families
     assert exclusive_columns(families) == {frozenset("MF")}
+
+
+def soft_statistics(text, schema, low, high, n=400):
+    """Statistics of probabilities whose scores are drawn between `low` and `high`; the means."""
+    resolved, rng = bind(parse(text), schema), np.random.default_rng(0)
+    k = len(schema.classes)
+    scores = rng.uniform(low, high, size=(n, k))
+    chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    codes, families = assign_cells({}, [resolved.conditions], n)
+    y = rng.integers(0, k, size=n)
+    seen = summarise(codes, y, chances, families, hard=False, keep=True)
+    ends = tuple(map(float, low)), tuple(map(float, high))
+    return replace(seen, ends=ends), list(distinct_means([resolved]))
+
+
+def logistic(x):
+    return 1 / (1 + np.exp(-x))
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [
+        ("PR <= 0.5", logistic(-1 - 0.5), logistic(2 - 0)),
+        ("TPR >= 0.5", logistic(-1 - 0.5), logistic(2 - 0)),
+        ("TNR >= 0.5", logistic(0 - 2), logistic(0.5 + 1)),
+        ("ACC >= 0.5", logistic(0 - 2), logistic(2 - 0)),
+        ("PPV >= 0.5", 0.0, 1.0),
+    ],
+)
+def test_range_of_a_mean_is_what_the_ends_of_the_scores_leave(text, least, most):
+    seen, (mean,) = soft_statistics(text, BINARY, (0.0, -1.0), (0.5, 2.0))
+    complement = {mean.quantity.name} & {"NR", "FNR", "FPR", "ERR"}
+    ends = (1 - most, 1 - least) if complement else (least, most)
+    assert seen.range_of(mean) == pytest.approx(ends, abs=2e-5)
+    if not mean.quantity.conditions_on_prediction:
+        values = seen.evidence([mean]).row_values(mean, 1.0, 0.0)
+        assert ends[0] <= values.min() < ends[0] + 0.05
+        assert ends[1] - 0.05 < values.max() <= ends[1]
+    assert replace(seen, ends=None).range_of(mean) == (0.0, 1.0)
+    assert replace(seen, hard=True).range_of(mean) == (0.0, 1.0)
+
+
+def test_range_of_one_class_of_several():
+    low, high = (0.0, -1.0, -0.5), (0.5, 2.0, 0.0)
+    seen, (mean,) = soft_statistics("PR_[2] <= 0.5", SCHEMA, low, high)
+    least = np.exp(-0.5) / (np.exp(-0.5) + np.exp(0.5) + np.exp(2.0))
+    most = 1.0 / (1.0 + 1.0 + np.exp(-1.0))
+    assert seen.range_of(mean) == pytest.approx((least, most), abs=2e-5)
+
+
+def test_statistics_of_differing_ends_have_none():
+    seen, _ = soft_statistics("PR <= 0.5", BINARY, (0.0, -1.0), (0.5, 2.0))
+    assert (seen + seen).ends == seen.ends
+    assert (seen + replace(seen, ends=None)).ends is None
+
+
+def test_a_narrow_range_is_certified_with_fewer_rows_and_a_wrong_one_never():
+    seen, means = soft_statistics("PR <= 0.515", BINARY, (0.0, 0.0), (0.1, 0.1), n=60)
+    resolved = bind(parse("PR <= 0.515"), BINARY)
+    assert certify_constraint(resolved, seen, 0.05).passed
+    assert not certify_constraint(resolved, replace(seen, ends=None), 0.05).passed
+    wrong = replace(seen, ends=((0.0, 0.0), (0.02, 0.02)))
+    assert certify_constraint(resolved, wrong, 0.05).g_upper == np.inf
+    assert wrong.range_of(means[0])[1] < seen.range_of(means[0])[1]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_narrow_probabilities_on_the_limit_are_certified_at_most_delta_of_the_time(share):
+    """Two-point values at both ends of their range, the worst there are; the error is .006."""
+    low, high = (0.0, -0.5), (0.0, 0.3)
+    ends = logistic(np.array([-0.5, 0.3]))
+    limit = float(share * ends[1] + (1 - share) * ends[0] - ends[0])
+    resolved = bind(parse(f"PR | [M] - PR | [not M] <= {limit!r}"), BINARY)
+    means, rng, n = list(distinct_means([resolved])), np.random.default_rng(1), 120
+    male = np.arange(n) % 2
+    codes, families = assign_cells({"M": male}, [resolved.conditions], n)
+    certified = 0
+    for _ in range(1500):
+        chance = np.where((male == 1) & (rng.random(n) < share), ends[1], ends[0])
+        chances = np.c_[1 - chance, chance]
+        seen = summarise(codes, np.zeros(n, int), chances, families, hard=False, keep=True)
+        evidence = replace(seen, ends=(low, high)).evidence(means)
+        assert evidence.range_of(means[0])[1] < 0.6
+        certified += passes(resolved.tree, evidence, 0.05)
+    assert 0 < certified <= 0.05 * 1500 + 3 * 0.006 * 1500

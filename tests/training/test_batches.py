@@ -3,6 +3,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from sklearn_seldonian.training import Batches, Inputs, Rows
+from sklearn_seldonian.training._batches import n_rows_a_pass
 
 
 def rows(n):
@@ -59,3 +60,11 @@ def test_subsets_of_subsets_share_the_values():
     inner = rows(10).subset(torch.tensor([9, 1, 8])).subset(torch.tensor([2, 0]))
     assert inner.X[:].ravel().tolist() == inner.y.tolist() == [8, 9]
     assert inner.X.values.numel() == 10
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_rows"),
+    [((9,), 1024), ((), 1024), ((0,), 1024), ((1, 28, 28), 334), ((3, 224, 224), 64)],
+)
+def test_the_larger_rows_are_the_fewer_pass_at_once(shape, n_rows):
+    assert n_rows_a_pass(Inputs(torch.zeros(2, *shape))) == n_rows

@@ -6,7 +6,7 @@ from torch import nn
 from sklearn_seldonian.constraints import Schema, assign_cells, bind, parse
 from sklearn_seldonian.training import ConstrainedProblem, Rows
 from sklearn_seldonian.training._judge import Judge
-from sklearn_seldonian.training._outputs import UNADJUSTED, Adjustment
+from sklearn_seldonian.training._outputs import UNADJUSTED, Adjustment, clipped
 from sklearn_seldonian.training._tasks import Classification
 
 SCHEMA = Schema(classes=(0, 1), positive=1, levels={"M": (0, 1)})
@@ -34,7 +34,7 @@ def test_what_passes_as_it_is_with_the_best_decisions_is_left_alone(hard):
     best = referee.best(scores)
     assert best.prediction.likelihood > 0.9
     if not hard:
-        assert best.adjustment == UNADJUSTED
+        assert torch.allclose(best.adjustment.of(scores), torch.log_softmax(scores, dim=1))
     assert abs(best.adjustment.offsets[1] if best.adjustment.offsets else 0.0) < 0.3
 
 
@@ -63,6 +63,29 @@ def test_probabilities_shrink_as_little_as_needed():
     assert referee._seen(scores, nearer).prediction.likelihood < 0.9
 
 
+def test_the_narrower_probabilities_become_the_less_room_is_asked():
+    referee, scores, _ = judge(GAP, hard=False, gap=0.0)
+    full = clipped(scores)
+    referee.try_test(scores, full)
+    means, rooms = [], []
+    for scale in (1.0, 0.5, 0.0):
+        seen = referee._seen(scores, full._replace(scale=scale))
+        means.append(referee.problem.estimates(seen.means)[0])
+        rooms.append(seen.prediction.bounds[0] - means[-1])
+    assert rooms[0] > 1.5 * rooms[1] > 3.0 * rooms[2] >= 0.0
+    assert rooms[2] == pytest.approx(0.0, abs=1e-5)
+
+
+def test_a_model_that_is_foreseen_keeps_its_own_adjustment():
+    referee, scores, _ = judge(GAP, hard=False)
+    own = referee.best(scores).adjustment
+    few = scores[:3]
+    assert clipped(few).ends != own.ends
+    foreseen = referee.foreseen(scores, own)
+    assert foreseen.adjustment == own
+    assert foreseen.loss == pytest.approx(referee.best(scores).loss)
+
+
 @pytest.mark.parametrize(("text", "share"), [("PR >= 0.7", 0.7), ("PR <= 0.3", 0.3)])
 def test_where_the_shares_of_the_classes_fail_another_constant_is_approached(text, share):
     referee, scores, _ = judge(text, hard=False)
@@ -78,7 +101,8 @@ def test_where_the_shares_of_the_classes_fail_another_constant_is_approached(tex
 def test_where_no_adjustment_helps_none_is_made(text, hard):
     referee, scores, _ = judge(text, hard)
     best = referee.best(scores)
-    assert best.adjustment == UNADJUSTED
+    chances = (torch.softmax(s, dim=1) for s in (best.adjustment.of(scores), scores))
+    assert torch.allclose(*chances)
     assert best.prediction.likelihood < 0.9
 
 

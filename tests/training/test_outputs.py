@@ -3,7 +3,10 @@ import torch
 from torch import nn
 
 from sklearn_seldonian.training._outputs import (
+    UNADJUSTED,
+    Adjustment,
     OutputKind,
+    clipped,
     output_kind,
     primary_loss,
     probabilities,
@@ -55,3 +58,48 @@ def test_a_probability_of_zero_has_a_finite_score():
 def test_nan_stays_nan():
     assert probabilities(torch.tensor([[float("nan"), 0.0]])).tolist()[0] != [0.0, 1.0]
     assert (probabilities(torch.full((1, 2), float("nan"))) != 0).all()
+
+
+def test_clipping_changes_none_of_the_rows_that_it_was_read_off():
+    adjustment = clipped(LOGITS)
+    assert torch.allclose(torch.softmax(adjustment.of(LOGITS), dim=1), CHANCES)
+    far = torch.tensor([[50.0, -50.0], [-50.0, 50.0], [0.0, 0.0]])
+    chances = torch.softmax(adjustment.of(far), dim=1)
+    seen = CHANCES[:, 1].min(), CHANCES[:, 1].max(), torch.tensor(0.5)
+    assert torch.allclose(chances[:, 1], torch.stack(seen))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("scale", [1.0, 0.3, 0.0])
+def test_scores_end_where_the_adjustment_says(dtype, scale):
+    generator = torch.Generator().manual_seed(0)
+    adjustment = clipped(torch.randn(50, 3, generator=generator))._replace(
+        scale=scale, offsets=(0.1, 0.0, -2.0)
+    )
+    low, high = (torch.tensor(end, dtype=torch.float64) for end in adjustment.ends)
+    wild = torch.cat(
+        [
+            torch.randn(2000, 3, generator=generator)
+            * 10.0 ** torch.arange(-2.0, 3.0).repeat(400)[:, None],
+            torch.tensor([[0.0, -torch.inf, 1.0], [-1e30, 1e30, 0.0]]),
+        ]
+    ).to(dtype)
+    chances = torch.softmax(adjustment.of(wild).double(), dim=1)
+    for k in range(3):
+        least, most = (
+            torch.softmax(torch.where(torch.arange(3) == k, own, others), dim=0)[k]
+            for own, others in ((low, high), (high, low))
+        )
+        assert chances[:, k].min() >= least - 1e-6
+        assert chances[:, k].max() <= most + 1e-6
+
+
+def test_rows_without_a_number_stay_so_where_scores_are_clipped():
+    adjusted = clipped(LOGITS).of(torch.tensor([[torch.nan, 0.0], [torch.inf, 0.0]]))
+    assert adjusted.isnan().all()
+
+
+def test_only_clipped_scores_have_ends():
+    assert UNADJUSTED.ends is None
+    assert Adjustment(0.5, (0.0, 1.0)).ends is None
+    assert Adjustment(0.5, (0.0, 1.0), (-2.0, -4.0), (0.0, 0.0)).ends == ((-1.0, -1.0), (0.0, 1.0))
