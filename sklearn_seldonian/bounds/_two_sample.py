@@ -24,7 +24,7 @@ from sklearn_seldonian.bounds._score import (
     score_edge,
     score_statistic,
 )
-from sklearn_seldonian.bounds._worst_case import Line, LowerSet, window, worst_case
+from sklearn_seldonian.bounds._worst_case import Line, LowerSet, largest_seen, window, worst_case
 
 # Part of delta spent on the intervals that confine both rates (Berger and Boos).
 BOX_SHARE = 1.0 / 1000.0
@@ -38,8 +38,19 @@ TIE = 1e-7
 # Steps of the search for a bound, as part of the distance from the estimate to it.
 FINEST = 1.0 / 2000.0
 
-# Statistics of a cell, limits times tables: more leave fewer tables undecided.
-STATISTICS = 4000
+# With so many events, and as many complements, of each rate the edge between tables that count and
+# others is known well enough by its closed form to steer by.
+FEW_EVENTS = 20
+
+# So many steps above where the bound will end, cells of limits are narrow.
+NEAR = 200.0
+
+# Parts of a cell for each distance from the estimate to it that the cell is wide; at least
+# and at most so many, or as many as make so many statistics, one a part and column of tables.
+# More leave fewer tables undecided.
+PARTS_A_DISTANCE = 40.0
+FEWEST_PARTS, MOST_PARTS = 2, 12
+FEWEST_STATISTICS, STATISTICS = 400, 1600
 
 
 def two_rate_p_value(
@@ -173,9 +184,10 @@ def two_rate_upper(
     which is much sharper, because :math:`T = (a \cdot \hat p - c) / s`. A cell counts as
     rejected if its bound is at most :math:`0.9988\,\delta`, a little more than the search's
     slack below delta, so that ``upper <= c`` implies ``p_value(c) <= delta``. Where the cells
-    should end is found from single p-values, to about 1/1000 of the distance from estimate to
-    bound; the bound is about that much too large, and more where tables so nearly tie with x
-    over a range of limits that a cell of 1/2000 of the distance cannot tell them from ties.
+    should end is found from p-values of single limits, seen at some rates rather than bounded,
+    to about 1/1000 of the distance from estimate to bound; the bound is about that much too
+    large, and more where tables so nearly tie with x over a range of limits that a cell of
+    1/2000 of the distance cannot tell them from ties.
 
     If it were wrong, a limit above the bound would have a p-value above delta.
 
@@ -317,8 +329,9 @@ def _upper_positive(pair: _Pair, enough: Callable[[float], bool] = lambda bound:
     error = (likely - estimate) / -quantile
     finest = max((likely - estimate) * FINEST, 1e-12 * sum(pair.weights))
     cells = _Cells(pair)
-    # Often one cell takes the bound to a tenth of the distance above where it will end.
-    bound = _descend(cells, bound, likely + 200.0 * finest, 200.0 * finest, enough)
+    # Often one cell takes the bound to so near where it will end that another takes it there.
+    near = NEAR * finest
+    bound = _descend(cells, bound, likely + near, near, enough)
     if enough(bound):
         return bound
     target = _root(cells, (estimate, bound), likely, error, finest)
@@ -350,7 +363,7 @@ def _descend(
 def _root(
     cells: _Cells, bracket: tuple[float, float], probe: float, error: float, finest: float
 ) -> float:
-    """A limit rejected, most often within `finest` of one that is not.
+    """A limit rejected, as far as `about` tells, most often within `finest` of one that is not.
 
     The search starts from `probe` and takes `error` for the estimate's standard error.
     """
@@ -358,7 +371,7 @@ def _root(
     for trial in itertools.count(1):
         if trial % 4 == 0 or not low < probe < high:
             probe = (low + high) / 2.0
-        p = cells.p_value(probe, probe)
+        p = cells.about(probe)
         rejected = p <= cells.level
         low, high = (low, probe) if rejected else (probe, high)
         # A normal statistic would have its root here.
@@ -387,18 +400,36 @@ class _Cells:
 
     def p_value(self, c_low: float, c_high: float, enough: float = 0.0) -> float:
         """Bound the p-value of every limit from c_low to c_high, not closer than `enough`."""
-        pair, gamma, (a1, a2) = self.pair, BOX_SHARE * self.pair.delta, self.pair.weights
-        first = max(pair.low[1], (c_low - a1 * pair.high[0]) / a2)
-        last = min(pair.high[1], (c_low - a1 * pair.low[0]) / a2)
-        line = Line(pair.weights, c_low, first, max(first, last))
-        tables = _at_most(pair, c_low, c_high, line)
-        slack = SLACK_SHARE * pair.delta
+        line, gamma = self._line(c_low), BOX_SHARE * self.pair.delta
+        tables = _at_most(self.pair, c_low, c_high, line)
+        slack = SLACK_SHARE * self.pair.delta
         return min(1.0, gamma + worst_case(tables, line, slack, max(enough - gamma, 0.0)))
 
+    def about(self, c: float) -> float:
+        """About the p-value of one limit, sooner told than bounded; bounded where events are few.
 
-def _at_most(pair: _Pair, c_low: float, c_high: float, line: Line) -> LowerSet:
+        There a count more or less in the set of tables moves it.
+        """
+        counts, trials = self.pair.counts, self.pair.trials
+        if min(*counts, *(n - x for n, x in zip(trials, counts, strict=True))) < FEW_EVENTS:
+            return self.p_value(c, c)
+        line, gamma = self._line(c), BOX_SHARE * self.pair.delta
+        tables = _at_most(self.pair, c, c, line, exactly=False)
+        return min(1.0, gamma + largest_seen(tables, line) + SLACK_SHARE * self.pair.delta)
+
+    def _line(self, c: float) -> Line:
+        """The rates within the box that are on the limit `c`."""
+        pair, (a1, a2) = self.pair, self.pair.weights
+        first = max(pair.low[1], (c - a1 * pair.high[0]) / a2)
+        last = min(pair.high[1], (c - a1 * pair.low[0]) / a2)
+        return Line(pair.weights, c, first, max(first, last))
+
+
+def _at_most(
+    pair: _Pair, c_low: float, c_high: float, line: Line, exactly: bool = True
+) -> LowerSet:
     """The tables whose statistic at some limit of the cell is at most the pair's, or ties with
-    it, as a lower set, perhaps with a few more.
+    it, as a lower set, perhaps with a few more; not `exactly`, about those.
 
     The statistic rises in both counts, so a search in brackets finds the highest x2 for each
     x1. The running maximum closes the set downwards whatever rounding does.
@@ -409,12 +440,21 @@ def _at_most(pair: _Pair, c_low: float, c_high: float, line: Line) -> LowerSet:
     low1, high1 = window(n1, float(line.p1(ends)[1]), float(line.p1(ends)[0]), tail)
     low2, high2 = window(n2, line.first, line.last, tail)  # thresholds outside do not matter
     x1 = np.arange(low1, high1 + 1, dtype=np.float64)
-    edge = _Edge.of_cell(pair, c_low, c_high, min(12, STATISTICS // x1.size))
-    guess = edge.guess(x1)
-    outside = np.full(x1.shape, low2 - 1.0), np.full(x1.shape, high2 + 1.0)
-    found = edge.highest(x1, *outside, guess, _steepness(pair, line))
+    edge = _Edge.of_cell(pair, c_low, c_high, _n_parts(pair, c_low, c_high, x1.size))
+    found = edge.guess(x1)
+    if exactly:
+        outside = np.full(x1.shape, low2 - 1.0), np.full(x1.shape, high2 + 1.0)
+        found = edge.highest(x1, *outside, found, _steepness(pair, line))
+    found = np.nan_to_num(np.floor(found), nan=low2 - 1.0)
     hull = np.maximum.accumulate(found[::-1])[::-1].astype(np.int64)
     return LowerSet(pair.trials, low1, hull, tail)
+
+
+def _n_parts(pair: _Pair, c_low: float, c_high: float, n_columns: int) -> int:
+    """Into how many parts to divide a cell of limits: the more, the fewer tables are undecided."""
+    wanted = math.ceil(PARTS_A_DISTANCE * (c_high - c_low) / (c_low - pair.estimate))
+    fewest = max(FEWEST_PARTS, FEWEST_STATISTICS // n_columns)
+    return max(FEWEST_PARTS, min(max(wanted, fewest), MOST_PARTS, STATISTICS // n_columns))
 
 
 def _steepness(pair: _Pair, line: Line) -> float:
@@ -506,7 +546,9 @@ class _Edge(NamedTuple):
             in_lower, in_upper = beyond <= 0.0
             inside[open_] = np.where(in_lower, np.where(in_upper, upper, lower), low)
             outside[open_] = np.where(in_lower, np.where(in_upper, high, upper), lower)
-            root = np.stack([lower, upper]) - beyond / steepness
+            with np.errstate(invalid="ignore"):  # both may be infinite
+                rise = np.fmax(beyond[1] - beyond[0], 0.1 * steepness)
+                root = np.stack([lower, upper]) - beyond / rise
             guess[open_] = np.where(in_lower, root[1], root[0])
         raise AssertionError("unreachable")
 

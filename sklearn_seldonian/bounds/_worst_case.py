@@ -97,6 +97,11 @@ def worst_case(tables: LowerSet, line: Line, slack: float, enough: float = 0.0) 
     return min(1.0, float(bounds.max(initial=best)) * (1.0 + rounding) + omitted)
 
 
+def largest_seen(tables: LowerSet, line: Line) -> float:
+    """The largest probability of the set at some points of the line: no bound, but near one."""
+    return float(_Points.at(_first_points(tables.trials, line), tables, line).value.max())
+
+
 class _Points(NamedTuple):
     """Points of the line with the probability of the set and its slope in p2."""
 
