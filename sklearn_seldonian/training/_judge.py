@@ -97,7 +97,7 @@ class Judge:
         """
         if self.problem.hard:
             return self._best_shift(scores, True)
-        if not bool(torch.isfinite(scores).all()):
+        if bool(torch.log_softmax(scores, dim=1).isnan().any()):
             return self._seen(scores, UNADJUSTED)
         unshrunk = self._seen(scores, clipped(scores))
         if not shrunk or not np.isfinite(unshrunk.loss):

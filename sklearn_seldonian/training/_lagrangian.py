@@ -37,7 +37,7 @@ MEMORY_ROWS = 8192
 # The multipliers move about so many times an epoch, but not more often than once in so many
 # batches, so that reading the counts off the device costs little, nor more seldom.
 STEPS_AN_EPOCH = 12
-FEWEST_BATCHES, MOST_BATCHES = 8, 16
+FEWEST_BATCHES, MOST_BATCHES = 8, 32
 # The controller's proportional gain, relative to its integral gain a batch.
 PROPORTIONAL_GAIN = 20.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +78,8 @@ UNADJUSTED = Adjustment(1.0, ())
 
 def clipped(scores: torch.Tensor) -> Adjustment:
     """Nothing is done to these `scores`; those of other rows are clipped to their range."""
-    logs = torch.log_softmax(scores.float(), dim=1)
+    least = math.log(torch.finfo(torch.float32).tiny)  # of a class that has no chance
+    logs = torch.log_softmax(scores.float(), dim=1).clamp(min=least)
     low, high = (end.values.tolist() for end in (logs.min(dim=0), logs.max(dim=0)))
     return Adjustment(1.0, (0.0,) * scores.shape[1], tuple(low), tuple(high))
 

@@ -119,9 +119,19 @@ def test_trying_the_test_widens_the_bounds_expected(hard):
     assert 1.1 * (before - estimate) < after - estimate < 3 * (before - estimate)
 
 
-def test_scores_that_are_not_finite_are_not_adjusted():
-    referee, scores, _ = judge(GAP)
+@pytest.mark.parametrize("hard", [True, False])
+def test_scores_that_are_not_finite_are_not_adjusted(hard):
+    referee, scores, _ = judge(GAP, hard)
     assert referee.best(scores * torch.nan).adjustment == UNADJUSTED
+
+
+def test_certain_decisions_shrink_as_well():
+    referee, scores, _ = judge(GAP, hard=False)
+    certain = scores.clone()
+    certain[:5, 0] = -torch.inf
+    best = referee.best(certain)
+    assert best.adjustment.scale < 1.0
+    assert best.prediction.likelihood >= 0.9
 
 
 def test_two_rates_of_many_rows_ask_for_what_a_normal_approximation_does():

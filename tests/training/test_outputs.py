@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -103,3 +104,12 @@ def test_only_clipped_scores_have_ends():
     assert UNADJUSTED.ends is None
     assert Adjustment(0.5, (0.0, 1.0)).ends is None
     assert Adjustment(0.5, (0.0, 1.0), (-2.0, -4.0), (0.0, 0.0)).ends == ((-1.0, -1.0), (0.0, 1.0))
+
+
+def test_a_class_without_a_chance_has_finite_ends():
+    scores = torch.tensor([[0.0, 1.0, -torch.inf], [1.0, 0.0, -torch.inf]])
+    adjustment = clipped(scores)
+    assert np.isfinite(adjustment.ends).all()
+    assert torch.allclose(torch.softmax(adjustment.of(scores), dim=1), torch.softmax(scores, dim=1))
+    flat = adjustment._replace(scale=0.0, offsets=(0.0, 0.0, 0.0)).of(scores)
+    assert torch.allclose(flat.exp(), torch.full((2, 3), 1 / 3))
