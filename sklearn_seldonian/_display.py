@@ -6,12 +6,16 @@ from html import escape
 
 from sklearn.utils import estimator_html_repr
 
+from sklearn_seldonian._palette import visible
+
 __all__ = ["as_html"]
 
 
 def as_html(estimator):
     """scikit-learn's display, below a line that says whether a model is certified."""
-    return f"<div><p>{escape(_status(estimator))}</p>{estimator_html_repr(estimator)}</div>"
+    return (
+        f"<div><p>{escape(visible(_status(estimator)))}</p>{estimator_html_repr(estimator)}</div>"
+    )
 
 
 def _status(estimator):

@@ -32,6 +32,7 @@ def shown(model):
         (["ACC >= 0.2", parse("PR <= 1")], "Not fitted. Constraints: ACC &gt;= 0.2; PR &lt;= 1"),
         ((), "Not fitted. Constraints: none"),
         ("ACC >=", "Not fitted. Constraints: ACC &gt;="),
+        ("\u202eACC\x00 >= 0.2", "Not fitted. Constraints: \\u202eACC\\x00 &gt;= 0.2"),
     ],
 )
 def test_before_fit(constraints, text):
