@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import torch
+from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.preprocessing import LabelEncoder
@@ -118,9 +119,10 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         class, and then the scale with which its probabilities fit best (decisions do not depend
         on it), ``decision="sample"`` probabilities nearer to a constant.
     probability_range_ : ndarray of shape (2, n_classes)
-        The lowest and the highest that the module gave each class on candidate rows. With
-        ``decision="sample"`` it is clipped to them before anything else is done, so that the
-        test knows the range of what it averages; else they are 0 and 1.
+        The lowest and the highest that the module gave each class on the candidate rows that
+        epochs are judged on. Under constraints with ``decision="sample"`` it is clipped to them
+        before anything else is done, so that the test knows the range of what it averages; else
+        they are 0 and 1.
     net_ : skorch.NeuralNet
     preprocessor_ : transformer or None
         Fitted; a pipeline ending in "passthrough" where `preprocessor` samples.
@@ -304,6 +306,9 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         chances = self.predict_proba(X)
         if self._promise.of_predictions["decision"] == "argmax":
             return self.classes_[chances.argmax(axis=1)]
+        ends = self.net_.adjustment_.ends
+        if ends is not None:  # of a row without a number too what is drawn must keep to the range
+            chances[np.isnan(chances).any(axis=1)] = softmax(ends[0])
         thresholds = np.random.default_rng().random((len(chances), 1))
         drawn = (chances.cumsum(axis=1) < thresholds).sum(axis=1)
         return self.classes_[np.minimum(drawn, len(self.classes_) - 1)]

@@ -326,6 +326,33 @@ class TestModules:
         assert wild.min() == pytest.approx(usual.min(), abs=1e-6)
         assert wild.max() == pytest.approx(usual.max(), abs=1e-6)
 
+    def test_what_is_drawn_of_rows_without_a_number_keeps_to_the_range(self, blobs):
+        """Else a share of rows that no safety row shows would be outside what was averaged."""
+        X, _ = blobs
+        model = fitted(blobs, "PR >= 0.6", decision="sample")
+        assert model.solution_found_
+        lost = np.full((4000, 3), 3e38, dtype=np.float32) * np.array([1, -1, 1], dtype=np.float32)
+        assert np.isnan(model.predict_proba(lost)).all()
+        usual = model.predict_proba(X)[:, 1]
+        share = np.mean(model.predict(lost) == model.classes_[1])
+        assert usual.min() - 0.04 < share < usual.max() + 0.04
+
+    def test_modules_of_double_precision_draw_too(self, blobs):
+        class Double(nn.Linear):
+            def forward(self, X):
+                return super().forward(X).double()
+
+        model = fitted(blobs, "PR <= 0.45", decision="sample", module=Double(3, 2))
+        assert model.solution_found_
+
+    def test_no_model_is_said_to_need_rows_that_probabilities_do_not(self, blobs):
+        X, y = blobs
+        mask = np.arange(len(y)) < 6
+        model = SeldonianClassifier(
+            constraints="PR <= 0.7", decision="sample", max_epochs=2, random_state=0
+        ).fit(X, y, safety_mask=mask)
+        assert model.solution_found_
+
     def test_decisions_that_are_not_drawn_are_not_clipped(self, blobs):
         assert fitted(blobs).probability_range_.tolist() == [[0.0, 0.0], [1.0, 1.0]]
 

@@ -41,6 +41,7 @@ FINEST = 1.0 / 2000.0
 # With so many events, and as many complements, of each rate the edge between tables that count and
 # others is known well enough by its closed form to steer by.
 FEW_EVENTS = 20
+LARGE_DELTA = 0.25
 
 # So many steps above where the bound will end, cells of limits are narrow.
 NEAR = 200.0
@@ -406,12 +407,14 @@ class _Cells:
         return min(1.0, gamma + worst_case(tables, line, slack, max(enough - gamma, 0.0)))
 
     def about(self, c: float) -> float:
-        """About the p-value of one limit, sooner told than bounded; bounded where events are few.
+        """About the p-value of one limit, sooner told than bounded.
 
-        There a count more or less in the set of tables moves it.
+        It is bounded where events are few, since there a count more or less in the set of tables
+        moves it, and where delta is large, since then the bound is near the estimate.
         """
         counts, trials = self.pair.counts, self.pair.trials
-        if min(*counts, *(n - x for n, x in zip(trials, counts, strict=True))) < FEW_EVENTS:
+        fewest = min(*counts, *(n - x for n, x in zip(trials, counts, strict=True)))
+        if fewest < FEW_EVENTS or self.pair.delta > LARGE_DELTA:
             return self.p_value(c, c)
         line, gamma = self._line(c), BOX_SHARE * self.pair.delta
         tables = _at_most(self.pair, c, c, line, exactly=False)

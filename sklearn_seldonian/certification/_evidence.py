@@ -56,8 +56,8 @@ class Evidence:
         what it adds to the successes plus constant times what it adds to the trials. None
         where rows are not kept.
     ranges : mapping of Mean to pair of numbers
-        Between which each row's part in a mean is known to lie, whatever the row is like, where
-        that is narrower than what the mean's quantity says.
+        Between which each row's part in a mean is known to lie, whatever the row is like; where
+        there is none, what the mean's quantity says.
     """
 
     samples: Mapping[Mean, Sample]

@@ -315,8 +315,8 @@ def observe(
 ) -> tuple[float, Statistics]:
     """Mean primary loss of `rows` and the statistics of what is predicted of them.
 
-    `scores` are the rows', batch by batch, all between the `ends`; `families` those of the
-    rows' cells. `keep` as in `summarise`.
+    `scores` are the rows', batch by batch; `families` those of the rows' cells. `ends` and `keep`
+    as in `Statistics` and `summarise`.
     """
     y, codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
     parts, total, start = [], 0.0, 0

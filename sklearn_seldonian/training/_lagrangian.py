@@ -147,10 +147,10 @@ class Lagrangian:
             return
         decided = torch.softmax(scores, dim=1)
         if self.problem.hard:
-            decided = one_hot(scores.argmax(dim=1), k).to(self._fresh.dtype)
+            decided = one_hot(scores.argmax(dim=1), k)
         values = self.task.hard_values(self.problem.values, scores, y)
-        entries = torch.cat([decided, values], dim=1)
-        factors = values if self.problem.hard else entries
+        entries = torch.cat([decided, values], dim=1).to(self._fresh.dtype)
+        factors = entries[:, k:] if self.problem.hard else entries
         products = (factors[:, :, None] * entries[:, None, :]).flatten(1)
         n_families = groups.shape[1]
         self._fresh.index_add_(0, groups.ravel(), entries.repeat_interleave(n_families, 0))

@@ -338,7 +338,7 @@ class LagrangianNet(NeuralNet):
         if self._checkpoints.best is not None:
             self.module_.load_state_dict(self._checkpoints.best)
             adjustment = self._checkpoints.adjustment
-            if adjustment != UNADJUSTED:
+            if adjustment != UNADJUSTED and self.problem.hard:
                 scores = torch.cat(list(self.scores(self._judge.rows.X)))
                 adjustment = self._judge.tempered(scores, adjustment)
             self.adjustment_ = adjustment

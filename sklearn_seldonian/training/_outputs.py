@@ -51,8 +51,8 @@ class Adjustment(NamedTuple):
         """The adjusted scores; they are log-probabilities unless nothing is adjusted."""
         if self == UNADJUSTED:
             return scores
-        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         if self.low:
+            scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
             low, high = scores.new_tensor(self.low), scores.new_tensor(self.high)
             scores = torch.log_softmax(scores, dim=1).clamp(low, high)
         return torch.log_softmax(self.scale * scores + scores.new_tensor(self.offsets), dim=1)
@@ -79,7 +79,7 @@ UNADJUSTED = Adjustment(1.0, ())
 def clipped(scores: torch.Tensor) -> Adjustment:
     """Nothing is done to these `scores`; those of other rows are clipped to their range."""
     least = math.log(torch.finfo(torch.float32).tiny)  # of a class that has no chance
-    logs = torch.log_softmax(scores.float(), dim=1).clamp(min=least)
+    logs = torch.log_softmax(scores, dim=1).float().clamp(min=least)
     low, high = (end.values.tolist() for end in (logs.min(dim=0), logs.max(dim=0)))
     return Adjustment(1.0, (0.0,) * scores.shape[1], tuple(low), tuple(high))
 

@@ -95,6 +95,11 @@ def test_scores_end_where_the_adjustment_says(dtype, scale):
         assert chances[:, k].max() <= most + 1e-6
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_an_offset_leaves_the_precision_as_it_is(dtype):
+    assert Adjustment(1.0, (0.0, -1.0)).of(LOGITS.to(dtype)).dtype == dtype
+
+
 def test_rows_without_a_number_stay_so_where_scores_are_clipped():
     adjusted = clipped(LOGITS).of(torch.tensor([[torch.nan, 0.0], [torch.inf, 0.0]]))
     assert adjusted.isnan().all()
