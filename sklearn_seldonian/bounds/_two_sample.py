@@ -44,14 +44,14 @@ FEW_EVENTS = 20
 LARGE_DELTA = 0.25
 
 # So many steps above where the bound will end, cells of limits are narrow.
-NEAR = 200.0
+NEAR = 400.0
 
 # Parts of a cell for each distance from the estimate to it that the cell is wide; at least
 # and at most so many, or as many as make so many statistics, one a part and column of tables.
 # More leave fewer tables undecided.
 PARTS_A_DISTANCE = 40.0
 FEWEST_PARTS, MOST_PARTS = 2, 12
-FEWEST_STATISTICS, STATISTICS = 400, 1600
+FEWEST_STATISTICS, STATISTICS = 400, 2400
 
 
 def two_rate_p_value(
