@@ -334,6 +334,7 @@ class TestModules:
         lost = np.full((4000, 3), 3e38, dtype=np.float32) * np.array([1, -1, 1], dtype=np.float32)
         assert np.isnan(model.predict_proba(lost)).all()
         usual = model.predict_proba(X)[:, 1]
+        assert usual.min() > 0.1  # so that the first class for all of them would be noticed
         share = np.mean(model.predict(lost) == model.classes_[1])
         assert usual.min() - 0.04 < share < usual.max() + 0.04
 

@@ -39,7 +39,8 @@ TIE = 1e-7
 FINEST = 1.0 / 2000.0
 
 # With so many events, and as many complements, of each rate the edge between tables that count and
-# others is known well enough by its closed form to steer by.
+# others is known well enough by its closed form to steer by; up to so large a delta, which leaves
+# the bound far enough from the estimate.
 FEW_EVENTS = 20
 LARGE_DELTA = 0.25
 
@@ -455,9 +456,9 @@ def _at_most(
 
 def _n_parts(pair: _Pair, c_low: float, c_high: float, n_columns: int) -> int:
     """Into how many parts to divide a cell of limits: the more, the fewer tables are undecided."""
-    wanted = math.ceil(PARTS_A_DISTANCE * (c_high - c_low) / (c_low - pair.estimate))
-    fewest = max(FEWEST_PARTS, FEWEST_STATISTICS // n_columns)
-    return max(FEWEST_PARTS, min(max(wanted, fewest), MOST_PARTS, STATISTICS // n_columns))
+    by_width = math.ceil(PARTS_A_DISTANCE * (c_high - c_low) / (c_low - pair.estimate))
+    wanted = max(by_width, FEWEST_STATISTICS // n_columns)
+    return max(FEWEST_PARTS, min(wanted, MOST_PARTS, STATISTICS // n_columns))
 
 
 def _steepness(pair: _Pair, line: Line) -> float:

@@ -233,10 +233,9 @@ class Judge:
         power = self.problem.power
         if unshrunk.prediction.likelihood >= power:
             return unshrunk
-        candidates = [unshrunk]
+        candidates, full = [unshrunk], unshrunk.adjustment
         for target in self._passing_targets(scores):
             passing, failing = 0.0, 1.0
-            full = unshrunk.adjustment
             candidates.append(self._mixed(scores, full, target, passing))
             for _ in range(SHRINKAGE_STEPS):
                 middle = (passing + failing) / 2.0

@@ -524,11 +524,18 @@ def test_a_guess_only_steers_the_search_for_the_edge(counts, trials, bad):
     np.testing.assert_array_equal(one, brute)
 
 
+def test_impossible_guesses_leave_every_bound_as_it_is(monkeypatch):
+    cases = [([k, x], [20, 30]) for k, x in ((0, 0), (0, 30), (20, 0), (20, 30), (7, 11))]
+    before = [two_rate_upper(k, n, [1, -1], 0.05) for k, n in cases]
+    monkeypatch.setattr(two_sample._Edge, "guess", lambda self, x1: np.full(x1.shape, np.nan))
+    assert [two_rate_upper(k, n, [1, -1], 0.05) for k, n in cases] == before
+
+
 @pytest.mark.parametrize("bad", [np.nan, -1.0, 1000.0])
-@pytest.mark.parametrize("k", [(0, 0), (0, 30), (20, 0), (20, 30), (7, 11), (11, 3)])
+@pytest.mark.parametrize("k", [(30, 40), (25, 55), (38, 25)])
 def test_impossible_guesses_leave_every_bound_one(monkeypatch, k, bad):
-    """They steer the search for where to end it as well, but what ends it is bounded."""
-    n, weights = (20, 30), (1, -1)
+    """Where events are many they steer where to end too, but what ends it is bounded."""
+    n, weights = (60, 80), (1, -1)
     before = two_rate_upper(k, n, weights, 0.05)
     monkeypatch.setattr(two_sample._Edge, "guess", lambda self, x1: np.full(x1.shape, bad))
     after = two_rate_upper(k, n, weights, 0.05)
