@@ -1,5 +1,7 @@
 """Beside what others wrote: fairlearn's metrics, scikit-learn's ensembles, skorch's callbacks."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -23,7 +25,7 @@ from sklearn.metrics import accuracy_score, f1_score, precision_score, zero_one_
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
-from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring, LRScheduler
+from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, LRScheduler
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor, certify
 from sklearn_seldonian.datasets import load_gpa
@@ -237,6 +239,24 @@ class TestCallbacks:
         model = self.fit(blobs, schedule, constraints, max_epochs=6, lr=0.1)
         rates = model.history_["event_lr"].tolist()
         assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+
+    @pytest.mark.parametrize("constraints", [(), "ACC >= 0.65"])
+    @pytest.mark.parametrize("event", ["on_batch_begin", "on_batch_end", "on_grad_computed"])
+    @pytest.mark.parametrize("by_class", [True, False])
+    def test_what_listens_to_batches_hears_each(self, blobs, event, constraints, by_class):
+        heard = []
+
+        def listen(self, net=None, **kwargs):
+            heard.append(kwargs["training"])
+
+        if by_class:
+            callback = type("Listener", (Callback,), {event: listen})()
+        else:
+            callback = Callback()
+            setattr(callback, event, listen)
+        model = self.fit(blobs, callback, constraints, max_epochs=2, batch_size=64)
+        n_rows = model.certificate_.n_candidate if constraints else len(blobs[1])
+        assert heard == [True] * (2 * math.ceil(n_rows / 64))
 
     @pytest.mark.parametrize("constraints", [(), "ACC >= 0.65"])
     def test_early_stopping_by_the_training_loss(self, blobs, constraints):

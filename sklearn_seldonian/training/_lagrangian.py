@@ -19,6 +19,7 @@ References
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -26,10 +27,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import embedding_bag, one_hot
 
+from sklearn_seldonian.training._batches import Batch, Rows
 from sklearn_seldonian.training._problem import ConstrainedProblem
 from sklearn_seldonian.training._tasks import Task
 
-__all__ = ["Lagrangian"]
+__all__ = ["GroupedRows", "Lagrangian"]
 
 # Rows whose decisions the running rates remember, if there are so many: enough that rates
 # are known to a hundredth, few enough that they follow a model that changes.
@@ -47,6 +49,41 @@ class _Counts(NamedTuple):
 
     table: NDArray[np.float64]
     products: NDArray[np.float64]
+
+
+class Pull(NamedTuple):
+    """The constraints' part of a batch's loss, linear in what the rows add to the tables.
+
+    Attributes
+    ----------
+    entries : tensor of shape (n_rows, K + V)
+        Each row's probabilities of the classes and values of the row measures, with the gradient
+        of its scores.
+    gradient : tensor of shape (n_rows, K + V)
+        Of the loss in the entries.
+    """
+
+    entries: torch.Tensor
+    gradient: torch.Tensor
+
+
+class GroupedRows(Rows):
+    """Rows that come with their groups (cell, label) for codes, looked up many batches at once.
+
+    Groups are rows of the tables: (n_rows,), or (n_rows, n_families) where there are several
+    families.
+    """
+
+    def __init__(self, rows: Rows, problem: ConstrainedProblem, task: Task) -> None:
+        super().__init__(rows.X, rows.y, rows.cells)
+        self._labels_of, self._n_labels = task.labels, problem.shape[1]
+        self._patterns = torch.from_numpy(problem.families.patterns).to(rows.cells.device)
+
+    def __getitem__(self, index: int | torch.Tensor) -> Batch:
+        X, (y, codes) = super().__getitem__(index)
+        first = self._patterns[codes.long()].int() * self._n_labels
+        groups = first + self._labels_of(y)[..., None].int()
+        return X, (y, groups[..., 0] if groups.shape[-1] == 1 else groups)
 
 
 class Lagrangian:
@@ -94,68 +131,61 @@ class Lagrangian:
         self._batches_a_step = min(max(wanted, FEWEST_BATCHES), MOST_BATCHES)
         self._uncounted: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         n_groups, n_columns = math.prod(problem.shape), problem.table_shape[2]
-        patterns = problem.families.patterns
-        self._codes_are_cells = np.array_equal(patterns, np.arange(len(patterns))[:, None])
-        self._patterns = torch.from_numpy(patterns).to(device)
-        self._fresh = torch.zeros(n_groups, n_columns, device=device)
-        n_products = problem.products_shape[2] * n_columns
-        self._fresh_products = torch.zeros(n_groups, n_products, device=device)
         self._weights = torch.zeros(n_groups, n_columns, device=device)
-        self._one = torch.ones(1, device=device)
+        self._scaled_weights: dict[int, torch.Tensor] = {}
 
-    def pull(self, scores: torch.Tensor, y: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """The gradient of the constraints' part of a batch's loss in the batch's scores.
+    def pull(self, scores: torch.Tensor, y: torch.Tensor, groups: torch.Tensor) -> Pull:
+        """The constraints' part of the loss of a batch, whose decisions are kept to be counted.
 
-        `codes` are the rows' patterns of cells. The decisions are kept to be counted.
+        `groups` are those of `GroupedRows`.
         """
-        scores, k = scores.detach(), scores.shape[1]
-        groups = self._groups(codes, self.task.labels(y), k)
-        self._uncounted.append((groups, scores, y))
-        if groups.shape[1] == 1:
-            weights = self._weights.index_select(0, groups.ravel())
+        self._uncounted.append((groups, scores.detach(), y))
+        weights = self._weights_in_batch(len(groups))
+        if groups.ndim == 1:
+            gradient = weights.index_select(0, groups)
         else:
-            weights = embedding_bag(groups, self._weights, mode="sum")
-        chances = torch.softmax(scores, dim=1)
-        pulled = weights[:, :k] * chances
-        pulled.addcmul_(chances, pulled.sum(dim=1, keepdim=True), value=-1.0)
+            starts = _starts(*groups.shape, groups.device)
+            gradient = embedding_bag(groups.ravel(), weights, starts, mode="sum")
+        entries = torch.softmax(scores, dim=1)
         if self.problem.values:
-            pulled += self._pull_of_values(scores, y, weights[:, k:])
-        return pulled.div_(len(scores))
+            soft = self.task.soft_values(self.problem.values, scores, y)
+            entries = torch.cat([entries, soft], dim=1)
+        return Pull(entries, gradient.to(entries.dtype))
 
-    def _groups(self, codes: torch.Tensor, labels: torch.Tensor, k: int) -> torch.Tensor:
-        """The rows (cell, label) of the tables that each row is in: (n_rows, n_families)."""
-        if self._codes_are_cells:
-            return torch.add(labels, codes, alpha=k)[:, None]
-        return torch.add(labels[:, None], self._patterns.index_select(0, codes), alpha=k)
+    def _weights_in_batch(self, n_rows: int) -> torch.Tensor:
+        """What a row of each group weighs in the mean over a batch of so many rows."""
+        if n_rows not in self._scaled_weights:
+            self._scaled_weights[n_rows] = self._weights / n_rows
+        return self._scaled_weights[n_rows]
 
-    def _pull_of_values(
-        self, scores: torch.Tensor, y: torch.Tensor, weights: torch.Tensor
-    ) -> torch.Tensor | float:
-        with torch.enable_grad():
-            scores = scores.clone().requires_grad_()
-            total = (self.task.soft_values(self.problem.values, scores, y) * weights).sum()
-            # A measure whose surrogate is a constant has no gradient.
-            pulled = torch.autograd.grad(total, scores)[0] if total.requires_grad else 0.0
-        return pulled
-
-    def _count(self, groups: torch.Tensor, scores: torch.Tensor, y: torch.Tensor) -> None:
-        """Count the decisions of rows that are in several groups (cell, label) each."""
-        k = scores.shape[1]
+    def _counts(self) -> _Counts:
+        """Counts, sums and products of what was not counted yet."""
+        groups, scores, y = (torch.cat(parts) for parts in zip(*self._uncounted, strict=True))
+        self._uncounted.clear()
+        groups, k = groups.reshape(len(groups), -1), scores.shape[1]
         if self.problem.hard and not self.problem.values:
             squares = torch.add(scores.argmax(dim=1)[:, None], groups, alpha=k).ravel()
-            self._fresh.view(-1).index_add_(0, squares, self._one.expand(len(squares)))
-            return
+            counts = torch.bincount(squares, minlength=self._weights.numel())
+            return self._as_counts(counts, counts[:0])
         decided = torch.softmax(scores, dim=1)
         if self.problem.hard:
             decided = one_hot(scores.argmax(dim=1), k)
         values = self.task.hard_values(self.problem.values, scores, y)
-        entries = torch.cat([decided, values], dim=1).to(self._fresh.dtype)
+        entries = torch.cat([decided, values], dim=1).to(self._weights.dtype)
         factors = entries[:, k:] if self.problem.hard else entries
         products = (factors[:, :, None] * entries[:, None, :]).flatten(1)
-        n_families = groups.shape[1]
-        self._fresh.index_add_(0, groups.ravel(), entries.repeat_interleave(n_families, 0))
-        products = products.repeat_interleave(n_families, 0)
-        self._fresh_products.index_add_(0, groups.ravel(), products)
+        return self._as_counts(self._summed(entries, groups), self._summed(products, groups))
+
+    def _summed(self, entries: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+        """The sums of the rows' entries over each group, where rows are in several."""
+        sums = entries.new_zeros(len(self._weights), entries.shape[1])
+        repeated = entries.repeat_interleave(groups.shape[1], 0)
+        return sums.index_add_(0, groups.ravel(), repeated)
+
+    def _as_counts(self, table: torch.Tensor, products: torch.Tensor) -> _Counts:
+        shapes = self.problem.table_shape, self.problem.products_shape
+        parts = zip((table, products), shapes, strict=True)
+        return _Counts(*(part.cpu().double().numpy().reshape(shape) for part, shape in parts))
 
     def batch_done(self) -> None:
         """Move the multipliers if enough batches have gone by."""
@@ -167,7 +197,7 @@ class Lagrangian:
         """Move the multipliers by what was counted since the last step."""
         if not self._n_batches:
             return
-        self._remember()
+        self._remember(self._counts())
         near = self.problem.linearise(*self._memory)
         violations = (near.values + self.problem.margins(near, self.n_rows)) / self._units
         # A rate that no row has shown yet says nothing about which way to push.
@@ -181,24 +211,20 @@ class Lagrangian:
         self._set_weights((self.multipliers / self._units) @ near.influence)
         self._n_batches = 0
 
-    def _remember(self) -> None:
-        """Add what was not counted yet to the memory, which forgets as many rows in turn."""
-        self._count(*(torch.cat(parts) for parts in zip(*self._uncounted, strict=True)))
-        self._uncounted.clear()
-        table, products = (
-            fresh.cpu().double().numpy().reshape(remembered.shape)
-            for fresh, remembered in zip(
-                (self._fresh, self._fresh_products), self._memory, strict=True
-            )
-        )
-        n_fresh = float(self.problem.n_rows(table))
+    def _remember(self, fresh: _Counts) -> None:
+        """Add to the memory, which forgets as many rows in turn."""
+        n_fresh = float(self.problem.n_rows(fresh.table))
         kept = max(0.0, 1.0 - n_fresh / max(self._memory_rows, n_fresh))
-        self._memory = _Counts(
-            kept * self._memory.table + table, kept * self._memory.products + products
-        )
-        self._fresh.zero_()
-        self._fresh_products.zero_()
+        parts = zip(self._memory, fresh, strict=True)
+        self._memory = _Counts(*(kept * remembered + new for remembered, new in parts))
 
     def _set_weights(self, weights: NDArray[np.float64]) -> None:
         flat = torch.as_tensor(weights, dtype=self._weights.dtype)
         self._weights.copy_(flat.reshape(self._weights.shape))
+        self._scaled_weights.clear()
+
+
+@lru_cache
+def _starts(n_rows: int, n_families: int, device: torch.device) -> torch.Tensor:
+    """Where each row's groups begin, one row after the other."""
+    return torch.arange(0, n_rows * n_families, n_families, dtype=torch.int32, device=device)

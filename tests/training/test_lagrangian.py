@@ -1,9 +1,13 @@
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from sklearn_seldonian.constraints import Families, Schema, bind, parse
-from sklearn_seldonian.training import Classification, ConstrainedProblem
-from sklearn_seldonian.training._lagrangian import FEWEST_BATCHES, Lagrangian
+from sklearn_seldonian.training import Classification, ConstrainedProblem, Rows
+from sklearn_seldonian.training._lagrangian import FEWEST_BATCHES, GroupedRows, Lagrangian
 
 SCHEMA = Schema(classes=(0, 1), positive=1, levels={})
 
@@ -14,17 +18,22 @@ def lagrangian(text, lr=0.1, init=0.0):
     return Lagrangian(problem, Classification(2), 10_000, init, lr, "cpu")
 
 
-def see(state, share_positive, n=1000):
-    """One batch of which `share_positive` is predicted positive."""
-    positive = torch.arange(n) < share_positive * n
-    scores = torch.stack([-positive.float(), positive.float()], dim=1)
-    y, cells = torch.zeros(n, dtype=torch.long), torch.zeros(n, dtype=torch.long)
-    pull = state.pull(scores, y, cells)
-    state.batch_done()
-    return pull, scores
+@pytest.fixture
+def see(pulled):
+    """One batch of which `share_positive` is predicted positive: its pull, and its scores."""
+
+    def seen(state, share_positive, n=1000):
+        positive = torch.arange(n) < share_positive * n
+        scores = torch.stack([-positive.float(), positive.float()], dim=1)
+        y, cells = torch.zeros(n, dtype=torch.long), torch.zeros(n, dtype=torch.long)
+        pull = pulled(state, scores, y, cells)
+        state.batch_done()
+        return pull, scores
+
+    return seen
 
 
-def test_multipliers_move_once_in_so_many_batches():
+def test_multipliers_move_once_in_so_many_batches(see):
     state = lagrangian("PR <= 0.5")
     for _ in range(FEWEST_BATCHES - 1):
         see(state, 0.9)
@@ -34,21 +43,21 @@ def test_multipliers_move_once_in_so_many_batches():
 
 
 @pytest.mark.parametrize(("share", "grows"), [(0.9, True), (0.2, False)])
-def test_violation_grows_the_multiplier_and_slack_shrinks_it(share, grows):
+def test_violation_grows_the_multiplier_and_slack_shrinks_it(share, grows, see):
     state = lagrangian("PR <= 0.5", lr=0.01, init=0.5)
     for _ in range(FEWEST_BATCHES):
         see(state, share)
     assert (state.multipliers[0] > 0.5) == grows
 
 
-def test_multipliers_stay_at_or_above_zero():
+def test_multipliers_stay_at_or_above_zero(see):
     state = lagrangian("PR <= 0.5", init=0.01)
     for _ in range(20 * FEWEST_BATCHES):
         see(state, 0.0)
     assert state.multipliers[0] == 0
 
 
-def test_gradient_pushes_towards_the_constraint():
+def test_gradient_pushes_towards_the_constraint(see):
     state = lagrangian("PR <= 0.5", init=1.0)
     for _ in range(FEWEST_BATCHES):
         see(state, 0.9)
@@ -57,7 +66,7 @@ def test_gradient_pushes_towards_the_constraint():
     assert (pull[:, 1] > 0).all()
 
 
-def test_pull_is_the_multiplier_times_the_constraints_gradient():
+def test_pull_is_the_multiplier_times_the_constraints_gradient(see):
     """For one rate over all rows: multiplier * d(mean probability)/d(scores)."""
     state = lagrangian("PR <= 0.5", init=1.0)
     for _ in range(FEWEST_BATCHES):
@@ -76,7 +85,7 @@ def test_step_without_batches_does_nothing():
 
 
 @pytest.mark.parametrize(("n_batches", "expected"), [(4, 8), (120, 10), (10_000, 32)])
-def test_steps_are_a_dozen_an_epoch_within_limits(n_batches, expected):
+def test_steps_are_a_dozen_an_epoch_within_limits(n_batches, expected, see):
     problem, task = lagrangian("PR <= 0.5").problem, Classification(2)
     state = Lagrangian(problem, task, 10_000, 0.0, 0.1, "cpu", n_batches=n_batches)
     done = 0
@@ -84,3 +93,23 @@ def test_steps_are_a_dozen_an_epoch_within_limits(n_batches, expected):
         see(state, 0.9)
         done += 1
     assert done == expected
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        (None, [1, 2, 4]),
+        ([[0, 2], [1, 2], [0, 3]], [[1, 5], [2, 4], [0, 6]]),
+    ],
+)
+def test_rows_come_with_their_groups_by_cell_and_label(patterns, expected):
+    """Two labels: 2 * cell + label in each family."""
+    X, y = torch.zeros(3, 1), torch.tensor([1, 0, 0])
+    state = lagrangian("PR <= 0.5")
+    families = SimpleNamespace(patterns=np.array(patterns or [[0], [1], [2]], dtype=np.uint8))
+    problem = SimpleNamespace(shape=(4, 2), families=families)
+    rows = GroupedRows(Rows(X, y, torch.arange(3, dtype=torch.int32)), problem, state.task)
+    _, (labels, groups) = next(iter(DataLoader(rows, batch_size=3)))
+    assert labels.tolist() == [1, 0, 0]
+    assert groups.tolist() == expected
+    assert rows[torch.arange(3)][1][1].tolist() == expected

@@ -219,16 +219,16 @@ def test_families_move_the_atoms_as_all_conditions_together_do(n_classes, valued
 @pytest.mark.parametrize("hard", [True, False])
 @pytest.mark.parametrize("valued", [True, False])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_families_train_as_all_conditions_together_do(n_classes, valued, hard):
+def test_families_train_as_all_conditions_together_do(n_classes, valued, hard, pulled):
     found = []
     for problem, codes, y, scores in problems(n_classes, valued, hard):
         state = Lagrangian(problem, Classification(2), 600, 1.0, 0.1, "cpu")
         y, codes = torch.from_numpy(y), torch.from_numpy(codes)
         for part in (slice(0, 350), slice(350, 600)):
-            state.pull(torch.tensor(scores[part]).float(), y[part], codes[part])
+            pulled(state, torch.tensor(scores[part]).float(), y[part], codes[part])
             state.batch_done()
         state.step()
-        found.append((state.multipliers, state.pull(torch.tensor(scores).float(), y, codes)))
+        found.append((state.multipliers, pulled(state, torch.tensor(scores).float(), y, codes)))
     for mine, other in zip(*found, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-7)
 

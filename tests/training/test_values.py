@@ -94,25 +94,25 @@ def test_spread_is_that_of_the_rows(text, per_row):
     assert near.standard_errors(N)[0] >= np.sqrt((influence**2).mean() / N)
 
 
-def test_training_counts_what_the_test_counts():
+def test_training_counts_what_the_test_counts(pulled):
     problem, statistics, codes = problem_and_statistics("Cost | [M] + Squared + PR <= 0.5")
     lagrangian = Lagrangian(problem, Classification(2), N, 0.0, 0.1, "cpu")
     for part in (slice(0, 100), slice(100, N)):
-        lagrangian.pull(SCORES[part].float(), Y[part], codes[part])
+        pulled(lagrangian, SCORES[part].float(), Y[part], codes[part])
         lagrangian.batch_done()
     lagrangian.step()
     np.testing.assert_allclose(lagrangian._memory.table, statistics.table, rtol=1e-5)
     np.testing.assert_allclose(lagrangian._memory.products, statistics.products, rtol=1e-5)
 
 
-def test_the_pull_lowers_a_value():
+def test_the_pull_lowers_a_value(pulled):
     problem, _, _ = problem_and_statistics("Cost <= 0.1")
     lagrangian = Lagrangian(problem, Classification(2), N, 0.0, 1.0, "cpu")
     codes = torch.zeros(N, dtype=torch.int64)
-    lagrangian.pull(SCORES.float(), Y, codes)
+    pulled(lagrangian, SCORES.float(), Y, codes)
     lagrangian.batch_done()
     lagrangian.step()
-    pull = lagrangian.pull(SCORES.float(), Y, codes)
+    pull = pulled(lagrangian, SCORES.float(), Y, codes)
     # Missing a positive costs most: the scores of positives must move towards class 1.
     assert (pull[Y == 1, 1] < 0).all()
 
@@ -126,10 +126,10 @@ def test_a_value_that_is_not_finite_spoils_no_other_mean():
     assert near.values[1] == pytest.approx((P.argmax(axis=1) == 1).mean() - 0.9)
 
 
-def test_pull_is_the_gradient_of_what_the_weights_say():
+def test_pull_is_the_gradient_of_what_the_weights_say(pulled):
     problem, _, codes = problem_and_statistics("Cost | [M] + Squared + PR <= 0.1")
     lagrangian = Lagrangian(problem, Classification(2), N, 1.0, 1.0, "cpu")
-    lagrangian.pull(SCORES.float(), Y, codes)
+    pulled(lagrangian, SCORES.float(), Y, codes)
     lagrangian.batch_done()
     lagrangian.step()
     scores = SCORES.float().requires_grad_()
@@ -137,4 +137,4 @@ def test_pull_is_the_gradient_of_what_the_weights_say():
     groups = torch.from_numpy(problem.families.patterns)[codes][:, 0] * 2 + Y
     ((torch.cat(soft, dim=1) * lagrangian._weights[groups]).sum() / N).backward()
     assert lagrangian._weights.abs().max() > 0
-    assert torch.allclose(lagrangian.pull(SCORES.float(), Y, codes), scores.grad, atol=1e-7)
+    assert torch.allclose(pulled(lagrangian, SCORES.float(), Y, codes), scores.grad, atol=1e-7)

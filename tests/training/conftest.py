@@ -1,0 +1,19 @@
+import pytest
+import torch
+
+from sklearn_seldonian.training import Rows
+from sklearn_seldonian.training._lagrangian import GroupedRows
+
+
+@pytest.fixture
+def pulled():
+    """What a batch's constraints add to the gradient in its scores."""
+
+    def gradient(state, scores, y, codes):
+        rows = GroupedRows(Rows(scores, y, codes), state.problem, state.task)
+        _, (y, groups) = rows[torch.arange(len(y))]
+        scores = scores.detach().clone().requires_grad_()
+        pull = state.pull(scores, y, groups)
+        return torch.autograd.grad(pull.entries, scores, pull.gradient)[0]
+
+    return gradient
