@@ -36,7 +36,7 @@ SLACK_SHARE = 1.0 / 1000.0
 TIE = 1e-7
 
 # Steps of the search for a bound, as part of the distance from the estimate to it.
-FINEST = 1.0 / 2000.0
+FINEST = 1.0 / 2500.0
 
 # With so many events, and as many complements, of each rate the edge between tables that count and
 # others is known well enough by its closed form to steer by; up to so large a delta, which leaves
@@ -44,8 +44,13 @@ FINEST = 1.0 / 2000.0
 FEW_EVENTS = 20
 LARGE_DELTA = 0.25
 
-# So many steps above where the bound will end, cells of limits are narrow.
-NEAR = 400.0
+# So many steps above where the bound will end, cells of limits are narrow; where more than so many
+# are left, a cell takes so much of the way, since a whole one would be too coarse to end there.
+NEAR, FAR, FIRST_SHARE = 500.0, 125.0, 0.95
+
+# The bound is aimed at so many steps above the root, since cells need room; from so many steps
+# away a normal statistic tells well enough where the root is.
+ROOM, KNOWN = 1.0, 6.0
 
 # Parts of a cell for each distance from the estimate to it that the cell is wide; at least
 # and at most so many, or as many as make so many statistics, one a part and column of tables.
@@ -189,7 +194,7 @@ def two_rate_upper(
     should end is found from p-values of single limits, seen at some rates rather than bounded,
     to about 1/1000 of the distance from estimate to bound; the bound is about that much too
     large, and more where tables so nearly tie with x over a range of limits that a cell of
-    1/2000 of the distance cannot tell them from ties.
+    1/2500 of the distance cannot tell them from ties.
 
     If it were wrong, a limit above the bound would have a p-value above delta.
 
@@ -347,9 +352,9 @@ def _descend(
     fails = 0
     while bound > target:
         away = bound - target
-        # A wide cell is too coarse to end just above the largest limit not rejected.
-        fails = max(fails, int(away > 100.0 * finest))
         step = max(min(finest, away), away * 0.9 ** (fails * (fails + 1) / 2))
+        if not fails and away > FAR * finest:
+            step = FIRST_SHARE * away
         below = bound - step if step < away else target
         if cells.p_value(below, bound, enough=cells.level) <= cells.level:
             bound, fails = below, 0
@@ -365,7 +370,7 @@ def _descend(
 def _root(
     cells: _Cells, bracket: tuple[float, float], probe: float, error: float, finest: float
 ) -> float:
-    """A limit rejected, as far as `about` tells, most often within `finest` of one that is not.
+    """A limit about `ROOM` steps above the highest not rejected, as far as `about` tells.
 
     The search starts from `probe` and takes `error` for the estimate's standard error.
     """
@@ -378,10 +383,12 @@ def _root(
         low, high = (low, probe) if rejected else (probe, high)
         # A normal statistic would have its root here.
         move = error * float(ndtri(p) - ndtri(cells.level))
-        if high - low <= finest or (rejected and move >= -finest):
+        aim = probe + move + ROOM * finest
+        if high - low <= finest or (rejected and probe - aim <= finest):
             return high
-        # Aim beyond it, further on the side where the cells need room.
-        probe += move + (-0.2 if rejected else 0.7) * finest
+        if abs(move) <= KNOWN * finest and low < aim < high:
+            return aim
+        probe = aim - 0.7 * finest if rejected else aim
     raise AssertionError("unreachable")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, xlog1py, xlogy
 
-from sklearn_seldonian.bounds._score import Floats
+from sklearn_seldonian.bounds._score import Floats, clipped
 
 # Entries of one block of probabilities: small enough to stay in the processor's cache.
 BLOCK = 200_000
@@ -24,11 +24,10 @@ class Line(NamedTuple):
     last: float
 
     def p1(self, p2: Floats) -> Floats:
-        return np.clip((self.c - self.weights[1] * p2) / self.weights[0], 0.0, 1.0)
+        return clipped((self.c - self.weights[1] * p2) / self.weights[0], 0.0, 1.0)
 
     def p2(self, p1: Floats) -> Floats:
-        p2 = (self.c - self.weights[0] * p1) / self.weights[1]
-        return np.clip(p2, self.first, self.last)
+        return clipped((self.c - self.weights[0] * p1) / self.weights[1], self.first, self.last)
 
 
 class LowerSet(NamedTuple):
