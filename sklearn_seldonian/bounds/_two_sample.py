@@ -480,8 +480,8 @@ def _steepness(pair: _Pair, line: Line) -> float:
 class _Edge(NamedTuple):
     """Where the statistic of tables, rising in x2, passes the pair's at all limits of a cell.
 
-    `limits` (first axis) part the cell. `own` is minus the pair's statistic at the lower limit
-    of each part, `own_least` the same by the largest variance within the part.
+    `limits` (first axis) part the cell. `own` is minus the pair's statistic at each of them,
+    `own_least` the same at the lower limit of each part, by the largest variance within the part.
     """
 
     pair: _Pair
@@ -494,18 +494,16 @@ class _Edge(NamedTuple):
         points = max(parts, 1) + 1 if c_high > c_low else 1
         limits = np.linspace(c_low, c_high, points)[:, None, None]
         rates = restricted_mle(*pair.table, pair.trials, pair.weights, limits)
-        first = [_parts(p)[0] for p in rates]
         inner = [np.clip(0.5, *_parts(p)) for p in rates]
-        short = _parts(limits - pair.estimate)[0]
-        own, own_least = (short / np.sqrt(_variance(pair, p)) for p in (first, inner))
+        short = limits - pair.estimate
+        own = short / np.sqrt(_variance(pair, rates))
+        own_least = _parts(short)[0] / np.sqrt(_variance(pair, inner))
         return cls(pair, limits, own, own_least)
 
     def guess(self, x1: Floats) -> Floats:
         """About the highest x2 whose statistic is not above the pair's, for each x1."""
         pair, found = self.pair, np.full(x1.shape, -1.0)
-        for limit, own in {
-            (float(self.limits[i, 0, 0]), float(self.own[i, 0, 0])) for i in (0, -1)
-        }:
+        for limit, own in {(self.limits[i].item(), self.own[i].item()) for i in (0, -1)}:
             first, second = score_edge(pair.trials, pair.weights, limit, -own)
             if first.size:
                 found = np.maximum(found, np.interp(x1, first[::-1], second[::-1], right=-1.0))
@@ -532,7 +530,7 @@ class _Edge(NamedTuple):
             return np.asarray(t + own - TIE * (1.0 + own))
 
         by_variance = above(np.maximum(short_low, short_high * ratio), least, self.own_least)
-        by_limit = above(short_high, last, self.own)
+        by_limit = above(short_high, last, _parts(self.own)[0])
         return np.asarray(np.maximum(by_variance, by_limit).min(axis=0))
 
     def highest(
