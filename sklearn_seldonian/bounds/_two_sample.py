@@ -496,7 +496,8 @@ class _Edge(NamedTuple):
         rates = restricted_mle(*pair.table, pair.trials, pair.weights, limits)
         inner = [np.clip(0.5, *_parts(p)) for p in rates]
         short = limits - pair.estimate
-        own = short / np.sqrt(_variance(pair, rates))
+        with np.errstate(divide="ignore"):  # no limit is above that where all rates are one
+            own = short / np.sqrt(_variance(pair, rates))
         own_least = _parts(short)[0] / np.sqrt(_variance(pair, inner))
         return cls(pair, limits, own, own_least)
 
@@ -504,6 +505,8 @@ class _Edge(NamedTuple):
         """About the highest x2 whose statistic is not above the pair's, for each x1."""
         pair, found = self.pair, np.full(x1.shape, -1.0)
         for limit, own in {(self.limits[i].item(), self.own[i].item()) for i in (0, -1)}:
+            if not math.isfinite(own):
+                continue
             first, second = score_edge(pair.trials, pair.weights, limit, -own)
             if first.size:
                 found = np.maximum(found, np.interp(x1, first[::-1], second[::-1], right=-1.0))
