@@ -3,13 +3,15 @@
 #
 #     benchmarks/gpu.sh [FOLDER FOR CSV FILES]
 #
-# PYTHON is the interpreter (python), DATA the folder with MNIST (../shared/data).
+# PYTHON is the interpreter (.venv's where there is one), DATA the folder with MNIST (../shared/data).
 set -eu
 cd "$(dirname "$0")/.."
+[ -x .venv/bin/python ] && PYTHON=${PYTHON:-.venv/bin/python}
 PYTHON=${PYTHON:-python}
 DATA=${DATA:-../shared/data}
 RESULTS=${1:-results}
 
+"$PYTHON" -c 'import torch'
 if ! "$PYTHON" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
     echo "No CUDA device here: nothing was measured."
     exit 0
