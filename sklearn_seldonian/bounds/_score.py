@@ -141,7 +141,7 @@ def _middle_root(line: _Restriction, x1: Floats, x2: Floats) -> Floats:
     return np.asarray(2.0 * radius * np.cos(angle - 2.0 * math.pi / 3.0) - shift)
 
 
-def clipped(values: Floats, low: Floats | float, high: Floats | float) -> Floats:
+def clipped(values: Floats | float, low: Floats | float, high: Floats | float) -> Floats:
     """As `numpy.clip`, which takes several times as long to call."""
     return np.minimum(np.maximum(values, low), high)
 
@@ -208,7 +208,7 @@ def score_edge(
         return np.empty(0), np.empty(0)
     start, stop = np.arcsin(np.sqrt(ends)).tolist()
     p2 = np.sin(np.linspace(start, stop, EDGE_POINTS)) ** 2
-    p1 = np.clip((limit - a2 * p2) / a1, 0.0, 1.0)
+    p1 = clipped((limit - a2 * p2) / a1, 0.0, 1.0)
     move1, move2 = a1 * p1 * (1.0 - p1) / n1, a2 * p2 * (1.0 - p2) / n2
     variance = a1 * move1 + a2 * move2
     varies = variance > 0.0

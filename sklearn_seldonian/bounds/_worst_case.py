@@ -131,7 +131,7 @@ def _first_points(trials: tuple[int, int], line: Line) -> Floats:
     angle1, angle2 = np.arcsin(np.sqrt(line.p1(ends))), np.arcsin(np.sqrt(ends))
     even1 = line.p2(np.sin(angle1[0] + share * (angle1[1] - angle1[0])) ** 2)
     even2 = np.sin(angle2[0] + share * (angle2[1] - angle2[0])) ** 2
-    inside = np.clip((even1 + even2) / 2.0, line.first, line.last)
+    inside = clipped((even1 + even2) / 2.0, line.first, line.last)
     return np.unique(np.concatenate([ends, inside]))
 
 
@@ -159,7 +159,7 @@ def _between(points: _Points, tables: LowerSet, line: Line) -> Floats:
     (n1, n2), (a1, a2) = tables.trials, line.weights
     p2, value = points.p2, points.value
     width = np.diff(p2)
-    root = np.arcsin(np.sqrt(np.clip(value, 0.0, 1.0)))
+    root = np.arcsin(np.sqrt(clipped(value, 0.0, 1.0)))
     far = (root[:-1] + root[1:]) / 2.0 + _distance(p2[:-1], p2[1:], tables.trials, line) / 4.0
     lipschitz = np.sin(np.minimum(far, math.pi / 2.0)) ** 2
     p1 = line.p1(p2)
@@ -188,7 +188,7 @@ def _cubic_maximum(points: _Points, width: Floats) -> Floats:
     pivot = -(q + np.copysign(inner, q))
     best = np.maximum(left, right)
     for u in (pivot / (3.0 * r), d0 / pivot):
-        u = np.clip(np.nan_to_num(u, nan=0.0), 0.0, 1.0)
+        u = clipped(np.nan_to_num(u, nan=0.0), 0.0, 1.0)
         best = np.maximum(best, left + u * (d0 + u * (q + u * r)))
     return np.where(np.isfinite(d0 + d1), best, np.inf)
 
