@@ -19,6 +19,7 @@ from sklearn_seldonian.bounds._checks import (
 )
 from sklearn_seldonian.bounds._score import (
     Floats,
+    clipped,
     positive_form,
     restricted_mle,
     score_edge,
@@ -388,6 +389,7 @@ def _root(
             return high
         if abs(move) <= KNOWN * finest and low < aim < high:
             return aim
+        # The least limit rejected may be the one returned: come nearer to the root from above.
         probe = aim - 0.7 * finest if rejected else aim
     raise AssertionError("unreachable")
 
@@ -494,7 +496,7 @@ class _Edge(NamedTuple):
         points = max(parts, 1) + 1 if c_high > c_low else 1
         limits = np.linspace(c_low, c_high, points)[:, None, None]
         rates = restricted_mle(*pair.table, pair.trials, pair.weights, limits)
-        inner = [np.clip(0.5, *_parts(p)) for p in rates]
+        inner = [clipped(0.5, *_parts(p)) for p in rates]
         short = limits - pair.estimate
         with np.errstate(divide="ignore"):  # no limit is above that where all rates are one
             own = short / np.sqrt(_variance(pair, rates))
@@ -552,10 +554,10 @@ class _Edge(NamedTuple):
             low, high = inside[open_], outside[open_]
             middle, aim = (low + high) / 2.0, guess[open_]
             aim = np.where(np.isnan(aim) | (trial % 4 == 0), middle, aim)
-            lower = np.clip(np.floor(aim), low + 1.0, high - 1.0)
+            lower = clipped(np.floor(aim), low + 1.0, high - 1.0)
             upper = np.minimum(lower + 1.0, high - 1.0)
             beyond = self.beyond(x1[open_], np.stack([lower, upper]))
-            in_lower, in_upper = beyond <= 0.0
+            in_lower, in_upper = ~(beyond > 0.0)  # what cannot be told counts as inside
             inside[open_] = np.where(in_lower, np.where(in_upper, upper, lower), low)
             outside[open_] = np.where(in_lower, np.where(in_upper, high, upper), lower)
             with np.errstate(invalid="ignore"):  # both may be infinite

@@ -546,3 +546,12 @@ def test_impossible_guesses_leave_every_bound_one(monkeypatch, k, bad):
     monkeypatch.undo()
     for limit in np.linspace(after, 1.0, 40):
         assert two_rate_p_value(k, n, weights, limit, 0.05) <= 0.05
+
+
+def test_a_statistic_that_cannot_be_told_certifies_nothing(monkeypatch):
+    counts, trials = (30, 40), (60, 80)
+    assert two_rate_certified(counts, trials, PARITY, 0.3, 0.05)
+    unknown = two_sample._Edge.beyond
+    monkeypatch.setattr(two_sample._Edge, "beyond", lambda *a: np.nan * unknown(*a))
+    assert not two_rate_certified(counts, trials, PARITY, 0.3, 0.05)
+    assert two_rate_p_value(counts, trials, PARITY, 0.3, 0.05) == 1.0
