@@ -27,6 +27,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
+from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.training._judge import N_OFFSETS
 from sklearn_seldonian.training._offsets import shifted_decisions
 
@@ -51,8 +52,11 @@ def errors(dataset: str, model: str, m: int, trial: int, data: str) -> pd.DataFr
     rows = draw(dataset, m, trial, data).rows[: int(0.4 * m)]
     fitted = MODELS[model]().fit(people.X[rows], people.y[rows])
     everyone = np.log(np.maximum(fitted.predict_proba(people.X), 1e-12))
-    cells = male[rows].astype(np.int64)[:, None]
-    (found,) = shifted_decisions(everyone[rows], people.y[rows], cells, 2, N_OFFSETS)
+    codes, families = (
+        male[rows].astype(np.int32),
+        Families.single(membership=np.zeros((2, 0), bool)),
+    )
+    (found,) = shifted_decisions(everyone[rows], people.y[rows], codes, families, N_OFFSETS)
     reached = found.tables[..., 1].sum(axis=(1, 2)) / len(rows)
     seen = []
     for share in SHARES:

@@ -196,8 +196,8 @@ class Judge:
     def _shifted(self, scores: torch.Tensor, adjusted: bool) -> Iterator[Candidate]:
         """The same model with the best offset of each class; with none if not `adjusted`."""
         values, families = scores.cpu().double().numpy(), self.problem.families
-        arrays = values, self._labels, families.patterns[self._codes]
-        for decisions in shifted_decisions(*arrays, families.n_cells, N_OFFSETS):
+        arrays = values, self._labels, self._codes
+        for decisions in shifted_decisions(*arrays, families, N_OFFSETS):
             unmoved = np.flatnonzero(decisions.offsets == 0)
             yield self._with_best(decisions if adjusted else decisions.at(unmoved), scores)
 

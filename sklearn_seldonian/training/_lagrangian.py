@@ -18,7 +18,6 @@ References
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -70,14 +69,13 @@ class Pull(NamedTuple):
 class GroupedRows(Rows):
     """Rows that come with their groups (cell, label) for codes, looked up many batches at once.
 
-    Groups are rows of the tables: (n_rows,), or (n_rows, n_families) where there are several
-    families.
+    Cells are the joint ones: (n_rows,) groups, or (n_rows, n_joint) where a row has several.
     """
 
     def __init__(self, rows: Rows, problem: ConstrainedProblem, task: Task) -> None:
         super().__init__(rows.X, rows.y, rows.cells)
         self._labels_of, self._n_labels = task.labels, problem.shape[1]
-        self._patterns = torch.from_numpy(problem.families.patterns).to(rows.cells.device)
+        self._patterns = torch.from_numpy(problem.families.joint.patterns).to(rows.cells.device)
 
     def __getitem__(self, index: int | torch.Tensor) -> Batch:
         X, (y, codes) = super().__getitem__(index)
@@ -130,8 +128,9 @@ class Lagrangian:
         wanted = n_batches // STEPS_AN_EPOCH
         self._batches_a_step = min(max(wanted, FEWEST_BATCHES), MOST_BATCHES)
         self._uncounted: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-        n_groups, n_columns = math.prod(problem.shape), problem.table_shape[2]
-        self._weights = torch.zeros(n_groups, n_columns, device=device)
+        self._joint = problem.families.joint
+        _, n_labels, n_columns = problem.table_shape
+        self._weights = torch.zeros(self._joint.n_cells * n_labels, n_columns, device=device)
         self._scaled_weights: dict[int, torch.Tensor] = {}
 
     def pull(self, scores: torch.Tensor, y: torch.Tensor, groups: torch.Tensor) -> Pull:
@@ -185,7 +184,11 @@ class Lagrangian:
     def _as_counts(self, table: torch.Tensor, products: torch.Tensor) -> _Counts:
         shapes = self.problem.table_shape, self.problem.products_shape
         parts = zip((table, products), shapes, strict=True)
-        return _Counts(*(part.cpu().double().numpy().reshape(shape) for part, shape in parts))
+        return _Counts(*(self._over_cells(part).reshape(shape) for part, shape in parts))
+
+    def _over_cells(self, sums: torch.Tensor) -> NDArray[np.float64]:
+        of_joint = sums.cpu().double().numpy().reshape(self._joint.n_cells, -1)
+        return self._joint.over_cells(of_joint)
 
     def batch_done(self) -> None:
         """Move the multipliers if enough batches have gone by."""
@@ -219,7 +222,8 @@ class Lagrangian:
         self._memory = _Counts(*(kept * remembered + new for remembered, new in parts))
 
     def _set_weights(self, weights: NDArray[np.float64]) -> None:
-        flat = torch.as_tensor(weights, dtype=self._weights.dtype)
+        of_joint = self._joint.from_cells(weights.reshape(self.problem.table_shape))
+        flat = torch.as_tensor(of_joint, dtype=self._weights.dtype)
         self._weights.copy_(flat.reshape(self._weights.shape))
         self._scaled_weights.clear()
 

@@ -25,12 +25,14 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
+
+from sklearn_seldonian.constraints import Families
 
 __all__ = ["ShiftedDecisions", "shifted_decisions"]
 
@@ -68,8 +70,8 @@ class ShiftedDecisions(NamedTuple):
 def shifted_decisions(
     scores: Array,
     labels: NDArray[np.int64],
-    cells: NDArray[np.integer[Any]],
-    n_cells: int,
+    codes: NDArray[np.int32],
+    families: Families,
     n_offsets: int,
 ) -> Iterator[ShiftedDecisions]:
     """The decisions of some rows with `n_offsets` offsets of each class that has its own, and none.
@@ -83,11 +85,13 @@ def shifted_decisions(
     scores : ndarray of shape (n_rows, K)
         The decision is the class with the largest.
     labels : ndarray of shape (n_rows,)
-    cells : ndarray of shape (n_rows, n_families)
-        A row is counted in all of its cells.
-    n_cells, n_offsets : int
+    codes : ndarray of shape (n_rows,)
+        Patterns of cells. A row is counted in its cells of all families.
+    families : Families
+    n_offsets : int
     """
     n_classes = scores.shape[1]
+    groups = _Groups(codes, labels, families, n_classes)
     for k in range(n_classes) if n_classes > 2 else range(1, n_classes):
         others = scores.copy()
         others[:, k] = -np.inf
@@ -98,12 +102,10 @@ def shifted_decisions(
         offsets = _spread_out(needed, n_offsets)
         # Rows that decide for k with the i-th offset and all after it, but not before.
         first = np.searchsorted(offsets, needed, side="right")
-        changes = (labels * n_classes + runner_up) * (len(offsets) + 1) + first
-        shape = (n_cells, n_classes, len(offsets))
-        tables = _tables(cells, changes, k, shape)
+        tables = _tables(groups, runner_up, first, k, len(offsets))
         smoothed, weight = tables, 0.0
         if n_classes == 2:
-            smoothed, weight = _smoothed(tables, rankdata(needed), labels, cells)
+            smoothed, weight = _smoothed(tables, rankdata(needed), groups)
         yield ShiftedDecisions(k, offsets, tables, smoothed, weight)
 
 
@@ -115,9 +117,33 @@ def _spread_out(needed: Array, n_offsets: int) -> Array:
     return np.unique([values[0] - beyond, *between, 0.0, values[-1] + beyond])
 
 
-def _smoothed(
-    tables: Array, ranks: Array, labels: NDArray[np.int64], cells: NDArray[np.integer[Any]]
-) -> tuple[Array, float]:
+class _Groups:
+    """Some rows by group (cell, label), where each is in a cell of every family."""
+
+    def __init__(
+        self, codes: NDArray[np.int32], labels: NDArray[np.int64], families: Families, n_labels: int
+    ) -> None:
+        self._joint, self._labels, self.n_labels = families.joint, labels, n_labels
+        self._cells = self._joint.patterns[codes]
+
+    def counts(self, kinds: NDArray[np.int64], n_kinds: int) -> Array:
+        """How many rows of each group are of each of the kinds: (n_cells, n_labels, n_kinds)."""
+        return self._summed(self._labels * n_kinds + kinds, None, n_kinds)
+
+    def sums(self, values: Array) -> Array:
+        """The sum of the values of each group's rows: (n_cells, n_labels)."""
+        return self._summed(self._labels, values, 1)[..., 0]
+
+    def _summed(self, kinds: NDArray[np.int64], values: Array | None, n_kinds: int) -> Array:
+        """Sums over the rows of each cell, label and kind, of which `kinds` has both."""
+        n_in_cell = self.n_labels * n_kinds
+        sums = np.zeros(self._joint.n_cells * n_in_cell)
+        for own in self._cells.T:
+            sums += np.bincount(own.astype(np.int64) * n_in_cell + kinds, values, len(sums))
+        return self._joint.over_cells(sums.reshape(-1, self.n_labels, n_kinds))
+
+
+def _smoothed(tables: Array, ranks: Array, groups: _Groups) -> tuple[Array, float]:
     """Averages of the `tables` of two classes with what the binormal model expects, and the
     model's weight in them.
 
@@ -125,13 +151,9 @@ def _smoothed(
     """
     normal = ndtri((ranks - 0.5) / len(ranks))
     rows = tables[0].sum(axis=2)
-    sums, squares = np.zeros((2, rows.size))
-    for own in cells.T:
-        group = own.astype(np.int64) * 2 + labels
-        sums += np.bincount(group, normal, rows.size)
-        squares += np.bincount(group, normal * normal, rows.size)
-    sizes = np.maximum(rows.ravel(), 1.0)
-    means = (sums / sizes).reshape(rows.shape)
+    sums, squares = groups.sums(normal), groups.sums(normal * normal)
+    sizes = np.maximum(rows, 1.0)
+    means = sums / sizes
     within = float((squares - sums * sums / sizes).sum())
     spread = np.sqrt(max(within, 1e-12) / max(rows.sum() - np.count_nonzero(rows), 1.0))
     share = tables[..., 1].sum(axis=(1, 2)) / tables.sum(axis=(1, 2, 3))
@@ -149,18 +171,13 @@ def _smoothed(
 
 
 def _tables(
-    cells: NDArray[np.integer[Any]],
-    changes: NDArray[np.int64],
-    k: int,
-    shape: tuple[int, int, int],
+    groups: _Groups, runner_up: NDArray[np.int64], first: NDArray[np.int64], k: int, n_offsets: int
 ) -> Array:
-    """The tables of all offsets; `changes` are each row's (label, runner-up, offset) in one."""
-    n_cells, n_classes, n_offsets = shape
-    n_changes = n_classes * n_classes * (n_offsets + 1)
-    counts = np.zeros(n_cells * n_changes)
-    for own in cells.T:
-        counts += np.bincount(own.astype(np.int64) * n_changes + changes, minlength=len(counts))
-    changing = counts.reshape(n_cells, n_classes, n_classes, n_offsets + 1)
+    """The tables of all offsets of class `k`, which rows turn to from another with the `first`."""
+    n_classes = groups.n_labels
+    kinds = runner_up * (n_offsets + 1) + first
+    counts = groups.counts(kinds, n_classes * (n_offsets + 1))
+    changing = counts.reshape(*counts.shape[:2], n_classes, n_offsets + 1)
     changed = changing.cumsum(axis=3)[..., :-1]
     tables = changing.sum(axis=3, keepdims=True) - changed
     tables[:, :, k] += changed.sum(axis=2)

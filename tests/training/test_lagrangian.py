@@ -103,11 +103,11 @@ def test_steps_are_a_dozen_an_epoch_within_limits(n_batches, expected, see):
     ],
 )
 def test_rows_come_with_their_groups_by_cell_and_label(patterns, expected):
-    """Two labels: 2 * cell + label in each family."""
+    """Two labels: 2 * joint cell + label in each."""
     X, y = torch.zeros(3, 1), torch.tensor([1, 0, 0])
     state = lagrangian("PR <= 0.5")
-    families = SimpleNamespace(patterns=np.array(patterns or [[0], [1], [2]], dtype=np.uint8))
-    problem = SimpleNamespace(shape=(4, 2), families=families)
+    joint = SimpleNamespace(patterns=np.array(patterns or [[0], [1], [2]], dtype=np.uint8))
+    problem = SimpleNamespace(shape=(4, 2), families=SimpleNamespace(joint=joint))
     rows = GroupedRows(Rows(X, y, torch.arange(3, dtype=torch.int32)), problem, state.task)
     _, (labels, groups) = next(iter(DataLoader(rows, batch_size=3)))
     assert labels.tolist() == [1, 0, 0]

@@ -6,32 +6,35 @@ from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.training._offsets import shifted_decisions
 
 
+def cells(n):
+    """The families of rows whose codes are their cells."""
+    return Families.single(membership=np.zeros((n, 0), bool))
+
+
 def rows(n_classes, n=300, seed=0):
+    """Scores, labels, codes and families of rows in four cells."""
     rng = np.random.default_rng(seed)
     scores = rng.normal(size=(n, n_classes))
-    return scores, rng.integers(0, n_classes, n), rng.integers(0, 4, (n, 1))
+    return scores, rng.integers(0, n_classes, n), rng.integers(0, 4, n), cells(4)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
 def test_tables_are_those_of_the_decisions(n_classes):
-    scores, labels, cells = rows(n_classes)
-    families = Families.single(membership=np.zeros((4, 0), bool))
-    for k, offsets, tables, *_ in shifted_decisions(scores, labels, cells, 4, 20):
+    scores, labels, codes, families = rows(n_classes)
+    for k, offsets, tables, *_ in shifted_decisions(scores, labels, codes, families, 20):
         for offset, table in zip(offsets, tables, strict=True):
             decisions = (scores + offset * np.eye(n_classes)[k]).argmax(axis=1)
-            assert np.array_equal(
-                table, tabulate(cells[:, 0], labels, decisions, families, n_classes)
-            )
+            expected = tabulate(codes, labels, decisions, families, n_classes)
+            np.testing.assert_array_equal(table, expected)
 
 
 def test_of_two_classes_one_is_moved_and_of_more_all():
-    moved = [[s.class_position for s in shifted_decisions(*rows(k), 4, 8)] for k in (2, 3)]
+    moved = [[s.class_position for s in shifted_decisions(*rows(k), 8)] for k in (2, 3)]
     assert moved == [[1], [0, 1, 2]]
 
 
 def test_offsets_go_from_none_to_all():
-    scores, labels, cells = rows(2, n=1000)
-    ((_, offsets, tables, *_),) = shifted_decisions(scores, labels, cells, 4, 50)
+    ((_, offsets, tables, *_),) = shifted_decisions(*rows(2, n=1000), 50)
     assert (np.diff(offsets) > 0).all()
     positive = tables[..., 1].sum(axis=(1, 2))
     assert (positive[0], positive[-1]) == (0, 1000)
@@ -42,38 +45,58 @@ def test_offsets_go_from_none_to_all():
 
 def test_equal_scores_are_all_moved_or_none():
     scores = np.ones((10, 2))
-    labels, cells = np.zeros(10, int), np.zeros((10, 1), int)
-    ((_, offsets, tables, *_),) = shifted_decisions(scores, labels, cells, 1, 8)
+    labels, codes = np.zeros((2, 10), int)
+    ((_, offsets, tables, *_),) = shifted_decisions(scores, labels, codes, cells(1), 8)
     assert offsets.tolist() == [-1.0, 0.0, 1.0]
     assert tables[:, 0, 0].tolist() == [[10, 0], [10, 0], [0, 10]]
 
 
 def test_of_equal_scores_the_first_class_is_decided_for():
     scores = np.array([[1.0, 1.0, 0.0], [0.0, 2.0, 2.0], [3.0, 0.0, 3.0]])
-    labels, cells = np.zeros(3, int), np.zeros((3, 1), int)
-    for _, offsets, tables, *_ in shifted_decisions(scores, labels, cells, 1, 8):
+    labels, codes = np.zeros((2, 3), int)
+    for _, offsets, tables, *_ in shifted_decisions(scores, labels, codes, cells(1), 8):
         (unmoved,) = tables[offsets == 0]
         assert unmoved[0, 0].tolist() == [2, 1, 0]
 
 
 def test_a_row_is_counted_in_all_of_its_cells():
-    scores, labels, cells = rows(3)
-    several = np.concatenate([cells % 2, 2 + cells // 2], axis=1)
+    scores, labels, codes, families = rows(3)
+    patterns = np.array([[code % 2, 2 + code // 2] for code in range(4)])
+    several = Families((), (frozenset("a"), frozenset("b")), np.zeros((4, 0), bool), patterns)
     for one, both in zip(
-        shifted_decisions(scores, labels, cells, 4, 20),
-        shifted_decisions(scores, labels, several, 4, 20),
+        shifted_decisions(scores, labels, codes, families, 20),
+        shifted_decisions(scores, labels, codes, several, 20),
         strict=True,
     ):
         a, b, c, d = np.moveaxis(one.tables, 1, 0)
         np.testing.assert_array_equal(np.moveaxis(both.tables, 1, 0), [a + c, b + d, a + b, c + d])
 
 
+def test_smoothing_goes_by_the_cells_whatever_they_are_looked_up_with():
+    rng = np.random.default_rng(3)
+    scores, labels, codes, _ = rows(2, n=500)
+    codes = rng.integers(0, 16, 500)
+    patterns = np.array([[code % 4, 4 + code // 4] for code in range(16)])
+    # With empty cells there are too many combinations for one look-up.
+    joint, apart = (
+        Families((), (frozenset("a"), frozenset("b")), np.zeros((n_cells, 0), bool), patterns)
+        for n_cells in (8, 40)
+    )
+    assert (joint.joint.patterns.shape[1], apart.joint.patterns.shape[1]) == (1, 2)
+    (one,), (other,) = (
+        shifted_decisions(scores, labels, codes, families, 20) for families in (joint, apart)
+    )
+    np.testing.assert_array_equal(one.tables, other.tables[:, :8])
+    np.testing.assert_allclose(one.smoothed, other.smoothed[:, :8], rtol=1e-9)
+    assert 0 < one.weight == pytest.approx(other.weight)
+
+
 def grouped_scores(seed, n=400, shape=lambda normal: normal):
     """Scores of two classes, about normal in each of four groups (cell, label)."""
     rng = np.random.default_rng(seed)
-    cells, labels = rng.integers(0, 2, (2, n))
-    margins = shape(rng.normal(size=n) + 0.5 * cells + 0.8 * labels)
-    return np.stack([np.zeros(n), margins], axis=1), labels, cells[:, None]
+    codes, labels = rng.integers(0, 2, (2, n))
+    margins = shape(rng.normal(size=n) + 0.5 * codes + 0.8 * labels)
+    return np.stack([np.zeros(n), margins], axis=1), labels, codes
 
 
 @pytest.mark.parametrize("shape", [lambda normal: normal, np.exp], ids=["normal", "lognormal"])
@@ -82,13 +105,13 @@ def test_smoothing_knows_rates_better_than_counts(shape):
     errors = []
     for seed in range(30):
         ((_, offsets, tables, smoothed, weight),) = shifted_decisions(
-            *grouped_scores(seed, shape=shape), 2, 32
+            *grouped_scores(seed, shape=shape), cells(2), 32
         )
         assert 0 < weight <= 1
         np.testing.assert_allclose(smoothed.sum(axis=3), tables.sum(axis=3))
         chosen = offsets[[4, 16, 28]]
         truth = [
-            [margins[0][(margins[2][:, 0] == c) & (margins[1] == y), 1] + o > 0 for o in chosen]
+            [margins[0][(margins[2] == c) & (margins[1] == y), 1] + o > 0 for o in chosen]
             for c in (0, 1)
             for y in (0, 1)
         ]
@@ -101,16 +124,16 @@ def test_smoothing_knows_rates_better_than_counts(shape):
 
 def test_scores_of_another_shape_are_counted():
     rng = np.random.default_rng(0)
-    labels, cells = rng.integers(0, 2, (2, 20_000))
+    labels, codes = rng.integers(0, 2, (2, 20_000))
     # Group 1 lies between the halves of group 0: no means tell them apart.
-    margins = np.where(cells == 1, 0.3 * rng.normal(size=20_000), rng.choice([-3.0, 3.0], 20_000))
+    margins = np.where(codes == 1, 0.3 * rng.normal(size=20_000), rng.choice([-3.0, 3.0], 20_000))
     scores = np.stack([np.zeros(20_000), margins], axis=1)
-    ((_, _, tables, smoothed, weight),) = shifted_decisions(scores, labels, cells[:, None], 2, 32)
+    ((_, _, tables, smoothed, weight),) = shifted_decisions(scores, labels, codes, cells(2), 32)
     assert weight < 0.01
     np.testing.assert_allclose(smoothed, tables, atol=0.01 * 5000)
 
 
 def test_more_than_two_classes_are_counted():
-    for decisions in shifted_decisions(*rows(3), 4, 20):
+    for decisions in shifted_decisions(*rows(3), 20):
         assert decisions.weight == 0.0
         assert decisions.smoothed is decisions.tables

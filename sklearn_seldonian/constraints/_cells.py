@@ -1,0 +1,274 @@
+"""One small integer a row that says, for all conditions, which of them hold."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, vstack
+
+from sklearn_seldonian.constraints._conditions import holds
+from sklearn_seldonian.constraints._nodes import Condition
+
+__all__ = ["Cells", "Families", "assign_cells"]
+
+# Families are looked up together while their cells have no more combinations than so: as few
+# look-ups a row as that makes, in tables that stay as small as those of one family.
+MOST_JOINT_CELLS = 32
+# Columns are combined at once while they have no more combinations than so, which are counted
+# in one pass, and are no more than numpy has dimensions.
+MOST_AT_ONCE, MOST_IN_RUN = 2**22, 31
+
+
+class JointCells(NamedTuple):
+    """Cells of several families each, so that a few of them say all the cells that a row is in.
+
+    Attributes
+    ----------
+    patterns : ndarray of shape (n_patterns, n_joint)
+        The joint cells that rows with the same code are in.
+    inside : sparse array of shape (n_joint_cells, n_cells)
+        One where a joint cell lies in a cell, else zero.
+    transposed : sparse array of shape (n_cells, n_joint_cells)
+        The same, for products from the left.
+    """
+
+    patterns: NDArray[np.integer[Any]]
+    inside: csr_array
+    transposed: csr_array
+
+    @property
+    def n_cells(self) -> int:
+        return int(self.inside.shape[0])
+
+    def over_cells(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sums over the rows of each cell, (n_cells, ...), of those of each joint cell."""
+        return np.asarray(_applied(self.transposed, sums))
+
+    def from_cells(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What rows of each joint cell weigh together, of `weights` (n_cells, ...)."""
+        return np.asarray(_applied(self.inside, weights))
+
+
+def _applied(matrix: Any, tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    found = matrix @ tables.reshape(len(tables), -1)
+    return np.asarray(found.reshape(matrix.shape[0], *tables.shape[1:]))
+
+
+@dataclass(frozen=True, eq=False)
+class Families:
+    """Cells of rows that satisfy the same conditions: one set of cells for each of some families.
+
+    A family is a set of columns with all conditions on them, and every row is in one cell of
+    each family. What is asked together needs the columns of one family only, so the number of
+    cells is the sum of what the families have, where all columns together have the product.
+
+    Attributes
+    ----------
+    conditions : tuple of Condition
+    columns : tuple of frozenset of str
+        Those of each family.
+    membership : ndarray of shape (n_cells, n_conditions)
+        Which conditions hold in each cell; False for those of other families. The cells of a
+        family follow each other.
+    patterns : ndarray of shape (n_patterns, n_families)
+        The cell of each family that rows with the same code are in.
+    """
+
+    conditions: tuple[Condition, ...]
+    columns: tuple[frozenset[str], ...]
+    membership: NDArray[np.bool_]
+    patterns: NDArray[np.integer[Any]]
+
+    @classmethod
+    def single(
+        cls, conditions: Iterable[Condition] = (), membership: NDArray[np.bool_] | None = None
+    ) -> Families:
+        """One family, in which a row's code is its cell; with no conditions there is one cell."""
+        conditions = tuple(conditions)
+        if membership is None:
+            membership = np.zeros((1, len(conditions)), dtype=np.bool_)
+        patterns = np.arange(len(membership), dtype=np.int32)[:, None]
+        return cls(conditions, (_columns(conditions),), membership, patterns)
+
+    @property
+    def n_cells(self) -> int:
+        return len(self.membership)
+
+    @cached_property
+    def spans(self) -> tuple[slice, ...]:
+        """The cells of each family. Sums over those of one family have each row once."""
+        starts = [*self.patterns.min(axis=0).tolist(), self.n_cells]  # no cell is empty
+        return tuple(slice(*ends) for ends in itertools.pairwise(starts))
+
+    @cached_property
+    def joint(self) -> JointCells:
+        """The cells of families that follow each other, while they have few combinations."""
+        patterns, memberships, n_joint = [], [], 0
+        all_sizes = [span.stop - span.start for span in self.spans]
+        for first, last in _runs(all_sizes, MOST_JOINT_CELLS):
+            starts = np.array([span.start for span in self.spans[first:last]])
+            sizes = all_sizes[first:last]
+            within = self.patterns[:, first:last] - starts
+            patterns.append(n_joint + np.ravel_multi_index(tuple(within.T), sizes))
+            cells = starts + np.stack(np.unravel_index(np.arange(math.prod(sizes)), sizes), axis=1)
+            memberships.append(_one_hot(cells, self.n_cells))
+            n_joint += len(cells)
+        inside = vstack(memberships, format="csr")
+        return JointCells(_small(np.stack(patterns, axis=1)), inside, inside.T.tocsr())
+
+    def family_of(self, conditions: Iterable[Condition]) -> int:
+        """The first family that has all the `conditions`."""
+        wanted = _columns(conditions)
+        return next(f for f, columns in enumerate(self.columns) if wanted <= columns)
+
+    def inside(self, conditions: Iterable[Condition], family: int) -> NDArray[np.bool_]:
+        """In which of a family's cells all the `conditions` hold."""
+        wanted = [self.conditions.index(condition) for condition in conditions]
+        return np.asarray(self.membership[self.spans[family]][:, wanted].all(axis=1))
+
+
+class Cells(NamedTuple):
+    """Rows sorted into cells: `codes` (n_rows,) are rows of the `patterns` of their families."""
+
+    codes: NDArray[np.int32]
+    families: Families
+
+
+class _Coded(NamedTuple):
+    """A code for each of some things, below `n`."""
+
+    codes: NDArray[np.integer[Any]]
+    n: int
+
+
+def assign_cells(
+    columns: Mapping[str, NDArray[Any]],
+    together: Sequence[Collection[Condition]],
+    n_rows: int,
+) -> Cells:
+    """Sort `n_rows` rows into cells by which conditions hold.
+
+    Each of the collections `together` is of conditions that are looked at together, such as
+    those of one constraint: some family has all of them. Each column is factorised once and
+    its conditions are evaluated on its distinct values only, so the cost is one pass a column,
+    whatever the number of conditions.
+    """
+    conditions = tuple(dict.fromkeys(itertools.chain.from_iterable(together)))
+    names = list(dict.fromkeys(condition.column for condition in conditions))
+    coded, holding = [], []
+    for name in names:
+        of_row, membership = _by_column(columns[name], name, conditions)
+        coded.append(_Coded(of_row, len(membership)))
+        holding.append(membership)
+    codes, joint = _combined(coded, n_rows)
+
+    families = _families(together)
+    cells, memberships, n_cells = [], [], 0
+    for family in families:
+        own = [position for position, name in enumerate(names) if name in family]
+        of_pattern, parts = _combined([joint[position] for position in own], codes.n)
+        membership = np.zeros((of_pattern.n, len(conditions)), dtype=np.bool_)
+        for position, part in zip(own, parts, strict=True):
+            membership |= holding[position][part.codes]
+        cells.append(of_pattern.codes.astype(np.int32) + n_cells)
+        memberships.append(membership)
+        n_cells += of_pattern.n
+    return Cells(
+        codes.codes.astype(np.int32),
+        Families(
+            conditions, families, np.concatenate(memberships), _small(np.stack(cells, axis=1))
+        ),
+    )
+
+
+def _columns(conditions: Iterable[Condition]) -> frozenset[str]:
+    return frozenset(condition.column for condition in conditions)
+
+
+def _families(together: Sequence[Collection[Condition]]) -> tuple[frozenset[str], ...]:
+    """The sets of columns that are looked at together, without those that are part of others."""
+    wanted = tuple(dict.fromkeys(map(_columns, together))) or (frozenset(),)
+    return tuple(one for one in wanted if not any(one < other for other in wanted))
+
+
+def _one_hot(cells: NDArray[np.integer[Any]], n_cells: int) -> csr_array:
+    """Ones at the columns that each row of `cells` lists: (n_rows, n_cells)."""
+    ends = np.arange(0, cells.size + 1, cells.shape[1])
+    return csr_array((np.ones(cells.size), cells.ravel(), ends), shape=(len(cells), n_cells))
+
+
+def _by_column(
+    values: NDArray[Any], name: str, conditions: Sequence[Condition]
+) -> tuple[NDArray[np.integer[Any]], NDArray[np.bool_]]:
+    """A code for each of a column's values, and the conditions that hold for each code."""
+    value_codes, distinct = pd.factorize(np.asarray(values))
+    distinct = np.asarray(distinct)
+    if distinct.dtype.kind == "f":
+        distinct = distinct.astype(np.float64)  # as exact as the literals
+    own = [position for position, one in enumerate(conditions) if one.column == name]
+    holding = [holds(conditions[position], distinct) for position in own]
+    kinds, kind_of_value = np.unique(np.stack(holding, axis=1), axis=0, return_inverse=True)
+    membership = np.zeros((len(kinds), len(conditions)), dtype=np.bool_)
+    membership[:, own] = kinds
+    return _small(kind_of_value)[value_codes], membership
+
+
+def _combined(columns: Sequence[_Coded], n_rows: int) -> tuple[_Coded, list[_Coded]]:
+    """A code for each combination that some row of the `columns` has, and the combinations.
+
+    Some row has each of the codes of a column.
+    """
+    if len(columns) == 1:
+        return columns[0], [_Coded(np.arange(columns[0].n), columns[0].n)]
+    codes, n, combinations = np.zeros(n_rows, dtype=np.int64), 1, list[_Coded]()
+    for first, last in _runs([column.n for column in columns], MOST_AT_ONCE):
+        part = columns[first:last]
+        for others, n_others in part:
+            codes = codes * n_others + others
+        sizes = [n, *(column.n for column in part)]
+        codes, occupied = _renumbered(codes, math.prod(sizes))
+        before, *own = np.unravel_index(occupied, sizes)
+        combinations = [_Coded(earlier.codes[before], earlier.n) for earlier in combinations]
+        new = zip(own, part, strict=True)
+        combinations += [_Coded(_small(of_column), column.n) for of_column, column in new]
+        n = len(occupied)
+    return _Coded(codes, n), combinations
+
+
+def _runs(sizes: Sequence[int], most: int) -> Iterator[tuple[int, int]]:
+    """Where each run begins and ends of things with these sizes that have at most `most`
+    combinations, or of one that has more.
+    """
+    first, n_combinations = 0, 1
+    for position, size in enumerate(sizes):
+        n_combinations *= size
+        if position > first and (n_combinations > most or position - first == MOST_IN_RUN):
+            yield first, position
+            first, n_combinations = position, size
+    if sizes:
+        yield first, len(sizes)
+
+
+def _renumbered(
+    codes: NDArray[np.int64], n_possible: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The codes without gaps, in the same order, and what they were."""
+    if n_possible > 8 * len(codes):
+        renumbered, occupied = pd.factorize(codes, sort=True)
+        return renumbered, occupied
+    is_occupied = np.bincount(codes, minlength=n_possible) > 0
+    return (np.cumsum(is_occupied) - 1)[codes], np.flatnonzero(is_occupied)
+
+
+def _small(codes: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+    """The same numbers in as few bytes as torch can count with."""
+    most = codes.max(initial=0)
+    return codes.astype(next(t for t in (np.uint8, np.int16, np.int32) if most <= np.iinfo(t).max))
