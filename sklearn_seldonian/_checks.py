@@ -9,6 +9,7 @@ import itertools
 import platform
 import sys
 import warnings
+from functools import cache
 from importlib.metadata import version
 from numbers import Integral
 
@@ -504,13 +505,16 @@ def assumptions(of_the_model, exclusive, mask_given=False):
     )
 
 
+_installed = cache(version)  # a search through the file system
+
+
 def versions():
     """Versions of everything that a certificate rests on."""
     packages = ("torch", "skorch", "scikit-learn", "scipy", "numpy", "pandas")
     return {
         "sklearn-seldonian": __version__,
         "python": platform.python_version(),
-        **{package: version(package) for package in packages},
+        **{package: _installed(package) for package in packages},
     }
 
 

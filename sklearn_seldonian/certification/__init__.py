@@ -5,7 +5,7 @@ from sklearn_seldonian.certification._display import CertificateDisplay
 from sklearn_seldonian.certification._evidence import Evidence, Sample, exclusive_columns
 from sklearn_seldonian.certification._methods import BOUNDS, has_finite_ranges
 from sklearn_seldonian.certification._multiplicity import fixed_sequence, holm
-from sklearn_seldonian.certification._passing import PassingRegion, passing_region
+from sklearn_seldonian.certification._passing import PassingRegions, passing_region
 from sklearn_seldonian.certification._planning import (
     anticipated_upper,
     passing_probability,
@@ -33,7 +33,7 @@ __all__ = [
     "CertificateDisplay",
     "ConstraintResult",
     "Evidence",
-    "PassingRegion",
+    "PassingRegions",
     "SafetyCertificate",
     "Sample",
     "ScoreEnds",

@@ -7,8 +7,10 @@ asked once, for its edge, and the rest is arithmetic on arrays.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +27,7 @@ from sklearn_seldonian.certification._methods import (
 )
 from sklearn_seldonian.constraints import Atom, ExclusiveColumns
 
-__all__ = ["PassingRegion", "passing_region"]
+__all__ = ["PassingRegion", "PassingRegions", "passing_region"]
 
 Array = NDArray[np.float64]
 
@@ -54,10 +56,33 @@ class PassingRegion:
         Of the second rate, ascending; one zero where there is one rate.
     highest : ndarray of shape (n_counts,)
         The highest count of the first with which each of them passes; -1 where none does.
+    """
+
+    seen: Array
+    tested: Array
+    negative: NDArray[np.bool_]
+    counts: Array
+    highest: Array
+
+    @cached_property
+    def edge(self) -> tuple[Array, Array]:
+        """Angles of the second rate's counts, and half a count beyond the highest of the first."""
+        first, last = self.tested[0], self.tested[-1]
+        edge = _angle(self.highest + 0.5, first)
+        edge = np.where(self.highest < 0, -FAR, np.where(self.highest >= first, FAR, edge))
+        return _angle(self.counts, last), edge
+
+
+class PassingRegions:
+    r"""How probable it is to pass each of some tests.
+
+    Parameters
+    ----------
+    regions : sequence of PassingRegion
 
     Notes
     -----
-    `probability` takes each rate's angle :math:`\arcsin\sqrt{(x + 3/8) / (n + 3/4)}` for
+    `probabilities` takes each rate's angle :math:`\arcsin\sqrt{(x + 3/8) / (n + 3/4)}` for
     normal with variance :math:`1 / (4n + 2)` (Anscombe [1]_), so that the angle in the test
     differs from that seen by a normal number with the sum of both variances, whatever the true
     rate is. Against sums over beta-binomial counts (Jeffreys' prior) with 40 to 1,000 rows a
@@ -70,43 +95,43 @@ class PassingRegion:
        data", Biometrika 35, 1948.
     """
 
-    seen: Array
-    tested: Array
-    negative: NDArray[np.bool_]
-    counts: Array
-    highest: Array
+    def __init__(self, regions: Sequence[PassingRegion] = ()) -> None:
+        self.regions = tuple(regions)
+        # Where there is one rate it stands for both: no count of it changes the edge.
+        self._seen = _both(region.seen for region in regions)
+        self._tested = _both(region.tested for region in regions)
+        self._negative = _both(region.negative for region in regions) > 0
+        # The standard deviation is one for all groups: from a gap between two it nearly cancels.
+        is_gap = self._negative[:, :1] != self._negative[:, 1:]
+        self._spread = np.where(is_gap, 0.0, 0.5)
 
-    @cached_property
-    def _edge(self) -> tuple[Array, Array]:
-        """Angles of the second rate's counts, and half a count beyond the highest of the first."""
-        first, last = self.tested[0], self.tested[-1]
-        edge = _angle(self.highest + 0.5, first)
-        edge = np.where(self.highest < 0, -FAR, np.where(self.highest >= first, FAR, edge))
-        return _angle(self.counts, last), edge
+    def __len__(self) -> int:
+        return len(self.regions)
 
-    def probability(self, rates: Array, weight: float = 0.0) -> Array:
+    def probabilities(self, rates: Array, weight: float = 0.0) -> Array:
         """How probable it is to pass for models with these `rates` of the rows seen.
 
         Parameters
         ----------
-        rates : ndarray of shape (..., n_rates)
+        rates : ndarray of shape (..., n_regions, 2)
+            Of each region; the same one twice where it has one.
         weight : float in [0, 1], default=0.0
             How much of each rate is read off a normal distribution of scores with a mean of its
             own, which knows it better than a count does.
 
         Returns
         -------
-        ndarray of shape (...)
+        ndarray of shape (..., n_regions)
         """
-        counted = np.where(self.negative, 1.0 - rates, rates) * self.seen
-        angles = _angle(counted, self.seen)
-        # The standard deviation is one for all groups: from a gap between two it nearly cancels.
-        is_gap = len(self.seen) == 2 and self.negative[0] != self.negative[1]
-        relative = _relative_error(rates, 0.0 if is_gap else 0.5)
+        counted = np.where(self._negative, 1.0 - rates, rates) * self._seen
+        angles = _angle(counted, self._seen)
+        relative = _relative_error(rates, self._spread)
         known = (1.0 - weight + weight * relative) ** 2
-        errors = np.sqrt(0.25 * known / (self.seen + 0.5) + 0.25 / (self.tested + 0.5))
-        reached = angles[..., -1:] + errors[..., -1:] * NODES
-        allowed = np.interp(reached, *self._edge)
+        errors = np.sqrt(0.25 * known / (self._seen + 0.5) + 0.25 / (self._tested + 0.5))
+        reached = angles[..., 1:] + errors[..., 1:] * NODES
+        allowed = np.empty_like(reached)
+        for i, region in enumerate(self.regions):
+            allowed[..., i, :] = np.interp(reached[..., i, :], *region.edge)
         return np.asarray(ndtr((allowed - angles[..., :1]) / errors[..., :1]) @ SHARES)
 
 
@@ -153,12 +178,17 @@ def passing_region(
     return PassingRegion(rows, counts, weights < 0, others, edge)
 
 
+def _both(values: Iterable[NDArray[Any]]) -> Array:
+    """Those of the first and of the last rate of each region: (n_regions, 2)."""
+    return np.array([(of[0], of[-1]) for of in values], dtype=float).reshape(-1, 2)
+
+
 def _angle(counts: Array, trials: Array | float) -> Array:
     share = (counts + 0.375) / (trials + 0.75)
     return np.asarray(np.arcsin(np.sqrt(np.clip(share, 0.0, 1.0))))
 
 
-def _relative_error(rates: Array, spread: float) -> Array:
+def _relative_error(rates: Array, spread: Array | float) -> Array:
     """Standard error of ``ndtr(z)`` for a fitted z, in those of a count of as many rows.
 
     `spread` is what the standard deviation of the scores, fitted too, adds to the variance, as

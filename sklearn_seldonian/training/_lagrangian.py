@@ -18,13 +18,12 @@ References
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import embedding_bag, one_hot
+from torch.nn.functional import one_hot
 
 from sklearn_seldonian.training._batches import Batch, Rows
 from sklearn_seldonian.training._problem import ConstrainedProblem
@@ -64,6 +63,22 @@ class Pull(NamedTuple):
 
     entries: torch.Tensor
     gradient: torch.Tensor
+
+
+class _LookUp(NamedTuple):
+    """What a row of each group weighs in the mean over a batch, and where in a batch's groups, in
+    a line, those of each row start.
+    """
+
+    weights: torch.Tensor
+    starts: torch.Tensor
+
+    @classmethod
+    def of(cls, weights: torch.Tensor, groups: torch.Tensor) -> _LookUp:
+        n_rows = len(groups)
+        a_row = groups.numel() // n_rows
+        steps = 0, n_rows * a_row, a_row
+        return cls(weights / n_rows, torch.arange(*steps, dtype=groups.dtype, device=groups.device))
 
 
 class GroupedRows(Rows):
@@ -131,7 +146,7 @@ class Lagrangian:
         self._joint = problem.families.joint
         _, n_labels, n_columns = problem.table_shape
         self._weights = torch.zeros(self._joint.n_cells * n_labels, n_columns, device=device)
-        self._scaled_weights: dict[int, torch.Tensor] = {}
+        self._look_ups: dict[int, _LookUp] = {}
 
     def pull(self, scores: torch.Tensor, y: torch.Tensor, groups: torch.Tensor) -> Pull:
         """The constraints' part of the loss of a batch, whose decisions are kept to be counted.
@@ -139,23 +154,19 @@ class Lagrangian:
         `groups` are those of `GroupedRows`.
         """
         self._uncounted.append((groups, scores.detach(), y))
-        weights = self._weights_in_batch(len(groups))
+        n_rows = len(groups)
+        if n_rows not in self._look_ups:
+            self._look_ups[n_rows] = _LookUp.of(self._weights, groups)
+        weights, starts = self._look_ups[n_rows]
         if groups.ndim == 1:
             gradient = weights.index_select(0, groups)
         else:
-            starts = _starts(*groups.shape, groups.device)
-            gradient = embedding_bag(groups.ravel(), weights, starts, mode="sum")
+            gradient, *_ = torch.embedding_bag(weights, groups.ravel(), starts)  # sums
         entries = torch.softmax(scores, dim=1)
         if self.problem.values:
             soft = self.task.soft_values(self.problem.values, scores, y)
             entries = torch.cat([entries, soft], dim=1)
         return Pull(entries, gradient.to(entries.dtype))
-
-    def _weights_in_batch(self, n_rows: int) -> torch.Tensor:
-        """What a row of each group weighs in the mean over a batch of so many rows."""
-        if n_rows not in self._scaled_weights:
-            self._scaled_weights[n_rows] = self._weights / n_rows
-        return self._scaled_weights[n_rows]
 
     def _counts(self) -> _Counts:
         """Counts, sums and products of what was not counted yet."""
@@ -184,11 +195,13 @@ class Lagrangian:
     def _as_counts(self, table: torch.Tensor, products: torch.Tensor) -> _Counts:
         shapes = self.problem.table_shape, self.problem.products_shape
         parts = zip((table, products), shapes, strict=True)
-        return _Counts(*(self._over_cells(part).reshape(shape) for part, shape in parts))
+        return _Counts(*(self._over_cells(part, shape) for part, shape in parts))
 
-    def _over_cells(self, sums: torch.Tensor) -> NDArray[np.float64]:
+    def _over_cells(self, sums: torch.Tensor, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        if not sums.numel():
+            return np.zeros(shape)
         of_joint = sums.cpu().double().numpy().reshape(self._joint.n_cells, -1)
-        return self._joint.over_cells(of_joint)
+        return self._joint.over_cells(of_joint).reshape(shape)
 
     def batch_done(self) -> None:
         """Move the multipliers if enough batches have gone by."""
@@ -225,10 +238,4 @@ class Lagrangian:
         of_joint = self._joint.from_cells(weights.reshape(self.problem.table_shape))
         flat = torch.as_tensor(of_joint, dtype=self._weights.dtype)
         self._weights.copy_(flat.reshape(self._weights.shape))
-        self._scaled_weights.clear()
-
-
-@lru_cache
-def _starts(n_rows: int, n_families: int, device: torch.device) -> torch.Tensor:
-    """Where each row's groups begin, one row after the other."""
-    return torch.arange(0, n_rows * n_families, n_families, dtype=torch.int32, device=device)
+        self._look_ups.clear()

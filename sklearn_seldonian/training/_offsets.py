@@ -30,7 +30,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
-from scipy.stats import rankdata
 
 from sklearn_seldonian.constraints import Families
 
@@ -99,22 +98,41 @@ def shifted_decisions(
         needed = others[np.arange(len(scores)), runner_up] - scores[:, k]
         # Of equal scores the first class is decided for.
         needed = np.where(runner_up > k, np.nextafter(needed, -np.inf), needed)
-        offsets = _spread_out(needed, n_offsets)
+        order = needed.argsort()
+        ascending = needed[order]
+        offsets = _spread_out(ascending, n_offsets)
         # Rows that decide for k with the i-th offset and all after it, but not before.
-        first = np.searchsorted(offsets, needed, side="right")
+        first = np.empty(len(needed), dtype=np.int64)
+        first[order] = _n_up_to(offsets, ascending)
         tables = _tables(groups, runner_up, first, k, len(offsets))
         smoothed, weight = tables, 0.0
         if n_classes == 2:
-            smoothed, weight = _smoothed(tables, rankdata(needed), groups)
+            ranks = np.empty(len(needed))
+            ranks[order] = _mean_ranks(ascending)
+            smoothed, weight = _smoothed(tables, ranks, groups)
         yield ShiftedDecisions(k, offsets, tables, smoothed, weight)
 
 
-def _spread_out(needed: Array, n_offsets: int) -> Array:
-    """Ascending offsets, zero among them."""
-    values = np.unique(np.quantile(needed, np.linspace(0, 1, n_offsets - 1)))
+def _spread_out(ascending: Array, n_offsets: int) -> Array:
+    """Ascending offsets, zero among them, midway between quantiles of some values."""
+    positions = np.linspace(0, len(ascending) - 1, n_offsets - 1)
+    values = np.unique(np.interp(positions, np.arange(len(ascending)), ascending))
     beyond = values[-1] - values[0] or 1.0
     between = (values[1:] + values[:-1]) / 2
     return np.unique([values[0] - beyond, *between, 0.0, values[-1] + beyond])
+
+
+def _n_up_to(offsets: Array, ascending: Array) -> NDArray[np.int64]:
+    """How many of the offsets, which ascend too, are not above each of some values."""
+    starts = np.searchsorted(ascending, offsets, side="left")
+    return np.repeat(np.arange(len(offsets) + 1), np.diff(starts, prepend=0, append=len(ascending)))
+
+
+def _mean_ranks(ascending: Array) -> Array:
+    """The ranks of some values from 1 on; equal ones have the mean of theirs."""
+    is_first = np.diff(ascending, prepend=-np.inf) > 0
+    starts = np.append(np.flatnonzero(is_first), len(ascending))
+    return np.repeat((starts[:-1] + starts[1:] + 1) / 2.0, np.diff(starts))
 
 
 class _Groups:

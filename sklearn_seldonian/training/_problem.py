@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from sklearn_seldonian.certification import (
-    PassingRegion,
+    PassingRegions,
     Statistics,
     anticipated_upper,
     has_finite_ranges,
@@ -155,7 +155,7 @@ class ConstrainedProblem:
         self._deltas = [delta for group in leaves for _, delta in group]
         self._quantiles = ndtri(1.0 - np.array(self._deltas))
         self._floors, self._factors, self._widths = _before_any_test(len(self.atoms))
-        self._regions: dict[int, PassingRegion] = {}
+        self._with_edge, self._regions = list[int](), PassingRegions()
         self._has_alternatives = any(_has_or(constraint.tree) for constraint in constraints)
         self._ends = np.cumsum([len(group) for group in leaves])
         # What the rows add to an atom is known within one family: a mean that two constraints
@@ -318,7 +318,8 @@ class ConstrainedProblem:
             )
             if atom.means
         }
-        judged._regions = {a: region for a, region in regions.items() if region is not None}
+        known = {a: region for a, region in regions.items() if region is not None}
+        judged._with_edge, judged._regions = list(known), PassingRegions(tuple(known.values()))
         return judged
 
     @property
@@ -376,7 +377,7 @@ class ConstrainedProblem:
         evidence = sample.evidence(distinct_means(self.constraints), self._exclusive)
         uppers = [
             values[a]
-            if a in self._regions
+            if a in self._with_edge
             else anticipated_upper(atom, evidence, delta, self._bound)
             for a, (atom, delta) in enumerate(zip(self.atoms, self._deltas, strict=True))
         ]
@@ -398,11 +399,12 @@ class ConstrainedProblem:
         """How probable each atom is to pass with these `means`: shape (..., n_atoms).
 
         NaN where its test has no edge that is known. `weight` as in
-        `PassingRegion.probability`.
+        `PassingRegions.probabilities`.
         """
         found = np.full((*means.shape[:-1], len(self.atoms)), math.nan)
-        for a, region in self._regions.items():
-            found[..., a] = region.probability(means[..., self._own[a]], weight)
+        if self._with_edge:
+            own = [(self._own[a][0], self._own[a][-1]) for a in self._with_edge]
+            found[..., self._with_edge] = self._regions.probabilities(means[..., own], weight)
         return found
 
     def likelihoods(self, chances: Array) -> Array:

@@ -5,7 +5,13 @@ import pytest
 from scipy.special import ndtr, ndtri
 from scipy.stats import betabinom
 
-from sklearn_seldonian.certification import Evidence, Sample, passes, passing_region
+from sklearn_seldonian.certification import (
+    Evidence,
+    PassingRegions,
+    Sample,
+    passes,
+    passing_region,
+)
 from sklearn_seldonian.certification._passing import _relative_error
 from sklearn_seldonian.constraints import Schema, atoms_of, bind, parse
 
@@ -31,6 +37,12 @@ def certified(atom, counts, trials, bound):
         m: Sample(float(k), float(n), n) for m, k, n in zip(atom.means, counts, trials, strict=True)
     }
     return passes(atom, Evidence(samples, exclusive=EXCLUSIVE, n_rows=sum(trials)), 0.05, bound)
+
+
+def probability(region, rates, weight=0.0):
+    """Of one region, with a rate for each of its samples."""
+    rates = np.asarray(rates)[..., None, [0, -1]]
+    return PassingRegions([region]).probabilities(rates, weight)[..., 0]
 
 
 def given(region, counts):
@@ -100,7 +112,7 @@ def test_probability_of_passing_with_two_rates(text, seen, trials):
     counts = np.array([[round(p * n) for n in seen] for p in shares])
     counts = np.concatenate([counts + np.array(gap) for gap in ((0, 0), (0, 3), (3, 0))])
     counts = counts[(counts <= seen).all(axis=1)]
-    found = region.probability(counts / np.array(seen))
+    found = probability(region, counts / np.array(seen))
     expected = np.array([exact(pair) for pair in counts])
     at_ends = ((counts < 2) | (counts > np.array(seen) - 2)).any(axis=1)
     np.testing.assert_allclose(found[~at_ends], expected[~at_ends], atol=0.04)
@@ -112,7 +124,7 @@ def test_probability_of_passing_with_two_rates(text, seen, trials):
 def test_probability_of_passing_with_one_rate(text):
     region = passing_region(atom_of(text), [100], [150], 0.05)
     counts = np.arange(101)
-    found = region.probability(counts[:, None] / 100)
+    found = probability(region, counts[:, None] / 100)
     exact = summed(region)
     expected = [exact([k]) for k in counts]
     np.testing.assert_allclose(found, expected, atol=0.03)
@@ -138,7 +150,7 @@ def test_a_limit_that_no_rates_keep():
     atom = atom_of("PR | [M] + PR | [F] <= 0")
     region = passing_region(atom, [50, 50], [40, 40], 0.05, "auto", EXCLUSIVE)
     rates = np.array([[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]])
-    assert region.probability(rates) == pytest.approx(0.0)
+    assert probability(region, rates) == pytest.approx(0.0)
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.1, 0.5, 0.8])
@@ -164,7 +176,22 @@ def test_tails_are_known_no_better_than_what_is_near_them(rate, other):
 def test_rates_that_are_known_better_decide_more():
     region = passing_region(atom_of(TWO_RATES[0]), [200, 200], [300, 300], 0.05, "auto", EXCLUSIVE)
     passing, failing = np.array([[0.1, 0.1], [0.4, 0.1]])
-    chances = [[region.probability(r, w) for w in (0.0, 0.5, 1.0)] for r in (passing, failing)]
+    chances = [[probability(region, r, w) for w in (0.0, 0.5, 1.0)] for r in (passing, failing)]
     assert (np.diff(chances[0]) > 0).all()
     assert (np.diff(chances[1]) < 0).all()
-    assert chances[0][0] == region.probability(passing)
+    assert chances[0][0] == probability(region, passing)
+
+
+def test_regions_together_are_as_each_alone():
+    texts = (*TWO_RATES, "PR | [M] <= 0.3", "PR | [F] >= 0.2")
+    regions = [
+        passing_region(atom, [80, 60][: len(atom.means)], [90, 70][: len(atom.means)], 0.05)
+        for atom in map(atom_of, texts)
+    ]
+    rates = np.random.default_rng(1).uniform(size=(5, 3, len(regions), 2))
+    rates[..., 5:, 1] = rates[..., 5:, 0]
+    found = PassingRegions(regions).probabilities(rates, 0.5)
+    assert found.shape == (5, 3, len(regions))
+    for i, region in enumerate(regions):
+        np.testing.assert_allclose(found[..., i], probability(region, rates[..., i, :], 0.5))
+    assert PassingRegions().probabilities(np.zeros((4, 0, 2))).shape == (4, 0)

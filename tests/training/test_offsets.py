@@ -1,9 +1,15 @@
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
 from sklearn_seldonian.certification import tabulate
 from sklearn_seldonian.constraints import Families
-from sklearn_seldonian.training._offsets import shifted_decisions
+from sklearn_seldonian.training._offsets import (
+    _mean_ranks,
+    _n_up_to,
+    _spread_out,
+    shifted_decisions,
+)
 
 
 def cells(n):
@@ -137,3 +143,17 @@ def test_more_than_two_classes_are_counted():
     for decisions in shifted_decisions(*rows(3), 20):
         assert decisions.weight == 0.0
         assert decisions.smoothed is decisions.tables
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 100, 5000])
+@pytest.mark.parametrize("digits", [0, 2, 12])
+def test_what_is_read_off_sorted_values_is_as_if_they_were_not(n_rows, digits):
+    values = np.random.default_rng(n_rows).normal(size=n_rows).round(digits)
+    ascending = np.sort(values)
+    np.testing.assert_array_equal(_mean_ranks(ascending), rankdata(ascending))
+    offsets = _spread_out(ascending, 20)
+    expected = np.searchsorted(offsets, ascending, side="right")
+    np.testing.assert_array_equal(_n_up_to(offsets, ascending), expected)
+    quantiles = np.unique(np.quantile(values, np.linspace(0, 1, 19)))
+    midway = (quantiles[1:] + quantiles[:-1]) / 2
+    np.testing.assert_allclose(offsets[1:-1], np.unique([*midway, 0.0]), atol=1e-12)
