@@ -107,18 +107,19 @@ class Batches:
         n_batches, rest = divmod(len(self.rows), self.batch_size)
         return n_batches + (rest > 1 or n_batches == 0)
 
+    @property
+    def n_together(self) -> int:
+        """How many batches are fetched at once."""
+        first = self.rows.X[:1]
+        a_batch = self.batch_size * first.numel() * first.element_size()
+        return max(1, FETCHED_BYTES // max(a_batch, 1))
+
     def __iter__(self) -> Iterator[Batch]:
         order = torch.randperm(len(self.rows)).to(self.rows.y.device)
         n_used = min(len(self.rows), len(self) * self.batch_size)
-        n_fetched = self._n_fetched()
+        n_fetched = self.batch_size * self.n_together
         for first in range(0, n_used, n_fetched):
             X, (y, cells) = self.rows[order[first : min(first + n_fetched, n_used)]]
             parts = (values.split(self.batch_size) for values in (X, y, cells))  # type: ignore[no-untyped-call]
             for X_batch, y_batch, cells_batch in zip(*parts, strict=True):
                 yield X_batch, (y_batch, cells_batch)
-
-    def _n_fetched(self) -> int:
-        """Rows fetched at once: those of a whole number of batches."""
-        first = self.rows.X[:1]
-        a_batch = self.batch_size * first.numel() * first.element_size()
-        return self.batch_size * max(1, FETCHED_BYTES // max(a_batch, 1))

@@ -18,6 +18,8 @@ References
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -65,20 +67,22 @@ class Pull(NamedTuple):
     gradient: torch.Tensor
 
 
-class _LookUp(NamedTuple):
-    """What a row of each group weighs in the mean over a batch, and where in a batch's groups, in
-    a line, those of each row start.
+class Weighed(NamedTuple):
+    """A batch's groups, and how the constraints pull at its rows while the multipliers stay.
+
+    Attributes
+    ----------
+    groups : tensor of int, of shape (n_rows,) or (n_rows, n_joint)
+        As `GroupedRows` has them.
+    gradient : tensor of shape (n_rows, K + V)
+        Of the constraints' part of the batch's loss in the rows' entries.
     """
 
-    weights: torch.Tensor
-    starts: torch.Tensor
+    groups: torch.Tensor
+    gradient: torch.Tensor
 
-    @classmethod
-    def of(cls, weights: torch.Tensor, groups: torch.Tensor) -> _LookUp:
-        n_rows = len(groups)
-        a_row = groups.numel() // n_rows
-        steps = 0, n_rows * a_row, a_row
-        return cls(weights / n_rows, torch.arange(*steps, dtype=groups.dtype, device=groups.device))
+
+WeighedBatch = tuple[torch.Tensor, tuple[torch.Tensor, Weighed]]
 
 
 class GroupedRows(Rows):
@@ -146,27 +150,44 @@ class Lagrangian:
         self._joint = problem.families.joint
         _, n_labels, n_columns = problem.table_shape
         self._weights = torch.zeros(self._joint.n_cells * n_labels, n_columns, device=device)
-        self._look_ups: dict[int, _LookUp] = {}
 
-    def pull(self, scores: torch.Tensor, y: torch.Tensor, groups: torch.Tensor) -> Pull:
-        """The constraints' part of the loss of a batch, whose decisions are kept to be counted.
+    def weighed(self, batches: Iterable[Batch], most: int = 1) -> Iterator[WeighedBatch]:
+        """The batches, `Weighed` instead of with groups alone.
 
-        `groups` are those of `GroupedRows`.
+        They are looked up several at once, at most so many, and no more than the weights last.
         """
-        self._uncounted.append((groups, scores.detach(), y))
-        n_rows = len(groups)
-        if n_rows not in self._look_ups:
-            self._look_ups[n_rows] = _LookUp.of(self._weights, groups)
-        weights, starts = self._look_ups[n_rows]
-        if groups.ndim == 1:
-            gradient = weights.index_select(0, groups)
+        batches = iter(batches)
+        while ahead := list(itertools.islice(batches, min(most, self._n_batches_to_step))):
+            weighed = self.weigh([groups for _, (_, groups) in ahead])
+            for (X, (y, _)), own in zip(ahead, weighed, strict=True):
+                yield X, (y, own)
+
+    def weigh(self, groups: Sequence[torch.Tensor]) -> list[Weighed]:
+        """What the rows of some batches with these groups weigh at present."""
+        groups = [of_batch.to(self._weights.device) for of_batch in groups]
+        every, sizes = torch.cat(groups), [len(of_batch) for of_batch in groups]
+        if every.ndim == 1:
+            weights = self._weights.index_select(0, every)
         else:
-            gradient, *_ = torch.embedding_bag(weights, groups.ravel(), starts)  # sums
+            n_rows, n_joint = every.shape
+            starts = torch.arange(0, n_rows * n_joint, n_joint, device=every.device)
+            weights, *_ = torch.embedding_bag(self._weights, every.ravel(), starts.to(every.dtype))
+        # All batches have the size of the first, but perhaps the last.
+        of_rows = (weights / sizes[0]).split(sizes)  # type: ignore[no-untyped-call]
+        gradients = [
+            part if n == sizes[0] else part * (sizes[0] / n)
+            for part, n in zip(of_rows, sizes, strict=True)
+        ]
+        return [Weighed(*both) for both in zip(groups, gradients, strict=True)]
+
+    def pull(self, scores: torch.Tensor, y: torch.Tensor, rows: Weighed) -> Pull:
+        """The constraints' part of the loss of a batch, whose decisions are kept to be counted."""
+        self._uncounted.append((rows.groups, scores.detach(), y))
         entries = torch.softmax(scores, dim=1)
         if self.problem.values:
             soft = self.task.soft_values(self.problem.values, scores, y)
             entries = torch.cat([entries, soft], dim=1)
-        return Pull(entries, gradient.to(entries.dtype))
+        return Pull(entries, rows.gradient.to(entries.dtype))
 
     def _counts(self) -> _Counts:
         """Counts, sums and products of what was not counted yet."""
@@ -206,8 +227,12 @@ class Lagrangian:
     def batch_done(self) -> None:
         """Move the multipliers if enough batches have gone by."""
         self._n_batches += 1
-        if self._n_batches == self._batches_a_step:
+        if not self._n_batches_to_step:
             self.step()
+
+    @property
+    def _n_batches_to_step(self) -> int:
+        return self._batches_a_step - self._n_batches
 
     def step(self) -> None:
         """Move the multipliers by what was counted since the last step."""
@@ -238,4 +263,3 @@ class Lagrangian:
         of_joint = self._joint.from_cells(weights.reshape(self.problem.table_shape))
         flat = torch.as_tensor(of_joint, dtype=self._weights.dtype)
         self._weights.copy_(flat.reshape(self._weights.shape))
-        self._look_ups.clear()

@@ -149,7 +149,8 @@ class LagrangianNet(NeuralNet):
         self._beside = None
         if resampled is not None:
             if self.problem.atoms:
-                self._beside = _endless(Batches(trained, self.batch_size))
+                beside = _endless(Batches(trained, self.batch_size))
+                self._beside = self._lagrangian.weighed(beside)
             trained = resampled.to(self.device)
         try:
             super().fit_loop(trained, epochs=epochs, **fit_params)
@@ -216,12 +217,12 @@ class LagrangianNet(NeuralNet):
             self._set_training(True)
         if self._beside is not None:
             return self._step_beside(batch, next(self._beside), **fit_params)
-        X, (y, groups) = batch
+        X, (y, weighed) = batch
         outputs = self.infer(X, **fit_params)
         y, scores = y.to(outputs.device), self.task_.scores(outputs)
         loss = self.task_.objective(self.criterion_, scores, y)
         if self.problem.atoms:
-            pull = self._lagrangian.pull(scores, y, groups.to(outputs.device))
+            pull = self._lagrangian.pull(scores, y, weighed)
             torch.autograd.backward([loss, pull.entries], [None, pull.gradient])
         else:
             loss.backward()
@@ -229,11 +230,11 @@ class LagrangianNet(NeuralNet):
 
     def _step_beside(self, batch, beside, **fit_params):
         """One step of the loss of a resampled `batch` and the pull of the rows `beside` it."""
-        (X, (y, _)), (other_X, (other_y, groups)) = batch, beside
+        (X, (y, _)), (other_X, (other_y, weighed)) = batch, beside
         outputs = self.infer(torch.cat([X, other_X]), **fit_params)
         y, scores = y.to(outputs.device), self.task_.scores(outputs)
         loss = self.task_.objective(self.criterion_, scores[: len(y)], y)
-        pull = self._lagrangian.pull(scores[len(y) :], other_y, groups)
+        pull = self._lagrangian.pull(scores[len(y) :], other_y, weighed)
         torch.autograd.backward([loss, pull.entries], [None, pull.gradient])
         return {"loss": loss.detach(), "y_pred": outputs[: len(y)]}
 
@@ -241,8 +242,11 @@ class LagrangianNet(NeuralNet):
         """As skorch's, but the loss stays on the device until the epoch is over."""
         if iterator is None:
             return
-        losses = []
-        for batch in iterator:
+        losses, batches = [], iterator
+        if self.problem.atoms and self._beside is None:
+            most = iterator.n_together if isinstance(iterator, Batches) else 1
+            batches = self._lagrangian.weighed(iterator, most)
+        for batch in batches:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             losses.append(step["loss"])

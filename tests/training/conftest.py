@@ -13,7 +13,8 @@ def pulled():
         rows = GroupedRows(Rows(scores, y, codes), state.problem, state.task)
         _, (y, groups) = rows[torch.arange(len(y))]
         scores = scores.detach().clone().requires_grad_()
-        pull = state.pull(scores, y, groups)
+        (weighed,) = state.weigh([groups])
+        pull = state.pull(scores, y, weighed)
         return torch.autograd.grad(pull.entries, scores, pull.gradient)[0]
 
     return gradient

@@ -113,3 +113,41 @@ def test_rows_come_with_their_groups_by_cell_and_label(patterns, expected):
     assert labels.tolist() == [1, 0, 0]
     assert groups.tolist() == expected
     assert rows[torch.arange(3)][1][1].tolist() == expected
+
+
+def weighed_batches(sizes, most, patterns, seed=0):
+    """Weighed batches of some sizes with the groups of each row, a step in the midst of them."""
+    rng = np.random.default_rng(seed)
+    state = lagrangian("PR <= 0.5", init=1.0)
+    n_groups = 2 * state._joint.n_cells
+    batches = []
+    for n in sizes:
+        groups = torch.from_numpy(rng.integers(0, n_groups, (n, patterns)).astype(np.int32))
+        y = torch.zeros(n, dtype=torch.long)
+        batches.append((torch.zeros(n, 1), (y, groups[:, 0] if patterns == 1 else groups)))
+    found = []
+    for X, (y, weighed) in state.weighed(batches, most):
+        scores = torch.from_numpy(rng.normal(size=(len(X), 2))).float()
+        state.pull(scores, y, weighed)
+        found.append(weighed)
+        state.batch_done()
+    return state, batches, found
+
+
+@pytest.mark.parametrize("patterns", [1, 3])
+@pytest.mark.parametrize("most", [3, FEWEST_BATCHES, 100])
+def test_batches_looked_up_together_are_as_each_alone(most, patterns):
+    sizes = [40] * (2 * FEWEST_BATCHES + 3) + [7]
+    state, batches, together = weighed_batches(sizes, most, patterns)
+    other, _, alone = weighed_batches(sizes, 1, patterns)
+    assert len(together) == len(batches)
+    assert (state.multipliers == other.multipliers).all()
+    for a, b, (_, (_, groups)) in zip(together, alone, batches, strict=True):
+        assert torch.equal(a.groups, groups)
+        torch.testing.assert_close(a.gradient, b.gradient)
+    # Weights are new after each step, and the mean is over the rows of the batch itself.
+    pulls = [float(w.gradient.sum()) for w in together]
+    assert not any(pulls[:FEWEST_BATCHES])
+    assert all(pulls[FEWEST_BATCHES:])
+    weights = state._weights[batches[-1][1][1].long()].reshape(7, patterns, -1).sum(dim=1)
+    torch.testing.assert_close(together[-1].gradient, weights / 7)
