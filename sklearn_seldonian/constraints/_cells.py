@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, vstack
 
 from sklearn_seldonian.constraints._conditions import holds
 from sklearn_seldonian.constraints._nodes import Condition
@@ -34,32 +33,31 @@ class JointCells(NamedTuple):
     ----------
     patterns : ndarray of shape (n_patterns, n_joint)
         The joint cells that rows with the same code are in.
-    inside : sparse array of shape (n_joint_cells, n_cells)
-        One where a joint cell lies in a cell, else zero.
-    transposed : sparse array of shape (n_cells, n_joint_cells)
-        The same, for products from the left.
+    cells, starts : ndarray of int
+        The cells that each joint cell lies in, one joint cell after the other, and where those of
+        each begin.
+    parts, part_starts : ndarray of int
+        The joint cells that lie in each cell, one cell after the other, and where those of each
+        begin.
     """
 
     patterns: NDArray[np.integer[Any]]
-    inside: csr_array
-    transposed: csr_array
+    cells: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    parts: NDArray[np.intp]
+    part_starts: NDArray[np.intp]
 
     @property
     def n_cells(self) -> int:
-        return int(self.inside.shape[0])
+        return len(self.starts)
 
     def over_cells(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sums over the rows of each cell, (n_cells, ...), of those of each joint cell."""
-        return np.asarray(_applied(self.transposed, sums))
+        return np.asarray(np.add.reduceat(sums[self.parts], self.part_starts, axis=0))
 
     def from_cells(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """What rows of each joint cell weigh together, of `weights` (n_cells, ...)."""
-        return np.asarray(_applied(self.inside, weights))
-
-
-def _applied(matrix: Any, tables: NDArray[np.float64]) -> NDArray[np.float64]:
-    found = matrix @ tables.reshape(len(tables), -1)
-    return np.asarray(found.reshape(matrix.shape[0], *tables.shape[1:]))
+        return np.asarray(np.add.reduceat(weights[self.cells], self.starts, axis=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,18 +109,25 @@ class Families:
     @cached_property
     def joint(self) -> JointCells:
         """The cells of families that follow each other, while they have few combinations."""
-        patterns, memberships, n_joint = [], [], 0
+        patterns, cells, n_joint = [], list[NDArray[np.intp]](), 0
         all_sizes = [span.stop - span.start for span in self.spans]
         for first, last in _runs(all_sizes, MOST_JOINT_CELLS):
-            starts = np.array([span.start for span in self.spans[first:last]])
+            first_cells = np.array([span.start for span in self.spans[first:last]])
             sizes = all_sizes[first:last]
-            within = self.patterns[:, first:last] - starts
+            within = self.patterns[:, first:last] - first_cells
             patterns.append(n_joint + np.ravel_multi_index(tuple(within.T), sizes))
-            cells = starts + np.stack(np.unravel_index(np.arange(math.prod(sizes)), sizes), axis=1)
-            memberships.append(_one_hot(cells, self.n_cells))
-            n_joint += len(cells)
-        inside = vstack(memberships, format="csr")
-        return JointCells(_small(np.stack(patterns, axis=1)), inside, inside.T.tocsr())
+            own = np.unravel_index(np.arange(math.prod(sizes)), sizes)
+            cells.extend(first_cells + np.stack(own, axis=1))
+            n_joint = len(cells)
+        lengths, every = [len(own) for own in cells], np.concatenate(cells)
+        by_cell = every.argsort(kind="stable")
+        return JointCells(
+            _small(np.stack(patterns, axis=1)),
+            cells=every,
+            starts=np.cumsum([0, *lengths[:-1]]),
+            parts=np.arange(n_joint).repeat(lengths)[by_cell],
+            part_starts=np.searchsorted(every[by_cell], np.arange(self.n_cells)),
+        )
 
     def family_of(self, conditions: Iterable[Condition]) -> int:
         """The first family that has all the `conditions`."""
@@ -197,12 +202,6 @@ def _families(together: Sequence[Collection[Condition]]) -> tuple[frozenset[str]
     """The sets of columns that are looked at together, without those that are part of others."""
     wanted = tuple(dict.fromkeys(map(_columns, together))) or (frozenset(),)
     return tuple(one for one in wanted if not any(one < other for other in wanted))
-
-
-def _one_hot(cells: NDArray[np.integer[Any]], n_cells: int) -> csr_array:
-    """Ones at the columns that each row of `cells` lists: (n_rows, n_cells)."""
-    ends = np.arange(0, cells.size + 1, cells.shape[1])
-    return csr_array((np.ones(cells.size), cells.ravel(), ends), shape=(len(cells), n_cells))
 
 
 def _by_column(

@@ -185,8 +185,8 @@ def test_rates_that_are_known_better_decide_more():
 def test_regions_together_are_as_each_alone():
     texts = (*TWO_RATES, "PR | [M] <= 0.3", "PR | [F] >= 0.2")
     regions = [
-        passing_region(atom, [80, 60][: len(atom.means)], [90, 70][: len(atom.means)], 0.05)
-        for atom in map(atom_of, texts)
+        passing_region(atom, (80, 60)[:n], (90, 70)[:n], 0.05, "auto", EXCLUSIVE)
+        for atom, n in ((atom, len(atom.means)) for atom in map(atom_of, texts))
     ]
     rates = np.random.default_rng(1).uniform(size=(5, 3, len(regions), 2))
     rates[..., 5:, 1] = rates[..., 5:, 0]
