@@ -113,11 +113,12 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     module_ : torch.nn.Module
     scale_ : float
     offsets_ : ndarray of shape (n_classes,)
-        The module's scores (logits, or logarithms of probabilities) are multiplied by the
-        first and added to the second before `predict_proba` and `predict`. Chosen with the
-        epoch among those predicted to pass: ``decision="argmax"`` may take an offset of one
-        class, and then the scale with which its probabilities fit best (decisions do not depend
-        on it), ``decision="sample"`` probabilities nearer to a constant.
+        What is done to the module's scores (logits, or logarithms of probabilities), chosen with
+        the epoch among what is predicted to pass. With ``decision="argmax"`` the scale is 1, and
+        the largest sum of score and offset is decided for: one class may have an offset.
+        Probabilities stay the module's, but where the offset changes a decision the class decided
+        for gets a little more than the most probable one. With ``decision="sample"`` scores are
+        multiplied by the scale and added to the offsets: probabilities nearer to a constant.
     probability_range_ : ndarray of shape (2, n_classes)
         The lowest and the highest that the module gave each class on the candidate rows that
         epochs are judged on. Under constraints with ``decision="sample"`` it is clipped to them
@@ -266,12 +267,12 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
 
     @property
     def scale_(self):
-        """What the module's scores are multiplied by."""
+        """What the module's scores are multiplied by; 1 where decisions are not drawn."""
         return self.net_.adjustment_.scale
 
     @property
     def offsets_(self):
-        """What is added to the module's scaled scores, one number a class."""
+        """What is added to the module's scaled scores to decide, one number a class."""
         return self.net_.adjustment_.offset_of_each(len(self.classes_))
 
     @property

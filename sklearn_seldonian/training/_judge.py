@@ -10,7 +10,6 @@ from functools import reduce
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from torch import nn
 
 from sklearn_seldonian.certification import ScoreEnds, Statistics, tabulate
@@ -35,8 +34,6 @@ Array = NDArray[np.float64]
 
 # How many offsets of a class are looked at.
 N_OFFSETS = 64
-# Scores are not shrunk more than so, lest decisions become a matter of rounding.
-SMALLEST_SCALE = 0.05
 # A constant prediction gives as much of the other classes' shares to one class as passing
 # takes, to within this, and then so much more, which leaves room for the model.
 SHARE_STEP = 0.01
@@ -107,28 +104,9 @@ class Judge:
     def foreseen(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
         """What a model decides whose `scores` of the rows are adjusted so, and nothing else."""
         if self.problem.hard:
-            return self._best_shift(adjustment.of(scores), False)
+            offsets = adjustment.offset_of_each(scores.shape[1])
+            return self._best_shift(scores + scores.new_tensor(offsets), False)
         return self._seen(scores, adjustment)
-
-    def tempered(self, scores: torch.Tensor, adjustment: Adjustment) -> Adjustment:
-        """The same decisions, with the probabilities that fit the rows best.
-
-        A threshold far from where the model is undecided makes it too sure of itself. The scale,
-        one at most, that the loss is least with says how sure it may be. Drawn decisions are
-        probabilities, which are left alone.
-        """
-        if not self.problem.hard:
-            return adjustment
-
-        def scaled(scale: float) -> Adjustment:
-            return Adjustment(scale, tuple(scale * offset for offset in adjustment.offsets))
-
-        def loss(scale: float) -> float:
-            moved = scaled(scale).of(scores)
-            return self.task.loss(self.criterion, moved, self.rows.y).item()
-
-        found = minimize_scalar(loss, bounds=(SMALLEST_SCALE, 1.0), method="bounded")
-        return scaled(float(found.x)) if found.fun < loss(1.0) else adjustment
 
     def try_test(self, scores: torch.Tensor, adjustment: Adjustment) -> None:
         """Try the safety test on samples of the rows, and expect bounds as wide from now on."""

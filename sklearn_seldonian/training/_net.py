@@ -350,11 +350,7 @@ class LagrangianNet(NeuralNet):
         self.kept_epoch_ = self._checkpoints.epoch
         if self._checkpoints.best is not None:
             self.module_.load_state_dict(self._checkpoints.best)
-            adjustment = self._checkpoints.adjustment
-            if adjustment != UNADJUSTED and self.problem.hard:
-                scores = torch.cat(list(self.scores(self._judge.rows.X)))
-                adjustment = self._judge.tempered(scores, adjustment)
-            self.adjustment_ = adjustment
+            self.adjustment_ = self._checkpoints.adjustment
         self._set_training(False)
 
     def __getstate__(self):

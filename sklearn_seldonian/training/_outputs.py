@@ -34,12 +34,21 @@ class OutputKind(enum.Enum):
     BINARY_LOGIT = "binary logit"
 
 
-class Adjustment(NamedTuple):
-    """What is done to a trained model's scores: ``scale * scores + offsets``, then softmax.
+# Where an offset makes another class win, this much of its lead is left, so that its probability is
+# little above that of the class which had won. Rows of two classes keep their order.
+LEAD_LEFT = 0.01
 
-    With `low` and `high`, one number a class each, log-probabilities are first clipped to
-    between them, so that whatever a row is like, the probabilities that come out have a
-    range known beforehand.
+
+class Adjustment(NamedTuple):
+    """What is done to a trained model's scores.
+
+    Where decisions are the largest score, `offsets` say which it is, and only rows that they
+    decide otherwise than the model get other probabilities: as near to the model's as the
+    decision allows.
+
+    With `low` and `high`, one number a class each, decisions are drawn: ``scale * scores +
+    offsets``, then softmax. Log-probabilities are first clipped to between them, so that whatever
+    a row is like, the probabilities that come out have a range known beforehand.
     """
 
     scale: float
@@ -51,11 +60,12 @@ class Adjustment(NamedTuple):
         """The adjusted scores; they are log-probabilities unless nothing is adjusted."""
         if self == UNADJUSTED:
             return scores
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        logs, offsets = torch.log_softmax(scores, dim=1), scores.new_tensor(self.offsets)
         if self.low:
-            scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
             low, high = scores.new_tensor(self.low), scores.new_tensor(self.high)
-            scores = torch.log_softmax(scores, dim=1).clamp(low, high)
-        return torch.log_softmax(self.scale * scores + scores.new_tensor(self.offsets), dim=1)
+            return torch.log_softmax(self.scale * logs.clamp(low, high) + offsets, dim=1)
+        return torch.log_softmax(_decided_by(offsets, logs), dim=1)
 
     @property
     def ends(self) -> ScoreEnds | None:
@@ -71,6 +81,16 @@ class Adjustment(NamedTuple):
     def offset_of_each(self, n_classes: int) -> NDArray[np.float64]:
         """One offset a class, zero where nothing is adjusted."""
         return np.array(self.offsets or [0.0] * n_classes)
+
+
+def _decided_by(offsets: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    """The scores, of each row the one that is largest with `offsets` raised to be the largest."""
+    (first, second), (decided, _) = (part.unbind(1) for part in (scores + offsets).topk(2, dim=1))
+    lead = (first - second).clamp(max=2.0 * float(offsets.abs().max()))[:, None]
+    decided = decided[:, None]
+    others = scores.scatter(1, decided, -torch.inf).amax(dim=1, keepdim=True)
+    raised = torch.maximum(scores.gather(1, decided), others + LEAD_LEFT * lead)
+    return scores.scatter(1, decided, raised)
 
 
 UNADJUSTED = Adjustment(1.0, ())

@@ -6,7 +6,7 @@ from torch import nn
 from sklearn_seldonian.constraints import Schema, assign_cells, bind, parse
 from sklearn_seldonian.training import ConstrainedProblem, Rows
 from sklearn_seldonian.training._judge import Judge
-from sklearn_seldonian.training._outputs import UNADJUSTED, Adjustment, clipped
+from sklearn_seldonian.training._outputs import UNADJUSTED, clipped
 from sklearn_seldonian.training._tasks import Classification
 
 SCHEMA = Schema(classes=(0, 1), positive=1, levels={"M": (0, 1)})
@@ -140,27 +140,3 @@ def test_two_rates_of_many_rows_ask_for_what_a_normal_approximation_does():
     referee.try_test(scores, UNADJUSTED)
     after = referee._seen(scores, UNADJUSTED).prediction.bounds[0]
     assert after == pytest.approx(before, rel=1e-3)
-
-
-def test_tempered_probabilities_fit_better_and_decide_alike():
-    referee, scores, y = judge(GAP)
-    adjustment = Adjustment(1.0, (0.0, -1.5))
-    tempered = referee.tempered(scores, adjustment)
-    assert 0.05 < tempered.scale < 1
-    before, after = adjustment.of(scores), tempered.of(scores)
-    assert torch.equal(before.argmax(dim=1), after.argmax(dim=1))
-    labels = torch.from_numpy(y)
-    losses = [nn.functional.cross_entropy(s, labels).item() for s in (before, after)]
-    assert losses[1] < losses[0]
-    for scale in np.linspace(0.1, 1, 10):
-        other = Adjustment(scale, (0.0, -1.5 * scale)).of(scores)
-        assert nn.functional.cross_entropy(other, labels).item() > losses[1] - 1e-4
-
-
-def test_probabilities_that_fit_or_are_drawn_are_not_tempered():
-    referee, scores, _ = judge(GAP)
-    barely = Adjustment(1.0, (0.0, 0.001))
-    assert referee.tempered(scores / 2, barely) == barely
-    drawn, scores, _ = judge(GAP, hard=False)
-    mixed = Adjustment(0.5, (0.0, -1.5))
-    assert drawn.tempered(scores, mixed) == mixed

@@ -95,9 +95,54 @@ def test_scores_end_where_the_adjustment_says(dtype, scale):
         assert chances[:, k].max() <= most + 1e-6
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-def test_an_offset_leaves_the_precision_as_it_is(dtype):
-    assert Adjustment(1.0, (0.0, -1.0)).of(LOGITS.to(dtype)).dtype == dtype
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [
+        (torch.float64, torch.float64),
+        (torch.float32, torch.float32),
+        (torch.bfloat16, torch.float32),
+    ],
+)
+def test_offsets_are_taken_in_single_precision_at_least(dtype, expected):
+    assert Adjustment(1.0, (0.0, -1.0)).of(LOGITS.to(dtype)).dtype == expected
+
+
+@pytest.mark.parametrize("offset", [-1.5, -0.2, 0.4, 2.0])
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+def test_an_offset_decides_and_changes_no_other_probabilities(n_classes, offset):
+    generator = torch.Generator().manual_seed(n_classes)
+    scores = 2 * torch.randn(2000, n_classes, generator=generator)
+    offsets = (*[0.0] * (n_classes - 1), offset)
+    before, moved = scores.argmax(dim=1), scores + torch.tensor(offsets)
+    adjusted = Adjustment(1.0, offsets).of(scores)
+    decided = adjusted.argmax(dim=1)
+    assert torch.equal(decided, moved.argmax(dim=1))
+    others = decided != before
+    assert 20 < others.sum() < 1980
+    unmoved = torch.log_softmax(scores, dim=1)
+    assert (adjusted - unmoved)[~others].abs().max() < 0.02 * abs(offset)
+    # Elsewhere the one decided for is a little above the one that the model would have chosen.
+    ahead = adjusted.gather(1, decided[:, None]) - adjusted.gather(1, before[:, None])
+    lead = -torch.diff(moved.topk(2, dim=1).values, dim=1)
+    torch.testing.assert_close(ahead[others], 0.01 * lead[others], atol=1e-6, rtol=1e-3)
+    assert ahead[others].min() > 0
+    assert ahead[others].max() <= 0.01 * abs(offset)
+    assert torch.allclose(adjusted.exp().sum(dim=1), torch.tensor(1.0))
+
+
+def test_an_offset_of_two_classes_keeps_the_order_of_rows():
+    margins = torch.linspace(-3, 3, 601, dtype=torch.float64)
+    scores = torch.stack([torch.zeros_like(margins), margins], dim=1)
+    for offset in (-1.0, 1.0):
+        adjusted = Adjustment(1.0, (0.0, offset)).of(scores)
+        assert (torch.diff(adjusted[:, 1] - adjusted[:, 0]) > 0).all()
+
+
+def test_rows_without_a_number_stay_so_where_there_are_offsets():
+    rows = torch.tensor([[torch.nan, 0.0], [0.0, torch.nan], [torch.inf, 0.0]])
+    assert Adjustment(1.0, (0.0, 1.0)).of(rows).isnan().all()
+    certain = torch.tensor([[0.0, -torch.inf], [-torch.inf, 0.0], [-1e30, 1e30]])
+    assert Adjustment(1.0, (0.0, 1.0)).of(certain).exp().tolist() == [[1, 0], [0, 1], [0, 1]]
 
 
 def test_rows_without_a_number_stay_so_where_scores_are_clipped():
