@@ -104,8 +104,7 @@ class Judge:
     def foreseen(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
         """What a model decides whose `scores` of the rows are adjusted so, and nothing else."""
         if self.problem.hard:
-            offsets = adjustment.offset_of_each(scores.shape[1])
-            return self._best_shift(scores + scores.new_tensor(offsets), False)
+            return self._best_shift(adjustment.moved(scores), False)
         return self._seen(scores, adjustment)
 
     def try_test(self, scores: torch.Tensor, adjustment: Adjustment) -> None:

@@ -42,13 +42,13 @@ LEAD_LEFT = 0.01
 class Adjustment(NamedTuple):
     """What is done to a trained model's scores.
 
-    Where decisions are the largest score, `offsets` say which it is, and only rows that they
-    decide otherwise than the model get other probabilities: as near to the model's as the
+    The class with the largest ``scale * score + offset`` is decided for, and only rows that this
+    decides otherwise than the model get other probabilities: as near to the model's as the
     decision allows.
 
-    With `low` and `high`, one number a class each, decisions are drawn: ``scale * scores +
-    offsets``, then softmax. Log-probabilities are first clipped to between them, so that whatever
-    a row is like, the probabilities that come out have a range known beforehand.
+    With `low` and `high`, one number a class each, decisions are drawn: probabilities are the
+    softmax of these sums. Log-probabilities are first clipped to between them, so that whatever a
+    row is like, the probabilities that come out have a range known beforehand.
     """
 
     scale: float
@@ -65,7 +65,11 @@ class Adjustment(NamedTuple):
         if self.low:
             low, high = scores.new_tensor(self.low), scores.new_tensor(self.high)
             return torch.log_softmax(self.scale * logs.clamp(low, high) + offsets, dim=1)
-        return torch.log_softmax(_decided_by(offsets, logs), dim=1)
+        return torch.log_softmax(_decided_by(offsets / self.scale, logs), dim=1)
+
+    def moved(self, scores: torch.Tensor) -> torch.Tensor:
+        """The sums of which the largest is decided for, where decisions are not drawn."""
+        return self.scale * scores + scores.new_tensor(self.offset_of_each(scores.shape[1]))
 
     @property
     def ends(self) -> ScoreEnds | None:

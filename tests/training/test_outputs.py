@@ -117,6 +117,9 @@ def test_an_offset_decides_and_changes_no_other_probabilities(n_classes, offset)
     adjusted = Adjustment(1.0, offsets).of(scores)
     decided = adjusted.argmax(dim=1)
     assert torch.equal(decided, moved.argmax(dim=1))
+    assert torch.equal(decided, Adjustment(1.0, offsets).moved(scores).argmax(dim=1))
+    halved = Adjustment(0.5, tuple(offset / 2 for offset in offsets))
+    torch.testing.assert_close(halved.of(scores), adjusted)
     others = decided != before
     assert 20 < others.sum() < 1980
     unmoved = torch.log_softmax(scores, dim=1)
