@@ -61,11 +61,13 @@ class Adjustment(NamedTuple):
         if self == UNADJUSTED:
             return scores
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        logs, offsets = torch.log_softmax(scores, dim=1), scores.new_tensor(self.offsets)
+        offsets = scores.new_tensor(self.offsets)
         if self.low:
             low, high = scores.new_tensor(self.low), scores.new_tensor(self.high)
-            return torch.log_softmax(self.scale * logs.clamp(low, high) + offsets, dim=1)
-        return torch.log_softmax(_decided_by(offsets / self.scale, logs), dim=1)
+            logs = torch.log_softmax(scores, dim=1).clamp(low, high)
+            return torch.log_softmax(self.scale * logs + offsets, dim=1)
+        below = scores - scores.amax(dim=1, keepdim=True)  # near zero small leads are not lost
+        return torch.log_softmax(_decided_by(offsets / self.scale, below), dim=1)
 
     def moved(self, scores: torch.Tensor) -> torch.Tensor:
         """The sums of which the largest is decided for, where decisions are not drawn."""
