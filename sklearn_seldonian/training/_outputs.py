@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,17 +27,17 @@ __all__ = [
 ]
 
 
+# Where an offset makes another class win, this much of its lead is left, so that its probability is
+# little above that of the class which had won. Rows of two classes keep their order.
+LEAD_LEFT = 0.01
+
+
 class OutputKind(enum.Enum):
     """How a module's outputs are to be read."""
 
     LOGITS = "logits"
     PROBABILITIES = "probabilities"
     BINARY_LOGIT = "binary logit"
-
-
-# Where an offset makes another class win, this much of its lead is left, so that its probability is
-# little above that of the class which had won. Rows of two classes keep their order.
-LEAD_LEFT = 0.01
 
 
 class Adjustment(NamedTuple):
@@ -61,13 +62,13 @@ class Adjustment(NamedTuple):
         if self == UNADJUSTED:
             return scores
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        offsets = scores.new_tensor(self.offsets)
         if self.low:
             low, high = scores.new_tensor(self.low), scores.new_tensor(self.high)
             logs = torch.log_softmax(scores, dim=1).clamp(low, high)
-            return torch.log_softmax(self.scale * logs + offsets, dim=1)
+            return torch.log_softmax(self.scale * logs + scores.new_tensor(self.offsets), dim=1)
         below = scores - scores.amax(dim=1, keepdim=True)  # near zero small leads are not lost
-        return torch.log_softmax(_decided_by(offsets / self.scale, below), dim=1)
+        offsets = [offset / self.scale for offset in self.offsets]
+        return torch.log_softmax(_decided_by(offsets, below), dim=1)
 
     def moved(self, scores: torch.Tensor) -> torch.Tensor:
         """The sums of which the largest is decided for, where decisions are not drawn."""
@@ -89,11 +90,12 @@ class Adjustment(NamedTuple):
         return np.array(self.offsets or [0.0] * n_classes)
 
 
-def _decided_by(offsets: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+def _decided_by(offsets: Sequence[float], scores: torch.Tensor) -> torch.Tensor:
     """The scores, of each row the one that is largest with `offsets` raised to be the largest."""
-    (first, second), (decided, _) = (part.unbind(1) for part in (scores + offsets).topk(2, dim=1))
-    lead = (first - second).clamp(max=2.0 * float(offsets.abs().max()))[:, None]
-    decided = decided[:, None]
+    leading, classes = (scores + scores.new_tensor(offsets)).topk(2, dim=1)
+    decided = classes[:, :1]
+    # Rows that are decided otherwise lead by no more; an infinite lead would leave no number.
+    lead = (leading[:, :1] - leading[:, 1:]).clamp(max=2.0 * max(map(abs, offsets)))
     others = scores.scatter(1, decided, -torch.inf).amax(dim=1, keepdim=True)
     raised = torch.maximum(scores.gather(1, decided), others + LEAD_LEFT * lead)
     return scores.scatter(1, decided, raised)
