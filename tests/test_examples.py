@@ -81,7 +81,8 @@ def test_three_plots(tmp_path):
 
 @pytest.mark.skipif(not (DATA / "MNIST").exists(), reason="MNIST is not on this machine")
 def test_mnist(tmp_path):
-    printed = run("mnist.py", "--root", str(DATA), "--epochs", "1", folder=tmp_path)
+    # After one epoch accuracy is .950 or .953, by the number of threads: at the limit of the test.
+    printed = run("mnist.py", "--root", str(DATA), "--epochs", "2", folder=tmp_path)
     assert "Passed the safety test: True" in printed
 
 
