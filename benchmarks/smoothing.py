@@ -29,7 +29,7 @@ from sklearn.neural_network import MLPClassifier
 
 from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.training._judge import N_OFFSETS
-from sklearn_seldonian.training._offsets import shifted_decisions
+from sklearn_seldonian.training._offsets import class_shifts
 
 SHARES = (0.05, 0.1, 0.2, 0.5, 0.8)
 MODELS: dict[str, Callable[[], Any]] = {
@@ -56,7 +56,8 @@ def errors(dataset: str, model: str, m: int, trial: int, data: str) -> pd.DataFr
         male[rows].astype(np.int32),
         Families.single(membership=np.zeros((2, 0), bool)),
     )
-    (found,) = shifted_decisions(everyone[rows], people.y[rows], codes, families, N_OFFSETS)
+    (shifts,) = class_shifts(everyone[rows], people.y[rows], codes, families, N_OFFSETS)
+    found = shifts.decisions
     reached = found.tables[..., 1].sum(axis=(1, 2)) / len(rows)
     seen = []
     for share in SHARES:

@@ -22,7 +22,7 @@ from sklearn_seldonian.constraints._builders import (
     predictive_parity,
     true_positive_rate,
 )
-from sklearn_seldonian.constraints._cells import Cells, Families, assign_cells
+from sklearn_seldonian.constraints._cells import Cells, Families, JointCells, assign_cells
 from sklearn_seldonian.constraints._evaluate import constant_value, dual, estimate, interval
 from sklearn_seldonian.constraints._nodes import (
     Binary,
@@ -58,6 +58,7 @@ __all__ = [
     "ExclusiveColumns",
     "Families",
     "Grouping",
+    "JointCells",
     "Linear",
     "Mean",
     "Membership",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
 
@@ -17,7 +17,7 @@ from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.training._batches import Rows
 from sklearn_seldonian.training._devices import on_device
-from sklearn_seldonian.training._offsets import ShiftedDecisions, shifted_decisions
+from sklearn_seldonian.training._offsets import ClassShifts, ShiftedDecisions, class_shifts
 from sklearn_seldonian.training._outputs import (
     UNADJUSTED,
     Adjustment,
@@ -32,8 +32,9 @@ __all__ = ["Judge", "observe"]
 
 Array = NDArray[np.float64]
 
-# How many offsets of a class are looked at.
-N_OFFSETS = 64
+# How many offsets of a class are looked at, and then how many more about the best of them: where
+# few rows may be decided for, accuracy hangs on thousandths of the rows.
+N_OFFSETS, N_FINER = 32, 32
 # A constant prediction gives as much of the other classes' shares to one class as passing
 # takes, to within this, and then so much more, which leaves room for the model.
 SHARE_STEP = 0.01
@@ -148,7 +149,8 @@ class Judge:
         )
         near = problem.linearise(seen.table, seen.products)
         prediction = problem.predict(near, len(self.rows), widths=problem.widths(seen))
-        return Candidate(near.means, prediction, self._errors(seen.table), loss, adjustment)
+        error = float(self._errors(seen.table))
+        return Candidate(near.means, prediction, error, loss, adjustment)
 
     def _errors(self, tables: Array) -> Array:
         """Weighted shares of wrong decisions; zero where decisions are drawn."""
@@ -167,39 +169,39 @@ class Judge:
         has_offsets = problem.shape[1] > 1 and not problem.values
         if not has_offsets or not bool(torch.isfinite(scores).all()):
             return self._seen(scores, UNADJUSTED)
-        shifted = self._shifted(scores, adjusted)
+        values, families = scores.cpu().double().numpy(), problem.families
+        classes = class_shifts(values, self._labels, self._codes, families, N_OFFSETS)
+        shifted = [self._with_best(shifts, scores, adjusted) for shifts in classes]
         return max(shifted, key=lambda candidate: rank(candidate, problem.power))
 
-    def _shifted(self, scores: torch.Tensor, adjusted: bool) -> Iterator[Candidate]:
-        """The same model with the best offset of each class; with none if not `adjusted`."""
-        values, families = scores.cpu().double().numpy(), self.problem.families
-        arrays = values, self._labels, self._codes
-        for decisions in shifted_decisions(*arrays, families, N_OFFSETS):
-            unmoved = np.flatnonzero(decisions.offsets == 0)
-            yield self._with_best(decisions if adjusted else decisions.at(unmoved), scores)
+    def _with_best(self, shifts: ClassShifts, scores: torch.Tensor, adjusted: bool) -> Candidate:
+        """The model with the best offset of one class; with none if not `adjusted`."""
+        problem, decisions = self.problem, shifts.decisions
+        best = int(np.flatnonzero(decisions.offsets == 0)[0])
+        if adjusted:
+            best = self._best(decisions)
+            if decisions.offsets[best] != 0:
+                decisions = shifts.near(best, N_FINER)
+                best = self._best(decisions)
+        chosen = decisions.at(best)
+        near = problem.linearise(chosen.smoothed)
+        chances = problem.chances(near.means, chosen.weight)
+        prediction = problem.predict(near, len(self.rows), chances)
+        adjustment = _offset(chosen, problem.shape[1])
+        loss = self.task.loss(self.criterion, adjustment.of(scores), self.rows.y).item()
+        means, error = problem.means(chosen.tables), float(self._errors(chosen.tables))
+        return Candidate(means, prediction, error, loss, adjustment)
 
-    def _with_best(self, decisions: ShiftedDecisions, scores: torch.Tensor) -> Candidate:
-        """The model with the best of some offsets."""
-        problem = self.problem
+    def _best(self, decisions: ShiftedDecisions) -> int:
+        """Position of the best offset, the smallest of equal ones."""
+        problem, errors = self.problem, self._errors(decisions.tables)
         chances = problem.chances(problem.means(decisions.smoothed), decisions.weight)
         likelihoods = problem.likelihoods(chances)
-        # Where these tell candidates apart, bounds are needed for one of them only.
-        if not problem.needs_trial and (likelihoods > 0).any():
-            chosen = self._best(decisions, likelihoods)
-            decisions, chances = decisions.at(chosen), chances[chosen]
-        near = problem.linearise(decisions.smoothed)
-        prediction = problem.predict(near, len(self.rows), chances)
-        (best,) = self._best(decisions, prediction.likelihood)
-        errors, means = self._errors(decisions.tables), problem.means(decisions.tables)
-        adjustment = _offset(decisions, best, problem.shape[1])
-        loss = self.task.loss(self.criterion, adjustment.of(scores), self.rows.y)
-        moved = Candidate(means, prediction, errors).at(best)
-        return moved._replace(loss=loss.item(), adjustment=adjustment)
-
-    def _best(self, decisions: ShiftedDecisions, likelihoods: Array) -> NDArray[np.intp]:
-        """Position of the best offset, the smallest of equal ones."""
-        errors, power = self._errors(decisions.tables), self.problem.power
-        return np.array([best_of(likelihoods, errors, np.abs(decisions.offsets), power)])
+        # Bounds are needed only where these do not tell candidates apart.
+        if problem.needs_trial or not (likelihoods > 0).any():
+            near = problem.linearise(decisions.smoothed)
+            likelihoods = problem.predict(near, len(self.rows), chances).likelihood
+        return best_of(likelihoods, errors, np.abs(decisions.offsets), problem.power)
 
     def _shrunk(self, scores: torch.Tensor, unshrunk: Candidate) -> Candidate:
         """The same model with probabilities as near to its own as is predicted to pass.
@@ -269,12 +271,12 @@ class Judge:
         return bool(candidate.prediction.likelihood >= self.problem.power)
 
 
-def _offset(decisions: ShiftedDecisions, i: np.intp, n_classes: int) -> Adjustment:
-    """The i-th offset as an adjustment of all scores."""
-    if decisions.offsets[i] == 0.0:
+def _offset(decisions: ShiftedDecisions, n_classes: int) -> Adjustment:
+    """The one offset of `decisions` as an adjustment of all scores."""
+    if not decisions.offsets:
         return UNADJUSTED
     offsets = np.zeros(n_classes)
-    offsets[decisions.class_position] = decisions.offsets[i]
+    offsets[decisions.class_position] = decisions.offsets
     return Adjustment(1.0, tuple(offsets.tolist()))
 
 

@@ -25,17 +25,20 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from sklearn_seldonian.constraints import Families
+from sklearn_seldonian.constraints import Families, JointCells
 
-__all__ = ["ShiftedDecisions", "shifted_decisions"]
+__all__ = ["ClassShifts", "ShiftedDecisions", "class_shifts"]
 
 Array = NDArray[np.float64]
+
+# Values nearer to each other, relative to the largest, are told apart by rounding alone.
+TOO_CLOSE = 1e-7
 
 
 class ShiftedDecisions(NamedTuple):
@@ -60,24 +63,23 @@ class ShiftedDecisions(NamedTuple):
     smoothed: Array
     weight: float
 
-    def at(self, positions: NDArray[np.intp]) -> ShiftedDecisions:
-        """Those with some of the offsets."""
-        parts = {n: getattr(self, n)[positions] for n in ("offsets", "tables", "smoothed")}
+    def at(self, i: int) -> ShiftedDecisions:
+        """Those with the i-th offset, without the leading axis."""
+        parts = {name: getattr(self, name)[i] for name in ("offsets", "tables", "smoothed")}
         return self._replace(**parts)
 
 
-def shifted_decisions(
+def class_shifts(
     scores: Array,
     labels: NDArray[np.int64],
     codes: NDArray[np.int32],
     families: Families,
     n_offsets: int,
-) -> Iterator[ShiftedDecisions]:
-    """The decisions of some rows with `n_offsets` offsets of each class that has its own, and none.
+) -> Iterator[ClassShifts]:
+    """The decisions of some rows with offsets of each class that has its own.
 
-    The offsets lie midway between neighbouring quantiles of what it would take to change the
-    rows' decisions, and beyond all of them, where the decisions are constant. Of two classes
-    only the second is moved: the first would move it back. One alone leaves nothing to decide.
+    Of two classes only the second is moved: the first would move it back. One alone leaves
+    nothing to decide.
 
     Parameters
     ----------
@@ -90,36 +92,99 @@ def shifted_decisions(
     n_offsets : int
     """
     n_classes = scores.shape[1]
-    groups = _Groups(codes, labels, families, n_classes)
+    groups = _Groups(families.joint, families.joint.patterns[codes], labels, n_classes)
     for k in range(n_classes) if n_classes > 2 else range(1, n_classes):
+        yield ClassShifts(scores, groups, k, n_offsets)
+
+
+class ClassShifts:
+    """The decisions of some rows as an offset of one class's score makes ever more turn to it.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows, K)
+    groups : _Groups
+        Of the rows.
+    class_position : int
+    n_offsets : int
+
+    Attributes
+    ----------
+    decisions : ShiftedDecisions
+        With `n_offsets` offsets and none. They lie midway between neighbouring quantiles of what
+        it would take to change the rows' decisions, and beyond all of them, where the decisions
+        are constant.
+    """
+
+    def __init__(self, scores: Array, groups: _Groups, class_position: int, n_offsets: int) -> None:
         others = scores.copy()
-        others[:, k] = -np.inf
+        others[:, class_position] = -np.inf
         runner_up = others.argmax(axis=1)
-        needed = others[np.arange(len(scores)), runner_up] - scores[:, k]
+        needed = others[np.arange(len(scores)), runner_up] - scores[:, class_position]
         # Of equal scores the first class is decided for.
-        needed = np.where(runner_up > k, np.nextafter(needed, -np.inf), needed)
-        order = needed.argsort()
-        ascending = needed[order]
-        offsets = _spread_out(ascending, n_offsets)
-        # Rows that decide for k with the i-th offset and all after it, but not before.
-        first = np.empty(len(needed), dtype=np.int64)
-        first[order] = _n_up_to(offsets, ascending)
-        tables = _tables(groups, runner_up, first, k, len(offsets))
-        smoothed, weight = tables, 0.0
-        if n_classes == 2:
+        needed = np.where(runner_up > class_position, np.nextafter(needed, -np.inf), needed)
+        self._class_position, self._groups, self._runner_up = class_position, groups, runner_up
+        self._order = needed.argsort()
+        self._needed = needed[self._order]
+        self._binormal: _Binormal | None = None
+        offsets = _spread_out(self._needed, n_offsets)
+        tables = self._tables(offsets, slice(None))
+        if scores.shape[1] == 2:
             ranks = np.empty(len(needed))
-            ranks[order] = _mean_ranks(ascending)
-            smoothed, weight = _smoothed(tables, ranks, groups)
-        yield ShiftedDecisions(k, offsets, tables, smoothed, weight)
+            ranks[self._order] = _mean_ranks(self._needed)
+            self._binormal = _Binormal.fitted(tables, ranks, groups)
+        self.decisions = self._decisions(offsets, tables)
+
+    def near(self, i: int, n_offsets: int) -> ShiftedDecisions:
+        """The decisions with the i-th offset, and with as many between it and its neighbours.
+
+        Only the rows that turn to the class between these are looked at.
+        """
+        offsets, tables = self.decisions.offsets, self.decisions.tables
+        first, last = max(i - 1, 0), min(i + 1, len(offsets) - 1)
+        between = slice(*np.searchsorted(self._needed, offsets[[first, last]], side="left"))
+        finer = np.unique([offsets[i], *_midway(self._needed[between], n_offsets)])
+        return self._decisions(finer, self._tables(finer, between, tables[first]))
+
+    def _decisions(self, offsets: Array, tables: Array) -> ShiftedDecisions:
+        smoothed, weight = tables, 0.0
+        if self._binormal is not None:
+            smoothed, weight = self._binormal.smoothed(tables), self._binormal.weight
+        return ShiftedDecisions(self._class_position, offsets, tables, smoothed, weight)
+
+    def _tables(self, offsets: Array, sorted_rows: slice, before: Array | None = None) -> Array:
+        """The tables of some offsets, which change what some rows decide.
+
+        `before` is the table where none of these has turned to the class; None where all rows may.
+        """
+        rows, k, n_offsets = self._order[sorted_rows], self._class_position, len(offsets)
+        groups, n_classes = self._groups.of(rows), self._groups.n_labels
+        # Rows decide for the class with the offset in this position and all after it.
+        first = _n_up_to(offsets, self._needed[sorted_rows])
+        kinds = self._runner_up[rows] * (n_offsets + 1) + first
+        counts = groups.counts(kinds, n_classes * (n_offsets + 1))
+        changing = counts.reshape(*counts.shape[:2], n_classes, n_offsets + 1)
+        changed = changing.cumsum(axis=3)[..., :-1]
+        before = changing.sum(axis=3) if before is None else before
+        tables = before[..., None] - changed
+        tables[:, :, k] += changed.sum(axis=2)
+        return np.ascontiguousarray(np.moveaxis(tables, 3, 0))
+
+
+def _midway(ascending: Array, n: int) -> Array:
+    """Midway between neighbouring quantiles of some values, at most so many."""
+    if not len(ascending):
+        return ascending
+    values = np.unique(ascending[np.linspace(0, len(ascending) - 1, n + 1).round().astype(int)])
+    apart = np.diff(values) > TOO_CLOSE * np.abs(values).max()
+    return np.asarray((values[1:] + values[:-1])[apart] / 2)
 
 
 def _spread_out(ascending: Array, n_offsets: int) -> Array:
     """Ascending offsets, zero among them, midway between quantiles of some values."""
-    positions = np.linspace(0, len(ascending) - 1, n_offsets - 1)
-    values = np.unique(np.interp(positions, np.arange(len(ascending)), ascending))
-    beyond = values[-1] - values[0] or 1.0
-    between = (values[1:] + values[:-1]) / 2
-    return np.unique([values[0] - beyond, *between, 0.0, values[-1] + beyond])
+    least, most = ascending[[0, -1]]
+    beyond = most - least or 1.0
+    return np.unique([least - beyond, *_midway(ascending, n_offsets - 2), 0.0, most + beyond])
 
 
 def _n_up_to(offsets: Array, ascending: Array) -> NDArray[np.int64]:
@@ -135,68 +200,91 @@ def _mean_ranks(ascending: Array) -> Array:
     return np.repeat((starts[:-1] + starts[1:] + 1) / 2.0, np.diff(starts))
 
 
-class _Groups:
-    """Some rows by group (cell, label), where each is in a cell of every family."""
+class _Groups(NamedTuple):
+    """Some rows by group (cell, label), where each is in a joint cell of all families."""
 
-    def __init__(
-        self, codes: NDArray[np.int32], labels: NDArray[np.int64], families: Families, n_labels: int
-    ) -> None:
-        self._joint, self._labels, self.n_labels = families.joint, labels, n_labels
-        self._cells = self._joint.patterns[codes]
+    joint: JointCells
+    cells: NDArray[np.integer[Any]]
+    labels: NDArray[np.int64]
+    n_labels: int
+
+    def of(self, rows: NDArray[np.intp]) -> _Groups:
+        """The groups of some of the rows."""
+        return self._replace(cells=self.cells[rows], labels=self.labels[rows])
 
     def counts(self, kinds: NDArray[np.int64], n_kinds: int) -> Array:
         """How many rows of each group are of each of the kinds: (n_cells, n_labels, n_kinds)."""
-        return self._summed(self._labels * n_kinds + kinds, None, n_kinds)
+        return self._summed(self.labels * n_kinds + kinds, None, n_kinds)
 
     def sums(self, values: Array) -> Array:
         """The sum of the values of each group's rows: (n_cells, n_labels)."""
-        return self._summed(self._labels, values, 1)[..., 0]
+        return self._summed(self.labels, values, 1)[..., 0]
 
     def _summed(self, kinds: NDArray[np.int64], values: Array | None, n_kinds: int) -> Array:
         """Sums over the rows of each cell, label and kind, of which `kinds` has both."""
         n_in_cell = self.n_labels * n_kinds
-        sums = np.zeros(self._joint.n_cells * n_in_cell)
-        for own in self._cells.T:
+        sums = np.zeros(self.joint.n_cells * n_in_cell)
+        for own in self.cells.T:
             sums += np.bincount(own.astype(np.int64) * n_in_cell + kinds, values, len(sums))
-        return self._joint.over_cells(sums.reshape(-1, self.n_labels, n_kinds))
+        return self.joint.over_cells(sums.reshape(-1, self.n_labels, n_kinds))
 
 
-def _smoothed(tables: Array, ranks: Array, groups: _Groups) -> tuple[Array, float]:
-    """Averages of the `tables` of two classes with what the binormal model expects, and the
-    model's weight in them.
+class _Binormal(NamedTuple):
+    """Scores of two classes as normal in each group, with one spread.
 
-    `ranks` are the rows', by how early they decide for the second class.
+    Attributes
+    ----------
+    rows, means : ndarray of shape (n_cells, n_labels)
+        How many rows each group has, and their mean score, in units in which those of all rows
+        together are normal.
+    spread : float
+    weight : float in [0, 1]
+        What the model weighs beside counts.
     """
-    normal = ndtri((ranks - 0.5) / len(ranks))
-    rows = tables[0].sum(axis=2)
-    sums, squares = groups.sums(normal), groups.sums(normal * normal)
-    sizes = np.maximum(rows, 1.0)
-    means = sums / sizes
-    within = float((squares - sums * sums / sizes).sum())
-    spread = np.sqrt(max(within, 1e-12) / max(rows.sum() - np.count_nonzero(rows), 1.0))
-    share = tables[..., 1].sum(axis=(1, 2)) / tables.sum(axis=(1, 2, 3))
-    deviations = (ndtri(share)[:, None, None] - means) / spread
-    expected, counted = ndtr(deviations), tables[..., 1] / np.maximum(rows, 1.0)
-    # What is left of the variance of a count when its mean has been fitted.
-    density = np.exp(-deviations * deviations / 2.0) / np.sqrt(2.0 * np.pi)
-    variance = (expected * (1.0 - expected) - density**2) / np.maximum(rows, 1.0)
-    compared = (rows > 0) & (variance > 0) & ((share > 0) & (share < 1))[:, None, None]
-    squared = (counted - expected)[compared] ** 2 / variance[compared]
-    misfit = float(squared.mean()) if squared.size else np.inf
-    weight = min(1.0, 1.0 / misfit) if misfit > 0 else 1.0
-    chosen = rows * (weight * expected + (1.0 - weight) * counted)
-    return np.stack([rows - chosen, chosen], axis=-1), weight
 
+    rows: Array
+    means: Array
+    spread: float
+    weight: float
 
-def _tables(
-    groups: _Groups, runner_up: NDArray[np.int64], first: NDArray[np.int64], k: int, n_offsets: int
-) -> Array:
-    """The tables of all offsets of class `k`, which rows turn to from another with the `first`."""
-    n_classes = groups.n_labels
-    kinds = runner_up * (n_offsets + 1) + first
-    counts = groups.counts(kinds, n_classes * (n_offsets + 1))
-    changing = counts.reshape(*counts.shape[:2], n_classes, n_offsets + 1)
-    changed = changing.cumsum(axis=3)[..., :-1]
-    tables = changing.sum(axis=3, keepdims=True) - changed
-    tables[:, :, k] += changed.sum(axis=2)
-    return np.ascontiguousarray(np.moveaxis(tables, 3, 0))
+    @classmethod
+    def fitted(cls, tables: Array, ranks: Array, groups: _Groups) -> _Binormal:
+        """The model of rows with these `ranks`, by how early they decide for the second class.
+
+        `tables` show with what it must agree.
+        """
+        normal = ndtri((ranks - 0.5) / len(ranks))
+        rows = tables[0].sum(axis=2)
+        sums, squares = groups.sums(normal), groups.sums(normal * normal)
+        sizes = np.maximum(rows, 1.0)
+        means = sums / sizes
+        within = float((squares - sums * sums / sizes).sum())
+        spread = np.sqrt(max(within, 1e-12) / max(rows.sum() - np.count_nonzero(rows), 1.0))
+        model = cls(rows, means, float(spread), 1.0)
+        return model._replace(weight=model._weight_beside(tables))
+
+    def _weight_beside(self, tables: Array) -> float:
+        """The less, the more counts differ from what is expected, in their standard errors."""
+        deviations, counted = self._deviations(tables), tables[..., 1] / np.maximum(self.rows, 1.0)
+        expected = ndtr(deviations)
+        # What is left of the variance of a count when its mean has been fitted.
+        density = np.exp(-deviations * deviations / 2.0) / np.sqrt(2.0 * np.pi)
+        left = (expected * (1.0 - expected) - density**2) / np.maximum(self.rows, 1.0)
+        compared = (self.rows > 0) & (left > 0) & np.isfinite(deviations)
+        squared = (counted - expected)[compared] ** 2 / left[compared]
+        misfit = float(squared.mean()) if squared.size else np.inf
+        return min(1.0, 1.0 / misfit) if misfit > 0 else 1.0
+
+    def smoothed(self, tables: Array) -> Array:
+        """Averages of the `tables` with what the model expects."""
+        expected, w = self.rows * ndtr(self._deviations(tables)), self.weight
+        chosen = w * expected + (1.0 - w) * tables[..., 1]
+        return np.stack([self.rows - chosen, chosen], axis=-1)
+
+    def _deviations(self, tables: Array) -> Array:
+        """How far each threshold is from each group's mean; infinite where decisions are constant.
+
+        The threshold is where as large a share of all rows is decided for.
+        """
+        share = tables[..., 1].sum(axis=(1, 2)) / self.rows.sum()
+        return np.asarray((ndtri(share)[:, None, None] - self.means) / self.spread)

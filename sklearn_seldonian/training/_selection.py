@@ -33,15 +33,15 @@ def n_selection_rows(n_candidate: int, n_parameters: int) -> int:
 
 
 class Candidate(NamedTuple):
-    """What one epoch's weights promise with some adjustment of the scores; or several candidates.
+    """What one epoch's weights promise with some adjustment of the scores.
 
     Attributes
     ----------
-    means : ndarray of shape (..., n_means)
+    means : ndarray of shape (n_means,)
         What the constraints are over, as seen on candidate rows.
     prediction : Prediction
         Of the safety test.
-    error : ndarray of shape (...)
+    error : float
         Share of wrong decisions, rows weighing what the criterion's class weights say; zero
         where decisions are drawn.
     loss : float
@@ -51,14 +51,9 @@ class Candidate(NamedTuple):
 
     means: Array
     prediction: Prediction
-    error: Array
+    error: float
     loss: float = np.nan
     adjustment: Adjustment = UNADJUSTED
-
-    def at(self, i: int) -> Candidate:
-        """The i-th of several."""
-        prediction = Prediction(*(values[i] for values in self.prediction))
-        return Candidate(self.means[i], prediction, self.error[i])
 
 
 def standing(
@@ -75,7 +70,7 @@ def standing(
 def rank(candidate: Candidate, power: float) -> tuple[float, float, float]:
     """The standing of one candidate."""
     likelihood = float(candidate.prediction.likelihood)
-    return standing(likelihood, float(candidate.error), candidate.loss, power)
+    return standing(likelihood, candidate.error, candidate.loss, power)
 
 
 def best_of(likelihoods: Array, errors: Array, distances: Array, power: float) -> int:

@@ -124,6 +124,19 @@ def test_and_of_probabilities_is_at_least_what_bonferroni_says():
     assert both == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("beside", [[], ["min(PR, TPR) <= 0.5"]], ids=["ANDs", "and an OR"])
+def test_all_pass_where_no_atom_fails(beside):
+    texts = ["max(PR, TPR, FPR) <= 0.5", "PR >= 0.1", "abs(PR | [M] - PR | [F]) <= 0.1"]
+    problem, _ = problem_and_table([*texts, *beside])
+    chances = np.random.default_rng(0).uniform(0.6, 1.0, (50, len(problem.atoms)))
+    chances[0, 3] = np.nan
+    failing = 1.0 - np.nan_to_num(chances)
+    of_each = [failing[:, :3].sum(axis=1), failing[:, 3], failing[:, 4:6].sum(axis=1)]
+    of_each += [failing[:, 6:].min(axis=1)] if beside else []
+    expected = 1.0 - np.minimum(of_each, 1.0).sum(axis=0)
+    np.testing.assert_allclose(problem.likelihoods(chances), expected, atol=1e-12)
+
+
 def test_a_rate_without_rows_is_not_predicted_to_pass():
     problem, table = problem_and_table(["PR | [M] <= 0.9", "ACC >= 0.1"])
     table[problem.families.membership[:, 0]] = 0
