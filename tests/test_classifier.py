@@ -71,7 +71,7 @@ class TestSolution:
 
     def test_candidate_rows_get_predictions_of_the_kept_epoch(self, blobs):
         X, y = blobs
-        model = fitted(blobs)
+        model = fitted(blobs, module__hidden=())  # judged on all of them
         rows = model.candidate_indices_
         kept = model.history_.set_index("epoch").loc[model.net_.kept_epoch_]
         accuracy = (model.predict(X[rows]) == y[rows]).mean()
@@ -318,13 +318,13 @@ class TestModules:
         assert (np.abs(found[other] - 0.5) < most).all()
 
     def test_drawn_decisions_have_no_offsets(self, blobs):
-        model = fitted(blobs, "PR <= 0.6", decision="sample")
+        model = fitted(blobs, "PR <= 0.6", decision="sample", module__hidden=())
         assert model.offsets_.tolist() == [0.0, 0.0]
 
     @pytest.mark.parametrize("constraints", ["PR <= 0.6", "PR <= 0.45"])
     def test_drawn_decisions_keep_to_a_range_that_is_known_beforehand(self, blobs, constraints):
         X, _ = blobs
-        model = fitted(blobs, constraints, decision="sample")
+        model = fitted(blobs, constraints, decision="sample", module__hidden=())
         assert model.solution_found_
         candidate = X[model.candidate_indices_]
         raw = model.module_(torch.from_numpy(candidate.astype(np.float32))).softmax(dim=1)

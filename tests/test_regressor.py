@@ -73,7 +73,7 @@ def test_fitted_attributes(grades):
 )
 def test_what_is_certified_is_what_predict_returns(grades, groups, text, value):
     X, y = grades
-    model = fitted(grades, text, groups)
+    model = fitted(grades, text, groups, module__hidden=())
     rows = model.safety_indices_
     errors = model.predict(X[rows]) - y[rows]
     (result,) = model.certificate_.results

@@ -128,8 +128,7 @@ class LagrangianNet(NeuralNet):
         self.interrupted_, self.adjustment_ = False, UNADJUSTED
         self.task_ = self.task.of(self._evaluate(rows.X[:32]), self.criterion_)
         self._check_rows_are_judged_alone(rows.X)
-        n_parameters = sum(p.numel() for p in self.module_.parameters())
-        n_held_out = n_selection_rows(len(rows), n_parameters) if self.problem.atoms else 0
+        n_held_out = n_selection_rows(len(rows), self.module_) if self.problem.atoms else 0
         trained, judged = _parted(rows, n_held_out)
         self._judge = Judge(self.problem, judged, self.criterion_, self.task_, resampled)
         self._lagrangian = Lagrangian(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from sklearn_seldonian.training._outputs import UNADJUSTED, Adjustment
 from sklearn_seldonian.training._problem import Prediction
@@ -15,21 +15,26 @@ __all__ = ["Candidate", "Checkpoints", "best_of", "n_selection_rows", "rank", "s
 
 Array = NDArray[np.float64]
 
-# A network that could learn its rows by heart must be judged on rows it did not see.
-HELD_OUT_SHARE = 0.1
+# A network with fewer rows a parameter may learn its rows by heart, and must then be judged on rows
+# that it did not see: half of the candidate rows, of which so many are enough, but for a tenth
+# where rows are many. Fewer tell nothing.
 ROWS_A_PARAMETER = 10
-FEWEST_HELD_OUT = 1000
+ENOUGH_HELD_OUT, LEAST_SHARE, FEWEST_HELD_OUT = 5000, 0.1, 100
 
 
-def n_selection_rows(n_candidate: int, n_parameters: int) -> int:
+def n_selection_rows(n_candidate: int, module: nn.Module) -> int:
     """How many candidate rows to hold out from training to judge checkpoints on.
 
-    Zero where the rows are many for the number of parameters, since then the training
-    rows themselves tell the truth, or where the tenth would be too few to tell anything.
+    None where the training rows themselves tell the truth: of a linear model, and of a network
+    with few parameters for the number of rows (`benchmarks/holdout.py`).
     """
-    held_out = int(HELD_OUT_SHARE * n_candidate)
-    overfits = n_candidate < ROWS_A_PARAMETER * n_parameters
-    return held_out if overfits and held_out >= FEWEST_HELD_OUT else 0
+    parameters = list(module.parameters())
+    is_network = sum(parameter.ndim > 1 for parameter in parameters) > 1
+    n_parameters = sum(parameter.numel() for parameter in parameters)
+    if not is_network or n_candidate >= ROWS_A_PARAMETER * n_parameters:
+        return 0
+    held_out = max(min(n_candidate // 2, ENOUGH_HELD_OUT), int(LEAST_SHARE * n_candidate))
+    return held_out if held_out >= FEWEST_HELD_OUT else 0
 
 
 class Candidate(NamedTuple):
@@ -94,7 +99,7 @@ class Checkpoints:
         self.epoch: int | None = None
         self._rank = (-np.inf, -np.inf, -np.inf)
 
-    def offer(self, epoch: int, module: torch.nn.Module, candidate: Candidate) -> bool:
+    def offer(self, epoch: int, module: nn.Module, candidate: Candidate) -> bool:
         """Consider one epoch's weights; whether they are the best so far."""
         place = rank(candidate, self.power)
         if not np.isfinite(candidate.loss) or not place > self._rank:
@@ -103,9 +108,7 @@ class Checkpoints:
         self.keep(epoch, module, candidate.adjustment)
         return True
 
-    def keep(
-        self, epoch: int, module: torch.nn.Module, adjustment: Adjustment = UNADJUSTED
-    ) -> None:
+    def keep(self, epoch: int, module: nn.Module, adjustment: Adjustment = UNADJUSTED) -> None:
         """Take these weights, whatever came before."""
         self.epoch, self.adjustment = epoch, adjustment
         self.best = {name: tensor.clone() for name, tensor in module.state_dict().items()}

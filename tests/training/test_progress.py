@@ -118,7 +118,12 @@ def test_a_bar_over_all_batches_on_terminals_only(blobs, stream, monkeypatch):
     monkeypatch.setattr(sys, "stderr", drawn)
     monkeypatch.setattr(_progress, "SECONDS_BEFORE_BAR", 0.0)
     SeldonianClassifier(
-        constraints="ACC >= 0.7", random_state=0, max_epochs=3, verbose=1, batch_size=100
+        constraints="ACC >= 0.7",
+        module__hidden=(),
+        random_state=0,
+        max_epochs=3,
+        verbose=1,
+        batch_size=100,
     ).fit(*blobs)
     if stream is Terminal:
         assert "Epoch 3/3" in drawn.getvalue()

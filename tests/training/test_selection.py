@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from sklearn_seldonian.modules import MLP
 from sklearn_seldonian.training._problem import Prediction
 from sklearn_seldonian.training._selection import Candidate, Checkpoints, n_selection_rows
 
@@ -40,9 +41,22 @@ def test_best_of_those_predicted_to_pass_else_the_likeliest(offers, kept):
         assert checkpoints.best["weight"].item() == kept
 
 
+LINEAR, SMALL, LARGE = MLP(100, 2, hidden=()), MLP(9, 2, hidden=(8,)), MLP(20, 2, hidden=(64, 64))
+
+
 @pytest.mark.parametrize(
-    ("n_candidate", "n_parameters", "held_out"),
-    [(35_000, 28_938, 3_500), (20_000, 20, 0), (2_000, 5_000, 0), (1_000_000, 28_938, 0)],
+    ("n_candidate", "module", "held_out"),
+    [
+        (150, LINEAR, 0),  # knows no rows by heart
+        (980, SMALL, 0),  # 98 parameters
+        (979, SMALL, 489),
+        (200, SMALL, 100),
+        (199, SMALL, 0),
+        (9_000, LARGE, 4_500),
+        (35_000, LARGE, 5_000),
+        (56_000, LARGE, 5_600),
+        (60_000, LARGE, 0),
+    ],
 )
-def test_rows_held_out(n_candidate, n_parameters, held_out):
-    assert n_selection_rows(n_candidate, n_parameters) == held_out
+def test_rows_held_out(n_candidate, module, held_out):
+    assert n_selection_rows(n_candidate, module) == held_out
