@@ -49,7 +49,7 @@ model = SeldonianClassifier(
     constraints="Cost <= 0.5",
     measures=[measure],
     preprocessor=StandardScaler(),
-    module__hidden=(16,),
+    module__hidden=(),  # 285 rows of 30 columns to train on
     max_epochs=40,
     random_state=0,
 )

@@ -229,7 +229,11 @@ class TestCallbacks:
     @staticmethod
     def fit(blobs, callback, constraints="ACC >= 0.65", **params):
         model = SeldonianClassifier(
-            constraints=constraints, random_state=0, callbacks=[callback], **params
+            constraints=constraints,
+            module__hidden=(),
+            random_state=0,
+            callbacks=[callback],
+            **params,
         )
         return model.fit(*blobs)
 
