@@ -4,8 +4,9 @@ Protocol "resample" (../shared/benchmarks/README.md): a full dataset is the popu
 rows are drawn with replacement (one draw for each (dataset, m, trial), shared by all
 constraints), and the returned model is scored on the full dataset. Soft: by mean
 probabilities, which `decision="sample"` certifies. Hard: by decisions, which
-`decision="argmax"` certifies. Beside it stand the Seldonian Engine's figures, and the best
-logistic model of the population under the soft constraint.
+`decision="argmax"` certifies. Beside it stand the Seldonian Engine's figures, the best logistic
+model of the population under the soft constraint, and where that binds the most accurate rule
+that can be told to pass (`_frontier.py`).
 
     python benchmarks/solution_rate.py                          # everything: many hours
     python benchmarks/solution_rate.py run --constraints gpa_DP_0.1 --sizes 500 --trials 10
@@ -25,7 +26,7 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,8 +34,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from _frontier import Rule, best_rule
 from _population import CONFIGS, Config, Optimum, draw, population, population_optimum, truth
-from _rate_summary import DELTA, claims, print_optima, print_summary, report, summarise
+from _rate_summary import (
+    DELTA,
+    LARGEST,
+    SOFT_BINDING,
+    claims,
+    print_optima,
+    print_summary,
+    report,
+    summarise,
+)
 from joblib import Parallel, delayed
 from skorch.callbacks import LRScheduler
 from torch.optim.lr_scheduler import CosineAnnealingLR
@@ -252,16 +263,32 @@ def read_engine(path: Path) -> pd.DataFrame:
 
 
 def read_optima(names: Sequence[str], results: Path, data: str) -> dict[str, Optimum]:
-    """The optimum of each configuration, computed once and kept in the results folder."""
-    path = results / "optima.json"
+    """The optimum of each configuration."""
+    known = kept(results / "optima.json", names, lambda n: population_optimum(CONFIGS[n], data))
+    return {name: Optimum(**known[name]) for name in names}
+
+
+def read_frontier(names: Sequence[str], results: Path) -> dict[str, Rule]:
+    """The most accurate rule that passes, for those of the configurations that bind softly."""
+    names, power = [name for name in names if name in SOFT_BINDING], POWER["argmax"]
+    known = kept(
+        results / "frontier.json",
+        names,
+        lambda name: best_rule(CONFIGS[name], LARGEST, power, known=False),
+    )
+    return {name: Rule(**known[name]) for name in names}
+
+
+def kept(path: Path, names: Sequence[str], compute: Callable[[str], Any]) -> dict[str, Any]:
+    """What belongs to each name, computed once and kept in the results folder."""
     known = json.loads(path.read_text()) if path.exists() else {}
     missing = [name for name in names if name not in known]
     for name in missing:
-        known[name] = population_optimum(CONFIGS[name], data)._asdict()
+        known[name] = compute(name)._asdict()
     if missing:
-        results.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(known, indent=1))
-    return {name: Optimum(**known[name]) for name in names}
+    return known
 
 
 # -- command line -------------------------------------------------------------------------------
@@ -280,7 +307,8 @@ def main() -> None:
     if table["code"].nunique() > 1:
         print(f"These fits are by {table['code'].nunique()} versions of the code or settings.")
     optima = read_optima(table["config"].unique().tolist(), options.results, options.data)
-    summary = summarise(table, read_engine(options.engine), optima)
+    frontier = read_frontier(list(optima), options.results)
+    summary = summarise(table, read_engine(options.engine), optima, frontier)
     if "summary" in options.steps:
         print_summary(summary)
         summary.to_csv(options.results / "summary.csv", index=False)

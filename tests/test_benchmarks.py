@@ -6,8 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from _frontier import Rows, _agreeing_losses, best_rule
 from _population import CONFIGS, Config, Truth, best_shifted_accuracy, draw, population, truth
 from _rate_summary import Finding, claims, report, summarise
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from solution_rate import Job, Trial, append, read_engine, read_trials, run_trial, start_table
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
@@ -87,6 +91,44 @@ def test_the_best_shift_keeps_to_the_limits():
     assert best_shifted_accuracy(np.zeros(4), y, Truth(forms, 0.5)) == 0.5
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_passing_on_the_frontier_is_as_often_as_drawn_rows_pass(known):
+    rng, safety, candidate = np.random.default_rng(0), np.array([900, 700]), np.array([500, 600])
+    rows, limit, rates = Rows(safety, None if known else candidate), 0.1, np.array([0.3, 0.33])
+    gap = np.full(100_000, rates[0] - rates[1])
+    if not known:  # it differs from what candidates show by their error
+        gap += rng.normal(scale=np.sqrt((rates * (1 - rates) / candidate).sum()), size=len(gap))
+    shifted = np.stack([rates[1] + gap, np.full(len(gap), rates[1])], axis=1)
+    seen = rng.binomial(safety, shifted) / safety
+    room = 1.645 * np.sqrt((seen * (1 - seen) / safety).sum(axis=1))
+    passed = np.abs(seen[:, 0] - seen[:, 1]) <= limit - room
+    assert rows.passing(rates, limit) == pytest.approx(passed.mean(), abs=0.02)
+
+
+def test_losses_of_probabilities_that_agree_with_the_decisions():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=400)
+    y = (rng.random(400) < expit(2 * scores - 1)).astype(int)
+    order = np.argsort(-scores)
+    losses = _agreeing_losses(scores, y, order)
+    fit = LogisticRegression(C=np.inf, tol=1e-8).fit(scores[:, None], y)
+    p = fit.predict_proba(scores[:, None])[:, 1]
+    for n in (1, 40, 200, 400):
+        chosen = np.zeros(400, bool)
+        chosen[order[:n]] = True
+        q = np.where(chosen, np.maximum(p, 0.5), np.minimum(p, 0.5))
+        assert losses[n - 1] == pytest.approx(log_loss(y, q), abs=1e-5)
+
+
+def test_the_best_rule_is_worse_where_less_is_known(monkeypatch):
+    monkeypatch.setattr("_frontier.STEPS_EACH", 60)
+    config = CONFIGS["synthetic_DP_0.1"]
+    known, seen = (best_rule(config, 4000, 0.9, known=known) for known in (True, False))
+    free = 0.732
+    assert 0.6 < seen.accuracy < known.accuracy < free
+    assert math.isnan(best_rule(config._replace(limit=1e-6), 4000, 0.9, known=True).accuracy)
+
+
 def a_trial(**changes):
     given = dict.fromkeys(Trial._fields, 0.5) | {
         "dataset": "gpa",
@@ -119,7 +161,7 @@ def test_summary_counts_and_stands_beside_the_engine():
     trials = [a_trial(trial=i, g_hard=0.1 if i < 2 else -0.1, g_soft=-0.1) for i in range(6)]
     trials += [a_trial(trial=i, passed=False, g_hard=math.nan) for i in range(6, 8)]
     engine = read_engine(SHARED / "benchmarks" / "engine_baseline.csv")
-    (row,) = summarise(pd.DataFrame(trials), engine, {}).itertuples()
+    (row,) = summarise(pd.DataFrame(trials), engine, {}, {}).itertuples()
     assert (row.trials, row.rate) == (8, 0.75)
     assert row.low < 0.75 < row.high
     assert (row.soft_violations, row.hard_violations) == (0, 2)

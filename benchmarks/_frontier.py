@@ -1,0 +1,168 @@
+"""The best linear rules that a safety test passes, searched for on a population known in full.
+
+Numbers of passing rows are taken for normal: with a true gap d and standard errors s of the gap
+in the safety rows and c in the candidate rows, the test passes where the gap seen is within
+``limit - 1.645 s`` of zero, and d differs from the gap that candidates show by c.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from _population import Config, Population, population
+from scipy.optimize import minimize
+from scipy.stats import norm
+
+SAFETY_SHARE, DELTA = 0.6, 0.05
+# Decisions are smoothed by these shares of the scores' spread, ever less.
+SMOOTHING, STEPS_EACH = (0.15, 0.06, 0.03), 200
+
+
+class Rows(NamedTuple):
+    """How many rows of each group (male, female) a gap is counted in."""
+
+    safety: np.ndarray
+    candidate: np.ndarray | None
+
+    def errors(self, rates):
+        """Standard errors of the gap in the safety rows, and of it beside what is known."""
+        safety = self._error(rates, self.safety)
+        if self.candidate is None:
+            return safety, safety
+        return safety, (safety**2 + self._error(rates, self.candidate) ** 2) ** 0.5
+
+    @staticmethod
+    def _error(rates, rows: np.ndarray):
+        return (sum(p * (1 - p) / n for p, n in zip(rates, rows, strict=True)) + 1e-12) ** 0.5
+
+    def room(self, rates, power: float):
+        """By how much a gap of about zero must stay below its limit; rates may be tensors."""
+        safety, both = self.errors(rates)
+        return norm.ppf(1 - DELTA) * safety + norm.ppf((1 + power) / 2) * both
+
+    def passing(self, rates, limit: float) -> np.ndarray:
+        """How probable it is to pass."""
+        safety, both = self.errors(rates)
+        within, gap = limit - norm.ppf(1 - DELTA) * safety, rates[0] - rates[1]
+        chance = norm.cdf((within - gap) / both) - norm.cdf((-within - gap) / both)
+        return np.maximum(chance, 0.0)
+
+
+class Rule(NamedTuple):
+    """A rule that passes: its accuracy, share of positive decisions, and log-loss.
+
+    The loss is of the calibrated scores, moved to a half where they contradict the decision.
+    """
+
+    accuracy: float
+    positive: float
+    log_loss: float
+
+
+def best_rule(config: Config, m: int, power: float, *, known: bool, goal: str = "accuracy") -> Rule:
+    """The best linear rule that a fit to m rows could return, by accuracy or by log-loss.
+
+    With the gap between the groups `known`, or seen on the candidate rows; NaN where the search
+    finds none that passes with probability `power`.
+    """
+    male = population(config.dataset).groups["M"].mean()
+    groups = np.array([male, 1 - male])
+    rows = Rows(SAFETY_SHARE * m * groups, None if known else (1 - SAFETY_SHARE) * m * groups)
+    people = population(config.dataset)
+    X = np.column_stack([np.ones(len(people.y)), people.X])
+    free = minimize(_log_loss, np.zeros(X.shape[1]), (X, people.y), jac=True).x
+    rng = np.random.default_rng(0)
+    starts = [free, *rng.normal(scale=0.3, size=(1, X.shape[1]))]
+    found = [
+        rule
+        for start in starts
+        if (rule := _along(_search(config, X, start, rows, power, goal), config, rows, power, goal))
+    ]
+    if not found:
+        return Rule(np.nan, np.nan, np.nan)
+    key = (lambda r: -r.accuracy) if goal == "accuracy" else (lambda r: r.log_loss)
+    return min(found, key=key)
+
+
+def _log_loss(theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+    scores = X @ theta
+    p = 1 / (1 + np.exp(-scores))
+    return float((np.logaddexp(0, scores) - y * scores).mean()), X.T @ (p - y) / len(y)
+
+
+def _search(
+    config: Config, X: np.ndarray, start: np.ndarray, rows: Rows, power: float, goal: str
+) -> np.ndarray:
+    """Scores of the rows: the augmented Lagrangian of smoothed decisions."""
+    people = population(config.dataset)
+    features, y = torch.from_numpy(X).float(), torch.from_numpy(people.y).float()
+    male = torch.from_numpy(people.groups["M"].to_numpy() == 1)
+    theta = torch.tensor(start, dtype=torch.float32, requires_grad=True)
+    threshold = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.Adam([theta, threshold], lr=0.02)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, STEPS_EACH * len(SMOOTHING))
+    multiplier, weight = 0.0, 50.0
+    for smoothing in SMOOTHING:
+        for step in range(STEPS_EACH):
+            scores = features @ theta
+            chosen = torch.sigmoid((scores - threshold) / (smoothing * scores.detach().std()))
+            rates = chosen[male].mean(), chosen[~male].mean()
+            excess = (rates[0] - rates[1]).abs() + rows.room(rates, power) - config.limit
+            loss = _goal(goal, scores, chosen, y)
+            pushed = torch.clamp(excess + multiplier / weight, min=0.0)
+            optimizer.zero_grad()
+            (loss + weight / 2 * pushed.square().sum()).backward()
+            optimizer.step()
+            schedule.step()
+            if step % 20 == 19:
+                multiplier = max(0.0, multiplier + weight * float(excess.detach()))
+        weight *= 4
+    return X @ theta.detach().double().numpy()
+
+
+def _goal(goal: str, scores: torch.Tensor, chosen: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Smoothed error, or the log-loss of probabilities on the decision's side of a half."""
+    if goal == "accuracy":
+        return (chosen * (1 - y) + (1 - chosen) * y).mean()
+    own = torch.nn.functional.binary_cross_entropy_with_logits(scores, y, reduction="none")
+    if_positive = torch.where(scores > 0, own, np.log(2.0))
+    if_negative = torch.where(scores < 0, own, np.log(2.0))
+    return (chosen * if_positive + (1 - chosen) * if_negative).mean()
+
+
+def _along(scores: np.ndarray, config: Config, rows: Rows, power: float, goal: str) -> Rule | None:
+    """The best threshold of these scores, by the decisions themselves."""
+    people, order = population(config.dataset), np.argsort(-scores)
+    rates = _rates(people, order)
+    kept = np.flatnonzero(rows.passing(rates, config.limit) >= power)
+    if not len(kept):
+        return None
+    right = ((people.y == 0).sum() + np.cumsum(2 * people.y[order] - 1)) / len(order)
+    losses = _agreeing_losses(scores, people.y, order)
+    best = kept[(right if goal == "accuracy" else -losses)[kept].argmax()]
+    return Rule(float(right[best]), float((best + 1) / len(order)), float(losses[best]))
+
+
+def _rates(people: Population, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positive rates of both groups where the first 1, 2, ... rows are decided for."""
+    male = people.groups["M"].to_numpy()[order] == 1
+    return np.cumsum(male) / male.sum(), np.cumsum(~male) / (~male).sum()
+
+
+def _agreeing_losses(scores: np.ndarray, y: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Log-loss of calibrated scores where the first 1, 2, ... rows must have at least a half."""
+
+    def loss(line: np.ndarray) -> float:
+        logits = line[0] * scores + line[1]
+        return float((np.logaddexp(0, logits) - y * logits).mean())
+
+    slope, intercept = minimize(loss, [1.0, 0.0], method="Nelder-Mead").x
+    logits = (slope * scores + intercept)[order]
+    own = np.logaddexp(0, logits) - y[order] * logits
+    if_positive, if_negative = (
+        np.where(logits > 0, own, np.log(2)),
+        np.where(logits < 0, own, np.log(2)),
+    )
+    return (np.cumsum(if_positive) + if_negative.sum() - np.cumsum(if_negative)) / len(y)
