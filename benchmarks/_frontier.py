@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from _population import Config, Population, population
+from _population import DATA, Config, Population, population
 from scipy.optimize import minimize
 from scipy.stats import norm
 
@@ -61,24 +61,41 @@ class Rule(NamedTuple):
     log_loss: float
 
 
-def best_rule(config: Config, m: int, power: float, *, known: bool, goal: str = "accuracy") -> Rule:
+class Search(NamedTuple):
+    """Rules of these people, with a gap within the limit, that pass with a probability."""
+
+    people: Population
+    limit: float
+    rows: Rows
+    power: float
+    goal: str
+
+
+def best_rule(
+    config: Config,
+    m: int,
+    power: float,
+    *,
+    known: bool,
+    goal: str = "accuracy",
+    data: str = DATA,
+) -> Rule:
     """The best linear rule that a fit to m rows could return, by accuracy or by log-loss.
 
     With the gap between the groups `known`, or seen on the candidate rows; NaN where the search
     finds none that passes with probability `power`.
     """
-    male = population(config.dataset).groups["M"].mean()
+    people = population(config.dataset, data)
+    male = people.groups["M"].mean()
     groups = np.array([male, 1 - male])
     rows = Rows(SAFETY_SHARE * m * groups, None if known else (1 - SAFETY_SHARE) * m * groups)
-    people = population(config.dataset)
+    search = Search(people, config.limit, rows, power, goal)
     X = np.column_stack([np.ones(len(people.y)), people.X])
     free = minimize(_log_loss, np.zeros(X.shape[1]), (X, people.y), jac=True).x
     rng = np.random.default_rng(0)
     starts = [free, *rng.normal(scale=0.3, size=(1, X.shape[1]))]
     found = [
-        rule
-        for start in starts
-        if (rule := _along(_search(config, X, start, rows, power, goal), config, rows, power, goal))
+        rule for start in starts if (rule := _along(_scores(X, start, search), search)) is not None
     ]
     if not found:
         return Rule(np.nan, np.nan, np.nan)
@@ -92,11 +109,9 @@ def _log_loss(theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> tuple[float, n
     return float((np.logaddexp(0, scores) - y * scores).mean()), X.T @ (p - y) / len(y)
 
 
-def _search(
-    config: Config, X: np.ndarray, start: np.ndarray, rows: Rows, power: float, goal: str
-) -> np.ndarray:
+def _scores(X: np.ndarray, start: np.ndarray, search: Search) -> np.ndarray:
     """Scores of the rows: the augmented Lagrangian of smoothed decisions."""
-    people = population(config.dataset)
+    people = search.people
     features, y = torch.from_numpy(X).float(), torch.from_numpy(people.y).float()
     male = torch.from_numpy(people.groups["M"].to_numpy() == 1)
     theta = torch.tensor(start, dtype=torch.float32, requires_grad=True)
@@ -109,8 +124,9 @@ def _search(
             scores = features @ theta
             chosen = torch.sigmoid((scores - threshold) / (smoothing * scores.detach().std()))
             rates = chosen[male].mean(), chosen[~male].mean()
-            excess = (rates[0] - rates[1]).abs() + rows.room(rates, power) - config.limit
-            loss = _goal(goal, scores, chosen, y)
+            excess = (rates[0] - rates[1]).abs() + search.rows.room(rates, search.power)
+            excess = excess - search.limit
+            loss = _goal(search.goal, scores, chosen, y)
             pushed = torch.clamp(excess + multiplier / weight, min=0.0)
             optimizer.zero_grad()
             (loss + weight / 2 * pushed.square().sum()).backward()
@@ -132,16 +148,16 @@ def _goal(goal: str, scores: torch.Tensor, chosen: torch.Tensor, y: torch.Tensor
     return (chosen * if_positive + (1 - chosen) * if_negative).mean()
 
 
-def _along(scores: np.ndarray, config: Config, rows: Rows, power: float, goal: str) -> Rule | None:
+def _along(scores: np.ndarray, search: Search) -> Rule | None:
     """The best threshold of these scores, by the decisions themselves."""
-    people, order = population(config.dataset), np.argsort(-scores)
-    rates = _rates(people, order)
-    kept = np.flatnonzero(rows.passing(rates, config.limit) >= power)
+    people, order = search.people, np.argsort(-scores)
+    passing = search.rows.passing(_rates(people, order), search.limit)
+    kept = np.flatnonzero(passing >= search.power)
     if not len(kept):
         return None
     right = ((people.y == 0).sum() + np.cumsum(2 * people.y[order] - 1)) / len(order)
     losses = _agreeing_losses(scores, people.y, order)
-    best = kept[(right if goal == "accuracy" else -losses)[kept].argmax()]
+    best = kept[(right if search.goal == "accuracy" else -losses)[kept].argmax()]
     return Rule(float(right[best]), float((best + 1) / len(order)), float(losses[best]))
 
 

@@ -268,13 +268,13 @@ def read_optima(names: Sequence[str], results: Path, data: str) -> dict[str, Opt
     return {name: Optimum(**known[name]) for name in names}
 
 
-def read_frontier(names: Sequence[str], results: Path) -> dict[str, Rule]:
+def read_frontier(names: Sequence[str], results: Path, data: str) -> dict[str, Rule]:
     """The most accurate rule that passes, for those of the configurations that bind softly."""
     names, power = [name for name in names if name in SOFT_BINDING], POWER["argmax"]
     known = kept(
-        results / "frontier.json",
+        results / f"frontier_{LARGEST}_{power:g}.json",
         names,
-        lambda name: best_rule(CONFIGS[name], LARGEST, power, known=False),
+        lambda name: best_rule(CONFIGS[name], LARGEST, power, known=False, data=data),
     )
     return {name: Rule(**known[name]) for name in names}
 
@@ -307,7 +307,7 @@ def main() -> None:
     if table["code"].nunique() > 1:
         print(f"These fits are by {table['code'].nunique()} versions of the code or settings.")
     optima = read_optima(table["config"].unique().tolist(), options.results, options.data)
-    frontier = read_frontier(list(optima), options.results)
+    frontier = read_frontier(list(optima), options.results, options.data)
     summary = summarise(table, read_engine(options.engine), optima, frontier)
     if "summary" in options.steps:
         print_summary(summary)

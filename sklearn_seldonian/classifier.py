@@ -133,8 +133,8 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         (``estimate_i``) and expected upper bound on g (``predicted_bound_i``; for ratios and
         the like on a rewritten form, of which the sign counts), ``multiplier_i``, and the
         probability of passing (``passing_i``), all with the epoch's best offsets and on the
-        candidate rows that it is judged on: of a network with fewer than ten rows a parameter
-        those that it did not train on; ``kept`` where it was the best so far; ``seconds``.
+        candidate rows that it is judged on (of many a network those that it did not train on,
+        see the user guide); ``kept`` where it was the best so far; ``seconds``.
     n_iter_ : int
         Epochs run.
     candidate_indices_, safety_indices_ : ndarray of int

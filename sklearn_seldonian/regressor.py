@@ -110,8 +110,8 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         One row an epoch: mean training loss, of standardised targets; for constraint i its
         value (``estimate_i``) and expected upper bound on g (``predicted_bound_i``),
         ``multiplier_i``, and the probability of passing (``passing_i``), all on the candidate
-        rows that it is judged on (of a network with fewer than ten rows a parameter those that
-        it did not train on), and ``candidate_loss``, the criterion in the target's units;
+        rows that it is judged on (of many a network those that it did not train on, see the
+        user guide), and ``candidate_loss``, the criterion in the target's units;
         ``kept`` where it was the best so far; ``seconds``.
     n_iter_ : int
         Epochs run.

@@ -67,8 +67,7 @@ class TestDisasters:
         assert not model.solution_found_
 
     def test_oversampler_inside_certifies_a_cautious_model_only_where_that_is_true(self):
-        sampler = RandomOverSampler(random_state=2)
-        model = fitted(*rare_class(2), "TPR >= 0.8", sampler, module__hidden=())
+        model = fitted(*rare_class(2), "TPR >= 0.8", RandomOverSampler(random_state=2))
         fresh, labels = rare_class(1000, 20_000)
         assert model.solution_found_
         assert model.predict(fresh).mean() > 0.8  # nearly everybody
@@ -138,7 +137,6 @@ class TestSamplers:
         model = SeldonianClassifier(
             constraints=["PR | [M] <= 0.9", "abs(PR | [M] - PR | [F]) <= 0.6"],
             preprocessor=SMOTE(random_state=0),
-            module__hidden=(),
             max_epochs=3,
             random_state=0,
         ).fit(X, y, sensitive_features=groups)

@@ -31,9 +31,8 @@ __all__ = ["PassingRegion", "PassingRegions", "passing_region"]
 
 Array = NDArray[np.float64]
 
-# Counts of the second rate at which the edge is sought, evenly spread by angle; many regions are
-# looked up together at angles that are the same for all.
-EDGE_COUNTS, EDGE_ANGLES = 257, 513
+# Counts of the second rate at which the edge is kept, evenly spread by angle.
+EDGE_COUNTS = 257
 # An angle beyond all others.
 FAR = 10.0
 # Farther out in a distribution its shape is a guess: rates there are known no better than these.
@@ -105,8 +104,6 @@ class PassingRegions:
         # The standard deviation is one for all groups: from a gap between two it nearly cancels.
         is_gap = self._negative[:, :1] != self._negative[:, 1:]
         self._spread = np.where(is_gap, 0.0, 0.5)
-        angles = np.linspace(0.0, math.pi / 2.0, EDGE_ANGLES)
-        self._edges = np.array([np.interp(angles, *region.edge) for region in regions])
 
     def __len__(self) -> int:
         return len(self.regions)
@@ -132,18 +129,10 @@ class PassingRegions:
         known = (1.0 - weight + weight * relative) ** 2
         errors = np.sqrt(0.25 * known / (self._seen + 0.5) + 0.25 / (self._tested + 0.5))
         reached = angles[..., 1:] + errors[..., 1:] * NODES
-        allowed = self._allowed(reached)
+        allowed = np.empty_like(reached)
+        for i, region in enumerate(self.regions):
+            allowed[..., i, :] = np.interp(reached[..., i, :], *region.edge)
         return np.asarray(ndtr((allowed - angles[..., :1]) / errors[..., :1]) @ SHARES)
-
-    def _allowed(self, reached: Array) -> Array:
-        """The edges' angles of the first rate at some of the second: (..., n_regions, n_nodes)."""
-        last = EDGE_ANGLES - 1
-        places = np.clip(reached * (last / (math.pi / 2.0)), 0.0, last)
-        with np.errstate(invalid="ignore"):  # rates without rows stay unknown
-            below = np.clip(places.astype(np.intp), 0, last - 1)
-        flat = below + EDGE_ANGLES * np.arange(len(self))[:, None]
-        low, high = self._edges.take(flat), self._edges.take(flat + 1)
-        return np.asarray(low + (places - below) * (high - low))
 
 
 def passing_region(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn_seldonian.constraints._conditions import holds
 from sklearn_seldonian.constraints._nodes import Condition
 
-__all__ = ["Cells", "Families", "assign_cells"]
+__all__ = ["Cells", "Families", "JointCells", "assign_cells"]
 
 # Families are looked up together while their cells have no more combinations than so: as few
 # look-ups a row as that makes, in tables that stay as small as those of one family.

@@ -128,7 +128,9 @@ class LagrangianNet(NeuralNet):
         self.interrupted_, self.adjustment_ = False, UNADJUSTED
         self.task_ = self.task.of(self._evaluate(rows.X[:32]), self.criterion_)
         self._check_rows_are_judged_alone(rows.X)
-        n_held_out = n_selection_rows(len(rows), self.module_) if self.problem.atoms else 0
+        n_held_out = 0
+        if self.problem.atoms and resampled is None:  # a sampler has drawn from all rows
+            n_held_out = n_selection_rows(len(rows), self.module_)
         trained, judged = _parted(rows, n_held_out)
         self._judge = Judge(self.problem, judged, self.criterion_, self.task_, resampled)
         self._lagrangian = Lagrangian(

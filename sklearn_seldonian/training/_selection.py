@@ -25,10 +25,11 @@ ENOUGH_HELD_OUT, LEAST_SHARE, FEWEST_HELD_OUT = 5000, 0.1, 100
 def n_selection_rows(n_candidate: int, module: nn.Module) -> int:
     """How many candidate rows to hold out from training to judge checkpoints on.
 
-    None where the training rows themselves tell the truth: of a linear model, and of a network
-    with few parameters for the number of rows (`benchmarks/holdout.py`).
+    None for a network with few trained parameters for the number of rows, since these then tell
+    the truth, and none for a linear model, which loses more by training on fewer rows than an
+    honest judgement is worth (`benchmarks/holdout.py`).
     """
-    parameters = list(module.parameters())
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     is_network = sum(parameter.ndim > 1 for parameter in parameters) > 1
     n_parameters = sum(parameter.numel() for parameter in parameters)
     if not is_network or n_candidate >= ROWS_A_PARAMETER * n_parameters:

@@ -60,3 +60,10 @@ LINEAR, SMALL, LARGE = MLP(100, 2, hidden=()), MLP(9, 2, hidden=(8,)), MLP(20, 2
 )
 def test_rows_held_out(n_candidate, module, held_out):
     assert n_selection_rows(n_candidate, module) == held_out
+
+
+def test_weights_that_are_not_trained_learn_nothing_by_heart():
+    frozen = MLP(20, 2, hidden=(64, 64))
+    for parameter in list(frozen.parameters())[:-2]:
+        parameter.requires_grad = False
+    assert n_selection_rows(1_000, frozen) == 0
