@@ -32,7 +32,7 @@ __all__ = ["PassingRegion", "PassingRegions", "passing_region"]
 Array = NDArray[np.float64]
 
 # Counts of the second rate at which the edge is kept, evenly spread by angle.
-EDGE_COUNTS = 257
+EDGE_COUNTS = 1025
 # An angle beyond all others.
 FAR = 10.0
 # Farther out in a distribution its shape is a guess: rates there are known no better than these.

@@ -120,6 +120,20 @@ def test_probability_of_passing_with_two_rates(text, seen, trials):
     assert np.ptp(expected) > 0.3
 
 
+@pytest.mark.parametrize("limit", [0.02, 0.05])
+def test_probability_of_passing_where_hardly_any_of_many_rows_are_missed(limit):
+    text = f"PR | [M] - PR | [F] <= {limit}"
+    region = passing_region(atom_of(text), (6600, 4400), (10000, 6666), 0.05, "auto", EXCLUSIVE)
+    exact = summed(region)
+    missed = [
+        (k, round((limit + room) * 4400)) for k in (3, 5, 8, 20) for room in (-0.01, 0, 0.002)
+    ]
+    counts = np.array([6600, 4400]) - missed
+    found = probability(region, counts / np.array([6600, 4400]))
+    np.testing.assert_allclose(found, [exact(pair) for pair in counts], atol=0.06)
+    assert np.ptp(found) > 0.2
+
+
 @pytest.mark.parametrize("text", ["PR | [M] <= 0.3", "PR | [M] >= 0.7", "ERR <= 0.05"])
 def test_probability_of_passing_with_one_rate(text):
     region = passing_region(atom_of(text), [100], [150], 0.05)
