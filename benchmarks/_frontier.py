@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from _population import DATA, Config, Population, population
-from scipy.optimize import minimize
+from _population import DATA, Config, Population, least_loss, population
 from scipy.stats import norm
 
 SAFETY_SHARE, DELTA = 0.6, 0.05
@@ -91,7 +90,7 @@ def best_rule(
     rows = Rows(SAFETY_SHARE * m * groups, None if known else (1 - SAFETY_SHARE) * m * groups)
     search = Search(people, config.limit, rows, power, goal)
     X = np.column_stack([np.ones(len(people.y)), people.X])
-    free = minimize(_log_loss, np.zeros(X.shape[1]), (X, people.y), jac=True).x
+    free = least_loss(X, people.y, None, np.zeros(X.shape[1])).x
     rng = np.random.default_rng(0)
     starts = [free, *rng.normal(scale=0.3, size=(1, X.shape[1]))]
     found = [
@@ -101,12 +100,6 @@ def best_rule(
         return Rule(np.nan, np.nan, np.nan)
     key = (lambda r: -r.accuracy) if goal == "accuracy" else (lambda r: r.log_loss)
     return min(found, key=key)
-
-
-def _log_loss(theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
-    scores = X @ theta
-    p = 1 / (1 + np.exp(-scores))
-    return float((np.logaddexp(0, scores) - y * scores).mean()), X.T @ (p - y) / len(y)
 
 
 def _scores(X: np.ndarray, start: np.ndarray, search: Search) -> np.ndarray:
@@ -169,13 +162,8 @@ def _rates(people: Population, order: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def _agreeing_losses(scores: np.ndarray, y: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Log-loss of calibrated scores where the first 1, 2, ... rows must have at least a half."""
-
-    def loss(line: np.ndarray) -> float:
-        logits = line[0] * scores + line[1]
-        return float((np.logaddexp(0, logits) - y * logits).mean())
-
-    slope, intercept = minimize(loss, [1.0, 0.0], method="Nelder-Mead").x
-    logits = (slope * scores + intercept)[order]
+    line = np.column_stack([np.ones(len(y)), scores])
+    logits = (line @ least_loss(line, y, None, np.array([0.0, 1.0])).x)[order]
     own = np.logaddexp(0, logits) - y[order] * logits
     if_positive, if_negative = (
         np.where(logits > 0, own, np.log(2)),

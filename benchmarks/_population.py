@@ -189,10 +189,10 @@ def population_optimum(config: Config, data: str = DATA, n_starts: int = 4) -> O
     people, limits = population(config.dataset, data), truth(config, data)
     X = np.column_stack([np.ones(len(people.y)), people.X])
     nothing = np.zeros(X.shape[1])
-    free = _least_loss(X, people.y, None, nothing)
+    free = least_loss(X, people.y, None, nothing)
     rng = np.random.default_rng(0)
     starts = [nothing, free.x, *rng.normal(scale=0.3, size=(n_starts - 2, X.shape[1]))]
-    found = [_least_loss(X, people.y, limits, start) for start in starts]
+    found = [least_loss(X, people.y, limits, start) for start in starts]
     feasible = [r for r in found if r.success and limits.g(expit(X @ r.x)) <= 1e-6]
     assert feasible, f"no start led to a feasible point of {config.name}"
     best = min(feasible, key=lambda result: float(result.fun))
@@ -209,7 +209,7 @@ def population_optimum(config: Config, data: str = DATA, n_starts: int = 4) -> O
     )
 
 
-def _least_loss(X: Floats, y: Integers, limits: Truth | None, start: Floats) -> OptimizeResult:
+def least_loss(X: Floats, y: Integers, limits: Truth | None, start: Floats) -> OptimizeResult:
     """Least mean log-loss over logistic models, under the `limits` if there are any."""
 
     def loss(theta: Floats) -> tuple[float, Floats]:

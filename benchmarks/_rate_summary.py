@@ -7,11 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
-from _frontier import Rule
+from _frontier import DELTA, Rule
 from _population import Optimum
 from scipy.stats import binomtest
-
-DELTA = 0.05
 
 # -- summary ------------------------------------------------------------------------------------
 
@@ -28,7 +26,8 @@ def summarise(
 ) -> pd.DataFrame:
     """One row a (config, decision, m), with the Engine's figures and the best's beside it.
 
-    The best is the optimum or, where there is one, the best rule of the `frontier`.
+    The best is the optimum or, where there is one, the rule of the `frontier`, which is that of
+    `LARGEST` rows.
     """
     points = trials.groupby(POINT).apply(summary_of, include_groups=False).reset_index()
     points = points.astype({name: int for name in COUNTS})

@@ -34,10 +34,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from _frontier import Rule, best_rule
+from _frontier import DELTA, SAFETY_SHARE, Rule, best_rule
 from _population import CONFIGS, Config, Optimum, draw, population, population_optimum, truth
 from _rate_summary import (
-    DELTA,
     LARGEST,
     SOFT_BINDING,
     claims,
@@ -61,7 +60,7 @@ SIZES = (250, 500, 1000, 2000, 4000, 8000, 16000, 32000)
 SETTINGS: dict[str, Any] = {
     "module": MLP,
     "module__hidden": (),  # a linear model
-    "safety_size": 0.6,
+    "safety_size": SAFETY_SHARE,
     "delta": DELTA,
     "batch_size": 128,
     "lr": 0.01,

@@ -437,12 +437,7 @@ class ConstrainedProblem:
 
     def _passing(self, chances: Array) -> Array:
         """How probable each constraint is to pass, from its atoms' probabilities."""
-        chances = np.nan_to_num(chances)
-        starts = np.array([start for _, start, _ in self._spans()], dtype=np.intp)
-        if self._has_alternatives or not (starts < self._ends).all():
-            return self._over_trees(chances, _all_of, np.maximum.reduce)
-        failing = np.add.reduceat(1.0 - chances, starts, axis=-1)
-        return np.maximum(0.0, 1.0 - failing)
+        return self._over_trees(np.nan_to_num(chances), _all_of, np.maximum.reduce)
 
     def estimates(self, means: Array) -> Array:
         """g of each constraint, in its own units, where its means are `means`."""
