@@ -4,7 +4,8 @@ Three parts, one row a finding:
 
 * validity: the largest probability of a false certificate, exact (binomials summed over
   the whole sample space, true rates on and beyond the limit on a grid finer than and
-  offset from the test's own) for one and two rates, simulated for the others;
+  offset from the test's own) for one and two rates, simulated for the others; for betting
+  summed over all counts of zeros and ones, handed over in six orders;
 * power: the share of samples certified where the constraint holds;
 * speed: seconds on this machine, one core.
 
@@ -19,7 +20,7 @@ import argparse
 import csv
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from typing import NamedTuple
 
@@ -34,7 +35,6 @@ from sklearn_seldonian.bounds import (
     bounded_mean_p_value,
     chernoff_p_value,
     chernoff_upper,
-    fixed_permutation,
     two_rate_certified,
     two_rate_p_value,
     two_rate_upper,
@@ -43,6 +43,7 @@ from sklearn_seldonian.bounds._betting import _bets, _p_values
 from sklearn_seldonian.bounds._chernoff import chernoff_p_values
 from sklearn_seldonian.bounds._enumeration import binomial_masses, two_rate_p_values
 from sklearn_seldonian.bounds._score import score_statistic
+from sklearn_seldonian.certification._statistics import KeptRows
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -211,21 +212,101 @@ VALUES: dict[str, tuple[Callable[[np.random.Generator, tuple[int, int]], Floats]
 def mean_validity(sizes: tuple[int, ...]) -> Iterator[Row]:
     rng = np.random.default_rng(1)
     for name, (draw, mean) in VALUES.items():
-        wrong = {"as drawn": 0.0, "sorted": 0.0, "falling": 0.0}
-        wrong_box = 0.0
+        wrong, wrong_box = 0.0, 0.0
         for n in sizes:
             x = draw(rng, (TRIALS, n))
-            for order in wrong:
-                step = -1 if order == "falling" else 1
-                rows = x if order == "as drawn" else np.sort(x, axis=1)[:, ::step]
-                rows = rows[:, fixed_permutation(n)]
-                wrong[order] = max(wrong[order], bet_share(rows, mean, 0.05))
+            wrong = max(wrong, bet_share(x, mean, 0.05))
             p = [bounded_mean_p_value(m, n, 0.0, 1.0, mean) for m in x.mean(axis=1)]
             wrong_box = max(wrong_box, float(np.mean(np.array(p) <= 0.05)))
-        for order, share in wrong.items():
-            yield simulated(f"betting, {name}, {order}", share, 0.05)
+        yield simulated(f"betting, {name}", wrong, 0.05)
         yield simulated(f"Chernoff-Hoeffding, {name}", wrong_box, 0.05)
-    yield from sorted_samples(rng)
+
+
+# -- rows in every order ---------------------------------------------------------------------
+
+RATES = (0.02, 0.05, 0.1, 0.2, 0.5)
+ORDERS: dict[str, Callable[[Floats], Floats]] = {
+    "ascending": np.sort,
+    "descending": lambda x: np.sort(x)[::-1],
+    "one long block": lambda x: np.roll(np.sort(x), len(x) // 3),
+    "alternating": lambda x: np.sort(x)[np.argsort(np.arange(len(x)) % 2, kind="stable")],
+    "by halves": lambda x: np.concatenate([np.sort(x[::2]), np.sort(x[1::2])[::-1]]),
+    "shuffled": lambda x: np.random.default_rng(5).permutation(x),
+}
+
+
+def as_tested(values: Floats, seed: int, codes: npt.NDArray[np.int32] | None = None) -> KeptRows:
+    """Rows with these values in the order in which a test looks at them."""
+    n = len(values)
+    codes = np.zeros(n, np.int32) if codes is None else codes
+    return KeptRows(codes, np.zeros(n, np.int64), values[:, None]).in_drawn_order(seed)
+
+
+def order_validity(sizes: Iterable[int], seeds: int) -> Iterator[Row]:
+    """Zeros and ones in six orders: the worst probability of a false certificate of all sizes.
+
+    With so many seeds a count, the standard error of one probability is below
+    ``sqrt(delta / seeds) / 2``, since counts are averaged over; the worst of thousands is
+    allowed five of them.
+    """
+    worst = dict.fromkeys(product(RATES, DELTAS), 0.0)
+    fixed = dict.fromkeys(product(RATES, DELTAS), 0.0)
+    for n in sizes:
+        for case, (drawn, one_order) in false_certificates_of_orders(n, seeds).items():
+            worst[case] = max(worst[case], drawn)
+            fixed[case] = max(fixed[case], one_order)
+    for (rate, delta), share in worst.items():
+        name = f"betting, zeros and ones in any order, rate {rate}, delta {delta}"
+        allowed = delta + 2.5 * math.sqrt(delta / seeds)
+        yield Row("validity", name, share, at_most=allowed)
+        name = f"betting, sorted rows in one and the same order (not allowed), {rate}, {delta}"
+        yield Row("validity", name, fixed[rate, delta])
+
+
+def false_certificates_of_orders(
+    n: int, seeds: int, rates: tuple[float, ...] = RATES, deltas: tuple[float, ...] = DELTAS
+) -> dict[tuple[float, float], tuple[float, float]]:
+    """By rate and delta: the probability that n zeros and ones are certified to have a mean of
+    at most their rate, averaged over the seeds of their order; and the same with one seed for all.
+
+    Every count that matters is tested in all `ORDERS` and, since these must not differ, with
+    each seed once.
+    """
+    found: dict[tuple[float, float], tuple[float, float]] = {}
+    mass = binomial_masses(n, np.array(rates))
+    counts = np.flatnonzero(mass.max(axis=0) > 1e-6)
+    shares = np.zeros((len(rates), len(deltas), n + 1))
+    fixed = np.zeros_like(shares)
+    for count in counts:
+        ones = (np.arange(n) < count) * 1.0
+        first = 1000 * int(count)
+        drawn = np.stack([as_tested(ones, first + s).entries[:, 0] for s in range(seeds)])
+        for order in ORDERS.values():
+            assert np.array_equal(as_tested(order(ones), first).entries[:, 0], drawn[0])
+        same = as_tested(ones, 0).entries.T
+        for (i, rate), (j, delta) in product(enumerate(rates), enumerate(deltas)):
+            if mass[i, count] > 1e-6:
+                shares[i, j, count] = bet_share(drawn, rate, delta)
+                fixed[i, j, count] = bet_share(same, rate, delta)
+    for (i, rate), (j, delta) in product(enumerate(rates), enumerate(deltas)):
+        found[rate, delta] = float(mass[i] @ shares[i, j]), float(mass[i] @ fixed[i, j])
+    return found
+
+
+def ordered_samples() -> Iterator[Row]:
+    """Two sorted samples whose means differ by exactly the limit, and values of three kinds."""
+    rng, n, trials = np.random.default_rng(4), 300, TRIALS // 4
+    codes = np.repeat(np.array([0, 1], np.int32), n)
+    differences = np.empty((trials, n))
+    for trial, row in enumerate(differences):
+        x = np.sort(rng.beta(4, 5, (2, n)), axis=1).ravel()
+        tested = as_tested(x, trial, codes)
+        first, second = (tested.entries[tested.codes == code, 0] for code in (0, 1))
+        row[:] = (first - second + 1.0) / 2.0
+    yield simulated("betting, two sorted samples", bet_share(differences, 0.5, 0.05), 0.05, trials)
+    three = np.sort(rng.choice([0.0, 0.3, 1.0], (trials, n), p=[0.7, 0.2, 0.1]), axis=1)
+    rows = np.stack([as_tested(x, seed).entries[:, 0] for seed, x in enumerate(three)])
+    yield simulated("betting, three values, sorted", bet_share(rows, 0.16, 0.05), 0.05, trials)
 
 
 def box_validity() -> Iterator[Row]:
@@ -240,16 +321,6 @@ def box_validity() -> Iterator[Row]:
     apart = two_rate_p_values((n, n), PARITY, limit, delta) <= delta
     wrong = np.mean(apart[counts[:, 0], counts[:, 1]])
     yield Row("validity", "the same rows taken for two samples (not allowed)", float(wrong))
-
-
-def sorted_samples(rng: np.random.Generator) -> Iterator[Row]:
-    """Two samples, each sorted, whose means differ by exactly the limit."""
-    n = 300
-    x, y = (np.sort(rng.beta(4, 5, (TRIALS // 2, n)), axis=1) for _ in range(2))
-    for name, second, required in [("own permutations", 1, True), ("one permutation", 0, False)]:
-        z = (x[:, fixed_permutation(n)] - y[:, fixed_permutation(n, second)] + 1.0) / 2.0
-        row = simulated(f"betting, two sorted samples, {name}", bet_share(z, 0.5, 0.05), 0.05)
-        yield row if required else row._replace(at_most=None)
 
 
 def bet_share(unit: Floats, limit: float, delta: float) -> float:
@@ -343,6 +414,8 @@ def main() -> None:
         chernoff_validity(),
         box_validity(),
         mean_validity((10, 60) if options.quick else (2, 10, 60, 300)),
+        order_validity((117, 363) if options.quick else range(20, 601), 100),
+        ordered_samples(),
         power(options.quick),
         speed(),
     ]

@@ -160,8 +160,8 @@ class CertifiedEstimator(BaseEstimator):
         self._bind(candidate)
         _checks.check_ranges(self._promise.resolved, self.bound, self._range_remedy)
         obstacle = _fitting.train(self, candidate, len(safety.y), rng)
-        mask_given = safety_mask is not None
-        certificate = _safety.judgement(self, candidate, safety, obstacle, mask_given)
+        order_seed, mask_given = _checks.drawn_seed(rng), safety_mask is not None
+        certificate = _safety.judgement(self, candidate, safety, obstacle, order_seed, mask_given)
         self._conclude(recorded(self, certificate, rows), candidate)
         return self
 
@@ -230,13 +230,15 @@ class CertifiedEstimator(BaseEstimator):
 
     # -- the safety test, again ----------------------------------------------------------
 
-    def certify(self, X, y=None, sensitive_features=None):
+    def certify(self, X, y=None, sensitive_features=None, *, random_state=None):
         """Test the same constraints on fresh rows.
 
         Parameters
         ----------
         X, y, sensitive_features
             Rows that neither `fit` nor any other choice has seen, as `fit` takes them.
+        random_state : int, RandomState or None, default=None
+            As of `sklearn_seldonian.certify`.
 
         Returns
         -------
@@ -251,6 +253,7 @@ class CertifiedEstimator(BaseEstimator):
             model was changed after it was certified.
         """
         self._check_certified()
+        order_seed = _checks.order_seed(random_state)
         X, y = _inputs.as_arrays(X, y)
         _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         if not self.constraints_:
@@ -269,7 +272,7 @@ class CertifiedEstimator(BaseEstimator):
         check_consistent_length(X, y)
         rows = LabelledRows(X, y, targets, columns, given)
         origin = _safety.origin_of(self, self.certificate_)
-        return recorded(self, _safety.safety_test(self, rows, origin), rows)
+        return recorded(self, _safety.safety_test(self, rows, origin, order_seed), rows)
 
     # -- the model -----------------------------------------------------------------------
 

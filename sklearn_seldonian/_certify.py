@@ -60,6 +60,7 @@ def certify(
     measures=(),
     target_range=None,
     prediction_range=None,
+    random_state=None,
 ):
     """Test a fitted classifier or regressor against constraints on data it has not seen.
 
@@ -91,6 +92,13 @@ def certify(
         Of a regressor: between which numbers every target and every prediction lies, known
         beforehand and not read off the rows. With both there is a finite-sample test of
         errors. None: any number.
+    random_state : int, RandomState or None, default=None
+        What decides the order in which rows are looked at where a test looks at them one after
+        another (drawn decisions, errors, your own measures). None draws an order anew, which
+        the certificate keeps as its ``order_seed``; give that to repeat the test. The order
+        that the rows are given in does not matter. delta is the probability of error over
+        the draw of the rows and of this seed: do not choose a seed for its result, and do not
+        test the same rows again in other orders until they pass.
 
     Returns
     -------
@@ -117,12 +125,14 @@ def certify(
         raise ValueError("There is nothing to certify: no constraints were given.")
     _checks.check_choice("bound", bound, BOUNDS)
     deltas = _checks.check_deltas(delta, len(constraints))
+    order_seed = _checks.order_seed(random_state)
     tested = under_test(estimator, decision, pos_label, target_range, prediction_range)
     seen = observe(tested, X, y, constraints, sensitive_features, measures)
     _checks.check_ranges(seen.constraints, bound, tested.range_remedy)
-    exclusive = exclusive_columns(seen.statistics.families)
+    statistics = seen.statistics.in_drawn_order(order_seed)
+    exclusive = exclusive_columns(statistics.families)
     results = (
-        certify_constraint(constraint, seen.statistics, d, bound, exclusive)
+        certify_constraint(constraint, statistics, d, bound, exclusive)
         for constraint, d in zip(seen.constraints, deltas, strict=True)
     )
     return SafetyCertificate(
@@ -148,6 +158,7 @@ def certify(
             "data": _checks.fingerprint(seen.y, *seen.columns.values()),
             **{name: _checks.fingerprint(values) for name, values in seen.answers.items()},
         },
+        order_seed=statistics.order_seed,
     )
 
 

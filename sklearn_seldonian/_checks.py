@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import itertools
 import platform
+import secrets
 import sys
 import warnings
 from functools import cache
@@ -48,9 +49,11 @@ __all__ = [
     "check_share",
     "class_positions",
     "column_values",
+    "drawn_seed",
     "fingerprint",
     "fitted_fallback",
     "nearest_caller",
+    "order_seed",
     "positive_class",
     "predicted_numbers",
     "resolve_device",
@@ -161,6 +164,31 @@ def check_deltas(delta, n_constraints):
     if not ((deltas > 0) & (deltas < 1)).all():
         raise ValueError(f"delta must be strictly between 0 and 1, got {delta!r}.")
     return tuple(np.broadcast_to(deltas, n_constraints).tolist())
+
+
+def order_seed(random_state):
+    """A seed for the order in which rows are tested: itself where it is one.
+
+    Raises
+    ------
+    ValueError
+        If `random_state` is none of an int from 0 to 2**32 - 1, a RandomState and None.
+    """
+    if random_state is None:
+        return secrets.randbits(32)
+    if isinstance(random_state, np.random.RandomState):
+        return drawn_seed(random_state)
+    if isinstance(random_state, Integral) and 0 <= random_state < 2**32:
+        return int(random_state)
+    raise ValueError(
+        "random_state must be None, which draws an order anew, an int from 0 to 2**32 - 1, such as "
+        f"the order_seed of a certificate to repeat, or a RandomState; got {random_state!r}."
+    )
+
+
+def drawn_seed(rng):
+    """A seed for an order, from a RandomState."""
+    return int(rng.randint(2**32, dtype=np.uint32))
 
 
 def check_choice(name, value, choices):

@@ -27,8 +27,8 @@ def recorded(estimator, certificate, rows, tests=None):
     """The certificate of a test that `estimator` ran, with what speaks against it.
 
     The estimator remembers its tests, from fit to fit but not in clones. A test that is
-    repeated to the letter (the same constraints, deltas, rows and weights) is no second chance
-    and not counted.
+    repeated to the letter (the same constraints, deltas, rows, order and weights) is no second
+    chance and not counted.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def _tested_before(n):
 
 def _what_was_tested(certificate):
     promises = (f"{result.constraint} {result.delta}" for result in certificate.results)
-    return [*promises, *certificate.fingerprints.values()]
+    return [*promises, *certificate.fingerprints.values(), certificate.order_seed]
 
 
 def _digest(rows):

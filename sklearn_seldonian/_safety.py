@@ -18,21 +18,21 @@ from sklearn_seldonian.certification import (
 __all__ = ["judgement", "origin_of", "safety_test"]
 
 
-def judgement(estimator, candidate, safety, obstacle, mask_given=False, share=1.0):
+def judgement(estimator, candidate, safety, obstacle, order_seed, mask_given=False, share=1.0):
     """The certificate of the trained model, passed or not; None without constraints."""
     if not estimator.constraints_:
         return None
     origin = origin_of(estimator)
     if obstacle:
         return _untested(estimator, obstacle, len(safety.y), origin)
-    return safety_test(estimator, safety, origin, mask_given, share, candidate)
+    return safety_test(estimator, safety, origin, order_seed, mask_given, share, candidate)
 
 
-def safety_test(estimator, rows, origin, mask_given=False, share=1.0, candidate=None):
+def safety_test(estimator, rows, origin, order_seed, mask_given=False, share=1.0, candidate=None):
     """Run the safety test on `rows`, which nothing was fitted to, at a share of each delta.
 
-    `origin` is what the certificate says of where it comes from. The `candidate` rows, where
-    they are here, are looked at for copies.
+    `origin` is what the certificate says of where it comes from, `order_seed` what the order of
+    the rows is drawn from. The `candidate` rows, where they are here, are looked at for copies.
     """
     promise = estimator._promise
     unseen = _checks.unseen_levels(promise.constraints, promise.levels, rows.columns)
@@ -42,7 +42,8 @@ def safety_test(estimator, rows, origin, mask_given=False, share=1.0, candidate=
     X = _preprocess.module_inputs(estimator.preprocessor_, rows.X, rows.index)
     cells = promise.cells(rows.columns, len(rows.y))
     exclusive = promise.exclusive & exclusive_columns(cells.families)
-    loss, statistics = estimator.net_.observe(rows.tensors(X, cells), cells.families)
+    loss, seen = estimator.net_.observe(rows.tensors(X, cells), cells.families)
+    statistics = seen.in_drawn_order(order_seed)
     return SafetyCertificate(
         results=tuple(
             certify_constraint(constraint, statistics, share * delta, promise.bound, exclusive)
@@ -58,6 +59,7 @@ def safety_test(estimator, rows, origin, mask_given=False, share=1.0, candidate=
             "data": _checks.fingerprint(X, rows.y, *rows.columns.values()),
             "weights": _persistence.fingerprint(estimator.net_),
         },
+        order_seed=statistics.order_seed,
     )
 
 

@@ -318,12 +318,12 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
 
     def _tested(self, finalists, ranks, first, mask_given):
         """Test the finalists; which to keep, and its certificate."""
-        tests, n = [], len(finalists)
+        tests, n, order_seed = [], len(finalists), _checks.drawn_seed(first.rng)
 
         def passes(position, share=1):
             index, model, obstacle = finalists[position]
             certificate = _safety.judgement(
-                model, first.candidate, first.safety, obstacle, mask_given, 1 / share
+                model, first.candidate, first.safety, obstacle, order_seed, mask_given, 1 / share
             )
             tests.append(FinalTest(index, share, certificate))
             return certificate is None or certificate.passed

@@ -14,7 +14,7 @@ from sklearn_seldonian.bounds._asymptotic import (
     t_p_value,
     t_upper,
 )
-from sklearn_seldonian.bounds._betting import betting_p_value, betting_upper, fixed_permutation
+from sklearn_seldonian.bounds._betting import betting_p_value, betting_upper
 from sklearn_seldonian.bounds._binomial import (
     binomial_lower,
     binomial_p_value,
@@ -52,7 +52,6 @@ __all__ = [
     "chernoff_upper",
     "delta_method_p_value",
     "delta_method_upper",
-    "fixed_permutation",
     "rate_p_value",
     "rate_upper",
     "score_edge",

@@ -30,8 +30,8 @@ def betting_p_value(
     Parameters
     ----------
     samples : sequence of K array-likes of shape (n_k,)
-        The values behind each mean, in an order that does not depend on them (see
-        `fixed_permutation`). No two share a row.
+        The values behind each mean, in an order drawn at random and independently of them. No
+        two share a row.
     weights : sequence of K numbers
         Factor of each mean.
     ranges : sequence of K pairs
@@ -54,7 +54,10 @@ def betting_p_value(
 
     Notes
     -----
-    Assumes independent rows and, within each sample, one common mean. Let n be the size
+    Assumes independent rows and, within each sample, one common mean. The guarantee is over
+    the draw of the rows and over that of their order: rows that come sorted by value, and
+    rows in a fixed permutation of such an order, are not independent one after the other.
+    A uniformly random order makes them so again, however they came. Let n be the size
     of the smallest sample. Every other one is cut into n consecutive blocks whose sizes
     differ by at most one, so that all rows are used, and each block is averaged. Then
     :math:`Z_i = \sum_k a_k \bar X_{k,i}` are n independent values with mean
@@ -74,7 +77,8 @@ def betting_p_value(
     :math:`1 + 3/4 \, (c - Z_j)/(U - c)`; so the capital rises and the p-value falls in c.
 
     If it were wrong, two-point and heavy-tailed values with their mean at the limit would
-    be certified more often than delta in a simulation.
+    be certified more often than delta in a simulation; and so would zeros and ones in some
+    order, summed over all their counts.
 
     References
     ----------
@@ -163,49 +167,6 @@ def betting_upper(
         else:
             inner = middle
     return min(high, low + (high - low) * (outer + 1e-14))
-
-
-def fixed_permutation(n: int, sample: int = 0) -> npt.NDArray[np.intp]:
-    """Return an order of n rows that depends on n and the sample's number alone.
-
-    Parameters
-    ----------
-    n : int
-        Number of rows.
-    sample : int
-        The place of the sample among those compared (0, 1, ...), so that samples of the
-        same size are not reordered alike.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        The rows 0 to n - 1, each once; the same on every machine.
-
-    Notes
-    -----
-    A betting bound on sorted rows learns from the first rows what the last ones
-    contradict, and two sorted samples paired row by row hide their variance. So rows are
-    reordered before any value is seen, by sorting a scrambled row number (the finaliser
-    of SplitMix64 [1]_). There is no seed: one could be chosen for the result. The
-    guarantee itself rests on rows that are independent in the order given, which any
-    fixed order leaves as it is; for sorted rows the permutation makes the order look
-    random, and the benchmark measures that the error stays below delta.
-
-    References
-    ----------
-    .. [1] Steele, G. L., Lea, D. and Flood, C. H. (2014). Fast splittable pseudorandom
-       number generators. OOPSLA 2014, 453-472.
-
-    Examples
-    --------
-    >>> sorted(fixed_permutation(5).tolist())
-    [0, 1, 2, 3, 4]
-    """
-    key = np.arange(1, n + 1, dtype=np.uint64) + (np.uint64(sample) << np.uint64(40))
-    key *= np.uint64(0x9E3779B97F4A7C15)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        key = (key ^ (key >> np.uint64(shift))) * np.uint64(factor)
-    return np.argsort(key ^ (key >> np.uint64(31)), kind="stable")
 
 
 def _combined_range(

@@ -133,6 +133,10 @@ class SafetyCertificate:
         Of the packages involved.
     fingerprints : mapping of str to str
         Digests of the safety data and of the model's weights.
+    order_seed : int or None
+        What the order was drawn from in which a test looked at the rows one after another: the
+        same rows in any order, tested with this seed, give the same certificate. None where
+        only counts were looked at.
     """
 
     results: tuple[ConstraintResult, ...]
@@ -147,6 +151,7 @@ class SafetyCertificate:
     positive: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    order_seed: int | None = None
 
     @property
     def passed(self) -> bool:
@@ -187,6 +192,8 @@ class SafetyCertificate:
             )
         parts += self.remarks
         parts.append("Each bound holds with its confidence on its own; they are not simultaneous.")
+        if self.order_seed is not None:
+            parts.append(f"The rows were tested in an order drawn from the seed {self.order_seed}.")
         if self.assumptions:
             parts += ["Assumptions:", *(f"  - {text}" for text in self.assumptions)]
         return "\n".join(parts)

@@ -53,8 +53,8 @@ class Evidence:
         ``sum(slopes * means)``. None: from the rates, as if no two means shared rows.
     row_values : callable, default=None
         ``row_values(mean, weight, constant)``: for each row that `mean` may be over, weight times
-        what it adds to the successes plus constant times what it adds to the trials. None
-        where rows are not kept.
+        what it adds to the successes plus constant times what it adds to the trials, in an order
+        drawn at random. None where rows are not kept or their order was not drawn.
     ranges : mapping of Mean to pair of numbers
         Between which each row's part in a mean is known to lie, whatever the row is like; where
         there is none, what the mean's quantity says.

@@ -14,9 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sklearn_seldonian._interval import Interval
 from sklearn_seldonian.bounds import (
     MeanBounds,
@@ -32,7 +29,6 @@ from sklearn_seldonian.bounds import (
     chernoff_upper,
     delta_method_p_value,
     delta_method_upper,
-    fixed_permutation,
     rate_p_value,
     rate_upper,
     score_p_value,
@@ -201,9 +197,7 @@ def _betting(atom: Atom, evidence: Evidence) -> Method | None:
     if any(mean.quantity.conditions_on_prediction for mean in atom.means):
         return None  # such a mean is a ratio of two means over rows, not one of them
     weights, constant = atom.linear.weights, atom.linear.constant
-    values = [
-        _in_fixed_order(evidence.row_values(m, 1.0, 0.0), i) for i, m in enumerate(atom.means)
-    ]
+    values = [evidence.row_values(mean, 1.0, 0.0) for mean in atom.means]
     ranges = [evidence.range_of(mean) for mean in atom.means]
     return Method(
         "betting",
@@ -222,7 +216,7 @@ def _betting_on_a_ratio(atom: Atom, evidence: Evidence) -> Method:
     assert atom.linear is not None
     assert evidence.row_values is not None
     (mean,), (weight,), constant = atom.means, atom.linear.weights, atom.linear.constant
-    values = [_in_fixed_order(evidence.row_values(mean, weight, constant), 0)]
+    values = [evidence.row_values(mean, weight, constant)]
     ends = (0.0, constant, constant + weight)
     ranges = [(min(ends), max(ends))]
     return Method(
@@ -332,11 +326,6 @@ def _counts(
     counts = [round(sample.successes) for sample in samples]
     trials = [round(sample.trials) for sample in samples]
     return [*map(float, counts)], [*map(float, trials)], atom.linear.weights, atom.linear.constant
-
-
-def _in_fixed_order(values: NDArray[np.float64], position: int) -> NDArray[np.float64]:
-    """The rows' values in an order that was fixed before any of them was seen."""
-    return values[fixed_permutation(len(values), position)]
 
 
 def _sides_needed(atom: Atom) -> tuple[str, ...]:

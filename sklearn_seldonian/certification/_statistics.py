@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,6 +61,13 @@ class KeptRows(NamedTuple):
             np.concatenate([self.entries, other.entries]),
         )
 
+    def in_drawn_order(self, seed: int) -> KeptRows:
+        """The rows in an order that depends on `seed` and not on the order they came in."""
+        sorted_ = np.lexsort([*self.entries.T, self.labels, self.codes])
+        # RandomState: its draws are the same in every version of NumPy.
+        order = np.random.RandomState(seed).permutation(sorted_)
+        return KeptRows(self.codes[order], self.labels[order], self.entries[order])
+
 
 class MeanTables(NamedTuple):
     """For each mean, the squares that count and those summed up: (n_means, n_cells, K, K + V).
@@ -95,10 +102,12 @@ class Statistics:
         measure's value, R = V, preceded by each probability where soft, R = K + V:
         the products of decisions are the table itself.
     kept : KeptRows or None
-        The rows themselves, in their own order, where a test needs more than sums.
+        The rows themselves, where a test needs more than sums.
     ends : pair of tuples of K numbers, or None
         Between which scores are, whose softmax the probabilities of soft decisions are,
         whatever a row is like; None where nothing is known.
+    order_seed : int or None
+        What the order of the kept rows was drawn from; None where it is the order they came in.
     """
 
     table: Array
@@ -109,6 +118,7 @@ class Statistics:
     products: Array = field(default_factory=lambda: np.zeros(0))
     kept: KeptRows | None = None
     ends: ScoreEnds | None = None
+    order_seed: int | None = None
 
     @property
     def n_classes(self) -> int:
@@ -132,6 +142,23 @@ class Statistics:
             self.ends if self.ends == other.ends else None,
         )
 
+    def in_drawn_order(self, seed: int) -> Statistics:
+        """With the kept rows, if there are any, in an order drawn from `seed`.
+
+        Tests that look at one row after another rest on this order: whatever order the rows came
+        in, sorted ones included, independent rows are independent again, over the draw of the
+        seed. Rows that are equal in all that is kept are sorted together before, so that the
+        outcome depends on the rows and the seed alone.
+
+        Parameters
+        ----------
+        seed : int
+            At least 0 and below 2**32.
+        """
+        if self.kept is None:
+            return self
+        return replace(self, kept=self.kept.in_drawn_order(seed), order_seed=seed)
+
     def shares(self, means: Sequence[Mean]) -> dict[Mean, float]:
         """For each mean, the largest share of all rows that any decisions can give it."""
         return {mean: self._rows(mean) / self.n_rows for mean in means}
@@ -149,7 +176,7 @@ class Statistics:
             exclusive,
             self.n_rows - self.n_invalid,
             self._influence_variance,
-            self._row_values if self.kept else None,
+            self._row_values if self.order_seed is not None else None,
             {mean: self.range_of(mean) for mean in means},
         )
 

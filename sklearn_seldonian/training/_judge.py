@@ -133,7 +133,7 @@ class Judge:
             )
             for drawn in draws
         )
-        return [replace(sample, ends=ends) for sample in samples]
+        return [replace(sample, ends=ends).in_drawn_order(0) for sample in samples]
 
     def _seen(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
         """What is predicted of a model whose scores are adjusted."""

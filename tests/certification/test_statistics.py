@@ -12,6 +12,7 @@ from sklearn_seldonian.certification import (
     tabulate,
 )
 from sklearn_seldonian.constraints import (
+    Families,
     Schema,
     assign_cells,
     atoms_of,
@@ -205,7 +206,7 @@ def soft_statistics(text, schema, low, high, n=400):
     y = rng.integers(0, k, size=n)
     seen = summarise(codes, y, chances, families, hard=False, keep=True)
     ends = tuple(map(float, low)), tuple(map(float, high))
-    return replace(seen, ends=ends), list(distinct_means([resolved]))
+    return replace(seen, ends=ends).in_drawn_order(0), list(distinct_means([resolved]))
 
 
 def logistic(x):
@@ -270,11 +271,49 @@ def test_narrow_probabilities_on_the_limit_are_certified_at_most_delta_of_the_ti
     male = np.arange(n) % 2
     codes, families = assign_cells({"M": male}, [resolved.conditions], n)
     certified = 0
-    for _ in range(1500):
+    for trial in range(1500):
         chance = np.where((male == 1) & (rng.random(n) < share), ends[1], ends[0])
         chances = np.c_[1 - chance, chance]
         seen = summarise(codes, np.zeros(n, int), chances, families, hard=False, keep=True)
-        evidence = replace(seen, ends=(low, high)).evidence(means)
+        evidence = replace(seen, ends=(low, high)).in_drawn_order(trial).evidence(means)
         assert evidence.range_of(means[0])[1] < 0.6
         certified += passes(resolved.tree, evidence, 0.05)
     assert 0 < certified <= 0.05 * 1500 + 3 * 0.006 * 1500
+
+
+def kept_rows(n=60):
+    """Statistics of drawn decisions, with the rows in one order and in another."""
+    rng = np.random.default_rng(7)
+    y, codes = rng.integers(0, 2, n), np.zeros(n, np.int32)
+    chances = np.stack([1 - (p := rng.choice([0.2, 0.4, 0.9], n)), p], axis=1)
+    rows = codes, y, chances
+    order = np.lexsort(chances.T)
+    other = (part[order] for part in rows)
+    return tuple(summarise(*r, Families.single(), hard=False, keep=True) for r in (rows, other))
+
+
+def test_the_drawn_order_depends_on_the_rows_and_the_seed_alone():
+    one, other = kept_rows()
+    assert not np.array_equal(one.kept.entries, other.kept.entries)
+    drawn = [s.in_drawn_order(3).kept for s in (one, other, one.in_drawn_order(8))]
+    for rows in drawn[1:]:
+        assert all(map(np.array_equal, rows, drawn[0]))
+    assert not np.array_equal(one.in_drawn_order(4).kept.entries, drawn[0].entries)
+    for column, before in zip(drawn[0].entries.T, one.kept.entries.T, strict=True):
+        assert sorted(column) == sorted(before)
+
+
+def test_rows_are_looked_at_one_by_one_only_in_a_drawn_order():
+    one, other = kept_rows()
+    assert one.evidence(()).row_values is None
+    assert one.in_drawn_order(0).evidence(()).row_values is not None
+    assert (one.in_drawn_order(0) + other.in_drawn_order(0)).evidence(()).row_values is None
+
+
+def test_counts_have_no_order():
+    n = 50
+    seen = summarise(
+        np.zeros(n, np.int32), np.zeros(n, np.int64), np.tile([0.4, 0.6], (n, 1)), Families.single()
+    )
+    assert seen.in_drawn_order(0) is seen
+    assert seen.order_seed is None
