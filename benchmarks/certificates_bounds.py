@@ -35,6 +35,7 @@ from sklearn_seldonian.bounds import (
     bounded_mean_p_value,
     chernoff_p_value,
     chernoff_upper,
+    rate_ratio_upper,
     two_rate_certified,
     two_rate_p_value,
     two_rate_upper,
@@ -121,6 +122,28 @@ def two_rate_validity(sizes: tuple[int, ...]) -> Iterator[Row]:
         name = f"{weights[0]:g} p1 {weights[1]:+g} p2 <= {limit:g}, delta {delta}"
         yield Row("validity", f"two rates, exact: {name}", exact, at_most=delta)
         yield Row("validity", f"two rates, score (asymptotic), n <= 30: {name}", score)
+
+
+def ratio_validity(sizes: Iterable[int]) -> Iterator[Row]:
+    for delta in (0.05, 0.2):
+        worst = max(ratio_coverage(trials, delta) for trials in product(sizes, repeat=2))
+        name = f"ratio of two rates, bound below the truth, sizes {min(sizes)} to {max(sizes)}"
+        yield Row("validity", f"{name}, delta {delta}", worst, at_most=delta)
+
+
+def ratio_coverage(trials: tuple[int, int], delta: float) -> float:
+    """The largest probability that the bound on a ratio is below it, over a grid of rates."""
+    rates = np.linspace(0.0, 1.0, 101)[1:]
+    mass1, mass2 = (binomial_masses(n, rates) for n in trials)
+    bounds = np.array(
+        [[rate_ratio_upper((i, j), trials, delta) for j in range(trials[1] + 1)]
+         for i in range(trials[0] + 1)]
+    )  # fmt: skip
+    wrong = [
+        float(mass1[i] @ (bounds < p1 / p2 * (1.0 - 1e-12)) @ mass2[j])
+        for (i, p1), (j, p2) in product(enumerate(rates), enumerate(rates))
+    ]
+    return max(wrong)
 
 
 def two_rate_false_certificates(
@@ -411,6 +434,7 @@ def main() -> None:
     parts = [
         one_rate_validity(sizes),
         two_rate_validity(sizes),
+        ratio_validity((3, 5) if options.quick else range(3, 13)),
         chernoff_validity(),
         box_validity(),
         mean_validity((10, 60) if options.quick else (2, 10, 60, 300)),

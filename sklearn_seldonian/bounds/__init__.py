@@ -14,7 +14,11 @@ from sklearn_seldonian.bounds._asymptotic import (
     t_p_value,
     t_upper,
 )
-from sklearn_seldonian.bounds._betting import betting_p_value, betting_upper
+from sklearn_seldonian.bounds._betting import (
+    betting_p_value,
+    betting_upper,
+    ratio_betting_p_value,
+)
 from sklearn_seldonian.bounds._binomial import (
     binomial_lower,
     binomial_p_value,
@@ -29,6 +33,7 @@ from sklearn_seldonian.bounds._bounded import (
 )
 from sklearn_seldonian.bounds._box import MeanBounds, box_p_value, box_upper
 from sklearn_seldonian.bounds._chernoff import chernoff_p_value, chernoff_upper
+from sklearn_seldonian.bounds._ratio import rate_ratio_certified, rate_ratio_upper
 from sklearn_seldonian.bounds._score import score_edge
 from sklearn_seldonian.bounds._two_sample import (
     two_rate_certified,
@@ -53,7 +58,10 @@ __all__ = [
     "delta_method_p_value",
     "delta_method_upper",
     "rate_p_value",
+    "rate_ratio_certified",
+    "rate_ratio_upper",
     "rate_upper",
+    "ratio_betting_p_value",
     "score_edge",
     "score_p_value",
     "score_upper",

@@ -134,7 +134,7 @@ def two_rate_p_value(
         return _one_rate_p_value(successes, trials, weights, limit)
     if not finite(limit):
         return 1.0
-    pair = _pair(successes, trials, weights, delta)
+    pair = pair_of(successes, trials, weights, delta)
     c = limit - pair.offset
     if c >= sum(pair.weights):  # no rates exceed the limit
         return 0.0
@@ -212,7 +212,7 @@ def two_rate_upper(
     check_delta(delta)
     if _degenerate(successes, trials, weights):
         return _one_rate_upper(successes, trials, weights, delta)
-    pair = _pair(successes, trials, weights, delta)
+    pair = pair_of(successes, trials, weights, delta)
     return _in_given_form(_upper_positive(pair), pair, weights)
 
 
@@ -261,7 +261,7 @@ def two_rate_certified(
         return False
     if _degenerate(successes, trials, weights):
         return _one_rate_upper(successes, trials, weights, delta) <= limit
-    pair = _pair(successes, trials, weights, delta)
+    pair = pair_of(successes, trials, weights, delta)
 
     def enough(bound: float) -> bool:
         return _in_given_form(bound, pair, weights) <= limit
@@ -269,7 +269,7 @@ def two_rate_certified(
     return enough(_upper_positive(pair, enough))
 
 
-class _Pair(NamedTuple):
+class Pair(NamedTuple):
     """Two rates with positive weights, the smaller sample first, and the box of both."""
 
     counts: tuple[int, int]
@@ -295,9 +295,9 @@ class _Pair(NamedTuple):
         return np.array([float(self.counts[0])]), np.array([float(self.counts[1])])
 
 
-def _pair(
+def pair_of(
     successes: Sequence[float], trials: Sequence[float], weights: Sequence[float], delta: float
-) -> _Pair:
+) -> Pair:
     form = positive_form(successes, trials, weights)
     tail = BOX_SHARE * delta / 4.0
     order = sorted((0, 1), key=lambda k: form.trials[k])  # sums run over windows of the first
@@ -307,7 +307,7 @@ def _pair(
         return float(values[order[0]]), float(values[order[1]])
 
     counts, sizes = pick(form.successes), pick(form.trials)
-    return _Pair(
+    return Pair(
         counts=(int(counts[0]), int(counts[1])),
         trials=(int(sizes[0]), int(sizes[1])),
         weights=pick(form.weights),
@@ -318,13 +318,13 @@ def _pair(
     )
 
 
-def _in_given_form(bound: float, pair: _Pair, weights: Sequence[float]) -> float:
+def _in_given_form(bound: float, pair: Pair, weights: Sequence[float]) -> float:
     """The bound of the positive form, rounded upwards, as one of the combination given."""
     rounded = bound + pair.offset + 1e-15 * sum(pair.weights)
     return min(rounded, math.fsum(a for a in weights if a > 0.0))
 
 
-def _upper_positive(pair: _Pair, enough: Callable[[float], bool] = lambda bound: False) -> float:
+def _upper_positive(pair: Pair, enough: Callable[[float], bool] = lambda bound: False) -> float:
     """Lower the bound from the top of the box by cells of limits that are all rejected.
 
     The steps do not depend on `enough`, which may end them early.
@@ -394,24 +394,30 @@ def _root(
     raise AssertionError("unreachable")
 
 
-def _limit_at(pair: _Pair, statistic: float) -> float:
+def _limit_at(pair: Pair, statistic: float) -> float:
     """About the limit between estimate and top of the box where the score statistic is this."""
     limits = np.linspace(pair.largest, pair.estimate, 33)[:-1]
     values = score_statistic(*pair.table, pair.trials, pair.weights, limits)
     return float(np.interp(statistic, np.maximum(values, -100.0), limits))
 
 
+def level_of_cells(delta: float) -> float:
+    """Up to which bound of its p-values a cell is rejected: leaves room for their slack."""
+    return (1.0 - 1.2 * SLACK_SHARE) * delta
+
+
 class _Cells:
     """Bounds the p-values of all limits of a cell."""
 
-    def __init__(self, pair: _Pair) -> None:
+    def __init__(self, pair: Pair) -> None:
         self.pair = pair
-        # Leaves room for the slack of p-values.
-        self.level = (1.0 - 1.2 * SLACK_SHARE) * pair.delta
+        self.level = level_of_cells(pair.delta)
 
     def p_value(self, c_low: float, c_high: float, enough: float = 0.0) -> float:
         """Bound the p-value of every limit from c_low to c_high, not closer than `enough`."""
-        line, gamma = self._line(c_low), BOX_SHARE * self.pair.delta
+        if c_low <= self.pair.estimate:
+            return 1.0
+        line, gamma = line_at(self.pair, c_low), BOX_SHARE * self.pair.delta
         tables = _at_most(self.pair, c_low, c_high, line)
         slack = SLACK_SHARE * self.pair.delta
         return min(1.0, gamma + worst_case(tables, line, slack, max(enough - gamma, 0.0)))
@@ -426,33 +432,38 @@ class _Cells:
         fewest = min(*counts, *(n - x for n, x in zip(trials, counts, strict=True)))
         if fewest < FEW_EVENTS or self.pair.delta > LARGE_DELTA:
             return self.p_value(c, c)
-        line, gamma = self._line(c), BOX_SHARE * self.pair.delta
+        line, gamma = line_at(self.pair, c), BOX_SHARE * self.pair.delta
         tables = _at_most(self.pair, c, c, line, exactly=False)
         return min(1.0, gamma + largest_seen(tables, line) + SLACK_SHARE * self.pair.delta)
 
-    def _line(self, c: float) -> Line:
-        """The rates within the box that are on the limit `c`."""
-        pair, (a1, a2) = self.pair, self.pair.weights
-        first = max(pair.low[1], (c - a1 * pair.high[0]) / a2)
-        last = min(pair.high[1], (c - a1 * pair.low[0]) / a2)
-        return Line(pair.weights, c, first, max(first, last))
+
+def line_at(pair: Pair, c: float) -> Line:
+    """The rates within the box that are on the limit `c`."""
+    a1, a2 = pair.weights
+    first = max(pair.low[1], (c - a1 * pair.high[0]) / a2)
+    last = min(pair.high[1], (c - a1 * pair.low[0]) / a2)
+    return Line(pair.weights, c, first, max(first, last))
 
 
-def _at_most(
-    pair: _Pair, c_low: float, c_high: float, line: Line, exactly: bool = True
-) -> LowerSet:
+def windows(pair: Pair, line: Line) -> tuple[Floats, tuple[int, int], float]:
+    """Counts of the first rate that matter on the line, the first and last of the second, and
+    what they leave out on a side."""
+    n1, n2 = pair.trials
+    ends = np.array([line.first, line.last])
+    tail = (1e-4 * pair.delta) ** 2 / 5.0
+    low1, high1 = window(n1, float(line.p1(ends)[1]), float(line.p1(ends)[0]), tail)
+    x1 = np.arange(low1, high1 + 1, dtype=np.float64)
+    return x1, window(n2, line.first, line.last, tail), tail
+
+
+def _at_most(pair: Pair, c_low: float, c_high: float, line: Line, exactly: bool = True) -> LowerSet:
     """The tables whose statistic at some limit of the cell is at most the pair's, or ties with
     it, as a lower set, perhaps with a few more; not `exactly`, about those.
 
     The statistic rises in both counts, so a search in brackets finds the highest x2 for each
     x1. The running maximum closes the set downwards whatever rounding does.
     """
-    n1, n2 = pair.trials
-    ends = np.array([line.first, line.last])
-    tail = (1e-4 * pair.delta) ** 2 / 5.0
-    low1, high1 = window(n1, float(line.p1(ends)[1]), float(line.p1(ends)[0]), tail)
-    low2, high2 = window(n2, line.first, line.last, tail)  # thresholds outside do not matter
-    x1 = np.arange(low1, high1 + 1, dtype=np.float64)
+    x1, (low2, high2), tail = windows(pair, line)  # thresholds outside do not matter
     edge = _Edge.of_cell(pair, c_low, c_high, _n_parts(pair, c_low, c_high, x1.size))
     found = edge.guess(x1)
     if exactly:
@@ -460,17 +471,17 @@ def _at_most(
         found = edge.highest(x1, *outside, found, _steepness(pair, line))
     found = np.nan_to_num(np.floor(found), nan=low2 - 1.0)
     hull = np.maximum.accumulate(found[::-1])[::-1].astype(np.int64)
-    return LowerSet(pair.trials, low1, hull, tail)
+    return LowerSet(pair.trials, int(x1[0]), hull, tail)
 
 
-def _n_parts(pair: _Pair, c_low: float, c_high: float, n_columns: int) -> int:
+def _n_parts(pair: Pair, c_low: float, c_high: float, n_columns: int) -> int:
     """Into how many parts to divide a cell of limits: the more, the fewer tables are undecided."""
     by_width = math.ceil(PARTS_A_DISTANCE * (c_high - c_low) / (c_low - pair.estimate))
     wanted = max(by_width, FEWEST_STATISTICS // n_columns)
     return max(FEWEST_PARTS, min(wanted, MOST_PARTS, STATISTICS // n_columns))
 
 
-def _steepness(pair: _Pair, line: Line) -> float:
+def _steepness(pair: Pair, line: Line) -> float:
     """About how much the score statistic rises with one more in x2."""
     p2 = np.array([(line.first + line.last) / 2.0])
     rates = float(line.p1(p2)[0]), float(p2[0])
@@ -486,13 +497,13 @@ class _Edge(NamedTuple):
     `own_least` the same at the lower limit of each part, by the largest variance within the part.
     """
 
-    pair: _Pair
+    pair: Pair
     limits: Floats
     own: Floats
     own_least: Floats
 
     @classmethod
-    def of_cell(cls, pair: _Pair, c_low: float, c_high: float, parts: int) -> _Edge:
+    def of_cell(cls, pair: Pair, c_low: float, c_high: float, parts: int) -> _Edge:
         points = max(parts, 1) + 1 if c_high > c_low else 1
         limits = np.linspace(c_low, c_high, points)[:, None, None]
         rates = restricted_mle(*pair.table, pair.trials, pair.weights, limits)
@@ -500,7 +511,7 @@ class _Edge(NamedTuple):
         short = limits - pair.estimate
         with np.errstate(divide="ignore"):  # no limit is above that where all rates are one
             own = short / np.sqrt(_variance(pair, rates))
-        own_least = _parts(short)[0] / np.sqrt(_variance(pair, inner))
+            own_least = _parts(short)[0] / np.sqrt(_variance(pair, inner))
         return cls(pair, limits, own, own_least)
 
     def guess(self, x1: Floats) -> Floats:
@@ -532,7 +543,7 @@ class _Edge(NamedTuple):
         def above(short: Floats, variance: Floats, own: Floats) -> Floats:
             with np.errstate(divide="ignore", invalid="ignore"):
                 t = np.where(np.abs(short) <= rounding, 0.0, -short / np.sqrt(variance))
-            return np.asarray(t + own - TIE * (1.0 + own))
+                return np.asarray(t + own - TIE * (1.0 + own))
 
         by_variance = above(np.maximum(short_low, short_high * ratio), least, self.own_least)
         by_limit = above(short_high, last, _parts(self.own)[0])
@@ -567,7 +578,7 @@ class _Edge(NamedTuple):
         raise AssertionError("unreachable")
 
 
-def _variance(pair: _Pair, rates: Sequence[Floats]) -> Floats:
+def _variance(pair: Pair, rates: Sequence[Floats]) -> Floats:
     """Variance of the estimate at these rates."""
     (n1, n2), (a1, a2), (p1, p2) = pair.trials, pair.weights, rates
     return a1 * a1 / n1 * p1 * (1.0 - p1) + a2 * a2 / n2 * p2 * (1.0 - p2)

@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sklearn_seldonian._interval import Interval
 from sklearn_seldonian.bounds import (
     MeanBounds,
@@ -30,7 +33,9 @@ from sklearn_seldonian.bounds import (
     delta_method_p_value,
     delta_method_upper,
     rate_p_value,
+    rate_ratio_certified,
     rate_upper,
+    ratio_betting_p_value,
     score_p_value,
     score_upper,
     t_upper,
@@ -163,6 +168,8 @@ def _two_rates(atom: Atom, evidence: Evidence) -> Method | None:
     k, n, weights, constant = _counts(atom, evidence)
     if not atom.has_independent_means(evidence.exclusive) or sum(n) > MOST_ROWS_OF_EXACT_TEST:
         return None
+    if atom.is_ratio:
+        return _ratio_of_rates(k, n, weights) if _is_ratio_of_two(atom) else None
     return Method(
         EXACT_TWO_RATE_TEST,
         "exact",
@@ -172,8 +179,24 @@ def _two_rates(atom: Atom, evidence: Evidence) -> Method | None:
     )
 
 
+def _ratio_of_rates(k: list[float], n: list[float], weights: tuple[float, ...]) -> Method:
+    """The exact test of two rates for every limit on their ratio at once.
+
+    A bound on ``a - c b`` at one c says nothing about ``a / b``, so there is only a verdict.
+    """
+    first, second = _numerator_first(weights)
+    limit = -weights[second] / weights[first]
+    successes, trials = (k[first], k[second]), (n[first], n[second])
+    return Method(
+        EXACT_TWO_RATE_TEST,
+        "exact",
+        lambda delta: 0.0 if rate_ratio_certified(successes, trials, limit, delta) else math.inf,
+        lambda delta: two_rate_p_value(k, n, weights, 0.0, delta),
+    )
+
+
 def _several_rates(atom: Atom, evidence: Evidence) -> Method | None:
-    if not _is_linear_in_rates(atom, evidence):
+    if not _is_linear_in_rates(atom, evidence) or atom.is_ratio:
         return None
     if not atom.has_independent_means(evidence.exclusive):
         return None
@@ -193,12 +216,19 @@ def _betting(atom: Atom, evidence: Evidence) -> Method | None:
     if not atom.has_independent_means(evidence.exclusive):
         return None
     if _is_drawn_ratio(atom, evidence):
-        return _betting_on_a_ratio(atom, evidence)
+        return _betting_on_a_drawn_ratio(atom, evidence)
     if any(mean.quantity.conditions_on_prediction for mean in atom.means):
         return None  # such a mean is a ratio of two means over rows, not one of them
     weights, constant = atom.linear.weights, atom.linear.constant
     values = [evidence.row_values(mean, 1.0, 0.0) for mean in atom.means]
     ranges = [evidence.range_of(mean) for mean in atom.means]
+    if atom.is_ratio:
+        if not _is_ratio_of_two(atom) or min(low for low, _ in ranges) < 0.0:
+            return None
+        first, second = _numerator_first(weights)
+        highest = ranges[first][1], ranges[second][1]
+        limit = -weights[second] / weights[first]
+        return _betting_on_a_ratio(values[first], values[second], highest, limit)
     return Method(
         "betting",
         "finite-sample",
@@ -207,23 +237,39 @@ def _betting(atom: Atom, evidence: Evidence) -> Method | None:
     )
 
 
-def _betting_on_a_ratio(atom: Atom, evidence: Evidence) -> Method:
-    """Betting on ``E[weight * success + constant * trial] <= 0``.
+def _betting_on_a_drawn_ratio(atom: Atom, evidence: Evidence) -> Method | None:
+    """Betting on a ratio E[success] / E[trial] of drawn decisions, at most or at least a number.
 
-    For the ratio E[success] / E[trial] that is ``weight * ratio + constant <= 0``, and it
-    is a mean over rows.
+    Where it is at least c, trials are at most 1 / c of successes.
     """
     assert atom.linear is not None
     assert evidence.row_values is not None
     (mean,), (weight,), constant = atom.means, atom.linear.weights, atom.linear.constant
-    values = [evidence.row_values(mean, weight, constant)]
-    ends = (0.0, constant, constant + weight)
-    ranges = [(min(ends), max(ends))]
+    if weight * constant >= 0.0:
+        return None  # not at all, or whatever the ratio is
+    successes, trials = evidence.row_values(mean, 1.0, 0.0), evidence.row_values(mean, 0.0, 1.0)
+    share = -constant / weight
+    if weight > 0.0:
+        return _betting_on_a_ratio(successes, trials, (1.0, 1.0), share)
+    return _betting_on_a_ratio(trials, successes, (1.0, 1.0), 1.0 / share)
+
+
+def _betting_on_a_ratio(
+    numerator: NDArray[np.float64],
+    denominator: NDArray[np.float64],
+    highest: tuple[float, float],
+    limit: float,
+) -> Method:
+    """Whether a ratio is at most `limit`; as for rates, there is only a verdict."""
+
+    def p_value(delta: float) -> float:
+        return ratio_betting_p_value(numerator, denominator, highest, limit, delta)
+
     return Method(
         "betting",
         "finite-sample",
-        lambda delta: betting_upper(values, [1.0], ranges, delta),
-        lambda delta: betting_p_value(values, [1.0], ranges, 0.0, delta),
+        lambda delta: 0.0 if p_value(delta) <= delta else math.inf,
+        p_value,
     )
 
 
@@ -309,6 +355,19 @@ def _is_count(mean: Mean, evidence: Evidence) -> bool:
 
 def _is_linear_in_rates(atom: Atom, evidence: Evidence) -> bool:
     return atom.linear is not None and all(_is_count(mean, evidence) for mean in atom.means)
+
+
+def _is_ratio_of_two(atom: Atom) -> bool:
+    """Whether the atom bounds the ratio of two means, and nothing else."""
+    linear = atom.linear
+    if linear is None or len(atom.means) != 2 or linear.constant != 0.0:
+        return False
+    return min(linear.weights) < 0.0 < max(linear.weights)
+
+
+def _numerator_first(weights: tuple[float, ...]) -> tuple[int, int]:
+    """Positions of the mean that is to be small, and of the one that it is held against."""
+    return (0, 1) if weights[0] > 0.0 else (1, 0)
 
 
 def _is_drawn_ratio(atom: Atom, evidence: Evidence) -> bool:

@@ -141,39 +141,48 @@ def _g_upper(
 ) -> float:
     """The upper bound on g, in the constraint's own units.
 
-    Where the test was one of an equivalent statement in other units, the bound is the
-    smallest margin with which ``g <= margin`` would pass. It is at most zero exactly where
-    the test itself has passed.
+    Where the test was one of an equivalent statement in other units, the bound is the tightest
+    limit that would pass. It does not depend on the limit that was asked, and the tests of such
+    statements pass with every limit that is easier to keep than one that passes.
     """
     drawn = any(mean.quantity.conditions_on_prediction for mean in constraint.means)
     if constraint.in_units and (evidence.hard or not drawn):
         return verdict.g_upper
+    units = units_of(constraint.source)
+    asked = units.sign * units.limit
 
-    def passes_with(margin: float) -> bool:
+    def passes_at(step: int) -> bool:
+        margin = _limit_at(step) - asked
         return passes(constraint.with_margin(margin), evidence, delta, bound)
 
-    return _smallest_margin(passes_with, verdict.passed)
+    tightest = _tightest_limit(passes_at) - asked
+    if verdict.passed:
+        return min(tightest, 0.0)
+    return tightest if tightest > 0.0 else math.inf
 
 
-def _smallest_margin(passes_with: Callable[[float], bool], passes_at_zero: bool) -> float:
-    """The smallest margin that passes, from above; infinite where none is found."""
-    step = -SMALLEST_MARGIN if passes_at_zero else SMALLEST_MARGIN
-    near, far = 0.0, step
-    while passes_with(far) == passes_at_zero:
-        if abs(far) > LARGEST_MARGIN:
-            return -LARGEST_MARGIN if passes_at_zero else math.inf
-        near, far = far, 4 * far
-    failing, passing = (far, near) if passes_at_zero else (near, far)
-    while passing - failing > MARGIN_ACCURACY * max(abs(failing), abs(passing), SMALLEST_MARGIN):
-        middle = (failing + passing) / 2
-        failing, passing = (failing, middle) if passes_with(middle) else (middle, passing)
-    return passing
+def _tightest_limit(passes_at: Callable[[int], bool]) -> float:
+    """The least of a fixed set of limits on g that passes; infinite where none does."""
+    failing, passing = -N_LIMITS, N_LIMITS
+    if not passes_at(passing):
+        return math.inf
+    while passing - failing > 1:
+        middle = (failing + passing) // 2
+        failing, passing = (failing, middle) if passes_at(middle) else (middle, passing)
+    return _limit_at(passing)
+
+
+def _limit_at(step: int) -> float:
+    """Even steps below `FINE_BELOW`, and steps of a fixed share of the limit above."""
+    return FINE_BELOW * math.sinh(step * LIMIT_ACCURACY)
 
 
 ROUNDING = 1e-9
-SMALLEST_MARGIN = 1e-6
-LARGEST_MARGIN = 1e6
-MARGIN_ACCURACY = 1e-3
+# Bounds are told apart by this share of them, and by so much of `FINE_BELOW` where they are small.
+LIMIT_ACCURACY = 2.0**-13
+FINE_BELOW = 1e-3
+# Steps from zero to beyond 10**6.
+N_LIMITS = 180_000
 
 
 def units_of(constraint: Constraint) -> Units:

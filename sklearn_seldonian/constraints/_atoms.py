@@ -79,12 +79,16 @@ class Atom:
     in_units : bool
         Whether `expression` is a value of the constraint's g; else only its sign says
         something about g.
+    is_ratio : bool
+        Whether the limit that was asked multiplies a mean, as c does in ``a - c b``, which
+        stands for ``a / b - c``.
     """
 
     expression: Node
     means: tuple[Mean, ...]
     linear: Linear | None
     in_units: bool = True
+    is_ratio: bool = False
 
     def has_independent_means(self, exclusive: ExclusiveColumns = frozenset()) -> bool:
         """Whether the means are pairwise `independent`."""
@@ -118,19 +122,19 @@ TRUE = Atom(Number(0.0), (), Linear((), 0.0))
 
 def split(expression: Node) -> Tree:
     """The AND/OR tree of atoms that is satisfied exactly where ``expression <= 0`` is."""
-    tree = _split(expression, in_units=True)
+    tree = _split(expression)
     return And((TRUE,), (tree,)) if isinstance(tree, Atom) and _goes_without_test(tree) else tree
 
 
-def _split(expression: Node, *, in_units: bool) -> Tree:
+def _split(expression: Node, *, in_units: bool = True, is_ratio: bool = False) -> Tree:
     undone = _undone(expression)
     if undone is not None:
-        return _split(undone, in_units=False)
+        return _split(undone, in_units=False, is_ratio=is_ratio or _has_ratio(expression))
     site = next(_sites(expression), None)
     if site is None or _n_atoms(expression) > MOST_ATOMS:
-        return _atom(expression, in_units)
+        return _atom(expression, in_units, is_ratio)
     children = (
-        _split(_with(expression, site.path, alternative), in_units=in_units)
+        _split(_with(expression, site.path, alternative), in_units=in_units, is_ratio=is_ratio)
         for alternative in _alternatives(site.node)
     )
     takes_largest = site.node.function != "min"
@@ -214,14 +218,18 @@ def _all_of(children: Iterator[Tree]) -> Tree:
 
 
 def _any_of(children: Iterator[Tree]) -> Tree:
-    """OR of ORs is one OR, and hopeless alternatives are dropped: delta is split over fewer."""
+    """OR of ORs is one OR. Alternatives that no mean enters and that do not hold are dropped.
+
+    Over how many delta is split must not depend on the limit that is asked, or a bound would. So
+    alternatives that hold for some limit stay, even where they cannot hold for this one.
+    """
     parts: dict[Tree, None] = {}
     for child in children:
         for part in child.children if isinstance(child, Or) else (child,):
             if _is_true(part):
                 return part
             parts[part] = None
-    hopeful = tuple(part for part in parts if not _is_false(part)) or tuple(parts)[:1]
+    hopeful = tuple(part for part in parts if _varies(part)) or tuple(parts)[:1]
     return hopeful[0] if len(hopeful) == 1 else Or(hopeful)
 
 
@@ -232,25 +240,23 @@ def _is_true(tree: Tree) -> bool:
     return (all if isinstance(tree, And) else any)(map(_is_true, tree.children))
 
 
-def _is_false(tree: Tree) -> bool:
-    """Whether it is violated whatever the means."""
-    if isinstance(tree, Atom):
-        return range_of(tree.expression).low > 0
-    return (any if isinstance(tree, And) else all)(map(_is_false, tree.children))
+def _varies(tree: Tree) -> bool:
+    """Whether a mean enters it."""
+    return any(atom.means for atom in atoms_of(tree))
 
 
 def _goes_without_test(atom: Atom) -> bool:
     return bool(atom.means) and _is_true(atom)
 
 
-def _atom(expression: Node, in_units: bool) -> Atom:
+def _atom(expression: Node, in_units: bool, is_ratio: bool) -> Atom:
     terms = _terms(expression)
     if terms is None or not all(key is None or isinstance(key, Mean) for key in terms):
-        return Atom(expression, means_of(expression), None, in_units)
+        return Atom(expression, means_of(expression), None, in_units, is_ratio)
     constant = terms.pop(None, 0.0)
     weights = {mean: weight for mean, weight in terms.items() if isinstance(mean, Mean)}
     linear = Linear(tuple(weights.values()), constant)
-    return Atom(_written(weights, constant), tuple(weights), linear, in_units)
+    return Atom(_written(weights, constant), tuple(weights), linear, in_units, is_ratio)
 
 
 def _written(weights: dict[Mean, float], constant: float) -> Node:
@@ -304,6 +310,14 @@ def _undone(expression: Node) -> Node | None:
         case Call(function=("log" | "exp" | "sqrt") as function, arguments=(inner,)):
             return _inverse(function, inner, limit, at_most=weight > 0)
     return None
+
+
+def _has_ratio(expression: Node) -> bool:
+    """Whether it has a quotient of two things that vary."""
+    match expression:
+        case Binary(operator="/", left=left, right=right) if means_of(left) and means_of(right):
+            return True
+    return any(map(_has_ratio, operands(expression)))
 
 
 def _held(node: Node, limit: float, *, at_most: bool) -> Node:
@@ -380,7 +394,8 @@ class Site(NamedTuple):
 def _alternatives(node: Call) -> tuple[Node, ...]:
     if node.function == "abs":
         (inner,) = node.arguments
-        return inner, Negative(inner)
+        sign = _sign(range_of(inner))
+        return (inner, Negative(inner)) if not sign else (inner if sign > 0 else Negative(inner),)
     return node.arguments
 
 

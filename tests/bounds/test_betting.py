@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from certificates_bounds import false_certificates_of_orders
 
-from sklearn_seldonian.bounds import betting_p_value, betting_upper
+from sklearn_seldonian.bounds import betting_p_value, betting_upper, ratio_betting_p_value
 from sklearn_seldonian.bounds._betting import _bets, _block_means, _p_values
 
 UNIT = [(0.0, 1.0)]
@@ -222,3 +222,55 @@ def test_weights_of_zero():
 def test_range_must_be_ordered():
     with pytest.raises(ValueError, match="must have its lower end first"):
         betting_upper([[0.5]], [1.0], [(1.0, 0.0)], 0.05)
+
+
+RATIOS = {
+    # Numerator and denominator of n rows, and their ratio.
+    "share of drawn decisions": (
+        lambda rng, n: ((p := rng.choice([0.05, 0.6, 1.0], n)) * (rng.random(n) < 0.8), p),
+        0.8,
+    ),
+    "its reciprocal": (
+        lambda rng, n: ((p := rng.beta(1, 3, n)), p * (rng.random(n) < 0.8)),
+        1.25,
+    ),
+    "two rates of events": (
+        lambda rng, n: ((rng.random(n) < 0.06) * 1.0, (rng.random(3 * n) < 0.05) * 1.0),
+        1.2,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RATIOS)
+def test_false_certificates_of_ratios_by_simulation(name):
+    draw, ratio = RATIOS[name]
+    rng, trials = np.random.default_rng(31), 3000
+    for n in (5, 80):
+        samples = (draw(rng, n) for _ in range(trials))
+        p_values = [ratio_betting_p_value(u, v, (1.0, 1.0), ratio, 0.1) for u, v in samples]
+        assert np.mean(np.array(p_values) <= 0.1) <= allowed(0.1, trials), n
+
+
+def test_p_value_of_a_ratio_falls_in_the_limit():
+    for draw, ratio in RATIOS.values():
+        u, v = draw(np.random.default_rng(32), 120)
+        limits = ratio * np.geomspace(0.2, 20, 50)
+        p_values = [ratio_betting_p_value(u, v, (1.0, 1.0), r, 0.05) for r in limits]
+        assert np.all(np.diff(p_values) <= 1e-12)
+        assert p_values[0] > 0.5
+        assert p_values[-1] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("u", "v", "limit"),
+    [
+        ([], [], 1.0),
+        ([0.1, math.nan], [0.5, 0.5], 1.0),
+        ([0.1, -0.1], [0.5, 0.5], 1.0),
+        ([0.1, 0.1], [0.5, 1.5], 1.0),
+        ([0.1] * 500, [0.9] * 500, math.nan),
+        ([0.1] * 500, [0.9] * 500, math.inf),
+    ],
+)
+def test_ratios_of_what_cannot_be_used_are_not_certified(u, v, limit):
+    assert ratio_betting_p_value(u, v, (1.0, 1.0), limit, 0.05) == 1.0

@@ -131,7 +131,7 @@ def test_a_cell_bounds_the_p_values_of_all_its_limits(weights):
     rng = np.random.default_rng(0)
     for _ in range(25):
         trials = rng.integers(1, 40, 2)
-        pair = two_sample._pair(rng.binomial(trials, rng.random(2)), trials, weights, 0.05)
+        pair = two_sample.pair_of(rng.binomial(trials, rng.random(2)), trials, weights, 0.05)
         low, high = np.sort(rng.uniform(pair.estimate, pair.largest, 2))
         cells = two_sample._Cells(pair)
         whole = cells.p_value(low, high)
@@ -509,7 +509,7 @@ def test_two_rates_are_needed():
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 0.0, 1e9])
 @pytest.mark.parametrize(("counts", "trials"), [((3, 5), (30, 40)), ((0, 40), (30, 40))])
 def test_a_guess_only_steers_the_search_for_the_edge(counts, trials, bad):
-    pair = two_sample._pair(counts, trials, (1.0, -1.0), 0.05)
+    pair = two_sample.pair_of(counts, trials, (1.0, -1.0), 0.05)
     c = (pair.estimate + pair.largest) / 2
     edge = two_sample._Edge.of_cell(pair, c, c, 1)
     x1 = np.arange(trials[0] + 1.0)

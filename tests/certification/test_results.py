@@ -107,6 +107,52 @@ def test_the_bound_is_the_limit_at_which_it_would_just_pass(text):
     assert not DATA.certify(text.format(f"{bound + 1e-3:.6f}")).passed
 
 
+@pytest.mark.parametrize(
+    ("text", "limits", "hard"),
+    [
+        ("PR|[M] / PR|[not M] >= {}", (0.5, 0.8, 0.87, 0.95, 1.2), True),
+        ("PR|[M] / PR|[not M] <= {}", (0.8, 1.1, 1.25, 40), True),
+        ("(PR|[M] - PR|[not M]) / (PR|[M] + PR|[not M]) <= {}", (0.01, 0.05, 0.5), True),
+        ("log(TPR|[M] / TPR|[not M]) >= {}", (-0.5, -0.1, 0.01), True),
+        ("PR|[M] / (PR|[not M] + TPR|[M]) >= {}", (0.1, 0.3, 0.6), True),
+        ("(PR|[M] + 1) / (PR|[not M] + 1) <= {}", (0.9, 1.05, 1.3), True),
+        ("min(PR|[M] / PR|[not M], ACC) >= {}", (0.3, 0.8, 0.95), True),
+        ("max(PR|[M] / PR|[not M], 0.5 + ACC) >= {}", (0.3, 0.8, 1.3, 1.45), True),
+        ("max(PR|[M] / PR|[not M], 0.5 * ACC) >= {}", (0.3, 0.8, 1.3), True),
+        ("min(PR|[M], TPR + 2) <= {}", (0.3, 0.6, 0.7, 2.5), True),
+        ("abs(PR|[M]) >= {}", (0.3, 0.6), True),
+        ("PR|[M] + PR|[not M] - TPR <= {}", (0, 0.3), True),
+        ("F1 >= {}", (0.5, 0.8, 0.93, 0.99), True),
+        ("sqrt(ACC) >= {}", (0.5, 0.9, 0.99), True),
+        ("PPV >= {}", (0.5, 0.8, 0.9), True),
+        ("PPV >= {}", (0.2, 0.6, 0.9), False),
+        ("F1 >= {}", (0.2, 0.6, 0.9), False),
+        ("PPV <= {}", (0.8, 0.9, 0.99), False),
+        ("PR|[M] / PR|[not M] >= {}", (0.5, 0.8, 1.1), False),
+    ],
+)
+def test_a_bound_does_not_depend_on_the_limit_that_was_asked(text, limits, hard):
+    data = DATA if hard else SOFT_GROUPS
+    every = [data.certify(text.format(limit), hard=hard) for limit in limits]
+    results = [result for result in every if result.method != "arithmetic"]  # true of any model
+    bounds = [result.bound for result in results]
+    assert bounds == pytest.approx([bounds[0]] * len(bounds), rel=2e-4)
+    assert math.isfinite(bounds[0])
+    for result in results:
+        easier = result.bound <= result.limit if "<=" in text else result.bound >= result.limit
+        assert result.passed == easier
+    assert len({result.passed for result in results}) == 2  # both sides of the bound
+
+
+SOFT_GROUPS = Data(
+    {
+        (0, 0, 0): 900, (0, 0, 1): 100, (0, 1, 0): 100, (0, 1, 1): 900,
+        (1, 0, 0): 880, (1, 0, 1): 120, (1, 1, 0): 90, (1, 1, 1): 910,
+    },
+    sharpness=0.8,
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("text", ["-0.2 * TPR <= 0", "PR - PR <= 0", "min(-PR, FPR - 2) <= 0"])
 def test_what_holds_anyway_passes(text):
     result = DATA.certify(text)

@@ -101,7 +101,11 @@ TREES = [
     # what holds anyway
     ("-.2 * TPR <= 0", "AND(0 | -0.2 * TPR)"),
     ("max(-PR, PR - 0.5) <= 0", "AND(PR - 0.5 | -PR)"),
-    ("min(PR + 0.1, FPR - 0.2) <= 0", "FPR - 0.2"),
+    # delta is split over alternatives that some limit allows, whatever the limit is
+    ("min(PR + 0.1, FPR - 0.2) <= 0", "OR(PR + 0.1, FPR - 0.2)"),
+    ("min(0.1, FPR - 0.2) <= 0", "FPR - 0.2"),
+    ("0.3 - abs(PR) <= 0", "-PR + 0.3"),
+    ("0.3 - abs(-PR) <= 0", "-PR + 0.3"),
     ("min(-PR, FPR - 0.2) <= 0", "AND(0 | -PR)"),
     (
         'min(TPR, by=race in ("A", "B")) >= 0.8 * max(TPR, by=race in ("A", "B"))',

@@ -1,0 +1,217 @@
+"""The ratio of two independent rates: the exact unconditional test, for every limit at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import ndtri
+
+from sklearn_seldonian.bounds._checks import check_delta, check_same_length, counts_usable
+from sklearn_seldonian.bounds._score import score_statistic
+from sklearn_seldonian.bounds._two_sample import (
+    BOX_SHARE,
+    SLACK_SHARE,
+    TIE,
+    Pair,
+    level_of_cells,
+    line_at,
+    pair_of,
+    windows,
+)
+from sklearn_seldonian.bounds._worst_case import Line, LowerSet, worst_case
+
+# Steps of the search for a bound, as a share of the bound.
+FINEST = 1e-4
+# A step goes this share of the way to where the asymptotic test has its bound.
+FIRST_SHARE = 0.55
+# The largest ratio that is looked for.
+LARGEST_RATIO = 1e9
+
+
+def rate_ratio_upper(successes: Sequence[float], trials: Sequence[float], delta: float) -> float:
+    r"""Upper confidence bound on the ratio ``p1 / p2``, wrong at most `delta` of the time.
+
+    Parameters
+    ----------
+    successes, trials : sequence of two numbers
+        Events and rows of each rate.
+    delta : float
+        Probability of error, strictly between 0 and 1.
+
+    Returns
+    -------
+    float
+        Infinite with a rate that has no rows, a number that is not finite, or no event of
+        the second rate.
+
+    Raises
+    ------
+    ValueError
+        If the counts are impossible, there are not two of each, or `delta` is not inside
+        (0, 1).
+
+    Notes
+    -----
+    Assumes two independent binomial counts: rows independent, none shared. The bound is the
+    supremum of the limits r that `two_rate_p_value` does not reject at `delta` for
+    :math:`p_1 - r p_2 \le 0`, or a little more: every limit above it is rejected [1]_. The
+    p-value is not monotone in r, because the ordering of tables moves with it. So the bound does
+    not depend on a limit that is asked, and a bound that did would cover less than 1 - delta.
+
+    From the top of the box, above which all limits are rejected, the bound is lowered by
+    whole cells :math:`[r_1, r_2]` of limits. The score statistic T_r of every table falls in r
+    (proved below), so that each set :math:`\{y : T_r(y) \le T_r(x)\}` of the cell is part of
+    :math:`\{y : T_{r_2}(y) \le T_{r_1}(x)\}`. The largest probability of that set over the
+    null region of :math:`r_1`, which contains those of the whole cell, bounds its p-values.
+
+    T falls in r: with the multiplier :math:`\mu` of the restriction :math:`p_1 = r p_2`,
+    :math:`T^2 = (\hat p_1 / r - \hat p_2)\, r \mu`, two factors of one sign. The first falls in
+    r. By the estimating equations the second is
+    :math:`n_2 (\tilde p_2 - \hat p_2) / (\tilde p_2 \tilde q_2)`, which rises in
+    :math:`\tilde p_2`. And :math:`\tilde p_2`, where :math:`\ell_1(r p_2) + \ell_2(p_2)` is
+    largest, falls in r, because :math:`p\, \ell_1'(p) = n_1 (\hat p_1 - p) / (1 - p)` falls in p.
+
+    If it were wrong, summing both binomials over all tables whose bound is below the true
+    ratio would exceed delta for some pair of rates.
+
+    References
+    ----------
+    .. [1] Chan, I. S. F. and Zhang, Z. (1999). Test-based exact confidence intervals for
+       the difference of two binomial proportions. Biometrics 55(4), 1202-1209.
+
+    Examples
+    --------
+    >>> round(rate_ratio_upper([70, 75], [200, 200], 0.05), 2)
+    1.15
+    """
+    return _upper(successes, trials, delta)
+
+
+def rate_ratio_certified(
+    successes: Sequence[float], trials: Sequence[float], limit: float, delta: float
+) -> bool:
+    """Whether ``rate_ratio_upper(...) <= limit``, without the digits that do not matter.
+
+    Parameters
+    ----------
+    successes, trials, delta
+        As in `rate_ratio_upper`.
+    limit : float
+        The largest ratio allowed.
+
+    Returns
+    -------
+    bool
+        False with a rate that has no rows, a number that is not finite, or no event of the
+        second rate.
+
+    Raises
+    ------
+    ValueError
+        As `rate_ratio_upper`.
+
+    Notes
+    -----
+    A p-value above delta says no [1]_. Otherwise the steps of `rate_ratio_upper` are taken until
+    they are at or below the limit. If it were wrong, it would differ from comparing
+    `rate_ratio_upper` with the limit.
+
+    References
+    ----------
+    .. [1] Chan, I. S. F. and Zhang, Z. (1999). Test-based exact confidence intervals for
+       the difference of two binomial proportions. Biometrics 55(4), 1202-1209.
+
+    Examples
+    --------
+    >>> rate_ratio_certified([70, 75], [200, 200], limit=1.25, delta=0.05)
+    True
+    """
+    return _upper(successes, trials, delta, limit) <= limit
+
+
+def _upper(
+    successes: Sequence[float], trials: Sequence[float], delta: float, asked: float | None = None
+) -> float:
+    """The bound; where a limit is `asked`, any number on the same side of it as the bound."""
+    check_delta(delta)
+    if check_same_length(successes=successes, trials=trials) != 2:
+        raise ValueError("a ratio needs exactly two rates.")
+    usable = [counts_usable(k, n) for k, n in zip(successes, trials, strict=True)]
+    if not all(usable) or successes[1] == 0:
+        return math.inf
+    pair = pair_of(successes, trials, (1.0, -1.0), delta)
+    swapped = trials[0] > trials[1]  # the smaller sample is the first of `pair`
+    bound, level = _top_of_box(pair, swapped), level_of_cells(delta)
+    if asked is None:
+        asked = 0.0  # below every bound
+    elif bound <= asked or _cell_p_value(pair, swapped, asked, asked) > level:
+        return bound
+    likely, step = _asymptotic_upper(pair, swapped), math.inf
+    while step > FINEST and bound > asked:
+        away = math.log(bound / likely)
+        step = min(step, max(FIRST_SHARE * away, FINEST))
+        below = bound * math.exp(-step)
+        if _cell_p_value(pair, swapped, below, bound) <= level:
+            bound = below
+        else:
+            step /= 2.0
+    return bound
+
+
+def _at(pair: Pair, swapped: bool, limit: float) -> Pair:
+    """The pair with the restriction that the ratio is at most `limit`."""
+    return pair._replace(weights=(limit, 1.0) if swapped else (1.0, limit), offset=-limit)
+
+
+def _top_of_box(pair: Pair, swapped: bool) -> float:
+    """The largest ratio of rates within the box."""
+    first, second = (1, 0) if swapped else (0, 1)
+    return pair.high[first] / (1.0 - pair.high[second])
+
+
+def _asymptotic_upper(pair: Pair, swapped: bool) -> float:
+    """About the bound: where the score test just rejects."""
+    quantile = min(float(ndtri(pair.delta)), -0.1)
+
+    def excess(log_limit: float) -> float:
+        limit = math.exp(log_limit)
+        return _statistic(_at(pair, swapped, limit), limit) - quantile
+
+    low, high = -math.log(LARGEST_RATIO), math.log(LARGEST_RATIO)
+    return math.exp(brentq(excess, low, high, xtol=1e-3)) if excess(high) < 0.0 else LARGEST_RATIO
+
+
+def _statistic(pair: Pair, limit: float) -> float:
+    return float(score_statistic(*pair.table, pair.trials, pair.weights, limit)[0])
+
+
+@lru_cache(maxsize=4096)  # the verdict and the bound of a constraint take the same steps
+def _cell_p_value(pair: Pair, swapped: bool, lowest: float, highest: float) -> float:
+    """Bound the p-value of every limit from the lowest to the highest."""
+    at_lowest, delta = _at(pair, swapped, lowest), pair.delta
+    if lowest <= at_lowest.estimate:
+        return 1.0
+    if lowest >= at_lowest.largest:  # no rates within the box are beyond the limit
+        return BOX_SHARE * delta
+    own, line = _statistic(at_lowest, lowest), line_at(at_lowest, lowest)
+    tables = _at_most(_at(pair, swapped, highest), own + TIE * (1.0 + abs(own)), line)
+    enough = level_of_cells(delta) - BOX_SHARE * delta
+    return min(1.0, BOX_SHARE * delta + worst_case(tables, line, SLACK_SHARE * delta, enough))
+
+
+def _at_most(pair: Pair, statistic: float, line: Line) -> LowerSet:
+    """The tables whose score statistic at the limit of `pair` is at most so large."""
+    limit = -pair.offset
+    x1, (below, above), tail = windows(pair, line)
+    inside, outside = np.full(x1.shape, below - 1.0), np.full(x1.shape, above + 1.0)
+    while (open_ := outside - inside > 1.0).any():
+        middle = np.floor((inside + outside) / 2.0)
+        found = score_statistic(x1, middle, pair.trials, pair.weights, limit) <= statistic
+        inside = np.where(open_ & found, middle, inside)
+        outside = np.where(open_ & ~found, middle, outside)
+    hull = np.maximum.accumulate(inside[::-1])[::-1].astype(np.int64)
+    return LowerSet(pair.trials, int(x1[0]), hull, tail)
