@@ -307,17 +307,16 @@ def _score(atom: Atom, evidence: Evidence) -> Method | None:
 def delta_method(atom: Atom, evidence: Evidence) -> Method | None:
     """A normal approximation for whatever varies; None where nothing does."""
     point = dual(atom.expression, evidence.estimates(atom.means))
-    variance = evidence.influence_variance(atom.means, point.gradient.tolist())
-    if not evidence.n_rows or not math.isfinite(variance):
-        return None
     # The smallest sample decides how far the normal approximation can be trusted.
     n = int(min(evidence.samples[mean].trials for mean in atom.means))
-    shrunk = variance * n / evidence.n_rows
+    variance = _sample_variance(evidence, atom.means, point.gradient.tolist(), n)
+    if not math.isfinite(variance):
+        return None
     return Method(
         "delta method",
         "asymptotic",
-        lambda delta: delta_method_upper(point.value, shrunk, n, delta),
-        lambda _: delta_method_p_value(point.value, shrunk, n, 0.0),
+        lambda delta: delta_method_upper(point.value, variance, n, delta),
+        lambda _: delta_method_p_value(point.value, variance, n, 0.0),
     )
 
 
@@ -424,13 +423,24 @@ def _mean_bounds(mean: Mean, evidence: Evidence, sides: str) -> MeanBounds:
     )
 
 
+def _sample_variance(
+    evidence: Evidence, means: Sequence[Mean], slopes: Sequence[float], n: int
+) -> float:
+    """The variance of ``sum(slopes * means)`` times n, with n - 1 degrees of freedom; of the one
+    mean of n rows it is their sample variance."""
+    if n < 2 or not evidence.n_rows:
+        return math.nan
+    of_all_rows = evidence.influence_variance(means, slopes) * n / evidence.n_rows
+    return of_all_rows * (1.0 - 1.0 / evidence.n_rows) / (1.0 - 1.0 / n)
+
+
 def _t_bounds(mean: Mean, evidence: Evidence, sides: str) -> MeanBounds:
     sample = evidence.samples[mean]
-    n = round(sample.trials)
-    per_row = evidence.influence_variance([mean], [1.0]) * sample.trials / max(evidence.n_rows, 1)
+    n = int(sample.trials)
+    variance = _sample_variance(evidence, [mean], [1.0], n)
     return MeanBounds(
-        lambda d: -t_upper(-sample.estimate, per_row, n, d),
-        lambda d: t_upper(sample.estimate, per_row, n, d),
+        lambda d: -t_upper(-sample.estimate, variance, n, d),
+        lambda d: t_upper(sample.estimate, variance, n, d),
         mean.quantity.range,
         needs_lower="l" in sides,
         needs_upper="u" in sides,

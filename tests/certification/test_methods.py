@@ -2,8 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from sklearn_seldonian.certification import Evidence, Sample, safety_test, summarise
+from sklearn_seldonian.certification import (
+    Evidence,
+    Sample,
+    safety_test,
+    summarise,
+    summarise_predictions,
+)
 from sklearn_seldonian.constraints import (
     Schema,
     assign_cells,
@@ -54,6 +61,12 @@ CHOICES = [
     ("abs(PR | [M] - PR | [F]) <= 0.1", SCHEMA, True, "auto", "exact unconditional test", "exact"),
     ("PR | [M] / PR | [F] >= 0.8", SCHEMA, True, "exact", "exact unconditional test", "exact"),
     ("FPR - FNR <= 0.3", SCHEMA, True, "auto", "exact unconditional test", "exact"),
+    ("exp(PR | [M] - PR | [F]) <= 1.3", SCHEMA, True, "auto", "exact unconditional test", "exact"),
+    # where the limit moves the weights, the exact test and betting know ratios of two means only
+    ("(PR | [M] + 1) / (PR | [F] + 1) <= 1.5", SCHEMA, True, "auto", "box", "finite-sample"),
+    ("(FPR | [M] + FNR | [M]) / FPR | [F] <= 2", SCHEMA, True, "auto", "box", "finite-sample"),
+    ("PR | [M] / PR | [F] >= 0.8", SCHEMA, False, "auto", "betting", "finite-sample"),
+    ("(PR | [M] + 1) / (PR | [F] + 1) <= 1.5", SCHEMA, False, "auto", "box", "finite-sample"),
     (EO, SCHEMA, True, "auto", "joint Chernoff bound", "finite-sample"),
     (
         "PR - PR | [M] <= 0.3",
@@ -98,6 +111,23 @@ def test_outcomes_do_not_choose_the_method(text, schema, hard, bound, method, gu
         constraint, seen = evidence(text, schema, hard=hard, seed=seed)
         methods.add(safety_test(constraint.tree, seen, 0.05, bound).method)
     assert len(methods) == 1
+
+
+@pytest.mark.parametrize("bound", ["asymptotic", "ttest"])
+@pytest.mark.parametrize("n", [2, 6, 50])
+def test_one_mean_gets_students_bound_on_the_rows_of_its_group(bound, n):
+    rng = np.random.default_rng(0)
+    male = (np.arange(200) < n) * 1
+    schema = Schema((), None, {"M": (0, 1)})
+    constraint = bind(parse("Mean_Error | [M] <= 1"), schema)
+    codes, families = assign_cells({"M": male}, [constraint.conditions], 200)
+    y, predicted = rng.normal(size=(2, 200))
+    values = distinct_values(constraint.means)
+    seen = summarise_predictions(codes, y, predicted, families, values, keep=True)
+    verdict = safety_test(constraint.tree, seen.evidence(constraint.means), 0.05, bound)
+    errors = (predicted - y)[:n]
+    mean, error = errors.mean(), errors.std(ddof=1) / np.sqrt(n)
+    assert verdict.g_upper + 1 == pytest.approx(mean + error * stats.t.ppf(0.95, n - 1))
 
 
 def test_columns_not_known_to_be_exclusive_may_share_rows():
