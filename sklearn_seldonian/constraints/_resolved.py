@@ -10,8 +10,8 @@ from sklearn_seldonian.constraints._atoms import (
     Atom,
     Or,
     Tree,
+    atom_range,
     in_units,
-    range_of,
     shifted,
     split,
 )
@@ -128,8 +128,8 @@ def distinct_values(means: Iterable[Mean]) -> tuple[RowMeasure, ...]:
 
 def _least(tree: Tree) -> float:
     match tree:
-        case Atom(expression=expression):
-            return range_of(expression).low
+        case Atom():
+            return atom_range(tree).low
         case And(children=children):
             return max(map(_least, children))
         case Or(children=children):

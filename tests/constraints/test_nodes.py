@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import pickle
 from dataclasses import FrozenInstanceError
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -127,6 +129,10 @@ PRINTED = [
     (Number(1e300), "1e+300"),
     (Number(0.1 + 0.2), "0.30000000000000004"),
     (Number(np.float64(1 / 3)), "0.3333333333333333"),
+    (Number(5e-324), "5e-324"),
+    (Number.of(Fraction(1, 10)), "0.1"),
+    (Number.of(Fraction(10**16) + Fraction(1, 2)), "10000000000000000.5"),
+    (Number.of(Fraction(1, 3)), "0.3333333333333333"),
     (Measure("CM", (0, 'c"at')), r'CM_[0, "c\"at"]'),
     (Grouping("race", ("A", 1, True)), 'race in ("A", 1, True)'),
     (ColumnIs("two words"), "`two words`"),
@@ -182,3 +188,12 @@ def test_g_must_not_be_above_zero(text: str, g: str) -> None:
 def test_a_constraint_shows_what_the_user_wrote() -> None:
     assert repr(parse("PR<=.5")) == "Constraint('PR<=.5')"
     assert repr(Constraint(a, "<=", b)) == "Constraint('a <= b')"
+
+
+@pytest.mark.parametrize(
+    "number", ["10000000000000000.5", "0.33333333333333333333", "0e9999", "0.1"]
+)
+def test_a_number_keeps_its_digits(number):
+    constraint = parse(f"PR <= {number}")
+    assert constraint.right.fraction == Fraction(Decimal(number))
+    assert parse(str(constraint)) == constraint

@@ -279,6 +279,14 @@ ACC >= 95%
          ^
 '%' is not part of the language; write a share as a number between 0 and 1.
 
+PR >= 1e-400
+      ^^^^^^
+This number is too close to zero; write 0.
+
+PR >= 1e400
+      ^^^^^
+This number is too large.
+
 PR ^ 2 <= 1
    ^
 '^' is not part of the language; write '**' for a power.
