@@ -279,13 +279,16 @@ REFUSED = [
         {"delta": [0.05, 0.1]},
         "delta must be one number, or one for each of the 1 constraints; got 2 numbers.",
     ),
-    ({"y": HALF_POSITIVE + 1}, "y holds labels that the model does not know: [2]."),
-    ({"y": HALF_POSITIVE.astype(str)}, "y holds labels that the model does not know: ['0', '1']."),
+    ({"y": HALF_POSITIVE + 1}, "y holds labels that the model does not know: 2. It knows 0, 1."),
+    (
+        {"y": HALF_POSITIVE.astype(str)},
+        "y holds labels that the model does not know: '0', '1'. It knows 0, 1.",
+    ),
     (
         {"y": np.where(HALF_POSITIVE, math.nan, 0)},
-        "y holds labels that the model does not know: [nan].",
+        "y holds 100 missing labels: leave those rows out.",
     ),
-    ({"y": HALF_POSITIVE[:-1]}, "Found input variables with inconsistent numbers of samples"),
+    ({"X": np.zeros((200, 1)), "y": HALF_POSITIVE[:-1]}, "X has 200 rows, y has 199 rows."),
     (
         {"constraints": "PR | [M] <= 1", "sensitive_features": pd.DataFrame({"M": [0, 1]})},
         "sensitive_features has 2 rows, X has 200.",
