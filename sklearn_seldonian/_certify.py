@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 
 from sklearn_seldonian import _arguments, _checks
+from sklearn_seldonian._keywords import refuse_unknown_keywords
 from sklearn_seldonian.certification import (
     BOUNDS,
     SafetyCertificate,
@@ -47,6 +48,7 @@ __all__ = ["certify", "probability_of_passing", "required_safety_rows"]
 ROUNDING = 1e-12
 
 
+@refuse_unknown_keywords
 def certify(
     estimator,
     X,
@@ -333,6 +335,7 @@ def _decisions(asked, classes, with_probabilities):
     return positions, np.where(known & proper[:, None], chances, np.nan)
 
 
+@refuse_unknown_keywords
 def required_safety_rows(
     constraint,
     rates,
@@ -395,6 +398,7 @@ def required_safety_rows(
     return sufficient_rows(tree, rate_of, share_of, delta, power, bound, exclusive)
 
 
+@refuse_unknown_keywords
 def probability_of_passing(
     constraint,
     rates,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import inspect
 import itertools
@@ -23,10 +22,11 @@ from torch import nn
 
 from sklearn_seldonian import _arguments
 from sklearn_seldonian._inputs import ROWS_A_STRETCH, without_tensor
+from sklearn_seldonian._keywords import advice_on
 from sklearn_seldonian._text import listed, short
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian.certification import has_finite_ranges
-from sklearn_seldonian.constraints import Grouping, walk
+from sklearn_seldonian.constraints import Constraint, Grouping, walk
 from sklearn_seldonian.measures import ANY_NUMBER
 from sklearn_seldonian.training import Inputs
 
@@ -91,6 +91,16 @@ def check_keywords(estimator, accepted):
             raise ValueError(_unknown(keyword, [f"{prefix}__{n}" for n in names]))
 
 
+def check_module(module):
+    """Refuse a constraint in the place of the module, which comes first."""
+    first = module[0] if isinstance(module, list | tuple) and module else module
+    if isinstance(first, str | Constraint):
+        raise TypeError(
+            f"The first parameter is module, and {short(module)} is a constraint: constraints are "
+            "given by name, as in SeldonianClassifier(constraints='ACC >= 0.9')."
+        )
+
+
 def check_instances(**estimators):
     """Refuse a class where an estimator is wanted, before training rather than after."""
     for name, value in estimators.items():
@@ -147,9 +157,7 @@ def _callback_name(callback):
 
 
 def _unknown(name, known):
-    nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else f" There are {', '.join(known)}."
-    return f"Unknown parameter {name!r}.{hint}"
+    return f"Unknown parameter {name!r}. {advice_on(name, known)}"
 
 
 def check_deltas(delta, n_constraints):

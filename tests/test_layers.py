@@ -28,6 +28,7 @@ LAYERS = {
     "_display": 3,
     "_fitting": 3,
     "_inputs": 3,
+    "_keywords": 3,
     "_persistence": 3,
     "_preprocess": 3,
     "_promise": 3,
