@@ -83,8 +83,8 @@ _THRESHOLD = (
     "use scikit-learn's FixedThresholdClassifier, and certify that on fresh rows."
 )
 _CLASS_WEIGHTS = (
-    "For weights of the classes in the loss write criterion__weight=torch.tensor([...]), one number "
-    "for each class. Constraints count every row once."
+    "For weights of the classes in the loss write criterion__weight=torch.tensor([...]), one "
+    "number per class. Constraints count every row once."
 )
 # What there is no name for here, and what to do instead.
 ADVICE = {

@@ -65,6 +65,7 @@ _COUNTS = {1: "one argument", 2: "two arguments"}
 
 _NOT_ZERO = re.compile(r"[0.]*[1-9]")
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)", re.DOTALL)
+_ESCAPE_OR_DOUBLED = re.compile(f"{_ESCAPE.pattern}|``", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"', "`": "`"}
 T = TypeVar("T")
 
@@ -428,6 +429,8 @@ def _unquoted(token: Token) -> str:
 
     def character(match: re.Match[str]) -> str:
         code = match[1]
+        if code is None:
+            return "`"
         if code in _ESCAPES:
             return _ESCAPES[code]
         if len(code) > 1 and int(code[1:], 16) <= 0x10FFFF:
@@ -438,7 +441,8 @@ def _unquoted(token: Token) -> str:
             start + 1 + match.end(),
         )
 
-    return _ESCAPE.sub(character, token[1:-1])
+    doubled = token.type == "BACKQUOTED"
+    return (_ESCAPE_OR_DOUBLED if doubled else _ESCAPE).sub(character, token[1:-1])
 
 
 class _Lexer(BasicLexer):

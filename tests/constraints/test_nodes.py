@@ -197,3 +197,48 @@ def test_a_number_keeps_its_digits(number):
     constraint = parse(f"PR <= {number}")
     assert constraint.right.fraction == Fraction(Decimal(number))
     assert parse(str(constraint)) == constraint
+
+
+NAMES = [
+    "a`b",
+    "a\nb",
+    "a\\b",
+    "``",
+    "\x00",
+    "\ud800",
+    'a"b',
+    "人種",
+    "a b",
+    "in",
+    "`",
+    "a\\`b",
+    "\r\n",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_column_can_be_written(name):
+    constraint = parse(str(Constraint(Measure("PR", (), (ColumnIs(name),)), "<=", Number(0.1))))
+    assert constraint.left.conditions == (ColumnIs(name),)
+    assert parse(str(constraint)) == constraint
+    assert str(constraint).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("`a``b`", "a`b"),
+        ("`a\\`b`", "a`b"),
+        ("````", "`"),
+        ("`\\````", "``"),
+        ("`a\nb`", "a\nb"),
+        ("`a\\nb`", "a\nb"),
+        ("`a\\\\b`", "a\\b"),
+        ("`a\tb`", "a\tb"),
+    ],
+)
+def test_backquotes_and_line_breaks_in_names(text, name):
+    by = parse(f"max(PR, by={text}) <= 0.1").left.by
+    assert [grouping.column for grouping in by] == [name]
+    condition = parse(f'PR | [{text} == "x\ny"] <= 0.1').left.conditions[0]
+    assert (condition.column, condition.literal) == (name, "x\ny")
