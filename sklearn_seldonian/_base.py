@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from sklearn_seldonian import _checks, _fitting, _inputs, _persistence, _preprocess, _safety
 from sklearn_seldonian._display import as_html
+from sklearn_seldonian._keywords import refuse_unknown_keywords
 from sklearn_seldonian._promise import Promise
 from sklearn_seldonian._record import recorded
 from sklearn_seldonian._rows import LabelledRows
@@ -132,6 +133,7 @@ class CertifiedEstimator(BaseEstimator):
 
     # -- fit -----------------------------------------------------------------------------
 
+    @refuse_unknown_keywords
     def fit(self, X, y=None, sensitive_features=None, safety_mask=None):
         """Train on candidate rows, then run the safety test once on the others.
 
@@ -178,6 +180,7 @@ class CertifiedEstimator(BaseEstimator):
 
     def _fix_promise(self):
         """Check parameters, and keep those that the certificate and `predict` rest on."""
+        _checks.check_module(self.module)
         self._validate_params()
         _checks.check_instances(preprocessor=self.preprocessor, fallback=self.fallback)
         _fitting.check_keywords(self)
@@ -230,6 +233,7 @@ class CertifiedEstimator(BaseEstimator):
 
     # -- the safety test, again ----------------------------------------------------------
 
+    @refuse_unknown_keywords
     def certify(self, X, y=None, sensitive_features=None, *, random_state=None):
         """Test the same constraints on fresh rows.
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
 
-from sklearn_seldonian import _checks
+from sklearn_seldonian import _arguments, _checks
+from sklearn_seldonian._keywords import refuse_unknown_keywords
 from sklearn_seldonian.certification import (
     BOUNDS,
     SafetyCertificate,
@@ -46,6 +48,7 @@ __all__ = ["certify", "probability_of_passing", "required_safety_rows"]
 ROUNDING = 1e-12
 
 
+@refuse_unknown_keywords
 def certify(
     estimator,
     X,
@@ -78,7 +81,7 @@ def certify(
         one for each constraint.
     sensitive_features : Series, DataFrame or array-like of n_rows, default=None
         Columns for the constraints' conditions. Columns of `X` count too where it is a
-        DataFrame.
+        DataFrame. They are given to a ``predict`` that takes them.
     bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
         As in `SeldonianClassifier`.
     decision : {"argmax", "sample"}, default="argmax"
@@ -109,6 +112,8 @@ def certify(
     ValueError
         If there are no constraints, `y` holds labels that `estimator` does not know, a target
         or prediction is outside its range, or a parameter is out of range.
+    TypeError
+        If something is of another kind than it must be, such as a class for an estimator.
 
     Examples
     --------
@@ -140,7 +145,9 @@ def certify(
         loss=math.nan,
         n_candidate=0,
         n_safety=len(y),
-        assumptions=_checks.assumptions(tested.assumptions, exclusive),
+        assumptions=_checks.assumptions(
+            (*tested.assumptions, *_of_predict(estimator, sensitive_features)), exclusive
+        ),
         procedure="certify",
         parameters=_checks.as_written(
             {
@@ -177,22 +184,23 @@ class Observed(NamedTuple):
 
 def observe(tested, X, y, constraints, sensitive_features, measures):
     """Look up the parsed `constraints` in the data, and see what the estimator says of it."""
+    n_rows = _arguments.check_same_length(X=X, y=y)
     _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
-    check_consistent_length(X, y)
-    y = tested.checked(y)
+    y = tested.checked(_arguments.one_value_a_row("y", y, n_rows))
+    measures = _arguments.check_measures(measures)
     wanted = {name for constraint in constraints for name in columns_of(constraint)}
     columns = _checks.column_values(wanted, X, sensitive_features, len(y))
-    schema = Schema.of(columns, constraints, **tested.schema, measures=tuple(measures))
+    schema = Schema.of(columns, constraints, **tested.schema, measures=measures)
     resolved = tuple(bind(constraint, schema) for constraint in constraints)
     codes, families = assign_cells(columns, [c.conditions for c in resolved], len(y))
     values = distinct_values(distinct_means(resolved))
-    statistics, answers = tested.observe(X, y, codes, families, values)
+    statistics, answers = tested.observe(X, y, sensitive_features, codes, families, values)
     return Observed(resolved, y, columns, statistics, answers)
 
 
 def under_test(estimator, decision, pos_label, target_range=None, prediction_range=None):
     """A fitted estimator as what it is, with the parameters that go with that."""
-    check_is_fitted(estimator)
+    _arguments.check_predictor(estimator)
     if is_classifier(estimator):
         _refuse("a classifier", target_range=target_range, prediction_range=prediction_range)
         return _Classifier(estimator, decision, pos_label)
@@ -202,6 +210,14 @@ def under_test(estimator, decision, pos_label, target_range=None, prediction_ran
         return _Regressor(estimator, target_range, prediction_range)
     name = type(estimator).__name__
     raise ValueError(f"certify tests classifiers and regressors; {name} is neither.")
+
+
+def _of_predict(estimator, sensitive_features):
+    """What a certificate rests on where `predict` does more than look at X, in words."""
+    drawn = ["Predict draws at random, anew for every row."]
+    given = ["Predict is given the sensitive features, as in this test."]
+    takes_groups = _arguments.groups_for(estimator, "predict", sensitive_features)
+    return *drawn * get_tags(estimator).non_deterministic, *given * bool(takes_groups)
 
 
 def _refuse(kind, **given):
@@ -219,7 +235,7 @@ class _Classifier:
     def __init__(self, estimator, decision, pos_label):
         _checks.check_choice("decision", decision, tuple(_checks.DECISIONS))
         self.estimator, self.decision = estimator, decision
-        self.classes = np.asarray(estimator.classes_)
+        self.classes = _arguments.check_classes(estimator)
         classes = self.classes.tolist()
         positive = _checks.positive_class(classes, pos_label)
         self.schema = {"classes": tuple(classes), "positive": positive}
@@ -227,15 +243,14 @@ class _Classifier:
         self.assumptions = _checks.DECISIONS[decision]
 
     def checked(self, y):
-        y = column_or_1d(y, warn=True)
         self.labels = _checks.class_positions(y, self.classes)
         return y
 
-    def observe(self, X, y, codes, families, values):
+    def observe(self, X, y, sensitive_features, codes, families, values):
         """Statistics of the decisions, and the decisions themselves by name."""
         hard = self.decision == "argmax"
-        with_probabilities = not hard or bool(values)
-        decided, chances = _decisions(self.estimator, X, len(y), self.classes, with_probabilities)
+        asked = _Asked(self.estimator, X, sensitive_features, len(y))
+        decided, chances = _decisions(asked, self.classes, not hard or bool(values))
         statistics = summarise(
             codes, self.labels, chances, families, values, hard=hard, keep=True, decisions=decided
         )
@@ -263,9 +278,10 @@ class _Regressor:
     def checked(self, y):
         return _checks.check_numbers(y, self.target_range)
 
-    def observe(self, X, y, codes, families, values):
+    def observe(self, X, y, sensitive_features, codes, families, values):
         """Statistics of the predictions, and the predictions themselves by name."""
-        predicted = _one_a_row(self.estimator, X, len(y)).astype(np.float64)
+        asked = _Asked(self.estimator, X, sensitive_features, len(y))
+        predicted = _arguments.as_numbers(f"{asked.name}.predict", asked.predictions())
         low, high = self.prediction_range
         outside = predicted[(predicted < low) | (predicted > high)]
         if len(outside):
@@ -278,37 +294,59 @@ class _Regressor:
         return statistics, {"predictions": predicted}
 
 
-def _one_a_row(estimator, X, n_rows):
-    """What `estimator` predicts."""
-    predicted = column_or_1d(np.asarray(estimator.predict(X)), warn=False)
-    if len(predicted) != n_rows:
-        name = type(estimator).__name__
-        raise ValueError(f"{name}.predict returned {len(predicted)} values for {n_rows} rows.")
-    return predicted
+class _Asked(NamedTuple):
+    """A fitted estimator, and the rows that it is asked about."""
 
+    estimator: Any
+    X: Any
+    sensitive_features: Any
+    n_rows: int
 
-def _decisions(estimator, X, n_rows, classes, with_probabilities):
-    """Positions of the predicted labels and probabilities; NaN for labels that are no class."""
-    predicted = _one_a_row(estimator, X, n_rows)
-    matches = predicted[:, None] == classes[None, :]
-    positions = matches.argmax(axis=1)
-    if not with_probabilities:
-        known = matches.any(axis=1)
-        return positions, np.where(known[:, None], matches.astype(float), np.nan)
-    if not hasattr(estimator, "predict_proba"):
-        raise ValueError(
-            f"{type(estimator).__name__} has no predict_proba, which these constraints need."
+    @property
+    def name(self):
+        is_frozen = isinstance(self.estimator, FrozenEstimator)
+        return type(self.estimator.estimator if is_frozen else self.estimator).__name__
+
+    def answer(self, method):
+        """What a method returns for the rows; what it cannot do, as an error in words."""
+        groups = _arguments.groups_for(self.estimator, method, self.sensitive_features)
+        try:
+            return getattr(self.estimator, method)(self.X, **groups)
+        except (ArithmeticError, AttributeError, LookupError) as error:
+            if isinstance(error, ValueError | TypeError):
+                raise
+            raise ValueError(
+                f"{self.name}.{method} failed on these rows: {type(error).__name__}: {error}"
+            ) from error
+
+    def predictions(self):
+        return _arguments.one_value_a_row(
+            f"{self.name}.predict", self.answer("predict"), self.n_rows
         )
-    chances = np.asarray(estimator.predict_proba(X), dtype=float)
-    if chances.shape != matches.shape:
+
+
+def _decisions(asked, classes, with_probabilities):
+    """Positions of the predicted labels and probabilities; NaN for labels that are no class."""
+    predicted = asked.predictions()
+    positions = _arguments.label_positions(f"{asked.name}.predict", predicted, classes)
+    known = (positions >= 0)[:, None]
+    positions = np.maximum(positions, 0)
+    if not with_probabilities:
+        return positions, np.where(known, np.eye(len(classes))[positions], np.nan)
+    if not hasattr(asked.estimator, "predict_proba"):
+        raise ValueError(f"{asked.name} has no predict_proba, which these constraints need.")
+    chances = _arguments.numbers(f"{asked.name}.predict_proba", asked.answer("predict_proba"))
+    shape = len(predicted), len(classes)
+    if chances.shape != shape:
         raise ValueError(
-            f"predict_proba returned shape {chances.shape} where {matches.shape} was expected."
+            f"predict_proba returned shape {chances.shape} where {shape} was expected."
         )
     proper = ((chances >= 0) & (chances <= 1 + 1e-6)).all(axis=1)
     proper &= np.abs(chances.sum(axis=1) - 1) <= 1e-4
-    return positions, np.where((matches.any(axis=1) & proper)[:, None], chances, np.nan)
+    return positions, np.where(known & proper[:, None], chances, np.nan)
 
 
+@refuse_unknown_keywords
 def required_safety_rows(
     constraint,
     rates,
@@ -371,6 +409,7 @@ def required_safety_rows(
     return sufficient_rows(tree, rate_of, share_of, delta, power, bound, exclusive)
 
 
+@refuse_unknown_keywords
 def probability_of_passing(
     constraint,
     rates,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import inspect
 import itertools
@@ -22,10 +21,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import assert_all_finite, column_or_1d
 from torch import nn
 
+from sklearn_seldonian import _arguments
 from sklearn_seldonian._inputs import ROWS_A_STRETCH, without_tensor
+from sklearn_seldonian._keywords import advice_on
+from sklearn_seldonian._text import listed, short
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian.certification import has_finite_ranges
-from sklearn_seldonian.constraints import Grouping, walk
+from sklearn_seldonian.constraints import Constraint, Grouping, walk
 from sklearn_seldonian.measures import ANY_NUMBER
 from sklearn_seldonian.training import Inputs
 
@@ -92,6 +94,16 @@ def check_keywords(estimator, accepted):
             raise ValueError(_unknown(keyword, [f"{prefix}__{n}" for n in names]))
 
 
+def check_module(module):
+    """Refuse a constraint in the place of the module, which comes first."""
+    first = module[0] if isinstance(module, list | tuple) and module else module
+    if isinstance(first, str | Constraint):
+        raise TypeError(
+            f"The first parameter is module, and {short(module)} is a constraint: constraints are "
+            "given by name, as in SeldonianClassifier(constraints='ACC >= 0.9')."
+        )
+
+
 def check_instances(**estimators):
     """Refuse a class where an estimator is wanted, before training rather than after."""
     for name, value in estimators.items():
@@ -148,18 +160,16 @@ def _callback_name(callback):
 
 
 def _unknown(name, known):
-    nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else f" There are {', '.join(known)}."
-    return f"Unknown parameter {name!r}.{hint}"
+    return f"Unknown parameter {name!r}. {advice_on(name, known)}"
 
 
 def check_deltas(delta, n_constraints):
     """One delta a constraint, each strictly between 0 and 1."""
-    deltas = np.atleast_1d(np.asarray(delta, dtype=float))
+    deltas = np.atleast_1d(_arguments.numbers("delta", delta))
     if deltas.ndim != 1 or len(deltas) not in (1, n_constraints):
         raise ValueError(
             f"delta must be one number, or one for each of the {n_constraints} constraints; "
-            f"got {len(deltas)} numbers."
+            f"got {deltas.size} numbers."
         )
     if not ((deltas > 0) & (deltas < 1)).all():
         raise ValueError(f"delta must be strictly between 0 and 1, got {delta!r}.")
@@ -193,9 +203,9 @@ def drawn_seed(rng):
 
 def check_choice(name, value, choices):
     """Refuse a `value` that is not one of the `choices`."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         listed = ", ".join(map(repr, choices))
-        raise ValueError(f"{name} must be one of {listed}, got {value!r}.")
+        raise ValueError(f"{name} must be one of {listed}, got {short(value)}.")
 
 
 def check_ranges(constraints, bound, remedy):
@@ -228,7 +238,7 @@ def check_range(name, value):
     """Two numbers in order, or any number for None."""
     if value is None:
         return ANY_NUMBER
-    ends = np.asarray(value, dtype=float)
+    ends = _arguments.numbers(name, value)
     if ends.shape != (2,) or not ends[0] < ends[1]:
         raise ValueError(f"{name} must be (low, high) with low < high, got {value!r}.")
     return tuple(ends.tolist())
@@ -236,34 +246,41 @@ def check_range(name, value):
 
 def check_share(name, value):
     """A number from 0 to 1."""
-    if not 0 <= value <= 1:
+    share = _arguments.number(name, value)
+    if not 0 <= share <= 1:
         raise ValueError(f"{name} must be between 0 and 1, got {value!r}.")
-    return float(value)
+    return share
 
 
 def check_probability(name, value):
     """A number strictly between 0 and 1."""
-    if not 0 < value < 1:
+    probability = _arguments.number(name, value)
+    if not 0 < probability < 1:
         raise ValueError(f"{name} must be strictly between 0 and 1, got {value!r}.")
-    return float(value)
+    return probability
 
 
 def positive_class(labels, pos_label):
     """Position of the positive class; None where there are not two classes."""
-    if pos_label is not None and pos_label not in labels:
-        raise ValueError(f"pos_label={pos_label!r} is not a class; classes are {labels}.")
+    if pos_label is not None and (np.ndim(pos_label) or pos_label not in labels):
+        raise ValueError(f"pos_label={short(pos_label)} is not a class; classes are {labels}.")
     if len(labels) != 2:
         return None
     return 1 if pos_label is None else labels.index(pos_label)
 
 
 def class_positions(y, classes):
-    """Position of each label in the sorted `classes`."""
-    unseen = np.setdiff1d(y, classes)
-    if len(unseen):
-        raise ValueError(f"y holds labels that the model does not know: {unseen.tolist()}.")
-    order = np.argsort(classes)
-    return order[np.searchsorted(classes, y, sorter=order)]
+    """Position of each label of `y` in `classes`."""
+    positions = _arguments.label_positions("y", y, classes)
+    unknown = pd.Series(np.asarray(y)[positions < 0])
+    if unknown.isna().any():
+        raise ValueError(f"y holds {unknown.isna().sum()} missing labels: leave those rows out.")
+    if len(unknown):
+        raise ValueError(
+            f"y holds labels that the model does not know: {listed(unknown.unique())}. It knows "
+            f"{listed(classes)}."
+        )
+    return positions
 
 
 def check_numbers(y, target_range):
@@ -274,7 +291,7 @@ def check_numbers(y, target_range):
     ValueError
         If one is no finite number, or outside: what is known of it cannot be true.
     """
-    y = np.array(column_or_1d(y, warn=True), dtype=np.float64)
+    y = _arguments.as_numbers("y", column_or_1d(y, warn=True))
     assert_all_finite(y, input_name="y")
     low, high = target_range
     outside = y[(y < low) | (y > high)]

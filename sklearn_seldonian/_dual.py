@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +18,13 @@ class Dual:
     """A value and its gradient; offers the same operations as `Interval`.
 
     Where a function has a kink (``abs``, ``min``, ``max``) the gradient is that of the
-    branch taken. Undefined values are NaN, never an exception.
+    branch taken. Undefined values are NaN, never an exception. Values and gradients may be
+    Fractions, of which sums, products, ratios and whole powers are exact; where one is beyond the
+    largest float and meets a float, there is an OverflowError.
     """
 
-    value: float
-    gradient: NDArray[np.float64]
+    value: Any  # float or Fraction
+    gradient: NDArray[Any]
 
     def __neg__(self) -> Dual:
         return Dual(-self.value, -self.gradient)
@@ -75,21 +79,35 @@ class Dual:
         return other if other.value > self.value or math.isnan(other.value) else self
 
 
-def _ratio_to_zero(numerator: float) -> float:
+def _ratio_to_zero(numerator: float | Fraction) -> float:
     return (
         math.nan if numerator == 0 or math.isnan(numerator) else math.copysign(math.inf, numerator)
     )
 
 
-def _log(x: float) -> float:
+def _log(x: float | Fraction) -> float:
     return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
 
 
-def _power(base: float, exponent: float) -> float:
+# Whole powers of Fractions are exact up to so many digits.
+MOST_BITS = 4096
+
+
+def _power(base: float | Fraction, exponent: float | Fraction) -> float | Fraction:
     """``base ** exponent``, infinite where zero is raised to a negative power."""
+    if isinstance(base, Fraction) and isinstance(exponent, Fraction) and _is_short(base, exponent):
+        return base ** int(exponent)
     try:
         return math.pow(base, exponent)
     except ValueError:
         return math.inf if base == 0 else math.nan
     except OverflowError:
         return -math.inf if base < 0 and exponent % 2 == 1 else math.inf
+
+
+def _is_short(base: Fraction, exponent: Fraction) -> bool:
+    """Whether the power is a Fraction, and of no excessive length."""
+    if exponent.denominator != 1 or (base == 0 and exponent < 0):
+        return False
+    n_bits = base.numerator.bit_length() + base.denominator.bit_length()
+    return abs(exponent) * n_bits <= MOST_BITS

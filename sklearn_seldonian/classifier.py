@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import nn
 
 from sklearn_seldonian import _checks, _inputs
+from sklearn_seldonian._arguments import check_measures
 from sklearn_seldonian._base import CertifiedEstimator
 from sklearn_seldonian.constraints import Schema
 from sklearn_seldonian.training import Classification, probabilities
@@ -244,7 +245,11 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         classes = self.classes_.tolist()
         positive = _checks.positive_class(classes, self.pos_label)
         return Schema.of(
-            columns, self.constraints_, tuple(classes), positive, measures=tuple(self.measures)
+            columns,
+            self.constraints_,
+            tuple(classes),
+            positive,
+            measures=check_measures(self.measures),
         )
 
     def _task(self, candidate):

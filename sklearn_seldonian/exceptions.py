@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
+from sklearn_seldonian._text import one_line
+
 __all__ = [
     "ConstraintNameError",
     "ConstraintSyntaxError",
@@ -11,18 +16,48 @@ __all__ = [
 ]
 
 
+LONGEST_WORD, LONGEST_MESSAGE = 80, 1000
+
+
 def point_at(text: str, start: int, end: int, *, width: int = 76) -> str:
     """The part of `text` around `start` as one line, with carets under `start` to `end`."""
     first = max(0, min(start - width // 2, len(text) - width))
     last = first + width
-    excerpt = text[first:last]
+    shown = [_shown(c) for c in text[first:last]]
     if first > 0:
-        excerpt = f"...{excerpt[3:]}"
+        shown[:3] = "..."
     if last < len(text):
-        excerpt = f"{excerpt[:-3]}..."
-    line = "".join(c if c.isprintable() else " " for c in excerpt).rstrip()
-    carets = max(1, min(end, last) - start)
-    return f"    {line}\n    {' ' * (start - first)}{'^' * carets}"
+        shown[-3:] = "..."
+    before, marked = shown[: start - first], shown[start - first : end - first]
+    line = "".join(shown).rstrip()
+    return f"    {line}\n    {' ' * _columns(before)}{'^' * max(1, _columns(marked))}"
+
+
+def _shown(character: str) -> str:
+    """A character as it is, but space for what breaks lines, and an escape for the unseen."""
+    return " " if character.isspace() else one_line(character)
+
+
+def _columns(shown: list[str]) -> int:
+    """How many columns of a terminal some characters take."""
+    characters = "".join(shown)
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in characters)
+    return len(characters) + wide - sum(unicodedata.combining(c) > 0 for c in characters)
+
+
+def in_brief(message: str) -> str:
+    """A message on one line, without what is not seen, and with long names cut."""
+    message = _LONG_WORD.sub(lambda found: _cut(found[0], LONGEST_WORD), one_line(message))
+    return _cut(message, LONGEST_MESSAGE)
+
+
+def _cut(text: str, width: int) -> str:
+    """`text` without its middle where it is longer than `width`."""
+    end = width // 3
+    return text if len(text) <= width else f"{text[: width - 3 - end]}...{text[-end:]}"
+
+
+_LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD},}}")
 
 
 class ConstraintSyntaxError(ValueError):
@@ -39,7 +74,7 @@ class ConstraintSyntaxError(ValueError):
     """
 
     def __init__(self, message: str, text: str, start: int, end: int) -> None:
-        super().__init__(f"{message}\n{point_at(text, start, end)}")
+        super().__init__(f"{in_brief(message)}\n{point_at(text, start, end)}")
         self.text, self.start, self.end = text, start, end
         self._message = message
 

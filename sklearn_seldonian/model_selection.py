@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seldonian import _checks, _fitting, _inputs, _safety
 from sklearn_seldonian._base import CertifiedEstimator
+from sklearn_seldonian._keywords import refuse_unknown_keywords
 from sklearn_seldonian._record import recorded
 from sklearn_seldonian._rows import LabelledRows
 from sklearn_seldonian.certification import SafetyCertificate, fixed_sequence, holm
@@ -221,6 +222,7 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
 
     # -- fit -----------------------------------------------------------------------------
 
+    @refuse_unknown_keywords
     def fit(self, X, y=None, sensitive_features=None, safety_mask=None):
         """Search inside the candidate rows, refit, and run the safety test on the others.
 

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_seldonian import _checks, _inputs
+from sklearn_seldonian._arguments import check_measures
 from sklearn_seldonian._base import CertifiedEstimator
 from sklearn_seldonian.constraints import Schema
 from sklearn_seldonian.training import Regression
@@ -231,7 +232,7 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
             self.constraints_,
             (),
             None,
-            measures=tuple(self.measures),
+            measures=check_measures(self.measures),
             **self._promise.of_predictions,
         )
 

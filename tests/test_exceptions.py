@@ -23,7 +23,13 @@ from sklearn_seldonian.exceptions import (
         ("PR <= 1", 3, 5, "PR <= 1\n   ^^"),
         ("PR <=", 5, 5, "PR <=\n     ^"),
         ("", 0, 0, "\n^"),
-        ("PR\n\t\x00< 1", 5, 6, "PR   < 1\n     ^"),
+        ("PR\n\t\x00< 1", 5, 6, "PR  \\x00< 1\n        ^"),
+        ("PR\n\t\x00< 1", 4, 5, "PR  \\x00< 1\n    ^^^^"),
+        ("\ud800 < 1", 2, 3, "\\ud800 < 1\n       ^"),
+        ("PR\u202e\x1b[31m < 1", 9, 10, "PR\\u202e\\x1b[31m < 1\n                 ^"),
+        ("人種 < 1", 3, 4, "人種 < 1\n     ^"),
+        ("人種 < 1", 0, 2, "人種 < 1\n^^^^"),
+        ("e\u0301 < 1", 3, 4, "e\u0301 < 1\n  ^"),
         ("a" * 200, 0, 1, "a" * 73 + "...\n^"),
         ("a" * 200, 0, 200, "a" * 73 + "...\n" + "^" * 76),
         ("a" * 200, 100, 102, "..." + "a" * 70 + "...\n" + " " * 38 + "^^"),
@@ -45,6 +51,25 @@ def test_a_constraint_error_is_a_value_error_that_can_be_copied(kind, copied) ->
     assert type(twin) is kind
     assert isinstance(twin, ValueError)
     assert (str(twin), twin.text, twin.start, twin.end) == (str(error), "PR < 1", 3, 4)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "x" * 5000,
+        "word " * 5000,
+        "Unknown column '" + "\x00\x1b\ud800\u202e\n" * 1000 + "'.",
+        "人" * 3000,
+    ],
+)
+def test_messages_are_short_and_can_be_seen(message) -> None:
+    text = str(ConstraintSyntaxError(message, "PR < 1" + " " * 9000, 3, 4))
+    first, *others = text.split("\n")
+    assert len(first) <= 1000
+    assert len(text) < 1200
+    assert len(others) == 2
+    assert "".join([first, *others]).isprintable()
+    text.encode()
 
 
 def test_kinds() -> None:

@@ -44,7 +44,7 @@ from sklearn_seldonian.bounds import (
     two_rate_upper,
 )
 from sklearn_seldonian.certification._evidence import Evidence
-from sklearn_seldonian.constraints import Atom, Mean, dual, interval
+from sklearn_seldonian.constraints import Atom, Mean, exact_dual, interval
 from sklearn_seldonian.measures import Rate
 
 __all__ = [
@@ -306,7 +306,7 @@ def _score(atom: Atom, evidence: Evidence) -> Method | None:
 
 def delta_method(atom: Atom, evidence: Evidence) -> Method | None:
     """A normal approximation for whatever varies; None where nothing does."""
-    point = dual(atom.expression, evidence.estimates(atom.means))
+    point = exact_dual(atom.expression, evidence.estimates(atom.means))
     # The smallest sample decides how far the normal approximation can be trusted.
     n = int(min(evidence.samples[mean].trials for mean in atom.means))
     variance = _sample_variance(evidence, atom.means, point.gradient.tolist(), n)

@@ -23,7 +23,13 @@ from sklearn_seldonian.constraints._builders import (
     true_positive_rate,
 )
 from sklearn_seldonian.constraints._cells import Cells, Families, JointCells, assign_cells
-from sklearn_seldonian.constraints._evaluate import constant_value, dual, estimate, interval
+from sklearn_seldonian.constraints._evaluate import (
+    constant_value,
+    dual,
+    estimate,
+    exact_dual,
+    interval,
+)
 from sklearn_seldonian.constraints._nodes import (
     Binary,
     ColumnIs,
@@ -83,6 +89,7 @@ __all__ = [
     "equal_opportunity",
     "equalized_odds",
     "estimate",
+    "exact_dual",
     "false_positive_rate",
     "independent",
     "interval",

@@ -19,17 +19,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import NamedTuple
 
-from sklearn_seldonian._interval import Interval
+from sklearn_seldonian._interval import MOST_EXACT_POWER, Interval
 from sklearn_seldonian.constraints._conditions import are_disjoint
 from sklearn_seldonian.constraints._evaluate import (
     apply,
     constant_value,
     interval,
     operands,
+    rational_value,
 )
 from sklearn_seldonian.constraints._nodes import Binary, Call, ColumnIs, Negative, Node, Number
 from sklearn_seldonian.constraints._resolve import Mean, means_of
@@ -40,6 +42,7 @@ __all__ = [
     "Linear",
     "Or",
     "Tree",
+    "atom_range",
     "atoms_of",
     "in_units",
     "independent",
@@ -51,8 +54,11 @@ __all__ = [
 # Taking a constraint apart into more atoms than this is refused: max minus min over
 # 16 levels is 240 pairs, and bounds on the levels then serve better than tests of pairs.
 MOST_ATOMS = 225
-# Weights that cancel to within rounding are no weights.
-CANCELLED = 1e-12
+# Numbers nearer to zero, and their reciprocals, are left to interval arithmetic.
+LEAST_NUMBER = Fraction(1, 2**1000)
+# How exactly irrational limits are known, as a share of what they limit can vary by: within
+# that the nearest float stands for them, beyond it the end that is harder to keep to.
+ROUNDING = 1e-12
 
 ExclusiveColumns = frozenset[frozenset[str]]
 
@@ -161,9 +167,24 @@ def range_of(node: Node) -> Interval:
     return interval(node, {mean: Interval(*mean.quantity.range) for mean in means_of(node)})
 
 
+def atom_range(atom: Atom) -> Interval:
+    """Every value that `atom` can take: without rounding where it is linear."""
+    terms = _terms(atom.expression) if atom.linear else None
+    if not terms:
+        return range_of(atom.expression)
+    low = high = Fraction(0)
+    for node, weight in terms.items():
+        ends = node.quantity.range if isinstance(node, Mean) else (1, 1)
+        if not all(map(math.isfinite, ends)):
+            return range_of(atom.expression)
+        at_ends = [weight.low * Fraction(end) for end in ends]
+        low, high = low + min(at_ends), high + max(at_ends)
+    return Interval(Interval.around(low).low, Interval.around(high).high)
+
+
 def shifted(expression: Node, margin: float) -> Node:
     """``expression - margin``."""
-    return Binary("-", expression, _number(margin))
+    return Binary("-", expression, _number(Fraction(margin)))
 
 
 # -- what can be said of two means -----------------------------------------------------
@@ -236,7 +257,7 @@ def _any_of(children: Iterator[Tree]) -> Tree:
 def _is_true(tree: Tree) -> bool:
     """Whether it is satisfied whatever the means."""
     if isinstance(tree, Atom):
-        return range_of(tree.expression).high <= 0
+        return atom_range(tree).high <= 0
     return (all if isinstance(tree, And) else any)(map(_is_true, tree.children))
 
 
@@ -251,37 +272,60 @@ def _goes_without_test(atom: Atom) -> bool:
 
 def _atom(expression: Node, in_units: bool, is_ratio: bool) -> Atom:
     terms = _terms(expression)
-    if terms is None or not all(key is None or isinstance(key, Mean) for key in terms):
+    if terms is None:
         return Atom(expression, means_of(expression), None, in_units, is_ratio)
-    constant = terms.pop(None, 0.0)
-    weights = {mean: weight for mean, weight in terms.items() if isinstance(mean, Mean)}
-    linear = Linear(tuple(weights.values()), constant)
-    return Atom(_written(weights, constant), tuple(weights), linear, in_units, is_ratio)
+    constant = terms.pop(None, NOTHING)
+    weights = {term: w.exact for term, w in terms.items() if term and w.exact is not None}
+    if len(weights) < len(terms):
+        return Atom(expression, means_of(expression), None, in_units, is_ratio)
+    limit = _harder(Weight(-constant.high, -constant.low), _spread(weights), at_most=True)
+    written = _written(weights, -limit)
+    means = tuple(term for term in weights if isinstance(term, Mean))
+    if len(means) < len(weights):
+        return Atom(written, means_of(written), None, in_units, is_ratio)
+    linear = Linear(tuple(map(float, weights.values())), float(-limit))
+    return Atom(written, means, linear, in_units, is_ratio)
 
 
-def _written(weights: dict[Mean, float], constant: float) -> Node:
-    """The linear expression with each mean once, which intervals need to be tight."""
+def _spread(weights: Mapping[Node, Fraction]) -> float:
+    """How far apart two values of the weighted sum can be."""
+    ranges = ((abs(float(weight)), range_of(node)) for node, weight in weights.items())
+    return sum(weight * (ends.high - ends.low) for weight, ends in ranges)
+
+
+def _harder(limit: Weight, spread: float, *, at_most: bool) -> Fraction:
+    """The number for a limit on what varies by `spread`: if in doubt, the one harder to meet."""
+    if limit.exact is not None:
+        return limit.exact
+    if float(limit.high - limit.low) <= ROUNDING * spread < math.inf:
+        return Fraction(float((limit.low + limit.high) / 2))
+    return limit.low if at_most else limit.high
+
+
+def _written(weights: Mapping[Node, Fraction], constant: Fraction) -> Node:
+    """The weighted sum with each term once, which intervals need to be tight."""
     expression: Node | None = None
-    for mean, weight in weights.items():
+    for node, weight in weights.items():
         if expression is None:
-            expression = _term(weight, mean)
+            expression = _term(weight, node)
         else:
-            expression = Binary("+" if weight > 0 else "-", expression, _term(abs(weight), mean))
+            expression = Binary("+" if weight > 0 else "-", expression, _term(abs(weight), node))
     if expression is None:
         return _number(constant)
     if constant == 0:
         return expression
-    return Binary("+" if constant > 0 else "-", expression, Number(abs(constant)))
+    return Binary("+" if constant > 0 else "-", expression, Number.of(abs(constant)))
 
 
-def _term(weight: float, mean: Mean) -> Node:
+def _term(weight: Fraction, node: Node) -> Node:
     if abs(weight) == 1:
-        return mean if weight > 0 else Negative(mean)
-    return Binary("*", _number(weight), mean)
+        return node if weight > 0 else Negative(node)
+    return Binary("*", _number(weight), node)
 
 
-def _number(value: float) -> Node:
-    return Negative(Number(-value)) if value < 0 else Number(abs(value))
+def _number(value: Fraction) -> Node:
+    number = Number.of(abs(value))
+    return Negative(number) if value < 0 else number
 
 
 # -- undoing a function around all that varies -------------------------------------------
@@ -295,20 +339,23 @@ def _undone(expression: Node) -> Node | None:
     terms = _terms(expression)
     if terms is None:
         return None
-    constant = terms.pop(None, 0.0)
+    constant = terms.pop(None, NOTHING)
     if len(terms) != 1:
         return None
     ((node, weight),) = terms.items()
-    limit = -constant / weight
+    limit = Weight(-constant.high, -constant.low).over(weight)
+    if limit is None or not limit.is_moderate:
+        return None
+    at_most = weight.low > 0
     match node:
         case Binary(operator="/", left=left, right=right):
-            return _ratio(left, right, limit, at_most=weight > 0)
+            return _ratio(left, right, limit.low if at_most else limit.high, at_most=at_most)
         case Binary(operator="**", left=base, right=exponent):
-            return _root(base, constant_value(exponent), limit, at_most=weight > 0)
+            return _root(base, rational_value(exponent), limit, at_most=at_most)
         case Call(function="pow", arguments=(base, exponent)):
-            return _root(base, constant_value(exponent), limit, at_most=weight > 0)
+            return _root(base, rational_value(exponent), limit, at_most=at_most)
         case Call(function=("log" | "exp" | "sqrt") as function, arguments=(inner,)):
-            return _inverse(function, inner, limit, at_most=weight > 0)
+            return _inverse(function, inner, limit, at_most=at_most)
     return None
 
 
@@ -320,12 +367,16 @@ def _has_ratio(expression: Node) -> bool:
     return any(map(_has_ratio, operands(expression)))
 
 
-def _held(node: Node, limit: float, *, at_most: bool) -> Node:
+def _held(node: Node, limit: Weight | None, *, at_most: bool) -> Node | None:
     """The expression that is at most zero where `node` is at most, or at least, `limit`."""
-    return shifted(node, limit) if at_most else Binary("-", _number(limit), node)
+    if limit is None or not limit.is_moderate:
+        return None
+    ends = range_of(node)
+    number = _number(_harder(limit, ends.high - ends.low, at_most=at_most))
+    return Binary("-", node, number) if at_most else Binary("-", number, node)
 
 
-def _ratio(left: Node, right: Node, limit: float, *, at_most: bool) -> Node | None:
+def _ratio(left: Node, right: Node, limit: Fraction, *, at_most: bool) -> Node | None:
     divisor = range_of(right)
     if not math.isfinite(divisor.low) or not math.isfinite(divisor.high):
         return None
@@ -336,48 +387,58 @@ def _ratio(left: Node, right: Node, limit: float, *, at_most: bool) -> Node | No
     return Binary("-", low, high)
 
 
-def _inverse(function: str, inner: Node, limit: float, *, at_most: bool) -> Node | None:
+def _inverse(function: str, inner: Node, limit: Weight, *, at_most: bool) -> Node | None:
     """``log``, ``exp`` or ``sqrt`` undone, where both sides are defined for the same values."""
     if function == "exp":
-        return _held(inner, math.log(limit), at_most=at_most) if limit > 0 else None
-    undo: Callable[[float], float] = _exp if function == "log" else _square
-    if function == "sqrt" and (limit < 0 or (limit == 0 and not at_most)):
-        return None
+        undone = _of_ends(limit, Interval.log) if limit.low > 0 else None
+        return _held(inner, undone, at_most=at_most)
     if at_most and not range_of(inner).low >= 0:
         return None
-    undone = undo(limit)
-    if not math.isfinite(undone) or (undone == 0 and limit != 0):
+    if function == "log":
+        return _held(inner, _of_ends(limit, Interval.exp), at_most=at_most)
+    if limit.low < 0 or (limit.low == 0 and not at_most):
         return None
-    return _held(inner, undone, at_most=at_most)
+    return _held(inner, limit.times(limit), at_most=at_most)
 
 
-def _root(base: Node, power: float | None, limit: float, *, at_most: bool) -> Node | None:
+def _root(base: Node, power: Fraction | None, limit: Weight, *, at_most: bool) -> Node | None:
     """``base ** power`` undone."""
-    if power is None or power == 0 or not math.isfinite(power):
+    if not power:
         return None
     signed = not range_of(base).low >= 0
     if signed and power % 2 == 1 and power > 0:
-        return _held(base, math.copysign(abs(limit) ** (1 / power), limit), at_most=at_most)
+        return _held(base, _odd_root(limit, power), at_most=at_most)
     if signed and power % 2 != 0:
         return None
-    if limit < 0 or (limit == 0 and (not at_most or power < 0)):
+    if limit.low < 0 or (limit.low == 0 and (not at_most or power < 0)):
         return None
     inner = Call("abs", (base,)) if signed else base
-    try:
-        root = limit ** (1 / power)
-    except OverflowError:
+    return _held(inner, _power(limit, 1 / power), at_most=at_most == (power > 0))
+
+
+def _odd_root(limit: Weight, power: Fraction) -> Weight | None:
+    if limit.low >= 0:
+        return _power(limit, 1 / power)
+    if limit.high > 0:
         return None
-    if not math.isfinite(root) or (root == 0 and limit != 0):
+    root = _power(Weight(-limit.high, -limit.low), 1 / power)
+    return root and Weight(-root.high, -root.low)
+
+
+def _power(limit: Weight, exponent: Fraction) -> Weight | None:
+    """``limit ** exponent`` for a limit that is not negative."""
+    if exponent.denominator == 1 and 0 < exponent <= MOST_EXACT_POWER:
+        return Weight(limit.low ** int(exponent), limit.high ** int(exponent))
+    return _of_ends(limit, lambda ends: ends ** Interval.around(exponent))
+
+
+def _of_ends(limit: Weight, function: Callable[[Interval], Interval]) -> Weight | None:
+    """What contains the function of a limit; None where that is not finite."""
+    around = Interval(Interval.around(limit.low).low, Interval.around(limit.high).high)
+    ends = function(around)
+    if not math.isfinite(ends.low) or not math.isfinite(ends.high):
         return None
-    return _held(inner, root, at_most=at_most == (power > 0))
-
-
-def _exp(x: float) -> float:
-    return math.exp(x) if x < 700 else math.inf
-
-
-def _square(x: float) -> float:
-    return x * x
+    return Weight(Fraction(ends.low), Fraction(ends.high))
 
 
 # -- where an expression can be taken apart ------------------------------------------
@@ -504,53 +565,105 @@ def _with(node: Node, path: tuple[int, ...], new: Node) -> Node:
 # -- weighted sums -----------------------------------------------------------------------
 
 
-def _terms(node: Node) -> dict[Node | None, float] | None:
+class Weight(NamedTuple):
+    """Between which two numbers a weight lies: the same one, unless a constant is irrational."""
+
+    low: Fraction
+    high: Fraction
+
+    @property
+    def exact(self) -> Fraction | None:
+        """The weight, where it is known."""
+        return self.low if self.low == self.high else None
+
+    def __add__(self, other: object) -> Weight:
+        assert isinstance(other, Weight)
+        return Weight(self.low + other.low, self.high + other.high)
+
+    def times(self, other: Weight) -> Weight:
+        if self.low == self.high and other.low == other.high:
+            return Weight(self.low * other.low, self.low * other.low)
+        products = [a * b for a in self for b in other]
+        return Weight(min(products), max(products))
+
+    def over(self, other: Weight) -> Weight | None:
+        """The ratio to a weight whose sign is known."""
+        if other.low <= 0 <= other.high:
+            return None
+        return self.times(Weight(1 / other.high, 1 / other.low))
+
+    @property
+    def is_moderate(self) -> bool:
+        """Whether it is zero, or a float can come near it."""
+        return all(end == 0 or LEAST_NUMBER < abs(end) < 1 / LEAST_NUMBER for end in self)
+
+
+NOTHING, ONE = Weight(Fraction(0), Fraction(0)), Weight(Fraction(1), Fraction(1))
+Terms = dict[Node | None, Weight]
+
+
+def _terms(node: Node) -> Terms | None:
     """`node` as a weighted sum: the weight of each term, and under None the constant.
 
     Terms are means and whatever is not a sum itself; those that cancel are left out.
-    None where a weight is not finite.
+    None where a weight is not finite, or too large or small for a float.
     """
     sums = _sum(node)
-    if sums is None:
+    if sums is None or not all(weight.is_moderate for weight in sums.values()):
         return None
-    return {term: weight for term, weight in sums.items() if weight or term is None}
+    return {term: weight for term, weight in sums.items() if weight != NOTHING or term is None}
 
 
-def _sum(node: Node) -> dict[Node | None, float] | None:
-    constant = constant_value(node)
-    if constant is not None:
-        return {None: constant} if math.isfinite(constant) else None
+def _constant_weight(node: Node) -> Weight | None:
+    """What a node that names no measure is worth, if it is finite."""
+    exact = rational_value(node)
+    if exact is not None:
+        return Weight(exact, exact)
+    ends = interval(node, {})
+    if not math.isfinite(ends.low) or not math.isfinite(ends.high):
+        return None
+    return Weight(Fraction(ends.low), Fraction(ends.high))
+
+
+def _sum(node: Node) -> Terms | None:
+    if constant_value(node) is not None:
+        constant = _constant_weight(node)
+        return None if constant is None else {None: constant}
     match node:
         case Negative(operand=operand):
-            return _combined((-1.0, operand))
+            return _combined((-1, operand))
         case Binary(operator="+", left=left, right=right):
-            return _combined((1.0, left), (1.0, right))
+            return _combined((1, left), (1, right))
         case Binary(operator="-", left=left, right=right):
-            return _combined((1.0, left), (-1.0, right))
-        case Binary(operator="*", left=left, right=right):
-            factor = constant_value(left)
-            if factor is not None:
-                return _combined((factor, right))
-            factor = constant_value(right)
-            return {node: 1.0} if factor is None else _combined((factor, left))
+            return _combined((1, left), (-1, right))
+        case Binary(operator="*", left=left, right=right) if constant_value(left) is not None:
+            return _scaled(right, _constant_weight(left))
+        case Binary(operator="*", left=left, right=right) if constant_value(right) is not None:
+            return _scaled(left, _constant_weight(right))
         case Binary(operator="/", left=left, right=right):
-            divisor = constant_value(right)
-            return _combined((1 / divisor, left)) if divisor else {node: 1.0}
+            divisor = _constant_weight(right) if constant_value(right) is not None else None
+            factor = divisor and ONE.over(divisor)
+            return _scaled(left, factor) if factor else {node: ONE}
         case Call(function="sum", arguments=arguments):
-            return _combined(*((1.0, argument) for argument in arguments))
+            return _combined(*((1, argument) for argument in arguments))
         case Call(function="min" | "max", arguments=(only,)):
             return _sum(only)
-    return {node: 1.0}
+    return {node: ONE}
 
 
-def _combined(*terms: tuple[float, Node]) -> dict[Node | None, float] | None:
-    total: dict[Node | None, float] = {}
-    for factor, node in terms:
-        weights = _sum(node)
-        if weights is None or not math.isfinite(factor):
+def _scaled(node: Node, factor: Weight | None) -> Terms | None:
+    weights = _sum(node)
+    if weights is None or factor is None:
+        return None
+    return {term: weight.times(factor) for term, weight in weights.items()}
+
+
+def _combined(*signed: tuple[int, Node]) -> Terms | None:
+    total: Terms = {}
+    for sign, node in signed:
+        weights = _scaled(node, Weight(Fraction(sign), Fraction(sign)))
+        if weights is None:
             return None
         for term, weight in weights.items():
-            before, added = total.get(term, 0.0), factor * weight
-            cancels = abs(before + added) <= CANCELLED * (abs(before) + abs(added))
-            total[term] = 0.0 if cancels else before + added
+            total[term] = total.get(term, NOTHING) + weight
     return total

@@ -3,15 +3,22 @@
 Each function writes a constraint's text and parses it, so that what an auditor reads and
 what is certified are the same. The text of any of them is a starting point for one's own.
 
-Groups are named by a column, ``"sex"``: every pair of its levels is compared; or by two
-columns of bool or 0/1, ``("M", "F")``: the two groups of rows where these are 1.
+Groups are named by a column, ``"sex"``: every pair of its levels is compared; by a list of
+columns, ``["sex", "race"]``: every pair of combinations of their levels is compared, as
+``by=(sex, race)`` says; or by a tuple of two columns of bool or 0/1, ``("M", "F")``: the two
+groups of rows where these are 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence, Set, Sized
 from numbers import Real
+from typing import Any
 
+import numpy as np
+
+from sklearn_seldonian._text import short
 from sklearn_seldonian.constraints._nodes import (
     Binary,
     Call,
@@ -39,10 +46,10 @@ __all__ = [
     "true_positive_rate",
 ]
 
-Groups = str | tuple[str, str]
+Groups = str | list[str] | tuple[str, str]
 
 
-def accuracy(minimum: float, *, by: str | None = None) -> Constraint:
+def accuracy(minimum: float, *, by: str | list[str] | None = None) -> Constraint:
     """The share of rows that are classified correctly is at least `minimum`.
 
     ``P(ŷ = y) >= minimum``.
@@ -51,8 +58,9 @@ def accuracy(minimum: float, *, by: str | None = None) -> Constraint:
     ----------
     minimum : float
         Between 0 and 1.
-    by : str, optional
-        Name of a column; the constraint then holds at each of its levels.
+    by : str or list of str, optional
+        Name of a column; the constraint then holds at each of its levels. Of several: at each
+        combination of levels.
 
     Returns
     -------
@@ -73,7 +81,7 @@ def accuracy(minimum: float, *, by: str | None = None) -> Constraint:
     return _at_least("ACC", minimum, by)
 
 
-def precision(minimum: float, *, by: str | None = None) -> Constraint:
+def precision(minimum: float, *, by: str | list[str] | None = None) -> Constraint:
     """The share of correct ones among the rows decided positive is at least `minimum`.
 
     ``P(y = 1 | ŷ = 1) >= minimum``, also called positive predictive value.
@@ -82,8 +90,9 @@ def precision(minimum: float, *, by: str | None = None) -> Constraint:
     ----------
     minimum : float
         Between 0 and 1.
-    by : str, optional
-        Name of a column; the constraint then holds at each of its levels.
+    by : str or list of str, optional
+        Name of a column; the constraint then holds at each of its levels. Of several: at each
+        combination of levels.
 
     Returns
     -------
@@ -102,7 +111,7 @@ def precision(minimum: float, *, by: str | None = None) -> Constraint:
     return _at_least("PPV", minimum, by)
 
 
-def true_positive_rate(minimum: float, *, by: str | None = None) -> Constraint:
+def true_positive_rate(minimum: float, *, by: str | list[str] | None = None) -> Constraint:
     """The share of positive rows that are decided positive is at least `minimum`.
 
     ``P(ŷ = 1 | y = 1) >= minimum``, also called recall or sensitivity.
@@ -111,8 +120,9 @@ def true_positive_rate(minimum: float, *, by: str | None = None) -> Constraint:
     ----------
     minimum : float
         Between 0 and 1.
-    by : str, optional
-        Name of a column; the constraint then holds at each of its levels.
+    by : str or list of str, optional
+        Name of a column; the constraint then holds at each of its levels. Of several: at each
+        combination of levels.
 
     Returns
     -------
@@ -131,7 +141,7 @@ def true_positive_rate(minimum: float, *, by: str | None = None) -> Constraint:
     return _at_least("TPR", minimum, by)
 
 
-def false_positive_rate(maximum: float, *, by: str | None = None) -> Constraint:
+def false_positive_rate(maximum: float, *, by: str | list[str] | None = None) -> Constraint:
     """The share of negative rows that are decided positive is at most `maximum`.
 
     ``P(ŷ = 1 | y = 0) <= maximum``.
@@ -140,8 +150,9 @@ def false_positive_rate(maximum: float, *, by: str | None = None) -> Constraint:
     ----------
     maximum : float
         Between 0 and 1.
-    by : str, optional
-        Name of a column; the constraint then holds at each of its levels.
+    by : str or list of str, optional
+        Name of a column; the constraint then holds at each of its levels. Of several: at each
+        combination of levels.
 
     Returns
     -------
@@ -174,8 +185,9 @@ def demographic_parity(
 
     Parameters
     ----------
-    groups : str or tuple of two str
-        A column, or two columns of bool or 0/1.
+    groups : str, list of str, or tuple of two str
+        A column; columns whose combinations of levels are the groups; or two columns of
+        bool or 0/1.
     limit : float
         Between 0 and 1.
     levels : sequence, optional
@@ -218,8 +230,9 @@ def equal_opportunity(
 
     Parameters
     ----------
-    groups : str or tuple of two str
-        A column, or two columns of bool or 0/1.
+    groups : str, list of str, or tuple of two str
+        A column; columns whose combinations of levels are the groups; or two columns of
+        bool or 0/1.
     limit : float
         Between 0 and 1.
     levels : sequence, optional
@@ -244,6 +257,8 @@ def equal_opportunity(
     --------
     >>> equal_opportunity("sex", 0.1)
     Constraint('max(TPR, by=sex) - min(TPR, by=sex) <= 0.1')
+    >>> equal_opportunity(["sex", "race"], 0.1)
+    Constraint('max(TPR, by=(sex, race)) - min(TPR, by=(sex, race)) <= 0.1')
     """
     return _parsed(_gap("TPR", groups, levels), "<=", _share("limit", limit))
 
@@ -258,8 +273,9 @@ def predictive_equality(
 
     Parameters
     ----------
-    groups : str or tuple of two str
-        A column, or two columns of bool or 0/1.
+    groups : str, list of str, or tuple of two str
+        A column; columns whose combinations of levels are the groups; or two columns of
+        bool or 0/1.
     limit : float
         Between 0 and 1.
     levels : sequence, optional
@@ -296,8 +312,9 @@ def equalized_odds(groups: Groups, limit: float, *, levels: Sequence[Literal] = 
 
     Parameters
     ----------
-    groups : str or tuple of two str
-        A column, or two columns of bool or 0/1.
+    groups : str, list of str, or tuple of two str
+        A column; columns whose combinations of levels are the groups; or two columns of
+        bool or 0/1.
     limit : float
         Between 0 and 1.
     levels : sequence, optional
@@ -339,8 +356,9 @@ def predictive_parity(
 
     Parameters
     ----------
-    groups : str or tuple of two str
-        A column, or two columns of bool or 0/1.
+    groups : str, list of str, or tuple of two str
+        A column; columns whose combinations of levels are the groups; or two columns of
+        bool or 0/1.
     limit : float
         Between 0 and 1.
     levels : sequence, optional
@@ -377,8 +395,9 @@ def disparate_impact(groups: Groups, ratio: float, *, levels: Sequence[Literal] 
 
     Parameters
     ----------
-    groups : str or tuple of two str
-        A column, or two columns of bool or 0/1.
+    groups : str, list of str, or tuple of two str
+        A column; columns whose combinations of levels are the groups; or two columns of
+        bool or 0/1.
     ratio : float
         Between 0 and 1; 1 asks for equal rates.
     levels : sequence, optional
@@ -410,7 +429,7 @@ def disparate_impact(groups: Groups, ratio: float, *, levels: Sequence[Literal] 
     return _parsed(lowest, ">=", Binary("*", _share("ratio", ratio), highest))
 
 
-def _at_least(measure: str, minimum: float, by: str | None) -> Constraint:
+def _at_least(measure: str, minimum: float, by: str | list[str] | None) -> Constraint:
     limit = _share("minimum", minimum)
     bounded = Measure(measure) if by is None else _extreme("min", measure, by, ())
     return _parsed(bounded, ">=", limit)
@@ -418,7 +437,7 @@ def _at_least(measure: str, minimum: float, by: str | None) -> Constraint:
 
 def _gap(measure: str, groups: Groups, levels: Sequence[Literal]) -> Node:
     """The largest distance of `measure` between two groups."""
-    if isinstance(groups, str):
+    if isinstance(groups, str | list):
         highest, lowest = (_extreme(f, measure, groups, levels) for f in ("max", "min"))
         return Binary("-", highest, lowest)
     first, second = _pair(measure, groups, levels)
@@ -427,18 +446,51 @@ def _gap(measure: str, groups: Groups, levels: Sequence[Literal]) -> Node:
 
 def _extreme(function: str, measure: str, groups: Groups, levels: Sequence[Literal]) -> Node:
     """The highest or lowest value of `measure` in any group."""
-    if not isinstance(groups, str):
+    if not isinstance(groups, str | list):
         return Call(function, _pair(measure, groups, levels))
-    if isinstance(levels, str) or len(levels) == 1:
-        raise ValueError(f"levels must list two or more levels of {groups!r}; got {levels!r}.")
-    return Quantified(function, Measure(measure), (Grouping(groups, tuple(levels)),))
+    columns = _columns([groups] if isinstance(groups, str) else groups)
+    chosen = _levels(levels, columns)
+    return Quantified(function, Measure(measure), tuple(Grouping(c, chosen) for c in columns))
+
+
+def _columns(names: list[str]) -> list[str]:
+    if not names or len(set(map(str, names))) < len(names):
+        raise ValueError(f"groups must be one or more different columns; got {short(names)}.")
+    if not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"groups must be names of columns; got {short(names)}.")
+    return names
+
+
+def _levels(levels: Any, columns: list[str]) -> tuple[Literal, ...]:
+    """Those of one column that are to be compared; none where all are."""
+    is_list = isinstance(levels, Iterable) and not isinstance(levels, str | Set | Mapping)
+    chosen = tuple(levels) if is_list else (levels,)
+    wanted = f"levels must list two or more levels of {columns[0]!r}"
+    if len(chosen) == 1:
+        raise ValueError(f"{wanted}; got {short(levels)}.")
+    if not all(map(_is_level, chosen)) or len(set(chosen)) < len(chosen):
+        raise ValueError(
+            f"{wanted}, each once: texts, finite numbers, True or False; got {short(levels)}."
+        )
+    if chosen and len(columns) > 1:
+        raise ValueError(f"levels are those of one column; groups are {len(columns)}.")
+    return chosen
+
+
+def _is_level(value: object) -> bool:
+    if isinstance(value, Real | np.bool_):
+        return math.isfinite(float(value))
+    return isinstance(value, str)
 
 
 def _pair(measure: str, groups: tuple[str, str], levels: Sequence[Literal]) -> tuple[Node, Node]:
-    names = tuple(groups) if isinstance(groups, Sequence) else ()
+    names = groups if isinstance(groups, tuple) else ()
     if len(names) != 2 or len(set(names)) != 2 or not all(isinstance(n, str) for n in names):
-        raise ValueError(f"groups must be one column or two different columns; got {groups!r}.")
-    if len(levels):
+        raise ValueError(
+            "groups must be one column, a list of columns, or a tuple of two different columns; "
+            f"got {short(groups)}."
+        )
+    if not isinstance(levels, Sized) or len(levels):
         raise ValueError(f"levels are those of one column; groups are two: {groups!r}.")
     first, second = (Measure(measure, conditions=(ColumnIs(name),)) for name in names)
     return first, second
@@ -446,7 +498,7 @@ def _pair(measure: str, groups: tuple[str, str], levels: Sequence[Literal]) -> t
 
 def _share(name: str, value: float) -> Number:
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1:
-        raise ValueError(f"{name} must be a number between 0 and 1; got {value!r}.")
+        raise ValueError(f"{name} must be a number between 0 and 1; got {short(value)}.")
     return Number(float(value))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
+from fractions import Fraction
+from functools import lru_cache, reduce
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
@@ -16,7 +17,16 @@ from sklearn_seldonian._interval import Interval
 from sklearn_seldonian.constraints._nodes import Binary, Call, Constant, Negative, Node, Number
 from sklearn_seldonian.constraints._resolve import Mean
 
-__all__ = ["apply", "constant_value", "dual", "estimate", "interval", "operands"]
+__all__ = [
+    "apply",
+    "constant_value",
+    "dual",
+    "estimate",
+    "exact_dual",
+    "interval",
+    "operands",
+    "rational_value",
+]
 
 
 class Arithmetic(Protocol):
@@ -37,6 +47,7 @@ class Arithmetic(Protocol):
 
 
 T = TypeVar("T", bound=Arithmetic)
+Value = float | Fraction
 
 _CONSTANTS: Mapping[str, float] = {"e": math.e, "pi": math.pi}
 _BINARY: Mapping[str, Callable[..., Any]] = {
@@ -60,35 +71,103 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
 
 def interval(node: Node, bounds: Mapping[Mean, Interval]) -> Interval:
     """An interval that contains every value of `node` for means within `bounds`."""
-    return _fold(node, bounds.__getitem__, Interval.point)
+    return _fold(node, bounds.__getitem__, _enclosure)
 
 
 def dual(node: Node, values: Mapping[Mean, float]) -> Dual:
     """The value of `node` and its gradient with respect to the means, in the order given."""
-    basis = dict(zip(values, np.eye(len(values)), strict=True))
-    nothing: NDArray[np.float64] = np.zeros(len(values))
-    with np.errstate(all="ignore"):  # what is undefined comes out as NaN
-        return _fold(
-            node,
-            lambda mean: Dual(values[mean], basis[mean]),
-            lambda number: Dual(number, nothing),
-        )
+    return _derived(node, values, _float_of, float)
+
+
+def exact_dual(node: Node, values: Mapping[Mean, float]) -> Dual:
+    """As `dual`, without rounding where numbers cancel."""
+    try:
+        exact = _derived(node, values, _exact_value, _exactly, object)
+        return Dual(float(exact.value), exact.gradient.astype(np.float64))
+    except OverflowError:
+        return dual(node, values)
 
 
 def estimate(node: Node, values: Mapping[Mean, float]) -> float:
-    """The value of `node`; NaN where it is undefined."""
-    nothing: NDArray[np.float64] = np.zeros(0)
-    return _fold(
-        node, lambda mean: Dual(values[mean], nothing), lambda number: Dual(number, nothing)
-    ).value
+    """The value of `node`, without rounding where numbers cancel; NaN where it is undefined."""
+    try:
+        return float(_value(node, values, _exact_value, _exactly))
+    except OverflowError:
+        return float(_value(node, values, _float_of, float))
 
 
 def constant_value(node: Node) -> float | None:
     """The value of an expression that names no measure; None where it names one."""
+    return estimate(node, {}) if _is_constant(node) else None
+
+
+def rational_value(node: Node) -> Fraction | None:
+    """The value of an expression that names no measure, where it is a ratio of integers."""
+    try:
+        value = _value(node, {}, _exact_value, _exactly) if _is_constant(node) else None
+    except OverflowError:
+        return None
+    return value if isinstance(value, Fraction) else None
+
+
+def _is_constant(node: Node) -> bool:
     if isinstance(node, Number | Constant):
-        return estimate(node, {})
-    values = [constant_value(operand) for operand in operands(node)]
-    return estimate(node, {}) if values and None not in values else None
+        return True
+    parts = operands(node)
+    return bool(parts) and all(map(_is_constant, parts))
+
+
+def _derived(
+    node: Node,
+    values: Mapping[Mean, float],
+    constant: Callable[[Number | Constant], Value],
+    number: Callable[[float], Value],
+    dtype: type = float,
+) -> Dual:
+    unit: NDArray[Any] = np.eye(len(values), dtype=dtype)
+    basis = dict(zip(values, unit, strict=True))
+    nothing: NDArray[Any] = np.zeros(len(values), dtype=dtype)
+    with np.errstate(all="ignore"):  # what is undefined comes out as NaN
+        return _fold(
+            node,
+            lambda mean: Dual(number(values[mean]), basis[mean]),
+            lambda leaf: Dual(constant(leaf), nothing),
+        )
+
+
+def _value(
+    node: Node,
+    values: Mapping[Mean, float],
+    constant: Callable[[Number | Constant], Value],
+    number: Callable[[float], Value],
+) -> Value:
+    nothing: NDArray[np.float64] = np.zeros(0)
+    value: Value = _fold(
+        node,
+        lambda mean: Dual(number(values[mean]), nothing),
+        lambda leaf: Dual(constant(leaf), nothing),
+    ).value
+    return value
+
+
+def _float_of(node: Number | Constant) -> float:
+    return node.value if isinstance(node, Number) else _CONSTANTS[node.name]
+
+
+def _exact_value(node: Number | Constant) -> Value:
+    return node.fraction if isinstance(node, Number) else _CONSTANTS[node.name]
+
+
+def _exactly(value: float) -> Value:
+    return Fraction(float(value)) if math.isfinite(value) else float(value)
+
+
+@lru_cache(maxsize=4096)
+def _enclosure(node: Number | Constant) -> Interval:
+    if isinstance(node, Number):
+        return Interval.around(node.fraction)
+    value = _CONSTANTS[node.name]
+    return Interval(math.nextafter(value, -math.inf), math.nextafter(value, math.inf))
 
 
 def operands(node: Node) -> tuple[Node, ...]:
@@ -117,12 +196,10 @@ def apply(node: Node, values: Sequence[T]) -> T:
     raise TypeError(f"Not an operation: {node!r}")
 
 
-def _fold(node: Node, leaf: Callable[[Mean], T], number: Callable[[float], T]) -> T:
+def _fold(node: Node, leaf: Callable[[Mean], T], constant: Callable[[Number | Constant], T]) -> T:
     match node:
         case Mean():
             return leaf(node)
-        case Number(value=value):
-            return number(value)
-        case Constant(name=name):
-            return number(_CONSTANTS[name])
-    return apply(node, [_fold(operand, leaf, number) for operand in operands(node)])
+        case Number() | Constant():
+            return constant(node)
+    return apply(node, [_fold(operand, leaf, constant) for operand in operands(node)])

@@ -12,6 +12,10 @@ from typing import NamedTuple
 
 from lark import Token
 
+from sklearn_seldonian._text import one_line
+from sklearn_seldonian.constraints._names import advice_on_measure, advice_on_phrase
+from sklearn_seldonian.constraints._nodes import quoted_name
+
 __all__ = [
     "INDEX_ADVICE",
     "Failure",
@@ -61,6 +65,8 @@ _CHARACTERS = {
     "’": "write a straight quote",
     "{": "write '(' or '['",
     "}": "write ')' or ']'",
+    ";": "write several constraints as a list of strings",
+    "\\": "a column name with a backslash stands in backquotes",
     ".": "a column name with a dot stands in backquotes",
 }
 INDEX_ADVICE = "An index is a position (0, 1, ...) or a quoted class label."
@@ -78,6 +84,10 @@ _EXPECTATIONS: tuple[tuple[set[str], tuple[str, ...]], ...] = (
     ({"RIGHT_ROUND"}, ("')'",)),
     ({"RIGHT_SQUARE"}, ("']'",)),
 )
+_DATE = re.compile(r"\d{4}([-/.])\d{1,2}\1\d{1,2}([T ][\d:.]+)?|\d{1,2}([-/.])\d{1,2}\3\d{4}")
+_BETWEEN = re.compile(r"(between|range)\b")
+_TWO_SIDED = re.compile(r"[\d.]+\s*[<>]=?\s*\w+\s*[<>]")
+_CALL = re.compile(r"[\w.]+\(\s*['\"]?([^'\")]*)['\"]?\s*\)")
 _COLUMN_IN_WORDS = re.compile(r"\w+(?:[ ./-]+(?!(?:in|not|and|or)\b)\w+)+")
 
 
@@ -95,7 +105,7 @@ def place(token: Token) -> tuple[int, int]:
 
 
 def shown(value: object, width: int = 40) -> str:
-    text = "".join(c if c.isprintable() else " " for c in str(value))
+    text = one_line(str(value))
     return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
@@ -112,6 +122,9 @@ class Failure(NamedTuple):
             return never
         advices = (
             self.about_brackets,
+            self.about_columns,
+            self.about_numbers,
+            self.about_literals,
             self.about_comparisons,
             self.about_words,
             self.about_conditions,
@@ -157,6 +170,83 @@ class Failure(NamedTuple):
             return f"This '{self.token}' closes nothing."
         return None
 
+    def about_columns(self) -> str | None:
+        """A column's name in the wrong signs, where a column could stand."""
+        if "BACKQUOTED" not in self.accepted or "STRING" in self.accepted:
+            return None
+        if self.token.type == "STRING":
+            name = self.token[1:-1]
+            return f"A column's name stands without quotes: write {quoted_name(name)}."
+        if self.token.type in {"IN", "NOT", "TRUE", "FALSE"} and self.last != "NOT":
+            return f"'{self.token}' is a word of the language; as a column write `{self.token}`."
+        if self.token.type == "LEFT_SQUARE" and self.last == "ASSIGN":
+            return "Several columns stand in round brackets, as in 'by=(race, sex)'."
+        return None
+
+    def about_numbers(self) -> str | None:
+        """A number or a sign around it that is written as elsewhere."""
+        if "NUMBER" in self.accepted and "STRING" not in self.accepted:
+            signs = {
+                "STRING": "Numbers and measures stand without quotes.",
+                "BAR": "An absolute value is written 'abs(PR - 0.5)'.",
+                "NOT": "'not' stands before a column alone, as in 'PR | [not M]'.",
+            }
+            return signs.get(self.token.type) or self.phrase_at(self.token)
+        if self.last != "NUMBER" or self.open_brackets:
+            return None
+        if self.token.type == "COMMA" and self.following[:1].isdigit():
+            return "A number has a point, as in 0.1, and several constraints are several strings."
+        if self.token.startswith("_"):
+            return "Digits stand together, without '_'."
+        return self.about_a_second_constraint()
+
+    def about_a_second_constraint(self) -> str | None:
+        complete = "$END" in self.accepted and "LESS_EQUAL" not in self.accepted
+        complete = complete and self.token.lower() not in _WORDS
+        stands_apart = self.text[place(self.token)[0] - 1].isspace()
+        if complete and (
+            self.token.type == "COMMA" or (self.token.type == "NAME" and stands_apart)
+        ):
+            return "One text is one constraint; write several as a list of strings."
+        return None
+
+    def about_literals(self) -> str | None:
+        """A date, an interval or a call where one value stands."""
+        if not self.in_conditions:
+            return None
+        start = place(self.before[-1])[0] if self.last == "NUMBER" else place(self.token)[0]
+        date = _DATE.match(self.text, start)
+        if date:
+            return f'A date stands in quotes, as "{shown(date[0])}".'
+        if _BETWEEN.match(self.text, place(self.token)[0]) or self.is_interval():
+            return (
+                "A range is two conditions, as in 'age >= 40, age < 60', and a list is "
+                "'age in (40, 60)'."
+            )
+        if "STRING" not in self.accepted or self.token.type != "NAME":
+            return None
+        if self.token.lower() in {"none", "nan", "na", "null"}:
+            return (
+                "Rows with missing values are in no group; give them a level such as "
+                '"unknown" in the data.'
+            )
+        call = _CALL.match(self.text, place(self.token)[0])
+        return f"A value stands alone, as {_as_literal(call[1])}." if call else None
+
+    def is_interval(self) -> bool:
+        """Whether a bracket stands where one value does, or a number on both sides of a column."""
+        if "STRING" in self.accepted and self.last in _COMPARISONS:
+            return self.token.type in {"LEFT_ROUND", "LEFT_SQUARE"}
+        two_sided = _TWO_SIDED.match(self.text, place(self.token)[0])
+        return "BACKQUOTED" in self.accepted and two_sided is not None
+
+    @property
+    def following(self) -> str:
+        return self.text[place(self.token)[1] :].lstrip()
+
+    def phrase_at(self, token: Token) -> str | None:
+        return advice_on_phrase(self.text, place(token)[0])
+
     def about_comparisons(self) -> str | None:
         if self.token.type not in _COMPARISONS or "PLUS" not in self.accepted:
             return None
@@ -179,7 +269,9 @@ class Failure(NamedTuple):
             return None
         if self.before[-1] == "by" and self.token.type in {"NAME", "BACKQUOTED"}:
             return "Write '=' after by, as in 'by=race'."
-        return _WORDS.get(word)
+        if self.token == "by" and "COMMA" in self.accepted:
+            return "Write ',' before by, as in 'max(PR, by=race)'."
+        return _WORDS.get(word) or (self.last == "NAME" and self.phrase_at(self.before[-1])) or None
 
     def about_conditions(self) -> str | None:
         if self.accepted == {"LEFT_SQUARE"}:
@@ -250,12 +342,22 @@ class Failure(NamedTuple):
 
 def unknown_function(name: str, functions: tuple[str, ...]) -> str:
     missing = f"There is no function '{shown(name)}'"
+    advice = advice_on_measure(name)
+    if advice and advice != f"write {name}":
+        return f"{missing}; {advice}."
     near = get_close_matches(name.lower(), functions, 1)
     if near:
         return f"{missing}; did you mean '{near[0]}'?"
     if name[0].isupper():
         return f"{missing}; the rows of a measure are chosen as in 'PR | [M]'."
     return f"{missing}, only {', '.join(functions)}."
+
+
+def _as_literal(text: str) -> str:
+    try:
+        return str(float(text)) if "." in text else str(int(text))
+    except ValueError:
+        return f'"{shown(text)}"'
 
 
 def _listed(words: list[str]) -> str:

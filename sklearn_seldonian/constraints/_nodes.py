@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from decimal import Context, Decimal, Inexact
+from fractions import Fraction
+from functools import lru_cache
 
 __all__ = [
     "Binary",
@@ -36,6 +39,8 @@ _QUOTE = '"'
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "**": 4}
 _NEGATIVE_PRECEDENCE = 3
 _ATOMIC_PRECEDENCE = 5
+# More than a constraint has characters.
+_MOST_DIGITS = 11_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +60,35 @@ class Node:
 
 @dataclass(frozen=True)
 class Number(Node):
-    """A number as written; never negative, never infinite or NaN."""
+    """A number as written; never negative, never infinite or NaN.
+
+    Attributes
+    ----------
+    value : float
+        The nearest float.
+    exact : Fraction or None
+        The number itself, where it is not the shortest decimal that reads as `value`.
+    """
 
     value: float
+    exact: Fraction | None = None
+
+    @classmethod
+    def of(cls, number: Fraction, span: Span = Span(0, 0)) -> Number:
+        """The node of a number that is neither negative nor beyond the largest float."""
+        value = float(number)
+        return cls(value, None if _shortest(value) == number else number, span=span)
+
+    @property
+    def fraction(self) -> Fraction:
+        """The number itself."""
+        return _shortest(self.value) if self.exact is None else self.exact
 
     def __str__(self) -> str:
+        if self.exact is not None:
+            return _decimal(self.exact)
         short = f"{self.value:.15g}"
-        return short if float(short) == self.value else repr(float(self.value))
+        return short if Fraction(short) == self.fraction else repr(float(self.value))
 
 
 @dataclass(frozen=True)
@@ -217,6 +244,21 @@ class Constraint(Node):
 
     def __repr__(self) -> str:
         return f"Constraint({self.text or str(self)!r})"
+
+
+@lru_cache(maxsize=4096)
+def _shortest(value: float) -> Fraction:
+    """The number that the shortest decimal of a float says: one tenth for 0.1."""
+    return Fraction(repr(float(value)))
+
+
+def _decimal(number: Fraction) -> str:
+    """All digits of a number; the nearest float's where they never end."""
+    exactly = Context(prec=_MOST_DIGITS, traps=[Inexact])
+    try:
+        return str(exactly.divide(Decimal(number.numerator), Decimal(number.denominator)))
+    except Inexact:
+        return repr(float(number))
 
 
 def quoted_name(name: str) -> str:

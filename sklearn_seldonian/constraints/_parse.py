@@ -10,6 +10,8 @@ import copy
 import math
 import re
 from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
 from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -61,7 +63,9 @@ _FUNCTIONS = (*_ARITY, *_QUANTIFIERS)
 WORDS = (*_FUNCTIONS, *_CONSTANTS, "not", "in", "True", "False")
 _COUNTS = {1: "one argument", 2: "two arguments"}
 
+_NOT_ZERO = re.compile(r"[0.]*[1-9]")
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)", re.DOTALL)
+_ESCAPE_OR_DOUBLED = re.compile(f"{_ESCAPE.pattern}|``", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"', "`": "`"}
 T = TypeVar("T")
 
@@ -222,7 +226,8 @@ class _TreeBuilder(Transformer[Token, Any]):
 
     def number(self, token: Token) -> _Part[Node]:
         start, end = place(token)
-        return _Part(Number(float(_number(token)), span=Span(start, end)), start, end)
+        number = Fraction(Decimal(token)) if _number(token) else Fraction(0)
+        return _Part(Number.of(number, Span(start, end)), start, end)
 
     def name(self, token: Token) -> _Part[Node]:
         start, end = place(token)
@@ -413,6 +418,8 @@ def _quantified(function: str, arguments: tuple[_Part[Any], ...], span: Span) ->
 def _number(token: Token) -> float | int:
     if math.isinf(float(token)):
         raise Refusal("This number is too large.", *place(token))
+    if float(token) == 0 and _NOT_ZERO.match(token):
+        raise Refusal("This number is too close to zero; write 0.", *place(token))
     # Python refuses to read thousands of digits, leading zeros too.
     return int(token.lstrip("0") or "0") if token.isdigit() else float(token)
 
@@ -422,6 +429,8 @@ def _unquoted(token: Token) -> str:
 
     def character(match: re.Match[str]) -> str:
         code = match[1]
+        if code is None:
+            return "`"
         if code in _ESCAPES:
             return _ESCAPES[code]
         if len(code) > 1 and int(code[1:], 16) <= 0x10FFFF:
@@ -432,7 +441,8 @@ def _unquoted(token: Token) -> str:
             start + 1 + match.end(),
         )
 
-    return _ESCAPE.sub(character, token[1:-1])
+    doubled = token.type == "BACKQUOTED"
+    return (_ESCAPE_OR_DOUBLED if doubled else _ESCAPE).sub(character, token[1:-1])
 
 
 class _Lexer(BasicLexer):

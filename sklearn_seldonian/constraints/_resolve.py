@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from numpy.typing import NDArray
 
 from sklearn_seldonian.constraints._conditions import combinations_in, is_ordered, levels_of
+from sklearn_seldonian.constraints._names import advice_on_measure
 from sklearn_seldonian.constraints._nodes import (
     Binary,
     Call,
@@ -232,6 +233,9 @@ class _Resolver:
             return _f1(self.rate(node, "Jaccard"), node)
         if name not in RATES:
             known = self.schema.known_measures
+            advice = advice_on_measure(node.name, known)
+            if advice:
+                self.fail(node, f"Unknown measure '{node.name}'; {advice}")
             self.fail(node, f"Unknown measure '{node.name}'", node.name, known)
         return self.rate(node, name)
 

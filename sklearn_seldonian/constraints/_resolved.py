@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
+
+from sklearn_seldonian._text import short
 from sklearn_seldonian.constraints._atoms import (
     And,
     Atom,
     Or,
     Tree,
+    atom_range,
     in_units,
-    range_of,
     shifted,
     split,
 )
@@ -28,6 +32,8 @@ __all__ = [
     "distinct_values",
     "parse_all",
 ]
+
+NOT_LISTS = (Mapping, Set, bytes, pd.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -79,12 +85,14 @@ def parse_all(constraints: str | Constraint | Iterable[str | Constraint]) -> tup
     TypeError
         If it is anything else.
     """
+    if isinstance(constraints, np.ndarray | np.generic):
+        constraints = constraints.tolist()
     alone = isinstance(constraints, str | Constraint)
     several: object = (constraints,) if alone else constraints
-    if not isinstance(several, Iterable) or isinstance(several, Mapping | Set):
+    if not isinstance(several, Iterable) or isinstance(several, NOT_LISTS):
         raise TypeError(
             "constraints must be a string, a Constraint, or a sequence of them, as () for none; "
-            f"got {constraints!r}."
+            f"got {short(constraints)}."
         )
     return tuple(c if isinstance(c, Constraint) else parse(c) for c in several)
 
@@ -128,8 +136,8 @@ def distinct_values(means: Iterable[Mean]) -> tuple[RowMeasure, ...]:
 
 def _least(tree: Tree) -> float:
     match tree:
-        case Atom(expression=expression):
-            return range_of(expression).low
+        case Atom():
+            return atom_range(tree).low
         case And(children=children):
             return max(map(_least, children))
         case Or(children=children):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 
 import numpy as np
@@ -21,9 +22,10 @@ class FairlearnClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     Parameters
     ----------
     estimator : fairlearn estimator
-        Cloned before it is fitted.
+        Cloned before it is fitted; copied with what it holds where it says ``prefit=True``.
     random_state : int, RandomState instance or None, default=None
-        Of the decisions that `predict` draws.
+        Of the decisions that `predict` draws. With an integer every call draws the same for
+        the same row numbers; None: anew in each call.
 
     Attributes
     ----------
@@ -75,7 +77,8 @@ class FairlearnClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 f"FairlearnClassifier takes two classes; y holds {len(self.classes_)}: "
                 f"{self.classes_[:5].tolist()}."
             )
-        self.estimator_ = clone(self.estimator)
+        is_prefit = getattr(self.estimator, "prefit", False)
+        self.estimator_ = (copy.deepcopy if is_prefit else clone)(self.estimator)
         self.estimator_.fit(X, labels, sensitive_features=sensitive_features)
         return self
 
@@ -95,6 +98,23 @@ class FairlearnClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         offered = {"sensitive_features": sensitive_features, "random_state": self.random_state}
         taken = inspect.signature(self.estimator_.predict).parameters
+        if sensitive_features is None and "sensitive_features" in taken:
+            raise ValueError(
+                f"{type(self.estimator_).__name__} decides by group: give predict the "
+                "sensitive_features of the rows."
+            )
         given = {name: value for name, value in offered.items() if name in taken}
         positions = np.asarray(self.estimator_.predict(X, **given)).astype(int)
         return self.classes_[positions.ravel()]
+
+    def __sklearn_clone__(self):
+        """As scikit-learn's, but an estimator that says ``prefit=True`` stays fitted."""
+        cloned = super().__sklearn_clone__()
+        if getattr(self.estimator, "prefit", False):
+            cloned.estimator = copy.deepcopy(self.estimator)
+        return cloned
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.non_deterministic = True
+        return tags

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -10,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import sklearn
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing
-from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 
+from sklearn_seldonian._arguments import groups_for
 from sklearn_seldonian.constraints import Constraint
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 from sklearn_seldonian.metrics import constraint_values, innermost, solution_found
@@ -165,7 +163,7 @@ def _fit(model, X, y, sensitive_features):
         warnings.filterwarnings("ignore", "With .* safety rows, no model can pass")
         # Rows drawn with replacement from the population are copies, and independent.
         warnings.filterwarnings("ignore", ".* exact copies of candidate rows")
-        model.fit(X, y, **_groups_for(model, "fit", sensitive_features))
+        model.fit(X, y, **groups_for(model, "fit", sensitive_features))
     if _was_interrupted(model):  # Ctrl-C ends the experiment; nothing is known of this trial
         raise KeyboardInterrupt
 
@@ -173,21 +171,6 @@ def _fit(model, X, y, sensitive_features):
 def _was_interrupted(model):
     """Whether a Seldonian estimator caught an interrupt and ended its training."""
     return getattr(getattr(innermost(model), "net_", None), "interrupted_", False)
-
-
-def _groups_for(model, method, sensitive_features):
-    """The keyword to call `method` with: none where it takes no sensitive features."""
-    if sensitive_features is None or not _takes_groups(model, method):
-        return {}
-    return {"sensitive_features": sensitive_features}
-
-
-def _takes_groups(model, method):
-    if "sensitive_features" in inspect.signature(getattr(model, method)).parameters:
-        return True
-    if not sklearn.get_config()["enable_metadata_routing"]:
-        return False
-    return bool(get_routing_for_object(model).consumes(method, ["sensitive_features"]))
 
 
 def _found(model):
@@ -240,7 +223,7 @@ class OnPopulation(FrozenEstimator):
         if X is not self.X:
             return ask(X)
         if method not in self._known:
-            groups = _groups_for(self.estimator, method, self.sensitive_features)
+            groups = groups_for(self.estimator, method, self.sensitive_features)
             self._known[method] = ask(X, **groups)
         return self._known[method]
 

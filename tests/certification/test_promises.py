@@ -136,6 +136,31 @@ def test_five_identical_saturated_scores_do_not_prove_a_rate_below_a_thousandth(
     assert result.bound > 0.2
 
 
+@EVERY_BOUND
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("1000000000000.5 - PR - 1000000000000 <= 0", "0.5 - PR <= 0"),
+        ("10000000000000000.5 - PR <= 10000000000000000", "0.5 - PR <= 0"),
+        ("(PR + 1e17) - 1e17 >= 0.5", "0.5 - PR <= 0"),
+        ("1e16 * PR - 1e16 * PR + 0.5 <= 0", "0.5 <= 0"),
+        ("(PR + 1e17) * FPR - 1e17 * FPR <= 0.01", None),
+        ("log(1e15 + 0.5) - log(PR + 1e15) <= 0", None),
+        ("exp(50) - 5184705528587072464087 + 0.5 - PR <= 0", None),
+    ],
+)
+def test_numbers_that_cancel_prove_nothing(bound, text, plain):
+    decided = np.repeat([0, 1], 6)
+    model = Fixed(decided, np.eye(2)[decided])
+    y = np.tile([0, 1], 6)
+    result = certified(model, y, text, bound=bound).results[0]
+    assert not result.passed
+    if plain is not None:
+        expected = certified(model, y, plain, bound=bound).results[0]
+        assert result.p_value == pytest.approx(expected.p_value)
+        assert result.g_upper == pytest.approx(expected.g_upper)
+
+
 def test_decisions_are_certified_and_not_mean_scores():
     model = scores(np.where(np.arange(2000) % 10, 0.51, 0.01))
     y = np.tile([0, 1], 1000)
@@ -254,13 +279,16 @@ REFUSED = [
         {"delta": [0.05, 0.1]},
         "delta must be one number, or one for each of the 1 constraints; got 2 numbers.",
     ),
-    ({"y": HALF_POSITIVE + 1}, "y holds labels that the model does not know: [2]."),
-    ({"y": HALF_POSITIVE.astype(str)}, "y holds labels that the model does not know: ['0', '1']."),
+    ({"y": HALF_POSITIVE + 1}, "y holds labels that the model does not know: 2. It knows 0, 1."),
+    (
+        {"y": HALF_POSITIVE.astype(str)},
+        "y holds labels that the model does not know: '0', '1'. It knows 0, 1.",
+    ),
     (
         {"y": np.where(HALF_POSITIVE, math.nan, 0)},
-        "y holds labels that the model does not know: [nan].",
+        "y holds 100 missing labels: leave those rows out.",
     ),
-    ({"y": HALF_POSITIVE[:-1]}, "Found input variables with inconsistent numbers of samples"),
+    ({"X": np.zeros((200, 1)), "y": HALF_POSITIVE[:-1]}, "X has 200 rows, y has 199 rows."),
     (
         {"constraints": "PR | [M] <= 1", "sensitive_features": pd.DataFrame({"M": [0, 1]})},
         "sensitive_features has 2 rows, X has 200.",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from sklearn_seldonian.constraints import (
     atoms_of,
     bind,
     estimate,
+    exact_dual,
     independent,
     interval,
     parse,
@@ -304,6 +307,99 @@ def test_linear_form_is_the_expression(text):
         point = dict.fromkeys(atom.means, 0.25)
         total = 0.25 * sum(atom.linear.weights) + atom.linear.constant
         assert estimate(atom.expression, point) == pytest.approx(total)
+
+
+# -- numbers that cancel ---------------------------------------------------------------------
+
+CANCELLING = [
+    ("1000000000000.5 - PR - 1000000000000 <= 0", "-PR + 0.5"),
+    ("10000000000000000.5 - PR - 10000000000000000 <= 0", "-PR + 0.5"),
+    ("1000000000000.1 - PR <= 1000000000000", "-PR + 0.1"),
+    ("(PR + 1e17) - 1e17 <= 0.3", "PR - 0.3"),
+    ("1e16 * PR - 1e16 * PR + 0.5 <= 0", "0.5"),
+    ("(1e16 + 1) * PR - 1e16 * PR <= 0.5", "PR - 0.5"),
+    ("1e308 * 10 - 1e308 * 10 + 0.5 - PR <= 0", "-PR + 0.5"),
+    ("2 ** 200 - 2 ** 200 + 0.5 - PR <= 0", "-PR + 0.5"),
+    ("0.1 * PR + 0.2 * PR - 0.3 * PR <= 0", "0"),
+    ("0.1 + 0.2 - 0.3 + PR <= 0.5", "PR - 0.5"),
+    ("PR * 1e200 * 1e-200 <= 0.5", "PR - 0.5"),
+    ("PR / 1e-300 <= 5e299", f"{'1' + '0' * 300} * PR - {'5' + '0' * 299}"),
+    ("PR * FPR + 1e17 - 1e17 <= 0.1", "PR * FPR - 0.1"),
+    ("abs(PR + 1e17 - 1e17 - 0.5) <= 0.1", "AND(PR - 0.6, -PR + 0.4)"),
+    ("pi - pi + 0.5 - PR <= 0", "-PR + 0.5"),
+    ("log(PR + 1e17 - 1e17) <= log(0.5)", "PR - 0.5 *"),
+]
+
+
+@pytest.mark.parametrize(("text", "tree"), CANCELLING, ids=[text for text, _ in CANCELLING])
+def test_numbers_that_cancel_leave_what_was_written(text, tree):
+    assert _close(drawn(resolved(text).tree)) == _close(tree)
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("exp(50) - 5184705528587072464087 + 0.5 - PR <= 0", 0.5),
+        ("log(PR + 1e15) <= log(1e15 + 0.2)", 0.5),
+        ("sqrt(PR + 1e17) <= sqrt(1e17)", 0.5),
+        ("PR + 1e16 * pi - 31415926535897932.38 <= 0.5", 0.9),
+        ("(PR + 1e17) ** 0.5 <= 1e17 ** 0.5", 0.5),
+        ("(PR + 1e17) * PR - 1e17 * PR <= 0.01", 0.5),
+        ("exp(PR) >= 1 + 1e-20", 0.0),
+        ("9 ** 9 ** 9 ** 9 - PR <= 0", 0.5),
+        ("PR * (1e308 * 10) - PR * (1e308 * 10) + 0.5 <= 0", 0.5),
+        ("(PR + 1e-20) / 1e-20 <= 2", 1e-3),
+    ],
+)
+def test_what_rounding_hides_is_not_taken_for_satisfied(text, rate):
+    tree = resolved(text).tree
+    point = Interval.point(rate)
+    for atom in atoms_of(tree):
+        assert not interval(atom.expression, dict.fromkeys(atom.means, point)).high <= 0
+
+
+def _random_sum(rng):
+    """A sum of rates and numbers that nearly cancel: its text, its weights, its constant."""
+    exact = {"PR": Fraction(0), "FPR": Fraction(0), "": Fraction(0)}
+    parts = []
+    for _ in range(rng.integers(2, 9)):
+        name = rng.choice(list(exact))
+        number = f"{rng.choice([1, 3, 7])}{'0' * rng.integers(0, 19)}.{rng.integers(0, 1000)}"
+        sign = int(rng.choice([1, -1]))
+        for again in (1, -1) if rng.random() < 0.6 else (1,):
+            change = str(rng.integers(0, 3)) if again < 0 else "0"
+            exact[name] += sign * again * (Fraction(number) + Fraction(change) / 8)
+            factor = f"({number} + {change} / 8)"
+            parts.append((sign * again, factor + (f" * {name}" if name else "")))
+    order = rng.permutation(len(parts))
+    text = " ".join(f"{'-+'[parts[i][0] > 0]} {parts[i][1]}" for i in order)
+    return f"0 {text} <= 0", exact
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_linear_forms_are_those_of_exact_arithmetic(seed):
+    text, exact = _random_sum(np.random.default_rng(seed))
+    constraint = resolved(text)
+    constant = exact.pop("")
+    (atom,) = atoms_of(constraint.tree)
+    wanted = {name: float(weight) for name, weight in exact.items() if weight}
+    if constraint.tree == atom:
+        assert dict(zip(map(str, atom.means), atom.linear.weights, strict=True)) == wanted
+        assert atom.linear.constant == float(constant)
+    else:  # nothing needs to be tested
+        assert constant + sum(weight for weight in exact.values() if weight > 0) <= 0
+    tenth = Fraction(0.1)
+    values = dict.fromkeys(constraint.means, 0.1)
+    assert estimate(constraint.g, values) == float(constant + tenth * sum(exact.values()))
+
+
+def test_exact_slopes_where_floats_cancel():
+    constraint = resolved("(PR + 1e17) * FPR - 1e17 * FPR <= 0.01")
+    values = {mean: {"PR": 0.5, "FPR": 0.25}[str(mean)] for mean in constraint.means}
+    point = exact_dual(constraint.g, values)
+    slopes = dict(zip(map(str, values), point.gradient, strict=True))
+    assert point.value == pytest.approx(0.125 - 0.01)
+    assert slopes == {"PR": 0.25, "FPR": 0.5}
 
 
 # -- independence --------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sklearn_seldonian.constraints import _builders
@@ -36,7 +37,17 @@ BUILT = [
     (false_positive_rate(0.1, by="race"), "max(FPR, by=race) <= 0.1"),
     (demographic_parity("sex", 0.1), "max(PR, by=sex) - min(PR, by=sex) <= 0.1"),
     (demographic_parity(PAIR, 0.1), "abs(PR | [M] - PR | [F]) <= 0.1"),
-    (demographic_parity(["M", "the F"], 0), "abs(PR | [M] - PR | [`the F`]) <= 0"),
+    (demographic_parity(("M", "the F"), 0), "abs(PR | [M] - PR | [`the F`]) <= 0"),
+    (demographic_parity(["sex"], 0.1), "max(PR, by=sex) - min(PR, by=sex) <= 0.1"),
+    (
+        equal_opportunity(["region", "homeownership"], 0.1),
+        "max(TPR, by=(region, homeownership)) - min(TPR, by=(region, homeownership)) <= 0.1",
+    ),
+    (
+        disparate_impact(["a", "b c", "d"], 0.8),
+        "min(PR, by=(a, `b c`, d)) >= 0.8 * max(PR, by=(a, `b c`, d))",
+    ),
+    (accuracy(0.9, by=["sex", "race"]), "min(ACC, by=(sex, race)) >= 0.9"),
     (
         demographic_parity("race", 0.1, levels=["A", "B"]),
         'max(PR, by=race in ("A", "B")) - min(PR, by=race in ("A", "B")) <= 0.1',
@@ -103,8 +114,37 @@ def test_groups_are_one_column_or_two(function, groups) -> None:
     with pytest.raises(ValueError, match="groups must be") as error:
         function(groups, 0.1)
     assert str(error.value) == (
-        f"groups must be one column or two different columns; got {groups!r}."
+        "groups must be one column, a list of columns, or a tuple of two different columns; got "
+        f"{groups!r}."
     )
+
+
+@pytest.mark.parametrize("groups", [[], ["M", "M"], ["M", 1], ["M", None], [["M"]], "", [""]])
+@pytest.mark.parametrize("function", GAPS)
+def test_groups_of_several_columns_have_names(function, groups) -> None:
+    with pytest.raises(
+        ValueError, match=r"groups must be (names of|one or more different) columns"
+    ):
+        function(groups, 0.1)
+
+
+NO_LEVELS = [3, None, {"A", "B"}, ["A", "A"], [None, "A"], [float("nan"), 1], [float("inf"), 1]]
+NO_LEVELS += [[["A"], ["B"]], ["A"], "AB", [pd.Timestamp("2020"), 1], [1j, 2]]
+
+
+@pytest.mark.parametrize("levels", NO_LEVELS)
+@pytest.mark.parametrize("function", GAPS)
+def test_levels_are_values_of_a_condition(function, levels) -> None:
+    with pytest.raises(ValueError, match=r"^levels must list two or more levels of 'sex'"):
+        function("sex", 0.1, levels=levels)
+    with pytest.raises(ValueError, match=r"^levels "):
+        function(PAIR, 0.1, levels=levels)
+
+
+@pytest.mark.parametrize("function", GAPS)
+def test_levels_of_several_columns_are_all_of_them(function) -> None:
+    with pytest.raises(ValueError, match="levels are those of one column; groups are 2"):
+        function(["sex", "race"], 0.1, levels=["A", "B"])
 
 
 @pytest.mark.parametrize("function", GAPS)

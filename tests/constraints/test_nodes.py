@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import pickle
 from dataclasses import FrozenInstanceError
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -127,6 +129,10 @@ PRINTED = [
     (Number(1e300), "1e+300"),
     (Number(0.1 + 0.2), "0.30000000000000004"),
     (Number(np.float64(1 / 3)), "0.3333333333333333"),
+    (Number(5e-324), "5e-324"),
+    (Number.of(Fraction(1, 10)), "0.1"),
+    (Number.of(Fraction(10**16) + Fraction(1, 2)), "10000000000000000.5"),
+    (Number.of(Fraction(1, 3)), "0.3333333333333333"),
     (Measure("CM", (0, 'c"at')), r'CM_[0, "c\"at"]'),
     (Grouping("race", ("A", 1, True)), 'race in ("A", 1, True)'),
     (ColumnIs("two words"), "`two words`"),
@@ -182,3 +188,57 @@ def test_g_must_not_be_above_zero(text: str, g: str) -> None:
 def test_a_constraint_shows_what_the_user_wrote() -> None:
     assert repr(parse("PR<=.5")) == "Constraint('PR<=.5')"
     assert repr(Constraint(a, "<=", b)) == "Constraint('a <= b')"
+
+
+@pytest.mark.parametrize(
+    "number", ["10000000000000000.5", "0.33333333333333333333", "0e9999", "0.1"]
+)
+def test_a_number_keeps_its_digits(number):
+    constraint = parse(f"PR <= {number}")
+    assert constraint.right.fraction == Fraction(Decimal(number))
+    assert parse(str(constraint)) == constraint
+
+
+NAMES = [
+    "a`b",
+    "a\nb",
+    "a\\b",
+    "``",
+    "\x00",
+    "\ud800",
+    'a"b',
+    "人種",
+    "a b",
+    "in",
+    "`",
+    "a\\`b",
+    "\r\n",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_column_can_be_written(name):
+    constraint = parse(str(Constraint(Measure("PR", (), (ColumnIs(name),)), "<=", Number(0.1))))
+    assert constraint.left.conditions == (ColumnIs(name),)
+    assert parse(str(constraint)) == constraint
+    assert str(constraint).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("`a``b`", "a`b"),
+        ("`a\\`b`", "a`b"),
+        ("````", "`"),
+        ("`\\````", "``"),
+        ("`a\nb`", "a\nb"),
+        ("`a\\nb`", "a\nb"),
+        ("`a\\\\b`", "a\\b"),
+        ("`a\tb`", "a\tb"),
+    ],
+)
+def test_backquotes_and_line_breaks_in_names(text, name):
+    by = parse(f"max(PR, by={text}) <= 0.1").left.by
+    assert [grouping.column for grouping in by] == [name]
+    condition = parse(f'PR | [{text} == "x\ny"] <= 0.1').left.conditions[0]
+    assert (condition.column, condition.literal) == (name, "x\ny")

@@ -279,6 +279,94 @@ ACC >= 95%
          ^
 '%' is not part of the language; write a share as a number between 0 and 1.
 
+PR >= 1e-400
+      ^^^^^^
+This number is too close to zero; write 0.
+
+PR >= 1e400
+      ^^^^^
+This number is too large.
+
+max(PR, by='native country') <= 1
+           ^^^^^^^^^^^^^^^^
+A column's name stands without quotes: write `native country`.
+
+max(PR, by=('race', 'sex')) <= 1
+            ^^^^^^
+A column's name stands without quotes: write race.
+
+max(PR, by=[race, sex]) <= 1
+           ^
+Several columns stand in round brackets, as in 'by=(race, sex)'.
+
+max(PR, by=in) <= 1
+           ^^
+'in' is a word of the language; as a column write `in`.
+
+PR | [True] <= 1
+      ^^^^
+'True' is a word of the language; as a column write `True`.
+
+max(PR by=race) <= 1
+       ^^
+Write ',' before by, as in 'max(PR, by=race)'.
+
+demographic parity <= 0.1
+            ^^^^^^
+'demographic parity': use sklearn_seldonian.constraints.demographic_parity(...).
+
+positive rate <= 0.1
+         ^^^^
+'positive rate': write PR.
+
+recall(M) <= 1
+^^^^^^
+There is no function 'recall'; write TPR.
+
+PR | [day >= 2020-01-01] <= 1
+                 ^
+A date stands in quotes, as "2020-01-01".
+
+PR | [day >= date('2020-01-01')] <= 1
+             ^^^^
+A value stands alone, as "2020-01-01".
+
+PR | [age == Decimal('1.5')] <= 1
+             ^^^^^^^
+A value stands alone, as 1.5.
+
+PR | [age between 1 and 3] <= 1
+          ^^^^^^^
+A range is two conditions, as in 'age >= 40, age < 60', and a list is 'age in (40, 60)'.
+
+PR | [1 <= age <= 3] <= 1
+      ^
+A range is two conditions, as in 'age >= 40, age < 60', and a list is 'age in (40, 60)'.
+
+PR | [age == (1, 3]] <= 1
+             ^
+A range is two conditions, as in 'age >= 40, age < 60', and a list is 'age in (40, 60)'.
+
+PR | [race == None] <= 1
+              ^^^^
+Rows with missing values are in no group; give them a level such as "unknown" in the data.
+
+PR <= 0,1
+       ^
+A number has a point, as in 0.1, and several constraints are several strings.
+
+PR <= 1_000
+       ^^^^
+Digits stand together, without '_'.
+
+PR <= '0.1'
+      ^^^^^
+Numbers and measures stand without quotes.
+
+|PR| <= 0.1
+^
+An absolute value is written 'abs(PR - 0.5)'.
+
 PR ^ 2 <= 1
    ^
 '^' is not part of the language; write '**' for a power.
@@ -513,7 +601,7 @@ A column name that is not one word stands in backquotes: `native country`.
 
 max(PR, by="race") <= 1
            ^^^^^^
-Expected a column but found '"race"'.
+A column's name stands without quotes: write race.
 
 max(PR, for=race) <= 1
         ^^^^^^^^
@@ -577,15 +665,15 @@ A constraint has no 'or'; 'min(a, b) <= c' holds where a <= c or b <= c.
 
 PR <= 1, NR <= 1
        ^
-Expected an operator but found ','.
+One text is one constraint; write several as a list of strings.
 
 PR <= 1; NR <= 1
        ^
-';' is not part of the language.
+';' is not part of the language; write several constraints as a list of strings.
 
 not PR <= 1
 ^^^
-Expected a number, a measure or '(' but found 'not'.
+'not' stands before a column alone, as in 'PR | [not M]'.
 
 PR <= True
       ^^^^
@@ -593,7 +681,7 @@ Expected a number, a measure or '(' but found 'True'.
 
 "PR" <= 1
 ^^^^
-Expected a number, a measure or '(' but found '"PR"'.
+Numbers and measures stand without quotes.
 
 `PR` <= 1
 ^^^^
@@ -605,7 +693,7 @@ This ')' closes nothing.
 
 __import__("os").system("x")
            ^^^^
-Expected a number, a measure or '(' but found '"os"'.
+Numbers and measures stand without quotes.
 
 PR[0][1] <= 1
      ^
@@ -677,7 +765,7 @@ Write '>='.
 
 PR | ["sex" == "F"] <= 1
       ^^^^^
-A condition starts with its column, as in 'age >= 40'.
+A column's name stands without quotes: write sex.
 
 PR | [not] <= 1
          ^

@@ -5,6 +5,7 @@ from fairlearn.reductions import DemographicParity, ExponentiatedGradient
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
+from sklearn_seldonian import certify
 from sklearn_seldonian.experiments import FairlearnClassifier
 
 METHODS = {
@@ -67,3 +68,43 @@ def test_two_classes_only(labels):
     model = FairlearnClassifier(METHODS["reduction"])
     with pytest.raises(ValueError, match="takes two classes; y holds"):
         model.fit(np.zeros((4, 1)), labels, sensitive_features=[0, 1, 0, 1])
+
+
+def test_decisions_by_group_are_certified_as_predict_makes_them(method, unequal):
+    X, y, groups = unequal
+    half = len(y) // 2
+    model = FairlearnClassifier(method)
+    model.fit(X[:half], y[:half], sensitive_features=groups[:half])
+    texts = ["abs(PR | [M] - PR | [F]) <= 0.3", "PR <= 0.99"]
+    certificate = certify(
+        model, X[half:], y[half:], texts, sensitive_features=groups[half:], pos_label="yes"
+    )
+    assert certificate.passed
+    decided = [
+        (model.predict(X[half:], sensitive_features=groups[half:]) == "yes").mean()
+        for _ in range(20)
+    ]
+    assert certificate.results[1].estimate == pytest.approx(np.mean(decided), abs=0.05)
+    assert "Predict draws at random, anew for every row." in certificate.assumptions
+    assert "Predict is given the sensitive features, as in this test." in certificate.assumptions
+
+
+def test_groups_are_asked_for(unequal):
+    X, y, groups = unequal
+    model = FairlearnClassifier(METHODS["thresholds"]).fit(X, y, sensitive_features=groups)
+    with pytest.raises(ValueError, match="ThresholdOptimizer decides by group"):
+        model.predict(X)
+    with pytest.raises(ValueError, match="ThresholdOptimizer decides by group"):
+        certify(model, X, y, "ACC >= 0.5")
+
+
+def test_a_fitted_model_inside_stays_fitted(unequal):
+    X, y, groups = unequal
+    fitted = LogisticRegression().fit(X, y)
+    thresholds = ThresholdOptimizer(estimator=fitted, prefit=True, predict_method="predict_proba")
+    given = FairlearnClassifier(thresholds, random_state=0)
+    for model in (given, clone(given), clone(clone(given))):
+        model.fit(X, y, sensitive_features=groups)
+        inside = model.estimator_.estimator_
+        np.testing.assert_array_equal(inside.coef_, fitted.coef_)
+    assert not hasattr(thresholds, "interpolated_thresholder_")

@@ -207,7 +207,8 @@ class TestJudging:
     @pytest.mark.parametrize("at", ["fit", "predict"])
     def test_errors_are_written_down(self, blobs, groups, at):
         row = trial_of(Broken(at), blobs, groups, criteria("PR <= 0.9", size=column(0)))
-        assert row["error"] == "OverflowError: too much"
+        failed = {"fit": "", "predict": "ValueError: Broken.predict failed on these rows: "}[at]
+        assert row["error"] == f"{failed}OverflowError: too much"
         assert row["solution_found"] is row["failure"] is False
         assert np.isnan(row["size"])
 
@@ -226,7 +227,10 @@ class TestJudging:
 
     def test_decisions_are_judged_where_probabilities_are_none(self, blobs, groups):
         row = trial_of(BrokenProbabilities(), blobs, groups, criteria("PR <= 0.9"))
-        assert row["error"] == "g_soft: OverflowError: too much"
+        assert row["error"] == (
+            "g_soft: ValueError: BrokenProbabilities.predict_proba failed on these rows: "
+            "OverflowError: too much"
+        )
         assert (row["solution_found"], row["failure"]) == (True, True)
         assert (row["g_0"], math.isnan(row["g_soft_0"])) == (pytest.approx(0.1), True)
 

@@ -1,0 +1,38 @@
+"""Values from outside in the words of a message: short, on one line, and with nothing unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = ["listed", "one_line", "short"]
+
+MOST_LISTED = 10
+ELLIPSIS = "..."
+
+
+def short(value: object, width: int = 60) -> str:
+    """`value` as Python writes it, in at most `width` characters, its middle left out."""
+    try:
+        text = " ".join(one_line(repr(value)).split())
+    except Exception:  # an object from elsewhere, or an integer of thousands of digits
+        text = f"<{type(value).__name__}>"
+    if len(text) <= width:
+        return text
+    end = (width - len(ELLIPSIS)) // 3
+    return f"{text[: width - len(ELLIPSIS) - end]}{ELLIPSIS}{text[-end:]}"
+
+
+def listed(values: Iterable[object], most: int = MOST_LISTED) -> str:
+    """The first of some values, each `short`."""
+    shown: list[str] = []
+    for value in values:
+        if len(shown) == most:
+            return ", ".join([*shown, ELLIPSIS])
+        plain = value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value
+        shown.append(short(str(plain) if isinstance(plain, str) else plain))
+    return ", ".join(shown)
+
+
+def one_line(text: str) -> str:
+    """`text` with line breaks, controls, lone surrogates and the like as Python escapes them."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
