@@ -74,7 +74,8 @@ def certify(
     constraints : str, Constraint, or sequence of them
     delta : float or sequence of float, default=0.05
         Accepted probability of certifying a constraint that is violated; one number, or
-        one for each constraint.
+        one for each constraint. It is a probability of error: the confidence level is
+        1 - delta, and values from 0.5 on are warned of.
     sensitive_features : Series, DataFrame or array-like of n_rows, default=None
         Columns for the constraints' conditions. Columns of `X` count too where it is a
         DataFrame.
@@ -117,6 +118,7 @@ def certify(
         raise ValueError("There is nothing to certify: no constraints were given.")
     _checks.check_choice("bound", bound, BOUNDS)
     deltas = _checks.check_deltas(delta, len(constraints))
+    _checks.warn_of_large_delta(deltas)
     tested = under_test(estimator, decision, pos_label, target_range, prediction_range)
     seen = observe(tested, X, y, constraints, sensitive_features, measures)
     _checks.check_ranges(seen.constraints, bound, tested.range_remedy)
@@ -357,6 +359,7 @@ def required_safety_rows(
     power = _checks.check_probability("power", power)
     tree, *others = _planned(constraint, rates, group_shares, delta, bound, classes, pos_label)
     rate_of, share_of, delta, exclusive = others
+    _checks.warn_of_large_delta([delta])
     return sufficient_rows(tree, rate_of, share_of, delta, power, bound, exclusive)
 
 
@@ -399,6 +402,7 @@ def probability_of_passing(
     """
     tree, *others = _planned(constraint, rates, group_shares, delta, bound, classes, pos_label)
     rate_of, share_of, delta, exclusive = others
+    _checks.warn_of_large_delta([delta])
     return passing_probability(tree, rate_of, share_of, int(n_rows), delta, bound, exclusive)
 
 

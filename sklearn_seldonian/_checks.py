@@ -30,6 +30,7 @@ from sklearn_seldonian.training import Inputs
 
 __all__ = [
     "DECISIONS",
+    "LARGE_DELTA_WARNING",
     "NESTED",
     "NO_CONTINUED_TRAINING",
     "NUMBERS_REMEDY",
@@ -56,10 +57,16 @@ __all__ = [
     "resolve_device",
     "split_rows",
     "versions",
+    "warn_of_large_delta",
 ]
 
 # What skorch's double-underscore names may begin with.
 NESTED = ("module", "optimizer", "criterion", "iterator_train", "callbacks")
+
+# From here on a delta is likelier to be meant as a confidence level.
+LARGE_DELTA = 0.5
+# A pattern of its warning, for functions that call others which warn of it again.
+LARGE_DELTA_WARNING = "delta=.* is the probability of error"
 
 NO_CONTINUED_TRAINING = (
     "the safety test would be run again on rows that have already decided which model was kept, "
@@ -161,6 +168,22 @@ def check_deltas(delta, n_constraints):
     if not ((deltas > 0) & (deltas < 1)).all():
         raise ValueError(f"delta must be strictly between 0 and 1, got {delta!r}.")
     return tuple(np.broadcast_to(deltas, n_constraints).tolist())
+
+
+def warn_of_large_delta(deltas):
+    """Warn, once, where one of some deltas is likelier to be meant as a confidence level.
+
+    It is called by the function that a user called, whose caller the warning points at.
+    """
+    largest = max(deltas, default=0.0)
+    if largest >= LARGE_DELTA:
+        warnings.warn(
+            f"delta={largest:g} is the probability of error: a violated constraint may pass with "
+            f"this probability. The confidence level is 1 - delta, here {1 - largest:.4g}. For "
+            f"a confidence level of {largest:g}, write delta={1 - largest:.4g}.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def check_choice(name, value, choices):

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_seldonian._certify import probability_of_passing
+from sklearn_seldonian._checks import LARGE_DELTA_WARNING, check_deltas, warn_of_large_delta
 from sklearn_seldonian._palette import (
     FAILED,
     GREY,
@@ -238,6 +239,7 @@ class TradeoffDisplay:
             If neither side of the constraint is a number.
         """
         constraints = list(parse_all(estimator.constraints))
+        warn_of_large_delta(check_deltas(estimator.delta, len(constraints)))
         varied = [_with_limit(constraints[position], float(limit)) for limit in limits]
         fitted = Parallel(n_jobs=n_jobs)(
             delayed(_fitted)(
@@ -335,8 +337,25 @@ def _fitted(estimator, constraints, data):
     X, y, sensitive_features = data
     with warnings.catch_warnings():  # the picture shows where no solution was found
         warnings.simplefilter("ignore", NoSolutionFoundWarning)
+        warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)  # given once for all fits
         estimator.set_params(constraints=constraints)
         return estimator.fit(X, y, sensitive_features=sensitive_features)
+
+
+def _probability_of_passing(certificate, result, n_rows, bound):
+    """How probable it is that one constraint passes, if what was seen is the truth."""
+    with warnings.catch_warnings():  # the test that is repeated has given it
+        warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)
+        return probability_of_passing(
+            result.constraint,
+            result.rates,
+            n_rows,
+            {name: k / certificate.n_safety for name, k in result.rows.items()},
+            result.delta,
+            bound,
+            classes=certificate.classes,
+            pos_label=certificate.positive,
+        )
 
 
 class PowerDisplay:
@@ -406,19 +425,7 @@ class PowerDisplay:
         n_rows = np.unique(np.asarray(n_rows, dtype=float).round().astype(int).clip(min=1))
         probabilities = {
             result.constraint: np.array(
-                [
-                    probability_of_passing(
-                        result.constraint,
-                        result.rates,
-                        n,
-                        {name: k / certificate.n_safety for name, k in result.rows.items()},
-                        result.delta,
-                        bound,
-                        classes=certificate.classes,
-                        pos_label=certificate.positive,
-                    )
-                    for n in n_rows
-                ]
+                [_probability_of_passing(certificate, result, n, bound) for n in n_rows]
             )
             for result in planned
         }

@@ -41,7 +41,8 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         ``"abs((Mean_Error | [M]) - (Mean_Error | [F])) <= 0.1"``. With none, all rows train.
     delta : float or sequence of float, default=0.05
         Accepted probability of being handed a model that violates a constraint; one
-        number, or one for each constraint.
+        number, or one for each constraint. It is a probability of error: the confidence level
+        is 1 - delta, and values from 0.5 on are warned of.
     bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
         How bounds are computed. "auto": with a finite-sample guarantee wherever measures
         have finite ranges, else asymptotic, with a warning. "exact": never asymptotic.

@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 
+from sklearn_seldonian._checks import warn_of_large_delta
 from sklearn_seldonian._palette import shortened, style_of
 from sklearn_seldonian.experiments._summary import metrics_of, summarise_results
 from sklearn_seldonian.experiments._table import load_results
@@ -83,6 +84,8 @@ class ExperimentDisplay:
             results, metric=metric, violation=violation, confidence_level=confidence_level
         )
         metric = metric or metrics_of(results)[0]
+        if delta is not None:
+            warn_of_large_delta([delta])
         return cls(summary, metric, delta, violation, confidence_level)
 
     def plot(self, axes=None):
