@@ -424,7 +424,7 @@ def _planned(constraint, rates, group_shares, delta, bound, classes, pos_label):
             rate_of[mean] = 1 - rate if is_complement else rate
         if text in shares:
             share_of[mean] = _checks.check_share(f"group_shares[{text!r}]", shares[text])
-    missing = [str(mean) for mean in resolved.means if mean not in rate_of]
+    missing = [mean.label for mean in resolved.means if mean not in rate_of]
     if missing:
         raise ValueError(f"rates must say what you expect of {', '.join(missing)}.")
     return resolved.tree, rate_of, share_of, delta, _exclusive(share_of)
@@ -435,7 +435,7 @@ def _rate_named(text, resolved):
     (mean,), measure = resolved.means, resolved.g.left
     is_complement = measure == Binary("-", Number(1.0), mean)
     if measure != mean and not is_complement:
-        raise ValueError(f"{text!r} is {measure}: say what you expect of {str(mean)!r}.")
+        raise ValueError(f"{text!r} is {measure}: say what you expect of {mean.label!r}.")
     return mean, is_complement
 
 

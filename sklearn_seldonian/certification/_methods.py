@@ -118,7 +118,7 @@ def _no_method(reason: str) -> Method:
 
 
 def _unbounded(atom: Atom) -> str:
-    names = [str(mean) for mean in atom.means if not has_finite_ranges([mean])]
+    names = [mean.label for mean in atom.means if not has_finite_ranges([mean])]
     if not names:
         return "there are too few rows to see how the estimate varies"
     return f"{', '.join(names)} has no finite range, so that no finite-sample bound exists"
@@ -134,14 +134,14 @@ def _obstacle(atom: Atom, evidence: Evidence) -> str:
     for mean in atom.means:
         sample = evidence.samples[mean]
         if not sample.trials:
-            return f"no rows for {mean} among the safety rows"
+            return f"no rows for {mean.label} among the safety rows"
         if not math.isfinite(sample.successes):
-            return f"{mean} is not finite on the safety rows"
+            return f"{mean.label} is not finite on the safety rows"
     drawn = [m for m in atom.means if not evidence.hard and m.quantity.conditions_on_prediction]
     if drawn and not _is_drawn_ratio(atom, evidence):
         return (
-            f"which rows count for {drawn[0]} is drawn at random, and this constraint combines it "
-            "with other terms"
+            f"which rows count for {drawn[0].label} is drawn at random, and this constraint "
+            "combines it with other terms"
         )
     return ""
 

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from sklearn_seldonian._palette import visible
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._display import CertificateDisplay, group_rates
+from sklearn_seldonian.measures import ALIASES
 
 __all__ = ["report", "summary"]
 
@@ -94,7 +95,9 @@ def _in_words(mean: str) -> str:
     """What the mean is, in words."""
     measure, _, conditions = mean.partition(" | ")
     name = measure.partition("[")[0].removesuffix("_")
-    words = MEASURES_IN_WORDS.get(name, "the mean of a measure of the user's own")
+    words = MEASURES_IN_WORDS.get(
+        ALIASES.get(name, name), "the mean of a measure of the user's own"
+    )
     return f"{words}, where {conditions[1:-1]}" if conditions else words
 
 
