@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
+
+from sklearn_seldonian._palette import shortened
+from sklearn_seldonian.certification._values import Value
 
 if TYPE_CHECKING:
     from sklearn_seldonian.certification._display import CertificateDisplay
@@ -21,9 +23,11 @@ GUARANTEES = ("none", "asymptotic", "finite-sample", "exact")  # weakest first
 UNTOUCHED = "none: the safety rows were not touched"  # the method of a test that was not run
 
 
-@dataclass(frozen=True)
-class ConstraintResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class ConstraintResult(Value):
     """The safety test of one constraint.
+
+    Two results are equal where they say the same; NaN equals NaN.
 
     Attributes
     ----------
@@ -38,11 +42,18 @@ class ConstraintResult:
     g, g_upper : float
         The same in canonical form, where above zero is a violation.
     p_value : float
-        The smallest delta at which it would have passed.
+        At most delta where it passed, above delta otherwise. The tests behind it are tuned to
+        `delta`: at another delta the same rows may give another p-value, so it is not the
+        smallest delta at which the constraint would have passed.
     delta : float
         Probability with which a violated constraint may pass.
-    method, guarantee : str
-        How the bound was computed, and whether it is "exact" or "finite-sample".
+    method : str
+        How the bound was computed.
+    guarantee : {"exact", "finite-sample", "asymptotic", "none"}
+        What delta holds for. "exact": the error probability is at most delta, by a test that
+        uses the distribution of the counts itself. "finite-sample": at most delta at every
+        number of rows, by an inequality. "asymptotic": about delta, if there are many rows.
+        "none": there is no bound, and the constraint has not passed.
     rows : mapping of str to int
         Safety rows behind each mean.
     rates : mapping of str to float
@@ -76,6 +87,13 @@ class ConstraintResult:
         """Whether the constraint is certified."""
         return self.g_upper <= 0
 
+    def __repr__(self) -> str:
+        verdict = "passed" if self.passed else "not passed"
+        return (
+            f"<ConstraintResult of {shortened(self.constraint, 60)!r}: {verdict}, estimate "
+            f"{self.estimate:.4g}, bound {self.bound:.4g}, limit {self.limit:.4g}>"
+        )
+
     def explain(self) -> str:
         """One paragraph: the constraint, what was seen, and what that proves."""
         if self.guarantee == "none":
@@ -103,9 +121,11 @@ class ConstraintResult:
         return "; no amount of rows would have sufficed" if self.g > 0 else ""
 
 
-@dataclass(frozen=True)
-class SafetyCertificate:
+@dataclass(frozen=True, eq=False, repr=False)
+class SafetyCertificate(Value):
     """What was certified, on what evidence, under which assumptions.
+
+    Two certificates are equal where they say the same; NaN equals NaN.
 
     Attributes
     ----------
@@ -171,15 +191,26 @@ class SafetyCertificate:
         if self.passed:
             several = f"all {n_passed} constraints are" if n_passed > 1 else "the constraint is"
             return f"Safety test passed: {several} certified."
-        return f"No Solution Found: {n_passed} of {len(self.results)} constraints passed."
+        outcome = "No Solution Found" if self.procedure.endswith(".fit") else "Not certified"
+        return f"{outcome}: {n_passed} of {len(self.results)} constraints passed."
+
+    def __repr__(self) -> str:
+        return f"<SafetyCertificate: {self.verdict} {self.n_safety:,} safety rows>"
+
+    @property
+    def rows_in_words(self) -> str:
+        """What was done with which rows, in one sentence."""
+        rows, others = f"{self.n_safety:,} safety rows", f"{self.n_candidate:,} others"
+        if self.tested:
+            return f"Tested on {rows}{f'; fitted to {others}' if self.n_candidate else ''}."
+        return (
+            f"{rows} were not touched{f'; {others} were for training' if self.n_candidate else ''}."
+        )
 
     def explain(self) -> str:
         """The whole certificate in plain text."""
         parts = [self.verdict, *(result.explain() for result in self.results)]
-        rows = f"{self.n_safety:,} safety rows"
-        tested = f"Tested on {rows}" if self.tested else f"{rows} were not touched"
-        fitted = f"; fitted to {self.n_candidate:,} others" if self.n_candidate else ""
-        parts.append(f"{tested}{fitted}.")
+        parts.append(self.rows_in_words)
         if self.guarantee == "asymptotic":
             parts.append(
                 "Asymptotic: at least one bound rests on a normal approximation, which may fail "
@@ -197,17 +228,32 @@ class SafetyCertificate:
         return pd.DataFrame(rows)
 
     def to_json(self) -> str:
-        """A JSON document that `from_json` reads back to an equal certificate."""
-        return json.dumps(asdict(self), indent=2)
+        """A JSON document that `from_json` reads back to an equal certificate.
+
+        It is JSON for strict readers too: NaN is written as null, and infinite numbers as the
+        strings "Infinity" and "-Infinity".
+        """
+        from sklearn_seldonian.certification._json import to_text
+
+        return to_text(self)
 
     @classmethod
     def from_json(cls, text: str) -> SafetyCertificate:
-        """The certificate that `to_json` wrote."""
-        content: dict[str, Any] = json.loads(text)
-        results = tuple(ConstraintResult(**result) for result in content.pop("results"))
-        for name in ("assumptions", "remarks", "classes"):
-            content[name] = tuple(content[name])
-        return cls(results=results, **content)
+        """The certificate that `to_json` wrote.
+
+        Every field is checked for itself and against the others, so that most changes to the
+        document are noticed. A document that passes may still be made up: nothing in it is
+        signed, and the data are not in it.
+
+        Raises
+        ------
+        ValueError
+            If `text` is not such a document, or fields contradict each other. The message names
+            the field.
+        """
+        from sklearn_seldonian.certification._json import from_text
+
+        return from_text(text)
 
     def plot(self) -> CertificateDisplay:
         """Draw how far each bound is from its limit, as `plotting.CertificateDisplay` does."""

@@ -81,7 +81,7 @@ def test_reasons(text, counts, reason):
 
 
 def test_rates_seen_on_rows_are_kept():
-    assert result("FNR <= 0.3 * PPV").rates == {"TPR": 0.8, "PPV": 1.0}
+    assert result("FNR <= 0.3 * PPV").rates == {"FNR": 0.2, "PPV": 1.0}
     assert result("FPR <= 0.3").rates == {}
 
 
@@ -109,7 +109,7 @@ def test_rows_are_told_where_they_are_known(n_candidate, line):
 def test_rows_that_no_test_looked_at_are_not_called_tested():
     resolved = bind(parse("TPR >= 0.7"), SCHEMA)
     stopped = certificate(untested(resolved, 0.05, "training was interrupted"))
-    line = "100 safety rows were not touched; fitted to 50 others."
+    line = "100 safety rows were not touched; 50 others were for training."
     assert line in replace(stopped, n_candidate=50).explain().splitlines()
     assert "100 safety rows were not touched." in replace(stopped, n_candidate=0)._repr_html_()
     assert not stopped.tested
