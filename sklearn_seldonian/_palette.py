@@ -66,8 +66,12 @@ def styles_by_need(order: Sequence[int]) -> tuple[list[dict[str, Any]], list[int
     return styles, named
 
 
-# Controls other than white space, and what turns the direction of the text around it.
-UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# Controls other than white space, what turns the direction of the text around it or has no width,
+# other ends of lines, and halves of characters, which no file can hold.
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff]"
+)
 
 
 def visible(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import sys
 import warnings
@@ -315,7 +314,7 @@ def _text(value):
     text, n_addresses = re.subn(r" at 0x[0-9A-Fa-f]+", "", repr(value))
     if not n_addresses or isroutine(value):
         return text
-    with suppress(pickle.PicklingError):
+    with suppress(Exception):  # whatever an object raises that cannot be pickled
         return f"{text} with content {joblib.hash(value)}"
     return text
 

@@ -19,6 +19,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_seldonian._checks import LARGE_DELTA_WARNING
+from sklearn_seldonian._palette import visible
 from sklearn_seldonian.constraints import Constraint
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 from sklearn_seldonian.metrics import constraint_values, innermost, solution_found
@@ -35,6 +36,7 @@ __all__ = [
 
 # What is left of a constraint that is met with equality, after rounding.
 ROUNDING = 1e-9
+LONGEST_ERROR = 10_000  # characters, so that the table stays readable, and its files as well
 
 
 # -- protocols: the rows to fit, and those of the population (None: all) -------------------------
@@ -301,7 +303,7 @@ def _scores(judged, X, y, sensitive_features, criteria):
 
 
 def _in_words(problem):
-    return f"{type(problem).__name__}: {problem}"
+    return visible(f"{type(problem).__name__}: {problem}")[:LONGEST_ERROR]
 
 
 def _no_scores(criteria):
