@@ -14,6 +14,7 @@ __all__ = [
     "SHADE",
     "STYLES",
     "Style",
+    "pyplot",
     "shortened",
     "style_of",
     "styles_by_need",
@@ -64,6 +65,24 @@ def styles_by_need(order: Sequence[int]) -> tuple[list[dict[str, Any]], list[int
     for i, style in zip(named, STYLES, strict=False):
         styles[i] = {**style._asdict(), "markersize": 4}
     return styles, named
+
+
+def pyplot() -> Any:
+    """matplotlib's interface to figures.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "Pictures are drawn with matplotlib, which cannot be imported here. Install it with "
+            "the extra plot: pip install 'sklearn-seldonian[plot]'."
+        ) from error
+    return plt
 
 
 # Controls other than white space, what turns the direction of the text around it or has no width,

@@ -19,6 +19,7 @@ from sklearn_seldonian._palette import (
     PASSED,
     SHADE,
     STYLES,
+    pyplot,
     shortened,
     styles_by_need,
 )
@@ -70,8 +71,18 @@ class TrainingDisplay:
         self.rewritten = rewritten
 
     @classmethod
-    def from_estimator(cls, estimator):
-        """The display of a fitted Seldonian estimator with constraints.
+    def from_estimator(cls, estimator, *, axes=None):
+        """Draw the training of a fitted Seldonian estimator with constraints.
+
+        Parameters
+        ----------
+        estimator : Seldonian estimator
+        axes : array of four matplotlib Axes, default=None
+            As `plot` takes them.
+
+        Returns
+        -------
+        TrainingDisplay
 
         Raises
         ------
@@ -83,7 +94,7 @@ class TrainingDisplay:
         resolved = estimator.net_.problem.constraints
         texts = [constraint.source.text or str(constraint.source) for constraint in resolved]
         rewritten = [i for i, constraint in enumerate(resolved) if not constraint.in_units]
-        return cls(estimator.history_, texts, estimator.net_.kept_epoch_, rewritten)
+        return cls(estimator.history_, texts, estimator.net_.kept_epoch_, rewritten).plot(axes)
 
     def plot(self, axes=None):
         """Draw loss, multipliers, predicted bounds and Lagrangian against epochs.
@@ -97,8 +108,7 @@ class TrainingDisplay:
         -------
         self
         """
-        import matplotlib.pyplot as plt
-
+        plt = pyplot()
         if axes is None:
             named = min(len(self.constraints), len(STYLES) + 1)
             size = 9, 6.2 + 0.22 * named
@@ -216,9 +226,9 @@ class TradeoffDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, limits, *, sensitive_features=None, position=0, n_jobs=None
+        cls, estimator, X, y, limits, *, sensitive_features=None, position=0, n_jobs=None, axes=None
     ):
-        """Fit a clone of `estimator` for each limit.
+        """Fit a clone of `estimator` for each limit, and draw what came of them.
 
         Parameters
         ----------
@@ -232,6 +242,12 @@ class TradeoffDisplay:
             Which of the constraints.
         n_jobs : int, default=None
             As in scikit-learn.
+        axes : sequence of two matplotlib Axes, default=None
+            As `plot` takes them.
+
+        Returns
+        -------
+        TradeoffDisplay
 
         Raises
         ------
@@ -261,7 +277,7 @@ class TradeoffDisplay:
             }
         )
         text = constraints[position].text or str(constraints[position])
-        return cls(results, text, tested[0].operator)
+        return cls(results, text, tested[0].operator).plot(axes)
 
     def plot(self, axes=None):
         """Draw the loss on the safety rows above, estimates and bounds beneath.
@@ -275,8 +291,7 @@ class TradeoffDisplay:
         -------
         self
         """
-        import matplotlib.pyplot as plt
-
+        plt = pyplot()
         if axes is None:
             size = 6.5, 6
             _, axes = plt.subplots(2, 1, figsize=size, sharex=True, layout="constrained")
@@ -398,8 +413,8 @@ class PowerDisplay:
         self.n_safety = n_safety
 
     @classmethod
-    def from_certificate(cls, certificate, n_rows=None, bound="auto"):
-        """What the certificate's rates foretell of fresh safety rows, were they the truth.
+    def from_certificate(cls, certificate, n_rows=None, bound="auto", *, ax=None):
+        """Draw what the certificate's rates foretell of fresh safety rows, were they the truth.
 
         Parameters
         ----------
@@ -408,6 +423,12 @@ class PowerDisplay:
             None: from a twentieth to twenty times as many as there were.
         bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
             How the fresh rows are going to be tested.
+        ax : matplotlib Axes, default=None
+            As `plot` takes it.
+
+        Returns
+        -------
+        PowerDisplay
 
         Raises
         ------
@@ -429,11 +450,21 @@ class PowerDisplay:
             )
             for result in planned
         }
-        return cls(n_rows, probabilities, certificate.n_safety)
+        return cls(n_rows, probabilities, certificate.n_safety).plot(ax)
 
     @classmethod
-    def from_estimator(cls, estimator, n_rows=None):
-        """The display of a fitted Seldonian estimator's certificate.
+    def from_estimator(cls, estimator, n_rows=None, *, ax=None):
+        """Draw what a fitted Seldonian estimator's certificate foretells, as `from_certificate`.
+
+        Parameters
+        ----------
+        estimator : Seldonian estimator
+        n_rows, ax
+            As in `from_certificate`.
+
+        Returns
+        -------
+        PowerDisplay
 
         Raises
         ------
@@ -442,7 +473,7 @@ class PowerDisplay:
         """
         if estimator.certificate_ is None:
             raise ValueError("There is no certificate to show: the estimator has no constraints.")
-        return cls.from_certificate(estimator.certificate_, n_rows, estimator.bound)
+        return cls.from_certificate(estimator.certificate_, n_rows, estimator.bound, ax=ax)
 
     def plot(self, ax=None):
         """Draw a line for each constraint.
@@ -456,8 +487,7 @@ class PowerDisplay:
         -------
         self
         """
-        import matplotlib.pyplot as plt
-
+        plt = pyplot()
         place = {}
         if ax is None:
             size = 7, 3.9 + 0.2 * min(len(self.probabilities), len(STYLES) + 1)

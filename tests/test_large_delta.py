@@ -22,6 +22,13 @@ from sklearn_seldonian.plotting import PowerDisplay, TradeoffDisplay
 
 matplotlib.use("Agg")
 
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    matplotlib.pyplot.close("all")
+
+
 RNG = np.random.default_rng(0)
 Y = RNG.integers(0, 2, 200)
 X = RNG.normal(size=(200, 2)) + 2.0 * Y[:, None]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from sklearn_seldonian._files import write_whole
 from sklearn_seldonian._palette import shortened
 from sklearn_seldonian.certification._values import Value
 
@@ -259,13 +259,15 @@ class SafetyCertificate(Value):
         """Draw how far each bound is from its limit, as `plotting.CertificateDisplay` does."""
         from sklearn_seldonian.certification._display import CertificateDisplay
 
-        return CertificateDisplay.from_certificate(self).plot()
+        return CertificateDisplay.from_certificate(self)
 
     def to_html(self, path: str | PathLike[str]) -> None:
         """Write a report to the file `path`: all there is to keep, in one file.
 
         It holds the verdict, the constraints, the data and their fingerprints, the tests, the
-        assumptions, a picture, and how to repeat it, and needs nothing from elsewhere.
+        assumptions, a picture, and how to repeat it, and needs nothing from elsewhere. Without
+        matplotlib there is no picture. A file that is there already is replaced once the new one
+        is complete.
 
         Parameters
         ----------
@@ -273,7 +275,7 @@ class SafetyCertificate(Value):
         """
         from sklearn_seldonian.certification._report import report
 
-        Path(path).write_text(report(self), encoding="utf-8")
+        write_whole(path, report(self))
 
     def _repr_html_(self) -> str:
         from sklearn_seldonian.certification._report import summary

@@ -316,6 +316,24 @@ def _has_given_deltas(certificate: SafetyCertificate) -> bool:
     return all(math.isclose(delta / models, own, rel_tol=1e-12) for delta, own in pairs)
 
 
+def _has_given_class(certificate: SafetyCertificate) -> bool:
+    """Whether the positive class is the one that was given, or the second where none was."""
+    given = _parameter(certificate, "pos_label")
+    if not given or len(certificate.classes) != 2:
+        return True
+    return certificate.positive == (certificate.classes[1] if given == [None] else str(given[0]))
+
+
+def _has_given_bound(certificate: SafetyCertificate) -> bool:
+    """Whether the guarantees are those of the kind of bound that was asked for."""
+    unfit = {
+        ("exact",): {"asymptotic"},
+        ("asymptotic",): {"finite-sample"},
+        ("ttest",): {"finite-sample"},
+    }.get(tuple(_parameter(certificate, "bound")), set())
+    return not unfit & {result.guarantee for result in certificate.results}
+
+
 def _is_complete(certificate: SafetyCertificate) -> bool:
     """Whether a test that says by which versions it was run has assumptions and data as well."""
     described = bool(certificate.versions) and certificate.tested
@@ -354,4 +372,6 @@ CERTIFICATE_RULES = (
     Rule("assumptions", "or fingerprints are missing", _is_complete),
     Rule("parameters", "have other constraints than the results", _has_given_constraints),
     Rule("parameters", "have another delta than the results", _has_given_deltas),
+    Rule("positive", "is not the class that the parameters say", _has_given_class),
+    Rule("parameters", "have a bound with another guarantee than the results", _has_given_bound),
 )

@@ -246,6 +246,7 @@ FAILED = certified(["ACC >= 0.86", "PR <= 0.1"])
 UNTESTED = fitted(constraints="ACC >= 90").certificate_
 FITTED = fitted().certificate_
 TWO_CLASSES = certified("PR <= 0.9", classes=("no", "yes"))
+NORMAL = certified("LogLoss <= 0.9")
 # Of which certificate, which field to what, and the field that the message names.
 FORGERIES = [
     (PASSED, "results.0.constraint", "ACC >= 0.99", "operator|limit"),
@@ -347,6 +348,10 @@ FORGERIES = [
     (TWO_CLASSES, "classes", [0, 1], "classes"),
     (TWO_CLASSES, "positive", "maybe", "positive"),
     (TWO_CLASSES, "positive", None, "positive"),
+    (TWO_CLASSES, "positive", "no", "positive"),
+    (TWO_CLASSES, "parameters.pos_label", "'no'", "positive"),
+    (TWO_CLASSES, "classes", ["no", "sometimes"], "positive"),
+    (NORMAL, "parameters.bound", "'exact'", "parameters"),
     (PASSED, "versions", {"torch": 2}, "versions"),
     (PASSED, "fingerprints", {"data": "no digest"}, "fingerprints"),
     (PASSED, "fingerprints", {}, "assumptions"),
