@@ -122,7 +122,7 @@ class TrainingDisplay:
         lagrangian = loss + sum(terms)
         styles, named = self._styles()
         alone = {"color": INK, "marker": ".", "markersize": 5}
-        self._panel(axes[0], [loss], [alone], "Primary loss")
+        self._panel(axes[0], [loss], [alone], "Primary loss on candidate rows")
         self._panel(axes[1], multipliers, styles, "Multiplier")
         self._panel(axes[2], bounds, styles, "Predicted upper bound on g")
         self._panel(axes[3], [lagrangian], [alone], "Lagrangian")
