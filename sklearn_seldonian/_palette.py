@@ -14,6 +14,7 @@ __all__ = [
     "SHADE",
     "STYLES",
     "Style",
+    "on_one_line",
     "pyplot",
     "shortened",
     "style_of",
@@ -96,6 +97,11 @@ UNSEEN = re.compile(
 def visible(text: str) -> str:
     """`text` with characters that are not seen but obeyed written as Python writes them."""
     return UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def on_one_line(text: str) -> str:
+    """`text` as `visible`, with ends of lines and tabs as spaces."""
+    return re.sub(r"\s*[\t\r\n]\s*", " ", visible(text)).strip()
 
 
 def shortened(text: str, width: int = 48) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from sklearn_seldonian._files import write_whole
-from sklearn_seldonian._palette import shortened
+from sklearn_seldonian._palette import on_one_line, shortened
 from sklearn_seldonian.certification._values import Value
 
 if TYPE_CHECKING:
@@ -90,26 +90,27 @@ class ConstraintResult(Value):
     def __repr__(self) -> str:
         verdict = "passed" if self.passed else "not passed"
         return (
-            f"<ConstraintResult of {shortened(self.constraint, 60)!r}: {verdict}, estimate "
-            f"{self.estimate:.4g}, bound {self.bound:.4g}, limit {self.limit:.4g}>"
+            f"<ConstraintResult of {shortened(on_one_line(self.constraint), 60)!r}: {verdict}, "
+            f"estimate {self.estimate:.4g}, bound {self.bound:.4g}, limit {self.limit:.4g}>"
         )
 
     def explain(self) -> str:
         """One paragraph: the constraint, what was seen, and what that proves."""
+        constraint, reason = on_one_line(self.constraint), on_one_line(self.reason)
         if self.guarantee == "none":
-            return f"{self.constraint}: NOT tested\n  why not: {self.reason}"
+            return f"{constraint}: NOT tested\n  why not: {reason}"
         verdict = "passed" if self.passed else "NOT passed"
         side = "at most" if self.operator == "<=" else "at least"
-        rows = ", ".join(f"{n:,} for {name}" for name, n in self.rows.items())
+        rows = ", ".join(f"{n:,} for {on_one_line(name)}" for name, n in self.rows.items())
         lines = [
-            f"{self.constraint}: {verdict}",
+            f"{constraint}: {verdict}",
             f"  estimate {self.estimate:.4f}, {side} {self.bound:.4f} with confidence "
             f"{1 - self.delta:.4g}, limit {self.limit:.4g}",
             f"  safety rows: {rows or 'none needed'}",
             f"  method: {self.method} ({self.guarantee})",
         ]
-        if self.reason:
-            lines.append(f"  why not: {self.reason}{self._remedy()}")
+        if reason:
+            lines.append(f"  why not: {reason}{self._remedy()}")
         return "\n".join(lines)
 
     def _remedy(self) -> str:
@@ -216,10 +217,10 @@ class SafetyCertificate(Value):
                 "Asymptotic: at least one bound rests on a normal approximation, which may fail "
                 "for small samples and long tails."
             )
-        parts += self.remarks
+        parts += map(on_one_line, self.remarks)
         parts.append("Each bound holds with its confidence on its own; they are not simultaneous.")
         if self.assumptions:
-            parts += ["Assumptions:", *(f"  - {text}" for text in self.assumptions)]
+            parts += ["Assumptions:", *(f"  - {on_one_line(text)}" for text in self.assumptions)]
         return "\n".join(parts)
 
     def to_frame(self) -> pd.DataFrame:
