@@ -363,6 +363,7 @@ CERTIFICATE_RULES = (
         "must be 0 for the function certify, and at least 1 for an estimator's fit and certify",
         lambda c: not c.procedure or (c.n_candidate > 0) == (c.procedure != "certify"),
     ),
+    Rule("procedure", "is missing", lambda c: bool(c.procedure) or not c.versions),
     Rule("classes", "must differ from each other", lambda c: len(set(c.classes)) == len(c.classes)),
     Rule(
         "positive",

@@ -336,6 +336,7 @@ FORGERIES = [
     (PASSED, "assumptions", "The rows are independent.", "assumptions"),
     (PASSED, "remarks", [3], "remarks"),
     (PASSED, "procedure", "an oracle", "procedure"),
+    (PASSED, "procedure", "", "procedure"),
     (PASSED, "procedure", "SeldonianClassifier.fit", "n_candidate"),
     (FITTED, "procedure", "certify", "loss|n_candidate"),
     (PASSED, "parameters", {"delta": 0.05}, "parameters"),
