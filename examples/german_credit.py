@@ -78,7 +78,7 @@ for name, estimator in {"logistic regression": plain, "with the constraint": mod
 # The certificate
 # ---------------
 
-display = CertificateDisplay.from_estimator(model).plot()
+display = CertificateDisplay.from_estimator(model)
 display.figure_.savefig("german_credit.png")
 
 # %%

@@ -56,7 +56,7 @@ for name, estimator in {"linear regression": plain, "with the constraint": model
 # How training got there
 # ----------------------
 
-display = TrainingDisplay.from_estimator(model).plot()
+display = TrainingDisplay.from_estimator(model)
 display.figure_.savefig("gpa_regression.png")
 
 # %%

@@ -97,7 +97,7 @@ print(f"Seconds: {seconds:.1f}")
 # How training got there
 # ----------------------
 
-display = TrainingDisplay.from_estimator(model).plot()
+display = TrainingDisplay.from_estimator(model)
 display.figure_.savefig(arguments.picture or f"{dataset}.png")
 
 # %%

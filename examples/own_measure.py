@@ -70,7 +70,7 @@ print(confusion)
 # How training got there
 # ----------------------
 
-display = TrainingDisplay.from_estimator(model).plot()
+display = TrainingDisplay.from_estimator(model)
 display.figure_.savefig("own_measure.png")
 
 # %%

@@ -54,7 +54,7 @@ print(certificate.explain())
 # The certificate
 # ---------------
 
-display = CertificateDisplay.from_certificate(certificate).plot()
+display = CertificateDisplay.from_certificate(certificate)
 display.figure_.savefig("random_forest.png")
 
 # %%

@@ -157,6 +157,7 @@ class CertifiedEstimator(BaseEstimator):
             `NoSolutionFoundWarning` is given.
         """
         rows = self._begin(X, y, sensitive_features)
+        _checks.warn_of_large_delta(self._promise.deltas)
         rng = check_random_state(self.random_state)
         candidate, safety = self._part(rows, safety_mask, rng)
         self._bind(candidate)

@@ -78,7 +78,8 @@ def certify(
     constraints : str, Constraint, or sequence of them
     delta : float or sequence of float, default=0.05
         Accepted probability of certifying a constraint that is violated; one number, or
-        one for each constraint.
+        one for each constraint. It is a probability of error: the confidence level is
+        1 - delta, and values from 0.5 on are warned of.
     sensitive_features : Series, DataFrame or array-like of n_rows, default=None
         Columns for the constraints' conditions. Columns of `X` count too where it is a
         DataFrame. They are given to a ``predict`` that takes them.
@@ -131,6 +132,7 @@ def certify(
     _checks.check_choice("bound", bound, BOUNDS)
     deltas = _checks.check_deltas(delta, len(constraints))
     order_seed = _checks.order_seed(random_state)
+    _checks.warn_of_large_delta(deltas)
     tested = under_test(estimator, decision, pos_label, target_range, prediction_range)
     seen = observe(tested, X, y, constraints, sensitive_features, measures)
     _checks.check_ranges(seen.constraints, bound, tested.range_remedy)
@@ -406,6 +408,7 @@ def required_safety_rows(
     power = _checks.check_probability("power", power)
     tree, *others = _planned(constraint, rates, group_shares, delta, bound, classes, pos_label)
     rate_of, share_of, delta, exclusive = others
+    _checks.warn_of_large_delta([delta])
     return sufficient_rows(tree, rate_of, share_of, delta, power, bound, exclusive)
 
 
@@ -449,6 +452,7 @@ def probability_of_passing(
     """
     tree, *others = _planned(constraint, rates, group_shares, delta, bound, classes, pos_label)
     rate_of, share_of, delta, exclusive = others
+    _checks.warn_of_large_delta([delta])
     return passing_probability(tree, rate_of, share_of, int(n_rows), delta, bound, exclusive)
 
 
@@ -470,7 +474,7 @@ def _planned(constraint, rates, group_shares, delta, bound, classes, pos_label):
             rate_of[mean] = 1 - rate if is_complement else rate
         if text in shares:
             share_of[mean] = _checks.check_share(f"group_shares[{text!r}]", shares[text])
-    missing = [str(mean) for mean in resolved.means if mean not in rate_of]
+    missing = [mean.label for mean in resolved.means if mean not in rate_of]
     if missing:
         raise ValueError(f"rates must say what you expect of {', '.join(missing)}.")
     return resolved.tree, rate_of, share_of, delta, _exclusive(share_of)
@@ -481,7 +485,7 @@ def _rate_named(text, resolved):
     (mean,), measure = resolved.means, resolved.g.left
     is_complement = measure == Binary("-", Number(1.0), mean)
     if measure != mean and not is_complement:
-        raise ValueError(f"{text!r} is {measure}: say what you expect of {str(mean)!r}.")
+        raise ValueError(f"{text!r} is {measure}: say what you expect of {mean.label!r}.")
     return mean, is_complement
 
 

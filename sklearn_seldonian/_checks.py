@@ -33,6 +33,7 @@ from sklearn_seldonian.training import Inputs
 
 __all__ = [
     "DECISIONS",
+    "LARGE_DELTA_WARNING",
     "NESTED",
     "NO_CONTINUED_TRAINING",
     "NUMBERS_REMEDY",
@@ -61,10 +62,16 @@ __all__ = [
     "resolve_device",
     "split_rows",
     "versions",
+    "warn_of_large_delta",
 ]
 
 # What skorch's double-underscore names may begin with.
 NESTED = ("module", "optimizer", "criterion", "iterator_train", "callbacks")
+
+# From here on a delta is likelier to be meant as a confidence level.
+LARGE_DELTA = 0.5
+# A pattern of its warning, for functions that call others which warn of it again.
+LARGE_DELTA_WARNING = "delta=.* is the probability of error"
 
 NO_CONTINUED_TRAINING = (
     "the safety test would be run again on rows that have already decided which model was kept, "
@@ -201,6 +208,22 @@ def drawn_seed(rng):
     return int(rng.randint(2**32, dtype=np.uint32))
 
 
+def warn_of_large_delta(deltas):
+    """Warn, once, where one of some deltas is likelier to be meant as a confidence level.
+
+    It is called by the function that a user called, whose caller the warning points at.
+    """
+    largest = max(deltas, default=0.0)
+    if largest >= LARGE_DELTA:
+        warnings.warn(
+            f"delta={largest:g} is the probability of error: a violated constraint may pass with "
+            f"this probability. The confidence level is 1 - delta, here {1 - largest:.4g}. For "
+            f"a confidence level of {largest:g}, write delta={1 - largest:.4g}.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 def check_choice(name, value, choices):
     """Refuse a `value` that is not one of the `choices`."""
     if not isinstance(value, str) or value not in choices:
@@ -217,7 +240,7 @@ def check_ranges(constraints, bound, remedy):
     if bound not in ("auto", "exact"):
         return
     for constraint in constraints:
-        unbounded = [str(mean) for mean in constraint.means if not has_finite_ranges([mean])]
+        unbounded = [mean.label for mean in constraint.means if not has_finite_ranges([mean])]
         if not unbounded or constraint.is_impossible:  # which is not tested at all
             continue
         names = ", ".join(unbounded)

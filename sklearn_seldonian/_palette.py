@@ -14,6 +14,8 @@ __all__ = [
     "SHADE",
     "STYLES",
     "Style",
+    "on_one_line",
+    "pyplot",
     "shortened",
     "style_of",
     "styles_by_need",
@@ -66,13 +68,40 @@ def styles_by_need(order: Sequence[int]) -> tuple[list[dict[str, Any]], list[int
     return styles, named
 
 
-# Controls other than white space, and what turns the direction of the text around it.
-UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+def pyplot() -> Any:
+    """matplotlib's interface to figures.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "Pictures are drawn with matplotlib, which cannot be imported here. Install it with "
+            "the extra plot: pip install 'sklearn-seldonian[plot]'."
+        ) from error
+    return plt
+
+
+# Controls other than white space, what turns the direction of the text around it or has no width,
+# other ends of lines, and halves of characters, which no file can hold.
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff]"
+)
 
 
 def visible(text: str) -> str:
     """`text` with characters that are not seen but obeyed written as Python writes them."""
     return UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def on_one_line(text: str) -> str:
+    """`text` as `visible`, with ends of lines and tabs as spaces."""
+    return re.sub(r"\s*[\t\r\n]\s*", " ", visible(text)).strip()
 
 
 def shortened(text: str, width: int = 48) -> str:

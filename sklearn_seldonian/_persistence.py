@@ -11,6 +11,7 @@ import safetensors.torch
 from sklearn.base import clone
 
 from sklearn_seldonian import _checks, _fitting
+from sklearn_seldonian._files import draft_of
 from sklearn_seldonian.certification import SafetyCertificate
 from sklearn_seldonian.training import Adjustment, as_facts, task_from
 
@@ -52,7 +53,8 @@ def write(path, estimator):
         "feature_names_in": None if names is None else names.tolist(),
         "classes": None if classes is None else [classes.dtype.str, classes.tolist()],
     }
-    safetensors.torch.save_model(net.module_, str(path), metadata={ENTRY: json.dumps(facts)})
+    with draft_of(path) as draft:
+        safetensors.torch.save_model(net.module_, str(draft), metadata={ENTRY: json.dumps(facts)})
 
 
 def loaded(estimator, path):

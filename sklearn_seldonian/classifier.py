@@ -51,7 +51,8 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         ``"abs(PR | [M] - PR | [F]) <= 0.1"``. With none, all rows train.
     delta : float or sequence of float, default=0.05
         Accepted probability of being handed a model that violates a constraint; one
-        number, or one for each constraint.
+        number, or one for each constraint. It is a probability of error: the confidence level
+        is 1 - delta, and values from 0.5 on are warned of.
     bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
         How bounds are computed. "auto": with a finite-sample guarantee wherever measures
         have finite ranges, else asymptotic, with a warning. "exact": never asymptotic.
@@ -130,12 +131,14 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         Fitted; a pipeline ending in "passthrough" where `preprocessor` samples.
     fallback_ : estimator or None
     history_ : DataFrame
-        One row an epoch: mean training loss; for constraint i its value
-        (``estimate_i``) and expected upper bound on g (``predicted_bound_i``; for ratios and
-        the like on a rewritten form, of which the sign counts), ``multiplier_i``, and the
-        probability of passing (``passing_i``), all with the epoch's best offsets and on the
-        candidate rows that it is judged on (of many a network those that it did not train on,
-        see the user guide); ``kept`` where it was the best so far; ``seconds``.
+        One row an epoch: mean training loss; for constraint i the value of g, which is above
+        zero where the constraint is violated (``estimate_i``; the certificate's `estimate` is
+        in the constraint's own units instead), the expected upper bound on g
+        (``predicted_bound_i``; for ratios and the like on a rewritten form, of which the sign
+        counts), ``multiplier_i``, and the probability of passing (``passing_i``), all with the
+        epoch's best offsets and on the candidate rows that it is judged on (of many a network
+        those that it did not train on, see the user guide); ``kept`` where it was the best so
+        far; ``seconds``.
     n_iter_ : int
         Epochs run.
     candidate_indices_, safety_indices_ : ndarray of int
@@ -261,14 +264,28 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         return _checks.DECISIONS[self._promise.of_predictions["decision"]]
 
     def _remarks(self, statistics):
-        """Whether all tested rows got the same label."""
+        """Whether all tested rows got the same label, and what that was chosen from."""
         given = np.flatnonzero(statistics.table[..., : len(self.classes_)].sum(axis=(0, 1)))
         if self._promise.of_predictions["decision"] != "argmax" or len(given) != 1:
             return ()
         label = self.classes_.tolist()[given[0]]
         return (
-            f"The model gave every safety row the label {label!r}: no other decisions were more "
-            "accurate among those predicted to pass.",
+            f"The model gave every safety row the label {label!r}. {self._how_it_was_chosen()}",
+        )
+
+    def _how_it_was_chosen(self):
+        """Why this epoch was kept: the most accurate, or only the likeliest to pass."""
+        kept = self.history_.iloc[self.net_.kept_epoch_ - 1]
+        failing = sum(1.0 - kept[f"passing_{i}"] for i in range(len(self.constraints_)))
+        power = self.net_.problem.power
+        if 1.0 - failing >= power:
+            return (
+                "Among the epochs and decision thresholds predicted to pass, none had a lower "
+                "error on the candidate rows."
+            )
+        return (
+            f"No epoch was predicted to pass with probability {power:g}, so the one likeliest to "
+            "pass was kept."
         )
 
     @property

@@ -246,6 +246,7 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
         # A Dataset is read once: another pass may bring its rows in another order.
         data = _Data(*_inputs.as_arrays(X, y), sensitive_features, safety_mask)
         first = _begun(estimator, {}, data)
+        _checks.warn_of_large_delta(first.model._promise.deltas)
         _checks.check_ranges(
             first.model._promise.resolved, estimator.bound, estimator._range_remedy
         )

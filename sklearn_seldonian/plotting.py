@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_seldonian._certify import probability_of_passing
+from sklearn_seldonian._checks import LARGE_DELTA_WARNING, check_deltas, warn_of_large_delta
 from sklearn_seldonian._palette import (
     FAILED,
     GREY,
@@ -18,6 +19,7 @@ from sklearn_seldonian._palette import (
     PASSED,
     SHADE,
     STYLES,
+    pyplot,
     shortened,
     styles_by_need,
 )
@@ -69,8 +71,18 @@ class TrainingDisplay:
         self.rewritten = rewritten
 
     @classmethod
-    def from_estimator(cls, estimator):
-        """The display of a fitted Seldonian estimator with constraints.
+    def from_estimator(cls, estimator, *, axes=None):
+        """Draw the training of a fitted Seldonian estimator with constraints.
+
+        Parameters
+        ----------
+        estimator : Seldonian estimator
+        axes : array of four matplotlib Axes, default=None
+            As `plot` takes them.
+
+        Returns
+        -------
+        TrainingDisplay
 
         Raises
         ------
@@ -82,7 +94,7 @@ class TrainingDisplay:
         resolved = estimator.net_.problem.constraints
         texts = [constraint.source.text or str(constraint.source) for constraint in resolved]
         rewritten = [i for i, constraint in enumerate(resolved) if not constraint.in_units]
-        return cls(estimator.history_, texts, estimator.net_.kept_epoch_, rewritten)
+        return cls(estimator.history_, texts, estimator.net_.kept_epoch_, rewritten).plot(axes)
 
     def plot(self, axes=None):
         """Draw loss, multipliers, predicted bounds and Lagrangian against epochs.
@@ -96,8 +108,7 @@ class TrainingDisplay:
         -------
         self
         """
-        import matplotlib.pyplot as plt
-
+        plt = pyplot()
         if axes is None:
             named = min(len(self.constraints), len(STYLES) + 1)
             size = 9, 6.2 + 0.22 * named
@@ -111,7 +122,7 @@ class TrainingDisplay:
         lagrangian = loss + sum(terms)
         styles, named = self._styles()
         alone = {"color": INK, "marker": ".", "markersize": 5}
-        self._panel(axes[0], [loss], [alone], "Primary loss")
+        self._panel(axes[0], [loss], [alone], "Primary loss on candidate rows")
         self._panel(axes[1], multipliers, styles, "Multiplier")
         self._panel(axes[2], bounds, styles, "Predicted upper bound on g")
         self._panel(axes[3], [lagrangian], [alone], "Lagrangian")
@@ -215,9 +226,9 @@ class TradeoffDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, limits, *, sensitive_features=None, position=0, n_jobs=None
+        cls, estimator, X, y, limits, *, sensitive_features=None, position=0, n_jobs=None, axes=None
     ):
-        """Fit a clone of `estimator` for each limit.
+        """Fit a clone of `estimator` for each limit, and draw what came of them.
 
         Parameters
         ----------
@@ -231,6 +242,12 @@ class TradeoffDisplay:
             Which of the constraints.
         n_jobs : int, default=None
             As in scikit-learn.
+        axes : sequence of two matplotlib Axes, default=None
+            As `plot` takes them.
+
+        Returns
+        -------
+        TradeoffDisplay
 
         Raises
         ------
@@ -238,6 +255,7 @@ class TradeoffDisplay:
             If neither side of the constraint is a number.
         """
         constraints = list(parse_all(estimator.constraints))
+        warn_of_large_delta(check_deltas(estimator.delta, len(constraints)))
         varied = [_with_limit(constraints[position], float(limit)) for limit in limits]
         fitted = Parallel(n_jobs=n_jobs)(
             delayed(_fitted)(
@@ -259,7 +277,7 @@ class TradeoffDisplay:
             }
         )
         text = constraints[position].text or str(constraints[position])
-        return cls(results, text, tested[0].operator)
+        return cls(results, text, tested[0].operator).plot(axes)
 
     def plot(self, axes=None):
         """Draw the loss on the safety rows above, estimates and bounds beneath.
@@ -273,8 +291,7 @@ class TradeoffDisplay:
         -------
         self
         """
-        import matplotlib.pyplot as plt
-
+        plt = pyplot()
         if axes is None:
             size = 6.5, 6
             _, axes = plt.subplots(2, 1, figsize=size, sharex=True, layout="constrained")
@@ -335,8 +352,25 @@ def _fitted(estimator, constraints, data):
     X, y, sensitive_features = data
     with warnings.catch_warnings():  # the picture shows where no solution was found
         warnings.simplefilter("ignore", NoSolutionFoundWarning)
+        warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)  # given once for all fits
         estimator.set_params(constraints=constraints)
         return estimator.fit(X, y, sensitive_features=sensitive_features)
+
+
+def _probability_of_passing(certificate, result, n_rows, bound):
+    """How probable it is that one constraint passes, if what was seen is the truth."""
+    with warnings.catch_warnings():  # the test that is repeated has given it
+        warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)
+        return probability_of_passing(
+            result.constraint,
+            result.rates,
+            n_rows,
+            {name: k / certificate.n_safety for name, k in result.rows.items()},
+            result.delta,
+            bound,
+            classes=certificate.classes,
+            pos_label=certificate.positive,
+        )
 
 
 class PowerDisplay:
@@ -379,8 +413,8 @@ class PowerDisplay:
         self.n_safety = n_safety
 
     @classmethod
-    def from_certificate(cls, certificate, n_rows=None, bound="auto"):
-        """What the certificate's rates foretell of fresh safety rows, were they the truth.
+    def from_certificate(cls, certificate, n_rows=None, bound="auto", *, ax=None):
+        """Draw what the certificate's rates foretell of fresh safety rows, were they the truth.
 
         Parameters
         ----------
@@ -389,6 +423,12 @@ class PowerDisplay:
             None: from a twentieth to twenty times as many as there were.
         bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
             How the fresh rows are going to be tested.
+        ax : matplotlib Axes, default=None
+            As `plot` takes it.
+
+        Returns
+        -------
+        PowerDisplay
 
         Raises
         ------
@@ -406,27 +446,25 @@ class PowerDisplay:
         n_rows = np.unique(np.asarray(n_rows, dtype=float).round().astype(int).clip(min=1))
         probabilities = {
             result.constraint: np.array(
-                [
-                    probability_of_passing(
-                        result.constraint,
-                        result.rates,
-                        n,
-                        {name: k / certificate.n_safety for name, k in result.rows.items()},
-                        result.delta,
-                        bound,
-                        classes=certificate.classes,
-                        pos_label=certificate.positive,
-                    )
-                    for n in n_rows
-                ]
+                [_probability_of_passing(certificate, result, n, bound) for n in n_rows]
             )
             for result in planned
         }
-        return cls(n_rows, probabilities, certificate.n_safety)
+        return cls(n_rows, probabilities, certificate.n_safety).plot(ax)
 
     @classmethod
-    def from_estimator(cls, estimator, n_rows=None):
-        """The display of a fitted Seldonian estimator's certificate.
+    def from_estimator(cls, estimator, n_rows=None, *, ax=None):
+        """Draw what a fitted Seldonian estimator's certificate foretells, as `from_certificate`.
+
+        Parameters
+        ----------
+        estimator : Seldonian estimator
+        n_rows, ax
+            As in `from_certificate`.
+
+        Returns
+        -------
+        PowerDisplay
 
         Raises
         ------
@@ -435,7 +473,7 @@ class PowerDisplay:
         """
         if estimator.certificate_ is None:
             raise ValueError("There is no certificate to show: the estimator has no constraints.")
-        return cls.from_certificate(estimator.certificate_, n_rows, estimator.bound)
+        return cls.from_certificate(estimator.certificate_, n_rows, estimator.bound, ax=ax)
 
     def plot(self, ax=None):
         """Draw a line for each constraint.
@@ -449,8 +487,7 @@ class PowerDisplay:
         -------
         self
         """
-        import matplotlib.pyplot as plt
-
+        plt = pyplot()
         place = {}
         if ax is None:
             size = 7, 3.9 + 0.2 * min(len(self.probabilities), len(STYLES) + 1)

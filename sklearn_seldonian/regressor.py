@@ -42,7 +42,8 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         ``"abs((Mean_Error | [M]) - (Mean_Error | [F])) <= 0.1"``. With none, all rows train.
     delta : float or sequence of float, default=0.05
         Accepted probability of being handed a model that violates a constraint; one
-        number, or one for each constraint.
+        number, or one for each constraint. It is a probability of error: the confidence level
+        is 1 - delta, and values from 0.5 on are warned of.
     bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
         How bounds are computed. "auto": with a finite-sample guarantee wherever measures
         have finite ranges, else asymptotic, with a warning. "exact": never asymptotic.
@@ -108,12 +109,14 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
     preprocessor_ : transformer or None
     fallback_ : estimator or None
     history_ : DataFrame
-        One row an epoch: mean training loss, of standardised targets; for constraint i its
-        value (``estimate_i``) and expected upper bound on g (``predicted_bound_i``),
-        ``multiplier_i``, and the probability of passing (``passing_i``), all on the candidate
-        rows that it is judged on (of many a network those that it did not train on, see the
-        user guide), and ``candidate_loss``, the criterion in the target's units;
-        ``kept`` where it was the best so far; ``seconds``.
+        One row an epoch: mean training loss (``loss``), which compares the module's outputs
+        with standardised targets, so that its unit is not the target's; for constraint i the
+        value of g, which is above zero where the constraint is violated (``estimate_i``; the
+        certificate's `estimate` is in the constraint's own units instead), the expected upper
+        bound on g (``predicted_bound_i``), ``multiplier_i``, and the probability of passing
+        (``passing_i``), all on the candidate rows that it is judged on (of many a network those
+        that it did not train on, see the user guide), and ``candidate_loss``, the criterion in
+        the target's units; ``kept`` where it was the best so far; ``seconds``.
     n_iter_ : int
         Epochs run.
     candidate_indices_, safety_indices_ : ndarray of int

@@ -535,3 +535,36 @@ def test_a_memory_map_and_an_array_give_the_same_model(tmp_path):
         for data in (X, mapped, X.astype(np.float64))
     ]
     assert len({model.certificate_.to_json() for model in models}) == 1
+
+
+class TestRemarksOnConstantDecisions:
+    """The reason for one label for all rows is the one that training had."""
+
+    def test_predicted_to_pass(self, blobs):
+        X, y = blobs
+        model = fitted((np.zeros_like(X), y), "PR <= 0.3", max_epochs=2)
+        (remark,) = model.certificate_.remarks
+        assert model.history_["passing_0"].max() >= model.power
+        assert remark.endswith(
+            "Among the epochs and decision thresholds predicted to pass, none had a lower error on "
+            "the candidate rows."
+        )
+
+    def test_not_predicted_to_pass(self, blobs):
+        X, y = blobs
+        with pytest.warns(NoSolutionFoundWarning):
+            model = fitted((np.zeros_like(X), y), ["PR <= 0.3", "TPR >= 0.9"], max_epochs=2)
+        assert model.history_[["passing_0", "passing_1"]].min(axis=1).max() < 0.1
+        (remark,) = model.certificate_.remarks
+        assert remark.endswith(
+            "No epoch was predicted to pass with probability 0.9, so the one likeliest to pass was "
+            "kept."
+        )
+
+    def test_nothing_was_fitted_where_nothing_was_trained(self, blobs):
+        with pytest.warns(NoSolutionFoundWarning, match="nothing was trained"):
+            model = fitted(blobs, "ACC >= 90")
+        text = model.certificate_.explain()
+        assert "fitted to" not in text
+        assert "500 safety rows were not touched; 500 others were for training." in text
+        assert "fitted to" not in model.certificate_._repr_html_()

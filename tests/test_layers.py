@@ -12,6 +12,7 @@ LAYERS = {
     "exceptions": 0,
     "_interval": 0,
     "_dual": 0,
+    "_files": 0,
     "_palette": 0,
     "_text": 0,
     "_version": 0,

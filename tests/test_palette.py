@@ -5,6 +5,7 @@ import pytest
 from sklearn_seldonian._palette import (
     STYLES,
     UNNAMED,
+    on_one_line,
     shortened,
     style_of,
     styles_by_need,
@@ -55,7 +56,17 @@ def test_shortened(text, width, expected):
         ("nul\x00, bell\x07, escape\x1b[31m", r"nul\x00, bell\x07, escape\x1b[31m"),
         ("\u202eturned\u2066", r"\u202eturned\u2066"),
         ("already \\x00", "already \\x00"),
+        ("\u2028line\u200b\ufeff\u200f", r"\u2028line\u200b\ufeff\u200f"),
+        ("half \ud800", r"half \ud800"),
     ],
 )
 def test_what_is_obeyed_and_not_seen_is_written_out(text, expected):
     assert visible(text) == shortened(text, 100) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("one", "one"), ("\n  a\n\t<= 1\r\n", "a <= 1"), ("a  b\x00\nc", r"a  b\x00 c"), ("", "")],
+)
+def test_on_one_line(text, expected):
+    assert on_one_line(text) == expected

@@ -240,7 +240,8 @@ class TestWeightsAlone:
             facts = json.loads(file.metadata()["sklearn_seldonian"])
         certificate = SafetyCertificate.from_json(facts["certificate"])
         (result,) = certificate.results
-        failed = replace(certificate, results=(replace(result, g_upper=0.1),))
+        missed = {"g_upper": 0.1, "bound": -0.1 + result.limit, "p_value": 0.5, "reason": "chance"}
+        failed = replace(certificate, results=(replace(result, **missed),))
         cls.changed_facts(path, certificate=failed.to_json())
 
     @staticmethod

@@ -33,7 +33,7 @@ class TestTraining:
         model = SeldonianClassifier(
             constraints=["ACC >= 0.7", "PR <= 0.9"], random_state=0, max_epochs=4
         ).fit(*blobs)
-        display = TrainingDisplay.from_estimator(model).plot()
+        display = TrainingDisplay.from_estimator(model)
         assert len(display.figure_.axes) == 4
         history = model.history_
         loss, multipliers, bounds, lagrangian = display.axes_
@@ -68,14 +68,14 @@ class TestTraining:
     def test_series_differ_in_grey_print(self, blobs):
         constraints = ["ACC >= 0.7", "PR <= 0.9", "TPR >= 0.5"]
         model = SeldonianClassifier(constraints=constraints, random_state=0, max_epochs=2)
-        lines = TrainingDisplay.from_estimator(model.fit(*blobs)).plot().axes_[1].lines[:3]
+        lines = TrainingDisplay.from_estimator(model.fit(*blobs)).axes_[1].lines[:3]
         assert len({(line.get_marker(), line.get_linestyle()) for line in lines}) == 3
 
     def test_rewritten_constraints_are_marked(self, blobs, groups):
         constraints = ["ACC >= 0.6", "PR | [M] / PR | [F] >= 0.5"]
         model = SeldonianClassifier(constraints=constraints, random_state=0, max_epochs=2)
         model.fit(*blobs, sensitive_features=groups)
-        legend = TrainingDisplay.from_estimator(model).plot().figure_.legends[0]
+        legend = TrainingDisplay.from_estimator(model).figure_.legends[0]
         assert texts_of(legend)[:2] == ["ACC >= 0.6", "PR | [M] / PR | [F] >= 0.5 *"]
         assert legend.get_title().get_text() == "* bound on a rewritten form: its sign counts"
 
@@ -270,5 +270,54 @@ class TestPower:
 def test_certificates_of_failed_fits_have_pictures(blobs):
     with pytest.warns(NoSolutionFoundWarning):
         model = SeldonianClassifier(constraints="ACC >= 1.5").fit(*blobs)
-    display = CertificateDisplay.from_estimator(model).plot()
+    display = CertificateDisplay.from_estimator(model)
     assert display.axes_[0].get_title(loc="right") == "not tested"
+
+
+class TestDisplaysAreDrawn:
+    """As scikit-learn's: the constructors that take results draw them."""
+
+    @pytest.fixture
+    def model(self, blobs):
+        return SeldonianClassifier(
+            constraints="ACC >= 0.6", max_epochs=2, random_state=0, device="cpu"
+        ).fit(*blobs)
+
+    def test_of_training(self, model):
+        display = TrainingDisplay.from_estimator(model)
+        assert len(display.axes_) == 4
+        assert len(display.figure_.axes) == 4
+        _, axes = matplotlib.pyplot.subplots(4)
+        assert TrainingDisplay.from_estimator(model, axes=axes).axes_ is axes
+
+    def test_of_certificates(self, model):
+        display = CertificateDisplay.from_estimator(model)
+        assert len(display.axes_) == 2
+        assert display.axes_[0].get_title(loc="left") == "ACC >= 0.6"
+        figure, axes = matplotlib.pyplot.subplots(2)
+        for again in (
+            CertificateDisplay.from_estimator(model, axes=axes),
+            CertificateDisplay.from_certificate(model.certificate_, axes=axes),
+        ):
+            assert again.figure_ is figure
+            assert again.axes_ == list(axes)
+
+    def test_of_power(self, model):
+        assert PowerDisplay.from_estimator(model, n_rows=[10, 100]).ax_.lines
+        figure, ax = matplotlib.pyplot.subplots()
+        for display in (
+            PowerDisplay.from_estimator(model, n_rows=[10, 100], ax=ax),
+            PowerDisplay.from_certificate(model.certificate_, n_rows=[10, 100], ax=ax),
+        ):
+            assert display.ax_ is ax
+            assert display.figure_ is figure
+
+    def test_of_trade_offs(self, model, blobs):
+        figure, axes = matplotlib.pyplot.subplots(2)
+        display = TradeoffDisplay.from_estimator(model, *blobs, [0.5, 0.6], axes=axes)
+        assert display.figure_ is figure
+        assert len(TradeoffDisplay.from_estimator(model, *blobs, [0.5]).axes_) == 2
+
+    def test_a_report_opens_no_figure(self, model, tmp_path):
+        model.certificate_.to_html(tmp_path / "report.html")
+        assert matplotlib.pyplot.get_fignums() == []

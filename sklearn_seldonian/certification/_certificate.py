@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
+
+from sklearn_seldonian._files import write_whole
+from sklearn_seldonian._palette import on_one_line, shortened
+from sklearn_seldonian.certification._values import Value
 
 if TYPE_CHECKING:
     from sklearn_seldonian.certification._display import CertificateDisplay
@@ -21,9 +23,11 @@ GUARANTEES = ("none", "asymptotic", "finite-sample", "exact")  # weakest first
 UNTOUCHED = "none: the safety rows were not touched"  # the method of a test that was not run
 
 
-@dataclass(frozen=True)
-class ConstraintResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class ConstraintResult(Value):
     """The safety test of one constraint.
+
+    Two results are equal where they say the same; NaN equals NaN.
 
     Attributes
     ----------
@@ -38,11 +42,18 @@ class ConstraintResult:
     g, g_upper : float
         The same in canonical form, where above zero is a violation.
     p_value : float
-        The smallest delta at which it would have passed.
+        At most delta where it passed, above delta otherwise. The tests behind it are tuned to
+        `delta`: at another delta the same rows may give another p-value, so it is not the
+        smallest delta at which the constraint would have passed.
     delta : float
         Probability with which a violated constraint may pass.
-    method, guarantee : str
-        How the bound was computed, and whether it is "exact" or "finite-sample".
+    method : str
+        How the bound was computed.
+    guarantee : {"exact", "finite-sample", "asymptotic", "none"}
+        What delta holds for. "exact": the error probability is at most delta, by a test that
+        uses the distribution of the counts itself. "finite-sample": at most delta at every
+        number of rows, by an inequality. "asymptotic": about delta, if there are many rows.
+        "none": there is no bound, and the constraint has not passed.
     rows : mapping of str to int
         Safety rows behind each mean.
     rates : mapping of str to float
@@ -76,22 +87,30 @@ class ConstraintResult:
         """Whether the constraint is certified."""
         return self.g_upper <= 0
 
+    def __repr__(self) -> str:
+        verdict = "passed" if self.passed else "not passed"
+        return (
+            f"<ConstraintResult of {shortened(on_one_line(self.constraint), 60)!r}: {verdict}, "
+            f"estimate {self.estimate:.4g}, bound {self.bound:.4g}, limit {self.limit:.4g}>"
+        )
+
     def explain(self) -> str:
         """One paragraph: the constraint, what was seen, and what that proves."""
+        constraint, reason = on_one_line(self.constraint), on_one_line(self.reason)
         if self.guarantee == "none":
-            return f"{self.constraint}: NOT tested\n  why not: {self.reason}"
+            return f"{constraint}: NOT tested\n  why not: {reason}"
         verdict = "passed" if self.passed else "NOT passed"
         side = "at most" if self.operator == "<=" else "at least"
-        rows = ", ".join(f"{n:,} for {name}" for name, n in self.rows.items())
+        rows = ", ".join(f"{n:,} for {on_one_line(name)}" for name, n in self.rows.items())
         lines = [
-            f"{self.constraint}: {verdict}",
+            f"{constraint}: {verdict}",
             f"  estimate {self.estimate:.4f}, {side} {self.bound:.4f} with confidence "
             f"{1 - self.delta:.4g}, limit {self.limit:.4g}",
             f"  safety rows: {rows or 'none needed'}",
             f"  method: {self.method} ({self.guarantee})",
         ]
-        if self.reason:
-            lines.append(f"  why not: {self.reason}{self._remedy()}")
+        if reason:
+            lines.append(f"  why not: {reason}{self._remedy()}")
         return "\n".join(lines)
 
     def _remedy(self) -> str:
@@ -103,9 +122,11 @@ class ConstraintResult:
         return "; no amount of rows would have sufficed" if self.g > 0 else ""
 
 
-@dataclass(frozen=True)
-class SafetyCertificate:
+@dataclass(frozen=True, eq=False, repr=False)
+class SafetyCertificate(Value):
     """What was certified, on what evidence, under which assumptions.
+
+    Two certificates are equal where they say the same; NaN equals NaN.
 
     Attributes
     ----------
@@ -176,26 +197,37 @@ class SafetyCertificate:
         if self.passed:
             several = f"all {n_passed} constraints are" if n_passed > 1 else "the constraint is"
             return f"Safety test passed: {several} certified."
-        return f"No Solution Found: {n_passed} of {len(self.results)} constraints passed."
+        outcome = "No Solution Found" if self.procedure.endswith(".fit") else "Not certified"
+        return f"{outcome}: {n_passed} of {len(self.results)} constraints passed."
+
+    def __repr__(self) -> str:
+        return f"<SafetyCertificate: {self.verdict} {self.n_safety:,} safety rows>"
+
+    @property
+    def rows_in_words(self) -> str:
+        """What was done with which rows, in one sentence."""
+        rows, others = f"{self.n_safety:,} safety rows", f"{self.n_candidate:,} others"
+        if self.tested:
+            return f"Tested on {rows}{f'; fitted to {others}' if self.n_candidate else ''}."
+        return (
+            f"{rows} were not touched{f'; {others} were for training' if self.n_candidate else ''}."
+        )
 
     def explain(self) -> str:
         """The whole certificate in plain text."""
         parts = [self.verdict, *(result.explain() for result in self.results)]
-        rows = f"{self.n_safety:,} safety rows"
-        tested = f"Tested on {rows}" if self.tested else f"{rows} were not touched"
-        fitted = f"; fitted to {self.n_candidate:,} others" if self.n_candidate else ""
-        parts.append(f"{tested}{fitted}.")
+        parts.append(self.rows_in_words)
         if self.guarantee == "asymptotic":
             parts.append(
                 "Asymptotic: at least one bound rests on a normal approximation, which may fail "
                 "for small samples and long tails."
             )
-        parts += self.remarks
+        parts += map(on_one_line, self.remarks)
         parts.append("Each bound holds with its confidence on its own; they are not simultaneous.")
         if self.order_seed is not None:
             parts.append(f"The rows were tested in an order drawn from the seed {self.order_seed}.")
         if self.assumptions:
-            parts += ["Assumptions:", *(f"  - {text}" for text in self.assumptions)]
+            parts += ["Assumptions:", *(f"  - {on_one_line(text)}" for text in self.assumptions)]
         return "\n".join(parts)
 
     def to_frame(self) -> pd.DataFrame:
@@ -204,29 +236,46 @@ class SafetyCertificate:
         return pd.DataFrame(rows)
 
     def to_json(self) -> str:
-        """A JSON document that `from_json` reads back to an equal certificate."""
-        return json.dumps(asdict(self), indent=2)
+        """A JSON document that `from_json` reads back to an equal certificate.
+
+        It is JSON for strict readers too: NaN is written as null, and infinite numbers as the
+        strings "Infinity" and "-Infinity".
+        """
+        from sklearn_seldonian.certification._json import to_text
+
+        return to_text(self)
 
     @classmethod
     def from_json(cls, text: str) -> SafetyCertificate:
-        """The certificate that `to_json` wrote."""
-        content: dict[str, Any] = json.loads(text)
-        results = tuple(ConstraintResult(**result) for result in content.pop("results"))
-        for name in ("assumptions", "remarks", "classes"):
-            content[name] = tuple(content[name])
-        return cls(results=results, **content)
+        """The certificate that `to_json` wrote.
+
+        Every field is checked for itself and against the others, so that most changes to the
+        document are noticed. A document that passes may still be made up: nothing in it is
+        signed, and the data are not in it.
+
+        Raises
+        ------
+        ValueError
+            If `text` is not such a document, or fields contradict each other. The message names
+            the field.
+        """
+        from sklearn_seldonian.certification._json import from_text
+
+        return from_text(text)
 
     def plot(self) -> CertificateDisplay:
         """Draw how far each bound is from its limit, as `plotting.CertificateDisplay` does."""
         from sklearn_seldonian.certification._display import CertificateDisplay
 
-        return CertificateDisplay.from_certificate(self).plot()
+        return CertificateDisplay.from_certificate(self)
 
     def to_html(self, path: str | PathLike[str]) -> None:
         """Write a report to the file `path`: all there is to keep, in one file.
 
         It holds the verdict, the constraints, the data and their fingerprints, the tests, the
-        assumptions, a picture, and how to repeat it, and needs nothing from elsewhere.
+        assumptions, a picture, and how to repeat it, and needs nothing from elsewhere. Without
+        matplotlib there is no picture. A file that is there already is replaced once the new one
+        is complete.
 
         Parameters
         ----------
@@ -234,7 +283,7 @@ class SafetyCertificate:
         """
         from sklearn_seldonian.certification._report import report
 
-        Path(path).write_text(report(self), encoding="utf-8")
+        write_whole(path, report(self))
 
     def _repr_html_(self) -> str:
         from sklearn_seldonian.certification._report import summary

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from sklearn_seldonian._palette import FAILED, GREY, INK, PASSED, SHADE, shortened
+from sklearn_seldonian._palette import FAILED, GREY, INK, PASSED, SHADE, pyplot, shortened
 from sklearn_seldonian.bounds import binomial_lower, binomial_upper
 from sklearn_seldonian.certification._certificate import ConstraintResult, SafetyCertificate
 
@@ -82,8 +82,20 @@ class CertificateDisplay:
         self.rates = rates
 
     @classmethod
-    def from_certificate(cls, certificate: SafetyCertificate) -> CertificateDisplay:
-        """The display of a certificate.
+    def from_certificate(
+        cls, certificate: SafetyCertificate, *, axes: Sequence[Axes] | None = None
+    ) -> CertificateDisplay:
+        """Draw a certificate.
+
+        Parameters
+        ----------
+        certificate : SafetyCertificate
+        axes : sequence of matplotlib Axes, default=None
+            As `plot` takes them.
+
+        Returns
+        -------
+        CertificateDisplay
 
         Raises
         ------
@@ -92,11 +104,23 @@ class CertificateDisplay:
         """
         if not certificate.results:
             raise ValueError("There is nothing to show: the certificate has no results.")
-        return cls(certificate.results, group_rates(certificate.results))
+        return cls(certificate.results, group_rates(certificate.results)).plot(axes)
 
     @classmethod
-    def from_estimator(cls, estimator: Any) -> CertificateDisplay:
-        """The display of a fitted Seldonian estimator's certificate.
+    def from_estimator(
+        cls, estimator: Any, *, axes: Sequence[Axes] | None = None
+    ) -> CertificateDisplay:
+        """Draw a fitted Seldonian estimator's certificate.
+
+        Parameters
+        ----------
+        estimator : Seldonian estimator
+        axes : sequence of matplotlib Axes, default=None
+            As `plot` takes them.
+
+        Returns
+        -------
+        CertificateDisplay
 
         Raises
         ------
@@ -105,7 +129,7 @@ class CertificateDisplay:
         """
         if estimator.certificate_ is None:
             raise ValueError("There is no certificate to show: the estimator has no constraints.")
-        return cls.from_certificate(estimator.certificate_)
+        return cls.from_certificate(estimator.certificate_, axes=axes)
 
     def plot(self, axes: Sequence[Axes] | None = None) -> CertificateDisplay:
         """Draw the constraints, and the rates beneath.
@@ -120,9 +144,7 @@ class CertificateDisplay:
         self
         """
         if axes is None:
-            import matplotlib.pyplot as plt
-
-            axes = self.axes_of(plt.figure(figsize=self.size, layout="constrained"))
+            axes = self.axes_of(pyplot().figure(figsize=self.size, layout="constrained"))
         self.axes_ = list(axes)
         figure = self.axes_[0].get_figure(root=True)
         assert figure is not None

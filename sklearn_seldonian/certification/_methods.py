@@ -48,6 +48,7 @@ from sklearn_seldonian.constraints import Atom, Mean, exact_dual, interval
 from sklearn_seldonian.measures import Rate
 
 __all__ = [
+    "BETTING",
     "BOUNDS",
     "CLOPPER_PEARSON",
     "EXACT_TWO_RATE_TEST",
@@ -64,6 +65,7 @@ MOST_ROWS_OF_EXACT_TEST = 100_000
 CLOPPER_PEARSON = "Clopper-Pearson"
 EXACT_TWO_RATE_TEST = "exact unconditional test"
 SCORE_TEST = "score test"
+BETTING = "betting"
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def _no_method(reason: str) -> Method:
 
 
 def _unbounded(atom: Atom) -> str:
-    names = [str(mean) for mean in atom.means if not has_finite_ranges([mean])]
+    names = [mean.label for mean in atom.means if not has_finite_ranges([mean])]
     if not names:
         return "there are too few rows to see how the estimate varies"
     return f"{', '.join(names)} has no finite range, so that no finite-sample bound exists"
@@ -135,14 +137,14 @@ def _obstacle(atom: Atom, evidence: Evidence) -> str:
     for mean in atom.means:
         sample = evidence.samples[mean]
         if not sample.trials:
-            return f"no rows for {mean} among the safety rows"
+            return f"no rows for {mean.label} among the safety rows"
         if not math.isfinite(sample.successes):
-            return f"{mean} is not finite on the safety rows"
+            return f"{mean.label} is not finite on the safety rows"
     drawn = [m for m in atom.means if not evidence.hard and m.quantity.conditions_on_prediction]
     if drawn and not _is_drawn_ratio(atom, evidence):
         return (
-            f"which rows count for {drawn[0]} is drawn at random, and this constraint combines it "
-            "with other terms"
+            f"which rows count for {drawn[0].label} is drawn at random, and this constraint "
+            "combines it with other terms"
         )
     return ""
 
@@ -230,7 +232,7 @@ def _betting(atom: Atom, evidence: Evidence) -> Method | None:
         limit = -weights[second] / weights[first]
         return _betting_on_a_ratio(values[first], values[second], highest, limit)
     return Method(
-        "betting",
+        BETTING,
         "finite-sample",
         lambda delta: betting_upper(values, weights, ranges, delta) + constant,
         lambda delta: betting_p_value(values, weights, ranges, -constant, delta),
@@ -266,7 +268,7 @@ def _betting_on_a_ratio(
         return ratio_betting_p_value(numerator, denominator, highest, limit, delta)
 
     return Method(
-        "betting",
+        BETTING,
         "finite-sample",
         lambda delta: 0.0 if p_value(delta) <= delta else math.inf,
         p_value,

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from sklearn_seldonian._palette import visible
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._display import CertificateDisplay, group_rates
+from sklearn_seldonian.measures import ALIASES
 
 __all__ = ["report", "summary"]
 
@@ -94,16 +95,20 @@ def _in_words(mean: str) -> str:
     """What the mean is, in words."""
     measure, _, conditions = mean.partition(" | ")
     name = measure.partition("[")[0].removesuffix("_")
-    words = MEASURES_IN_WORDS.get(name, "the mean of a measure of the user's own")
+    words = MEASURES_IN_WORDS.get(
+        ALIASES.get(name, name), "the mean of a measure of the user's own"
+    )
     return f"{words}, where {conditions[1:-1]}" if conditions else words
 
 
 def _picture(certificate: SafetyCertificate) -> str:
-    """The certificate's picture as an SVG element with texts as text."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    display = CertificateDisplay.from_certificate(certificate)
+    """The certificate's picture as an SVG element with texts as text; "" without matplotlib."""
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError:
+        return ""
+    display = CertificateDisplay(certificate.results, group_rates(certificate.results))
     drawn = io.StringIO()
     with (
         matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "certificate"}),

@@ -59,10 +59,21 @@ class Mean(Node):
 
     quantity: Rate | Average
     conditions: frozenset[Condition] = frozenset()
+    # The measure in the constraint's own words, and whether that is one minus this mean.
+    written: str = field(default="", compare=False, repr=False, kw_only=True)
+    is_complement: bool = field(default=False, compare=False, repr=False, kw_only=True)
 
     def __str__(self) -> str:
+        return self._with_conditions(self.quantity.name)
+
+    @property
+    def label(self) -> str:
+        """What to call it to the user: the measure that the constraint names."""
+        return self._with_conditions(self.written or self.quantity.name)
+
+    def _with_conditions(self, name: str) -> str:
         conditions = ", ".join(sorted(map(str, self.conditions)))
-        return f"{self.quantity.name} | [{conditions}]" if conditions else self.quantity.name
+        return f"{name} | [{conditions}]" if conditions else name
 
 
 @dataclass(frozen=True)
@@ -246,7 +257,13 @@ class _Resolver:
         subscript = str(Measure("", node.indices)) if node.indices else ""
         rate = definition.rate(name + subscript, self.schema.n_classes, indices)
         canonical = rate.canonical(definition.complement + subscript)
-        mean = Mean(canonical, frozenset(map(self.condition, node.conditions)), span=node.span)
+        mean = Mean(
+            canonical,
+            frozenset(map(self.condition, node.conditions)),
+            span=node.span,
+            written=(node.name if ALIASES.get(node.name, node.name) == name else name) + subscript,
+            is_complement=canonical is not rate,
+        )
         return mean if canonical is rate else Binary("-", Number(1.0), mean, span=node.span)
 
     def average(self, node: Measure, measure: RowMeasure) -> Mean:
@@ -254,7 +271,8 @@ class _Resolver:
         classes = self.schema.classes or (None,)
         labels = tuple(measure.rows is None or label in measure.rows for label in classes)
         quantity = Average(measure, labels, self.range(measure))
-        return Mean(quantity, frozenset(map(self.condition, node.conditions)), span=node.span)
+        conditions = frozenset(map(self.condition, node.conditions))
+        return Mean(quantity, conditions, span=node.span, written=node.name)
 
     def range(self, measure: RowMeasure) -> Range:
         if REGRESSION_VALUES.get(measure.name) is measure:

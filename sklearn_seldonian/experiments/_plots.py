@@ -7,7 +7,8 @@ import os
 
 import numpy as np
 
-from sklearn_seldonian._palette import shortened, style_of
+from sklearn_seldonian._checks import warn_of_large_delta
+from sklearn_seldonian._palette import pyplot, shortened, style_of
 from sklearn_seldonian.experiments._summary import metrics_of, summarise_results
 from sklearn_seldonian.experiments._table import load_results
 
@@ -64,9 +65,9 @@ class ExperimentDisplay:
 
     @classmethod
     def from_results(
-        cls, results, *, metric=None, delta=0.05, violation="hard", confidence_level=0.95
+        cls, results, *, metric=None, delta=0.05, violation="hard", confidence_level=0.95, axes=None
     ):
-        """The display of a table of trials.
+        """Draw a table of trials.
 
         Parameters
         ----------
@@ -76,6 +77,12 @@ class ExperimentDisplay:
             As in `summarise_results`.
         delta : float or None, default=0.05
             The accepted probability of failure.
+        axes : array of three matplotlib Axes, default=None
+            As `plot` takes them.
+
+        Returns
+        -------
+        ExperimentDisplay
         """
         if isinstance(results, str | os.PathLike):
             results = load_results(results)
@@ -83,7 +90,9 @@ class ExperimentDisplay:
             results, metric=metric, violation=violation, confidence_level=confidence_level
         )
         metric = metric or metrics_of(results)[0]
-        return cls(summary, metric, delta, violation, confidence_level)
+        if delta is not None:
+            warn_of_large_delta([delta])
+        return cls(summary, metric, delta, violation, confidence_level).plot(axes)
 
     def plot(self, axes=None):
         """Draw the three plots side by side.
@@ -97,8 +106,7 @@ class ExperimentDisplay:
         -------
         self
         """
-        import matplotlib.pyplot as plt
-
+        plt = pyplot()
         owns_figure = axes is None
         if owns_figure:
             rows = math.ceil(len(self._names()) / _columns(self._names()))
@@ -229,7 +237,11 @@ def plot_experiment(
     >>> [ax.get_title(loc="left") for ax in display.axes_]
     ['Accuracy of solutions', 'Solution rate', 'Failure rate']
     """
-    display = ExperimentDisplay.from_results(
-        results, metric=metric, delta=delta, violation=violation, confidence_level=confidence_level
+    return ExperimentDisplay.from_results(
+        results,
+        metric=metric,
+        delta=delta,
+        violation=violation,
+        confidence_level=confidence_level,
+        axes=axes,
     )
-    return display.plot(axes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import sys
 import warnings
@@ -21,10 +20,18 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
 from sklearn_seldonian import __version__
+from sklearn_seldonian._checks import warn_of_large_delta
 from sklearn_seldonian.constraints import parse_all
 from sklearn_seldonian.experiments._summary import VALUE
 from sklearn_seldonian.experiments._table import FIXED, ResultsFolder, to_frame, trial_of
-from sklearn_seldonian.experiments._trial import PROTOCOLS, Criteria, Trial, run_trial, seed_names
+from sklearn_seldonian.experiments._trial import (
+    PROTOCOLS,
+    Criteria,
+    Trial,
+    deltas_of,
+    run_trial,
+    seed_names,
+)
 from sklearn_seldonian.metrics import constraint_values
 
 __all__ = ["run_experiment"]
@@ -122,6 +129,8 @@ def run_experiment(
     Warns
     -----
     UserWarning
+        If the `delta` of an estimator is 0.5 or more.
+    UserWarning
         If trials ended in an error. Each is in the table with the error's text. Without values of
         the constraints it counts as a trial without solution; a metric or probabilities that
         cannot be had are NaN, and change nothing about ``solution_found`` and ``failure``.
@@ -163,6 +172,7 @@ def run_experiment(
         _checked_seed(random_state),
     )
     _rehearse(X, y, sensitive_features, criteria)
+    warn_of_large_delta([delta for each in estimators.values() for delta in deltas_of(each)])
 
     trials = [Trial(name, m, i) for i in range(n_trials) for m in sizes for name in estimators]
     folder, rows = None, []
@@ -304,7 +314,7 @@ def _text(value):
     text, n_addresses = re.subn(r" at 0x[0-9A-Fa-f]+", "", repr(value))
     if not n_addresses or isroutine(value):
         return text
-    with suppress(pickle.PicklingError):
+    with suppress(Exception):  # whatever an object raises that cannot be pickled
         return f"{text} with content {joblib.hash(value)}"
     return text
 

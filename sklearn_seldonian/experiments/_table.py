@@ -12,13 +12,14 @@ import csv
 import hashlib
 import io
 import json
-import os
+import re
 import uuid
 from pathlib import Path
 from urllib.parse import quote
 
 import pandas as pd
 
+from sklearn_seldonian._files import write_whole
 from sklearn_seldonian.experiments._trial import Trial
 
 __all__ = ["FIXED", "ResultsFolder", "load_results", "to_frame", "trial_of"]
@@ -33,6 +34,9 @@ FIXED = {
     "seconds": float,
     "error": str,
 }
+
+# The fields of an estimator's file of settings.
+OWN = {"name", "position", "settings"}
 
 
 def load_results(results):
@@ -52,6 +56,8 @@ def load_results(results):
     ------
     FileNotFoundError
         If there is no such folder, or it holds no results.
+    ValueError
+        If a file in it is damaged, or not of the trial that it is named after.
 
     Examples
     --------
@@ -69,9 +75,13 @@ def load_results(results):
     True
     """
     folder = ResultsFolder(results)
-    if not folder.shared.exists():
-        raise FileNotFoundError(f"{str(results)!r} holds no results of run_experiment.")
-    return to_frame(folder.rows(), list(folder.settings()["estimators"]))
+    if not folder.shared.is_file():
+        raise FileNotFoundError(
+            f"{str(results)!r} holds no results of run_experiment: it has no experiment.json."
+        )
+    folder.known()  # stray files are named before they are read
+    rows = folder.rows()
+    return to_frame(rows, list(folder.known()["estimators"]))
 
 
 def trial_of(row):
@@ -102,10 +112,8 @@ class ResultsFolder:
 
     def settings(self):
         """What the trials were run with."""
-        shared, *own = (
-            json.loads(path.read_text(encoding="utf-8"))
-            for path in (self.shared, *self.estimators.glob("*.json"))
-        )
+        shared = _read_settings(self.shared)
+        own = [_read_settings(path, OWN) for path in self.estimators.glob("*.json")]
         own.sort(key=lambda one: (one["position"], one["name"]))
         return {"shared": shared, "estimators": {one["name"]: one["settings"] for one in own}}
 
@@ -131,18 +139,47 @@ class ResultsFolder:
             )
         n_known = self._compare(settings)
         for folder in (self.trials, self.estimators):
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.exists():
+                folder.mkdir(parents=True, exist_ok=True)
         _write_once(self.shared, json.dumps(settings["shared"], indent=1))
         for position, (name, own) in enumerate(settings["estimators"].items(), n_known):
             content = {"name": name, "position": position, "settings": own}
             _write_once(self.estimators / f"{_short(name)}.json", json.dumps(content, indent=1))
         self._compare(settings)  # now with what other processes were quicker to write
 
+    def known(self):
+        """The settings of all trials that are here; None where there are none yet.
+
+        Raises
+        ------
+        ValueError
+            If those of a trial are missing.
+        """
+        files = [path.name for path in self.trials.glob("*.csv")]  # written after their settings
+        if not self.shared.exists():
+            if files:
+                raise ValueError(
+                    f"{str(self.path)!r} holds trials without {self.shared.name}, so with which "
+                    "settings they were run is not known. Give another folder as results, or "
+                    "delete this one."
+                )
+            return None
+        settings = self.settings()
+        endings = tuple(f"-{_short(name)}.csv" for name in settings["estimators"])
+        unknown = [file for file in files if not file.endswith(endings)]
+        if unknown:
+            raise ValueError(
+                f"{str(self.trials / min(unknown))!r} is not named after a trial of an estimator "
+                f"whose settings are in {str(self.estimators)!r}. Remove this file, or give "
+                "another folder as results."
+            )
+        return settings
+
     def _compare(self, settings):
         """Hold `settings` against those of the folder; of how many estimators it has trials."""
-        if not self.shared.exists():
+        known = self.known()
+        if known is None:
             return 0
-        known = self.settings()
         differences = list(_differences(known, settings))
         if differences:
             raise ValueError(
@@ -155,7 +192,15 @@ class ResultsFolder:
         """What `run_trial` returned, for those of the `trials` (None: all) that are here."""
         files = {path.name: path for path in self.trials.glob("*.csv")}
         wanted = files.keys() if trials is None else files.keys() & set(map(_file_name, trials))
-        return [_read(files[name]) for name in wanted]
+        rows = [_read(files[name]) for name in sorted(wanted)]
+        for row in rows:
+            if row.keys() != rows[0].keys():
+                one, other = (_file_name(trial_of(each)) for each in (rows[0], row))
+                raise ValueError(
+                    f"The trials {one!r} and {other!r} in {str(self.trials)!r} have different "
+                    "columns. Give another folder as results, or delete this one."
+                )
+        return rows
 
     def add(self, row):
         """Keep the row of one more trial."""
@@ -163,7 +208,7 @@ class ResultsFolder:
         writer = csv.DictWriter(text, row)
         writer.writeheader()
         writer.writerow(row)
-        _write(self.trials / _file_name(trial_of(row)), text.getvalue())
+        write_whole(self.trials / _file_name(trial_of(row)), text.getvalue())
 
 
 def _differences(known, now):
@@ -179,32 +224,45 @@ def _changed(before, after, owner):
             yield f"{name}{owner} was {was}, now it is {is_now}"
 
 
-def _write(path, text):
-    """Write a file that is there as a whole or not at all."""
-    _draft(path, text).replace(path)
-
-
 def _write_once(path, text):
-    """As `_write`, unless the file is there: of several processes the first has its way."""
-    draft = _draft(path, text)
+    """Write a whole file unless it is there: of several processes the first has its way."""
+    if path.exists():
+        return
+    draft = path.with_name(f"{uuid.uuid4().hex}.draft")
+    write_whole(draft, text)
     try:
         path.hardlink_to(draft)
     except FileExistsError:
-        draft.unlink()
+        pass
     except OSError:  # a file system without links
         draft.replace(path)
-    else:
-        draft.unlink()
+    finally:
+        draft.unlink(missing_ok=True)
 
 
-def _draft(path, text):
-    """A file with the text, beside where it is to go."""
-    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}.draft")
-    with draft.open("w", encoding="utf-8", newline="") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return draft
+def _read_settings(path, fields=None):
+    """The object in a file of settings; with these fields, where it is one estimator's.
+
+    Raises
+    ------
+    ValueError
+        If it is not as `run_experiment` writes it.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        whole = fields is None or found.keys() == fields
+        if whole and fields:
+            has_types = isinstance(found["settings"], dict) and isinstance(found["position"], int)
+            whole = has_types and path.name == f"{_short(found['name'])}.json"
+    except (ValueError, RecursionError, AttributeError, TypeError):
+        whole = False
+    if not whole or not isinstance(found, dict):
+        raise ValueError(
+            f"{str(path)!r} is empty, cut off, or not as run_experiment writes it, so with which "
+            "settings trials were run is not known. Give another folder as results, or delete "
+            "this one."
+        )
+    return found
 
 
 def _file_name(trial):
@@ -218,9 +276,63 @@ def _short(name):
 
 
 def _read(path):
-    with path.open(encoding="utf-8", newline="") as stream:
-        (row,) = csv.DictReader(stream)
-    return {name: _TYPES.get(FIXED.get(name), float)(text) for name, text in row.items()}
+    """The row in a file.
+
+    Raises
+    ------
+    ValueError
+        If the file does not hold one whole row of the trial that it is named after.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+        names, values = _lines(text)
+        row = {
+            name: _TYPES[FIXED.get(name, float)](value)
+            for name, value in zip(names, values, strict=True)
+        }
+        _check_row(path, names, row)
+    except (ValueError, csv.Error) as problem:
+        raise ValueError(
+            f"{str(path)!r} is not a trial as run_experiment writes it: {problem}. Delete this "
+            "file, and run_experiment runs the trial again."
+        ) from problem
+    return row
 
 
-_TYPES = {str: str, int: int, bool: "True".__eq__, float: float}
+def _lines(text):
+    """The header and the one row."""
+    lines = list(csv.reader(io.StringIO(text, newline="")))
+    if len(lines) != 2 or not text.endswith("\r\n") or len(lines[0]) != len(lines[1]):
+        raise ValueError("it is empty, cut off, or has more than one row")
+    return lines
+
+
+def _check_row(path, names, row):
+    """Refuse a row that is not of the trial that its file is named after, or contradicts itself."""
+    if list(FIXED) != names[: len(FIXED)] or len(set(names)) != len(names):
+        raise ValueError("its columns are not those of a trial")
+    if path.name != _file_name(trial_of(row)):
+        raise ValueError(f"it holds {trial_of(row)}, whose file is {_file_name(trial_of(row))!r}")
+    if row["failure"] and not row["solution_found"]:
+        raise ValueError("it counts a failure where no solution was found")
+
+
+def _truth(text):
+    if text not in ("True", "False"):
+        raise ValueError(f"{text!r:.50} is neither True nor False")
+    return text == "True"
+
+
+def _number(text):
+    if not re.fullmatch(r"-?(\d+(\.\d*)?(e[+-]?\d+)?|inf|nan)", text):
+        raise ValueError(f"{text!r:.50} is not a number")
+    return float(text)
+
+
+def _whole_number(text):
+    if not re.fullmatch(r"\d{1,18}", text):
+        raise ValueError(f"{text!r:.50} is not a whole number")
+    return int(text)
+
+
+_TYPES = {str: str, int: _whole_number, bool: _truth, float: _number}

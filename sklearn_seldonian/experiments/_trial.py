@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,14 +16,25 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_seldonian._arguments import groups_for
+from sklearn_seldonian._checks import LARGE_DELTA_WARNING
+from sklearn_seldonian._palette import visible
 from sklearn_seldonian.constraints import Constraint
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 from sklearn_seldonian.metrics import constraint_values, innermost, solution_found
 
-__all__ = ["PROTOCOLS", "Criteria", "OnPopulation", "Trial", "run_trial", "seed_names"]
+__all__ = [
+    "PROTOCOLS",
+    "Criteria",
+    "OnPopulation",
+    "Trial",
+    "deltas_of",
+    "run_trial",
+    "seed_names",
+]
 
 # What is left of a constraint that is met with equality, after rounding.
 ROUNDING = 1e-9
+LONGEST_ERROR = 10_000  # characters, so that the table stays readable, and its files as well
 
 
 # -- protocols: the rows to fit, and those of the population (None: all) -------------------------
@@ -135,13 +147,25 @@ def prepared(estimator, constraints, rng):
     """
     model = clone(estimator)
     params = model.get_params(deep=True)
-    owners = [name.removesuffix("constraints") for name in params if _last(name) == "constraints"]
-    for owner in owners:
-        if f"{owner}delta" in params and _is_empty(params[f"{owner}constraints"]):
+    for owner in _seldonian_parts(params):
+        if _is_empty(params[f"{owner}constraints"]):
             model.set_params(**{f"{owner}constraints": constraints})
     for name in seed_names(params):
         model.set_params(**{name: int(rng.integers(2**31))})
     return model
+
+
+def deltas_of(estimator):
+    """The deltas of an estimator's Seldonian parts."""
+    params = estimator.get_params(deep=True)
+    deltas = [x for owner in _seldonian_parts(params) for x in np.ravel(params[f"{owner}delta"])]
+    return [delta for delta in deltas if isinstance(delta, Real)]
+
+
+def _seldonian_parts(params):
+    """What stands before the names of the parameters of each Seldonian part."""
+    owners = (name.removesuffix("constraints") for name in params if _last(name) == "constraints")
+    return [owner for owner in owners if f"{owner}delta" in params]
 
 
 def seed_names(params):
@@ -161,6 +185,7 @@ def _fit(model, X, y, sensitive_features):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoSolutionFoundWarning)
         warnings.filterwarnings("ignore", "With .* safety rows, no model can pass")
+        warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)  # given once for all trials
         # Rows drawn with replacement from the population are copies, and independent.
         warnings.filterwarnings("ignore", ".* exact copies of candidate rows")
         model.fit(X, y, **groups_for(model, "fit", sensitive_features))
@@ -261,7 +286,7 @@ def _scores(judged, X, y, sensitive_features, criteria):
 
 
 def _in_words(problem):
-    return f"{type(problem).__name__}: {problem}"
+    return visible(f"{type(problem).__name__}: {problem}")[:LONGEST_ERROR]
 
 
 def _no_scores(criteria):

@@ -81,7 +81,7 @@ def test_reasons(text, counts, reason):
 
 
 def test_rates_seen_on_rows_are_kept():
-    assert result("FNR <= 0.3 * PPV").rates == {"TPR": 0.8, "PPV": 1.0}
+    assert result("FNR <= 0.3 * PPV").rates == {"FNR": 0.2, "PPV": 1.0}
     assert result("FPR <= 0.3").rates == {}
 
 
@@ -109,7 +109,7 @@ def test_rows_are_told_where_they_are_known(n_candidate, line):
 def test_rows_that_no_test_looked_at_are_not_called_tested():
     resolved = bind(parse("TPR >= 0.7"), SCHEMA)
     stopped = certificate(untested(resolved, 0.05, "training was interrupted"))
-    line = "100 safety rows were not touched; fitted to 50 others."
+    line = "100 safety rows were not touched; 50 others were for training."
     assert line in replace(stopped, n_candidate=50).explain().splitlines()
     assert "100 safety rows were not touched." in replace(stopped, n_candidate=0)._repr_html_()
     assert not stopped.tested
@@ -182,3 +182,51 @@ def test_rows_that_even_a_perfect_model_needs(text, n_safety, needed):
 
 def test_rate_sample_of_nothing_has_no_estimate():
     assert math.isnan(Sample(0, 0).estimate)
+
+
+NASTY = "a\x1b[2J\0\x9b\r\nb\tc\u202e\u2028\u200b\ufeff\ud800"
+
+
+def test_texts_of_the_users_stay_on_their_line_and_in_sight(tmp_path):
+    nasty = replace(
+        result("TPR >= 0.9"), constraint=NASTY, reason=NASTY, rows={NASTY: 10}, rates={NASTY: 0.5}
+    )
+    made = replace(
+        certificate(nasty, replace(nasty, guarantee="none")),
+        assumptions=(NASTY,),
+        remarks=(NASTY,),
+        classes=(NASTY, "1"),
+        versions={NASTY: NASTY},
+    )
+    plain = certificate(result("TPR >= 0.9"), untested(bind(parse("TPR >= 0.9"), SCHEMA), 0.05, ""))
+    texts = [made.explain(), repr(made), repr(nasty), made._repr_html_()]
+    made.to_html(tmp_path / "report.html")
+    texts.append((tmp_path / "report.html").read_bytes().decode())
+    for text in texts:
+        assert not [c for c in text if not c.isprintable() and c not in "\n \r\t\xa0"]
+        text.encode()
+    assert len(made.explain().splitlines()) == len(plain.explain().splitlines()) + 1
+    assert r"a\x1b[2J\x00\x9b b c\u202e" in made.explain()
+
+
+def test_a_constraint_over_several_lines_is_one_line():
+    text = "\n  TPR\n    >= 0.7\n"
+    assert result(text).explain().startswith("TPR >= 0.7: passed\n  estimate")
+    assert "'TPR >= 0.7'" in repr(result(text))
+
+
+@pytest.mark.parametrize(
+    ("procedure", "outcome"),
+    [
+        ("SeldonianClassifier.fit", "No Solution Found"),
+        ("Mine.fit", "No Solution Found"),
+        ("certify", "Not certified"),
+        ("SeldonianRegressor.certify", "Not certified"),
+        ("", "Not certified"),
+    ],
+)
+def test_only_a_fit_searches_for_a_solution(procedure, outcome):
+    failed = replace(certificate(result("TPR >= 0.9")), procedure=procedure)
+    assert failed.verdict == f"{outcome}: 0 of 1 constraints passed."
+    passed = replace(certificate(result("TPR >= 0.7")), procedure=procedure)
+    assert passed.verdict == "Safety test passed: the constraint is certified."

@@ -44,6 +44,12 @@ MISSED = replace(
 )
 
 
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    matplotlib.pyplot.close("all")
+
+
 @pytest.fixture
 def drawn():
     """Draws the display of results; the figures are closed at the end."""

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from sklearn_seldonian import required_safety_rows
 from sklearn_seldonian.bounds import (
     betting_upper,
     binomial_lower,
@@ -354,3 +355,51 @@ def test_a_violated_constraint_passes_at_most_delta_of_the_time(text, chances, l
         n_passed += passes(data.tree, statistics.evidence(data.means), 0.1)
     # Three standard errors above delta = 0.1.
     assert n_passed / n_trials <= 0.1 + 3 * math.sqrt(0.09 / n_trials)
+
+
+class TestLabels:
+    """Measures are called what the constraint calls them, whichever of two rates is counted."""
+
+    SCHEMA = Schema(classes=("no", "yes"), positive=0, levels={"region": ("N", "S")})
+    # 100 rows of region S: of 40 "no" 30 are given it, of 60 "yes" 12 are given "no".
+    STATISTICS = Statistics(np.array([[[30.0, 10.0], [12.0, 48.0]]]), Families.single(), hard=True)
+
+    def result(self, text, statistics=STATISTICS):
+        return certify_constraint(bind(parse(text), self.SCHEMA), statistics, 0.05)
+
+    @pytest.mark.parametrize(
+        ("text", "rates"),
+        [
+            ("PR <= 0.9", {"PR": 0.42}),
+            ("NR <= 0.9", {"NR": 0.58}),
+            ("TPR >= 0.5", {"TPR": 0.75}),
+            ("FNR <= 0.9", {"FNR": 0.25}),
+            ("FPR <= 0.9", {"FPR": 0.2}),
+            ("TNR >= 0.1", {"TNR": 0.8}),
+            ("ERR <= 0.9", {"ERR": 0.22}),
+            ("ACC >= 0.1", {"ACC": 0.78}),
+            ('PR_["yes"] <= 0.9', {'PR_["yes"]': 0.58}),
+            ('NR_["yes"] <= 0.9', {'NR_["yes"]': 0.42}),
+            ("Precision >= 0.1", {"Precision": 30 / 42}),
+            ("FDR <= 0.9", {"FDR": 12 / 42}),
+            ("FOR <= 0.9", {"FOR": 10 / 58}),
+            ("F1 >= 0.1", {"Jaccard": 30 / 52}),
+            ("TPR - FPR >= 0.1", {"TPR": 0.75, "FPR": 0.2}),
+            ("PR - (1 - NR) <= 0.5", {"PR": 0.42}),
+        ],
+    )
+    def test_rates_are_of_what_was_written(self, text, rates):
+        result = self.result(text)
+        assert result.rates == pytest.approx(rates, abs=1e-15)
+        assert result.rows.keys() == rates.keys()
+
+    def test_reasons_name_what_was_written(self):
+        nothing = Statistics(np.zeros((1, 2, 2)), Families.single(), hard=True)
+        for name in ("PR", "NR", "TPR", "FNR", "PPV", "FDR"):
+            assert self.result(f"{name} <= 0.5", nothing).reason.startswith(f"no rows for {name} ")
+
+    def test_a_plan_can_be_made_of_the_rates(self):
+        for text in ("PR <= 0.6", "NR <= 0.8", "FNR <= 0.5"):
+            rates = self.result(text).rates
+            n = required_safety_rows(text, rates, classes=("no", "yes"), pos_label="no")
+            assert n > 10

@@ -1,5 +1,6 @@
 import io
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -153,6 +154,43 @@ class TestResults:
             self.run(blobs, tmp_path, estimators=models)
         kept = load_results(tmp_path)
         assert kept["estimator"].tolist() == ["logistic"]
+
+    def test_another_experiments_trials_are_not_adopted(self, blobs, tmp_path):
+        X, y = blobs
+        run_experiment(estimators(), X, y, "PR <= 0.9", results=tmp_path, **FEW)
+        (tmp_path / "experiment.json").unlink()
+        with pytest.raises(ValueError, match=r"holds trials without experiment\.json"):
+            run_experiment(estimators(), X, 1 - y, "PR <= 0.1", results=tmp_path, **FEW)
+
+    @pytest.mark.parametrize("error", [TypeError, AttributeError, RuntimeError, pickle.PickleError])
+    def test_parameters_that_cannot_be_pickled(self, blobs, tmp_path, error):
+        class Unpicklable:
+            def __reduce__(self):
+                raise error("no")
+
+        class Careless(DummyClassifier):
+            def __init__(self, lock=None):
+                super().__init__()
+                self.lock = lock
+
+            def __sklearn_clone__(self):
+                return Careless(self.lock)
+
+        model = {"careless": Careless(Unpicklable())}
+        for _ in range(2):
+            table = run_experiment(model, *blobs, "PR <= 0.9", results=tmp_path, **FEW)
+            assert len(table) == 6
+
+    @pytest.mark.parametrize("text", ["\ud800", "\0 \x1b[2J", "x" * 200_000, '\r\n, "'])
+    def test_errors_of_all_texts_are_read_back(self, blobs, tmp_path, text):
+        class Failing(DummyClassifier):
+            def fit(self, X, y):
+                raise ValueError(text)
+
+        with pytest.warns(UserWarning, match="ended in an error"):
+            table = run_experiment({"a": Failing()}, *blobs, "PR <= 0.9", results=tmp_path, **FEW)
+        assert load_results(tmp_path).equals(table)
+        assert table["error"].str.startswith("ValueError").all()
 
     def test_seeds_that_every_trial_sets_are_no_settings(self, blobs, tmp_path):
         one, other = (

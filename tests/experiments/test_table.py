@@ -180,6 +180,149 @@ def test_the_table_is_in_order():
     assert frame["g_0"].dtype == float
 
 
+def written(folder, **others):
+    """The file of a trial."""
+    folder.add(row(**others))
+    return max(folder.trials.glob("*.csv"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def edited(old, new):
+    return lambda text: text.replace(old, new)
+
+
+DAMAGE = {
+    "empty": lambda text: "",
+    "header only": lambda text: text.splitlines(keepends=True)[0],
+    "cut in the header": lambda text: text[:20],
+    "cut in a column": lambda text: text[: text.index("True") + 6],
+    "cut in a number": lambda text: text[:-5],
+    "without its end of line": lambda text: text[:-2],
+    "twice": lambda text: text + text.splitlines(keepends=True)[1],
+    "maybe": edited("True", "maybe"),
+    "true": edited("True", "true"),
+    "no truth": edited("True", ""),
+    "no number": edited("0.1", "fast"),
+    "no value": edited("0.1,", ","),
+    "a number with words": edited("0.30000000000000004", "0.3 or so"),
+    "a number of Python's": edited("0.30000000000000004", "3_0"),
+    "another size": edited("a,10,0", "a,11,0"),
+    "another trial": edited("a,10,0", "a,10,1"),
+    "another estimator": edited("a,10,0", "b,10,0"),
+    "a negative trial": edited("a,10,0", "a,10,-1"),
+    "half a row": edited("a,10,0", "a,10.5,0"),
+    "another column": edited("solution_found", "solved"),
+    "a column twice": edited("g_0", "accuracy"),
+    "a failure of nothing": edited("True,False", "False,True"),
+    "a quote": edited("a,10", '"a,10'),
+    "zeros": lambda text: "\0" * len(text),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_a_damaged_trial_is_named(folder, damage):
+    path = written(folder)
+    before = path.read_bytes().decode()
+    assert damage(before) != before
+    path.write_bytes(damage(before).encode())
+    for read in (folder.rows, lambda: folder.rows([Trial("a", 10, 0)])):
+        with pytest.raises(ValueError, match="Delete this file") as caught:
+            read()
+        assert repr(str(path)) in str(caught.value)
+
+
+def test_bytes_that_are_no_text_are_named(folder):
+    path = written(folder)
+    path.write_bytes(b"\xff\xfe" + path.read_bytes())
+    with pytest.raises(ValueError, match="Delete this file") as caught:
+        folder.rows()
+    assert repr(str(path)) in str(caught.value)
+
+
+def test_a_copied_trial_does_not_count(folder):
+    path = written(folder)
+    copied = path.with_name(path.name.replace("10-0", "10-1"))
+    copied.write_bytes(path.read_bytes())
+    with pytest.raises(ValueError, match=r"10-1-a.*it holds Trial\(estimator='a', sample_size=10"):
+        folder.rows()
+    copied.rename(path.with_name(f"copy of {path.name}"))
+    with pytest.raises(ValueError, match="copy of"):
+        load_results(folder.path)
+    path.with_name(f"copy of {path.name}").rename(path.with_name("copy.csv"))
+    for read in (lambda: load_results(folder.path), lambda: folder.open(SETTINGS)):
+        with pytest.raises(ValueError, match=r"copy\.csv.*Remove this file"):
+            read()
+
+
+def test_trials_with_other_columns_are_refused(folder):
+    written(folder)
+    written(folder, trial=1, r2=0.5)
+    with pytest.raises(ValueError, match="have different columns"):
+        folder.rows()
+
+
+def test_trials_without_the_experiments_settings_are_refused(folder):
+    written(folder)
+    folder.shared.unlink()
+    for settings in (SETTINGS, {**SETTINGS, "shared": {"protocol": "'holdout'"}}):
+        with pytest.raises(ValueError, match=r"holds trials without experiment\.json"):
+            ResultsFolder(folder.path).open(settings)
+    assert not folder.shared.exists()
+    with pytest.raises(FileNotFoundError, match=r"no experiment\.json"):
+        load_results(folder.path)
+
+
+def test_trials_without_their_estimators_settings_are_refused(folder):
+    written(folder)
+    (own,) = folder.estimators.iterdir()
+    own.unlink()
+    for read in (lambda: folder.open(SETTINGS), lambda: load_results(folder.path)):
+        with pytest.raises(ValueError, match="not named after a trial of an estimator whose"):
+            read()
+
+
+NO_SETTINGS = ["", "{", "[]", "null", "3", "\0", "[" * 100_000]
+OWN_SETTINGS = [
+    *("{}", '{"name": "a"}', '{"name": "a", "position": "0", "settings": {}}'),
+    *('{"name": 3, "position": 0, "settings": {}}', '{"name": "a", "position": 0, "settings": 1}'),
+]
+
+
+@pytest.mark.parametrize(
+    ("of_estimator", "text"),
+    [(of, text) for of in (False, True) for text in NO_SETTINGS]
+    + [(True, text) for text in OWN_SETTINGS],
+    ids=range(2 * len(NO_SETTINGS) + len(OWN_SETTINGS)),
+)
+def test_damaged_settings_are_named(folder, of_estimator, text):
+    written(folder)
+    path = next(folder.estimators.iterdir()) if of_estimator else folder.shared
+    path.write_text(text)
+    for read in (lambda: folder.open(SETTINGS), lambda: load_results(folder.path)):
+        with pytest.raises(ValueError, match="Give another folder as results") as caught:
+            read()
+        assert repr(str(path)) in str(caught.value)
+
+
+def test_settings_under_another_name_are_refused(folder):
+    folder.open({**SETTINGS, "estimators": {"b": {"C": "1"}}})
+    one, other = folder.estimators.iterdir()
+    other.write_bytes(one.read_bytes())
+    with pytest.raises(ValueError, match="not as run_experiment writes it"):
+        folder.settings()
+
+
+def test_a_complete_experiment_is_read_without_writing(folder, monkeypatch):
+    written(folder)
+
+    def refuse(*_, **__):
+        raise PermissionError("Read-only file system")
+
+    for owner, name in ((Path, "mkdir"), (Path, "hardlink_to"), (Path, "replace")):
+        monkeypatch.setattr(owner, name, refuse)
+    folder.open(SETTINGS)
+    assert len(folder.rows([Trial("a", 10, 0)])) == 1
+
+
 def test_an_experiment_without_trials_yet(folder):
     assert len(load_results(folder.path)) == 0
 
