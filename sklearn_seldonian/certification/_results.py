@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sklearn_seldonian.certification._certificate import UNTOUCHED, ConstraintResult
 from sklearn_seldonian.certification._evidence import Evidence
-from sklearn_seldonian.certification._planning import sufficient_rows
+from sklearn_seldonian.certification._planning import DRAWS_IN_PASSING, sufficient_rows
 from sklearn_seldonian.certification._safety_test import Verdict, passes, safety_test
 from sklearn_seldonian.certification._statistics import Statistics
 from sklearn_seldonian.constraints import (
@@ -106,9 +106,9 @@ def _rows_needed(
         return None
     shares = {mean: evidence.samples[mean].trials / evidence.n_rows for mean in means}
     rates = evidence.estimates(means)
-    return sufficient_rows(
-        constraint.tree, rates, shares, delta, POWER_OF_PLANS, bound, evidence.exclusive
-    )
+    tests = [(constraint.tree, delta)]
+    exclusive = evidence.exclusive
+    return sufficient_rows(tests, rates, shares, POWER_OF_PLANS, bound, exclusive, DRAWS_IN_PASSING)
 
 
 def untested(constraint: ResolvedConstraint, delta: float, reason: str) -> ConstraintResult:
