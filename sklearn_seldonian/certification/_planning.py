@@ -39,7 +39,15 @@ from sklearn_seldonian.constraints import (
     independent,
 )
 
-__all__ = ["anticipated_upper", "passing_probability", "sufficient_rows"]
+__all__ = [
+    "anticipated_upper",
+    "parts_of_and",
+    "passing_probability",
+    "projected_rows",
+    "rows_of",
+    "smallest",
+    "sufficient_rows",
+]
 
 Array = NDArray[np.float64]
 # A constraint and its delta.
@@ -134,7 +142,7 @@ def sufficient_rows(
     if not all(shares[mean] for mean in _means_of(tests)):
         return None
     plan = _Plan(rates, shares, bound, exclusive, n_draws)
-    parts = list(_parts_of_and(tests))
+    parts = list(parts_of_and(tests))
     if len(parts) == 1 and is_rate_limit(parts[0][0]) and bound != "ttest":
         return _rows_for_one_limit(parts[0], plan, power)
     guess = max(plan.normal_rows(tree, delta, power) for tree, delta in parts)
@@ -156,6 +164,62 @@ def anticipated_upper(atom: Atom, evidence: Evidence, delta: float, bound: str =
         normal = delta_method(atom, evidence) if fewest >= ROWS_OF_NORMAL_RATES else None
         method = normal or method_for(atom, evidence, "asymptotic")
     return method.upper(delta)
+
+
+def projected_rows(
+    tree: Tree, evidence: Evidence, delta: float, power: float, bound: str = "auto"
+) -> int | None:
+    r"""About how many rows let `tree` pass with probability `power`, if `evidence` were the truth.
+
+    For means of numbers, whose tests have no closed form: from n rows, estimate h below zero, one
+    row's standard deviation s and the width w of the bound, the width in m rows is taken for
+
+    .. math:: c s / \sqrt m + (w n - c s \sqrt n)_+ / m,
+
+    where c is :math:`\sqrt{2 \log(1 / \delta)}` for finite-sample tests and the normal quantile for
+    asymptotic ones: what a bound of Bernstein's kind is wide. An AND takes what its neediest child
+    does, an OR what its easiest.
+
+    Parameters
+    ----------
+    tree, evidence, delta, bound
+        As in `safety_test`.
+    power : float in (0, 1)
+
+    Returns
+    -------
+    int or None
+        None where no number of rows suffices or it cannot be said.
+    """
+    rows = _projected(tree, evidence, delta, power, bound)
+    return math.ceil(rows) if rows <= MOST_ROWS else None
+
+
+def _projected(tree: Tree, evidence: Evidence, delta: float, power: float, bound: str) -> float:
+    match tree:
+        case And(children=children):
+            return max(_projected(child, evidence, delta, power, bound) for child in children)
+        case Or(children=children):
+            share = delta / len(children)
+            return min(_projected(child, evidence, share, power, bound) for child in children)
+    if not tree.means:
+        return 0.0 if estimate(tree.expression, {}) <= 0 else math.inf
+    point = dual(tree.expression, evidence.estimates(tree.means))
+    method = method_for(tree, evidence, bound)
+    width = method.upper(delta) - point.value
+    if not (point.value < 0 and math.isfinite(width)):
+        return math.inf
+    variance = evidence.influence_variance(tree.means, point.gradient.tolist())
+    if not math.isfinite(variance):
+        return math.inf
+    finite = method.guarantee != "asymptotic"
+    deviations = math.sqrt(-2.0 * math.log(delta)) if finite else float(ndtri(1.0 - delta))
+    spread, n = math.sqrt(max(variance, 0.0)), evidence.n_rows
+    rest = max(0.0, width * n - deviations * spread * math.sqrt(n))
+    shared = (deviations + float(ndtri(power))) * spread
+    # The larger root of m h + sqrt(m) shared + rest = 0.
+    root = (shared + math.sqrt(shared**2 - 4.0 * point.value * rest)) / (-2.0 * point.value)
+    return root**2
 
 
 def smallest(suffices: Callable[[int], bool], start: int) -> int | None:
@@ -222,7 +286,7 @@ class _Plan:
         return self._all_pass(tests, acceptance)
 
     def _all_pass(self, tests: Sequence[Test], acceptance: AcceptanceSet) -> float:
-        blocks = self._blocks(list(_parts_of_and(tests)))
+        blocks = self._blocks(list(parts_of_and(tests)))
         return math.prod(self._block_passes(block, acceptance) for block in blocks)
 
     def _block_passes(self, block: Sequence[Test], acceptance: AcceptanceSet) -> float:
@@ -326,11 +390,11 @@ def _means_of(tests: Sequence[Test]) -> tuple[Mean, ...]:
     return tuple(dict.fromkeys(mean for atom in atoms for mean in atom.means))
 
 
-def _parts_of_and(tests: Sequence[Test]) -> Iterator[Test]:
+def parts_of_and(tests: Sequence[Test]) -> Iterator[Test]:
     """What has to pass for all `tests` to pass."""
     for tree, delta in tests:
         if isinstance(tree, And):
-            yield from _parts_of_and([(child, delta) for child in tree.children])
+            yield from parts_of_and([(child, delta) for child in tree.children])
         else:
             yield tree, delta
 
