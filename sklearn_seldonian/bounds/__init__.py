@@ -28,11 +28,7 @@ from sklearn_seldonian.bounds._bounded import (
     bounded_mean_upper,
 )
 from sklearn_seldonian.bounds._box import MeanBounds, box_p_value, box_upper
-from sklearn_seldonian.bounds._chernoff import (
-    chernoff_p_value,
-    chernoff_p_values,
-    chernoff_upper,
-)
+from sklearn_seldonian.bounds._chernoff import chernoff_p_value, chernoff_upper
 from sklearn_seldonian.bounds._score import score_edge
 from sklearn_seldonian.bounds._two_sample import (
     two_rate_certified,
@@ -53,7 +49,6 @@ __all__ = [
     "box_p_value",
     "box_upper",
     "chernoff_p_value",
-    "chernoff_p_values",
     "chernoff_upper",
     "delta_method_p_value",
     "delta_method_upper",

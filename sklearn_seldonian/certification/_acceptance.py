@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_seldonian.bounds import chernoff_p_values
+from sklearn_seldonian.bounds._chernoff import chernoff_p_values
 from sklearn_seldonian.certification._evidence import Evidence, Sample
 from sklearn_seldonian.certification._methods import (
     ARITHMETIC,
