@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import inspect
 import itertools
+import math
 import platform
 import secrets
 import sys
 import warnings
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
@@ -41,9 +43,11 @@ __all__ = [
     "assumptions",
     "callback_names",
     "check_choice",
+    "check_count",
     "check_deltas",
     "check_instances",
     "check_keywords",
+    "check_mapping",
     "check_numbers",
     "check_own_decisions",
     "check_probability",
@@ -273,6 +277,24 @@ def check_share(name, value):
     if not 0 <= share <= 1:
         raise ValueError(f"{name} must be between 0 and 1, got {value!r}.")
     return share
+
+
+def check_count(name, value):
+    """A whole number from 0 on."""
+    whole = isinstance(value, Real) and math.isfinite(value) and value >= 0 and value == int(value)
+    if not whole or isinstance(value, bool):
+        raise ValueError(f"{name} must be a whole number of rows from 0 on, got {value!r}.")
+    return int(value)
+
+
+def check_mapping(name, value):
+    """Numbers keyed by the texts of measures."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ValueError(
+            f"{name} must map the text of each measure to a number, as {{'PR | [M]': 0.4}}; "
+            f"got {value!r}."
+        )
+    return value
 
 
 def check_probability(name, value):

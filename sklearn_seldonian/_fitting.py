@@ -115,14 +115,30 @@ def _warn_of_few_rows(promise, labels, cells, n_labels, n_safety):
     shares = seen.shares(distinct_means(promise.resolved))
     for constraint, delta in promise.parts:
         tree = constraint.tree
-        needed = rows_even_perfection_needs(tree, delta, shares, n_safety, promise.bound)
+        needed = rows_even_perfection_needs(
+            tree, delta, shares, n_safety, promise.bound, promise.exclusive
+        )
         if needed is not None:
             warnings.warn(
                 f"With {n_safety} safety rows, no model can pass {constraint.source.text!r} at "
-                f"delta={delta}: even a perfect one needs about {needed}.",
+                f"delta={delta}: even a perfect one needs about {needed}."
+                f"{_smallest_group(constraint.means, shares, n_safety)}",
                 UserWarning,
                 stacklevel=4,
             )
+
+
+def _smallest_group(means, shares, n_safety):
+    """Which group has the fewest safety rows, and what can be done about it."""
+    rarest = min(means, key=shares.get)
+    if not rarest.conditions:
+        return ""
+    columns = ", ".join(sorted({condition.column for condition in rarest.conditions}))
+    return (
+        f" The smallest group is that of {rarest}, with about {int(n_safety * shares[rarest])} "
+        f"safety rows. Leave it out, as with by={columns} in (...), or merge it with another level "
+        f"of {columns}, or collect more rows of it."
+    )
 
 
 def _history_frame(history):

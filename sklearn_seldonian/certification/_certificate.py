@@ -62,8 +62,9 @@ class ConstraintResult(Value):
         Why it did not pass; empty where it did.
     rows_needed : int or None
         Where it did not pass: about how many fresh safety rows would have let it pass nine
-        times in ten, if the estimate were the truth. None where no number would, or where it
-        cannot be said.
+        times in ten, if the estimate were the truth. From the test's own edges for rates of
+        decisions; projected from the width of the bound for means of numbers. None where no number
+        would, or where it cannot be said: the bound is infinite, or outputs are not finite.
     """
 
     constraint: str
@@ -119,7 +120,11 @@ class ConstraintResult(Value):
                 f"; about {self.rows_needed:,} fresh safety rows would have sufficed nine times in "
                 "ten, if the estimate were the truth"
             )
-        return "; no amount of rows would have sufficed" if self.g > 0 else ""
+        if not self.g > 0:
+            return ""
+        fewest = min(self.rows, key=lambda name: self.rows[name], default="")
+        of_few = f" (the fewest are {self.rows[fewest]:,}, for {fewest})" if fewest else ""
+        return f"; if the estimate were the truth, no number of rows would suffice{of_few}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

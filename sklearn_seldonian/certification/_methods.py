@@ -48,10 +48,12 @@ from sklearn_seldonian.constraints import Atom, Mean, exact_dual, interval
 from sklearn_seldonian.measures import Rate
 
 __all__ = [
+    "ARITHMETIC",
     "BETTING",
     "BOUNDS",
     "CLOPPER_PEARSON",
     "EXACT_TWO_RATE_TEST",
+    "JOINT_CHERNOFF",
     "SCORE_TEST",
     "Method",
     "delta_method",
@@ -66,6 +68,8 @@ CLOPPER_PEARSON = "Clopper-Pearson"
 EXACT_TWO_RATE_TEST = "exact unconditional test"
 SCORE_TEST = "score test"
 BETTING = "betting"
+ARITHMETIC = "arithmetic"
+JOINT_CHERNOFF = "joint Chernoff bound"
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def method_for(atom: Atom, evidence: Evidence, bound: str = "auto") -> Method:
     """The method that tests `atom`: the first of the ladder called `bound` that applies."""
     if not atom.means:
         value = interval(atom.expression, {}).high
-        return Method("arithmetic", "exact", lambda _: value, lambda _: float(not value <= 0))
+        return Method(ARITHMETIC, "exact", lambda _: value, lambda _: float(not value <= 0))
     reason = _obstacle(atom, evidence)
     found = (rung(atom, evidence) for rung in BOUNDS[bound]) if not reason else iter(())
     taken = next((method for method in found if method is not None), None)
@@ -204,7 +208,7 @@ def _several_rates(atom: Atom, evidence: Evidence) -> Method | None:
         return None
     k, n, weights, constant = _counts(atom, evidence)
     return Method(
-        "joint Chernoff bound",
+        JOINT_CHERNOFF,
         "finite-sample",
         lambda delta: chernoff_upper(k, n, weights, delta) + constant,
         lambda delta: chernoff_p_value(k, n, weights, -constant, delta),

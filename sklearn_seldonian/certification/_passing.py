@@ -27,7 +27,7 @@ from sklearn_seldonian.certification._methods import (
 )
 from sklearn_seldonian.constraints import Atom, ExclusiveColumns
 
-__all__ = ["PassingRegion", "PassingRegions", "passing_region"]
+__all__ = ["PassingRegion", "PassingRegions", "acceptance_edge", "passing_region"]
 
 Array = NDArray[np.float64]
 
@@ -159,23 +159,36 @@ def passing_region(
         As in `safety_test` and `Evidence`.
     """
     rows, counts = np.array(seen, dtype=float), np.floor(np.array(tested, dtype=float))
-    if any(mean.quantity.conditions_on_prediction for mean in atom.means):
+    if any(mean.quantity.conditions_on_prediction for mean in atom.means) or not rows.all():
         return None  # how many rows count depends on the model
+    edge = acceptance_edge(atom, counts, delta, bound, exclusive)
+    if edge is None:
+        return None
+    assert atom.linear is not None
+    return PassingRegion(rows, counts, np.array(atom.linear.weights) < 0, *edge)
+
+
+def acceptance_edge(
+    atom: Atom,
+    tested: npt.ArrayLike,
+    delta: float,
+    bound: str = "auto",
+    exclusive: ExclusiveColumns = frozenset(),
+) -> tuple[Array, Array] | None:
+    """The counts and the highest counts of a `PassingRegion`; None as for `passing_region`."""
+    counts = np.asarray(tested, dtype=float)
     samples = {m: Sample(0.0, n, n) for m, n in zip(atom.means, counts.tolist(), strict=True)}
     evidence = Evidence(samples, exclusive=exclusive, n_rows=int(counts.sum()))
     name = method_for(atom, evidence, bound).name
-    if name not in {CLOPPER_PEARSON, EXACT_TWO_RATE_TEST, SCORE_TEST} or not rows.all():
+    if name not in {CLOPPER_PEARSON, EXACT_TWO_RATE_TEST, SCORE_TEST}:
         return None
     assert atom.linear is not None
     weights = np.array(atom.linear.weights)
     limit = -atom.linear.constant - float(weights[weights < 0].sum())  # of the positive form
     if len(counts) == 1:
-        others = np.zeros(1)
-        edge = _highest_of_one(counts[0], abs(weights[0]), limit, delta)
-    else:
-        others = _whole_counts(counts[1])
-        edge = _highest_of_first(others, counts, np.abs(weights), limit, delta)
-    return PassingRegion(rows, counts, weights < 0, others, edge)
+        return np.zeros(1), _highest_of_one(counts[0], abs(weights[0]), limit, delta)
+    others = _whole_counts(counts[1])
+    return others, _highest_of_first(others, counts, np.abs(weights), limit, delta)
 
 
 def _both(values: Iterable[NDArray[Any]]) -> Array:

@@ -1,12 +1,28 @@
-"""How many safety rows a constraint asks for."""
+"""How probable it is to pass a safety test, and how many safety rows that takes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
 
-from scipy.special import ndtr, ndtri
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
 
+from sklearn_seldonian.certification._acceptance import (
+    AcceptanceSet,
+    Variance,
+    Variances,
+    is_rate_limit,
+)
+from sklearn_seldonian.certification._draws import (
+    binomial_cdf,
+    correlations,
+    drawn_counts,
+    likely_counts,
+)
 from sklearn_seldonian.certification._evidence import Evidence, Sample
 from sklearn_seldonian.certification._methods import EXACT_TWO_RATE_TEST, delta_method, method_for
 from sklearn_seldonian.certification._safety_test import passes
@@ -17,124 +33,122 @@ from sklearn_seldonian.constraints import (
     Mean,
     Or,
     Tree,
+    atoms_of,
     dual,
     estimate,
+    independent,
 )
 
 __all__ = [
     "anticipated_upper",
+    "parts_of_and",
     "passing_probability",
-    "rows_even_perfection_needs",
+    "projected_rows",
+    "rows_of",
+    "smallest",
     "sufficient_rows",
 ]
+
+Array = NDArray[np.float64]
+# A constraint and its delta.
+Test = tuple[Tree, float]
 
 MOST_ROWS = 10**8
 # From so many rows a rate on, its normal approximation is taken for the score test's.
 ROWS_OF_NORMAL_RATES = 1000
 # Numbers of rows are worth knowing to within two parts in a hundred.
 ACCURACY = 1.02
-# Probabilities of passing are told apart up to so many standard normal deviations.
-FARTHEST_DEVIATION = 4.0
-HALVINGS = 11
+# By how much rounding may take a product from a whole number.
+ROUNDING = 1e-9
+# Tables drawn for a probability, for a number of rows, and for one that is told in passing: the
+# standard error of a probability is at most .008, .016 and .03.
+DRAWS = 4096
+DRAWS_FOR_ROWS = 1024
+DRAWS_IN_PASSING = 256
+# By how much fewer are drawn where each has to be tested on its own.
+SLOWER = 4
+# By how much numbers of rows are changed in a search before they are halved.
+STEP = 1.5
 
 
-def sufficient_rows(
-    tree: Tree,
+def passing_probability(
+    tests: Sequence[Test],
     rates: Mapping[Mean, float],
     shares: Mapping[Mean, float],
-    delta: float,
-    power: float,
+    n_rows: int,
     bound: str = "auto",
     exclusive: ExclusiveColumns = frozenset(),
-) -> int | None:
-    """How many safety rows let the constraint `tree` pass with probability `power`.
+    n_draws: int = DRAWS,
+) -> float:
+    """How probable it is that constraints pass all together on `n_rows` safety rows.
 
-    Each atom is tested at the counts that its own sampling makes it see in the worst
-    1 - power of cases, so the number is approximate, and for an AND of several atoms that are
-    all close it is for each of them.
+    Each rate is over ``int(n_rows * share)`` rows. Parts of the constraints that no rates of
+    dependent estimates connect pass independently of each other, and their probabilities are
+    multiplied. A part over one rate has the binomial probability of the counts that its test
+    accepts, summed up. A part over several has the share of tables that pass among tables drawn
+    with a fixed seed, by the edges of `AcceptanceSet`; rates that share rows vary together as
+    `correlations` has it.
 
     Parameters
     ----------
-    tree : And, Or or Atom
-        Over rates of decisions only.
+    tests : sequence of (Tree, float)
+        Constraints over rates of decisions, each with its delta.
     rates : mapping of Mean to float
         The true rates, or estimates of them.
     shares : mapping of Mean to float
         Which share of the safety rows each mean is over.
-    delta, power : float in (0, 1)
+    n_rows : int
     bound, exclusive
         As in `safety_test` and `Evidence`.
+    n_draws : int, default=4096
+        How many tables are drawn.
+
+    Returns
+    -------
+    float
+    """
+    return _Plan(rates, shares, bound, exclusive, n_draws).probability(tests, n_rows)
+
+
+def sufficient_rows(
+    tests: Sequence[Test],
+    rates: Mapping[Mean, float],
+    shares: Mapping[Mean, float],
+    power: float,
+    bound: str = "auto",
+    exclusive: ExclusiveColumns = frozenset(),
+    n_draws: int = DRAWS_FOR_ROWS,
+) -> int | None:
+    """How many safety rows let constraints pass all together with probability `power`.
+
+    For one limit on one rate it is the smallest number whose `passing_probability` is at least
+    `power`; more rows may have less, since counts are whole. For anything else it is found to
+    within two parts in a hundred, and where tables are drawn to within their error.
+
+    Parameters
+    ----------
+    tests, rates, shares, bound, exclusive, n_draws
+        As in `passing_probability`.
+    power : float in (0, 1)
 
     Returns
     -------
     int or None
-        None where no number of rows suffices, since the rates violate the constraint.
+        None where no number of rows suffices, since the rates violate a constraint or leave it no
+        room, or where it is more than 100 million.
     """
-
-    def suffices(n_rows: int) -> bool:
-        return _passes_at_unlucky_counts(
-            tree, _Plan(rates, shares, n_rows, power, bound, exclusive), delta
-        )
-
-    if not _holds(tree, rates):
+    if not all(_holds(tree, rates) for tree, _ in tests):
         return None
-    return _smallest(suffices, 1)
-
-
-def passing_probability(
-    tree: Tree,
-    rates: Mapping[Mean, float],
-    shares: Mapping[Mean, float],
-    n_rows: int,
-    delta: float,
-    bound: str = "auto",
-    exclusive: ExclusiveColumns = frozenset(),
-) -> float:
-    """About how probable it is that the constraint `tree` passes on `n_rows` safety rows.
-
-    An atom passes unless sampling moves its counts, in the likeliest way, past the worst that
-    the test itself accepts. Of an AND it is what Bonferroni's inequality leaves, of an OR the
-    likeliest child's: both are lower bounds.
-
-    Parameters
-    ----------
-    tree, rates, shares, delta, bound, exclusive
-        As in `sufficient_rows`.
-    n_rows : int
-    """
-    match tree:
-        case Atom():
-
-            def passes_with(deviation: float) -> bool:
-                plan = _Plan(rates, shares, n_rows, float(ndtr(deviation)), bound, exclusive)
-                return passes(tree, plan.unlucky(tree), delta, bound)
-
-            return float(ndtr(_farthest(passes_with)))
-        case And(children=children):
-            parts = (
-                passing_probability(child, rates, shares, n_rows, delta, bound, exclusive)
-                for child in children
-            )
-            return max(0.0, 1.0 - sum(1.0 - part for part in parts))
-        case Or(children=children):
-            share = delta / len(children)
-            return max(
-                passing_probability(child, rates, shares, n_rows, share, bound, exclusive)
-                for child in children
-            )
-
-
-def _farthest(passes_with: Callable[[float], bool]) -> float:
-    """How many standard deviations of bad luck still pass; infinite beyond the farthest."""
-    low, high = -FARTHEST_DEVIATION, FARTHEST_DEVIATION
-    if passes_with(high):
-        return math.inf
-    if not passes_with(low):
-        return -math.inf
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if passes_with(middle) else (low, middle)
-    return (low + high) / 2
+    if not all(shares[mean] for mean in _means_of(tests)):
+        return None
+    plan = _Plan(rates, shares, bound, exclusive, n_draws)
+    parts = list(parts_of_and(tests))
+    if len(parts) == 1 and is_rate_limit(parts[0][0]) and bound != "ttest":
+        return _rows_for_one_limit(parts[0], plan, power)
+    guess = max(plan.normal_rows(tree, delta, power) for tree, delta in parts)
+    return _smallest_near(
+        min(guess, MOST_ROWS), lambda n_rows: plan.probability(parts, n_rows) >= power
+    )
 
 
 def anticipated_upper(atom: Atom, evidence: Evidence, delta: float, bound: str = "auto") -> float:
@@ -152,31 +166,95 @@ def anticipated_upper(atom: Atom, evidence: Evidence, delta: float, bound: str =
     return method.upper(delta)
 
 
-def rows_even_perfection_needs(
-    tree: Tree, delta: float, shares: Mapping[Mean, float], n_rows: int, bound: str = "auto"
+def projected_rows(
+    tree: Tree, evidence: Evidence, delta: float, power: float, bound: str = "auto"
 ) -> int | None:
-    """How many rows it takes before any sample at all could pass, if `n_rows` is too few.
+    r"""About how many rows let `tree` pass with probability `power`, if `evidence` were the truth.
 
-    Looks at the most favourable counts for each atom on its own, so no model passes with
-    fewer rows. None where `n_rows` may be enough.
+    For means of numbers, whose tests have no closed form: from n rows, estimate h below zero, one
+    row's standard deviation s and the width w of the bound, the width in m rows is taken for
+
+    .. math:: c s / \sqrt m + (w n - c s \sqrt n)_+ / m,
+
+    where c is :math:`\sqrt{2 \log(1 / \delta)}` for finite-sample tests and the normal quantile for
+    asymptotic ones: what a bound of Bernstein's kind is wide. An AND takes what its neediest child
+    does, an OR what its easiest.
+
+    Parameters
+    ----------
+    tree, evidence, delta, bound
+        As in `safety_test`.
+    power : float in (0, 1)
+
+    Returns
+    -------
+    int or None
+        None where no number of rows suffices or it cannot be said.
     """
-
-    def could_pass(n: int) -> bool:
-        return _best_case_passes(tree, delta, {m: int(n * s) for m, s in shares.items()}, bound)
-
-    if could_pass(n_rows) or not could_pass(MOST_ROWS):
-        return None
-    return _smallest(could_pass, n_rows, accuracy=1.0)
+    rows = _projected(tree, evidence, delta, power, bound)
+    return math.ceil(rows) if rows <= MOST_ROWS else None
 
 
-def _smallest(
-    suffices: Callable[[int], bool], start: int, accuracy: float = ACCURACY
-) -> int | None:
+def _projected(tree: Tree, evidence: Evidence, delta: float, power: float, bound: str) -> float:
+    match tree:
+        case And(children=children):
+            return max(_projected(child, evidence, delta, power, bound) for child in children)
+        case Or(children=children):
+            share = delta / len(children)
+            return min(_projected(child, evidence, share, power, bound) for child in children)
+    if not tree.means:
+        return 0.0 if estimate(tree.expression, {}) <= 0 else math.inf
+    point = dual(tree.expression, evidence.estimates(tree.means))
+    method = method_for(tree, evidence, bound)
+    width = method.upper(delta) - point.value
+    if not (point.value < 0 and math.isfinite(width)):
+        return math.inf
+    variance = evidence.influence_variance(tree.means, point.gradient.tolist())
+    if not math.isfinite(variance):
+        return math.inf
+    finite = method.guarantee != "asymptotic"
+    deviations = math.sqrt(-2.0 * math.log(delta)) if finite else float(ndtri(1.0 - delta))
+    spread, n = math.sqrt(max(variance, 0.0)), evidence.n_rows
+    rest = max(0.0, width * n - deviations * spread * math.sqrt(n))
+    shared = (deviations + float(ndtri(power))) * spread
+    # The larger root of m h + sqrt(m) shared + rest = 0.
+    root = (shared + math.sqrt(shared**2 - 4.0 * point.value * rest)) / (-2.0 * point.value)
+    return float(root**2)
+
+
+def smallest(suffices: Callable[[int], bool], start: int) -> int | None:
+    """The smallest number above `start` that `suffices`, if all larger ones do.
+
+    None where it is above `MOST_ROWS`.
+    """
     low, high = start, 2 * start + 16
     while not suffices(high):
         low, high = high, 2 * high
         if high > MOST_ROWS:
             return None
+    return _halved(suffices, low, high, 1.0)
+
+
+def _smallest_near(guess: float, suffices: Callable[[int], bool]) -> int | None:
+    """About the smallest number that `suffices`, which may be near `guess`."""
+    low = high = max(math.ceil(guess), 8)
+    if not suffices(high):
+        while True:
+            low, high = high, math.ceil(high * STEP)
+            if high > MOST_ROWS:
+                return None
+            if suffices(high):
+                return _halved(suffices, low, high, ACCURACY)
+    while high > 1:
+        low = int(high / STEP)
+        if not suffices(low):
+            return _halved(suffices, low, high, ACCURACY)
+        high = low
+    return high
+
+
+def _halved(suffices: Callable[[int], bool], low: int, high: int, accuracy: float) -> int:
+    """The smallest number that suffices, between one that does not and one that does."""
     while high > low * accuracy and high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if suffices(middle) else (middle, high)
@@ -184,45 +262,206 @@ def _smallest(
 
 
 class _Plan:
-    """Rates, shares and a number of rows that stand in for a sample."""
+    """What is expected of a model, and how it will be tested."""
 
     def __init__(
         self,
         rates: Mapping[Mean, float],
         shares: Mapping[Mean, float],
-        n_rows: int,
-        power: float,
         bound: str,
         exclusive: ExclusiveColumns,
+        n_draws: int,
     ) -> None:
-        self.rates, self.shares, self.n_rows = rates, shares, n_rows
-        self.power, self.bound, self.exclusive = power, bound, exclusive
+        self.rates, self.shares = rates, shares
+        self.bound, self.exclusive, self.n_draws = bound, exclusive, n_draws
+        self._correlations: dict[tuple[Mean, ...], Array] = {}
 
-    def unlucky(self, atom: Atom) -> Evidence:
-        """The likeliest counts with which the atom's value is as bad as in 1 - power of cases."""
-        rates = {mean: self.rates[mean] for mean in atom.means}
-        slopes = dict(zip(atom.means, dual(atom.expression, rates).gradient.tolist(), strict=True))
-        trials = {mean: int(self.n_rows * self.shares[mean]) for mean in atom.means}
-        spreads = {m: p * (1 - p) / max(trials[m], 1) for m, p in rates.items()}
-        error = math.sqrt(sum(slopes[m] ** 2 * spreads[m] for m in atom.means))
-        samples = {}
-        for mean, rate in rates.items():
-            move = ndtri(self.power) * slopes[mean] * spreads[mean] / error if error else 0.0
-            count = trials[mean] * (rate + float(move))
-            worse = math.ceil(count - 1e-9) if slopes[mean] > 0 else math.floor(count + 1e-9)
-            samples[mean] = Sample(min(max(worse, 0), trials[mean]), trials[mean], trials[mean])
-        return Evidence(samples, exclusive=self.exclusive, n_rows=self.n_rows)
+    def probability(self, tests: Sequence[Test], n_rows: int) -> float:
+        """That all `tests` pass on `n_rows` rows."""
+        trials = {mean: rows_of(n_rows, share) for mean, share in self.shares.items()}
+        if not all(trials[mean] for mean in _means_of(tests)):
+            return 0.0
+        corrected = self.n_draws >= DRAWS_FOR_ROWS
+        acceptance = AcceptanceSet(trials, self.bound, self.exclusive, n_rows, corrected)
+        return self._all_pass(tests, acceptance)
+
+    def _all_pass(self, tests: Sequence[Test], acceptance: AcceptanceSet) -> float:
+        blocks = self._blocks(list(parts_of_and(tests)))
+        return math.prod(self._block_passes(block, acceptance) for block in blocks)
+
+    def _block_passes(self, block: Sequence[Test], acceptance: AcceptanceSet) -> float:
+        means = _means_of(block)
+        if len(means) <= 1:
+            return self._summed(block, acceptance)
+        tree, delta = block[0]
+        if len(block) == 1 and isinstance(tree, Or):
+            children = [(child, delta / len(tree.children)) for child in tree.children]
+            if len(self._blocks(children)) == len(children):
+                fails = (1.0 - self._all_pass([child], acceptance) for child in children)
+                return 1.0 - math.prod(fails)
+        return self._simulated(block, acceptance)
+
+    def _blocks(self, tests: Sequence[Test]) -> list[list[Test]]:
+        """The tests in groups that share no rates and no rows."""
+        blocks: list[list[Test]] = []
+        for test in tests:
+            own = [block for block in blocks if self._are_connected(block, [test])]
+            joined = [other for block in own for other in block] + [test]
+            blocks = [block for block in blocks if block not in own] + [joined]
+        return blocks
+
+    def _are_connected(self, some: Sequence[Test], others: Sequence[Test]) -> bool:
+        return any(
+            one == other or not independent(one, other, self.exclusive)
+            for one in _means_of(some)
+            for other in _means_of(others)
+        )
+
+    def _summed(self, block: Sequence[Test], acceptance: AcceptanceSet) -> float:
+        """The probability of the counts of one rate that pass."""
+        means = _means_of(block)
+        if not means:
+            return float(all(acceptance.accepts(tree, {}, delta) for tree, delta in block))
+        (mean,) = means
+        n, rate = acceptance.trials[mean], self.rates[mean]
+        counts = likely_counts(n, rate)
+        asked = counts
+        if self._is_slow(block, acceptance):  # what lies between is taken to pass as its neighbour
+            asked = counts[
+                np.linspace(0, len(counts) - 1, self.n_draws // SLOWER).round().astype(int)
+            ]
+        nearest = np.searchsorted((asked[1:] + asked[:-1]) / 2.0, counts)
+        passed = np.ones(len(counts), dtype=np.bool_)
+        for tree, delta in block:
+            passed &= acceptance.passes(tree, {mean: asked}, delta)[nearest]
+        # Counts beyond the likely ones are taken to pass where the last of those does.
+        changes = np.diff(np.concatenate([[False], passed, [False]]).astype(int))
+        first, last = (
+            counts[np.flatnonzero(changes == 1)],
+            counts[np.flatnonzero(changes[1:] == -1)],
+        )
+        below = np.where(first == counts[0], 0.0, binomial_cdf(first - 1.0, n, rate))
+        up_to = np.where(last == counts[-1], 1.0, binomial_cdf(last, n, rate))
+        return float(min(1.0, max(0.0, (up_to - below).sum())))
+
+    def _simulated(self, block: Sequence[Test], acceptance: AcceptanceSet) -> float:
+        means = _means_of(block)
+        rates = {mean: self.rates[mean] for mean in means}
+        if means not in self._correlations:
+            self._correlations[means] = correlations(rates, self.shares, self.exclusive)
+        correlation = self._correlations[means]
+        acceptance = replace(acceptance, variance=_varying_together(means, correlation))
+        n_draws = self.n_draws // (SLOWER if self._is_slow(block, acceptance) else 1)
+        counts = drawn_counts(rates, acceptance.trials, correlation, n_draws)
+        passed = np.ones(len(counts[means[0]]), dtype=np.bool_)
+        for tree, delta in block:
+            left = {mean: k[passed] for mean, k in counts.items()}
+            passed[passed] = acceptance.passes(tree, left, delta)
+        return float(passed.mean())
+
+    def _is_slow(self, block: Sequence[Test], acceptance: AcceptanceSet) -> bool:
+        return any(acceptance.asks_each_table(atom) for tree, _ in block for atom in atoms_of(tree))
+
+    def normal_rows(self, tree: Tree, delta: float, power: float) -> float:
+        """How many rows a normal approximation asks for, of the atom that needs most."""
+        if isinstance(tree, Or):
+            share = delta / len(tree.children)
+            return min(self.normal_rows(child, share, power) for child in tree.children)
+        if isinstance(tree, And):
+            return max(self.normal_rows(child, delta, power) for child in tree.children)
+        point = dual(tree.expression, {mean: self.rates[mean] for mean in tree.means})
+        if not point.value < 0:
+            return 0.0 if not tree.means else math.inf
+        variance = 0.0
+        for mean, slope in zip(tree.means, point.gradient.tolist(), strict=True):
+            spread = self.rates[mean] * (1.0 - self.rates[mean])
+            variance += slope**2 * spread / max(self.shares[mean], ROUNDING)
+        deviations = float(ndtri(1.0 - delta) + ndtri(power)) / point.value
+        return float(variance * deviations**2)
 
 
-def _passes_at_unlucky_counts(tree: Tree, plan: _Plan, delta: float) -> bool:
-    match tree:
-        case Atom():
-            return passes(tree, plan.unlucky(tree), delta, plan.bound)
-        case And(children=children):
-            return all(_passes_at_unlucky_counts(child, plan, delta) for child in children)
-        case Or(children=children):
-            share = delta / len(children)
-            return any(_passes_at_unlucky_counts(child, plan, share) for child in children)
+def rows_of(n_rows: int, share: float) -> int:
+    """The whole rows in a share of `n_rows`, whatever rounding does to their product."""
+    return int(n_rows * share + ROUNDING)
+
+
+def _means_of(tests: Sequence[Test]) -> tuple[Mean, ...]:
+    atoms = (atom for tree, _ in tests for atom in atoms_of(tree))
+    return tuple(dict.fromkeys(mean for atom in atoms for mean in atom.means))
+
+
+def parts_of_and(tests: Sequence[Test]) -> Iterator[Test]:
+    """What has to pass for all `tests` to pass."""
+    for tree, delta in tests:
+        if isinstance(tree, And):
+            yield from parts_of_and([(child, delta) for child in tree.children])
+        else:
+            yield tree, delta
+
+
+def _varying_together(means: Sequence[Mean], correlation: Array) -> Variances:
+    """The variance of Evidence, for rates whose estimates have this `correlation`."""
+
+    def of(evidence: Evidence) -> Variance:
+        def variance(asked: Sequence[Mean], slopes: Sequence[float]) -> float:
+            position = [means.index(mean) for mean in asked]
+            samples = [evidence.samples[mean] for mean in asked]
+            spreads = np.array([s.estimate * (1.0 - s.estimate) / s.trials for s in samples])
+            moves = np.array(slopes) * np.sqrt(np.clip(spreads, 0.0, None))
+            of_estimate = float(moves @ correlation[np.ix_(position, position)] @ moves)
+            return of_estimate * evidence.n_rows
+
+        return variance
+
+    return of
+
+
+# -- one limit on one rate ---------------------------------------------------------------
+
+
+def _rows_for_one_limit(test: Test, plan: _Plan, power: float) -> int | None:
+    """The smallest number of rows with which one limit on one rate is met with this `power`.
+
+    With k events of the kind that there must not be too many of, a sample passes from some
+    number of trials on, n(k). Among the numbers of trials from n(k) to n(k + 1) - 1, which all
+    pass up to k events, n(k) makes that likeliest. So the smallest number is some n(k), and the
+    first k is looked for whose n(k) is good enough. Since n(k) is whole, its power need not rise
+    from each k to the next: those below the first one found by halving are tried too, down to
+    where the rounding of n(k) cannot outweigh one event more.
+    """
+    tree, delta = test
+    assert isinstance(tree, Atom)
+    assert tree.linear is not None
+    (mean,), (weight,) = tree.means, tree.linear.weights
+    rises, share = weight > 0, plan.shares[mean]
+    rate = plan.rates[mean] if rises else 1.0 - plan.rates[mean]
+    limit = -tree.linear.constant / weight
+    limit = limit if rises else 1.0 - limit
+
+    def passes_in(events: int, trials: int) -> bool:
+        successes = events if rises else trials - events
+        sample = Sample(float(successes), trials, trials)
+        evidence = Evidence({mean: sample}, exclusive=plan.exclusive, n_rows=trials)
+        return passes(tree, evidence, delta, plan.bound)
+
+    @cache
+    def trials_for(events: int) -> int | None:
+        near = max(events, math.floor(events / min(limit, 1.0)))
+        return smallest(partial(passes_in, events), near)
+
+    def suffices(events: int) -> bool:
+        trials = trials_for(events)
+        if trials is None:
+            return True
+        return float(binomial_cdf(np.array(float(events)), trials, rate)) >= power
+
+    most = smallest(suffices, -1)
+    if most is None:
+        return None
+    room = math.ceil(2.0 * rate * limit / max(limit - rate, 1e-12)) + 3
+    events = next(k for k in range(max(0, most - room), most + 1) if suffices(k))
+    trials = trials_for(events)
+    return None if trials is None else math.ceil((trials - ROUNDING) / share)
 
 
 def _holds(tree: Tree, rates: Mapping[Mean, float]) -> bool:
@@ -234,19 +473,3 @@ def _holds(tree: Tree, rates: Mapping[Mean, float]) -> bool:
             return all(_holds(child, rates) for child in children)
         case Or(children=children):
             return any(_holds(child, rates) for child in children)
-
-
-def _best_case_passes(tree: Tree, delta: float, trials: Mapping[Mean, int], bound: str) -> bool:
-    if isinstance(tree, And):
-        return all(_best_case_passes(child, delta, trials, bound) for child in tree.children)
-    if isinstance(tree, Or):
-        share = delta / len(tree.children)
-        return any(_best_case_passes(child, share, trials, bound) for child in tree.children)
-    if tree.linear is None or len(tree.means) != 1:
-        return True
-    (mean,), (weight,) = tree.means, tree.linear.weights
-    value = mean.quantity.range[weight < 0]
-    if not math.isfinite(value):
-        return True
-    n = trials[mean]
-    return passes(tree, Evidence({mean: Sample(value * n, n, n)}, n_rows=n), delta, bound)

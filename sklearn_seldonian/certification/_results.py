@@ -8,7 +8,11 @@ from typing import NamedTuple
 
 from sklearn_seldonian.certification._certificate import UNTOUCHED, ConstraintResult
 from sklearn_seldonian.certification._evidence import Evidence, Sample
-from sklearn_seldonian.certification._planning import sufficient_rows
+from sklearn_seldonian.certification._planning import (
+    DRAWS_IN_PASSING,
+    projected_rows,
+    sufficient_rows,
+)
 from sklearn_seldonian.certification._safety_test import Verdict, passes, safety_test
 from sklearn_seldonian.certification._statistics import Statistics
 from sklearn_seldonian.constraints import (
@@ -25,6 +29,7 @@ __all__ = ["Units", "certify_constraint", "units_of", "untested"]
 
 # Probability of passing for which a failed constraint is told how many rows it needs.
 POWER_OF_PLANS = 0.9
+VIOLATED = "the estimate itself violates the limit"
 
 
 class Units(NamedTuple):
@@ -72,6 +77,8 @@ def certify_constraint(
     units = units_of(constraint.source)
     rows = {mean.label: round(sample.trials) for mean, sample in evidence.samples.items()}
     reason = "" if verdict.passed else _reason(g, rows, statistics, verdict.reason)
+    if reason == VIOLATED and not passes(constraint.opposite, evidence, delta, bound):
+        reason = f"{VIOLATED}, but by no more than sampling error explains"
     return ConstraintResult(
         constraint=constraint.source.text or str(constraint.source),
         operator=units.operator,
@@ -111,12 +118,19 @@ def _rows_needed(
 ) -> int | None:
     """How many fresh safety rows would have let it pass, if its estimates were the truth."""
     means = constraint.means
-    if len(_counted(evidence)) < len(means):
+    if not all(sample.trials for sample in evidence.samples.values()):
         return None
+    if len(_counted(evidence)) < len(means):
+        return projected_rows(constraint.tree, evidence, delta, POWER_OF_PLANS, bound)
     shares = {mean: evidence.samples[mean].trials / evidence.n_rows for mean in means}
-    rates = evidence.estimates(means)
     return sufficient_rows(
-        constraint.tree, rates, shares, delta, POWER_OF_PLANS, bound, evidence.exclusive
+        [(constraint.tree, delta)],
+        evidence.estimates(means),
+        shares,
+        POWER_OF_PLANS,
+        bound,
+        evidence.exclusive,
+        DRAWS_IN_PASSING,
     )
 
 
@@ -219,5 +233,5 @@ def _reason(g: float, rows: dict[str, int], statistics: Statistics, obstacle: st
     if math.isnan(g):
         return "its value on the safety rows is undefined"
     if g > 0:
-        return "the estimate itself violates the limit"
+        return VIOLATED
     return "the estimate meets the limit, but not by enough for so few safety rows"

@@ -7,6 +7,7 @@ from sklearn_seldonian.constraints._atoms import (
     Linear,
     Or,
     Tree,
+    are_exclusive,
     atoms_of,
     independent,
 )
@@ -37,9 +38,11 @@ from sklearn_seldonian.constraints._nodes import (
     Condition,
     Constraint,
     Grouping,
+    Measure,
     Membership,
     Node,
     Number,
+    Quantified,
 )
 from sklearn_seldonian.constraints._parse import parse
 from sklearn_seldonian.constraints._resolve import Mean, Schema, columns_of, walk
@@ -67,14 +70,17 @@ __all__ = [
     "JointCells",
     "Linear",
     "Mean",
+    "Measure",
     "Membership",
     "Node",
     "Number",
     "Or",
+    "Quantified",
     "ResolvedConstraint",
     "Schema",
     "Tree",
     "accuracy",
+    "are_exclusive",
     "assign_cells",
     "atoms_of",
     "bind",

@@ -33,7 +33,15 @@ from sklearn_seldonian.constraints._evaluate import (
     operands,
     rational_value,
 )
-from sklearn_seldonian.constraints._nodes import Binary, Call, ColumnIs, Negative, Node, Number
+from sklearn_seldonian.constraints._nodes import (
+    Binary,
+    Call,
+    ColumnIs,
+    Condition,
+    Negative,
+    Node,
+    Number,
+)
 from sklearn_seldonian.constraints._resolve import Mean, means_of
 
 __all__ = [
@@ -42,6 +50,7 @@ __all__ = [
     "Linear",
     "Or",
     "Tree",
+    "are_exclusive",
     "atom_range",
     "atoms_of",
     "in_units",
@@ -205,16 +214,19 @@ def independent(one: Mean, other: Mean, exclusive: ExclusiveColumns = frozenset(
         owner says.
     """
     pairs = list(itertools.product(one.conditions, other.conditions))
-    if any(are_disjoint(a, b) or _exclude(a, b, exclusive) for a, b in pairs):
+    if any(are_exclusive(a, b, exclusive) for a, b in pairs):
         return True
     return not bool((one.quantity.mask & other.quantity.mask).any())
 
 
-def _exclude(one: object, other: object, exclusive: ExclusiveColumns) -> bool:
+def are_exclusive(
+    one: Condition, other: Condition, exclusive: ExclusiveColumns = frozenset()
+) -> bool:
+    """Whether no row meets both conditions, by their text or as `exclusive` says."""
     match one, other:
-        case ColumnIs(column=a, value=True), ColumnIs(column=b, value=True):
-            return a != b and any({a, b} <= names for names in exclusive)
-    return False
+        case ColumnIs(column=a, value=True), ColumnIs(column=b, value=True) if a != b:
+            return any({a, b} <= names for names in exclusive)
+    return are_disjoint(one, other)
 
 
 # -- AND and OR ------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from sklearn_seldonian.constraints._atoms import (
     shifted,
     split,
 )
-from sklearn_seldonian.constraints._nodes import Condition, Constraint, Node
+from sklearn_seldonian.constraints._nodes import Condition, Constraint, Negative, Node
 from sklearn_seldonian.constraints._parse import parse
 from sklearn_seldonian.constraints._resolve import Mean, Schema, means_of, resolve
 from sklearn_seldonian.measures import Average, RowMeasure
@@ -71,6 +71,11 @@ class ResolvedConstraint:
     def in_units(self) -> bool:
         """Whether the atoms of the tree are values of g, rather than of the same sign only."""
         return in_units(self.tree)
+
+    @property
+    def opposite(self) -> Tree:
+        """The tree of ``g >= 0``: where it passes, that g is violated is certain at its delta."""
+        return split(Negative(self.g))
 
     def with_margin(self, margin: float) -> Tree:
         """The tree of ``g <= margin``."""

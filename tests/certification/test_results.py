@@ -61,12 +61,11 @@ class Data:
         return certify_constraint(self.bind(text), self.statistics(text, hard=hard), delta)
 
 
-DATA = Data(
-    {
-        (0, 0, 0): 300, (0, 0, 1): 40, (0, 1, 0): 10, (0, 1, 1): 350,
-        (1, 0, 0): 280, (1, 0, 1): 60, (1, 1, 0): 20, (1, 1, 1): 340,
-    }
-)  # fmt: skip
+SQUARES = {
+    (0, 0, 0): 300, (0, 0, 1): 40, (0, 1, 0): 10, (0, 1, 1): 350,
+    (1, 0, 0): 280, (1, 0, 1): 60, (1, 1, 0): 20, (1, 1, 1): 340,
+}  # fmt: skip
+DATA = Data(SQUARES)
 
 
 @pytest.mark.parametrize(
@@ -325,6 +324,76 @@ def test_fewest_rows_that_could_pass():
     cost, unbounded = DATA.bind("Cost <= 1"), DATA.bind("Unbounded <= 1")
     assert rows_even_perfection_needs(cost.tree, 0.05, {cost.means[0]: 1.0}, 1) > 1
     assert rows_even_perfection_needs(unbounded.tree, 0.05, {unbounded.means[0]: 1.0}, 1) is None
+
+
+# -- what to do about a failure ------------------------------------------------------------
+
+GAP = "PR | [not M] - PR | [M] <= 0.1"
+
+
+@pytest.mark.parametrize(
+    ("few", "noise"),
+    [({(1, 1, 0): 7}, True), ({(1, 1, 0): 250, (1, 1, 1): 40}, False)],
+)
+def test_a_violation_within_sampling_error_is_told_apart(few, noise):
+    data = Data({(0, 1, 0): 200, (0, 1, 1): 100, **few})
+    result = data.certify(GAP)
+    assert not result.passed
+    reason = "the estimate itself violates the limit"
+    assert result.reason == reason + noise * ", but by no more than sampling error explains"
+    n = sum(few.values())
+    assert (
+        f"{result.reason}; if the estimate were the truth, no number of rows would suffice "
+        f"(the fewest are {n}, for PR | [M])"
+    ) in result.explain()
+    assert "no amount" not in result.explain()
+
+
+@pytest.mark.parametrize("name", ["Cost", "Unbounded"])
+@pytest.mark.parametrize(("limit", "noise"), [(0.17, True), (0.08, False)])
+def test_violations_by_averages_are_told_apart_too(name, limit, noise):
+    result = DATA.certify(f"{name} <= {limit}")
+    assert ("sampling error" in result.reason) == noise
+
+
+def test_opposite_constraints_pass_where_a_violation_is_proved():
+    resolved = DATA.bind("max(PR | [M], PR | [not M]) - ACC <= -0.7")
+    evidence = DATA.statistics("max(PR | [M], PR | [not M]) - ACC <= -0.7").evidence(resolved.means)
+    assert passes(resolved.opposite, evidence, 0.05)
+    assert not passes(resolved.tree, evidence, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "hard"),
+    [
+        ("Cost <= 0.22", True),
+        ("Cost <= 0.4", False),
+        ("ERR <= 0.18", False),
+        ("Brier <= 0.11", True),
+        ("Unbounded <= 0.22", True),
+        ("max(Cost, Brier) <= 0.22", True),
+    ],
+)
+def test_rows_needed_of_averages_have_about_the_power(text, hard):
+    rng, shares = np.random.default_rng(0), {s: n / 1400 for s, n in SQUARES.items()}
+    tenth = Data({square: n // 10 for square, n in SQUARES.items()}, sharpness=0.9)
+    result = tenth.certify(text, hard=hard)
+    assert not result.passed
+    assert result.rows_needed > 140
+    passed = []
+    for _ in range(30):
+        counts = rng.multinomial(result.rows_needed, list(shares.values()))
+        drawn = Data(dict(zip(shares, counts, strict=True)), sharpness=0.9)
+        passed.append(drawn.certify(text, hard=hard).passed)
+    assert np.mean(passed) >= 0.7
+
+
+def test_rows_needed_grow_with_confidence_and_shrink_with_the_distance():
+    tenth = Data({square: n // 10 for square, n in SQUARES.items()})
+    needed = [tenth.certify(f"Cost <= {limit}").rows_needed for limit in (0.19, 0.2, 0.22)]
+    assert needed == sorted(needed, reverse=True)
+    assert tenth.certify("Cost <= 0.2", 0.01).rows_needed > needed[1]
+    assert tenth.certify("Cost <= 0.1").rows_needed is None
 
 
 # -- the promise ---------------------------------------------------------------------------

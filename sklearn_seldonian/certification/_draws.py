@@ -1,0 +1,188 @@
+"""Counts of successes as sampling gives them, for rates that may share rows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betainc, ndtr, ndtri
+
+from sklearn_seldonian.constraints import (
+    Condition,
+    ExclusiveColumns,
+    Mean,
+    are_exclusive,
+    distinct_conditions,
+    independent,
+)
+from sklearn_seldonian.measures import Rate
+
+__all__ = ["binomial_cdf", "correlations", "drawn_counts", "likely_counts"]
+
+Array = NDArray[np.float64]
+
+# So many standard deviations around its mean hold a count, but for a part in 10^16.
+WIDEST_DEVIATION = 9.0
+# Patterns of conditions beyond so many are not told apart.
+MOST_PATTERNS = 512
+# Rounds of iterative proportional fitting, and by how much of a rate's rows its own part, and
+# that of its successes, may be missed in the end.
+ROUNDS = 200
+MISSED = 0.02
+
+
+def binomial_cdf(k: Array, n: int, rate: float) -> Array:
+    """The probability of at most `k` successes in `n` trials."""
+    inside = np.clip(k, 0, n - 1)
+    below = betainc(n - inside, inside + 1.0, 1.0 - rate)
+    return np.where(k < 0, 0.0, np.where(k >= n, 1.0, below))
+
+
+def likely_counts(n: int, rate: float) -> Array:
+    """All counts of `n` trials that are likelier than rounding errors."""
+    center = n * rate
+    room = WIDEST_DEVIATION * (center * (1.0 - rate)) ** 0.5 + WIDEST_DEVIATION**2
+    return np.arange(max(0.0, np.floor(center - room)), min(n, np.ceil(center + room)) + 1.0)
+
+
+def drawn_counts(
+    rates: Mapping[Mean, float],
+    trials: Mapping[Mean, int],
+    correlation: Array,
+    n_draws: int,
+) -> dict[Mean, Array]:
+    """Binomial counts of each rate, which vary together as `correlation` says.
+
+    Each count is the binomial quantile of one of several normal numbers with these correlations
+    (a Gaussian copula). The numbers are a Latin hypercube sample [1]_ with a fixed seed: the
+    draws of each rate alone are spread evenly.
+
+    Parameters
+    ----------
+    rates : mapping of Mean to float
+    trials : mapping of Mean to int
+    correlation : ndarray of shape (n_means, n_means)
+        In the order of `rates`.
+    n_draws : int
+
+    Returns
+    -------
+    mapping of Mean to ndarray of shape (n_draws,)
+
+    References
+    ----------
+    .. [1] M. D. McKay, R. J. Beckman and W. J. Conover, "A comparison of three methods for
+       selecting values of input variables in the analysis of output from a computer code",
+       Technometrics 21(2), 1979.
+    """
+    rng = np.random.default_rng(0)
+    shape = n_draws, len(rates)
+    ranks = rng.random(shape).argsort(axis=0)
+    normal = ndtri((ranks + rng.random(shape)) / n_draws)
+    values, vectors = np.linalg.eigh(correlation)
+    levels = ndtr(normal @ (vectors * np.sqrt(np.clip(values, 0.0, None))).T)
+    drawn = {}
+    for (mean, rate), level in zip(rates.items(), levels.T, strict=True):
+        counts = likely_counts(trials[mean], rate)
+        position = np.searchsorted(binomial_cdf(counts, trials[mean], rate), level)
+        drawn[mean] = counts[np.minimum(position, len(counts) - 1)]
+    return drawn
+
+
+def correlations(
+    rates: Mapping[Mean, float], shares: Mapping[Mean, float], exclusive: ExclusiveColumns
+) -> Array:
+    """How the estimates of the `rates` are correlated, as far as the text says it.
+
+    Estimates of rates that share no rows are not. For others, the distribution of conditions,
+    labels and decisions is taken that has these rates and shares of the rows, and is otherwise as
+    even as it can be: of largest entropy, found by iterative proportional fitting [1]_. Where no
+    distribution has them, all are taken as uncorrelated.
+
+    Parameters
+    ----------
+    rates, shares : mapping of Mean to float
+        Each rate, and over which share of the rows it is.
+    exclusive : frozenset of frozenset of str
+        Pairs of 0/1 columns that are never both 1.
+
+    Returns
+    -------
+    ndarray of shape (n_means, n_means)
+
+    References
+    ----------
+    .. [1] I. Csiszár, "I-divergence geometry of probability distributions and minimization
+       problems", The Annals of Probability 3(1), 1975.
+    """
+    means, alone = list(rates), np.eye(len(rates))
+    pairs = itertools.combinations(means, 2)
+    if all(independent(one, other, exclusive) for one, other in pairs):
+        return alone
+    patterns = _patterns(distinct_conditions(means), exclusive)
+    if not patterns:
+        return alone
+    parts = [_parts(mean, patterns) for mean in means]
+    found = _fitted(parts, [(shares[m] * rates[m], shares[m]) for m in means])
+    if found is None:
+        return alone
+    influences = np.stack(
+        [
+            (value - rates[m] * mask) / shares[m]
+            for m, (value, mask) in zip(means, parts, strict=True)
+        ]
+    )
+    covariance = (influences * found) @ influences.T
+    spread = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
+    varies = spread > 0
+    scale = np.where(varies, 1.0 / np.where(varies, spread, 1.0), 0.0)
+    return np.where(np.eye(len(means)) > 0, 1.0, covariance * scale * scale[:, None])
+
+
+def _patterns(
+    conditions: Sequence[Condition], exclusive: ExclusiveColumns
+) -> list[frozenset[Condition]]:
+    """The sets of conditions that a row can meet; empty where there are too many."""
+    patterns = [frozenset[Condition]()]
+    for new in conditions:
+        patterns += [
+            pattern | {new}
+            for pattern in patterns
+            if not any(are_exclusive(new, met, exclusive) for met in pattern)
+        ]
+        if len(patterns) > MOST_PATTERNS:
+            return []
+    return patterns
+
+
+def _parts(mean: Mean, patterns: Sequence[frozenset[Condition]]) -> tuple[Array, Array]:
+    """Which kinds of rows, by pattern, label and decision, are successes and which count."""
+    assert isinstance(mean.quantity, Rate)
+    inside = np.array([mean.conditions <= pattern for pattern in patterns], dtype=float)
+    value, mask = mean.quantity.value, mean.quantity.mask
+    return np.outer(inside, value).reshape(-1), np.outer(inside, mask).reshape(-1)
+
+
+def _fitted(
+    parts: Sequence[tuple[Array, Array]], wanted: Sequence[tuple[float, float]]
+) -> Array | None:
+    """The most even distribution with the `wanted` sums of successes and rows; None if none is."""
+    # Each rate divides all kinds of rows in three: successes, failures, and those not counted.
+    splits = [
+        (np.stack([value, mask - value, 1.0 - mask]), np.array([hits, rows - hits, 1.0 - rows]))
+        for (value, mask), (hits, rows) in zip(parts, wanted, strict=True)
+    ]
+    found = np.full(len(parts[0][0]), 1.0 / len(parts[0][0]))
+    for _ in range(ROUNDS):
+        worst = 0.0
+        for (members, sums), (_, rows) in zip(splits, wanted, strict=True):
+            seen = members @ found
+            worst = max(worst, float(np.abs(seen - sums).max()) / max(rows, 1e-12))
+            found = found * (
+                np.where(seen > 0, sums / np.where(seen > 0, seen, 1.0), 0.0) @ members
+            )
+        if worst < MISSED * 1e-3:
+            return found
+    return found if worst < MISSED else None

@@ -1,0 +1,200 @@
+"""Whether any decisions at all could pass a safety test on so many rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sklearn_seldonian.certification._evidence import Evidence, Sample
+from sklearn_seldonian.certification._planning import MOST_ROWS, parts_of_and, rows_of, smallest
+from sklearn_seldonian.certification._safety_test import passes
+from sklearn_seldonian.constraints import And, Atom, ExclusiveColumns, Mean, Or, Tree
+from sklearn_seldonian.measures import Rate
+
+__all__ = ["rows_even_perfection_needs"]
+
+# A table of counts is ruled out only where the test fails at so much of delta, since verdicts that
+# are inferred from those of other tables need not follow to the last digit.
+ROOM = 1.25
+# Tests run before the search for a table that passes is given up; with so many rows of both rates
+# it is not begun, since only very narrow limits are hopeless there.
+MOST_TESTS = 200
+MANY_ROWS = 100
+
+Table = tuple[int, ...]
+
+
+def rows_even_perfection_needs(
+    tree: Tree,
+    delta: float,
+    shares: Mapping[Mean, float],
+    n_rows: int,
+    bound: str = "auto",
+    exclusive: ExclusiveColumns = frozenset(),
+) -> int | None:
+    """How many rows it takes before decisions could pass, if `n_rows` is too few for any.
+
+    Parameters
+    ----------
+    tree : And, Or or Atom
+    delta : float in (0, 1)
+    shares : mapping of Mean to float
+        The largest share of the rows that any decisions can give each mean.
+    n_rows : int
+    bound, exclusive
+        As in `safety_test` and `Evidence`.
+
+    Returns
+    -------
+    int or None
+        About how many. None where decisions might pass on `n_rows` rows, or where no number of
+        rows is known to be enough.
+
+    Notes
+    -----
+    Each atom alone must pass at its most favourable counts. Atoms of an AND over the same rates
+    must also pass at the same counts, and what is favourable to ``a - b`` is not to ``b - a``.
+    All tables of counts are divided into boxes. A box is ruled out where one atom fails even at the
+    corner that is most favourable to it, and is halved otherwise; if all are ruled out, no
+    decisions pass. Labels and decisions that no model could bring together are not excluded, so
+    the tables looked at are more than there are.
+
+    That a corner speaks for its box rests on the test's monotonicity. The edge of Clopper and
+    Pearson's test is monotone in the count. The exact test of two rates orders tables by a
+    statistic that rises in both counts (proved in `score_statistic`), and so do its p-values
+    wherever the worst rates are the same. What its box of likely rates may change from one table
+    to the next is allowed for by testing corners at 1.25 delta. Constraints with other tests, over
+    two rates that both have 100 rows, or for which 200 tests do not suffice, are never said to be
+    hopeless on that account.
+    """
+    searches = _searches(tree, delta, bound, exclusive)
+
+    def trials_in(n: int) -> dict[Mean, int]:
+        return {mean: rows_of(n, share) for mean, share in shares.items()}
+
+    def could_pass(n: int) -> bool:
+        return _best_case_passes(tree, delta, trials_in(n), bound)
+
+    def constants_could_pass(n: int) -> bool:
+        return could_pass(n) and all(search.constant_passes(trials_in(n)) for search in searches)
+
+    suffices = could_pass
+    if could_pass(n_rows):
+        if all(search.might_pass(trials_in(n_rows)) for search in searches):
+            return None
+        suffices = constants_could_pass
+    return smallest(suffices, n_rows) if suffices(MOST_ROWS) else None
+
+
+def _best_case_passes(tree: Tree, delta: float, trials: Mapping[Mean, int], bound: str) -> bool:
+    if isinstance(tree, And):
+        return all(_best_case_passes(child, delta, trials, bound) for child in tree.children)
+    if isinstance(tree, Or):
+        share = delta / len(tree.children)
+        return any(_best_case_passes(child, share, trials, bound) for child in tree.children)
+    if tree.linear is None or len(tree.means) != 1:
+        return True
+    (mean,), (weight,) = tree.means, tree.linear.weights
+    value = mean.quantity.range[weight < 0]
+    if not math.isfinite(value):
+        return True
+    n = trials[mean]
+    return passes(tree, Evidence({mean: Sample(value * n, n, n)}, n_rows=n), delta, bound)
+
+
+# -- atoms over the same two rates -------------------------------------------------------
+
+
+def _searches(
+    tree: Tree, delta: float, bound: str, exclusive: ExclusiveColumns
+) -> list[_TableSearch]:
+    """For each pair of rates that an AND is over, the atoms that are over both."""
+    if bound not in ("auto", "exact"):
+        return []
+    pairs: dict[frozenset[Mean], list[Atom]] = {}
+    for part, _ in parts_of_and([(tree, delta)]):
+        if isinstance(part, Atom) and _is_of_two_rates(part, exclusive):
+            pairs.setdefault(frozenset(part.means), []).append(part)
+    return [_TableSearch(atoms, delta, bound, exclusive) for atoms in pairs.values()]
+
+
+def _is_of_two_rates(atom: Atom, exclusive: ExclusiveColumns) -> bool:
+    """Whether the exact test tests it, on rows whose number no decisions change."""
+    return (
+        atom.linear is not None
+        and len(atom.means) == 2
+        and atom.has_independent_means(exclusive)
+        and all(
+            isinstance(mean.quantity, Rate) and not mean.quantity.conditions_on_prediction
+            for mean in atom.means
+        )
+    )
+
+
+@dataclass
+class _TableSearch:
+    """Looks for a table of two rates with which all of some atoms pass."""
+
+    atoms: Sequence[Atom]
+    delta: float
+    bound: str
+    exclusive: ExclusiveColumns
+    n_tests: int = field(default=0)
+
+    @property
+    def means(self) -> tuple[Mean, ...]:
+        return self.atoms[0].means
+
+    def constant_passes(self, trials: Mapping[Mean, int]) -> bool:
+        """Whether the decisions that are the same for all rows pass."""
+        return any(
+            all(self._accepts(atom, table, trials, self.delta) for atom in self.atoms)
+            for table in ((0, 0), tuple(trials[mean] for mean in self.means))
+        )
+
+    def might_pass(self, trials: Mapping[Mean, int]) -> bool:
+        """Whether any table might pass; True where that cannot be told soon enough."""
+        ends = tuple(trials[mean] for mean in self.means)
+        # What a group without rows means is said by the test.
+        if not min(ends) or min(ends) >= MANY_ROWS or self.constant_passes(trials):
+            return True
+        boxes: list[tuple[Table, Table]] = [((0, 0), ends)]
+        while boxes:
+            low, high = boxes.pop()
+            if not all(self._best_corner_passes(atom, low, high, trials) for atom in self.atoms):
+                continue
+            if low == high or self.n_tests > MOST_TESTS:
+                return True
+            boxes += _halves(low, high, ends)
+        return False
+
+    def _best_corner_passes(
+        self, atom: Atom, low: Table, high: Table, trials: Mapping[Mean, int]
+    ) -> bool:
+        assert atom.linear is not None
+        of_mean = dict(zip(self.means, zip(low, high, strict=True), strict=True))
+        corner = {
+            mean: of_mean[mean][weight < 0]
+            for mean, weight in zip(atom.means, atom.linear.weights, strict=True)
+        }
+        table = tuple(corner[mean] for mean in self.means)
+        return self._accepts(atom, table, trials, min(ROOM * self.delta, 0.999))
+
+    def _accepts(self, atom: Atom, table: Table, trials: Mapping[Mean, int], delta: float) -> bool:
+        self.n_tests += 1
+        counts = dict(zip(self.means, table, strict=True))
+        samples = {mean: Sample(k, trials[mean], trials[mean]) for mean, k in counts.items()}
+        n_rows = sum(trials[mean] for mean in self.means)
+        evidence = Evidence(samples, exclusive=self.exclusive, n_rows=n_rows)
+        return passes(atom, evidence, delta, self.bound)
+
+
+def _halves(low: Table, high: Table, ends: Table) -> list[tuple[Table, Table]]:
+    """The box of tables from `low` to `high` in two, across its longest side."""
+    sides = [(last - first) / n for first, last, n in zip(low, high, ends, strict=True)]
+    side = sides.index(max(sides))
+    middle = (low[side] + high[side]) // 2
+    below, above = list(high), list(low)
+    below[side], above[side] = middle, middle + 1
+    return [(low, tuple(below)), (tuple(above), high)]

@@ -1,0 +1,123 @@
+"""Safety rows on which no decisions could pass, against all tables of a few rows."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklearn_seldonian import SeldonianClassifier
+from sklearn_seldonian.certification import (
+    Evidence,
+    Sample,
+    passes,
+    rows_even_perfection_needs,
+)
+from sklearn_seldonian.constraints import Schema, bind, parse
+from sklearn_seldonian.exceptions import NoSolutionFoundWarning
+
+SCHEMA = Schema((0, 1), 1, {"race": ("A", "B", "C")})
+TWO = 'by=race in ("A", "B")'
+GAP = f"max(FPR, {TWO}) - min(FPR, {TWO}) <= {{}}"
+RATIO = f"min(FPR, {TWO}) / max(FPR, {TWO}) >= {{}}"
+
+
+def resolved(text):
+    return bind(parse(text), SCHEMA)
+
+
+def needed(text, trials, delta=0.05, bound="auto"):
+    constraint = resolved(text)
+    n_rows = sum(trials)
+    shares = {m: n / n_rows for m, n in zip(constraint.means, trials, strict=True)}
+    return rows_even_perfection_needs(constraint.tree, delta, shares, n_rows, bound)
+
+
+def some_table_passes(text, trials, delta=0.05):
+    constraint = resolved(text)
+    for table in itertools.product(*(range(n + 1) for n in trials)):
+        samples = {
+            m: Sample(k, n, n) for m, k, n in zip(constraint.means, table, trials, strict=True)
+        }
+        if passes(constraint.tree, Evidence(samples, n_rows=sum(trials)), delta):
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("text", "trials", "delta"),
+    [
+        (GAP.format(0.2), (12, 3), 0.05),
+        (GAP.format(0.6), (12, 3), 0.05),
+        (GAP.format(0.7), (9, 2), 0.2),
+        (GAP.format(0.5), (6, 6), 0.1),
+        (GAP.format(0.3), (15, 7), 0.2),
+        (GAP.format(0.35), (15, 7), 0.2),
+        (RATIO.format(0.5), (10, 2), 0.05),
+        (RATIO.format(0.3), (10, 4), 0.1),
+        (RATIO.format(0.2), (12, 4), 0.2),
+    ],
+)
+def test_what_is_called_hopeless_is(text, trials, delta):
+    rows = needed(text, trials, delta)
+    if rows is not None:
+        assert not some_table_passes(text, trials, delta)
+        assert rows > sum(trials)
+
+
+def test_both_sides_of_hopeless_are_seen():
+    assert needed(GAP.format(0.2), (12, 3)) is not None
+    assert needed(GAP.format(0.5), (12, 12)) is None
+    assert needed(RATIO.format(0.5), (10, 2)) is not None
+    assert needed(RATIO.format(0.5), (40, 20)) is None
+
+
+def test_a_rare_group_makes_a_gap_hopeless():
+    # Of 5 rows, constant decisions prove that the rate is at most 1 - 0.05 ** (1 / 5) = .451.
+    rows = needed(GAP.format(0.2), (900, 5))
+    trials = (int(rows * 900 / 905), int(rows * 5 / 905))
+    samples = zip(resolved(GAP.format(0.2)).means, trials, strict=True)
+    evidence = Evidence({m: Sample(0, n, n) for m, n in samples}, n_rows=rows)
+    assert passes(resolved(GAP.format(0.2)).tree, evidence, 0.05)
+    assert needed(GAP.format(0.2), (900, 20)) is None
+    assert needed(GAP.format(0.5), (900, 6)) is None
+
+
+def test_one_rare_group_among_several_is_enough():
+    text = "max(FPR, by=race) - min(FPR, by=race) <= 0.2"
+    assert needed(text, (200, 4, 100)) > 304
+    assert needed(text, (200, 40, 100)) is None
+
+
+@pytest.mark.parametrize("bound", ["asymptotic", "ttest"])
+def test_tests_that_are_not_exact_are_not_judged(bound):
+    assert needed(GAP.format(0.2), (12, 3), bound=bound) is None
+
+
+def test_rates_over_predictions_are_not_judged():
+    # How many rows count for them is up to the decisions.
+    assert needed(GAP.format(0.2).replace("FPR", "PPV"), (12, 3)) is None
+
+
+def test_fit_names_the_group_and_the_ways_out():
+    rng = np.random.default_rng(0)
+    race = pd.Series(np.repeat(["A", "B"], [600, 8]), name="race")
+    y = np.r_[rng.integers(0, 2, 600), np.zeros(8, int)]
+    X = rng.normal(size=(608, 2)) + y[:, None]
+    model = SeldonianClassifier(
+        constraints="max(FPR, by=race) - min(FPR, by=race) <= 0.2",
+        max_epochs=1,
+        module__hidden=(),
+        random_state=0,
+    )
+    mask = np.arange(608) % 2 == 0
+    with (
+        pytest.warns(NoSolutionFoundWarning),
+        pytest.warns(
+            UserWarning,
+            match=r"no model can pass .*: even a perfect one needs about \d+\. The smallest group "
+            r"is that of FPR \| \[race == \"B\"\], with about 4 safety rows\. Leave it out, as "
+            r"with by=race in \(\.\.\.\), or merge it with another level of race",
+        ),
+    ):
+        model.fit(X, y, sensitive_features=race, safety_mask=mask)
