@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import warnings
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -20,6 +19,7 @@ from sklearn_seldonian._display import as_html
 from sklearn_seldonian._promise import Promise
 from sklearn_seldonian._record import recorded
 from sklearn_seldonian._rows import LabelledRows
+from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import BOUNDS
 from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
 
@@ -119,14 +119,6 @@ class CertifiedEstimator(BaseEstimator):
             and name.startswith(prefix)
         }
 
-    def _forget_fit(self):
-        """Drop what an earlier fit left, so that nothing of it outlives a fit that fails."""
-        for name in [n for n in vars(self) if n.endswith("_") and n.isidentifier()]:
-            if not name.startswith("_") and "__" not in name:
-                delattr(self, name)
-        vars(self).pop("_promise", None)
-        vars(self).pop("_seal", None)
-
     def __sklearn_is_fitted__(self):
         return hasattr(self, "certificate_")
 
@@ -154,24 +146,28 @@ class CertifiedEstimator(BaseEstimator):
             With ``solution_found_`` saying whether a model was certified; if not, a
             `NoSolutionFoundWarning` is given.
         """
-        rows = self._begin(X, y, sensitive_features)
-        rng = check_random_state(self.random_state)
-        candidate, safety = self._part(rows, safety_mask, rng)
-        self._bind(candidate)
-        _checks.check_ranges(self._promise.resolved, self.bound, self._range_remedy)
-        obstacle = _fitting.train(self, candidate, len(safety.y), rng)
+        vars(self).pop("certificate_", None)  # in one step, the first: the verdict is gone
+        self.__dict__ = _persistence.without_fit(self)
+        model = _persistence.working_copy(self)
+        rows = model._begin(X, y, sensitive_features)
+        rng = check_random_state(model.random_state)
+        candidate, safety = model._part(rows, safety_mask, rng)
+        model._bind(candidate)
+        _checks.check_ranges(model._promise.resolved, model.bound, model._range_remedy)
+        obstacle = _fitting.train(model, candidate, len(safety.y), rng)
         mask_given = safety_mask is not None
-        certificate = _safety.judgement(self, candidate, safety, obstacle, mask_given)
-        self._conclude(recorded(self, certificate, rows), candidate)
+        certificate = _safety.judgement(model, candidate, safety, obstacle, mask_given)
+        model._conclude(recorded(self, certificate, rows), candidate)
+        self.__dict__ = {**vars(model), "_record": self._record}
         return self
 
     # -- the steps of fit ------------------------------------------------------------------
-    # A search takes them apart: it trains and foresees on parts of the candidate rows, and
-    # only what it has chosen comes to a judgement.
+    # They run on a copy that nobody holds before it is complete: what ends a fit, at whatever
+    # line, leaves the estimator unfitted. A search takes the steps apart: it trains and foresees
+    # on parts of the candidate rows, and only what it has chosen comes to a judgement.
 
     def _begin(self, X, y, sensitive_features):
-        """Forget earlier fits; check parameters and rows."""
-        self._forget_fit()
+        """Check parameters and rows."""
         self._fix_promise()
         X, y = _inputs.as_arrays(X, y)
         return self._check_training_rows(X, y, sensitive_features)
@@ -223,8 +219,8 @@ class CertifiedEstimator(BaseEstimator):
                 self.fallback_ = _checks.fitted_fallback(
                     self.fallback, candidate.as_given(), candidate.y, self._constant_fallback
                 )
-                warnings.warn(certificate.explain(), NoSolutionFoundWarning, stacklevel=3)
-        self.certificate_ = certificate  # last: without it the estimator is not fitted
+                warn_user(certificate.explain(), NoSolutionFoundWarning)
+        self.certificate_ = certificate
         if self.solution_found_:
             _persistence.check_model(self)
 
@@ -361,9 +357,7 @@ class CertifiedEstimator(BaseEstimator):
             certificate. It is left unchanged.
         """
         loaded = vars(_persistence.loaded(self, path))
-        self._forget_fit()
-        own = {*self._get_param_names(), *self._keywords()}
-        vars(self).update({name: value for name, value in loaded.items() if name not in own})
+        self.__dict__ = {**loaded, **_persistence.without_fit(self)}
         return self
 
     def __getstate__(self):

@@ -14,11 +14,43 @@ from sklearn_seldonian import _checks, _fitting
 from sklearn_seldonian.certification import SafetyCertificate
 from sklearn_seldonian.training import Adjustment, as_facts, task_from
 
-__all__ = ["check_model", "fingerprint", "loaded", "packed", "unpacked", "write"]
+__all__ = [
+    "check_model",
+    "fingerprint",
+    "loaded",
+    "packed",
+    "unpacked",
+    "without_fit",
+    "working_copy",
+    "write",
+]
 
 # The entry of a file's metadata that holds all that is not weights.
 ENTRY = "sklearn_seldonian"
 SIZES = ("module__n_features", "module__n_outputs")
+# What a fit leaves beside the attributes whose names end in an underscore.
+PRIVATE = ("_promise", "_seal")
+
+
+# -- all or nothing ----------------------------------------------------------------------
+
+
+def without_fit(estimator):
+    """The attributes of `estimator` but those that a fit left."""
+    return {name: value for name, value in vars(estimator).items() if not _is_of_a_fit(name)}
+
+
+def working_copy(estimator):
+    """Another estimator with the same attributes, not copied themselves, for one fit."""
+    copied = object.__new__(type(estimator))
+    copied.__dict__ = dict(vars(estimator))
+    return copied
+
+
+def _is_of_a_fit(name):
+    if name.startswith("_"):
+        return name in PRIVATE
+    return name.endswith("_") and "__" not in name
 
 
 # -- weights without pickle --------------------------------------------------------------
