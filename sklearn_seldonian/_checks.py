@@ -7,8 +7,6 @@ import hashlib
 import inspect
 import itertools
 import platform
-import sys
-import warnings
 from functools import cache
 from importlib.metadata import version
 from numbers import Integral
@@ -23,6 +21,7 @@ from torch import nn
 
 from sklearn_seldonian._inputs import ROWS_A_STRETCH, without_tensor
 from sklearn_seldonian._version import __version__
+from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import has_finite_ranges
 from sklearn_seldonian.constraints import Grouping, walk
 from sklearn_seldonian.measures import ANY_NUMBER
@@ -50,7 +49,6 @@ __all__ = [
     "column_values",
     "fingerprint",
     "fitted_fallback",
-    "nearest_caller",
     "positive_class",
     "predicted_numbers",
     "resolve_device",
@@ -188,11 +186,9 @@ def check_ranges(constraints, bound, remedy):
                 f"{constraint.source.text!r} has no finite-sample test: {names} has no finite "
                 f'range. {remedy}, or use bound="auto".'
             )
-        warnings.warn(
+        warn_user(
             f"{constraint.source.text!r} is tested by a normal approximation only: {names} has no "
-            f"finite range. {remedy} for a finite-sample test.",
-            UserWarning,
-            stacklevel=3,
+            f"finite range. {remedy} for a finite-sample test."
         )
 
 
@@ -449,20 +445,6 @@ def fitted_fallback(fallback, X, y, constant):
     if isinstance(fallback, str):
         fallback = constant
     return clone(fallback).fit(X, y)
-
-
-def nearest_caller(*packages):
-    """The nearest module of these packages that the caller is called from; "" if none.
-
-    scikit-learn gives an estimator no other way to know what it is fitted for.
-    """
-    frame = sys._getframe()
-    while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        if name.startswith(packages):
-            return name
-        frame = frame.f_back
-    return ""
 
 
 _INDEPENDENCE = (

@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import logging
 import math
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,8 @@ import torch
 from torch import nn
 
 from sklearn_seldonian import _checks, _inputs, _preprocess
+from sklearn_seldonian._callers import fitted_among_others
+from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import (
     Statistics,
     exclusive_columns,
@@ -27,9 +28,6 @@ from sklearn_seldonian.training import ConstrainedProblem, LagrangianNet, Rows
 __all__ = ["check_keywords", "foreseen", "initialized_net", "train"]
 
 logger = logging.getLogger("sklearn_seldonian")
-
-# Where estimators are fitted many times over, so that Ctrl-C must end more than one fit.
-MODEL_SELECTION = ("sklearn.model_selection", "sklearn_seldonian.model_selection")
 
 
 # -- training ----------------------------------------------------------------------------
@@ -61,7 +59,7 @@ def train(estimator, candidate, n_safety, rng):
     estimator.n_iter_ = len(estimator.history_)
     logger.info("Epoch %s of %d is kept.", net.kept_epoch_, estimator.n_iter_)
     if net.interrupted_:
-        if _checks.nearest_caller(*MODEL_SELECTION):
+        if fitted_among_others():
             raise KeyboardInterrupt
         return "training was interrupted"
     return "" if net.kept_epoch_ else "training gave no finite weights"
@@ -117,11 +115,10 @@ def _warn_of_few_rows(promise, labels, cells, n_labels, n_safety):
         tree = constraint.tree
         needed = rows_even_perfection_needs(tree, delta, shares, n_safety, promise.bound)
         if needed is not None:
-            warnings.warn(
+            warn_user(
                 f"With {n_safety} safety rows, no model can pass {constraint.source.text!r} at "
                 f"delta={delta}: even a perfect one needs about {needed}.",
-                UserWarning,
-                stacklevel=4,
+                subject=f"few safety rows for {constraint.source.text}",
             )
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 
 import numpy as np
 
-from sklearn_seldonian._checks import fingerprint, nearest_caller
+from sklearn_seldonian._callers import fitted_inside_search
+from sklearn_seldonian._checks import fingerprint
+from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 
 __all__ = ["recorded"]
 
 # So many rows, and all labels, tell one set of data from another.
 ROWS_DIGESTED = 1000
-# Whose `fit` refits what it has chosen; trials are fitted from another module.
-SEARCH = "sklearn.model_selection._search"
 SEARCHED = (
     "A search outside the estimator, such as GridSearchCV, chose the settings by results "
     "on the same rows, those of this safety test among them. Certify the model on fresh rows, or "
@@ -51,10 +50,10 @@ def recorded(estimator, certificate, rows, tests=None):
     data, test = _digest(rows), fingerprint(*map(_what_was_tested, done))
     before = {t for d, t in estimator._record if d == data and t != test}
     estimator._record |= {(data, test)}
-    notes = [SEARCHED] if nearest_caller("sklearn.model_selection") == SEARCH else []
+    notes = [SEARCHED] if fitted_inside_search() else []
     if before:
         notes.append(_tested_before(len(before)))
-        warnings.warn(notes[-1], SafetyDataReusedWarning, stacklevel=3)
+        warn_user(notes[-1], SafetyDataReusedWarning)
     unmet = (f"Not met: {note}" for note in notes)
     return dataclasses.replace(certificate, assumptions=(*certificate.assumptions, *unmet))
 
