@@ -18,6 +18,7 @@ from sklearn_seldonian import _checks, _fitting, _inputs, _persistence, _preproc
 from sklearn_seldonian._display import as_html
 from sklearn_seldonian._promise import Promise
 from sklearn_seldonian._record import recorded
+from sklearn_seldonian._row_sketch import RowSketch, note_rows, row_hashes
 from sklearn_seldonian._rows import LabelledRows
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import BOUNDS
@@ -71,6 +72,8 @@ class CertifiedEstimator(BaseEstimator):
     _record = frozenset()
     # By what a change of the certified model shows; see `check_model`.
     _seal = None
+    # The rows of `fit`, to know them again; None where they are not known.
+    _fitted_to = None
 
     # -- parameters ----------------------------------------------------------------------
 
@@ -150,6 +153,7 @@ class CertifiedEstimator(BaseEstimator):
         self.__dict__ = _persistence.without_fit(self)
         model = _persistence.working_copy(self)
         rows = model._begin(X, y, sensitive_features)
+        hashes = row_hashes(rows.given)
         rng = check_random_state(model.random_state)
         candidate, safety = model._part(rows, safety_mask, rng)
         model._bind(candidate)
@@ -157,7 +161,8 @@ class CertifiedEstimator(BaseEstimator):
         obstacle = _fitting.train(model, candidate, len(safety.y), rng)
         mask_given = safety_mask is not None
         certificate = _safety.judgement(model, candidate, safety, obstacle, mask_given)
-        model._conclude(recorded(self, certificate, rows), candidate)
+        model._remember(hashes)
+        model._conclude(recorded(self, certificate, rows, hashes), candidate)
         self.__dict__ = {**vars(model), "_record": self._record}
         return self
 
@@ -208,6 +213,10 @@ class CertifiedEstimator(BaseEstimator):
         """Give the constraints' names a meaning, from candidate rows."""
         schema = self._schema(candidate.columns)
         self._promise = self._promise.bound_to(candidate.columns, schema)
+
+    def _remember(self, hashes):
+        """Keep what it takes to know the rows again that have these `hashes`."""
+        self._fitted_to = RowSketch.of(hashes, self.candidate_indices_, self.safety_indices_)
 
     def _conclude(self, certificate, candidate):
         """Announce the verdict and keep the certificate; without a solution, fit the fallback."""
@@ -264,8 +273,8 @@ class CertifiedEstimator(BaseEstimator):
         given, X = X, self._checked(X)
         check_consistent_length(X, y)
         rows = LabelledRows(X, y, targets, columns, given)
-        origin = _safety.origin_of(self, self.certificate_)
-        return recorded(self, _safety.safety_test(self, rows, origin), rows)
+        certificate = _safety.safety_test(self, rows, _safety.origin_of(self, self.certificate_))
+        return recorded(self, certificate, rows, row_hashes(given), fitted_to=self._fitted_to)
 
     # -- the model -----------------------------------------------------------------------
 
@@ -301,6 +310,7 @@ class CertifiedEstimator(BaseEstimator):
 
     def _checked(self, X):
         X, _ = _inputs.as_arrays(X)
+        note_rows(type(self).__name__, self._fitted_to, X)
         if self.preprocessor_ is None:
             return validate_data(self, X, reset=False, allow_nd=True)
         return validate_data(self, X, reset=False, skip_check_array=True)
@@ -357,7 +367,9 @@ class CertifiedEstimator(BaseEstimator):
             certificate. It is left unchanged.
         """
         loaded = vars(_persistence.loaded(self, path))
-        self.__dict__ = {**loaded, **_persistence.without_fit(self)}
+        same_model = getattr(self, "certificate_", None) is not None
+        fitted_to = self._fitted_to if same_model else None
+        self.__dict__ = {**loaded, **_persistence.without_fit(self), "_fitted_to": fitted_to}
         return self
 
     def __getstate__(self):

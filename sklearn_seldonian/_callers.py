@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
+from types import FrameType
 
 from sklearn.base import BaseEstimator
 from sklearn.feature_selection import RFE, SequentialFeatureSelector
@@ -19,7 +21,7 @@ REPEATING = ("sklearn", "joblib", f"{__package__}.model_selection")
 HANDING_ON = (Pipeline.__module__, BaseEstimator.__module__, "sklearn.utils")
 
 
-def fitted_inside_search():
+def fitted_inside_search() -> bool:
     """Whether the caller runs inside a search of scikit-learn's, at whatever depth.
 
     A search whose trials run in other processes or threads is not seen from there; its refit is.
@@ -27,20 +29,20 @@ def fitted_inside_search():
     return any(isinstance(frame.f_locals.get("self"), SEARCHES) for frame in _frames("self"))
 
 
-def fitted_among_others():
+def fitted_among_others() -> bool:
     """Whether other fits are going to follow, so that Ctrl-C must end more than this one."""
     modules = {frame.f_globals.get("__name__", "") for frame in _frames()}
     return any(_is_in(module, REPEATING) and not _is_in(module, HANDING_ON) for module in modules)
 
 
-def _frames(*first_argument):
+def _frames(*first_argument: str) -> Iterator[FrameType]:
     """The frames below the caller's, where given only those with that first argument."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if frame.f_code.co_varnames[: len(first_argument)] == first_argument:
             yield frame
         frame = frame.f_back
 
 
-def _is_in(module, packages):
+def _is_in(module: str, packages: Iterable[str]) -> bool:
     return any(module == name or module.startswith(f"{name}.") for name in packages)

@@ -11,6 +11,8 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from sklearn_seldonian import _checks
+from sklearn_seldonian._record import other_rows
+from sklearn_seldonian._row_sketch import rows_of_predictions
 from sklearn_seldonian.certification import (
     BOUNDS,
     SafetyCertificate,
@@ -118,7 +120,8 @@ def certify(
     _checks.check_choice("bound", bound, BOUNDS)
     deltas = _checks.check_deltas(delta, len(constraints))
     tested = under_test(estimator, decision, pos_label, target_range, prediction_range)
-    seen = observe(tested, X, y, constraints, sensitive_features, measures)
+    with rows_of_predictions() as sightings:
+        seen = observe(tested, X, y, constraints, sensitive_features, measures)
     _checks.check_ranges(seen.constraints, bound, tested.range_remedy)
     exclusive = exclusive_columns(seen.statistics.families)
     results = (
@@ -130,7 +133,10 @@ def certify(
         loss=math.nan,
         n_candidate=0,
         n_safety=len(y),
-        assumptions=_checks.assumptions(tested.assumptions, exclusive),
+        assumptions=(
+            *_checks.assumptions(tested.assumptions, exclusive),
+            other_rows(sightings),
+        ),
         procedure="certify",
         parameters=_checks.as_written(
             {

@@ -29,7 +29,7 @@ __all__ = [
 ENTRY = "sklearn_seldonian"
 SIZES = ("module__n_features", "module__n_outputs")
 # What a fit leaves beside the attributes whose names end in an underscore.
-PRIVATE = ("_promise", "_seal")
+PRIVATE = ("_fitted_to", "_promise", "_seal")
 
 
 # -- all or nothing ----------------------------------------------------------------------

@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_seldonian import _checks, _fitting, _inputs, _persistence, _safety
 from sklearn_seldonian._base import CertifiedEstimator
 from sklearn_seldonian._record import recorded
+from sklearn_seldonian._row_sketch import row_hashes
 from sklearn_seldonian._rows import LabelledRows
 from sklearn_seldonian._warnings import each_warning_once
 from sklearn_seldonian.certification import SafetyCertificate, fixed_sequence, holm
@@ -269,8 +270,10 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
         )
         best, certificate = self._tested(finalists, ranks, first, mask_given)
         tests = [tested.certificate for tested in self.tested_]
-        certificate = recorded(remember, certificate, first.rows, tests)
+        hashes = row_hashes(first.rows.given)
+        certificate = recorded(remember, certificate, first.rows, hashes, tests)
         best.model._record = remember._record
+        best.model._remember(hashes)
         best.model._conclude(certificate, first.candidate)
         self.best_index_, self.best_params_ = best.index, settings[best.index]
         self.best_estimator_ = best.model

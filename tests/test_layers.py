@@ -31,6 +31,7 @@ LAYERS = {
     "_persistence": 3,
     "_preprocess": 3,
     "_promise": 3,
+    "_row_sketch": 3,
     "_rows": 3,
     "_safety": 3,
     "_certify": 3,
