@@ -34,6 +34,7 @@ LAYERS = {
     "_row_sketch": 3,
     "_rows": 3,
     "_safety": 3,
+    "_saved": 3,
     "_certify": 3,
     "_record": 3,
     "classifier": 3,

@@ -394,7 +394,8 @@ class LagrangianNet(NeuralNet):
                 f"Trained on {trained_on!r}, which is not there: loaded on {device!r}.",
                 DeviceWarning,
             )
-        super().__setstate__({**state, "device": device})
+        with torch.inference_mode(False):  # whose tensors could not be watched or moved
+            super().__setstate__({**state, "device": device})
 
 
 def _has_lost_patience(callback: Callback, interrupt: KeyboardInterrupt) -> bool:
