@@ -2,6 +2,7 @@
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sklearn.ensemble import BaggingClassifier, VotingClassifier
@@ -11,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+import sklearn_seldonian
 from sklearn_seldonian import (
     NoSolutionFoundWarning,
     SafetyDataReusedWarning,
@@ -120,3 +122,9 @@ def test_without_a_line_of_the_users_it_is_the_outermost():
 def test_ordinary_filters_apply():
     with pytest.raises(UserWarning, match="said"):
         warn_user("said")
+
+
+def test_no_other_module_counts_levels_of_the_stack():
+    package = Path(sklearn_seldonian.__file__).parent
+    users = {path.name for path in package.rglob("*.py") if "warnings.warn(" in path.read_text()}
+    assert users == {"_warnings.py"}
