@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import warnings
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -20,7 +19,9 @@ from sklearn_seldonian._display import as_html
 from sklearn_seldonian._keywords import refuse_unknown_keywords
 from sklearn_seldonian._promise import Promise
 from sklearn_seldonian._record import recorded
+from sklearn_seldonian._row_sketch import RowSketch, note_rows, row_hashes
 from sklearn_seldonian._rows import LabelledRows
+from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import BOUNDS
 from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
 
@@ -72,6 +73,8 @@ class CertifiedEstimator(BaseEstimator):
     _record = frozenset()
     # By what a change of the certified model shows; see `check_model`.
     _seal = None
+    # The rows of `fit`, to know them again; None where they are not known.
+    _fitted_to = None
 
     # -- parameters ----------------------------------------------------------------------
 
@@ -120,14 +123,6 @@ class CertifiedEstimator(BaseEstimator):
             and name.startswith(prefix)
         }
 
-    def _forget_fit(self):
-        """Drop what an earlier fit left, so that nothing of it outlives a fit that fails."""
-        for name in [n for n in vars(self) if n.endswith("_") and n.isidentifier()]:
-            if not name.startswith("_") and "__" not in name:
-                delattr(self, name)
-        vars(self).pop("_promise", None)
-        vars(self).pop("_seal", None)
-
     def __sklearn_is_fitted__(self):
         return hasattr(self, "certificate_")
 
@@ -156,25 +151,31 @@ class CertifiedEstimator(BaseEstimator):
             With ``solution_found_`` saying whether a model was certified; if not, a
             `NoSolutionFoundWarning` is given.
         """
-        rows = self._begin(X, y, sensitive_features)
-        _checks.warn_of_large_delta(self._promise.deltas)
-        rng = check_random_state(self.random_state)
-        candidate, safety = self._part(rows, safety_mask, rng)
-        self._bind(candidate)
-        _checks.check_ranges(self._promise.resolved, self.bound, self._range_remedy)
-        obstacle = _fitting.train(self, candidate, len(safety.y), rng)
+        vars(self).pop("certificate_", None)  # in one step, the first: the verdict is gone
+        self.__dict__ = _persistence.without_fit(self)
+        model = _persistence.working_copy(self)
+        rows = model._begin(X, y, sensitive_features)
+        _checks.warn_of_large_delta(model._promise.deltas)
+        hashes = row_hashes(rows.given)
+        rng = check_random_state(model.random_state)
+        candidate, safety = model._part(rows, safety_mask, rng)
+        model._bind(candidate)
+        _checks.check_ranges(model._promise.resolved, model.bound, model._range_remedy)
+        obstacle = _fitting.train(model, candidate, len(safety.y), rng)
         order_seed, mask_given = _checks.drawn_seed(rng), safety_mask is not None
-        certificate = _safety.judgement(self, candidate, safety, obstacle, order_seed, mask_given)
-        self._conclude(recorded(self, certificate, rows), candidate)
+        certificate = _safety.judgement(model, candidate, safety, obstacle, order_seed, mask_given)
+        model._remember(hashes)
+        model._conclude(recorded(self, certificate, rows, hashes), candidate)
+        self.__dict__ = {**vars(model), "_record": self._record}
         return self
 
     # -- the steps of fit ------------------------------------------------------------------
-    # A search takes them apart: it trains and foresees on parts of the candidate rows, and
-    # only what it has chosen comes to a judgement.
+    # They run on a copy that nobody holds before it is complete: what ends a fit, at whatever
+    # line, leaves the estimator unfitted. A search takes the steps apart: it trains and foresees
+    # on parts of the candidate rows, and only what it has chosen comes to a judgement.
 
     def _begin(self, X, y, sensitive_features):
-        """Forget earlier fits; check parameters and rows."""
-        self._forget_fit()
+        """Check parameters and rows."""
         self._fix_promise()
         X, y = _inputs.as_arrays(X, y)
         return self._check_training_rows(X, y, sensitive_features)
@@ -217,6 +218,10 @@ class CertifiedEstimator(BaseEstimator):
         schema = self._schema(candidate.columns)
         self._promise = self._promise.bound_to(candidate.columns, schema)
 
+    def _remember(self, hashes):
+        """Keep what it takes to know the rows again that have these `hashes`."""
+        self._fitted_to = RowSketch.of(hashes, self.candidate_indices_, self.safety_indices_)
+
     def _conclude(self, certificate, candidate):
         """Announce the verdict and keep the certificate; without a solution, fit the fallback."""
         if certificate is not None:
@@ -227,8 +232,8 @@ class CertifiedEstimator(BaseEstimator):
                 self.fallback_ = _checks.fitted_fallback(
                     self.fallback, candidate.as_given(), candidate.y, self._constant_fallback
                 )
-                warnings.warn(certificate.explain(), NoSolutionFoundWarning, stacklevel=3)
-        self.certificate_ = certificate  # last: without it the estimator is not fitted
+                warn_user(certificate.explain(), NoSolutionFoundWarning)
+        self.certificate_ = certificate
         if self.solution_found_:
             _persistence.check_model(self)
 
@@ -276,8 +281,10 @@ class CertifiedEstimator(BaseEstimator):
         given, X = X, self._checked(X)
         check_consistent_length(X, y)
         rows = LabelledRows(X, y, targets, columns, given)
-        origin = _safety.origin_of(self, self.certificate_)
-        return recorded(self, _safety.safety_test(self, rows, origin, order_seed), rows)
+        certificate = _safety.safety_test(
+            self, rows, _safety.origin_of(self, self.certificate_), order_seed
+        )
+        return recorded(self, certificate, rows, row_hashes(given), fitted_to=self._fitted_to)
 
     # -- the model -----------------------------------------------------------------------
 
@@ -313,6 +320,7 @@ class CertifiedEstimator(BaseEstimator):
 
     def _checked(self, X):
         X, _ = _inputs.as_arrays(X)
+        note_rows(type(self).__name__, self._fitted_to, X)
         if self.preprocessor_ is None:
             return validate_data(self, X, reset=False, allow_nd=True)
         return validate_data(self, X, reset=False, skip_check_array=True)
@@ -369,9 +377,9 @@ class CertifiedEstimator(BaseEstimator):
             certificate. It is left unchanged.
         """
         loaded = vars(_persistence.loaded(self, path))
-        self._forget_fit()
-        own = {*self._get_param_names(), *self._keywords()}
-        vars(self).update({name: value for name, value in loaded.items() if name not in own})
+        same_model = getattr(self, "certificate_", None) is not None
+        fitted_to = self._fitted_to if same_model else None
+        self.__dict__ = {**loaded, **_persistence.without_fit(self), "_fitted_to": fitted_to}
         return self
 
     def __getstate__(self):

@@ -14,6 +14,8 @@ from sklearn.utils import get_tags
 
 from sklearn_seldonian import _arguments, _checks
 from sklearn_seldonian._keywords import refuse_unknown_keywords
+from sklearn_seldonian._record import other_rows
+from sklearn_seldonian._row_sketch import rows_of_predictions
 from sklearn_seldonian.certification import (
     BOUNDS,
     SafetyCertificate,
@@ -138,7 +140,8 @@ def certify(
     order_seed = _checks.order_seed(random_state)
     _checks.warn_of_large_delta(deltas)
     tested = under_test(estimator, decision, pos_label, target_range, prediction_range)
-    seen = observe(tested, X, y, constraints, sensitive_features, measures)
+    with rows_of_predictions() as sightings:
+        seen = observe(tested, X, y, constraints, sensitive_features, measures)
     _checks.check_ranges(seen.constraints, bound, tested.range_remedy)
     statistics = seen.statistics.in_drawn_order(order_seed)
     exclusive = exclusive_columns(statistics.families)
@@ -151,8 +154,11 @@ def certify(
         loss=math.nan,
         n_candidate=0,
         n_safety=len(y),
-        assumptions=_checks.assumptions(
-            (*tested.assumptions, *_of_predict(estimator, sensitive_features)), exclusive
+        assumptions=(
+            *_checks.assumptions(
+                (*tested.assumptions, *_of_predict(estimator, sensitive_features)), exclusive
+            ),
+            other_rows(sightings),
         ),
         procedure="certify",
         parameters=_checks.as_written(

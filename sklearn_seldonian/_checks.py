@@ -8,8 +8,6 @@ import itertools
 import math
 import platform
 import secrets
-import sys
-import warnings
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
@@ -28,6 +26,7 @@ from sklearn_seldonian._inputs import ROWS_A_STRETCH, without_tensor
 from sklearn_seldonian._keywords import advice_on
 from sklearn_seldonian._text import listed, short
 from sklearn_seldonian._version import __version__
+from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import has_finite_ranges
 from sklearn_seldonian.constraints import Constraint, Grouping, walk
 from sklearn_seldonian.measures import ANY_NUMBER
@@ -59,7 +58,6 @@ __all__ = [
     "drawn_seed",
     "fingerprint",
     "fitted_fallback",
-    "nearest_caller",
     "order_seed",
     "positive_class",
     "predicted_numbers",
@@ -213,18 +211,13 @@ def drawn_seed(rng):
 
 
 def warn_of_large_delta(deltas):
-    """Warn, once, where one of some deltas is likelier to be meant as a confidence level.
-
-    It is called by the function that a user called, whose caller the warning points at.
-    """
+    """Warn, once, where one of some deltas is likelier to be meant as a confidence level."""
     largest = max(deltas, default=0.0)
     if largest >= LARGE_DELTA:
-        warnings.warn(
+        warn_user(
             f"delta={largest:g} is the probability of error: a violated constraint may pass with "
             f"this probability. The confidence level is 1 - delta, here {1 - largest:.4g}. For "
-            f"a confidence level of {largest:g}, write delta={1 - largest:.4g}.",
-            UserWarning,
-            stacklevel=3,
+            f"a confidence level of {largest:g}, write delta={1 - largest:.4g}."
         )
 
 
@@ -253,11 +246,9 @@ def check_ranges(constraints, bound, remedy):
                 f"{constraint.source.text!r} has no finite-sample test: {names} has no finite "
                 f'range. {remedy}, or use bound="auto".'
             )
-        warnings.warn(
+        warn_user(
             f"{constraint.source.text!r} is tested by a normal approximation only: {names} has no "
-            f"finite range. {remedy} for a finite-sample test.",
-            UserWarning,
-            stacklevel=3,
+            f"finite range. {remedy} for a finite-sample test."
         )
 
 
@@ -539,20 +530,6 @@ def fitted_fallback(fallback, X, y, constant):
     if isinstance(fallback, str):
         fallback = constant
     return clone(fallback).fit(X, y)
-
-
-def nearest_caller(*packages):
-    """The nearest module of these packages that the caller is called from; "" if none.
-
-    scikit-learn gives an estimator no other way to know what it is fitted for.
-    """
-    frame = sys._getframe()
-    while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        if name.startswith(packages):
-            return name
-        frame = frame.f_back
-    return ""
 
 
 _INDEPENDENCE = (

@@ -6,7 +6,9 @@ import copy
 import dataclasses
 import logging
 import math
-import warnings
+import os
+import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,8 @@ import torch
 from torch import nn
 
 from sklearn_seldonian import _checks, _inputs, _preprocess
+from sklearn_seldonian._callers import fitted_among_others
+from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import (
     Statistics,
     exclusive_columns,
@@ -27,9 +31,6 @@ from sklearn_seldonian.training import ConstrainedProblem, LagrangianNet, Rows
 __all__ = ["check_keywords", "foreseen", "initialized_net", "train"]
 
 logger = logging.getLogger("sklearn_seldonian")
-
-# Where estimators are fitted many times over, so that Ctrl-C must end more than one fit.
-MODEL_SELECTION = ("sklearn.model_selection", "sklearn_seldonian.model_selection")
 
 
 # -- training ----------------------------------------------------------------------------
@@ -53,15 +54,14 @@ def train(estimator, candidate, n_safety, rng):
         _warn_of_few_rows(estimator._promise, labels, cells, task.n_labels, n_safety)
     problem = _problem(estimator, cells.families, task, n_safety)
     logger.info("Training on %d rows; %d are kept for the test.", len(X), n_safety)
-    with torch.random.fork_rng(devices=_generators(device)):
-        torch.manual_seed(seed)
+    with _own_random_numbers(device, seed):
         net = _make_net(estimator, _sizes(estimator, X, task.n_labels), problem, task, device)
         estimator.net_ = net.fit(rows, resampled=resampled)
     estimator.history_ = _history_frame(net.history)
     estimator.n_iter_ = len(estimator.history_)
     logger.info("Epoch %s of %d is kept.", net.kept_epoch_, estimator.n_iter_)
     if net.interrupted_:
-        if _checks.nearest_caller(*MODEL_SELECTION):
+        if fitted_among_others():
             raise KeyboardInterrupt
         return "training was interrupted"
     return "" if net.kept_epoch_ else "training gave no finite weights"
@@ -119,12 +119,11 @@ def _warn_of_few_rows(promise, labels, cells, n_labels, n_safety):
             tree, delta, shares, n_safety, promise.bound, promise.exclusive
         )
         if needed is not None:
-            warnings.warn(
+            warn_user(
                 f"With {n_safety} safety rows, no model can pass {constraint.source.text!r} at "
                 f"delta={delta}: even a perfect one needs about {needed}."
                 f"{_smallest_group(constraint.means, shares, n_safety)}",
-                UserWarning,
-                stacklevel=4,
+                subject=f"few safety rows for {constraint.source.text}",
             )
 
 
@@ -166,7 +165,7 @@ def check_keywords(estimator):
 def initialized_net(estimator, sizes, task):
     """A net that has not been trained, with a module of these `sizes`."""
     device = _checks.resolve_device(estimator.device)
-    with torch.random.fork_rng(devices=_generators(device)):
+    with _own_random_numbers(device, seed=0):
         return _make_net(estimator, sizes, None, task, device).initialize()
 
 
@@ -206,6 +205,34 @@ def _sizes(estimator, X, n_labels):
     return {"module__n_features": n_features, "module__n_outputs": n_outputs}
 
 
-def _generators(device):
-    """The device whose random numbers are used besides the CPU's, if it has its own."""
-    return [torch.device(device)] if device.startswith("cuda") else []
+@contextmanager
+def _own_random_numbers(device, seed):
+    """Torch's generators of the CPU and of `device` start from `seed`, and are put back after.
+
+    All threads of a process draw from them, so that one at a time may.
+    """
+    cuda = [torch.device(device)] if device.startswith("cuda") else []
+    with _drawing, torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)
+        for each in cuda:
+            with torch.cuda.device(each):
+                torch.cuda.manual_seed(seed)
+        if not device.startswith("mps"):
+            yield
+            return
+        before = torch.mps.get_rng_state()
+        torch.mps.manual_seed(seed)
+        try:
+            yield
+        finally:
+            torch.mps.set_rng_state(before)
+
+
+def _renew_lock():
+    """A forked process lacks the thread that may have held the lock."""
+    globals()["_drawing"] = threading.RLock()
+
+
+_drawing = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)

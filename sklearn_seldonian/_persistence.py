@@ -6,20 +6,49 @@ import itertools
 import json
 
 import numpy as np
-import safetensors
 import safetensors.torch
+import torch
 from sklearn.base import clone
 
-from sklearn_seldonian import _checks, _fitting
+from sklearn_seldonian import _checks, _fitting, _saved
 from sklearn_seldonian._files import draft_of
 from sklearn_seldonian.certification import SafetyCertificate
 from sklearn_seldonian.training import Adjustment, as_facts, task_from
 
-__all__ = ["check_model", "fingerprint", "loaded", "packed", "unpacked", "write"]
+__all__ = [
+    "check_model",
+    "fingerprint",
+    "loaded",
+    "packed",
+    "unpacked",
+    "without_fit",
+    "working_copy",
+    "write",
+]
 
-# The entry of a file's metadata that holds all that is not weights.
-ENTRY = "sklearn_seldonian"
-SIZES = ("module__n_features", "module__n_outputs")
+# What a fit leaves beside the attributes whose names end in an underscore.
+PRIVATE = ("_fitted_to", "_promise", "_seal")
+
+
+# -- all or nothing ----------------------------------------------------------------------
+
+
+def without_fit(estimator):
+    """The attributes of `estimator` but those that a fit left."""
+    return {name: value for name, value in vars(estimator).items() if not _is_of_a_fit(name)}
+
+
+def working_copy(estimator):
+    """Another estimator with the same attributes, not copied themselves, for one fit."""
+    copied = object.__new__(type(estimator))
+    copied.__dict__ = dict(vars(estimator))
+    return copied
+
+
+def _is_of_a_fit(name):
+    if name.startswith("_"):
+        return name in PRIVATE
+    return name.endswith("_") and "__" not in name
 
 
 # -- weights without pickle --------------------------------------------------------------
@@ -46,15 +75,17 @@ def write(path, estimator):
     facts = {
         "promise": estimator._promise.in_words(),
         "certificate": certificate and certificate.to_json(),
-        "sizes": {name: getattr(net, name) for name in SIZES if hasattr(net, name)},
+        "sizes": {name: getattr(net, name) for name in _saved.SIZES if hasattr(net, name)},
         "task": as_facts(net.task_),
         "adjustment": net.adjustment_,
         "n_features_in": estimator.n_features_in_,
         "feature_names_in": None if names is None else names.tolist(),
         "classes": None if classes is None else [classes.dtype.str, classes.tolist()],
     }
+    facts["digests"] = _saved.digests(facts)
+    metadata = {_saved.ENTRY: json.dumps(facts)}
     with draft_of(path) as draft:
-        safetensors.torch.save_model(net.module_, str(draft), metadata={ENTRY: json.dumps(facts)})
+        safetensors.torch.save_model(net.module_, str(draft), metadata=metadata)
 
 
 def loaded(estimator, path):
@@ -63,10 +94,11 @@ def loaded(estimator, path):
     Raises
     ------
     ValueError
-        If the file is not one that `write` wrote, is about something else, holds weights that
-        do not fit the module or are not certified, or another model than the estimator's.
+        If the file is not one that `write` wrote, was changed, is about something else, holds
+        weights that do not fit the module or are not certified, or another model than the
+        estimator's.
     """
-    facts = _facts(path)
+    facts = _saved.read(path)
     model = clone(estimator)
     model._fix_promise()
     promise = model._promise.in_words()
@@ -74,30 +106,34 @@ def loaded(estimator, path):
         raise ValueError(f"{path} is about {facts['promise']}, this estimator about {promise}.")
     if model.preprocessor is not None:
         raise ValueError(f"{path} holds a model without preprocessor, and the estimator has one.")
-    net = _fitting.initialized_net(model, facts["sizes"], task_from(facts["task"]))
-    vars(model).update(_fitted_attributes(net, path, facts))
-    certificate = model.certificate_
-    if not model.solution_found_:
+    text = facts["certificate"]
+    certificate = None if text is None else _certificate(path, text)
+    if model.constraints_ and not (certificate and certificate.passed):
         raise ValueError(f"{path} has no certificate that passed: nothing is known of its weights.")
+    _saved.check_shapes(model, path, facts["sizes"])
+    _saved.check_against(model, facts, certificate)
+    with torch.inference_mode(False):
+        net = _fitting.initialized_net(model, facts["sizes"], task_from(facts["task"]))
+        vars(model).update(_fitted_attributes(net, path, facts, certificate))
     if getattr(estimator, "certificate_", certificate) != certificate:
         raise ValueError(
             f"{path} holds another model than the one that this estimator's certificate is "
             "about; load it into sklearn.base.clone(estimator)."
         )
     check_model(model)
+    _saved.check_digests(facts)
     return model
 
 
-def _facts(path):
-    """The facts that `write` put beside the weights."""
-    with safetensors.safe_open(str(path), framework="pt") as file:
-        metadata = file.metadata() or {}
-    if ENTRY not in metadata:
-        raise ValueError(f"{path} was not written by save_params: it says nothing about a model.")
-    return json.loads(metadata[ENTRY])
+def _certificate(path, text):
+    """The certificate in a file; `from_json` checks it for itself."""
+    try:
+        return SafetyCertificate.from_json(text)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"The certificate in {path} cannot be read: {error}") from error
 
 
-def _fitted_attributes(net, path, facts):
+def _fitted_attributes(net, path, facts, certificate):
     """What an estimator has after `fit`; the initialised `net` gets the weights in `path`."""
     try:
         safetensors.torch.load_model(net.module_, str(path))
@@ -108,18 +144,16 @@ def _fitted_attributes(net, path, facts):
     net.task_ = net.task
     scale, *of_classes = facts["adjustment"]
     net.adjustment_ = Adjustment(scale, *map(tuple, of_classes))
-    text = facts["certificate"]
     fitted = {
         "net_": net,
         "preprocessor_": None,
-        "certificate_": SafetyCertificate.from_json(text) if text else None,
+        "certificate_": certificate,
         "n_features_in_": facts["n_features_in"],
     }
     if facts["feature_names_in"] is not None:
         fitted["feature_names_in_"] = np.array(facts["feature_names_in"], dtype=object)
     if facts["classes"] is not None:
-        dtype, classes = facts["classes"]
-        fitted["classes_"] = np.array(classes, dtype=dtype)
+        fitted["classes_"] = _saved.labels(facts["classes"])
     return fitted
 
 
@@ -166,8 +200,13 @@ def _seal(estimator):
     """By what it shows, at no cost, that something may have changed."""
     net = estimator.net_
     tensors = itertools.chain(net.module_.parameters(), net.module_.buffers())
-    written = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)
+    written = tuple((tensor.data_ptr(), _version(tensor)) for tensor in tensors)
     return estimator.certificate_, _classes(estimator), net.task_, net.adjustment_, written
+
+
+def _version(tensor):
+    """How often a tensor was written to; torch does not count it in one made for inference."""
+    return object() if tensor.is_inference() else tensor._version
 
 
 def _classes(estimator):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 
 import numpy as np
 
-from sklearn_seldonian._checks import fingerprint, nearest_caller
+from sklearn_seldonian._callers import fitted_inside_search
+from sklearn_seldonian._checks import fingerprint
+from sklearn_seldonian._row_sketch import row_hashes
+from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 
-__all__ = ["recorded"]
+__all__ = ["other_rows", "recorded"]
 
-# So many rows, and all labels, tell one set of data from another.
-ROWS_DIGESTED = 1000
-# Whose `fit` refits what it has chosen; trials are fitted from another module.
-SEARCH = "sklearn.model_selection._search"
 SEARCHED = (
     "A search outside the estimator, such as GridSearchCV, chose the settings by results "
     "on the same rows, those of this safety test among them. Certify the model on fresh rows, or "
@@ -23,7 +21,7 @@ SEARCHED = (
 )
 
 
-def recorded(estimator, certificate, rows, tests=None):
+def recorded(estimator, certificate, rows, hashes, tests=None, fitted_to=None):
     """The certificate of a test that `estimator` ran, with what speaks against it.
 
     The estimator remembers its tests, from fit to fit but not in clones. A test that is
@@ -36,8 +34,12 @@ def recorded(estimator, certificate, rows, tests=None):
     certificate : SafetyCertificate or None
     rows : LabelledRows
         All rows that `fit` was given: another split of them would test some of them again.
+    hashes : ndarray of uint64
+        Of these rows.
     tests : sequence of SafetyCertificate, default=None
         All that one procedure tested, where it allows for several tests; None: `certificate`.
+    fitted_to : RowSketch, default=None
+        The rows that the model was fitted to, which are not to be tested.
 
     Returns
     -------
@@ -48,13 +50,19 @@ def recorded(estimator, certificate, rows, tests=None):
     done = [c for c in tests or (certificate,) if c is not None and c.fingerprints]
     if not done:
         return certificate
-    data, test = _digest(rows), fingerprint(*map(_what_was_tested, done))
+    data, test = _digest(rows.y, hashes), fingerprint(*map(_what_was_tested, done))
     before = {t for d, t in estimator._record if d == data and t != test}
     estimator._record |= {(data, test)}
-    notes = [SEARCHED] if nearest_caller("sklearn.model_selection") == SEARCH else []
-    if before:
-        notes.append(_tested_before(len(before)))
-        warnings.warn(notes[-1], SafetyDataReusedWarning, stacklevel=3)
+    notes = [SEARCHED] if fitted_inside_search() else []
+    share = 0.0 if fitted_to is None else fitted_to.share_of(hashes)
+    if before or share:
+        note = (
+            _tested_before(len(before))
+            if before
+            else _given_to_fit(type(estimator).__name__, share)
+        )
+        notes.append(note)
+        warn_user(note, SafetyDataReusedWarning)
     unmet = (f"Not met: {note}" for note in notes)
     return dataclasses.replace(certificate, assumptions=(*certificate.assumptions, *unmet))
 
@@ -68,13 +76,40 @@ def _tested_before(n):
     )
 
 
+def other_rows(sightings):
+    """The assumption that a model was fitted to other rows, or that this is not met.
+
+    Parameters
+    ----------
+    sightings : sequence of Sighting
+        Of the Seldonian estimators that the model is, or has inside.
+    """
+    known = [sighting for sighting in sightings if sighting.share]
+    if known:
+        found = max(known, key=lambda sighting: sighting.share)
+        note = _given_to_fit(found.name, found.share)
+        warn_user(note, SafetyDataReusedWarning)
+        return f"Not met: {note}"
+    loaded = [sighting.name for sighting in sightings if sighting.share is None]
+    unknown = f" Parameters that {loaded[0]} loaded do not say to which." if loaded else ""
+    return f"The model was fitted to other rows, and chosen by other rows.{unknown}"
+
+
+def _given_to_fit(name, share):
+    """What is said of tested rows of which a `share` was given to the fit of the model."""
+    rows = "These rows were" if share == 1 else f"{share:.0%} of these rows were"
+    return (
+        f"{rows} given to {name}.fit. What a model does on rows that it was fitted to or chosen by "
+        "proves nothing about new rows. Certify it on fresh rows."
+    )
+
+
 def _what_was_tested(certificate):
     promises = (f"{result.constraint} {result.delta}" for result in certificate.results)
     return [*promises, *certificate.fingerprints.values(), certificate.order_seed]
 
 
-def _digest(rows):
-    """What is the same in two fits to the same rows, whatever the split."""
-    n_rows = len(rows.y)
-    some = np.unique(np.linspace(0, n_rows - 1, min(n_rows, ROWS_DIGESTED)).astype(int))
-    return fingerprint(rows.y, rows.take(some).inputs())
+def _digest(y, hashes):
+    """What is the same in two fits to the same rows, in whatever order and split."""
+    labelled = hashes + np.uint64(3) * row_hashes(y)  # 3: rows and labels must not cancel
+    return fingerprint(np.sort(labelled))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
 
 from sklearn_seldonian import _checks, _inputs, _persistence, _preprocess
+from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import (
     SafetyCertificate,
     certify_constraint,
@@ -102,5 +102,5 @@ def _remarks_on_copies(candidate, tested):
     """What is said of tested rows that copy candidate rows, warned of as well."""
     remark = candidate and _inputs.remark_on_copies(candidate, tested)
     if remark:
-        warnings.warn(remark, UserWarning, stacklevel=5)
+        warn_user(remark)
     return (remark,) if remark else ()

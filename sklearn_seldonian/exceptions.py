@@ -99,4 +99,4 @@ class NoSolutionFoundWarning(UserWarning):
 
 
 class SafetyDataReusedWarning(UserWarning):
-    """Rows were tested that the same estimator had tested before."""
+    """Rows were tested that the same estimator had tested before, or was fitted to."""

@@ -19,11 +19,13 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_seldonian import _checks, _fitting, _inputs, _safety
+from sklearn_seldonian import _checks, _fitting, _inputs, _persistence, _safety
 from sklearn_seldonian._base import CertifiedEstimator
 from sklearn_seldonian._keywords import refuse_unknown_keywords
 from sklearn_seldonian._record import recorded
+from sklearn_seldonian._row_sketch import row_hashes
 from sklearn_seldonian._rows import LabelledRows
+from sklearn_seldonian._warnings import each_warning_once
 from sklearn_seldonian.certification import SafetyCertificate, fixed_sequence, holm
 from sklearn_seldonian.training import standing
 
@@ -237,14 +239,25 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
             With ``solution_found_`` saying whether a model was certified; if not, a
             `NoSolutionFoundWarning` is given.
         """
+        vars(self).pop("best_estimator_", None)  # in one step, the first: the verdict is gone
+        self.__dict__ = _persistence.without_fit(self)
+        search = _persistence.working_copy(self)
+        with each_warning_once():
+            search._search(_Data(X, y, sensitive_features, safety_mask), remember=self)
+        self.__dict__ = {**vars(search), "_record": self._record}
+        return self
+
+    def _search(self, data, remember):
+        """What `fit` does, on a copy; the original is to `remember` what was tested."""
         self._validate_params()
         _check_estimator(self.estimator)
-        vars(self).pop("best_estimator_", None)
+        mask_given = data.safety_mask is not None
         rng = check_random_state(self.random_state)
         settings = self._settings(rng)
         estimator = _seeded(self.estimator, rng)
         # A Dataset is read once: another pass may bring its rows in another order.
-        data = _Data(*_inputs.as_arrays(X, y), sensitive_features, safety_mask)
+        X, y = _inputs.as_arrays(data.X, data.y)
+        data = data._replace(X=X, y=y)
         first = _begun(estimator, {}, data)
         _checks.warn_of_large_delta(first.model._promise.deltas)
         _checks.check_ranges(
@@ -258,13 +271,15 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
         finalists = Parallel(n_jobs=self.n_jobs)(
             delayed(_refitted)(estimator, settings[index], data, index) for index in chosen
         )
-        best, certificate = self._tested(finalists, ranks, first, safety_mask is not None)
-        certificate = recorded(self, certificate, first.rows, [t.certificate for t in self.tested_])
-        best.model._record = self._record
+        best, certificate = self._tested(finalists, ranks, first, mask_given)
+        tests = [tested.certificate for tested in self.tested_]
+        hashes = row_hashes(first.rows.given)
+        certificate = recorded(remember, certificate, first.rows, hashes, tests)
+        best.model._record = remember._record
+        best.model._remember(hashes)
         best.model._conclude(certificate, first.candidate)
         self.best_index_, self.best_params_ = best.index, settings[best.index]
-        self.best_estimator_ = best.model  # last: without it the search is not fitted
-        return self
+        self.best_estimator_ = best.model
 
     def _settings(self, rng):
         """The settings to compare: dicts of parameters."""

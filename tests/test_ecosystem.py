@@ -27,7 +27,12 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, LRScheduler
 
-from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor, certify
+from sklearn_seldonian import (
+    SafetyDataReusedWarning,
+    SeldonianClassifier,
+    SeldonianRegressor,
+    certify,
+)
 from sklearn_seldonian.datasets import load_gpa
 from sklearn_seldonian.metrics import bound_margin, solution_found
 
@@ -100,7 +105,8 @@ class TestFairlearn:
         ratios = [
             f"min({name} | [M] / {name} | [F], {name} | [F] / {name} | [M]) >= 0" for name in names
         ]
-        certificate = certify(model, X, y, gaps + ratios, sensitive_features=groups)
+        with pytest.warns(SafetyDataReusedWarning):
+            certificate = certify(model, X, y, gaps + ratios, sensitive_features=groups)
         estimates = [result.estimate for result in certificate.results]
         assert estimates[:5] == pytest.approx(frame.difference()[names].tolist())
         assert estimates[5:] == pytest.approx(frame.ratio()[names].tolist())
@@ -108,7 +114,8 @@ class TestFairlearn:
     def test_overall_estimates_are_those_of_metric_frame(self, gpa):
         model, X, y, groups = gpa
         frame = self.frame(model, X, y, groups)
-        certificate = certify(model, X, y, [f"{name} <= 2" for name in SHARED])
+        with pytest.warns(SafetyDataReusedWarning):
+            certificate = certify(model, X, y, [f"{name} <= 2" for name in SHARED])
         estimates = [result.estimate for result in certificate.results]
         assert estimates == pytest.approx([frame.overall[name] for name in SHARED])
 

@@ -70,9 +70,10 @@ def test_fit_draws_the_order_from_its_random_state(blobs):
     assert model.certificate_ == again.certificate_
     assert model.certificate_.results[0].method == "betting"
     safety, seed = model.safety_indices_[::-1], model.certificate_.order_seed
-    repeated = certify(
-        model, X[safety], y[safety], "Missed <= 0.3", measures=[MISSED], random_state=seed
-    )
+    with pytest.warns(SafetyDataReusedWarning, match="were given to SeldonianClassifier.fit"):
+        repeated = certify(
+            model, X[safety], y[safety], "Missed <= 0.3", measures=[MISSED], random_state=seed
+        )
     assert repeated.results == model.certificate_.results
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from inspect import isroutine
@@ -21,6 +20,7 @@ from tqdm import tqdm
 
 from sklearn_seldonian import __version__
 from sklearn_seldonian._checks import warn_of_large_delta
+from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.constraints import parse_all
 from sklearn_seldonian.experiments._summary import VALUE
 from sklearn_seldonian.experiments._table import FIXED, ResultsFolder, to_frame, trial_of
@@ -322,10 +322,8 @@ def _text(value):
 def _warn_of_errors(table):
     failed = table.loc[table["error"] != "", "error"]
     if len(failed):
-        warnings.warn(
+        warn_user(
             f"{len(failed)} of {len(table)} trials ended in an error, and count as trials without "
             "solution unless only a metric or probabilities could not be had. The first: "
-            f"{failed.iloc[0]}",
-            UserWarning,
-            stacklevel=3,
+            f"{failed.iloc[0]}"
         )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import warnings
+import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer
 from skorch.exceptions import DeviceWarning
 from skorch.utils import to_tensor
 from torch import nn
 
+from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import Statistics
 from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.training._batches import (
@@ -154,16 +156,34 @@ class LagrangianNet(NeuralNet):
                 self._beside = self._lagrangian.weighed(beside)
             trained = resampled.to(self.device)
         try:
-            super().fit_loop(trained, epochs=epochs, **fit_params)
-        except _EarlyStop:
-            pass
+            self._train(trained, epochs, **fit_params)
         except KeyboardInterrupt:
-            self.interrupted_ = True
-        self._keep_best()
+            self._give_up()
         # Nothing of the rows or of the optimiser's state outlives training.
         del self._lagrangian, self._checkpoints, self._judge, self._beside, self.optimizer_
         del self._unheard
         return self
+
+    def fit(self, X, y=None, **fit_params):
+        """As skorch's, which takes an interrupt before training for the end of training."""
+        self.initialize()
+        self.notify("on_train_begin", X=X, y=y)
+        self.fit_loop(X, y, **fit_params)
+        try:
+            self.notify("on_train_end", X=X, y=y)
+        except KeyboardInterrupt:
+            self._give_up()
+        return self
+
+    def _train(self, rows, epochs, **fit_params):
+        with suppress(_EarlyStop):
+            super().fit_loop(rows, epochs=epochs, **fit_params)
+        self._keep_best()
+
+    def _give_up(self) -> None:
+        """Note that the user stopped training: no weights are kept."""
+        self.interrupted_, self.kept_epoch_ = True, None
+        self._set_training(False)
 
     def _check_rows_are_judged_alone(self, X: Inputs) -> None:
         """Refuse a module whose decision for a row is not a function of that row.
@@ -195,15 +215,17 @@ class LagrangianNet(NeuralNet):
     # -- training ------------------------------------------------------------------------
 
     def notify(self, method_name, **cb_kwargs):
-        """As skorch's; callbacks ask for the end of training by raising KeyboardInterrupt."""
+        """As skorch's; its `EarlyStopping` ends training, any other KeyboardInterrupt is Ctrl-C."""
         if method_name in self._unheard:
             return
         getattr(self, method_name)(self, **cb_kwargs)
-        try:
-            for _, callback in self.callbacks_:
+        for _, callback in self.callbacks_:
+            try:
                 getattr(callback, method_name)(self, **cb_kwargs)
-        except KeyboardInterrupt as stop:
-            raise _EarlyStop from stop
+            except KeyboardInterrupt as interrupt:
+                if method_name == "on_epoch_end" and _has_lost_patience(callback, interrupt):
+                    raise _EarlyStop from interrupt
+                raise
 
     def _is_heard(self, event: str) -> bool:
         """Whether anything but skorch's own empty methods would be called."""
@@ -264,11 +286,9 @@ class LagrangianNet(NeuralNet):
         """Judge the epoch's weights, and keep them if they are the best so far."""
         super().on_epoch_end(net, dataset_train, dataset_valid, **kwargs)
         if not np.isfinite(self.history[-1, "loss"]):
-            warnings.warn(
+            warn_user(
                 "The loss became NaN or infinite: training stops, and the best weights from "
-                "before are used. A smaller lr usually helps.",
-                UserWarning,
-                stacklevel=2,
+                "before are used. A smaller lr usually helps."
             )
             raise _EarlyStop
         if self.problem.atoms:
@@ -370,12 +390,22 @@ class LagrangianNet(NeuralNet):
         trained_on = str(state["device"])
         device = present_device(trained_on)
         if device != trained_on:
-            warnings.warn(
+            warn_user(
                 f"Trained on {trained_on!r}, which is not there: loaded on {device!r}.",
                 DeviceWarning,
-                stacklevel=2,
             )
-        super().__setstate__({**state, "device": device})
+        with torch.inference_mode(False):  # whose tensors could not be watched or moved
+            super().__setstate__({**state, "device": device})
+
+
+def _has_lost_patience(callback: Callback, interrupt: KeyboardInterrupt) -> bool:
+    """Whether `interrupt` is how skorch's `EarlyStopping` ends training, and not Ctrl-C in it."""
+    *_, (frame, _) = traceback.walk_tb(interrupt.__traceback__)
+    return (
+        isinstance(callback, EarlyStopping)
+        and frame.f_code is EarlyStopping.on_epoch_end.__code__
+        and callback.misses_ == callback.patience
+    )
 
 
 def _parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows]:

@@ -6,7 +6,6 @@ standardised number of a regression, whose rows all share one label.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
@@ -17,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import Statistics, summarise, summarise_predictions
 from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.measures import (
@@ -125,11 +125,9 @@ class Classification:
     def of(self, outputs: torch.Tensor, criterion: nn.Module) -> Classification:
         kind = output_kind(outputs, criterion, self.n_labels)
         if kind is OutputKind.PROBABILITIES and isinstance(criterion, nn.CrossEntropyLoss):
-            warnings.warn(
+            warn_user(
                 "The module returns probabilities while CrossEntropyLoss expects logits; their "
-                "logarithm is used. Leave out the final Softmax, or use criterion=NLLLoss.",
-                UserWarning,
-                stacklevel=3,
+                "logarithm is used. Leave out the final Softmax, or use criterion=NLLLoss."
             )
         return replace(self, kind=kind)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from sklearn_seldonian import SeldonianClassifier, certify
+from sklearn_seldonian import SafetyDataReusedWarning, SeldonianClassifier, certify
 from sklearn_seldonian._palette import FAILED, PASSED
 from sklearn_seldonian.certification import CertificateDisplay, ConstraintResult, SafetyCertificate
 
@@ -178,7 +178,8 @@ def test_from_estimator_and_from_certify(blobs):
     positive = y[rows] == 1
     assert rate.rows == positive.sum()
     assert rate.rate == pytest.approx(model.predict(X[rows])[positive].mean())
-    certificate = certify(model, X, y, "TPR >= 0.7")
+    with pytest.warns(SafetyDataReusedWarning):
+        certificate = certify(model, X, y, "TPR >= 0.7")
     assert certificate.procedure == "certify"
     assert certificate.parameters["constraints"] == "['TPR >= 0.7']"
     assert certificate.parameters["estimator"].startswith("SeldonianClassifier(")

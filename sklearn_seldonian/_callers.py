@@ -1,0 +1,48 @@
+"""What an estimator is fitted for, which scikit-learn lets it know by the call stack alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from types import FrameType
+
+from sklearn.base import BaseEstimator
+from sklearn.feature_selection import RFE, SequentialFeatureSelector
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+
+__all__ = ["fitted_among_others", "fitted_inside_search"]
+
+# They choose settings or features by results of fits to the rows that the last fit gets too.
+# The first is the base class of all searches for settings, those of other packages included.
+SEARCHES = (GridSearchCV.__base__, RFE, SequentialFeatureSelector)
+# Packages whose functions fit an estimator more than once, but for what hands one fit on.
+REPEATING = ("sklearn", "joblib", f"{__package__}.model_selection")
+HANDING_ON = (Pipeline.__module__, BaseEstimator.__module__, "sklearn.utils")
+
+
+def fitted_inside_search() -> bool:
+    """Whether the caller runs inside a search of scikit-learn's, at whatever depth.
+
+    A search whose trials run in other processes or threads is not seen from there; its refit is.
+    """
+    return any(isinstance(frame.f_locals.get("self"), SEARCHES) for frame in _frames("self"))
+
+
+def fitted_among_others() -> bool:
+    """Whether other fits are going to follow, so that Ctrl-C must end more than this one."""
+    modules = {frame.f_globals.get("__name__", "") for frame in _frames()}
+    return any(_is_in(module, REPEATING) and not _is_in(module, HANDING_ON) for module in modules)
+
+
+def _frames(*first_argument: str) -> Iterator[FrameType]:
+    """The frames below the caller's, where given only those with that first argument."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code.co_varnames[: len(first_argument)] == first_argument:
+            yield frame
+        frame = frame.f_back
+
+
+def _is_in(module: str, packages: Iterable[str]) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in packages)

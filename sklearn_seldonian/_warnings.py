@@ -1,0 +1,56 @@
+"""Warnings that point at the line of the user's that they are about."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+__all__ = ["each_warning_once", "warn_user"]
+
+# Packages that call estimators for their user: a line of theirs says nothing.
+IN_BETWEEN = ("sklearn_seldonian", "sklearn", "skorch", "torch", "joblib", "imblearn")
+
+_given: ContextVar[set[tuple[type, str]] | None] = ContextVar("given", default=None)
+
+
+def warn_user(message: str, category: type[Warning] = UserWarning, subject: str = "") -> None:
+    """Warn at the nearest line outside this package and those that call it for the user.
+
+    Within `each_warning_once`, once for each `subject`, which is the message itself where none
+    is said.
+    """
+    given, what = _given.get(), (category, subject or message)
+    if given is not None:
+        if what in given:
+            return
+        given.add(what)
+    warnings.warn(message, category, stacklevel=_levels_up_to_the_user() + 1)
+
+
+@contextmanager
+def each_warning_once() -> Iterator[None]:
+    """One procedure that fits often, of whose warnings about the same subject one is enough.
+
+    Those of other threads and processes are not its own.
+    """
+    outer = _given.get()
+    token = _given.set(set() if outer is None else outer)
+    try:
+        yield
+    finally:
+        _given.reset(token)
+
+
+def _levels_up_to_the_user() -> int:
+    """How many levels above the caller the user's line is; the outermost if there is none."""
+    levels, frame = 0, sys._getframe(1)
+    while frame.f_back is not None and _is_in_between(frame.f_globals.get("__name__", "")):
+        levels, frame = levels + 1, frame.f_back
+    return levels
+
+
+def _is_in_between(module: str) -> bool:
+    return module.partition(".")[0] in IN_BETWEEN
