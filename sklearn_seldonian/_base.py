@@ -157,7 +157,7 @@ class CertifiedEstimator(BaseEstimator):
         rows = self._begin(X, y, sensitive_features)
         rng = check_random_state(self.random_state)
         candidate, safety = self._part(rows, safety_mask, rng)
-        self._bind(candidate)
+        self._bind(candidate, rows)
         _checks.check_ranges(self._promise.resolved, self.bound, self._range_remedy)
         obstacle = _fitting.train(self, candidate, len(safety.y), rng)
         mask_given = safety_mask is not None
@@ -208,9 +208,13 @@ class CertifiedEstimator(BaseEstimator):
         )
         return rows.take(self.candidate_indices_), rows.take(self.safety_indices_)
 
-    def _bind(self, candidate):
-        """Give the constraints' names a meaning, from candidate rows."""
-        schema = self._schema(candidate.columns)
+    def _bind(self, candidate, rows):
+        """Give the constraints' names a meaning, from candidate rows.
+
+        Of the other `rows` only the levels there are count, for what can be named at all.
+        """
+        elsewhere = _checks.levels_elsewhere(self.constraints_, rows.columns)
+        schema = self._schema(candidate.columns, elsewhere)
         self._promise = self._promise.bound_to(candidate.columns, schema)
 
     def _conclude(self, certificate, candidate):
@@ -265,6 +269,8 @@ class CertifiedEstimator(BaseEstimator):
         missing = sorted(self._promise.columns - set(columns))
         if missing:
             raise ValueError(f"The constraints name columns that are not here: {missing}.")
+        for constraint in self._promise.resolved:
+            _checks.check_fresh_columns(constraint.conditions, columns)
         given, X = X, self._checked(X)
         check_consistent_length(X, y)
         rows = LabelledRows(X, y, targets, columns, given)

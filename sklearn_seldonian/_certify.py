@@ -121,6 +121,7 @@ def certify(
     seen = observe(tested, X, y, constraints, sensitive_features, measures)
     _checks.check_ranges(seen.constraints, bound, tested.range_remedy)
     exclusive = exclusive_columns(seen.statistics.families)
+    levels = _checks.quantified_levels(constraints, seen.columns)
     results = (
         certify_constraint(constraint, seen.statistics, d, bound, exclusive)
         for constraint, d in zip(seen.constraints, deltas, strict=True)
@@ -130,7 +131,9 @@ def certify(
         loss=math.nan,
         n_candidate=0,
         n_safety=len(y),
-        assumptions=_checks.assumptions(tested.assumptions, exclusive),
+        assumptions=_checks.assumptions(
+            (*tested.assumptions, *_checks.levels_in_words(levels, "tested")), exclusive
+        ),
         procedure="certify",
         parameters=_checks.as_written(
             {
@@ -171,7 +174,13 @@ def observe(tested, X, y, constraints, sensitive_features, measures):
     y = tested.checked(y)
     wanted = {name for constraint in constraints for name in columns_of(constraint)}
     columns = _checks.column_values(wanted, X, sensitive_features, len(y))
-    schema = Schema.of(columns, constraints, **tested.schema, measures=tuple(measures))
+    schema = Schema.of(
+        columns,
+        constraints,
+        **tested.schema,
+        elsewhere=_checks.levels_elsewhere(constraints, columns),
+        measures=tuple(measures),
+    )
     resolved = tuple(bind(constraint, schema) for constraint in constraints)
     codes, families = assign_cells(columns, [c.conditions for c in resolved], len(y))
     values = distinct_values(distinct_means(resolved))

@@ -21,10 +21,20 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import assert_all_finite, column_or_1d
 from torch import nn
 
+from sklearn_seldonian import _columns
 from sklearn_seldonian._inputs import ROWS_A_STRETCH, without_tensor
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian.certification import has_finite_ranges
-from sklearn_seldonian.constraints import Grouping, walk
+from sklearn_seldonian.constraints import (
+    ColumnIs,
+    are_comparable,
+    columns_of,
+    combinations_in,
+    levels_of,
+    named_levels,
+    order_of,
+    quantifiers_of,
+)
 from sklearn_seldonian.measures import ANY_NUMBER
 from sklearn_seldonian.training import Inputs
 
@@ -38,6 +48,7 @@ __all__ = [
     "callback_names",
     "check_choice",
     "check_deltas",
+    "check_fresh_columns",
     "check_instances",
     "check_keywords",
     "check_numbers",
@@ -50,6 +61,8 @@ __all__ = [
     "column_values",
     "fingerprint",
     "fitted_fallback",
+    "levels_elsewhere",
+    "levels_in_words",
     "nearest_caller",
     "positive_class",
     "predicted_numbers",
@@ -296,76 +309,73 @@ def column_values(wanted, X, sensitive_features, n_rows):
 
     Parameters
     ----------
-    wanted : iterable of str
+    wanted : set of str
     X : array-like
-        Its columns count where it is a DataFrame.
+        Its columns count where it is a frame of pandas, polars, Arrow or another library.
     sensitive_features : Series, DataFrame, array-like or None
     n_rows : int
 
     Returns
     -------
-    dict of str to ndarray of shape (n_rows,)
-        All columns there are; only those `wanted` are checked.
+    dict of str to ndarray or Categorical of shape (n_rows,)
+        All columns there are; only those `wanted` are checked, and made of plain values.
 
     Raises
     ------
     ValueError
-        If `sensitive_features` has the wrong length or kind, a wanted column holds NaN,
-        or is in both places with different values.
+        If `sensitive_features` has the wrong length or kind, or a wanted column holds missing
+        values, or what constraints cannot compare, or is in both places with different values.
     """
-    groups = _as_frame(sensitive_features)
-    if groups is not None and len(groups) != n_rows:
-        raise ValueError(f"sensitive_features has {len(groups)} rows, X has {n_rows}.")
+    sources = {"X": _columns.of_table(X) if _columns.is_table(X) else []}
+    if sensitive_features is not None:
+        sources["sensitive_features"] = _columns.of_values(sensitive_features)
+        _check_length(sources["sensitive_features"], n_rows)
     found = {}
-    for source, frame in (("X", X), ("sensitive_features", groups)):
-        if not isinstance(frame, pd.DataFrame):
-            continue
-        _check_named_once(wanted, frame, source)
-        for position, name in enumerate(map(str, frame.columns)):
-            column = frame.iloc[:, position]
-            if name in wanted:
-                _check_column(name, column, found.get(name), source)
-            found[name] = column.to_numpy()
+    for source, columns in sources.items():
+        _check_named_once(wanted, [name for name, _ in columns], source)
+        for name, column in columns:
+            if name not in wanted:
+                found[name] = column.to_numpy()
+                continue
+            values = _columns.plain_values(column, name, source)
+            found[name] = _agreed(name, found[name], values) if name in found else values
+    _check_index_levels(wanted - set(found), X=X, sensitive_features=sensitive_features)
     return found
 
 
-def _check_named_once(wanted, frame, source):
-    names = [str(name) for name in frame.columns]
+def _check_length(columns, n_rows):
+    for _, column in columns:
+        if len(column) != n_rows:
+            raise ValueError(f"sensitive_features has {len(column)} rows, X has {n_rows}.")
+
+
+def _check_named_once(wanted, names, source):
     twice = [name for name in sorted(wanted) if names.count(name) > 1]
     if twice:
         raise ValueError(f"{source} has several columns {twice[0]!r}; constraints need one.")
 
 
-def _check_column(name, column, elsewhere, source):
-    n_missing = int(column.isna().sum())
-    if n_missing:
-        raise ValueError(
-            f"Column {name!r} of {source} holds {n_missing} missing values; constraints cannot "
-            "say which group those rows belong to."
-        )
-    if elsewhere is not None and not np.array_equal(column.to_numpy(), elsewhere):
-        raise ValueError(
-            f"Column {name!r} is in X and in sensitive_features with different values; rename one."
-        )
+def _agreed(name, first, second):
+    """The values of a column that is in X and in `sensitive_features`, with their order."""
+    problem = f"Column {name!r} is in X and in sensitive_features with different"
+    if not np.array_equal(np.asarray(first), np.asarray(second)):
+        raise ValueError(f"{problem} values; rename one.")
+    orders = [order_of(values) for values in (first, second)]
+    if all(orders) and orders[0] != orders[1]:
+        raise ValueError(f"{problem} orders of its categories; rename one.")
+    return first if orders[0] else second
 
 
-def _as_frame(sensitive_features):
-    if sensitive_features is None or isinstance(sensitive_features, pd.DataFrame):
-        return sensitive_features
-    if isinstance(sensitive_features, dict):
-        raise ValueError(
-            "sensitive_features must be a Series, DataFrame or array, not a dict: scikit-learn's "
-            "splitters do not slice dicts. Use pandas.DataFrame(sensitive_features)."
-        )
-    if isinstance(sensitive_features, pd.Series) and sensitive_features.name is not None:
-        return sensitive_features.to_frame()
-    values = np.asarray(without_tensor(sensitive_features))
-    if values.ndim not in (1, 2):
-        raise ValueError(f"sensitive_features must have 1 or 2 dimensions, not {values.ndim}.")
-    values = values.reshape(len(values), -1)
-    return pd.DataFrame(
-        values, columns=[f"sensitive_feature_{i}" for i in range(values.shape[1])]
-    ).infer_objects()
+def _check_index_levels(missing, **tables):
+    """Say so where a column that constraints name is a level of an index."""
+    for source, table in tables.items():
+        index = table.index if isinstance(table, pd.DataFrame | pd.Series) else pd.Index([])
+        for name in index.names:
+            if str(name) in missing:
+                raise ValueError(
+                    f"Column {str(name)!r} is a level of the index of {source}, and constraints "
+                    f"need a column: write {source}.reset_index({name!r})."
+                )
 
 
 def check_same_order(**tables):
@@ -385,25 +395,128 @@ def check_same_order(**tables):
             )
 
 
-def _quantified(constraints):
-    """The columns that quantifiers range over with all their levels."""
-    nodes = itertools.chain.from_iterable(map(walk, constraints))
-    return {node.column for node in nodes if isinstance(node, Grouping) and not node.levels}
+def levels_elsewhere(constraints, columns):
+    """The levels that `constraints` may name, by column: those of rows, and those quantified over.
+
+    A level that a quantifier names need not occur: where it does not, the constraint is not
+    certified.
+    """
+    named = named_levels(constraints)
+    return {
+        name: (*levels_of(columns[name]), *_possible(named.get(name, ()), columns[name]))
+        for constraint in constraints
+        for name in columns_of(constraint)
+        if name in columns
+    }
+
+
+def _possible(literals, values):
+    """Those of the `literals` that a column may hold in other rows."""
+    levels, order = levels_of(values), order_of(values)
+    return [x for x in literals if (x in order if order else are_comparable(x, levels))]
 
 
 def quantified_levels(constraints, columns):
-    """The levels, among some rows, of each column that a quantifier ranges over."""
-    known = _quantified(constraints) & set(columns)
-    return {name: frozenset(pd.unique(columns[name]).tolist()) for name in known}
+    """The combinations of levels, among some rows, of the columns that quantifiers range over.
+
+    Returns
+    -------
+    dict of tuple of Grouping to frozenset of tuple
+        Quantifiers that name all levels do not depend on rows, and are left out.
+    """
+    return {
+        by: _combinations(by, columns)
+        for by in quantifiers_of(constraints)
+        if not all(grouping.levels for grouping in by)
+        and all(grouping.column in columns for grouping in by)
+    }
+
+
+def _combinations(by, columns):
+    """The combinations of levels of some rows, where they are among those that `by` names."""
+    return frozenset(
+        levels
+        for levels in combinations_in([columns[grouping.column] for grouping in by])
+        if all(
+            not grouping.levels or level in grouping.levels
+            for grouping, level in zip(by, levels, strict=True)
+        )
+    )
 
 
 def unseen_levels(constraints, levels, columns):
     """Levels that a quantifier should have ranged over and did not, in words."""
     now = quantified_levels(constraints, columns)
-    new = {name: sorted(now[name] - levels[name], key=str) for name in now}
-    return ", ".join(
-        f"{name} == {level!r}" for name, found in sorted(new.items()) for level in found
+    unseen = (
+        " and ".join(f"{g.column} == {level!r}" for g, level in zip(by, found, strict=True))
+        for by, combinations in now.items()
+        for found in sorted(combinations - levels[by], key=str)
     )
+    return ", ".join(dict.fromkeys(unseen))
+
+
+def levels_in_words(levels, rows):
+    """What is assumed of the columns that quantifiers range over, in sentences.
+
+    `levels` are as `quantified_levels` returns them, of the `rows` so called.
+    """
+    return tuple(_levels_in_words(by, found, rows) for by, found in sorted(levels.items(), key=str))
+
+
+def _levels_in_words(by, found, rows):
+    if len(by) == 1:
+        known = ", ".join(repr(level) for (level,) in sorted(found, key=_place))
+        return f"Column {by[0].column} has no levels but {known}, those of the {rows} rows."
+    known = ", ".join(map(repr, sorted(found, key=_place)))
+    names = " and ".join(map(str, by))
+    return f"Columns {names} have no combinations of levels but {known}, those of the {rows} rows."
+
+
+def _place(levels):
+    """Numbers by size, then texts by the alphabet."""
+    return [(isinstance(level, str), level) for level in levels]
+
+
+def check_fresh_columns(conditions, columns):
+    """Refuse columns in which conditions would mean something else than they did in `fit`.
+
+    Raises
+    ------
+    ValueError
+        If a column that stands alone is not 0/1, or one that a condition compares holds values
+        of another kind, in another order, or that the order of `fit` does not have.
+    """
+    for condition in conditions:
+        problem = _changed_meaning(condition, columns[condition.column])
+        if problem:
+            raise ValueError(
+                f"Column {condition.column!r} {problem}: '{condition}' would not mean what it did "
+                "in fit. Give the column as fit got it."
+            )
+
+
+def _changed_meaning(condition, values):
+    """Why a condition no longer means the same, in words; None where it does."""
+    levels = levels_of(values)
+    if isinstance(condition, ColumnIs):
+        wrong = [level for level in levels if level not in (0, 1)]
+        return f"holds {wrong[0]!r}, and must be bool or 0/1" if wrong else None
+    symbol = getattr(condition, "operator", "==")
+    if symbol == "==":
+        return None  # what is not found is not certified
+    if condition.order:
+        unknown = [level for level in levels if level not in condition.order]
+        if unknown:
+            return f"holds {unknown[0]!r}, which is not among the categories of fit"
+    elif not (any if symbol == "!=" else all)(
+        are_comparable(condition.literal, [level]) for level in levels
+    ):
+        return f"holds {levels[0]!r}, which cannot be compared with {condition.literal!r}"
+    ordered = order_of(values) or ()
+    meant = condition.order or sorted(ordered)
+    if symbol != "!=" and [x for x in ordered if x in meant] != [x for x in meant if x in ordered]:
+        return f"has the order {', '.join(map(repr, ordered))}, which is another than in fit"
+    return None
 
 
 def split_rows(n_rows, safety_size, safety_mask, rng):

@@ -51,7 +51,11 @@ def safety_test(estimator, rows, origin, mask_given=False, share=1.0, candidate=
         loss=loss,
         n_candidate=len(estimator.candidate_indices_),
         n_safety=len(rows.y),
-        assumptions=_checks.assumptions(estimator._assumptions(), exclusive, mask_given),
+        assumptions=_checks.assumptions(
+            (*estimator._assumptions(), *_checks.levels_in_words(promise.levels, "candidate")),
+            exclusive,
+            mask_given,
+        ),
         remarks=(*estimator._remarks(statistics), *_remarks_on_copies(candidate, rows)),
         **origin,
         fingerprints={

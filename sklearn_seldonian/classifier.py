@@ -240,11 +240,15 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         y = column_or_1d(y, warn=True)
         return y, _checks.class_positions(y, self.classes_).astype(np.int64, copy=False)
 
-    def _schema(self, columns):
+    def _schema(self, columns, elsewhere):
         classes = self.classes_.tolist()
-        positive = _checks.positive_class(classes, self.pos_label)
         return Schema.of(
-            columns, self.constraints_, tuple(classes), positive, measures=tuple(self.measures)
+            columns,
+            self.constraints_,
+            tuple(classes),
+            _checks.positive_class(classes, self.pos_label),
+            elsewhere=elsewhere,
+            measures=tuple(self.measures),
         )
 
     def _task(self, candidate):

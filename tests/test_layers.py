@@ -23,6 +23,7 @@ LAYERS = {
     "training": 2,
     "_base": 3,
     "_checks": 3,
+    "_columns": 3,
     "_display": 3,
     "_fitting": 3,
     "_inputs": 3,
