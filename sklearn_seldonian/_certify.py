@@ -147,17 +147,15 @@ def certify(
         ),
         **_checks.labels_in_words(tested.schema["classes"], tested.schema["positive"]),
         versions=_checks.versions(),
-        fingerprints={
-            "data": _checks.fingerprint(seen.y, *seen.columns.values()),
-            **{name: _checks.fingerprint(values) for name, values in seen.answers.items()},
-        },
+        fingerprints=_checks.row_fingerprints(X, seen.y, seen.columns, **seen.answers),
     )
 
 
 class Observed(NamedTuple):
     """How a fitted estimator behaves on some rows, as constraints look at it.
 
-    `answers` are its decisions, probabilities or predictions, by that name.
+    `columns` are those that constraints name; `answers` are its decisions, probabilities or
+    predictions, by that name.
     """
 
     constraints: tuple[ResolvedConstraint, ...]
@@ -185,7 +183,8 @@ def observe(tested, X, y, constraints, sensitive_features, measures):
     codes, families = assign_cells(columns, [c.conditions for c in resolved], len(y))
     values = distinct_values(distinct_means(resolved))
     statistics, answers = tested.observe(X, y, codes, families, values)
-    return Observed(resolved, y, columns, statistics, answers)
+    named = {name: columns[name] for name in sorted(wanted)}
+    return Observed(resolved, y, named, statistics, answers)
 
 
 def under_test(estimator, decision, pos_label, target_range=None, prediction_range=None):
@@ -237,7 +236,7 @@ class _Classifier:
         statistics = summarise(
             codes, self.labels, chances, families, values, hard=hard, keep=True, decisions=decided
         )
-        return statistics, {"decisions": decided if hard else chances}
+        return statistics, {"decisions": decided} if hard else {"probabilities": chances}
 
 
 class _Regressor:

@@ -22,7 +22,8 @@ from sklearn.utils.validation import assert_all_finite, column_or_1d
 from torch import nn
 
 from sklearn_seldonian import _columns
-from sklearn_seldonian._inputs import ROWS_A_STRETCH, without_tensor
+from sklearn_seldonian._columns import without_tensor
+from sklearn_seldonian._digests import blocks_of, fingerprint_of, row_digests
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian.certification import has_finite_ranges
 from sklearn_seldonian.constraints import (
@@ -36,7 +37,6 @@ from sklearn_seldonian.constraints import (
     quantifiers_of,
 )
 from sklearn_seldonian.measures import ANY_NUMBER
-from sklearn_seldonian.training import Inputs
 
 __all__ = [
     "DECISIONS",
@@ -67,6 +67,7 @@ __all__ = [
     "positive_class",
     "predicted_numbers",
     "resolve_device",
+    "row_fingerprints",
     "split_rows",
     "versions",
 ]
@@ -643,7 +644,7 @@ def as_written(parameters):
 
 
 def fingerprint(*parts):
-    """A digest of arrays, inputs, and modules' weights."""
+    """A digest of arrays, of rows in this order, and of modules' weights."""
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         for values in _contents(part):
@@ -657,7 +658,36 @@ def fingerprint(*parts):
 def _contents(part):
     if isinstance(part, nn.Module):
         return [np.asarray(without_tensor(value)) for value in part.state_dict().values()]
-    if isinstance(part, Inputs):
-        starts = range(0, len(part), ROWS_A_STRETCH)
-        return (part[start : start + ROWS_A_STRETCH].numpy() for start in starts)
-    return [np.asarray(part)]
+    try:
+        return [np.asarray(part)]
+    except ValueError:  # rows of different shapes
+        return [row_digests(*blocks_of(part)).values]
+
+
+def row_fingerprints(X, y, columns, index=None, **answers):
+    """Fingerprints of rows, in any order: of the "data", and of what a model answers for them.
+
+    Parameters
+    ----------
+    X : array-like of any kind
+        The rows at `index` (None: all) are meant.
+    y : ndarray of shape (n_rows,)
+    columns : mapping of str to array
+        Those that constraints name.
+    index : ndarray of int, default=None
+    **answers : ndarray of shape (n_rows, ...)
+        By what they are. Rows with their answers are digested, and numbers as float32, since
+        the order of rows can change the last digits.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    data = [block._replace(index=index) for block in blocks_of(X)]
+    data += [block for values in (y, *columns.values()) for block in blocks_of(values)]
+    kind = " ".join(map(repr, columns)).encode()
+    found = {"data": fingerprint_of(data, kind)}
+    for name, values in answers.items():
+        rounded = values.astype(np.float32) if values.dtype == np.float64 else values
+        found[name] = fingerprint_of([*data, *blocks_of(rounded)], kind)
+    return found

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from scipy.sparse import issparse
 
-__all__ = ["is_table", "of_table", "of_values", "plain_values"]
+__all__ = ["is_table", "of_table", "of_values", "plain_values", "without_tensor"]
 
 DATES = (
     datetime.date,
@@ -26,6 +26,14 @@ DATES = (
     np.timedelta64,
     pd.Period,
 )
+
+
+def without_tensor(values):
+    """`values`, as an array of the same memory (if on the CPU) where they are a tensor."""
+    if not isinstance(values, torch.Tensor):
+        return values
+    values = values.detach().cpu()
+    return values.float().numpy() if values.dtype is torch.bfloat16 else values.numpy()
 
 
 # -- tables ------------------------------------------------------------------------------
@@ -130,9 +138,7 @@ def _of_polars(column):
 
 def _unnamed(values):
     """The columns of an array or of lists, in one or two dimensions."""
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        values = values.float().numpy() if values.dtype is torch.bfloat16 else values.numpy()
+    values = without_tensor(values)
     if issparse(values):
         values = values.toarray()
     if isinstance(values, list | tuple):
@@ -174,8 +180,7 @@ def _value(value):
     """A scalar out of its tensor or array; None for one that is masked."""
     if value is np.ma.masked:
         return None
-    if isinstance(value, torch.Tensor):
-        value = value.detach().cpu().numpy()
+    value = without_tensor(value)
     return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 

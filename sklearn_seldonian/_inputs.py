@@ -12,6 +12,8 @@ from sklearn.utils import _safe_indexing
 from skorch.helper import SliceDataset
 from torch.utils.data import Dataset, IterableDataset
 
+from sklearn_seldonian._columns import without_tensor
+from sklearn_seldonian._digests import blocks_of, row_digests
 from sklearn_seldonian.training import Inputs
 
 __all__ = ["ROWS_A_STRETCH", "as_arrays", "remark_on_copies", "to_inputs"]
@@ -34,14 +36,6 @@ def as_arrays(X, y=None):
         X, labels = _read(X)
         y = labels if y is None else y
     return without_tensor(X), without_tensor(y)
-
-
-def without_tensor(values):
-    """`values`, as an array of the same memory (if on the CPU) where they are a tensor."""
-    if not isinstance(values, torch.Tensor):
-        return values
-    values = values.detach().cpu()
-    return values.float().numpy() if values.dtype is torch.bfloat16 else values.numpy()
 
 
 def _read(dataset):
@@ -141,8 +135,7 @@ def remark_on_copies(candidate, safety):
     if issparse(candidate.X):
         return None
     trained, tested = _sample(candidate), _sample(safety)
-    hashes = pd.util.hash_pandas_object
-    is_copy = hashes(tested, index=False).isin(hashes(trained, index=False))
+    is_copy = tested["row"].isin(trained["row"])
     if is_copy.sum() < FEWEST_COPIES or is_copy.mean() < SUSPICIOUS_SHARE:
         return None
     if not _is_continuous(pd.concat([trained, tested], ignore_index=True)):
@@ -156,25 +149,19 @@ def remark_on_copies(candidate, safety):
 
 
 def _sample(rows):
-    """Some of the rows in two dimensions, with their labels as last column."""
-    n_columns = int(np.prod(np.shape(rows.X)[1:])) + 1
+    """Some of the rows: what tells the values of each column apart, and each row with its label."""
+    n_columns = int(np.prod(getattr(rows.X, "shape", ())[1:])) + 1
     n_rows = min(len(rows.y), MOST_ROWS_COMPARED, max(1, MOST_VALUES_COMPARED // n_columns))
     chosen = np.sort(np.random.default_rng(0).permutation(len(rows.y))[:n_rows])
-    X = _safe_indexing(rows.X, rows.index[chosen])
-    X = X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else _flat_frame(X)
-    labelled = pd.concat([X, pd.Series(rows.y[chosen])], axis=1)
-    labelled = labelled.set_axis(range(labelled.shape[1]), axis=1)
-    objects = [name for name in labelled if labelled[name].dtype == object]  # may have no hash
-    return labelled.astype(dict.fromkeys(objects, str))
-
-
-def _flat_frame(X):
-    return pd.DataFrame(np.asarray(X).reshape(len(X), -1))
+    blocks = blocks_of(_safe_indexing(rows.X, rows.index[chosen]))
+    columns = np.concatenate([block.identities for block in blocks], axis=1)
+    labelled = row_digests(*blocks, *blocks_of(rows.y[chosen]))
+    return pd.DataFrame(columns).assign(row=labelled.identities.ravel())
 
 
 def _is_continuous(table):
-    """Whether a column but the last tells nearly all rows that differ from each other."""
-    different = table[~table.duplicated()]
+    """Whether a column of X tells nearly all rows that differ from each other."""
+    different = table[~table.duplicated("row")]
     if len(different) < FEWEST_DIFFERENT * len(table):
         return False
     columns = different.columns[:-1]

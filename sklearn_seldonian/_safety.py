@@ -59,7 +59,12 @@ def safety_test(estimator, rows, origin, mask_given=False, share=1.0, candidate=
         remarks=(*estimator._remarks(statistics), *_remarks_on_copies(candidate, rows)),
         **origin,
         fingerprints={
-            "data": _checks.fingerprint(X, rows.y, *rows.columns.values()),
+            **_checks.row_fingerprints(
+                rows.X,
+                rows.y,
+                {name: rows.columns[name] for name in sorted(promise.columns)},
+                rows.index,
+            ),
             "weights": _persistence.fingerprint(estimator.net_),
         },
     )

@@ -1,9 +1,12 @@
 """Arrays, frames, tensors and Datasets come in; copies across the split are noticed."""
 
 import pickle
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from imblearn.over_sampling import RandomOverSampler
@@ -373,6 +376,28 @@ COPIED = {
 }
 
 
+STRANGE = {
+    "ragged lists": lambda rng: [rng.normal(size=1 + i % 3).tolist() for i in range(100)],
+    "images of several sizes": lambda rng: [rng.normal(size=(1 + i % 3, 2)) for i in range(100)],
+    "tensors": lambda rng: [torch.from_numpy(rng.normal(size=1 + i % 3)) for i in range(100)],
+    "texts": lambda rng: [f"text {number}" for number in rng.normal(size=100)],
+    "long doubles": lambda rng: rng.normal(size=(100, 2)).astype(np.longdouble),
+    "complex": lambda rng: rng.normal(size=(100, 2)) + 1j,
+    "lists in pandas": lambda rng: pd.DataFrame({"a": list(rng.normal(size=(100, 2)))}),
+    "arrow lists": lambda rng: pa.table({"a": rng.normal(size=(100, 2)).tolist()}).to_pandas(
+        types_mapper=pd.ArrowDtype
+    ),
+    "polars": lambda rng: pl.DataFrame({"a": rng.normal(size=(100, 2)).tolist()}),
+    "structured": lambda rng: np.array(
+        list(enumerate(rng.normal(size=100))), dtype=[("n", int), ("x", float)]
+    ),
+    "times": lambda rng: pd.DataFrame(
+        {"t": pd.to_datetime(rng.integers(0, 10**15, size=100)), "p": ["x", None] * 50}
+    ),
+    "objects": lambda rng: np.array([Decimal(x) for x in rng.normal(size=100)])[:, None],
+}
+
+
 class TestCopies:
     @pytest.mark.parametrize("data", NATURAL.values(), ids=NATURAL)
     def test_rows_as_nature_has_them_are_not_remarked_on(self, data):
@@ -387,6 +412,15 @@ class TestCopies:
         remark = remark_on_copies(*halves(copied, np.asarray(y)[rows]))
         assert "% of the safety rows compared are exact copies of candidate rows" in remark
         assert "resample inside, with preprocessor=." in remark
+
+    @pytest.mark.parametrize("rows", STRANGE.values(), ids=STRANGE)
+    def test_rows_of_any_kind_are_compared(self, rows):
+        """What only warns must not raise."""
+        X = rows(np.random.default_rng(0))
+        y = np.arange(100) % 2
+        one, other = (LabelledRows(X, y, y, {}).take(np.arange(k, 100, 2)) for k in (0, 1))
+        assert remark_on_copies(one, other) is None
+        assert "100% of the safety rows" in remark_on_copies(one, one)
 
     def test_large_data_are_sampled(self, monkeypatch):
         read = []

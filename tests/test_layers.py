@@ -24,6 +24,7 @@ LAYERS = {
     "_base": 3,
     "_checks": 3,
     "_columns": 3,
+    "_digests": 3,
     "_display": 3,
     "_fitting": 3,
     "_inputs": 3,
