@@ -260,7 +260,14 @@ def check_numbers(y, target_range):
     ValueError
         If one is no finite number, or outside: what is known of it cannot be true.
     """
-    y = np.array(column_or_1d(y, warn=True), dtype=np.float64)
+    y = column_or_1d(y, warn=True)
+    if _columns.holds_dates(pd.Series(y)):
+        raise ValueError(
+            "y holds dates or durations, and a regression needs numbers: give it days since a date."
+        )
+    if pd.isna(y).any():
+        raise ValueError("Input y contains NaN.")
+    y = np.array(y, dtype=np.float64)
     assert_all_finite(y, input_name="y")
     low, high = target_range
     outside = y[(y < low) | (y > high)]
@@ -387,13 +394,25 @@ def check_same_order(**tables):
     """
     indexes = {n: t.index for n, t in tables.items() if isinstance(t, pd.DataFrame | pd.Series)}
     for (one, first), (other, second) in itertools.combinations(indexes.items(), 2):
-        if len(first) != len(second) or first.equals(second):
+        if not _are_shuffled(first, second):
             continue
-        if len(first.symmetric_difference(second)) == 0:
-            raise ValueError(
-                f"{one} and {other} have the same index in different orders, and rows are matched "
-                f"by position: write {other}.loc[{one}.index], or reset both indexes."
-            )
+        remedy = f"write {other}.loc[{one}.index], or reset both indexes"
+        if not first.is_unique:  # by which rows would be multiplied
+            remedy = "bring their rows into one order, then reset both indexes"
+        raise ValueError(
+            f"{one} and {other} have the same index in different orders, and rows are matched "
+            f"by position: {remedy}."
+        )
+
+
+def _are_shuffled(first, second):
+    """Whether two indexes have equal labels in different orders, whatever their types."""
+    if len(first) != len(second) or first.equals(second):
+        return False
+    labels = np.concatenate([index.astype(object).to_numpy() for index in (first, second)])
+    codes = pd.factorize(labels)[0]
+    one, other = codes[: len(first)], codes[len(first) :]
+    return not np.array_equal(one, other) and np.array_equal(np.sort(one), np.sort(other))
 
 
 def levels_elsewhere(constraints, columns):
