@@ -189,7 +189,9 @@ class CertifiedEstimator(BaseEstimator):
         (given,) = indexable(X)
         _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         if self.preprocessor is None:
-            X, y = validate_data(self, X, y, allow_nd=True)
+            _inputs.check_kinds(X)
+            X, y = validate_data(self, X, y, allow_nd=True, ensure_all_finite=False)
+            _inputs.check_finite(X, names=self._names_of_features())
         else:
             X, y = validate_data(self, X, y, skip_check_array=True)
             check_consistent_length(X, y)
@@ -312,8 +314,15 @@ class CertifiedEstimator(BaseEstimator):
     def _checked(self, X):
         X, _ = _inputs.as_arrays(X)
         if self.preprocessor_ is None:
-            return validate_data(self, X, reset=False, allow_nd=True)
+            _inputs.check_kinds(X)
+            X = validate_data(self, X, reset=False, allow_nd=True, ensure_all_finite=False)
+            _inputs.check_finite(X, names=self._names_of_features())
+            return X
         return validate_data(self, X, reset=False, skip_check_array=True)
+
+    def _names_of_features(self):
+        names = getattr(self, "feature_names_in_", None)
+        return None if names is None else names.tolist()
 
     def _scores(self, X):
         _persistence.check_model(self)

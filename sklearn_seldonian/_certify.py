@@ -224,7 +224,7 @@ class _Classifier:
         self.assumptions = _checks.DECISIONS[decision]
 
     def checked(self, y):
-        y = column_or_1d(y, warn=True)
+        y = _checks.column_of_labels(y)
         self.labels = _checks.class_positions(y, self.classes)
         return y
 

@@ -24,6 +24,7 @@ from torch import nn
 from sklearn_seldonian import _columns
 from sklearn_seldonian._columns import without_tensor
 from sklearn_seldonian._digests import blocks_of, fingerprint_of, row_digests
+from sklearn_seldonian._inputs import as_arrays
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian.certification import has_finite_ranges
 from sklearn_seldonian.constraints import (
@@ -58,6 +59,7 @@ __all__ = [
     "check_ranges",
     "check_share",
     "class_positions",
+    "column_of_labels",
     "column_values",
     "fingerprint",
     "fitted_fallback",
@@ -243,6 +245,16 @@ def positive_class(labels, pos_label):
     return 1 if pos_label is None else labels.index(pos_label)
 
 
+def column_of_labels(y):
+    """Labels as an array; refuse missing ones, of which numpy makes the text "nan" among texts."""
+    _, y = as_arrays(None, y)
+    labels = column_or_1d(y, warn=True)
+    is_missing = labels == "nan" if labels.dtype.kind == "U" else pd.isna(labels)
+    if is_missing.any():
+        raise ValueError("Input y contains missing labels.")
+    return labels
+
+
 def class_positions(y, classes):
     """Position of each label in the sorted `classes`."""
     unseen = np.setdiff1d(y, classes)
@@ -260,7 +272,7 @@ def check_numbers(y, target_range):
     ValueError
         If one is no finite number, or outside: what is known of it cannot be true.
     """
-    y = column_or_1d(y, warn=True)
+    y = column_or_1d(as_arrays(None, y)[1], warn=True)
     if _columns.holds_dates(pd.Series(y)):
         raise ValueError(
             "y holds dates or durations, and a regression needs numbers: give it days since a date."

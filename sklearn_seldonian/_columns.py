@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from scipy.sparse import issparse
 
-__all__ = ["is_table", "of_table", "of_values", "plain_values", "without_tensor"]
+__all__ = ["holds_dates", "is_table", "of_table", "of_values", "plain_values", "without_tensor"]
 
 DATES = (
     datetime.date,
@@ -37,6 +37,16 @@ def without_tensor(values):
 
 
 # -- tables ------------------------------------------------------------------------------
+
+
+def holds_dates(column):
+    """Whether values of a Series are dates or durations, which are no numbers."""
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return holds_dates(column.cat.categories.to_series())
+    if dtype.type is np.object_:
+        return any(issubclass(kind, DATES) for kind in set(map(type, column)) - {type(pd.NaT)})
+    return issubclass(dtype.type, DATES)
 
 
 def is_table(table):

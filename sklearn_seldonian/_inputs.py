@@ -12,11 +12,18 @@ from sklearn.utils import _safe_indexing
 from skorch.helper import SliceDataset
 from torch.utils.data import Dataset, IterableDataset
 
-from sklearn_seldonian._columns import without_tensor
+from sklearn_seldonian._columns import holds_dates, is_table, of_table, without_tensor
 from sklearn_seldonian._digests import blocks_of, row_digests
 from sklearn_seldonian.training import Inputs
 
-__all__ = ["ROWS_A_STRETCH", "as_arrays", "remark_on_copies", "to_inputs"]
+__all__ = [
+    "ROWS_A_STRETCH",
+    "as_arrays",
+    "check_finite",
+    "check_kinds",
+    "remark_on_copies",
+    "to_inputs",
+]
 
 # Rows converted or digested at a time.
 ROWS_A_STRETCH = 65536
@@ -35,6 +42,8 @@ def as_arrays(X, y=None):
     if isinstance(X, Dataset):
         X, labels = _read(X)
         y = labels if y is None else y
+    if np.ma.is_masked(y):
+        raise ValueError("Input y contains masked values.")
     return without_tensor(X), without_tensor(y)
 
 
@@ -78,6 +87,94 @@ def _input(values):
     if not hasattr(values, "getbands"):  # not one of PIL's images
         return array
     return array[None] if array.ndim == 2 else np.moveaxis(array, 2, 0)
+
+
+# -- what is not a number --------------------------------------------------------------------
+
+# Columns that a message names.
+MOST_NAMED = 5
+IMPUTE = (
+    "Give the estimator an imputer as preprocessor=, such as SimpleImputer(): it is fitted on "
+    "candidate rows only, and an imputer in front, as in a pipeline, would see the safety rows."
+)
+
+
+def check_kinds(X, subject="Input X", remedy=IMPUTE):
+    """Refuse what would be taken for numbers, or cannot be: dates, missing and masked values.
+
+    Raises
+    ------
+    ValueError
+        With the names of the columns.
+    """
+    if isinstance(X, np.ma.MaskedArray):
+        _refuse_cells(np.ma.getmaskarray(X), _names(X), f"{subject} contains masked values", remedy)
+    if is_table(X):
+        columns = dict(of_table(X))
+    elif isinstance(X, list | tuple | np.ndarray):
+        columns = _columns_of_objects(X)
+    else:
+        return
+    dates = [repr(name) for name, column in columns.items() if holds_dates(column)]
+    if dates:
+        raise ValueError(
+            f"{subject} contains dates or durations, in column {', '.join(dates[:MOST_NAMED])}, "
+            "and modules take numbers: turn them into some, such as years, or days since a date, "
+            "before the split or by preprocessor=."
+        )
+    objects = {name: column for name, column in columns.items() if not _is_numeric(column)}
+    if objects:
+        is_missing = np.stack([column.isna() for column in objects.values()], axis=1)
+        _refuse_cells(is_missing, list(objects), f"{subject} contains NaN", remedy)
+
+
+def check_finite(values, subject="Input X", names=None, remedy=IMPUTE):
+    """Refuse NaN and infinity in an array, with the columns that hold them."""
+    if values.dtype.kind not in "fc":
+        return
+    starts = range(0, len(values), ROWS_A_STRETCH)
+    if all(np.isfinite(values[start : start + ROWS_A_STRETCH]).all() for start in starts):
+        return
+    names = _names(values) if names is None else names
+    _refuse_cells(np.isnan(values), names, f"{subject} contains NaN", remedy)
+    dtype = values.dtype.name
+    text = f"{subject} contains infinity or a value too large for {dtype}"
+    _refuse_cells(np.isinf(values), names, text, "Replace such values, or let preprocessor= do so.")
+
+
+def _columns_of_objects(X):
+    """The columns of an array or of lists that may hold dates or missing objects, by number."""
+    try:
+        values = np.asarray(X)
+    except ValueError:  # which check_array explains
+        return {}
+    if values.dtype.kind not in "OmM" or values.ndim < 1:
+        return {}
+    flat = values.reshape(len(values), -1)
+    return {i: pd.Series(column) for i, column in enumerate(flat.T)}
+
+
+def _is_numeric(column):
+    return isinstance(column.dtype, np.dtype) and column.dtype.kind in "biufc"
+
+
+def _names(values):
+    return range(values.shape[1]) if values.ndim == 2 else None
+
+
+def _refuse_cells(is_wrong, names, text, remedy):
+    """Raise a ValueError that says in which columns cells are wrong, if any is."""
+    if not is_wrong.any():
+        return
+    if names is None:
+        where = f"in {np.unique(np.nonzero(is_wrong)[0]).size} rows"
+    else:
+        counts = is_wrong.reshape(len(is_wrong), -1).sum(axis=0)
+        wrong = np.flatnonzero(counts)
+        listed = [f"{counts[i]} in column {names[i]!r}" for i in wrong[:MOST_NAMED]]
+        more = f", and some in {len(wrong) - MOST_NAMED} more columns"
+        where = ", ".join(listed) + more * (len(wrong) > MOST_NAMED)
+    raise ValueError(f"{text}: {where} (of {len(is_wrong)} rows). {remedy}")
 
 
 # -- to tensors --------------------------------------------------------------------------

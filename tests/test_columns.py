@@ -358,6 +358,7 @@ def test_fresh_columns_that_mean_something_else_are_refused(
         ("edu >= 'midd'", ordered, "'midd' is not a category of column 'edu'; did you mean 'mid'?"),
         ("edu == 'midd'", ordered, "did you mean 'mid'?"),
         ("edu in ('low', 'midd')", ordered, "did you mean 'mid'?"),
+        ("edu == 'midd'", lambda v: pd.Series(v, name="edu"), "did you mean 'mid'? It is one of"),
         ("edu > 3", ordered, "3 is not a category of column 'edu'"),
         ("edu < 'mid'", lambda v: ordered(v).cat.as_unordered(),
          "is a Categorical without an order"),
@@ -380,6 +381,20 @@ def test_quantifiers_over_an_ordered_column(schooling):
     assert set(result.rows) == {f'PR | [edu == "{value}"]' for value in LEVELS}
     with pytest.raises(ConstraintNameError, match="did you mean 'low'"):
         certify(model, X, y, "max(PR, by=edu in ('lo',)) <= 1", sensitive_features=edu)
+
+
+def test_ages_that_were_cut_into_intervals(blobs, groups):
+    X, y = blobs
+    model = LogisticRegression().fit(X, y)
+    band = pd.cut(groups["age"], [0, 9, 30, 60, 100]).rename("band")
+    (result,) = certify(
+        model, X, y, 'PR | [band >= "(30, 60]"] <= 1', sensitive_features=band
+    ).results
+    assert sum(result.rows.values()) == (groups["age"] > 30).sum()
+    (result,) = certify(model, X, y, "max(PR, by=band) <= 1", sensitive_features=band).results
+    assert set(result.rows) == {
+        f'PR | [band == "{b}"]' for b in ("(9, 30]", "(30, 60]", "(60, 100]")
+    }
 
 
 def test_an_order_is_kept_where_a_column_is_in_both_places(schooling):

@@ -430,8 +430,11 @@ class _Resolver:
                 problem = f"{level!r} is not a category of column '{node.column}'"
                 self.fail(node, problem, str(level), list(map(str, order)))
             if not by_order and level not in known:
+                texts = [other for other in known if isinstance(other, str)]
+                near = difflib.get_close_matches(str(level), texts, n=1)
+                hint = f"did you mean {near[0]!r}? It" if near else "it"
                 problem = f"Column '{node.column}' never equals {level!r} in these rows"
-                self.fail(node, f"{problem}; it is one of {_listing(known)}")
+                self.fail(node, f"{problem}; {hint} is one of {_listing(known)}")
 
     def instances(self, node: Quantified) -> Iterator[Node]:
         """The quantifier's measure for every combination of levels that is meant."""
