@@ -159,7 +159,7 @@ class CertifiedEstimator(BaseEstimator):
         hashes = row_hashes(rows.given)
         rng = check_random_state(model.random_state)
         candidate, safety = model._part(rows, safety_mask, rng)
-        model._bind(candidate)
+        model._bind(candidate, rows)
         _checks.check_ranges(model._promise.resolved, model.bound, model._range_remedy)
         obstacle = _fitting.train(model, candidate, len(safety.y), rng)
         order_seed, mask_given = _checks.drawn_seed(rng), safety_mask is not None
@@ -194,7 +194,9 @@ class CertifiedEstimator(BaseEstimator):
         (given,) = indexable(X)
         _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         if self.preprocessor is None:
-            X, y = validate_data(self, X, y, allow_nd=True)
+            _inputs.check_kinds(X)
+            X, y = validate_data(self, X, y, allow_nd=True, ensure_all_finite=False)
+            _inputs.check_finite(X, names=self._names_of_features())
         else:
             X, y = validate_data(self, X, y, skip_check_array=True)
             check_consistent_length(X, y)
@@ -213,9 +215,13 @@ class CertifiedEstimator(BaseEstimator):
         )
         return rows.take(self.candidate_indices_), rows.take(self.safety_indices_)
 
-    def _bind(self, candidate):
-        """Give the constraints' names a meaning, from candidate rows."""
-        schema = self._schema(candidate.columns)
+    def _bind(self, candidate, rows):
+        """Give the constraints' names a meaning, from candidate rows.
+
+        Of the other `rows` only the levels there are count, for what can be named at all.
+        """
+        elsewhere = _checks.levels_elsewhere(self.constraints_, rows.columns)
+        schema = self._schema(candidate.columns, elsewhere)
         self._promise = self._promise.bound_to(candidate.columns, schema)
 
     def _remember(self, hashes):
@@ -278,6 +284,8 @@ class CertifiedEstimator(BaseEstimator):
         missing = sorted(self._promise.columns - set(columns))
         if missing:
             raise ValueError(f"The constraints name columns that are not here: {missing}.")
+        for constraint in self._promise.resolved:
+            _checks.check_fresh_columns(constraint.conditions, columns)
         given, X = X, self._checked(X)
         check_consistent_length(X, y)
         rows = LabelledRows(X, y, targets, columns, given)
@@ -322,8 +330,15 @@ class CertifiedEstimator(BaseEstimator):
         X, _ = _inputs.as_arrays(X)
         note_rows(type(self).__name__, self._fitted_to, X)
         if self.preprocessor_ is None:
-            return validate_data(self, X, reset=False, allow_nd=True)
+            _inputs.check_kinds(X)
+            X = validate_data(self, X, reset=False, allow_nd=True, ensure_all_finite=False)
+            _inputs.check_finite(X, names=self._names_of_features())
+            return X
         return validate_data(self, X, reset=False, skip_check_array=True)
+
+    def _names_of_features(self):
+        names = getattr(self, "feature_names_in_", None)
+        return None if names is None else names.tolist()
 
     def _scores(self, X):
         _persistence.check_model(self)

@@ -145,6 +145,7 @@ def certify(
     _checks.check_ranges(seen.constraints, bound, tested.range_remedy)
     statistics = seen.statistics.in_drawn_order(order_seed)
     exclusive = exclusive_columns(statistics.families)
+    levels = _checks.quantified_levels(constraints, seen.columns)
     results = (
         certify_constraint(constraint, statistics, d, bound, exclusive)
         for constraint, d in zip(seen.constraints, deltas, strict=True)
@@ -156,7 +157,12 @@ def certify(
         n_safety=len(y),
         assumptions=(
             *_checks.assumptions(
-                (*tested.assumptions, *_of_predict(estimator, sensitive_features)), exclusive
+                (
+                    *tested.assumptions,
+                    *_of_predict(estimator, sensitive_features),
+                    *_checks.levels_in_words(levels, "tested"),
+                ),
+                exclusive,
             ),
             other_rows(sightings),
         ),
@@ -173,10 +179,7 @@ def certify(
         ),
         **_checks.labels_in_words(tested.schema["classes"], tested.schema["positive"]),
         versions=_checks.versions(),
-        fingerprints={
-            "data": _checks.fingerprint(seen.y, *seen.columns.values()),
-            **{name: _checks.fingerprint(values) for name, values in seen.answers.items()},
-        },
+        fingerprints=_checks.row_fingerprints(X, seen.y, seen.columns, **seen.answers),
         order_seed=statistics.order_seed,
     )
 
@@ -184,7 +187,8 @@ def certify(
 class Observed(NamedTuple):
     """How a fitted estimator behaves on some rows, as constraints look at it.
 
-    `answers` are its decisions, probabilities or predictions, by that name.
+    `columns` are those that constraints name; `answers` are its decisions, probabilities or
+    predictions, by that name.
     """
 
     constraints: tuple[ResolvedConstraint, ...]
@@ -202,12 +206,19 @@ def observe(tested, X, y, constraints, sensitive_features, measures):
     measures = _arguments.check_measures(measures)
     wanted = {name for constraint in constraints for name in columns_of(constraint)}
     columns = _checks.column_values(wanted, X, sensitive_features, len(y))
-    schema = Schema.of(columns, constraints, **tested.schema, measures=measures)
+    schema = Schema.of(
+        columns,
+        constraints,
+        **tested.schema,
+        elsewhere=_checks.levels_elsewhere(constraints, columns),
+        measures=measures,
+    )
     resolved = tuple(bind(constraint, schema) for constraint in constraints)
     codes, families = assign_cells(columns, [c.conditions for c in resolved], len(y))
     values = distinct_values(distinct_means(resolved))
     statistics, answers = tested.observe(X, y, sensitive_features, codes, families, values)
-    return Observed(resolved, y, columns, statistics, answers)
+    named = {name: columns[name] for name in sorted(wanted)}
+    return Observed(resolved, y, named, statistics, answers)
 
 
 def under_test(estimator, decision, pos_label, target_range=None, prediction_range=None):
@@ -255,6 +266,7 @@ class _Classifier:
         self.assumptions = _checks.DECISIONS[decision]
 
     def checked(self, y):
+        y = _checks.column_of_labels(y)
         self.labels = _checks.class_positions(y, self.classes)
         return y
 
@@ -266,7 +278,7 @@ class _Classifier:
         statistics = summarise(
             codes, self.labels, chances, families, values, hard=hard, keep=True, decisions=decided
         )
-        return statistics, {"decisions": decided if hard else chances}
+        return statistics, {"decisions": decided} if hard else {"probabilities": chances}
 
 
 class _Regressor:

@@ -21,16 +21,27 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import assert_all_finite, column_or_1d
 from torch import nn
 
-from sklearn_seldonian import _arguments
-from sklearn_seldonian._inputs import ROWS_A_STRETCH, without_tensor
+from sklearn_seldonian import _arguments, _columns
+from sklearn_seldonian._columns import without_tensor
+from sklearn_seldonian._digests import blocks_of, fingerprint_of, row_digests
+from sklearn_seldonian._inputs import as_arrays
 from sklearn_seldonian._keywords import advice_on
 from sklearn_seldonian._text import listed, short
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import has_finite_ranges
-from sklearn_seldonian.constraints import Constraint, Grouping, walk
+from sklearn_seldonian.constraints import (
+    ColumnIs,
+    Constraint,
+    are_comparable,
+    columns_of,
+    combinations_in,
+    levels_of,
+    named_levels,
+    order_of,
+    quantifiers_of,
+)
 from sklearn_seldonian.measures import ANY_NUMBER
-from sklearn_seldonian.training import Inputs
 
 __all__ = [
     "DECISIONS",
@@ -44,6 +55,7 @@ __all__ = [
     "check_choice",
     "check_count",
     "check_deltas",
+    "check_fresh_columns",
     "check_instances",
     "check_keywords",
     "check_mapping",
@@ -54,14 +66,18 @@ __all__ = [
     "check_ranges",
     "check_share",
     "class_positions",
+    "column_of_labels",
     "column_values",
     "drawn_seed",
     "fingerprint",
     "fitted_fallback",
+    "levels_elsewhere",
+    "levels_in_words",
     "order_seed",
     "positive_class",
     "predicted_numbers",
     "resolve_device",
+    "row_fingerprints",
     "split_rows",
     "versions",
     "warn_of_large_delta",
@@ -305,12 +321,20 @@ def positive_class(labels, pos_label):
     return 1 if pos_label is None else labels.index(pos_label)
 
 
+def column_of_labels(y):
+    """Labels as an array; refuse missing ones, of which numpy makes the text "nan" among texts."""
+    _, y = as_arrays(None, y)
+    labels = column_or_1d(y, warn=True)
+    is_missing = labels == "nan" if labels.dtype.kind == "U" else pd.isna(labels)
+    if is_missing.any():
+        raise ValueError(f"y holds {is_missing.sum()} missing labels: leave those rows out.")
+    return labels
+
+
 def class_positions(y, classes):
     """Position of each label of `y` in `classes`."""
     positions = _arguments.label_positions("y", y, classes)
     unknown = pd.Series(np.asarray(y)[positions < 0])
-    if unknown.isna().any():
-        raise ValueError(f"y holds {unknown.isna().sum()} missing labels: leave those rows out.")
     if len(unknown):
         raise ValueError(
             f"y holds labels that the model does not know: {listed(unknown.unique())}. It knows "
@@ -327,7 +351,14 @@ def check_numbers(y, target_range):
     ValueError
         If one is no finite number, or outside: what is known of it cannot be true.
     """
-    y = _arguments.as_numbers("y", column_or_1d(y, warn=True))
+    y = column_or_1d(as_arrays(None, y)[1], warn=True)
+    if _columns.holds_dates(pd.Series(y)):
+        raise ValueError(
+            "y holds dates or durations, and a regression needs numbers: give it days since a date."
+        )
+    if pd.isna(y).any():
+        raise ValueError("Input y contains NaN.")
+    y = _arguments.as_numbers("y", y)
     assert_all_finite(y, input_name="y")
     low, high = target_range
     outside = y[(y < low) | (y > high)]
@@ -377,76 +408,73 @@ def column_values(wanted, X, sensitive_features, n_rows):
 
     Parameters
     ----------
-    wanted : iterable of str
+    wanted : set of str
     X : array-like
-        Its columns count where it is a DataFrame.
+        Its columns count where it is a frame of pandas, polars, Arrow or another library.
     sensitive_features : Series, DataFrame, array-like or None
     n_rows : int
 
     Returns
     -------
-    dict of str to ndarray of shape (n_rows,)
-        All columns there are; only those `wanted` are checked.
+    dict of str to ndarray or Categorical of shape (n_rows,)
+        All columns there are; only those `wanted` are checked, and made of plain values.
 
     Raises
     ------
     ValueError
-        If `sensitive_features` has the wrong length or kind, a wanted column holds NaN,
-        or is in both places with different values.
+        If `sensitive_features` has the wrong length or kind, or a wanted column holds missing
+        values, or what constraints cannot compare, or is in both places with different values.
     """
-    groups = _as_frame(sensitive_features)
-    if groups is not None and len(groups) != n_rows:
-        raise ValueError(f"sensitive_features has {len(groups)} rows, X has {n_rows}.")
+    sources = {"X": _columns.of_table(X) if _columns.is_table(X) else []}
+    if sensitive_features is not None:
+        sources["sensitive_features"] = _columns.of_values(sensitive_features)
+        _check_length(sources["sensitive_features"], n_rows)
     found = {}
-    for source, frame in (("X", X), ("sensitive_features", groups)):
-        if not isinstance(frame, pd.DataFrame):
-            continue
-        _check_named_once(wanted, frame, source)
-        for position, name in enumerate(map(str, frame.columns)):
-            column = frame.iloc[:, position]
-            if name in wanted:
-                _check_column(name, column, found.get(name), source)
-            found[name] = column.to_numpy()
+    for source, columns in sources.items():
+        _check_named_once(wanted, [name for name, _ in columns], source)
+        for name, column in columns:
+            if name not in wanted:
+                found[name] = column.to_numpy()
+                continue
+            values = _columns.plain_values(column, name, source)
+            found[name] = _agreed(name, found[name], values) if name in found else values
+    _check_index_levels(wanted - set(found), X=X, sensitive_features=sensitive_features)
     return found
 
 
-def _check_named_once(wanted, frame, source):
-    names = [str(name) for name in frame.columns]
+def _check_length(columns, n_rows):
+    for _, column in columns:
+        if len(column) != n_rows:
+            raise ValueError(f"sensitive_features has {len(column)} rows, X has {n_rows}.")
+
+
+def _check_named_once(wanted, names, source):
     twice = [name for name in sorted(wanted) if names.count(name) > 1]
     if twice:
         raise ValueError(f"{source} has several columns {twice[0]!r}; constraints need one.")
 
 
-def _check_column(name, column, elsewhere, source):
-    n_missing = int(column.isna().sum())
-    if n_missing:
-        raise ValueError(
-            f"Column {name!r} of {source} holds {n_missing} missing values; constraints cannot "
-            "say which group those rows belong to."
-        )
-    if elsewhere is not None and not np.array_equal(column.to_numpy(), elsewhere):
-        raise ValueError(
-            f"Column {name!r} is in X and in sensitive_features with different values; rename one."
-        )
+def _agreed(name, first, second):
+    """The values of a column that is in X and in `sensitive_features`, with their order."""
+    problem = f"Column {name!r} is in X and in sensitive_features with different"
+    if not np.array_equal(np.asarray(first), np.asarray(second)):
+        raise ValueError(f"{problem} values; rename one.")
+    orders = [order_of(values) for values in (first, second)]
+    if all(orders) and orders[0] != orders[1]:
+        raise ValueError(f"{problem} orders of its categories; rename one.")
+    return first if orders[0] else second
 
 
-def _as_frame(sensitive_features):
-    if sensitive_features is None or isinstance(sensitive_features, pd.DataFrame):
-        return sensitive_features
-    if isinstance(sensitive_features, dict):
-        raise ValueError(
-            "sensitive_features must be a Series, DataFrame or array, not a dict: scikit-learn's "
-            "splitters do not slice dicts. Use pandas.DataFrame(sensitive_features)."
-        )
-    if isinstance(sensitive_features, pd.Series) and sensitive_features.name is not None:
-        return sensitive_features.to_frame()
-    values = np.asarray(without_tensor(sensitive_features))
-    if values.ndim not in (1, 2):
-        raise ValueError(f"sensitive_features must have 1 or 2 dimensions, not {values.ndim}.")
-    values = values.reshape(len(values), -1)
-    return pd.DataFrame(
-        values, columns=[f"sensitive_feature_{i}" for i in range(values.shape[1])]
-    ).infer_objects()
+def _check_index_levels(missing, **tables):
+    """Say so where a column that constraints name is a level of an index."""
+    for source, table in tables.items():
+        index = table.index if isinstance(table, pd.DataFrame | pd.Series) else pd.Index([])
+        for name in index.names:
+            if str(name) in missing:
+                raise ValueError(
+                    f"Column {str(name)!r} is a level of the index of {source}, and constraints "
+                    f"need a column: write {source}.reset_index({name!r})."
+                )
 
 
 def check_same_order(**tables):
@@ -457,34 +485,149 @@ def check_same_order(**tables):
     """
     indexes = {n: t.index for n, t in tables.items() if isinstance(t, pd.DataFrame | pd.Series)}
     for (one, first), (other, second) in itertools.combinations(indexes.items(), 2):
-        if len(first) != len(second) or first.equals(second):
+        if not _are_shuffled(first, second):
             continue
-        if len(first.symmetric_difference(second)) == 0:
-            raise ValueError(
-                f"{one} and {other} have the same index in different orders, and rows are matched "
-                f"by position: write {other}.loc[{one}.index], or reset both indexes."
-            )
+        remedy = f"write {other}.loc[{one}.index], or reset both indexes"
+        if not first.is_unique:  # by which rows would be multiplied
+            remedy = "bring their rows into one order, then reset both indexes"
+        raise ValueError(
+            f"{one} and {other} have the same index in different orders, and rows are matched "
+            f"by position: {remedy}."
+        )
 
 
-def _quantified(constraints):
-    """The columns that quantifiers range over with all their levels."""
-    nodes = itertools.chain.from_iterable(map(walk, constraints))
-    return {node.column for node in nodes if isinstance(node, Grouping) and not node.levels}
+def _are_shuffled(first, second):
+    """Whether two indexes have equal labels in different orders, whatever their types."""
+    if len(first) != len(second) or first.equals(second):
+        return False
+    labels = np.concatenate([index.astype(object).to_numpy() for index in (first, second)])
+    codes = pd.factorize(labels)[0]
+    one, other = codes[: len(first)], codes[len(first) :]
+    return not np.array_equal(one, other) and np.array_equal(np.sort(one), np.sort(other))
+
+
+def levels_elsewhere(constraints, columns):
+    """The levels that `constraints` may name, by column: those of rows, and those quantified over.
+
+    A level that a quantifier names need not occur: where it does not, the constraint is not
+    certified.
+    """
+    named = named_levels(constraints)
+    return {
+        name: (*levels_of(columns[name]), *_possible(named.get(name, ()), columns[name]))
+        for constraint in constraints
+        for name in columns_of(constraint)
+        if name in columns
+    }
+
+
+def _possible(literals, values):
+    """Those of the `literals` that a column may hold in other rows."""
+    levels, order = levels_of(values), order_of(values)
+    return [x for x in literals if (x in order if order else are_comparable(x, levels))]
 
 
 def quantified_levels(constraints, columns):
-    """The levels, among some rows, of each column that a quantifier ranges over."""
-    known = _quantified(constraints) & set(columns)
-    return {name: frozenset(pd.unique(columns[name]).tolist()) for name in known}
+    """The combinations of levels, among some rows, of the columns that quantifiers range over.
+
+    Returns
+    -------
+    dict of tuple of Grouping to frozenset of tuple
+        Quantifiers that name all levels do not depend on rows, and are left out.
+    """
+    return {
+        by: _combinations(by, columns)
+        for by in quantifiers_of(constraints)
+        if not all(grouping.levels for grouping in by)
+        and all(grouping.column in columns for grouping in by)
+    }
+
+
+def _combinations(by, columns):
+    """The combinations of levels of some rows, where they are among those that `by` names."""
+    return frozenset(
+        levels
+        for levels in combinations_in([columns[grouping.column] for grouping in by])
+        if all(
+            not grouping.levels or level in grouping.levels
+            for grouping, level in zip(by, levels, strict=True)
+        )
+    )
 
 
 def unseen_levels(constraints, levels, columns):
     """Levels that a quantifier should have ranged over and did not, in words."""
     now = quantified_levels(constraints, columns)
-    new = {name: sorted(now[name] - levels[name], key=str) for name in now}
-    return ", ".join(
-        f"{name} == {level!r}" for name, found in sorted(new.items()) for level in found
+    unseen = (
+        " and ".join(f"{g.column} == {level!r}" for g, level in zip(by, found, strict=True))
+        for by, combinations in now.items()
+        for found in sorted(combinations - levels[by], key=str)
     )
+    return ", ".join(dict.fromkeys(unseen))
+
+
+def levels_in_words(levels, rows):
+    """What is assumed of the columns that quantifiers range over, in sentences.
+
+    `levels` are as `quantified_levels` returns them, of the `rows` so called.
+    """
+    return tuple(_levels_in_words(by, found, rows) for by, found in sorted(levels.items(), key=str))
+
+
+def _levels_in_words(by, found, rows):
+    if len(by) == 1:
+        known = ", ".join(repr(level) for (level,) in sorted(found, key=_place))
+        return f"Column {by[0].column} has no levels but {known}, those of the {rows} rows."
+    known = ", ".join(map(repr, sorted(found, key=_place)))
+    names = " and ".join(map(str, by))
+    return f"Columns {names} have no combinations of levels but {known}, those of the {rows} rows."
+
+
+def _place(levels):
+    """Numbers by size, then texts by the alphabet."""
+    return [(isinstance(level, str), level) for level in levels]
+
+
+def check_fresh_columns(conditions, columns):
+    """Refuse columns in which conditions would mean something else than they did in `fit`.
+
+    Raises
+    ------
+    ValueError
+        If a column that stands alone is not 0/1, or one that a condition compares holds values
+        of another kind, in another order, or that the order of `fit` does not have.
+    """
+    for condition in conditions:
+        problem = _changed_meaning(condition, columns[condition.column])
+        if problem:
+            raise ValueError(
+                f"Column {condition.column!r} {problem}: '{condition}' would not mean what it did "
+                "in fit. Give the column as fit got it."
+            )
+
+
+def _changed_meaning(condition, values):
+    """Why a condition no longer means the same, in words; None where it does."""
+    levels = levels_of(values)
+    if isinstance(condition, ColumnIs):
+        wrong = [level for level in levels if level not in (0, 1)]
+        return f"holds {wrong[0]!r}, and must be bool or 0/1" if wrong else None
+    symbol = getattr(condition, "operator", "==")
+    if symbol == "==":
+        return None  # what is not found is not certified
+    if condition.order:
+        unknown = [level for level in levels if level not in condition.order]
+        if unknown:
+            return f"holds {unknown[0]!r}, which is not among the categories of fit"
+    elif not (any if symbol == "!=" else all)(
+        are_comparable(condition.literal, [level]) for level in levels
+    ):
+        return f"holds {levels[0]!r}, which cannot be compared with {condition.literal!r}"
+    ordered = order_of(values) or ()
+    meant = condition.order or sorted(ordered)
+    if symbol != "!=" and [x for x in ordered if x in meant] != [x for x in meant if x in ordered]:
+        return f"has the order {', '.join(map(repr, ordered))}, which is another than in fit"
+    return None
 
 
 def split_rows(n_rows, safety_size, safety_mask, rng):
@@ -597,7 +740,7 @@ def as_written(parameters):
 
 
 def fingerprint(*parts):
-    """A digest of arrays, inputs, and modules' weights."""
+    """A digest of arrays, of rows in this order, and of modules' weights."""
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         for values in _contents(part):
@@ -611,7 +754,36 @@ def fingerprint(*parts):
 def _contents(part):
     if isinstance(part, nn.Module):
         return [np.asarray(without_tensor(value)) for value in part.state_dict().values()]
-    if isinstance(part, Inputs):
-        starts = range(0, len(part), ROWS_A_STRETCH)
-        return (part[start : start + ROWS_A_STRETCH].numpy() for start in starts)
-    return [np.asarray(part)]
+    try:
+        return [np.asarray(part)]
+    except ValueError:  # rows of different shapes
+        return [row_digests(*blocks_of(part)).values]
+
+
+def row_fingerprints(X, y, columns, index=None, **answers):
+    """Fingerprints of rows, in any order: of the "data", and of what a model answers for them.
+
+    Parameters
+    ----------
+    X : array-like of any kind
+        The rows at `index` (None: all) are meant.
+    y : ndarray of shape (n_rows,)
+    columns : mapping of str to array
+        Those that constraints name.
+    index : ndarray of int, default=None
+    **answers : ndarray of shape (n_rows, ...)
+        By what they are. Rows with their answers are digested, and numbers as float32, since
+        the order of rows can change the last digits.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    data = [block._replace(index=index) for block in blocks_of(X)]
+    data += [block for values in (y, *columns.values()) for block in blocks_of(values)]
+    kind = " ".join(map(repr, columns)).encode()
+    found = {"data": fingerprint_of(data, kind)}
+    for name, values in answers.items():
+        rounded = values.astype(np.float32) if values.dtype == np.float64 else values
+        found[name] = fingerprint_of([*data, *blocks_of(rounded)], kind)
+    return found

@@ -43,8 +43,11 @@ def train(estimator, candidate, n_safety, rng):
     impossible = [c.source.text for c in estimator._promise.resolved if c.is_impossible]
     if impossible:
         return f"no model can satisfy {', '.join(map(repr, impossible))}; nothing was trained"
-    X, resampled = _fit_preprocessor(estimator, candidate)
     cells = estimator._promise.cells(candidate.columns, len(candidate.y))
+    unseen = _groups_without_rows(estimator._promise.resolved, cells)
+    if unseen:
+        return f"no candidate row has {', '.join(unseen)}; nothing was trained"
+    X, resampled = _fit_preprocessor(estimator, candidate)
     estimator._promise = dataclasses.replace(
         estimator._promise, exclusive=exclusive_columns(cells.families)
     )
@@ -105,6 +108,20 @@ def _resampled_rows(estimator, X, y):
     _, targets = estimator._check_targets(y)
     cells = torch.zeros(len(targets), dtype=torch.int64)
     return Rows(_inputs.to_inputs(X), torch.from_numpy(targets), cells)
+
+
+def _groups_without_rows(constraints, cells):
+    """The groups that constraints are about and no row is in, in words."""
+    codes, families = cells
+    has_rows = np.zeros(families.n_cells, dtype=bool)
+    has_rows[families.patterns[np.unique(codes)]] = True
+    found = []
+    for mean in distinct_means(constraints):
+        family = families.family_of(mean.conditions)
+        inside = families.inside(mean.conditions, family)
+        if not has_rows[families.spans[family]][inside].any():
+            found.append(" and ".join(sorted(map(str, mean.conditions))))
+    return dict.fromkeys(found)
 
 
 def _warn_of_few_rows(promise, labels, cells, n_labels, n_safety):

@@ -12,9 +12,18 @@ from sklearn.utils import _safe_indexing
 from skorch.helper import SliceDataset
 from torch.utils.data import Dataset, IterableDataset
 
+from sklearn_seldonian._columns import holds_dates, is_table, of_table, without_tensor
+from sklearn_seldonian._digests import blocks_of, row_digests
 from sklearn_seldonian.training import Inputs
 
-__all__ = ["ROWS_A_STRETCH", "as_arrays", "remark_on_copies", "to_inputs"]
+__all__ = [
+    "ROWS_A_STRETCH",
+    "as_arrays",
+    "check_finite",
+    "check_kinds",
+    "remark_on_copies",
+    "to_inputs",
+]
 
 # Rows converted or digested at a time.
 ROWS_A_STRETCH = 65536
@@ -33,15 +42,9 @@ def as_arrays(X, y=None):
     if isinstance(X, Dataset):
         X, labels = _read(X)
         y = labels if y is None else y
+    if np.ma.is_masked(y):
+        raise ValueError("Input y contains masked values.")
     return without_tensor(X), without_tensor(y)
-
-
-def without_tensor(values):
-    """`values`, as an array of the same memory (if on the CPU) where they are a tensor."""
-    if not isinstance(values, torch.Tensor):
-        return values
-    values = values.detach().cpu()
-    return values.float().numpy() if values.dtype is torch.bfloat16 else values.numpy()
 
 
 def _read(dataset):
@@ -84,6 +87,94 @@ def _input(values):
     if not hasattr(values, "getbands"):  # not one of PIL's images
         return array
     return array[None] if array.ndim == 2 else np.moveaxis(array, 2, 0)
+
+
+# -- what is not a number --------------------------------------------------------------------
+
+# Columns that a message names.
+MOST_NAMED = 5
+IMPUTE = (
+    "Give the estimator an imputer as preprocessor=, such as SimpleImputer(): it is fitted on "
+    "candidate rows only, and an imputer in front, as in a pipeline, would see the safety rows."
+)
+
+
+def check_kinds(X, subject="Input X", remedy=IMPUTE):
+    """Refuse what would be taken for numbers, or cannot be: dates, missing and masked values.
+
+    Raises
+    ------
+    ValueError
+        With the names of the columns.
+    """
+    if isinstance(X, np.ma.MaskedArray):
+        _refuse_cells(np.ma.getmaskarray(X), _names(X), f"{subject} contains masked values", remedy)
+    if is_table(X):
+        columns = dict(of_table(X))
+    elif isinstance(X, list | tuple | np.ndarray):
+        columns = _columns_of_objects(X)
+    else:
+        return
+    dates = [repr(name) for name, column in columns.items() if holds_dates(column)]
+    if dates:
+        raise ValueError(
+            f"{subject} contains dates or durations, in column {', '.join(dates[:MOST_NAMED])}, "
+            "and modules take numbers: turn them into some, such as years, or days since a date, "
+            "before the split or by preprocessor=."
+        )
+    objects = {name: column for name, column in columns.items() if not _is_numeric(column)}
+    if objects:
+        is_missing = np.stack([column.isna() for column in objects.values()], axis=1)
+        _refuse_cells(is_missing, list(objects), f"{subject} contains NaN", remedy)
+
+
+def check_finite(values, subject="Input X", names=None, remedy=IMPUTE):
+    """Refuse NaN and infinity in an array, with the columns that hold them."""
+    if values.dtype.kind not in "fc":
+        return
+    starts = range(0, len(values), ROWS_A_STRETCH)
+    if all(np.isfinite(values[start : start + ROWS_A_STRETCH]).all() for start in starts):
+        return
+    names = _names(values) if names is None else names
+    _refuse_cells(np.isnan(values), names, f"{subject} contains NaN", remedy)
+    dtype = values.dtype.name
+    text = f"{subject} contains infinity or a value too large for {dtype}"
+    _refuse_cells(np.isinf(values), names, text, "Replace such values, or let preprocessor= do so.")
+
+
+def _columns_of_objects(X):
+    """The columns of an array or of lists that may hold dates or missing objects, by number."""
+    try:
+        values = np.asarray(X)
+    except ValueError:  # which check_array explains
+        return {}
+    if values.dtype.kind not in "OmM" or values.ndim < 1:
+        return {}
+    flat = values.reshape(len(values), -1)
+    return {i: pd.Series(column) for i, column in enumerate(flat.T)}
+
+
+def _is_numeric(column):
+    return isinstance(column.dtype, np.dtype) and column.dtype.kind in "biufc"
+
+
+def _names(values):
+    return range(values.shape[1]) if values.ndim == 2 else None
+
+
+def _refuse_cells(is_wrong, names, text, remedy):
+    """Raise a ValueError that says in which columns cells are wrong, if any is."""
+    if not is_wrong.any():
+        return
+    if names is None:
+        where = f"in {np.unique(np.nonzero(is_wrong)[0]).size} rows"
+    else:
+        counts = is_wrong.reshape(len(is_wrong), -1).sum(axis=0)
+        wrong = np.flatnonzero(counts)
+        listed = [f"{counts[i]} in column {names[i]!r}" for i in wrong[:MOST_NAMED]]
+        more = f", and some in {len(wrong) - MOST_NAMED} more columns"
+        where = ", ".join(listed) + more * (len(wrong) > MOST_NAMED)
+    raise ValueError(f"{text}: {where} (of {len(is_wrong)} rows). {remedy}")
 
 
 # -- to tensors --------------------------------------------------------------------------
@@ -141,8 +232,7 @@ def remark_on_copies(candidate, safety):
     if issparse(candidate.X):
         return None
     trained, tested = _sample(candidate), _sample(safety)
-    hashes = pd.util.hash_pandas_object
-    is_copy = hashes(tested, index=False).isin(hashes(trained, index=False))
+    is_copy = tested["row"].isin(trained["row"])
     if is_copy.sum() < FEWEST_COPIES or is_copy.mean() < SUSPICIOUS_SHARE:
         return None
     if not _is_continuous(pd.concat([trained, tested], ignore_index=True)):
@@ -156,25 +246,19 @@ def remark_on_copies(candidate, safety):
 
 
 def _sample(rows):
-    """Some of the rows in two dimensions, with their labels as last column."""
-    n_columns = int(np.prod(np.shape(rows.X)[1:])) + 1
+    """Some of the rows: what tells the values of each column apart, and each row with its label."""
+    n_columns = int(np.prod(getattr(rows.X, "shape", ())[1:])) + 1
     n_rows = min(len(rows.y), MOST_ROWS_COMPARED, max(1, MOST_VALUES_COMPARED // n_columns))
     chosen = np.sort(np.random.default_rng(0).permutation(len(rows.y))[:n_rows])
-    X = _safe_indexing(rows.X, rows.index[chosen])
-    X = X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else _flat_frame(X)
-    labelled = pd.concat([X, pd.Series(rows.y[chosen])], axis=1)
-    labelled = labelled.set_axis(range(labelled.shape[1]), axis=1)
-    objects = [name for name in labelled if labelled[name].dtype == object]  # may have no hash
-    return labelled.astype(dict.fromkeys(objects, str))
-
-
-def _flat_frame(X):
-    return pd.DataFrame(np.asarray(X).reshape(len(X), -1))
+    blocks = blocks_of(_safe_indexing(rows.X, rows.index[chosen]))
+    columns = np.concatenate([block.identities for block in blocks], axis=1)
+    labelled = row_digests(*blocks, *blocks_of(rows.y[chosen]))
+    return pd.DataFrame(columns).assign(row=labelled.identities.ravel())
 
 
 def _is_continuous(table):
-    """Whether a column but the last tells nearly all rows that differ from each other."""
-    different = table[~table.duplicated()]
+    """Whether a column of X tells nearly all rows that differ from each other."""
+    different = table[~table.duplicated("row")]
     if len(different) < FEWEST_DIFFERENT * len(table):
         return False
     columns = different.columns[:-1]

@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_array
 
-from sklearn_seldonian._inputs import to_inputs
+from sklearn_seldonian._columns import is_table, of_table
+from sklearn_seldonian._inputs import check_finite, check_kinds, to_inputs
 
 __all__ = ["Preprocessed", "fit_preprocessor", "module_inputs"]
 
@@ -36,7 +38,7 @@ def fit_preprocessor(preprocessor, X, y):
     """Fit a clone of `preprocessor` to some rows and their labels."""
     if not _samples(preprocessor):
         transformer = clone(preprocessor)
-        return Preprocessed(transformer, _checked(transformer.fit_transform(X, y), X))
+        return Preprocessed(transformer, _checked(transformer.fit_transform(X, y), X, transformer))
     received = _Received()
     transformer = _before(received, clone(preprocessor)).fit(X, y)
     transformer.set_params(received="passthrough")
@@ -60,7 +62,7 @@ def module_inputs(transformer, X, index=None):
 
 
 def _transformed(transformer, X):
-    return _checked(transformer.transform(X), X)
+    return _checked(transformer.transform(X), X, transformer)
 
 
 def _samples(preprocessor):
@@ -78,7 +80,7 @@ def _before(last, preprocessor):
     return Pipeline([*steps, ("received", last)], memory=memory)
 
 
-def _checked(transformed, X):
+def _checked(transformed, X, transformer):
     """What a preprocessor returned, as an array with one row for each row of X."""
     if issparse(transformed):
         raise TypeError(
@@ -86,10 +88,25 @@ def _checked(transformed, X):
             "OneHotEncoder(sparse_output=False), ColumnTransformer(..., sparse_threshold=0), or "
             "TruncatedSVD."
         )
-    transformed = check_array(transformed, allow_nd=True)
+    subject = f"What the preprocessor {type(transformer).__name__} returned"
+    remedy = "Put an imputer among its steps, or mend the step that makes them."
+    check_kinds(transformed, subject, remedy)
+    names = _output_names(transformed, transformer)
+    transformed = check_array(transformed, allow_nd=True, ensure_all_finite=False)
+    check_finite(transformed, subject, names, remedy)
     if len(transformed) != _num_samples(X):
         raise ValueError(
             f"The preprocessor made {len(transformed)} rows of {_num_samples(X)}: labels and "
             "groups no longer fit."
         )
     return transformed
+
+
+def _output_names(transformed, transformer):
+    """The names of the columns that a preprocessor returned, if they have any."""
+    if is_table(transformed):
+        return [name for name, _ in of_table(transformed)]
+    try:
+        return list(transformer.get_feature_names_out())
+    except (AttributeError, NotFittedError, TypeError, ValueError):
+        return None

@@ -43,8 +43,8 @@ class Promise:
     resolved : tuple of ResolvedConstraint or None
         The constraints with the meaning that candidate rows give their names; None before
         those are seen.
-    levels : mapping of str to frozenset
-        What candidate rows have in each column that a quantifier ranges over.
+    levels : mapping of tuple of Grouping to frozenset of tuple
+        What candidate rows have in the columns that each quantifier ranges over.
     exclusive : frozenset
         Pairs of columns that no candidate row has both of.
     """
@@ -55,7 +55,7 @@ class Promise:
     of_predictions: Mapping[str, Any]
     module: Mapping[str, str]
     resolved: tuple[ResolvedConstraint, ...] | None = None
-    levels: Mapping[str, frozenset[Any]] = field(default_factory=dict)
+    levels: Mapping[Any, frozenset[Any]] = field(default_factory=dict)
     exclusive: frozenset[frozenset[str]] = frozenset()
 
     @classmethod

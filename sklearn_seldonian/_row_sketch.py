@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.sparse import issparse
 from scipy.stats import binom
 
-from sklearn_seldonian._inputs import without_tensor
+from sklearn_seldonian._columns import without_tensor
 
 __all__ = ["RowSketch", "Sighting", "note_rows", "row_hashes", "rows_of_predictions"]
 

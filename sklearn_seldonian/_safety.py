@@ -52,11 +52,20 @@ def safety_test(estimator, rows, origin, order_seed, mask_given=False, share=1.0
         loss=loss,
         n_candidate=len(estimator.candidate_indices_),
         n_safety=len(rows.y),
-        assumptions=_checks.assumptions(estimator._assumptions(), exclusive, mask_given),
+        assumptions=_checks.assumptions(
+            (*estimator._assumptions(), *_checks.levels_in_words(promise.levels, "candidate")),
+            exclusive,
+            mask_given,
+        ),
         remarks=(*estimator._remarks(statistics), *_remarks_on_copies(candidate, rows)),
         **origin,
         fingerprints={
-            "data": _checks.fingerprint(X, rows.y, *rows.columns.values()),
+            **_checks.row_fingerprints(
+                rows.X,
+                rows.y,
+                {name: rows.columns[name] for name in sorted(promise.columns)},
+                rows.index,
+            ),
             "weights": _persistence.fingerprint(estimator.net_),
         },
         order_seed=statistics.order_seed,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
@@ -14,7 +13,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_seldonian import _checks, _inputs
@@ -227,9 +226,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         return {"decision": self.decision}
 
     def _learn_targets(self, y):
-        y = column_or_1d(y, warn=True)
-        if pd.isna(y).any():
-            raise ValueError("Input y contains missing labels.")
+        y = _checks.column_of_labels(y)
         encoder = LabelEncoder().fit(y)
         check_classification_targets(y)
         self.classes_, labels = encoder.classes_, encoder.transform(y)
@@ -241,17 +238,17 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         return y, labels.astype(np.int64, copy=False)
 
     def _check_targets(self, y):
-        y = column_or_1d(y, warn=True)
+        y = _checks.column_of_labels(y)
         return y, _checks.class_positions(y, self.classes_).astype(np.int64, copy=False)
 
-    def _schema(self, columns):
+    def _schema(self, columns, elsewhere):
         classes = self.classes_.tolist()
-        positive = _checks.positive_class(classes, self.pos_label)
         return Schema.of(
             columns,
             self.constraints_,
             tuple(classes),
-            positive,
+            _checks.positive_class(classes, self.pos_label),
+            elsewhere=elsewhere,
             measures=check_measures(self.measures),
         )
 

@@ -478,7 +478,7 @@ def _begun(estimator, setting, data):
     rows = model._begin(data.X, data.y, data.sensitive_features)
     rng = check_random_state(model.random_state)
     candidate, safety = model._part(rows, data.safety_mask, rng)
-    model._bind(candidate)
+    model._bind(candidate, rows)
     return _Begun(model, rows, candidate, safety, rng)
 
 

@@ -229,12 +229,13 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         y = _checks.check_numbers(y, self._promise.of_predictions["target_range"])
         return y, y
 
-    def _schema(self, columns):
+    def _schema(self, columns, elsewhere):
         return Schema.of(
             columns,
             self.constraints_,
             (),
             None,
+            elsewhere=elsewhere,
             measures=check_measures(self.measures),
             **self._promise.of_predictions,
         )

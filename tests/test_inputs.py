@@ -1,23 +1,36 @@
 """Arrays, frames, tensors and Datasets come in; copies across the split are noticed."""
 
 import pickle
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from imblearn.over_sampling import RandomOverSampler
 from PIL import Image
 from scipy.sparse import csr_array
 from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skorch.helper import SliceDataset
 from torch import nn
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 from torchvision.datasets import MNIST
 from torchvision.transforms import ToTensor
 
-from sklearn_seldonian import SeldonianClassifier, _inputs
+from sklearn_seldonian import (
+    SeldonianClassifier,
+    SeldonianRegressor,
+    _columns,
+    _inputs,
+    certify,
+)
 from sklearn_seldonian._inputs import as_arrays, remark_on_copies, to_inputs
 from sklearn_seldonian._rows import LabelledRows
 from sklearn_seldonian.datasets import load_gpa
@@ -294,15 +307,37 @@ def test_labels_of_any_kind(blobs, convert, classes):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.array(["a", None] * 500, dtype=object), "Input y contains missing labels"),
+        (
+            np.array(["a", None] * 500, dtype=object),
+            "y holds 500 missing labels: leave those rows out",
+        ),
+        (["a", float("nan")] * 500, "y holds 500 missing labels: leave those rows out"),
+        (["a", None] * 500, "y holds 500 missing labels: leave those rows out"),
+        (np.array(["a", float("nan")] * 500), "y holds 500 missing labels: leave those rows out"),
+        ([1.0, float("nan")] * 500, "contains NaN"),
+        (np.ma.array([0, 1] * 500, mask=[0, 1] * 500), "Input y contains masked values"),
+        (pd.Series(["a", None] * 500, dtype="category"), "contains NaN"),
+        (pl.Series(["a", None] * 500), "y holds 500 missing labels: leave those rows out"),
+        (pa.array(["a", None] * 500), "y holds 500 missing labels: leave those rows out"),
         (np.array(["a", 1] * 500, dtype=object), "uniformly strings or numbers"),
         (np.array([b"a", b"b"] * 500), "represented as bytes is not supported"),
     ],
-    ids=["None", "mixed", "bytes"],
 )
 def test_labels_that_are_not_of_one_kind(blobs, labels, message):
     with pytest.raises((TypeError, ValueError), match=message):
         fitted(blobs[0], labels)
+
+
+def test_missing_labels_of_fresh_rows(blobs):
+    X, y = blobs
+    texts = np.where(y == 1, "yes", "no").tolist()
+    model = LogisticRegression().fit(X, texts)
+    assert certify(model, X, texts, "ACC >= 0.5").passed
+    with pytest.raises(ValueError, match="Input y contains masked values"):
+        certify(model, X, np.ma.array(texts, mask=y == 1), "ACC >= 0.5")
+    for missing in (float("nan"), None):
+        with pytest.raises(ValueError, match="y holds 500 missing labels: leave those rows out"):
+            certify(model, X, [missing, *texts[1:]], "ACC >= 0.5")
 
 
 @pytest.mark.parametrize("answer", ["fit", "predict"])
@@ -373,6 +408,28 @@ COPIED = {
 }
 
 
+STRANGE = {
+    "ragged lists": lambda rng: [rng.normal(size=1 + i % 3).tolist() for i in range(100)],
+    "images of several sizes": lambda rng: [rng.normal(size=(1 + i % 3, 2)) for i in range(100)],
+    "tensors": lambda rng: [torch.from_numpy(rng.normal(size=1 + i % 3)) for i in range(100)],
+    "texts": lambda rng: [f"text {number}" for number in rng.normal(size=100)],
+    "long doubles": lambda rng: rng.normal(size=(100, 2)).astype(np.longdouble),
+    "complex": lambda rng: rng.normal(size=(100, 2)) + 1j,
+    "lists in pandas": lambda rng: pd.DataFrame({"a": list(rng.normal(size=(100, 2)))}),
+    "arrow lists": lambda rng: pa.table({"a": rng.normal(size=(100, 2)).tolist()}).to_pandas(
+        types_mapper=pd.ArrowDtype
+    ),
+    "polars": lambda rng: pl.DataFrame({"a": rng.normal(size=(100, 2)).tolist()}),
+    "structured": lambda rng: np.array(
+        list(enumerate(rng.normal(size=100))), dtype=[("n", int), ("x", float)]
+    ),
+    "times": lambda rng: pd.DataFrame(
+        {"t": pd.to_datetime(rng.integers(0, 10**15, size=100)), "p": ["x", None] * 50}
+    ),
+    "objects": lambda rng: np.array([Decimal(x) for x in rng.normal(size=100)])[:, None],
+}
+
+
 class TestCopies:
     @pytest.mark.parametrize("data", NATURAL.values(), ids=NATURAL)
     def test_rows_as_nature_has_them_are_not_remarked_on(self, data):
@@ -387,6 +444,15 @@ class TestCopies:
         remark = remark_on_copies(*halves(copied, np.asarray(y)[rows]))
         assert "% of the safety rows compared are exact copies of candidate rows" in remark
         assert "resample inside, with preprocessor=." in remark
+
+    @pytest.mark.parametrize("rows", STRANGE.values(), ids=STRANGE)
+    def test_rows_of_any_kind_are_compared(self, rows):
+        """What only warns must not raise."""
+        X = rows(np.random.default_rng(0))
+        y = np.arange(100) % 2
+        one, other = (LabelledRows(X, y, y, {}).take(np.arange(k, 100, 2)) for k in (0, 1))
+        assert remark_on_copies(one, other) is None
+        assert "100% of the safety rows" in remark_on_copies(one, one)
 
     def test_large_data_are_sampled(self, monkeypatch):
         read = []
@@ -420,3 +486,131 @@ class TestCopies:
         assert one.fingerprints["weights"] == other.fingerprints["weights"]
         assert len(one.remarks) == 1
         assert other.remarks == ()
+
+
+def with_nan():
+    X = np.arange(300.0).reshape(100, 3) / 300
+    X[3, 1] = X[4, 2] = X[5, 2] = np.nan
+    return X
+
+
+NOT_NUMBERS = {
+    "array": lambda X: X,
+    "float32": lambda X: X.astype(np.float32),
+    "lists": lambda X: X.tolist(),
+    "objects": lambda X: X.astype(object),
+    "None": lambda X: np.where(np.isnan(X), None, X.astype(object)),
+    "pandas' NA": lambda X: np.where(np.isnan(X), pd.NA, X.astype(object)),
+    "tensor": torch.from_numpy,
+    "frame": lambda X: pd.DataFrame(X, columns=list("abc")),
+    "nullable": lambda X: pd.DataFrame(X, columns=list("abc")).convert_dtypes(),
+    "objects in a frame": lambda X: pd.DataFrame(X, columns=list("abc")).astype(object),
+    "polars": lambda X: pl.DataFrame(X, schema=list("abc")),
+    "polars null": lambda X: pl.DataFrame(X, schema=list("abc")).fill_nan(None),
+    "arrow": lambda X: pa.table(pd.DataFrame(X, columns=list("abc"))),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_NUMBERS.values(), ids=NOT_NUMBERS)
+def test_nan_is_refused_with_the_columns_and_the_remedy(kind):
+    X, y = kind(with_nan()), np.arange(100) % 2
+    b, c = ("'b'", "'c'") if hasattr(X, "columns") else (1, 2)
+    message = f"Input X contains NaN: 1 in column {b}, 2 in column {c} .of 100 rows.*preprocessor="
+    with pytest.raises(ValueError, match=message) as caught:
+        fitted(X, y, ())
+    assert "make_pipeline" not in str(caught.value)
+    model = fitted(kind(np.nan_to_num(with_nan())), y, ())
+    with pytest.raises(ValueError, match=message):
+        model.predict(X)
+
+
+def test_an_imputer_inside_is_a_remedy():
+    X, y = with_nan(), np.arange(100) % 2
+    for table in (
+        X,
+        pd.DataFrame(X),
+        pl.DataFrame(X),
+        pa.table(pd.DataFrame(X, columns=list("abc"))),
+    ):
+        assert fitted(table, y, (), preprocessor=SimpleImputer()).predict(table).shape == (100,)
+
+
+def test_other_shapes_and_values_that_are_no_numbers():
+    X, y = with_nan(), np.arange(100) % 2
+    with pytest.raises(ValueError, match="contains NaN: in 3 rows"):
+        fitted(X.reshape(100, 1, 3), y, ())
+    with pytest.raises(ValueError, match="contains masked values: 1 in column 1, 2 in column 2"):
+        fitted(np.ma.masked_invalid(X), y, ())
+    X[3, 1] = np.inf
+    with pytest.raises(ValueError, match="contains NaN: 2 in column 2"):
+        fitted(X, y, ())
+    with pytest.raises(ValueError, match=r"contains infinity .*: 1 in column 1 "):
+        fitted(X[:4], y[:4], ())
+    many = np.full((10, 9), np.nan)
+    with pytest.raises(ValueError, match="10 in column 4, and some in 4 more columns"):
+        fitted(many, y[:10], ())
+
+
+@pytest.mark.parametrize(
+    ("preprocessor", "columns"),
+    [
+        (StandardScaler(), "1 in column 'b', 2 in column 'c'"),
+        (FunctionTransformer(), "1 in column 'b', 2 in column 'c'"),
+        (FunctionTransformer(lambda X: np.asarray(X)[:, :2]), "1 in column 1"),
+        (make_pipeline(StandardScaler(), FunctionTransformer(np.asarray)), "1 in column 1"),
+    ],
+)
+def test_nan_that_a_preprocessor_returns_is_said_to_be_its_own(preprocessor, columns):
+    frame = pd.DataFrame(with_nan(), columns=list("abc"))
+    name = type(preprocessor).__name__
+    message = f"the preprocessor {name} returned contains NaN: {columns}.*imputer among its steps"
+    with pytest.raises(ValueError, match=message):
+        fitted(frame, np.arange(100) % 2, (), preprocessor=preprocessor)
+
+
+WHEN = pd.Series(pd.date_range("2020-01-01", periods=100), name="when")
+DATES = {
+    "times": WHEN,
+    "time zone": WHEN.dt.tz_localize("UTC"),
+    "durations": WHEN - WHEN[0],
+    "days": WHEN.dt.date,
+    "periods": WHEN.dt.to_period("D"),
+    "arrow": WHEN.convert_dtypes(dtype_backend="pyarrow"),
+    "category": WHEN.astype("category"),
+}
+
+
+@pytest.mark.parametrize("when", DATES.values(), ids=DATES)
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [
+        (lambda when: when.to_frame(), "'when'"),
+        (lambda when: pd.DataFrame({"a": 1.0, "when": when}), "'when'"),
+        (lambda when: when.to_numpy()[:, None], "0"),
+        (lambda when: when.to_numpy()[:, None].tolist(), "0"),
+        (lambda when: pd.DataFrame({"a": 1.0, "when": when}).to_numpy(), "1"),
+    ],
+    ids=["alone", "beside a number", "array", "lists", "objects"],
+)
+def test_dates_are_no_numbers(when, table, name):
+    X, y = table(when), np.arange(100) % 2
+    if isinstance(X, list) and not isinstance(X[0][0], tuple(_columns.DATES)):
+        pytest.skip("numpy makes integers of nanoseconds")
+    with pytest.raises(ValueError, match=f"dates or durations, in column {name}, and modules take"):
+        fitted(X, y, ())
+    with pytest.raises(ValueError, match="the preprocessor FunctionTransformer returned contains"):
+        fitted(X, y, (), preprocessor=FunctionTransformer())
+
+
+def test_dates_in_frames_of_other_libraries_and_in_targets():
+    y = np.arange(100) % 2
+    for frame in (pl.DataFrame({"when": WHEN.dt.date.tolist()}), pa.table({"when": WHEN})):
+        with pytest.raises(ValueError, match="dates or durations, in column 'when'"):
+            fitted(frame, y, ())
+    for target in (WHEN, WHEN.astype(object), WHEN.to_numpy(), WHEN - WHEN[0]):
+        with pytest.raises(ValueError, match="y holds dates or durations"):
+            SeldonianRegressor(max_epochs=1).fit(np.zeros((100, 1)), target)
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        SeldonianRegressor(max_epochs=1).fit(
+            np.zeros((100, 1)), pd.Series([1, None] * 50, dtype="Int64")
+        )

@@ -28,6 +28,8 @@ LAYERS = {
     "_base": 3,
     "_callers": 3,
     "_checks": 3,
+    "_columns": 3,
+    "_digests": 3,
     "_display": 3,
     "_fitting": 3,
     "_inputs": 3,

@@ -24,6 +24,12 @@ from sklearn_seldonian.constraints._builders import (
     true_positive_rate,
 )
 from sklearn_seldonian.constraints._cells import Cells, Families, JointCells, assign_cells
+from sklearn_seldonian.constraints._conditions import (
+    are_comparable,
+    combinations_in,
+    levels_of,
+    order_of,
+)
 from sklearn_seldonian.constraints._evaluate import (
     constant_value,
     dual,
@@ -45,7 +51,14 @@ from sklearn_seldonian.constraints._nodes import (
     Quantified,
 )
 from sklearn_seldonian.constraints._parse import parse
-from sklearn_seldonian.constraints._resolve import Mean, Schema, columns_of, walk
+from sklearn_seldonian.constraints._resolve import (
+    Mean,
+    Schema,
+    columns_of,
+    named_levels,
+    quantifiers_of,
+    walk,
+)
 from sklearn_seldonian.constraints._resolved import (
     ResolvedConstraint,
     bind,
@@ -80,11 +93,13 @@ __all__ = [
     "Schema",
     "Tree",
     "accuracy",
+    "are_comparable",
     "are_exclusive",
     "assign_cells",
     "atoms_of",
     "bind",
     "columns_of",
+    "combinations_in",
     "constant_value",
     "demographic_parity",
     "disparate_impact",
@@ -99,11 +114,15 @@ __all__ = [
     "false_positive_rate",
     "independent",
     "interval",
+    "levels_of",
+    "named_levels",
+    "order_of",
     "parse",
     "parse_all",
     "precision",
     "predictive_equality",
     "predictive_parity",
+    "quantifiers_of",
     "true_positive_rate",
     "walk",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sklearn_seldonian.constraints._conditions import holds
+from sklearn_seldonian.constraints._conditions import Column, holds
 from sklearn_seldonian.constraints._nodes import Condition
 
 __all__ = ["Cells", "Families", "JointCells", "assign_cells"]
@@ -155,7 +155,7 @@ class _Coded(NamedTuple):
 
 
 def assign_cells(
-    columns: Mapping[str, NDArray[Any]],
+    columns: Mapping[str, Column],
     together: Sequence[Collection[Condition]],
     n_rows: int,
 ) -> Cells:
@@ -205,7 +205,7 @@ def _families(together: Sequence[Collection[Condition]]) -> tuple[frozenset[str]
 
 
 def _by_column(
-    values: NDArray[Any], name: str, conditions: Sequence[Condition]
+    values: Column, name: str, conditions: Sequence[Condition]
 ) -> tuple[NDArray[np.integer[Any]], NDArray[np.bool_]]:
     """A code for each of a column's values, and the conditions that hold for each code."""
     value_codes, distinct = pd.factorize(np.asarray(values))

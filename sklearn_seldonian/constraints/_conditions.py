@@ -20,7 +20,19 @@ from sklearn_seldonian.constraints._nodes import (
     Membership,
 )
 
-__all__ = ["are_disjoint", "combinations_in", "holds", "is_ordered", "levels_of"]
+__all__ = [
+    "Column",
+    "are_comparable",
+    "are_disjoint",
+    "combinations_in",
+    "holds",
+    "is_ordered",
+    "levels_of",
+    "order_of",
+]
+
+# A Categorical says how its values are ordered, or that they are not.
+Column = NDArray[Any] | pd.Categorical
 
 _COMPARE = {
     "==": operator.eq,
@@ -35,13 +47,26 @@ _COMPARE = {
 # -- the values of a column ----------------------------------------------------------------
 
 
-def levels_of(values: NDArray[Any]) -> tuple[Literal, ...]:
+def order_of(values: Column) -> tuple[Literal, ...] | None:
+    """The categories of a Categorical in ascending order, () if they have none.
+
+    None for an array, whose values are ordered as numbers and texts are.
+    """
+    if not isinstance(values, pd.Categorical):
+        return None
+    return tuple(values.categories.tolist()) if values.ordered else ()
+
+
+def levels_of(values: Column) -> tuple[Literal, ...]:
     """The distinct values of a column, in order where they have one."""
     distinct = pd.unique(np.asarray(values)).tolist()
+    order = order_of(values)
+    if order:
+        return tuple(level for level in order if level in set(distinct))
     return tuple(sorted(distinct) if is_ordered(distinct) else sorted(distinct, key=str))
 
 
-def combinations_in(columns: Sequence[NDArray[Any]]) -> frozenset[tuple[Literal, ...]]:
+def combinations_in(columns: Sequence[Column]) -> frozenset[tuple[Literal, ...]]:
     """The combinations of values that some row of several columns has."""
     codes = [pd.factorize(np.asarray(column)) for column in columns]
     rows = np.unique(np.stack([code for code, _ in codes], axis=1), axis=0)
@@ -49,6 +74,11 @@ def combinations_in(columns: Sequence[NDArray[Any]]) -> frozenset[tuple[Literal,
     return frozenset(
         tuple(own[i] for own, i in zip(levels, row, strict=True)) for row in rows.tolist()
     )
+
+
+def are_comparable(literal: Literal, levels: Collection[object]) -> bool:
+    """Whether any of the `levels` is of the kind of the literal: a number, or a text."""
+    return any(is_ordered((literal, level)) for level in levels)
 
 
 def is_ordered(values: Collection[object]) -> bool:
@@ -66,11 +96,15 @@ def holds(condition: Condition, values: NDArray[Any]) -> NDArray[np.bool_]:
     match condition:
         case ColumnIs(value=value):
             return np.asarray(values == value, dtype=np.bool_)
-        case Comparison(operator=symbol, literal=literal):
+        case Comparison(operator=symbol, literal=literal) if not condition.order:
             return np.asarray(_COMPARE[symbol](values, literal), dtype=np.bool_)
-        case Membership(literals=literals):
-            return np.asarray(np.logical_or.reduce([values == x for x in literals]), np.bool_)
-    raise TypeError(f"Not a condition: {condition!r}")
+    listed = _listed(condition)
+    if listed is None:
+        raise TypeError(f"Not a condition: {condition!r}")
+    met = np.zeros(len(values), dtype=np.bool_)
+    for level in listed:
+        met |= np.asarray(values == level, dtype=np.bool_)
+    return met
 
 
 def are_disjoint(one: Condition, other: Condition) -> bool:
@@ -92,6 +126,9 @@ def _listed(condition: Condition) -> tuple[Literal, ...] | None:
             return (value,)
         case Comparison(operator="==", literal=literal):
             return (literal,)
+        case Comparison(operator=symbol, literal=literal, order=order) if order:
+            place = order.index(literal)
+            return tuple(v for i, v in enumerate(order) if _COMPARE[symbol](i, place))
         case Membership(literals=literals):
             return literals
     return None

@@ -158,10 +158,15 @@ class ColumnIs(Condition):
 
 @dataclass(frozen=True)
 class Comparison(Condition):
-    """``column operator literal`` with operator one of ``== != < <= > >=``."""
+    """``column operator literal`` with operator one of ``== != < <= > >=``.
+
+    `order` is not in the text: it has the column's values in ascending order, where a resolved
+    ``<`` or the like goes neither by number nor by alphabet.
+    """
 
     operator: str
     literal: Literal
+    order: tuple[Literal, ...] = field(default=(), repr=False)
 
     def __str__(self) -> str:
         return f"{quoted_name(self.column)} {self.operator} {_literal(self.literal)}"

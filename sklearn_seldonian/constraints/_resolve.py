@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
-from numpy.typing import NDArray
-
-from sklearn_seldonian.constraints._conditions import combinations_in, is_ordered, levels_of
+from sklearn_seldonian.constraints._conditions import (
+    Column,
+    combinations_in,
+    is_ordered,
+    levels_of,
+    order_of,
+)
 from sklearn_seldonian.constraints._names import advice_on_measure
 from sklearn_seldonian.constraints._nodes import (
     Binary,
@@ -48,7 +52,17 @@ from sklearn_seldonian.measures import (
     error_range,
 )
 
-__all__ = ["Mean", "Schema", "columns_of", "means_of", "resolve", "walk"]
+__all__ = [
+    "Mean",
+    "Schema",
+    "columns_of",
+    "combinations_meant",
+    "means_of",
+    "named_levels",
+    "quantifiers_of",
+    "resolve",
+    "walk",
+]
 
 BUILT_IN = (*RATES, "F1", *ALIASES, *CLASSIFICATION_VALUES, *REGRESSION_VALUES)
 
@@ -91,6 +105,11 @@ class Schema:
     combinations : mapping of tuple of str to frozenset of tuple
         For several columns that a quantifier ranges over, which combinations of their
         levels occur. Columns that are not in it: all combinations count.
+    elsewhere : mapping of str to tuple
+        More levels that constraints may name: no quantifier ranges over them unasked.
+    orders : mapping of str to tuple
+        The categories of columns that have some, in ascending order; () where they have none.
+        Columns that are not in it: numbers and texts are ordered as such.
     measures : sequence of RowMeasure
         The user's own.
     target_range, prediction_range : tuple of float
@@ -108,6 +127,8 @@ class Schema:
     combinations: Mapping[tuple[str, ...], frozenset[tuple[Literal, ...]]] = field(
         default_factory=dict
     )
+    elsewhere: Mapping[str, tuple[Literal, ...]] = field(default_factory=dict)
+    orders: Mapping[str, tuple[Literal, ...]] = field(default_factory=dict)
     measures: Sequence[RowMeasure] = ()
     target_range: Range = ANY_NUMBER
     prediction_range: Range = ANY_NUMBER
@@ -132,7 +153,7 @@ class Schema:
     @classmethod
     def of(
         cls,
-        columns: Mapping[str, NDArray[Any]],
+        columns: Mapping[str, Column],
         constraints: Iterable[Constraint],
         classes: tuple[object, ...],
         positive: int | None,
@@ -145,17 +166,21 @@ class Schema:
             name: levels_of(values) if name in wanted else () for name, values in columns.items()
         }
         together = {
-            tuple(grouping.column for grouping in node.by)
-            for constraint in constraints
-            for node in walk(constraint)
-            if isinstance(node, Quantified) and len(node.by) > 1
+            tuple(grouping.column for grouping in by)
+            for by in quantifiers_of(constraints)
+            if len(by) > 1
         }
         combinations = {
             names: combinations_in([columns[name] for name in names])
             for names in together
             if all(name in columns for name in names)
         }
-        return cls(classes, positive, levels, combinations, **others)
+        orders = {
+            name: order
+            for name in wanted & set(columns)
+            if (order := order_of(columns[name])) is not None
+        }
+        return cls(classes, positive, levels, combinations, orders=orders, **others)
 
     @property
     def n_classes(self) -> int:
@@ -173,6 +198,54 @@ def columns_of(constraint: Constraint) -> tuple[str, ...]:
     """The columns that `constraint` names, each once."""
     return tuple(
         dict.fromkeys(n.column for n in walk(constraint) if isinstance(n, Condition | Grouping))
+    )
+
+
+def quantifiers_of(constraints: Iterable[Constraint]) -> tuple[tuple[Grouping, ...], ...]:
+    """What the quantifiers of `constraints` range over, each once."""
+    nodes = itertools.chain.from_iterable(map(walk, constraints))
+    return tuple(dict.fromkeys(node.by for node in nodes if isinstance(node, Quantified)))
+
+
+def named_levels(constraints: Iterable[Constraint]) -> dict[str, tuple[Literal, ...]]:
+    """The levels that quantifiers of `constraints` are told to range over, by column."""
+    named: dict[str, tuple[Literal, ...]] = {}
+    for grouping in itertools.chain.from_iterable(quantifiers_of(constraints)):
+        levels = (*named.get(grouping.column, ()), *grouping.levels)
+        named[grouping.column] = tuple(dict.fromkeys(levels))
+    return named
+
+
+def combinations_meant(
+    by: Sequence[Grouping],
+    choices: Sequence[Sequence[Literal]],
+    seen: Collection[tuple[Literal, ...]] | None,
+) -> tuple[tuple[Literal, ...], ...]:
+    """The combinations of levels that a quantifier ranges over.
+
+    Parameters
+    ----------
+    by : sequence of Grouping
+    choices : sequence of sequence
+        The levels of each column that count.
+    seen : collection of tuple or None
+        The combinations that some row has; None: all.
+
+    Returns
+    -------
+    tuple of tuple
+        Those that some row has, and those that no row has of levels that `by` names where rows
+        have none of the combinations of these: what is named and missing must be noticed.
+    """
+    every = itertools.product(*choices)
+    if seen is None:
+        return tuple(every)
+    named = [position for position, grouping in enumerate(by) if grouping.levels]
+    present = {tuple(levels[i] for i in named) for levels in seen}
+    return tuple(
+        levels
+        for levels in every
+        if levels in seen or (named and tuple(levels[i] for i in named) not in present)
     )
 
 
@@ -320,7 +393,7 @@ class _Resolver:
     # -- conditions ----------------------------------------------------------------------
 
     def condition(self, node: Condition) -> Condition:
-        levels = self.levels(node)
+        levels = self.known_levels(node)
         match node:
             case ColumnIs(column=column) if not set(levels) <= {0, 1}:
                 self.fail(
@@ -329,38 +402,68 @@ class _Resolver:
                     f"its values are {_listing(levels)}; write for example "
                     f"{Comparison(column, '==', levels[0])}",
                 )
-            case Comparison(operator="==" | "!=", column=column, literal=literal):
-                self.known_levels(node, column, (literal,))
-            case Comparison(operator=symbol, column=column, literal=literal):
-                if not is_ordered((*levels, literal)):
-                    self.fail(
-                        node,
-                        f"Column '{column}' cannot be compared with {literal!r} by '{symbol}'; "
-                        f"its values are {_listing(levels)}",
-                    )
-            case Membership(column=column, literals=literals):
-                self.known_levels(node, column, literals)
+            case Comparison(operator="==" | "!=", literal=literal):
+                self.check_levels(node, (literal,))
+            case Comparison():
+                return self.comparison(node, levels)
+            case Membership(literals=literals):
+                self.check_levels(node, literals)
+        return node
+
+    def comparison(self, node: Comparison, levels: tuple[Literal, ...]) -> Comparison:
+        """A comparison by order, with the order of its column."""
+        order = self.schema.orders.get(node.column)
+        if order == ():
+            self.fail(
+                node,
+                f"Column '{node.column}' is a Categorical without an order, and '{node.operator}' "
+                "needs one: give it one with pandas.Categorical(values, categories, ordered=True), "
+                "pass it as plain numbers or texts, or list values with 'in'",
+            )
+        if order is not None:
+            self.check_levels(node, (node.literal,))
+            return replace(node, order=order)
+        if not is_ordered((*levels, node.literal)):
+            self.fail(
+                node,
+                f"Column '{node.column}' cannot be compared with {node.literal!r} by "
+                f"'{node.operator}'; its values are {_listing(levels)}",
+            )
         return node
 
     def levels(self, node: Condition | Grouping) -> tuple[Literal, ...]:
+        """The levels that a quantifier ranges over."""
         if node.column not in self.schema.levels:
             known = sorted(map(str, self.schema.levels))
             self.fail(node, f"Unknown column '{node.column}'", node.column, known)
         return self.schema.levels[node.column]
 
-    def known_levels(self, node: Node, column: str, wanted: tuple[object, ...]) -> None:
-        levels = self.schema.levels[column]
+    def known_levels(self, node: Condition | Grouping) -> tuple[Literal, ...]:
+        """The levels that can be named."""
+        levels = (*self.levels(node), *self.schema.elsewhere.get(node.column, ()))
+        return tuple(dict.fromkeys(levels))
+
+    def check_levels(self, node: Condition | Grouping, wanted: tuple[Literal, ...]) -> None:
+        known = self.known_levels(node)
+        order = self.schema.orders.get(node.column) or ()
+        by_order = isinstance(node, Comparison) and node.operator not in ("==", "!=")
         for level in wanted:
-            if level not in levels:
-                problem = f"Column '{column}' never equals {level!r} in these rows"
-                self.fail(node, f"{problem}; it is one of {_listing(levels)}")
+            if order and level not in order:
+                problem = f"{level!r} is not a category of column '{node.column}'"
+                self.fail(node, problem, str(level), list(map(str, order)))
+            if not by_order and level not in known:
+                texts = [other for other in known if isinstance(other, str)]
+                near = difflib.get_close_matches(str(level), texts, n=1)
+                hint = f"did you mean {near[0]!r}? It" if near else "it"
+                problem = f"Column '{node.column}' never equals {level!r} in these rows"
+                self.fail(node, f"{problem}; {hint} is one of {_listing(known)}")
 
     def instances(self, node: Quantified) -> Iterator[Node]:
-        """The quantifier's measure for every combination of levels that occurs."""
+        """The quantifier's measure for every combination of levels that is meant."""
         choices = [self.chosen_levels(grouping) for grouping in node.by]
         columns = tuple(grouping.column for grouping in node.by)
         seen = self.schema.combinations.get(columns)
-        combinations = [c for c in itertools.product(*choices) if seen is None or c in seen]
+        combinations = combinations_meant(node.by, choices, seen)
         if not combinations:
             self.fail(node, "No row has any of these combinations of levels")
         for levels in combinations:
@@ -373,7 +476,7 @@ class _Resolver:
 
     def chosen_levels(self, grouping: Grouping) -> tuple[Literal, ...]:
         levels = self.levels(grouping)
-        self.known_levels(grouping, grouping.column, grouping.levels)
+        self.check_levels(grouping, grouping.levels)
         return tuple(dict.fromkeys(grouping.levels)) or levels
 
     def fail(
