@@ -179,7 +179,7 @@ def check_ranges(constraints, bound, remedy):
     if bound not in ("auto", "exact"):
         return
     for constraint in constraints:
-        unbounded = [str(mean) for mean in constraint.means if not has_finite_ranges([mean])]
+        unbounded = [str(mean) for mean in constraint.tested_means if not has_finite_ranges([mean])]
         if not unbounded or constraint.is_impossible:  # which is not tested at all
             continue
         names = ", ".join(unbounded)

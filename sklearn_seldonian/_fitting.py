@@ -39,10 +39,10 @@ def train(estimator, candidate, n_safety, rng):
     """Fit preprocessor and net; what stands in the way of a safety test, if anything."""
     seed = int(rng.randint(np.iinfo(np.int32).max))
     device = _checks.resolve_device(estimator.device)
+    X, resampled = _fit_preprocessor(estimator, candidate)
     impossible = [c.source.text for c in estimator._promise.resolved if c.is_impossible]
     if impossible:
         return f"no model can satisfy {', '.join(map(repr, impossible))}; nothing was trained"
-    X, resampled = _fit_preprocessor(estimator, candidate)
     cells = estimator._promise.cells(candidate.columns, len(candidate.y))
     estimator._promise = dataclasses.replace(
         estimator._promise, exclusive=exclusive_columns(cells.families)

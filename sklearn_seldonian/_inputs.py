@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.sparse import issparse
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils.validation import _num_samples, check_array
 from skorch.helper import SliceDataset
 from torch.utils.data import Dataset, IterableDataset
 
 from sklearn_seldonian.training import Inputs
 
-__all__ = ["ROWS_A_STRETCH", "as_arrays", "remark_on_copies", "to_inputs"]
+__all__ = ["ROWS_A_STRETCH", "as_arrays", "remark_on_copies", "rows_to_preprocess", "to_inputs"]
 
 # Rows converted or digested at a time.
 ROWS_A_STRETCH = 65536
@@ -42,6 +43,25 @@ def without_tensor(values):
         return values
     values = values.detach().cpu()
     return values.float().numpy() if values.dtype is torch.bfloat16 else values.numpy()
+
+
+def rows_to_preprocess(X, n_features=None):
+    """The rows of X in a container that can be indexed; what is in them is not looked at.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or if rows have `n_features` and these have no columns.
+    """
+    (rows,) = indexable(X)
+    if n_features is not None and getattr(rows, "ndim", 2) == 1:
+        check_array(rows, dtype=None, ensure_all_finite=False)  # says how to reshape
+    if _num_samples(rows) == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={np.shape(rows)}) while a minimum of 1 is "
+            "required."
+        )
+    return rows
 
 
 def _read(dataset):

@@ -14,10 +14,10 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import assert_all_finite, check_is_fitted, column_or_1d
 from torch import nn
 
-from sklearn_seldonian import _checks, _inputs
+from sklearn_seldonian import _checks
 from sklearn_seldonian._base import CertifiedEstimator
 from sklearn_seldonian.constraints import Schema
 from sklearn_seldonian.training import Classification, probabilities
@@ -226,6 +226,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         y = column_or_1d(y, warn=True)
         if pd.isna(y).any():
             raise ValueError("Input y contains missing labels.")
+        assert_all_finite(y, input_name="y")
         encoder = LabelEncoder().fit(y)
         check_classification_targets(y)
         self.classes_, labels = encoder.classes_, encoder.transform(y)
@@ -304,7 +305,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         """
         check_is_fitted(self)
         if self._falls_back():
-            return self.fallback_.predict(_inputs.as_arrays(X)[0])
+            return self.fallback_.predict(self._for_fallback(X))
         chances = self.predict_proba(X)
         if self._promise.of_predictions["decision"] == "argmax":
             return self.classes_[chances.argmax(axis=1)]
@@ -360,7 +361,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
                 f"The fallback has classes that fit did not see, {unknown}, and its probabilities "
                 f"cannot be those of {self.classes_.tolist()}."
             )
-        given = self.fallback_.predict_proba(_inputs.as_arrays(X)[0])
+        given = self.fallback_.predict_proba(self._for_fallback(X))
         aligned = np.zeros((len(given), len(self.classes_)))
         aligned[:, np.searchsorted(self.classes_, self.fallback_.classes_)] = given
         return aligned

@@ -68,3 +68,11 @@ def test_regression(blobs, groups, constraint, others):
     ).fit(X, y, sensitive_features=groups)
     assert model.solution_found_
     assert model.certificate_.results[0].method == "arithmetic"
+
+
+@pytest.mark.parametrize("bound", ["auto", "exact"])
+def test_no_range_is_asked_for_where_nothing_is_tested(blobs, bound):
+    model = SeldonianRegressor(constraints="MSE >= 0", bound=bound, max_epochs=1).fit(*blobs)
+    assert model.solution_found_
+    with pytest.warns(UserWarning, match="'LogLoss <= 9' is tested by a normal approximation only"):
+        SeldonianClassifier(constraints=["LogLoss >= 0", "LogLoss <= 9"], max_epochs=1).fit(*blobs)
