@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import logging
@@ -21,7 +22,7 @@ from sklearn_seldonian.certification import (
     tabulate,
 )
 from sklearn_seldonian.constraints import distinct_means
-from sklearn_seldonian.modules import MLP
+from sklearn_seldonian.modules import MLP, module_or_default
 from sklearn_seldonian.training import ConstrainedProblem, LagrangianNet, Rows
 
 __all__ = ["check_keywords", "foreseen", "initialized_net", "train"]
@@ -53,7 +54,7 @@ def train(estimator, candidate, n_safety, rng):
         _warn_of_few_rows(estimator._promise, labels, cells, task.n_labels, n_safety)
     problem = _problem(estimator, cells.families, task, n_safety)
     logger.info("Training on %d rows; %d are kept for the test.", len(X), n_safety)
-    with torch.random.fork_rng(devices=_generators(device)):
+    with _gradients(), torch.random.fork_rng(devices=_generators(device)):
         torch.manual_seed(seed)
         net = _make_net(estimator, _sizes(estimator, X, task.n_labels), problem, task, device)
         estimator.net_ = net.fit(rows, resampled=resampled)
@@ -64,6 +65,11 @@ def train(estimator, candidate, n_safety, rng):
         if _checks.nearest_caller(*MODEL_SELECTION):
             raise KeyboardInterrupt
         return "training was interrupted"
+    if net.kept_epoch_ is None and not problem.constraints:
+        raise ValueError(
+            "Training gave no finite weights: the loss was NaN or infinite from the first epoch "
+            "on. Lower lr, scale the features, or look for a NaN in the module's outputs."
+        )
     return "" if net.kept_epoch_ else "training gave no finite weights"
 
 
@@ -138,7 +144,7 @@ def check_keywords(estimator):
     """Refuse keyword names that nothing takes."""
     optimizer = _checks.accepted_names(estimator.optimizer)
     accepted = {
-        "module": _checks.accepted_names(estimator.module or MLP),
+        "module": _checks.accepted_names(module_or_default(estimator.module)),
         "optimizer": optimizer and [*optimizer, "param_groups"],  # skorch's own name
         "criterion": _checks.accepted_names(estimator.criterion),
         "iterator_train": _checks.accepted_names(torch.utils.data.DataLoader),
@@ -155,12 +161,11 @@ def initialized_net(estimator, sizes, task):
 
 
 def _make_net(estimator, sizes, problem, task, device):
-    module = MLP if estimator.module is None else estimator.module
     nested = estimator._keywords()
     if any(name.startswith("iterator_train__") for name in nested):
         nested.setdefault("iterator_train__shuffle", True)
     return LagrangianNet(
-        copy.deepcopy(module),
+        copy.deepcopy(module_or_default(estimator.module)),
         problem=problem,
         task=task,
         multiplier_init=estimator.multiplier_init,
@@ -182,12 +187,19 @@ def _make_net(estimator, sizes, problem, task, device):
 
 def _sizes(estimator, X, n_labels):
     """For an MLP the sizes that the data dictate."""
-    if estimator.module is not None and estimator.module is not MLP:
+    if module_or_default(estimator.module) is not MLP:
         return {}
     one_logit = nn.BCEWithLogitsLoss in (estimator.criterion, type(estimator.criterion))
     n_outputs = 1 if one_logit else n_labels
     n_features = math.prod(X.shape[1:])
     return {"module__n_features": n_features, "module__n_outputs": n_outputs}
+
+
+@contextlib.contextmanager
+def _gradients():
+    """Gradients are recorded, whatever mode the caller has put torch into."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def _generators(device):

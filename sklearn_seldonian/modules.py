@@ -7,7 +7,12 @@ import itertools
 import torch
 from torch import nn
 
-__all__ = ["MLP", "ConvNet"]
+__all__ = ["MLP", "ConvNet", "module_or_default"]
+
+
+def module_or_default(module):
+    """`module`, or the class `MLP` where it is None; a module's truth value is not asked for."""
+    return MLP if module is None else module
 
 
 class MLP(nn.Module):

@@ -107,9 +107,26 @@ class LagrangianNet(NeuralNet):
 
     def initialize_module(self):
         super().initialize_module()
+        if not any(True for _ in self.module_.parameters()):
+            raise ValueError(
+                "The module has no parameters, so there is nothing to train. A model that is not "
+                "trained can be tested: sklearn_seldonian.certify(model, X, y, constraints)."
+            )
         if any(isinstance(part, nn.Conv2d) for part in self.module_.modules()):
             self.module_.to(memory_format=torch.channels_last)
         return self
+
+    def initialize_criterion(self):
+        """As skorch's; its weights get the precision of the outputs."""
+        super().initialize_criterion()
+        self.criterion_.to(torch.promote_types(self._dtype, torch.float32))
+        return self
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """The precision that the module computes in: that of its first floating-point parameter."""
+        dtypes = (parameter.dtype for parameter in self.module_.parameters())
+        return next((dtype for dtype in dtypes if dtype.is_floating_point), torch.float32)
 
     def get_params_for_optimizer(self, prefix, named_parameters):
         args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
@@ -126,7 +143,7 @@ class LagrangianNet(NeuralNet):
         """
         rows = X.to(self.device)
         self.interrupted_, self.adjustment_ = False, UNADJUSTED
-        self.task_ = self.task.of(self._evaluate(rows.X[:32]), self.criterion_)
+        self.task_ = self.task.of(self._evaluate(rows.X[:32], gradient=True), self.criterion_)
         self._check_rows_are_judged_alone(rows.X)
         n_held_out = 0
         if self.problem.atoms and resampled is None:  # a sampler has drawn from all rows
@@ -220,7 +237,7 @@ class LagrangianNet(NeuralNet):
             return self._step_beside(batch, next(self._beside), **fit_params)
         X, (y, weighed) = batch
         outputs = self.infer(X, **fit_params)
-        y, scores = y.to(outputs.device), self.task_.scores(outputs)
+        y, scores = y.to(outputs.device), self._trainable_scores(outputs)
         loss = self.task_.objective(self.criterion_, scores, y)
         if self.problem.atoms:
             pull = self._lagrangian.pull(scores, y, weighed)
@@ -233,11 +250,20 @@ class LagrangianNet(NeuralNet):
         """One step of the loss of a resampled `batch` and the pull of the rows `beside` it."""
         (X, (y, _)), (other_X, (other_y, weighed)) = batch, beside
         outputs = self.infer(torch.cat([X, other_X]), **fit_params)
-        y, scores = y.to(outputs.device), self.task_.scores(outputs)
+        y, scores = y.to(outputs.device), self._trainable_scores(outputs)
         loss = self.task_.objective(self.criterion_, scores[: len(y)], y)
         pull = self._lagrangian.pull(scores[len(y) :], other_y, weighed)
         torch.autograd.backward([loss, pull.entries], [None, pull.gradient])
         return {"loss": loss.detach(), "y_pred": outputs[: len(y)]}
+
+    def _trainable_scores(self, outputs: torch.Tensor) -> torch.Tensor:
+        if not outputs.requires_grad:
+            raise ValueError(
+                "The module's outputs have no gradient, so there is nothing to train: no parameter "
+                "has requires_grad, or forward detaches them. A model that is not trained can be "
+                "tested: sklearn_seldonian.certify(model, X, y, constraints)."
+            )
+        return self.task_.scores(outputs)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """As skorch's, but the loss stays on the device until the epoch is over."""
@@ -323,9 +349,17 @@ class LagrangianNet(NeuralNet):
         return judge.foreseen(scores, self.adjustment_)
 
     def infer(self, x, **fit_params):
-        """As skorch's; integer inputs such as uint8 images become float32."""
+        """As skorch's, in the module's precision; of several outputs the first.
+
+        Outputs of less than single precision are made single: losses and sums are not taken in it.
+        """
         x = to_tensor(x, device=self.device)
-        return super().infer(x if x.is_floating_point() else x.float(), **fit_params)
+        outputs = super().infer(x.to(self._dtype), **fit_params)
+        if isinstance(outputs, tuple | list) and outputs:
+            outputs = outputs[0]
+        if not isinstance(outputs, torch.Tensor) or not outputs.is_floating_point():
+            raise _unusable(outputs)
+        return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
 
     def scores(self, X: Inputs) -> Iterator[torch.Tensor]:
         """Scores, as the task has them, adjusted, batch by batch, in eval mode."""
@@ -337,15 +371,21 @@ class LagrangianNet(NeuralNet):
         for start in range(0, len(X), size):
             yield self.task_.scores(self._evaluate(X[start : start + size]))
 
-    def _evaluate(self, batch: torch.Tensor) -> torch.Tensor:
-        """The module's outputs for one batch, in eval mode and without gradient.
+    def _evaluate(self, batch: torch.Tensor, gradient: bool = False) -> torch.Tensor:
+        """The module's outputs for one batch, in eval mode and, unless asked for, without gradient.
 
         In the module's own precision, so that what is tested and what is predicted round alike.
         """
         self._set_training(False)
-        with torch.no_grad(), torch.autocast(torch.device(self.device).type, enabled=False):
-            outputs: torch.Tensor = self.infer(_padded(batch))[: len(batch)]
-        return outputs
+        device, padded = torch.device(self.device).type, _padded(batch)
+        with torch.set_grad_enabled(gradient), torch.autocast(device, enabled=False):
+            outputs: torch.Tensor = self.infer(padded)
+        if outputs.ndim == 0 or len(outputs) != len(padded):
+            raise ValueError(
+                f"The module returns outputs of shape {tuple(outputs.shape)} for {len(padded)} "
+                "rows; it must return one row of outputs for each row of inputs."
+            )
+        return outputs[: len(batch)]
 
     def _keep_best(self) -> None:
         self.kept_epoch_ = self._checkpoints.epoch
@@ -390,6 +430,17 @@ def _endless(batches: Batches) -> Iterator[Batch]:
     """The batches of one epoch after the other."""
     while True:
         yield from batches
+
+
+def _unusable(outputs: object) -> TypeError:
+    """What is wrong with outputs that are not floating-point numbers."""
+    found = type(outputs).__name__
+    if isinstance(outputs, torch.Tensor):
+        found = f"a tensor of {outputs.dtype}".replace("torch.", "")
+    return TypeError(
+        f"The module must return a floating-point tensor, or a tuple that starts with one; it "
+        f"returns {found}."
+    )
 
 
 def _padded(X: torch.Tensor) -> torch.Tensor:

@@ -108,7 +108,7 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Classification:
-    """Outputs are logits, probabilities, or one logit of two classes; `y` are class positions.
+    """Outputs are logits or probabilities, or one of them for two classes; `y` are class positions.
 
     Parameters
     ----------
@@ -128,6 +128,14 @@ class Classification:
             warnings.warn(
                 "The module returns probabilities while CrossEntropyLoss expects logits; their "
                 "logarithm is used. Leave out the final Softmax, or use criterion=NLLLoss.",
+                UserWarning,
+                stacklevel=3,
+            )
+        is_sigmoid = kind is OutputKind.BINARY_PROBABILITY
+        if is_sigmoid and isinstance(criterion, nn.BCEWithLogitsLoss):
+            warnings.warn(
+                "The module returns probabilities while BCEWithLogitsLoss expects logits; their "
+                "log-odds are used. Leave out the final Sigmoid, or use criterion=BCELoss.",
                 UserWarning,
                 stacklevel=3,
             )
