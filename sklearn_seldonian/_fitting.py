@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from sklearn_seldonian import _checks, _inputs, _preprocess
 from sklearn_seldonian.certification import (
@@ -147,10 +148,34 @@ def check_keywords(estimator):
         "module": _checks.accepted_names(module_or_default(estimator.module)),
         "optimizer": optimizer and [*optimizer, "param_groups"],  # skorch's own name
         "criterion": _checks.accepted_names(estimator.criterion),
-        "iterator_train": _checks.accepted_names(torch.utils.data.DataLoader),
+        "iterator_train": [n for n in _checks.accepted_names(DataLoader) if n != "dataset"],
         "callbacks": _checks.callback_names(estimator.callbacks, estimator.verbose),
     }
     _checks.check_keywords(estimator, accepted)
+    _check_iterator(estimator._keywords("iterator_train__"))
+
+
+def _check_iterator(options):
+    """Refuse what cannot be asked of the iterator over the rows that train."""
+    given = {name.removeprefix("iterator_train__"): value for name, value in options.items()}
+    for name in ("sampler", "batch_sampler"):
+        if given.get(name) is not None:
+            raise ValueError(
+                f"iterator_train__{name} names rows by their position, and those that train are "
+                "only some of the rows of fit: safety rows, and rows to judge epochs on, are set "
+                "aside. Weigh the classes with criterion__weight, or draw rows with a sampler of "
+                "imbalanced-learn as preprocessor."
+            )
+    if given.get("collate_fn") is not None:
+        raise ValueError(
+            "iterator_train__collate_fn would have to keep the groups that rows come with. "
+            "Change inputs in the module's forward, or with preprocessor."
+        )
+    if given.get("batch_size", 1) is None:
+        raise ValueError(
+            "iterator_train__batch_size=None gives single rows instead of batches; use "
+            "batch_size=1."
+        )
 
 
 def initialized_net(estimator, sizes, task):

@@ -7,7 +7,7 @@ import itertools
 import torch
 from torch import nn
 
-__all__ = ["MLP", "ConvNet", "module_or_default"]
+__all__ = ["MLP", "ConvNet"]
 
 
 def module_or_default(module):

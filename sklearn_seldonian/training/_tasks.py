@@ -81,6 +81,9 @@ class Task(Protocol):
     def labels(self, y: torch.Tensor) -> torch.Tensor:
         """Position of each row's label."""
 
+    def answers(self, scores: torch.Tensor) -> Array:
+        """Probabilities (n_rows, n_labels), or the numbers predicted (n_rows,)."""
+
     def soft_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Each measure's differentiable value of each row: (n_rows, n_measures)."""
 
@@ -154,6 +157,9 @@ class Classification:
 
     def labels(self, y: torch.Tensor) -> torch.Tensor:
         return y
+
+    def answers(self, scores: torch.Tensor) -> Array:
+        return probabilities(scores)
 
     def soft_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return soft_values(measures, scores, y)
@@ -238,6 +244,10 @@ class Regression:
 
     def labels(self, y: torch.Tensor) -> torch.Tensor:
         return torch.zeros_like(y, dtype=torch.int64)
+
+    def answers(self, scores: torch.Tensor) -> Array:
+        predictions: Array = self.predictions(scores.cpu()).numpy()
+        return predictions
 
     def soft_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         predictions = self.predictions(scores, y.dtype)
