@@ -84,6 +84,11 @@ class Rows(Dataset):  # type: ignore[misc]  # skorch has no types
     def __len__(self) -> int:
         return len(self.y)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the inputs, for callbacks that size a module by it."""
+        return self.X.shape
+
     def __getitem__(self, index: int | torch.Tensor) -> Batch:
         return self.X[index], (self.y[index], self.cells[index])
 

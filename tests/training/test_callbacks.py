@@ -180,6 +180,10 @@ class TestOthers:
         model = fitted(blobs, callbacks.Checkpoint(monitor="kept", dirname=str(tmp_path)))
         assert model.history_.event_cp.equals(model.history_.kept)
 
+    def test_the_shape_of_the_inputs_sizes_a_module(self, blobs):
+        setter = callbacks.InputShapeSetter(param_name="n_features")
+        assert fitted(blobs, setter).module_.layers[1].in_features == 3
+
     def test_batches_hold_inputs_and_targets(self, blobs):
         seen = []
 
