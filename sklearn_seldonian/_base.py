@@ -198,7 +198,8 @@ class CertifiedEstimator(BaseEstimator):
             X, y = validate_data(self, X, y, allow_nd=True, ensure_all_finite=False)
             _inputs.check_finite(X, names=self._names_of_features())
         else:
-            X, y = validate_data(self, X, y, skip_check_array=True)
+            rows = _inputs.rows_to_preprocess(X)
+            X, y = validate_data(self, rows, y, skip_check_array=True)
             check_consistent_length(X, y)
         y, targets = self._learn_targets(y)
         columns = _checks.column_values(self._promise.columns, given, sensitive_features, len(y))
@@ -334,7 +335,14 @@ class CertifiedEstimator(BaseEstimator):
             X = validate_data(self, X, reset=False, allow_nd=True, ensure_all_finite=False)
             _inputs.check_finite(X, names=self._names_of_features())
             return X
-        return validate_data(self, X, reset=False, skip_check_array=True)
+        rows = _inputs.rows_to_preprocess(X, getattr(self, "n_features_in_", None))
+        return validate_data(self, rows, reset=False, skip_check_array=True)
+
+    def _for_fallback(self, X):
+        """The rows as the fallback takes them, refused where a model would refuse them."""
+        X, _ = _inputs.as_arrays(X)
+        _preprocess.module_inputs(self.preprocessor_, self._checked(X))
+        return X
 
     def _names_of_features(self):
         names = getattr(self, "feature_names_in_", None)

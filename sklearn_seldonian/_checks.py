@@ -253,7 +253,8 @@ def check_ranges(constraints, bound, remedy):
     if bound not in ("auto", "exact"):
         return
     for constraint in constraints:
-        unbounded = [mean.label for mean in constraint.means if not has_finite_ranges([mean])]
+        means = constraint.tested_means
+        unbounded = [mean.label for mean in means if not has_finite_ranges([mean])]
         if not unbounded or constraint.is_impossible:  # which is not tested at all
             continue
         names = ", ".join(unbounded)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from sklearn_seldonian import _checks, _inputs, _preprocess
 from sklearn_seldonian._callers import fitted_among_others
@@ -25,7 +26,7 @@ from sklearn_seldonian.certification import (
     tabulate,
 )
 from sklearn_seldonian.constraints import distinct_means
-from sklearn_seldonian.modules import MLP
+from sklearn_seldonian.modules import MLP, module_or_default
 from sklearn_seldonian.training import ConstrainedProblem, LagrangianNet, Rows
 
 __all__ = ["check_keywords", "foreseen", "initialized_net", "train"]
@@ -40,6 +41,7 @@ def train(estimator, candidate, n_safety, rng):
     """Fit preprocessor and net; what stands in the way of a safety test, if anything."""
     seed = int(rng.randint(np.iinfo(np.int32).max))
     device = _checks.resolve_device(estimator.device)
+    X, resampled = _fit_preprocessor(estimator, candidate)
     impossible = [c.source.text for c in estimator._promise.resolved if c.is_impossible]
     if impossible:
         return f"no model can satisfy {', '.join(map(repr, impossible))}; nothing was trained"
@@ -47,7 +49,6 @@ def train(estimator, candidate, n_safety, rng):
     unseen = _groups_without_rows(estimator._promise.resolved, cells)
     if unseen:
         return f"no candidate row has {', '.join(unseen)}; nothing was trained"
-    X, resampled = _fit_preprocessor(estimator, candidate)
     estimator._promise = dataclasses.replace(
         estimator._promise, exclusive=exclusive_columns(cells.families)
     )
@@ -57,7 +58,7 @@ def train(estimator, candidate, n_safety, rng):
         _warn_of_few_rows(estimator._promise, labels, cells, task.n_labels, n_safety)
     problem = _problem(estimator, cells.families, task, n_safety)
     logger.info("Training on %d rows; %d are kept for the test.", len(X), n_safety)
-    with _own_random_numbers(device, seed):
+    with _gradients(), _own_random_numbers(device, seed):
         net = _make_net(estimator, _sizes(estimator, X, task.n_labels), problem, task, device)
         estimator.net_ = net.fit(rows, resampled=resampled)
     estimator.history_ = _history_frame(net.history)
@@ -67,6 +68,11 @@ def train(estimator, candidate, n_safety, rng):
         if fitted_among_others():
             raise KeyboardInterrupt
         return "training was interrupted"
+    if net.kept_epoch_ is None and not problem.constraints:
+        raise ValueError(
+            "Training gave no finite weights: the loss was NaN or infinite from the first epoch "
+            "on. Lower lr, scale the features, or look for a NaN in the module's outputs."
+        )
     return "" if net.kept_epoch_ else "training gave no finite weights"
 
 
@@ -170,13 +176,37 @@ def check_keywords(estimator):
     """Refuse keyword names that nothing takes."""
     optimizer = _checks.accepted_names(estimator.optimizer)
     accepted = {
-        "module": _checks.accepted_names(estimator.module or MLP),
+        "module": _checks.accepted_names(module_or_default(estimator.module)),
         "optimizer": optimizer and [*optimizer, "param_groups"],  # skorch's own name
         "criterion": _checks.accepted_names(estimator.criterion),
-        "iterator_train": _checks.accepted_names(torch.utils.data.DataLoader),
+        "iterator_train": [n for n in _checks.accepted_names(DataLoader) if n != "dataset"],
         "callbacks": _checks.callback_names(estimator.callbacks, estimator.verbose),
     }
     _checks.check_keywords(estimator, accepted)
+    _check_iterator(estimator._keywords("iterator_train__"))
+
+
+def _check_iterator(options):
+    """Refuse what cannot be asked of the iterator over the rows that train."""
+    given = {name.removeprefix("iterator_train__"): value for name, value in options.items()}
+    for name in ("sampler", "batch_sampler"):
+        if given.get(name) is not None:
+            raise ValueError(
+                f"iterator_train__{name} names rows by their position, and those that train are "
+                "only some of the rows of fit: safety rows, and rows to judge epochs on, are set "
+                "aside. Weigh the classes with criterion__weight, or draw rows with a sampler of "
+                "imbalanced-learn as preprocessor."
+            )
+    if given.get("collate_fn") is not None:
+        raise ValueError(
+            "iterator_train__collate_fn would have to keep the groups that rows come with. "
+            "Change inputs in the module's forward, or with preprocessor."
+        )
+    if given.get("batch_size", 1) is None:
+        raise ValueError(
+            "iterator_train__batch_size=None gives single rows instead of batches; use "
+            "batch_size=1."
+        )
 
 
 def initialized_net(estimator, sizes, task):
@@ -187,12 +217,11 @@ def initialized_net(estimator, sizes, task):
 
 
 def _make_net(estimator, sizes, problem, task, device):
-    module = MLP if estimator.module is None else estimator.module
     nested = estimator._keywords()
     if any(name.startswith("iterator_train__") for name in nested):
         nested.setdefault("iterator_train__shuffle", True)
     return LagrangianNet(
-        copy.deepcopy(module),
+        copy.deepcopy(module_or_default(estimator.module)),
         problem=problem,
         task=task,
         multiplier_init=estimator.multiplier_init,
@@ -214,12 +243,19 @@ def _make_net(estimator, sizes, problem, task, device):
 
 def _sizes(estimator, X, n_labels):
     """For an MLP the sizes that the data dictate."""
-    if estimator.module is not None and estimator.module is not MLP:
+    if module_or_default(estimator.module) is not MLP:
         return {}
     one_logit = nn.BCEWithLogitsLoss in (estimator.criterion, type(estimator.criterion))
     n_outputs = 1 if one_logit else n_labels
     n_features = math.prod(X.shape[1:])
     return {"module__n_features": n_features, "module__n_outputs": n_outputs}
+
+
+@contextmanager
+def _gradients():
+    """Gradients are recorded, whatever mode the caller has put torch into."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 @contextmanager

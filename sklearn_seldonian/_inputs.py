@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.sparse import issparse
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils.validation import _num_samples, check_array
 from skorch.helper import SliceDataset
 from torch.utils.data import Dataset, IterableDataset
 
@@ -22,6 +23,7 @@ __all__ = [
     "check_finite",
     "check_kinds",
     "remark_on_copies",
+    "rows_to_preprocess",
     "to_inputs",
 ]
 
@@ -45,6 +47,25 @@ def as_arrays(X, y=None):
     if np.ma.is_masked(y):
         raise ValueError("Input y contains masked values.")
     return without_tensor(X), without_tensor(y)
+
+
+def rows_to_preprocess(X, n_features=None):
+    """The rows of X in a container that can be indexed; what is in them is not looked at.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or if rows have `n_features` and these have no columns.
+    """
+    (rows,) = indexable(X)
+    if n_features is not None and getattr(rows, "ndim", 2) == 1:
+        check_array(rows, dtype=None, ensure_all_finite=False)  # says how to reshape
+    if _num_samples(rows) == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={np.shape(rows)}) while a minimum of 1 is "
+            "required."
+        )
+    return rows
 
 
 def _read(dataset):

@@ -20,7 +20,7 @@ from sklearn_seldonian.constraints import (
     columns_of,
     parse_all,
 )
-from sklearn_seldonian.modules import MLP
+from sklearn_seldonian.modules import module_or_default
 
 __all__ = ["Promise"]
 
@@ -62,7 +62,7 @@ class Promise:
     def of(cls, estimator):
         """What an estimator with these parameters is going to promise."""
         constraints = parse_all(estimator.constraints)
-        module = {"module": estimator.module or MLP, **estimator._keywords("module")}
+        module = {"module": module_or_default(estimator.module), **estimator._keywords("module")}
         return cls(
             constraints,
             _checks.check_deltas(estimator.delta, len(constraints)),

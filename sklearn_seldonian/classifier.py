@@ -13,10 +13,10 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import assert_all_finite, check_is_fitted
 from torch import nn
 
-from sklearn_seldonian import _checks, _inputs
+from sklearn_seldonian import _checks
 from sklearn_seldonian._arguments import check_measures
 from sklearn_seldonian._base import CertifiedEstimator
 from sklearn_seldonian.constraints import Schema
@@ -227,6 +227,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
 
     def _learn_targets(self, y):
         y = _checks.column_of_labels(y)
+        assert_all_finite(y, input_name="y")
         encoder = LabelEncoder().fit(y)
         check_classification_targets(y)
         self.classes_, labels = encoder.classes_, encoder.transform(y)
@@ -323,7 +324,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         """
         check_is_fitted(self)
         if self._falls_back():
-            return self.fallback_.predict(_inputs.as_arrays(X)[0])
+            return self.fallback_.predict(self._for_fallback(X))
         chances = self.predict_proba(X)
         if self._promise.of_predictions["decision"] == "argmax":
             return self.classes_[chances.argmax(axis=1)]
@@ -379,7 +380,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
                 f"The fallback has classes that fit did not see, {unknown}, and its probabilities "
                 f"cannot be those of {self.classes_.tolist()}."
             )
-        given = self.fallback_.predict_proba(_inputs.as_arrays(X)[0])
+        given = self.fallback_.predict_proba(self._for_fallback(X))
         aligned = np.zeros((len(given), len(self.classes_)))
         aligned[:, np.searchsorted(self.classes_, self.fallback_.classes_)] = given
         return aligned

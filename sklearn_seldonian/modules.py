@@ -10,6 +10,11 @@ from torch import nn
 __all__ = ["MLP", "ConvNet"]
 
 
+def module_or_default(module):
+    """`module`, or the class `MLP` where it is None; a module's truth value is not asked for."""
+    return MLP if module is None else module
+
+
 class MLP(nn.Module):
     """A multilayer perceptron; with no hidden layers, a linear model.
 

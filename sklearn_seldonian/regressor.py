@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_seldonian import _checks, _inputs
+from sklearn_seldonian import _checks
 from sklearn_seldonian._arguments import check_measures
 from sklearn_seldonian._base import CertifiedEstimator
 from sklearn_seldonian.constraints import Schema
@@ -283,5 +283,5 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         """
         check_is_fitted(self)
         if self._falls_back():
-            return self.fallback_.predict(_inputs.as_arrays(X)[0])
+            return self.fallback_.predict(self._for_fallback(X))
         return self.net_.task_.predictions(self._scores(X).cpu()).numpy()

@@ -283,7 +283,9 @@ class TestCallbacks:
         assert self.fit(blobs, stop, max_epochs=20).n_iter_ < 20
 
     def test_a_loss_that_is_not_there_is_named(self, blobs):
-        with pytest.raises(KeyError, match="valid_loss"):
+        with pytest.raises(
+            ValueError, match="monitors 'valid_loss', and training has no validation set"
+        ):
             self.fit(blobs, EarlyStopping(), max_epochs=2)
 
     def test_checkpoints_of_the_epochs_that_are_kept(self, blobs, tmp_path):

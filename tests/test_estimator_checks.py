@@ -2,6 +2,7 @@
 
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
@@ -13,6 +14,21 @@ DRAWN = {
     "check_supervised_y_2d": "predictions of two fits are compared",
     "check_fit_idempotent": "predictions of two fits are compared",
 }
+# Their rows are told apart so well that two draws agree more often than not.
+DRAWN_ALIKE = {
+    "check_estimators_pickle": "predictions before and after pickling are compared",
+    "check_classifier_data_not_an_array": "predictions of two fits are compared",
+}
+# The answer of a constant for all rows is not as accurate as the checks ask for.
+CONSTANT = {
+    "check_classifiers_train": "accuracy above 0.83 is asked for",
+    "check_regressors_train": "R2 above 0.5 is asked for",
+}
+SETTLED = ["ACC >= 0", ["abs(ACC) <= 1", "Brier <= 2"]]
+
+
+def failures_of_constants(estimator):
+    return CONSTANT if estimator.fallback in ("majority", "mean") else {}
 
 
 @pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
@@ -21,24 +37,43 @@ DRAWN = {
     [
         SeldonianClassifier(),
         SeldonianClassifier(constraints="ACC >= 0"),
+        SeldonianClassifier(constraints="ACC >= 0.01", bound="asymptotic", max_epochs=5),
+        SeldonianClassifier(preprocessor=StandardScaler(), max_epochs=5),
+        SeldonianClassifier(constraints="ACC >= 0", preprocessor=StandardScaler(), max_epochs=10),
         SeldonianClassifier(constraints="ACC >= 1.5", fallback=LogisticRegression()),
+        SeldonianClassifier(constraints="ACC >= 1.5", fallback="majority"),
         SeldonianRegressor(),
         SeldonianRegressor(constraints="MAE <= 1e9"),
+        SeldonianRegressor(constraints="MAE <= 1e9", bound="asymptotic"),
+        SeldonianRegressor(constraints="MSE >= 0", preprocessor=StandardScaler()),
         SeldonianRegressor(constraints="MSE <= -1", fallback=LinearRegression()),
-    ]
+        SeldonianRegressor(constraints="MSE <= -1", fallback="mean"),
+    ],
+    expected_failed_checks=failures_of_constants,
 )
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-def test_drawn_decisions_fail_only_where_decisions_are_compared():
-    estimator = SeldonianClassifier(decision="sample")
-    assert estimator.__sklearn_tags__().non_deterministic
-    outcomes = check_estimator(estimator, expected_failed_checks=DRAWN, on_fail=None, on_skip=None)
+def outcomes_of(estimator, expected):
+    """The names of scikit-learn's checks by what came of them."""
+    outcomes = check_estimator(
+        estimator, expected_failed_checks=expected, on_fail=None, on_skip=None
+    )
     by_status = {status: set() for status in ("passed", "failed", "xfail", "skipped")}
     for outcome in outcomes:
         by_status[outcome["status"]].add(outcome["check_name"])
+    return by_status
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.parametrize("constraints", [(), *SETTLED], ids=str)
+def test_drawn_decisions_fail_only_where_decisions_are_compared(constraints):
+    estimator = SeldonianClassifier(
+        constraints=constraints, decision="sample", lr=0.1, max_epochs=10
+    )
+    assert estimator.__sklearn_tags__().non_deterministic
+    by_status = outcomes_of(estimator, {**DRAWN, **DRAWN_ALIKE})
     assert by_status["failed"] == set()
-    assert by_status["xfail"] == set(DRAWN)
+    assert set(DRAWN) <= by_status["xfail"]
     assert len(by_status["passed"]) > 30

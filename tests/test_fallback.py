@@ -12,7 +12,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import TensorDataset
 
-from sklearn_seldonian import NoSolutionFoundError, NoSolutionFoundWarning, SeldonianClassifier
+from sklearn_seldonian import (
+    NoSolutionFoundError,
+    NoSolutionFoundWarning,
+    SeldonianClassifier,
+    SeldonianRegressor,
+)
 from sklearn_seldonian.metrics import solution_found
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
@@ -94,6 +99,53 @@ def test_probabilities_of_labels_that_fit_did_not_see_are_refused(blobs, names):
     for answer in (model.predict_proba, model.decision_function):
         with pytest.raises(ValueError, match="The fallback has classes that fit did not see"):
             answer(X)
+
+
+UNFIT = {
+    "fewer features": (lambda X: X[:, :2], "X has 2 features, but .* is expecting 3 features"),
+    "more features": (lambda X: np.c_[X, X], "X has 6 features, but .* is expecting 3 features"),
+    "NaN": (lambda X: np.where(X > 2, np.nan, X), "contains NaN"),
+    "infinite": (lambda X: np.where(X > 2, np.inf, X), "contains infinity"),
+    "text": (lambda X: np.full(X.shape, "a"), "could not convert string|arrays of bytes/strings"),
+    "no rows": (lambda X: X[:0], "0 sample"),
+    "one dimension": (lambda X: X[0], "Reshape your data"),
+}
+
+
+@pytest.mark.parametrize("answer", ["predict", "predict_proba", "decision_function", "score"])
+@pytest.mark.parametrize(("change", "message"), UNFIT.values(), ids=UNFIT)
+@pytest.mark.parametrize("preprocessor", [None, StandardScaler()], ids=["raw", "preprocessed"])
+@pytest.mark.parametrize("constraint", ["ACC >= 0.99", "ACC >= 1.5"], ids=["tested", "impossible"])
+def test_rows_that_a_model_would_refuse_are_refused(
+    blobs, answer, change, message, preprocessor, constraint
+):
+    X, y = blobs
+    model = unsolved(X, y, constraints=constraint, preprocessor=preprocessor)
+    changed = change(X)
+    labels = [y[: len(changed)]] if answer == "score" else []
+    with pytest.raises(ValueError, match=message):
+        getattr(model, answer)(changed, *labels)
+    assert len(model.predict(X)) == len(X)
+
+
+@pytest.mark.parametrize("preprocessor", [None, StandardScaler()], ids=["raw", "preprocessed"])
+@pytest.mark.parametrize("fallback", ["majority", LogisticRegression()], ids=str)
+def test_frames_with_other_columns_are_refused(blobs, preprocessor, fallback):
+    X, y = blobs
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    model = unsolved(frame, y, fallback, preprocessor=preprocessor)
+    for other in (frame[["b", "a", "c"]], frame.rename(columns={"a": "d"})):
+        with pytest.raises(ValueError, match="The feature names should match"):
+            model.predict(other)
+
+
+@pytest.mark.parametrize("change", [UNFIT["fewer features"], UNFIT["NaN"]], ids=["few", "NaN"])
+def test_a_constant_regressor_refuses_what_a_model_would(blobs, change):
+    X, y = blobs
+    model = SeldonianRegressor(constraints="MSE <= -1", fallback="mean").fit(X, y)
+    with pytest.raises(ValueError, match=change[1]):
+        model.predict(change[0](X))
+    assert model.predict(X[:2]).tolist() == [y[model.candidate_indices_].mean()] * 2
 
 
 @pytest.mark.filterwarnings("ignore:Scoring failed:UserWarning")

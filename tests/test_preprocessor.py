@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.feature_selection import SelectKBest
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -234,3 +235,49 @@ class TestTransformers:
     def test_what_is_no_preprocessor_is_refused(self, blobs, wrong):
         with pytest.raises(ValueError, match="The 'preprocessor' parameter"):
             fitted(*blobs, "ACC >= 0.6", wrong)
+
+
+class OnlyArray:
+    """Rows that numpy can read and nobody can index."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype=dtype)
+
+
+class TestContainers:
+    @pytest.mark.parametrize("constraint", [(), "ACC >= 0.6"], ids=["no constraints", "certified"])
+    def test_rows_that_cannot_be_indexed(self, blobs, constraint):
+        X, y = blobs
+        model = fitted(OnlyArray(X), OnlyArray(y), constraint, StandardScaler())
+        same = fitted(X, y, constraint, StandardScaler())
+        assert np.array_equal(model.predict(OnlyArray(X)), same.predict(X))
+
+    @pytest.mark.parametrize("no_rows", [[], np.empty((0, 3)), pd.DataFrame(columns=["a", "b"])])
+    def test_no_rows(self, blobs, no_rows):
+        with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
+            fitted(no_rows, [], (), StandardScaler())
+        model = fitted(*blobs, (), StandardScaler())
+        with pytest.raises(ValueError, match=r"0 sample|should match those that were passed"):
+            model.predict(no_rows)
+
+    @pytest.mark.parametrize("one_row", [np.zeros(3), pd.Series(np.zeros(3)), [0.0, 0.0, 0.0]])
+    def test_one_row_without_its_second_dimension(self, blobs, one_row):
+        model = fitted(*blobs, (), StandardScaler())
+        with pytest.raises(ValueError, match=r"Reshape your data|single row|any features"):
+            model.predict(one_row)
+
+    def test_a_preprocessor_of_texts_takes_one_dimension(self):
+        texts = ["good film", "bad film"] * 30
+        reads_words = make_pipeline(CountVectorizer(), FunctionTransformer(lambda X: X.toarray()))
+        model = fitted(texts, [1, 0] * 30, (), reads_words, max_epochs=20)
+        assert model.predict(["good", "bad"]).tolist() == [1, 0]
+
+    @pytest.mark.parametrize("target", [np.inf, -np.inf])
+    def test_infinite_labels_are_refused(self, blobs, target):
+        y = blobs[1].astype(float)
+        y[3] = target
+        with pytest.raises(ValueError, match="y contains infinity"):
+            fitted(blobs[0], y, (), StandardScaler())

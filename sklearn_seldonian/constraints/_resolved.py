@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +61,11 @@ class ResolvedConstraint:
     def conditions(self) -> tuple[Condition, ...]:
         """The distinct conditions of its means."""
         return distinct_conditions(self.means)
+
+    @property
+    def tested_means(self) -> tuple[Mean, ...]:
+        """The distinct means that a test is of; those that arithmetic settles are not."""
+        return tuple(dict.fromkeys(_tested(self.tree)))
 
     @property
     def is_impossible(self) -> bool:
@@ -137,6 +142,15 @@ def distinct_values(means: Iterable[Mean]) -> tuple[RowMeasure, ...]:
     """Every row measure that any of the means is an average of, once."""
     quantities = (mean.quantity for mean in means)
     return tuple(dict.fromkeys(q.measure for q in quantities if isinstance(q, Average)))
+
+
+def _tested(tree: Tree) -> Iterator[Mean]:
+    match tree:
+        case Atom(means=means):
+            yield from means
+        case And(children=children) | Or(children=children):
+            for child in children:
+                yield from _tested(child)
 
 
 def _least(tree: Tree) -> float:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 import torch
-from torch.utils.data import Dataset
+from skorch.dataset import Dataset
 
 from sklearn_seldonian.training._devices import on_device
 
@@ -70,10 +70,11 @@ def n_rows_a_pass(X: Inputs) -> int:
     return min(max(wanted, FEWEST_ROWS_A_PASS), MOST_ROWS_A_PASS)
 
 
-class Rows(Dataset[Batch]):
+class Rows(Dataset):  # type: ignore[misc]  # skorch has no types
     """Inputs, class positions or numbers, and codes of the cells of some rows, of equal length.
 
-    As a dataset it gives ``(X[i], (y[i], cell[i]))``, so that a `DataLoader` serves it too.
+    As a dataset it gives ``(X[i], (y[i], cell[i]))``, so that a `DataLoader` serves it too; as one
+    of skorch's, scoring callbacks find `X` and `y`.
     """
 
     def __init__(self, X: torch.Tensor | Inputs, y: torch.Tensor, cells: torch.Tensor) -> None:
@@ -82,6 +83,11 @@ class Rows(Dataset[Batch]):
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the inputs, for callbacks that size a module by it."""
+        return self.X.shape
 
     def __getitem__(self, index: int | torch.Tensor) -> Batch:
         return self.X[index], (self.y[index], self.cells[index])

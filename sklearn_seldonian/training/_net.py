@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, EpochTimer
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, ParamMapper
 from skorch.exceptions import DeviceWarning
 from skorch.utils import to_tensor
 from torch import nn
@@ -26,6 +26,7 @@ from sklearn_seldonian.training._batches import (
     Rows,
     n_rows_a_pass,
 )
+from sklearn_seldonian.training._callbacks import check_callbacks, check_monitor, reads_batches
 from sklearn_seldonian.training._devices import present_device
 from sklearn_seldonian.training._judge import Judge, observe
 from sklearn_seldonian.training._lagrangian import GroupedRows, Lagrangian
@@ -74,11 +75,14 @@ class LagrangianNet(NeuralNet):
         The epoch (from 1) whose weights were kept; None where none was finite.
     task_ : Task
         With what the module's first outputs showed.
+    dtype_ : torch.dtype
+        Of the module's inputs.
     adjustment_ : Adjustment
         What is done to the scores of every row.
     """
 
     _unheard: frozenset[str] = frozenset()  # events of a batch
+    _scores_batches = False  # whether a callback reads what batches recorded
 
     def __init__(
         self,
@@ -109,15 +113,28 @@ class LagrangianNet(NeuralNet):
 
     def initialize_module(self):
         super().initialize_module()
+        if not any(True for _ in self.module_.parameters()):
+            raise ValueError(
+                "The module has no parameters, so there is nothing to train. A model that is not "
+                "trained can be tested: sklearn_seldonian.certify(model, X, y, constraints)."
+            )
         if any(isinstance(part, nn.Conv2d) for part in self.module_.modules()):
             self.module_.to(memory_format=torch.channels_last)
+        self.dtype_ = _precision(self.module_)
+        return self
+
+    def initialize_criterion(self):
+        """As skorch's; its weights get the precision of the outputs."""
+        super().initialize_criterion()
+        self.criterion_.to(torch.promote_types(self.dtype_, torch.float32))
         return self
 
     def get_params_for_optimizer(self, prefix, named_parameters):
         args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
-        if "fused" in inspect.signature(self.optimizer).parameters and not kwargs.keys() & {
-            "foreach"
-        }:
+        can_fuse = "fused" in inspect.signature(self.optimizer).parameters
+        # Fused momentum does not start where a parameter is frozen for some steps.
+        changes = any(isinstance(callback, ParamMapper) for _, callback in self.callbacks_)
+        if can_fuse and not changes and "foreach" not in kwargs:
             kwargs.setdefault("fused", True)
         return args, kwargs
 
@@ -127,8 +144,9 @@ class LagrangianNet(NeuralNet):
         The constraints' pull always comes from the rows `X`, whose groups are known.
         """
         rows = X.to(self.device)
+        check_callbacks(self.callbacks_, self.problem.constraints)
         self.interrupted_, self.adjustment_ = False, UNADJUSTED
-        self.task_ = self.task.of(self._evaluate(rows.X[:32]), self.criterion_)
+        self.task_ = self.task.of(self._evaluate(rows.X[:32], gradient=True), self.criterion_)
         self._check_rows_are_judged_alone(rows.X)
         n_held_out = 0
         if self.problem.atoms and resampled is None:  # a sampler has drawn from all rows
@@ -149,6 +167,7 @@ class LagrangianNet(NeuralNet):
             trained = GroupedRows(trained, self.problem, self.task_)
         self._checkpoints = Checkpoints(self.problem.power)
         self._unheard = frozenset(event for event in BATCH_EVENTS if not self._is_heard(event))
+        self._scores_batches = any(map(reads_batches, dict(self.callbacks_).values()))
         self._beside = None
         if resampled is not None:
             if self.problem.atoms:
@@ -161,7 +180,7 @@ class LagrangianNet(NeuralNet):
             self._give_up()
         # Nothing of the rows or of the optimiser's state outlives training.
         del self._lagrangian, self._checkpoints, self._judge, self._beside, self.optimizer_
-        del self._unheard
+        del self._unheard, self._scores_batches
         return self
 
     def fit(self, X, y=None, **fit_params):
@@ -219,7 +238,9 @@ class LagrangianNet(NeuralNet):
         if method_name in self._unheard:
             return
         getattr(self, method_name)(self, **cb_kwargs)
-        for _, callback in self.callbacks_:
+        for name, callback in self.callbacks_:
+            if method_name == "on_epoch_end":
+                check_monitor(name, callback, self.history[-1])
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
             except KeyboardInterrupt as interrupt:
@@ -242,7 +263,7 @@ class LagrangianNet(NeuralNet):
             return self._step_beside(batch, next(self._beside), **fit_params)
         X, (y, weighed) = batch
         outputs = self.infer(X, **fit_params)
-        y, scores = y.to(outputs.device), self.task_.scores(outputs)
+        y, scores = y.to(outputs.device), self._trainable_scores(outputs)
         loss = self.task_.objective(self.criterion_, scores, y)
         if self.problem.atoms:
             pull = self._lagrangian.pull(scores, y, weighed)
@@ -255,27 +276,46 @@ class LagrangianNet(NeuralNet):
         """One step of the loss of a resampled `batch` and the pull of the rows `beside` it."""
         (X, (y, _)), (other_X, (other_y, weighed)) = batch, beside
         outputs = self.infer(torch.cat([X, other_X]), **fit_params)
-        y, scores = y.to(outputs.device), self.task_.scores(outputs)
+        y, scores = y.to(outputs.device), self._trainable_scores(outputs)
         loss = self.task_.objective(self.criterion_, scores[: len(y)], y)
         pull = self._lagrangian.pull(scores[len(y) :], other_y, weighed)
         torch.autograd.backward([loss, pull.entries], [None, pull.gradient])
         return {"loss": loss.detach(), "y_pred": outputs[: len(y)]}
 
+    def _trainable_scores(self, outputs: torch.Tensor) -> torch.Tensor:
+        if not outputs.requires_grad:
+            raise ValueError(
+                "The module's outputs have no gradient, so there is nothing to train: no parameter "
+                "has requires_grad, or forward detaches them. A model that is not trained can be "
+                "tested: sklearn_seldonian.certify(model, X, y, constraints)."
+            )
+        return self.task_.scores(outputs)
+
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """As skorch's, but the loss stays on the device until the epoch is over."""
         if iterator is None:
             return
-        losses, batches = [], iterator
+        losses = []
+        most = iterator.n_together if isinstance(iterator, Batches) else 1
+        batches = iterator if isinstance(iterator, Batches) else _trainable(iterator)
         if self.problem.atoms and self._beside is None:
-            most = iterator.n_together if isinstance(iterator, Batches) else 1
-            batches = self._lagrangian.weighed(iterator, most)
+            batches = self._lagrangian.weighed(batches, most)
         for batch in batches:
-            self.notify("on_batch_begin", batch=batch, training=training)
+            shown = batch[0], batch[1][0]  # callbacks see inputs and targets
+            self.notify("on_batch_begin", batch=shown, training=training)
             step = step_fn(batch, **fit_params)
             losses.append(step["loss"])
             if self.problem.atoms:
                 self._lagrangian.batch_done()
-            self.notify("on_batch_end", batch=batch, training=training, **step)
+            if self._scores_batches:
+                self.history.record_batch(f"{prefix}_loss", step["loss"].item())
+                self.history.record_batch(f"{prefix}_batch_size", len(shown[0]))
+            self.notify("on_batch_end", batch=shown, training=training, **step)
+        if not losses:
+            raise ValueError(
+                f"No batch is left to train on: with drop_last, {len(iterator.dataset)} rows are "
+                "fewer than one batch. Choose a smaller batch_size, or leave drop_last out."
+            )
         if self.problem.atoms:
             self._lagrangian.step()
         self.history.record("loss", torch.stack(losses).mean().item())
@@ -343,9 +383,49 @@ class LagrangianNet(NeuralNet):
         return judge.foreseen(scores, self.adjustment_)
 
     def infer(self, x, **fit_params):
-        """As skorch's; integer inputs such as uint8 images become float32."""
+        """As skorch's, in the module's precision; of several outputs the first.
+
+        Outputs of less than single precision are made single: losses and sums are not taken in it.
+        """
         x = to_tensor(x, device=self.device)
-        return super().infer(x if x.is_floating_point() else x.float(), **fit_params)
+        outputs = super().infer(x.to(self.dtype_), **fit_params)
+        if isinstance(outputs, tuple | list) and outputs:
+            outputs = outputs[0]
+        if not isinstance(outputs, torch.Tensor) or not outputs.is_floating_point():
+            raise _unusable(outputs)
+        return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+
+    def forward_iter(self, X, training=False, device="cpu"):
+        """The module's outputs, batch by batch, always in eval mode."""
+        X = X.X if isinstance(X, Rows) else X
+        inputs = X if isinstance(X, Inputs) else Inputs(torch.as_tensor(X))
+        for outputs in self._outputs(inputs):
+            yield outputs.to(device)
+
+    def predict_proba(self, X):
+        """Probabilities by the module's current weights, not adjusted; a regression's numbers.
+
+        Scoring callbacks ask for it.
+        """
+        outputs = map(self.task_.scores, self.forward_iter(X))
+        return np.concatenate([self.task_.answers(scores.detach()) for scores in outputs])
+
+    def predict(self, X):
+        """Positions of the most probable classes; a regression's numbers."""
+        answers = self.predict_proba(X)
+        return answers.argmax(axis=1) if answers.ndim == 2 else answers
+
+    @property
+    def classes_(self):
+        """Positions of the classes, for scikit-learn's scorers."""
+        if self.task.n_labels == 1:
+            raise AttributeError("A regression has no classes.")
+        return np.arange(self.task.n_labels)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "classifier" if self.task.n_labels > 1 else "regressor"
+        return tags
 
     def scores(self, X: Inputs) -> Iterator[torch.Tensor]:
         """Scores, as the task has them, adjusted, batch by batch, in eval mode."""
@@ -353,19 +433,28 @@ class LagrangianNet(NeuralNet):
 
     def _module_scores(self, X: Inputs) -> Iterator[torch.Tensor]:
         """What the module makes of the rows, before it is adjusted."""
+        return map(self.task_.scores, self._outputs(X))
+
+    def _outputs(self, X: Inputs) -> Iterator[torch.Tensor]:
         size = self.evaluation_batch_size or n_rows_a_pass(X)
         for start in range(0, len(X), size):
-            yield self.task_.scores(self._evaluate(X[start : start + size]))
+            yield self._evaluate(X[start : start + size])
 
-    def _evaluate(self, batch: torch.Tensor) -> torch.Tensor:
-        """The module's outputs for one batch, in eval mode and without gradient.
+    def _evaluate(self, batch: torch.Tensor, gradient: bool = False) -> torch.Tensor:
+        """The module's outputs for one batch, in eval mode and, unless asked for, without gradient.
 
         In the module's own precision, so that what is tested and what is predicted round alike.
         """
         self._set_training(False)
-        with torch.no_grad(), torch.autocast(torch.device(self.device).type, enabled=False):
-            outputs: torch.Tensor = self.infer(_padded(batch))[: len(batch)]
-        return outputs
+        device, padded = torch.device(self.device).type, _padded(batch)
+        with torch.set_grad_enabled(gradient), torch.autocast(device, enabled=False):
+            outputs: torch.Tensor = self.infer(padded)
+        if outputs.ndim == 0 or len(outputs) != len(padded):
+            raise ValueError(
+                f"The module returns outputs of shape {tuple(outputs.shape)} for {len(padded)} "
+                "rows; it must return one row of outputs for each row of inputs."
+            )
+        return outputs[: len(batch)]
 
     def _keep_best(self) -> None:
         self.kept_epoch_ = self._checkpoints.epoch
@@ -416,10 +505,37 @@ def _parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows]:
     return rows.subset(order[n_held_out:]), rows.subset(order[:n_held_out])
 
 
+def _trainable(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The batches without a last one of a single row, on which BatchNorm cannot train."""
+    n_before = 0
+    for batch in batches:
+        n_rows = len(batch[0])
+        if n_rows > 1 or n_before <= 1:
+            yield batch
+        n_before = n_rows
+
+
 def _endless(batches: Batches) -> Iterator[Batch]:
     """The batches of one epoch after the other."""
     while True:
         yield from batches
+
+
+def _precision(module: nn.Module) -> torch.dtype:
+    """What the module computes in: the precision of its first floating-point parameter."""
+    dtypes = (parameter.dtype for parameter in module.parameters())
+    return next((dtype for dtype in dtypes if dtype.is_floating_point), torch.float32)
+
+
+def _unusable(outputs: object) -> TypeError:
+    """What is wrong with outputs that are not floating-point numbers."""
+    found = type(outputs).__name__
+    if isinstance(outputs, torch.Tensor):
+        found = f"a tensor of {outputs.dtype}".replace("torch.", "")
+    return TypeError(
+        f"The module must return a floating-point tensor, or a tuple that starts with one; it "
+        f"returns {found}."
+    )
 
 
 def _padded(X: torch.Tensor) -> torch.Tensor:

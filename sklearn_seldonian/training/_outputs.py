@@ -38,6 +38,12 @@ class OutputKind(enum.Enum):
     LOGITS = "logits"
     PROBABILITIES = "probabilities"
     BINARY_LOGIT = "binary logit"
+    BINARY_PROBABILITY = "binary probability"
+
+    @property
+    def is_one_column(self) -> bool:
+        """Whether a row of two classes has one number."""
+        return self in (OutputKind.BINARY_LOGIT, OutputKind.BINARY_PROBABILITY)
 
 
 class Adjustment(NamedTuple):
@@ -116,25 +122,23 @@ def output_kind(outputs: torch.Tensor, criterion: nn.Module, n_classes: int) -> 
     """Read the kind off the criterion and some `outputs` of the module.
 
     `NLLLoss` takes probabilities (skorch's convention), `BCEWithLogitsLoss` one logit a
-    row. Otherwise rows of numbers >= 0 that sum to one are probabilities: linear layers
-    do not produce those by chance.
+    row, `BCELoss` one probability. Otherwise rows of numbers >= 0 that sum to one are
+    probabilities: linear layers do not produce those by chance. One number a row that comes
+    out of a sigmoid is a probability.
 
     Raises
     ------
     ValueError
-        If the number of columns does not fit the number of classes.
+        If the number of columns does not fit the number of classes, or the numbers are not what
+        the criterion takes.
     """
-    if isinstance(criterion, nn.BCEWithLogitsLoss):
-        if n_classes != 2 or outputs.reshape(len(outputs), -1).shape[1] != 1:
-            raise ValueError(
-                f"BCEWithLogitsLoss needs two classes and one output a row; there are {n_classes} "
-                f"classes and outputs of shape {tuple(outputs.shape)}."
-            )
-        return OutputKind.BINARY_LOGIT
+    if isinstance(criterion, nn.BCEWithLogitsLoss | nn.BCELoss):
+        return _one_column_kind(outputs, criterion, n_classes)
     if outputs.ndim != 2 or outputs.shape[1] != n_classes:
         raise ValueError(
             f"The module returns outputs of shape {tuple(outputs.shape)} for {len(outputs)} rows; "
-            f"with {n_classes} classes it must return {(len(outputs), n_classes)}."
+            f"with {n_classes} classes it must return {(len(outputs), n_classes)}. One output a "
+            "row is for two classes with criterion=BCEWithLogitsLoss."
         )
     if isinstance(criterion, nn.NLLLoss) and bool((outputs < 0).any()):
         raise ValueError(
@@ -147,22 +151,59 @@ def output_kind(outputs: torch.Tensor, criterion: nn.Module, n_classes: int) -> 
     return OutputKind.LOGITS
 
 
+def _one_column_kind(outputs: torch.Tensor, criterion: nn.Module, n_classes: int) -> OutputKind:
+    name = "BCELoss" if isinstance(criterion, nn.BCELoss) else "BCEWithLogitsLoss"
+    if n_classes != 2 or outputs.reshape(len(outputs), -1).shape[1] != 1:
+        raise ValueError(
+            f"{name} needs two classes and one output a row; there are {n_classes} "
+            f"classes and outputs of shape {tuple(outputs.shape)}."
+        )
+    if name == "BCELoss" and bool(((outputs < 0) | (outputs > 1)).any()):
+        raise ValueError(
+            "With BCELoss the module must return probabilities, and it returns numbers outside "
+            "[0, 1]; end it in a Sigmoid, or use criterion=BCEWithLogitsLoss for logits."
+        )
+    if name == "BCELoss" or _is_sigmoid(outputs):
+        return OutputKind.BINARY_PROBABILITY
+    return OutputKind.BINARY_LOGIT
+
+
+# Operations that may follow on a sigmoid without changing its numbers.
+RESHAPING = ("Squeeze", "Unsqueeze", "View", "UnsafeView", "Reshape", "Select", "Slice", "ToCopy")
+
+
+def _is_sigmoid(outputs: torch.Tensor) -> bool:
+    """Whether a sigmoid was the last to change the numbers, as their gradient's graph shows."""
+    step = outputs.grad_fn
+    while step is not None and step.name().startswith(RESHAPING):
+        step = step.next_functions[0][0]
+    return step is not None and step.name().startswith("Sigmoid")
+
+
 def to_scores(outputs: torch.Tensor, kind: OutputKind) -> torch.Tensor:
     """Scores of shape (n_rows, n_classes) whose softmax is the class probabilities."""
     if kind is OutputKind.LOGITS:
         return outputs
     if kind is OutputKind.PROBABILITIES:
-        return outputs.clamp(min=torch.finfo(outputs.dtype).tiny).log()
-    margin = outputs.reshape(-1, 1)
-    return torch.cat([torch.zeros_like(margin), margin], dim=1)
+        return _logarithm(outputs)
+    column = outputs.reshape(-1, 1)
+    if kind is OutputKind.BINARY_PROBABILITY:
+        return torch.cat([_logarithm(1.0 - column), _logarithm(column)], dim=1)
+    return torch.cat([torch.zeros_like(column), column], dim=1)
+
+
+def _logarithm(probabilities: torch.Tensor) -> torch.Tensor:
+    return probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
 
 
 def primary_loss(
     criterion: nn.Module, scores: torch.Tensor, y: torch.Tensor, kind: OutputKind
 ) -> torch.Tensor:
     """The user's criterion on the form of output that it takes."""
-    if kind is OutputKind.BINARY_LOGIT:
+    if kind.is_one_column:
         scores, y = scores[:, 1] - scores[:, 0], y.to(scores.dtype)
+        if isinstance(criterion, nn.BCELoss):
+            scores = torch.sigmoid(scores)
     loss: torch.Tensor = criterion(scores, y)
     return loss
 
@@ -170,6 +211,8 @@ def primary_loss(
 def class_weights(criterion: nn.Module, n_classes: int) -> NDArray[np.float64]:
     """What a wrong decision about a row of each class weighs, as far as the criterion says."""
     weights = np.ones(n_classes)
+    if isinstance(criterion, nn.BCELoss):  # its weights are those of rows
+        return weights
     if isinstance(criterion, nn.BCEWithLogitsLoss):
         if criterion.pos_weight is not None:
             weights[1] = float(criterion.pos_weight.reshape(-1)[0])

@@ -24,6 +24,7 @@ from sklearn_seldonian.constraints import (
     Atom,
     ExclusiveColumns,
     Families,
+    Mean,
     Or,
     ResolvedConstraint,
     Tree,
@@ -32,7 +33,7 @@ from sklearn_seldonian.constraints import (
     dual,
     estimate,
 )
-from sklearn_seldonian.measures import Average
+from sklearn_seldonian.measures import Average, Range
 
 __all__ = ["ConstrainedProblem", "Linearised", "Prediction"]
 
@@ -357,18 +358,15 @@ class ConstrainedProblem:
     def widths(self, seen: Statistics) -> Array:
         """How wide the range of what a row adds to each h is, in that of any probabilities.
 
-        One where the atom is not linear.
+        One where the atom is not linear or is over no means, so that arithmetic settles it.
         """
         widths = np.ones(len(self.atoms))
         if seen.ends is None:
             return widths
         for a, atom in enumerate(self.atoms):
             if atom.linear is not None and has_finite_ranges(atom.means):
-                weights = np.abs(atom.linear.weights)
-                known = np.array([seen.range_of(mean) for mean in atom.means])
-                possible = np.array([mean.quantity.range for mean in atom.means])
-                most = float(weights @ np.ptp(possible, axis=1))
-                widths[a] = float(weights @ np.ptp(known, axis=1)) / most if most else 1.0
+                most = _width(atom, lambda mean: mean.quantity.range)
+                widths[a] = _width(atom, seen.range_of) / most if most else 1.0
         return widths
 
     def _room_asked(self, sample: Statistics) -> Array:
@@ -512,6 +510,14 @@ def _leaves(tree: Tree, delta: float) -> list[tuple[Atom, float]]:
             return [leaf for child in children for leaf in _leaves(child, delta)]
         case Or(children=children):
             return [leaf for child in children for leaf in _leaves(child, delta / len(children))]
+
+
+def _width(atom: Atom, range_of: Callable[[Mean], Range]) -> float:
+    """How wide the range of a linear atom is where its means lie in theirs."""
+    assert atom.linear is not None
+    ends = map(range_of, atom.means)
+    pairs = zip(atom.linear.weights, ends, strict=True)
+    return sum(abs(weight) * (high - low) for weight, (low, high) in pairs)
 
 
 def _has_or(tree: Tree) -> bool:

@@ -81,6 +81,9 @@ class Task(Protocol):
     def labels(self, y: torch.Tensor) -> torch.Tensor:
         """Position of each row's label."""
 
+    def answers(self, scores: torch.Tensor) -> Array:
+        """Probabilities (n_rows, n_labels), or the numbers predicted (n_rows,)."""
+
     def soft_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Each measure's differentiable value of each row: (n_rows, n_measures)."""
 
@@ -108,7 +111,7 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Classification:
-    """Outputs are logits, probabilities, or one logit of two classes; `y` are class positions.
+    """Outputs are logits or probabilities, or one of them for two classes; `y` are class positions.
 
     Parameters
     ----------
@@ -129,6 +132,12 @@ class Classification:
                 "The module returns probabilities while CrossEntropyLoss expects logits; their "
                 "logarithm is used. Leave out the final Softmax, or use criterion=NLLLoss."
             )
+        is_sigmoid = kind is OutputKind.BINARY_PROBABILITY
+        if is_sigmoid and isinstance(criterion, nn.BCEWithLogitsLoss):
+            warn_user(
+                "The module returns probabilities while BCEWithLogitsLoss expects logits; their "
+                "log-odds are used. Leave out the final Sigmoid, or use criterion=BCELoss."
+            )
         return replace(self, kind=kind)
 
     def scores(self, outputs: torch.Tensor) -> torch.Tensor:
@@ -144,6 +153,9 @@ class Classification:
 
     def labels(self, y: torch.Tensor) -> torch.Tensor:
         return y
+
+    def answers(self, scores: torch.Tensor) -> Array:
+        return probabilities(scores)
 
     def soft_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return soft_values(measures, scores, y)
@@ -228,6 +240,10 @@ class Regression:
 
     def labels(self, y: torch.Tensor) -> torch.Tensor:
         return torch.zeros_like(y, dtype=torch.int64)
+
+    def answers(self, scores: torch.Tensor) -> Array:
+        predictions: Array = self.predictions(scores.cpu()).numpy()
+        return predictions
 
     def soft_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         predictions = self.predictions(scores, y.dtype)

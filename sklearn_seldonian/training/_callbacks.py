@@ -1,0 +1,104 @@
+"""What skorch's callbacks expect of training that is not so here, said before training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from skorch.callbacks import (
+    BatchScoring,
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    LRScheduler,
+    PassthroughScoring,
+    ProgressBar,
+)
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from sklearn_seldonian.constraints import ResolvedConstraint
+
+__all__ = ["check_callbacks", "check_monitor", "reads_batches"]
+
+Named = tuple[str, Callback]
+SCORING = (EpochScoring, BatchScoring, PassthroughScoring)
+# What every epoch records, and under constraints.
+ALWAYS = ("loss",)
+CONSTRAINED = ("candidate_loss", "kept")
+EACH_CONSTRAINT = ("estimate", "predicted_bound", "multiplier", "passing")
+# What skorch's own nets record.
+ELSEWHERE = ("valid_loss", "valid_acc", "train_loss")
+
+
+def check_callbacks(callbacks: Sequence[Named], constraints: Sequence[ResolvedConstraint]) -> None:
+    """Refuse callbacks that wait for what no epoch records.
+
+    Raises
+    ------
+    ValueError
+        If one scores a validation set, or monitors a score that nothing records.
+    """
+    for name, callback in callbacks:
+        if isinstance(callback, SCORING) and not callback.on_train:
+            raise ValueError(
+                f"The callback {name!r} scores a validation set, and training has none: candidate "
+                "rows train, and safety rows are for the test alone. Give it on_train=True."
+            )
+    offered = [*ALWAYS, *CONSTRAINED * bool(constraints)]
+    offered += [f"{key}_{i}" for key in EACH_CONSTRAINT for i in range(len(constraints))]
+    scores = _scores(callback for _, callback in callbacks)
+    known = {"epoch", "dur", *offered, *scores}
+    all_known = all(type(c).__module__.startswith(("skorch.", __package__)) for _, c in callbacks)
+    for name, callback in callbacks:
+        monitor = _monitor(callback)
+        missing = monitor not in known
+        if monitor and missing and (all_known or monitor.removesuffix("_best") in ELSEWHERE):
+            raise _unrecorded(name, monitor, [*offered, *scores])
+
+
+def check_monitor(name: str, callback: Callback, epoch: Mapping[str, Any]) -> None:
+    """Refuse a callback that monitors what the `epoch` has not recorded before its turn."""
+    monitor = _monitor(callback)
+    if monitor and monitor not in epoch:
+        raise _unrecorded(name, monitor, [key for key in epoch if key != "batches"])
+
+
+def reads_batches(callback: Callback) -> bool:
+    """Whether the callback reads losses or sizes that batches recorded."""
+    by_batch = isinstance(callback, LRScheduler) and callback.step_every == "batch"
+    return by_batch or isinstance(callback, (*SCORING, ProgressBar))
+
+
+def _unrecorded(name: str, monitor: str, offered: Sequence[str]) -> ValueError:
+    reason = "training has no validation set" if "valid" in monitor else "no epoch records it"
+    return ValueError(
+        f"The callback {name!r} monitors {monitor!r}, and {reason}. Set its monitor to one of "
+        f"{', '.join(map(repr, offered))}, or put a scoring callback with on_train=True and that "
+        "name before it; to stop when nothing better was found, n_iter_no_change is simpler."
+    )
+
+
+def _monitor(callback: Callback) -> str:
+    """The key of an epoch that the callback reads; empty where there is none."""
+    if isinstance(callback, LRScheduler):
+        by_epoch = callback.step_every == "epoch"
+        plateau = callback.policy in ("ReduceLROnPlateau", ReduceLROnPlateau)
+        read = callback.monitor if plateau and by_epoch else None
+    elif isinstance(callback, Checkpoint | EarlyStopping):
+        read = callback.monitor
+    else:
+        read = None
+    return read if isinstance(read, str) else ""
+
+
+def _scores(callbacks: Iterable[Callback]) -> list[str]:
+    """What scoring callbacks and events record."""
+    found = []
+    for callback in callbacks:
+        if isinstance(callback, SCORING):
+            score = getattr(callback, "name_", callback.name)
+            found += [score, f"{score}_best"]
+        event = getattr(callback, "event_name", None)
+        found += [event] * isinstance(event, str)
+    return found

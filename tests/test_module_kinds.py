@@ -1,0 +1,207 @@
+"""Modules of all kinds: what they return, what their truth value is, and what cannot be trained."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
+
+each_goal = pytest.mark.parametrize("constraints", [(), "ACC >= 0.5"], ids=["free", "certified"])
+
+
+@pytest.fixture(autouse=True)
+def same_modules():
+    """Modules that tests make have the same weights each time."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+def classifier(module, **params):
+    params = {"constraints": "ACC >= 0.5", "lr": 0.1, "max_epochs": 15, "random_state": 0, **params}
+    return SeldonianClassifier(module, **params)
+
+
+class Returning(nn.Module):
+    """A linear layer, and what is made of its outputs."""
+
+    def __init__(self, change, n_outputs=2):
+        super().__init__()
+        self.layer, self.change = nn.Linear(3, n_outputs), change
+
+    def forward(self, X):
+        return self.change(self.layer(X))
+
+
+class WithLength(nn.Linear):
+    def __len__(self):
+        return 0
+
+
+class WithoutTruth(nn.Linear):
+    def __bool__(self):
+        raise TypeError("no truth value")
+
+
+class EmptyCriterion(nn.CrossEntropyLoss):
+    def __len__(self):
+        return 0
+
+
+class TestTruthValues:
+    @pytest.mark.parametrize("kind", [WithLength, WithoutTruth, nn.Linear])
+    def test_an_instance_is_taken_whatever_its_truth_value(self, blobs, kind):
+        model = classifier(kind(3, 2), criterion=EmptyCriterion()).fit(*blobs)
+        assert isinstance(model.module_, kind)
+        assert model.certificate_.parameters["module"] == repr(kind(3, 2))
+
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+    def test_compiled(self, blobs):
+        module = torch.compile(nn.Linear(3, 2), backend="eager")
+        model = classifier(module).fit(*blobs)
+        assert type(model.module_).__name__ == "OptimizedModule"
+        assert model.score(*blobs) > 0.7
+
+
+class Pair(NamedTuple):
+    outputs: torch.Tensor
+    state: object
+
+
+class TestOutputs:
+    @each_goal
+    @pytest.mark.parametrize(
+        "change", [lambda o: (o, 1), lambda o: [o], lambda o: Pair(o, None)], ids=range(3)
+    )
+    def test_the_first_of_several_counts(self, blobs, change, constraints):
+        model = classifier(Returning(change), constraints=constraints).fit(*blobs)
+        assert model.score(*blobs) > 0.7
+
+    @each_goal
+    @pytest.mark.parametrize(
+        ("change", "found"),
+        [
+            (lambda o: {"logits": o}, "dict"),
+            (lambda o: (), "tuple"),
+            (lambda o: None, "NoneType"),
+            (lambda o: o.detach().numpy(), "ndarray"),
+            (lambda o: o.long(), "a tensor of int64"),
+            (lambda o: o > 0, "a tensor of bool"),
+            (lambda o: o + 1j, "a tensor of complex64"),
+            (lambda o: o.argmax(dim=1), "a tensor of int64"),
+        ],
+    )
+    def test_no_floating_point_tensor(self, blobs, change, found, constraints):
+        with pytest.raises(TypeError, match=f"must return a floating-point.*returns {found}"):
+            classifier(Returning(change), constraints=constraints).fit(*blobs)
+
+    @each_goal
+    @pytest.mark.parametrize(
+        ("change", "n_outputs", "message"),
+        [
+            (torch.mean, 2, "one row of outputs for each row of inputs"),
+            (torch.flatten, 2, "one row of outputs for each row of inputs"),
+            (lambda o: o, 3, r"with 2 classes it must return \(32, 2\)"),
+            (lambda o: o, 1, "criterion=BCEWithLogitsLoss"),
+            (lambda o: o[:, :, None], 2, r"with 2 classes it must return \(32, 2\)"),
+        ],
+    )
+    def test_another_shape(self, blobs, change, n_outputs, message, constraints):
+        with pytest.raises(ValueError, match=message):
+            classifier(Returning(change, n_outputs), constraints=constraints).fit(*blobs)
+
+    def test_two_numbers_a_row_are_no_regression(self, blobs):
+        with pytest.raises(ValueError, match="one row of outputs for each row of inputs"):
+            SeldonianRegressor(Returning(torch.flatten)).fit(*blobs)
+
+    @each_goal
+    @pytest.mark.parametrize(
+        ("criterion", "change", "n_outputs"),
+        [
+            (nn.NLLLoss, lambda o: o.softmax(dim=1), 2),
+            (nn.CrossEntropyLoss, lambda o: o.log_softmax(dim=1), 2),
+            (nn.BCELoss, torch.sigmoid, 1),
+            (nn.BCELoss(), lambda o: o.sigmoid().squeeze(1), 1),
+            (nn.BCELoss, lambda o: (100 * o).sigmoid(), 1),  # 0 and 1
+            (nn.BCEWithLogitsLoss, lambda o: o[:, 0], 2),
+        ],
+        ids=range(6),
+    )
+    @pytest.mark.parametrize("decision", ["argmax", "sample"])
+    def test_criteria_get_what_they_take(
+        self, blobs, criterion, change, n_outputs, constraints, decision
+    ):
+        module = Returning(change, n_outputs)
+        model = classifier(
+            module, criterion=criterion, constraints=constraints, decision=decision
+        ).fit(*blobs)
+        chances = model.predict_proba(blobs[0])
+        assert np.allclose(chances.sum(axis=1), 1)
+        assert (chances.argmax(axis=1) == blobs[1]).mean() > 0.7
+        assert np.isfinite(model.history_.loss).all()
+
+    def test_probabilities_of_a_sigmoid_are_those_of_predict_proba(self, blobs):
+        model = classifier(nn.Sequential(nn.Linear(3, 1), nn.Sigmoid()), criterion=nn.BCELoss)
+        model.set_params(constraints=()).fit(*blobs)
+        outputs = model.module_(torch.from_numpy(blobs[0]).float()).detach().numpy()
+        assert np.allclose(model.predict_proba(blobs[0])[:, 1:], outputs, atol=1e-5)
+
+    @each_goal
+    @pytest.mark.parametrize("change", [torch.sigmoid, lambda o: o.sigmoid()[:, 0], torch.tanh])
+    def test_a_sigmoid_under_a_criterion_of_logits_is_noticed(self, blobs, change, constraints):
+        model = classifier(
+            Returning(change, 1), criterion=nn.BCEWithLogitsLoss, constraints=constraints
+        )
+        if change is torch.tanh:
+            model.fit(*blobs)
+        else:
+            with pytest.warns(UserWarning, match="Leave out the final Sigmoid"):
+                model.fit(*blobs)
+        assert model.score(*blobs) > 0.7
+
+    @pytest.mark.parametrize(
+        ("criterion", "change", "n_outputs", "message"),
+        [
+            (nn.BCELoss, lambda o: 9 * o, 1, "outside \\[0, 1\\]; end it in a Sigmoid"),
+            (nn.BCELoss, torch.sigmoid, 2, "BCELoss needs two classes and one output a row"),
+            (nn.NLLLoss, lambda o: o.log_softmax(dim=1), 2, "must return probabilities"),
+        ],
+    )
+    def test_what_a_criterion_does_not_take(self, blobs, criterion, change, n_outputs, message):
+        with pytest.raises(ValueError, match=message):
+            classifier(Returning(change, n_outputs), criterion=criterion).fit(*blobs)
+
+
+class TestNothingToTrain:
+    @each_goal
+    def test_no_parameters(self, blobs, constraints):
+        X, y = blobs
+        with pytest.raises(ValueError, match=r"no parameters.*sklearn_seldonian\.certify"):
+            classifier(nn.Sequential(), constraints=constraints).fit(X[:, :2], y)
+
+    @each_goal
+    def test_frozen(self, blobs, constraints):
+        module = nn.Linear(3, 2).requires_grad_(False)
+        with pytest.raises(ValueError, match="have no gradient, so there is nothing to train"):
+            classifier(module, constraints=constraints).fit(*blobs)
+
+    @each_goal
+    def test_detached(self, blobs, constraints):
+        with pytest.raises(ValueError, match="have no gradient, so there is nothing to train"):
+            classifier(Returning(torch.detach), constraints=constraints).fit(*blobs)
+
+    @pytest.mark.parametrize("estimator", [SeldonianClassifier, SeldonianRegressor])
+    @pytest.mark.filterwarnings("ignore:The loss became NaN")
+    @pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
+    def test_outputs_without_a_number(self, blobs, estimator):
+        n_outputs = 2 if estimator is SeldonianClassifier else 1
+        module = Returning(lambda o: o * float("nan"), n_outputs)
+        with pytest.raises(ValueError, match="Training gave no finite weights"):
+            estimator(module, max_epochs=2).fit(*blobs)
+        constraint = "ACC >= 0.5" if n_outputs == 2 else "MSE >= 0"
+        model = estimator(module, constraints=constraint, max_epochs=2).fit(*blobs)
+        assert not model.solution_found_
+        assert "no finite weights" in model.certificate_.explain()
