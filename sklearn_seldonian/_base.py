@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from sklearn_seldonian import _checks, _fitting, _inputs, _persistence, _preprocess, _safety
 from sklearn_seldonian._display import as_html
-from sklearn_seldonian._keywords import refuse_unknown_keywords
+from sklearn_seldonian._keywords import refuse_keywords, refuse_unknown_keywords
 from sklearn_seldonian._promise import Promise
 from sklearn_seldonian._record import recorded
 from sklearn_seldonian._row_sketch import RowSketch, note_rows, row_hashes
@@ -28,6 +28,8 @@ from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWa
 __all__ = ["CertifiedEstimator"]
 
 logger = logging.getLogger("sklearn_seldonian")
+
+FIT_ARGUMENTS = ("X", "y", "sensitive_features", "safety_mask")
 
 
 class CertifiedEstimator(BaseEstimator):
@@ -128,8 +130,8 @@ class CertifiedEstimator(BaseEstimator):
 
     # -- fit -----------------------------------------------------------------------------
 
-    @refuse_unknown_keywords
-    def fit(self, X, y=None, sensitive_features=None, safety_mask=None):
+    # What it does not take is refused inside: nothing may come before its first statement.
+    def fit(self, X, y=None, sensitive_features=None, safety_mask=None, **others):
         """Train on candidate rows, then run the safety test once on the others.
 
         Parameters
@@ -144,6 +146,8 @@ class CertifiedEstimator(BaseEstimator):
         safety_mask : bool array of shape (n_rows,), default=None
             Which rows are for the safety test; must not depend on outcomes. None: drawn at
             random.
+        **others
+            None. A keyword of another estimator is refused, with what to write instead.
 
         Returns
         -------
@@ -153,6 +157,7 @@ class CertifiedEstimator(BaseEstimator):
         """
         vars(self).pop("certificate_", None)  # in one step, the first: the verdict is gone
         self.__dict__ = _persistence.without_fit(self)
+        refuse_keywords(others, "fit", FIT_ARGUMENTS, self)
         model = _persistence.working_copy(self)
         rows = model._begin(X, y, sensitive_features)
         _checks.warn_of_large_delta(model._promise.deltas)

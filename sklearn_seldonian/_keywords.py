@@ -6,7 +6,7 @@ import difflib
 import inspect
 from functools import wraps
 
-__all__ = ["advice_on", "refuse_unknown_keywords"]
+__all__ = ["advice_on", "refuse_keywords", "refuse_unknown_keywords"]
 
 # The same thing by its name here.
 SYNONYMS = {
@@ -134,19 +134,21 @@ def refuse_unknown_keywords(function):
 
     @wraps(function)
     def checked(*given, **keywords):
-        for name in keywords:
-            if name not in known:
-                raise TypeError(
-                    f"{function.__name__} takes no {name!r}. {_with_parameters(name, known, given)}"
-                )
+        unknown = [name for name in keywords if name not in known]
+        refuse_keywords(unknown, function.__name__, known, *given[:1])
         return function(*given, **keywords)
 
     return checked
 
 
-def _with_parameters(name, known, given):
+def refuse_keywords(unknown, function, known, owner=None):
+    """Refuse keywords that the `function` of an estimator, or of none, does not take."""
+    for name in unknown:
+        raise TypeError(f"{function} takes no {name!r}. {_with_parameters(name, known, owner)}")
+
+
+def _with_parameters(name, known, owner):
     """As `advice_on`, where a parameter of the estimator may have been meant."""
-    of_estimator = getattr(given[0], "_get_param_names", list) if given else list
-    if name in of_estimator():
+    if name in getattr(owner, "_get_param_names", list)():
         return f"{name} is a parameter of the estimator: give it where the estimator is made."
     return advice_on(name, known)

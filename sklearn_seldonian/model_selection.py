@@ -20,8 +20,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seldonian import _checks, _fitting, _inputs, _persistence, _safety
-from sklearn_seldonian._base import CertifiedEstimator
-from sklearn_seldonian._keywords import refuse_unknown_keywords
+from sklearn_seldonian._base import FIT_ARGUMENTS, CertifiedEstimator
+from sklearn_seldonian._keywords import refuse_keywords
 from sklearn_seldonian._record import recorded
 from sklearn_seldonian._row_sketch import row_hashes
 from sklearn_seldonian._rows import LabelledRows
@@ -224,14 +224,15 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
 
     # -- fit -----------------------------------------------------------------------------
 
-    @refuse_unknown_keywords
-    def fit(self, X, y=None, sensitive_features=None, safety_mask=None):
+    def fit(self, X, y=None, sensitive_features=None, safety_mask=None, **others):
         """Search inside the candidate rows, refit, and run the safety test on the others.
 
         Parameters
         ----------
         X, y, sensitive_features, safety_mask
             As `estimator` takes them.
+        **others
+            None. A keyword of another estimator is refused, with what to write instead.
 
         Returns
         -------
@@ -241,6 +242,7 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
         """
         vars(self).pop("best_estimator_", None)  # in one step, the first: the verdict is gone
         self.__dict__ = _persistence.without_fit(self)
+        refuse_keywords(others, "fit", FIT_ARGUMENTS, self)
         search = _persistence.working_copy(self)
         with each_warning_once():
             search._search(_Data(X, y, sensitive_features, safety_mask), remember=self)

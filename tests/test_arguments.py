@@ -140,8 +140,8 @@ TARGETS = [
     (Y.astype(str), "y must hold numbers that fit a float; it holds"),
     (changed(Y, HUGE), "y must hold numbers that fit a float; it holds 1000"),
     (changed(Y, object()), "y must hold numbers"),
-    (pd.date_range("2020", periods=N), "y must hold numbers"),
-    (pd.to_timedelta(Y, unit="s"), "y must hold numbers"),
+    (pd.date_range("2020", periods=N), "y holds dates or durations"),
+    (pd.to_timedelta(Y, unit="s"), "y holds dates or durations"),
     (Y + 1j, "y must not hold complex numbers"),
     (None, "y must hold rows"),
 ]
