@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import skorch.dataset
 import torch
-from skorch.dataset import Dataset
+from torch.utils.data import Dataset
 
 from sklearn_seldonian.training._devices import on_device
 
-__all__ = ["FEWEST_ROWS_A_PASS", "Batches", "Inputs", "Rows", "n_rows_a_pass"]
+__all__ = ["FEWEST_ROWS_A_PASS", "Batches", "Inputs", "Rows", "ScoredRows", "n_rows_a_pass"]
 
 Batch = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
 
@@ -70,11 +71,10 @@ def n_rows_a_pass(X: Inputs) -> int:
     return min(max(wanted, FEWEST_ROWS_A_PASS), MOST_ROWS_A_PASS)
 
 
-class Rows(Dataset):  # type: ignore[misc]  # skorch has no types
+class Rows(Dataset[Batch]):
     """Inputs, class positions or numbers, and codes of the cells of some rows, of equal length.
 
-    As a dataset it gives ``(X[i], (y[i], cell[i]))``, so that a `DataLoader` serves it too; as one
-    of skorch's, scoring callbacks find `X` and `y`.
+    As a dataset it gives ``(X[i], (y[i], cell[i]))``, so that a `DataLoader` serves it too.
     """
 
     def __init__(self, X: torch.Tensor | Inputs, y: torch.Tensor, cells: torch.Tensor) -> None:
@@ -97,6 +97,19 @@ class Rows(Dataset):  # type: ignore[misc]  # skorch has no types
 
     def to(self, device: str) -> Rows:
         return Rows(self.X.to(device), on_device(self.y, device), self.cells.to(device))
+
+
+class ScoredRows(skorch.dataset.Dataset):  # type: ignore[misc]  # skorch has no types
+    """Rows as skorch's scoring callbacks read them: themselves as `X`, with their targets."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.X, self.y = rows, rows.y
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.X[index]
 
 
 class Batches:

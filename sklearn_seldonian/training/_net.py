@@ -24,6 +24,7 @@ from sklearn_seldonian.training._batches import (
     Batches,
     Inputs,
     Rows,
+    ScoredRows,
     n_rows_a_pass,
 )
 from sklearn_seldonian.training._callbacks import check_callbacks, check_monitor, reads_batches
@@ -238,6 +239,8 @@ class LagrangianNet(NeuralNet):
         if method_name in self._unheard:
             return
         getattr(self, method_name)(self, **cb_kwargs)
+        if method_name == "on_epoch_end":
+            cb_kwargs["dataset_train"] = ScoredRows(cb_kwargs["dataset_train"])
         for name, callback in self.callbacks_:
             if method_name == "on_epoch_end":
                 check_monitor(name, callback, self.history[-1])
