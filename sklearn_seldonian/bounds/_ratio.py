@@ -148,7 +148,9 @@ def _upper(
     bound, level = _top_of_box(pair, swapped), level_of_cells(delta)
     if asked is None:
         asked = 0.0  # below every bound
-    elif bound <= asked or _cell_p_value(pair, swapped, asked, asked) > level:
+    elif bound <= asked or _cell_p_value(pair, swapped, asked, bound) <= level:
+        return min(asked, bound)
+    elif _cell_p_value(pair, swapped, asked, asked) > level:
         return bound
     likely, step = _asymptotic_upper(pair, swapped), math.inf
     while step > FINEST and bound > asked:
@@ -173,6 +175,7 @@ def _top_of_box(pair: Pair, swapped: bool) -> float:
     return pair.high[first] / (1.0 - pair.high[second])
 
 
+@lru_cache(maxsize=1024)
 def _asymptotic_upper(pair: Pair, swapped: bool) -> float:
     """About the bound: where the score test just rejects."""
     quantile = min(float(ndtri(pair.delta)), -0.1)

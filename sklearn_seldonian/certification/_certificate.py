@@ -123,7 +123,9 @@ class ConstraintResult(Value):
         if not self.g > 0:
             return ""
         fewest = min(self.rows, key=lambda name: self.rows[name], default="")
-        of_few = f" (the fewest are {self.rows[fewest]:,}, for {fewest})" if fewest else ""
+        of_few = (
+            f" (the fewest are {self.rows[fewest]:,}, for {on_one_line(fewest)})" if fewest else ""
+        )
         return f"; if the estimate were the truth, no number of rows would suffice{of_few}"
 
 

@@ -9,10 +9,12 @@ text, on what `predict` does, and on how many rows there are: never on what they
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +70,8 @@ CLOPPER_PEARSON = "Clopper-Pearson"
 EXACT_TWO_RATE_TEST = "exact unconditional test"
 SCORE_TEST = "score test"
 BETTING = "betting"
+# A constant of a ratio that is this share of its weights is rounding.
+ROUNDING = 1e-12
 ARITHMETIC = "arithmetic"
 JOINT_CHERNOFF = "joint Chernoff bound"
 
@@ -175,7 +179,7 @@ def _two_rates(atom: Atom, evidence: Evidence) -> Method | None:
     if not atom.has_independent_means(evidence.exclusive) or sum(n) > MOST_ROWS_OF_EXACT_TEST:
         return None
     if atom.is_ratio:
-        return _ratio_of_rates(k, n, weights) if _is_ratio_of_two(atom) else None
+        return _ratio_of_rates(atom, k, n)
     return Method(
         EXACT_TWO_RATE_TEST,
         "exact",
@@ -185,19 +189,22 @@ def _two_rates(atom: Atom, evidence: Evidence) -> Method | None:
     )
 
 
-def _ratio_of_rates(k: list[float], n: list[float], weights: tuple[float, ...]) -> Method:
+def _ratio_of_rates(atom: Atom, counts: list[float], trials: list[float]) -> Method | None:
     """The exact test of two rates for every limit on their ratio at once.
 
     A bound on ``a - c b`` at one c says nothing about ``a / b``, so there is only a verdict.
     """
-    first, second = _numerator_first(weights)
-    limit = -weights[second] / weights[first]
-    successes, trials = (k[first], k[second]), (n[first], n[second])
+    ratio = _ratio_of_two(atom)
+    if ratio is None:
+        return None
+    order, limit = (ratio.numerator, ratio.denominator), ratio.limit
+    k = [trials[i] - counts[i] if ratio.complemented[i] else counts[i] for i in order]
+    n = [trials[i] for i in order]
     return Method(
         EXACT_TWO_RATE_TEST,
         "exact",
-        lambda delta: 0.0 if rate_ratio_certified(successes, trials, limit, delta) else math.inf,
-        lambda delta: two_rate_p_value(k, n, weights, 0.0, delta),
+        lambda delta: 0.0 if rate_ratio_certified(k, n, limit, delta) else math.inf,
+        lambda delta: two_rate_p_value(k, n, (1.0, -limit), 0.0, delta),
     )
 
 
@@ -229,12 +236,13 @@ def _betting(atom: Atom, evidence: Evidence) -> Method | None:
     values = [evidence.row_values(mean, 1.0, 0.0) for mean in atom.means]
     ranges = [evidence.range_of(mean) for mean in atom.means]
     if atom.is_ratio:
-        if not _is_ratio_of_two(atom) or min(low for low, _ in ranges) < 0.0:
+        ratio = _ratio_of_two(atom)
+        if ratio is None or min(low for low, _ in ranges) < 0.0:
             return None
-        first, second = _numerator_first(weights)
-        highest = ranges[first][1], ranges[second][1]
-        limit = -weights[second] / weights[first]
-        return _betting_on_a_ratio(values[first], values[second], highest, limit)
+        order = ratio.numerator, ratio.denominator
+        top, bottom = (1.0 - values[i] if ratio.complemented[i] else values[i] for i in order)
+        highest, largest = (1.0 if ratio.complemented[i] else ranges[i][1] for i in order)
+        return _betting_on_a_ratio(top, bottom, (highest, largest), ratio.limit)
     return Method(
         BETTING,
         "finite-sample",
@@ -362,17 +370,29 @@ def _is_linear_in_rates(atom: Atom, evidence: Evidence) -> bool:
     return atom.linear is not None and all(_is_count(mean, evidence) for mean in atom.means)
 
 
-def _is_ratio_of_two(atom: Atom) -> bool:
-    """Whether the atom bounds the ratio of two means, and nothing else."""
+class _Ratio(NamedTuple):
+    """``numerator <= limit * denominator``: positions of two means, and whose complement counts."""
+
+    numerator: int
+    denominator: int
+    complemented: tuple[bool, bool]
+    limit: float
+
+
+def _ratio_of_two(atom: Atom) -> _Ratio | None:
+    """The atom as a bound on the ratio of two means, or of complements of rates."""
     linear = atom.linear
-    if linear is None or len(atom.means) != 2 or linear.constant != 0.0:
-        return False
-    return min(linear.weights) < 0.0 < max(linear.weights)
-
-
-def _numerator_first(weights: tuple[float, ...]) -> tuple[int, int]:
-    """Positions of the mean that is to be small, and of the one that it is held against."""
-    return (0, 1) if weights[0] > 0.0 else (1, 0)
+    if linear is None or len(atom.means) != 2:
+        return None
+    may_be = [(False, True) if isinstance(m.quantity, Rate) else (False,) for m in atom.means]
+    for first, second in itertools.product(*may_be):
+        w1, w2 = linear.weights
+        constant = linear.constant + w1 * first + w2 * second
+        weights = (-w1 if first else w1), (-w2 if second else w2)
+        if abs(constant) <= ROUNDING * max(abs(w1), abs(w2)) and min(weights) < 0.0 < max(weights):
+            top = int(weights[1] > 0.0)
+            return _Ratio(top, 1 - top, (first, second), -weights[1 - top] / weights[top])
+    return None
 
 
 def _is_drawn_ratio(atom: Atom, evidence: Evidence) -> bool:

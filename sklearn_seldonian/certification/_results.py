@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 from sklearn_seldonian.certification._certificate import UNTOUCHED, ConstraintResult
 from sklearn_seldonian.certification._evidence import Evidence, Sample
+from sklearn_seldonian.certification._limits import tightest_limit
 from sklearn_seldonian.certification._planning import (
     DRAWS_IN_PASSING,
     projected_rows,
@@ -29,6 +29,8 @@ __all__ = ["Units", "certify_constraint", "units_of", "untested"]
 
 # Probability of passing for which a failed constraint is told how many rows it needs.
 POWER_OF_PLANS = 0.9
+# Orders of the rows of which the widest bound is planned with.
+ORDERS_OF_PLANS = 3
 VIOLATED = "the estimate itself violates the limit"
 
 
@@ -94,7 +96,9 @@ def certify_constraint(
         rows=rows,
         rates={m.label: _rate(m, evidence.samples[m]) for m in _counted(evidence)},
         reason=reason,
-        rows_needed=_rows_needed(constraint, evidence, delta, bound) if reason else None,
+        rows_needed=_rows_needed(constraint, statistics, evidence, delta, bound)
+        if reason
+        else None,
     )
 
 
@@ -114,14 +118,29 @@ def _rate(mean: Mean, sample: Sample) -> float:
 
 
 def _rows_needed(
-    constraint: ResolvedConstraint, evidence: Evidence, delta: float, bound: str
+    constraint: ResolvedConstraint,
+    statistics: Statistics,
+    evidence: Evidence,
+    delta: float,
+    bound: str,
 ) -> int | None:
     """How many fresh safety rows would have let it pass, if its estimates were the truth."""
     means = constraint.means
     if not all(sample.trials for sample in evidence.samples.values()):
         return None
     if len(_counted(evidence)) < len(means):
-        return projected_rows(constraint.tree, evidence, delta, POWER_OF_PLANS, bound)
+        # The order of the rows makes a bound wider or narrower by chance.
+        found = [
+            projected_rows(
+                constraint.tree,
+                statistics.in_drawn_order(seed).evidence(means, evidence.exclusive),
+                delta,
+                POWER_OF_PLANS,
+                bound,
+            )
+            for seed in range(ORDERS_OF_PLANS)
+        ]
+        return max((n for n in found if n is not None), default=None)
     shares = {mean: evidence.samples[mean].trials / evidence.n_rows for mean in means}
     return sufficient_rows(
         [(constraint.tree, delta)],
@@ -165,51 +184,25 @@ def _g_upper(
     """The upper bound on g, in the constraint's own units.
 
     Where the test was one of an equivalent statement in other units, the bound is the tightest
-    limit that would pass. It does not depend on the limit that was asked, and the tests of such
-    statements pass with every limit that is easier to keep than one that passes.
+    limit that would pass.
     """
     drawn = any(mean.quantity.conditions_on_prediction for mean in constraint.means)
     if constraint.in_units and (evidence.hard or not drawn):
         return verdict.g_upper
     units = units_of(constraint.source)
     asked = units.sign * units.limit
-
-    def passes_at(step: int) -> bool:
-        margin = _limit_at(step) - asked
-        return passes(constraint.with_margin(margin), evidence, delta, bound)
-
-    tightest = _tightest_limit(passes_at) - asked
+    tightest = tightest_limit(constraint, evidence, delta, bound, asked) - asked
     if verdict.passed:
         return min(tightest, 0.0)
     return tightest if tightest > 0.0 else math.inf
 
 
-def _tightest_limit(passes_at: Callable[[int], bool]) -> float:
-    """The least of a fixed set of limits on g that passes; infinite where none does."""
-    failing, passing = -N_LIMITS, N_LIMITS
-    if not passes_at(passing):
-        return math.inf
-    while passing - failing > 1:
-        middle = (failing + passing) // 2
-        failing, passing = (failing, middle) if passes_at(middle) else (middle, passing)
-    return _limit_at(passing)
-
-
-def _limit_at(step: int) -> float:
-    """Even steps below `FINE_BELOW`, and steps of a fixed share of the limit above."""
-    return FINE_BELOW * math.sinh(step * LIMIT_ACCURACY)
-
-
 ROUNDING = 1e-9
-# Bounds are told apart by this share of them, and by so much of `FINE_BELOW` where they are small.
-LIMIT_ACCURACY = 2.0**-13
-FINE_BELOW = 1e-3
-# Steps from zero to beyond 10**6.
-N_LIMITS = 180_000
 
 
 def units_of(constraint: Constraint) -> Units:
     """The units of the constraint's varying side; of the difference where both sides vary."""
+    constraint = constraint.as_ratio
     sign = 1 if constraint.operator == "<=" else -1
     left, right = constant_value(constraint.left), constant_value(constraint.right)
     if right is not None:

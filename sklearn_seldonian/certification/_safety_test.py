@@ -20,6 +20,7 @@ References
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.certification._methods import Method, method_for
 from sklearn_seldonian.constraints import And, Atom, Or, Tree, atoms_of, estimate
 
-__all__ = ["Verdict", "passes", "safety_test"]
+__all__ = ["Verdict", "passes", "safety_test", "worst_first"]
 
 
 class Verdict(NamedTuple):
@@ -87,6 +88,11 @@ def safety_test(tree: Tree, evidence: Evidence, delta: float, bound: str = "auto
 def passes(tree: Tree, evidence: Evidence, delta: float, bound: str = "auto") -> bool:
     """Whether `safety_test` passes, without the digits of its bound."""
     return _Test(evidence, bound, {}).is_below(tree, 0.0, delta)
+
+
+def worst_first(trees: Iterable[Tree], evidence: Evidence) -> list[Tree]:
+    """The trees by their values at the estimates, the highest first."""
+    return sorted(trees, key=_Test(evidence, "auto", {}).estimate, reverse=True)
 
 
 @dataclass(frozen=True)

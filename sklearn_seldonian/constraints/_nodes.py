@@ -12,6 +12,8 @@ from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 from functools import lru_cache
 
+from sklearn_seldonian.measures import ALIASES, RATES
+
 __all__ = [
     "Binary",
     "Call",
@@ -239,9 +241,33 @@ class Constraint(Node):
     text: str = field(default="", compare=False, repr=False, kw_only=True)
 
     @property
+    def as_ratio(self) -> Constraint:
+        """``a >= c * b`` as ``a / b >= c``, where a and b are rates, or the extremes of some.
+
+        Disparate impact is a ratio to everybody, however it is written. Any other constraint is
+        what it is.
+        """
+        opposite = {"<=": ">=", ">=": "<="}[self.operator]
+        for one, other, operator in (
+            (self.left, self.right, self.operator),
+            (self.right, self.left, opposite),
+        ):
+            match other:
+                case Binary(operator="*", left=Number() as limit, right=divisor):
+                    pass
+                case Binary(operator="*", left=divisor, right=Number() as limit):
+                    pass
+                case _:
+                    continue
+            if limit.value > 0 and _is_rate(one) and _is_rate(divisor):
+                return Constraint(Binary("/", one, divisor), operator, limit, text=self.text)
+        return self
+
+    @property
     def g(self) -> Node:
         """The expression that must not be above zero."""
-        low, high = (self.left, self.right) if self.operator == "<=" else (self.right, self.left)
+        left, right = self.as_ratio.left, self.as_ratio.right
+        low, high = (left, right) if self.as_ratio.operator == "<=" else (right, left)
         return low if high == Number(0.0) else Binary("-", low, high)
 
     def __str__(self) -> str:
@@ -249,6 +275,18 @@ class Constraint(Node):
 
     def __repr__(self) -> str:
         return f"Constraint({self.text or str(self)!r})"
+
+
+def _is_rate(node: Node) -> bool:
+    """Whether it is a rate, or the largest or least of some: nothing below zero."""
+    match node:
+        case Measure(name=name):
+            return ALIASES.get(name, name) in {*RATES, "F1"}
+        case Quantified(function="min" | "max", measure=measure):
+            return _is_rate(measure)
+        case Call(function="min" | "max", arguments=arguments):
+            return all(map(_is_rate, arguments))
+    return False
 
 
 @lru_cache(maxsize=4096)

@@ -13,6 +13,7 @@ from sklearn_seldonian.bounds import (
     binomial_lower,
     binomial_upper,
     bounded_mean_upper,
+    rate_ratio_upper,
 )
 from sklearn_seldonian.certification import (
     Statistics,
@@ -107,11 +108,32 @@ def test_the_bound_is_the_limit_at_which_it_would_just_pass(text):
     assert not DATA.certify(text.format(f"{bound + 1e-3:.6f}")).passed
 
 
+def test_a_ratio_of_complements_is_tested_as_exactly_as_one_of_rates():
+    result = DATA.certify("NR|[M] / NR|[not M] >= 0.5")
+    assert (result.method, result.guarantee) == ("exact unconditional test", "exact")
+    rejected = (300 + 10, 280 + 20)  # of 700 each
+    assert result.bound == pytest.approx(1 / rate_ratio_upper(rejected, (700, 700), 0.05), rel=3e-4)
+
+
+@pytest.mark.parametrize("text", ["PR|[M] >= 0.8 * PR|[not M]", "0.8 * PR|[not M] <= PR|[M]"])
+def test_disparate_impact_is_a_ratio_however_it_is_written(text):
+    result = DATA.certify(text)
+    as_ratio = DATA.certify("PR|[M] / PR|[not M] >= 0.8")
+    assert (result.operator, result.limit) == (">=", 0.8)
+    assert result.estimate == pytest.approx((60 + 340) / (40 + 350))
+    assert result.bound == pytest.approx(as_ratio.bound)
+
+
 @pytest.mark.parametrize(
     ("text", "limits", "hard"),
     [
         ("PR|[M] / PR|[not M] >= {}", (0.5, 0.8, 0.87, 0.95, 1.2), True),
         ("PR|[M] / PR|[not M] <= {}", (0.8, 1.1, 1.25, 40), True),
+        ("PR|[M] >= {} * PR|[not M]", (0.5, 0.8, 0.87, 0.95, 1.2), True),
+        ("PR|[M] * {} >= PR|[not M]", (0.8, 1.1, 1.25, 40), True),
+        ("NR|[M] / NR|[not M] >= {}", (0.5, 0.8, 1.2), True),
+        ("NR|[M] / PR|[not M] <= {}", (0.5, 1.2, 2), True),
+        ("NR|[M] / NR|[not M] >= {}", (0.5, 0.8, 1.2), False),
         ("(PR|[M] - PR|[not M]) / (PR|[M] + PR|[not M]) <= {}", (0.01, 0.05, 0.5), True),
         ("log(TPR|[M] / TPR|[not M]) >= {}", (-0.5, -0.1, 0.01), True),
         ("PR|[M] / (PR|[not M] + TPR|[M]) >= {}", (0.1, 0.3, 0.6), True),
@@ -139,7 +161,8 @@ def test_a_bound_does_not_depend_on_the_limit_that_was_asked(text, limits, hard)
     assert bounds == pytest.approx([bounds[0]] * len(bounds), rel=2e-4)
     assert math.isfinite(bounds[0])
     for result in results:
-        easier = result.bound <= result.limit if "<=" in text else result.bound >= result.limit
+        upper = result.operator == "<="
+        easier = result.bound <= result.limit if upper else result.bound >= result.limit
         assert result.passed == easier
     assert len({result.passed for result in results}) == 2  # both sides of the bound
 
@@ -381,10 +404,11 @@ def test_rows_needed_of_averages_have_about_the_power(text, hard):
     assert not result.passed
     assert result.rows_needed > 140
     passed = []
-    for _ in range(30):
+    for seed in range(30):
         counts = rng.multinomial(result.rows_needed, list(shares.values()))
         drawn = Data(dict(zip(shares, counts, strict=True)), sharpness=0.9)
-        passed.append(drawn.certify(text, hard=hard).passed)
+        statistics = drawn.statistics(text, hard=hard).in_drawn_order(seed)
+        passed.append(certify_constraint(drawn.bind(text), statistics, 0.05).passed)
     assert np.mean(passed) >= 0.7
 
 

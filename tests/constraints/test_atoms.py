@@ -76,6 +76,11 @@ TREES = [
     ("max(PR, PR, PR) <= 0.2", "PR - 0.2"),
     # ratios
     ("PR|[M] / PR|[F] >= 0.8", f"0.8 * {F} - {M} *"),
+    # written with a product, it is the same ratio
+    ("PR|[M] >= 0.8 * PR|[F]", f"0.8 * {F} - {M} *"),
+    ("PR|[F] * 0.8 <= PR|[M]", f"0.8 * {F} - {M} *"),
+    ("PR|[M] >= 0.8 * PR|[F] - 0.1", f"0.8 * {F} - {M} - 0.1"),
+    ("PR|[M] >= 0 * PR|[F]", f"AND(0 | -{M})"),
     ("PR|[M] / PR|[F] <= 1.25", f"{M} - 1.25 * {F} *"),
     (
         "0.8 - min((PR|[M])/(PR|[F]), (PR|[F])/(PR|[M])) <= 0",
@@ -112,9 +117,9 @@ TREES = [
     ("min(-PR, FPR - 0.2) <= 0", "AND(0 | -PR)"),
     (
         'min(TPR, by=race in ("A", "B")) >= 0.8 * max(TPR, by=race in ("A", "B"))',
-        'AND(0.8 * TPR | [race == "A"] - TPR | [race == "B"], '
-        '0.8 * TPR | [race == "B"] - TPR | [race == "A"] | '
-        '-0.2 * TPR | [race == "A"], -0.2 * TPR | [race == "B"])',
+        'AND(0.8 * TPR | [race == "A"] - TPR | [race == "B"] *, '
+        '0.8 * TPR | [race == "B"] - TPR | [race == "A"] * | '
+        '-0.2 * TPR | [race == "A"] *, -0.2 * TPR | [race == "B"] *)',
     ),
     # what stays as it is
     ("sqrt(PR - 0.5) <= 0.1", "sqrt(PR - 0.5) - 0.1"),

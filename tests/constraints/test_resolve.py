@@ -231,7 +231,7 @@ ISSUE = [
     ),
     (
         "min(TPR, by=(race, sex)) >= 0.8 * max(TPR, by=(race, sex))",
-        lambda: 0.8 * max(_of("TPR", g) for g in CROSSED) - min(_of("TPR", g) for g in CROSSED),
+        lambda: 0.8 - min(_of("TPR", g) for g in CROSSED) / max(_of("TPR", g) for g in CROSSED),
     ),
     ("mean(TPR, by=race) >= 0.5", lambda: 0.5 - np.mean([_of("TPR", r) for r in RACES])),
     ("max(PR, NR) <= 0.9", lambda: max(_of("PR"), _of("NR")) - 0.9),
