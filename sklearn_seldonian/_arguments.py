@@ -52,9 +52,12 @@ def numbers(name, value):
 
 def number(name, value):
     """A parameter of one number as a float."""
-    found = numbers(name, value)
-    if found.ndim:
-        raise TypeError(f"{name} must be one number, got {short(value)}.")
+    try:
+        found = numbers(name, value)
+    except TypeError:
+        found = None
+    if found is None or found.ndim:
+        raise TypeError(f"{name} must be a number, got {short(value)}.")
     return float(found)
 
 

@@ -485,7 +485,7 @@ def probability_of_passing(
     --------
     >>> from sklearn_seldonian import probability_of_passing
     >>> round(probability_of_passing("ACC >= 0.9", {"ACC": 0.93}, 748), 3)
-    0.901
+    0.903
     """
     n_rows = _checks.check_count("n_rows", n_rows)
     planned = _planned(constraint, rates, group_shares, delta, bound, classes, pos_label)

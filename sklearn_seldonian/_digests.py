@@ -6,6 +6,7 @@ A row is a row of bytes: 8 for each number, as a float64, and 16 for each other 
 from __future__ import annotations
 
 import hashlib
+import math
 import pickle
 import struct
 from collections.abc import Mapping
@@ -99,7 +100,7 @@ def blocks_of(values):
         return [*blocks_of(values.real), *blocks_of(values.imag)]
     if values.dtype.names:
         return [_of_objects(values.tolist())]
-    flat = values.reshape(len(values), -1)
+    flat = values.reshape(len(values), math.prod(values.shape[1:]))
     if values.dtype.kind in "bf" or (values.dtype.kind in "iu" and _is_exact(values)):
         return [Block(flat)]
     return [_of_column(pd.Series(column)) for column in flat.T]

@@ -86,7 +86,7 @@ def rate_ratio_upper(successes: Sequence[float], trials: Sequence[float], delta:
     Examples
     --------
     >>> round(rate_ratio_upper([70, 75], [200, 200], 0.05), 2)
-    1.15
+    1.16
     """
     return _upper(successes, trials, delta)
 

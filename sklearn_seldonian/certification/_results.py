@@ -79,7 +79,7 @@ def certify_constraint(
     units = units_of(constraint.source)
     rows = {mean.label: round(sample.trials) for mean, sample in evidence.samples.items()}
     reason = "" if verdict.passed else _reason(g, rows, statistics, verdict.reason)
-    if reason == VIOLATED and not passes(constraint.opposite, evidence, delta, bound):
+    if reason == VIOLATED and not passes(constraint.opposite, evidence, delta):
         reason = f"{VIOLATED}, but by no more than sampling error explains"
     return ConstraintResult(
         constraint=constraint.source.text or str(constraint.source),
