@@ -13,6 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 
 from sklearn_seldonian import _arguments, _checks
+from sklearn_seldonian._inputs import as_arrays
 from sklearn_seldonian._keywords import refuse_unknown_keywords
 from sklearn_seldonian._record import other_rows
 from sklearn_seldonian._row_sketch import rows_of_predictions
@@ -200,6 +201,7 @@ class Observed(NamedTuple):
 
 def observe(tested, X, y, constraints, sensitive_features, measures):
     """Look up the parsed `constraints` in the data, and see what the estimator says of it."""
+    _, y = as_arrays(None, y)
     n_rows = _arguments.check_same_length(X=X, y=y)
     _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
     y = tested.checked(_arguments.one_value_a_row("y", y, n_rows))

@@ -10,6 +10,7 @@ from sklearn_seldonian._callers import fitted_inside_search
 from sklearn_seldonian._checks import fingerprint
 from sklearn_seldonian._row_sketch import row_hashes
 from sklearn_seldonian._warnings import warn_user
+from sklearn_seldonian.certification import ARITHMETIC
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 
 __all__ = ["other_rows", "recorded"]
@@ -47,7 +48,7 @@ def recorded(estimator, certificate, rows, hashes, tests=None, fitted_to=None):
         The same where nothing speaks against it, nothing was tested, or there is nothing to
         test.
     """
-    done = [c for c in tests or (certificate,) if c is not None and c.fingerprints]
+    done = [c for c in tests or (certificate,) if c is not None and _has_looked_at_rows(c)]
     if not done:
         return certificate
     data, test = _digest(rows.y, hashes), fingerprint(*map(_what_was_tested, done))
@@ -65,6 +66,12 @@ def recorded(estimator, certificate, rows, hashes, tests=None, fitted_to=None):
         warn_user(note, SafetyDataReusedWarning)
     unmet = (f"Not met: {note}" for note in notes)
     return dataclasses.replace(certificate, assumptions=(*certificate.assumptions, *unmet))
+
+
+def _has_looked_at_rows(certificate):
+    """Whether a verdict depends on the rows, as none does that arithmetic settles."""
+    methods = {result.method for result in certificate.results}
+    return bool(certificate.fingerprints) and methods != {ARITHMETIC}
 
 
 def _tested_before(n):

@@ -18,6 +18,7 @@ from sklearn_seldonian import (
     SafetyCertificate,
     SeldonianClassifier,
 )
+from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 from sklearn_seldonian.metrics import solution_found
 from sklearn_seldonian.modules import MLP, ConvNet
 
@@ -395,7 +396,8 @@ class TestModules:
         module = nn.Sequential(nn.Linear(3, 16), layer, nn.ReLU(), nn.Linear(16, 2))
         model = fitted(blobs, module=module)
         rows = model.safety_indices_
-        again = model.certify(X[rows], y[rows])
+        with pytest.warns(SafetyDataReusedWarning, match="were given to SeldonianClassifier.fit"):
+            again = model.certify(X[rows], y[rows])
         assert again.results == model.certificate_.results
         assert again.fingerprints == model.certificate_.fingerprints
 

@@ -372,5 +372,5 @@ class Short(Careless):
 
 def test_as_many_labels_as_rows_are_expected():
     X = np.tile([0.9, 0.1], (50, 1))
-    with pytest.raises(ValueError, match=r"Short\.predict returned 49 values for 50 rows"):
+    with pytest.raises(ValueError, match=r"Short\.predict has 49 values for 50 rows"):
         certify(Short(), X, np.tile([0, 1], 25), "PR <= 0.9")

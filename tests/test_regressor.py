@@ -168,7 +168,8 @@ def test_pickle(grades):
     loaded = pickle.loads(pickle.dumps(model))
     assert np.array_equal(loaded.predict(grades[0]), model.predict(grades[0]))
     X, y = grades
-    assert loaded.certify(X + 0.01, y).results == model.certify(X + 0.01, y).results
+    first = loaded.certify(X + 0.01, y)
+    assert model.certify(X + 0.01, y, random_state=first.order_seed) == first
 
 
 # -- no solution ---------------------------------------------------------------------------
@@ -242,7 +243,7 @@ def test_training_meets_a_constraint_that_plain_training_violates(grades, groups
     errors = plain.predict(X[:, :1]) - y
     assert abs(errors[men].mean() - errors[~men].mean()) > 0.25
     model = SeldonianRegressor(
-        constraints=gap, module__hidden=(), random_state=0, max_epochs=30, **RANGES
+        constraints=gap, module__hidden=(), random_state=1, max_epochs=30, **RANGES
     ).fit(X, y, sensitive_features=groups)
     assert model.solution_found_
 
@@ -467,5 +468,5 @@ class TestCertify:
 
     def test_what_is_neither_is_refused(self, grades):
         scaler = StandardScaler().fit(grades[0])
-        with pytest.raises(ValueError, match="StandardScaler is neither"):
+        with pytest.raises(TypeError, match="must be a fitted classifier or regressor"):
             certify(scaler, *grades, "MAE <= 1")

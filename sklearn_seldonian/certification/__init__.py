@@ -4,7 +4,7 @@ from sklearn_seldonian.certification._certificate import ConstraintResult, Safet
 from sklearn_seldonian.certification._display import CertificateDisplay
 from sklearn_seldonian.certification._evidence import Evidence, Sample, exclusive_columns
 from sklearn_seldonian.certification._feasibility import rows_even_perfection_needs
-from sklearn_seldonian.certification._methods import BOUNDS, has_finite_ranges
+from sklearn_seldonian.certification._methods import ARITHMETIC, BOUNDS, has_finite_ranges
 from sklearn_seldonian.certification._multiplicity import fixed_sequence, holm
 from sklearn_seldonian.certification._passing import PassingRegions, passing_region
 from sklearn_seldonian.certification._planning import (
@@ -29,6 +29,7 @@ from sklearn_seldonian.certification._statistics import (
 )
 
 __all__ = [
+    "ARITHMETIC",
     "BOUNDS",
     "CertificateDisplay",
     "ConstraintResult",

@@ -261,7 +261,8 @@ def _betting_on_a_drawn_ratio(atom: Atom, evidence: Evidence) -> Method | None:
     (mean,), (weight,), constant = atom.means, atom.linear.weights, atom.linear.constant
     if weight * constant >= 0.0:
         return None  # not at all, or whatever the ratio is
-    successes, trials = evidence.row_values(mean, 1.0, 0.0), evidence.row_values(mean, 0.0, 1.0)
+    parts = evidence.row_values(mean, 1.0, 0.0), evidence.row_values(mean, 0.0, 1.0)
+    successes, trials = (np.clip(values, 0.0, 1.0) for values in parts)  # a row's sum may round
     share = -constant / weight
     if weight > 0.0:
         return _betting_on_a_ratio(successes, trials, (1.0, 1.0), share)
