@@ -73,6 +73,8 @@ class CertifiedEstimator(BaseEstimator):
 
     # What was tested, in all fits; see `recorded`.
     _record = frozenset()
+    # Of X without a preprocessor; None where it is not known, as after `load_params`.
+    _n_dimensions = None
     # By what a change of the certified model shows; see `check_model`.
     _seal = None
     # The rows of `fit`, to know them again; None where they are not known.
@@ -202,6 +204,7 @@ class CertifiedEstimator(BaseEstimator):
             _inputs.check_kinds(X)
             X, y = validate_data(self, X, y, allow_nd=True, ensure_all_finite=False)
             _inputs.check_finite(X, names=self._names_of_features())
+            self._n_dimensions = X.ndim
         else:
             rows = _inputs.rows_to_preprocess(X)
             X, y = validate_data(self, rows, y, skip_check_array=True)
@@ -339,6 +342,11 @@ class CertifiedEstimator(BaseEstimator):
             _inputs.check_kinds(X)
             X = validate_data(self, X, reset=False, allow_nd=True, ensure_all_finite=False)
             _inputs.check_finite(X, names=self._names_of_features())
+            if self._n_dimensions not in (None, X.ndim):
+                raise ValueError(
+                    f"X has {X.ndim} dimensions, but {type(self).__name__} was fitted to "
+                    f"{self._n_dimensions}: give it rows of the same shape."
+                )
             return X
         rows = _inputs.rows_to_preprocess(X, getattr(self, "n_features_in_", None))
         return validate_data(self, rows, reset=False, skip_check_array=True)

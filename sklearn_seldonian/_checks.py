@@ -746,9 +746,10 @@ def fingerprint(*parts):
     for part in parts:
         for values in _contents(part):
             digest.update(f"{values.dtype} {values.shape}".encode())
-            as_text = values.dtype.kind not in "biuf"
-            content = repr(values.tolist()).encode() if as_text else np.ascontiguousarray(values)
-            digest.update(content)
+            if values.dtype.kind in "biuf":
+                digest.update(np.ascontiguousarray(values))
+            else:
+                digest.update(repr(values.tolist()).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 

@@ -141,6 +141,8 @@ def _of_polars(column):
         return pd.Series(
             pd.Categorical(column.to_list(), categories=categories, ordered=True), name=column.name
         )
+    if column.dtype.base_type().__name__ == "Categorical":
+        return pd.Series(pd.Categorical(column.to_list()), name=column.name)
     is_number = column.dtype.is_numeric() and not column.null_count()
     values = column.to_numpy() if is_number else pd.Series(column.to_list(), dtype=object)
     return pd.Series(values, name=column.name)
@@ -161,7 +163,7 @@ def _unnamed(values):
         is_hidden = values == "nan"  # what numpy makes of a missing value among texts
     if is_hidden is not None and is_hidden.any():
         values = np.where(is_hidden, None, values.astype(object))
-    return [pd.Series(column) for column in values.reshape(len(values), -1).T]
+    return [series(column) for column in values.reshape(len(values), -1).T]
 
 
 def _of_rows(rows):
@@ -204,7 +206,15 @@ def _objects(values):
     column = np.empty(len(values), dtype=object)
     for position, value in enumerate(values):
         column[position] = value
-    return pd.Series(column)
+    return series(column)
+
+
+def series(values):
+    """A Series of an array; of objects where texts are not Unicode, which Arrow does not hold."""
+    try:
+        return pd.Series(values)
+    except UnicodeEncodeError:
+        return pd.Series(values, dtype=object)
 
 
 # -- plain values ------------------------------------------------------------------------

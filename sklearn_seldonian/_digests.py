@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
-from sklearn_seldonian._columns import is_table, of_table, without_tensor
+from sklearn_seldonian._columns import is_table, of_table, series, without_tensor
 
 __all__ = ["Block", "blocks_of", "fingerprint_of", "row_digests"]
 
@@ -103,7 +103,7 @@ def blocks_of(values):
     flat = values.reshape(len(values), math.prod(values.shape[1:]))
     if values.dtype.kind in "bf" or (values.dtype.kind in "iu" and _is_exact(values)):
         return [Block(flat)]
-    return [_of_column(pd.Series(column)) for column in flat.T]
+    return [_of_column(series(column)) for column in flat.T]
 
 
 def _as_block(digests):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.utils.validation import _num_samples, check_array
 from skorch.helper import SliceDataset
 from torch.utils.data import Dataset, IterableDataset
 
-from sklearn_seldonian._columns import holds_dates, is_table, of_table, without_tensor
+from sklearn_seldonian._columns import holds_dates, is_table, of_table, series, without_tensor
 from sklearn_seldonian._digests import blocks_of, row_digests
 from sklearn_seldonian.training import Inputs
 
@@ -147,6 +148,14 @@ def check_kinds(X, subject="Input X", remedy=IMPUTE):
     if objects:
         is_missing = np.stack([column.isna() for column in objects.values()], axis=1)
         _refuse_cells(is_missing, list(objects), f"{subject} contains NaN", remedy)
+        is_large = np.stack([column.map(_is_too_large) for column in objects.values()], axis=1)
+        text = f"{subject} contains infinity or a value too large for float64"
+        _refuse_cells(is_large.astype(bool), list(objects), text, "Replace such values.")
+
+
+def _is_too_large(value):
+    """Whether it is a whole number that no float holds."""
+    return isinstance(value, int) and abs(value) > sys.float_info.max
 
 
 def check_finite(values, subject="Input X", names=None, remedy=IMPUTE):
@@ -172,7 +181,7 @@ def _columns_of_objects(X):
     if values.dtype.kind not in "OmM" or values.ndim < 1:
         return {}
     flat = values.reshape(len(values), -1)
-    return {i: pd.Series(column) for i, column in enumerate(flat.T)}
+    return {i: series(column) for i, column in enumerate(flat.T)}
 
 
 def _is_numeric(column):

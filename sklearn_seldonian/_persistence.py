@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 # What a fit leaves beside the attributes whose names end in an underscore.
-PRIVATE = ("_fitted_to", "_promise", "_seal")
+PRIVATE = ("_fitted_to", "_n_dimensions", "_promise", "_seal")
 
 
 # -- all or nothing ----------------------------------------------------------------------
@@ -135,6 +135,14 @@ def _certificate(path, text):
 
 def _fitted_attributes(net, path, facts, certificate):
     """What an estimator has after `fit`; the initialised `net` gets the weights in `path`."""
+    precisions = {
+        tensor.dtype
+        for tensor in safetensors.torch.load_file(str(path)).values()
+        if tensor.is_floating_point()
+    }
+    if len(precisions) == 1:  # whatever torch's default is now
+        (net.dtype_,) = precisions
+        net.module_.to(net.dtype_)
     try:
         safetensors.torch.load_model(net.module_, str(path))
     except RuntimeError as error:

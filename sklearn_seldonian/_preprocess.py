@@ -38,7 +38,11 @@ def fit_preprocessor(preprocessor, X, y):
     """Fit a clone of `preprocessor` to some rows and their labels."""
     if not _samples(preprocessor):
         transformer = clone(preprocessor)
-        return Preprocessed(transformer, _checked(transformer.fit_transform(X, y), X, transformer))
+        if hasattr(transformer, "fit_transform"):
+            transformed = transformer.fit_transform(X, y)
+        else:
+            transformed = transformer.fit(X, y).transform(X)
+        return Preprocessed(transformer, _checked(transformed, X, transformer))
     received = _Received()
     transformer = _before(received, clone(preprocessor)).fit(X, y)
     transformer.set_params(received="passthrough")

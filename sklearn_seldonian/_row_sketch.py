@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.sparse import issparse
 from scipy.stats import binom
 
-from sklearn_seldonian._columns import without_tensor
+from sklearn_seldonian._columns import series, without_tensor
 
 __all__ = ["RowSketch", "Sighting", "note_rows", "row_hashes", "rows_of_predictions"]
 
@@ -103,7 +103,8 @@ def row_hashes(X: Any) -> np.ndarray:
     values = _as_array(X)
     if values.dtype.kind not in "biuf":
         flat = values.reshape(len(values), -1)
-        return _mixed(len(values), [_column(pd.Series(flat[:, i])) for i in range(flat.shape[1])])
+        columns = [_column(series(column)) for column in flat.T]  # type: ignore[no-untyped-call]
+        return _mixed(len(values), columns)
     n_columns = math.prod(values.shape[1:])
     weights, stretch = _weights(n_columns), max(1, VALUES_AT_ONCE // max(1, n_columns))
     sums = np.zeros(len(values), dtype=np.uint64)
@@ -136,8 +137,9 @@ def _column(values: pd.Series) -> np.ndarray:
     """A number for each value: the bits of a number, a hash of anything else."""
     if pd.api.types.is_numeric_dtype(values) and values.dtype.kind in "biuf":
         return _bits(values.to_numpy(dtype=np.float64, na_value=np.nan))
-    texts = values.astype(str).to_numpy(dtype=object)
-    return np.asarray(pd.util.hash_array(texts, categorize=False))
+    # Texts that are not Unicode are hashed by their escapes.
+    texts = [str(value).encode("utf-8", "backslashreplace").decode() for value in values]
+    return np.asarray(pd.util.hash_array(np.array(texts, dtype=object), categorize=False))
 
 
 def _mixed(n_rows: int, columns: list[np.ndarray]) -> np.ndarray:

@@ -45,6 +45,8 @@ FACTS = (
 SIZES = ("module__n_features", "module__n_outputs")
 TASKS = {"classes": {"kind", "hard", "n_labels"}, "numbers": {"centre", "scale", "range"}}
 # Rates of these names are over all rows where they have no condition.
+# Parameters that say what is promised, beside constraints and deltas.
+PROMISED = ("bound", "decision", "pos_label", "prediction_range", "target_range")
 OVER_ALL_ROWS = ("ACC", "ERR", "NR", "PR")
 HOLM = re.compile(r"tested at delta / (\d+)\.")
 
@@ -123,11 +125,13 @@ def check_against(estimator, facts, certificate):
     _check_adjustment(facts["adjustment"], facts["task"].get("n_labels"))
     if certificate is None:
         return
-    name = f"{type(estimator).__name__}.fit"
-    if certificate.procedure != name:
-        raise _refusal("certificate.procedure", f"is {certificate.procedure!r}, not {name!r}")
-    if certificate.parameters.get("bound") != repr(estimator._promise.bound):
-        raise _refusal("certificate.parameters", f"have not bound={estimator._promise.bound!r}")
+    fit = f"{type(estimator).__name__}.fit"
+    if certificate.procedure != fit:
+        raise _refusal("certificate.procedure", f"is {certificate.procedure!r}, not {fit!r}")
+    for name in filter(lambda name: hasattr(estimator, name), PROMISED):
+        value = repr(getattr(estimator, name))
+        if certificate.parameters.get(name) != value:
+            raise _refusal("certificate.parameters", f"have not {name}={value}")
     listed = [] if classes is None else classes.tolist()
     if listed and tuple(map(str, listed)) == certificate.classes:  # others are refused later
         positive = _checks.positive_class(listed, estimator.pos_label)

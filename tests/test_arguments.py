@@ -154,7 +154,7 @@ def test_targets(y, message):
 
 @pytest.mark.parametrize("y", [changed(Y, np.nan), with_na(), changed(Y, None)])
 def test_targets_that_are_missing(y):
-    with pytest.raises(ValueError, match="y contains (NaN|masked values)"):
+    with pytest.raises(ValueError, match=r"y contains (NaN|masked values)"):
         certify(REGRESSOR, X, y, "MSE <= 1")
 
 

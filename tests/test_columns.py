@@ -487,3 +487,37 @@ def test_levels_of_an_index_are_no_columns(table, place):
     X, groups = (indexed, None) if place == "X" else (np.stack(list(numbers.values()), 1), indexed)
     with pytest.raises(ValueError, match=rf"index of {place}.*write {place}.reset_index\('sex'\)"):
         fitted(X, y, "max(PR, by=sex) <= 0.95", groups)
+
+
+SURROGATES = np.array(["a\ud800", "b"] * 100, dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("groups", "name"),
+    [
+        (list(SURROGATES), "sensitive_feature_0"),
+        (SURROGATES, "sensitive_feature_0"),
+        (pd.DataFrame({"g": pd.Series(SURROGATES, dtype=object)}), "g"),
+    ],
+    ids=["list", "array", "frame"],
+)
+def test_texts_that_are_not_unicode_are_texts(groups, name):
+    X, y = np.zeros((200, 1)), np.tile([0, 1], 100)
+    model = LogisticRegression().fit(X, y)
+    certificate = certify(model, X, y, f"max(ACC, by={name}) >= 0.4", sensitive_features=groups)
+    assert len(certificate.results[0].rows) == 2
+    certificate.explain().encode()
+
+
+def test_labels_that_are_not_unicode_are_trained_on():
+    y = np.tile([0, 1], 100)
+    X = np.random.default_rng(0).normal(size=(200, 2)) + 3.0 * y[:, None]
+    labels = np.where(y == 1, "a\ud800", "b")
+    model = SeldonianClassifier(constraints="ACC >= 0.1", random_state=0)
+    assert model.fit(X, labels).solution_found_
+
+
+def test_categories_of_polars_without_an_order_have_none():
+    values = pl.Series("edu", ["low", "mid", "high"] * 20, dtype=pl.Categorical)
+    columns = column_values({"edu"}, None, values, 60)
+    assert order_of(columns["edu"]) == ()

@@ -614,3 +614,18 @@ def test_dates_in_frames_of_other_libraries_and_in_targets():
         SeldonianRegressor(max_epochs=1).fit(
             np.zeros((100, 1)), pd.Series([1, None] * 50, dtype="Int64")
         )
+
+
+def test_whole_numbers_that_no_float_holds_are_refused(blobs):
+    X, y = blobs
+    large = np.array(X, dtype=object)
+    large[3, 1] = 10**400
+    with pytest.raises(ValueError, match="a value too large for float64: 1 in column 1"):
+        fitted(large, y)
+
+
+def test_rows_of_another_number_of_dimensions_are_refused(blobs):
+    X, y = blobs
+    model = SeldonianClassifier(constraints="ACC >= 0.1", max_epochs=2, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="X has 3 dimensions, but SeldonianClassifier was fitted"):
+        model.predict(np.zeros((2, 3, 2)))

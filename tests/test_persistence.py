@@ -350,3 +350,14 @@ class TestWeightsAlone:
         state = torch.get_rng_state()
         clone(model).load_params(tmp_path / "weights")
         assert torch.equal(state, torch.get_rng_state())
+
+
+def test_weights_keep_their_precision_whatever_the_default_is(blobs, tmp_path):
+    model = fitted(blobs)
+    model.save_params(tmp_path / "weights")
+    torch.set_default_dtype(torch.float64)
+    try:
+        loaded = clone(model).load_params(tmp_path / "weights")
+        assert np.array_equal(loaded.predict_proba(blobs[0]), model.predict_proba(blobs[0]))
+    finally:
+        torch.set_default_dtype(torch.float32)

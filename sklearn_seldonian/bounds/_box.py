@@ -163,10 +163,12 @@ def box_p_value(
 def _interval(mean: MeanBounds, delta: float) -> Interval:
     """Confidence interval within the support; (inf, -inf), an empty one, without data."""
     low, high = mean.support
+    lower = mean.lower(delta) if mean.needs_lower else 0.0
+    upper = mean.upper(delta) if mean.needs_upper else 0.0
+    if not (math.isfinite(lower) and math.isfinite(upper)):
+        return math.inf, -math.inf
     if mean.needs_lower:
-        bound = mean.lower(delta)
-        low = max(low, bound) if math.isfinite(bound) else math.inf
+        low = max(low, lower)
     if mean.needs_upper:
-        bound = mean.upper(delta)
-        high = min(high, bound) if math.isfinite(bound) else -math.inf
+        high = min(high, upper)
     return low, high

@@ -130,6 +130,24 @@ def test_one_mean_gets_students_bound_on_the_rows_of_its_group(bound, n):
     assert verdict.g_upper + 1 == pytest.approx(mean + error * stats.t.ppf(0.95, n - 1))
 
 
+@pytest.mark.parametrize("bound", ["asymptotic", "ttest"])
+@pytest.mark.parametrize("errors", [[0.1], [0.5, 0.5], [0.0] * 5])
+@pytest.mark.parametrize("text", ["Mean_Error | [M] <= 1", "Mean_Error | [M] >= -1"])
+def test_a_group_of_one_row_or_of_equal_errors_passes_nothing(bound, errors, text):
+    rng = np.random.default_rng(0)
+    n = len(errors)
+    constraint = bind(parse(text), Schema((), None, {"M": (0, 1)}))
+    male = (np.arange(200) < n) * 1
+    codes, families = assign_cells({"M": male}, [constraint.conditions], 200)
+    predicted = np.r_[errors, rng.normal(size=200 - n)]
+    values = distinct_values(constraint.means)
+    seen = summarise_predictions(codes, np.zeros(200), predicted, families, values, keep=True)
+    verdict = safety_test(constraint.tree, seen.evidence(constraint.means), 0.05, bound)
+    assert not verdict.passed
+    assert verdict.g_upper == np.inf
+    assert verdict.p_value == 1.0
+
+
 def test_columns_not_known_to_be_exclusive_may_share_rows():
     constraint, seen = evidence("abs(PR | [M] - PR | [F]) <= 0.1", exclusive=frozenset())
     assert safety_test(constraint.tree, seen, 0.05).method == "box of Clopper-Pearson bounds"
