@@ -478,10 +478,11 @@ def probability_of_passing(
 
     Notes
     -----
-    Each rate is taken to be over ``n_rows * share`` rows, rounded down. Rates over different rows
-    are independent. Rates that share rows vary together as in the most even (largest entropy)
-    distribution of conditions, labels and decisions that has these rates and shares; they are
-    taken as independent where no distribution has them.
+    Each rate is taken to be over ``n_rows * share`` rows, rounded down. Of several rates, those of
+    the smallest group are averaged over its random size where it has fewer than 100 rows. Rates
+    over different rows are independent. Rates that share rows vary together as in the most even
+    (largest entropy) distribution of conditions, labels and decisions that has these rates and
+    shares; they are taken as independent where no distribution has them.
 
     Examples
     --------

@@ -60,6 +60,8 @@ ROWS_OF_NORMAL_RATES = 1000
 ACCURACY = 1.02
 # By how much rounding may take a product from a whole number.
 ROUNDING = 1e-9
+# Groups of fewer rows are taken to have a random number of them.
+SMALL_GROUP = 100
 # Tables drawn for a probability, for a number of rows, and for one that is told in passing: the
 # standard error of a probability is at most .008, .016 and .03.
 DRAWS = 4096
@@ -82,7 +84,8 @@ def passing_probability(
 ) -> float:
     """How probable it is that constraints pass all together on `n_rows` safety rows.
 
-    Each rate is over ``int(n_rows * share)`` rows. Parts of the constraints that no rates of
+    Each rate is over ``int(n_rows * share)`` rows; of several, the smallest group has a random
+    number of rows where these are few. Parts of the constraints that no rates of
     dependent estimates connect pass independently of each other, and their probabilities are
     multiplied. A part over one rate has the binomial probability of the counts that its test
     accepts, summed up. A part over several has the share of tables that pass among tables drawn
@@ -278,7 +281,29 @@ class _Plan:
 
     def probability(self, tests: Sequence[Test], n_rows: int) -> float:
         """That all `tests` pass on `n_rows` rows."""
+        sizes = self._sizes(_means_of(tests), n_rows)
+        return sum(weight * self._with_trials(tests, n_rows, trials) for weight, trials in sizes)
+
+    def _sizes(self, means: Sequence[Mean], n_rows: int) -> Iterator[tuple[float, dict[Mean, int]]]:
+        """The rows of each mean, and how probable they are.
+
+        A small group is larger or smaller by chance, which costs power beside other rates. The
+        three sizes have the moments of a normal number of rows (Gauss and Hermite).
+        """
         trials = {mean: rows_of(n_rows, share) for mean, share in self.shares.items()}
+        least = min((self.shares[mean] for mean in means), default=1.0)
+        is_small = n_rows * least < SMALL_GROUP and least < 1.0
+        if len(means) < 2 or not is_small or self.n_draws < DRAWS_FOR_ROWS:
+            yield 1.0, trials
+            return
+        spread = math.sqrt(3.0 * n_rows * least * (1.0 - least))
+        for weight, deviations in ((1 / 6, -spread), (2 / 3, 0.0), (1 / 6, spread)):
+            rows = min(n_rows, max(0, round(n_rows * least + deviations)))
+            is_least = {mean for mean in trials if self.shares[mean] == least}
+            yield weight, {mean: rows if mean in is_least else n for mean, n in trials.items()}
+
+    def _with_trials(self, tests: Sequence[Test], n_rows: int, trials: Mapping[Mean, int]) -> float:
+        """That all `tests` pass where each mean has so many rows."""
         if not all(trials[mean] for mean in _means_of(tests)):
             return 0.0
         corrected = self.n_draws >= DRAWS_FOR_ROWS
