@@ -205,3 +205,22 @@ class TestNothingToTrain:
         model = estimator(module, constraints=constraint, max_epochs=2).fit(*blobs)
         assert not model.solution_found_
         assert "no finite weights" in model.certificate_.explain()
+
+
+class SameForAll(nn.Module):
+    """Its outputs are a view of its only parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.scores = nn.Parameter(torch.tensor([2.0, -2.0]))
+
+    def forward(self, X):
+        return self.scores.expand(len(X), 2)
+
+
+def test_outputs_may_be_views_of_parameters():
+    y = np.tile([0, 0, 1], 60)
+    X = np.zeros((180, 1))
+    model = SeldonianClassifier(SameForAll, constraints="ACC >= 0.4", max_epochs=2, random_state=0)
+    assert model.fit(X, y).solution_found_
+    assert model.predict(X).tolist() == [0] * 180

@@ -457,7 +457,8 @@ class LagrangianNet(NeuralNet):
                 f"The module returns outputs of shape {tuple(outputs.shape)} for {len(padded)} "
                 "rows; it must return one row of outputs for each row of inputs."
             )
-        return outputs[: len(batch)]
+        # A view of a parameter, as a constant output may be, takes its gradient along.
+        return outputs[: len(batch)] if gradient else outputs[: len(batch)].detach()
 
     def _keep_best(self) -> None:
         self.kept_epoch_ = self._checkpoints.epoch
