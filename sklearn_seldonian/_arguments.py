@@ -81,10 +81,9 @@ def check_predictor(estimator):
             f"estimator must be a fitted estimator; got the class: write "
             f"{estimator.__name__}().fit(X, y)."
         )
-    if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
+    if not hasattr(estimator, "fit"):
         raise TypeError(
-            "estimator must be a fitted classifier or regressor with the methods fit and predict; "
-            f"got {short(estimator)}."
+            f"estimator must be a fitted classifier or regressor; got {short(estimator)}."
         )
     check_is_fitted(estimator)
 

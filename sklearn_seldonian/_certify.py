@@ -335,8 +335,8 @@ class _Asked(NamedTuple):
 
     def answer(self, method):
         """What a method returns for the rows; what it cannot do, as an error in words."""
-        groups = _arguments.groups_for(self.estimator, method, self.sensitive_features)
         try:
+            groups = _arguments.groups_for(self.estimator, method, self.sensitive_features)
             return getattr(self.estimator, method)(self.X, **groups)
         except (ArithmeticError, AttributeError, LookupError) as error:
             if isinstance(error, ValueError | TypeError):

@@ -468,5 +468,5 @@ class TestCertify:
 
     def test_what_is_neither_is_refused(self, grades):
         scaler = StandardScaler().fit(grades[0])
-        with pytest.raises(TypeError, match="must be a fitted classifier or regressor"):
+        with pytest.raises(ValueError, match="StandardScaler is neither"):
             certify(scaler, *grades, "MAE <= 1")
