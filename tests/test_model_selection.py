@@ -499,7 +499,7 @@ class TestReuse:
 
     def test_a_larger_delta_is_another_test(self, blobs):
         model = classifier(
-            module=Mistaken, module__low=9.0, module__high=9.1, constraints="PR <= 1"
+            module=Mistaken, module__low=9.0, module__high=9.1, constraints="PR <= 0.99"
         )
         first = model.fit(*blobs).certificate_
         with pytest.warns(SafetyDataReusedWarning):
