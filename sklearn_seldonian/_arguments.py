@@ -188,6 +188,8 @@ def as_numbers(name, values):
     """An array of floats of what should be numbers; NaN where one is missing."""
     if values.dtype.kind in "biuf":
         return values.astype(np.float64)
+    if values.dtype.kind in "mM":  # nanoseconds are whole numbers to NumPy
+        raise ValueError(f"{name} must hold numbers that fit a float; it holds {short(values[0])}.")
     converted = []
     for value in values.astype(object):
         missing = pd.isna(value) is True

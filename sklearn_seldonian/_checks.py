@@ -335,7 +335,7 @@ def column_of_labels(y):
 def class_positions(y, classes):
     """Position of each label of `y` in `classes`."""
     positions = _arguments.label_positions("y", y, classes)
-    unknown = pd.Series(np.asarray(y)[positions < 0])
+    unknown = _columns.series(np.asarray(y)[positions < 0])
     if len(unknown):
         raise ValueError(
             f"y holds labels that the model does not know: {listed(unknown.unique())}. It knows "
@@ -353,7 +353,7 @@ def check_numbers(y, target_range):
         If one is no finite number, or outside: what is known of it cannot be true.
     """
     y = column_or_1d(as_arrays(None, y)[1], warn=True)
-    if _columns.holds_dates(pd.Series(y)):
+    if _columns.holds_dates(_columns.series(y)):
         raise ValueError(
             "y holds dates or durations, and a regression needs numbers: give it days since a date."
         )

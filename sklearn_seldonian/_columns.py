@@ -210,10 +210,11 @@ def _objects(values):
 
 
 def series(values):
-    """A Series of an array; of objects where texts are not Unicode, which Arrow does not hold."""
+    """A Series of an array; of objects where pandas takes texts for Unicode, or integers for
+    floats, that they are not."""
     try:
         return pd.Series(values)
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, OverflowError):
         return pd.Series(values, dtype=object)
 
 

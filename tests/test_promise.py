@@ -305,8 +305,8 @@ def test_indexes_are_compared_by_their_labels(one, other):
     _checks.check_same_order(X=groups, sensitive_features=X)
     remedy = r"\.loc\[X.index\]" if one.is_unique else "bring their rows into one order, then reset"
     with pytest.raises(ValueError, match=f"X and y have the same index in different.*{remedy}"):
-        _checks.check_same_order(X=X, y=groups[::-1])
-    _checks.check_same_order(X=X, y=groups[:3])
+        _checks.check_same_order(X=X, y=groups.iloc[::-1])
+    _checks.check_same_order(X=X, y=groups.iloc[:3])
 
 
 def test_indexes_that_merely_differ_are_accepted():
