@@ -116,9 +116,10 @@ def rate_ratio_certified(
 
     Notes
     -----
-    A p-value above delta says no [1]_. Otherwise the steps of `rate_ratio_upper` are taken until
-    they are at or below the limit. If it were wrong, it would differ from comparing
-    `rate_ratio_upper` with the limit.
+    The answer is yes where one cell from the limit to the top of the box is rejected as a whole,
+    and no where the p-value of the limit itself is above delta [1]_. Otherwise the steps of
+    `rate_ratio_upper` are taken until they are at or below the limit. If it were wrong, it would
+    differ from comparing `rate_ratio_upper` with the limit.
 
     References
     ----------

@@ -29,8 +29,9 @@ def tightest_limit(
 ) -> float:
     """The least limit on g that would pass, where zero is as good as `asked`; infinite if none.
 
-    Rests on tests that pass with every limit that is easier to meet than one that passes. The
-    parts of an AND are looked at one by one; the whole has to pass in the end.
+    Rests on tests that pass with every limit that is easier to meet than one that passes. That is
+    proved for exact and finite-sample tests, and assumed for asymptotic ones. The parts of an AND
+    are looked at one by one; the whole has to pass in the end.
     """
     tests, step, done = _Tests(constraint, evidence, delta, bound, asked), -N_STEPS, set[Hashable]()
     in_order = tests.worst_first()
