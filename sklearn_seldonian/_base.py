@@ -194,7 +194,7 @@ class CertifiedEstimator(BaseEstimator):
         _checks.check_instances(preprocessor=self.preprocessor, fallback=self.fallback)
         _fitting.check_keywords(self)
         self._promise = Promise.of(self)
-        if self.constraints_:
+        if self._promise.constraints:
             _checks.check_own_decisions(self)
 
     def _check_training_rows(self, X, y, sensitive_features):
@@ -219,7 +219,7 @@ class CertifiedEstimator(BaseEstimator):
         _checks.check_same_order(X=rows.given, safety_mask=safety_mask)
         self.candidate_indices_, self.safety_indices_ = (
             _checks.split_rows(n_rows, self.safety_size, safety_mask, rng)
-            if self.constraints_
+            if self._promise.constraints
             else (np.arange(n_rows), np.arange(0))
         )
         return rows.take(self.candidate_indices_), rows.take(self.safety_indices_)
@@ -229,7 +229,7 @@ class CertifiedEstimator(BaseEstimator):
 
         Of the other `rows` only the levels there are count, for what can be named at all.
         """
-        elsewhere = _checks.levels_elsewhere(self.constraints_, rows.columns)
+        elsewhere = _checks.levels_elsewhere(self._promise.constraints, rows.columns)
         schema = self._schema(candidate.columns, elsewhere)
         self._promise = self._promise.bound_to(candidate.columns, schema)
 
@@ -281,7 +281,7 @@ class CertifiedEstimator(BaseEstimator):
         order_seed = _checks.order_seed(random_state)
         X, y = _inputs.as_arrays(X, y)
         _checks.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
-        if not self.constraints_:
+        if not self._promise.constraints:
             raise ValueError("There is nothing to certify: the estimator has no constraints.")
         if self._promise.resolved is None:
             raise ValueError(
@@ -308,18 +308,27 @@ class CertifiedEstimator(BaseEstimator):
     @property
     def constraints_(self):
         """The constraints that `fit` was given, parsed."""
+        check_is_fitted(self)
         return self._promise.constraints
 
     @property
     def solution_found_(self):
         """Whether there is a model that passed; without constraints, whether there is one."""
+        check_is_fitted(self)
         certificate = self.certificate_
-        return not self.constraints_ if certificate is None else certificate.passed
+        return not self._promise.constraints if certificate is None else certificate.passed
 
     @property
     def module_(self):
         """The fitted torch module."""
-        return self.net_.module_
+        return self._trained_net.module_
+
+    @property
+    def _trained_net(self):
+        check_is_fitted(self)
+        if not hasattr(self, "net_"):
+            raise AttributeError(f"No model was trained. {self.certificate_.explain()}")
+        return self.net_
 
     def _falls_back(self):
         """Whether the fallback answers; raises where there is neither model nor fallback."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import itertools
-import math
 import platform
 import secrets
 from collections.abc import Mapping
@@ -289,9 +288,12 @@ def check_share(name, value):
 
 def check_count(name, value):
     """A whole number from 0 on."""
-    whole = isinstance(value, Real) and math.isfinite(value) and value >= 0 and value == int(value)
-    if not whole or isinstance(value, bool):
-        raise ValueError(f"{name} must be a whole number of rows from 0 on, got {value!r}.")
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    # Beyond 2 ** 53 not all whole numbers are floats, and some integers fit no float at all.
+    if not number or not 0 <= value <= 2**53 or value != int(value):
+        raise ValueError(
+            f"{name} must be a whole number of rows from 0 to 2**53, got {short(value)}."
+        )
     return int(value)
 
 

@@ -163,7 +163,7 @@ def _unnamed(values):
         is_hidden = values == "nan"  # what numpy makes of a missing value among texts
     if is_hidden is not None and is_hidden.any():
         values = np.where(is_hidden, None, values.astype(object))
-    return [series(column) for column in values.reshape(len(values), -1).T]
+    return [series(column) for column in (values[:, None] if values.ndim == 1 else values).T]
 
 
 def _of_rows(rows):

@@ -185,7 +185,9 @@ def _columns_of_objects(X):
 
 
 def _is_numeric(column):
-    return isinstance(column.dtype, np.dtype) and column.dtype.kind in "biufc"
+    sparse = isinstance(column.dtype, pd.SparseDtype)
+    dtype = column.dtype.subtype if sparse else column.dtype
+    return isinstance(dtype, np.dtype) and dtype.kind in "biufc"
 
 
 def _names(values):

@@ -108,7 +108,7 @@ def loaded(estimator, path):
         raise ValueError(f"{path} holds a model without preprocessor, and the estimator has one.")
     text = facts["certificate"]
     certificate = None if text is None else _certificate(path, text)
-    if model.constraints_ and not (certificate and certificate.passed):
+    if model._promise.constraints and not (certificate and certificate.passed):
         raise ValueError(f"{path} has no certificate that passed: nothing is known of its weights.")
     _saved.check_shapes(model, path, facts["sizes"])
     _saved.check_against(model, facts, certificate)

@@ -20,7 +20,7 @@ __all__ = ["judgement", "origin_of", "safety_test"]
 
 def judgement(estimator, candidate, safety, obstacle, order_seed, mask_given=False, share=1.0):
     """The certificate of the trained model, passed or not; None without constraints."""
-    if not estimator.constraints_:
+    if not estimator._promise.constraints:
         return None
     origin = origin_of(estimator)
     if obstacle:

@@ -246,7 +246,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         classes = self.classes_.tolist()
         return Schema.of(
             columns,
-            self.constraints_,
+            self._promise.constraints,
             tuple(classes),
             _checks.positive_class(classes, self.pos_label),
             elsewhere=elsewhere,
@@ -274,7 +274,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     def _how_it_was_chosen(self):
         """Why this epoch was kept: the most accurate, or only the likeliest to pass."""
         kept = self.history_.iloc[self.net_.kept_epoch_ - 1]
-        failing = sum(1.0 - kept[f"passing_{i}"] for i in range(len(self.constraints_)))
+        failing = sum(1.0 - kept[f"passing_{i}"] for i in range(len(self._promise.constraints)))
         power = self.net_.problem.power
         if 1.0 - failing >= power:
             return (
@@ -289,17 +289,17 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     @property
     def scale_(self):
         """What the module's scores are multiplied by; 1 where decisions are not drawn."""
-        return self.net_.adjustment_.scale
+        return self._trained_net.adjustment_.scale
 
     @property
     def offsets_(self):
         """What is added to the module's scaled scores to decide, one number a class."""
-        return self.net_.adjustment_.offset_of_each(len(self.classes_))
+        return self._trained_net.adjustment_.offset_of_each(len(self.classes_))
 
     @property
     def probability_range_(self):
         """The probabilities that the module's are clipped to: lowest, highest."""
-        adjustment = self.net_.adjustment_
+        adjustment = self._trained_net.adjustment_
         if not adjustment.low:
             return np.array([[0.0], [1.0]]).repeat(len(self.classes_), axis=1)
         return np.exp([adjustment.low, adjustment.high])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_seldonian._certify import observe, under_test
+from sklearn_seldonian.certification._given import check_fitted
 from sklearn_seldonian.constraints import estimate, parse_all
 
 __all__ = ["bound_margin", "constraint_values", "solution_found"]
@@ -82,8 +83,8 @@ def solution_found(estimator: Any, X: Any = None, y: Any = None) -> float:
 
     Raises
     ------
-    AttributeError
-        If there is no Seldonian estimator inside.
+    TypeError, NotFittedError
+        If there is no Seldonian estimator inside, or it is not fitted.
 
     Examples
     --------
@@ -92,7 +93,7 @@ def solution_found(estimator: Any, X: Any = None, y: Any = None) -> float:
     >>> solution_found(SeldonianClassifier(max_epochs=1).fit([[0.0], [1.0]], [0, 1]))
     1.0
     """
-    return float(innermost(estimator).solution_found_)
+    return float(fitted_inside(estimator).solution_found_)
 
 
 def bound_margin(estimator: Any, X: Any = None, y: Any = None) -> float:
@@ -116,8 +117,8 @@ def bound_margin(estimator: Any, X: Any = None, y: Any = None) -> float:
 
     Raises
     ------
-    AttributeError
-        If there is no Seldonian estimator inside.
+    TypeError, NotFittedError
+        If there is no Seldonian estimator inside, or it is not fitted.
 
     Examples
     --------
@@ -129,10 +130,17 @@ def bound_margin(estimator: Any, X: Any = None, y: Any = None) -> float:
     >>> 0 < bound_margin(model.fit(X, y)) < 0.2
     True
     """
-    certificate = innermost(estimator).certificate_
+    certificate = fitted_inside(estimator).certificate_
     if certificate is None:
         return math.nan
     return min(-result.g_upper for result in certificate.results)
+
+
+def fitted_inside(estimator: Any) -> Any:
+    """The fitted Seldonian estimator that searches and pipelines end in."""
+    found = innermost(estimator)
+    check_fitted(found)
+    return found
 
 
 def innermost(estimator: Any) -> Any:

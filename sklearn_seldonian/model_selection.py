@@ -269,7 +269,7 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
         trials = self._trials(estimator, settings, data, first.candidate)
         ranks = self._compare(settings, trials)
 
-        chosen = self._chosen(ranks, bool(first.model.constraints_))
+        chosen = self._chosen(ranks, bool(first.model._promise.constraints))
         finalists = Parallel(n_jobs=self.n_jobs)(
             delayed(_refitted)(estimator, settings[index], data, index) for index in chosen
         )

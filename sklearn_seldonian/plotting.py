@@ -24,6 +24,11 @@ from sklearn_seldonian._palette import (
     styles_by_need,
 )
 from sklearn_seldonian.certification import CertificateDisplay
+from sklearn_seldonian.certification._given import (
+    certificate_of,
+    check_certificate,
+    check_fitted,
+)
 from sklearn_seldonian.constraints import Number, constant_value, parse_all
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 
@@ -86,9 +91,12 @@ class TrainingDisplay:
 
         Raises
         ------
+        TypeError, NotFittedError
+            If it is not a Seldonian estimator, or not fitted.
         ValueError
             If it was trained without constraints, or not trained at all.
         """
+        check_fitted(estimator)
         if not estimator.constraints_ or not hasattr(estimator, "history_"):
             raise ValueError("There is no constrained training to show.")
         resolved = estimator.net_.problem.constraints
@@ -255,6 +263,11 @@ class TradeoffDisplay:
             If neither side of the constraint is a number.
         """
         constraints = list(parse_all(estimator.constraints))
+        if position not in range(len(constraints)):
+            raise ValueError(
+                f"position must be one of {len(constraints)} constraints, counted from 0; got "
+                f"{position!r}."
+            )
         warn_of_large_delta(check_deltas(estimator.delta, len(constraints)))
         varied = [_with_limit(constraints[position], float(limit)) for limit in limits]
         fitted = Parallel(n_jobs=n_jobs)(
@@ -432,9 +445,12 @@ class PowerDisplay:
 
         Raises
         ------
+        TypeError
+            If it is not a certificate.
         ValueError
             If no constraint is over rates of decisions that were seen on safety rows.
         """
+        check_certificate(certificate)
         planned = [r for r in certificate.results if r.rows and r.rates.keys() == r.rows.keys()]
         if not planned:
             raise ValueError(
@@ -468,12 +484,12 @@ class PowerDisplay:
 
         Raises
         ------
+        TypeError, NotFittedError
+            If it is not a Seldonian estimator, or not fitted.
         ValueError
             If it has no certificate, or one that foretells nothing.
         """
-        if estimator.certificate_ is None:
-            raise ValueError("There is no certificate to show: the estimator has no constraints.")
-        return cls.from_certificate(estimator.certificate_, n_rows, estimator.bound, ax=ax)
+        return cls.from_certificate(certificate_of(estimator), n_rows, estimator.bound, ax=ax)
 
     def plot(self, ax=None):
         """Draw a line for each constraint.

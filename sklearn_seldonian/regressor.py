@@ -232,7 +232,7 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
     def _schema(self, columns, elsewhere):
         return Schema.of(
             columns,
-            self.constraints_,
+            self._promise.constraints,
             (),
             None,
             elsewhere=elsewhere,
@@ -256,12 +256,12 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
     @property
     def target_mean_(self):
         """What an output of zero predicts."""
-        return self.net_.task_.centre
+        return self._trained_net.task_.centre
 
     @property
     def target_scale_(self):
         """How much a prediction rises where the output rises by one."""
-        return self.net_.task_.scale
+        return self._trained_net.task_.scale
 
     # -- the model -----------------------------------------------------------------------
 

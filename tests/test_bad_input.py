@@ -117,6 +117,7 @@ def test_decisions_must_be_functions_of_the_row(blobs, module, is_refused, const
 
 SENSITIVE = [
     (lambda g: g[:10], "sensitive_features has 10 rows, X has 1000"),
+    (lambda g: np.empty(0), "sensitive_features has 0 rows, X has 1000"),
     (lambda g: g.to_dict(), "not a dict"),
     (with_nan, "Column 'M' of sensitive_features holds 2 missing values"),
     (lambda g: np.zeros((1000, 2, 2)), "1 or 2 dimensions"),

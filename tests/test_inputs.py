@@ -624,6 +624,18 @@ def test_whole_numbers_that_no_float_holds_are_refused(blobs):
         fitted(large, y)
 
 
+def test_sparse_columns_of_a_frame(blobs):
+    X, y = blobs
+    frame = pd.DataFrame(np.where(X > 1, X, 0), columns=list("abc"))
+    sparse = frame.astype({"b": pd.SparseDtype(float, 0.0)})
+    model = SeldonianClassifier(max_epochs=1, random_state=0).fit(sparse, y)
+    assert np.array_equal(model.predict(sparse), model.predict(frame))
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        SeldonianClassifier().fit(sparse.mask(frame > 3), y)
+    with pytest.raises(TypeError, match="Sparse data was passed for X, but dense data is required"):
+        SeldonianClassifier().fit(frame.astype(pd.SparseDtype(float, 0.0)), y)
+
+
 def test_rows_of_another_number_of_dimensions_are_refused(blobs):
     X, y = blobs
     model = SeldonianClassifier(constraints="ACC >= 0.1", max_epochs=2, random_state=0).fit(X, y)

@@ -39,7 +39,7 @@ def test_in_cross_validation(blobs, limit, found):
 
 @pytest.mark.parametrize("scorer", [solution_found, bound_margin])
 def test_other_estimators_are_refused(blobs, scorer):
-    with pytest.raises(AttributeError):
+    with pytest.raises(TypeError, match="must be a fitted Seldonian estimator"):
         scorer(LogisticRegression().fit(*blobs))
 
 

@@ -224,3 +224,29 @@ def test_outputs_may_be_views_of_parameters():
     model = SeldonianClassifier(SameForAll, constraints="ACC >= 0.4", max_epochs=2, random_state=0)
     assert model.fit(X, y).solution_found_
     assert model.predict(X).tolist() == [0] * 180
+
+
+@each_goal
+@pytest.mark.parametrize(
+    "make", [torch.jit.script, lambda m: torch.jit.trace(m, torch.zeros(2, 3))]
+)
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_torchscript_is_refused(blobs, make, constraints):
+    with pytest.raises(ValueError, match="module is TorchScript"):
+        classifier(make(nn.Linear(3, 2)), constraints=constraints).fit(*blobs)
+
+
+@each_goal
+@pytest.mark.parametrize(
+    ("criterion", "problem"),
+    [
+        (nn.MSELoss, "fails with RuntimeError"),
+        (nn.CosineEmbeddingLoss, "missing 1 required positional argument"),
+        (nn.CrossEntropyLoss(reduction="none"), r"returns shape \(32,\)"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Using a target size:UserWarning")
+def test_a_criterion_that_makes_no_loss_is_named(blobs, criterion, problem, constraints):
+    model = classifier(nn.Linear(3, 2), constraints=constraints, criterion=criterion)
+    with pytest.raises(ValueError, match=f"does not make one loss.*{problem}"):
+        model.fit(*blobs)

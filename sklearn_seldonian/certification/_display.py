@@ -10,11 +10,13 @@ import numpy as np
 
 from sklearn_seldonian._palette import FAILED, GREY, INK, PASSED, SHADE, pyplot, shortened
 from sklearn_seldonian.bounds import binomial_lower, binomial_upper
-from sklearn_seldonian.certification._certificate import ConstraintResult, SafetyCertificate
+from sklearn_seldonian.certification._given import certificate_of, check_certificate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from sklearn_seldonian.certification._certificate import ConstraintResult, SafetyCertificate
 
 __all__ = ["CertificateDisplay", "GroupRate", "group_rates"]
 
@@ -99,11 +101,12 @@ class CertificateDisplay:
 
         Raises
         ------
+        TypeError
+            If it is not a certificate.
         ValueError
             If it has no results.
         """
-        if not certificate.results:
-            raise ValueError("There is nothing to show: the certificate has no results.")
+        check_certificate(certificate)
         return cls(certificate.results, group_rates(certificate.results)).plot(axes)
 
     @classmethod
@@ -124,12 +127,12 @@ class CertificateDisplay:
 
         Raises
         ------
+        TypeError, NotFittedError
+            If it is not a Seldonian estimator, or not fitted.
         ValueError
             If it was fitted without constraints.
         """
-        if estimator.certificate_ is None:
-            raise ValueError("There is no certificate to show: the estimator has no constraints.")
-        return cls.from_certificate(estimator.certificate_, axes=axes)
+        return cls.from_certificate(certificate_of(estimator), axes=axes)
 
     def plot(self, axes: Sequence[Axes] | None = None) -> CertificateDisplay:
         """Draw the constraints, and the rates beneath.

@@ -64,6 +64,12 @@ def summarise_results(results, *, metric=None, violation="hard", confidence_leve
     >>> summary[["failure_rate", "failure_rate_low", "performance"]].values.tolist()
     [[1.0, 0.692, 0.5]]
     """
+    missing = FIXED.keys() - set(getattr(results, "columns", ()))
+    if missing:
+        raise ValueError(
+            f"results must be the table that run_experiment or load_results returns; it has no "
+            f"columns {', '.join(sorted(missing))}."
+        )
     if violation not in ("hard", "soft"):
         raise ValueError(f"violation must be 'hard' or 'soft', got {violation!r}.")
     if not 0 < confidence_level < 1:

@@ -281,7 +281,7 @@ def _read(path):
     Raises
     ------
     ValueError
-        If the file does not hold one whole row of the trial that it is named after.
+        If the file cannot be read, or does not hold one whole row of its trial.
     """
     try:
         text = path.read_bytes().decode("utf-8")
@@ -291,7 +291,7 @@ def _read(path):
             for name, value in zip(names, values, strict=True)
         }
         _check_row(path, names, row)
-    except (ValueError, csv.Error) as problem:
+    except (OSError, ValueError, csv.Error) as problem:
         raise ValueError(
             f"{str(path)!r} is not a trial as run_experiment writes it: {problem}. Delete this "
             "file, and run_experiment runs the trial again."

@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sklearn_seldonian.constraints import ResolvedConstraint
 
-__all__ = ["check_callbacks", "check_monitor", "reads_batches"]
+__all__ = ["check_callbacks", "check_kinds", "check_monitor", "reads_batches"]
 
 Named = tuple[str, Callback]
 SCORING = (EpochScoring, BatchScoring, PassthroughScoring)
@@ -31,19 +31,43 @@ EACH_CONSTRAINT = ("estimate", "predicted_bound", "multiplier", "passing")
 ELSEWHERE = ("valid_loss", "valid_acc", "train_loss")
 
 
+def check_kinds(callbacks: Sequence[Any] | None) -> None:
+    """Refuse what is not a skorch callback, or a pair of a name and one.
+
+    Raises
+    ------
+    TypeError
+        If one is not.
+    """
+    for given in callbacks or ():
+        named = isinstance(given, tuple | list) and len(given) == 2 and isinstance(given[0], str)
+        callback = given[1] if named else given
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise TypeError(
+                f"callbacks must be a list of skorch callbacks, or of pairs (name, callback); got "
+                f"{callback!r} in it."
+            )
+
+
 def check_callbacks(callbacks: Sequence[Named], constraints: Sequence[ResolvedConstraint]) -> None:
     """Refuse callbacks that wait for what no epoch records.
 
     Raises
     ------
     ValueError
-        If one scores a validation set, or monitors a score that nothing records.
+        If one scores a validation set, monitors a score that nothing records, or loads weights.
     """
     for name, callback in callbacks:
         if isinstance(callback, SCORING) and not callback.on_train:
             raise ValueError(
                 f"The callback {name!r} scores a validation set, and training has none: candidate "
                 "rows train, and safety rows are for the test alone. Give it on_train=True."
+            )
+        if constraints and getattr(callback, "load_best", False):
+            raise ValueError(
+                f"The callback {name!r} has load_best=True, which would replace the weights of the "
+                "epoch that is kept for its constraints. Leave load_best out."
             )
     offered = [*ALWAYS, *CONSTRAINED * bool(constraints)]
     offered += [f"{key}_{i}" for key in EACH_CONSTRAINT for i in range(len(constraints))]

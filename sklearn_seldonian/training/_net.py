@@ -27,7 +27,12 @@ from sklearn_seldonian.training._batches import (
     ScoredRows,
     n_rows_a_pass,
 )
-from sklearn_seldonian.training._callbacks import check_callbacks, check_monitor, reads_batches
+from sklearn_seldonian.training._callbacks import (
+    check_callbacks,
+    check_kinds,
+    check_monitor,
+    reads_batches,
+)
 from sklearn_seldonian.training._devices import present_device
 from sklearn_seldonian.training._judge import Judge, observe
 from sklearn_seldonian.training._lagrangian import GroupedRows, Lagrangian
@@ -112,8 +117,17 @@ class LagrangianNet(NeuralNet):
 
     # -- before training -----------------------------------------------------------------
 
+    def initialize_callbacks(self):
+        check_kinds(self.callbacks)
+        return super().initialize_callbacks()
+
     def initialize_module(self):
         super().initialize_module()
+        if isinstance(self.module_, torch.jit.ScriptModule):
+            raise ValueError(
+                "module is TorchScript (torch.jit.script or trace), whose copies cannot be "
+                "trained; give the nn.Module that it was made from."
+            )
         if not any(True for _ in self.module_.parameters()):
             raise ValueError(
                 "The module has no parameters, so there is nothing to train. A model that is not "
@@ -148,6 +162,7 @@ class LagrangianNet(NeuralNet):
         check_callbacks(self.callbacks_, self.problem.constraints)
         self.interrupted_, self.adjustment_ = False, UNADJUSTED
         self.task_ = self.task.of(self._evaluate(rows.X[:32], gradient=True), self.criterion_)
+        self._check_criterion(rows)
         self._check_rows_are_judged_alone(rows.X)
         n_held_out = 0
         if self.problem.atoms and resampled is None:  # a sampler has drawn from all rows
@@ -204,6 +219,28 @@ class LagrangianNet(NeuralNet):
         """Note that the user stopped training: no weights are kept."""
         self.interrupted_, self.kept_epoch_ = True, None
         self._set_training(False)
+
+    def _check_criterion(self, rows: Rows) -> None:
+        """Refuse a criterion that makes no loss of the module's outputs and the targets.
+
+        Raises
+        ------
+        ValueError
+            If it fails, or returns more than one number.
+        """
+        name = type(self.criterion_).__name__
+        scores = self.task_.scores(self._evaluate(rows.X[:32]))
+        try:
+            loss = self.task_.objective(self.criterion_, scores, rows.y[: len(scores)])
+            problem = "" if loss.numel() == 1 else f"it returns shape {tuple(loss.shape)}"
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:
+            problem = f"it fails with {type(error).__name__}: {error}"
+        if problem:
+            raise ValueError(
+                f"criterion={name} does not make one loss of outputs of shape "
+                f"{tuple(scores.shape)} and {rows.y.dtype} targets: {problem}. For classes use "
+                "CrossEntropyLoss, for numbers MSELoss; a loss must have reduction='mean' or 'sum'."
+            )
 
     def _check_rows_are_judged_alone(self, X: Inputs) -> None:
         """Refuse a module whose decision for a row is not a function of that row.

@@ -101,3 +101,9 @@ def test_one_row_an_estimator_and_size():
 def test_bad_parameters(parameters, message):
     with pytest.raises(ValueError, match=message):
         summarise_results(table([1], [0]), **parameters)
+
+
+@pytest.mark.parametrize("given", [None, pd.DataFrame({"estimator": ["a"]}), 3])
+def test_other_tables_are_refused(given):
+    with pytest.raises(ValueError, match="must be the table that run_experiment or load_results"):
+        summarise_results(given)

@@ -330,3 +330,11 @@ def test_an_experiment_without_trials_yet(folder):
 def test_no_results(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no results"):
         load_results(tmp_path)
+
+
+def test_a_folder_in_place_of_a_trial_is_named(folder):
+    path = written(folder)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ValueError, match="is not a trial as run_experiment writes it"):
+        load_results(folder.path)

@@ -194,3 +194,24 @@ class TestOthers:
 
         fitted(blobs, Looks())
         assert seen[0] == ((128, 3), (128,), (128, 2))
+
+
+class TestWhatIsRefused:
+    @pytest.mark.parametrize(
+        "given",
+        ["EarlyStopping", 3, ("name", 3), object()],
+        ids=["text", "number", "pair", "object"],
+    )
+    def test_what_is_no_callback(self, blobs, given):
+        with pytest.raises(TypeError, match="callbacks must be a list of skorch callbacks"):
+            fitted(blobs, given)
+
+    def test_a_class_and_a_pair_are_callbacks(self, blobs):
+        given = RecordsOwn, ("mine", RecordsOwn())
+        assert (fitted(blobs, *given, max_epochs=1).history_.own == 1.0).all()
+
+    def test_weights_that_a_callback_would_load(self, blobs):
+        stop = callbacks.EarlyStopping(monitor="loss", load_best=True)
+        with pytest.raises(ValueError, match="would replace the weights of the epoch that is kept"):
+            fitted(blobs, stop)
+        assert fitted(blobs, stop, constraints=(), max_epochs=2).n_iter_ == 2
