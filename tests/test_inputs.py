@@ -624,6 +624,7 @@ def test_whole_numbers_that_no_float_holds_are_refused(blobs):
         fitted(large, y)
 
 
+@pytest.mark.filterwarnings("ignore:pandas.DataFrame with sparse columns:UserWarning")
 def test_sparse_columns_of_a_frame(blobs):
     X, y = blobs
     frame = pd.DataFrame(np.where(X > 1, X, 0), columns=list("abc"))
