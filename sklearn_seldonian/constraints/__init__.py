@@ -1,16 +1,5 @@
 """The constraint language: from text to a tree of testable statements about means."""
 
-from sklearn_seldonian.constraints._atoms import (
-    And,
-    Atom,
-    ExclusiveColumns,
-    Linear,
-    Or,
-    Tree,
-    are_exclusive,
-    atoms_of,
-    independent,
-)
 from sklearn_seldonian.constraints._builders import (
     accuracy,
     demographic_parity,
@@ -67,6 +56,24 @@ from sklearn_seldonian.constraints._resolved import (
     distinct_values,
     parse_all,
 )
+from sklearn_seldonian.constraints._tree import (
+    And,
+    Atom,
+    ExclusiveColumns,
+    Linear,
+    Or,
+    Tree,
+    are_exclusive,
+    atoms_of,
+    bonferroni,
+    fold,
+    fold_numbers,
+    independent,
+    leaves,
+    parts_of_and,
+    shares,
+    subtrees,
+)
 
 __all__ = [
     "And",
@@ -98,6 +105,7 @@ __all__ = [
     "assign_cells",
     "atoms_of",
     "bind",
+    "bonferroni",
     "columns_of",
     "combinations_in",
     "constant_value",
@@ -112,17 +120,23 @@ __all__ = [
     "estimate",
     "exact_dual",
     "false_positive_rate",
+    "fold",
+    "fold_numbers",
     "independent",
     "interval",
+    "leaves",
     "levels_of",
     "named_levels",
     "order_of",
     "parse",
     "parse_all",
+    "parts_of_and",
     "precision",
     "predictive_equality",
     "predictive_parity",
     "quantifiers_of",
+    "shares",
+    "subtrees",
     "true_positive_rate",
     "walk",
 ]

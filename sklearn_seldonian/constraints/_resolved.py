@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from sklearn_seldonian._text import short
-from sklearn_seldonian.constraints._atoms import (
-    And,
-    Atom,
-    Or,
-    Tree,
-    atom_range,
-    in_units,
-    shifted,
-    split,
-)
 from sklearn_seldonian.constraints._nodes import Condition, Constraint, Negative, Node
 from sklearn_seldonian.constraints._parse import parse
 from sklearn_seldonian.constraints._resolve import Mean, Schema, means_of, resolve
+from sklearn_seldonian.constraints._split import atom_range, in_units, shifted, split
+from sklearn_seldonian.constraints._tree import Tree, atoms_of, fold_numbers
 from sklearn_seldonian.measures import Average, RowMeasure
 
 __all__ = [
@@ -65,12 +57,12 @@ class ResolvedConstraint:
     @property
     def tested_means(self) -> tuple[Mean, ...]:
         """The distinct means that a test is of; those that arithmetic settles are not."""
-        return tuple(dict.fromkeys(_tested(self.tree)))
+        return tuple(dict.fromkeys(m for atom in atoms_of(self.tree) for m in atom.means))
 
     @property
     def is_impossible(self) -> bool:
         """Whether no model can satisfy it: the least that g can be is above zero."""
-        return _least(self.tree) > 0
+        return fold_numbers(self.tree, lambda atom, _: atom_range(atom).low) > 0
 
     @property
     def in_units(self) -> bool:
@@ -142,22 +134,3 @@ def distinct_values(means: Iterable[Mean]) -> tuple[RowMeasure, ...]:
     """Every row measure that any of the means is an average of, once."""
     quantities = (mean.quantity for mean in means)
     return tuple(dict.fromkeys(q.measure for q in quantities if isinstance(q, Average)))
-
-
-def _tested(tree: Tree) -> Iterator[Mean]:
-    match tree:
-        case Atom(means=means):
-            yield from means
-        case And(children=children) | Or(children=children):
-            for child in children:
-                yield from _tested(child)
-
-
-def _least(tree: Tree) -> float:
-    match tree:
-        case Atom():
-            return atom_range(tree).low
-        case And(children=children):
-            return max(map(_least, children))
-        case Or(children=children):
-            return min(map(_least, children))

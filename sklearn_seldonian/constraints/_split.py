@@ -17,15 +17,13 @@ tested at once. Two rewritings, taken by turns from the outside inwards, lead th
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
 from sklearn_seldonian._interval import MOST_EXACT_POWER, Interval
-from sklearn_seldonian.constraints._conditions import are_disjoint
 from sklearn_seldonian.constraints._evaluate import (
     apply,
     constant_value,
@@ -36,29 +34,23 @@ from sklearn_seldonian.constraints._evaluate import (
 from sklearn_seldonian.constraints._nodes import (
     Binary,
     Call,
-    ColumnIs,
-    Condition,
     Negative,
     Node,
     Number,
 )
 from sklearn_seldonian.constraints._resolve import Mean, means_of
+from sklearn_seldonian.constraints._tree import (
+    And,
+    Atom,
+    Linear,
+    Or,
+    Tree,
+    atoms_of,
+    fold,
+    subtrees,
+)
 
-__all__ = [
-    "And",
-    "Atom",
-    "Linear",
-    "Or",
-    "Tree",
-    "are_exclusive",
-    "atom_range",
-    "atoms_of",
-    "in_units",
-    "independent",
-    "range_of",
-    "shifted",
-    "split",
-]
+__all__ = ["atom_range", "in_units", "range_of", "shifted", "split"]
 
 # Taking a constraint apart into more atoms than this is refused: max minus min over
 # 16 levels is 240 pairs, and bounds on the levels then serve better than tests of pairs.
@@ -68,69 +60,6 @@ LEAST_NUMBER = Fraction(1, 2**1000)
 # How exactly irrational limits are known, as a share of what they limit can vary by: within
 # that the nearest float stands for them, beyond it the end that is harder to keep to.
 ROUNDING = 1e-12
-
-ExclusiveColumns = frozenset[frozenset[str]]
-
-
-@dataclass(frozen=True)
-class Linear:
-    """``sum(weights * means) + constant``, the weights in the order of the atom's means."""
-
-    weights: tuple[float, ...]
-    constant: float
-
-
-@dataclass(frozen=True)
-class Atom:
-    """``expression <= 0``, smooth in its means as far as it could be made so.
-
-    Attributes
-    ----------
-    expression : Node
-    means : tuple of Mean
-        Those that `expression` depends on.
-    linear : Linear or None
-        `expression` once more, where it is linear; its weights are not zero.
-    in_units : bool
-        Whether `expression` is a value of the constraint's g; else only its sign says
-        something about g.
-    is_ratio : bool
-        Whether the limit that was asked multiplies a mean, as c does in ``a - c b``, which
-        stands for ``a / b - c``.
-    """
-
-    expression: Node
-    means: tuple[Mean, ...]
-    linear: Linear | None
-    in_units: bool = True
-    is_ratio: bool = False
-
-    def has_independent_means(self, exclusive: ExclusiveColumns = frozenset()) -> bool:
-        """Whether the means are pairwise `independent`."""
-        pairs = itertools.combinations(self.means, 2)
-        return all(independent(one, other, exclusive) for one, other in pairs)
-
-
-@dataclass(frozen=True)
-class And:
-    """Satisfied where every child is.
-
-    `implied` are atoms that are satisfied whatever the means. They need no test; they
-    matter where g is wanted, which is the largest of all.
-    """
-
-    children: tuple[Tree, ...]
-    implied: tuple[Atom, ...] = ()
-
-
-@dataclass(frozen=True)
-class Or:
-    """Satisfied where some child is."""
-
-    children: tuple[Tree, ...]
-
-
-Tree = And | Or | Atom
 
 TRUE = Atom(Number(0.0), (), Linear((), 0.0))
 
@@ -156,19 +85,10 @@ def _split(expression: Node, *, in_units: bool = True, is_ratio: bool = False) -
     return (_all_of if takes_largest == site.increasing else _any_of)(children)
 
 
-def atoms_of(tree: Tree) -> tuple[Atom, ...]:
-    """The leaves of `tree`, left to right."""
-    if isinstance(tree, Atom):
-        return (tree,)
-    return tuple(atom for child in tree.children for atom in atoms_of(child))
-
-
 def in_units(tree: Tree) -> bool:
     """Whether every atom of `tree`, those that need no test among them, is a value of g."""
-    if isinstance(tree, Atom):
-        return tree.in_units
-    implied = tree.implied if isinstance(tree, And) else ()
-    return all(map(in_units, (*tree.children, *implied)))
+    implied = (atom for part in subtrees(tree) if isinstance(part, And) for atom in part.implied)
+    return all(atom.in_units for atom in (*atoms_of(tree), *implied))
 
 
 def range_of(node: Node) -> Interval:
@@ -194,39 +114,6 @@ def atom_range(atom: Atom) -> Interval:
 def shifted(expression: Node, margin: float) -> Node:
     """``expression - margin``."""
     return Binary("-", expression, _number(Fraction(margin)))
-
-
-# -- what can be said of two means -----------------------------------------------------
-
-
-def independent(one: Mean, other: Mean, exclusive: ExclusiveColumns = frozenset()) -> bool:
-    """Whether the text says that no row counts for both means.
-
-    Then, given how many rows count for each, what happens in the ones says nothing about
-    the others. Rows cannot count for both where two conditions exclude each other, or
-    where the labels or predictions that count do.
-
-    Parameters
-    ----------
-    one, other : Mean
-    exclusive : frozenset of frozenset of str
-        Names of 0/1 columns of which at most one is 1 in any row, as far as the data's
-        owner says.
-    """
-    pairs = list(itertools.product(one.conditions, other.conditions))
-    if any(are_exclusive(a, b, exclusive) for a, b in pairs):
-        return True
-    return not bool((one.quantity.mask & other.quantity.mask).any())
-
-
-def are_exclusive(
-    one: Condition, other: Condition, exclusive: ExclusiveColumns = frozenset()
-) -> bool:
-    """Whether no row meets both conditions, by their text or as `exclusive` says."""
-    match one, other:
-        case ColumnIs(column=a, value=True), ColumnIs(column=b, value=True) if a != b:
-            return any({a, b} <= names for names in exclusive)
-    return are_disjoint(one, other)
 
 
 # -- AND and OR ------------------------------------------------------------------------
@@ -268,9 +155,7 @@ def _any_of(children: Iterator[Tree]) -> Tree:
 
 def _is_true(tree: Tree) -> bool:
     """Whether it is satisfied whatever the means."""
-    if isinstance(tree, Atom):
-        return atom_range(tree).high <= 0
-    return (all if isinstance(tree, And) else any)(map(_is_true, tree.children))
+    return fold(tree, lambda atom, _: atom_range(atom).high <= 0, all, any)
 
 
 def _varies(tree: Tree) -> bool:

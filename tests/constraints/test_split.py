@@ -25,7 +25,7 @@ from sklearn_seldonian.constraints import (
     interval,
     parse,
 )
-from sklearn_seldonian.constraints._atoms import TRUE, range_of
+from sklearn_seldonian.constraints._split import TRUE, range_of
 from sklearn_seldonian.measures import RowMeasure
 
 COST = RowMeasure("Cost", lambda y, prediction, probabilities: y, range=(0, 5))
