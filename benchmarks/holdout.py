@@ -32,8 +32,8 @@ from joblib import Parallel, delayed
 from torch import nn
 
 from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier
-from sklearn_seldonian.training import _net
-from sklearn_seldonian.training._selection import n_selection_rows
+from sklearn_seldonian.learners.lagrangian import _net
+from sklearn_seldonian.learners.lagrangian._selection import n_selection_rows
 
 NAMES = ("gpa_DP_0.1", "gpa_DP_0.05", "synthetic_DP_0.1")
 HIDDEN = {"network": (64, 64), "linear": ()}

@@ -28,8 +28,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from sklearn_seldonian.constraints import Families
-from sklearn_seldonian.training._judge import N_OFFSETS
-from sklearn_seldonian.training._offsets import class_shifts
+from sklearn_seldonian.learners.lagrangian._judge import N_OFFSETS
+from sklearn_seldonian.learners.lagrangian._offsets import class_shifts
 
 SHARES = (0.05, 0.1, 0.2, 0.5, 0.8)
 MODELS: dict[str, Callable[[], Any]] = {

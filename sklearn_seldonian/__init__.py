@@ -1,16 +1,20 @@
 """Estimators that train torch models under behavioural constraints and certify them."""
 
-from sklearn_seldonian._certify import certify, probability_of_passing, required_safety_rows
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian.certification import SafetyCertificate
-from sklearn_seldonian.classifier import SeldonianClassifier
+from sklearn_seldonian.certification._certify import (
+    certify,
+    probability_of_passing,
+    required_safety_rows,
+)
+from sklearn_seldonian.estimators._classifier import SeldonianClassifier
+from sklearn_seldonian.estimators._regressor import SeldonianRegressor
 from sklearn_seldonian.exceptions import (
     ConstraintSyntaxError,
     NoSolutionFoundError,
     NoSolutionFoundWarning,
     SafetyDataReusedWarning,
 )
-from sklearn_seldonian.regressor import SeldonianRegressor
 
 __all__ = [
     "ConstraintSyntaxError",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_seldonian._certify import observe, under_test
+from sklearn_seldonian.certification._certify import observe, under_test
 from sklearn_seldonian.certification._given import check_fitted
 from sklearn_seldonian.constraints import estimate, parse_all
 

@@ -1,9 +1,10 @@
 """The safety test and its certificate; numpy and scipy only."""
 
-from sklearn_seldonian.certification._certificate import ConstraintResult, SafetyCertificate
+from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._display import CertificateDisplay
 from sklearn_seldonian.certification._evidence import Evidence, Sample, exclusive_columns
 from sklearn_seldonian.certification._feasibility import rows_even_perfection_needs
+from sklearn_seldonian.certification._fields import ConstraintResult
 from sklearn_seldonian.certification._methods import ARITHMETIC, BOUNDS, has_finite_ranges
 from sklearn_seldonian.certification._multiplicity import fixed_sequence, holm
 from sklearn_seldonian.certification._passing import PassingRegions, passing_region

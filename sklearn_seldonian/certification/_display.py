@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from sklearn_seldonian.certification._certificate import ConstraintResult, SafetyCertificate
+    from sklearn_seldonian.certification._fields import CertificateFields, ConstraintResult
 
 __all__ = ["CertificateDisplay", "GroupRate", "group_rates"]
 
@@ -85,7 +85,7 @@ class CertificateDisplay:
 
     @classmethod
     def from_certificate(
-        cls, certificate: SafetyCertificate, *, axes: Sequence[Axes] | None = None
+        cls, certificate: CertificateFields, *, axes: Sequence[Axes] | None = None
     ) -> CertificateDisplay:
         """Draw a certificate.
 

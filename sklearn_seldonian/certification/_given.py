@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sklearn_seldonian.certification._certificate import SafetyCertificate
+    from sklearn_seldonian.certification._fields import CertificateFields
 
 __all__ = ["certificate_of", "check_certificate", "check_fitted"]
 
@@ -31,7 +31,7 @@ def check_fitted(estimator: Any) -> None:
     check_is_fitted(estimator)
 
 
-def certificate_of(estimator: Any) -> SafetyCertificate:
+def certificate_of(estimator: Any) -> CertificateFields:
     """The certificate of a fitted Seldonian estimator.
 
     Raises
@@ -42,7 +42,7 @@ def certificate_of(estimator: Any) -> SafetyCertificate:
         If it was fitted without constraints.
     """
     check_fitted(estimator)
-    certificate: SafetyCertificate | None = estimator.certificate_
+    certificate: CertificateFields | None = estimator.certificate_
     if certificate is None:
         raise ValueError("There is no certificate to show: the estimator has no constraints.")
     return certificate

@@ -12,25 +12,26 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from sklearn_seldonian.certification._certificate import (
+from sklearn_seldonian.certification._fields import (
     GUARANTEES,
+    CertificateFields,
     ConstraintResult,
-    SafetyCertificate,
 )
 from sklearn_seldonian.certification._rules import GUARANTEE_OF, check, parsed
 from sklearn_seldonian.constraints import Constraint
 
 __all__ = ["from_text", "to_text"]
 
+Certificate = TypeVar("Certificate", bound=CertificateFields)
 INFINITIES = {"Infinity": math.inf, "-Infinity": -math.inf}
 
 
 # -- writing -----------------------------------------------------------------------------
 
 
-def to_text(certificate: SafetyCertificate) -> str:
+def to_text(certificate: CertificateFields) -> str:
     """The document of a certificate."""
     return json.dumps(_plain(asdict(certificate)), indent=2, allow_nan=False)
 
@@ -49,20 +50,20 @@ def _plain(value: Any) -> Any:
 # -- reading -----------------------------------------------------------------------------
 
 
-def from_text(text: str) -> SafetyCertificate:
-    """The certificate of a document.
+def from_text(text: str, kind: type[Certificate]) -> Certificate:
+    """The certificate of a document, as one of the class `kind`.
 
     Raises
     ------
     ValueError
         If it is not one that `to_text` wrote. The message names the field.
     """
-    content = _read_fields(SafetyCertificate, _document(text), CERTIFICATE_FIELDS, "")
+    content = _read_fields(kind, _document(text), CERTIFICATE_FIELDS, "")
     content["results"] = tuple(
         ConstraintResult(**_read_fields(ConstraintResult, each, RESULT_FIELDS, f"results[{i}]."))
         for i, each in enumerate(content["results"])
     )
-    certificate = SafetyCertificate(**content)
+    certificate = kind(**content)
     check(certificate)
     return certificate
 

@@ -19,7 +19,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_seldonian._interval import Interval
 from sklearn_seldonian.bounds import (
     MeanBounds,
     betting_p_value,
@@ -47,6 +46,7 @@ from sklearn_seldonian.bounds import (
 )
 from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.constraints import Atom, Mean, exact_dual, interval
+from sklearn_seldonian.constraints._interval import Interval
 from sklearn_seldonian.measures import Rate
 
 __all__ = [

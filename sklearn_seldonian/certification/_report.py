@@ -16,8 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sklearn_seldonian._palette import visible
-from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._display import CertificateDisplay, group_rates
+from sklearn_seldonian.certification._fields import CertificateFields
 from sklearn_seldonian.measures import ALIASES
 
 __all__ = ["report", "summary"]
@@ -45,7 +45,7 @@ MEASURES_IN_WORDS = {
 }
 
 
-def report(certificate: SafetyCertificate) -> str:
+def report(certificate: CertificateFields) -> str:
     """The whole certificate as one HTML document that needs nothing from elsewhere."""
     template = _environment().get_template("report.html")
     return template.render(
@@ -57,7 +57,7 @@ def report(certificate: SafetyCertificate) -> str:
     )
 
 
-def summary(certificate: SafetyCertificate) -> str:
+def summary(certificate: CertificateFields) -> str:
     """Verdict and a table with one row a constraint, as a piece of HTML."""
     return _environment().get_template("summary.html").render(certificate=certificate)
 
@@ -86,7 +86,7 @@ def _number(value: float, digits: str = ".4f") -> str:
     return format(value, digits) if math.isfinite(value) else "–"
 
 
-def _means(certificate: SafetyCertificate) -> dict[str, int]:
+def _means(certificate: CertificateFields) -> dict[str, int]:
     """Safety rows of every mean, once."""
     return {name: n for result in certificate.results for name, n in result.rows.items()}
 
@@ -101,7 +101,7 @@ def _in_words(mean: str) -> str:
     return f"{words}, where {conditions[1:-1]}" if conditions else words
 
 
-def _picture(certificate: SafetyCertificate) -> str:
+def _picture(certificate: CertificateFields) -> str:
     """The certificate's picture as an SVG element with texts as text; "" without matplotlib."""
     try:
         import matplotlib

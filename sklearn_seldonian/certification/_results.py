@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from sklearn_seldonian.certification._certificate import UNTOUCHED, ConstraintResult
 from sklearn_seldonian.certification._evidence import Evidence, Sample
+from sklearn_seldonian.certification._fields import UNTOUCHED, ConstraintResult
 from sklearn_seldonian.certification._limits import tightest_limit
 from sklearn_seldonian.certification._planning import (
     DRAWS_IN_PASSING,

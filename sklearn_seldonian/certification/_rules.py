@@ -9,11 +9,11 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sklearn_seldonian.certification._certificate import (
+from sklearn_seldonian.certification._fields import (
     GUARANTEES,
     UNTOUCHED,
+    CertificateFields,
     ConstraintResult,
-    SafetyCertificate,
 )
 from sklearn_seldonian.certification._methods import BETTING, CLOPPER_PEARSON, EXACT_TWO_RATE_TEST
 from sklearn_seldonian.certification._results import Units, units_of
@@ -62,7 +62,7 @@ class Rule(NamedTuple):
     holds: Callable[[Any], bool]
 
 
-def check(certificate: SafetyCertificate) -> None:
+def check(certificate: CertificateFields) -> None:
     """Refuse a certificate whose fields contradict each other.
 
     Raises
@@ -266,11 +266,11 @@ RESULT_RULES = (
 # -- the whole certificate -------------------------------------------------------------------
 
 
-def _rows(certificate: SafetyCertificate) -> Iterable[tuple[ConstraintResult, str, int]]:
+def _rows(certificate: CertificateFields) -> Iterable[tuple[ConstraintResult, str, int]]:
     return ((r, name, n) for r in certificate.results for name, n in r.rows.items())
 
 
-def _counts_all_rows(certificate: SafetyCertificate) -> bool:
+def _counts_all_rows(certificate: CertificateFields) -> bool:
     """Whether measures of all rows are over all of them, where a constraint has passed."""
     return all(
         n == certificate.n_safety
@@ -279,7 +279,7 @@ def _counts_all_rows(certificate: SafetyCertificate) -> bool:
     )
 
 
-def _agree(certificate: SafetyCertificate) -> bool:
+def _agree(certificate: CertificateFields) -> bool:
     """Whether results with the same measure say the same of it."""
     said: dict[str, Any] = {}
     return all(
@@ -288,7 +288,7 @@ def _agree(certificate: SafetyCertificate) -> bool:
     )
 
 
-def _parameter(certificate: SafetyCertificate, name: str) -> list[Any]:
+def _parameter(certificate: CertificateFields, name: str) -> list[Any]:
     """One parameter, or several, as values; empty where Python does not write them as such."""
     try:
         given = ast.literal_eval(certificate.parameters.get(name, "[]"))
@@ -297,13 +297,13 @@ def _parameter(certificate: SafetyCertificate, name: str) -> list[Any]:
     return list(given) if isinstance(given, list | tuple) else [given]
 
 
-def _has_given_constraints(certificate: SafetyCertificate) -> bool:
+def _has_given_constraints(certificate: CertificateFields) -> bool:
     given = _parameter(certificate, "constraints")
     texts = [result.constraint for result in certificate.results]
     return given in ([], texts) or not all(isinstance(text, str) for text in given)
 
 
-def _has_given_deltas(certificate: SafetyCertificate) -> bool:
+def _has_given_deltas(certificate: CertificateFields) -> bool:
     """Whether each delta is the one that was given, or the same whole share of it in a search."""
     given, tested = _parameter(certificate, "delta"), [r.delta for r in certificate.results]
     if not given or not all(isinstance(delta, float) for delta in given):
@@ -316,7 +316,7 @@ def _has_given_deltas(certificate: SafetyCertificate) -> bool:
     return all(math.isclose(delta / models, own, rel_tol=1e-12) for delta, own in pairs)
 
 
-def _has_given_class(certificate: SafetyCertificate) -> bool:
+def _has_given_class(certificate: CertificateFields) -> bool:
     """Whether the positive class is the one that was given, or the second where none was."""
     given = _parameter(certificate, "pos_label")
     if not given or len(certificate.classes) != 2:
@@ -324,7 +324,7 @@ def _has_given_class(certificate: SafetyCertificate) -> bool:
     return certificate.positive == (certificate.classes[1] if given == [None] else str(given[0]))
 
 
-def _has_given_bound(certificate: SafetyCertificate) -> bool:
+def _has_given_bound(certificate: CertificateFields) -> bool:
     """Whether the guarantees are those of the kind of bound that was asked for."""
     unfit = {
         ("exact",): {"asymptotic"},
@@ -334,13 +334,13 @@ def _has_given_bound(certificate: SafetyCertificate) -> bool:
     return not unfit & {result.guarantee for result in certificate.results}
 
 
-def _is_complete(certificate: SafetyCertificate) -> bool:
+def _is_complete(certificate: CertificateFields) -> bool:
     """Whether a test that says by which versions it was run has assumptions and data as well."""
     described = bool(certificate.versions) and certificate.tested
     return not described or bool(certificate.assumptions and certificate.fingerprints)
 
 
-def _has_its_order(certificate: SafetyCertificate) -> bool:
+def _has_its_order(certificate: CertificateFields) -> bool:
     """Whether a test of rows one after another says in which order it looked at them."""
     bets = any(BETTING in _methods(result) for result in certificate.results)
     return certificate.order_seed is not None or not bets

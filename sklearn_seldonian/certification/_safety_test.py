@@ -24,8 +24,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sklearn_seldonian.certification._certificate import GUARANTEES
 from sklearn_seldonian.certification._evidence import Evidence
+from sklearn_seldonian.certification._fields import GUARANTEES
 from sklearn_seldonian.certification._methods import Method, method_for
 from sklearn_seldonian.constraints import And, Atom, Or, Tree, atoms_of, estimate
 

@@ -12,8 +12,8 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_seldonian._dual import Dual
-from sklearn_seldonian._interval import Interval
+from sklearn_seldonian.constraints._dual import Dual
+from sklearn_seldonian.constraints._interval import Interval
 from sklearn_seldonian.constraints._nodes import Binary, Call, Constant, Negative, Node, Number
 from sklearn_seldonian.constraints._resolve import Mean
 

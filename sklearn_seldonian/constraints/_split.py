@@ -23,7 +23,6 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
-from sklearn_seldonian._interval import MOST_EXACT_POWER, Interval
 from sklearn_seldonian.constraints._evaluate import (
     apply,
     constant_value,
@@ -31,6 +30,7 @@ from sklearn_seldonian.constraints._evaluate import (
     operands,
     rational_value,
 )
+from sklearn_seldonian.constraints._interval import MOST_EXACT_POWER, Interval
 from sklearn_seldonian.constraints._nodes import (
     Binary,
     Call,

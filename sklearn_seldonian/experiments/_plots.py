@@ -7,8 +7,8 @@ import os
 
 import numpy as np
 
-from sklearn_seldonian._checks import warn_of_large_delta
 from sklearn_seldonian._palette import pyplot, shortened, style_of
+from sklearn_seldonian.certification._requests import warn_of_large_delta
 from sklearn_seldonian.experiments._summary import metrics_of, summarise_results
 from sklearn_seldonian.experiments._table import load_results
 

@@ -19,8 +19,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
 from sklearn_seldonian import __version__
-from sklearn_seldonian._checks import warn_of_large_delta
 from sklearn_seldonian._warnings import warn_user
+from sklearn_seldonian.certification._requests import warn_of_large_delta
 from sklearn_seldonian.constraints import parse_all
 from sklearn_seldonian.experiments._summary import VALUE
 from sklearn_seldonian.experiments._table import FIXED, ResultsFolder, to_frame, trial_of

@@ -15,10 +15,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import available_if
 
-from sklearn_seldonian._arguments import groups_for
-from sklearn_seldonian._checks import LARGE_DELTA_WARNING
 from sklearn_seldonian._palette import visible
+from sklearn_seldonian.certification._requests import LARGE_DELTA_WARNING
 from sklearn_seldonian.constraints import Constraint
+from sklearn_seldonian.data._arguments import groups_for
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 from sklearn_seldonian.metrics import constraint_values, innermost, solution_found
 

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from sklearn_seldonian.certification import ConstraintResult, SafetyCertificate
-from sklearn_seldonian.certification._certificate import UNTOUCHED
+from sklearn_seldonian.certification._fields import UNTOUCHED
 
 ATTACK = '"><script>document.title = "taken"</script><img src="http://example.org/$x_i$.png">'
 

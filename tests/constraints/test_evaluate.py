@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 
-from sklearn_seldonian._interval import Interval
 from sklearn_seldonian.constraints import (
     Schema,
     bind,
@@ -17,6 +16,7 @@ from sklearn_seldonian.constraints import (
     interval,
     parse,
 )
+from sklearn_seldonian.constraints._interval import Interval
 
 SCHEMA = Schema((0, 1), 1, {"race": ("A", "B", "C")})
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from sklearn_seldonian._interval import Interval
 from sklearn_seldonian.constraints import (
     And,
     Atom,
@@ -25,6 +24,7 @@ from sklearn_seldonian.constraints import (
     interval,
     parse,
 )
+from sklearn_seldonian.constraints._interval import Interval
 from sklearn_seldonian.constraints._split import TRUE, range_of
 from sklearn_seldonian.measures import RowMeasure
 

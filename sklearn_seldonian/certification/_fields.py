@@ -1,0 +1,203 @@
+"""What a certificate says, field by field, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+import pandas as pd
+
+from sklearn_seldonian._palette import on_one_line, shortened
+from sklearn_seldonian.certification._values import Value
+
+__all__ = ["GUARANTEES", "UNTOUCHED", "CertificateFields", "ConstraintResult"]
+
+
+GUARANTEES = ("none", "asymptotic", "finite-sample", "exact")  # weakest first
+UNTOUCHED = "none: the safety rows were not touched"  # the method of a test that was not run
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ConstraintResult(Value):
+    """The safety test of one constraint.
+
+    Two results are equal where they say the same; NaN equals NaN.
+
+    Attributes
+    ----------
+    constraint : str
+        As the user wrote it.
+    operator : {"<=", ">="}
+        Whether `bound` is an upper or a lower bound on the constraint's varying side.
+    estimate, bound, limit : float
+        Value on the safety rows, its bound with confidence 1 - delta, and what it is
+        held against, in the units of the constraint. Where both sides vary, that is
+        their difference against zero.
+    g, g_upper : float
+        The same in canonical form, where above zero is a violation.
+    p_value : float
+        At most delta where it passed, above delta otherwise. The tests behind it are tuned to
+        `delta`: at another delta the same rows may give another p-value, so it is not the
+        smallest delta at which the constraint would have passed.
+    delta : float
+        Probability with which a violated constraint may pass.
+    method : str
+        How the bound was computed.
+    guarantee : {"exact", "finite-sample", "asymptotic", "none"}
+        What delta holds for. "exact": the error probability is at most delta, by a test that
+        uses the distribution of the counts itself. "finite-sample": at most delta at every
+        number of rows, by an inequality. "asymptotic": about delta, if there are many rows.
+        "none": there is no bound, and the constraint has not passed.
+    rows : mapping of str to int
+        Safety rows behind each mean.
+    rates : mapping of str to float
+        Of the means that are rates of decisions, with rows, the share seen among these rows.
+    reason : str
+        Why it did not pass; empty where it did.
+    rows_needed : int or None
+        Where it did not pass: about how many fresh safety rows would have let it pass nine
+        times in ten, if the estimate were the truth. From the test's own edges for rates of
+        decisions; projected from the width of the bound for means of numbers. None where no number
+        would, or where it cannot be said: the bound is infinite, or outputs are not finite.
+    """
+
+    constraint: str
+    operator: str
+    estimate: float
+    bound: float
+    limit: float
+    g: float
+    g_upper: float
+    p_value: float
+    delta: float
+    method: str
+    guarantee: str
+    rows: Mapping[str, int]
+    rates: Mapping[str, float]
+    reason: str
+    rows_needed: int | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the constraint is certified."""
+        return self.g_upper <= 0
+
+    def __repr__(self) -> str:
+        verdict = "passed" if self.passed else "not passed"
+        return (
+            f"<ConstraintResult of {shortened(on_one_line(self.constraint), 60)!r}: {verdict}, "
+            f"estimate {self.estimate:.4g}, bound {self.bound:.4g}, limit {self.limit:.4g}>"
+        )
+
+    def explain(self) -> str:
+        """One paragraph: the constraint, what was seen, and what that proves."""
+        constraint, reason = on_one_line(self.constraint), on_one_line(self.reason)
+        if self.guarantee == "none":
+            return f"{constraint}: NOT tested\n  why not: {reason}"
+        verdict = "passed" if self.passed else "NOT passed"
+        side = "at most" if self.operator == "<=" else "at least"
+        rows = ", ".join(f"{n:,} for {on_one_line(name)}" for name, n in self.rows.items())
+        lines = [
+            f"{constraint}: {verdict}",
+            f"  estimate {self.estimate:.4f}, {side} {self.bound:.4f} with confidence "
+            f"{1 - self.delta:.4g}, limit {self.limit:.4g}",
+            f"  safety rows: {rows or 'none needed'}",
+            f"  method: {self.method} ({self.guarantee})",
+        ]
+        if reason:
+            lines.append(f"  why not: {reason}{self._remedy()}")
+        return "\n".join(lines)
+
+    def _remedy(self) -> str:
+        if self.rows_needed is not None:
+            return (
+                f"; about {self.rows_needed:,} fresh safety rows would have sufficed nine times in "
+                "ten, if the estimate were the truth"
+            )
+        if not self.g > 0:
+            return ""
+        fewest = min(self.rows, key=lambda name: self.rows[name], default="")
+        of_few = (
+            f" (the fewest are {self.rows[fewest]:,}, for {on_one_line(fewest)})" if fewest else ""
+        )
+        return f"; if the estimate were the truth, no number of rows would suffice{of_few}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CertificateFields(Value):
+    """All that a certificate says; the fields are documented where it is public."""
+
+    results: tuple[ConstraintResult, ...]
+    loss: float
+    n_candidate: int
+    n_safety: int
+    assumptions: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    procedure: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    positive: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    order_seed: int | None = None
+
+    @property
+    def passed(self) -> bool:
+        """The joint verdict: every constraint is certified, and there is one."""
+        return bool(self.results) and all(result.passed for result in self.results)
+
+    @property
+    def tested(self) -> bool:
+        """Whether any test looked at the safety rows; if not, they are as good as fresh."""
+        return any(result.method != UNTOUCHED for result in self.results)
+
+    @property
+    def guarantee(self) -> str:
+        """The weakest of the results': "exact", "finite-sample", "asymptotic" or "none"."""
+        kinds = [result.guarantee for result in self.results]
+        return min(kinds, key=GUARANTEES.index, default="none")
+
+    @property
+    def verdict(self) -> str:
+        """The outcome in one line."""
+        n_passed = sum(result.passed for result in self.results)
+        if self.passed:
+            several = f"all {n_passed} constraints are" if n_passed > 1 else "the constraint is"
+            return f"Safety test passed: {several} certified."
+        outcome = "No Solution Found" if self.procedure.endswith(".fit") else "Not certified"
+        return f"{outcome}: {n_passed} of {len(self.results)} constraints passed."
+
+    def __repr__(self) -> str:
+        return f"<SafetyCertificate: {self.verdict} {self.n_safety:,} safety rows>"
+
+    @property
+    def rows_in_words(self) -> str:
+        """What was done with which rows, in one sentence."""
+        rows, others = f"{self.n_safety:,} safety rows", f"{self.n_candidate:,} others"
+        if self.tested:
+            return f"Tested on {rows}{f'; fitted to {others}' if self.n_candidate else ''}."
+        return (
+            f"{rows} were not touched{f'; {others} were for training' if self.n_candidate else ''}."
+        )
+
+    def explain(self) -> str:
+        """The whole certificate in plain text."""
+        parts = [self.verdict, *(result.explain() for result in self.results)]
+        parts.append(self.rows_in_words)
+        if self.guarantee == "asymptotic":
+            parts.append(
+                "Asymptotic: at least one bound rests on a normal approximation, which may fail "
+                "for small samples and long tails."
+            )
+        parts += map(on_one_line, self.remarks)
+        parts.append("Each bound holds with its confidence on its own; they are not simultaneous.")
+        if self.order_seed is not None:
+            parts.append(f"The rows were tested in an order drawn from the seed {self.order_seed}.")
+        if self.assumptions:
+            parts += ["Assumptions:", *(f"  - {on_one_line(text)}" for text in self.assumptions)]
+        return "\n".join(parts)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a constraint, one column an attribute of `ConstraintResult` and `passed`."""
+        rows = [{**asdict(result), "passed": result.passed} for result in self.results]
+        return pd.DataFrame(rows)

@@ -1,0 +1,171 @@
+"""What a certificate says of where it comes from, and what it rests on."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from functools import cache
+from importlib.metadata import version
+
+import numpy as np
+
+from sklearn_seldonian._version import __version__
+from sklearn_seldonian._warnings import warn_user
+from sklearn_seldonian.data._digests import blocks_of, fingerprint_of, row_digests
+from sklearn_seldonian.exceptions import SafetyDataReusedWarning
+from sklearn_seldonian.measures import ANY_NUMBER
+
+__all__ = [
+    "DECISIONS",
+    "NUMBERS_REMEDY",
+    "as_written",
+    "assumptions",
+    "fingerprint",
+    "given_to_fit",
+    "labels_in_words",
+    "other_rows",
+    "predicted_numbers",
+    "row_fingerprints",
+    "versions",
+]
+
+_INDEPENDENCE = (
+    "The rows are independent draws from the population of interest.",
+    "The safety rows influenced nothing before the test: no preprocessing, selection of "
+    "features, resampling or search outside the estimator has seen them, and they are tested "
+    "for the first time.",
+)
+DECISIONS = {
+    "argmax": ("The decisions are those of predict.",),
+    "sample": ("The decisions are drawn from predict_proba, anew each time.",),
+}
+NUMBERS_REMEDY = "Say prediction_range and target_range, or give a measure of your own a range"
+
+
+def predicted_numbers(target_range, prediction_range=ANY_NUMBER):
+    """What a certificate of a regression rests on beside its rows, in words.
+
+    `prediction_range` is a promise about predictions, where they are not clipped to it.
+    """
+    promised = {"target": target_range, "prediction": prediction_range}
+    return "The predictions are those of predict.", *(
+        f"The {name} is never outside [{low:g}, {high:g}]; that of no row seen is."
+        for name, (low, high) in promised.items()
+        if (low, high) != ANY_NUMBER
+    )
+
+
+def assumptions(of_the_model, exclusive, mask_given=False):
+    """What a certificate rests on, in words; `of_the_model` are sentences on what it predicts."""
+    mask = "Which rows were kept for the safety test did not depend on outcomes."
+    pairs = sorted(" and ".join(sorted(pair)) for pair in exclusive)
+    return (
+        *_INDEPENDENCE,
+        *of_the_model,
+        *[mask] * mask_given,
+        *(f"Columns {pair} are never both 1; no row seen has both." for pair in pairs),
+    )
+
+
+_installed = cache(version)  # a search through the file system
+
+
+def versions():
+    """Versions of everything that a certificate rests on."""
+    packages = ("torch", "skorch", "scikit-learn", "scipy", "numpy", "pandas")
+    return {
+        "sklearn-seldonian": __version__,
+        "python": platform.python_version(),
+        **{package: _installed(package) for package in packages},
+    }
+
+
+def labels_in_words(classes, positive):
+    """The class labels as a certificate keeps them, and the positive one at its position."""
+    names = tuple(map(str, classes))
+    return {"classes": names, "positive": None if positive is None else names[positive]}
+
+
+def as_written(parameters):
+    """Parameters by name, as Python writes their values."""
+    return {name: repr(value) for name, value in sorted(parameters.items())}
+
+
+def fingerprint(*parts):
+    """A digest of arrays, or of rows in this order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        for values in _contents(part):
+            digest.update(f"{values.dtype} {values.shape}".encode())
+            if values.dtype.kind in "biuf":
+                digest.update(np.ascontiguousarray(values))
+            else:
+                digest.update(repr(values.tolist()).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _contents(part):
+    try:
+        return [np.asarray(part)]
+    except ValueError:  # rows of different shapes
+        return [row_digests(*blocks_of(part)).values]
+
+
+def row_fingerprints(X, y, columns, index=None, **answers):
+    """Fingerprints of rows, in any order: of the "data", and of what a model answers for them.
+
+    Parameters
+    ----------
+    X : array-like of any kind
+        The rows at `index` (None: all) are meant.
+    y : ndarray of shape (n_rows,)
+    columns : mapping of str to array
+        Those that constraints name.
+    index : ndarray of int, default=None
+    **answers : ndarray of shape (n_rows, ...)
+        By what they are. Rows with their answers are digested, and numbers as float32, since
+        the order of rows can change the last digits.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    data = [block._replace(index=index) for block in blocks_of(X)]
+    data += [block for values in (y, *columns.values()) for block in blocks_of(values)]
+    kind = " ".join(map(repr, columns)).encode()
+    found = {"data": fingerprint_of(data, kind)}
+    for name, values in answers.items():
+        rounded = values.astype(np.float32) if values.dtype == np.float64 else values
+        found[name] = fingerprint_of([*data, *blocks_of(rounded)], kind)
+    return found
+
+
+# -- rows that the model has seen --------------------------------------------------
+
+
+def other_rows(sightings):
+    """The assumption that a model was fitted to other rows, or that this is not met.
+
+    Parameters
+    ----------
+    sightings : sequence of Sighting
+        Of the Seldonian estimators that the model is, or has inside.
+    """
+    known = [sighting for sighting in sightings if sighting.share]
+    if known:
+        found = max(known, key=lambda sighting: sighting.share)
+        note = given_to_fit(found.name, found.share)
+        warn_user(note, SafetyDataReusedWarning)
+        return f"Not met: {note}"
+    loaded = [sighting.name for sighting in sightings if sighting.share is None]
+    unknown = f" Parameters that {loaded[0]} loaded do not say to which." if loaded else ""
+    return f"The model was fitted to other rows, and chosen by other rows.{unknown}"
+
+
+def given_to_fit(name, share):
+    """What is said of tested rows of which a `share` was given to the fit of the model."""
+    rows = "These rows were" if share == 1 else f"{share:.0%} of these rows were"
+    return (
+        f"{rows} given to {name}.fit. What a model does on rows that it was fitted to or chosen by "
+        "proves nothing about new rows. Certify it on fresh rows."
+    )

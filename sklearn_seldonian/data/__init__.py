@@ -1,0 +1,1 @@
+"""Rows, columns, preprocessing and the split."""

@@ -1,0 +1,207 @@
+"""Arguments as people give them, refused in words where they are not what they should be."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping, Set
+
+import numpy as np
+import pandas as pd
+import sklearn
+from scipy.sparse import issparse
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.validation import _num_samples, check_is_fitted
+
+from sklearn_seldonian._text import listed, short
+from sklearn_seldonian.data._arrays import without_tensor
+from sklearn_seldonian.measures import RowMeasure
+
+__all__ = [
+    "as_numbers",
+    "check_classes",
+    "check_measures",
+    "check_predictor",
+    "check_same_length",
+    "groups_for",
+    "label_positions",
+    "number",
+    "numbers",
+    "one_value_a_row",
+]
+
+# What no array is made of, although some of it has a length.
+NO_ROWS = str | bytes | Mapping | Set
+
+
+# -- parameters --------------------------------------------------------------------------
+
+
+def numbers(name, value):
+    """A parameter of one or several numbers as an array of floats."""
+    try:
+        given = np.asarray(value)
+        if given.dtype.kind in "biuf":
+            return given.astype(float)
+        given = np.asarray(value, dtype=object)
+        if value is None or any(isinstance(v, str | bytes) for v in given.flat):
+            raise TypeError
+        return given.astype(float)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"{name} must be made of numbers, got {short(value)}.") from None
+
+
+def number(name, value):
+    """A parameter of one number as a float."""
+    try:
+        found = numbers(name, value)
+    except TypeError:
+        found = None
+    if found is None or found.ndim:
+        raise TypeError(f"{name} must be a number, got {short(value)}.")
+    return float(found)
+
+
+def check_measures(measures):
+    """The user's own measures as a tuple."""
+    if isinstance(measures, NO_ROWS | RowMeasure) or not isinstance(measures, Iterable):
+        raise TypeError(
+            f"measures must be a list of RowMeasure objects, such as [measure]; got "
+            f"{short(measures)}."
+        )
+    return tuple(measures)
+
+
+# -- fitted estimators ---------------------------------------------------------------------
+
+
+def check_predictor(estimator):
+    """Refuse what is no fitted estimator of scikit-learn's kind."""
+    if inspect.isclass(estimator):
+        raise TypeError(
+            f"estimator must be a fitted estimator; got the class: write "
+            f"{estimator.__name__}().fit(X, y)."
+        )
+    if not hasattr(estimator, "fit"):
+        raise TypeError(
+            f"estimator must be a fitted classifier or regressor; got {short(estimator)}."
+        )
+    check_is_fitted(estimator)
+
+
+def check_classes(estimator):
+    """The labels of a fitted classifier of one output, in its own order."""
+    name = type(estimator).__name__
+    classes = getattr(estimator, "classes_", None)
+    if classes is None:
+        raise ValueError(f"{name} has no classes_, which say what labels it predicts.")
+    if isinstance(classes, list | tuple) and any(map(np.ndim, classes)):
+        raise ValueError(
+            f"{name} has {len(classes)} outputs. One output is tested at a time: give a "
+            "classifier for each."
+        )
+    classes = np.asarray(classes)
+    if classes.ndim != 1 or pd.isna(classes).any() or len(pd.unique(classes)) != len(classes):
+        raise ValueError(
+            f"classes_ of {name} must be different labels in one array, got {short(classes)}."
+        )
+    return classes
+
+
+def groups_for(estimator, method, sensitive_features):
+    """The keyword to call `method` with: none where it takes no sensitive features."""
+    if sensitive_features is None or not _takes_groups(estimator, method):
+        return {}
+    return {"sensitive_features": sensitive_features}
+
+
+def _takes_groups(estimator, method):
+    if "sensitive_features" in inspect.signature(getattr(estimator, method)).parameters:
+        return True
+    if not sklearn.get_config()["enable_metadata_routing"]:
+        return False
+    return bool(get_routing_for_object(estimator).consumes(method, ["sensitive_features"]))
+
+
+# -- rows --------------------------------------------------------------------------------
+
+
+def check_same_length(**tables):
+    """How many rows all of the tables have."""
+    counts = {name: _n_rows(name, table) for name, table in tables.items()}
+    if len(set(counts.values())) > 1:
+        raise ValueError(", ".join(f"{name} has {n} rows" for name, n in counts.items()) + ".")
+    return next(iter(counts.values()))
+
+
+def _n_rows(name, table):
+    try:
+        if not isinstance(table, NO_ROWS):
+            return _num_samples(table)
+    except TypeError:
+        pass
+    raise TypeError(f"{name} must hold rows, as an array or a DataFrame does; got {short(table)}.")
+
+
+def one_value_a_row(name, values, n_rows):
+    """An array of one dimension with `n_rows` values."""
+    if issparse(values):
+        raise TypeError(f"{name} must be dense, and is sparse: use .toarray().ravel().")
+    values = _as_array(name, without_tensor(values))
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values.ravel()
+    if values.ndim != 1:
+        raise ValueError(f"{name} must hold one value per row; its shape is {values.shape}.")
+    if len(values) != n_rows:
+        raise ValueError(f"{name} has {len(values)} values for {n_rows} rows.")
+    return values
+
+
+def _as_array(name, values):
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(
+            f"{name} must hold one value per row; its rows differ in length."
+        ) from None
+    if array.ndim == 0 or isinstance(values, NO_ROWS):
+        raise TypeError(f"{name} must be an array with one value per row, got {short(values)}.")
+    if array.dtype.kind == "c":
+        raise ValueError(f"{name} must not hold complex numbers.")
+    return array
+
+
+def label_positions(name, labels, classes):
+    """Position of each of the `labels` in `classes`; -1 where it is none of them."""
+    try:
+        codes, found = pd.factorize(np.asarray(labels))
+    except TypeError:
+        raise TypeError(
+            f"{name} must hold labels such as numbers or texts, not lists or other containers; it "
+            f"holds {listed(labels, 3)}."
+        ) from None
+    position = {label: i for i, label in enumerate(classes.tolist())}
+    known = [position.get(label, -1) for label in np.asarray(found).tolist()]
+    return np.array([*known, -1], dtype=np.int64)[codes]  # the code of what is missing is -1
+
+
+def as_numbers(name, values):
+    """An array of floats of what should be numbers; NaN where one is missing."""
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64)
+    if values.dtype.kind in "mM":  # nanoseconds are whole numbers to NumPy
+        raise ValueError(f"{name} must hold numbers that fit a float; it holds {short(values[0])}.")
+    converted = []
+    for value in values.astype(object):
+        missing = pd.isna(value) is True
+        if not missing and (isinstance(value, str | bytes) or not _is_number(value)):
+            raise ValueError(f"{name} must hold numbers that fit a float; it holds {short(value)}.")
+        converted.append(np.nan if missing else float(value))
+    return np.array(converted, dtype=np.float64)
+
+
+def _is_number(value):
+    try:
+        float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True

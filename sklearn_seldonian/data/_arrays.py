@@ -1,0 +1,264 @@
+"""What comes in as X and y, as arrays; and what in it is no number."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import issparse
+from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils.validation import _num_samples, check_array
+
+from sklearn_seldonian.data._columns import holds_dates, is_table, of_table, series, without_tensor
+from sklearn_seldonian.data._digests import blocks_of, row_digests
+
+__all__ = [
+    "ROWS_A_STRETCH",
+    "as_arrays",
+    "check_finite",
+    "check_kinds",
+    "remark_on_copies",
+    "rows_to_preprocess",
+]
+
+# Rows converted or digested at a time.
+ROWS_A_STRETCH = 65536
+
+
+# -- from tensors and Datasets -----------------------------------------------------------
+
+
+def as_arrays(X, y=None):
+    """X and y with arrays in place of tensors; of a Dataset all rows, read once, in its order.
+
+    The labels of a Dataset count where `y` is None. Everything else stays what it is.
+    """
+    if _is_a(X, "skorch.helper", "SliceDataset"):
+        X = np.asarray(X)
+    if _is_a(X, "torch.utils.data", "Dataset"):
+        X, labels = _read(X)
+        y = labels if y is None else y
+    if np.ma.is_masked(y):
+        raise ValueError("Input y contains masked values.")
+    return without_tensor(X), without_tensor(y)
+
+
+def rows_to_preprocess(X, n_features=None):
+    """The rows of X in a container that can be indexed; what is in them is not looked at.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or if rows have `n_features` and these have no columns.
+    """
+    (rows,) = indexable(X)
+    if n_features is not None and getattr(rows, "ndim", 2) == 1:
+        check_array(rows, dtype=None, ensure_all_finite=False)  # says how to reshape
+    if _num_samples(rows) == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={np.shape(rows)}) while a minimum of 1 is "
+            "required."
+        )
+    return rows
+
+
+def _is_a(values, module, name):
+    """Whether they are of a class of another library, which is loaded only where they are."""
+    return module in sys.modules and isinstance(values, getattr(sys.modules[module], name))
+
+
+def _read(dataset):
+    """Inputs and labels of all rows; labels None where the rows have none."""
+    is_stream = _is_a(dataset, "torch.utils.data", "IterableDataset")
+    read = iter(dataset) if is_stream else (dataset[i] for i in range(len(dataset)))
+    rows = [_parts(row) for row in read]
+    if not rows:
+        raise ValueError("The Dataset has no rows.")
+    inputs = [_input(row[0]) for row in rows]
+    shapes = sorted({values.shape for values in inputs})
+    if len(shapes) > 1:
+        raise ValueError(
+            f"The Dataset's rows have different shapes, such as {shapes[0]} and {shapes[1]}; bring "
+            "them to one size in its transform."
+        )
+    labels = [np.asarray(without_tensor(row[1])) for row in rows if len(row) == 2]
+    return np.stack(inputs), np.stack(labels) if labels else None
+
+
+def _parts(row):
+    """A row as (inputs, label) or (inputs,)."""
+    if not isinstance(row, tuple | list):
+        row = (row,)
+    if len(row) not in (1, 2) or isinstance(row[0], dict):
+        raise ValueError(
+            "A Dataset must give pairs (inputs, label), or inputs alone, with inputs that are one "
+            f"array, tensor or image; got {_described(row)}."
+        )
+    return row
+
+
+def _described(row):
+    return f"({', '.join(type(part).__name__ for part in row)})"
+
+
+def _input(values):
+    """One row's inputs as an array; an image has its channels first, as torchvision's ToTensor."""
+    array = np.asarray(without_tensor(values))
+    if not hasattr(values, "getbands"):  # not one of PIL's images
+        return array
+    return array[None] if array.ndim == 2 else np.moveaxis(array, 2, 0)
+
+
+# -- what is not a number --------------------------------------------------------------------
+
+# Columns that a message names.
+MOST_NAMED = 5
+IMPUTE = (
+    "Give the estimator an imputer as preprocessor=, such as SimpleImputer(): it is fitted on "
+    "candidate rows only, and an imputer in front, as in a pipeline, would see the safety rows."
+)
+
+
+def check_kinds(X, subject="Input X", remedy=IMPUTE):
+    """Refuse what would be taken for numbers, or cannot be: dates, missing and masked values.
+
+    Raises
+    ------
+    ValueError
+        With the names of the columns.
+    """
+    if isinstance(X, np.ma.MaskedArray):
+        _refuse_cells(np.ma.getmaskarray(X), _names(X), f"{subject} contains masked values", remedy)
+    if is_table(X):
+        columns = dict(of_table(X))
+    elif isinstance(X, list | tuple | np.ndarray):
+        columns = _columns_of_objects(X)
+    else:
+        return
+    dates = [repr(name) for name, column in columns.items() if holds_dates(column)]
+    if dates:
+        raise ValueError(
+            f"{subject} contains dates or durations, in column {', '.join(dates[:MOST_NAMED])}, "
+            "and modules take numbers: turn them into some, such as years, or days since a date, "
+            "before the split or by preprocessor=."
+        )
+    objects = {name: column for name, column in columns.items() if not _is_numeric(column)}
+    if objects:
+        is_missing = np.stack([column.isna() for column in objects.values()], axis=1)
+        _refuse_cells(is_missing, list(objects), f"{subject} contains NaN", remedy)
+        is_large = np.stack([column.map(_is_too_large) for column in objects.values()], axis=1)
+        text = f"{subject} contains infinity or a value too large for float64"
+        _refuse_cells(is_large.astype(bool), list(objects), text, "Replace such values.")
+
+
+def _is_too_large(value):
+    """Whether it is a whole number that no float holds."""
+    return isinstance(value, int) and abs(value) > sys.float_info.max
+
+
+def check_finite(values, subject="Input X", names=None, remedy=IMPUTE):
+    """Refuse NaN and infinity in an array, with the columns that hold them."""
+    if values.dtype.kind not in "fc":
+        return
+    starts = range(0, len(values), ROWS_A_STRETCH)
+    if all(np.isfinite(values[start : start + ROWS_A_STRETCH]).all() for start in starts):
+        return
+    names = _names(values) if names is None else names
+    _refuse_cells(np.isnan(values), names, f"{subject} contains NaN", remedy)
+    dtype = values.dtype.name
+    text = f"{subject} contains infinity or a value too large for {dtype}"
+    _refuse_cells(np.isinf(values), names, text, "Replace such values, or let preprocessor= do so.")
+
+
+def _columns_of_objects(X):
+    """The columns of an array or of lists that may hold dates or missing objects, by number."""
+    try:
+        values = np.asarray(X)
+    except ValueError:  # which check_array explains
+        return {}
+    if values.dtype.kind not in "OmM" or values.ndim < 1:
+        return {}
+    flat = values.reshape(len(values), -1)
+    return {i: series(column) for i, column in enumerate(flat.T)}
+
+
+def _is_numeric(column):
+    sparse = isinstance(column.dtype, pd.SparseDtype)
+    dtype = column.dtype.subtype if sparse else column.dtype
+    return isinstance(dtype, np.dtype) and dtype.kind in "biufc"
+
+
+def _names(values):
+    return range(values.shape[1]) if values.ndim == 2 else None
+
+
+def _refuse_cells(is_wrong, names, text, remedy):
+    """Raise a ValueError that says in which columns cells are wrong, if any is."""
+    if not is_wrong.any():
+        return
+    if names is None:
+        where = f"in {np.unique(np.nonzero(is_wrong)[0]).size} rows"
+    else:
+        counts = is_wrong.reshape(len(is_wrong), -1).sum(axis=0)
+        wrong = np.flatnonzero(counts)
+        listed = [f"{counts[i]} in column {names[i]!r}" for i in wrong[:MOST_NAMED]]
+        more = f", and some in {len(wrong) - MOST_NAMED} more columns"
+        where = ", ".join(listed) + more * (len(wrong) > MOST_NAMED)
+    raise ValueError(f"{text}: {where} (of {len(is_wrong)} rows). {remedy}")
+
+
+# -- copies across the split -------------------------------------------------------------
+
+# Rows compared on each side of the split, and numbers read for that.
+MOST_ROWS_COMPARED = 5000
+MOST_VALUES_COMPARED = 2**20
+# Copies are told of from this share of the compared safety rows, and from so many, on.
+SUSPICIOUS_SHARE = 0.05
+FEWEST_COPIES = 20
+# They are chance where data are discrete. Data are not if many rows differ, and nearly all
+# of those differ in one and the same column.
+FEWEST_DIFFERENT = 0.1
+CONTINUOUS = 0.9
+
+
+def remark_on_copies(candidate, safety):
+    """A sentence on safety rows that are exact copies of candidate rows; None where there is none.
+
+    Both are `LabelledRows` with an index. Rows of discrete data agree by chance, which is
+    nothing to tell of. Large data are judged by a sample of their rows.
+    """
+    if issparse(candidate.X):
+        return None
+    trained, tested = _sample(candidate), _sample(safety)
+    is_copy = tested["row"].isin(trained["row"])
+    if is_copy.sum() < FEWEST_COPIES or is_copy.mean() < SUSPICIOUS_SHARE:
+        return None
+    if not _is_continuous(pd.concat([trained, tested], ignore_index=True)):
+        return None
+    return (
+        f"{is_copy.mean():.0%} of the safety rows compared are exact copies of candidate rows, in "
+        "data that are not discrete. Rows that were copied before the split, as by a resampler in "
+        "front of the estimator, are not independent, and the certificate proves nothing about "
+        "new rows; resample inside, with preprocessor=."
+    )
+
+
+def _sample(rows):
+    """Some of the rows: what tells the values of each column apart, and each row with its label."""
+    n_columns = int(np.prod(getattr(rows.X, "shape", ())[1:])) + 1
+    n_rows = min(len(rows.y), MOST_ROWS_COMPARED, max(1, MOST_VALUES_COMPARED // n_columns))
+    chosen = np.sort(np.random.default_rng(0).permutation(len(rows.y))[:n_rows])
+    blocks = blocks_of(_safe_indexing(rows.X, rows.index[chosen]))
+    columns = np.concatenate([block.identities for block in blocks], axis=1)
+    labelled = row_digests(*blocks, *blocks_of(rows.y[chosen]))
+    return pd.DataFrame(columns).assign(row=labelled.identities.ravel())
+
+
+def _is_continuous(table):
+    """Whether a column of X tells nearly all rows that differ from each other."""
+    different = table[~table.duplicated("row")]
+    if len(different) < FEWEST_DIFFERENT * len(table):
+        return False
+    columns = different.columns[:-1]
+    return any(different[name].nunique() >= CONTINUOUS * len(different) for name in columns)

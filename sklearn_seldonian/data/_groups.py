@@ -1,0 +1,257 @@
+"""The columns that constraints name, and the levels in them."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from sklearn_seldonian.constraints import (
+    ColumnIs,
+    are_comparable,
+    columns_of,
+    combinations_in,
+    levels_of,
+    named_levels,
+    order_of,
+    quantifiers_of,
+)
+from sklearn_seldonian.data import _columns
+
+__all__ = [
+    "check_fresh_columns",
+    "check_same_order",
+    "column_values",
+    "levels_elsewhere",
+    "levels_in_words",
+    "quantified_levels",
+    "unseen_levels",
+]
+
+
+def column_values(wanted, X, sensitive_features, n_rows):
+    """The columns that conditions name, as one array each.
+
+    Parameters
+    ----------
+    wanted : set of str
+    X : array-like
+        Its columns count where it is a frame of pandas, polars, Arrow or another library.
+    sensitive_features : Series, DataFrame, array-like or None
+    n_rows : int
+
+    Returns
+    -------
+    dict of str to ndarray or Categorical of shape (n_rows,)
+        All columns there are; only those `wanted` are checked, and made of plain values.
+
+    Raises
+    ------
+    ValueError
+        If `sensitive_features` has the wrong length or kind, or a wanted column holds missing
+        values, or what constraints cannot compare, or is in both places with different values.
+    """
+    sources = {"X": _columns.of_table(X) if _columns.is_table(X) else []}
+    if sensitive_features is not None:
+        sources["sensitive_features"] = _columns.of_values(sensitive_features)
+        _check_length(sources["sensitive_features"], n_rows)
+    found = {}
+    for source, columns in sources.items():
+        _check_named_once(wanted, [name for name, _ in columns], source)
+        for name, column in columns:
+            if name not in wanted:
+                found[name] = column.to_numpy()
+                continue
+            values = _columns.plain_values(column, name, source)
+            found[name] = _agreed(name, found[name], values) if name in found else values
+    _check_index_levels(wanted - set(found), X=X, sensitive_features=sensitive_features)
+    return found
+
+
+def _check_length(columns, n_rows):
+    for _, column in columns:
+        if len(column) != n_rows:
+            raise ValueError(f"sensitive_features has {len(column)} rows, X has {n_rows}.")
+
+
+def _check_named_once(wanted, names, source):
+    twice = [name for name in sorted(wanted) if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{source} has several columns {twice[0]!r}; constraints need one.")
+
+
+def _agreed(name, first, second):
+    """The values of a column that is in X and in `sensitive_features`, with their order."""
+    problem = f"Column {name!r} is in X and in sensitive_features with different"
+    if not np.array_equal(np.asarray(first), np.asarray(second)):
+        raise ValueError(f"{problem} values; rename one.")
+    orders = [order_of(values) for values in (first, second)]
+    if all(orders) and orders[0] != orders[1]:
+        raise ValueError(f"{problem} orders of its categories; rename one.")
+    return first if orders[0] else second
+
+
+def _check_index_levels(missing, **tables):
+    """Say so where a column that constraints name is a level of an index."""
+    for source, table in tables.items():
+        index = table.index if isinstance(table, pd.DataFrame | pd.Series) else pd.Index([])
+        for name in index.names:
+            if str(name) in missing:
+                raise ValueError(
+                    f"Column {str(name)!r} is a level of the index of {source}, and constraints "
+                    f"need a column: write {source}.reset_index({name!r})."
+                )
+
+
+def check_same_order(**tables):
+    """Refuse pandas inputs whose indexes hold the same labels in different orders.
+
+    Rows are matched by position, so one of them was shuffled without the others. Indexes
+    that merely differ are none of our business.
+    """
+    indexes = {n: t.index for n, t in tables.items() if isinstance(t, pd.DataFrame | pd.Series)}
+    for (one, first), (other, second) in itertools.combinations(indexes.items(), 2):
+        if not _are_shuffled(first, second):
+            continue
+        remedy = f"write {other}.loc[{one}.index], or reset both indexes"
+        if not first.is_unique:  # by which rows would be multiplied
+            remedy = "bring their rows into one order, then reset both indexes"
+        raise ValueError(
+            f"{one} and {other} have the same index in different orders, and rows are matched "
+            f"by position: {remedy}."
+        )
+
+
+def _are_shuffled(first, second):
+    """Whether two indexes have equal labels in different orders, whatever their types."""
+    if len(first) != len(second) or first.equals(second):
+        return False
+    labels = np.concatenate([index.astype(object).to_numpy() for index in (first, second)])
+    codes = pd.factorize(labels)[0]
+    one, other = codes[: len(first)], codes[len(first) :]
+    return not np.array_equal(one, other) and np.array_equal(np.sort(one), np.sort(other))
+
+
+def levels_elsewhere(constraints, columns):
+    """The levels that `constraints` may name, by column: those of rows, and those quantified over.
+
+    A level that a quantifier names need not occur: where it does not, the constraint is not
+    certified.
+    """
+    named = named_levels(constraints)
+    return {
+        name: (*levels_of(columns[name]), *_possible(named.get(name, ()), columns[name]))
+        for constraint in constraints
+        for name in columns_of(constraint)
+        if name in columns
+    }
+
+
+def _possible(literals, values):
+    """Those of the `literals` that a column may hold in other rows."""
+    levels, order = levels_of(values), order_of(values)
+    return [x for x in literals if (x in order if order else are_comparable(x, levels))]
+
+
+def quantified_levels(constraints, columns):
+    """The combinations of levels, among some rows, of the columns that quantifiers range over.
+
+    Returns
+    -------
+    dict of tuple of Grouping to frozenset of tuple
+        Quantifiers that name all levels do not depend on rows, and are left out.
+    """
+    return {
+        by: _combinations(by, columns)
+        for by in quantifiers_of(constraints)
+        if not all(grouping.levels for grouping in by)
+        and all(grouping.column in columns for grouping in by)
+    }
+
+
+def _combinations(by, columns):
+    """The combinations of levels of some rows, where they are among those that `by` names."""
+    return frozenset(
+        levels
+        for levels in combinations_in([columns[grouping.column] for grouping in by])
+        if all(
+            not grouping.levels or level in grouping.levels
+            for grouping, level in zip(by, levels, strict=True)
+        )
+    )
+
+
+def unseen_levels(constraints, levels, columns):
+    """Levels that a quantifier should have ranged over and did not, in words."""
+    now = quantified_levels(constraints, columns)
+    unseen = (
+        " and ".join(f"{g.column} == {level!r}" for g, level in zip(by, found, strict=True))
+        for by, combinations in now.items()
+        for found in sorted(combinations - levels[by], key=str)
+    )
+    return ", ".join(dict.fromkeys(unseen))
+
+
+def levels_in_words(levels, rows):
+    """What is assumed of the columns that quantifiers range over, in sentences.
+
+    `levels` are as `quantified_levels` returns them, of the `rows` so called.
+    """
+    return tuple(_levels_in_words(by, found, rows) for by, found in sorted(levels.items(), key=str))
+
+
+def _levels_in_words(by, found, rows):
+    if len(by) == 1:
+        known = ", ".join(repr(level) for (level,) in sorted(found, key=_place))
+        return f"Column {by[0].column} has no levels but {known}, those of the {rows} rows."
+    known = ", ".join(map(repr, sorted(found, key=_place)))
+    names = " and ".join(map(str, by))
+    return f"Columns {names} have no combinations of levels but {known}, those of the {rows} rows."
+
+
+def _place(levels):
+    """Numbers by size, then texts by the alphabet."""
+    return [(isinstance(level, str), level) for level in levels]
+
+
+def check_fresh_columns(conditions, columns):
+    """Refuse columns in which conditions would mean something else than they did in `fit`.
+
+    Raises
+    ------
+    ValueError
+        If a column that stands alone is not 0/1, or one that a condition compares holds values
+        of another kind, in another order, or that the order of `fit` does not have.
+    """
+    for condition in conditions:
+        problem = _changed_meaning(condition, columns[condition.column])
+        if problem:
+            raise ValueError(
+                f"Column {condition.column!r} {problem}: '{condition}' would not mean what it did "
+                "in fit. Give the column as fit got it."
+            )
+
+
+def _changed_meaning(condition, values):
+    """Why a condition no longer means the same, in words; None where it does."""
+    levels = levels_of(values)
+    if isinstance(condition, ColumnIs):
+        wrong = [level for level in levels if level not in (0, 1)]
+        return f"holds {wrong[0]!r}, and must be bool or 0/1" if wrong else None
+    symbol = getattr(condition, "operator", "==")
+    if symbol == "==":
+        return None  # what is not found is not certified
+    if condition.order:
+        unknown = [level for level in levels if level not in condition.order]
+        if unknown:
+            return f"holds {unknown[0]!r}, which is not among the categories of fit"
+    elif not (any if symbol == "!=" else all)(
+        are_comparable(condition.literal, [level]) for level in levels
+    ):
+        return f"holds {levels[0]!r}, which cannot be compared with {condition.literal!r}"
+    ordered = order_of(values) or ()
+    meant = condition.order or sorted(ordered)
+    if symbol != "!=" and [x for x in ordered if x in meant] != [x for x in meant if x in ordered]:
+        return f"has the order {', '.join(map(repr, ordered))}, which is another than in fit"
+    return None

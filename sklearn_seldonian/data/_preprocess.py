@@ -1,0 +1,109 @@
+"""The preprocessor: fitted on candidate rows, where a sampler may also draw or make up rows."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import _num_samples, check_array
+
+from sklearn_seldonian.data._arrays import check_finite, check_kinds
+from sklearn_seldonian.data._columns import is_table, of_table
+
+__all__ = ["Preprocessed", "fit_preprocessor", "transformed"]
+
+
+class Preprocessed(NamedTuple):
+    """What a fitted preprocessor makes of the rows that it was fitted on.
+
+    Attributes
+    ----------
+    transformer : transformer
+        Fitted; it samples no longer.
+    X : ndarray
+        One row for each row given.
+    resampled : tuple of (ndarray, ndarray) or None
+        Rows and labels to train on instead, where the preprocessor is or has a sampler.
+    """
+
+    transformer: Any
+    X: Any
+    resampled: tuple[Any, Any] | None = None
+
+
+def fit_preprocessor(preprocessor, X, y):
+    """Fit a clone of `preprocessor` to some rows and their labels."""
+    if not _samples(preprocessor):
+        transformer = clone(preprocessor)
+        if hasattr(transformer, "fit_transform"):
+            returned = transformer.fit_transform(X, y)
+        else:
+            returned = transformer.fit(X, y).transform(X)
+        return Preprocessed(transformer, _checked(returned, X, transformer))
+    received = _Received()
+    transformer = _before(received, clone(preprocessor)).fit(X, y)
+    transformer.set_params(received="passthrough")
+    resampled = check_array(received.X_, allow_nd=True), received.y_
+    return Preprocessed(transformer, transformed(transformer, X), resampled)
+
+
+class _Received(BaseEstimator):
+    """Keeps what a pipeline hands to its last step when it is fitted."""
+
+    def fit(self, X, y):
+        self.X_, self.y_ = X, y
+        return self
+
+
+def transformed(transformer, X):
+    """What a fitted transformer makes of X, as an array with one row for each row of X."""
+    return _checked(transformer.transform(X), X, transformer)
+
+
+def _samples(preprocessor):
+    """Whether it is one of imbalanced-learn's samplers, or a pipeline with one."""
+    steps = [step for _, step in getattr(preprocessor, "steps", [("", preprocessor)])]
+    return any(hasattr(step, "fit_resample") for step in steps)
+
+
+def _before(last, preprocessor):
+    """The preprocessor's steps, samplers among them, in a pipeline that ends in `last`."""
+    from imblearn.pipeline import Pipeline
+
+    steps = getattr(preprocessor, "steps", [("sampler", preprocessor)])
+    memory = getattr(preprocessor, "memory", None)
+    return Pipeline([*steps, ("received", last)], memory=memory)
+
+
+def _checked(returned, X, transformer):
+    """What a preprocessor returned, as an array with one row for each row of X."""
+    if issparse(returned):
+        raise TypeError(
+            "The preprocessor returned a sparse matrix, and modules take dense rows. Use "
+            "OneHotEncoder(sparse_output=False), ColumnTransformer(..., sparse_threshold=0), or "
+            "TruncatedSVD."
+        )
+    subject = f"What the preprocessor {type(transformer).__name__} returned"
+    remedy = "Put an imputer among its steps, or mend the step that makes them."
+    check_kinds(returned, subject, remedy)
+    names = _output_names(returned, transformer)
+    returned = check_array(returned, allow_nd=True, ensure_all_finite=False)
+    check_finite(returned, subject, names, remedy)
+    if len(returned) != _num_samples(X):
+        raise ValueError(
+            f"The preprocessor made {len(returned)} rows of {_num_samples(X)}: labels and "
+            "groups no longer fit."
+        )
+    return returned
+
+
+def _output_names(transformed, transformer):
+    """The names of the columns that a preprocessor returned, if they have any."""
+    if is_table(transformed):
+        return [name for name, _ in of_table(transformed)]
+    try:
+        return list(transformer.get_feature_names_out())
+    except (AttributeError, NotFittedError, TypeError, ValueError):
+        return None

@@ -1,0 +1,41 @@
+"""Which rows train, and which are kept for the safety test."""
+
+from __future__ import annotations
+
+from numbers import Integral
+
+import numpy as np
+
+from sklearn_seldonian.data._columns import without_tensor
+
+__all__ = [
+    "split_rows",
+]
+
+
+def split_rows(n_rows, safety_size, safety_mask, rng):
+    """Indices of the candidate and of the safety rows, both ascending.
+
+    Raises
+    ------
+    ValueError
+        If either part would be empty, or `safety_mask` is not a boolean array of `n_rows`.
+    """
+    if safety_mask is not None:
+        mask = np.asarray(without_tensor(safety_mask))
+        if mask.dtype != bool or mask.shape != (n_rows,):
+            raise ValueError(
+                f"safety_mask must be a boolean array of shape ({n_rows},), got {mask.dtype} "
+                f"of shape {mask.shape}."
+            )
+    else:
+        is_count = isinstance(safety_size, Integral)
+        n_safety = int(safety_size) if is_count else round(float(safety_size) * n_rows)
+        mask = np.zeros(n_rows, dtype=bool)
+        mask[rng.permutation(n_rows)[:n_safety]] = True
+    if mask.all() or not mask.any():
+        raise ValueError(
+            f"With n_samples={n_rows}, {int(mask.sum())} would be safety rows: both the candidate "
+            "and the safety data need at least one."
+        )
+    return np.flatnonzero(~mask), np.flatnonzero(mask)

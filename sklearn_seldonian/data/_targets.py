@@ -1,0 +1,88 @@
+"""Labels and numbers to predict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import assert_all_finite, column_or_1d
+
+from sklearn_seldonian._text import listed, short
+from sklearn_seldonian.data import _arguments, _columns
+from sklearn_seldonian.data._arrays import as_arrays
+from sklearn_seldonian.measures import ANY_NUMBER
+
+__all__ = [
+    "check_numbers",
+    "check_range",
+    "class_positions",
+    "column_of_labels",
+    "positive_class",
+]
+
+
+def check_range(name, value):
+    """Two numbers in order, or any number for None."""
+    if value is None:
+        return ANY_NUMBER
+    ends = _arguments.numbers(name, value)
+    if ends.shape != (2,) or not ends[0] < ends[1]:
+        raise ValueError(f"{name} must be (low, high) with low < high, got {value!r}.")
+    return tuple(ends.tolist())
+
+
+def positive_class(labels, pos_label):
+    """Position of the positive class; None where there are not two classes."""
+    if pos_label is not None and (np.ndim(pos_label) or pos_label not in labels):
+        raise ValueError(f"pos_label={short(pos_label)} is not a class; classes are {labels}.")
+    if len(labels) != 2:
+        return None
+    return 1 if pos_label is None else labels.index(pos_label)
+
+
+def column_of_labels(y):
+    """Labels as an array; refuse missing ones, of which numpy makes the text "nan" among texts."""
+    _, y = as_arrays(None, y)
+    labels = column_or_1d(y, warn=True)
+    is_missing = labels == "nan" if labels.dtype.kind == "U" else pd.isna(labels)
+    if is_missing.any():
+        raise ValueError(f"y holds {is_missing.sum()} missing labels: leave those rows out.")
+    return labels
+
+
+def class_positions(y, classes):
+    """Position of each label of `y` in `classes`."""
+    positions = _arguments.label_positions("y", y, classes)
+    unknown = _columns.series(np.asarray(y)[positions < 0])
+    if len(unknown):
+        raise ValueError(
+            f"y holds labels that the model does not know: {listed(unknown.unique())}. It knows "
+            f"{listed(classes)}."
+        )
+    return positions
+
+
+def check_numbers(y, target_range):
+    """The targets of a regression, all of them in their range.
+
+    Raises
+    ------
+    ValueError
+        If one is no finite number, or outside: what is known of it cannot be true.
+    """
+    y = column_or_1d(as_arrays(None, y)[1], warn=True)
+    if _columns.holds_dates(_columns.series(y)):
+        raise ValueError(
+            "y holds dates or durations, and a regression needs numbers: give it days since a date."
+        )
+    if pd.isna(y).any():
+        raise ValueError("Input y contains NaN.")
+    y = _arguments.as_numbers("y", y)
+    assert_all_finite(y, input_name="y")
+    low, high = target_range
+    outside = y[(y < low) | (y > high)]
+    if len(outside):
+        raise ValueError(
+            f"y holds {outside[0]:g}, which is outside target_range=({low:g}, {high:g}). A range "
+            "that some rows leave proves nothing about the others: widen it to what is possible."
+        )
+    return y

@@ -1,0 +1,392 @@
+"""The classifier that hands out a model only with a certificate."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import assert_all_finite, check_is_fitted
+from torch import nn
+
+from sklearn_seldonian.certification import _provenance
+from sklearn_seldonian.constraints import Schema
+from sklearn_seldonian.data import _targets
+from sklearn_seldonian.data._arguments import check_measures
+from sklearn_seldonian.estimators._base import CertifiedEstimator
+from sklearn_seldonian.learners.lagrangian import Classification, probabilities
+
+__all__ = ["SeldonianClassifier"]
+
+
+def _has_probabilities(estimator):
+    fallback = getattr(estimator, "fallback_", None)
+    if getattr(estimator, "solution_found_", True) or fallback is None:
+        return True
+    return hasattr(fallback, "predict_proba")
+
+
+class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
+    """Classifier trained under constraints and certified on rows it never saw.
+
+    The probability that `fit` returns a model that violates any constraint is at most
+    `delta`, for the decisions that `predict` makes, if the rows are independent draws
+    from the population of interest and the safety rows influenced nothing before the
+    test [1]_.
+
+    Parameters
+    ----------
+    module : torch.nn.Module class or instance, default=None
+        The network. None: a `sklearn_seldonian.modules.MLP` sized from the data. An
+        instance is copied.
+    constraints : str, Constraint, or sequence of them, default=()
+        What the model must satisfy, such as ``"ACC >= 0.95"`` or
+        ``"abs(PR | [M] - PR | [F]) <= 0.1"``. With none, all rows train.
+    delta : float or sequence of float, default=0.05
+        Accepted probability of being handed a model that violates a constraint; one
+        number, or one for each constraint. It is a probability of error: the confidence level
+        is 1 - delta, and values from 0.5 on are warned of.
+    bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
+        How bounds are computed. "auto": with a finite-sample guarantee wherever measures
+        have finite ranges, else asymptotic, with a warning. "exact": never asymptotic.
+        "asymptotic" and "ttest": normal approximations, for comparison.
+    decision : {"argmax", "sample"}, default="argmax"
+        Whether `predict` returns the most probable class, or draws a class from the
+        probabilities. What is certified is what `predict` does.
+    preprocessor : transformer, sampler or pipeline, default=None
+        Cloned, fitted on candidate rows only, and part of the certified model. One of
+        imbalanced-learn's samplers, or a pipeline with some, changes the rows of the primary
+        loss; constraints are held to the real rows.
+    measures : sequence of RowMeasure, default=()
+        The user's own measures, which constraints may name.
+    safety_size : float in (0, 1) or int, default=0.5
+        Share or number of rows held out for the safety test.
+    power : float in (0, 1), default=0.9
+        Predicted probability of passing that training aims for.
+    pos_label : label, default=None
+        The positive class of a binary problem; None: ``classes_[1]``.
+    fallback : estimator or "majority", default=None
+        What `predict` uses where no solution was found, fitted on candidate rows as they were
+        given, without `preprocessor`. Nothing about it is certified.
+        None: `predict` raises `NoSolutionFoundError`.
+    criterion : torch.nn.Module class or instance, default=torch.nn.CrossEntropyLoss
+        The primary objective.
+    optimizer : torch.optim.Optimizer class, default=torch.optim.Adam
+    lr : float, default=0.01
+    max_epochs, batch_size : int, default=20, 128
+    n_iter_no_change : int or None, default=None
+        Training under constraints ends after so many epochs in which nothing better was
+        found to keep; None: after `max_epochs`.
+    safety_batch_size : int, default=None
+        Rows a batch wherever no gradient is needed. None: as many as have 2**18 features, from
+        64 to 1,024, which a processor's cache can hold.
+    multiplier_init, multiplier_lr : float, default=0.0, 0.01
+        Start of the Lagrange multipliers, and what a violation of one adds to its
+        multiplier in one batch.
+    device : str, default="auto"
+        A torch device; "auto": "cuda" if there, else "mps", else "cpu".
+    callbacks : list of skorch callbacks, default=None
+    random_state : int, RandomState instance or None, default=None
+    verbose : int, default=0
+        1 prints a table with one row an epoch, about the constraint least likely to pass, and
+        the verdict in one line; 2 a row for each constraint. On a terminal, fits that take
+        longer than a few seconds have a bar. All else is logged to "sklearn_seldonian".
+    **kwargs
+        skorch's double-underscore names: ``module__hidden``, ``optimizer__weight_decay``,
+        ``iterator_train__num_workers``, ``callbacks__...``.
+
+    Attributes
+    ----------
+    solution_found_ : bool
+    certificate_ : SafetyCertificate or None
+        None without constraints.
+    constraints_ : tuple of Constraint
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Where X is a DataFrame.
+    module_ : torch.nn.Module
+    scale_ : float
+    offsets_ : ndarray of shape (n_classes,)
+        What is done to the module's scores (logits, or logarithms of probabilities), chosen with
+        the epoch among what is predicted to pass. With ``decision="argmax"`` the scale is 1, and
+        the largest sum of score and offset is decided for: one class may have an offset.
+        Probabilities stay the module's, but where the offset changes a decision the class decided
+        for gets a little more than the most probable one. With ``decision="sample"`` scores are
+        multiplied by the scale and added to the offsets: probabilities nearer to a constant.
+    probability_range_ : ndarray of shape (2, n_classes)
+        The lowest and the highest that the module gave each class on the candidate rows that
+        epochs are judged on. Under constraints with ``decision="sample"`` it is clipped to them
+        before anything else is done, so that the test knows the range of what it averages; else
+        they are 0 and 1.
+    net_ : skorch.NeuralNet
+    preprocessor_ : transformer or None
+        Fitted; a pipeline ending in "passthrough" where `preprocessor` samples.
+    fallback_ : estimator or None
+    history_ : DataFrame
+        One row an epoch: mean training loss; for constraint i the value of g, which is above
+        zero where the constraint is violated (``estimate_i``; the certificate's `estimate` is
+        in the constraint's own units instead), the expected upper bound on g
+        (``predicted_bound_i``; for ratios and the like on a rewritten form, of which the sign
+        counts), ``multiplier_i``, and the probability of passing (``passing_i``), all with the
+        epoch's best offsets and on the candidate rows that it is judged on (of many a network
+        those that it did not train on, see the user guide); ``kept`` where it was the best so
+        far; ``seconds``.
+    n_iter_ : int
+        Epochs run.
+    candidate_indices_, safety_indices_ : ndarray of int
+
+    References
+    ----------
+    .. [1] P. S. Thomas et al., "Preventing undesirable behavior of intelligent machines",
+       Science 366, 2019.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn_seldonian import SeldonianClassifier
+    >>> X, y = make_classification(2000, class_sep=2.0, random_state=0)
+    >>> model = SeldonianClassifier(constraints="ACC >= 0.8", random_state=0).fit(X, y)
+    >>> model.solution_found_
+    True
+    """
+
+    _parameter_constraints: ClassVar = {
+        **CertifiedEstimator._parameter_constraints,
+        "decision": [StrOptions({"argmax", "sample"})],
+        "fallback": [HasMethods(["fit", "predict"]), StrOptions({"majority"}), None],
+    }
+    _constant_fallback = DummyClassifier(strategy="most_frequent")
+    _range_remedy = "Give its measure a range"
+
+    def __init__(
+        self,
+        module=None,
+        constraints=(),
+        *,
+        delta=0.05,
+        bound="auto",
+        decision="argmax",
+        preprocessor=None,
+        measures=(),
+        safety_size=0.5,
+        power=0.9,
+        pos_label=None,
+        fallback=None,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=0.01,
+        max_epochs=20,
+        batch_size=128,
+        n_iter_no_change=None,
+        safety_batch_size=None,
+        multiplier_init=0.0,
+        multiplier_lr=0.01,
+        device="auto",
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+        **kwargs,
+    ):
+        self.module = module
+        self.constraints = constraints
+        self.delta = delta
+        self.bound = bound
+        self.decision = decision
+        self.preprocessor = preprocessor
+        self.measures = measures
+        self.safety_size = safety_size
+        self.power = power
+        self.pos_label = pos_label
+        self.fallback = fallback
+        self.criterion = criterion
+        self.optimizer = optimizer
+        self.lr = lr
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.n_iter_no_change = n_iter_no_change
+        self.safety_batch_size = safety_batch_size
+        self.multiplier_init = multiplier_init
+        self.multiplier_lr = multiplier_lr
+        self.device = device
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+        vars(self).update(kwargs)
+
+    # -- what is particular to classes ---------------------------------------------------
+
+    def _promises(self):
+        return {"decision": self.decision}
+
+    def _learn_targets(self, y):
+        y = _targets.column_of_labels(y)
+        assert_all_finite(y, input_name="y")
+        encoder = LabelEncoder().fit(y)
+        check_classification_targets(y)
+        self.classes_, labels = encoder.classes_, encoder.transform(y)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                "SeldonianClassifier needs samples of at least 2 classes; the data contains only "
+                f"one class: {self.classes_[0]!r}"
+            )
+        return y, labels.astype(np.int64, copy=False)
+
+    def _check_targets(self, y):
+        y = _targets.column_of_labels(y)
+        return y, _targets.class_positions(y, self.classes_).astype(np.int64, copy=False)
+
+    def _schema(self, columns, elsewhere):
+        classes = self.classes_.tolist()
+        return Schema.of(
+            columns,
+            self._promise.constraints,
+            tuple(classes),
+            _targets.positive_class(classes, self.pos_label),
+            elsewhere=elsewhere,
+            measures=check_measures(self.measures),
+        )
+
+    def _task(self, candidate):
+        return Classification(
+            len(self.classes_), hard=self._promise.of_predictions["decision"] == "argmax"
+        )
+
+    def _assumptions(self):
+        return _provenance.DECISIONS[self._promise.of_predictions["decision"]]
+
+    def _remarks(self, statistics):
+        """Whether all tested rows got the same label, and what that was chosen from."""
+        given = np.flatnonzero(statistics.table[..., : len(self.classes_)].sum(axis=(0, 1)))
+        if self._promise.of_predictions["decision"] != "argmax" or len(given) != 1:
+            return ()
+        label = self.classes_.tolist()[given[0]]
+        return (
+            f"The model gave every safety row the label {label!r}. {self._how_it_was_chosen()}",
+        )
+
+    def _how_it_was_chosen(self):
+        """Why this epoch was kept: the most accurate, or only the likeliest to pass."""
+        kept = self.history_.iloc[self.net_.kept_epoch_ - 1]
+        failing = sum(1.0 - kept[f"passing_{i}"] for i in range(len(self._promise.constraints)))
+        power = self.net_.problem.power
+        if 1.0 - failing >= power:
+            return (
+                "Among the epochs and decision thresholds predicted to pass, none had a lower "
+                "error on the candidate rows."
+            )
+        return (
+            f"No epoch was predicted to pass with probability {power:g}, so the one likeliest to "
+            "pass was kept."
+        )
+
+    @property
+    def scale_(self):
+        """What the module's scores are multiplied by; 1 where decisions are not drawn."""
+        return self._trained_net.adjustment_.scale
+
+    @property
+    def offsets_(self):
+        """What is added to the module's scaled scores to decide, one number a class."""
+        return self._trained_net.adjustment_.offset_of_each(len(self.classes_))
+
+    @property
+    def probability_range_(self):
+        """The probabilities that the module's are clipped to: lowest, highest."""
+        adjustment = self._trained_net.adjustment_
+        if not adjustment.low:
+            return np.array([[0.0], [1.0]]).repeat(len(self.classes_), axis=1)
+        return np.exp([adjustment.low, adjustment.high])
+
+    # -- the model -----------------------------------------------------------------------
+
+    def predict(self, X):
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+
+        Raises
+        ------
+        NoSolutionFoundError
+            If no solution was found and there is no fallback.
+        """
+        check_is_fitted(self)
+        if self._falls_back():
+            return self.fallback_.predict(self._for_fallback(X))
+        chances = self.predict_proba(X)
+        if self._promise.of_predictions["decision"] == "argmax":
+            return self.classes_[chances.argmax(axis=1)]
+        ends = self.net_.adjustment_.ends
+        if ends is not None:  # of a row without a number too what is drawn must keep to the range
+            chances[np.isnan(chances).any(axis=1)] = softmax(ends[0])
+        thresholds = np.random.default_rng().random((len(chances), 1))
+        drawn = (chances.cumsum(axis=1) < thresholds).sum(axis=1)
+        return self.classes_[np.minimum(drawn, len(self.classes_) - 1)]
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X):
+        """Predict class probabilities, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+        """
+        check_is_fitted(self)
+        if self._falls_back():
+            return self._fallback_probabilities(X)
+        return probabilities(self._scores(X))
+
+    @available_if(_has_probabilities)
+    def decision_function(self, X):
+        """Scores whose largest is the predicted class; for two classes their difference.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_rows,) for two classes, else (n_rows, n_classes)
+        """
+        check_is_fitted(self)
+        if self._falls_back():
+            chances = self._fallback_probabilities(X)
+            scores = np.log(np.clip(chances, np.finfo(float).tiny, None))
+        else:
+            scores = self._scores(X).cpu().double().numpy()
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def _fallback_probabilities(self, X):
+        """The fallback's probabilities in the order of `classes_`; classes unknown to it get 0."""
+        unknown = np.setdiff1d(self.fallback_.classes_, self.classes_).tolist()
+        if unknown:
+            raise ValueError(
+                f"The fallback has classes that fit did not see, {unknown}, and its probabilities "
+                f"cannot be those of {self.classes_.tolist()}."
+            )
+        given = self.fallback_.predict_proba(self._for_fallback(X))
+        aligned = np.zeros((len(given), len(self.classes_)))
+        aligned[:, np.searchsorted(self.classes_, self.fallback_.classes_)] = given
+        return aligned
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.non_deterministic = self.decision == "sample"
+        return tags

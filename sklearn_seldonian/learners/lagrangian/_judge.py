@@ -1,0 +1,318 @@
+"""What the safety test would make of a model: predicted from candidate rows, epoch by epoch."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import reduce
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from sklearn_seldonian.certification import ScoreEnds, Statistics, tabulate
+from sklearn_seldonian.constraints import Families
+from sklearn_seldonian.learners.lagrangian._batches import Rows
+from sklearn_seldonian.learners.lagrangian._devices import on_device
+from sklearn_seldonian.learners.lagrangian._offsets import (
+    ClassShifts,
+    ShiftedDecisions,
+    class_shifts,
+)
+from sklearn_seldonian.learners.lagrangian._outputs import (
+    UNADJUSTED,
+    Adjustment,
+    class_weights,
+    clipped,
+)
+from sklearn_seldonian.learners.lagrangian._problem import ConstrainedProblem
+from sklearn_seldonian.learners.lagrangian._selection import Candidate, best_of, rank
+from sklearn_seldonian.learners.lagrangian._tasks import Task
+from sklearn_seldonian.measures import RowMeasure
+
+__all__ = ["Judge", "observe"]
+
+Array = NDArray[np.float64]
+
+# How many offsets of a class are looked at, and then how many more about the best of them: where
+# few rows may be decided for, accuracy hangs on thousandths of the rows.
+N_OFFSETS, N_FINER = 32, 32
+# A constant prediction gives as much of the other classes' shares to one class as passing
+# takes, to within this, and then so much more, which leaves room for the model.
+SHARE_STEP = 0.01
+SPARE_SHARES = (0.02, 0.06, 0.15)
+# Halvings in the search for how far probabilities must shrink.
+SHRINKAGE_STEPS = 5
+# The safety test is tried on so many samples of candidate rows, of at most so many rows.
+N_SAMPLES = 3
+MOST_TRIAL_ROWS = 20_000
+
+
+class Judge:
+    """Tells how a model would fare in the safety test, from candidate rows.
+
+    Besides the model as it is, adjustments of its scores are looked at that may let it pass:
+    an offset of one class where decisions are the largest score, probabilities nearer to the
+    shares of the classes where decisions are drawn.
+
+    Parameters
+    ----------
+    problem : ConstrainedProblem
+    rows : Rows
+        Candidate rows to judge on.
+    criterion : torch.nn.Module
+    task : Task
+        What the scores mean.
+    resampled : Rows, default=None
+        What the primary loss is of, if not of `rows`: wrong decisions then weigh as they would
+        with the classes' shares among these.
+    """
+
+    def __init__(
+        self,
+        problem: ConstrainedProblem,
+        rows: Rows,
+        criterion: nn.Module,
+        task: Task,
+        resampled: Rows | None = None,
+    ) -> None:
+        self.rows, self.criterion, self.task = rows, criterion, task
+        n_classes = problem.shape[1]
+        self._class_weights = class_weights(criterion, n_classes)
+        self._labels = task.labels(rows.y).cpu().numpy()
+        self._y, self._codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
+        kinds = self._codes, self._labels, self._labels, problem.families, n_classes
+        self.problem = problem.judged_on(tabulate(*kinds))
+        counts = np.bincount(self._labels, minlength=n_classes) + 1.0
+        self._log_shares = np.log(counts / counts.sum())
+        self._targets: list[Array] | None = None
+        if resampled is not None:
+            drawn = np.bincount(task.labels(resampled.y).cpu().numpy(), minlength=n_classes)
+            self._class_weights = self._class_weights * drawn / counts
+
+    def best(self, scores: torch.Tensor, shrunk: bool = True) -> Candidate:
+        """The best that a model with these `scores` of the rows can decide.
+
+        Not `shrunk`: without the search for probabilities that pass, where decisions are drawn.
+        """
+        if self.problem.hard:
+            return self._best_shift(scores, True)
+        if bool(torch.log_softmax(scores, dim=1).isnan().any()):
+            return self._seen(scores, UNADJUSTED)
+        unshrunk = self._seen(scores, clipped(scores))
+        if not shrunk or not np.isfinite(unshrunk.loss):
+            return unshrunk
+        return self._shrunk(scores, unshrunk)
+
+    def foreseen(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
+        """What a model decides whose `scores` of the rows are adjusted so, and nothing else."""
+        if self.problem.hard:
+            return self._best_shift(adjustment.moved(scores), False)
+        return self._seen(scores, adjustment)
+
+    def try_test(self, scores: torch.Tensor, adjustment: Adjustment) -> None:
+        """Try the safety test on samples of the rows, and expect bounds as wide from now on."""
+        samples = self._samples(adjustment.of(scores), adjustment.ends)
+        constant = []
+        if not self.problem.hard:
+            constant = self._samples(scores.new_tensor(self._log_shares).expand_as(scores))
+        self.problem, self._targets = self.problem.tested_on(samples, constant), None
+
+    def _samples(self, scores: torch.Tensor, ends: ScoreEnds | None = None) -> list[Statistics]:
+        """Samples of the rows, of the size of the safety data, with scores between these `ends`."""
+        n_rows = min(self.problem.n_safety, MOST_TRIAL_ROWS)
+        kept = not self.problem.hard or self.problem.values
+        n_samples = N_SAMPLES if kept else 1  # bounds from counts vary little
+        draws = np.random.default_rng(0).integers(len(scores), size=(n_samples, n_rows))
+        samples = (
+            self.task.summarise(
+                scores[drawn],
+                self._y[drawn],
+                self._codes[drawn],
+                self.problem.families,
+                self.problem.values,
+                keep=True,
+            )
+            for drawn in draws
+        )
+        return [replace(sample, ends=ends).in_drawn_order(0) for sample in samples]
+
+    def _seen(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
+        """What is predicted of a model whose scores are adjusted."""
+        problem = self.problem
+        loss, seen = observe(
+            [adjustment.of(scores)],
+            self.rows,
+            self.criterion,
+            self.task,
+            problem.families,
+            problem.values,
+            adjustment.ends,
+        )
+        near = problem.linearise(seen.table, seen.products)
+        prediction = problem.predict(near, len(self.rows), widths=problem.widths(seen))
+        error = float(self._errors(seen.table))
+        return Candidate(near.means, prediction, error, loss, adjustment)
+
+    def _errors(self, tables: Array) -> Array:
+        """Weighted shares of wrong decisions; zero where decisions are drawn."""
+        if not self.problem.hard:
+            return np.zeros(tables.shape[:-3])
+        k = self.problem.shape[1]
+        confusion = tables[..., :k].sum(axis=-3) * self._class_weights[:, None]
+        right = np.trace(confusion, axis1=-2, axis2=-1)
+        with np.errstate(invalid="ignore"):  # no row may have finite scores
+            return np.asarray(1.0 - right / confusion.sum(axis=(-2, -1)))
+
+    def _best_shift(self, scores: torch.Tensor, adjusted: bool) -> Candidate:
+        """The same model with the best offset of all; with none if not `adjusted`."""
+        problem = self.problem
+        # A number has no classes, and row measures would have to be computed anew for each offset.
+        has_offsets = problem.shape[1] > 1 and not problem.values
+        if not has_offsets or not bool(torch.isfinite(scores).all()):
+            return self._seen(scores, UNADJUSTED)
+        values, families = scores.cpu().double().numpy(), problem.families
+        classes = class_shifts(values, self._labels, self._codes, families, N_OFFSETS)
+        shifted = [self._with_best(shifts, scores, adjusted) for shifts in classes]
+        return max(shifted, key=lambda candidate: rank(candidate, problem.power))
+
+    def _with_best(self, shifts: ClassShifts, scores: torch.Tensor, adjusted: bool) -> Candidate:
+        """The model with the best offset of one class; with none if not `adjusted`."""
+        problem, decisions = self.problem, shifts.decisions
+        best = int(np.flatnonzero(decisions.offsets == 0)[0])
+        if adjusted:
+            best = self._best(decisions)
+            if decisions.offsets[best] != 0:
+                decisions = shifts.near(best, N_FINER)
+                best = self._best(decisions)
+        chosen = decisions.at(best)
+        near = problem.linearise(chosen.smoothed)
+        chances = problem.chances(near.means, chosen.weight)
+        prediction = problem.predict(near, len(self.rows), chances)
+        adjustment = _offset(chosen, problem.shape[1])
+        loss = self.task.loss(self.criterion, adjustment.of(scores), self.rows.y).item()
+        means, error = problem.means(chosen.tables), float(self._errors(chosen.tables))
+        return Candidate(means, prediction, error, loss, adjustment)
+
+    def _best(self, decisions: ShiftedDecisions) -> int:
+        """Position of the best offset, the smallest of equal ones."""
+        problem, errors = self.problem, self._errors(decisions.tables)
+        chances = problem.chances(problem.means(decisions.smoothed), decisions.weight)
+        likelihoods = problem.likelihoods(chances)
+        # Bounds are needed only where these do not tell candidates apart.
+        if problem.needs_trial or not (likelihoods > 0).any():
+            near = problem.linearise(decisions.smoothed)
+            likelihoods = problem.predict(near, len(self.rows), chances).likelihood
+        return best_of(likelihoods, errors, np.abs(decisions.offsets), problem.power)
+
+    def _shrunk(self, scores: torch.Tensor, unshrunk: Candidate) -> Candidate:
+        """The same model with probabilities as near to its own as is predicted to pass.
+
+        Scores are mixed with those of one constant prediction that passes: gaps between groups
+        and the spread of probabilities shrink alike. Where none does, nothing is changed.
+        """
+        power = self.problem.power
+        if unshrunk.prediction.likelihood >= power:
+            return unshrunk
+        candidates, full = [unshrunk], unshrunk.adjustment
+        for target in self._passing_targets(scores):
+            passing, failing = 0.0, 1.0
+            candidates.append(self._mixed(scores, full, target, passing))
+            for _ in range(SHRINKAGE_STEPS):
+                middle = (passing + failing) / 2.0
+                candidate = self._mixed(scores, full, target, middle)
+                if candidate.prediction.likelihood >= power:
+                    passing = middle
+                    candidates.append(candidate)
+                else:
+                    failing = middle
+        return max(candidates, key=lambda candidate: rank(candidate, power))
+
+    def _mixed(
+        self, scores: torch.Tensor, full: Adjustment, target: Array, scale: float
+    ) -> Candidate:
+        """What is predicted where scores, clipped as `full` says, are mixed with the `target`."""
+        offsets = tuple(((1.0 - scale) * target).tolist())
+        return self._seen(scores, full._replace(scale=scale, offsets=offsets))
+
+    def _passing_targets(self, scores: torch.Tensor) -> list[Array]:
+        """Log-probabilities of constant predictions that pass: the classes' shares, else others.
+
+        The others move a share of every class to one of them. They depend on the problem alone,
+        which changes when the test is tried.
+        """
+        if self._targets is None:
+            shares = np.exp(self._log_shares)
+            if self._passes(shares, scores):
+                self._targets = [self._log_shares]
+            else:
+                moved = [self._moved(shares, one, scores) for one in np.eye(len(shares))]
+                self._targets = [np.log(target) for targets in moved for target in targets]
+        return self._targets
+
+    def _moved(self, shares: Array, one: Array, scores: torch.Tensor) -> list[Array]:
+        """Constant predictions between the `shares` and the class `one`: little more than pass."""
+
+        def at(moved: float) -> Array:
+            return (1.0 - moved) * shares + moved * one
+
+        failing, passing = 0.0, 1.0 - SHARE_STEP
+        if not self._passes(at(passing), scores):
+            return []
+        while passing - failing > SHARE_STEP:
+            middle = (passing + failing) / 2.0
+            if self._passes(at(middle), scores):
+                passing = middle
+            else:
+                failing = middle
+        return [at(min(passing + spare, 1.0 - SHARE_STEP)) for spare in SPARE_SHARES]
+
+    def _passes(self, constant: Array, scores: torch.Tensor) -> bool:
+        """Whether the same probabilities for every row are predicted to pass."""
+        candidate = self._mixed(scores, clipped(scores), np.log(constant), 0.0)
+        return bool(candidate.prediction.likelihood >= self.problem.power)
+
+
+def _offset(decisions: ShiftedDecisions, n_classes: int) -> Adjustment:
+    """The one offset of `decisions` as an adjustment of all scores."""
+    if not decisions.offsets:
+        return UNADJUSTED
+    offsets = np.zeros(n_classes)
+    offsets[decisions.class_position] = decisions.offsets
+    return Adjustment(1.0, tuple(offsets.tolist()))
+
+
+def observe(
+    scores: Iterable[torch.Tensor],
+    rows: Rows,
+    criterion: nn.Module,
+    task: Task,
+    families: Families,
+    values: tuple[RowMeasure, ...],
+    ends: ScoreEnds | None = None,
+    *,
+    keep: bool = False,
+) -> tuple[float, Statistics]:
+    """Mean primary loss of `rows` and the statistics of what is predicted of them.
+
+    `scores` are the rows', batch by batch; `families` those of the rows' cells. `ends` and `keep`
+    as in `Statistics` and `summarise`.
+    """
+    y, codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
+    parts, total, start = [], 0.0, 0
+    for batch in scores:
+        part = slice(start, start + len(batch))
+        loss = task.loss(criterion, batch, on_device(rows.y[part], batch.device))
+        total += loss.item() * len(batch)
+        parts.append(task.summarise(batch, y[part], codes[part], families, values, keep=keep))
+        start = part.stop
+    return total / len(rows), replace(_merged(parts), ends=ends)
+
+
+def _merged(parts: list[Statistics]) -> Statistics:
+    """The statistics of all parts, merged in pairs: kept rows are copied log(n) times, not n."""
+    while len(parts) > 1:
+        parts = [reduce(operator.add, parts[i : i + 2]) for i in range(0, len(parts), 2)]
+    return parts[0]

@@ -1,0 +1,265 @@
+"""The state of constrained training: running counts, multipliers, weights a square.
+
+The Lagrangian is loss + sum_a multiplier_a * (h_a + margin_a). Near the running rates
+each h_a is linear in the rows' outputs, so its gradient needs only one weight for each
+square (cell, label, class), times the row's probability of that class, and for each row
+measure one weight for each (cell, label), times the row's value. Probabilities
+drive the model, decisions drive the multipliers: the proxy Lagrangian of [1]_. The
+multipliers follow a proportional-integral controller [2]_, which damps the oscillation
+of plain dual ascent.
+
+References
+----------
+.. [1] A. Cotter et al., "Optimization with Non-Differentiable Constraints with
+   Applications to Fairness, Recall, Churn, and Other Goals", JMLR 20, 2019.
+.. [2] M. Sohrabi et al., "On PI Controllers for Updating Lagrange Multipliers in
+   Constrained Optimization", ICML 2024.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import one_hot
+
+from sklearn_seldonian.learners.lagrangian._batches import Batch, Rows
+from sklearn_seldonian.learners.lagrangian._problem import ConstrainedProblem
+from sklearn_seldonian.learners.lagrangian._tasks import Task
+
+__all__ = ["GroupedRows", "Lagrangian"]
+
+# Rows whose decisions the running rates remember, if there are so many: enough that rates
+# are known to a hundredth, few enough that they follow a model that changes.
+MEMORY_ROWS = 8192
+# The multipliers move about so many times an epoch, but not more often than once in so many
+# batches, so that reading the counts off the device costs little, nor more seldom.
+STEPS_AN_EPOCH = 12
+FEWEST_BATCHES, MOST_BATCHES = 8, 32
+# The controller's proportional gain, relative to its integral gain a batch.
+PROPORTIONAL_GAIN = 20.0
+
+
+class _Counts(NamedTuple):
+    """Counts, sums and products as `Statistics` has them."""
+
+    table: NDArray[np.float64]
+    products: NDArray[np.float64]
+
+
+class Pull(NamedTuple):
+    """The constraints' part of a batch's loss, linear in what the rows add to the tables.
+
+    Attributes
+    ----------
+    entries : tensor of shape (n_rows, K + V)
+        Each row's probabilities of the classes and values of the row measures, with the gradient
+        of its scores.
+    gradient : tensor of shape (n_rows, K + V)
+        Of the loss in the entries.
+    """
+
+    entries: torch.Tensor
+    gradient: torch.Tensor
+
+
+class Weighed(NamedTuple):
+    """A batch's groups, and how the constraints pull at its rows while the multipliers stay.
+
+    Attributes
+    ----------
+    groups : tensor of int, of shape (n_rows,) or (n_rows, n_joint)
+        As `GroupedRows` has them.
+    gradient : tensor of shape (n_rows, K + V)
+        Of the constraints' part of the batch's loss in the rows' entries.
+    """
+
+    groups: torch.Tensor
+    gradient: torch.Tensor
+
+
+WeighedBatch = tuple[torch.Tensor, tuple[torch.Tensor, Weighed]]
+
+
+class GroupedRows(Rows):
+    """Rows that come with their groups (cell, label) for codes, looked up many batches at once.
+
+    Cells are the joint ones: (n_rows,) groups, or (n_rows, n_joint) where a row has several.
+    """
+
+    def __init__(self, rows: Rows, problem: ConstrainedProblem, task: Task) -> None:
+        super().__init__(rows.X, rows.y, rows.cells)
+        self._labels_of, self._n_labels = task.labels, problem.shape[1]
+        self._patterns = torch.from_numpy(problem.families.joint.patterns).to(rows.cells.device)
+
+    def __getitem__(self, index: int | torch.Tensor) -> Batch:
+        X, (y, codes) = super().__getitem__(index)
+        first = self._patterns[codes.long()].int() * self._n_labels
+        groups = first + self._labels_of(y)[..., None].int()
+        return X, (y, groups[..., 0] if groups.shape[-1] == 1 else groups)
+
+
+class Lagrangian:
+    """Multipliers of a `ConstrainedProblem`, updated as batches go by.
+
+    Parameters
+    ----------
+    problem : ConstrainedProblem
+    task : Task
+    n_rows : int
+        Rows trained on.
+    multiplier_init : float >= 0
+    multiplier_lr : float > 0
+        What a violation of one unit adds to its multiplier in one batch.
+    device : str
+    units : float or ndarray of shape (n_atoms,), default=1.0
+        What violations are measured in.
+    n_batches : int, default=0
+        How many an epoch has, if that is known.
+
+    Attributes
+    ----------
+    multipliers : ndarray of shape (n_atoms,)
+    """
+
+    def __init__(
+        self,
+        problem: ConstrainedProblem,
+        task: Task,
+        n_rows: int,
+        multiplier_init: float,
+        multiplier_lr: float,
+        device: str,
+        units: float | NDArray[np.float64] = 1.0,
+        n_batches: int = 0,
+    ) -> None:
+        self.problem, self.task, self._units = problem, task, units
+        self.n_rows, self.multiplier_lr = n_rows, multiplier_lr
+        self._memory_rows = min(MEMORY_ROWS, n_rows)
+        self.multipliers = np.full(len(problem.atoms), float(multiplier_init))
+        self._integral = self.multipliers.copy()
+        self._memory = _Counts(np.zeros(problem.table_shape), np.zeros(problem.products_shape))
+        self._n_batches = 0
+        wanted = n_batches // STEPS_AN_EPOCH
+        self._batches_a_step = min(max(wanted, FEWEST_BATCHES), MOST_BATCHES)
+        self._uncounted: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        self._joint = problem.families.joint
+        _, n_labels, n_columns = problem.table_shape
+        self._weights = torch.zeros(self._joint.n_cells * n_labels, n_columns, device=device)
+
+    def weighed(self, batches: Iterable[Batch], most: int = 1) -> Iterator[WeighedBatch]:
+        """The batches, `Weighed` instead of with groups alone.
+
+        They are looked up several at once, at most so many, and no more than the weights last.
+        """
+        batches = iter(batches)
+        while ahead := list(itertools.islice(batches, min(most, self._n_batches_to_step))):
+            weighed = self.weigh([groups for _, (_, groups) in ahead])
+            for (X, (y, _)), own in zip(ahead, weighed, strict=True):
+                yield X, (y, own)
+
+    def weigh(self, groups: Sequence[torch.Tensor]) -> list[Weighed]:
+        """What the rows of some batches with these groups weigh at present."""
+        groups = [of_batch.to(self._weights.device) for of_batch in groups]
+        every, sizes = torch.cat(groups), [len(of_batch) for of_batch in groups]
+        if every.ndim == 1:
+            weights = self._weights.index_select(0, every)
+        else:
+            n_rows, n_joint = every.shape
+            starts = torch.arange(0, n_rows * n_joint, n_joint, device=every.device)
+            weights, *_ = torch.embedding_bag(self._weights, every.ravel(), starts.to(every.dtype))
+        # All batches have the size of the first, but perhaps the last.
+        of_rows = (weights / sizes[0]).split(sizes)  # type: ignore[no-untyped-call]
+        gradients = [
+            part if n == sizes[0] else part * (sizes[0] / n)
+            for part, n in zip(of_rows, sizes, strict=True)
+        ]
+        return [Weighed(*both) for both in zip(groups, gradients, strict=True)]
+
+    def pull(self, scores: torch.Tensor, y: torch.Tensor, rows: Weighed) -> Pull:
+        """The constraints' part of the loss of a batch, whose decisions are kept to be counted."""
+        self._uncounted.append((rows.groups, scores.detach(), y))
+        entries = torch.softmax(scores, dim=1)
+        if self.problem.values:
+            soft = self.task.soft_values(self.problem.values, scores, y)
+            entries = torch.cat([entries, soft], dim=1)
+        return Pull(entries, rows.gradient.to(entries.dtype))
+
+    def _counts(self) -> _Counts:
+        """Counts, sums and products of what was not counted yet."""
+        groups, scores, y = (torch.cat(parts) for parts in zip(*self._uncounted, strict=True))
+        self._uncounted.clear()
+        groups, k = groups.reshape(len(groups), -1), scores.shape[1]
+        if self.problem.hard and not self.problem.values:
+            squares = torch.add(scores.argmax(dim=1)[:, None], groups, alpha=k).ravel()
+            counts = torch.bincount(squares, minlength=self._weights.numel())
+            return self._as_counts(counts, counts[:0])
+        decided = torch.softmax(scores, dim=1)
+        if self.problem.hard:
+            decided = one_hot(scores.argmax(dim=1), k)
+        values = self.task.hard_values(self.problem.values, scores, y)
+        entries = torch.cat([decided, values], dim=1).to(self._weights.dtype)
+        factors = entries[:, k:] if self.problem.hard else entries
+        products = (factors[:, :, None] * entries[:, None, :]).flatten(1)
+        return self._as_counts(self._summed(entries, groups), self._summed(products, groups))
+
+    def _summed(self, entries: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+        """The sums of the rows' entries over each group, where rows are in several."""
+        sums = entries.new_zeros(len(self._weights), entries.shape[1])
+        repeated = entries.repeat_interleave(groups.shape[1], 0)
+        return sums.index_add_(0, groups.ravel(), repeated)
+
+    def _as_counts(self, table: torch.Tensor, products: torch.Tensor) -> _Counts:
+        shapes = self.problem.table_shape, self.problem.products_shape
+        parts = zip((table, products), shapes, strict=True)
+        return _Counts(*(self._over_cells(part, shape) for part, shape in parts))
+
+    def _over_cells(self, sums: torch.Tensor, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        if not sums.numel():
+            return np.zeros(shape)
+        of_joint = sums.cpu().double().numpy().reshape(self._joint.n_cells, -1)
+        return self._joint.over_cells(of_joint).reshape(shape)
+
+    def batch_done(self) -> None:
+        """Move the multipliers if enough batches have gone by."""
+        self._n_batches += 1
+        if not self._n_batches_to_step:
+            self.step()
+
+    @property
+    def _n_batches_to_step(self) -> int:
+        return self._batches_a_step - self._n_batches
+
+    def step(self) -> None:
+        """Move the multipliers by what was counted since the last step."""
+        if not self._n_batches:
+            return
+        self._remember(self._counts())
+        near = self.problem.linearise(*self._memory)
+        violations = (near.values + self.problem.margins(near, self.n_rows)) / self._units
+        # A rate that no row has shown yet says nothing about which way to push.
+        violations = np.clip(np.nan_to_num(violations, posinf=1.0, neginf=-1.0), -1.0, 1.0)
+        gain = self.multiplier_lr * self._n_batches
+        self._integral = np.maximum(0.0, self._integral + gain * violations)
+        proportional = PROPORTIONAL_GAIN * self.multiplier_lr * violations
+        self.multipliers = np.maximum(0.0, self._integral + proportional) * self.problem.active(
+            near
+        )
+        self._set_weights((self.multipliers / self._units) @ near.influence)
+        self._n_batches = 0
+
+    def _remember(self, fresh: _Counts) -> None:
+        """Add to the memory, which forgets as many rows in turn."""
+        n_fresh = float(self.problem.n_rows(fresh.table))
+        kept = max(0.0, 1.0 - n_fresh / max(self._memory_rows, n_fresh))
+        parts = zip(self._memory, fresh, strict=True)
+        self._memory = _Counts(*(kept * remembered + new for remembered, new in parts))
+
+    def _set_weights(self, weights: NDArray[np.float64]) -> None:
+        of_joint = self._joint.from_cells(weights.reshape(self.problem.table_shape))
+        flat = torch.as_tensor(of_joint, dtype=self._weights.dtype)
+        self._weights.copy_(flat.reshape(self._weights.shape))

@@ -1,0 +1,115 @@
+"""Which epoch's weights to keep: the best of those predicted to pass the safety test."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED, Adjustment
+from sklearn_seldonian.learners.lagrangian._problem import Prediction
+
+__all__ = ["Candidate", "Checkpoints", "best_of", "n_selection_rows", "rank", "standing"]
+
+Array = NDArray[np.float64]
+
+# A network with fewer rows a parameter may learn its rows by heart, and must then be judged on rows
+# that it did not see: half of the candidate rows, of which so many are enough, but for a tenth
+# where rows are many. Fewer tell nothing.
+ROWS_A_PARAMETER = 10
+ENOUGH_HELD_OUT, LEAST_SHARE, FEWEST_HELD_OUT = 5000, 0.1, 100
+
+
+def n_selection_rows(n_candidate: int, module: nn.Module) -> int:
+    """How many candidate rows to hold out from training to judge checkpoints on.
+
+    None for a network with few trained parameters for the number of rows, since these then tell
+    the truth, and none for a linear model, which loses more by training on fewer rows than an
+    honest judgement is worth (`benchmarks/holdout.py`).
+    """
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    is_network = sum(parameter.ndim > 1 for parameter in parameters) > 1
+    n_parameters = sum(parameter.numel() for parameter in parameters)
+    if not is_network or n_candidate >= ROWS_A_PARAMETER * n_parameters:
+        return 0
+    held_out = max(min(n_candidate // 2, ENOUGH_HELD_OUT), int(LEAST_SHARE * n_candidate))
+    return held_out if held_out >= FEWEST_HELD_OUT else 0
+
+
+class Candidate(NamedTuple):
+    """What one epoch's weights promise with some adjustment of the scores.
+
+    Attributes
+    ----------
+    means : ndarray of shape (n_means,)
+        What the constraints are over, as seen on candidate rows.
+    prediction : Prediction
+        Of the safety test.
+    error : float
+        Share of wrong decisions, rows weighing what the criterion's class weights say; zero
+        where decisions are drawn.
+    loss : float
+        The primary loss.
+    adjustment : Adjustment
+    """
+
+    means: Array
+    prediction: Prediction
+    error: float
+    loss: float = np.nan
+    adjustment: Adjustment = UNADJUSTED
+
+
+def standing(
+    likelihood: float, error: float, loss: float, power: float
+) -> tuple[float, float, float]:
+    """What models are ordered by, the best last.
+
+    Best is the least error among those predicted to pass with `power`, ties broken by the
+    primary loss, else the likeliest to pass. Likelihoods are not known to within a hundredth.
+    """
+    return float(_grade(np.asarray(likelihood), power)), -error, -loss
+
+
+def rank(candidate: Candidate, power: float) -> tuple[float, float, float]:
+    """The standing of one candidate."""
+    likelihood = float(candidate.prediction.likelihood)
+    return standing(likelihood, candidate.error, candidate.loss, power)
+
+
+def best_of(likelihoods: Array, errors: Array, distances: Array, power: float) -> int:
+    """Position of the best of several candidates; of equals, the one at the least distance."""
+    return int(np.lexsort((-distances, -errors, _grade(likelihoods, power)))[-1])
+
+
+def _grade(likelihoods: Array, power: float) -> Array:
+    """`power` for all that reach it; of others whole hundredths, where they are above zero."""
+    coarse = np.where(likelihoods > 0, np.floor(100.0 * likelihoods) / 100.0, likelihoods)
+    return np.where(likelihoods >= power, power, coarse)
+
+
+class Checkpoints:
+    """Keeps the weights of the best candidate so far, with its adjustment."""
+
+    def __init__(self, power: float) -> None:
+        self.power = power
+        self.best: dict[str, Any] | None = None
+        self.adjustment = UNADJUSTED
+        self.epoch: int | None = None
+        self._rank = (-np.inf, -np.inf, -np.inf)
+
+    def offer(self, epoch: int, module: nn.Module, candidate: Candidate) -> bool:
+        """Consider one epoch's weights; whether they are the best so far."""
+        place = rank(candidate, self.power)
+        if not np.isfinite(candidate.loss) or not place > self._rank:
+            return False
+        self._rank = place
+        self.keep(epoch, module, candidate.adjustment)
+        return True
+
+    def keep(self, epoch: int, module: nn.Module, adjustment: Adjustment = UNADJUSTED) -> None:
+        """Take these weights, whatever came before."""
+        self.epoch, self.adjustment = epoch, adjustment
+        self.best = {name: tensor.clone() for name, tensor in module.state_dict().items()}

@@ -1,0 +1,534 @@
+"""Pictures of training, of certificates, and of what they cost; drawn with matplotlib."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.utils.parallel import Parallel, delayed
+
+from sklearn_seldonian._palette import (
+    FAILED,
+    GREY,
+    INK,
+    PASSED,
+    SHADE,
+    STYLES,
+    pyplot,
+    shortened,
+    styles_by_need,
+)
+from sklearn_seldonian.certification import CertificateDisplay
+from sklearn_seldonian.certification._certify import probability_of_passing
+from sklearn_seldonian.certification._given import (
+    certificate_of,
+    check_certificate,
+    check_fitted,
+)
+from sklearn_seldonian.certification._requests import (
+    LARGE_DELTA_WARNING,
+    check_deltas,
+    warn_of_large_delta,
+)
+from sklearn_seldonian.constraints import Number, constant_value, parse_all
+from sklearn_seldonian.exceptions import NoSolutionFoundWarning
+
+__all__ = ["CertificateDisplay", "PowerDisplay", "TradeoffDisplay", "TrainingDisplay"]
+
+
+class TrainingDisplay:
+    """How training approached the region where the constraints are expected to pass.
+
+    Of more constraints than there are styles of lines, those that come closest to not passing
+    are named, and the others drawn in grey.
+
+    Parameters
+    ----------
+    history : DataFrame
+        An estimator's `history_`.
+    constraints : sequence of str
+        The constraints' texts, in order.
+    kept_epoch : int
+        The epoch (from 1) whose weights were kept.
+    rewritten : sequence of int, default=()
+        Positions of the constraints whose predicted bound is on a rewritten form, so that only
+        its sign tells of the constraint itself.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes, of shape (4,)
+    figure_ : matplotlib Figure
+        Both set by `plot`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn_seldonian import SeldonianClassifier
+    >>> from sklearn_seldonian.plotting import TrainingDisplay
+    >>> X, y = make_classification(1000, class_sep=2.0, random_state=0)
+    >>> model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0).fit(X, y)
+    >>> display = TrainingDisplay.from_estimator(model)
+    """
+
+    def __init__(self, history, constraints, kept_epoch, rewritten=()):
+        self.history = history
+        self.constraints = constraints
+        self.kept_epoch = kept_epoch
+        self.rewritten = rewritten
+
+    @classmethod
+    def from_estimator(cls, estimator, *, axes=None):
+        """Draw the training of a fitted Seldonian estimator with constraints.
+
+        Parameters
+        ----------
+        estimator : Seldonian estimator
+        axes : array of four matplotlib Axes, default=None
+            As `plot` takes them.
+
+        Returns
+        -------
+        TrainingDisplay
+
+        Raises
+        ------
+        TypeError, NotFittedError
+            If it is not a Seldonian estimator, or not fitted.
+        ValueError
+            If it was trained without constraints, or not trained at all.
+        """
+        check_fitted(estimator)
+        if not estimator.constraints_ or not hasattr(estimator, "history_"):
+            raise ValueError("There is no constrained training to show.")
+        resolved = estimator.net_.problem.constraints
+        texts = [constraint.source.text or str(constraint.source) for constraint in resolved]
+        rewritten = [i for i, constraint in enumerate(resolved) if not constraint.in_units]
+        return cls(estimator.history_, texts, estimator.net_.kept_epoch_, rewritten).plot(axes)
+
+    def plot(self, axes=None):
+        """Draw loss, multipliers, predicted bounds and Lagrangian against epochs.
+
+        Parameters
+        ----------
+        axes : array of four matplotlib Axes, default=None
+            None: a new figure.
+
+        Returns
+        -------
+        self
+        """
+        plt = pyplot()
+        if axes is None:
+            named = min(len(self.constraints), len(STYLES) + 1)
+            size = 9, 6.2 + 0.22 * named
+            _, grid = plt.subplots(2, 2, figsize=size, sharex=True, layout="constrained")
+            axes = grid.ravel()
+        self.axes_, self.figure_ = axes, axes[0].figure
+        loss = self.history["candidate_loss"]
+        multipliers, bounds = self._series("multiplier"), self._series("predicted_bound")
+        # A bound that is infinite costs nothing as long as its multiplier is zero.
+        terms = ((m * b).where(m != 0, 0.0) for m, b in zip(multipliers, bounds, strict=True))
+        lagrangian = loss + sum(terms)
+        styles, named = self._styles()
+        alone = {"color": INK, "marker": ".", "markersize": 5}
+        self._panel(axes[0], [loss], [alone], "Primary loss on candidate rows")
+        self._panel(axes[1], multipliers, styles, "Multiplier")
+        self._panel(axes[2], bounds, styles, "Predicted upper bound on g")
+        self._panel(axes[3], [lagrangian], [alone], "Lagrangian")
+        self._shade_infeasible(axes[2])
+        self._name_lines(axes[1], named)
+        for ax in axes[2:4]:
+            ax.set_xlabel("Epoch")
+        return self
+
+    def _series(self, name):
+        return [self.history[f"{name}_{i}"] for i in range(len(self.constraints))]
+
+    def _styles(self):
+        """How each constraint's line looks, and which are named: those hardest to pass."""
+        passing = np.array([passing.to_numpy() for passing in self._series("passing")])
+        at = np.argmax(self.history["epoch"].to_numpy() == (self.kept_epoch or 1))
+        return styles_by_need(np.lexsort((passing.mean(axis=1), passing[:, at])).tolist())
+
+    def _panel(self, ax, series, styles, label):
+        every = max(1, len(self.history) // 20)
+        for values, style in zip(series, styles, strict=True):
+            ax.plot(self.history["epoch"], values, **style, markevery=every)
+        if self.kept_epoch:
+            ax.axvline(self.kept_epoch, color=GREY, linestyle=":", linewidth=1.2, zorder=0.5)
+        ax.set_ylabel(label)
+        ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        ax.spines[["top", "right"]].set_visible(False)
+
+    def _shade_infeasible(self, ax):
+        low, high = ax.get_ylim()
+        high = max(high, 0.05 * np.abs([low, high]).max())
+        ax.axhspan(0.0, high, color=SHADE, zorder=0)
+        ax.axhline(0.0, color=INK, linewidth=0.8, zorder=0.6)
+        ax.set_title("shaded: infeasible", loc="right", fontsize="small", color=INK)
+        ax.set_ylim(low, high)
+
+    def _name_lines(self, ax, named):
+        """A legend beneath all panels, with the epoch that was kept."""
+        handles = [ax.lines[i] for i in named]
+        labels = [self._label(i) for i in named]
+        if len(named) < len(self.constraints):
+            (other, *_) = set(range(len(self.constraints))) - set(named)
+            handles.append(ax.lines[other])
+            labels.append(f"{len(self.constraints) - len(named)} others, likelier to pass")
+        if self.kept_epoch:
+            handles.append(ax.lines[len(self.constraints)])
+            labels.append(f"epoch {self.kept_epoch}, which is kept")
+        note = "* bound on a rewritten form: its sign counts" if self.rewritten else None
+        legend = self.figure_.legend(
+            handles, labels, loc="outside lower center", frameon=False, fontsize="small"
+        )
+        legend.set_title(note, prop={"size": "small"})
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+
+    def _label(self, i):
+        """The constraint, and what its line cannot say."""
+        has_bound = np.isfinite(self.history[f"predicted_bound_{i}"]).any()
+        marks = " *" * (i in self.rewritten) + ", without a bound" * (not has_bound)
+        return shortened(self.constraints[i], 72) + marks
+
+
+class TradeoffDisplay:
+    """What a stricter limit costs: loss and certified bound against a constraint's limit.
+
+    A picture to choose a limit by before the rows that will prove it are drawn. Each of its
+    models is certified on its own; choosing among them afterwards by the same safety rows is a
+    search, which no certificate here covers.
+
+    Parameters
+    ----------
+    results : DataFrame
+        One row a fit, with columns `limit`, `solution_found`, `loss`, `estimate` and `bound`.
+    constraint : str, default=""
+        The constraint whose limit varies, in words.
+    operator : {"<=", ">="}, default="<="
+        On which side of its limit the constraint's value has to be.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes, of shape (2,)
+    figure_ : matplotlib Figure
+        Both set by `plot`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn_seldonian import SeldonianClassifier
+    >>> from sklearn_seldonian.plotting import TradeoffDisplay
+    >>> X, y = make_classification(1000, class_sep=2.0, random_state=0)
+    >>> model = SeldonianClassifier(constraints="FPR <= 0.1", max_epochs=5, random_state=0)
+    >>> display = TradeoffDisplay.from_estimator(model, X, y, [0.1, 0.2, 0.3])
+    >>> display.results["limit"].tolist()
+    [0.1, 0.2, 0.3]
+    """
+
+    def __init__(self, results, constraint="", operator="<="):
+        self.results = results
+        self.constraint = constraint
+        self.operator = operator
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y, limits, *, sensitive_features=None, position=0, n_jobs=None, axes=None
+    ):
+        """Fit a clone of `estimator` for each limit, and draw what came of them.
+
+        Parameters
+        ----------
+        estimator : Seldonian estimator
+            Not changed. With an integer `random_state`, all clones split the rows alike.
+        X, y, sensitive_features
+            As its `fit` takes them.
+        limits : sequence of float
+            Take the place of the number on one side of the constraint.
+        position : int, default=0
+            Which of the constraints.
+        n_jobs : int, default=None
+            As in scikit-learn.
+        axes : sequence of two matplotlib Axes, default=None
+            As `plot` takes them.
+
+        Returns
+        -------
+        TradeoffDisplay
+
+        Raises
+        ------
+        ValueError
+            If neither side of the constraint is a number.
+        """
+        constraints = list(parse_all(estimator.constraints))
+        if position not in range(len(constraints)):
+            raise ValueError(
+                f"position must be one of {len(constraints)} constraints, counted from 0; got "
+                f"{position!r}."
+            )
+        warn_of_large_delta(check_deltas(estimator.delta, len(constraints)))
+        varied = [_with_limit(constraints[position], float(limit)) for limit in limits]
+        fitted = Parallel(n_jobs=n_jobs)(
+            delayed(_fitted)(
+                clone(estimator),
+                [*constraints[:position], constraint, *constraints[position + 1 :]],
+                (X, y, sensitive_features),
+            )
+            for constraint in varied
+        )
+        certificates = [model.certificate_ for model in fitted]
+        tested = [certificate.results[position] for certificate in certificates]
+        results = pd.DataFrame(
+            {
+                "limit": [float(limit) for limit in limits],
+                "solution_found": [certificate.passed for certificate in certificates],
+                "loss": [certificate.loss for certificate in certificates],
+                "estimate": [result.estimate for result in tested],
+                "bound": [result.bound for result in tested],
+            }
+        )
+        text = constraints[position].text or str(constraints[position])
+        return cls(results, text, tested[0].operator).plot(axes)
+
+    def plot(self, axes=None):
+        """Draw the loss on the safety rows above, estimates and bounds beneath.
+
+        Parameters
+        ----------
+        axes : sequence of two matplotlib Axes, default=None
+            None: a new figure.
+
+        Returns
+        -------
+        self
+        """
+        plt = pyplot()
+        if axes is None:
+            size = 6.5, 6
+            _, axes = plt.subplots(2, 1, figsize=size, sharex=True, layout="constrained")
+        self.axes_, self.figure_ = axes, axes[0].figure
+        results = self.results.sort_values("limit")
+        self._draw_loss(axes[0], results)
+        self._draw_bounds(axes[1], results)
+        for ax in axes:
+            ax.spines[["top", "right"]].set_visible(False)
+        return self
+
+    def _draw_loss(self, ax, results):
+        ax.plot(results["limit"], results["loss"], color="0.75", zorder=1)
+        found = results["solution_found"].to_numpy(dtype=bool)
+        passed, failed = results[found], results[~found]
+        untested = failed[failed["loss"].isna()]
+        dot = {"s": 55, "zorder": 2, "color": PASSED, "marker": "o"}
+        cross = {"s": 55, "zorder": 2, "edgecolors": FAILED, "facecolors": "white", "marker": "X"}
+        if len(passed):
+            ax.scatter(passed["limit"], passed["loss"], label="certified", **dot)
+        if len(failed):
+            ax.scatter(failed["limit"], failed["loss"], label="not certified", **cross)
+        if len(untested):  # at the foot of the panel, having no loss
+            at_the_foot = {"transform": ax.get_xaxis_transform(), "clip_on": False}
+            ax.scatter(untested["limit"], np.zeros(len(untested)), **at_the_foot, **cross)
+        ax.set_ylabel("Loss on the safety rows")
+        ax.legend(frameon=False, fontsize="small")
+        ax.set_title(
+            shortened(self.constraint, 64), loc="left", fontsize="medium", parse_math=False
+        )
+
+    def _draw_bounds(self, ax, results):
+        limits = results["limit"]
+        bounds = results["bound"].replace([np.inf, -np.inf], np.nan)
+        ax.plot(limits, results["estimate"], color=PASSED, marker="o", label="estimate")
+        ax.plot(limits, bounds, color=FAILED, marker="_", markersize=10, ls="--", label="bound")
+        line = {"color": INK, "linewidth": 1, "linestyle": ":", "marker": ".", "markersize": 3}
+        ax.plot(limits, limits, **line, label="limit")
+        ends, (low, high) = ax.get_xlim(), ax.get_ylim()
+        edge = high if self.operator == "<=" else low
+        shade = {"facecolor": SHADE, "edgecolor": "0.8", "linewidth": 0.5, "zorder": 0}
+        ax.fill_between(ends, ends, edge, **shade, label="violates it")
+        ax.set(xlim=ends, ylim=(low, high))
+        ax.set(xlabel="Limit", ylabel="Constraint's value")
+        ax.legend(frameon=False, fontsize="small")
+
+
+def _with_limit(constraint, limit):
+    """The constraint with another number on the side that is one."""
+    side = "right" if constant_value(constraint.right) is not None else "left"
+    if constant_value(getattr(constraint, side)) is None:
+        raise ValueError(f"Neither side of {constraint} is a number, so it has no limit to vary.")
+    varied = replace(constraint, **{side: Number(limit)})
+    return replace(varied, text=str(varied))
+
+
+def _fitted(estimator, constraints, data):
+    X, y, sensitive_features = data
+    with warnings.catch_warnings():  # the picture shows where no solution was found
+        warnings.simplefilter("ignore", NoSolutionFoundWarning)
+        warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)  # given once for all fits
+        estimator.set_params(constraints=constraints)
+        return estimator.fit(X, y, sensitive_features=sensitive_features)
+
+
+def _probability_of_passing(certificate, result, n_rows, bound):
+    """How probable it is that one constraint passes, if what was seen is the truth."""
+    with warnings.catch_warnings():  # the test that is repeated has given it
+        warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)
+        return probability_of_passing(
+            result.constraint,
+            result.rates,
+            n_rows,
+            {name: k / certificate.n_safety for name, k in result.rows.items()},
+            result.delta,
+            bound,
+            classes=certificate.classes,
+            pos_label=certificate.positive,
+        )
+
+
+class PowerDisplay:
+    """How probable it is to pass the safety test, against the number of safety rows.
+
+    Of more constraints than there are styles of lines, those that take the most rows are named,
+    and the others drawn in grey.
+
+    Parameters
+    ----------
+    n_rows : array of shape (n_points,)
+    probabilities : mapping of str to array of shape (n_points,)
+        For each constraint.
+    n_safety : int, default=None
+        How many rows there were, to be marked.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+        Both set by `plot`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn_seldonian import certify
+    >>> from sklearn_seldonian.plotting import PowerDisplay
+    >>> X, y = make_classification(2000, class_sep=2.0, random_state=0)
+    >>> model = LogisticRegression().fit(X[:1000], y[:1000])
+    >>> certificate = certify(model, X[1000:], y[1000:], "ACC >= 0.85")
+    >>> display = PowerDisplay.from_certificate(certificate, n_rows=[20, 10000])
+    >>> display.probabilities["ACC >= 0.85"].round(2).tolist()
+    [..., 1.0]
+    """
+
+    def __init__(self, n_rows, probabilities, n_safety=None):
+        self.n_rows = n_rows
+        self.probabilities = probabilities
+        self.n_safety = n_safety
+
+    @classmethod
+    def from_certificate(cls, certificate, n_rows=None, bound="auto", *, ax=None):
+        """Draw what the certificate's rates foretell of fresh safety rows, were they the truth.
+
+        Parameters
+        ----------
+        certificate : SafetyCertificate
+        n_rows : sequence of int, default=None
+            None: from a twentieth to twenty times as many as there were.
+        bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
+            How the fresh rows are going to be tested.
+        ax : matplotlib Axes, default=None
+            As `plot` takes it.
+
+        Returns
+        -------
+        PowerDisplay
+
+        Raises
+        ------
+        TypeError
+            If it is not a certificate.
+        ValueError
+            If no constraint is over rates of decisions that were seen on safety rows.
+        """
+        check_certificate(certificate)
+        planned = [r for r in certificate.results if r.rows and r.rates.keys() == r.rows.keys()]
+        if not planned:
+            raise ValueError(
+                "Nothing can be foretold: none of the constraints is over rates of decisions that "
+                "the safety rows tell."
+            )
+        if n_rows is None:
+            n_rows = np.geomspace(certificate.n_safety / 20, certificate.n_safety * 20, 16)
+        n_rows = np.unique(np.asarray(n_rows, dtype=float).round().astype(int).clip(min=1))
+        probabilities = {
+            result.constraint: np.array(
+                [_probability_of_passing(certificate, result, n, bound) for n in n_rows]
+            )
+            for result in planned
+        }
+        return cls(n_rows, probabilities, certificate.n_safety).plot(ax)
+
+    @classmethod
+    def from_estimator(cls, estimator, n_rows=None, *, ax=None):
+        """Draw what a fitted Seldonian estimator's certificate foretells, as `from_certificate`.
+
+        Parameters
+        ----------
+        estimator : Seldonian estimator
+        n_rows, ax
+            As in `from_certificate`.
+
+        Returns
+        -------
+        PowerDisplay
+
+        Raises
+        ------
+        TypeError, NotFittedError
+            If it is not a Seldonian estimator, or not fitted.
+        ValueError
+            If it has no certificate, or one that foretells nothing.
+        """
+        return cls.from_certificate(certificate_of(estimator), n_rows, estimator.bound, ax=ax)
+
+    def plot(self, ax=None):
+        """Draw a line for each constraint.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None: a new figure.
+
+        Returns
+        -------
+        self
+        """
+        plt = pyplot()
+        place = {}
+        if ax is None:
+            size = 7, 3.9 + 0.2 * min(len(self.probabilities), len(STYLES) + 1)
+            _, ax = plt.subplots(figsize=size, layout="constrained")
+            place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12)}
+        self.ax_, self.figure_ = ax, ax.figure
+        order = np.argsort([np.mean(each) for each in self.probabilities.values()], kind="stable")
+        styles, named = styles_by_need(order.tolist())
+        for i, (name, chances) in enumerate(self.probabilities.items()):
+            label = {"label": shortened(name, 72)} if i in named else {}
+            (line,) = ax.plot(self.n_rows, chances, **styles[i], **label)
+            if i == order[-1] and i not in named:
+                line.set_label(f"{len(order) - len(named)} others, which take fewer rows")
+        if self.n_safety is not None:
+            label = f"{self.n_safety:,} rows, as tested"
+            ax.axvline(self.n_safety, color=GREY, linestyle=":", linewidth=1.2, label=label)
+        ax.set(
+            xscale="log", ylim=(-0.02, 1.02), xlabel="Safety rows", ylabel="Probability of passing"
+        )
+        ax.grid(axis="y", color="0.9")
+        ax.spines[["top", "right"]].set_visible(False)
+        for text in ax.legend(frameon=False, fontsize="small", **place).get_texts():
+            text.set_parse_math(False)
+        return self

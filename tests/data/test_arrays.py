@@ -1,0 +1,640 @@
+"""Arrays, frames, tensors and Datasets come in; copies across the split are noticed."""
+
+import pickle
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import torch
+from imblearn.over_sampling import RandomOverSampler
+from PIL import Image
+from scipy.sparse import csr_array
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from skorch.helper import SliceDataset
+from torch import nn
+from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
+from torchvision.datasets import MNIST
+from torchvision.transforms import ToTensor
+
+from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor, certify
+from sklearn_seldonian.data import _arrays, _columns
+from sklearn_seldonian.data._arrays import as_arrays, remark_on_copies
+from sklearn_seldonian.data._rows import LabelledRows
+from sklearn_seldonian.datasets import load_gpa
+from sklearn_seldonian.learners.lagrangian import to_inputs
+from sklearn_seldonian.modules import ConvNet
+
+DATA = "../shared/data"
+
+
+def fitted(X, y=None, constraints="ACC >= 0.6", **params):
+    params = {"max_epochs": 3, "random_state": 0, **params}
+    return SeldonianClassifier(constraints=constraints, **params).fit(X, y)
+
+
+@pytest.fixture
+def counts(blobs):
+    """The blobs in whole numbers from 0 to 9, so that every type holds them exactly."""
+    X, y = blobs
+    return np.clip(2 * X + 4, 0, 9).astype(np.uint8), y
+
+
+class Pairs(Dataset):
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, i):
+        return self.rows[i]
+
+
+class Stream(IterableDataset):
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __iter__(self):
+        return iter(self.rows)
+
+
+CONTAINERS = {
+    "float32": lambda X: X.astype(np.float32),
+    "float64": lambda X: X.astype(np.float64),
+    "float16": lambda X: X.astype(np.float16),
+    "int8": lambda X: X.astype(np.int8),
+    "int64": lambda X: X.astype(np.int64),
+    "object": lambda X: X.astype(object),
+    "lists": lambda X: X.tolist(),
+    "Fortran order": lambda X: np.asfortranarray(X, dtype=np.float32),
+    "nullable frame": lambda X: pd.DataFrame(X).convert_dtypes(),
+    "tensor": torch.from_numpy,
+    "tensor of float64": lambda X: torch.from_numpy(X).double(),
+    "tensor of bfloat16": lambda X: torch.from_numpy(X).bfloat16(),
+    "tensor with gradient": lambda X: torch.from_numpy(X).float().requires_grad_(),
+}
+
+
+class TestArrays:
+    @pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
+    def test_the_container_makes_no_difference(self, counts, container):
+        X, y = counts
+        expected = fitted(X, y)
+        model = fitted(container(X), y)
+        assert np.array_equal(model.predict(container(X)), expected.predict(X))
+        assert model.certificate_.results == expected.certificate_.results
+        one, other = model.certificate_, expected.certificate_
+        assert one.fingerprints["weights"] == other.fingerprints["weights"]
+
+    def test_bits(self, blobs):
+        X, y = blobs
+        model = fitted(X > 0.8, y)
+        assert np.array_equal(model.predict(X > 0.8), fitted(np.uint8(X > 0.8), y).predict(X > 0.8))
+
+    @pytest.mark.parametrize("shape", [(3, 1), (1, 3, 1), (1, 1, 1, 3)], ids=str)
+    def test_any_number_of_dimensions(self, counts, shape):
+        X, y = counts
+        images = X.reshape(len(X), *shape)
+        assert np.array_equal(fitted(images, y).predict(images), fitted(X, y).predict(X))
+
+    def test_sparse_rows_are_refused(self, counts):
+        X, y = counts
+        with pytest.raises(TypeError, match="Sparse data was passed"):
+            fitted(csr_array(X), y)
+
+    def test_columns_must_be_those_of_fit(self, blobs):
+        X, y = blobs
+        frame = pd.DataFrame(X, columns=["a", "b", "c"])
+        model = fitted(frame, y)
+        with pytest.raises(ValueError, match="feature names should match"):
+            model.predict(frame[["b", "a", "c"]])
+        with pytest.raises(ValueError, match="X has 2 features, but SeldonianClassifier"):
+            fitted(X, y).predict(X[:, :2])
+
+    @pytest.mark.parametrize(
+        "labels",
+        [
+            lambda y: np.where(y == 1, "yes", "no"),
+            lambda y: np.where(y == 1, "yes", "no").astype(object),
+            lambda y: pd.Series(np.where(y == 1, "yes", "no"), dtype="category"),
+            lambda y: np.where(y == 1, 7, -3),
+            lambda y: y == 1,
+            lambda y: torch.from_numpy(y),
+            lambda y: torch.from_numpy(y).float().requires_grad_(),
+            lambda y: y.tolist(),
+        ],
+        ids=["text", "objects", "category", "integers", "bits", "tensor", "floats", "list"],
+    )
+    def test_labels(self, counts, labels):
+        X, y = counts
+        model = fitted(X, labels(y))
+        assert np.array_equal(model.predict(X) == model.classes_[1], fitted(X, y).predict(X) == 1)
+        assert set(model.predict(X)) <= set(as_arrays(X, labels(y))[1])
+
+    def test_columns_for_conditions_and_the_split_as_tensors(self, counts, groups):
+        X, y = counts
+        mask = np.arange(1000) % 2 == 0
+        model = SeldonianClassifier(
+            constraints="PR | [sensitive_feature_0] <= 0.9", max_epochs=2, random_state=0
+        ).fit(
+            X,
+            y,
+            sensitive_features=torch.tensor(groups["M"].to_numpy()),
+            safety_mask=torch.from_numpy(mask),
+        )
+        (result,) = model.certificate_.results
+        assert result.rows == {"PR | [sensitive_feature_0]": groups["M"][mask].sum()}
+
+
+class TestDatasets:
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda X, y: TensorDataset(torch.from_numpy(X), torch.from_numpy(y)),
+            lambda X, y: Subset(
+                TensorDataset(torch.from_numpy(X), torch.from_numpy(y)), range(1000)
+            ),
+            lambda X, y: Pairs(list(zip(X, y, strict=True))),
+            lambda X, y: Stream(list(zip(X, y, strict=True))),
+        ],
+        ids=["TensorDataset", "Subset", "own", "stream"],
+    )
+    def test_labels_are_read_from_it(self, counts, make):
+        X, y = counts
+        model, expected = fitted(make(X, y)), fitted(X, y)
+        assert model.certificate_ == expected.certificate_
+        assert np.array_equal(model.predict(make(X, y)), expected.predict(X))
+        assert np.array_equal(model.predict_proba(Pairs(X)), expected.predict_proba(X))
+        again = model.certify(make(X + 1, y)).results
+        assert again == expected.certify(X + 1, y).results
+
+    def test_given_labels_count_more(self, counts):
+        X, y = counts
+        names = np.where(y == 1, "yes", "no")
+        model = fitted(Pairs(list(zip(X, y, strict=True))), names)
+        assert model.classes_.tolist() == ["no", "yes"]
+
+    def test_slices_of_a_dataset_are_validated(self, counts):
+        """skorch's way to give a Dataset to scikit-learn's validators."""
+        X, y = counts
+        rows = SliceDataset(TensorDataset(torch.from_numpy(X), torch.from_numpy(y)))
+        model = SeldonianClassifier(constraints="ACC >= 0.6", random_state=0, max_epochs=3)
+        scores = cross_val_score(model, rows, y, cv=2)
+        assert np.array_equal(scores, cross_val_score(model, X, y, cv=2))
+        assert np.array_equal(fitted(rows, y).predict(rows), fitted(X, y).predict(X))
+
+    def test_reading_draws_no_random_numbers(self, counts):
+        state = torch.get_rng_state()
+        as_arrays(Pairs(list(zip(*counts, strict=True))))
+        assert torch.equal(state, torch.get_rng_state())
+
+    def test_images_have_their_channels_first(self):
+        pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+        colours, labels = as_arrays(Pairs([(Image.fromarray(pixels), "a")] * 4))
+        assert colours.shape == (4, 3, 2, 3)
+        assert np.array_equal(colours[0], pixels.transpose(2, 0, 1))
+        assert labels.tolist() == ["a"] * 4
+        greys, _ = as_arrays(Pairs([Image.fromarray(pixels[..., 0])]))
+        assert greys.shape == (1, 1, 2, 3)
+        assert greys.dtype == np.uint8
+
+    @pytest.mark.parametrize(
+        ("rows", "message"),
+        [
+            ([], "The Dataset has no rows."),
+            ([(np.zeros(2), 0, "F")], r"got \(ndarray, int, str\)"),
+            ([({"pixels": np.zeros(2)}, 0)], r"got \(dict, int\)"),
+            (
+                [(np.zeros(2), 0), (np.zeros(3), 1)],
+                r"different shapes, such as \(2,\) and \(3,\); bring them to one size",
+            ),
+            ([np.zeros(2)] * 4, "requires y to be passed"),
+        ],
+    )
+    def test_what_cannot_be_read_is_said(self, rows, message):
+        with pytest.raises(ValueError, match=message):
+            fitted(Pairs(rows))
+
+    @pytest.mark.parametrize("transform", [None, ToTensor()], ids=["images", "tensors"])
+    def test_mnist_as_torchvision_gives_it(self, transform):
+        digits = MNIST(DATA, train=False, download=False, transform=transform)
+        rows = Subset(digits, range(600))
+        model = fitted(rows, constraints="ACC >= 0.2", module=ConvNet, max_epochs=1, lr=2e-3)
+        labels = digits.targets[:600].numpy()
+        assert model.solution_found_
+        assert model.predict(rows).shape == (600,)
+        tested = model.safety_indices_
+        assert model.certificate_.results[0].estimate == pytest.approx(
+            (model.predict(rows)[tested] == labels[tested]).mean()
+        )
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
+class TestClassesOnOneSide:
+    """Class "c" has rows on one side of the split only."""
+
+    @pytest.fixture
+    def rows(self, blobs):
+        X, y = blobs
+        labels = np.array(["a", "b"])[y].astype(object)
+        labels[::10] = "c"
+        return X, labels.astype(str)
+
+    def on_side(self, rows, constraint, safety):
+        X, y = rows
+        mask = np.arange(1000) % 3 == 0
+        mask[y == "c"] = safety
+        model = SeldonianClassifier(constraints=constraint, max_epochs=5, random_state=0)
+        return model.fit(X, y, safety_mask=mask)
+
+    @pytest.mark.parametrize("safety", [True, False], ids=["safety", "candidate"])
+    def test_what_is_certified_is_true_of_the_tested_rows(self, rows, safety):
+        X, y = rows
+        model = self.on_side(rows, "ERR <= 0.7", safety)
+        tested = model.safety_indices_
+        assert model.classes_.tolist() == ["a", "b", "c"]
+        assert model.solution_found_
+        assert model.predict_proba(X).shape == (1000, 3)
+        assert model.certificate_.results[0].estimate == pytest.approx(
+            (model.predict(X[tested]) != y[tested]).mean()
+        )
+
+    def test_a_class_that_no_safety_row_has_is_no_solution(self, rows):
+        model = self.on_side(rows, "FNR_['c'] <= 0.99", safety=False)
+        assert not model.solution_found_
+        assert 'no rows for FNR_["c"] among the safety rows' in model.certificate_.explain()
+
+    def test_a_class_that_no_candidate_row_has_is_judged_by_its_safety_rows(self, rows):
+        model = self.on_side(rows, "TPR_['c'] >= 0.2", safety=True)
+        (result,) = model.certificate_.results
+        assert result.rows == {'TPR_["c"]': 100}
+        assert not model.solution_found_
+
+
+LABELS = {
+    "bool": (lambda y: pd.Series(y).astype(bool), [False, True]),
+    "category": (lambda y: pd.Series(np.where(y, "yes", "no"), dtype="category"), ["no", "yes"]),
+    "string": (lambda y: pd.Series(np.where(y, "yes", "no"), dtype="string"), ["no", "yes"]),
+    "nullable": (lambda y: pd.Series(y).astype("Int64"), [0, 1]),
+    "tensor": (torch.from_numpy, [0, 1]),
+    "list": (lambda y: np.where(y, "yes", "no").tolist(), ["no", "yes"]),
+    "frame": (lambda y: pd.DataFrame({"y": y}), [0, 1]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+@pytest.mark.parametrize(("convert", "classes"), LABELS.values(), ids=LABELS)
+def test_labels_of_any_kind(blobs, convert, classes):
+    X, y = blobs
+    model, expected = fitted(X, convert(y)), fitted(X, y)
+    assert model.classes_.tolist() == classes
+    positions = np.searchsorted(model.classes_, model.predict(X))
+    assert np.array_equal(positions, expected.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (
+            np.array(["a", None] * 500, dtype=object),
+            "y holds 500 missing labels: leave those rows out",
+        ),
+        (["a", float("nan")] * 500, "y holds 500 missing labels: leave those rows out"),
+        (["a", None] * 500, "y holds 500 missing labels: leave those rows out"),
+        (np.array(["a", float("nan")] * 500), "y holds 500 missing labels: leave those rows out"),
+        ([1.0, float("nan")] * 500, "contains NaN"),
+        (np.ma.array([0, 1] * 500, mask=[0, 1] * 500), "Input y contains masked values"),
+        (pd.Series(["a", None] * 500, dtype="category"), "contains NaN"),
+        (pl.Series(["a", None] * 500), "y holds 500 missing labels: leave those rows out"),
+        (pa.array(["a", None] * 500), "y holds 500 missing labels: leave those rows out"),
+        (np.array(["a", 1] * 500, dtype=object), "uniformly strings or numbers"),
+        (np.array([b"a", b"b"] * 500), "represented as bytes is not supported"),
+    ],
+)
+def test_labels_that_are_not_of_one_kind(blobs, labels, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        fitted(blobs[0], labels)
+
+
+def test_missing_labels_of_fresh_rows(blobs):
+    X, y = blobs
+    texts = np.where(y == 1, "yes", "no").tolist()
+    model = LogisticRegression().fit(X, texts)
+    assert certify(model, X, texts, "ACC >= 0.5").passed
+    with pytest.raises(ValueError, match="y contains masked values"):
+        certify(model, X, np.ma.array(texts, mask=y == 1), "ACC >= 0.5")
+    for missing in (float("nan"), None):
+        with pytest.raises(ValueError, match="y holds 1 missing labels: leave those rows out"):
+            certify(model, X, [missing, *texts[1:]], "ACC >= 0.5")
+
+
+@pytest.mark.parametrize("answer", ["fit", "predict"])
+def test_what_float32_cannot_hold_is_refused(blobs, answer):
+    X, y = blobs
+    huge = X.copy()
+    huge[7] = 1e300
+    with pytest.raises(ValueError, match="too large for float32, which modules compute in"):
+        fitted(huge, y) if answer == "fit" else fitted(X, y).predict(huge)
+    assert torch.isfinite(to_inputs(np.full((2, 3), 3e38)).values).all()
+
+
+class HalfPrecision(nn.Module):
+    """Computes in a type that numpy does not have."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2, dtype=torch.bfloat16)
+
+    def forward(self, X):
+        return self.layer(X.bfloat16()).float()
+
+
+def test_modules_of_any_precision(blobs):
+    X, y = blobs
+    model = fitted(X, y, "ACC >= 0.5", module=HalfPrecision, optimizer=torch.optim.SGD, lr=0.1)
+    assert model.solution_found_
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+
+
+def halves(X, y):
+    """The rows as `fit` splits them, in a frame's or an array's own order."""
+    order = np.random.default_rng(3).permutation(len(y))
+    rows = LabelledRows(X, np.asarray(y), np.asarray(y), {})
+    return [rows.take(np.sort(part)) for part in np.array_split(order, 2)]
+
+
+def german():
+    table = pd.read_csv(f"{DATA}/german/german.csv")
+    return table.drop(columns="credit_rating"), table["credit_rating"]
+
+
+NATURAL = {
+    "continuous": lambda: (np.random.default_rng(0).normal(size=(900, 4)), np.arange(900) % 2),
+    "gpa": lambda: load_gpa(as_frame=True, return_X_y=True),
+    "german": german,
+    "digits": lambda: load_digits(return_X_y=True),
+    "mnist": lambda: (np.concatenate([MNIST(DATA).data[:4000]]), MNIST(DATA).targets[:4000]),
+    "bits": lambda: (np.random.default_rng(0).integers(0, 2, (900, 5)), np.arange(900) % 2),
+    "one whole number": lambda: (
+        np.random.default_rng(0).integers(18, 80, (900, 1)),
+        np.random.default_rng(1).integers(0, 2, 900),
+    ),
+    "all the same": lambda: (np.zeros((900, 3)), np.arange(900) % 2),
+    "few copies": lambda: (
+        np.random.default_rng(0).normal(size=(900, 2))[np.r_[:880, :20]],
+        np.arange(900) % 2,
+    ),
+}
+COPIED = {
+    "continuous": NATURAL["continuous"],
+    "german": german,
+    "breast cancer": lambda: load_breast_cancer(return_X_y=True),
+    "text beside numbers": lambda: (
+        pd.DataFrame({"a": np.random.default_rng(0).normal(size=900), "b": ["x", None, "z"] * 300}),
+        np.arange(900) % 2,
+    ),
+}
+
+
+STRANGE = {
+    "ragged lists": lambda rng: [rng.normal(size=1 + i % 3).tolist() for i in range(100)],
+    "images of several sizes": lambda rng: [rng.normal(size=(1 + i % 3, 2)) for i in range(100)],
+    "tensors": lambda rng: [torch.from_numpy(rng.normal(size=1 + i % 3)) for i in range(100)],
+    "texts": lambda rng: [f"text {number}" for number in rng.normal(size=100)],
+    "long doubles": lambda rng: rng.normal(size=(100, 2)).astype(np.longdouble),
+    "complex": lambda rng: rng.normal(size=(100, 2)) + 1j,
+    "lists in pandas": lambda rng: pd.DataFrame({"a": list(rng.normal(size=(100, 2)))}),
+    "arrow lists": lambda rng: pa.table({"a": rng.normal(size=(100, 2)).tolist()}).to_pandas(
+        types_mapper=pd.ArrowDtype
+    ),
+    "polars": lambda rng: pl.DataFrame({"a": rng.normal(size=(100, 2)).tolist()}),
+    "structured": lambda rng: np.array(
+        list(enumerate(rng.normal(size=100))), dtype=[("n", int), ("x", float)]
+    ),
+    "times": lambda rng: pd.DataFrame(
+        {"t": pd.to_datetime(rng.integers(0, 10**15, size=100)), "p": ["x", None] * 50}
+    ),
+    "objects": lambda rng: np.array([Decimal(x) for x in rng.normal(size=100)])[:, None],
+}
+
+
+class TestCopies:
+    @pytest.mark.parametrize("data", NATURAL.values(), ids=NATURAL)
+    def test_rows_as_nature_has_them_are_not_remarked_on(self, data):
+        assert remark_on_copies(*halves(*data())) is None
+
+    @pytest.mark.parametrize("data", COPIED.values(), ids=COPIED)
+    def test_a_resampler_in_front_is(self, data):
+        X, y = data()
+        rare = np.flatnonzero(np.asarray(y) == 1)[:60]
+        rows = np.r_[np.flatnonzero(np.asarray(y) == 0), np.tile(rare, 5)]
+        copied = X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
+        remark = remark_on_copies(*halves(copied, np.asarray(y)[rows]))
+        assert "% of the safety rows compared are exact copies of candidate rows" in remark
+        assert "resample inside, with preprocessor=." in remark
+
+    @pytest.mark.parametrize("rows", STRANGE.values(), ids=STRANGE)
+    def test_rows_of_any_kind_are_compared(self, rows):
+        """What only warns must not raise."""
+        X = rows(np.random.default_rng(0))
+        y = np.arange(100) % 2
+        one, other = (LabelledRows(X, y, y, {}).take(np.arange(k, 100, 2)) for k in (0, 1))
+        assert remark_on_copies(one, other) is None
+        assert "100% of the safety rows" in remark_on_copies(one, one)
+
+    def test_large_data_are_sampled(self, monkeypatch):
+        read = []
+
+        def indexing(X, index):
+            read.append(len(index))
+            return X[index]
+
+        monkeypatch.setattr(_arrays, "_safe_indexing", indexing)
+        rng = np.random.default_rng(0)
+        X, y = RandomOverSampler(random_state=0).fit_resample(
+            rng.normal(size=(100_000, 3)), rng.random(100_000) < 0.02
+        )
+        assert remark_on_copies(*halves(X, y)) is not None
+        assert read == [5000, 5000]
+
+    def test_training_is_the_same_with_the_warning(self, blobs):
+        X, y = blobs
+        copied = np.concatenate([X, X])
+        labels = np.concatenate([y, y])
+        mask = np.arange(2000) >= 1000
+        with pytest.warns(UserWarning, match="100% of the safety rows"):
+            model = SeldonianClassifier(constraints="ACC >= 0.6", random_state=0, max_epochs=2).fit(
+                copied, labels, safety_mask=mask
+            )
+        copied[1000:] += 1e-6
+        expected = SeldonianClassifier(constraints="ACC >= 0.6", random_state=0, max_epochs=2).fit(
+            copied, labels, safety_mask=mask
+        )
+        one, other = model.certificate_, expected.certificate_
+        assert one.fingerprints["weights"] == other.fingerprints["weights"]
+        assert len(one.remarks) == 1
+        assert other.remarks == ()
+
+
+def with_nan():
+    X = np.arange(300.0).reshape(100, 3) / 300
+    X[3, 1] = X[4, 2] = X[5, 2] = np.nan
+    return X
+
+
+NOT_NUMBERS = {
+    "array": lambda X: X,
+    "float32": lambda X: X.astype(np.float32),
+    "lists": lambda X: X.tolist(),
+    "objects": lambda X: X.astype(object),
+    "None": lambda X: np.where(np.isnan(X), None, X.astype(object)),
+    "pandas' NA": lambda X: np.where(np.isnan(X), pd.NA, X.astype(object)),
+    "tensor": torch.from_numpy,
+    "frame": lambda X: pd.DataFrame(X, columns=list("abc")),
+    "nullable": lambda X: pd.DataFrame(X, columns=list("abc")).convert_dtypes(),
+    "objects in a frame": lambda X: pd.DataFrame(X, columns=list("abc")).astype(object),
+    "polars": lambda X: pl.DataFrame(X, schema=list("abc")),
+    "polars null": lambda X: pl.DataFrame(X, schema=list("abc")).fill_nan(None),
+    "arrow": lambda X: pa.table(pd.DataFrame(X, columns=list("abc"))),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_NUMBERS.values(), ids=NOT_NUMBERS)
+def test_nan_is_refused_with_the_columns_and_the_remedy(kind):
+    X, y = kind(with_nan()), np.arange(100) % 2
+    b, c = ("'b'", "'c'") if hasattr(X, "columns") else (1, 2)
+    message = f"Input X contains NaN: 1 in column {b}, 2 in column {c} .of 100 rows.*preprocessor="
+    with pytest.raises(ValueError, match=message) as caught:
+        fitted(X, y, ())
+    assert "make_pipeline" not in str(caught.value)
+    model = fitted(kind(np.nan_to_num(with_nan())), y, ())
+    with pytest.raises(ValueError, match=message):
+        model.predict(X)
+
+
+def test_an_imputer_inside_is_a_remedy():
+    X, y = with_nan(), np.arange(100) % 2
+    for table in (
+        X,
+        pd.DataFrame(X),
+        pl.DataFrame(X),
+        pa.table(pd.DataFrame(X, columns=list("abc"))),
+    ):
+        assert fitted(table, y, (), preprocessor=SimpleImputer()).predict(table).shape == (100,)
+
+
+def test_other_shapes_and_values_that_are_no_numbers():
+    X, y = with_nan(), np.arange(100) % 2
+    with pytest.raises(ValueError, match="contains NaN: in 3 rows"):
+        fitted(X.reshape(100, 1, 3), y, ())
+    with pytest.raises(ValueError, match="contains masked values: 1 in column 1, 2 in column 2"):
+        fitted(np.ma.masked_invalid(X), y, ())
+    X[3, 1] = np.inf
+    with pytest.raises(ValueError, match="contains NaN: 2 in column 2"):
+        fitted(X, y, ())
+    with pytest.raises(ValueError, match=r"contains infinity .*: 1 in column 1 "):
+        fitted(X[:4], y[:4], ())
+    many = np.full((10, 9), np.nan)
+    with pytest.raises(ValueError, match="10 in column 4, and some in 4 more columns"):
+        fitted(many, y[:10], ())
+
+
+@pytest.mark.parametrize(
+    ("preprocessor", "columns"),
+    [
+        (StandardScaler(), "1 in column 'b', 2 in column 'c'"),
+        (FunctionTransformer(), "1 in column 'b', 2 in column 'c'"),
+        (FunctionTransformer(lambda X: np.asarray(X)[:, :2]), "1 in column 1"),
+        (make_pipeline(StandardScaler(), FunctionTransformer(np.asarray)), "1 in column 1"),
+    ],
+)
+def test_nan_that_a_preprocessor_returns_is_said_to_be_its_own(preprocessor, columns):
+    frame = pd.DataFrame(with_nan(), columns=list("abc"))
+    name = type(preprocessor).__name__
+    message = f"the preprocessor {name} returned contains NaN: {columns}.*imputer among its steps"
+    with pytest.raises(ValueError, match=message):
+        fitted(frame, np.arange(100) % 2, (), preprocessor=preprocessor)
+
+
+WHEN = pd.Series(pd.date_range("2020-01-01", periods=100), name="when")
+DATES = {
+    "times": WHEN,
+    "time zone": WHEN.dt.tz_localize("UTC"),
+    "durations": WHEN - WHEN[0],
+    "days": WHEN.dt.date,
+    "periods": WHEN.dt.to_period("D"),
+    "arrow": WHEN.convert_dtypes(dtype_backend="pyarrow"),
+    "category": WHEN.astype("category"),
+}
+
+
+@pytest.mark.parametrize("when", DATES.values(), ids=DATES)
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [
+        (lambda when: when.to_frame(), "'when'"),
+        (lambda when: pd.DataFrame({"a": 1.0, "when": when}), "'when'"),
+        (lambda when: when.to_numpy()[:, None], "0"),
+        (lambda when: when.to_numpy()[:, None].tolist(), "0"),
+        (lambda when: pd.DataFrame({"a": 1.0, "when": when}).to_numpy(), "1"),
+    ],
+    ids=["alone", "beside a number", "array", "lists", "objects"],
+)
+def test_dates_are_no_numbers(when, table, name):
+    X, y = table(when), np.arange(100) % 2
+    if isinstance(X, list) and not isinstance(X[0][0], tuple(_columns.DATES)):
+        pytest.skip("numpy makes integers of nanoseconds")
+    with pytest.raises(ValueError, match=f"dates or durations, in column {name}, and modules take"):
+        fitted(X, y, ())
+    with pytest.raises(ValueError, match="the preprocessor FunctionTransformer returned contains"):
+        fitted(X, y, (), preprocessor=FunctionTransformer())
+
+
+def test_dates_in_frames_of_other_libraries_and_in_targets():
+    y = np.arange(100) % 2
+    for frame in (pl.DataFrame({"when": WHEN.dt.date.tolist()}), pa.table({"when": WHEN})):
+        with pytest.raises(ValueError, match="dates or durations, in column 'when'"):
+            fitted(frame, y, ())
+    for target in (WHEN, WHEN.astype(object), WHEN.to_numpy(), WHEN - WHEN[0]):
+        with pytest.raises(ValueError, match="y holds dates or durations"):
+            SeldonianRegressor(max_epochs=1).fit(np.zeros((100, 1)), target)
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        SeldonianRegressor(max_epochs=1).fit(
+            np.zeros((100, 1)), pd.Series([1, None] * 50, dtype="Int64")
+        )
+
+
+def test_whole_numbers_that_no_float_holds_are_refused(blobs):
+    X, y = blobs
+    large = np.array(X, dtype=object)
+    large[3, 1] = 10**400
+    with pytest.raises(ValueError, match="a value too large for float64: 1 in column 1"):
+        fitted(large, y)
+
+
+@pytest.mark.filterwarnings("ignore:pandas.DataFrame with sparse columns:UserWarning")
+def test_sparse_columns_of_a_frame(blobs):
+    X, y = blobs
+    frame = pd.DataFrame(np.where(X > 1, X, 0), columns=list("abc"))
+    sparse = frame.astype({"b": pd.SparseDtype(float, 0.0)})
+    model = SeldonianClassifier(max_epochs=1, random_state=0).fit(sparse, y)
+    assert np.array_equal(model.predict(sparse), model.predict(frame))
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        SeldonianClassifier().fit(sparse.mask(frame > 3), y)
+    with pytest.raises(TypeError, match="Sparse data was passed for X, but dense data is required"):
+        SeldonianClassifier().fit(frame.astype(pd.SparseDtype(float, 0.0)), y)
+
+
+def test_rows_of_another_number_of_dimensions_are_refused(blobs):
+    X, y = blobs
+    model = SeldonianClassifier(constraints="ACC >= 0.1", max_epochs=2, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="X has 3 dimensions, but SeldonianClassifier was fitted"):
+        model.predict(np.zeros((2, 3, 2)))

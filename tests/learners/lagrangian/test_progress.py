@@ -1,0 +1,140 @@
+"""What a fit prints, and what it keeps quiet about."""
+
+import io
+import logging
+import sys
+
+import numpy as np
+import pytest
+from skorch.callbacks import EpochScoring
+
+from sklearn_seldonian import SeldonianClassifier
+from sklearn_seldonian.exceptions import NoSolutionFoundWarning
+from sklearn_seldonian.learners.lagrangian import _progress
+from sklearn_seldonian.learners.lagrangian._progress import joint_probability
+
+PARITY = "abs(PR | [M] - PR | [F]) <= 0.2"
+RATIO = "PR | [M] / PR | [F] >= 0.6"
+
+
+def lines_of_fit(blobs, groups, capsys, constraints, **others):
+    model = SeldonianClassifier(
+        constraints=constraints, random_state=0, **{"max_epochs": 2, **others}
+    )
+    model.fit(*blobs, sensitive_features=groups)
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return model, captured.out.splitlines()
+
+
+def test_one_row_an_epoch_about_the_constraint(blobs, groups, capsys):
+    model, lines = lines_of_fit(blobs, groups, capsys, "ACC >= 0.7", verbose=1)
+    head, rule, first, second, verdict = lines
+    assert head.split() == [
+        *("epoch", "loss", "predicted", "bound", "multiplier", "passing", "kept", "seconds")
+    ]
+    assert set(rule) == {"-", " "}
+    epoch, loss, bound, sign, limit, multiplier, passing, *_ = first.split()
+    told = model.history_.iloc[0]
+    assert (epoch, sign, limit) == ("1", ">=", "0.7")
+    assert float(loss) == pytest.approx(told["loss"], abs=1e-4)
+    assert float(bound) == pytest.approx(0.7 - told["predicted_bound_0"], abs=1e-4)
+    assert float(multiplier) == pytest.approx(told["multiplier_0"], abs=1e-4)
+    assert float(passing) == pytest.approx(told["passing_0"], abs=1e-3)
+    assert second.split()[0] == "2"
+    assert verdict == "Safety test passed: the constraint is certified."
+
+
+def test_the_worst_of_several_constraints(blobs, groups, capsys):
+    constraints = ["PR <= 0.99", "ACC >= 0.97", PARITY]
+    with pytest.warns(NoSolutionFoundWarning):
+        _, lines = lines_of_fit(blobs, groups, capsys, constraints, verbose=1)
+    assert lines[:3] == [f"constraint {i}: {text}" for i, text in enumerate(constraints)]
+    _, _, worst, bound, sign, limit, _, passing, *_ = lines[5].split()
+    assert (worst, sign, limit) == ("1", "<", "0.97")
+    assert float(bound) < 0.97
+    assert passing == "0.000"
+    assert lines[-1] == "No Solution Found: 2 of 3 constraints passed."
+
+
+def test_every_constraint(blobs, groups, capsys):
+    model, lines = lines_of_fit(blobs, groups, capsys, ["ACC >= 0.7", RATIO, PARITY], verbose=2)
+    start = next(i for i, line in enumerate(lines) if line.startswith("---")) + 1
+    rows = [line.split() for line in lines[start:-1]]
+    assert len(rows) == 2 * 3
+    assert [row[:1] for row in rows[1:3]] == [["1"], ["2"]]
+    assert rows[2][2:4] == ["<=", "0.2"]
+    assert float(rows[2][1]) == pytest.approx(
+        0.2 + model.history_["predicted_bound_2"][0], abs=1e-4
+    )
+
+
+def test_bounds_on_rewritten_constraints_are_marked(blobs, groups, capsys):
+    model, lines = lines_of_fit(blobs, groups, capsys, RATIO, verbose=1)
+    assert lines[0].startswith("*: the bound is on a rewritten form")
+    bound = model.history_["predicted_bound_0"][0]
+    assert f"{bound:.4f} {'<=' if bound <= 0 else '>'} 0*" in lines[3]
+
+
+def test_without_constraints(blobs, groups, capsys):
+    _, lines = lines_of_fit(blobs, groups, capsys, (), verbose=1)
+    assert lines[0].split() == ["epoch", "loss", "seconds"]
+    assert len(lines) == 4
+
+
+def test_what_other_callbacks_record_has_a_column(blobs, groups, capsys):
+    scoring = EpochScoring(
+        lambda net, X, y=None: 0.25, name="mine", on_train=True, use_caching=False
+    )
+    _, lines = lines_of_fit(blobs, groups, capsys, "ACC >= 0.7", verbose=1, callbacks=[scoring])
+    assert lines[0].split()[-3:] == ["mine", "kept", "seconds"]
+    assert "0.2500" in lines[2]
+
+
+def test_nothing_is_printed_without_being_asked(blobs, groups, capsys):
+    _, lines = lines_of_fit(blobs, groups, capsys, PARITY)
+    assert lines == []
+
+
+def test_the_rest_is_logged(blobs, groups, caplog):
+    with caplog.at_level(logging.INFO, logger="sklearn_seldonian"):
+        model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0, max_epochs=2)
+        model.fit(*blobs)
+    assert caplog.messages == [
+        "Training on 500 rows; 500 are kept for the test.",
+        f"Epoch {model.net_.kept_epoch_} of 2 is kept.",
+        "Safety test passed: the constraint is certified.",
+    ]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("stream", [Terminal, io.StringIO])
+def test_a_bar_over_all_batches_on_terminals_only(blobs, stream, monkeypatch):
+    drawn = stream()
+    monkeypatch.setattr(sys, "stderr", drawn)
+    monkeypatch.setattr(_progress, "SECONDS_BEFORE_BAR", 0.0)
+    SeldonianClassifier(
+        constraints="ACC >= 0.7",
+        module__hidden=(),
+        random_state=0,
+        max_epochs=3,
+        verbose=1,
+        batch_size=100,
+    ).fit(*blobs)
+    if stream is Terminal:
+        assert "Epoch 3/3" in drawn.getvalue()
+        assert "10/15" in drawn.getvalue()
+    else:
+        assert drawn.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("chances", "expected"), [([0.9], 0.9), ([0.9, 0.95], 0.85), ([0.3, 0.4], 0.0)]
+)
+def test_joint_probability(chances, expected):
+    assert joint_probability(chances) == pytest.approx(expected)
+    assert joint_probability(np.array(chances)) >= 0

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import torch
+
+from sklearn_seldonian.learners.lagrangian._problem import Prediction
+from sklearn_seldonian.learners.lagrangian._selection import (
+    Candidate,
+    Checkpoints,
+    n_selection_rows,
+)
+from sklearn_seldonian.modules import MLP
+
+
+def candidate(likelihood, error, loss):
+    """One whose test passes with a probability, or is far from it where that is negative."""
+    bound, probability = max(-likelihood, 0.0), max(likelihood, 0.0)
+    prediction = Prediction(np.array([bound]), np.array([probability]))
+    return Candidate(np.array([0.0]), prediction, np.array(error), loss)
+
+
+@pytest.mark.parametrize(
+    ("offers", "kept"),
+    [
+        # (likelihood of passing, error, loss)
+        ([(0.99, 0.3, 0.5), (0.98, 0.3, 0.4), (1.0, 0.3, 0.6)], 2),
+        ([(0.99, 0.3, 0.5), (0.98, 0.2, 0.6), (1.0, 0.25, 0.4)], 2),
+        ([(0.5, 0.1, 0.5), (0.96, 0.4, 0.9), (0.6, 0.1, 0.1)], 2),
+        ([(0.5, 0.1, 0.5), (0.7, 0.3, 0.4), (0.6, 0.1, 0.3)], 2),
+        ([(0.917, 0.5, 0.5), (0.912, 0.4, 0.6), (0.909, 0.1, 0.1)], 2),  # about equally likely
+        ([(0.949, 0.1, 0.5), (0.951, 0.4, 0.6)], 2),
+        ([(-0.9, 0.1, 0.5), (-0.5, 0.3, 0.6), (-0.7, 0.1, 0.4)], 2),
+        ([(1.0, 0.0, float("nan")), (-0.5, 0.3, 0.6)], 2),
+        ([(1.0, 0.0, float("nan"))], None),
+    ],
+)
+def test_best_of_those_predicted_to_pass_else_the_likeliest(offers, kept):
+    checkpoints = Checkpoints(power=0.95)
+    module = torch.nn.Linear(1, 1)
+    for epoch, offer in enumerate(offers, start=1):
+        with torch.no_grad():
+            module.weight.fill_(epoch)
+        checkpoints.offer(epoch, module, candidate(*offer))
+    assert checkpoints.epoch == kept
+    if kept:
+        assert checkpoints.best["weight"].item() == kept
+
+
+LINEAR, SMALL, LARGE = MLP(100, 2, hidden=()), MLP(9, 2, hidden=(8,)), MLP(20, 2, hidden=(64, 64))
+
+
+@pytest.mark.parametrize(
+    ("n_candidate", "module", "held_out"),
+    [
+        (150, LINEAR, 0),  # knows no rows by heart
+        (980, SMALL, 0),  # 98 parameters
+        (979, SMALL, 489),
+        (200, SMALL, 100),
+        (199, SMALL, 0),
+        (9_000, LARGE, 4_500),
+        (35_000, LARGE, 5_000),
+        (56_000, LARGE, 5_600),
+        (60_000, LARGE, 0),
+    ],
+)
+def test_rows_held_out(n_candidate, module, held_out):
+    assert n_selection_rows(n_candidate, module) == held_out
+
+
+def test_weights_that_are_not_trained_learn_nothing_by_heart():
+    frozen = MLP(20, 2, hidden=(64, 64))
+    for parameter in list(frozen.parameters())[:-2]:
+        parameter.requires_grad = False
+    assert n_selection_rows(1_000, frozen) == 0
