@@ -2,6 +2,8 @@
 
 from sklearn_seldonian.learners.lagrangian._batches import Batches, Inputs, Rows
 from sklearn_seldonian.learners.lagrangian._inputs import module_inputs, tensors_of, to_inputs
+from sklearn_seldonian.learners.lagrangian._learner import LagrangianLearner
+from sklearn_seldonian.learners.lagrangian._model import TrainedNet
 from sklearn_seldonian.learners.lagrangian._net import LagrangianNet
 from sklearn_seldonian.learners.lagrangian._outputs import Adjustment, probabilities
 from sklearn_seldonian.learners.lagrangian._problem import ConstrainedProblem
@@ -20,10 +22,12 @@ __all__ = [
     "Classification",
     "ConstrainedProblem",
     "Inputs",
+    "LagrangianLearner",
     "LagrangianNet",
     "Regression",
     "Rows",
     "Task",
+    "TrainedNet",
     "as_facts",
     "module_inputs",
     "probabilities",
