@@ -71,7 +71,7 @@ class Answers(Protocol):
 
 def answers_of(
     estimator: Any,
-    decision: str | None = "argmax",
+    decision: str = "argmax",
     pos_label: Any = None,
     target_range: Any = None,
     prediction_range: Any = None,

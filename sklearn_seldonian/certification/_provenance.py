@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian._warnings import warn_user
+from sklearn_seldonian.constraints import ExclusiveColumns
 from sklearn_seldonian.data._digests import blocks_of, fingerprint_of, row_digests
+from sklearn_seldonian.data._row_sketch import Sighting
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 
 __all__ = [
@@ -33,7 +38,9 @@ _INDEPENDENCE = (
 )
 
 
-def assumptions(of_the_model, exclusive, mask_given=False):
+def assumptions(
+    of_the_model: Iterable[str], exclusive: ExclusiveColumns, mask_given: bool = False
+) -> tuple[str, ...]:
     """What a certificate rests on, in words; `of_the_model` are sentences on what it predicts."""
     mask = "Which rows were kept for the safety test did not depend on outcomes."
     pairs = sorted(" and ".join(sorted(pair)) for pair in exclusive)
@@ -48,7 +55,7 @@ def assumptions(of_the_model, exclusive, mask_given=False):
 _installed = cache(version)  # a search through the file system
 
 
-def versions():
+def versions() -> dict[str, str]:
     """Versions of everything that a certificate rests on."""
     packages = ("torch", "skorch", "scikit-learn", "scipy", "numpy", "pandas")
     return {
@@ -58,38 +65,44 @@ def versions():
     }
 
 
-def labels_in_words(classes, positive):
+def labels_in_words(classes: Iterable[Any], positive: int | None) -> dict[str, Any]:
     """The class labels as a certificate keeps them, and the positive one at its position."""
     names = tuple(map(str, classes))
     return {"classes": names, "positive": None if positive is None else names[positive]}
 
 
-def as_written(parameters):
+def as_written(parameters: Mapping[str, Any]) -> dict[str, str]:
     """Parameters by name, as Python writes their values."""
     return {name: repr(value) for name, value in sorted(parameters.items())}
 
 
-def fingerprint(*parts):
+def fingerprint(*parts: Any) -> str:
     """A digest of arrays, or of rows in this order."""
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         for values in _contents(part):
             digest.update(f"{values.dtype} {values.shape}".encode())
             if values.dtype.kind in "biuf":
-                digest.update(np.ascontiguousarray(values))
+                digest.update(np.ascontiguousarray(values).data)
             else:
                 digest.update(repr(values.tolist()).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 
-def _contents(part):
+def _contents(part: Any) -> list[NDArray[Any]]:
     try:
         return [np.asarray(part)]
     except ValueError:  # rows of different shapes
         return [row_digests(*blocks_of(part)).values]
 
 
-def row_fingerprints(X, y, columns, index=None, **answers):
+def row_fingerprints(
+    X: Any,
+    y: NDArray[Any],
+    columns: Mapping[str, Any],
+    index: NDArray[np.intp] | None = None,
+    **answers: NDArray[Any],
+) -> dict[str, str]:
     """Fingerprints of rows, in any order: of the "data", and of what a model answers for them.
 
     Parameters
@@ -121,7 +134,7 @@ def row_fingerprints(X, y, columns, index=None, **answers):
 # -- rows that the model has seen --------------------------------------------------
 
 
-def other_rows(sightings):
+def other_rows(sightings: Sequence[Sighting]) -> str:
     """The assumption that a model was fitted to other rows, or that this is not met.
 
     Parameters
@@ -129,10 +142,10 @@ def other_rows(sightings):
     sightings : sequence of Sighting
         Of the Seldonian estimators that the model is, or has inside.
     """
-    known = [sighting for sighting in sightings if sighting.share]
+    known = [(sighting.share, sighting.name) for sighting in sightings if sighting.share]
     if known:
-        found = max(known, key=lambda sighting: sighting.share)
-        note = given_to_fit(found.name, found.share)
+        share, name = max(known, key=lambda pair: pair[0])
+        note = given_to_fit(name, share)
         warn_user(note, SafetyDataReusedWarning)
         return f"Not met: {note}"
     loaded = [sighting.name for sighting in sightings if sighting.share is None]
@@ -140,7 +153,7 @@ def other_rows(sightings):
     return f"The model was fitted to other rows, and chosen by other rows.{unknown}"
 
 
-def given_to_fit(name, share):
+def given_to_fit(name: str, share: float) -> str:
     """What is said of tested rows of which a `share` was given to the fit of the model."""
     rows = "These rows were" if share == 1 else f"{share:.0%} of these rows were"
     return (

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from numbers import Integral, Real
+from collections.abc import Iterable, Mapping
+from numbers import Real
+from typing import Any
 
 import numpy as np
 
 from sklearn_seldonian._text import short
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import has_finite_ranges
+from sklearn_seldonian.certification._specification import BoundSpecification
 from sklearn_seldonian.data import _arguments
 
 __all__ = [
@@ -34,7 +36,7 @@ LARGE_DELTA = 0.5
 LARGE_DELTA_WARNING = "delta=.* is the probability of error"
 
 
-def check_deltas(delta, n_constraints):
+def check_deltas(delta: Any, n_constraints: int) -> tuple[float, ...]:
     """One delta a constraint, each strictly between 0 and 1."""
     deltas = np.atleast_1d(_arguments.numbers("delta", delta))
     if deltas.ndim != 1 or len(deltas) not in (1, n_constraints):
@@ -47,7 +49,7 @@ def check_deltas(delta, n_constraints):
     return tuple(np.broadcast_to(deltas, n_constraints).tolist())
 
 
-def order_seed(random_state):
+def order_seed(random_state: Any) -> int:
     """A seed for the order in which rows are tested: itself where it is one.
 
     Raises
@@ -59,7 +61,7 @@ def order_seed(random_state):
         return secrets.randbits(32)
     if isinstance(random_state, np.random.RandomState):
         return drawn_seed(random_state)
-    if isinstance(random_state, Integral) and 0 <= random_state < 2**32:
+    if isinstance(random_state, int | np.integer) and 0 <= random_state < 2**32:
         return int(random_state)
     raise ValueError(
         "random_state must be None, which draws an order anew, an int from 0 to 2**32 - 1, such as "
@@ -67,12 +69,12 @@ def order_seed(random_state):
     )
 
 
-def drawn_seed(rng):
+def drawn_seed(rng: np.random.RandomState) -> int:
     """A seed for an order, from a RandomState."""
     return int(rng.randint(2**32, dtype=np.uint32))
 
 
-def warn_of_large_delta(deltas):
+def warn_of_large_delta(deltas: Iterable[float]) -> None:
     """Warn, once, where one of some deltas is likelier to be meant as a confidence level."""
     largest = max(deltas, default=0.0)
     if largest >= LARGE_DELTA:
@@ -83,14 +85,14 @@ def warn_of_large_delta(deltas):
         )
 
 
-def check_choice(name, value, choices):
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
     """Refuse a `value` that is not one of the `choices`."""
     if not isinstance(value, str) or value not in choices:
         listed = ", ".join(map(repr, choices))
         raise ValueError(f"{name} must be one of {listed}, got {short(value)}.")
 
 
-def check_ranges(specification, remedy):
+def check_ranges(specification: BoundSpecification, remedy: str) -> None:
     """Warn of constraints that only a normal approximation can test; refuse them where told to.
 
     Which measures have a finite range is read from the constraints of a BoundSpecification;
@@ -116,7 +118,7 @@ def check_ranges(specification, remedy):
         )
 
 
-def check_share(name, value):
+def check_share(name: str, value: Any) -> float:
     """A number from 0 to 1."""
     share = _arguments.number(name, value)
     if not 0 <= share <= 1:
@@ -124,7 +126,7 @@ def check_share(name, value):
     return share
 
 
-def check_count(name, value):
+def check_count(name: str, value: Any) -> int:
     """A whole number from 0 on."""
     number = isinstance(value, Real) and not isinstance(value, bool)
     # Beyond 2 ** 53 not all whole numbers are floats, and some integers fit no float at all.
@@ -135,7 +137,7 @@ def check_count(name, value):
     return int(value)
 
 
-def check_mapping(name, value):
+def check_mapping(name: str, value: Any) -> Mapping[str, Any]:
     """Numbers keyed by the texts of measures."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise ValueError(
@@ -145,7 +147,7 @@ def check_mapping(name, value):
     return value
 
 
-def check_probability(name, value):
+def check_probability(name: str, value: Any) -> float:
     """A number strictly between 0 and 1."""
     probability = _arguments.number(name, value)
     if not 0 < probability < 1:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Set
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import sklearn
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklearn_seldonian._text import listed, short
-from sklearn_seldonian.data._arrays import without_tensor
+from sklearn_seldonian.data._columns import without_tensor
 from sklearn_seldonian.measures import RowMeasure
 
 __all__ = [
@@ -29,14 +31,15 @@ __all__ = [
     "one_value_a_row",
 ]
 
+Array = NDArray[np.float64]
 # What no array is made of, although some of it has a length.
-NO_ROWS = str | bytes | Mapping | Set
+NO_ROWS = str | bytes | Mapping | Set  # type: ignore[type-arg]
 
 
 # -- parameters --------------------------------------------------------------------------
 
 
-def numbers(name, value):
+def numbers(name: str, value: Any) -> Array:
     """A parameter of one or several numbers as an array of floats."""
     try:
         given = np.asarray(value)
@@ -50,7 +53,7 @@ def numbers(name, value):
         raise TypeError(f"{name} must be made of numbers, got {short(value)}.") from None
 
 
-def number(name, value):
+def number(name: str, value: Any) -> float:
     """A parameter of one number as a float."""
     try:
         found = numbers(name, value)
@@ -61,7 +64,7 @@ def number(name, value):
     return float(found)
 
 
-def check_measures(measures):
+def check_measures(measures: Any) -> tuple[RowMeasure, ...]:
     """The user's own measures as a tuple."""
     if isinstance(measures, NO_ROWS | RowMeasure) or not isinstance(measures, Iterable):
         raise TypeError(
@@ -74,7 +77,7 @@ def check_measures(measures):
 # -- fitted estimators ---------------------------------------------------------------------
 
 
-def check_predictor(estimator):
+def check_predictor(estimator: Any) -> None:
     """Refuse what is no fitted estimator of scikit-learn's kind."""
     if inspect.isclass(estimator):
         raise TypeError(
@@ -88,7 +91,7 @@ def check_predictor(estimator):
     check_is_fitted(estimator)
 
 
-def check_classes(estimator):
+def check_classes(estimator: Any) -> NDArray[Any]:
     """The labels of a fitted classifier of one output, in its own order."""
     name = type(estimator).__name__
     classes = getattr(estimator, "classes_", None)
@@ -107,14 +110,14 @@ def check_classes(estimator):
     return classes
 
 
-def groups_for(estimator, method, sensitive_features):
+def groups_for(estimator: Any, method: str, sensitive_features: Any) -> dict[str, Any]:
     """The keyword to call `method` with: none where it takes no sensitive features."""
     if sensitive_features is None or not _takes_groups(estimator, method):
         return {}
     return {"sensitive_features": sensitive_features}
 
 
-def _takes_groups(estimator, method):
+def _takes_groups(estimator: Any, method: str) -> bool:
     if "sensitive_features" in inspect.signature(getattr(estimator, method)).parameters:
         return True
     if not sklearn.get_config()["enable_metadata_routing"]:
@@ -125,7 +128,7 @@ def _takes_groups(estimator, method):
 # -- rows --------------------------------------------------------------------------------
 
 
-def check_same_length(**tables):
+def check_same_length(**tables: Any) -> int:
     """How many rows all of the tables have."""
     counts = {name: _n_rows(name, table) for name, table in tables.items()}
     if len(set(counts.values())) > 1:
@@ -133,16 +136,16 @@ def check_same_length(**tables):
     return next(iter(counts.values()))
 
 
-def _n_rows(name, table):
+def _n_rows(name: str, table: Any) -> int:
     try:
         if not isinstance(table, NO_ROWS):
-            return _num_samples(table)
+            return int(_num_samples(table))
     except TypeError:
         pass
     raise TypeError(f"{name} must hold rows, as an array or a DataFrame does; got {short(table)}.")
 
 
-def one_value_a_row(name, values, n_rows):
+def one_value_a_row(name: str, values: Any, n_rows: int) -> Any:
     """An array of one dimension with `n_rows` values."""
     if issparse(values):
         raise TypeError(f"{name} must be dense, and is sparse: use .toarray().ravel().")
@@ -156,7 +159,7 @@ def one_value_a_row(name, values, n_rows):
     return values
 
 
-def _as_array(name, values):
+def _as_array(name: str, values: Any) -> NDArray[Any]:
     try:
         array = np.asarray(values)
     except ValueError:
@@ -170,7 +173,7 @@ def _as_array(name, values):
     return array
 
 
-def label_positions(name, labels, classes):
+def label_positions(name: str, labels: Any, classes: NDArray[Any]) -> NDArray[np.intp]:
     """Position of each of the `labels` in `classes`; -1 where it is none of them."""
     try:
         codes, found = pd.factorize(np.asarray(labels))
@@ -184,10 +187,10 @@ def label_positions(name, labels, classes):
     return np.array([*known, -1], dtype=np.int64)[codes]  # the code of what is missing is -1
 
 
-def as_numbers(name, values):
+def as_numbers(name: str, values: Any) -> Array:
     """An array of floats of what should be numbers; NaN where one is missing."""
     if values.dtype.kind in "biuf":
-        return values.astype(np.float64)
+        return np.asarray(values, np.float64)
     if values.dtype.kind in "mM":  # nanoseconds are whole numbers to NumPy
         raise ValueError(f"{name} must hold numbers that fit a float; it holds {short(values[0])}.")
     converted = []
@@ -199,7 +202,7 @@ def as_numbers(name, values):
     return np.array(converted, dtype=np.float64)
 
 
-def _is_number(value):
+def _is_number(value: Any) -> bool:
     try:
         float(value)
     except (TypeError, ValueError, OverflowError):

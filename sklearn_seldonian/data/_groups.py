@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sklearn_seldonian.constraints import (
     ColumnIs,
+    Condition,
     are_comparable,
     levels_of,
     order_of,
@@ -22,7 +25,7 @@ __all__ = [
 ]
 
 
-def column_values(wanted, X, sensitive_features, n_rows):
+def column_values(wanted: set[str], X: Any, sensitive_features: Any, n_rows: int) -> dict[str, Any]:
     """The columns that conditions name, as one array each.
 
     Parameters
@@ -61,19 +64,19 @@ def column_values(wanted, X, sensitive_features, n_rows):
     return found
 
 
-def _check_length(columns, n_rows):
+def _check_length(columns: list[tuple[str, Any]], n_rows: int) -> None:
     for _, column in columns:
         if len(column) != n_rows:
             raise ValueError(f"sensitive_features has {len(column)} rows, X has {n_rows}.")
 
 
-def _check_named_once(wanted, names, source):
+def _check_named_once(wanted: set[str], names: list[str], source: str) -> None:
     twice = [name for name in sorted(wanted) if names.count(name) > 1]
     if twice:
         raise ValueError(f"{source} has several columns {twice[0]!r}; constraints need one.")
 
 
-def _agreed(name, first, second):
+def _agreed(name: str, first: Any, second: Any) -> Any:
     """The values of a column that is in X and in `sensitive_features`, with their order."""
     problem = f"Column {name!r} is in X and in sensitive_features with different"
     if not np.array_equal(np.asarray(first), np.asarray(second)):
@@ -84,7 +87,7 @@ def _agreed(name, first, second):
     return first if orders[0] else second
 
 
-def _check_index_levels(missing, **tables):
+def _check_index_levels(missing: set[str], **tables: Any) -> None:
     """Say so where a column that constraints name is a level of an index."""
     for source, table in tables.items():
         index = table.index if isinstance(table, pd.DataFrame | pd.Series) else pd.Index([])
@@ -96,7 +99,7 @@ def _check_index_levels(missing, **tables):
                 )
 
 
-def check_same_order(**tables):
+def check_same_order(**tables: Any) -> None:
     """Refuse pandas inputs whose indexes hold the same labels in different orders.
 
     Rows are matched by position, so one of them was shuffled without the others. Indexes
@@ -115,7 +118,7 @@ def check_same_order(**tables):
         )
 
 
-def _are_shuffled(first, second):
+def _are_shuffled(first: Any, second: Any) -> bool:
     """Whether two indexes have equal labels in different orders, whatever their types."""
     if len(first) != len(second) or first.equals(second):
         return False
@@ -125,7 +128,7 @@ def _are_shuffled(first, second):
     return not np.array_equal(one, other) and np.array_equal(np.sort(one), np.sort(other))
 
 
-def check_fresh_columns(conditions, columns):
+def check_fresh_columns(conditions: Iterable[Condition], columns: Mapping[str, Any]) -> None:
     """Refuse columns in which conditions would mean something else than they did in `fit`.
 
     Raises
@@ -143,7 +146,7 @@ def check_fresh_columns(conditions, columns):
             )
 
 
-def _changed_meaning(condition, values):
+def _changed_meaning(condition: Any, values: Any) -> str | None:
     """Why a condition no longer means the same, in words; None where it does."""
     levels = levels_of(values)
     if isinstance(condition, ColumnIs):

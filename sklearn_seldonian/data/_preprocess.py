@@ -33,7 +33,7 @@ class Preprocessed(NamedTuple):
     resampled: tuple[Any, Any] | None = None
 
 
-def fit_preprocessor(preprocessor, X, y):
+def fit_preprocessor(preprocessor: Any, X: Any, y: Any) -> Preprocessed:
     """Fit a clone of `preprocessor` to some rows and their labels."""
     if not _samples(preprocessor):
         transformer = clone(preprocessor)
@@ -49,26 +49,26 @@ def fit_preprocessor(preprocessor, X, y):
     return Preprocessed(transformer, transformed(transformer, X), resampled)
 
 
-class _Received(BaseEstimator):
+class _Received(BaseEstimator):  # type: ignore[misc]
     """Keeps what a pipeline hands to its last step when it is fitted."""
 
-    def fit(self, X, y):
+    def fit(self, X: Any, y: Any) -> _Received:
         self.X_, self.y_ = X, y
         return self
 
 
-def transformed(transformer, X):
+def transformed(transformer: Any, X: Any) -> Any:
     """What a fitted transformer makes of X, as an array with one row for each row of X."""
     return _checked(transformer.transform(X), X, transformer)
 
 
-def _samples(preprocessor):
+def _samples(preprocessor: Any) -> bool:
     """Whether it is one of imbalanced-learn's samplers, or a pipeline with one."""
     steps = [step for _, step in getattr(preprocessor, "steps", [("", preprocessor)])]
     return any(hasattr(step, "fit_resample") for step in steps)
 
 
-def _before(last, preprocessor):
+def _before(last: Any, preprocessor: Any) -> Any:
     """The preprocessor's steps, samplers among them, in a pipeline that ends in `last`."""
     from imblearn.pipeline import Pipeline
 
@@ -77,7 +77,7 @@ def _before(last, preprocessor):
     return Pipeline([*steps, ("received", last)], memory=memory)
 
 
-def _checked(returned, X, transformer):
+def _checked(returned: Any, X: Any, transformer: Any) -> Any:
     """What a preprocessor returned, as an array with one row for each row of X."""
     if issparse(returned):
         raise TypeError(
@@ -99,7 +99,7 @@ def _checked(returned, X, transformer):
     return returned
 
 
-def _output_names(transformed, transformer):
+def _output_names(transformed: Any, transformer: Any) -> list[str] | None:
     """The names of the columns that a preprocessor returned, if they have any."""
     if is_table(transformed):
         return [name for name, _ in of_table(transformed)]

@@ -94,7 +94,7 @@ def _probability_of_counts(hashes: np.ndarray) -> float:
 
 def row_hashes(X: Any) -> np.ndarray:
     """One number a row, the same for the same values whatever holds them, of shape (n_rows,)."""
-    X = without_tensor(X)  # type: ignore[no-untyped-call]
+    X = without_tensor(X)
     if isinstance(X, pd.DataFrame):
         columns = [_column(X.iloc[:, i]) for i in range(X.shape[1])]
         return _mixed(len(X), columns)
@@ -103,7 +103,7 @@ def row_hashes(X: Any) -> np.ndarray:
     values = _as_array(X)
     if values.dtype.kind not in "biuf":
         flat = values.reshape(len(values), -1)
-        columns = [_column(series(column)) for column in flat.T]  # type: ignore[no-untyped-call]
+        columns = [_column(series(column)) for column in flat.T]
         return _mixed(len(values), columns)
     n_columns = math.prod(values.shape[1:])
     weights, stretch = _weights(n_columns), max(1, VALUES_AT_ONCE // max(1, n_columns))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
 __all__ = ["LabelledRows"]
 
 
-class LabelledRows(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class LabelledRows:
     """Inputs, what the user calls y, what the net learns, columns.
 
     The net learns the positions of labels in classes_, or numbers. The inputs are the rows of
@@ -20,20 +23,20 @@ class LabelledRows(NamedTuple):
     X: Any
     y: np.ndarray
     targets: np.ndarray
-    columns: dict[str, np.ndarray]
+    columns: dict[str, Any]
     given: Any = None
     index: np.ndarray | None = None
 
-    def take(self, index):
+    def take(self, index: NDArray[np.intp]) -> LabelledRows:
         """The rows at `index`, which is ascending; these must be all that X has."""
         if len(index) == len(self.y):
             return self
         columns = {name: values[index] for name, values in self.columns.items()}
         return LabelledRows(self.X, self.y[index], self.targets[index], columns, self.given, index)
 
-    def inputs(self):
+    def inputs(self) -> Any:
         return self.X if self.index is None else _safe_indexing(self.X, self.index)
 
-    def as_given(self):
+    def as_given(self) -> Any:
         """The rows as the user gave them."""
         return self.given if self.index is None else _safe_indexing(self.given, self.index)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sklearn_seldonian.data._columns import without_tensor
 from sklearn_seldonian.data._groups import check_same_order
@@ -28,7 +29,9 @@ class Split(NamedTuple):
     columns: dict[str, np.ndarray]
 
 
-def split_rows(rows, safety_size, safety_mask, rng):
+def split_rows(
+    rows: LabelledRows, safety_size: float, safety_mask: Any, rng: np.random.RandomState
+) -> Split:
     """Part some rows; with a `safety_size` of 0 all are candidate rows."""
     check_same_order(X=rows.given, safety_mask=safety_mask)
     n_rows = len(rows.y)
@@ -41,7 +44,9 @@ def split_rows(rows, safety_size, safety_mask, rng):
     return Split(*parts, candidate, safety, safety_mask is not None, rows.columns)
 
 
-def _indices(n_rows, safety_size, safety_mask, rng):
+def _indices(
+    n_rows: int, safety_size: float, safety_mask: Any, rng: np.random.RandomState
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Indices of the candidate and of the safety rows, both ascending.
 
     Raises

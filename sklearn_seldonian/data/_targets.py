@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.utils.validation import assert_all_finite, column_or_1d
 
 from sklearn_seldonian._text import listed, short
 from sklearn_seldonian.data import _arguments, _columns
 from sklearn_seldonian.data._arrays import as_arrays
-from sklearn_seldonian.measures import ANY_NUMBER
+from sklearn_seldonian.measures import ANY_NUMBER, Range
 
 __all__ = [
     "DECISIONS",
@@ -50,21 +51,21 @@ class Labels:
     range_remedy: ClassVar[str] = "Give its measure a range"
 
     @classmethod
-    def of(cls, classes, pos_label, decision):
+    def of(cls, classes: NDArray[Any], pos_label: Any, decision: str) -> Labels:
         """With the positive class by its label; None: the second of two."""
         return cls(classes, positive_class(classes.tolist(), pos_label), decision)
 
     @property
-    def schema(self):
+    def schema(self) -> dict[str, Any]:
         """What constraints may name."""
         return {"classes": tuple(self.classes.tolist()), "positive": self.positive}
 
     @property
-    def assumptions(self):
+    def assumptions(self) -> tuple[str, ...]:
         """What a certificate of such answers rests on, in sentences."""
         return (DECISIONS[self.decision],)
 
-    def check(self, y):
+    def check(self, y: Any) -> tuple[Any, Any]:
         """The labels `y` as an array, and their positions among the classes."""
         y = column_of_labels(y)
         return y, class_positions(y, self.classes).astype(np.int64, copy=False)
@@ -91,7 +92,7 @@ class Numbers:
     )
 
     @property
-    def schema(self):
+    def schema(self) -> dict[str, Any]:
         """What constraints may name."""
         return {
             "classes": (),
@@ -101,7 +102,7 @@ class Numbers:
         }
 
     @property
-    def assumptions(self):
+    def assumptions(self) -> tuple[str, ...]:
         """What a certificate of such answers rests on, in sentences."""
         promised = {"target": self.target_range}
         if not self.clipped:
@@ -112,7 +113,7 @@ class Numbers:
             if (low, high) != ANY_NUMBER
         )
 
-    def check(self, y):
+    def check(self, y: Any) -> tuple[Any, Any]:
         """The numbers `y` as an array, twice: as given, and as what is learned."""
         y = check_numbers(y, self.target_range)
         return y, y
@@ -121,7 +122,7 @@ class Numbers:
 Targets = Labels | Numbers
 
 
-def check_range(name, value):
+def check_range(name: str, value: Any) -> Range:
     """Two numbers in order, or any number for None."""
     if value is None:
         return ANY_NUMBER
@@ -131,7 +132,7 @@ def check_range(name, value):
     return tuple(ends.tolist())
 
 
-def positive_class(labels, pos_label):
+def positive_class(labels: list[Any], pos_label: Any) -> int | None:
     """Position of the positive class; None where there are not two classes."""
     if pos_label is not None and (np.ndim(pos_label) or pos_label not in labels):
         raise ValueError(f"pos_label={short(pos_label)} is not a class; classes are {labels}.")
@@ -140,17 +141,17 @@ def positive_class(labels, pos_label):
     return 1 if pos_label is None else labels.index(pos_label)
 
 
-def column_of_labels(y):
+def column_of_labels(y: Any) -> NDArray[Any]:
     """Labels as an array; refuse missing ones, of which numpy makes the text "nan" among texts."""
     _, y = as_arrays(None, y)
-    labels = column_or_1d(y, warn=True)
+    labels: NDArray[Any] = column_or_1d(y, warn=True)
     is_missing = labels == "nan" if labels.dtype.kind == "U" else pd.isna(labels)
     if is_missing.any():
         raise ValueError(f"y holds {is_missing.sum()} missing labels: leave those rows out.")
     return labels
 
 
-def class_positions(y, classes):
+def class_positions(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
     """Position of each label of `y` in `classes`."""
     positions = _arguments.label_positions("y", y, classes)
     unknown = _columns.series(np.asarray(y)[positions < 0])
@@ -162,7 +163,7 @@ def class_positions(y, classes):
     return positions
 
 
-def check_numbers(y, target_range):
+def check_numbers(y: Any, target_range: Range) -> NDArray[np.float64]:
     """The targets of a regression, all of them in their range.
 
     Raises
@@ -177,13 +178,13 @@ def check_numbers(y, target_range):
         )
     if pd.isna(y).any():
         raise ValueError("Input y contains NaN.")
-    y = _arguments.as_numbers("y", y)
-    assert_all_finite(y, input_name="y")
+    numbers = _arguments.as_numbers("y", y)
+    assert_all_finite(numbers, input_name="y")
     low, high = target_range
-    outside = y[(y < low) | (y > high)]
+    outside = numbers[(numbers < low) | (numbers > high)]
     if len(outside):
         raise ValueError(
             f"y holds {outside[0]:g}, which is outside target_range=({low:g}, {high:g}). A range "
             "that some rows leave proves nothing about the others: widen it to what is possible."
         )
-    return y
+    return numbers

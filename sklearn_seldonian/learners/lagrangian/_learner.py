@@ -128,7 +128,7 @@ class LagrangianLearner:
         resampled = None
         if fitted.resampled:
             X, y = fitted.resampled
-            _, learned = targets.check(y)  # type: ignore[no-untyped-call]
+            _, learned = targets.check(y)
             cells = torch.zeros(len(learned), dtype=torch.int64)  # never looked at
             resampled = Rows(to_inputs(X), torch.from_numpy(learned), cells)
         return _Prepared(fitted.transformer, to_inputs(fitted.X), resampled)
