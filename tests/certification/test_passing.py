@@ -9,9 +9,11 @@ from sklearn_seldonian.certification import (
     Evidence,
     PassingRegions,
     Sample,
+    _methods,
     passes,
     passing_region,
 )
+from sklearn_seldonian.certification._methods import Method
 from sklearn_seldonian.certification._passing import _relative_error
 from sklearn_seldonian.constraints import Schema, atoms_of, bind, parse
 
@@ -158,6 +160,14 @@ def test_probability_of_passing_with_one_rate(text):
 def test_other_tests_have_no_region(text, seen, bound):
     atom = atom_of(text)
     assert passing_region(atom, seen, [40] * len(seen), 0.05, bound, EXCLUSIVE) is None
+
+
+@pytest.mark.parametrize("region", [None, lambda delta: (np.zeros(1), np.array([7.0]))])
+def test_the_region_is_what_the_method_says_whatever_its_name(region, monkeypatch):
+    mine = Method("mine", "exact", lambda _: 0.0, lambda _: 1.0, acceptance_region=region)
+    monkeypatch.setattr(_methods, "BOUNDS", {"mine": (lambda atom, evidence: mine,)})
+    found = passing_region(atom_of("PR | [M] <= 0.3"), [50], [40], 0.05, "mine")
+    assert found is None if region is None else found.highest.tolist() == [7.0]
 
 
 def test_a_limit_that_no_rates_keep():

@@ -14,7 +14,7 @@ from scipy.special import ndtr, ndtri
 from sklearn_seldonian.certification import (
     PassingRegions,
     Statistics,
-    anticipated_upper,
+    approximate_upper,
     has_finite_ranges,
     mean_tables,
     passing_region,
@@ -376,7 +376,7 @@ class ConstrainedProblem:
         uppers = [
             values[a]
             if a in self._with_edge
-            else anticipated_upper(atom, evidence, delta, self._bound)
+            else approximate_upper(atom, evidence, delta, self._bound)
             for a, (atom, delta) in enumerate(zip(self.atoms, self._deltas, strict=True))
         ]
         return np.nan_to_num(np.array(uppers) - values, posinf=HUGE)
