@@ -12,7 +12,7 @@ from sklearn_seldonian.certification._methods import (
     has_finite_ranges,
 )
 from sklearn_seldonian.certification._multiplicity import fixed_sequence, holm
-from sklearn_seldonian.certification._passing import PassingRegions, passing_region
+from sklearn_seldonian.certification._passing import PassingRegion, PassingRegions, passing_region
 from sklearn_seldonian.certification._planning import passing_probability, sufficient_rows
 from sklearn_seldonian.certification._results import (
     Units,
@@ -36,6 +36,7 @@ __all__ = [
     "CertificateDisplay",
     "ConstraintResult",
     "Evidence",
+    "PassingRegion",
     "PassingRegions",
     "SafetyCertificate",
     "Sample",

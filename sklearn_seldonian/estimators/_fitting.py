@@ -28,7 +28,6 @@ from sklearn_seldonian.data import _preprocess
 from sklearn_seldonian.estimators import _parameters
 from sklearn_seldonian.estimators._callers import fitted_among_others
 from sklearn_seldonian.learners.lagrangian import (
-    ConstrainedProblem,
     LagrangianNet,
     Rows,
     module_inputs,
@@ -36,8 +35,9 @@ from sklearn_seldonian.learners.lagrangian import (
     to_inputs,
 )
 from sklearn_seldonian.modules import MLP, module_or_default
+from sklearn_seldonian.selection import ConstrainedProblem
 
-__all__ = ["check_keywords", "foreseen", "initialized_net", "train"]
+__all__ = ["check_keywords", "initialized_net", "predict_test_outcome", "train"]
 
 logger = logging.getLogger("sklearn_seldonian")
 
@@ -84,12 +84,12 @@ def train(estimator, candidate, n_safety, rng):
     return "" if net.kept_epoch_ else "training gave no finite weights"
 
 
-def foreseen(estimator, rows, n_safety):
+def predict_test_outcome(estimator, rows, n_safety):
     """What a test on `n_safety` rows would say, from candidate `rows` not trained on."""
     X = module_inputs(estimator.preprocessor_, rows.X, rows.index)
     cells = estimator._promise.cells(rows.columns, len(rows.y))
     problem = _problem(estimator, cells.families, estimator.net_.task_, n_safety)
-    return estimator.net_.foreseen(tensors_of(rows, X, cells.codes), problem)
+    return estimator.net_.predict_test_outcome(tensors_of(rows, X, cells.codes), problem)
 
 
 def _problem(estimator, families, task, n_safety):

@@ -28,7 +28,7 @@ from sklearn_seldonian.data._rows import LabelledRows
 from sklearn_seldonian.estimators import _fitting, _persistence, _safety
 from sklearn_seldonian.estimators._base import FIT_ARGUMENTS, CertifiedEstimator
 from sklearn_seldonian.estimators._reuse import recorded
-from sklearn_seldonian.learners.lagrangian import standing
+from sklearn_seldonian.selection import selection_key
 
 __all__ = ["FinalTest", "SeldonianSearchCV"]
 
@@ -315,7 +315,7 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
         """Fill `cv_results_`; the positions of the settings, the best first."""
         power, standings = self.estimator.power, []
         for mean in (_Trial(*row) for row in trials.mean(axis=1)):
-            by_rule = standing(mean.passing, mean.error, mean.loss, power)
+            by_rule = selection_key(mean.passing, mean.error, mean.loss, power)
             standings.append(by_rule if self.scoring is None else (by_rule[0], mean.score))
         ranks = [1 + sum(other > own for other in standings) for own in standings]
         self.cv_results_ = {
@@ -502,15 +502,15 @@ def _trial(estimator, setting, data, fold, scoring):
     seconds = time.perf_counter() - started
     if obstacle:
         return _Trial(seconds=seconds)
-    foreseen = _fitting.foreseen(model, rows.take(judged), n_safety)
-    passing, error = float(foreseen.prediction.likelihood), float(foreseen.error)
+    predicted = _fitting.predict_test_outcome(model, rows.take(judged), n_safety)
+    passing, error = float(predicted.prediction.feasibility_score), float(predicted.error)
     score = np.nan
     if scoring is not None:
         model._promise = dataclasses.replace(model._promise, constraints=())  # nothing is tested
         model._conclude(None, rows.take(learning))
         X, y = _safe_indexing(data.X, judged), _safe_indexing(data.y, judged)
         score = check_scoring(model, scoring)(model, X, y)
-    return _Trial(passing, error, foreseen.loss, score, seconds)
+    return _Trial(passing, error, predicted.loss, score, seconds)
 
 
 def _refitted(estimator, setting, data, index):

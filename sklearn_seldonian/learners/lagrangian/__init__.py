@@ -4,8 +4,6 @@ from sklearn_seldonian.learners.lagrangian._batches import Batches, Inputs, Rows
 from sklearn_seldonian.learners.lagrangian._inputs import module_inputs, tensors_of, to_inputs
 from sklearn_seldonian.learners.lagrangian._net import LagrangianNet
 from sklearn_seldonian.learners.lagrangian._outputs import Adjustment, probabilities
-from sklearn_seldonian.learners.lagrangian._problem import ConstrainedProblem
-from sklearn_seldonian.learners.lagrangian._selection import standing
 from sklearn_seldonian.learners.lagrangian._tasks import (
     Classification,
     Regression,
@@ -18,7 +16,6 @@ __all__ = [
     "Adjustment",
     "Batches",
     "Classification",
-    "ConstrainedProblem",
     "Inputs",
     "LagrangianNet",
     "Regression",
@@ -27,7 +24,6 @@ __all__ = [
     "as_facts",
     "module_inputs",
     "probabilities",
-    "standing",
     "task_from",
     "tensors_of",
     "to_inputs",

@@ -53,14 +53,14 @@ def hard_values(
 def _soft(measure: RowMeasure, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     if measure in _OF_SCORES:
         return _OF_SCORES[measure](scores, y)
-    chances = torch.softmax(scores, dim=1)
+    probabilities = torch.softmax(scores, dim=1)
     if measure.surrogate is not None:
-        values: torch.Tensor = measure.surrogate(chances, y)
+        values: torch.Tensor = measure.surrogate(probabilities, y)
         return values
     by_class = [
         _evaluated(measure, scores, y, torch.full_like(y, k)) for k in range(scores.shape[1])
     ]
-    return (chances * torch.stack(by_class, dim=1)).sum(dim=1)
+    return (probabilities * torch.stack(by_class, dim=1)).sum(dim=1)
 
 
 def _hard(measure: RowMeasure, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

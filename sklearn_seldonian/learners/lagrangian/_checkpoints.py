@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED, Adjustment
-from sklearn_seldonian.learners.lagrangian._problem import Prediction
+from sklearn_seldonian.selection import Prediction, SelectionKey, selection_key
 
-__all__ = ["Candidate", "Checkpoints", "best_of", "n_selection_rows", "rank", "standing"]
+__all__ = ["Candidate", "Checkpoints", "n_selection_rows"]
 
 Array = NDArray[np.float64]
 
@@ -44,7 +44,7 @@ class Candidate(NamedTuple):
     Attributes
     ----------
     means : ndarray of shape (n_means,)
-        What the constraints are over, as seen on candidate rows.
+        The means that the constraints are about, as seen on candidate rows.
     prediction : Prediction
         Of the safety test.
     error : float
@@ -61,33 +61,10 @@ class Candidate(NamedTuple):
     loss: float = np.nan
     adjustment: Adjustment = UNADJUSTED
 
-
-def standing(
-    likelihood: float, error: float, loss: float, power: float
-) -> tuple[float, float, float]:
-    """What models are ordered by, the best last.
-
-    Best is the least error among those predicted to pass with `power`, ties broken by the
-    primary loss, else the likeliest to pass. Likelihoods are not known to within a hundredth.
-    """
-    return float(_grade(np.asarray(likelihood), power)), -error, -loss
-
-
-def rank(candidate: Candidate, power: float) -> tuple[float, float, float]:
-    """The standing of one candidate."""
-    likelihood = float(candidate.prediction.likelihood)
-    return standing(likelihood, candidate.error, candidate.loss, power)
-
-
-def best_of(likelihoods: Array, errors: Array, distances: Array, power: float) -> int:
-    """Position of the best of several candidates; of equals, the one at the least distance."""
-    return int(np.lexsort((-distances, -errors, _grade(likelihoods, power)))[-1])
-
-
-def _grade(likelihoods: Array, power: float) -> Array:
-    """`power` for all that reach it; of others whole hundredths, where they are above zero."""
-    coarse = np.where(likelihoods > 0, np.floor(100.0 * likelihoods) / 100.0, likelihoods)
-    return np.where(likelihoods >= power, power, coarse)
+    def selection_key(self, power: float) -> SelectionKey:
+        """The key by which candidates are ordered, as `selection_key` has it."""
+        score = float(self.prediction.feasibility_score)
+        return selection_key(score, self.error, self.loss, power)
 
 
 class Checkpoints:
@@ -98,14 +75,14 @@ class Checkpoints:
         self.best: dict[str, Any] | None = None
         self.adjustment = UNADJUSTED
         self.epoch: int | None = None
-        self._rank = (-np.inf, -np.inf, -np.inf)
+        self._key: SelectionKey = (-np.inf, -np.inf, -np.inf)
 
     def offer(self, epoch: int, module: nn.Module, candidate: Candidate) -> bool:
         """Consider one epoch's weights; whether they are the best so far."""
-        place = rank(candidate, self.power)
-        if not np.isfinite(candidate.loss) or not place > self._rank:
+        key = candidate.selection_key(self.power)
+        if not np.isfinite(candidate.loss) or not key > self._key:
             return False
-        self._rank = place
+        self._key = key
         self.keep(epoch, module, candidate.adjustment)
         return True
 
