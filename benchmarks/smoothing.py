@@ -3,7 +3,7 @@
 Models of several kinds are fitted to the candidate rows (40%) of samples of populations known in
 full, as in `solution_rate.py`. The gap between the rates of M and F beyond thresholds that a
 given share of the rows exceeds is then estimated from the same rows, by counting and as
-candidate selection does (`selection/_thresholds.py`), and compared with the gap on the population.
+candidate selection does (`selection/_smoothing.py`), and compared with the gap on the population.
 
     python benchmarks/smoothing.py [--draws 30] [--results DIR]
 

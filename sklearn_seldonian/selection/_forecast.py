@@ -64,8 +64,8 @@ class Prediction(NamedTuple):
         Otherwise a number below zero that grows as the bounds come down, so that models on the
         way to a solution can be told apart.
         """
-        excess = np.maximum(self.bounds, 0.0).sum(axis=-1)
-        return np.asarray(np.where(self.pass_probability > 0, self.pass_probability, -excess))
+        probability, excess = self.pass_probability, np.maximum(self.bounds, 0.0).sum(axis=-1)
+        return np.asarray(np.where(probability > 0, probability, -excess))
 
 
 class Forecast(Protocol):

@@ -200,10 +200,10 @@ def test_tails_are_known_no_better_than_what_is_near_them(rate, other):
 def test_rates_that_are_known_better_decide_more():
     region = passing_region(atom_of(TWO_RATES[0]), [200, 200], [300, 300], 0.05, "auto", EXCLUSIVE)
     passing, failing = np.array([[0.1, 0.1], [0.4, 0.1]])
-    chances = [[probability(region, r, w) for w in (0.0, 0.5, 1.0)] for r in (passing, failing)]
-    assert (np.diff(chances[0]) > 0).all()
-    assert (np.diff(chances[1]) < 0).all()
-    assert chances[0][0] == probability(region, passing)
+    found = [[probability(region, r, w) for w in (0.0, 0.5, 1.0)] for r in (passing, failing)]
+    assert (np.diff(found[0]) > 0).all()
+    assert (np.diff(found[1]) < 0).all()
+    assert found[0][0] == probability(region, passing)
 
 
 def test_regions_together_are_as_each_alone():

@@ -1,4 +1,4 @@
-"""Which epoch's weights to keep: the best of those predicted to pass the safety test."""
+"""The weights of the best epoch so far, and how many rows to hold out to tell which it is."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ __all__ = ["Candidate", "Checkpoints", "n_selection_rows"]
 
 Array = NDArray[np.float64]
 
-# A network with fewer rows a parameter may learn its rows by heart, and must then be judged on rows
-# that it did not see: half of the candidate rows, of which so many are enough, but for a tenth
-# where rows are many. Fewer tell nothing.
-ROWS_A_PARAMETER = 10
-ENOUGH_HELD_OUT, LEAST_SHARE, FEWEST_HELD_OUT = 5000, 0.1, 100
+# A network with fewer rows per parameter may learn its rows by heart, and is then evaluated on rows
+# that were held out: half of the candidate rows, up to this many, or a tenth where rows are many.
+# Fewer held-out rows tell nothing.
+ROWS_PER_PARAMETER = 10
+MAX_HELD_OUT, MIN_SHARE, MIN_HELD_OUT = 5000, 0.1, 100
 
 
 def n_selection_rows(n_candidate: int, module: nn.Module) -> int:
-    """How many candidate rows to hold out from training to judge checkpoints on.
+    """How many candidate rows to hold out from training to evaluate checkpoints on.
 
-    None for a network with few trained parameters for the number of rows, since these then tell
-    the truth, and none for a linear model, which loses more by training on fewer rows than an
-    honest judgement is worth (`benchmarks/holdout.py`).
+    No rows are held out for a network with few trained parameters for the number of rows, because
+    its rows then tell the truth. No rows are held out for a linear model, which loses more by
+    training on fewer rows than an honest evaluation is worth (`benchmarks/holdout.py`).
     """
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     is_network = sum(parameter.ndim > 1 for parameter in parameters) > 1
     n_parameters = sum(parameter.numel() for parameter in parameters)
-    if not is_network or n_candidate >= ROWS_A_PARAMETER * n_parameters:
+    if not is_network or n_candidate >= ROWS_PER_PARAMETER * n_parameters:
         return 0
-    held_out = max(min(n_candidate // 2, ENOUGH_HELD_OUT), int(LEAST_SHARE * n_candidate))
-    return held_out if held_out >= FEWEST_HELD_OUT else 0
+    held_out = max(min(n_candidate // 2, MAX_HELD_OUT), int(MIN_SHARE * n_candidate))
+    return held_out if held_out >= MIN_HELD_OUT else 0
 
 
 class Candidate(NamedTuple):

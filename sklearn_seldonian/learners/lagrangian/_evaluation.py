@@ -1,4 +1,4 @@
-"""What the safety test would make of a model: predicted from candidate rows, epoch by epoch."""
+"""What the safety test would say of a model, and which decisions of it would pass."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ MAX_CALIBRATION_ROWS = 20_000
 
 
 class CandidateEvaluator:
-    """Tells how a model would fare in the safety test, from candidate rows.
+    """Predicts the safety test of a model from candidate rows.
 
-    Besides the model as it is, adjustments of its scores are looked at that may let it pass:
-    an offset of one class where decisions are the largest score, probabilities nearer to the
-    shares of the classes where decisions are drawn.
+    It also looks for adjustments of the scores that may let the model pass. Where decisions are
+    the largest score, they are offsets of one class. Where decisions are drawn, they are
+    probabilities nearer to the shares of the classes.
 
     Parameters
     ----------
     problem : ConstrainedProblem
     rows : Rows
-        Candidate rows to judge on.
+        Candidate rows to evaluate models on.
     criterion : torch.nn.Module
     task : Task
         What the scores mean.

@@ -171,9 +171,9 @@ class LagrangianNet(NeuralNet):
         n_held_out = 0
         if self.problem.atoms and resampled is None:  # a sampler has drawn from all rows
             n_held_out = n_selection_rows(len(rows), self.module_)
-        trained, judged = _parted(rows, n_held_out)
+        trained, evaluated = _parted(rows, n_held_out)
         self._evaluator = CandidateEvaluator(
-            self.problem, judged, self.criterion_, self.task_, resampled
+            self.problem, evaluated, self.criterion_, self.task_, resampled
         )
         self._lagrangian = Lagrangian(
             self.problem,
@@ -369,7 +369,7 @@ class LagrangianNet(NeuralNet):
     # -- after each epoch ----------------------------------------------------------------
 
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
-        """Judge the epoch's weights, and keep them if they are the best so far."""
+        """Evaluate the epoch's weights, and keep them if they are the best so far."""
         super().on_epoch_end(net, dataset_train, dataset_valid, **kwargs)
         if not np.isfinite(self.history[-1, "loss"]):
             warn_user(
@@ -383,7 +383,7 @@ class LagrangianNet(NeuralNet):
             self._checkpoints.keep(len(self.history), self.module_)
 
     def _evaluate_epoch(self) -> None:
-        """Say what the safety test would make of this epoch's weights, and keep the best."""
+        """Predict the safety test of this epoch's weights, and keep the best weights."""
         epoch, evaluator = len(self.history), self._evaluator
         scores = torch.cat(list(self.scores(evaluator.rows.X)))
         if evaluator.forecast.needs_calibration and epoch in CALIBRATION_EPOCHS:
@@ -545,7 +545,7 @@ def _has_lost_patience(callback: Callback, interrupt: KeyboardInterrupt) -> bool
 
 
 def _parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows]:
-    """Rows to train on, and rows to judge on: the same ones where none are held out."""
+    """Rows to train on and rows to evaluate on: the same if none are held out."""
     if not n_held_out:
         return rows, rows
     order = torch.randperm(len(rows)).to(rows.y.device)
