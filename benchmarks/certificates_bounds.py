@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from exhaustive import binomial_masses, two_rate_p_values
 from scipy.special import ndtr, stdtr
 
 from sklearn_seldonian.bounds import (
@@ -42,7 +43,6 @@ from sklearn_seldonian.bounds import (
 )
 from sklearn_seldonian.bounds._betting import _bets, _p_values
 from sklearn_seldonian.bounds._chernoff import chernoff_p_values
-from sklearn_seldonian.bounds._enumeration import binomial_masses, two_rate_p_values
 from sklearn_seldonian.bounds._score import score_statistic
 from sklearn_seldonian.certification._statistics import KeptRows
 

@@ -2,11 +2,8 @@
 
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian.certification import SafetyCertificate
-from sklearn_seldonian.certification._certify import (
-    certify,
-    probability_of_passing,
-    required_safety_rows,
-)
+from sklearn_seldonian.certification._certify import certify
+from sklearn_seldonian.certification._plans import probability_of_passing, required_safety_rows
 from sklearn_seldonian.estimators._classifier import SeldonianClassifier
 from sklearn_seldonian.estimators._regressor import SeldonianRegressor
 from sklearn_seldonian.exceptions import (

@@ -17,27 +17,32 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from sklearn_seldonian.constraints import Schema
+
 __all__ = [
     "ALIASES",
     "CLASSIFICATION_VALUES",
+    "DEFINITIONS",
     "RATES",
     "REGRESSION_VALUES",
     "Average",
+    "BuiltInMeasure",
     "Rate",
     "RateDefinition",
     "RowMeasure",
-    "error_range",
     "row_values",
 ]
 
 Table = NDArray[np.bool_]
 Array = NDArray[np.float64]
 Range = tuple[float, float]
+Output = Literal["prediction", "probabilities", "log_probabilities"]
 
 ANY_NUMBER: Range = (-math.inf, math.inf)
 
@@ -101,12 +106,18 @@ class RateDefinition(NamedTuple):
 
     `tables` takes the label y and prediction ŷ of every square (two K x K integer
     arrays) and the class positions, and returns (mask, value). `complement` names
-    the measure that is one minus this one.
+    the measure that is one minus this one. `words` say in a report what the rate is.
     """
 
     n_indices: int
     tables: Callable[..., tuple[NDArray[np.bool_], NDArray[np.bool_]]]
     complement: str
+    words: str
+
+    @property
+    def counts_all_rows(self) -> bool:
+        """Whether every row counts, whatever its label and prediction."""
+        return bool(self.rate("", 2, (0, 1)[: self.n_indices]).mask.all())
 
     def rate(self, name: str, n_classes: int, indices: tuple[int, ...]) -> Rate:
         label, prediction = np.indices((n_classes, n_classes))
@@ -120,26 +131,92 @@ def _everywhere(y: NDArray[np.int_]) -> Table:
 
 RATES: Mapping[str, RateDefinition] = MappingProxyType(
     {
-        "ACC": RateDefinition(0, lambda y, p: (_everywhere(y), y == p), complement="ERR"),
-        "ERR": RateDefinition(0, lambda y, p: (_everywhere(y), y != p), complement="ACC"),
-        "PR": RateDefinition(1, lambda y, p, k: (_everywhere(y), p == k), complement="NR"),
-        "NR": RateDefinition(1, lambda y, p, k: (_everywhere(y), p != k), complement="PR"),
-        "TPR": RateDefinition(1, lambda y, p, k: (y == k, p == k), complement="FNR"),
-        "FNR": RateDefinition(1, lambda y, p, k: (y == k, p != k), complement="TPR"),
-        "FPR": RateDefinition(1, lambda y, p, k: (y != k, p == k), complement="TNR"),
-        "TNR": RateDefinition(1, lambda y, p, k: (y != k, p != k), complement="FPR"),
-        "PPV": RateDefinition(1, lambda y, p, k: (p == k, y == k), complement="FDR"),
-        "FDR": RateDefinition(1, lambda y, p, k: (p == k, y != k), complement="PPV"),
-        "NPV": RateDefinition(1, lambda y, p, k: (p != k, y != k), complement="FOR"),
-        "FOR": RateDefinition(1, lambda y, p, k: (p != k, y == k), complement="NPV"),
+        "ACC": RateDefinition(
+            0,
+            lambda y, p: (_everywhere(y), y == p),
+            complement="ERR",
+            words="share of rows given their own label",
+        ),
+        "ERR": RateDefinition(
+            0,
+            lambda y, p: (_everywhere(y), y != p),
+            complement="ACC",
+            words="share of rows given another label than their own",
+        ),
+        "PR": RateDefinition(
+            1,
+            lambda y, p, k: (_everywhere(y), p == k),
+            complement="NR",
+            words="share of rows given the label",
+        ),
+        "NR": RateDefinition(
+            1,
+            lambda y, p, k: (_everywhere(y), p != k),
+            complement="PR",
+            words="share of rows not given the label",
+        ),
+        "TPR": RateDefinition(
+            1,
+            lambda y, p, k: (y == k, p == k),
+            complement="FNR",
+            words="share given the label among rows that have it",
+        ),
+        "FNR": RateDefinition(
+            1,
+            lambda y, p, k: (y == k, p != k),
+            complement="TPR",
+            words="share not given the label among rows that have it",
+        ),
+        "FPR": RateDefinition(
+            1,
+            lambda y, p, k: (y != k, p == k),
+            complement="TNR",
+            words="share given the label among rows that do not have it",
+        ),
+        "TNR": RateDefinition(
+            1,
+            lambda y, p, k: (y != k, p != k),
+            complement="FPR",
+            words="share not given the label among rows that do not have it",
+        ),
+        "PPV": RateDefinition(
+            1,
+            lambda y, p, k: (p == k, y == k),
+            complement="FDR",
+            words="share that have the label among rows given it",
+        ),
+        "FDR": RateDefinition(
+            1,
+            lambda y, p, k: (p == k, y != k),
+            complement="PPV",
+            words="share that do not have the label among rows given it",
+        ),
+        "NPV": RateDefinition(
+            1,
+            lambda y, p, k: (p != k, y != k),
+            complement="FOR",
+            words="share that do not have the label among rows not given it",
+        ),
+        "FOR": RateDefinition(
+            1,
+            lambda y, p, k: (p != k, y == k),
+            complement="NPV",
+            words="share that have the label among rows not given it",
+        ),
         # The share of true positives among all rows that are positive or decided so. F1 is
         # a function of it alone: 2 s / (1 + s).
         "Jaccard": RateDefinition(
             1,
             lambda y, p, k: ((y == k) | (p == k), (y == k) & (p == k)),
             complement="1 - Jaccard",
+            words="share that both have the label and are given it among rows with either",
         ),
-        "CM": RateDefinition(2, lambda y, p, i, j: (y == i, p == j), complement="1 - CM"),
+        "CM": RateDefinition(
+            2,
+            lambda y, p, i, j: (y == i, p == j),
+            complement="1 - CM",
+            words="share given the second label among rows that have the first",
+        ),
     }
 )
 
@@ -222,6 +299,52 @@ class RowMeasure:
                 f"The range of measure {self.name!r} must be (low, high) with low < high, "
                 f"not {self.range!r}."
             )
+
+    def range_for(self, schema: Schema) -> Range:
+        """What the mean can be, given the classes of `schema` and its targets and predictions."""
+        return self.range
+
+
+@dataclass(frozen=True)
+class BuiltInMeasure(RowMeasure):
+    """A row measure of the constraint language itself.
+
+    The safety test computes it in numpy and training in torch, both by its one formula.
+
+    Parameters
+    ----------
+    name, range, rows
+        As in `RowMeasure`.
+    formula : callable
+        ``formula(y, output, xp)``, from arrays over rows to one number a row. It uses what
+        numpy and torch have in common; `xp` is the one that `y` and `output` are of.
+    output : {"prediction", "probabilities", "log_probabilities"}
+        The output of a model that `formula` takes.
+    words : str
+        What the mean is, for a report.
+    range_of : callable, default=None
+        From a `Schema` to the range of the mean. None: `range`, whatever the schema.
+    """
+
+    value: Callable[[Any, Any, Any], Any] = field(init=False, repr=False, compare=False)
+    formula: Callable[[Any, Any, Any], Any] = field(kw_only=True)
+    output: Output = field(kw_only=True)
+    words: str = field(kw_only=True)
+    range_of: Callable[[Schema], Range] | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "value", self._in_numpy)
+
+    def range_for(self, schema: Schema) -> Range:
+        return self.range_of(schema) if self.range_of else self.range
+
+    def _in_numpy(self, y: Any, prediction: Any, probabilities: Any) -> Any:
+        output = prediction if self.output == "prediction" else probabilities
+        if self.output == "log_probabilities":
+            with np.errstate(divide="ignore"):
+                output = np.log(probabilities)
+        return self.formula(y, output, np)
 
 
 @dataclass(frozen=True)
@@ -310,54 +433,97 @@ def _checked(measure: RowMeasure, given: Any, y: NDArray[Any]) -> Array:
     return values
 
 
-def _log_loss(y: NDArray[np.int64], _prediction: object, probabilities: Array) -> Array:
-    with np.errstate(divide="ignore"):
-        return np.asarray(-np.log(probabilities[np.arange(len(y)), y]))
+# -- the averages of the language ----------------------------------------------------------
 
 
-def _brier(y: NDArray[np.int64], _prediction: object, probabilities: Array) -> Array:
+def _log_loss(y: Any, log_probabilities: Any, xp: Any) -> Any:
+    return -log_probabilities[xp.arange(len(y)), y]
+
+
+def _brier(y: Any, probabilities: Any, xp: Any) -> Any:
     """Squared distance to the label; halved for two classes, as in scikit-learn."""
-    squares = ((probabilities - np.eye(probabilities.shape[1])[y]) ** 2).sum(axis=1)
-    return np.asarray(squares / 2 if probabilities.shape[1] == 2 else squares)
+    label = xp.zeros_like(probabilities)
+    label[xp.arange(len(y)), y] = 1.0
+    squares = ((probabilities - label) ** 2).sum(axis=1)
+    return squares / 2 if probabilities.shape[1] == 2 else squares
 
 
-CLASSIFICATION_VALUES: Mapping[str, RowMeasure] = MappingProxyType(
-    {
-        "LogLoss": RowMeasure("LogLoss", _log_loss, range=(0.0, math.inf)),
-        "Brier": RowMeasure("Brier", _brier, range=(0.0, 2.0)),
-    }
-)
+def _brier_range(schema: Schema) -> Range:
+    return 0.0, 1.0 if schema.n_classes == 2 else 2.0
 
 
-def _error(y: Array, prediction: Array, _probabilities: object) -> Array:
+def _error(y: Any, prediction: Any, xp: Any) -> Any:
     return prediction - y
 
 
-def _absolute_error(y: Array, prediction: Array, _probabilities: object) -> Array:
-    return np.abs(prediction - y)
+def _error_range(schema: Schema) -> Range:
+    targets, predictions = schema.target_range, schema.prediction_range
+    return predictions[0] - targets[1], predictions[1] - targets[0]
 
 
-def _squared_error(y: Array, prediction: Array, _probabilities: object) -> Array:
-    return np.square(prediction - y)
+def _absolute_error(y: Any, prediction: Any, xp: Any) -> Any:
+    return xp.abs(prediction - y)
 
 
-REGRESSION_VALUES: Mapping[str, RowMeasure] = MappingProxyType(
-    {
-        "Mean_Error": RowMeasure("Mean_Error", _error),
-        "Mean_Absolute_Error": RowMeasure(
-            "Mean_Absolute_Error", _absolute_error, range=(0.0, math.inf)
-        ),
-        "Mean_Squared_Error": RowMeasure(
-            "Mean_Squared_Error", _squared_error, range=(0.0, math.inf)
-        ),
-    }
+def _absolute_error_range(schema: Schema) -> Range:
+    low, high = _error_range(schema)
+    return 0.0, max(abs(low), abs(high))
+
+
+def _squared_error(y: Any, prediction: Any, xp: Any) -> Any:
+    return xp.square(prediction - y)
+
+
+def _squared_error_range(schema: Schema) -> Range:
+    return 0.0, _absolute_error_range(schema)[1] ** 2
+
+
+def _by_name(*measures: BuiltInMeasure) -> Mapping[str, BuiltInMeasure]:
+    return MappingProxyType({measure.name: measure for measure in measures})
+
+
+CLASSIFICATION_VALUES = _by_name(
+    BuiltInMeasure(
+        "LogLoss",
+        range=(0.0, math.inf),
+        formula=_log_loss,
+        output="log_probabilities",
+        words="mean logarithmic loss",
+    ),
+    BuiltInMeasure(
+        "Brier",
+        range=(0.0, 2.0),
+        formula=_brier,
+        output="probabilities",
+        words="mean squared error of the probabilities",
+        range_of=_brier_range,
+    ),
 )
-
-
-def error_range(name: str, targets: Range, predictions: Range) -> Range:
-    """What a mean of regression errors can be, given what targets and predictions can be."""
-    low, high = predictions[0] - targets[1], predictions[1] - targets[0]
-    if name == "Mean_Error":
-        return low, high
-    largest = max(abs(low), abs(high))
-    return 0.0, largest**2 if name == "Mean_Squared_Error" else largest
+REGRESSION_VALUES = _by_name(
+    BuiltInMeasure(
+        "Mean_Error",
+        formula=_error,
+        output="prediction",
+        words="mean of prediction minus target",
+        range_of=_error_range,
+    ),
+    BuiltInMeasure(
+        "Mean_Absolute_Error",
+        range=(0.0, math.inf),
+        formula=_absolute_error,
+        output="prediction",
+        words="mean absolute error",
+        range_of=_absolute_error_range,
+    ),
+    BuiltInMeasure(
+        "Mean_Squared_Error",
+        range=(0.0, math.inf),
+        formula=_squared_error,
+        output="prediction",
+        words="mean squared error",
+        range_of=_squared_error_range,
+    ),
+)
+DEFINITIONS: Mapping[str, RateDefinition | BuiltInMeasure] = MappingProxyType(
+    {**RATES, **CLASSIFICATION_VALUES, **REGRESSION_VALUES}
+)

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_seldonian.certification._certify import observe, under_test
+from sklearn_seldonian.certification._answers import answers_of
+from sklearn_seldonian.certification._certify import bound_to, labelled_rows
 from sklearn_seldonian.certification._given import check_fitted
-from sklearn_seldonian.constraints import estimate, parse_all
+from sklearn_seldonian.certification._specification import Specification
+from sklearn_seldonian.constraints import distinct_means, distinct_values, estimate, parse_all
 
 __all__ = ["bound_margin", "constraint_values", "solution_found"]
 
@@ -61,12 +63,16 @@ def constraint_values(
     array([-0.25,  0.75])
     """
     constraints = parse_all(constraints)
-    tested = under_test(estimator, decision, pos_label)
-    seen = observe(tested, X, y, constraints, sensitive_features, measures)
-    if seen.statistics.n_invalid:
+    answers = answers_of(estimator, decision, pos_label, sensitive_features=sensitive_features)
+    specification = Specification(constraints, deltas=(), bound="auto")  # nothing is tested
+    rows = labelled_rows(answers.targets, X, y, specification.columns, sensitive_features)
+    specification, cells = bound_to(specification, rows, answers.targets, measures)
+    values = distinct_values(distinct_means(specification.constraints))
+    statistics = answers.observe(rows, cells, values).statistics
+    if statistics.n_invalid:
         return np.full(len(constraints), np.inf)
-    evidence = (seen.statistics.evidence(c.means) for c in seen.constraints)
-    pairs = zip(seen.constraints, evidence, strict=True)
+    evidence = (statistics.evidence(c.means) for c in specification.constraints)
+    pairs = zip(specification.constraints, evidence, strict=True)
     return np.array([estimate(c.g, e.estimates(c.means)) for c, e in pairs])
 
 

@@ -35,6 +35,7 @@ LAYERS = {
 }
 # What a layer may not import at its top level, to stay light.
 FORBIDDEN = {
+    "measures": {"torch", "skorch", "sklearn", "scipy", "pandas"},
     "constraints": {"torch", "skorch", "sklearn", "scipy"},
     "bounds": {"torch", "skorch", "sklearn", "pandas", "lark"},
     "certification": {"torch", "skorch", "matplotlib"},

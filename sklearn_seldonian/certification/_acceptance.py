@@ -20,7 +20,7 @@ from sklearn_seldonian.certification._methods import (
 )
 from sklearn_seldonian.certification._passing import acceptance_edge
 from sklearn_seldonian.certification._safety_test import passes
-from sklearn_seldonian.constraints import Atom, ExclusiveColumns, Mean, Or, Tree
+from sklearn_seldonian.constraints import Atom, ExclusiveColumns, Mean, Or, Tree, shares
 from sklearn_seldonian.measures import Rate
 
 __all__ = ["AcceptanceSet", "Variance", "Variances", "is_rate_limit"]
@@ -81,17 +81,13 @@ class AcceptanceSet:
         """
         if isinstance(tree, Atom):
             return self._atom_passes(tree, counts, delta)
-        n_tables = len(next(iter(counts.values())))
-        if isinstance(tree, Or):
-            passed = np.zeros(n_tables, dtype=np.bool_)
-            for child in tree.children:
-                open_ = {mean: k[~passed] for mean, k in counts.items()}
-                passed[~passed] = self.passes(child, open_, delta / len(tree.children))
-            return passed
-        passed = np.ones(n_tables, dtype=np.bool_)
-        for child in tree.children:
-            open_ = {mean: k[passed] for mean, k in counts.items()}
-            passed[passed] = self.passes(child, open_, delta)
+        # One child that passes settles an OR, and one that fails an AND.
+        settled = isinstance(tree, Or)
+        passed = np.full(len(next(iter(counts.values()))), not settled)
+        for child, share in shares(tree, delta):
+            open_ = passed != settled
+            left = {mean: k[open_] for mean, k in counts.items()}
+            passed[open_] = self.passes(child, left, share)
         return passed
 
     def accepts(self, tree: Tree, table: Mapping[Mean, float], delta: float) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from sklearn_seldonian.certification._evidence import Evidence, Sample
-from sklearn_seldonian.certification._planning import MOST_ROWS, parts_of_and, rows_of, smallest
+from sklearn_seldonian.certification._planning import MOST_ROWS, rows_of, smallest
 from sklearn_seldonian.certification._safety_test import passes
-from sklearn_seldonian.constraints import And, Atom, ExclusiveColumns, Mean, Or, Tree
+from sklearn_seldonian.constraints import Atom, ExclusiveColumns, Mean, Tree, fold, parts_of_and
 from sklearn_seldonian.measures import Rate
 
 __all__ = ["rows_even_perfection_needs"]
@@ -74,7 +75,8 @@ def rows_even_perfection_needs(
         return {mean: rows_of(n, share) for mean, share in shares.items()}
 
     def could_pass(n: int) -> bool:
-        return _best_case_passes(tree, delta, trials_in(n), bound)
+        leaf = partial(_best_case_passes, trials=trials_in(n), bound=bound)
+        return fold(tree, leaf, all, any, delta)
 
     def constants_could_pass(n: int) -> bool:
         return could_pass(n) and all(search.constant_passes(trials_in(n)) for search in searches)
@@ -87,20 +89,16 @@ def rows_even_perfection_needs(
     return smallest(suffices, n_rows) if suffices(MOST_ROWS) else None
 
 
-def _best_case_passes(tree: Tree, delta: float, trials: Mapping[Mean, int], bound: str) -> bool:
-    if isinstance(tree, And):
-        return all(_best_case_passes(child, delta, trials, bound) for child in tree.children)
-    if isinstance(tree, Or):
-        share = delta / len(tree.children)
-        return any(_best_case_passes(child, share, trials, bound) for child in tree.children)
-    if tree.linear is None or len(tree.means) != 1:
+def _best_case_passes(atom: Atom, delta: float, trials: Mapping[Mean, int], bound: str) -> bool:
+    """Whether an atom passes at its most favourable counts."""
+    if atom.linear is None or len(atom.means) != 1:
         return True
-    (mean,), (weight,) = tree.means, tree.linear.weights
+    (mean,), (weight,) = atom.means, atom.linear.weights
     value = mean.quantity.range[weight < 0]
     if not math.isfinite(value):
         return True
     n = trials[mean]
-    return passes(tree, Evidence({mean: Sample(value * n, n, n)}, n_rows=n), delta, bound)
+    return passes(atom, Evidence({mean: Sample(value * n, n, n)}, n_rows=n), delta, bound)
 
 
 # -- atoms over the same two rates -------------------------------------------------------
@@ -113,7 +111,7 @@ def _searches(
     if bound not in ("auto", "exact"):
         return []
     pairs: dict[frozenset[Mean], list[Atom]] = {}
-    for part, _ in parts_of_and([(tree, delta)]):
+    for part, _ in parts_of_and(tree, delta):
         if isinstance(part, Atom) and _is_of_two_rates(part, exclusive):
             pairs.setdefault(frozenset(part.means), []).append(part)
     return [_TableSearch(atoms, delta, bound, exclusive) for atoms in pairs.values()]

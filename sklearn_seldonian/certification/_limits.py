@@ -8,12 +8,12 @@ the limit that was asked.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.certification._safety_test import passes, worst_first
-from sklearn_seldonian.constraints import And, ResolvedConstraint, Tree, atoms_of
+from sklearn_seldonian.constraints import ResolvedConstraint, Tree, atoms_of, parts_of_and
 
 __all__ = ["tightest_limit"]
 
@@ -51,11 +51,6 @@ def _limit_at(step: int) -> float:
     return FINE_BELOW * math.sinh(step * ACCURACY)
 
 
-def _parts(tree: Tree) -> Iterable[Tree]:
-    """What all has to pass."""
-    return tree.children if isinstance(tree, And) else (tree,)
-
-
 def _key(part: Tree) -> Hashable:
     """What a part has in common with the same part at another limit."""
     return tuple(
@@ -83,7 +78,11 @@ class _Tests:
 
     def at(self, step: int) -> dict[Hashable, Tree]:
         """The parts at a limit, by what they have in common with those at others."""
-        return {_key(part): part for part in _parts(self.tree(step))}
+        return {_key(part): part for part in self.parts(self.tree(step))}
+
+    def parts(self, tree: Tree) -> list[Tree]:
+        """What all has to pass."""
+        return [part for part, _ in parts_of_and(tree, self.delta)]
 
     def pass_at(self, step: int) -> bool:
         """Whether all parts pass."""
@@ -91,7 +90,7 @@ class _Tests:
 
     def worst_first(self) -> list[Hashable]:
         """The parts at the limit that was asked, the least likely to pass first."""
-        return list(map(_key, worst_first(_parts(self.constraint.tree), self.evidence)))
+        return list(map(_key, worst_first(self.parts(self.constraint.tree), self.evidence)))
 
     def passes(self, key: Hashable, step: int) -> bool:
         """Whether a part passes; where it has no counterpart, whether all do."""

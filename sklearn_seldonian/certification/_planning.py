@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
@@ -27,7 +27,6 @@ from sklearn_seldonian.certification._evidence import Evidence, Sample
 from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.certification._safety_test import passes
 from sklearn_seldonian.constraints import (
-    And,
     Atom,
     ExclusiveColumns,
     Mean,
@@ -36,11 +35,14 @@ from sklearn_seldonian.constraints import (
     atoms_of,
     dual,
     estimate,
+    fold,
+    fold_numbers,
     independent,
+    parts_of_and,
+    shares,
 )
 
 __all__ = [
-    "parts_of_and",
     "passing_probability",
     "projected_rows",
     "rows_of",
@@ -142,10 +144,11 @@ def sufficient_rows(
     if not all(shares[mean] for mean in _means_of(tests)):
         return None
     plan = _Plan(rates, shares, bound, exclusive, n_draws)
-    parts = list(parts_of_and(tests))
+    parts = _parts(tests)
     if len(parts) == 1 and is_rate_limit(parts[0][0]) and bound != "ttest":
         return _rows_for_one_limit(parts[0], plan, power)
-    guess = max(plan.normal_rows(tree, delta, power) for tree, delta in parts)
+    needed = partial(plan.normal_rows, power=power)
+    guess = max(fold_numbers(tree, needed, delta) for tree, delta in parts)
     return _smallest_near(
         min(guess, MOST_ROWS), lambda n_rows: plan.probability(parts, n_rows) >= power
     )
@@ -176,25 +179,20 @@ def projected_rows(
     int or None
         None where no number of rows suffices or it cannot be said.
     """
-    rows = _projected(tree, evidence, delta, power, bound)
+    projected = partial(_projected, evidence=evidence, power=power, bound=bound)
+    rows = fold_numbers(tree, projected, delta)
     return math.ceil(rows) if rows <= MOST_ROWS else None
 
 
-def _projected(tree: Tree, evidence: Evidence, delta: float, power: float, bound: str) -> float:
-    match tree:
-        case And(children=children):
-            return max(_projected(child, evidence, delta, power, bound) for child in children)
-        case Or(children=children):
-            share = delta / len(children)
-            return min(_projected(child, evidence, share, power, bound) for child in children)
-    if not tree.means:
-        return 0.0 if estimate(tree.expression, {}) <= 0 else math.inf
-    point = dual(tree.expression, evidence.estimates(tree.means))
-    method = method_for(tree, evidence, bound)
+def _projected(atom: Atom, delta: float, evidence: Evidence, power: float, bound: str) -> float:
+    if not atom.means:
+        return 0.0 if estimate(atom.expression, {}) <= 0 else math.inf
+    point = dual(atom.expression, evidence.estimates(atom.means))
+    method = method_for(atom, evidence, bound)
     width = method.upper(delta) - point.value
     if not (point.value < 0 and math.isfinite(width)):
         return math.inf
-    variance = evidence.influence_variance(tree.means, point.gradient.tolist())
+    variance = evidence.influence_variance(atom.means, point.gradient.tolist())
     if not math.isfinite(variance):
         return math.inf
     finite = method.guarantee != "asymptotic"
@@ -293,7 +291,7 @@ class _Plan:
         return self._all_pass(tests, acceptance)
 
     def _all_pass(self, tests: Sequence[Test], acceptance: AcceptanceSet) -> float:
-        blocks = self._blocks(list(parts_of_and(tests)))
+        blocks = self._blocks(_parts(tests))
         return math.prod(self._block_passes(block, acceptance) for block in blocks)
 
     def _block_passes(self, block: Sequence[Test], acceptance: AcceptanceSet) -> float:
@@ -302,7 +300,7 @@ class _Plan:
             return self._summed(block, acceptance)
         tree, delta = block[0]
         if len(block) == 1 and isinstance(tree, Or):
-            children = [(child, delta / len(tree.children)) for child in tree.children]
+            children = shares(tree, delta)
             if len(self._blocks(children)) == len(children):
                 fails = (1.0 - self._all_pass([child], acceptance) for child in children)
                 return 1.0 - math.prod(fails)
@@ -369,18 +367,13 @@ class _Plan:
     def _is_slow(self, block: Sequence[Test], acceptance: AcceptanceSet) -> bool:
         return any(acceptance.asks_each_table(atom) for tree, _ in block for atom in atoms_of(tree))
 
-    def normal_rows(self, tree: Tree, delta: float, power: float) -> float:
-        """How many rows a normal approximation asks for, of the atom that needs most."""
-        if isinstance(tree, Or):
-            share = delta / len(tree.children)
-            return min(self.normal_rows(child, share, power) for child in tree.children)
-        if isinstance(tree, And):
-            return max(self.normal_rows(child, delta, power) for child in tree.children)
-        point = dual(tree.expression, {mean: self.rates[mean] for mean in tree.means})
+    def normal_rows(self, atom: Atom, delta: float, power: float) -> float:
+        """How many rows an atom needs, by a normal approximation."""
+        point = dual(atom.expression, {mean: self.rates[mean] for mean in atom.means})
         if not point.value < 0:
-            return 0.0 if not tree.means else math.inf
+            return 0.0 if not atom.means else math.inf
         variance = 0.0
-        for mean, slope in zip(tree.means, point.gradient.tolist(), strict=True):
+        for mean, slope in zip(atom.means, point.gradient.tolist(), strict=True):
             spread = self.rates[mean] * (1.0 - self.rates[mean])
             variance += slope**2 * spread / max(self.shares[mean], ROUNDING)
         deviations = float(ndtri(1.0 - delta) + ndtri(power)) / point.value
@@ -397,13 +390,9 @@ def _means_of(tests: Sequence[Test]) -> tuple[Mean, ...]:
     return tuple(dict.fromkeys(mean for atom in atoms for mean in atom.means))
 
 
-def parts_of_and(tests: Sequence[Test]) -> Iterator[Test]:
+def _parts(tests: Iterable[Test]) -> list[Test]:
     """What has to pass for all `tests` to pass."""
-    for tree, delta in tests:
-        if isinstance(tree, And):
-            yield from parts_of_and([(child, delta) for child in tree.children])
-        else:
-            yield tree, delta
+    return [part for tree, delta in tests for part in parts_of_and(tree, delta)]
 
 
 def _varying_together(means: Sequence[Mean], correlation: Array) -> Variances:
@@ -473,10 +462,9 @@ def _rows_for_one_limit(test: Test, plan: _Plan, power: float) -> int | None:
 
 def _holds(tree: Tree, rates: Mapping[Mean, float]) -> bool:
     """Whether the constraint holds with room to spare at the rates themselves."""
-    match tree:
-        case Atom(expression=expression, means=means):
-            return estimate(expression, {m: rates[m] for m in means}) < 0 or not means
-        case And(children=children):
-            return all(_holds(child, rates) for child in children)
-        case Or(children=children):
-            return any(_holds(child, rates) for child in children)
+
+    def atom_holds(atom: Atom, _delta: float) -> bool:
+        value = estimate(atom.expression, {mean: rates[mean] for mean in atom.means})
+        return value < 0 or not atom.means
+
+    return fold(tree, atom_holds, all, any)

@@ -13,18 +13,14 @@ from sklearn_seldonian._version import __version__
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.data._digests import blocks_of, fingerprint_of, row_digests
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
-from sklearn_seldonian.measures import ANY_NUMBER
 
 __all__ = [
-    "DECISIONS",
-    "NUMBERS_REMEDY",
     "as_written",
     "assumptions",
     "fingerprint",
     "given_to_fit",
     "labels_in_words",
     "other_rows",
-    "predicted_numbers",
     "row_fingerprints",
     "versions",
 ]
@@ -35,24 +31,6 @@ _INDEPENDENCE = (
     "features, resampling or search outside the estimator has seen them, and they are tested "
     "for the first time.",
 )
-DECISIONS = {
-    "argmax": ("The decisions are those of predict.",),
-    "sample": ("The decisions are drawn from predict_proba, anew each time.",),
-}
-NUMBERS_REMEDY = "Say prediction_range and target_range, or give a measure of your own a range"
-
-
-def predicted_numbers(target_range, prediction_range=ANY_NUMBER):
-    """What a certificate of a regression rests on beside its rows, in words.
-
-    `prediction_range` is a promise about predictions, where they are not clipped to it.
-    """
-    promised = {"target": target_range, "prediction": prediction_range}
-    return "The predictions are those of predict.", *(
-        f"The {name} is never outside [{low:g}, {high:g}]; that of no row seen is."
-        for name, (low, high) in promised.items()
-        if (low, high) != ANY_NUMBER
-    )
 
 
 def assumptions(of_the_model, exclusive, mask_given=False):

@@ -18,31 +18,9 @@ from markupsafe import Markup
 from sklearn_seldonian._palette import visible
 from sklearn_seldonian.certification._display import CertificateDisplay, group_rates
 from sklearn_seldonian.certification._fields import CertificateFields
-from sklearn_seldonian.measures import ALIASES
+from sklearn_seldonian.measures import ALIASES, DEFINITIONS
 
 __all__ = ["report", "summary"]
-
-MEASURES_IN_WORDS = {
-    "PR": "share of rows given the label",
-    "NR": "share of rows not given the label",
-    "TPR": "share given the label among rows that have it",
-    "FNR": "share not given the label among rows that have it",
-    "FPR": "share given the label among rows that do not have it",
-    "TNR": "share not given the label among rows that do not have it",
-    "ACC": "share of rows given their own label",
-    "ERR": "share of rows given another label than their own",
-    "PPV": "share that have the label among rows given it",
-    "FDR": "share that do not have the label among rows given it",
-    "NPV": "share that do not have the label among rows not given it",
-    "FOR": "share that have the label among rows not given it",
-    "Jaccard": "share that both have the label and are given it among rows with either",
-    "CM": "share given the second label among rows that have the first",
-    "LogLoss": "mean logarithmic loss",
-    "Brier": "mean squared error of the probabilities",
-    "Mean_Squared_Error": "mean squared error",
-    "Mean_Absolute_Error": "mean absolute error",
-    "Mean_Error": "mean of prediction minus target",
-}
 
 
 def report(certificate: CertificateFields) -> str:
@@ -95,9 +73,8 @@ def _in_words(mean: str) -> str:
     """What the mean is, in words."""
     measure, _, conditions = mean.partition(" | ")
     name = measure.partition("[")[0].removesuffix("_")
-    words = MEASURES_IN_WORDS.get(
-        ALIASES.get(name, name), "the mean of a measure of the user's own"
-    )
+    definition = DEFINITIONS.get(ALIASES.get(name, name))
+    words = definition.words if definition else "the mean of a measure of the user's own"
     return f"{words}, where {conditions[1:-1]}" if conditions else words
 
 

@@ -50,7 +50,11 @@ GUARANTEE_OF = {
 
 OF_COUNTS = {CLOPPER_PEARSON, EXACT_TWO_RATE_TEST}
 # Measures that each row counts for.
-OF_ALL_ROWS = {"ACC", "ERR", "PR", "NR", *CLASSIFICATION_VALUES, *REGRESSION_VALUES}
+OF_ALL_ROWS = {
+    *(name for name, definition in RATES.items() if definition.counts_all_rows),
+    *CLASSIFICATION_VALUES,
+    *REGRESSION_VALUES,
+}
 ROUNDING = 1e-9
 
 

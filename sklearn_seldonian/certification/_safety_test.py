@@ -27,7 +27,15 @@ from typing import NamedTuple
 from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.certification._fields import GUARANTEES
 from sklearn_seldonian.certification._methods import Method, method_for
-from sklearn_seldonian.constraints import And, Atom, Or, Tree, atoms_of, estimate
+from sklearn_seldonian.constraints import (
+    Atom,
+    Or,
+    Tree,
+    atoms_of,
+    estimate,
+    fold_numbers,
+    shares,
+)
 
 __all__ = ["Verdict", "passes", "safety_test", "worst_first"]
 
@@ -109,52 +117,45 @@ class _Test:
         return self.methods[atom]
 
     def upper(self, tree: Tree, delta: float) -> float:
-        match tree:
-            case Atom():
-                return self.method(tree).upper(delta)
-            case Or(children=children):
-                return min(self.upper(child, delta / len(children)) for child in children)
-            case And(children=children, implied=implied):
-                # What holds whatever the means cannot stand in the way.
-                highest = max((min(0.0, self.upper(a, delta)) for a in implied), default=-math.inf)
-                # A child whose bound is below another's need not have it computed.
-                for child in sorted(children, key=self.estimate, reverse=True):
-                    if not self.is_below(child, highest, delta):
-                        upper = self.upper(child, delta)
-                        highest = math.inf if math.isnan(upper) else max(highest, upper)
-                return highest
+        if isinstance(tree, Atom):
+            return self.method(tree).upper(delta)
+        if isinstance(tree, Or):
+            return min(self.upper(child, share) for child, share in shares(tree, delta))
+        # What holds whatever the means cannot stand in the way.
+        highest = max((min(0.0, self.upper(a, delta)) for a in tree.implied), default=-math.inf)
+        # A child whose bound is below another's need not have it computed.
+        in_order = sorted(shares(tree, delta), key=lambda t: self.estimate(t[0]), reverse=True)
+        for child, share in in_order:
+            if not self.is_below(child, highest, share):
+                upper = self.upper(child, share)
+                highest = math.inf if math.isnan(upper) else max(highest, upper)
+        return highest
 
     def is_below(self, tree: Tree, limit: float, delta: float) -> bool:
         """Whether the tree's upper bound is at most `limit`."""
         if not math.isfinite(limit):
             return limit > 0
-        match tree:
-            case Atom():
-                return self.method(tree).at_most(limit, delta)
-            case Or(children=children):
-                return any(self.is_below(child, limit, delta / len(children)) for child in children)
-            case And(children=children, implied=implied):
-                held = limit >= 0 or all(self.is_below(atom, limit, delta) for atom in implied)
-                return held and all(self.is_below(child, limit, delta) for child in children)
+        if isinstance(tree, Atom):
+            return self.method(tree).at_most(limit, delta)
+        below = (self.is_below(child, limit, share) for child, share in shares(tree, delta))
+        if isinstance(tree, Or):
+            return any(below)
+        held = limit >= 0 or all(self.is_below(atom, limit, delta) for atom in tree.implied)
+        return held and all(below)
 
     def p_value(self, tree: Tree, delta: float) -> float:
-        match tree:
-            case Atom():
-                p_value = self.method(tree).p_value(delta)
-                return 1.0 if math.isnan(p_value) else p_value
-            case Or(children=children):
-                k = len(children)
-                return min(1.0, k * min(self.p_value(child, delta / k) for child in children))
-            case And(children=children):
-                return max(self.p_value(child, delta) for child in children)
+        if isinstance(tree, Atom):
+            p_value = self.method(tree).p_value(delta)
+            return 1.0 if math.isnan(p_value) else p_value
+        p_values = [self.p_value(child, share) for child, share in shares(tree, delta)]
+        if isinstance(tree, Or):
+            return min(1.0, len(p_values) * min(p_values))
+        return max(p_values)
 
     def estimate(self, tree: Tree) -> float:
         """The tree's value at the estimates, for an order; infinite where it is undefined."""
-        match tree:
-            case Atom(expression=expression, means=means):
-                value = estimate(expression, self.evidence.estimates(means))
-                return math.inf if math.isnan(value) else value
-            case Or(children=children):
-                return min(map(self.estimate, children))
-            case And(children=children):
-                return max(map(self.estimate, children))
+        return fold_numbers(tree, self._atom_estimate)
+
+    def _atom_estimate(self, atom: Atom, _delta: float) -> float:
+        value = estimate(atom.expression, self.evidence.estimates(atom.means))
+        return math.inf if math.isnan(value) else value

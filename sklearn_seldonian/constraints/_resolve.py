@@ -43,13 +43,13 @@ from sklearn_seldonian.measures import (
     ALIASES,
     ANY_NUMBER,
     CLASSIFICATION_VALUES,
+    DEFINITIONS,
     RATES,
     REGRESSION_VALUES,
     Average,
     Range,
     Rate,
     RowMeasure,
-    error_range,
 )
 
 __all__ = [
@@ -64,7 +64,7 @@ __all__ = [
     "walk",
 ]
 
-BUILT_IN = (*RATES, "F1", *ALIASES, *CLASSIFICATION_VALUES, *REGRESSION_VALUES)
+BUILT_IN = (*DEFINITIONS, "F1", *ALIASES)
 
 
 @dataclass(frozen=True)
@@ -343,16 +343,9 @@ class _Resolver:
         self.indices(node, 0)
         classes = self.schema.classes or (None,)
         labels = tuple(measure.rows is None or label in measure.rows for label in classes)
-        quantity = Average(measure, labels, self.range(measure))
+        quantity = Average(measure, labels, measure.range_for(self.schema))
         conditions = frozenset(map(self.condition, node.conditions))
         return Mean(quantity, conditions, span=node.span, written=node.name)
-
-    def range(self, measure: RowMeasure) -> Range:
-        if REGRESSION_VALUES.get(measure.name) is measure:
-            return error_range(measure.name, self.schema.target_range, self.schema.prediction_range)
-        if CLASSIFICATION_VALUES.get(measure.name) is measure and measure.name == "Brier":
-            return 0.0, 1.0 if self.schema.n_classes == 2 else 2.0
-        return measure.range
 
     def indices(self, node: Measure, n_expected: int) -> tuple[int, ...]:
         if len(node.indices) == n_expected:

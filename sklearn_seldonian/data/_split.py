@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 
 from sklearn_seldonian.data._columns import without_tensor
+from sklearn_seldonian.data._rows import LabelledRows
 
-__all__ = [
-    "split_rows",
-]
+__all__ = ["Split", "split", "split_rows"]
+
+
+class Split(NamedTuple):
+    """Rows that train and rows that are tested, with their ascending positions.
+
+    `mask_given` says whether the user chose which are which.
+    """
+
+    candidate: LabelledRows
+    safety: LabelledRows
+    candidate_indices: np.ndarray
+    safety_indices: np.ndarray
+    mask_given: bool
+
+
+def split(rows, safety_size, safety_mask, rng):
+    """Part some rows; with a `safety_size` of 0 all are candidate rows."""
+    n_rows = len(rows.y)
+    candidate, safety = (
+        split_rows(n_rows, safety_size, safety_mask, rng)
+        if safety_size
+        else (np.arange(n_rows), np.arange(0))
+    )
+    parts = rows.take(candidate), rows.take(safety)
+    return Split(*parts, candidate, safety, safety_mask is not None)
 
 
 def split_rows(n_rows, safety_size, safety_mask, rng):

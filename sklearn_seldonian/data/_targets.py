@@ -1,6 +1,9 @@
-"""Labels and numbers to predict."""
+"""What is predicted: labels or numbers."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,12 +15,110 @@ from sklearn_seldonian.data._arrays import as_arrays
 from sklearn_seldonian.measures import ANY_NUMBER
 
 __all__ = [
+    "DECISIONS",
+    "Labels",
+    "Numbers",
+    "Targets",
     "check_numbers",
     "check_range",
-    "class_positions",
     "column_of_labels",
-    "positive_class",
 ]
+
+DECISIONS = {
+    "argmax": "The decisions are those of predict.",
+    "sample": "The decisions are drawn from predict_proba, anew each time.",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Class labels.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+    positive : int or None
+        Position of the positive class where there are two.
+    decision : {"argmax", "sample"}, default="argmax"
+        Whether the most probable class is decided for, or one is drawn.
+    """
+
+    classes: np.ndarray
+    positive: int | None
+    decision: str = "argmax"
+
+    range_remedy: ClassVar[str] = "Give its measure a range"
+
+    @classmethod
+    def of(cls, classes, pos_label, decision):
+        """With the positive class by its label; None: the second of two."""
+        return cls(classes, positive_class(classes.tolist(), pos_label), decision)
+
+    @property
+    def schema(self):
+        """What constraints may name."""
+        return {"classes": tuple(self.classes.tolist()), "positive": self.positive}
+
+    @property
+    def assumptions(self):
+        """What a certificate of such answers rests on, in sentences."""
+        return (DECISIONS[self.decision],)
+
+    def check(self, y):
+        """The labels `y` as an array, and their positions among the classes."""
+        y = column_of_labels(y)
+        return y, class_positions(y, self.classes).astype(np.int64, copy=False)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers.
+
+    Parameters
+    ----------
+    target_range, prediction_range : tuple of float
+        What targets and predictions can be.
+    clipped : bool, default=True
+        Whether predictions are clipped to their range; otherwise the range is a promise.
+    """
+
+    target_range: tuple[float, float]
+    prediction_range: tuple[float, float]
+    clipped: bool = True
+
+    range_remedy: ClassVar[str] = (
+        "Say prediction_range and target_range, or give a measure of your own a range"
+    )
+
+    @property
+    def schema(self):
+        """What constraints may name."""
+        return {
+            "classes": (),
+            "positive": None,
+            "target_range": self.target_range,
+            "prediction_range": self.prediction_range,
+        }
+
+    @property
+    def assumptions(self):
+        """What a certificate of such answers rests on, in sentences."""
+        promised = {"target": self.target_range}
+        if not self.clipped:
+            promised["prediction"] = self.prediction_range
+        return "The predictions are those of predict.", *(
+            f"The {name} is never outside [{low:g}, {high:g}]; that of no row seen is."
+            for name, (low, high) in promised.items()
+            if (low, high) != ANY_NUMBER
+        )
+
+    def check(self, y):
+        """The numbers `y` as an array, twice: as given, and as what is learned."""
+        y = check_numbers(y, self.target_range)
+        return y, y
+
+
+Targets = Labels | Numbers
 
 
 def check_range(name, value):

@@ -8,8 +8,7 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
@@ -17,33 +16,35 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from sklearn_seldonian._keywords import refuse_keywords, refuse_unknown_keywords
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import BOUNDS, _requests
-from sklearn_seldonian.data import _arrays, _groups, _split
+from sklearn_seldonian.certification._certifier import Origin, run_safety_test
+from sklearn_seldonian.certification._specification import Specification
+from sklearn_seldonian.constraints import Schema, parse_all
+from sklearn_seldonian.data import _arguments, _arrays, _groups, _split
 from sklearn_seldonian.data._row_sketch import RowSketch, note_rows, row_hashes
 from sklearn_seldonian.data._rows import LabelledRows
-from sklearn_seldonian.estimators import _fitting, _parameters, _persistence, _safety
+from sklearn_seldonian.estimators import _parameters, _persistence
+from sklearn_seldonian.estimators._all_or_nothing import AllOrNothing
+from sklearn_seldonian.estimators._fit import judged, trained
 from sklearn_seldonian.estimators._html import as_html
-from sklearn_seldonian.estimators._reuse import recorded
-from sklearn_seldonian.estimators._specification import Promise
+from sklearn_seldonian.estimators._reuse import reuse_of
 from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
-from sklearn_seldonian.learners.lagrangian import module_inputs
+from sklearn_seldonian.learners import NotTrained, Problem
+from sklearn_seldonian.learners.lagrangian import LagrangianLearner, TrainedNet, module_inputs
+from sklearn_seldonian.learners.lagrangian._keywords import accepted_keywords, check_iterator
 
-__all__ = ["CertifiedEstimator"]
+__all__ = ["FIT_ARGUMENTS", "CertifiedEstimator"]
 
 logger = logging.getLogger("sklearn_seldonian")
 
 FIT_ARGUMENTS = ("X", "y", "sensitive_features", "safety_mask")
 
 
-class CertifiedEstimator(BaseEstimator):
+class CertifiedEstimator(AllOrNothing, BaseEstimator):
     """All that does not depend on what is predicted.
 
-    A subclass says what is particular to its targets: what they are (`_learn_targets`,
-    `_check_targets`), what constraints may say of them (`_schema`), what outputs mean
-    (`_task`), which parameters `predict` and the certificate rest on beside the constraints
-    (`_promises`), and what the certificate says of the model
-    (`_assumptions`, `_remarks`). What the word for a constant
-    fallback stands for is `_constant_fallback`; `_range_remedy` is the advice to who asks for
-    a finite-sample test and has named a measure that has none.
+    A subclass says what is particular to its targets: what they are (`_learn_targets`), and which
+    parameters `predict` and the certificate rest on beside the constraints (`_promised`).
+    `_constant_fallback` is the estimator that ``fallback="majority"`` or "mean" stands for.
 
     Constructor keywords beyond the signature are skorch's double-underscore names: plain
     attributes that appear in `get_params` and can be cloned and searched over.
@@ -73,11 +74,27 @@ class CertifiedEstimator(BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    # What was tested, in all fits; see `recorded`.
-    _record = frozenset()
+    _left_by_fit = frozenset(
+        {
+            "_bound_specification",
+            "_fitted_to",
+            "_n_dimensions",
+            "_promises",
+            "_seal",
+            "_specification",
+            "_targets",
+        }
+    )
+    # What was tested, in all fits; see `reuse_of`.
+    _tests_run = frozenset()
+    # What was asked for; with the meaning that candidate rows gave it (None after `load_params`).
+    _specification = None
+    _bound_specification = None
+    # What is predicted: Labels or Numbers.
+    _targets = None
     # Of X without a preprocessor; None where it is not known, as after `load_params`.
     _n_dimensions = None
-    # By what a change of the certified model shows; see `check_model`.
+    # By what a change of the certified model shows; see `Seal`.
     _seal = None
     # The rows of `fit`, to know them again; None where they are not known.
     _fitted_to = None
@@ -160,46 +177,33 @@ class CertifiedEstimator(BaseEstimator):
             `NoSolutionFoundWarning` is given.
         """
         vars(self).pop("certificate_", None)  # in one step, the first: the verdict is gone
-        self.__dict__ = _persistence.without_fit(self)
+        self.__dict__ = self._without_fit()
         refuse_keywords(others, "fit", FIT_ARGUMENTS, self)
-        model = _persistence.working_copy(self)
-        rows = model._begin(X, y, sensitive_features)
-        _requests.warn_of_large_delta(model._promise.deltas)
+        model = self._working_copy()
+        rows = model._validate(X, y, sensitive_features)
+        _requests.warn_of_large_delta(model._specification.deltas)
         hashes = row_hashes(rows.given)
         rng = check_random_state(model.random_state)
-        candidate, safety = model._part(rows, safety_mask, rng)
-        model._bind(candidate, rows)
-        _requests.check_ranges(model._promise.resolved, model.bound, model._range_remedy)
-        obstacle = _fitting.train(model, candidate, len(safety.y), rng)
-        order_seed, mask_given = _requests.drawn_seed(rng), safety_mask is not None
-        certificate = _safety.judgement(model, candidate, safety, obstacle, order_seed, mask_given)
-        model._remember(hashes)
-        model._conclude(recorded(self, certificate, rows, hashes), candidate)
-        self.__dict__ = {**vars(model), "_record": self._record}
+        split = model._split(rows, safety_mask, rng)
+        problem = model._bind(split, rows)
+        model._check_ranges(problem)
+        outcome = trained(model._learner(), problem, split.candidate, rng)
+        order_seed = _requests.drawn_seed(rng)
+        certificate = judged(outcome, problem, split, model._origin(split), order_seed)
+        reuse = reuse_of(certificate, self._tests_run, type(self).__name__, rows, hashes)
+        self._tests_run = reuse.tests_run
+        model._store(outcome, split, reuse.told_of(certificate), hashes)
+        self.__dict__ = {**vars(model), "_tests_run": self._tests_run}
         return self
 
     # -- the steps of fit ------------------------------------------------------------------
     # They run on a copy that nobody holds before it is complete: what ends a fit, at whatever
-    # line, leaves the estimator unfitted. A search takes the steps apart: it trains and foresees
-    # on parts of the candidate rows, and only what it has chosen comes to a judgement.
+    # line, leaves the estimator unfitted. A search takes the same steps.
 
-    def _begin(self, X, y, sensitive_features):
+    def _validate(self, X, y, sensitive_features):
         """Check parameters and rows."""
-        self._fix_promise()
+        self._specify()
         X, y = _arrays.as_arrays(X, y)
-        return self._check_training_rows(X, y, sensitive_features)
-
-    def _fix_promise(self):
-        """Check parameters, and keep those that the certificate and `predict` rest on."""
-        _parameters.check_module(self.module)
-        self._validate_params()
-        _parameters.check_instances(preprocessor=self.preprocessor, fallback=self.fallback)
-        _fitting.check_keywords(self)
-        self._promise = Promise.of(self)
-        if self._promise.constraints:
-            _parameters.check_own_decisions(self)
-
-    def _check_training_rows(self, X, y, sensitive_features):
         (given,) = indexable(X)
         _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         if self.preprocessor is None:
@@ -211,48 +215,126 @@ class CertifiedEstimator(BaseEstimator):
             rows = _arrays.rows_to_preprocess(X)
             X, y = validate_data(self, rows, y, skip_check_array=True)
             check_consistent_length(X, y)
-        y, targets = self._learn_targets(y)
-        columns = _groups.column_values(self._promise.columns, given, sensitive_features, len(y))
-        return LabelledRows(X, y, targets, columns, given)
+        self._targets, y, learned = self._learn_targets(y)
+        wanted = self._specification.columns
+        columns = _groups.column_values(wanted, given, sensitive_features, len(y))
+        return LabelledRows(X, y, learned, columns, given)
 
-    def _part(self, rows, safety_mask, rng):
-        """The candidate and the safety rows."""
-        n_rows = len(rows.y)
-        _groups.check_same_order(X=rows.given, safety_mask=safety_mask)
-        self.candidate_indices_, self.safety_indices_ = (
-            _split.split_rows(n_rows, self.safety_size, safety_mask, rng)
-            if self._promise.constraints
-            else (np.arange(n_rows), np.arange(0))
+    def _specify(self):
+        """Check parameters, and keep those that the certificate and `predict` rest on."""
+        _parameters.check_module(self.module)
+        self._validate_params()
+        _parameters.check_instances(preprocessor=self.preprocessor, fallback=self.fallback)
+        parts = self.module, self.optimizer, self.criterion, self.callbacks, self.verbose
+        keywords = self._keywords()
+        _parameters.check_keywords(keywords, self._get_param_names(), accepted_keywords(*parts))
+        check_iterator(keywords)
+        constraints = parse_all(self.constraints)
+        deltas = _requests.check_deltas(self.delta, len(constraints))
+        self._specification = Specification(constraints, deltas, self.bound)
+        self._promises = _persistence.in_words(
+            self._specification, self._promised(), self.module, self._keywords("module")
         )
-        return rows.take(self.candidate_indices_), rows.take(self.safety_indices_)
+        if constraints:
+            _parameters.check_own_decisions(type(self))
 
-    def _bind(self, candidate, rows):
+    def _split(self, rows, safety_mask, rng):
+        """The candidate and the safety rows; without constraints all rows are candidates."""
+        _groups.check_same_order(X=rows.given, safety_mask=safety_mask)
+        size = self.safety_size if self._specification.constraints else 0
+        return _split.split(rows, size, safety_mask, rng)
+
+    def _bind(self, split, rows):
         """Give the constraints' names a meaning, from candidate rows.
 
         Of the other `rows` only the levels there are count, for what can be named at all.
         """
-        elsewhere = _groups.levels_elsewhere(self._promise.constraints, rows.columns)
-        schema = self._schema(candidate.columns, elsewhere)
-        self._promise = self._promise.bound_to(candidate.columns, schema)
+        candidate, constraints = split.candidate, self._specification.constraints
+        schema = Schema.of(
+            candidate.columns,
+            constraints,
+            **self._targets.schema,
+            elsewhere=_groups.levels_elsewhere(constraints, rows.columns),
+            measures=_arguments.check_measures(self.measures),
+        )
+        bound, _ = self._specification.bound_to(candidate.columns, schema, len(candidate.y))
+        self._bound_specification = bound
+        return Problem(bound, self._targets, len(split.safety.y), self.power)
 
-    def _remember(self, hashes):
-        """Keep what it takes to know the rows again that have these `hashes`."""
-        self._fitted_to = RowSketch.of(hashes, self.candidate_indices_, self.safety_indices_)
+    def _check_ranges(self, problem):
+        constraints = problem.specification.constraints
+        _requests.check_ranges(constraints, self.bound, self._targets.range_remedy)
 
-    def _conclude(self, certificate, candidate):
-        """Announce the verdict and keep the certificate; without a solution, fit the fallback."""
+    def _learner(self):
+        """What trains, by the parameters."""
+        return LagrangianLearner(
+            self.module,
+            self.preprocessor,
+            self.criterion,
+            self.optimizer,
+            self.lr,
+            self.max_epochs,
+            self.batch_size,
+            self.n_iter_no_change,
+            self.safety_batch_size,
+            self.multiplier_init,
+            self.multiplier_lr,
+            self.device,
+            self.callbacks,
+            self.verbose,
+            self._keywords(),
+        )
+
+    def _origin(self, split):
+        """What a certificate of `fit` says of where it comes from."""
+        schema = self._targets.schema
+        return Origin.of(
+            f"{type(self).__name__}.fit",
+            self.get_params(deep=False),
+            schema["classes"],
+            schema["positive"],
+            len(split.candidate_indices),
+        )
+
+    def _store(self, outcome, split, certificate, hashes):
+        """Keep what came of a fit, and announce the verdict.
+
+        `hashes` of the rows of `fit` are what it takes to know them again. Without a solution the
+        fallback is fitted.
+        """
+        self.candidate_indices_ = split.candidate_indices
+        self.safety_indices_ = split.safety_indices
+        self._fitted_to = RowSketch.of(hashes, split.candidate_indices, split.safety_indices)
+        self._keep_model(outcome)
         if certificate is not None:
             logger.info(certificate.verdict)
             if self.verbose:
                 print(certificate.verdict)
             if not certificate.passed:
+                candidate = split.candidate
                 self.fallback_ = _parameters.fitted_fallback(
                     self.fallback, candidate.as_given(), candidate.y, self._constant_fallback
                 )
                 warn_user(certificate.explain(), NoSolutionFoundWarning)
         self.certificate_ = certificate
         if self.solution_found_:
-            _persistence.check_model(self)
+            self._check_model()
+
+    def _without_test(self, outcome):
+        """A copy with what was trained that answers without a certificate, to be scored."""
+        model = self._working_copy()
+        model._specification = Specification((), (), self.bound)
+        model._keep_model(outcome)
+        model.certificate_ = None
+        return model
+
+    def _keep_model(self, outcome):
+        """Keep what was trained, as far as it came."""
+        model, history = outcome.model, outcome.history
+        is_partial = isinstance(outcome, NotTrained)
+        self.preprocessor_ = outcome.preprocessor if is_partial else model.preprocessor
+        if model is not None:
+            self.net_, self.history_, self.n_iter_ = model.net, history, len(history)
 
     # -- the safety test, again ----------------------------------------------------------
 
@@ -283,27 +365,44 @@ class CertifiedEstimator(BaseEstimator):
         order_seed = _requests.order_seed(random_state)
         X, y = _arrays.as_arrays(X, y)
         _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
-        if not self._promise.constraints:
+        if not self._specification.constraints:
             raise ValueError("There is nothing to certify: the estimator has no constraints.")
-        if self._promise.resolved is None:
+        specification = self._bound_specification
+        if specification is None:
             raise ValueError(
                 "What certify needs of the rows of fit is not among the loaded parameters; use "
                 "sklearn_seldonian.certify(estimator, X, y, constraints)."
             )
-        y, targets = self._check_targets(y)
-        columns = _groups.column_values(self._promise.columns, X, sensitive_features, len(y))
-        missing = sorted(self._promise.columns - set(columns))
+        y, learned = self._targets.check(y)
+        wanted = self._specification.columns
+        columns = _groups.column_values(wanted, X, sensitive_features, len(y))
+        missing = sorted(wanted - set(columns))
         if missing:
             raise ValueError(f"The constraints name columns that are not here: {missing}.")
-        for constraint in self._promise.resolved:
+        for constraint in specification.constraints:
             _groups.check_fresh_columns(constraint.conditions, columns)
         given, X = X, self._checked(X)
         check_consistent_length(X, y)
-        rows = LabelledRows(X, y, targets, columns, given)
-        certificate = _safety.safety_test(
-            self, rows, _safety.origin_of(self, self.certificate_), order_seed
+        rows = LabelledRows(X, y, learned, columns, given)
+        of_fit = self.certificate_  # parameters may have been set since
+        origin = Origin(
+            f"{type(self).__name__}.certify",
+            of_fit.parameters,
+            of_fit.classes,
+            of_fit.positive,
+            of_fit.n_candidate,
         )
-        return recorded(self, certificate, rows, row_hashes(given), fitted_to=self._fitted_to)
+        certificate = run_safety_test(specification, self._model, rows, origin, order_seed)
+        reuse = reuse_of(
+            certificate,
+            self._tests_run,
+            type(self).__name__,
+            rows,
+            row_hashes(given),
+            fitted_to=self._fitted_to,
+        )
+        self._tests_run = reuse.tests_run
+        return reuse.told_of(certificate)
 
     # -- the model -----------------------------------------------------------------------
 
@@ -311,14 +410,14 @@ class CertifiedEstimator(BaseEstimator):
     def constraints_(self):
         """The constraints that `fit` was given, parsed."""
         check_is_fitted(self)
-        return self._promise.constraints
+        return self._specification.constraints
 
     @property
     def solution_found_(self):
         """Whether there is a model that passed; without constraints, whether there is one."""
         check_is_fitted(self)
         certificate = self.certificate_
-        return not self._promise.constraints if certificate is None else certificate.passed
+        return not self._specification.constraints if certificate is None else certificate.passed
 
     @property
     def module_(self):
@@ -332,6 +431,16 @@ class CertifiedEstimator(BaseEstimator):
             raise AttributeError(f"No model was trained. {self.certificate_.explain()}")
         return self.net_
 
+    @property
+    def _model(self):
+        """What answers."""
+        return TrainedNet(self._trained_net, self.preprocessor_, self._targets)
+
+    def _check_model(self):
+        """Refuse a model that is not the one that the certificate is about."""
+        model, classes = self._model, getattr(self, "classes_", ())
+        self._seal = _persistence.check_model(model, self.certificate_, classes, self._seal)
+
     def _falls_back(self):
         """Whether the fallback answers; raises where there is neither model nor fallback."""
         if self.solution_found_:
@@ -344,7 +453,7 @@ class CertifiedEstimator(BaseEstimator):
         check_is_fitted(self)
         if not self.solution_found_:
             raise NoSolutionFoundError(self.certificate_.explain())
-        _persistence.check_model(self)
+        self._check_model()
 
     def _checked(self, X):
         X, _ = _arrays.as_arrays(X)
@@ -373,9 +482,8 @@ class CertifiedEstimator(BaseEstimator):
         return None if names is None else names.tolist()
 
     def _scores(self, X):
-        _persistence.check_model(self)
-        inputs = module_inputs(self.preprocessor_, self._checked(X))
-        return torch.cat(list(self.net_.scores(inputs)))
+        self._check_model()
+        return self._model.scores(self._checked(X))
 
     def _html_repr(self):
         return as_html(self)
@@ -398,7 +506,15 @@ class CertifiedEstimator(BaseEstimator):
             changed after it was certified.
         """
         self._check_certified()
-        _persistence.write(path, self)
+        names = getattr(self, "feature_names_in_", None)
+        facts = {
+            "promise": self._promises,
+            "certificate": self.certificate_ and self.certificate_.to_json(),
+            "n_features_in": self.n_features_in_,
+            "feature_names_in": None if names is None else names.tolist(),
+            "classes": _persistence.labels_in_words(getattr(self, "classes_", None)),
+        }
+        _persistence.write(path, self._model, facts)
 
     def load_params(self, path):
         """Become the model that `save_params` wrote, with its certificate.
@@ -423,11 +539,43 @@ class CertifiedEstimator(BaseEstimator):
             it has no certificate that passed; or if the estimator is fitted and has another
             certificate. It is left unchanged.
         """
-        loaded = vars(_persistence.loaded(self, path))
         same_model = getattr(self, "certificate_", None) is not None
         fitted_to = self._fitted_to if same_model else None
-        self.__dict__ = {**loaded, **_persistence.without_fit(self), "_fitted_to": fitted_to}
+        loaded = vars(self._loaded(path))
+        self.__dict__ = {**loaded, **self._without_fit(), "_fitted_to": fitted_to}
         return self
+
+    def _loaded(self, path):
+        """A clone with the model in a file."""
+        model = clone(self)
+        model._specify()
+        asked = _persistence.Asked(
+            model._specification,
+            model._promises,
+            f"{type(self).__name__}.fit",
+            model.get_params(deep=False),
+            model._keywords("module__"),
+        )
+        file = _persistence.read(path, asked)
+        model._targets = model._saved_targets(file.classes)
+        net = file.load_into(model._learner(), path)
+        model._keep_loaded(net, file)
+        if getattr(self, "certificate_", file.certificate) != file.certificate:
+            raise ValueError(
+                f"{path} holds another model than the one that this estimator's certificate is "
+                "about; load it into sklearn.base.clone(estimator)."
+            )
+        model._check_model()
+        file.check_digests()
+        return model
+
+    def _keep_loaded(self, net, file):
+        self.net_, self.preprocessor_, self.certificate_ = net, None, file.certificate
+        self.n_features_in_ = file.facts["n_features_in"]
+        if file.facts["feature_names_in"] is not None:
+            self.feature_names_in_ = np.array(file.facts["feature_names_in"], dtype=object)
+        if file.classes is not None:
+            self.classes_ = file.classes
 
     def __getstate__(self):
         return _persistence.packed(super().__getstate__())
@@ -435,7 +583,7 @@ class CertifiedEstimator(BaseEstimator):
     def __setstate__(self, state):
         super().__setstate__(_persistence.unpacked(state))
         if hasattr(self, "net_"):
-            _persistence.check_model(self)
+            self._check_model()
 
 
 def _named_parameters(function):

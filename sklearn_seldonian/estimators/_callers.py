@@ -17,7 +17,7 @@ __all__ = ["fitted_among_others", "fitted_inside_search"]
 # The first is the base class of all searches for settings, those of other packages included.
 SEARCHES = (GridSearchCV.__base__, RFE, SequentialFeatureSelector)
 # Packages whose functions fit an estimator more than once, but for what hands one fit on.
-REPEATING = ("sklearn", "joblib", f"{__package__}.model_selection")
+REPEATING = ("sklearn", "joblib", f"{__package__}._search")
 HANDING_ON = (Pipeline.__module__, BaseEstimator.__module__, "sklearn.utils")
 
 

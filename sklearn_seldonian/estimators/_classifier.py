@@ -16,12 +16,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite, check_is_fitted
 from torch import nn
 
-from sklearn_seldonian.certification import _provenance
-from sklearn_seldonian.constraints import Schema
-from sklearn_seldonian.data import _targets
-from sklearn_seldonian.data._arguments import check_measures
+from sklearn_seldonian.data._targets import Labels, column_of_labels
 from sklearn_seldonian.estimators._base import CertifiedEstimator
-from sklearn_seldonian.learners.lagrangian import Classification, probabilities
+from sklearn_seldonian.learners.lagrangian import probabilities
 
 __all__ = ["SeldonianClassifier"]
 
@@ -164,7 +161,6 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         "fallback": [HasMethods(["fit", "predict"]), StrOptions({"majority"}), None],
     }
     _constant_fallback = DummyClassifier(strategy="most_frequent")
-    _range_remedy = "Give its measure a range"
 
     def __init__(
         self,
@@ -223,11 +219,11 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
 
     # -- what is particular to classes ---------------------------------------------------
 
-    def _promises(self):
+    def _promised(self):
         return {"decision": self.decision}
 
     def _learn_targets(self, y):
-        y = _targets.column_of_labels(y)
+        y = column_of_labels(y)
         assert_all_finite(y, input_name="y")
         encoder = LabelEncoder().fit(y)
         check_classification_targets(y)
@@ -237,55 +233,11 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
                 "SeldonianClassifier needs samples of at least 2 classes; the data contains only "
                 f"one class: {self.classes_[0]!r}"
             )
-        return y, labels.astype(np.int64, copy=False)
+        targets = Labels.of(self.classes_, self.pos_label, self.decision)
+        return targets, y, labels.astype(np.int64, copy=False)
 
-    def _check_targets(self, y):
-        y = _targets.column_of_labels(y)
-        return y, _targets.class_positions(y, self.classes_).astype(np.int64, copy=False)
-
-    def _schema(self, columns, elsewhere):
-        classes = self.classes_.tolist()
-        return Schema.of(
-            columns,
-            self._promise.constraints,
-            tuple(classes),
-            _targets.positive_class(classes, self.pos_label),
-            elsewhere=elsewhere,
-            measures=check_measures(self.measures),
-        )
-
-    def _task(self, candidate):
-        return Classification(
-            len(self.classes_), hard=self._promise.of_predictions["decision"] == "argmax"
-        )
-
-    def _assumptions(self):
-        return _provenance.DECISIONS[self._promise.of_predictions["decision"]]
-
-    def _remarks(self, statistics):
-        """Whether all tested rows got the same label, and what that was chosen from."""
-        given = np.flatnonzero(statistics.table[..., : len(self.classes_)].sum(axis=(0, 1)))
-        if self._promise.of_predictions["decision"] != "argmax" or len(given) != 1:
-            return ()
-        label = self.classes_.tolist()[given[0]]
-        return (
-            f"The model gave every safety row the label {label!r}. {self._how_it_was_chosen()}",
-        )
-
-    def _how_it_was_chosen(self):
-        """Why this epoch was kept: the most accurate, or only the likeliest to pass."""
-        kept = self.history_.iloc[self.net_.kept_epoch_ - 1]
-        failing = sum(1.0 - kept[f"passing_{i}"] for i in range(len(self._promise.constraints)))
-        power = self.net_.problem.power
-        if 1.0 - failing >= power:
-            return (
-                "Among the epochs and decision thresholds predicted to pass, none had a lower "
-                "error on the candidate rows."
-            )
-        return (
-            f"No epoch was predicted to pass with probability {power:g}, so the one likeliest to "
-            "pass was kept."
-        )
+    def _saved_targets(self, classes):
+        return Labels.of(classes, self.pos_label, self.decision)
 
     @property
     def scale_(self):
@@ -327,7 +279,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         if self._falls_back():
             return self.fallback_.predict(self._for_fallback(X))
         chances = self.predict_proba(X)
-        if self._promise.of_predictions["decision"] == "argmax":
+        if self._targets.decision == "argmax":
             return self.classes_[chances.argmax(axis=1)]
         ends = self.net_.adjustment_.ends
         if ends is not None:  # of a row without a number too what is drawn must keep to the range

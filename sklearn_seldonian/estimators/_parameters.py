@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 
-import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from torch import nn
 
 from sklearn_seldonian._keywords import advice_on
 from sklearn_seldonian._text import short
@@ -19,14 +16,11 @@ from sklearn_seldonian.constraints import (
 __all__ = [
     "NESTED",
     "NO_CONTINUED_TRAINING",
-    "accepted_names",
-    "callback_names",
     "check_instances",
     "check_keywords",
     "check_module",
     "check_own_decisions",
     "fitted_fallback",
-    "resolve_device",
 ]
 
 # What skorch's double-underscore names may begin with.
@@ -37,19 +31,19 @@ NO_CONTINUED_TRAINING = (
 )
 
 
-def check_keywords(estimator, accepted):
+def check_keywords(keywords, parameters, accepted):
     """Refuse keyword names that nothing takes.
 
-    `accepted` maps "module", "optimizer", ... to the names that may stand behind the double
-    underscore; None: any.
+    `parameters` are the names in the signature. `accepted` maps "module", "optimizer", ... to the
+    names that may stand behind the double underscore; None: any.
     """
-    for keyword in estimator._keywords():
+    for keyword in keywords:
         if keyword == "warm_start":
             raise ValueError(f"There is no warm_start: {NO_CONTINUED_TRAINING}")
         prefix, _, name = keyword.partition("__")
         if prefix not in NESTED or not name:
             nested = [f"{n}__{name or '...'}" for n in NESTED]
-            known = nested if name else [*estimator._get_param_names(), *nested]
+            known = nested if name else [*parameters, *nested]
             raise ValueError(_unknown(keyword, known))
         names = accepted[prefix]
         if names is not None and name.partition("__")[0] not in names:
@@ -75,7 +69,7 @@ def check_instances(**estimators):
             )
 
 
-def check_own_decisions(estimator):
+def check_own_decisions(kind):
     """Refuse a subclass that decides otherwise than the model that is tested.
 
     Raises
@@ -85,7 +79,7 @@ def check_own_decisions(estimator):
     """
     package = __name__.partition(".")[0]
     for method in ("predict", "predict_proba", "decision_function"):
-        owner = next((c for c in type(estimator).__mro__ if method in vars(c)), None)
+        owner = next((c for c in kind.__mro__ if method in vars(c)), None)
         if owner is not None and owner.__module__.partition(".")[0] != package:
             raise TypeError(
                 f"{owner.__name__} overrides {method}, and what the safety test is about are the "
@@ -94,65 +88,8 @@ def check_own_decisions(estimator):
             )
 
 
-def accepted_names(factory):
-    """The parameter names that a class or function takes; None where it takes any.
-
-    An instance is made anew from its class where it is given parameters.
-    """
-    is_instance = isinstance(factory, nn.Module)
-    parameters = inspect.signature(type(factory) if is_instance else factory).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return None
-    return list(parameters)
-
-
-def callback_names(callbacks, verbose):
-    """The names by which skorch knows the callbacks: those given, else of their classes."""
-    found = [("epoch_timer", None), *[("print_log", None)] * bool(verbose), *(callbacks or [])]
-    names = [_callback_name(callback) for callback in found]
-    count = {name: names.count(name) for name in names}
-    seen = {name: itertools.count(1) for name in names}
-    return [name if count[name] == 1 else f"{name}_{next(seen[name])}" for name in names]
-
-
-def _callback_name(callback):
-    if isinstance(callback, tuple | list):
-        return callback[0]
-    return callback.__name__ if inspect.isclass(callback) else type(callback).__name__
-
-
 def _unknown(name, known):
     return f"Unknown parameter {name!r}. {advice_on(name, known)}"
-
-
-def resolve_device(device):
-    """A torch device string for the `device` parameter.
-
-    Raises
-    ------
-    ValueError
-        If the device is not there.
-    """
-    present = _devices()
-    if device == "auto":
-        return present[0]
-    try:
-        kind = torch.device(device).type
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"Unknown device {device!r}; there are {', '.join(present)}.") from error
-    if not any(name.partition(":")[0] == kind for name in present):
-        raise ValueError(f"Device {device!r} is not there; there are {', '.join(present)}.")
-    index = torch.device(device).index
-    if kind == "cuda" and index is not None and index >= torch.cuda.device_count():
-        raise ValueError(f"Device {device!r} is not there; there are {', '.join(present)}.")
-    return str(device)
-
-
-def _devices():
-    """The devices of this machine, the fastest first."""
-    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    mps = ["mps"] if torch.backends.mps.is_available() else []
-    return ["cuda", *cuda[1:]] * bool(cuda) + mps + ["cpu"]
 
 
 def fitted_fallback(fallback, X, y, constant):

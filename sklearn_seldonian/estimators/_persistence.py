@@ -2,86 +2,96 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import safetensors.torch
 import torch
-from sklearn.base import clone
+from torch import nn
 
 from sklearn_seldonian._files import draft_of
-from sklearn_seldonian.certification import SafetyCertificate, _provenance
-from sklearn_seldonian.data._columns import without_tensor
-from sklearn_seldonian.estimators import _fitting, _saved
+from sklearn_seldonian.certification import SafetyCertificate
+from sklearn_seldonian.estimators import _saved
 from sklearn_seldonian.learners.lagrangian import Adjustment, as_facts, task_from
+from sklearn_seldonian.modules import module_or_default
 
 __all__ = [
+    "Asked",
+    "SavedModel",
     "check_model",
-    "fingerprint",
-    "loaded",
+    "in_words",
+    "labels_in_words",
     "packed",
+    "read",
     "unpacked",
-    "without_fit",
-    "working_copy",
     "write",
 ]
-
-# What a fit leaves beside the attributes whose names end in an underscore.
-PRIVATE = ("_fitted_to", "_n_dimensions", "_promise", "_seal")
-
-
-# -- all or nothing ----------------------------------------------------------------------
-
-
-def without_fit(estimator):
-    """The attributes of `estimator` but those that a fit left."""
-    return {name: value for name, value in vars(estimator).items() if not _is_of_a_fit(name)}
-
-
-def working_copy(estimator):
-    """Another estimator with the same attributes, not copied themselves, for one fit."""
-    copied = object.__new__(type(estimator))
-    copied.__dict__ = dict(vars(estimator))
-    return copied
-
-
-def _is_of_a_fit(name):
-    if name.startswith("_"):
-        return name in PRIVATE
-    return name.endswith("_") and "__" not in name
-
 
 # -- weights without pickle --------------------------------------------------------------
 
 
-def write(path, estimator):
-    """Write the weights of a fitted `estimator`, and the facts that make it predict again.
+def in_words(specification, promised, module, keywords):
+    """What a file of weights says that it is about: the same weights decide otherwise elsewhere.
+
+    Parameters
+    ----------
+    specification : Specification
+    promised : mapping of str to object
+        Parameters that decisions rest on beside the constraints.
+    module : class, instance or None
+    keywords : mapping of str to object
+        Of the module.
+    """
+    parts = {"module": module_or_default(module), **keywords}
+    words = {
+        "constraints": [str(constraint) for constraint in specification.constraints],
+        "delta": specification.deltas,
+        **promised,
+        **{name: _parameter_in_words(value) for name, value in parts.items()},
+    }
+    return json.loads(json.dumps(words))
+
+
+def _parameter_in_words(value):
+    """A parameter as text that is the same in every process."""
+    if inspect.isclass(value) or inspect.isroutine(value):
+        return f"{value.__module__}.{value.__qualname__}"
+    prefix = f"{type(value).__module__}." if isinstance(value, nn.Module) else ""
+    return prefix + re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
+def labels_in_words(classes):
+    """Class labels and their type; None for a regression."""
+    return None if classes is None else [classes.dtype.str, classes.tolist()]
+
+
+def write(path, model, facts):
+    """Write the weights of a model, and the facts that make it predict again.
 
     Raises
     ------
     ValueError
         If it has a preprocessor.
     """
-    if estimator.preprocessor_ is not None:
-        name = type(estimator.preprocessor_).__name__
+    if model.preprocessor is not None:
+        name = type(model.preprocessor).__name__
         raise ValueError(
             f"save_params writes the module alone, and predict needs {name} as well, which is "
             "not made of weights. Pickle the estimator (joblib.dump), or make the "
             "preprocessing the module's first layer."
         )
-    net, certificate = estimator.net_, estimator.certificate_
-    classes = getattr(estimator, "classes_", None)
-    names = getattr(estimator, "feature_names_in_", None)
+    net = model.net
     facts = {
-        "promise": estimator._promise.in_words(),
-        "certificate": certificate and certificate.to_json(),
+        **facts,
         "sizes": {name: getattr(net, name) for name in _saved.SIZES if hasattr(net, name)},
         "task": as_facts(net.task_),
         "adjustment": net.adjustment_,
-        "n_features_in": estimator.n_features_in_,
-        "feature_names_in": None if names is None else names.tolist(),
-        "classes": None if classes is None else [classes.dtype.str, classes.tolist()],
     }
     facts["digests"] = _saved.digests(facts)
     metadata = {_saved.ENTRY: json.dumps(facts)}
@@ -89,41 +99,77 @@ def write(path, estimator):
         safetensors.torch.save_model(net.module_, str(draft), metadata=metadata)
 
 
-def loaded(estimator, path):
-    """A clone of `estimator` with the model in `path`.
+@dataclass(frozen=True)
+class Asked:
+    """What an estimator expects of a file.
+
+    Parameters
+    ----------
+    specification : Specification
+    promises : mapping
+        As `in_words` returns them.
+    procedure : str
+        What its certificates come from.
+    parameters, module_keywords : mapping of str to object
+    """
+
+    specification: Any
+    promises: Mapping[str, Any]
+    procedure: str
+    parameters: Mapping[str, Any]
+    module_keywords: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What is in a file beside the weights, checked but for its digests."""
+
+    facts: Mapping[str, Any]
+    certificate: SafetyCertificate | None
+
+    @property
+    def classes(self):
+        """The labels as in `classes_`; None for a regression."""
+        return _saved.labels(self.facts["classes"])
+
+    def load_into(self, learner, path):
+        """A net of the learner's with the weights in the file at `path`."""
+        with torch.inference_mode(False):
+            net = learner.initialized(self.facts["sizes"], task_from(self.facts["task"]))
+            _load(net, path)
+        net.task_ = net.task
+        scale, *of_classes = self.facts["adjustment"]
+        net.adjustment_ = Adjustment(scale, *map(tuple, of_classes))
+        return net
+
+    def check_digests(self):
+        """Refuse facts that were changed after they were written; the last of the checks."""
+        _saved.check_digests(self.facts)
+
+
+def read(path, asked):
+    """What is in the file at `path` beside the weights.
 
     Raises
     ------
     ValueError
-        If the file is not one that `write` wrote, was changed, is about something else, holds
-        weights that do not fit the module or are not certified, or another model than the
-        estimator's.
+        If the file is not one that `write` wrote, is about something else than is `asked` for, or
+        holds no model that was certified.
     """
     facts = _saved.read(path)
-    model = clone(estimator)
-    model._fix_promise()
-    promise = model._promise.in_words()
-    if promise != facts["promise"]:
-        raise ValueError(f"{path} is about {facts['promise']}, this estimator about {promise}.")
-    if model.preprocessor is not None:
+    if asked.promises != facts["promise"]:
+        raise ValueError(
+            f"{path} is about {facts['promise']}, this estimator about {asked.promises}."
+        )
+    if asked.parameters["preprocessor"] is not None:
         raise ValueError(f"{path} holds a model without preprocessor, and the estimator has one.")
     text = facts["certificate"]
     certificate = None if text is None else _certificate(path, text)
-    if model._promise.constraints and not (certificate and certificate.passed):
+    if asked.specification.constraints and not (certificate and certificate.passed):
         raise ValueError(f"{path} has no certificate that passed: nothing is known of its weights.")
-    _saved.check_shapes(model, path, facts["sizes"])
-    _saved.check_against(model, facts, certificate)
-    with torch.inference_mode(False):
-        net = _fitting.initialized_net(model, facts["sizes"], task_from(facts["task"]))
-        vars(model).update(_fitted_attributes(net, path, facts, certificate))
-    if getattr(estimator, "certificate_", certificate) != certificate:
-        raise ValueError(
-            f"{path} holds another model than the one that this estimator's certificate is "
-            "about; load it into sklearn.base.clone(estimator)."
-        )
-    check_model(model)
-    _saved.check_digests(facts)
-    return model
+    _saved.check_shapes(asked.parameters["module"], asked.module_keywords, path, facts["sizes"])
+    _saved.check_against(asked, facts, certificate)
+    return SavedModel(facts, certificate)
 
 
 def _certificate(path, text):
@@ -134,8 +180,8 @@ def _certificate(path, text):
         raise ValueError(f"The certificate in {path} cannot be read: {error}") from error
 
 
-def _fitted_attributes(net, path, facts, certificate):
-    """What an estimator has after `fit`; the initialised `net` gets the weights in `path`."""
+def _load(net, path):
+    """Give an initialised net the weights in a file, and make it ready to answer."""
     precisions = {
         tensor.dtype
         for tensor in safetensors.torch.load_file(str(path)).values()
@@ -150,54 +196,52 @@ def _fitted_attributes(net, path, facts, certificate):
         raise ValueError(f"The weights in {path} do not fit the module: {error}") from error
     del net.optimizer_
     net.module_.eval()
-    net.task_ = net.task
-    scale, *of_classes = facts["adjustment"]
-    net.adjustment_ = Adjustment(scale, *map(tuple, of_classes))
-    fitted = {
-        "net_": net,
-        "preprocessor_": None,
-        "certificate_": certificate,
-        "n_features_in_": facts["n_features_in"],
-    }
-    if facts["feature_names_in"] is not None:
-        fitted["feature_names_in_"] = np.array(facts["feature_names_in"], dtype=object)
-    if facts["classes"] is not None:
-        fitted["classes_"] = _saved.labels(facts["classes"])
-    return fitted
 
 
 # -- is it the model that was certified? --------------------------------------------------
 
 
-def check_model(estimator):
-    """Refuse a model that is not the one that the estimator's certificate is about.
+def check_model(model, certificate, classes, seal):
+    """Refuse a model that is not the one that the certificate is about.
 
     Weights are digested only where something may have changed since the last time: torch
     counts what is written to a tensor, unless it is written to its ``.data``.
+
+    Parameters
+    ----------
+    model : TrainedNet
+    certificate : SafetyCertificate or None
+    classes : sequence
+        The class labels that `predict` returns.
+    seal : tuple or None
+        What the last check returned.
+
+    Returns
+    -------
+    tuple
+        By what it shows, at no cost, that something may have changed.
 
     Raises
     ------
     ValueError
         If weights, what is done to their scores, or class labels are others.
     """
-    seal = _seal(estimator)
-    if seal == estimator._seal:
-        return
-    certificate = estimator.certificate_
-    tested = certificate is not None and (certificate.passed or certificate.fingerprints)
-    if tested:
-        _check_fingerprint(estimator.net_, certificate.fingerprints.get("weights"))
-        classes = tuple(map(str, _classes(estimator)))
-        if classes != certificate.classes:
+    classes = tuple(np.asarray(classes).tolist())
+    found = _seal(model.net, certificate, classes)
+    if found == seal:
+        return seal
+    if certificate is not None and (certificate.passed or certificate.fingerprints):
+        _check_fingerprint(model.fingerprint(), certificate.fingerprints.get("weights"))
+        names = tuple(map(str, classes))
+        if names != certificate.classes:
             raise ValueError(
-                f"The class labels {classes} are not those that the certificate is about, "
+                f"The class labels {names} are not those that the certificate is about, "
                 f"{certificate.classes}."
             )
-    estimator._seal = seal
+    return found
 
 
-def _check_fingerprint(net, certified):
-    found = fingerprint(net)
+def _check_fingerprint(found, certified):
     if found != certified:
         raise ValueError(
             f"The weights (fingerprint {found}) are not those that the certificate is about "
@@ -205,27 +249,15 @@ def _check_fingerprint(net, certified):
         )
 
 
-def _seal(estimator):
-    """By what it shows, at no cost, that something may have changed."""
-    net = estimator.net_
+def _seal(net, certificate, classes):
     tensors = itertools.chain(net.module_.parameters(), net.module_.buffers())
     written = tuple((tensor.data_ptr(), _version(tensor)) for tensor in tensors)
-    return estimator.certificate_, _classes(estimator), net.task_, net.adjustment_, written
+    return certificate, classes, net.task_, net.adjustment_, written
 
 
 def _version(tensor):
     """How often a tensor was written to; torch does not count it in one made for inference."""
     return object() if tensor.is_inference() else tensor._version
-
-
-def _classes(estimator):
-    return tuple(getattr(estimator, "classes_", np.array([])).tolist())
-
-
-def fingerprint(net):
-    """A digest of the module's weights and of what else the model is made of."""
-    weights = map(without_tensor, net.module_.state_dict().values())
-    return _provenance.fingerprint(*weights, *net.task_.beside(net.adjustment_))
 
 
 # -- pickles -----------------------------------------------------------------------------

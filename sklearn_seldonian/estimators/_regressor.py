@@ -11,17 +11,10 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_seldonian.certification import _provenance
-from sklearn_seldonian.constraints import Schema
-from sklearn_seldonian.data import _targets
-from sklearn_seldonian.data._arguments import check_measures
+from sklearn_seldonian.data._targets import Numbers, check_range
 from sklearn_seldonian.estimators._base import CertifiedEstimator
-from sklearn_seldonian.learners.lagrangian import Regression
 
 __all__ = ["SeldonianRegressor"]
-
-# Equal targets of size one may seem to vary by so much.
-ROUNDING = 1e-12
 
 
 class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
@@ -158,7 +151,6 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         "fallback": [StrOptions({"mean"}), HasMethods(["fit", "predict"]), None],
     }
     _constant_fallback = DummyRegressor(strategy="mean")
-    _range_remedy = _provenance.NUMBERS_REMEDY
 
     def __init__(
         self,
@@ -217,42 +209,18 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
 
     # -- what is particular to numbers ---------------------------------------------------
 
-    def _promises(self):
+    def _promised(self):
         return {
-            name: _targets.check_range(name, getattr(self, name))
+            name: check_range(name, getattr(self, name))
             for name in ("prediction_range", "target_range")
         }
 
     def _learn_targets(self, y):
-        return self._check_targets(y)
+        targets = Numbers(**self._promised())
+        return targets, *targets.check(y)
 
-    def _check_targets(self, y):
-        y = _targets.check_numbers(y, self._promise.of_predictions["target_range"])
-        return y, y
-
-    def _schema(self, columns, elsewhere):
-        return Schema.of(
-            columns,
-            self._promise.constraints,
-            (),
-            None,
-            elsewhere=elsewhere,
-            measures=check_measures(self.measures),
-            **self._promise.of_predictions,
-        )
-
-    def _task(self, candidate):
-        mean, scale = float(candidate.y.mean()), float(candidate.y.std())
-        varies = scale > ROUNDING * abs(mean)
-        return Regression(
-            mean, scale if varies else 1.0, self._promise.of_predictions["prediction_range"]
-        )
-
-    def _assumptions(self):
-        return _provenance.predicted_numbers(self._promise.of_predictions["target_range"])
-
-    def _remarks(self, statistics):
-        return ()
+    def _saved_targets(self, classes):
+        return Numbers(**self._promised())
 
     @property
     def target_mean_(self):

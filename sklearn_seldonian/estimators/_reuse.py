@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from sklearn_seldonian.data._row_sketch import row_hashes
 from sklearn_seldonian.estimators._callers import fitted_inside_search
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 
-__all__ = ["recorded"]
+__all__ = ["Reuse", "reuse_of"]
 
 SEARCHED = (
     "A search outside the estimator, such as GridSearchCV, chose the settings by results "
@@ -22,17 +23,48 @@ SEARCHED = (
 )
 
 
-def recorded(estimator, certificate, rows, hashes, tests=None, fitted_to=None):
-    """The certificate of a test that `estimator` ran, with what speaks against it.
+@dataclass(frozen=True)
+class Reuse:
+    """What speaks against a certificate.
 
-    The estimator remembers its tests, from fit to fit but not in clones. A test that is
+    Parameters
+    ----------
+    tests_run : frozenset
+        Digests of all tests that the estimator has run, this one included.
+    notes : tuple of str
+        Assumptions that are not met.
+    warning : str, default=""
+        What the user is warned of.
+    """
+
+    tests_run: frozenset[tuple[str, str]]
+    notes: tuple[str, ...] = ()
+    warning: str = ""
+
+    def told_of(self, certificate):
+        """The certificate with the notes, after the warning."""
+        if self.warning:
+            warn_user(self.warning, SafetyDataReusedWarning)
+        if not self.notes:
+            return certificate
+        unmet = (f"Not met: {note}" for note in self.notes)
+        return dataclasses.replace(certificate, assumptions=(*certificate.assumptions, *unmet))
+
+
+def reuse_of(certificate, tests_run, name, rows, hashes, tests=None, fitted_to=None):
+    """What speaks against the certificate of a test that an estimator ran.
+
+    An estimator remembers its tests, from fit to fit but not in clones. A test that is
     repeated to the letter (the same constraints, deltas, rows, order and weights) is no second
     chance and not counted.
 
     Parameters
     ----------
-    estimator : estimator
     certificate : SafetyCertificate or None
+    tests_run : frozenset
+        What the estimator remembers.
+    name : str
+        Of the estimator's class.
     rows : LabelledRows
         All rows that `fit` was given: another split of them would test some of them again.
     hashes : ndarray of uint64
@@ -44,26 +76,19 @@ def recorded(estimator, certificate, rows, hashes, tests=None, fitted_to=None):
 
     Returns
     -------
-    SafetyCertificate or None
-        The same where nothing speaks against it, nothing was tested, or there is nothing to
-        test.
+    Reuse
+        Without notes where nothing was tested, or there is nothing to test.
     """
     done = [c for c in tests or (certificate,) if c is not None and _has_looked_at_rows(c)]
     if not done:
-        return certificate
+        return Reuse(tests_run)
     data, test = _digest(rows.y, hashes), fingerprint(*map(_what_was_tested, done))
-    before = {t for d, t in estimator._record if d == data and t != test}
-    estimator._record |= {(data, test)}
-    notes = [SEARCHED] if fitted_inside_search() else []
+    before = {t for d, t in tests_run if d == data and t != test}
     share = 0.0 if fitted_to is None else fitted_to.share_of(hashes)
-    if before or share:
-        note = (
-            _tested_before(len(before)) if before else given_to_fit(type(estimator).__name__, share)
-        )
-        notes.append(note)
-        warn_user(note, SafetyDataReusedWarning)
-    unmet = (f"Not met: {note}" for note in notes)
-    return dataclasses.replace(certificate, assumptions=(*certificate.assumptions, *unmet))
+    warning = _tested_before(len(before)) if before else share and given_to_fit(name, share)
+    searched = [SEARCHED] if fitted_inside_search() else []
+    notes = (*searched, *[warning] * bool(warning))
+    return Reuse(tests_run | {(data, test)}, notes, warning or "")
 
 
 def _has_looked_at_rows(certificate):

@@ -14,7 +14,7 @@ import torch
 
 from sklearn_seldonian.certification import units_of
 from sklearn_seldonian.constraints import parse
-from sklearn_seldonian.data import _targets
+from sklearn_seldonian.data._targets import positive_class
 from sklearn_seldonian.learners.lagrangian import Adjustment, task_from
 from sklearn_seldonian.modules import MLP
 
@@ -111,8 +111,8 @@ def _refusal(name, what):
 # -- facts and the estimator -------------------------------------------------------------
 
 
-def check_against(estimator, facts, certificate):
-    """Refuse facts and a certificate that contradict each other or the estimator's promise.
+def check_against(asked, facts, certificate):
+    """Refuse facts and a certificate that contradict each other or what is asked for.
 
     Raises
     ------
@@ -120,33 +120,33 @@ def check_against(estimator, facts, certificate):
         That names the entry.
     """
     _check_inputs(facts)
-    _check_task(facts["task"], facts["classes"], estimator._promise.of_predictions)
+    _check_task(facts["task"], facts["classes"], asked.promises)
     classes = labels(facts["classes"])
     _check_adjustment(facts["adjustment"], facts["task"].get("n_labels"))
     if certificate is None:
         return
-    fit = f"{type(estimator).__name__}.fit"
-    if certificate.procedure != fit:
-        raise _refusal("certificate.procedure", f"is {certificate.procedure!r}, not {fit!r}")
-    for name in filter(lambda name: hasattr(estimator, name), PROMISED):
-        value = repr(getattr(estimator, name))
+    if certificate.procedure != asked.procedure:
+        what = f"is {certificate.procedure!r}, not {asked.procedure!r}"
+        raise _refusal("certificate.procedure", what)
+    for name in filter(asked.parameters.__contains__, PROMISED):
+        value = repr(asked.parameters[name])
         if certificate.parameters.get(name) != value:
             raise _refusal("certificate.parameters", f"have not {name}={value}")
     listed = [] if classes is None else classes.tolist()
     if listed and tuple(map(str, listed)) == certificate.classes:  # others are refused later
-        positive = _targets.positive_class(listed, estimator.pos_label)
+        positive = positive_class(listed, asked.parameters["pos_label"])
         if certificate.positive != (None if positive is None else str(listed[positive])):
             raise _refusal("certificate.positive", f"is {certificate.positive!r}")
-    _check_results(estimator._promise, certificate)
+    _check_results(asked.specification, certificate)
 
 
-def _check_results(promise, certificate):
+def _check_results(specification, certificate):
     shares = [int(n) for text in certificate.assumptions for n in HOLM.findall(text)]
     share = shares[0] if shares else 1
-    if len(certificate.results) != len(promise.constraints):
+    if len(certificate.results) != len(specification.constraints):
         raise _refusal("certificate.results", f"has {len(certificate.results)} tests")
     for i, (result, constraint, delta) in enumerate(
-        zip(certificate.results, promise.constraints, promise.deltas, strict=True)
+        zip(certificate.results, specification.constraints, specification.deltas, strict=True)
     ):
         units = units_of(constraint)
         expected = {"operator": units.operator, "limit": units.limit, "delta": delta / share}
@@ -241,10 +241,12 @@ def labels(classes):
 # -- sizes, before anything is allocated -------------------------------------------------
 
 
-def check_shapes(estimator, path, sizes):
-    """Refuse `sizes` of a module that are not those of the weights in the file."""
-    given = estimator._keywords("module__")
-    is_mlp = estimator.module is None or estimator.module is MLP
+def check_shapes(module, given, path, sizes):
+    """Refuse `sizes` of a module that are not those of the weights in the file.
+
+    `given` are the module's keywords.
+    """
+    is_mlp = module is None or module is MLP
     if not isinstance(sizes, dict) or set(sizes) != (
         set(SIZES) if is_mlp else set(SIZES) & set(given)
     ):

@@ -25,9 +25,12 @@ from sklearn_seldonian.certification import SafetyCertificate, _requests, fixed_
 from sklearn_seldonian.data import _arrays
 from sklearn_seldonian.data._row_sketch import row_hashes
 from sklearn_seldonian.data._rows import LabelledRows
-from sklearn_seldonian.estimators import _fitting, _persistence, _safety
+from sklearn_seldonian.data._split import Split
+from sklearn_seldonian.estimators._all_or_nothing import AllOrNothing
 from sklearn_seldonian.estimators._base import FIT_ARGUMENTS, CertifiedEstimator
-from sklearn_seldonian.estimators._reuse import recorded
+from sklearn_seldonian.estimators._fit import judged, trained
+from sklearn_seldonian.estimators._reuse import Reuse, reuse_of
+from sklearn_seldonian.learners import NotTrained, Problem, Trained
 from sklearn_seldonian.selection import selection_key
 
 __all__ = ["FinalTest", "SeldonianSearchCV"]
@@ -79,17 +82,35 @@ class _Begun(NamedTuple):
 
     model: CertifiedEstimator
     rows: LabelledRows
-    candidate: LabelledRows
-    safety: LabelledRows
+    split: Split
+    problem: Problem
     rng: np.random.RandomState
+
+    @property
+    def safety_mask(self):
+        """Which rows are for the safety test."""
+        mask = np.zeros(len(self.rows.y), dtype=bool)
+        mask[self.split.safety_indices] = True
+        return mask
 
 
 class _Finalist(NamedTuple):
-    """A model trained on all candidate rows; `obstacle` is what keeps it from a test."""
+    """A model, and what came of its training on all candidate rows."""
 
     index: int
     model: CertifiedEstimator
-    obstacle: str
+    problem: Problem
+    outcome: Trained | NotTrained
+
+
+class _Finished(NamedTuple):
+    """What a search ends in."""
+
+    best: _Finalist
+    split: Split
+    certificate: SafetyCertificate | None
+    reuse: Reuse
+    hashes: np.ndarray
 
 
 class _Trial(NamedTuple):
@@ -112,7 +133,7 @@ def _delegates(attribute):
     return check
 
 
-class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
+class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
     """Tune a Seldonian estimator by cross-validation inside its candidate rows.
 
     Rows are split once, as `estimator` would. Each setting is judged by cross-validation
@@ -198,7 +219,7 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
     # What was tested, in all fits; see `recorded`.
-    _record = frozenset()
+    _tests_run = frozenset()
 
     def __init__(
         self,
@@ -242,19 +263,20 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
             `NoSolutionFoundWarning` is given.
         """
         vars(self).pop("best_estimator_", None)  # in one step, the first: the verdict is gone
-        self.__dict__ = _persistence.without_fit(self)
+        self.__dict__ = self._without_fit()
         refuse_keywords(others, "fit", FIT_ARGUMENTS, self)
-        search = _persistence.working_copy(self)
+        search = self._working_copy()
         with each_warning_once():
-            search._search(_Data(X, y, sensitive_features, safety_mask), remember=self)
-        self.__dict__ = {**vars(search), "_record": self._record}
+            finished = search._search(_Data(X, y, sensitive_features, safety_mask))
+            self._tests_run = finished.reuse.tests_run
+            search._store(finished)
+        self.__dict__ = {**vars(search), "_tests_run": self._tests_run}
         return self
 
-    def _search(self, data, remember):
-        """What `fit` does, on a copy; the original is to `remember` what was tested."""
+    def _search(self, data):
+        """Compare the settings, and test the best of them."""
         self._validate_params()
         _check_estimator(self.estimator)
-        mask_given = data.safety_mask is not None
         rng = check_random_state(self.random_state)
         settings = self._settings(rng)
         estimator = _seeded(self.estimator, rng)
@@ -262,26 +284,29 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
         X, y = _arrays.as_arrays(data.X, data.y)
         data = data._replace(X=X, y=y)
         first = _begun(estimator, {}, data)
-        _requests.warn_of_large_delta(first.model._promise.deltas)
-        _requests.check_ranges(
-            first.model._promise.resolved, estimator.bound, estimator._range_remedy
-        )
-        data = data._replace(safety_mask=_mask_of(first))
-        trials = self._trials(estimator, settings, data, first.candidate)
+        _requests.warn_of_large_delta(first.problem.specification.source.deltas)
+        first.model._check_ranges(first.problem)
+        data = data._replace(safety_mask=first.safety_mask)
+        trials = self._trials(estimator, settings, data, first.split.candidate)
         ranks = self._compare(settings, trials)
 
-        chosen = self._chosen(ranks, bool(first.model._promise.constraints))
+        chosen = self._chosen(ranks, bool(first.problem.specification.constraints))
         finalists = Parallel(n_jobs=self.n_jobs)(
             delayed(_refitted)(estimator, settings[index], data, index) for index in chosen
         )
-        best, certificate = self._tested(finalists, ranks, first, mask_given)
-        tests = [tested.certificate for tested in self.tested_]
-        hashes = row_hashes(first.rows.given)
-        certificate = recorded(remember, certificate, first.rows, hashes, tests)
-        best.model._record = remember._record
-        best.model._remember(hashes)
-        best.model._conclude(certificate, first.candidate)
+        best, certificate = self._tested(finalists, ranks, first)
         self.best_index_, self.best_params_ = best.index, settings[best.index]
+        hashes = row_hashes(first.rows.given)
+        tests = [tested.certificate for tested in self.tested_]
+        name = type(self).__name__
+        reuse = reuse_of(certificate, self._tests_run, name, first.rows, hashes, tests)
+        return _Finished(best, first.split, certificate, reuse, hashes)
+
+    def _store(self, finished):
+        """Keep the best estimator, with its certificate."""
+        best, certificate = finished.best, finished.reuse.told_of(finished.certificate)
+        best.model._tests_run = finished.reuse.tests_run
+        best.model._store(best.outcome, finished.split, certificate, finished.hashes)
         self.best_estimator_ = best.model
 
     def _settings(self, rng):
@@ -337,14 +362,14 @@ class SeldonianSearchCV(MetaEstimatorMixin, BaseEstimator):
             chosen = chosen[np.argsort(-passing, kind="stable")]
         return chosen.tolist()
 
-    def _tested(self, finalists, ranks, first, mask_given):
+    def _tested(self, finalists, ranks, first):
         """Test the finalists; which to keep, and its certificate."""
         tests, n, order_seed = [], len(finalists), _requests.drawn_seed(first.rng)
 
         def passes(position, share=1):
-            index, model, obstacle = finalists[position]
-            certificate = _safety.judgement(
-                model, first.candidate, first.safety, obstacle, order_seed, mask_given, 1 / share
+            index, model, problem, outcome = finalists[position]
+            certificate = judged(
+                outcome, problem, first.split, model._origin(first.split), order_seed, 1 / share
             )
             tests.append(FinalTest(index, share, certificate))
             return certificate is None or certificate.passed
@@ -478,48 +503,37 @@ def _seeded(estimator, rng):
 def _begun(estimator, setting, data):
     """A model with one setting, bound to all candidate rows."""
     model = clone(estimator).set_params(**clone(setting, safe=False))
-    rows = model._begin(data.X, data.y, data.sensitive_features)
+    rows = model._validate(data.X, data.y, data.sensitive_features)
     rng = check_random_state(model.random_state)
-    candidate, safety = model._part(rows, data.safety_mask, rng)
-    model._bind(candidate, rows)
-    return _Begun(model, rows, candidate, safety, rng)
-
-
-def _mask_of(begun):
-    """Which rows are for the safety test."""
-    mask = np.zeros(len(begun.rows.y), dtype=bool)
-    mask[begun.model.safety_indices_] = True
-    return mask
+    split = model._split(rows, data.safety_mask, rng)
+    return _Begun(model, rows, split, model._bind(split, rows), rng)
 
 
 def _trial(estimator, setting, data, fold, scoring):
     """Train one setting on one fold of the candidate rows, and judge it by the others."""
     started = time.perf_counter()
-    model, rows, _, safety, rng = _begun(estimator, setting, data)
-    n_safety = len(safety.y)
-    learning, judged = (model.candidate_indices_[part] for part in fold)
-    obstacle = _fitting.train(model, rows.take(learning), n_safety, rng)
+    begun = _begun(estimator, setting, data)
+    learning, held_out = (begun.split.candidate_indices[part] for part in fold)
+    learned = begun.rows.take(learning)
+    outcome = trained(begun.model._learner(), begun.problem, learned, begun.rng)
     seconds = time.perf_counter() - started
-    if obstacle:
+    if isinstance(outcome, NotTrained):
         return _Trial(seconds=seconds)
-    predicted = _fitting.predict_test_outcome(model, rows.take(judged), n_safety)
+    predicted = outcome.model.predict_test_outcome(begun.problem, begun.rows.take(held_out))
     passing, error = float(predicted.prediction.feasibility_score), float(predicted.error)
     score = np.nan
     if scoring is not None:
-        model._promise = dataclasses.replace(model._promise, constraints=())  # nothing is tested
-        model._conclude(None, rows.take(learning))
-        X, y = _safe_indexing(data.X, judged), _safe_indexing(data.y, judged)
+        model = begun.model._without_test(outcome)
+        X, y = _safe_indexing(data.X, held_out), _safe_indexing(data.y, held_out)
         score = check_scoring(model, scoring)(model, X, y)
     return _Trial(passing, error, predicted.loss, score, seconds)
 
 
 def _refitted(estimator, setting, data, index):
     """One setting, trained on all candidate rows."""
-    model, _, candidate, safety, rng = _begun(estimator, setting, data)
-    return _Finalist(index, model, _fitting.train(model, candidate, len(safety.y), rng))
-
-
-# -- results -------------------------------------------------------------------------------
+    begun = _begun(estimator, setting, data)
+    outcome = trained(begun.model._learner(), begun.problem, begun.split.candidate, begun.rng)
+    return _Finalist(index, begun.model, begun.problem, outcome)
 
 
 def _parameter_columns(settings):

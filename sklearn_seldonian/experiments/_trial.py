@@ -20,7 +20,7 @@ from sklearn_seldonian.certification._requests import LARGE_DELTA_WARNING
 from sklearn_seldonian.constraints import Constraint
 from sklearn_seldonian.data._arguments import groups_for
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
-from sklearn_seldonian.metrics import constraint_values, innermost, solution_found
+from sklearn_seldonian.metrics import constraint_values, innermost
 
 __all__ = [
     "PROTOCOLS",
@@ -200,10 +200,7 @@ def _was_interrupted(model):
 
 def _found(model):
     """Whether a model was returned; estimators that cannot refuse always return one."""
-    try:
-        return bool(solution_found(model))
-    except AttributeError:
-        return True
+    return bool(getattr(innermost(model), "solution_found_", True))
 
 
 # -- judging --------------------------------------------------------------------------------------

@@ -22,12 +22,12 @@ from sklearn_seldonian._palette import (
     styles_by_need,
 )
 from sklearn_seldonian.certification import CertificateDisplay
-from sklearn_seldonian.certification._certify import probability_of_passing
 from sklearn_seldonian.certification._given import (
     certificate_of,
     check_certificate,
     check_fitted,
 )
+from sklearn_seldonian.certification._plans import probability_of_passing
 from sklearn_seldonian.certification._requests import (
     LARGE_DELTA_WARNING,
     check_deltas,

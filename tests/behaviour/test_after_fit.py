@@ -19,7 +19,7 @@ from sklearn_seldonian import (
     SeldonianRegressor,
     certify,
 )
-from sklearn_seldonian.estimators import _persistence
+from sklearn_seldonian.learners.lagrangian import TrainedNet
 from sklearn_seldonian.metrics import solution_found
 
 
@@ -145,7 +145,7 @@ def test_decisions_do_not_depend_on_the_precision_around_them(blobs, where):
 
 
 def test_weights_are_not_digested_for_each_prediction(model, blobs, monkeypatch):
-    monkeypatch.setattr(f"{_persistence.__name__}.fingerprint", lambda net: "digested")
+    monkeypatch.setattr(TrainedNet, "fingerprint", lambda model: "digested")
     model.predict(blobs[0])
     negate(model)
     with pytest.raises(ValueError, match="fingerprint digested"):

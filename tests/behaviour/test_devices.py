@@ -8,8 +8,8 @@ import torch
 from skorch.exceptions import DeviceWarning
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
-from sklearn_seldonian.estimators._parameters import resolve_device
 from sklearn_seldonian.learners.lagrangian import LagrangianNet, _devices
+from sklearn_seldonian.learners.lagrangian._devices import resolve_device
 
 # -- one without float64, as Apple's ----------------------------------------------------------
 

@@ -1,13 +1,14 @@
 import math
 from itertools import product
 
+import exhaustive as enumeration
 import numpy as np
 import pytest
+from exhaustive import binomial_masses, two_rate_p_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import barnard_exact, boschloo_exact
 
-from sklearn_seldonian.bounds import _enumeration as enumeration
 from sklearn_seldonian.bounds import _two_sample as two_sample
 from sklearn_seldonian.bounds import (
     rate_p_value,
@@ -16,7 +17,6 @@ from sklearn_seldonian.bounds import (
     two_rate_p_value,
     two_rate_upper,
 )
-from sklearn_seldonian.bounds._enumeration import binomial_masses, two_rate_p_values
 from sklearn_seldonian.bounds._score import score_statistic
 
 PARITY, MIRRORED = (1.0, -1.0), (-1.0, 1.0)

@@ -30,7 +30,7 @@ from sklearn_seldonian.estimators._callers import (
     fitted_among_others,
     fitted_inside_search,
 )
-from sklearn_seldonian.estimators._reuse import recorded
+from sklearn_seldonian.estimators._reuse import Reuse
 from sklearn_seldonian.metrics import solution_found
 from sklearn_seldonian.model_selection import SeldonianSearchCV
 
@@ -48,12 +48,12 @@ def certificates(monkeypatch):
     """Those of all fits, in their order."""
     found = []
 
-    def noted(*args, **kwargs):
-        found.append(recorded(*args, **kwargs))
+    def noted(reuse, certificate):
+        found.append(told_of(reuse, certificate))
         return found[-1]
 
-    monkeypatch.setattr("sklearn_seldonian.estimators._base.recorded", noted)
-    monkeypatch.setattr("sklearn_seldonian.estimators._search.recorded", noted)
+    told_of = Reuse.told_of
+    monkeypatch.setattr(Reuse, "told_of", noted)
     return found
 
 

@@ -2,6 +2,8 @@
 
 from sklearn_seldonian.learners.lagrangian._batches import Batches, Inputs, Rows
 from sklearn_seldonian.learners.lagrangian._inputs import module_inputs, tensors_of, to_inputs
+from sklearn_seldonian.learners.lagrangian._learner import LagrangianLearner
+from sklearn_seldonian.learners.lagrangian._model import TrainedNet
 from sklearn_seldonian.learners.lagrangian._net import LagrangianNet
 from sklearn_seldonian.learners.lagrangian._outputs import Adjustment, probabilities
 from sklearn_seldonian.learners.lagrangian._tasks import (
@@ -17,10 +19,12 @@ __all__ = [
     "Batches",
     "Classification",
     "Inputs",
+    "LagrangianLearner",
     "LagrangianNet",
     "Regression",
     "Rows",
     "Task",
+    "TrainedNet",
     "as_facts",
     "module_inputs",
     "probabilities",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["dtype_on", "on_device", "present_device"]
+__all__ = ["dtype_on", "on_device", "present_device", "resolve_device"]
 
 # Kinds of devices that have no float64.
 SINGLE_PRECISION = frozenset({"mps"})
@@ -28,3 +28,33 @@ def present_device(device: str) -> str:
         return device if (index or 0) < torch.cuda.device_count() else "cuda"
     is_absent = kind == "cuda" or (kind == "mps" and not torch.backends.mps.is_available())
     return "cpu" if is_absent else device
+
+
+def resolve_device(device: str) -> str:
+    """A torch device string for the `device` parameter.
+
+    Raises
+    ------
+    ValueError
+        If the device is not there.
+    """
+    present = _devices()
+    if device == "auto":
+        return present[0]
+    try:
+        kind = torch.device(device).type
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"Unknown device {device!r}; there are {', '.join(present)}.") from error
+    if not any(name.partition(":")[0] == kind for name in present):
+        raise ValueError(f"Device {device!r} is not there; there are {', '.join(present)}.")
+    index = torch.device(device).index
+    if kind == "cuda" and index is not None and index >= torch.cuda.device_count():
+        raise ValueError(f"Device {device!r} is not there; there are {', '.join(present)}.")
+    return str(device)
+
+
+def _devices() -> list[str]:
+    """The devices of this machine, the fastest first."""
+    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return ["cuda", *cuda[1:]] * bool(cuda) + mps + ["cpu"]

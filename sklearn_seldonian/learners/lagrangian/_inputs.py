@@ -23,10 +23,10 @@ def module_inputs(transformer: Any, X: Any, index: NDArray[np.intp] | None = Non
     if transformer is None:
         return to_inputs(X, index)
     rows = X if index is None else _safe_indexing(X, index)
-    return to_inputs(transformed(transformer, rows))  # type: ignore[no-untyped-call]
+    return to_inputs(transformed(transformer, rows))
 
 
-def tensors_of(rows: LabelledRows, X: Inputs, codes: NDArray[np.int64]) -> Rows:
+def tensors_of(rows: LabelledRows, X: Inputs, codes: NDArray[np.int32]) -> Rows:
     """What a net takes: the module's inputs `X` of some rows, targets, and codes of cells."""
     return Rows(X, torch.from_numpy(rows.targets), torch.from_numpy(codes))
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from skorch.callbacks import Callback, PrintLog
 from tqdm import tqdm
 
 from sklearn_seldonian.certification import units_of
-from sklearn_seldonian.constraints import ResolvedConstraint
+from sklearn_seldonian.constraints import ResolvedConstraint, bonferroni
 
-__all__ = ["ProgressLog", "TrainingBar", "joint_probability"]
+__all__ = ["ProgressLog", "TrainingBar"]
 
 # The bar shows on fits that take longer.
 SECONDS_BEFORE_BAR = 3.0
@@ -43,11 +43,6 @@ BOUND, MULTIPLIER, PASSING = (
     Column("passing", 7),
 )
 WORST, CONSTRAINT = Column("worst", 5), Column("constraint")
-
-
-def joint_probability(probabilities: Iterable[float]) -> float:
-    """At least how probable it is that all of several events happen, by Bonferroni."""
-    return max(0.0, 1.0 - sum(1.0 - p for p in probabilities))
 
 
 class ProgressLog(PrintLog):
@@ -89,11 +84,11 @@ class ProgressLog(PrintLog):
         end[SECONDS] = f"{epoch['dur']:.2f}"
         if not self._constraints:
             return [start | end]
-        chances = [epoch[f"passing_{i}"] for i in range(len(self._constraints))]
+        probabilities = [epoch[f"passing_{i}"] for i in range(len(self._constraints))]
         if not every:
-            worst = min(range(len(chances)), key=chances.__getitem__)
-            name = {WORST: str(worst)} if len(chances) > 1 else {}
-            joint = {PASSING: f"{joint_probability(chances):.3f}"}
+            worst = min(range(len(probabilities)), key=probabilities.__getitem__)
+            name = {WORST: str(worst)} if len(probabilities) > 1 else {}
+            joint = {PASSING: f"{bonferroni(probabilities):.3f}"}
             return [start | name | self._cells(epoch, worst) | joint | end]
         blank_start, blank_end = dict.fromkeys(start, ""), dict.fromkeys(end, "")
         return [
@@ -101,7 +96,7 @@ class ProgressLog(PrintLog):
             | {CONSTRAINT: str(i)}
             | self._cells(epoch, i)
             | (blank_end if i else end)
-            for i in range(len(chances))
+            for i in range(len(probabilities))
         ]
 
     def _cells(self, epoch: Mapping[str, Any], i: int) -> dict[Column, str]:

@@ -6,9 +6,8 @@ standardised number of a regression, whose rows all share one label.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -28,14 +27,8 @@ from sklearn_seldonian.learners.lagrangian._outputs import (
     probabilities,
     to_scores,
 )
-from sklearn_seldonian.learners.lagrangian._values import hard_values, soft_values
-from sklearn_seldonian.measures import (
-    ANY_NUMBER,
-    REGRESSION_VALUES,
-    Range,
-    RowMeasure,
-    row_values,
-)
+from sklearn_seldonian.learners.lagrangian._values import evaluated, hard_values, soft_values
+from sklearn_seldonian.measures import ANY_NUMBER, BuiltInMeasure, Range, RowMeasure
 from sklearn_seldonian.selection import ConstrainedProblem
 
 __all__ = ["Classification", "Regression", "Task", "as_facts", "task_from"]
@@ -184,15 +177,6 @@ class Classification:
         return summarise(codes, y, drawn, families, values, hard=self.hard, keep=keep)
 
 
-_OF_ERRORS: Mapping[RowMeasure, Callable[[torch.Tensor], torch.Tensor]] = MappingProxyType(
-    {
-        REGRESSION_VALUES["Mean_Error"]: lambda error: error,
-        REGRESSION_VALUES["Mean_Absolute_Error"]: torch.abs,
-        REGRESSION_VALUES["Mean_Squared_Error"]: torch.square,
-    }
-)
-
-
 @dataclass(frozen=True)
 class Regression:
     """The output is a standardised number: ``centre + scale * output``, clipped, is predicted.
@@ -252,21 +236,30 @@ class Regression:
     def _soft(
         self, measure: RowMeasure, predictions: torch.Tensor, y: torch.Tensor
     ) -> torch.Tensor:
-        if measure in _OF_ERRORS:
-            return _OF_ERRORS[measure](predictions - y)
+        values: torch.Tensor
+        if isinstance(measure, BuiltInMeasure):
+            values = measure.formula(y, predictions, torch)
+            return values
         if measure.surrogate is not None:
-            values: torch.Tensor = measure.surrogate(predictions, y)
+            values = measure.surrogate(predictions, y)
             return values
         here, step = predictions.detach(), SLOPE_STEP * self.scale
         low, high = ((here + move).clamp(*self.range) for move in (-step, step))
-        rise = _evaluated(measure, high, y) - _evaluated(measure, low, y)
-        return _evaluated(measure, here, y) + rise / (high - low) * (predictions - here)
+        below, value, above = (
+            evaluated(measure, y, at, None).to(predictions) for at in (low, here, high)
+        )
+        return value + (above - below) / (high - low) * (predictions - here)
 
     def hard_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         if not measures:
             return scores.new_empty(len(scores), 0)
         predictions = self.predictions(scores, y.dtype)
-        values = [_hard(measure, predictions, y) for measure in measures]
+        values = [
+            measure.formula(y, predictions, torch)
+            if isinstance(measure, BuiltInMeasure)
+            else evaluated(measure, y, predictions, None).to(predictions)
+            for measure in measures
+        ]
         return torch.stack(values, dim=1).to(scores.dtype)
 
     def violation_scale(self, problem: ConstrainedProblem, rows: Rows) -> Array:
@@ -293,18 +286,6 @@ class Regression:
     ) -> Statistics:
         predictions = self.predictions(scores.cpu()).numpy()
         return summarise_predictions(codes, y, predictions, families, values, keep=keep)
-
-
-def _hard(measure: RowMeasure, predictions: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    if measure in _OF_ERRORS:
-        return _OF_ERRORS[measure](predictions - y)
-    return _evaluated(measure, predictions, y)
-
-
-def _evaluated(measure: RowMeasure, predictions: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """The measure's own value; a number for each row, without a gradient."""
-    values = row_values((measure,), y.cpu().numpy(), predictions.detach().cpu().numpy(), None)
-    return torch.as_tensor(values[:, 0], dtype=predictions.dtype, device=predictions.device)
 
 
 # -- in a file -----------------------------------------------------------------------------

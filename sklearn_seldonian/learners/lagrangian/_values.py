@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
+import numpy as np
 import torch
-from torch.nn.functional import nll_loss, one_hot
+from numpy.typing import NDArray
 
 from sklearn_seldonian.learners.lagrangian._outputs import probabilities
-from sklearn_seldonian.measures import CLASSIFICATION_VALUES, RowMeasure, row_values
+from sklearn_seldonian.measures import BuiltInMeasure, RowMeasure, row_values
 
-__all__ = ["hard_values", "soft_values"]
+__all__ = ["evaluated", "hard_values", "soft_values"]
 
-
-def _log_loss(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return nll_loss(torch.log_softmax(scores, dim=1), y, reduction="none")
-
-
-def _brier(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    n_classes = scores.shape[1]
-    squares = ((torch.softmax(scores, dim=1) - one_hot(y, n_classes)) ** 2).sum(dim=1)
-    return squares / 2 if n_classes == 2 else squares
-
-
-_OF_SCORES: Mapping[RowMeasure, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = (
-    MappingProxyType(
-        {
-            CLASSIFICATION_VALUES["LogLoss"]: _log_loss,
-            CLASSIFICATION_VALUES["Brier"]: _brier,
-        }
-    )
-)
+Array = NDArray[np.float64]
 
 
 def soft_values(
@@ -51,29 +33,38 @@ def hard_values(
 
 
 def _soft(measure: RowMeasure, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    if measure in _OF_SCORES:
-        return _OF_SCORES[measure](scores, y)
-    probabilities = torch.softmax(scores, dim=1)
+    if isinstance(measure, BuiltInMeasure):
+        return _built_in(measure, scores, y)
+    drawn = torch.softmax(scores, dim=1)
     if measure.surrogate is not None:
-        values: torch.Tensor = measure.surrogate(probabilities, y)
+        values: torch.Tensor = measure.surrogate(drawn, y)
         return values
+    plain = probabilities(scores.detach())
     by_class = [
-        _evaluated(measure, scores, y, torch.full_like(y, k)) for k in range(scores.shape[1])
+        evaluated(measure, y, torch.full_like(y, k), plain).to(scores)
+        for k in range(scores.shape[1])
     ]
-    return (probabilities * torch.stack(by_class, dim=1)).sum(dim=1)
+    return (drawn * torch.stack(by_class, dim=1)).sum(dim=1)
 
 
 def _hard(measure: RowMeasure, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    if measure in _OF_SCORES:
-        return _OF_SCORES[measure](scores, y)
-    return _evaluated(measure, scores, y, scores.argmax(dim=1))
+    if isinstance(measure, BuiltInMeasure):
+        return _built_in(measure, scores, y)
+    plain = probabilities(scores.detach())
+    return evaluated(measure, y, scores.argmax(dim=1), plain).to(scores)
 
 
-def _evaluated(
-    measure: RowMeasure, scores: torch.Tensor, y: torch.Tensor, prediction: torch.Tensor
+def _built_in(measure: BuiltInMeasure, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    logs = measure.output == "log_probabilities"
+    output = torch.log_softmax(scores, dim=1) if logs else torch.softmax(scores, dim=1)
+    values: torch.Tensor = measure.formula(y, output, torch)
+    return values
+
+
+def evaluated(
+    measure: RowMeasure, y: torch.Tensor, prediction: torch.Tensor, probabilities: Array | None
 ) -> torch.Tensor:
     """The measure's own value; a number for each row, without a gradient."""
-    values = row_values(
-        (measure,), y.cpu().numpy(), prediction.cpu().numpy(), probabilities(scores.detach())
-    )
-    return torch.as_tensor(values[:, 0], dtype=scores.dtype, device=scores.device)
+    y, prediction = y.cpu(), prediction.detach().cpu()
+    values = row_values((measure,), y.numpy(), prediction.numpy(), probabilities)
+    return torch.from_numpy(values[:, 0])

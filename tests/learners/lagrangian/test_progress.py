@@ -4,14 +4,12 @@ import io
 import logging
 import sys
 
-import numpy as np
 import pytest
 from skorch.callbacks import EpochScoring
 
 from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 from sklearn_seldonian.learners.lagrangian import _progress
-from sklearn_seldonian.learners.lagrangian._progress import joint_probability
 
 PARITY = "abs(PR | [M] - PR | [F]) <= 0.2"
 RATIO = "PR | [M] / PR | [F] >= 0.6"
@@ -130,11 +128,3 @@ def test_a_bar_over_all_batches_on_terminals_only(blobs, stream, monkeypatch):
         assert "10/15" in drawn.getvalue()
     else:
         assert drawn.getvalue() == ""
-
-
-@pytest.mark.parametrize(
-    ("chances", "expected"), [([0.9], 0.9), ([0.9, 0.95], 0.85), ([0.3, 0.4], 0.0)]
-)
-def test_joint_probability(chances, expected):
-    assert joint_probability(chances) == pytest.approx(expected)
-    assert joint_probability(np.array(chances)) >= 0

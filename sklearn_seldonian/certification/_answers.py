@@ -1,0 +1,226 @@
+"""What a model answers for some rows: all that a safety test knows of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from sklearn.base import is_classifier, is_regressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
+
+from sklearn_seldonian.certification._requests import check_choice
+from sklearn_seldonian.certification._statistics import (
+    Statistics,
+    summarise,
+    summarise_predictions,
+)
+from sklearn_seldonian.constraints import Cells
+from sklearn_seldonian.data import _arguments
+from sklearn_seldonian.data._rows import LabelledRows
+from sklearn_seldonian.data._targets import DECISIONS, Labels, Numbers, Targets, check_range
+from sklearn_seldonian.measures import RowMeasure
+
+__all__ = ["Answers", "Observation", "answers_of"]
+
+Measures = tuple[RowMeasure, ...]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """How a model behaves on some rows, as constraints look at it.
+
+    Parameters
+    ----------
+    statistics : Statistics
+    loss : float, default=nan
+        Mean of the primary objective; NaN where there is none.
+    answers : mapping of str to ndarray of shape (n_rows, ...)
+        The answers themselves, where they are what a certificate knows the model by.
+    fingerprints : mapping of str to str
+        What else it knows the model by.
+    """
+
+    statistics: Statistics
+    loss: float = math.nan
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+
+
+class Answers(Protocol):
+    """A model that can be asked. Nothing above knows what kind of model it is."""
+
+    targets: Targets
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What a certificate of these answers rests on, in sentences."""
+
+    def observe(self, rows: LabelledRows, cells: Cells, measures: Measures) -> Observation:
+        """What the model does on `rows`, which fall into `cells`; with the values of `measures`."""
+
+    def remarks(self, statistics: Statistics) -> tuple[str, ...]:
+        """What else to know about the model, in sentences."""
+
+
+# -- fitted estimators of scikit-learn's kind ----------------------------------------------
+
+
+def answers_of(
+    estimator: Any,
+    decision: str | None = "argmax",
+    pos_label: Any = None,
+    target_range: Any = None,
+    prediction_range: Any = None,
+    sensitive_features: Any = None,
+) -> ClassifierAnswers | RegressorAnswers:
+    """The answers of a fitted estimator, with the parameters that go with what it is.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a classifier nor a regressor, or a parameter means nothing for it.
+    """
+    _arguments.check_predictor(estimator)
+    if is_classifier(estimator):
+        _refuse("a classifier", target_range=target_range, prediction_range=prediction_range)
+        check_choice("decision", decision, tuple(DECISIONS))
+        classes = _arguments.check_classes(estimator)
+        return ClassifierAnswers(
+            estimator, Labels.of(classes, pos_label, decision), sensitive_features
+        )
+    if is_regressor(estimator):
+        decided = None if decision == "argmax" else decision
+        _refuse("a regressor", decision=decided, pos_label=pos_label)
+        ranges = (
+            check_range("target_range", target_range),
+            check_range("prediction_range", prediction_range),
+        )
+        return RegressorAnswers(estimator, Numbers(*ranges, clipped=False), sensitive_features)
+    name = type(estimator).__name__
+    raise ValueError(f"certify tests classifiers and regressors; {name} is neither.")
+
+
+def _refuse(kind: str, **given: Any) -> None:
+    """Refuse parameters that mean nothing for this kind of estimator."""
+    named = [name for name, value in given.items() if value is not None]
+    if named:
+        raise ValueError(f"{named[0]} says nothing about {kind}: leave it out.")
+
+
+@dataclass(frozen=True)
+class _EstimatorAnswers:
+    """A fitted estimator, asked by its public methods.
+
+    Parameters
+    ----------
+    estimator : classifier or regressor
+    targets : Labels or Numbers
+    sensitive_features : array-like or None
+        Handed to methods that ask for them.
+    """
+
+    estimator: Any
+    targets: Any
+    sensitive_features: Any
+
+    @property
+    def name(self) -> str:
+        is_frozen = isinstance(self.estimator, FrozenEstimator)
+        return type(self.estimator.estimator if is_frozen else self.estimator).__name__
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        drawn = ["Predict draws at random, anew for every row."]
+        given = ["Predict is given the sensitive features, as in this test."]
+        takes_groups = _arguments.groups_for(self.estimator, "predict", self.sensitive_features)
+        return (
+            *self.targets.assumptions,
+            *drawn * get_tags(self.estimator).non_deterministic,
+            *given * bool(takes_groups),
+        )
+
+    def remarks(self, statistics: Statistics) -> tuple[str, ...]:
+        return ()
+
+    def predictions(self, X: Any, n_rows: int) -> Any:
+        return _arguments.one_value_a_row(f"{self.name}.predict", self.ask("predict", X), n_rows)
+
+    def ask(self, method: str, X: Any) -> Any:
+        """What a method returns for the rows; what it cannot do, as an error in words."""
+        try:
+            groups = _arguments.groups_for(self.estimator, method, self.sensitive_features)
+            return getattr(self.estimator, method)(X, **groups)
+        except (ArithmeticError, AttributeError, LookupError) as error:
+            if isinstance(error, ValueError | TypeError):
+                raise
+            raise ValueError(
+                f"{self.name}.{method} failed on these rows: {type(error).__name__}: {error}"
+            ) from error
+
+
+class ClassifierAnswers(_EstimatorAnswers):
+    """The decisions of a fitted classifier, or its probabilities where decisions are drawn."""
+
+    def observe(self, rows: LabelledRows, cells: Cells, measures: Measures) -> Observation:
+        hard = self.targets.decision == "argmax"
+        decided, probabilities = self._decisions(
+            rows, with_probabilities=not hard or bool(measures)
+        )
+        statistics = summarise(
+            cells.codes,
+            rows.targets,
+            probabilities,
+            cells.families,
+            measures,
+            hard=hard,
+            keep=True,
+            decisions=decided,
+        )
+        answers = {"decisions": decided} if hard else {"probabilities": probabilities}
+        return Observation(statistics, answers=answers)
+
+    def _decisions(self, rows: LabelledRows, *, with_probabilities: bool) -> tuple[Any, Any]:
+        """Positions of the predicted labels and probabilities; NaN for labels that are no class."""
+        classes, n_rows = self.targets.classes, len(rows.y)
+        predicted = self.predictions(rows.X, n_rows)
+        positions = _arguments.label_positions(f"{self.name}.predict", predicted, classes)
+        known = (positions >= 0)[:, None]
+        positions = np.maximum(positions, 0)
+        if not with_probabilities:
+            return positions, np.where(known, np.eye(len(classes))[positions], np.nan)
+        if not hasattr(self.estimator, "predict_proba"):
+            raise ValueError(f"{self.name} has no predict_proba, which these constraints need.")
+        found = self.ask("predict_proba", rows.X)
+        probabilities = _arguments.numbers(f"{self.name}.predict_proba", found)
+        shape = n_rows, len(classes)
+        if probabilities.shape != shape:
+            raise ValueError(
+                f"predict_proba returned shape {probabilities.shape} where {shape} was expected."
+            )
+        proper = ((probabilities >= 0) & (probabilities <= 1 + 1e-6)).all(axis=1)
+        proper &= np.abs(probabilities.sum(axis=1) - 1) <= 1e-4
+        return positions, np.where(known & proper[:, None], probabilities, np.nan)
+
+
+class RegressorAnswers(_EstimatorAnswers):
+    """The predictions of a fitted regressor."""
+
+    def observe(self, rows: LabelledRows, cells: Cells, measures: Measures) -> Observation:
+        name = f"{self.name}.predict"
+        predicted = _arguments.as_numbers(name, self.predictions(rows.X, len(rows.y)))
+        low, high = self.targets.prediction_range
+        outside = predicted[(predicted < low) | (predicted > high)]
+        if len(outside):
+            raise ValueError(
+                f"{type(self.estimator).__name__}.predict returned {outside[0]:g}, which is "
+                f"outside prediction_range=({low:g}, {high:g}): clip the predictions, or widen it "
+                "to what they can be."
+            )
+        statistics = summarise_predictions(
+            cells.codes, rows.targets, predicted, cells.families, measures, keep=True
+        )
+        return Observation(statistics, answers={"predictions": predicted})

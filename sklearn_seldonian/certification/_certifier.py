@@ -1,0 +1,154 @@
+"""The one safety test: answers of a model in, a certificate out.
+
+`fit`, the estimators' `certify` and the function `certify` differ only in where the answers come
+from, and in which rows gave the constraints their meaning.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn_seldonian.certification._answers import Answers
+from sklearn_seldonian.certification._certificate import SafetyCertificate
+from sklearn_seldonian.certification._evidence import exclusive_columns
+from sklearn_seldonian.certification._provenance import (
+    as_written,
+    assumptions,
+    labels_in_words,
+    row_fingerprints,
+    versions,
+)
+from sklearn_seldonian.certification._results import certify_constraint, untested
+from sklearn_seldonian.certification._specification import BoundSpecification
+from sklearn_seldonian.constraints import Cells, distinct_means, distinct_values
+from sklearn_seldonian.data._groups import levels_in_words, unseen_levels
+from sklearn_seldonian.data._rows import LabelledRows
+
+__all__ = ["Origin", "run_safety_test", "untested_certificate"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a certificate comes from.
+
+    Parameters
+    ----------
+    procedure : str
+        What was called.
+    parameters : mapping of str to str
+        What it was called with, as Python would write it.
+    classes : tuple of str
+    positive : str or None
+    n_candidate : int, default=0
+        Rows that the model was fitted to.
+    """
+
+    procedure: str
+    parameters: Mapping[str, str]
+    classes: tuple[str, ...] = ()
+    positive: str | None = None
+    n_candidate: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        procedure: str,
+        parameters: Mapping[str, Any],
+        classes: Any = (),
+        positive: int | None = None,
+        n_candidate: int = 0,
+    ) -> Origin:
+        """With values as Python writes them, and the `positive` class by its position."""
+        words = labels_in_words(classes, positive)
+        return cls(procedure, as_written(parameters), n_candidate=n_candidate, **words)
+
+
+def run_safety_test(
+    specification: BoundSpecification,
+    answers: Answers,
+    rows: LabelledRows,
+    origin: Origin,
+    order_seed: int,
+    *,
+    cells: Cells | None = None,
+    share: float = 1.0,
+    mask_given: bool = False,
+    bound_by: str = "candidate",
+) -> SafetyCertificate:
+    """Test a model on rows that nothing was fitted to.
+
+    Parameters
+    ----------
+    specification : BoundSpecification
+    answers : Answers
+    rows : LabelledRows
+    origin : Origin
+    order_seed : int
+        What the order is drawn from in which tests look at rows one after another.
+    cells : Cells, default=None
+        Of the rows, where they are known.
+    share : float, default=1.0
+        Of each delta.
+    mask_given : bool, default=False
+        Whether somebody chose which rows to test.
+    bound_by : str, default="candidate"
+        Which rows gave the specification its meaning, in words.
+    """
+    source = specification.source
+    unseen = unseen_levels(source.constraints, specification.levels, rows.columns)
+    if unseen:
+        reason = f"the tested rows have {unseen}, which no {bound_by} row has"
+        return untested_certificate(specification, reason, len(rows.y), origin)
+    cells = cells or specification.cells(rows.columns, len(rows.y))
+    exclusive = specification.exclusive & exclusive_columns(cells.families)
+    measures = distinct_values(distinct_means(specification.constraints))
+    seen = answers.observe(rows, cells, measures)
+    statistics = seen.statistics.in_drawn_order(order_seed)
+    columns = {name: rows.columns[name] for name in sorted(source.columns)}
+    return SafetyCertificate(
+        results=tuple(
+            certify_constraint(constraint, statistics, share * delta, source.bound, exclusive)
+            for constraint, delta in specification.parts
+        ),
+        loss=seen.loss,
+        n_candidate=origin.n_candidate,
+        n_safety=len(rows.y),
+        assumptions=assumptions(
+            (*answers.assumptions, *levels_in_words(specification.levels, bound_by)),
+            exclusive,
+            mask_given,
+        ),
+        remarks=answers.remarks(statistics),
+        procedure=origin.procedure,
+        parameters=origin.parameters,
+        classes=origin.classes,
+        positive=origin.positive,
+        versions=versions(),
+        fingerprints={
+            **row_fingerprints(rows.X, rows.y, columns, rows.index, **seen.answers),
+            **seen.fingerprints,
+        },
+        order_seed=statistics.order_seed,
+    )
+
+
+def untested_certificate(
+    specification: BoundSpecification, reason: str, n_rows: int, origin: Origin
+) -> SafetyCertificate:
+    """The certificate where the rows were not looked at, with the reason."""
+    return SafetyCertificate(
+        results=tuple(
+            untested(constraint, delta, reason) for constraint, delta in specification.parts
+        ),
+        loss=math.nan,
+        n_candidate=origin.n_candidate,
+        n_safety=n_rows,
+        procedure=origin.procedure,
+        parameters=origin.parameters,
+        classes=origin.classes,
+        positive=origin.positive,
+        versions=versions(),
+    )

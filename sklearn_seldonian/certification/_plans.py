@@ -1,0 +1,301 @@
+"""How many rows a safety test takes, and how probably it passes."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+
+from sklearn_seldonian._keywords import refuse_unknown_keywords
+from sklearn_seldonian.certification import (
+    BOUNDS,
+    _requests,
+    passing_probability,
+    sufficient_rows,
+)
+from sklearn_seldonian.constraints import (
+    Binary,
+    ColumnIs,
+    Comparison,
+    Grouping,
+    Measure,
+    Membership,
+    Number,
+    Quantified,
+    Schema,
+    bind,
+    columns_of,
+    distinct_means,
+    parse,
+    parse_all,
+    walk,
+)
+from sklearn_seldonian.data import _targets
+from sklearn_seldonian.measures import ALIASES, CLASSIFICATION_VALUES, RATES, REGRESSION_VALUES
+
+__all__ = ["probability_of_passing", "required_safety_rows"]
+
+ROUNDING = 1e-12
+
+
+@refuse_unknown_keywords
+def required_safety_rows(
+    constraint,
+    rates,
+    group_shares=None,
+    delta=0.05,
+    power=0.9,
+    bound="auto",
+    *,
+    classes=(0, 1),
+    pos_label=None,
+):
+    """How many safety rows a model needs to pass the safety test.
+
+    Parameters
+    ----------
+    constraint : str, Constraint, or sequence of them
+        Over rates, such as ``"abs(PR | [M] - PR | [F]) <= 0.1"``. Several have to pass together.
+    rates : mapping of str to float
+        What you expect of the model, keyed by the measure's text, as
+        ``{"PR | [M]": 0.4, "PR | [F]": 0.42}``. The groups of a quantifier such as
+        ``max(TPR, by=race)`` are those that the keys name, as ``'TPR | [race == "A"]'``, or those
+        that the constraint lists with ``by=race in ("A", "B")``.
+    group_shares : mapping of str to float, default=None
+        Which share of the safety rows each measure is over, keyed alike. None, and measures
+        not in it: all rows. Two 0/1 columns whose shares add up to at most one are taken
+        never to be both 1.
+    delta : float or sequence of float in (0, 1), default=0.05
+        One number, or one for each constraint.
+    power : float in (0, 1), default=0.9
+        Probability of passing asked for.
+    bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
+        As in `SeldonianClassifier`.
+    classes : sequence, default=(0, 1)
+        The class labels.
+    pos_label : label, default=None
+        The positive class where there are two; None: the second.
+
+    Returns
+    -------
+    int or None
+        For one limit on one rate, the smallest number of rows whose `probability_of_passing` is
+        at least `power`. Counts are whole, so that a few rows more can have a little less. For
+        anything else the number is accurate to about two parts in a hundred, and where it is
+        simulated to about four. None where no number suffices, since the rates themselves violate
+        a constraint or meet it with no room to spare, or where it is above 100 million.
+
+    Raises
+    ------
+    ValueError
+        If a rate is missing, a rate or share is not between 0 and 1, `delta` or `power`
+        is not strictly between them, or a constraint is over averages of numbers.
+
+    Examples
+    --------
+    >>> from sklearn_seldonian import required_safety_rows
+    >>> required_safety_rows("ACC >= 0.9", {"ACC": 0.93})
+    748
+    >>> shares = {"PR | [M]": 0.5, "PR | [F]": 0.5}
+    >>> gap = "abs(PR | [M] - PR | [F]) <= 0.1"
+    >>> 1500 < required_safety_rows(gap, {"PR | [M]": 0.4, "PR | [F]": 0.43}, shares) < 2000
+    True
+    """
+    power = _requests.check_probability("power", power)
+    planned = _planned(constraint, rates, group_shares, delta, bound, classes, pos_label)
+    _requests.warn_of_large_delta([delta for _, delta in planned[0]])
+    tests, rate_of, share_of, exclusive = planned
+    return sufficient_rows(tests, rate_of, share_of, power, bound, exclusive)
+
+
+@refuse_unknown_keywords
+def probability_of_passing(
+    constraint,
+    rates,
+    n_rows,
+    group_shares=None,
+    delta=0.05,
+    bound="auto",
+    *,
+    classes=(0, 1),
+    pos_label=None,
+):
+    """How probable it is that a model passes the safety test on so many rows.
+
+    Parameters
+    ----------
+    constraint, rates, group_shares, delta, bound, classes, pos_label
+        As in `required_safety_rows`.
+    n_rows : int
+        How many safety rows.
+
+    Returns
+    -------
+    float
+        That all constraints pass. For a limit on one rate it is the binomial probability of the
+        counts that the test accepts. For several rates it is the share of simulated tables that
+        pass, with a standard error of at most .008, or .016 where no faster way is known than to
+        test each of them.
+
+    Raises
+    ------
+    ValueError
+        As `required_safety_rows`, or if `n_rows` is not a whole number from 0 on.
+
+    Notes
+    -----
+    Each rate is taken to be over ``n_rows * share`` rows, rounded down. Of several rates, those of
+    the smallest group are averaged over its random size where it has fewer than 100 rows. Rates
+    over different rows are independent. Rates that share rows vary together as in the most even
+    (largest entropy) distribution of conditions, labels and decisions that has these rates and
+    shares; they are taken as independent where no distribution has them.
+
+    Examples
+    --------
+    >>> from sklearn_seldonian import probability_of_passing
+    >>> round(probability_of_passing("ACC >= 0.9", {"ACC": 0.93}, 748), 3)
+    0.903
+    """
+    n_rows = _requests.check_count("n_rows", n_rows)
+    planned = _planned(constraint, rates, group_shares, delta, bound, classes, pos_label)
+    _requests.warn_of_large_delta([delta for _, delta in planned[0]])
+    tests, rate_of, share_of, exclusive = planned
+    return passing_probability(tests, rate_of, share_of, n_rows, bound, exclusive)
+
+
+def _planned(constraint, rates, group_shares, delta, bound, classes, pos_label):
+    """The constraints' trees with deltas, rates and shares of their means, exclusive columns."""
+    _requests.check_choice("bound", bound, BOUNDS)
+    constraints = parse_all(constraint)
+    if not constraints:
+        raise ValueError("There is nothing to plan: no constraints were given.")
+    deltas = _requests.check_deltas(delta, len(constraints))
+    rates, shares = _requests.check_mapping("rates", rates), group_shares or {}
+    shares = _requests.check_mapping("group_shares", shares)
+    texts = {text: parse(f"{text} <= 1") for text in (*rates, *shares)}
+    _check_rates_only([*constraints, *texts.values()])
+    schema = _schema(constraints, list(texts.values()), classes, pos_label)
+    resolved = [bind(each, schema) for each in constraints]
+    means = distinct_means(resolved)
+    rate_of = {}
+    share_of = dict.fromkeys(means, 1.0)
+    for text, parsed in texts.items():
+        mean, is_complement = _rate_named(text, bind(parsed, schema))
+        if text in rates:
+            rate = _requests.check_share(f"rates[{text!r}]", rates[text])
+            rate = 1 - rate if is_complement else rate
+            if abs(rate_of.setdefault(mean, rate) - rate) > ROUNDING:
+                raise ValueError(f"rates contradict each other about {mean}.")
+        if text in shares:
+            share_of[mean] = _requests.check_share(f"group_shares[{text!r}]", shares[text])
+    missing = [mean.label for mean in means if mean not in rate_of]
+    if missing:
+        raise ValueError(f"rates must say what you expect of {', '.join(missing)}.")
+    tests = [(each.tree, delta) for each, delta in zip(resolved, deltas, strict=True)]
+    return tests, rate_of, share_of, _exclusive(share_of)
+
+
+def _check_rates_only(constraints):
+    """Refuse measures that are averages of numbers, whose values' spread nobody has said."""
+    averages = {*CLASSIFICATION_VALUES, *REGRESSION_VALUES}
+    known = {*RATES, *ALIASES, "F1"}
+    for node in itertools.chain.from_iterable(map(walk, constraints)):
+        if not isinstance(node, Measure):
+            continue
+        is_own = node.name not in known and not difflib.get_close_matches(node.name, known)
+        if is_own or ALIASES.get(node.name, node.name) in averages:
+            raise ValueError(
+                f"{node.name!r} is not a rate of decisions. How many rows an average of numbers "
+                "needs depends on how they vary, which the average does not say. Certify a model "
+                "on the rows you have: where it does not pass, rows_needed of the result says how "
+                "many rows like those would have sufficed."
+            )
+
+
+def _rate_named(text, resolved):
+    """The mean that ``text <= 1`` is about, and whether it is about one minus the mean."""
+    if len(resolved.means) != 1:
+        raise ValueError(
+            f"{text!r} is not one measure: name each measure on its own, such as 'PR | [M]'."
+        )
+    (mean,), measure = resolved.means, resolved.g.left
+    is_complement = measure == Binary("-", Number(1.0), mean)
+    if measure != mean and not is_complement:
+        raise ValueError(f"{text!r} is {measure}: say what you expect of {mean.label!r}.")
+    return mean, is_complement
+
+
+def _schema(constraints, measures, classes, pos_label):
+    """A schema in which every level that the constraints and the `measures` name exists."""
+    written = [*constraints, *measures]
+    levels = {name: [] for constraint in written for name in columns_of(constraint)}
+    nodes = [node for constraint in written for node in walk(constraint)]
+    grouped = {g.column for node in nodes if isinstance(node, Quantified) for g in node.by}
+    for node in nodes:
+        match node:
+            case ColumnIs(column=column):
+                levels[column] += [0, 1]
+            case Comparison(column=column, operator=symbol, literal=literal):
+                if symbol == "==" or column not in grouped:
+                    levels[column].append(literal)
+            case Membership(column=column, literals=literals):
+                levels[column] += literals
+            case Grouping(column=column, levels=named):
+                levels[column] += named
+    for node in nodes:
+        if isinstance(node, Quantified):
+            _check_groups_named(node, levels)
+    return Schema(
+        tuple(classes),
+        _targets.positive_class(list(classes), pos_label),
+        {name: tuple(dict.fromkeys(found)) for name, found in levels.items()},
+        _combinations(nodes, measures),
+    )
+
+
+def _check_groups_named(node, levels):
+    """Refuse a quantifier over groups that neither it nor the measures name."""
+    for grouping in node.by:
+        if not levels[grouping.column]:
+            name = grouping.column
+            raise ValueError(
+                f"{node} ranges over the groups of {name!r}, and nothing says which there are. "
+                f"Name each group in rates, such as '{node.measure.name} | [{name} == \"A\"]', or "
+                f'in the constraint: by={name} in ("A", "B").'
+            )
+
+
+def _combinations(nodes, measures):
+    """For each quantifier over several columns, the combinations that the `measures` name."""
+    several = {
+        tuple(grouping.column for grouping in node.by)
+        for node in nodes
+        if isinstance(node, Quantified) and len(node.by) > 1
+    }
+    found = {columns: set() for columns in several}
+    for measure in measures:
+        named = {
+            node.column: node.literal
+            for node in walk(measure)
+            if isinstance(node, Comparison) and node.operator == "=="
+        }
+        for columns in several:
+            if named.keys() >= set(columns):
+                found[columns].add(tuple(named[column] for column in columns))
+    return {
+        columns: frozenset(combinations) for columns, combinations in found.items() if combinations
+    }
+
+
+def _exclusive(share_of):
+    """Pairs of 0/1 columns whose shares leave room for both without overlap."""
+    bare = {
+        condition.column: share
+        for mean, share in share_of.items()
+        for condition in mean.conditions
+        if isinstance(condition, ColumnIs) and condition.value
+    }
+    return frozenset(
+        frozenset(pair)
+        for pair in itertools.combinations(bare, 2)
+        if bare[pair[0]] + bare[pair[1]] <= 1.0 + ROUNDING
+    )

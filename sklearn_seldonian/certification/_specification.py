@@ -1,0 +1,97 @@
+"""What is to be certified: as it was asked for, and with the meaning that rows give to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sklearn_seldonian.certification._evidence import exclusive_columns
+from sklearn_seldonian.constraints import (
+    Cells,
+    Constraint,
+    ExclusiveColumns,
+    Grouping,
+    ResolvedConstraint,
+    Schema,
+    assign_cells,
+    bind,
+    columns_of,
+)
+from sklearn_seldonian.data._groups import quantified_levels
+
+__all__ = ["BoundSpecification", "Specification"]
+
+Levels = Mapping[tuple[Grouping, ...], frozenset[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class Specification:
+    """Constraints as the parameters give them.
+
+    Parameters
+    ----------
+    constraints : tuple of Constraint
+    deltas : tuple of float
+        One per constraint.
+    bound : str
+        Which tests may be used, as in the estimators.
+    """
+
+    constraints: tuple[Constraint, ...]
+    deltas: tuple[float, ...]
+    bound: str
+
+    @property
+    def columns(self) -> set[str]:
+        """Names of the columns that the constraints need."""
+        return {name for constraint in self.constraints for name in columns_of(constraint)}
+
+    def bound_to(
+        self, columns: Mapping[str, Any], schema: Schema, n_rows: int
+    ) -> tuple[BoundSpecification, Cells]:
+        """The constraints with the meaning that some rows give to their names, and their cells.
+
+        Parameters
+        ----------
+        columns : mapping of str to array of shape (n_rows,)
+            Of these rows.
+        schema : Schema
+            What there is to be named.
+        n_rows : int
+        """
+        resolved = tuple(bind(constraint, schema) for constraint in self.constraints)
+        levels = quantified_levels(self.constraints, columns)
+        specification = BoundSpecification(self, resolved, levels)
+        cells = specification.cells(columns, n_rows)
+        return replace(specification, exclusive=exclusive_columns(cells.families)), cells
+
+
+@dataclass(frozen=True)
+class BoundSpecification:
+    """What a model is tested for.
+
+    Parameters
+    ----------
+    source : Specification
+    constraints : tuple of ResolvedConstraint
+    levels : mapping of tuple of Grouping to frozenset of tuple
+        What the rows that gave the names their meaning have in the columns that each quantifier
+        ranges over.
+    exclusive : frozenset of frozenset of str
+        Pairs of 0/1 columns that none of these rows has both of.
+    """
+
+    source: Specification
+    constraints: tuple[ResolvedConstraint, ...]
+    levels: Levels
+    exclusive: ExclusiveColumns = frozenset()
+
+    @property
+    def parts(self) -> tuple[tuple[ResolvedConstraint, float], ...]:
+        """Each constraint with its delta."""
+        return tuple(zip(self.constraints, self.source.deltas, strict=True))
+
+    def cells(self, columns: Mapping[str, Any], n_rows: int) -> Cells:
+        """The cells of some rows."""
+        return assign_cells(columns, [c.conditions for c in self.constraints], n_rows)

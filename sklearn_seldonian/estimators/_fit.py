@@ -1,0 +1,63 @@
+"""The two steps of a fit outside the estimator: training, and the verdict on what was trained."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from sklearn_seldonian._warnings import warn_user
+from sklearn_seldonian.certification import SafetyCertificate
+from sklearn_seldonian.certification._certifier import (
+    Origin,
+    run_safety_test,
+    untested_certificate,
+)
+from sklearn_seldonian.data._arrays import remark_on_copies
+from sklearn_seldonian.data._split import Split
+from sklearn_seldonian.estimators._callers import fitted_among_others
+from sklearn_seldonian.learners import Learner, NotTrained, Problem, Trained
+
+__all__ = ["judged", "trained"]
+
+
+def trained(learner: Learner, problem: Problem, rows, rng) -> Trained | NotTrained:
+    """What the learner makes of candidate `rows`.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the user stopped training, and other fits would follow.
+    """
+    outcome = learner.train(problem, rows, rng)
+    if isinstance(outcome, NotTrained) and outcome.interrupted and fitted_among_others():
+        raise KeyboardInterrupt
+    return outcome
+
+
+def judged(
+    outcome: Trained | NotTrained,
+    problem: Problem,
+    split: Split,
+    origin: Origin,
+    order_seed: int,
+    share: float = 1.0,
+) -> SafetyCertificate | None:
+    """The certificate of what was trained, at a share of each delta; None without constraints."""
+    specification, n_safety = problem.specification, len(split.safety.y)
+    if not specification.constraints:
+        return None
+    if isinstance(outcome, NotTrained):
+        return untested_certificate(specification, outcome.reason, n_safety, origin)
+    certificate = run_safety_test(
+        specification,
+        outcome.model,
+        split.safety,
+        origin,
+        order_seed,
+        share=share,
+        mask_given=split.mask_given,
+    )
+    remark = certificate.fingerprints and remark_on_copies(split.candidate, split.safety)
+    if not remark:
+        return certificate
+    warn_user(remark)
+    return dataclasses.replace(certificate, remarks=(*certificate.remarks, remark))

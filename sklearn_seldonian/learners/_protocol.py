@@ -1,0 +1,93 @@
+"""What trains under constraints, and what comes of it: the seam between estimators and learners."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from sklearn_seldonian.certification._answers import Answers
+from sklearn_seldonian.certification._specification import BoundSpecification
+from sklearn_seldonian.data._rows import LabelledRows
+from sklearn_seldonian.data._targets import Targets
+
+__all__ = ["Learner", "NotTrained", "Problem", "Trained", "TrainedModel"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a model is to be trained for.
+
+    Parameters
+    ----------
+    specification : BoundSpecification
+    targets : Labels or Numbers
+    n_safety : int
+        Rows that the model is going to be tested on.
+    power : float in (0, 1)
+        Probability of passing that training aims for.
+    """
+
+    specification: BoundSpecification
+    targets: Targets
+    n_safety: int
+    power: float
+
+
+class TrainedModel(Answers, Protocol):
+    """A model that answers, and that can be known again."""
+
+    def fingerprint(self) -> str:
+        """A digest of all that its answers depend on."""
+
+    def predict_test_outcome(self, problem: Problem, rows: LabelledRows) -> Any:
+        """What the safety test would say of the model, from rows that it was not trained on."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model to be tested.
+
+    Parameters
+    ----------
+    model : TrainedModel
+    history : DataFrame
+        One row per epoch.
+    """
+
+    model: Any
+    history: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class NotTrained:
+    """No model to be tested, and why.
+
+    Parameters
+    ----------
+    reason : str
+    preprocessor : transformer or None
+        Fitted to the candidate rows.
+    interrupted : bool, default=False
+        Whether the user stopped training.
+    model : TrainedModel or None
+        As far as it came.
+    history : DataFrame or None
+    """
+
+    reason: str
+    preprocessor: Any = None
+    interrupted: bool = False
+    model: Any = None
+    history: pd.DataFrame | None = None
+
+
+class Learner(Protocol):
+    """Trains a model under constraints."""
+
+    def train(
+        self, problem: Problem, rows: LabelledRows, rng: np.random.RandomState
+    ) -> Trained | NotTrained:
+        """Train on candidate `rows`; what is drawn comes from `rng`."""

@@ -1,0 +1,120 @@
+"""A trained net with its preprocessor: what is tested, and what `predict` asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_seldonian.certification import Statistics
+from sklearn_seldonian.certification._answers import Observation
+from sklearn_seldonian.certification._provenance import fingerprint
+from sklearn_seldonian.constraints import Cells
+from sklearn_seldonian.data._columns import without_tensor
+from sklearn_seldonian.data._rows import LabelledRows
+from sklearn_seldonian.data._targets import Labels, Targets
+from sklearn_seldonian.learners._protocol import Problem
+from sklearn_seldonian.learners.lagrangian._inputs import module_inputs, tensors_of
+from sklearn_seldonian.learners.lagrangian._tasks import Task
+from sklearn_seldonian.measures import RowMeasure
+from sklearn_seldonian.selection import ConstrainedProblem
+
+__all__ = ["TrainedNet", "constrained_problem"]
+
+
+@dataclass(frozen=True)
+class TrainedNet:
+    """A net and what is done to rows before it.
+
+    Parameters
+    ----------
+    net : LagrangianNet
+        Trained.
+    preprocessor : transformer or None
+        Fitted.
+    targets : Labels or Numbers
+    """
+
+    net: Any
+    preprocessor: Any
+    targets: Targets
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What a certificate of its answers rests on, in sentences."""
+        sentences: tuple[str, ...] = self.targets.assumptions
+        return sentences
+
+    def scores(self, X: Any) -> torch.Tensor:
+        """What is decided by, of shape (n_rows, n_classes), or (n_rows, 1) for numbers."""
+        return torch.cat(list(self.net.scores(self.inputs(X))))
+
+    def inputs(self, X: Any) -> Any:
+        """The module's inputs; raises where the preprocessor refuses rows."""
+        return module_inputs(self.preprocessor, X)
+
+    def observe(
+        self, rows: LabelledRows, cells: Cells, measures: tuple[RowMeasure, ...]
+    ) -> Observation:
+        """Its answers for `rows`, a batch at a time; `measures` are those of its training."""
+        X = module_inputs(self.preprocessor, rows.X, rows.index)
+        loss, seen = self.net.observe(tensors_of(rows, X, cells.codes), cells.families)
+        return Observation(seen, loss, fingerprints={"weights": self.fingerprint()})
+
+    def remarks(self, statistics: Statistics) -> tuple[str, ...]:
+        """Whether all tested rows got the same label, and what that was chosen from."""
+        if not isinstance(self.targets, Labels) or self.targets.decision != "argmax":
+            return ()
+        classes = self.targets.classes.tolist()
+        given = np.flatnonzero(statistics.table[..., : len(classes)].sum(axis=(0, 1)))
+        if len(given) != 1:
+            return ()
+        label = classes[given[0]]
+        return (
+            f"The model gave every safety row the label {label!r}. {self._how_it_was_chosen()}",
+        )
+
+    def _how_it_was_chosen(self) -> str:
+        """Why this epoch was kept: the most accurate, or only the likeliest to pass."""
+        kept, problem = self.net.history[self.net.kept_epoch_ - 1], self.net.problem
+        failing = sum(1.0 - kept[f"passing_{i}"] for i in range(len(problem.constraints)))
+        if 1.0 - failing >= problem.power:
+            return (
+                "Among the epochs and decision thresholds predicted to pass, none had a lower "
+                "error on the candidate rows."
+            )
+        return (
+            f"No epoch was predicted to pass with probability {problem.power:g}, so the one "
+            "likeliest to pass was kept."
+        )
+
+    def predict_test_outcome(self, problem: Problem, rows: LabelledRows) -> Any:
+        """What the safety test would say of the model, from rows that it was not trained on."""
+        X = module_inputs(self.preprocessor, rows.X, rows.index)
+        cells = problem.specification.cells(rows.columns, len(rows.y))
+        tested = constrained_problem(problem, cells, self.net.task_)
+        return self.net.predict_test_outcome(tensors_of(rows, X, cells.codes), tested)
+
+    def fingerprint(self) -> str:
+        """A digest of the module's weights and of what else the model is made of."""
+        weights = map(without_tensor, self.net.module_.state_dict().values())
+        digest: str = fingerprint(*weights, *self.net.task_.beside(self.net.adjustment_))
+        return digest
+
+
+def constrained_problem(problem: Problem, cells: Cells, task: Task) -> ConstrainedProblem:
+    """The problem as training sees it, over rows that fall into `cells`."""
+    specification = problem.specification
+    return ConstrainedProblem(
+        specification.constraints,
+        specification.source.deltas,
+        cells.families,
+        task.n_labels,
+        problem.n_safety,
+        problem.power,
+        hard=task.hard,
+        bound=specification.source.bound,
+        exclusive=specification.exclusive,
+    )
