@@ -33,7 +33,7 @@ from torch import nn
 
 from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier
 from sklearn_seldonian.learners.lagrangian import _net
-from sklearn_seldonian.learners.lagrangian._selection import n_selection_rows
+from sklearn_seldonian.learners.lagrangian._checkpoints import n_selection_rows
 
 NAMES = ("gpa_DP_0.1", "gpa_DP_0.05", "synthetic_DP_0.1")
 HIDDEN = {"network": (64, 64), "linear": ()}

@@ -3,7 +3,7 @@
 Models of several kinds are fitted to the candidate rows (40%) of samples of populations known in
 full, as in `solution_rate.py`. The gap between the rates of M and F beyond thresholds that a
 given share of the rows exceeds is then estimated from the same rows, by counting and as
-candidate selection does (`training/_offsets.py`), and compared with the gap on the population.
+candidate selection does (`selection/_smoothing.py`), and compared with the gap on the population.
 
     python benchmarks/smoothing.py [--draws 30] [--results DIR]
 
@@ -28,8 +28,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from sklearn_seldonian.constraints import Families
-from sklearn_seldonian.learners.lagrangian._judge import N_OFFSETS
-from sklearn_seldonian.learners.lagrangian._offsets import class_shifts
+from sklearn_seldonian.learners.lagrangian._evaluation import N_OFFSETS
+from sklearn_seldonian.selection import class_shifts
 
 SHARES = (0.05, 0.1, 0.2, 0.5, 0.8)
 MODELS: dict[str, Callable[[], Any]] = {

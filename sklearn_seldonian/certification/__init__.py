@@ -5,14 +5,15 @@ from sklearn_seldonian.certification._display import CertificateDisplay
 from sklearn_seldonian.certification._evidence import Evidence, Sample, exclusive_columns
 from sklearn_seldonian.certification._feasibility import rows_even_perfection_needs
 from sklearn_seldonian.certification._fields import ConstraintResult
-from sklearn_seldonian.certification._methods import ARITHMETIC, BOUNDS, has_finite_ranges
-from sklearn_seldonian.certification._multiplicity import fixed_sequence, holm
-from sklearn_seldonian.certification._passing import PassingRegions, passing_region
-from sklearn_seldonian.certification._planning import (
-    anticipated_upper,
-    passing_probability,
-    sufficient_rows,
+from sklearn_seldonian.certification._methods import (
+    ARITHMETIC,
+    BOUNDS,
+    approximate_upper,
+    has_finite_ranges,
 )
+from sklearn_seldonian.certification._multiplicity import fixed_sequence, holm
+from sklearn_seldonian.certification._passing import PassingRegion, PassingRegions, passing_region
+from sklearn_seldonian.certification._planning import passing_probability, sufficient_rows
 from sklearn_seldonian.certification._results import (
     Units,
     certify_constraint,
@@ -35,6 +36,7 @@ __all__ = [
     "CertificateDisplay",
     "ConstraintResult",
     "Evidence",
+    "PassingRegion",
     "PassingRegions",
     "SafetyCertificate",
     "Sample",
@@ -42,7 +44,7 @@ __all__ = [
     "Statistics",
     "Units",
     "Verdict",
-    "anticipated_upper",
+    "approximate_upper",
     "certify_constraint",
     "exclusive_columns",
     "fixed_sequence",

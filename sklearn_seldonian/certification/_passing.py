@@ -17,22 +17,15 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from sklearn_seldonian.bounds import rate_upper, score_edge
+from sklearn_seldonian.certification._edges import Edge
 from sklearn_seldonian.certification._evidence import Evidence, Sample
-from sklearn_seldonian.certification._methods import (
-    CLOPPER_PEARSON,
-    EXACT_TWO_RATE_TEST,
-    SCORE_TEST,
-    method_for,
-)
+from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.constraints import Atom, ExclusiveColumns
 
 __all__ = ["PassingRegion", "PassingRegions", "acceptance_edge", "passing_region"]
 
 Array = NDArray[np.float64]
 
-# Counts of the second rate at which the edge is kept, evenly spread by angle.
-EDGE_COUNTS = 1025
 # An angle beyond all others.
 FAR = 10.0
 # Farther out in a distribution its shape is a guess: rates there are known no better than these.
@@ -143,10 +136,9 @@ def passing_region(
     bound: str = "auto",
     exclusive: ExclusiveColumns = frozenset(),
 ) -> PassingRegion | None:
-    """The counts with which `atom` passes; None where its test is of another kind.
+    """The counts with which `atom` passes; None where its test has no `acceptance_region`.
 
-    For the exact unconditional test stands the score test, which orders tables alike: the
-    edges of the two are at most one count apart.
+    The edge of the exact unconditional test is at most one count away from it.
 
     Parameters
     ----------
@@ -174,21 +166,13 @@ def acceptance_edge(
     delta: float,
     bound: str = "auto",
     exclusive: ExclusiveColumns = frozenset(),
-) -> tuple[Array, Array] | None:
+) -> Edge | None:
     """The counts and the highest counts of a `PassingRegion`; None as for `passing_region`."""
     counts = np.asarray(tested, dtype=float)
     samples = {m: Sample(0.0, n, n) for m, n in zip(atom.means, counts.tolist(), strict=True)}
     evidence = Evidence(samples, exclusive=exclusive, n_rows=int(counts.sum()))
-    name = method_for(atom, evidence, bound).name
-    if name not in {CLOPPER_PEARSON, EXACT_TWO_RATE_TEST, SCORE_TEST}:
-        return None
-    assert atom.linear is not None
-    weights = np.array(atom.linear.weights)
-    limit = -atom.linear.constant - float(weights[weights < 0].sum())  # of the positive form
-    if len(counts) == 1:
-        return np.zeros(1), _highest_of_one(counts[0], abs(weights[0]), limit, delta)
-    others = _whole_counts(counts[1])
-    return others, _highest_of_first(others, counts, np.abs(weights), limit, delta)
+    region = method_for(atom, evidence, bound).acceptance_region
+    return None if region is None else region(delta)
 
 
 def _both(values: Iterable[NDArray[Any]]) -> Array:
@@ -211,31 +195,3 @@ def _relative_error(rates: Array, spread: Array | float) -> Array:
     z = ndtri(rates)
     density = np.exp(-z * z / 2.0) / math.sqrt(2.0 * math.pi)
     return np.asarray(density * np.sqrt((1.0 + spread * z * z) / (rates * (1.0 - rates))))
-
-
-def _whole_counts(trials: float) -> Array:
-    angles = np.linspace(0.0, math.pi / 2.0, EDGE_COUNTS)
-    return np.unique(np.round(trials * np.sin(angles) ** 2))
-
-
-def _highest_of_one(trials: float, weight: float, limit: float, delta: float) -> Array:
-    """The highest count of one rate that passes, -1 where none does."""
-    low, high = -1.0, trials + 1.0
-    while high - low > 1.0:
-        middle = (low + high) // 2.0
-        passes = rate_upper(middle, trials, weight, delta) <= limit
-        low, high = (middle, high) if passes else (low, middle)
-    return np.array([low])
-
-
-def _highest_of_first(
-    others: Array, trials: Array, weights: Array, limit: float, delta: float
-) -> Array:
-    """The highest count of the first of two rates that passes beside each of the `others`."""
-    statistic = float(ndtri(delta))
-    first, second = score_edge(trials.tolist(), weights.tolist(), limit, statistic)
-    if not second.size:  # no rates are within the limit; if all were, this were no atom
-        return np.full(others.shape, -1.0)
-    beyond = first[-1] if second[-1] >= trials[1] * (1.0 - 1e-9) else -1.0
-    edge = np.asarray(np.interp(others, second, first, right=beyond))
-    return np.clip(np.floor(edge + 1e-9), -1.0, trials[0])

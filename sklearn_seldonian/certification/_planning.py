@@ -24,7 +24,7 @@ from sklearn_seldonian.certification._draws import (
     likely_counts,
 )
 from sklearn_seldonian.certification._evidence import Evidence, Sample
-from sklearn_seldonian.certification._methods import EXACT_TWO_RATE_TEST, delta_method, method_for
+from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.certification._safety_test import passes
 from sklearn_seldonian.constraints import (
     Atom,
@@ -43,7 +43,6 @@ from sklearn_seldonian.constraints import (
 )
 
 __all__ = [
-    "anticipated_upper",
     "passing_probability",
     "projected_rows",
     "rows_of",
@@ -56,8 +55,6 @@ Array = NDArray[np.float64]
 Test = tuple[Tree, float]
 
 MOST_ROWS = 10**8
-# From so many rows a rate on, its normal approximation is taken for the score test's.
-ROWS_OF_NORMAL_RATES = 1000
 # Numbers of rows are worth knowing to within two parts in a hundred.
 ACCURACY = 1.02
 # By how much rounding may take a product from a whole number.
@@ -155,21 +152,6 @@ def sufficient_rows(
     return _smallest_near(
         min(guess, MOST_ROWS), lambda n_rows: plan.probability(parts, n_rows) >= power
     )
-
-
-def anticipated_upper(atom: Atom, evidence: Evidence, delta: float, bound: str = "auto") -> float:
-    """The upper bound on h that the safety test would give on `evidence`, in milliseconds.
-
-    For the exact unconditional test of two rates stands the score test, which orders samples by
-    the same statistic and differs by a few hundredths of the bound's width, and for large
-    samples the delta method, which differs as little from that.
-    """
-    method = method_for(atom, evidence, bound)
-    if method.name == EXACT_TWO_RATE_TEST:
-        fewest = min(evidence.samples[mean].trials for mean in atom.means)
-        normal = delta_method(atom, evidence) if fewest >= ROWS_OF_NORMAL_RATES else None
-        method = normal or method_for(atom, evidence, "asymptotic")
-    return method.upper(delta)
 
 
 def projected_rows(

@@ -32,7 +32,7 @@ from sklearn_seldonian.estimators._base import FIT_ARGUMENTS, CertifiedEstimator
 from sklearn_seldonian.estimators._callers import end_if_interrupted
 from sklearn_seldonian.estimators._reuse import Reuse, reuse_of
 from sklearn_seldonian.learners import NotTrained, Problem, Trained, judged
-from sklearn_seldonian.learners.lagrangian import standing
+from sklearn_seldonian.selection import selection_key
 
 __all__ = ["FinalTest", "SeldonianSearchCV"]
 
@@ -341,7 +341,7 @@ class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
         """Fill `cv_results_`; the positions of the settings, the best first."""
         power, standings = self.estimator.power, []
         for mean in (_Trial(*row) for row in trials.mean(axis=1)):
-            by_rule = standing(mean.passing, mean.error, mean.loss, power)
+            by_rule = selection_key(mean.passing, mean.error, mean.loss, power)
             standings.append(by_rule if self.scoring is None else (by_rule[0], mean.score))
         ranks = [1 + sum(other > own for other in standings) for own in standings]
         self.cv_results_ = {
@@ -523,14 +523,14 @@ def _trial(estimator, setting, data, fold, scoring):
     seconds = time.perf_counter() - started
     if isinstance(outcome, NotTrained):
         return _Trial(seconds=seconds)
-    foreseen = outcome.model.predict_test_outcome(begun.problem, begun.rows.take(held_out))
-    passing, error = float(foreseen.prediction.likelihood), float(foreseen.error)
+    predicted = outcome.model.predict_test_outcome(begun.problem, begun.rows.take(held_out))
+    passing, error = float(predicted.prediction.feasibility_score), float(predicted.error)
     score = np.nan
     if scoring is not None:
         model = begun.model._without_test(outcome)
         X, y = _safe_indexing(data.X, held_out), _safe_indexing(data.y, held_out)
         score = check_scoring(model, scoring)(model, X, y)
-    return _Trial(passing, error, foreseen.loss, score, seconds)
+    return _Trial(passing, error, predicted.loss, score, seconds)
 
 
 def _refitted(estimator, setting, data, index):

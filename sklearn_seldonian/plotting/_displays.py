@@ -516,9 +516,9 @@ class PowerDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         order = np.argsort([np.mean(each) for each in self.probabilities.values()], kind="stable")
         styles, named = styles_by_need(order.tolist())
-        for i, (name, chances) in enumerate(self.probabilities.items()):
+        for i, (name, probabilities) in enumerate(self.probabilities.items()):
             label = {"label": shortened(name, 72)} if i in named else {}
-            (line,) = ax.plot(self.n_rows, chances, **styles[i], **label)
+            (line,) = ax.plot(self.n_rows, probabilities, **styles[i], **label)
             if i == order[-1] and i not in named:
                 line.set_label(f"{len(order) - len(named)} others, which take fewer rows")
         if self.n_safety is not None:

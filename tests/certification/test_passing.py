@@ -9,9 +9,11 @@ from sklearn_seldonian.certification import (
     Evidence,
     PassingRegions,
     Sample,
+    _methods,
     passes,
     passing_region,
 )
+from sklearn_seldonian.certification._methods import Method
 from sklearn_seldonian.certification._passing import _relative_error
 from sklearn_seldonian.constraints import Schema, atoms_of, bind, parse
 
@@ -160,6 +162,14 @@ def test_other_tests_have_no_region(text, seen, bound):
     assert passing_region(atom, seen, [40] * len(seen), 0.05, bound, EXCLUSIVE) is None
 
 
+@pytest.mark.parametrize("region", [None, lambda delta: (np.zeros(1), np.array([7.0]))])
+def test_the_region_is_what_the_method_says_whatever_its_name(region, monkeypatch):
+    mine = Method("mine", "exact", lambda _: 0.0, lambda _: 1.0, acceptance_region=region)
+    monkeypatch.setattr(_methods, "BOUNDS", {"mine": (lambda atom, evidence: mine,)})
+    found = passing_region(atom_of("PR | [M] <= 0.3"), [50], [40], 0.05, "mine")
+    assert found is None if region is None else found.highest.tolist() == [7.0]
+
+
 def test_a_limit_that_no_rates_keep():
     atom = atom_of("PR | [M] + PR | [F] <= 0")
     region = passing_region(atom, [50, 50], [40, 40], 0.05, "auto", EXCLUSIVE)
@@ -190,10 +200,10 @@ def test_tails_are_known_no_better_than_what_is_near_them(rate, other):
 def test_rates_that_are_known_better_decide_more():
     region = passing_region(atom_of(TWO_RATES[0]), [200, 200], [300, 300], 0.05, "auto", EXCLUSIVE)
     passing, failing = np.array([[0.1, 0.1], [0.4, 0.1]])
-    chances = [[probability(region, r, w) for w in (0.0, 0.5, 1.0)] for r in (passing, failing)]
-    assert (np.diff(chances[0]) > 0).all()
-    assert (np.diff(chances[1]) < 0).all()
-    assert chances[0][0] == probability(region, passing)
+    found = [[probability(region, r, w) for w in (0.0, 0.5, 1.0)] for r in (passing, failing)]
+    assert (np.diff(found[0]) > 0).all()
+    assert (np.diff(found[1]) < 0).all()
+    assert found[0][0] == probability(region, passing)
 
 
 def test_regions_together_are_as_each_alone():

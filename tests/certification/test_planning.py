@@ -11,7 +11,7 @@ from sklearn_seldonian import probability_of_passing, required_safety_rows
 from sklearn_seldonian.certification import (
     Evidence,
     Sample,
-    anticipated_upper,
+    approximate_upper,
     passes,
     safety_test,
 )
@@ -27,7 +27,7 @@ EXCLUSIVE = frozenset({frozenset({"M", "F"})})
 @pytest.mark.parametrize(
     "text", ["PR | [M] - PR | [F] <= 0.1", "0.8 * PR | [M] - PR | [F] <= 0", "PR | [M] <= 0.5"]
 )
-def test_anticipated_bounds(text, n, rates):
+def test_approximate_bounds(text, n, rates):
     constraint = bind(parse(text), SCHEMA)
     (atom,) = atoms_of(constraint.tree)
     samples = {
@@ -39,8 +39,8 @@ def test_anticipated_bounds(text, n, rates):
         for weight, mean in zip(atom.linear.weights, atom.means, strict=True)
     )
     upper = safety_test(atom, evidence, 0.05).g_upper
-    anticipated = anticipated_upper(atom, evidence, 0.05)
-    assert anticipated - estimate == pytest.approx(upper - estimate, rel=0.12)
+    approximate = approximate_upper(atom, evidence, 0.05)
+    assert approximate - estimate == pytest.approx(upper - estimate, rel=0.12)
 
 
 # -- one rate --------------------------------------------------------------------------------------

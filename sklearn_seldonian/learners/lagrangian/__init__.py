@@ -6,8 +6,6 @@ from sklearn_seldonian.learners.lagrangian._learner import LagrangianLearner
 from sklearn_seldonian.learners.lagrangian._model import TrainedNet
 from sklearn_seldonian.learners.lagrangian._net import LagrangianNet
 from sklearn_seldonian.learners.lagrangian._outputs import Adjustment, probabilities
-from sklearn_seldonian.learners.lagrangian._problem import ConstrainedProblem
-from sklearn_seldonian.learners.lagrangian._selection import standing
 from sklearn_seldonian.learners.lagrangian._tasks import (
     Classification,
     Regression,
@@ -20,7 +18,6 @@ __all__ = [
     "Adjustment",
     "Batches",
     "Classification",
-    "ConstrainedProblem",
     "Inputs",
     "LagrangianLearner",
     "LagrangianNet",
@@ -31,7 +28,6 @@ __all__ = [
     "as_facts",
     "module_inputs",
     "probabilities",
-    "standing",
     "task_from",
     "tensors_of",
     "to_inputs",

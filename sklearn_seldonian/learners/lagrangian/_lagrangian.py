@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from torch.nn.functional import one_hot
 
 from sklearn_seldonian.learners.lagrangian._batches import Batch, Rows
-from sklearn_seldonian.learners.lagrangian._problem import ConstrainedProblem
 from sklearn_seldonian.learners.lagrangian._tasks import Task
+from sklearn_seldonian.selection import ConstrainedProblem, normal_margins
 
 __all__ = ["GroupedRows", "Lagrangian"]
 
@@ -116,7 +116,7 @@ class Lagrangian:
     multiplier_lr : float > 0
         What a violation of one unit adds to its multiplier in one batch.
     device : str
-    units : float or ndarray of shape (n_atoms,), default=1.0
+    violation_scale : float or ndarray of shape (n_atoms,), default=1.0
         What violations are measured in.
     n_batches : int, default=0
         How many an epoch has, if that is known.
@@ -124,6 +124,8 @@ class Lagrangian:
     Attributes
     ----------
     multipliers : ndarray of shape (n_atoms,)
+    margins : Margins
+        How far below zero each h is pushed. They may be replaced.
     """
 
     def __init__(
@@ -134,21 +136,23 @@ class Lagrangian:
         multiplier_init: float,
         multiplier_lr: float,
         device: str,
-        units: float | NDArray[np.float64] = 1.0,
+        violation_scale: float | NDArray[np.float64] = 1.0,
         n_batches: int = 0,
     ) -> None:
-        self.problem, self.task, self._units = problem, task, units
+        self.problem, self.task, self._scale = problem, task, violation_scale
+        self.margins, self._linear = normal_margins(problem), problem.linearisation
         self.n_rows, self.multiplier_lr = n_rows, multiplier_lr
         self._memory_rows = min(MEMORY_ROWS, n_rows)
         self.multipliers = np.full(len(problem.atoms), float(multiplier_init))
         self._integral = self.multipliers.copy()
-        self._memory = _Counts(np.zeros(problem.table_shape), np.zeros(problem.products_shape))
+        shapes = self._linear.table_shape, self._linear.products_shape
+        self._memory = _Counts(*map(np.zeros, shapes))
         self._n_batches = 0
         wanted = n_batches // STEPS_AN_EPOCH
         self._batches_a_step = min(max(wanted, FEWEST_BATCHES), MOST_BATCHES)
         self._uncounted: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         self._joint = problem.families.joint
-        _, n_labels, n_columns = problem.table_shape
+        _, n_labels, n_columns = self._linear.table_shape
         self._weights = torch.zeros(self._joint.n_cells * n_labels, n_columns, device=device)
 
     def weighed(self, batches: Iterable[Batch], most: int = 1) -> Iterator[WeighedBatch]:
@@ -214,7 +218,7 @@ class Lagrangian:
         return sums.index_add_(0, groups.ravel(), repeated)
 
     def _as_counts(self, table: torch.Tensor, products: torch.Tensor) -> _Counts:
-        shapes = self.problem.table_shape, self.problem.products_shape
+        shapes = self._linear.table_shape, self._linear.products_shape
         parts = zip((table, products), shapes, strict=True)
         return _Counts(*(self._over_cells(part, shape) for part, shape in parts))
 
@@ -239,27 +243,26 @@ class Lagrangian:
         if not self._n_batches:
             return
         self._remember(self._counts())
-        near = self.problem.linearise(*self._memory)
-        violations = (near.values + self.problem.margins(near, self.n_rows)) / self._units
+        near = self._linear.at(*self._memory)
+        violations = (near.values + self.margins.below_zero(near, self.n_rows)) / self._scale
         # A rate that no row has shown yet says nothing about which way to push.
         violations = np.clip(np.nan_to_num(violations, posinf=1.0, neginf=-1.0), -1.0, 1.0)
         gain = self.multiplier_lr * self._n_batches
         self._integral = np.maximum(0.0, self._integral + gain * violations)
         proportional = PROPORTIONAL_GAIN * self.multiplier_lr * violations
-        self.multipliers = np.maximum(0.0, self._integral + proportional) * self.problem.active(
-            near
-        )
-        self._set_weights((self.multipliers / self._units) @ near.influence)
+        active = self.problem.active(near.values)
+        self.multipliers = np.maximum(0.0, self._integral + proportional) * active
+        self._set_weights((self.multipliers / self._scale) @ near.influence)
         self._n_batches = 0
 
     def _remember(self, fresh: _Counts) -> None:
         """Add to the memory, which forgets as many rows in turn."""
-        n_fresh = float(self.problem.n_rows(fresh.table))
+        n_fresh = float(self._linear.n_rows(fresh.table))
         kept = max(0.0, 1.0 - n_fresh / max(self._memory_rows, n_fresh))
         parts = zip(self._memory, fresh, strict=True)
         self._memory = _Counts(*(kept * remembered + new for remembered, new in parts))
 
     def _set_weights(self, weights: NDArray[np.float64]) -> None:
-        of_joint = self._joint.from_cells(weights.reshape(self.problem.table_shape))
+        of_joint = self._joint.from_cells(weights.reshape(self._linear.table_shape))
         flat = torch.as_tensor(of_joint, dtype=self._weights.dtype)
         self._weights.copy_(flat.reshape(self._weights.shape))

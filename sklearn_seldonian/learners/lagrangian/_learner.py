@@ -25,9 +25,9 @@ from sklearn_seldonian.learners.lagrangian._generators import gradients, own_ran
 from sklearn_seldonian.learners.lagrangian._inputs import tensors_of, to_inputs
 from sklearn_seldonian.learners.lagrangian._model import TrainedNet, constrained_problem
 from sklearn_seldonian.learners.lagrangian._net import LagrangianNet
-from sklearn_seldonian.learners.lagrangian._problem import ConstrainedProblem
 from sklearn_seldonian.learners.lagrangian._tasks import Classification, Regression, Task
 from sklearn_seldonian.modules import MLP, module_or_default
+from sklearn_seldonian.selection import ConstrainedProblem
 
 __all__ = ["LagrangianLearner"]
 

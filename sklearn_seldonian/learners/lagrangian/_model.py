@@ -17,9 +17,9 @@ from sklearn_seldonian.data._rows import LabelledRows
 from sklearn_seldonian.data._targets import Labels, Targets
 from sklearn_seldonian.learners._protocol import Problem
 from sklearn_seldonian.learners.lagrangian._inputs import module_inputs, tensors_of
-from sklearn_seldonian.learners.lagrangian._problem import ConstrainedProblem
 from sklearn_seldonian.learners.lagrangian._tasks import Task
 from sklearn_seldonian.measures import RowMeasure
+from sklearn_seldonian.selection import ConstrainedProblem
 
 __all__ = ["TrainedNet", "constrained_problem"]
 
@@ -94,8 +94,8 @@ class TrainedNet:
         """What the safety test would say of the model, from rows that it was not trained on."""
         X = module_inputs(self.preprocessor, rows.X, rows.index)
         cells = problem.specification.cells(rows.columns, len(rows.y))
-        foreseen = constrained_problem(problem, cells, self.net.task_)
-        return self.net.foreseen(tensors_of(rows, X, cells.codes), foreseen)
+        tested = constrained_problem(problem, cells, self.net.task_)
+        return self.net.predict_test_outcome(tensors_of(rows, X, cells.codes), tested)
 
     def fingerprint(self) -> str:
         """A digest of the module's weights and of what else the model is made of."""

@@ -33,24 +33,24 @@ from sklearn_seldonian.learners.lagrangian._callbacks import (
     check_monitor,
     reads_batches,
 )
-from sklearn_seldonian.learners.lagrangian._devices import present_device
-from sklearn_seldonian.learners.lagrangian._judge import Judge, observe
-from sklearn_seldonian.learners.lagrangian._lagrangian import GroupedRows, Lagrangian
-from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED
-from sklearn_seldonian.learners.lagrangian._problem import ConstrainedProblem
-from sklearn_seldonian.learners.lagrangian._progress import ProgressLog, TrainingBar
-from sklearn_seldonian.learners.lagrangian._selection import (
+from sklearn_seldonian.learners.lagrangian._checkpoints import (
     Candidate,
     Checkpoints,
     n_selection_rows,
 )
+from sklearn_seldonian.learners.lagrangian._devices import present_device
+from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator, observe
+from sklearn_seldonian.learners.lagrangian._lagrangian import GroupedRows, Lagrangian
+from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED
+from sklearn_seldonian.learners.lagrangian._progress import ProgressLog, TrainingBar
+from sklearn_seldonian.selection import ConstrainedProblem
 
 __all__ = ["LagrangianNet"]
 
 
-# At the end of these epochs the safety test is tried on candidate rows: more often while
-# rates still change much.
-TRIAL_EPOCHS = frozenset(4**i for i in range(12))
+# At the end of these epochs margins are calibrated on candidate rows: more often while rates
+# still change much.
+CALIBRATION_EPOCHS = frozenset(4**i for i in range(12))
 # Adjustments of probabilities, which take several passes, are looked for after about so many
 # epochs at most.
 ADJUSTED_EPOCHS = 100
@@ -171,8 +171,10 @@ class LagrangianNet(NeuralNet):
         n_held_out = 0
         if self.problem.atoms and resampled is None:  # a sampler has drawn from all rows
             n_held_out = n_selection_rows(len(rows), self.module_)
-        trained, judged = _parted(rows, n_held_out)
-        self._judge = Judge(self.problem, judged, self.criterion_, self.task_, resampled)
+        trained, evaluated = _parted(rows, n_held_out)
+        self._evaluator = CandidateEvaluator(
+            self.problem, evaluated, self.criterion_, self.task_, resampled
+        )
         self._lagrangian = Lagrangian(
             self.problem,
             self.task_,
@@ -180,7 +182,7 @@ class LagrangianNet(NeuralNet):
             self.multiplier_init,
             self.multiplier_lr,
             self.device,
-            self.task_.units(self.problem, trained),
+            self.task_.violation_scale(self.problem, trained),
             len(Batches(trained, self.batch_size)),
         )
         if self.problem.atoms:
@@ -199,7 +201,7 @@ class LagrangianNet(NeuralNet):
         except KeyboardInterrupt:
             self._give_up()
         # Nothing of the rows or of the optimiser's state outlives training.
-        del self._lagrangian, self._checkpoints, self._judge, self._beside, self.optimizer_
+        del self._lagrangian, self._checkpoints, self._evaluator, self._beside, self.optimizer_
         del self._unheard, self._scores_batches
         return self
 
@@ -367,7 +369,7 @@ class LagrangianNet(NeuralNet):
     # -- after each epoch ----------------------------------------------------------------
 
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
-        """Judge the epoch's weights, and keep them if they are the best so far."""
+        """Evaluate the epoch's weights, and keep them if they are the best so far."""
         super().on_epoch_end(net, dataset_train, dataset_valid, **kwargs)
         if not np.isfinite(self.history[-1, "loss"]):
             warn_user(
@@ -376,19 +378,19 @@ class LagrangianNet(NeuralNet):
             )
             raise _EarlyStop
         if self.problem.atoms:
-            self._judge_epoch()
+            self._evaluate_epoch()
         else:
             self._checkpoints.keep(len(self.history), self.module_)
 
-    def _judge_epoch(self) -> None:
-        """Say what the safety test would make of this epoch's weights, and keep the best."""
-        epoch, judge = len(self.history), self._judge
-        scores = torch.cat(list(self.scores(judge.rows.X)))
-        if judge.problem.needs_trial and epoch in TRIAL_EPOCHS:
-            judge.try_test(scores, judge.best(scores).adjustment)
-            self._lagrangian.problem = judge.problem
-        every = 1 if judge.problem.hard else max(1, self.max_epochs // ADJUSTED_EPOCHS)
-        best = judge.best(scores, shrunk=epoch % every == 0 or epoch == self.max_epochs)
+    def _evaluate_epoch(self) -> None:
+        """Predict the safety test of this epoch's weights, and keep the best weights."""
+        epoch, evaluator = len(self.history), self._evaluator
+        scores = torch.cat(list(self.scores(evaluator.rows.X)))
+        if evaluator.forecast.needs_calibration and epoch in CALIBRATION_EPOCHS:
+            evaluator.calibrate_margins(scores, evaluator.best(scores).adjustment)
+            self._lagrangian.margins = evaluator.forecast.margins
+        every = 1 if self.problem.hard else max(1, self.max_epochs // ADJUSTED_EPOCHS)
+        best = evaluator.best(scores, shrunk=epoch % every == 0 or epoch == self.max_epochs)
         self._record(best)
         self.history.record("kept", self._checkpoints.offer(epoch, self.module_, best))
         waited = epoch - (self._checkpoints.epoch or 0)
@@ -397,7 +399,7 @@ class LagrangianNet(NeuralNet):
 
     def _record(self, candidate: Candidate) -> None:
         multipliers = self.problem.per_constraint(self._lagrangian.multipliers)
-        estimates = self.problem.estimates(candidate.means)
+        estimates = self.problem.linearisation.estimates(candidate.means)
         for i, multiplier in enumerate(multipliers.tolist()):
             self.history.record(f"estimate_{i}", float(estimates[i]))
             self.history.record(f"predicted_bound_{i}", float(candidate.prediction.bounds[i]))
@@ -418,13 +420,13 @@ class LagrangianNet(NeuralNet):
         parts = rows, self.criterion_, self.task_, families, self.problem.values
         return observe(scores, *parts, self.adjustment_.ends, keep=True)
 
-    def foreseen(self, rows: Rows, problem: ConstrainedProblem) -> Candidate:
+    def predict_test_outcome(self, rows: Rows, problem: ConstrainedProblem) -> Candidate:
         """What the safety test of `problem` would say of the model, from rows not trained on."""
-        judge = Judge(problem, rows, self.criterion_, self.task_)
+        evaluator = CandidateEvaluator(problem, rows, self.criterion_, self.task_)
         scores = torch.cat(list(self._module_scores(rows.X)))
-        if judge.problem.needs_trial:
-            judge.try_test(scores, self.adjustment_)
-        return judge.foreseen(scores, self.adjustment_)
+        if evaluator.forecast.needs_calibration:
+            evaluator.calibrate_margins(scores, self.adjustment_)
+        return evaluator.predict_test_outcome(scores, self.adjustment_)
 
     def infer(self, x, **fit_params):
         """As skorch's, in the module's precision; of several outputs the first.
@@ -543,7 +545,7 @@ def _has_lost_patience(callback: Callback, interrupt: KeyboardInterrupt) -> bool
 
 
 def _parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows]:
-    """Rows to train on, and rows to judge on: the same ones where none are held out."""
+    """Rows to train on and rows to evaluate on: the same if none are held out."""
     if not n_held_out:
         return rows, rows
     order = torch.randperm(len(rows)).to(rows.y.device)

@@ -84,11 +84,11 @@ class ProgressLog(PrintLog):
         end[SECONDS] = f"{epoch['dur']:.2f}"
         if not self._constraints:
             return [start | end]
-        chances = [epoch[f"passing_{i}"] for i in range(len(self._constraints))]
+        probabilities = [epoch[f"passing_{i}"] for i in range(len(self._constraints))]
         if not every:
-            worst = min(range(len(chances)), key=chances.__getitem__)
-            name = {WORST: str(worst)} if len(chances) > 1 else {}
-            joint = {PASSING: f"{bonferroni(chances):.3f}"}
+            worst = min(range(len(probabilities)), key=probabilities.__getitem__)
+            name = {WORST: str(worst)} if len(probabilities) > 1 else {}
+            joint = {PASSING: f"{bonferroni(probabilities):.3f}"}
             return [start | name | self._cells(epoch, worst) | joint | end]
         blank_start, blank_end = dict.fromkeys(start, ""), dict.fromkeys(end, "")
         return [
@@ -96,7 +96,7 @@ class ProgressLog(PrintLog):
             | {CONSTRAINT: str(i)}
             | self._cells(epoch, i)
             | (blank_end if i else end)
-            for i in range(len(chances))
+            for i in range(len(probabilities))
         ]
 
     def _cells(self, epoch: Mapping[str, Any], i: int) -> dict[Column, str]:

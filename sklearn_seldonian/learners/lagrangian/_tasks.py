@@ -27,9 +27,9 @@ from sklearn_seldonian.learners.lagrangian._outputs import (
     probabilities,
     to_scores,
 )
-from sklearn_seldonian.learners.lagrangian._problem import ConstrainedProblem
 from sklearn_seldonian.learners.lagrangian._values import evaluated, hard_values, soft_values
 from sklearn_seldonian.measures import ANY_NUMBER, BuiltInMeasure, Range, RowMeasure
+from sklearn_seldonian.selection import ConstrainedProblem
 
 __all__ = ["Classification", "Regression", "Task", "as_facts", "task_from"]
 
@@ -43,7 +43,7 @@ SLOPE_STEP = 0.05
 # squared loss of a standardised number as a violated rate beside the cross-entropy. With a whole
 # one multipliers are too slow for twenty epochs of 6,000 rows of the GPA data, with a tenth
 # they overshoot.
-UNIT = 0.25
+VIOLATION_SHARE = 0.25
 
 
 class Task(Protocol):
@@ -83,7 +83,7 @@ class Task(Protocol):
     def hard_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Each measure's value of what is predicted of each row: (n_rows, n_measures)."""
 
-    def units(self, problem: ConstrainedProblem, rows: Rows) -> float | Array:
+    def violation_scale(self, problem: ConstrainedProblem, rows: Rows) -> float | Array:
         """What a violation of each atom is measured in: one number, or (n_atoms,)."""
 
     def beside(self, adjustment: Adjustment) -> tuple[object, ...]:
@@ -156,7 +156,7 @@ class Classification:
     def hard_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return hard_values(measures, scores, y)
 
-    def units(self, problem: ConstrainedProblem, rows: Rows) -> float:
+    def violation_scale(self, problem: ConstrainedProblem, rows: Rows) -> float:
         return 1.0
 
     def beside(self, adjustment: Adjustment) -> tuple[object, ...]:
@@ -173,8 +173,8 @@ class Classification:
         *,
         keep: bool = False,
     ) -> Statistics:
-        chances = probabilities(scores)
-        return summarise(codes, y, chances, families, values, hard=self.hard, keep=keep)
+        drawn = probabilities(scores)
+        return summarise(codes, y, drawn, families, values, hard=self.hard, keep=keep)
 
 
 @dataclass(frozen=True)
@@ -262,14 +262,14 @@ class Regression:
         ]
         return torch.stack(values, dim=1).to(scores.dtype)
 
-    def units(self, problem: ConstrainedProblem, rows: Rows) -> Array:
+    def violation_scale(self, problem: ConstrainedProblem, rows: Rows) -> Array:
         """How much each h varies with its measures, were all predictions the mean target."""
         scores = torch.zeros(len(rows), 1)
         y, codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
         seen = self.summarise(scores, y, codes, problem.families, problem.values, keep=True)
         assert seen.kept is not None
         spreads = seen.kept.entries[:, self.n_labels :].std(axis=0)
-        return problem.units(seen.table, UNIT * spreads)
+        return problem.linearisation.violation_scale(seen.table, VIOLATION_SHARE * spreads)
 
     def beside(self, adjustment: Adjustment) -> tuple[float, float, Range]:
         return self.centre, self.scale, self.range

@@ -35,16 +35,16 @@ def hard_values(
 def _soft(measure: RowMeasure, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     if isinstance(measure, BuiltInMeasure):
         return _built_in(measure, scores, y)
-    chances = torch.softmax(scores, dim=1)
+    drawn = torch.softmax(scores, dim=1)
     if measure.surrogate is not None:
-        values: torch.Tensor = measure.surrogate(chances, y)
+        values: torch.Tensor = measure.surrogate(drawn, y)
         return values
     plain = probabilities(scores.detach())
     by_class = [
         evaluated(measure, y, torch.full_like(y, k), plain).to(scores)
         for k in range(scores.shape[1])
     ]
-    return (chances * torch.stack(by_class, dim=1)).sum(dim=1)
+    return (drawn * torch.stack(by_class, dim=1)).sum(dim=1)
 
 
 def _hard(measure: RowMeasure, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

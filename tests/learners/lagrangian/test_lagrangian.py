@@ -6,12 +6,13 @@ import torch
 from torch.utils.data import DataLoader
 
 from sklearn_seldonian.constraints import Families, Schema, bind, parse
-from sklearn_seldonian.learners.lagrangian import Classification, ConstrainedProblem, Rows
+from sklearn_seldonian.learners.lagrangian import Classification, Rows
 from sklearn_seldonian.learners.lagrangian._lagrangian import (
     FEWEST_BATCHES,
     GroupedRows,
     Lagrangian,
 )
+from sklearn_seldonian.selection import ConstrainedProblem
 
 SCHEMA = Schema(classes=(0, 1), positive=1, levels={})
 

@@ -9,12 +9,12 @@ from sklearn_seldonian.certification import summarise_predictions
 from sklearn_seldonian.constraints import Families, Schema, assign_cells, bind, parse
 from sklearn_seldonian.learners.lagrangian import (
     Classification,
-    ConstrainedProblem,
     Regression,
     Rows,
 )
 from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian
 from sklearn_seldonian.measures import REGRESSION_VALUES, RowMeasure, row_values
+from sklearn_seldonian.selection import ConstrainedProblem
 
 N = 400
 rng = np.random.default_rng(0)
@@ -101,15 +101,15 @@ def test_training_counts_what_the_test_counts(pulled):
 def test_the_pull_is_the_gradient_of_the_constraint(pulled):
     problem, codes = problem_of("(ME | [M]) - (ME | [not M]) <= -1000")
     y, codes = torch.tensor(Y), torch.from_numpy(codes)
-    units = TASK.units(problem, Rows(torch.zeros(N, 1), y, codes))
-    lagrangian = Lagrangian(problem, TASK, N, 1.0, 1.0, "cpu", units)
+    scale = TASK.violation_scale(problem, Rows(torch.zeros(N, 1), y, codes))
+    lagrangian = Lagrangian(problem, TASK, N, 1.0, 1.0, "cpu", scale)
     pulled(lagrangian, SCORES, y, codes)
     lagrangian.batch_done()
     lagrangian.step()
     scores = SCORES.clone().requires_grad_()
     predictions = TASK.predictions(scores)
     gap = predictions[MALE == 1].mean() - predictions[MALE == 0].mean()
-    (lagrangian.multipliers[0] * gap / units[0]).backward()
+    (lagrangian.multipliers[0] * gap / scale[0]).backward()
     torch.testing.assert_close(pulled(lagrangian, SCORES, y, codes), scores.grad)
 
 
@@ -122,16 +122,16 @@ def test_the_pull_is_the_gradient_of_the_constraint(pulled):
         ("0 <= 1", lambda e: 1 / 0.25),
     ],
 )
-def test_units_are_a_quarter_of_how_much_the_measures_vary(text, unit):
+def test_violations_count_in_a_quarter_of_how_much_the_measures_vary(text, unit):
     problem, codes = problem_of(text)
     rows = Rows(torch.zeros(N, 1), torch.tensor(Y), torch.from_numpy(codes))
-    assert TASK.units(problem, rows) == pytest.approx(0.25 * unit(50.0 - Y))
+    assert TASK.violation_scale(problem, rows) == pytest.approx(0.25 * unit(50.0 - Y))
 
 
-def test_the_unit_of_what_does_not_vary_is_one():
+def test_the_scale_of_what_does_not_vary_is_one():
     problem, codes = problem_of("ME <= 1")
     rows = Rows(torch.zeros(N, 1), torch.full((N,), 50.0), torch.from_numpy(codes))
-    assert TASK.units(problem, rows) == 1.0
+    assert TASK.violation_scale(problem, rows) == 1.0
 
 
 def test_rows_without_a_finite_prediction_are_counted_apart():

@@ -14,10 +14,11 @@ from sklearn_seldonian.constraints import (
     distinct_values,
     parse,
 )
-from sklearn_seldonian.learners.lagrangian import Classification, ConstrainedProblem
+from sklearn_seldonian.learners.lagrangian import Classification
 from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian
 from sklearn_seldonian.learners.lagrangian._values import hard_values, soft_values
 from sklearn_seldonian.measures import CLASSIFICATION_VALUES, RowMeasure, row_values
+from sklearn_seldonian.selection import ConstrainedProblem
 
 COST = np.array([[0.0, 1.0], [5.0, 0.0]])
 COSTS = RowMeasure("Cost", lambda y, prediction, _: COST[y, prediction], range=(0, 5))
@@ -87,7 +88,7 @@ def problem_and_statistics(text):
 )
 def test_spread_is_that_of_the_rows(text, per_row):
     problem, statistics, _ = problem_and_statistics(text)
-    near = problem.linearise(statistics.table, statistics.products)
+    near = problem.linearisation.at(statistics.table, statistics.products)
     decided = P.argmax(axis=1)
     influence = per_row(decided, COST[Y.numpy(), decided], (P[:, 1] - Y.numpy()) ** 2)
     np.testing.assert_allclose(near.second_moments, (influence**2).mean())
@@ -121,7 +122,7 @@ def test_a_value_that_is_not_finite_spoils_no_other_mean():
     problem, statistics, _ = problem_and_statistics("max(Cost - 4, PR - 0.9) <= 0")
     table = statistics.table.copy()
     table[..., 2] = np.inf
-    near = problem.linearise(table, statistics.products)
+    near = problem.linearisation.at(table, statistics.products)
     assert near.values[0] > 1
     assert near.values[1] == pytest.approx((P.argmax(axis=1) == 1).mean() - 0.9)
 

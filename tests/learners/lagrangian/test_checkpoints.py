@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_seldonian.learners.lagrangian._problem import Prediction
-from sklearn_seldonian.learners.lagrangian._selection import (
+from sklearn_seldonian.learners.lagrangian._checkpoints import (
     Candidate,
     Checkpoints,
     n_selection_rows,
 )
 from sklearn_seldonian.modules import MLP
+from sklearn_seldonian.selection import Prediction
 
 
-def candidate(likelihood, error, loss):
+def candidate(score, error, loss):
     """One whose test passes with a probability, or is far from it where that is negative."""
-    bound, probability = max(-likelihood, 0.0), max(likelihood, 0.0)
+    bound, probability = max(-score, 0.0), max(score, 0.0)
     prediction = Prediction(np.array([bound]), np.array([probability]))
     return Candidate(np.array([0.0]), prediction, np.array(error), loss)
 
@@ -21,7 +21,7 @@ def candidate(likelihood, error, loss):
 @pytest.mark.parametrize(
     ("offers", "kept"),
     [
-        # (likelihood of passing, error, loss)
+        # (feasibility score, error, loss)
         ([(0.99, 0.3, 0.5), (0.98, 0.3, 0.4), (1.0, 0.3, 0.6)], 2),
         ([(0.99, 0.3, 0.5), (0.98, 0.2, 0.6), (1.0, 0.25, 0.4)], 2),
         ([(0.5, 0.1, 0.5), (0.96, 0.4, 0.9), (0.6, 0.1, 0.1)], 2),

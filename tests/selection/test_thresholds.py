@@ -4,7 +4,7 @@ from scipy.stats import rankdata
 
 from sklearn_seldonian.certification import tabulate
 from sklearn_seldonian.constraints import Families
-from sklearn_seldonian.learners.lagrangian._offsets import (
+from sklearn_seldonian.selection._thresholds import (
     _mean_ranks,
     _n_up_to,
     _spread_out,

@@ -1,4 +1,4 @@
-"""What the safety test would make of a model: predicted from candidate rows, epoch by epoch."""
+"""What the safety test would say of a model, and which decisions of it would pass."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ from torch import nn
 from sklearn_seldonian.certification import ScoreEnds, Statistics, tabulate
 from sklearn_seldonian.constraints import Families
 from sklearn_seldonian.learners.lagrangian._batches import Rows
+from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
 from sklearn_seldonian.learners.lagrangian._devices import on_device
-from sklearn_seldonian.learners.lagrangian._offsets import (
-    ClassShifts,
-    ShiftedDecisions,
-    class_shifts,
-)
 from sklearn_seldonian.learners.lagrangian._outputs import (
     UNADJUSTED,
     Adjustment,
     class_weights,
     clipped,
 )
-from sklearn_seldonian.learners.lagrangian._problem import ConstrainedProblem
-from sklearn_seldonian.learners.lagrangian._selection import Candidate, best_of, rank
 from sklearn_seldonian.learners.lagrangian._tasks import Task
 from sklearn_seldonian.measures import RowMeasure
+from sklearn_seldonian.selection import (
+    ClassShifts,
+    ConstrainedProblem,
+    ShiftedDecisions,
+    class_shifts,
+    forecast_for,
+    position_of_best,
+)
 
-__all__ = ["Judge", "observe"]
+__all__ = ["CandidateEvaluator", "observe"]
 
 Array = NDArray[np.float64]
 
@@ -45,23 +47,23 @@ SHARE_STEP = 0.01
 SPARE_SHARES = (0.02, 0.06, 0.15)
 # Halvings in the search for how far probabilities must shrink.
 SHRINKAGE_STEPS = 5
-# The safety test is tried on so many samples of candidate rows, of at most so many rows.
+# Margins are calibrated on so many samples of candidate rows, of at most so many rows.
 N_SAMPLES = 3
-MOST_TRIAL_ROWS = 20_000
+MAX_CALIBRATION_ROWS = 20_000
 
 
-class Judge:
-    """Tells how a model would fare in the safety test, from candidate rows.
+class CandidateEvaluator:
+    """Predicts the safety test of a model from candidate rows.
 
-    Besides the model as it is, adjustments of its scores are looked at that may let it pass:
-    an offset of one class where decisions are the largest score, probabilities nearer to the
-    shares of the classes where decisions are drawn.
+    It also looks for adjustments of the scores that may let the model pass. Where decisions are
+    the largest score, they are offsets of one class. Where decisions are drawn, they are
+    probabilities nearer to the shares of the classes.
 
     Parameters
     ----------
     problem : ConstrainedProblem
     rows : Rows
-        Candidate rows to judge on.
+        Candidate rows to evaluate models on.
     criterion : torch.nn.Module
     task : Task
         What the scores mean.
@@ -78,13 +80,13 @@ class Judge:
         task: Task,
         resampled: Rows | None = None,
     ) -> None:
-        self.rows, self.criterion, self.task = rows, criterion, task
+        self.problem, self.rows, self.criterion, self.task = problem, rows, criterion, task
         n_classes = problem.shape[1]
         self._class_weights = class_weights(criterion, n_classes)
         self._labels = task.labels(rows.y).cpu().numpy()
         self._y, self._codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
         kinds = self._codes, self._labels, self._labels, problem.families, n_classes
-        self.problem = problem.judged_on(tabulate(*kinds))
+        self.forecast = forecast_for(problem, tabulate(*kinds))
         counts = np.bincount(self._labels, minlength=n_classes) + 1.0
         self._log_shares = np.log(counts / counts.sum())
         self._targets: list[Array] | None = None
@@ -106,23 +108,23 @@ class Judge:
             return unshrunk
         return self._shrunk(scores, unshrunk)
 
-    def foreseen(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
-        """What a model decides whose `scores` of the rows are adjusted so, and nothing else."""
+    def predict_test_outcome(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
+        """What is predicted of a model with these `scores` of the rows and this `adjustment`."""
         if self.problem.hard:
             return self._best_shift(adjustment.moved(scores), False)
         return self._seen(scores, adjustment)
 
-    def try_test(self, scores: torch.Tensor, adjustment: Adjustment) -> None:
-        """Try the safety test on samples of the rows, and expect bounds as wide from now on."""
+    def calibrate_margins(self, scores: torch.Tensor, adjustment: Adjustment) -> None:
+        """Run the safety test on samples of the rows, and expect bounds as wide from now on."""
         samples = self._samples(adjustment.of(scores), adjustment.ends)
         constant = []
         if not self.problem.hard:
             constant = self._samples(scores.new_tensor(self._log_shares).expand_as(scores))
-        self.problem, self._targets = self.problem.tested_on(samples, constant), None
+        self.forecast, self._targets = self.forecast.calibrated_on(samples, constant), None
 
     def _samples(self, scores: torch.Tensor, ends: ScoreEnds | None = None) -> list[Statistics]:
         """Samples of the rows, of the size of the safety data, with scores between these `ends`."""
-        n_rows = min(self.problem.n_safety, MOST_TRIAL_ROWS)
+        n_rows = min(self.problem.n_safety, MAX_CALIBRATION_ROWS)
         kept = not self.problem.hard or self.problem.values
         n_samples = N_SAMPLES if kept else 1  # bounds from counts vary little
         draws = np.random.default_rng(0).integers(len(scores), size=(n_samples, n_rows))
@@ -151,10 +153,8 @@ class Judge:
             problem.values,
             adjustment.ends,
         )
-        near = problem.linearise(seen.table, seen.products)
-        prediction = problem.predict(near, len(self.rows), widths=problem.widths(seen))
-        error = float(self._errors(seen.table))
-        return Candidate(near.means, prediction, error, loss, adjustment)
+        means, error = problem.linearisation.means(seen.table), float(self._errors(seen.table))
+        return Candidate(means, self.forecast.of(seen), error, loss, adjustment)
 
     def _errors(self, tables: Array) -> Array:
         """Weighted shares of wrong decisions; zero where decisions are drawn."""
@@ -176,7 +176,7 @@ class Judge:
         values, families = scores.cpu().double().numpy(), problem.families
         classes = class_shifts(values, self._labels, self._codes, families, N_OFFSETS)
         shifted = [self._with_best(shifts, scores, adjusted) for shifts in classes]
-        return max(shifted, key=lambda candidate: rank(candidate, problem.power))
+        return max(shifted, key=lambda candidate: candidate.selection_key(problem.power))
 
     def _with_best(self, shifts: ClassShifts, scores: torch.Tensor, adjusted: bool) -> Candidate:
         """The model with the best offset of one class; with none if not `adjusted`."""
@@ -188,24 +188,23 @@ class Judge:
                 decisions = shifts.near(best, N_FINER)
                 best = self._best(decisions)
         chosen = decisions.at(best)
-        near = problem.linearise(chosen.smoothed)
-        chances = problem.chances(near.means, chosen.weight)
-        prediction = problem.predict(near, len(self.rows), chances)
+        prediction = self.forecast.of(self._as_seen(chosen.smoothed), chosen.weight)
         adjustment = _offset(chosen, problem.shape[1])
         loss = self.task.loss(self.criterion, adjustment.of(scores), self.rows.y).item()
-        means, error = problem.means(chosen.tables), float(self._errors(chosen.tables))
+        means = problem.linearisation.means(chosen.tables)
+        error = float(self._errors(chosen.tables))
         return Candidate(means, prediction, error, loss, adjustment)
 
     def _best(self, decisions: ShiftedDecisions) -> int:
         """Position of the best offset, the smallest of equal ones."""
-        problem, errors = self.problem, self._errors(decisions.tables)
-        chances = problem.chances(problem.means(decisions.smoothed), decisions.weight)
-        likelihoods = problem.likelihoods(chances)
-        # Bounds are needed only where these do not tell candidates apart.
-        if problem.needs_trial or not (likelihoods > 0).any():
-            near = problem.linearise(decisions.smoothed)
-            likelihoods = problem.predict(near, len(self.rows), chances).likelihood
-        return best_of(likelihoods, errors, np.abs(decisions.offsets), problem.power)
+        errors, distances = self._errors(decisions.tables), np.abs(decisions.offsets)
+        seen = self._as_seen(decisions.smoothed)
+        scores = self.forecast.feasibility_scores(seen, decisions.weight)
+        return position_of_best(scores, errors, distances, self.problem.power)
+
+    def _as_seen(self, tables: Array) -> Statistics:
+        """The statistics of rows in these tables, which may have leading axes."""
+        return Statistics(tables, self.problem.families, hard=True)
 
     def _shrunk(self, scores: torch.Tensor, unshrunk: Candidate) -> Candidate:
         """The same model with probabilities as near to its own as is predicted to pass.
@@ -214,7 +213,7 @@ class Judge:
         and the spread of probabilities shrink alike. Where none does, nothing is changed.
         """
         power = self.problem.power
-        if unshrunk.prediction.likelihood >= power:
+        if unshrunk.prediction.feasibility_score >= power:
             return unshrunk
         candidates, full = [unshrunk], unshrunk.adjustment
         for target in self._passing_targets(scores):
@@ -223,12 +222,12 @@ class Judge:
             for _ in range(SHRINKAGE_STEPS):
                 middle = (passing + failing) / 2.0
                 candidate = self._mixed(scores, full, target, middle)
-                if candidate.prediction.likelihood >= power:
+                if candidate.prediction.feasibility_score >= power:
                     passing = middle
                     candidates.append(candidate)
                 else:
                     failing = middle
-        return max(candidates, key=lambda candidate: rank(candidate, power))
+        return max(candidates, key=lambda candidate: candidate.selection_key(power))
 
     def _mixed(
         self, scores: torch.Tensor, full: Adjustment, target: Array, scale: float
@@ -240,8 +239,8 @@ class Judge:
     def _passing_targets(self, scores: torch.Tensor) -> list[Array]:
         """Log-probabilities of constant predictions that pass: the classes' shares, else others.
 
-        The others move a share of every class to one of them. They depend on the problem alone,
-        which changes when the test is tried.
+        The others move a share of every class to one of them. They depend on the forecast alone,
+        which changes when margins are calibrated.
         """
         if self._targets is None:
             shares = np.exp(self._log_shares)
@@ -272,7 +271,7 @@ class Judge:
     def _passes(self, constant: Array, scores: torch.Tensor) -> bool:
         """Whether the same probabilities for every row are predicted to pass."""
         candidate = self._mixed(scores, clipped(scores), np.log(constant), 0.0)
-        return bool(candidate.prediction.likelihood >= self.problem.power)
+        return bool(candidate.prediction.feasibility_score >= self.problem.power)
 
 
 def _offset(decisions: ShiftedDecisions, n_classes: int) -> Adjustment:

@@ -1,0 +1,84 @@
+"""The edge between the counts of one or two rates that pass their test and those that fail it.
+
+The counts are in positive form: the successes of a rate with a positive weight, and the other
+rows of a rate with a negative weight, so that fewer are always better.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from sklearn_seldonian.bounds import rate_upper, score_edge
+
+__all__ = ["Edge", "edge_of_rates"]
+
+Array = NDArray[np.float64]
+# Counts of the second rate, and with each of them the highest count of the first that passes.
+Edge = tuple[Array, Array]
+
+# Counts of the second rate at which the edge is kept, evenly spread by angle.
+EDGE_COUNTS = 1025
+
+
+def edge_of_rates(
+    trials: Sequence[float], weights: Sequence[float], constant: float, delta: float
+) -> Edge:
+    """With which counts ``sum(weights * rates) + constant <= 0`` passes at level `delta`.
+
+    One rate is tested by Clopper and Pearson's bound. Two rates are tested by the score test,
+    which orders tables as the exact unconditional test does: the edges of the two are at most one
+    count apart.
+
+    Parameters
+    ----------
+    trials, weights : sequence of one or two floats
+        Rows of each rate, and its weight.
+    constant : float
+    delta : float in (0, 1)
+
+    Returns
+    -------
+    counts : ndarray of shape (n_counts,)
+        Of the second rate, ascending; one zero where there is one rate.
+    highest : ndarray of shape (n_counts,)
+        The highest count of the first rate that passes with each of them; -1 where none does.
+    """
+    rows, signed = np.array(trials, dtype=float), np.array(weights, dtype=float)
+    limit = -constant - float(signed[signed < 0].sum())  # of the positive form
+    if len(rows) == 1:
+        return np.zeros(1), _highest_of_one(rows[0], abs(signed[0]), limit, delta)
+    others = _whole_counts(rows[1])
+    return others, _highest_of_first(others, rows, np.abs(signed), limit, delta)
+
+
+def _whole_counts(trials: float) -> Array:
+    angles = np.linspace(0.0, math.pi / 2.0, EDGE_COUNTS)
+    return np.unique(np.round(trials * np.sin(angles) ** 2))
+
+
+def _highest_of_one(trials: float, weight: float, limit: float, delta: float) -> Array:
+    """The highest count of one rate that passes, -1 where none does."""
+    low, high = -1.0, trials + 1.0
+    while high - low > 1.0:
+        middle = (low + high) // 2.0
+        passes = rate_upper(middle, trials, weight, delta) <= limit
+        low, high = (middle, high) if passes else (low, middle)
+    return np.array([low])
+
+
+def _highest_of_first(
+    others: Array, trials: Array, weights: Array, limit: float, delta: float
+) -> Array:
+    """The highest count of the first of two rates that passes beside each of the `others`."""
+    statistic = float(ndtri(delta))
+    first, second = score_edge(trials.tolist(), weights.tolist(), limit, statistic)
+    if not second.size:  # no rates are within the limit; if all were, this were no atom
+        return np.full(others.shape, -1.0)
+    beyond = first[-1] if second[-1] >= trials[1] * (1.0 - 1e-9) else -1.0
+    edge = np.asarray(np.interp(others, second, first, right=beyond))
+    return np.clip(np.floor(edge + 1e-9), -1.0, trials[0])

@@ -1,0 +1,92 @@
+"""The weights of the best epoch so far, and how many rows to hold out to tell which it is."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED, Adjustment
+from sklearn_seldonian.selection import Prediction, SelectionKey, selection_key
+
+__all__ = ["Candidate", "Checkpoints", "n_selection_rows"]
+
+Array = NDArray[np.float64]
+
+# A network with fewer rows per parameter may learn its rows by heart, and is then evaluated on rows
+# that were held out: half of the candidate rows, up to this many, or a tenth where rows are many.
+# Fewer held-out rows tell nothing.
+ROWS_PER_PARAMETER = 10
+MAX_HELD_OUT, MIN_SHARE, MIN_HELD_OUT = 5000, 0.1, 100
+
+
+def n_selection_rows(n_candidate: int, module: nn.Module) -> int:
+    """How many candidate rows to hold out from training to evaluate checkpoints on.
+
+    No rows are held out for a network with few trained parameters for the number of rows, because
+    its rows then tell the truth. No rows are held out for a linear model, which loses more by
+    training on fewer rows than an honest evaluation is worth (`benchmarks/holdout.py`).
+    """
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    is_network = sum(parameter.ndim > 1 for parameter in parameters) > 1
+    n_parameters = sum(parameter.numel() for parameter in parameters)
+    if not is_network or n_candidate >= ROWS_PER_PARAMETER * n_parameters:
+        return 0
+    held_out = max(min(n_candidate // 2, MAX_HELD_OUT), int(MIN_SHARE * n_candidate))
+    return held_out if held_out >= MIN_HELD_OUT else 0
+
+
+class Candidate(NamedTuple):
+    """What one epoch's weights promise with some adjustment of the scores.
+
+    Attributes
+    ----------
+    means : ndarray of shape (n_means,)
+        The means that the constraints are about, as seen on candidate rows.
+    prediction : Prediction
+        Of the safety test.
+    error : float
+        Share of wrong decisions, rows weighing what the criterion's class weights say; zero
+        where decisions are drawn.
+    loss : float
+        The primary loss.
+    adjustment : Adjustment
+    """
+
+    means: Array
+    prediction: Prediction
+    error: float
+    loss: float = np.nan
+    adjustment: Adjustment = UNADJUSTED
+
+    def selection_key(self, power: float) -> SelectionKey:
+        """The key by which candidates are ordered, as `selection_key` has it."""
+        score = float(self.prediction.feasibility_score)
+        return selection_key(score, self.error, self.loss, power)
+
+
+class Checkpoints:
+    """Keeps the weights of the best candidate so far, with its adjustment."""
+
+    def __init__(self, power: float) -> None:
+        self.power = power
+        self.best: dict[str, Any] | None = None
+        self.adjustment = UNADJUSTED
+        self.epoch: int | None = None
+        self._key: SelectionKey = (-np.inf, -np.inf, -np.inf)
+
+    def offer(self, epoch: int, module: nn.Module, candidate: Candidate) -> bool:
+        """Consider one epoch's weights; whether they are the best so far."""
+        key = candidate.selection_key(self.power)
+        if not np.isfinite(candidate.loss) or not key > self._key:
+            return False
+        self._key = key
+        self.keep(epoch, module, candidate.adjustment)
+        return True
+
+    def keep(self, epoch: int, module: nn.Module, adjustment: Adjustment = UNADJUSTED) -> None:
+        """Take these weights, whatever came before."""
+        self.epoch, self.adjustment = epoch, adjustment
+        self.best = {name: tensor.clone() for name, tensor in module.state_dict().items()}

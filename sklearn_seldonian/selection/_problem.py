@@ -1,0 +1,142 @@
+"""What is asked of a model: constraints, each with its delta, and how they will be tested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_seldonian.constraints import (
+    ExclusiveColumns,
+    Families,
+    Or,
+    ResolvedConstraint,
+    bonferroni,
+    fold,
+    leaves,
+    subtrees,
+)
+from sklearn_seldonian.selection._linearisation import Linearisation
+
+__all__ = ["ConstrainedProblem"]
+
+Array = NDArray[np.float64]
+Fold = Callable[[Iterable[Array]], Array]
+# The value of a tree, and for each of its atoms whether the value depends on it.
+Chosen = tuple[float, list[bool]]
+
+
+class ConstrainedProblem:
+    """All constraints of one fit, and the safety test that they will meet.
+
+    Parameters
+    ----------
+    constraints : sequence of ResolvedConstraint
+    deltas : sequence of float
+        One delta per constraint.
+    families : Families
+        The cells of the candidate rows, with each constraint's conditions in some family.
+    n_classes, n_safety : int
+    power : float in (0, 1)
+        Probability of passing that training aims for.
+    hard : bool, default=True
+        Whether decisions are the most probable class; otherwise they are drawn.
+    bound : str, default="auto"
+        How the constraints will be tested.
+    exclusive : frozenset of frozenset of str, default=frozenset()
+        Pairs of 0/1 columns known never to be both 1.
+
+    Attributes
+    ----------
+    linearisation : Linearisation
+        The constraints' atoms as functions of a table of rows.
+    atoms : tuple of Atom
+        Those of all constraints, one constraint after the other.
+    atom_deltas : tuple of float
+        What each atom is tested at.
+    values : tuple of RowMeasure
+        The constraints' distinct row measures.
+    shape : (n_cells, n_classes)
+    """
+
+    def __init__(
+        self,
+        constraints: Sequence[ResolvedConstraint],
+        deltas: Sequence[float],
+        families: Families,
+        n_classes: int,
+        n_safety: int,
+        power: float,
+        hard: bool = True,
+        bound: str = "auto",
+        exclusive: ExclusiveColumns = frozenset(),
+    ) -> None:
+        self.constraints, self.families = tuple(constraints), families
+        self.n_safety, self.power = n_safety, power
+        self.hard, self.bound, self.exclusive = hard, bound, exclusive
+        self.linearisation = Linearisation(constraints, families, n_classes, hard)
+        self.shape, self.values = self.linearisation.shape, self.linearisation.values
+        tested = [leaves(c.tree, delta) for c, delta in zip(constraints, deltas, strict=True)]
+        self.atoms = tuple(atom for group in tested for atom, _ in group)
+        self.atom_deltas = tuple(delta for group in tested for _, delta in group)
+        ends = np.cumsum([len(group) for group in tested], dtype=int).tolist()
+        self._atoms_of = [slice(*span) for span in zip([0, *ends], ends, strict=False)]
+        trees = [tree for constraint in constraints for tree in subtrees(constraint.tree)]
+        self._has_alternatives = any(isinstance(tree, Or) for tree in trees)
+
+    def per_constraint(self, per_atom: Array) -> Array:
+        """The sum over each constraint's atoms: shape (n_constraints,)."""
+        return np.array([per_atom[own].sum() for own in self._atoms_of])
+
+    def highest(self, per_atom: Array) -> Array:
+        """The largest value of an AND, the smallest of an OR: shape (..., n_constraints)."""
+        return self._folded(per_atom, _largest, _smallest)
+
+    def pass_probabilities(self, of_atoms: Array) -> Array:
+        """At least how probable each constraint is to pass, from its atoms' probabilities.
+
+        Shape (..., n_constraints). An atom of which nothing is known (NaN) does not pass.
+        """
+        return self._folded(np.nan_to_num(of_atoms), bonferroni, _largest)
+
+    def active(self, values: Array) -> NDArray[np.bool_]:
+        """Which atoms training should push on: all of an AND, the nearest of an OR.
+
+        `values` (n_atoms,) are those of the atoms.
+        """
+        active = np.ones(len(self.atoms), dtype=np.bool_)
+        if self._has_alternatives:
+            known = iter(values.tolist())
+            for constraint, own in zip(self.constraints, self._atoms_of, strict=True):
+                tree = constraint.tree
+                _, active[own] = fold(tree, lambda *_: (next(known), [True]), _all, _nearest)
+        return active
+
+    def _folded(self, per_atom: Array, all_of: Fold, any_of: Fold) -> Array:
+        """One value per constraint, from the values of its atoms."""
+        folded = np.empty((*per_atom.shape[:-1], len(self.constraints)))
+        atoms = iter(np.moveaxis(per_atom, -1, 0))
+        for i, constraint in enumerate(self.constraints):
+            folded[..., i] = fold(constraint.tree, lambda *_: next(atoms), all_of, any_of)
+        return folded
+
+
+def _largest(values: Iterable[Array]) -> Array:
+    return np.asarray(np.maximum.reduce(list(values)))
+
+
+def _smallest(values: Iterable[Array]) -> Array:
+    return np.asarray(np.minimum.reduce(list(values)))
+
+
+def _all(children: Iterable[Chosen]) -> Chosen:
+    values, chosen = zip(*children, strict=True)
+    return max(values), [atom for child in chosen for atom in child]
+
+
+def _nearest(children: Iterable[Chosen]) -> Chosen:
+    """Without the atoms of every child but the nearest to being satisfied."""
+    values, chosen = zip(*children, strict=True)
+    nearest = int(np.argmin(values))
+    return values[nearest], [atom and i == nearest for i, c in enumerate(chosen) for atom in c]

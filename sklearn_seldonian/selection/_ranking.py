@@ -1,0 +1,50 @@
+"""Which of several models to keep: the best of those predicted to pass the safety test."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SelectionKey", "position_of_best", "selection_key"]
+
+Array = NDArray[np.float64]
+SelectionKey = tuple[float, float, float]
+
+
+def selection_key(
+    feasibility_score: float, error: float, loss: float, power: float
+) -> SelectionKey:
+    """The key by which models are ordered; the best model has the largest.
+
+    Among the models predicted to pass with `power` the best has the least error, and of equal
+    errors the least primary loss. If there are none, the most probable to pass is the best.
+
+    Parameters
+    ----------
+    feasibility_score : float
+        As in `Prediction`. It is not known to within a hundredth, so that smaller differences
+        do not count.
+    error, loss, power : float
+
+    Examples
+    --------
+    >>> from sklearn_seldonian.selection import selection_key
+    >>> accurate, safe = selection_key(0.5, 0.1, 0.4, power=0.9), selection_key(0.95, 0.2, 0.6, 0.9)
+    >>> max(accurate, safe) == safe
+    True
+    """
+    return float(_coarse(np.asarray(feasibility_score), power)), -error, -loss
+
+
+def position_of_best(
+    feasibility_scores: Array, errors: Array, distances: Array, power: float
+) -> int:
+    """The position of the best of several models; of equal ones, of that at the least distance."""
+    scores = _coarse(feasibility_scores, power)
+    return int(np.lexsort((-distances, -errors, scores))[-1])
+
+
+def _coarse(scores: Array, power: float) -> Array:
+    """`power` for all that reach it; of others whole hundredths, where they are above zero."""
+    coarse = np.where(scores > 0, np.floor(100.0 * scores) / 100.0, scores)
+    return np.where(scores >= power, power, coarse)

@@ -1,0 +1,175 @@
+"""Predictions of the safety test against closed forms and against the test itself."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from scipy.stats import norm
+
+from sklearn_seldonian.certification import (
+    PassingRegions,
+    Statistics,
+    exclusive_columns,
+    passing_region,
+    safety_test,
+    summarise,
+)
+from sklearn_seldonian.selection import (
+    ConstrainedProblem,
+    NormalForecast,
+    Prediction,
+    RegionForecast,
+    forecast_for,
+)
+
+GAP = "abs(PR | [M] - PR | [F]) <= 0.1"
+
+
+def seen_in(problem, table):
+    """The statistics of rows of which `table` counts the decisions."""
+    return Statistics(table, problem.families, hard=True)
+
+
+def predicted(problem, table, n_rows=2000):
+    """By the normal approximation."""
+    return NormalForecast(problem, n_rows).of(seen_in(problem, table))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "probabilities", "together", "score"),
+    [
+        ([-0.1, -0.2], [0.95, 0.97], 0.92, 0.92),
+        ([0.1, -0.2], [0.4, 0.97], 0.37, 0.37),
+        ([0.1, 0.2], [0.4, 0.5], 0.0, -0.3),
+        ([0.1, -0.2], [0.0, 0.9], 0.0, -0.1),
+    ],
+)
+def test_score_is_the_probability_or_how_far_bounds_are_off(bounds, probabilities, together, score):
+    one = Prediction(np.array(bounds), np.array(probabilities))
+    assert one.pass_probability == pytest.approx(together)
+    assert one.feasibility_score == pytest.approx(score)
+    several = Prediction(np.array([bounds] * 3), np.array([probabilities] * 3))
+    np.testing.assert_allclose(several.feasibility_score, [score] * 3)
+
+
+def test_predicted_probability_of_passing(problem_and_table):
+    problem, table = problem_and_table(["PR <= 0.5"])
+    near, n = problem.linearisation.at(table), round(table.sum())
+    prediction = predicted(problem, table, n)
+    test, candidate = near.standard_errors(500)[0], near.standard_errors(n)[0]
+    bound = near.values[0] + norm.ppf(0.95) * test
+    assert prediction.bounds[0] == pytest.approx(bound)
+    assert prediction.probabilities[0] == pytest.approx(
+        norm.cdf(-bound / np.hypot(test, candidate))
+    )
+
+
+def test_and_of_probabilities_is_at_least_what_bonferroni_says(problem_and_table):
+    both = predicted(*problem_and_table([GAP])).probabilities[0]
+    sides = "PR | [M] - PR | [F] <= 0.1", "PR | [F] - PR | [M] <= 0.1"
+    single = [predicted(*problem_and_table([text])).probabilities[0] for text in sides]
+    assert both == pytest.approx(max(0.0, 1 - sum(1 - p for p in single)))
+
+
+def test_a_rate_without_rows_is_not_predicted_to_pass(problem_and_table):
+    problem, table = problem_and_table(["PR | [M] <= 0.9", "ACC >= 0.1"])
+    table[problem.families.membership[:, 0]] = 0
+    near = problem.linearisation.at(table)
+    assert np.isnan(near.values[0])
+    assert np.isfinite(near.influence).all()
+    prediction = predicted(problem, table, 1000)
+    assert prediction.probabilities[0] == 0.0
+    assert prediction.bounds[0] == np.inf
+    assert prediction.probabilities[1] > 0.99
+
+
+def test_what_is_always_true_passes_for_sure(problem_and_table):
+    prediction = predicted(*problem_and_table(["0 * PR <= 1", "0 * PR >= 1"]))
+    assert prediction.probabilities.tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("hard", [True, False])
+@pytest.mark.parametrize("valued", [True, False])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_families_predict_as_all_conditions_together_do(n_classes, valued, hard, problems):
+    found, calibrated = [], []
+    for problem, codes, y, scores in problems(n_classes, valued, hard):
+        of_rows = y, softmax(scores, axis=1), problem.families, problem.values
+        seen = summarise(codes, *of_rows, hard=hard, keep=True)
+        forecast = NormalForecast(problem, 600)
+        found.append(forecast.of(seen))
+        calibrated.append(forecast.calibrated_on([seen]).of(seen))
+    for mine, other in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-9)
+    for mine, other in zip(*calibrated, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-6, atol=1e-9)
+
+
+# -- which forecast --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "hard", "bound", "kind", "needs_calibration"),
+    [
+        ("PR <= 0.5", True, "auto", RegionForecast, False),
+        (GAP, True, "auto", RegionForecast, False),
+        (GAP, True, "asymptotic", RegionForecast, False),
+        (GAP, True, "ttest", NormalForecast, True),
+        (GAP, False, "auto", NormalForecast, True),
+        ("PR | [M] * PR | [F] <= 0.4", True, "auto", NormalForecast, True),
+        ("max(PR, PPV) <= 0.5", True, "auto", RegionForecast, True),
+    ],
+)
+def test_each_kind_of_test_has_its_forecast(
+    text, hard, bound, kind, needs_calibration, problem_and_table
+):
+    asked, table = problem_and_table([text])
+    families = asked.families
+    exclusive = exclusive_columns(families)
+    parts = asked.constraints, [0.05], families, 2, 500, 0.9, hard, bound, exclusive
+    forecast = forecast_for(ConstrainedProblem(*parts), table)
+    assert type(forecast) is kind
+    assert forecast.needs_calibration == needs_calibration
+
+
+def test_no_constraints_need_no_calibration(problem_and_table):
+    assert not forecast_for(*problem_and_table([])).needs_calibration
+
+
+def test_regions_replace_the_normal_approximation_and_leave_its_bounds(problem_and_table):
+    problem, table = problem_and_table(["PR <= 0.52", "PPV >= 0.55"])
+    seen, forecast = seen_in(problem, table), forecast_for(problem, table)
+    normal, found = predicted(problem, table), forecast.of(seen)
+    np.testing.assert_array_equal(found.bounds, normal.bounds)
+    assert found.probabilities[1] == normal.probabilities[1]  # its rows depend on the model
+    rate = table[..., 1].sum() / table.sum()
+    region = passing_region(problem.atoms[0], [2000], [500], 0.05)
+    expected = PassingRegions([region]).probabilities(np.full((1, 2), rate))
+    assert found.probabilities[0] == pytest.approx(expected[0])
+    assert found.probabilities[0] != normal.probabilities[0]
+    better_known = forecast.of(seen, weight=1.0)
+    assert better_known.probabilities[0] != found.probabilities[0]
+
+
+@pytest.mark.parametrize("texts", [["PR <= 0.55"], ["PR <= 0.55", "PPV >= 0.5"], ["PR <= 0.01"]])
+def test_scores_of_several_models_are_those_of_each(texts, problem_and_table):
+    problem, table = problem_and_table(texts)
+    moved = np.linspace(-0.9, 0.9, 7)[:, None, None] * table[..., 0]
+    tables = np.stack([table[..., 0] + moved, table[..., 1] - moved], axis=-1).clip(0)
+    forecast = forecast_for(problem, table)
+    scores = forecast.feasibility_scores(seen_in(problem, tables))
+    expected = [float(forecast.of(seen_in(problem, one)).feasibility_score) for one in tables]
+    passing = np.array(expected) > 0
+    np.testing.assert_allclose(scores[passing], np.array(expected)[passing])
+    assert (scores[~passing] < 0).all()
+    if not passing.any():
+        np.testing.assert_allclose(scores, expected)
+
+
+def test_calibration_makes_bounds_as_wide_as_the_tests(problem_and_table):
+    problem, table = problem_and_table(["PR | [M] * PR | [F] <= 0.4"])
+    seen = seen_in(problem, table / 4)
+    forecast = forecast_for(problem, table)
+    assert forecast.of(seen).bounds[0] < forecast.calibrated_on([seen]).of(seen).bounds[0]
+    (constraint,) = problem.constraints
+    exact = safety_test(constraint.tree, seen.evidence(constraint.means), 0.05).g_upper
+    assert forecast.calibrated_on([seen]).of(seen).bounds[0] == pytest.approx(exact)
