@@ -2,8 +2,13 @@
 PYTHON ?= python3
 DATA ?= ../shared/data
 BIN := .venv/bin
+# The tests run in one process per core. A process needs about 1 GB of memory, hence at most 8.
+PYTEST := -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: demo test test-matrix lint docs clean
+# More threads than cores would wait for each other.
+test test-all test-matrix: export OMP_NUM_THREADS = 1
+
+.PHONY: demo test test-all test-matrix lint docs clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -16,14 +21,18 @@ demo: .venv/installed
 	@if [ -d $(DATA)/MNIST ]; then set -x; $(BIN)/python examples/mnist.py --root $(DATA); \
 	else echo "No MNIST in $(DATA): leaving it out (make demo DATA=folder)"; fi
 
+# Without the tests marked slow: long simulations, each of which has a short form that runs here.
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST) -m "not slow" --hypothesis-profile short
 
-# The suite on the lowest dependencies that pyproject.toml allows, extras among them, then on the
+test-all: .venv/installed
+	$(BIN)/python $(PYTEST)
+
+# All tests on the lowest dependencies that pyproject.toml allows, extras among them, then on the
 # newest there are. Each set takes some minutes and gigabytes; `make clean` removes both.
 test-matrix: .matrix/lowest/installed .matrix/newest/installed
-	.matrix/lowest/bin/python -m pytest
-	.matrix/newest/bin/python -m pytest
+	.matrix/lowest/bin/python $(PYTEST)
+	.matrix/newest/bin/python $(PYTEST)
 
 .matrix/%/installed: .matrix/%.txt
 	$(PYTHON) -m venv --clear .matrix/$*

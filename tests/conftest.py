@@ -2,6 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import settings
+
+# `make test` asks for the short profile; whatever else runs the tests gets the whole one.
+settings.register_profile("whole", max_examples=600, deadline=None, derandomize=True)
+settings.register_profile("short", settings.get_profile("whole"), max_examples=100)
+settings.load_profile("whole")
 
 torch.set_num_threads(1)  # small networks lose more to waiting than they gain
 
@@ -28,3 +34,9 @@ def groups():
             "age": rng.integers(18, 80, size=1000),
         }
     )
+
+
+@pytest.fixture(params=["short", pytest.param("whole", marks=pytest.mark.slow)])
+def whole(request):
+    """Whether to simulate or enumerate everything: what `make test` leaves out."""
+    return request.param == "whole"

@@ -1,12 +1,17 @@
 """The examples run as a user would run them, and read as pages of the gallery."""
 
+import functools
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
+
+from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -39,6 +44,33 @@ def run(name, *arguments, folder, **environment):
     return done.stdout
 
 
+@pytest.fixture
+def run_short(monkeypatch, tmp_path, capsys):
+    """Runs an example in this process, with few epochs in each fit, and returns what it prints."""
+
+    def run(name, *arguments, max_epochs=3, **environment):
+        for estimator in (SeldonianClassifier, SeldonianRegressor):
+            monkeypatch.setattr(estimator, "fit", shortened(estimator.fit, max_epochs))
+        for variable, value in environment.items():
+            monkeypatch.setenv(variable, value)
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        monkeypatch.chdir(tmp_path)
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        plt.close("all")
+        return capsys.readouterr().out
+
+    return run
+
+
+def shortened(fit, max_epochs):
+    @functools.wraps(fit)
+    def with_few_epochs(self, *args, **kwargs):
+        self.set_params(max_epochs=min(self.max_epochs, max_epochs))
+        return fit(self, *args, **kwargs)
+
+    return with_few_epochs
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_reads_top_to_bottom(path):
     text = path.read_text()
@@ -52,6 +84,7 @@ def test_reads_top_to_bottom(path):
     assert not re.search(r"__(doc|file)__", text)  # which a page of the gallery has not
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPECTED)
 def test_example(name, tmp_path):
     printed, picture = EXPECTED[name]
@@ -59,6 +92,26 @@ def test_example(name, tmp_path):
     assert (tmp_path / picture).stat().st_size > 10_000
 
 
+@pytest.mark.parametrize("name", EXPECTED)
+def test_example_in_short(name, tmp_path, run_short):
+    printed, picture = EXPECTED[name]
+    # The few rows of this one need many epochs, which are quick.
+    max_epochs = 1000 if name == "own_measure.py" else 3
+    assert re.search(printed, run_short(name, max_epochs=max_epochs))
+    assert (tmp_path / picture).stat().st_size > 10_000
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
+@pytest.mark.filterwarnings("ignore:The module returns probabilities while CrossEntropyLoss")
+@pytest.mark.parametrize("softmax", [False, True])
+def test_digits_in_short(tmp_path, softmax, run_short):
+    printed = run_short("mnist.py", "--dataset", "digits", *["--softmax"] * softmax)
+    assert "Passed the safety test: False" in printed  # after three epochs
+    assert "certified to be at least" in printed
+    assert (tmp_path / "digits.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("softmax", [False, True])
 def test_digits(tmp_path, softmax):
     arguments = ["--dataset", "digits", *["--softmax"] * softmax]
@@ -69,8 +122,8 @@ def test_digits(tmp_path, softmax):
     assert (tmp_path / "digits.png").stat().st_size > 10_000
 
 
-def test_three_plots(tmp_path):
-    printed = run("three_plots.py", folder=tmp_path, TRIALS="1")
+def test_three_plots(tmp_path, run_short):
+    printed = run_short("three_plots.py", TRIALS="1")
     table = [line.rsplit(maxsplit=5) for line in printed.splitlines()[1:]]
     failures = {(name.strip(), int(size)): float(failed) for name, size, _, _, failed, _ in table}
     assert len(failures) == 12
@@ -79,6 +132,7 @@ def test_three_plots(tmp_path):
     assert (tmp_path / "three_plots.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (DATA / "MNIST").exists(), reason="MNIST is not on this machine")
 def test_mnist(tmp_path):
     # After one epoch accuracy is .950 or .953, by the number of threads: at the limit of the test.
@@ -87,8 +141,8 @@ def test_mnist(tmp_path):
 
 
 @pytest.mark.skipif(not (DATA / "german").exists(), reason="German credit is not on this machine")
-def test_german_credit(tmp_path):
-    printed = run("german_credit.py", folder=tmp_path, GERMAN_CREDIT=str(DATA / "german"))
+def test_german_credit(tmp_path, run_short):
+    printed = run_short("german_credit.py", max_epochs=1000, GERMAN_CREDIT=str(DATA / "german"))
     assert "Safety test passed" in printed
     assert (tmp_path / "german_credit.png").stat().st_size > 10_000
 

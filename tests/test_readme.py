@@ -17,7 +17,9 @@ def test_code(code, capsys):
 
 def test_commands_exist():
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"^    make (\w+)", README, re.M):
+    targets = re.findall(r"^    make ([\w-]+)", README, re.M)
+    assert {"test", "test-all"} <= set(targets)
+    for target in targets:
         assert re.search(rf"^{target}:", makefile, re.M)
     for script in re.findall(r"python (\S+\.py)", README):
         assert (ROOT / script).exists()

@@ -186,7 +186,7 @@ class ClassifierAnswers(_EstimatorAnswers):
     def _decisions(self, rows: LabelledRows, *, with_probabilities: bool) -> tuple[Any, Any]:
         """Positions of the predicted labels and probabilities; NaN for labels that are no class."""
         classes, n_rows = self.targets.classes, len(rows.y)
-        predicted = self.predictions(rows.X, n_rows)
+        predicted = self.predictions(rows.inputs(), n_rows)
         positions = _arguments.label_positions(f"{self.name}.predict", predicted, classes)
         known = (positions >= 0)[:, None]
         positions = np.maximum(positions, 0)
@@ -194,7 +194,7 @@ class ClassifierAnswers(_EstimatorAnswers):
             return positions, np.where(known, np.eye(len(classes))[positions], np.nan)
         if not hasattr(self.estimator, "predict_proba"):
             raise ValueError(f"{self.name} has no predict_proba, which these constraints need.")
-        found = self.ask("predict_proba", rows.X)
+        found = self.ask("predict_proba", rows.inputs())
         probabilities = _arguments.numbers(f"{self.name}.predict_proba", found)
         shape = n_rows, len(classes)
         if probabilities.shape != shape:
@@ -211,7 +211,7 @@ class RegressorAnswers(_EstimatorAnswers):
 
     def observe(self, rows: LabelledRows, cells: Cells, measures: Measures) -> Observation:
         name = f"{self.name}.predict"
-        predicted = _arguments.as_numbers(name, self.predictions(rows.X, len(rows.y)))
+        predicted = _arguments.as_numbers(name, self.predictions(rows.inputs(), len(rows.y)))
         low, high = self.targets.prediction_range
         outside = predicted[(predicted < low) | (predicted > high)]
         if len(outside):

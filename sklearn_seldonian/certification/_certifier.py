@@ -14,6 +14,7 @@ from typing import Any
 from sklearn_seldonian.certification._answers import Answers
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._evidence import exclusive_columns
+from sklearn_seldonian.certification._levels import levels_in_words, unseen_levels
 from sklearn_seldonian.certification._provenance import (
     as_written,
     assumptions,
@@ -24,7 +25,6 @@ from sklearn_seldonian.certification._provenance import (
 from sklearn_seldonian.certification._results import certify_constraint, untested
 from sklearn_seldonian.certification._specification import BoundSpecification
 from sklearn_seldonian.constraints import Cells, distinct_means, distinct_values
-from sklearn_seldonian.data._groups import levels_in_words, unseen_levels
 from sklearn_seldonian.data._rows import LabelledRows
 
 __all__ = ["Origin", "run_safety_test", "untested_certificate"]

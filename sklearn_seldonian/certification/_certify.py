@@ -8,6 +8,7 @@ from sklearn_seldonian._keywords import refuse_unknown_keywords
 from sklearn_seldonian.certification import _requests
 from sklearn_seldonian.certification._answers import answers_of
 from sklearn_seldonian.certification._certifier import Origin, run_safety_test
+from sklearn_seldonian.certification._levels import levels_elsewhere
 from sklearn_seldonian.certification._methods import BOUNDS
 from sklearn_seldonian.certification._provenance import other_rows
 from sklearn_seldonian.certification._specification import Specification
@@ -106,7 +107,7 @@ def certify(
     answers = answers_of(estimator, *asked)
     rows = labelled_rows(answers.targets, X, y, specification.columns, sensitive_features)
     specification, cells = bound_to(specification, rows, answers.targets, measures)
-    _requests.check_ranges(specification.constraints, bound, answers.targets.range_remedy)
+    _requests.check_ranges(specification, answers.targets.range_remedy)
     given = specification.source.constraints
     kind = (
         {"decision": decision, "pos_label": pos_label}
@@ -155,7 +156,7 @@ def bound_to(specification, rows, targets, measures):
         rows.columns,
         specification.constraints,
         **targets.schema,
-        elsewhere=_groups.levels_elsewhere(specification.constraints, rows.columns),
+        elsewhere=levels_elsewhere(specification.constraints, rows.columns),
         measures=_arguments.check_measures(measures),
     )
     return specification.bound_to(rows.columns, schema, len(rows.y))

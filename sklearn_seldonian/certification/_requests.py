@@ -90,15 +90,16 @@ def check_choice(name, value, choices):
         raise ValueError(f"{name} must be one of {listed}, got {short(value)}.")
 
 
-def check_ranges(constraints, bound, remedy):
+def check_ranges(specification, remedy):
     """Warn of constraints that only a normal approximation can test; refuse them where told to.
 
-    `constraints` are resolved; which measures have a finite range is read from their text.
+    Which measures have a finite range is read from the constraints of a BoundSpecification;
     `remedy` says how they would get one.
     """
+    bound = specification.source.bound
     if bound not in ("auto", "exact"):
         return
-    for constraint in constraints:
+    for constraint in specification.constraints:
         means = constraint.tested_means
         unbounded = [mean.label for mean in means if not has_finite_ranges([mean])]
         if not unbounded or constraint.is_impossible:  # which is not tested at all

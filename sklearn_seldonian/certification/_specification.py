@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sklearn_seldonian.certification._evidence import exclusive_columns
+from sklearn_seldonian.certification._levels import quantified_levels
 from sklearn_seldonian.constraints import (
     Cells,
     Constraint,
@@ -18,7 +19,6 @@ from sklearn_seldonian.constraints import (
     bind,
     columns_of,
 )
-from sklearn_seldonian.data._groups import quantified_levels
 
 __all__ = ["BoundSpecification", "Specification"]
 

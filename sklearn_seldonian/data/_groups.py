@@ -1,4 +1,4 @@
-"""The columns that constraints name, and the levels in them."""
+"""The columns that constraints name."""
 
 from __future__ import annotations
 
@@ -10,12 +10,8 @@ import pandas as pd
 from sklearn_seldonian.constraints import (
     ColumnIs,
     are_comparable,
-    columns_of,
-    combinations_in,
     levels_of,
-    named_levels,
     order_of,
-    quantifiers_of,
 )
 from sklearn_seldonian.data import _columns
 
@@ -23,10 +19,6 @@ __all__ = [
     "check_fresh_columns",
     "check_same_order",
     "column_values",
-    "levels_elsewhere",
-    "levels_in_words",
-    "quantified_levels",
-    "unseen_levels",
 ]
 
 
@@ -131,88 +123,6 @@ def _are_shuffled(first, second):
     codes = pd.factorize(labels)[0]
     one, other = codes[: len(first)], codes[len(first) :]
     return not np.array_equal(one, other) and np.array_equal(np.sort(one), np.sort(other))
-
-
-def levels_elsewhere(constraints, columns):
-    """The levels that `constraints` may name, by column: those of rows, and those quantified over.
-
-    A level that a quantifier names need not occur: where it does not, the constraint is not
-    certified.
-    """
-    named = named_levels(constraints)
-    return {
-        name: (*levels_of(columns[name]), *_possible(named.get(name, ()), columns[name]))
-        for constraint in constraints
-        for name in columns_of(constraint)
-        if name in columns
-    }
-
-
-def _possible(literals, values):
-    """Those of the `literals` that a column may hold in other rows."""
-    levels, order = levels_of(values), order_of(values)
-    return [x for x in literals if (x in order if order else are_comparable(x, levels))]
-
-
-def quantified_levels(constraints, columns):
-    """The combinations of levels, among some rows, of the columns that quantifiers range over.
-
-    Returns
-    -------
-    dict of tuple of Grouping to frozenset of tuple
-        Quantifiers that name all levels do not depend on rows, and are left out.
-    """
-    return {
-        by: _combinations(by, columns)
-        for by in quantifiers_of(constraints)
-        if not all(grouping.levels for grouping in by)
-        and all(grouping.column in columns for grouping in by)
-    }
-
-
-def _combinations(by, columns):
-    """The combinations of levels of some rows, where they are among those that `by` names."""
-    return frozenset(
-        levels
-        for levels in combinations_in([columns[grouping.column] for grouping in by])
-        if all(
-            not grouping.levels or level in grouping.levels
-            for grouping, level in zip(by, levels, strict=True)
-        )
-    )
-
-
-def unseen_levels(constraints, levels, columns):
-    """Levels that a quantifier should have ranged over and did not, in words."""
-    now = quantified_levels(constraints, columns)
-    unseen = (
-        " and ".join(f"{g.column} == {level!r}" for g, level in zip(by, found, strict=True))
-        for by, combinations in now.items()
-        for found in sorted(combinations - levels[by], key=str)
-    )
-    return ", ".join(dict.fromkeys(unseen))
-
-
-def levels_in_words(levels, rows):
-    """What is assumed of the columns that quantifiers range over, in sentences.
-
-    `levels` are as `quantified_levels` returns them, of the `rows` so called.
-    """
-    return tuple(_levels_in_words(by, found, rows) for by, found in sorted(levels.items(), key=str))
-
-
-def _levels_in_words(by, found, rows):
-    if len(by) == 1:
-        known = ", ".join(repr(level) for (level,) in sorted(found, key=_place))
-        return f"Column {by[0].column} has no levels but {known}, those of the {rows} rows."
-    known = ", ".join(map(repr, sorted(found, key=_place)))
-    names = " and ".join(map(str, by))
-    return f"Columns {names} have no combinations of levels but {known}, those of the {rows} rows."
-
-
-def _place(levels):
-    """Numbers by size, then texts by the alphabet."""
-    return [(isinstance(level, str), level) for level in levels]
 
 
 def check_fresh_columns(conditions, columns):

@@ -8,15 +8,16 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_seldonian.data._columns import without_tensor
+from sklearn_seldonian.data._groups import check_same_order
 from sklearn_seldonian.data._rows import LabelledRows
 
-__all__ = ["Split", "split", "split_rows"]
+__all__ = ["Split", "split_rows"]
 
 
 class Split(NamedTuple):
     """Rows that train and rows that are tested, with their ascending positions.
 
-    `mask_given` says whether the user chose which are which.
+    `mask_given` says whether the user chose which are which; `columns` are those of all rows.
     """
 
     candidate: LabelledRows
@@ -24,21 +25,23 @@ class Split(NamedTuple):
     candidate_indices: np.ndarray
     safety_indices: np.ndarray
     mask_given: bool
+    columns: dict[str, np.ndarray]
 
 
-def split(rows, safety_size, safety_mask, rng):
+def split_rows(rows, safety_size, safety_mask, rng):
     """Part some rows; with a `safety_size` of 0 all are candidate rows."""
+    check_same_order(X=rows.given, safety_mask=safety_mask)
     n_rows = len(rows.y)
     candidate, safety = (
-        split_rows(n_rows, safety_size, safety_mask, rng)
+        _indices(n_rows, safety_size, safety_mask, rng)
         if safety_size
         else (np.arange(n_rows), np.arange(0))
     )
     parts = rows.take(candidate), rows.take(safety)
-    return Split(*parts, candidate, safety, safety_mask is not None)
+    return Split(*parts, candidate, safety, safety_mask is not None, rows.columns)
 
 
-def split_rows(n_rows, safety_size, safety_mask, rng):
+def _indices(n_rows, safety_size, safety_mask, rng):
     """Indices of the candidate and of the safety rows, both ascending.
 
     Raises

@@ -17,18 +17,20 @@ from sklearn_seldonian._keywords import refuse_keywords, refuse_unknown_keywords
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import BOUNDS, _requests
 from sklearn_seldonian.certification._certifier import Origin, run_safety_test
+from sklearn_seldonian.certification._requests import check_ranges
 from sklearn_seldonian.certification._specification import Specification
-from sklearn_seldonian.constraints import Schema, parse_all
-from sklearn_seldonian.data import _arguments, _arrays, _groups, _split
+from sklearn_seldonian.constraints import parse_all
+from sklearn_seldonian.data import _arrays, _groups
 from sklearn_seldonian.data._row_sketch import RowSketch, note_rows, row_hashes
 from sklearn_seldonian.data._rows import LabelledRows
+from sklearn_seldonian.data._split import split_rows
 from sklearn_seldonian.estimators import _parameters, _persistence
 from sklearn_seldonian.estimators._all_or_nothing import AllOrNothing
-from sklearn_seldonian.estimators._fit import judged, trained
+from sklearn_seldonian.estimators._callers import end_if_interrupted
 from sklearn_seldonian.estimators._html import as_html
 from sklearn_seldonian.estimators._reuse import reuse_of
 from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
-from sklearn_seldonian.learners import NotTrained, Problem
+from sklearn_seldonian.learners import NotTrained, Problem, judged
 from sklearn_seldonian.learners.lagrangian import LagrangianLearner, TrainedNet, module_inputs
 from sklearn_seldonian.learners.lagrangian._keywords import accepted_keywords, check_iterator
 
@@ -184,12 +186,16 @@ class CertifiedEstimator(AllOrNothing, BaseEstimator):
         _requests.warn_of_large_delta(model._specification.deltas)
         hashes = row_hashes(rows.given)
         rng = check_random_state(model.random_state)
-        split = model._split(rows, safety_mask, rng)
-        problem = model._bind(split, rows)
-        model._check_ranges(problem)
-        outcome = trained(model._learner(), problem, split.candidate, rng)
+        split = split_rows(rows, model._n_held_out, safety_mask, rng)
+        problem = Problem.of(
+            model._specification, model._targets, model.measures, split, model.power
+        )
+        model._bound_specification = problem.specification
+        check_ranges(problem.specification, model._targets.range_remedy)
+        outcome = model._learner().train(problem, split.candidate, rng)
+        end_if_interrupted(outcome.interrupted)
         order_seed = _requests.drawn_seed(rng)
-        certificate = judged(outcome, problem, split, model._origin(split), order_seed)
+        certificate = judged(outcome, problem, split, model._origin, order_seed)
         reuse = reuse_of(certificate, self._tests_run, type(self).__name__, rows, hashes)
         self._tests_run = reuse.tests_run
         model._store(outcome, split, reuse.told_of(certificate), hashes)
@@ -238,32 +244,10 @@ class CertifiedEstimator(AllOrNothing, BaseEstimator):
         if constraints:
             _parameters.check_own_decisions(type(self))
 
-    def _split(self, rows, safety_mask, rng):
-        """The candidate and the safety rows; without constraints all rows are candidates."""
-        _groups.check_same_order(X=rows.given, safety_mask=safety_mask)
-        size = self.safety_size if self._specification.constraints else 0
-        return _split.split(rows, size, safety_mask, rng)
-
-    def _bind(self, split, rows):
-        """Give the constraints' names a meaning, from candidate rows.
-
-        Of the other `rows` only the levels there are count, for what can be named at all.
-        """
-        candidate, constraints = split.candidate, self._specification.constraints
-        schema = Schema.of(
-            candidate.columns,
-            constraints,
-            **self._targets.schema,
-            elsewhere=_groups.levels_elsewhere(constraints, rows.columns),
-            measures=_arguments.check_measures(self.measures),
-        )
-        bound, _ = self._specification.bound_to(candidate.columns, schema, len(candidate.y))
-        self._bound_specification = bound
-        return Problem(bound, self._targets, len(split.safety.y), self.power)
-
-    def _check_ranges(self, problem):
-        constraints = problem.specification.constraints
-        _requests.check_ranges(constraints, self.bound, self._targets.range_remedy)
+    @property
+    def _n_held_out(self):
+        """The share or number of safety rows: none without constraints."""
+        return self.safety_size if self._specification.constraints else 0
 
     def _learner(self):
         """What trains, by the parameters."""
@@ -285,7 +269,8 @@ class CertifiedEstimator(AllOrNothing, BaseEstimator):
             self._keywords(),
         )
 
-    def _origin(self, split):
+    @property
+    def _origin(self):
         """What a certificate of `fit` says of where it comes from."""
         schema = self._targets.schema
         return Origin.of(
@@ -293,7 +278,6 @@ class CertifiedEstimator(AllOrNothing, BaseEstimator):
             self.get_params(deep=False),
             schema["classes"],
             schema["positive"],
-            len(split.candidate_indices),
         )
 
     def _store(self, outcome, split, certificate, hashes):

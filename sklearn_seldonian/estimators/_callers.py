@@ -11,7 +11,7 @@ from sklearn.feature_selection import RFE, SequentialFeatureSelector
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
-__all__ = ["fitted_among_others", "fitted_inside_search"]
+__all__ = ["end_if_interrupted", "fitted_among_others", "fitted_inside_search"]
 
 # They choose settings or features by results of fits to the rows that the last fit gets too.
 # The first is the base class of all searches for settings, those of other packages included.
@@ -27,6 +27,17 @@ def fitted_inside_search() -> bool:
     A search whose trials run in other processes or threads is not seen from there; its refit is.
     """
     return any(isinstance(frame.f_locals.get("self"), SEARCHES) for frame in _frames("self"))
+
+
+def end_if_interrupted(interrupted: bool) -> None:
+    """Where the user stopped training, and other fits would follow, stop those as well.
+
+    Raises
+    ------
+    KeyboardInterrupt
+    """
+    if interrupted and fitted_among_others():
+        raise KeyboardInterrupt
 
 
 def fitted_among_others() -> bool:

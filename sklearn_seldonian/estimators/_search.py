@@ -22,15 +22,16 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_seldonian._keywords import refuse_keywords
 from sklearn_seldonian._warnings import each_warning_once
 from sklearn_seldonian.certification import SafetyCertificate, _requests, fixed_sequence, holm
+from sklearn_seldonian.certification._requests import check_ranges
 from sklearn_seldonian.data import _arrays
 from sklearn_seldonian.data._row_sketch import row_hashes
 from sklearn_seldonian.data._rows import LabelledRows
-from sklearn_seldonian.data._split import Split
+from sklearn_seldonian.data._split import Split, split_rows
 from sklearn_seldonian.estimators._all_or_nothing import AllOrNothing
 from sklearn_seldonian.estimators._base import FIT_ARGUMENTS, CertifiedEstimator
-from sklearn_seldonian.estimators._fit import judged, trained
+from sklearn_seldonian.estimators._callers import end_if_interrupted
 from sklearn_seldonian.estimators._reuse import Reuse, reuse_of
-from sklearn_seldonian.learners import NotTrained, Problem, Trained
+from sklearn_seldonian.learners import NotTrained, Problem, Trained, judged
 from sklearn_seldonian.selection import selection_key
 
 __all__ = ["FinalTest", "SeldonianSearchCV"]
@@ -285,7 +286,7 @@ class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
         data = data._replace(X=X, y=y)
         first = _begun(estimator, {}, data)
         _requests.warn_of_large_delta(first.problem.specification.source.deltas)
-        first.model._check_ranges(first.problem)
+        check_ranges(first.problem.specification, first.problem.targets.range_remedy)
         data = data._replace(safety_mask=first.safety_mask)
         trials = self._trials(estimator, settings, data, first.split.candidate)
         ranks = self._compare(settings, trials)
@@ -369,7 +370,7 @@ class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
         def passes(position, share=1):
             index, model, problem, outcome = finalists[position]
             certificate = judged(
-                outcome, problem, first.split, model._origin(first.split), order_seed, 1 / share
+                outcome, problem, first.split, model._origin, order_seed, 1 / share
             )
             tests.append(FinalTest(index, share, certificate))
             return certificate is None or certificate.passed
@@ -505,8 +506,10 @@ def _begun(estimator, setting, data):
     model = clone(estimator).set_params(**clone(setting, safe=False))
     rows = model._validate(data.X, data.y, data.sensitive_features)
     rng = check_random_state(model.random_state)
-    split = model._split(rows, data.safety_mask, rng)
-    return _Begun(model, rows, split, model._bind(split, rows), rng)
+    split = split_rows(rows, model._n_held_out, data.safety_mask, rng)
+    problem = Problem.of(model._specification, model._targets, model.measures, split, model.power)
+    model._bound_specification = problem.specification
+    return _Begun(model, rows, split, problem, rng)
 
 
 def _trial(estimator, setting, data, fold, scoring):
@@ -515,7 +518,8 @@ def _trial(estimator, setting, data, fold, scoring):
     begun = _begun(estimator, setting, data)
     learning, held_out = (begun.split.candidate_indices[part] for part in fold)
     learned = begun.rows.take(learning)
-    outcome = trained(begun.model._learner(), begun.problem, learned, begun.rng)
+    outcome = begun.model._learner().train(begun.problem, learned, begun.rng)
+    end_if_interrupted(outcome.interrupted)
     seconds = time.perf_counter() - started
     if isinstance(outcome, NotTrained):
         return _Trial(seconds=seconds)
@@ -532,7 +536,8 @@ def _trial(estimator, setting, data, fold, scoring):
 def _refitted(estimator, setting, data, index):
     """One setting, trained on all candidate rows."""
     begun = _begun(estimator, setting, data)
-    outcome = trained(begun.model._learner(), begun.problem, begun.split.candidate, begun.rng)
+    outcome = begun.model._learner().train(begun.problem, begun.split.candidate, begun.rng)
+    end_if_interrupted(outcome.interrupted)
     return _Finalist(index, begun.model, begun.problem, outcome)
 
 

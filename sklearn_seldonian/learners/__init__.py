@@ -7,5 +7,6 @@ from sklearn_seldonian.learners._protocol import (
     Trained,
     TrainedModel,
 )
+from sklearn_seldonian.learners._verdict import judged
 
-__all__ = ["Learner", "NotTrained", "Problem", "Trained", "TrainedModel"]
+__all__ = ["Learner", "NotTrained", "Problem", "Trained", "TrainedModel", "judged"]

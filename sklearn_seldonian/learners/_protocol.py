@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
 
 from sklearn_seldonian.certification._answers import Answers
-from sklearn_seldonian.certification._specification import BoundSpecification
+from sklearn_seldonian.certification._levels import levels_elsewhere
+from sklearn_seldonian.certification._specification import BoundSpecification, Specification
+from sklearn_seldonian.constraints import Schema
+from sklearn_seldonian.data._arguments import check_measures
 from sklearn_seldonian.data._rows import LabelledRows
+from sklearn_seldonian.data._split import Split
 from sklearn_seldonian.data._targets import Targets
 
 __all__ = ["Learner", "NotTrained", "Problem", "Trained", "TrainedModel"]
@@ -34,6 +38,30 @@ class Problem:
     targets: Targets
     n_safety: int
     power: float
+
+    @classmethod
+    def of(
+        cls,
+        specification: Specification,
+        targets: Targets,
+        measures: Any,
+        split: Split,
+        power: float,
+    ) -> Problem:
+        """With the meaning that candidate rows give to the constraints' names.
+
+        Of the safety rows only the levels there are count, for what can be named at all.
+        """
+        columns, constraints = split.candidate.columns, specification.constraints
+        schema = Schema.of(
+            columns,
+            constraints,
+            **targets.schema,
+            elsewhere=levels_elsewhere(constraints, split.columns),
+            measures=check_measures(measures),
+        )
+        bound, _ = specification.bound_to(columns, schema, len(split.candidate.y))
+        return cls(bound, targets, len(split.safety.y), power)
 
 
 class TrainedModel(Answers, Protocol):
@@ -59,6 +87,7 @@ class Trained:
 
     model: Any
     history: pd.DataFrame
+    interrupted: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)

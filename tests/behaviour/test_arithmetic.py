@@ -4,6 +4,8 @@ import pytest
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
 
+SLOW = pytest.mark.slow
+
 NO_MODEL_VIOLATES = [
     "ACC >= 0",
     "ACC >= -1",
@@ -30,7 +32,14 @@ def results_of(blobs, groups, constraints, decision, **params):
 
 @pytest.mark.parametrize("decision", ["argmax", "sample"])
 class TestClassification:
-    @pytest.mark.parametrize("bound", ["auto", "exact", "asymptotic", "ttest"])
+    @pytest.mark.parametrize(
+        "bound",
+        [
+            "auto",
+            "asymptotic",
+            *(pytest.param(b, marks=pytest.mark.slow) for b in ("exact", "ttest")),
+        ],
+    )
     @pytest.mark.parametrize("constraint", NO_MODEL_VIOLATES)
     def test_alone(self, blobs, groups, constraint, bound, decision):
         (result,) = results_of(blobs, groups, constraint, decision, bound=bound)

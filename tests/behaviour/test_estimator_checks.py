@@ -24,16 +24,28 @@ CONSTANT = {
     "check_classifiers_train": "accuracy above 0.83 is asked for",
     "check_regressors_train": "R2 above 0.5 is asked for",
 }
-SETTLED = ["ACC >= 0", ["abs(ACC) <= 1", "Brier <= 2"]]
+SLOW = pytest.mark.slow
+SEVERAL = ["abs(ACC) <= 1", "Brier <= 2"]
 
 
 def failures_of_constants(estimator):
     return CONSTANT if estimator.fallback in ("majority", "mean") else {}
 
 
+def one_in_three(estimators, **settings):
+    """All checks of all estimators; two in three are slow, and which changes with the estimator."""
+    checks = parametrize_with_checks(estimators, **settings)
+    names, cases = checks.args
+    cases = [case if hasattr(case, "marks") else pytest.param(*case) for case in cases]
+    for i in range(len(cases)):
+        if i % 3:
+            cases[i] = cases[i]._replace(marks=[*cases[i].marks, SLOW])
+    return pytest.mark.parametrize(names, cases, **checks.kwargs)
+
+
 @pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
 @pytest.mark.filterwarnings("ignore:'MAE <= 1e9' is tested by a normal approximation")
-@parametrize_with_checks(
+@one_in_three(
     [
         SeldonianClassifier(),
         SeldonianClassifier(constraints="ACC >= 0"),
@@ -67,7 +79,11 @@ def outcomes_of(estimator, expected):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@pytest.mark.parametrize("constraints", [(), *SETTLED], ids=str)
+@pytest.mark.parametrize(
+    "constraints",
+    [pytest.param((), marks=SLOW), "ACC >= 0", pytest.param(SEVERAL, marks=SLOW)],
+    ids=str,
+)
 def test_drawn_decisions_fail_only_where_decisions_are_compared(constraints):
     estimator = SeldonianClassifier(
         constraints=constraints, decision="sample", lr=0.1, max_epochs=10

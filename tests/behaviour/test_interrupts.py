@@ -21,7 +21,13 @@ from sklearn_seldonian.model_selection import SeldonianSearchCV
 quick = pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+SLOW = {"classifier, again", "regressor", "search", "holm, again", "GridSearchCV"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in SCENARIOS],
+)
 def test_a_call_that_is_ended_at_any_line_leaves_nothing_or_all(name):
     """At lines drawn at random, at the first, and at the last, when the fit is handed over."""
     seen = lines_of(name)

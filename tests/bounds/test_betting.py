@@ -43,7 +43,7 @@ def test_false_certificates_by_simulation(name):
             assert wrong <= allowed(delta), (n, delta)
 
 
-@pytest.mark.parametrize("n", [20, 117, 363])
+@pytest.mark.parametrize("n", [20, 117, pytest.param(363, marks=pytest.mark.slow)])
 def test_false_certificates_of_rows_that_come_in_any_order(n):
     """Zeros and ones, summed over all counts. `benchmarks/certificates_bounds.py` has every n."""
     for (_, delta), found in false_certificates_of_orders(n, seeds=40).items():
@@ -120,7 +120,7 @@ PUBLISHED_DRAWS = {
 
 
 @pytest.mark.parametrize("figure", PUBLISHED_WIDTHS)
-def test_widths_of_the_authors_figures(figure):
+def test_widths_of_the_authors_figures(figure, whole):
     """Their hedge at alpha is, by its larger half, two one-sided capitals at alpha / 2.
 
     Bets and cap (3/4) are the same, so only chance differs, and their grid of 1/1000, whose
@@ -129,7 +129,7 @@ def test_widths_of_the_authors_figures(figure):
     """
     rng = np.random.default_rng(21)
     for n, published in PUBLISHED_WIDTHS[figure].items():
-        samples = [PUBLISHED_DRAWS[figure](rng, n) for _ in range(100)]
+        samples = [PUBLISHED_DRAWS[figure](rng, n) for _ in range(100 if whole else 25)]
         widths = [
             betting_upper([x], [1], UNIT, 0.025) + betting_upper([1 - x], [1], UNIT, 0.025) - 1
             for x in samples
@@ -242,9 +242,9 @@ RATIOS = {
 
 
 @pytest.mark.parametrize("name", RATIOS)
-def test_false_certificates_of_ratios_by_simulation(name):
+def test_false_certificates_of_ratios_by_simulation(name, whole):
     draw, ratio = RATIOS[name]
-    rng, trials = np.random.default_rng(31), 3000
+    rng, trials = np.random.default_rng(31), 3000 if whole else 600
     for n in (5, 80):
         samples = (draw(rng, n) for _ in range(trials))
         p_values = [ratio_betting_p_value(u, v, (1.0, 1.0), ratio, 0.1) for u, v in samples]

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sklearn_seldonian.constraints._nodes import (
@@ -83,7 +83,6 @@ expressions = st.recursive(leaves, branches, max_leaves=15)
 constraints = st.builds(Constraint, expressions, st.sampled_from(["<=", ">="]), expressions)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
 @given(constraints)
 def test_any_tree_prints_as_text_that_parses_to_it(constraint: Constraint) -> None:
     text = str(constraint)
@@ -92,7 +91,6 @@ def test_any_tree_prints_as_text_that_parses_to_it(constraint: Constraint) -> No
     assert text.isprintable()
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
 @given(constraints)
 def test_any_tree_is_a_value(constraint: Constraint) -> None:
     read = parse(str(constraint))

@@ -1053,10 +1053,10 @@ def read_or_refusal(text: str) -> Constraint | ConstraintSyntaxError:
         return error
 
 
-def test_any_text_is_read_or_refused_as_a_syntax_error() -> None:
-    rng = random.Random(20240229)
+def test_any_text_is_read_or_refused_as_a_syntax_error(whole: bool) -> None:
+    rng, n_texts = random.Random(20240229), 20_000 if whole else 2_000
     n_read = 0
-    for i in range(20_000):
+    for i in range(n_texts):
         text = soup(rng) if i % 2 else mutated(rng)
         outcome = read_or_refusal(text)
         if isinstance(outcome, Constraint):
@@ -1065,7 +1065,7 @@ def test_any_text_is_read_or_refused_as_a_syntax_error() -> None:
         else:
             assert 0 <= outcome.start <= outcome.end <= len(text), text
             assert str(outcome).count("\n") == 2, text
-    assert 1_000 < n_read < 19_000
+    assert 0.05 * n_texts < n_read < 0.95 * n_texts
 
 
 def test_the_grammar_is_checked_for_conflicts() -> None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from sklearn_seldonian.constraints import (
@@ -224,7 +224,6 @@ constraints = st.tuples(
 points = st.tuples(*[st.floats(0.001, 0.999)] * 3, st.floats(0.001, 4.999))
 
 
-@settings(max_examples=600, deadline=None, derandomize=True)
 @given(constraints, points)
 @example(f"sqrt(abs{DIFFERENCE}) <= .3", (0.5, 0.55, 0.1, 1.0))
 @example(f"sqrt(abs{DIFFERENCE}) <= .3", (0.5, 0.65, 0.1, 1.0))
@@ -249,7 +248,6 @@ def test_tree_and_direct_evaluation_agree(text, point):
     assert satisfied(constraint.tree, values) == (g <= 0)
 
 
-@settings(max_examples=600, deadline=None, derandomize=True)
 @given(constraints, points, points, st.tuples(*[st.floats(0, 1)] * 4))
 def test_intervals_contain_direct_values(text, one, other, shares):
     constraint = resolved(text)
@@ -268,7 +266,6 @@ def test_intervals_contain_direct_values(text, one, other, shares):
             assert answer.low - slack <= direct <= answer.high + slack
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
 @given(constraints, points, st.sampled_from([-0.2, 0.1, 1.0]))
 def test_margins_shift_the_limit(text, point, margin):
     constraint = resolved(text)
@@ -281,7 +278,6 @@ def test_margins_shift_the_limit(text, point, margin):
     assert satisfied(tree, values) == (g <= margin)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
 @given(constraints, points)
 def test_atoms_in_units_add_up_to_g(text, point):
     constraint = resolved(text)
@@ -303,7 +299,6 @@ def _value(tree, values):
 
 
 @given(constraints)
-@settings(max_examples=200, deadline=None, derandomize=True)
 def test_linear_form_is_the_expression(text):
     for atom in atoms_of(resolved(text).tree):
         if atom.linear is None:

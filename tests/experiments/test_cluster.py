@@ -24,7 +24,7 @@ def test_trials_run_on_the_cluster(blobs, groups, tmp_path):
             "abs(PR | [M] - PR | [F]) <= 0.1",
             sensitive_features=groups,
             sample_sizes=[50, 400],
-            n_trials=10,
+            n_trials=4,
             metrics=["accuracy", process],
             **options,
         )

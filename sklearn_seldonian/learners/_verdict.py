@@ -1,4 +1,4 @@
-"""The two steps of a fit outside the estimator: training, and the verdict on what was trained."""
+"""The verdict on what was trained."""
 
 from __future__ import annotations
 
@@ -13,24 +13,9 @@ from sklearn_seldonian.certification._certifier import (
 )
 from sklearn_seldonian.data._arrays import remark_on_copies
 from sklearn_seldonian.data._split import Split
-from sklearn_seldonian.estimators._callers import fitted_among_others
-from sklearn_seldonian.learners import Learner, NotTrained, Problem, Trained
+from sklearn_seldonian.learners._protocol import NotTrained, Problem, Trained
 
-__all__ = ["judged", "trained"]
-
-
-def trained(learner: Learner, problem: Problem, rows, rng) -> Trained | NotTrained:
-    """What the learner makes of candidate `rows`.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        If the user stopped training, and other fits would follow.
-    """
-    outcome = learner.train(problem, rows, rng)
-    if isinstance(outcome, NotTrained) and outcome.interrupted and fitted_among_others():
-        raise KeyboardInterrupt
-    return outcome
+__all__ = ["judged"]
 
 
 def judged(
@@ -43,6 +28,7 @@ def judged(
 ) -> SafetyCertificate | None:
     """The certificate of what was trained, at a share of each delta; None without constraints."""
     specification, n_safety = problem.specification, len(split.safety.y)
+    origin = dataclasses.replace(origin, n_candidate=len(split.candidate_indices))
     if not specification.constraints:
         return None
     if isinstance(outcome, NotTrained):

@@ -1,0 +1,109 @@
+"""The levels in the columns that constraints name, and what is assumed of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sklearn_seldonian.constraints import (
+    Constraint,
+    Grouping,
+    are_comparable,
+    columns_of,
+    combinations_in,
+    levels_of,
+    named_levels,
+    order_of,
+    quantifiers_of,
+)
+
+Groupings = tuple[Grouping, ...]
+Levels = Mapping[Groupings, frozenset[tuple[Any, ...]]]
+
+__all__ = ["levels_elsewhere", "levels_in_words", "quantified_levels", "unseen_levels"]
+
+
+def levels_elsewhere(
+    constraints: Iterable[Constraint], columns: Mapping[str, Any]
+) -> dict[str, tuple[Any, ...]]:
+    """The levels that `constraints` may name, by column: those of rows, and those quantified over.
+
+    A level that a quantifier names need not occur: where it does not, the constraint is not
+    certified.
+    """
+    named = named_levels(constraints)
+    return {
+        name: (*levels_of(columns[name]), *_possible(named.get(name, ()), columns[name]))
+        for constraint in constraints
+        for name in columns_of(constraint)
+        if name in columns
+    }
+
+
+def _possible(literals: Iterable[Any], values: Any) -> list[Any]:
+    """Those of the `literals` that a column may hold in other rows."""
+    levels, order = levels_of(values), order_of(values)
+    return [x for x in literals if (x in order if order else are_comparable(x, levels))]
+
+
+def quantified_levels(constraints: Iterable[Constraint], columns: Mapping[str, Any]) -> Levels:
+    """The combinations of levels, among some rows, of the columns that quantifiers range over.
+
+    Returns
+    -------
+    dict of tuple of Grouping to frozenset of tuple
+        Quantifiers that name all levels do not depend on rows, and are left out.
+    """
+    return {
+        by: _combinations(by, columns)
+        for by in quantifiers_of(constraints)
+        if not all(grouping.levels for grouping in by)
+        and all(grouping.column in columns for grouping in by)
+    }
+
+
+def _combinations(by: Groupings, columns: Mapping[str, Any]) -> frozenset[tuple[Any, ...]]:
+    """The combinations of levels of some rows, where they are among those that `by` names."""
+    return frozenset(
+        levels
+        for levels in combinations_in([columns[grouping.column] for grouping in by])
+        if all(
+            not grouping.levels or level in grouping.levels
+            for grouping, level in zip(by, levels, strict=True)
+        )
+    )
+
+
+def unseen_levels(
+    constraints: Iterable[Constraint], levels: Levels, columns: Mapping[str, Any]
+) -> str:
+    """Levels that a quantifier should have ranged over and did not, in words."""
+    now = quantified_levels(constraints, columns)
+    unseen = (
+        " and ".join(f"{g.column} == {level!r}" for g, level in zip(by, found, strict=True))
+        for by, combinations in now.items()
+        for found in sorted(combinations - levels[by], key=str)
+    )
+    return ", ".join(dict.fromkeys(unseen))
+
+
+def levels_in_words(levels: Levels, rows: str) -> tuple[str, ...]:
+    """What is assumed of the columns that quantifiers range over, in sentences.
+
+    `levels` are as `quantified_levels` returns them, of the `rows` so called.
+    """
+    return tuple(_levels_in_words(by, found, rows) for by, found in sorted(levels.items(), key=str))
+
+
+def _levels_in_words(by: Groupings, found: frozenset[tuple[Any, ...]], rows: str) -> str:
+    if len(by) == 1:
+        known = ", ".join(repr(level) for (level,) in sorted(found, key=_place))
+        return f"Column {by[0].column} has no levels but {known}, those of the {rows} rows."
+    known = ", ".join(map(repr, sorted(found, key=_place)))
+    names = " and ".join(map(str, by))
+    return f"Columns {names} have no combinations of levels but {known}, those of the {rows} rows."
+
+
+def _place(levels: tuple[Any, ...]) -> list[Any]:
+    """Numbers by size, then texts by the alphabet."""
+    return [(isinstance(level, str), level) for level in levels]
