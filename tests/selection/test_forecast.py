@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from _problems import problem_and_table, problems
 from scipy.special import softmax
 from scipy.stats import norm
 
@@ -51,7 +52,7 @@ def test_score_is_the_probability_or_how_far_bounds_are_off(bounds, probabilitie
     np.testing.assert_allclose(several.feasibility_score, [score] * 3)
 
 
-def test_predicted_probability_of_passing(problem_and_table):
+def test_predicted_probability_of_passing():
     problem, table = problem_and_table(["PR <= 0.5"])
     near, n = problem.linearisation.at(table), round(table.sum())
     prediction = predicted(problem, table, n)
@@ -63,14 +64,14 @@ def test_predicted_probability_of_passing(problem_and_table):
     )
 
 
-def test_and_of_probabilities_is_at_least_what_bonferroni_says(problem_and_table):
+def test_and_of_probabilities_is_at_least_what_bonferroni_says():
     both = predicted(*problem_and_table([GAP])).probabilities[0]
     sides = "PR | [M] - PR | [F] <= 0.1", "PR | [F] - PR | [M] <= 0.1"
     single = [predicted(*problem_and_table([text])).probabilities[0] for text in sides]
     assert both == pytest.approx(max(0.0, 1 - sum(1 - p for p in single)))
 
 
-def test_a_rate_without_rows_is_not_predicted_to_pass(problem_and_table):
+def test_a_rate_without_rows_is_not_predicted_to_pass():
     problem, table = problem_and_table(["PR | [M] <= 0.9", "ACC >= 0.1"])
     table[problem.families.membership[:, 0]] = 0
     near = problem.linearisation.at(table)
@@ -82,7 +83,7 @@ def test_a_rate_without_rows_is_not_predicted_to_pass(problem_and_table):
     assert prediction.probabilities[1] > 0.99
 
 
-def test_what_is_always_true_passes_for_sure(problem_and_table):
+def test_what_is_always_true_passes_for_sure():
     prediction = predicted(*problem_and_table(["0 * PR <= 1", "0 * PR >= 1"]))
     assert prediction.probabilities.tolist() == [1.0, 0.0]
 
@@ -90,7 +91,7 @@ def test_what_is_always_true_passes_for_sure(problem_and_table):
 @pytest.mark.parametrize("hard", [True, False])
 @pytest.mark.parametrize("valued", [True, False])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_families_predict_as_all_conditions_together_do(n_classes, valued, hard, problems):
+def test_families_predict_as_all_conditions_together_do(n_classes, valued, hard):
     found, calibrated = [], []
     for problem, codes, y, scores in problems(n_classes, valued, hard):
         of_rows = y, softmax(scores, axis=1), problem.families, problem.values
@@ -119,9 +120,7 @@ def test_families_predict_as_all_conditions_together_do(n_classes, valued, hard,
         ("max(PR, PPV) <= 0.5", True, "auto", RegionForecast, True),
     ],
 )
-def test_each_kind_of_test_has_its_forecast(
-    text, hard, bound, kind, needs_calibration, problem_and_table
-):
+def test_each_kind_of_test_has_its_forecast(text, hard, bound, kind, needs_calibration):
     asked, table = problem_and_table([text])
     families = asked.families
     exclusive = exclusive_columns(families)
@@ -131,11 +130,11 @@ def test_each_kind_of_test_has_its_forecast(
     assert forecast.needs_calibration == needs_calibration
 
 
-def test_no_constraints_need_no_calibration(problem_and_table):
+def test_no_constraints_need_no_calibration():
     assert not forecast_for(*problem_and_table([])).needs_calibration
 
 
-def test_regions_replace_the_normal_approximation_and_leave_its_bounds(problem_and_table):
+def test_regions_replace_the_normal_approximation_and_leave_its_bounds():
     problem, table = problem_and_table(["PR <= 0.52", "PPV >= 0.55"])
     seen, forecast = seen_in(problem, table), forecast_for(problem, table)
     normal, found = predicted(problem, table), forecast.of(seen)
@@ -151,7 +150,7 @@ def test_regions_replace_the_normal_approximation_and_leave_its_bounds(problem_a
 
 
 @pytest.mark.parametrize("texts", [["PR <= 0.55"], ["PR <= 0.55", "PPV >= 0.5"], ["PR <= 0.01"]])
-def test_scores_of_several_models_are_those_of_each(texts, problem_and_table):
+def test_scores_of_several_models_are_those_of_each(texts):
     problem, table = problem_and_table(texts)
     moved = np.linspace(-0.9, 0.9, 7)[:, None, None] * table[..., 0]
     tables = np.stack([table[..., 0] + moved, table[..., 1] - moved], axis=-1).clip(0)
@@ -165,7 +164,7 @@ def test_scores_of_several_models_are_those_of_each(texts, problem_and_table):
         np.testing.assert_allclose(scores, expected)
 
 
-def test_calibration_makes_bounds_as_wide_as_the_tests(problem_and_table):
+def test_calibration_makes_bounds_as_wide_as_the_tests():
     problem, table = problem_and_table(["PR | [M] * PR | [F] <= 0.4"])
     seen = seen_in(problem, table / 4)
     forecast = forecast_for(problem, table)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from _problems import problem_and_table, problems
 from scipy.special import softmax
 
 from sklearn_seldonian.certification import Statistics, summarise
@@ -23,12 +24,12 @@ def values_of(problem, table):
     return np.array([estimate(atom.expression, rates) for atom in problem.atoms])
 
 
-def test_values_equal_direct_evaluation(problem_and_table):
+def test_values_equal_direct_evaluation():
     problem, table = problem_and_table(TEXTS)
     assert np.allclose(problem.linearisation.at(table).values, values_of(problem, table))
 
 
-def test_influence_is_the_derivative_in_each_entry(problem_and_table):
+def test_influence_is_the_derivative_in_each_entry():
     problem, table = problem_and_table(TEXTS)
     near = problem.linearisation.at(table)
     step = 1e-4 * table.sum()
@@ -39,7 +40,7 @@ def test_influence_is_the_derivative_in_each_entry(problem_and_table):
         assert np.allclose(near.influence[:, entry], slope, atol=2e-3)
 
 
-def test_standard_error_of_a_rate(problem_and_table):
+def test_standard_error_of_a_rate():
     problem, table = problem_and_table(["PR | [M] <= 0.5"])
     near = problem.linearisation.at(table)
     rate = near.values[0] + 0.5
@@ -49,7 +50,7 @@ def test_standard_error_of_a_rate(problem_and_table):
     assert near.standard_errors(500)[0] == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_rate_of_zero_still_has_a_standard_error(problem_and_table):
+def test_a_rate_of_zero_still_has_a_standard_error():
     problem, table = problem_and_table(["PR <= 0.5"])
     table[..., 0] += table[..., 1]
     table[..., 1] = 0
@@ -101,7 +102,7 @@ def test_estimates_are_in_units_of_the_constraint_however_it_is_tested(text, g):
 @pytest.mark.parametrize("hard", [True, False])
 @pytest.mark.parametrize("valued", [True, False])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_families_move_the_atoms_as_all_conditions_together_do(n_classes, valued, hard, problems):
+def test_families_move_the_atoms_as_all_conditions_together_do(n_classes, valued, hard):
     found = []
     for problem, codes, y, scores in problems(n_classes, valued, hard):
         of_rows = y, softmax(scores, axis=1), problem.families, problem.values
@@ -125,7 +126,7 @@ def test_many_columns_make_few_entries():
     assert problem.linearisation.table_shape == (40, 2, 2)
 
 
-def test_rows_of_each_mean(problem_and_table):
+def test_rows_of_each_mean():
     problem, table = problem_and_table(["PR | [M] - TPR <= 0.1"])
     male = problem.families.membership[:, 0]
     expected = [table[male].sum(), table[:, 1].sum()]

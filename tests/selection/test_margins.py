@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
+from _problems import problem_and_table
 from scipy.stats import norm
 
 from sklearn_seldonian.certification import Statistics
 from sklearn_seldonian.selection import calibrated_margins, normal_margins, relative_widths
 
 
-def test_margins_leave_room_for_both_samples(problem_and_table):
+def test_margins_leave_room_for_both_samples():
     problem, table = problem_and_table(["PR <= 0.5"])
     near, n = problem.linearisation.at(table), round(table.sum())
     test, candidate = near.standard_errors(500)[0], near.standard_errors(n)[0]
@@ -16,7 +17,7 @@ def test_margins_leave_room_for_both_samples(problem_and_table):
     )
 
 
-def test_excepted_atoms_keep_the_normal_margins(problem_and_table):
+def test_excepted_atoms_keep_the_normal_margins():
     problem, table = problem_and_table(["PR <= 0.5", "PPV >= 0.4"])
     seen = Statistics(table / 4, problem.families, hard=True)
     assert calibrated_margins(problem, [seen], excepted=[0, 1]).factors.tolist() == [1.0, 1.0]
@@ -32,7 +33,7 @@ def test_excepted_atoms_keep_the_normal_margins(problem_and_table):
         (((-1.0, -1.0), (1.0, 1.0)), np.tanh(1.0)),
     ],
 )
-def test_relative_widths_are_those_of_the_probabilities(ends, width, problem_and_table):
+def test_relative_widths_are_those_of_the_probabilities(ends, width):
     problem, table = problem_and_table(["PR <= 0.5", "2 * PR | [M] - PR | [F] <= 1"])
     seen = Statistics(table, problem.families, hard=False, ends=ends)
     assert relative_widths(problem.atoms, seen) == pytest.approx([width, width], abs=1e-4)

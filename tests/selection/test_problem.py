@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from _problems import problem_and_table
 
 
 @pytest.mark.parametrize(
@@ -15,7 +16,7 @@ import pytest
         ("max(min(PR, TPR - 0.8), min(FPR - 0.8, TPR)) <= 0.1", [False, True, True, False]),
     ],
 )
-def test_training_pushes_on_the_nearest_of_an_or(text, active, problem_and_table):
+def test_training_pushes_on_the_nearest_of_an_or(text, active):
     problem, table = problem_and_table([text, "ACC >= 0.5"])
     assert problem.active(problem.linearisation.at(table).values).tolist() == [*active, True]
 
@@ -23,12 +24,12 @@ def test_training_pushes_on_the_nearest_of_an_or(text, active, problem_and_table
 TEXTS = ["max(PR, TPR) <= 0.5", "min(FPR, FNR) <= 0.5", "ACC >= 0.5"]
 
 
-def test_an_or_shares_its_delta(problem_and_table):
+def test_an_or_shares_its_delta():
     problem, _ = problem_and_table(TEXTS)
     assert problem.atom_deltas == (0.05, 0.05, 0.025, 0.025, 0.05)
 
 
-def test_values_of_atoms_become_those_of_constraints(problem_and_table):
+def test_values_of_atoms_become_those_of_constraints():
     problem, _ = problem_and_table(TEXTS)
     of_atoms = np.array([[0.9, 0.8, 0.3, 0.6, 0.5], [0.2, 0.3, math.nan, 0.6, math.nan]])
     expected = [[0.9, 0.3, 0.5], [0.3, math.nan, math.nan]]
@@ -38,7 +39,7 @@ def test_values_of_atoms_become_those_of_constraints(problem_and_table):
     assert problem.per_constraint(of_atoms[0]) == pytest.approx([1.7, 0.9, 0.5])
 
 
-def test_no_constraints_say_nothing(problem_and_table):
+def test_no_constraints_say_nothing():
     problem, _ = problem_and_table([])
     assert problem.atoms == ()
     assert problem.active(np.zeros(0)).shape == (0,)
