@@ -121,7 +121,7 @@ def test_losses_of_probabilities_that_agree_with_the_decisions():
 
 
 def test_the_best_rule_is_worse_where_less_is_known(monkeypatch):
-    monkeypatch.setattr("_frontier.STEPS_EACH", 60)
+    monkeypatch.setattr("_frontier.STEPS_EACH", 40)
     config = CONFIGS["synthetic_DP_0.1"]
     known, seen = (best_rule(config, 4000, 0.9, known=known) for known in (True, False))
     free = 0.732
