@@ -107,7 +107,6 @@ def certify(
     answers = answers_of(estimator, *asked)
     rows = labelled_rows(answers.targets, X, y, specification.columns, sensitive_features)
     specification, cells = bound_to(specification, rows, answers.targets, measures)
-    _requests.check_ranges(specification, answers.targets.range_remedy)
     given = specification.source.constraints
     kind = (
         {"decision": decision, "pos_label": pos_label}
@@ -128,6 +127,7 @@ def certify(
         certificate = run_safety_test(
             specification, answers, rows, origin, order_seed, cells=cells, bound_by="tested"
         )
+    _requests.check_ranges(specification, answers.targets.range_remedy)
     assumptions = (*certificate.assumptions, other_rows(sightings))
     return dataclasses.replace(certificate, assumptions=assumptions)
 

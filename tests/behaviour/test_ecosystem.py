@@ -199,7 +199,7 @@ def test_decisions_of_a_wrapper_do_not_read_as_certified(blobs, wrapped):
     assert wrapper.score(X, y) > 0.5
     assert not hasattr(wrapper, "solution_found_")
     for scorer in (solution_found, bound_margin):
-        with pytest.raises(AttributeError):
+        with pytest.raises(TypeError, match="must be a fitted Seldonian estimator"):
             scorer(wrapper)
 
 
