@@ -72,6 +72,14 @@ def classifier(*callbacks, **params):
     return SeldonianClassifier(callbacks=list(callbacks), **{**defaults, **params})
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """The processes of a parallel run ignore Ctrl-C; here it counts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("how", ["raised", "signal"])
 @pytest.mark.parametrize("event", EVENTS)
 def test_ctrl_c_in_a_callback(blobs, event, how):
