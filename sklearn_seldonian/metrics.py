@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_seldonian.certification._answers import answers_of
-from sklearn_seldonian.certification._certify import bound_to, labelled_rows
+from sklearn_seldonian.certification._certify import labelled_rows
 from sklearn_seldonian.certification._given import check_fitted
 from sklearn_seldonian.certification._specification import Specification
 from sklearn_seldonian.constraints import distinct_means, distinct_values, estimate, parse_all
@@ -66,7 +66,9 @@ def constraint_values(
     answers = answers_of(estimator, decision, pos_label, sensitive_features=sensitive_features)
     specification = Specification(constraints, deltas=(), bound="auto")  # nothing is tested
     rows = labelled_rows(answers.targets, X, y, specification.columns, sensitive_features)
-    specification, cells = bound_to(specification, rows, answers.targets, measures)
+    specification, cells = specification.bound_to(
+        rows.columns, len(rows.y), answers.targets, measures, named=rows.columns
+    )
     values = distinct_values(distinct_means(specification.constraints))
     statistics = answers.observe(rows, cells, values).statistics
     if statistics.n_invalid:

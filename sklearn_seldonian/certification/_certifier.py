@@ -59,11 +59,10 @@ class Origin:
         parameters: Mapping[str, Any],
         classes: Any = (),
         positive: int | None = None,
-        n_candidate: int = 0,
     ) -> Origin:
         """With values as Python writes them, and the `positive` class by its position."""
         words = labels_in_words(classes, positive)
-        return cls(procedure, as_written(parameters), n_candidate=n_candidate, **words)
+        return cls(procedure, as_written(parameters), **words)
 
 
 def run_safety_test(

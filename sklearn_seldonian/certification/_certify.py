@@ -8,18 +8,17 @@ from sklearn_seldonian._keywords import refuse_unknown_keywords
 from sklearn_seldonian.certification import _requests
 from sklearn_seldonian.certification._answers import answers_of
 from sklearn_seldonian.certification._certifier import Origin, run_safety_test
-from sklearn_seldonian.certification._levels import levels_elsewhere
 from sklearn_seldonian.certification._methods import BOUNDS
 from sklearn_seldonian.certification._provenance import other_rows
 from sklearn_seldonian.certification._specification import Specification
-from sklearn_seldonian.constraints import Schema, parse_all
+from sklearn_seldonian.constraints import parse_all
 from sklearn_seldonian.data import _arguments, _groups
 from sklearn_seldonian.data._arrays import as_arrays
 from sklearn_seldonian.data._row_sketch import rows_of_predictions
 from sklearn_seldonian.data._rows import LabelledRows
 from sklearn_seldonian.data._targets import Labels
 
-__all__ = ["bound_to", "certify", "labelled_rows"]
+__all__ = ["certify", "labelled_rows"]
 
 
 @refuse_unknown_keywords
@@ -106,7 +105,9 @@ def certify(
     asked = decision, pos_label, target_range, prediction_range, sensitive_features
     answers = answers_of(estimator, *asked)
     rows = labelled_rows(answers.targets, X, y, specification.columns, sensitive_features)
-    specification, cells = bound_to(specification, rows, answers.targets, measures)
+    specification, cells = specification.bound_to(
+        rows.columns, len(rows.y), answers.targets, measures, named=rows.columns
+    )
     given = specification.source.constraints
     kind = (
         {"decision": decision, "pos_label": pos_label}
@@ -148,15 +149,3 @@ def labelled_rows(targets, X, y, wanted, sensitive_features):
     y, positions = targets.check(_arguments.one_value_a_row("y", y, n_rows))
     columns = _groups.column_values(wanted, X, sensitive_features, len(y))
     return LabelledRows(X, y, positions, columns, X)
-
-
-def bound_to(specification, rows, targets, measures):
-    """The specification with the meaning that `rows` give to its names, and their cells."""
-    schema = Schema.of(
-        rows.columns,
-        specification.constraints,
-        **targets.schema,
-        elsewhere=levels_elsewhere(specification.constraints, rows.columns),
-        measures=_arguments.check_measures(measures),
-    )
-    return specification.bound_to(rows.columns, schema, len(rows.y))

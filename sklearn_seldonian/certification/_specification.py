@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sklearn_seldonian.certification._evidence import exclusive_columns
-from sklearn_seldonian.certification._levels import quantified_levels
+from sklearn_seldonian.certification._levels import levels_elsewhere, quantified_levels
 from sklearn_seldonian.constraints import (
     Cells,
     Constraint,
@@ -19,6 +19,8 @@ from sklearn_seldonian.constraints import (
     bind,
     columns_of,
 )
+from sklearn_seldonian.data._arguments import check_measures
+from sklearn_seldonian.data._targets import Targets
 
 __all__ = ["BoundSpecification", "Specification"]
 
@@ -48,7 +50,12 @@ class Specification:
         return {name for constraint in self.constraints for name in columns_of(constraint)}
 
     def bound_to(
-        self, columns: Mapping[str, Any], schema: Schema, n_rows: int
+        self,
+        columns: Mapping[str, Any],
+        n_rows: int,
+        targets: Targets,
+        measures: Any,
+        named: Mapping[str, Any],
     ) -> tuple[BoundSpecification, Cells]:
         """The constraints with the meaning that some rows give to their names, and their cells.
 
@@ -56,10 +63,20 @@ class Specification:
         ----------
         columns : mapping of str to array of shape (n_rows,)
             Of these rows.
-        schema : Schema
-            What there is to be named.
         n_rows : int
+        targets : Labels or Numbers
+        measures : sequence of RowMeasure
+            The user's own.
+        named : mapping of str to array
+            Columns of the rows whose levels may be named, these rows among them.
         """
+        schema = Schema.of(
+            columns,
+            self.constraints,
+            **targets.schema,
+            elsewhere=levels_elsewhere(self.constraints, named),
+            measures=check_measures(measures),
+        )
         resolved = tuple(bind(constraint, schema) for constraint in self.constraints)
         levels = quantified_levels(self.constraints, columns)
         specification = BoundSpecification(self, resolved, levels)

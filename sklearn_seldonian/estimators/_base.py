@@ -17,7 +17,6 @@ from sklearn_seldonian._keywords import refuse_keywords, refuse_unknown_keywords
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import BOUNDS, _requests
 from sklearn_seldonian.certification._certifier import Origin, run_safety_test
-from sklearn_seldonian.certification._requests import check_ranges
 from sklearn_seldonian.certification._specification import Specification
 from sklearn_seldonian.constraints import parse_all
 from sklearn_seldonian.data import _arrays, _groups
@@ -32,7 +31,11 @@ from sklearn_seldonian.estimators._reuse import reuse_of
 from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
 from sklearn_seldonian.learners import NotTrained, Problem, judged
 from sklearn_seldonian.learners.lagrangian import LagrangianLearner, TrainedNet, module_inputs
-from sklearn_seldonian.learners.lagrangian._keywords import accepted_keywords, check_iterator
+from sklearn_seldonian.learners.lagrangian._keywords import (
+    PREFIXES,
+    accepted_keywords,
+    check_iterator,
+)
 
 __all__ = ["FIT_ARGUMENTS", "CertifiedEstimator"]
 
@@ -96,7 +99,7 @@ class CertifiedEstimator(AllOrNothing, BaseEstimator):
     _targets = None
     # Of X without a preprocessor; None where it is not known, as after `load_params`.
     _n_dimensions = None
-    # By what a change of the certified model shows; see `Seal`.
+    # By what a change of the certified model shows; see `_persistence.check_model`.
     _seal = None
     # The rows of `fit`, to know them again; None where they are not known.
     _fitted_to = None
@@ -111,7 +114,7 @@ class CertifiedEstimator(AllOrNothing, BaseEstimator):
 
     def set_params(self, **params):
         """As scikit-learn's; names such as ``module__hidden`` need not exist yet."""
-        for name in [n for n in params if n.partition("__")[0] in _parameters.NESTED and "__" in n]:
+        for name in [n for n in params if n.partition("__")[0] in PREFIXES and "__" in n]:
             setattr(self, name, params.pop(name))
         given = {name: params.pop(name) for name in self._keywords() if name in params}
         vars(self).update(given)
@@ -191,7 +194,7 @@ class CertifiedEstimator(AllOrNothing, BaseEstimator):
             model._specification, model._targets, model.measures, split, model.power
         )
         model._bound_specification = problem.specification
-        check_ranges(problem.specification, model._targets.range_remedy)
+        _requests.check_ranges(problem.specification, model._targets.range_remedy)
         outcome = model._learner().train(problem, split.candidate, rng)
         end_if_interrupted(outcome.interrupted)
         order_seed = _requests.drawn_seed(rng)

@@ -12,9 +12,9 @@ from sklearn_seldonian._text import short
 from sklearn_seldonian.constraints import (
     Constraint,
 )
+from sklearn_seldonian.learners.lagrangian._keywords import PREFIXES
 
 __all__ = [
-    "NESTED",
     "NO_CONTINUED_TRAINING",
     "check_instances",
     "check_keywords",
@@ -23,8 +23,6 @@ __all__ = [
     "fitted_fallback",
 ]
 
-# What skorch's double-underscore names may begin with.
-NESTED = ("module", "optimizer", "criterion", "iterator_train", "callbacks")
 NO_CONTINUED_TRAINING = (
     "the safety test would be run again on rows that have already decided which model was kept, "
     "and that breaks its promise. Fit a new estimator to all rows instead."
@@ -41,8 +39,8 @@ def check_keywords(keywords, parameters, accepted):
         if keyword == "warm_start":
             raise ValueError(f"There is no warm_start: {NO_CONTINUED_TRAINING}")
         prefix, _, name = keyword.partition("__")
-        if prefix not in NESTED or not name:
-            nested = [f"{n}__{name or '...'}" for n in NESTED]
+        if prefix not in PREFIXES or not name:
+            nested = [f"{n}__{name or '...'}" for n in PREFIXES]
             known = nested if name else [*parameters, *nested]
             raise ValueError(_unknown(keyword, known))
         names = accepted[prefix]

@@ -22,7 +22,6 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_seldonian._keywords import refuse_keywords
 from sklearn_seldonian._warnings import each_warning_once
 from sklearn_seldonian.certification import SafetyCertificate, _requests, fixed_sequence, holm
-from sklearn_seldonian.certification._requests import check_ranges
 from sklearn_seldonian.data import _arrays
 from sklearn_seldonian.data._row_sketch import row_hashes
 from sklearn_seldonian.data._rows import LabelledRows
@@ -286,7 +285,7 @@ class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
         data = data._replace(X=X, y=y)
         first = _begun(estimator, {}, data)
         _requests.warn_of_large_delta(first.problem.specification.source.deltas)
-        check_ranges(first.problem.specification, first.problem.targets.range_remedy)
+        _requests.check_ranges(first.problem.specification, first.problem.targets.range_remedy)
         data = data._replace(safety_mask=first.safety_mask)
         trials = self._trials(estimator, settings, data, first.split.candidate)
         ranks = self._compare(settings, trials)

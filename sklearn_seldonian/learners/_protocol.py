@@ -9,10 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_seldonian.certification._answers import Answers
-from sklearn_seldonian.certification._levels import levels_elsewhere
 from sklearn_seldonian.certification._specification import BoundSpecification, Specification
-from sklearn_seldonian.constraints import Schema
-from sklearn_seldonian.data._arguments import check_measures
 from sklearn_seldonian.data._rows import LabelledRows
 from sklearn_seldonian.data._split import Split
 from sklearn_seldonian.data._targets import Targets
@@ -52,15 +49,8 @@ class Problem:
 
         Of the safety rows only the levels there are count, for what can be named at all.
         """
-        columns, constraints = split.candidate.columns, specification.constraints
-        schema = Schema.of(
-            columns,
-            constraints,
-            **targets.schema,
-            elsewhere=levels_elsewhere(constraints, split.columns),
-            measures=check_measures(measures),
-        )
-        bound, _ = specification.bound_to(columns, schema, len(split.candidate.y))
+        columns, n_rows = split.candidate.columns, len(split.candidate.y)
+        bound, _ = specification.bound_to(columns, n_rows, targets, measures, named=split.columns)
         return cls(bound, targets, len(split.safety.y), power)
 
 
