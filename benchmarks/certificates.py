@@ -51,7 +51,7 @@ Floats = npt.NDArray[np.float64]
 Groups = Mapping[str, tuple[int, Sequence[float]]]
 
 DELTA = 0.05
-BOUNDS = ("auto", "asymptotic", "ttest")
+METHODS = ("auto", "asymptotic", "ttest")
 TWO = Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1), "race": ("A", "B", "C")})
 THREE = Schema((0, 1, 2), None, {})
 MF = frozenset({frozenset({"M", "F"})})
@@ -92,8 +92,8 @@ def share(case: str, hits: int, trials: int, **required: float) -> Row:
 class Judge:
     """Verdicts of `passes`, each atom's kept by the counts it looks at."""
 
-    def __init__(self, constraint: ResolvedConstraint, bound: str) -> None:
-        self.constraint, self.bound = constraint, bound
+    def __init__(self, constraint: ResolvedConstraint, method: str) -> None:
+        self.constraint, self.method = constraint, method
         self.seen: dict[object, bool] = {}
         self.checked = 0
 
@@ -102,7 +102,7 @@ class Judge:
         verdict = self._holds(self.constraint.tree, evidence, DELTA, statistics)
         if self.checked < 20:
             self.checked += 1
-            whole = passes(self.constraint.tree, evidence, DELTA, self.bound)
+            whole = passes(self.constraint.tree, evidence, DELTA, self.method)
             assert verdict == whole, self.constraint.source.text
         return verdict
 
@@ -116,7 +116,7 @@ class Judge:
             case Atom():
                 key = self._key(tree, evidence, table), delta
                 if key not in self.seen:
-                    self.seen[key] = passes(tree, evidence, delta, self.bound)
+                    self.seen[key] = passes(tree, evidence, delta, self.method)
                 return self.seen[key]
 
     def _key(self, atom: Atom, evidence: Evidence, table: Statistics) -> object:
@@ -125,7 +125,7 @@ class Judge:
         alike = atom.linear and len(atom.means) <= 2 and all(_alone(m) for m in atom.means)
         if alike and atom.linear:
             return atom.linear.weights, atom.linear.constant, samples
-        whole = table.table.tobytes() if self.bound == "asymptotic" else b""
+        whole = table.table.tobytes() if self.method == "asymptotic" else b""
         return str(atom.expression), samples, whole
 
 
@@ -158,9 +158,9 @@ def samples_of(
     return constraints, [Statistics(t, families, hard=True) for t in tables]
 
 
-def hits_of(constraints: Sequence[ResolvedConstraint], data: list[Statistics], bound: str) -> int:
+def hits_of(constraints: Sequence[ResolvedConstraint], data: list[Statistics], method: str) -> int:
     """In how many samples all the constraints pass."""
-    judges = [Judge(constraint, bound) for constraint in constraints]
+    judges = [Judge(constraint, method) for constraint in constraints]
     return sum(all(judge(statistics) for judge in judges) for statistics in data)
 
 
@@ -251,10 +251,10 @@ def validity(quick: bool) -> Iterator[Row]:
     trials = 2_000 if quick else 20_000
     for seed, (case, (texts, groups, schema)) in enumerate(CASES.items()):
         constraints, data = samples_of(texts, groups, schema, trials, seed)
-        for bound in BOUNDS:
-            required = {"at_most": DELTA} if bound == "auto" else {}
-            hits = hits_of(constraints, data, bound)
-            yield share(f"{case}: {bound}", hits, trials, **required)
+        for method in METHODS:
+            required = {"at_most": DELTA} if method == "auto" else {}
+            hits = hits_of(constraints, data, method)
+            yield share(f"{case}: {method}", hits, trials, **required)
     yield from soft_validity(300 if quick else 3_000)
 
 
@@ -273,10 +273,10 @@ def soft_validity(trials: int) -> Iterator[Row]:
         rng = np.random.default_rng(100 + seed)
         # A tenth of the range is added to the first group's mean: .9 x + .1 has mean .37.
         pairs = [(0.9 * draw(rng, 200) + 0.1, 0.9 * draw(rng, 200)) for _ in range(trials)]
-        for bound in BOUNDS:
-            hits = sum(passes(parity.tree, drawn(parity, p), DELTA, bound) for p in pairs)
-            required = {"at_most": DELTA} if bound == "auto" else {}
-            yield share(f"soft parity .1, {name}, 200 a group: {bound}", hits, trials, **required)
+        for method in METHODS:
+            hits = sum(passes(parity.tree, drawn(parity, p), DELTA, method) for p in pairs)
+            required = {"at_most": DELTA} if method == "auto" else {}
+            yield share(f"soft parity .1, {name}, 200 a group: {method}", hits, trials, **required)
 
 
 def drawn(constraint: ResolvedConstraint, scores: Sequence[Floats]) -> Evidence:

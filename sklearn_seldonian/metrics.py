@@ -64,7 +64,7 @@ def constraint_values(
     """
     constraints = parse_all(constraints)
     answers = answers_of(estimator, decision, pos_label, sensitive_features=sensitive_features)
-    specification = Specification(constraints, deltas=(), bound="auto")  # nothing is tested
+    specification = Specification(constraints, deltas=(), method="auto")  # nothing is tested
     rows = labelled_rows(answers.targets, X, y, specification.columns, sensitive_features)
     specification, cells = specification.bound_to(
         rows.columns, len(rows.y), answers.targets, measures, named=rows.columns

@@ -7,7 +7,7 @@ from sklearn_seldonian.certification._feasibility import rows_even_perfection_ne
 from sklearn_seldonian.certification._fields import ConstraintResult
 from sklearn_seldonian.certification._methods import (
     ARITHMETIC,
-    BOUNDS,
+    METHODS,
     approximate_upper,
     has_finite_ranges,
 )
@@ -32,7 +32,7 @@ from sklearn_seldonian.certification._statistics import (
 
 __all__ = [
     "ARITHMETIC",
-    "BOUNDS",
+    "METHODS",
     "CertificateDisplay",
     "ConstraintResult",
     "Evidence",

@@ -52,7 +52,7 @@ class AcceptanceSet:
     ----------
     trials : mapping of Mean to int
         Rows of each rate.
-    bound, exclusive
+    method, exclusive
         As in `safety_test` and `Evidence`.
     n_rows : int
         Of all rates together.
@@ -63,7 +63,7 @@ class AcceptanceSet:
     """
 
     trials: Mapping[Mean, int]
-    bound: str
+    method: str
     exclusive: ExclusiveColumns
     n_rows: int
     corrected: bool = True
@@ -92,7 +92,7 @@ class AcceptanceSet:
 
     def accepts(self, tree: Tree, table: Mapping[Mean, float], delta: float) -> bool:
         """The verdict of the safety test itself at one table."""
-        return passes(tree, self._evidence(table), delta, self.bound)
+        return passes(tree, self._evidence(table), delta, self.method)
 
     def asks_each_table(self, atom: Atom) -> bool:
         """Whether there is no quicker way than to test each table of `atom` on its own."""
@@ -100,7 +100,7 @@ class AcceptanceSet:
 
     def _method(self, atom: Atom) -> str:
         evidence = self._evidence({mean: self.trials[mean] / 2 for mean in atom.means})
-        return method_for(atom, evidence, self.bound).name
+        return method_for(atom, evidence, self.method).name
 
     def _atom_passes(self, atom: Atom, counts: Counts, delta: float) -> Verdicts:
         columns = [counts[mean] for mean in atom.means]
@@ -151,7 +151,7 @@ class AcceptanceSet:
         trials = [self.trials[mean] for mean in atom.means]
         key = (tuple(trials), atom.linear, delta)
         if key not in self._edges:
-            found = acceptance_edge(atom, trials, delta, self.bound, self.exclusive)
+            found = acceptance_edge(atom, trials, delta, self.method, self.exclusive)
             assert found is not None
             exact = self._method(atom) == EXACT_TWO_RATE_TEST
             if self.corrected and exact and min(trials) < FEW_ROWS:

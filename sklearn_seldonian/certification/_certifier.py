@@ -109,7 +109,7 @@ def run_safety_test(
     columns = {name: rows.columns[name] for name in sorted(source.columns)}
     return SafetyCertificate(
         results=tuple(
-            certify_constraint(constraint, statistics, share * delta, source.bound, exclusive)
+            certify_constraint(constraint, statistics, share * delta, source.method, exclusive)
             for constraint, delta in specification.parts
         ),
         loss=seen.loss,

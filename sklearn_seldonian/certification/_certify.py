@@ -8,7 +8,7 @@ from sklearn_seldonian._keywords import refuse_unknown_keywords
 from sklearn_seldonian.certification import _requests
 from sklearn_seldonian.certification._answers import answers_of
 from sklearn_seldonian.certification._certifier import Origin, run_safety_test
-from sklearn_seldonian.certification._methods import BOUNDS
+from sklearn_seldonian.certification._methods import METHODS
 from sklearn_seldonian.certification._provenance import other_rows
 from sklearn_seldonian.certification._specification import Specification
 from sklearn_seldonian.constraints import parse_all
@@ -30,7 +30,7 @@ def certify(
     *,
     delta=0.05,
     sensitive_features=None,
-    bound="auto",
+    method="auto",
     decision="argmax",
     pos_label=None,
     measures=(),
@@ -56,7 +56,7 @@ def certify(
     sensitive_features : Series, DataFrame or array-like of n_rows, default=None
         Columns for the constraints' conditions. Columns of `X` count too where it is a
         DataFrame. They are given to a ``predict`` that takes them.
-    bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
+    method : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
         As in `SeldonianClassifier`.
     decision : {"argmax", "sample"}, default="argmax"
         "argmax": the labels that ``estimator.predict`` returns are certified. "sample":
@@ -99,7 +99,7 @@ def certify(
     >>> certify(model, X[1000:], y[1000:], "ACC >= 0.8").passed
     True
     """
-    specification = _specification(constraints, delta, bound)
+    specification = _specification(constraints, delta, method)
     order_seed = _requests.order_seed(random_state)
     _requests.warn_of_large_delta(specification.deltas)
     asked = decision, pos_label, target_range, prediction_range, sensitive_features
@@ -118,7 +118,7 @@ def certify(
         "estimator": estimator,
         "constraints": [constraint.text or str(constraint) for constraint in given],
         "delta": delta,
-        "bound": bound,
+        "method": method,
         "measures": measures,
         **kind,
     }
@@ -133,12 +133,12 @@ def certify(
     return dataclasses.replace(certificate, assumptions=assumptions)
 
 
-def _specification(constraints, delta, bound):
+def _specification(constraints, delta, method):
     constraints = parse_all(constraints)
     if not constraints:
         raise ValueError("There is nothing to certify: no constraints were given.")
-    _requests.check_choice("bound", bound, BOUNDS)
-    return Specification(constraints, _requests.check_deltas(delta, len(constraints)), bound)
+    _requests.check_choice("method", method, METHODS)
+    return Specification(constraints, _requests.check_deltas(delta, len(constraints)), method)
 
 
 def labelled_rows(targets, X, y, wanted, sensitive_features):

@@ -31,7 +31,7 @@ def rows_even_perfection_needs(
     delta: float,
     shares: Mapping[Mean, float],
     n_rows: int,
-    bound: str = "auto",
+    method: str = "auto",
     exclusive: ExclusiveColumns = frozenset(),
 ) -> int | None:
     """How many rows it takes before decisions could pass, if `n_rows` is too few for any.
@@ -43,7 +43,7 @@ def rows_even_perfection_needs(
     shares : mapping of Mean to float
         The largest share of the rows that any decisions can give each mean.
     n_rows : int
-    bound, exclusive
+    method, exclusive
         As in `safety_test` and `Evidence`.
 
     Returns
@@ -69,13 +69,13 @@ def rows_even_perfection_needs(
     two rates that both have 100 rows, or for which 200 tests do not suffice, are never said to be
     hopeless on that account.
     """
-    searches = _searches(tree, delta, bound, exclusive)
+    searches = _searches(tree, delta, method, exclusive)
 
     def trials_in(n: int) -> dict[Mean, int]:
         return {mean: rows_of(n, share) for mean, share in shares.items()}
 
     def could_pass(n: int) -> bool:
-        leaf = partial(_best_case_passes, trials=trials_in(n), bound=bound)
+        leaf = partial(_best_case_passes, trials=trials_in(n), method=method)
         return fold(tree, leaf, all, any, delta)
 
     def constants_could_pass(n: int) -> bool:
@@ -89,7 +89,7 @@ def rows_even_perfection_needs(
     return smallest(suffices, n_rows) if suffices(MOST_ROWS) else None
 
 
-def _best_case_passes(atom: Atom, delta: float, trials: Mapping[Mean, int], bound: str) -> bool:
+def _best_case_passes(atom: Atom, delta: float, trials: Mapping[Mean, int], method: str) -> bool:
     """Whether an atom passes at its most favourable counts."""
     if atom.linear is None or len(atom.means) != 1:
         return True
@@ -98,23 +98,23 @@ def _best_case_passes(atom: Atom, delta: float, trials: Mapping[Mean, int], boun
     if not math.isfinite(value):
         return True
     n = trials[mean]
-    return passes(atom, Evidence({mean: Sample(value * n, n, n)}, n_rows=n), delta, bound)
+    return passes(atom, Evidence({mean: Sample(value * n, n, n)}, n_rows=n), delta, method)
 
 
 # -- atoms over the same two rates -------------------------------------------------------
 
 
 def _searches(
-    tree: Tree, delta: float, bound: str, exclusive: ExclusiveColumns
+    tree: Tree, delta: float, method: str, exclusive: ExclusiveColumns
 ) -> list[_TableSearch]:
     """For each pair of rates that an AND is over, the atoms that are over both."""
-    if bound not in ("auto", "exact"):
+    if method not in ("auto", "exact"):
         return []
     pairs: dict[frozenset[Mean], list[Atom]] = {}
     for part, _ in parts_of_and(tree, delta):
         if isinstance(part, Atom) and _is_of_two_rates(part, exclusive):
             pairs.setdefault(frozenset(part.means), []).append(part)
-    return [_TableSearch(atoms, delta, bound, exclusive) for atoms in pairs.values()]
+    return [_TableSearch(atoms, delta, method, exclusive) for atoms in pairs.values()]
 
 
 def _is_of_two_rates(atom: Atom, exclusive: ExclusiveColumns) -> bool:
@@ -136,7 +136,7 @@ class _TableSearch:
 
     atoms: Sequence[Atom]
     delta: float
-    bound: str
+    method: str
     exclusive: ExclusiveColumns
     n_tests: int = field(default=0)
 
@@ -185,7 +185,7 @@ class _TableSearch:
         samples = {mean: Sample(k, trials[mean], trials[mean]) for mean, k in counts.items()}
         n_rows = sum(trials[mean] for mean in self.means)
         evidence = Evidence(samples, exclusive=self.exclusive, n_rows=n_rows)
-        return passes(atom, evidence, delta, self.bound)
+        return passes(atom, evidence, delta, self.method)
 
 
 def _halves(low: Table, high: Table, ends: Table) -> list[tuple[Table, Table]]:

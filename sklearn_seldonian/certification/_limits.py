@@ -25,7 +25,7 @@ N_STEPS = 180_000
 
 
 def tightest_limit(
-    constraint: ResolvedConstraint, evidence: Evidence, delta: float, bound: str, asked: float
+    constraint: ResolvedConstraint, evidence: Evidence, delta: float, method: str, asked: float
 ) -> float:
     """The least limit on g that would pass, where zero is as good as `asked`; infinite if none.
 
@@ -33,7 +33,8 @@ def tightest_limit(
     proved for exact and finite-sample tests, and assumed for asymptotic ones. The parts of an AND
     are looked at one by one; the whole has to pass in the end.
     """
-    tests, step, done = _Tests(constraint, evidence, delta, bound, asked), -N_STEPS, set[Hashable]()
+    tests = _Tests(constraint, evidence, delta, method, asked)
+    step, done = -N_STEPS, set[Hashable]()
     in_order = tests.worst_first()
     while True:
         waiting = [key for key in (*in_order, *tests.at(step)) if key not in done]
@@ -66,7 +67,7 @@ class _Tests:
     constraint: ResolvedConstraint
     evidence: Evidence
     delta: float
-    bound: str
+    method: str
     asked: float
     _trees: dict[int, Tree] = field(default_factory=dict)
 
@@ -86,7 +87,7 @@ class _Tests:
 
     def pass_at(self, step: int) -> bool:
         """Whether all parts pass."""
-        return passes(self.tree(step), self.evidence, self.delta, self.bound)
+        return passes(self.tree(step), self.evidence, self.delta, self.method)
 
     def worst_first(self) -> list[Hashable]:
         """The parts at the limit that was asked, the least likely to pass first."""
@@ -95,7 +96,7 @@ class _Tests:
     def passes(self, key: Hashable, step: int) -> bool:
         """Whether a part passes; where it has no counterpart, whether all do."""
         part = self.at(step).get(key, self.tree(step))
-        return passes(part, self.evidence, self.delta, self.bound)
+        return passes(part, self.evidence, self.delta, self.method)
 
     def least_passing(self, key: Hashable, failing: int) -> int:
         """The least step above one that fails with which the part passes."""

@@ -54,10 +54,10 @@ from sklearn_seldonian.measures import Rate
 __all__ = [
     "ARITHMETIC",
     "BETTING",
-    "BOUNDS",
     "CLOPPER_PEARSON",
     "EXACT_TWO_RATE_TEST",
     "JOINT_CHERNOFF",
+    "METHODS",
     "SCORE_TEST",
     "Method",
     "approximate_upper",
@@ -125,21 +125,21 @@ class Method:
 Rung = Callable[[Atom, Evidence], Method | None]
 
 
-def method_for(atom: Atom, evidence: Evidence, bound: str = "auto") -> Method:
-    """The method that tests `atom`: the first of the ladder called `bound` that applies."""
+def method_for(atom: Atom, evidence: Evidence, method: str = "auto") -> Method:
+    """The method that tests `atom`: the first of the ladder called `method` that applies."""
     if not atom.means:
         value = interval(atom.expression, {}).high
         return Method(ARITHMETIC, "exact", lambda _: value, lambda _: float(not value <= 0))
     reason = _obstacle(atom, evidence)
-    found = (rung(atom, evidence) for rung in BOUNDS[bound]) if not reason else iter(())
+    found = (rung(atom, evidence) for rung in METHODS[method]) if not reason else iter(())
     taken = next((method for method in found if method is not None), None)
     return taken or _no_method(reason or _unbounded(atom))
 
 
-def approximate_upper(atom: Atom, evidence: Evidence, delta: float, bound: str = "auto") -> float:
+def approximate_upper(atom: Atom, evidence: Evidence, delta: float, method: str = "auto") -> float:
     """About the upper bound on h that the safety test would give on `evidence`, in milliseconds."""
-    method = method_for(atom, evidence, bound)
-    return (method.approximate_upper or method.upper)(delta)
+    test = method_for(atom, evidence, method)
+    return (test.approximate_upper or test.upper)(delta)
 
 
 def _no_method(reason: str) -> Method:
@@ -384,7 +384,7 @@ def _t_box(atom: Atom, evidence: Evidence) -> Method | None:
 
 
 _LADDER = (_one_rate, _two_rates, _several_rates, _betting, _box)
-BOUNDS: Mapping[str, tuple[Rung, ...]] = MappingProxyType(
+METHODS: Mapping[str, tuple[Rung, ...]] = MappingProxyType(
     {
         "auto": (*_LADDER, delta_method),
         "exact": _LADDER,

@@ -133,7 +133,7 @@ def passing_region(
     seen: npt.ArrayLike,
     tested: npt.ArrayLike,
     delta: float,
-    bound: str = "auto",
+    method: str = "auto",
     exclusive: ExclusiveColumns = frozenset(),
 ) -> PassingRegion | None:
     """The counts with which `atom` passes; None where its test has no `acceptance_region`.
@@ -147,13 +147,13 @@ def passing_region(
     seen, tested : array-like of shape (n_means,)
         For each of the atom's means, the rows that models are judged on, and in the test.
     delta : float in (0, 1)
-    bound, exclusive
+    method, exclusive
         As in `safety_test` and `Evidence`.
     """
     rows, counts = np.array(seen, dtype=float), np.floor(np.array(tested, dtype=float))
     if any(mean.quantity.conditions_on_prediction for mean in atom.means) or not rows.all():
         return None  # how many rows count depends on the model
-    edge = acceptance_edge(atom, counts, delta, bound, exclusive)
+    edge = acceptance_edge(atom, counts, delta, method, exclusive)
     if edge is None:
         return None
     assert atom.linear is not None
@@ -164,14 +164,14 @@ def acceptance_edge(
     atom: Atom,
     tested: npt.ArrayLike,
     delta: float,
-    bound: str = "auto",
+    method: str = "auto",
     exclusive: ExclusiveColumns = frozenset(),
 ) -> Edge | None:
     """The counts and the highest counts of a `PassingRegion`; None as for `passing_region`."""
     counts = np.asarray(tested, dtype=float)
     samples = {m: Sample(0.0, n, n) for m, n in zip(atom.means, counts.tolist(), strict=True)}
     evidence = Evidence(samples, exclusive=exclusive, n_rows=int(counts.sum()))
-    region = method_for(atom, evidence, bound).acceptance_region
+    region = method_for(atom, evidence, method).acceptance_region
     return None if region is None else region(delta)
 
 

@@ -77,7 +77,7 @@ def passing_probability(
     rates: Mapping[Mean, float],
     shares: Mapping[Mean, float],
     n_rows: int,
-    bound: str = "auto",
+    method: str = "auto",
     exclusive: ExclusiveColumns = frozenset(),
     n_draws: int = DRAWS,
 ) -> float:
@@ -100,7 +100,7 @@ def passing_probability(
     shares : mapping of Mean to float
         Which share of the safety rows each mean is over.
     n_rows : int
-    bound, exclusive
+    method, exclusive
         As in `safety_test` and `Evidence`.
     n_draws : int, default=4096
         How many tables are drawn.
@@ -109,7 +109,7 @@ def passing_probability(
     -------
     float
     """
-    return _Plan(rates, shares, bound, exclusive, n_draws).probability(tests, n_rows)
+    return _Plan(rates, shares, method, exclusive, n_draws).probability(tests, n_rows)
 
 
 def sufficient_rows(
@@ -117,7 +117,7 @@ def sufficient_rows(
     rates: Mapping[Mean, float],
     shares: Mapping[Mean, float],
     power: float,
-    bound: str = "auto",
+    method: str = "auto",
     exclusive: ExclusiveColumns = frozenset(),
     n_draws: int = DRAWS_FOR_ROWS,
 ) -> int | None:
@@ -129,7 +129,7 @@ def sufficient_rows(
 
     Parameters
     ----------
-    tests, rates, shares, bound, exclusive, n_draws
+    tests, rates, shares, method, exclusive, n_draws
         As in `passing_probability`.
     power : float in (0, 1)
 
@@ -143,9 +143,9 @@ def sufficient_rows(
         return None
     if not all(shares[mean] for mean in _means_of(tests)):
         return None
-    plan = _Plan(rates, shares, bound, exclusive, n_draws)
+    plan = _Plan(rates, shares, method, exclusive, n_draws)
     parts = _parts(tests)
-    if len(parts) == 1 and is_rate_limit(parts[0][0]) and bound != "ttest":
+    if len(parts) == 1 and is_rate_limit(parts[0][0]) and method != "ttest":
         return _rows_for_one_limit(parts[0], plan, power)
     needed = partial(plan.normal_rows, power=power)
     guess = max(fold_numbers(tree, needed, delta) for tree, delta in parts)
@@ -155,7 +155,7 @@ def sufficient_rows(
 
 
 def projected_rows(
-    tree: Tree, evidence: Evidence, delta: float, power: float, bound: str = "auto"
+    tree: Tree, evidence: Evidence, delta: float, power: float, method: str = "auto"
 ) -> int | None:
     r"""About how many rows let `tree` pass with probability `power`, if `evidence` were the truth.
 
@@ -170,7 +170,7 @@ def projected_rows(
 
     Parameters
     ----------
-    tree, evidence, delta, bound
+    tree, evidence, delta, method
         As in `safety_test`.
     power : float in (0, 1)
 
@@ -179,23 +179,23 @@ def projected_rows(
     int or None
         None where no number of rows suffices or it cannot be said.
     """
-    projected = partial(_projected, evidence=evidence, power=power, bound=bound)
+    projected = partial(_projected, evidence=evidence, power=power, method=method)
     rows = fold_numbers(tree, projected, delta)
     return math.ceil(rows) if rows <= MOST_ROWS else None
 
 
-def _projected(atom: Atom, delta: float, evidence: Evidence, power: float, bound: str) -> float:
+def _projected(atom: Atom, delta: float, evidence: Evidence, power: float, method: str) -> float:
     if not atom.means:
         return 0.0 if estimate(atom.expression, {}) <= 0 else math.inf
     point = dual(atom.expression, evidence.estimates(atom.means))
-    method = method_for(atom, evidence, bound)
-    width = method.upper(delta) - point.value
+    test = method_for(atom, evidence, method)
+    width = test.upper(delta) - point.value
     if not (point.value < 0 and math.isfinite(width)):
         return math.inf
     variance = evidence.influence_variance(atom.means, point.gradient.tolist())
     if not math.isfinite(variance):
         return math.inf
-    finite = method.guarantee != "asymptotic"
+    finite = test.guarantee != "asymptotic"
     deviations = math.sqrt(-2.0 * math.log(delta)) if finite else float(ndtri(1.0 - delta))
     spread, n = math.sqrt(max(variance, 0.0)), evidence.n_rows
     rest = max(0.0, width * n - deviations * spread * math.sqrt(n))
@@ -251,12 +251,12 @@ class _Plan:
         self,
         rates: Mapping[Mean, float],
         shares: Mapping[Mean, float],
-        bound: str,
+        method: str,
         exclusive: ExclusiveColumns,
         n_draws: int,
     ) -> None:
         self.rates, self.shares = rates, shares
-        self.bound, self.exclusive, self.n_draws = bound, exclusive, n_draws
+        self.method, self.exclusive, self.n_draws = method, exclusive, n_draws
         self._correlations: dict[tuple[Mean, ...], Array] = {}
 
     def probability(self, tests: Sequence[Test], n_rows: int) -> float:
@@ -287,7 +287,7 @@ class _Plan:
         if not all(trials[mean] for mean in _means_of(tests)):
             return 0.0
         corrected = self.n_draws >= DRAWS_FOR_ROWS
-        acceptance = AcceptanceSet(trials, self.bound, self.exclusive, n_rows, corrected)
+        acceptance = AcceptanceSet(trials, self.method, self.exclusive, n_rows, corrected)
         return self._all_pass(tests, acceptance)
 
     def _all_pass(self, tests: Sequence[Test], acceptance: AcceptanceSet) -> float:
@@ -438,7 +438,7 @@ def _rows_for_one_limit(test: Test, plan: _Plan, power: float) -> int | None:
         successes = events if rises else trials - events
         sample = Sample(float(successes), trials, trials)
         evidence = Evidence({mean: sample}, exclusive=plan.exclusive, n_rows=trials)
-        return passes(tree, evidence, delta, plan.bound)
+        return passes(tree, evidence, delta, plan.method)
 
     @cache
     def trials_for(events: int) -> int | None:

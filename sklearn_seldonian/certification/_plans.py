@@ -7,7 +7,7 @@ import itertools
 
 from sklearn_seldonian._keywords import refuse_unknown_keywords
 from sklearn_seldonian.certification import (
-    BOUNDS,
+    METHODS,
     _requests,
     passing_probability,
     sufficient_rows,
@@ -44,7 +44,7 @@ def required_safety_rows(
     group_shares=None,
     delta=0.05,
     power=0.9,
-    bound="auto",
+    method="auto",
     *,
     classes=(0, 1),
     pos_label=None,
@@ -68,7 +68,7 @@ def required_safety_rows(
         One number, or one for each constraint.
     power : float in (0, 1), default=0.9
         Probability of passing asked for.
-    bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
+    method : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
         As in `SeldonianClassifier`.
     classes : sequence, default=(0, 1)
         The class labels.
@@ -101,10 +101,10 @@ def required_safety_rows(
     True
     """
     power = _requests.check_probability("power", power)
-    planned = _planned(constraint, rates, group_shares, delta, bound, classes, pos_label)
+    planned = _planned(constraint, rates, group_shares, delta, method, classes, pos_label)
     _requests.warn_of_large_delta([delta for _, delta in planned[0]])
     tests, rate_of, share_of, exclusive = planned
-    return sufficient_rows(tests, rate_of, share_of, power, bound, exclusive)
+    return sufficient_rows(tests, rate_of, share_of, power, method, exclusive)
 
 
 @refuse_unknown_keywords
@@ -114,7 +114,7 @@ def probability_of_passing(
     n_rows,
     group_shares=None,
     delta=0.05,
-    bound="auto",
+    method="auto",
     *,
     classes=(0, 1),
     pos_label=None,
@@ -156,15 +156,15 @@ def probability_of_passing(
     0.903
     """
     n_rows = _requests.check_count("n_rows", n_rows)
-    planned = _planned(constraint, rates, group_shares, delta, bound, classes, pos_label)
+    planned = _planned(constraint, rates, group_shares, delta, method, classes, pos_label)
     _requests.warn_of_large_delta([delta for _, delta in planned[0]])
     tests, rate_of, share_of, exclusive = planned
-    return passing_probability(tests, rate_of, share_of, n_rows, bound, exclusive)
+    return passing_probability(tests, rate_of, share_of, n_rows, method, exclusive)
 
 
-def _planned(constraint, rates, group_shares, delta, bound, classes, pos_label):
+def _planned(constraint, rates, group_shares, delta, method, classes, pos_label):
     """The constraints' trees with deltas, rates and shares of their means, exclusive columns."""
-    _requests.check_choice("bound", bound, BOUNDS)
+    _requests.check_choice("method", method, METHODS)
     constraints = parse_all(constraint)
     if not constraints:
         raise ValueError("There is nothing to plan: no constraints were given.")

@@ -98,8 +98,8 @@ def check_ranges(specification: BoundSpecification, remedy: str) -> None:
     Which measures have a finite range is read from the constraints of a BoundSpecification;
     `remedy` says how they would get one.
     """
-    bound = specification.source.bound
-    if bound not in ("auto", "exact"):
+    method = specification.source.method
+    if method not in ("auto", "exact"):
         return
     for constraint in specification.constraints:
         means = constraint.tested_means
@@ -107,10 +107,10 @@ def check_ranges(specification: BoundSpecification, remedy: str) -> None:
         if not unbounded or constraint.is_impossible:  # which is not tested at all
             continue
         names = ", ".join(unbounded)
-        if bound == "exact":
+        if method == "exact":
             raise ValueError(
                 f"{constraint.source.text!r} has no finite-sample test: {names} has no finite "
-                f'range. {remedy}, or use bound="auto".'
+                f'range. {remedy}, or use method="auto".'
             )
         warn_user(
             f"{constraint.source.text!r} is tested by a normal approximation only: {names} has no "

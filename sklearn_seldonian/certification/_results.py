@@ -50,7 +50,7 @@ def certify_constraint(
     constraint: ResolvedConstraint,
     statistics: Statistics,
     delta: float,
-    bound: str = "auto",
+    method: str = "auto",
     exclusive: ExclusiveColumns = frozenset(),
 ) -> ConstraintResult:
     """Run the safety test of one constraint and say what came of it.
@@ -61,14 +61,14 @@ def certify_constraint(
     statistics : Statistics
         Of the safety rows.
     delta : float in (0, 1)
-    bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
+    method : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
     exclusive : frozenset of frozenset of str
         Pairs of 0/1 columns known never to be both 1.
     """
     evidence = statistics.evidence(constraint.means, exclusive)
     g = estimate(constraint.g, evidence.estimates(constraint.means))
-    verdict = safety_test(constraint.tree, evidence, delta, bound)
-    verdict = verdict._replace(g_upper=_g_upper(constraint, evidence, delta, bound, verdict))
+    verdict = safety_test(constraint.tree, evidence, delta, method)
+    verdict = verdict._replace(g_upper=_g_upper(constraint, evidence, delta, method, verdict))
     without_rows = not all(sample.trials for sample in evidence.samples.values())
     violated = g > ROUNDING  # a second look: no test passes what its own estimate refutes
     if statistics.n_invalid or without_rows or (violated and verdict.passed):
@@ -96,7 +96,7 @@ def certify_constraint(
         rows=rows,
         rates={m.label: _rate(m, evidence.samples[m]) for m in _counted(evidence)},
         reason=reason,
-        rows_needed=_rows_needed(constraint, statistics, evidence, delta, bound)
+        rows_needed=_rows_needed(constraint, statistics, evidence, delta, method)
         if reason
         else None,
     )
@@ -122,7 +122,7 @@ def _rows_needed(
     statistics: Statistics,
     evidence: Evidence,
     delta: float,
-    bound: str,
+    method: str,
 ) -> int | None:
     """How many fresh safety rows would have let it pass, if its estimates were the truth."""
     means = constraint.means
@@ -136,7 +136,7 @@ def _rows_needed(
                 statistics.in_drawn_order(seed).evidence(means, evidence.exclusive),
                 delta,
                 POWER_OF_PLANS,
-                bound,
+                method,
             )
             for seed in range(ORDERS_OF_PLANS)
         ]
@@ -147,7 +147,7 @@ def _rows_needed(
         evidence.estimates(means),
         shares,
         POWER_OF_PLANS,
-        bound,
+        method,
         evidence.exclusive,
         DRAWS_IN_PASSING,
     )
@@ -178,7 +178,7 @@ def _g_upper(
     constraint: ResolvedConstraint,
     evidence: Evidence,
     delta: float,
-    bound: str,
+    method: str,
     verdict: Verdict,
 ) -> float:
     """The upper bound on g, in the constraint's own units.
@@ -191,7 +191,7 @@ def _g_upper(
         return verdict.g_upper
     units = units_of(constraint.source)
     asked = units.sign * units.limit
-    tightest = tightest_limit(constraint, evidence, delta, bound, asked) - asked
+    tightest = tightest_limit(constraint, evidence, delta, method, asked) - asked
     if verdict.passed:
         return min(tightest, 0.0)
     return tightest if tightest > 0.0 else math.inf

@@ -334,7 +334,7 @@ def _has_given_bound(certificate: CertificateFields) -> bool:
         ("exact",): {"asymptotic"},
         ("asymptotic",): {"finite-sample"},
         ("ttest",): {"finite-sample"},
-    }.get(tuple(_parameter(certificate, "bound")), set())
+    }.get(tuple(_parameter(certificate, "method")), set())
     return not unfit & {result.guarantee for result in certificate.results}
 
 

@@ -69,7 +69,7 @@ class Verdict(NamedTuple):
         return self.g_upper <= 0
 
 
-def safety_test(tree: Tree, evidence: Evidence, delta: float, bound: str = "auto") -> Verdict:
+def safety_test(tree: Tree, evidence: Evidence, delta: float, method: str = "auto") -> Verdict:
     """Test the constraint `tree` on evidence from rows that nothing was fitted to.
 
     Parameters
@@ -79,10 +79,10 @@ def safety_test(tree: Tree, evidence: Evidence, delta: float, bound: str = "auto
         With a sample for each mean in `tree`.
     delta : float in (0, 1)
         Probability with which a violated constraint may pass.
-    bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
+    method : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
     """
-    test = _Test(evidence, bound, {})
-    leaves = [test.method(atom) for atom in atoms_of(tree)]
+    test = _Test(evidence, method, {})
+    leaves = [test.method_of(atom) for atom in atoms_of(tree)]
     g_upper = test.upper(tree, delta)
     return Verdict(
         math.inf if math.isnan(g_upper) else g_upper,
@@ -93,9 +93,9 @@ def safety_test(tree: Tree, evidence: Evidence, delta: float, bound: str = "auto
     )
 
 
-def passes(tree: Tree, evidence: Evidence, delta: float, bound: str = "auto") -> bool:
+def passes(tree: Tree, evidence: Evidence, delta: float, method: str = "auto") -> bool:
     """Whether `safety_test` passes, without the digits of its bound."""
-    return _Test(evidence, bound, {}).is_below(tree, 0.0, delta)
+    return _Test(evidence, method, {}).is_below(tree, 0.0, delta)
 
 
 def worst_first(trees: Iterable[Tree], evidence: Evidence) -> list[Tree]:
@@ -108,17 +108,17 @@ class _Test:
     """The tests of a tree's atoms on some evidence; the choice of each method is kept."""
 
     evidence: Evidence
-    bound: str
+    method: str
     methods: dict[Atom, Method]
 
-    def method(self, atom: Atom) -> Method:
+    def method_of(self, atom: Atom) -> Method:
         if atom not in self.methods:
-            self.methods[atom] = method_for(atom, self.evidence, self.bound)
+            self.methods[atom] = method_for(atom, self.evidence, self.method)
         return self.methods[atom]
 
     def upper(self, tree: Tree, delta: float) -> float:
         if isinstance(tree, Atom):
-            return self.method(tree).upper(delta)
+            return self.method_of(tree).upper(delta)
         if isinstance(tree, Or):
             return min(self.upper(child, share) for child, share in shares(tree, delta))
         # What holds whatever the means cannot stand in the way.
@@ -136,7 +136,7 @@ class _Test:
         if not math.isfinite(limit):
             return limit > 0
         if isinstance(tree, Atom):
-            return self.method(tree).at_most(limit, delta)
+            return self.method_of(tree).at_most(limit, delta)
         below = (self.is_below(child, limit, share) for child, share in shares(tree, delta))
         if isinstance(tree, Or):
             return any(below)
@@ -145,7 +145,7 @@ class _Test:
 
     def p_value(self, tree: Tree, delta: float) -> float:
         if isinstance(tree, Atom):
-            p_value = self.method(tree).p_value(delta)
+            p_value = self.method_of(tree).p_value(delta)
             return 1.0 if math.isnan(p_value) else p_value
         p_values = [self.p_value(child, share) for child, share in shares(tree, delta)]
         if isinstance(tree, Or):

@@ -36,13 +36,13 @@ class Specification:
     constraints : tuple of Constraint
     deltas : tuple of float
         One per constraint.
-    bound : str
+    method : str
         Which tests may be used, as in the estimators.
     """
 
     constraints: tuple[Constraint, ...]
     deltas: tuple[float, ...]
-    bound: str
+    method: str
 
     @property
     def columns(self) -> set[str]:

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from sklearn_seldonian._keywords import refuse_keywords, refuse_unknown_keywords
 from sklearn_seldonian._warnings import warn_user
-from sklearn_seldonian.certification import BOUNDS, _requests
+from sklearn_seldonian.certification import METHODS, _requests
 from sklearn_seldonian.certification._certifier import Origin, run_safety_test
 from sklearn_seldonian.certification._specification import Specification
 from sklearn_seldonian.constraints import parse_all
@@ -62,7 +62,7 @@ class CertifiedEstimator(AllOrNothing, BaseEstimator):
         "optimizer": [callable],
         "callbacks": [list, None],
         "delta": [Interval(Real, 0, 1, closed="neither"), "array-like"],
-        "bound": [StrOptions(set(BOUNDS))],
+        "method": [StrOptions(set(METHODS))],
         "safety_size": [
             Interval(Real, 0, 1, closed="neither"),
             Interval(Integral, 1, None, closed="left"),
@@ -240,7 +240,7 @@ class CertifiedEstimator(AllOrNothing, BaseEstimator):
         check_iterator(keywords)
         constraints = parse_all(self.constraints)
         deltas = _requests.check_deltas(self.delta, len(constraints))
-        self._specification = Specification(constraints, deltas, self.bound)
+        self._specification = Specification(constraints, deltas, self.method)
         self._promises = _persistence.in_words(
             self._specification, self._promised(), self.module, self._keywords("module")
         )
@@ -310,7 +310,7 @@ class CertifiedEstimator(AllOrNothing, BaseEstimator):
     def _without_test(self, outcome):
         """A copy with what was trained that answers without a certificate, to be scored."""
         model = self._working_copy()
-        model._specification = Specification((), (), self.bound)
+        model._specification = Specification((), (), self.method)
         model._keep_model(outcome)
         model.certificate_ = None
         return model

@@ -50,7 +50,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         Accepted probability of being handed a model that violates a constraint; one
         number, or one for each constraint. It is a probability of error: the confidence level
         is 1 - delta, and values from 0.5 on are warned of.
-    bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
+    method : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
         How bounds are computed. "auto": with a finite-sample guarantee wherever measures
         have finite ranges, else asymptotic, with a warning. "exact": never asymptotic.
         "asymptotic" and "ttest": normal approximations, for comparison.
@@ -168,7 +168,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         constraints=(),
         *,
         delta=0.05,
-        bound="auto",
+        method="auto",
         decision="argmax",
         preprocessor=None,
         measures=(),
@@ -194,7 +194,7 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         self.module = module
         self.constraints = constraints
         self.delta = delta
-        self.bound = bound
+        self.method = method
         self.decision = decision
         self.preprocessor = preprocessor
         self.measures = measures

@@ -38,7 +38,7 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         Accepted probability of being handed a model that violates a constraint; one
         number, or one for each constraint. It is a probability of error: the confidence level
         is 1 - delta, and values from 0.5 on are warned of.
-    bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
+    method : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
         How bounds are computed. "auto": with a finite-sample guarantee wherever measures
         have finite ranges, else asymptotic, with a warning. "exact": never asymptotic.
         "asymptotic" and "ttest": normal approximations, for comparison.
@@ -158,7 +158,7 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         constraints=(),
         *,
         delta=0.05,
-        bound="auto",
+        method="auto",
         prediction_range=None,
         target_range=None,
         preprocessor=None,
@@ -184,7 +184,7 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         self.module = module
         self.constraints = constraints
         self.delta = delta
-        self.bound = bound
+        self.method = method
         self.prediction_range = prediction_range
         self.target_range = target_range
         self.preprocessor = preprocessor

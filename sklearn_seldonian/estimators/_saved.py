@@ -46,7 +46,7 @@ SIZES = ("module__n_features", "module__n_outputs")
 TASKS = {"classes": {"kind", "hard", "n_labels"}, "numbers": {"centre", "scale", "range"}}
 # Rates of these names are over all rows where they have no condition.
 # Parameters that say what is promised, beside constraints and deltas.
-PROMISED = ("bound", "decision", "pos_label", "prediction_range", "target_range")
+PROMISED = ("method", "decision", "pos_label", "prediction_range", "target_range")
 OVER_ALL_ROWS = ("ACC", "ERR", "NR", "PR")
 HOLM = re.compile(r"tested at delta / (\d+)\.")
 

@@ -38,7 +38,7 @@ __all__ = ["FinalTest", "SeldonianSearchCV"]
 # What these say is promised is the user's to choose, and rows are split once.
 PROMISES = frozenset(
     {
-        "bound",
+        "method",
         "constraints",
         "decision",
         "delta",
@@ -151,7 +151,7 @@ class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
         Values to try for each parameter, as for scikit-learn's searches: lists for every
         combination, lists or distributions where `n_iter` are drawn. Names of any depth, such
         as ``module__hidden``. What is promised is not to be searched over: constraints,
-        delta, bound, decision, measures, pos_label, and safety_size.
+        delta, method, decision, measures, pos_label, and safety_size.
     n_iter : int, default=None
         How many settings to draw at random; None: every combination.
     test : {"best", "fixed-sequence", "holm"}, default="best"

@@ -49,10 +49,10 @@ def warn_of_few_rows(
     counts = tabulate(cells.codes, labels, labels, cells.families, n_labels)
     seen = Statistics(counts, cells.families, hard=True)
     shares = seen.shares(distinct_means(specification.constraints))
-    bound, exclusive = specification.source.bound, specification.exclusive
+    method, exclusive = specification.source.method, specification.exclusive
     for constraint, delta in specification.parts:
         needed = rows_even_perfection_needs(
-            constraint.tree, delta, shares, n_safety, bound, exclusive
+            constraint.tree, delta, shares, n_safety, method, exclusive
         )
         if needed is not None:
             warn_user(

@@ -374,7 +374,7 @@ def _fitted(estimator, constraints, data):
         return estimator.fit(X, y, sensitive_features=sensitive_features)
 
 
-def _probability_of_passing(certificate, result, n_rows, bound):
+def _probability_of_passing(certificate, result, n_rows, method):
     """How probable it is that one constraint passes, if what was seen is the truth."""
     with warnings.catch_warnings():  # the test that is repeated has given it
         warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)
@@ -384,7 +384,7 @@ def _probability_of_passing(certificate, result, n_rows, bound):
             n_rows,
             {name: k / certificate.n_safety for name, k in result.rows.items()},
             result.delta,
-            bound,
+            method,
             classes=certificate.classes,
             pos_label=certificate.positive,
         )
@@ -430,7 +430,7 @@ class PowerDisplay:
         self.n_safety = n_safety
 
     @classmethod
-    def from_certificate(cls, certificate, n_rows=None, bound="auto", *, ax=None):
+    def from_certificate(cls, certificate, n_rows=None, method="auto", *, ax=None):
         """Draw what the certificate's rates foretell of fresh safety rows, were they the truth.
 
         Parameters
@@ -438,7 +438,7 @@ class PowerDisplay:
         certificate : SafetyCertificate
         n_rows : sequence of int, default=None
             None: from a twentieth to twenty times as many as there were.
-        bound : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
+        method : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
             How the fresh rows are going to be tested.
         ax : matplotlib Axes, default=None
             As `plot` takes it.
@@ -466,7 +466,7 @@ class PowerDisplay:
         n_rows = np.unique(np.asarray(n_rows, dtype=float).round().astype(int).clip(min=1))
         probabilities = {
             result.constraint: np.array(
-                [_probability_of_passing(certificate, result, n, bound) for n in n_rows]
+                [_probability_of_passing(certificate, result, n, method) for n in n_rows]
             )
             for result in planned
         }
@@ -493,7 +493,7 @@ class PowerDisplay:
         ValueError
             If it has no certificate, or one that foretells nothing.
         """
-        return cls.from_certificate(certificate_of(estimator), n_rows, estimator.bound, ax=ax)
+        return cls.from_certificate(certificate_of(estimator), n_rows, estimator.method, ax=ax)
 
     def plot(self, ax=None):
         """Draw a line for each constraint.

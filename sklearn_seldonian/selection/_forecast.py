@@ -228,7 +228,7 @@ def forecast_for(problem: ConstrainedProblem, counts: Array) -> Forecast:
     seen = linear.trials(table)
     tested = seen * (problem.n_safety / max(n_rows, 1))
     found = {
-        a: passing_region(atom, seen[own], tested[own], delta, problem.bound, problem.exclusive)
+        a: passing_region(atom, seen[own], tested[own], delta, problem.method, problem.exclusive)
         for a, (atom, own, delta) in enumerate(
             zip(problem.atoms, linear.means_of_atoms, problem.atom_deltas, strict=True)
         )

@@ -125,7 +125,7 @@ def _widths_of_tests(
     values = problem.linearisation.at(sample.table, sample.products).values
     evidence = sample.evidence(distinct_means(problem.constraints), problem.exclusive)
     uppers = [
-        values[a] if a in excepted else approximate_upper(atom, evidence, delta, problem.bound)
+        values[a] if a in excepted else approximate_upper(atom, evidence, delta, problem.method)
         for a, (atom, delta) in enumerate(zip(problem.atoms, problem.atom_deltas, strict=True))
     ]
     return np.nan_to_num(np.array(uppers) - values, posinf=HUGE)

@@ -42,7 +42,7 @@ class ConstrainedProblem:
         Probability of passing that training aims for.
     hard : bool, default=True
         Whether decisions are the most probable class; otherwise they are drawn.
-    bound : str, default="auto"
+    method : str, default="auto"
         How the constraints will be tested.
     exclusive : frozenset of frozenset of str, default=frozenset()
         Pairs of 0/1 columns known never to be both 1.
@@ -69,12 +69,12 @@ class ConstrainedProblem:
         n_safety: int,
         power: float,
         hard: bool = True,
-        bound: str = "auto",
+        method: str = "auto",
         exclusive: ExclusiveColumns = frozenset(),
     ) -> None:
         self.constraints, self.families = tuple(constraints), families
         self.n_safety, self.power = n_safety, power
-        self.hard, self.bound, self.exclusive = hard, bound, exclusive
+        self.hard, self.method, self.exclusive = hard, method, exclusive
         self.linearisation = Linearisation(constraints, families, n_classes, hard)
         self.shape, self.values = self.linearisation.shape, self.linearisation.values
         tested = [leaves(c.tree, delta) for c, delta in zip(constraints, deltas, strict=True)]

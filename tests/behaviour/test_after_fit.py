@@ -222,7 +222,7 @@ def test_certify_tests_and_tells_what_fit_promised(blobs):
     expected = first.certify(X[500:], y[500:])
     other = unfitted("FPR <= 0.5").fit(X[:500], y[:500])
     other.set_params(
-        constraints="ACC >= 0.9", delta=0.5, bound="ttest", pos_label=0, decision="sample"
+        constraints="ACC >= 0.9", delta=0.5, method="ttest", pos_label=0, decision="sample"
     )
     assert other.certify(X[500:], y[500:]) == expected
     assert expected.positive == "1"

@@ -33,7 +33,7 @@ def results_of(blobs, groups, constraints, decision, **params):
 @pytest.mark.parametrize("decision", ["argmax", "sample"])
 class TestClassification:
     @pytest.mark.parametrize(
-        "bound",
+        "method",
         [
             "auto",
             "asymptotic",
@@ -41,8 +41,8 @@ class TestClassification:
         ],
     )
     @pytest.mark.parametrize("constraint", NO_MODEL_VIOLATES)
-    def test_alone(self, blobs, groups, constraint, bound, decision):
-        (result,) = results_of(blobs, groups, constraint, decision, bound=bound)
+    def test_alone(self, blobs, groups, constraint, method, decision):
+        (result,) = results_of(blobs, groups, constraint, decision, method=method)
         assert (result.passed, result.method, result.guarantee) == (True, "arithmetic", "exact")
 
     def test_all_together(self, blobs, groups, decision):
@@ -79,9 +79,9 @@ def test_regression(blobs, groups, constraint, others):
     assert model.certificate_.results[0].method == "arithmetic"
 
 
-@pytest.mark.parametrize("bound", ["auto", "exact"])
-def test_no_range_is_asked_for_where_nothing_is_tested(blobs, bound):
-    model = SeldonianRegressor(constraints="MSE >= 0", bound=bound, max_epochs=1).fit(*blobs)
+@pytest.mark.parametrize("method", ["auto", "exact"])
+def test_no_range_is_asked_for_where_nothing_is_tested(blobs, method):
+    model = SeldonianRegressor(constraints="MSE >= 0", method=method, max_epochs=1).fit(*blobs)
     assert model.solution_found_
     with pytest.warns(UserWarning, match="'LogLoss <= 9' is tested by a normal approximation only"):
         SeldonianClassifier(constraints=["LogLoss >= 0", "LogLoss <= 9"], max_epochs=1).fit(*blobs)

@@ -19,7 +19,7 @@ PARAMETERS = [
     ({"safety_size": 0.0}, "safety_size"),
     ({"safety_size": 1000}, "both the candidate and the safety data need at least one"),
     ({"power": 1.0}, "power"),
-    ({"bound": "magic"}, "bound"),
+    ({"method": "magic"}, "method"),
     ({"decision": "mean"}, "decision"),
     ({"max_epochs": 0}, "max_epochs"),
     ({"n_iter_no_change": 0}, "n_iter_no_change"),

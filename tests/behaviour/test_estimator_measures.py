@@ -73,7 +73,7 @@ def test_no_finite_range_is_asymptotic_and_says_so():
 
 def test_no_finite_range_is_refused_where_exactness_is_asked_for():
     with pytest.raises(ValueError, match="has no finite-sample test: LogLoss has no finite range"):
-        model("LogLoss <= 2", bound="exact").fit(X, Y)
+        model("LogLoss <= 2", method="exact").fit(X, Y)
 
 
 def test_clones_and_parameters():

@@ -227,7 +227,7 @@ def test_a_search_that_fails_forgets_the_last_one(blobs, name, value):
 
 
 @pytest.mark.parametrize(
-    "params", [{"delta": 2}, {"bound": "none"}, {"constraints": "ACC >="}, {"module__hiden": 3}]
+    "params", [{"delta": 2}, {"method": "none"}, {"constraints": "ACC >="}, {"module__hiden": 3}]
 )
 def test_a_fit_that_fails_forgets_the_last_one(blobs, params):
     model = classifier().fit(*blobs).set_params(**params)

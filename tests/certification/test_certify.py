@@ -68,7 +68,7 @@ def certified(model, y, constraints, **others):
     return certify(model, np.zeros((len(y), 1)), y, constraints, **others)
 
 
-EVERY_BOUND = pytest.mark.parametrize("bound", ["auto", "exact", "asymptotic", "ttest"])
+EVERY_METHOD = pytest.mark.parametrize("method", ["auto", "exact", "asymptotic", "ttest"])
 EITHER_DECISION = pytest.mark.parametrize("decision", ["argmax", "sample"])
 HALF_POSITIVE = np.tile([0, 1], 100)
 
@@ -76,18 +76,18 @@ HALF_POSITIVE = np.tile([0, 1], 100)
 # -- certificates that would be false ----------------------------------------------------------
 
 
-@EVERY_BOUND
+@EVERY_METHOD
 @EITHER_DECISION
-def test_class_0_almost_surely_is_not_class_0_rarely(bound, decision):
+def test_class_0_almost_surely_is_not_class_0_rarely(method, decision):
     model = scores(np.full(200, 0.0001))
-    certificate = certified(model, HALF_POSITIVE, "PR_[0] <= 0.5", bound=bound, decision=decision)
+    certificate = certified(model, HALF_POSITIVE, "PR_[0] <= 0.5", method=method, decision=decision)
     assert not certificate.passed
     (result,) = certificate.results
     assert result.g > 0
     assert result.reason == "the estimate itself violates the limit"
 
 
-@EVERY_BOUND
+@EVERY_METHOD
 @pytest.mark.parametrize("text", ["max(FPR, FNR) <= 0", "max(FPR, FNR) <= 0.5", "ACC >= 0"])
 @pytest.mark.parametrize(
     ("labels", "probability", "decision"),
@@ -102,13 +102,13 @@ def test_class_0_almost_surely_is_not_class_0_rarely(bound, decision):
 )
 @pytest.mark.parametrize("n_invalid", [1, 200])
 def test_outputs_that_are_no_prediction_pass_nothing(
-    text, labels, probability, decision, bound, n_invalid
+    text, labels, probability, decision, method, n_invalid
 ):
     given = HALF_POSITIVE.astype(float)  # all others are right and sure of it
     chances = np.column_stack([1 - given, given])
     given[:n_invalid], chances[:n_invalid] = labels, probability
     certificate = certified(
-        Fixed(given, chances), HALF_POSITIVE, text, bound=bound, decision=decision
+        Fixed(given, chances), HALF_POSITIVE, text, method=method, decision=decision
     )
     assert not certificate.passed
     assert certificate.results[0].reason == (
@@ -116,27 +116,27 @@ def test_outputs_that_are_no_prediction_pass_nothing(
     )
 
 
-@EVERY_BOUND
+@EVERY_METHOD
 @EITHER_DECISION
-def test_a_constraint_that_no_error_at_all_satisfies_needs_more_than_no_error_seen(bound, decision):
+def test_a_constraint_that_no_error_satisfies_needs_more_than_no_error_seen(method, decision):
     model = scores(HALF_POSITIVE)
     certificate = certified(
-        model, HALF_POSITIVE, "max(FPR, FNR) <= 0", bound=bound, decision=decision
+        model, HALF_POSITIVE, "max(FPR, FNR) <= 0", method=method, decision=decision
     )
     assert not certificate.passed
 
 
-@EVERY_BOUND
+@EVERY_METHOD
 @EITHER_DECISION
-def test_five_identical_saturated_scores_do_not_prove_a_rate_below_a_thousandth(bound, decision):
+def test_five_identical_saturated_scores_do_not_prove_a_rate_below_a_thousandth(method, decision):
     model, y = scores(np.zeros(5)), [0, 1, 0, 1, 0]
-    (result,) = certified(model, y, "PR <= 0.001", bound=bound, decision=decision).results
+    (result,) = certified(model, y, "PR <= 0.001", method=method, decision=decision).results
     assert not result.passed
     assert result.estimate == 0.0
     assert result.bound > 0.2
 
 
-@EVERY_BOUND
+@EVERY_METHOD
 @pytest.mark.parametrize(
     ("text", "plain"),
     [
@@ -149,14 +149,14 @@ def test_five_identical_saturated_scores_do_not_prove_a_rate_below_a_thousandth(
         ("exp(50) - 5184705528587072464087 + 0.5 - PR <= 0", None),
     ],
 )
-def test_numbers_that_cancel_prove_nothing(bound, text, plain):
+def test_numbers_that_cancel_prove_nothing(method, text, plain):
     decided = np.repeat([0, 1], 6)
     model = Fixed(decided, np.eye(2)[decided])
     y = np.tile([0, 1], 6)
-    result = certified(model, y, text, bound=bound).results[0]
+    result = certified(model, y, text, method=method).results[0]
     assert not result.passed
     if plain is not None:
-        expected = certified(model, y, plain, bound=bound).results[0]
+        expected = certified(model, y, plain, method=method).results[0]
         assert result.p_value == pytest.approx(expected.p_value)
         assert result.g_upper == pytest.approx(expected.g_upper)
 
@@ -267,8 +267,8 @@ REFUSED = [
     ({"constraints": ()}, "There is nothing to certify: no constraints were given."),
     ({"constraints": []}, "There is nothing to certify: no constraints were given."),
     (
-        {"bound": "hoeffding"},
-        "bound must be one of 'auto', 'exact', 'asymptotic', 'ttest', got 'hoeffding'.",
+        {"method": "hoeffding"},
+        "method must be one of 'auto', 'exact', 'asymptotic', 'ttest', got 'hoeffding'.",
     ),
     ({"decision": "soft"}, "decision must be one of 'argmax', 'sample', got 'soft'."),
     ({"delta": 0}, "delta must be strictly between 0 and 1, got 0."),
@@ -307,7 +307,7 @@ REFUSED = [
     ),
     ({"pos_label": 3}, "pos_label=3 is not a class; classes are [0, 1]."),
     (
-        {"constraints": "LogLoss <= 1", "bound": "exact"},
+        {"constraints": "LogLoss <= 1", "method": "exact"},
         "'LogLoss <= 1' has no finite-sample test: LogLoss has no finite range.",
     ),
     ({"constraints": "PR | [M] <= 1"}, "Unknown column 'M'"),
@@ -438,7 +438,7 @@ def test_no_number_of_rows_helps_rates_that_violate(text, rates):
         ),
         (
             ("ACC >= 0.9", {"ACC": 0.95}, None, 0.05, 0.9, "t"),
-            "bound must be one of 'auto', 'exact', 'asymptotic', 'ttest', got 't'.",
+            "method must be one of 'auto', 'exact', 'asymptotic', 'ttest', got 't'.",
         ),
     ],
 )

@@ -26,11 +26,11 @@ def resolved(text):
     return bind(parse(text), SCHEMA)
 
 
-def needed(text, trials, delta=0.05, bound="auto"):
+def needed(text, trials, delta=0.05, method="auto"):
     constraint = resolved(text)
     n_rows = sum(trials)
     shares = {m: n / n_rows for m, n in zip(constraint.means, trials, strict=True)}
-    return rows_even_perfection_needs(constraint.tree, delta, shares, n_rows, bound)
+    return rows_even_perfection_needs(constraint.tree, delta, shares, n_rows, method)
 
 
 def some_table_passes(text, trials, delta=0.05):
@@ -89,9 +89,9 @@ def test_one_rare_group_among_several_is_enough():
     assert needed(text, (200, 40, 100)) is None
 
 
-@pytest.mark.parametrize("bound", ["asymptotic", "ttest"])
-def test_tests_that_are_not_exact_are_not_judged(bound):
-    assert needed(GAP.format(0.2), (12, 3), bound=bound) is None
+@pytest.mark.parametrize("method", ["asymptotic", "ttest"])
+def test_tests_that_are_not_exact_are_not_judged(method):
+    assert needed(GAP.format(0.2), (12, 3), method=method) is None
 
 
 def test_rates_over_predictions_are_not_judged():

@@ -53,7 +53,7 @@ def evidence(text, schema=SCHEMA, *, hard=True, seed=0, n=400, exclusive=MF):
 
 EO = "abs(FNR | [M] - FNR | [F]) + abs(FPR | [M] - FPR | [F]) <= 0.35"
 CHOICES = [
-    # text, schema, hard, bound, method, guarantee
+    # text, schema, hard, method, test, guarantee
     ("ACC >= 0.9", SCHEMA, True, "auto", "Clopper-Pearson", "exact"),
     ("F1 >= 0.5", SCHEMA, True, "auto", "Clopper-Pearson", "exact"),
     ("PPV >= 0.5", SCHEMA, True, "auto", "Clopper-Pearson", "exact"),
@@ -96,26 +96,26 @@ CHOICES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "schema", "hard", "bound", "method", "guarantee"), CHOICES)
-def test_choice(text, schema, hard, bound, method, guarantee):
+@pytest.mark.parametrize(("text", "schema", "hard", "method", "test", "guarantee"), CHOICES)
+def test_choice(text, schema, hard, method, test, guarantee):
     constraint, seen = evidence(text, schema, hard=hard)
-    verdict = safety_test(constraint.tree, seen, 0.05, bound)
-    assert verdict.method.startswith(method)
+    verdict = safety_test(constraint.tree, seen, 0.05, method)
+    assert verdict.method.startswith(test)
     assert verdict.guarantee == guarantee
 
 
-@pytest.mark.parametrize(("text", "schema", "hard", "bound", "method", "guarantee"), CHOICES)
-def test_outcomes_do_not_choose_the_method(text, schema, hard, bound, method, guarantee):
+@pytest.mark.parametrize(("text", "schema", "hard", "method", "test", "guarantee"), CHOICES)
+def test_outcomes_do_not_choose_the_method(text, schema, hard, method, test, guarantee):
     methods = set()
     for seed in range(5):
         constraint, seen = evidence(text, schema, hard=hard, seed=seed)
-        methods.add(safety_test(constraint.tree, seen, 0.05, bound).method)
+        methods.add(safety_test(constraint.tree, seen, 0.05, method).method)
     assert len(methods) == 1
 
 
-@pytest.mark.parametrize("bound", ["asymptotic", "ttest"])
+@pytest.mark.parametrize("method", ["asymptotic", "ttest"])
 @pytest.mark.parametrize("n", [2, 6, 50])
-def test_one_mean_gets_students_bound_on_the_rows_of_its_group(bound, n):
+def test_one_mean_gets_students_bound_on_the_rows_of_its_group(method, n):
     rng = np.random.default_rng(0)
     male = (np.arange(200) < n) * 1
     schema = Schema((), None, {"M": (0, 1)})
@@ -124,16 +124,16 @@ def test_one_mean_gets_students_bound_on_the_rows_of_its_group(bound, n):
     y, predicted = rng.normal(size=(2, 200))
     values = distinct_values(constraint.means)
     seen = summarise_predictions(codes, y, predicted, families, values, keep=True)
-    verdict = safety_test(constraint.tree, seen.evidence(constraint.means), 0.05, bound)
+    verdict = safety_test(constraint.tree, seen.evidence(constraint.means), 0.05, method)
     errors = (predicted - y)[:n]
     mean, error = errors.mean(), errors.std(ddof=1) / np.sqrt(n)
     assert verdict.g_upper + 1 == pytest.approx(mean + error * stats.t.ppf(0.95, n - 1))
 
 
-@pytest.mark.parametrize("bound", ["asymptotic", "ttest"])
+@pytest.mark.parametrize("method", ["asymptotic", "ttest"])
 @pytest.mark.parametrize("errors", [[0.1], [0.5, 0.5], [0.0] * 5])
 @pytest.mark.parametrize("text", ["Mean_Error | [M] <= 1", "Mean_Error | [M] >= -1"])
-def test_a_group_of_one_row_or_of_equal_errors_passes_nothing(bound, errors, text):
+def test_a_group_of_one_row_or_of_equal_errors_passes_nothing(method, errors, text):
     rng = np.random.default_rng(0)
     n = len(errors)
     constraint = bind(parse(text), Schema((), None, {"M": (0, 1)}))
@@ -142,7 +142,7 @@ def test_a_group_of_one_row_or_of_equal_errors_passes_nothing(bound, errors, tex
     predicted = np.r_[errors, rng.normal(size=200 - n)]
     values = distinct_values(constraint.means)
     seen = summarise_predictions(codes, np.zeros(200), predicted, families, values, keep=True)
-    verdict = safety_test(constraint.tree, seen.evidence(constraint.means), 0.05, bound)
+    verdict = safety_test(constraint.tree, seen.evidence(constraint.means), 0.05, method)
     assert not verdict.passed
     assert verdict.g_upper == np.inf
     assert verdict.p_value == 1.0
@@ -162,7 +162,7 @@ def test_many_rows_get_the_fast_bound():
     assert verdict.passed
 
 
-@pytest.mark.parametrize("bound", ["auto", "exact", "asymptotic", "ttest"])
+@pytest.mark.parametrize("method", ["auto", "exact", "asymptotic", "ttest"])
 @pytest.mark.parametrize(
     "counts",
     [[(0, 0), (5, 10)], [(0, 0), (0, 0)], [(float("nan"), 10), (5, 10)]],
@@ -171,18 +171,18 @@ def test_many_rows_get_the_fast_bound():
 @pytest.mark.parametrize(
     "text", ["PR | [M] + PR | [F] <= 1.99", "abs(PR | [M] - PR | [F]) <= 0.99"]
 )
-def test_no_rows_and_nan_fail_closed_with_a_reason(text, counts, bound):
+def test_no_rows_and_nan_fail_closed_with_a_reason(text, counts, method):
     constraint = bind(parse(text), SCHEMA)
     samples = {m: Sample(*pair) for m, pair in zip(constraint.means, counts, strict=True)}
-    verdict = safety_test(constraint.tree, Evidence(samples, exclusive=MF), 0.05, bound)
+    verdict = safety_test(constraint.tree, Evidence(samples, exclusive=MF), 0.05, method)
     assert not verdict.passed
     assert verdict.p_value == 1.0
     assert verdict.reason
 
 
-@pytest.mark.parametrize("bound", ["asymptotic", "ttest"])
-def test_values_that_are_all_equal_never_get_a_bound_of_zero_width(bound):
+@pytest.mark.parametrize("method", ["asymptotic", "ttest"])
+def test_values_that_are_all_equal_never_get_a_bound_of_zero_width(method):
     constraint = bind(parse("PR <= 0.001"), SCHEMA)
     (mean,) = constraint.means
     seen = Evidence({mean: Sample(0, 5, 5)}, n_rows=5)
-    assert not safety_test(constraint.tree, seen, 0.05, bound).passed
+    assert not safety_test(constraint.tree, seen, 0.05, method).passed

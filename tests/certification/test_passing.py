@@ -33,12 +33,12 @@ def atom_of(text):
     return atom
 
 
-def certified(atom, counts, trials, bound):
+def certified(atom, counts, trials, method):
     """Whether the safety test itself passes."""
     samples = {
         m: Sample(float(k), float(n), n) for m, k, n in zip(atom.means, counts, trials, strict=True)
     }
-    return passes(atom, Evidence(samples, exclusive=EXCLUSIVE, n_rows=sum(trials)), 0.05, bound)
+    return passes(atom, Evidence(samples, exclusive=EXCLUSIVE, n_rows=sum(trials)), 0.05, method)
 
 
 def probability(region, rates, weight=0.0):
@@ -55,20 +55,20 @@ def given(region, counts):
     ]
 
 
-@pytest.mark.parametrize("bound", ["auto", "asymptotic"])
+@pytest.mark.parametrize("method", ["auto", "asymptotic"])
 @pytest.mark.parametrize("trials", [(40, 60), (150, 90)])
 @pytest.mark.parametrize("text", TWO_RATES)
-def test_edge_of_two_rates(text, trials, bound):
+def test_edge_of_two_rates(text, trials, method):
     atom = atom_of(text)
-    region = passing_region(atom, trials, trials, 0.05, bound, EXCLUSIVE)
-    room = 1 if bound == "auto" else 0  # the score test stands for the exact one
+    region = passing_region(atom, trials, trials, 0.05, method, EXCLUSIVE)
+    room = 1 if method == "auto" else 0  # the score test stands for the exact one
     assert len(region.counts) == trials[1] + 1
     for second, highest in zip(region.counts[::7], region.highest[::7], strict=True):
         inside, outside = highest - room, highest + room + 1
         if inside >= 0:
-            assert certified(atom, given(region, (inside, second)), trials, bound)
+            assert certified(atom, given(region, (inside, second)), trials, method)
         if outside <= trials[0]:
-            assert not certified(atom, given(region, (outside, second)), trials, bound)
+            assert not certified(atom, given(region, (outside, second)), trials, method)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_probability_of_passing_with_one_rate(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "seen", "bound"),
+    ("text", "seen", "method"),
     [
         ("PPV | [M] <= 0.3", [50], "auto"),  # over a number of rows that depends on the model
         ("PR | [M] - PR | [F] <= 0.1", [50, 0], "auto"),  # nothing was seen
@@ -158,15 +158,15 @@ def test_probability_of_passing_with_one_rate(text):
         ("LogLoss <= 0.7", [50], "auto"),
     ],
 )
-def test_other_tests_have_no_region(text, seen, bound):
+def test_other_tests_have_no_region(text, seen, method):
     atom = atom_of(text)
-    assert passing_region(atom, seen, [40] * len(seen), 0.05, bound, EXCLUSIVE) is None
+    assert passing_region(atom, seen, [40] * len(seen), 0.05, method, EXCLUSIVE) is None
 
 
 @pytest.mark.parametrize("region", [None, lambda delta: (np.zeros(1), np.array([7.0]))])
 def test_the_region_is_what_the_method_says_whatever_its_name(region, monkeypatch):
     mine = Method("mine", "exact", lambda _: 0.0, lambda _: 1.0, acceptance_region=region)
-    monkeypatch.setattr(_methods, "BOUNDS", {"mine": (lambda atom, evidence: mine,)})
+    monkeypatch.setattr(_methods, "METHODS", {"mine": (lambda atom, evidence: mine,)})
     found = passing_region(atom_of("PR | [M] <= 0.3"), [50], [40], 0.05, "mine")
     assert found is None if region is None else found.highest.tolist() == [7.0]
 

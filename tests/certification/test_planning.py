@@ -46,14 +46,14 @@ def test_approximate_bounds(text, n, rates):
 # -- one rate --------------------------------------------------------------------------------------
 
 
-def exact_power(text, rate, n, delta=0.05, bound="auto"):
+def exact_power(text, rate, n, delta=0.05, method="auto"):
     """The binomial probability of all counts of one rate with which the test passes."""
     tree = bind(parse(text), SCHEMA).tree
     (mean,) = {mean for atom in atoms_of(tree) for mean in atom.means}
     passing = [
         k
         for k in range(n + 1)
-        if passes(tree, Evidence({mean: Sample(k, n, n)}, n_rows=n), delta, bound)
+        if passes(tree, Evidence({mean: Sample(k, n, n)}, n_rows=n), delta, method)
     ]
     return float(binom.pmf(passing, n, rate).sum())
 
@@ -74,11 +74,11 @@ ONE_RATE = [
 ]
 
 
-@pytest.mark.parametrize("bound", ["auto", "asymptotic", "ttest"])
+@pytest.mark.parametrize("method", ["auto", "asymptotic", "ttest"])
 @pytest.mark.parametrize(("text", "rates", "rate", "n"), ONE_RATE)
-def test_probability_of_one_rate_is_the_binomial_sum(text, rates, rate, n, bound):
-    found = probability_of_passing(text, rates, n, bound=bound)
-    assert found == pytest.approx(exact_power(text, rate, n, bound=bound), abs=1e-12)
+def test_probability_of_one_rate_is_the_binomial_sum(text, rates, rate, n, method):
+    found = probability_of_passing(text, rates, n, method=method)
+    assert found == pytest.approx(exact_power(text, rate, n, method=method), abs=1e-12)
 
 
 def test_share_of_the_rows_gives_the_trials():

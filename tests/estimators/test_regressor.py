@@ -107,7 +107,7 @@ def test_without_both_ranges_the_certificate_is_asymptotic_and_says_so(grades, m
     assert model.certificate_.guarantee == "asymptotic"
     assert "Asymptotic: at least one bound" in model.certificate_.explain()
     with pytest.raises(ValueError, match=remedy):
-        fitted(grades, bound="exact", **{missing: None})
+        fitted(grades, method="exact", **{missing: None})
 
 
 def test_the_target_range_is_among_the_assumptions(grades):

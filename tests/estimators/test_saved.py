@@ -218,7 +218,7 @@ def test_another_bound_is_another_promise(saved, tmp_path):
     path = tmp_path / "weights"
     path.write_bytes(content)
     with pytest.raises(ValueError, match="parameters"):
-        clone(model).set_params(bound="ttest").load_params(path)
+        clone(model).set_params(method="ttest").load_params(path)
 
 
 # -- inference mode --------------------------------------------------------------------------

@@ -265,7 +265,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         "name",
         [
-            "bound",
+            "method",
             "constraints",
             "decision",
             "delta",

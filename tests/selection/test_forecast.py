@@ -109,7 +109,7 @@ def test_families_predict_as_all_conditions_together_do(n_classes, valued, hard)
 
 
 @pytest.mark.parametrize(
-    ("text", "hard", "bound", "kind", "needs_calibration"),
+    ("text", "hard", "method", "kind", "needs_calibration"),
     [
         ("PR <= 0.5", True, "auto", RegionForecast, False),
         (GAP, True, "auto", RegionForecast, False),
@@ -120,11 +120,11 @@ def test_families_predict_as_all_conditions_together_do(n_classes, valued, hard)
         ("max(PR, PPV) <= 0.5", True, "auto", RegionForecast, True),
     ],
 )
-def test_each_kind_of_test_has_its_forecast(text, hard, bound, kind, needs_calibration):
+def test_each_kind_of_test_has_its_forecast(text, hard, method, kind, needs_calibration):
     asked, table = problem_and_table([text])
     families = asked.families
     exclusive = exclusive_columns(families)
-    parts = asked.constraints, [0.05], families, 2, 500, 0.9, hard, bound, exclusive
+    parts = asked.constraints, [0.05], families, 2, 500, 0.9, hard, method, exclusive
     forecast = forecast_for(ConstrainedProblem(*parts), table)
     assert type(forecast) is kind
     assert forecast.needs_calibration == needs_calibration

@@ -115,6 +115,6 @@ def constrained_problem(problem: Problem, cells: Cells, task: Task) -> Constrain
         problem.n_safety,
         problem.power,
         hard=task.hard,
-        bound=specification.source.bound,
+        method=specification.source.method,
         exclusive=specification.exclusive,
     )
