@@ -88,7 +88,7 @@ def constrained_fit(data: Data, *, n_constraints: int, epochs: int, device: str)
         lr=LR,
         max_epochs=epochs,
         batch_size=BATCH_SIZE,
-        safety_batch_size=SAFETY_BATCH_SIZE,
+        eval_batch_size=SAFETY_BATCH_SIZE,
         device=device,
         random_state=0,
     ).fit(data.X, data.y, sensitive_features=data.groups)

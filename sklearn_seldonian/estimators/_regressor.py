@@ -68,7 +68,7 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
     n_iter_no_change : int or None, default=None
         Training under constraints ends after so many epochs in which nothing better was
         found to keep; None: after `max_epochs`.
-    safety_batch_size : int, default=None
+    eval_batch_size : int, default=None
         Rows a batch wherever no gradient is needed. None: as many as have 2**18 features, from
         64 to 1,024, which a processor's cache can hold.
     multiplier_init, multiplier_lr : float, default=0.0, 0.01
@@ -172,7 +172,7 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         max_epochs=20,
         batch_size=128,
         n_iter_no_change=None,
-        safety_batch_size=None,
+        eval_batch_size=None,
         multiplier_init=0.0,
         multiplier_lr=0.01,
         device="auto",
@@ -198,7 +198,7 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.n_iter_no_change = n_iter_no_change
-        self.safety_batch_size = safety_batch_size
+        self.eval_batch_size = eval_batch_size
         self.multiplier_init = multiplier_init
         self.multiplier_lr = multiplier_lr
         self.device = device

@@ -402,12 +402,12 @@ class TestModules:
         assert again.fingerprints == model.certificate_.fingerprints
 
     @pytest.mark.parametrize("rows_a_batch", [1, 7, 1000])
-    def test_safety_batch_size_changes_nothing(self, blobs, groups, rows_a_batch):
+    def test_eval_batch_size_changes_nothing(self, blobs, groups, rows_a_batch):
         one = certified_in_batches(blobs, groups, N_SAFETY)
         assert certified_in_batches(blobs, groups, rows_a_batch) == one
 
     @pytest.mark.parametrize("rows_a_batch", [1, 7, 1000])
-    def test_safety_batch_size_changes_drawn_decisions_by_rounding(
+    def test_eval_batch_size_changes_drawn_decisions_by_rounding(
         self, blobs, groups, rows_a_batch
     ):
         whole = certified_in_batches(blobs, groups, N_SAFETY, decision="sample")
@@ -428,7 +428,7 @@ def certified_in_batches(blobs, groups, rows_a_batch, decision="argmax"):
         constraints=["ACC >= 0.6", "PPV >= 0.6", PARITY, *loss],
         max_epochs=2,
         random_state=0,
-        safety_batch_size=rows_a_batch,
+        eval_batch_size=rows_a_batch,
         decision=decision,
     ).fit(*blobs, sensitive_features=groups)
     assert len(model.safety_indices_) == N_SAFETY
