@@ -37,10 +37,10 @@ from sklearn_seldonian.constraints import (
     ColumnIs,
     Comparison,
     Condition,
-    Families,
     Or,
     ResolvedConstraint,
     Schema,
+    Stratification,
     Tree,
     bind,
     distinct_conditions,
@@ -98,7 +98,7 @@ class Judge:
         self.checked = 0
 
     def __call__(self, statistics: Statistics) -> bool:
-        evidence = statistics.evidence(self.constraint.means, MF)
+        evidence = statistics.evidence(self.constraint.estimands, MF)
         verdict = self._holds(self.constraint.tree, evidence, DELTA, statistics)
         if self.checked < 20:
             self.checked += 1
@@ -121,11 +121,11 @@ class Judge:
 
     def _key(self, atom: Atom, evidence: Evidence, table: Statistics) -> object:
         """All that the atom's test depends on; atoms alike in form share their verdicts."""
-        samples = tuple(evidence.samples[mean][:2] for mean in atom.means)
-        alike = atom.linear and len(atom.means) <= 2 and all(_alone(m) for m in atom.means)
+        samples = tuple(evidence.samples[mean][:2] for mean in atom.estimands)
+        alike = atom.linear and len(atom.estimands) <= 2 and all(_alone(m) for m in atom.estimands)
         if alike and atom.linear:
             return atom.linear.weights, atom.linear.constant, samples
-        whole = table.table.tobytes() if self.method == "asymptotic" else b""
+        whole = table.confusion.tobytes() if self.method == "asymptotic" else b""
         return str(atom.expression), samples, whole
 
 
@@ -148,14 +148,14 @@ def samples_of(
 ) -> tuple[list[ResolvedConstraint], list[Statistics]]:
     """The constraints, and the statistics of `trials` samples of the groups."""
     constraints = [bind(parse(text), schema) for text in texts]
-    means = list(dict.fromkeys(mean for c in constraints for mean in c.means))
+    means = list(dict.fromkeys(mean for c in constraints for mean in c.estimands))
     conditions = tuple(distinct_conditions(means))
     membership = np.array([[member(c, g) for c in conditions] for g in groups], dtype=bool)
     rng, k = np.random.default_rng(seed), len(schema.classes)
-    draws = [rng.multinomial(n, chances, trials) for n, chances in groups.values()]
+    draws = [rng.multinomial(n, probabilities, trials) for n, probabilities in groups.values()]
     tables = np.stack(draws, axis=1).reshape(trials, len(groups), k, k).astype(float)
-    families = Families.single(conditions, membership)
-    return constraints, [Statistics(t, families, hard=True) for t in tables]
+    stratification = Stratification.single(conditions, membership)
+    return constraints, [Statistics(t, stratification, deterministic=True) for t in tables]
 
 
 def hits_of(constraints: Sequence[ResolvedConstraint], data: list[Statistics], method: str) -> int:
@@ -281,7 +281,7 @@ def soft_validity(trials: int) -> Iterator[Row]:
 
 def drawn(constraint: ResolvedConstraint, scores: Sequence[Floats]) -> Evidence:
     """Evidence of drawn decisions: one array of probabilities for each mean."""
-    values = dict(zip(constraint.means, scores, strict=True))
+    values = dict(zip(constraint.estimands, scores, strict=True))
     n_rows = sum(map(len, scores))
 
     def variance(means: Sequence[Any], slopes: Sequence[float]) -> float:
@@ -290,8 +290,8 @@ def drawn(constraint: ResolvedConstraint, scores: Sequence[Floats]) -> Evidence:
 
     return Evidence(
         {m: Sample(float(v.sum()), len(v), len(v)) for m, v in values.items()},
-        hard=False,
-        exclusive=MF,
+        deterministic=False,
+        mutually_exclusive_columns=MF,
         n_rows=n_rows,
         variance=variance,
         row_values=lambda mean, weight, constant: weight * values[mean] + constant,
@@ -341,8 +341,10 @@ def speed(quick: bool) -> Iterator[Row]:
     parity = bind(parse(PARITY), TWO)
     n = 35_000
     for name, k in (("near the limit", 16_950), ("far from it", 14_500)):
-        pair = zip(parity.means, (k, 14_000), strict=True)
-        evidence = Evidence({m: Sample(x, n, n) for m, x in pair}, exclusive=MF, n_rows=2 * n)
+        pair = zip(parity.estimands, (k, 14_000), strict=True)
+        evidence = Evidence(
+            {m: Sample(x, n, n) for m, x in pair}, mutually_exclusive_columns=MF, n_rows=2 * n
+        )
         verdict = fastest(lambda e=evidence: passes(parity.tree, e, DELTA))
         bound = fastest(lambda e=evidence: safety_test(parity.tree, e, DELTA))
         yield Row(f"parity, 35,000 a group, {name}: verdict (s)", verdict, at_most=0.2)

@@ -23,12 +23,12 @@ import numpy as np
 from sklearn_seldonian import probability_of_passing, required_safety_rows
 from sklearn_seldonian.certification import Statistics, exclusive_columns, passes
 from sklearn_seldonian.constraints import (
-    Families,
     ResolvedConstraint,
     Schema,
+    Stratification,
     bind,
     distinct_conditions,
-    distinct_means,
+    distinct_estimands,
     parse,
 )
 
@@ -57,7 +57,7 @@ class Group(NamedTuple):
     fpr: float
 
     @property
-    def squares(self) -> list[float]:
+    def entries(self) -> list[float]:
         """Probabilities of (label, decision) 00, 01, 10, 11."""
         of_label = (1.0 - self.positive, self.fpr), (self.positive, self.tpr)
         return [self.share * p * q for p, rate in of_label for q in (1.0 - rate, rate)]
@@ -98,40 +98,45 @@ CASES = (
 )
 
 
-def resolved(case: Case) -> tuple[list[ResolvedConstraint], Families]:
+def resolved(case: Case) -> tuple[list[ResolvedConstraint], Stratification]:
     """The constraints and the cells of a population with two groups, M and F, or four races."""
     two = len(case.groups) == 2
     levels = {"M": (0, 1), "F": (0, 1)} if two else {"race": RACES}
     constraints = [bind(parse(text), Schema((0, 1), 1, levels)) for text in case.texts]
-    conditions = distinct_conditions(distinct_means(constraints))
+    conditions = distinct_conditions(distinct_estimands(constraints))
     names = ("M", "F") if two else RACES
     membership = [[f"{c}" in (name, f'race == "{name}"') for c in conditions] for name in names]
-    families = Families.single(conditions, np.array(membership, dtype=bool))
-    return constraints, families
+    stratification = Stratification.single(conditions, np.array(membership, dtype=bool))
+    return constraints, stratification
 
 
 def simulated(case: Case, n_samples: int) -> float:
     """The share of samples that pass the test itself."""
-    constraints, families = resolved(case)
-    means, exclusive = distinct_means(constraints), exclusive_columns(families)
+    constraints, stratification = resolved(case)
+    means, mutually_exclusive_columns = (
+        distinct_estimands(constraints),
+        exclusive_columns(stratification),
+    )
     if len(case.groups) == 2:
-        exclusive = frozenset({frozenset({"M", "F"})})
-    squares = [p for group in case.groups for p in group.squares]
-    tables = np.random.default_rng(0).multinomial(case.n_rows, squares, n_samples)
+        mutually_exclusive_columns = frozenset({frozenset({"M", "F"})})
+    entries = [p for group in case.groups for p in group.entries]
+    tables = np.random.default_rng(0).multinomial(case.n_rows, entries, n_samples)
     n_passed = 0
     for table in tables.astype(float).reshape(n_samples, len(case.groups), 2, 2):
-        evidence = Statistics(table, families, hard=True).evidence(means, exclusive)
+        evidence = Statistics(table, stratification, deterministic=True).evidence(
+            means, mutually_exclusive_columns
+        )
         n_passed += all(passes(c.tree, evidence, DELTA) for c in constraints)
     return n_passed / n_samples
 
 
 def planned(case: Case) -> float:
     """The probability of passing by the rates and shares of the population."""
-    constraints, families = resolved(case)
-    squares = np.array([group.squares for group in case.groups]).reshape(-1, 2, 2)
-    population = Statistics(1e9 * squares, families, hard=True)
+    constraints, stratification = resolved(case)
+    entries = np.array([group.entries for group in case.groups]).reshape(-1, 2, 2)
+    population = Statistics(1e9 * entries, stratification, deterministic=True)
     rates, shares = {}, {}
-    for mean in distinct_means(constraints):
+    for mean in distinct_estimands(constraints):
         sample = population.rate(mean)
         rates[str(mean)], shares[str(mean)] = sample.estimate, sample.trials / 1e9
     return probability_of_passing(list(case.texts), rates, case.n_rows, shares, DELTA)

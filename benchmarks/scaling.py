@@ -41,8 +41,8 @@ from sklearn.base import clone
 from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.modules import ConvNet
 
-N_COLUMNS, CHUNK, MOST_IN_MEMORY = 20, 1_000_000, 1_000_000
-MOST_EXPONENT, MOST_MEGABYTES, MOST_FOR_TWENTY = 1.1, 2000.0, 1.25
+N_COLUMNS, CHUNK, MAX_IN_MEMORY = 20, 1_000_000, 1_000_000
+MAX_EXPONENT, MAX_MEGABYTES, MAX_FOR_TWENTY = 1.1, 2000.0, 1.25
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def peak_memory(every: float = 0.005) -> Iterator[Callable[[], float]]:
 
 
 def run_point(folder: Path, point: Point, device: str) -> dict[str, Any]:
-    in_memory = point.rows <= MOST_IN_MEMORY
+    in_memory = point.rows <= MAX_IN_MEMORY
     X = np.load(folder / "X.npy", mmap_mode=None if in_memory else "r")
     y, groups = np.load(folder / "y.npy"), pd.read_pickle(folder / "groups.pkl")
     model = SeldonianClassifier(
@@ -218,10 +218,10 @@ def check_claims(found: pd.DataFrame, twenty: float, quick: bool) -> None:
     print(f"20 constraints cost {twenty:.2f} times one on a convolutional network")
     if quick:
         return
-    assert law <= MOST_EXPONENT, f"time grows with rows ** {law:.2f}"
-    assert twenty <= MOST_FOR_TWENTY, f"20 constraints cost {twenty:.2f} times one"
+    assert law <= MAX_EXPONENT, f"time grows with rows ** {law:.2f}"
+    assert twenty <= MAX_FOR_TWENTY, f"20 constraints cost {twenty:.2f} times one"
     most = found.peak_mb.max()
-    assert most <= MOST_MEGABYTES, f"{most:.0f} MB beyond the data"
+    assert most <= MAX_MEGABYTES, f"{most:.0f} MB beyond the data"
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -27,7 +27,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
-from sklearn_seldonian.constraints import Families
+from sklearn_seldonian.constraints import Stratification
 from sklearn_seldonian.learners.lagrangian._evaluation import N_OFFSETS
 from sklearn_seldonian.selection import class_shifts
 
@@ -52,11 +52,11 @@ def errors(dataset: str, model: str, m: int, trial: int, data: str) -> pd.DataFr
     rows = draw(dataset, m, trial, data).rows[: int(0.4 * m)]
     fitted = MODELS[model]().fit(people.X[rows], people.y[rows])
     everyone = np.log(np.maximum(fitted.predict_proba(people.X), 1e-12))
-    codes, families = (
+    codes, stratification = (
         male[rows].astype(np.int32),
-        Families.single(membership=np.zeros((2, 0), bool)),
+        Stratification.single(membership=np.zeros((2, 0), bool)),
     )
-    (shifts,) = class_shifts(everyone[rows], people.y[rows], codes, families, N_OFFSETS)
+    (shifts,) = class_shifts(everyone[rows], people.y[rows], codes, stratification, N_OFFSETS)
     found = shifts.decisions
     reached = found.tables[..., 1].sum(axis=(1, 2)) / len(rows)
     seen = []

@@ -70,15 +70,15 @@ SETTINGS: dict[str, Any] = {
 }
 # One fit in twenty may fail its test; drawn decisions lose little log-loss for a safer candidate.
 POWER = {"argmax": 0.95, "sample": 0.96}
-STEPS, FEWEST_EPOCHS = 400, 20
+STEPS, MIN_EPOCHS = 400, 20
 # The learning rate falls to zero, so that rates settle where the constraint binds.
 SCHEDULE = CosineAnnealingLR
 
 
 def n_epochs(m: int) -> int:
-    """Enough for `STEPS` gradient steps on the candidate rows, and at least `FEWEST_EPOCHS`."""
+    """Enough for `STEPS` gradient steps on the candidate rows, and at least `MIN_EPOCHS`."""
     batches = math.ceil((1 - SETTINGS["safety_size"]) * m / SETTINGS["batch_size"])
-    return max(FEWEST_EPOCHS, math.ceil(STEPS / batches))
+    return max(MIN_EPOCHS, math.ceil(STEPS / batches))
 
 
 # -- one trial ----------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def code_version() -> str:
     """A fingerprint of the package's sources and of the settings."""
     sources = sorted(Path(sklearn_seldonian.__file__).parent.rglob("*.py"))
     text = b"".join(path.read_bytes() for path in sources)
-    settings = SETTINGS, POWER, STEPS, FEWEST_EPOCHS, SCHEDULE.__name__
+    settings = SETTINGS, POWER, STEPS, MIN_EPOCHS, SCHEDULE.__name__
     return hashlib.sha1(text + repr(settings).encode()).hexdigest()[:8]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 __all__ = ["listed", "one_line", "short"]
 
-MOST_LISTED = 10
+MAX_LISTED = 10
 ELLIPSIS = "..."
 
 
@@ -22,7 +22,7 @@ def short(value: object, width: int = 60) -> str:
     return f"{text[: width - len(ELLIPSIS) - end]}{ELLIPSIS}{text[-end:]}"
 
 
-def listed(values: Iterable[object], most: int = MOST_LISTED) -> str:
+def listed(values: Iterable[object], most: int = MAX_LISTED) -> str:
     """The first of some values, each `short`."""
     shown: list[str] = []
     for value in values:

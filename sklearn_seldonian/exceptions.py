@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 
-LONGEST_WORD, LONGEST_MESSAGE = 80, 1000
+MAX_WORD_CHARACTERS, MAX_MESSAGE_CHARACTERS = 80, 1000
 
 
 def point_at(text: str, start: int, end: int, *, width: int = 76) -> str:
@@ -47,8 +47,8 @@ def _columns(shown: list[str]) -> int:
 
 def in_brief(message: str) -> str:
     """A message on one line, without what is not seen, and with long names cut."""
-    message = _LONG_WORD.sub(lambda found: _cut(found[0], LONGEST_WORD), one_line(message))
-    return _cut(message, LONGEST_MESSAGE)
+    message = _LONG_WORD.sub(lambda found: _cut(found[0], MAX_WORD_CHARACTERS), one_line(message))
+    return _cut(message, MAX_MESSAGE_CHARACTERS)
 
 
 def _cut(text: str, width: int) -> str:
@@ -57,7 +57,7 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 3 - end]}...{text[-end:]}"
 
 
-_LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD},}}")
+_LONG_WORD = re.compile(rf"\S{{{MAX_WORD_CHARACTERS},}}")
 
 
 class ConstraintSyntaxError(ValueError):

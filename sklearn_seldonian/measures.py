@@ -1,12 +1,12 @@
 """What each measure means.
 
 A *rate* is the share of some kind of decision among some kind of rows. With K classes
-a row falls into one of K x K squares (its label y, its prediction ŷ), and every rate is
-two K x K tables over them: `mask`, the squares that count at all, and `value`, those
-of them that count as a success. The tables serve hard decisions (count rows) and soft
-ones (put each row's probability of class j into square (y, j)) alike.
+a row falls into one of the K x K entries of a confusion matrix (its label y, its prediction ŷ).
+Every rate is two sets of entries: `denominator`, the entries that count at all, and `numerator`,
+those of them that count as a success. They serve deterministic decisions (count rows) and drawn
+ones (add each row's probability of class j to entry (y, j)) alike.
 
-An *average* is the mean of a number that each row has, a `RowMeasure`, among the rows
+An *expectation* is the mean of a number that each row has, a `RowMeasure`, among the rows
 of some labels. Regression has one label, which all rows share.
 """
 
@@ -31,15 +31,15 @@ __all__ = [
     "DEFINITIONS",
     "RATES",
     "REGRESSION_VALUES",
-    "Average",
     "BuiltInMeasure",
+    "Expectation",
     "Rate",
     "RateDefinition",
     "RowMeasure",
     "row_values",
 ]
 
-Table = NDArray[np.bool_]
+Entries = NDArray[np.bool_]
 Array = NDArray[np.float64]
 Range = tuple[float, float]
 Output = Literal["prediction", "probabilities", "log_probabilities"]
@@ -52,31 +52,33 @@ ANY_NUMBER: Range = (-math.inf, math.inf)
 
 @dataclass(frozen=True)
 class Rate:
-    """The share of `value` squares among `mask` squares; both row-major K x K.
+    """The share of `numerator` entries among `denominator` entries; both row-major K x K.
 
-    Rates with the same tables are equal, whatever they are called. Given how many rows
-    fall into the mask's squares, the successes among them are binomial: rows are
+    Rates with the same entries are equal, whatever they are called. Given how many rows
+    fall into the denominator's entries, the successes among them are binomial: rows are
     independent draws, and each of those that fall there succeeds with the same
     probability, the rate. That holds for masks over predictions too (PPV): which rows
     are predicted positive is known before their labels are looked at.
     """
 
     n_classes: int
-    mask_bytes: bytes = field(repr=False)
-    value_bytes: bytes = field(repr=False)
+    denominator_bytes: bytes = field(repr=False)
+    numerator_bytes: bytes = field(repr=False)
     name: str = field(compare=False)
 
     @classmethod
-    def from_tables(cls, name: str, mask: Table, value: Table) -> Rate:
-        return cls(len(mask), mask.tobytes(), (mask & value).tobytes(), name)
+    def from_entries(cls, name: str, denominator: Entries, numerator: Entries) -> Rate:
+        return cls(
+            len(denominator), denominator.tobytes(), (denominator & numerator).tobytes(), name
+        )
 
     @property
-    def mask(self) -> Table:
-        return self._table(self.mask_bytes)
+    def denominator(self) -> Entries:
+        return self._entries(self.denominator_bytes)
 
     @property
-    def value(self) -> Table:
-        return self._table(self.value_bytes)
+    def numerator(self) -> Entries:
+        return self._entries(self.numerator_bytes)
 
     @property
     def range(self) -> Range:
@@ -85,47 +87,51 @@ class Rate:
     def canonical(self, complement_name: str) -> Rate:
         """This rate or its complement: a rate and its complement are one variable.
 
-        It is the one with fewer success squares; of two with equally many (binary PR and
-        NR, ACC and ERR), the one whose successes include the last square of the mask.
+        It is the one with fewer success entries; of two with equally many (binary PR and
+        NR, ACC and ERR), the one whose successes include the last entry of the denominator.
         """
-        complement = Rate.from_tables(complement_name, self.mask, self.mask & ~self.value)
-        last = np.flatnonzero(self.mask)[-1]
-        return min(self, complement, key=lambda rate: (rate.value.sum(), not rate.value.flat[last]))
+        complement = Rate.from_entries(
+            complement_name, self.denominator, self.denominator & ~self.numerator
+        )
+        last = np.flatnonzero(self.denominator)[-1]
+        return min(
+            self, complement, key=lambda rate: (rate.numerator.sum(), not rate.numerator.flat[last])
+        )
 
     @property
     def conditions_on_prediction(self) -> bool:
         """Whether which rows count depends on what the model predicts."""
-        return bool((self.mask != self.mask[:, :1]).any())
+        return bool((self.denominator != self.denominator[:, :1]).any())
 
-    def _table(self, content: bytes) -> Table:
+    def _entries(self, content: bytes) -> Entries:
         return np.frombuffer(content, dtype=np.bool_).reshape(self.n_classes, self.n_classes)
 
 
 class RateDefinition(NamedTuple):
     """How a measure's name becomes a rate.
 
-    `tables` takes the label y and prediction ŷ of every square (two K x K integer
-    arrays) and the class positions, and returns (mask, value). `complement` names
+    `entries` takes the label y and prediction ŷ of every entry (two K x K integer
+    arrays) and the class positions, and returns (denominator, numerator). `complement` names
     the measure that is one minus this one. `words` say in a report what the rate is.
     """
 
     n_indices: int
-    tables: Callable[..., tuple[NDArray[np.bool_], NDArray[np.bool_]]]
+    entries: Callable[..., tuple[NDArray[np.bool_], NDArray[np.bool_]]]
     complement: str
     words: str
 
     @property
     def counts_all_rows(self) -> bool:
         """Whether every row counts, whatever its label and prediction."""
-        return bool(self.rate("", 2, (0, 1)[: self.n_indices]).mask.all())
+        return bool(self.rate("", 2, (0, 1)[: self.n_indices]).denominator.all())
 
     def rate(self, name: str, n_classes: int, indices: tuple[int, ...]) -> Rate:
         label, prediction = np.indices((n_classes, n_classes))
-        mask, value = self.tables(label, prediction, *indices)
-        return Rate.from_tables(name, mask, value)
+        denominator, numerator = self.entries(label, prediction, *indices)
+        return Rate.from_entries(name, denominator, numerator)
 
 
-def _everywhere(y: NDArray[np.int_]) -> Table:
+def _everywhere(y: NDArray[np.int_]) -> Entries:
     return np.ones(y.shape, dtype=np.bool_)
 
 
@@ -348,7 +354,7 @@ class BuiltInMeasure(RowMeasure):
 
 
 @dataclass(frozen=True)
-class Average:
+class Expectation:
     """The mean of a row measure over rows of some labels.
 
     `labels` says for each of the K classes whether its rows count. `range` is what the
@@ -368,8 +374,8 @@ class Average:
         return len(self.labels)
 
     @property
-    def mask(self) -> Table:
-        """The squares (label, prediction) whose rows count."""
+    def denominator(self) -> Entries:
+        """The entries (label, prediction) whose rows count."""
         return np.repeat(np.array(self.labels)[:, None], self.n_classes, axis=1)
 
     @property

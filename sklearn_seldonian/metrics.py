@@ -11,7 +11,7 @@ from sklearn_seldonian.certification._answers import answers_of
 from sklearn_seldonian.certification._certify import labelled_rows
 from sklearn_seldonian.certification._given import check_fitted
 from sklearn_seldonian.certification._specification import Specification
-from sklearn_seldonian.constraints import distinct_means, distinct_values, estimate, parse_all
+from sklearn_seldonian.constraints import distinct_estimands, distinct_values, estimate, parse_all
 
 __all__ = ["bound_margin", "constraint_values", "solution_found"]
 
@@ -69,13 +69,13 @@ def constraint_values(
     specification, cells = specification.bound_to(
         rows.columns, len(rows.y), answers.targets, measures, named=rows.columns
     )
-    values = distinct_values(distinct_means(specification.constraints))
+    values = distinct_values(distinct_estimands(specification.constraints))
     statistics = answers.observe(rows, cells, values).statistics
     if statistics.n_invalid:
         return np.full(len(constraints), np.inf)
-    evidence = (statistics.evidence(c.means) for c in specification.constraints)
+    evidence = (statistics.evidence(c.estimands) for c in specification.constraints)
     pairs = zip(specification.constraints, evidence, strict=True)
-    return np.array([estimate(c.g, e.estimates(c.means)) for c, e in pairs])
+    return np.array([estimate(c.g, e.estimates(c.estimands)) for c, e in pairs])
 
 
 def solution_found(estimator: Any, X: Any = None, y: Any = None) -> float:

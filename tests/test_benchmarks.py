@@ -23,7 +23,7 @@ DATASETS = ["synthetic", *(pytest.param(name, marks=needs_shared) for name in ("
 @pytest.fixture
 def few_steps(monkeypatch):
     monkeypatch.setattr("solution_rate.STEPS", 20)
-    monkeypatch.setattr("solution_rate.FEWEST_EPOCHS", 2)
+    monkeypatch.setattr("solution_rate.MIN_EPOCHS", 2)
 
 
 def first(dataset):

@@ -15,8 +15,8 @@ from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error
 from sklearn_seldonian.certification._report import _in_words
 from sklearn_seldonian.certification._rules import OF_ALL_ROWS
 from sklearn_seldonian.constraints import (
-    Families,
     Schema,
+    Stratification,
     bind,
     distinct_values,
     estimate,
@@ -125,7 +125,7 @@ def test_what_rates_condition_on(name):
     definition = RATES[name]
     rate = definition.rate(name, 3, (1, 2)[: definition.n_indices])
     assert rate.conditions_on_prediction == (name in {"PPV", "FDR", "NPV", "FOR", "Jaccard"})
-    assert not (rate.value & ~rate.mask).any()
+    assert not (rate.numerator & ~rate.denominator).any()
 
 
 # -- every measure of the language, in all that a measure goes through ---------------------------
@@ -182,17 +182,17 @@ def model_of(name):
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_the_estimate_of_every_measure(name):
     constraint = bound(name)
-    (mean,) = constraint.means
+    (mean,) = constraint.estimands
     task, scores, y, decisions, p = model_of(name)
     codes, values = np.zeros(N, dtype=np.int32), distinct_values([mean])
-    statistics = task.summarise(scores, y, codes, Families.single(), values)
+    statistics = task.summarise(scores, y, codes, Stratification.single(), values)
     value = estimate(constraint.g, {mean: statistics.rate(mean).estimate})
     assert value == pytest.approx(EXPECTED[name](y, decisions, p))
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_the_words_of_every_measure(name):
-    (mean,) = bound(name).means
+    (mean,) = bound(name).estimands
     others = {DEFINITIONS[other].words for other in DEFINITIONS if other != name}
     assert mean.label.partition("_[")[0] == name
     assert _in_words(mean.label) == DEFINITIONS[name].words
@@ -202,19 +202,19 @@ def test_the_words_of_every_measure(name):
 
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_which_measures_count_all_rows(name):
-    (mean,) = bound(name).means
-    assert (name in OF_ALL_ROWS) == mean.quantity.mask.all()
+    (mean,) = bound(name).estimands
+    assert (name in OF_ALL_ROWS) == mean.quantity.denominator.all()
 
 
 @pytest.mark.parametrize("name", [*CLASSIFICATION_VALUES, *REGRESSION_VALUES])
 def test_training_has_the_values_of_the_test(name):
     task, scores, y, decisions, p = model_of(name)
-    (mean,) = bound(name).means
+    (mean,) = bound(name).estimands
     measures = (mean.quantity.measure,)
     expected = row_values(measures, y, decisions, p)
     scores.requires_grad_()
     soft = task.soft_values(measures, scores, torch.tensor(y))
-    hard = task.hard_values(measures, scores.detach(), torch.tensor(y))
+    hard = task.decision_values(measures, scores.detach(), torch.tensor(y))
     np.testing.assert_allclose(soft.detach(), expected, rtol=1e-12)
     np.testing.assert_allclose(hard, expected, rtol=1e-12)
     soft.sum().backward()
@@ -225,7 +225,7 @@ def test_training_has_the_values_of_the_test(name):
 @pytest.mark.parametrize("name", [*CLASSIFICATION_VALUES, *REGRESSION_VALUES])
 def test_values_are_in_the_range_of_the_mean(name):
     _, _, y, decisions, p = model_of(name)
-    (mean,) = bound(name).means
+    (mean,) = bound(name).estimands
     values = row_values((mean.quantity.measure,), y, decisions, p)
     low, high = mean.quantity.range
     assert low <= values.min()

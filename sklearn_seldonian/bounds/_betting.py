@@ -12,7 +12,7 @@ from sklearn_seldonian.bounds._checks import check_delta, check_same_length, fin
 from sklearn_seldonian.bounds._score import Floats
 
 # Largest share of the capital that one row may lose.
-LARGEST_STAKE = 0.75
+MAX_STAKE = 0.75
 
 # Slack, on the log scale of the capital, against rounding in sums over many rows.
 ROUNDING = 1e-9
@@ -240,7 +240,7 @@ def ratio_betting_p_value(
         return 1.0
     n = min(u.size, v.size)
     u, v = _block_means(u, n), _block_means(v, n)
-    stakes = np.minimum(_ratio_bets(u, v, highest, delta), LARGEST_STAKE / highest[0])
+    stakes = np.minimum(_ratio_bets(u, v, highest, delta), MAX_STAKE / highest[0])
     capital = float(np.cumsum(np.log1p(-stakes * (u - limit * v))).max())
     return math.exp(-max(0.0, capital - ROUNDING))
 
@@ -309,6 +309,6 @@ def _p_values(unit: Floats, bets: Floats, c: float) -> Floats:
     """Reciprocal of the largest capital against a mean of at least c, for values in [0, 1]."""
     if c >= 1.0 or c <= 0.0:
         return np.full(unit.shape[:-1], 0.0 if c >= 1.0 else 1.0)
-    stakes = np.minimum(bets, LARGEST_STAKE / (1.0 - c))
+    stakes = np.minimum(bets, MAX_STAKE / (1.0 - c))
     capital = np.cumsum(np.log1p(stakes * (c - unit)), axis=-1).max(axis=-1)
     return np.asarray(np.exp(-np.maximum(0.0, capital - ROUNDING)))

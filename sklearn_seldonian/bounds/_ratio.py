@@ -29,7 +29,7 @@ FINEST = 1e-4
 # A step goes this share of the way to where the asymptotic test has its bound.
 FIRST_SHARE = 0.55
 # The largest ratio that is looked for.
-LARGEST_RATIO = 1e9
+MAX_RATIO = 1e9
 
 
 def rate_ratio_upper(successes: Sequence[float], trials: Sequence[float], delta: float) -> float:
@@ -185,8 +185,8 @@ def _asymptotic_upper(pair: Pair, swapped: bool) -> float:
         limit = math.exp(log_limit)
         return _statistic(_at(pair, swapped, limit), limit) - quantile
 
-    low, high = -math.log(LARGEST_RATIO), math.log(LARGEST_RATIO)
-    return math.exp(brentq(excess, low, high, xtol=1e-3)) if excess(high) < 0.0 else LARGEST_RATIO
+    low, high = -math.log(MAX_RATIO), math.log(MAX_RATIO)
+    return math.exp(brentq(excess, low, high, xtol=1e-3)) if excess(high) < 0.0 else MAX_RATIO
 
 
 def _statistic(pair: Pair, limit: float) -> float:

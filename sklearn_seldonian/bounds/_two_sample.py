@@ -42,7 +42,7 @@ FINEST = 1.0 / 2500.0
 # With so many events, and as many complements, of each rate the edge between tables that count and
 # others is known well enough by its closed form to steer by; up to so large a delta, which leaves
 # the bound far enough from the estimate.
-FEW_EVENTS = 20
+MIN_EVENTS = 20
 LARGE_DELTA = 0.25
 
 # So many steps above where the bound will end, cells of limits are narrow; where more than so many
@@ -56,9 +56,9 @@ ROOM, KNOWN = 1.0, 6.0
 # Parts of a cell for each distance from the estimate to it that the cell is wide; at least
 # and at most so many, or as many as make so many statistics, one a part and column of tables.
 # More leave fewer tables undecided.
-PARTS_A_DISTANCE = 40.0
-FEWEST_PARTS, MOST_PARTS = 2, 12
-FEWEST_STATISTICS, STATISTICS = 400, 2400
+PARTS_PER_DISTANCE = 40.0
+MIN_PARTS, MAX_PARTS = 2, 12
+MIN_STATISTICS, STATISTICS = 400, 2400
 
 
 def two_rate_p_value(
@@ -430,7 +430,7 @@ class _Cells:
         """
         counts, trials = self.pair.counts, self.pair.trials
         fewest = min(*counts, *(n - x for n, x in zip(trials, counts, strict=True)))
-        if fewest < FEW_EVENTS or self.pair.delta > LARGE_DELTA:
+        if fewest < MIN_EVENTS or self.pair.delta > LARGE_DELTA:
             return self.p_value(c, c)
         line, gamma = line_at(self.pair, c), BOX_SHARE * self.pair.delta
         tables = _at_most(self.pair, c, c, line, exactly=False)
@@ -476,9 +476,9 @@ def _at_most(pair: Pair, c_low: float, c_high: float, line: Line, exactly: bool 
 
 def _n_parts(pair: Pair, c_low: float, c_high: float, n_columns: int) -> int:
     """Into how many parts to divide a cell of limits: the more, the fewer tables are undecided."""
-    by_width = math.ceil(PARTS_A_DISTANCE * (c_high - c_low) / (c_low - pair.estimate))
-    wanted = max(by_width, FEWEST_STATISTICS // n_columns)
-    return max(FEWEST_PARTS, min(wanted, MOST_PARTS, STATISTICS // n_columns))
+    by_width = math.ceil(PARTS_PER_DISTANCE * (c_high - c_low) / (c_low - pair.estimate))
+    wanted = max(by_width, MIN_STATISTICS // n_columns)
+    return max(MIN_PARTS, min(wanted, MAX_PARTS, STATISTICS // n_columns))
 
 
 def _steepness(pair: Pair, line: Line) -> float:

@@ -3,7 +3,7 @@
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._display import CertificateDisplay
 from sklearn_seldonian.certification._evidence import Evidence, Sample, exclusive_columns
-from sklearn_seldonian.certification._feasibility import rows_even_perfection_needs
+from sklearn_seldonian.certification._feasibility import minimum_rows
 from sklearn_seldonian.certification._fields import ConstraintResult
 from sklearn_seldonian.certification._methods import (
     ARITHMETIC,
@@ -24,7 +24,7 @@ from sklearn_seldonian.certification._safety_test import Verdict, passes, safety
 from sklearn_seldonian.certification._statistics import (
     ScoreEnds,
     Statistics,
-    mean_tables,
+    estimand_entries,
     summarise,
     summarise_predictions,
     tabulate,
@@ -46,15 +46,15 @@ __all__ = [
     "Verdict",
     "approximate_upper",
     "certify_constraint",
+    "estimand_entries",
     "exclusive_columns",
     "fixed_sequence",
     "has_finite_ranges",
     "holm",
-    "mean_tables",
+    "minimum_rows",
     "passes",
     "passing_probability",
     "passing_region",
-    "rows_even_perfection_needs",
     "safety_test",
     "sufficient_rows",
     "summarise",

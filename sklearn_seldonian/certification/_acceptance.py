@@ -20,15 +20,15 @@ from sklearn_seldonian.certification._methods import (
 )
 from sklearn_seldonian.certification._passing import acceptance_edge
 from sklearn_seldonian.certification._safety_test import passes
-from sklearn_seldonian.constraints import Atom, ExclusiveColumns, Mean, Or, Tree, shares
+from sklearn_seldonian.constraints import Atom, Estimand, ExclusiveColumns, Or, Tree, shares
 from sklearn_seldonian.measures import Rate
 
 __all__ = ["AcceptanceSet", "Variance", "Variances", "is_rate_limit"]
 
 Array = NDArray[np.float64]
 Verdicts = NDArray[np.bool_]
-Counts = Mapping[Mean, Array]
-Variance = Callable[[Sequence[Mean], Sequence[float]], float]
+Counts = Mapping[Estimand, Array]
+Variance = Callable[[Sequence[Estimand], Sequence[float]], float]
 Variances = Callable[[Evidence], Variance]
 
 # Where a rate has fewer rows, one count more or less matters, and the exact test is asked where its
@@ -50,9 +50,9 @@ class AcceptanceSet:
 
     Attributes
     ----------
-    trials : mapping of Mean to int
+    trials : mapping of Estimand to int
         Rows of each rate.
-    method, exclusive
+    method, mutually_exclusive_columns
         As in `safety_test` and `Evidence`.
     n_rows : int
         Of all rates together.
@@ -62,9 +62,9 @@ class AcceptanceSet:
         From the evidence of a table to its `variance`: how rates that share rows vary together.
     """
 
-    trials: Mapping[Mean, int]
+    trials: Mapping[Estimand, int]
     method: str
-    exclusive: ExclusiveColumns
+    mutually_exclusive_columns: ExclusiveColumns
     n_rows: int
     corrected: bool = True
     variance: Variances | None = None
@@ -76,7 +76,7 @@ class AcceptanceSet:
         Parameters
         ----------
         tree : And, Or or Atom
-        counts : mapping of Mean to ndarray of shape (n_tables,)
+        counts : mapping of Estimand to ndarray of shape (n_tables,)
         delta : float in (0, 1)
         """
         if isinstance(tree, Atom):
@@ -86,11 +86,11 @@ class AcceptanceSet:
         passed = np.full(len(next(iter(counts.values()))), not settled)
         for child, share in shares(tree, delta):
             open_ = passed != settled
-            left = {mean: k[open_] for mean, k in counts.items()}
+            left = {estimand: k[open_] for estimand, k in counts.items()}
             passed[open_] = self.passes(child, left, share)
         return passed
 
-    def accepts(self, tree: Tree, table: Mapping[Mean, float], delta: float) -> bool:
+    def accepts(self, tree: Tree, table: Mapping[Estimand, float], delta: float) -> bool:
         """The verdict of the safety test itself at one table."""
         return passes(tree, self._evidence(table), delta, self.method)
 
@@ -99,13 +99,15 @@ class AcceptanceSet:
         return not is_rate_limit(atom) and self._method(atom) not in TESTED_AT_ONCE
 
     def _method(self, atom: Atom) -> str:
-        evidence = self._evidence({mean: self.trials[mean] / 2 for mean in atom.means})
+        evidence = self._evidence(
+            {estimand: self.trials[estimand] / 2 for estimand in atom.estimands}
+        )
         return method_for(atom, evidence, self.method).name
 
     def _atom_passes(self, atom: Atom, counts: Counts, delta: float) -> Verdicts:
-        columns = [counts[mean] for mean in atom.means]
+        columns = [counts[estimand] for estimand in atom.estimands]
         n_tables = len(next(iter(counts.values())))
-        if not n_tables or not atom.means:
+        if not n_tables or not atom.estimands:
             return np.full(n_tables, bool(n_tables) and self.accepts(atom, {}, delta))
         if is_rate_limit(atom):
             return self._within_limit(atom, columns[0], delta)
@@ -116,13 +118,13 @@ class AcceptanceSet:
         tables = np.stack(columns, axis=1)
         if self._method(atom) == JOINT_CHERNOFF:
             assert atom.linear is not None
-            trials = [float(self.trials[mean]) for mean in atom.means]
+            trials = [float(self.trials[estimand]) for estimand in atom.estimands]
             limit = -atom.linear.constant
             p_values = chernoff_p_values(tables, trials, atom.linear.weights, limit, delta)
             return np.asarray(p_values <= delta)
         distinct, position = np.unique(tables, axis=0, return_inverse=True)
         verdicts = [
-            self.accepts(atom, dict(zip(atom.means, table, strict=True)), delta)
+            self.accepts(atom, dict(zip(atom.estimands, table, strict=True)), delta)
             for table in distinct.tolist()
         ]
         return np.array(verdicts, dtype=np.bool_)[position.reshape(-1)]
@@ -132,13 +134,13 @@ class AcceptanceSet:
 
         Where nothing varies Student's t has a verdict of its own, so that both ends are asked.
         """
-        (mean,), n = atom.means, self.trials[atom.means[0]]
+        (estimand,), n = atom.estimands, self.trials[atom.estimands[0]]
         assert atom.linear is not None
         rises = atom.linear.weights[0] > 0
         events = successes if rises else n - successes
 
         def accepted(k: int) -> bool:
-            return self.accepts(atom, {mean: float(k if rises else n - k)}, delta)
+            return self.accepts(atom, {estimand: float(k if rises else n - k)}, delta)
 
         edge = _last(accepted, 0, n - 1)
         passed = np.asarray((events > 0) & (events <= edge))
@@ -148,10 +150,12 @@ class AcceptanceSet:
 
     def _edge(self, atom: Atom, seconds: Array, delta: float) -> tuple[Array, Array]:
         """Counts of the second rate, and the highest of the first that pass beside them."""
-        trials = [self.trials[mean] for mean in atom.means]
+        trials = [self.trials[estimand] for estimand in atom.estimands]
         key = (tuple(trials), atom.linear, delta)
         if key not in self._edges:
-            found = acceptance_edge(atom, trials, delta, self.method, self.exclusive)
+            found = acceptance_edge(
+                atom, trials, delta, self.method, self.mutually_exclusive_columns
+            )
             assert found is not None
             exact = self._method(atom) == EXACT_TWO_RATE_TEST
             if self.corrected and exact and min(trials) < FEW_ROWS:
@@ -163,13 +167,13 @@ class AcceptanceSet:
         self, atom: Atom, edge: tuple[Array, Array], seconds: Array, delta: float
     ) -> tuple[Array, Array]:
         """The edge moved by as much as the exact test's own is from it."""
-        n = self.trials[atom.means[0]]
+        n = self.trials[atom.estimands[0]]
         asked = np.unique(np.quantile(seconds, np.linspace(0.01, 0.99, CORRECTIONS)).round())
 
         def accepted(second: float, first: float) -> bool:
             columns = [np.array([first]), np.array([second])]
             table = [float(k[0]) for k in self._in_positive_form(atom, columns)]
-            return self.accepts(atom, dict(zip(atom.means, table, strict=True)), delta)
+            return self.accepts(atom, dict(zip(atom.estimands, table, strict=True)), delta)
 
         near = np.floor(np.interp(asked, *edge) + 1e-9)
         own = [
@@ -182,13 +186,17 @@ class AcceptanceSet:
         """Successes of rates with positive weights, and of the complements of others."""
         assert atom.linear is not None
         return [
-            k if weight > 0 else self.trials[mean] - k
-            for mean, weight, k in zip(atom.means, atom.linear.weights, columns, strict=True)
+            k if weight > 0 else self.trials[estimand] - k
+            for estimand, weight, k in zip(
+                atom.estimands, atom.linear.weights, columns, strict=True
+            )
         ]
 
-    def _evidence(self, table: Mapping[Mean, float]) -> Evidence:
+    def _evidence(self, table: Mapping[Estimand, float]) -> Evidence:
         samples = {m: Sample(k, self.trials[m], self.trials[m]) for m, k in table.items()}
-        evidence = Evidence(samples, exclusive=self.exclusive, n_rows=self.n_rows)
+        evidence = Evidence(
+            samples, mutually_exclusive_columns=self.mutually_exclusive_columns, n_rows=self.n_rows
+        )
         if self.variance is None:
             return evidence
         return replace(evidence, variance=self.variance(evidence))
@@ -196,9 +204,9 @@ class AcceptanceSet:
 
 def is_rate_limit(tree: Tree) -> bool:
     """Whether `tree` is a limit on one rate, so that it passes up to a count or from one on."""
-    if not isinstance(tree, Atom) or tree.linear is None or len(tree.means) != 1:
+    if not isinstance(tree, Atom) or tree.linear is None or len(tree.estimands) != 1:
         return False
-    return isinstance(tree.means[0].quantity, Rate)
+    return isinstance(tree.estimands[0].quantity, Rate)
 
 
 def _moved_edge(edge: int, n: int, accepted: Callable[[float], bool]) -> int:

@@ -166,21 +166,21 @@ class ClassifierAnswers(_EstimatorAnswers):
     """The decisions of a fitted classifier, or its probabilities where decisions are drawn."""
 
     def observe(self, rows: LabelledRows, cells: Cells, measures: Measures) -> Observation:
-        hard = self.targets.decision == "argmax"
+        deterministic = self.targets.decision == "argmax"
         decided, probabilities = self._decisions(
-            rows, with_probabilities=not hard or bool(measures)
+            rows, with_probabilities=not deterministic or bool(measures)
         )
         statistics = summarise(
             cells.codes,
             rows.targets,
             probabilities,
-            cells.families,
+            cells.stratification,
             measures,
-            hard=hard,
+            deterministic=deterministic,
             keep=True,
             decisions=decided,
         )
-        answers = {"decisions": decided} if hard else {"probabilities": probabilities}
+        answers = {"decisions": decided} if deterministic else {"probabilities": probabilities}
         return Observation(statistics, answers=answers)
 
     def _decisions(self, rows: LabelledRows, *, with_probabilities: bool) -> tuple[Any, Any]:
@@ -221,6 +221,6 @@ class RegressorAnswers(_EstimatorAnswers):
                 "to what they can be."
             )
         statistics = summarise_predictions(
-            cells.codes, rows.targets, predicted, cells.families, measures, keep=True
+            cells.codes, rows.targets, predicted, cells.stratification, measures, keep=True
         )
         return Observation(statistics, answers={"predictions": predicted})

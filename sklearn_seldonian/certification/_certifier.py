@@ -24,7 +24,7 @@ from sklearn_seldonian.certification._provenance import (
 )
 from sklearn_seldonian.certification._results import certify_constraint, untested
 from sklearn_seldonian.certification._specification import BoundSpecification
-from sklearn_seldonian.constraints import Cells, distinct_means, distinct_values
+from sklearn_seldonian.constraints import Cells, distinct_estimands, distinct_values
 from sklearn_seldonian.data._rows import LabelledRows
 
 __all__ = ["Origin", "run_safety_test", "untested_certificate"]
@@ -102,14 +102,18 @@ def run_safety_test(
         reason = f"the tested rows have {unseen}, which no {bound_by} row has"
         return untested_certificate(specification, reason, len(rows.y), origin)
     cells = cells or specification.cells(rows.columns, len(rows.y))
-    exclusive = specification.exclusive & exclusive_columns(cells.families)
-    measures = distinct_values(distinct_means(specification.constraints))
+    mutually_exclusive_columns = specification.mutually_exclusive_columns & exclusive_columns(
+        cells.stratification
+    )
+    measures = distinct_values(distinct_estimands(specification.constraints))
     seen = answers.observe(rows, cells, measures)
     statistics = seen.statistics.in_drawn_order(order_seed)
     columns = {name: rows.columns[name] for name in sorted(source.columns)}
     return SafetyCertificate(
         results=tuple(
-            certify_constraint(constraint, statistics, share * delta, source.method, exclusive)
+            certify_constraint(
+                constraint, statistics, share * delta, source.method, mutually_exclusive_columns
+            )
             for constraint, delta in specification.parts
         ),
         loss=seen.loss,
@@ -117,7 +121,7 @@ def run_safety_test(
         n_safety=len(rows.y),
         assumptions=assumptions(
             (*answers.assumptions, *levels_in_words(specification.levels, bound_by)),
-            exclusive,
+            mutually_exclusive_columns,
             mask_given,
         ),
         remarks=answers.remarks(statistics),

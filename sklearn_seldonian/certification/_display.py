@@ -22,7 +22,7 @@ __all__ = ["CertificateDisplay", "GroupRate", "group_rates"]
 
 # What is left unsure of each group's rate.
 RATES_DELTA = 0.05
-INCHES_A_CONSTRAINT, INCHES_A_RATE, INCHES_OF_FRAME, INCHES_OF_LEGEND = 1.0, 0.3, 0.75, 0.35
+INCHES_PER_CONSTRAINT, INCHES_PER_RATE, INCHES_OF_FRAME, INCHES_OF_LEGEND = 1.0, 0.3, 0.75, 0.35
 # Of a constraint's inch: the title above its scale, and the scale.
 INCHES_OF_TITLE, INCHES_OF_SCALE = 0.28, 0.45
 
@@ -174,14 +174,14 @@ class CertificateDisplay:
             above.add_axes((0.03, 1 - top / heights[0] - height, 0.94, height))
             for top in INCHES_OF_LEGEND
             + INCHES_OF_TITLE
-            + INCHES_A_CONSTRAINT * np.arange(len(self.results))
+            + INCHES_PER_CONSTRAINT * np.arange(len(self.results))
         ]
         return [*rows, *(part.subplots() for part in beneath)]
 
     def _heights(self) -> list[float]:
         """Of the constraints together, and of the rates where there are any."""
-        rates = [INCHES_OF_FRAME + INCHES_A_RATE * len(self.rates)] if self.rates else []
-        return [INCHES_OF_LEGEND + INCHES_A_CONSTRAINT * len(self.results), *rates]
+        rates = [INCHES_OF_FRAME + INCHES_PER_RATE * len(self.rates)] if self.rates else []
+        return [INCHES_OF_LEGEND + INCHES_PER_CONSTRAINT * len(self.results), *rates]
 
 
 def _draw_result(ax: Axes, result: ConstraintResult) -> None:

@@ -11,8 +11,8 @@ from scipy.special import betainc, ndtr, ndtri
 
 from sklearn_seldonian.constraints import (
     Condition,
+    Estimand,
     ExclusiveColumns,
-    Mean,
     are_exclusive,
     distinct_conditions,
     independent,
@@ -24,9 +24,9 @@ __all__ = ["binomial_cdf", "correlations", "drawn_counts", "likely_counts"]
 Array = NDArray[np.float64]
 
 # So many standard deviations around its mean hold a count, but for a part in 10^16.
-WIDEST_DEVIATION = 9.0
+MAX_DEVIATION = 9.0
 # Patterns of conditions beyond so many are not told apart.
-MOST_PATTERNS = 512
+MAX_PATTERNS = 512
 # Rounds of iterative proportional fitting, and by how much of a rate's rows its own part, and
 # that of its successes, may be missed in the end.
 ROUNDS = 200
@@ -43,16 +43,16 @@ def binomial_cdf(k: Array, n: int, rate: float) -> Array:
 def likely_counts(n: int, rate: float) -> Array:
     """All counts of `n` trials that are likelier than rounding errors."""
     center = n * rate
-    room = WIDEST_DEVIATION * (center * (1.0 - rate)) ** 0.5 + WIDEST_DEVIATION**2
+    room = MAX_DEVIATION * (center * (1.0 - rate)) ** 0.5 + MAX_DEVIATION**2
     return np.arange(max(0.0, np.floor(center - room)), min(n, np.ceil(center + room)) + 1.0)
 
 
 def drawn_counts(
-    rates: Mapping[Mean, float],
-    trials: Mapping[Mean, int],
+    rates: Mapping[Estimand, float],
+    trials: Mapping[Estimand, int],
     correlation: Array,
     n_draws: int,
-) -> dict[Mean, Array]:
+) -> dict[Estimand, Array]:
     """Binomial counts of each rate, which vary together as `correlation` says.
 
     Each count is the binomial quantile of one of several normal numbers with these correlations
@@ -61,15 +61,15 @@ def drawn_counts(
 
     Parameters
     ----------
-    rates : mapping of Mean to float
-    trials : mapping of Mean to int
+    rates : mapping of Estimand to float
+    trials : mapping of Estimand to int
     correlation : ndarray of shape (n_means, n_means)
         In the order of `rates`.
     n_draws : int
 
     Returns
     -------
-    mapping of Mean to ndarray of shape (n_draws,)
+    mapping of Estimand to ndarray of shape (n_draws,)
 
     References
     ----------
@@ -84,15 +84,17 @@ def drawn_counts(
     values, vectors = np.linalg.eigh(correlation)
     levels = ndtr(normal @ (vectors * np.sqrt(np.clip(values, 0.0, None))).T)
     drawn = {}
-    for (mean, rate), level in zip(rates.items(), levels.T, strict=True):
-        counts = likely_counts(trials[mean], rate)
-        position = np.searchsorted(binomial_cdf(counts, trials[mean], rate), level)
-        drawn[mean] = counts[np.minimum(position, len(counts) - 1)]
+    for (estimand, rate), level in zip(rates.items(), levels.T, strict=True):
+        counts = likely_counts(trials[estimand], rate)
+        position = np.searchsorted(binomial_cdf(counts, trials[estimand], rate), level)
+        drawn[estimand] = counts[np.minimum(position, len(counts) - 1)]
     return drawn
 
 
 def correlations(
-    rates: Mapping[Mean, float], shares: Mapping[Mean, float], exclusive: ExclusiveColumns
+    rates: Mapping[Estimand, float],
+    shares: Mapping[Estimand, float],
+    mutually_exclusive_columns: ExclusiveColumns,
 ) -> Array:
     """How the estimates of the `rates` are correlated, as far as the text says it.
 
@@ -103,9 +105,9 @@ def correlations(
 
     Parameters
     ----------
-    rates, shares : mapping of Mean to float
+    rates, shares : mapping of Estimand to float
         Each rate, and over which share of the rows it is.
-    exclusive : frozenset of frozenset of str
+    mutually_exclusive_columns : frozenset of frozenset of str
         Pairs of 0/1 columns that are never both 1.
 
     Returns
@@ -117,32 +119,32 @@ def correlations(
     .. [1] I. Csiszár, "I-divergence geometry of probability distributions and minimization
        problems", The Annals of Probability 3(1), 1975.
     """
-    means, alone = list(rates), np.eye(len(rates))
-    pairs = itertools.combinations(means, 2)
-    if all(independent(one, other, exclusive) for one, other in pairs):
+    estimands, alone = list(rates), np.eye(len(rates))
+    pairs = itertools.combinations(estimands, 2)
+    if all(independent(one, other, mutually_exclusive_columns) for one, other in pairs):
         return alone
-    patterns = _patterns(distinct_conditions(means), exclusive)
+    patterns = _patterns(distinct_conditions(estimands), mutually_exclusive_columns)
     if not patterns:
         return alone
-    parts = [_parts(mean, patterns) for mean in means]
-    found = _fitted(parts, [(shares[m] * rates[m], shares[m]) for m in means])
+    parts = [_parts(estimand, patterns) for estimand in estimands]
+    found = _fitted(parts, [(shares[m] * rates[m], shares[m]) for m in estimands])
     if found is None:
         return alone
     influences = np.stack(
         [
-            (value - rates[m] * mask) / shares[m]
-            for m, (value, mask) in zip(means, parts, strict=True)
+            (numerator - rates[m] * denominator) / shares[m]
+            for m, (numerator, denominator) in zip(estimands, parts, strict=True)
         ]
     )
     covariance = (influences * found) @ influences.T
     spread = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
     varies = spread > 0
     scale = np.where(varies, 1.0 / np.where(varies, spread, 1.0), 0.0)
-    return np.where(np.eye(len(means)) > 0, 1.0, covariance * scale * scale[:, None])
+    return np.where(np.eye(len(estimands)) > 0, 1.0, covariance * scale * scale[:, None])
 
 
 def _patterns(
-    conditions: Sequence[Condition], exclusive: ExclusiveColumns
+    conditions: Sequence[Condition], mutually_exclusive_columns: ExclusiveColumns
 ) -> list[frozenset[Condition]]:
     """The sets of conditions that a row can meet; empty where there are too many."""
     patterns = [frozenset[Condition]()]
@@ -150,19 +152,19 @@ def _patterns(
         patterns += [
             pattern | {new}
             for pattern in patterns
-            if not any(are_exclusive(new, met, exclusive) for met in pattern)
+            if not any(are_exclusive(new, met, mutually_exclusive_columns) for met in pattern)
         ]
-        if len(patterns) > MOST_PATTERNS:
+        if len(patterns) > MAX_PATTERNS:
             return []
     return patterns
 
 
-def _parts(mean: Mean, patterns: Sequence[frozenset[Condition]]) -> tuple[Array, Array]:
+def _parts(estimand: Estimand, patterns: Sequence[frozenset[Condition]]) -> tuple[Array, Array]:
     """Which kinds of rows, by pattern, label and decision, are successes and which count."""
-    assert isinstance(mean.quantity, Rate)
-    inside = np.array([mean.conditions <= pattern for pattern in patterns], dtype=float)
-    value, mask = mean.quantity.value, mean.quantity.mask
-    return np.outer(inside, value).reshape(-1), np.outer(inside, mask).reshape(-1)
+    assert isinstance(estimand.quantity, Rate)
+    inside = np.array([estimand.conditions <= pattern for pattern in patterns], dtype=float)
+    numerator, denominator = estimand.quantity.numerator, estimand.quantity.denominator
+    return np.outer(inside, numerator).reshape(-1), np.outer(inside, denominator).reshape(-1)
 
 
 def _fitted(
@@ -171,8 +173,11 @@ def _fitted(
     """The most even distribution with the `wanted` sums of successes and rows; None if none is."""
     # Each rate divides all kinds of rows in three: successes, failures, and those not counted.
     splits = [
-        (np.stack([value, mask - value, 1.0 - mask]), np.array([hits, rows - hits, 1.0 - rows]))
-        for (value, mask), (hits, rows) in zip(parts, wanted, strict=True)
+        (
+            np.stack([numerator, denominator - numerator, 1.0 - denominator]),
+            np.array([hits, rows - hits, 1.0 - rows]),
+        )
+        for (numerator, denominator), (hits, rows) in zip(parts, wanted, strict=True)
     ]
     found = np.full(len(parts[0][0]), 1.0 / len(parts[0][0]))
     for _ in range(ROUNDS):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_seldonian.constraints import ColumnIs, ExclusiveColumns, Families, Mean
+from sklearn_seldonian.constraints import ColumnIs, Estimand, ExclusiveColumns, Stratification
 from sklearn_seldonian.measures import Range
 
 __all__ = ["Evidence", "Sample", "exclusive_columns"]
@@ -41,10 +41,10 @@ class Evidence:
 
     Attributes
     ----------
-    samples : mapping of Mean to Sample
-    hard : bool
+    samples : mapping of Estimand to Sample
+    deterministic : bool
         Whether successes of rates count decisions; else they are sums of probabilities.
-    exclusive : frozenset of frozenset of str
+    mutually_exclusive_columns : frozenset of frozenset of str
         Pairs of 0/1 columns that are never both 1.
     n_rows : int
         Of all samples together.
@@ -55,46 +55,46 @@ class Evidence:
         ``row_values(mean, weight, constant)``: for each row that `mean` may be over, weight times
         what it adds to the successes plus constant times what it adds to the trials, in an order
         drawn at random. None where rows are not kept or their order was not drawn.
-    ranges : mapping of Mean to pair of numbers
+    ranges : mapping of Estimand to pair of numbers
         Between which each row's part in a mean is known to lie, whatever the row is like; where
         there is none, what the mean's quantity says.
     """
 
-    samples: Mapping[Mean, Sample]
-    hard: bool = True
-    exclusive: ExclusiveColumns = frozenset()
+    samples: Mapping[Estimand, Sample]
+    deterministic: bool = True
+    mutually_exclusive_columns: ExclusiveColumns = frozenset()
     n_rows: int = 0
-    variance: Callable[[Sequence[Mean], Sequence[float]], float] | None = None
-    row_values: Callable[[Mean, float, float], Array] | None = None
-    ranges: Mapping[Mean, Range] = field(default_factory=dict)
+    variance: Callable[[Sequence[Estimand], Sequence[float]], float] | None = None
+    row_values: Callable[[Estimand, float, float], Array] | None = None
+    ranges: Mapping[Estimand, Range] = field(default_factory=dict)
 
-    def estimates(self, means: Sequence[Mean]) -> dict[Mean, float]:
-        """The sample mean of each of the `means`."""
-        return {mean: self.samples[mean].estimate for mean in means}
+    def estimates(self, estimands: Sequence[Estimand]) -> dict[Estimand, float]:
+        """The sample mean of each of the `estimands`."""
+        return {estimand: self.samples[estimand].estimate for estimand in estimands}
 
-    def range_of(self, mean: Mean) -> Range:
+    def range_of(self, estimand: Estimand) -> Range:
         """Between which numbers each row's part in `mean` lies."""
-        return self.ranges.get(mean, mean.quantity.range)
+        return self.ranges.get(estimand, estimand.quantity.range)
 
-    def influence_variance(self, means: Sequence[Mean], slopes: Sequence[float]) -> float:
+    def influence_variance(self, estimands: Sequence[Estimand], slopes: Sequence[float]) -> float:
         """Variance over rows of the influence that one row has on ``sum(slopes * means)``."""
         if self.variance is not None:
-            return self.variance(means, slopes)
+            return self.variance(estimands, slopes)
         total = 0.0
-        for mean, slope in zip(means, slopes, strict=True):
-            sample = self.samples[mean]
+        for estimand, slope in zip(estimands, slopes, strict=True):
+            sample = self.samples[estimand]
             spread = sample.estimate * (1.0 - sample.estimate)
             total += slope**2 * spread * self.n_rows / sample.trials if sample.trials else math.nan
         return total
 
 
-def exclusive_columns(families: Families) -> ExclusiveColumns:
+def exclusive_columns(stratification: Stratification) -> ExclusiveColumns:
     """The pairs of bare 0/1 columns of one family that are never both 1 in any row."""
-    conditions = enumerate(families.conditions)
+    conditions = enumerate(stratification.conditions)
     bare = [(c.column, i) for i, c in conditions if isinstance(c, ColumnIs) and c.value]
     return frozenset(
         frozenset({one, other})
         for (one, i), (other, j) in combinations(bare, 2)
-        if any({one, other} <= columns for columns in families.columns)
-        and not (families.membership[:, i] & families.membership[:, j]).any()
+        if any({one, other} <= columns for columns in stratification.columns)
+        and not (stratification.membership[:, i] & stratification.membership[:, j]).any()
     )

@@ -8,31 +8,31 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from sklearn_seldonian.certification._evidence import Evidence, Sample
-from sklearn_seldonian.certification._planning import MOST_ROWS, rows_of, smallest
+from sklearn_seldonian.certification._planning import MAX_ROWS, rows_of, smallest
 from sklearn_seldonian.certification._safety_test import passes
-from sklearn_seldonian.constraints import Atom, ExclusiveColumns, Mean, Tree, fold, parts_of_and
+from sklearn_seldonian.constraints import Atom, Estimand, ExclusiveColumns, Tree, fold, parts_of_and
 from sklearn_seldonian.measures import Rate
 
-__all__ = ["rows_even_perfection_needs"]
+__all__ = ["minimum_rows"]
 
 # A table of counts is ruled out only where the test fails at so much of delta, since verdicts that
 # are inferred from those of other tables need not follow to the last digit.
 ROOM = 1.25
 # Tests run before the search for a table that passes is given up; with so many rows of both rates
 # it is not begun, since only very narrow limits are hopeless there.
-MOST_TESTS = 200
+MAX_TESTS = 200
 MANY_ROWS = 100
 
 Table = tuple[int, ...]
 
 
-def rows_even_perfection_needs(
+def minimum_rows(
     tree: Tree,
     delta: float,
-    shares: Mapping[Mean, float],
+    shares: Mapping[Estimand, float],
     n_rows: int,
     method: str = "auto",
-    exclusive: ExclusiveColumns = frozenset(),
+    mutually_exclusive_columns: ExclusiveColumns = frozenset(),
 ) -> int | None:
     """How many rows it takes before decisions could pass, if `n_rows` is too few for any.
 
@@ -40,10 +40,10 @@ def rows_even_perfection_needs(
     ----------
     tree : And, Or or Atom
     delta : float in (0, 1)
-    shares : mapping of Mean to float
+    shares : mapping of Estimand to float
         The largest share of the rows that any decisions can give each mean.
     n_rows : int
-    method, exclusive
+    method, mutually_exclusive_columns
         As in `safety_test` and `Evidence`.
 
     Returns
@@ -69,10 +69,10 @@ def rows_even_perfection_needs(
     two rates that both have 100 rows, or for which 200 tests do not suffice, are never said to be
     hopeless on that account.
     """
-    searches = _searches(tree, delta, method, exclusive)
+    searches = _searches(tree, delta, method, mutually_exclusive_columns)
 
-    def trials_in(n: int) -> dict[Mean, int]:
-        return {mean: rows_of(n, share) for mean, share in shares.items()}
+    def trials_in(n: int) -> dict[Estimand, int]:
+        return {estimand: rows_of(n, share) for estimand, share in shares.items()}
 
     def could_pass(n: int) -> bool:
         leaf = partial(_best_case_passes, trials=trials_in(n), method=method)
@@ -86,46 +86,50 @@ def rows_even_perfection_needs(
         if all(search.might_pass(trials_in(n_rows)) for search in searches):
             return None
         suffices = constants_could_pass
-    return smallest(suffices, n_rows) if suffices(MOST_ROWS) else None
+    return smallest(suffices, n_rows) if suffices(MAX_ROWS) else None
 
 
-def _best_case_passes(atom: Atom, delta: float, trials: Mapping[Mean, int], method: str) -> bool:
+def _best_case_passes(
+    atom: Atom, delta: float, trials: Mapping[Estimand, int], method: str
+) -> bool:
     """Whether an atom passes at its most favourable counts."""
-    if atom.linear is None or len(atom.means) != 1:
+    if atom.linear is None or len(atom.estimands) != 1:
         return True
-    (mean,), (weight,) = atom.means, atom.linear.weights
-    value = mean.quantity.range[weight < 0]
+    (estimand,), (weight,) = atom.estimands, atom.linear.weights
+    value = estimand.quantity.range[weight < 0]
     if not math.isfinite(value):
         return True
-    n = trials[mean]
-    return passes(atom, Evidence({mean: Sample(value * n, n, n)}, n_rows=n), delta, method)
+    n = trials[estimand]
+    return passes(atom, Evidence({estimand: Sample(value * n, n, n)}, n_rows=n), delta, method)
 
 
 # -- atoms over the same two rates -------------------------------------------------------
 
 
 def _searches(
-    tree: Tree, delta: float, method: str, exclusive: ExclusiveColumns
+    tree: Tree, delta: float, method: str, mutually_exclusive_columns: ExclusiveColumns
 ) -> list[_TableSearch]:
     """For each pair of rates that an AND is over, the atoms that are over both."""
     if method not in ("auto", "exact"):
         return []
-    pairs: dict[frozenset[Mean], list[Atom]] = {}
+    pairs: dict[frozenset[Estimand], list[Atom]] = {}
     for part, _ in parts_of_and(tree, delta):
-        if isinstance(part, Atom) and _is_of_two_rates(part, exclusive):
-            pairs.setdefault(frozenset(part.means), []).append(part)
-    return [_TableSearch(atoms, delta, method, exclusive) for atoms in pairs.values()]
+        if isinstance(part, Atom) and _is_of_two_rates(part, mutually_exclusive_columns):
+            pairs.setdefault(frozenset(part.estimands), []).append(part)
+    return [
+        _TableSearch(atoms, delta, method, mutually_exclusive_columns) for atoms in pairs.values()
+    ]
 
 
-def _is_of_two_rates(atom: Atom, exclusive: ExclusiveColumns) -> bool:
+def _is_of_two_rates(atom: Atom, mutually_exclusive_columns: ExclusiveColumns) -> bool:
     """Whether the exact test tests it, on rows whose number no decisions change."""
     return (
         atom.linear is not None
-        and len(atom.means) == 2
-        and atom.has_independent_means(exclusive)
+        and len(atom.estimands) == 2
+        and atom.has_independent_estimands(mutually_exclusive_columns)
         and all(
-            isinstance(mean.quantity, Rate) and not mean.quantity.conditions_on_prediction
-            for mean in atom.means
+            isinstance(estimand.quantity, Rate) and not estimand.quantity.conditions_on_prediction
+            for estimand in atom.estimands
         )
     )
 
@@ -137,23 +141,23 @@ class _TableSearch:
     atoms: Sequence[Atom]
     delta: float
     method: str
-    exclusive: ExclusiveColumns
+    mutually_exclusive_columns: ExclusiveColumns
     n_tests: int = field(default=0)
 
     @property
-    def means(self) -> tuple[Mean, ...]:
-        return self.atoms[0].means
+    def estimands(self) -> tuple[Estimand, ...]:
+        return self.atoms[0].estimands
 
-    def constant_passes(self, trials: Mapping[Mean, int]) -> bool:
+    def constant_passes(self, trials: Mapping[Estimand, int]) -> bool:
         """Whether the decisions that are the same for all rows pass."""
         return any(
             all(self._accepts(atom, table, trials, self.delta) for atom in self.atoms)
-            for table in ((0, 0), tuple(trials[mean] for mean in self.means))
+            for table in ((0, 0), tuple(trials[estimand] for estimand in self.estimands))
         )
 
-    def might_pass(self, trials: Mapping[Mean, int]) -> bool:
+    def might_pass(self, trials: Mapping[Estimand, int]) -> bool:
         """Whether any table might pass; True where that cannot be told soon enough."""
-        ends = tuple(trials[mean] for mean in self.means)
+        ends = tuple(trials[estimand] for estimand in self.estimands)
         # What a group without rows means is said by the test.
         if not min(ends) or min(ends) >= MANY_ROWS or self.constant_passes(trials):
             return True
@@ -162,29 +166,36 @@ class _TableSearch:
             low, high = boxes.pop()
             if not all(self._best_corner_passes(atom, low, high, trials) for atom in self.atoms):
                 continue
-            if low == high or self.n_tests > MOST_TESTS:
+            if low == high or self.n_tests > MAX_TESTS:
                 return True
             boxes += _halves(low, high, ends)
         return False
 
     def _best_corner_passes(
-        self, atom: Atom, low: Table, high: Table, trials: Mapping[Mean, int]
+        self, atom: Atom, low: Table, high: Table, trials: Mapping[Estimand, int]
     ) -> bool:
         assert atom.linear is not None
-        of_mean = dict(zip(self.means, zip(low, high, strict=True), strict=True))
+        of_mean = dict(zip(self.estimands, zip(low, high, strict=True), strict=True))
         corner = {
-            mean: of_mean[mean][weight < 0]
-            for mean, weight in zip(atom.means, atom.linear.weights, strict=True)
+            estimand: of_mean[estimand][weight < 0]
+            for estimand, weight in zip(atom.estimands, atom.linear.weights, strict=True)
         }
-        table = tuple(corner[mean] for mean in self.means)
+        table = tuple(corner[estimand] for estimand in self.estimands)
         return self._accepts(atom, table, trials, min(ROOM * self.delta, 0.999))
 
-    def _accepts(self, atom: Atom, table: Table, trials: Mapping[Mean, int], delta: float) -> bool:
+    def _accepts(
+        self, atom: Atom, table: Table, trials: Mapping[Estimand, int], delta: float
+    ) -> bool:
         self.n_tests += 1
-        counts = dict(zip(self.means, table, strict=True))
-        samples = {mean: Sample(k, trials[mean], trials[mean]) for mean, k in counts.items()}
-        n_rows = sum(trials[mean] for mean in self.means)
-        evidence = Evidence(samples, exclusive=self.exclusive, n_rows=n_rows)
+        counts = dict(zip(self.estimands, table, strict=True))
+        samples = {
+            estimand: Sample(k, trials[estimand], trials[estimand])
+            for estimand, k in counts.items()
+        }
+        n_rows = sum(trials[estimand] for estimand in self.estimands)
+        evidence = Evidence(
+            samples, mutually_exclusive_columns=self.mutually_exclusive_columns, n_rows=n_rows
+        )
         return passes(atom, evidence, delta, self.method)
 
 

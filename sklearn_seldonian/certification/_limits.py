@@ -55,7 +55,7 @@ def _limit_at(step: int) -> float:
 def _key(part: Tree) -> Hashable:
     """What a part has in common with the same part at another limit."""
     return tuple(
-        (atom.means, atom.linear and tuple(weight > 0 for weight in atom.linear.weights))
+        (atom.estimands, atom.linear and tuple(weight > 0 for weight in atom.linear.weights))
         for atom in atoms_of(part)
     )
 

@@ -47,7 +47,7 @@ from sklearn_seldonian.bounds import (
 )
 from sklearn_seldonian.certification._edges import Edge, edge_of_rates
 from sklearn_seldonian.certification._evidence import Evidence
-from sklearn_seldonian.constraints import Atom, Mean, exact_dual, interval
+from sklearn_seldonian.constraints import Atom, Estimand, exact_dual, interval
 from sklearn_seldonian.constraints._interval import Interval
 from sklearn_seldonian.measures import Rate
 
@@ -68,7 +68,7 @@ __all__ = [
 
 # Beyond so many rows the exact test of two rates takes tenths of a second, and the joint
 # Chernoff bound, which takes milliseconds, is within a few thousandths of it.
-MOST_ROWS_OF_EXACT_TEST = 100_000
+MAX_ROWS_OF_EXACT_TEST = 100_000
 # From so many rows a rate on, its normal approximation is taken for the score test's.
 ROWS_OF_NORMAL_RATES = 1000
 CLOPPER_PEARSON = "Clopper-Pearson"
@@ -127,10 +127,10 @@ Rung = Callable[[Atom, Evidence], Method | None]
 
 def method_for(atom: Atom, evidence: Evidence, method: str = "auto") -> Method:
     """The method that tests `atom`: the first of the ladder called `method` that applies."""
-    if not atom.means:
+    if not atom.estimands:
         value = interval(atom.expression, {}).high
         return Method(ARITHMETIC, "exact", lambda _: value, lambda _: float(not value <= 0))
-    reason = _obstacle(atom, evidence)
+    reason = _failure_reason(atom, evidence)
     found = (rung(atom, evidence) for rung in METHODS[method]) if not reason else iter(())
     taken = next((method for method in found if method is not None), None)
     return taken or _no_method(reason or _unbounded(atom))
@@ -148,26 +148,30 @@ def _no_method(reason: str) -> Method:
 
 
 def _unbounded(atom: Atom) -> str:
-    names = [mean.label for mean in atom.means if not has_finite_ranges([mean])]
+    names = [estimand.label for estimand in atom.estimands if not has_finite_ranges([estimand])]
     if not names:
         return "there are too few rows to see how the estimate varies"
     return f"{', '.join(names)} has no finite range, so that no finite-sample bound exists"
 
 
-def has_finite_ranges(means: Sequence[Mean]) -> bool:
-    """Whether each of the `means` is known to lie between two finite numbers."""
-    return all(math.isfinite(end) for mean in means for end in mean.quantity.range)
+def has_finite_ranges(estimands: Sequence[Estimand]) -> bool:
+    """Whether each of the `estimands` is known to lie between two finite numbers."""
+    return all(math.isfinite(end) for estimand in estimands for end in estimand.quantity.range)
 
 
-def _obstacle(atom: Atom, evidence: Evidence) -> str:
+def _failure_reason(atom: Atom, evidence: Evidence) -> str:
     """What stands in the way of any method; empty where nothing does."""
-    for mean in atom.means:
-        sample = evidence.samples[mean]
+    for estimand in atom.estimands:
+        sample = evidence.samples[estimand]
         if not sample.trials:
-            return f"no rows for {mean.label} among the safety rows"
+            return f"no rows for {estimand.label} among the safety rows"
         if not math.isfinite(sample.successes):
-            return f"{mean.label} is not finite on the safety rows"
-    drawn = [m for m in atom.means if not evidence.hard and m.quantity.conditions_on_prediction]
+            return f"{estimand.label} is not finite on the safety rows"
+    drawn = [
+        m
+        for m in atom.estimands
+        if not evidence.deterministic and m.quantity.conditions_on_prediction
+    ]
     if drawn and not _is_drawn_ratio(atom, evidence):
         return (
             f"which rows count for {drawn[0].label} is drawn at random, and this constraint "
@@ -180,7 +184,7 @@ def _obstacle(atom: Atom, evidence: Evidence) -> str:
 
 
 def _one_rate(atom: Atom, evidence: Evidence) -> Method | None:
-    if not _is_linear_in_rates(atom, evidence) or len(atom.means) != 1:
+    if not _is_linear_in_rates(atom, evidence) or len(atom.estimands) != 1:
         return None
     (k,), (n,), (weight,), constant = _counts(atom, evidence)
     return Method(
@@ -193,10 +197,13 @@ def _one_rate(atom: Atom, evidence: Evidence) -> Method | None:
 
 
 def _two_rates(atom: Atom, evidence: Evidence) -> Method | None:
-    if not _is_linear_in_rates(atom, evidence) or len(atom.means) != 2:
+    if not _is_linear_in_rates(atom, evidence) or len(atom.estimands) != 2:
         return None
     k, n, weights, constant = _counts(atom, evidence)
-    if not atom.has_independent_means(evidence.exclusive) or sum(n) > MOST_ROWS_OF_EXACT_TEST:
+    if (
+        not atom.has_independent_estimands(evidence.mutually_exclusive_columns)
+        or sum(n) > MAX_ROWS_OF_EXACT_TEST
+    ):
         return None
     method = Method(
         EXACT_TWO_RATE_TEST,
@@ -216,7 +223,7 @@ def _two_rate_upper_in_milliseconds(atom: Atom, evidence: Evidence, delta: float
     The score test orders samples by the same statistic, and differs by a few hundredths of the
     bound's width. With many rows the delta method differs as little from the score test.
     """
-    fewest = min(evidence.samples[mean].trials for mean in atom.means)
+    fewest = min(evidence.samples[estimand].trials for estimand in atom.estimands)
     normal = delta_method(atom, evidence) if fewest >= ROWS_OF_NORMAL_RATES else None
     return (normal or method_for(atom, evidence, "asymptotic")).upper(delta)
 
@@ -245,7 +252,7 @@ def _ratio_of_rates(
 def _several_rates(atom: Atom, evidence: Evidence) -> Method | None:
     if not _is_linear_in_rates(atom, evidence) or atom.is_ratio:
         return None
-    if not atom.has_independent_means(evidence.exclusive):
+    if not atom.has_independent_estimands(evidence.mutually_exclusive_columns):
         return None
     k, n, weights, constant = _counts(atom, evidence)
     return Method(
@@ -258,17 +265,17 @@ def _several_rates(atom: Atom, evidence: Evidence) -> Method | None:
 
 
 def _betting(atom: Atom, evidence: Evidence) -> Method | None:
-    if atom.linear is None or not has_finite_ranges(atom.means) or evidence.row_values is None:
+    if atom.linear is None or not has_finite_ranges(atom.estimands) or evidence.row_values is None:
         return None
-    if not atom.has_independent_means(evidence.exclusive):
+    if not atom.has_independent_estimands(evidence.mutually_exclusive_columns):
         return None
     if _is_drawn_ratio(atom, evidence):
         return _betting_on_a_drawn_ratio(atom, evidence)
-    if any(mean.quantity.conditions_on_prediction for mean in atom.means):
+    if any(estimand.quantity.conditions_on_prediction for estimand in atom.estimands):
         return None  # such a mean is a ratio of two means over rows, not one of them
     weights, constant = atom.linear.weights, atom.linear.constant
-    values = [evidence.row_values(mean, 1.0, 0.0) for mean in atom.means]
-    ranges = [evidence.range_of(mean) for mean in atom.means]
+    values = [evidence.row_values(estimand, 1.0, 0.0) for estimand in atom.estimands]
+    ranges = [evidence.range_of(estimand) for estimand in atom.estimands]
     if atom.is_ratio:
         ratio = _ratio_of_two(atom)
         if ratio is None or min(low for low, _ in ranges) < 0.0:
@@ -292,10 +299,10 @@ def _betting_on_a_drawn_ratio(atom: Atom, evidence: Evidence) -> Method | None:
     """
     assert atom.linear is not None
     assert evidence.row_values is not None
-    (mean,), (weight,), constant = atom.means, atom.linear.weights, atom.linear.constant
+    (estimand,), (weight,), constant = atom.estimands, atom.linear.weights, atom.linear.constant
     if weight * constant >= 0.0:
         return None  # not at all, or whatever the ratio is
-    parts = evidence.row_values(mean, 1.0, 0.0), evidence.row_values(mean, 0.0, 1.0)
+    parts = evidence.row_values(estimand, 1.0, 0.0), evidence.row_values(estimand, 0.0, 1.0)
     successes, trials = (np.clip(values, 0.0, 1.0) for values in parts)  # a row's sum may round
     share = -constant / weight
     if weight > 0.0:
@@ -323,26 +330,26 @@ def _betting_on_a_ratio(
 
 
 def _box(atom: Atom, evidence: Evidence) -> Method | None:
-    if not has_finite_ranges(atom.means):
+    if not has_finite_ranges(atom.estimands):
         return None
-    means = [
-        _mean_bounds(mean, evidence, sides)
-        for mean, sides in zip(atom.means, _sides_needed(atom), strict=True)
+    estimands = [
+        _mean_bounds(estimand, evidence, sides)
+        for estimand, sides in zip(atom.estimands, _sides_needed(atom), strict=True)
     ]
-    counted = {_is_count(mean, evidence) for mean in atom.means}
+    counted = {_is_count(estimand, evidence) for estimand in atom.estimands}
     names = [CLOPPER_PEARSON] * (True in counted) + ["Chernoff-Hoeffding"] * (False in counted)
     return Method(
         f"box of {' and '.join(names)} bounds",
         "finite-sample",
-        lambda delta: box_upper(_highest(atom), means, delta),
-        lambda _: box_p_value(_highest(atom), means, 0.0),
+        lambda delta: box_upper(_highest(atom), estimands, delta),
+        lambda _: box_p_value(_highest(atom), estimands, 0.0),
     )
 
 
 def _score(atom: Atom, evidence: Evidence) -> Method | None:
-    if not _is_linear_in_rates(atom, evidence) or len(atom.means) > 2:
+    if not _is_linear_in_rates(atom, evidence) or len(atom.estimands) > 2:
         return None
-    if not atom.has_independent_means(evidence.exclusive):
+    if not atom.has_independent_estimands(evidence.mutually_exclusive_columns):
         return None
     k, n, weights, constant = _counts(atom, evidence)
     return Method(
@@ -356,10 +363,10 @@ def _score(atom: Atom, evidence: Evidence) -> Method | None:
 
 def delta_method(atom: Atom, evidence: Evidence) -> Method | None:
     """A normal approximation for whatever varies; None where nothing does."""
-    point = exact_dual(atom.expression, evidence.estimates(atom.means))
+    point = exact_dual(atom.expression, evidence.estimates(atom.estimands))
     # The smallest sample decides how far the normal approximation can be trusted.
-    n = int(min(evidence.samples[mean].trials for mean in atom.means))
-    variance = _sample_variance(evidence, atom.means, point.gradient.tolist(), n)
+    n = int(min(evidence.samples[estimand].trials for estimand in atom.estimands))
+    variance = _sample_variance(evidence, atom.estimands, point.gradient.tolist(), n)
     if not math.isfinite(variance):
         return None
     return Method(
@@ -371,15 +378,15 @@ def delta_method(atom: Atom, evidence: Evidence) -> Method | None:
 
 
 def _t_box(atom: Atom, evidence: Evidence) -> Method | None:
-    means = [
-        _t_bounds(mean, evidence, sides)
-        for mean, sides in zip(atom.means, _sides_needed(atom), strict=True)
+    estimands = [
+        _t_bounds(estimand, evidence, sides)
+        for estimand, sides in zip(atom.estimands, _sides_needed(atom), strict=True)
     ]
     return Method(
         "box of Student t bounds",
         "asymptotic",
-        lambda delta: box_upper(_highest(atom), means, delta),
-        lambda _: box_p_value(_highest(atom), means, 0.0),
+        lambda delta: box_upper(_highest(atom), estimands, delta),
+        lambda _: box_p_value(_highest(atom), estimands, 0.0),
     )
 
 
@@ -397,13 +404,15 @@ METHODS: Mapping[str, tuple[Rung, ...]] = MappingProxyType(
 # -- what the rungs are made of ------------------------------------------------------------
 
 
-def _is_count(mean: Mean, evidence: Evidence) -> bool:
+def _is_count(estimand: Estimand, evidence: Evidence) -> bool:
     """Whether the mean's successes are binomial."""
-    return evidence.hard and isinstance(mean.quantity, Rate)
+    return evidence.deterministic and isinstance(estimand.quantity, Rate)
 
 
 def _is_linear_in_rates(atom: Atom, evidence: Evidence) -> bool:
-    return atom.linear is not None and all(_is_count(mean, evidence) for mean in atom.means)
+    return atom.linear is not None and all(
+        _is_count(estimand, evidence) for estimand in atom.estimands
+    )
 
 
 class _Ratio(NamedTuple):
@@ -418,9 +427,9 @@ class _Ratio(NamedTuple):
 def _ratio_of_two(atom: Atom) -> _Ratio | None:
     """The atom as a bound on the ratio of two means, or of complements of rates."""
     linear = atom.linear
-    if linear is None or len(atom.means) != 2:
+    if linear is None or len(atom.estimands) != 2:
         return None
-    may_be = [(False, True) if isinstance(m.quantity, Rate) else (False,) for m in atom.means]
+    may_be = [(False, True) if isinstance(m.quantity, Rate) else (False,) for m in atom.estimands]
     for first, second in itertools.product(*may_be):
         w1, w2 = linear.weights
         constant = linear.constant + w1 * first + w2 * second
@@ -433,16 +442,16 @@ def _ratio_of_two(atom: Atom) -> _Ratio | None:
 
 def _is_drawn_ratio(atom: Atom, evidence: Evidence) -> bool:
     """Whether the atom bounds one ratio of soft means, such as PPV with drawn decisions."""
-    if evidence.hard or atom.linear is None or len(atom.means) != 1:
+    if evidence.deterministic or atom.linear is None or len(atom.estimands) != 1:
         return False
-    return atom.means[0].quantity.conditions_on_prediction
+    return atom.estimands[0].quantity.conditions_on_prediction
 
 
 def _counts(
     atom: Atom, evidence: Evidence
 ) -> tuple[list[float], list[float], tuple[float, ...], float]:
     assert atom.linear is not None
-    samples = [evidence.samples[mean] for mean in atom.means]
+    samples = [evidence.samples[estimand] for estimand in atom.estimands]
     counts = [round(sample.successes) for sample in samples]
     trials = [round(sample.trials) for sample in samples]
     return [*map(float, counts)], [*map(float, trials)], atom.linear.weights, atom.linear.constant
@@ -451,7 +460,7 @@ def _counts(
 def _sides_needed(atom: Atom) -> tuple[str, ...]:
     """For each mean, which of its bounds the atom's upper bound rests on: "u", "l" or "lu"."""
     if atom.linear is None:
-        return ("lu",) * len(atom.means)
+        return ("lu",) * len(atom.estimands)
     return tuple("u" if weight > 0 else "l" for weight in atom.linear.weights)
 
 
@@ -459,17 +468,19 @@ def _highest(atom: Atom) -> Callable[[Sequence[tuple[float, float]]], float]:
     """The largest value of the atom over a product of intervals."""
 
     def evaluate(ends: Sequence[tuple[float, float]]) -> float:
-        box = {mean: Interval(*pair) for mean, pair in zip(atom.means, ends, strict=True)}
+        box = {
+            estimand: Interval(*pair) for estimand, pair in zip(atom.estimands, ends, strict=True)
+        }
         return interval(atom.expression, box).high
 
     return evaluate
 
 
-def _mean_bounds(mean: Mean, evidence: Evidence, sides: str) -> MeanBounds:
-    sample, (low, high) = evidence.samples[mean], evidence.range_of(mean)
+def _mean_bounds(estimand: Estimand, evidence: Evidence, sides: str) -> MeanBounds:
+    sample, (low, high) = evidence.samples[estimand], evidence.range_of(estimand)
     needs = {"needs_lower": "l" in sides, "needs_upper": "u" in sides}
     n = round(sample.trials)
-    if _is_count(mean, evidence):
+    if _is_count(estimand, evidence):
         k = round(sample.successes)
         return MeanBounds(
             lambda d: binomial_lower(k, n, d),
@@ -486,24 +497,24 @@ def _mean_bounds(mean: Mean, evidence: Evidence, sides: str) -> MeanBounds:
 
 
 def _sample_variance(
-    evidence: Evidence, means: Sequence[Mean], slopes: Sequence[float], n: int
+    evidence: Evidence, estimands: Sequence[Estimand], slopes: Sequence[float], n: int
 ) -> float:
     """The variance of ``sum(slopes * means)`` times n, with n - 1 degrees of freedom; of the one
     mean of n rows it is their sample variance."""
     if n < 2 or not evidence.n_rows:
         return math.nan
-    of_all_rows = evidence.influence_variance(means, slopes) * n / evidence.n_rows
+    of_all_rows = evidence.influence_variance(estimands, slopes) * n / evidence.n_rows
     return of_all_rows * (1.0 - 1.0 / evidence.n_rows) / (1.0 - 1.0 / n)
 
 
-def _t_bounds(mean: Mean, evidence: Evidence, sides: str) -> MeanBounds:
-    sample = evidence.samples[mean]
+def _t_bounds(estimand: Estimand, evidence: Evidence, sides: str) -> MeanBounds:
+    sample = evidence.samples[estimand]
     n = int(sample.trials)
-    variance = _sample_variance(evidence, [mean], [1.0], n)
+    variance = _sample_variance(evidence, [estimand], [1.0], n)
     return MeanBounds(
         lambda d: -t_upper(-sample.estimate, variance, n, d),
         lambda d: t_upper(sample.estimate, variance, n, d),
-        mean.quantity.range,
+        estimand.quantity.range,
         needs_lower="l" in sides,
         needs_upper="u" in sides,
     )

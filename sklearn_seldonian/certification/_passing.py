@@ -134,7 +134,7 @@ def passing_region(
     tested: npt.ArrayLike,
     delta: float,
     method: str = "auto",
-    exclusive: ExclusiveColumns = frozenset(),
+    mutually_exclusive_columns: ExclusiveColumns = frozenset(),
 ) -> PassingRegion | None:
     """The counts with which `atom` passes; None where its test has no `acceptance_region`.
 
@@ -147,13 +147,16 @@ def passing_region(
     seen, tested : array-like of shape (n_means,)
         For each of the atom's means, the rows that models are judged on, and in the test.
     delta : float in (0, 1)
-    method, exclusive
+    method, mutually_exclusive_columns
         As in `safety_test` and `Evidence`.
     """
     rows, counts = np.array(seen, dtype=float), np.floor(np.array(tested, dtype=float))
-    if any(mean.quantity.conditions_on_prediction for mean in atom.means) or not rows.all():
+    if (
+        any(estimand.quantity.conditions_on_prediction for estimand in atom.estimands)
+        or not rows.all()
+    ):
         return None  # how many rows count depends on the model
-    edge = acceptance_edge(atom, counts, delta, method, exclusive)
+    edge = acceptance_edge(atom, counts, delta, method, mutually_exclusive_columns)
     if edge is None:
         return None
     assert atom.linear is not None
@@ -165,12 +168,14 @@ def acceptance_edge(
     tested: npt.ArrayLike,
     delta: float,
     method: str = "auto",
-    exclusive: ExclusiveColumns = frozenset(),
+    mutually_exclusive_columns: ExclusiveColumns = frozenset(),
 ) -> Edge | None:
     """The counts and the highest counts of a `PassingRegion`; None as for `passing_region`."""
     counts = np.asarray(tested, dtype=float)
-    samples = {m: Sample(0.0, n, n) for m, n in zip(atom.means, counts.tolist(), strict=True)}
-    evidence = Evidence(samples, exclusive=exclusive, n_rows=int(counts.sum()))
+    samples = {m: Sample(0.0, n, n) for m, n in zip(atom.estimands, counts.tolist(), strict=True)}
+    evidence = Evidence(
+        samples, mutually_exclusive_columns=mutually_exclusive_columns, n_rows=int(counts.sum())
+    )
     region = method_for(atom, evidence, method).acceptance_region
     return None if region is None else region(delta)
 

@@ -28,8 +28,8 @@ from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.certification._safety_test import passes
 from sklearn_seldonian.constraints import (
     Atom,
+    Estimand,
     ExclusiveColumns,
-    Mean,
     Or,
     Tree,
     atoms_of,
@@ -54,7 +54,7 @@ Array = NDArray[np.float64]
 # A constraint and its delta.
 Test = tuple[Tree, float]
 
-MOST_ROWS = 10**8
+MAX_ROWS = 10**8
 # Numbers of rows are worth knowing to within two parts in a hundred.
 ACCURACY = 1.02
 # By how much rounding may take a product from a whole number.
@@ -74,11 +74,11 @@ STEP = 1.5
 
 def passing_probability(
     tests: Sequence[Test],
-    rates: Mapping[Mean, float],
-    shares: Mapping[Mean, float],
+    rates: Mapping[Estimand, float],
+    shares: Mapping[Estimand, float],
     n_rows: int,
     method: str = "auto",
-    exclusive: ExclusiveColumns = frozenset(),
+    mutually_exclusive_columns: ExclusiveColumns = frozenset(),
     n_draws: int = DRAWS,
 ) -> float:
     """How probable it is that constraints pass all together on `n_rows` safety rows.
@@ -95,12 +95,12 @@ def passing_probability(
     ----------
     tests : sequence of (Tree, float)
         Constraints over rates of decisions, each with its delta.
-    rates : mapping of Mean to float
+    rates : mapping of Estimand to float
         The true rates, or estimates of them.
-    shares : mapping of Mean to float
+    shares : mapping of Estimand to float
         Which share of the safety rows each mean is over.
     n_rows : int
-    method, exclusive
+    method, mutually_exclusive_columns
         As in `safety_test` and `Evidence`.
     n_draws : int, default=4096
         How many tables are drawn.
@@ -109,16 +109,18 @@ def passing_probability(
     -------
     float
     """
-    return _Plan(rates, shares, method, exclusive, n_draws).probability(tests, n_rows)
+    return _Plan(rates, shares, method, mutually_exclusive_columns, n_draws).probability(
+        tests, n_rows
+    )
 
 
 def sufficient_rows(
     tests: Sequence[Test],
-    rates: Mapping[Mean, float],
-    shares: Mapping[Mean, float],
+    rates: Mapping[Estimand, float],
+    shares: Mapping[Estimand, float],
     power: float,
     method: str = "auto",
-    exclusive: ExclusiveColumns = frozenset(),
+    mutually_exclusive_columns: ExclusiveColumns = frozenset(),
     n_draws: int = DRAWS_FOR_ROWS,
 ) -> int | None:
     """How many safety rows let constraints pass all together with probability `power`.
@@ -129,7 +131,7 @@ def sufficient_rows(
 
     Parameters
     ----------
-    tests, rates, shares, method, exclusive, n_draws
+    tests, rates, shares, method, mutually_exclusive_columns, n_draws
         As in `passing_probability`.
     power : float in (0, 1)
 
@@ -141,16 +143,16 @@ def sufficient_rows(
     """
     if not all(_holds(tree, rates) for tree, _ in tests):
         return None
-    if not all(shares[mean] for mean in _means_of(tests)):
+    if not all(shares[estimand] for estimand in _means_of(tests)):
         return None
-    plan = _Plan(rates, shares, method, exclusive, n_draws)
+    plan = _Plan(rates, shares, method, mutually_exclusive_columns, n_draws)
     parts = _parts(tests)
     if len(parts) == 1 and is_rate_limit(parts[0][0]) and method != "ttest":
         return _rows_for_one_limit(parts[0], plan, power)
     needed = partial(plan.normal_rows, power=power)
     guess = max(fold_numbers(tree, needed, delta) for tree, delta in parts)
     return _smallest_near(
-        min(guess, MOST_ROWS), lambda n_rows: plan.probability(parts, n_rows) >= power
+        min(guess, MAX_ROWS), lambda n_rows: plan.probability(parts, n_rows) >= power
     )
 
 
@@ -181,18 +183,18 @@ def projected_rows(
     """
     projected = partial(_projected, evidence=evidence, power=power, method=method)
     rows = fold_numbers(tree, projected, delta)
-    return math.ceil(rows) if rows <= MOST_ROWS else None
+    return math.ceil(rows) if rows <= MAX_ROWS else None
 
 
 def _projected(atom: Atom, delta: float, evidence: Evidence, power: float, method: str) -> float:
-    if not atom.means:
+    if not atom.estimands:
         return 0.0 if estimate(atom.expression, {}) <= 0 else math.inf
-    point = dual(atom.expression, evidence.estimates(atom.means))
+    point = dual(atom.expression, evidence.estimates(atom.estimands))
     test = method_for(atom, evidence, method)
     width = test.upper(delta) - point.value
     if not (point.value < 0 and math.isfinite(width)):
         return math.inf
-    variance = evidence.influence_variance(atom.means, point.gradient.tolist())
+    variance = evidence.influence_variance(atom.estimands, point.gradient.tolist())
     if not math.isfinite(variance):
         return math.inf
     finite = test.guarantee != "asymptotic"
@@ -208,12 +210,12 @@ def _projected(atom: Atom, delta: float, evidence: Evidence, power: float, metho
 def smallest(suffices: Callable[[int], bool], start: int) -> int | None:
     """The smallest number above `start` that `suffices`, if all larger ones do.
 
-    None where it is above `MOST_ROWS`.
+    None where it is above `MAX_ROWS`.
     """
     low, high = start, 2 * start + 16
     while not suffices(high):
         low, high = high, 2 * high
-        if high > MOST_ROWS:
+        if high > MAX_ROWS:
             return None
     return _halved(suffices, low, high, 1.0)
 
@@ -224,7 +226,7 @@ def _smallest_near(guess: float, suffices: Callable[[int], bool]) -> int | None:
     if not suffices(high):
         while True:
             low, high = high, math.ceil(high * STEP)
-            if high > MOST_ROWS:
+            if high > MAX_ROWS:
                 return None
             if suffices(high):
                 return _halved(suffices, low, high, ACCURACY)
@@ -249,45 +251,58 @@ class _Plan:
 
     def __init__(
         self,
-        rates: Mapping[Mean, float],
-        shares: Mapping[Mean, float],
+        rates: Mapping[Estimand, float],
+        shares: Mapping[Estimand, float],
         method: str,
-        exclusive: ExclusiveColumns,
+        mutually_exclusive_columns: ExclusiveColumns,
         n_draws: int,
     ) -> None:
         self.rates, self.shares = rates, shares
-        self.method, self.exclusive, self.n_draws = method, exclusive, n_draws
-        self._correlations: dict[tuple[Mean, ...], Array] = {}
+        self.method, self.mutually_exclusive_columns, self.n_draws = (
+            method,
+            mutually_exclusive_columns,
+            n_draws,
+        )
+        self._correlations: dict[tuple[Estimand, ...], Array] = {}
 
     def probability(self, tests: Sequence[Test], n_rows: int) -> float:
         """That all `tests` pass on `n_rows` rows."""
         sizes = self._sizes(_means_of(tests), n_rows)
         return sum(weight * self._with_trials(tests, n_rows, trials) for weight, trials in sizes)
 
-    def _sizes(self, means: Sequence[Mean], n_rows: int) -> Iterator[tuple[float, dict[Mean, int]]]:
+    def _sizes(
+        self, estimands: Sequence[Estimand], n_rows: int
+    ) -> Iterator[tuple[float, dict[Estimand, int]]]:
         """The rows of each mean, and how probable they are.
 
         A small group is larger or smaller by chance, which costs power beside other rates. The
         three sizes have the moments of a normal number of rows (Gauss and Hermite).
         """
-        trials = {mean: rows_of(n_rows, share) for mean, share in self.shares.items()}
-        least = min((self.shares[mean] for mean in means), default=1.0)
+        trials = {estimand: rows_of(n_rows, share) for estimand, share in self.shares.items()}
+        least = min((self.shares[estimand] for estimand in estimands), default=1.0)
         is_small = n_rows * least < SMALL_GROUP and least < 1.0
-        if len(means) < 2 or not is_small or self.n_draws < DRAWS_FOR_ROWS:
+        if len(estimands) < 2 or not is_small or self.n_draws < DRAWS_FOR_ROWS:
             yield 1.0, trials
             return
         spread = math.sqrt(3.0 * n_rows * least * (1.0 - least))
         for weight, deviations in ((1 / 6, -spread), (2 / 3, 0.0), (1 / 6, spread)):
             rows = min(n_rows, max(0, round(n_rows * least + deviations)))
-            is_least = {mean for mean in trials if self.shares[mean] == least}
-            yield weight, {mean: rows if mean in is_least else n for mean, n in trials.items()}
+            is_least = {estimand for estimand in trials if self.shares[estimand] == least}
+            yield (
+                weight,
+                {estimand: rows if estimand in is_least else n for estimand, n in trials.items()},
+            )
 
-    def _with_trials(self, tests: Sequence[Test], n_rows: int, trials: Mapping[Mean, int]) -> float:
+    def _with_trials(
+        self, tests: Sequence[Test], n_rows: int, trials: Mapping[Estimand, int]
+    ) -> float:
         """That all `tests` pass where each mean has so many rows."""
-        if not all(trials[mean] for mean in _means_of(tests)):
+        if not all(trials[estimand] for estimand in _means_of(tests)):
             return 0.0
         corrected = self.n_draws >= DRAWS_FOR_ROWS
-        acceptance = AcceptanceSet(trials, self.method, self.exclusive, n_rows, corrected)
+        acceptance = AcceptanceSet(
+            trials, self.method, self.mutually_exclusive_columns, n_rows, corrected
+        )
         return self._all_pass(tests, acceptance)
 
     def _all_pass(self, tests: Sequence[Test], acceptance: AcceptanceSet) -> float:
@@ -295,8 +310,8 @@ class _Plan:
         return math.prod(self._block_passes(block, acceptance) for block in blocks)
 
     def _block_passes(self, block: Sequence[Test], acceptance: AcceptanceSet) -> float:
-        means = _means_of(block)
-        if len(means) <= 1:
+        estimands = _means_of(block)
+        if len(estimands) <= 1:
             return self._summed(block, acceptance)
         tree, delta = block[0]
         if len(block) == 1 and isinstance(tree, Or):
@@ -317,18 +332,18 @@ class _Plan:
 
     def _are_connected(self, some: Sequence[Test], others: Sequence[Test]) -> bool:
         return any(
-            one == other or not independent(one, other, self.exclusive)
+            one == other or not independent(one, other, self.mutually_exclusive_columns)
             for one in _means_of(some)
             for other in _means_of(others)
         )
 
     def _summed(self, block: Sequence[Test], acceptance: AcceptanceSet) -> float:
         """The probability of the counts of one rate that pass."""
-        means = _means_of(block)
-        if not means:
+        estimands = _means_of(block)
+        if not estimands:
             return float(all(acceptance.accepts(tree, {}, delta) for tree, delta in block))
-        (mean,) = means
-        n, rate = acceptance.trials[mean], self.rates[mean]
+        (estimand,) = estimands
+        n, rate = acceptance.trials[estimand], self.rates[estimand]
         counts = likely_counts(n, rate)
         asked = counts
         if self._is_slow(block, acceptance):  # what lies between is taken to pass as its neighbour
@@ -338,7 +353,7 @@ class _Plan:
         nearest = np.searchsorted((asked[1:] + asked[:-1]) / 2.0, counts)
         passed = np.ones(len(counts), dtype=np.bool_)
         for tree, delta in block:
-            passed &= acceptance.passes(tree, {mean: asked}, delta)[nearest]
+            passed &= acceptance.passes(tree, {estimand: asked}, delta)[nearest]
         # Counts beyond the likely ones are taken to pass where the last of those does.
         changes = np.diff(np.concatenate([[False], passed, [False]]).astype(int))
         first, last = (
@@ -350,17 +365,19 @@ class _Plan:
         return float(min(1.0, max(0.0, (up_to - below).sum())))
 
     def _simulated(self, block: Sequence[Test], acceptance: AcceptanceSet) -> float:
-        means = _means_of(block)
-        rates = {mean: self.rates[mean] for mean in means}
-        if means not in self._correlations:
-            self._correlations[means] = correlations(rates, self.shares, self.exclusive)
-        correlation = self._correlations[means]
-        acceptance = replace(acceptance, variance=_varying_together(means, correlation))
+        estimands = _means_of(block)
+        rates = {estimand: self.rates[estimand] for estimand in estimands}
+        if estimands not in self._correlations:
+            self._correlations[estimands] = correlations(
+                rates, self.shares, self.mutually_exclusive_columns
+            )
+        correlation = self._correlations[estimands]
+        acceptance = replace(acceptance, variance=_varying_together(estimands, correlation))
         n_draws = self.n_draws // (SLOWER if self._is_slow(block, acceptance) else 1)
         counts = drawn_counts(rates, acceptance.trials, correlation, n_draws)
-        passed = np.ones(len(counts[means[0]]), dtype=np.bool_)
+        passed = np.ones(len(counts[estimands[0]]), dtype=np.bool_)
         for tree, delta in block:
-            left = {mean: k[passed] for mean, k in counts.items()}
+            left = {estimand: k[passed] for estimand, k in counts.items()}
             passed[passed] = acceptance.passes(tree, left, delta)
         return float(passed.mean())
 
@@ -369,13 +386,15 @@ class _Plan:
 
     def normal_rows(self, atom: Atom, delta: float, power: float) -> float:
         """How many rows an atom needs, by a normal approximation."""
-        point = dual(atom.expression, {mean: self.rates[mean] for mean in atom.means})
+        point = dual(
+            atom.expression, {estimand: self.rates[estimand] for estimand in atom.estimands}
+        )
         if not point.value < 0:
-            return 0.0 if not atom.means else math.inf
+            return 0.0 if not atom.estimands else math.inf
         variance = 0.0
-        for mean, slope in zip(atom.means, point.gradient.tolist(), strict=True):
-            spread = self.rates[mean] * (1.0 - self.rates[mean])
-            variance += slope**2 * spread / max(self.shares[mean], ROUNDING)
+        for estimand, slope in zip(atom.estimands, point.gradient.tolist(), strict=True):
+            spread = self.rates[estimand] * (1.0 - self.rates[estimand])
+            variance += slope**2 * spread / max(self.shares[estimand], ROUNDING)
         deviations = float(ndtri(1.0 - delta) + ndtri(power)) / point.value
         return float(variance * deviations**2)
 
@@ -385,9 +404,9 @@ def rows_of(n_rows: int, share: float) -> int:
     return int(n_rows * share + ROUNDING)
 
 
-def _means_of(tests: Sequence[Test]) -> tuple[Mean, ...]:
+def _means_of(tests: Sequence[Test]) -> tuple[Estimand, ...]:
     atoms = (atom for tree, _ in tests for atom in atoms_of(tree))
-    return tuple(dict.fromkeys(mean for atom in atoms for mean in atom.means))
+    return tuple(dict.fromkeys(estimand for atom in atoms for estimand in atom.estimands))
 
 
 def _parts(tests: Iterable[Test]) -> list[Test]:
@@ -395,13 +414,13 @@ def _parts(tests: Iterable[Test]) -> list[Test]:
     return [part for tree, delta in tests for part in parts_of_and(tree, delta)]
 
 
-def _varying_together(means: Sequence[Mean], correlation: Array) -> Variances:
+def _varying_together(estimands: Sequence[Estimand], correlation: Array) -> Variances:
     """The variance of Evidence, for rates whose estimates have this `correlation`."""
 
     def of(evidence: Evidence) -> Variance:
-        def variance(asked: Sequence[Mean], slopes: Sequence[float]) -> float:
-            position = [means.index(mean) for mean in asked]
-            samples = [evidence.samples[mean] for mean in asked]
+        def variance(asked: Sequence[Estimand], slopes: Sequence[float]) -> float:
+            position = [estimands.index(estimand) for estimand in asked]
+            samples = [evidence.samples[estimand] for estimand in asked]
             spreads = np.array([s.estimate * (1.0 - s.estimate) / s.trials for s in samples])
             moves = np.array(slopes) * np.sqrt(np.clip(spreads, 0.0, None))
             of_estimate = float(moves @ correlation[np.ix_(position, position)] @ moves)
@@ -428,16 +447,20 @@ def _rows_for_one_limit(test: Test, plan: _Plan, power: float) -> int | None:
     tree, delta = test
     assert isinstance(tree, Atom)
     assert tree.linear is not None
-    (mean,), (weight,) = tree.means, tree.linear.weights
-    rises, share = weight > 0, plan.shares[mean]
-    rate = plan.rates[mean] if rises else 1.0 - plan.rates[mean]
+    (estimand,), (weight,) = tree.estimands, tree.linear.weights
+    rises, share = weight > 0, plan.shares[estimand]
+    rate = plan.rates[estimand] if rises else 1.0 - plan.rates[estimand]
     limit = -tree.linear.constant / weight
     limit = limit if rises else 1.0 - limit
 
     def passes_in(events: int, trials: int) -> bool:
         successes = events if rises else trials - events
         sample = Sample(float(successes), trials, trials)
-        evidence = Evidence({mean: sample}, exclusive=plan.exclusive, n_rows=trials)
+        evidence = Evidence(
+            {estimand: sample},
+            mutually_exclusive_columns=plan.mutually_exclusive_columns,
+            n_rows=trials,
+        )
         return passes(tree, evidence, delta, plan.method)
 
     @cache
@@ -460,11 +483,13 @@ def _rows_for_one_limit(test: Test, plan: _Plan, power: float) -> int | None:
     return None if trials is None else math.ceil((trials - ROUNDING) / share)
 
 
-def _holds(tree: Tree, rates: Mapping[Mean, float]) -> bool:
+def _holds(tree: Tree, rates: Mapping[Estimand, float]) -> bool:
     """Whether the constraint holds with room to spare at the rates themselves."""
 
     def atom_holds(atom: Atom, _delta: float) -> bool:
-        value = estimate(atom.expression, {mean: rates[mean] for mean in atom.means})
-        return value < 0 or not atom.means
+        value = estimate(
+            atom.expression, {estimand: rates[estimand] for estimand in atom.estimands}
+        )
+        return value < 0 or not atom.estimands
 
     return fold(tree, atom_holds, all, any)

@@ -24,7 +24,7 @@ from sklearn_seldonian.constraints import (
     Schema,
     bind,
     columns_of,
-    distinct_means,
+    distinct_estimands,
     parse,
     parse_all,
     walk,
@@ -103,8 +103,8 @@ def required_safety_rows(
     power = _requests.check_probability("power", power)
     planned = _planned(constraint, rates, group_shares, delta, method, classes, pos_label)
     _requests.warn_of_large_delta([delta for _, delta in planned[0]])
-    tests, rate_of, share_of, exclusive = planned
-    return sufficient_rows(tests, rate_of, share_of, power, method, exclusive)
+    tests, rate_of, share_of, mutually_exclusive_columns = planned
+    return sufficient_rows(tests, rate_of, share_of, power, method, mutually_exclusive_columns)
 
 
 @refuse_unknown_keywords
@@ -158,8 +158,8 @@ def probability_of_passing(
     n_rows = _requests.check_count("n_rows", n_rows)
     planned = _planned(constraint, rates, group_shares, delta, method, classes, pos_label)
     _requests.warn_of_large_delta([delta for _, delta in planned[0]])
-    tests, rate_of, share_of, exclusive = planned
-    return passing_probability(tests, rate_of, share_of, n_rows, method, exclusive)
+    tests, rate_of, share_of, mutually_exclusive_columns = planned
+    return passing_probability(tests, rate_of, share_of, n_rows, method, mutually_exclusive_columns)
 
 
 def _planned(constraint, rates, group_shares, delta, method, classes, pos_label):
@@ -175,19 +175,19 @@ def _planned(constraint, rates, group_shares, delta, method, classes, pos_label)
     _check_rates_only([*constraints, *texts.values()])
     schema = _schema(constraints, list(texts.values()), classes, pos_label)
     resolved = [bind(each, schema) for each in constraints]
-    means = distinct_means(resolved)
+    estimands = distinct_estimands(resolved)
     rate_of = {}
-    share_of = dict.fromkeys(means, 1.0)
+    share_of = dict.fromkeys(estimands, 1.0)
     for text, parsed in texts.items():
-        mean, is_complement = _rate_named(text, bind(parsed, schema))
+        estimand, is_complement = _rate_named(text, bind(parsed, schema))
         if text in rates:
             rate = _requests.check_share(f"rates[{text!r}]", rates[text])
             rate = 1 - rate if is_complement else rate
-            if abs(rate_of.setdefault(mean, rate) - rate) > ROUNDING:
-                raise ValueError(f"rates contradict each other about {mean}.")
+            if abs(rate_of.setdefault(estimand, rate) - rate) > ROUNDING:
+                raise ValueError(f"rates contradict each other about {estimand}.")
         if text in shares:
-            share_of[mean] = _requests.check_share(f"group_shares[{text!r}]", shares[text])
-    missing = [mean.label for mean in means if mean not in rate_of]
+            share_of[estimand] = _requests.check_share(f"group_shares[{text!r}]", shares[text])
+    missing = [estimand.label for estimand in estimands if estimand not in rate_of]
     if missing:
         raise ValueError(f"rates must say what you expect of {', '.join(missing)}.")
     tests = [(each.tree, delta) for each, delta in zip(resolved, deltas, strict=True)]
@@ -213,15 +213,15 @@ def _check_rates_only(constraints):
 
 def _rate_named(text, resolved):
     """The mean that ``text <= 1`` is about, and whether it is about one minus the mean."""
-    if len(resolved.means) != 1:
+    if len(resolved.estimands) != 1:
         raise ValueError(
             f"{text!r} is not one measure: name each measure on its own, such as 'PR | [M]'."
         )
-    (mean,), measure = resolved.means, resolved.g.left
-    is_complement = measure == Binary("-", Number(1.0), mean)
-    if measure != mean and not is_complement:
-        raise ValueError(f"{text!r} is {measure}: say what you expect of {mean.label!r}.")
-    return mean, is_complement
+    (estimand,), measure = resolved.estimands, resolved.g.left
+    is_complement = measure == Binary("-", Number(1.0), estimand)
+    if measure != estimand and not is_complement:
+        raise ValueError(f"{text!r} is {measure}: say what you expect of {estimand.label!r}.")
+    return estimand, is_complement
 
 
 def _schema(constraints, measures, classes, pos_label):
@@ -290,8 +290,8 @@ def _exclusive(share_of):
     """Pairs of 0/1 columns whose shares leave room for both without overlap."""
     bare = {
         condition.column: share
-        for mean, share in share_of.items()
-        for condition in mean.conditions
+        for estimand, share in share_of.items()
+        for condition in estimand.conditions
         if isinstance(condition, ColumnIs) and condition.value
     }
     return frozenset(

@@ -39,11 +39,13 @@ _INDEPENDENCE = (
 
 
 def assumptions(
-    of_the_model: Iterable[str], exclusive: ExclusiveColumns, mask_given: bool = False
+    of_the_model: Iterable[str],
+    mutually_exclusive_columns: ExclusiveColumns,
+    mask_given: bool = False,
 ) -> tuple[str, ...]:
     """What a certificate rests on, in words; `of_the_model` are sentences on what it predicts."""
     mask = "Which rows were kept for the safety test did not depend on outcomes."
-    pairs = sorted(" and ".join(sorted(pair)) for pair in exclusive)
+    pairs = sorted(" and ".join(sorted(pair)) for pair in mutually_exclusive_columns)
     return (
         *_INDEPENDENCE,
         *of_the_model,

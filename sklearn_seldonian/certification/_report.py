@@ -29,7 +29,7 @@ def report(certificate: CertificateFields) -> str:
     return template.render(
         certificate=certificate,
         deltas=[result.delta for result in certificate.results],
-        means=_means(certificate),
+        estimands=_means(certificate),
         rates={rate.name: rate for rate in group_rates(certificate.results)},
         picture=Markup(_picture(certificate)) if certificate.results else "",
     )
@@ -69,9 +69,9 @@ def _means(certificate: CertificateFields) -> dict[str, int]:
     return {name: n for result in certificate.results for name, n in result.rows.items()}
 
 
-def _in_words(mean: str) -> str:
+def _in_words(estimand: str) -> str:
     """What the mean is, in words."""
-    measure, _, conditions = mean.partition(" | ")
+    measure, _, conditions = estimand.partition(" | ")
     name = measure.partition("[")[0].removesuffix("_")
     definition = DEFINITIONS.get(ALIASES.get(name, name))
     words = definition.words if definition else "the mean of a measure of the user's own"

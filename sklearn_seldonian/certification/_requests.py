@@ -102,8 +102,8 @@ def check_ranges(specification: BoundSpecification, remedy: str) -> None:
     if method not in ("auto", "exact"):
         return
     for constraint in specification.constraints:
-        means = constraint.tested_means
-        unbounded = [mean.label for mean in means if not has_finite_ranges([mean])]
+        estimands = constraint.tested_means
+        unbounded = [estimand.label for estimand in estimands if not has_finite_ranges([estimand])]
         if not unbounded or constraint.is_impossible:  # which is not tested at all
             continue
         names = ", ".join(unbounded)

@@ -17,8 +17,8 @@ from sklearn_seldonian.certification._safety_test import Verdict, passes, safety
 from sklearn_seldonian.certification._statistics import Statistics
 from sklearn_seldonian.constraints import (
     Constraint,
+    Estimand,
     ExclusiveColumns,
-    Mean,
     ResolvedConstraint,
     constant_value,
     estimate,
@@ -51,7 +51,7 @@ def certify_constraint(
     statistics: Statistics,
     delta: float,
     method: str = "auto",
-    exclusive: ExclusiveColumns = frozenset(),
+    mutually_exclusive_columns: ExclusiveColumns = frozenset(),
 ) -> ConstraintResult:
     """Run the safety test of one constraint and say what came of it.
 
@@ -62,11 +62,11 @@ def certify_constraint(
         Of the safety rows.
     delta : float in (0, 1)
     method : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
-    exclusive : frozenset of frozenset of str
+    mutually_exclusive_columns : frozenset of frozenset of str
         Pairs of 0/1 columns known never to be both 1.
     """
-    evidence = statistics.evidence(constraint.means, exclusive)
-    g = estimate(constraint.g, evidence.estimates(constraint.means))
+    evidence = statistics.evidence(constraint.estimands, mutually_exclusive_columns)
+    g = estimate(constraint.g, evidence.estimates(constraint.estimands))
     verdict = safety_test(constraint.tree, evidence, delta, method)
     verdict = verdict._replace(g_upper=_g_upper(constraint, evidence, delta, method, verdict))
     without_rows = not all(sample.trials for sample in evidence.samples.values())
@@ -77,7 +77,7 @@ def certify_constraint(
         # Some limit that is easier to meet may fail where the one that was asked does not.
         verdict = verdict._replace(p_value=max(verdict.p_value, math.nextafter(delta, 1.0)))
     units = units_of(constraint.source)
-    rows = {mean.label: round(sample.trials) for mean, sample in evidence.samples.items()}
+    rows = {estimand.label: round(sample.trials) for estimand, sample in evidence.samples.items()}
     reason = "" if verdict.passed else _reason(g, rows, statistics, verdict.reason)
     if reason == VIOLATED and not passes(constraint.opposite, evidence, delta):
         reason = f"{VIOLATED}, but by no more than sampling error explains"
@@ -102,18 +102,18 @@ def certify_constraint(
     )
 
 
-def _counted(evidence: Evidence) -> list[Mean]:
+def _counted(evidence: Evidence) -> list[Estimand]:
     """The means that are rates of decisions, and have rows."""
     return [
-        mean
-        for mean, sample in evidence.samples.items()
-        if evidence.hard and isinstance(mean.quantity, Rate) and sample.trials
+        estimand
+        for estimand, sample in evidence.samples.items()
+        if evidence.deterministic and isinstance(estimand.quantity, Rate) and sample.trials
     ]
 
 
-def _rate(mean: Mean, sample: Sample) -> float:
+def _rate(estimand: Estimand, sample: Sample) -> float:
     """The share seen of what the constraint names, as one quotient of two counts."""
-    counted = sample.trials - sample.successes if mean.is_complement else sample.successes
+    counted = sample.trials - sample.successes if estimand.is_complement else sample.successes
     return counted / sample.trials
 
 
@@ -125,15 +125,17 @@ def _rows_needed(
     method: str,
 ) -> int | None:
     """How many fresh safety rows would have let it pass, if its estimates were the truth."""
-    means = constraint.means
+    estimands = constraint.estimands
     if not all(sample.trials for sample in evidence.samples.values()):
         return None
-    if len(_counted(evidence)) < len(means):
+    if len(_counted(evidence)) < len(estimands):
         # The order of the rows makes a bound wider or narrower by chance.
         found = [
             projected_rows(
                 constraint.tree,
-                statistics.in_drawn_order(seed).evidence(means, evidence.exclusive),
+                statistics.in_drawn_order(seed).evidence(
+                    estimands, evidence.mutually_exclusive_columns
+                ),
                 delta,
                 POWER_OF_PLANS,
                 method,
@@ -141,14 +143,16 @@ def _rows_needed(
             for seed in range(ORDERS_OF_PLANS)
         ]
         return max((n for n in found if n is not None), default=None)
-    shares = {mean: evidence.samples[mean].trials / evidence.n_rows for mean in means}
+    shares = {
+        estimand: evidence.samples[estimand].trials / evidence.n_rows for estimand in estimands
+    }
     return sufficient_rows(
         [(constraint.tree, delta)],
-        evidence.estimates(means),
+        evidence.estimates(estimands),
         shares,
         POWER_OF_PLANS,
         method,
-        evidence.exclusive,
+        evidence.mutually_exclusive_columns,
         DRAWS_IN_PASSING,
     )
 
@@ -186,8 +190,8 @@ def _g_upper(
     Where the test was one of an equivalent statement in other units, the bound is the tightest
     limit that would pass.
     """
-    drawn = any(mean.quantity.conditions_on_prediction for mean in constraint.means)
-    if constraint.in_units and (evidence.hard or not drawn):
+    drawn = any(estimand.quantity.conditions_on_prediction for estimand in constraint.estimands)
+    if constraint.in_units and (evidence.deterministic or not drawn):
         return verdict.g_upper
     units = units_of(constraint.source)
     asked = units.sign * units.limit
@@ -212,7 +216,7 @@ def units_of(constraint: Constraint) -> Units:
     return Units("<=", 1, 0.0)
 
 
-def _reason(g: float, rows: dict[str, int], statistics: Statistics, obstacle: str) -> str:
+def _reason(g: float, rows: dict[str, int], statistics: Statistics, failure_reason: str) -> str:
     empty = [name for name, n in rows.items() if n == 0]
     if statistics.n_invalid:
         return (
@@ -221,8 +225,8 @@ def _reason(g: float, rows: dict[str, int], statistics: Statistics, obstacle: st
         )
     if empty:
         return f"no rows for {', '.join(empty)} among the safety rows"
-    if obstacle:
-        return obstacle
+    if failure_reason:
+        return failure_reason
     if math.isnan(g):
         return "its value on the safety rows is undefined"
     if g > 0:

@@ -70,7 +70,7 @@ class Specification:
         named : mapping of str to array
             Columns of the rows whose levels may be named, these rows among them.
         """
-        schema = Schema.of(
+        schema = Schema.from_columns(
             columns,
             self.constraints,
             **targets.schema,
@@ -81,7 +81,9 @@ class Specification:
         levels = quantified_levels(self.constraints, columns)
         specification = BoundSpecification(self, resolved, levels)
         cells = specification.cells(columns, n_rows)
-        return replace(specification, exclusive=exclusive_columns(cells.families)), cells
+        return replace(
+            specification, mutually_exclusive_columns=exclusive_columns(cells.stratification)
+        ), cells
 
 
 @dataclass(frozen=True)
@@ -95,14 +97,14 @@ class BoundSpecification:
     levels : mapping of tuple of Grouping to frozenset of tuple
         What the rows that gave the names their meaning have in the columns that each quantifier
         ranges over.
-    exclusive : frozenset of frozenset of str
+    mutually_exclusive_columns : frozenset of frozenset of str
         Pairs of 0/1 columns that none of these rows has both of.
     """
 
     source: Specification
     constraints: tuple[ResolvedConstraint, ...]
     levels: Levels
-    exclusive: ExclusiveColumns = frozenset()
+    mutually_exclusive_columns: ExclusiveColumns = frozenset()
 
     @property
     def parts(self) -> tuple[tuple[ResolvedConstraint, float], ...]:

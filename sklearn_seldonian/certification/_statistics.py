@@ -1,12 +1,11 @@
-"""What the safety test keeps of the rows: one table of counts and sums.
+"""Sufficient statistics of the rows: one confusion matrix per cell, and sums of row measures.
 
-A row falls into the square (cell, label y, prediction ŷ), its cell saying which
-conditions hold; where there are several families of conditions, into one square for each of
-them. The table counts rows a square, and has one more column for each row
-measure: the sum of its values over the rows of (cell, label). Every mean is a ratio of two
-sums over a family's part of the table, whatever the number of constraints; tables of disjoint
-sets of rows add up. For `decision="sample"` each row puts its probability of class j into
-square (cell, y, j).
+A row counts in the entry (cell, label y, prediction ŷ) of the confusion matrices. Its cell says
+which conditions hold; with several families of cells it counts in one entry per family. Each row
+measure adds a column: the sum of its values over the rows of (cell, label). Every estimand is a
+ratio of two sums over the entries of one family, whatever the number of constraints. The
+statistics of disjoint sets of rows add up. For `decision="sample"` each row adds its probability
+of class j to the entry (cell, y, j).
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from sklearn_seldonian.certification._evidence import Evidence, Sample
-from sklearn_seldonian.constraints import ExclusiveColumns, Families, Mean
-from sklearn_seldonian.measures import Average, Range, Rate, RowMeasure, row_values
+from sklearn_seldonian.constraints import Estimand, ExclusiveColumns, Stratification
+from sklearn_seldonian.measures import Expectation, Range, Rate, RowMeasure, row_values
 
 __all__ = [
     "ScoreEnds",
     "Statistics",
-    "mean_tables",
+    "estimand_entries",
     "summarise",
     "summarise_predictions",
     "tabulate",
@@ -69,38 +68,38 @@ class KeptRows(NamedTuple):
         return KeptRows(self.codes[order], self.labels[order], self.entries[order])
 
 
-class MeanTables(NamedTuple):
-    """For each mean, the squares that count and those summed up: (n_means, n_cells, K, K + V).
+class EstimandEntries(NamedTuple):
+    """Entries in each estimand's denominator and numerator: (n_estimands, n_cells, K, K + V).
 
     The cells are those of one family.
     """
 
-    mask: NDArray[np.bool_]
-    value: NDArray[np.bool_]
+    denominator: NDArray[np.bool_]
+    numerator: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Sufficient statistics of a set of rows for any set of means.
+    """Sufficient statistics of a set of rows for any set of estimands.
 
     Attributes
     ----------
-    table : ndarray of shape (n_cells, K, K + V)
-        Rows a square (cell, label, prediction), sums of probabilities where soft; then for
+    confusion : ndarray of shape (n_cells, K, K + V)
+        Rows per entry (cell, label, prediction), sums of probabilities where soft; then for
         each of V row measures the sum of its values over the rows of (cell, label).
-    families : Families
+    stratification : Stratification
         What the cells are.
-    hard : bool
-        Whether `table` counts decisions.
+    deterministic : bool
+        Whether `confusion` counts decisions.
     n_invalid : int
-        Rows whose outputs were NaN or infinite. They are in no square.
+        Rows whose outputs were NaN or infinite. They are in no entry.
     values : tuple of RowMeasure
         Those of the last V columns.
     products : ndarray of shape (n_cells, K, R, K + V)
         Over the rows of (cell, label), sums of products of two of a row's entries in the
         table: what variances and covariances are made of. The first factor is each
         measure's value, R = V, preceded by each probability where soft, R = K + V:
-        the products of decisions are the table itself.
+        the products of decisions are `confusion` itself.
     kept : KeptRows or None
         The rows themselves, where a test needs more than sums.
     ends : pair of tuples of K numbers, or None
@@ -110,9 +109,9 @@ class Statistics:
         What the order of the kept rows was drawn from; None where it is the order they came in.
     """
 
-    table: Array
-    families: Families
-    hard: bool
+    confusion: Array
+    stratification: Stratification
+    deterministic: bool
     n_invalid: int = 0
     values: tuple[RowMeasure, ...] = ()
     products: Array = field(default_factory=lambda: np.zeros(0))
@@ -122,19 +121,19 @@ class Statistics:
 
     @property
     def n_classes(self) -> int:
-        return int(self.table.shape[1])
+        return int(self.confusion.shape[1])
 
     @property
     def n_rows(self) -> int:
-        once = self.table[self.families.spans[0]]
+        once = self.confusion[self.stratification.spans[0]]
         return round(float(once[..., : self.n_classes].sum())) + self.n_invalid
 
     def __add__(self, other: Statistics) -> Statistics:
         """The statistics of both sets of rows together; they must be disjoint."""
         return Statistics(
-            self.table + other.table,
-            self.families,
-            self.hard,
+            self.confusion + other.confusion,
+            self.stratification,
+            self.deterministic,
             self.n_invalid + other.n_invalid,
             self.values,
             self.products + other.products,
@@ -159,65 +158,73 @@ class Statistics:
             return self
         return replace(self, kept=self.kept.in_drawn_order(seed), order_seed=seed)
 
-    def shares(self, means: Sequence[Mean]) -> dict[Mean, float]:
-        """For each mean, the largest share of all rows that any decisions can give it."""
-        return {mean: self._rows(mean) / self.n_rows for mean in means}
+    def shares(self, estimands: Sequence[Estimand]) -> dict[Estimand, float]:
+        """For each estimand, the largest share of all rows that any decisions can give it."""
+        return {estimand: self._rows(estimand) / self.n_rows for estimand in estimands}
 
     def evidence(
-        self, means: Sequence[Mean], exclusive: ExclusiveColumns = frozenset()
+        self,
+        estimands: Sequence[Estimand],
+        mutually_exclusive_columns: ExclusiveColumns = frozenset(),
     ) -> Evidence:
-        """What the safety test looks at, for the `means`.
+        """What the safety test looks at, for the `estimands`.
 
-        `exclusive` are pairs of 0/1 columns known never to be both 1.
+        `mutually_exclusive_columns` are pairs of 0/1 columns known never to be both 1.
         """
         return Evidence(
-            {mean: self.rate(mean) for mean in means},
-            self.hard,
-            exclusive,
+            {estimand: self.rate(estimand) for estimand in estimands},
+            self.deterministic,
+            mutually_exclusive_columns,
             self.n_rows - self.n_invalid,
             self._influence_variance,
             self._row_values if self.order_seed is not None else None,
-            {mean: self.range_of(mean) for mean in means},
+            {estimand: self.range_of(estimand) for estimand in estimands},
         )
 
-    def range_of(self, mean: Mean) -> Range:
-        """Between which numbers a row's part in `mean` lies, whatever the row is like."""
-        quantity = mean.quantity
-        if self.hard or self.ends is None or not isinstance(quantity, Rate):
+    def range_of(self, estimand: Estimand) -> Range:
+        """Between which numbers a row's part in `estimand` lies, whatever the row is like."""
+        quantity = estimand.quantity
+        if self.deterministic or self.ends is None or not isinstance(quantity, Rate):
             return quantity.range
         if quantity.conditions_on_prediction:  # a ratio of two means
             return quantity.range
         low, high = self.ends
         # For each label: the classes whose probabilities are summed up.
-        chosen = quantity.value[quantity.mask.any(axis=1)]
+        chosen = quantity.numerator[quantity.denominator.any(axis=1)]
         least = _share(np.where(chosen, low, high), chosen).min() - PROBABILITY_ROUNDING
         most = _share(np.where(chosen, high, low), chosen).max() + PROBABILITY_ROUNDING
         return max(0.0, float(least)), min(1.0, float(most))
 
-    def _row_values(self, mean: Mean, weight: float, constant: float) -> Array:
+    def _row_values(self, estimand: Estimand, weight: float, constant: float) -> Array:
         """As `Evidence.row_values`."""
         assert self.kept is not None
-        mask, value = _squares(mean.quantity, self.values)
-        family = self.families.family_of(mean.conditions)
-        inside = self.families.inside(mean.conditions, family)[self._kept_cells(family)]
-        inside &= np.asarray(mask.any(axis=1))[self.kept.labels]
-        per_entry = (weight * value + constant * mask)[self.kept.labels[inside]]
+        denominator, numerator = _entries(estimand.quantity, self.values)
+        family = self.stratification.family_of(estimand.conditions)
+        inside = self.stratification.inside(estimand.conditions, family)[self._kept_cells(family)]
+        inside &= np.asarray(denominator.any(axis=1))[self.kept.labels]
+        per_entry = (weight * numerator + constant * denominator)[self.kept.labels[inside]]
         return np.asarray((self.kept.entries[inside] * per_entry).sum(axis=1))
 
-    def _influence_variance(self, means: Sequence[Mean], slopes: Sequence[float]) -> float:
+    def _influence_variance(self, estimands: Sequence[Estimand], slopes: Sequence[float]) -> float:
         """As `Evidence.variance`, with one degree of freedom taken off."""
         n_rows = self.n_rows - self.n_invalid
         if n_rows < 2:
             return math.nan
-        family = self.families.family_of(c for mean in means for c in mean.conditions)
-        table = self.table[self.families.spans[family]]
-        mask, value = mean_tables(means, self.families, family, self.values)
-        trials = (mask * table).sum(axis=(1, 2, 3))
-        rates = (value * table).sum(axis=(1, 2, 3)) / trials
+        family = self.stratification.family_of(
+            c for estimand in estimands for c in estimand.conditions
+        )
+        confusion = self.confusion[self.stratification.spans[family]]
+        denominator, numerator = estimand_entries(
+            estimands, self.stratification, family, self.values
+        )
+        trials = (denominator * confusion).sum(axis=(1, 2, 3))
+        rates = (numerator * confusion).sum(axis=(1, 2, 3)) / trials
         factors = np.asarray(slopes) * n_rows / trials
-        weights = np.einsum("m,mcyj->cyj", factors, value - rates[:, None, None, None] * mask)
+        weights = np.einsum(
+            "m,mcyj->cyj", factors, numerator - rates[:, None, None, None] * denominator
+        )
         if self.kept is None:
-            return float((weights**2 * table).sum() / (n_rows - 1))
+            return float((weights**2 * confusion).sum() / (n_rows - 1))
         influences = self.kept.entries * weights[self._kept_cells(family), self.kept.labels]
         total = float((influences.sum(axis=1) ** 2).sum())
         # What is left where equal values cancel is rounding, not variance.
@@ -227,24 +234,28 @@ class Statistics:
     def _kept_cells(self, family: int) -> NDArray[np.integer[Any]]:
         """Each kept row's cell, counted from the first of its family."""
         assert self.kept is not None
-        cells = self.families.patterns[self.kept.codes, family]
-        return np.asarray(cells - self.families.spans[family].start)
+        cells = self.stratification.cell_of_code[self.kept.codes, family]
+        return np.asarray(cells - self.stratification.spans[family].start)
 
-    def rate(self, mean: Mean) -> Sample:
-        """Successes and trials of one mean."""
-        family = self.families.family_of(mean.conditions)
-        table = self.table[self.families.spans[family]]
-        mask, value = mean_tables([mean], self.families, family, self.values)
-        successes, trials = (float(table[squares[0]].sum()) for squares in (value, mask))
-        return Sample(successes, trials, self._rows(mean))
+    def rate(self, estimand: Estimand) -> Sample:
+        """Successes and trials of one estimand."""
+        family = self.stratification.family_of(estimand.conditions)
+        confusion = self.confusion[self.stratification.spans[family]]
+        denominator, numerator = estimand_entries(
+            [estimand], self.stratification, family, self.values
+        )
+        successes, trials = (
+            float(confusion[entries[0]].sum()) for entries in (numerator, denominator)
+        )
+        return Sample(successes, trials, self._rows(estimand))
 
-    def _rows(self, mean: Mean) -> float:
+    def _rows(self, estimand: Estimand) -> float:
         """Rows whose cell and label allow them to count."""
-        family = self.families.family_of(mean.conditions)
-        inside = self.families.inside(mean.conditions, family)
-        table = self.table[self.families.spans[family]][inside]
-        labels = mean.quantity.mask.any(axis=1)
-        return float(table[:, labels, : self.n_classes].sum())
+        family = self.stratification.family_of(estimand.conditions)
+        inside = self.stratification.inside(estimand.conditions, family)
+        confusion = self.confusion[self.stratification.spans[family]][inside]
+        labels = estimand.quantity.denominator.any(axis=1)
+        return float(confusion[:, labels, : self.n_classes].sum())
 
 
 def _share(scores: Array, chosen: NDArray[np.bool_]) -> Array:
@@ -256,10 +267,10 @@ def summarise(
     codes: NDArray[np.int32],
     labels: NDArray[np.int64],
     probabilities: Array,
-    families: Families,
+    stratification: Stratification,
     values: tuple[RowMeasure, ...] = (),
     *,
-    hard: bool = True,
+    deterministic: bool = True,
     keep: bool = False,
     decisions: NDArray[np.int64] | None = None,
 ) -> Statistics:
@@ -271,7 +282,7 @@ def summarise(
         Patterns of cells and class positions.
     probabilities : ndarray of shape (n_rows, K)
         The decision is the largest. Rows with one that is not finite are counted apart.
-    families, values, hard
+    stratification, values, deterministic
         As in `Statistics`.
     keep : bool, default=False
         Whether to keep the rows where sums do not say all: soft decisions, row measures.
@@ -281,22 +292,27 @@ def summarise(
     valid = np.isfinite(probabilities).all(axis=1)
     codes, labels, probabilities = codes[valid], labels[valid], probabilities[valid]
     decisions = probabilities.argmax(axis=1) if decisions is None else decisions[valid]
-    shape = families.n_cells, probabilities.shape[1]
-    cells = families.patterns[codes]
-    if hard and not values:
-        table, products = _counts(cells, labels, decisions, shape), np.zeros((*shape, 0, shape[1]))
-        return Statistics(table, families, hard, int((~valid).sum()), values, products)
-    extra = row_values(values, labels, decisions if hard else None, probabilities)
-    decided = np.eye(shape[1])[decisions] if hard else probabilities
+    shape = stratification.n_cells, probabilities.shape[1]
+    cells = stratification.cell_of_code[codes]
+    if deterministic and not values:
+        confusion, products = (
+            _counts(cells, labels, decisions, shape),
+            np.zeros((*shape, 0, shape[1])),
+        )
+        return Statistics(
+            confusion, stratification, deterministic, int((~valid).sum()), values, products
+        )
+    extra = row_values(values, labels, decisions if deterministic else None, probabilities)
+    decided = np.eye(shape[1])[decisions] if deterministic else probabilities
     rows = KeptRows(codes, labels, np.concatenate([decided, extra], axis=1))
-    return _statistics(rows, families, values, int((~valid).sum()), hard, keep)
+    return _statistics(rows, stratification, values, int((~valid).sum()), deterministic, keep)
 
 
 def summarise_predictions(
     codes: NDArray[np.int32],
     targets: Array,
     predictions: Array,
-    families: Families,
+    stratification: Stratification,
     values: tuple[RowMeasure, ...],
     *,
     keep: bool = False,
@@ -309,7 +325,7 @@ def summarise_predictions(
         Patterns of cells.
     targets, predictions : ndarray of shape (n_rows,)
         Rows with a prediction that is not finite are counted apart.
-    families, values
+    stratification, values
         As in `Statistics`.
     keep : bool, default=False
         Whether to keep the rows.
@@ -318,26 +334,28 @@ def summarise_predictions(
     extra = row_values(values, targets[valid], predictions[valid], None)
     labels = np.zeros(len(extra), dtype=np.int64)
     rows = KeptRows(codes[valid], labels, np.concatenate([np.ones((len(extra), 1)), extra], axis=1))
-    return _statistics(rows, families, values, int((~valid).sum()), hard=True, keep=keep)
+    return _statistics(
+        rows, stratification, values, int((~valid).sum()), deterministic=True, keep=keep
+    )
 
 
 def _statistics(
     rows: KeptRows,
-    families: Families,
+    stratification: Stratification,
     values: tuple[RowMeasure, ...],
     n_invalid: int,
-    hard: bool,
+    deterministic: bool,
     keep: bool,
 ) -> Statistics:
     """The statistics of rows whose entries are known."""
     n_classes = rows.entries.shape[1] - len(values)
-    shape = families.n_cells, n_classes
-    cells = families.patterns[rows.codes]
-    factors = rows.entries[:, n_classes:] if hard else rows.entries
+    shape = stratification.n_cells, n_classes
+    cells = stratification.cell_of_code[rows.codes]
+    factors = rows.entries[:, n_classes:] if deterministic else rows.entries
     return Statistics(
         _sums(cells, rows.labels, rows.entries, shape),
-        families,
-        hard,
+        stratification,
+        deterministic,
         n_invalid,
         values,
         _products(cells, rows.labels, factors, rows.entries, shape),
@@ -349,17 +367,17 @@ def tabulate(
     codes: NDArray[np.int32],
     labels: NDArray[np.int64],
     decisions: NDArray[Any],
-    families: Families,
+    stratification: Stratification,
     n_classes: int,
 ) -> Array:
-    """Count rows a square.
+    """Count the rows in each entry of the confusion matrices.
 
     Parameters
     ----------
     codes, labels : ndarray of shape (n_rows,)
     decisions : ndarray of shape (n_rows,) or (n_rows, K)
         Predicted class positions, or probabilities of each class.
-    families : Families
+    stratification : Stratification
     n_classes : int
 
     Returns
@@ -367,7 +385,9 @@ def tabulate(
     ndarray of shape (n_cells, K, K)
     """
     count = _counts if decisions.ndim == 1 else _sums
-    return count(families.patterns[codes], labels, decisions, (families.n_cells, n_classes))
+    return count(
+        stratification.cell_of_code[codes], labels, decisions, (stratification.n_cells, n_classes)
+    )
 
 
 def _counts(
@@ -381,8 +401,8 @@ def _counts(
     counts = np.zeros(n_cells * n_classes * n_classes)
     within = labels * n_classes + decisions
     for own in cells.T:
-        squares = own.astype(np.int64) * n_classes**2 + within
-        counts += np.bincount(squares, minlength=len(counts))
+        entries = own.astype(np.int64) * n_classes**2 + within
+        counts += np.bincount(entries, minlength=len(counts))
     return counts.reshape(n_cells, n_classes, n_classes)
 
 
@@ -416,32 +436,32 @@ def _products(
     return np.stack(by_factor, axis=2)
 
 
-def mean_tables(
-    means: Sequence[Mean],
-    families: Families,
+def estimand_entries(
+    estimands: Sequence[Estimand],
+    stratification: Stratification,
     family: int,
     values: Sequence[RowMeasure] = (),
-) -> MeanTables:
-    """Which squares of a family's cells count, and which are summed up, for each of the `means`."""
-    masks, sums = [], []
-    for mean in means:
-        inside = families.inside(mean.conditions, family)[:, None, None]
-        mask, value = _squares(mean.quantity, values)
-        masks.append(inside & mask)
-        sums.append(inside & value)
-    return MeanTables(np.array(masks), np.array(sums))
+) -> EstimandEntries:
+    """The entries of a family's cells that each of the `estimands` is a ratio of."""
+    denominators, numerators = [], []
+    for estimand in estimands:
+        inside = stratification.inside(estimand.conditions, family)[:, None, None]
+        denominator, numerator = _entries(estimand.quantity, values)
+        denominators.append(inside & denominator)
+        numerators.append(inside & numerator)
+    return EstimandEntries(np.array(denominators), np.array(numerators))
 
 
-def _squares(
-    quantity: Rate | Average, values: Sequence[RowMeasure]
+def _entries(
+    quantity: Rate | Expectation, values: Sequence[RowMeasure]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """A quantity's mask and value squares with a column for each of the `values`: (K, K + V)."""
+    """Denominator and numerator of a quantity, with a column per row measure: (K, K + V)."""
     k = quantity.n_classes
-    mask = np.zeros((k, k + len(values)), dtype=np.bool_)
-    value = mask.copy()
-    mask[:, :k] = quantity.mask
+    denominator = np.zeros((k, k + len(values)), dtype=np.bool_)
+    numerator = denominator.copy()
+    denominator[:, :k] = quantity.denominator
     if isinstance(quantity, Rate):
-        value[:, :k] = quantity.value
+        numerator[:, :k] = quantity.numerator
     else:
-        value[:, k + list(values).index(quantity.measure)] = quantity.labels
-    return mask, value
+        numerator[:, k + list(values).index(quantity.measure)] = quantity.labels
+    return denominator, numerator

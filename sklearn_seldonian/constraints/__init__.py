@@ -12,7 +12,7 @@ from sklearn_seldonian.constraints._builders import (
     predictive_parity,
     true_positive_rate,
 )
-from sklearn_seldonian.constraints._cells import Cells, Families, JointCells, assign_cells
+from sklearn_seldonian.constraints._cells import Cells, JointStrata, Stratification, assign_cells
 from sklearn_seldonian.constraints._conditions import (
     are_comparable,
     combinations_in,
@@ -41,7 +41,7 @@ from sklearn_seldonian.constraints._nodes import (
 )
 from sklearn_seldonian.constraints._parse import parse
 from sklearn_seldonian.constraints._resolve import (
-    Mean,
+    Estimand,
     Schema,
     columns_of,
     named_levels,
@@ -52,7 +52,7 @@ from sklearn_seldonian.constraints._resolved import (
     ResolvedConstraint,
     bind,
     distinct_conditions,
-    distinct_means,
+    distinct_estimands,
     distinct_values,
     parse_all,
 )
@@ -84,12 +84,11 @@ __all__ = [
     "Comparison",
     "Condition",
     "Constraint",
+    "Estimand",
     "ExclusiveColumns",
-    "Families",
     "Grouping",
-    "JointCells",
+    "JointStrata",
     "Linear",
-    "Mean",
     "Measure",
     "Membership",
     "Node",
@@ -98,6 +97,7 @@ __all__ = [
     "Quantified",
     "ResolvedConstraint",
     "Schema",
+    "Stratification",
     "Tree",
     "accuracy",
     "are_comparable",
@@ -112,7 +112,7 @@ __all__ = [
     "demographic_parity",
     "disparate_impact",
     "distinct_conditions",
-    "distinct_means",
+    "distinct_estimands",
     "distinct_values",
     "dual",
     "equal_opportunity",

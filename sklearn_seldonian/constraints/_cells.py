@@ -16,22 +16,22 @@ from numpy.typing import NDArray
 from sklearn_seldonian.constraints._conditions import Column, holds
 from sklearn_seldonian.constraints._nodes import Condition
 
-__all__ = ["Cells", "Families", "JointCells", "assign_cells"]
+__all__ = ["Cells", "JointStrata", "Stratification", "assign_cells"]
 
-# Families are looked up together while their cells have no more combinations than so: as few
+# Stratification are looked up together while their cells have no more combinations than so: as few
 # look-ups a row as that makes, in tables that stay as small as those of one family.
-MOST_JOINT_CELLS = 32
+MAX_JOINT_CELLS = 32
 # Columns are combined at once while they have no more combinations than so, which are counted
 # in one pass, and are no more than numpy has dimensions.
-MOST_AT_ONCE, MOST_IN_RUN = 2**22, 31
+MAX_AT_ONCE, MAX_IN_RUN = 2**22, 31
 
 
-class JointCells(NamedTuple):
-    """Cells of several families each, so that a few of them say all the cells that a row is in.
+class JointStrata(NamedTuple):
+    """Intersections of cells of several families: a few of them say all the cells of a row.
 
     Attributes
     ----------
-    patterns : ndarray of shape (n_patterns, n_joint)
+    cell_of_code : ndarray of shape (n_codes, n_joint)
         The joint cells that rows with the same code are in.
     cells, starts : ndarray of int
         The cells that each joint cell lies in, one joint cell after the other, and where those of
@@ -41,7 +41,7 @@ class JointCells(NamedTuple):
         begin.
     """
 
-    patterns: NDArray[np.integer[Any]]
+    cell_of_code: NDArray[np.integer[Any]]
     cells: NDArray[np.intp]
     starts: NDArray[np.intp]
     parts: NDArray[np.intp]
@@ -61,12 +61,12 @@ class JointCells(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Families:
-    """Cells of rows that satisfy the same conditions: one set of cells for each of some families.
+class Stratification:
+    """The rows divided into cells by the conditions that hold, once per family of conditions.
 
-    A family is a set of columns with all conditions on them, and every row is in one cell of
-    each family. What is asked together needs the columns of one family only, so the number of
-    cells is the sum of what the families have, where all columns together have the product.
+    A family is a set of columns with all conditions on them. Every row is in one cell of each
+    family. A constraint needs the columns of one family only, so the number of cells is the sum
+    over families instead of the product over all columns.
 
     Attributes
     ----------
@@ -76,25 +76,25 @@ class Families:
     membership : ndarray of shape (n_cells, n_conditions)
         Which conditions hold in each cell; False for those of other families. The cells of a
         family follow each other.
-    patterns : ndarray of shape (n_patterns, n_families)
+    cell_of_code : ndarray of shape (n_codes, n_families)
         The cell of each family that rows with the same code are in.
     """
 
     conditions: tuple[Condition, ...]
     columns: tuple[frozenset[str], ...]
     membership: NDArray[np.bool_]
-    patterns: NDArray[np.integer[Any]]
+    cell_of_code: NDArray[np.integer[Any]]
 
     @classmethod
     def single(
         cls, conditions: Iterable[Condition] = (), membership: NDArray[np.bool_] | None = None
-    ) -> Families:
+    ) -> Stratification:
         """One family, in which a row's code is its cell; with no conditions there is one cell."""
         conditions = tuple(conditions)
         if membership is None:
             membership = np.zeros((1, len(conditions)), dtype=np.bool_)
-        patterns = np.arange(len(membership), dtype=np.int32)[:, None]
-        return cls(conditions, (_columns(conditions),), membership, patterns)
+        cell_of_code = np.arange(len(membership), dtype=np.int32)[:, None]
+        return cls(conditions, (_columns(conditions),), membership, cell_of_code)
 
     @property
     def n_cells(self) -> int:
@@ -103,26 +103,26 @@ class Families:
     @cached_property
     def spans(self) -> tuple[slice, ...]:
         """The cells of each family. Sums over those of one family have each row once."""
-        starts = [*self.patterns.min(axis=0).tolist(), self.n_cells]  # no cell is empty
+        starts = [*self.cell_of_code.min(axis=0).tolist(), self.n_cells]  # no cell is empty
         return tuple(slice(*ends) for ends in itertools.pairwise(starts))
 
     @cached_property
-    def joint(self) -> JointCells:
+    def joint(self) -> JointStrata:
         """The cells of families that follow each other, while they have few combinations."""
-        patterns, cells, n_joint = [], list[NDArray[np.intp]](), 0
+        cell_of_code, cells, n_joint = [], list[NDArray[np.intp]](), 0
         all_sizes = [span.stop - span.start for span in self.spans]
-        for first, last in _runs(all_sizes, MOST_JOINT_CELLS):
+        for first, last in _runs(all_sizes, MAX_JOINT_CELLS):
             first_cells = np.array([span.start for span in self.spans[first:last]])
             sizes = all_sizes[first:last]
-            within = self.patterns[:, first:last] - first_cells
-            patterns.append(n_joint + np.ravel_multi_index(tuple(within.T), sizes))
+            within = self.cell_of_code[:, first:last] - first_cells
+            cell_of_code.append(n_joint + np.ravel_multi_index(tuple(within.T), sizes))
             own = np.unravel_index(np.arange(math.prod(sizes)), sizes)
             cells.extend(first_cells + np.stack(own, axis=1))
             n_joint = len(cells)
         lengths, every = [len(own) for own in cells], np.concatenate(cells)
         by_cell = every.argsort(kind="stable")
-        return JointCells(
-            _small(np.stack(patterns, axis=1)),
+        return JointStrata(
+            _small(np.stack(cell_of_code, axis=1)),
             cells=every,
             starts=np.cumsum([0, *lengths[:-1]]),
             parts=np.arange(n_joint).repeat(lengths)[by_cell],
@@ -141,10 +141,10 @@ class Families:
 
 
 class Cells(NamedTuple):
-    """Rows sorted into cells: `codes` (n_rows,) are rows of the `patterns` of their families."""
+    """The rows' `codes` (n_rows,): positions in the `cell_of_code` of a stratification."""
 
     codes: NDArray[np.int32]
-    families: Families
+    stratification: Stratification
 
 
 class _Coded(NamedTuple):
@@ -179,16 +179,16 @@ def assign_cells(
     cells, memberships, n_cells = [], [], 0
     for family in families:
         own = [position for position, name in enumerate(names) if name in family]
-        of_pattern, parts = _combined([joint[position] for position in own], codes.n)
-        membership = np.zeros((of_pattern.n, len(conditions)), dtype=np.bool_)
+        of_code, parts = _combined([joint[position] for position in own], codes.n)
+        membership = np.zeros((of_code.n, len(conditions)), dtype=np.bool_)
         for position, part in zip(own, parts, strict=True):
             membership |= holding[position][part.codes]
-        cells.append(of_pattern.codes.astype(np.int32) + n_cells)
+        cells.append(of_code.codes.astype(np.int32) + n_cells)
         memberships.append(membership)
-        n_cells += of_pattern.n
+        n_cells += of_code.n
     return Cells(
         codes.codes.astype(np.int32),
-        Families(
+        Stratification(
             conditions, families, np.concatenate(memberships), _small(np.stack(cells, axis=1))
         ),
     )
@@ -228,7 +228,7 @@ def _combined(columns: Sequence[_Coded], n_rows: int) -> tuple[_Coded, list[_Cod
     if len(columns) == 1:
         return columns[0], [_Coded(np.arange(columns[0].n), columns[0].n)]
     codes, n, combinations = np.zeros(n_rows, dtype=np.int64), 1, list[_Coded]()
-    for first, last in _runs([column.n for column in columns], MOST_AT_ONCE):
+    for first, last in _runs([column.n for column in columns], MAX_AT_ONCE):
         part = columns[first:last]
         for others, n_others in part:
             codes = codes * n_others + others
@@ -249,7 +249,7 @@ def _runs(sizes: Sequence[int], most: int) -> Iterator[tuple[int, int]]:
     first, n_combinations = 0, 1
     for position, size in enumerate(sizes):
         n_combinations *= size
-        if position > first and (n_combinations > most or position - first == MOST_IN_RUN):
+        if position > first and (n_combinations > most or position - first == MAX_IN_RUN):
             yield first, position
             first, n_combinations = position, size
     if sizes:

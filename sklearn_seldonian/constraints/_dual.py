@@ -90,7 +90,7 @@ def _log(x: float | Fraction) -> float:
 
 
 # Whole powers of Fractions are exact up to so many digits.
-MOST_BITS = 4096
+MAX_BITS = 4096
 
 
 def _power(base: float | Fraction, exponent: float | Fraction) -> float | Fraction:
@@ -110,4 +110,4 @@ def _is_short(base: Fraction, exponent: Fraction) -> bool:
     if exponent.denominator != 1 or (base == 0 and exponent < 0):
         return False
     n_bits = base.numerator.bit_length() + base.denominator.bit_length()
-    return abs(exponent) * n_bits <= MOST_BITS
+    return abs(exponent) * n_bits <= MAX_BITS

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn_seldonian.constraints._dual import Dual
 from sklearn_seldonian.constraints._interval import Interval
 from sklearn_seldonian.constraints._nodes import Binary, Call, Constant, Negative, Node, Number
-from sklearn_seldonian.constraints._resolve import Mean
+from sklearn_seldonian.constraints._resolve import Estimand
 
 __all__ = [
     "apply",
@@ -69,17 +69,17 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
 }
 
 
-def interval(node: Node, bounds: Mapping[Mean, Interval]) -> Interval:
+def interval(node: Node, bounds: Mapping[Estimand, Interval]) -> Interval:
     """An interval that contains every value of `node` for means within `bounds`."""
     return _fold(node, bounds.__getitem__, _enclosure)
 
 
-def dual(node: Node, values: Mapping[Mean, float]) -> Dual:
+def dual(node: Node, values: Mapping[Estimand, float]) -> Dual:
     """The value of `node` and its gradient with respect to the means, in the order given."""
     return _derived(node, values, _float_of, float)
 
 
-def exact_dual(node: Node, values: Mapping[Mean, float]) -> Dual:
+def exact_dual(node: Node, values: Mapping[Estimand, float]) -> Dual:
     """As `dual`, without rounding where numbers cancel."""
     try:
         exact = _derived(node, values, _exact_value, _exactly, object)
@@ -88,7 +88,7 @@ def exact_dual(node: Node, values: Mapping[Mean, float]) -> Dual:
         return dual(node, values)
 
 
-def estimate(node: Node, values: Mapping[Mean, float]) -> float:
+def estimate(node: Node, values: Mapping[Estimand, float]) -> float:
     """The value of `node`, without rounding where numbers cancel; NaN where it is undefined."""
     try:
         return float(_value(node, values, _exact_value, _exactly))
@@ -119,7 +119,7 @@ def _is_constant(node: Node) -> bool:
 
 def _derived(
     node: Node,
-    values: Mapping[Mean, float],
+    values: Mapping[Estimand, float],
     constant: Callable[[Number | Constant], Value],
     number: Callable[[float], Value],
     dtype: type = float,
@@ -130,21 +130,21 @@ def _derived(
     with np.errstate(all="ignore"):  # what is undefined comes out as NaN
         return _fold(
             node,
-            lambda mean: Dual(number(values[mean]), basis[mean]),
+            lambda estimand: Dual(number(values[estimand]), basis[estimand]),
             lambda leaf: Dual(constant(leaf), nothing),
         )
 
 
 def _value(
     node: Node,
-    values: Mapping[Mean, float],
+    values: Mapping[Estimand, float],
     constant: Callable[[Number | Constant], Value],
     number: Callable[[float], Value],
 ) -> Value:
     nothing: NDArray[np.float64] = np.zeros(0)
     value: Value = _fold(
         node,
-        lambda mean: Dual(number(values[mean]), nothing),
+        lambda estimand: Dual(number(values[estimand]), nothing),
         lambda leaf: Dual(constant(leaf), nothing),
     ).value
     return value
@@ -196,9 +196,11 @@ def apply(node: Node, values: Sequence[T]) -> T:
     raise TypeError(f"Not an operation: {node!r}")
 
 
-def _fold(node: Node, leaf: Callable[[Mean], T], constant: Callable[[Number | Constant], T]) -> T:
+def _fold(
+    node: Node, leaf: Callable[[Estimand], T], constant: Callable[[Number | Constant], T]
+) -> T:
     match node:
-        case Mean():
+        case Estimand():
             return leaf(node)
         case Number() | Constant():
             return constant(node)

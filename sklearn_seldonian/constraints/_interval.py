@@ -14,11 +14,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["MOST_EXACT_POWER", "WHOLE_LINE", "Interval"]
+__all__ = ["MAX_EXACT_POWER", "WHOLE_LINE", "Interval"]
 
 SMALLEST_NORMAL = 2.0**-1022
 # Powers up to this one are computed exactly.
-MOST_EXACT_POWER = 64
+MAX_EXACT_POWER = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +203,6 @@ def _power(x: float, exponent: int) -> Interval:
         return _opened(math.inf if x > 0 or exponent % 2 == 0 else -math.inf)
     if x in (0, 1, -1) or math.isinf(x) or exponent in (0, 1):
         return Interval.point(power)
-    if exponent <= MOST_EXACT_POWER:
+    if exponent <= MAX_EXACT_POWER:
         return _around(power, Fraction(x) ** exponent)
     return _opened(power)

@@ -18,10 +18,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedToken, v_args
 from lark.lexer import BasicLexer
 
-from sklearn_seldonian.constraints._mistakes import (
+from sklearn_seldonian.constraints._error_messages import (
     INDEX_ADVICE,
-    Failure,
-    Refusal,
+    UnexpectedTokenAdvice,
+    _ParseError,
     place,
     shown,
     unknown_character,
@@ -107,7 +107,7 @@ def parse(text: str) -> Constraint:
         )
     try:
         return _read(text)
-    except Refusal as refusal:
+    except _ParseError as refusal:
         raise ConstraintSyntaxError(refusal.message, text, refusal.start, refusal.end) from None
 
 
@@ -123,7 +123,7 @@ class _Part(NamedTuple, Generic[T]):
 
 def _read(text: str) -> Constraint:
     if len(text) > MAX_CHARACTERS:
-        raise Refusal(
+        raise _ParseError(
             f"A constraint has at most {MAX_CHARACTERS:,} characters; this one has {len(text):,}.",
             MAX_CHARACTERS,
             MAX_CHARACTERS,
@@ -138,18 +138,18 @@ def _read(text: str) -> Constraint:
                 raise _too_deep(*place(token))
             if len(seen) > MAX_TOKENS:
                 message = f"A constraint has at most {MAX_TOKENS:,} names, numbers and signs."
-                raise Refusal(message, *place(token))
+                raise _ParseError(message, *place(token))
         part: _Part[Constraint] = parser.feed_token(Token("$END", "", len(text.rstrip())))
     except UnexpectedToken as error:
         accepted: set[str] = parser.accepts()  # type: ignore[no-untyped-call]
-        raise Failure(error.token, seen, accepted, text).refusal() from None
+        raise UnexpectedTokenAdvice(error.token, seen, accepted, text).refusal() from None
     except UnexpectedCharacters as error:
         raise unknown_character(text, error.pos_in_stream or 0) from None
     return replace(part.value, text=text)
 
 
-def _too_deep(start: int, end: int) -> Refusal:
-    return Refusal(f"A constraint is nested at most {MAX_DEPTH} deep.", start, end)
+def _too_deep(start: int, end: int) -> _ParseError:
+    return _ParseError(f"A constraint is nested at most {MAX_DEPTH} deep.", start, end)
 
 
 def _joined(
@@ -164,8 +164,8 @@ def _joined(
     return _Part(earlier.value + last.value, start, end, max(earlier.depth, last.depth), size)
 
 
-def _too_many(start: int, end: int) -> Refusal:
-    return Refusal(
+def _too_many(start: int, end: int) -> _ParseError:
+    return _ParseError(
         f"A constraint has at most {MAX_NODES} numbers, measures, conditions and operators.",
         start,
         end,
@@ -232,7 +232,7 @@ class _TreeBuilder(Transformer[Token, Any]):
     def name(self, token: Token) -> _Part[Node]:
         start, end = place(token)
         if token in _FUNCTIONS:
-            raise Refusal(f"'{token}' is a function; write {token}(...).", start, end)
+            raise _ParseError(f"'{token}' is a function; write {token}(...).", start, end)
         kind = Constant if token in _CONSTANTS else Measure
         return _Part(kind(str(token), span=Span(start, end)), start, end)
 
@@ -242,7 +242,7 @@ class _TreeBuilder(Transformer[Token, Any]):
         measure = self.name(name).value
         start, end = place(name)[0], place(closing)[1]
         if not isinstance(measure, Measure):
-            raise Refusal(f"Only a measure takes indices, and {name} is not one.", start, end)
+            raise _ParseError(f"Only a measure takes indices, and {name} is not one.", start, end)
         return _Part(Measure(measure.name, indices, span=Span(start, end)), start, end)
 
     def indices(self, *indices: int | str) -> tuple[int | str, ...]:
@@ -252,7 +252,7 @@ class _TreeBuilder(Transformer[Token, Any]):
         if token.type == "STRING":
             return _unquoted(token)
         if not token.isdigit():
-            raise Refusal(INDEX_ADVICE, *place(token))
+            raise _ParseError(INDEX_ADVICE, *place(token))
         return int(_number(token))
 
     def conditioned(
@@ -265,13 +265,13 @@ class _TreeBuilder(Transformer[Token, Any]):
         measure = operand.value
         start, end = operand.start, place(closing)[1]
         if not isinstance(measure, Measure):
-            raise Refusal(
+            raise _ParseError(
                 f"Only a measure takes conditions, and {shown(measure)} is not one.",
                 operand.start,
                 operand.end,
             )
         if measure.conditions:
-            raise Refusal(
+            raise _ParseError(
                 "A measure takes one list of conditions, as in 'PR | [M, F]'.", start, end
             )
         span = Span(measure.span.start, end)
@@ -372,15 +372,15 @@ class _Option(NamedTuple):
 def _call(name: Token, arguments: tuple[_Part[Any], ...], span: Span) -> Node:
     function = str(name)
     if function not in _FUNCTIONS:
-        raise Refusal(unknown_function(function, _FUNCTIONS), *place(name))
+        raise _ParseError(unknown_function(function, _FUNCTIONS), *place(name))
     if any(isinstance(part.value, _Option) for part in arguments):
         return _quantified(function, arguments, span)
     expected = _ARITY.get(function)
     if expected is not None and len(arguments) != expected:
         message = f"{function} takes {_COUNTS[expected]}, not {len(arguments)}."
-        raise Refusal(message, span.start, span.end)
+        raise _ParseError(message, span.start, span.end)
     if function == "mean" or (expected is None and len(arguments) < 2):
-        raise Refusal(_lonely(function), span.start, span.end)
+        raise _ParseError(_lonely(function), span.start, span.end)
     return Call(function, tuple(part.value for part in arguments), span=span)
 
 
@@ -397,29 +397,29 @@ def _quantified(function: str, arguments: tuple[_Part[Any], ...], span: Span) ->
     option = next(part for part in arguments if isinstance(part.value, _Option))
     if option.value.name != "by":
         message = f"The only option of a function is by=, not {shown(option.value.name)}=."
-        raise Refusal(message, option.start, option.end)
+        raise _ParseError(message, option.start, option.end)
     if function not in _QUANTIFIERS:
         message = f"Only max, min and mean take by=; {function} does not."
-        raise Refusal(message, option.start, option.end)
+        raise _ParseError(message, option.start, option.end)
     after = arguments[arguments.index(option) + 1 :]
     if after:
         message = "by= comes last; several columns stand in brackets, as in 'by=(race, sex)'."
-        raise Refusal(message, after[0].start, after[-1].end)
+        raise _ParseError(message, after[0].start, after[-1].end)
     if len(arguments) != 2:
         message = f"by= follows one measure, as in '{function}(PR, by=race)'."
-        raise Refusal(message, span.start, span.end)
+        raise _ParseError(message, span.start, span.end)
     measure = arguments[0]
     if not isinstance(measure.value, Measure):
         message = f"by= follows one measure, and {shown(measure.value)} is not one."
-        raise Refusal(message, measure.start, measure.end)
+        raise _ParseError(message, measure.start, measure.end)
     return Quantified(function, measure.value, option.value.groupings, span=span)
 
 
 def _number(token: Token) -> float | int:
     if math.isinf(float(token)):
-        raise Refusal("This number is too large.", *place(token))
+        raise _ParseError("This number is too large.", *place(token))
     if float(token) == 0 and _NOT_ZERO.match(token):
-        raise Refusal("This number is too close to zero; write 0.", *place(token))
+        raise _ParseError("This number is too close to zero; write 0.", *place(token))
     # Python refuses to read thousands of digits, leading zeros too.
     return int(token.lstrip("0") or "0") if token.isdigit() else float(token)
 
@@ -435,7 +435,7 @@ def _unquoted(token: Token) -> str:
             return _ESCAPES[code]
         if len(code) > 1 and int(code[1:], 16) <= 0x10FFFF:
             return chr(int(code[1:], 16))
-        raise Refusal(
+        raise _ParseError(
             f"'{match[0]}' is not an escape; write '\\\\' for a backslash.",
             start + 1 + match.start(),
             start + 1 + match.end(),

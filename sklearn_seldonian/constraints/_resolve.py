@@ -1,7 +1,7 @@
 """From names to meaning: measures become means, quantifiers become lists of means.
 
 A resolved expression has only `Number`, `Constant`, `Negative`, `Binary`, `Call` (one more
-function: ``sum``) and `Mean` nodes. Equal means are one variable, and so are complements:
+function: ``sum``) and `Estimand` nodes. Equal means are one variable, and so are complements:
 ``NR`` resolves to ``1 - PR``.
 """
 
@@ -46,14 +46,14 @@ from sklearn_seldonian.measures import (
     DEFINITIONS,
     RATES,
     REGRESSION_VALUES,
-    Average,
+    Expectation,
     Range,
     Rate,
     RowMeasure,
 )
 
 __all__ = [
-    "Mean",
+    "Estimand",
     "Schema",
     "columns_of",
     "combinations_meant",
@@ -68,10 +68,10 @@ BUILT_IN = (*DEFINITIONS, "F1", *ALIASES)
 
 
 @dataclass(frozen=True)
-class Mean(Node):
+class Estimand(Node):
     """One unknown of the safety test: a rate or an average over rows that meet all conditions."""
 
-    quantity: Rate | Average
+    quantity: Rate | Expectation
     conditions: frozenset[Condition] = frozenset()
     # The measure in the constraint's own words, and whether that is one minus this mean.
     written: str = field(default="", compare=False, repr=False, kw_only=True)
@@ -151,7 +151,7 @@ class Schema:
                 )
 
     @classmethod
-    def of(
+    def from_columns(
         cls,
         columns: Mapping[str, Column],
         constraints: Iterable[Constraint],
@@ -249,9 +249,9 @@ def combinations_meant(
     )
 
 
-def means_of(node: Node) -> tuple[Mean, ...]:
+def means_of(node: Node) -> tuple[Estimand, ...]:
     """The distinct means of a resolved expression, in order of appearance."""
-    return tuple(dict.fromkeys(n for n in walk(node) if isinstance(n, Mean)))
+    return tuple(dict.fromkeys(n for n in walk(node) if isinstance(n, Estimand)))
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -330,22 +330,22 @@ class _Resolver:
         subscript = str(Measure("", node.indices)) if node.indices else ""
         rate = definition.rate(name + subscript, self.schema.n_classes, indices)
         canonical = rate.canonical(definition.complement + subscript)
-        mean = Mean(
+        estimand = Estimand(
             canonical,
             frozenset(map(self.condition, node.conditions)),
             span=node.span,
             written=(node.name if ALIASES.get(node.name, node.name) == name else name) + subscript,
             is_complement=canonical is not rate,
         )
-        return mean if canonical is rate else Binary("-", Number(1.0), mean, span=node.span)
+        return estimand if canonical is rate else Binary("-", Number(1.0), estimand, span=node.span)
 
-    def average(self, node: Measure, measure: RowMeasure) -> Mean:
+    def average(self, node: Measure, measure: RowMeasure) -> Estimand:
         self.indices(node, 0)
         classes = self.schema.classes or (None,)
         labels = tuple(measure.rows is None or label in measure.rows for label in classes)
-        quantity = Average(measure, labels, measure.range_for(self.schema))
+        quantity = Expectation(measure, labels, measure.range_for(self.schema))
         conditions = frozenset(map(self.condition, node.conditions))
-        return Mean(quantity, conditions, span=node.span, written=node.name)
+        return Estimand(quantity, conditions, span=node.span, written=node.name)
 
     def indices(self, node: Measure, n_expected: int) -> tuple[int, ...]:
         if len(node.indices) == n_expected:

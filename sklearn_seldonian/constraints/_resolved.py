@@ -11,16 +11,16 @@ import pandas as pd
 from sklearn_seldonian._text import short
 from sklearn_seldonian.constraints._nodes import Condition, Constraint, Negative, Node
 from sklearn_seldonian.constraints._parse import parse
-from sklearn_seldonian.constraints._resolve import Mean, Schema, means_of, resolve
+from sklearn_seldonian.constraints._resolve import Estimand, Schema, means_of, resolve
 from sklearn_seldonian.constraints._split import atom_range, in_units, shifted, split
 from sklearn_seldonian.constraints._tree import Tree, atoms_of, fold_numbers
-from sklearn_seldonian.measures import Average, RowMeasure
+from sklearn_seldonian.measures import Expectation, RowMeasure
 
 __all__ = [
     "ResolvedConstraint",
     "bind",
     "distinct_conditions",
-    "distinct_means",
+    "distinct_estimands",
     "distinct_values",
     "parse_all",
 ]
@@ -40,24 +40,24 @@ class ResolvedConstraint:
         Resolved expression that must not be above zero.
     tree : And, Or or Atom
         The same as AND and OR over atoms.
-    means : tuple of Mean
+    estimands : tuple of Estimand
         The distinct means in `g`.
     """
 
     source: Constraint
     g: Node
     tree: Tree
-    means: tuple[Mean, ...]
+    estimands: tuple[Estimand, ...]
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
         """The distinct conditions of its means."""
-        return distinct_conditions(self.means)
+        return distinct_conditions(self.estimands)
 
     @property
-    def tested_means(self) -> tuple[Mean, ...]:
+    def tested_means(self) -> tuple[Estimand, ...]:
         """The distinct means that a test is of; those that arithmetic settles are not."""
-        return tuple(dict.fromkeys(m for atom in atoms_of(self.tree) for m in atom.means))
+        return tuple(dict.fromkeys(m for atom in atoms_of(self.tree) for m in atom.estimands))
 
     @property
     def is_impossible(self) -> bool:
@@ -112,25 +112,27 @@ def bind(constraint: Constraint, schema: Schema) -> ResolvedConstraint:
     >>> from sklearn_seldonian.constraints import Schema, bind, parse
     >>> schema = Schema(classes=(0, 1), positive=1, levels={"M": (0, 1)})
     >>> resolved = bind(parse("abs(PR | [M] - 0.5) <= 0.1"), schema)
-    >>> [str(mean) for mean in resolved.means]
+    >>> [str(estimand) for estimand in resolved.estimands]
     ['PR | [M]']
     """
     g = resolve(constraint, schema)
     return ResolvedConstraint(constraint, g, split(g), means_of(g))
 
 
-def distinct_means(constraints: Sequence[ResolvedConstraint]) -> tuple[Mean, ...]:
+def distinct_estimands(constraints: Sequence[ResolvedConstraint]) -> tuple[Estimand, ...]:
     """Every mean of any of the constraints, once."""
-    return tuple(dict.fromkeys(mean for constraint in constraints for mean in constraint.means))
+    return tuple(
+        dict.fromkeys(estimand for constraint in constraints for estimand in constraint.estimands)
+    )
 
 
-def distinct_conditions(means: Iterable[Mean]) -> tuple[Condition, ...]:
+def distinct_conditions(estimands: Iterable[Estimand]) -> tuple[Condition, ...]:
     """Every condition of any of the means, once."""
-    conditions = (c for mean in means for c in sorted(mean.conditions, key=str))
+    conditions = (c for estimand in estimands for c in sorted(estimand.conditions, key=str))
     return tuple(dict.fromkeys(conditions))
 
 
-def distinct_values(means: Iterable[Mean]) -> tuple[RowMeasure, ...]:
+def distinct_values(estimands: Iterable[Estimand]) -> tuple[RowMeasure, ...]:
     """Every row measure that any of the means is an average of, once."""
-    quantities = (mean.quantity for mean in means)
-    return tuple(dict.fromkeys(q.measure for q in quantities if isinstance(q, Average)))
+    quantities = (estimand.quantity for estimand in estimands)
+    return tuple(dict.fromkeys(q.measure for q in quantities if isinstance(q, Expectation)))

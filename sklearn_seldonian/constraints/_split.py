@@ -30,7 +30,7 @@ from sklearn_seldonian.constraints._evaluate import (
     operands,
     rational_value,
 )
-from sklearn_seldonian.constraints._interval import MOST_EXACT_POWER, Interval
+from sklearn_seldonian.constraints._interval import MAX_EXACT_POWER, Interval
 from sklearn_seldonian.constraints._nodes import (
     Binary,
     Call,
@@ -38,7 +38,7 @@ from sklearn_seldonian.constraints._nodes import (
     Node,
     Number,
 )
-from sklearn_seldonian.constraints._resolve import Mean, means_of
+from sklearn_seldonian.constraints._resolve import Estimand, means_of
 from sklearn_seldonian.constraints._tree import (
     And,
     Atom,
@@ -54,9 +54,9 @@ __all__ = ["atom_range", "in_units", "range_of", "shifted", "split"]
 
 # Taking a constraint apart into more atoms than this is refused: max minus min over
 # 16 levels is 240 pairs, and bounds on the levels then serve better than tests of pairs.
-MOST_ATOMS = 225
+MAX_ATOMS = 225
 # Numbers nearer to zero, and their reciprocals, are left to interval arithmetic.
-LEAST_NUMBER = Fraction(1, 2**1000)
+MIN_NUMBER = Fraction(1, 2**1000)
 # How exactly irrational limits are known, as a share of what they limit can vary by: within
 # that the nearest float stands for them, beyond it the end that is harder to keep to.
 ROUNDING = 1e-12
@@ -75,7 +75,7 @@ def _split(expression: Node, *, in_units: bool = True, is_ratio: bool = False) -
     if undone is not None:
         return _split(undone, in_units=False, is_ratio=is_ratio or _has_ratio(expression))
     site = next(_sites(expression), None)
-    if site is None or _n_atoms(expression) > MOST_ATOMS:
+    if site is None or _n_atoms(expression) > MAX_ATOMS:
         return _atom(expression, in_units, is_ratio)
     children = (
         _split(_with(expression, site.path, alternative), in_units=in_units, is_ratio=is_ratio)
@@ -93,7 +93,9 @@ def in_units(tree: Tree) -> bool:
 
 def range_of(node: Node) -> Interval:
     """Every value that `node` can take, each mean being what it can be."""
-    return interval(node, {mean: Interval(*mean.quantity.range) for mean in means_of(node)})
+    return interval(
+        node, {estimand: Interval(*estimand.quantity.range) for estimand in means_of(node)}
+    )
 
 
 def atom_range(atom: Atom) -> Interval:
@@ -103,7 +105,7 @@ def atom_range(atom: Atom) -> Interval:
         return range_of(atom.expression)
     low = high = Fraction(0)
     for node, weight in terms.items():
-        ends = node.quantity.range if isinstance(node, Mean) else (1, 1)
+        ends = node.quantity.range if isinstance(node, Estimand) else (1, 1)
         if not all(map(math.isfinite, ends)):
             return range_of(atom.expression)
         at_ends = [weight.low * Fraction(end) for end in ends]
@@ -160,11 +162,11 @@ def _is_true(tree: Tree) -> bool:
 
 def _varies(tree: Tree) -> bool:
     """Whether a mean enters it."""
-    return any(atom.means for atom in atoms_of(tree))
+    return any(atom.estimands for atom in atoms_of(tree))
 
 
 def _goes_without_test(atom: Atom) -> bool:
-    return bool(atom.means) and _is_true(atom)
+    return bool(atom.estimands) and _is_true(atom)
 
 
 def _atom(expression: Node, in_units: bool, is_ratio: bool) -> Atom:
@@ -177,11 +179,11 @@ def _atom(expression: Node, in_units: bool, is_ratio: bool) -> Atom:
         return Atom(expression, means_of(expression), None, in_units, is_ratio)
     limit = _harder(Weight(-constant.high, -constant.low), _spread(weights), at_most=True)
     written = _written(weights, -limit)
-    means = tuple(term for term in weights if isinstance(term, Mean))
-    if len(means) < len(weights):
+    estimands = tuple(term for term in weights if isinstance(term, Estimand))
+    if len(estimands) < len(weights):
         return Atom(written, means_of(written), None, in_units, is_ratio)
     linear = Linear(tuple(map(float, weights.values())), float(-limit))
-    return Atom(written, means, linear, in_units, is_ratio)
+    return Atom(written, estimands, linear, in_units, is_ratio)
 
 
 def _spread(weights: Mapping[Node, Fraction]) -> float:
@@ -324,7 +326,7 @@ def _odd_root(limit: Weight, power: Fraction) -> Weight | None:
 
 def _power(limit: Weight, exponent: Fraction) -> Weight | None:
     """``limit ** exponent`` for a limit that is not negative."""
-    if exponent.denominator == 1 and 0 < exponent <= MOST_EXACT_POWER:
+    if exponent.denominator == 1 and 0 < exponent <= MAX_EXACT_POWER:
         return Weight(limit.low ** int(exponent), limit.high ** int(exponent))
     return _of_ends(limit, lambda ends: ends ** Interval.around(exponent))
 
@@ -492,7 +494,7 @@ class Weight(NamedTuple):
     @property
     def is_moderate(self) -> bool:
         """Whether it is zero, or a float can come near it."""
-        return all(end == 0 or LEAST_NUMBER < abs(end) < 1 / LEAST_NUMBER for end in self)
+        return all(end == 0 or MIN_NUMBER < abs(end) < 1 / MIN_NUMBER for end in self)
 
 
 NOTHING, ONE = Weight(Fraction(0), Fraction(0)), Weight(Fraction(1), Fraction(1))

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from sklearn_seldonian.constraints._conditions import are_disjoint
 from sklearn_seldonian.constraints._nodes import ColumnIs, Condition, Node
-from sklearn_seldonian.constraints._resolve import Mean
+from sklearn_seldonian.constraints._resolve import Estimand
 
 __all__ = [
     "And",
@@ -64,7 +64,7 @@ class Atom:
     Attributes
     ----------
     expression : Node
-    means : tuple of Mean
+    estimands : tuple of Estimand
         Those that `expression` depends on.
     linear : Linear or None
         `expression` once more, where it is linear; its weights are not zero.
@@ -77,15 +77,17 @@ class Atom:
     """
 
     expression: Node
-    means: tuple[Mean, ...]
+    estimands: tuple[Estimand, ...]
     linear: Linear | None
     in_units: bool = True
     is_ratio: bool = False
 
-    def has_independent_means(self, exclusive: ExclusiveColumns = frozenset()) -> bool:
+    def has_independent_estimands(
+        self, mutually_exclusive_columns: ExclusiveColumns = frozenset()
+    ) -> bool:
         """Whether the means are pairwise `independent`."""
-        pairs = itertools.combinations(self.means, 2)
-        return all(independent(one, other, exclusive) for one, other in pairs)
+        pairs = itertools.combinations(self.estimands, 2)
+        return all(independent(one, other, mutually_exclusive_columns) for one, other in pairs)
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,9 @@ def subtrees(tree: Tree) -> Iterator[Tree]:
 # -- what can be said of two means -----------------------------------------------------
 
 
-def independent(one: Mean, other: Mean, exclusive: ExclusiveColumns = frozenset()) -> bool:
+def independent(
+    one: Estimand, other: Estimand, mutually_exclusive_columns: ExclusiveColumns = frozenset()
+) -> bool:
     """Whether the text says that no row counts for both means.
 
     Then, given how many rows count for each, what happens in the ones says nothing about
@@ -214,22 +218,22 @@ def independent(one: Mean, other: Mean, exclusive: ExclusiveColumns = frozenset(
 
     Parameters
     ----------
-    one, other : Mean
-    exclusive : frozenset of frozenset of str
+    one, other : Estimand
+    mutually_exclusive_columns : frozenset of frozenset of str
         Names of 0/1 columns of which at most one is 1 in any row, as far as the data's
         owner says.
     """
     pairs = list(itertools.product(one.conditions, other.conditions))
-    if any(are_exclusive(a, b, exclusive) for a, b in pairs):
+    if any(are_exclusive(a, b, mutually_exclusive_columns) for a, b in pairs):
         return True
-    return not bool((one.quantity.mask & other.quantity.mask).any())
+    return not bool((one.quantity.denominator & other.quantity.denominator).any())
 
 
 def are_exclusive(
-    one: Condition, other: Condition, exclusive: ExclusiveColumns = frozenset()
+    one: Condition, other: Condition, mutually_exclusive_columns: ExclusiveColumns = frozenset()
 ) -> bool:
-    """Whether no row meets both conditions, by their text or as `exclusive` says."""
+    """Whether no row meets both, by their text or by `mutually_exclusive_columns`."""
     match one, other:
         case ColumnIs(column=a, value=True), ColumnIs(column=b, value=True) if a != b:
-            return any({a, b} <= names for names in exclusive)
+            return any({a, b} <= names for names in mutually_exclusive_columns)
     return are_disjoint(one, other)

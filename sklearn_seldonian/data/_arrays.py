@@ -14,7 +14,7 @@ from sklearn_seldonian.data._columns import holds_dates, is_table, of_table, ser
 from sklearn_seldonian.data._digests import blocks_of, row_digests
 
 __all__ = [
-    "ROWS_A_STRETCH",
+    "CHUNK_ROWS",
     "as_arrays",
     "check_finite",
     "check_kinds",
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 # Rows converted or digested at a time.
-ROWS_A_STRETCH = 65536
+CHUNK_ROWS = 65536
 
 
 # -- from tensors and Datasets -----------------------------------------------------------
@@ -113,7 +113,7 @@ def _input(values):
 # -- what is not a number --------------------------------------------------------------------
 
 # Columns that a message names.
-MOST_NAMED = 5
+MAX_NAMED = 5
 IMPUTE = (
     "Give the estimator an imputer as preprocessor=, such as SimpleImputer(): it is fitted on "
     "candidate rows only, and an imputer in front, as in a pipeline, would see the safety rows."
@@ -139,7 +139,7 @@ def check_kinds(X, subject="Input X", remedy=IMPUTE):
     dates = [repr(name) for name, column in columns.items() if holds_dates(column)]
     if dates:
         raise ValueError(
-            f"{subject} contains dates or durations, in column {', '.join(dates[:MOST_NAMED])}, "
+            f"{subject} contains dates or durations, in column {', '.join(dates[:MAX_NAMED])}, "
             "and modules take numbers: turn them into some, such as years, or days since a date, "
             "before the split or by preprocessor=."
         )
@@ -161,8 +161,8 @@ def check_finite(values, subject="Input X", names=None, remedy=IMPUTE):
     """Refuse NaN and infinity in an array, with the columns that hold them."""
     if values.dtype.kind not in "fc":
         return
-    starts = range(0, len(values), ROWS_A_STRETCH)
-    if all(np.isfinite(values[start : start + ROWS_A_STRETCH]).all() for start in starts):
+    starts = range(0, len(values), CHUNK_ROWS)
+    if all(np.isfinite(values[start : start + CHUNK_ROWS]).all() for start in starts):
         return
     names = _names(values) if names is None else names
     _refuse_cells(np.isnan(values), names, f"{subject} contains NaN", remedy)
@@ -202,23 +202,23 @@ def _refuse_cells(is_wrong, names, text, remedy):
     else:
         counts = is_wrong.reshape(len(is_wrong), -1).sum(axis=0)
         wrong = np.flatnonzero(counts)
-        listed = [f"{counts[i]} in column {names[i]!r}" for i in wrong[:MOST_NAMED]]
-        more = f", and some in {len(wrong) - MOST_NAMED} more columns"
-        where = ", ".join(listed) + more * (len(wrong) > MOST_NAMED)
+        listed = [f"{counts[i]} in column {names[i]!r}" for i in wrong[:MAX_NAMED]]
+        more = f", and some in {len(wrong) - MAX_NAMED} more columns"
+        where = ", ".join(listed) + more * (len(wrong) > MAX_NAMED)
     raise ValueError(f"{text}: {where} (of {len(is_wrong)} rows). {remedy}")
 
 
 # -- copies across the split -------------------------------------------------------------
 
 # Rows compared on each side of the split, and numbers read for that.
-MOST_ROWS_COMPARED = 5000
-MOST_VALUES_COMPARED = 2**20
+MAX_ROWS_COMPARED = 5000
+MAX_VALUES_COMPARED = 2**20
 # Copies are told of from this share of the compared safety rows, and from so many, on.
 SUSPICIOUS_SHARE = 0.05
-FEWEST_COPIES = 20
+MIN_COPIES = 20
 # They are chance where data are discrete. Data are not if many rows differ, and nearly all
 # of those differ in one and the same column.
-FEWEST_DIFFERENT = 0.1
+MIN_DIFFERENT = 0.1
 CONTINUOUS = 0.9
 
 
@@ -232,7 +232,7 @@ def remark_on_copies(candidate, safety):
         return None
     trained, tested = _sample(candidate), _sample(safety)
     is_copy = tested["row"].isin(trained["row"])
-    if is_copy.sum() < FEWEST_COPIES or is_copy.mean() < SUSPICIOUS_SHARE:
+    if is_copy.sum() < MIN_COPIES or is_copy.mean() < SUSPICIOUS_SHARE:
         return None
     if not _is_continuous(pd.concat([trained, tested], ignore_index=True)):
         return None
@@ -247,7 +247,7 @@ def remark_on_copies(candidate, safety):
 def _sample(rows):
     """Some of the rows: what tells the values of each column apart, and each row with its label."""
     n_columns = int(np.prod(getattr(rows.X, "shape", ())[1:])) + 1
-    n_rows = min(len(rows.y), MOST_ROWS_COMPARED, max(1, MOST_VALUES_COMPARED // n_columns))
+    n_rows = min(len(rows.y), MAX_ROWS_COMPARED, max(1, MAX_VALUES_COMPARED // n_columns))
     chosen = np.sort(np.random.default_rng(0).permutation(len(rows.y))[:n_rows])
     blocks = blocks_of(_safe_indexing(rows.X, rows.index[chosen]))
     columns = np.concatenate([block.identities for block in blocks], axis=1)
@@ -258,7 +258,7 @@ def _sample(rows):
 def _is_continuous(table):
     """Whether a column of X tells nearly all rows that differ from each other."""
     different = table[~table.duplicated("row")]
-    if len(different) < FEWEST_DIFFERENT * len(table):
+    if len(different) < MIN_DIFFERENT * len(table):
         return False
     columns = different.columns[:-1]
     return any(different[name].nunique() >= CONTINUOUS * len(different) for name in columns)

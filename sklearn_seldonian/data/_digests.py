@@ -23,7 +23,7 @@ __all__ = ["Block", "blocks_of", "fingerprint_of", "row_digests"]
 
 SIZE = 16
 # Bytes of rows that are digested at a time.
-BYTES_A_STRETCH = 2**25
+CHUNK_BYTES = 2**25
 
 
 class Block(NamedTuple):
@@ -67,7 +67,7 @@ class Block(NamedTuple):
 
 def row_digests(*blocks):
     """A digest of each row of the `blocks`, as a block."""
-    stretch = max(1, BYTES_A_STRETCH // max(1, sum(block.width for block in blocks)))
+    stretch = max(1, CHUNK_BYTES // max(1, sum(block.width for block in blocks)))
     digests = []
     for start in range(0, blocks[0].n_rows, stretch):
         rows = slice(start, start + stretch)

@@ -20,7 +20,7 @@ __all__ = ["RowSketch", "Sighting", "note_rows", "row_hashes", "rows_of_predicti
 SKETCHED = 1024  # hashes kept
 VALUES_AT_ONCE = 2**22  # converted to hash them
 # Rows are known again from this share on, and where chance explains it this rarely.
-LEAST_SHARE = 0.05
+MIN_SHARE = 0.05
 CHANCE = 1e-4
 
 
@@ -59,7 +59,7 @@ class RowSketch(NamedTuple):
         n_found = int(np.isin(compared, self.smallest).sum())
         share = n_found / max(1, len(compared))
         by_chance = binom.sf(n_found - 1, len(compared), self._by_chance(hashes))
-        return share if share >= LEAST_SHARE and by_chance <= CHANCE else 0.0
+        return share if share >= MIN_SHARE and by_chance <= CHANCE else 0.0
 
     def _by_chance(self, hashes: np.ndarray) -> float:
         """At most which share of new rows has equals here, since data are discrete.

@@ -29,7 +29,7 @@ from sklearn_seldonian.estimators._callers import end_if_interrupted
 from sklearn_seldonian.estimators._html import as_html
 from sklearn_seldonian.estimators._reuse import reuse_of
 from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
-from sklearn_seldonian.learners import NotTrained, Problem, judged
+from sklearn_seldonian.learners import NotTrained, Problem, certify_outcome
 from sklearn_seldonian.learners.lagrangian import LagrangianLearner, TrainedNet, module_inputs
 from sklearn_seldonian.learners.lagrangian._keywords import (
     PREFIXES,
@@ -198,7 +198,7 @@ class CertifiedEstimator(AllOrNothing, BaseEstimator):
         outcome = model._learner().train(problem, split.candidate, rng)
         end_if_interrupted(outcome.interrupted)
         order_seed = _requests.drawn_seed(rng)
-        certificate = judged(outcome, problem, split, model._origin, order_seed)
+        certificate = certify_outcome(outcome, problem, split, model._origin, order_seed)
         reuse = reuse_of(certificate, self._tests_run, type(self).__name__, rows, hashes)
         self._tests_run = reuse.tests_run
         model._store(outcome, split, reuse.told_of(certificate), hashes)
@@ -565,10 +565,10 @@ class CertifiedEstimator(AllOrNothing, BaseEstimator):
             self.classes_ = file.classes
 
     def __getstate__(self):
-        return _persistence.packed(super().__getstate__())
+        return _persistence.compact_state(super().__getstate__())
 
     def __setstate__(self, state):
-        super().__setstate__(_persistence.unpacked(state))
+        super().__setstate__(_persistence.expand_state(state))
         if hasattr(self, "net_"):
             self._check_model()
 

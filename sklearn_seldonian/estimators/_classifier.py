@@ -278,14 +278,14 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         check_is_fitted(self)
         if self._falls_back():
             return self.fallback_.predict(self._for_fallback(X))
-        chances = self.predict_proba(X)
+        probabilities = self.predict_proba(X)
         if self._targets.decision == "argmax":
-            return self.classes_[chances.argmax(axis=1)]
+            return self.classes_[probabilities.argmax(axis=1)]
         ends = self.net_.adjustment_.ends
         if ends is not None:  # of a row without a number too what is drawn must keep to the range
-            chances[np.isnan(chances).any(axis=1)] = softmax(ends[0])
-        thresholds = np.random.default_rng().random((len(chances), 1))
-        drawn = (chances.cumsum(axis=1) < thresholds).sum(axis=1)
+            probabilities[np.isnan(probabilities).any(axis=1)] = softmax(ends[0])
+        thresholds = np.random.default_rng().random((len(probabilities), 1))
+        drawn = (probabilities.cumsum(axis=1) < thresholds).sum(axis=1)
         return self.classes_[np.minimum(drawn, len(self.classes_) - 1)]
 
     @available_if(_has_probabilities)
@@ -319,8 +319,8 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         """
         check_is_fitted(self)
         if self._falls_back():
-            chances = self._fallback_probabilities(X)
-            scores = np.log(np.clip(chances, np.finfo(float).tiny, None))
+            probabilities = self._fallback_probabilities(X)
+            scores = np.log(np.clip(probabilities, np.finfo(float).tiny, None))
         else:
             scores = self._scores(X).cpu().double().numpy()
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores

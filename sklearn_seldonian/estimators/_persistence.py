@@ -18,18 +18,18 @@ from torch import nn
 from sklearn_seldonian._files import draft_of
 from sklearn_seldonian.certification import SafetyCertificate
 from sklearn_seldonian.estimators import _saved
-from sklearn_seldonian.learners.lagrangian import Adjustment, as_facts, task_from
+from sklearn_seldonian.learners.lagrangian import Adjustment, from_dict, to_dict
 from sklearn_seldonian.modules import module_or_default
 
 __all__ = [
     "Asked",
     "SavedModel",
     "check_model",
+    "compact_state",
+    "expand_state",
     "in_words",
     "labels_in_words",
-    "packed",
     "read",
-    "unpacked",
     "write",
 ]
 
@@ -90,7 +90,7 @@ def write(path, model, facts):
     facts = {
         **facts,
         "sizes": {name: getattr(net, name) for name in _saved.SIZES if hasattr(net, name)},
-        "task": as_facts(net.task_),
+        "task": to_dict(net.task_),
         "adjustment": net.adjustment_,
     }
     facts["digests"] = _saved.digests(facts)
@@ -135,7 +135,7 @@ class SavedModel:
     def load_into(self, learner, path):
         """A net of the learner's with the weights in the file at `path`."""
         with torch.inference_mode(False):
-            net = learner.initialized(self.facts["sizes"], task_from(self.facts["task"]))
+            net = learner.initialized(self.facts["sizes"], from_dict(self.facts["task"]))
             _load(net, path)
         net.task_ = net.task
         scale, *of_classes = self.facts["adjustment"]
@@ -263,7 +263,7 @@ def _version(tensor):
 # -- pickles -----------------------------------------------------------------------------
 
 
-def packed(state):
+def compact_state(state):
     """A fitted estimator's state with the split as one bit a row."""
     state = dict(state)
     state.pop("_seal", None)  # of tensors in this process
@@ -275,8 +275,8 @@ def packed(state):
     return state
 
 
-def unpacked(state):
-    """The state that `packed` was given."""
+def expand_state(state):
+    """The state that `compact_state` was given."""
     state = dict(state)
     if "_split" in state:
         n_rows, bits = state.pop("_split")

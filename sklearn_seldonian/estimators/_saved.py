@@ -15,7 +15,7 @@ import torch
 from sklearn_seldonian.certification import units_of
 from sklearn_seldonian.constraints import parse
 from sklearn_seldonian.data._targets import positive_class
-from sklearn_seldonian.learners.lagrangian import Adjustment, task_from
+from sklearn_seldonian.learners.lagrangian import Adjustment, from_dict
 from sklearn_seldonian.modules import MLP
 
 __all__ = [
@@ -43,7 +43,7 @@ FACTS = (
     "task",
 )
 SIZES = ("module__n_features", "module__n_outputs")
-TASKS = {"classes": {"kind", "hard", "n_labels"}, "numbers": {"centre", "scale", "range"}}
+TASKS = {"classes": {"kind", "deterministic", "n_classes"}, "numbers": {"centre", "scale", "range"}}
 # Rates of these names are over all rows where they have no condition.
 # Parameters that say what is promised, beside constraints and deltas.
 PROMISED = ("method", "decision", "pos_label", "prediction_range", "target_range")
@@ -122,7 +122,7 @@ def check_against(asked, facts, certificate):
     _check_inputs(facts)
     _check_task(facts["task"], facts["classes"], asked.promises)
     classes = labels(facts["classes"])
-    _check_adjustment(facts["adjustment"], facts["task"].get("n_labels"))
+    _check_adjustment(facts["adjustment"], facts["task"].get("n_classes"))
     if certificate is None:
         return
     if certificate.procedure != asked.procedure:
@@ -191,9 +191,9 @@ def _check_task(task, classes, promised):
         raise _refusal("task", f"is not that of a model of {kind}")
     if kind == "classes":
         n_classes = len(labels(classes))
-        if task["n_labels"] != n_classes:
-            raise _refusal("task", f"has n_labels={task['n_labels']!r} for {n_classes} classes")
-        expected = {"hard": promised.get("decision") == "argmax"}
+        if task["n_classes"] != n_classes:
+            raise _refusal("task", f"has n_classes={task['n_classes']!r} for {n_classes} classes")
+        expected = {"deterministic": promised.get("decision") == "argmax"}
     else:
         _check_numbers("task", [task["centre"], task["scale"]])
         expected = {"range": list(promised.get("prediction_range", ()))}
@@ -201,7 +201,7 @@ def _check_task(task, classes, promised):
         if task[name] != value:
             raise _refusal("task", f"has {name}={task[name]!r}, where the estimator has {value!r}")
     try:
-        task_from(task)
+        from_dict(task)
     except (TypeError, ValueError) as error:
         raise _refusal("task", f"is not one ({error})") from error
 

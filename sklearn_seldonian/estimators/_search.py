@@ -30,7 +30,7 @@ from sklearn_seldonian.estimators._all_or_nothing import AllOrNothing
 from sklearn_seldonian.estimators._base import FIT_ARGUMENTS, CertifiedEstimator
 from sklearn_seldonian.estimators._callers import end_if_interrupted
 from sklearn_seldonian.estimators._reuse import Reuse, reuse_of
-from sklearn_seldonian.learners import NotTrained, Problem, Trained, judged
+from sklearn_seldonian.learners import NotTrained, Problem, Trained, certify_outcome
 from sklearn_seldonian.selection import selection_key
 
 __all__ = ["FinalTest", "SeldonianSearchCV"]
@@ -368,7 +368,7 @@ class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
 
         def passes(position, share=1):
             index, model, problem, outcome = finalists[position]
-            certificate = judged(
+            certificate = certify_outcome(
                 outcome, problem, first.split, model._origin, order_seed, 1 / share
             )
             tests.append(FinalTest(index, share, certificate))

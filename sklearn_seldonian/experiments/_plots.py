@@ -18,7 +18,7 @@ __all__ = ["ExperimentDisplay", "plot_experiment"]
 WEIGHT = {"markersize": 5, "linewidth": 1.6, "elinewidth": 1.0, "capsize": 2.5}
 # Points of one sample size stand side by side, this share of the way to the next size apart.
 DODGE = 0.05
-LETTERS_A_NAME, LETTERS_A_LINE = 48, 120
+CHARACTERS_PER_NAME, CHARACTERS_PER_LINE = 48, 120
 
 
 class ExperimentDisplay:
@@ -112,7 +112,7 @@ class ExperimentDisplay:
             rows = math.ceil(len(self._names()) / _columns(self._names()))
             _, axes = plt.subplots(1, 3, figsize=(11, 3.9 + 0.25 * rows), layout="constrained")
         self.axes_, self.figure_ = axes, axes[0].figure
-        failure = "Failure rate" + " (by probabilities)" * (self.violation == "soft")
+        failure = "UnexpectedTokenAdvice rate" + " (by probabilities)" * (self.violation == "soft")
         metric = self.metric.removeprefix("neg_").replace("_", " ").capitalize()
         sign = "−" * self.metric.startswith("neg_")
         self._draw(axes[0], "performance", f"{sign}{metric} of solutions")
@@ -182,7 +182,7 @@ class ExperimentDisplay:
         title = f"Bars are {self.confidence_level:.0%} intervals"
         legend = owner.legend(
             handles,
-            [shortened(name, LETTERS_A_NAME) for name in names],
+            [shortened(name, CHARACTERS_PER_NAME) for name in names],
             frameon=False,
             title=title,
             title_fontsize="small",
@@ -194,8 +194,8 @@ class ExperimentDisplay:
 
 def _columns(names):
     """In how many columns the names of a legend fit, with rows about equally full."""
-    longest = min(max(map(len, names)), LETTERS_A_NAME)
-    most = LETTERS_A_LINE // (longest + 8)
+    longest = min(max(map(len, names)), CHARACTERS_PER_NAME)
+    most = CHARACTERS_PER_LINE // (longest + 8)
     return math.ceil(len(names) / math.ceil(len(names) / most))
 
 
@@ -235,7 +235,7 @@ def plot_experiment(
     ... )
     >>> display = plot_experiment(results)
     >>> [ax.get_title(loc="left") for ax in display.axes_]
-    ['Accuracy of solutions', 'Solution rate', 'Failure rate']
+    ['Accuracy of solutions', 'Solution rate', 'UnexpectedTokenAdvice rate']
     """
     return ExperimentDisplay.from_results(
         results,

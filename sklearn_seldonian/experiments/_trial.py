@@ -34,7 +34,7 @@ __all__ = [
 
 # What is left of a constraint that is met with equality, after rounding.
 ROUNDING = 1e-9
-LONGEST_ERROR = 10_000  # characters, so that the table stays readable, and its files as well
+MAX_ERROR_CHARACTERS = 10_000  # characters, so that the table stays readable, and its files as well
 
 
 # -- protocols: the rows to fit, and those of the population (None: all) -------------------------
@@ -283,7 +283,7 @@ def _scores(judged, X, y, sensitive_features, criteria):
 
 
 def _in_words(problem):
-    return visible(f"{type(problem).__name__}: {problem}")[:LONGEST_ERROR]
+    return visible(f"{type(problem).__name__}: {problem}")[:MAX_ERROR_CHARACTERS]
 
 
 def _no_scores(criteria):

@@ -7,6 +7,6 @@ from sklearn_seldonian.learners._protocol import (
     Trained,
     TrainedModel,
 )
-from sklearn_seldonian.learners._verdict import judged
+from sklearn_seldonian.learners._verdict import certify_outcome
 
-__all__ = ["Learner", "NotTrained", "Problem", "Trained", "TrainedModel", "judged"]
+__all__ = ["Learner", "NotTrained", "Problem", "Trained", "TrainedModel", "certify_outcome"]

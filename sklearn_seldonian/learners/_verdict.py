@@ -15,10 +15,10 @@ from sklearn_seldonian.data._arrays import remark_on_copies
 from sklearn_seldonian.data._split import Split
 from sklearn_seldonian.learners._protocol import NotTrained, Problem, Trained
 
-__all__ = ["judged"]
+__all__ = ["certify_outcome"]
 
 
-def judged(
+def certify_outcome(
     outcome: Trained | NotTrained,
     problem: Problem,
     split: Split,

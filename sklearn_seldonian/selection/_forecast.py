@@ -79,7 +79,7 @@ class Forecast(Protocol):
     def needs_calibration(self) -> bool:
         """Whether the width of any test's bound is known only by `calibrated_on`."""
 
-    def of(self, seen: Statistics, weight: float = 0.0) -> Prediction:
+    def predict(self, seen: Statistics, weight: float = 0.0) -> Prediction:
         """The prediction for the model of which the rows judged on show these statistics.
 
         Parameters
@@ -125,8 +125,8 @@ class NormalForecast:
     def needs_calibration(self) -> bool:
         return bool(self.problem.atoms)
 
-    def of(self, seen: Statistics, weight: float = 0.0) -> Prediction:
-        return self.prediction(seen, self.problem.linearisation.at(seen.table, seen.products))
+    def predict(self, seen: Statistics, weight: float = 0.0) -> Prediction:
+        return self.prediction(seen, self.problem.linearisation.at(seen.confusion, seen.products))
 
     def prediction(
         self, seen: Statistics, near: Linearised, known: Array | None = None
@@ -149,7 +149,7 @@ class NormalForecast:
         return Prediction(problem.highest(worst), problem.pass_probabilities(passing))
 
     def feasibility_scores(self, seen: Statistics, weight: float = 0.0) -> Array:
-        return self.of(seen).feasibility_score
+        return self.predict(seen).feasibility_score
 
     def calibrated_on(
         self, samples: Sequence[Statistics], constant: Sequence[Statistics] = ()
@@ -183,18 +183,18 @@ class RegionForecast:
     def needs_calibration(self) -> bool:
         return len(self._by_atom) < len(self._normal.problem.atoms)
 
-    def of(self, seen: Statistics, weight: float = 0.0) -> Prediction:
-        near = self._normal.problem.linearisation.at(seen.table, seen.products)
+    def predict(self, seen: Statistics, weight: float = 0.0) -> Prediction:
+        near = self._normal.problem.linearisation.at(seen.confusion, seen.products)
         return self._normal.prediction(seen, near, self._known(near.means, weight))
 
     def feasibility_scores(self, seen: Statistics, weight: float = 0.0) -> Array:
         problem = self._normal.problem
         if not self.needs_calibration:
-            known = self._known(problem.linearisation.means(seen.table), weight)
+            known = self._known(problem.linearisation.means(seen.confusion), weight)
             scores = bonferroni(np.moveaxis(problem.pass_probabilities(known), -1, 0))
             if (scores > 0).any():  # bounds, which take longer, would tell nothing more
                 return np.where(scores > 0, scores, -np.inf)
-        return self.of(seen, weight).feasibility_score
+        return self.predict(seen, weight).feasibility_score
 
     def calibrated_on(
         self, samples: Sequence[Statistics], constant: Sequence[Statistics] = ()
@@ -219,20 +219,22 @@ def forecast_for(problem: ConstrainedProblem, counts: Array) -> Forecast:
     each kind, in proportion.
     """
     linear = problem.linearisation
-    table = np.zeros(linear.table_shape)
+    table = np.zeros(linear.confusion_shape)
     table[..., : problem.shape[1]] = counts
     n_rows = round(float(linear.n_rows(table)))
     normal = NormalForecast(problem, n_rows)
-    if not problem.hard:
+    if not problem.deterministic:
         return normal
     seen = linear.trials(table)
     tested = seen * (problem.n_safety / max(n_rows, 1))
     found = {
-        a: passing_region(atom, seen[own], tested[own], delta, problem.method, problem.exclusive)
+        a: passing_region(
+            atom, seen[own], tested[own], delta, problem.method, problem.mutually_exclusive_columns
+        )
         for a, (atom, own, delta) in enumerate(
             zip(problem.atoms, linear.means_of_atoms, problem.atom_deltas, strict=True)
         )
-        if atom.means
+        if atom.estimands
     }
     regions = {a: region for a, region in found.items() if region is not None}
     return RegionForecast(normal, regions) if regions else normal

@@ -9,16 +9,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_seldonian.certification import mean_tables
+from sklearn_seldonian.certification import estimand_entries
 from sklearn_seldonian.constraints import (
-    Families,
     ResolvedConstraint,
+    Stratification,
     atoms_of,
     distinct_values,
     dual,
     estimate,
 )
-from sklearn_seldonian.measures import Average
+from sklearn_seldonian.measures import Expectation
 
 __all__ = ["Linearisation", "Linearised"]
 
@@ -66,10 +66,10 @@ class Linearisation:
     Parameters
     ----------
     constraints : sequence of ResolvedConstraint
-    families : Families
+    stratification : Stratification
         The cells, with each constraint's conditions in some family.
     n_classes : int
-    hard : bool, default=True
+    deterministic : bool, default=True
         Whether decisions are the most probable class; otherwise they are drawn.
 
     Attributes
@@ -86,23 +86,27 @@ class Linearisation:
     def __init__(
         self,
         constraints: Sequence[ResolvedConstraint],
-        families: Families,
+        stratification: Stratification,
         n_classes: int,
-        hard: bool = True,
+        deterministic: bool = True,
     ) -> None:
-        self.constraints, self.families, self.hard = tuple(constraints), families, hard
-        self.shape = families.n_cells, n_classes
+        self.constraints, self.stratification, self.deterministic = (
+            tuple(constraints),
+            stratification,
+            deterministic,
+        )
+        self.shape = stratification.n_cells, n_classes
         # What the rows add to an atom is known within one family: a mean that two constraints
         # use in two families is two columns of every array.
-        family_of = [families.family_of(constraint.conditions) for constraint in constraints]
+        family_of = [stratification.family_of(constraint.conditions) for constraint in constraints]
         placed = list(zip(family_of, constraints, strict=True))
         atoms = [(family, atom) for family, c in placed for atom in atoms_of(c.tree)]
         self.atoms = tuple(atom for _, atom in atoms)
-        self._means = list(dict.fromkeys((family, m) for family, c in placed for m in c.means))
+        self._means = list(dict.fromkeys((family, m) for family, c in placed for m in c.estimands))
         self.values = distinct_values(mean for _, mean in self._means)
         position = {placed_mean: i for i, placed_mean in enumerate(self._means)}
         self.means_of_atoms = [
-            [position[family, mean] for mean in atom.means] for family, atom in atoms
+            [position[family, mean] for mean in atom.estimands] for family, atom in atoms
         ]
         self._weights, self._involved, self._constants, self._curved = self._linear_parts()
         self._denominators, self._numerators = self._flat_tables()
@@ -123,21 +127,21 @@ class Linearisation:
 
     def _flat_tables(self) -> tuple[Array, Array]:
         """The entries that count and those summed up, for each mean: (n_means, n_entries)."""
-        denominators, numerators = np.zeros((2, len(self._means), *self.table_shape))
-        flat = len(self._means), math.prod(self.table_shape)
+        denominators, numerators = np.zeros((2, len(self._means), *self.confusion_shape))
+        flat = len(self._means), math.prod(self.confusion_shape)
         for i, (family, mean) in enumerate(self._means):
-            own = mean_tables([mean], self.families, family, self.values)
-            span = self.families.spans[family]
-            denominators[i, span], numerators[i, span] = own.mask[0], own.value[0]
+            own = estimand_entries([mean], self.stratification, family, self.values)
+            span = self.stratification.spans[family]
+            denominators[i, span], numerators[i, span] = own.denominator[0], own.numerator[0]
         return denominators.reshape(flat), numerators.reshape(flat)
 
-    def n_rows(self, table: Array) -> Array:
-        """How many rows are counted in `table`, which may have leading axes."""
-        once = table[..., self.families.spans[0], :, : self.shape[1]]
+    def n_rows(self, confusion: Array) -> Array:
+        """How many rows are counted in `confusion`, which may have leading axes."""
+        once = confusion[..., self.stratification.spans[0], :, : self.shape[1]]
         return np.asarray(once.sum(axis=(-3, -2, -1)))
 
     @property
-    def table_shape(self) -> tuple[int, int, int]:
+    def confusion_shape(self) -> tuple[int, int, int]:
         """Of the tables of counts and sums: (n_cells, K, K + V)."""
         n_cells, n_classes = self.shape
         return n_cells, n_classes, n_classes + len(self.values)
@@ -145,22 +149,22 @@ class Linearisation:
     @property
     def products_shape(self) -> tuple[int, int, int, int]:
         """Of the sums of products: (n_cells, K, V, K + V), (n_cells, K, K + V, K + V) if soft."""
-        n_cells, n_classes, n_columns = self.table_shape
-        return n_cells, n_classes, len(self.values) if self.hard else n_columns, n_columns
+        n_cells, n_classes, n_columns = self.confusion_shape
+        return n_cells, n_classes, len(self.values) if self.deterministic else n_columns, n_columns
 
-    def at(self, table: Array, products: Array | None = None) -> Linearised:
+    def at(self, confusion: Array, products: Array | None = None) -> Linearised:
         """The atoms near the means of a table.
 
         Parameters
         ----------
-        table, products : ndarray
+        confusion, products : ndarray
             As in `Statistics`. Both may have leading axes, for several tables at once. `products`
             are not used where decisions are hard and there are no row measures.
         """
-        flat, trials, means = self._flat_means(table)
+        flat, trials, means = self._flat_means(confusion)
         seen = trials > 0
         values, slopes = self._slopes(means)
-        n_rows = self.n_rows(table)[..., None]
+        n_rows = self.n_rows(confusion)[..., None]
         per_row = np.divide(n_rows, trials, out=np.zeros(trials.shape), where=seen)
         scaled = slopes * per_row[..., None, :]
         known = np.where(seen, means, 0.0)[..., None, :]
@@ -168,17 +172,17 @@ class Linearisation:
         spread = self._spread(influence, flat, products, np.maximum(n_rows, 1.0))
         return Linearised(values, means, influence, *spread)
 
-    def means(self, table: Array) -> Array:
+    def means(self, confusion: Array) -> Array:
         """The means that the atoms are computed from: shape (..., n_means)."""
-        return self._flat_means(table)[-1]
+        return self._flat_means(confusion)[-1]
 
-    def trials(self, table: Array) -> Array:
-        """How many rows of `table` each mean is over: shape (..., n_means)."""
-        return self._flat_means(table)[1]
+    def trials(self, confusion: Array) -> Array:
+        """How many rows of `confusion` each mean is over: shape (..., n_means)."""
+        return self._flat_means(confusion)[1]
 
-    def _flat_means(self, table: Array) -> tuple[Array, Array, Array]:
+    def _flat_means(self, confusion: Array) -> tuple[Array, Array, Array]:
         """The table with its entries in a line, the means' numbers of rows, and the means."""
-        flat = _bounded(table).reshape(*table.shape[:-3], -1)
+        flat = _bounded(confusion).reshape(*confusion.shape[:-3], -1)
         trials = flat @ self._denominators.T
         unknown = np.full(trials.shape, math.nan)
         return (
@@ -197,24 +201,24 @@ class Linearisation:
         times its root mean square. Drawn decisions do not contribute to it, because their
         probabilities are observed exactly.
         """
-        if self.hard and not self.values:  # a row has one decision: no products
+        if self.deterministic and not self.values:  # a row has one decision: no products
             moments = (influence**2 @ flat[..., None])[..., 0]
             return moments / n_rows, np.abs(influence).max(axis=-1, initial=0.0)
         if products is None:
             products = np.zeros((*flat.shape[:-1], *self.products_shape))
         k, products = self.shape[1], _bounded(products)
-        weights = influence.reshape(*influence.shape[:-1], *self.table_shape)
-        table = flat.reshape(*flat.shape[:-1], *self.table_shape)
+        weights = influence.reshape(*influence.shape[:-1], *self.confusion_shape)
+        confusion = flat.reshape(*flat.shape[:-1], *self.confusion_shape)
         decided, valued = weights[..., :k], weights[..., k:]
-        doubted = decided if self.hard else np.zeros_like(decided)
+        doubted = decided if self.deterministic else np.zeros_like(decided)
         largest = np.abs(doubted).max(axis=(-3, -2, -1), initial=0.0)
         if self.values:
-            once = products[..., self.families.spans[0], :, -len(self.values) :, k:]
+            once = products[..., self.stratification.spans[0], :, -len(self.values) :, k:]
             mean_squares = np.einsum("...cyvv->...v", once)
             most = np.abs(valued).max(axis=(-3, -2), initial=0.0)
             largest += 3 * np.einsum("...av,...v->...a", most, np.sqrt(mean_squares / n_rows))
-        if self.hard:
-            moments = np.einsum("...acyj,...cyj->...a", decided**2, table[..., :k])
+        if self.deterministic:
+            moments = np.einsum("...acyj,...cyj->...a", decided**2, confusion[..., :k])
             between, among = products[..., :k], products[..., k:]
             moments += 2 * np.einsum("...acyv,...acyj,...cyvj->...a", valued, decided, between)
             moments += np.einsum("...acyv,...acyw,...cyvw->...a", valued, valued, among)
@@ -238,7 +242,7 @@ class Linearisation:
         for a, own in self._curved:
             atom = self.atoms[a]
             for index in np.ndindex(rates.shape[:-1]):
-                known = dict(zip(atom.means, rates[*index, own].tolist(), strict=True))
+                known = dict(zip(atom.estimands, rates[*index, own].tolist(), strict=True))
                 point = dual(atom.expression, known)
                 values[*index, a], slopes[*index, a, own] = point.value, point.gradient
         return values, np.nan_to_num(slopes)
@@ -248,17 +252,17 @@ class Linearisation:
         known = {mean: x for (_, mean), x in zip(self._means, means.tolist(), strict=True)}
         return np.array([estimate(constraint.g, known) for constraint in self.constraints])
 
-    def violation_scale(self, table: Array, spreads: Array) -> Array:
-        """How much each h varies with its measures near the means of `table`; one if it cannot.
+    def violation_scale(self, confusion: Array, spreads: Array) -> Array:
+        """How much each h varies with its measures near the means of `confusion`; one if it cannot.
 
         `spreads` are the standard deviations of the row measures' `values`.
         """
         spread_of = dict(zip(self.values, spreads.tolist(), strict=True))
         own = [
-            spread_of[mean.quantity.measure] if isinstance(mean.quantity, Average) else 1.0
+            spread_of[mean.quantity.measure] if isinstance(mean.quantity, Expectation) else 1.0
             for _, mean in self._means
         ]
-        flat = table.ravel()
+        flat = confusion.ravel()
         with np.errstate(invalid="ignore"):  # a mean may have no rows
             means = (self._numerators @ flat) / (self._denominators @ flat)
         slopes = np.abs(self._slopes(means)[1])

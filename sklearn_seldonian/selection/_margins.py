@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from sklearn_seldonian.certification import Statistics, approximate_upper, has_finite_ranges
-from sklearn_seldonian.constraints import Atom, Mean, distinct_means
+from sklearn_seldonian.constraints import Atom, Estimand, distinct_estimands
 from sklearn_seldonian.measures import Range
 from sklearn_seldonian.selection._linearisation import HUGE, Linearised
 from sklearn_seldonian.selection._problem import ConstrainedProblem
@@ -108,7 +108,7 @@ def calibrated_margins(
         floors = np.max(asked, axis=0) * (constant[0].n_rows / problem.n_safety)
     widths, factors = relative_widths(problem.atoms, samples[0]), []
     for sample in samples:
-        near = problem.linearisation.at(sample.table, sample.products)
+        near = problem.linearisation.at(sample.confusion, sample.products)
         normal = margins.normal_widths(near, sample.n_rows)
         of_range = floors * widths * problem.n_safety / sample.n_rows
         rest = _widths_of_tests(problem, sample, excepted) - of_range
@@ -122,8 +122,10 @@ def _widths_of_tests(
     problem: ConstrainedProblem, sample: Statistics, excepted: Collection[int]
 ) -> Array:
     """By how much the test's bound on each h exceeds h on a sample; zero for those `excepted`."""
-    values = problem.linearisation.at(sample.table, sample.products).values
-    evidence = sample.evidence(distinct_means(problem.constraints), problem.exclusive)
+    values = problem.linearisation.at(sample.confusion, sample.products).values
+    evidence = sample.evidence(
+        distinct_estimands(problem.constraints), problem.mutually_exclusive_columns
+    )
     uppers = [
         values[a] if a in excepted else approximate_upper(atom, evidence, delta, problem.method)
         for a, (atom, delta) in enumerate(zip(problem.atoms, problem.atom_deltas, strict=True))
@@ -140,15 +142,15 @@ def relative_widths(atoms: Sequence[Atom], seen: Statistics) -> Array:
     if seen.ends is None:
         return widths
     for a, atom in enumerate(atoms):
-        if atom.linear is not None and has_finite_ranges(atom.means):
+        if atom.linear is not None and has_finite_ranges(atom.estimands):
             most = _width(atom, lambda mean: mean.quantity.range)
             widths[a] = _width(atom, seen.range_of) / most if most else 1.0
     return widths
 
 
-def _width(atom: Atom, range_of: Callable[[Mean], Range]) -> float:
+def _width(atom: Atom, range_of: Callable[[Estimand], Range]) -> float:
     """How wide the range of a linear atom is, its means being in their ranges."""
     assert atom.linear is not None
-    ends = map(range_of, atom.means)
+    ends = map(range_of, atom.estimands)
     pairs = zip(atom.linear.weights, ends, strict=True)
     return sum(abs(weight) * (high - low) for weight, (low, high) in pairs)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from sklearn_seldonian.constraints import (
     ExclusiveColumns,
-    Families,
     Or,
     ResolvedConstraint,
+    Stratification,
     bonferroni,
     fold,
     leaves,
@@ -35,16 +35,16 @@ class ConstrainedProblem:
     constraints : sequence of ResolvedConstraint
     deltas : sequence of float
         One delta per constraint.
-    families : Families
+    stratification : Stratification
         The cells of the candidate rows, with each constraint's conditions in some family.
     n_classes, n_safety : int
     power : float in (0, 1)
         Probability of passing that training aims for.
-    hard : bool, default=True
+    deterministic : bool, default=True
         Whether decisions are the most probable class; otherwise they are drawn.
     method : str, default="auto"
         How the constraints will be tested.
-    exclusive : frozenset of frozenset of str, default=frozenset()
+    mutually_exclusive_columns : frozenset of frozenset of str, default=frozenset()
         Pairs of 0/1 columns known never to be both 1.
 
     Attributes
@@ -64,18 +64,22 @@ class ConstrainedProblem:
         self,
         constraints: Sequence[ResolvedConstraint],
         deltas: Sequence[float],
-        families: Families,
+        stratification: Stratification,
         n_classes: int,
         n_safety: int,
         power: float,
-        hard: bool = True,
+        deterministic: bool = True,
         method: str = "auto",
-        exclusive: ExclusiveColumns = frozenset(),
+        mutually_exclusive_columns: ExclusiveColumns = frozenset(),
     ) -> None:
-        self.constraints, self.families = tuple(constraints), families
+        self.constraints, self.stratification = tuple(constraints), stratification
         self.n_safety, self.power = n_safety, power
-        self.hard, self.method, self.exclusive = hard, method, exclusive
-        self.linearisation = Linearisation(constraints, families, n_classes, hard)
+        self.deterministic, self.method, self.mutually_exclusive_columns = (
+            deterministic,
+            method,
+            mutually_exclusive_columns,
+        )
+        self.linearisation = Linearisation(constraints, stratification, n_classes, deterministic)
         self.shape, self.values = self.linearisation.shape, self.linearisation.values
         tested = [leaves(c.tree, delta) for c, delta in zip(constraints, deltas, strict=True)]
         self.atoms = tuple(atom for group in tested for atom, _ in group)

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from sklearn_seldonian.constraints import JointCells
+from sklearn_seldonian.constraints import JointStrata
 
 __all__ = ["Binormal", "Strata"]
 
@@ -36,12 +36,12 @@ Array = NDArray[np.float64]
 class Strata(NamedTuple):
     """Some rows by stratum (cell, label); each row is in a joint cell of all families."""
 
-    joint: JointCells
+    joint: JointStrata
     cells: NDArray[np.integer[Any]]
     labels: NDArray[np.int64]
     n_classes: int
 
-    def of(self, rows: NDArray[np.intp]) -> Strata:
+    def subset(self, rows: NDArray[np.intp]) -> Strata:
         """The strata of some of the rows."""
         return self._replace(cells=self.cells[rows], labels=self.labels[rows])
 

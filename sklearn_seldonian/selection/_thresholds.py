@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_seldonian.constraints import Families
+from sklearn_seldonian.constraints import Stratification
 from sklearn_seldonian.selection._smoothing import Binormal, Strata
 
 __all__ = ["ClassShifts", "ShiftedDecisions", "class_shifts"]
@@ -56,7 +56,7 @@ def class_shifts(
     scores: Array,
     labels: NDArray[np.int64],
     codes: NDArray[np.int32],
-    families: Families,
+    stratification: Stratification,
     n_offsets: int,
 ) -> Iterator[ClassShifts]:
     """The decisions of some rows with offsets of each class that has its own.
@@ -71,11 +71,13 @@ def class_shifts(
     labels : ndarray of shape (n_rows,)
     codes : ndarray of shape (n_rows,)
         Patterns of cells. A row is counted in its cells of all families.
-    families : Families
+    stratification : Stratification
     n_offsets : int
     """
     n_classes = scores.shape[1]
-    strata = Strata(families.joint, families.joint.patterns[codes], labels, n_classes)
+    strata = Strata(
+        stratification.joint, stratification.joint.cell_of_code[codes], labels, n_classes
+    )
     for k in range(n_classes) if n_classes > 2 else range(1, n_classes):
         yield ClassShifts(scores, strata, k, n_offsets)
 
@@ -141,7 +143,7 @@ class ClassShifts:
         `before` is the table where none of these has turned to the class; None where all rows may.
         """
         rows, k, n_offsets = self._order[sorted_rows], self._class_position, len(offsets)
-        strata, n_classes = self._strata.of(rows), self._strata.n_classes
+        strata, n_classes = self._strata.subset(rows), self._strata.n_classes
         # Rows decide for the class with the offset in this position and all after it.
         first = _n_up_to(offsets, self._needed[sorted_rows])
         kinds = self._runner_up[rows] * (n_offsets + 1) + first

@@ -135,13 +135,13 @@ def test_decisions_do_not_depend_on_the_precision_around_them(blobs, where):
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=where == "fit"):
         model.fit(X, y)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=where == "predict"):
-        chances = model.predict_proba(X)
+        probabilities = model.predict_proba(X)
     if where == "predict":
-        assert np.array_equal(chances, expected.predict_proba(X))
+        assert np.array_equal(probabilities, expected.predict_proba(X))
     rows = model.safety_indices_
-    estimate = (chances.argmax(axis=1) == y)[rows].mean()
+    estimate = (probabilities.argmax(axis=1) == y)[rows].mean()
     assert model.certificate_.results[0].estimate == pytest.approx(estimate)
-    assert np.array_equal(chances, model.predict_proba(X))
+    assert np.array_equal(probabilities, model.predict_proba(X))
 
 
 def test_weights_are_not_digested_for_each_prediction(model, blobs, monkeypatch):

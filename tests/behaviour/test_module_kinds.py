@@ -138,9 +138,9 @@ class TestOutputs:
         model = classifier(
             module, criterion=criterion, constraints=constraints, decision=decision
         ).fit(*blobs)
-        chances = model.predict_proba(blobs[0])
-        assert np.allclose(chances.sum(axis=1), 1)
-        assert (chances.argmax(axis=1) == blobs[1]).mean() > 0.7
+        probabilities = model.predict_proba(blobs[0])
+        assert np.allclose(probabilities.sum(axis=1), 1)
+        assert (probabilities.argmax(axis=1) == blobs[1]).mean() > 0.7
         assert np.isfinite(model.history_.loss).all()
 
     def test_probabilities_of_a_sigmoid_are_those_of_predict_proba(self, blobs):

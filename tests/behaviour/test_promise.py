@@ -359,9 +359,9 @@ class Careless(Backwards):
 
 
 def test_rows_that_are_no_probabilities_never_pass():
-    chances = np.r_[np.tile([0.1, 0.1], (250, 1)), np.tile([0.9, 0.0], (250, 1))]
+    probabilities = np.r_[np.tile([0.1, 0.1], (250, 1)), np.tile([0.9, 0.0], (250, 1))]
     y = np.tile([0, 1], 250)
-    assert not certify(Careless(), chances, y, "PR <= 0.2", decision="sample").passed
+    assert not certify(Careless(), probabilities, y, "PR <= 0.2", decision="sample").passed
     proper = np.tile([0.9, 0.1], (500, 1))
     assert certify(Careless(), proper, y, "PR <= 0.2", decision="sample").passed
 

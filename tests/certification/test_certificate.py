@@ -10,10 +10,10 @@ from sklearn_seldonian.certification import (
     Sample,
     Statistics,
     certify_constraint,
-    rows_even_perfection_needs,
+    minimum_rows,
     untested,
 )
-from sklearn_seldonian.constraints import Families, Schema, bind, parse
+from sklearn_seldonian.constraints import Schema, Stratification, bind, parse
 
 SCHEMA = Schema(classes=(0, 1), positive=1, levels={"<b>": (0, 1)})
 
@@ -21,7 +21,7 @@ SCHEMA = Schema(classes=(0, 1), positive=1, levels={"<b>": (0, 1)})
 def statistics(n_true_positive=80, n_false_negative=20, n_invalid=0):
     """100 positive rows in one cell."""
     table = np.array([[[0.0, 0.0], [n_false_negative, n_true_positive]]])
-    return Statistics(table, Families.single(), hard=True, n_invalid=n_invalid)
+    return Statistics(table, Stratification.single(), deterministic=True, n_invalid=n_invalid)
 
 
 def result(text, **counts):
@@ -176,8 +176,8 @@ def test_untested_does_not_pass():
 )
 def test_rows_that_even_a_perfect_model_needs(text, n_safety, needed):
     constraint = bind(parse(text), SCHEMA)
-    shares = {mean: 0.5 if "TPR" in str(mean) else 1.0 for mean in constraint.means}
-    assert rows_even_perfection_needs(constraint.tree, 0.05, shares, n_safety) == needed
+    shares = {mean: 0.5 if "TPR" in str(mean) else 1.0 for mean in constraint.estimands}
+    assert minimum_rows(constraint.tree, 0.05, shares, n_safety) == needed
 
 
 def test_rate_sample_of_nothing_has_no_estimate():

@@ -27,8 +27,8 @@ from sklearn_seldonian.certification import Evidence, Sample, Statistics, passes
 from sklearn_seldonian.constraints import (
     ColumnIs,
     Comparison,
-    Families,
     Schema,
+    Stratification,
     bind,
     distinct_conditions,
     parse,
@@ -105,10 +105,10 @@ def test_outputs_that_are_no_prediction_pass_nothing(
     text, labels, probability, decision, method, n_invalid
 ):
     given = HALF_POSITIVE.astype(float)  # all others are right and sure of it
-    chances = np.column_stack([1 - given, given])
-    given[:n_invalid], chances[:n_invalid] = labels, probability
+    probabilities = np.column_stack([1 - given, given])
+    given[:n_invalid], probabilities[:n_invalid] = labels, probability
     certificate = certified(
-        Fixed(given, chances), HALF_POSITIVE, text, method=method, decision=decision
+        Fixed(given, probabilities), HALF_POSITIVE, text, method=method, decision=decision
     )
     assert not certificate.passed
     assert certificate.results[0].reason == (
@@ -463,13 +463,17 @@ def test_probability_of_passing_with_two_groups(gap, n, whole):
     rates = {"PR | [M]": 0.4, "PR | [F]": 0.4 + gap}
     foreseen = probability_of_passing(PARITY, rates, n, SHARES)
     resolved = bind(parse(PARITY), Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1)}))
-    exclusive = frozenset({frozenset({"M", "F"})})
+    mutually_exclusive_columns = frozenset({frozenset({"M", "F"})})
     n_draws = 150 if whole else 40
     counts = np.random.default_rng(0).binomial(n // 2, list(rates.values()), size=(n_draws, 2))
     passed = []
     for pair in counts.tolist():
-        samples = {m: Sample(k, n // 2, n // 2) for m, k in zip(resolved.means, pair, strict=True)}
-        evidence = Evidence(samples, exclusive=exclusive, n_rows=n)
+        samples = {
+            m: Sample(k, n // 2, n // 2) for m, k in zip(resolved.estimands, pair, strict=True)
+        }
+        evidence = Evidence(
+            samples, mutually_exclusive_columns=mutually_exclusive_columns, n_rows=n
+        )
         passed.append(passes(resolved.tree, evidence, 0.05))
     assert foreseen == pytest.approx(np.mean(passed), abs=4 * math.sqrt(0.25 / n_draws))
 
@@ -555,24 +559,24 @@ def share_certified(texts, groups, n_trials, schema=TWO):
     squares (label, prediction), row by row.
     """
     constraints = [bind(parse(text), schema) for text in texts]
-    means = list(dict.fromkeys(mean for c in constraints for mean in c.means))
+    means = list(dict.fromkeys(mean for c in constraints for mean in c.estimands))
     conditions = distinct_conditions(means)
     membership = np.array(
         [[holds(condition, group) for condition in conditions] for group in groups], dtype=bool
     )
-    families = Families.single(conditions, membership)
+    stratification = Stratification.single(conditions, membership)
 
     @cache
     def all_pass(samples):
-        evidence = Evidence(dict(zip(means, samples, strict=True)), exclusive=MF)
+        evidence = Evidence(dict(zip(means, samples, strict=True)), mutually_exclusive_columns=MF)
         return all(passes(c.tree, evidence, DELTA) for c in constraints)
 
     rng, k = np.random.default_rng(0), len(schema.classes)
-    draws = [rng.multinomial(n, chances, n_trials) for n, chances in groups.values()]
+    draws = [rng.multinomial(n, probabilities, n_trials) for n, probabilities in groups.values()]
     tables = np.stack(draws, axis=1).reshape(n_trials, len(groups), k, k)
     wrong = 0
     for table in tables.astype(float):
-        statistics = Statistics(table, families, hard=True)
+        statistics = Statistics(table, stratification, deterministic=True)
         wrong += all_pass(tuple(Sample(*statistics.rate(mean)[:2]) for mean in means))
     return wrong / n_trials
 
@@ -580,8 +584,8 @@ def share_certified(texts, groups, n_trials, schema=TWO):
 def rates(n, tpr, fpr, positive=0.5):
     """A group of n rows: probabilities of (label, prediction) 00, 01, 10, 11."""
     negative = 1 - positive
-    chances = [negative * (1 - fpr), negative * fpr, positive * (1 - tpr), positive * tpr]
-    return n, np.array(chances)
+    probabilities = [negative * (1 - fpr), negative * fpr, positive * (1 - tpr), positive * tpr]
+    return n, np.array(probabilities)
 
 
 # Each constraint is just violated, or on its limit, by the last numbers.
@@ -625,8 +629,10 @@ def test_a_constraint_on_its_limit_passes_at_most_delta_of_the_time(texts, group
 
 
 def test_classes_that_share_rows_on_the_limit(n_trials):
-    chances = np.outer([0.4, 0.3, 0.3], [0.4, 0.3, 0.3]).ravel()
-    share = share_certified(["PR_[0] - PR_[1] <= 0.1"], {"all": (60, chances)}, n_trials, THREE)
+    probabilities = np.outer([0.4, 0.3, 0.3], [0.4, 0.3, 0.3]).ravel()
+    share = share_certified(
+        ["PR_[0] - PR_[1] <= 0.1"], {"all": (60, probabilities)}, n_trials, THREE
+    )
     assert share <= DELTA + 3 * math.sqrt(DELTA * (1 - DELTA) / n_trials)
 
 

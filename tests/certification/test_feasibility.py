@@ -10,8 +10,8 @@ from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.certification import (
     Evidence,
     Sample,
+    minimum_rows,
     passes,
-    rows_even_perfection_needs,
 )
 from sklearn_seldonian.constraints import Schema, bind, parse
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
@@ -29,15 +29,15 @@ def resolved(text):
 def needed(text, trials, delta=0.05, method="auto"):
     constraint = resolved(text)
     n_rows = sum(trials)
-    shares = {m: n / n_rows for m, n in zip(constraint.means, trials, strict=True)}
-    return rows_even_perfection_needs(constraint.tree, delta, shares, n_rows, method)
+    shares = {m: n / n_rows for m, n in zip(constraint.estimands, trials, strict=True)}
+    return minimum_rows(constraint.tree, delta, shares, n_rows, method)
 
 
 def some_table_passes(text, trials, delta=0.05):
     constraint = resolved(text)
     for table in itertools.product(*(range(n + 1) for n in trials)):
         samples = {
-            m: Sample(k, n, n) for m, k, n in zip(constraint.means, table, trials, strict=True)
+            m: Sample(k, n, n) for m, k, n in zip(constraint.estimands, table, trials, strict=True)
         }
         if passes(constraint.tree, Evidence(samples, n_rows=sum(trials)), delta):
             return True
@@ -76,7 +76,7 @@ def test_a_rare_group_makes_a_gap_hopeless():
     # Of 5 rows, constant decisions prove that the rate is at most 1 - 0.05 ** (1 / 5) = .451.
     rows = needed(GAP.format(0.2), (900, 5))
     trials = (int(rows * 900 / 905), int(rows * 5 / 905))
-    samples = zip(resolved(GAP.format(0.2)).means, trials, strict=True)
+    samples = zip(resolved(GAP.format(0.2)).estimands, trials, strict=True)
     evidence = Evidence({m: Sample(0, n, n) for m, n in samples}, n_rows=rows)
     assert passes(resolved(GAP.format(0.2)).tree, evidence, 0.05)
     assert needed(GAP.format(0.2), (900, 20)) is None

@@ -32,23 +32,27 @@ THREE = Schema(classes=(0, 1, 2), positive=None, levels={})
 MF = frozenset({frozenset({"M", "F"})})
 
 
-def evidence(text, schema=SCHEMA, *, hard=True, seed=0, n=400, exclusive=MF):
+def evidence(
+    text, schema=SCHEMA, *, deterministic=True, seed=0, n=400, mutually_exclusive_columns=MF
+):
     rng = np.random.default_rng(seed)
     k = len(schema.classes)
     constraint = bind(parse(text), schema)
     male = rng.integers(0, 2, size=n)
     columns = {"M": male, "F": 1 - male, "race": rng.choice(["A", "B", "C"], size=n)}
-    codes, families = assign_cells(columns, [constraint.conditions], n)
+    codes, stratification = assign_cells(columns, [constraint.conditions], n)
     statistics = summarise(
         codes,
         rng.integers(0, k, size=n),
         rng.dirichlet(np.ones(k), size=n),
-        families,
-        distinct_values(constraint.means),
-        hard=hard,
+        stratification,
+        distinct_values(constraint.estimands),
+        deterministic=deterministic,
         keep=True,
     )
-    return constraint, statistics.in_drawn_order(seed).evidence(constraint.means, exclusive)
+    return constraint, statistics.in_drawn_order(seed).evidence(
+        constraint.estimands, mutually_exclusive_columns
+    )
 
 
 EO = "abs(FNR | [M] - FNR | [F]) + abs(FPR | [M] - FPR | [F]) <= 0.35"
@@ -96,19 +100,23 @@ CHOICES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "schema", "hard", "method", "test", "guarantee"), CHOICES)
-def test_choice(text, schema, hard, method, test, guarantee):
-    constraint, seen = evidence(text, schema, hard=hard)
+@pytest.mark.parametrize(
+    ("text", "schema", "deterministic", "method", "test", "guarantee"), CHOICES
+)
+def test_choice(text, schema, deterministic, method, test, guarantee):
+    constraint, seen = evidence(text, schema, deterministic=deterministic)
     verdict = safety_test(constraint.tree, seen, 0.05, method)
     assert verdict.method.startswith(test)
     assert verdict.guarantee == guarantee
 
 
-@pytest.mark.parametrize(("text", "schema", "hard", "method", "test", "guarantee"), CHOICES)
-def test_outcomes_do_not_choose_the_method(text, schema, hard, method, test, guarantee):
+@pytest.mark.parametrize(
+    ("text", "schema", "deterministic", "method", "test", "guarantee"), CHOICES
+)
+def test_outcomes_do_not_choose_the_method(text, schema, deterministic, method, test, guarantee):
     methods = set()
     for seed in range(5):
-        constraint, seen = evidence(text, schema, hard=hard, seed=seed)
+        constraint, seen = evidence(text, schema, deterministic=deterministic, seed=seed)
         methods.add(safety_test(constraint.tree, seen, 0.05, method).method)
     assert len(methods) == 1
 
@@ -120,11 +128,11 @@ def test_one_mean_gets_students_bound_on_the_rows_of_its_group(method, n):
     male = (np.arange(200) < n) * 1
     schema = Schema((), None, {"M": (0, 1)})
     constraint = bind(parse("Mean_Error | [M] <= 1"), schema)
-    codes, families = assign_cells({"M": male}, [constraint.conditions], 200)
+    codes, stratification = assign_cells({"M": male}, [constraint.conditions], 200)
     y, predicted = rng.normal(size=(2, 200))
-    values = distinct_values(constraint.means)
-    seen = summarise_predictions(codes, y, predicted, families, values, keep=True)
-    verdict = safety_test(constraint.tree, seen.evidence(constraint.means), 0.05, method)
+    values = distinct_values(constraint.estimands)
+    seen = summarise_predictions(codes, y, predicted, stratification, values, keep=True)
+    verdict = safety_test(constraint.tree, seen.evidence(constraint.estimands), 0.05, method)
     errors = (predicted - y)[:n]
     mean, error = errors.mean(), errors.std(ddof=1) / np.sqrt(n)
     assert verdict.g_upper + 1 == pytest.approx(mean + error * stats.t.ppf(0.95, n - 1))
@@ -138,25 +146,27 @@ def test_a_group_of_one_row_or_of_equal_errors_passes_nothing(method, errors, te
     n = len(errors)
     constraint = bind(parse(text), Schema((), None, {"M": (0, 1)}))
     male = (np.arange(200) < n) * 1
-    codes, families = assign_cells({"M": male}, [constraint.conditions], 200)
+    codes, stratification = assign_cells({"M": male}, [constraint.conditions], 200)
     predicted = np.r_[errors, rng.normal(size=200 - n)]
-    values = distinct_values(constraint.means)
-    seen = summarise_predictions(codes, np.zeros(200), predicted, families, values, keep=True)
-    verdict = safety_test(constraint.tree, seen.evidence(constraint.means), 0.05, method)
+    values = distinct_values(constraint.estimands)
+    seen = summarise_predictions(codes, np.zeros(200), predicted, stratification, values, keep=True)
+    verdict = safety_test(constraint.tree, seen.evidence(constraint.estimands), 0.05, method)
     assert not verdict.passed
     assert verdict.g_upper == np.inf
     assert verdict.p_value == 1.0
 
 
 def test_columns_not_known_to_be_exclusive_may_share_rows():
-    constraint, seen = evidence("abs(PR | [M] - PR | [F]) <= 0.1", exclusive=frozenset())
+    constraint, seen = evidence(
+        "abs(PR | [M] - PR | [F]) <= 0.1", mutually_exclusive_columns=frozenset()
+    )
     assert safety_test(constraint.tree, seen, 0.05).method == "box of Clopper-Pearson bounds"
 
 
 def test_many_rows_get_the_fast_bound():
     constraint = bind(parse("abs(PR | [M] - PR | [F]) <= 0.1"), SCHEMA)
-    samples = {mean: Sample(200_000, 500_000, 500_000) for mean in constraint.means}
-    seen = Evidence(samples, exclusive=MF, n_rows=1_000_000)
+    samples = {mean: Sample(200_000, 500_000, 500_000) for mean in constraint.estimands}
+    seen = Evidence(samples, mutually_exclusive_columns=MF, n_rows=1_000_000)
     verdict = safety_test(constraint.tree, seen, 0.05)
     assert verdict.method == "joint Chernoff bound"
     assert verdict.passed
@@ -173,8 +183,10 @@ def test_many_rows_get_the_fast_bound():
 )
 def test_no_rows_and_nan_fail_closed_with_a_reason(text, counts, method):
     constraint = bind(parse(text), SCHEMA)
-    samples = {m: Sample(*pair) for m, pair in zip(constraint.means, counts, strict=True)}
-    verdict = safety_test(constraint.tree, Evidence(samples, exclusive=MF), 0.05, method)
+    samples = {m: Sample(*pair) for m, pair in zip(constraint.estimands, counts, strict=True)}
+    verdict = safety_test(
+        constraint.tree, Evidence(samples, mutually_exclusive_columns=MF), 0.05, method
+    )
     assert not verdict.passed
     assert verdict.p_value == 1.0
     assert verdict.reason
@@ -183,6 +195,6 @@ def test_no_rows_and_nan_fail_closed_with_a_reason(text, counts, method):
 @pytest.mark.parametrize("method", ["asymptotic", "ttest"])
 def test_values_that_are_all_equal_never_get_a_bound_of_zero_width(method):
     constraint = bind(parse("PR <= 0.001"), SCHEMA)
-    (mean,) = constraint.means
+    (mean,) = constraint.estimands
     seen = Evidence({mean: Sample(0, 5, 5)}, n_rows=5)
     assert not safety_test(constraint.tree, seen, 0.05, method).passed

@@ -77,7 +77,7 @@ class TestHolm:
 TREES = {
     text: bind(parse(text), Schema((0, 1), 1, {})).tree for text in ("ACC >= 0.8", "PR <= 0.3")
 }
-MEANS = {text: tree.means[0] for text, tree in TREES.items()}
+MEANS = {text: tree.estimands[0] for text, tree in TREES.items()}
 
 
 @cache

@@ -36,9 +36,15 @@ def atom_of(text):
 def certified(atom, counts, trials, method):
     """Whether the safety test itself passes."""
     samples = {
-        m: Sample(float(k), float(n), n) for m, k, n in zip(atom.means, counts, trials, strict=True)
+        m: Sample(float(k), float(n), n)
+        for m, k, n in zip(atom.estimands, counts, trials, strict=True)
     }
-    return passes(atom, Evidence(samples, exclusive=EXCLUSIVE, n_rows=sum(trials)), 0.05, method)
+    return passes(
+        atom,
+        Evidence(samples, mutually_exclusive_columns=EXCLUSIVE, n_rows=sum(trials)),
+        0.05,
+        method,
+    )
 
 
 def probability(region, rates, weight=0.0):
@@ -211,7 +217,7 @@ def test_regions_together_are_as_each_alone():
     texts = (*TWO_RATES, "PR | [M] <= 0.3", "PR | [F] >= 0.2")
     regions = [
         passing_region(atom, (80, 60)[:n], (90, 70)[:n], 0.05, "auto", EXCLUSIVE)
-        for atom, n in ((atom, len(atom.means)) for atom in map(atom_of, texts))
+        for atom, n in ((atom, len(atom.estimands)) for atom in map(atom_of, texts))
     ]
     rates = np.random.default_rng(1).uniform(size=(5, 3, len(regions), 2))
     rates[..., 5:, 1] = rates[..., 5:, 0]

@@ -31,12 +31,13 @@ def test_approximate_bounds(text, n, rates):
     constraint = bind(parse(text), SCHEMA)
     (atom,) = atoms_of(constraint.tree)
     samples = {
-        mean: Sample(round(rate * n), n, n) for mean, rate in zip(atom.means, rates, strict=False)
+        mean: Sample(round(rate * n), n, n)
+        for mean, rate in zip(atom.estimands, rates, strict=False)
     }
-    evidence = Evidence(samples, exclusive=EXCLUSIVE, n_rows=2 * n)
+    evidence = Evidence(samples, mutually_exclusive_columns=EXCLUSIVE, n_rows=2 * n)
     estimate = atom.linear.constant + sum(
         weight * samples[mean].estimate
-        for weight, mean in zip(atom.linear.weights, atom.means, strict=True)
+        for weight, mean in zip(atom.linear.weights, atom.estimands, strict=True)
     )
     upper = safety_test(atom, evidence, 0.05).g_upper
     approximate = approximate_upper(atom, evidence, 0.05)
@@ -49,7 +50,7 @@ def test_approximate_bounds(text, n, rates):
 def exact_power(text, rate, n, delta=0.05, method="auto"):
     """The binomial probability of all counts of one rate with which the test passes."""
     tree = bind(parse(text), SCHEMA).tree
-    (mean,) = {mean for atom in atoms_of(tree) for mean in atom.means}
+    (mean,) = {mean for atom in atoms_of(tree) for mean in atom.estimands}
     passing = [
         k
         for k in range(n + 1)
@@ -132,14 +133,14 @@ def simulated(texts, counts, trials, delta=0.05):
     rows = dict(zip(counts, trials, strict=True))
     schema = Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1), "race": ("A", "B", "C")})
     trees = [bind(parse(text), schema).tree for text in texts]
-    means = {str(m): m for tree in trees for atom in atoms_of(tree) for m in atom.means}
+    means = {str(m): m for tree in trees for atom in atoms_of(tree) for m in atom.estimands}
 
     @cache
     def all_pass(table):
         samples = {
             means[name]: Sample(k, n, n) for (name, n), k in zip(rows.items(), table, strict=True)
         }
-        evidence = Evidence(samples, exclusive=EXCLUSIVE, n_rows=sum(trials))
+        evidence = Evidence(samples, mutually_exclusive_columns=EXCLUSIVE, n_rows=sum(trials))
         return all(passes(tree, evidence, delta) for tree in trees)
 
     tables = np.stack(list(counts.values()), axis=1).tolist()
@@ -222,7 +223,7 @@ def test_several_constraints_have_a_delta_each():
 
 def bound_means(*texts, classes=(0, 1)):
     schema = Schema(classes, 1 if len(classes) == 2 else None, {"M": (0, 1), "F": (0, 1)})
-    return [bind(parse(f"{text} <= 0.5"), schema).means[0] for text in texts]
+    return [bind(parse(f"{text} <= 0.5"), schema).estimands[0] for text in texts]
 
 
 def test_correlation_of_a_part_and_the_whole():

@@ -18,13 +18,13 @@ from sklearn_seldonian.bounds import (
 from sklearn_seldonian.certification import (
     Statistics,
     certify_constraint,
+    minimum_rows,
     passes,
-    rows_even_perfection_needs,
     summarise,
 )
 from sklearn_seldonian.constraints import (
-    Families,
     Schema,
+    Stratification,
     assign_cells,
     bind,
     distinct_values,
@@ -48,18 +48,22 @@ class Data:
 
     def bind(self, text):
         constraint = parse(text)
-        schema = Schema.of(self.columns, [constraint], (0, 1), 1, measures=(COSTS, UNBOUNDED))
+        schema = Schema.from_columns(
+            self.columns, [constraint], (0, 1), 1, measures=(COSTS, UNBOUNDED)
+        )
         return bind(constraint, schema)
 
-    def statistics(self, text, *, hard=True):
+    def statistics(self, text, *, deterministic=True):
         resolved = self.bind(text)
-        codes, families = assign_cells(self.columns, [resolved.conditions], len(self.y))
-        values = distinct_values(resolved.means)
-        rows = codes, self.y, self.p, families, values
-        return summarise(*rows, hard=hard, keep=True).in_drawn_order(0)
+        codes, stratification = assign_cells(self.columns, [resolved.conditions], len(self.y))
+        values = distinct_values(resolved.estimands)
+        rows = codes, self.y, self.p, stratification, values
+        return summarise(*rows, deterministic=deterministic, keep=True).in_drawn_order(0)
 
-    def certify(self, text, delta=0.05, *, hard=True):
-        return certify_constraint(self.bind(text), self.statistics(text, hard=hard), delta)
+    def certify(self, text, delta=0.05, *, deterministic=True):
+        return certify_constraint(
+            self.bind(text), self.statistics(text, deterministic=deterministic), delta
+        )
 
 
 SQUARES = {
@@ -125,7 +129,7 @@ def test_disparate_impact_is_a_ratio_however_it_is_written(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "limits", "hard"),
+    ("text", "limits", "deterministic"),
     [
         ("PR|[M] / PR|[not M] >= {}", (0.5, 0.8, 0.87, 0.95, 1.2), True),
         ("PR|[M] / PR|[not M] <= {}", (0.8, 1.1, 1.25, 40), True),
@@ -153,9 +157,9 @@ def test_disparate_impact_is_a_ratio_however_it_is_written(text):
         ("PR|[M] / PR|[not M] >= {}", (0.5, 0.8, 1.1), False),
     ],
 )
-def test_a_bound_does_not_depend_on_the_limit_that_was_asked(text, limits, hard):
-    data = DATA if hard else SOFT_GROUPS
-    every = [data.certify(text.format(limit), hard=hard) for limit in limits]
+def test_a_bound_does_not_depend_on_the_limit_that_was_asked(text, limits, deterministic):
+    data = DATA if deterministic else SOFT_GROUPS
+    every = [data.certify(text.format(limit), deterministic=deterministic) for limit in limits]
     results = [result for result in every if result.method != "arithmetic"]  # true of any model
     bounds = [result.bound for result in results]
     assert bounds == pytest.approx([bounds[0]] * len(bounds), rel=2e-4)
@@ -212,9 +216,9 @@ def test_a_level_without_safety_rows_fails_closed():
     constraint = parse("max(FPR, by=group) <= 0.9")
     resolved = bind(constraint, Schema((0, 1), 1, {"group": ("a", "b")}))
     columns = {"group": np.array(["a"] * 100)}
-    codes, families = assign_cells(columns, [resolved.conditions], 100)
+    codes, stratification = assign_cells(columns, [resolved.conditions], 100)
     labels = np.zeros(100, dtype=np.int64)
-    statistics = summarise(codes, labels, np.tile([1.0, 0.0], (100, 1)), families)
+    statistics = summarise(codes, labels, np.tile([1.0, 0.0], (100, 1)), stratification)
     result = certify_constraint(resolved, statistics, 0.05)
     assert not result.passed
     assert result.g_upper == math.inf
@@ -278,20 +282,20 @@ SOFT = Data({(0, 0, 0): 3000, (0, 0, 1): 300, (0, 1, 0): 300, (0, 1, 1): 3000}, 
 
 
 def test_precision_of_drawn_decisions():
-    result = SOFT.certify("PPV >= 0.7", hard=False)
+    result = SOFT.certify("PPV >= 0.7", deterministic=False)
     positive = SOFT.p[:, 1]
     assert result.estimate == pytest.approx(positive[SOFT.y == 1].sum() / positive.sum())
     assert result.passed
     assert 0.7 <= result.bound < result.estimate
-    assert not SOFT.certify(f"PPV >= {result.bound + 1e-3:.6f}", hard=False).passed
-    assert SOFT.certify(f"PPV >= {result.bound - 1e-3:.6f}", hard=False).passed
-    assert SOFT.certify("F1 >= 0.7", hard=False).passed
+    assert not SOFT.certify(f"PPV >= {result.bound + 1e-3:.6f}", deterministic=False).passed
+    assert SOFT.certify(f"PPV >= {result.bound - 1e-3:.6f}", deterministic=False).passed
+    assert SOFT.certify("F1 >= 0.7", deterministic=False).passed
 
 
 def test_precision_of_drawn_decisions_among_other_terms_fails_closed():
-    result = SOFT.certify("PPV - PR >= -1", hard=False)
+    result = SOFT.certify("PPV - PR >= -1", deterministic=False)
     assert result.passed  # it holds whatever the means are
-    result = SOFT.certify("PPV - PR >= -0.5", hard=False)
+    result = SOFT.certify("PPV - PR >= -0.5", deterministic=False)
     assert not result.passed
     assert result.reason == (
         "which rows count for PPV is drawn at random, and this constraint combines it with other "
@@ -302,19 +306,26 @@ def test_precision_of_drawn_decisions_among_other_terms_fails_closed():
 # -- statistics ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("hard", [True, False])
-def test_statistics_add_up(hard):
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_statistics_add_up(deterministic):
     text = "Cost | [M] + Brier + PR <= 3"
     resolved = DATA.bind(text)
-    values = distinct_values(resolved.means)
-    codes, families = assign_cells(DATA.columns, [resolved.conditions], len(DATA.y))
+    values = distinct_values(resolved.estimands)
+    codes, stratification = assign_cells(DATA.columns, [resolved.conditions], len(DATA.y))
     order = np.random.default_rng(0).permutation(len(DATA.y))
 
     def of(rows):
-        return summarise(codes[rows], DATA.y[rows], DATA.p[rows], families, values, hard=hard)
+        return summarise(
+            codes[rows],
+            DATA.y[rows],
+            DATA.p[rows],
+            stratification,
+            values,
+            deterministic=deterministic,
+        )
 
     whole, parts = of(order), of(order[:300]) + of(order[300:])
-    np.testing.assert_allclose(parts.table, whole.table)
+    np.testing.assert_allclose(parts.confusion, whole.confusion)
     np.testing.assert_allclose(parts.products, whole.products)
     assert parts.n_rows == whole.n_rows == len(DATA.y)
     assert isinstance(parts, Statistics)
@@ -331,22 +342,22 @@ def test_products_are_second_moments():
 
 
 def test_invalid_rows_are_counted_apart():
-    chances = np.array([[0.2, 0.8], [np.nan, 0.5], [np.inf, 0.0]])
+    probabilities = np.array([[0.2, 0.8], [np.nan, 0.5], [np.inf, 0.0]])
     zeros = np.zeros(3, np.int64)
-    statistics = summarise(zeros, zeros, chances, Families.single())
+    statistics = summarise(zeros, zeros, probabilities, Stratification.single())
     assert (statistics.n_invalid, statistics.n_rows) == (2, 3)
 
 
 def test_fewest_rows_that_could_pass():
     resolved = DATA.bind("F1 >= 0.9")
-    shares = DATA.statistics("F1 >= 0.9").shares(resolved.means)
+    shares = DATA.statistics("F1 >= 0.9").shares(resolved.estimands)
     assert list(shares.values()) == [1.0]
     # All n of n: the lower bound 0.05 ** (1 / n) must reach c / (2 - c).
     fewest = math.ceil(math.log(0.05) / math.log(0.9 / 1.1))
-    assert rows_even_perfection_needs(resolved.tree, 0.05, shares, 5) == fewest
+    assert minimum_rows(resolved.tree, 0.05, shares, 5) == fewest
     cost, unbounded = DATA.bind("Cost <= 1"), DATA.bind("Unbounded <= 1")
-    assert rows_even_perfection_needs(cost.tree, 0.05, {cost.means[0]: 1.0}, 1) > 1
-    assert rows_even_perfection_needs(unbounded.tree, 0.05, {unbounded.means[0]: 1.0}, 1) is None
+    assert minimum_rows(cost.tree, 0.05, {cost.estimands[0]: 1.0}, 1) > 1
+    assert minimum_rows(unbounded.tree, 0.05, {unbounded.estimands[0]: 1.0}, 1) is None
 
 
 # -- what to do about a failure ------------------------------------------------------------
@@ -381,13 +392,15 @@ def test_violations_by_averages_are_told_apart_too(name, limit, noise):
 
 def test_opposite_constraints_pass_where_a_violation_is_proved():
     resolved = DATA.bind("max(PR | [M], PR | [not M]) - ACC <= -0.7")
-    evidence = DATA.statistics("max(PR | [M], PR | [not M]) - ACC <= -0.7").evidence(resolved.means)
+    evidence = DATA.statistics("max(PR | [M], PR | [not M]) - ACC <= -0.7").evidence(
+        resolved.estimands
+    )
     assert passes(resolved.opposite, evidence, 0.05)
     assert not passes(resolved.tree, evidence, 0.05)
 
 
 @pytest.mark.parametrize(
-    ("text", "hard"),
+    ("text", "deterministic"),
     [
         ("Cost <= 0.22", True),
         ("Cost <= 0.4", False),
@@ -397,17 +410,17 @@ def test_opposite_constraints_pass_where_a_violation_is_proved():
         ("max(Cost, Brier) <= 0.22", True),
     ],
 )
-def test_rows_needed_of_averages_have_about_the_power(text, hard):
+def test_rows_needed_of_averages_have_about_the_power(text, deterministic):
     rng, shares = np.random.default_rng(0), {s: n / 1400 for s, n in SQUARES.items()}
     tenth = Data({square: n // 10 for square, n in SQUARES.items()}, sharpness=0.9)
-    result = tenth.certify(text, hard=hard)
+    result = tenth.certify(text, deterministic=deterministic)
     assert not result.passed
     assert result.rows_needed > 140
     passed = []
     for seed in range(30):
         counts = rng.multinomial(result.rows_needed, list(shares.values()))
         drawn = Data(dict(zip(shares, counts, strict=True)), sharpness=0.9)
-        statistics = drawn.statistics(text, hard=hard).in_drawn_order(seed)
+        statistics = drawn.statistics(text, deterministic=deterministic).in_drawn_order(seed)
         passed.append(certify_constraint(drawn.bind(text), statistics, 0.05).passed)
     assert np.mean(passed) >= 0.7
 
@@ -431,21 +444,23 @@ PROMISES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "chances", "limit"), PROMISES)
-def test_a_violated_constraint_passes_at_most_delta_of_the_time(text, chances, limit, whole):
-    chances = np.array(chances)
-    true = limit(chances)
+@pytest.mark.parametrize(("text", "probabilities", "limit"), PROMISES)
+def test_a_violated_constraint_passes_at_most_delta_of_the_time(text, probabilities, limit, whole):
+    probabilities = np.array(probabilities)
+    true = limit(probabilities)
     just_violated = true + 1e-9 if ">=" in text else true - 1e-9
     text = text.format(f"{just_violated:.12f}")
     rng, n_trials, n_passed = np.random.default_rng(0), 1000 if whole else 200, 0
     data = DATA.bind(text)
-    values = distinct_values(data.means)
+    values = distinct_values(data.estimands)
     corners = np.arange(4)
     for _ in range(n_trials):
-        square = np.repeat(corners, rng.multinomial(200, chances))
+        square = np.repeat(corners, rng.multinomial(200, probabilities))
         codes, chances_ = np.zeros(200, np.int32), np.eye(2)[square % 2]
-        statistics = summarise(codes, square // 2, chances_, Families.single(), values, keep=True)
-        n_passed += passes(data.tree, statistics.evidence(data.means), 0.1)
+        statistics = summarise(
+            codes, square // 2, chances_, Stratification.single(), values, keep=True
+        )
+        n_passed += passes(data.tree, statistics.evidence(data.estimands), 0.1)
     # Three standard errors above delta = 0.1.
     assert n_passed / n_trials <= 0.1 + 3 * math.sqrt(0.09 / n_trials)
 
@@ -455,7 +470,9 @@ class TestLabels:
 
     SCHEMA = Schema(classes=("no", "yes"), positive=0, levels={"region": ("N", "S")})
     # 100 rows of region S: of 40 "no" 30 are given it, of 60 "yes" 12 are given "no".
-    STATISTICS = Statistics(np.array([[[30.0, 10.0], [12.0, 48.0]]]), Families.single(), hard=True)
+    STATISTICS = Statistics(
+        np.array([[[30.0, 10.0], [12.0, 48.0]]]), Stratification.single(), deterministic=True
+    )
 
     def result(self, text, statistics=STATISTICS):
         return certify_constraint(bind(parse(text), self.SCHEMA), statistics, 0.05)
@@ -487,7 +504,7 @@ class TestLabels:
         assert result.rows.keys() == rates.keys()
 
     def test_reasons_name_what_was_written(self):
-        nothing = Statistics(np.zeros((1, 2, 2)), Families.single(), hard=True)
+        nothing = Statistics(np.zeros((1, 2, 2)), Stratification.single(), deterministic=True)
         for name in ("PR", "NR", "TPR", "FNR", "PPV", "FDR"):
             assert self.result(f"{name} <= 0.5", nothing).reason.startswith(f"no rows for {name} ")
 

@@ -20,8 +20,8 @@ def resolved(text):
 
 def evidence(constraint, counts, trials, **others):
     pairs = zip(counts, trials, strict=True)
-    samples = {m: Sample(k, n, n) for m, (k, n) in zip(constraint.means, pairs, strict=True)}
-    return Evidence(samples, exclusive=MF, n_rows=sum(trials), **others)
+    samples = {m: Sample(k, n, n) for m, (k, n) in zip(constraint.estimands, pairs, strict=True)}
+    return Evidence(samples, mutually_exclusive_columns=MF, n_rows=sum(trials), **others)
 
 
 def passing_counts(constraint, trials, delta):
@@ -125,7 +125,7 @@ def test_only_bounds_that_matter_are_computed_to_the_digit():
 @pytest.mark.parametrize("text", ["PR | [M] <= 0.99", "abs(PR | [M] - PR | [F]) <= 0.99"])
 def test_no_rows_never_pass(text):
     constraint = resolved(text)
-    nothing = [0] * len(constraint.means)
+    nothing = [0] * len(constraint.estimands)
     assert not passes(constraint.tree, evidence(constraint, nothing, nothing), 0.05)
 
 
@@ -137,7 +137,11 @@ def test_soft_test_holds_its_level_in_simulation(whole):
 
     def certified(row):
         seen = evidence(
-            constraint, [row.sum()], [100], hard=False, row_values=lambda mean, w, c: w * row
+            constraint,
+            [row.sum()],
+            [100],
+            deterministic=False,
+            row_values=lambda mean, w, c: w * row,
         )
         return passes(constraint.tree, seen, 0.05)
 

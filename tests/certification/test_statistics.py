@@ -12,13 +12,13 @@ from sklearn_seldonian.certification import (
     tabulate,
 )
 from sklearn_seldonian.constraints import (
-    Families,
     Schema,
+    Stratification,
     assign_cells,
     atoms_of,
     bind,
     distinct_conditions,
-    distinct_means,
+    distinct_estimands,
     distinct_values,
     parse,
 )
@@ -31,15 +31,15 @@ BINARY = Schema(classes=(0, 1), positive=1, levels={"M": (0, 1), "age": tuple(ra
 def rows(n_classes, n=500, seed=0):
     rng = np.random.default_rng(seed)
     y, predicted = rng.integers(0, n_classes, size=(2, n))
-    chances = rng.dirichlet(np.ones(n_classes), size=n)
+    probabilities = rng.dirichlet(np.ones(n_classes), size=n)
     columns = {"M": rng.integers(0, 2, size=n), "age": rng.integers(0, 9, size=n)}
-    return y, predicted, chances, columns
+    return y, predicted, probabilities, columns
 
 
 def statistics(mean, y, decisions, columns, n_classes):
-    codes, families = assign_cells(columns, [mean.conditions], len(y))
-    table = tabulate(codes, y, decisions, families, n_classes)
-    return Statistics(table, families, hard=decisions.ndim == 1)
+    codes, stratification = assign_cells(columns, [mean.conditions], len(y))
+    table = tabulate(codes, y, decisions, stratification, n_classes)
+    return Statistics(table, stratification, deterministic=decisions.ndim == 1)
 
 
 # Each measure's success and the rows it is over, written with numpy alone.
@@ -66,20 +66,20 @@ BINARY_RATES = {
     ],
 )
 def test_rates_equal_numpy(name, condition, chosen):
-    y, predicted, chances, columns = rows(2)
+    y, predicted, probabilities, columns = rows(2)
     success, counted = BINARY_RATES[name](y, predicted)
     counted &= chosen(columns)
     expected = success[counted].mean()
-    soft_value = chances[np.arange(500), y] if name in ("ACC", "ERR") else chances[:, 1]
+    soft_value = probabilities[np.arange(500), y] if name in ("ACC", "ERR") else probabilities[:, 1]
     soft = soft_value[counted].mean()
     constraint = bind(parse(f"{name}{condition} <= 0.5"), BINARY)
-    (mean,) = constraint.means
+    (mean,) = constraint.estimands
     flipped = str(mean).partition(" ")[0] != name
-    for decisions, value in ((predicted, expected), (chances, soft)):
+    for decisions, value in ((predicted, expected), (probabilities, soft)):
         sample = statistics(mean, y, decisions, columns, 2).rate(mean)
         assert sample.trials == pytest.approx(counted.sum())
         shown = 1 - sample.estimate if flipped else sample.estimate
-        if decisions is chances and name in ("NR", "FNR", "TNR", "ERR"):
+        if decisions is probabilities and name in ("NR", "FNR", "TNR", "ERR"):
             shown = 1 - shown
         assert shown == pytest.approx(value)
 
@@ -87,34 +87,34 @@ def test_rates_equal_numpy(name, condition, chosen):
 @pytest.mark.parametrize("label", [0, 1, 2])
 def test_multiclass_rates_equal_numpy(label):
     y, predicted, _, columns = rows(3)
-    (mean,) = bind(parse(f"TPR_[{label}] >= 0.5"), SCHEMA).means
+    (mean,) = bind(parse(f"TPR_[{label}] >= 0.5"), SCHEMA).estimands
     sample = statistics(mean, y, predicted, columns, 3).rate(mean)
     assert sample.trials == (y == label).sum()
     assert sample.successes == ((predicted == label) & (y == label)).sum()
 
 
-@pytest.mark.parametrize("hard", [True, False])
-def test_parts_add_up_in_any_order(hard):
-    y, predicted, chances, columns = rows(2)
-    (mean,) = bind(parse("FPR | [M] <= 0.5"), BINARY).means
-    decisions = predicted if hard else chances
-    codes, families = assign_cells(columns, [mean.conditions], len(y))
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_parts_add_up_in_any_order(deterministic):
+    y, predicted, probabilities, columns = rows(2)
+    (mean,) = bind(parse("FPR | [M] <= 0.5"), BINARY).estimands
+    decisions = predicted if deterministic else probabilities
+    codes, stratification = assign_cells(columns, [mean.conditions], len(y))
 
     def part(index):
-        table = tabulate(codes[index], y[index], decisions[index], families, 2)
-        return Statistics(table, families, hard)
+        table = tabulate(codes[index], y[index], decisions[index], stratification, 2)
+        return Statistics(table, stratification, deterministic)
 
     whole = part(np.arange(500))
     pieces = [part(index) for index in np.array_split(np.random.default_rng(1).permutation(500), 7)]
     total = sum(pieces[1:], start=pieces[0])
-    assert np.allclose(total.table, whole.table, rtol=0, atol=0 if hard else 1e-9)
+    assert np.allclose(total.confusion, whole.confusion, rtol=0, atol=0 if deterministic else 1e-9)
     assert total.n_rows == 500
 
 
 def test_empty_group_has_no_estimate():
     y, predicted, _, columns = rows(2)
     columns["M"][:] = 0
-    (mean,) = bind(parse("PR | [M] <= 0.5"), BINARY).means
+    (mean,) = bind(parse("PR | [M] <= 0.5"), BINARY).estimands
     sample = statistics(mean, y, predicted, columns, 2).rate(mean)
     assert sample.trials == 0
     assert np.isnan(sample.estimate)
@@ -135,7 +135,7 @@ MANY = [
 VALUED = ["Cost | [a] - Cost | [not a] <= 0.3", "Cost | [b, d] + PR_[0] | [b] + Cost <= 6"]
 
 
-def with_and_without_families(n_classes, valued, hard, n=700):
+def with_and_without_families(n_classes, valued, deterministic, n=700):
     """The same rows sorted into the constraints' families, and into one of all conditions."""
     rng = np.random.default_rng(n_classes)
     y, p = rng.integers(0, n_classes, n), rng.dirichlet(np.ones(n_classes), n)
@@ -143,27 +143,27 @@ def with_and_without_families(n_classes, valued, hard, n=700):
     constraints = [parse(text) for text in (*MANY, *(VALUED if valued else ()))]
     classes = tuple(range(n_classes))
     positive = 1 if n_classes == 2 else None
-    schema = Schema.of(columns, constraints, classes, positive, measures=(COSTS,))
+    schema = Schema.from_columns(columns, constraints, classes, positive, measures=(COSTS,))
     bound = [bind(constraint, schema) for constraint in constraints]
     together = [constraint.conditions for constraint in bound]
-    everything = [distinct_conditions(distinct_means(bound))]
-    values = distinct_values(distinct_means(bound))
+    everything = [distinct_conditions(distinct_estimands(bound))]
+    values = distinct_values(distinct_estimands(bound))
     parted, whole = (
-        summarise(codes, y, p, families, values, hard=hard, keep=True)
-        for codes, families in (assign_cells(columns, t, n) for t in (together, everything))
+        summarise(codes, y, p, stratification, values, deterministic=deterministic, keep=True)
+        for codes, stratification in (assign_cells(columns, t, n) for t in (together, everything))
     )
-    assert len(parted.families.columns) > 1
-    assert len(whole.families.columns) == 1
+    assert len(parted.stratification.columns) > 1
+    assert len(whole.stratification.columns) == 1
     return bound, parted, whole
 
 
-@pytest.mark.parametrize("hard", [True, False])
+@pytest.mark.parametrize("deterministic", [True, False])
 @pytest.mark.parametrize("valued", [True, False])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_families_say_what_all_conditions_together_say(n_classes, valued, hard):
-    constraints, parted, whole = with_and_without_families(n_classes, valued, hard)
+def test_families_say_what_all_conditions_together_say(n_classes, valued, deterministic):
+    constraints, parted, whole = with_and_without_families(n_classes, valued, deterministic)
     assert parted.n_rows == whole.n_rows == 700
-    means = distinct_means(constraints)
+    means = distinct_estimands(constraints)
     assert parted.shares(means) == pytest.approx(whole.shares(means))
     some, all_ = parted.evidence(means), whole.evidence(means)
     for mean in means:
@@ -172,12 +172,14 @@ def test_families_say_what_all_conditions_together_say(n_classes, valued, hard):
             found, expected = (e.row_values(mean, 2.0, -0.5) for e in (some, all_))
             np.testing.assert_array_equal(found, expected)
     for atom in (atom for constraint in constraints for atom in atoms_of(constraint.tree)):
-        slopes = np.random.default_rng(0).normal(size=len(atom.means)).tolist()
-        found, expected = (e.influence_variance(atom.means, slopes) for e in (some, all_))
+        slopes = np.random.default_rng(0).normal(size=len(atom.estimands)).tolist()
+        found, expected = (e.influence_variance(atom.estimands, slopes) for e in (some, all_))
         assert found == pytest.approx(expected, rel=1e-9)
     for constraint in constraints:
         found, expected = (
-            certify_constraint(constraint, seen, 0.05, "auto", exclusive_columns(seen.families))
+            certify_constraint(
+                constraint, seen, 0.05, "auto", exclusive_columns(seen.stratification)
+            )
             for seen in (parted, whole)
         )
         assert found.passed == expected.passed
@@ -192,8 +194,8 @@ def test_exclusive_columns_are_those_that_some_family_sees_together():
     texts = ["PR | [M] - PR | [F] <= 0.1", "PR | [X] - PR | [M] <= 0.1", "PR | [Z] <= 0.5"]
     schema = Schema(classes=(0, 1), positive=1, levels=dict.fromkeys("MFXZ", (0, 1)))
     together = [bind(parse(text), schema).conditions for text in texts]
-    families = assign_cells(columns, together, 20).families
-    assert exclusive_columns(families) == {frozenset("MF")}
+    stratification = assign_cells(columns, together, 20).stratification
+    assert exclusive_columns(stratification) == {frozenset("MF")}
 
 
 def soft_statistics(text, schema, low, high, n=400):
@@ -201,12 +203,12 @@ def soft_statistics(text, schema, low, high, n=400):
     resolved, rng = bind(parse(text), schema), np.random.default_rng(0)
     k = len(schema.classes)
     scores = rng.uniform(low, high, size=(n, k))
-    chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    codes, families = assign_cells({}, [resolved.conditions], n)
+    probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    codes, stratification = assign_cells({}, [resolved.conditions], n)
     y = rng.integers(0, k, size=n)
-    seen = summarise(codes, y, chances, families, hard=False, keep=True)
+    seen = summarise(codes, y, probabilities, stratification, deterministic=False, keep=True)
     ends = tuple(map(float, low)), tuple(map(float, high))
-    return replace(seen, ends=ends).in_drawn_order(0), list(distinct_means([resolved]))
+    return replace(seen, ends=ends).in_drawn_order(0), list(distinct_estimands([resolved]))
 
 
 def logistic(x):
@@ -233,7 +235,7 @@ def test_range_of_a_mean_is_what_the_ends_of_the_scores_leave(text, least, most)
         assert ends[0] <= values.min() < ends[0] + 0.05
         assert ends[1] - 0.05 < values.max() <= ends[1]
     assert replace(seen, ends=None).range_of(mean) == (0.0, 1.0)
-    assert replace(seen, hard=True).range_of(mean) == (0.0, 1.0)
+    assert replace(seen, deterministic=True).range_of(mean) == (0.0, 1.0)
 
 
 def test_range_of_one_class_of_several():
@@ -268,14 +270,16 @@ def test_narrow_probabilities_on_the_limit_are_certified_at_most_delta_of_the_ti
     ends = logistic(np.array([-0.5, 0.3]))
     limit = float(share * ends[1] + (1 - share) * ends[0] - ends[0])
     resolved = bind(parse(f"PR | [M] - PR | [not M] <= {limit!r}"), BINARY)
-    means, rng, n = list(distinct_means([resolved])), np.random.default_rng(1), 120
+    means, rng, n = list(distinct_estimands([resolved])), np.random.default_rng(1), 120
     male = np.arange(n) % 2
-    codes, families = assign_cells({"M": male}, [resolved.conditions], n)
+    codes, stratification = assign_cells({"M": male}, [resolved.conditions], n)
     certified = 0
     for trial in range(n_trials):
         chance = np.where((male == 1) & (rng.random(n) < share), ends[1], ends[0])
-        chances = np.c_[1 - chance, chance]
-        seen = summarise(codes, np.zeros(n, int), chances, families, hard=False, keep=True)
+        probabilities = np.c_[1 - chance, chance]
+        seen = summarise(
+            codes, np.zeros(n, int), probabilities, stratification, deterministic=False, keep=True
+        )
         evidence = replace(seen, ends=(low, high)).in_drawn_order(trial).evidence(means)
         assert evidence.range_of(means[0])[1] < 0.6
         certified += passes(resolved.tree, evidence, 0.05)
@@ -287,11 +291,14 @@ def kept_rows(n=60):
     """Statistics of drawn decisions, with the rows in one order and in another."""
     rng = np.random.default_rng(7)
     y, codes = rng.integers(0, 2, n), np.zeros(n, np.int32)
-    chances = np.stack([1 - (p := rng.choice([0.2, 0.4, 0.9], n)), p], axis=1)
-    rows = codes, y, chances
-    order = np.lexsort(chances.T)
+    probabilities = np.stack([1 - (p := rng.choice([0.2, 0.4, 0.9], n)), p], axis=1)
+    rows = codes, y, probabilities
+    order = np.lexsort(probabilities.T)
     other = (part[order] for part in rows)
-    return tuple(summarise(*r, Families.single(), hard=False, keep=True) for r in (rows, other))
+    return tuple(
+        summarise(*r, Stratification.single(), deterministic=False, keep=True)
+        for r in (rows, other)
+    )
 
 
 def test_the_drawn_order_depends_on_the_rows_and_the_seed_alone():
@@ -315,7 +322,10 @@ def test_rows_are_looked_at_one_by_one_only_in_a_drawn_order():
 def test_counts_have_no_order():
     n = 50
     seen = summarise(
-        np.zeros(n, np.int32), np.zeros(n, np.int64), np.tile([0.4, 0.6], (n, 1)), Families.single()
+        np.zeros(n, np.int32),
+        np.zeros(n, np.int64),
+        np.tile([0.4, 0.6], (n, 1)),
+        Stratification.single(),
     )
     assert seen.in_drawn_order(0) is seen
     assert seen.order_seed is None

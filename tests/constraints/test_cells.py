@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sklearn_seldonian.constraints import Families, assign_cells
-from sklearn_seldonian.constraints._cells import MOST_JOINT_CELLS
+from sklearn_seldonian.constraints import Stratification, assign_cells
+from sklearn_seldonian.constraints._cells import MAX_JOINT_CELLS
 from sklearn_seldonian.constraints._conditions import holds
 from sklearn_seldonian.constraints._parse import parse
 
@@ -26,20 +26,20 @@ def test_cells_say_which_conditions_hold():
         condition(text)
         for text in ("M", "race == 'A'", "not M", "age >= 40", "race in ('A', 'B')", "age < 30")
     ]
-    codes, families = assign_cells(columns, [conditions], 500)
+    codes, stratification = assign_cells(columns, [conditions], 500)
     for position, one in enumerate(conditions):
-        by_row = families.membership[families.patterns[codes, 0], position]
+        by_row = stratification.membership[stratification.cell_of_code[codes, 0], position]
         np.testing.assert_array_equal(by_row, holds(one, columns[one.column]))
-    assert len(np.unique(families.membership, axis=0)) == families.n_cells
-    assert set(codes) == set(range(families.n_cells))
+    assert len(np.unique(stratification.membership, axis=0)) == stratification.n_cells
+    assert set(codes) == set(range(stratification.n_cells))
 
 
 @pytest.mark.parametrize("together", [[], [()], [(), ()]])
 def test_no_conditions_make_one_cell(together):
-    codes, families = assign_cells({}, together, 3)
+    codes, stratification = assign_cells({}, together, 3)
     assert codes.tolist() == [0, 0, 0]
-    assert families.membership.shape == (1, 0)
-    assert families.patterns.tolist() == [[0]]
+    assert stratification.membership.shape == (1, 0)
+    assert stratification.cell_of_code.tolist() == [[0]]
 
 
 # -- families ------------------------------------------------------------------------------
@@ -64,9 +64,11 @@ def conditions(*texts):
 def test_families_are_the_columns_looked_at_together(together, expected, n_cells):
     rng = np.random.default_rng(0)
     columns = {name: rng.integers(0, 2, 200) for name in "abc"} | {"n": rng.integers(0, 9, 200)}
-    families = assign_cells(columns, [conditions(*texts) for texts in together], 200).families
-    assert families.columns == tuple(map(frozenset, expected))
-    assert families.n_cells == n_cells
+    stratification = assign_cells(
+        columns, [conditions(*texts) for texts in together], 200
+    ).stratification
+    assert stratification.columns == tuple(map(frozenset, expected))
+    assert stratification.n_cells == n_cells
 
 
 def test_every_row_is_in_the_right_cell_of_every_family():
@@ -78,18 +80,22 @@ def test_every_row_is_in_the_right_cell_of_every_family():
         conditions("d in (0, 1)", "d in (1, 2)", "e == 3", "a == 1"),
         conditions("c == 1"),
     ]
-    codes, families = assign_cells(columns, together, 300)
-    cells = families.patterns[codes]
-    assert set(codes) == set(range(len(families.patterns)))
-    for family, (own, span) in enumerate(zip(families.columns, families.spans, strict=True)):
+    codes, stratification = assign_cells(columns, together, 300)
+    cells = stratification.cell_of_code[codes]
+    assert set(codes) == set(range(len(stratification.cell_of_code)))
+    for family, (own, span) in enumerate(
+        zip(stratification.columns, stratification.spans, strict=True)
+    ):
         assert set(cells[:, family]) == set(range(span.start, span.stop))
-        for position, one in enumerate(families.conditions):
+        for position, one in enumerate(stratification.conditions):
             expected = holds(one, columns[one.column]) & (one.column in own)
-            found = families.membership[cells[:, family], position]
+            found = stratification.membership[cells[:, family], position]
             np.testing.assert_array_equal(found, expected)
     for group in together:
-        family = families.family_of(group)
-        inside = families.inside(group, family)[cells[:, family] - families.spans[family].start]
+        family = stratification.family_of(group)
+        inside = stratification.inside(group, family)[
+            cells[:, family] - stratification.spans[family].start
+        ]
         every = np.logical_and.reduce([holds(one, columns[one.column]) for one in group])
         np.testing.assert_array_equal(inside, every)
 
@@ -99,27 +105,27 @@ def test_cells_are_few_whatever_the_number_of_columns(n_columns, kind):
     rng = np.random.default_rng(2)
     columns = {f"g{i}": rng.integers(0, 2, 5000) for i in range(n_columns)}
     together = [conditions(f"g{i}", f"not g{i}") for i in range(n_columns)]
-    codes, families = assign_cells(columns, together, 5000)
-    assert families.membership.shape == (2 * n_columns, 2 * n_columns)
-    assert families.patterns.dtype == kind
+    codes, stratification = assign_cells(columns, together, 5000)
+    assert stratification.membership.shape == (2 * n_columns, 2 * n_columns)
+    assert stratification.cell_of_code.dtype == kind
     assert codes.dtype == np.int32
-    assert len(families.patterns) <= 5000
+    assert len(stratification.cell_of_code) <= 5000
 
 
 def test_more_combinations_than_can_be_listed():
     rng = np.random.default_rng(3)
     columns = {name: rng.integers(0, 10, 1000) for name in "abcdefghijkl"}
     together = [conditions(*(f"{name} == {i}" for name in columns for i in range(10)))]
-    codes, families = assign_cells(columns, together, 1000)
-    assert families.n_cells == len(set(zip(*columns.values(), strict=True)))
-    assert (families.patterns[codes, 0] == codes).all()
+    codes, stratification = assign_cells(columns, together, 1000)
+    assert stratification.n_cells == len(set(zip(*columns.values(), strict=True)))
+    assert (stratification.cell_of_code[codes, 0] == codes).all()
 
 
 def test_a_single_family_numbers_its_cells_as_rows_do():
-    families = Families.single(conditions("a"), np.array([[True], [False]]))
-    assert families.patterns.tolist() == [[0], [1]]
-    assert families.inside(conditions("a"), 0).tolist() == [True, False]
-    assert Families.single().n_cells == 1
+    stratification = Stratification.single(conditions("a"), np.array([[True], [False]]))
+    assert stratification.cell_of_code.tolist() == [[0], [1]]
+    assert stratification.inside(conditions("a"), 0).tolist() == [True, False]
+    assert Stratification.single().n_cells == 1
 
 
 # -- joint cells ---------------------------------------------------------------------------
@@ -148,44 +154,50 @@ def sorted_rows(levels, n_rows=400, seed=4):
     ],
 )
 def test_joint_cells_say_the_cells_of_all_families(levels, sizes):
-    codes, families = sorted_rows(levels)
-    joint = families.joint
+    codes, stratification = sorted_rows(levels)
+    joint = stratification.joint
     assert joint.n_cells == sum(sizes)
-    assert all(size <= max(MOST_JOINT_CELLS, *levels, 0) for size in sizes)
+    assert all(size <= max(MAX_JOINT_CELLS, *levels, 0) for size in sizes)
     ends = np.cumsum([0, *sizes])
-    rows = joint.patterns[codes]
+    rows = joint.cell_of_code[codes]
     assert rows.shape == (len(codes), len(sizes))
     assert ((rows >= ends[:-1]) & (rows < ends[1:])).all()
-    inside = joint.from_cells(np.eye(families.n_cells))
+    inside = joint.from_cells(np.eye(stratification.n_cells))
     np.testing.assert_array_equal(joint.over_cells(np.eye(joint.n_cells)), inside.T)
-    for row, cells in zip(rows, families.patterns[codes], strict=True):
-        expected = np.zeros(families.n_cells)
+    for row, cells in zip(rows, stratification.cell_of_code[codes], strict=True):
+        expected = np.zeros(stratification.n_cells)
         expected[cells] = 1.0
         np.testing.assert_array_equal(inside[row].sum(axis=0), expected)
 
 
 def test_sums_over_joint_cells_are_sums_over_cells():
-    codes, families = sorted_rows((3, 2, 4, 5, 2))
+    codes, stratification = sorted_rows((3, 2, 4, 5, 2))
     values = np.random.default_rng(5).normal(size=(len(codes), 2, 3))
-    of_joint = np.zeros((families.joint.n_cells, 2, 3))
-    of_cells = np.zeros((families.n_cells, 2, 3))
-    for own in families.joint.patterns[codes].T:
+    of_joint = np.zeros((stratification.joint.n_cells, 2, 3))
+    of_cells = np.zeros((stratification.n_cells, 2, 3))
+    for own in stratification.joint.cell_of_code[codes].T:
         np.add.at(of_joint, own, values)
-    for own in families.patterns[codes].T:
+    for own in stratification.cell_of_code[codes].T:
         np.add.at(of_cells, own, values)
-    np.testing.assert_allclose(families.joint.over_cells(of_joint), of_cells, atol=1e-12)
-    assert families.joint.over_cells(of_joint[..., :0]).shape == (families.n_cells, 2, 0)
+    np.testing.assert_allclose(stratification.joint.over_cells(of_joint), of_cells, atol=1e-12)
+    assert stratification.joint.over_cells(of_joint[..., :0]).shape == (
+        stratification.n_cells,
+        2,
+        0,
+    )
 
 
 def test_rows_weigh_in_joint_cells_what_they_weigh_in_cells():
-    codes, families = sorted_rows((3, 2, 4, 5, 2))
-    weights = np.random.default_rng(6).normal(size=(families.n_cells, 2))
-    expected = weights[families.patterns[codes]].sum(axis=1)
-    found = families.joint.from_cells(weights)[families.joint.patterns[codes]].sum(axis=1)
+    codes, stratification = sorted_rows((3, 2, 4, 5, 2))
+    weights = np.random.default_rng(6).normal(size=(stratification.n_cells, 2))
+    expected = weights[stratification.cell_of_code[codes]].sum(axis=1)
+    found = stratification.joint.from_cells(weights)[stratification.joint.cell_of_code[codes]].sum(
+        axis=1
+    )
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_one_cell_is_its_own_joint_cell():
-    joint = Families.single().joint
-    assert joint.patterns.tolist() == [[0]]
+    joint = Stratification.single().joint
+    assert joint.cell_of_code.tolist() == [[0]]
     assert joint.from_cells(np.ones((1, 1))).tolist() == [[1.0]]

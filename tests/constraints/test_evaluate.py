@@ -60,7 +60,7 @@ def test_constants(text, value):
 def test_estimates_and_slopes(text, value):
     g = bound(f"{text} <= 0").g
     rates = {"PR": 0.2, "FPR": 0.4}
-    means = {mean: rates[str(mean)] for mean in bound(f"{text} <= 0").means}
+    means = {mean: rates[str(mean)] for mean in bound(f"{text} <= 0").estimands}
     assert estimate(g, means) == pytest.approx(value)
     point = dual(g, means)
     assert point.value == pytest.approx(value)
@@ -71,7 +71,7 @@ def test_estimates_and_slopes(text, value):
 
 def test_means_of_quantifiers():
     constraint = bound("mean(PR, by=race) <= 0")
-    values = dict(zip(constraint.means, (0.1, 0.2, 0.6), strict=True))
+    values = dict(zip(constraint.estimands, (0.1, 0.2, 0.6), strict=True))
     assert estimate(constraint.g, values) == pytest.approx(0.3)
     box = {mean: Interval(value, value + 0.1) for mean, value in values.items()}
     assert interval(constraint.g, box).high == pytest.approx(0.4)
@@ -80,7 +80,7 @@ def test_means_of_quantifiers():
 @pytest.mark.parametrize("text", ["log(PR)", "exp(1e6 * PR) * FPR", "sqrt(PR) / PR", "PR ** -1"])
 def test_undefined_slopes_are_silent(text):
     constraint = bound(f"{text} <= 0")
-    point = dual(constraint.g, dict.fromkeys(constraint.means, 0.0))
+    point = dual(constraint.g, dict.fromkeys(constraint.estimands, 0.0))
     assert not np.isfinite(point.value) or point.gradient.shape
-    high = dual(constraint.g, dict.fromkeys(constraint.means, 1.0))
+    high = dual(constraint.g, dict.fromkeys(constraint.estimands, 1.0))
     assert not math.isnan(high.value)

@@ -13,7 +13,7 @@ from sklearn_seldonian.constraints import (
     Schema,
     assign_cells,
     bind,
-    distinct_means,
+    distinct_estimands,
     distinct_values,
     estimate,
     parse,
@@ -61,22 +61,24 @@ class Rows:
 
     def schema(self, constraint, measures=()):
         positive = 1 if len(self.classes) == 2 else None
-        return Schema.of(self.columns, [constraint], self.classes, positive, measures=measures)
+        return Schema.from_columns(
+            self.columns, [constraint], self.classes, positive, measures=measures
+        )
 
-    def evaluate(self, text, *, hard=True, measures=()):
+    def evaluate(self, text, *, deterministic=True, measures=()):
         constraint = parse(text)
         resolved = bind(constraint, self.schema(constraint, measures))
-        means = distinct_means([resolved])
-        codes, families = assign_cells(self.columns, [resolved.conditions], N)
+        means = distinct_estimands([resolved])
+        codes, stratification = assign_cells(self.columns, [resolved.conditions], N)
         statistics = summarise(
             codes,
             self.y,
             self.p,
-            families,
+            stratification,
             distinct_values(means),
-            hard=hard,
+            deterministic=deterministic,
         )
-        return estimate(resolved.g, {m: statistics.rate(m).estimate for m in resolved.means})
+        return estimate(resolved.g, {m: statistics.rate(m).estimate for m in resolved.estimands})
 
 
 BINARY = Rows((0, 1), seed=0)
@@ -131,11 +133,13 @@ def test_confusion_matrix():
 
 
 @pytest.mark.parametrize("rows", [BINARY, MULTI], ids=["binary", "multiclass"])
-@pytest.mark.parametrize("hard", [True, False])
-def test_losses(rows, hard):
-    assert rows.evaluate("LogLoss <= 0", hard=hard) == pytest.approx(log_loss(rows.y, rows.p))
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_losses(rows, deterministic):
+    assert rows.evaluate("LogLoss <= 0", deterministic=deterministic) == pytest.approx(
+        log_loss(rows.y, rows.p)
+    )
     expected = brier_score_loss(rows.y, rows.p[:, 1] if rows is BINARY else rows.p)
-    assert rows.evaluate("Brier <= 0", hard=hard) == pytest.approx(expected)
+    assert rows.evaluate("Brier <= 0", deterministic=deterministic) == pytest.approx(expected)
 
 
 def test_own_measures():
@@ -151,7 +155,7 @@ def test_own_measures():
 
 def test_own_measures_of_drawn_decisions_are_expectations():
     expected = sum(BINARY.p[:, k] * COST[BINARY.y, k] for k in (0, 1)).mean()
-    got = BINARY.evaluate("Cost <= 0", hard=False, measures=[COSTS])
+    got = BINARY.evaluate("Cost <= 0", deterministic=False, measures=[COSTS])
     assert got == pytest.approx(expected)
 
 
@@ -169,7 +173,7 @@ SOFT = {
 @pytest.mark.parametrize("name", SOFT)
 def test_soft_values(name):
     expected = SOFT[name](BINARY.y == 1, BINARY.p[:, 1])
-    assert BINARY.evaluate(f"{name} <= 0", hard=False) == pytest.approx(expected)
+    assert BINARY.evaluate(f"{name} <= 0", deterministic=False) == pytest.approx(expected)
 
 
 def _of(name, group=None):
@@ -274,26 +278,26 @@ def test_regression():
 
     def evaluate(text):
         constraint = parse(text)
-        schema = Schema.of(
+        schema = Schema.from_columns(
             columns, [constraint], (), None, target_range=(0, 4), prediction_range=(0, 4)
         )
         resolved = bind(constraint, schema)
-        values, zeros = distinct_values(resolved.means), np.zeros(50, dtype=np.int64)
-        codes, families = assign_cells(columns, [resolved.conditions], 50)
-        cells, shape = families.patterns[codes], (families.n_cells, 1)
+        values, zeros = distinct_values(resolved.estimands), np.zeros(50, dtype=np.int64)
+        codes, stratification = assign_cells(columns, [resolved.conditions], 50)
+        cells, shape = stratification.cell_of_code[codes], (stratification.n_cells, 1)
         extra = row_values(values, y, prediction, None)
         table = np.concatenate(
             [
-                tabulate(codes, zeros, zeros, families, 1),
+                tabulate(codes, zeros, zeros, stratification, 1),
                 _sums(cells, zeros, extra, shape),
             ],
             axis=2,
         )
         products = _products(cells, zeros, extra, extra, shape)
-        statistics = Statistics(table, families, True, values=values, products=products)
-        ranges = [mean.quantity.range for mean in resolved.means]
+        statistics = Statistics(table, stratification, True, values=values, products=products)
+        ranges = [mean.quantity.range for mean in resolved.estimands]
         return estimate(
-            resolved.g, {m: statistics.rate(m).estimate for m in resolved.means}
+            resolved.g, {m: statistics.rate(m).estimate for m in resolved.estimands}
         ), ranges
 
     value, ranges = evaluate("Mean_Squared_Error - 2.0 <= 0")
@@ -317,20 +321,20 @@ def test_regression():
 )  # fmt: skip
 def test_the_same_rate_is_one_variable(text):
     constraint = parse(text)
-    means = bind(constraint, BINARY.schema(constraint)).means
+    means = bind(constraint, BINARY.schema(constraint)).estimands
     assert len(means) == 1
 
 
 def test_order_of_conditions_does_not_matter():
     constraint = parse("PR | [M, R1] - PR | [R1, M] <= 0")
-    assert len(bind(constraint, BINARY.schema(constraint)).means) == 1
+    assert len(bind(constraint, BINARY.schema(constraint)).estimands) == 1
 
 
 def test_combinations_that_no_row_has_are_left_out():
     columns = {"a": np.array([0, 0, 1]), "b": np.array(["x", "y", "x"])}
     constraint = parse("max(PR, by=(a, b)) <= 0.5")
-    schema = Schema.of(columns, [constraint], (0, 1), 1)
-    names = [str(mean) for mean in bind(constraint, schema).means]
+    schema = Schema.from_columns(columns, [constraint], (0, 1), 1)
+    names = [str(mean) for mean in bind(constraint, schema).estimands]
     assert names == [
         'PR | [a == 0, b == "x"]',
         'PR | [a == 0, b == "y"]',
@@ -343,7 +347,7 @@ def test_a_level_named_twice_counts_once():
     assert BINARY.evaluate("mean(PR, by=race in ('A', 'A')) <= 0") == pytest.approx(
         by_hand(BINARY, RACES[0])["PR"]
     )
-    assert len(bind(constraint, BINARY.schema(constraint)).means) == 1
+    assert len(bind(constraint, BINARY.schema(constraint)).estimands) == 1
 
 
 @pytest.mark.parametrize(
@@ -366,12 +370,12 @@ def test_a_level_named_twice_counts_once():
 )
 def test_levels_print_and_parse_back(values):
     constraint = parse("max(PR, by=group) <= 0.5")
-    schema = Schema.of({"group": values}, [constraint], (0, 1), 1)
-    means = bind(constraint, schema).means
+    schema = Schema.from_columns({"group": values}, [constraint], (0, 1), 1)
+    means = bind(constraint, schema).estimands
     assert len(means) == len(values)
     for mean in means:
         again = parse(f"{mean} <= 0.5")
-        assert bind(again, schema).means == (mean,)
+        assert bind(again, schema).estimands == (mean,)
 
 
 # -- mistakes ------------------------------------------------------------------------------
@@ -521,4 +525,4 @@ def test_measures_by_their_other_names(name, advice):
 def test_the_root_of_a_mean_is_what_is_said(name):
     with pytest.raises(ConstraintNameError, match=r"write sqrt\(MSE\)"):
         bind(parse(f"{name} <= 0.5"), Schema((), None))
-    assert bind(parse("sqrt(MSE) <= 0.5"), Schema((), None)).means
+    assert bind(parse("sqrt(MSE) <= 0.5"), Schema((), None)).estimands

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn_seldonian.constraints import (
     And,
     Atom,
-    Mean,
+    Estimand,
     Or,
     Schema,
     atoms_of,
@@ -191,14 +191,15 @@ def satisfied(tree, values):
 def test_division_by_zero(text, men, women, expected):
     constraint = resolved(text)
     by_name = {M: men, F: women}
-    values = {mean: by_name[str(mean)] for mean in constraint.means}
+    values = {mean: by_name[str(mean)] for mean in constraint.estimands}
     assert satisfied(constraint.tree, values) is expected
 
 
 # -- against direct evaluation -------------------------------------------------------------
 
 MEANS = [
-    next(iter(resolved(f"{name} <= 0").means)) for name in ("PR | [M]", "PR | [F]", "ERR", "Cost")
+    next(iter(resolved(f"{name} <= 0").estimands))
+    for name in ("PR | [M]", "PR | [F]", "ERR", "Cost")
 ]
 LEAVES = ["PR | [M]", "PR | [F]", "ERR", "Cost", "0.5", "2", "0.1", "1", "F1"]
 DIFFERENCE = "(PR | [M] - PR | [F])"
@@ -238,7 +239,7 @@ points = st.tuples(*[st.floats(0.001, 0.999)] * 3, st.floats(0.001, 4.999))
 def test_tree_and_direct_evaluation_agree(text, point):
     constraint = resolved(text)
     values = dict(zip(MEANS, point, strict=True))
-    values = {mean: values.get(mean, 0.3) for mean in constraint.means}
+    values = {mean: values.get(mean, 0.3) for mean in constraint.estimands}
     g = estimate(constraint.g, values)
     edges = [estimate(atom.expression, values) for atom in atoms_of(constraint.tree)]
     assume(math.isfinite(g))
@@ -256,7 +257,7 @@ def test_intervals_contain_direct_values(text, one, other, shares):
         low, high = min(a, b), max(a, b)
         box[mean] = Interval(low, high)
         values[mean] = min(max(low + share * (high - low), low), high)
-    for mean in constraint.means:
+    for mean in constraint.estimands:
         box.setdefault(mean, Interval(0.2, 0.4))
         values.setdefault(mean, 0.3)
     for expression in (constraint.g, *(atom.expression for atom in atoms_of(constraint.tree))):
@@ -270,7 +271,7 @@ def test_intervals_contain_direct_values(text, one, other, shares):
 def test_margins_shift_the_limit(text, point, margin):
     constraint = resolved(text)
     values = dict(zip(MEANS, point, strict=True))
-    values = {mean: values.get(mean, 0.3) for mean in constraint.means}
+    values = {mean: values.get(mean, 0.3) for mean in constraint.estimands}
     g, tree = estimate(constraint.g, values), constraint.with_margin(margin)
     edges = [estimate(atom.expression, values) for atom in atoms_of(tree)]
     assume(math.isfinite(g) and abs(g - margin) > 1e-7)
@@ -283,7 +284,7 @@ def test_atoms_in_units_add_up_to_g(text, point):
     constraint = resolved(text)
     assume(constraint.in_units)
     values = dict(zip(MEANS, point, strict=True))
-    values = {mean: values.get(mean, 0.3) for mean in constraint.means}
+    values = {mean: values.get(mean, 0.3) for mean in constraint.estimands}
     g = estimate(constraint.g, values)
     assume(math.isfinite(g))
     got = _value(constraint.tree, values)
@@ -304,7 +305,7 @@ def test_linear_form_is_the_expression(text):
         if atom.linear is None:
             continue
         assert all(atom.linear.weights)
-        point = dict.fromkeys(atom.means, 0.25)
+        point = dict.fromkeys(atom.estimands, 0.25)
         total = 0.25 * sum(atom.linear.weights) + atom.linear.constant
         assert estimate(atom.expression, point) == pytest.approx(total)
 
@@ -355,7 +356,7 @@ def test_what_rounding_hides_is_not_taken_for_satisfied(text, rate):
     tree = resolved(text).tree
     point = Interval.point(rate)
     for atom in atoms_of(tree):
-        assert not interval(atom.expression, dict.fromkeys(atom.means, point)).high <= 0
+        assert not interval(atom.expression, dict.fromkeys(atom.estimands, point)).high <= 0
 
 
 def _random_sum(rng):
@@ -384,18 +385,18 @@ def test_linear_forms_are_those_of_exact_arithmetic(seed):
     (atom,) = atoms_of(constraint.tree)
     wanted = {name: float(weight) for name, weight in exact.items() if weight}
     if constraint.tree == atom:
-        assert dict(zip(map(str, atom.means), atom.linear.weights, strict=True)) == wanted
+        assert dict(zip(map(str, atom.estimands), atom.linear.weights, strict=True)) == wanted
         assert atom.linear.constant == float(constant)
     else:  # nothing needs to be tested
         assert constant + sum(weight for weight in exact.values() if weight > 0) <= 0
     tenth = Fraction(0.1)
-    values = dict.fromkeys(constraint.means, 0.1)
+    values = dict.fromkeys(constraint.estimands, 0.1)
     assert estimate(constraint.g, values) == float(constant + tenth * sum(exact.values()))
 
 
 def test_exact_slopes_where_floats_cancel():
     constraint = resolved("(PR + 1e17) * FPR - 1e17 * FPR <= 0.01")
-    values = {mean: {"PR": 0.5, "FPR": 0.25}[str(mean)] for mean in constraint.means}
+    values = {mean: {"PR": 0.5, "FPR": 0.25}[str(mean)] for mean in constraint.estimands}
     point = exact_dual(constraint.g, values)
     slopes = dict(zip(map(str, values), point.gradient, strict=True))
     assert point.value == pytest.approx(0.125 - 0.01)
@@ -446,7 +447,7 @@ INDEPENDENT = [
 
 
 def mean(text):
-    (only,) = resolved(f"{text} <= 0").means
+    (only,) = resolved(f"{text} <= 0").estimands
     return only
 
 
@@ -457,18 +458,18 @@ def test_independence_is_read_from_the_text(one, other, expected):
 
 
 def test_columns_declared_exclusive():
-    exclusive = frozenset({frozenset({"M", "F"})})
-    assert independent(mean("PR | [M]"), mean("PR | [F]"), exclusive)
-    assert not independent(mean("PR | [not M]"), mean("PR | [not F]"), exclusive)
-    assert not independent(mean("PR | [M]"), mean("PR | [M, age > 40]"), exclusive)
+    mutually_exclusive_columns = frozenset({frozenset({"M", "F"})})
+    assert independent(mean("PR | [M]"), mean("PR | [F]"), mutually_exclusive_columns)
+    assert not independent(mean("PR | [not M]"), mean("PR | [not F]"), mutually_exclusive_columns)
+    assert not independent(mean("PR | [M]"), mean("PR | [M, age > 40]"), mutually_exclusive_columns)
     atom, _ = atoms_of(resolved("abs(PR|[M] - PR|[F]) <= 0.2").tree)
-    assert atom.has_independent_means(exclusive)
-    assert not atom.has_independent_means()
+    assert atom.has_independent_estimands(mutually_exclusive_columns)
+    assert not atom.has_independent_estimands()
 
 
 def test_ranges():
     assert range_of(mean("PR")) == Interval(0, 1)
     assert range_of(mean("Cost")) == Interval(0, 5)
     assert range_of(mean("LogLoss")) == Interval(0, math.inf)
-    assert isinstance(mean("PR"), Mean)
+    assert isinstance(mean("PR"), Estimand)
     assert isinstance(resolved("min(PR, FPR) <= 0.1").tree, Or)

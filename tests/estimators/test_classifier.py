@@ -156,9 +156,9 @@ class TestSolution:
         X, y = blobs
         model = fitted(blobs, "ACC >= 0.6", decision="sample")
         rows = model.safety_indices_
-        chances = model.predict_proba(X[rows])[np.arange(500), y[rows]]
+        probabilities = model.predict_proba(X[rows])[np.arange(500), y[rows]]
         (result,) = model.certificate_.results
-        assert result.estimate == pytest.approx(chances.mean())
+        assert result.estimate == pytest.approx(probabilities.mean())
         assert model.__sklearn_tags__().non_deterministic
         draws = np.array([model.predict(X[:1])[0] for _ in range(400)])
         expected = model.predict_proba(X[:1])[0, 1]
@@ -231,9 +231,9 @@ class TestNoSolution:
         three = np.where(np.arange(1000) < 30, 2, y)
         with pytest.warns(NoSolutionFoundWarning):
             model = fitted((X, three), "ACC >= 0.99", fallback=frozen)
-        chances = model.predict_proba(X)
-        assert chances.shape == (1000, 3)
-        assert (chances[:, 2] == 0).all()
+        probabilities = model.predict_proba(X)
+        assert probabilities.shape == (1000, 3)
+        assert (probabilities[:, 2] == 0).all()
 
     def test_interrupt_leaves_the_safety_rows_alone(self, blobs):
         class Interrupt(nn.Module):
@@ -274,8 +274,8 @@ class TestModules:
         texts = [str(w.message) for w in caught]
         assert any("returns probabilities" in text for text in texts) == softmax
         assert model.solution_found_
-        chances = model.predict_proba(X)
-        assert np.allclose(chances.sum(axis=1), 1.0)
+        probabilities = model.predict_proba(X)
+        assert np.allclose(probabilities.sum(axis=1), 1.0)
         rows = model.safety_indices_
         assert model.certificate_.results[0].estimate == pytest.approx(
             model.score(X[rows], y[rows])
@@ -407,9 +407,7 @@ class TestModules:
         assert certified_in_batches(blobs, groups, rows_a_batch) == one
 
     @pytest.mark.parametrize("rows_a_batch", [1, 7, 1000])
-    def test_eval_batch_size_changes_drawn_decisions_by_rounding(
-        self, blobs, groups, rows_a_batch
-    ):
+    def test_eval_batch_size_changes_drawn_decisions_by_rounding(self, blobs, groups, rows_a_batch):
         whole = certified_in_batches(blobs, groups, N_SAFETY, decision="sample")
         parts = certified_in_batches(blobs, groups, rows_a_batch, decision="sample")
         for one, other in zip(whole, parts, strict=True):

@@ -109,15 +109,15 @@ class TestSearch:
         """The more safety rows, the likelier the same model is to pass: same folds, same rows."""
         X, y = blobs
         many, few = np.arange(1000) >= 500, np.arange(1000) >= 900
-        chances = []
+        probabilities = []
         for rows, safety in ((np.arange(1000), many), (~many | few, few)):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NoSolutionFoundWarning)
                 found = search(classifier("ACC >= 0.75")).fit(
                     X[rows], y[rows], safety_mask=safety[rows]
                 )
-            chances.append(found.cv_results_["mean_test_passing"][1])
-        assert chances[0] > chances[1]
+            probabilities.append(found.cv_results_["mean_test_passing"][1])
+        assert probabilities[0] > probabilities[1]
 
     def test_same_seed_same_search(self, blobs):
         one, other = (search().fit(*blobs) for _ in range(2))

@@ -224,8 +224,8 @@ class TestPower:
         assert texts_of(display.ax_.get_legend()) == ["$a$", "b", "50 rows, as tested"]
 
     def test_of_many_constraints_those_that_take_most_rows_are_named(self):
-        chances = {f"c{i}": np.array([0.5 - 0.01 * i, 1.0]) for i in range(12)}
-        display = PowerDisplay([10, 100], chances, n_safety=50).plot()
+        probabilities = {f"c{i}": np.array([0.5 - 0.01 * i, 1.0]) for i in range(12)}
+        display = PowerDisplay([10, 100], probabilities, n_safety=50).plot()
         labels = texts_of(display.ax_.get_legend())
         grey, *named, tested = labels
         assert grey == "5 others, which take fewer rows"
@@ -236,8 +236,8 @@ class TestPower:
         assert len({(line.get_color(), line.get_marker()) for line in lines[5:]}) == 7
 
     def test_the_legend_covers_no_line(self):
-        chances = {f"c{i}": np.linspace(0, 1, 9) for i in range(20)}
-        display = PowerDisplay(np.geomspace(10, 1000, 9), chances).plot()
+        probabilities = {f"c{i}": np.linspace(0, 1, 9) for i in range(20)}
+        display = PowerDisplay(np.geomspace(10, 1000, 9), probabilities).plot()
         display.figure_.draw_without_rendering()
         legend = display.ax_.get_legend().get_window_extent()
         assert legend.y1 < display.ax_.get_window_extent().y0

@@ -8,7 +8,7 @@ from sklearn_seldonian.constraints import (
     assign_cells,
     bind,
     distinct_conditions,
-    distinct_means,
+    distinct_estimands,
     parse,
 )
 from sklearn_seldonian.measures import RowMeasure
@@ -35,23 +35,27 @@ def problem_and_table(texts, n=2000, seed=0):
     predicted = (rng.random(n) < 0.4 + 0.2 * y).astype(int)
     constraints = [bind(parse(text), SCHEMA) for text in texts]
     columns = {"M": male, "F": 1 - male}
-    codes, families = assign_cells(columns, [c.conditions for c in constraints], n)
-    problem = ConstrainedProblem(constraints, [0.05] * len(texts), families, 2, 500, 0.9)
-    return problem, tabulate(codes, y, predicted, families, 2)
+    codes, stratification = assign_cells(columns, [c.conditions for c in constraints], n)
+    problem = ConstrainedProblem(constraints, [0.05] * len(texts), stratification, 2, 500, 0.9)
+    return problem, tabulate(codes, y, predicted, stratification, 2)
 
 
-def problems(n_classes, valued, hard, n=600):
+def problems(n_classes, valued, deterministic, n=600):
     """The problem over the constraints' families, and over one family of all conditions."""
     rng = np.random.default_rng(n_classes)
     columns = {name: rng.integers(0, 2, n) for name in "abcd"}
     texts = [parse(text) for text in (*MANY, *(VALUED if valued else ()))]
     positive = 1 if n_classes == 2 else None
-    schema = Schema.of(columns, texts, tuple(range(n_classes)), positive, measures=(COSTS,))
+    schema = Schema.from_columns(
+        columns, texts, tuple(range(n_classes)), positive, measures=(COSTS,)
+    )
     constraints = [bind(text, schema) for text in texts]
-    everything = distinct_conditions(distinct_means(constraints))
+    everything = distinct_conditions(distinct_estimands(constraints))
     y, scores = rng.integers(0, n_classes, n), rng.normal(size=(n, n_classes))
     for together in ([c.conditions for c in constraints], [everything]):
-        codes, families = assign_cells(columns, together, n)
+        codes, stratification = assign_cells(columns, together, n)
         deltas = [0.05] * len(constraints)
-        problem = ConstrainedProblem(constraints, deltas, families, n_classes, 500, 0.9, hard)
+        problem = ConstrainedProblem(
+            constraints, deltas, stratification, n_classes, 500, 0.9, deterministic
+        )
         yield problem, codes, y, scores

@@ -27,12 +27,12 @@ GAP = "abs(PR | [M] - PR | [F]) <= 0.1"
 
 def seen_in(problem, table):
     """The statistics of rows of which `table` counts the decisions."""
-    return Statistics(table, problem.families, hard=True)
+    return Statistics(table, problem.stratification, deterministic=True)
 
 
 def predicted(problem, table, n_rows=2000):
     """By the normal approximation."""
-    return NormalForecast(problem, n_rows).of(seen_in(problem, table))
+    return NormalForecast(problem, n_rows).predict(seen_in(problem, table))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_and_of_probabilities_is_at_least_what_bonferroni_says():
 
 def test_a_rate_without_rows_is_not_predicted_to_pass():
     problem, table = problem_and_table(["PR | [M] <= 0.9", "ACC >= 0.1"])
-    table[problem.families.membership[:, 0]] = 0
+    table[problem.stratification.membership[:, 0]] = 0
     near = problem.linearisation.at(table)
     assert np.isnan(near.values[0])
     assert np.isfinite(near.influence).all()
@@ -88,17 +88,17 @@ def test_what_is_always_true_passes_for_sure():
     assert prediction.probabilities.tolist() == [1.0, 0.0]
 
 
-@pytest.mark.parametrize("hard", [True, False])
+@pytest.mark.parametrize("deterministic", [True, False])
 @pytest.mark.parametrize("valued", [True, False])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_families_predict_as_all_conditions_together_do(n_classes, valued, hard):
+def test_families_predict_as_all_conditions_together_do(n_classes, valued, deterministic):
     found, calibrated = [], []
-    for problem, codes, y, scores in problems(n_classes, valued, hard):
-        of_rows = y, softmax(scores, axis=1), problem.families, problem.values
-        seen = summarise(codes, *of_rows, hard=hard, keep=True)
+    for problem, codes, y, scores in problems(n_classes, valued, deterministic):
+        of_rows = y, softmax(scores, axis=1), problem.stratification, problem.values
+        seen = summarise(codes, *of_rows, deterministic=deterministic, keep=True)
         forecast = NormalForecast(problem, 600)
-        found.append(forecast.of(seen))
-        calibrated.append(forecast.calibrated_on([seen]).of(seen))
+        found.append(forecast.predict(seen))
+        calibrated.append(forecast.calibrated_on([seen]).predict(seen))
     for mine, other in zip(*found, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-9)
     for mine, other in zip(*calibrated, strict=True):
@@ -109,7 +109,7 @@ def test_families_predict_as_all_conditions_together_do(n_classes, valued, hard)
 
 
 @pytest.mark.parametrize(
-    ("text", "hard", "method", "kind", "needs_calibration"),
+    ("text", "deterministic", "method", "kind", "needs_calibration"),
     [
         ("PR <= 0.5", True, "auto", RegionForecast, False),
         (GAP, True, "auto", RegionForecast, False),
@@ -120,11 +120,21 @@ def test_families_predict_as_all_conditions_together_do(n_classes, valued, hard)
         ("max(PR, PPV) <= 0.5", True, "auto", RegionForecast, True),
     ],
 )
-def test_each_kind_of_test_has_its_forecast(text, hard, method, kind, needs_calibration):
+def test_each_kind_of_test_has_its_forecast(text, deterministic, method, kind, needs_calibration):
     asked, table = problem_and_table([text])
-    families = asked.families
-    exclusive = exclusive_columns(families)
-    parts = asked.constraints, [0.05], families, 2, 500, 0.9, hard, method, exclusive
+    stratification = asked.stratification
+    mutually_exclusive_columns = exclusive_columns(stratification)
+    parts = (
+        asked.constraints,
+        [0.05],
+        stratification,
+        2,
+        500,
+        0.9,
+        deterministic,
+        method,
+        mutually_exclusive_columns,
+    )
     forecast = forecast_for(ConstrainedProblem(*parts), table)
     assert type(forecast) is kind
     assert forecast.needs_calibration == needs_calibration
@@ -137,7 +147,7 @@ def test_no_constraints_need_no_calibration():
 def test_regions_replace_the_normal_approximation_and_leave_its_bounds():
     problem, table = problem_and_table(["PR <= 0.52", "PPV >= 0.55"])
     seen, forecast = seen_in(problem, table), forecast_for(problem, table)
-    normal, found = predicted(problem, table), forecast.of(seen)
+    normal, found = predicted(problem, table), forecast.predict(seen)
     np.testing.assert_array_equal(found.bounds, normal.bounds)
     assert found.probabilities[1] == normal.probabilities[1]  # its rows depend on the model
     rate = table[..., 1].sum() / table.sum()
@@ -145,7 +155,7 @@ def test_regions_replace_the_normal_approximation_and_leave_its_bounds():
     expected = PassingRegions([region]).probabilities(np.full((1, 2), rate))
     assert found.probabilities[0] == pytest.approx(expected[0])
     assert found.probabilities[0] != normal.probabilities[0]
-    better_known = forecast.of(seen, weight=1.0)
+    better_known = forecast.predict(seen, weight=1.0)
     assert better_known.probabilities[0] != found.probabilities[0]
 
 
@@ -156,7 +166,7 @@ def test_scores_of_several_models_are_those_of_each(texts):
     tables = np.stack([table[..., 0] + moved, table[..., 1] - moved], axis=-1).clip(0)
     forecast = forecast_for(problem, table)
     scores = forecast.feasibility_scores(seen_in(problem, tables))
-    expected = [float(forecast.of(seen_in(problem, one)).feasibility_score) for one in tables]
+    expected = [float(forecast.predict(seen_in(problem, one)).feasibility_score) for one in tables]
     passing = np.array(expected) > 0
     np.testing.assert_allclose(scores[passing], np.array(expected)[passing])
     assert (scores[~passing] < 0).all()
@@ -168,7 +178,7 @@ def test_calibration_makes_bounds_as_wide_as_the_tests():
     problem, table = problem_and_table(["PR | [M] * PR | [F] <= 0.4"])
     seen = seen_in(problem, table / 4)
     forecast = forecast_for(problem, table)
-    assert forecast.of(seen).bounds[0] < forecast.calibrated_on([seen]).of(seen).bounds[0]
+    assert forecast.predict(seen).bounds[0] < forecast.calibrated_on([seen]).predict(seen).bounds[0]
     (constraint,) = problem.constraints
-    exact = safety_test(constraint.tree, seen.evidence(constraint.means), 0.05).g_upper
-    assert forecast.calibrated_on([seen]).of(seen).bounds[0] == pytest.approx(exact)
+    exact = safety_test(constraint.tree, seen.evidence(constraint.estimands), 0.05).g_upper
+    assert forecast.calibrated_on([seen]).predict(seen).bounds[0] == pytest.approx(exact)

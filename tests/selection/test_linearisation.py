@@ -6,7 +6,14 @@ from _problems import problem_and_table, problems
 from scipy.special import softmax
 
 from sklearn_seldonian.certification import Statistics, summarise
-from sklearn_seldonian.constraints import Families, Schema, assign_cells, bind, estimate, parse
+from sklearn_seldonian.constraints import (
+    Schema,
+    Stratification,
+    assign_cells,
+    bind,
+    estimate,
+    parse,
+)
 from sklearn_seldonian.selection import ConstrainedProblem
 
 TEXTS = [
@@ -19,8 +26,8 @@ TEXTS = [
 
 def values_of(problem, table):
     """Each atom's value by direct evaluation."""
-    seen = Statistics(table, problem.families, hard=True)
-    rates = {m: seen.rate(m).estimate for c in problem.constraints for m in c.means}
+    seen = Statistics(table, problem.stratification, deterministic=True)
+    rates = {m: seen.rate(m).estimate for c in problem.constraints for m in c.estimands}
     return np.array([estimate(atom.expression, rates) for atom in problem.atoms])
 
 
@@ -57,9 +64,9 @@ def test_a_rate_of_zero_still_has_a_standard_error():
     assert problem.linearisation.at(table).standard_errors(100)[0] == pytest.approx(1 / 100)
 
 
-@pytest.mark.parametrize("hard", [True, False])
+@pytest.mark.parametrize("deterministic", [True, False])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_spread_is_that_of_the_rows(hard, n_classes):
+def test_spread_is_that_of_the_rows(deterministic, n_classes):
     rng = np.random.default_rng(0)
     n = 3000
     male, y = rng.integers(0, 2, n), rng.integers(0, n_classes, n)
@@ -67,12 +74,14 @@ def test_spread_is_that_of_the_rows(hard, n_classes):
     schema = Schema(tuple(range(n_classes)), None, {"M": (0, 1), "F": (0, 1)})
     constraint = bind(parse("PR_[0] | [M] - 2 * TPR_[1] | [F] + NR_[1] <= 0.1"), schema)
     columns = {"M": male, "F": 1 - male}
-    codes, families = assign_cells(columns, [constraint.conditions], n)
-    seen = summarise(codes, y, probabilities, families, hard=hard)
-    problem = ConstrainedProblem([constraint], [0.05], families, n_classes, 500, 0.9, hard)
-    near = problem.linearisation.at(seen.table, seen.products)
+    codes, stratification = assign_cells(columns, [constraint.conditions], n)
+    seen = summarise(codes, y, probabilities, stratification, deterministic=deterministic)
+    problem = ConstrainedProblem(
+        [constraint], [0.05], stratification, n_classes, 500, 0.9, deterministic
+    )
+    near = problem.linearisation.at(seen.confusion, seen.products)
 
-    given = np.eye(n_classes)[probabilities.argmax(axis=1)] if hard else probabilities
+    given = np.eye(n_classes)[probabilities.argmax(axis=1)] if deterministic else probabilities
     men, women = male == 1, (male == 0) & (y == 1)
     influence = (given[:, 0] - given[men, 0].mean()) * men / men.mean()
     influence -= 2 * (given[:, 1] - given[women, 1].mean()) * women / women.mean()
@@ -91,7 +100,7 @@ def test_spread_is_that_of_the_rows(hard, n_classes):
 )
 def test_estimates_are_in_units_of_the_constraint_however_it_is_tested(text, g):
     resolved = bind(parse(text), Schema((0, 1), 1))
-    problem = ConstrainedProblem([resolved], [0.05], Families.single(), 2, 100, 0.95)
+    problem = ConstrainedProblem([resolved], [0.05], Stratification.single(), 2, 100, 0.95)
     near = problem.linearisation.at(np.array([[[30.0, 10.0], [20.0, 40.0]]]))
     assert problem.linearisation.estimates(near.means)[0] == pytest.approx(g)
 
@@ -99,18 +108,18 @@ def test_estimates_are_in_units_of_the_constraint_however_it_is_tested(text, g):
 # -- families ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("hard", [True, False])
+@pytest.mark.parametrize("deterministic", [True, False])
 @pytest.mark.parametrize("valued", [True, False])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_families_move_the_atoms_as_all_conditions_together_do(n_classes, valued, hard):
+def test_families_move_the_atoms_as_all_conditions_together_do(n_classes, valued, deterministic):
     found = []
-    for problem, codes, y, scores in problems(n_classes, valued, hard):
-        of_rows = y, softmax(scores, axis=1), problem.families, problem.values
-        seen = summarise(codes, *of_rows, hard=hard, keep=True)
-        near = problem.linearisation.at(seen.table, seen.products)
+    for problem, codes, y, scores in problems(n_classes, valued, deterministic):
+        of_rows = y, softmax(scores, axis=1), problem.stratification, problem.values
+        seen = summarise(codes, *of_rows, deterministic=deterministic, keep=True)
+        near = problem.linearisation.at(seen.confusion, seen.products)
         estimates = problem.linearisation.estimates(near.means)
         found.append((near.values, near.standard_errors(500), estimates))
-        assert problem.linearisation.n_rows(seen.table) == pytest.approx(600)
+        assert problem.linearisation.n_rows(seen.confusion) == pytest.approx(600)
     for mine, other in zip(*found, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-9)
 
@@ -121,13 +130,13 @@ def test_many_columns_make_few_entries():
     schema = Schema(classes=(0, 1), positive=1, levels=dict.fromkeys(columns, (0, 1)))
     texts = [f"abs(PR | [{name}] - PR | [not {name}]) <= 0.1" for name in columns]
     constraints = [bind(parse(text), schema) for text in texts]
-    families = assign_cells(columns, [c.conditions for c in constraints], 5000).families
-    problem = ConstrainedProblem(constraints, [0.05] * 20, families, 2, 500, 0.9)
-    assert problem.linearisation.table_shape == (40, 2, 2)
+    stratification = assign_cells(columns, [c.conditions for c in constraints], 5000).stratification
+    problem = ConstrainedProblem(constraints, [0.05] * 20, stratification, 2, 500, 0.9)
+    assert problem.linearisation.confusion_shape == (40, 2, 2)
 
 
 def test_rows_of_each_mean():
     problem, table = problem_and_table(["PR | [M] - TPR <= 0.1"])
-    male = problem.families.membership[:, 0]
+    male = problem.stratification.membership[:, 0]
     expected = [table[male].sum(), table[:, 1].sum()]
     assert problem.linearisation.trials(table).tolist() == expected

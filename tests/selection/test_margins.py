@@ -19,7 +19,7 @@ def test_margins_leave_room_for_both_samples():
 
 def test_excepted_atoms_keep_the_normal_margins():
     problem, table = problem_and_table(["PR <= 0.5", "PPV >= 0.4"])
-    seen = Statistics(table / 4, problem.families, hard=True)
+    seen = Statistics(table / 4, problem.stratification, deterministic=True)
     assert calibrated_margins(problem, [seen], excepted=[0, 1]).factors.tolist() == [1.0, 1.0]
     assert (calibrated_margins(problem, [seen]).factors > 1.0).all()
     assert calibrated_margins(problem, [seen], excepted=[0]).factors[0] == 1.0
@@ -35,5 +35,5 @@ def test_excepted_atoms_keep_the_normal_margins():
 )
 def test_relative_widths_are_those_of_the_probabilities(ends, width):
     problem, table = problem_and_table(["PR <= 0.5", "2 * PR | [M] - PR | [F] <= 1"])
-    seen = Statistics(table, problem.families, hard=False, ends=ends)
+    seen = Statistics(table, problem.stratification, deterministic=False, ends=ends)
     assert relative_widths(problem.atoms, seen) == pytest.approx([width, width], abs=1e-4)

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import rankdata
 
 from sklearn_seldonian.certification import tabulate
-from sklearn_seldonian.constraints import Families
+from sklearn_seldonian.constraints import Stratification
 from sklearn_seldonian.selection._thresholds import (
     _mean_ranks,
     _n_up_to,
@@ -14,7 +14,7 @@ from sklearn_seldonian.selection._thresholds import (
 
 def cells(n):
     """The families of rows whose codes are their cells."""
-    return Families.single(membership=np.zeros((n, 0), bool))
+    return Stratification.single(membership=np.zeros((n, 0), bool))
 
 
 def rows(n_classes, n=300, seed=0):
@@ -32,21 +32,21 @@ def shifted(*arguments):
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
 def test_tables_are_those_of_the_decisions(n_classes):
-    scores, labels, codes, families = rows(n_classes)
-    for shifts in class_shifts(scores, labels, codes, families, 20):
+    scores, labels, codes, stratification = rows(n_classes)
+    for shifts in class_shifts(scores, labels, codes, stratification, 20):
         k, offsets, tables, *_ = shifts.decisions
         for offset, table in zip(offsets, tables, strict=True):
             decisions = (scores + offset * np.eye(n_classes)[k]).argmax(axis=1)
-            expected = tabulate(codes, labels, decisions, families, n_classes)
+            expected = tabulate(codes, labels, decisions, stratification, n_classes)
             np.testing.assert_array_equal(table, expected)
 
 
 @pytest.mark.parametrize(("n_classes", "steps"), [(2, 8), (2, 2**30), (3, 2**30)])
 @pytest.mark.parametrize("n", [3, 40, 2000])
 def test_offsets_near_one_are_as_if_all_rows_were_looked_at(n_classes, steps, n):
-    scores, labels, codes, families = rows(n_classes, n)
+    scores, labels, codes, stratification = rows(n_classes, n)
     scores = np.round(scores * steps) / steps  # sums are exact
-    for shifts in class_shifts(scores, labels, codes, families, 16):
+    for shifts in class_shifts(scores, labels, codes, stratification, 16):
         k, coarse, tables, smoothed, weight = shifts.decisions
         for i, offset in enumerate(coarse):
             near = shifts.near(i, 8)
@@ -57,7 +57,7 @@ def test_offsets_near_one_are_as_if_all_rows_were_looked_at(n_classes, steps, n)
             assert near.weight == weight
             for finer, table in zip(near.offsets, near.tables, strict=True):
                 decisions = (scores + finer * np.eye(n_classes)[k]).argmax(axis=1)
-                expected = tabulate(codes, labels, decisions, families, n_classes)
+                expected = tabulate(codes, labels, decisions, stratification, n_classes)
                 np.testing.assert_array_equal(table, expected)
             at = int(np.flatnonzero(near.offsets == offset)[0])
             np.testing.assert_allclose(near.smoothed[at], smoothed[i], atol=1e-9)
@@ -103,11 +103,11 @@ def test_of_equal_scores_the_first_class_is_decided_for():
 
 
 def test_a_row_is_counted_in_all_of_its_cells():
-    scores, labels, codes, families = rows(3)
+    scores, labels, codes, stratification = rows(3)
     patterns = np.array([[code % 2, 2 + code // 2] for code in range(4)])
-    several = Families((), (frozenset("a"), frozenset("b")), np.zeros((4, 0), bool), patterns)
+    several = Stratification((), (frozenset("a"), frozenset("b")), np.zeros((4, 0), bool), patterns)
     for one, both in zip(
-        class_shifts(scores, labels, codes, families, 20),
+        class_shifts(scores, labels, codes, stratification, 20),
         class_shifts(scores, labels, codes, several, 20),
         strict=True,
     ):
@@ -124,11 +124,13 @@ def test_smoothing_goes_by_the_cells_whatever_they_are_looked_up_with():
     patterns = np.array([[code % 4, 4 + code // 4] for code in range(16)])
     # With empty cells there are too many combinations for one look-up.
     joint, apart = (
-        Families((), (frozenset("a"), frozenset("b")), np.zeros((n_cells, 0), bool), patterns)
+        Stratification((), (frozenset("a"), frozenset("b")), np.zeros((n_cells, 0), bool), patterns)
         for n_cells in (8, 40)
     )
-    assert (joint.joint.patterns.shape[1], apart.joint.patterns.shape[1]) == (1, 2)
-    one, other = (shifted(scores, labels, codes, families, 20) for families in (joint, apart))
+    assert (joint.joint.cell_of_code.shape[1], apart.joint.cell_of_code.shape[1]) == (1, 2)
+    one, other = (
+        shifted(scores, labels, codes, stratification, 20) for stratification in (joint, apart)
+    )
     np.testing.assert_array_equal(one.tables, other.tables[:, :8])
     np.testing.assert_allclose(one.smoothed, other.smoothed[:, :8], rtol=1e-9)
     assert 0 < one.weight == pytest.approx(other.weight)

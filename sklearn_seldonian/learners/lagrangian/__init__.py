@@ -10,8 +10,8 @@ from sklearn_seldonian.learners.lagrangian._tasks import (
     Classification,
     Regression,
     Task,
-    as_facts,
-    task_from,
+    from_dict,
+    to_dict,
 )
 
 __all__ = [
@@ -25,10 +25,10 @@ __all__ = [
     "Rows",
     "Task",
     "TrainedNet",
-    "as_facts",
+    "from_dict",
     "module_inputs",
     "probabilities",
-    "task_from",
     "tensors_of",
+    "to_dict",
     "to_inputs",
 ]

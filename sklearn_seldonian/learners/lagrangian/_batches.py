@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from sklearn_seldonian.learners.lagrangian._devices import on_device
 
-__all__ = ["FEWEST_ROWS_A_PASS", "Batches", "Inputs", "Rows", "ScoredRows", "n_rows_a_pass"]
+__all__ = ["MIN_ROWS_PER_PASS", "Batches", "Inputs", "Rows", "ScoredRows", "n_rows_a_pass"]
 
 Batch = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
 
@@ -20,10 +20,10 @@ Batch = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
 FETCHED_BYTES = 2**20
 # Matrix products round differently for very few rows; with at least so many, a row gets
 # the same decision alone as among others.
-FEWEST_ROWS_A_PASS = 64
+MIN_ROWS_PER_PASS = 64
 # Where no gradient is needed, at most about so many numbers and so many rows pass through a
 # module at once: what its layers make of more is too large for a processor's cache.
-NUMBERS_A_PASS, MOST_ROWS_A_PASS = 2**18, 1024
+NUMBERS_PER_PASS, MAX_ROWS_PER_PASS = 2**18, 1024
 
 
 class Inputs:
@@ -67,8 +67,8 @@ class Inputs:
 
 def n_rows_a_pass(X: Inputs) -> int:
     """How many rows of `X` to pass through a module at once where no gradient is needed."""
-    wanted = NUMBERS_A_PASS // max(math.prod(X.shape[1:]), 1)
-    return min(max(wanted, FEWEST_ROWS_A_PASS), MOST_ROWS_A_PASS)
+    wanted = NUMBERS_PER_PASS // max(math.prod(X.shape[1:]), 1)
+    return min(max(wanted, MIN_ROWS_PER_PASS), MAX_ROWS_PER_PASS)
 
 
 class Rows(Dataset[Batch]):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sklearn_seldonian.certification import ScoreEnds, Statistics, tabulate
-from sklearn_seldonian.constraints import Families
+from sklearn_seldonian.constraints import Stratification
 from sklearn_seldonian.learners.lagrangian._batches import Rows
 from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
 from sklearn_seldonian.learners.lagrangian._devices import on_device
@@ -85,7 +85,7 @@ class CandidateEvaluator:
         self._class_weights = class_weights(criterion, n_classes)
         self._labels = task.labels(rows.y).cpu().numpy()
         self._y, self._codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
-        kinds = self._codes, self._labels, self._labels, problem.families, n_classes
+        kinds = self._codes, self._labels, self._labels, problem.stratification, n_classes
         self.forecast = forecast_for(problem, tabulate(*kinds))
         counts = np.bincount(self._labels, minlength=n_classes) + 1.0
         self._log_shares = np.log(counts / counts.sum())
@@ -99,7 +99,7 @@ class CandidateEvaluator:
 
         Not `shrunk`: without the search for probabilities that pass, where decisions are drawn.
         """
-        if self.problem.hard:
+        if self.problem.deterministic:
             return self._best_shift(scores, True)
         if bool(torch.log_softmax(scores, dim=1).isnan().any()):
             return self._seen(scores, UNADJUSTED)
@@ -110,22 +110,22 @@ class CandidateEvaluator:
 
     def predict_test_outcome(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
         """What is predicted of a model with these `scores` of the rows and this `adjustment`."""
-        if self.problem.hard:
+        if self.problem.deterministic:
             return self._best_shift(adjustment.moved(scores), False)
         return self._seen(scores, adjustment)
 
     def calibrate_margins(self, scores: torch.Tensor, adjustment: Adjustment) -> None:
         """Run the safety test on samples of the rows, and expect bounds as wide from now on."""
-        samples = self._samples(adjustment.of(scores), adjustment.ends)
+        samples = self._samples(adjustment.apply(scores), adjustment.ends)
         constant = []
-        if not self.problem.hard:
+        if not self.problem.deterministic:
             constant = self._samples(scores.new_tensor(self._log_shares).expand_as(scores))
         self.forecast, self._targets = self.forecast.calibrated_on(samples, constant), None
 
     def _samples(self, scores: torch.Tensor, ends: ScoreEnds | None = None) -> list[Statistics]:
         """Samples of the rows, of the size of the safety data, with scores between these `ends`."""
         n_rows = min(self.problem.n_safety, MAX_CALIBRATION_ROWS)
-        kept = not self.problem.hard or self.problem.values
+        kept = not self.problem.deterministic or self.problem.values
         n_samples = N_SAMPLES if kept else 1  # bounds from counts vary little
         draws = np.random.default_rng(0).integers(len(scores), size=(n_samples, n_rows))
         samples = (
@@ -133,7 +133,7 @@ class CandidateEvaluator:
                 scores[drawn],
                 self._y[drawn],
                 self._codes[drawn],
-                self.problem.families,
+                self.problem.stratification,
                 self.problem.values,
                 keep=True,
             )
@@ -145,20 +145,23 @@ class CandidateEvaluator:
         """What is predicted of a model whose scores are adjusted."""
         problem = self.problem
         loss, seen = observe(
-            [adjustment.of(scores)],
+            [adjustment.apply(scores)],
             self.rows,
             self.criterion,
             self.task,
-            problem.families,
+            problem.stratification,
             problem.values,
             adjustment.ends,
         )
-        means, error = problem.linearisation.means(seen.table), float(self._errors(seen.table))
-        return Candidate(means, self.forecast.of(seen), error, loss, adjustment)
+        means, error = (
+            problem.linearisation.means(seen.confusion),
+            float(self._errors(seen.confusion)),
+        )
+        return Candidate(means, self.forecast.predict(seen), error, loss, adjustment)
 
     def _errors(self, tables: Array) -> Array:
         """Weighted shares of wrong decisions; zero where decisions are drawn."""
-        if not self.problem.hard:
+        if not self.problem.deterministic:
             return np.zeros(tables.shape[:-3])
         k = self.problem.shape[1]
         confusion = tables[..., :k].sum(axis=-3) * self._class_weights[:, None]
@@ -173,8 +176,8 @@ class CandidateEvaluator:
         has_offsets = problem.shape[1] > 1 and not problem.values
         if not has_offsets or not bool(torch.isfinite(scores).all()):
             return self._seen(scores, UNADJUSTED)
-        values, families = scores.cpu().double().numpy(), problem.families
-        classes = class_shifts(values, self._labels, self._codes, families, N_OFFSETS)
+        values, stratification = scores.cpu().double().numpy(), problem.stratification
+        classes = class_shifts(values, self._labels, self._codes, stratification, N_OFFSETS)
         shifted = [self._with_best(shifts, scores, adjusted) for shifts in classes]
         return max(shifted, key=lambda candidate: candidate.selection_key(problem.power))
 
@@ -188,9 +191,9 @@ class CandidateEvaluator:
                 decisions = shifts.near(best, N_FINER)
                 best = self._best(decisions)
         chosen = decisions.at(best)
-        prediction = self.forecast.of(self._as_seen(chosen.smoothed), chosen.weight)
+        prediction = self.forecast.predict(self._as_seen(chosen.smoothed), chosen.weight)
         adjustment = _offset(chosen, problem.shape[1])
-        loss = self.task.loss(self.criterion, adjustment.of(scores), self.rows.y).item()
+        loss = self.task.loss(self.criterion, adjustment.apply(scores), self.rows.y).item()
         means = problem.linearisation.means(chosen.tables)
         error = float(self._errors(chosen.tables))
         return Candidate(means, prediction, error, loss, adjustment)
@@ -204,7 +207,7 @@ class CandidateEvaluator:
 
     def _as_seen(self, tables: Array) -> Statistics:
         """The statistics of rows in these tables, which may have leading axes."""
-        return Statistics(tables, self.problem.families, hard=True)
+        return Statistics(tables, self.problem.stratification, deterministic=True)
 
     def _shrunk(self, scores: torch.Tensor, unshrunk: Candidate) -> Candidate:
         """The same model with probabilities as near to its own as is predicted to pass.
@@ -288,7 +291,7 @@ def observe(
     rows: Rows,
     criterion: nn.Module,
     task: Task,
-    families: Families,
+    stratification: Stratification,
     values: tuple[RowMeasure, ...],
     ends: ScoreEnds | None = None,
     *,
@@ -296,8 +299,8 @@ def observe(
 ) -> tuple[float, Statistics]:
     """Mean primary loss of `rows` and the statistics of what is predicted of them.
 
-    `scores` are the rows', batch by batch; `families` those of the rows' cells. `ends` and `keep`
-    as in `Statistics` and `summarise`.
+    `scores` are the rows', batch by batch; `stratification` is that of the rows' cells. `ends` and
+    `keep` are as in `Statistics` and `summarise`.
     """
     y, codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
     parts, total, start = [], 0.0, 0
@@ -305,7 +308,7 @@ def observe(
         part = slice(start, start + len(batch))
         loss = task.loss(criterion, batch, on_device(rows.y[part], batch.device))
         total += loss.item() * len(batch)
-        parts.append(task.summarise(batch, y[part], codes[part], families, values, keep=keep))
+        parts.append(task.summarise(batch, y[part], codes[part], stratification, values, keep=keep))
         start = part.stop
     return total / len(rows), replace(_merged(parts), ends=ends)
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
-from sklearn_seldonian.data._arrays import ROWS_A_STRETCH
+from sklearn_seldonian.data._arrays import CHUNK_ROWS
 from sklearn_seldonian.data._preprocess import transformed
 from sklearn_seldonian.data._rows import LabelledRows
 from sklearn_seldonian.learners.lagrangian._batches import Inputs, Rows
@@ -51,8 +51,8 @@ def _converted(values: NDArray[Any], index: NDArray[np.intp] | None) -> NDArray[
     n_rows = len(values) if index is None else len(index)
     dtype = np.uint8 if values.dtype == np.uint8 else np.float32
     converted = np.empty((n_rows, *values.shape[1:]), dtype)
-    for start in range(0, n_rows, ROWS_A_STRETCH):
-        stretch = slice(start, start + ROWS_A_STRETCH)
+    for start in range(0, n_rows, CHUNK_ROWS):
+        stretch = slice(start, start + CHUNK_ROWS)
         with np.errstate(over="ignore"):
             converted[stretch] = values[stretch if index is None else index[stretch]]
         if not np.isfinite(converted[stretch]).all():

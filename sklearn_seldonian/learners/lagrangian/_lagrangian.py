@@ -1,8 +1,8 @@
-"""The state of constrained training: running counts, multipliers, weights a square.
+"""The state of constrained training: running counts, multipliers, weights per entry.
 
 The Lagrangian is loss + sum_a multiplier_a * (h_a + margin_a). Near the running rates
 each h_a is linear in the rows' outputs, so its gradient needs only one weight for each
-square (cell, label, class), times the row's probability of that class, and for each row
+entry (cell, label, class), times the row's probability of that class, and for each row
 measure one weight for each (cell, label), times the row's value. Probabilities
 drive the model, decisions drive the multipliers: the proxy Lagrangian of [1]_. The
 multipliers follow a proportional-integral controller [2]_, which damps the oscillation
@@ -31,15 +31,15 @@ from sklearn_seldonian.learners.lagrangian._batches import Batch, Rows
 from sklearn_seldonian.learners.lagrangian._tasks import Task
 from sklearn_seldonian.selection import ConstrainedProblem, normal_margins
 
-__all__ = ["GroupedRows", "Lagrangian"]
+__all__ = ["Lagrangian", "StratifiedRows"]
 
 # Rows whose decisions the running rates remember, if there are so many: enough that rates
 # are known to a hundredth, few enough that they follow a model that changes.
 MEMORY_ROWS = 8192
 # The multipliers move about so many times an epoch, but not more often than once in so many
 # batches, so that reading the counts off the device costs little, nor more seldom.
-STEPS_AN_EPOCH = 12
-FEWEST_BATCHES, MOST_BATCHES = 8, 32
+STEPS_PER_EPOCH = 12
+MIN_BATCHES, MAX_BATCHES = 8, 32
 # The controller's proportional gain, relative to its integral gain a batch.
 PROPORTIONAL_GAIN = 20.0
 
@@ -47,11 +47,11 @@ PROPORTIONAL_GAIN = 20.0
 class _Counts(NamedTuple):
     """Counts, sums and products as `Statistics` has them."""
 
-    table: NDArray[np.float64]
+    confusion: NDArray[np.float64]
     products: NDArray[np.float64]
 
 
-class Pull(NamedTuple):
+class ConstraintGradient(NamedTuple):
     """The constraints' part of a batch's loss, linear in what the rows add to the tables.
 
     Attributes
@@ -67,40 +67,42 @@ class Pull(NamedTuple):
     gradient: torch.Tensor
 
 
-class Weighed(NamedTuple):
-    """A batch's groups, and how the constraints pull at its rows while the multipliers stay.
+class BatchWeights(NamedTuple):
+    """A batch's strata, and the gradient of the constraints' part of its loss by its rows.
 
     Attributes
     ----------
-    groups : tensor of int, of shape (n_rows,) or (n_rows, n_joint)
-        As `GroupedRows` has them.
+    strata : tensor of int, of shape (n_rows,) or (n_rows, n_joint)
+        As `StratifiedRows` has them.
     gradient : tensor of shape (n_rows, K + V)
         Of the constraints' part of the batch's loss in the rows' entries.
     """
 
-    groups: torch.Tensor
+    strata: torch.Tensor
     gradient: torch.Tensor
 
 
-WeighedBatch = tuple[torch.Tensor, tuple[torch.Tensor, Weighed]]
+WeightedBatch = tuple[torch.Tensor, tuple[torch.Tensor, BatchWeights]]
 
 
-class GroupedRows(Rows):
-    """Rows that come with their groups (cell, label) for codes, looked up many batches at once.
+class StratifiedRows(Rows):
+    """Rows that come with their strata (cell, label) for codes, looked up many batches at once.
 
-    Cells are the joint ones: (n_rows,) groups, or (n_rows, n_joint) where a row has several.
+    Cells are the joint ones: (n_rows,) strata, or (n_rows, n_joint) where a row has several.
     """
 
     def __init__(self, rows: Rows, problem: ConstrainedProblem, task: Task) -> None:
         super().__init__(rows.X, rows.y, rows.cells)
-        self._labels_of, self._n_labels = task.labels, problem.shape[1]
-        self._patterns = torch.from_numpy(problem.families.joint.patterns).to(rows.cells.device)
+        self._labels_of, self._n_classes = task.labels, problem.shape[1]
+        self._cell_of_code = torch.from_numpy(problem.stratification.joint.cell_of_code).to(
+            rows.cells.device
+        )
 
     def __getitem__(self, index: int | torch.Tensor) -> Batch:
         X, (y, codes) = super().__getitem__(index)
-        first = self._patterns[codes.long()].int() * self._n_labels
-        groups = first + self._labels_of(y)[..., None].int()
-        return X, (y, groups[..., 0] if groups.shape[-1] == 1 else groups)
+        first = self._cell_of_code[codes.long()].int() * self._n_classes
+        strata = first + self._labels_of(y)[..., None].int()
+        return X, (y, strata[..., 0] if strata.shape[-1] == 1 else strata)
 
 
 class Lagrangian:
@@ -145,31 +147,33 @@ class Lagrangian:
         self._memory_rows = min(MEMORY_ROWS, n_rows)
         self.multipliers = np.full(len(problem.atoms), float(multiplier_init))
         self._integral = self.multipliers.copy()
-        shapes = self._linear.table_shape, self._linear.products_shape
+        shapes = self._linear.confusion_shape, self._linear.products_shape
         self._memory = _Counts(*map(np.zeros, shapes))
         self._n_batches = 0
-        wanted = n_batches // STEPS_AN_EPOCH
-        self._batches_a_step = min(max(wanted, FEWEST_BATCHES), MOST_BATCHES)
+        wanted = n_batches // STEPS_PER_EPOCH
+        self._batches_a_step = min(max(wanted, MIN_BATCHES), MAX_BATCHES)
         self._uncounted: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-        self._joint = problem.families.joint
-        _, n_labels, n_columns = self._linear.table_shape
-        self._weights = torch.zeros(self._joint.n_cells * n_labels, n_columns, device=device)
+        self._joint = problem.stratification.joint
+        _, n_classes, n_columns = self._linear.confusion_shape
+        self._weights = torch.zeros(self._joint.n_cells * n_classes, n_columns, device=device)
 
-    def weighed(self, batches: Iterable[Batch], most: int = 1) -> Iterator[WeighedBatch]:
-        """The batches, `Weighed` instead of with groups alone.
+    def constraint_batches(
+        self, batches: Iterable[Batch], most: int = 1
+    ) -> Iterator[WeightedBatch]:
+        """The batches, with `BatchWeights` instead of with strata alone.
 
         They are looked up several at once, at most so many, and no more than the weights last.
         """
         batches = iter(batches)
         while ahead := list(itertools.islice(batches, min(most, self._n_batches_to_step))):
-            weighed = self.weigh([groups for _, (_, groups) in ahead])
-            for (X, (y, _)), own in zip(ahead, weighed, strict=True):
+            constraint_batches = self.weights_of([strata for _, (_, strata) in ahead])
+            for (X, (y, _)), own in zip(ahead, constraint_batches, strict=True):
                 yield X, (y, own)
 
-    def weigh(self, groups: Sequence[torch.Tensor]) -> list[Weighed]:
-        """What the rows of some batches with these groups weigh at present."""
-        groups = [of_batch.to(self._weights.device) for of_batch in groups]
-        every, sizes = torch.cat(groups), [len(of_batch) for of_batch in groups]
+    def weights_of(self, strata: Sequence[torch.Tensor]) -> list[BatchWeights]:
+        """The present weights of the rows of some batches with these strata."""
+        strata = [of_batch.to(self._weights.device) for of_batch in strata]
+        every, sizes = torch.cat(strata), [len(of_batch) for of_batch in strata]
         if every.ndim == 1:
             weights = self._weights.index_select(0, every)
         else:
@@ -182,44 +186,46 @@ class Lagrangian:
             part if n == sizes[0] else part * (sizes[0] / n)
             for part, n in zip(of_rows, sizes, strict=True)
         ]
-        return [Weighed(*both) for both in zip(groups, gradients, strict=True)]
+        return [BatchWeights(*both) for both in zip(strata, gradients, strict=True)]
 
-    def pull(self, scores: torch.Tensor, y: torch.Tensor, rows: Weighed) -> Pull:
+    def constraint_gradient(
+        self, scores: torch.Tensor, y: torch.Tensor, rows: BatchWeights
+    ) -> ConstraintGradient:
         """The constraints' part of the loss of a batch, whose decisions are kept to be counted."""
-        self._uncounted.append((rows.groups, scores.detach(), y))
+        self._uncounted.append((rows.strata, scores.detach(), y))
         entries = torch.softmax(scores, dim=1)
         if self.problem.values:
             soft = self.task.soft_values(self.problem.values, scores, y)
             entries = torch.cat([entries, soft], dim=1)
-        return Pull(entries, rows.gradient.to(entries.dtype))
+        return ConstraintGradient(entries, rows.gradient.to(entries.dtype))
 
     def _counts(self) -> _Counts:
         """Counts, sums and products of what was not counted yet."""
-        groups, scores, y = (torch.cat(parts) for parts in zip(*self._uncounted, strict=True))
+        strata, scores, y = (torch.cat(parts) for parts in zip(*self._uncounted, strict=True))
         self._uncounted.clear()
-        groups, k = groups.reshape(len(groups), -1), scores.shape[1]
-        if self.problem.hard and not self.problem.values:
-            squares = torch.add(scores.argmax(dim=1)[:, None], groups, alpha=k).ravel()
-            counts = torch.bincount(squares, minlength=self._weights.numel())
+        strata, k = strata.reshape(len(strata), -1), scores.shape[1]
+        if self.problem.deterministic and not self.problem.values:
+            entries = torch.add(scores.argmax(dim=1)[:, None], strata, alpha=k).ravel()
+            counts = torch.bincount(entries, minlength=self._weights.numel())
             return self._as_counts(counts, counts[:0])
         decided = torch.softmax(scores, dim=1)
-        if self.problem.hard:
+        if self.problem.deterministic:
             decided = one_hot(scores.argmax(dim=1), k)
-        values = self.task.hard_values(self.problem.values, scores, y)
+        values = self.task.decision_values(self.problem.values, scores, y)
         entries = torch.cat([decided, values], dim=1).to(self._weights.dtype)
-        factors = entries[:, k:] if self.problem.hard else entries
+        factors = entries[:, k:] if self.problem.deterministic else entries
         products = (factors[:, :, None] * entries[:, None, :]).flatten(1)
-        return self._as_counts(self._summed(entries, groups), self._summed(products, groups))
+        return self._as_counts(self._summed(entries, strata), self._summed(products, strata))
 
-    def _summed(self, entries: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
-        """The sums of the rows' entries over each group, where rows are in several."""
+    def _summed(self, entries: torch.Tensor, strata: torch.Tensor) -> torch.Tensor:
+        """The sums of the rows' entries over each stratum, where rows are in several."""
         sums = entries.new_zeros(len(self._weights), entries.shape[1])
-        repeated = entries.repeat_interleave(groups.shape[1], 0)
-        return sums.index_add_(0, groups.ravel(), repeated)
+        repeated = entries.repeat_interleave(strata.shape[1], 0)
+        return sums.index_add_(0, strata.ravel(), repeated)
 
-    def _as_counts(self, table: torch.Tensor, products: torch.Tensor) -> _Counts:
-        shapes = self._linear.table_shape, self._linear.products_shape
-        parts = zip((table, products), shapes, strict=True)
+    def _as_counts(self, confusion: torch.Tensor, products: torch.Tensor) -> _Counts:
+        shapes = self._linear.confusion_shape, self._linear.products_shape
+        parts = zip((confusion, products), shapes, strict=True)
         return _Counts(*(self._over_cells(part, shape) for part, shape in parts))
 
     def _over_cells(self, sums: torch.Tensor, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -257,12 +263,12 @@ class Lagrangian:
 
     def _remember(self, fresh: _Counts) -> None:
         """Add to the memory, which forgets as many rows in turn."""
-        n_fresh = float(self._linear.n_rows(fresh.table))
+        n_fresh = float(self._linear.n_rows(fresh.confusion))
         kept = max(0.0, 1.0 - n_fresh / max(self._memory_rows, n_fresh))
         parts = zip(self._memory, fresh, strict=True)
         self._memory = _Counts(*(kept * remembered + new for remembered, new in parts))
 
     def _set_weights(self, weights: NDArray[np.float64]) -> None:
-        of_joint = self._joint.from_cells(weights.reshape(self._linear.table_shape))
+        of_joint = self._joint.from_cells(weights.reshape(self._linear.confusion_shape))
         flat = torch.as_tensor(of_joint, dtype=self._weights.dtype)
         self._weights.copy_(flat.reshape(self._weights.shape))

@@ -17,7 +17,7 @@ from torch import nn
 from sklearn_seldonian.data._preprocess import fit_preprocessor
 from sklearn_seldonian.data._rows import LabelledRows
 from sklearn_seldonian.data._targets import Labels, Targets
-from sklearn_seldonian.learners._obstacles import obstacle, warn_of_few_rows
+from sklearn_seldonian.learners._failure_reasons import failure_reason, warn_of_few_rows
 from sklearn_seldonian.learners._protocol import NotTrained, Problem, Trained
 from sklearn_seldonian.learners.lagrangian._batches import Inputs, Rows
 from sklearn_seldonian.learners.lagrangian._devices import resolve_device
@@ -83,17 +83,17 @@ class LagrangianLearner:
         prepared = self._prepare(rows, problem.targets)
         specification = problem.specification
         cells = specification.cells(rows.columns, len(rows.y))
-        reason = obstacle(specification, cells)
+        reason = failure_reason(specification, cells)
         if reason:
             return NotTrained(reason, prepared.preprocessor)
         task, tensors = _task(problem.targets, rows.y), tensors_of(rows, prepared.X, cells.codes)
         labels = task.labels(tensors.y).numpy()
-        if task.hard:  # the mean of probabilities of a narrow range takes hardly any
-            warn_of_few_rows(specification, labels, cells, task.n_labels, problem.n_safety)
+        if task.deterministic:  # the mean of probabilities of a narrow range takes hardly any
+            warn_of_few_rows(specification, labels, cells, task.n_classes, problem.n_safety)
         constrained = constrained_problem(problem, cells, task)
         logger.info("Training on %d rows; %d are kept for the test.", len(rows.y), problem.n_safety)
         with gradients(), own_random_numbers(device, seed):
-            net = self._net(self._sizes(prepared.X, task.n_labels), constrained, task, device)
+            net = self._net(self._sizes(prepared.X, task.n_classes), constrained, task, device)
             net.fit(tensors, resampled=prepared.resampled)
         return self._outcome(TrainedNet(net, prepared.preprocessor, problem.targets))
 
@@ -163,12 +163,12 @@ class LagrangianLearner:
             **{**sizes, **nested},
         )
 
-    def _sizes(self, X: Inputs, n_labels: int) -> dict[str, int]:
+    def _sizes(self, X: Inputs, n_classes: int) -> dict[str, int]:
         """For an MLP the sizes that the data dictate."""
         if module_or_default(self.module) is not MLP:
             return {}
         one_logit = nn.BCEWithLogitsLoss in (self.criterion, type(self.criterion))
-        n_outputs = 1 if one_logit else n_labels
+        n_outputs = 1 if one_logit else n_classes
         n_features = math.prod(X.shape[1:])
         return {"module__n_features": n_features, "module__n_outputs": n_outputs}
 
@@ -176,7 +176,7 @@ class LagrangianLearner:
 def _task(targets: Targets, y: Any) -> Task:
     """What outputs of a module mean for these targets, of which candidate rows have `y`."""
     if isinstance(targets, Labels):
-        return Classification(len(targets.classes), hard=targets.decision == "argmax")
+        return Classification(len(targets.classes), deterministic=targets.decision == "argmax")
     mean, scale = float(y.mean()), float(y.std())
     varies = scale > ROUNDING * abs(mean)
     return Regression(mean, scale if varies else 1.0, targets.prediction_range)

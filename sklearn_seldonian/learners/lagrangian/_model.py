@@ -60,7 +60,7 @@ class TrainedNet:
     ) -> Observation:
         """Its answers for `rows`, a batch at a time; `measures` are those of its training."""
         X = module_inputs(self.preprocessor, rows.X, rows.index)
-        loss, seen = self.net.observe(tensors_of(rows, X, cells.codes), cells.families)
+        loss, seen = self.net.observe(tensors_of(rows, X, cells.codes), cells.stratification)
         return Observation(seen, loss, fingerprints={"weights": self.fingerprint()})
 
     def remarks(self, statistics: Statistics) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ class TrainedNet:
         if not isinstance(self.targets, Labels) or self.targets.decision != "argmax":
             return ()
         classes = self.targets.classes.tolist()
-        given = np.flatnonzero(statistics.table[..., : len(classes)].sum(axis=(0, 1)))
+        given = np.flatnonzero(statistics.confusion[..., : len(classes)].sum(axis=(0, 1)))
         if len(given) != 1:
             return ()
         label = classes[given[0]]
@@ -100,7 +100,7 @@ class TrainedNet:
     def fingerprint(self) -> str:
         """A digest of the module's weights and of what else the model is made of."""
         weights = map(without_tensor, self.net.module_.state_dict().values())
-        digest: str = fingerprint(*weights, *self.net.task_.beside(self.net.adjustment_))
+        digest: str = fingerprint(*weights, *self.net.task_.fingerprint_parts(self.net.adjustment_))
         return digest
 
 
@@ -110,11 +110,11 @@ def constrained_problem(problem: Problem, cells: Cells, task: Task) -> Constrain
     return ConstrainedProblem(
         specification.constraints,
         specification.source.deltas,
-        cells.families,
-        task.n_labels,
+        cells.stratification,
+        task.n_classes,
         problem.n_safety,
         problem.power,
-        hard=task.hard,
+        deterministic=task.deterministic,
         method=specification.source.method,
-        exclusive=specification.exclusive,
+        mutually_exclusive_columns=specification.mutually_exclusive_columns,
     )

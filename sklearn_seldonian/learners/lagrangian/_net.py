@@ -17,9 +17,9 @@ from torch import nn
 
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import Statistics
-from sklearn_seldonian.constraints import Families
+from sklearn_seldonian.constraints import Stratification
 from sklearn_seldonian.learners.lagrangian._batches import (
-    FEWEST_ROWS_A_PASS,
+    MIN_ROWS_PER_PASS,
     Batch,
     Batches,
     Inputs,
@@ -40,7 +40,7 @@ from sklearn_seldonian.learners.lagrangian._checkpoints import (
 )
 from sklearn_seldonian.learners.lagrangian._devices import present_device
 from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator, observe
-from sklearn_seldonian.learners.lagrangian._lagrangian import GroupedRows, Lagrangian
+from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian, StratifiedRows
 from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED
 from sklearn_seldonian.learners.lagrangian._progress import ProgressLog, TrainingBar
 from sklearn_seldonian.selection import ConstrainedProblem
@@ -91,7 +91,7 @@ class LagrangianNet(NeuralNet):
         What is done to the scores of every row.
     """
 
-    _unheard: frozenset[str] = frozenset()  # events of a batch
+    _skipped_events: frozenset[str] = frozenset()  # events of a batch
     _scores_batches = False  # whether a callback reads what batches recorded
 
     def __init__(
@@ -160,12 +160,14 @@ class LagrangianNet(NeuralNet):
     def fit_loop(self, X, y=None, epochs=None, resampled=None, **fit_params):
         """As skorch's; the primary loss is that of the rows `resampled`, where there are any.
 
-        The constraints' pull always comes from the rows `X`, whose groups are known.
+        The constraints' gradient always comes from the rows `X`, whose strata are known.
         """
         rows = X.to(self.device)
         check_callbacks(self.callbacks_, self.problem.constraints)
         self.interrupted_, self.adjustment_ = False, UNADJUSTED
-        self.task_ = self.task.of(self._evaluate(rows.X[:32], gradient=True), self.criterion_)
+        self.task_ = self.task.with_output_kind(
+            self._evaluate(rows.X[:32], gradient=True), self.criterion_
+        )
         self._check_criterion(rows)
         self._check_rows_are_judged_alone(rows.X)
         n_held_out = 0
@@ -186,23 +188,31 @@ class LagrangianNet(NeuralNet):
             len(Batches(trained, self.batch_size)),
         )
         if self.problem.atoms:
-            trained = GroupedRows(trained, self.problem, self.task_)
+            trained = StratifiedRows(trained, self.problem, self.task_)
         self._checkpoints = Checkpoints(self.problem.power)
-        self._unheard = frozenset(event for event in BATCH_EVENTS if not self._is_heard(event))
+        self._skipped_events = frozenset(
+            event for event in BATCH_EVENTS if not self._has_listener(event)
+        )
         self._scores_batches = any(map(reads_batches, dict(self.callbacks_).values()))
-        self._beside = None
+        self._constraint_batches = None
         if resampled is not None:
             if self.problem.atoms:
-                beside = _endless(Batches(trained, self.batch_size))
-                self._beside = self._lagrangian.weighed(beside)
+                others = _endless(Batches(trained, self.batch_size))
+                self._constraint_batches = self._lagrangian.constraint_batches(others)
             trained = resampled.to(self.device)
         try:
             self._train(trained, epochs, **fit_params)
         except KeyboardInterrupt:
             self._give_up()
         # Nothing of the rows or of the optimiser's state outlives training.
-        del self._lagrangian, self._checkpoints, self._evaluator, self._beside, self.optimizer_
-        del self._unheard, self._scores_batches
+        del (
+            self._lagrangian,
+            self._checkpoints,
+            self._evaluator,
+            self._constraint_batches,
+            self.optimizer_,
+        )
+        del self._skipped_events, self._scores_batches
         return self
 
     def fit(self, X, y=None, **fit_params):
@@ -256,7 +266,7 @@ class LagrangianNet(NeuralNet):
         ValueError
             If some rows' outputs differ with the rows beside them, or from pass to pass.
         """
-        half = min(len(X) // 2, FEWEST_ROWS_A_PASS)
+        half = min(len(X) // 2, MIN_ROWS_PER_PASS)
         if not half:
             return
         together, apart = self._evaluate(X[: 2 * half])[:half], self._evaluate(X[:half])
@@ -279,7 +289,7 @@ class LagrangianNet(NeuralNet):
 
     def notify(self, method_name, **cb_kwargs):
         """As skorch's; its `EarlyStopping` ends training, any other KeyboardInterrupt is Ctrl-C."""
-        if method_name in self._unheard:
+        if method_name in self._skipped_events:
             return
         getattr(self, method_name)(self, **cb_kwargs)
         if method_name == "on_epoch_end":
@@ -294,7 +304,7 @@ class LagrangianNet(NeuralNet):
                     raise _EarlyStop from interrupt
                 raise
 
-    def _is_heard(self, event: str) -> bool:
+    def _has_listener(self, event: str) -> bool:
         """Whether anything but skorch's own empty methods would be called."""
         listeners = [(self, NeuralNet), *((callback, Callback) for _, callback in self.callbacks_)]
         return any(
@@ -305,27 +315,29 @@ class LagrangianNet(NeuralNet):
     def train_step_single(self, batch, **fit_params):
         if not self.module_.training:  # switching takes a tenth of a small network's step
             self._set_training(True)
-        if self._beside is not None:
-            return self._step_beside(batch, next(self._beside), **fit_params)
-        X, (y, weighed) = batch
+        if self._constraint_batches is not None:
+            return self._step_with_resampled_loss(
+                batch, next(self._constraint_batches), **fit_params
+            )
+        X, (y, weights) = batch
         outputs = self.infer(X, **fit_params)
         y, scores = y.to(outputs.device), self._trainable_scores(outputs)
         loss = self.task_.objective(self.criterion_, scores, y)
         if self.problem.atoms:
-            pull = self._lagrangian.pull(scores, y, weighed)
-            torch.autograd.backward([loss, pull.entries], [None, pull.gradient])
+            gradient = self._lagrangian.constraint_gradient(scores, y, weights)
+            torch.autograd.backward([loss, gradient.entries], [None, gradient.gradient])
         else:
             loss.backward()
         return {"loss": loss.detach(), "y_pred": outputs}
 
-    def _step_beside(self, batch, beside, **fit_params):
-        """One step of the loss of a resampled `batch` and the pull of the rows `beside` it."""
-        (X, (y, _)), (other_X, (other_y, weighed)) = batch, beside
+    def _step_with_resampled_loss(self, batch, others, **fit_params):
+        """One step: the loss of a resampled `batch` and the constraints' gradient of `others`."""
+        (X, (y, _)), (other_X, (other_y, weights)) = batch, others
         outputs = self.infer(torch.cat([X, other_X]), **fit_params)
         y, scores = y.to(outputs.device), self._trainable_scores(outputs)
         loss = self.task_.objective(self.criterion_, scores[: len(y)], y)
-        pull = self._lagrangian.pull(scores[len(y) :], other_y, weighed)
-        torch.autograd.backward([loss, pull.entries], [None, pull.gradient])
+        gradient = self._lagrangian.constraint_gradient(scores[len(y) :], other_y, weights)
+        torch.autograd.backward([loss, gradient.entries], [None, gradient.gradient])
         return {"loss": loss.detach(), "y_pred": outputs[: len(y)]}
 
     def _trainable_scores(self, outputs: torch.Tensor) -> torch.Tensor:
@@ -344,8 +356,8 @@ class LagrangianNet(NeuralNet):
         losses = []
         most = iterator.n_together if isinstance(iterator, Batches) else 1
         batches = iterator if isinstance(iterator, Batches) else _trainable(iterator)
-        if self.problem.atoms and self._beside is None:
-            batches = self._lagrangian.weighed(batches, most)
+        if self.problem.atoms and self._constraint_batches is None:
+            batches = self._lagrangian.constraint_batches(batches, most)
         for batch in batches:
             shown = batch[0], batch[1][0]  # callbacks see inputs and targets
             self.notify("on_batch_begin", batch=shown, training=training)
@@ -389,15 +401,15 @@ class LagrangianNet(NeuralNet):
         if evaluator.forecast.needs_calibration and epoch in CALIBRATION_EPOCHS:
             evaluator.calibrate_margins(scores, evaluator.best(scores).adjustment)
             self._lagrangian.margins = evaluator.forecast.margins
-        every = 1 if self.problem.hard else max(1, self.max_epochs // ADJUSTED_EPOCHS)
+        every = 1 if self.problem.deterministic else max(1, self.max_epochs // ADJUSTED_EPOCHS)
         best = evaluator.best(scores, shrunk=epoch % every == 0 or epoch == self.max_epochs)
-        self._record(best)
+        self._record_epoch(best)
         self.history.record("kept", self._checkpoints.offer(epoch, self.module_, best))
         waited = epoch - (self._checkpoints.epoch or 0)
         if self.n_iter_no_change is not None and waited >= self.n_iter_no_change:
             raise _EarlyStop
 
-    def _record(self, candidate: Candidate) -> None:
+    def _record_epoch(self, candidate: Candidate) -> None:
         multipliers = self.problem.per_constraint(self._lagrangian.multipliers)
         estimates = self.problem.linearisation.estimates(candidate.means)
         for i, multiplier in enumerate(multipliers.tolist()):
@@ -410,14 +422,14 @@ class LagrangianNet(NeuralNet):
     def observe(
         self,
         rows: Rows,
-        families: Families,
+        stratification: Stratification,
     ) -> tuple[float, Statistics]:
         """Mean loss of `rows` and the statistics of what is predicted, for the safety test.
 
-        Streams over batches in eval mode; `families` are those of the rows' cells.
+        Streams over batches in eval mode; `stratification` are those of the rows' cells.
         """
         scores = self.scores(rows.X)
-        parts = rows, self.criterion_, self.task_, families, self.problem.values
+        parts = rows, self.criterion_, self.task_, stratification, self.problem.values
         return observe(scores, *parts, self.adjustment_.ends, keep=True)
 
     def predict_test_outcome(self, rows: Rows, problem: ConstrainedProblem) -> Candidate:
@@ -464,18 +476,18 @@ class LagrangianNet(NeuralNet):
     @property
     def classes_(self):
         """Positions of the classes, for scikit-learn's scorers."""
-        if self.task.n_labels == 1:
+        if self.task.n_classes == 1:
             raise AttributeError("A regression has no classes.")
-        return np.arange(self.task.n_labels)
+        return np.arange(self.task.n_classes)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.estimator_type = "classifier" if self.task.n_labels > 1 else "regressor"
+        tags.estimator_type = "classifier" if self.task.n_classes > 1 else "regressor"
         return tags
 
     def scores(self, X: Inputs) -> Iterator[torch.Tensor]:
         """Scores, as the task has them, adjusted, batch by batch, in eval mode."""
-        return map(self.adjustment_.of, self._module_scores(X))
+        return map(self.adjustment_.apply, self._module_scores(X))
 
     def _module_scores(self, X: Inputs) -> Iterator[torch.Tensor]:
         """What the module makes of the rows, before it is adjusted."""
@@ -587,5 +599,5 @@ def _unusable(outputs: object) -> TypeError:
 
 def _padded(X: torch.Tensor) -> torch.Tensor:
     """`X` with its last row repeated up to the fewest rows that a forward pass may have."""
-    n_missing = FEWEST_ROWS_A_PASS - len(X)
+    n_missing = MIN_ROWS_PER_PASS - len(X)
     return X if n_missing <= 0 else torch.cat([X, X[-1:].expand(n_missing, *X.shape[1:])])

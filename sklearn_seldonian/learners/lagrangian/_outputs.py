@@ -63,7 +63,7 @@ class Adjustment(NamedTuple):
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
 
-    def of(self, scores: torch.Tensor) -> torch.Tensor:
+    def apply(self, scores: torch.Tensor) -> torch.Tensor:
         """The adjusted scores; they are log-probabilities unless nothing is adjusted."""
         if self == UNADJUSTED:
             return scores

@@ -17,7 +17,7 @@ from torch import nn
 
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import Statistics, summarise, summarise_predictions
-from sklearn_seldonian.constraints import Families
+from sklearn_seldonian.constraints import Stratification
 from sklearn_seldonian.learners.lagrangian._batches import Rows
 from sklearn_seldonian.learners.lagrangian._outputs import (
     Adjustment,
@@ -27,11 +27,11 @@ from sklearn_seldonian.learners.lagrangian._outputs import (
     probabilities,
     to_scores,
 )
-from sklearn_seldonian.learners.lagrangian._values import evaluated, hard_values, soft_values
+from sklearn_seldonian.learners.lagrangian._values import decision_values, evaluated, soft_values
 from sklearn_seldonian.measures import ANY_NUMBER, BuiltInMeasure, Range, RowMeasure
 from sklearn_seldonian.selection import ConstrainedProblem
 
-__all__ = ["Classification", "Regression", "Task", "as_facts", "task_from"]
+__all__ = ["Classification", "Regression", "Task", "from_dict", "to_dict"]
 
 Array = NDArray[np.float64]
 Values = Sequence[RowMeasure]
@@ -50,18 +50,18 @@ class Task(Protocol):
     """What training and the safety test ask of a module's outputs."""
 
     @property
-    def n_labels(self) -> int:
+    def n_classes(self) -> int:
         """How many labels a row can have."""
 
     @property
-    def hard(self) -> bool:
+    def deterministic(self) -> bool:
         """Whether each row gets one decision; else it is drawn."""
 
-    def of(self, outputs: torch.Tensor, criterion: nn.Module) -> Task:
+    def with_output_kind(self, outputs: torch.Tensor, criterion: nn.Module) -> Task:
         """The task as some `outputs` of the module show it; raises ValueError if they cannot be."""
 
     def scores(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Shape (n_rows, n_labels), with the gradient of the outputs."""
+        """Shape (n_rows, n_classes), with the gradient of the outputs."""
 
     def objective(
         self, criterion: nn.Module, scores: torch.Tensor, y: torch.Tensor
@@ -75,18 +75,20 @@ class Task(Protocol):
         """Position of each row's label."""
 
     def answers(self, scores: torch.Tensor) -> Array:
-        """Probabilities (n_rows, n_labels), or the numbers predicted (n_rows,)."""
+        """Probabilities (n_rows, n_classes), or the numbers predicted (n_rows,)."""
 
     def soft_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Each measure's differentiable value of each row: (n_rows, n_measures)."""
 
-    def hard_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def decision_values(
+        self, measures: Values, scores: torch.Tensor, y: torch.Tensor
+    ) -> torch.Tensor:
         """Each measure's value of what is predicted of each row: (n_rows, n_measures)."""
 
     def violation_scale(self, problem: ConstrainedProblem, rows: Rows) -> float | Array:
         """What a violation of each atom is measured in: one number, or (n_atoms,)."""
 
-    def beside(self, adjustment: Adjustment) -> tuple[object, ...]:
+    def fingerprint_parts(self, adjustment: Adjustment) -> tuple[object, ...]:
         """What a model is made of beside its module, with this `adjustment` of the scores."""
 
     def summarise(
@@ -94,7 +96,7 @@ class Task(Protocol):
         scores: torch.Tensor,
         y: NDArray[Any],
         codes: NDArray[np.int32],
-        families: Families,
+        stratification: Stratification,
         values: tuple[RowMeasure, ...],
         *,
         keep: bool = False,
@@ -108,18 +110,18 @@ class Classification:
 
     Parameters
     ----------
-    n_labels : int
-    hard : bool, default=True
+    n_classes : int
+    deterministic : bool, default=True
         Whether the decision is the most probable class; else it is drawn.
     kind : OutputKind, default=OutputKind.LOGITS
     """
 
-    n_labels: int
-    hard: bool = True
+    n_classes: int
+    deterministic: bool = True
     kind: OutputKind = OutputKind.LOGITS
 
-    def of(self, outputs: torch.Tensor, criterion: nn.Module) -> Classification:
-        kind = output_kind(outputs, criterion, self.n_labels)
+    def with_output_kind(self, outputs: torch.Tensor, criterion: nn.Module) -> Classification:
+        kind = output_kind(outputs, criterion, self.n_classes)
         if kind is OutputKind.PROBABILITIES and isinstance(criterion, nn.CrossEntropyLoss):
             warn_user(
                 "The module returns probabilities while CrossEntropyLoss expects logits; their "
@@ -153,28 +155,32 @@ class Classification:
     def soft_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return soft_values(measures, scores, y)
 
-    def hard_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return hard_values(measures, scores, y)
+    def decision_values(
+        self, measures: Values, scores: torch.Tensor, y: torch.Tensor
+    ) -> torch.Tensor:
+        return decision_values(measures, scores, y)
 
     def violation_scale(self, problem: ConstrainedProblem, rows: Rows) -> float:
         return 1.0
 
-    def beside(self, adjustment: Adjustment) -> tuple[object, ...]:
+    def fingerprint_parts(self, adjustment: Adjustment) -> tuple[object, ...]:
         clip = (adjustment.low, adjustment.high) if adjustment.low else ()
-        return adjustment.scale, adjustment.offset_of_each(self.n_labels), *clip
+        return adjustment.scale, adjustment.offset_of_each(self.n_classes), *clip
 
     def summarise(
         self,
         scores: torch.Tensor,
         y: NDArray[Any],
         codes: NDArray[np.int32],
-        families: Families,
+        stratification: Stratification,
         values: tuple[RowMeasure, ...],
         *,
         keep: bool = False,
     ) -> Statistics:
         drawn = probabilities(scores)
-        return summarise(codes, y, drawn, families, values, hard=self.hard, keep=keep)
+        return summarise(
+            codes, y, drawn, stratification, values, deterministic=self.deterministic, keep=keep
+        )
 
 
 @dataclass(frozen=True)
@@ -192,10 +198,10 @@ class Regression:
     centre: float = 0.0
     scale: float = 1.0
     range: Range = ANY_NUMBER
-    n_labels: ClassVar[int] = 1
-    hard: ClassVar[bool] = True
+    n_classes: ClassVar[int] = 1
+    deterministic: ClassVar[bool] = True
 
-    def of(self, outputs: torch.Tensor, criterion: nn.Module) -> Regression:
+    def with_output_kind(self, outputs: torch.Tensor, criterion: nn.Module) -> Regression:
         if outputs.numel() != len(outputs):
             raise ValueError(
                 f"The module returns outputs of shape {tuple(outputs.shape)} for {len(outputs)} "
@@ -250,7 +256,9 @@ class Regression:
         )
         return value + (above - below) / (high - low) * (predictions - here)
 
-    def hard_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def decision_values(
+        self, measures: Values, scores: torch.Tensor, y: torch.Tensor
+    ) -> torch.Tensor:
         if not measures:
             return scores.new_empty(len(scores), 0)
         predictions = self.predictions(scores, y.dtype)
@@ -266,12 +274,12 @@ class Regression:
         """How much each h varies with its measures, were all predictions the mean target."""
         scores = torch.zeros(len(rows), 1)
         y, codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
-        seen = self.summarise(scores, y, codes, problem.families, problem.values, keep=True)
+        seen = self.summarise(scores, y, codes, problem.stratification, problem.values, keep=True)
         assert seen.kept is not None
-        spreads = seen.kept.entries[:, self.n_labels :].std(axis=0)
-        return problem.linearisation.violation_scale(seen.table, VIOLATION_SHARE * spreads)
+        spreads = seen.kept.entries[:, self.n_classes :].std(axis=0)
+        return problem.linearisation.violation_scale(seen.confusion, VIOLATION_SHARE * spreads)
 
-    def beside(self, adjustment: Adjustment) -> tuple[float, float, Range]:
+    def fingerprint_parts(self, adjustment: Adjustment) -> tuple[float, float, Range]:
         return self.centre, self.scale, self.range
 
     def summarise(
@@ -279,28 +287,28 @@ class Regression:
         scores: torch.Tensor,
         y: NDArray[Any],
         codes: NDArray[np.int32],
-        families: Families,
+        stratification: Stratification,
         values: tuple[RowMeasure, ...],
         *,
         keep: bool = False,
     ) -> Statistics:
         predictions = self.predictions(scores.cpu()).numpy()
-        return summarise_predictions(codes, y, predictions, families, values, keep=keep)
+        return summarise_predictions(codes, y, predictions, stratification, values, keep=keep)
 
 
 # -- in a file -----------------------------------------------------------------------------
 
 
-def as_facts(task: Task) -> dict[str, Any]:
-    """The task as numbers and words that `task_from` reads."""
+def to_dict(task: Task) -> dict[str, Any]:
+    """The task as numbers and words that `from_dict` reads."""
     if isinstance(task, Classification):
         return {**asdict(task), "kind": task.kind.value}
     assert isinstance(task, Regression)
     return asdict(task)
 
 
-def task_from(facts: Mapping[str, Any]) -> Task:
-    """The task that `as_facts` wrote."""
+def from_dict(facts: Mapping[str, Any]) -> Task:
+    """The task that `to_dict` wrote."""
     if "kind" in facts:
         return Classification(**{**facts, "kind": OutputKind(facts["kind"])})
     return Regression(**{**facts, "range": tuple(facts["range"])})

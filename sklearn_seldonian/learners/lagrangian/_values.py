@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn_seldonian.learners.lagrangian._outputs import probabilities
 from sklearn_seldonian.measures import BuiltInMeasure, RowMeasure, row_values
 
-__all__ = ["evaluated", "hard_values", "soft_values"]
+__all__ = ["decision_values", "evaluated", "soft_values"]
 
 Array = NDArray[np.float64]
 
@@ -23,7 +23,7 @@ def soft_values(
     return torch.stack([_soft(measure, scores, y) for measure in measures], dim=1)
 
 
-def hard_values(
+def decision_values(
     measures: Sequence[RowMeasure], scores: torch.Tensor, y: torch.Tensor
 ) -> torch.Tensor:
     """Each measure's value of each row's decision: (n_rows, n_measures)."""

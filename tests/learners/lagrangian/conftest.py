@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from sklearn_seldonian.learners.lagrangian import Rows
-from sklearn_seldonian.learners.lagrangian._lagrangian import GroupedRows
+from sklearn_seldonian.learners.lagrangian._lagrangian import StratifiedRows
 
 
 @pytest.fixture
@@ -10,11 +10,11 @@ def pulled():
     """What a batch's constraints add to the gradient in its scores."""
 
     def gradient(state, scores, y, codes):
-        rows = GroupedRows(Rows(scores, y, codes), state.problem, state.task)
+        rows = StratifiedRows(Rows(scores, y, codes), state.problem, state.task)
         _, (y, groups) = rows[torch.arange(len(y))]
         scores = scores.detach().clone().requires_grad_()
-        (weighed,) = state.weigh([groups])
-        pull = state.pull(scores, y, weighed)
-        return torch.autograd.grad(pull.entries, scores, pull.gradient)[0]
+        (weighed,) = state.weights_of([groups])
+        gradient = state.constraint_gradient(scores, y, weighed)
+        return torch.autograd.grad(gradient.entries, scores, gradient.gradient)[0]
 
     return gradient

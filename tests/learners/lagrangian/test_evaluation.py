@@ -15,28 +15,32 @@ GAP = "abs(PR | [M] - PR | [not M]) <= 0.1"
 N = 2000
 
 
-def evaluator_of(text, hard=True, n_safety=600, gap=1.0):
+def evaluator_of(text, deterministic=True, n_safety=600, gap=1.0):
     """An evaluator, and scores of rows in which group M is favoured and the model is right."""
     rng = np.random.default_rng(0)
     male = rng.integers(0, 2, N)
     margin = rng.normal(size=N) + gap * (male - 0.5)
     y = (rng.random(N) < 1 / (1 + np.exp(-margin))).astype(np.int64)
     constraint = bind(parse(text), SCHEMA)
-    codes, families = assign_cells({"M": male}, [constraint.conditions], N)
-    problem = ConstrainedProblem([constraint], [0.05], families, 2, n_safety, 0.9, hard)
+    codes, stratification = assign_cells({"M": male}, [constraint.conditions], N)
+    problem = ConstrainedProblem(
+        [constraint], [0.05], stratification, 2, n_safety, 0.9, deterministic
+    )
     rows = Rows(torch.zeros(N, 1), torch.from_numpy(y), torch.from_numpy(codes))
     scores = torch.from_numpy(np.c_[np.zeros(N), margin])
-    evaluator = CandidateEvaluator(problem, rows, nn.CrossEntropyLoss(), Classification(2, hard))
+    evaluator = CandidateEvaluator(
+        problem, rows, nn.CrossEntropyLoss(), Classification(2, deterministic)
+    )
     return evaluator, scores, y
 
 
-@pytest.mark.parametrize("hard", [True, False])
-def test_what_passes_as_it_is_with_the_best_decisions_is_left_alone(hard):
-    evaluator, scores, _ = evaluator_of(GAP, hard, gap=0.0, n_safety=100_000)
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_what_passes_as_it_is_with_the_best_decisions_is_left_alone(deterministic):
+    evaluator, scores, _ = evaluator_of(GAP, deterministic, gap=0.0, n_safety=100_000)
     best = evaluator.best(scores)
     assert best.prediction.feasibility_score > 0.9
-    if not hard:
-        assert torch.allclose(best.adjustment.of(scores), torch.log_softmax(scores, dim=1))
+    if not deterministic:
+        assert torch.allclose(best.adjustment.apply(scores), torch.log_softmax(scores, dim=1))
     assert abs(best.adjustment.offsets[1] if best.adjustment.offsets else 0.0) < 0.3
 
 
@@ -45,10 +49,10 @@ def test_offset_is_the_one_with_the_fewest_errors_of_those_that_pass():
     unadjusted = evaluator._seen(scores, UNADJUSTED)
     best = evaluator.best(scores)
     assert unadjusted.prediction.feasibility_score < 0.9 <= best.prediction.feasibility_score
-    decided = best.adjustment.of(scores).argmax(dim=1).numpy()
+    decided = best.adjustment.apply(scores).argmax(dim=1).numpy()
     assert best.error == pytest.approx((decided != y).mean())
     assert 0.0 < decided.mean() < 1.0
-    loss = nn.functional.cross_entropy(best.adjustment.of(scores), torch.from_numpy(y)).item()
+    loss = nn.functional.cross_entropy(best.adjustment.apply(scores), torch.from_numpy(y)).item()
     assert best.loss == pytest.approx(loss)
     for offset in np.linspace(-3, 3, 61):
         moved = evaluator._seen(scores, best.adjustment._replace(offsets=(0.0, offset)))
@@ -57,7 +61,7 @@ def test_offset_is_the_one_with_the_fewest_errors_of_those_that_pass():
 
 
 def test_probabilities_shrink_as_little_as_needed():
-    evaluator, scores, _ = evaluator_of(GAP, hard=False)
+    evaluator, scores, _ = evaluator_of(GAP, deterministic=False)
     best = evaluator.best(scores)
     assert 0.1 < best.adjustment.scale < 1.0
     assert best.prediction.feasibility_score >= 0.9
@@ -66,7 +70,7 @@ def test_probabilities_shrink_as_little_as_needed():
 
 
 def test_the_narrower_probabilities_become_the_less_room_is_asked():
-    evaluator, scores, _ = evaluator_of(GAP, hard=False, gap=0.0)
+    evaluator, scores, _ = evaluator_of(GAP, deterministic=False, gap=0.0)
     full = clipped(scores)
     evaluator.calibrate_margins(scores, full)
     means, rooms = [], []
@@ -79,7 +83,7 @@ def test_the_narrower_probabilities_become_the_less_room_is_asked():
 
 
 def test_a_model_whose_outcome_is_predicted_keeps_its_own_adjustment():
-    evaluator, scores, _ = evaluator_of(GAP, hard=False)
+    evaluator, scores, _ = evaluator_of(GAP, deterministic=False)
     own = evaluator.best(scores).adjustment
     few = scores[:3]
     assert clipped(few).ends != own.ends
@@ -90,47 +94,50 @@ def test_a_model_whose_outcome_is_predicted_keeps_its_own_adjustment():
 
 @pytest.mark.parametrize(("text", "share"), [("PR >= 0.7", 0.7), ("PR <= 0.3", 0.3)])
 def test_where_the_shares_of_the_classes_fail_another_constant_is_approached(text, share):
-    evaluator, scores, _ = evaluator_of(text, hard=False)
+    evaluator, scores, _ = evaluator_of(text, deterministic=False)
     best = evaluator.best(scores)
     assert best.prediction.feasibility_score >= 0.9
-    drawn = torch.softmax(best.adjustment.of(scores), dim=1)[:, 1].mean()
+    drawn = torch.softmax(best.adjustment.apply(scores), dim=1)[:, 1].mean()
     assert drawn == pytest.approx(share, abs=0.08)
 
 
 @pytest.mark.parametrize(
-    ("text", "hard"), [("ACC >= 0.99", False), ("Brier <= 0.01", False), ("Brier <= 0.01", True)]
+    ("text", "deterministic"),
+    [("ACC >= 0.99", False), ("Brier <= 0.01", False), ("Brier <= 0.01", True)],
 )
-def test_where_no_adjustment_helps_none_is_made(text, hard):
-    evaluator, scores, _ = evaluator_of(text, hard)
+def test_where_no_adjustment_helps_none_is_made(text, deterministic):
+    evaluator, scores, _ = evaluator_of(text, deterministic)
     best = evaluator.best(scores)
-    both = (torch.softmax(s, dim=1) for s in (best.adjustment.of(scores), scores))
+    both = (torch.softmax(s, dim=1) for s in (best.adjustment.apply(scores), scores))
     assert torch.allclose(*both)
     assert best.prediction.feasibility_score < 0.9
 
 
-@pytest.mark.parametrize("hard", [True, False])
-def test_calibration_widens_the_bounds_expected(hard):
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_calibration_widens_the_bounds_expected(deterministic):
     text = (
-        GAP if not hard else "abs(TPR | [M] - TPR | [not M]) + abs(FPR | [M] - FPR | [not M]) <= 1"
+        GAP
+        if not deterministic
+        else "abs(TPR | [M] - TPR | [not M]) + abs(FPR | [M] - FPR | [not M]) <= 1"
     )
-    evaluator, scores, _ = evaluator_of(text, hard)
+    evaluator, scores, _ = evaluator_of(text, deterministic)
     before = evaluator._seen(scores, UNADJUSTED).prediction.bounds[0]
     evaluator.calibrate_margins(scores, UNADJUSTED)
     after = evaluator._seen(scores, UNADJUSTED).prediction.bounds[0]
-    estimate = evaluator.problem.linearisation.estimates(evaluator._seen(scores, UNADJUSTED).means)[
-        0
-    ]
+    estimate = evaluator.problem.linearisation.estimates(
+        evaluator._seen(scores, UNADJUSTED).estimands
+    )[0]
     assert 1.1 * (before - estimate) < after - estimate < 3 * (before - estimate)
 
 
-@pytest.mark.parametrize("hard", [True, False])
-def test_scores_that_are_not_finite_are_not_adjusted(hard):
-    evaluator, scores, _ = evaluator_of(GAP, hard)
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_scores_that_are_not_finite_are_not_adjusted(deterministic):
+    evaluator, scores, _ = evaluator_of(GAP, deterministic)
     assert evaluator.best(scores * torch.nan).adjustment == UNADJUSTED
 
 
 def test_certain_decisions_shrink_as_well():
-    evaluator, scores, _ = evaluator_of(GAP, hard=False)
+    evaluator, scores, _ = evaluator_of(GAP, deterministic=False)
     certain = scores.clone()
     certain[:5, 0] = -torch.inf
     best = evaluator.best(certain)

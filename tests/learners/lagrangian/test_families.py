@@ -7,7 +7,7 @@ from sklearn_seldonian.constraints import (
     assign_cells,
     bind,
     distinct_conditions,
-    distinct_means,
+    distinct_estimands,
     parse,
 )
 from sklearn_seldonian.learners.lagrangian import Classification
@@ -25,31 +25,35 @@ TEXTS = [
 VALUED = ["Cost | [a] - Cost | [not a] <= 0.3", "Cost | [b] + PR_[0] | [b] + Cost <= 6"]
 
 
-def problems(n_classes, valued, hard, n=600):
+def problems(n_classes, valued, deterministic, n=600):
     """The problem over the constraints' families, and over one family of all conditions."""
     rng = np.random.default_rng(n_classes)
     columns = {name: rng.integers(0, 2, n) for name in "abc"}
     texts = [parse(text) for text in (*TEXTS, *(VALUED if valued else ()))]
     positive = 1 if n_classes == 2 else None
-    schema = Schema.of(columns, texts, tuple(range(n_classes)), positive, measures=(COSTS,))
+    schema = Schema.from_columns(
+        columns, texts, tuple(range(n_classes)), positive, measures=(COSTS,)
+    )
     constraints = [bind(text, schema) for text in texts]
-    everything = distinct_conditions(distinct_means(constraints))
+    everything = distinct_conditions(distinct_estimands(constraints))
     y, scores = rng.integers(0, n_classes, n), rng.normal(size=(n, n_classes))
     for together in ([c.conditions for c in constraints], [everything]):
-        codes, families = assign_cells(columns, together, n)
+        codes, stratification = assign_cells(columns, together, n)
         deltas = [0.05] * len(constraints)
         yield (
-            ConstrainedProblem(constraints, deltas, families, n_classes, 500, 0.9, hard),
+            ConstrainedProblem(
+                constraints, deltas, stratification, n_classes, 500, 0.9, deterministic
+            ),
             *map(torch.from_numpy, (codes, y, scores)),
         )
 
 
-@pytest.mark.parametrize("hard", [True, False])
+@pytest.mark.parametrize("deterministic", [True, False])
 @pytest.mark.parametrize("valued", [True, False])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_families_train_as_all_conditions_together_do(n_classes, valued, hard, pulled):
+def test_families_train_as_all_conditions_together_do(n_classes, valued, deterministic, pulled):
     found = []
-    for problem, codes, y, scores in problems(n_classes, valued, hard):
+    for problem, codes, y, scores in problems(n_classes, valued, deterministic):
         state = Lagrangian(problem, Classification(2), 600, 1.0, 0.1, "cpu")
         for part in (slice(0, 350), slice(350, 600)):
             pulled(state, scores[part].float(), y[part], codes[part])

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from sklearn_seldonian.constraints import Families, Schema, bind, parse
+from sklearn_seldonian.constraints import Schema, Stratification, bind, parse
 from sklearn_seldonian.learners.lagrangian import Classification, Rows
 from sklearn_seldonian.learners.lagrangian._lagrangian import (
-    FEWEST_BATCHES,
-    GroupedRows,
+    MIN_BATCHES,
     Lagrangian,
+    StratifiedRows,
 )
 from sklearn_seldonian.selection import ConstrainedProblem
 
@@ -19,7 +19,7 @@ SCHEMA = Schema(classes=(0, 1), positive=1, levels={})
 
 def lagrangian(text, lr=0.1, init=0.0):
     constraint = bind(parse(text), SCHEMA)
-    problem = ConstrainedProblem([constraint], [0.05], Families.single(), 2, 10_000, 0.9)
+    problem = ConstrainedProblem([constraint], [0.05], Stratification.single(), 2, 10_000, 0.9)
     return Lagrangian(problem, Classification(2), 10_000, init, lr, "cpu")
 
 
@@ -31,16 +31,16 @@ def see(pulled):
         positive = torch.arange(n) < share_positive * n
         scores = torch.stack([-positive.float(), positive.float()], dim=1)
         y, cells = torch.zeros(n, dtype=torch.long), torch.zeros(n, dtype=torch.long)
-        pull = pulled(state, scores, y, cells)
+        gradient = pulled(state, scores, y, cells)
         state.batch_done()
-        return pull, scores
+        return gradient, scores
 
     return seen
 
 
 def test_multipliers_move_once_in_so_many_batches(see):
     state = lagrangian("PR <= 0.5")
-    for _ in range(FEWEST_BATCHES - 1):
+    for _ in range(MIN_BATCHES - 1):
         see(state, 0.9)
     assert state.multipliers[0] == 0
     see(state, 0.9)
@@ -50,21 +50,21 @@ def test_multipliers_move_once_in_so_many_batches(see):
 @pytest.mark.parametrize(("share", "grows"), [(0.9, True), (0.2, False)])
 def test_violation_grows_the_multiplier_and_slack_shrinks_it(share, grows, see):
     state = lagrangian("PR <= 0.5", lr=0.01, init=0.5)
-    for _ in range(FEWEST_BATCHES):
+    for _ in range(MIN_BATCHES):
         see(state, share)
     assert (state.multipliers[0] > 0.5) == grows
 
 
 def test_multipliers_stay_at_or_above_zero(see):
     state = lagrangian("PR <= 0.5", init=0.01)
-    for _ in range(20 * FEWEST_BATCHES):
+    for _ in range(20 * MIN_BATCHES):
         see(state, 0.0)
     assert state.multipliers[0] == 0
 
 
 def test_gradient_pushes_towards_the_constraint(see):
     state = lagrangian("PR <= 0.5", init=1.0)
-    for _ in range(FEWEST_BATCHES):
+    for _ in range(MIN_BATCHES):
         see(state, 0.9)
     pull, _ = see(state, 0.9)
     # Raising the score of the positive class raises PR, so descent must lower it.
@@ -74,7 +74,7 @@ def test_gradient_pushes_towards_the_constraint(see):
 def test_pull_is_the_multiplier_times_the_constraints_gradient(see):
     """For one rate over all rows: multiplier * d(mean probability)/d(scores)."""
     state = lagrangian("PR <= 0.5", init=1.0)
-    for _ in range(FEWEST_BATCHES):
+    for _ in range(MIN_BATCHES):
         see(state, 0.9)
     pull, scores = see(state, 0.9)
     again = scores.requires_grad_()
@@ -112,16 +112,16 @@ def test_rows_come_with_their_groups_by_cell_and_label(patterns, expected):
     X, y = torch.zeros(3, 1), torch.tensor([1, 0, 0])
     state = lagrangian("PR <= 0.5")
     joint = SimpleNamespace(patterns=np.array(patterns or [[0], [1], [2]], dtype=np.uint8))
-    problem = SimpleNamespace(shape=(4, 2), families=SimpleNamespace(joint=joint))
-    rows = GroupedRows(Rows(X, y, torch.arange(3, dtype=torch.int32)), problem, state.task)
+    problem = SimpleNamespace(shape=(4, 2), stratification=SimpleNamespace(joint=joint))
+    rows = StratifiedRows(Rows(X, y, torch.arange(3, dtype=torch.int32)), problem, state.task)
     _, (labels, groups) = next(iter(DataLoader(rows, batch_size=3)))
     assert labels.tolist() == [1, 0, 0]
     assert groups.tolist() == expected
     assert rows[torch.arange(3)][1][1].tolist() == expected
 
 
-def weighed_batches(sizes, most, patterns, seed=0):
-    """Weighed batches of some sizes with the groups of each row, a step in the midst of them."""
+def weighted_batches(sizes, most, patterns, seed=0):
+    """Batches of some sizes with the weights of each row, and a step in the midst of them."""
     rng = np.random.default_rng(seed)
     state = lagrangian("PR <= 0.5", init=1.0)
     n_groups = 2 * state._joint.n_cells
@@ -131,20 +131,20 @@ def weighed_batches(sizes, most, patterns, seed=0):
         y = torch.zeros(n, dtype=torch.long)
         batches.append((torch.zeros(n, 1), (y, groups[:, 0] if patterns == 1 else groups)))
     found = []
-    for X, (y, weighed) in state.weighed(batches, most):
+    for X, (y, weighed) in state.constraint_batches(batches, most):
         scores = torch.from_numpy(rng.normal(size=(len(X), 2))).float()
-        state.pull(scores, y, weighed)
+        state.constraint_gradient(scores, y, weighed)
         found.append(weighed)
         state.batch_done()
     return state, batches, found
 
 
 @pytest.mark.parametrize("patterns", [1, 3])
-@pytest.mark.parametrize("most", [3, FEWEST_BATCHES, 100])
+@pytest.mark.parametrize("most", [3, MIN_BATCHES, 100])
 def test_batches_looked_up_together_are_as_each_alone(most, patterns):
-    sizes = [40] * (2 * FEWEST_BATCHES + 3) + [7]
-    state, batches, together = weighed_batches(sizes, most, patterns)
-    other, _, alone = weighed_batches(sizes, 1, patterns)
+    sizes = [40] * (2 * MIN_BATCHES + 3) + [7]
+    state, batches, together = weighted_batches(sizes, most, patterns)
+    other, _, alone = weighted_batches(sizes, 1, patterns)
     assert len(together) == len(batches)
     assert (state.multipliers == other.multipliers).all()
     for a, b, (_, (_, groups)) in zip(together, alone, batches, strict=True):
@@ -152,7 +152,7 @@ def test_batches_looked_up_together_are_as_each_alone(most, patterns):
         torch.testing.assert_close(a.gradient, b.gradient)
     # Weights are new after each step, and the mean is over the rows of the batch itself.
     pulls = [float(w.gradient.sum()) for w in together]
-    assert not any(pulls[:FEWEST_BATCHES])
-    assert all(pulls[FEWEST_BATCHES:])
+    assert not any(pulls[:MIN_BATCHES])
+    assert all(pulls[MIN_BATCHES:])
     weights = state._weights[batches[-1][1][1].long()].reshape(7, patterns, -1).sum(dim=1)
     torch.testing.assert_close(together[-1].gradient, weights / 7)

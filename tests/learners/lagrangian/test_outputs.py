@@ -15,7 +15,7 @@ from sklearn_seldonian.learners.lagrangian._outputs import (
 )
 
 LOGITS = torch.tensor([[2.0, -1.0], [0.5, 0.0], [-3.0, 3.0]])
-CHANCES = torch.softmax(LOGITS, dim=1)
+PROBABILITIES = torch.softmax(LOGITS, dim=1)
 MARGIN = LOGITS[:, 1:] - LOGITS[:, :1]
 Y = torch.tensor([0, 1, 1])
 
@@ -24,8 +24,8 @@ Y = torch.tensor([0, 1, 1])
     ("outputs", "criterion", "kind"),
     [
         (LOGITS, nn.CrossEntropyLoss(), OutputKind.LOGITS),
-        (CHANCES, nn.CrossEntropyLoss(), OutputKind.PROBABILITIES),
-        (CHANCES, nn.NLLLoss(), OutputKind.PROBABILITIES),
+        (PROBABILITIES, nn.CrossEntropyLoss(), OutputKind.PROBABILITIES),
+        (PROBABILITIES, nn.NLLLoss(), OutputKind.PROBABILITIES),
         (MARGIN, nn.BCEWithLogitsLoss(), OutputKind.BINARY_LOGIT),
         (MARGIN[:, 0], nn.BCEWithLogitsLoss(), OutputKind.BINARY_LOGIT),
     ],
@@ -33,7 +33,7 @@ Y = torch.tensor([0, 1, 1])
 def test_every_kind_gives_the_same_loss_and_probabilities(outputs, criterion, kind):
     assert output_kind(outputs, criterion, 2) is kind
     scores = to_scores(outputs, kind)
-    assert torch.allclose(torch.softmax(scores, dim=1), CHANCES, atol=1e-6)
+    assert torch.allclose(torch.softmax(scores, dim=1), PROBABILITIES, atol=1e-6)
     loss = primary_loss(criterion, scores, Y, kind)
     assert torch.allclose(loss, nn.functional.cross_entropy(LOGITS, Y))
 
@@ -63,11 +63,11 @@ def test_nan_stays_nan():
 
 def test_clipping_changes_none_of_the_rows_that_it_was_read_off():
     adjustment = clipped(LOGITS)
-    assert torch.allclose(torch.softmax(adjustment.of(LOGITS), dim=1), CHANCES)
+    assert torch.allclose(torch.softmax(adjustment.apply(LOGITS), dim=1), PROBABILITIES)
     far = torch.tensor([[50.0, -50.0], [-50.0, 50.0], [0.0, 0.0]])
-    chances = torch.softmax(adjustment.of(far), dim=1)
-    seen = CHANCES[:, 1].min(), CHANCES[:, 1].max(), torch.tensor(0.5)
-    assert torch.allclose(chances[:, 1], torch.stack(seen))
+    probabilities = torch.softmax(adjustment.apply(far), dim=1)
+    seen = PROBABILITIES[:, 1].min(), PROBABILITIES[:, 1].max(), torch.tensor(0.5)
+    assert torch.allclose(probabilities[:, 1], torch.stack(seen))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
@@ -85,14 +85,14 @@ def test_scores_end_where_the_adjustment_says(dtype, scale):
             torch.tensor([[0.0, -torch.inf, 1.0], [-1e30, 1e30, 0.0]]),
         ]
     ).to(dtype)
-    chances = torch.softmax(adjustment.of(wild).double(), dim=1)
+    probabilities = torch.softmax(adjustment.apply(wild).double(), dim=1)
     for k in range(3):
         least, most = (
             torch.softmax(torch.where(torch.arange(3) == k, own, others), dim=0)[k]
             for own, others in ((low, high), (high, low))
         )
-        assert chances[:, k].min() >= least - 1e-6
-        assert chances[:, k].max() <= most + 1e-6
+        assert probabilities[:, k].min() >= least - 1e-6
+        assert probabilities[:, k].max() <= most + 1e-6
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_scores_end_where_the_adjustment_says(dtype, scale):
     ],
 )
 def test_offsets_are_taken_in_single_precision_at_least(dtype, expected):
-    assert Adjustment(1.0, (0.0, -1.0)).of(LOGITS.to(dtype)).dtype == expected
+    assert Adjustment(1.0, (0.0, -1.0)).apply(LOGITS.to(dtype)).dtype == expected
 
 
 @pytest.mark.parametrize("offset", [-1.5, -0.2, 0.4, 2.0])
@@ -114,12 +114,12 @@ def test_an_offset_decides_and_changes_no_other_probabilities(n_classes, offset)
     scores = 2 * torch.randn(2000, n_classes, generator=generator)
     offsets = (*[0.0] * (n_classes - 1), offset)
     before, moved = scores.argmax(dim=1), scores + torch.tensor(offsets)
-    adjusted = Adjustment(1.0, offsets).of(scores)
+    adjusted = Adjustment(1.0, offsets).apply(scores)
     decided = adjusted.argmax(dim=1)
     assert torch.equal(decided, moved.argmax(dim=1))
     assert torch.equal(decided, Adjustment(1.0, offsets).moved(scores).argmax(dim=1))
     halved = Adjustment(0.5, tuple(offset / 2 for offset in offsets))
-    torch.testing.assert_close(halved.of(scores), adjusted)
+    torch.testing.assert_close(halved.apply(scores), adjusted)
     others = decided != before
     assert 20 < others.sum() < 1980
     unmoved = torch.log_softmax(scores, dim=1)
@@ -137,19 +137,19 @@ def test_an_offset_of_two_classes_keeps_the_order_of_rows():
     margins = torch.linspace(-3, 3, 601, dtype=torch.float64)
     scores = torch.stack([torch.zeros_like(margins), margins], dim=1)
     for offset in (-1.0, 1.0):
-        adjusted = Adjustment(1.0, (0.0, offset)).of(scores)
+        adjusted = Adjustment(1.0, (0.0, offset)).apply(scores)
         assert (torch.diff(adjusted[:, 1] - adjusted[:, 0]) > 0).all()
 
 
 def test_rows_without_a_number_stay_so_where_there_are_offsets():
     rows = torch.tensor([[torch.nan, 0.0], [0.0, torch.nan], [torch.inf, 0.0]])
-    assert Adjustment(1.0, (0.0, 1.0)).of(rows).isnan().all()
+    assert Adjustment(1.0, (0.0, 1.0)).apply(rows).isnan().all()
     certain = torch.tensor([[0.0, -torch.inf], [-torch.inf, 0.0], [-1e30, 1e30]])
-    assert Adjustment(1.0, (0.0, 1.0)).of(certain).exp().tolist() == [[1, 0], [0, 1], [0, 1]]
+    assert Adjustment(1.0, (0.0, 1.0)).apply(certain).exp().tolist() == [[1, 0], [0, 1], [0, 1]]
 
 
 def test_rows_without_a_number_stay_so_where_scores_are_clipped():
-    adjusted = clipped(LOGITS).of(torch.tensor([[torch.nan, 0.0], [torch.inf, 0.0]]))
+    adjusted = clipped(LOGITS).apply(torch.tensor([[torch.nan, 0.0], [torch.inf, 0.0]]))
     assert adjusted.isnan().all()
 
 
@@ -163,6 +163,8 @@ def test_a_class_without_a_chance_has_finite_ends():
     scores = torch.tensor([[0.0, 1.0, -torch.inf], [1.0, 0.0, -torch.inf]])
     adjustment = clipped(scores)
     assert np.isfinite(adjustment.ends).all()
-    assert torch.allclose(torch.softmax(adjustment.of(scores), dim=1), torch.softmax(scores, dim=1))
-    flat = adjustment._replace(scale=0.0, offsets=(0.0, 0.0, 0.0)).of(scores)
+    assert torch.allclose(
+        torch.softmax(adjustment.apply(scores), dim=1), torch.softmax(scores, dim=1)
+    )
+    flat = adjustment._replace(scale=0.0, offsets=(0.0, 0.0, 0.0)).apply(scores)
     assert torch.allclose(flat.exp(), torch.full((2, 3), 1 / 3))

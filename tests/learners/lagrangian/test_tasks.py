@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from sklearn_seldonian.certification import summarise_predictions
-from sklearn_seldonian.constraints import Families, Schema, assign_cells, bind, parse
+from sklearn_seldonian.constraints import Schema, Stratification, assign_cells, bind, parse
 from sklearn_seldonian.learners.lagrangian import (
     Classification,
     Regression,
@@ -54,8 +54,10 @@ def test_values_are_those_of_the_test():
     expected = row_values((*MEASURES, CUBE), Y, predictions, None)
     soft = TASK.soft_values((*MEASURES, CUBE), SCORES, y)
     np.testing.assert_allclose(soft, expected)
-    np.testing.assert_allclose(TASK.hard_values((*MEASURES, CUBE), SCORES, y), expected, rtol=1e-6)
-    assert TASK.hard_values((), SCORES, y).shape == (N, 0)
+    np.testing.assert_allclose(
+        TASK.decision_values((*MEASURES, CUBE), SCORES, y), expected, rtol=1e-6
+    )
+    assert TASK.decision_values((), SCORES, y).shape == (N, 0)
 
 
 def test_without_a_surrogate_the_slope_is_that_of_the_value():
@@ -69,20 +71,20 @@ def test_without_a_surrogate_the_slope_is_that_of_the_value():
 @pytest.mark.parametrize("shape", [(8, 2), (8, 0)])
 def test_outputs_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match=r"of shape \(8, .\) for 8 rows; for a regression"):
-        TASK.of(torch.zeros(shape), nn.MSELoss())
+        TASK.with_output_kind(torch.zeros(shape), nn.MSELoss())
 
 
 def test_probabilities_under_cross_entropy_are_noticed():
     with pytest.warns(UserWarning, match="The module returns probabilities while"):
-        task = Classification(2).of(torch.tensor([[0.2, 0.8]]), nn.CrossEntropyLoss())
+        task = Classification(2).with_output_kind(torch.tensor([[0.2, 0.8]]), nn.CrossEntropyLoss())
     assert task.scores(torch.tensor([[0.2, 0.8]])).exp().sum() == pytest.approx(1)
 
 
 def problem_of(text, **ranges):
     constraint = parse(text)
-    resolved = bind(constraint, Schema.of({"M": MALE}, [constraint], (), None, **ranges))
-    codes, families = assign_cells({"M": MALE}, [resolved.conditions], N)
-    return ConstrainedProblem([resolved], [0.05], families, 1, N, 0.9), codes
+    resolved = bind(constraint, Schema.from_columns({"M": MALE}, [constraint], (), None, **ranges))
+    codes, stratification = assign_cells({"M": MALE}, [resolved.conditions], N)
+    return ConstrainedProblem([resolved], [0.05], stratification, 1, N, 0.9), codes
 
 
 def test_training_counts_what_the_test_counts(pulled):
@@ -93,8 +95,8 @@ def test_training_counts_what_the_test_counts(pulled):
         pulled(lagrangian, SCORES[part], y, torch.from_numpy(codes[part]))
         lagrangian.batch_done()
     lagrangian.step()
-    statistics = TASK.summarise(SCORES, Y, codes, problem.families, problem.values)
-    np.testing.assert_allclose(lagrangian._memory.table, statistics.table, rtol=1e-4)
+    statistics = TASK.summarise(SCORES, Y, codes, problem.stratification, problem.values)
+    np.testing.assert_allclose(lagrangian._memory.confusion, statistics.confusion, rtol=1e-4)
     np.testing.assert_allclose(lagrangian._memory.products, statistics.products, rtol=1e-4)
 
 
@@ -138,9 +140,9 @@ def test_rows_without_a_finite_prediction_are_counted_apart():
     predictions = np.where(np.arange(N) < 3, np.nan, 50.0)
     codes = np.zeros(N, dtype=np.int32)
     statistics = summarise_predictions(
-        codes, Y, predictions, Families.single(), MEASURES, keep=True
+        codes, Y, predictions, Stratification.single(), MEASURES, keep=True
     )
     assert statistics.n_invalid == 3
     assert statistics.n_rows == N
     assert len(statistics.kept.codes) == N - 3
-    np.testing.assert_allclose(statistics.table[0, 0, 1], (50 - Y[3:]).sum())
+    np.testing.assert_allclose(statistics.confusion[0, 0, 1], (50 - Y[3:]).sum())

@@ -16,7 +16,7 @@ from sklearn_seldonian.constraints import (
 )
 from sklearn_seldonian.learners.lagrangian import Classification
 from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian
-from sklearn_seldonian.learners.lagrangian._values import hard_values, soft_values
+from sklearn_seldonian.learners.lagrangian._values import decision_values, soft_values
 from sklearn_seldonian.measures import CLASSIFICATION_VALUES, RowMeasure, row_values
 from sklearn_seldonian.selection import ConstrainedProblem
 
@@ -44,7 +44,7 @@ def test_built_in_surrogates_are_the_values(n_classes):
     p = torch.softmax(scores, dim=1).numpy()
     expected = row_values(measures, y.numpy(), p.argmax(axis=1), p)
     np.testing.assert_allclose(soft_values(measures, scores, y), expected, atol=1e-12)
-    np.testing.assert_allclose(hard_values(measures, scores, y), expected, atol=1e-12)
+    np.testing.assert_allclose(decision_values(measures, scores, y), expected, atol=1e-12)
 
 
 def test_without_a_surrogate_the_gradient_is_that_of_the_expected_value():
@@ -54,7 +54,7 @@ def test_without_a_surrogate_the_gradient_is_that_of_the_expected_value():
     (torch.softmax(again, dim=1) * torch.tensor(COST)[Y]).sum().backward()
     np.testing.assert_allclose(scores.grad, again.grad)
     np.testing.assert_allclose(
-        hard_values((COSTS,), SCORES, Y)[:, 0], COST[Y.numpy(), P.argmax(axis=1)]
+        decision_values((COSTS,), SCORES, Y)[:, 0], COST[Y.numpy(), P.argmax(axis=1)]
     )
 
 
@@ -69,11 +69,11 @@ def test_a_surrogate_is_used():
 def problem_and_statistics(text):
     constraint = parse(text)
     columns = {"M": MALE}
-    schema = Schema.of(columns, [constraint], (0, 1), 1, measures=(COSTS, SQUARED))
+    schema = Schema.from_columns(columns, [constraint], (0, 1), 1, measures=(COSTS, SQUARED))
     resolved = bind(constraint, schema)
-    codes, families = assign_cells(columns, [resolved.conditions], N)
-    problem = ConstrainedProblem([resolved], [0.05], families, 2, N, 0.95)
-    statistics = summarise(codes, Y.numpy(), P, families, distinct_values(resolved.means))
+    codes, stratification = assign_cells(columns, [resolved.conditions], N)
+    problem = ConstrainedProblem([resolved], [0.05], stratification, 2, N, 0.95)
+    statistics = summarise(codes, Y.numpy(), P, stratification, distinct_values(resolved.estimands))
     return problem, statistics, torch.from_numpy(codes)
 
 
@@ -88,7 +88,7 @@ def problem_and_statistics(text):
 )
 def test_spread_is_that_of_the_rows(text, per_row):
     problem, statistics, _ = problem_and_statistics(text)
-    near = problem.linearisation.at(statistics.table, statistics.products)
+    near = problem.linearisation.at(statistics.confusion, statistics.products)
     decided = P.argmax(axis=1)
     influence = per_row(decided, COST[Y.numpy(), decided], (P[:, 1] - Y.numpy()) ** 2)
     np.testing.assert_allclose(near.second_moments, (influence**2).mean())
@@ -102,7 +102,7 @@ def test_training_counts_what_the_test_counts(pulled):
         pulled(lagrangian, SCORES[part].float(), Y[part], codes[part])
         lagrangian.batch_done()
     lagrangian.step()
-    np.testing.assert_allclose(lagrangian._memory.table, statistics.table, rtol=1e-5)
+    np.testing.assert_allclose(lagrangian._memory.confusion, statistics.confusion, rtol=1e-5)
     np.testing.assert_allclose(lagrangian._memory.products, statistics.products, rtol=1e-5)
 
 
@@ -120,7 +120,7 @@ def test_the_pull_lowers_a_value(pulled):
 
 def test_a_value_that_is_not_finite_spoils_no_other_mean():
     problem, statistics, _ = problem_and_statistics("max(Cost - 4, PR - 0.9) <= 0")
-    table = statistics.table.copy()
+    table = statistics.confusion.copy()
     table[..., 2] = np.inf
     near = problem.linearisation.at(table, statistics.products)
     assert near.values[0] > 1
@@ -135,7 +135,7 @@ def test_pull_is_the_gradient_of_what_the_weights_say(pulled):
     lagrangian.step()
     scores = SCORES.float().requires_grad_()
     soft = [torch.softmax(scores, dim=1), soft_values(problem.values, scores, Y)]
-    groups = torch.from_numpy(problem.families.patterns)[codes][:, 0] * 2 + Y
+    groups = torch.from_numpy(problem.stratification.cell_of_code)[codes][:, 0] * 2 + Y
     ((torch.cat(soft, dim=1) * lagrangian._weights[groups]).sum() / N).backward()
     assert lagrangian._weights.abs().max() > 0
     assert torch.allclose(pulled(lagrangian, SCORES.float(), Y, codes), scores.grad, atol=1e-7)

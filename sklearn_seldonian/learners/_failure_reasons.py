@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_seldonian._warnings import warn_user
-from sklearn_seldonian.certification import Statistics, rows_even_perfection_needs, tabulate
+from sklearn_seldonian.certification import Statistics, minimum_rows, tabulate
 from sklearn_seldonian.certification._specification import BoundSpecification
-from sklearn_seldonian.constraints import Cells, Mean, distinct_means
+from sklearn_seldonian.constraints import Cells, Estimand, distinct_estimands
 
-__all__ = ["obstacle", "warn_of_few_rows"]
+__all__ = ["failure_reason", "warn_of_few_rows"]
 
 
-def obstacle(specification: BoundSpecification, cells: Cells) -> str:
+def failure_reason(specification: BoundSpecification, cells: Cells) -> str:
     """Why no model can be certified, in words; empty where one may be."""
     impossible = [c.source.text for c in specification.constraints if c.is_impossible]
     if impossible:
@@ -26,14 +26,14 @@ def obstacle(specification: BoundSpecification, cells: Cells) -> str:
 
 def _groups_without_rows(specification: BoundSpecification, cells: Cells) -> dict[str, None]:
     """The groups that constraints are about and no row is in, in words."""
-    codes, families = cells
-    has_rows = np.zeros(families.n_cells, dtype=bool)
-    has_rows[families.patterns[np.unique(codes)]] = True
+    codes, stratification = cells
+    has_rows = np.zeros(stratification.n_cells, dtype=bool)
+    has_rows[stratification.cell_of_code[np.unique(codes)]] = True
     found = []
-    for mean in distinct_means(specification.constraints):
-        family = families.family_of(mean.conditions)
-        inside = families.inside(mean.conditions, family)
-        if not has_rows[families.spans[family]][inside].any():
+    for mean in distinct_estimands(specification.constraints):
+        family = stratification.family_of(mean.conditions)
+        inside = stratification.inside(mean.conditions, family)
+        if not has_rows[stratification.spans[family]][inside].any():
             found.append(" and ".join(sorted(map(str, mean.conditions))))
     return dict.fromkeys(found)
 
@@ -42,28 +42,33 @@ def warn_of_few_rows(
     specification: BoundSpecification,
     labels: NDArray[np.int64],
     cells: Cells,
-    n_labels: int,
+    n_classes: int,
     n_safety: int,
 ) -> None:
     """Say so where even the best conceivable safety rows could not pass."""
-    counts = tabulate(cells.codes, labels, labels, cells.families, n_labels)
-    seen = Statistics(counts, cells.families, hard=True)
-    shares = seen.shares(distinct_means(specification.constraints))
-    method, exclusive = specification.source.method, specification.exclusive
+    counts = tabulate(cells.codes, labels, labels, cells.stratification, n_classes)
+    seen = Statistics(counts, cells.stratification, deterministic=True)
+    shares = seen.shares(distinct_estimands(specification.constraints))
+    method, mutually_exclusive_columns = (
+        specification.source.method,
+        specification.mutually_exclusive_columns,
+    )
     for constraint, delta in specification.parts:
-        needed = rows_even_perfection_needs(
-            constraint.tree, delta, shares, n_safety, method, exclusive
+        needed = minimum_rows(
+            constraint.tree, delta, shares, n_safety, method, mutually_exclusive_columns
         )
         if needed is not None:
             warn_user(
                 f"With {n_safety} safety rows, no model can pass {constraint.source.text!r} at "
                 f"delta={delta}: even a perfect one needs about {needed}."
-                f"{_smallest_group(constraint.means, shares, n_safety)}",
+                f"{_smallest_group(constraint.estimands, shares, n_safety)}",
                 subject=f"few safety rows for {constraint.source.text}",
             )
 
 
-def _smallest_group(means: tuple[Mean, ...], shares: dict[Mean, float], n_safety: int) -> str:
+def _smallest_group(
+    means: tuple[Estimand, ...], shares: dict[Estimand, float], n_safety: int
+) -> str:
     """Which group has the fewest safety rows, and what can be done about it."""
     rarest = min(means, key=lambda mean: shares[mean])
     if not rarest.conditions:

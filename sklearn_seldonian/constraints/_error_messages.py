@@ -18,8 +18,8 @@ from sklearn_seldonian.constraints._nodes import quoted_name
 
 __all__ = [
     "INDEX_ADVICE",
-    "Failure",
-    "Refusal",
+    "UnexpectedTokenAdvice",
+    "_ParseError",
     "place",
     "shown",
     "unknown_character",
@@ -91,7 +91,7 @@ _CALL = re.compile(r"[\w.]+\(\s*['\"]?([^'\")]*)['\"]?\s*\)")
 _COLUMN_IN_WORDS = re.compile(r"\w+(?:[ ./-]+(?!(?:in|not|and|or)\b)\w+)+")
 
 
-class Refusal(Exception):
+class _ParseError(Exception):
     """A place in the text and what is wrong there."""
 
     def __init__(self, message: str, start: int, end: int) -> None:
@@ -109,7 +109,7 @@ def shown(value: object, width: int = 40) -> str:
     return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
-class Failure(NamedTuple):
+class UnexpectedTokenAdvice(NamedTuple):
     """A token that cannot follow those before it, and the kinds of token that could."""
 
     token: Token
@@ -117,7 +117,7 @@ class Failure(NamedTuple):
     accepted: set[str]
     text: str
 
-    def refusal(self) -> Refusal:
+    def refusal(self) -> _ParseError:
         if self.token.type == "$END" and (never := self.never_closed()):
             return never
         advices = (
@@ -132,7 +132,7 @@ class Failure(NamedTuple):
             self.expectation,
         )
         message = next(filter(None, (advice() for advice in advices)))
-        return Refusal(message, *place(self.token))
+        return _ParseError(message, *place(self.token))
 
     @property
     def last(self) -> str:
@@ -157,13 +157,13 @@ class Failure(NamedTuple):
         position = next(i for i, token in enumerate(self.before) if token is brackets[-1])
         return position > 0 and self.before[position - 1].type == "BAR"
 
-    def never_closed(self) -> Refusal | None:
+    def never_closed(self) -> _ParseError | None:
         brackets = self.open_brackets
         if not brackets or _CLOSING[brackets[-1].type] not in self.accepted:
             return None
         bracket = brackets[-1].lstrip("_").strip()
         end = place(brackets[-1])[1]
-        return Refusal(f"This '{bracket}' is never closed.", end - 1, end)
+        return _ParseError(f"This '{bracket}' is never closed.", end - 1, end)
 
     def about_brackets(self) -> str | None:
         if self.token.type in _CLOSING.values() and not self.open_brackets:
@@ -364,7 +364,7 @@ def _listed(words: list[str]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def unknown_character(text: str, position: int) -> Refusal:
+def unknown_character(text: str, position: int) -> _ParseError:
     character = text[position]
     if character in "\"'`":
         message = f"The quote {character} is never closed."
@@ -372,4 +372,4 @@ def unknown_character(text: str, position: int) -> Refusal:
         advice = _CHARACTERS.get(character)
         written = f"'{character}'" if character.isprintable() else repr(character)
         message = f"{written} is not part of the language{f'; {advice}' if advice else ''}."
-    return Refusal(message, position, position + 1)
+    return _ParseError(message, position, position + 1)
