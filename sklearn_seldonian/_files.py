@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["draft_of", "write_whole"]
-
 
 @contextmanager
 def draft_of(path: str | os.PathLike[str]) -> Iterator[Path]:

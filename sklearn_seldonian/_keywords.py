@@ -6,8 +6,6 @@ import difflib
 import inspect
 from functools import wraps
 
-__all__ = ["advice_on", "refuse_keywords", "refuse_unknown_keywords"]
-
 # The same thing by its name here.
 SYNONYMS = {
     "alpha": "delta",

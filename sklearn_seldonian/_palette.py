@@ -6,22 +6,6 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-__all__ = [
-    "FAILED",
-    "GREY",
-    "INK",
-    "PASSED",
-    "SHADE",
-    "STYLES",
-    "Style",
-    "on_one_line",
-    "pyplot",
-    "shortened",
-    "style_of",
-    "styles_by_need",
-    "visible",
-]
-
 # Okabe and Ito, "Color Universal Design", 2008.
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 PURPLE, SKY, BLACK = "#CC79A7", "#56B4E9", "#000000"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["listed", "one_line", "short"]
-
 MAX_LISTED = 10
 ELLIPSIS = "..."
 

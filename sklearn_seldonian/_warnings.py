@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["each_warning_once", "warn_user"]
-
 # Packages that call estimators for their user: a line of theirs says nothing.
 IN_BETWEEN = ("sklearn_seldonian", "sklearn", "skorch", "torch", "joblib", "imblearn")
 

@@ -23,8 +23,6 @@ from sklearn_seldonian.certification._safety_test import passes
 from sklearn_seldonian.constraints import Atom, Estimand, ExclusiveColumns, Or, Tree, shares
 from sklearn_seldonian.measures import Rate
 
-__all__ = ["AcceptanceSet", "Variance", "Variances", "is_rate_limit"]
-
 Array = NDArray[np.float64]
 Verdicts = NDArray[np.bool_]
 Counts = Mapping[Estimand, Array]

@@ -24,8 +24,6 @@ from sklearn_seldonian.data._rows import LabelledRows
 from sklearn_seldonian.data._targets import DECISIONS, Labels, Numbers, Targets, check_range
 from sklearn_seldonian.measures import RowMeasure
 
-__all__ = ["Answers", "Observation", "answers_of"]
-
 Measures = tuple[RowMeasure, ...]
 
 

@@ -11,8 +11,6 @@ from sklearn_seldonian.certification._fields import CertificateFields
 from sklearn_seldonian.certification._json import from_text, to_text
 from sklearn_seldonian.certification._report import report, summary
 
-__all__ = ["SafetyCertificate"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SafetyCertificate(CertificateFields):

@@ -27,8 +27,6 @@ from sklearn_seldonian.certification._specification import BoundSpecification
 from sklearn_seldonian.constraints import Cells, distinct_estimands, distinct_values
 from sklearn_seldonian.data._rows import LabelledRows
 
-__all__ = ["Origin", "run_safety_test", "untested_certificate"]
-
 
 @dataclass(frozen=True)
 class Origin:

@@ -18,8 +18,6 @@ from sklearn_seldonian.data._row_sketch import rows_of_predictions
 from sklearn_seldonian.data._rows import LabelledRows
 from sklearn_seldonian.data._targets import Labels
 
-__all__ = ["certify", "labelled_rows"]
-
 
 @refuse_unknown_keywords
 def certify(

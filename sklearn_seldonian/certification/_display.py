@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from sklearn_seldonian.certification._fields import CertificateFields, ConstraintResult
 
-__all__ = ["CertificateDisplay", "GroupRate", "group_rates"]
-
 # What is left unsure of each group's rate.
 RATES_DELTA = 0.05
 INCHES_PER_CONSTRAINT, INCHES_PER_RATE, INCHES_OF_FRAME, INCHES_OF_LEGEND = 1.0, 0.3, 0.75, 0.35

@@ -19,8 +19,6 @@ from sklearn_seldonian.constraints import (
 )
 from sklearn_seldonian.measures import Rate
 
-__all__ = ["binomial_cdf", "correlations", "drawn_counts", "likely_counts"]
-
 Array = NDArray[np.float64]
 
 # So many standard deviations around its mean hold a count, but for a part in 10^16.

@@ -15,8 +15,6 @@ from scipy.special import ndtri
 
 from sklearn_seldonian.bounds import rate_upper, score_edge
 
-__all__ = ["Edge", "edge_of_rates"]
-
 Array = NDArray[np.float64]
 # Counts of the second rate, and with each of them the highest count of the first that passes.
 Edge = tuple[Array, Array]

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from sklearn_seldonian.constraints import ColumnIs, Estimand, ExclusiveColumns, Stratification
 from sklearn_seldonian.measures import Range
 
-__all__ = ["Evidence", "Sample", "exclusive_columns"]
-
 Array = NDArray[np.float64]
 
 

@@ -13,8 +13,6 @@ from sklearn_seldonian.certification._safety_test import passes
 from sklearn_seldonian.constraints import Atom, Estimand, ExclusiveColumns, Tree, fold, parts_of_and
 from sklearn_seldonian.measures import Rate
 
-__all__ = ["minimum_rows"]
-
 # A table of counts is ruled out only where the test fails at so much of delta, since verdicts that
 # are inferred from those of other tables need not follow to the last digit.
 ROOM = 1.25

@@ -10,9 +10,6 @@ import pandas as pd
 from sklearn_seldonian._palette import on_one_line, shortened
 from sklearn_seldonian.certification._values import Value
 
-__all__ = ["GUARANTEES", "UNTOUCHED", "CertificateFields", "ConstraintResult"]
-
-
 GUARANTEES = ("none", "asymptotic", "finite-sample", "exact")  # weakest first
 UNTOUCHED = "none: the safety rows were not touched"  # the method of a test that was not run
 

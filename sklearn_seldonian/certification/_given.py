@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sklearn_seldonian.certification._fields import CertificateFields
 
-__all__ = ["certificate_of", "check_certificate", "check_fitted"]
-
 
 def check_fitted(estimator: Any) -> None:
     """Refuse what is not a fitted Seldonian estimator.

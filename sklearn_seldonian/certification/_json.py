@@ -22,8 +22,6 @@ from sklearn_seldonian.certification._fields import (
 from sklearn_seldonian.certification._rules import GUARANTEE_OF, check, parsed
 from sklearn_seldonian.constraints import Constraint
 
-__all__ = ["from_text", "to_text"]
-
 Certificate = TypeVar("Certificate", bound=CertificateFields)
 INFINITIES = {"Infinity": math.inf, "-Infinity": -math.inf}
 

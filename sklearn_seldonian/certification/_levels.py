@@ -20,8 +20,6 @@ from sklearn_seldonian.constraints import (
 Groupings = tuple[Grouping, ...]
 Levels = Mapping[Groupings, frozenset[tuple[Any, ...]]]
 
-__all__ = ["levels_elsewhere", "levels_in_words", "quantified_levels", "unseen_levels"]
-
 
 def levels_elsewhere(
     constraints: Iterable[Constraint], columns: Mapping[str, Any]

@@ -15,8 +15,6 @@ from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.certification._safety_test import passes, worst_first
 from sklearn_seldonian.constraints import ResolvedConstraint, Tree, atoms_of, parts_of_and
 
-__all__ = ["tightest_limit"]
-
 # Limits are told apart by this share of them, and by so much of `FINE_BELOW` where they are small.
 ACCURACY = 2.0**-13
 FINE_BELOW = 1e-3

@@ -51,21 +51,6 @@ from sklearn_seldonian.constraints import Atom, Estimand, exact_dual, interval
 from sklearn_seldonian.constraints._interval import Interval
 from sklearn_seldonian.measures import Rate
 
-__all__ = [
-    "ARITHMETIC",
-    "BETTING",
-    "CLOPPER_PEARSON",
-    "EXACT_TWO_RATE_TEST",
-    "JOINT_CHERNOFF",
-    "METHODS",
-    "SCORE_TEST",
-    "Method",
-    "approximate_upper",
-    "delta_method",
-    "has_finite_ranges",
-    "method_for",
-]
-
 # Beyond so many rows the exact test of two rates takes tenths of a second, and the joint
 # Chernoff bound, which takes milliseconds, is within a few thousandths of it.
 MAX_ROWS_OF_EXACT_TEST = 100_000

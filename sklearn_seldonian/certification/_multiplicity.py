@@ -16,8 +16,6 @@ from collections.abc import Callable
 from functools import partial
 from itertools import takewhile
 
-__all__ = ["fixed_sequence", "holm"]
-
 
 def fixed_sequence(n_models: int, passes: Callable[[int], bool]) -> list[int]:
     """Test models one after the other, each at the full delta, until one fails.

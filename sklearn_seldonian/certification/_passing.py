@@ -22,8 +22,6 @@ from sklearn_seldonian.certification._evidence import Evidence, Sample
 from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.constraints import Atom, ExclusiveColumns
 
-__all__ = ["PassingRegion", "PassingRegions", "acceptance_edge", "passing_region"]
-
 Array = NDArray[np.float64]
 
 # An angle beyond all others.

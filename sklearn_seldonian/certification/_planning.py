@@ -42,14 +42,6 @@ from sklearn_seldonian.constraints import (
     shares,
 )
 
-__all__ = [
-    "passing_probability",
-    "projected_rows",
-    "rows_of",
-    "smallest",
-    "sufficient_rows",
-]
-
 Array = NDArray[np.float64]
 # A constraint and its delta.
 Test = tuple[Tree, float]

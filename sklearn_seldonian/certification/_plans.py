@@ -32,8 +32,6 @@ from sklearn_seldonian.constraints import (
 from sklearn_seldonian.data import _targets
 from sklearn_seldonian.measures import ALIASES, CLASSIFICATION_VALUES, RATES, REGRESSION_VALUES
 
-__all__ = ["probability_of_passing", "required_safety_rows"]
-
 ROUNDING = 1e-12
 
 

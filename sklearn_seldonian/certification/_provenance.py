@@ -19,17 +19,6 @@ from sklearn_seldonian.data._digests import blocks_of, fingerprint_of, row_diges
 from sklearn_seldonian.data._row_sketch import Sighting
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 
-__all__ = [
-    "as_written",
-    "assumptions",
-    "fingerprint",
-    "given_to_fit",
-    "labels_in_words",
-    "other_rows",
-    "row_fingerprints",
-    "versions",
-]
-
 _INDEPENDENCE = (
     "The rows are independent draws from the population of interest.",
     "The safety rows influenced nothing before the test: no preprocessing, selection of "

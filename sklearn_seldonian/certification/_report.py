@@ -20,8 +20,6 @@ from sklearn_seldonian.certification._display import CertificateDisplay, group_r
 from sklearn_seldonian.certification._fields import CertificateFields
 from sklearn_seldonian.measures import ALIASES, DEFINITIONS
 
-__all__ = ["report", "summary"]
-
 
 def report(certificate: CertificateFields) -> str:
     """The whole certificate as one HTML document that needs nothing from elsewhere."""
@@ -29,7 +27,7 @@ def report(certificate: CertificateFields) -> str:
     return template.render(
         certificate=certificate,
         deltas=[result.delta for result in certificate.results],
-        estimands=_means(certificate),
+        estimands=_estimands(certificate),
         rates={rate.name: rate for rate in group_rates(certificate.results)},
         picture=Markup(_picture(certificate)) if certificate.results else "",
     )
@@ -64,7 +62,7 @@ def _number(value: float, digits: str = ".4f") -> str:
     return format(value, digits) if math.isfinite(value) else "–"
 
 
-def _means(certificate: CertificateFields) -> dict[str, int]:
+def _estimands(certificate: CertificateFields) -> dict[str, int]:
     """Safety rows of every mean, once."""
     return {name: n for result in certificate.results for name, n in result.rows.items()}
 

@@ -15,21 +15,6 @@ from sklearn_seldonian.certification import has_finite_ranges
 from sklearn_seldonian.certification._specification import BoundSpecification
 from sklearn_seldonian.data import _arguments
 
-__all__ = [
-    "LARGE_DELTA",
-    "LARGE_DELTA_WARNING",
-    "check_choice",
-    "check_count",
-    "check_deltas",
-    "check_mapping",
-    "check_probability",
-    "check_ranges",
-    "check_share",
-    "drawn_seed",
-    "order_seed",
-    "warn_of_large_delta",
-]
-
 # From here on a delta is likelier to be meant as a confidence level.
 LARGE_DELTA = 0.5
 # A pattern of its warning, for functions that call others which warn of it again.

@@ -25,8 +25,6 @@ from sklearn_seldonian.constraints import (
 )
 from sklearn_seldonian.measures import Rate
 
-__all__ = ["Units", "certify_constraint", "units_of", "untested"]
-
 # Probability of passing for which a failed constraint is told how many rows it needs.
 POWER_OF_PLANS = 0.9
 # Orders of the rows of which the widest bound is planned with.

@@ -29,8 +29,6 @@ from sklearn_seldonian.constraints import (
 from sklearn_seldonian.constraints._nodes import Call, Measure, Negative, Quantified, quoted_name
 from sklearn_seldonian.measures import ALIASES, CLASSIFICATION_VALUES, RATES, REGRESSION_VALUES
 
-__all__ = ["GUARANTEE_OF", "check", "parsed"]
-
 # What each method promises; a result's method is one of them, or several joined by " + ".
 GUARANTEE_OF = {
     "arithmetic": "exact",

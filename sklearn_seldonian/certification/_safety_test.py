@@ -37,8 +37,6 @@ from sklearn_seldonian.constraints import (
     shares,
 )
 
-__all__ = ["Verdict", "passes", "safety_test", "worst_first"]
-
 
 class Verdict(NamedTuple):
     """Outcome of testing one constraint.

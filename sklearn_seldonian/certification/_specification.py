@@ -22,8 +22,6 @@ from sklearn_seldonian.constraints import (
 from sklearn_seldonian.data._arguments import check_measures
 from sklearn_seldonian.data._targets import Targets
 
-__all__ = ["BoundSpecification", "Specification"]
-
 Levels = Mapping[tuple[Grouping, ...], frozenset[tuple[Any, ...]]]
 
 

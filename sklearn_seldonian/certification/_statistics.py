@@ -23,15 +23,6 @@ from sklearn_seldonian.certification._evidence import Evidence, Sample
 from sklearn_seldonian.constraints import Estimand, ExclusiveColumns, Stratification
 from sklearn_seldonian.measures import Expectation, Range, Rate, RowMeasure, row_values
 
-__all__ = [
-    "ScoreEnds",
-    "Statistics",
-    "estimand_entries",
-    "summarise",
-    "summarise_predictions",
-    "tabulate",
-]
-
 Array = NDArray[np.float64]
 
 

@@ -8,8 +8,6 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-__all__ = ["FrozenDict", "Value"]
-
 Key = TypeVar("Key")
 Entry = TypeVar("Entry")
 

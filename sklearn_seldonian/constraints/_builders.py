@@ -33,19 +33,6 @@ from sklearn_seldonian.constraints._nodes import (
 )
 from sklearn_seldonian.constraints._parse import parse
 
-__all__ = [
-    "accuracy",
-    "demographic_parity",
-    "disparate_impact",
-    "equal_opportunity",
-    "equalized_odds",
-    "false_positive_rate",
-    "precision",
-    "predictive_equality",
-    "predictive_parity",
-    "true_positive_rate",
-]
-
 Groups = str | list[str] | tuple[str, str]
 
 

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from sklearn_seldonian.constraints._conditions import Column, holds
 from sklearn_seldonian.constraints._nodes import Condition
 
-__all__ = ["Cells", "JointStrata", "Stratification", "assign_cells"]
-
 # Stratification are looked up together while their cells have no more combinations than so: as few
 # look-ups a row as that makes, in tables that stay as small as those of one family.
 MAX_JOINT_CELLS = 32

@@ -20,17 +20,6 @@ from sklearn_seldonian.constraints._nodes import (
     Membership,
 )
 
-__all__ = [
-    "Column",
-    "are_comparable",
-    "are_disjoint",
-    "combinations_in",
-    "holds",
-    "is_ordered",
-    "levels_of",
-    "order_of",
-]
-
 # A Categorical says how its values are ordered, or that they are not.
 Column = NDArray[Any] | pd.Categorical
 

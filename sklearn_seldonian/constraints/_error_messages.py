@@ -16,16 +16,6 @@ from sklearn_seldonian._text import one_line
 from sklearn_seldonian.constraints._names import advice_on_measure, advice_on_phrase
 from sklearn_seldonian.constraints._nodes import quoted_name
 
-__all__ = [
-    "INDEX_ADVICE",
-    "UnexpectedTokenAdvice",
-    "_ParseError",
-    "place",
-    "shown",
-    "unknown_character",
-    "unknown_function",
-]
-
 _CLOSING = {"LEFT_ROUND": "RIGHT_ROUND", "LEFT_SQUARE": "RIGHT_SQUARE", "SUBSCRIPT": "RIGHT_SQUARE"}
 _STRICT = "Write '{0}=': no data can tell it from '{0}'."
 _COMPARISONS = {

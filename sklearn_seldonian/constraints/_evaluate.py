@@ -17,17 +17,6 @@ from sklearn_seldonian.constraints._interval import Interval
 from sklearn_seldonian.constraints._nodes import Binary, Call, Constant, Negative, Node, Number
 from sklearn_seldonian.constraints._resolve import Estimand
 
-__all__ = [
-    "apply",
-    "constant_value",
-    "dual",
-    "estimate",
-    "exact_dual",
-    "interval",
-    "operands",
-    "rational_value",
-]
-
 
 class Arithmetic(Protocol):
     """What `Dual` and `Interval` share."""

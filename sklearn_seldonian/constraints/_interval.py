@@ -14,8 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["MAX_EXACT_POWER", "WHOLE_LINE", "Interval"]
-
 SMALLEST_NORMAL = 2.0**-1022
 # Powers up to this one are computed exactly.
 MAX_EXACT_POWER = 64

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["advice_on_measure", "advice_on_phrase"]
-
 _SPELLINGS = {
     "ACC": "accuracy acc accuracy_score",
     "ERR": "error error_rate err misclassification_rate zero_one_loss",

@@ -14,25 +14,6 @@ from functools import lru_cache
 
 from sklearn_seldonian.measures import ALIASES, RATES
 
-__all__ = [
-    "Binary",
-    "Call",
-    "ColumnIs",
-    "Comparison",
-    "Condition",
-    "Constant",
-    "Constraint",
-    "Grouping",
-    "Literal",
-    "Measure",
-    "Membership",
-    "Negative",
-    "Node",
-    "Number",
-    "Quantified",
-    "Span",
-]
-
 Literal = float | int | str | bool
 
 _WORD = re.compile(r"[^\W\d]\w*")

@@ -47,8 +47,6 @@ from sklearn_seldonian.constraints._nodes import (
 )
 from sklearn_seldonian.exceptions import ConstraintSyntaxError
 
-__all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MAX_NODES", "MAX_TOKENS", "WORDS", "parse"]
-
 MAX_CHARACTERS = 10_000
 MAX_TOKENS = 5_000
 MAX_NODES = 200

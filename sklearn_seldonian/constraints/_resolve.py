@@ -52,18 +52,6 @@ from sklearn_seldonian.measures import (
     RowMeasure,
 )
 
-__all__ = [
-    "Estimand",
-    "Schema",
-    "columns_of",
-    "combinations_meant",
-    "means_of",
-    "named_levels",
-    "quantifiers_of",
-    "resolve",
-    "walk",
-]
-
 BUILT_IN = (*DEFINITIONS, "F1", *ALIASES)
 
 

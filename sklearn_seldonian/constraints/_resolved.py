@@ -16,15 +16,6 @@ from sklearn_seldonian.constraints._split import atom_range, in_units, shifted, 
 from sklearn_seldonian.constraints._tree import Tree, atoms_of, fold_numbers
 from sklearn_seldonian.measures import Expectation, RowMeasure
 
-__all__ = [
-    "ResolvedConstraint",
-    "bind",
-    "distinct_conditions",
-    "distinct_estimands",
-    "distinct_values",
-    "parse_all",
-]
-
 NOT_LISTS = (Mapping, Set, bytes, pd.DataFrame)
 
 

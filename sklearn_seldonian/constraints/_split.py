@@ -50,8 +50,6 @@ from sklearn_seldonian.constraints._tree import (
     subtrees,
 )
 
-__all__ = ["atom_range", "in_units", "range_of", "shifted", "split"]
-
 # Taking a constraint apart into more atoms than this is refused: max minus min over
 # 16 levels is 240 pairs, and bounds on the levels then serve better than tests of pairs.
 MAX_ATOMS = 225

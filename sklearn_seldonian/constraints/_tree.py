@@ -24,25 +24,6 @@ from sklearn_seldonian.constraints._conditions import are_disjoint
 from sklearn_seldonian.constraints._nodes import ColumnIs, Condition, Node
 from sklearn_seldonian.constraints._resolve import Estimand
 
-__all__ = [
-    "And",
-    "Atom",
-    "ExclusiveColumns",
-    "Linear",
-    "Or",
-    "Tree",
-    "are_exclusive",
-    "atoms_of",
-    "bonferroni",
-    "fold",
-    "fold_numbers",
-    "independent",
-    "leaves",
-    "parts_of_and",
-    "shares",
-    "subtrees",
-]
-
 T = TypeVar("T")
 Array = NDArray[np.float64]
 

@@ -18,19 +18,6 @@ from sklearn_seldonian._text import listed, short
 from sklearn_seldonian.data._columns import without_tensor
 from sklearn_seldonian.measures import RowMeasure
 
-__all__ = [
-    "as_numbers",
-    "check_classes",
-    "check_measures",
-    "check_predictor",
-    "check_same_length",
-    "groups_for",
-    "label_positions",
-    "number",
-    "numbers",
-    "one_value_a_row",
-]
-
 Array = NDArray[np.float64]
 # What no array is made of, although some of it has a length.
 NO_ROWS = str | bytes | Mapping | Set  # type: ignore[type-arg]

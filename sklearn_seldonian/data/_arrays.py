@@ -13,15 +13,6 @@ from sklearn.utils.validation import _num_samples, check_array
 from sklearn_seldonian.data._columns import holds_dates, is_table, of_table, series, without_tensor
 from sklearn_seldonian.data._digests import blocks_of, row_digests
 
-__all__ = [
-    "CHUNK_ROWS",
-    "as_arrays",
-    "check_finite",
-    "check_kinds",
-    "remark_on_copies",
-    "rows_to_preprocess",
-]
-
 # Rows converted or digested at a time.
 CHUNK_ROWS = 65536
 

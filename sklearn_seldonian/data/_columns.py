@@ -16,8 +16,6 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
-__all__ = ["holds_dates", "is_table", "of_table", "of_values", "plain_values", "without_tensor"]
-
 DATES = (
     datetime.date,
     datetime.time,

@@ -19,8 +19,6 @@ from scipy.sparse import issparse
 
 from sklearn_seldonian.data._columns import is_table, of_table, series, without_tensor
 
-__all__ = ["Block", "blocks_of", "fingerprint_of", "row_digests"]
-
 SIZE = 16
 # Bytes of rows that are digested at a time.
 CHUNK_BYTES = 2**25

@@ -18,12 +18,6 @@ from sklearn_seldonian.constraints import (
 )
 from sklearn_seldonian.data import _columns
 
-__all__ = [
-    "check_fresh_columns",
-    "check_same_order",
-    "column_values",
-]
-
 
 def column_values(wanted: set[str], X: Any, sensitive_features: Any, n_rows: int) -> dict[str, Any]:
     """The columns that conditions name, as one array each.

@@ -12,8 +12,6 @@ from sklearn.utils.validation import _num_samples, check_array
 from sklearn_seldonian.data._arrays import check_finite, check_kinds
 from sklearn_seldonian.data._columns import is_table, of_table
 
-__all__ = ["Preprocessed", "fit_preprocessor", "transformed"]
-
 
 class Preprocessed(NamedTuple):
     """What a fitted preprocessor makes of the rows that it was fitted on.

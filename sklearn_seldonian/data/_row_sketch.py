@@ -15,8 +15,6 @@ from scipy.stats import binom
 
 from sklearn_seldonian.data._columns import series, without_tensor
 
-__all__ = ["RowSketch", "Sighting", "note_rows", "row_hashes", "rows_of_predictions"]
-
 SKETCHED = 1024  # hashes kept
 VALUES_AT_ONCE = 2**22  # converted to hash them
 # Rows are known again from this share on, and where chance explains it this rarely.

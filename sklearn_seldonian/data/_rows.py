@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
-__all__ = ["LabelledRows"]
-
 
 @dataclass(frozen=True, eq=False)
 class LabelledRows:

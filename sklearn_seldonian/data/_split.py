@@ -12,8 +12,6 @@ from sklearn_seldonian.data._columns import without_tensor
 from sklearn_seldonian.data._groups import check_same_order
 from sklearn_seldonian.data._rows import LabelledRows
 
-__all__ = ["Split", "split_rows"]
-
 
 class Split(NamedTuple):
     """Rows that train and rows that are tested, with their ascending positions.

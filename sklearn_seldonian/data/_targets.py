@@ -15,16 +15,6 @@ from sklearn_seldonian.data import _arguments, _columns
 from sklearn_seldonian.data._arrays import as_arrays
 from sklearn_seldonian.measures import ANY_NUMBER, Range
 
-__all__ = [
-    "DECISIONS",
-    "Labels",
-    "Numbers",
-    "Targets",
-    "check_numbers",
-    "check_range",
-    "column_of_labels",
-]
-
 DECISIONS = {
     "argmax": "The decisions are those of predict.",
     "sample": "The decisions are drawn from predict_proba, anew each time.",

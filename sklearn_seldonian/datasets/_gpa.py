@@ -8,8 +8,6 @@ from typing import Any
 import pandas as pd
 from sklearn.utils import Bunch
 
-__all__ = ["load_gpa"]
-
 _DESCRIPTION = """\
 Students of UFRGS (Brazil): entrance exams, gender, and later grades
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
-__all__ = ["AllOrNothing"]
-
 
 class AllOrNothing:
     """What ends a fit, at whatever line, leaves the estimator unfitted."""

@@ -37,8 +37,6 @@ from sklearn_seldonian.learners.lagrangian._keywords import (
     check_iterator,
 )
 
-__all__ = ["FIT_ARGUMENTS", "CertifiedEstimator"]
-
 logger = logging.getLogger("sklearn_seldonian")
 
 FIT_ARGUMENTS = ("X", "y", "sensitive_features", "safety_mask")

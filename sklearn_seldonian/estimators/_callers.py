@@ -11,8 +11,6 @@ from sklearn.feature_selection import RFE, SequentialFeatureSelector
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
-__all__ = ["end_if_interrupted", "fitted_among_others", "fitted_inside_search"]
-
 # They choose settings or features by results of fits to the rows that the last fit gets too.
 # The first is the base class of all searches for settings, those of other packages included.
 SEARCHES = (GridSearchCV.__base__, RFE, SequentialFeatureSelector)

@@ -20,8 +20,6 @@ from sklearn_seldonian.data._targets import Labels, column_of_labels
 from sklearn_seldonian.estimators._base import CertifiedEstimator
 from sklearn_seldonian.learners.lagrangian import probabilities
 
-__all__ = ["SeldonianClassifier"]
-
 
 def _has_probabilities(estimator):
     fallback = getattr(estimator, "fallback_", None)

@@ -8,8 +8,6 @@ from sklearn.utils import estimator_html_repr
 
 from sklearn_seldonian._palette import visible
 
-__all__ = ["as_html"]
-
 
 def as_html(estimator):
     """scikit-learn's display, below a line that says whether a model is certified."""

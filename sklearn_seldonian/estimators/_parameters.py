@@ -14,15 +14,6 @@ from sklearn_seldonian.constraints import (
 )
 from sklearn_seldonian.learners.lagrangian._keywords import PREFIXES
 
-__all__ = [
-    "NO_CONTINUED_TRAINING",
-    "check_instances",
-    "check_keywords",
-    "check_module",
-    "check_own_decisions",
-    "fitted_fallback",
-]
-
 NO_CONTINUED_TRAINING = (
     "the safety test would be run again on rows that have already decided which model was kept, "
     "and that breaks its promise. Fit a new estimator to all rows instead."

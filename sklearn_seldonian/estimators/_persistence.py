@@ -21,18 +21,6 @@ from sklearn_seldonian.estimators import _saved
 from sklearn_seldonian.learners.lagrangian import Adjustment, from_dict, to_dict
 from sklearn_seldonian.modules import module_or_default
 
-__all__ = [
-    "Asked",
-    "SavedModel",
-    "check_model",
-    "compact_state",
-    "expand_state",
-    "in_words",
-    "labels_in_words",
-    "read",
-    "write",
-]
-
 # -- weights without pickle --------------------------------------------------------------
 
 

@@ -14,8 +14,6 @@ from torch import nn
 from sklearn_seldonian.data._targets import Numbers, check_range
 from sklearn_seldonian.estimators._base import CertifiedEstimator
 
-__all__ = ["SeldonianRegressor"]
-
 
 class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
     """Regressor trained under constraints and certified on rows it never saw.

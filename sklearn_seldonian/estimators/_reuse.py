@@ -14,8 +14,6 @@ from sklearn_seldonian.data._row_sketch import row_hashes
 from sklearn_seldonian.estimators._callers import fitted_inside_search
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 
-__all__ = ["Reuse", "reuse_of"]
-
 SEARCHED = (
     "A search outside the estimator, such as GridSearchCV, chose the settings by results "
     "on the same rows, those of this safety test among them. Certify the model on fresh rows, or "

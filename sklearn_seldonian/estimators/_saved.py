@@ -18,17 +18,6 @@ from sklearn_seldonian.data._targets import positive_class
 from sklearn_seldonian.learners.lagrangian import Adjustment, from_dict
 from sklearn_seldonian.modules import MLP
 
-__all__ = [
-    "ENTRY",
-    "SIZES",
-    "check_against",
-    "check_digests",
-    "check_shapes",
-    "digests",
-    "labels",
-    "read",
-]
-
 # The entry of a file's metadata that holds all that is not weights.
 ENTRY = "sklearn_seldonian"
 FACTS = (

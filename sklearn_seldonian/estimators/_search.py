@@ -33,8 +33,6 @@ from sklearn_seldonian.estimators._reuse import Reuse, reuse_of
 from sklearn_seldonian.learners import NotTrained, Problem, Trained, certify_outcome
 from sklearn_seldonian.selection import selection_key
 
-__all__ = ["FinalTest", "SeldonianSearchCV"]
-
 # What these say is promised is the user's to choose, and rows are split once.
 PROMISES = frozenset(
     {

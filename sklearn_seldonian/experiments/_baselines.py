@@ -9,8 +9,6 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["FairlearnClassifier"]
-
 
 class FairlearnClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """A mitigation method of fairlearn as a binary classifier of any two labels.

@@ -12,9 +12,6 @@ from sklearn_seldonian.certification._requests import warn_of_large_delta
 from sklearn_seldonian.experiments._summary import metrics_of, summarise_results
 from sklearn_seldonian.experiments._table import load_results
 
-__all__ = ["ExperimentDisplay", "plot_experiment"]
-
-
 WEIGHT = {"markersize": 5, "linewidth": 1.6, "elinewidth": 1.0, "capsize": 2.5}
 # Points of one sample size stand side by side, this share of the way to the next size apart.
 DODGE = 0.05

@@ -34,8 +34,6 @@ from sklearn_seldonian.experiments._trial import (
 )
 from sklearn_seldonian.metrics import constraint_values
 
-__all__ = ["run_experiment"]
-
 DEFAULT_METRICS = {True: ("accuracy",), False: ("r2", "neg_mean_squared_error")}
 
 

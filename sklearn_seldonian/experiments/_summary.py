@@ -12,8 +12,6 @@ from scipy.stats import binomtest, t
 from sklearn_seldonian.experiments._table import FIXED
 from sklearn_seldonian.experiments._trial import ROUNDING
 
-__all__ = ["metrics_of", "summarise_results"]
-
 # The columns of the constraints' values.
 VALUE = re.compile(r"g_(soft_)?\d+")
 

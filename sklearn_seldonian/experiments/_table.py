@@ -22,8 +22,6 @@ import pandas as pd
 from sklearn_seldonian._files import write_whole
 from sklearn_seldonian.experiments._trial import Trial
 
-__all__ = ["FIXED", "ResultsFolder", "load_results", "to_frame", "trial_of"]
-
 # The columns of every table, before the constraints' values and the metrics.
 FIXED = {
     "estimator": str,

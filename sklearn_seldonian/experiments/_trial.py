@@ -22,16 +22,6 @@ from sklearn_seldonian.data._arguments import groups_for
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 from sklearn_seldonian.metrics import constraint_values, innermost
 
-__all__ = [
-    "PROTOCOLS",
-    "Criteria",
-    "OnPopulation",
-    "Trial",
-    "deltas_of",
-    "run_trial",
-    "seed_names",
-]
-
 # What is left of a constraint that is met with equality, after rounding.
 ROUNDING = 1e-9
 MAX_ERROR_CHARACTERS = 10_000  # characters, so that the table stays readable, and its files as well

@@ -10,8 +10,6 @@ from sklearn_seldonian.certification import Statistics, minimum_rows, tabulate
 from sklearn_seldonian.certification._specification import BoundSpecification
 from sklearn_seldonian.constraints import Cells, Estimand, distinct_estimands
 
-__all__ = ["failure_reason", "warn_of_few_rows"]
-
 
 def failure_reason(specification: BoundSpecification, cells: Cells) -> str:
     """Why no model can be certified, in words; empty where one may be."""

@@ -14,8 +14,6 @@ from sklearn_seldonian.data._rows import LabelledRows
 from sklearn_seldonian.data._split import Split
 from sklearn_seldonian.data._targets import Targets
 
-__all__ = ["Learner", "NotTrained", "Problem", "Trained", "TrainedModel"]
-
 
 @dataclass(frozen=True)
 class Problem:

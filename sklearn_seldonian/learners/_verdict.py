@@ -15,8 +15,6 @@ from sklearn_seldonian.data._arrays import remark_on_copies
 from sklearn_seldonian.data._split import Split
 from sklearn_seldonian.learners._protocol import NotTrained, Problem, Trained
 
-__all__ = ["certify_outcome"]
-
 
 def certify_outcome(
     outcome: Trained | NotTrained,

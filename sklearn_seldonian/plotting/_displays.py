@@ -21,7 +21,6 @@ from sklearn_seldonian._palette import (
     shortened,
     styles_by_need,
 )
-from sklearn_seldonian.certification import CertificateDisplay
 from sklearn_seldonian.certification._given import (
     certificate_of,
     check_certificate,
@@ -35,8 +34,6 @@ from sklearn_seldonian.certification._requests import (
 )
 from sklearn_seldonian.constraints import Number, constant_value, parse_all
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
-
-__all__ = ["CertificateDisplay", "PowerDisplay", "TradeoffDisplay", "TrainingDisplay"]
 
 
 class TrainingDisplay:

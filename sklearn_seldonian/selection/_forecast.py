@@ -32,8 +32,6 @@ from sklearn_seldonian.selection._margins import (
 )
 from sklearn_seldonian.selection._problem import ConstrainedProblem
 
-__all__ = ["Forecast", "NormalForecast", "Prediction", "RegionForecast", "forecast_for"]
-
 Array = NDArray[np.float64]
 
 

@@ -20,8 +20,6 @@ from sklearn_seldonian.constraints import (
 )
 from sklearn_seldonian.measures import Expectation
 
-__all__ = ["Linearisation", "Linearised"]
-
 Array = NDArray[np.float64]
 
 # Stands for a sum that is not finite, so that it spoils no mean but its own.

@@ -16,8 +16,6 @@ from sklearn_seldonian.measures import Range
 from sklearn_seldonian.selection._linearisation import HUGE, Linearised
 from sklearn_seldonian.selection._problem import ConstrainedProblem
 
-__all__ = ["Margins", "calibrated_margins", "normal_margins", "relative_widths"]
-
 Array = NDArray[np.float64]
 
 # At most so many times wider than the normal approximation is a test's bound taken to be. Where a

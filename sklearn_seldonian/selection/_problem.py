@@ -19,8 +19,6 @@ from sklearn_seldonian.constraints import (
 )
 from sklearn_seldonian.selection._linearisation import Linearisation
 
-__all__ = ["ConstrainedProblem"]
-
 Array = NDArray[np.float64]
 Fold = Callable[[Iterable[Array]], Array]
 # The value of a tree, and for each of its atoms whether the value depends on it.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SelectionKey", "position_of_best", "selection_key"]
-
 Array = NDArray[np.float64]
 SelectionKey = tuple[float, float, float]
 

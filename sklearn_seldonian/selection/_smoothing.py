@@ -28,8 +28,6 @@ from scipy.special import ndtr, ndtri
 
 from sklearn_seldonian.constraints import JointStrata
 
-__all__ = ["Binormal", "Strata"]
-
 Array = NDArray[np.float64]
 
 

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from sklearn_seldonian.constraints import Stratification
 from sklearn_seldonian.selection._smoothing import Binormal, Strata
 
-__all__ = ["ClassShifts", "ShiftedDecisions", "class_shifts"]
-
 Array = NDArray[np.float64]
 
 # Values nearer to each other, relative to the largest, are told apart by rounding alone.

@@ -11,8 +11,6 @@ from torch.utils.data import Dataset
 
 from sklearn_seldonian.learners.lagrangian._devices import on_device
 
-__all__ = ["MIN_ROWS_PER_PASS", "Batches", "Inputs", "Rows", "ScoredRows", "n_rows_a_pass"]
-
 Batch = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
 
 # Inputs fetched at once: several batches where they are small, since a call of torch costs

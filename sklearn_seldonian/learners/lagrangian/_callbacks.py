@@ -19,8 +19,6 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sklearn_seldonian.constraints import ResolvedConstraint
 
-__all__ = ["check_callbacks", "check_kinds", "check_monitor", "reads_batches"]
-
 Named = tuple[str, Callback]
 SCORING = (EpochScoring, BatchScoring, PassthroughScoring)
 # What every epoch records, and under constraints.

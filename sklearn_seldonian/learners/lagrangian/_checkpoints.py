@@ -11,8 +11,6 @@ from torch import nn
 from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED, Adjustment
 from sklearn_seldonian.selection import Prediction, SelectionKey, selection_key
 
-__all__ = ["Candidate", "Checkpoints", "n_selection_rows"]
-
 Array = NDArray[np.float64]
 
 # A network with fewer rows per parameter may learn its rows by heart, and is then evaluated on rows

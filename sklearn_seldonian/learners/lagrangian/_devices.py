@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["dtype_on", "on_device", "present_device", "resolve_device"]
-
 # Kinds of devices that have no float64.
 SINGLE_PRECISION = frozenset({"mps"})
 

@@ -34,8 +34,6 @@ from sklearn_seldonian.selection import (
     position_of_best,
 )
 
-__all__ = ["CandidateEvaluator", "observe"]
-
 Array = NDArray[np.float64]
 
 # How many offsets of a class are looked at, and then how many more about the best of them: where

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["gradients", "own_random_numbers"]
-
 
 @contextmanager
 def gradients() -> Iterator[None]:

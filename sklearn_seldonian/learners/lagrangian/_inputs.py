@@ -15,8 +15,6 @@ from sklearn_seldonian.data._preprocess import transformed
 from sklearn_seldonian.data._rows import LabelledRows
 from sklearn_seldonian.learners.lagrangian._batches import Inputs, Rows
 
-__all__ = ["module_inputs", "tensors_of", "to_inputs"]
-
 
 def module_inputs(transformer: Any, X: Any, index: NDArray[np.intp] | None = None) -> Inputs:
     """What the module gets of the rows of X at `index` (None: all)."""

@@ -12,8 +12,6 @@ from torch.utils.data import DataLoader
 
 from sklearn_seldonian.modules import module_or_default
 
-__all__ = ["PREFIXES", "accepted_keywords", "check_iterator"]
-
 # What the names may begin with.
 PREFIXES = ("module", "optimizer", "criterion", "iterator_train", "callbacks")
 

@@ -31,8 +31,6 @@ from sklearn_seldonian.learners.lagrangian._batches import Batch, Rows
 from sklearn_seldonian.learners.lagrangian._tasks import Task
 from sklearn_seldonian.selection import ConstrainedProblem, normal_margins
 
-__all__ = ["Lagrangian", "StratifiedRows"]
-
 # Rows whose decisions the running rates remember, if there are so many: enough that rates
 # are known to a hundredth, few enough that they follow a model that changes.
 MEMORY_ROWS = 8192

@@ -29,8 +29,6 @@ from sklearn_seldonian.learners.lagrangian._tasks import Classification, Regress
 from sklearn_seldonian.modules import MLP, module_or_default
 from sklearn_seldonian.selection import ConstrainedProblem
 
-__all__ = ["LagrangianLearner"]
-
 logger = logging.getLogger("sklearn_seldonian")
 
 # Equal targets of size one may seem to vary by so much.

@@ -21,8 +21,6 @@ from sklearn_seldonian.learners.lagrangian._tasks import Task
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.selection import ConstrainedProblem
 
-__all__ = ["TrainedNet", "constrained_problem"]
-
 
 @dataclass(frozen=True)
 class TrainedNet:

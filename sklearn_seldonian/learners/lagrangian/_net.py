@@ -45,9 +45,6 @@ from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED
 from sklearn_seldonian.learners.lagrangian._progress import ProgressLog, TrainingBar
 from sklearn_seldonian.selection import ConstrainedProblem
 
-__all__ = ["LagrangianNet"]
-
-
 # At the end of these epochs margins are calibrated on candidate rows: more often while rates
 # still change much.
 CALIBRATION_EPOCHS = frozenset(4**i for i in range(12))

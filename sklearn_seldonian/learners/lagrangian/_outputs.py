@@ -14,19 +14,6 @@ from torch import nn
 
 from sklearn_seldonian.certification import ScoreEnds
 
-__all__ = [
-    "UNADJUSTED",
-    "Adjustment",
-    "OutputKind",
-    "class_weights",
-    "clipped",
-    "output_kind",
-    "primary_loss",
-    "probabilities",
-    "to_scores",
-]
-
-
 # Where an offset makes another class win, this much of its lead is left, so that its probability is
 # little above that of the class which had won. Rows of two classes keep their order.
 LEAD_LEFT = 0.01

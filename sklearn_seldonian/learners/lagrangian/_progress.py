@@ -13,8 +13,6 @@ from tqdm import tqdm
 from sklearn_seldonian.certification import units_of
 from sklearn_seldonian.constraints import ResolvedConstraint, bonferroni
 
-__all__ = ["ProgressLog", "TrainingBar"]
-
 # The bar shows on fits that take longer.
 SECONDS_BEFORE_BAR = 3.0
 OWN_KEYS = ("batches", "epoch", "loss", "dur", "kept", "candidate_loss")

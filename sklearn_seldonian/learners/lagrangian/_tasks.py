@@ -31,8 +31,6 @@ from sklearn_seldonian.learners.lagrangian._values import decision_values, evalu
 from sklearn_seldonian.measures import ANY_NUMBER, BuiltInMeasure, Range, RowMeasure
 from sklearn_seldonian.selection import ConstrainedProblem
 
-__all__ = ["Classification", "Regression", "Task", "from_dict", "to_dict"]
-
 Array = NDArray[np.float64]
 Values = Sequence[RowMeasure]
 

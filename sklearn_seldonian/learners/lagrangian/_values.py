@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from sklearn_seldonian.learners.lagrangian._outputs import probabilities
 from sklearn_seldonian.measures import BuiltInMeasure, RowMeasure, row_values
 
-__all__ = ["decision_values", "evaluated", "soft_values"]
-
 Array = NDArray[np.float64]
 
 

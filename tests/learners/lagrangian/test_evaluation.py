@@ -124,9 +124,9 @@ def test_calibration_widens_the_bounds_expected(deterministic):
     before = evaluator._seen(scores, UNADJUSTED).prediction.bounds[0]
     evaluator.calibrate_margins(scores, UNADJUSTED)
     after = evaluator._seen(scores, UNADJUSTED).prediction.bounds[0]
-    estimate = evaluator.problem.linearisation.estimates(
-        evaluator._seen(scores, UNADJUSTED).estimands
-    )[0]
+    estimate = evaluator.problem.linearisation.estimates(evaluator._seen(scores, UNADJUSTED).means)[
+        0
+    ]
     assert 1.1 * (before - estimate) < after - estimate < 3 * (before - estimate)
 
 

@@ -111,7 +111,7 @@ def test_rows_come_with_their_groups_by_cell_and_label(patterns, expected):
     """Two labels: 2 * joint cell + label in each."""
     X, y = torch.zeros(3, 1), torch.tensor([1, 0, 0])
     state = lagrangian("PR <= 0.5")
-    joint = SimpleNamespace(patterns=np.array(patterns or [[0], [1], [2]], dtype=np.uint8))
+    joint = SimpleNamespace(cell_of_code=np.array(patterns or [[0], [1], [2]], dtype=np.uint8))
     problem = SimpleNamespace(shape=(4, 2), stratification=SimpleNamespace(joint=joint))
     rows = StratifiedRows(Rows(X, y, torch.arange(3, dtype=torch.int32)), problem, state.task)
     _, (labels, groups) = next(iter(DataLoader(rows, batch_size=3)))
@@ -148,7 +148,7 @@ def test_batches_looked_up_together_are_as_each_alone(most, patterns):
     assert len(together) == len(batches)
     assert (state.multipliers == other.multipliers).all()
     for a, b, (_, (_, groups)) in zip(together, alone, batches, strict=True):
-        assert torch.equal(a.groups, groups)
+        assert torch.equal(a.strata, groups)
         torch.testing.assert_close(a.gradient, b.gradient)
     # Weights are new after each step, and the mean is over the rows of the batch itself.
     pulls = [float(w.gradient.sum()) for w in together]
