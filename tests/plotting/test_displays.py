@@ -1,6 +1,6 @@
 """Pictures show the numbers they were made of."""
 
-import matplotlib
+import matplotlib.pyplot
 import numpy as np
 import pandas as pd
 import pytest
