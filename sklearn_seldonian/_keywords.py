@@ -4,115 +4,80 @@ from __future__ import annotations
 
 import difflib
 import inspect
+from collections.abc import Callable, Collection, Iterable
 from functools import wraps
+from typing import ParamSpec, TypeVar
 
-# The same thing by its name here.
-SYNONYMS = {
-    "alpha": "delta",
-    "batch": "batch_size",
-    "confidence": "delta",
-    "confidence_level": "delta",
-    "constraint": "constraints",
-    "early_stopping": "n_iter_no_change",
-    "epochs": "max_epochs",
-    "eta": "lr",
-    "fairness_constraints": "constraints",
-    "group": "sensitive_features",
-    "hidden": "module__hidden",
-    "hidden_layer_sizes": "module__hidden",
-    "iterations": "max_epochs",
-    "l2": "optimizer__weight_decay",
-    "learning_rate": "lr",
-    "learning_rate_init": "lr",
-    "loss": "criterion",
-    "loss_fn": "criterion",
-    "mask": "safety_mask",
-    "max_iter": "max_epochs",
-    "minibatch_size": "batch_size",
-    "model": "module",
-    "n_epochs": "max_epochs",
-    "n_iter": "max_epochs",
-    "net": "module",
-    "num_epochs": "max_epochs",
-    "optim": "optimizer",
-    "patience": "n_iter_no_change",
-    "preprocessing": "preprocessor",
-    "protected_attribute": "sensitive_features",
-    "protected_attributes": "sensitive_features",
-    "protected_features": "sensitive_features",
-    "safety_mask": "safety_mask",
-    "scaler": "preprocessor",
-    "seed": "random_state",
-    "sensitive": "sensitive_features",
-    "sensitive_attribute": "sensitive_features",
-    "sensitive_attributes": "sensitive_features",
-    "sensitive_feature": "sensitive_features",
-    "sensitive_features": "sensitive_features",
-    "significance": "delta",
-    "test_size": "safety_size",
-    "transformer": "preprocessor",
-    "validation_fraction": "safety_size",
-    "weight_decay": "optimizer__weight_decay",
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# By a name here, what other libraries call the same thing.
+_CALLED_ELSEWHERE = {
+    "batch_size": "batch minibatch_size",
+    "constraints": "constraint fairness_constraints",
+    "criterion": "loss loss_fn",
+    "delta": "alpha confidence confidence_level significance",
+    "lr": "eta learning_rate learning_rate_init",
+    "max_epochs": "epochs iterations max_iter n_epochs n_iter num_epochs",
+    "module": "model net",
+    "module__hidden": "hidden hidden_layer_sizes",
+    "n_iter_no_change": "early_stopping patience",
+    "optimizer": "optim",
+    "optimizer__weight_decay": "l2 weight_decay",
+    "preprocessor": "preprocessing scaler transformer",
+    "random_state": "seed",
+    "safety_mask": "mask safety_mask",
+    "safety_size": "test_size validation_fraction",
+    "sensitive_features": "group protected_attribute protected_attributes protected_features "
+    "sensitive sensitive_attribute sensitive_attributes sensitive_feature sensitive_features",
 }
-_WEIGHTS = (
-    "Rows have no weights: a certificate is about the population that the rows come from, and "
-    "each counts once. Draw the rows by their weights beforehand. To weight the loss alone, give "
-    "a Seldonian estimator a sampler of imbalanced-learn as preprocessor=."
-)
-_CROSS_VALIDATION = (
-    "fit trains one model. Search by cross-validation with "
-    "sklearn_seldonian.model_selection.SeldonianSearchCV, which takes cv= and n_jobs=."
-)
-_EVALUATION = (
-    "fit keeps rows apart by itself, for the safety test: say how many by safety_size=, or "
-    "which by safety_mask=."
-)
-_GROUPS = (
-    "Rows that belong together cannot be declared: a certificate takes rows for independent draws. "
-    "Columns that constraints name are given by sensitive_features=; safety_mask= of fit says "
-    "which rows are tested."
-)
-_SHIFT = (
-    "A certificate is about the population that the tested rows are drawn from. For another one, "
-    "certify the model on rows of that population."
-)
-_THRESHOLD = (
-    "fit chooses the threshold together with the model; see offsets_. For a threshold of your own "
-    "use scikit-learn's FixedThresholdClassifier, and certify that on fresh rows."
-)
-_CLASS_WEIGHTS = (
-    "For weights of the classes in the loss write criterion__weight=torch.tensor([...]), one "
-    "number per class. Constraints count every row once."
-)
+SYNONYMS = {word: name for name, words in _CALLED_ELSEWHERE.items() for word in words.split()}
+_IS_A_PARAMETER = "is a parameter of the estimator: give it where the estimator is made."
 # What there is no name for here, and what to do instead.
-ADVICE = {
-    "class_weight": _CLASS_WEIGHTS,
-    "class_weights": _CLASS_WEIGHTS,
-    "cv": _CROSS_VALIDATION,
-    "eval_set": _EVALUATION,
+_ADVICE_ON_SEVERAL = {
+    "class_weight class_weights pos_weight": (
+        "For weights of the classes in the loss write criterion__weight=torch.tensor([...]), one "
+        "number per class. Constraints count every row once."
+    ),
+    "cv n_jobs param_grid scoring": (
+        "fit trains one model. Search by cross-validation with "
+        "sklearn_seldonian.model_selection.SeldonianSearchCV, which takes cv= and n_jobs=."
+    ),
+    "eval_set train_split validation_data validation_split X_test X_val y_val": (
+        "fit keeps rows apart by itself, for the safety test: say how many by safety_size=, or "
+        "which by safety_mask=."
+    ),
     "fit_params": "Write arguments of fit by name, as in fit(X, y, sensitive_features=groups).",
-    "groups": _GROUPS,
-    "n_jobs": _CROSS_VALIDATION,
-    "param_grid": _CROSS_VALIDATION,
-    "pos_weight": _CLASS_WEIGHTS,
-    "sample_weight": _WEIGHTS,
-    "sample_weights": _WEIGHTS,
-    "scoring": _CROSS_VALIDATION,
-    "shift": _SHIFT,
-    "threshold": _THRESHOLD,
+    "groups": (
+        "Rows that belong together cannot be declared: a certificate takes rows for independent "
+        "draws. Columns that constraints name are given by sensitive_features=; safety_mask= of "
+        "fit says which rows are tested."
+    ),
+    "shift": (
+        "A certificate is about the population that the tested rows are drawn from. For another "
+        "one, certify the model on rows of that population."
+    ),
+    "threshold": (
+        "fit chooses the threshold together with the model; see offsets_. For a threshold of your "
+        "own use scikit-learn's FixedThresholdClassifier, and certify that on fresh rows."
+    ),
     "tol": "Training ends after max_epochs, or after n_iter_no_change epochs without progress.",
-    "train_split": _EVALUATION,
-    "validation_data": _EVALUATION,
-    "validation_split": _EVALUATION,
-    "weights": _WEIGHTS,
-    "X_test": _EVALUATION,
-    "X_val": _EVALUATION,
-    "y_val": _EVALUATION,
+    "sample_weight sample_weights weights": (
+        "Rows have no weights: a certificate is about the population that the rows come from, and "
+        "each counts once. Draw the rows by their weights beforehand. To weight the loss alone, "
+        "give a Seldonian estimator a sampler of imbalanced-learn as preprocessor=."
+    ),
 }
+ADVICE = {word: text for words, text in _ADVICE_ON_SEVERAL.items() for word in words.split()}
 
 
-def advice_on(name, known):
-    """What to write instead of the keyword `name`, where those `known` are taken."""
+def advice_on(name: str, known: Iterable[str], parameters: Collection[str] = ()) -> str:
+    """What to write instead of the keyword `name`, where those `known` are taken.
+
+    The `parameters` of the estimator are not taken, but may have been meant.
+    """
+    if name in parameters:
+        return f"{name} {_IS_A_PARAMETER}"
     if name in ADVICE:
         return ADVICE[name]
     nearest = difflib.get_close_matches(name, known, n=1)
@@ -123,15 +88,15 @@ def advice_on(name, known):
         return f"Did you mean {wanted!r}?"
     if wanted in ("sensitive_features", "safety_mask"):
         return f"{wanted} is an argument of fit, not a parameter of the estimator."
-    return f"{wanted} is a parameter of the estimator: give it where the estimator is made."
+    return f"{wanted} {_IS_A_PARAMETER}"
 
 
-def refuse_unknown_keywords(function):
+def refuse_unknown_keywords(function: Callable[P, R]) -> Callable[P, R]:
     """`function`, with errors that say what to do instead of a keyword that it does not take."""
     known = [name for name in inspect.signature(function).parameters if name != "self"]
 
     @wraps(function)
-    def checked(*given, **keywords):
+    def checked(*given: P.args, **keywords: P.kwargs) -> R:
         unknown = [name for name in keywords if name not in known]
         refuse_keywords(unknown, function.__name__, known, *given[:1])
         return function(*given, **keywords)
@@ -139,14 +104,10 @@ def refuse_unknown_keywords(function):
     return checked
 
 
-def refuse_keywords(unknown, function, known, owner=None):
+def refuse_keywords(
+    unknown: Iterable[str], function: str, known: Iterable[str], owner: object = None
+) -> None:
     """Refuse keywords that the `function` of an estimator, or of none, does not take."""
+    parameters: Collection[str] = getattr(owner, "_get_param_names", list)()
     for name in unknown:
-        raise TypeError(f"{function} takes no {name!r}. {_with_parameters(name, known, owner)}")
-
-
-def _with_parameters(name, known, owner):
-    """As `advice_on`, where a parameter of the estimator may have been meant."""
-    if name in getattr(owner, "_get_param_names", list)():
-        return f"{name} is a parameter of the estimator: give it where the estimator is made."
-    return advice_on(name, known)
+        raise TypeError(f"{function} takes no {name!r}. {advice_on(name, known, parameters)}")

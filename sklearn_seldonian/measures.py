@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -25,19 +25,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from sklearn_seldonian.constraints import Schema
 
-__all__ = [
-    "ALIASES",
-    "CLASSIFICATION_VALUES",
-    "DEFINITIONS",
-    "RATES",
-    "REGRESSION_VALUES",
-    "BuiltInMeasure",
-    "Expectation",
-    "Rate",
-    "RateDefinition",
-    "RowMeasure",
-    "row_values",
-]
+__all__ = ["RowMeasure"]
 
 Entries = NDArray[np.bool_]
 Array = NDArray[np.float64]
@@ -110,13 +98,16 @@ class Rate:
 class RateDefinition(NamedTuple):
     """How a measure's name becomes a rate.
 
-    `entries` takes the label y and prediction ŷ of every entry (two K x K integer
-    arrays) and the class positions, and returns (denominator, numerator). `complement` names
-    the measure that is one minus this one. `words` say in a report what the rate is.
+    `denominator` and `numerator` take the label y and prediction p of every entry (two K x K
+    integer arrays) and the class positions, and say which entries count and which of them
+    succeed. Where `is_complement`, the others of them succeed. `complement` names the measure that
+    is one minus this one. `words` say in a report what the rate is.
     """
 
     n_indices: int
-    entries: Callable[..., tuple[NDArray[np.bool_], NDArray[np.bool_]]]
+    denominator: Callable[..., Entries]
+    numerator: Callable[..., Entries]
+    is_complement: bool
     complement: str
     words: str
 
@@ -127,105 +118,57 @@ class RateDefinition(NamedTuple):
 
     def rate(self, name: str, n_classes: int, indices: tuple[int, ...]) -> Rate:
         label, prediction = np.indices((n_classes, n_classes))
-        denominator, numerator = self.entries(label, prediction, *indices)
-        return Rate.from_entries(name, denominator, numerator)
+        denominator = self.denominator(label, prediction, *indices)
+        numerator = self.numerator(label, prediction, *indices)
+        return Rate.from_entries(name, denominator, ~numerator if self.is_complement else numerator)
 
 
-def _everywhere(y: NDArray[np.int_]) -> Entries:
-    return np.ones(y.shape, dtype=np.bool_)
-
-
-RATES: Mapping[str, RateDefinition] = MappingProxyType(
-    {
-        "ACC": RateDefinition(
-            0,
-            lambda y, p: (_everywhere(y), y == p),
-            complement="ERR",
-            words="share of rows given their own label",
-        ),
-        "ERR": RateDefinition(
-            0,
-            lambda y, p: (_everywhere(y), y != p),
-            complement="ACC",
-            words="share of rows given another label than their own",
-        ),
-        "PR": RateDefinition(
-            1,
-            lambda y, p, k: (_everywhere(y), p == k),
-            complement="NR",
-            words="share of rows given the label",
-        ),
-        "NR": RateDefinition(
-            1,
-            lambda y, p, k: (_everywhere(y), p != k),
-            complement="PR",
-            words="share of rows not given the label",
-        ),
-        "TPR": RateDefinition(
-            1,
-            lambda y, p, k: (y == k, p == k),
-            complement="FNR",
-            words="share given the label among rows that have it",
-        ),
-        "FNR": RateDefinition(
-            1,
-            lambda y, p, k: (y == k, p != k),
-            complement="TPR",
-            words="share not given the label among rows that have it",
-        ),
-        "FPR": RateDefinition(
-            1,
-            lambda y, p, k: (y != k, p == k),
-            complement="TNR",
-            words="share given the label among rows that do not have it",
-        ),
-        "TNR": RateDefinition(
-            1,
-            lambda y, p, k: (y != k, p != k),
-            complement="FPR",
-            words="share not given the label among rows that do not have it",
-        ),
-        "PPV": RateDefinition(
-            1,
-            lambda y, p, k: (p == k, y == k),
-            complement="FDR",
-            words="share that have the label among rows given it",
-        ),
-        "FDR": RateDefinition(
-            1,
-            lambda y, p, k: (p == k, y != k),
-            complement="PPV",
-            words="share that do not have the label among rows given it",
-        ),
-        "NPV": RateDefinition(
-            1,
-            lambda y, p, k: (p != k, y != k),
-            complement="FOR",
-            words="share that do not have the label among rows not given it",
-        ),
-        "FOR": RateDefinition(
-            1,
-            lambda y, p, k: (p != k, y == k),
-            complement="NPV",
-            words="share that have the label among rows not given it",
-        ),
-        # The share of true positives among all rows that are positive or decided so. F1 is
-        # a function of it alone: 2 s / (1 + s).
-        "Jaccard": RateDefinition(
-            1,
-            lambda y, p, k: ((y == k) | (p == k), (y == k) & (p == k)),
-            complement="1 - Jaccard",
-            words="share that both have the label and are given it among rows with either",
-        ),
-        "CM": RateDefinition(
-            2,
-            lambda y, p, i, j: (y == i, p == j),
-            complement="1 - CM",
-            words="share given the second label among rows that have the first",
-        ),
-    }
+_WORDS = {
+    "ACC": "share of rows given their own label",
+    "ERR": "share of rows given another label than their own",
+    "PR": "share of rows given the label",
+    "NR": "share of rows not given the label",
+    "TPR": "share given the label among rows that have it",
+    "FNR": "share not given the label among rows that have it",
+    "FPR": "share given the label among rows that do not have it",
+    "TNR": "share not given the label among rows that do not have it",
+    "PPV": "share that have the label among rows given it",
+    "FDR": "share that do not have the label among rows given it",
+    "NPV": "share that do not have the label among rows not given it",
+    "FOR": "share that have the label among rows not given it",
+    "Jaccard": "share that both have the label and are given it among rows with either",
+    "CM": "share given the second label among rows that have the first",
+}
+# A rate and the one that is one minus it; indices that they take; entries that count and succeed.
+_PAIRS: Sequence[tuple[str, str, int, Callable[..., Entries], Callable[..., Entries]]] = (
+    ("ACC", "ERR", 0, lambda y, p: y >= 0, lambda y, p: y == p),
+    ("PR", "NR", 1, lambda y, p, k: y >= 0, lambda y, p, k: p == k),
+    ("TPR", "FNR", 1, lambda y, p, k: y == k, lambda y, p, k: p == k),
+    ("FPR", "TNR", 1, lambda y, p, k: y != k, lambda y, p, k: p == k),
+    ("PPV", "FDR", 1, lambda y, p, k: p == k, lambda y, p, k: y == k),
+    ("NPV", "FOR", 1, lambda y, p, k: p != k, lambda y, p, k: y != k),
+    # The share of true positives among all rows that are positive or decided so. F1 is a function
+    # of it alone: 2 s / (1 + s).
+    (
+        "Jaccard",
+        "1 - Jaccard",
+        1,
+        lambda y, p, k: (y == k) | (p == k),
+        lambda y, p, k: (y == k) & (p == k),
+    ),
+    ("CM", "1 - CM", 2, lambda y, p, i, j: y == i, lambda y, p, i, j: p == j),
 )
 
+
+def _definitions() -> Iterator[tuple[str, RateDefinition]]:
+    for name, other, n_indices, denominator, numerator in _PAIRS:
+        entries = n_indices, denominator, numerator
+        yield name, RateDefinition(*entries, False, other, _WORDS[name])
+        if other in _WORDS:
+            yield other, RateDefinition(*entries, True, name, _WORDS[other])
+
+
+RATES: Mapping[str, RateDefinition] = MappingProxyType(dict(_definitions()))
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "Precision": "PPV",
@@ -319,31 +262,33 @@ class BuiltInMeasure(RowMeasure):
 
     Parameters
     ----------
-    name, range, rows
-        As in `RowMeasure`.
+    name : str
     formula : callable
-        ``formula(y, output, xp)``, from arrays over rows to one number a row. It uses what
+        ``formula(y, output, xp)``, from arrays over rows to one number per row. It uses what
         numpy and torch have in common; `xp` is the one that `y` and `output` are of.
     output : {"prediction", "probabilities", "log_probabilities"}
         The output of a model that `formula` takes.
     words : str
         What the mean is, for a report.
-    range_of : callable, default=None
-        From a `Schema` to the range of the mean. None: `range`, whatever the schema.
+    range_of : callable
+        From a `Schema` to the range of the mean.
     """
 
     value: Callable[[Any, Any, Any], Any] = field(init=False, repr=False, compare=False)
-    formula: Callable[[Any, Any, Any], Any] = field(kw_only=True)
-    output: Output = field(kw_only=True)
-    words: str = field(kw_only=True)
-    range_of: Callable[[Schema], Range] | None = field(default=None, kw_only=True)
+    range: Range = field(default=ANY_NUMBER, init=False, repr=False)
+    rows: tuple[object, ...] | None = field(default=None, init=False, repr=False)
+    surrogate: Callable[[Any, Any], Any] | None = field(default=None, init=False, repr=False)
+    formula: Callable[[Any, Any, Any], Any]
+    output: Output
+    words: str
+    range_of: Callable[[Schema], Range]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "value", self._in_numpy)
 
     def range_for(self, schema: Schema) -> Range:
-        return self.range_of(schema) if self.range_of else self.range
+        return self.range_of(schema)
 
     def _in_numpy(self, y: Any, prediction: Any, probabilities: Any) -> Any:
         output = prediction if self.output == "prediction" else probabilities
@@ -402,15 +347,20 @@ def row_values(
     y, prediction, probabilities = map(_read_only, (y, prediction, probabilities))
     values = np.empty((len(y), len(measures)))
     for column, measure in enumerate(measures):
-        if prediction is not None:
-            values[:, column] = _checked(measure, measure.value(y, prediction, probabilities), y)
-            continue
-        assert probabilities is not None
         values[:, column] = sum(
-            share * _checked(measure, measure.value(y, np.full(len(y), k), probabilities), y)
-            for k, share in enumerate(probabilities.T)
+            share * _checked(measure, measure.value(y, decision, probabilities), y)
+            for share, decision in _decisions(prediction, probabilities)
         )
     return values
+
+
+def _decisions(prediction: Any, probabilities: Any) -> Iterator[tuple[Any, Any]]:
+    """Each decision that is taken or can be drawn, after its probability in every row."""
+    if prediction is not None:
+        yield 1.0, prediction
+        return
+    for k, share in enumerate(probabilities.T):
+        yield share, np.full(len(share), k)
 
 
 def _read_only(values: Any) -> Any:
@@ -444,6 +394,10 @@ def _checked(measure: RowMeasure, given: Any, y: NDArray[Any]) -> Array:
 
 def _log_loss(y: Any, log_probabilities: Any, xp: Any) -> Any:
     return -log_probabilities[xp.arange(len(y)), y]
+
+
+def _loss_range(schema: Schema) -> Range:
+    return 0.0, math.inf
 
 
 def _brier(y: Any, probabilities: Any, xp: Any) -> Any:
@@ -489,45 +443,28 @@ def _by_name(*measures: BuiltInMeasure) -> Mapping[str, BuiltInMeasure]:
 
 
 CLASSIFICATION_VALUES = _by_name(
+    BuiltInMeasure("LogLoss", _log_loss, "log_probabilities", "mean logarithmic loss", _loss_range),
     BuiltInMeasure(
-        "LogLoss",
-        range=(0.0, math.inf),
-        formula=_log_loss,
-        output="log_probabilities",
-        words="mean logarithmic loss",
-    ),
-    BuiltInMeasure(
-        "Brier",
-        range=(0.0, 2.0),
-        formula=_brier,
-        output="probabilities",
-        words="mean squared error of the probabilities",
-        range_of=_brier_range,
+        "Brier", _brier, "probabilities", "mean squared error of the probabilities", _brier_range
     ),
 )
 REGRESSION_VALUES = _by_name(
     BuiltInMeasure(
-        "Mean_Error",
-        formula=_error,
-        output="prediction",
-        words="mean of prediction minus target",
-        range_of=_error_range,
+        "Mean_Error", _error, "prediction", "mean of prediction minus target", _error_range
     ),
     BuiltInMeasure(
         "Mean_Absolute_Error",
-        range=(0.0, math.inf),
-        formula=_absolute_error,
-        output="prediction",
-        words="mean absolute error",
-        range_of=_absolute_error_range,
+        _absolute_error,
+        "prediction",
+        "mean absolute error",
+        _absolute_error_range,
     ),
     BuiltInMeasure(
         "Mean_Squared_Error",
-        range=(0.0, math.inf),
-        formula=_squared_error,
-        output="prediction",
-        words="mean squared error",
-        range_of=_squared_error_range,
+        _squared_error,
+        "prediction",
+        "mean squared error",
+        _squared_error_range,
     ),
 )
 DEFINITIONS: Mapping[str, RateDefinition | BuiltInMeasure] = MappingProxyType(
