@@ -129,7 +129,7 @@ def run_safety_test(
         positive=origin.positive,
         versions=versions(),
         fingerprints={
-            **row_fingerprints(rows.X, rows.y, columns, rows.index, **seen.answers),
+            **row_fingerprints(rows.inputs(), rows.y, columns, **seen.answers),
             **seen.fingerprints,
         },
         order_seed=statistics.order_seed,

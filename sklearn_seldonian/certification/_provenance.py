@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.constraints import ExclusiveColumns
-from sklearn_seldonian.data._digests import blocks_of, fingerprint_of, row_digests
+from sklearn_seldonian.data._digests import DIGEST, blocks_of, fingerprint_of, row_digests
 from sklearn_seldonian.data._row_sketch import Sighting
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 
@@ -84,26 +84,20 @@ def _contents(part: Any) -> list[NDArray[Any]]:
     try:
         return [np.asarray(part)]
     except ValueError:  # rows of different shapes
-        return [row_digests(*blocks_of(part)).values]
+        return [row_digests(blocks_of(part)).view(np.uint8).reshape(-1, DIGEST.itemsize)]
 
 
 def row_fingerprints(
-    X: Any,
-    y: NDArray[Any],
-    columns: Mapping[str, Any],
-    index: NDArray[np.intp] | None = None,
-    **answers: NDArray[Any],
+    X: Any, y: NDArray[Any], columns: Mapping[str, Any], **answers: NDArray[Any]
 ) -> dict[str, str]:
     """Fingerprints of rows, in any order: of the "data", and of what a model answers for them.
 
     Parameters
     ----------
     X : array-like of any kind
-        The rows at `index` (None: all) are meant.
     y : ndarray of shape (n_rows,)
     columns : mapping of str to array
         Those that constraints name.
-    index : ndarray of int, default=None
     **answers : ndarray of shape (n_rows, ...)
         By what they are. Rows with their answers are digested, and numbers as float32, since
         the order of rows can change the last digits.
@@ -112,8 +106,7 @@ def row_fingerprints(
     -------
     dict of str to str
     """
-    data = [block._replace(index=index) for block in blocks_of(X)]
-    data += [block for values in (y, *columns.values()) for block in blocks_of(values)]
+    data = [block for values in (X, y, *columns.values()) for block in blocks_of(values)]
     kind = " ".join(map(repr, columns)).encode()
     found = {"data": fingerprint_of(data, kind)}
     for name, values in answers.items():

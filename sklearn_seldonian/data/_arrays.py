@@ -6,14 +6,12 @@ import sys
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import issparse
-from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils import indexable
 from sklearn.utils.validation import _num_samples, check_array
 
 from sklearn_seldonian.data._columns import holds_dates, is_table, of_table, series, without_tensor
-from sklearn_seldonian.data._digests import blocks_of, row_digests
 
-# Rows converted or digested at a time.
+# Rows converted at a time.
 CHUNK_ROWS = 65536
 
 
@@ -150,10 +148,7 @@ def _is_too_large(value):
 
 def check_finite(values, subject="Input X", names=None, remedy=IMPUTE):
     """Refuse NaN and infinity in an array, with the columns that hold them."""
-    if values.dtype.kind not in "fc":
-        return
-    starts = range(0, len(values), CHUNK_ROWS)
-    if all(np.isfinite(values[start : start + CHUNK_ROWS]).all() for start in starts):
+    if values.dtype.kind not in "fc" or np.isfinite(values).all():
         return
     names = _names(values) if names is None else names
     _refuse_cells(np.isnan(values), names, f"{subject} contains NaN", remedy)
@@ -197,59 +192,3 @@ def _refuse_cells(is_wrong, names, text, remedy):
         more = f", and some in {len(wrong) - MAX_NAMED} more columns"
         where = ", ".join(listed) + more * (len(wrong) > MAX_NAMED)
     raise ValueError(f"{text}: {where} (of {len(is_wrong)} rows). {remedy}")
-
-
-# -- copies across the split -------------------------------------------------------------
-
-# Rows compared on each side of the split, and numbers read for that.
-MAX_ROWS_COMPARED = 5000
-MAX_VALUES_COMPARED = 2**20
-# Copies are told of from this share of the compared safety rows, and from so many, on.
-SUSPICIOUS_SHARE = 0.05
-MIN_COPIES = 20
-# They are chance where data are discrete. Data are not if many rows differ, and nearly all
-# of those differ in one and the same column.
-MIN_DIFFERENT = 0.1
-CONTINUOUS = 0.9
-
-
-def remark_on_copies(candidate, safety):
-    """A sentence on safety rows that are exact copies of candidate rows; None where there is none.
-
-    Both are `LabelledRows` with an index. Rows of discrete data agree by chance, which is
-    nothing to tell of. Large data are judged by a sample of their rows.
-    """
-    if issparse(candidate.X):
-        return None
-    trained, tested = _sample(candidate), _sample(safety)
-    is_copy = tested["row"].isin(trained["row"])
-    if is_copy.sum() < MIN_COPIES or is_copy.mean() < SUSPICIOUS_SHARE:
-        return None
-    if not _is_continuous(pd.concat([trained, tested], ignore_index=True)):
-        return None
-    return (
-        f"{is_copy.mean():.0%} of the safety rows compared are exact copies of candidate rows, in "
-        "data that are not discrete. Rows that were copied before the split, as by a resampler in "
-        "front of the estimator, are not independent, and the certificate proves nothing about "
-        "new rows; resample inside, with preprocessor=."
-    )
-
-
-def _sample(rows):
-    """Some of the rows: what tells the values of each column apart, and each row with its label."""
-    n_columns = int(np.prod(getattr(rows.X, "shape", ())[1:])) + 1
-    n_rows = min(len(rows.y), MAX_ROWS_COMPARED, max(1, MAX_VALUES_COMPARED // n_columns))
-    chosen = np.sort(np.random.default_rng(0).permutation(len(rows.y))[:n_rows])
-    blocks = blocks_of(_safe_indexing(rows.X, rows.index[chosen]))
-    columns = np.concatenate([block.identities for block in blocks], axis=1)
-    labelled = row_digests(*blocks, *blocks_of(rows.y[chosen]))
-    return pd.DataFrame(columns).assign(row=labelled.identities.ravel())
-
-
-def _is_continuous(table):
-    """Whether a column of X tells nearly all rows that differ from each other."""
-    different = table[~table.duplicated("row")]
-    if len(different) < MIN_DIFFERENT * len(table):
-        return False
-    columns = different.columns[:-1]
-    return any(different[name].nunique() >= CONTINUOUS * len(different) for name in columns)

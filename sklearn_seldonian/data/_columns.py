@@ -199,13 +199,16 @@ def _counted(length):
     return "no list" if length is None else f"{length} value{'' if length == 1 else 's'}"
 
 
-def _objects(values):
-    """A Series of the values as they are: numbers stay numbers beside texts."""
-    values = list(values)
-    column = np.empty(len(values), dtype=object)
+def array_of_objects(values):
+    """An array of the values as they are: numbers stay numbers beside texts, and lists lists."""
+    array = np.empty(len(values), dtype=object)
     for position, value in enumerate(values):
-        column[position] = value
-    return series(column)
+        array[position] = value
+    return array
+
+
+def _objects(values):
+    return series(array_of_objects(list(values)))
 
 
 def series(values):

@@ -1,6 +1,7 @@
 """Fingerprints of rows: the same in any order, container and type, and others for other values.
 
-A row is a row of bytes: 8 for each number, as a float64, and 16 for each other value, its digest.
+Rows are given as blocks, each an array of some of their columns. A block holds numbers, of shape
+(n_rows, n_columns), or the digests of one column's values, of shape (n_rows,) and type `DIGEST`.
 """
 
 from __future__ import annotations
@@ -9,82 +10,76 @@ import hashlib
 import math
 import pickle
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from pandas.api.types import is_any_real_numeric_dtype
 from scipy.sparse import issparse
 
-from sklearn_seldonian.data._columns import is_table, of_table, series, without_tensor
+from sklearn_seldonian.data._columns import (
+    array_of_objects,
+    is_table,
+    of_table,
+    series,
+    without_tensor,
+)
 
-SIZE = 16
+Block = NDArray[Any]
+DIGEST = np.dtype("V16")
 # Bytes of rows that are digested at a time.
 CHUNK_BYTES = 2**25
 
 
-class Block(NamedTuple):
-    """Some columns of rows: numbers, or the digests of one column's values, (n_rows, SIZE).
+def row_digests(blocks: Iterable[Block]) -> Block:
+    """A digest of each row of the `blocks`, as a block.
 
-    Rows are those at `index`; None: all.
+    A row is a row of bytes: 8 for each number, as a float64, and 16 for each digest.
     """
-
-    values: np.ndarray
-    is_digest: bool = False
-    index: np.ndarray | None = None
-
-    @property
-    def n_rows(self):
-        return len(self.values) if self.index is None else len(self.index)
-
-    @property
-    def kind(self):
-        """One letter for each column."""
-        return b"d" if self.is_digest else b"n" * self.values.shape[1]
-
-    @property
-    def width(self):
-        """Bytes of a row."""
-        return SIZE if self.is_digest else 8 * self.values.shape[1]
-
-    @property
-    def identities(self):
-        """A number for each value: those of digests differ where the digests do."""
-        return self.values[:, :8].copy().view(np.uint64) if self.is_digest else self.values
-
-    def content(self, rows):
-        """The bytes of a slice of the rows."""
-        values = self.values[rows if self.index is None else self.index[rows]]
-        if self.is_digest:
-            return values
-        numbers = values.astype(np.float64) + 0.0  # which makes 0.0 of -0.0
-        numbers[np.isnan(numbers)] = np.nan
-        return np.ascontiguousarray(numbers).view(np.uint8)
+    blocks = list(blocks)
+    width = sum(block.shape[1] * 8 if block.ndim == 2 else DIGEST.itemsize for block in blocks)
+    stretch = max(1, CHUNK_BYTES // max(1, width))
+    digests: list[bytes] = []
+    for start in range(0, len(blocks[0]), stretch):
+        content = [_content_of_rows(block[start : start + stretch]) for block in blocks]
+        digests += map(_digest_of_bytes, np.concatenate(content, axis=1))
+    return _as_block(digests)
 
 
-def row_digests(*blocks):
-    """A digest of each row of the `blocks`, as a block."""
-    stretch = max(1, CHUNK_BYTES // max(1, sum(block.width for block in blocks)))
-    digests = []
-    for start in range(0, blocks[0].n_rows, stretch):
-        rows = slice(start, start + stretch)
-        content = np.concatenate([block.content(rows) for block in blocks], axis=1)
-        digests += [hashlib.blake2b(row, digest_size=SIZE).digest() for row in content]
-    return _as_block(b"".join(digests))
-
-
-def fingerprint_of(blocks, kind=b""):
+def fingerprint_of(blocks: Iterable[Block], kind: bytes = b"") -> str:
     """A fingerprint of rows in any order; equal rows count. `kind` says what they are."""
-    digests = np.ascontiguousarray(row_digests(*blocks).values).view(f"S{SIZE}").ravel()
-    digest = hashlib.blake2b(digest_size=SIZE)
-    kinds = b"".join(block.kind for block in blocks)
-    for part in (kind, kinds, np.sort(digests).tobytes()):
+    blocks = list(blocks)
+    kinds = b"".join(b"d" if block.ndim == 1 else b"n" * block.shape[1] for block in blocks)
+    digests = np.sort(row_digests(blocks).view(f"S{DIGEST.itemsize}"))
+    digest = hashlib.blake2b(digest_size=DIGEST.itemsize)
+    for part in (kind, kinds, digests.tobytes()):
         digest.update(str(len(part)).encode() + b" " + part)
     return digest.hexdigest()
 
 
-def blocks_of(values):
+def _content_of_rows(block: Block) -> NDArray[np.uint8]:
+    """The bytes of each row of a block."""
+    if block.ndim == 2:
+        block = block.astype(np.float64) + 0.0  # which makes 0.0 of -0.0
+        block[np.isnan(block)] = np.nan
+    return np.ascontiguousarray(block).view(np.uint8).reshape(len(block), -1)
+
+
+def _digest_of_bytes(content: bytes | NDArray[np.uint8]) -> bytes:
+    return hashlib.blake2b(content, digest_size=DIGEST.itemsize).digest()
+
+
+def _as_block(digests: Iterable[bytes]) -> Block:
+    return np.frombuffer(b"".join(digests), dtype=DIGEST)
+
+
+# -- rows as blocks ----------------------------------------------------------------------
+
+
+def blocks_of(values: Any) -> list[Block]:
     """Blocks of rows of any kind: an array, a frame, sparse rows, lists, texts, images.
 
     Whatever compares equal as numbers or as texts has the same blocks.
@@ -99,16 +94,10 @@ def blocks_of(values):
     if values.dtype.names:
         return [_of_objects(values.tolist())]
     flat = values.reshape(len(values), math.prod(values.shape[1:]))
-    if values.dtype.kind in "bf" or (values.dtype.kind in "iu" and _is_exact(values)):
-        return [Block(flat)]
-    return [_of_column(series(column)) for column in flat.T]
+    return [flat] if _is_exact(values) else [_of_column(series(column)) for column in flat.T]
 
 
-def _as_block(digests):
-    return Block(np.frombuffer(digests, dtype=np.uint8).reshape(-1, SIZE), is_digest=True)
-
-
-def _as_array(values):
+def _as_array(values: Any) -> NDArray[Any]:
     """An array with one row for each of the rows, of objects where they are not numbers."""
     values = without_tensor(values)
     if isinstance(values, np.ma.MaskedArray):
@@ -120,20 +109,17 @@ def _as_array(values):
         array = np.asarray(rows)
         return array if array.dtype.kind in "biuf" else np.array(rows, dtype=object)
     except (ValueError, TypeError, OverflowError):  # rows of different shapes
-        objects = np.empty(len(rows), dtype=object)
-        for position, row in enumerate(rows):
-            objects[position] = row
-        return objects
+        return array_of_objects(rows)
 
 
-def _is_exact(integers):
-    """Whether floats can hold these integers."""
-    if integers.dtype.itemsize < 8 or not integers.size:
-        return True
-    return int(integers.min()) >= -(2**53) and int(integers.max()) <= 2**53
+def _is_exact(values: NDArray[Any]) -> bool:
+    """Whether they are numbers that floats hold."""
+    if values.dtype.kind not in "iu" or values.dtype.itemsize < 8 or not values.size:
+        return values.dtype.kind in "biuf"
+    return int(values.min()) >= -(2**53) and int(values.max()) <= 2**53
 
 
-def _sparse_rows(values):
+def _sparse_rows(values: Any) -> list[tuple[int, NDArray[Any], NDArray[Any]]]:
     """Of each row what is not zero, and where."""
     rows = values.tocsr(copy=True)
     rows.sum_duplicates()
@@ -142,38 +128,27 @@ def _sparse_rows(values):
     return [(rows.shape[1], rows.indices[a:b], rows.data[a:b]) for a, b in ends]
 
 
-# -- columns -----------------------------------------------------------------------------
-
-
-def _of_column(column):
-    """A Series as one block."""
-    dtype = column.dtype
-    is_number = pd.api.types.is_bool_dtype(dtype) or (
-        pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
-    )
-    if is_number and not isinstance(dtype, pd.CategoricalDtype):
-        values = np.asarray(column.dropna().to_numpy())
-        if values.dtype.kind in "bf" or (values.dtype.kind in "iu" and _is_exact(values)):
-            numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
-            return Block(numbers[:, None])
+def _of_column(column: pd.Series) -> Block:
+    is_number = is_any_real_numeric_dtype(column.dtype) or column.dtype.kind == "b"
+    if is_number and _is_exact(np.asarray(column.dropna().to_numpy())):
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)[:, None]
     return _of_objects(column.astype(object).tolist())
 
 
-def _of_objects(values):
+def _of_objects(values: list[Any]) -> Block:
     """A list as one block: of numbers where all are."""
     numbers = _numbers(values)
     if numbers is not None:
-        return Block(numbers[:, None])
+        return numbers[:, None]
     known = {value: _digest(value) for value in set(filter(_is_text, values))}
-    digests = (known[value] if _is_text(value) else _digest(value) for value in values)
-    return _as_block(b"".join(digests))
+    return _as_block(known[value] if _is_text(value) else _digest(value) for value in values)
 
 
-def _is_text(value):
+def _is_text(value: Any) -> bool:
     return type(value) is str
 
 
-def _numbers(values):
+def _numbers(values: list[Any]) -> NDArray[np.float64] | None:
     """The values as floats, NaN where they are missing; None where these are not the same."""
     if not all(_is_missing(value) or _is_number(value) for value in values):
         return None
@@ -185,22 +160,22 @@ def _numbers(values):
     return np.array(numbers, dtype=np.float64) if all(exact) else None
 
 
-def _is_number(value):
+def _is_number(value: Any) -> bool:
     return isinstance(value, Real | np.bool_) and not isinstance(value, np.timedelta64)
 
 
-def _is_missing(value):
+def _is_missing(value: Any) -> bool:
     return value is None or value is pd.NA or value is pd.NaT
 
 
 # -- single values -----------------------------------------------------------------------
 
 
-def _digest(value):
-    return hashlib.blake2b(_content(value), digest_size=SIZE).digest()
+def _digest(value: Any) -> bytes:
+    return _digest_of_bytes(_content(value))
 
 
-def _content(value):
+def _content(value: Any) -> bytes:
     """Any value as bytes that are the same for an equal one, as far as that can be known."""
     value = without_tensor(value)
     if _is_missing(value):
@@ -210,29 +185,23 @@ def _content(value):
     if isinstance(value, bytes):
         return b"bytes" + value
     if _is_number(value):
-        return b"number" + _number_content(value)
+        is_large = isinstance(value, Integral) and abs(int(value)) > 2**53
+        return b"number" + (
+            str(int(value)).encode() if is_large else struct.pack("<d", float(value) + 0.0)
+        )
     if isinstance(value, Mapping):
         return b"map" + b"".join(sorted(_digest(pair) for pair in value.items()))
+    if hasattr(value, "__array__") and not isinstance(value, np.generic):
+        array = np.asarray(value)
+        if array.dtype.kind in "biuf":
+            return f"array{array.shape}".encode() + array.astype(np.float64).tobytes()
+        value = array.tolist()
     if isinstance(value, list | tuple):
         return b"list" + b"".join(map(_digest, value))
-    if hasattr(value, "__array__") and not isinstance(value, np.generic):
-        return _array_content(np.asarray(value))
     return _object_content(value)
 
 
-def _number_content(value):
-    if isinstance(value, Integral) and abs(int(value)) > 2**53:
-        return str(int(value)).encode()
-    return struct.pack("<d", float(value) + 0.0)
-
-
-def _array_content(values):
-    if values.dtype.kind not in "biuf":
-        return b"list" + b"".join(map(_digest, values.tolist()))
-    return f"array{values.shape}".encode() + values.astype(np.float64).tobytes()
-
-
-def _object_content(value):
+def _object_content(value: Any) -> bytes:
     """What an object says of itself, or else what it is made of; its type where it says nothing."""
     kind = type(value)
     name = f"object {kind.__module__}.{kind.__qualname__} ".encode()

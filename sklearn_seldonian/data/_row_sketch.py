@@ -9,12 +9,13 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from scipy.stats import binom
 
-from sklearn_seldonian.data._columns import series, without_tensor
+from sklearn_seldonian.data._digests import Block, blocks_of
 
+Hashes = NDArray[np.uint64]
 SKETCHED = 1024  # hashes kept
 VALUES_AT_ONCE = 2**22  # converted to hash them
 # Rows are known again from this share on, and where chance explains it this rarely.
@@ -37,18 +38,18 @@ class RowSketch(NamedTuple):
     """
 
     parts: frozenset[tuple[int, int]]
-    smallest: np.ndarray
+    smallest: Hashes
     repeated: float
 
     @classmethod
-    def of(cls, hashes: np.ndarray, *parts: np.ndarray) -> RowSketch:
+    def of(cls, hashes: Hashes, *parts: Hashes) -> RowSketch:
         """The rows with these `hashes`; `parts` are indices of some of them."""
         smallest = np.unique(hashes)[:SKETCHED]
         n_repeated, n = _repeated(hashes[hashes <= smallest[-1]])
         sums = frozenset(map(_sum, (hashes, *(hashes[part] for part in parts))))
         return cls(sums, smallest, n_repeated / max(1, n))
 
-    def share_of(self, hashes: np.ndarray) -> float:
+    def share_of(self, hashes: Hashes) -> float:
         """Which share of other rows is among these; 0 where that could be chance."""
         if _sum(hashes) in self.parts and _probability_of_counts(hashes) <= CHANCE:
             return 1.0
@@ -59,7 +60,7 @@ class RowSketch(NamedTuple):
         by_chance = binom.sf(n_found - 1, len(compared), self._by_chance(hashes))
         return share if share >= MIN_SHARE and by_chance <= CHANCE else 0.0
 
-    def _by_chance(self, hashes: np.ndarray) -> float:
+    def _by_chance(self, hashes: Hashes) -> float:
         """At most which share of new rows has equals here, since data are discrete.
 
         Either rows show it by their own repetitions: those of a bootstrap are of its making.
@@ -71,16 +72,16 @@ class RowSketch(NamedTuple):
         return min(1.0, 2 * self.repeated + 0.01, seen_there)
 
 
-def _repeated(hashes: np.ndarray) -> tuple[int, int]:
+def _repeated(hashes: Hashes) -> tuple[int, int]:
     """How many of every second row have equals among the others, of how many."""
     return int(np.isin(hashes[1::2], hashes[::2]).sum()), len(hashes[1::2])
 
 
-def _sum(hashes: np.ndarray) -> tuple[int, int]:
+def _sum(hashes: Hashes) -> tuple[int, int]:
     return len(hashes), int(hashes.sum(dtype=np.uint64))
 
 
-def _probability_of_counts(hashes: np.ndarray) -> float:
+def _probability_of_counts(hashes: Hashes) -> float:
     """About how likely as many new rows are to have the same values as often as these."""
     _, counts = np.unique(hashes, return_counts=True)
     free = np.sort(counts)[:-1]  # the last one follows from the others
@@ -90,80 +91,51 @@ def _probability_of_counts(hashes: np.ndarray) -> float:
 # -- hashes ------------------------------------------------------------------------------
 
 
-def row_hashes(X: Any) -> np.ndarray:
-    """One number a row, the same for the same values whatever holds them, of shape (n_rows,)."""
-    X = without_tensor(X)
-    if isinstance(X, pd.DataFrame):
-        columns = [_column(X.iloc[:, i]) for i in range(X.shape[1])]
-        return _mixed(len(X), columns)
+def row_hashes(X: Any) -> Hashes:
+    """One number per row, the same for the same values whatever holds them, of shape (n_rows,)."""
     if issparse(X):
         return _sparse_hashes(X)
-    values = _as_array(X)
-    if values.dtype.kind not in "biuf":
-        flat = values.reshape(len(values), -1)
-        columns = [_column(series(column)) for column in flat.T]
-        return _mixed(len(values), columns)
-    n_columns = math.prod(values.shape[1:])
+    blocks = blocks_of(X) or [np.empty((len(X), 0))]
+    n_columns = sum(block.shape[1] if block.ndim == 2 else 1 for block in blocks)
     weights, stretch = _weights(n_columns), max(1, VALUES_AT_ONCE // max(1, n_columns))
-    sums = np.zeros(len(values), dtype=np.uint64)
-    for start in range(0, len(values), stretch):
-        some = values[start : start + stretch]
-        sums[start : start + stretch] = _bits(some).reshape(len(some), n_columns) @ weights
+    sums = np.zeros(len(blocks[0]), dtype=np.uint64)
+    for start in range(0, len(sums), stretch):
+        rows = slice(start, start + stretch)
+        sums[rows] = np.concatenate([bits_of(block[rows]) for block in blocks], axis=1) @ weights
     return _scrambled(sums)
 
 
-def _sparse_hashes(X: Any) -> np.ndarray:
+def _sparse_hashes(X: Any) -> Hashes:
     """As of the same rows with their zeros."""
     rows = X.tocsr()
-    products = _bits(rows.data) * _weights(rows.shape[1])[rows.indices]
+    products = bits_of(rows.data[:, None])[:, 0] * _weights(rows.shape[1])[rows.indices]
     sums = np.append(np.uint64(0), np.cumsum(products, dtype=np.uint64))
     return _scrambled(sums[rows.indptr[1:]] - sums[rows.indptr[:-1]])
 
 
-def _as_array(X: Any) -> np.ndarray:
-    """As an array of numbers or objects; rows of different sizes become their texts."""
-    try:
-        values = np.atleast_1d(np.asarray(X))
-    except (TypeError, ValueError):
-        return np.array(list(map(repr, X)), dtype=object)
-    if values.dtype.kind == "V":
-        return np.array(list(map(repr, values.tolist())), dtype=object)
-    return values if values.dtype.kind in "biufO" else values.astype(str).astype(object)
+def bits_of(block: Block) -> NDArray[np.uint64]:
+    """A number for each value of a block, of shape (n_rows, n_columns).
 
-
-def _column(values: pd.Series) -> np.ndarray:
-    """A number for each value: the bits of a number, a hash of anything else."""
-    if pd.api.types.is_numeric_dtype(values) and values.dtype.kind in "biuf":
-        return _bits(values.to_numpy(dtype=np.float64, na_value=np.nan))
-    # Texts that are not Unicode are hashed by their escapes.
-    texts = [str(value).encode("utf-8", "backslashreplace").decode() for value in values]
-    return np.asarray(pd.util.hash_array(np.array(texts, dtype=object), categorize=False))
-
-
-def _mixed(n_rows: int, columns: list[np.ndarray]) -> np.ndarray:
-    total = np.zeros(n_rows, dtype=np.uint64)
-    for column, weight in zip(columns, _weights(len(columns)), strict=True):
-        total += column * weight
-    return _scrambled(total)
-
-
-def _bits(values: np.ndarray) -> np.ndarray:
-    """The bits of numbers in single precision, which modules compute in; those of -0 are 0's."""
+    These are half of a digest, or the bits of a number in single precision, which modules compute
+    in; those of -0 are those of 0.
+    """
+    if block.ndim == 1:
+        return np.ascontiguousarray(block).view(np.uint64)[::2, None]
     with np.errstate(over="ignore"):
-        single = np.ascontiguousarray(values, dtype=np.float32) + np.float32(0)
+        single = np.ascontiguousarray(block, dtype=np.float32) + np.float32(0)
     return single.view(np.uint32).astype(np.uint64)
 
 
-def _weights(n: int) -> np.ndarray:
+def _weights(n: int) -> Hashes:
     """Odd numbers, another one for each column."""
     return _scrambled(np.arange(1, n + 1, dtype=np.uint64)) | np.uint64(1)
 
 
-def _scrambled(values: np.ndarray) -> np.ndarray:
+def _scrambled(values: Hashes) -> Hashes:
     """Numbers in which each bit depends on all bits of those given (SplitMix64's finaliser)."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         values = (values ^ (values >> np.uint64(shift))) * np.uint64(factor)
-    scrambled: np.ndarray = values ^ (values >> np.uint64(31))
+    scrambled: Hashes = values ^ (values >> np.uint64(31))
     return scrambled
 
 

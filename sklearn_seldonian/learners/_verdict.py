@@ -11,7 +11,7 @@ from sklearn_seldonian.certification._certifier import (
     run_safety_test,
     untested_certificate,
 )
-from sklearn_seldonian.data._arrays import remark_on_copies
+from sklearn_seldonian.data._copies import remark_on_copies
 from sklearn_seldonian.data._split import Split
 from sklearn_seldonian.learners._protocol import NotTrained, Problem, Trained
 

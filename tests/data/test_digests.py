@@ -85,10 +85,6 @@ def test_the_order_of_rows_does_not_matter_and_what_belongs_together_does():
     assert own != data_of(X, y, {"a": columns["a"], "c": columns["b"]})
     twice = np.r_[:50, 0]
     assert own != data_of(X[twice], y[twice], {n: v[twice] for n, v in columns.items()})
-    some = np.sort(order[:20])
-    beside = {n: v[some] for n, v in columns.items()}
-    by_index = row_fingerprints(X, y[some], beside, some)["data"]
-    assert by_index == data_of(X[some], y[some], beside)
 
 
 def test_large_integers_are_told_apart():

@@ -1,0 +1,61 @@
+"""Rows that were copied before the split are noticed: their certificate proves nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import _safe_indexing
+
+from sklearn_seldonian.data._digests import blocks_of
+from sklearn_seldonian.data._row_sketch import Hashes, bits_of, row_hashes
+from sklearn_seldonian.data._rows import LabelledRows
+
+# Rows compared on each side of the split, and numbers read for that.
+MAX_ROWS_COMPARED = 5000
+MAX_VALUES_COMPARED = 2**20
+# The compared safety rows hold so many copies, and this share of them, where users are told.
+MIN_COPIES = 20
+MIN_SHARE = 0.05
+# A column of continuous data has at least this number of different values per row.
+MIN_VALUES_PER_ROW = 1 / 3
+
+
+def remark_on_copies(candidate: LabelledRows, safety: LabelledRows) -> str | None:
+    """A sentence on safety rows that are exact copies of candidate rows; None where there is none.
+
+    Both have an index. Rows of discrete data agree by chance, which is nothing to tell of. Large
+    data are judged by a sample of their rows.
+    """
+    if issparse(candidate.X):
+        return None
+    trained, tested = _sample(candidate), _sample(safety)
+    is_copy = np.isin(_labelled_hashes(*tested), _labelled_hashes(*trained))
+    is_suspicious = is_copy.sum() >= MIN_COPIES and is_copy.mean() >= MIN_SHARE
+    if not is_suspicious or not all(_is_continuous(X) for X, _ in (trained, tested)):
+        return None
+    return (
+        f"{is_copy.mean():.0%} of the safety rows compared are exact copies of candidate rows, in "
+        "data that are not discrete. Rows that were copied before the split, as by a resampler in "
+        "front of the estimator, are not independent, and the certificate proves nothing about "
+        "new rows; resample inside, with preprocessor=."
+    )
+
+
+def _sample(rows: LabelledRows) -> tuple[Any, Any]:
+    """Inputs and labels of some of the rows."""
+    n_columns = int(np.prod(getattr(rows.X, "shape", ())[1:]))
+    n_rows = min(len(rows.y), MAX_ROWS_COMPARED, max(1, MAX_VALUES_COMPARED // (n_columns + 1)))
+    chosen = np.sort(np.random.default_rng(0).permutation(len(rows.y))[:n_rows])
+    return _safe_indexing(rows.X, rows.index[chosen]), rows.y[chosen]
+
+
+def _labelled_hashes(X: Any, y: Any) -> Hashes:
+    return row_hashes(X) + np.uint64(3) * row_hashes(y)  # 3: rows and labels must not cancel
+
+
+def _is_continuous(X: Any) -> bool:
+    """Whether a column of the rows has many different values."""
+    columns = [column for block in blocks_of(X) for column in bits_of(block).T]
+    return any(len(np.unique(column)) >= MIN_VALUES_PER_ROW * len(column) for column in columns)
