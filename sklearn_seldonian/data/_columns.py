@@ -6,27 +6,33 @@ where it says how its values are ordered, or that they are not.
 
 from __future__ import annotations
 
-import datetime
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, time, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-DATES = (
-    datetime.date,
-    datetime.time,
-    datetime.timedelta,
-    np.datetime64,
-    np.timedelta64,
-    pd.Period,
-)
+Series = pd.Series  # type: ignore[type-arg]
+NamedColumns = list[tuple[str, Series]]
+DATES = date, time, timedelta, np.datetime64, np.timedelta64, pd.Period
+# What to do about values of a kind that no literal can be compared with; the first that fits.
+REMEDIES: Mapping[tuple[type, ...], str] = {
+    (list, tuple, set, frozenset, dict, np.ndarray): (
+        "Make each part a column of its own, for by=(a, b), or write column.map(str)."
+    ),
+    (bytes,): 'Write column.str.decode("utf-8").',
+    DATES: "Write column.dt.year and the like, or column.astype(str).",
+    (object,): "Write column.map(str).",
+}
 
 
-def without_tensor(values):
+def without_tensor(values: Any) -> Any:
     """`values`, as an array of the same memory (if on the CPU) where they are a tensor."""
     torch = sys.modules.get("torch")  # which is there before any tensor is
     if torch is None or not isinstance(values, torch.Tensor):
@@ -35,10 +41,27 @@ def without_tensor(values):
     return values.float().numpy() if values.dtype is torch.bfloat16 else values.numpy()
 
 
+def array_of_objects(values: Sequence[Any]) -> NDArray[Any]:
+    """An array of the values as they are: numbers stay numbers beside texts, and lists lists."""
+    array = np.empty(len(values), dtype=object)
+    for position, value in enumerate(values):
+        array[position] = value
+    return array
+
+
+def series(values: NDArray[Any]) -> Series:
+    """A Series of an array; of objects where pandas takes texts for Unicode, or integers for
+    floats, that they are not."""
+    try:
+        return pd.Series(values)
+    except (UnicodeEncodeError, OverflowError):
+        return pd.Series(values, dtype=object)
+
+
 # -- tables ------------------------------------------------------------------------------
 
 
-def holds_dates(column):
+def holds_dates(column: Series) -> bool:
     """Whether values of a Series are dates or durations, which are no numbers."""
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
@@ -48,7 +71,7 @@ def holds_dates(column):
     return issubclass(dtype.type, DATES)
 
 
-def is_table(table):
+def is_table(table: Any) -> bool:
     """Whether it is a frame whose columns have names.
 
     Raises
@@ -64,27 +87,23 @@ def is_table(table):
     )
 
 
-def of_table(table):
-    """The names of a table's columns, and the columns as Series of pandas.
-
-    Returns
-    -------
-    list of tuple of (str, Series)
-    """
+def of_table(table: Any) -> NamedColumns:
+    """The names of a table's columns, and the columns as Series of pandas."""
+    table = _native(table)
     if isinstance(table, pd.DataFrame):
         return [(str(name), table.iloc[:, i]) for i, name in enumerate(table.columns)]
-    match _library(table):
-        case "narwhals":
-            return of_table(table.to_native())
-        case "polars":
-            return [(column.name, _of_polars(column)) for column in table.get_columns()]
-        case "pyarrow":
-            names_and_columns = zip(table.column_names, table.columns, strict=True)
-            return [(name, column.to_pandas()) for name, column in names_and_columns]
-    return of_table(table.to_pandas() if hasattr(table, "to_pandas") else _arrow_table(table))
+    if _library(table) == "polars":
+        return [(column.name, _of_polars(column)) for column in table.get_columns()]
+    if not hasattr(table, "to_pandas"):
+        import pyarrow
+
+        table = pyarrow.table(table)
+    if _library(table) == "pyarrow":
+        return of_table(table.to_pandas(ignore_metadata=True))  # which may make an index of columns
+    return of_table(table.to_pandas())
 
 
-def of_values(values):
+def of_values(values: Any) -> NamedColumns:
     """Names and columns of whatever is given as `sensitive_features`.
 
     Raises
@@ -101,74 +120,69 @@ def of_values(values):
         return of_table(values)
     if isinstance(values, pd.MultiIndex):
         return of_table(values.to_frame(index=False))
-    series = _of_one_column(values)
-    if series is not None:
-        unnamed = series.name is None or series.name == ""
-        return [("sensitive_feature_0" if unnamed else str(series.name), series)]
     if getattr(getattr(values, "dtype", None), "names", None):
         return of_table(pd.DataFrame(values))
-    return [(f"sensitive_feature_{i}", column) for i, column in enumerate(_unnamed(values))]
+    column = _of_one_column(_native(values))
+    if column is None:
+        return [(f"sensitive_feature_{i}", column) for i, column in enumerate(_unnamed(values))]
+    return [("sensitive_feature_0" if column.name in (None, "") else str(column.name), column)]
 
 
-def _library(values):
+def _native(values: Any) -> Any:
+    """What narwhals wraps."""
+    return values.to_native() if _library(values) == "narwhals" else values
+
+
+def _library(values: Any) -> str:
     return type(values).__module__.partition(".")[0]
 
 
-def _arrow_table(table):
-    from pyarrow import table as arrow_table
-
-    return arrow_table(table)
-
-
-def _of_one_column(values):
+def _of_one_column(values: Any) -> Series | None:
     """A Series, Index or extension array of any library as a Series; None for all else."""
-    if isinstance(values, pd.Series):
-        return values
-    if isinstance(values, pd.Index | pd.api.extensions.ExtensionArray):
-        return pd.Series(values, name=getattr(values, "name", None)).reset_index(drop=True)
-    if _library(values) == "narwhals":
-        return _of_one_column(values.to_native())
+    if isinstance(values, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+        return pd.Series(values)
     if _library(values) == "polars":
         return _of_polars(values)
     return values.to_pandas() if hasattr(values, "to_pandas") else None
 
 
-def _of_polars(column):
+def _of_polars(column: Any) -> Series:
     """A Series of polars as one of pandas, by way of neither Arrow nor float64."""
-    if column.dtype.base_type().__name__ == "Enum":
-        categories = column.dtype.categories.to_list()
-        return pd.Series(
-            pd.Categorical(column.to_list(), categories=categories, ordered=True), name=column.name
-        )
-    if column.dtype.base_type().__name__ == "Categorical":
-        return pd.Series(pd.Categorical(column.to_list()), name=column.name)
-    is_number = column.dtype.is_numeric() and not column.null_count()
-    values = column.to_numpy() if is_number else pd.Series(column.to_list(), dtype=object)
-    return pd.Series(values, name=column.name)
+    kind = column.dtype.base_type().__name__
+    values: Any
+    if kind in ("Enum", "Categorical"):
+        order = column.dtype.categories.to_list() if kind == "Enum" else None
+        values = pd.Categorical(column.to_list(), order, ordered=kind == "Enum")
+    elif column.dtype.is_numeric() and not column.null_count():
+        values = column.to_numpy()
+    else:
+        values = array_of_objects(column.to_list())
+    return series(values).rename(column.name)
 
 
-def _unnamed(values):
+def _unnamed(values: Any) -> list[Series]:
     """The columns of an array or of lists, in one or two dimensions."""
     values = without_tensor(values)
     if issparse(values):
         values = values.toarray()
     if isinstance(values, list | tuple):
         return _of_rows(values)
-    is_hidden = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
+    is_hidden = np.ma.getmaskarray(values)
     values = np.asarray(values)
     if values.ndim not in (1, 2):
         raise ValueError(f"sensitive_features must have 1 or 2 dimensions, not {values.ndim}.")
-    if is_hidden is None and values.dtype.kind == "U":
-        is_hidden = values == "nan"  # what numpy makes of a missing value among texts
-    if is_hidden is not None and is_hidden.any():
+    if values.dtype.kind == "U":
+        is_hidden = is_hidden | (values == "nan")  # what numpy makes of a missing value among texts
+    if is_hidden.any():
         values = np.where(is_hidden, None, values.astype(object))
-    return [series(column) for column in (values[:, None] if values.ndim == 1 else values).T]
+    return [series(column) for column in np.atleast_2d(values.T)]
 
 
-def _of_rows(rows):
+def _of_rows(given: Iterable[Any]) -> list[Series]:
     """The columns of a list of values, or of rows that are lists themselves."""
-    rows = [_value(row) for row in rows]
-    lengths = [len(row) if _is_row(row) else None for row in rows]
+    rows = [_value(row) for row in given]
+    is_row = list | tuple | pd.Series | np.ndarray
+    lengths = [len(row) if isinstance(row, is_row) else None for row in rows]
     different = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
     if different is not None:
         raise ValueError(
@@ -177,17 +191,12 @@ def _of_rows(rows):
             "a group of its own for what is not known."
         )
     if not rows or lengths[0] is None:
-        return [_objects(rows)]
-    return [_objects(map(_value, column)) for column in zip(*rows, strict=True)]
+        return [series(array_of_objects(rows))]
+    columns = zip(*rows, strict=True)
+    return [series(array_of_objects([_value(value) for value in column])) for column in columns]
 
 
-def _is_row(value):
-    return isinstance(value, list | tuple | pd.Series) or (
-        isinstance(value, np.ndarray) and value.ndim > 0
-    )
-
-
-def _value(value):
+def _value(value: Any) -> Any:
     """A scalar out of its tensor or array; None for one that is masked."""
     if value is np.ma.masked:
         return None
@@ -195,35 +204,14 @@ def _value(value):
     return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
-def _counted(length):
+def _counted(length: int | None) -> str:
     return "no list" if length is None else f"{length} value{'' if length == 1 else 's'}"
-
-
-def array_of_objects(values):
-    """An array of the values as they are: numbers stay numbers beside texts, and lists lists."""
-    array = np.empty(len(values), dtype=object)
-    for position, value in enumerate(values):
-        array[position] = value
-    return array
-
-
-def _objects(values):
-    return series(array_of_objects(list(values)))
-
-
-def series(values):
-    """A Series of an array; of objects where pandas takes texts for Unicode, or integers for
-    floats, that they are not."""
-    try:
-        return pd.Series(values)
-    except (UnicodeEncodeError, OverflowError):
-        return pd.Series(values, dtype=object)
 
 
 # -- plain values ------------------------------------------------------------------------
 
 
-def plain_values(column, name, source):
+def plain_values(column: Series, name: str, source: str) -> Any:
     """A column's values as plain ones: an array, or a Categorical with plain categories.
 
     What compares equal in the table does here, whatever its type: Decimals and the floats of fewer
@@ -246,71 +234,40 @@ def plain_values(column, name, source):
             f"Column {name!r} of {source} holds {n_missing} missing values; constraints cannot "
             "say which group those rows belong to."
         )
-    column = _without_dictionary(column)
     try:
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            return _plain_categorical(column)
-        values = _plain(column)
+        return _plain(column)
     except _NotPlainError as error:
+        (kind,) = error.args
+        remedy = next(text for kinds, text in REMEDIES.items() if issubclass(kind, kinds))
         raise ValueError(
-            f"Column {name!r} of {source} holds {error}; constraints compare numbers, texts and "
-            f"truth values. {error.remedy}"
+            f"Column {name!r} of {source} holds values of type {kind.__name__}; constraints "
+            f"compare numbers, texts and truth values. {remedy}"
         ) from None
-    return values
 
 
 class _NotPlainError(Exception):
-    """A value that no literal can be compared with, in words, and what to do."""
-
-    def __init__(self, kind):
-        of_parts = issubclass(kind, list | tuple | set | frozenset | dict | np.ndarray)
-        if of_parts:
-            self.remedy = (
-                "Make each part a column of its own, for by=(a, b), or write column.map(str)."
-            )
-        elif issubclass(kind, bytes):
-            self.remedy = 'Write column.str.decode("utf-8").'
-        elif issubclass(kind, DATES):
-            self.remedy = "Write column.dt.year and the like, or column.astype(str)."
-        else:
-            self.remedy = "Write column.map(str)."
-        super().__init__(f"values of type {kind.__name__}")
+    """A kind of value that no literal can be compared with."""
 
 
-def _without_dictionary(column):
-    """A dictionary-encoded Arrow column as a Categorical, which keeps its order."""
-    if isinstance(column.dtype, pd.ArrowDtype) and hasattr(column.dtype.pyarrow_dtype, "ordered"):
-        return column.array.__arrow_array__().to_pandas()
-    return column
-
-
-def _plain_categorical(column):
-    """A Categorical column with plain categories, in the same order."""
-    categories = _plain(column.cat.categories.to_series())
-    return pd.Categorical(
-        np.asarray(categories)[column.cat.codes],
-        categories=list(dict.fromkeys(np.asarray(categories).tolist())),
-        ordered=column.cat.ordered,
-    )
-
-
-def _plain(column):
-    if isinstance(column.dtype, pd.IntervalDtype):
-        return pd.Categorical(_texts(column.to_numpy()))
-    if isinstance(column.dtype, pd.PeriodDtype | pd.DatetimeTZDtype):
-        raise _NotPlainError(column.dtype.type)
+def _plain(column: Series) -> Any:
+    dtype = column.dtype
+    if isinstance(dtype, pd.ArrowDtype) and hasattr(dtype.pyarrow_dtype, "ordered"):
+        return _plain(column.array.__arrow_array__().to_pandas())  # a Categorical, in its order
+    if isinstance(dtype, pd.CategoricalDtype):
+        plain = np.asarray(_plain(column.cat.categories.to_series()))
+        in_order = list(dict.fromkeys(plain.tolist()))
+        return pd.Categorical(plain[column.cat.codes], in_order, ordered=column.cat.ordered)
     values = column.to_numpy()
-    kind = values.dtype.kind
-    if kind in "biu":
+    if values.dtype.kind in "biu" or values.dtype == np.float64:
         return values
-    if kind == "f":
-        return values if values.dtype == np.float64 else _shortest_decimals(values)
-    if kind == "O":
+    if values.dtype.kind == "f":
+        return _shortest_decimals(values)
+    if values.dtype.kind == "O":
         return _plain_objects(values)
     raise _NotPlainError(values.dtype.type)
 
 
-def _shortest_decimals(values):
+def _shortest_decimals(values: NDArray[Any]) -> NDArray[np.float64]:
     """What floats of another precision stand for."""
     codes, distinct = pd.factorize(values.astype(np.float64))
     if values.dtype.itemsize < 8:
@@ -318,31 +275,25 @@ def _shortest_decimals(values):
     return distinct[codes]
 
 
-def _texts(values):
-    return np.array([str(value) for value in values], dtype=object)
-
-
-def _plain_objects(values):
-    """Objects that are all numbers, all texts, or both."""
+def _plain_objects(values: NDArray[Any]) -> Any:
+    """Objects that are all numbers, all texts, or both; intervals as texts."""
     kinds = dict.fromkeys(map(type, values.tolist()))
-    wrong = [kind for kind in kinds if not (issubclass(kind, str) or _is_number(kind))]
     if kinds and all(issubclass(kind, pd.Interval) for kind in kinds):
-        return pd.Categorical(_texts(values))
-    if wrong:
-        raise _NotPlainError(wrong[0])
+        return pd.Categorical(values.astype(str).astype(object))
+    for kind in kinds:
+        if not (issubclass(kind, str) or _is_number(kind)):
+            raise _NotPlainError(kind)
+    has_texts = any(issubclass(kind, str) for kind in kinds)
     plain = [_plain_value(value) for value in values.tolist()]
-    if any(issubclass(kind, str) for kind in kinds):
-        return _objects(plain).to_numpy()
-    return np.asarray(plain)
+    return np.array(plain, dtype=object if has_texts else None)
 
 
-def _is_number(kind):
-    if issubclass(kind, np.timedelta64):  # which is an Integral
-        return False
-    return issubclass(kind, Real | np.bool_ | Decimal)
+def _is_number(kind: type) -> bool:
+    is_duration = issubclass(kind, np.timedelta64)  # which is an Integral
+    return issubclass(kind, Real | np.bool_ | Decimal) and not is_duration
 
 
-def _plain_value(value):
+def _plain_value(value: Any) -> str | bool | int | float:
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, bool | np.bool_):

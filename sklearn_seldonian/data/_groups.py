@@ -43,31 +43,22 @@ def column_values(wanted: set[str], X: Any, sensitive_features: Any, n_rows: int
     """
     sources = {"X": _columns.of_table(X) if _columns.is_table(X) else []}
     if sensitive_features is not None:
-        sources["sensitive_features"] = _columns.of_values(sensitive_features)
-        _check_length(sources["sensitive_features"], n_rows)
-    found = {}
+        sources["sensitive_features"] = given = _columns.of_values(sensitive_features)
+        if given and len(given[0][1]) != n_rows:
+            raise ValueError(f"sensitive_features has {len(given[0][1])} rows, X has {n_rows}.")
+    found: dict[str, Any] = {}
     for source, columns in sources.items():
-        _check_named_once(wanted, [name for name, _ in columns], source)
+        names = [name for name, _ in columns]
         for name, column in columns:
             if name not in wanted:
                 found[name] = column.to_numpy()
                 continue
+            if names.count(name) > 1:
+                raise ValueError(f"{source} has several columns {name!r}; constraints need one.")
             values = _columns.plain_values(column, name, source)
             found[name] = _agreed(name, found[name], values) if name in found else values
     _check_index_levels(wanted - set(found), X=X, sensitive_features=sensitive_features)
     return found
-
-
-def _check_length(columns: list[tuple[str, Any]], n_rows: int) -> None:
-    for _, column in columns:
-        if len(column) != n_rows:
-            raise ValueError(f"sensitive_features has {len(column)} rows, X has {n_rows}.")
-
-
-def _check_named_once(wanted: set[str], names: list[str], source: str) -> None:
-    twice = [name for name in sorted(wanted) if names.count(name) > 1]
-    if twice:
-        raise ValueError(f"{source} has several columns {twice[0]!r}; constraints need one.")
 
 
 def _agreed(name: str, first: Any, second: Any) -> Any:
