@@ -26,7 +26,7 @@ NO_ROWS = str | bytes | Mapping | Set  # type: ignore[type-arg]
 # -- parameters --------------------------------------------------------------------------
 
 
-def numbers(name: str, value: Any) -> Array:
+def numbers(name: str, value: Any, kind: str = "made of numbers") -> Array:
     """A parameter of one or several numbers as an array of floats."""
     try:
         given = np.asarray(value)
@@ -37,16 +37,13 @@ def numbers(name: str, value: Any) -> Array:
             raise TypeError
         return given.astype(float)
     except (TypeError, ValueError, OverflowError):
-        raise TypeError(f"{name} must be made of numbers, got {short(value)}.") from None
+        raise TypeError(f"{name} must be {kind}, got {short(value)}.") from None
 
 
 def number(name: str, value: Any) -> float:
     """A parameter of one number as a float."""
-    try:
-        found = numbers(name, value)
-    except TypeError:
-        found = None
-    if found is None or found.ndim:
+    found = numbers(name, value, "a number")
+    if found.ndim:
         raise TypeError(f"{name} must be a number, got {short(value)}.")
     return float(found)
 
@@ -132,31 +129,26 @@ def _n_rows(name: str, table: Any) -> int:
     raise TypeError(f"{name} must hold rows, as an array or a DataFrame does; got {short(table)}.")
 
 
-def one_value_a_row(name: str, values: Any, n_rows: int) -> Any:
+def one_value_a_row(name: str, values: Any, n_rows: int) -> NDArray[Any]:
     """An array of one dimension with `n_rows` values."""
     if issparse(values):
         raise TypeError(f"{name} must be dense, and is sparse: use .toarray().ravel().")
-    values = _as_array(name, without_tensor(values))
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values.ravel()
-    if values.ndim != 1:
-        raise ValueError(f"{name} must hold one value per row; its shape is {values.shape}.")
-    if len(values) != n_rows:
-        raise ValueError(f"{name} has {len(values)} values for {n_rows} rows.")
-    return values
-
-
-def _as_array(name: str, values: Any) -> NDArray[Any]:
     try:
-        array = np.asarray(values)
+        array = np.asarray(without_tensor(values))
     except ValueError:
         raise ValueError(
             f"{name} must hold one value per row; its rows differ in length."
         ) from None
-    if array.ndim == 0 or isinstance(values, NO_ROWS):
+    if array.ndim == 0:
         raise TypeError(f"{name} must be an array with one value per row, got {short(values)}.")
     if array.dtype.kind == "c":
         raise ValueError(f"{name} must not hold complex numbers.")
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array.ravel()
+    if array.ndim != 1:
+        raise ValueError(f"{name} must hold one value per row; its shape is {array.shape}.")
+    if len(array) != n_rows:
+        raise ValueError(f"{name} has {len(array)} values for {n_rows} rows.")
     return array
 
 
@@ -174,19 +166,16 @@ def label_positions(name: str, labels: Any, classes: NDArray[Any]) -> NDArray[np
     return np.array([*known, -1], dtype=np.int64)[codes]  # the code of what is missing is -1
 
 
-def as_numbers(name: str, values: Any) -> Array:
+def as_numbers(name: str, values: NDArray[Any]) -> Array:
     """An array of floats of what should be numbers; NaN where one is missing."""
     if values.dtype.kind in "biuf":
-        return np.asarray(values, np.float64)
-    if values.dtype.kind in "mM":  # nanoseconds are whole numbers to NumPy
-        raise ValueError(f"{name} must hold numbers that fit a float; it holds {short(values[0])}.")
-    converted = []
-    for value in values.astype(object):
-        missing = pd.isna(value) is True
-        if not missing and (isinstance(value, str | bytes) or not _is_number(value)):
-            raise ValueError(f"{name} must hold numbers that fit a float; it holds {short(value)}.")
-        converted.append(np.nan if missing else float(value))
-    return np.array(converted, dtype=np.float64)
+        return values.astype(np.float64, copy=False)
+    objects = np.where(pd.isna(values), np.nan, values.astype(object))
+    are_dates = values.dtype.kind in "mM"  # whose nanoseconds are whole numbers to numpy
+    wrong = values if are_dates else [value for value in objects if not _is_number(value)]
+    if len(wrong):
+        raise ValueError(f"{name} must hold numbers that fit a float; it holds {short(wrong[0])}.")
+    return objects.astype(np.float64)
 
 
 def _is_number(value: Any) -> bool:
@@ -194,4 +183,4 @@ def _is_number(value: Any) -> bool:
         float(value)
     except (TypeError, ValueError, OverflowError):
         return False
-    return True
+    return not isinstance(value, str | bytes)

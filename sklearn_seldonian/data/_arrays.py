@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.utils import indexable
 from sklearn.utils.validation import _num_samples, check_array
 
-from sklearn_seldonian.data._columns import holds_dates, is_table, of_table, series, without_tensor
+from sklearn_seldonian.data._columns import (
+    Series,
+    holds_dates,
+    is_table,
+    of_table,
+    series,
+    without_tensor,
+)
 
 # Rows converted at a time.
 CHUNK_ROWS = 65536
@@ -18,7 +28,7 @@ CHUNK_ROWS = 65536
 # -- from tensors and Datasets -----------------------------------------------------------
 
 
-def as_arrays(X, y=None):
+def as_arrays(X: Any, y: Any = None) -> tuple[Any, Any]:
     """X and y with arrays in place of tensors; of a Dataset all rows, read once, in its order.
 
     The labels of a Dataset count where `y` is None. Everything else stays what it is.
@@ -33,7 +43,7 @@ def as_arrays(X, y=None):
     return without_tensor(X), without_tensor(y)
 
 
-def rows_to_preprocess(X, n_features=None):
+def rows_to_preprocess(X: Any, n_features: int | None = None) -> Any:
     """The rows of X in a container that can be indexed; what is in them is not looked at.
 
     Raises
@@ -52,12 +62,12 @@ def rows_to_preprocess(X, n_features=None):
     return rows
 
 
-def _is_a(values, module, name):
+def _is_a(values: Any, module: str, name: str) -> bool:
     """Whether they are of a class of another library, which is loaded only where they are."""
     return module in sys.modules and isinstance(values, getattr(sys.modules[module], name))
 
 
-def _read(dataset):
+def _read(dataset: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Inputs and labels of all rows; labels None where the rows have none."""
     is_stream = _is_a(dataset, "torch.utils.data", "IterableDataset")
     read = iter(dataset) if is_stream else (dataset[i] for i in range(len(dataset)))
@@ -75,23 +85,20 @@ def _read(dataset):
     return np.stack(inputs), np.stack(labels) if labels else None
 
 
-def _parts(row):
+def _parts(row: Any) -> Sequence[Any]:
     """A row as (inputs, label) or (inputs,)."""
     if not isinstance(row, tuple | list):
         row = (row,)
     if len(row) not in (1, 2) or isinstance(row[0], dict):
         raise ValueError(
             "A Dataset must give pairs (inputs, label), or inputs alone, with inputs that are one "
-            f"array, tensor or image; got {_described(row)}."
+            "array, tensor or image; got "
+            f"({', '.join(type(part).__name__ for part in row)})."
         )
     return row
 
 
-def _described(row):
-    return f"({', '.join(type(part).__name__ for part in row)})"
-
-
-def _input(values):
+def _input(values: Any) -> NDArray[Any]:
     """One row's inputs as an array; an image has its channels first, as torchvision's ToTensor."""
     array = np.asarray(without_tensor(values))
     if not hasattr(values, "getbands"):  # not one of PIL's images
@@ -109,7 +116,7 @@ IMPUTE = (
 )
 
 
-def check_kinds(X, subject="Input X", remedy=IMPUTE):
+def check_kinds(X: Any, subject: str = "Input X", remedy: str = IMPUTE) -> None:
     """Refuse what would be taken for numbers, or cannot be: dates, missing and masked values.
 
     Raises
@@ -141,12 +148,17 @@ def check_kinds(X, subject="Input X", remedy=IMPUTE):
         _refuse_cells(is_large.astype(bool), list(objects), text, "Replace such values.")
 
 
-def _is_too_large(value):
+def _is_too_large(value: Any) -> bool:
     """Whether it is a whole number that no float holds."""
     return isinstance(value, int) and abs(value) > sys.float_info.max
 
 
-def check_finite(values, subject="Input X", names=None, remedy=IMPUTE):
+def check_finite(
+    values: NDArray[Any],
+    subject: str = "Input X",
+    names: Sequence[Any] | None = None,
+    remedy: str = IMPUTE,
+) -> None:
     """Refuse NaN and infinity in an array, with the columns that hold them."""
     if values.dtype.kind not in "fc" or np.isfinite(values).all():
         return
@@ -157,7 +169,7 @@ def check_finite(values, subject="Input X", names=None, remedy=IMPUTE):
     _refuse_cells(np.isinf(values), names, text, "Replace such values, or let preprocessor= do so.")
 
 
-def _columns_of_objects(X):
+def _columns_of_objects(X: Any) -> dict[Any, Series]:
     """The columns of an array or of lists that may hold dates or missing objects, by number."""
     try:
         values = np.asarray(X)
@@ -169,17 +181,19 @@ def _columns_of_objects(X):
     return {i: series(column) for i, column in enumerate(flat.T)}
 
 
-def _is_numeric(column):
+def _is_numeric(column: Series) -> bool:
     sparse = isinstance(column.dtype, pd.SparseDtype)
     dtype = column.dtype.subtype if sparse else column.dtype
     return isinstance(dtype, np.dtype) and dtype.kind in "biufc"
 
 
-def _names(values):
+def _names(values: NDArray[Any]) -> Sequence[Any] | None:
     return range(values.shape[1]) if values.ndim == 2 else None
 
 
-def _refuse_cells(is_wrong, names, text, remedy):
+def _refuse_cells(
+    is_wrong: NDArray[np.bool_], names: Sequence[Any] | None, text: str, remedy: str
+) -> None:
     """Raise a ValueError that says in which columns cells are wrong, if any is."""
     if not is_wrong.any():
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from scipy.sparse import issparse
@@ -33,15 +34,23 @@ class Preprocessed(NamedTuple):
 
 def fit_preprocessor(preprocessor: Any, X: Any, y: Any) -> Preprocessed:
     """Fit a clone of `preprocessor` to some rows and their labels."""
-    if not _samples(preprocessor):
-        transformer = clone(preprocessor)
-        if hasattr(transformer, "fit_transform"):
-            returned = transformer.fit_transform(X, y)
-        else:
-            returned = transformer.fit(X, y).transform(X)
-        return Preprocessed(transformer, _checked(returned, X, transformer))
+    transformer = clone(preprocessor)
+    steps = getattr(transformer, "steps", [("sampler", transformer)])
+    if any(hasattr(step, "fit_resample") for _, step in steps):
+        return _fit_sampler(steps, getattr(transformer, "memory", None), X, y)
+    if hasattr(transformer, "fit_transform"):
+        returned = transformer.fit_transform(X, y)
+    else:
+        returned = transformer.fit(X, y).transform(X)
+    return Preprocessed(transformer, _checked(returned, X, transformer))
+
+
+def _fit_sampler(steps: Sequence[tuple[str, Any]], memory: Any, X: Any, y: Any) -> Preprocessed:
+    """Fit steps with one of imbalanced-learn's samplers among them."""
+    from imblearn.pipeline import Pipeline
+
     received = _Received()
-    transformer = _before(received, clone(preprocessor)).fit(X, y)
+    transformer = Pipeline([*steps, ("received", received)], memory=memory).fit(X, y)
     transformer.set_params(received="passthrough")
     resampled = check_array(received.X_, allow_nd=True), received.y_
     return Preprocessed(transformer, transformed(transformer, X), resampled)
@@ -58,21 +67,6 @@ class _Received(BaseEstimator):  # type: ignore[misc]
 def transformed(transformer: Any, X: Any) -> Any:
     """What a fitted transformer makes of X, as an array with one row for each row of X."""
     return _checked(transformer.transform(X), X, transformer)
-
-
-def _samples(preprocessor: Any) -> bool:
-    """Whether it is one of imbalanced-learn's samplers, or a pipeline with one."""
-    steps = [step for _, step in getattr(preprocessor, "steps", [("", preprocessor)])]
-    return any(hasattr(step, "fit_resample") for step in steps)
-
-
-def _before(last: Any, preprocessor: Any) -> Any:
-    """The preprocessor's steps, samplers among them, in a pipeline that ends in `last`."""
-    from imblearn.pipeline import Pipeline
-
-    steps = getattr(preprocessor, "steps", [("sampler", preprocessor)])
-    memory = getattr(preprocessor, "memory", None)
-    return Pipeline([*steps, ("received", last)], memory=memory)
 
 
 def _checked(returned: Any, X: Any, transformer: Any) -> Any:

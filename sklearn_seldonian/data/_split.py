@@ -30,43 +30,44 @@ class Split(NamedTuple):
 def split_rows(
     rows: LabelledRows, safety_size: float, safety_mask: Any, rng: np.random.RandomState
 ) -> Split:
-    """Part some rows; with a `safety_size` of 0 all are candidate rows."""
-    check_same_order(X=rows.given, safety_mask=safety_mask)
-    n_rows = len(rows.y)
-    candidate, safety = (
-        _indices(n_rows, safety_size, safety_mask, rng)
-        if safety_size
-        else (np.arange(n_rows), np.arange(0))
-    )
-    parts = rows.take(candidate), rows.take(safety)
-    return Split(*parts, candidate, safety, safety_mask is not None, rows.columns)
-
-
-def _indices(
-    n_rows: int, safety_size: float, safety_mask: Any, rng: np.random.RandomState
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Indices of the candidate and of the safety rows, both ascending.
+    """Part some rows; with a `safety_size` of 0 all are candidate rows.
 
     Raises
     ------
     ValueError
-        If either part would be empty, or `safety_mask` is not a boolean array of `n_rows`.
+        If either part would be empty, or `safety_mask` is not a boolean array over the rows.
     """
-    if safety_mask is not None:
-        mask = np.asarray(without_tensor(safety_mask))
-        if mask.dtype != bool or mask.shape != (n_rows,):
-            raise ValueError(
-                f"safety_mask must be a boolean array of shape ({n_rows},), got {mask.dtype} "
-                f"of shape {mask.shape}."
-            )
-    else:
-        is_count = isinstance(safety_size, Integral)
-        n_safety = int(safety_size) if is_count else round(float(safety_size) * n_rows)
+    check_same_order(X=rows.given, safety_mask=safety_mask)
+    n_rows = len(rows.y)
+    if not safety_size:
         mask = np.zeros(n_rows, dtype=bool)
-        mask[rng.permutation(n_rows)[:n_safety]] = True
-    if mask.all() or not mask.any():
+    elif safety_mask is None:
+        mask = _drawn_mask(n_rows, safety_size, rng)
+    else:
+        mask = _given_mask(n_rows, safety_mask)
+    if safety_size and (mask.all() or not mask.any()):
         raise ValueError(
             f"With n_samples={n_rows}, {int(mask.sum())} would be safety rows: both the candidate "
             "and the safety data need at least one."
         )
-    return np.flatnonzero(~mask), np.flatnonzero(mask)
+    candidate, safety = np.flatnonzero(~mask), np.flatnonzero(mask)
+    parts = rows.take(candidate), rows.take(safety)
+    return Split(*parts, candidate, safety, safety_mask is not None, rows.columns)
+
+
+def _drawn_mask(n_rows: int, safety_size: float, rng: np.random.RandomState) -> NDArray[np.bool_]:
+    is_count = isinstance(safety_size, Integral)
+    n_safety = int(safety_size) if is_count else round(float(safety_size) * n_rows)
+    mask = np.zeros(n_rows, dtype=bool)
+    mask[rng.permutation(n_rows)[:n_safety]] = True
+    return mask
+
+
+def _given_mask(n_rows: int, safety_mask: Any) -> NDArray[np.bool_]:
+    mask = np.asarray(without_tensor(safety_mask))
+    if mask.dtype != bool or mask.shape != (n_rows,):
+        raise ValueError(
+            f"safety_mask must be a boolean array of shape ({n_rows},), got {mask.dtype} of shape "
+            f"{mask.shape}."
+        )
+    return mask

@@ -58,7 +58,14 @@ class Labels:
     def check(self, y: Any) -> tuple[Any, Any]:
         """The labels `y` as an array, and their positions among the classes."""
         y = column_of_labels(y)
-        return y, class_positions(y, self.classes).astype(np.int64, copy=False)
+        positions = _arguments.label_positions("y", y, self.classes)
+        unknown = _columns.series(y[positions < 0])
+        if len(unknown):
+            raise ValueError(
+                f"y holds labels that the model does not know: {listed(unknown.unique())}. It "
+                f"knows {listed(self.classes)}."
+            )
+        return y, positions
 
 
 @dataclass(frozen=True)
@@ -139,18 +146,6 @@ def column_of_labels(y: Any) -> NDArray[Any]:
     if is_missing.any():
         raise ValueError(f"y holds {is_missing.sum()} missing labels: leave those rows out.")
     return labels
-
-
-def class_positions(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
-    """Position of each label of `y` in `classes`."""
-    positions = _arguments.label_positions("y", y, classes)
-    unknown = _columns.series(np.asarray(y)[positions < 0])
-    if len(unknown):
-        raise ValueError(
-            f"y holds labels that the model does not know: {listed(unknown.unique())}. It knows "
-            f"{listed(classes)}."
-        )
-    return positions
 
 
 def check_numbers(y: Any, target_range: Range) -> NDArray[np.float64]:
