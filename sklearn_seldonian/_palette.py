@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from sklearn_seldonian._text import cut
+
 # Okabe and Ito, "Color Universal Design", 2008.
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 PURPLE, SKY, BLACK = "#CC79A7", "#56B4E9", "#000000"
@@ -90,8 +92,4 @@ def on_one_line(text: str) -> str:
 
 def shortened(text: str, width: int = 48) -> str:
     """`text` in at most `width` characters that are seen, its middle left out."""
-    text = visible(text)
-    if len(text) <= width:
-        return text
-    end = (width - 1) // 2
-    return f"{text[: width - 1 - end]}…{text[-end:]}"
+    return cut(visible(text), width, "…", parts=2)

@@ -14,10 +14,16 @@ def short(value: object, width: int = 60) -> str:
         text = " ".join(one_line(repr(value)).split())
     except Exception:  # an object from elsewhere, or an integer of thousands of digits
         text = f"<{type(value).__name__}>"
+    return cut(text, width)
+
+
+def cut(text: str, width: int, ellipsis: str = ELLIPSIS, parts: int = 3) -> str:
+    """`text` in at most `width` characters; one of so many `parts` of these is of its end."""
     if len(text) <= width:
         return text
-    end = (width - len(ELLIPSIS)) // 3
-    return f"{text[: width - len(ELLIPSIS) - end]}{ELLIPSIS}{text[-end:]}"
+    room = width - len(ellipsis)
+    end = room // parts
+    return f"{text[: room - end]}{ellipsis}{text[-end:]}"
 
 
 def listed(values: Iterable[object], most: int = MAX_LISTED) -> str:

@@ -45,10 +45,6 @@ def each_warning_once() -> Iterator[None]:
 def _levels_up_to_the_user() -> int:
     """How many levels above the caller the user's line is; the outermost if there is none."""
     levels, frame = 0, sys._getframe(1)
-    while frame.f_back is not None and _is_in_between(frame.f_globals.get("__name__", "")):
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in IN_BETWEEN:
         levels, frame = levels + 1, frame.f_back
     return levels
-
-
-def _is_in_between(module: str) -> bool:
-    return module.partition(".")[0] in IN_BETWEEN

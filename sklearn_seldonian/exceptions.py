@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from sklearn_seldonian._text import one_line
+from sklearn_seldonian._text import cut, one_line
 
 __all__ = [
     "ConstraintNameError",
@@ -17,6 +17,7 @@ __all__ = [
 
 
 MAX_WORD_CHARACTERS, MAX_MESSAGE_CHARACTERS = 80, 1000
+_LONG_WORD = re.compile(rf"\S{{{MAX_WORD_CHARACTERS},}}")
 
 
 def point_at(text: str, start: int, end: int, *, width: int = 76) -> str:
@@ -47,17 +48,8 @@ def _columns(shown: list[str]) -> int:
 
 def in_brief(message: str) -> str:
     """A message on one line, without what is not seen, and with long names cut."""
-    message = _LONG_WORD.sub(lambda found: _cut(found[0], MAX_WORD_CHARACTERS), one_line(message))
-    return _cut(message, MAX_MESSAGE_CHARACTERS)
-
-
-def _cut(text: str, width: int) -> str:
-    """`text` without its middle where it is longer than `width`."""
-    end = width // 3
-    return text if len(text) <= width else f"{text[: width - 3 - end]}...{text[-end:]}"
-
-
-_LONG_WORD = re.compile(rf"\S{{{MAX_WORD_CHARACTERS},}}")
+    message = _LONG_WORD.sub(lambda found: cut(found[0], MAX_WORD_CHARACTERS), one_line(message))
+    return cut(message, MAX_MESSAGE_CHARACTERS)
 
 
 class ConstraintSyntaxError(ValueError):

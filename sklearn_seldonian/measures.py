@@ -147,15 +147,9 @@ _PAIRS: Sequence[tuple[str, str, int, Callable[..., Entries], Callable[..., Entr
     ("FPR", "TNR", 1, lambda y, p, k: y != k, lambda y, p, k: p == k),
     ("PPV", "FDR", 1, lambda y, p, k: p == k, lambda y, p, k: y == k),
     ("NPV", "FOR", 1, lambda y, p, k: p != k, lambda y, p, k: y != k),
-    # The share of true positives among all rows that are positive or decided so. F1 is a function
-    # of it alone: 2 s / (1 + s).
-    (
-        "Jaccard",
-        "1 - Jaccard",
-        1,
-        lambda y, p, k: (y == k) | (p == k),
-        lambda y, p, k: (y == k) & (p == k),
-    ),
+    # The share of true positives among all rows that are positive or decided so, of which y == p
+    # holds where both are k. F1 is a function of it alone: 2 s / (1 + s).
+    ("Jaccard", "1 - Jaccard", 1, lambda y, p, k: (y == k) | (p == k), lambda y, p, k: y == p),
     ("CM", "1 - CM", 2, lambda y, p, i, j: y == i, lambda y, p, i, j: p == j),
 )
 
@@ -425,7 +419,7 @@ def _absolute_error(y: Any, prediction: Any, xp: Any) -> Any:
     return xp.abs(prediction - y)
 
 
-def _absolute_error_range(schema: Schema) -> Range:
+def _absolute_range(schema: Schema) -> Range:
     low, high = _error_range(schema)
     return 0.0, max(abs(low), abs(high))
 
@@ -434,38 +428,22 @@ def _squared_error(y: Any, prediction: Any, xp: Any) -> Any:
     return xp.square(prediction - y)
 
 
-def _squared_error_range(schema: Schema) -> Range:
-    return 0.0, _absolute_error_range(schema)[1] ** 2
+def _squared_range(schema: Schema) -> Range:
+    return 0.0, _absolute_range(schema)[1] ** 2
 
 
-def _by_name(*measures: BuiltInMeasure) -> Mapping[str, BuiltInMeasure]:
-    return MappingProxyType({measure.name: measure for measure in measures})
+def _by_name(*definitions: tuple[Any, ...]) -> Mapping[str, BuiltInMeasure]:
+    return MappingProxyType({given[0]: BuiltInMeasure(*given) for given in definitions})
 
 
 CLASSIFICATION_VALUES = _by_name(
-    BuiltInMeasure("LogLoss", _log_loss, "log_probabilities", "mean logarithmic loss", _loss_range),
-    BuiltInMeasure(
-        "Brier", _brier, "probabilities", "mean squared error of the probabilities", _brier_range
-    ),
+    ("LogLoss", _log_loss, "log_probabilities", "mean logarithmic loss", _loss_range),
+    ("Brier", _brier, "probabilities", "mean squared error of the probabilities", _brier_range),
 )
 REGRESSION_VALUES = _by_name(
-    BuiltInMeasure(
-        "Mean_Error", _error, "prediction", "mean of prediction minus target", _error_range
-    ),
-    BuiltInMeasure(
-        "Mean_Absolute_Error",
-        _absolute_error,
-        "prediction",
-        "mean absolute error",
-        _absolute_error_range,
-    ),
-    BuiltInMeasure(
-        "Mean_Squared_Error",
-        _squared_error,
-        "prediction",
-        "mean squared error",
-        _squared_error_range,
-    ),
+    ("Mean_Error", _error, "prediction", "mean of prediction minus target", _error_range),
+    ("Mean_Absolute_Error", _absolute_error, "prediction", "mean absolute error", _absolute_range),
+    ("Mean_Squared_Error", _squared_error, "prediction", "mean squared error", _squared_range),
 )
 DEFINITIONS: Mapping[str, RateDefinition | BuiltInMeasure] = MappingProxyType(
     {**RATES, **CLASSIFICATION_VALUES, **REGRESSION_VALUES}

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sklearn_seldonian.certification._answers import answers_of
 from sklearn_seldonian.certification._certify import labelled_rows
@@ -17,16 +18,16 @@ __all__ = ["bound_margin", "constraint_values", "solution_found"]
 
 
 def constraint_values(
-    estimator,
-    X,
-    y,
-    constraints,
+    estimator: Any,
+    X: Any,
+    y: Any,
+    constraints: Any,
     *,
-    sensitive_features=None,
-    decision="argmax",
-    pos_label=None,
-    measures=(),
-):
+    sensitive_features: Any = None,
+    decision: str = "argmax",
+    pos_label: Any = None,
+    measures: Any = (),
+) -> NDArray[np.float64]:
     """How far a fitted estimator is beyond each constraint, on rows taken as the population.
 
     Nothing is tested and nothing is certified: these are the constraints' plain values. For a
@@ -62,20 +63,22 @@ def constraint_values(
     >>> constraint_values(model, X, y, ["ACC >= 0.5", "FPR <= 0.25"])
     array([-0.25,  0.75])
     """
-    constraints = parse_all(constraints)
     answers = answers_of(estimator, decision, pos_label, sensitive_features=sensitive_features)
-    specification = Specification(constraints, deltas=(), method="auto")  # nothing is tested
-    rows = labelled_rows(answers.targets, X, y, specification.columns, sensitive_features)
-    specification, cells = specification.bound_to(
+    source = Specification(parse_all(constraints), deltas=(), method="auto")  # nothing is tested
+    rows = labelled_rows(answers.targets, X, y, source.columns, sensitive_features)
+    specification, cells = source.bound_to(
         rows.columns, len(rows.y), answers.targets, measures, named=rows.columns
     )
     values = distinct_values(distinct_estimands(specification.constraints))
     statistics = answers.observe(rows, cells, values).statistics
     if statistics.n_invalid:
-        return np.full(len(constraints), np.inf)
-    evidence = (statistics.evidence(c.estimands) for c in specification.constraints)
-    pairs = zip(specification.constraints, evidence, strict=True)
-    return np.array([estimate(c.g, e.estimates(c.estimands)) for c, e in pairs])
+        return np.full(len(specification.constraints), np.inf)
+    return np.array(
+        [
+            estimate(c.g, statistics.evidence(c.estimands).estimates(c.estimands))
+            for c in specification.constraints
+        ]
+    )
 
 
 def solution_found(estimator: Any, X: Any = None, y: Any = None) -> float:
@@ -141,7 +144,7 @@ def bound_margin(estimator: Any, X: Any = None, y: Any = None) -> float:
     certificate = fitted_inside(estimator).certificate_
     if certificate is None:
         return math.nan
-    return min(-result.g_upper for result in certificate.results)
+    return float(min(-result.g_upper for result in certificate.results))
 
 
 def fitted_inside(estimator: Any) -> Any:

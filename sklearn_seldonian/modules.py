@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,7 +12,7 @@ from torch import nn
 __all__ = ["MLP", "ConvNet"]
 
 
-def module_or_default(module):
+def module_or_default(module: Any) -> Any:
     """`module`, or the class `MLP` where it is None; a module's truth value is not asked for."""
     return MLP if module is None else module
 
@@ -36,9 +38,15 @@ class MLP(nn.Module):
     torch.Size([5, 2])
     """
 
-    def __init__(self, n_features, n_outputs, hidden=(64, 64), dropout=0.0):
+    def __init__(
+        self,
+        n_features: int,
+        n_outputs: int,
+        hidden: Sequence[int] = (64, 64),
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
-        layers = [nn.Flatten()]
+        layers: list[nn.Module] = [nn.Flatten()]
         for n_in, n_out in itertools.pairwise((n_features, *hidden)):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
             layers += [nn.Dropout(dropout)] if dropout else []
@@ -47,7 +55,8 @@ class MLP(nn.Module):
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Logits of shape (n_rows, n_outputs)."""
-        return self.layers(X)
+        outputs: torch.Tensor = self.layers(X)
+        return outputs
 
 
 class ConvNet(nn.Module):
@@ -69,7 +78,7 @@ class ConvNet(nn.Module):
     torch.Size([5, 10])
     """
 
-    def __init__(self, n_outputs=10, image_size=28, softmax=False):
+    def __init__(self, n_outputs: int = 10, image_size: int = 28, softmax: bool = False) -> None:
         super().__init__()
         self.image_size = image_size
         self.layers = nn.Sequential(
@@ -86,4 +95,5 @@ class ConvNet(nn.Module):
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Logits, or probabilities, of shape (n_rows, n_outputs)."""
-        return self.layers(X.reshape(-1, 1, self.image_size, self.image_size))
+        outputs: torch.Tensor = self.layers(X.reshape(-1, 1, self.image_size, self.image_size))
+        return outputs

@@ -14,10 +14,10 @@ from sklearn.utils.validation import _num_samples, check_array
 
 from sklearn_seldonian.data._columns import (
     Series,
+    columns_of_array,
     holds_dates,
     is_table,
     of_table,
-    series,
     without_tensor,
 )
 
@@ -87,15 +87,14 @@ def _read(dataset: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
 
 def _parts(row: Any) -> Sequence[Any]:
     """A row as (inputs, label) or (inputs,)."""
-    if not isinstance(row, tuple | list):
-        row = (row,)
-    if len(row) not in (1, 2) or isinstance(row[0], dict):
+    parts: Sequence[Any] = row if isinstance(row, tuple | list) else (row,)
+    if len(parts) not in (1, 2) or isinstance(parts[0], dict):
         raise ValueError(
             "A Dataset must give pairs (inputs, label), or inputs alone, with inputs that are one "
             "array, tensor or image; got "
-            f"({', '.join(type(part).__name__ for part in row)})."
+            f"({', '.join(type(part).__name__ for part in parts)})."
         )
-    return row
+    return parts
 
 
 def _input(values: Any) -> NDArray[Any]:
@@ -177,13 +176,13 @@ def _columns_of_objects(X: Any) -> dict[Any, Series]:
         return {}
     if values.dtype.kind not in "OmM" or values.ndim < 1:
         return {}
-    flat = values.reshape(len(values), -1)
-    return {i: series(column) for i, column in enumerate(flat.T)}
+    return dict(enumerate(columns_of_array(values)))
 
 
 def _is_numeric(column: Series) -> bool:
-    sparse = isinstance(column.dtype, pd.SparseDtype)
-    dtype = column.dtype.subtype if sparse else column.dtype
+    dtype = column.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        dtype = dtype.subtype
     return isinstance(dtype, np.dtype) and dtype.kind in "biufc"
 
 

@@ -6,6 +6,7 @@ where it says how its values are ordered, or that they are not.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, time, timedelta
@@ -18,8 +19,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-Series = pd.Series  # type: ignore[type-arg]
+Series = pd.Series
 NamedColumns = list[tuple[str, Series]]
+# What is a row of its own in a list.
+ROWS = (list, tuple, pd.Series, np.ndarray)
 DATES = date, time, timedelta, np.datetime64, np.timedelta64, pd.Period
 # What to do about values of a kind that no literal can be compared with; the first that fits.
 REMEDIES: Mapping[tuple[type, ...], str] = {
@@ -49,6 +52,13 @@ def array_of_objects(values: Sequence[Any]) -> NDArray[Any]:
     return array
 
 
+def with_none(values: NDArray[Any], where: NDArray[np.bool_]) -> NDArray[Any]:
+    """The values as objects, with None in some places."""
+    objects = np.array(values, dtype=object)
+    objects[where] = None
+    return objects
+
+
 def series(values: NDArray[Any]) -> Series:
     """A Series of an array; of objects where pandas takes texts for Unicode, or integers for
     floats, that they are not."""
@@ -56,6 +66,12 @@ def series(values: NDArray[Any]) -> Series:
         return pd.Series(values)
     except (UnicodeEncodeError, OverflowError):
         return pd.Series(values, dtype=object)
+
+
+def columns_of_array(values: NDArray[Any]) -> list[Series]:
+    """One Series for each of the values of a row."""
+    flat = values.reshape(len(values), math.prod(values.shape[1:]))
+    return [series(column) for column in flat.T]
 
 
 # -- tables ------------------------------------------------------------------------------
@@ -95,7 +111,7 @@ def of_table(table: Any) -> NamedColumns:
     if _library(table) == "polars":
         return [(column.name, _of_polars(column)) for column in table.get_columns()]
     if not hasattr(table, "to_pandas"):
-        import pyarrow
+        import pyarrow  # type: ignore[import-untyped]
 
         table = pyarrow.table(table)
     if _library(table) == "pyarrow":
@@ -163,8 +179,9 @@ def _of_polars(column: Any) -> Series:
 def _unnamed(values: Any) -> list[Series]:
     """The columns of an array or of lists, in one or two dimensions."""
     values = without_tensor(values)
-    if issparse(values):
-        values = values.toarray()
+    is_sparse: bool = issparse(values)
+    if is_sparse:
+        return columns_of_array(values.toarray())
     if isinstance(values, list | tuple):
         return _of_rows(values)
     is_hidden = np.ma.getmaskarray(values)
@@ -174,15 +191,14 @@ def _unnamed(values: Any) -> list[Series]:
     if values.dtype.kind == "U":
         is_hidden = is_hidden | (values == "nan")  # what numpy makes of a missing value among texts
     if is_hidden.any():
-        values = np.where(is_hidden, None, values.astype(object))
-    return [series(column) for column in np.atleast_2d(values.T)]
+        values = with_none(values, is_hidden)
+    return columns_of_array(values)
 
 
 def _of_rows(given: Iterable[Any]) -> list[Series]:
     """The columns of a list of values, or of rows that are lists themselves."""
     rows = [_value(row) for row in given]
-    is_row = list | tuple | pd.Series | np.ndarray
-    lengths = [len(row) if isinstance(row, is_row) else None for row in rows]
+    lengths = [len(row) if isinstance(row, ROWS) else None for row in rows]
     different = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
     if different is not None:
         raise ValueError(

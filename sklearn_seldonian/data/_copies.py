@@ -25,7 +25,7 @@ MIN_VALUES_PER_ROW = 1 / 3
 def remark_on_copies(candidate: LabelledRows, safety: LabelledRows) -> str | None:
     """A sentence on safety rows that are exact copies of candidate rows; None where there is none.
 
-    Both have an index. Rows of discrete data agree by chance, which is nothing to tell of. Large
+    Rows of discrete data agree by chance, which is nothing to tell of. Large
     data are judged by a sample of their rows.
     """
     if issparse(candidate.X):
@@ -48,7 +48,8 @@ def _sample(rows: LabelledRows) -> tuple[Any, Any]:
     n_columns = int(np.prod(getattr(rows.X, "shape", ())[1:]))
     n_rows = min(len(rows.y), MAX_ROWS_COMPARED, max(1, MAX_VALUES_COMPARED // (n_columns + 1)))
     chosen = np.sort(np.random.default_rng(0).permutation(len(rows.y))[:n_rows])
-    return _safe_indexing(rows.X, rows.index[chosen]), rows.y[chosen]
+    index = chosen if rows.index is None else rows.index[chosen]
+    return _safe_indexing(rows.X, index), rows.y[chosen]
 
 
 def _labelled_hashes(X: Any, y: Any) -> Hashes:

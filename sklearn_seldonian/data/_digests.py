@@ -22,9 +22,10 @@ from scipy.sparse import issparse
 
 from sklearn_seldonian.data._columns import (
     array_of_objects,
+    columns_of_array,
     is_table,
     of_table,
-    series,
+    with_none,
     without_tensor,
 )
 
@@ -68,7 +69,7 @@ def _content_of_rows(block: Block) -> NDArray[np.uint8]:
     return np.ascontiguousarray(block).view(np.uint8).reshape(len(block), -1)
 
 
-def _digest_of_bytes(content: bytes | NDArray[np.uint8]) -> bytes:
+def _digest_of_bytes(content: Any) -> bytes:
     return hashlib.blake2b(content, digest_size=DIGEST.itemsize).digest()
 
 
@@ -93,15 +94,16 @@ def blocks_of(values: Any) -> list[Block]:
         return [*blocks_of(values.real), *blocks_of(values.imag)]
     if values.dtype.names:
         return [_of_objects(values.tolist())]
-    flat = values.reshape(len(values), math.prod(values.shape[1:]))
-    return [flat] if _is_exact(values) else [_of_column(series(column)) for column in flat.T]
+    if _is_exact(values):
+        return [values.reshape(len(values), math.prod(values.shape[1:]))]
+    return [_of_column(column) for column in columns_of_array(values)]
 
 
 def _as_array(values: Any) -> NDArray[Any]:
     """An array with one row for each of the rows, of objects where they are not numbers."""
     values = without_tensor(values)
     if isinstance(values, np.ma.MaskedArray):
-        values = np.where(np.ma.getmaskarray(values), None, values.astype(object))
+        values = with_none(values, np.ma.getmaskarray(values))
     if hasattr(values, "__array__"):
         return np.asarray(values)
     rows = [values[i] for i in range(len(values))]
@@ -140,12 +142,8 @@ def _of_objects(values: list[Any]) -> Block:
     numbers = _numbers(values)
     if numbers is not None:
         return numbers[:, None]
-    known = {value: _digest(value) for value in set(filter(_is_text, values))}
-    return _as_block(known[value] if _is_text(value) else _digest(value) for value in values)
-
-
-def _is_text(value: Any) -> bool:
-    return type(value) is str
+    texts = {value: _digest(value) for value in {v for v in values if type(v) is str}}
+    return _as_block(texts[v] if type(v) is str else _digest(v) for v in values)
 
 
 def _numbers(values: list[Any]) -> NDArray[np.float64] | None:
@@ -203,7 +201,7 @@ def _content(value: Any) -> bytes:
 
 def _object_content(value: Any) -> bytes:
     """What an object says of itself, or else what it is made of; its type where it says nothing."""
-    kind = type(value)
+    kind: Any = type(value)
     name = f"object {kind.__module__}.{kind.__qualname__} ".encode()
     if kind.__str__ is not object.__str__ or kind.__repr__ is not object.__repr__:
         return name + str(value).encode("utf-8", "surrogatepass")

@@ -12,7 +12,6 @@ from sklearn.utils.validation import assert_all_finite, column_or_1d
 
 from sklearn_seldonian._text import listed, short
 from sklearn_seldonian.data import _arguments, _columns
-from sklearn_seldonian.data._arrays import as_arrays
 from sklearn_seldonian.measures import ANY_NUMBER, Range
 
 DECISIONS = {
@@ -140,7 +139,6 @@ def positive_class(labels: list[Any], pos_label: Any) -> int | None:
 
 def column_of_labels(y: Any) -> NDArray[Any]:
     """Labels as an array; refuse missing ones, of which numpy makes the text "nan" among texts."""
-    _, y = as_arrays(None, y)
     labels: NDArray[Any] = column_or_1d(y, warn=True)
     is_missing = labels == "nan" if labels.dtype.kind == "U" else pd.isna(labels)
     if is_missing.any():
@@ -156,7 +154,7 @@ def check_numbers(y: Any, target_range: Range) -> NDArray[np.float64]:
     ValueError
         If one is no finite number, or outside: what is known of it cannot be true.
     """
-    y = column_or_1d(as_arrays(None, y)[1], warn=True)
+    y = column_or_1d(y, warn=True)
     if _columns.holds_dates(_columns.series(y)):
         raise ValueError(
             "y holds dates or durations, and a regression needs numbers: give it days since a date."
