@@ -138,13 +138,11 @@ def check_kinds(X: Any, subject: str = "Input X", remedy: str = IMPUTE) -> None:
             "and modules take numbers: turn them into some, such as years, or days since a date, "
             "before the split or by preprocessor=."
         )
-    objects = {name: column for name, column in columns.items() if not _is_numeric(column)}
-    if objects:
-        is_missing = np.stack([column.isna() for column in objects.values()], axis=1)
-        _refuse_cells(is_missing, list(objects), f"{subject} contains NaN", remedy)
-        is_large = np.stack([column.map(_is_too_large) for column in objects.values()], axis=1)
-        text = f"{subject} contains infinity or a value too large for float64"
-        _refuse_cells(is_large.astype(bool), list(objects), text, "Replace such values.")
+    objects = pd.DataFrame({n: column for n, column in columns.items() if not _is_numeric(column)})
+    _refuse_cells(objects.isna().to_numpy(), list(objects), f"{subject} contains NaN", remedy)
+    is_large = objects.map(_is_too_large).to_numpy(dtype=bool)
+    text = f"{subject} contains infinity or a value too large for float64"
+    _refuse_cells(is_large, list(objects), text, "Replace such values.")
 
 
 def _is_too_large(value: Any) -> bool:
