@@ -1,4 +1,4 @@
-"""What to do instead of a keyword that people know from other estimators."""
+"""Advice on keywords that people know from other estimators."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# By a name here, what other libraries call the same thing.
+# For each name used here, the names that other libraries give to the same thing.
 _CALLED_ELSEWHERE = {
     "batch_size": "batch minibatch_size",
     "constraints": "constraint fairness_constraints",
@@ -33,7 +33,7 @@ _CALLED_ELSEWHERE = {
 }
 SYNONYMS = {word: name for name, words in _CALLED_ELSEWHERE.items() for word in words.split()}
 _IS_A_PARAMETER = "is a parameter of the estimator: give it where the estimator is made."
-# What there is no name for here, and what to do instead.
+# Keywords for which there is no counterpart, and what to do instead.
 _ADVICE_ON_SEVERAL = {
     "class_weight class_weights pos_weight": (
         "For weights of the classes in the loss write criterion__weight=torch.tensor([...]), one "
@@ -72,9 +72,9 @@ ADVICE = {word: text for words, text in _ADVICE_ON_SEVERAL.items() for word in w
 
 
 def advice_on(name: str, known: Iterable[str], parameters: Collection[str] = ()) -> str:
-    """What to write instead of the keyword `name`, where those `known` are taken.
+    """What to write instead of the keyword `name`, given the `known` ones.
 
-    The `parameters` of the estimator are not taken, but may have been meant.
+    The user may also have meant one of the `parameters` of the estimator.
     """
     if name in parameters:
         return f"{name} {_IS_A_PARAMETER}"
@@ -107,7 +107,7 @@ def refuse_unknown_keywords(function: Callable[P, R]) -> Callable[P, R]:
 def refuse_keywords(
     unknown: Iterable[str], function: str, known: Iterable[str], owner: object = None
 ) -> None:
-    """Refuse keywords that the `function` of an estimator, or of none, does not take."""
+    """Refuse keywords that `function` does not take; `owner` is the estimator that it is of."""
     parameters: Collection[str] = getattr(owner, "_get_param_names", list)()
     for name in unknown:
         raise TypeError(f"{function} takes no {name!r}. {advice_on(name, known, parameters)}")

@@ -1,4 +1,4 @@
-"""Colours, marks and texts of all pictures: told apart by the colour-blind, and in grey print."""
+"""Colours, marks and texts of all pictures, to be told apart in grey and by the colour-blind."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def pyplot() -> Any:
     return plt
 
 
-# Controls other than white space, what turns the direction of the text around it or has no width,
-# other ends of lines, and halves of characters, which no file can hold.
+# Control characters other than white space, characters without width or that turn the direction of
+# text, unusual line ends, and surrogates, which no file can hold.
 UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\ud800-\udfff]"
@@ -81,15 +81,15 @@ UNSEEN = re.compile(
 
 
 def visible(text: str) -> str:
-    """`text` with characters that are not seen but obeyed written as Python writes them."""
+    """`text` with invisible characters escaped as Python does."""
     return UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def on_one_line(text: str) -> str:
-    """`text` as `visible`, with ends of lines and tabs as spaces."""
+    """`text` as `visible`, with spaces for line ends and tabs."""
     return re.sub(r"\s*[\t\r\n]\s*", " ", visible(text)).strip()
 
 
 def shortened(text: str, width: int = 48) -> str:
-    """`text` in at most `width` characters that are seen, its middle left out."""
+    """`text` in at most `width` visible characters, without its middle."""
     return cut(visible(text), width, "…", parts=2)

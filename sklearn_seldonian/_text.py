@@ -1,4 +1,4 @@
-"""Values from outside in the words of a message: short, on one line, and with nothing unseen."""
+"""Values for messages: short, on one line and without invisible characters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ELLIPSIS = "..."
 
 
 def short(value: object, width: int = 60) -> str:
-    """`value` as Python writes it, in at most `width` characters, its middle left out."""
+    """`value` as Python writes it, in at most `width` characters, without its middle."""
     try:
         text = " ".join(one_line(repr(value)).split())
     except Exception:  # an object from elsewhere, or an integer of thousands of digits
@@ -18,7 +18,7 @@ def short(value: object, width: int = 60) -> str:
 
 
 def cut(text: str, width: int, ellipsis: str = ELLIPSIS, parts: int = 3) -> str:
-    """`text` in at most `width` characters; one of so many `parts` of these is of its end."""
+    """`text` in at most `width` characters. One of `parts` equal parts shows its end."""
     if len(text) <= width:
         return text
     room = width - len(ellipsis)

@@ -1,4 +1,4 @@
-"""Warnings that point at the line of the user's that they are about."""
+"""Warnings that point at the user's own line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-# Packages that call estimators for their user: a line of theirs says nothing.
+# Packages that call estimators for the user. Warnings do not point at their lines.
 IN_BETWEEN = ("sklearn_seldonian", "sklearn", "skorch", "torch", "joblib", "imblearn")
 
 _given: ContextVar[set[tuple[type, str]] | None] = ContextVar("given", default=None)
@@ -30,9 +30,9 @@ def warn_user(message: str, category: type[Warning] = UserWarning, subject: str 
 
 @contextmanager
 def each_warning_once() -> Iterator[None]:
-    """One procedure that fits often, of whose warnings about the same subject one is enough.
+    """Give each warning about a subject once in this block, which may fit several times.
 
-    Those of other threads and processes are not its own.
+    Other threads and processes are not affected.
     """
     outer = _given.get()
     token = _given.set(set() if outer is None else outer)

@@ -35,7 +35,7 @@ def point_at(text: str, start: int, end: int, *, width: int = 76) -> str:
 
 
 def _shown(character: str) -> str:
-    """A character as it is, but space for what breaks lines, and an escape for the unseen."""
+    """A character, with a space for white space and an escape for invisible ones."""
     return " " if character.isspace() else one_line(character)
 
 
@@ -47,7 +47,7 @@ def _columns(shown: list[str]) -> int:
 
 
 def in_brief(message: str) -> str:
-    """A message on one line, without what is not seen, and with long names cut."""
+    """A message on one line, without invisible characters, and with long names cut."""
     message = _LONG_WORD.sub(lambda found: cut(found[0], MAX_WORD_CHARACTERS), one_line(message))
     return cut(message, MAX_MESSAGE_CHARACTERS)
 

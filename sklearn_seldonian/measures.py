@@ -139,7 +139,7 @@ _WORDS = {
     "Jaccard": "share that both have the label and are given it among rows with either",
     "CM": "share given the second label among rows that have the first",
 }
-# A rate and the one that is one minus it; indices that they take; entries that count and succeed.
+# A rate, its complement, the number of their indices, entries that count and entries that succeed.
 _PAIRS: Sequence[tuple[str, str, int, Callable[..., Entries], Callable[..., Entries]]] = (
     ("ACC", "ERR", 0, lambda y, p: y >= 0, lambda y, p: y == p),
     ("PR", "NR", 1, lambda y, p, k: y >= 0, lambda y, p, k: p == k),
@@ -178,7 +178,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class RowMeasure:
-    """A measure that is the mean of a number each row has.
+    """A measure that is the mean of one number per row.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ class RowMeasure:
         What constraints call it: letters, digits and underscores, no digit first.
     value : callable
         ``value(y, prediction, probabilities)``, from arrays over rows to an array of one
-        number a row. In classification `y` and `prediction` are positions in ``classes_``
+        number per row. In classification `y` and `prediction` are positions in ``classes_``
         (integers) and `probabilities` has shape (n_rows, n_classes); in regression they are
         numbers and `probabilities` is None. It must not depend on other rows. Where
         `predict` draws its labels (``decision="sample"``) it is called with each class as
@@ -336,7 +336,7 @@ def row_values(
     Raises
     ------
     ValueError
-        If a measure gives something else than one number a row, or one outside its range.
+        If a measure gives something else than one number per row, or one outside its range.
     """
     y, prediction, probabilities = map(_read_only, (y, prediction, probabilities))
     values = np.empty((len(y), len(measures)))
@@ -349,7 +349,7 @@ def row_values(
 
 
 def _decisions(prediction: Any, probabilities: Any) -> Iterator[tuple[Any, Any]]:
-    """Each decision that is taken or can be drawn, after its probability in every row."""
+    """Pairs of a probability per row and the decision that has it."""
     if prediction is not None:
         yield 1.0, prediction
         return
@@ -358,7 +358,7 @@ def _decisions(prediction: Any, probabilities: Any) -> Iterator[tuple[Any, Any]]
 
 
 def _read_only(values: Any) -> Any:
-    """A view that a measure of the user's cannot write to."""
+    """A view that a user's measure cannot write to."""
     if values is None:
         return None
     view = np.asarray(values).view()

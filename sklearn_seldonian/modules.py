@@ -13,7 +13,7 @@ __all__ = ["MLP", "ConvNet"]
 
 
 def module_or_default(module: Any) -> Any:
-    """`module`, or the class `MLP` where it is None; a module's truth value is not asked for."""
+    """`module`, or the class `MLP` if it is None."""
     return MLP if module is None else module
 
 
@@ -23,7 +23,7 @@ class MLP(nn.Module):
     Parameters
     ----------
     n_features : int
-        Features a row; inputs of more dimensions are flattened.
+        Features per row; inputs of more dimensions are flattened.
     n_outputs : int
     hidden : sequence of int, default=(64, 64)
         Width of each hidden layer.
@@ -66,7 +66,7 @@ class ConvNet(nn.Module):
     ----------
     n_outputs : int, default=10
     image_size : int, default=28
-        Pixels a side, at least 4. Rows of ``image_size ** 2`` pixels are taken as images.
+        Pixels per side, at least 4. Rows of ``image_size ** 2`` pixels are taken as images.
     softmax : bool, default=False
         Whether the outputs are probabilities rather than logits.
 

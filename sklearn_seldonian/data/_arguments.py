@@ -1,4 +1,4 @@
-"""Arguments as people give them, refused in words where they are not what they should be."""
+"""Checks of arguments, with messages that say what an argument must be."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sklearn_seldonian.data._columns import without_tensor
 from sklearn_seldonian.measures import RowMeasure
 
 Array = NDArray[np.float64]
-# What no array is made of, although some of it has a length.
+# Types that hold no rows, although some of them have a length.
 NO_ROWS = str | bytes | Mapping | Set  # type: ignore[type-arg]
 
 
@@ -62,7 +62,7 @@ def check_measures(measures: Any) -> tuple[RowMeasure, ...]:
 
 
 def check_predictor(estimator: Any) -> None:
-    """Refuse what is no fitted estimator of scikit-learn's kind."""
+    """Refuse everything but fitted estimators of scikit-learn's kind."""
     if inspect.isclass(estimator):
         raise TypeError(
             f"estimator must be a fitted estimator; got the class: write "
@@ -95,7 +95,7 @@ def check_classes(estimator: Any) -> NDArray[Any]:
 
 
 def groups_for(estimator: Any, method: str, sensitive_features: Any) -> dict[str, Any]:
-    """The keyword to call `method` with: none where it takes no sensitive features."""
+    """The keywords to call `method` with; none if it takes no sensitive features."""
     if sensitive_features is None or not _takes_groups(estimator, method):
         return {}
     return {"sensitive_features": sensitive_features}
@@ -113,7 +113,7 @@ def _takes_groups(estimator: Any, method: str) -> bool:
 
 
 def check_same_length(**tables: Any) -> int:
-    """How many rows all of the tables have."""
+    """The number of rows, which all tables must share."""
     counts = {name: _n_rows(name, table) for name, table in tables.items()}
     if len(set(counts.values())) > 1:
         raise ValueError(", ".join(f"{name} has {n} rows" for name, n in counts.items()) + ".")
@@ -153,7 +153,7 @@ def one_value_a_row(name: str, values: Any, n_rows: int) -> NDArray[Any]:
 
 
 def label_positions(name: str, labels: Any, classes: NDArray[Any]) -> NDArray[np.intp]:
-    """Position of each of the `labels` in `classes`; -1 where it is none of them."""
+    """Position of each of the `labels` in `classes`; -1 for a label that is not a class."""
     try:
         codes, found = pd.factorize(np.asarray(labels))
     except TypeError:
@@ -163,15 +163,15 @@ def label_positions(name: str, labels: Any, classes: NDArray[Any]) -> NDArray[np
         ) from None
     position = {label: i for i, label in enumerate(classes.tolist())}
     known = [position.get(label, -1) for label in np.asarray(found).tolist()]
-    return np.array([*known, -1], dtype=np.int64)[codes]  # the code of what is missing is -1
+    return np.array([*known, -1], dtype=np.int64)[codes]  # missing labels have the code -1
 
 
 def as_numbers(name: str, values: NDArray[Any]) -> Array:
-    """An array of floats of what should be numbers; NaN where one is missing."""
+    """The values as floats, with NaN for missing ones."""
     if values.dtype.kind in "biuf":
         return values.astype(np.float64, copy=False)
     objects = np.where(pd.isna(values), np.nan, values.astype(object))
-    are_dates = values.dtype.kind in "mM"  # whose nanoseconds are whole numbers to numpy
+    are_dates = values.dtype.kind in "mM"  # numpy takes nanoseconds for whole numbers
     wrong = values if are_dates else [value for value in objects if not _is_number(value)]
     if len(wrong):
         raise ValueError(f"{name} must hold numbers that fit a float; it holds {short(wrong[0])}.")

@@ -1,4 +1,4 @@
-"""What comes in as X and y, as arrays; and what in it is no number."""
+"""X and y as arrays, and checks that they hold numbers."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ CHUNK_ROWS = 65536
 
 
 def as_arrays(X: Any, y: Any = None) -> tuple[Any, Any]:
-    """X and y with arrays in place of tensors; of a Dataset all rows, read once, in its order.
+    """X and y with arrays in place of tensors and Datasets.
 
-    The labels of a Dataset count where `y` is None. Everything else stays what it is.
+    The rows of a Dataset are read once, in its order. Its labels count where `y` is None. All other
+    containers are returned unchanged.
     """
     if _is_a(X, "skorch.helper", "SliceDataset"):
         X = np.asarray(X)
@@ -44,7 +45,7 @@ def as_arrays(X: Any, y: Any = None) -> tuple[Any, Any]:
 
 
 def rows_to_preprocess(X: Any, n_features: int | None = None) -> Any:
-    """The rows of X in a container that can be indexed; what is in them is not looked at.
+    """The rows of X in a container that can be indexed. Their values are not checked.
 
     Raises
     ------
@@ -63,12 +64,12 @@ def rows_to_preprocess(X: Any, n_features: int | None = None) -> Any:
 
 
 def _is_a(values: Any, module: str, name: str) -> bool:
-    """Whether they are of a class of another library, which is loaded only where they are."""
+    """Whether `values` are of a class of another library. The library is not imported for this."""
     return module in sys.modules and isinstance(values, getattr(sys.modules[module], name))
 
 
 def _read(dataset: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Inputs and labels of all rows; labels None where the rows have none."""
+    """Inputs and labels of all rows. The labels are None if the rows have none."""
     is_stream = _is_a(dataset, "torch.utils.data", "IterableDataset")
     read = iter(dataset) if is_stream else (dataset[i] for i in range(len(dataset)))
     rows = [_parts(row) for row in read]
@@ -98,16 +99,16 @@ def _parts(row: Any) -> Sequence[Any]:
 
 
 def _input(values: Any) -> NDArray[Any]:
-    """One row's inputs as an array; an image has its channels first, as torchvision's ToTensor."""
+    """One row's inputs as an array. Images have their channels first, as in torchvision."""
     array = np.asarray(without_tensor(values))
-    if not hasattr(values, "getbands"):  # not one of PIL's images
+    if not hasattr(values, "getbands"):  # it is not an image of PIL
         return array
     return array[None] if array.ndim == 2 else np.moveaxis(array, 2, 0)
 
 
 # -- what is not a number --------------------------------------------------------------------
 
-# Columns that a message names.
+# The number of columns that a message names.
 MAX_NAMED = 5
 IMPUTE = (
     "Give the estimator an imputer as preprocessor=, such as SimpleImputer(): it is fitted on "
@@ -116,7 +117,7 @@ IMPUTE = (
 
 
 def check_kinds(X: Any, subject: str = "Input X", remedy: str = IMPUTE) -> None:
-    """Refuse what would be taken for numbers, or cannot be: dates, missing and masked values.
+    """Refuse values that are not numbers: dates, missing and masked values.
 
     Raises
     ------
@@ -146,7 +147,7 @@ def check_kinds(X: Any, subject: str = "Input X", remedy: str = IMPUTE) -> None:
 
 
 def _is_too_large(value: Any) -> bool:
-    """Whether it is a whole number that no float holds."""
+    """Whether `value` is a whole number that is too large for a float."""
     return isinstance(value, int) and abs(value) > sys.float_info.max
 
 
@@ -156,7 +157,7 @@ def check_finite(
     names: Sequence[Any] | None = None,
     remedy: str = IMPUTE,
 ) -> None:
-    """Refuse NaN and infinity in an array, with the columns that hold them."""
+    """Refuse NaN and infinity in an array. The message names the columns."""
     if values.dtype.kind not in "fc" or np.isfinite(values).all():
         return
     names = _names(values) if names is None else names
@@ -167,10 +168,10 @@ def check_finite(
 
 
 def _columns_of_objects(X: Any) -> dict[Any, Series]:
-    """The columns of an array or of lists that may hold dates or missing objects, by number."""
+    """By number, the columns of an array or of lists if they may hold dates or missing objects."""
     try:
         values = np.asarray(X)
-    except ValueError:  # which check_array explains
+    except ValueError:  # check_array says why
         return {}
     if values.dtype.kind not in "OmM" or values.ndim < 1:
         return {}
@@ -191,7 +192,7 @@ def _names(values: NDArray[Any]) -> Sequence[Any] | None:
 def _refuse_cells(
     is_wrong: NDArray[np.bool_], names: Sequence[Any] | None, text: str, remedy: str
 ) -> None:
-    """Raise a ValueError that says in which columns cells are wrong, if any is."""
+    """Raise a ValueError that names the columns with wrong cells, if there are any."""
     if not is_wrong.any():
         return
     if names is None:

@@ -1,7 +1,7 @@
 """Tables of any library as columns of plain values, which conditions can compare.
 
-A plain value is a number, a text or a truth value. A column of them is an array, or a Categorical
-where it says how its values are ordered, or that they are not.
+A plain value is a number, a text or a truth value. A column of plain values is a Categorical if it
+says whether and how its values are ordered, and an array otherwise.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from scipy.sparse import issparse
 
 Series = pd.Series
 NamedColumns = list[tuple[str, Series]]
-# What is a row of its own in a list.
+# Types of rows in a list of rows.
 ROWS = (list, tuple, pd.Series, np.ndarray)
 DATES = date, time, timedelta, np.datetime64, np.timedelta64, pd.Period
-# What to do about values of a kind that no literal can be compared with; the first that fits.
+# Advice for kinds of values that no literal can be compared with. The first that fits is given.
 REMEDIES: Mapping[tuple[type, ...], str] = {
     (list, tuple, set, frozenset, dict, np.ndarray): (
         "Make each part a column of its own, for by=(a, b), or write column.map(str)."
@@ -36,8 +36,8 @@ REMEDIES: Mapping[tuple[type, ...], str] = {
 
 
 def without_tensor(values: Any) -> Any:
-    """`values`, as an array of the same memory (if on the CPU) where they are a tensor."""
-    torch = sys.modules.get("torch")  # which is there before any tensor is
+    """`values`, with a tensor turned into an array. On the CPU both share their memory."""
+    torch = sys.modules.get("torch")  # tensors exist only once torch is imported
     if torch is None or not isinstance(values, torch.Tensor):
         return values
     values = values.detach().cpu()
@@ -53,15 +53,17 @@ def array_of_objects(values: Sequence[Any]) -> NDArray[Any]:
 
 
 def with_none(values: NDArray[Any], where: NDArray[np.bool_]) -> NDArray[Any]:
-    """The values as objects, with None in some places."""
+    """The values as objects, with None at the places in `where`."""
     objects = np.array(values, dtype=object)
     objects[where] = None
     return objects
 
 
 def series(values: NDArray[Any]) -> Series:
-    """A Series of an array; of objects where pandas takes texts for Unicode, or integers for
-    floats, that they are not."""
+    """A Series of an array.
+
+    It holds objects where pandas fails: with texts that are not Unicode and with huge integers.
+    """
     try:
         return pd.Series(values)
     except (UnicodeEncodeError, OverflowError):
@@ -69,7 +71,7 @@ def series(values: NDArray[Any]) -> Series:
 
 
 def columns_of_array(values: NDArray[Any]) -> list[Series]:
-    """One Series for each of the values of a row."""
+    """The columns of an array. Further dimensions are flattened."""
     flat = values.reshape(len(values), math.prod(values.shape[1:]))
     return [series(column) for column in flat.T]
 
@@ -78,7 +80,7 @@ def columns_of_array(values: NDArray[Any]) -> list[Series]:
 
 
 def holds_dates(column: Series) -> bool:
-    """Whether values of a Series are dates or durations, which are no numbers."""
+    """Whether a Series holds dates or durations."""
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return holds_dates(column.cat.categories.to_series())
@@ -88,12 +90,12 @@ def holds_dates(column: Series) -> bool:
 
 
 def is_table(table: Any) -> bool:
-    """Whether it is a frame whose columns have names.
+    """Whether `table` is a frame whose columns have names.
 
     Raises
     ------
     ValueError
-        If it is a frame whose rows have not been computed.
+        If `table` is a frame whose rows have not been computed.
     """
     if type(table).__name__ == "LazyFrame":
         raise ValueError("A LazyFrame has no rows yet: write frame.collect().")
@@ -115,7 +117,8 @@ def of_table(table: Any) -> NamedColumns:
 
         table = pyarrow.table(table)
     if _library(table) == "pyarrow":
-        return of_table(table.to_pandas(ignore_metadata=True))  # which may make an index of columns
+        # Metadata would turn some columns into an index.
+        return of_table(table.to_pandas(ignore_metadata=True))
     return of_table(table.to_pandas())
 
 
@@ -145,7 +148,7 @@ def of_values(values: Any) -> NamedColumns:
 
 
 def _native(values: Any) -> Any:
-    """What narwhals wraps."""
+    """The table or column that narwhals wraps; anything else unchanged."""
     return values.to_native() if _library(values) == "narwhals" else values
 
 
@@ -154,7 +157,7 @@ def _library(values: Any) -> str:
 
 
 def _of_one_column(values: Any) -> Series | None:
-    """A Series, Index or extension array of any library as a Series; None for all else."""
+    """A Series, Index or extension array of any library as a Series; None for anything else."""
     if isinstance(values, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
         return pd.Series(values)
     if _library(values) == "polars":
@@ -163,7 +166,7 @@ def _of_one_column(values: Any) -> Series | None:
 
 
 def _of_polars(column: Any) -> Series:
-    """A Series of polars as one of pandas, by way of neither Arrow nor float64."""
+    """A Series of polars as one of pandas. Neither pyarrow nor a detour over float64 is needed."""
     kind = column.dtype.base_type().__name__
     values: Any
     if kind in ("Enum", "Categorical"):
@@ -172,8 +175,8 @@ def _of_polars(column: Any) -> Series:
     elif column.dtype.is_numeric() and not column.null_count():
         values = column.to_numpy()
     else:
-        values = array_of_objects(column.to_list())
-    return series(values).rename(column.name)
+        values = pd.Series(column.to_list(), dtype=object)
+    return pd.Series(values, name=column.name)
 
 
 def _unnamed(values: Any) -> list[Series]:
@@ -189,7 +192,7 @@ def _unnamed(values: Any) -> list[Series]:
     if values.ndim not in (1, 2):
         raise ValueError(f"sensitive_features must have 1 or 2 dimensions, not {values.ndim}.")
     if values.dtype.kind == "U":
-        is_hidden = is_hidden | (values == "nan")  # what numpy makes of a missing value among texts
+        is_hidden = is_hidden | (values == "nan")  # numpy writes missing texts so
     if is_hidden.any():
         values = with_none(values, is_hidden)
     return columns_of_array(values)
@@ -213,7 +216,7 @@ def _of_rows(given: Iterable[Any]) -> list[Series]:
 
 
 def _value(value: Any) -> Any:
-    """A scalar out of its tensor or array; None for one that is masked."""
+    """The scalar in a tensor or array without dimensions; None for a masked value."""
     if value is np.ma.masked:
         return None
     value = without_tensor(value)
@@ -230,8 +233,8 @@ def _counted(length: int | None) -> str:
 def plain_values(column: Series, name: str, source: str) -> Any:
     """A column's values as plain ones: an array, or a Categorical with plain categories.
 
-    What compares equal in the table does here, whatever its type: Decimals and the floats of fewer
-    than 64 bits are the shortest decimal number that they stand for, as literals are.
+    Values that are equal in the table are equal here, whatever their type. Decimals, and floats of
+    fewer than 64 bits, become the shortest decimal number that they stand for, like literals.
 
     Parameters
     ----------
@@ -268,7 +271,7 @@ class _NotPlainError(Exception):
 def _plain(column: Series) -> Any:
     dtype = column.dtype
     if isinstance(dtype, pd.ArrowDtype) and hasattr(dtype.pyarrow_dtype, "ordered"):
-        return _plain(column.array.__arrow_array__().to_pandas())  # a Categorical, in its order
+        return _plain(column.array.__arrow_array__().to_pandas())  # keeps the order
     if isinstance(dtype, pd.CategoricalDtype):
         plain = np.asarray(_plain(column.cat.categories.to_series()))
         in_order = list(dict.fromkeys(plain.tolist()))
@@ -284,7 +287,7 @@ def _plain(column: Series) -> Any:
 
 
 def _shortest_decimals(values: NDArray[Any]) -> NDArray[np.float64]:
-    """What floats of another precision stand for."""
+    """Floats of another precision as the shortest decimal numbers that they stand for."""
     codes, distinct = pd.factorize(values.astype(np.float64))
     if values.dtype.itemsize < 8:
         distinct = distinct.astype(values.dtype).astype(str).astype(np.float64)
@@ -292,7 +295,7 @@ def _shortest_decimals(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _plain_objects(values: NDArray[Any]) -> Any:
-    """Objects that are all numbers, all texts, or both; intervals as texts."""
+    """Numbers and texts as plain values, and intervals as texts."""
     kinds = dict.fromkeys(map(type, values.tolist()))
     if kinds and all(issubclass(kind, pd.Interval) for kind in kinds):
         return pd.Categorical(values.astype(str).astype(object))
@@ -305,7 +308,7 @@ def _plain_objects(values: NDArray[Any]) -> Any:
 
 
 def _is_number(kind: type) -> bool:
-    is_duration = issubclass(kind, np.timedelta64)  # which is an Integral
+    is_duration = issubclass(kind, np.timedelta64)  # a subclass of Integral
     return issubclass(kind, Real | np.bool_ | Decimal) and not is_duration
 
 

@@ -1,4 +1,4 @@
-"""Rows that were copied before the split are noticed: their certificate proves nothing."""
+"""A remark on rows that were copied before the split, which makes a certificate worthless."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sklearn_seldonian.data._digests import blocks_of
 from sklearn_seldonian.data._row_sketch import Hashes, bits_of, row_hashes
 from sklearn_seldonian.data._rows import LabelledRows
 
-# Rows compared on each side of the split, and numbers read for that.
+# Limits on the rows compared on each side of the split, and on the numbers read for that.
 MAX_ROWS_COMPARED = 5000
 MAX_VALUES_COMPARED = 2**20
-# The compared safety rows hold so many copies, and this share of them, where users are told.
+# Users are told of at least this number, and this share, of copies among compared safety rows.
 MIN_COPIES = 20
 MIN_SHARE = 0.05
 # A column of continuous data has at least this number of different values per row.
@@ -25,8 +25,8 @@ MIN_VALUES_PER_ROW = 1 / 3
 def remark_on_copies(candidate: LabelledRows, safety: LabelledRows) -> str | None:
     """A sentence on safety rows that are exact copies of candidate rows; None where there is none.
 
-    Rows of discrete data agree by chance, which is nothing to tell of. Large
-    data are judged by a sample of their rows.
+    Rows of discrete data agree by chance, so they are not remarked on. Large data are judged by a
+    sample of their rows.
     """
     if issparse(candidate.X):
         return None

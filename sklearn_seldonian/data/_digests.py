@@ -1,4 +1,4 @@
-"""Fingerprints of rows: the same in any order, container and type, and others for other values.
+"""Fingerprints of rows, which depend on their values, but not on order, container and type.
 
 Rows are given as blocks, each an array of some of their columns. A block holds numbers, of shape
 (n_rows, n_columns), or the digests of one column's values, of shape (n_rows,) and type `DIGEST`.
@@ -31,7 +31,7 @@ from sklearn_seldonian.data._columns import (
 
 Block = NDArray[Any]
 DIGEST = np.dtype("V16")
-# Bytes of rows that are digested at a time.
+# The number of bytes that are digested at a time.
 CHUNK_BYTES = 2**25
 
 
@@ -51,7 +51,7 @@ def row_digests(blocks: Iterable[Block]) -> Block:
 
 
 def fingerprint_of(blocks: Iterable[Block], kind: bytes = b"") -> str:
-    """A fingerprint of rows in any order; equal rows count. `kind` says what they are."""
+    """A fingerprint of rows in any order. Repeated rows count. `kind` says what the rows are."""
     blocks = list(blocks)
     kinds = b"".join(b"d" if block.ndim == 1 else b"n" * block.shape[1] for block in blocks)
     digests = np.sort(row_digests(blocks).view(f"S{DIGEST.itemsize}"))
@@ -64,7 +64,7 @@ def fingerprint_of(blocks: Iterable[Block], kind: bytes = b"") -> str:
 def _content_of_rows(block: Block) -> NDArray[np.uint8]:
     """The bytes of each row of a block."""
     if block.ndim == 2:
-        block = block.astype(np.float64) + 0.0  # which makes 0.0 of -0.0
+        block = block.astype(np.float64) + 0.0  # turns -0.0 into 0.0
         block[np.isnan(block)] = np.nan
     return np.ascontiguousarray(block).view(np.uint8).reshape(len(block), -1)
 
@@ -83,7 +83,7 @@ def _as_block(digests: Iterable[bytes]) -> Block:
 def blocks_of(values: Any) -> list[Block]:
     """Blocks of rows of any kind: an array, a frame, sparse rows, lists, texts, images.
 
-    Whatever compares equal as numbers or as texts has the same blocks.
+    Rows that are equal as numbers or as texts have the same blocks.
     """
     if is_table(values):
         return [_of_column(column) for _, column in of_table(values)]
@@ -100,7 +100,7 @@ def blocks_of(values: Any) -> list[Block]:
 
 
 def _as_array(values: Any) -> NDArray[Any]:
-    """An array with one row for each of the rows, of objects where they are not numbers."""
+    """An array with the same number of rows, of objects if they are not numbers."""
     values = without_tensor(values)
     if isinstance(values, np.ma.MaskedArray):
         values = with_none(values, np.ma.getmaskarray(values))
@@ -115,14 +115,14 @@ def _as_array(values: Any) -> NDArray[Any]:
 
 
 def _is_exact(values: NDArray[Any]) -> bool:
-    """Whether they are numbers that floats hold."""
+    """Whether `values` are numbers that floats represent exactly."""
     if values.dtype.kind not in "iu" or values.dtype.itemsize < 8 or not values.size:
         return values.dtype.kind in "biuf"
     return int(values.min()) >= -(2**53) and int(values.max()) <= 2**53
 
 
 def _sparse_rows(values: Any) -> list[tuple[int, NDArray[Any], NDArray[Any]]]:
-    """Of each row what is not zero, and where."""
+    """For each row, its length, and the places and values of what is not zero."""
     rows = values.tocsr(copy=True)
     rows.sum_duplicates()
     rows.eliminate_zeros()
@@ -138,7 +138,7 @@ def _of_column(column: pd.Series) -> Block:
 
 
 def _of_objects(values: list[Any]) -> Block:
-    """A list as one block: of numbers where all are."""
+    """A list as one block, of numbers if all values are numbers."""
     numbers = _numbers(values)
     if numbers is not None:
         return numbers[:, None]
@@ -147,7 +147,7 @@ def _of_objects(values: list[Any]) -> Block:
 
 
 def _numbers(values: list[Any]) -> NDArray[np.float64] | None:
-    """The values as floats, NaN where they are missing; None where these are not the same."""
+    """The values as floats, with NaN for missing ones; None if floats cannot represent them."""
     if not all(_is_missing(value) or _is_number(value) for value in values):
         return None
     try:
@@ -174,7 +174,7 @@ def _digest(value: Any) -> bytes:
 
 
 def _content(value: Any) -> bytes:
-    """Any value as bytes that are the same for an equal one, as far as that can be known."""
+    """A value as bytes. Equal values have the same bytes, as far as that can be known."""
     value = without_tensor(value)
     if _is_missing(value):
         return b"missing"
@@ -200,12 +200,12 @@ def _content(value: Any) -> bytes:
 
 
 def _object_content(value: Any) -> bytes:
-    """What an object says of itself, or else what it is made of; its type where it says nothing."""
+    """The type of an object with its text, or with its pickle if it has no text of its own."""
     kind: Any = type(value)
     name = f"object {kind.__module__}.{kind.__qualname__} ".encode()
     if kind.__str__ is not object.__str__ or kind.__repr__ is not object.__repr__:
         return name + str(value).encode("utf-8", "surrogatepass")
     try:
         return name + pickle.dumps(value, protocol=4)
-    except Exception:  # whatever its own methods raise
+    except Exception:  # an object's own methods may raise anything
         return name

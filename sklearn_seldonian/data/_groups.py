@@ -20,7 +20,7 @@ from sklearn_seldonian.data import _columns
 
 
 def column_values(wanted: set[str], X: Any, sensitive_features: Any, n_rows: int) -> dict[str, Any]:
-    """The columns that conditions name, as one array each.
+    """The columns that conditions name, each as an array.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def column_values(wanted: set[str], X: Any, sensitive_features: Any, n_rows: int
     Returns
     -------
     dict of str to ndarray or Categorical of shape (n_rows,)
-        All columns there are; only those `wanted` are checked, and made of plain values.
+        All columns. Only the `wanted` ones are checked, and hold plain values.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def _agreed(name: str, first: Any, second: Any) -> Any:
 
 
 def _check_index_levels(missing: set[str], **tables: Any) -> None:
-    """Say so where a column that constraints name is a level of an index."""
+    """Refuse constraints that name a level of an index, which is not a column."""
     for source, table in tables.items():
         index = table.index if isinstance(table, pd.DataFrame | pd.Series) else pd.Index([])
         for name in index.names:
@@ -87,15 +87,15 @@ def _check_index_levels(missing: set[str], **tables: Any) -> None:
 def check_same_order(**tables: Any) -> None:
     """Refuse pandas inputs whose indexes hold the same labels in different orders.
 
-    Rows are matched by position, so one of them was shuffled without the others. Indexes
-    that merely differ are none of our business.
+    Rows are matched by position, so one of them was shuffled without the others. Indexes with
+    different labels are accepted.
     """
     indexes = {n: t.index for n, t in tables.items() if isinstance(t, pd.DataFrame | pd.Series)}
     for (one, first), (other, second) in itertools.combinations(indexes.items(), 2):
         if not _are_shuffled(first, second):
             continue
         remedy = f"write {other}.loc[{one}.index], or reset both indexes"
-        if not first.is_unique:  # by which rows would be multiplied
+        if not first.is_unique:  # .loc would multiply rows
             remedy = "bring their rows into one order, then reset both indexes"
         raise ValueError(
             f"{one} and {other} have the same index in different orders, and rows are matched "
@@ -132,14 +132,14 @@ def check_fresh_columns(conditions: Iterable[Condition], columns: Mapping[str, A
 
 
 def _changed_meaning(condition: Any, values: Any) -> str | None:
-    """Why a condition no longer means the same, in words; None where it does."""
+    """Why a condition no longer means what it did in `fit`; None if it still does."""
     levels = levels_of(values)
     if isinstance(condition, ColumnIs):
         wrong = [level for level in levels if level not in (0, 1)]
         return f"holds {wrong[0]!r}, and must be bool or 0/1" if wrong else None
     symbol = getattr(condition, "operator", "==")
     if symbol == "==":
-        return None  # what is not found is not certified
+        return None  # a value that is not found is not certified
     if condition.order:
         unknown = [level for level in levels if level not in condition.order]
         if unknown:

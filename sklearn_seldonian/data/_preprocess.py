@@ -1,4 +1,4 @@
-"""The preprocessor: fitted on candidate rows, where a sampler may also draw or make up rows."""
+"""The preprocessor, which is fitted on candidate rows and may contain a sampler."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from sklearn_seldonian.data._columns import is_table, of_table
 
 
 class Preprocessed(NamedTuple):
-    """What a fitted preprocessor makes of the rows that it was fitted on.
+    """The output of a fitted preprocessor for the rows that it was fitted on.
 
     Attributes
     ----------
     transformer : transformer
-        Fitted; it samples no longer.
+        It is fitted, and no longer samples.
     X : ndarray
-        One row for each row given.
+        One row per row given.
     resampled : tuple of (ndarray, ndarray) or None
-        Rows and labels to train on instead, where the preprocessor is or has a sampler.
+        Rows and labels to train on instead, if the preprocessor is or contains a sampler.
     """
 
     transformer: Any
@@ -46,7 +46,7 @@ def fit_preprocessor(preprocessor: Any, X: Any, y: Any) -> Preprocessed:
 
 
 def _fit_sampler(steps: Sequence[tuple[str, Any]], memory: Any, X: Any, y: Any) -> Preprocessed:
-    """Fit steps with one of imbalanced-learn's samplers among them."""
+    """Fit steps that include a sampler of imbalanced-learn."""
     from imblearn.pipeline import Pipeline
 
     received = _Received()
@@ -65,12 +65,12 @@ class _Received(BaseEstimator):  # type: ignore[misc]
 
 
 def transformed(transformer: Any, X: Any) -> Any:
-    """What a fitted transformer makes of X, as an array with one row for each row of X."""
+    """The output of a fitted transformer for X, as an array with one row per row of X."""
     return _checked(transformer.transform(X), X, transformer)
 
 
 def _checked(returned: Any, X: Any, transformer: Any) -> Any:
-    """What a preprocessor returned, as an array with one row for each row of X."""
+    """The output of a preprocessor for X, as an array with one row per row of X."""
     if issparse(returned):
         raise TypeError(
             "The preprocessor returned a sparse matrix, and modules take dense rows. Use "

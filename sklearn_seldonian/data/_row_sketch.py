@@ -1,4 +1,4 @@
-"""Which rows a model was fitted to, in a few kilobytes: enough to know them when they return."""
+"""A sketch of the rows that a model was fitted to, by which they are recognised later."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from scipy.stats import binom
 from sklearn_seldonian.data._digests import Block, blocks_of
 
 Hashes = NDArray[np.uint64]
-SKETCHED = 1024  # hashes kept
-VALUES_AT_ONCE = 2**22  # converted to hash them
-# Rows are known again from this share on, and where chance explains it this rarely.
+SKETCHED = 1024  # the number of hashes kept
+VALUES_AT_ONCE = 2**22  # the number of values converted at a time
+# Rows are recognised from this share on, if chance explains it at most this often.
 MIN_SHARE = 0.05
 CHANCE = 1e-4
 
 
 class RowSketch(NamedTuple):
-    """Some rows, without the rows.
+    """What is kept of some rows in order to recognise them: a few kilobytes of hashes.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class RowSketch(NamedTuple):
         return cls(sums, smallest, n_repeated / max(1, n))
 
     def share_of(self, hashes: Hashes) -> float:
-        """Which share of other rows is among these; 0 where that could be chance."""
+        """The share of other rows that are among these; 0 if that could be chance."""
         if _sum(hashes) in self.parts and _probability_of_counts(hashes) <= CHANCE:
             return 1.0
         is_complete = len(self.smallest) < SKETCHED
@@ -61,9 +61,10 @@ class RowSketch(NamedTuple):
         return share if share >= MIN_SHARE and by_chance <= CHANCE else 0.0
 
     def _by_chance(self, hashes: Hashes) -> float:
-        """At most which share of new rows has equals here, since data are discrete.
+        """The largest share of new rows that have equals here because data are discrete.
 
-        Either rows show it by their own repetitions: those of a bootstrap are of its making.
+        It is read from the repetitions among both groups of rows. The smaller one counts, because
+        a bootstrap makes repetitions of its own.
         """
         n_repeated, n = _repeated(hashes)
         at_most = (n_repeated + 2 * math.sqrt(n_repeated) + 3) / max(1, n)
@@ -73,7 +74,7 @@ class RowSketch(NamedTuple):
 
 
 def _repeated(hashes: Hashes) -> tuple[int, int]:
-    """How many of every second row have equals among the others, of how many."""
+    """How many of every second row have equals among the other rows, and their number."""
     return int(np.isin(hashes[1::2], hashes[::2]).sum()), len(hashes[1::2])
 
 
@@ -82,7 +83,7 @@ def _sum(hashes: Hashes) -> tuple[int, int]:
 
 
 def _probability_of_counts(hashes: Hashes) -> float:
-    """About how likely as many new rows are to have the same values as often as these."""
+    """About how likely the same number of new rows is to have the same values as often."""
     _, counts = np.unique(hashes, return_counts=True)
     free = np.sort(counts)[:-1]  # the last one follows from the others
     return math.exp(-0.5 * np.log1p(4 * math.pi * free).sum())
@@ -92,7 +93,7 @@ def _probability_of_counts(hashes: Hashes) -> float:
 
 
 def row_hashes(X: Any) -> Hashes:
-    """One number per row, the same for the same values whatever holds them, of shape (n_rows,)."""
+    """One number per row. Equal rows have the same one in any container."""
     if issparse(X):
         return _sparse_hashes(X)
     blocks = blocks_of(X) or [np.empty((len(X), 0))]
@@ -106,7 +107,7 @@ def row_hashes(X: Any) -> Hashes:
 
 
 def _sparse_hashes(X: Any) -> Hashes:
-    """As of the same rows with their zeros."""
+    """The hashes of sparse rows, equal to those of the same rows in an array."""
     rows = X.tocsr()
     products = bits_of(rows.data[:, None])[:, 0] * _weights(rows.shape[1])[rows.indices]
     sums = np.append(np.uint64(0), np.cumsum(products, dtype=np.uint64))
@@ -114,10 +115,10 @@ def _sparse_hashes(X: Any) -> Hashes:
 
 
 def bits_of(block: Block) -> NDArray[np.uint64]:
-    """A number for each value of a block, of shape (n_rows, n_columns).
+    """A whole number for each value of a block, of shape (n_rows, n_columns).
 
-    These are half of a digest, or the bits of a number in single precision, which modules compute
-    in; those of -0 are those of 0.
+    It is the first half of a digest, or the bits of a number in single precision, in which modules
+    compute. The numbers 0 and -0 have the same bits.
     """
     if block.ndim == 1:
         return np.ascontiguousarray(block).view(np.uint64)[::2, None]
@@ -127,7 +128,7 @@ def bits_of(block: Block) -> NDArray[np.uint64]:
 
 
 def _weights(n: int) -> Hashes:
-    """Odd numbers, another one for each column."""
+    """A different odd number for each column."""
     return _scrambled(np.arange(1, n + 1, dtype=np.uint64)) | np.uint64(1)
 
 
@@ -143,9 +144,9 @@ def _scrambled(values: Hashes) -> Hashes:
 
 
 class Sighting(NamedTuple):
-    """A model that was asked for predictions: which share of the rows it was fitted to.
+    """A model that was asked for predictions, and the share of rows that it was fitted to.
 
-    None where it does not know what it was fitted to.
+    The share is None if the model does not know what it was fitted to.
     """
 
     name: str
@@ -157,7 +158,7 @@ _sightings: ContextVar[list[Sighting] | None] = ContextVar("sightings", default=
 
 @contextmanager
 def rows_of_predictions() -> Iterator[list[Sighting]]:
-    """What models are asked for in this thread, at whatever depth inside another estimator."""
+    """The models that predict in this thread meanwhile, however deep inside another estimator."""
     found: list[Sighting] = []
     token = _sightings.set(found)
     try:
