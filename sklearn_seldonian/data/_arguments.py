@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Set
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -121,11 +122,9 @@ def check_same_length(**tables: Any) -> int:
 
 
 def _n_rows(name: str, table: Any) -> int:
-    try:
+    with suppress(TypeError):
         if not isinstance(table, NO_ROWS):
             return int(_num_samples(table))
-    except TypeError:
-        pass
     raise TypeError(f"{name} must hold rows, as an array or a DataFrame does; got {short(table)}.")
 
 

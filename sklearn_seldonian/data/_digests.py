@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_any_real_numeric_dtype
 from scipy.sparse import issparse
+from sklearn.utils import gen_batches
 
 from sklearn_seldonian.data._columns import (
     array_of_objects,
@@ -31,6 +32,7 @@ from sklearn_seldonian.data._columns import (
 
 Block = NDArray[Any]
 DIGEST = np.dtype("V16")
+NUMBERS = (Real, np.bool_)
 # The number of bytes that are digested at a time.
 CHUNK_BYTES = 2**25
 
@@ -44,8 +46,8 @@ def row_digests(blocks: Iterable[Block]) -> Block:
     width = sum(block.shape[1] * 8 if block.ndim == 2 else DIGEST.itemsize for block in blocks)
     stretch = max(1, CHUNK_BYTES // max(1, width))
     digests: list[bytes] = []
-    for start in range(0, len(blocks[0]), stretch):
-        content = [_content_of_rows(block[start : start + stretch]) for block in blocks]
+    for rows in gen_batches(len(blocks[0]), stretch):
+        content = [_content_of_rows(block[rows]) for block in blocks]
         digests += map(_digest_of_bytes, np.concatenate(content, axis=1))
     return _as_block(digests)
 
@@ -159,7 +161,7 @@ def _numbers(values: list[Any]) -> NDArray[np.float64] | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real | np.bool_) and not isinstance(value, np.timedelta64)
+    return isinstance(value, NUMBERS) and not isinstance(value, np.timedelta64)
 
 
 def _is_missing(value: Any) -> bool:
@@ -175,11 +177,11 @@ def _digest(value: Any) -> bytes:
 
 def _content(value: Any) -> bytes:
     """A value as bytes. Equal values have the same bytes, as far as that can be known."""
+    if isinstance(value, str):
+        return b"text" + value.encode("utf-8", "surrogatepass")
     value = without_tensor(value)
     if _is_missing(value):
         return b"missing"
-    if isinstance(value, str):
-        return b"text" + value.encode("utf-8", "surrogatepass")
     if isinstance(value, bytes):
         return b"bytes" + value
     if _is_number(value):

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pandas.util import hash_array
 from scipy.sparse import issparse
 from scipy.stats import binom
+from sklearn.utils import gen_batches
 
 from sklearn_seldonian.data._digests import Block, blocks_of
 
@@ -100,10 +102,9 @@ def row_hashes(X: Any) -> Hashes:
     n_columns = sum(block.shape[1] if block.ndim == 2 else 1 for block in blocks)
     weights, stretch = _weights(n_columns), max(1, VALUES_AT_ONCE // max(1, n_columns))
     sums = np.zeros(len(blocks[0]), dtype=np.uint64)
-    for start in range(0, len(sums), stretch):
-        rows = slice(start, start + stretch)
+    for rows in gen_batches(len(sums), stretch):
         sums[rows] = np.concatenate([bits_of(block[rows]) for block in blocks], axis=1) @ weights
-    return _scrambled(sums)
+    return hash_array(sums)
 
 
 def _sparse_hashes(X: Any) -> Hashes:
@@ -111,7 +112,7 @@ def _sparse_hashes(X: Any) -> Hashes:
     rows = X.tocsr()
     products = bits_of(rows.data[:, None])[:, 0] * _weights(rows.shape[1])[rows.indices]
     sums = np.append(np.uint64(0), np.cumsum(products, dtype=np.uint64))
-    return _scrambled(sums[rows.indptr[1:]] - sums[rows.indptr[:-1]])
+    return hash_array(sums[rows.indptr[1:]] - sums[rows.indptr[:-1]])
 
 
 def bits_of(block: Block) -> NDArray[np.uint64]:
@@ -129,15 +130,7 @@ def bits_of(block: Block) -> NDArray[np.uint64]:
 
 def _weights(n: int) -> Hashes:
     """A different odd number for each column."""
-    return _scrambled(np.arange(1, n + 1, dtype=np.uint64)) | np.uint64(1)
-
-
-def _scrambled(values: Hashes) -> Hashes:
-    """Numbers in which each bit depends on all bits of those given (SplitMix64's finaliser)."""
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        values = (values ^ (values >> np.uint64(shift))) * np.uint64(factor)
-    scrambled: Hashes = values ^ (values >> np.uint64(31))
-    return scrambled
+    return hash_array(np.arange(1, n + 1, dtype=np.uint64)) | np.uint64(1)
 
 
 # -- which rows predictions are asked for ------------------------------------------------
