@@ -173,7 +173,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 )
 
 
-# -- averages ----------------------------------------------------------------------------
+# -- expectations ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -383,7 +383,7 @@ def _checked(measure: RowMeasure, given: Any, y: NDArray[Any]) -> Array:
     return values
 
 
-# -- the averages of the language ----------------------------------------------------------
+# -- the row measures of the language ----------------------------------------------------
 
 
 def _log_loss(y: Any, log_probabilities: Any, xp: Any) -> Any:

@@ -69,16 +69,13 @@ def constraint_values(
     specification, cells = source.bound_to(
         rows.columns, len(rows.y), answers.targets, measures, named=rows.columns
     )
-    values = distinct_values(distinct_estimands(specification.constraints))
+    constraints = specification.constraints
+    values = distinct_values(distinct_estimands(constraints))
     statistics = answers.observe(rows, cells, values).statistics
     if statistics.n_invalid:
-        return np.full(len(specification.constraints), np.inf)
-    return np.array(
-        [
-            estimate(c.g, statistics.evidence(c.estimands).estimates(c.estimands))
-            for c in specification.constraints
-        ]
-    )
+        return np.full(len(constraints), np.inf)
+    found = [statistics.evidence(c.estimands).estimates(c.estimands) for c in constraints]
+    return np.array([estimate(c.g, f) for c, f in zip(constraints, found, strict=True)])
 
 
 def solution_found(estimator: Any, X: Any = None, y: Any = None) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils import indexable
+from sklearn.utils import gen_batches, indexable
 from sklearn.utils.validation import _num_samples, check_array
 
 from sklearn_seldonian.data._columns import (
@@ -158,7 +158,9 @@ def check_finite(
     remedy: str = IMPUTE,
 ) -> None:
     """Refuse NaN and infinity in an array. The message names the columns."""
-    if values.dtype.kind not in "fc" or np.isfinite(values).all():
+    if values.dtype.kind not in "fc":
+        return
+    if all(np.isfinite(values[rows]).all() for rows in gen_batches(len(values), CHUNK_ROWS)):
         return
     names = _names(values) if names is None else names
     _refuse_cells(np.isnan(values), names, f"{subject} contains NaN", remedy)

@@ -19,7 +19,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_any_real_numeric_dtype
 from scipy.sparse import issparse
-from sklearn.utils import gen_batches
 
 from sklearn_seldonian.data._columns import (
     array_of_objects,
@@ -46,8 +45,8 @@ def row_digests(blocks: Iterable[Block]) -> Block:
     width = sum(block.shape[1] * 8 if block.ndim == 2 else DIGEST.itemsize for block in blocks)
     stretch = max(1, CHUNK_BYTES // max(1, width))
     digests: list[bytes] = []
-    for rows in gen_batches(len(blocks[0]), stretch):
-        content = [_content_of_rows(block[rows]) for block in blocks]
+    for start in range(0, len(blocks[0]), stretch):
+        content = [_content_of_rows(block[start : start + stretch]) for block in blocks]
         digests += map(_digest_of_bytes, np.concatenate(content, axis=1))
     return _as_block(digests)
 

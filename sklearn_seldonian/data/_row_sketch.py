@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from pandas.util import hash_array
 from scipy.sparse import issparse
 from scipy.stats import binom
-from sklearn.utils import gen_batches
 
 from sklearn_seldonian.data._digests import Block, blocks_of
 
@@ -102,7 +101,8 @@ def row_hashes(X: Any) -> Hashes:
     n_columns = sum(block.shape[1] if block.ndim == 2 else 1 for block in blocks)
     weights, stretch = _weights(n_columns), max(1, VALUES_AT_ONCE // max(1, n_columns))
     sums = np.zeros(len(blocks[0]), dtype=np.uint64)
-    for rows in gen_batches(len(sums), stretch):
+    for start in range(0, len(sums), stretch):
+        rows = slice(start, start + stretch)
         sums[rows] = np.concatenate([bits_of(block[rows]) for block in blocks], axis=1) @ weights
     return hash_array(sums)
 
