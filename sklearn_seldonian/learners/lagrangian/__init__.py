@@ -11,7 +11,6 @@ from sklearn_seldonian.learners.lagrangian._tasks import (
     Regression,
     Task,
     from_dict,
-    to_dict,
 )
 
 __all__ = [
@@ -29,6 +28,5 @@ __all__ = [
     "module_inputs",
     "probabilities",
     "tensors_of",
-    "to_dict",
     "to_inputs",
 ]

@@ -23,7 +23,7 @@ from sklearn_seldonian.learners.lagrangian._outputs import (
     class_weights,
     clipped,
 )
-from sklearn_seldonian.learners.lagrangian._tasks import Task
+from sklearn_seldonian.learners.lagrangian._tasks import Task, summarised
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.selection import (
     ClassShifts,
@@ -127,7 +127,8 @@ class CandidateEvaluator:
         n_samples = N_SAMPLES if kept else 1  # bounds from counts vary little
         draws = np.random.default_rng(0).integers(len(scores), size=(n_samples, n_rows))
         samples = (
-            self.task.summarise(
+            summarised(
+                self.task,
                 scores[drawn],
                 self._y[drawn],
                 self._codes[drawn],
@@ -306,7 +307,9 @@ def observe(
         part = slice(start, start + len(batch))
         loss = task.loss(criterion, batch, on_device(rows.y[part], batch.device))
         total += loss.item() * len(batch)
-        parts.append(task.summarise(batch, y[part], codes[part], stratification, values, keep=keep))
+        parts.append(
+            summarised(task, batch, y[part], codes[part], stratification, values, keep=keep)
+        )
         start = part.stop
     return total / len(rows), replace(_merged(parts), ends=ends)
 
