@@ -47,14 +47,9 @@ def warn_of_few_rows(
     counts = tabulate(cells.codes, labels, labels, cells.stratification, n_classes)
     seen = Statistics(counts, cells.stratification, deterministic=True)
     shares = seen.shares(distinct_estimands(specification.constraints))
-    method, mutually_exclusive_columns = (
-        specification.source.method,
-        specification.mutually_exclusive_columns,
-    )
+    tested = specification.source.method, specification.mutually_exclusive_columns
     for constraint, delta in specification.parts:
-        needed = minimum_rows(
-            constraint.tree, delta, shares, n_safety, method, mutually_exclusive_columns
-        )
+        needed = minimum_rows(constraint.tree, delta, shares, n_safety, *tested)
         if needed is not None:
             warn_user(
                 f"With {n_safety} safety rows, no model can pass {constraint.source.text!r} at "

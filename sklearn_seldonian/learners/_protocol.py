@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import pandas as pd
 
-from sklearn_seldonian.certification._answers import Answers
 from sklearn_seldonian.certification._specification import BoundSpecification, Specification
 from sklearn_seldonian.data._rows import LabelledRows
 from sklearn_seldonian.data._split import Split
@@ -52,23 +51,15 @@ class Problem:
         return cls(bound, targets, len(split.safety.y), power)
 
 
-class TrainedModel(Answers, Protocol):
-    """A model that answers, and that can be known again."""
-
-    def fingerprint(self) -> str:
-        """A digest of all that its answers depend on."""
-
-    def predict_test_outcome(self, problem: Problem, rows: LabelledRows) -> Any:
-        """What the safety test would say of the model, from rows that it was not trained on."""
-
-
 @dataclass(frozen=True)
 class Trained:
     """A model to be tested.
 
     Parameters
     ----------
-    model : TrainedModel
+    model : Answers
+        For a search it also has ``predict_test_outcome(problem, rows)``: what the safety test would
+        say of the model, from rows that it was not trained on.
     history : DataFrame
         One row per epoch.
     """
@@ -89,7 +80,7 @@ class NotTrained:
         Fitted to the candidate rows.
     interrupted : bool, default=False
         Whether the user stopped training.
-    model : TrainedModel or None
+    model : Answers or None
         As far as it came.
     history : DataFrame or None
     """

@@ -152,10 +152,8 @@ class CandidateEvaluator:
             problem.values,
             adjustment.ends,
         )
-        means, error = (
-            problem.linearisation.means(seen.confusion),
-            float(self._errors(seen.confusion)),
-        )
+        means = problem.linearisation.means(seen.confusion)
+        error = float(self._errors(seen.confusion))
         return Candidate(means, self.forecast.predict(seen), error, loss, adjustment)
 
     def _errors(self, tables: Array) -> Array:

@@ -89,10 +89,10 @@ class LagrangianLearner:
         logger.info("Epoch %s of %d is kept.", net.kept_epoch_, len(history))
         if net.kept_epoch_:
             return Trained(model, history)
-        reason = (
-            "training was interrupted" if net.interrupted_ else "training gave no finite weights"
-        )
-        if not net.interrupted_ and not net.problem.constraints:
+        reason = "training gave no finite weights"
+        if net.interrupted_:
+            reason = "training was interrupted"
+        elif not net.problem.constraints:
             raise ValueError(
                 "Training gave no finite weights: the loss was NaN or infinite from the first "
                 "epoch on. Lower lr, scale the features, or look for a NaN in the module's outputs."

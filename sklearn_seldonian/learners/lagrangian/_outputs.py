@@ -27,11 +27,6 @@ class OutputKind(enum.StrEnum):
     BINARY_LOGIT = "binary logit"
     BINARY_PROBABILITY = "binary probability"
 
-    @property
-    def is_one_column(self) -> bool:
-        """Whether a row of two classes has one number."""
-        return self in (OutputKind.BINARY_LOGIT, OutputKind.BINARY_PROBABILITY)
-
 
 class Adjustment(NamedTuple):
     """What is done to a trained model's scores.

@@ -93,7 +93,7 @@ class Classification:
 
     def loss(self, criterion: nn.Module, scores: Tensor, y: Tensor) -> Tensor:
         """The criterion of what `predict` returns, on the form of output that it takes."""
-        if self.kind.is_one_column:
+        if self.kind in (OutputKind.BINARY_LOGIT, OutputKind.BINARY_PROBABILITY):
             scores, y = scores[:, 1] - scores[:, 0], y.to(scores.dtype)
             if isinstance(criterion, nn.BCELoss):
                 scores = torch.sigmoid(scores)
