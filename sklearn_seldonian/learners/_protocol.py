@@ -1,4 +1,4 @@
-"""What trains under constraints, and what comes of it: the seam between estimators and learners."""
+"""The seam between estimators and learners: a problem in, a trained model or a reason out."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sklearn_seldonian.data._targets import Targets
 
 @dataclass(frozen=True)
 class Problem:
-    """What a model is to be trained for.
+    """What a model is trained for.
 
     Parameters
     ----------
     specification : BoundSpecification
     targets : Labels or Numbers
     n_safety : int
-        Rows that the model is going to be tested on.
+        Number of rows that the model will be tested on.
     power : float in (0, 1)
         Probability of passing that training aims for.
     """
@@ -42,9 +42,9 @@ class Problem:
         split: Split,
         power: float,
     ) -> Problem:
-        """With the meaning that candidate rows give to the constraints' names.
+        """The problem with the meaning that candidate rows give to the constraints' names.
 
-        Of the safety rows only the levels there are count, for what can be named at all.
+        The safety rows only add the levels that constraints may name.
         """
         columns, n_rows = split.candidate.columns, len(split.candidate.y)
         bound, _ = specification.bound_to(columns, n_rows, targets, measures, named=split.columns)

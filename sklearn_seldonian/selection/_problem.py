@@ -1,4 +1,4 @@
-"""What is asked of a model: constraints, each with its delta, and how they will be tested."""
+"""What a model must satisfy: constraints, each with its delta, and how they will be tested."""
 
 from __future__ import annotations
 

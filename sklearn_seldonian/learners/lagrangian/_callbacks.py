@@ -1,4 +1,4 @@
-"""What skorch's callbacks expect of training that is not so here, said before training."""
+"""Callbacks of skorch that expect what this training does not have: refused before training."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ELSEWHERE = ("valid_loss", "valid_acc", "train_loss")
 
 
 def check_callbacks(callbacks: Sequence[Named], constraints: Sequence[ResolvedConstraint]) -> None:
-    """Refuse callbacks that wait for what no epoch records.
+    """Refuse callbacks that cannot work here.
 
     Raises
     ------

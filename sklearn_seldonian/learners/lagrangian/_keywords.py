@@ -1,4 +1,4 @@
-"""skorch's double-underscore names: what may stand behind them, and what cannot be asked."""
+"""skorch's double-underscore names: which of them are accepted, and which values are refused."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _REFUSED = {
 
 
 def check_iterator(keywords: Mapping[str, Any]) -> None:
-    """Refuse what cannot be asked of the iterator over the rows that train."""
+    """Refuse options of the iterator over the training rows that cannot work here."""
     for name, reason in _REFUSED.items():
         if keywords.get(name) is not None:
             raise ValueError(f"{name} {reason}")
@@ -61,7 +61,7 @@ def check_iterator(keywords: Mapping[str, Any]) -> None:
 def _accepted_names(factory: Any) -> list[str] | None:
     """The parameter names that a class or function takes; None where it takes any.
 
-    An instance is made anew from its class where it is given parameters.
+    For an instance they are those of its class, which makes it anew with parameters.
     """
     is_instance = isinstance(factory, nn.Module)
     parameters = inspect.signature(type(factory) if is_instance else factory).parameters
@@ -71,7 +71,7 @@ def _accepted_names(factory: Any) -> list[str] | None:
 
 
 def _callback_names(callbacks: Any, verbose: int) -> list[str]:
-    """The names by which skorch knows the callbacks: those given, else of their classes.
+    """The names that skorch gives the callbacks: the user's, or those of their classes.
 
     Raises
     ------

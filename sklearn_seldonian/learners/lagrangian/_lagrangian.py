@@ -173,7 +173,7 @@ class Lagrangian:
     def constraint_gradient(
         self, scores: torch.Tensor, y: torch.Tensor, rows: BatchWeights
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The constraints' part of the loss of a batch, whose decisions are kept to be counted.
+        """The constraints' part of a batch's loss; its decisions are kept, to be counted later.
 
         Returns
         -------

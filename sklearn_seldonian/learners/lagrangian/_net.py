@@ -71,7 +71,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         What the module's outputs mean.
     multiplier_init, multiplier_lr : float
     eval_batch_size : int or None
-        Rows a batch where no gradient is needed; None: `n_rows_a_pass`.
+        Rows per batch where no gradient is needed. None: as many as `n_rows_a_pass` says.
     n_iter_no_change : int or None
         Epochs without a better checkpoint after which training ends.
 
@@ -144,10 +144,10 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         return args, kwargs
 
     def fit(self, X: Rows, y: None = None, resampled: Rows | None = None) -> LagrangianNet:
-        """As skorch's, which takes an interrupt before training for the end of training.
+        """Train. Unlike skorch's `fit`, it passes on an interrupt from before the first epoch.
 
-        The primary loss is that of the rows `resampled`, where there are any. The constraints'
-        gradient always comes from the rows `X`, whose strata are known.
+        If there are `resampled` rows, the primary loss is theirs. The constraints' gradient always
+        comes from the rows `X`, whose strata are known.
         """
         self.initialize()
         self.notify("on_train_begin", X=X, y=y)
@@ -159,7 +159,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         return self
 
     def fit_loop(self, X: Rows, resampled: Rows | None = None) -> None:
-        """As skorch's, from the checks of the module to the weights of the best epoch."""
+        """Check the module, train it as skorch does, and keep the weights of the best epoch."""
         rows = X.to(self.device)
         check_callbacks(self.callbacks_, self.problem.constraints)
         self.interrupted_, self.adjustment_ = False, UNADJUSTED
@@ -232,7 +232,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     # -- training ------------------------------------------------------------------------
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """As skorch's; its `EarlyStopping` ends training, any other KeyboardInterrupt is Ctrl-C."""
+        """As skorch's. `EarlyStopping` ends training; any other KeyboardInterrupt is Ctrl-C."""
         if method_name != "on_epoch_end":
             super().notify(method_name, **cb_kwargs)
             return
@@ -250,7 +250,8 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     def train_step_single(self, batch: Any) -> dict[str, torch.Tensor]:
         """As skorch's, with the constraints' part of the loss.
 
-        Where the primary loss is of resampled rows, the constraints' part is of a batch of others.
+        If the primary loss is that of resampled rows, the constraints' part comes from a batch of
+        the candidate rows themselves.
         """
         if not self.module_.training:  # switching takes a tenth of a small network's step
             self._set_training(True)
@@ -356,9 +357,10 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     # -- outputs -------------------------------------------------------------------------
 
     def infer(self, x: Any, **fit_params: Any) -> torch.Tensor:
-        """As skorch's, in the module's precision; of several outputs the first.
+        """The first of the module's outputs, computed in the module's precision.
 
-        Outputs of less than single precision are made single: losses and sums are not taken in it.
+        Outputs of less than single precision become single precision, because losses and sums
+        need it.
         """
         x = to_tensor(x, device=self.device)
         outputs = check_outputs(super().infer(x.to(self.dtype_), **fit_params))
@@ -429,9 +431,9 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         return outputs[: len(batch)] if gradient else outputs[: len(batch)].detach()
 
     def __getstate__(self) -> dict[str, Any]:
-        """As skorch's, with instances given as parameters only where they are in use.
+        """As skorch's, without the instances that were given as parameters.
 
-        Else a pickle would hold them twice, and on the device that they were trained on.
+        Otherwise a pickle would hold them twice, and on the device that they were trained on.
         """
         state: dict[str, Any] = super().__getstate__()
         for name in ("module", "criterion"):
@@ -440,7 +442,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """As skorch's, which sees to missing CUDA alone, with any device that is not there."""
+        """As skorch's, which replaces only a missing CUDA device. Here it may be any device."""
         trained_on = str(state["device"])
         device = present_device(trained_on)
         if device != trained_on:

@@ -1,4 +1,4 @@
-"""What training says while it runs: a table with one row an epoch, and a bar on long fits."""
+"""What training prints: a table with one row per epoch, and a progress bar on long fits."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ KEYS_OF_CONSTRAINTS = ("estimate_", "predicted_bound_", "multiplier_", "passing_
 class ProgressLog(PrintLog):  # type: ignore[misc]  # skorch has no types
     """Prints a table as skorch's `PrintLog` does, with columns for the constraints.
 
-    With ``verbose=1`` a row an epoch tells of the constraint that is least likely to pass, and
-    the predicted probability that all of them do; with more, an epoch has a row for each
-    constraint. What other callbacks record has columns too.
+    With ``verbose=1`` each epoch has one row. It shows the constraint that is least likely to
+    pass, and the predicted probability that all of them pass. With a larger `verbose` each epoch
+    has one row per constraint. What other callbacks record has columns too.
     """
 
     def __init__(self) -> None:
