@@ -22,10 +22,10 @@ from sklearn_seldonian.constraints import ResolvedConstraint
 
 Named = tuple[str, Callback]
 SCORING = (EpochScoring, BatchScoring, PassthroughScoring)
-# What every epoch records, and under constraints.
+# What every epoch records, with constraints, and for each constraint before its number.
 ALWAYS = ("loss",)
 CONSTRAINED = ("candidate_loss", "kept")
-EACH_CONSTRAINT = ("estimate", "predicted_bound", "multiplier", "passing")
+EACH_CONSTRAINT = ("estimate_", "predicted_bound_", "multiplier_", "passing_")
 # What skorch's own nets record.
 ELSEWHERE = ("valid_loss", "valid_acc", "train_loss")
 
@@ -50,7 +50,7 @@ def check_callbacks(callbacks: Sequence[Named], constraints: Sequence[ResolvedCo
                 "epoch that is kept for its constraints. Leave load_best out."
             )
     offered = [*ALWAYS, *CONSTRAINED * bool(constraints)]
-    offered += [f"{key}_{i}" for key in EACH_CONSTRAINT for i in range(len(constraints))]
+    offered += [f"{key}{i}" for key in EACH_CONSTRAINT for i in range(len(constraints))]
     scores = _scores(callback for _, callback in callbacks)
     known = {"epoch", "dur", *offered, *scores}
     all_known = all(type(c).__module__.startswith(("skorch.", __package__)) for _, c in callbacks)

@@ -200,11 +200,13 @@ class Lagrangian:
             entries = torch.add(scores.argmax(dim=1)[:, None], strata, alpha=k).ravel()
             counts = torch.bincount(entries, minlength=self._weights.numel())
             return _Counts(self._over_cells(counts, confusion_shape), np.zeros(products_shape))
-        decided = torch.softmax(scores, dim=1)
+        entries = torch.softmax(scores, dim=1)
         if self.problem.deterministic:
-            decided = one_hot(scores.argmax(dim=1), k)
-        values = self.task.decision_values(self.problem.values, scores, y)
-        entries = torch.cat([decided, values], dim=1).to(self._weights.dtype)
+            entries = one_hot(scores.argmax(dim=1), k)
+        if self.problem.values:
+            values = self.task.decision_values(self.problem.values, scores, y)
+            entries = torch.cat([entries, values], dim=1)
+        entries = entries.to(self._weights.dtype)
         factors = entries[:, k:] if self.problem.deterministic else entries
         products = (factors[:, :, None] * entries[:, None, :]).flatten(1)
         return _Counts(

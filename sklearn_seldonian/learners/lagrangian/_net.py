@@ -28,6 +28,7 @@ from sklearn_seldonian.learners.lagrangian._batches import (
     n_rows_a_pass,
 )
 from sklearn_seldonian.learners.lagrangian._callbacks import (
+    EACH_CONSTRAINT,
     check_callbacks,
     check_monitor,
     has_lost_patience,
@@ -339,15 +340,12 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         every = 1 if self.problem.deterministic else max(1, self.max_epochs // ADJUSTED_EPOCHS)
         best = evaluator.best(scores, shrunk=epoch % every == 0 or epoch == self.max_epochs)
         multipliers = self.problem.per_constraint(self._lagrangian.multipliers)
-        of_constraints = {
-            "estimate": self.problem.linearisation.estimates(best.means),
-            "predicted_bound": best.prediction.bounds,
-            "multiplier": multipliers,
-            "passing": best.prediction.probabilities,
-        }
-        for i in range(len(multipliers)):
-            for key, values in of_constraints.items():
-                self.history.record(f"{key}_{i}", float(values[i]))
+        estimates = self.problem.linearisation.estimates(best.means)
+        bounds, probabilities = best.prediction
+        of_constraints = zip(estimates, bounds, multipliers, probabilities, strict=True)
+        for i, values in enumerate(of_constraints):
+            for key, value in zip(EACH_CONSTRAINT, values, strict=True):
+                self.history.record(f"{key}{i}", float(value))
         self.history.record("candidate_loss", best.loss)
         self.history.record("kept", self._checkpoints.offer(epoch, self.module_, best))
         waited = epoch - (self._checkpoints.epoch or 0)

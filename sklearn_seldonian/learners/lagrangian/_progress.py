@@ -15,12 +15,16 @@ from tqdm import tqdm
 from sklearn_seldonian.certification import units_of
 from sklearn_seldonian.constraints import ResolvedConstraint, bonferroni
 from sklearn_seldonian.learners.lagrangian._batches import Rows
+from sklearn_seldonian.learners.lagrangian._callbacks import (
+    ALWAYS,
+    CONSTRAINED,
+    EACH_CONSTRAINT,
+)
 
 # The bar shows on fits that take longer.
 SECONDS_BEFORE_BAR = 3.0
 # What an epoch records that has a column of its own, or none.
-OWN_KEYS = ("batches", "epoch", "loss", "dur", "kept", "candidate_loss")
-KEYS_OF_CONSTRAINTS = ("estimate_", "predicted_bound_", "multiplier_", "passing_")
+OWN_KEYS = ("batches", "epoch", "dur", *ALWAYS, *CONSTRAINED)
 
 
 class ProgressLog(PrintLog):  # type: ignore[misc]  # skorch has no types
@@ -92,7 +96,7 @@ class ProgressLog(PrintLog):  # type: ignore[misc]  # skorch has no types
     def _others(self, epoch: Mapping[str, Any]) -> list[str]:
         """What other callbacks recorded."""
         keys = self._sorted_keys(epoch.keys())
-        return [k for k in keys if k not in OWN_KEYS and not k.startswith(KEYS_OF_CONSTRAINTS)]
+        return [k for k in keys if k not in OWN_KEYS and not k.startswith(EACH_CONSTRAINT)]
 
 
 class TrainingBar(Callback):  # type: ignore[misc]  # skorch has no types

@@ -131,8 +131,6 @@ class Classification:
 
     def decision_values(self, measures: Values, scores: Tensor, y: Tensor) -> Tensor:
         """Each measure's value of what is predicted of each row: (n_rows, n_measures)."""
-        if not measures:
-            return scores.new_empty(len(scores), 0)
         return torch.stack([self._decided(measure, scores, y) for measure in measures], dim=1)
 
     def _decided(self, measure: RowMeasure, scores: Tensor, y: Tensor) -> Tensor:
@@ -223,8 +221,6 @@ class Regression:
         return value + (above - below) / (high - low) * (predictions - here)
 
     def decision_values(self, measures: Values, scores: Tensor, y: Tensor) -> Tensor:
-        if not measures:
-            return scores.new_empty(len(scores), 0)
         predictions = self.predictions(scores, y.dtype)
         values = [_of_predictions(measure, predictions, y) for measure in measures]
         return torch.stack(values, dim=1).to(scores.dtype)

@@ -58,7 +58,6 @@ def test_values_are_those_of_the_test():
     np.testing.assert_allclose(
         TASK.decision_values((*MEASURES, CUBE), SCORES, y), expected, rtol=1e-6
     )
-    assert TASK.decision_values((), SCORES, y).shape == (N, 0)
 
 
 def test_without_a_surrogate_the_slope_is_that_of_the_value():
