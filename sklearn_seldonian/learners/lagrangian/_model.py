@@ -60,16 +60,9 @@ class TrainedNet:
     ) -> Observation:
         """Its answers for `rows`, a batch at a time; `measures` are those of its training."""
         X = module_inputs(self.preprocessor, rows.X, rows.index)
-        loss, seen = observe(
-            self.net.scores(X),
-            tensors_of(rows, X, cells.codes),
-            self.net.criterion_,
-            self.net.task_,
-            cells.stratification,
-            self.net.problem.values,
-            self.net.adjustment_.ends,
-            keep=True,
-        )
+        net, tensors = self.net, tensors_of(rows, X, cells.codes)
+        tested = cells.stratification, net.problem.values, net.adjustment_.ends
+        loss, seen = observe(net.scores(X), tensors, net.criterion_, net.task_, *tested, keep=True)
         return Observation(seen, loss, fingerprints={"weights": self.fingerprint()})
 
     def remarks(self, statistics: Statistics) -> tuple[str, ...]:
