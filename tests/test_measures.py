@@ -23,6 +23,7 @@ from sklearn_seldonian.constraints import (
     parse,
 )
 from sklearn_seldonian.learners.lagrangian import Classification, Regression
+from sklearn_seldonian.learners.lagrangian._tasks import summarised
 from sklearn_seldonian.measures import (
     ALIASES,
     CLASSIFICATION_VALUES,
@@ -185,7 +186,7 @@ def test_the_estimate_of_every_measure(name):
     (mean,) = constraint.estimands
     task, scores, y, decisions, p = model_of(name)
     codes, values = np.zeros(N, dtype=np.int32), distinct_values([mean])
-    statistics = task.summarise(scores, y, codes, Stratification.single(), values)
+    statistics = summarised(task, scores, y, codes, Stratification.single(), values)
     value = estimate(constraint.g, {mean: statistics.rate(mean).estimate})
     assert value == pytest.approx(EXPECTED[name](y, decisions, p))
 

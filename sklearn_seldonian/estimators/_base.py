@@ -252,22 +252,22 @@ class CertifiedEstimator(AllOrNothing, BaseEstimator):
 
     def _learner(self):
         """What trains, by the parameters."""
+        names = (
+            "criterion",
+            "optimizer",
+            "lr",
+            "max_epochs",
+            "batch_size",
+            "n_iter_no_change",
+            "eval_batch_size",
+            "multiplier_init",
+            "multiplier_lr",
+            "callbacks",
+            "verbose",
+        )
+        settings = {name: getattr(self, name) for name in names}
         return LagrangianLearner(
-            self.module,
-            self.preprocessor,
-            self.criterion,
-            self.optimizer,
-            self.lr,
-            self.max_epochs,
-            self.batch_size,
-            self.n_iter_no_change,
-            self.eval_batch_size,
-            self.multiplier_init,
-            self.multiplier_lr,
-            self.device,
-            self.callbacks,
-            self.verbose,
-            self._keywords(),
+            self.module, self.preprocessor, self.device, {**settings, **self._keywords()}
         )
 
     @property

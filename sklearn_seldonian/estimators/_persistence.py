@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import nn
 from sklearn_seldonian._files import draft_of
 from sklearn_seldonian.certification import SafetyCertificate
 from sklearn_seldonian.estimators import _saved
-from sklearn_seldonian.learners.lagrangian import Adjustment, from_dict, to_dict
+from sklearn_seldonian.learners.lagrangian import Adjustment, from_dict
 from sklearn_seldonian.modules import module_or_default
 
 # -- weights without pickle --------------------------------------------------------------
@@ -78,7 +78,7 @@ def write(path, model, facts):
     facts = {
         **facts,
         "sizes": {name: getattr(net, name) for name in _saved.SIZES if hasattr(net, name)},
-        "task": to_dict(net.task_),
+        "task": asdict(net.task_),
         "adjustment": net.adjustment_,
     }
     facts["digests"] = _saved.digests(facts)

@@ -1,12 +1,6 @@
 """What trains under constraints."""
 
-from sklearn_seldonian.learners._protocol import (
-    Learner,
-    NotTrained,
-    Problem,
-    Trained,
-    TrainedModel,
-)
+from sklearn_seldonian.learners._protocol import Learner, NotTrained, Problem, Trained
 from sklearn_seldonian.learners._verdict import certify_outcome
 
-__all__ = ["Learner", "NotTrained", "Problem", "Trained", "TrainedModel", "certify_outcome"]
+__all__ = ["Learner", "NotTrained", "Problem", "Trained", "certify_outcome"]

@@ -1,4 +1,4 @@
-"""What stands in the way of a safety test, as candidate rows show it."""
+"""Why no safety test can pass, as far as the candidate rows show it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn_seldonian.constraints import Cells, Estimand, distinct_estimands
 
 
 def failure_reason(specification: BoundSpecification, cells: Cells) -> str:
-    """Why no model can be certified, in words; empty where one may be."""
+    """Why no model can be certified, in words; empty if one may be."""
     impossible = [c.source.text for c in specification.constraints if c.is_impossible]
     if impossible:
         return f"no model can satisfy {', '.join(map(repr, impossible))}; nothing was trained"
@@ -23,7 +23,7 @@ def failure_reason(specification: BoundSpecification, cells: Cells) -> str:
 
 
 def _groups_without_rows(specification: BoundSpecification, cells: Cells) -> dict[str, None]:
-    """The groups that constraints are about and no row is in, in words."""
+    """The groups that the constraints name and that have no rows, in words."""
     codes, stratification = cells
     has_rows = np.zeros(stratification.n_cells, dtype=bool)
     has_rows[stratification.cell_of_code[np.unique(codes)]] = True
@@ -43,18 +43,13 @@ def warn_of_few_rows(
     n_classes: int,
     n_safety: int,
 ) -> None:
-    """Say so where even the best conceivable safety rows could not pass."""
+    """Warn if even the best conceivable decisions could not pass on so few safety rows."""
     counts = tabulate(cells.codes, labels, labels, cells.stratification, n_classes)
     seen = Statistics(counts, cells.stratification, deterministic=True)
     shares = seen.shares(distinct_estimands(specification.constraints))
-    method, mutually_exclusive_columns = (
-        specification.source.method,
-        specification.mutually_exclusive_columns,
-    )
+    tested = specification.source.method, specification.mutually_exclusive_columns
     for constraint, delta in specification.parts:
-        needed = minimum_rows(
-            constraint.tree, delta, shares, n_safety, method, mutually_exclusive_columns
-        )
+        needed = minimum_rows(constraint.tree, delta, shares, n_safety, *tested)
         if needed is not None:
             warn_user(
                 f"With {n_safety} safety rows, no model can pass {constraint.source.text!r} at "

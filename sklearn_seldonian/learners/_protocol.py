@@ -1,4 +1,4 @@
-"""What trains under constraints, and what comes of it: the seam between estimators and learners."""
+"""The seam between estimators and learners: a problem in, a trained model or a reason out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import pandas as pd
 
-from sklearn_seldonian.certification._answers import Answers
 from sklearn_seldonian.certification._specification import BoundSpecification, Specification
 from sklearn_seldonian.data._rows import LabelledRows
 from sklearn_seldonian.data._split import Split
@@ -17,14 +16,14 @@ from sklearn_seldonian.data._targets import Targets
 
 @dataclass(frozen=True)
 class Problem:
-    """What a model is to be trained for.
+    """What a model is trained for.
 
     Parameters
     ----------
     specification : BoundSpecification
     targets : Labels or Numbers
     n_safety : int
-        Rows that the model is going to be tested on.
+        Number of rows that the model will be tested on.
     power : float in (0, 1)
         Probability of passing that training aims for.
     """
@@ -43,23 +42,13 @@ class Problem:
         split: Split,
         power: float,
     ) -> Problem:
-        """With the meaning that candidate rows give to the constraints' names.
+        """The problem with the meaning that candidate rows give to the constraints' names.
 
-        Of the safety rows only the levels there are count, for what can be named at all.
+        The safety rows only add the levels that constraints may name.
         """
         columns, n_rows = split.candidate.columns, len(split.candidate.y)
         bound, _ = specification.bound_to(columns, n_rows, targets, measures, named=split.columns)
         return cls(bound, targets, len(split.safety.y), power)
-
-
-class TrainedModel(Answers, Protocol):
-    """A model that answers, and that can be known again."""
-
-    def fingerprint(self) -> str:
-        """A digest of all that its answers depend on."""
-
-    def predict_test_outcome(self, problem: Problem, rows: LabelledRows) -> Any:
-        """What the safety test would say of the model, from rows that it was not trained on."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +57,9 @@ class Trained:
 
     Parameters
     ----------
-    model : TrainedModel
+    model : Answers
+        For a search it also has ``predict_test_outcome(problem, rows)``: what the safety test would
+        say of the model, from rows that it was not trained on.
     history : DataFrame
         One row per epoch.
     """
@@ -89,7 +80,7 @@ class NotTrained:
         Fitted to the candidate rows.
     interrupted : bool, default=False
         Whether the user stopped training.
-    model : TrainedModel or None
+    model : Answers or None
         As far as it came.
     history : DataFrame or None
     """

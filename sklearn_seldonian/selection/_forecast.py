@@ -1,16 +1,17 @@
 """What the safety test is expected to say of a model, and how probable it is to pass.
 
 A `Forecast` answers for any model from the statistics of candidate rows, without running the test.
-There are two. `NormalForecast` takes estimates for normal and the bounds for as wide as its
-`Margins` have it, which `calibrated_on` adjusts to the tests' own bounds. `RegionForecast` knows
-the counts with which tests of one or two rates pass, and how probable such counts are; what
-remains is left to a `NormalForecast`. `forecast_for` chooses between them.
+It takes estimates for normal, and bounds for as wide as its `Margins` have it. `calibrated_on`
+adjusts these to the tests' own bounds. Some tests of one or two rates pass with counts in a known
+region. For these, the probability of such counts replaces the normal approximation.
+`forecast_for` finds the regions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,6 @@ from sklearn_seldonian.certification import (
     passing_region,
 )
 from sklearn_seldonian.constraints import bonferroni
-from sklearn_seldonian.selection._linearisation import Linearised
 from sklearn_seldonian.selection._margins import (
     Margins,
     calibrated_margins,
@@ -66,16 +66,37 @@ class Prediction(NamedTuple):
         return np.asarray(np.where(probability > 0, probability, -excess))
 
 
-class Forecast(Protocol):
-    """What the safety test of one problem would say of models seen on candidate rows."""
+class Forecast:
+    """What the safety test of one problem would say of models seen on candidate rows.
 
-    @property
-    def margins(self) -> Margins:
-        """How wide bounds are expected to be."""
+    Parameters
+    ----------
+    problem : ConstrainedProblem
+    n_rows : int
+        How many rows models are judged on.
+    margins : Margins, default=None
+        By how much bounds exceed estimates; None: `normal_margins`.
+    regions : mapping of int to PassingRegion, default=()
+        By the position of the atom, the counts with which its test passes.
+    """
+
+    def __init__(
+        self,
+        problem: ConstrainedProblem,
+        n_rows: int,
+        margins: Margins | None = None,
+        regions: Mapping[int, PassingRegion] = MappingProxyType({}),
+    ) -> None:
+        self.problem, self.n_rows, self.regions = problem, n_rows, regions
+        self.margins = margins or normal_margins(problem)
+        self._passing = PassingRegions(tuple(regions.values()))
+        own = problem.linearisation.means_of_atoms
+        self._means = [(own[a][0], own[a][-1]) for a in regions]
 
     @property
     def needs_calibration(self) -> bool:
         """Whether the width of any test's bound is known only by `calibrated_on`."""
+        return len(self.regions) < len(self.problem.atoms)
 
     def predict(self, seen: Statistics, weight: float = 0.0) -> Prediction:
         """The prediction for the model of which the rows judged on show these statistics.
@@ -87,6 +108,18 @@ class Forecast(Protocol):
         weight : float in [0, 1], default=0.0
             As in `PassingRegions.probabilities`.
         """
+        problem = self.problem
+        near = problem.linearisation.at(seen.confusion, seen.products)
+        test = near.standard_errors(problem.n_safety)
+        both = np.hypot(test, near.standard_errors(self.n_rows))
+        widths = relative_widths(problem.atoms, seen)
+        bounds = near.values + self.margins.widths_of_bounds(near, widths)
+        certain = np.where(bounds <= 0, np.inf, -np.inf)
+        passing = ndtr(np.divide(-bounds, both, out=certain, where=both > 0))
+        if self.regions:
+            passing[..., list(self.regions)] = self._known(near.means, weight)
+        worst = np.where(np.isnan(bounds), np.inf, bounds)
+        return Prediction(problem.highest(worst), problem.pass_probabilities(passing))
 
     def feasibility_scores(self, seen: Statistics, weight: float = 0.0) -> Array:
         """Scores for choosing the best of several models: shape (...).
@@ -94,120 +127,23 @@ class Forecast(Protocol):
         They are each model's `Prediction.feasibility_score`, but if some models are predicted to
         pass with a probability above zero, the scores of the others may be any below zero.
         """
-
-    def calibrated_on(
-        self, samples: Sequence[Statistics], constant: Sequence[Statistics] = ()
-    ) -> Forecast:
-        """The forecast with bounds as wide as on samples, as `calibrated_margins` takes them."""
-
-
-class NormalForecast:
-    """Estimates are normal, and bounds exceed them by the `margins`.
-
-    Parameters
-    ----------
-    problem : ConstrainedProblem
-    n_rows : int
-        How many rows models are judged on.
-    margins : Margins, default=None
-        None: `normal_margins`.
-    """
-
-    def __init__(
-        self, problem: ConstrainedProblem, n_rows: int, margins: Margins | None = None
-    ) -> None:
-        self.problem, self.n_rows = problem, n_rows
-        self.margins = margins or normal_margins(problem)
-
-    @property
-    def needs_calibration(self) -> bool:
-        return bool(self.problem.atoms)
-
-    def predict(self, seen: Statistics, weight: float = 0.0) -> Prediction:
-        return self.prediction(seen, self.problem.linearisation.at(seen.confusion, seen.products))
-
-    def prediction(
-        self, seen: Statistics, near: Linearised, known: Array | None = None
-    ) -> Prediction:
-        """The prediction from the atoms `near` what was seen.
-
-        Probabilities of passing that are `known` (..., n_atoms), and not NaN, replace the normal
-        approximation's.
-        """
-        problem = self.problem
-        test = near.standard_errors(problem.n_safety)
-        both = np.hypot(test, near.standard_errors(self.n_rows))
-        widths = relative_widths(problem.atoms, seen)
-        bounds = near.values + self.margins.widths_of_bounds(near, widths)
-        certain = np.where(bounds <= 0, np.inf, -np.inf)
-        passing = ndtr(np.divide(-bounds, both, out=certain, where=both > 0))
-        if known is not None:
-            passing = np.where(np.isnan(known), passing, known)
-        worst = np.where(np.isnan(bounds), np.inf, bounds)
-        return Prediction(problem.highest(worst), problem.pass_probabilities(passing))
-
-    def feasibility_scores(self, seen: Statistics, weight: float = 0.0) -> Array:
-        return self.predict(seen).feasibility_score
-
-    def calibrated_on(
-        self, samples: Sequence[Statistics], constant: Sequence[Statistics] = ()
-    ) -> NormalForecast:
-        margins = calibrated_margins(self.problem, samples, constant)
-        return NormalForecast(self.problem, self.n_rows, margins)
-
-
-class RegionForecast:
-    """Some tests pass with counts in a region, and how probable these are is integrated.
-
-    Parameters
-    ----------
-    normal : NormalForecast
-        For the other atoms' probabilities, and for all bounds.
-    regions : mapping of int to PassingRegion
-        By the position of the atom.
-    """
-
-    def __init__(self, normal: NormalForecast, regions: Mapping[int, PassingRegion]) -> None:
-        self._normal, self._by_atom = normal, dict(regions)
-        self._regions = PassingRegions(tuple(regions.values()))
-        own = normal.problem.linearisation.means_of_atoms
-        self._means = [(own[a][0], own[a][-1]) for a in regions]
-
-    @property
-    def margins(self) -> Margins:
-        return self._normal.margins
-
-    @property
-    def needs_calibration(self) -> bool:
-        return len(self._by_atom) < len(self._normal.problem.atoms)
-
-    def predict(self, seen: Statistics, weight: float = 0.0) -> Prediction:
-        near = self._normal.problem.linearisation.at(seen.confusion, seen.products)
-        return self._normal.prediction(seen, near, self._known(near.means, weight))
-
-    def feasibility_scores(self, seen: Statistics, weight: float = 0.0) -> Array:
-        problem = self._normal.problem
-        if not self.needs_calibration:
-            known = self._known(problem.linearisation.means(seen.confusion), weight)
-            scores = bonferroni(np.moveaxis(problem.pass_probabilities(known), -1, 0))
+        if self.regions and not self.needs_calibration:
+            known = self._known(self.problem.linearisation.means(seen.confusion), weight)
+            scores = bonferroni(np.moveaxis(self.problem.pass_probabilities(known), -1, 0))
             if (scores > 0).any():  # bounds, which take longer, would tell nothing more
                 return np.where(scores > 0, scores, -np.inf)
         return self.predict(seen, weight).feasibility_score
 
     def calibrated_on(
         self, samples: Sequence[Statistics], constant: Sequence[Statistics] = ()
-    ) -> RegionForecast:
-        normal = self._normal
-        margins = calibrated_margins(normal.problem, samples, constant, self._by_atom.keys())
-        calibrated = NormalForecast(normal.problem, normal.n_rows, margins)
-        return RegionForecast(calibrated, self._by_atom)
+    ) -> Forecast:
+        """The forecast with bounds as wide as on samples, as `calibrated_margins` takes them."""
+        margins = calibrated_margins(self.problem, samples, constant, self.regions)
+        return Forecast(self.problem, self.n_rows, margins, self.regions)
 
     def _known(self, means: Array, weight: float) -> Array:
-        """How probable each atom is to pass (..., n_atoms); NaN if it has no region."""
-        found = np.full((*means.shape[:-1], len(self._normal.problem.atoms)), np.nan)
-        of_regions = self._regions.probabilities(means[..., self._means], weight)
-        found[..., list(self._by_atom)] = of_regions
-        return found
+        """How probable each atom with a region is to pass: shape (..., n_regions)."""
+        return self._passing.probabilities(means[..., self._means], weight)
 
 
 def forecast_for(problem: ConstrainedProblem, counts: Array) -> Forecast:
@@ -220,19 +156,17 @@ def forecast_for(problem: ConstrainedProblem, counts: Array) -> Forecast:
     table = np.zeros(linear.confusion_shape)
     table[..., : problem.shape[1]] = counts
     n_rows = round(float(linear.n_rows(table)))
-    normal = NormalForecast(problem, n_rows)
     if not problem.deterministic:
-        return normal
+        return Forecast(problem, n_rows)
     seen = linear.trials(table)
     tested = seen * (problem.n_safety / max(n_rows, 1))
-    found = {
-        a: passing_region(
-            atom, seen[own], tested[own], delta, problem.method, problem.mutually_exclusive_columns
-        )
-        for a, (atom, own, delta) in enumerate(
-            zip(problem.atoms, linear.means_of_atoms, problem.atom_deltas, strict=True)
-        )
-        if atom.estimands
-    }
-    regions = {a: region for a, region in found.items() if region is not None}
-    return RegionForecast(normal, regions) if regions else normal
+    regions = {}
+    parts = zip(problem.atoms, linear.means_of_atoms, problem.atom_deltas, strict=True)
+    asked = problem.method, problem.mutually_exclusive_columns
+    for a, (atom, own, delta) in enumerate(parts):
+        if not atom.estimands:
+            continue
+        region = passing_region(atom, seen[own], tested[own], delta, *asked)
+        if region is not None:
+            regions[a] = region
+    return Forecast(problem, n_rows, regions=regions)

@@ -88,11 +88,8 @@ class Linearisation:
         n_classes: int,
         deterministic: bool = True,
     ) -> None:
-        self.constraints, self.stratification, self.deterministic = (
-            tuple(constraints),
-            stratification,
-            deterministic,
-        )
+        self.constraints, self.stratification = tuple(constraints), stratification
+        self.deterministic = deterministic
         self.shape = stratification.n_cells, n_classes
         # What the rows add to an atom is known within one family: a mean that two constraints
         # use in two families is two columns of every array.
@@ -106,22 +103,22 @@ class Linearisation:
         self.means_of_atoms = [
             [position[family, mean] for mean in atom.estimands] for family, atom in atoms
         ]
-        self._weights, self._involved, self._constants, self._curved = self._linear_parts()
+        self._weights, self._involved, self._constants = self._linear_parts()
+        self._curved = [a for a, atom in enumerate(self.atoms) if atom.linear is None]
         self._denominators, self._numerators = self._flat_tables()
 
-    def _linear_parts(self) -> tuple[Array, Array, Array, list[tuple[int, list[int]]]]:
-        """Weights of the linear atoms (n_atoms, n_means), which means any atom is over, the
-        constants, and the other atoms with the positions of their means.
+    def _linear_parts(self) -> tuple[Array, Array, Array]:
+        """Weights of the linear atoms, which means any atom is over, and the constants.
+
+        The first two have shape (n_atoms, n_means).
         """
         weights = np.zeros((len(self.atoms), len(self._means)))
-        involved, constants, curved = np.zeros_like(weights), np.zeros(len(self.atoms)), []
+        involved, constants = np.zeros_like(weights), np.zeros(len(self.atoms))
         for a, (atom, own) in enumerate(zip(self.atoms, self.means_of_atoms, strict=True)):
             involved[a, own] = 1.0
-            if atom.linear is None:
-                curved.append((a, own))
-            else:
+            if atom.linear is not None:
                 weights[a, own], constants[a] = atom.linear.weights, atom.linear.constant
-        return weights, involved, constants, curved
+        return weights, involved, constants
 
     def _flat_tables(self) -> tuple[Array, Array]:
         """The entries that count and those summed up, for each mean: (n_means, n_entries)."""
@@ -237,8 +234,8 @@ class Linearisation:
         if not self._curved:
             return values, self._weights
         slopes = np.broadcast_to(self._weights, (*values.shape, rates.shape[-1])).copy()
-        for a, own in self._curved:
-            atom = self.atoms[a]
+        for a in self._curved:
+            atom, own = self.atoms[a], self.means_of_atoms[a]
             for index in np.ndindex(rates.shape[:-1]):
                 known = dict(zip(atom.estimands, rates[*index, own].tolist(), strict=True))
                 point = dual(atom.expression, known)
@@ -260,10 +257,7 @@ class Linearisation:
             spread_of[mean.quantity.measure] if isinstance(mean.quantity, Expectation) else 1.0
             for _, mean in self._means
         ]
-        flat = confusion.ravel()
-        with np.errstate(invalid="ignore"):  # a mean may have no rows
-            means = (self._numerators @ flat) / (self._denominators @ flat)
-        slopes = np.abs(self._slopes(means)[1])
+        slopes = np.abs(self._slopes(self.means(confusion))[1])
         scale = np.where(slopes < HUGE, slopes, 0.0) @ np.array(own)
         return np.where(scale > 0, scale, 1.0)
 

@@ -1,21 +1,20 @@
-"""What is asked of a model: constraints, each with its delta, and how they will be tested."""
+"""What a model must satisfy: constraints, each with its delta, and how they will be tested."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial, reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_seldonian.constraints import (
     ExclusiveColumns,
-    Or,
     ResolvedConstraint,
     Stratification,
     bonferroni,
     fold,
     leaves,
-    subtrees,
 )
 from sklearn_seldonian.selection._linearisation import Linearisation
 
@@ -23,6 +22,10 @@ Array = NDArray[np.float64]
 Fold = Callable[[Iterable[Array]], Array]
 # The value of a tree, and for each of its atoms whether the value depends on it.
 Chosen = tuple[float, list[bool]]
+
+_largest: Fold = partial(reduce, np.maximum)
+_smallest: Fold = partial(reduce, np.minimum)
+_total: Fold = partial(reduce, np.add)
 
 
 class ConstrainedProblem:
@@ -72,24 +75,17 @@ class ConstrainedProblem:
     ) -> None:
         self.constraints, self.stratification = tuple(constraints), stratification
         self.n_safety, self.power = n_safety, power
-        self.deterministic, self.method, self.mutually_exclusive_columns = (
-            deterministic,
-            method,
-            mutually_exclusive_columns,
-        )
+        self.deterministic, self.method = deterministic, method
+        self.mutually_exclusive_columns = mutually_exclusive_columns
         self.linearisation = Linearisation(constraints, stratification, n_classes, deterministic)
         self.shape, self.values = self.linearisation.shape, self.linearisation.values
-        tested = [leaves(c.tree, delta) for c, delta in zip(constraints, deltas, strict=True)]
-        self.atoms = tuple(atom for group in tested for atom, _ in group)
-        self.atom_deltas = tuple(delta for group in tested for _, delta in group)
-        ends = np.cumsum([len(group) for group in tested], dtype=int).tolist()
-        self._atoms_of = [slice(*span) for span in zip([0, *ends], ends, strict=False)]
-        trees = [tree for constraint in constraints for tree in subtrees(constraint.tree)]
-        self._has_alternatives = any(isinstance(tree, Or) for tree in trees)
+        self.atoms = self.linearisation.atoms
+        tested = zip(constraints, deltas, strict=True)
+        self.atom_deltas = tuple(own for c, delta in tested for _, own in leaves(c.tree, delta))
 
     def per_constraint(self, per_atom: Array) -> Array:
         """The sum over each constraint's atoms: shape (n_constraints,)."""
-        return np.array([per_atom[own].sum() for own in self._atoms_of])
+        return self._folded(per_atom, _total, _total)
 
     def highest(self, per_atom: Array) -> Array:
         """The largest value of an AND, the smallest of an OR: shape (..., n_constraints)."""
@@ -107,13 +103,10 @@ class ConstrainedProblem:
 
         `values` (n_atoms,) are those of the atoms.
         """
-        active = np.ones(len(self.atoms), dtype=np.bool_)
-        if self._has_alternatives:
-            known = iter(values.tolist())
-            for constraint, own in zip(self.constraints, self._atoms_of, strict=True):
-                tree = constraint.tree
-                _, active[own] = fold(tree, lambda *_: (next(known), [True]), _all, _nearest)
-        return active
+        known, active = iter(values.tolist()), list[bool]()
+        for constraint in self.constraints:
+            active += fold(constraint.tree, lambda *_: (next(known), [True]), _all, _nearest)[1]
+        return np.array(active, dtype=np.bool_)
 
     def _folded(self, per_atom: Array, all_of: Fold, any_of: Fold) -> Array:
         """One value per constraint, from the values of its atoms."""
@@ -122,14 +115,6 @@ class ConstrainedProblem:
         for i, constraint in enumerate(self.constraints):
             folded[..., i] = fold(constraint.tree, lambda *_: next(atoms), all_of, any_of)
         return folded
-
-
-def _largest(values: Iterable[Array]) -> Array:
-    return np.asarray(np.maximum.reduce(list(values)))
-
-
-def _smallest(values: Iterable[Array]) -> Array:
-    return np.asarray(np.minimum.reduce(list(values)))
 
 
 def _all(children: Iterable[Chosen]) -> Chosen:

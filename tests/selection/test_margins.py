@@ -4,7 +4,11 @@ from _problems import problem_and_table
 from scipy.stats import norm
 
 from sklearn_seldonian.certification import Statistics
-from sklearn_seldonian.selection import calibrated_margins, normal_margins, relative_widths
+from sklearn_seldonian.selection._margins import (
+    calibrated_margins,
+    normal_margins,
+    relative_widths,
+)
 
 
 def test_margins_leave_room_for_both_samples():

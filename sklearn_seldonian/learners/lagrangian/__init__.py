@@ -1,7 +1,7 @@
 """Training under constraints; torch and skorch."""
 
 from sklearn_seldonian.learners.lagrangian._batches import Batches, Inputs, Rows
-from sklearn_seldonian.learners.lagrangian._inputs import module_inputs, tensors_of, to_inputs
+from sklearn_seldonian.learners.lagrangian._inputs import module_inputs, to_inputs
 from sklearn_seldonian.learners.lagrangian._learner import LagrangianLearner
 from sklearn_seldonian.learners.lagrangian._model import TrainedNet
 from sklearn_seldonian.learners.lagrangian._net import LagrangianNet
@@ -9,9 +9,7 @@ from sklearn_seldonian.learners.lagrangian._outputs import Adjustment, probabili
 from sklearn_seldonian.learners.lagrangian._tasks import (
     Classification,
     Regression,
-    Task,
     from_dict,
-    to_dict,
 )
 
 __all__ = [
@@ -23,12 +21,9 @@ __all__ = [
     "LagrangianNet",
     "Regression",
     "Rows",
-    "Task",
     "TrainedNet",
     "from_dict",
     "module_inputs",
     "probabilities",
-    "tensors_of",
-    "to_dict",
     "to_inputs",
 ]

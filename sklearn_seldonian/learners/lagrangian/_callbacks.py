@@ -1,7 +1,8 @@
-"""What skorch's callbacks expect of training that is not so here, said before training."""
+"""Callbacks of skorch that expect what this training does not have: refused before training."""
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,35 +22,16 @@ from sklearn_seldonian.constraints import ResolvedConstraint
 
 Named = tuple[str, Callback]
 SCORING = (EpochScoring, BatchScoring, PassthroughScoring)
-# What every epoch records, and under constraints.
+# What every epoch records, with constraints, and for each constraint before its number.
 ALWAYS = ("loss",)
 CONSTRAINED = ("candidate_loss", "kept")
-EACH_CONSTRAINT = ("estimate", "predicted_bound", "multiplier", "passing")
+EACH_CONSTRAINT = ("estimate_", "predicted_bound_", "multiplier_", "passing_")
 # What skorch's own nets record.
 ELSEWHERE = ("valid_loss", "valid_acc", "train_loss")
 
 
-def check_kinds(callbacks: Sequence[Any] | None) -> None:
-    """Refuse what is not a skorch callback, or a pair of a name and one.
-
-    Raises
-    ------
-    TypeError
-        If one is not.
-    """
-    for given in callbacks or ():
-        named = isinstance(given, tuple | list) and len(given) == 2 and isinstance(given[0], str)
-        callback = given[1] if named else given
-        kind = callback if isinstance(callback, type) else type(callback)
-        if not issubclass(kind, Callback):
-            raise TypeError(
-                f"callbacks must be a list of skorch callbacks, or of pairs (name, callback); got "
-                f"{callback!r} in it."
-            )
-
-
 def check_callbacks(callbacks: Sequence[Named], constraints: Sequence[ResolvedConstraint]) -> None:
-    """Refuse callbacks that wait for what no epoch records.
+    """Refuse callbacks that cannot work here.
 
     Raises
     ------
@@ -68,7 +50,7 @@ def check_callbacks(callbacks: Sequence[Named], constraints: Sequence[ResolvedCo
                 "epoch that is kept for its constraints. Leave load_best out."
             )
     offered = [*ALWAYS, *CONSTRAINED * bool(constraints)]
-    offered += [f"{key}_{i}" for key in EACH_CONSTRAINT for i in range(len(constraints))]
+    offered += [f"{key}{i}" for key in EACH_CONSTRAINT for i in range(len(constraints))]
     scores = _scores(callback for _, callback in callbacks)
     known = {"epoch", "dur", *offered, *scores}
     all_known = all(type(c).__module__.startswith(("skorch.", __package__)) for _, c in callbacks)
@@ -92,6 +74,16 @@ def reads_batches(callback: Callback) -> bool:
     return by_batch or isinstance(callback, (*SCORING, ProgressBar))
 
 
+def has_lost_patience(callback: Callback, interrupt: KeyboardInterrupt) -> bool:
+    """Whether `interrupt` is how skorch's `EarlyStopping` ends training, and not Ctrl-C in it."""
+    *_, (frame, _) = traceback.walk_tb(interrupt.__traceback__)
+    return (
+        isinstance(callback, EarlyStopping)
+        and frame.f_code is EarlyStopping.on_epoch_end.__code__
+        and callback.misses_ == callback.patience
+    )
+
+
 def _unrecorded(name: str, monitor: str, offered: Sequence[str]) -> ValueError:
     reason = "training has no validation set" if "valid" in monitor else "no epoch records it"
     return ValueError(
@@ -103,15 +95,13 @@ def _unrecorded(name: str, monitor: str, offered: Sequence[str]) -> ValueError:
 
 def _monitor(callback: Callback) -> str:
     """The key of an epoch that the callback reads; empty where there is none."""
+    if not isinstance(callback, LRScheduler | Checkpoint | EarlyStopping):
+        return ""
     if isinstance(callback, LRScheduler):
         by_epoch = callback.step_every == "epoch"
-        plateau = callback.policy in ("ReduceLROnPlateau", ReduceLROnPlateau)
-        read = callback.monitor if plateau and by_epoch else None
-    elif isinstance(callback, Checkpoint | EarlyStopping):
-        read = callback.monitor
-    else:
-        read = None
-    return read if isinstance(read, str) else ""
+        if not by_epoch or callback.policy not in ("ReduceLROnPlateau", ReduceLROnPlateau):
+            return ""
+    return callback.monitor if isinstance(callback.monitor, str) else ""
 
 
 def _scores(callbacks: Iterable[Callback]) -> list[str]:

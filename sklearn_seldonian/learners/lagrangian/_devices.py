@@ -40,13 +40,13 @@ def resolve_device(device: str) -> str:
     if device == "auto":
         return present[0]
     try:
-        kind = torch.device(device).type
+        kind, index = torch.device(device).type, torch.device(device).index
     except (RuntimeError, TypeError) as error:
         raise ValueError(f"Unknown device {device!r}; there are {', '.join(present)}.") from error
-    if not any(name.partition(":")[0] == kind for name in present):
-        raise ValueError(f"Device {device!r} is not there; there are {', '.join(present)}.")
-    index = torch.device(device).index
-    if kind == "cuda" and index is not None and index >= torch.cuda.device_count():
+    is_there = any(name.partition(":")[0] == kind for name in present)
+    if kind == "cuda":
+        is_there = (index or 0) < torch.cuda.device_count()
+    if not is_there:
         raise ValueError(f"Device {device!r} is not there; there are {', '.join(present)}.")
     return str(device)
 

@@ -23,7 +23,7 @@ from sklearn_seldonian.learners.lagrangian._outputs import (
     class_weights,
     clipped,
 )
-from sklearn_seldonian.learners.lagrangian._tasks import Task
+from sklearn_seldonian.learners.lagrangian._tasks import Task, summarised
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.selection import (
     ClassShifts,
@@ -45,7 +45,8 @@ SHARE_STEP = 0.01
 SPARE_SHARES = (0.02, 0.06, 0.15)
 # Halvings in the search for how far probabilities must shrink.
 SHRINKAGE_STEPS = 5
-# Margins are calibrated on so many samples of candidate rows, of at most so many rows.
+# Margins are calibrated on so many samples of candidate rows, of at most so many rows. One does
+# for bounds from counts, which vary little.
 N_SAMPLES = 3
 MAX_CALIBRATION_ROWS = 20_000
 
@@ -122,39 +123,26 @@ class CandidateEvaluator:
 
     def _samples(self, scores: torch.Tensor, ends: ScoreEnds | None = None) -> list[Statistics]:
         """Samples of the rows, of the size of the safety data, with scores between these `ends`."""
-        n_rows = min(self.problem.n_safety, MAX_CALIBRATION_ROWS)
-        kept = not self.problem.deterministic or self.problem.values
-        n_samples = N_SAMPLES if kept else 1  # bounds from counts vary little
+        problem = self.problem
+        n_rows = min(problem.n_safety, MAX_CALIBRATION_ROWS)
+        n_samples = 1 if problem.deterministic and not problem.values else N_SAMPLES
         draws = np.random.default_rng(0).integers(len(scores), size=(n_samples, n_rows))
-        samples = (
-            self.task.summarise(
-                scores[drawn],
-                self._y[drawn],
-                self._codes[drawn],
-                self.problem.stratification,
-                self.problem.values,
-                keep=True,
-            )
-            for drawn in draws
-        )
-        return [replace(sample, ends=ends).in_drawn_order(0) for sample in samples]
+        cells = problem.stratification, problem.values
+        samples = []
+        for drawn in draws:
+            rows = scores[drawn], self._y[drawn], self._codes[drawn]
+            sample = summarised(self.task, *rows, *cells, keep=True)
+            samples.append(replace(sample, ends=ends).in_drawn_order(0))
+        return samples
 
     def _seen(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
         """What is predicted of a model whose scores are adjusted."""
-        problem = self.problem
-        loss, seen = observe(
-            [adjustment.apply(scores)],
-            self.rows,
-            self.criterion,
-            self.task,
-            problem.stratification,
-            problem.values,
-            adjustment.ends,
-        )
-        means, error = (
-            problem.linearisation.means(seen.confusion),
-            float(self._errors(seen.confusion)),
-        )
+        problem, batches = self.problem, [adjustment.apply(scores)]
+        cells = problem.stratification, problem.values
+        ends = adjustment.ends
+        loss, seen = observe(batches, self.rows, self.criterion, self.task, *cells, ends)
+        means = problem.linearisation.means(seen.confusion)
+        error = float(self._errors(seen.confusion))
         return Candidate(means, self.forecast.predict(seen), error, loss, adjustment)
 
     def _errors(self, tables: Array) -> Array:
@@ -306,7 +294,9 @@ def observe(
         part = slice(start, start + len(batch))
         loss = task.loss(criterion, batch, on_device(rows.y[part], batch.device))
         total += loss.item() * len(batch)
-        parts.append(task.summarise(batch, y[part], codes[part], stratification, values, keep=keep))
+        parts.append(
+            summarised(task, batch, y[part], codes[part], stratification, values, keep=keep)
+        )
         start = part.stop
     return total / len(rows), replace(_merged(parts), ends=ends)
 

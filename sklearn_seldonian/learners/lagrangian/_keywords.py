@@ -1,12 +1,12 @@
-"""skorch's double-underscore names: what may stand behind them, and what cannot be asked."""
+"""skorch's double-underscore names: which of them are accepted, and which values are refused."""
 
 from __future__ import annotations
 
 import inspect
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
+from skorch.callbacks import Callback
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -21,8 +21,7 @@ def accepted_keywords(
 ) -> dict[str, list[str] | None]:
     """The names that each part takes; None: any."""
     of_optimizer = _accepted_names(optimizer)
-    of_loader = _accepted_names(DataLoader)
-    assert of_loader is not None
+    of_loader = _accepted_names(DataLoader) or []
     return {
         "module": _accepted_names(module_or_default(module)),
         "optimizer": of_optimizer and [*of_optimizer, "param_groups"],  # skorch's own name
@@ -32,28 +31,27 @@ def accepted_keywords(
     }
 
 
+_BY_POSITION = (
+    "names rows by their position, and those that train are only some of the rows of fit: safety "
+    "rows, and rows to judge epochs on, are set aside. Weigh the classes with criterion__weight, "
+    "or draw rows with a sampler of imbalanced-learn as preprocessor."
+)
+_REFUSED = {
+    "iterator_train__sampler": _BY_POSITION,
+    "iterator_train__batch_sampler": _BY_POSITION,
+    "iterator_train__collate_fn": (
+        "would have to keep the groups that rows come with. Change inputs in the module's "
+        "forward, or with preprocessor."
+    ),
+}
+
+
 def check_iterator(keywords: Mapping[str, Any]) -> None:
-    """Refuse what cannot be asked of the iterator over the rows that train."""
-    prefix = "iterator_train__"
-    given = {
-        name.removeprefix(prefix): value
-        for name, value in keywords.items()
-        if name.startswith(prefix)
-    }
-    for name in ("sampler", "batch_sampler"):
-        if given.get(name) is not None:
-            raise ValueError(
-                f"iterator_train__{name} names rows by their position, and those that train are "
-                "only some of the rows of fit: safety rows, and rows to judge epochs on, are set "
-                "aside. Weigh the classes with criterion__weight, or draw rows with a sampler of "
-                "imbalanced-learn as preprocessor."
-            )
-    if given.get("collate_fn") is not None:
-        raise ValueError(
-            "iterator_train__collate_fn would have to keep the groups that rows come with. "
-            "Change inputs in the module's forward, or with preprocessor."
-        )
-    if given.get("batch_size", 1) is None:
+    """Refuse options of the iterator over the training rows that cannot work here."""
+    for name, reason in _REFUSED.items():
+        if keywords.get(name) is not None:
+            raise ValueError(f"{name} {reason}")
+    if keywords.get("iterator_train__batch_size", 1) is None:
         raise ValueError(
             "iterator_train__batch_size=None gives single rows instead of batches; use "
             "batch_size=1."
@@ -63,7 +61,7 @@ def check_iterator(keywords: Mapping[str, Any]) -> None:
 def _accepted_names(factory: Any) -> list[str] | None:
     """The parameter names that a class or function takes; None where it takes any.
 
-    An instance is made anew from its class where it is given parameters.
+    For an instance they are those of its class, which makes it anew with parameters.
     """
     is_instance = isinstance(factory, nn.Module)
     parameters = inspect.signature(type(factory) if is_instance else factory).parameters
@@ -73,15 +71,23 @@ def _accepted_names(factory: Any) -> list[str] | None:
 
 
 def _callback_names(callbacks: Any, verbose: int) -> list[str]:
-    """The names by which skorch knows the callbacks: those given, else of their classes."""
-    found = [("epoch_timer", None), *[("print_log", None)] * bool(verbose), *(callbacks or [])]
-    names = [_callback_name(callback) for callback in found]
-    count = {name: names.count(name) for name in names}
-    seen = {name: itertools.count(1) for name in names}
-    return [name if count[name] == 1 else f"{name}_{next(seen[name])}" for name in names]
+    """The names that skorch gives the callbacks: the user's, or those of their classes.
 
-
-def _callback_name(callback: Any) -> str:
-    if isinstance(callback, tuple | list):
-        return str(callback[0])
-    return callback.__name__ if inspect.isclass(callback) else type(callback).__name__
+    Raises
+    ------
+    TypeError
+        If one is not a skorch callback, or a pair of a name and one.
+    """
+    names = ["epoch_timer", *["print_log"] * bool(verbose)]
+    for given in callbacks or ():
+        named = isinstance(given, tuple | list) and len(given) == 2 and isinstance(given[0], str)
+        callback = given[1] if named else given
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise TypeError(
+                f"callbacks must be a list of skorch callbacks, or of pairs (name, callback); got "
+                f"{callback!r} in it."
+            )
+        names.append(given[0] if named else kind.__name__)
+    numbered = (f"{name}_{names[:i].count(name) + 1}" for i, name in enumerate(names))
+    return [n if names.count(n) == 1 else other for n, other in zip(names, numbered, strict=True)]

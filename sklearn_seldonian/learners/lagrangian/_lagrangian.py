@@ -49,22 +49,6 @@ class _Counts(NamedTuple):
     products: NDArray[np.float64]
 
 
-class ConstraintGradient(NamedTuple):
-    """The constraints' part of a batch's loss, linear in what the rows add to the tables.
-
-    Attributes
-    ----------
-    entries : tensor of shape (n_rows, K + V)
-        Each row's probabilities of the classes and values of the row measures, with the gradient
-        of its scores.
-    gradient : tensor of shape (n_rows, K + V)
-        Of the loss in the entries.
-    """
-
-    entries: torch.Tensor
-    gradient: torch.Tensor
-
-
 class BatchWeights(NamedTuple):
     """A batch's strata, and the gradient of the constraints' part of its loss by its rows.
 
@@ -188,32 +172,47 @@ class Lagrangian:
 
     def constraint_gradient(
         self, scores: torch.Tensor, y: torch.Tensor, rows: BatchWeights
-    ) -> ConstraintGradient:
-        """The constraints' part of the loss of a batch, whose decisions are kept to be counted."""
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The constraints' part of a batch's loss; its decisions are kept, to be counted later.
+
+        Returns
+        -------
+        entries : tensor of shape (n_rows, K + V)
+            Each row's probabilities of the classes and values of the row measures, with the
+            gradient of its scores.
+        gradient : tensor of shape (n_rows, K + V)
+            Of the loss in the entries.
+        """
         self._uncounted.append((rows.strata, scores.detach(), y))
         entries = torch.softmax(scores, dim=1)
         if self.problem.values:
             soft = self.task.soft_values(self.problem.values, scores, y)
             entries = torch.cat([entries, soft], dim=1)
-        return ConstraintGradient(entries, rows.gradient.to(entries.dtype))
+        return entries, rows.gradient.to(entries.dtype)
 
     def _counts(self) -> _Counts:
         """Counts, sums and products of what was not counted yet."""
         strata, scores, y = (torch.cat(parts) for parts in zip(*self._uncounted, strict=True))
         self._uncounted.clear()
         strata, k = strata.reshape(len(strata), -1), scores.shape[1]
+        confusion_shape, products_shape = self._linear.confusion_shape, self._linear.products_shape
         if self.problem.deterministic and not self.problem.values:
             entries = torch.add(scores.argmax(dim=1)[:, None], strata, alpha=k).ravel()
             counts = torch.bincount(entries, minlength=self._weights.numel())
-            return self._as_counts(counts, counts[:0])
-        decided = torch.softmax(scores, dim=1)
+            return _Counts(self._over_cells(counts, confusion_shape), np.zeros(products_shape))
+        entries = torch.softmax(scores, dim=1)
         if self.problem.deterministic:
-            decided = one_hot(scores.argmax(dim=1), k)
-        values = self.task.decision_values(self.problem.values, scores, y)
-        entries = torch.cat([decided, values], dim=1).to(self._weights.dtype)
+            entries = one_hot(scores.argmax(dim=1), k)
+        if self.problem.values:
+            values = self.task.decision_values(self.problem.values, scores, y)
+            entries = torch.cat([entries, values], dim=1)
+        entries = entries.to(self._weights.dtype)
         factors = entries[:, k:] if self.problem.deterministic else entries
         products = (factors[:, :, None] * entries[:, None, :]).flatten(1)
-        return self._as_counts(self._summed(entries, strata), self._summed(products, strata))
+        return _Counts(
+            self._over_cells(self._summed(entries, strata), confusion_shape),
+            self._over_cells(self._summed(products, strata), products_shape),
+        )
 
     def _summed(self, entries: torch.Tensor, strata: torch.Tensor) -> torch.Tensor:
         """The sums of the rows' entries over each stratum, where rows are in several."""
@@ -221,14 +220,7 @@ class Lagrangian:
         repeated = entries.repeat_interleave(strata.shape[1], 0)
         return sums.index_add_(0, strata.ravel(), repeated)
 
-    def _as_counts(self, confusion: torch.Tensor, products: torch.Tensor) -> _Counts:
-        shapes = self._linear.confusion_shape, self._linear.products_shape
-        parts = zip((confusion, products), shapes, strict=True)
-        return _Counts(*(self._over_cells(part, shape) for part, shape in parts))
-
     def _over_cells(self, sums: torch.Tensor, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        if not sums.numel():
-            return np.zeros(shape)
         of_joint = sums.cpu().double().numpy().reshape(self._joint.n_cells, -1)
         return self._joint.over_cells(of_joint).reshape(shape)
 

@@ -6,8 +6,8 @@ import copy
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,42 +35,23 @@ logger = logging.getLogger("sklearn_seldonian")
 ROUNDING = 1e-12
 
 
-class _Prepared(NamedTuple):
-    """Candidate rows as the module takes them; rows to train on instead, or None."""
-
-    preprocessor: Any
-    X: Inputs
-    resampled: Rows | None
-
-
 @dataclass(frozen=True)
 class LagrangianLearner:
     """Trains a torch module; the parameters are those of the estimators.
 
     Parameters
     ----------
-    module, preprocessor, criterion, optimizer, lr, max_epochs, batch_size, n_iter_no_change
-    evaluation_batch_size, multiplier_init, multiplier_lr, device, callbacks, verbose
+    module, preprocessor, device
         As in `SeldonianClassifier`.
-    keywords : mapping of str to object
-        skorch's double-underscore names.
+    settings : mapping of str to object
+        Those parameters of the estimators that are the net's own by the same names, and skorch's
+        double-underscore names.
     """
 
     module: Any
     preprocessor: Any
-    criterion: Any
-    optimizer: Any
-    lr: float
-    max_epochs: int
-    batch_size: int
-    n_iter_no_change: int | None
-    evaluation_batch_size: int | None
-    multiplier_init: float
-    multiplier_lr: float
     device: str
-    callbacks: Any
-    verbose: int
-    keywords: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any]
 
     def train(
         self, problem: Problem, rows: LabelledRows, rng: np.random.RandomState
@@ -78,22 +59,22 @@ class LagrangianLearner:
         """Fit preprocessor and net to candidate `rows`."""
         seed = int(rng.randint(np.iinfo(np.int32).max))
         device = resolve_device(self.device)
-        prepared = self._prepare(rows, problem.targets)
+        preprocessor, X, resampled = self._prepare(rows, problem.targets)
         specification = problem.specification
         cells = specification.cells(rows.columns, len(rows.y))
         reason = failure_reason(specification, cells)
         if reason:
-            return NotTrained(reason, prepared.preprocessor)
-        task, tensors = _task(problem.targets, rows.y), tensors_of(rows, prepared.X, cells.codes)
+            return NotTrained(reason, preprocessor)
+        task, tensors = _task(problem.targets, rows.y), tensors_of(rows, X, cells.codes)
         labels = task.labels(tensors.y).numpy()
         if task.deterministic:  # the mean of probabilities of a narrow range takes hardly any
             warn_of_few_rows(specification, labels, cells, task.n_classes, problem.n_safety)
         constrained = constrained_problem(problem, cells, task)
         logger.info("Training on %d rows; %d are kept for the test.", len(rows.y), problem.n_safety)
         with gradients(), own_random_numbers(device, seed):
-            net = self._net(self._sizes(prepared.X, task.n_classes), constrained, task, device)
-            net.fit(tensors, resampled=prepared.resampled)
-        return self._outcome(TrainedNet(net, prepared.preprocessor, problem.targets))
+            net = self._net(self._sizes(X, task.n_classes), constrained, task, device)
+            net.fit(tensors, resampled=resampled)
+        return self._outcome(TrainedNet(net, preprocessor, problem.targets))
 
     def initialized(self, sizes: Mapping[str, int], task: Task) -> LagrangianNet:
         """A net that has not been trained, with a module of these `sizes`."""
@@ -108,20 +89,20 @@ class LagrangianLearner:
         logger.info("Epoch %s of %d is kept.", net.kept_epoch_, len(history))
         if net.kept_epoch_:
             return Trained(model, history)
+        reason = "training gave no finite weights"
         if net.interrupted_:
             reason = "training was interrupted"
-            return NotTrained(reason, model.preprocessor, True, model, history)
-        if not net.problem.constraints:
+        elif not net.problem.constraints:
             raise ValueError(
                 "Training gave no finite weights: the loss was NaN or infinite from the first "
                 "epoch on. Lower lr, scale the features, or look for a NaN in the module's outputs."
             )
-        reason = "training gave no finite weights"
-        return NotTrained(reason, model.preprocessor, False, model, history)
+        return NotTrained(reason, model.preprocessor, net.interrupted_, model, history)
 
-    def _prepare(self, rows: LabelledRows, targets: Targets) -> _Prepared:
+    def _prepare(self, rows: LabelledRows, targets: Targets) -> tuple[Any, Inputs, Rows | None]:
+        """The fitted preprocessor, the module's inputs, and rows to train on instead, if any."""
         if self.preprocessor is None:
-            return _Prepared(None, to_inputs(rows.X, rows.index), None)
+            return None, to_inputs(rows.X, rows.index), None
         fitted = fit_preprocessor(self.preprocessor, rows.inputs(), rows.y)
         resampled = None
         if fitted.resampled:
@@ -129,7 +110,7 @@ class LagrangianLearner:
             _, learned = targets.check(y)
             cells = torch.zeros(len(learned), dtype=torch.int64)  # never looked at
             resampled = Rows(to_inputs(X), torch.from_numpy(learned), cells)
-        return _Prepared(fitted.transformer, to_inputs(fitted.X), resampled)
+        return fitted.transformer, to_inputs(fitted.X), resampled
 
     def _net(
         self,
@@ -138,34 +119,26 @@ class LagrangianLearner:
         task: Task,
         device: str,
     ) -> LagrangianNet:
-        nested = dict(self.keywords)
-        if any(name.startswith("iterator_train__") for name in nested):
-            nested.setdefault("iterator_train__shuffle", True)
+        settings = {**sizes, **self.settings}
+        if any(name.startswith("iterator_train__") for name in settings):
+            settings.setdefault("iterator_train__shuffle", True)
+        for name in ("criterion", "callbacks"):  # training changes them
+            settings[name] = copy.deepcopy(settings[name])
         return LagrangianNet(
             copy.deepcopy(module_or_default(self.module)),
             problem=problem,
             task=task,
-            multiplier_init=self.multiplier_init,
-            multiplier_lr=self.multiplier_lr,
-            evaluation_batch_size=self.evaluation_batch_size,
-            n_iter_no_change=self.n_iter_no_change,
-            criterion=copy.deepcopy(self.criterion),
-            optimizer=self.optimizer,
-            lr=self.lr,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
             train_split=None,
-            callbacks=copy.deepcopy(self.callbacks),
             device=device,
-            verbose=self.verbose,
-            **{**sizes, **nested},
+            **settings,
         )
 
     def _sizes(self, X: Inputs, n_classes: int) -> dict[str, int]:
         """For an MLP the sizes that the data dictate."""
         if module_or_default(self.module) is not MLP:
             return {}
-        one_logit = nn.BCEWithLogitsLoss in (self.criterion, type(self.criterion))
+        criterion = self.settings["criterion"]
+        one_logit = nn.BCEWithLogitsLoss in (criterion, type(criterion))
         n_outputs = 1 if one_logit else n_classes
         n_features = math.prod(X.shape[1:])
         return {"module__n_features": n_features, "module__n_outputs": n_outputs}

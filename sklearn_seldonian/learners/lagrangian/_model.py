@@ -16,6 +16,8 @@ from sklearn_seldonian.data._columns import without_tensor
 from sklearn_seldonian.data._rows import LabelledRows
 from sklearn_seldonian.data._targets import Labels, Targets
 from sklearn_seldonian.learners._protocol import Problem
+from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
+from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator, observe
 from sklearn_seldonian.learners.lagrangian._inputs import module_inputs, tensors_of
 from sklearn_seldonian.learners.lagrangian._tasks import Task
 from sklearn_seldonian.measures import RowMeasure
@@ -58,7 +60,9 @@ class TrainedNet:
     ) -> Observation:
         """Its answers for `rows`, a batch at a time; `measures` are those of its training."""
         X = module_inputs(self.preprocessor, rows.X, rows.index)
-        loss, seen = self.net.observe(tensors_of(rows, X, cells.codes), cells.stratification)
+        net, tensors = self.net, tensors_of(rows, X, cells.codes)
+        tested = cells.stratification, net.problem.values, net.adjustment_.ends
+        loss, seen = observe(net.scores(X), tensors, net.criterion_, net.task_, *tested, keep=True)
         return Observation(seen, loss, fingerprints={"weights": self.fingerprint()})
 
     def remarks(self, statistics: Statistics) -> tuple[str, ...]:
@@ -88,12 +92,17 @@ class TrainedNet:
             "likeliest to pass was kept."
         )
 
-    def predict_test_outcome(self, problem: Problem, rows: LabelledRows) -> Any:
+    def predict_test_outcome(self, problem: Problem, rows: LabelledRows) -> Candidate:
         """What the safety test would say of the model, from rows that it was not trained on."""
-        X = module_inputs(self.preprocessor, rows.X, rows.index)
+        net, X = self.net, module_inputs(self.preprocessor, rows.X, rows.index)
         cells = problem.specification.cells(rows.columns, len(rows.y))
-        tested = constrained_problem(problem, cells, self.net.task_)
-        return self.net.predict_test_outcome(tensors_of(rows, X, cells.codes), tested)
+        tested = constrained_problem(problem, cells, net.task_)
+        tensors = tensors_of(rows, X, cells.codes)
+        evaluator = CandidateEvaluator(tested, tensors, net.criterion_, net.task_)
+        scores = torch.cat(list(net.unadjusted_scores(X)))
+        if evaluator.forecast.needs_calibration:
+            evaluator.calibrate_margins(scores, net.adjustment_)
+        return evaluator.predict_test_outcome(scores, net.adjustment_)
 
     def fingerprint(self) -> str:
         """A digest of the module's weights and of what else the model is made of."""

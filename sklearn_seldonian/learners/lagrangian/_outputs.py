@@ -19,18 +19,13 @@ from sklearn_seldonian.certification import ScoreEnds
 LEAD_LEFT = 0.01
 
 
-class OutputKind(enum.Enum):
+class OutputKind(enum.StrEnum):
     """How a module's outputs are to be read."""
 
     LOGITS = "logits"
     PROBABILITIES = "probabilities"
     BINARY_LOGIT = "binary logit"
     BINARY_PROBABILITY = "binary probability"
-
-    @property
-    def is_one_column(self) -> bool:
-        """Whether a row of two classes has one number."""
-        return self in (OutputKind.BINARY_LOGIT, OutputKind.BINARY_PROBABILITY)
 
 
 class Adjustment(NamedTuple):
@@ -165,34 +160,6 @@ def _is_sigmoid(outputs: torch.Tensor) -> bool:
     while step is not None and step.name().startswith(RESHAPING):
         step = step.next_functions[0][0]
     return step is not None and step.name().startswith("Sigmoid")
-
-
-def to_scores(outputs: torch.Tensor, kind: OutputKind) -> torch.Tensor:
-    """Scores of shape (n_rows, n_classes) whose softmax is the class probabilities."""
-    if kind is OutputKind.LOGITS:
-        return outputs
-    if kind is OutputKind.PROBABILITIES:
-        return _logarithm(outputs)
-    column = outputs.reshape(-1, 1)
-    if kind is OutputKind.BINARY_PROBABILITY:
-        return torch.cat([_logarithm(1.0 - column), _logarithm(column)], dim=1)
-    return torch.cat([torch.zeros_like(column), column], dim=1)
-
-
-def _logarithm(probabilities: torch.Tensor) -> torch.Tensor:
-    return probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
-
-
-def primary_loss(
-    criterion: nn.Module, scores: torch.Tensor, y: torch.Tensor, kind: OutputKind
-) -> torch.Tensor:
-    """The user's criterion on the form of output that it takes."""
-    if kind.is_one_column:
-        scores, y = scores[:, 1] - scores[:, 0], y.to(scores.dtype)
-        if isinstance(criterion, nn.BCELoss):
-            scores = torch.sigmoid(scores)
-    loss: torch.Tensor = criterion(scores, y)
-    return loss
 
 
 def class_weights(criterion: nn.Module, n_classes: int) -> NDArray[np.float64]:

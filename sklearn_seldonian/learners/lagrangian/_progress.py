@@ -1,124 +1,108 @@
-"""What training says while it runs: a table with one row an epoch, and a bar on long fits."""
+"""What training prints: a table with one row per epoch, and a progress bar on long fits."""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from skorch import NeuralNet
 from skorch.callbacks import Callback, PrintLog
+from skorch.utils import Ansi
 from tqdm import tqdm
 
 from sklearn_seldonian.certification import units_of
 from sklearn_seldonian.constraints import ResolvedConstraint, bonferroni
+from sklearn_seldonian.learners.lagrangian._batches import Rows
+from sklearn_seldonian.learners.lagrangian._callbacks import (
+    ALWAYS,
+    CONSTRAINED,
+    EACH_CONSTRAINT,
+)
 
 # The bar shows on fits that take longer.
 SECONDS_BEFORE_BAR = 3.0
-OWN_KEYS = ("batches", "epoch", "loss", "dur", "kept", "candidate_loss")
-KEYS_OF_CONSTRAINTS = ("estimate_", "predicted_bound_", "multiplier_", "passing_")
+# What an epoch records that has a column of its own, or none.
+OWN_KEYS = ("batches", "epoch", "dur", *ALWAYS, *CONSTRAINED)
 
 
-class Column(NamedTuple):
-    """A column of the table: its head, and as many characters as its cells take."""
-
-    head: str
-    width: int = 9
-
-    def cell(self, text: str) -> str:
-        return text.rjust(max(self.width, len(self.head)))
-
-
-EPOCH, LOSS, KEPT, SECONDS = (
-    Column("epoch", 5),
-    Column("loss"),
-    Column("kept", 4),
-    Column("seconds", 7),
-)
-BOUND, MULTIPLIER, PASSING = (
-    Column("predicted bound", 18),
-    Column("multiplier"),
-    Column("passing", 7),
-)
-WORST, CONSTRAINT = Column("worst", 5), Column("constraint")
-
-
-class ProgressLog(PrintLog):
+class ProgressLog(PrintLog):  # type: ignore[misc]  # skorch has no types
     """Prints a table as skorch's `PrintLog` does, with columns for the constraints.
 
-    With ``verbose=1`` a row an epoch tells of the constraint that is least likely to pass, and
-    the predicted probability that all of them do; with more, an epoch has a row for each
-    constraint. What other callbacks record has columns too.
+    With ``verbose=1`` each epoch has one row. It shows the constraint that is least likely to
+    pass, and the predicted probability that all of them pass. With a larger `verbose` each epoch
+    has one row per constraint. What other callbacks record has columns too.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(sink=_say)
 
-    def on_train_begin(self, net, **kwargs):
-        self._constraints = net.problem.constraints
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        self._constraints, self._widths = net.problem.constraints, list[int]()
         if len(self._constraints) > 1:
             for i, constraint in enumerate(self._constraints):
-                self.sink(f"constraint {i}: {_text(constraint)}")
+                self.sink(f"constraint {i}: {constraint.source.text or constraint.source}")
         if not all(constraint.in_units for constraint in self._constraints):
             self.sink("*: the bound is on a rewritten form of the constraint; its sign counts.")
 
-    def on_epoch_end(self, net, **kwargs):
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         rows = self._rows(net.history[-1], every=net.verbose > 1)
-        if self.first_iteration_:
-            self.first_iteration_ = False
-            heads = [column.cell(column.head) for column in rows[0]]
-            self.sink("  ".join(heads))
-            self.sink("  ".join("-" * len(head) for head in heads))
+        if not self._widths:
+            self._widths = [
+                max(len(cell) for cell in (head, *(row[head] for row in rows))) for head in rows[0]
+            ]
+            self._print(rows[0])
+            self._print("-" * width for width in self._widths)
         for row in rows:
-            line = "  ".join(column.cell(text) for column, text in row.items())
-            self.sink(line.rstrip())
+            self._print(row.values())
 
-    def _rows(self, epoch: Mapping[str, Any], every: bool) -> list[dict[Column, str]]:
-        """The epoch's rows of the table: each column's text."""
-        start = {EPOCH: str(epoch["epoch"]), LOSS: f"{epoch['loss']:.4f}"}
-        end = {Column(key): self.format_row(epoch, key, "") for key in self._others(epoch)}
+    def _print(self, cells: Iterable[str]) -> None:
+        justified = map(str.rjust, cells, self._widths)
+        self.sink("  ".join(justified).rstrip())
+
+    def _rows(self, epoch: Mapping[str, Any], every: bool) -> list[dict[str, str]]:
+        """The epoch's rows of the table: each column's text by its head."""
+        start = {"epoch": str(epoch["epoch"]), "loss": f"{epoch['loss']:9.4f}"}
+        others = {key: self.format_row(epoch, key, "") for key in self._others(epoch)}
+        end = {key: text.removesuffix(Ansi.ENDC.value).rjust(9) for key, text in others.items()}
         if "kept" in epoch:
-            end[KEPT] = "+" if epoch["kept"] else ""
-        end[SECONDS] = f"{epoch['dur']:.2f}"
+            end["kept"] = "+" if epoch["kept"] else ""
+        end["seconds"] = f"{epoch['dur']:.2f}"
         if not self._constraints:
             return [start | end]
         probabilities = [epoch[f"passing_{i}"] for i in range(len(self._constraints))]
-        if not every:
-            worst = min(range(len(probabilities)), key=probabilities.__getitem__)
-            name = {WORST: str(worst)} if len(probabilities) > 1 else {}
-            joint = {PASSING: f"{bonferroni(probabilities):.3f}"}
-            return [start | name | self._cells(epoch, worst) | joint | end]
-        blank_start, blank_end = dict.fromkeys(start, ""), dict.fromkeys(end, "")
-        return [
-            (blank_start if i else start)
-            | {CONSTRAINT: str(i)}
-            | self._cells(epoch, i)
-            | (blank_end if i else end)
-            for i in range(len(probabilities))
-        ]
+        if every:
+            rows = [
+                start | {"constraint": str(i)} | self._cells(epoch, i) | end
+                for i in range(len(probabilities))
+            ]
+            blank = dict.fromkeys([*start, *end], "")
+            return [rows[0], *(row | blank for row in rows[1:])]
+        worst = min(range(len(probabilities)), key=probabilities.__getitem__)
+        name = {"worst": str(worst)} if len(probabilities) > 1 else {}
+        joint = {"passing": f"{bonferroni(probabilities):.3f}"}
+        return [start | name | self._cells(epoch, worst) | joint | end]
 
-    def _cells(self, epoch: Mapping[str, Any], i: int) -> dict[Column, str]:
+    def _cells(self, epoch: Mapping[str, Any], i: int) -> dict[str, str]:
         """What is said of constraint i."""
+        bound = _comparison(self._constraints[i], epoch[f"predicted_bound_{i}"])
         return {
-            BOUND: _comparison(self._constraints[i], epoch[f"predicted_bound_{i}"]),
-            MULTIPLIER: f"{epoch[f'multiplier_{i}']:.4f}",
-            PASSING: f"{epoch[f'passing_{i}']:.3f}",
+            "predicted bound": bound.rjust(18),
+            "multiplier": f"{epoch[f'multiplier_{i}']:.4f}",
+            "passing": f"{epoch[f'passing_{i}']:.3f}",
         }
 
     def _others(self, epoch: Mapping[str, Any]) -> list[str]:
         """What other callbacks recorded."""
-        return [
-            key
-            for key in self._sorted_keys(epoch.keys())
-            if key not in OWN_KEYS and not key.startswith(KEYS_OF_CONSTRAINTS)
-        ]
+        keys = self._sorted_keys(epoch.keys())
+        return [k for k in keys if k not in OWN_KEYS and not k.startswith(EACH_CONSTRAINT)]
 
 
-class TrainingBar(Callback):
+class TrainingBar(Callback):  # type: ignore[misc]  # skorch has no types
     """A bar over the batches of all epochs, where standard error is a terminal."""
 
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
-        self._n_batches = math.inf
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         self._bar = tqdm(
             desc="Training",
             unit="batch",
@@ -127,18 +111,18 @@ class TrainingBar(Callback):
             disable=None,  # unless a terminal is there to draw on
         )
 
-    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+    def on_epoch_begin(self, net: NeuralNet, dataset_train: Rows, **kwargs: Any) -> None:
         self._n_batches = math.ceil(len(dataset_train) / net.batch_size)
         self._bar.total = net.max_epochs * self._n_batches
         self._bar.set_description(f"Epoch {len(net.history)}/{net.max_epochs}", refresh=False)
 
-    def on_batch_end(self, net, training=False, **kwargs):
+    def on_batch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         self._bar.update()
 
-    def on_epoch_end(self, net, **kwargs):
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         self._bar.n = len(net.history) * self._n_batches  # whatever an iterator left out
 
-    def on_train_end(self, net, **kwargs):
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         self._bar.close()
 
 
@@ -150,10 +134,6 @@ def _comparison(constraint: ResolvedConstraint, bound: float) -> str:
     opposite = {"<=": ">", ">=": "<"}[units.operator]
     sign = units.operator if bound <= 0 else opposite
     return f"{units.value(bound):.4f} {sign} {units.limit:g}"
-
-
-def _text(constraint: ResolvedConstraint) -> str:
-    return constraint.source.text or str(constraint.source)
 
 
 def _say(text: str) -> None:

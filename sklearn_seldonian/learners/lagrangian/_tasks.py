@@ -1,14 +1,17 @@
 """What a module's outputs mean: the scores of classes, or a number.
 
-A task turns outputs into *scores*, one column a label: those of the classes, or the one
-standardised number of a regression, whose rows all share one label.
+A task turns outputs into *scores*, one column per label. A classification has one label per class.
+A regression has one standardised number, and all its rows share one label.
+
+Training and the safety test ask both tasks the same things. The methods of `Classification` say
+what.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -23,15 +26,13 @@ from sklearn_seldonian.learners.lagrangian._outputs import (
     Adjustment,
     OutputKind,
     output_kind,
-    primary_loss,
     probabilities,
-    to_scores,
 )
-from sklearn_seldonian.learners.lagrangian._values import decision_values, evaluated, soft_values
-from sklearn_seldonian.measures import ANY_NUMBER, BuiltInMeasure, Range, RowMeasure
+from sklearn_seldonian.measures import ANY_NUMBER, BuiltInMeasure, Range, RowMeasure, row_values
 from sklearn_seldonian.selection import ConstrainedProblem
 
 Array = NDArray[np.float64]
+Tensor = torch.Tensor
 Values = Sequence[RowMeasure]
 
 # The slope of a measure without a surrogate is that between predictions so far below and
@@ -42,64 +43,6 @@ SLOPE_STEP = 0.05
 # one multipliers are too slow for twenty epochs of 6,000 rows of the GPA data, with a tenth
 # they overshoot.
 VIOLATION_SHARE = 0.25
-
-
-class Task(Protocol):
-    """What training and the safety test ask of a module's outputs."""
-
-    @property
-    def n_classes(self) -> int:
-        """How many labels a row can have."""
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether each row gets one decision; else it is drawn."""
-
-    def with_output_kind(self, outputs: torch.Tensor, criterion: nn.Module) -> Task:
-        """The task as some `outputs` of the module show it; raises ValueError if they cannot be."""
-
-    def scores(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Shape (n_rows, n_classes), with the gradient of the outputs."""
-
-    def objective(
-        self, criterion: nn.Module, scores: torch.Tensor, y: torch.Tensor
-    ) -> torch.Tensor:
-        """What training minimises."""
-
-    def loss(self, criterion: nn.Module, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """The criterion of what `predict` returns."""
-
-    def labels(self, y: torch.Tensor) -> torch.Tensor:
-        """Position of each row's label."""
-
-    def answers(self, scores: torch.Tensor) -> Array:
-        """Probabilities (n_rows, n_classes), or the numbers predicted (n_rows,)."""
-
-    def soft_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Each measure's differentiable value of each row: (n_rows, n_measures)."""
-
-    def decision_values(
-        self, measures: Values, scores: torch.Tensor, y: torch.Tensor
-    ) -> torch.Tensor:
-        """Each measure's value of what is predicted of each row: (n_rows, n_measures)."""
-
-    def violation_scale(self, problem: ConstrainedProblem, rows: Rows) -> float | Array:
-        """What a violation of each atom is measured in: one number, or (n_atoms,)."""
-
-    def fingerprint_parts(self, adjustment: Adjustment) -> tuple[object, ...]:
-        """What a model is made of beside its module, with this `adjustment` of the scores."""
-
-    def summarise(
-        self,
-        scores: torch.Tensor,
-        y: NDArray[Any],
-        codes: NDArray[np.int32],
-        stratification: Stratification,
-        values: tuple[RowMeasure, ...],
-        *,
-        keep: bool = False,
-    ) -> Statistics:
-        """The statistics of what is predicted of some rows."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +61,8 @@ class Classification:
     deterministic: bool = True
     kind: OutputKind = OutputKind.LOGITS
 
-    def with_output_kind(self, outputs: torch.Tensor, criterion: nn.Module) -> Classification:
+    def with_output_kind(self, outputs: Tensor, criterion: nn.Module) -> Classification:
+        """The task as some `outputs` of the module show it; raises ValueError if they cannot be."""
         kind = output_kind(outputs, criterion, self.n_classes)
         if kind is OutputKind.PROBABILITIES and isinstance(criterion, nn.CrossEntropyLoss):
             warn_user(
@@ -133,52 +77,82 @@ class Classification:
             )
         return replace(self, kind=kind)
 
-    def scores(self, outputs: torch.Tensor) -> torch.Tensor:
-        return to_scores(outputs, self.kind)
+    def scores(self, outputs: Tensor) -> Tensor:
+        """Shape (n_rows, n_classes), with the gradient of the outputs.
 
-    def objective(
-        self, criterion: nn.Module, scores: torch.Tensor, y: torch.Tensor
-    ) -> torch.Tensor:
-        return primary_loss(criterion, scores, y, self.kind)
+        Their softmax is the class probabilities.
+        """
+        if self.kind is OutputKind.LOGITS:
+            return outputs
+        if self.kind is OutputKind.PROBABILITIES:
+            return _logarithm(outputs)
+        column = outputs.reshape(-1, 1)
+        if self.kind is OutputKind.BINARY_PROBABILITY:
+            return torch.cat([_logarithm(1.0 - column), _logarithm(column)], dim=1)
+        return torch.cat([torch.zeros_like(column), column], dim=1)
 
-    def loss(self, criterion: nn.Module, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return primary_loss(criterion, scores, y, self.kind)
+    def loss(self, criterion: nn.Module, scores: Tensor, y: Tensor) -> Tensor:
+        """The criterion of what `predict` returns, on the form of output that it takes."""
+        if self.kind in (OutputKind.BINARY_LOGIT, OutputKind.BINARY_PROBABILITY):
+            scores, y = scores[:, 1] - scores[:, 0], y.to(scores.dtype)
+            if isinstance(criterion, nn.BCELoss):
+                scores = torch.sigmoid(scores)
+        loss: Tensor = criterion(scores, y)
+        return loss
 
-    def labels(self, y: torch.Tensor) -> torch.Tensor:
+    # What training minimises.
+    objective = loss
+
+    def labels(self, y: Tensor) -> Tensor:
+        """Position of each row's label."""
         return y
 
-    def answers(self, scores: torch.Tensor) -> Array:
+    def answers(self, scores: Tensor) -> Array:
+        """Probabilities (n_rows, n_classes); of a regression the numbers predicted (n_rows,)."""
         return probabilities(scores)
 
-    def soft_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return soft_values(measures, scores, y)
+    def soft_values(self, measures: Values, scores: Tensor, y: Tensor) -> Tensor:
+        """Each measure's differentiable value of each row: (n_rows, n_measures)."""
+        return torch.stack([self._soft(measure, scores, y) for measure in measures], dim=1)
 
-    def decision_values(
-        self, measures: Values, scores: torch.Tensor, y: torch.Tensor
-    ) -> torch.Tensor:
-        return decision_values(measures, scores, y)
+    def _soft(self, measure: RowMeasure, scores: Tensor, y: Tensor) -> Tensor:
+        if isinstance(measure, BuiltInMeasure):
+            return self._built_in(measure, scores, y)
+        drawn = torch.softmax(scores, dim=1)
+        if measure.surrogate is not None:
+            values: Tensor = measure.surrogate(drawn, y)
+            return values
+        plain = probabilities(scores.detach())
+        by_class = [
+            _evaluated(measure, y, torch.full_like(y, k), plain).to(scores)
+            for k in range(scores.shape[1])
+        ]
+        return (drawn * torch.stack(by_class, dim=1)).sum(dim=1)
+
+    def decision_values(self, measures: Values, scores: Tensor, y: Tensor) -> Tensor:
+        """Each measure's value of what is predicted of each row: (n_rows, n_measures)."""
+        return torch.stack([self._decided(measure, scores, y) for measure in measures], dim=1)
+
+    def _decided(self, measure: RowMeasure, scores: Tensor, y: Tensor) -> Tensor:
+        if isinstance(measure, BuiltInMeasure):
+            return self._built_in(measure, scores, y)
+        plain = probabilities(scores.detach())
+        return _evaluated(measure, y, scores.argmax(dim=1), plain).to(scores)
+
+    def _built_in(self, measure: BuiltInMeasure, scores: Tensor, y: Tensor) -> Tensor:
+        logs = measure.output == "log_probabilities"
+        output = torch.log_softmax(scores, dim=1) if logs else torch.softmax(scores, dim=1)
+        values: Tensor = measure.formula(y, output, torch)
+        return values
 
     def violation_scale(self, problem: ConstrainedProblem, rows: Rows) -> float:
+        """What a violation of each atom is measured in: one number, or (n_atoms,)."""
         return 1.0
 
     def fingerprint_parts(self, adjustment: Adjustment) -> tuple[object, ...]:
+        """What a model is made of beside its module, with this `adjustment` of the scores."""
         clip = (adjustment.low, adjustment.high) if adjustment.low else ()
         return adjustment.scale, adjustment.offset_of_each(self.n_classes), *clip
-
-    def summarise(
-        self,
-        scores: torch.Tensor,
-        y: NDArray[Any],
-        codes: NDArray[np.int32],
-        stratification: Stratification,
-        values: tuple[RowMeasure, ...],
-        *,
-        keep: bool = False,
-    ) -> Statistics:
-        drawn = probabilities(scores)
-        return summarise(
-            codes, y, drawn, stratification, values, deterministic=self.deterministic, keep=keep
-        )
 
 
 @dataclass(frozen=True)
@@ -199,7 +173,7 @@ class Regression:
     n_classes: ClassVar[int] = 1
     deterministic: ClassVar[bool] = True
 
-    def with_output_kind(self, outputs: torch.Tensor, criterion: nn.Module) -> Regression:
+    def with_output_kind(self, outputs: Tensor, criterion: nn.Module) -> Regression:
         if outputs.numel() != len(outputs):
             raise ValueError(
                 f"The module returns outputs of shape {tuple(outputs.shape)} for {len(outputs)} "
@@ -207,72 +181,55 @@ class Regression:
             )
         return self
 
-    def scores(self, outputs: torch.Tensor) -> torch.Tensor:
+    def scores(self, outputs: Tensor) -> Tensor:
         return outputs.reshape(-1, 1)
 
-    def objective(
-        self, criterion: nn.Module, scores: torch.Tensor, y: torch.Tensor
-    ) -> torch.Tensor:
+    def objective(self, criterion: nn.Module, scores: Tensor, y: Tensor) -> Tensor:
         """The criterion of standardised numbers; not clipped, since that has no gradient."""
         standardised = (y - self.centre) / self.scale
-        loss: torch.Tensor = criterion(scores[:, 0], standardised.to(scores.dtype))
+        loss: Tensor = criterion(scores[:, 0], standardised.to(scores.dtype))
         return loss
 
-    def loss(self, criterion: nn.Module, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        loss: torch.Tensor = criterion(self.predictions(scores, y.dtype), y)
+    def loss(self, criterion: nn.Module, scores: Tensor, y: Tensor) -> Tensor:
+        loss: Tensor = criterion(self.predictions(scores, y.dtype), y)
         return loss
 
-    def predictions(self, scores: torch.Tensor, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    def predictions(self, scores: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
         """What `predict` returns, with the gradient of the scores."""
         return (self.centre + self.scale * scores[:, 0].to(dtype)).clamp(*self.range)
 
-    def labels(self, y: torch.Tensor) -> torch.Tensor:
+    def labels(self, y: Tensor) -> Tensor:
         return torch.zeros_like(y, dtype=torch.int64)
 
-    def answers(self, scores: torch.Tensor) -> Array:
+    def answers(self, scores: Tensor) -> Array:
         predictions: Array = self.predictions(scores.cpu()).numpy()
         return predictions
 
-    def soft_values(self, measures: Values, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def soft_values(self, measures: Values, scores: Tensor, y: Tensor) -> Tensor:
         predictions = self.predictions(scores, y.dtype)
-        return torch.stack([self._soft(m, predictions, y) for m in measures], dim=1)
+        return torch.stack([self._soft(measure, predictions, y) for measure in measures], dim=1)
 
-    def _soft(
-        self, measure: RowMeasure, predictions: torch.Tensor, y: torch.Tensor
-    ) -> torch.Tensor:
-        values: torch.Tensor
+    def _soft(self, measure: RowMeasure, predictions: Tensor, y: Tensor) -> Tensor:
         if isinstance(measure, BuiltInMeasure):
-            values = measure.formula(y, predictions, torch)
-            return values
+            return _of_predictions(measure, predictions, y)
         if measure.surrogate is not None:
-            values = measure.surrogate(predictions, y)
+            values: Tensor = measure.surrogate(predictions, y)
             return values
         here, step = predictions.detach(), SLOPE_STEP * self.scale
         low, high = ((here + move).clamp(*self.range) for move in (-step, step))
-        below, value, above = (
-            evaluated(measure, y, at, None).to(predictions) for at in (low, here, high)
-        )
+        below, value, above = (_of_predictions(measure, at, y) for at in (low, here, high))
         return value + (above - below) / (high - low) * (predictions - here)
 
-    def decision_values(
-        self, measures: Values, scores: torch.Tensor, y: torch.Tensor
-    ) -> torch.Tensor:
-        if not measures:
-            return scores.new_empty(len(scores), 0)
+    def decision_values(self, measures: Values, scores: Tensor, y: Tensor) -> Tensor:
         predictions = self.predictions(scores, y.dtype)
-        values = [
-            measure.formula(y, predictions, torch)
-            if isinstance(measure, BuiltInMeasure)
-            else evaluated(measure, y, predictions, None).to(predictions)
-            for measure in measures
-        ]
+        values = [_of_predictions(measure, predictions, y) for measure in measures]
         return torch.stack(values, dim=1).to(scores.dtype)
 
     def violation_scale(self, problem: ConstrainedProblem, rows: Rows) -> Array:
         """How much each h varies with its measures, were all predictions the mean target."""
         scores = torch.zeros(len(rows), 1)
         y, codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
-        seen = self.summarise(scores, y, codes, problem.stratification, problem.values, keep=True)
+        seen = summarised(self, scores, y, codes, problem.stratification, problem.values, keep=True)
         assert seen.kept is not None
         spreads = seen.kept.entries[:, self.n_classes :].std(axis=0)
         return problem.linearisation.violation_scale(seen.confusion, VIOLATION_SHARE * spreads)
@@ -280,33 +237,48 @@ class Regression:
     def fingerprint_parts(self, adjustment: Adjustment) -> tuple[float, float, Range]:
         return self.centre, self.scale, self.range
 
-    def summarise(
-        self,
-        scores: torch.Tensor,
-        y: NDArray[Any],
-        codes: NDArray[np.int32],
-        stratification: Stratification,
-        values: tuple[RowMeasure, ...],
-        *,
-        keep: bool = False,
-    ) -> Statistics:
-        predictions = self.predictions(scores.cpu()).numpy()
-        return summarise_predictions(codes, y, predictions, stratification, values, keep=keep)
+
+Task = Classification | Regression
 
 
-# -- in a file -----------------------------------------------------------------------------
-
-
-def to_dict(task: Task) -> dict[str, Any]:
-    """The task as numbers and words that `from_dict` reads."""
-    if isinstance(task, Classification):
-        return {**asdict(task), "kind": task.kind.value}
-    assert isinstance(task, Regression)
-    return asdict(task)
+def summarised(
+    task: Task,
+    scores: Tensor,
+    y: NDArray[Any],
+    codes: NDArray[np.int32],
+    stratification: Stratification,
+    values: tuple[RowMeasure, ...],
+    *,
+    keep: bool = False,
+) -> Statistics:
+    """The statistics of what is predicted of some rows."""
+    answers, cells = task.answers(scores), (stratification, values)
+    if isinstance(task, Regression):
+        return summarise_predictions(codes, y, answers, *cells, keep=keep)
+    return summarise(codes, y, answers, *cells, deterministic=task.deterministic, keep=keep)
 
 
 def from_dict(facts: Mapping[str, Any]) -> Task:
-    """The task that `to_dict` wrote."""
+    """The task of which `facts` are the fields as JSON has them."""
     if "kind" in facts:
         return Classification(**{**facts, "kind": OutputKind(facts["kind"])})
     return Regression(**{**facts, "range": tuple(facts["range"])})
+
+
+def _logarithm(chances: Tensor) -> Tensor:
+    return chances.clamp(min=torch.finfo(chances.dtype).tiny).log()
+
+
+def _of_predictions(measure: RowMeasure, predictions: Tensor, y: Tensor) -> Tensor:
+    """The measure's values of numbers predicted; those of built-in measures have a gradient."""
+    if isinstance(measure, BuiltInMeasure):
+        values: Tensor = measure.formula(y, predictions, torch)
+        return values
+    return _evaluated(measure, y, predictions, None).to(predictions)
+
+
+def _evaluated(measure: RowMeasure, y: Tensor, prediction: Tensor, chances: Array | None) -> Tensor:
+    """The measure's own value of each row, without a gradient."""
+    y, prediction = y.cpu(), prediction.detach().cpu()
+    values = row_values((measure,), y.numpy(), prediction.numpy(), chances)
+    return torch.from_numpy(values[:, 0])

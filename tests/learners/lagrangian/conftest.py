@@ -14,7 +14,7 @@ def pulled():
         _, (y, groups) = rows[torch.arange(len(y))]
         scores = scores.detach().clone().requires_grad_()
         (weighed,) = state.weights_of([groups])
-        gradient = state.constraint_gradient(scores, y, weighed)
-        return torch.autograd.grad(gradient.entries, scores, gradient.gradient)[0]
+        entries, gradient = state.constraint_gradient(scores, y, weighed)
+        return torch.autograd.grad(entries, scores, gradient)[0]
 
     return gradient

@@ -3,15 +3,14 @@ import pytest
 import torch
 from torch import nn
 
+from sklearn_seldonian.learners.lagrangian import Classification
 from sklearn_seldonian.learners.lagrangian._outputs import (
     UNADJUSTED,
     Adjustment,
     OutputKind,
     clipped,
     output_kind,
-    primary_loss,
     probabilities,
-    to_scores,
 )
 
 LOGITS = torch.tensor([[2.0, -1.0], [0.5, 0.0], [-3.0, 3.0]])
@@ -32,9 +31,10 @@ Y = torch.tensor([0, 1, 1])
 )
 def test_every_kind_gives_the_same_loss_and_probabilities(outputs, criterion, kind):
     assert output_kind(outputs, criterion, 2) is kind
-    scores = to_scores(outputs, kind)
+    task = Classification(2, kind=kind)
+    scores = task.scores(outputs)
     assert torch.allclose(torch.softmax(scores, dim=1), PROBABILITIES, atol=1e-6)
-    loss = primary_loss(criterion, scores, Y, kind)
+    loss = task.loss(criterion, scores, Y)
     assert torch.allclose(loss, nn.functional.cross_entropy(LOGITS, Y))
 
 
@@ -52,7 +52,8 @@ def test_wrong_shapes(outputs, criterion, message):
 
 
 def test_a_probability_of_zero_has_a_finite_score():
-    scores = to_scores(torch.tensor([[0.0, 1.0]]), OutputKind.PROBABILITIES)
+    task = Classification(2, kind=OutputKind.PROBABILITIES)
+    scores = task.scores(torch.tensor([[0.0, 1.0]]))
     assert torch.isfinite(scores).all()
 
 

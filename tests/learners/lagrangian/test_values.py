@@ -16,7 +16,6 @@ from sklearn_seldonian.constraints import (
 )
 from sklearn_seldonian.learners.lagrangian import Classification
 from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian
-from sklearn_seldonian.learners.lagrangian._values import decision_values, soft_values
 from sklearn_seldonian.measures import CLASSIFICATION_VALUES, RowMeasure, row_values
 from sklearn_seldonian.selection import ConstrainedProblem
 
@@ -28,6 +27,7 @@ SQUARED = RowMeasure(
     range=(0, 1),
     surrogate=lambda p, y: (p[:, 1] - y) ** 2,
 )
+TASK = Classification(2)
 N = 300
 rng = np.random.default_rng(0)
 SCORES = torch.tensor(rng.normal(size=(N, 2)))
@@ -38,29 +38,30 @@ MALE = rng.integers(0, 2, N)
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_built_in_surrogates_are_the_values(n_classes):
+    task = Classification(n_classes)
     scores = torch.tensor(rng.normal(size=(N, n_classes)))
     y = torch.tensor(rng.integers(0, n_classes, N))
     measures = tuple(CLASSIFICATION_VALUES.values())
     p = torch.softmax(scores, dim=1).numpy()
     expected = row_values(measures, y.numpy(), p.argmax(axis=1), p)
-    np.testing.assert_allclose(soft_values(measures, scores, y), expected, atol=1e-12)
-    np.testing.assert_allclose(decision_values(measures, scores, y), expected, atol=1e-12)
+    np.testing.assert_allclose(task.soft_values(measures, scores, y), expected, atol=1e-12)
+    np.testing.assert_allclose(task.decision_values(measures, scores, y), expected, atol=1e-12)
 
 
 def test_without_a_surrogate_the_gradient_is_that_of_the_expected_value():
     scores = SCORES.clone().requires_grad_()
-    soft_values((COSTS,), scores, Y).sum().backward()
+    TASK.soft_values((COSTS,), scores, Y).sum().backward()
     again = SCORES.clone().requires_grad_()
     (torch.softmax(again, dim=1) * torch.tensor(COST)[Y]).sum().backward()
     np.testing.assert_allclose(scores.grad, again.grad)
     np.testing.assert_allclose(
-        decision_values((COSTS,), SCORES, Y)[:, 0], COST[Y.numpy(), P.argmax(axis=1)]
+        TASK.decision_values((COSTS,), SCORES, Y)[:, 0], COST[Y.numpy(), P.argmax(axis=1)]
     )
 
 
 def test_a_surrogate_is_used():
     scores = SCORES.clone().requires_grad_()
-    values = soft_values((SQUARED,), scores, Y)
+    values = TASK.soft_values((SQUARED,), scores, Y)
     values.sum().backward()
     assert scores.grad.abs().sum() > 0
     np.testing.assert_allclose(values.detach()[:, 0], (P[:, 1] - Y.numpy()) ** 2)
@@ -134,7 +135,7 @@ def test_pull_is_the_gradient_of_what_the_weights_say(pulled):
     lagrangian.batch_done()
     lagrangian.step()
     scores = SCORES.float().requires_grad_()
-    soft = [torch.softmax(scores, dim=1), soft_values(problem.values, scores, Y)]
+    soft = [torch.softmax(scores, dim=1), TASK.soft_values(problem.values, scores, Y)]
     groups = torch.from_numpy(problem.stratification.cell_of_code)[codes][:, 0] * 2 + Y
     ((torch.cat(soft, dim=1) * lagrangian._weights[groups]).sum() / N).backward()
     assert lagrangian._weights.abs().max() > 0

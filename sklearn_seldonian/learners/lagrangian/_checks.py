@@ -1,0 +1,87 @@
+"""What is refused of a module and a criterion before training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from sklearn_seldonian.learners.lagrangian._batches import MIN_ROWS_PER_PASS, Inputs
+from sklearn_seldonian.learners.lagrangian._tasks import Task
+
+
+def check_module(module: nn.Module) -> None:
+    """Refuse a module that cannot be trained."""
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ValueError(
+            "module is TorchScript (torch.jit.script or trace), whose copies cannot be "
+            "trained; give the nn.Module that it was made from."
+        )
+    if not any(True for _ in module.parameters()):
+        raise ValueError(
+            "The module has no parameters, so there is nothing to train. A model that is not "
+            "trained can be tested: sklearn_seldonian.certify(model, X, y, constraints)."
+        )
+
+
+def check_criterion(
+    criterion: nn.Module, task: Task, scores: torch.Tensor, y: torch.Tensor
+) -> None:
+    """Refuse a criterion that makes no loss of a module's scores and the targets.
+
+    Raises
+    ------
+    ValueError
+        If it fails, or returns more than one number.
+    """
+    try:
+        loss = task.objective(criterion, scores, y)
+        problem = "" if loss.numel() == 1 else f"it returns shape {tuple(loss.shape)}"
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        problem = f"it fails with {type(error).__name__}: {error}"
+    if problem:
+        raise ValueError(
+            f"criterion={type(criterion).__name__} does not make one loss of outputs of shape "
+            f"{tuple(scores.shape)} and {y.dtype} targets: {problem}. For classes use "
+            "CrossEntropyLoss, for numbers MSELoss; a loss must have reduction='mean' or 'sum'."
+        )
+
+
+def check_rows_are_judged_alone(
+    outputs_of: Callable[[torch.Tensor], torch.Tensor], X: Inputs
+) -> None:
+    """Refuse a module whose decision for a row is not a function of that row.
+
+    Raises
+    ------
+    ValueError
+        If some rows' outputs differ with the rows beside them, or from pass to pass.
+    """
+    half = min(len(X) // 2, MIN_ROWS_PER_PASS)
+    if not half:
+        return
+    together, apart = outputs_of(X[: 2 * half])[:half], outputs_of(X[:half])
+    finite = together[together.isfinite()].abs()
+    scale = float(finite.max()) if len(finite) else 0.0
+    if not torch.allclose(together, apart, 1e-3, 1e-3 * scale, equal_nan=True):
+        raise ValueError(
+            "The module gives the same row different outputs beside other rows or in another "
+            "pass, so no certificate could hold for its decisions. BatchNorm with "
+            "track_running_stats=False and dropout that stays on in eval mode do that."
+        )
+
+
+def check_outputs(outputs: object) -> torch.Tensor:
+    """The outputs, or the first of several; refused unless they are floating-point numbers."""
+    if isinstance(outputs, tuple | list) and outputs:
+        outputs = outputs[0]
+    if isinstance(outputs, torch.Tensor) and outputs.is_floating_point():
+        return outputs
+    found = type(outputs).__name__
+    if isinstance(outputs, torch.Tensor):
+        found = f"a tensor of {outputs.dtype}".replace("torch.", "")
+    raise TypeError(
+        f"The module must return a floating-point tensor, or a tuple that starts with one; it "
+        f"returns {found}."
+    )
