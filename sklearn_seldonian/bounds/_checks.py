@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+# One number for each rate or mean.
+Numbers = Sequence[float]
+
 
 def check_delta(delta: float) -> None:
     """Raise unless delta is a probability strictly between 0 and 1."""
@@ -38,6 +41,13 @@ def check_same_length(**named: Sequence[object]) -> int:
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
         raise ValueError(f"one entry for each mean is needed in each of them, got {lengths}.")
     return next(iter(lengths.values()))
+
+
+def rates_usable(successes: Numbers, trials: Numbers, weights: Numbers) -> bool:
+    """Whether the counts and factors of all rates carry information; impossible counts raise."""
+    check_same_length(successes=successes, trials=trials, weights=weights)
+    usable = [counts_usable(k, n) for k, n in zip(successes, trials, strict=True)]
+    return all(usable) and finite(*weights)
 
 
 def finite(*values: float) -> bool:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import barnard_exact, boschloo_exact
 
-from sklearn_seldonian.bounds import _two_sample as two_sample
+from sklearn_seldonian.bounds import _cells as cells
+from sklearn_seldonian.bounds import _pair as pairs
 from sklearn_seldonian.bounds import (
     rate_p_value,
     rate_upper,
@@ -133,13 +134,13 @@ def test_a_cell_bounds_the_p_values_of_all_its_limits(weights, whole):
     rng = np.random.default_rng(0)
     for _ in range(25 if whole else 6):
         trials = rng.integers(1, 40, 2)
-        pair = two_sample.pair_of(rng.binomial(trials, rng.random(2)), trials, weights, 0.05)
+        pair = pairs.pair_of(rng.binomial(trials, rng.random(2)), trials, weights, 0.05)
         low, high = np.sort(rng.uniform(pair.estimate, pair.largest, 2))
-        cells = two_sample._Cells(pair)
-        of_cell = cells.p_value(low, high)
-        single = [cells.p_value(c, c) for c in (*np.linspace(low, high, 9), low, high)]
+        of_cell = cells.cell_p_value(pair, low, high)
+        single = [cells.cell_p_value(pair, c, c) for c in (*np.linspace(low, high, 9), low, high)]
         assert max(single) <= of_cell + 0.0012 * pair.delta
-        assert cells.p_value(low, low) <= cells.p_value(low, low + 1e-3 * (high - low)) + 1e-4
+        narrow = cells.cell_p_value(pair, low, low + 1e-3 * (high - low))
+        assert cells.cell_p_value(pair, low, low) <= narrow + 1e-4
 
 
 def test_a_bound_may_lie_above_limits_that_are_rejected():
@@ -289,8 +290,8 @@ def test_published_intervals(first, second, lower, upper, beyond, monkeypatch):
     """
     estimate = first[0] / first[1] - second[0] / second[1]
     rounding = 1e-4
-    for box, narrower in ((0.0, rounding), (two_sample.BOX_SHARE, 0.014)):
-        monkeypatch.setattr(two_sample, "BOX_SHARE", box)
+    for box, narrower in ((0.0, rounding), (pairs.BOX_SHARE, 0.014)):
+        monkeypatch.setattr(pairs, "BOX_SHARE", box)
         low, high = interval(first, second)
         assert -narrower <= lower - low <= rounding + beyond * (estimate - lower)
         assert -narrower <= high - upper <= rounding + beyond * (upper - estimate)
@@ -307,7 +308,7 @@ PUBLISHED_RATIOS = [  # of the first rate over the second, 95 %, and the digits 
 @pytest.mark.parametrize(("first", "second", "lower", "upper", "digits"), PUBLISHED_RATIOS)
 def test_published_intervals_of_ratios(first, second, lower, upper, digits, monkeypatch):
     """At the limits of the ratio r the p-value of p1 - r p2 crosses .025: weights other than 1."""
-    monkeypatch.setattr(two_sample, "BOX_SHARE", 0.0)
+    monkeypatch.setattr(pairs, "BOX_SHARE", 0.0)
     counts, trials = zip(first, second, strict=True)
     for sign, limit, outwards in ((1.0, upper, 1.0 + digits), (-1.0, lower, 1.0 - digits)):
         outside, inside = (
@@ -334,7 +335,7 @@ def test_published_p_values(first, second, published, monkeypatch):
     counts, trials = zip(first, second, strict=True)
     shipped = two_rate_p_value(counts, trials, PARITY, 0.0, 0.05)
     assert 0.7 * published <= shipped <= 1.002 * published + 0.05 / 500
-    monkeypatch.setattr(two_sample, "BOX_SHARE", 0.0)
+    monkeypatch.setattr(pairs, "BOX_SHARE", 0.0)
     p = two_rate_p_value(counts, trials, PARITY, 0.0, delta=1e-6)
     assert p == pytest.approx(published, rel=2e-3)
 
@@ -511,13 +512,12 @@ def test_two_rates_are_needed():
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 0.0, 1e9])
 @pytest.mark.parametrize(("counts", "trials"), [((3, 5), (30, 40)), ((0, 40), (30, 40))])
 def test_a_guess_only_steers_the_search_for_the_edge(counts, trials, bad):
-    pair = two_sample.pair_of(counts, trials, (1.0, -1.0), 0.05)
+    pair = pairs.pair_of(counts, trials, (1.0, -1.0), 0.05)
     c = (pair.estimate + pair.largest) / 2
-    edge = two_sample._Edge.of_cell(pair, c, c, 1)
     x1 = np.arange(trials[0] + 1.0)
-    outside = np.full(x1.shape, -1.0), np.full(x1.shape, trials[1] + 1.0)
+    edge = cells._Edge.of_cell(pair, c, c, x1.size)
     guesses = edge.guess(x1), np.full(x1.shape, bad)
-    one, other = (edge.highest(x1, *outside, guess, 1.0) for guess in guesses)
+    one, other = (pairs.search_edge(edge.beyond, x1, 0, trials[1], guess) for guess in guesses)
     np.testing.assert_array_equal(one, other)
     brute = [
         max([-1.0, *np.flatnonzero(edge.beyond(np.full(41, x), np.arange(41.0))[0] <= 0)])
@@ -529,7 +529,7 @@ def test_a_guess_only_steers_the_search_for_the_edge(counts, trials, bad):
 def test_impossible_guesses_leave_every_bound_as_it_is(monkeypatch):
     cases = [([k, x], [20, 30]) for k, x in ((0, 0), (0, 30), (20, 0), (20, 30), (7, 11))]
     before = [two_rate_upper(k, n, [1, -1], 0.05) for k, n in cases]
-    monkeypatch.setattr(two_sample._Edge, "guess", lambda self, x1: np.full(x1.shape, np.nan))
+    monkeypatch.setattr(cells._Edge, "guess", lambda self, x1: np.full(x1.shape, np.nan))
     assert [two_rate_upper(k, n, [1, -1], 0.05) for k, n in cases] == before
 
 
@@ -539,7 +539,7 @@ def test_impossible_guesses_leave_every_bound_one(monkeypatch, k, bad):
     """Where events are many they steer where to end too, but what ends it is bounded."""
     n, weights = (60, 80), (1, -1)
     before = two_rate_upper(k, n, weights, 0.05)
-    monkeypatch.setattr(two_sample._Edge, "guess", lambda self, x1: np.full(x1.shape, bad))
+    monkeypatch.setattr(cells._Edge, "guess", lambda self, x1: np.full(x1.shape, bad))
     after = two_rate_upper(k, n, weights, 0.05)
     distance = max(before - (k[0] / n[0] - k[1] / n[1]), 0.05)
     assert after >= before - 0.002 * distance
@@ -553,7 +553,7 @@ def test_impossible_guesses_leave_every_bound_one(monkeypatch, k, bad):
 def test_a_statistic_that_cannot_be_told_certifies_nothing(monkeypatch):
     counts, trials = (30, 40), (60, 80)
     assert two_rate_certified(counts, trials, PARITY, 0.3, 0.05)
-    unknown = two_sample._Edge.beyond
-    monkeypatch.setattr(two_sample._Edge, "beyond", lambda *a: np.nan * unknown(*a))
+    unknown = cells._Edge.beyond
+    monkeypatch.setattr(cells._Edge, "beyond", lambda *a: np.nan * unknown(*a))
     assert not two_rate_certified(counts, trials, PARITY, 0.3, 0.05)
     assert two_rate_p_value(counts, trials, PARITY, 0.3, 0.05) == 1.0
