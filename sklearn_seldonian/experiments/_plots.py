@@ -109,7 +109,7 @@ class ExperimentDisplay:
             rows = math.ceil(len(self._names()) / _columns(self._names()))
             _, axes = plt.subplots(1, 3, figsize=(11, 3.9 + 0.25 * rows), layout="constrained")
         self.axes_, self.figure_ = axes, axes[0].figure
-        failure = "UnexpectedTokenAdvice rate" + " (by probabilities)" * (self.violation == "soft")
+        failure = "Failure rate" + " (by probabilities)" * (self.violation == "soft")
         metric = self.metric.removeprefix("neg_").replace("_", " ").capitalize()
         sign = "−" * self.metric.startswith("neg_")
         self._draw(axes[0], "performance", f"{sign}{metric} of solutions")
@@ -232,7 +232,7 @@ def plot_experiment(
     ... )
     >>> display = plot_experiment(results)
     >>> [ax.get_title(loc="left") for ax in display.axes_]
-    ['Accuracy of solutions', 'Solution rate', 'UnexpectedTokenAdvice rate']
+    ['Accuracy of solutions', 'Solution rate', 'Failure rate']
     """
     return ExperimentDisplay.from_results(
         results,
