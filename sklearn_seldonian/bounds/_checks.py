@@ -35,12 +35,11 @@ def counts_usable(successes: float, trials: float) -> bool:
     return trials > 0
 
 
-def check_same_length(**named: Sequence[object]) -> int:
-    """Return the common length of the named sequences, or raise naming them."""
+def check_same_length(**named: Sequence[object]) -> None:
+    """Raise unless the named sequences have one length, which is not 0."""
     lengths = {name: len(values) for name, values in named.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
         raise ValueError(f"one entry for each mean is needed in each of them, got {lengths}.")
-    return next(iter(lengths.values()))
 
 
 def rates_usable(successes: Numbers, trials: Numbers, weights: Numbers) -> bool:

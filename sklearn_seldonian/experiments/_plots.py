@@ -75,7 +75,6 @@ class ExperimentDisplay:
         delta : float or None, default=0.05
             The accepted probability of failure.
         axes : array of three matplotlib Axes, default=None
-            As `plot` takes them.
 
         Returns
         -------
@@ -103,11 +102,10 @@ class ExperimentDisplay:
         -------
         self
         """
-        plt = pyplot()
         owns_figure = axes is None
         if owns_figure:
             rows = math.ceil(len(self._names()) / _columns(self._names()))
-            _, axes = plt.subplots(1, 3, figsize=(11, 3.9 + 0.25 * rows), layout="constrained")
+            _, axes = pyplot().subplots(1, 3, figsize=(11, 3.9 + 0.25 * rows), layout="constrained")
         self.axes_, self.figure_ = axes, axes[0].figure
         failure = "Failure rate" + " (by probabilities)" * (self.violation == "soft")
         metric = self.metric.removeprefix("neg_").replace("_", " ").capitalize()
