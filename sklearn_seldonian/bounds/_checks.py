@@ -49,6 +49,13 @@ def rates_usable(successes: Numbers, trials: Numbers, weights: Numbers) -> bool:
     return all(usable) and finite(*weights)
 
 
+def two_rates_usable(successes: Numbers, trials: Numbers, weights: Numbers) -> bool:
+    """Whether the counts and weights of two rates carry information."""
+    if len(successes) != 2:
+        raise ValueError(f"exactly two rates are needed, got {len(successes)}.")
+    return rates_usable(successes, trials, weights)
+
+
 def finite(*values: float) -> bool:
     """Whether every value is a finite number."""
     return all(math.isfinite(value) for value in values)

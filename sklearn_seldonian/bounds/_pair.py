@@ -120,7 +120,11 @@ def lower_set(pair: Pair, line: Line, highest: Callable[[Floats, int, int], Floa
 
 
 def search_edge(
-    beyond: Callable[[Floats, Floats], Floats], x1: Floats, first: int, last: int, aim: Floats
+    beyond: Callable[[Floats, Floats], Floats],
+    x1: Floats,
+    first: int,
+    last: int,
+    aim: Floats | float = np.nan,
 ) -> Floats:
     """The highest x2 from `first` to `last` that is not `beyond` the edge, for each x1.
 
@@ -129,7 +133,7 @@ def search_edge(
     may be anything; each fourth step halves the bracket.
     """
     inside, outside = np.full(x1.shape, first - 1.0), np.full(x1.shape, last + 1.0)
-    aim, step = aim.copy(), 0
+    aim, step = np.full(x1.shape, aim), 0
     while (open_ := np.flatnonzero(outside - inside > 1.0)).size:
         step += 1
         low, high, near = inside[open_], outside[open_], aim[open_]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 
-import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
-from sklearn_seldonian.bounds._checks import Numbers, check_delta, rates_usable
+from sklearn_seldonian.bounds._checks import Numbers, check_delta, two_rates_usable
 from sklearn_seldonian.bounds._pair import TIE, Pair, bound_p_value, lower_set, pair_of, search_edge
 from sklearn_seldonian.bounds._score import Floats, score_statistic
 from sklearn_seldonian.bounds._worst_case import Line, LowerSet
@@ -130,9 +129,7 @@ def rate_ratio_certified(successes: Numbers, trials: Numbers, limit: float, delt
 def _pair_of(successes: Numbers, trials: Numbers, delta: float) -> Pair | None:
     """Both rates and their box; None where nothing bounds their ratio."""
     check_delta(delta)
-    if len(successes) != 2:
-        raise ValueError("a ratio needs exactly two rates.")
-    if not rates_usable(successes, trials, (1.0, -1.0)) or successes[1] == 0:
+    if not two_rates_usable(successes, trials, (1.0, -1.0)) or successes[1] == 0:
         return None
     return pair_of(successes, trials, (1.0, -1.0), delta)
 
@@ -188,10 +185,6 @@ def _cell_p_value(pair: Pair, lowest: float, highest: float) -> float:
         def beyond(x1: Floats, x2: Floats) -> Floats:
             return score_statistic(x1, x2, pair.trials, at_highest.weights, highest) - most
 
-        return lower_set(
-            pair,
-            line,
-            lambda x1, first, last: search_edge(beyond, x1, first, last, np.full(x1.shape, np.nan)),
-        )
+        return lower_set(pair, line, partial(search_edge, beyond))
 
     return bound_p_value(at_lowest, lowest, tables_on, pair.level)

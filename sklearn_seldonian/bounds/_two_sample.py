@@ -10,7 +10,7 @@ from scipy.special import ndtri
 
 from sklearn_seldonian.bounds._binomial import rate_p_value, rate_upper
 from sklearn_seldonian.bounds._cells import approximate_p_value, cell_p_value
-from sklearn_seldonian.bounds._checks import Numbers, check_delta, finite, rates_usable
+from sklearn_seldonian.bounds._checks import Numbers, check_delta, finite, two_rates_usable
 from sklearn_seldonian.bounds._pair import Pair, pair_of
 
 # Steps of the search for a bound, as part of the distance from the estimate to it.
@@ -90,7 +90,7 @@ def two_rate_p_value(
     0.0052
     """
     check_delta(delta)
-    if not _usable(successes, trials, weights) or not finite(limit):
+    if not two_rates_usable(successes, trials, weights) or not finite(limit):
         return 1.0
     if 0.0 in weights:
         return rate_p_value(*_other_rate(successes, trials, weights), limit)
@@ -161,7 +161,7 @@ def two_rate_upper(successes: Numbers, trials: Numbers, weights: Numbers, delta:
     0.055
     """
     check_delta(delta)
-    if not _usable(successes, trials, weights):
+    if not two_rates_usable(successes, trials, weights):
         return math.inf
     if 0.0 in weights:
         return rate_upper(*_other_rate(successes, trials, weights), delta)
@@ -205,14 +205,6 @@ def two_rate_certified(
     if 0.0 in weights:
         return two_rate_upper(successes, trials, weights, delta) <= limit
     return any(bound <= limit for bound in _falling_bounds(successes, trials, weights, delta))
-
-
-def _usable(successes: Numbers, trials: Numbers, weights: Numbers) -> bool:
-    """Whether the counts and weights of two rates carry information."""
-    usable = rates_usable(successes, trials, weights)
-    if len(weights) != 2:
-        raise ValueError("the two-sample test needs exactly two rates.")
-    return usable
 
 
 def _other_rate(
