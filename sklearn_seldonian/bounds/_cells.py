@@ -20,15 +20,15 @@ from sklearn_seldonian.bounds._pair import (
 from sklearn_seldonian.bounds._score import Floats, clipped, restricted_mle, score_edge
 from sklearn_seldonian.bounds._worst_case import Line, LowerSet, largest_seen
 
-# With so many events, and as many complements, of each rate the edge between tables that count and
-# others is known well enough by its closed form to steer by; up to so large a delta, which leaves
-# the bound far enough from the estimate.
+# The closed form of the edge between the tables that count and the others is close enough to steer
+# by if each rate has this many events and as many complements, and delta is not larger than this.
+# A larger delta puts the bound too near the estimate.
 MIN_EVENTS = 20
 LARGE_DELTA = 0.25
 
-# Parts of a cell for each distance from the estimate to it that the cell is wide; at least
-# and at most so many, or as many as make so many statistics, one a part and column of tables.
-# More leave fewer tables undecided.
+# A cell is divided into this many parts for each distance from the estimate that it is wide, within
+# limits on the parts and on the statistics to compute: one per part and column of tables.
+# More parts leave fewer tables undecided.
 PARTS_PER_DISTANCE = 40.0
 MIN_PARTS, MAX_PARTS = 2, 12
 MIN_STATISTICS, STATISTICS = 400, 2400
@@ -40,10 +40,10 @@ def cell_p_value(pair: Pair, c_low: float, c_high: float, enough: float = 0.0) -
 
 
 def approximate_p_value(pair: Pair, c: float) -> float:
-    """About the p-value of one limit, sooner told than bounded.
+    """An approximation of the p-value at one limit, which takes less time than a bound.
 
-    It is bounded where events are few, since there a count more or less in the set of tables
-    moves it, and where delta is large, since then the bound is near the estimate.
+    The bound itself is returned where events are few, because there one count in the set of tables
+    matters, and where delta is large, because then the bound is near the estimate.
     """
     fewest = min(*pair.counts, *(n - x for n, x in zip(pair.trials, pair.counts, strict=True)))
     if fewest < MIN_EVENTS or pair.delta > LARGE_DELTA:
@@ -54,8 +54,10 @@ def approximate_p_value(pair: Pair, c: float) -> float:
 
 
 def _tables(pair: Pair, c_low: float, c_high: float, line: Line, exactly: bool = True) -> LowerSet:
-    """The tables whose statistic at some limit of the cell is at most the pair's, or ties with
-    it, perhaps with a few more; not `exactly`, about those."""
+    """The tables whose statistic is at most the pair's, or ties with it, at some limit of the cell.
+
+    There may be a few more. If not `exactly`, the set is an approximation.
+    """
 
     def highest(x1: Floats, first: int, last: int) -> Floats:
         edge = _Edge.of_cell(pair, c_low, c_high, x1.size)
@@ -66,10 +68,11 @@ def _tables(pair: Pair, c_low: float, c_high: float, line: Line, exactly: bool =
 
 
 class _Edge(NamedTuple):
-    """Where the statistic of tables, rising in x2, passes the pair's at all limits of a cell.
+    """Where the statistic of tables, which rises in x2, exceeds the pair's at all limits of a cell.
 
-    `limits` (first axis) part the cell. `own` is minus the pair's statistic at each of them,
-    `own_least` the same at the lower limit of each part, by the largest variance within the part.
+    `limits` (first axis) divide the cell into parts. `own` is minus the pair's statistic at each
+    of them. `own_least` is the same at the lower limit of each part, with the largest variance
+    within the part.
     """
 
     pair: Pair
@@ -94,7 +97,7 @@ class _Edge(NamedTuple):
         return cls(pair, limits, own, own_least)
 
     def guess(self, x1: Floats) -> Floats:
-        """About the highest x2 whose statistic is not above the pair's, for each x1."""
+        """An approximation of the highest x2 whose statistic is at most the pair's, for each x1."""
         pair, found = self.pair, np.full(x1.shape, -1.0)
         for limit, own in {(self.limits[i].item(), self.own[i].item()) for i in (0, -1)}:
             if not math.isfinite(own):
@@ -105,8 +108,9 @@ class _Edge(NamedTuple):
         return found
 
     def beyond(self, x1: Floats, x2: Floats) -> Floats:
-        """Positive only if the tables' statistic is above the pair's, without a tie, at every
-        limit of the cell; then about the least difference.
+        """Positive only if the tables' statistic exceeds the pair's, without a tie, at every limit.
+
+        Where it is positive, it is about the least difference.
         """
         pair, (n1, n2), (a1, a2) = self.pair, self.pair.trials, self.pair.weights
         rates = restricted_mle(x1, x2, pair.trials, pair.weights, self.limits)

@@ -16,12 +16,12 @@ from sklearn_seldonian.bounds._pair import Pair, pair_of
 # Steps of the search for a bound, as part of the distance from the estimate to it.
 FINEST = 1.0 / 2500.0
 
-# So many steps above where the bound will end, cells of limits are narrow; where more than so many
-# are left, a cell takes so much of the way, since a whole one would be too coarse to end there.
+# A first cell ends NEAR steps above where the bound is likely to end. Where more than FAR steps are
+# left, a cell takes FIRST_SHARE of the way, because one for the whole way would be too coarse.
 NEAR, FAR, FIRST_SHARE = 500.0, 125.0, 0.95
 
-# The bound is aimed at so many steps above the root, since cells need room; from so many steps
-# away a normal statistic tells well enough where the root is.
+# The bound is aimed at ROOM steps above the root, because cells need room. From KNOWN steps away a
+# normal statistic shows well enough where the root is.
 ROOM, KNOWN = 1.0, 6.0
 
 
@@ -266,7 +266,7 @@ def _steps_down(
 def _root(
     pair: Pair, bracket: tuple[float, float], probe: float, error: float, finest: float
 ) -> float:
-    """A limit about `ROOM` steps above the highest not rejected, as far as p-values are known.
+    """A limit about `ROOM` steps above the highest one that is not rejected.
 
     The search starts from `probe` and takes `error` for the estimate's standard error.
     """
@@ -285,11 +285,11 @@ def _root(
             return high
         if abs(move) <= KNOWN * finest and low < aim < high:
             return aim
-        # The least limit rejected may be the one returned: come nearer to the root from above.
+        # The lowest limit rejected may be returned, so approach the root from above.
         probe = aim - 0.7 * finest if rejected else aim
 
 
 def _limit_at(pair: Pair, statistic: float) -> float:
-    """About the limit between estimate and top of the box where the score statistic is this."""
+    """Approximates the limit, above the estimate, at which the score statistic has this value."""
     limits = np.linspace(pair.largest, pair.estimate, 33)[:-1]
     return float(np.interp(statistic, np.maximum(pair.statistic(limits), -100.0), limits))

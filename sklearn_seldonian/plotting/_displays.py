@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ from sklearn_seldonian.certification._requests import (
     check_deltas,
     warn_of_large_delta,
 )
-from sklearn_seldonian.constraints import Number, constant_value, parse_all
+from sklearn_seldonian.constraints import Constraint, Number, constant_value, parse_all
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 
 
@@ -337,7 +338,7 @@ class TradeoffDisplay:
         ax.legend(frameon=False, fontsize="small")
 
 
-def _with_limit(constraint, limit):
+def _with_limit(constraint: Constraint, limit: float) -> Constraint:
     """The constraint with another number on the side that is one."""
     side = "right" if constant_value(constraint.right) is not None else "left"
     if constant_value(getattr(constraint, side)) is None:
@@ -346,7 +347,7 @@ def _with_limit(constraint, limit):
     return replace(varied, text=str(varied))
 
 
-def _fitted(estimator, constraints, data):
+def _fitted(estimator: Any, constraints: list[Constraint], data: tuple[Any, Any, Any]) -> Any:
     X, y, sensitive_features = data
     with warnings.catch_warnings():  # the picture shows where no solution was found
         warnings.simplefilter("ignore", NoSolutionFoundWarning)
