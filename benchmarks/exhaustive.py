@@ -8,8 +8,8 @@ import numpy as np
 from scipy.special import gammaln, xlog1py, xlogy
 
 from sklearn_seldonian.bounds._binomial import interval_each
+from sklearn_seldonian.bounds._pair import BOX_SHARE, TIE
 from sklearn_seldonian.bounds._score import Floats, score_statistic
-from sklearn_seldonian.bounds._two_sample import BOX_SHARE, TIE
 
 # Points of the line of rates for each unit of information distance.
 POINTS = 8

@@ -11,7 +11,6 @@ from sklearn_seldonian.bounds._asymptotic import (
     delta_method_upper,
     score_p_value,
     score_upper,
-    t_p_value,
     t_upper,
 )
 from sklearn_seldonian.bounds._betting import (
@@ -21,14 +20,12 @@ from sklearn_seldonian.bounds._betting import (
 )
 from sklearn_seldonian.bounds._binomial import (
     binomial_lower,
-    binomial_p_value,
     binomial_upper,
     rate_p_value,
     rate_upper,
 )
 from sklearn_seldonian.bounds._bounded import (
     bounded_mean_lower,
-    bounded_mean_p_value,
     bounded_mean_upper,
 )
 from sklearn_seldonian.bounds._box import MeanBounds, box_p_value, box_upper
@@ -46,10 +43,8 @@ __all__ = [
     "betting_p_value",
     "betting_upper",
     "binomial_lower",
-    "binomial_p_value",
     "binomial_upper",
     "bounded_mean_lower",
-    "bounded_mean_p_value",
     "bounded_mean_upper",
     "box_p_value",
     "box_upper",
@@ -65,7 +60,6 @@ __all__ = [
     "score_edge",
     "score_p_value",
     "score_upper",
-    "t_p_value",
     "t_upper",
     "two_rate_certified",
     "two_rate_p_value",

@@ -7,57 +7,13 @@ for teaching. A result that rests on one of them is labelled ``asymptotic``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import ndtr, stdtr, stdtrit
 
-from sklearn_seldonian.bounds._binomial import smallest_certified
-from sklearn_seldonian.bounds._checks import (
-    check_delta,
-    check_same_length,
-    counts_usable,
-    finite,
-)
+from sklearn_seldonian.bounds._checks import Numbers, check_delta, finite, rates_usable
 from sklearn_seldonian.bounds._score import positive_form, score_statistic
-
-
-def t_p_value(mean: float, variance: float, n: int, limit: float) -> float:
-    r"""Asymptotic p-value against "the mean exceeds `limit`"; small means certified.
-
-    Parameters
-    ----------
-    mean, variance : float
-        Sample mean and sample variance (divided by n - 1).
-    n : int
-        Number of rows.
-    limit : float
-        The largest mean allowed.
-
-    Returns
-    -------
-    float
-        In [0, 1]. 1.0 with fewer than two rows, a number that is not finite, or a
-        variance that is not positive.
-
-    Notes
-    -----
-    Student's t test [1]_, :math:`F_{n-1}((\bar x - c) / \sqrt{s^2 / n})`. Exact for
-    normal values; for others its error may exceed delta, above all for small or extreme
-    rates. That excess, by enumeration for a rate, is in the benchmark's table.
-
-    References
-    ----------
-    .. [1] Student (1908). The probable error of a mean. Biometrika 6(1), 1-25.
-
-    Examples
-    --------
-    >>> round(t_p_value(0.0, 1.0, 30, 0.31), 3)
-    0.05
-    """
-    if not _moments_usable(mean, variance, n) or not finite(limit):
-        return 1.0
-    return float(stdtr(n - 1, (mean - limit) / math.sqrt(variance / n)))
+from sklearn_seldonian.bounds._search import smallest_certified
 
 
 def t_upper(mean: float, variance: float, n: int, delta: float) -> float:
@@ -85,8 +41,9 @@ def t_upper(mean: float, variance: float, n: int, delta: float) -> float:
 
     Notes
     -----
-    :math:`\bar x + t_{n-1, 1-\delta} \sqrt{s^2 / n}` [1]_. Not a guarantee: see
-    `t_p_value`.
+    :math:`\bar x + t_{n-1, 1-\delta} \sqrt{s^2 / n}` [1]_. Exact for normal values. For others
+    its error may exceed delta, above all for small or extreme rates. That excess, by
+    enumeration for a rate, is in the benchmark's table.
 
     References
     ----------
@@ -101,43 +58,6 @@ def t_upper(mean: float, variance: float, n: int, delta: float) -> float:
     if not _moments_usable(mean, variance, n):
         return math.inf
     return float(mean + stdtrit(n - 1, 1.0 - delta) * math.sqrt(variance / n))
-
-
-def delta_method_p_value(estimate: float, influence_variance: float, n: int, limit: float) -> float:
-    r"""Asymptotic p-value against "the function of means exceeds `limit`".
-
-    Parameters
-    ----------
-    estimate : float
-        The function at the sample means.
-    influence_variance : float
-        Sample variance (divided by n - 1) of the per-row influence values.
-    n : int
-        Number of rows, all of them, also those that fall in none of the means.
-    limit : float
-        The largest value allowed.
-
-    Returns
-    -------
-    float
-        In [0, 1]. 1.0 with fewer than two rows, a number that is not finite, or a
-        variance that is not positive.
-
-    Notes
-    -----
-    `t_p_value` of the linearised function; see `delta_method_upper` [1]_.
-
-    References
-    ----------
-    .. [1] van der Vaart, A. W. (1998). Asymptotic Statistics. Cambridge University
-       Press, chapters 3 and 20.
-
-    Examples
-    --------
-    >>> round(delta_method_p_value(0.0, 1.0, 30, 0.31), 3)
-    0.05
-    """
-    return t_p_value(estimate, influence_variance, n, limit)
 
 
 def delta_method_upper(estimate: float, influence_variance: float, n: int, delta: float) -> float:
@@ -188,9 +108,42 @@ def delta_method_upper(estimate: float, influence_variance: float, n: int, delta
     return t_upper(estimate, influence_variance, n, delta)
 
 
-def score_p_value(
-    successes: Sequence[float], trials: Sequence[float], weights: Sequence[float], limit: float
-) -> float:
+def delta_method_p_value(estimate: float, influence_variance: float, n: int, limit: float) -> float:
+    r"""Asymptotic p-value against "the function of means exceeds `limit`".
+
+    Parameters
+    ----------
+    estimate : float
+        The function at the sample means.
+    influence_variance : float
+        Sample variance (divided by n - 1) of the per-row influence values.
+    n : int
+        Number of rows, all of them, also those that fall in none of the means.
+    limit : float
+        The largest value allowed.
+
+    Returns
+    -------
+    float
+        In [0, 1]. 1.0 with fewer than two rows, a number that is not finite, or a
+        variance that is not positive.
+
+    Notes
+    -----
+    Student's t test :math:`F_{n-1}((\hat h - c) / \sqrt{s^2 / n})` of the linearised function;
+    see `delta_method_upper`.
+
+    Examples
+    --------
+    >>> round(delta_method_p_value(0.0, 1.0, 30, 0.31), 3)
+    0.05
+    """
+    if not _moments_usable(estimate, influence_variance, n) or not finite(limit):
+        return 1.0
+    return float(stdtr(n - 1, (estimate - limit) / math.sqrt(influence_variance / n)))
+
+
+def score_p_value(successes: Numbers, trials: Numbers, weights: Numbers, limit: float) -> float:
     r"""Asymptotic p-value against ``sum(weights * rates) > limit`` for one or two rates.
 
     Parameters
@@ -229,10 +182,10 @@ def score_p_value(
     >>> round(score_p_value([70, 75], [200, 200], [1, -1], 0.1), 4)
     0.0045
     """
-    if check_same_length(successes=successes, trials=trials, weights=weights) > 2:
+    usable = rates_usable(successes, trials, weights)
+    if len(weights) > 2:
         raise ValueError("the score test is for one or two rates; use the delta method.")
-    usable = [counts_usable(k, n) for k, n in zip(successes, trials, strict=True)]
-    if not all(usable) or not finite(limit, *weights):
+    if not usable or not finite(limit):
         return 1.0
     form = positive_form(successes, trials, weights)
     c = limit - form.offset
@@ -240,12 +193,15 @@ def score_p_value(
         return 0.0
     if c <= 0.0:
         return 1.0
-    return float(ndtr(_score(form.successes, form.trials, form.weights, c)))
+    if len(form.weights) == 1:
+        (k,), (n,), (a,) = form.successes, form.trials, form.weights
+        return float(ndtr((k / n - c / a) / math.sqrt(c / a * (1.0 - c / a) / n)))
+    x1, x2 = (np.array([float(count)]) for count in form.successes)
+    pair, a_pair = (form.trials[0], form.trials[1]), (form.weights[0], form.weights[1])
+    return float(ndtr(score_statistic(x1, x2, pair, a_pair, c)[0]))
 
 
-def score_upper(
-    successes: Sequence[float], trials: Sequence[float], weights: Sequence[float], delta: float
-) -> float:
+def score_upper(successes: Numbers, trials: Numbers, weights: Numbers, delta: float) -> float:
     """Asymptotic upper confidence bound on ``sum(weights * rates)`` for one or two rates.
 
     Parameters
@@ -268,13 +224,8 @@ def score_upper(
 
     Notes
     -----
-    The smallest limit whose `score_p_value` is at most `delta` [1]_; there is one
-    because the statistic falls in the limit.
-
-    References
-    ----------
-    .. [1] Miettinen, O. and Nurminen, M. (1985). Comparative analysis of two rates.
-       Statistics in Medicine 4(2), 213-226.
+    The smallest limit whose `score_p_value` is at most `delta`; there is one because the
+    statistic falls in the limit.
 
     Examples
     --------
@@ -282,11 +233,9 @@ def score_upper(
     0.054
     """
     check_delta(delta)
-    check_same_length(successes=successes, trials=trials, weights=weights)
-    usable = [counts_usable(k, n) for k, n in zip(successes, trials, strict=True)]
-    if not all(usable) or not finite(*weights):
+    if not rates_usable(successes, trials, weights):
         return math.inf
-    if all(weight == 0.0 for weight in weights):
+    if not any(weights):
         return 0.0
     rates = [k / n for k, n in zip(successes, trials, strict=True)]
     estimate = math.fsum(a * rate for a, rate in zip(weights, rates, strict=True))
@@ -298,15 +247,3 @@ def score_upper(
 
 def _moments_usable(mean: float, variance: float, n: int) -> bool:
     return n >= 2 and finite(mean, variance) and variance > 0.0
-
-
-def _score(
-    successes: tuple[float, ...], trials: tuple[float, ...], weights: tuple[float, ...], c: float
-) -> float:
-    """Score statistic of one or two rates with positive weights, for 0 < c < sum of weights."""
-    if len(weights) == 1:
-        (k,), (n,), (a,) = successes, trials, weights
-        return (k / n - c / a) / math.sqrt(c / a * (1.0 - c / a) / n)
-    x1, x2 = (np.array([count], dtype=np.float64) for count in successes)
-    pair, a_pair = (trials[0], trials[1]), (weights[0], weights[1])
-    return float(score_statistic(x1, x2, pair, a_pair, c)[0])

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_seldonian.bounds._checks import check_delta, check_same_length, finite
+from sklearn_seldonian.bounds._checks import Numbers, check_delta, check_same_length, finite
 from sklearn_seldonian.bounds._score import Floats
+from sklearn_seldonian.bounds._search import halve
+
+Ranges = Sequence[tuple[float, float]]
 
 # Largest share of the capital that one row may lose.
 MAX_STAKE = 0.75
@@ -19,11 +22,7 @@ ROUNDING = 1e-9
 
 
 def betting_p_value(
-    samples: Sequence[npt.ArrayLike],
-    weights: Sequence[float],
-    ranges: Sequence[tuple[float, float]],
-    limit: float,
-    delta: float,
+    samples: Sequence[npt.ArrayLike], weights: Numbers, ranges: Ranges, limit: float, delta: float
 ) -> float:
     r"""Finite-sample p-value against ``sum(weights * means) > limit``; small means certified.
 
@@ -94,11 +93,10 @@ def betting_p_value(
     True
     """
     check_delta(delta)
-    check_same_length(samples=samples, weights=weights, ranges=ranges)
-    low, high = _combined_range(weights, ranges)
-    z = _combined_values(samples, weights, ranges)
-    if z is None or not finite(limit, low, high):
+    combination = _combination(samples, weights, ranges)
+    if combination is None or not finite(limit):
         return 1.0
+    z, low, high = combination
     if limit >= high:
         return 0.0
     if high == low:  # all weights are zero: the combination is 0 and exceeds the limit
@@ -108,10 +106,7 @@ def betting_p_value(
 
 
 def betting_upper(
-    samples: Sequence[npt.ArrayLike],
-    weights: Sequence[float],
-    ranges: Sequence[tuple[float, float]],
-    delta: float,
+    samples: Sequence[npt.ArrayLike], weights: Numbers, ranges: Ranges, delta: float
 ) -> float:
     """Upper confidence bound on ``sum(weights * means)``, wrong at most `delta` of the time.
 
@@ -135,14 +130,9 @@ def betting_upper(
 
     Notes
     -----
-    The smallest limit whose `betting_p_value` is at most `delta` [1]_, found by bisection
-    and rounded upwards; there is one because that p-value falls in the limit. If it were
-    wrong, ``betting_p_value`` at the bound would exceed `delta`.
-
-    References
-    ----------
-    .. [1] Waudby-Smith, I. and Ramdas, A. (2024). Estimating means of bounded random
-       variables by betting. Journal of the Royal Statistical Society Series B 86(1), 1-27.
+    The smallest limit whose `betting_p_value` is at most `delta`, found by halving and rounded
+    upwards. There is one because that p-value falls in the limit. If it were wrong,
+    ``betting_p_value`` at the bound would exceed `delta`.
 
     Examples
     --------
@@ -150,23 +140,16 @@ def betting_upper(
     0.507
     """
     check_delta(delta)
-    check_same_length(samples=samples, weights=weights, ranges=ranges)
-    low, high = _combined_range(weights, ranges)
-    z = _combined_values(samples, weights, ranges)
-    if z is None or not finite(low, high):
+    combination = _combination(samples, weights, ranges)
+    if combination is None:
         return math.inf
+    z, low, high = combination
     if high == low:
         return high
     unit = np.clip((z - low) / (high - low), 0.0, 1.0)
     bets = _bets(unit, delta)
-    inner, outer = 0.0, 1.0
-    for _ in range(50):
-        middle = (inner + outer) / 2.0
-        if _p_values(unit, bets, middle) <= delta:
-            outer = middle
-        else:
-            inner = middle
-    return min(high, low + (high - low) * (outer + 1e-14))
+    c = halve(lambda c: bool(_p_values(unit, bets, c) <= delta), 0.0, 1.0, halvings=50)
+    return min(high, low + (high - low) * (c + 1e-14))
 
 
 def ratio_betting_p_value(
@@ -240,52 +223,39 @@ def ratio_betting_p_value(
         return 1.0
     n = min(u.size, v.size)
     u, v = _block_means(u, n), _block_means(v, n)
-    stakes = np.minimum(_ratio_bets(u, v, highest, delta), MAX_STAKE / highest[0])
+    half = highest[0] / 2.0
+    ratio = (half + np.cumsum(u)) / (highest[1] / 2.0 + np.cumsum(v))
+    stakes = np.minimum(_plug_in(u - ratio * v, half**2, delta), MAX_STAKE / highest[0])
     capital = float(np.cumsum(np.log1p(-stakes * (u - limit * v))).max())
     return math.exp(-max(0.0, capital - ROUNDING))
 
 
-def _ratio_bets(u: Floats, v: Floats, highest: tuple[float, float], delta: float) -> Floats:
-    """Predictable bets on ``u - r v`` for any r: each uses the rows before it only."""
-    n, half = u.size, highest[0] / 2.0
-    seen = np.arange(2.0, n + 2.0)
-    ratio = (half + np.cumsum(u)) / (highest[1] / 2.0 + np.cumsum(v))
-    variance = (half**2 + np.cumsum((u - ratio * v) ** 2)) / seen
-    before = np.concatenate([[half**2], variance[:-1]])
-    return np.asarray(np.sqrt(2.0 * math.log(1.0 / delta) / (n * before)))
+def _combination(
+    samples: Sequence[npt.ArrayLike], weights: Numbers, ranges: Ranges
+) -> tuple[Floats, float, float] | None:
+    """The combination for each row of the smallest sample, its lowest and its highest value.
 
-
-def _combined_range(
-    weights: Sequence[float], ranges: Sequence[tuple[float, float]]
-) -> tuple[float, float]:
-    """Lowest and highest value of the combination."""
+    None where a sample, a weight or a range cannot be used.
+    """
+    check_same_length(samples=samples, weights=weights, ranges=ranges)
     for low, high in ranges:
         if low >= high:
             raise ValueError(f"the range ({low!r}, {high!r}) must have its lower end first.")
-    used = [(a, pair) for a, pair in zip(weights, ranges, strict=True) if a != 0.0]
-    lowest = math.fsum(min(a * low, a * high) for a, (low, high) in used)
-    highest = math.fsum(max(a * low, a * high) for a, (low, high) in used)
-    return lowest, highest
-
-
-def _combined_values(
-    samples: Sequence[npt.ArrayLike],
-    weights: Sequence[float],
-    ranges: Sequence[tuple[float, float]],
-) -> Floats | None:
-    """One value of the combination for each row of the smallest sample, or None if unusable."""
     arrays = [np.asarray(sample, dtype=np.float64) for sample in samples]
     for values, (low, high) in zip(arrays, ranges, strict=True):
         # Written so that NaN does not pass.
         if values.ndim != 1 or values.size == 0 or not np.all((values >= low) & (values <= high)):
             return None
-    if not finite(*weights):
+    used = [(a, pair) for a, pair in zip(weights, ranges, strict=True) if a != 0.0]
+    lowest = math.fsum(min(a * low, a * high) for a, (low, high) in used)
+    highest = math.fsum(max(a * low, a * high) for a, (low, high) in used)
+    if not finite(lowest, highest, *weights):
         return None
     n = min(values.size for values in arrays)
     total = np.zeros(n)
     for a, values in zip(weights, arrays, strict=True):
         total += a * _block_means(values, n)
-    return total
+    return total, lowest, highest
 
 
 def _block_means(values: Floats, n: int) -> Floats:
@@ -296,12 +266,18 @@ def _block_means(values: Floats, n: int) -> Floats:
 
 
 def _bets(unit: Floats, delta: float) -> Floats:
-    """Predictable plug-in bets along the last axis: each uses the rows before it only."""
-    n = unit.shape[-1]
-    seen = np.arange(2.0, n + 2.0)
+    """Predictable bets on values in [0, 1], along the last axis."""
+    seen = np.arange(2.0, unit.shape[-1] + 2.0)
     mean = (0.5 + np.cumsum(unit, axis=-1)) / seen
-    variance = (0.25 + np.cumsum((unit - mean) ** 2, axis=-1)) / seen
-    before = np.concatenate([np.full((*unit.shape[:-1], 1), 0.25), variance[..., :-1]], axis=-1)
+    return _plug_in(unit - mean, 0.25, delta)
+
+
+def _plug_in(deviations: Floats, start: float, delta: float) -> Floats:
+    """Bets from the running variance along the last axis: each uses the rows before it only."""
+    n = deviations.shape[-1]
+    variance = (start + np.cumsum(deviations**2, axis=-1)) / np.arange(2.0, n + 2.0)
+    first = np.full((*deviations.shape[:-1], 1), start)
+    before = np.concatenate([first, variance[..., :-1]], axis=-1)
     return np.asarray(np.sqrt(2.0 * math.log(1.0 / delta) / (n * before)))
 
 

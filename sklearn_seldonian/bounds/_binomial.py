@@ -3,145 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import betainc, betaincc, betainccinv, betaincinv
 
 from sklearn_seldonian.bounds._checks import check_delta, counts_usable, finite
-
-
-def binomial_p_value(successes: float, trials: float, limit: float) -> float:
-    r"""Exact p-value against "the rate exceeds `limit`"; small means certified.
-
-    Parameters
-    ----------
-    successes, trials : int
-        Rows with the event, and rows in all.
-    limit : float
-        The largest rate allowed.
-
-    Returns
-    -------
-    float
-        In [0, 1]. 1.0 (not certified) with no rows or a number that is not finite.
-
-    Raises
-    ------
-    ValueError
-        If the counts are not whole numbers with ``0 <= successes <= trials``.
-
-    Notes
-    -----
-    Assumes independent rows with one common probability :math:`p` of the event. The
-    null hypothesis is :math:`p > c`, and the p-value
-
-    .. math:: \sup_{p > c} P_p(X \le k) = P_c(X \le k) = I_{1-c}(n - k, k + 1)
-
-    is the probability of a count at most this one at the boundary [1]_. For
-    :math:`c \ge 1` the null is empty and the p-value 0. If it were wrong, summing the
-    binomial over all counts with a p-value of at most delta would give more than delta
-    for some :math:`p > c`.
-
-    References
-    ----------
-    .. [1] Clopper, C. J. and Pearson, E. S. (1934). The use of confidence or fiducial
-       limits illustrated in the case of the binomial. Biometrika 26(4), 404-413.
-
-    Examples
-    --------
-    >>> round(binomial_p_value(0, 30, 0.1), 4)  # 0.9 ** 30
-    0.0424
-    """
-    if not counts_usable(successes, trials) or not finite(limit):
-        return 1.0
-    if limit >= 1.0:
-        return 0.0
-    if limit <= 0.0 or successes == trials:
-        return 1.0
-    return float(betaincc(successes + 1.0, trials - successes, limit))
-
-
-def binomial_upper(successes: float, trials: float, delta: float) -> float:
-    r"""Exact upper confidence bound on a rate, wrong with probability at most `delta`.
-
-    Parameters
-    ----------
-    successes, trials : int
-        Rows with the event, and rows in all.
-    delta : float
-        Probability of error, strictly between 0 and 1.
-
-    Returns
-    -------
-    float
-        At most 1; infinite with no rows or a count that is not finite.
-
-    Raises
-    ------
-    ValueError
-        If the counts are impossible or `delta` is not inside (0, 1).
-
-    Notes
-    -----
-    Assumes independent rows with one common probability. The one-sided
-    Clopper-Pearson bound [1]_ is the smallest limit that `binomial_p_value` rejects,
-    in closed form the 1 - delta quantile of Beta(k + 1, n - k). It is found to the last
-    floating-point digits, so that ``binomial_upper(k, n, delta) <= c`` if and only if
-    ``binomial_p_value(k, n, c) <= delta``. If it were wrong, that equivalence or the sum
-    of the binomial over the counts whose bound is below the true rate would show it.
-
-    References
-    ----------
-    .. [1] Clopper, C. J. and Pearson, E. S. (1934). The use of confidence or fiducial
-       limits illustrated in the case of the binomial. Biometrika 26(4), 404-413.
-
-    Examples
-    --------
-    >>> round(binomial_upper(0, 30, 0.05), 4)  # 1 - 0.05 ** (1 / 30)
-    0.095
-    """
-    return rate_upper(successes, trials, 1.0, delta)
-
-
-def binomial_lower(successes: float, trials: float, delta: float) -> float:
-    """Exact lower confidence bound on a rate, wrong with probability at most `delta`.
-
-    Parameters
-    ----------
-    successes, trials : int
-        Rows with the event, and rows in all.
-    delta : float
-        Probability of error, strictly between 0 and 1.
-
-    Returns
-    -------
-    float
-        At least 0; minus infinity with no rows or a count that is not finite.
-
-    Raises
-    ------
-    ValueError
-        If the counts are impossible or `delta` is not inside (0, 1).
-
-    Notes
-    -----
-    The mirror image of `binomial_upper`: the delta quantile of Beta(k, n - k + 1) [1]_.
-    If it were wrong, ``binomial_lower(k, n, d) + binomial_upper(n - k, n, d)`` would not
-    be 1.
-
-    References
-    ----------
-    .. [1] Clopper, C. J. and Pearson, E. S. (1934). The use of confidence or fiducial
-       limits illustrated in the case of the binomial. Biometrika 26(4), 404-413.
-
-    Examples
-    --------
-    >>> round(binomial_lower(30, 30, 0.05), 4)  # 0.05 ** (1 / 30)
-    0.905
-    """
-    return -rate_upper(successes, trials, -1.0, delta)
+from sklearn_seldonian.bounds._search import smallest_certified
 
 
 def rate_p_value(successes: float, trials: float, weight: float, limit: float) -> float:
@@ -164,15 +32,21 @@ def rate_p_value(successes: float, trials: float, weight: float, limit: float) -
     Raises
     ------
     ValueError
-        If the counts are impossible.
+        If the counts are not whole numbers with ``0 <= successes <= trials``.
 
     Notes
     -----
-    For a positive weight this is `binomial_p_value` at ``limit / weight``. For a
-    negative one the null hypothesis is :math:`p < c` with :math:`c = limit / weight`,
-    and the p-value is :math:`P_c(X \ge k) = I_c(k, n - k + 1)` [1]_. If the mirroring
-    were wrong, ``rate_p_value(k, n, -1, -c)`` would differ from
-    ``rate_p_value(n - k, n, 1, 1 - c)``.
+    Assumes independent rows with one common probability :math:`p` of the event. Let
+    :math:`c = limit / weight`. For a positive weight the null hypothesis is :math:`p > c`, and
+    the p-value is the probability of a count at most this one at the boundary [1]_,
+
+    .. math:: \sup_{p > c} P_p(X \le k) = P_c(X \le k) = I_{1-c}(n - k, k + 1).
+
+    For a negative weight the null hypothesis is :math:`p < c`, and the p-value is
+    :math:`P_c(X \ge k) = I_c(k, n - k + 1)`. Where no rate is in the null hypothesis, the
+    p-value is 0. A mistake would show in two ways. Summing the binomial over all counts with a
+    p-value of at most delta would give more than delta for some rate in the null hypothesis.
+    And ``rate_p_value(k, n, -1, -c)`` would differ from ``rate_p_value(n - k, n, 1, 1 - c)``.
 
     References
     ----------
@@ -181,8 +55,10 @@ def rate_p_value(successes: float, trials: float, weight: float, limit: float) -
 
     Examples
     --------
-    Is the rate at least 0.8, written as ``-rate <= -0.8``?
+    Is the rate at most 0.1? Is it at least 0.8, written as ``-rate <= -0.8``?
 
+    >>> round(rate_p_value(0, 30, 1.0, 0.1), 4)  # 0.9 ** 30
+    0.0424
     >>> round(rate_p_value(29, 30, -1.0, -0.8), 4)
     0.0105
     """
@@ -190,14 +66,16 @@ def rate_p_value(successes: float, trials: float, weight: float, limit: float) -
         return 1.0
     if weight == 0.0:
         return 0.0 if limit >= 0.0 else 1.0
-    if weight > 0.0:
-        return binomial_p_value(successes, trials, limit / weight)
-    floor = limit / weight
-    if floor <= 0.0:
-        return 0.0
-    if floor >= 1.0 or successes == 0:
+    k, n, c = successes, trials, limit / weight
+    if not finite(c):
         return 1.0
-    return float(betainc(successes, trials - successes + 1.0, floor))
+    if weight > 0.0:
+        if c >= 1.0:  # no rate exceeds the limit
+            return 0.0
+        return float(betaincc(k + 1.0, n - k, c)) if c > 0.0 and k < n else 1.0
+    if c <= 0.0:
+        return 0.0
+    return float(betainc(k, n - k + 1.0, c)) if c < 1.0 and k > 0 else 1.0
 
 
 def rate_upper(successes: float, trials: float, weight: float, delta: float) -> float:
@@ -224,17 +102,13 @@ def rate_upper(successes: float, trials: float, weight: float, delta: float) -> 
 
     Notes
     -----
-    `binomial_upper` times a positive weight, `binomial_lower` times a negative one [1]_,
-    carried to the smallest floating-point number whose `rate_p_value` is at most
-    `delta`. So ``rate_upper(k, n, w, delta) <= c`` if and only if
+    The one-sided Clopper-Pearson bound: for a positive weight, the weight times the 1 - delta
+    quantile of Beta(k + 1, n - k); for a negative one, times the delta quantile of
+    Beta(k, n - k + 1). It is carried to the smallest floating-point number whose
+    `rate_p_value` is at most `delta`. So ``rate_upper(k, n, w, delta) <= c`` if and only if
     ``rate_p_value(k, n, w, c) <= delta``, where a limit within rounding of the bound (the
-    last three bits) is not certified; that equivalence on every small table is the check
+    last three bits) is not certified. That equivalence on every small table is the check
     that would expose a mistake.
-
-    References
-    ----------
-    .. [1] Clopper, C. J. and Pearson, E. S. (1934). The use of confidence or fiducial
-       limits illustrated in the case of the binomial. Biometrika 26(4), 404-413.
 
     Examples
     --------
@@ -247,8 +121,12 @@ def rate_upper(successes: float, trials: float, weight: float, delta: float) -> 
     k, n = successes, trials
     if weight == 0.0 or (weight > 0.0 and k == n) or (weight < 0.0 and k == 0):
         return max(weight, 0.0)
+    if weight > 0.0:
+        quantile = float(betainccinv(k + 1.0, n - k, delta))
+    else:
+        quantile = float(betaincinv(k, n - k + 1.0, delta))
     # The inverse is right but for its last digits, or else only the start of a longer search.
-    near = weight * _quantile(k, n, weight, delta)
+    near = weight * quantile
     start = near if math.isfinite(near) else weight * (k / n)
     return smallest_certified(
         lambda limit: rate_p_value(k, n, weight, limit),
@@ -258,11 +136,58 @@ def rate_upper(successes: float, trials: float, weight: float, delta: float) -> 
     )
 
 
-def _quantile(k: float, n: float, weight: float, delta: float) -> float:
-    """The Clopper-Pearson bound in closed form: upper for a positive weight, else lower."""
-    if weight > 0.0:
-        return float(betainccinv(k + 1.0, n - k, delta))
-    return float(betaincinv(k, n - k + 1.0, delta))
+def binomial_upper(successes: float, trials: float, delta: float) -> float:
+    """Exact upper confidence bound on a rate: `rate_upper` with a weight of 1.
+
+    Parameters
+    ----------
+    successes, trials : int
+        Rows with the event, and rows in all.
+    delta : float
+        Probability of error, strictly between 0 and 1.
+
+    Returns
+    -------
+    float
+        At most 1; infinite with no rows or a count that is not finite.
+
+    Raises
+    ------
+    ValueError
+        If the counts are impossible or `delta` is not inside (0, 1).
+
+    Examples
+    --------
+    >>> round(binomial_upper(0, 30, 0.05), 4)  # 1 - 0.05 ** (1 / 30)
+    0.095
+    """
+    return rate_upper(successes, trials, 1.0, delta)
+
+
+def binomial_lower(successes: float, trials: float, delta: float) -> float:
+    """Exact lower confidence bound on a rate, the mirror image of `binomial_upper`.
+
+    Parameters
+    ----------
+    successes, trials, delta
+        As in `binomial_upper`.
+
+    Returns
+    -------
+    float
+        At least 0; minus infinity with no rows or a count that is not finite.
+
+    Raises
+    ------
+    ValueError
+        As `binomial_upper`.
+
+    Examples
+    --------
+    >>> round(binomial_lower(30, 30, 0.05), 4)  # 0.05 ** (1 / 30)
+    0.905
+    """
+    return -rate_upper(successes, trials, -1.0, delta)
 
 
 def interval_each(
@@ -280,28 +205,3 @@ def interval_each(
         low_holds = betainc(k, n - k + 1.0, low) <= tail
         high_holds = betaincc(k + 1.0, n - k, high) <= tail
     return np.where(low_holds, low, 0.0), np.where(high_holds, np.minimum(high, 1.0), 1.0)
-
-
-def smallest_certified(
-    p_value: Callable[[float], float], estimate: float, width: float, delta: float
-) -> float:
-    """Smallest float whose p-value is at most delta, for a p-value falling in its argument."""
-    low = high = estimate
-    while p_value(high) > delta:
-        low, high, width = high, high + width, 2.0 * width
-    while p_value(low) <= delta:
-        low, high, width = low - width, low, 2.0 * width
-    middle = low + (high - low) / 2.0
-    while low < middle < high:
-        low, high = (low, middle) if p_value(middle) <= delta else (middle, high)
-        middle = low + (high - low) / 2.0
-    return _above_rounding(p_value, high, delta)
-
-
-def _above_rounding(p_value: Callable[[float], float], bound: float, delta: float) -> float:
-    """Raise the bound until the floats above it are certified too: p-values carry rounding."""
-    step = math.ulp(bound)
-    for digit in range(8, 0, -1):
-        if p_value(bound + digit * step) > delta:
-            return _above_rounding(p_value, bound + (digit + 1) * step, delta)
-    return bound

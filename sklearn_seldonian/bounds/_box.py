@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sklearn_seldonian.bounds._checks import check_delta
+from sklearn_seldonian.bounds._search import halve
 
 Interval = tuple[float, float]
 
@@ -150,14 +151,11 @@ def box_p_value(
     """
     if not math.isfinite(limit):
         return 1.0
-    low, high = math.log(1e-15), 0.0
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2.0
-        if box_upper(evaluate, means, math.exp(middle)) <= limit:
-            high = middle
-        else:
-            low = middle
-    return math.exp(high)
+
+    def is_certified(log_delta: float) -> bool:
+        return box_upper(evaluate, means, math.exp(log_delta)) <= limit
+
+    return math.exp(halve(is_certified, math.log(1e-15), 0.0, HALVINGS))
 
 
 def _interval(mean: MeanBounds, delta: float) -> Interval:

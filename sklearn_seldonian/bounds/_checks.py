@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+# One number for each rate or mean.
+Numbers = Sequence[float]
+
 
 def check_delta(delta: float) -> None:
     """Raise unless delta is a probability strictly between 0 and 1."""
@@ -32,12 +35,25 @@ def counts_usable(successes: float, trials: float) -> bool:
     return trials > 0
 
 
-def check_same_length(**named: Sequence[object]) -> int:
-    """Return the common length of the named sequences, or raise naming them."""
+def check_same_length(**named: Sequence[object]) -> None:
+    """Raise unless the named sequences have one length, which is not 0."""
     lengths = {name: len(values) for name, values in named.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
         raise ValueError(f"one entry for each mean is needed in each of them, got {lengths}.")
-    return next(iter(lengths.values()))
+
+
+def rates_usable(successes: Numbers, trials: Numbers, weights: Numbers) -> bool:
+    """Whether the counts and factors of all rates carry information; impossible counts raise."""
+    check_same_length(successes=successes, trials=trials, weights=weights)
+    usable = [counts_usable(k, n) for k, n in zip(successes, trials, strict=True)]
+    return all(usable) and finite(*weights)
+
+
+def two_rates_usable(successes: Numbers, trials: Numbers, weights: Numbers) -> bool:
+    """Whether the counts and weights of two rates carry information."""
+    if len(successes) != 2:
+        raise ValueError(f"exactly two rates are needed, got {len(successes)}.")
+    return rates_usable(successes, trials, weights)
 
 
 def finite(*values: float) -> bool:

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit, logit
 
 from sklearn_seldonian.bounds._binomial import interval_each
-from sklearn_seldonian.bounds._checks import (
-    check_delta,
-    check_same_length,
-    counts_usable,
-    finite,
-)
+from sklearn_seldonian.bounds._checks import Numbers, check_delta, finite, rates_usable
 from sklearn_seldonian.bounds._score import Floats, positive_form
 
 # Part of delta spent on the box: small beside delta, and enough to rule out rates that
@@ -27,11 +21,7 @@ ROUNDING = 1e-9
 
 
 def chernoff_p_value(
-    successes: Sequence[float],
-    trials: Sequence[float],
-    weights: Sequence[float],
-    limit: float,
-    delta: float,
+    successes: Numbers, trials: Numbers, weights: Numbers, limit: float, delta: float
 ) -> float:
     r"""Finite-sample p-value against ``sum(weights * rates) > limit``; small means certified.
 
@@ -109,16 +99,14 @@ def chernoff_p_value(
     0.0125
     """
     check_delta(delta)
-    check_same_length(successes=successes, trials=trials, weights=weights)
-    usable = [counts_usable(k, n) for k, n in zip(successes, trials, strict=True)]
-    if not all(usable) or not finite(limit, *weights):
+    if not rates_usable(successes, trials, weights) or not finite(limit):
         return 1.0
     table = np.array([successes], dtype=np.float64)
     return float(chernoff_p_values(table, trials, weights, limit, delta)[0])
 
 
 def chernoff_p_values(
-    tables: Floats, trials: Sequence[float], weights: Sequence[float], limit: float, delta: float
+    tables: Floats, trials: Numbers, weights: Numbers, limit: float, delta: float
 ) -> Floats:
     """`chernoff_p_value` of many tables, one a row, of the same trials; all must be usable."""
     problem = _problem(tables, trials, weights, delta)
@@ -129,15 +117,15 @@ def chernoff_p_values(
     p_values = np.where(problem.largest <= c, gamma, 1.0)
     open_ = (problem.largest > c) & (problem.estimate < c)
     if open_.any():
-        rows = problem.rows(open_)
-        log_tail, _ = _log_tail(rows, np.full(int(open_.sum()), c))
+        rates, low, high = (part[open_] for part in (problem.rates, problem.low, problem.high))
+        log_tail, _ = _log_tail(
+            problem._replace(rates=rates, low=low, high=high), np.full(len(rates), c)
+        )
         p_values[open_] = np.minimum(1.0, gamma + np.exp(log_tail))
     return p_values
 
 
-def chernoff_upper(
-    successes: Sequence[float], trials: Sequence[float], weights: Sequence[float], delta: float
-) -> float:
+def chernoff_upper(successes: Numbers, trials: Numbers, weights: Numbers, delta: float) -> float:
     r"""Upper confidence bound on ``sum(weights * rates)``, wrong at most `delta` of the time.
 
     Parameters
@@ -159,18 +147,12 @@ def chernoff_upper(
 
     Notes
     -----
-    The smallest limit whose `chernoff_p_value` is at most `delta` [1]_. The box does not
+    The smallest limit whose `chernoff_p_value` is at most `delta`. The box does not
     depend on the limit and the null region shrinks as it rises, so the p-value falls in
     it. On the log scale it is the minimum over :math:`(\lambda, \nu)` of functions
     linear in the limit, hence concave: Newton's step from any limit ends where a tangent,
     itself a valid bound, reaches the level. Every iterate is therefore a valid bound, and
     they fall to the root. ``upper <= c`` implies ``p_value(c) <= delta``.
-
-    References
-    ----------
-    .. [1] Chernoff, H. (1952). A measure of asymptotic efficiency for tests of a
-       hypothesis based on the sum of observations. Annals of Mathematical Statistics
-       23(4), 493-507.
 
     Examples
     --------
@@ -179,9 +161,7 @@ def chernoff_upper(
     0.08
     """
     check_delta(delta)
-    check_same_length(successes=successes, trials=trials, weights=weights)
-    usable = [counts_usable(k, n) for k, n in zip(successes, trials, strict=True)]
-    if not all(usable) or not finite(*weights):
+    if not rates_usable(successes, trials, weights):
         return math.inf
     problem = _problem(np.array([successes], dtype=np.float64), trials, weights, delta)
     upper = _upper_positive(problem, math.log(delta - BOX_SHARE * delta) - 2.0 * ROUNDING)
@@ -224,13 +204,8 @@ class _Problem(NamedTuple):
     def largest(self) -> Floats:
         return self.high @ self.weights
 
-    def rows(self, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> _Problem:
-        return self._replace(rates=self.rates[chosen], low=self.low[chosen], high=self.high[chosen])
 
-
-def _problem(
-    tables: Floats, trials: Sequence[float], weights: Sequence[float], delta: float
-) -> _Problem:
+def _problem(tables: Floats, trials: Numbers, weights: Numbers, delta: float) -> _Problem:
     """Complement the events of negative weights, drop weights of zero, bound each rate."""
     form = positive_form([0.0] * len(weights), trials, weights)
     a, n = np.asarray(weights, dtype=np.float64), np.asarray(trials, dtype=np.float64)
@@ -252,7 +227,8 @@ def _log_tail(problem: _Problem, c: Floats) -> tuple[Floats, Floats]:
     for _ in range(32):
         middle = (low + high) / 2.0
         rates, _ = _worst_rates(problem, np.exp(middle), c)
-        falling = problem.estimate < _tilted(rates, np.exp(middle)[:, None] * a / n) @ a
+        tilted = expit(logit(rates) - np.exp(middle)[:, None] * a / n)  # odds times exp(-w)
+        falling = problem.estimate < tilted @ a
         low, high = np.where(falling, middle, low), np.where(falling, high, middle)
     lam = np.exp(high)
     rates, multiplier = _worst_rates(problem, lam, c)
@@ -268,11 +244,6 @@ def _log_generating(rates: Floats, w: Floats) -> Floats:
     with np.errstate(divide="ignore"):
         far = np.logaddexp(np.log1p(-rates), np.log(rates) - w)
         return np.where(change > -0.5, np.log1p(np.maximum(change, -0.5)), far)
-
-
-def _tilted(rates: Floats, w: Floats) -> Floats:
-    """The rates whose odds are those given times ``exp(-w)``."""
-    return np.asarray(expit(logit(rates) - w))
 
 
 def _worst_rates(problem: _Problem, lam: Floats, c: Floats) -> tuple[Floats, Floats]:

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import lru_cache, partial
 
-import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
-from sklearn_seldonian.bounds._checks import check_delta, check_same_length, counts_usable
-from sklearn_seldonian.bounds._score import score_statistic
-from sklearn_seldonian.bounds._two_sample import (
-    BOX_SHARE,
-    SLACK_SHARE,
-    TIE,
-    Pair,
-    level_of_cells,
-    line_at,
-    pair_of,
-    windows,
-)
-from sklearn_seldonian.bounds._worst_case import Line, LowerSet, worst_case
+from sklearn_seldonian.bounds._checks import Numbers, check_delta, two_rates_usable
+from sklearn_seldonian.bounds._pair import TIE, Pair, bound_p_value, lower_set, pair_of, search_edge
+from sklearn_seldonian.bounds._score import Floats, score_statistic
+from sklearn_seldonian.bounds._worst_case import Line, LowerSet
 
 # Steps of the search for a bound, as a share of the bound.
 FINEST = 1e-4
@@ -32,7 +22,7 @@ FIRST_SHARE = 0.55
 MAX_RATIO = 1e9
 
 
-def rate_ratio_upper(successes: Sequence[float], trials: Sequence[float], delta: float) -> float:
+def rate_ratio_upper(successes: Numbers, trials: Numbers, delta: float) -> float:
     r"""Upper confidence bound on the ratio ``p1 / p2``, wrong at most `delta` of the time.
 
     Parameters
@@ -88,12 +78,11 @@ def rate_ratio_upper(successes: Sequence[float], trials: Sequence[float], delta:
     >>> round(rate_ratio_upper([70, 75], [200, 200], 0.05), 2)
     1.16
     """
-    return _upper(successes, trials, delta)
+    pair = _pair_of(successes, trials, delta)
+    return math.inf if pair is None else min(_falling_bounds(pair))
 
 
-def rate_ratio_certified(
-    successes: Sequence[float], trials: Sequence[float], limit: float, delta: float
-) -> bool:
+def rate_ratio_certified(successes: Numbers, trials: Numbers, limit: float, delta: float) -> bool:
     """Whether ``rate_ratio_upper(...) <= limit``, without the digits that do not matter.
 
     Parameters
@@ -117,105 +106,85 @@ def rate_ratio_certified(
     Notes
     -----
     The answer is yes where one cell from the limit to the top of the box is rejected as a whole,
-    and no where the p-value of the limit itself is above delta [1]_. Otherwise the steps of
+    and no where the p-value of the limit itself is above delta. Otherwise the steps of
     `rate_ratio_upper` are taken until they are at or below the limit. If it were wrong, it would
     differ from comparing `rate_ratio_upper` with the limit.
-
-    References
-    ----------
-    .. [1] Chan, I. S. F. and Zhang, Z. (1999). Test-based exact confidence intervals for
-       the difference of two binomial proportions. Biometrics 55(4), 1202-1209.
 
     Examples
     --------
     >>> rate_ratio_certified([70, 75], [200, 200], limit=1.25, delta=0.05)
     True
     """
-    return _upper(successes, trials, delta, limit) <= limit
+    pair = _pair_of(successes, trials, delta)
+    if pair is None or math.isnan(limit):
+        return math.inf <= limit
+    top = _top_of_box(pair)
+    if top <= limit or _cell_p_value(pair, limit, top) <= pair.level:
+        return True
+    if _cell_p_value(pair, limit, limit) > pair.level:
+        return False
+    return any(bound <= limit for bound in _falling_bounds(pair))
 
 
-def _upper(
-    successes: Sequence[float], trials: Sequence[float], delta: float, asked: float | None = None
-) -> float:
-    """The bound; where a limit is `asked`, any number on the same side of it as the bound."""
+def _pair_of(successes: Numbers, trials: Numbers, delta: float) -> Pair | None:
+    """Both rates and their box; None where nothing bounds their ratio."""
     check_delta(delta)
-    if check_same_length(successes=successes, trials=trials) != 2:
-        raise ValueError("a ratio needs exactly two rates.")
-    usable = [counts_usable(k, n) for k, n in zip(successes, trials, strict=True)]
-    if not all(usable) or successes[1] == 0:
-        return math.inf
-    pair = pair_of(successes, trials, (1.0, -1.0), delta)
-    swapped = trials[0] > trials[1]  # the smaller sample is the first of `pair`
-    bound, level = _top_of_box(pair, swapped), level_of_cells(delta)
-    if asked is None:
-        asked = 0.0  # below every bound
-    elif bound <= asked or _cell_p_value(pair, swapped, asked, bound) <= level:
-        return min(asked, bound)
-    elif _cell_p_value(pair, swapped, asked, asked) > level:
-        return bound
-    likely, step = _asymptotic_upper(pair, swapped), math.inf
-    while step > FINEST and bound > asked:
+    if not two_rates_usable(successes, trials, (1.0, -1.0)) or successes[1] == 0:
+        return None
+    return pair_of(successes, trials, (1.0, -1.0), delta)
+
+
+def _falling_bounds(pair: Pair) -> Iterator[float]:
+    """Bounds on the ratio, each below the one before it."""
+    bound, likely, step = _top_of_box(pair), _asymptotic_upper(pair), math.inf
+    yield bound
+    while step > FINEST:
         away = math.log(bound / likely)
         step = min(step, max(FIRST_SHARE * away, FINEST))
         below = bound * math.exp(-step)
-        if _cell_p_value(pair, swapped, below, bound) <= level:
+        if _cell_p_value(pair, below, bound) <= pair.level:
             bound = below
+            yield bound
         else:
             step /= 2.0
-    return bound
 
 
-def _at(pair: Pair, swapped: bool, limit: float) -> Pair:
+def _at(pair: Pair, limit: float) -> Pair:
     """The pair with the restriction that the ratio is at most `limit`."""
-    return pair._replace(weights=(limit, 1.0) if swapped else (1.0, limit), offset=-limit)
+    return pair._replace(weights=(limit, 1.0) if pair.swapped else (1.0, limit), offset=-limit)
 
 
-def _top_of_box(pair: Pair, swapped: bool) -> float:
+def _top_of_box(pair: Pair) -> float:
     """The largest ratio of rates within the box."""
-    first, second = (1, 0) if swapped else (0, 1)
+    first, second = (1, 0) if pair.swapped else (0, 1)
     return pair.high[first] / (1.0 - pair.high[second])
 
 
 @lru_cache(maxsize=1024)
-def _asymptotic_upper(pair: Pair, swapped: bool) -> float:
+def _asymptotic_upper(pair: Pair) -> float:
     """About the bound: where the score test just rejects."""
     quantile = min(float(ndtri(pair.delta)), -0.1)
 
     def excess(log_limit: float) -> float:
         limit = math.exp(log_limit)
-        return _statistic(_at(pair, swapped, limit), limit) - quantile
+        return float(_at(pair, limit).statistic(limit)[0]) - quantile
 
     low, high = -math.log(MAX_RATIO), math.log(MAX_RATIO)
     return math.exp(brentq(excess, low, high, xtol=1e-3)) if excess(high) < 0.0 else MAX_RATIO
 
 
-def _statistic(pair: Pair, limit: float) -> float:
-    return float(score_statistic(*pair.table, pair.trials, pair.weights, limit)[0])
-
-
 @lru_cache(maxsize=4096)  # the verdict and the bound of a constraint take the same steps
-def _cell_p_value(pair: Pair, swapped: bool, lowest: float, highest: float) -> float:
+def _cell_p_value(pair: Pair, lowest: float, highest: float) -> float:
     """Bound the p-value of every limit from the lowest to the highest."""
-    at_lowest, delta = _at(pair, swapped, lowest), pair.delta
-    if lowest <= at_lowest.estimate:
-        return 1.0
-    if lowest >= at_lowest.largest:  # no rates within the box are beyond the limit
-        return BOX_SHARE * delta
-    own, line = _statistic(at_lowest, lowest), line_at(at_lowest, lowest)
-    tables = _at_most(_at(pair, swapped, highest), own + TIE * (1.0 + abs(own)), line)
-    enough = level_of_cells(delta) - BOX_SHARE * delta
-    return min(1.0, BOX_SHARE * delta + worst_case(tables, line, SLACK_SHARE * delta, enough))
+    at_lowest, at_highest = _at(pair, lowest), _at(pair, highest)
 
+    def tables_on(line: Line) -> LowerSet:
+        own = float(at_lowest.statistic(lowest)[0])
+        most = own + TIE * (1.0 + abs(own))
 
-def _at_most(pair: Pair, statistic: float, line: Line) -> LowerSet:
-    """The tables whose score statistic at the limit of `pair` is at most so large."""
-    limit = -pair.offset
-    x1, (below, above), tail = windows(pair, line)
-    inside, outside = np.full(x1.shape, below - 1.0), np.full(x1.shape, above + 1.0)
-    while (open_ := outside - inside > 1.0).any():
-        middle = np.floor((inside + outside) / 2.0)
-        found = score_statistic(x1, middle, pair.trials, pair.weights, limit) <= statistic
-        inside = np.where(open_ & found, middle, inside)
-        outside = np.where(open_ & ~found, middle, outside)
-    hull = np.maximum.accumulate(inside[::-1])[::-1].astype(np.int64)
-    return LowerSet(pair.trials, int(x1[0]), hull, tail)
+        def beyond(x1: Floats, x2: Floats) -> Floats:
+            return score_statistic(x1, x2, pair.trials, at_highest.weights, highest) - most
+
+        return lower_set(pair, line, partial(search_edge, beyond))
+
+    return bound_p_value(at_lowest, lowest, tables_on, pair.level)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from sklearn_seldonian.bounds._checks import Numbers
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,9 +25,7 @@ class PositiveForm(NamedTuple):
     offset: float  # the combination asked for is offset + the one here
 
 
-def positive_form(
-    successes: Sequence[float], trials: Sequence[float], weights: Sequence[float]
-) -> PositiveForm:
+def positive_form(successes: Numbers, trials: Numbers, weights: Numbers) -> PositiveForm:
     """Write ``a p = a + |a| (1 - p)`` for negative weights and leave out weights of zero."""
     kept = [(k, n, a) for k, n, a in zip(successes, trials, weights, strict=True) if a != 0.0]
     return PositiveForm(
@@ -50,9 +49,6 @@ class _Restriction(NamedTuple):
         first = np.where(c >= a1, 1.0, c / a1), clipped((c - a1) / a2, 0.0, 1.0)
         last = clipped((c - a2) / a1, 0.0, 1.0), np.where(c >= a2, 1.0, c / a2)
         return first, last
-
-    def at(self, chosen: npt.NDArray[np.bool_]) -> _Restriction:
-        return self._replace(c=self.c[chosen])
 
     def p1(self, p2: Floats) -> Floats:
         return (self.c - self.weights[1] * p2) / self.weights[0]
@@ -98,7 +94,7 @@ def restricted_mle(
         here = inner & (slope == 0.0) & (change <= 0.0)
         p1[here], p2[here] = end[0][here], end[1][here]
         inner &= ~here
-    within = line.at(inner)
+    within = line._replace(c=c[inner])
     p2[inner] = _root(within, x1[inner], x2[inner])
     p1[inner] = clipped(within.p1(p2[inner]), 0.0, 1.0)
     return p1, p2
@@ -175,7 +171,7 @@ def score_statistic(
 
 
 def score_edge(
-    trials: Sequence[float], weights: Sequence[float], limit: float, statistic: float
+    trials: Numbers, weights: Numbers, limit: float, statistic: float
 ) -> tuple[Floats, Floats]:
     r"""Counts of two rates whose score statistic at the limit c of ``a1 p1 + a2 p2`` is given.
 

@@ -2,71 +2,31 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Generator, Iterator
 
 import numpy as np
 from scipy.special import ndtri
 
-from sklearn_seldonian.bounds._binomial import interval_each, rate_p_value, rate_upper
-from sklearn_seldonian.bounds._checks import (
-    check_delta,
-    check_same_length,
-    counts_usable,
-    finite,
-)
-from sklearn_seldonian.bounds._score import (
-    Floats,
-    clipped,
-    positive_form,
-    restricted_mle,
-    score_edge,
-    score_statistic,
-)
-from sklearn_seldonian.bounds._worst_case import Line, LowerSet, largest_seen, window, worst_case
-
-# Part of delta spent on the intervals that confine both rates (Berger and Boos).
-BOX_SHARE = 1.0 / 1000.0
-
-# Part of delta given up so that the search for the worst rates may stop.
-SLACK_SHARE = 1.0 / 1000.0
-
-# Statistics closer than this count as tied, so that rounding cannot split a tie.
-TIE = 1e-7
+from sklearn_seldonian.bounds._binomial import rate_p_value, rate_upper
+from sklearn_seldonian.bounds._cells import approximate_p_value, cell_p_value
+from sklearn_seldonian.bounds._checks import Numbers, check_delta, finite, two_rates_usable
+from sklearn_seldonian.bounds._pair import Pair, pair_of
 
 # Steps of the search for a bound, as part of the distance from the estimate to it.
 FINEST = 1.0 / 2500.0
 
-# With so many events, and as many complements, of each rate the edge between tables that count and
-# others is known well enough by its closed form to steer by; up to so large a delta, which leaves
-# the bound far enough from the estimate.
-MIN_EVENTS = 20
-LARGE_DELTA = 0.25
-
-# So many steps above where the bound will end, cells of limits are narrow; where more than so many
-# are left, a cell takes so much of the way, since a whole one would be too coarse to end there.
+# A first cell ends NEAR steps above where the bound is likely to end. Where more than FAR steps are
+# left, a cell takes FIRST_SHARE of the way, because one for the whole way would be too coarse.
 NEAR, FAR, FIRST_SHARE = 500.0, 125.0, 0.95
 
-# The bound is aimed at so many steps above the root, since cells need room; from so many steps
-# away a normal statistic tells well enough where the root is.
+# The bound is aimed at ROOM steps above the root, because cells need room. From KNOWN steps away a
+# normal statistic shows well enough where the root is.
 ROOM, KNOWN = 1.0, 6.0
-
-# Parts of a cell for each distance from the estimate to it that the cell is wide; at least
-# and at most so many, or as many as make so many statistics, one a part and column of tables.
-# More leave fewer tables undecided.
-PARTS_PER_DISTANCE = 40.0
-MIN_PARTS, MAX_PARTS = 2, 12
-MIN_STATISTICS, STATISTICS = 400, 2400
 
 
 def two_rate_p_value(
-    successes: Sequence[float],
-    trials: Sequence[float],
-    weights: Sequence[float],
-    limit: float,
-    delta: float,
+    successes: Numbers, trials: Numbers, weights: Numbers, limit: float, delta: float
 ) -> float:
     r"""Exact p-value against ``a1 p1 + a2 p2 > limit`` for two rates; small means certified.
 
@@ -130,27 +90,18 @@ def two_rate_p_value(
     0.0052
     """
     check_delta(delta)
-    if _degenerate(successes, trials, weights):
-        return _one_rate_p_value(successes, trials, weights, limit)
-    if not finite(limit):
+    if not two_rates_usable(successes, trials, weights) or not finite(limit):
         return 1.0
+    if 0.0 in weights:
+        return rate_p_value(*_other_rate(successes, trials, weights), limit)
     pair = pair_of(successes, trials, weights, delta)
     c = limit - pair.offset
     if c >= sum(pair.weights):  # no rates exceed the limit
         return 0.0
-    if c <= pair.estimate:
-        return 1.0
-    if c >= pair.largest:  # none within the box do
-        return BOX_SHARE * delta
-    return _Cells(pair).p_value(c, c)
+    return cell_p_value(pair, c, c)
 
 
-def two_rate_upper(
-    successes: Sequence[float],
-    trials: Sequence[float],
-    weights: Sequence[float],
-    delta: float,
-) -> float:
+def two_rate_upper(successes: Numbers, trials: Numbers, weights: Numbers, delta: float) -> float:
     r"""Upper confidence bound on ``a1 p1 + a2 p2``, wrong at most `delta` of the time.
 
     Parameters
@@ -210,18 +161,15 @@ def two_rate_upper(
     0.055
     """
     check_delta(delta)
-    if _degenerate(successes, trials, weights):
-        return _one_rate_upper(successes, trials, weights, delta)
-    pair = pair_of(successes, trials, weights, delta)
-    return _in_given_form(_upper_positive(pair), pair, weights)
+    if not two_rates_usable(successes, trials, weights):
+        return math.inf
+    if 0.0 in weights:
+        return rate_upper(*_other_rate(successes, trials, weights), delta)
+    return min(_falling_bounds(successes, trials, weights, delta))
 
 
 def two_rate_certified(
-    successes: Sequence[float],
-    trials: Sequence[float],
-    weights: Sequence[float],
-    limit: float,
-    delta: float,
+    successes: Numbers, trials: Numbers, weights: Numbers, limit: float, delta: float
 ) -> bool:
     """Whether ``two_rate_upper(...) <= limit``, without the digits that do not matter.
 
@@ -243,14 +191,9 @@ def two_rate_certified(
 
     Notes
     -----
-    A p-value above delta says no. Otherwise the steps of `two_rate_upper` [1]_ are taken
+    A p-value above delta says no. Otherwise the steps of `two_rate_upper` are taken
     until they are at or below the limit. If it were wrong, it would differ from comparing
     `two_rate_upper` with the limit.
-
-    References
-    ----------
-    .. [1] Chan, I. S. F. and Zhang, Z. (1999). Test-based exact confidence intervals for
-       the difference of two binomial proportions. Biometrics 55(4), 1202-1209.
 
     Examples
     --------
@@ -259,96 +202,49 @@ def two_rate_certified(
     """
     if not two_rate_p_value(successes, trials, weights, limit, delta) <= delta:
         return False
-    if _degenerate(successes, trials, weights):
-        return _one_rate_upper(successes, trials, weights, delta) <= limit
+    if 0.0 in weights:
+        return two_rate_upper(successes, trials, weights, delta) <= limit
+    return any(bound <= limit for bound in _falling_bounds(successes, trials, weights, delta))
+
+
+def _other_rate(
+    successes: Numbers, trials: Numbers, weights: Numbers
+) -> tuple[float, float, float]:
+    """Count, trials and weight of the other rate where a weight is zero."""
+    used = 0 if weights[1] == 0.0 else 1
+    return successes[used], trials[used], weights[used]
+
+
+def _falling_bounds(
+    successes: Numbers, trials: Numbers, weights: Numbers, delta: float
+) -> Iterator[float]:
+    """Bounds on the combination given, rounded upwards, each below the one before it."""
     pair = pair_of(successes, trials, weights, delta)
-
-    def enough(bound: float) -> bool:
-        return _in_given_form(bound, pair, weights) <= limit
-
-    return enough(_upper_positive(pair, enough))
+    highest = math.fsum(a for a in weights if a > 0.0)
+    for bound in _descent(pair):
+        yield min(bound + pair.offset + 1e-15 * sum(pair.weights), highest)
 
 
-class Pair(NamedTuple):
-    """Two rates with positive weights, the smaller sample first, and the box of both."""
-
-    counts: tuple[int, int]
-    trials: tuple[int, int]
-    weights: tuple[float, float]
-    low: tuple[float, float]
-    high: tuple[float, float]
-    offset: float
-    delta: float
-
-    @property
-    def estimate(self) -> float:
-        return sum(
-            a * x / n for a, x, n in zip(self.weights, self.counts, self.trials, strict=True)
-        )
-
-    @property
-    def largest(self) -> float:
-        return sum(a * u for a, u in zip(self.weights, self.high, strict=True))
-
-    @property
-    def table(self) -> tuple[Floats, Floats]:
-        return np.array([float(self.counts[0])]), np.array([float(self.counts[1])])
-
-
-def pair_of(
-    successes: Sequence[float], trials: Sequence[float], weights: Sequence[float], delta: float
-) -> Pair:
-    form = positive_form(successes, trials, weights)
-    tail = BOX_SHARE * delta / 4.0
-    order = sorted((0, 1), key=lambda k: form.trials[k])  # sums run over windows of the first
-    low, high = interval_each(np.array(form.successes), np.array(form.trials), tail)
-
-    def pick(values: Sequence[float]) -> tuple[float, float]:
-        return float(values[order[0]]), float(values[order[1]])
-
-    counts, sizes = pick(form.successes), pick(form.trials)
-    return Pair(
-        counts=(int(counts[0]), int(counts[1])),
-        trials=(int(sizes[0]), int(sizes[1])),
-        weights=pick(form.weights),
-        low=pick(low.tolist()),
-        high=pick(high.tolist()),
-        offset=form.offset,
-        delta=delta,
-    )
-
-
-def _in_given_form(bound: float, pair: Pair, weights: Sequence[float]) -> float:
-    """The bound of the positive form, rounded upwards, as one of the combination given."""
-    rounded = bound + pair.offset + 1e-15 * sum(pair.weights)
-    return min(rounded, math.fsum(a for a in weights if a > 0.0))
-
-
-def _upper_positive(pair: Pair, enough: Callable[[float], bool] = lambda bound: False) -> float:
-    """Lower the bound from the top of the box by cells of limits that are all rejected.
-
-    The steps do not depend on `enough`, which may end them early.
-    """
+def _descent(pair: Pair) -> Iterator[float]:
+    """Lower the bound from the top of the box by cells of limits that are all rejected."""
     bound, estimate = pair.largest, pair.estimate
-    if bound <= estimate or enough(bound):
-        return bound
+    yield bound
+    if bound <= estimate:
+        return
     quantile = min(float(ndtri(pair.delta)), -0.1)
     likely = _limit_at(pair, quantile)
     error = (likely - estimate) / -quantile
     finest = max((likely - estimate) * FINEST, 1e-12 * sum(pair.weights))
-    cells = _Cells(pair)
     # Often one cell takes the bound to so near where it will end that another takes it there.
     near = NEAR * finest
-    bound = _descend(cells, bound, likely + near, near, enough)
-    if enough(bound):
-        return bound
-    target = _root(cells, (estimate, bound), likely, error, finest)
-    return _descend(cells, bound, target, finest, enough)
+    bound = yield from _steps_down(pair, bound, likely + near, near)
+    target = _root(pair, (estimate, bound), likely, error, finest)
+    yield from _steps_down(pair, bound, target, finest)
 
 
-def _descend(
-    cells: _Cells, bound: float, target: float, finest: float, enough: Callable[[float], bool]
-) -> float:
+def _steps_down(
+    pair: Pair, bound: float, target: float, finest: float
+) -> Generator[float, None, float]:
     """Lower the bound to the target, unless a cell of width `finest` is not rejected."""
     fails = 0
     while bound > target:
@@ -357,10 +253,9 @@ def _descend(
         if not fails and away > FAR * finest:
             step = FIRST_SHARE * away
         below = bound - step if step < away else target
-        if cells.p_value(below, bound, enough=cells.level) <= cells.level:
+        if cell_p_value(pair, below, bound, enough=pair.level) <= pair.level:
             bound, fails = below, 0
-            if enough(bound):
-                break
+            yield bound
         elif step <= finest:
             break
         else:
@@ -369,251 +264,32 @@ def _descend(
 
 
 def _root(
-    cells: _Cells, bracket: tuple[float, float], probe: float, error: float, finest: float
+    pair: Pair, bracket: tuple[float, float], probe: float, error: float, finest: float
 ) -> float:
-    """A limit about `ROOM` steps above the highest not rejected, as far as `about` tells.
+    """A limit about `ROOM` steps above the highest one that is not rejected.
 
     The search starts from `probe` and takes `error` for the estimate's standard error.
     """
-    low, high = bracket
-    for trial in itertools.count(1):
+    (low, high), trial = bracket, 0
+    while True:
+        trial += 1
         if trial % 4 == 0 or not low < probe < high:
             probe = (low + high) / 2.0
-        p = cells.about(probe)
-        rejected = p <= cells.level
+        p = approximate_p_value(pair, probe)
+        rejected = p <= pair.level
         low, high = (low, probe) if rejected else (probe, high)
         # A normal statistic would have its root here.
-        move = error * float(ndtri(p) - ndtri(cells.level))
+        move = error * float(ndtri(p) - ndtri(pair.level))
         aim = probe + move + ROOM * finest
         if high - low <= finest or (rejected and probe - aim <= finest):
             return high
         if abs(move) <= KNOWN * finest and low < aim < high:
             return aim
-        # The least limit rejected may be the one returned: come nearer to the root from above.
+        # The lowest limit rejected may be returned, so approach the root from above.
         probe = aim - 0.7 * finest if rejected else aim
-    raise AssertionError("unreachable")
 
 
 def _limit_at(pair: Pair, statistic: float) -> float:
-    """About the limit between estimate and top of the box where the score statistic is this."""
+    """Approximates the limit, above the estimate, at which the score statistic has this value."""
     limits = np.linspace(pair.largest, pair.estimate, 33)[:-1]
-    values = score_statistic(*pair.table, pair.trials, pair.weights, limits)
-    return float(np.interp(statistic, np.maximum(values, -100.0), limits))
-
-
-def level_of_cells(delta: float) -> float:
-    """Up to which bound of its p-values a cell is rejected: leaves room for their slack."""
-    return (1.0 - 1.2 * SLACK_SHARE) * delta
-
-
-class _Cells:
-    """Bounds the p-values of all limits of a cell."""
-
-    def __init__(self, pair: Pair) -> None:
-        self.pair = pair
-        self.level = level_of_cells(pair.delta)
-
-    def p_value(self, c_low: float, c_high: float, enough: float = 0.0) -> float:
-        """Bound the p-value of every limit from c_low to c_high, not closer than `enough`."""
-        if c_low <= self.pair.estimate:
-            return 1.0
-        line, gamma = line_at(self.pair, c_low), BOX_SHARE * self.pair.delta
-        tables = _at_most(self.pair, c_low, c_high, line)
-        slack = SLACK_SHARE * self.pair.delta
-        return min(1.0, gamma + worst_case(tables, line, slack, max(enough - gamma, 0.0)))
-
-    def about(self, c: float) -> float:
-        """About the p-value of one limit, sooner told than bounded.
-
-        It is bounded where events are few, since there a count more or less in the set of tables
-        moves it, and where delta is large, since then the bound is near the estimate.
-        """
-        counts, trials = self.pair.counts, self.pair.trials
-        fewest = min(*counts, *(n - x for n, x in zip(trials, counts, strict=True)))
-        if fewest < MIN_EVENTS or self.pair.delta > LARGE_DELTA:
-            return self.p_value(c, c)
-        line, gamma = line_at(self.pair, c), BOX_SHARE * self.pair.delta
-        tables = _at_most(self.pair, c, c, line, exactly=False)
-        return min(1.0, gamma + largest_seen(tables, line) + SLACK_SHARE * self.pair.delta)
-
-
-def line_at(pair: Pair, c: float) -> Line:
-    """The rates within the box that are on the limit `c`."""
-    a1, a2 = pair.weights
-    first = max(pair.low[1], (c - a1 * pair.high[0]) / a2)
-    last = min(pair.high[1], (c - a1 * pair.low[0]) / a2)
-    return Line(pair.weights, c, first, max(first, last))
-
-
-def windows(pair: Pair, line: Line) -> tuple[Floats, tuple[int, int], float]:
-    """Counts of the first rate that matter on the line, the first and last of the second, and
-    what they leave out on a side."""
-    n1, n2 = pair.trials
-    ends = np.array([line.first, line.last])
-    tail = (1e-4 * pair.delta) ** 2 / 5.0
-    low1, high1 = window(n1, float(line.p1(ends)[1]), float(line.p1(ends)[0]), tail)
-    x1 = np.arange(low1, high1 + 1, dtype=np.float64)
-    return x1, window(n2, line.first, line.last, tail), tail
-
-
-def _at_most(pair: Pair, c_low: float, c_high: float, line: Line, exactly: bool = True) -> LowerSet:
-    """The tables whose statistic at some limit of the cell is at most the pair's, or ties with
-    it, as a lower set, perhaps with a few more; not `exactly`, about those.
-
-    The statistic rises in both counts, so a search in brackets finds the highest x2 for each
-    x1. The running maximum closes the set downwards whatever rounding does.
-    """
-    x1, (low2, high2), tail = windows(pair, line)  # thresholds outside do not matter
-    edge = _Edge.of_cell(pair, c_low, c_high, _n_parts(pair, c_low, c_high, x1.size))
-    found = edge.guess(x1)
-    if exactly:
-        outside = np.full(x1.shape, low2 - 1.0), np.full(x1.shape, high2 + 1.0)
-        found = edge.highest(x1, *outside, found, _steepness(pair, line))
-    found = np.nan_to_num(np.floor(found), nan=low2 - 1.0)
-    hull = np.maximum.accumulate(found[::-1])[::-1].astype(np.int64)
-    return LowerSet(pair.trials, int(x1[0]), hull, tail)
-
-
-def _n_parts(pair: Pair, c_low: float, c_high: float, n_columns: int) -> int:
-    """Into how many parts to divide a cell of limits: the more, the fewer tables are undecided."""
-    by_width = math.ceil(PARTS_PER_DISTANCE * (c_high - c_low) / (c_low - pair.estimate))
-    wanted = max(by_width, MIN_STATISTICS // n_columns)
-    return max(MIN_PARTS, min(wanted, MAX_PARTS, STATISTICS // n_columns))
-
-
-def _steepness(pair: Pair, line: Line) -> float:
-    """About how much the score statistic rises with one more in x2."""
-    p2 = np.array([(line.first + line.last) / 2.0])
-    rates = float(line.p1(p2)[0]), float(p2[0])
-    parts = zip(pair.weights, rates, pair.trials, strict=True)
-    variance = sum(a * a * max(p * (1.0 - p), 1.0 / n) / n for a, p, n in parts)
-    return pair.weights[1] / pair.trials[1] / math.sqrt(variance)
-
-
-class _Edge(NamedTuple):
-    """Where the statistic of tables, rising in x2, passes the pair's at all limits of a cell.
-
-    `limits` (first axis) part the cell. `own` is minus the pair's statistic at each of them,
-    `own_least` the same at the lower limit of each part, by the largest variance within the part.
-    """
-
-    pair: Pair
-    limits: Floats
-    own: Floats
-    own_least: Floats
-
-    @classmethod
-    def of_cell(cls, pair: Pair, c_low: float, c_high: float, parts: int) -> _Edge:
-        points = max(parts, 1) + 1 if c_high > c_low else 1
-        limits = np.linspace(c_low, c_high, points)[:, None, None]
-        rates = restricted_mle(*pair.table, pair.trials, pair.weights, limits)
-        inner = [clipped(0.5, *_parts(p)) for p in rates]
-        short = limits - pair.estimate
-        with np.errstate(divide="ignore"):  # no limit is above that where all rates are one
-            own = short / np.sqrt(_variance(pair, rates))
-            own_least = _parts(short)[0] / np.sqrt(_variance(pair, inner))
-        return cls(pair, limits, own, own_least)
-
-    def guess(self, x1: Floats) -> Floats:
-        """About the highest x2 whose statistic is not above the pair's, for each x1."""
-        pair, found = self.pair, np.full(x1.shape, -1.0)
-        for limit, own in {(self.limits[i].item(), self.own[i].item()) for i in (0, -1)}:
-            if not math.isfinite(own):
-                continue
-            first, second = score_edge(pair.trials, pair.weights, limit, -own)
-            if first.size:
-                found = np.maximum(found, np.interp(x1, first[::-1], second[::-1], right=-1.0))
-        return found
-
-    def beyond(self, x1: Floats, x2: Floats) -> Floats:
-        """Positive only if the tables' statistic is above the pair's, without a tie, at every
-        limit of the cell; then about the least difference.
-        """
-        pair, (n1, n2), (a1, a2) = self.pair, self.pair.trials, self.pair.weights
-        rates = restricted_mle(x1, x2, pair.trials, pair.weights, self.limits)
-        ends = [_parts(p) for p in rates]
-        outer = [np.where(np.abs(p - 0.5) > np.abs(q - 0.5), p, q) for p, q in ends]
-        least = _variance(pair, outer)
-        last = _variance(pair, [p_high for _, p_high in ends])
-        short_low, short_high = _parts(self.limits - (a1 * x1 / n1 + a2 * x2 / n2))
-        own_low, own_high = _parts(self.limits - pair.estimate)
-        rounding = 1e-12 * (a1 + a2)
-        ratio = np.where(own_high > rounding, own_low / np.maximum(own_high, rounding), 1.0)
-
-        def above(short: Floats, variance: Floats, own: Floats) -> Floats:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                t = np.where(np.abs(short) <= rounding, 0.0, -short / np.sqrt(variance))
-                return np.asarray(t + own - TIE * (1.0 + own))
-
-        by_variance = above(np.maximum(short_low, short_high * ratio), least, self.own_least)
-        by_limit = above(short_high, last, _parts(self.own)[0])
-        return np.asarray(np.maximum(by_variance, by_limit).min(axis=0))
-
-    def highest(
-        self, x1: Floats, inside: Floats, outside: Floats, guess: Floats, steepness: float
-    ) -> Floats:
-        """The highest x2 not beyond the edge for each x1.
-
-        `inside` is known not to be, `outside` to be; both are whole numbers, and may lie one
-        count outside the possible. `guess` and `steepness` only steer the search.
-        """
-        inside, outside, guess = inside.copy(), outside.copy(), guess.copy()
-        for trial in itertools.count(1):
-            open_ = np.flatnonzero(outside - inside > 1.0)
-            if not open_.size:
-                return inside
-            low, high = inside[open_], outside[open_]
-            middle, aim = (low + high) / 2.0, guess[open_]
-            aim = np.where(np.isnan(aim) | (trial % 4 == 0), middle, aim)
-            lower = clipped(np.floor(aim), low + 1.0, high - 1.0)
-            upper = np.minimum(lower + 1.0, high - 1.0)
-            beyond = self.beyond(x1[open_], np.stack([lower, upper]))
-            in_lower, in_upper = ~(beyond > 0.0)  # what cannot be told counts as inside
-            inside[open_] = np.where(in_lower, np.where(in_upper, upper, lower), low)
-            outside[open_] = np.where(in_lower, np.where(in_upper, high, upper), lower)
-            with np.errstate(invalid="ignore"):  # both may be infinite
-                rise = np.fmax(beyond[1] - beyond[0], 0.1 * steepness)
-                root = np.stack([lower, upper]) - beyond / rise
-            guess[open_] = np.where(in_lower, root[1], root[0])
-        raise AssertionError("unreachable")
-
-
-def _variance(pair: Pair, rates: Sequence[Floats]) -> Floats:
-    """Variance of the estimate at these rates."""
-    (n1, n2), (a1, a2), (p1, p2) = pair.trials, pair.weights, rates
-    return a1 * a1 / n1 * p1 * (1.0 - p1) + a2 * a2 / n2 * p2 * (1.0 - p2)
-
-
-def _parts(values: Floats) -> tuple[Floats, Floats]:
-    """Values at the lower and the upper limit of each part of a cell, or at its only limit."""
-    return (values[:-1], values[1:]) if len(values) > 1 else (values, values)
-
-
-def _degenerate(
-    successes: Sequence[float], trials: Sequence[float], weights: Sequence[float]
-) -> bool:
-    """Whether a count, a size or a weight leaves fewer than two rates to combine."""
-    if check_same_length(successes=successes, trials=trials, weights=weights) != 2:
-        raise ValueError("the two-sample test needs exactly two rates.")
-    usable = [counts_usable(k, n) for k, n in zip(successes, trials, strict=True)]
-    return not all(usable) or not finite(*weights) or 0.0 in weights
-
-
-def _one_rate_p_value(
-    successes: Sequence[float], trials: Sequence[float], weights: Sequence[float], limit: float
-) -> float:
-    """P-value where one weight is zero; 1 where a count or a weight cannot be used."""
-    used = 0 if weights[1] == 0.0 else 1
-    if not counts_usable(successes[1 - used], trials[1 - used]) or weights[1 - used] != 0.0:
-        return 1.0
-    return rate_p_value(successes[used], trials[used], weights[used], limit)
-
-
-def _one_rate_upper(
-    successes: Sequence[float], trials: Sequence[float], weights: Sequence[float], delta: float
-) -> float:
-    """Bound where one weight is zero; infinite where a count or a weight cannot be used."""
-    used = 0 if weights[1] == 0.0 else 1
-    if not counts_usable(successes[1 - used], trials[1 - used]) or weights[1 - used] != 0.0:
-        return math.inf
-    return rate_upper(successes[used], trials[used], weights[used], delta)
+    return float(np.interp(statistic, np.maximum(pair.statistic(limits), -100.0), limits))

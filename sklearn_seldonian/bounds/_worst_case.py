@@ -128,7 +128,7 @@ def _first_points(trials: tuple[int, int], line: Line) -> Floats:
     ends = np.array([line.first, line.last])
     cells = math.ceil(float(_distance(ends[:1], ends[1:], trials, line)[0]) / 1.2) + 1
     share = np.linspace(0.0, 1.0, cells + 1)
-    angle1, angle2 = np.arcsin(np.sqrt(line.p1(ends))), np.arcsin(np.sqrt(ends))
+    angle1, angle2 = _angle(line.p1(ends)), _angle(ends)
     even1 = line.p2(np.sin(angle1[0] + share * (angle1[1] - angle1[0])) ** 2)
     even2 = np.sin(angle2[0] + share * (angle2[1] - angle2[0])) ** 2
     inside = clipped((even1 + even2) / 2.0, line.first, line.last)
@@ -137,21 +137,21 @@ def _first_points(trials: tuple[int, int], line: Line) -> Floats:
 
 def _middle(left: Floats, right: Floats, line: Line) -> Floats:
     """A point between, about half-way by information distance also next to 0 and 1."""
-
-    def half(a: Floats, b: Floats) -> Floats:
-        return np.asarray(np.sin((np.arcsin(np.sqrt(a)) + np.arcsin(np.sqrt(b))) / 2.0) ** 2)
-
-    return (half(left, right) + line.p2(half(line.p1(left), line.p1(right)))) / 2.0
+    even1 = line.p2(np.sin((_angle(line.p1(left)) + _angle(line.p1(right))) / 2.0) ** 2)
+    even2 = np.sin((_angle(left) + _angle(right)) / 2.0) ** 2
+    return np.asarray((even2 + even1) / 2.0)
 
 
 def _distance(left: Floats, right: Floats, trials: tuple[int, int], line: Line) -> Floats:
     """Information distance along the line, or a little more: the sum of both rates' own."""
+    own1 = 2.0 * math.sqrt(trials[0]) * (_angle(line.p1(left)) - _angle(line.p1(right)))
+    own2 = 2.0 * math.sqrt(trials[1]) * (_angle(right) - _angle(left))
+    return own1 + own2
 
-    def angle(p: Floats) -> Floats:
-        return np.asarray(2.0 * np.arcsin(np.sqrt(p)))
 
-    own1 = math.sqrt(trials[0]) * (angle(line.p1(left)) - angle(line.p1(right)))
-    return own1 + math.sqrt(trials[1]) * (angle(right) - angle(left))
+def _angle(p: Floats) -> Floats:
+    """The scale on which half the information distance of one trial is the difference."""
+    return np.asarray(np.arcsin(np.sqrt(p)))
 
 
 def _between(points: _Points, tables: LowerSet, line: Line) -> Floats:
@@ -159,7 +159,7 @@ def _between(points: _Points, tables: LowerSet, line: Line) -> Floats:
     (n1, n2), (a1, a2) = tables.trials, line.weights
     p2, value = points.p2, points.value
     width = np.diff(p2)
-    root = np.arcsin(np.sqrt(clipped(value, 0.0, 1.0)))
+    root = _angle(clipped(value, 0.0, 1.0))
     far = (root[:-1] + root[1:]) / 2.0 + _distance(p2[:-1], p2[1:], tables.trials, line) / 4.0
     lipschitz = np.sin(np.minimum(far, math.pi / 2.0)) ** 2
     p1 = line.p1(p2)

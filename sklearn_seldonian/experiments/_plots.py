@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sklearn_seldonian._palette import pyplot, shortened, style_of
 from sklearn_seldonian.certification._requests import warn_of_large_delta
@@ -75,7 +77,6 @@ class ExperimentDisplay:
         delta : float or None, default=0.05
             The accepted probability of failure.
         axes : array of three matplotlib Axes, default=None
-            As `plot` takes them.
 
         Returns
         -------
@@ -103,13 +104,13 @@ class ExperimentDisplay:
         -------
         self
         """
-        plt = pyplot()
         owns_figure = axes is None
         if owns_figure:
-            rows = math.ceil(len(self._names()) / _columns(self._names()))
-            _, axes = plt.subplots(1, 3, figsize=(11, 3.9 + 0.25 * rows), layout="constrained")
+            names = self.summary["estimator"].unique().tolist()
+            rows = math.ceil(len(names) / _columns(names))
+            _, axes = pyplot().subplots(1, 3, figsize=(11, 3.9 + 0.25 * rows), layout="constrained")
         self.axes_, self.figure_ = axes, axes[0].figure
-        failure = "UnexpectedTokenAdvice rate" + " (by probabilities)" * (self.violation == "soft")
+        failure = "Failure rate" + " (by probabilities)" * (self.violation == "soft")
         metric = self.metric.removeprefix("neg_").replace("_", " ").capitalize()
         sign = "−" * self.metric.startswith("neg_")
         self._draw(axes[0], "performance", f"{sign}{metric} of solutions")
@@ -117,60 +118,37 @@ class ExperimentDisplay:
         self._draw(axes[2], "failure_rate", failure)
         for ax in axes[1:]:
             ax.set_ylim(-0.04, 1.04)
-        self._draw_delta(axes[2])
+        if self.delta is not None:
+            axes[2].axhline(self.delta, color="0.25", linewidth=1.2, zorder=1)
+            beside = {"transform": axes[2].get_yaxis_transform(), "va": "center", "color": "0.25"}
+            axes[2].text(1.01, self.delta, f"δ = {self.delta:g}", **beside)
         self._explain(self.figure_ if owns_figure else axes[0], owns_figure)
         return self
 
     def _draw(self, ax, column, title):
-        names = self._names()
-        apart, middle = self._dodge(), (len(names) - 1) / 2
-        for position, name in enumerate(names):
-            points = self.summary[self.summary["estimator"] == name].sort_values("sample_size")
+        sizes = np.unique(self.summary["sample_size"].to_numpy())
+        # The factor between the points of two estimators at one sample size.
+        apart = min(sizes[1:] / sizes[:-1], default=2.0) ** DODGE
+        groups = self.summary.groupby("estimator", sort=False)
+        for position, (name, group) in enumerate(groups):
+            points = group.sort_values("sample_size")
             ends = points[[f"{column}_low", f"{column}_high"]].to_numpy().T
             ax.errorbar(
-                points["sample_size"] * apart ** (position - middle),
+                points["sample_size"] * apart ** (position - (len(groups) - 1) / 2),
                 points[column],
                 yerr=np.abs(ends - points[column].to_numpy()),
                 label=name,
                 **style_of(position),
                 **WEIGHT,
             )
-        self._scale_sizes(ax)
-        ax.set_title(title, loc="left", fontsize="medium")
-        ax.grid(color="0.9", linewidth=0.8)
-        ax.set_axisbelow(True)
-        ax.spines[["top", "right"]].set_visible(False)
-
-    def _names(self):
-        return list(dict.fromkeys(self.summary["estimator"]))
-
-    def _dodge(self):
-        """The factor between the points of two estimators at one sample size."""
-        sizes = np.unique(self.summary["sample_size"].to_numpy(dtype=float))
-        steps = sizes[1:] / sizes[:-1]
-        return min(steps, default=2.0) ** DODGE
-
-    def _scale_sizes(self, ax):
-        sizes = sorted(set(self.summary["sample_size"]))
         ax.set_xscale("log")
         ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
         ax.set_xticks([], minor=True)
         ax.set_xlabel("Rows to learn from")
-
-    def _draw_delta(self, ax):
-        if self.delta is None:
-            return
-        ax.axhline(self.delta, color="0.25", linewidth=1.2, zorder=1)
-        ax.annotate(
-            f"δ = {self.delta:g}",
-            (1.0, self.delta),
-            xycoords=("axes fraction", "data"),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            color="0.25",
-            annotation_clip=False,
-        )
+        ax.set_title(title, loc="left", fontsize="medium")
+        ax.grid(color="0.9", linewidth=0.8)
+        ax.set_axisbelow(True)
+        ax.spines[["top", "right"]].set_visible(False)
 
     def _explain(self, owner, owns_figure):
         """Say once which line is whose, and what the bars are."""
@@ -189,7 +167,7 @@ class ExperimentDisplay:
             text.set_parse_math(False)
 
 
-def _columns(names):
+def _columns(names: list[str]) -> int:
     """In how many columns the names of a legend fit, with rows about equally full."""
     longest = min(max(map(len, names)), CHARACTERS_PER_NAME)
     most = CHARACTERS_PER_LINE // (longest + 8)
@@ -197,8 +175,14 @@ def _columns(names):
 
 
 def plot_experiment(
-    results, *, metric=None, delta=0.05, violation="hard", confidence_level=0.95, axes=None
-):
+    results: pd.DataFrame | str | os.PathLike[str],
+    *,
+    metric: str | None = None,
+    delta: float | None = 0.05,
+    violation: str = "hard",
+    confidence_level: float = 0.95,
+    axes: Any = None,
+) -> ExperimentDisplay:
     """Draw performance, solution rate and failure rate against the amount of data.
 
     Parameters
@@ -232,7 +216,7 @@ def plot_experiment(
     ... )
     >>> display = plot_experiment(results)
     >>> [ax.get_title(loc="left") for ax in display.axes_]
-    ['Accuracy of solutions', 'Solution rate', 'UnexpectedTokenAdvice rate']
+    ['Accuracy of solutions', 'Solution rate', 'Failure rate']
     """
     return ExperimentDisplay.from_results(
         results,

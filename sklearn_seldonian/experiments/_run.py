@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from inspect import isroutine
 from numbers import Integral
+from typing import Any
 
 import joblib
 import numpy as np
+import pandas as pd
 from sklearn.base import is_classifier, is_regressor
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import get_scorer
@@ -27,34 +30,36 @@ from sklearn_seldonian.experiments._table import FIXED, ResultsFolder, to_frame,
 from sklearn_seldonian.experiments._trial import (
     PROTOCOLS,
     Criteria,
+    Data,
     Trial,
     deltas_of,
     run_trial,
     seed_names,
+    values_of,
 )
-from sklearn_seldonian.metrics import constraint_values
+from sklearn_seldonian.measures import RowMeasure
 
 DEFAULT_METRICS = {True: ("accuracy",), False: ("r2", "neg_mean_squared_error")}
 
 
 def run_experiment(
-    estimators,
-    X,
-    y,
-    constraints,
+    estimators: Mapping[str, Any],
+    X: Any,
+    y: Any,
+    constraints: Any,
     *,
-    sensitive_features=None,
-    sample_sizes,
-    n_trials,
-    protocol="resample",
-    metrics=None,
-    measures=(),
-    pos_label=None,
-    n_jobs=None,
-    random_state=0,
-    results=None,
-    verbose=1,
-):
+    sensitive_features: Any = None,
+    sample_sizes: Sequence[int],
+    n_trials: int,
+    protocol: str = "resample",
+    metrics: Any = None,
+    measures: Sequence[RowMeasure] = (),
+    pos_label: Any = None,
+    n_jobs: int | None = None,
+    random_state: int = 0,
+    results: str | os.PathLike[str] | None = None,
+    verbose: int = 1,
+) -> pd.DataFrame:
     """Fit estimators to samples of many sizes and judge all of them alike on the population.
 
     For each sample size and trial one sample is drawn, the same for all estimators. Each is
@@ -169,18 +174,21 @@ def run_experiment(
         protocol,
         _checked_seed(random_state),
     )
-    _rehearse(X, y, sensitive_features, criteria)
+    data = Data(X, y, sensitive_features)
+    # Judging a model that learns nothing shows at once what no trial could do.
+    dummy = DummyClassifier() if classifies else DummyRegressor()
+    values_of(dummy.fit(X, y), data, criteria, "g", "argmax")
     warn_of_large_delta([delta for each in estimators.values() for delta in deltas_of(each)])
 
     trials = [Trial(name, m, i) for i in range(n_trials) for m in sizes for name in estimators]
     folder, rows = None, []
     if results is not None:
         folder = ResultsFolder(results)
-        folder.open(_settings(estimators, X, y, sensitive_features, criteria))
+        folder.open(_settings(estimators, data, criteria))
         rows = folder.rows(trials)
     done = {trial_of(row) for row in rows}
     calls = (
-        delayed(run_trial)(trial, estimators[trial.estimator], X, y, sensitive_features, criteria)
+        delayed(run_trial)(trial, estimators[trial.estimator], data, criteria)
         for trial in trials
         if trial not in done
     )
@@ -198,16 +206,16 @@ def run_experiment(
 # -- parameters -----------------------------------------------------------------------------------
 
 
-def _counts(name, values):
+def _counts(name: str, values: Any) -> list[int]:
     """Positive whole numbers, at least one, each once."""
     counts = list(values) if isinstance(values, Iterable) else []
-    if not counts or not all(isinstance(n, Integral) and n > 0 for n in counts):
+    if not counts or not all(isinstance(n, Integral) and int(n) > 0 for n in counts):
         raise ValueError(f"{name} must be positive whole numbers, got {values!r}.")
     return list(dict.fromkeys(int(n) for n in counts))
 
 
-def _checked_seed(random_state):
-    if not isinstance(random_state, Integral) or random_state < 0:
+def _checked_seed(random_state: Any) -> int:
+    if not isinstance(random_state, Integral) or int(random_state) < 0:
         raise ValueError(
             "random_state must be a whole number from 0 on, which every trial's seed is made from, "
             f"got {random_state!r}."
@@ -215,7 +223,7 @@ def _checked_seed(random_state):
     return int(random_state)
 
 
-def _check_protocol(protocol, sample_sizes, n_rows):
+def _check_protocol(protocol: str, sample_sizes: Sequence[int], n_rows: int) -> None:
     if protocol not in PROTOCOLS:
         known = ", ".join(map(repr, PROTOCOLS))
         raise ValueError(f"protocol must be one of {known}, got {protocol!r}.")
@@ -226,7 +234,7 @@ def _check_protocol(protocol, sample_sizes, n_rows):
         )
 
 
-def _all_classify(estimators):
+def _all_classify(estimators: Any) -> bool:
     """Whether all estimators are classifiers rather than all regressors."""
     if not isinstance(estimators, Mapping) or not estimators:
         raise ValueError(
@@ -247,7 +255,7 @@ def _all_classify(estimators):
     raise ValueError("estimators are of two kinds: give classifiers only, or regressors only.")
 
 
-def _scorers(metrics):
+def _scorers(metrics: Any) -> dict[str, Callable[..., float]]:
     """Scorers by name."""
     if isinstance(metrics, str) or callable(metrics):
         metrics = [metrics]
@@ -259,55 +267,35 @@ def _scorers(metrics):
     return {name: get_scorer(metric) for name, metric in metrics.items()}
 
 
-def _rehearse(X, y, sensitive_features, criteria):
-    """Judge a model that is nothing, so that what no trial could do fails at once."""
-    dummy = DummyRegressor() if criteria.classes is None else DummyClassifier()
-    constraint_values(
-        dummy.fit(X, y),
-        X,
-        y,
-        criteria.constraints,
-        sensitive_features=sensitive_features,
-        pos_label=criteria.pos_label,
-        measures=criteria.measures,
-    )
-
-
 # -- what trials depend on ------------------------------------------------------------------------
 
 
-def _settings(estimators, X, y, sensitive_features, criteria):
+def _settings(
+    estimators: Mapping[str, Any], data: Data, criteria: Criteria
+) -> dict[str, dict[str, Any]]:
     """All that a trial's row depends on beside its own name and size, as texts."""
-    data = {"X": X, "y": y, "sensitive_features": sensitive_features}
     shared = {
         "version of sklearn-seldonian": __version__,
+        **vars(criteria),
         "constraints": [str(constraint) for constraint in criteria.constraints],
-        "measures": criteria.measures,
-        "pos_label": criteria.pos_label,
-        "metrics": criteria.metrics,
-        "protocol": criteria.protocol,
-        "random_state": criteria.random_state,
-        **{f"fingerprint of {name}": joblib.hash(part) for name, part in data.items()},
+        **{f"fingerprint of {name}": joblib.hash(part) for name, part in data._asdict().items()},
     }
-    return {
-        "shared": _described(shared),
-        "estimators": {name: _own_settings(e) for name, e in estimators.items()},
-    }
+    del shared["classes"]  # part of the data
+    own = {}
+    for name, estimator in estimators.items():
+        params = estimator.get_params()
+        fixed = {key: params[key] for key in sorted(params.keys() - set(seed_names(params)))}
+        own[name] = {"class": type(estimator).__name__, **_described(fixed)}
+    return {"shared": _described(shared), "estimators": own}
 
 
-def _own_settings(estimator):
-    params = estimator.get_params()
-    fixed = {name: params[name] for name in params.keys() - set(seed_names(params))}
-    return {"class": type(estimator).__name__, **_described(dict(sorted(fixed.items())))}
-
-
-def _described(values):
+def _described(values: Mapping[str, Any]) -> dict[str, str]:
     """Each value as a text that is the same in every process."""
     with np.printoptions(threshold=sys.maxsize):
         return {name: _text(value) for name, value in values.items()}
 
 
-def _text(value):
+def _text(value: Any) -> str:
     """A value's repr; where that says an address, the content instead if it can be pickled."""
     text, n_addresses = re.subn(r" at 0x[0-9A-Fa-f]+", "", repr(value))
     if not n_addresses or isroutine(value):
@@ -317,7 +305,7 @@ def _text(value):
     return text
 
 
-def _warn_of_errors(table):
+def _warn_of_errors(table: pd.DataFrame) -> None:
     failed = table.loc[table["error"] != "", "error"]
     if len(failed):
         warn_user(

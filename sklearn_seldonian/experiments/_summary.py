@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import binomtest, t
 
 from sklearn_seldonian.experiments._table import FIXED
@@ -16,7 +17,13 @@ from sklearn_seldonian.experiments._trial import ROUNDING
 VALUE = re.compile(r"g_(soft_)?\d+")
 
 
-def summarise_results(results, *, metric=None, violation="hard", confidence_level=0.95):
+def summarise_results(
+    results: pd.DataFrame,
+    *,
+    metric: str | None = None,
+    violation: str = "hard",
+    confidence_level: float = 0.95,
+) -> pd.DataFrame:
     """How often each estimator finds a solution, how often it fails, and how good it is.
 
     Both rates are over all trials of the size: the failure rate is the share of trials in which
@@ -83,12 +90,12 @@ def summarise_results(results, *, metric=None, violation="hard", confidence_leve
     )
 
 
-def metrics_of(results):
+def metrics_of(results: pd.DataFrame) -> list[str]:
     """The metrics in a table of trials."""
-    return [name for name in results if name not in FIXED and not VALUE.fullmatch(name)]
+    return [name for name in map(str, results) if name not in FIXED and not VALUE.fullmatch(name)]
 
 
-def _checked_metric(results, metric):
+def _checked_metric(results: pd.DataFrame, metric: str | None) -> str:
     known = metrics_of(results)
     if metric is None and known:
         return known[0]
@@ -97,15 +104,15 @@ def _checked_metric(results, metric):
     return metric
 
 
-def _soft_failures(results):
+def _soft_failures(results: pd.DataFrame) -> pd.Series[float]:
     """1 where a returned model violates a constraint by its probabilities; NaN where unknown."""
-    soft = results[[name for name in results if name.startswith("g_soft_")]]
+    soft = results[[name for name in map(str, results) if name.startswith("g_soft_")]]
     violated = (soft > ROUNDING).any(axis=1).astype(float)
     unknown = results["solution_found"] & soft.isna().all(axis=1)
     return violated.mask(unknown)
 
 
-def _point(trials, level):
+def _point(trials: pd.DataFrame, level: float) -> dict[str, float]:
     """What is known of one estimator at one size."""
     n_trials, found = len(trials), trials["solution_found"]
     failures = trials["failed"].sum(skipna=False)
@@ -119,22 +126,21 @@ def _point(trials, level):
     }
 
 
-def _rate(name, hits, n_trials, level):
+def _rate(name: str, hits: float, n_trials: int, level: float) -> dict[str, float]:
     if np.isnan(hits):
         return _interval(name, math.nan, math.nan, math.nan)
     exact = binomtest(int(hits), n_trials).proportion_ci(level, method="exact")
     return _interval(name, hits / n_trials, exact.low, exact.high)
 
 
-def _mean(name, values, level):
-    if not len(values):
-        return _interval(name, math.nan, math.nan, math.nan)
-    mean, n = values.mean(), len(values)
-    if n == 1:
-        return _interval(name, mean, math.nan, math.nan)
-    half = t.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) / math.sqrt(n)
+def _mean(name: str, values: NDArray[np.float64], level: float) -> dict[str, float]:
+    n, mean, half = len(values), math.nan, math.nan
+    if n:
+        mean = values.mean()
+    if n > 1:
+        half = t.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) / math.sqrt(n)
     return _interval(name, mean, mean - half, mean + half)
 
 
-def _interval(name, value, low, high):
+def _interval(name: str, value: float, low: float, high: float) -> dict[str, float]:
     return {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}

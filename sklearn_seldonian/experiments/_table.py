@@ -12,18 +12,20 @@ import csv
 import hashlib
 import io
 import json
-import re
+import os
 import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
 
 from sklearn_seldonian._files import write_whole
-from sklearn_seldonian.experiments._trial import Trial
+from sklearn_seldonian.experiments._trial import Row, Trial
 
 # The columns of every table, before the constraints' values and the metrics.
-FIXED = {
+FIXED: dict[str, type] = {
     "estimator": str,
     "sample_size": int,
     "trial": int,
@@ -34,10 +36,10 @@ FIXED = {
 }
 
 # The fields of an estimator's file of settings.
-OWN = {"name", "position", "settings"}
+OWN = {"name": str, "position": int, "settings": dict}
 
 
-def load_results(results):
+def load_results(results: str | os.PathLike[str]) -> pd.DataFrame:
     """Read the trials that `run_experiment` has written so far.
 
     Parameters
@@ -79,49 +81,46 @@ def load_results(results):
         )
     folder.known()  # stray files are named before they are read
     rows = folder.rows()
-    return to_frame(rows, list(folder.known()["estimators"]))
+    return to_frame(rows, list(folder.settings()["estimators"]))
 
 
-def trial_of(row):
+def trial_of(row: Row) -> Trial:
     """The trial that a row of the table is about."""
     return Trial(*(row[name] for name in Trial._fields))
 
 
-def to_frame(rows, estimators):
+def to_frame(rows: Sequence[Row], estimators: Sequence[str]) -> pd.DataFrame:
     """A table of the trials: the `estimators` in the order given, then sizes, then trials."""
     rows = sorted(rows, key=lambda row: (estimators.index(row["estimator"]), *trial_of(row)[1:]))
     frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(FIXED))
-    return frame.astype({name: FIXED.get(name, float) for name in frame})
+    return frame.astype({name: FIXED.get(name, float) for name in map(str, frame)})
 
 
 class ResultsFolder:
-    """Where the trials of one experiment are kept.
+    """Where the trials of one experiment are kept."""
 
-    Parameters
-    ----------
-    path : path
-    """
-
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.trials = self.path / "trials"
         self.shared = self.path / "experiment.json"
         self.estimators = self.path / "estimators"
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         """What the trials were run with."""
-        shared = _read_settings(self.shared)
         own = [_read_settings(path, OWN) for path in self.estimators.glob("*.json")]
         own.sort(key=lambda one: (one["position"], one["name"]))
-        return {"shared": shared, "estimators": {one["name"]: one["settings"] for one in own}}
+        return {
+            "shared": _read_settings(self.shared, {}),
+            "estimators": {one["name"]: one["settings"] for one in own},
+        }
 
-    def open(self, settings):
+    def open(self, settings: Mapping[str, Any]) -> None:
         """Make the folder, or check that its trials were run with the same `settings`.
 
         Parameters
         ----------
         settings : dict
-            Texts by name under "shared"; under "estimators" for each of them texts by name of
+            Texts by name under "shared". Under "estimators", for each of them, texts by name of
             the parameter. Estimators that are new to the folder are added.
 
         Raises
@@ -139,13 +138,13 @@ class ResultsFolder:
         for folder in (self.trials, self.estimators):
             if not folder.exists():
                 folder.mkdir(parents=True, exist_ok=True)
-        _write_once(self.shared, json.dumps(settings["shared"], indent=1))
+        _write_once(self.shared, settings["shared"])
         for position, (name, own) in enumerate(settings["estimators"].items(), n_known):
             content = {"name": name, "position": position, "settings": own}
-            _write_once(self.estimators / f"{_short(name)}.json", json.dumps(content, indent=1))
+            _write_once(self.estimators / f"{_short(name)}.json", content)
         self._compare(settings)  # now with what other processes were quicker to write
 
-    def known(self):
+    def known(self) -> dict[str, Any] | None:
         """The settings of all trials that are here; None where there are none yet.
 
         Raises
@@ -173,20 +172,20 @@ class ResultsFolder:
             )
         return settings
 
-    def _compare(self, settings):
+    def _compare(self, settings: Mapping[str, Any]) -> int:
         """Hold `settings` against those of the folder; of how many estimators it has trials."""
         known = self.known()
         if known is None:
             return 0
-        differences = list(_differences(known, settings))
+        differences = "; ".join(_differences(known, settings))
         if differences:
             raise ValueError(
-                f"The trials in {str(self.path)!r} were run with other settings: "
-                f"{'; '.join(differences)}. Give another folder as results, or delete this one."
+                f"The trials in {str(self.path)!r} were run with other settings: {differences}. "
+                "Give another folder as results, or delete this one."
             )
         return len(known["estimators"])
 
-    def rows(self, trials=None):
+    def rows(self, trials: Collection[Trial] | None = None) -> list[Row]:
         """What `run_trial` returned, for those of the `trials` (None: all) that are here."""
         files = {path.name: path for path in self.trials.glob("*.csv")}
         wanted = files.keys() if trials is None else files.keys() & set(map(_file_name, trials))
@@ -200,34 +199,28 @@ class ResultsFolder:
                 )
         return rows
 
-    def add(self, row):
+    def add(self, row: Row) -> None:
         """Keep the row of one more trial."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, row)
-        writer.writeheader()
-        writer.writerow(row)
-        write_whole(self.trials / _file_name(trial_of(row)), text.getvalue())
+        write_whole(self.trials / _file_name(trial_of(row)), _as_text(row))
 
 
-def _differences(known, now):
-    yield from _changed(known["shared"], now["shared"], "")
-    for name in known["estimators"].keys() & now["estimators"].keys():
-        yield from _changed(known["estimators"][name], now["estimators"][name], f" of {name!r}")
+def _differences(known: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    common = known["estimators"].keys() & now["estimators"].keys()
+    pairs = [("", known["shared"], now["shared"])]
+    pairs += [(f" of {one!r}", known["estimators"][one], now["estimators"][one]) for one in common]
+    for owner, before, after in pairs:
+        for name in sorted(before.keys() | after.keys()):
+            was, is_now = before.get(name, "not there"), after.get(name, "not there")
+            if was != is_now:
+                yield f"{name}{owner} was {was}, now it is {is_now}"
 
 
-def _changed(before, after, owner):
-    for name in sorted(before.keys() | after.keys()):
-        was, is_now = before.get(name, "not there"), after.get(name, "not there")
-        if was != is_now:
-            yield f"{name}{owner} was {was}, now it is {is_now}"
-
-
-def _write_once(path, text):
+def _write_once(path: Path, content: Mapping[str, Any]) -> None:
     """Write a whole file unless it is there: of several processes the first has its way."""
     if path.exists():
         return
     draft = path.with_name(f"{uuid.uuid4().hex}.draft")
-    write_whole(draft, text)
+    write_whole(draft, json.dumps(content, indent=1))
     try:
         path.hardlink_to(draft)
     except FileExistsError:
@@ -238,8 +231,8 @@ def _write_once(path, text):
         draft.unlink(missing_ok=True)
 
 
-def _read_settings(path, fields=None):
-    """The object in a file of settings; with these fields, where it is one estimator's.
+def _read_settings(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
+    """The object in a file of settings; with `fields`, one estimator's, which names the file.
 
     Raises
     ------
@@ -248,32 +241,40 @@ def _read_settings(path, fields=None):
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        whole = fields is None or found.keys() == fields
-        if whole and fields:
-            has_types = isinstance(found["settings"], dict) and isinstance(found["position"], int)
-            whole = has_types and path.name == f"{_short(found['name'])}.json"
-    except (ValueError, RecursionError, AttributeError, TypeError):
-        whole = False
-    if not whole or not isinstance(found, dict):
+    except (ValueError, RecursionError):
+        found = None
+    is_whole = isinstance(found, dict) and all(
+        isinstance(found.get(name), kind) for name, kind in fields.items()
+    )
+    if not is_whole or (fields and path.name != f"{_short(found['name'])}.json"):
         raise ValueError(
             f"{str(path)!r} is empty, cut off, or not as run_experiment writes it, so with which "
             "settings trials were run is not known. Give another folder as results, or delete "
             "this one."
         )
-    return found
+    return dict(found)
 
 
-def _file_name(trial):
+def _file_name(trial: Trial) -> str:
     return f"{trial.sample_size}-{trial.trial}-{_short(trial.estimator)}.csv"
 
 
-def _short(name):
+def _short(name: str) -> str:
     """The name of an estimator as part of a file's; upper and lower case may be the same there."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:12]
     return f"{quote(name, safe='')[:60]}-{digest}"
 
 
-def _read(path):
+def _as_text(row: Row) -> str:
+    """A header and one line."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, row)
+    writer.writeheader()
+    writer.writerow(row)
+    return text.getvalue()
+
+
+def _read(path: Path) -> Row:
     """The row in a file.
 
     Raises
@@ -283,12 +284,10 @@ def _read(path):
     """
     try:
         text = path.read_bytes().decode("utf-8")
-        names, values = _lines(text)
-        row = {
-            name: _TYPES[FIXED.get(name, float)](value)
-            for name, value in zip(names, values, strict=True)
-        }
-        _check_row(path, names, row)
+        row = _row_of(text)
+        if path.name != _file_name(trial_of(row)):
+            name = _file_name(trial_of(row))
+            raise ValueError(f"it holds {trial_of(row)}, whose file is {name!r}")
     except (OSError, ValueError, csv.Error) as problem:
         raise ValueError(
             f"{str(path)!r} is not a trial as run_experiment writes it: {problem}. Delete this "
@@ -297,40 +296,18 @@ def _read(path):
     return row
 
 
-def _lines(text):
-    """The header and the one row."""
+def _row_of(text: str) -> Row:
+    """The row that is written as `text`."""
     lines = list(csv.reader(io.StringIO(text, newline="")))
-    if len(lines) != 2 or not text.endswith("\r\n") or len(lines[0]) != len(lines[1]):
+    if len(lines) != 2:
         raise ValueError("it is empty, cut off, or has more than one row")
-    return lines
-
-
-def _check_row(path, names, row):
-    """Refuse a row that is not of the trial that its file is named after, or contradicts itself."""
-    if list(FIXED) != names[: len(FIXED)] or len(set(names)) != len(names):
-        raise ValueError("its columns are not those of a trial")
-    if path.name != _file_name(trial_of(row)):
-        raise ValueError(f"it holds {trial_of(row)}, whose file is {_file_name(trial_of(row))!r}")
+    row: Row = {}
+    for name, value in zip(*lines, strict=True):
+        kind = FIXED.get(name, float)
+        row[name] = value == "True" if kind is bool else kind(value)
+    # What is cut off, changed or of another type is written otherwise.
+    if list(row)[: len(FIXED)] != list(FIXED) or _as_text(row) != text:
+        raise ValueError("it is cut off, or its columns or values are not those of a trial")
     if row["failure"] and not row["solution_found"]:
         raise ValueError("it counts a failure where no solution was found")
-
-
-def _truth(text):
-    if text not in ("True", "False"):
-        raise ValueError(f"{text!r:.50} is neither True nor False")
-    return text == "True"
-
-
-def _number(text):
-    if not re.fullmatch(r"-?(\d+(\.\d*)?(e[+-]?\d+)?|inf|nan)", text):
-        raise ValueError(f"{text!r:.50} is not a number")
-    return float(text)
-
-
-def _whole_number(text):
-    if not re.fullmatch(r"\d{1,18}", text):
-        raise ValueError(f"{text!r:.50} is not a whole number")
-    return int(text)
-
-
-_TYPES = {str: str, int: _whole_number, bool: _truth, float: _number}
+    return row

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing
@@ -27,22 +29,9 @@ ROUNDING = 1e-9
 MAX_ERROR_CHARACTERS = 10_000  # characters, so that the table stays readable, and its files as well
 
 
-# -- protocols: the rows to fit, and those of the population (None: all) -------------------------
+PROTOCOLS = ("resample", "holdout")
 
-
-def _resample(n_rows, sample_size, rng):
-    return rng.integers(n_rows, size=sample_size), None
-
-
-def _holdout(n_rows, sample_size, rng):
-    order = rng.permutation(n_rows)
-    return order[:sample_size], order[sample_size:]
-
-
-PROTOCOLS: dict[str, Callable] = {"resample": _resample, "holdout": _holdout}
-
-
-# -- what a trial is ------------------------------------------------------------------------------
+Row = dict[str, Any]
 
 
 class Trial(NamedTuple):
@@ -51,6 +40,18 @@ class Trial(NamedTuple):
     estimator: str
     sample_size: int
     trial: int
+
+
+class Data(NamedTuple):
+    """Rows to fit to or to judge by, and the groups that they belong to."""
+
+    X: Any
+    y: Any
+    sensitive_features: Any
+
+    def rows(self, index: NDArray[np.int64]) -> Data:
+        """The rows at these positions."""
+        return Data(*(None if part is None else _safe_indexing(part, index) for part in self))
 
 
 @dataclass(frozen=True)
@@ -74,37 +75,40 @@ class Criteria:
     constraints: tuple[Constraint, ...]
     measures: tuple[Any, ...]
     pos_label: Any
-    metrics: Mapping[str, Callable]
-    classes: np.ndarray | None
+    metrics: Mapping[str, Callable[..., float]]
+    classes: NDArray[Any] | None
     protocol: str
     random_state: int
 
 
-def run_trial(trial, estimator, X, y, sensitive_features, criteria):
-    """The row that `trial` adds to the table, as a dict.
+def run_trial(trial: Trial, estimator: Any, data: Data, criteria: Criteria) -> Row:
+    """The row that `trial` adds to the table.
 
-    Whatever fails is written down in the row, so that it costs one trial only. Nobody escapes
-    judgement by a score that it cannot be given: values of the constraints come first.
+    Whatever fails is written down in the row, so that it costs one trial only. Values of the
+    constraints come first, so that no estimator escapes judgement by a score that fails.
     """
-    rows_seed, fit_seed = _seeds(criteria.random_state, trial)
-    draw = PROTOCOLS[criteria.protocol]
-    drawn, held = draw(len(y), trial.sample_size, np.random.default_rng(rows_seed))
-    sample = _rows(drawn, X, y, sensitive_features)
-    population = _rows(held, X, y, sensitive_features)
+    # The same seeds for every estimator.
+    key = (trial.sample_size, trial.trial)
+    rows_seed, fit_seed = np.random.SeedSequence(criteria.random_state, spawn_key=key).spawn(2)
+    rng = np.random.default_rng(rows_seed)
+    sample, population = _drawn(data, trial.sample_size, criteria.protocol, rng)
     start = time.perf_counter()
     seconds, judged, error = np.nan, _no_scores(criteria), ""
     try:
         model = prepared(estimator, criteria.constraints, np.random.default_rng(fit_seed))
-        _fit(model, *sample)
+        _fit(model, sample)
         seconds = time.perf_counter() - start
-        found = _found(model)
+        # Estimators that cannot refuse always return a model.
+        found = bool(getattr(innermost(model), "solution_found_", True))
         if found:
-            model = OnPopulation(model, population[0], population[2], criteria.classes)
-            judged.update(_values(model, *population, criteria, "g", "argmax"))
+            model = OnPopulation(
+                model, population.X, population.sensitive_features, criteria.classes
+            )
+            judged.update(values_of(model, population, criteria, "g", "argmax"))
     except Exception as problem:
         found, error = False, _in_words(problem)
     if found:
-        scores, error = _scores(model, *population, criteria)
+        scores, error = _scores(model, population, criteria)
         judged.update(scores)
     return {
         **trial._asdict(),
@@ -116,21 +120,21 @@ def run_trial(trial, estimator, X, y, sensitive_features, criteria):
     }
 
 
-def _seeds(random_state, trial):
-    """Seeds of the draw and of the fit, the same for every estimator."""
-    return np.random.SeedSequence(random_state, spawn_key=(trial.sample_size, trial.trial)).spawn(2)
-
-
-def _rows(index, *tables):
-    if index is None:
-        return tables
-    return tuple(None if table is None else _safe_indexing(table, index) for table in tables)
+def _drawn(
+    data: Data, sample_size: int, protocol: str, rng: np.random.Generator
+) -> tuple[Data, Data]:
+    """The rows to fit to, and those that stand for the population."""
+    n_rows = len(data.y)
+    if protocol == "resample":
+        return data.rows(rng.integers(n_rows, size=sample_size)), data
+    order = rng.permutation(n_rows)
+    return data.rows(order[:sample_size]), data.rows(order[sample_size:])
 
 
 # -- fitting --------------------------------------------------------------------------------------
 
 
-def prepared(estimator, constraints, rng):
+def prepared(estimator: Any, constraints: Sequence[Constraint], rng: np.random.Generator) -> Any:
     """A clone whose Seldonian parts without constraints have the given ones, and seeded.
 
     Seldonian is what has both a `constraints` and a `delta`, wherever it is inside.
@@ -138,100 +142,91 @@ def prepared(estimator, constraints, rng):
     model = clone(estimator)
     params = model.get_params(deep=True)
     for owner in _seldonian_parts(params):
-        if _is_empty(params[f"{owner}constraints"]):
+        own = params[f"{owner}constraints"]
+        if not isinstance(own, Constraint) and len(own) == 0:
             model.set_params(**{f"{owner}constraints": constraints})
     for name in seed_names(params):
         model.set_params(**{name: int(rng.integers(2**31))})
     return model
 
 
-def deltas_of(estimator):
+def deltas_of(estimator: Any) -> list[float]:
     """The deltas of an estimator's Seldonian parts."""
     params = estimator.get_params(deep=True)
     deltas = [x for owner in _seldonian_parts(params) for x in np.ravel(params[f"{owner}delta"])]
-    return [delta for delta in deltas if isinstance(delta, Real)]
+    return [float(delta) for delta in deltas if isinstance(delta, Real)]
 
 
-def _seldonian_parts(params):
+def _seldonian_parts(params: Mapping[str, Any]) -> list[str]:
     """What stands before the names of the parameters of each Seldonian part."""
     owners = (name.removesuffix("constraints") for name in params if _last(name) == "constraints")
     return [owner for owner in owners if f"{owner}delta" in params]
 
 
-def seed_names(params):
+def seed_names(params: Iterable[str]) -> list[str]:
     """The parameters that every trial sets anew."""
     return sorted(name for name in params if _last(name) == "random_state")
 
 
-def _last(name):
+def _last(name: str) -> str:
     return name.rpartition("__")[2]
 
 
-def _is_empty(constraints):
-    return not isinstance(constraints, Constraint) and len(constraints) == 0
-
-
-def _fit(model, X, y, sensitive_features):
+def _fit(model: Any, sample: Data) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoSolutionFoundWarning)
         warnings.filterwarnings("ignore", "With .* safety rows, no model can pass")
         warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)  # given once for all trials
         # Rows drawn with replacement from the population are copies, and independent.
         warnings.filterwarnings("ignore", ".* exact copies of candidate rows")
-        model.fit(X, y, **groups_for(model, "fit", sensitive_features))
-    if _was_interrupted(model):  # Ctrl-C ends the experiment; nothing is known of this trial
+        model.fit(sample.X, sample.y, **groups_for(model, "fit", sample.sensitive_features))
+    # Ctrl-C ends the experiment, also where a Seldonian estimator caught it: nothing is known of
+    # this trial.
+    if getattr(getattr(innermost(model), "net_", None), "interrupted_", False):
         raise KeyboardInterrupt
-
-
-def _was_interrupted(model):
-    """Whether a Seldonian estimator caught an interrupt and ended its training."""
-    return getattr(getattr(innermost(model), "net_", None), "interrupted_", False)
-
-
-def _found(model):
-    """Whether a model was returned; estimators that cannot refuse always return one."""
-    return bool(getattr(innermost(model), "solution_found_", True))
 
 
 # -- judging --------------------------------------------------------------------------------------
 
 
-def _has_probabilities(judged):
+def _has_probabilities(judged: Any) -> bool:
     return hasattr(judged.estimator, "predict_proba")
 
 
-class OnPopulation(FrozenEstimator):
+class OnPopulation(FrozenEstimator):  # type: ignore[misc]
     """A fitted estimator whose answers for one population are computed once, for all who ask.
 
     So constraints and metrics speak of the same decisions where those are drawn at random.
     Every class of the population is one of its `classes_`, whatever the rows it was fitted to.
     """
 
-    def __init__(self, estimator, X, sensitive_features=None, classes=None):
+    def __init__(
+        self, estimator: Any, X: Any, sensitive_features: Any = None, classes: Any = None
+    ) -> None:
         super().__init__(estimator)
         self.X = X
         self.sensitive_features = sensitive_features
-        self._known = {}
+        self._known: dict[str, NDArray[Any]] = {}
         if classes is not None:
             self.classes_ = classes
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return True  # also where there was nothing to learn, as for a rule
 
-    def predict(self, X):
+    def predict(self, X: Any) -> NDArray[Any]:
         """What the estimator predicts for `X`."""
         return self._answer("predict", X)
 
-    @available_if(_has_probabilities)
-    def predict_proba(self, X):
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities in the order of `classes_`; 0 for a class that the estimator never saw."""
         given = self._answer("predict_proba", X)
         aligned = np.zeros((len(given), len(self.classes_)))
         aligned[:, np.searchsorted(self.classes_, self.estimator.classes_)] = given
         return aligned
 
-    def _answer(self, method, X):
-        ask = getattr(self.estimator, method)
+    def _answer(self, method: str, X: Any) -> NDArray[Any]:
+        ask: Callable[..., NDArray[Any]] = getattr(self.estimator, method)
         if X is not self.X:
             return ask(X)
         if method not in self._known:
@@ -240,14 +235,16 @@ class OnPopulation(FrozenEstimator):
         return self._known[method]
 
 
-def _values(judged, X, y, sensitive_features, criteria, name, decision):
-    """The constraints' values on the population, under their columns' names."""
+def values_of(
+    judged: Any, data: Data, criteria: Criteria, name: str, decision: str
+) -> dict[str, float]:
+    """The constraints' values on the rows, under their columns' names."""
     values = constraint_values(
         judged,
-        X,
-        y,
+        data.X,
+        data.y,
         criteria.constraints,
-        sensitive_features=sensitive_features,
+        sensitive_features=data.sensitive_features,
         decision=decision,
         pos_label=criteria.pos_label,
         measures=criteria.measures,
@@ -255,28 +252,29 @@ def _values(judged, X, y, sensitive_features, criteria, name, decision):
     return {f"{name}_{i}": float(value) for i, value in enumerate(values)}
 
 
-def _scores(judged, X, y, sensitive_features, criteria):
+def _scores(judged: Any, population: Data, criteria: Criteria) -> tuple[dict[str, float], str]:
     """What stands beside the values over decisions, and what went wrong with it."""
 
-    def soft_values(judged, X, y):
-        return _values(judged, X, y, sensitive_features, criteria, "g_soft", "sample")
+    def score(metric: Callable[..., float], name: str) -> dict[str, float]:
+        return {name: float(metric(judged, population.X, population.y))}
 
-    soft = {"g_soft": soft_values} if _has_probabilities(judged) else {}
+    calls = {name: partial(score, metric, name) for name, metric in criteria.metrics.items()}
+    if _has_probabilities(judged):
+        calls["g_soft"] = partial(values_of, judged, population, criteria, "g_soft", "sample")
     scores, errors = {}, []
-    for name, score in {**criteria.metrics, **soft}.items():
+    for name, call in calls.items():
         try:
-            found = score(judged, X, y)
-            scores.update(found if score is soft_values else {name: float(found)})
+            scores.update(call())
         except Exception as problem:
             errors.append(f"{name}: {_in_words(problem)}")
     return scores, "; ".join(errors)
 
 
-def _in_words(problem):
+def _in_words(problem: Exception) -> str:
     return visible(f"{type(problem).__name__}: {problem}")[:MAX_ERROR_CHARACTERS]
 
 
-def _no_scores(criteria):
+def _no_scores(criteria: Criteria) -> dict[str, float]:
     """The scores of a trial without a model, and the order of everybody's."""
     each = range(len(criteria.constraints))
     names = (*(f"g_{i}" for i in each), *(f"g_soft_{i}" for i in each), *criteria.metrics)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,18 +23,14 @@ from sklearn_seldonian._palette import (
     shortened,
     styles_by_need,
 )
-from sklearn_seldonian.certification._given import (
-    certificate_of,
-    check_certificate,
-    check_fitted,
-)
+from sklearn_seldonian.certification._given import certificate_of, check_certificate, check_fitted
 from sklearn_seldonian.certification._plans import probability_of_passing
 from sklearn_seldonian.certification._requests import (
     LARGE_DELTA_WARNING,
     check_deltas,
     warn_of_large_delta,
 )
-from sklearn_seldonian.constraints import Number, constant_value, parse_all
+from sklearn_seldonian.constraints import Constraint, Number, constant_value, parse_all
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 
 
@@ -84,7 +82,6 @@ class TrainingDisplay:
         ----------
         estimator : Seldonian estimator
         axes : array of four matplotlib Axes, default=None
-            As `plot` takes them.
 
         Returns
         -------
@@ -117,11 +114,9 @@ class TrainingDisplay:
         -------
         self
         """
-        plt = pyplot()
         if axes is None:
-            named = min(len(self.constraints), len(STYLES) + 1)
-            size = 9, 6.2 + 0.22 * named
-            _, grid = plt.subplots(2, 2, figsize=size, sharex=True, layout="constrained")
+            size = 9, 6.2 + 0.22 * min(len(self.constraints), len(STYLES) + 1)
+            _, grid = pyplot().subplots(2, 2, figsize=size, sharex=True, layout="constrained")
             axes = grid.ravel()
         self.axes_, self.figure_ = axes, axes[0].figure
         loss = self.history["candidate_loss"]
@@ -180,10 +175,8 @@ class TrainingDisplay:
             handles.append(ax.lines[len(self.constraints)])
             labels.append(f"epoch {self.kept_epoch}, which is kept")
         note = "* bound on a rewritten form: its sign counts" if self.rewritten else None
-        legend = self.figure_.legend(
-            handles, labels, loc="outside lower center", frameon=False, fontsize="small"
-        )
-        legend.set_title(note, prop={"size": "small"})
+        look = {"frameon": False, "fontsize": "small", "title": note, "title_fontsize": "small"}
+        legend = self.figure_.legend(handles, labels, loc="outside lower center", **look)
         for text in legend.get_texts():
             text.set_parse_math(False)
 
@@ -252,7 +245,6 @@ class TradeoffDisplay:
         n_jobs : int, default=None
             As in scikit-learn.
         axes : sequence of two matplotlib Axes, default=None
-            As `plot` takes them.
 
         Returns
         -------
@@ -282,13 +274,11 @@ class TradeoffDisplay:
         certificates = [model.certificate_ for model in fitted]
         tested = [certificate.results[position] for certificate in certificates]
         results = pd.DataFrame(
-            {
-                "limit": [float(limit) for limit in limits],
-                "solution_found": [certificate.passed for certificate in certificates],
-                "loss": [certificate.loss for certificate in certificates],
-                "estimate": [result.estimate for result in tested],
-                "bound": [result.bound for result in tested],
-            }
+            [
+                (float(limit), certificate.passed, certificate.loss, test.estimate, test.bound)
+                for limit, certificate, test in zip(limits, certificates, tested, strict=True)
+            ],
+            columns=["limit", "solution_found", "loss", "estimate", "bound"],
         )
         text = constraints[position].text or str(constraints[position])
         return cls(results, text, tested[0].operator).plot(axes)
@@ -305,10 +295,8 @@ class TradeoffDisplay:
         -------
         self
         """
-        plt = pyplot()
         if axes is None:
-            size = 6.5, 6
-            _, axes = plt.subplots(2, 1, figsize=size, sharex=True, layout="constrained")
+            _, axes = pyplot().subplots(2, 1, figsize=(6.5, 6), sharex=True, layout="constrained")
         self.axes_, self.figure_ = axes, axes[0].figure
         results = self.results.sort_values("limit")
         self._draw_loss(axes[0], results)
@@ -324,18 +312,16 @@ class TradeoffDisplay:
         untested = failed[failed["loss"].isna()]
         dot = {"s": 55, "zorder": 2, "color": PASSED, "marker": "o"}
         cross = {"s": 55, "zorder": 2, "edgecolors": FAILED, "facecolors": "white", "marker": "X"}
-        if len(passed):
-            ax.scatter(passed["limit"], passed["loss"], label="certified", **dot)
-        if len(failed):
-            ax.scatter(failed["limit"], failed["loss"], label="not certified", **cross)
+        for label, rows, mark in (("certified", passed, dot), ("not certified", failed, cross)):
+            if len(rows):
+                ax.scatter(rows["limit"], rows["loss"], label=label, **mark)
         if len(untested):  # at the foot of the panel, having no loss
             at_the_foot = {"transform": ax.get_xaxis_transform(), "clip_on": False}
             ax.scatter(untested["limit"], np.zeros(len(untested)), **at_the_foot, **cross)
         ax.set_ylabel("Loss on the safety rows")
         ax.legend(frameon=False, fontsize="small")
-        ax.set_title(
-            shortened(self.constraint, 64), loc="left", fontsize="medium", parse_math=False
-        )
+        title = shortened(self.constraint, 64)
+        ax.set_title(title, loc="left", fontsize="medium", parse_math=False)
 
     def _draw_bounds(self, ax, results):
         limits = results["limit"]
@@ -348,12 +334,11 @@ class TradeoffDisplay:
         edge = high if self.operator == "<=" else low
         shade = {"facecolor": SHADE, "edgecolor": "0.8", "linewidth": 0.5, "zorder": 0}
         ax.fill_between(ends, ends, edge, **shade, label="violates it")
-        ax.set(xlim=ends, ylim=(low, high))
-        ax.set(xlabel="Limit", ylabel="Constraint's value")
+        ax.set(xlim=ends, ylim=(low, high), xlabel="Limit", ylabel="Constraint's value")
         ax.legend(frameon=False, fontsize="small")
 
 
-def _with_limit(constraint, limit):
+def _with_limit(constraint: Constraint, limit: float) -> Constraint:
     """The constraint with another number on the side that is one."""
     side = "right" if constant_value(constraint.right) is not None else "left"
     if constant_value(getattr(constraint, side)) is None:
@@ -362,29 +347,13 @@ def _with_limit(constraint, limit):
     return replace(varied, text=str(varied))
 
 
-def _fitted(estimator, constraints, data):
+def _fitted(estimator: Any, constraints: list[Constraint], data: tuple[Any, Any, Any]) -> Any:
     X, y, sensitive_features = data
     with warnings.catch_warnings():  # the picture shows where no solution was found
         warnings.simplefilter("ignore", NoSolutionFoundWarning)
         warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)  # given once for all fits
         estimator.set_params(constraints=constraints)
         return estimator.fit(X, y, sensitive_features=sensitive_features)
-
-
-def _probability_of_passing(certificate, result, n_rows, method):
-    """How probable it is that one constraint passes, if what was seen is the truth."""
-    with warnings.catch_warnings():  # the test that is repeated has given it
-        warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)
-        return probability_of_passing(
-            result.constraint,
-            result.rates,
-            n_rows,
-            {name: k / certificate.n_safety for name, k in result.rows.items()},
-            result.delta,
-            method,
-            classes=certificate.classes,
-            pos_label=certificate.positive,
-        )
 
 
 class PowerDisplay:
@@ -438,7 +407,6 @@ class PowerDisplay:
         method : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
             How the fresh rows are going to be tested.
         ax : matplotlib Axes, default=None
-            As `plot` takes it.
 
         Returns
         -------
@@ -446,10 +414,8 @@ class PowerDisplay:
 
         Raises
         ------
-        TypeError
-            If it is not a certificate.
-        ValueError
-            If no constraint is over rates of decisions that were seen on safety rows.
+        TypeError, ValueError
+            If it is not a certificate, or none of its constraints is over rates of decisions.
         """
         check_certificate(certificate)
         planned = [r for r in certificate.results if r.rows and r.rates.keys() == r.rows.keys()]
@@ -461,17 +427,26 @@ class PowerDisplay:
         if n_rows is None:
             n_rows = np.geomspace(certificate.n_safety / 20, certificate.n_safety * 20, 16)
         n_rows = np.unique(np.asarray(n_rows, dtype=float).round().astype(int).clip(min=1))
-        probabilities = {
-            result.constraint: np.array(
-                [_probability_of_passing(certificate, result, n, method) for n in n_rows]
-            )
-            for result in planned
-        }
+        probabilities = {}
+        with warnings.catch_warnings():  # the test that is repeated has given it
+            warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)
+            for result in planned:
+                passing = partial(
+                    probability_of_passing,
+                    result.constraint,
+                    result.rates,
+                    group_shares={k: n / certificate.n_safety for k, n in result.rows.items()},
+                    delta=result.delta,
+                    method=method,
+                    classes=certificate.classes,
+                    pos_label=certificate.positive,
+                )
+                probabilities[result.constraint] = np.array([passing(n) for n in n_rows])
         return cls(n_rows, probabilities, certificate.n_safety).plot(ax)
 
     @classmethod
     def from_estimator(cls, estimator, n_rows=None, *, ax=None):
-        """Draw what a fitted Seldonian estimator's certificate foretells, as `from_certificate`.
+        """As `from_certificate`, of a fitted Seldonian estimator's certificate and `method`.
 
         Parameters
         ----------
@@ -482,13 +457,6 @@ class PowerDisplay:
         Returns
         -------
         PowerDisplay
-
-        Raises
-        ------
-        TypeError, NotFittedError
-            If it is not a Seldonian estimator, or not fitted.
-        ValueError
-            If it has no certificate, or one that foretells nothing.
         """
         return cls.from_certificate(certificate_of(estimator), n_rows, estimator.method, ax=ax)
 
@@ -504,11 +472,10 @@ class PowerDisplay:
         -------
         self
         """
-        plt = pyplot()
         place = {}
         if ax is None:
             size = 7, 3.9 + 0.2 * min(len(self.probabilities), len(STYLES) + 1)
-            _, ax = plt.subplots(figsize=size, layout="constrained")
+            _, ax = pyplot().subplots(figsize=size, layout="constrained")
             place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12)}
         self.ax_, self.figure_ = ax, ax.figure
         order = np.argsort([np.mean(each) for each in self.probabilities.values()], kind="stable")

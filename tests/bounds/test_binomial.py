@@ -7,7 +7,6 @@ from statsmodels.stats.proportion import proportion_confint
 
 from sklearn_seldonian.bounds import (
     binomial_lower,
-    binomial_p_value,
     binomial_upper,
     rate_p_value,
     rate_upper,
@@ -35,7 +34,7 @@ def test_false_certificates_by_enumeration(n, delta):
 def test_test_by_enumeration(limit, delta):
     for n in (1, 2, 5, 10, 30, 100):
         counts = np.arange(n + 1)
-        certified = [binomial_p_value(k, n, limit) <= delta for k in counts]
+        certified = [rate_p_value(k, n, 1.0, limit) <= delta for k in counts]
         for rate in np.linspace(limit, 1.0, 101):
             assert binom.pmf(counts, n, rate)[certified].sum() <= delta + 1e-12
 
@@ -69,7 +68,7 @@ def test_agrees_with_scipy_and_statsmodels(k, n):
     assert binomial_upper(k, n, 0.05) == pytest.approx(high, rel=1e-9)
     for limit in (0.05, 0.3, 0.9):
         less, greater = (binomtest(k, n, limit, alternative=a) for a in ("less", "greater"))
-        assert binomial_p_value(k, n, limit) == pytest.approx(less.pvalue, rel=1e-9)
+        assert rate_p_value(k, n, 1.0, limit) == pytest.approx(less.pvalue, rel=1e-9)
         assert rate_p_value(k, n, -1.0, -limit) == pytest.approx(greater.pvalue, rel=1e-9)
 
 
@@ -94,7 +93,7 @@ def test_no_events_in_300_rows_is_the_rule_of_three():
 @pytest.mark.parametrize("k", range(11))
 def test_mirrored_use(k):
     assert binomial_lower(k, 10, 0.05) == pytest.approx(1 - binomial_upper(10 - k, 10, 0.05))
-    assert rate_p_value(k, 10, -2.0, -0.6) == pytest.approx(binomial_p_value(10 - k, 10, 0.7))
+    assert rate_p_value(k, 10, -2.0, -0.6) == pytest.approx(rate_p_value(10 - k, 10, 1.0, 0.7))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +111,7 @@ def test_mirrored_use(k):
     ],
 )
 def test_edges_of_the_p_value(k, n, limit, expected):
-    assert binomial_p_value(k, n, limit) == expected
+    assert rate_p_value(k, n, 1.0, limit) == expected
 
 
 def test_no_information_gives_no_bound():
@@ -146,7 +145,7 @@ def test_delta_must_be_a_probability(delta):
 )
 def test_impossible_counts_are_refused(k, n, message):
     with pytest.raises(ValueError, match=message):
-        binomial_p_value(k, n, 0.5)
+        rate_p_value(k, n, 1.0, 0.5)
     with pytest.raises(ValueError, match=message):
         rate_upper(k, n, 1.0, 0.05)
 

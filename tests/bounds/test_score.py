@@ -1,4 +1,4 @@
-"""Edges of the score statistic in closed form, against the statistic itself."""
+"""The score statistic, and its edges in closed form against the statistic itself."""
 
 import numpy as np
 import pytest
@@ -30,3 +30,22 @@ def test_below_the_edge_the_statistic_is_smaller():
     for move, sign in ((-1.0, -1), (1.0, 1)):
         moved = score_statistic(first[inside] + move, second[inside], (60, 40), (1.0, 1.0), 0.5)
         assert (np.sign(moved + 1.0) == sign).all()
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (0.8, 1.0), (0.3, 1.7)])
+@pytest.mark.parametrize("trials", [(1, 1), (3, 9), (30, 30), (60, 11)])
+def test_ordering_is_monotone_in_counts_and_limit(trials, weights):
+    x1, x2 = np.meshgrid(*(np.arange(n + 1.0) for n in trials), indexing="ij")
+    before = np.full(x1.shape, np.inf)
+    for c in np.linspace(0.01, 0.99, 25) * sum(weights):
+        statistic = score_statistic(x1, x2, trials, weights, c)
+        assert np.all(np.isfinite(statistic))
+        assert np.diff(statistic, axis=0).min() > -1e-9
+        assert np.diff(statistic, axis=1).min() > -1e-9
+        assert np.all(statistic <= before + 1e-9)
+        before = statistic
+
+
+def test_statistic_is_zero_where_numerator_and_variance_vanish():
+    corner = score_statistic(np.array([5.0]), np.array([0.0]), (5, 7), (1.0, 1.0), 1.0)
+    assert corner[0] == 0.0

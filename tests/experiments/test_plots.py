@@ -66,7 +66,7 @@ def test_three_panels_show_the_summary(experiment):
         assert ax.get_xscale() == "log"
         assert [text.get_text() for text in ax.get_xticklabels()] == ["20", "100"]
     titles = [ax.get_title(loc="left") for ax in display.axes_]
-    assert titles == ["Accuracy of solutions", "Solution rate", "UnexpectedTokenAdvice rate"]
+    assert titles == ["Accuracy of solutions", "Solution rate", "Failure rate"]
     (legend,) = display.figure_.legends
     assert [text.get_text() for text in legend.get_texts()] == ["always", "logistic"]
     assert legend.get_title().get_text() == "Bars are 95% intervals"
@@ -103,7 +103,7 @@ def test_another_metric_and_level_and_soft_failures(experiment):
     assert titles == [
         "\N{MINUS SIGN}Log loss of solutions",
         "Solution rate",
-        "UnexpectedTokenAdvice rate (by probabilities)",
+        "Failure rate (by probabilities)",
     ]
     expected = summarise_results(experiment[0], violation="soft", confidence_level=0.8)
     assert display.summary["failure_rate_high"].equals(expected["failure_rate_high"])

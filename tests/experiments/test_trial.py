@@ -17,6 +17,7 @@ from sklearn_seldonian.constraints import parse, parse_all
 from sklearn_seldonian.experiments import FairlearnClassifier
 from sklearn_seldonian.experiments._trial import (
     Criteria,
+    Data,
     OnPopulation,
     Trial,
     prepared,
@@ -87,7 +88,7 @@ class TestDraws:
         _, y = blobs
         rows = np.arange(len(y))[:, None]
         judge = criteria("PR <= 0.9", protocol=protocol)
-        run_trial(Trial(name, size, number), Spy(seen=seen), rows, y, groups, judge)
+        run_trial(Trial(name, size, number), Spy(seen=seen), Data(rows, y, groups), judge)
         return [(X[:, 0], labels, frame) for _, X, labels, frame in seen]
 
     def test_are_shared_by_estimators_and_differ_by_trial(self, blobs, groups):
@@ -151,7 +152,7 @@ class TestPrepared:
 
 
 def trial_of(estimator, blobs, groups, judge, size=400):
-    return run_trial(Trial("a", size, 0), estimator, *blobs, groups, judge)
+    return run_trial(Trial("a", size, 0), estimator, Data(*blobs, groups), judge)
 
 
 class TestJudging:
@@ -272,7 +273,7 @@ class TestRegressors:
         X, _ = blobs
         y = np.tile([0, 1.0], 500)
         judge = Criteria(parse_all("MSE <= 0.26"), (), None, {}, None, "resample", 0)
-        row = run_trial(Trial("a", 50, 0), model, X, y, groups, judge)
+        row = run_trial(Trial("a", 50, 0), model, Data(X, y, groups), judge)
         assert (row["solution_found"], row["failure"]) == (found, fails)
         assert row["g_0"] == pytest.approx(g, nan_ok=True)
         assert math.isnan(row["g_soft_0"])
