@@ -7,6 +7,7 @@ Nodes compare equal and hash by what they say; where they stood in the text
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, Inexact
 from fractions import Fraction
@@ -268,6 +269,19 @@ def _is_rate(node: Node) -> bool:
         case Call(function="min" | "max", arguments=arguments):
             return all(map(_is_rate, arguments))
     return False
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """`node` and everything below it."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        children: list[Node] = []
+        for value in vars(node).values():
+            parts = value if isinstance(value, tuple) else (value,)
+            children.extend(part for part in parts if isinstance(part, Node))
+        waiting.extend(reversed(children))
 
 
 @lru_cache(maxsize=4096)

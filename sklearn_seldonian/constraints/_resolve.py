@@ -36,6 +36,7 @@ from sklearn_seldonian.constraints._nodes import (
     Node,
     Number,
     Quantified,
+    walk,
 )
 from sklearn_seldonian.constraints._parse import WORDS
 from sklearn_seldonian.exceptions import ConstraintNameError
@@ -240,19 +241,6 @@ def combinations_meant(
 def means_of(node: Node) -> tuple[Estimand, ...]:
     """The distinct means of a resolved expression, in order of appearance."""
     return tuple(dict.fromkeys(n for n in walk(node) if isinstance(n, Estimand)))
-
-
-def walk(node: Node) -> Iterator[Node]:
-    """`node` and everything below it."""
-    waiting = [node]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        children: list[Node] = []
-        for value in vars(node).values():
-            parts = value if isinstance(value, tuple) else (value,)
-            children.extend(part for part in parts if isinstance(part, Node))
-        waiting.extend(reversed(children))
 
 
 def resolve(constraint: Constraint, schema: Schema) -> Node:
