@@ -143,10 +143,7 @@ def fold(
 
 def fold_numbers(tree: Tree, leaf: Callable[[Atom, float], float], delta: float = 1.0) -> float:
     """Fold numbers of which the largest counts for an AND, and the smallest for an OR."""
-    if isinstance(tree, Atom):
-        return leaf(tree, delta)
-    combine = min if isinstance(tree, Or) else max
-    return combine(fold_numbers(child, leaf, own) for child, own in shares(tree, delta))
+    return fold(tree, leaf, lambda values: max(values), lambda values: min(values), delta)
 
 
 def leaves(tree: Tree, delta: float) -> tuple[tuple[Atom, float], ...]:
