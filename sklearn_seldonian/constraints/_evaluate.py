@@ -28,14 +28,12 @@ from sklearn_seldonian.constraints._resolve import Estimand
 T = TypeVar("T", Dual, Interval)
 
 _CONSTANTS: Mapping[str, float] = {"e": math.e, "pi": math.pi}
-_BINARY: Mapping[str, Callable[..., Any]] = {
+_OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
     "/": operator.truediv,
     "**": operator.pow,
-}
-_CALLS: Mapping[str, Callable[..., Any]] = {
     "abs": abs,
     "exp": operator.methodcaller("exp"),
     "log": operator.methodcaller("log"),
@@ -129,14 +127,10 @@ def apply(node: Node, values: Sequence[T]) -> T:
     match node:
         case Negative():
             return -values[0]
-        case Binary(operator=symbol):
-            operation = _BINARY[symbol]
-        case Call(function=name):
-            operation = _CALLS[name]
-        case _:
-            raise TypeError(f"Not an operation: {node!r}")
-    result: T = operation(*values)
-    return result
+        case Binary(name) | Call(name):
+            result: T = _OPERATIONS[name](*values)
+            return result
+    raise TypeError(f"Not an operation: {node!r}")
 
 
 def _fold(node: Node, mean: Callable[[Estimand], T], number: Callable[[Number | Constant], T]) -> T:

@@ -323,19 +323,13 @@ class _Resolver:
         if n_expected == 1 and not node.indices:
             if self.schema.positive is not None:
                 return (self.schema.positive,)
-            self.fail(
-                node,
-                f"'{node.name}' needs a class where there are {len(self.schema.classes)} of them: "
-                f"{self.spellings(node.name)}",
-            )
+            spelling = f'{node.name}_["{self.schema.classes[0]}"]'
+            if not _are_other_integers(self.schema.classes):
+                spelling = f"{node.name}_[0] (a position in classes_) or {spelling} (a label)"
+            there_are = f"where there are {len(self.schema.classes)} of them"
+            self.fail(node, f"'{node.name}' needs a class {there_are}: write {spelling}")
         count = ("no class index", "one class index", "two class indices")[n_expected]
         self.fail(node, f"'{node.name}' takes {count}, not {len(node.indices)}")
-
-    def spellings(self, name: str) -> str:
-        label = f'{name}_["{self.schema.classes[0]}"]'
-        if _are_other_integers(self.schema.classes):
-            return f"write {label}"
-        return f"write {name}_[0] (a position in classes_) or {label} (a label)"
 
     def class_position(self, node: Measure, index: int | str) -> int:
         labels = [str(label) for label in self.schema.classes]

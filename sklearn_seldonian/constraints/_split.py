@@ -1,8 +1,8 @@
 """From one expression to AND and OR over smooth ones.
 
-``max(a, b) <= 0`` holds where both do, ``min(a, b) <= 0`` where either does. So a
-constraint ``g <= 0`` becomes a tree of AND and OR whose leaves, the atoms, can each be
-tested at once. Two rewritings, taken by turns from the outside inwards, lead there:
+``max(a, b) <= 0`` holds where both ``a <= 0`` and ``b <= 0`` hold, ``min(a, b) <= 0`` where either
+does. So a constraint ``g <= 0`` becomes a tree of AND and OR whose leaves, the atoms, can each be
+tested at once. Two rewritings lead there. They alternate, from the outside inwards:
 
 * A function around all that varies is undone: ``log(u) <= c`` is ``u <= exp(c)``, and
   ``a / b <= c`` with ``b`` never below zero is ``a - c b <= 0``, which is linear where `a`
@@ -36,11 +36,12 @@ from sklearn_seldonian.constraints._resolve import Estimand, means_of
 from sklearn_seldonian.constraints._sums import NOTHING, ONE, Weight, range_of, terms_of
 from sklearn_seldonian.constraints._tree import And, Atom, Linear, Or, Tree, atoms_of, fold
 
-# Taking a constraint apart into more atoms than this is refused: max minus min over
-# 16 levels is 240 pairs, and bounds on the levels then serve better than tests of pairs.
+# A constraint is not taken apart into more atoms than this. Max minus min over 16 levels is
+# 240 pairs, and bounds on the levels then serve better than tests of pairs.
 MAX_ATOMS = 225
-# How exactly irrational limits are known, as a share of what they limit can vary by: within
-# that the nearest float stands for them, beyond it the end that is harder to keep to.
+# An irrational limit is known to lie between two numbers. If they differ by at most this share of
+# the range of what is limited, the float in their middle stands for the limit. Otherwise the end
+# that is harder to keep to does.
 ROUNDING = 1e-12
 
 TRUE = Atom(Number(0.0), (), Linear((), 0.0))
@@ -113,8 +114,9 @@ def _all_of(children: Iterator[Tree]) -> Tree:
 def _any_of(children: Iterator[Tree]) -> Tree:
     """OR of ORs is one OR. Alternatives that no mean enters and that do not hold are dropped.
 
-    Over how many delta is split must not depend on the limit that is asked, or a bound would. So
-    alternatives that hold for some limit stay, even where they cannot hold for this one.
+    The number of alternatives that share delta must not depend on the limit that is asked.
+    Otherwise a bound would depend on it too. So alternatives that hold for some limit stay, even
+    if they cannot hold for this one.
     """
     parts: dict[Tree, None] = {}
     for child in children:
@@ -148,7 +150,7 @@ def _atom(expression: Node, in_units: bool, is_ratio: bool) -> Atom:
 
 
 def _harder(limit: Weight, spread: float, *, at_most: bool) -> Fraction:
-    """The number for a limit on what varies by `spread`: if in doubt, the one harder to meet."""
+    """One number for a limit on what varies by `spread`; in doubt, the one harder to meet."""
     if limit.exact is not None:
         return limit.exact
     if float(limit.high - limit.low) <= ROUNDING * spread < math.inf:
@@ -157,7 +159,7 @@ def _harder(limit: Weight, spread: float, *, at_most: bool) -> Fraction:
 
 
 def _written(weights: Mapping[Node, Fraction], constant: Fraction) -> Node:
-    """The weighted sum with each term once, which intervals need to be tight."""
+    """The weighted sum with each term once: if one is repeated, intervals get wider."""
     expression: Node | None = None
     for node, weight in weights.items():
         if expression is None:

@@ -16,7 +16,7 @@ MIN_NUMBER = Fraction(1, 2**1000)
 
 
 class Weight(NamedTuple):
-    """Between which two numbers a weight lies: the same one, unless a constant is irrational."""
+    """A weight between two numbers, which are equal unless a constant is irrational."""
 
     low: Fraction
     high: Fraction
@@ -69,7 +69,7 @@ Terms = dict[Node | None, Weight]
 
 
 def range_of(node: Node) -> Interval:
-    """Every value that `node` can take, each mean being what it can be."""
+    """Every value that `node` takes while its means vary over their ranges."""
     return interval(
         node, {estimand: Interval(*estimand.quantity.range) for estimand in means_of(node)}
     )
