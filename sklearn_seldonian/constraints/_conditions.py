@@ -56,8 +56,12 @@ def levels_of(values: Column) -> tuple[Literal, ...]:
 
 def combinations_in(columns: Sequence[Column]) -> frozenset[tuple[Literal, ...]]:
     """The combinations of values that some row of several columns has."""
-    frame = pd.DataFrame({i: np.asarray(column) for i, column in enumerate(columns)})
-    return frozenset(frame.drop_duplicates().itertuples(index=False, name=None))
+    codes = [pd.factorize(np.asarray(column)) for column in columns]
+    rows = np.unique(np.stack([code for code, _ in codes], axis=1), axis=0)
+    levels = [np.asarray(values).tolist() for _, values in codes]
+    return frozenset(
+        tuple(own[i] for own, i in zip(levels, row, strict=True)) for row in rows.tolist()
+    )
 
 
 def are_comparable(literal: Literal, levels: Collection[object]) -> bool:
