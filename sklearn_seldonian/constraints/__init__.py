@@ -38,6 +38,7 @@ from sklearn_seldonian.constraints._nodes import (
     Node,
     Number,
     Quantified,
+    walk,
 )
 from sklearn_seldonian.constraints._parse import parse
 from sklearn_seldonian.constraints._resolve import (
@@ -46,7 +47,6 @@ from sklearn_seldonian.constraints._resolve import (
     columns_of,
     named_levels,
     quantifiers_of,
-    walk,
 )
 from sklearn_seldonian.constraints._resolved import (
     ResolvedConstraint,

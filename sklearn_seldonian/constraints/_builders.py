@@ -46,8 +46,8 @@ def accuracy(minimum: float, *, by: str | list[str] | None = None) -> Constraint
     minimum : float
         Between 0 and 1.
     by : str or list of str, optional
-        Name of a column; the constraint then holds at each of its levels. Of several: at each
-        combination of levels.
+        Name of a column: the constraint then holds at each of its levels. Names of several columns:
+        it holds at each combination of their levels.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def accuracy(minimum: float, *, by: str | list[str] | None = None) -> Constraint
     >>> accuracy(0.9, by="sex")
     Constraint('min(ACC, by=sex) >= 0.9')
     """
-    return _at_least("ACC", minimum, by)
+    return _limited("ACC", ">=", _share("minimum", minimum), by)
 
 
 def precision(minimum: float, *, by: str | list[str] | None = None) -> Constraint:
@@ -78,8 +78,7 @@ def precision(minimum: float, *, by: str | list[str] | None = None) -> Constrain
     minimum : float
         Between 0 and 1.
     by : str or list of str, optional
-        Name of a column; the constraint then holds at each of its levels. Of several: at each
-        combination of levels.
+        As in `accuracy`.
 
     Returns
     -------
@@ -95,7 +94,7 @@ def precision(minimum: float, *, by: str | list[str] | None = None) -> Constrain
     >>> precision(0.8)
     Constraint('PPV >= 0.8')
     """
-    return _at_least("PPV", minimum, by)
+    return _limited("PPV", ">=", _share("minimum", minimum), by)
 
 
 def true_positive_rate(minimum: float, *, by: str | list[str] | None = None) -> Constraint:
@@ -108,8 +107,7 @@ def true_positive_rate(minimum: float, *, by: str | list[str] | None = None) -> 
     minimum : float
         Between 0 and 1.
     by : str or list of str, optional
-        Name of a column; the constraint then holds at each of its levels. Of several: at each
-        combination of levels.
+        As in `accuracy`.
 
     Returns
     -------
@@ -125,7 +123,7 @@ def true_positive_rate(minimum: float, *, by: str | list[str] | None = None) -> 
     >>> true_positive_rate(0.7, by="race")
     Constraint('min(TPR, by=race) >= 0.7')
     """
-    return _at_least("TPR", minimum, by)
+    return _limited("TPR", ">=", _share("minimum", minimum), by)
 
 
 def false_positive_rate(maximum: float, *, by: str | list[str] | None = None) -> Constraint:
@@ -138,8 +136,7 @@ def false_positive_rate(maximum: float, *, by: str | list[str] | None = None) ->
     maximum : float
         Between 0 and 1.
     by : str or list of str, optional
-        Name of a column; the constraint then holds at each of its levels. Of several: at each
-        combination of levels.
+        As in `accuracy`.
 
     Returns
     -------
@@ -157,9 +154,7 @@ def false_positive_rate(maximum: float, *, by: str | list[str] | None = None) ->
     >>> false_positive_rate(0.1, by="race")
     Constraint('max(FPR, by=race) <= 0.1')
     """
-    limit = _share("maximum", maximum)
-    bounded = Measure("FPR") if by is None else _extreme("max", "FPR", by, ())
-    return _parsed(bounded, "<=", limit)
+    return _limited("FPR", "<=", _share("maximum", maximum), by)
 
 
 def demographic_parity(
@@ -217,13 +212,8 @@ def equal_opportunity(
 
     Parameters
     ----------
-    groups : str, list of str, or tuple of two str
-        A column; columns whose combinations of levels are the groups; or two columns of
-        bool or 0/1.
-    limit : float
-        Between 0 and 1.
-    levels : sequence, optional
-        The levels of the column to compare; all that occur by default.
+    groups, limit, levels
+        As in `demographic_parity`.
 
     Returns
     -------
@@ -232,8 +222,7 @@ def equal_opportunity(
     Raises
     ------
     ValueError
-        Where `limit` is not between 0 and 1, or `groups` and `levels` do not name at least
-        two groups.
+        As in `demographic_parity`.
 
     References
     ----------
@@ -260,13 +249,8 @@ def predictive_equality(
 
     Parameters
     ----------
-    groups : str, list of str, or tuple of two str
-        A column; columns whose combinations of levels are the groups; or two columns of
-        bool or 0/1.
-    limit : float
-        Between 0 and 1.
-    levels : sequence, optional
-        The levels of the column to compare; all that occur by default.
+    groups, limit, levels
+        As in `demographic_parity`.
 
     Returns
     -------
@@ -275,8 +259,7 @@ def predictive_equality(
     Raises
     ------
     ValueError
-        Where `limit` is not between 0 and 1, or `groups` and `levels` do not name at least
-        two groups.
+        As in `demographic_parity`.
 
     References
     ----------
@@ -299,13 +282,8 @@ def equalized_odds(groups: Groups, limit: float, *, levels: Sequence[Literal] = 
 
     Parameters
     ----------
-    groups : str, list of str, or tuple of two str
-        A column; columns whose combinations of levels are the groups; or two columns of
-        bool or 0/1.
-    limit : float
-        Between 0 and 1.
-    levels : sequence, optional
-        The levels of the column to compare; all that occur by default.
+    groups, limit, levels
+        As in `demographic_parity`.
 
     Returns
     -------
@@ -314,8 +292,7 @@ def equalized_odds(groups: Groups, limit: float, *, levels: Sequence[Literal] = 
     Raises
     ------
     ValueError
-        Where `limit` is not between 0 and 1, or `groups` and `levels` do not name at least
-        two groups.
+        As in `demographic_parity`.
 
     References
     ----------
@@ -343,13 +320,8 @@ def predictive_parity(
 
     Parameters
     ----------
-    groups : str, list of str, or tuple of two str
-        A column; columns whose combinations of levels are the groups; or two columns of
-        bool or 0/1.
-    limit : float
-        Between 0 and 1.
-    levels : sequence, optional
-        The levels of the column to compare; all that occur by default.
+    groups, limit, levels
+        As in `demographic_parity`.
 
     Returns
     -------
@@ -358,8 +330,7 @@ def predictive_parity(
     Raises
     ------
     ValueError
-        Where `limit` is not between 0 and 1, or `groups` and `levels` do not name at least
-        two groups.
+        As in `demographic_parity`.
 
     References
     ----------
@@ -382,13 +353,10 @@ def disparate_impact(groups: Groups, ratio: float, *, levels: Sequence[Literal] 
 
     Parameters
     ----------
-    groups : str, list of str, or tuple of two str
-        A column; columns whose combinations of levels are the groups; or two columns of
-        bool or 0/1.
+    groups, levels
+        As in `demographic_parity`.
     ratio : float
         Between 0 and 1; 1 asks for equal rates.
-    levels : sequence, optional
-        The levels of the column to compare; all that occur by default.
 
     Returns
     -------
@@ -416,10 +384,11 @@ def disparate_impact(groups: Groups, ratio: float, *, levels: Sequence[Literal] 
     return _parsed(lowest, ">=", Binary("*", _share("ratio", ratio), highest))
 
 
-def _at_least(measure: str, minimum: float, by: str | list[str] | None) -> Constraint:
-    limit = _share("minimum", minimum)
-    bounded = Measure(measure) if by is None else _extreme("min", measure, by, ())
-    return _parsed(bounded, ">=", limit)
+def _limited(measure: str, operator: str, limit: Number, by: str | list[str] | None) -> Constraint:
+    """Keep to the limit everywhere, or in every group."""
+    worst = "min" if operator == ">=" else "max"
+    bounded = Measure(measure) if by is None else _extreme(worst, measure, by, ())
+    return _parsed(bounded, operator, limit)
 
 
 def _gap(measure: str, groups: Groups, levels: Sequence[Literal]) -> Node:
@@ -427,25 +396,20 @@ def _gap(measure: str, groups: Groups, levels: Sequence[Literal]) -> Node:
     if isinstance(groups, str | list):
         highest, lowest = (_extreme(f, measure, groups, levels) for f in ("max", "min"))
         return Binary("-", highest, lowest)
-    first, second = _pair(measure, groups, levels)
-    return Call("abs", (Binary("-", first, second),))
+    return Call("abs", (Binary("-", *_pair(measure, groups, levels)),))
 
 
 def _extreme(function: str, measure: str, groups: Groups, levels: Sequence[Literal]) -> Node:
     """The highest or lowest value of `measure` in any group."""
     if not isinstance(groups, str | list):
         return Call(function, _pair(measure, groups, levels))
-    columns = _columns([groups] if isinstance(groups, str) else groups)
+    columns = [groups] if isinstance(groups, str) else groups
+    if not columns or len(set(map(str, columns))) < len(columns):
+        raise ValueError(f"groups must be one or more different columns; got {short(columns)}.")
+    if not all(isinstance(name, str) and name for name in columns):
+        raise ValueError(f"groups must be names of columns; got {short(columns)}.")
     chosen = _levels(levels, columns)
     return Quantified(function, Measure(measure), tuple(Grouping(c, chosen) for c in columns))
-
-
-def _columns(names: list[str]) -> list[str]:
-    if not names or len(set(map(str, names))) < len(names):
-        raise ValueError(f"groups must be one or more different columns; got {short(names)}.")
-    if not all(isinstance(name, str) and name for name in names):
-        raise ValueError(f"groups must be names of columns; got {short(names)}.")
-    return names
 
 
 def _levels(levels: Any, columns: list[str]) -> tuple[Literal, ...]:
@@ -471,15 +435,15 @@ def _is_level(value: object) -> bool:
 
 
 def _pair(measure: str, groups: tuple[str, str], levels: Sequence[Literal]) -> tuple[Node, Node]:
-    names = groups if isinstance(groups, tuple) else ()
-    if len(names) != 2 or len(set(names)) != 2 or not all(isinstance(n, str) for n in names):
+    is_pair = isinstance(groups, tuple) and len(groups) == 2
+    if not is_pair or not all(isinstance(n, str) for n in groups) or groups[0] == groups[1]:
         raise ValueError(
             "groups must be one column, a list of columns, or a tuple of two different columns; "
             f"got {short(groups)}."
         )
     if not isinstance(levels, Sized) or len(levels):
         raise ValueError(f"levels are those of one column; groups are two: {groups!r}.")
-    first, second = (Measure(measure, conditions=(ColumnIs(name),)) for name in names)
+    first, second = (Measure(measure, conditions=(ColumnIs(name),)) for name in groups)
     return first, second
 
 

@@ -1,4 +1,4 @@
-"""One small integer a row that says, for all conditions, which of them hold."""
+"""One small integer per row that says which of all conditions hold."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from sklearn_seldonian.constraints._conditions import Column, holds
 from sklearn_seldonian.constraints._nodes import Condition
 
-# Stratification are looked up together while their cells have no more combinations than so: as few
-# look-ups a row as that makes, in tables that stay as small as those of one family.
+# Families are looked up together while their cells have at most this many combinations. This takes
+# few look-ups per row, in tables that stay as small as those of one family.
 MAX_JOINT_CELLS = 32
-# Columns are combined at once while they have no more combinations than so, which are counted
-# in one pass, and are no more than numpy has dimensions.
+# Columns are combined at once while they have at most this many combinations, which are counted
+# in one pass, and while they are at most as many as numpy has dimensions.
 MAX_AT_ONCE, MAX_IN_RUN = 2**22, 31
 
 
 class JointStrata(NamedTuple):
-    """Intersections of cells of several families: a few of them say all the cells of a row.
+    """Intersections of the cells of several families. A few of them give all the cells of a row.
 
     Attributes
     ----------
@@ -50,11 +50,11 @@ class JointStrata(NamedTuple):
         return len(self.starts)
 
     def over_cells(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sums over the rows of each cell, (n_cells, ...), of those of each joint cell."""
+        """The sums over each cell, (n_cells, ...), from the `sums` over each joint cell."""
         return np.asarray(np.add.reduceat(sums[self.parts], self.part_starts, axis=0))
 
     def from_cells(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What rows of each joint cell weigh together, of `weights` (n_cells, ...)."""
+        """The weight of a row of each joint cell: the sum of the `weights` of its cells."""
         return np.asarray(np.add.reduceat(weights[self.cells], self.starts, axis=0))
 
 
@@ -100,7 +100,7 @@ class Stratification:
 
     @cached_property
     def spans(self) -> tuple[slice, ...]:
-        """The cells of each family. Sums over those of one family have each row once."""
+        """The cells of each family. Every row is in one cell of each family."""
         starts = [*self.cell_of_code.min(axis=0).tolist(), self.n_cells]  # no cell is empty
         return tuple(slice(*ends) for ends in itertools.pairwise(starts))
 
@@ -159,10 +159,10 @@ def assign_cells(
 ) -> Cells:
     """Sort `n_rows` rows into cells by which conditions hold.
 
-    Each of the collections `together` is of conditions that are looked at together, such as
-    those of one constraint: some family has all of them. Each column is factorised once and
-    its conditions are evaluated on its distinct values only, so the cost is one pass a column,
-    whatever the number of conditions.
+    Each collection in `together` has conditions that are looked at together, such as those of
+    one constraint. Some family has all of them. Each column is factorised once, and its conditions
+    are evaluated on its distinct values only. So the cost is one pass per column, whatever the
+    number of conditions.
     """
     conditions = tuple(dict.fromkeys(itertools.chain.from_iterable(together)))
     names = list(dict.fromkeys(condition.column for condition in conditions))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Collection, Sequence
 from numbers import Real
@@ -104,8 +103,14 @@ def are_disjoint(one: Condition, other: Condition) -> bool:
         listed = _listed(first)
         if listed is not None:
             return not any(_admits(second, value) for value in listed)
-    (a, b), (c, d) = _ends(one), _ends(other)
-    return b < c or d < a or (b == c and _strict(one, other)) or (d == a and _strict(one, other))
+    # The others compare by order. Two of them exclude each other only as "x < 1" and "x > 1" do.
+    match sorted((one, other), key=lambda condition: getattr(condition, "operator", "")):
+        case [
+            Comparison(operator="<" | "<=" as below, literal=int() | float() as highest),
+            Comparison(operator=">" | ">=" as above, literal=int() | float() as lowest),
+        ]:
+            return highest < lowest or (highest == lowest and (below, above) != ("<=", ">="))
+    return False
 
 
 def _listed(condition: Condition) -> tuple[Literal, ...] | None:
@@ -130,18 +135,3 @@ def _admits(condition: Condition, value: Literal) -> bool:
             return True
         return bool(_COMPARE[condition.operator](value, condition.literal))
     return bool(holds(condition, np.array([value], dtype=object))[0])
-
-
-def _ends(condition: Condition) -> tuple[float, float]:
-    """The interval of numbers that a comparison admits."""
-    assert isinstance(condition, Comparison)
-    literal = condition.literal
-    if isinstance(literal, str) or condition.operator == "!=":
-        return -math.inf, math.inf
-    if condition.operator in ("<", "<="):
-        return -math.inf, float(literal)
-    return float(literal), math.inf
-
-
-def _strict(one: Condition, other: Condition) -> bool:
-    return any(isinstance(c, Comparison) and c.operator in ("<", ">") for c in (one, other))

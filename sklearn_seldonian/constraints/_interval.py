@@ -10,7 +10,7 @@ on it fails closed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -41,7 +41,17 @@ class Interval:
     @classmethod
     def around(cls, number: Fraction) -> Interval:
         """The narrowest that contains `number`, which is not beyond the largest float."""
-        return _around(float(number), number)
+        value = float(number)
+        low = value if value <= number else math.nextafter(value, -math.inf)
+        return cls(low, value if value >= number else math.nextafter(value, math.inf))
+
+    @property
+    def is_finite(self) -> bool:
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    @property
+    def width(self) -> float:
+        return self.high - self.low
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
@@ -56,7 +66,7 @@ class Interval:
         return self + -other
 
     def __mul__(self, other: Interval) -> Interval:
-        return _hull(_product(a, b) for a in (self.low, self.high) for b in (other.low, other.high))
+        return hull(_product(a, b) for a in (self.low, self.high) for b in (other.low, other.high))
 
     def __truediv__(self, other: Interval) -> Interval:
         """At an end of the divisor that is zero, the limit from inside it."""
@@ -64,7 +74,7 @@ class Interval:
             return WHOLE_LINE
         side = 1.0 if other.low >= 0 else -1.0
         numerators, divisors = (self.low, self.high), (other.low, other.high)
-        return _hull(_quotient(a, b, side) for a in numerators for b in divisors)
+        return hull(_quotient(a, b, side) for a in numerators for b in divisors)
 
     def __abs__(self) -> Interval:
         if 0 in self:
@@ -72,17 +82,17 @@ class Interval:
         return self if self.low > 0 else -self
 
     def exp(self) -> Interval:
-        return Interval(_exp(self.low).low, _exp(self.high).high)
+        return self._increased(_exp)
 
     def log(self) -> Interval:
-        if not self.low >= 0:
-            return WHOLE_LINE
-        return Interval(_log(self.low).low, _log(self.high).high)
+        return self._increased(_log) if self.low >= 0 else WHOLE_LINE
 
     def sqrt(self) -> Interval:
-        if not self.low >= 0:
-            return WHOLE_LINE
-        return Interval(_sqrt(self.low).low, _sqrt(self.high).high)
+        return self._increased(_sqrt) if self.low >= 0 else WHOLE_LINE
+
+    def _increased(self, function: Callable[[float], Interval]) -> Interval:
+        """What an increasing function makes of it."""
+        return Interval(function(self.low).low, function(self.high).high)
 
     def __pow__(self, other: Interval) -> Interval:
         if other.low == other.high and float(other.low).is_integer():
@@ -94,11 +104,10 @@ class Interval:
     def _integer_power(self, exponent: int) -> Interval:
         if exponent < 0:
             return Interval.point(1.0) / self._integer_power(-exponent)
-        if exponent % 2 == 0:
-            magnitude = abs(self)
-            low, high = _power(magnitude.low, exponent), _power(magnitude.high, exponent)
-            return Interval(max(low.low, 0.0), high.high)
-        return Interval(_power(self.low, exponent).low, _power(self.high, exponent).high)
+        if exponent % 2 == 1:
+            return self._increased(lambda x: _power(x, exponent))
+        power = abs(self)._increased(lambda x: _power(x, exponent))
+        return Interval(max(power.low, 0.0), power.high)
 
     def minimum(self, other: Interval) -> Interval:
         return Interval(min(self.low, other.low), min(self.high, other.high))
@@ -110,24 +119,20 @@ class Interval:
 WHOLE_LINE = Interval(-math.inf, math.inf)
 
 
-# -- one operation on two numbers: what is rounded is opened to the next float ---------------
+# -- one operation on numbers: what is rounded is opened to the next float -------------------
 
 
-def _hull(intervals: Iterable[Interval]) -> Interval:
+def hull(intervals: Iterable[Interval]) -> Interval:
+    """The narrowest that contains all the `intervals`."""
     ends = list(intervals)
     return Interval(min(i.low for i in ends), max(i.high for i in ends))
 
 
-def _opened(value: float) -> Interval:
-    """Around a result that is rounded by at most one unit in its last place."""
+def _rounded(value: float, *, is_exact: bool = False) -> Interval:
+    """Around a result that is exact, or rounded by at most one unit in its last place."""
+    if is_exact:
+        return Interval.point(value)
     return Interval(math.nextafter(value, -math.inf), math.nextafter(value, math.inf))
-
-
-def _around(value: float, exact: Fraction) -> Interval:
-    """The floats next to `exact`, of which `value` is one or the other."""
-    rounded = Fraction(value)
-    low = value if rounded <= exact else math.nextafter(value, -math.inf)
-    return Interval(low, value if rounded >= exact else math.nextafter(value, math.inf))
 
 
 def _sum_below(a: float, b: float) -> float:
@@ -148,9 +153,8 @@ def _product(a: float, b: float) -> Interval:
     if a == 0 or b == 0:
         return Interval.point(0.0)
     product = a * b
-    if math.isinf(a) or math.isinf(b) or _is_shift(a, product) or _is_shift(b, product):
-        return Interval.point(product)
-    return _opened(product)
+    is_exact = math.isinf(a) or math.isinf(b) or _is_shift(a, product) or _is_shift(b, product)
+    return _rounded(product, is_exact=is_exact)
 
 
 def _is_shift(factor: float, result: float) -> bool:
@@ -166,41 +170,35 @@ def _quotient(a: float, b: float, side: float) -> Interval:
     if b == 0:
         return Interval.point(math.copysign(math.inf, a * side))
     quotient = a / b
-    if math.isinf(a) or math.isinf(b) or _is_shift(b, quotient):
-        return Interval.point(quotient)
-    return _opened(quotient)
+    is_exact = math.isinf(a) or math.isinf(b) or _is_shift(b, quotient)
+    return _rounded(quotient, is_exact=is_exact)
 
 
 def _exp(x: float) -> Interval:
-    if x == 0 or math.isinf(x):
-        return Interval.point(math.exp(x))
     try:
-        opened = _opened(math.exp(x))
+        value = math.exp(x)
     except OverflowError:
-        opened = _opened(math.inf)
-    return Interval(max(opened.low, 0.0), opened.high)
+        value = math.inf
+    ends = _rounded(value, is_exact=x == 0 or math.isinf(x))
+    return Interval(max(ends.low, 0.0), ends.high)
 
 
 def _log(x: float) -> Interval:
-    if x == 0:
-        return Interval.point(-math.inf)
-    return Interval.point(math.log(x)) if x == 1 or math.isinf(x) else _opened(math.log(x))
+    value = -math.inf if x == 0 else math.log(x)
+    return _rounded(value, is_exact=x in (0, 1) or math.isinf(x))
 
 
 def _sqrt(x: float) -> Interval:
-    if math.isinf(x):
-        return Interval.point(x)
     root = math.sqrt(x)
-    return Interval.point(root) if Fraction(root) ** 2 == Fraction(x) else _opened(root)
+    return _rounded(root, is_exact=math.isinf(x) or Fraction(root) ** 2 == Fraction(x))
 
 
 def _power(x: float, exponent: int) -> Interval:
-    try:
-        power = float(x**exponent)
-    except OverflowError:
-        return _opened(math.inf if x > 0 or exponent % 2 == 0 else -math.inf)
     if x in (0, 1, -1) or math.isinf(x) or exponent in (0, 1):
-        return Interval.point(power)
-    if exponent <= MAX_EXACT_POWER:
-        return _around(power, Fraction(x) ** exponent)
-    return _opened(power)
+        return Interval.point(float(x**exponent))
+    try:
+        if exponent <= MAX_EXACT_POWER:
+            return Interval.around(Fraction(x) ** exponent)
+        return _rounded(float(x**exponent))
+    except OverflowError:
+        return _rounded(math.inf if x > 0 or exponent % 2 == 0 else -math.inf)

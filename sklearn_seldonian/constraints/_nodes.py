@@ -7,7 +7,8 @@ Nodes compare equal and hash by what they say; where they stood in the text
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 from functools import lru_cache
@@ -228,21 +229,18 @@ class Constraint(Node):
         Disparate impact is a ratio to everybody, however it is written. Any other constraint is
         what it is.
         """
-        opposite = {"<=": ">=", ">=": "<="}[self.operator]
-        for one, other, operator in (
-            (self.left, self.right, self.operator),
-            (self.right, self.left, opposite),
-        ):
-            match other:
-                case Binary(operator="*", left=Number() as limit, right=divisor):
-                    pass
-                case Binary(operator="*", left=divisor, right=Number() as limit):
-                    pass
-                case _:
-                    continue
-            if limit.value > 0 and _is_rate(one) and _is_rate(divisor):
-                return Constraint(Binary("/", one, divisor), operator, limit, text=self.text)
-        return self
+        flipped = Constraint(
+            self.right, ">=" if self.operator == "<=" else "<=", self.left, text=self.text
+        )
+        return self._with_ratio() or flipped._with_ratio() or self
+
+    def _with_ratio(self) -> Constraint | None:
+        match self.right:
+            case Binary("*", Number() as limit, divisor) | Binary("*", divisor, Number() as limit):
+                if limit.value > 0 and _is_rate(self.left) and _is_rate(divisor):
+                    ratio = Binary("/", self.left, divisor)
+                    return Constraint(ratio, self.operator, limit, text=self.text)
+        return None
 
     @property
     def g(self) -> Node:
@@ -268,6 +266,43 @@ def _is_rate(node: Node) -> bool:
         case Call(function="min" | "max", arguments=arguments):
             return all(map(_is_rate, arguments))
     return False
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """`node` and everything below it."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        children: list[Node] = []
+        for value in vars(node).values():
+            parts = value if isinstance(value, tuple) else (value,)
+            children.extend(part for part in parts if isinstance(part, Node))
+        waiting.extend(reversed(children))
+
+
+def operands(node: Node) -> tuple[Node, ...]:
+    """The expressions that an operation is made of; none for any other node."""
+    match node:
+        case Negative(operand):
+            return (operand,)
+        case Binary(_, left, right):
+            return left, right
+        case Call(_, arguments):
+            return arguments
+    return ()
+
+
+def with_operands(node: Node, new: Sequence[Node]) -> Node:
+    """The same operation on other operands; any other `node` as it is."""
+    match node:
+        case Negative():
+            return replace(node, operand=new[0])
+        case Binary():
+            return replace(node, left=new[0], right=new[1])
+        case Call():
+            return replace(node, arguments=tuple(new))
+    return node
 
 
 @lru_cache(maxsize=4096)

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
+from sklearn_seldonian._text import listed
 from sklearn_seldonian.constraints._conditions import (
     Column,
     combinations_in,
@@ -32,10 +33,12 @@ from sklearn_seldonian.constraints._nodes import (
     Literal,
     Measure,
     Membership,
-    Negative,
     Node,
     Number,
     Quantified,
+    operands,
+    walk,
+    with_operands,
 )
 from sklearn_seldonian.constraints._parse import WORDS
 from sklearn_seldonian.exceptions import ConstraintNameError
@@ -135,7 +138,7 @@ class Schema:
             if unknown:
                 raise ValueError(
                     f"Measure {measure.name!r} counts rows of class {unknown[0]!r}, and the "
-                    f"classes are {_listing(self.classes)}."
+                    f"classes are {listed(self.classes)}."
                 )
 
     @classmethod
@@ -149,25 +152,17 @@ class Schema:
     ) -> Schema:
         """The schema of some rows: only columns that the `constraints` name are looked into."""
         constraints = tuple(constraints)
-        wanted = {name for constraint in constraints for name in columns_of(constraint)}
+        wanted = {n for constraint in constraints for n in columns_of(constraint) if n in columns}
         levels = {
             name: levels_of(values) if name in wanted else () for name, values in columns.items()
         }
-        together = {
-            tuple(grouping.column for grouping in by)
-            for by in quantifiers_of(constraints)
-            if len(by) > 1
-        }
+        together = {tuple(grouping.column for grouping in by) for by in quantifiers_of(constraints)}
         combinations = {
             names: combinations_in([columns[name] for name in names])
             for names in together
-            if all(name in columns for name in names)
+            if len(names) > 1 and wanted.issuperset(names)
         }
-        orders = {
-            name: order
-            for name in wanted & set(columns)
-            if (order := order_of(columns[name])) is not None
-        }
+        orders = {name: order for name in wanted if (order := order_of(columns[name])) is not None}
         return cls(classes, positive, levels, combinations, orders=orders, **others)
 
     @property
@@ -176,10 +171,14 @@ class Schema:
         return max(1, len(self.classes))
 
     @property
+    def averages(self) -> dict[str, RowMeasure]:
+        """The measures that are averages over rows, by name."""
+        own = {measure.name: measure for measure in self.measures}
+        return {**(CLASSIFICATION_VALUES if self.classes else REGRESSION_VALUES), **own}
+
+    @property
     def known_measures(self) -> list[str]:
-        values = CLASSIFICATION_VALUES if self.classes else REGRESSION_VALUES
-        rates = [*RATES, "F1"] if self.classes else []
-        return sorted([*rates, *values, *(measure.name for measure in self.measures)])
+        return sorted([*([*RATES, "F1"] if self.classes else []), *self.averages])
 
 
 def columns_of(constraint: Constraint) -> tuple[str, ...]:
@@ -242,19 +241,6 @@ def means_of(node: Node) -> tuple[Estimand, ...]:
     return tuple(dict.fromkeys(n for n in walk(node) if isinstance(n, Estimand)))
 
 
-def walk(node: Node) -> Iterator[Node]:
-    """`node` and everything below it."""
-    waiting = [node]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        children: list[Node] = []
-        for value in vars(node).values():
-            parts = value if isinstance(value, tuple) else (value,)
-            children.extend(part for part in parts if isinstance(part, Node))
-        waiting.extend(reversed(children))
-
-
 def resolve(constraint: Constraint, schema: Schema) -> Node:
     """The expression g of `constraint` over means; it must not be above zero.
 
@@ -275,41 +261,37 @@ class _Resolver:
         match node:
             case Measure():
                 return self.measure(node)
-            case Quantified(function="mean"):
+            case Quantified("mean"):
                 instances = tuple(self.instances(node))
                 total = Call("sum", instances, span=node.span)
                 return Binary("/", total, Number(float(len(instances))), span=node.span)
-            case Quantified(function=function):
+            case Quantified(function):
                 return Call(function, tuple(self.instances(node)), span=node.span)
-            case Negative(operand=operand):
-                return Negative(self.expression(operand), span=node.span)
-            case Binary(operator=symbol, left=left, right=right):
-                return Binary(symbol, self.expression(left), self.expression(right), span=node.span)
-            case Call(function=function, arguments=arguments):
-                return Call(function, tuple(map(self.expression, arguments)), span=node.span)
-        return node
+        return with_operands(node, [self.expression(operand) for operand in operands(node)])
 
     # -- measures ------------------------------------------------------------------------
 
     def measure(self, node: Measure) -> Node:
         name = ALIASES.get(node.name, node.name)
-        own = {measure.name: measure for measure in self.schema.measures}
-        built_in = CLASSIFICATION_VALUES if self.schema.classes else REGRESSION_VALUES
-        if name in own or name in built_in:
-            return self.average(node, (own.get(name) or built_in[name]))
-        if name in BUILT_IN and not self.schema.classes:
-            self.fail(node, f"'{node.name}' is a measure of classification; this is a regression")
-        if name in REGRESSION_VALUES:
-            self.fail(node, f"'{node.name}' is a measure of regression; this is a classification")
-        if name == "F1":
-            return _f1(self.rate(node, "Jaccard"), node)
-        if name not in RATES:
-            known = self.schema.known_measures
-            advice = advice_on_measure(node.name, known)
-            if advice:
-                self.fail(node, f"Unknown measure '{node.name}'; {advice}")
-            self.fail(node, f"Unknown measure '{node.name}'", node.name, known)
-        return self.rate(node, name)
+        averages = self.schema.averages
+        if name in averages:
+            return self.average(node, averages[name])
+        if self.schema.classes and name == "F1":
+            # With one occurrence of the share s of true positives: 2 - 2 / (1 + s).
+            one_and_share = Binary("+", Number(1.0), self.rate(node, "Jaccard"))
+            share = Binary("/", Number(2.0), one_and_share)
+            return Binary("-", Number(2.0), share, span=node.span)
+        if self.schema.classes and name in RATES:
+            return self.rate(node, name)
+        if name in BUILT_IN:
+            kinds = "classification", "regression"
+            own, other = kinds if self.schema.classes else kinds[::-1]
+            self.fail(node, f"'{node.name}' is a measure of {other}; this is a {own}")
+        problem, known = f"Unknown measure '{node.name}'", self.schema.known_measures
+        advice = advice_on_measure(node.name, known)
+        if advice:
+            self.fail(node, f"{problem}; {advice}")
+        self.fail_unknown(node, problem, node.name, known)
 
     def rate(self, node: Measure, name: str) -> Node:
         """One rate or one minus its complement."""
@@ -322,7 +304,7 @@ class _Resolver:
             canonical,
             frozenset(map(self.condition, node.conditions)),
             span=node.span,
-            written=(node.name if ALIASES.get(node.name, node.name) == name else name) + subscript,
+            written=(name if node.name == "F1" else node.name) + subscript,
             is_complement=canonical is not rate,
         )
         return estimand if canonical is rate else Binary("-", Number(1.0), estimand, span=node.span)
@@ -341,25 +323,19 @@ class _Resolver:
         if n_expected == 1 and not node.indices:
             if self.schema.positive is not None:
                 return (self.schema.positive,)
-            self.fail(
-                node,
-                f"'{node.name}' needs a class where there are {len(self.schema.classes)} of them: "
-                f"{self.spellings(node.name)}",
-            )
+            spelling = f'{node.name}_["{self.schema.classes[0]}"]'
+            if not _are_other_integers(self.schema.classes):
+                spelling = f"{node.name}_[0] (a position in classes_) or {spelling} (a label)"
+            there_are = f"where there are {len(self.schema.classes)} of them"
+            self.fail(node, f"'{node.name}' needs a class {there_are}: write {spelling}")
         count = ("no class index", "one class index", "two class indices")[n_expected]
         self.fail(node, f"'{node.name}' takes {count}, not {len(node.indices)}")
-
-    def spellings(self, name: str) -> str:
-        label = f'{name}_["{self.schema.classes[0]}"]'
-        if _are_other_integers(self.schema.classes):
-            return f"write {label}"
-        return f"write {name}_[0] (a position in classes_) or {label} (a label)"
 
     def class_position(self, node: Measure, index: int | str) -> int:
         labels = [str(label) for label in self.schema.classes]
         if isinstance(index, str):
             if index not in labels:
-                self.fail(node, f"Unknown class '{index}'", index, labels)
+                self.fail_unknown(node, f"Unknown class '{index}'", index, labels)
             return labels.index(index)
         if _are_other_integers(self.schema.classes):
             self.fail(
@@ -380,7 +356,7 @@ class _Resolver:
                 self.fail(
                     node,
                     f"Column '{column}' must be bool or 0/1 to stand alone in a condition; "
-                    f"its values are {_listing(levels)}; write for example "
+                    f"its values are {listed(levels)}; write for example "
                     f"{Comparison(column, '==', levels[0])}",
                 )
             case Comparison(operator="==" | "!=", literal=literal):
@@ -408,7 +384,7 @@ class _Resolver:
             self.fail(
                 node,
                 f"Column '{node.column}' cannot be compared with {node.literal!r} by "
-                f"'{node.operator}'; its values are {_listing(levels)}",
+                f"'{node.operator}'; its values are {listed(levels)}",
             )
         return node
 
@@ -416,7 +392,7 @@ class _Resolver:
         """The levels that a quantifier ranges over."""
         if node.column not in self.schema.levels:
             known = sorted(map(str, self.schema.levels))
-            self.fail(node, f"Unknown column '{node.column}'", node.column, known)
+            self.fail_unknown(node, f"Unknown column '{node.column}'", node.column, known)
         return self.schema.levels[node.column]
 
     def known_levels(self, node: Condition | Grouping) -> tuple[Literal, ...]:
@@ -431,13 +407,13 @@ class _Resolver:
         for level in wanted:
             if order and level not in order:
                 problem = f"{level!r} is not a category of column '{node.column}'"
-                self.fail(node, problem, str(level), list(map(str, order)))
+                self.fail_unknown(node, problem, str(level), list(map(str, order)))
             if not by_order and level not in known:
                 texts = [other for other in known if isinstance(other, str)]
                 near = difflib.get_close_matches(str(level), texts, n=1)
                 hint = f"did you mean {near[0]!r}? It" if near else "it"
                 problem = f"Column '{node.column}' never equals {level!r} in these rows"
-                self.fail(node, f"{problem}; {hint} is one of {_listing(known)}")
+                self.fail(node, f"{problem}; {hint} is one of {listed(known)}")
 
     def instances(self, node: Quantified) -> Iterator[Node]:
         """The quantifier's measure for every combination of levels that is meant."""
@@ -460,30 +436,17 @@ class _Resolver:
         self.check_levels(grouping, grouping.levels)
         return tuple(dict.fromkeys(grouping.levels)) or levels
 
-    def fail(
-        self, node: Node, message: str, name: str | None = None, known: list[str] | None = None
-    ) -> NoReturn:
-        if known is not None and name is not None:
-            nearest = difflib.get_close_matches(name, known, n=1)
-            message += f"; did you mean '{nearest[0]}'?" if nearest else "."
-            message += f" There are {_listing(known, 30)}." if known else " There are none."
-        else:
-            message += "."
-        raise ConstraintNameError(message, self.text, node.span.start, node.span.end)
+    def fail_unknown(self, node: Node, problem: str, name: str, known: Sequence[str]) -> NoReturn:
+        nearest = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean '{nearest[0]}'?" if nearest else "."
+        there_are = f"There are {listed(known, 30)}" if known else "There are none"
+        self.fail(node, f"{problem}{hint} {there_are}")
 
-
-def _f1(share: Node, node: Measure) -> Node:
-    """F1 with one occurrence of the share s of true positives: 2 - 2 / (1 + s)."""
-    one_and_share = Binary("+", Number(1.0), share)
-    return Binary("-", Number(2.0), Binary("/", Number(2.0), one_and_share), span=node.span)
+    def fail(self, node: Node, message: str) -> NoReturn:
+        raise ConstraintNameError(f"{message}.", self.text, node.span.start, node.span.end)
 
 
 def _are_other_integers(classes: tuple[object, ...]) -> bool:
     texts = [str(label).removesuffix(".0") for label in classes]
     integers = all(text.removeprefix("-").isdecimal() for text in texts)
     return integers and texts != [str(position) for position in range(len(texts))]
-
-
-def _listing(values: Iterable[object], most: int = 10) -> str:
-    shown = [repr(str(v)) if isinstance(v, str) else str(v) for v in values]
-    return ", ".join(shown[:most]) + (", ..." if len(shown) > most else "")

@@ -12,8 +12,8 @@ from sklearn_seldonian._text import short
 from sklearn_seldonian.constraints._nodes import Condition, Constraint, Negative, Node
 from sklearn_seldonian.constraints._parse import parse
 from sklearn_seldonian.constraints._resolve import Estimand, Schema, means_of, resolve
-from sklearn_seldonian.constraints._split import atom_range, in_units, shifted, split
-from sklearn_seldonian.constraints._tree import Tree, atoms_of, fold_numbers
+from sklearn_seldonian.constraints._split import atom_range, shifted, split
+from sklearn_seldonian.constraints._tree import And, Tree, atoms_of, fold_numbers, subtrees
 from sklearn_seldonian.measures import Expectation, RowMeasure
 
 NOT_LISTS = (Mapping, Set, bytes, pd.DataFrame)
@@ -58,7 +58,9 @@ class ResolvedConstraint:
     @property
     def in_units(self) -> bool:
         """Whether the atoms of the tree are values of g, rather than of the same sign only."""
-        return in_units(self.tree)
+        ands = (tree for tree in subtrees(self.tree) if isinstance(tree, And))
+        implied = (atom for tree in ands for atom in tree.implied)
+        return all(atom.in_units for atom in (*atoms_of(self.tree), *implied))
 
     @property
     def opposite(self) -> Tree:

@@ -2,7 +2,7 @@
 
 An AND passes where all of its children pass, each tested at the full delta: the intersection-union
 test [1]_. An OR passes where any of its k children passes at delta / k: Bonferroni's inequality.
-`shares` is this rule; whatever walks down a tree with a delta takes its children from there.
+`shares` is this rule. All code that walks down a tree with a delta gets the children from it.
 
 References
 ----------
@@ -50,7 +50,7 @@ class Atom:
     linear : Linear or None
         `expression` once more, where it is linear; its weights are not zero.
     in_units : bool
-        Whether `expression` is a value of the constraint's g; else only its sign says
+        Whether `expression` is a value of the constraint's g. Otherwise only its sign says
         something about g.
     is_ratio : bool
         Whether the limit that was asked multiplies a mean, as c does in ``a - c b``, which
@@ -143,10 +143,7 @@ def fold(
 
 def fold_numbers(tree: Tree, leaf: Callable[[Atom, float], float], delta: float = 1.0) -> float:
     """Fold numbers of which the largest counts for an AND, and the smallest for an OR."""
-    if isinstance(tree, Atom):
-        return leaf(tree, delta)
-    combine = min if isinstance(tree, Or) else max
-    return combine(fold_numbers(child, leaf, own) for child, own in shares(tree, delta))
+    return fold(tree, leaf, lambda values: max(values), lambda values: min(values), delta)
 
 
 def leaves(tree: Tree, delta: float) -> tuple[tuple[Atom, float], ...]:
@@ -169,7 +166,7 @@ def parts_of_and(tree: Tree, delta: float) -> tuple[tuple[Tree, float], ...]:
 
 
 def bonferroni(probabilities: Iterable[Array | float]) -> Array:
-    """At least how probable all of some events are, whatever their dependence.
+    """A lower bound on the probability that all of some events happen, whatever their dependence.
 
     By Bonferroni's inequality one minus the sum of the probabilities that each fails.
     """

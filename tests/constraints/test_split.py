@@ -25,7 +25,8 @@ from sklearn_seldonian.constraints import (
     parse,
 )
 from sklearn_seldonian.constraints._interval import Interval
-from sklearn_seldonian.constraints._split import TRUE, range_of
+from sklearn_seldonian.constraints._split import TRUE
+from sklearn_seldonian.constraints._sums import range_of
 from sklearn_seldonian.measures import RowMeasure
 
 COST = RowMeasure("Cost", lambda y, prediction, probabilities: y, range=(0, 5))

@@ -1,0 +1,174 @@
+"""What is said where a name means nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from sklearn_seldonian.constraints import Schema, bind, parse
+from sklearn_seldonian.exceptions import ConstraintNameError
+from sklearn_seldonian.measures import RowMeasure
+
+BINARY = Schema(
+    (0, 1),
+    1,
+    {
+        "M": (0, 1),
+        "F": (0, 1),
+        "R1": (False, True),
+        "sex": ("F", "M"),
+        "race": ("A", "B", "C"),
+        "age": tuple(range(18, 80)),
+        "native country": ("X", "Y"),
+    },
+)
+COSTS = RowMeasure("Cost", lambda y, prediction, probabilities: y, range=(0, 5))
+MISSED_CATS = RowMeasure(
+    "Missed_cats", lambda y, prediction, probabilities: y, range=(0, 1), rows=("cat",)
+)
+
+KNOWN = (
+    "'ACC', 'Brier', 'CM', 'ERR', 'F1', 'FDR', 'FNR', 'FOR', 'FPR', 'Jaccard', 'LogLoss', 'NPV', "
+    "'NR', 'PPV', 'PR', 'TNR', 'TPR'"
+)
+COLUMNS = "'F', 'M', 'R1', 'age', 'native country', 'race', 'sex'"
+
+MISTAKES = [
+    ("ACCC >= 0.9", "ACCC", f"Unknown measure 'ACCC'; did you mean 'ACC'? There are {KNOWN}."),
+    ("foo >= 0.9", "foo", f"Unknown measure 'foo'. There are {KNOWN}."),
+    ("PR | [Mm] <= 0.2", "Mm", f"Unknown column 'Mm'; did you mean 'M'? There are {COLUMNS}."),
+    ("PR | [q > 3] <= 0.2", "q > 3", f"Unknown column 'q'. There are {COLUMNS}."),
+    ("PR | [sex] <= 0.2", "sex",
+     "Column 'sex' must be bool or 0/1 to stand alone in a condition; its values are 'F', 'M'; "
+     'write for example sex == "F".'),
+    ("PR | [not `native country`] <= 0.2", "not `native country`",
+     "Column 'native country' must be bool or 0/1 to stand alone in a condition; its values are "
+     "'X', 'Y'; write for example `native country` == \"X\"."),
+    ("PR | [sex == 'X'] <= 0.2", "sex == 'X'",
+     "Column 'sex' never equals 'X' in these rows; it is one of 'F', 'M'."),
+    ("PR | [sex != 1] <= 0.2", "sex != 1",
+     "Column 'sex' never equals 1 in these rows; it is one of 'F', 'M'."),
+    ("PR | [M == '1'] <= 0.2", "M == '1'",
+     "Column 'M' never equals '1' in these rows; it is one of 0, 1."),
+    ("PR | [race in ('A', 'D')] <= 0.2", "race in ('A', 'D')",
+     "Column 'race' never equals 'D' in these rows; it is one of 'A', 'B', 'C'."),
+    ("max(PR, by=race in ('A', 'D')) <= 0.2", "race in ('A', 'D')",
+     "Column 'race' never equals 'D' in these rows; it is one of 'A', 'B', 'C'."),
+    ("max(PR, by=rase) <= 0.2", "rase",
+     f"Unknown column 'rase'; did you mean 'race'? There are {COLUMNS}."),
+    ("PR | [sex > 40] <= 0.2", "sex > 40",
+     "Column 'sex' cannot be compared with 40 by '>'; its values are 'F', 'M'."),
+    ("PR | [M >= 'a'] <= 0.2", "M >= 'a'",
+     "Column 'M' cannot be compared with 'a' by '>='; its values are 0, 1."),
+    ("PR_[2] <= 0.2", "PR_[2]", "Class index 2 is out of range: there are 2 classes."),
+    ("PR_['2'] <= 0.2", "PR_['2']", "Unknown class '2'. There are '0', '1'."),
+    ("PR_[0,1] <= 0.2", "PR_[0,1]", "'PR' takes one class index, not 2."),
+    ("ACC_[0] <= 0.2", "ACC_[0]", "'ACC' takes no class index, not 1."),
+    ("CM <= 0.2", "CM", "'CM' takes two class indices, not 0."),
+    ("CM_[0] <= 0.2", "CM_[0]", "'CM' takes two class indices, not 1."),
+    ("F1_[0, 1] <= 0.2", "F1_[0, 1]", "'F1' takes one class index, not 2."),
+    ("Brier_[0] <= 0.2", "Brier_[0]", "'Brier' takes no class index, not 1."),
+    ("MSE <= 0.2", "MSE", "'MSE' is a measure of regression; this is a classification."),
+    ("Mean_Error <= 0.2", "Mean_Error",
+     "'Mean_Error' is a measure of regression; this is a classification."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "place", "message"), MISTAKES, ids=[m[0] for m in MISTAKES])
+def test_mistakes(text, place, message):
+    constraint = parse(text)
+    with pytest.raises(ConstraintNameError) as caught:
+        bind(constraint, BINARY)
+    first, shown, carets = str(caught.value).split("\n")
+    assert first == message
+    assert shown.strip() == text
+    start = shown.index(place)
+    assert carets == " " * start + "^" * len(place)
+
+
+MULTICLASS_MISTAKES = [
+    ("PR <= 0.2", ("ant", "cat", "dog"),
+     "'PR' needs a class where there are 3 of them: write PR_[0] (a position in classes_) or "
+     'PR_["ant"] (a label).'),
+    ("F1 >= 0.2", (1, 2, 3), "'F1' needs a class where there are 3 of them: write F1_[\"1\"]."),
+    ("TPR_[1] <= 0.2", (1, 2, 3),
+     "Class index 1 could be a position or a label: the labels are 1, 2, 3; write the label in "
+     "quotes."),
+    ('TPR_["bird"] <= 0.2', ("ant", "bear", "dog"),
+     "Unknown class 'bird'. There are 'ant', 'bear', 'dog'."),
+    ('TPR_["cats"] <= 0.2', ("ant", "cat", "dog"),
+     "Unknown class 'cats'; did you mean 'cat'? There are 'ant', 'cat', 'dog'."),
+    ("CM_[0, 3] <= 0.2", ("ant", "cat", "dog"),
+     "Class index 3 is out of range: there are 3 classes."),
+    ("PR <= 0.2", (), "'PR' is a measure of classification; this is a regression."),
+    ("Precision >= 0.2", (), "'Precision' is a measure of classification; this is a regression."),
+    ("Mean_Err <= 0.2", (),
+     "Unknown measure 'Mean_Err'; did you mean 'Mean_Error'? There are 'Mean_Absolute_Error', "
+     "'Mean_Error', 'Mean_Squared_Error'."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "classes", "message"), MULTICLASS_MISTAKES)
+def test_mistakes_about_classes(text, classes, message):
+    with pytest.raises(ConstraintNameError) as caught:
+        bind(parse(text), Schema(classes, None))
+    assert str(caught.value).split("\n")[0] == message
+
+
+def test_no_columns():
+    with pytest.raises(ConstraintNameError, match=r"^Unknown column 'M'\. There are none\."):
+        bind(parse("PR | [M] <= 0.2"), Schema((0, 1), 1))
+
+
+@pytest.mark.parametrize("name", ["ACC", "F1", "MSE", "Brier", "abs", "mean", "e", "not", "Cost"])
+def test_names_that_are_taken(name):
+    measures = [COSTS, RowMeasure(name, COSTS.value)]
+    with pytest.raises(ValueError, match=f"^There is a '{name}' already; give the measure another"):
+        Schema((0, 1), 1, measures=measures)
+
+
+def test_measures_that_do_not_fit():
+    with pytest.raises(ValueError, match="'Missed_cats' counts rows of class 'cat', and the class"):
+        Schema((0, 1), 1, measures=[MISSED_CATS])
+    with pytest.raises(ValueError, match="measures= takes RowMeasure objects, not 'Cost'"):
+        Schema((0, 1), 1, measures=["Cost"])
+
+
+def test_a_long_sum_does_not_reach_the_recursion_limit():
+    constraint = parse(" + ".join(["PR"] * 99) + " <= 9")
+    resolved = bind(constraint, BINARY)
+    assert resolved.tree.linear.weights == (99.0,)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("accuracy", "write ACC"),
+        ("acc", "write ACC"),
+        ("Recall", "write TPR"),
+        ("precision", "write PPV"),
+        ("specificity", "write TNR"),
+        ("sensitivity", "write TPR"),
+        ("selection_rate", "write PR"),
+        ("f1_score", "write F1"),
+        ("FP", "write FPR"),
+        ("balanced_accuracy", "write (TPR + TNR) / 2"),
+        ("AUC", "it is not a mean over rows, so it cannot be certified"),
+        ("roc_auc", "it is not a mean over rows, so it cannot be certified"),
+        ("MCC", "it is not a mean over rows, so it cannot be certified"),
+        ("RMSE", "write sqrt(MSE)"),
+        ("demographic_parity", "use sklearn_seldonian.constraints.demographic_parity"),
+        ("equalised_odds", "use sklearn_seldonian.constraints.equalized_odds"),
+        ("inf", "a limit is a finite number"),
+    ],
+)
+def test_measures_by_their_other_names(name, advice):
+    with pytest.raises(ConstraintNameError) as error:
+        bind(parse(f"{name} <= 0.5"), Schema((0, 1), 1))
+    assert str(error.value).startswith(f"Unknown measure '{name}'; {advice}")
+
+
+@pytest.mark.parametrize("name", ["RMSE", "rmse"])
+def test_the_root_of_a_mean_is_what_is_said(name):
+    with pytest.raises(ConstraintNameError, match=r"write sqrt\(MSE\)"):
+        bind(parse(f"{name} <= 0.5"), Schema((), None))
+    assert bind(parse("sqrt(MSE) <= 0.5"), Schema((), None)).estimands
