@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from sklearn_seldonian.certification._evidence import Evidence, Sample
@@ -29,7 +30,7 @@ from sklearn_seldonian.measures import Rate
 POWER_OF_PLANS = 0.9
 # Orders of the rows of which the widest bound is planned with.
 ORDERS_OF_PLANS = 3
-VIOLATED = "the estimate itself violates the limit"
+ROUNDING = 1e-9
 
 
 class Units(NamedTuple):
@@ -71,14 +72,43 @@ def certify_constraint(
     violated = g > ROUNDING  # a second look: no test passes what its own estimate refutes
     if statistics.n_invalid or without_rows or (violated and verdict.passed):
         verdict = verdict._replace(g_upper=math.inf, p_value=1.0)
-    if not verdict.passed:
+    needed = None
+    if verdict.passed:
+        verdict = verdict._replace(reason="")  # a test of an OR that could not be run
+    else:
         # Some limit that is easier to meet may fail where the one that was asked does not.
-        verdict = verdict._replace(p_value=max(verdict.p_value, math.nextafter(delta, 1.0)))
+        p_value = max(verdict.p_value, math.nextafter(delta, 1.0))
+        reason = _reason(constraint, statistics, evidence, delta, g, verdict.reason)
+        verdict = verdict._replace(p_value=p_value, reason=reason)
+        needed = _rows_needed(constraint, statistics, evidence, delta, method)
+    return _result(
+        constraint,
+        delta,
+        g,
+        verdict,
+        rows={m.label: round(sample.trials) for m, sample in evidence.samples.items()},
+        rates={m.label: _rate(m, evidence.samples[m]) for m in _counted(evidence)},
+        rows_needed=needed,
+    )
+
+
+def untested(constraint: ResolvedConstraint, delta: float, reason: str) -> ConstraintResult:
+    """The result of a constraint whose test was not run: not passed."""
+    verdict = Verdict(math.inf, 1.0, UNTOUCHED, "none", reason)
+    return _result(constraint, delta, math.nan, verdict, rows={}, rates={})
+
+
+def _result(
+    constraint: ResolvedConstraint,
+    delta: float,
+    g: float,
+    verdict: Verdict,
+    rows: Mapping[str, int],
+    rates: Mapping[str, float],
+    rows_needed: int | None = None,
+) -> ConstraintResult:
+    """A verdict, whose reason is why the constraint did not pass, in the constraint's units."""
     units = units_of(constraint.source)
-    rows = {estimand.label: round(sample.trials) for estimand, sample in evidence.samples.items()}
-    reason = "" if verdict.passed else _reason(g, rows, statistics, verdict.reason)
-    if reason == VIOLATED and not passes(constraint.opposite, evidence, delta):
-        reason = f"{VIOLATED}, but by no more than sampling error explains"
     return ConstraintResult(
         constraint=constraint.source.text or str(constraint.source),
         operator=units.operator,
@@ -86,17 +116,11 @@ def certify_constraint(
         bound=units.value(verdict.g_upper),
         limit=units.limit,
         g=g,
-        g_upper=verdict.g_upper,
-        p_value=verdict.p_value,
         delta=delta,
-        method=verdict.method,
-        guarantee=verdict.guarantee,
         rows=rows,
-        rates={m.label: _rate(m, evidence.samples[m]) for m in _counted(evidence)},
-        reason=reason,
-        rows_needed=_rows_needed(constraint, statistics, evidence, delta, method)
-        if reason
-        else None,
+        rates=rates,
+        rows_needed=rows_needed,
+        **verdict._asdict(),
     )
 
 
@@ -123,56 +147,26 @@ def _rows_needed(
     method: str,
 ) -> int | None:
     """How many fresh safety rows would have let it pass, if its estimates were the truth."""
-    estimands = constraint.estimands
+    estimands, exclusive = constraint.estimands, evidence.mutually_exclusive_columns
     if not all(sample.trials for sample in evidence.samples.values()):
         return None
     if len(_counted(evidence)) < len(estimands):
         # The order of the rows makes a bound wider or narrower by chance.
+        orders = (statistics.in_drawn_order(seed) for seed in range(ORDERS_OF_PLANS))
+        seen = (rows.evidence(estimands, exclusive) for rows in orders)
         found = [
-            projected_rows(
-                constraint.tree,
-                statistics.in_drawn_order(seed).evidence(
-                    estimands, evidence.mutually_exclusive_columns
-                ),
-                delta,
-                POWER_OF_PLANS,
-                method,
-            )
-            for seed in range(ORDERS_OF_PLANS)
+            projected_rows(constraint.tree, each, delta, POWER_OF_PLANS, method) for each in seen
         ]
         return max((n for n in found if n is not None), default=None)
-    shares = {
-        estimand: evidence.samples[estimand].trials / evidence.n_rows for estimand in estimands
-    }
+    shares = {m: sample.trials / evidence.n_rows for m, sample in evidence.samples.items()}
     return sufficient_rows(
         [(constraint.tree, delta)],
         evidence.estimates(estimands),
         shares,
         POWER_OF_PLANS,
         method,
-        evidence.mutually_exclusive_columns,
+        exclusive,
         DRAWS_IN_PASSING,
-    )
-
-
-def untested(constraint: ResolvedConstraint, delta: float, reason: str) -> ConstraintResult:
-    """The result of a constraint whose test was not run: not passed."""
-    units = units_of(constraint.source)
-    return ConstraintResult(
-        constraint=constraint.source.text or str(constraint.source),
-        operator=units.operator,
-        estimate=math.nan,
-        bound=units.value(math.inf),
-        limit=units.limit,
-        g=math.nan,
-        g_upper=math.inf,
-        p_value=1.0,
-        delta=delta,
-        method=UNTOUCHED,
-        guarantee="none",
-        rows={},
-        rates={},
-        reason=reason,
     )
 
 
@@ -199,9 +193,6 @@ def _g_upper(
     return tightest if tightest > 0.0 else math.inf
 
 
-ROUNDING = 1e-9
-
-
 def units_of(constraint: Constraint) -> Units:
     """The units of the constraint's varying side; of the difference where both sides vary."""
     constraint = constraint.as_ratio
@@ -214,19 +205,29 @@ def units_of(constraint: Constraint) -> Units:
     return Units("<=", 1, 0.0)
 
 
-def _reason(g: float, rows: dict[str, int], statistics: Statistics, failure_reason: str) -> str:
-    empty = [name for name, n in rows.items() if n == 0]
+def _reason(
+    constraint: ResolvedConstraint,
+    statistics: Statistics,
+    evidence: Evidence,
+    delta: float,
+    g: float,
+    failure_reason: str,
+) -> str:
+    """Why the constraint did not pass."""
     if statistics.n_invalid:
         return (
             f"the outputs for {statistics.n_invalid} of {statistics.n_rows} safety rows "
             "are NaN or infinite"
         )
+    empty = [m.label for m, sample in evidence.samples.items() if not round(sample.trials)]
     if empty:
         return f"no rows for {', '.join(empty)} among the safety rows"
     if failure_reason:
         return failure_reason
     if math.isnan(g):
         return "its value on the safety rows is undefined"
-    if g > 0:
-        return VIOLATED
-    return "the estimate meets the limit, but not by enough for so few safety rows"
+    if not g > 0:
+        return "the estimate meets the limit, but not by enough for so few safety rows"
+    if passes(constraint.opposite, evidence, delta):
+        return "the estimate itself violates the limit"
+    return "the estimate itself violates the limit, but by no more than sampling error explains"
