@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_seldonian.certification._answers import answers_of
-from sklearn_seldonian.certification._certify import labelled_rows
+from sklearn_seldonian.certification._certify import bound_rows
 from sklearn_seldonian.certification._given import check_fitted
 from sklearn_seldonian.certification._specification import Specification
 from sklearn_seldonian.constraints import distinct_estimands, distinct_values, estimate, parse_all
@@ -65,16 +65,15 @@ def constraint_values(
     constraints = parse_all(constraints)
     answers = answers_of(estimator, decision, pos_label, sensitive_features=sensitive_features)
     specification = Specification(constraints, deltas=(), method="auto")  # nothing is tested
-    rows = labelled_rows(answers.targets, X, y, specification.columns, sensitive_features)
-    specification, cells = specification.bound_to(
-        rows.columns, len(rows.y), answers.targets, measures, named=rows.columns
+    rows, bound, cells = bound_rows(
+        specification, answers.targets, X, y, measures, sensitive_features
     )
-    values = distinct_values(distinct_estimands(specification.constraints))
+    values = distinct_values(distinct_estimands(bound.constraints))
     statistics = answers.observe(rows, cells, values).statistics
     if statistics.n_invalid:
         return np.full(len(constraints), np.inf)
-    evidence = (statistics.evidence(c.estimands) for c in specification.constraints)
-    pairs = zip(specification.constraints, evidence, strict=True)
+    evidence = (statistics.evidence(c.estimands) for c in bound.constraints)
+    pairs = zip(bound.constraints, evidence, strict=True)
     return np.array([estimate(c.g, e.estimates(c.estimands)) for c, e in pairs])
 
 

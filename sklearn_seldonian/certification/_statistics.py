@@ -121,15 +121,14 @@ class Statistics:
 
     def __add__(self, other: Statistics) -> Statistics:
         """The statistics of both sets of rows together; they must be disjoint."""
-        return Statistics(
-            self.confusion + other.confusion,
-            self.stratification,
-            self.deterministic,
-            self.n_invalid + other.n_invalid,
-            self.values,
-            self.products + other.products,
-            self.kept and other.kept and self.kept.followed_by(other.kept),
-            self.ends if self.ends == other.ends else None,
+        return replace(
+            self,
+            confusion=self.confusion + other.confusion,
+            n_invalid=self.n_invalid + other.n_invalid,
+            products=self.products + other.products,
+            kept=self.kept and other.kept and self.kept.followed_by(other.kept),
+            ends=self.ends if self.ends == other.ends else None,
+            order_seed=None,
         )
 
     def in_drawn_order(self, seed: int) -> Statistics:
@@ -175,9 +174,8 @@ class Statistics:
     def range_of(self, estimand: Estimand) -> Range:
         """Between which numbers a row's part in `estimand` lies, whatever the row is like."""
         quantity = estimand.quantity
-        if self.deterministic or self.ends is None or not isinstance(quantity, Rate):
-            return quantity.range
-        if quantity.conditions_on_prediction:  # a ratio of two means
+        is_ratio = quantity.conditions_on_prediction  # of two means
+        if self.deterministic or self.ends is None or is_ratio or not isinstance(quantity, Rate):
             return quantity.range
         low, high = self.ends
         # For each label: the classes whose probabilities are summed up.
