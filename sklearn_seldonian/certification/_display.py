@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from sklearn_seldonian.certification._fields import CertificateFields, ConstraintResult
+    from sklearn_seldonian.certification._certificate import SafetyCertificate
+    from sklearn_seldonian.certification._fields import ConstraintResult
 
 # What is left unsure of each group's rate.
 RATES_DELTA = 0.05
@@ -83,7 +84,7 @@ class CertificateDisplay:
 
     @classmethod
     def from_certificate(
-        cls, certificate: CertificateFields, *, axes: Sequence[Axes] | None = None
+        cls, certificate: SafetyCertificate, *, axes: Sequence[Axes] | None = None
     ) -> CertificateDisplay:
         """Draw a certificate.
 

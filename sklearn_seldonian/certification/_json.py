@@ -13,12 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
-from sklearn_seldonian.certification._fields import CertificateFields, ConstraintResult
+from sklearn_seldonian.certification._fields import ConstraintResult
 from sklearn_seldonian.certification._rules import check
 
-Certificate = TypeVar("Certificate", bound=CertificateFields)
+if TYPE_CHECKING:
+    from sklearn_seldonian.certification._certificate import SafetyCertificate
+
 INFINITIES = {"Infinity": math.inf, "-Infinity": -math.inf}
 MAX_COUNT = 2**53  # beyond it not every whole number is a float
 
@@ -26,7 +28,7 @@ MAX_COUNT = 2**53  # beyond it not every whole number is a float
 # -- writing -----------------------------------------------------------------------------
 
 
-def to_text(certificate: CertificateFields) -> str:
+def to_text(certificate: SafetyCertificate) -> str:
     """The document of a certificate."""
     return json.dumps(_plain(asdict(certificate)), indent=2, allow_nan=False)
 
@@ -45,7 +47,7 @@ def _plain(value: Any) -> Any:
 # -- reading -----------------------------------------------------------------------------
 
 
-def from_text(text: str, kind: type[Certificate]) -> Certificate:
+def from_text(text: str, kind: type[SafetyCertificate]) -> SafetyCertificate:
     """The certificate of a document, as one of the class `kind`.
 
     Raises

@@ -8,12 +8,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sklearn_seldonian.certification._fields import (
     GUARANTEES,
     UNTOUCHED,
-    CertificateFields,
     ConstraintResult,
 )
 from sklearn_seldonian.certification._methods import (
@@ -35,6 +34,9 @@ from sklearn_seldonian.constraints import (
 from sklearn_seldonian.constraints._nodes import Call, Measure, Negative, Quantified, quoted_name
 from sklearn_seldonian.measures import ALIASES, CLASSIFICATION_VALUES, RATES, REGRESSION_VALUES
 
+if TYPE_CHECKING:
+    from sklearn_seldonian.certification._certificate import SafetyCertificate
+
 OF_COUNTS = {CLOPPER_PEARSON, EXACT_TWO_RATE_TEST}
 # Measures that each row counts for.
 OF_ALL_ROWS = {
@@ -53,7 +55,7 @@ class Rule(NamedTuple):
     holds: Callable[[Any], bool]
 
 
-def check(certificate: CertificateFields) -> None:
+def check(certificate: SafetyCertificate) -> None:
     """Refuse a certificate whose fields contradict each other.
 
     Raises
@@ -228,11 +230,10 @@ RESULT_RULES = (
     Rule("estimate", "does not follow from g", lambda r: _same(r.estimate, _units(r).value(r.g))),
     Rule("bound", "does not follow from g_upper", lambda r: r.bound == _units(r).value(r.g_upper)),
     Rule("delta", "must be strictly between 0 and 1", lambda r: 0 < r.delta < 1),
-    Rule("p_value", "must be a number from 0 to 1", lambda r: 0 <= r.p_value <= 1),
     Rule(
         "p_value",
-        "must be at most delta where g_upper is at most 0, and above delta otherwise",
-        lambda r: (r.p_value <= r.delta) == r.passed,
+        "must be from 0 to 1, at most delta where g_upper is at most 0, and above delta otherwise",
+        lambda r: 0 <= r.p_value <= 1 and (r.p_value <= r.delta) == r.passed,
     ),
     Rule("g", "is a violation, and g_upper is none", lambda r: not (r.passed and r.g > ROUNDING)),
     Rule("method", "must be a method that there is", lambda r: GUARANTEE_OF.keys() >= _methods(r)),
@@ -243,11 +244,10 @@ RESULT_RULES = (
         "must be empty where the constraint passed, and say why where it did not",
         lambda r: bool(r.reason) != r.passed,
     ),
-    Rule("rows_needed", "must be at least 1, or null", lambda r: r.rows_needed != 0),
     Rule(
         "rows_needed",
-        "must be null unless the constraint did not pass and its estimate meets the limit",
-        lambda r: r.rows_needed is None or not (r.passed or r.g > 0),
+        "must be null or at least 1, and null where the constraint passed or its estimate violates",
+        lambda r: r.rows_needed is None or (r.rows_needed > 0 and not (r.passed or r.g > 0)),
     ),
     Rule(
         "method",
@@ -264,11 +264,11 @@ RESULT_RULES = (
 # -- the whole certificate -------------------------------------------------------------------
 
 
-def _rows(certificate: CertificateFields) -> Iterable[tuple[ConstraintResult, str, int]]:
+def _rows(certificate: SafetyCertificate) -> Iterable[tuple[ConstraintResult, str, int]]:
     return ((r, name, n) for r in certificate.results for name, n in r.rows.items())
 
 
-def _counts_all_rows(certificate: CertificateFields) -> bool:
+def _counts_all_rows(certificate: SafetyCertificate) -> bool:
     """Whether measures of all rows are over all of them, where a constraint has passed."""
     return all(
         n == certificate.n_safety
@@ -277,41 +277,41 @@ def _counts_all_rows(certificate: CertificateFields) -> bool:
     )
 
 
-def _agree(certificate: CertificateFields) -> bool:
+def _agree(certificate: SafetyCertificate) -> bool:
     """Whether results with the same measure say the same of it."""
     said = {(name, n, r.rates.get(name)) for r, name, n in _rows(certificate)}
     return len(said) == len({name for name, _, _ in said})
 
 
-def _parameter(certificate: CertificateFields, name: str) -> list[Any]:
+def _parameter(certificate: SafetyCertificate, name: str) -> list[Any]:
     """One parameter, or several, as values; empty where Python does not write them as such."""
     try:
         given = ast.literal_eval(certificate.parameters.get(name, "[]"))
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return []
     return list(given) if isinstance(given, list | tuple) else [given]
 
 
-def _has_given_constraints(certificate: CertificateFields) -> bool:
+def _has_given_constraints(certificate: SafetyCertificate) -> bool:
     given = _parameter(certificate, "constraints")
     texts = [result.constraint for result in certificate.results]
     return given in ([], texts) or not all(isinstance(text, str) for text in given)
 
 
-def _has_given_deltas(certificate: CertificateFields) -> bool:
+def _has_given_deltas(certificate: SafetyCertificate) -> bool:
     """Whether each delta is the one that was given, or the same whole share of it in a search."""
     given, tested = _parameter(certificate, "delta"), [r.delta for r in certificate.results]
     if not given or not all(isinstance(delta, float) for delta in given):
         return True
     deltas = given * len(tested) if len(given) == 1 else given
-    if len(deltas) != len(tested):
+    if len(deltas) != len(tested) or not all(map(math.isfinite, deltas)):
         return False
     models = max(1, round(deltas[0] / tested[0])) if certificate.procedure.endswith(".fit") else 1
     pairs = zip(deltas, tested, strict=True)
     return all(math.isclose(delta / models, own, rel_tol=1e-12) for delta, own in pairs)
 
 
-def _has_given_class(certificate: CertificateFields) -> bool:
+def _has_given_class(certificate: SafetyCertificate) -> bool:
     """Whether the positive class is the one that was given, or the second where none was."""
     given = _parameter(certificate, "pos_label")
     if not given or len(certificate.classes) != 2:
@@ -319,20 +319,20 @@ def _has_given_class(certificate: CertificateFields) -> bool:
     return certificate.positive == (certificate.classes[1] if given == [None] else str(given[0]))
 
 
-def _has_given_method(certificate: CertificateFields) -> bool:
+def _has_given_method(certificate: SafetyCertificate) -> bool:
     """Whether the guarantees are those of the method that was asked for."""
     unfit = {"exact": "asymptotic", "asymptotic": "finite-sample", "ttest": "finite-sample"}
     given = {unfit.get(str(method)) for method in _parameter(certificate, "method")}
     return not given & {result.guarantee for result in certificate.results}
 
 
-def _is_complete(certificate: CertificateFields) -> bool:
+def _is_complete(certificate: SafetyCertificate) -> bool:
     """Whether a test that says by which versions it was run has assumptions and data as well."""
     described = bool(certificate.versions) and certificate.tested
     return not described or bool(certificate.assumptions and certificate.fingerprints)
 
 
-def _has_its_order(certificate: CertificateFields) -> bool:
+def _has_its_order(certificate: SafetyCertificate) -> bool:
     """Whether a test of rows one after another says in which order it looked at them."""
     bets = any(BETTING in _methods(result) for result in certificate.results)
     return certificate.order_seed is not None or not bets

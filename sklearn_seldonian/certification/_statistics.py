@@ -24,6 +24,7 @@ from sklearn_seldonian.constraints import Estimand, ExclusiveColumns, Stratifica
 from sklearn_seldonian.measures import Expectation, Range, Rate, RowMeasure, row_values
 
 Array = NDArray[np.float64]
+Entries = NDArray[np.bool_]
 
 
 ROUNDING = 1e-24
@@ -57,16 +58,6 @@ class KeptRows(NamedTuple):
         # RandomState: its draws are the same in every version of NumPy.
         order = np.random.RandomState(seed).permutation(sorted_)
         return KeptRows(*(part[order] for part in self))
-
-
-class EstimandEntries(NamedTuple):
-    """Entries in an estimand's denominator and numerator: (n_cells, K, K + V).
-
-    The cells are those of one family.
-    """
-
-    denominator: NDArray[np.bool_]
-    numerator: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -228,9 +219,11 @@ class Statistics:
     def rate(self, estimand: Estimand) -> Sample:
         """Successes and trials of one estimand."""
         family, confusion = self._family(estimand)
-        entries = estimand_entries(estimand, self.stratification, family, self.values)
-        successes = float(confusion[entries.numerator].sum())
-        return Sample(successes, float(confusion[entries.denominator].sum()), self._rows(estimand))
+        denominator, numerator = estimand_entries(
+            estimand, self.stratification, family, self.values
+        )
+        successes, trials = (float(confusion[part].sum()) for part in (numerator, denominator))
+        return Sample(successes, trials, self._rows(estimand))
 
     def _rows(self, estimand: Estimand) -> float:
         """Rows whose cell and label allow them to count."""
@@ -399,15 +392,17 @@ def estimand_entries(
     stratification: Stratification,
     family: int,
     values: Sequence[RowMeasure] = (),
-) -> EstimandEntries:
-    """The entries of a family's cells that the `estimand` is a ratio of."""
+) -> tuple[Entries, Entries]:
+    """Entries in the `estimand`'s denominator and numerator: (n_cells, K, K + V).
+
+    The cells are those of one family.
+    """
     inside = stratification.inside(estimand.conditions, family)[:, None, None]
-    return EstimandEntries(*(inside & part for part in _entries(estimand.quantity, values)))
+    denominator, numerator = _entries(estimand.quantity, values)
+    return inside & denominator, inside & numerator
 
 
-def _entries(
-    quantity: Rate | Expectation, values: Sequence[RowMeasure]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _entries(quantity: Rate | Expectation, values: Sequence[RowMeasure]) -> tuple[Entries, Entries]:
     """Denominator and numerator of a quantity, with a column per row measure: (K, K + V)."""
     k = quantity.n_classes
     denominator = np.zeros((k, k + len(values)), dtype=np.bool_)
