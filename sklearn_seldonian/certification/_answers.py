@@ -212,9 +212,8 @@ class RegressorAnswers(_EstimatorAnswers):
         outside = predicted[(predicted < low) | (predicted > high)]
         if len(outside):
             raise ValueError(
-                f"{type(self.estimator).__name__}.predict returned {outside[0]:g}, which is "
-                f"outside prediction_range=({low:g}, {high:g}): clip the predictions, or widen it "
-                "to what they can be."
+                f"{name} returned {outside[0]:g}, which is outside prediction_range=({low:g}, "
+                f"{high:g}): clip the predictions, or widen it to what they can be."
             )
         statistics = summarise_predictions(
             cells.codes, rows.targets, predicted, cells.stratification, measures, keep=True

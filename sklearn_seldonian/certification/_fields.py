@@ -111,8 +111,8 @@ class ConstraintResult(Value):
             )
         if not self.g > 0:
             return ""
-        fewest = min(self.rows, key=lambda name: self.rows[name], default="")
-        of_few = (
-            f" (the fewest are {self.rows[fewest]:,}, for {on_one_line(fewest)})" if fewest else ""
-        )
-        return f"; if the estimate were the truth, no number of rows would suffice{of_few}"
+        remedy = "; if the estimate were the truth, no number of rows would suffice"
+        if not self.rows:
+            return remedy
+        name, fewest = min(self.rows.items(), key=lambda row: row[1])
+        return f"{remedy} (the fewest are {fewest:,}, for {on_one_line(name)})"

@@ -143,10 +143,6 @@ def _is_share(value: Any) -> bool:
     return type(value) in (int, float) and 0 <= value <= 1
 
 
-def _each(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and all(map(holds, value))
-
-
 def _mapping_to(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, dict) and all(map(holds, value.values()))
 
@@ -157,7 +153,9 @@ TYPES: Mapping[Any, _Type] = {
     str: _Type("a string", _is_text),
     int | None: _Type("a whole number from 0 on, or null", lambda v: v is None or _is_count(v)),
     str | None: _Type("a string or null", lambda v: v is None or _is_text(v)),
-    tuple[str, ...]: _Type("a list of strings", _each(_is_text)),
+    tuple[str, ...]: _Type(
+        "a list of strings", lambda v: isinstance(v, list) and all(map(_is_text, v))
+    ),
     tuple[ConstraintResult, ...]: _Type(
         "a list with at least one result", lambda v: isinstance(v, list) and v != []
     ),

@@ -29,7 +29,7 @@ def report(certificate: SafetyCertificate) -> str:
     return template.render(
         certificate=certificate,
         deltas=[result.delta for result in certificate.results],
-        estimands=_estimands(certificate),
+        estimands={name: n for result in certificate.results for name, n in result.rows.items()},
         rates={rate.name: rate for rate in group_rates(certificate.results)},
         picture=Markup(_picture(certificate)) if certificate.results else "",
     )
@@ -62,11 +62,6 @@ def _finalized(value: Any) -> Any:
 def _number(value: float, digits: str = ".4f") -> str:
     """A number to read; a dash where there is none."""
     return format(value, digits) if math.isfinite(value) else "–"
-
-
-def _estimands(certificate: SafetyCertificate) -> dict[str, int]:
-    """Safety rows of every mean, once."""
-    return {name: n for result in certificate.results for name, n in result.rows.items()}
 
 
 def _in_words(estimand: str) -> str:
