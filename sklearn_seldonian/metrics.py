@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_seldonian.certification._answers import answers_of
-from sklearn_seldonian.certification._certify import labelled_rows
+from sklearn_seldonian.certification._certify import bound_rows
 from sklearn_seldonian.certification._given import check_fitted
 from sklearn_seldonian.certification._specification import Specification
 from sklearn_seldonian.constraints import distinct_estimands, distinct_values, estimate, parse_all
@@ -65,9 +65,8 @@ def constraint_values(
     """
     answers = answers_of(estimator, decision, pos_label, sensitive_features=sensitive_features)
     source = Specification(parse_all(constraints), deltas=(), method="auto")  # nothing is tested
-    rows = labelled_rows(answers.targets, X, y, source.columns, sensitive_features)
-    specification, cells = source.bound_to(
-        rows.columns, len(rows.y), answers.targets, measures, named=rows.columns
+    rows, specification, cells = bound_rows(
+        source, answers.targets, X, y, measures, sensitive_features
     )
     constraints = specification.constraints
     values = distinct_values(distinct_estimands(constraints))

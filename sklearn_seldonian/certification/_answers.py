@@ -51,7 +51,9 @@ class Observation:
 class Answers(Protocol):
     """A model that can be asked. Nothing above knows what kind of model it is."""
 
-    targets: Targets
+    @property
+    def targets(self) -> Targets:
+        """What it predicts."""
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -87,17 +89,15 @@ def answers_of(
         _refuse("a classifier", target_range=target_range, prediction_range=prediction_range)
         check_choice("decision", decision, tuple(DECISIONS))
         classes = _arguments.check_classes(estimator)
-        return ClassifierAnswers(
-            estimator, Labels.of(classes, pos_label, decision), sensitive_features
-        )
+        labels = Labels.of(classes, pos_label, decision)
+        return ClassifierAnswers(estimator, labels, sensitive_features)
     if is_regressor(estimator):
         decided = None if decision == "argmax" else decision
         _refuse("a regressor", decision=decided, pos_label=pos_label)
-        ranges = (
-            check_range("target_range", target_range),
-            check_range("prediction_range", prediction_range),
-        )
-        return RegressorAnswers(estimator, Numbers(*ranges, clipped=False), sensitive_features)
+        targets = check_range("target_range", target_range)
+        predictions = check_range("prediction_range", prediction_range)
+        numbers = Numbers(targets, predictions, clipped=False)
+        return RegressorAnswers(estimator, numbers, sensitive_features)
     name = type(estimator).__name__
     raise ValueError(f"certify tests classifiers and regressors; {name} is neither.")
 
@@ -132,14 +132,12 @@ class _EstimatorAnswers:
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        drawn = ["Predict draws at random, anew for every row."]
-        given = ["Predict is given the sensitive features, as in this test."]
-        takes_groups = _arguments.groups_for(self.estimator, "predict", self.sensitive_features)
-        return (
-            *self.targets.assumptions,
-            *drawn * get_tags(self.estimator).non_deterministic,
-            *given * bool(takes_groups),
-        )
+        texts = list(self.targets.assumptions)
+        if get_tags(self.estimator).non_deterministic:
+            texts.append("Predict draws at random, anew for every row.")
+        if _arguments.groups_for(self.estimator, "predict", self.sensitive_features):
+            texts.append("Predict is given the sensitive features, as in this test.")
+        return tuple(texts)
 
     def remarks(self, statistics: Statistics) -> tuple[str, ...]:
         return ()
@@ -214,9 +212,8 @@ class RegressorAnswers(_EstimatorAnswers):
         outside = predicted[(predicted < low) | (predicted > high)]
         if len(outside):
             raise ValueError(
-                f"{type(self.estimator).__name__}.predict returned {outside[0]:g}, which is "
-                f"outside prediction_range=({low:g}, {high:g}): clip the predictions, or widen it "
-                "to what they can be."
+                f"{name} returned {outside[0]:g}, which is outside prediction_range=({low:g}, "
+                f"{high:g}): clip the predictions, or widen it to what they can be."
             )
         statistics = summarise_predictions(
             cells.codes, rows.targets, predicted, cells.stratification, measures, keep=True

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from os import PathLike
 
+import pandas as pd
+
 from sklearn_seldonian._files import write_whole
+from sklearn_seldonian._palette import on_one_line
 from sklearn_seldonian.certification._display import CertificateDisplay
-from sklearn_seldonian.certification._fields import CertificateFields
+from sklearn_seldonian.certification._fields import GUARANTEES, UNTOUCHED, ConstraintResult
 from sklearn_seldonian.certification._json import from_text, to_text
 from sklearn_seldonian.certification._report import report, summary
+from sklearn_seldonian.certification._values import Value
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SafetyCertificate(CertificateFields):
+class SafetyCertificate(Value):
     """What was certified, on what evidence, under which assumptions.
 
     Two certificates are equal where they say the same; NaN equals NaN.
@@ -51,6 +56,81 @@ class SafetyCertificate(CertificateFields):
         same rows in any order, tested with this seed, give the same certificate. None where
         only counts were looked at.
     """
+
+    results: tuple[ConstraintResult, ...]
+    loss: float
+    n_candidate: int
+    n_safety: int
+    assumptions: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    procedure: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    positive: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    order_seed: int | None = None
+
+    @property
+    def passed(self) -> bool:
+        """The joint verdict: every constraint is certified, and there is one."""
+        return bool(self.results) and all(result.passed for result in self.results)
+
+    @property
+    def tested(self) -> bool:
+        """Whether any test looked at the safety rows; if not, they are as good as fresh."""
+        return any(result.method != UNTOUCHED for result in self.results)
+
+    @property
+    def guarantee(self) -> str:
+        """The weakest of the results': "exact", "finite-sample", "asymptotic" or "none"."""
+        kinds = [result.guarantee for result in self.results]
+        return min(kinds, key=GUARANTEES.index, default="none")
+
+    @property
+    def verdict(self) -> str:
+        """The outcome in one line."""
+        n_passed = sum(result.passed for result in self.results)
+        if self.passed:
+            several = f"all {n_passed} constraints are" if n_passed > 1 else "the constraint is"
+            return f"Safety test passed: {several} certified."
+        outcome = "No Solution Found" if self.procedure.endswith(".fit") else "Not certified"
+        return f"{outcome}: {n_passed} of {len(self.results)} constraints passed."
+
+    def __repr__(self) -> str:
+        return f"<SafetyCertificate: {self.verdict} {self.n_safety:,} safety rows>"
+
+    @property
+    def rows_in_words(self) -> str:
+        """What was done with which rows, in one sentence."""
+        rows, others = f"{self.n_safety:,} safety rows", f"{self.n_candidate:,} others"
+        if self.tested:
+            return f"Tested on {rows}{f'; fitted to {others}' if self.n_candidate else ''}."
+        return (
+            f"{rows} were not touched{f'; {others} were for training' if self.n_candidate else ''}."
+        )
+
+    def explain(self) -> str:
+        """The whole certificate in plain text."""
+        parts = [self.verdict, *(result.explain() for result in self.results)]
+        parts.append(self.rows_in_words)
+        if self.guarantee == "asymptotic":
+            parts.append(
+                "Asymptotic: at least one bound rests on a normal approximation, which may fail "
+                "for small samples and long tails."
+            )
+        parts += map(on_one_line, self.remarks)
+        parts.append("Each bound holds with its confidence on its own; they are not simultaneous.")
+        if self.order_seed is not None:
+            parts.append(f"The rows were tested in an order drawn from the seed {self.order_seed}.")
+        if self.assumptions:
+            parts += ["Assumptions:", *(f"  - {on_one_line(text)}" for text in self.assumptions)]
+        return "\n".join(parts)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a constraint, one column an attribute of `ConstraintResult` and `passed`."""
+        rows = [{**asdict(result), "passed": result.passed} for result in self.results]
+        return pd.DataFrame(rows)
 
     def to_json(self) -> str:
         """A JSON document that `from_json` reads back to an equal certificate.

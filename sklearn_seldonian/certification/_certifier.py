@@ -16,9 +16,7 @@ from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._evidence import exclusive_columns
 from sklearn_seldonian.certification._levels import levels_in_words, unseen_levels
 from sklearn_seldonian.certification._provenance import (
-    as_written,
     assumptions,
-    labels_in_words,
     row_fingerprints,
     versions,
 )
@@ -42,6 +40,10 @@ class Origin:
     positive : str or None
     n_candidate : int, default=0
         Rows that the model was fitted to.
+
+    Notes
+    -----
+    Each is a field of the certificate.
     """
 
     procedure: str
@@ -59,8 +61,9 @@ class Origin:
         positive: int | None = None,
     ) -> Origin:
         """With values as Python writes them, and the `positive` class by its position."""
-        words = labels_in_words(classes, positive)
-        return cls(procedure, as_written(parameters), **words)
+        names = tuple(map(str, classes))
+        written = {name: repr(value) for name, value in sorted(parameters.items())}
+        return cls(procedure, written, names, None if positive is None else names[positive])
 
 
 def run_safety_test(
@@ -115,7 +118,6 @@ def run_safety_test(
             for constraint, delta in specification.parts
         ),
         loss=seen.loss,
-        n_candidate=origin.n_candidate,
         n_safety=len(rows.y),
         assumptions=assumptions(
             (*answers.assumptions, *levels_in_words(specification.levels, bound_by)),
@@ -123,16 +125,13 @@ def run_safety_test(
             mask_given,
         ),
         remarks=answers.remarks(statistics),
-        procedure=origin.procedure,
-        parameters=origin.parameters,
-        classes=origin.classes,
-        positive=origin.positive,
         versions=versions(),
         fingerprints={
             **row_fingerprints(rows.inputs(), rows.y, columns, **seen.answers),
             **seen.fingerprints,
         },
         order_seed=statistics.order_seed,
+        **vars(origin),
     )
 
 
@@ -145,11 +144,7 @@ def untested_certificate(
             untested(constraint, delta, reason) for constraint, delta in specification.parts
         ),
         loss=math.nan,
-        n_candidate=origin.n_candidate,
         n_safety=n_rows,
-        procedure=origin.procedure,
-        parameters=origin.parameters,
-        classes=origin.classes,
-        positive=origin.positive,
         versions=versions(),
+        **vars(origin),
     )

@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 from sklearn_seldonian._keywords import refuse_unknown_keywords
 from sklearn_seldonian.certification import _requests
 from sklearn_seldonian.certification._answers import answers_of
+from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._certifier import Origin, run_safety_test
 from sklearn_seldonian.certification._methods import METHODS
 from sklearn_seldonian.certification._provenance import other_rows
-from sklearn_seldonian.certification._specification import Specification
-from sklearn_seldonian.constraints import parse_all
+from sklearn_seldonian.certification._specification import BoundSpecification, Specification
+from sklearn_seldonian.constraints import Cells, Constraint, parse_all
 from sklearn_seldonian.data import _arguments, _groups
 from sklearn_seldonian.data._arrays import as_arrays
 from sklearn_seldonian.data._row_sketch import rows_of_predictions
 from sklearn_seldonian.data._rows import LabelledRows
-from sklearn_seldonian.data._targets import Labels
+from sklearn_seldonian.data._targets import Labels, Targets
 
 
 @refuse_unknown_keywords
 def certify(
-    estimator,
-    X,
-    y,
-    constraints,
+    estimator: Any,
+    X: Any,
+    y: Any,
+    constraints: str | Constraint | Iterable[str | Constraint],
     *,
-    delta=0.05,
-    sensitive_features=None,
-    method="auto",
-    decision="argmax",
-    pos_label=None,
-    measures=(),
-    target_range=None,
-    prediction_range=None,
-    random_state=None,
-):
+    delta: Any = 0.05,
+    sensitive_features: Any = None,
+    method: str = "auto",
+    decision: str = "argmax",
+    pos_label: Any = None,
+    measures: Any = (),
+    target_range: Any = None,
+    prediction_range: Any = None,
+    random_state: Any = None,
+) -> SafetyCertificate:
     """Test a fitted classifier or regressor against constraints on data it has not seen.
 
     Parameters
@@ -102,36 +105,26 @@ def certify(
     _requests.warn_of_large_delta(specification.deltas)
     asked = decision, pos_label, target_range, prediction_range, sensitive_features
     answers = answers_of(estimator, *asked)
-    rows = labelled_rows(answers.targets, X, y, specification.columns, sensitive_features)
-    specification, cells = specification.bound_to(
-        rows.columns, len(rows.y), answers.targets, measures, named=rows.columns
+    targets = answers.targets
+    rows, bound, cells = bound_rows(specification, targets, X, y, measures, sensitive_features)
+    given: dict[str, Any] = {"target_range": target_range, "prediction_range": prediction_range}
+    if isinstance(targets, Labels):
+        given = {"decision": decision, "pos_label": pos_label}
+    texts = [constraint.text or str(constraint) for constraint in specification.constraints]
+    given.update(
+        estimator=estimator, constraints=texts, delta=delta, method=method, measures=measures
     )
-    given = specification.source.constraints
-    kind = (
-        {"decision": decision, "pos_label": pos_label}
-        if isinstance(answers.targets, Labels)
-        else {"target_range": target_range, "prediction_range": prediction_range}
-    )
-    parameters = {
-        "estimator": estimator,
-        "constraints": [constraint.text or str(constraint) for constraint in given],
-        "delta": delta,
-        "method": method,
-        "measures": measures,
-        **kind,
-    }
-    schema = answers.targets.schema
-    origin = Origin.of("certify", parameters, schema["classes"], schema["positive"])
+    origin = Origin.of("certify", given, targets.schema["classes"], targets.schema["positive"])
     with rows_of_predictions() as sightings:
         certificate = run_safety_test(
-            specification, answers, rows, origin, order_seed, cells=cells, bound_by="tested"
+            bound, answers, rows, origin, order_seed, cells=cells, bound_by="tested"
         )
-    _requests.check_ranges(specification, answers.targets.range_remedy)
+    _requests.check_ranges(bound, targets.range_remedy)
     assumptions = (*certificate.assumptions, other_rows(sightings))
     return dataclasses.replace(certificate, assumptions=assumptions)
 
 
-def _specification(constraints, delta, method):
+def _specification(constraints: Any, delta: Any, method: Any) -> Specification:
     constraints = parse_all(constraints)
     if not constraints:
         raise ValueError("There is nothing to certify: no constraints were given.")
@@ -139,11 +132,19 @@ def _specification(constraints, delta, method):
     return Specification(constraints, _requests.check_deltas(delta, len(constraints)), method)
 
 
-def labelled_rows(targets, X, y, wanted, sensitive_features):
-    """Rows that any estimator takes, with their targets and the columns that are `wanted`."""
+def bound_rows(
+    specification: Specification,
+    targets: Targets,
+    X: Any,
+    y: Any,
+    measures: Any,
+    sensitive_features: Any,
+) -> tuple[LabelledRows, BoundSpecification, Cells]:
+    """Rows that any estimator takes, and the meaning that they give to a specification."""
     _, y = as_arrays(None, y)
     n_rows = _arguments.check_same_length(X=X, y=y)
     _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
     y, positions = targets.check(_arguments.one_value_a_row("y", y, n_rows))
-    columns = _groups.column_values(wanted, X, sensitive_features, len(y))
-    return LabelledRows(X, y, positions, columns, X)
+    columns = _groups.column_values(specification.columns, X, sensitive_features, len(y))
+    bound, cells = specification.bound_to(columns, len(y), targets, measures, named=columns)
+    return LabelledRows(X, y, positions, columns, X), bound, cells

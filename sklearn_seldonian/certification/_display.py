@@ -13,10 +13,12 @@ from sklearn_seldonian.bounds import binomial_lower, binomial_upper
 from sklearn_seldonian.certification._given import certificate_of, check_certificate
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from sklearn_seldonian.certification._fields import CertificateFields, ConstraintResult
+    from sklearn_seldonian.certification._certificate import SafetyCertificate
+    from sklearn_seldonian.certification._fields import ConstraintResult
 
 # What is left unsure of each group's rate.
 RATES_DELTA = 0.05
@@ -40,9 +42,8 @@ def group_rates(results: Sequence[ConstraintResult]) -> list[GroupRate]:
     seen = {name: (rate, r.rows[name]) for r in results for name, rate in r.rates.items()}
     rates = []
     for name, (rate, n) in seen.items():
-        count = round(rate * n)
-        low, high = (bound(count, n, RATES_DELTA / 2) for bound in (binomial_lower, binomial_upper))
-        rates.append(GroupRate(name, rate, low, high, n))
+        counted = round(rate * n), n, RATES_DELTA / 2
+        rates.append(GroupRate(name, rate, binomial_lower(*counted), binomial_upper(*counted), n))
     return rates
 
 
@@ -83,7 +84,7 @@ class CertificateDisplay:
 
     @classmethod
     def from_certificate(
-        cls, certificate: CertificateFields, *, axes: Sequence[Axes] | None = None
+        cls, certificate: SafetyCertificate, *, axes: Sequence[Axes] | None = None
     ) -> CertificateDisplay:
         """Draw a certificate.
 
@@ -147,14 +148,15 @@ class CertificateDisplay:
         if axes is None:
             axes = self.axes_of(pyplot().figure(figsize=self.size, layout="constrained"))
         self.axes_ = list(axes)
-        figure = self.axes_[0].get_figure(root=True)
-        assert figure is not None
-        self.figure_ = figure
+        part: Any = self.axes_[0].get_figure()
+        self.figure_ = part.get_figure(root=True)
         for ax, result in zip(self.axes_, self.results, strict=False):
             _draw_result(ax, result)
         if self.rates:
             _draw_rates(self.axes_[len(self.results)], self.rates)
-        _explain_marks(self.axes_[0])
+        part.legend(
+            handles=_marks(), loc="outside upper left", ncols=4, frameon=False, fontsize="small"
+        )
         return self
 
     @property
@@ -168,12 +170,9 @@ class CertificateDisplay:
         heights = self._heights()
         above, *beneath = figure.subfigures(len(heights), squeeze=False, height_ratios=heights).flat
         height = INCHES_OF_SCALE / heights[0]
-        rows = [
-            above.add_axes((0.03, 1 - top / heights[0] - height, 0.94, height))
-            for top in INCHES_OF_LEGEND
-            + INCHES_OF_TITLE
-            + INCHES_PER_CONSTRAINT * np.arange(len(self.results))
-        ]
+        inches = INCHES_PER_CONSTRAINT * np.arange(len(self.results))
+        bottoms = 1 - (INCHES_OF_LEGEND + INCHES_OF_TITLE + inches) / heights[0] - height
+        rows = [above.add_axes((0.03, bottom, 0.94, height)) for bottom in bottoms]
         return [*rows, *(part.subplots() for part in beneath)]
 
     def _heights(self) -> list[float]:
@@ -197,10 +196,9 @@ def _draw_result(ax: Axes, result: ConstraintResult) -> None:
         ax.plot(result.estimate, 0, "o", color=color, markersize=8)
     if math.isfinite(result.bound):
         ax.plot(result.bound, 0, "|", color=color, markersize=16, markeredgewidth=2.5)
-    verdict = _verdict(result)
     text = shortened(result.constraint, 64)
     ax.set_title(text, loc="left", fontsize="medium", color="black", parse_math=False)
-    ax.set_title(verdict, loc="right", fontsize="medium", color=color, fontweight="bold")
+    ax.set_title(_verdict(result), loc="right", fontsize="medium", color=color, fontweight="bold")
     _leave_scale_only(ax)
 
 
@@ -225,9 +223,8 @@ def _draw_rates(ax: Axes, rates: Sequence[GroupRate]) -> None:
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", color="0.9")
     ax.set_axisbelow(True)
-    ax.set_title(
-        "Rates on the safety rows, with exact 95 % intervals", loc="left", fontsize="medium"
-    )
+    title = "Rates on the safety rows, with exact 95 % intervals"
+    ax.set_title(title, loc="left", fontsize="medium")
     _leave_scale_only(ax)
 
 
@@ -244,19 +241,15 @@ def _leave_scale_only(ax: Axes) -> None:
     ax.tick_params(axis="x", labelsize="small")
 
 
-def _explain_marks(ax: Axes) -> None:
-    """A legend in neutral colours above the first constraint."""
+def _marks() -> list[Artist]:
+    """What the legend above the first constraint explains, in neutral colours."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    marks = [
-        Line2D([], [], color=INK, marker="o", linestyle="none", label="estimate"),
-        Line2D(
-            [], [], color=INK, marker="|", ms=12, markeredgewidth=2, linestyle="none", label="bound"
-        ),
+    bar: dict[str, Any] = {"marker": "|", "markersize": 12, "markeredgewidth": 2}
+    return [
+        Line2D([], [], color=INK, linestyle="none", marker="o", label="estimate"),
+        Line2D([], [], color=INK, linestyle="none", **bar, label="bound"),
         Line2D([], [], color=INK, linestyle="--", label="limit"),
         Patch(color="0.85", label="violates it"),
     ]
-    figure = ax.get_figure()
-    assert figure is not None
-    figure.legend(handles=marks, loc="outside upper left", ncols=4, frameon=False, fontsize="small")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sklearn_seldonian.certification._fields import CertificateFields
+    from sklearn_seldonian.certification._certificate import SafetyCertificate
 
 
 def check_fitted(estimator: Any) -> None:
@@ -29,7 +29,7 @@ def check_fitted(estimator: Any) -> None:
     check_is_fitted(estimator)
 
 
-def certificate_of(estimator: Any) -> CertificateFields:
+def certificate_of(estimator: Any) -> SafetyCertificate:
     """The certificate of a fitted Seldonian estimator.
 
     Raises
@@ -40,7 +40,7 @@ def certificate_of(estimator: Any) -> CertificateFields:
         If it was fitted without constraints.
     """
     check_fitted(estimator)
-    certificate: CertificateFields | None = estimator.certificate_
+    certificate: SafetyCertificate | None = estimator.certificate_
     if certificate is None:
         raise ValueError("There is no certificate to show: the estimator has no constraints.")
     return certificate

@@ -56,17 +56,6 @@ def versions() -> dict[str, str]:
     }
 
 
-def labels_in_words(classes: Iterable[Any], positive: int | None) -> dict[str, Any]:
-    """The class labels as a certificate keeps them, and the positive one at its position."""
-    names = tuple(map(str, classes))
-    return {"classes": names, "positive": None if positive is None else names[positive]}
-
-
-def as_written(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Parameters by name, as Python writes their values."""
-    return {name: repr(value) for name, value in sorted(parameters.items())}
-
-
 def fingerprint(*parts: Any) -> str:
     """A digest of arrays, or of rows in this order."""
     digest = hashlib.blake2b(digest_size=16)

@@ -10,30 +10,32 @@ import io
 import math
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sklearn_seldonian._palette import visible
 from sklearn_seldonian.certification._display import CertificateDisplay, group_rates
-from sklearn_seldonian.certification._fields import CertificateFields
 from sklearn_seldonian.measures import ALIASES, DEFINITIONS
 
+if TYPE_CHECKING:
+    from sklearn_seldonian.certification._certificate import SafetyCertificate
 
-def report(certificate: CertificateFields) -> str:
+
+def report(certificate: SafetyCertificate) -> str:
     """The whole certificate as one HTML document that needs nothing from elsewhere."""
     template = _environment().get_template("report.html")
     return template.render(
         certificate=certificate,
         deltas=[result.delta for result in certificate.results],
-        estimands=_estimands(certificate),
+        estimands={name: n for result in certificate.results for name, n in result.rows.items()},
         rates={rate.name: rate for rate in group_rates(certificate.results)},
         picture=Markup(_picture(certificate)) if certificate.results else "",
     )
 
 
-def summary(certificate: CertificateFields) -> str:
+def summary(certificate: SafetyCertificate) -> str:
     """Verdict and a table with one row a constraint, as a piece of HTML."""
     return _environment().get_template("summary.html").render(certificate=certificate)
 
@@ -62,11 +64,6 @@ def _number(value: float, digits: str = ".4f") -> str:
     return format(value, digits) if math.isfinite(value) else "–"
 
 
-def _estimands(certificate: CertificateFields) -> dict[str, int]:
-    """Safety rows of every mean, once."""
-    return {name: n for result in certificate.results for name, n in result.rows.items()}
-
-
 def _in_words(estimand: str) -> str:
     """What the mean is, in words."""
     measure, _, conditions = estimand.partition(" | ")
@@ -76,7 +73,7 @@ def _in_words(estimand: str) -> str:
     return f"{words}, where {conditions[1:-1]}" if conditions else words
 
 
-def _picture(certificate: CertificateFields) -> str:
+def _picture(certificate: SafetyCertificate) -> str:
     """The certificate's picture as an SVG element with texts as text; "" without matplotlib."""
     try:
         import matplotlib

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from sklearn_seldonian.certification._evidence import Evidence, Sample
 from sklearn_seldonian.certification._fields import UNTOUCHED, ConstraintResult
@@ -29,7 +30,7 @@ from sklearn_seldonian.measures import Rate
 POWER_OF_PLANS = 0.9
 # Orders of the rows of which the widest bound is planned with.
 ORDERS_OF_PLANS = 3
-VIOLATED = "the estimate itself violates the limit"
+ROUNDING = 1e-9
 
 
 class Units(NamedTuple):
@@ -64,21 +65,20 @@ def certify_constraint(
         Pairs of 0/1 columns known never to be both 1.
     """
     evidence = statistics.evidence(constraint.estimands, mutually_exclusive_columns)
-    g = estimate(constraint.g, evidence.estimates(constraint.estimands))
-    verdict = safety_test(constraint.tree, evidence, delta, method)
-    verdict = verdict._replace(g_upper=_g_upper(constraint, evidence, delta, method, verdict))
-    without_rows = not all(sample.trials for sample in evidence.samples.values())
-    violated = g > ROUNDING  # a second look: no test passes what its own estimate refutes
-    if statistics.n_invalid or without_rows or (violated and verdict.passed):
-        verdict = verdict._replace(g_upper=math.inf, p_value=1.0)
-    if not verdict.passed:
-        # Some limit that is easier to meet may fail where the one that was asked does not.
-        verdict = verdict._replace(p_value=max(verdict.p_value, math.nextafter(delta, 1.0)))
+    return _ConstraintTest(constraint, statistics, evidence, delta, method).result()
+
+
+def untested(constraint: ResolvedConstraint, delta: float, reason: str) -> ConstraintResult:
+    """The result of a constraint whose test was not run: not passed."""
+    verdict = Verdict(math.inf, 1.0, UNTOUCHED, "none", reason)
+    return _result(constraint, delta, math.nan, verdict, rows={}, rates={})
+
+
+def _result(
+    constraint: ResolvedConstraint, delta: float, g: float, verdict: Verdict, **others: Any
+) -> ConstraintResult:
+    """A verdict, whose reason is why the constraint did not pass, in the constraint's units."""
     units = units_of(constraint.source)
-    rows = {estimand.label: round(sample.trials) for estimand, sample in evidence.samples.items()}
-    reason = "" if verdict.passed else _reason(g, rows, statistics, verdict.reason)
-    if reason == VIOLATED and not passes(constraint.opposite, evidence, delta):
-        reason = f"{VIOLATED}, but by no more than sampling error explains"
     return ConstraintResult(
         constraint=constraint.source.text or str(constraint.source),
         operator=units.operator,
@@ -86,120 +86,122 @@ def certify_constraint(
         bound=units.value(verdict.g_upper),
         limit=units.limit,
         g=g,
-        g_upper=verdict.g_upper,
-        p_value=verdict.p_value,
         delta=delta,
-        method=verdict.method,
-        guarantee=verdict.guarantee,
-        rows=rows,
-        rates={m.label: _rate(m, evidence.samples[m]) for m in _counted(evidence)},
-        reason=reason,
-        rows_needed=_rows_needed(constraint, statistics, evidence, delta, method)
-        if reason
-        else None,
+        **verdict._asdict(),
+        **others,
     )
 
 
-def _counted(evidence: Evidence) -> list[Estimand]:
-    """The means that are rates of decisions, and have rows."""
-    return [
-        estimand
-        for estimand, sample in evidence.samples.items()
-        if evidence.deterministic and isinstance(estimand.quantity, Rate) and sample.trials
-    ]
+@dataclass(frozen=True)
+class _ConstraintTest:
+    """The safety test of one constraint at `delta`, on the statistics of the safety rows."""
+
+    constraint: ResolvedConstraint
+    statistics: Statistics
+    evidence: Evidence
+    delta: float
+    method: str
+
+    def result(self) -> ConstraintResult:
+        """What came of it."""
+        samples = self.evidence.samples
+        g = estimate(self.constraint.g, self.evidence.estimates(self.constraint.estimands))
+        verdict = safety_test(self.constraint.tree, self.evidence, self.delta, self.method)
+        verdict = verdict._replace(g_upper=self.g_upper(verdict))
+        without_rows = not all(sample.trials for sample in samples.values())
+        violated = g > ROUNDING  # a second look: no test passes what its own estimate refutes
+        if self.statistics.n_invalid or without_rows or (violated and verdict.passed):
+            verdict = verdict._replace(g_upper=math.inf, p_value=1.0)
+        needed, reason = None, ""
+        if not verdict.passed:
+            # Some limit that is easier to meet may fail where the one that was asked does not.
+            p_value = max(verdict.p_value, math.nextafter(self.delta, 1.0))
+            needed, reason = self.rows_needed(), self.reason(g, verdict)
+            verdict = verdict._replace(p_value=p_value)
+        return _result(
+            self.constraint,
+            self.delta,
+            g,
+            verdict._replace(reason=reason),
+            rows={m.label: round(sample.trials) for m, sample in samples.items()},
+            rates={m.label: _rate(m, samples[m]) for m in self.counted()},
+            rows_needed=needed,
+        )
+
+    def g_upper(self, verdict: Verdict) -> float:
+        """The upper bound on g, in the constraint's own units.
+
+        Where the test was one of an equivalent statement in other units, the bound is the tightest
+        limit that would pass.
+        """
+        ratios = [m for m in self.constraint.estimands if m.quantity.conditions_on_prediction]
+        if self.constraint.in_units and (self.evidence.deterministic or not ratios):
+            return verdict.g_upper
+        units = units_of(self.constraint.source)
+        asked = units.sign * units.limit
+        tests = self.constraint, self.evidence, self.delta, self.method
+        tightest = tightest_limit(*tests, asked) - asked
+        if verdict.passed:
+            return min(tightest, 0.0)
+        return tightest if tightest > 0.0 else math.inf
+
+    def counted(self) -> list[Estimand]:
+        """The means that are rates of decisions, and have rows."""
+        return [
+            estimand
+            for estimand, sample in self.evidence.samples.items()
+            if self.evidence.deterministic and isinstance(estimand.quantity, Rate) and sample.trials
+        ]
+
+    def rows_needed(self) -> int | None:
+        """How many fresh safety rows would have let it pass, if its estimates were the truth."""
+        tree, estimands = self.constraint.tree, self.constraint.estimands
+        samples, exclusive = self.evidence.samples, self.evidence.mutually_exclusive_columns
+        if not all(sample.trials for sample in samples.values()):
+            return None
+        if len(self.counted()) < len(estimands):
+            # The order of the rows makes a bound wider or narrower by chance.
+            orders = (self.statistics.in_drawn_order(seed) for seed in range(ORDERS_OF_PLANS))
+            seen = (rows.evidence(estimands, exclusive) for rows in orders)
+            plan = self.delta, POWER_OF_PLANS, self.method
+            found = [projected_rows(tree, evidence, *plan) for evidence in seen]
+            return max((n for n in found if n is not None), default=None)
+        return sufficient_rows(
+            [(tree, self.delta)],
+            self.evidence.estimates(estimands),
+            {m: sample.trials / self.evidence.n_rows for m, sample in samples.items()},
+            POWER_OF_PLANS,
+            self.method,
+            exclusive,
+            DRAWS_IN_PASSING,
+        )
+
+    def reason(self, g: float, verdict: Verdict) -> str:
+        """Why the constraint did not pass."""
+        if self.statistics.n_invalid:
+            return (
+                f"the outputs for {self.statistics.n_invalid} of {self.statistics.n_rows} safety "
+                "rows are NaN or infinite"
+            )
+        samples = self.evidence.samples
+        empty = [m.label for m, sample in samples.items() if not round(sample.trials)]
+        if empty:
+            return f"no rows for {', '.join(empty)} among the safety rows"
+        if verdict.reason:
+            return verdict.reason
+        if math.isnan(g):
+            return "its value on the safety rows is undefined"
+        if not g > 0:
+            return "the estimate meets the limit, but not by enough for so few safety rows"
+        if passes(self.constraint.opposite, self.evidence, self.delta):
+            return "the estimate itself violates the limit"
+        return "the estimate itself violates the limit, but by no more than sampling error explains"
 
 
 def _rate(estimand: Estimand, sample: Sample) -> float:
     """The share seen of what the constraint names, as one quotient of two counts."""
     counted = sample.trials - sample.successes if estimand.is_complement else sample.successes
     return counted / sample.trials
-
-
-def _rows_needed(
-    constraint: ResolvedConstraint,
-    statistics: Statistics,
-    evidence: Evidence,
-    delta: float,
-    method: str,
-) -> int | None:
-    """How many fresh safety rows would have let it pass, if its estimates were the truth."""
-    estimands = constraint.estimands
-    if not all(sample.trials for sample in evidence.samples.values()):
-        return None
-    if len(_counted(evidence)) < len(estimands):
-        # The order of the rows makes a bound wider or narrower by chance.
-        found = [
-            projected_rows(
-                constraint.tree,
-                statistics.in_drawn_order(seed).evidence(
-                    estimands, evidence.mutually_exclusive_columns
-                ),
-                delta,
-                POWER_OF_PLANS,
-                method,
-            )
-            for seed in range(ORDERS_OF_PLANS)
-        ]
-        return max((n for n in found if n is not None), default=None)
-    shares = {
-        estimand: evidence.samples[estimand].trials / evidence.n_rows for estimand in estimands
-    }
-    return sufficient_rows(
-        [(constraint.tree, delta)],
-        evidence.estimates(estimands),
-        shares,
-        POWER_OF_PLANS,
-        method,
-        evidence.mutually_exclusive_columns,
-        DRAWS_IN_PASSING,
-    )
-
-
-def untested(constraint: ResolvedConstraint, delta: float, reason: str) -> ConstraintResult:
-    """The result of a constraint whose test was not run: not passed."""
-    units = units_of(constraint.source)
-    return ConstraintResult(
-        constraint=constraint.source.text or str(constraint.source),
-        operator=units.operator,
-        estimate=math.nan,
-        bound=units.value(math.inf),
-        limit=units.limit,
-        g=math.nan,
-        g_upper=math.inf,
-        p_value=1.0,
-        delta=delta,
-        method=UNTOUCHED,
-        guarantee="none",
-        rows={},
-        rates={},
-        reason=reason,
-    )
-
-
-def _g_upper(
-    constraint: ResolvedConstraint,
-    evidence: Evidence,
-    delta: float,
-    method: str,
-    verdict: Verdict,
-) -> float:
-    """The upper bound on g, in the constraint's own units.
-
-    Where the test was one of an equivalent statement in other units, the bound is the tightest
-    limit that would pass.
-    """
-    drawn = any(estimand.quantity.conditions_on_prediction for estimand in constraint.estimands)
-    if constraint.in_units and (evidence.deterministic or not drawn):
-        return verdict.g_upper
-    units = units_of(constraint.source)
-    asked = units.sign * units.limit
-    tightest = tightest_limit(constraint, evidence, delta, method, asked) - asked
-    if verdict.passed:
-        return min(tightest, 0.0)
-    return tightest if tightest > 0.0 else math.inf
-
-
-ROUNDING = 1e-9
 
 
 def units_of(constraint: Constraint) -> Units:
@@ -212,21 +214,3 @@ def units_of(constraint: Constraint) -> Units:
     if left is not None:
         return Units(">=" if constraint.operator == "<=" else "<=", -sign, left)
     return Units("<=", 1, 0.0)
-
-
-def _reason(g: float, rows: dict[str, int], statistics: Statistics, failure_reason: str) -> str:
-    empty = [name for name, n in rows.items() if n == 0]
-    if statistics.n_invalid:
-        return (
-            f"the outputs for {statistics.n_invalid} of {statistics.n_rows} safety rows "
-            "are NaN or infinite"
-        )
-    if empty:
-        return f"no rows for {', '.join(empty)} among the safety rows"
-    if failure_reason:
-        return failure_reason
-    if math.isnan(g):
-        return "its value on the safety rows is undefined"
-    if g > 0:
-        return VIOLATED
-    return "the estimate meets the limit, but not by enough for so few safety rows"

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sklearn_seldonian.certification._fields import (
     GUARANTEES,
     UNTOUCHED,
-    CertificateFields,
     ConstraintResult,
 )
-from sklearn_seldonian.certification._methods import BETTING, CLOPPER_PEARSON, EXACT_TWO_RATE_TEST
+from sklearn_seldonian.certification._methods import (
+    BETTING,
+    CLOPPER_PEARSON,
+    EXACT_TWO_RATE_TEST,
+    GUARANTEE_OF,
+)
 from sklearn_seldonian.certification._results import Units, units_of
 from sklearn_seldonian.constraints import (
     Binary,
@@ -29,22 +34,8 @@ from sklearn_seldonian.constraints import (
 from sklearn_seldonian.constraints._nodes import Call, Measure, Negative, Quantified, quoted_name
 from sklearn_seldonian.measures import ALIASES, CLASSIFICATION_VALUES, RATES, REGRESSION_VALUES
 
-# What each method promises; a result's method is one of them, or several joined by " + ".
-GUARANTEE_OF = {
-    "arithmetic": "exact",
-    CLOPPER_PEARSON: "exact",
-    EXACT_TWO_RATE_TEST: "exact",
-    "joint Chernoff bound": "finite-sample",
-    BETTING: "finite-sample",
-    "box of Clopper-Pearson bounds": "finite-sample",
-    "box of Chernoff-Hoeffding bounds": "finite-sample",
-    "box of Clopper-Pearson and Chernoff-Hoeffding bounds": "finite-sample",
-    "score test": "asymptotic",
-    "delta method": "asymptotic",
-    "box of Student t bounds": "asymptotic",
-    "none": "none",
-    UNTOUCHED: "none",
-}
+if TYPE_CHECKING:
+    from sklearn_seldonian.certification._certificate import SafetyCertificate
 
 OF_COUNTS = {CLOPPER_PEARSON, EXACT_TWO_RATE_TEST}
 # Measures that each row counts for.
@@ -64,7 +55,7 @@ class Rule(NamedTuple):
     holds: Callable[[Any], bool]
 
 
-def check(certificate: CertificateFields) -> None:
+def check(certificate: SafetyCertificate) -> None:
     """Refuse a certificate whose fields contradict each other.
 
     Raises
@@ -84,17 +75,28 @@ def _hold(rules: Sequence[Rule], value: Any, where: str) -> None:
             raise ValueError(f"{where}{rule.field} {rule.words}: it is {given!r:.200}.")
 
 
-@lru_cache
-def parsed(text: str) -> Constraint:
-    """The constraint that a text says."""
-    return parse(text)
+def _said(pattern: str, *texts: str) -> bool:
+    return all(re.fullmatch(pattern, text) for text in texts)
 
 
 # -- one result ----------------------------------------------------------------------------
 
 
+@lru_cache
+def _parsed(text: str) -> Constraint:
+    """The constraint that a text says."""
+    return parse(text)
+
+
+def _is_constraint(result: ConstraintResult) -> bool:
+    try:
+        return isinstance(_parsed(result.constraint), Constraint)
+    except ValueError:
+        return False
+
+
 def _units(result: ConstraintResult) -> Units:
-    return units_of(parsed(result.constraint))
+    return units_of(_parsed(result.constraint))
 
 
 def _methods(result: ConstraintResult) -> set[str]:
@@ -119,66 +121,6 @@ def _says_nothing(result: ConstraintResult) -> bool:
     return nothing and math.isnan(result.g) and result.g_upper == math.inf and result.p_value == 1
 
 
-class _Named(NamedTuple):
-    """A measure in a constraint's text, of some rows or of each group `by` some columns."""
-
-    measure: Measure
-    by: tuple[str, ...] = ()
-
-    @property
-    def of_rows(self) -> tuple[frozenset[str], tuple[str, ...]]:
-        """Which rows it is over."""
-        return frozenset(map(str, self.measure.conditions)), self.by
-
-    def is_complement(self, name: str) -> bool | None:
-        """Whether a name in `rows` is of one minus this measure; None where it is of neither."""
-        head, _, tail = name.partition(" | [")
-        own = ALIASES.get(self.measure.name, self.measure.name)
-        own = "Jaccard" if own == "F1" else own
-        subscript = str(Measure("", self.measure.indices)) if self.measure.indices else ""
-        called = ALIASES.get(head.removesuffix(subscript), head.removesuffix(subscript))
-        if not head.endswith(subscript) or not self._is_over(tail.removesuffix("]")):
-            return None
-        if own in RATES and called == RATES[own].complement:
-            return True
-        return False if called == own else None
-
-    def _is_over(self, conditions: str) -> bool:
-        own, by = self.of_rows
-        if not by:
-            return conditions == ", ".join(sorted(own))
-        return all(part in conditions for part in (*own, *(f"{quoted_name(c)} == " for c in by)))
-
-    def names_in(self, result: ConstraintResult) -> list[str]:
-        """The names in `rows` that are of this measure."""
-        return [name for name in result.rows if self.is_complement(name) is not None]
-
-
-def _named(node: Node) -> list[_Named]:
-    """The measures in a constraint."""
-    nodes = list(walk(node))
-    groups = [n for n in nodes if isinstance(n, Quantified)]
-    inside = {id(group.measure) for group in groups}
-    alone = [n for n in nodes if isinstance(n, Measure) and id(n) not in inside]
-    of_groups = (_Named(g.measure, tuple(one.column for one in g.by)) for g in groups)
-    return [*map(_Named, alone), *of_groups]
-
-
-def _has_rows_of_its_measures(result: ConstraintResult) -> bool:
-    """Whether `rows` is about the measures of the constraint, and about no others.
-
-    With two classes two measures of the same rows may be one, as TPR of the one and TNR of the
-    other, so it is enough that one of them is there.
-    """
-    named = _named(parsed(result.constraint))
-    found = [(one.of_rows, name) for one in named for name in one.names_in(result)]
-    if _is_untouched(result):
-        return True
-    return {of_rows for of_rows, _ in found} == {one.of_rows for one in named} and {
-        name for _, name in found
-    } == result.rows.keys()
-
-
 def _are_counts(result: ConstraintResult) -> bool:
     """Whether each rate is a count of rows, divided by their number."""
     hits = [rate * result.rows.get(name, 0) for name, rate in result.rates.items()]
@@ -191,13 +133,63 @@ def _has_its_counts(result: ConstraintResult) -> bool:
     return not _methods(result) & OF_COUNTS or result.rates.keys() == result.rows.keys()
 
 
+def _measures(result: ConstraintResult) -> list[Quantified]:
+    """The measures in a constraint; one that is not of groups is over no columns."""
+    nodes = list(walk(_parsed(result.constraint)))
+    of_groups = [node for node in nodes if isinstance(node, Quantified)]
+    inside = {id(node.measure) for node in of_groups}
+    alone = [node for node in nodes if isinstance(node, Measure) and id(node) not in inside]
+    return [*of_groups, *(Quantified("mean", measure, ()) for measure in alone)]
+
+
+def _rows_of(node: Quantified) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The rows that a measure is over: its conditions, and the columns that make groups."""
+    return frozenset(map(str, node.measure.conditions)), tuple(each.column for each in node.by)
+
+
+def _is_over(node: Quantified, conditions: str) -> bool:
+    """Whether the `conditions` of a name in `rows` are those of the measure, or of a group."""
+    own, columns = _rows_of(node)
+    if not columns:
+        return conditions == ", ".join(sorted(own))
+    return all(part in conditions for part in (*own, *(f"{quoted_name(c)} == " for c in columns)))
+
+
+def _names(node: Quantified, result: ConstraintResult) -> dict[str, bool]:
+    """The names in `rows` that are of a measure, and whether they are of one minus it."""
+    own = {**ALIASES, "F1": "Jaccard"}.get(node.measure.name, node.measure.name)
+    complement = RATES[own].complement if own in RATES else None
+    subscript = str(Measure("", node.measure.indices))
+    found = {}
+    for name in result.rows:
+        head, _, conditions = name.partition(" | [")
+        called = ALIASES.get(head.removesuffix(subscript), head.removesuffix(subscript))
+        is_named = head.endswith(subscript) and called in (own, complement)
+        if is_named and _is_over(node, conditions.removesuffix("]")):
+            found[name] = called == complement
+    return found
+
+
+def _has_rows_of_its_measures(result: ConstraintResult) -> bool:
+    """Whether `rows` is about the measures of the constraint, and about no others.
+
+    With two classes two measures of the same rows may be one, as TPR of the one and TNR of the
+    other, so it is enough that one of them is there.
+    """
+    if _is_untouched(result):
+        return True
+    names = [(_rows_of(node), _names(node, result)) for node in _measures(result)]
+    with_names = {rows for rows, found in names if found}
+    named = {name for _, found in names for name in found}
+    return with_names == {rows for rows, _ in names} and named == result.rows.keys()
+
+
 def _follows_from_rates(result: ConstraintResult) -> bool:
     """Whether g is what the rates give, where those are all that it is made of."""
-    constraint = parsed(result.constraint)
-    all_there = all(one.names_in(result) for one in _named(constraint))
+    all_there = all(_names(node, result) for node in _measures(result))
     if not result.rates or result.rates.keys() != result.rows.keys() or not all_there:
         return True
-    g = constant_value(_with_rates(constraint.g, result))
+    g = constant_value(_with_rates(_parsed(result.constraint).g, result))
     return g is None or _same(g, result.g) or abs(g - result.g) <= ROUNDING * max(1.0, abs(g))
 
 
@@ -205,12 +197,12 @@ def _with_rates(node: Node, result: ConstraintResult) -> Node:
     """The expression with the rates that were seen in place of measures."""
     match node:
         case Measure():
-            return _numbers(_Named(node), result)[0]
-        case Quantified(function=function, measure=measure, by=by):
-            numbers = _numbers(_Named(measure, tuple(one.column for one in by)), result)
-            if function != "mean":
-                return Call(function, numbers)
-            return Binary("/", Call("sum", numbers), Number(float(len(numbers))))
+            return _with_rates(Quantified("mean", node, ()), result)
+        case Quantified(function="mean"):
+            rates = _rates(node, result)
+            return Binary("/", Call("sum", rates), Number(float(len(rates))))
+        case Quantified(function=function):
+            return Call(function, _rates(node, result))
         case Negative(operand=operand):
             return Negative(_with_rates(operand, result))
         case Binary(left=left, right=right):
@@ -220,27 +212,31 @@ def _with_rates(node: Node, result: ConstraintResult) -> Node:
     return node
 
 
-def _numbers(named: _Named, result: ConstraintResult) -> tuple[Number, ...]:
+def _rates(node: Quantified, result: ConstraintResult) -> tuple[Number, ...]:
     """What was seen of one measure, in each group."""
-    rates = (
-        1.0 - result.rates[name] if named.is_complement(name) else result.rates[name]
-        for name in named.names_in(result)
-    )
-    is_f1 = named.measure.name == "F1"  # which is counted as the Jaccard index
-    return tuple(Number(2.0 - 2.0 / (1.0 + rate) if is_f1 else rate) for rate in rates)
+    seen = [
+        1.0 - result.rates[name] if is_complement else result.rates[name]
+        for name, is_complement in _names(node, result).items()
+    ]
+    if node.measure.name == "F1":  # which is counted as the Jaccard index
+        seen = [2.0 - 2.0 / (1.0 + rate) for rate in seen]
+    return tuple(map(Number, seen))
 
 
 RESULT_RULES = (
+    Rule("constraint", "must be a constraint in the language", _is_constraint),
     Rule("operator", "is not the constraint's", lambda r: r.operator == _units(r).operator),
     Rule("limit", "is not the constraint's", lambda r: r.limit == _units(r).limit),
     Rule("estimate", "does not follow from g", lambda r: _same(r.estimate, _units(r).value(r.g))),
     Rule("bound", "does not follow from g_upper", lambda r: r.bound == _units(r).value(r.g_upper)),
+    Rule("delta", "must be strictly between 0 and 1", lambda r: 0 < r.delta < 1),
     Rule(
         "p_value",
-        "must be at most delta where g_upper is at most 0, and above delta otherwise",
-        lambda r: (r.p_value <= r.delta) == r.passed,
+        "must be from 0 to 1, at most delta where g_upper is at most 0, and above delta otherwise",
+        lambda r: 0 <= r.p_value <= 1 and (r.p_value <= r.delta) == r.passed,
     ),
     Rule("g", "is a violation, and g_upper is none", lambda r: not (r.passed and r.g > ROUNDING)),
+    Rule("method", "must be a method that there is", lambda r: GUARANTEE_OF.keys() >= _methods(r)),
     Rule("guarantee", "is not that of the method", lambda r: r.guarantee == _weakest(r)),
     Rule("guarantee", "proves nothing", lambda r: not r.passed or r.guarantee != "none"),
     Rule(
@@ -250,8 +246,8 @@ RESULT_RULES = (
     ),
     Rule(
         "rows_needed",
-        "must be null unless the constraint did not pass and its estimate meets the limit",
-        lambda r: r.rows_needed is None or not (r.passed or r.g > 0),
+        "must be null or at least 1, and null where the constraint passed or its estimate violates",
+        lambda r: r.rows_needed is None or (r.rows_needed > 0 and not (r.passed or r.g > 0)),
     ),
     Rule(
         "method",
@@ -268,11 +264,11 @@ RESULT_RULES = (
 # -- the whole certificate -------------------------------------------------------------------
 
 
-def _rows(certificate: CertificateFields) -> Iterable[tuple[ConstraintResult, str, int]]:
+def _rows(certificate: SafetyCertificate) -> Iterable[tuple[ConstraintResult, str, int]]:
     return ((r, name, n) for r in certificate.results for name, n in r.rows.items())
 
 
-def _counts_all_rows(certificate: CertificateFields) -> bool:
+def _counts_all_rows(certificate: SafetyCertificate) -> bool:
     """Whether measures of all rows are over all of them, where a constraint has passed."""
     return all(
         n == certificate.n_safety
@@ -281,44 +277,41 @@ def _counts_all_rows(certificate: CertificateFields) -> bool:
     )
 
 
-def _agree(certificate: CertificateFields) -> bool:
+def _agree(certificate: SafetyCertificate) -> bool:
     """Whether results with the same measure say the same of it."""
-    said: dict[str, Any] = {}
-    return all(
-        said.setdefault(name, (n, r.rates.get(name))) == (n, r.rates.get(name))
-        for r, name, n in _rows(certificate)
-    )
+    said = {(name, n, r.rates.get(name)) for r, name, n in _rows(certificate)}
+    return len(said) == len({name for name, _, _ in said})
 
 
-def _parameter(certificate: CertificateFields, name: str) -> list[Any]:
+def _parameter(certificate: SafetyCertificate, name: str) -> list[Any]:
     """One parameter, or several, as values; empty where Python does not write them as such."""
     try:
         given = ast.literal_eval(certificate.parameters.get(name, "[]"))
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return []
     return list(given) if isinstance(given, list | tuple) else [given]
 
 
-def _has_given_constraints(certificate: CertificateFields) -> bool:
+def _has_given_constraints(certificate: SafetyCertificate) -> bool:
     given = _parameter(certificate, "constraints")
     texts = [result.constraint for result in certificate.results]
     return given in ([], texts) or not all(isinstance(text, str) for text in given)
 
 
-def _has_given_deltas(certificate: CertificateFields) -> bool:
+def _has_given_deltas(certificate: SafetyCertificate) -> bool:
     """Whether each delta is the one that was given, or the same whole share of it in a search."""
     given, tested = _parameter(certificate, "delta"), [r.delta for r in certificate.results]
     if not given or not all(isinstance(delta, float) for delta in given):
         return True
     deltas = given * len(tested) if len(given) == 1 else given
-    if len(deltas) != len(tested):
+    if len(deltas) != len(tested) or not all(map(math.isfinite, deltas)):
         return False
     models = max(1, round(deltas[0] / tested[0])) if certificate.procedure.endswith(".fit") else 1
     pairs = zip(deltas, tested, strict=True)
     return all(math.isclose(delta / models, own, rel_tol=1e-12) for delta, own in pairs)
 
 
-def _has_given_class(certificate: CertificateFields) -> bool:
+def _has_given_class(certificate: SafetyCertificate) -> bool:
     """Whether the positive class is the one that was given, or the second where none was."""
     given = _parameter(certificate, "pos_label")
     if not given or len(certificate.classes) != 2:
@@ -326,29 +319,37 @@ def _has_given_class(certificate: CertificateFields) -> bool:
     return certificate.positive == (certificate.classes[1] if given == [None] else str(given[0]))
 
 
-def _has_given_bound(certificate: CertificateFields) -> bool:
-    """Whether the guarantees are those of the kind of bound that was asked for."""
-    unfit = {
-        ("exact",): {"asymptotic"},
-        ("asymptotic",): {"finite-sample"},
-        ("ttest",): {"finite-sample"},
-    }.get(tuple(_parameter(certificate, "method")), set())
-    return not unfit & {result.guarantee for result in certificate.results}
+def _has_given_method(certificate: SafetyCertificate) -> bool:
+    """Whether the guarantees are those of the method that was asked for."""
+    unfit = {"exact": "asymptotic", "asymptotic": "finite-sample", "ttest": "finite-sample"}
+    given = {unfit.get(str(method)) for method in _parameter(certificate, "method")}
+    return not given & {result.guarantee for result in certificate.results}
 
 
-def _is_complete(certificate: CertificateFields) -> bool:
+def _is_complete(certificate: SafetyCertificate) -> bool:
     """Whether a test that says by which versions it was run has assumptions and data as well."""
     described = bool(certificate.versions) and certificate.tested
     return not described or bool(certificate.assumptions and certificate.fingerprints)
 
 
-def _has_its_order(certificate: CertificateFields) -> bool:
+def _has_its_order(certificate: SafetyCertificate) -> bool:
     """Whether a test of rows one after another says in which order it looked at them."""
     bets = any(BETTING in _methods(result) for result in certificate.results)
     return certificate.order_seed is not None or not bets
 
 
 CERTIFICATE_RULES = (
+    Rule(
+        "procedure",
+        'must be a name that ends in ".fit" or ".certify", "certify" or empty',
+        lambda c: _said(r"(\w+\.(fit|certify)|certify)?", c.procedure),
+    ),
+    Rule(
+        "fingerprints",
+        "must be hexadecimal digests",
+        lambda c: _said("[0-9a-f]{32}", *c.fingerprints.values()),
+    ),
+    Rule("order_seed", "must be at most 2**32 - 1", lambda c: (c.order_seed or 0) < 2**32),
     Rule(
         "n_safety",
         "is less than the rows of a measure",
@@ -383,5 +384,5 @@ CERTIFICATE_RULES = (
     Rule("parameters", "have other constraints than the results", _has_given_constraints),
     Rule("parameters", "have another delta than the results", _has_given_deltas),
     Rule("positive", "is not the class that the parameters say", _has_given_class),
-    Rule("parameters", "have a bound with another guarantee than the results", _has_given_bound),
+    Rule("parameters", "have a method with another guarantee", _has_given_method),
 )

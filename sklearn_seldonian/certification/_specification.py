@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sklearn_seldonian.certification._evidence import exclusive_columns
@@ -77,11 +77,9 @@ class Specification:
         )
         resolved = tuple(bind(constraint, schema) for constraint in self.constraints)
         levels = quantified_levels(self.constraints, columns)
-        specification = BoundSpecification(self, resolved, levels)
-        cells = specification.cells(columns, n_rows)
-        return replace(
-            specification, mutually_exclusive_columns=exclusive_columns(cells.stratification)
-        ), cells
+        cells = assign_cells(columns, [c.conditions for c in resolved], n_rows)
+        exclusive = exclusive_columns(cells.stratification)
+        return BoundSpecification(self, resolved, levels, exclusive), cells
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from sklearn_seldonian.constraints import Estimand, ExclusiveColumns, Stratifica
 from sklearn_seldonian.measures import Expectation, Range, Rate, RowMeasure, row_values
 
 Array = NDArray[np.float64]
+Entries = NDArray[np.bool_]
 
 
 ROUNDING = 1e-24
@@ -56,17 +57,7 @@ class KeptRows(NamedTuple):
         sorted_ = np.lexsort([*self.entries.T, self.labels, self.codes])
         # RandomState: its draws are the same in every version of NumPy.
         order = np.random.RandomState(seed).permutation(sorted_)
-        return KeptRows(self.codes[order], self.labels[order], self.entries[order])
-
-
-class EstimandEntries(NamedTuple):
-    """Entries in each estimand's denominator and numerator: (n_estimands, n_cells, K, K + V).
-
-    The cells are those of one family.
-    """
-
-    denominator: NDArray[np.bool_]
-    numerator: NDArray[np.bool_]
+        return KeptRows(*(part[order] for part in self))
 
 
 @dataclass(frozen=True)
@@ -90,7 +81,7 @@ class Statistics:
         Over the rows of (cell, label), sums of products of two of a row's entries in the
         table: what variances and covariances are made of. The first factor is each
         measure's value, R = V, preceded by each probability where soft, R = K + V:
-        the products of decisions are `confusion` itself.
+        the products of decisions are `confusion` itself. Empty where R = 0.
     kept : KeptRows or None
         The rows themselves, where a test needs more than sums.
     ends : pair of tuples of K numbers, or None
@@ -121,15 +112,14 @@ class Statistics:
 
     def __add__(self, other: Statistics) -> Statistics:
         """The statistics of both sets of rows together; they must be disjoint."""
-        return Statistics(
-            self.confusion + other.confusion,
-            self.stratification,
-            self.deterministic,
-            self.n_invalid + other.n_invalid,
-            self.values,
-            self.products + other.products,
-            self.kept and other.kept and self.kept.followed_by(other.kept),
-            self.ends if self.ends == other.ends else None,
+        return replace(
+            self,
+            confusion=self.confusion + other.confusion,
+            n_invalid=self.n_invalid + other.n_invalid,
+            products=self.products + other.products,
+            kept=self.kept and other.kept and self.kept.followed_by(other.kept),
+            ends=self.ends if self.ends == other.ends else None,
+            order_seed=None,
         )
 
     def in_drawn_order(self, seed: int) -> Statistics:
@@ -175,9 +165,8 @@ class Statistics:
     def range_of(self, estimand: Estimand) -> Range:
         """Between which numbers a row's part in `estimand` lies, whatever the row is like."""
         quantity = estimand.quantity
-        if self.deterministic or self.ends is None or not isinstance(quantity, Rate):
-            return quantity.range
-        if quantity.conditions_on_prediction:  # a ratio of two means
+        is_ratio = quantity.conditions_on_prediction  # of two means
+        if self.deterministic or self.ends is None or is_ratio or not isinstance(quantity, Rate):
             return quantity.range
         low, high = self.ends
         # For each label: the classes whose probabilities are summed up.
@@ -190,7 +179,7 @@ class Statistics:
         """As `Evidence.row_values`."""
         assert self.kept is not None
         denominator, numerator = _entries(estimand.quantity, self.values)
-        family = self.stratification.family_of(estimand.conditions)
+        family, _ = self._family(estimand)
         inside = self.stratification.inside(estimand.conditions, family)[self._kept_cells(family)]
         inside &= np.asarray(denominator.any(axis=1))[self.kept.labels]
         per_entry = (weight * numerator + constant * denominator)[self.kept.labels[inside]]
@@ -201,13 +190,12 @@ class Statistics:
         n_rows = self.n_rows - self.n_invalid
         if n_rows < 2:
             return math.nan
-        family = self.stratification.family_of(
-            c for estimand in estimands for c in estimand.conditions
-        )
-        confusion = self.confusion[self.stratification.spans[family]]
-        denominator, numerator = estimand_entries(
-            estimands, self.stratification, family, self.values
-        )
+        family, confusion = self._family(*estimands)
+        entries = [
+            estimand_entries(estimand, self.stratification, family, self.values)
+            for estimand in estimands
+        ]
+        denominator, numerator = map(np.array, zip(*entries, strict=True))
         trials = (denominator * confusion).sum(axis=(1, 2, 3))
         rates = (numerator * confusion).sum(axis=(1, 2, 3)) / trials
         factors = np.asarray(slopes) * n_rows / trials
@@ -230,23 +218,26 @@ class Statistics:
 
     def rate(self, estimand: Estimand) -> Sample:
         """Successes and trials of one estimand."""
-        family = self.stratification.family_of(estimand.conditions)
-        confusion = self.confusion[self.stratification.spans[family]]
+        family, confusion = self._family(estimand)
         denominator, numerator = estimand_entries(
-            [estimand], self.stratification, family, self.values
+            estimand, self.stratification, family, self.values
         )
-        successes, trials = (
-            float(confusion[entries[0]].sum()) for entries in (numerator, denominator)
-        )
+        successes, trials = (float(confusion[part].sum()) for part in (numerator, denominator))
         return Sample(successes, trials, self._rows(estimand))
 
     def _rows(self, estimand: Estimand) -> float:
         """Rows whose cell and label allow them to count."""
-        family = self.stratification.family_of(estimand.conditions)
+        family, confusion = self._family(estimand)
         inside = self.stratification.inside(estimand.conditions, family)
-        confusion = self.confusion[self.stratification.spans[family]][inside]
         labels = estimand.quantity.denominator.any(axis=1)
-        return float(confusion[:, labels, : self.n_classes].sum())
+        return float(confusion[inside][:, labels, : self.n_classes].sum())
+
+    def _family(self, *estimands: Estimand) -> tuple[int, Array]:
+        """The first family that has all conditions of the `estimands`, and its `confusion`."""
+        family = self.stratification.family_of(
+            condition for estimand in estimands for condition in estimand.conditions
+        )
+        return family, self.confusion[self.stratification.spans[family]]
 
 
 def _share(scores: Array, chosen: NDArray[np.bool_]) -> Array:
@@ -283,20 +274,14 @@ def summarise(
     valid = np.isfinite(probabilities).all(axis=1)
     codes, labels, probabilities = codes[valid], labels[valid], probabilities[valid]
     decisions = probabilities.argmax(axis=1) if decisions is None else decisions[valid]
-    shape = stratification.n_cells, probabilities.shape[1]
-    cells = stratification.cell_of_code[codes]
+    n_invalid, n_classes = int((~valid).sum()), probabilities.shape[1]
     if deterministic and not values:
-        confusion, products = (
-            _counts(cells, labels, decisions, shape),
-            np.zeros((*shape, 0, shape[1])),
-        )
-        return Statistics(
-            confusion, stratification, deterministic, int((~valid).sum()), values, products
-        )
+        confusion = tabulate(codes, labels, decisions, stratification, n_classes)
+        return Statistics(confusion, stratification, deterministic, n_invalid)
     extra = row_values(values, labels, decisions if deterministic else None, probabilities)
-    decided = np.eye(shape[1])[decisions] if deterministic else probabilities
+    decided = np.eye(n_classes)[decisions] if deterministic else probabilities
     rows = KeptRows(codes, labels, np.concatenate([decided, extra], axis=1))
-    return _statistics(rows, stratification, values, int((~valid).sum()), deterministic, keep)
+    return _statistics(rows, stratification, values, n_invalid, deterministic, keep)
 
 
 def summarise_predictions(
@@ -340,16 +325,21 @@ def _statistics(
 ) -> Statistics:
     """The statistics of rows whose entries are known."""
     n_classes = rows.entries.shape[1] - len(values)
-    shape = stratification.n_cells, n_classes
-    cells = stratification.cell_of_code[rows.codes]
+    cells, n_cells = stratification.cell_of_code[rows.codes], stratification.n_cells
+
+    def sums(columns: Array) -> Array:
+        return _sums(cells, rows.labels, columns.T, (n_cells, n_classes))
+
     factors = rows.entries[:, n_classes:] if deterministic else rows.entries
+    with np.errstate(invalid="ignore"):  # an infinite value times no decision
+        products = [sums(factor[:, None] * rows.entries) for factor in factors.T]
     return Statistics(
-        _sums(cells, rows.labels, rows.entries, shape),
+        sums(rows.entries),
         stratification,
         deterministic,
         n_invalid,
         values,
-        _products(cells, rows.labels, factors, rows.entries, shape),
+        np.stack(products, axis=2) if products else np.zeros(0),
         rows if keep else None,
     )
 
@@ -357,7 +347,7 @@ def _statistics(
 def tabulate(
     codes: NDArray[np.int32],
     labels: NDArray[np.int64],
-    decisions: NDArray[Any],
+    decisions: NDArray[np.int64],
     stratification: Stratification,
     n_classes: int,
 ) -> Array:
@@ -365,9 +355,8 @@ def tabulate(
 
     Parameters
     ----------
-    codes, labels : ndarray of shape (n_rows,)
-    decisions : ndarray of shape (n_rows,) or (n_rows, K)
-        Predicted class positions, or probabilities of each class.
+    codes, labels, decisions : ndarray of shape (n_rows,)
+        Patterns of cells, and positions of classes.
     stratification : Stratification
     n_classes : int
 
@@ -375,77 +364,45 @@ def tabulate(
     -------
     ndarray of shape (n_cells, K, K)
     """
-    count = _counts if decisions.ndim == 1 else _sums
-    return count(
-        stratification.cell_of_code[codes], labels, decisions, (stratification.n_cells, n_classes)
-    )
-
-
-def _counts(
-    cells: NDArray[np.integer[Any]],
-    labels: NDArray[np.int64],
-    decisions: NDArray[np.int64],
-    shape: tuple[int, int],
-) -> Array:
-    """Count the rows of (cell, label, decision), `cells` (n_rows, n_families): (n_cells, K, K)."""
-    n_cells, n_classes = shape
-    counts = np.zeros(n_cells * n_classes * n_classes)
-    within = labels * n_classes + decisions
-    for own in cells.T:
-        entries = own.astype(np.int64) * n_classes**2 + within
-        counts += np.bincount(entries, minlength=len(counts))
+    n_cells, entries = stratification.n_cells, labels * n_classes + decisions
+    counts = _sums(stratification.cell_of_code[codes], entries, [None], (n_cells, n_classes**2))
     return counts.reshape(n_cells, n_classes, n_classes)
 
 
 def _sums(
     cells: NDArray[np.integer[Any]],
-    labels: NDArray[np.int64],
-    values: Array,
+    within: NDArray[np.int64],
+    columns: Sequence[Array | None] | Array,
     shape: tuple[int, int],
 ) -> Array:
-    """Sum each column of `values` over the rows of (cell, label): (n_cells, K, n_columns)."""
-    sums = np.zeros((values.shape[1], math.prod(shape)))
+    """Sum each column over the rows of (cell, within), where None is a column of ones.
+
+    `cells` are (n_rows, n_families). The sums have the `shape`, followed by the columns.
+    """
+    sums = np.zeros((len(columns), math.prod(shape)))
     for own in cells.T:
-        rows = own.astype(np.int64) * shape[1] + labels
-        for column, total in zip(values.T, sums, strict=True):
+        rows = own.astype(np.int64) * shape[1] + within
+        for column, total in zip(columns, sums, strict=True):
             total += np.bincount(rows, weights=column, minlength=len(total))
     return np.ascontiguousarray(sums.T).reshape(*shape, -1)
 
 
-def _products(
-    cells: NDArray[np.integer[Any]],
-    labels: NDArray[np.int64],
-    factors: Array,
-    entries: Array,
-    shape: tuple[int, int],
-) -> Array:
-    """Sums of each factor times each entry of its row: (n_cells, K, n_factors, n_entries)."""
-    if not factors.shape[1]:
-        return np.zeros((*shape, 0, shape[1]))
-    with np.errstate(invalid="ignore"):  # an infinite value times no decision
-        by_factor = [_sums(cells, labels, f[:, None] * entries, shape) for f in factors.T]
-    return np.stack(by_factor, axis=2)
-
-
 def estimand_entries(
-    estimands: Sequence[Estimand],
+    estimand: Estimand,
     stratification: Stratification,
     family: int,
     values: Sequence[RowMeasure] = (),
-) -> EstimandEntries:
-    """The entries of a family's cells that each of the `estimands` is a ratio of."""
-    denominators, numerators = [], []
-    for estimand in estimands:
-        inside = stratification.inside(estimand.conditions, family)[:, None, None]
-        denominator, numerator = _entries(estimand.quantity, values)
-        denominators.append(inside & denominator)
-        numerators.append(inside & numerator)
-    return EstimandEntries(np.array(denominators), np.array(numerators))
+) -> tuple[Entries, Entries]:
+    """Entries in the `estimand`'s denominator and numerator: (n_cells, K, K + V).
+
+    The cells are those of one family.
+    """
+    inside = stratification.inside(estimand.conditions, family)[:, None, None]
+    denominator, numerator = _entries(estimand.quantity, values)
+    return inside & denominator, inside & numerator
 
 
-def _entries(
-    quantity: Rate | Expectation, values: Sequence[RowMeasure]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _entries(quantity: Rate | Expectation, values: Sequence[RowMeasure]) -> tuple[Entries, Entries]:
     """Denominator and numerator of a quantity, with a column per row measure: (K, K + V)."""
     k = quantity.n_classes
     denominator = np.zeros((k, k + len(values)), dtype=np.bool_)

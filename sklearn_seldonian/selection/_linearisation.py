@@ -125,9 +125,10 @@ class Linearisation:
         denominators, numerators = np.zeros((2, len(self._means), *self.confusion_shape))
         flat = len(self._means), math.prod(self.confusion_shape)
         for i, (family, mean) in enumerate(self._means):
-            own = estimand_entries([mean], self.stratification, family, self.values)
             span = self.stratification.spans[family]
-            denominators[i, span], numerators[i, span] = own.denominator[0], own.numerator[0]
+            denominators[i, span], numerators[i, span] = estimand_entries(
+                mean, self.stratification, family, self.values
+            )
         return denominators.reshape(flat), numerators.reshape(flat)
 
     def n_rows(self, confusion: Array) -> Array:

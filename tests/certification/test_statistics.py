@@ -38,8 +38,15 @@ def rows(n_classes, n=500, seed=0):
 
 def statistics(mean, y, decisions, columns, n_classes):
     codes, stratification = assign_cells(columns, [mean.conditions], len(y))
+    return summarised(codes, y, decisions, stratification, n_classes)
+
+
+def summarised(codes, y, decisions, stratification, n_classes):
+    """Of decisions, or of the probabilities of each class."""
+    if decisions.ndim == 2:
+        return summarise(codes, y, decisions, stratification, deterministic=False)
     table = tabulate(codes, y, decisions, stratification, n_classes)
-    return Statistics(table, stratification, deterministic=decisions.ndim == 1)
+    return Statistics(table, stratification, deterministic=True)
 
 
 # Each measure's success and the rows it is over, written with numpy alone.
@@ -101,8 +108,7 @@ def test_parts_add_up_in_any_order(deterministic):
     codes, stratification = assign_cells(columns, [mean.conditions], len(y))
 
     def part(index):
-        table = tabulate(codes[index], y[index], decisions[index], stratification, 2)
-        return Statistics(table, stratification, deterministic)
+        return summarised(codes[index], y[index], decisions[index], stratification, 2)
 
     whole = part(np.arange(500))
     pieces = [part(index) for index in np.array_split(np.random.default_rng(1).permutation(500), 7)]

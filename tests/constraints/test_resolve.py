@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import brier_score_loss, f1_score, log_loss
 
-from sklearn_seldonian.certification import Statistics, summarise
-from sklearn_seldonian.certification._statistics import _products, _sums, tabulate
+from sklearn_seldonian.certification import summarise, summarise_predictions
 from sklearn_seldonian.constraints import (
     Schema,
     assign_cells,
@@ -18,7 +17,7 @@ from sklearn_seldonian.constraints import (
     estimate,
     parse,
 )
-from sklearn_seldonian.measures import RowMeasure, row_values
+from sklearn_seldonian.measures import RowMeasure
 
 N = 400
 COST = np.array([[0.0, 1.0], [5.0, 0.0]])
@@ -281,19 +280,9 @@ def test_regression():
             columns, [constraint], (), None, target_range=(0, 4), prediction_range=(0, 4)
         )
         resolved = bind(constraint, schema)
-        values, zeros = distinct_values(resolved.estimands), np.zeros(50, dtype=np.int64)
         codes, stratification = assign_cells(columns, [resolved.conditions], 50)
-        cells, shape = stratification.cell_of_code[codes], (stratification.n_cells, 1)
-        extra = row_values(values, y, prediction, None)
-        table = np.concatenate(
-            [
-                tabulate(codes, zeros, zeros, stratification, 1),
-                _sums(cells, zeros, extra, shape),
-            ],
-            axis=2,
-        )
-        products = _products(cells, zeros, extra, extra, shape)
-        statistics = Statistics(table, stratification, True, values=values, products=products)
+        values = distinct_values(resolved.estimands)
+        statistics = summarise_predictions(codes, y, prediction, stratification, values)
         ranges = [mean.quantity.range for mean in resolved.estimands]
         return estimate(
             resolved.g, {m: statistics.rate(m).estimate for m in resolved.estimands}
