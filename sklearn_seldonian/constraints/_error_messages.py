@@ -202,11 +202,9 @@ def unexpected_token(
     if advice is not None:
         values = _values_in_advice(token, last, brackets, text)
         return _ParseError(advice.format(**values), place(token))
-    phrase = None
-    if expected == "expression":
-        phrase = advice_on_phrase(text, place(token).start)
-    elif expected in ("sign", "operator") and last.type == "NAME":
-        phrase = advice_on_phrase(text, place(last).start)
+    spoken = token if expected == "expression" else last
+    has_measure = expected in ("expression", "sign", "operator")
+    phrase = advice_on_phrase(text, place(spoken).start) if has_measure else None
     return _ParseError(phrase or _expectation(token, accepted), place(token))
 
 

@@ -76,3 +76,8 @@ def test_levels_in_order(values, levels):
 def test_combinations():
     columns = [np.array(["a", "b", "a"]), np.array([1, 1, 1])]
     assert combinations_in(columns) == {("a", 1), ("b", 1)}
+
+
+def test_combinations_of_texts_that_are_not_unicode():
+    columns = [np.array(["\ud800", "a"], dtype=object), np.array([1, 2])]
+    assert combinations_in(columns) == {("\ud800", 1), ("a", 2)}
