@@ -75,7 +75,7 @@ def _hold(rules: Sequence[Rule], value: Any, where: str) -> None:
             raise ValueError(f"{where}{rule.field} {rule.words}: it is {given!r:.200}.")
 
 
-def _said(pattern: str, *texts: str) -> bool:
+def _all_match(pattern: str, *texts: str) -> bool:
     return all(re.fullmatch(pattern, text) for text in texts)
 
 
@@ -342,12 +342,12 @@ CERTIFICATE_RULES = (
     Rule(
         "procedure",
         'must be a name that ends in ".fit" or ".certify", "certify" or empty',
-        lambda c: _said(r"(\w+\.(fit|certify)|certify)?", c.procedure),
+        lambda c: _all_match(r"(\w+\.(fit|certify)|certify)?", c.procedure),
     ),
     Rule(
         "fingerprints",
         "must be hexadecimal digests",
-        lambda c: _said("[0-9a-f]{32}", *c.fingerprints.values()),
+        lambda c: _all_match("[0-9a-f]{32}", *c.fingerprints.values()),
     ),
     Rule("order_seed", "must be at most 2**32 - 1", lambda c: (c.order_seed or 0) < 2**32),
     Rule(

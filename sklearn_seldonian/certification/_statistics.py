@@ -165,8 +165,9 @@ class Statistics:
     def range_of(self, estimand: Estimand) -> Range:
         """Between which numbers a row's part in `estimand` lies, whatever the row is like."""
         quantity = estimand.quantity
-        is_ratio = quantity.conditions_on_prediction  # of two means
-        if self.deterministic or self.ends is None or is_ratio or not isinstance(quantity, Rate):
+        if self.deterministic or self.ends is None or not isinstance(quantity, Rate):
+            return quantity.range
+        if quantity.conditions_on_prediction:  # a ratio of two means
             return quantity.range
         low, high = self.ends
         # For each label: the classes whose probabilities are summed up.
