@@ -8,11 +8,7 @@ from typing import NamedTuple
 from sklearn_seldonian.certification._evidence import Evidence, Sample
 from sklearn_seldonian.certification._fields import UNTOUCHED, ConstraintResult
 from sklearn_seldonian.certification._limits import tightest_limit
-from sklearn_seldonian.certification._planning import (
-    DRAWS_IN_PASSING,
-    projected_rows,
-    sufficient_rows,
-)
+from sklearn_seldonian.certification._planning import DRAWS_IN_PASSING, Plan, projected_rows
 from sklearn_seldonian.certification._safety_test import Verdict, passes, safety_test
 from sklearn_seldonian.certification._statistics import Statistics
 from sklearn_seldonian.constraints import (
@@ -144,15 +140,15 @@ def _rows_needed(
     shares = {
         estimand: evidence.samples[estimand].trials / evidence.n_rows for estimand in estimands
     }
-    return sufficient_rows(
+    plan = Plan(
         [(constraint.tree, delta)],
         evidence.estimates(estimands),
         shares,
-        POWER_OF_PLANS,
         method,
         evidence.mutually_exclusive_columns,
         DRAWS_IN_PASSING,
     )
+    return plan.sufficient_rows(POWER_OF_PLANS)
 
 
 def untested(constraint: ResolvedConstraint, delta: float, reason: str) -> ConstraintResult:
