@@ -13,7 +13,6 @@ from sklearn_seldonian.certification._methods import (
 )
 from sklearn_seldonian.certification._multiplicity import fixed_sequence, holm
 from sklearn_seldonian.certification._passing import PassingRegion, PassingRegions, passing_region
-from sklearn_seldonian.certification._planning import passing_probability, sufficient_rows
 from sklearn_seldonian.certification._results import (
     Units,
     certify_constraint,
@@ -53,10 +52,8 @@ __all__ = [
     "holm",
     "minimum_rows",
     "passes",
-    "passing_probability",
     "passing_region",
     "safety_test",
-    "sufficient_rows",
     "summarise",
     "summarise_predictions",
     "tabulate",

@@ -2,49 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_seldonian.bounds._chernoff import chernoff_p_values
+from sklearn_seldonian.certification._edges import Edge
 from sklearn_seldonian.certification._evidence import Evidence, Sample
-from sklearn_seldonian.certification._methods import (
-    ARITHMETIC,
-    EXACT_TWO_RATE_TEST,
-    JOINT_CHERNOFF,
-    SCORE_TEST,
-    method_for,
-)
-from sklearn_seldonian.certification._passing import acceptance_edge
+from sklearn_seldonian.certification._methods import Method, method_for
 from sklearn_seldonian.certification._safety_test import passes
+from sklearn_seldonian.certification._search import halved
 from sklearn_seldonian.constraints import Atom, Estimand, ExclusiveColumns, Or, Tree, shares
 from sklearn_seldonian.measures import Rate
 
 Array = NDArray[np.float64]
 Verdicts = NDArray[np.bool_]
 Counts = Mapping[Estimand, Array]
-Variance = Callable[[Sequence[Estimand], Sequence[float]], float]
-Variances = Callable[[Evidence], Variance]
+# A constraint and its delta.
+Test = tuple[Tree, float]
 
 # Where a rate has fewer rows, one count more or less matters, and the exact test is asked where its
 # edge is: beside so many counts of the second rate, at the quantiles of those in question. With
 # more rows the score test's edge has a probability of passing that is within .01 of its own.
 FEW_ROWS = 60
 CORRECTIONS = 5
-TESTED_AT_ONCE = {ARITHMETIC, EXACT_TWO_RATE_TEST, JOINT_CHERNOFF, SCORE_TEST}
+# The edges of the two tests are at most one count apart, and are looked for within two.
+APART = 2
 
 
 @dataclass(frozen=True)
 class AcceptanceSet:
     """The counts with which constraints over rates of decisions pass, for fixed numbers of rows.
-
-    The edge of a limit on one rate is found by halving. Two independent rates have the edge of
-    `acceptance_edge`, corrected by the exact test where rows are few. Several independent rates
-    have their p-values computed for all tables at once. Whatever remains is tested once for each
-    distinct table.
 
     Attributes
     ----------
@@ -52,152 +43,158 @@ class AcceptanceSet:
         Rows of each rate.
     method, mutually_exclusive_columns
         As in `safety_test` and `Evidence`.
-    n_rows : int
-        Of all rates together.
-    corrected : bool, default=True
-        Whether the exact test of two rates is asked at all.
-    variance : callable, default=None
-        From the evidence of a table to its `variance`: how rates that share rows vary together.
+    n_rows : int, default=0
+        Of all rates together. 0: the sum of the `trials`.
+    corrected : bool, default=False
+        Whether the exact test of two rates is asked where its edge is if rows are few.
+    correlation : ndarray of shape (n_rates, n_rates), default=None
+        How the estimates of the rates, in the order of `trials`, vary together. None: no two
+        rates share rows.
     """
 
     trials: Mapping[Estimand, int]
-    method: str
-    mutually_exclusive_columns: ExclusiveColumns
-    n_rows: int
-    corrected: bool = True
-    variance: Variances | None = None
-    _edges: dict[tuple[object, ...], tuple[Array, Array]] = field(default_factory=dict)
-
-    def passes(self, tree: Tree, counts: Counts, delta: float) -> Verdicts:
-        """The verdict of the test of `tree` at each table.
-
-        Parameters
-        ----------
-        tree : And, Or or Atom
-        counts : mapping of Estimand to ndarray of shape (n_tables,)
-        delta : float in (0, 1)
-        """
-        if isinstance(tree, Atom):
-            return self._atom_passes(tree, counts, delta)
-        # One child that passes settles an OR, and one that fails an AND.
-        settled = isinstance(tree, Or)
-        passed = np.full(len(next(iter(counts.values()))), not settled)
-        for child, share in shares(tree, delta):
-            open_ = passed != settled
-            left = {estimand: k[open_] for estimand, k in counts.items()}
-            passed[open_] = self.passes(child, left, share)
-        return passed
+    method: str = "auto"
+    mutually_exclusive_columns: ExclusiveColumns = frozenset()
+    n_rows: int = 0
+    corrected: bool = False
+    correlation: Array | None = None
+    _edges: dict[tuple[object, ...], Edge] = field(default_factory=dict)
 
     def accepts(self, tree: Tree, table: Mapping[Estimand, float], delta: float) -> bool:
         """The verdict of the safety test itself at one table."""
         return passes(tree, self._evidence(table), delta, self.method)
 
+    def method_of(self, atom: Atom) -> Method:
+        """The test of `atom` on so many rows."""
+        middle = {estimand: self.trials[estimand] / 2 for estimand in atom.estimands}
+        return method_for(atom, self._evidence(middle), self.method)
+
     def asks_each_table(self, atom: Atom) -> bool:
         """Whether there is no quicker way than to test each table of `atom` on its own."""
-        return not is_rate_limit(atom) and self._method(atom) not in TESTED_AT_ONCE
+        if is_rate_limit(atom) or not atom.estimands:
+            return False
+        test = self.method_of(atom)
+        return test.acceptance_region is None and test.passing_tables is None
 
-    def _method(self, atom: Atom) -> str:
-        evidence = self._evidence(
-            {estimand: self.trials[estimand] / 2 for estimand in atom.estimands}
-        )
-        return method_for(atom, evidence, self.method).name
+    def passes(self, tests: Iterable[Test], counts: Counts, *, any_of: bool = False) -> Verdicts:
+        """Which tables pass all `tests`, or any of them.
 
-    def _atom_passes(self, atom: Atom, counts: Counts, delta: float) -> Verdicts:
+        The edge of a limit on one rate is found by halving. Two independent rates have the
+        `acceptance_region` of their test, and several its `passing_tables`. Whatever remains is
+        tested once for each distinct table.
+
+        Parameters
+        ----------
+        tests : sequence of (Tree, float)
+        counts : mapping of Estimand to ndarray of shape (n_tables,)
+        any_of : bool, default=False
+        """
+        passed = np.full(len(next(iter(counts.values()), [0])), not any_of)
+        for tree, delta in tests:
+            open_ = passed != any_of  # the verdict on the others is settled
+            left = {estimand: k[open_] for estimand, k in counts.items()}
+            if not open_.any():
+                break
+            if isinstance(tree, Atom):
+                passed[open_] = self._atom_passes(tree, left, delta)
+            else:
+                children = shares(tree, delta)
+                passed[open_] = self.passes(children, left, any_of=isinstance(tree, Or))
+        return passed
+
+    def _atom_passes(self, atom: Atom, counts: Counts, delta: float) -> Verdicts | bool:
+        if not atom.estimands:
+            return self.accepts(atom, {}, delta)
         columns = [counts[estimand] for estimand in atom.estimands]
-        n_tables = len(next(iter(counts.values())))
-        if not n_tables or not atom.estimands:
-            return np.full(n_tables, bool(n_tables) and self.accepts(atom, {}, delta))
         if is_rate_limit(atom):
-            return self._within_limit(atom, columns[0], delta)
-        if self._method(atom) in {EXACT_TWO_RATE_TEST, SCORE_TEST}:
+            (events,) = self._in_positive_form(atom, columns)
+            return self._within_limit(atom, events, delta)
+        test = self.method_of(atom)
+        if test.acceptance_region is not None:
             first, second = self._in_positive_form(atom, columns)
-            edge = self._edge(atom, second, delta)
-            return np.asarray(first <= np.floor(np.interp(second, *edge) + 1e-9))
+            return np.asarray(first <= _highest(self._edge(atom, test, second, delta), second))
         tables = np.stack(columns, axis=1)
-        if self._method(atom) == JOINT_CHERNOFF:
-            assert atom.linear is not None
-            trials = [float(self.trials[estimand]) for estimand in atom.estimands]
-            limit = -atom.linear.constant
-            p_values = chernoff_p_values(tables, trials, atom.linear.weights, limit, delta)
-            return np.asarray(p_values <= delta)
+        if test.passing_tables is not None:
+            return test.passing_tables(tables, delta)
         distinct, position = np.unique(tables, axis=0, return_inverse=True)
         verdicts = [
             self.accepts(atom, dict(zip(atom.estimands, table, strict=True)), delta)
             for table in distinct.tolist()
         ]
-        return np.array(verdicts, dtype=np.bool_)[position.reshape(-1)]
+        return np.array(verdicts)[position.reshape(-1)]
 
-    def _within_limit(self, atom: Atom, successes: Array, delta: float) -> Verdicts:
+    def _within_limit(self, atom: Atom, events: Array, delta: float) -> Verdicts:
         """The verdicts of a limit on one rate, which are those of counts up to an edge.
 
         Where nothing varies Student's t has a verdict of its own, so that both ends are asked.
         """
-        (estimand,), n = atom.estimands, self.trials[atom.estimands[0]]
-        assert atom.linear is not None
-        rises = atom.linear.weights[0] > 0
-        events = successes if rises else n - successes
-
-        def accepted(k: int) -> bool:
-            return self.accepts(atom, {estimand: float(k if rises else n - k)}, delta)
-
-        edge = _last(accepted, 0, n - 1)
-        passed = np.asarray((events > 0) & (events <= edge))
+        n, fails = self.trials[atom.estimands[0]], partial(self._fails, atom, delta, [])
+        passed = events < halved(fails, 0, n)
         for end in (0, n):
-            passed[events == end] = accepted(end)
-        return passed
+            passed[events == end] = not fails(end)
+        return np.asarray(passed)
 
-    def _edge(self, atom: Atom, seconds: Array, delta: float) -> tuple[Array, Array]:
+    def _edge(self, atom: Atom, test: Method, seconds: Array, delta: float) -> Edge:
         """Counts of the second rate, and the highest of the first that pass beside them."""
         trials = [self.trials[estimand] for estimand in atom.estimands]
-        key = (tuple(trials), atom.linear, delta)
+        key = (*trials, atom.linear, delta)
         if key not in self._edges:
-            found = acceptance_edge(
-                atom, trials, delta, self.method, self.mutually_exclusive_columns
-            )
-            assert found is not None
-            exact = self._method(atom) == EXACT_TWO_RATE_TEST
-            if self.corrected and exact and min(trials) < FEW_ROWS:
-                found = self._corrected(atom, found, seconds, delta)
-            self._edges[key] = found
+            assert test.acceptance_region is not None
+            edge = test.acceptance_region(delta)
+            few = self.corrected and test.guarantee == "exact" and min(trials) < FEW_ROWS
+            self._edges[key] = self._corrected(atom, edge, seconds, delta) if few else edge
         return self._edges[key]
 
-    def _corrected(
-        self, atom: Atom, edge: tuple[Array, Array], seconds: Array, delta: float
-    ) -> tuple[Array, Array]:
+    def _corrected(self, atom: Atom, edge: Edge, seconds: Array, delta: float) -> Edge:
         """The edge moved by as much as the exact test's own is from it."""
         n = self.trials[atom.estimands[0]]
         asked = np.unique(np.quantile(seconds, np.linspace(0.01, 0.99, CORRECTIONS)).round())
-
-        def accepted(second: float, first: float) -> bool:
-            columns = [np.array([first]), np.array([second])]
-            table = [float(k[0]) for k in self._in_positive_form(atom, columns)]
-            return self.accepts(atom, dict(zip(atom.estimands, table, strict=True)), delta)
-
-        near = np.floor(np.interp(asked, *edge) + 1e-9)
-        own = [
-            _moved_edge(int(start), n, partial(accepted, second))
-            for second, start in zip(asked.tolist(), near.tolist(), strict=True)
+        near = _highest(edge, asked)
+        moved = [
+            halved(
+                partial(self._fails, atom, delta, [second]),
+                max(first - APART, -1),
+                min(first + APART, n) + 1,
+            )
+            for second, first in zip(asked.tolist(), near.astype(int).tolist(), strict=True)
         ]
-        return edge[0], edge[1] + np.interp(edge[0], asked, own - near).round()
+        return edge[0], edge[1] + np.interp(edge[0], asked, np.array(moved) - 1 - near).round()
 
-    def _in_positive_form(self, atom: Atom, columns: list[Array]) -> list[Array]:
+    def _fails(self, atom: Atom, delta: float, others: Sequence[float], first: int) -> bool:
+        """The verdict at one table in positive form, `first` and the `others`."""
+        table = self._in_positive_form(atom, [float(first), *others])
+        return not self.accepts(atom, dict(zip(atom.estimands, table, strict=True)), delta)
+
+    def _in_positive_form(self, atom: Atom, columns: Sequence[Any]) -> list[Any]:
         """Successes of rates with positive weights, and of the complements of others."""
         assert atom.linear is not None
+        weights = zip(atom.estimands, atom.linear.weights, strict=True)
         return [
             k if weight > 0 else self.trials[estimand] - k
-            for estimand, weight, k in zip(
-                atom.estimands, atom.linear.weights, columns, strict=True
-            )
+            for (estimand, weight), k in zip(weights, columns, strict=True)
         ]
 
     def _evidence(self, table: Mapping[Estimand, float]) -> Evidence:
         samples = {m: Sample(k, self.trials[m], self.trials[m]) for m, k in table.items()}
+        n_rows = self.n_rows or sum(self.trials.values())
         evidence = Evidence(
-            samples, mutually_exclusive_columns=self.mutually_exclusive_columns, n_rows=self.n_rows
+            samples, mutually_exclusive_columns=self.mutually_exclusive_columns, n_rows=n_rows
         )
-        if self.variance is None:
+        if self.correlation is None:
             return evidence
-        return replace(evidence, variance=self.variance(evidence))
+        return replace(evidence, variance=partial(self._variance, evidence))
+
+    def _variance(
+        self, evidence: Evidence, estimands: Sequence[Estimand], slopes: Sequence[float]
+    ) -> float:
+        """The `variance` of `evidence`, of rates whose estimates are correlated."""
+        assert self.correlation is not None
+        position = [list(self.trials).index(estimand) for estimand in estimands]
+        samples = [evidence.samples[estimand] for estimand in estimands]
+        spreads = np.array([s.estimate * (1.0 - s.estimate) / s.trials for s in samples])
+        moves = np.array(slopes) * np.sqrt(np.clip(spreads, 0.0, None))
+        of_estimate = float(moves @ self.correlation[np.ix_(position, position)] @ moves)
+        return of_estimate * evidence.n_rows
 
 
 def is_rate_limit(tree: Tree) -> bool:
@@ -207,20 +204,6 @@ def is_rate_limit(tree: Tree) -> bool:
     return isinstance(tree.estimands[0].quantity, Rate)
 
 
-def _moved_edge(edge: int, n: int, accepted: Callable[[float], bool]) -> int:
-    """The last count that is accepted, looked for from a count near it; -1 where none is."""
-    start = edge
-    while edge < n and accepted(edge + 1):
-        edge += 1
-    while edge == start and edge >= 0 and not accepted(edge):
-        start = edge = edge - 1
-    return edge
-
-
-def _last(holds: Callable[[int], bool], low: int, high: int) -> int:
-    """The last number from `low` to `high` that `holds`, which holds up to some number."""
-    high += 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
+def _highest(edge: Edge, seconds: Array) -> Array:
+    """The highest counts of the first rate that pass beside `seconds`."""
+    return np.floor(np.interp(seconds, *edge) + 1e-9)

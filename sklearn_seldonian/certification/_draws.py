@@ -45,6 +45,18 @@ def likely_counts(n: int, rate: float) -> Array:
     return np.arange(max(0.0, np.floor(center - room)), min(n, np.ceil(center + room)) + 1.0)
 
 
+def weighted_counts(n: int, rate: float, n_most: int) -> tuple[Array, Array]:
+    """The likely counts of `n` trials and their probabilities.
+
+    Where there are more than `n_most`, as many of them, each for all that are nearest to it.
+    """
+    counts = likely_counts(n, rate)
+    if len(counts) > n_most:
+        counts = counts[np.linspace(0, len(counts) - 1, n_most).round().astype(int)]
+    ends = np.floor((counts[1:] + counts[:-1]) / 2.0)
+    return counts, np.diff(binomial_cdf(ends, n, rate), prepend=0.0, append=1.0)
+
+
 def drawn_counts(
     rates: Mapping[Estimand, float],
     trials: Mapping[Estimand, int],
@@ -124,21 +136,17 @@ def correlations(
     patterns = _patterns(distinct_conditions(estimands), mutually_exclusive_columns)
     if not patterns:
         return alone
-    parts = [_parts(estimand, patterns) for estimand in estimands]
-    found = _fitted(parts, [(shares[m] * rates[m], shares[m]) for m in estimands])
+    # Each rate divides all kinds of rows in three: successes, failures, and those not counted.
+    members = np.stack([_membership(estimand, patterns) for estimand in estimands])
+    rate, rows = np.array([(rates[m], shares[m]) for m in estimands]).T
+    found = _fitted(members, np.stack([rate * rows, rows - rate * rows, 1.0 - rows], axis=1))
     if found is None:
         return alone
-    influences = np.stack(
-        [
-            (numerator - rates[m] * denominator) / shares[m]
-            for m, (numerator, denominator) in zip(estimands, parts, strict=True)
-        ]
-    )
+    influences = (1.0 - rate)[:, None] * members[:, 0] - rate[:, None] * members[:, 1]
     covariance = (influences * found) @ influences.T
     spread = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
-    varies = spread > 0
-    scale = np.where(varies, 1.0 / np.where(varies, spread, 1.0), 0.0)
-    return np.where(np.eye(len(estimands)) > 0, 1.0, covariance * scale * scale[:, None])
+    scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
+    return np.where(alone > 0, 1.0, covariance * scale * scale[:, None])
 
 
 def _patterns(
@@ -157,35 +165,28 @@ def _patterns(
     return patterns
 
 
-def _parts(estimand: Estimand, patterns: Sequence[frozenset[Condition]]) -> tuple[Array, Array]:
-    """Which kinds of rows, by pattern, label and decision, are successes and which count."""
+def _membership(estimand: Estimand, patterns: Sequence[frozenset[Condition]]) -> Array:
+    """Which kinds of rows, by pattern, label and decision, are successes, failures and neither."""
     assert isinstance(estimand.quantity, Rate)
-    inside = np.array([estimand.conditions <= pattern for pattern in patterns], dtype=float)
-    numerator, denominator = estimand.quantity.numerator, estimand.quantity.denominator
-    return np.outer(inside, numerator).reshape(-1), np.outer(inside, denominator).reshape(-1)
+    inside = [estimand.conditions <= pattern for pattern in patterns]
+    successes = np.outer(inside, estimand.quantity.numerator).reshape(-1)
+    counted = np.outer(inside, estimand.quantity.denominator).reshape(-1)
+    return np.array([successes, counted & ~successes, ~counted], dtype=float)
 
 
-def _fitted(
-    parts: Sequence[tuple[Array, Array]], wanted: Sequence[tuple[float, float]]
-) -> Array | None:
-    """The most even distribution with the `wanted` sums of successes and rows; None if none is."""
-    # Each rate divides all kinds of rows in three: successes, failures, and those not counted.
-    splits = [
-        (
-            np.stack([numerator, denominator - numerator, 1.0 - denominator]),
-            np.array([hits, rows - hits, 1.0 - rows]),
-        )
-        for (numerator, denominator), (hits, rows) in zip(parts, wanted, strict=True)
-    ]
-    found = np.full(len(parts[0][0]), 1.0 / len(parts[0][0]))
+def _fitted(members: Array, wanted: Array) -> Array | None:
+    """The most even distribution with the `wanted` sums of successes and others; None if none is.
+
+    `members` are of shape (n_rates, 3, n_kinds), and `wanted` (n_rates, 3).
+    """
+    n_kinds = members.shape[-1]
+    found = np.full(n_kinds, 1.0 / n_kinds)
     for _ in range(ROUNDS):
         worst = 0.0
-        for (members, sums), (_, rows) in zip(splits, wanted, strict=True):
-            seen = members @ found
-            worst = max(worst, float(np.abs(seen - sums).max()) / max(rows, 1e-12))
-            found = found * (
-                np.where(seen > 0, sums / np.where(seen > 0, seen, 1.0), 0.0) @ members
-            )
+        for own, sums in zip(members, wanted, strict=True):
+            seen = own @ found
+            worst = max(worst, float(np.abs(seen - sums).max()) / max(1.0 - sums[2], 1e-12))
+            found = found * (np.divide(sums, seen, out=np.zeros(3), where=seen > 0) @ own)
         if worst < MISSED * 1e-3:
             return found
     return found if worst < MISSED else None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from sklearn_seldonian.bounds import rate_upper, score_edge
+from sklearn_seldonian.certification._search import halved
 
 Array = NDArray[np.float64]
 # Counts of the second rate, and with each of them the highest count of the first that passes.
@@ -50,33 +51,18 @@ def edge_of_rates(
     limit = -constant - float(signed[signed < 0].sum())  # of the positive form
     if len(rows) == 1:
         return np.zeros(1), _highest_of_one(rows[0], abs(signed[0]), limit, delta)
-    others = _whole_counts(rows[1])
-    return others, _highest_of_first(others, rows, np.abs(signed), limit, delta)
-
-
-def _whole_counts(trials: float) -> Array:
     angles = np.linspace(0.0, math.pi / 2.0, EDGE_COUNTS)
-    return np.unique(np.round(trials * np.sin(angles) ** 2))
+    others = np.unique(np.round(rows[1] * np.sin(angles) ** 2))
+    first, second = score_edge(rows.tolist(), np.abs(signed).tolist(), limit, float(ndtri(delta)))
+    if not second.size:  # no rates are within the limit; if all were, this were no atom
+        return others, np.full(others.shape, -1.0)
+    beyond = first[-1] if second[-1] >= rows[1] * (1.0 - 1e-9) else -1.0
+    edge = np.interp(others, second, first, right=beyond)
+    return others, np.clip(np.floor(edge + 1e-9), -1.0, rows[0])
 
 
 def _highest_of_one(trials: float, weight: float, limit: float, delta: float) -> Array:
-    """The highest count of one rate that passes, -1 where none does."""
-    low, high = -1.0, trials + 1.0
-    while high - low > 1.0:
-        middle = (low + high) // 2.0
-        passes = rate_upper(middle, trials, weight, delta) <= limit
-        low, high = (middle, high) if passes else (low, middle)
-    return np.array([low])
+    def fails(count: int) -> bool:
+        return not rate_upper(count, trials, weight, delta) <= limit
 
-
-def _highest_of_first(
-    others: Array, trials: Array, weights: Array, limit: float, delta: float
-) -> Array:
-    """The highest count of the first of two rates that passes beside each of the `others`."""
-    statistic = float(ndtri(delta))
-    first, second = score_edge(trials.tolist(), weights.tolist(), limit, statistic)
-    if not second.size:  # no rates are within the limit; if all were, this were no atom
-        return np.full(others.shape, -1.0)
-    beyond = first[-1] if second[-1] >= trials[1] * (1.0 - 1e-9) else -1.0
-    edge = np.asarray(np.interp(others, second, first, right=beyond))
-    return np.clip(np.floor(edge + 1e-9), -1.0, trials[0])
+    return np.array([halved(fails, -1, int(trials) + 1) - 1.0])

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
-from sklearn_seldonian.certification._evidence import Evidence, Sample
-from sklearn_seldonian.certification._planning import MAX_ROWS, rows_of, smallest
-from sklearn_seldonian.certification._safety_test import passes
+from sklearn_seldonian.certification._acceptance import AcceptanceSet
+from sklearn_seldonian.certification._planning import rows_in
+from sklearn_seldonian.certification._search import MAX_ROWS, smallest
 from sklearn_seldonian.constraints import Atom, Estimand, ExclusiveColumns, Tree, fold, parts_of_and
 from sklearn_seldonian.measures import Rate
 
 # A table of counts is ruled out only where the test fails at so much of delta, since verdicts that
 # are inferred from those of other tables need not follow to the last digit.
 ROOM = 1.25
-# Tests run before the search for a table that passes is given up; with so many rows of both rates
-# it is not begun, since only very narrow limits are hopeless there.
-MAX_TESTS = 200
+# Boxes looked at before the search for a table that passes is given up; with so many rows of both
+# rates it is not begun, since only very narrow limits are hopeless there.
+MAX_BOXES = 130
 MANY_ROWS = 100
 
-Table = tuple[int, ...]
+# The lowest and the highest count of each rate.
+Box = dict[Estimand, tuple[int, int]]
 
 
 def minimum_rows(
@@ -64,59 +64,50 @@ def minimum_rows(
     statistic that rises in both counts (proved in `score_statistic`), and so do its p-values
     wherever the worst rates are the same. What its box of likely rates may change from one table
     to the next is allowed for by testing corners at 1.25 delta. Constraints with other tests, over
-    two rates that both have 100 rows, or for which 200 tests do not suffice, are never said to be
+    two rates that both have 100 rows, or for which 130 boxes do not suffice, are never said to be
     hopeless on that account.
     """
-    searches = _searches(tree, delta, method, mutually_exclusive_columns)
+    pairs = _atoms_by_pair(tree, mutually_exclusive_columns)
+    if method not in ("auto", "exact"):
+        pairs = []
 
-    def trials_in(n: int) -> dict[Estimand, int]:
-        return {estimand: rows_of(n, share) for estimand, share in shares.items()}
+    def on(n: int) -> AcceptanceSet:
+        return AcceptanceSet(rows_in(shares, n), method, mutually_exclusive_columns)
 
     def could_pass(n: int) -> bool:
-        leaf = partial(_best_case_passes, trials=trials_in(n), method=method)
-        return fold(tree, leaf, all, any, delta)
+        return fold(tree, partial(_best_case_passes, on(n)), all, any, delta)
 
     def constants_could_pass(n: int) -> bool:
-        return could_pass(n) and all(search.constant_passes(trials_in(n)) for search in searches)
+        return could_pass(n) and all(_constant_passes(atoms, on(n), delta) for atoms in pairs)
 
     suffices = could_pass
     if could_pass(n_rows):
-        if all(search.might_pass(trials_in(n_rows)) for search in searches):
+        if all(_might_pass(atoms, on(n_rows), delta) for atoms in pairs):
             return None
         suffices = constants_could_pass
     return smallest(suffices, n_rows) if suffices(MAX_ROWS) else None
 
 
-def _best_case_passes(
-    atom: Atom, delta: float, trials: Mapping[Estimand, int], method: str
-) -> bool:
+def _best_case_passes(acceptance: AcceptanceSet, atom: Atom, delta: float) -> bool:
     """Whether an atom passes at its most favourable counts."""
     if atom.linear is None or len(atom.estimands) != 1:
         return True
     (estimand,), (weight,) = atom.estimands, atom.linear.weights
     value = estimand.quantity.range[weight < 0]
-    if not math.isfinite(value):
-        return True
-    n = trials[estimand]
-    return passes(atom, Evidence({estimand: Sample(value * n, n, n)}, n_rows=n), delta, method)
+    table = {estimand: value * acceptance.trials[estimand]}
+    return not math.isfinite(value) or acceptance.accepts(atom, table, delta)
 
 
 # -- atoms over the same two rates -------------------------------------------------------
 
 
-def _searches(
-    tree: Tree, delta: float, method: str, mutually_exclusive_columns: ExclusiveColumns
-) -> list[_TableSearch]:
+def _atoms_by_pair(tree: Tree, mutually_exclusive_columns: ExclusiveColumns) -> list[list[Atom]]:
     """For each pair of rates that an AND is over, the atoms that are over both."""
-    if method not in ("auto", "exact"):
-        return []
     pairs: dict[frozenset[Estimand], list[Atom]] = {}
-    for part, _ in parts_of_and(tree, delta):
+    for part, _ in parts_of_and(tree, 1.0):
         if isinstance(part, Atom) and _is_of_two_rates(part, mutually_exclusive_columns):
             pairs.setdefault(frozenset(part.estimands), []).append(part)
-    return [
-        _TableSearch(atoms, delta, method, mutually_exclusive_columns) for atoms in pairs.values()
-    ]
+    return list(pairs.values())
 
 
 def _is_of_two_rates(atom: Atom, mutually_exclusive_columns: ExclusiveColumns) -> bool:
@@ -132,76 +123,46 @@ def _is_of_two_rates(atom: Atom, mutually_exclusive_columns: ExclusiveColumns) -
     )
 
 
-@dataclass
-class _TableSearch:
-    """Looks for a table of two rates with which all of some atoms pass."""
+def _constant_passes(atoms: Sequence[Atom], acceptance: AcceptanceSet, delta: float) -> bool:
+    """Whether decisions that are the same for all rows pass all of the `atoms`."""
+    everything = {estimand: acceptance.trials[estimand] for estimand in atoms[0].estimands}
+    return any(
+        all(acceptance.accepts(atom, table, delta) for atom in atoms)
+        for table in (dict.fromkeys(everything, 0), everything)
+    )
 
-    atoms: Sequence[Atom]
-    delta: float
-    method: str
-    mutually_exclusive_columns: ExclusiveColumns
-    n_tests: int = field(default=0)
 
-    @property
-    def estimands(self) -> tuple[Estimand, ...]:
-        return self.atoms[0].estimands
-
-    def constant_passes(self, trials: Mapping[Estimand, int]) -> bool:
-        """Whether the decisions that are the same for all rows pass."""
-        return any(
-            all(self._accepts(atom, table, trials, self.delta) for atom in self.atoms)
-            for table in ((0, 0), tuple(trials[estimand] for estimand in self.estimands))
-        )
-
-    def might_pass(self, trials: Mapping[Estimand, int]) -> bool:
-        """Whether any table might pass; True where that cannot be told soon enough."""
-        ends = tuple(trials[estimand] for estimand in self.estimands)
-        # What a group without rows means is said by the test.
-        if not min(ends) or min(ends) >= MANY_ROWS or self.constant_passes(trials):
-            return True
-        boxes: list[tuple[Table, Table]] = [((0, 0), ends)]
-        while boxes:
-            low, high = boxes.pop()
-            if not all(self._best_corner_passes(atom, low, high, trials) for atom in self.atoms):
-                continue
-            if low == high or self.n_tests > MAX_TESTS:
+def _might_pass(atoms: Sequence[Atom], acceptance: AcceptanceSet, delta: float) -> bool:
+    """Whether any table might pass all `atoms`; True where that cannot be told soon enough."""
+    trials = {estimand: acceptance.trials[estimand] for estimand in atoms[0].estimands}
+    fewest = min(trials.values())
+    # What a group without rows means is said by the test.
+    if not fewest or fewest >= MANY_ROWS or _constant_passes(atoms, acceptance, delta):
+        return True
+    boxes: list[Box] = [{estimand: (0, n) for estimand, n in trials.items()}]
+    for _ in range(MAX_BOXES):
+        box = boxes.pop()
+        corners = ((atom, _best_corner(atom, box)) for atom in atoms)
+        lenient = min(ROOM * delta, 0.999)
+        if all(acceptance.accepts(atom, corner, lenient) for atom, corner in corners):
+            if all(low == high for low, high in box.values()):
                 return True
-            boxes += _halves(low, high, ends)
-        return False
-
-    def _best_corner_passes(
-        self, atom: Atom, low: Table, high: Table, trials: Mapping[Estimand, int]
-    ) -> bool:
-        assert atom.linear is not None
-        of_mean = dict(zip(self.estimands, zip(low, high, strict=True), strict=True))
-        corner = {
-            estimand: of_mean[estimand][weight < 0]
-            for estimand, weight in zip(atom.estimands, atom.linear.weights, strict=True)
-        }
-        table = tuple(corner[estimand] for estimand in self.estimands)
-        return self._accepts(atom, table, trials, min(ROOM * self.delta, 0.999))
-
-    def _accepts(
-        self, atom: Atom, table: Table, trials: Mapping[Estimand, int], delta: float
-    ) -> bool:
-        self.n_tests += 1
-        counts = dict(zip(self.estimands, table, strict=True))
-        samples = {
-            estimand: Sample(k, trials[estimand], trials[estimand])
-            for estimand, k in counts.items()
-        }
-        n_rows = sum(trials[estimand] for estimand in self.estimands)
-        evidence = Evidence(
-            samples, mutually_exclusive_columns=self.mutually_exclusive_columns, n_rows=n_rows
-        )
-        return passes(atom, evidence, delta, self.method)
+            boxes += _halves(box, trials)
+        if not boxes:
+            return False
+    return True
 
 
-def _halves(low: Table, high: Table, ends: Table) -> list[tuple[Table, Table]]:
-    """The box of tables from `low` to `high` in two, across its longest side."""
-    sides = [(last - first) / n for first, last, n in zip(low, high, ends, strict=True)]
-    side = sides.index(max(sides))
-    middle = (low[side] + high[side]) // 2
-    below, above = list(high), list(low)
-    below[side], above[side] = middle, middle + 1
-    return [(low, tuple(below)), (tuple(above), high)]
+def _best_corner(atom: Atom, box: Box) -> dict[Estimand, float]:
+    """The table of a box that is most favourable to an atom."""
+    assert atom.linear is not None
+    weights = zip(atom.estimands, atom.linear.weights, strict=True)
+    return {estimand: box[estimand][weight < 0] for estimand, weight in weights}
+
+
+def _halves(box: Box, trials: Mapping[Estimand, int]) -> list[Box]:
+    """A box in two, across its longest side."""
+    side = max(box, key=lambda estimand: (box[estimand][1] - box[estimand][0]) / trials[estimand])
+    low, high = box[side]
+    middle = (low + high) // 2
+    return [box | {side: (low, middle)}, box | {side: (middle + 1, high)}]

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from functools import cache, partial
 
 from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.certification._safety_test import passes, worst_first
+from sklearn_seldonian.certification._search import halved
 from sklearn_seldonian.constraints import ResolvedConstraint, Tree, atoms_of, parts_of_and
 
 # Limits are told apart by this share of them, and by so much of `FINE_BELOW` where they are small.
@@ -31,18 +32,28 @@ def tightest_limit(
     proved for exact and finite-sample tests, and assumed for asymptotic ones. The parts of an AND
     are looked at one by one; the whole has to pass in the end.
     """
-    tests = _Tests(constraint, evidence, delta, method, asked)
+
+    @cache
+    def tree_at(step: int) -> Tree:
+        return constraint.with_margin(_limit_at(step) - asked)
+
+    def part_passes(key: Hashable, step: int) -> bool:
+        """Whether a part passes at a limit; where it has no counterpart there, whether all do."""
+        part = _parts(tree_at(step)).get(key, tree_at(step))
+        return passes(part, evidence, delta, method)
+
+    in_order = [_key(part) for part in worst_first(_parts(constraint.tree).values(), evidence)]
     step, done = -N_STEPS, set[Hashable]()
-    in_order = tests.worst_first()
     while True:
-        waiting = [key for key in (*in_order, *tests.at(step)) if key not in done]
-        failing = next((key for key in waiting if not tests.passes(key, step)), None)
+        waiting = [key for key in (*in_order, *_parts(tree_at(step))) if key not in done]
+        failing = next((key for key in waiting if not part_passes(key, step)), None)
         if failing is None:
-            return _limit_at(step) if tests.pass_at(step) else math.inf
-        if not tests.passes(failing, N_STEPS):
+            holds = passes(tree_at(step), evidence, delta, method)
+            return _limit_at(step) if holds else math.inf
+        if not part_passes(failing, N_STEPS):
             return math.inf
         done.update(waiting[: waiting.index(failing) + 1])
-        step = tests.least_passing(failing, step)
+        step = halved(partial(part_passes, failing), step, N_STEPS)
 
 
 def _limit_at(step: int) -> float:
@@ -58,51 +69,6 @@ def _key(part: Tree) -> Hashable:
     )
 
 
-@dataclass(frozen=True)
-class _Tests:
-    """The tests of the parts of a constraint at each limit; zero margin is the limit `asked`."""
-
-    constraint: ResolvedConstraint
-    evidence: Evidence
-    delta: float
-    method: str
-    asked: float
-    _trees: dict[int, Tree] = field(default_factory=dict)
-
-    def tree(self, step: int) -> Tree:
-        if step not in self._trees:
-            margin = _limit_at(step) - self.asked
-            self._trees[step] = self.constraint.with_margin(margin)
-        return self._trees[step]
-
-    def at(self, step: int) -> dict[Hashable, Tree]:
-        """The parts at a limit, by what they have in common with those at others."""
-        return {_key(part): part for part in self.parts(self.tree(step))}
-
-    def parts(self, tree: Tree) -> list[Tree]:
-        """What all has to pass."""
-        return [part for part, _ in parts_of_and(tree, self.delta)]
-
-    def pass_at(self, step: int) -> bool:
-        """Whether all parts pass."""
-        return passes(self.tree(step), self.evidence, self.delta, self.method)
-
-    def worst_first(self) -> list[Hashable]:
-        """The parts at the limit that was asked, the least likely to pass first."""
-        return list(map(_key, worst_first(self.parts(self.constraint.tree), self.evidence)))
-
-    def passes(self, key: Hashable, step: int) -> bool:
-        """Whether a part passes; where it has no counterpart, whether all do."""
-        part = self.at(step).get(key, self.tree(step))
-        return passes(part, self.evidence, self.delta, self.method)
-
-    def least_passing(self, key: Hashable, failing: int) -> int:
-        """The least step above one that fails with which the part passes."""
-        passing = N_STEPS
-        while passing - failing > 1:
-            middle = (failing + passing) // 2
-            if self.passes(key, middle):
-                passing = middle
-            else:
-                failing = middle
-        return passing
+def _parts(tree: Tree) -> dict[Hashable, Tree]:
+    """What all has to pass, by what it has in common with the parts at other limits."""
+    return {_key(part): part for part, _ in parts_of_and(tree, 1.0)}

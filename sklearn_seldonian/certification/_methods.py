@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_seldonian import bounds
+from sklearn_seldonian.bounds._chernoff import chernoff_p_values
 from sklearn_seldonian.certification._edges import Edge, edge_of_rates
 from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.certification._fields import UNTOUCHED
@@ -80,6 +81,9 @@ class Method:
         From a delta to the edge of the counts that pass where each rate has as many rows as in
         the evidence, as `edge_of_rates` returns it. None: the test is not of one or two
         independent rates, and which results pass is only known by running it.
+    passing_tables : callable, default=None
+        ``passing_tables(tables, delta)``: which of many tables, one a row, of as many rows as in
+        the evidence pass. None: as for `acceptance_region`.
     approximate_upper : callable, default=None
         As `upper`, in milliseconds and about as high. None: `upper` itself is as fast.
     """
@@ -90,6 +94,7 @@ class Method:
     is_below: Callable[[float, float], bool] | None = None
     reason: str = ""
     acceptance_region: Callable[[float], Edge] | None = None
+    passing_tables: Callable[[NDArray[np.float64], float], NDArray[np.bool_]] | None = None
     approximate_upper: Callable[[float], float] | None = None
 
     @property
@@ -260,6 +265,9 @@ def _several_rates(atom: Atom, evidence: Evidence) -> Method | None:
         lambda delta: bounds.chernoff_upper(k, n, weights, delta) + constant,
         lambda delta: p_value(-constant, delta),
         lambda limit, delta: p_value(limit - constant, delta) <= delta,
+        passing_tables=lambda tables, delta: (
+            chernoff_p_values(tables, n, weights, -constant, delta) <= delta
+        ),
     )
 
 

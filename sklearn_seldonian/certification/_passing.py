@@ -17,9 +17,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from sklearn_seldonian.certification._edges import Edge
-from sklearn_seldonian.certification._evidence import Evidence, Sample
-from sklearn_seldonian.certification._methods import method_for
+from sklearn_seldonian.certification._acceptance import AcceptanceSet
 from sklearn_seldonian.constraints import Atom, ExclusiveColumns
 
 Array = NDArray[np.float64]
@@ -96,9 +94,6 @@ class PassingRegions:
         is_gap = self._negative[:, :1] != self._negative[:, 1:]
         self._spread = np.where(is_gap, 0.0, 0.5)
 
-    def __len__(self) -> int:
-        return len(self.regions)
-
     def probabilities(self, rates: Array, weight: float = 0.0) -> Array:
         """How probable it is to pass for models with these `rates` of the rows seen.
 
@@ -149,33 +144,16 @@ def passing_region(
         As in `safety_test` and `Evidence`.
     """
     rows, counts = np.array(seen, dtype=float), np.floor(np.array(tested, dtype=float))
-    if (
-        any(estimand.quantity.conditions_on_prediction for estimand in atom.estimands)
-        or not rows.all()
-    ):
-        return None  # how many rows count depends on the model
-    edge = acceptance_edge(atom, counts, delta, method, mutually_exclusive_columns)
-    if edge is None:
+    trials = dict(zip(atom.estimands, counts.astype(int).tolist(), strict=True))
+    test = AcceptanceSet(trials, method, mutually_exclusive_columns).method_of(atom)
+    # How many rows count for some rates depends on the model.
+    fixed = not any(estimand.quantity.conditions_on_prediction for estimand in atom.estimands)
+    if test.acceptance_region is None or not fixed or not rows.all():
         return None
     assert atom.linear is not None
-    return PassingRegion(rows, counts, np.array(atom.linear.weights) < 0, *edge)
-
-
-def acceptance_edge(
-    atom: Atom,
-    tested: npt.ArrayLike,
-    delta: float,
-    method: str = "auto",
-    mutually_exclusive_columns: ExclusiveColumns = frozenset(),
-) -> Edge | None:
-    """The counts and the highest counts of a `PassingRegion`; None as for `passing_region`."""
-    counts = np.asarray(tested, dtype=float)
-    samples = {m: Sample(0.0, n, n) for m, n in zip(atom.estimands, counts.tolist(), strict=True)}
-    evidence = Evidence(
-        samples, mutually_exclusive_columns=mutually_exclusive_columns, n_rows=int(counts.sum())
+    return PassingRegion(
+        rows, counts, np.array(atom.linear.weights) < 0, *test.acceptance_region(delta)
     )
-    region = method_for(atom, evidence, method).acceptance_region
-    return None if region is None else region(delta)
 
 
 def _both(values: Iterable[NDArray[Any]]) -> Array:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import difflib
 import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from sklearn_seldonian._keywords import refuse_unknown_keywords
-from sklearn_seldonian.certification import (
-    METHODS,
-    _requests,
-    passing_probability,
-    sufficient_rows,
-)
+from sklearn_seldonian.certification import METHODS, _requests
+from sklearn_seldonian.certification._planning import DRAWS_FOR_ROWS, Plan
 from sklearn_seldonian.constraints import (
     Binary,
     ColumnIs,
     Comparison,
+    Constraint,
+    Estimand,
+    ExclusiveColumns,
     Grouping,
     Measure,
     Membership,
     Number,
     Quantified,
+    ResolvedConstraint,
     Schema,
     bind,
     columns_of,
@@ -37,16 +40,16 @@ ROUNDING = 1e-12
 
 @refuse_unknown_keywords
 def required_safety_rows(
-    constraint,
-    rates,
-    group_shares=None,
-    delta=0.05,
-    power=0.9,
-    method="auto",
+    constraint: Any,
+    rates: Any,
+    group_shares: Mapping[str, float] | None = None,
+    delta: Any = 0.05,
+    power: float = 0.9,
+    method: str = "auto",
     *,
-    classes=(0, 1),
-    pos_label=None,
-):
+    classes: Sequence[Any] = (0, 1),
+    pos_label: Any = None,
+) -> int | None:
     """How many safety rows a model needs to pass the safety test.
 
     Parameters
@@ -99,29 +102,27 @@ def required_safety_rows(
     True
     """
     power = _requests.check_probability("power", power)
-    planned = _planned(constraint, rates, group_shares, delta, method, classes, pos_label)
-    _requests.warn_of_large_delta([delta for _, delta in planned[0]])
-    tests, rate_of, share_of, mutually_exclusive_columns = planned
-    return sufficient_rows(tests, rate_of, share_of, power, method, mutually_exclusive_columns)
+    plan = _plan(constraint, rates, group_shares, delta, method, classes, pos_label)
+    return replace(plan, n_draws=DRAWS_FOR_ROWS).sufficient_rows(power)
 
 
 @refuse_unknown_keywords
 def probability_of_passing(
-    constraint,
-    rates,
-    n_rows,
-    group_shares=None,
-    delta=0.05,
-    method="auto",
+    constraint: Any,
+    rates: Any,
+    n_rows: int,
+    group_shares: Mapping[str, float] | None = None,
+    delta: Any = 0.05,
+    method: str = "auto",
     *,
-    classes=(0, 1),
-    pos_label=None,
-):
+    classes: Sequence[Any] = (0, 1),
+    pos_label: Any = None,
+) -> float:
     """How probable it is that a model passes the safety test on so many rows.
 
     Parameters
     ----------
-    constraint, rates, group_shares, delta, bound, classes, pos_label
+    constraint, rates, group_shares, delta, method, classes, pos_label
         As in `required_safety_rows`.
     n_rows : int
         How many safety rows.
@@ -154,27 +155,33 @@ def probability_of_passing(
     0.903
     """
     n_rows = _requests.check_count("n_rows", n_rows)
-    planned = _planned(constraint, rates, group_shares, delta, method, classes, pos_label)
-    _requests.warn_of_large_delta([delta for _, delta in planned[0]])
-    tests, rate_of, share_of, mutually_exclusive_columns = planned
-    return passing_probability(tests, rate_of, share_of, n_rows, method, mutually_exclusive_columns)
+    plan = _plan(constraint, rates, group_shares, delta, method, classes, pos_label)
+    return plan.passing_probability(n_rows)
 
 
-def _planned(constraint, rates, group_shares, delta, method, classes, pos_label):
-    """The constraints' trees with deltas, rates and shares of their means, exclusive columns."""
+def _plan(
+    constraint: Any,
+    rates: Any,
+    group_shares: Any,
+    delta: Any,
+    method: Any,
+    classes: Sequence[Any],
+    pos_label: Any,
+) -> Plan:
+    """The plan that the arguments describe."""
     _requests.check_choice("method", method, METHODS)
     constraints = parse_all(constraint)
     if not constraints:
         raise ValueError("There is nothing to plan: no constraints were given.")
     deltas = _requests.check_deltas(delta, len(constraints))
-    rates, shares = _requests.check_mapping("rates", rates), group_shares or {}
-    shares = _requests.check_mapping("group_shares", shares)
+    rates = _requests.check_mapping("rates", rates)
+    shares = _requests.check_mapping("group_shares", group_shares or {})
     texts = {text: parse(f"{text} <= 1") for text in (*rates, *shares)}
     _check_rates_only([*constraints, *texts.values()])
     schema = _schema(constraints, list(texts.values()), classes, pos_label)
     resolved = [bind(each, schema) for each in constraints]
     estimands = distinct_estimands(resolved)
-    rate_of = {}
+    rate_of: dict[Estimand, float] = {}
     share_of = dict.fromkeys(estimands, 1.0)
     for text, parsed in texts.items():
         estimand, is_complement = _rate_named(text, bind(parsed, schema))
@@ -188,19 +195,19 @@ def _planned(constraint, rates, group_shares, delta, method, classes, pos_label)
     missing = [estimand.label for estimand in estimands if estimand not in rate_of]
     if missing:
         raise ValueError(f"rates must say what you expect of {', '.join(missing)}.")
-    tests = [(each.tree, delta) for each, delta in zip(resolved, deltas, strict=True)]
-    return tests, rate_of, share_of, _exclusive(share_of)
+    _requests.warn_of_large_delta(deltas)
+    tests = [(each.tree, own) for each, own in zip(resolved, deltas, strict=True)]
+    return Plan(tests, rate_of, share_of, method, _exclusive(share_of))
 
 
-def _check_rates_only(constraints):
+def _check_rates_only(constraints: Iterable[Constraint]) -> None:
     """Refuse measures that are averages of numbers, whose values' spread nobody has said."""
     averages = {*CLASSIFICATION_VALUES, *REGRESSION_VALUES}
-    known = {*RATES, *ALIASES, "F1"}
-    for node in itertools.chain.from_iterable(map(walk, constraints)):
-        if not isinstance(node, Measure):
-            continue
-        is_own = node.name not in known and not difflib.get_close_matches(node.name, known)
-        if is_own or ALIASES.get(node.name, node.name) in averages:
+    known = [*RATES, *ALIASES, "F1"]
+    nodes = itertools.chain.from_iterable(map(walk, constraints))
+    for node in (node for node in nodes if isinstance(node, Measure)):
+        is_average = ALIASES.get(node.name, node.name) in averages
+        if is_average or not difflib.get_close_matches(node.name, known):
             raise ValueError(
                 f"{node.name!r} is not a rate of decisions. How many rows an average of numbers "
                 "needs depends on how they vary, which the average does not say. Certify a model "
@@ -209,12 +216,13 @@ def _check_rates_only(constraints):
             )
 
 
-def _rate_named(text, resolved):
+def _rate_named(text: str, resolved: ResolvedConstraint) -> tuple[Estimand, bool]:
     """The mean that ``text <= 1`` is about, and whether it is about one minus the mean."""
     if len(resolved.estimands) != 1:
         raise ValueError(
             f"{text!r} is not one measure: name each measure on its own, such as 'PR | [M]'."
         )
+    assert isinstance(resolved.g, Binary)
     (estimand,), measure = resolved.estimands, resolved.g.left
     is_complement = measure == Binary("-", Number(1.0), estimand)
     if measure != estimand and not is_complement:
@@ -222,12 +230,18 @@ def _rate_named(text, resolved):
     return estimand, is_complement
 
 
-def _schema(constraints, measures, classes, pos_label):
+def _schema(
+    constraints: Sequence[Constraint],
+    measures: Sequence[Constraint],
+    classes: Sequence[Any],
+    pos_label: Any,
+) -> Schema:
     """A schema in which every level that the constraints and the `measures` name exists."""
     written = [*constraints, *measures]
-    levels = {name: [] for constraint in written for name in columns_of(constraint)}
-    nodes = [node for constraint in written for node in walk(constraint)]
-    grouped = {g.column for node in nodes if isinstance(node, Quantified) for g in node.by}
+    nodes = [node for each in written for node in walk(each)]
+    quantifiers = [node for node in nodes if isinstance(node, Quantified)]
+    grouped = {grouping.column for node in quantifiers for grouping in node.by}
+    levels: dict[str, list[Any]] = {name: [] for each in written for name in columns_of(each)}
     for node in nodes:
         match node:
             case ColumnIs(column=column):
@@ -235,22 +249,19 @@ def _schema(constraints, measures, classes, pos_label):
             case Comparison(column=column, operator=symbol, literal=literal):
                 if symbol == "==" or column not in grouped:
                     levels[column].append(literal)
-            case Membership(column=column, literals=literals):
-                levels[column] += literals
-            case Grouping(column=column, levels=named):
+            case Membership(column=column, literals=named) | Grouping(column=column, levels=named):
                 levels[column] += named
-    for node in nodes:
-        if isinstance(node, Quantified):
-            _check_groups_named(node, levels)
+    for quantifier in quantifiers:
+        _check_groups_named(quantifier, levels)
     return Schema(
         tuple(classes),
         _targets.positive_class(list(classes), pos_label),
         {name: tuple(dict.fromkeys(found)) for name, found in levels.items()},
-        _combinations(nodes, measures),
+        _combinations(quantifiers, measures),
     )
 
 
-def _check_groups_named(node, levels):
+def _check_groups_named(node: Quantified, levels: Mapping[str, Sequence[Any]]) -> None:
     """Refuse a quantifier over groups that neither it nor the measures name."""
     for grouping in node.by:
         if not levels[grouping.column]:
@@ -262,29 +273,28 @@ def _check_groups_named(node, levels):
             )
 
 
-def _combinations(nodes, measures):
+def _combinations(
+    quantifiers: Iterable[Quantified], measures: Iterable[Constraint]
+) -> dict[tuple[str, ...], frozenset[tuple[Any, ...]]]:
     """For each quantifier over several columns, the combinations that the `measures` name."""
-    several = {
-        tuple(grouping.column for grouping in node.by)
-        for node in nodes
-        if isinstance(node, Quantified) and len(node.by) > 1
-    }
-    found = {columns: set() for columns in several}
-    for measure in measures:
-        named = {
+    named = [
+        {
             node.column: node.literal
             for node in walk(measure)
             if isinstance(node, Comparison) and node.operator == "=="
         }
-        for columns in several:
-            if named.keys() >= set(columns):
-                found[columns].add(tuple(named[column] for column in columns))
-    return {
-        columns: frozenset(combinations) for columns, combinations in found.items() if combinations
-    }
+        for measure in measures
+    ]
+    found = {}
+    for quantifier in quantifiers:
+        columns = tuple(grouping.column for grouping in quantifier.by)
+        complete = [level_of for level_of in named if level_of.keys() >= set(columns)]
+        if len(columns) > 1 and complete:
+            found[columns] = frozenset(tuple(map(level_of.get, columns)) for level_of in complete)
+    return found
 
 
-def _exclusive(share_of):
+def _exclusive(share_of: Mapping[Estimand, float]) -> ExclusiveColumns:
     """Pairs of 0/1 columns whose shares leave room for both without overlap."""
     bare = {
         condition.column: share

@@ -9,11 +9,7 @@ from typing import Any, NamedTuple
 from sklearn_seldonian.certification._evidence import Evidence, Sample
 from sklearn_seldonian.certification._fields import UNTOUCHED, ConstraintResult
 from sklearn_seldonian.certification._limits import tightest_limit
-from sklearn_seldonian.certification._planning import (
-    DRAWS_IN_PASSING,
-    projected_rows,
-    sufficient_rows,
-)
+from sklearn_seldonian.certification._planning import DRAWS_IN_PASSING, Plan, projected_rows
 from sklearn_seldonian.certification._safety_test import Verdict, passes, safety_test
 from sklearn_seldonian.certification._statistics import Statistics
 from sklearn_seldonian.constraints import (
@@ -163,18 +159,18 @@ class _ConstraintTest:
             # The order of the rows makes a bound wider or narrower by chance.
             orders = (self.statistics.in_drawn_order(seed) for seed in range(ORDERS_OF_PLANS))
             seen = (rows.evidence(estimands, exclusive) for rows in orders)
-            plan = self.delta, POWER_OF_PLANS, self.method
-            found = [projected_rows(tree, evidence, *plan) for evidence in seen]
+            asked = self.delta, POWER_OF_PLANS, self.method
+            found = [projected_rows(tree, evidence, *asked) for evidence in seen]
             return max((n for n in found if n is not None), default=None)
-        return sufficient_rows(
+        plan = Plan(
             [(tree, self.delta)],
             self.evidence.estimates(estimands),
             {m: sample.trials / self.evidence.n_rows for m, sample in samples.items()},
-            POWER_OF_PLANS,
             self.method,
             exclusive,
             DRAWS_IN_PASSING,
         )
+        return plan.sufficient_rows(POWER_OF_PLANS)
 
     def reason(self, g: float, verdict: Verdict) -> str:
         """Why the constraint did not pass."""

@@ -11,11 +11,14 @@ from sklearn_seldonian import probability_of_passing, required_safety_rows
 from sklearn_seldonian.certification import (
     Evidence,
     Sample,
+    _methods,
     approximate_upper,
     passes,
     safety_test,
 )
+from sklearn_seldonian.certification._acceptance import AcceptanceSet
 from sklearn_seldonian.certification._draws import binomial_cdf, correlations, drawn_counts
+from sklearn_seldonian.certification._methods import Method
 from sklearn_seldonian.constraints import Schema, atoms_of, bind, parse
 
 SCHEMA = Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1)})
@@ -216,6 +219,24 @@ def test_several_constraints_have_a_delta_each():
     strict = probability_of_passing("TPR >= 0.8", {"TPR": 0.9}, 150, delta=0.01)
     lax = probability_of_passing("TNR >= 0.8", {"TNR": 0.88}, 150, delta=0.1)
     assert found == pytest.approx(strict * lax)
+
+
+def test_tables_that_pass_are_what_the_method_says_whatever_its_name(monkeypatch):
+    first, second = bound_means("PR | [M]", "PR | [F]")
+    mine = Method(
+        "mine",
+        "exact",
+        lambda _: math.inf,
+        lambda _: 1.0,
+        passing_tables=lambda tables, delta: tables.sum(axis=1) < 100 * delta,
+    )
+    monkeypatch.setattr(_methods, "METHODS", {"mine": (lambda atom, evidence: mine,)})
+    tree = bind(parse("PR | [M] - PR | [F] <= 0.1"), SCHEMA).tree
+    acceptance = AcceptanceSet({first: 10, second: 20}, "mine", EXCLUSIVE)
+    counts = {first: np.array([0, 2, 9]), second: np.array([4, 3, 20])}
+    assert acceptance.passes([(tree, 0.05)], counts).tolist() == [True, False, False]
+    assert acceptance.passes([(tree, 0.06)], counts).tolist() == [True, True, False]
+    assert not acceptance.asks_each_table(tree)
 
 
 # -- rates that share rows -------------------------------------------------------------------------
