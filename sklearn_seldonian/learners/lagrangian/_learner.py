@@ -50,7 +50,7 @@ class LagrangianLearner:
     Parameters
     ----------
     module, preprocessor, criterion, optimizer, lr, max_epochs, batch_size, n_iter_no_change
-    evaluation_batch_size, multiplier_init, multiplier_lr, device, callbacks, verbose
+    eval_batch_size, multiplier_init, multiplier_lr, device, callbacks, verbose
         As in `SeldonianClassifier`.
     keywords : mapping of str to object
         skorch's double-underscore names.
@@ -64,7 +64,7 @@ class LagrangianLearner:
     max_epochs: int
     batch_size: int
     n_iter_no_change: int | None
-    evaluation_batch_size: int | None
+    eval_batch_size: int | None
     multiplier_init: float
     multiplier_lr: float
     device: str
@@ -147,7 +147,7 @@ class LagrangianLearner:
             task=task,
             multiplier_init=self.multiplier_init,
             multiplier_lr=self.multiplier_lr,
-            evaluation_batch_size=self.evaluation_batch_size,
+            evaluation_batch_size=self.eval_batch_size,
             n_iter_no_change=self.n_iter_no_change,
             criterion=copy.deepcopy(self.criterion),
             optimizer=self.optimizer,
