@@ -161,13 +161,9 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, LearnerParameters):
             _parameters.check_own_decisions(type(self))
         deltas = _requests.check_deltas(self.delta, len(constraints))
         self._specification_ = Specification(constraints, deltas, self.method)
-        self._promises_ = _saved.in_words(
-            self._specification_,
-            estimator=type(self).__name__,
-            **self._promised(),
-            module=module_or_default(self.module),
-            **self._keywords("module"),
-        )
+        promised = {"estimator": type(self).__name__, **self._promised()}
+        module = {"module": module_or_default(self.module), **self._keywords("module")}
+        self._promises_ = _saved.in_words(self._specification_, promised, module)
 
     def _validate(self, X, y, sensitive_features):
         """Check rows."""

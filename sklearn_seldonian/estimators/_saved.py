@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sklearn_seldonian._files import draft_of
-from sklearn_seldonian.certification import SafetyCertificate
+from sklearn_seldonian.certification import SafetyCertificate as Certificate
 from sklearn_seldonian.certification._specification import Specification
-from sklearn_seldonian.constraints import Constraint, parse
+from sklearn_seldonian.constraints import parse
 from sklearn_seldonian.estimators._seal import check_labels
 from sklearn_seldonian.learners.lagrangian import (
     Adjustment,
@@ -33,6 +33,7 @@ from sklearn_seldonian.learners.lagrangian import (
 
 Path = str | PathLike[str]
 Promise = Mapping[str, Any]
+Labels = NDArray[Any]
 
 # The entry of a file's metadata that holds all that is not weights.
 ENTRY = "sklearn_seldonian"
@@ -76,23 +77,32 @@ class Facts:
 # -- writing -----------------------------------------------------------------------------
 
 
-def in_words(specification: Specification, **parameters: object) -> Promise:
+def in_words(
+    specification: Specification, promised: Mapping[str, object], module: Mapping[str, object]
+) -> Promise:
     """What a file of weights says that it is about: the same weights decide otherwise elsewhere.
 
-    `parameters` are those that decisions rest on beside the constraints and deltas.
+    Parameters
+    ----------
+    specification : Specification
+    promised : mapping of str to object
+        Parameters that decisions rest on beside the constraints; JSON can be made of them.
+    module : mapping of str to object
+        The module, and its keywords.
     """
-    return {
+    words = {
         "constraints": [str(constraint) for constraint in specification.constraints],
-        "delta": list(specification.deltas),
+        "delta": specification.deltas,
         "method": specification.method,
-        **{name: _parameter_in_words(value) for name, value in parameters.items()},
+        **promised,
+        **{name: _parameter_in_words(value) for name, value in module.items()},
     }
+    plain: Promise = json.loads(json.dumps(words))
+    return plain
 
 
 def _parameter_in_words(value: Any) -> str:
     """A parameter as text that is the same in every process."""
-    if isinstance(value, str):
-        return value
     if inspect.isclass(value) or inspect.isroutine(value):
         return f"{value.__module__}.{value.__qualname__}"
     prefix = f"{type(value).__module__}." if isinstance(value, nn.Module) else ""
@@ -148,8 +158,8 @@ def _digest(value: Any) -> str:
 # -- reading -----------------------------------------------------------------------------
 
 
-def read(path: Path, promise: Promise) -> tuple[Facts, SafetyCertificate | None]:
-    """The facts in a file of weights, and its certificate.
+def read(path: Path, promise: Promise) -> tuple[Facts, Certificate | None, Labels | None]:
+    """The facts in a file of weights, its certificate, and the class labels of a classifier.
 
     `promise` is what the estimator that reads it is about, as `in_words` says it.
 
@@ -165,15 +175,17 @@ def read(path: Path, promise: Promise) -> tuple[Facts, SafetyCertificate | None]
             f"{path} is about {facts.promise}, this estimator about {promise}: give it the "
             "parameters of the model in the file."
         )
-    certificate = None
-    if facts.certificate is not None:
-        try:
-            certificate = SafetyCertificate.from_json(facts.certificate)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"The certificate in {path} cannot be read: {error}") from error
+    labels, certificate = _labels(facts), _certificate(path, facts)
     if promise["constraints"] and not (certificate and certificate.passed):
         raise ValueError(f"{path} has no certificate that passed: nothing is known of its weights.")
-    return facts, certificate
+    tested = []
+    if certificate is not None:
+        check_labels([] if labels is None else labels.tolist(), certificate)
+        tested = [str(parse(result.constraint)) for result in certificate.results]
+    if tested != promise["constraints"]:
+        raise _refusal("certificate.results", "is of other constraints than the estimator has")
+    _check_digests(facts)
+    return facts, certificate, labels
 
 
 def _facts(path: Path) -> Facts:
@@ -189,11 +201,11 @@ def _facts(path: Path) -> Facts:
         return Facts(**json.loads(metadata[ENTRY]))
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(
-            f"What {path} says about its weights is not JSON of what save_params writes: {error}"
+            f"What {path} says about its weights is not JSON as save_params writes it: {error}"
         ) from error
 
 
-def labels_of(facts: Facts) -> NDArray[Any] | None:
+def _labels(facts: Facts) -> Labels | None:
     """The class labels as they are in `classes_`; None for a regression."""
     if facts.classes is None:
         if "n_classes" in facts.task:
@@ -206,32 +218,17 @@ def labels_of(facts: Facts) -> NDArray[Any] | None:
         raise _refusal("classes", f"is not a type and labels ({error})") from error
 
 
-def check(
-    facts: Facts,
-    certificate: SafetyCertificate | None,
-    labels: NDArray[Any] | None,
-    specification: Specification,
-) -> None:
-    """Refuse facts that were changed, and a certificate of something else than is asked for.
+def _certificate(path: Path, facts: Facts) -> Certificate | None:
+    if facts.certificate is None:
+        return None
+    try:
+        return Certificate.from_json(facts.certificate)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"The certificate in {path} cannot be read: {error}") from error
 
-    Parameters
-    ----------
-    facts, certificate, labels
-        As `read` and `labels_of` return them.
-    specification : Specification
-        What the estimator is asked to keep to.
 
-    Raises
-    ------
-    ValueError
-        That names the entry.
-    """
-    tested: list[Constraint] = []
-    if certificate is not None:
-        check_labels([] if labels is None else labels.tolist(), certificate)
-        tested = [parse(result.constraint) for result in certificate.results]
-    if list(map(str, tested)) != list(map(str, specification.constraints)):
-        raise _refusal("certificate.results", "is of other constraints than the estimator has")
+def _check_digests(facts: Facts) -> None:
+    """Refuse facts that were changed after they were written."""
     written = facts.digests if isinstance(facts.digests, dict) else {}
     found = _digests(vars(facts))
     for name in sorted({*found, *written}):

@@ -68,13 +68,11 @@ class SavedWeights:
         """A clone with the model in a file."""
         model = clone(self)
         model._specify()
-        facts, certificate = _saved.read(path, model._promises_)
+        facts, certificate, labels = _saved.read(path, model._promises_)
         if model.preprocessor is not None:
             raise ValueError(
                 f"{path} holds a model without preprocessor, and the estimator has one."
             )
-        labels, names = _saved.labels_of(facts), facts.feature_names_in
-        _saved.check(facts, certificate, labels, model._specification_)
         if getattr(self, "certificate_", certificate) != certificate:
             raise ValueError(
                 f"{path} holds another model than the one that this estimator's certificate is "
@@ -83,8 +81,8 @@ class SavedWeights:
         model._targets_ = model._targets_of(labels)
         model.net_, model.preprocessor_ = _saved.load_net(path, facts, model._learner()), None
         model.certificate_, model.n_features_in_ = certificate, facts.n_features_in
-        if names is not None:
-            model.feature_names_in_ = np.array(names, dtype=object)
+        if facts.feature_names_in is not None:
+            model.feature_names_in_ = np.array(facts.feature_names_in, dtype=object)
         if labels is not None:
             model.classes_ = labels
         model._check_model()

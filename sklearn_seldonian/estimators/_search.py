@@ -298,10 +298,8 @@ class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
         )
         by_fold = np.array(trials).reshape(len(settings), len(folds), -1)
         means = _Trial(*by_fold.mean(axis=1).T)
-        keys = [
-            selection_key(passing, error, loss, self.estimator.power)
-            for passing, error, loss in zip(means.passing, means.error, means.loss, strict=True)
-        ]
+        by_rule = means.passing, means.error, means.loss
+        keys = [selection_key(*each, self.estimator.power) for each in zip(*by_rule, strict=True)]
         shown = ["passing", "error", "loss"]
         if self.scoring is not None:
             shown.append("score")
@@ -402,9 +400,6 @@ class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         return get_tags(self.estimator)
-
-
-# -- models --------------------------------------------------------------------------------
 
 
 def _set_up(estimator, setting, data):
