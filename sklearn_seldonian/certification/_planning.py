@@ -303,6 +303,8 @@ def projected_rows(
         if not atom.estimands:
             return 0.0 if estimate(atom.expression, {}) <= 0 else math.inf
         point = dual(atom.expression, evidence.estimates(atom.estimands))
+        if not point.value < 0:
+            return math.inf
         test, n = method_for(atom, evidence, method), evidence.n_rows
         variance = evidence.influence_variance(atom.estimands, point.gradient.tolist())
         is_finite = test.guarantee != "asymptotic"

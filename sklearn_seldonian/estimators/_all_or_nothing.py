@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 
 class AllOrNothing:
-    """What ends a fit, at whatever line, leaves the estimator unfitted."""
+    """What ends a fit, at whatever line, leaves the estimator unfitted.
 
-    # What a fit leaves beside the attributes whose names end in an underscore.
-    _left_by_fit: ClassVar[frozenset[str]] = frozenset()
+    The names of all that a fit leaves, private attributes included, end in an underscore.
+    """
 
     def _working_copy(self) -> Self:
         """Another estimator with the same attributes, not copied themselves, for one fit."""
@@ -19,9 +19,8 @@ class AllOrNothing:
 
     def _without_fit(self) -> dict[str, Any]:
         """The attributes but those that a fit left."""
-        return {name: value for name, value in vars(self).items() if not self._is_of_a_fit(name)}
-
-    def _is_of_a_fit(self, name: str) -> bool:
-        if name.startswith("_"):
-            return name in self._left_by_fit
-        return name.endswith("_") and "__" not in name
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if not name.endswith("_") or "__" in name
+        }

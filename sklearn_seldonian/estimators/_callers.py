@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from types import FrameType
+from collections.abc import Iterable
+from traceback import walk_stack
 
 from sklearn.base import BaseEstimator
 from sklearn.feature_selection import RFE, SequentialFeatureSelector
@@ -24,7 +24,11 @@ def fitted_inside_search() -> bool:
 
     A search whose trials run in other processes or threads is not seen from there; its refit is.
     """
-    return any(isinstance(frame.f_locals.get("self"), SEARCHES) for frame in _frames("self"))
+    return any(
+        isinstance(frame.f_locals.get("self"), SEARCHES)
+        for frame, _ in walk_stack(sys._getframe())
+        if frame.f_code.co_varnames[:1] == ("self",)
+    )
 
 
 def end_if_interrupted(interrupted: bool) -> None:
@@ -40,17 +44,8 @@ def end_if_interrupted(interrupted: bool) -> None:
 
 def fitted_among_others() -> bool:
     """Whether other fits are going to follow, so that Ctrl-C must end more than this one."""
-    modules = {frame.f_globals.get("__name__", "") for frame in _frames()}
+    modules = {frame.f_globals.get("__name__", "") for frame, _ in walk_stack(sys._getframe())}
     return any(_is_in(module, REPEATING) and not _is_in(module, HANDING_ON) for module in modules)
-
-
-def _frames(*first_argument: str) -> Iterator[FrameType]:
-    """The frames below the caller's, where given only those with that first argument."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        if frame.f_code.co_varnames[: len(first_argument)] == first_argument:
-            yield frame
-        frame = frame.f_back
 
 
 def _is_in(module: str, packages: Iterable[str]) -> bool:

@@ -13,11 +13,13 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import assert_all_finite, check_is_fitted
+from sklearn.utils.validation import assert_all_finite
 from torch import nn
 
 from sklearn_seldonian.data._targets import Labels, column_of_labels
 from sklearn_seldonian.estimators._base import CertifiedEstimator
+from sklearn_seldonian.estimators._docstrings import with_entries_of
+from sklearn_seldonian.estimators._learner_parameters import LearnerParameters
 from sklearn_seldonian.learners.lagrangian import probabilities
 
 
@@ -28,6 +30,7 @@ def _has_probabilities(estimator):
     return hasattr(fallback, "predict_proba")
 
 
+@with_entries_of(LearnerParameters)
 class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     """Classifier trained under constraints and certified on rows it never saw.
 
@@ -44,14 +47,8 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
     constraints : str, Constraint, or sequence of them, default=()
         What the model must satisfy, such as ``"ACC >= 0.95"`` or
         ``"abs(PR | [M] - PR | [F]) <= 0.1"``. With none, all rows train.
-    delta : float or sequence of float, default=0.05
-        Accepted probability of being handed a model that violates a constraint; one
-        number, or one for each constraint. It is a probability of error: the confidence level
-        is 1 - delta, and values from 0.5 on are warned of.
-    method : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
-        How bounds are computed. "auto": with a finite-sample guarantee wherever measures
-        have finite ranges, else asymptotic, with a warning. "exact": never asymptotic.
-        "asymptotic" and "ttest": normal approximations, for comparison.
+    {delta}
+    {method}
     decision : {"argmax", "sample"}, default="argmax"
         Whether `predict` returns the most probable class, or draws a class from the
         probabilities. What is certified is what `predict` does.
@@ -59,12 +56,9 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         Cloned, fitted on candidate rows only, and part of the certified model. One of
         imbalanced-learn's samplers, or a pipeline with some, changes the rows of the primary
         loss; constraints are held to the real rows.
-    measures : sequence of RowMeasure, default=()
-        The user's own measures, which constraints may name.
-    safety_size : float in (0, 1) or int, default=0.5
-        Share or number of rows held out for the safety test.
-    power : float in (0, 1), default=0.9
-        Predicted probability of passing that training aims for.
+    {measures}
+    {safety_size}
+    {power}
     pos_label : label, default=None
         The positive class of a binary problem; None: ``classes_[1]``.
     fallback : estimator or "majority", default=None
@@ -73,60 +67,49 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         None: `predict` raises `NoSolutionFoundError`.
     criterion : torch.nn.Module class or instance, default=torch.nn.CrossEntropyLoss
         The primary objective.
-    optimizer : torch.optim.Optimizer class, default=torch.optim.Adam
-    lr : float, default=0.01
-    max_epochs, batch_size : int, default=20, 128
-    n_iter_no_change : int or None, default=None
-        Training under constraints ends after so many epochs in which nothing better was
-        found to keep; None: after `max_epochs`.
-    eval_batch_size : int, default=None
-        Rows a batch wherever no gradient is needed. None: as many as have 2**18 features, from
-        64 to 1,024, which a processor's cache can hold.
+    {optimizer}
+    {lr}
+    {max_epochs, batch_size}
+    {n_iter_no_change}
+    {eval_batch_size}
     multiplier_init, multiplier_lr : float, default=0.0, 0.01
         Start of the Lagrange multipliers, and what a violation of one adds to its
         multiplier in one batch.
-    device : str, default="auto"
-        A torch device; "auto": "cuda" if there, else "mps", else "cpu".
-    callbacks : list of skorch callbacks, default=None
-    random_state : int, RandomState instance or None, default=None
-    verbose : int, default=0
-        1 prints a table with one row an epoch, about the constraint least likely to pass, and
-        the verdict in one line; 2 a row for each constraint. On a terminal, fits that take
-        longer than a few seconds have a bar. All else is logged to "sklearn_seldonian".
-    **kwargs
-        skorch's double-underscore names: ``module__hidden``, ``optimizer__weight_decay``,
-        ``iterator_train__num_workers``, ``callbacks__...``.
+    {device}
+    {callbacks}
+    {random_state}
+    {verbose}
+    {**kwargs}
 
     Attributes
     ----------
-    solution_found_ : bool
-    certificate_ : SafetyCertificate or None
-        None without constraints.
-    constraints_ : tuple of Constraint
+    {solution_found_}
+    {certificate_}
+    {constraints_}
     classes_ : ndarray of shape (n_classes,)
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        Where X is a DataFrame.
-    module_ : torch.nn.Module
+    {n_features_in_}
+    {feature_names_in_}
+    {module_}
     scale_ : float
     offsets_ : ndarray of shape (n_classes,)
-        What is done to the module's scores (logits, or logarithms of probabilities), chosen with
-        the epoch among what is predicted to pass. With ``decision="argmax"`` the scale is 1, and
-        the largest sum of score and offset is decided for: one class may have an offset.
-        Probabilities stay the module's, but where the offset changes a decision the class decided
-        for gets a little more than the most probable one. With ``decision="sample"`` scores are
-        multiplied by the scale and added to the offsets: probabilities nearer to a constant.
+        How the module's scores (logits, or logarithms of probabilities) are changed. They are
+        chosen together with the epoch, among those predicted to pass. With ``decision="argmax"``
+        the scale is 1, one class may have an offset, and `predict` returns the class with the
+        largest score plus offset. Where the offset changes a decision, that class gets a
+        probability a little above the largest; all others stay the module's. With
+        ``decision="sample"`` scores are multiplied by the scale, and offsets are added, which
+        brings probabilities nearer to a constant.
     probability_range_ : ndarray of shape (2, n_classes)
         The lowest and the highest that the module gave each class on the candidate rows that
         epochs are judged on. Under constraints with ``decision="sample"`` it is clipped to them
         before anything else is done, so that the test knows the range of what it averages; else
         they are 0 and 1.
-    net_ : skorch.NeuralNet
+    {net_}
     preprocessor_ : transformer or None
         Fitted; a pipeline ending in "passthrough" where `preprocessor` samples.
-    fallback_ : estimator or None
+    {fallback_}
     history_ : DataFrame
-        One row an epoch: mean training loss; for constraint i the value of g, which is above
+        One row per epoch: mean training loss; for constraint i the value of g, which is above
         zero where the constraint is violated (``estimate_i``; the certificate's `estimate` is
         in the constraint's own units instead), the expected upper bound on g
         (``predicted_bound_i``; for ratios and the like on a rewritten form, of which the sign
@@ -134,9 +117,8 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         epoch's best offsets and on the candidate rows that it is judged on (of many a network
         those that it did not train on, see the user guide); ``kept`` where it was the best so
         far; ``seconds``.
-    n_iter_ : int
-        Epochs run.
-    candidate_indices_, safety_indices_ : ndarray of int
+    {n_iter_}
+    {candidate_indices_, safety_indices_}
 
     References
     ----------
@@ -189,36 +171,12 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         verbose=0,
         **kwargs,
     ):
-        self.module = module
-        self.constraints = constraints
-        self.delta = delta
-        self.method = method
-        self.decision = decision
-        self.preprocessor = preprocessor
-        self.measures = measures
-        self.safety_size = safety_size
-        self.power = power
-        self.pos_label = pos_label
-        self.fallback = fallback
-        self.criterion = criterion
-        self.optimizer = optimizer
-        self.lr = lr
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.n_iter_no_change = n_iter_no_change
-        self.eval_batch_size = eval_batch_size
-        self.multiplier_init = multiplier_init
-        self.multiplier_lr = multiplier_lr
-        self.device = device
-        self.callbacks = callbacks
-        self.random_state = random_state
-        self.verbose = verbose
-        vars(self).update(kwargs)
+        self._keep_parameters(locals())
 
     # -- what is particular to classes ---------------------------------------------------
 
     def _promised(self):
-        return {"decision": self.decision}
+        return {"decision": self.decision, "pos_label": repr(self.pos_label)}
 
     def _learn_targets(self, y):
         y = column_of_labels(y)
@@ -231,10 +189,9 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
                 "SeldonianClassifier needs samples of at least 2 classes; the data contains only "
                 f"one class: {self.classes_[0]!r}"
             )
-        targets = Labels.of(self.classes_, self.pos_label, self.decision)
-        return targets, y, labels.astype(np.int64, copy=False)
+        return self._targets_of(self.classes_), y, labels.astype(np.int64, copy=False)
 
-    def _saved_targets(self, classes):
+    def _targets_of(self, classes):
         return Labels.of(classes, self.pos_label, self.decision)
 
     @property
@@ -273,11 +230,10 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         NoSolutionFoundError
             If no solution was found and there is no fallback.
         """
-        check_is_fitted(self)
         if self._falls_back():
             return self.fallback_.predict(self._for_fallback(X))
         probabilities = self.predict_proba(X)
-        if self._targets.decision == "argmax":
+        if self._targets_.decision == "argmax":
             return self.classes_[probabilities.argmax(axis=1)]
         ends = self.net_.adjustment_.ends
         if ends is not None:  # of a row without a number too what is drawn must keep to the range
@@ -298,7 +254,6 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         -------
         ndarray of shape (n_rows, n_classes)
         """
-        check_is_fitted(self)
         if self._falls_back():
             return self._fallback_probabilities(X)
         return probabilities(self._scores(X))
@@ -315,7 +270,6 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         -------
         ndarray of shape (n_rows,) for two classes, else (n_rows, n_classes)
         """
-        check_is_fitted(self)
         if self._falls_back():
             probabilities = self._fallback_probabilities(X)
             scores = np.log(np.clip(probabilities, np.finfo(float).tiny, None))

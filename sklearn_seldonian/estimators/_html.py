@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from html import escape
 
-from sklearn.utils import estimator_html_repr
-
 from sklearn_seldonian._palette import visible
+from sklearn_seldonian.certification import SafetyCertificate
 
 
-def as_html(estimator):
-    """scikit-learn's display, below a line that says whether a model is certified."""
-    return (
-        f"<div><p>{escape(visible(_status(estimator)))}</p>{estimator_html_repr(estimator)}</div>"
-    )
+def with_status(status: str, display: str) -> str:
+    """scikit-learn's display of an estimator, below a line of text."""
+    return f"<div><p>{escape(visible(status))}</p>{display}</div>"
 
 
-def _status(estimator):
+def before_fit(constraints: object) -> str:
+    """What there is to be certified, as the user gave it."""
+    several = constraints if isinstance(constraints, list | tuple) else [constraints]
+    return f"Not fitted. Constraints: {'; '.join(map(str, several)) or 'none'}"
+
+
+def after_fit(certificate: SafetyCertificate | None, falls_back: bool) -> str:
     """Whether there is a model, whether it is certified, and for what."""
-    if not hasattr(estimator, "solution_found_"):
-        given = estimator.constraints
-        several = given if isinstance(given, list | tuple) else [given]
-        return f"Not fitted. Constraints: {'; '.join(map(str, several)) or 'none'}"
-    if estimator.certificate_ is None:
+    if certificate is None:
         return "Fitted without constraints: nothing is certified."
-    tested = "; ".join(result.constraint for result in estimator.certificate_.results)
-    if estimator.solution_found_:
+    tested = "; ".join(result.constraint for result in certificate.results)
+    if certificate.passed:
         return f"Certified: {tested}"
-    answer = "predict raises" if estimator.fallback_ is None else "predict uses the fallback"
+    answer = "predict uses the fallback" if falls_back else "predict raises"
     return f"Not certified: no solution found, {answer}. Constraints: {tested}"

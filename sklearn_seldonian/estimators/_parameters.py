@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
+from typing import Any
 
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 
 from sklearn_seldonian._keywords import advice_on
 from sklearn_seldonian._text import short
-from sklearn_seldonian.constraints import (
-    Constraint,
+from sklearn_seldonian.constraints import Constraint
+from sklearn_seldonian.learners.lagrangian._keywords import (
+    PREFIXES,
+    accepted_keywords,
+    check_iterator,
 )
-from sklearn_seldonian.learners.lagrangian._keywords import PREFIXES
 
 NO_CONTINUED_TRAINING = (
     "the safety test would be run again on rows that have already decided which model was kept, "
@@ -20,12 +23,18 @@ NO_CONTINUED_TRAINING = (
 )
 
 
-def check_keywords(keywords, parameters, accepted):
-    """Refuse keyword names that nothing takes.
+def check_keywords(keywords: Mapping[str, Any], parameters: list[str], *parts: Any) -> None:
+    """Refuse keywords that nothing takes.
 
-    `parameters` are the names in the signature. `accepted` maps "module", "optimizer", ... to the
-    names that may stand behind the double underscore; None: any.
+    Parameters
+    ----------
+    keywords : mapping of str to object
+    parameters : list of str
+        The names in the signature.
+    *parts
+        The arguments of `accepted_keywords`.
     """
+    accepted = accepted_keywords(*parts)
     for keyword in keywords:
         if keyword == "warm_start":
             raise ValueError(f"There is no warm_start: {NO_CONTINUED_TRAINING}")
@@ -37,9 +46,10 @@ def check_keywords(keywords, parameters, accepted):
         names = accepted[prefix]
         if names is not None and name.partition("__")[0] not in names:
             raise ValueError(_unknown(keyword, [f"{prefix}__{n}" for n in names]))
+    check_iterator(keywords)
 
 
-def check_module(module):
+def check_module(module: object) -> None:
     """Refuse a constraint in the place of the module, which comes first."""
     first = module[0] if isinstance(module, list | tuple) and module else module
     if isinstance(first, str | Constraint):
@@ -49,7 +59,7 @@ def check_module(module):
         )
 
 
-def check_instances(**estimators):
+def check_instances(**estimators: object) -> None:
     """Refuse a class where an estimator is wanted, before training rather than after."""
     for name, value in estimators.items():
         if inspect.isclass(value):
@@ -58,7 +68,7 @@ def check_instances(**estimators):
             )
 
 
-def check_own_decisions(kind):
+def check_own_decisions(kind: type) -> None:
     """Refuse a subclass that decides otherwise than the model that is tested.
 
     Raises
@@ -77,19 +87,15 @@ def check_own_decisions(kind):
             )
 
 
-def _unknown(name, known):
+def _unknown(name: str, known: list[str]) -> str:
     return f"Unknown parameter {name!r}. {advice_on(name, known)}"
 
 
-def fitted_fallback(fallback, X, y, constant):
+def fitted_fallback(fallback: Any, X: Any, y: Any, constant: Any) -> Any:
     """The estimator that answers where no solution was found; None where none is wanted.
 
     `constant` is what a word stands for.
     """
     if fallback is None:
         return None
-    if isinstance(fallback, FrozenEstimator):
-        return fallback
-    if isinstance(fallback, str):
-        fallback = constant
-    return clone(fallback).fit(X, y)
+    return clone(constant if isinstance(fallback, str) else fallback).fit(X, y)

@@ -8,13 +8,15 @@ import torch
 from sklearn.base import RegressorMixin
 from sklearn.dummy import DummyRegressor
 from sklearn.utils._param_validation import HasMethods, StrOptions
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_seldonian.data._targets import Numbers, check_range
 from sklearn_seldonian.estimators._base import CertifiedEstimator
+from sklearn_seldonian.estimators._docstrings import with_entries_of
+from sklearn_seldonian.estimators._learner_parameters import LearnerParameters
 
 
+@with_entries_of(LearnerParameters)
 class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
     """Regressor trained under constraints and certified on rows it never saw.
 
@@ -32,14 +34,8 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
     constraints : str, Constraint, or sequence of them, default=()
         What the model must satisfy, such as ``"MSE <= 0.8"`` or
         ``"abs((Mean_Error | [M]) - (Mean_Error | [F])) <= 0.1"``. With none, all rows train.
-    delta : float or sequence of float, default=0.05
-        Accepted probability of being handed a model that violates a constraint; one
-        number, or one for each constraint. It is a probability of error: the confidence level
-        is 1 - delta, and values from 0.5 on are warned of.
-    method : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
-        How bounds are computed. "auto": with a finite-sample guarantee wherever measures
-        have finite ranges, else asymptotic, with a warning. "exact": never asymptotic.
-        "asymptotic" and "ttest": normal approximations, for comparison.
+    {delta}
+    {method}
     prediction_range : (low, high), default=None
         Predictions are clipped to it. None: they are not.
     target_range : (low, high), default=None
@@ -48,60 +44,45 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         None: any number.
     preprocessor : transformer, default=None
         Cloned, fitted on candidate rows only, and part of the certified model.
-    measures : sequence of RowMeasure, default=()
-        The user's own measures, which constraints may name.
-    safety_size : float in (0, 1) or int, default=0.5
-        Share or number of rows held out for the safety test.
-    power : float in (0, 1), default=0.9
-        Predicted probability of passing that training aims for.
+    {measures}
+    {safety_size}
+    {power}
     fallback : estimator or "mean", default=None
         What `predict` uses where no solution was found: "mean" is the mean of the candidate
         rows' targets. Nothing about it is certified. None: `predict` raises
         `NoSolutionFoundError`.
     criterion : torch.nn.Module class or instance, default=torch.nn.MSELoss
         The primary objective; training minimises that of the standardised target.
-    optimizer : torch.optim.Optimizer class, default=torch.optim.Adam
-    lr : float, default=0.01
-    max_epochs, batch_size : int, default=20, 128
-    n_iter_no_change : int or None, default=None
-        Training under constraints ends after so many epochs in which nothing better was
-        found to keep; None: after `max_epochs`.
-    eval_batch_size : int, default=None
-        Rows a batch wherever no gradient is needed. None: as many as have 2**18 features, from
-        64 to 1,024, which a processor's cache can hold.
+    {optimizer}
+    {lr}
+    {max_epochs, batch_size}
+    {n_iter_no_change}
+    {eval_batch_size}
     multiplier_init, multiplier_lr : float, default=0.0, 0.01
         Start of the Lagrange multipliers, and what a violation of one adds to its
         multiplier in one batch; violations are in quarters of the measure's standard
         deviation, as it is where the mean target is predicted.
-    device : str, default="auto"
-        A torch device; "auto": "cuda" if there, else "mps", else "cpu".
-    callbacks : list of skorch callbacks, default=None
-    random_state : int, RandomState instance or None, default=None
-    verbose : int, default=0
-        1 prints a table with one row an epoch, about the constraint least likely to pass, and
-        the verdict in one line; 2 a row for each constraint. On a terminal, fits that take
-        longer than a few seconds have a bar. All else is logged to "sklearn_seldonian".
-    **kwargs
-        skorch's double-underscore names: ``module__hidden``, ``optimizer__weight_decay``,
-        ``iterator_train__num_workers``, ``callbacks__...``.
+    {device}
+    {callbacks}
+    {random_state}
+    {verbose}
+    {**kwargs}
 
     Attributes
     ----------
-    solution_found_ : bool
-    certificate_ : SafetyCertificate or None
-        None without constraints.
-    constraints_ : tuple of Constraint
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        Where X is a DataFrame.
-    module_ : torch.nn.Module
+    {solution_found_}
+    {certificate_}
+    {constraints_}
+    {n_features_in_}
+    {feature_names_in_}
+    {module_}
     target_mean_, target_scale_ : float
         Mean and standard deviation of the candidate rows' targets.
-    net_ : skorch.NeuralNet
+    {net_}
     preprocessor_ : transformer or None
-    fallback_ : estimator or None
+    {fallback_}
     history_ : DataFrame
-        One row an epoch: mean training loss (``loss``), which compares the module's outputs
+        One row per epoch: mean training loss (``loss``), which compares the module's outputs
         with standardised targets, so that its unit is not the target's; for constraint i the
         value of g, which is above zero where the constraint is violated (``estimate_i``; the
         certificate's `estimate` is in the constraint's own units instead), the expected upper
@@ -109,13 +90,12 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         (``passing_i``), all on the candidate rows that it is judged on (of many a network those
         that it did not train on, see the user guide), and ``candidate_loss``, the criterion in
         the target's units; ``kept`` where it was the best so far; ``seconds``.
-    n_iter_ : int
-        Epochs run.
-    candidate_indices_, safety_indices_ : ndarray of int
+    {n_iter_}
+    {candidate_indices_, safety_indices_}
 
     Notes
     -----
-    Predicted is ``target_mean_ + target_scale_ * output``, clipped to `prediction_range`, so
+    `predict` returns ``target_mean_ + target_scale_ * output``, clipped to `prediction_range`, so
     that targets of any size can be learned with one learning rate. The training loss compares
     the output with the standardised target, not clipped; constraints, the loss in the
     certificate and the choice of the epoch look at what `predict` returns.
@@ -179,31 +159,7 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         verbose=0,
         **kwargs,
     ):
-        self.module = module
-        self.constraints = constraints
-        self.delta = delta
-        self.method = method
-        self.prediction_range = prediction_range
-        self.target_range = target_range
-        self.preprocessor = preprocessor
-        self.measures = measures
-        self.safety_size = safety_size
-        self.power = power
-        self.fallback = fallback
-        self.criterion = criterion
-        self.optimizer = optimizer
-        self.lr = lr
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.n_iter_no_change = n_iter_no_change
-        self.eval_batch_size = eval_batch_size
-        self.multiplier_init = multiplier_init
-        self.multiplier_lr = multiplier_lr
-        self.device = device
-        self.callbacks = callbacks
-        self.random_state = random_state
-        self.verbose = verbose
-        vars(self).update(kwargs)
+        self._keep_parameters(locals())
 
     # -- what is particular to numbers ---------------------------------------------------
 
@@ -214,10 +170,10 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         }
 
     def _learn_targets(self, y):
-        targets = Numbers(**self._promised())
+        targets = self._targets_of(None)
         return targets, *targets.check(y)
 
-    def _saved_targets(self, classes):
+    def _targets_of(self, classes):
         return Numbers(**self._promised())
 
     @property
@@ -248,7 +204,6 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
         NoSolutionFoundError
             If no solution was found and there is no fallback.
         """
-        check_is_fitted(self)
         if self._falls_back():
             return self.fallback_.predict(self._for_fallback(X))
         return self.net_.task_.predictions(self._scores(X).cpu()).numpy()

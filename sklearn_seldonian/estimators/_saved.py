@@ -1,72 +1,145 @@
-"""What a file of weights says beside them, held against the estimator that loads it."""
+"""Weights in a file without pickle, and what else the file says of the model."""
 
 from __future__ import annotations
 
 import hashlib
-import itertools
+import inspect
 import json
-import math
 import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from os import PathLike
+from typing import Any
 
 import numpy as np
-import safetensors
+import safetensors.torch
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
-from sklearn_seldonian.certification import units_of
+from sklearn_seldonian._files import draft_of
+from sklearn_seldonian.certification import SafetyCertificate as Certificate
+from sklearn_seldonian.certification._specification import Specification
 from sklearn_seldonian.constraints import parse
-from sklearn_seldonian.data._targets import positive_class
-from sklearn_seldonian.learners.lagrangian import Adjustment, from_dict
-from sklearn_seldonian.modules import MLP
+from sklearn_seldonian.estimators._seal import check_labels
+from sklearn_seldonian.learners.lagrangian import (
+    Adjustment,
+    LagrangianLearner,
+    LagrangianNet,
+    TrainedNet,
+    from_dict,
+)
+
+Path = str | PathLike[str]
+Promise = Mapping[str, Any]
+Labels = NDArray[Any]
 
 # The entry of a file's metadata that holds all that is not weights.
 ENTRY = "sklearn_seldonian"
-FACTS = (
-    "adjustment",
-    "certificate",
-    "classes",
-    "digests",
-    "feature_names_in",
-    "n_features_in",
-    "promise",
-    "sizes",
-    "task",
-)
 SIZES = ("module__n_features", "module__n_outputs")
-TASKS = {"classes": {"kind", "deterministic", "n_classes"}, "numbers": {"centre", "scale", "range"}}
-# Rates of these names are over all rows where they have no condition.
-# Parameters that say what is promised, beside constraints and deltas.
-PROMISED = ("method", "decision", "pos_label", "prediction_range", "target_range")
-OVER_ALL_ROWS = ("ACC", "ERR", "NR", "PR")
-HOLM = re.compile(r"tested at delta / (\d+)\.")
 
 
-def read(path):
-    """The facts beside the weights in a file.
+@dataclass(frozen=True)
+class Facts:
+    """What a file says beside its weights.
+
+    Parameters
+    ----------
+    promise : mapping
+        What the model is about, as `in_words` says it.
+    certificate : str or None
+    n_features_in : int
+    feature_names_in : list of str or None
+    classes : list or None
+        The type of the class labels, and the labels.
+    sizes : mapping of str to int
+        Parameters of the module that the data dictated.
+    task : mapping
+        What the module's outputs mean.
+    adjustment : list
+        What is done to them.
+    digests : mapping of str to str
+        Of all others.
+    """
+
+    promise: Promise
+    certificate: str | None
+    n_features_in: int
+    feature_names_in: list[str] | None
+    classes: list[Any] | None
+    sizes: Mapping[str, int]
+    task: Mapping[str, Any]
+    adjustment: list[Any]
+    digests: Mapping[str, str]
+
+
+# -- writing -----------------------------------------------------------------------------
+
+
+def in_words(
+    specification: Specification, promised: Mapping[str, object], module: Mapping[str, object]
+) -> Promise:
+    """What a file of weights says that it is about: the same weights decide otherwise elsewhere.
+
+    Parameters
+    ----------
+    specification : Specification
+    promised : mapping of str to object
+        Parameters that decisions rest on beside the constraints; JSON can be made of them.
+    module : mapping of str to object
+        The module, and its keywords.
+    """
+    words = {
+        "constraints": [str(constraint) for constraint in specification.constraints],
+        "delta": specification.deltas,
+        "method": specification.method,
+        **promised,
+        **{name: _parameter_in_words(value) for name, value in module.items()},
+    }
+    plain: Promise = json.loads(json.dumps(words))
+    return plain
+
+
+def _parameter_in_words(value: Any) -> str:
+    """A parameter as text that is the same in every process."""
+    if inspect.isclass(value) or inspect.isroutine(value):
+        return f"{value.__module__}.{value.__qualname__}"
+    prefix = f"{type(value).__module__}." if isinstance(value, nn.Module) else ""
+    return prefix + re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
+def write(path: Path, model: TrainedNet, of_estimator: Mapping[str, Any]) -> None:
+    """Write the weights of a model, and the facts that make it predict again.
+
+    `of_estimator` are those facts that the model does not know itself.
 
     Raises
     ------
     ValueError
-        If it is not one that `save_params` wrote.
+        If it has a preprocessor.
     """
-    try:
-        with safetensors.safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is not a safetensors file: {error}") from error
-    if ENTRY not in metadata:
-        raise ValueError(f"{path} was not written by save_params: it says nothing about a model.")
-    try:
-        facts = json.loads(metadata[ENTRY])
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"What {path} says about its weights is not JSON: {error}") from error
-    names = set(facts) if isinstance(facts, dict) else set()
-    for name in sorted(names ^ set(FACTS)):
-        raise _refusal(name, "is missing" if name in FACTS else "is unknown")
-    return facts
+    if model.preprocessor is not None:
+        name = type(model.preprocessor).__name__
+        raise ValueError(
+            f"save_params writes the module alone, and predict needs {name} as well, which is "
+            "not made of weights. Pickle the estimator (joblib.dump), or make the "
+            "preprocessing the module's first layer."
+        )
+    net, labels = model.net, getattr(model.targets, "classes", None)
+    facts = {
+        **of_estimator,
+        "classes": None if labels is None else [labels.dtype.str, labels.tolist()],
+        "sizes": {name: getattr(net, name) for name in SIZES if hasattr(net, name)},
+        "task": asdict(net.task_),
+        "adjustment": net.adjustment_,
+    }
+    metadata = {ENTRY: json.dumps({**facts, "digests": _digests(facts)})}
+    with draft_of(path) as draft:
+        safetensors.torch.save_model(net.module_, str(draft), metadata=metadata)
 
 
-def digests(facts):
-    """By its name a digest of each fact, and of each field of the certificate, but of digests."""
+def _digests(facts: Mapping[str, Any]) -> dict[str, str]:
+    """A digest of each fact by its name, and of each field of the certificate."""
     parts = {name: value for name, value in facts.items() if name != "digests"}
     if parts["certificate"] is not None:
         content = json.loads(parts.pop("certificate"))
@@ -76,196 +149,114 @@ def digests(facts):
     return {name: _digest(value) for name, value in parts.items()}
 
 
-def _digest(value):
+def _digest(value: Any) -> str:
     text = json.dumps(value, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def check_digests(facts):
-    """Refuse facts that were changed after they were written; the last of the checks."""
-    found, written = digests(facts), facts["digests"]
-    names = {*found, *(written if isinstance(written, dict) else ())}
-    for name in sorted(names):
-        if not isinstance(written, dict) or found.get(name) != written.get(name):
-            raise _refusal(name, "was changed after the file was written")
+# -- reading -----------------------------------------------------------------------------
 
 
-def _refusal(name, what):
-    return ValueError(
-        f"The entry {name!r} of the file {what}: nothing is known about its weights. Save the "
-        "model again with save_params."
-    )
+def read(path: Path, promise: Promise) -> tuple[Facts, Certificate | None, Labels | None]:
+    """The facts in a file of weights, its certificate, and the class labels of a classifier.
 
-
-# -- facts and the estimator -------------------------------------------------------------
-
-
-def check_against(asked, facts, certificate):
-    """Refuse facts and a certificate that contradict each other or what is asked for.
+    `promise` is what the estimator that reads it is about, as `in_words` says it.
 
     Raises
     ------
     ValueError
-        That names the entry.
+        If the file is not one that `write` wrote, is about something else, or holds no model that
+        was certified.
     """
-    _check_inputs(facts)
-    _check_task(facts["task"], facts["classes"], asked.promises)
-    classes = labels(facts["classes"])
-    _check_adjustment(facts["adjustment"], facts["task"].get("n_classes"))
-    if certificate is None:
-        return
-    if certificate.procedure != asked.procedure:
-        what = f"is {certificate.procedure!r}, not {asked.procedure!r}"
-        raise _refusal("certificate.procedure", what)
-    for name in filter(asked.parameters.__contains__, PROMISED):
-        value = repr(asked.parameters[name])
-        if certificate.parameters.get(name) != value:
-            raise _refusal("certificate.parameters", f"have not {name}={value}")
-    listed = [] if classes is None else classes.tolist()
-    if listed and tuple(map(str, listed)) == certificate.classes:  # others are refused later
-        positive = positive_class(listed, asked.parameters["pos_label"])
-        if certificate.positive != (None if positive is None else str(listed[positive])):
-            raise _refusal("certificate.positive", f"is {certificate.positive!r}")
-    _check_results(asked.specification, certificate)
+    facts = _facts(path)
+    if facts.promise != promise:
+        raise ValueError(
+            f"{path} is about {facts.promise}, this estimator about {promise}: give it the "
+            "parameters of the model in the file."
+        )
+    labels, certificate = _labels(facts), _certificate(path, facts)
+    if promise["constraints"] and not (certificate and certificate.passed):
+        raise ValueError(f"{path} has no certificate that passed: nothing is known of its weights.")
+    tested = []
+    if certificate is not None:
+        check_labels([] if labels is None else labels.tolist(), certificate)
+        tested = [str(parse(result.constraint)) for result in certificate.results]
+    if tested != promise["constraints"]:
+        raise _refusal("certificate.results", "is of other constraints than the estimator has")
+    _check_digests(facts)
+    return facts, certificate, labels
 
 
-def _check_results(specification, certificate):
-    shares = [int(n) for text in certificate.assumptions for n in HOLM.findall(text)]
-    share = shares[0] if shares else 1
-    if len(certificate.results) != len(specification.constraints):
-        raise _refusal("certificate.results", f"has {len(certificate.results)} tests")
-    for i, (result, constraint, delta) in enumerate(
-        zip(certificate.results, specification.constraints, specification.deltas, strict=True)
-    ):
-        units = units_of(constraint)
-        expected = {"operator": units.operator, "limit": units.limit, "delta": delta / share}
-        if str(parse(result.constraint)) != str(constraint):
-            expected["constraint"] = str(constraint)
-        if math.isfinite(result.g_upper):
-            expected["bound"] = units.value(result.g_upper)
-        if math.isfinite(result.g):
-            expected["estimate"] = units.value(result.g)
-        for name, value in expected.items():
-            if not _agree(getattr(result, name), value):
-                what = f"is {getattr(result, name)!r}, where the estimator has {value!r}"
-                raise _refusal(f"certificate.results[{i}].{name}", what)
-        _check_rows(result.rows, certificate.n_safety, i)
-
-
-def _check_rows(rows, n_safety, i):
-    for name, n in rows.items():
-        if n > n_safety or (name in OVER_ALL_ROWS and n != n_safety):
-            what = f"is {n_safety}, and results[{i}] has {n} rows for {name}"
-            raise _refusal("certificate.n_safety", what)
-
-
-def _agree(one, other):
-    if isinstance(other, str):
-        return one == other
-    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
-
-
-def _check_inputs(facts):
-    n, names = facts["n_features_in"], facts["feature_names_in"]
-    if not _is_count(n):
-        raise _refusal("n_features_in", f"is {n!r}, not a number of features")
-    is_named = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    if names is not None and not (is_named and len(set(names)) == len(names) == n):
-        raise _refusal("feature_names_in", f"has not one name for each of {n} features")
-
-
-def _check_task(task, classes, promised):
-    kind = "numbers" if classes is None else "classes"
-    if not isinstance(task, dict) or set(task) != TASKS[kind]:
-        raise _refusal("task", f"is not that of a model of {kind}")
-    if kind == "classes":
-        n_classes = len(labels(classes))
-        if task["n_classes"] != n_classes:
-            raise _refusal("task", f"has n_classes={task['n_classes']!r} for {n_classes} classes")
-        expected = {"deterministic": promised.get("decision") == "argmax"}
-    else:
-        _check_numbers("task", [task["centre"], task["scale"]])
-        expected = {"range": list(promised.get("prediction_range", ()))}
-    for name, value in expected.items():
-        if task[name] != value:
-            raise _refusal("task", f"has {name}={task[name]!r}, where the estimator has {value!r}")
+def _facts(path: Path) -> Facts:
+    """What a file says beside its weights."""
     try:
-        from_dict(task)
-    except (TypeError, ValueError) as error:
-        raise _refusal("task", f"is not one ({error})") from error
+        with safetensors.safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path} is not a safetensors file: {error}") from error
+    if ENTRY not in metadata:
+        raise ValueError(f"{path} was not written by save_params: it says nothing about a model.")
+    try:
+        return Facts(**json.loads(metadata[ENTRY]))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"What {path} says about its weights is not JSON as save_params writes it: {error}"
+        ) from error
 
 
-def _check_adjustment(adjustment, n_classes):
-    if not isinstance(adjustment, list) or not 2 <= len(adjustment) <= len(Adjustment._fields):
-        raise _refusal("adjustment", "is not a scale and three lists")
-    scale, *lists = adjustment
-    for values in lists:
-        if not isinstance(values, list) or len(values) not in (0, n_classes):
-            raise _refusal("adjustment", f"has not one number for each of {n_classes} classes")
-        _check_numbers("adjustment", values)
-    _check_numbers("adjustment", [scale])
-
-
-def _check_numbers(name, values):
-    for value in values:
-        if type(value) not in (int, float) or math.isnan(value):
-            raise _refusal(name, f"has {value!r}, which is not a number")
-
-
-def labels(classes):
+def _labels(facts: Facts) -> Labels | None:
     """The class labels as they are in `classes_`; None for a regression."""
-    if classes is None:
+    if facts.classes is None:
+        if "n_classes" in facts.task:
+            raise _refusal("task", "is a classification, and there are no class labels")
         return None
     try:
-        dtype, listed = classes
-        values = np.array(listed, dtype=dtype)
+        dtype, listed = facts.classes
+        return np.array(listed, dtype=dtype, ndmin=1)
     except (TypeError, ValueError, OverflowError) as error:
         raise _refusal("classes", f"is not a type and labels ({error})") from error
-    same = values.tolist() == listed and list(map(type, values.tolist())) == list(map(type, listed))
-    if not same or values.ndim != 1 or len(values) < 2:
-        raise _refusal("classes", f"says that {listed!r} are labels of the type {dtype!r}")
-    return values
 
 
-# -- sizes, before anything is allocated -------------------------------------------------
-
-
-def check_shapes(module, given, path, sizes):
-    """Refuse `sizes` of a module that are not those of the weights in the file.
-
-    `given` are the module's keywords.
-    """
-    is_mlp = module is None or module is MLP
-    if not isinstance(sizes, dict) or set(sizes) != (
-        set(SIZES) if is_mlp else set(SIZES) & set(given)
-    ):
-        raise _refusal("sizes", "is not what the estimator's module takes")
-    for name, size in sizes.items():
-        if not _is_count(size) or given.get(name, size) != size:
-            raise _refusal("sizes", f"has {name}={size!r}")
-    if is_mlp and _shapes_in(path) != _shapes_of_mlp({**sizes, **given}):
-        raise ValueError(
-            f"The weights in {path} do not fit the module: the entry 'sizes' of the file says "
-            f"{sizes}, and its weights have other shapes."
-        )
-
-
-def _shapes_in(path):
-    with safetensors.safe_open(str(path), framework="pt") as file:
-        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-
-
-def _shapes_of_mlp(keywords):
-    """The shapes that an MLP's weights have; None where no memory could hold them."""
-    parameters = {name.removeprefix("module__"): value for name, value in keywords.items()}
-    try:
-        with torch.device("meta"):
-            module = MLP(**parameters)
-    except (OverflowError, RuntimeError, TypeError):
+def _certificate(path: Path, facts: Facts) -> Certificate | None:
+    if facts.certificate is None:
         return None
-    tensors = itertools.chain(module.named_parameters(), module.named_buffers())
-    return {name: tuple(tensor.shape) for name, tensor in tensors}
+    try:
+        return Certificate.from_json(facts.certificate)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"The certificate in {path} cannot be read: {error}") from error
 
 
-def _is_count(value):
-    return type(value) is int and value > 0
+def _check_digests(facts: Facts) -> None:
+    """Refuse facts that were changed after they were written."""
+    written = facts.digests if isinstance(facts.digests, dict) else {}
+    found = _digests(vars(facts))
+    for name in sorted({*found, *written}):
+        if found.get(name) != written.get(name):
+            raise _refusal(name, "was changed after the file was written")
+
+
+def _refusal(name: str, what: str) -> ValueError:
+    return ValueError(
+        f"The entry {name!r} of the file {what}: its weights, as the file describes them, are not "
+        "those that the certificate is about. Save the model again with save_params."
+    )
+
+
+def load_net(path: Path, facts: Facts, learner: LagrangianLearner) -> LagrangianNet:
+    """A net of the learner's with the weights in a file whose facts were checked."""
+    weights = safetensors.torch.load_file(str(path))
+    with torch.inference_mode(False):
+        net = learner.initialized(facts.sizes, from_dict(facts.task))
+        precisions = {tensor.dtype for tensor in weights.values() if tensor.is_floating_point()}
+        if len(precisions) == 1:  # whatever torch's default is now
+            (net.dtype_,) = precisions
+            net.module_.to(net.dtype_)
+        try:
+            safetensors.torch.load_model(net.module_, str(path))
+        except RuntimeError as error:
+            raise ValueError(f"The weights in {path} do not fit the module: {error}") from error
+    del net.optimizer_
+    net.module_.eval()
+    scale, *of_classes = facts.adjustment
+    net.task_, net.adjustment_ = net.task, Adjustment(scale, *map(tuple, of_classes))
+    return net

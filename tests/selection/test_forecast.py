@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from _problems import problem_and_table, problems
 from scipy.special import softmax
 from scipy.stats import norm
 
@@ -20,6 +19,7 @@ from sklearn_seldonian.selection import (
     Prediction,
     forecast_for,
 )
+from tests.selection._problems import problem_and_table, problems
 
 GAP = "abs(PR | [M] - PR | [F]) <= 0.1"
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from _problems import problem_and_table, problems
 from scipy.special import softmax
 
 from sklearn_seldonian.certification import Statistics, summarise
@@ -15,6 +14,7 @@ from sklearn_seldonian.constraints import (
     parse,
 )
 from sklearn_seldonian.selection import ConstrainedProblem
+from tests.selection._problems import problem_and_table, problems
 
 TEXTS = [
     "ACC >= 0.6",

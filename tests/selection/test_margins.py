@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from _problems import problem_and_table
 from scipy.stats import norm
 
 from sklearn_seldonian.certification import Statistics
@@ -9,6 +8,7 @@ from sklearn_seldonian.selection._margins import (
     normal_margins,
     relative_widths,
 )
+from tests.selection._problems import problem_and_table
 
 
 def test_margins_leave_room_for_both_samples():

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from _problems import problem_and_table
+
+from tests.selection._problems import problem_and_table
 
 
 @pytest.mark.parametrize(

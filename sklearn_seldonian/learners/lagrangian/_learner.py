@@ -31,6 +31,20 @@ from sklearn_seldonian.selection import ConstrainedProblem
 
 logger = logging.getLogger("sklearn_seldonian")
 
+# Parameters of the estimators that are the net's own.
+SETTINGS = (
+    "criterion",
+    "optimizer",
+    "lr",
+    "max_epochs",
+    "batch_size",
+    "n_iter_no_change",
+    "eval_batch_size",
+    "multiplier_init",
+    "multiplier_lr",
+    "callbacks",
+    "verbose",
+)
 # Equal targets of size one may seem to vary by so much.
 ROUNDING = 1e-12
 
@@ -44,8 +58,7 @@ class LagrangianLearner:
     module, preprocessor, device
         As in `SeldonianClassifier`.
     settings : mapping of str to object
-        Those parameters of the estimators that are the net's own by the same names, and skorch's
-        double-underscore names.
+        The estimator's parameters named in `SETTINGS`, and skorch's double-underscore names.
     """
 
     module: Any
