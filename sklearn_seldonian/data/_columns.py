@@ -113,7 +113,7 @@ def of_table(table: Any) -> NamedColumns:
     if _library(table) == "polars":
         return [(column.name, _of_polars(column)) for column in table.get_columns()]
     if not hasattr(table, "to_pandas"):
-        import pyarrow  # type: ignore[import-untyped]
+        import pyarrow
 
         table = pyarrow.table(table)
     if _library(table) == "pyarrow":

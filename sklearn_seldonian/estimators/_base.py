@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state, estimator_html_repr, indexable
@@ -79,12 +80,12 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, LearnerParameters):
     """
 
     # What was tested, in all fits; see `reuse_of`.
-    _tests_run = frozenset()
+    _tests_run: frozenset[tuple[str, str]] = frozenset()
     # The constraints with the meaning that candidate rows gave them. This and the next two are
     # None where they are not known, as after `load_params`.
-    _bound_specification_ = None
+    _bound_specification_: Any = None
     # The dimensions of X without a preprocessor.
-    _n_dimensions_ = None
+    _n_dimensions_: int | None = None
     # The rows of `fit`, to know them again.
     _fitted_to_ = None
     # By what a change of the certified model shows; see `check_model`.
@@ -120,7 +121,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, LearnerParameters):
             With ``solution_found_`` saying whether a model was certified; if not, a
             `NoSolutionFoundWarning` is given.
         """
-        vars(self).pop("certificate_", None)  # in one step, the first: the verdict is gone
+        self.__dict__.pop("certificate_", None)  # in one step, the first: the verdict is gone
         self.__dict__ = self._without_fit()
         refuse_keywords(others, "fit", FIT_ARGUMENTS, self)
         model = self._working_copy()
@@ -135,7 +136,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, LearnerParameters):
         reuse = reuse_of([certificate], self._tests_run, name, setup.rows, hashes)
         self._tests_run = model._tests_run = reuse.tests_run
         model._store(outcome, setup, reuse.told_of(certificate), hashes)
-        self.__dict__ = vars(model)
+        self.__dict__ = model.__dict__
         return self
 
     # -- the steps of fit ------------------------------------------------------------------

@@ -107,7 +107,7 @@ class LearnerParameters(BaseEstimator):
         given = dict(given)
         keywords = given.pop("kwargs")
         del given["self"]
-        vars(self).update(given, **keywords)
+        self.__dict__.update(given, **keywords)
 
     def get_params(self, deep=True):
         """As scikit-learn's, with the double-underscore names that were given."""
@@ -127,7 +127,7 @@ class LearnerParameters(BaseEstimator):
         names = set()
         for owner in cls.__mro__:
             if "__init__" in vars(owner):
-                named, takes_more = _named_parameters(owner.__init__)
+                named, takes_more = _named_parameters(vars(owner)["__init__"])
                 names.update(named)
                 if not takes_more:
                     break

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import Any
@@ -29,6 +30,7 @@ from sklearn_seldonian.learners.lagrangian import (
     TrainedNet,
     from_dict,
 )
+from sklearn_seldonian.modules import MLP, module_or_default
 
 Path = str | PathLike[str]
 Promise = Mapping[str, Any]
@@ -37,6 +39,8 @@ Labels = NDArray[Any]
 # The entry of a file's metadata that holds all that is not weights.
 ENTRY = "sklearn_seldonian"
 SIZES = ("module__n_features", "module__n_outputs")
+# What a search says of a test that was one of several.
+HOLM = re.compile(r"tested at delta / (\d+)\.")
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,9 @@ def read(path: Path, promise: Promise) -> tuple[Facts, Certificate | None, Label
     if tested != promise["constraints"]:
         raise _refusal("certificate.results", "is of other constraints than the estimator has")
     _check_digests(facts)
+    for name, agrees in _agreements(facts, certificate, labels):
+        if not agrees:
+            raise _refusal(name, "contradicts the estimator or the rest of the file")
     return facts, certificate, labels
 
 
@@ -226,6 +233,32 @@ def _certificate(path: Path, facts: Facts) -> Certificate | None:
         raise ValueError(f"The certificate in {path} cannot be read: {error}") from error
 
 
+def _agreements(
+    facts: Facts, certificate: Certificate | None, labels: Labels | None
+) -> Iterator[tuple[str, bool]]:
+    """Entries of the file, and whether each is what others and the estimator say."""
+    promise, n, names = facts.promise, facts.n_features_in, facts.feature_names_in
+    if labels is None:
+        kind, expected = {"centre", "scale"}, {"range": promise.get("prediction_range")}
+    else:
+        decided = promise["decision"] == "argmax"
+        kind, expected = {"kind"}, {"n_classes": len(labels), "deterministic": decided}
+        yield "classes", len(labels) > 1 and labels.tolist() == (facts.classes or [[]])[-1]
+    task = facts.task if isinstance(facts.task, dict) else {}
+    yield "task", set(task) == kind | set(expected) and expected.items() <= task.items()
+    yield "n_features_in", type(n) is int and n > 0
+    yield "feature_names_in", names is None or len(set(names)) == len(names) == n
+    if certificate is None:
+        return
+    yield "certificate.procedure", certificate.procedure == f"{promise['estimator']}.fit"
+    for name in {"method", "decision"} & set(promise):
+        yield "certificate.parameters", certificate.parameters.get(name) == repr(promise[name])
+    shares = [int(k) for text in certificate.assumptions for k in HOLM.findall(text)] or [1]
+    for i, (result, delta) in enumerate(zip(certificate.results, promise["delta"], strict=True)):
+        is_promised = math.isclose(result.delta, delta / shares[0], rel_tol=1e-9)
+        yield f"certificate.results[{i}].delta", is_promised
+
+
 def _check_digests(facts: Facts) -> None:
     """Refuse facts that were changed after they were written."""
     written = facts.digests if isinstance(facts.digests, dict) else {}
@@ -244,6 +277,8 @@ def _refusal(name: str, what: str) -> ValueError:
 
 def load_net(path: Path, facts: Facts, learner: LagrangianLearner) -> LagrangianNet:
     """A net of the learner's with the weights in a file whose facts were checked."""
+    if module_or_default(learner.module) is MLP:
+        _check_sizes(path, facts.sizes, learner.settings)
     weights = safetensors.torch.load_file(str(path))
     with torch.inference_mode(False):
         net = learner.initialized(facts.sizes, from_dict(facts.task))
@@ -260,3 +295,22 @@ def load_net(path: Path, facts: Facts, learner: LagrangianLearner) -> Lagrangian
     scale, *of_classes = facts.adjustment
     net.task_, net.adjustment_ = net.task, Adjustment(scale, *map(tuple, of_classes))
     return net
+
+
+def _check_sizes(path: Path, sizes: Mapping[str, int], settings: Mapping[str, Any]) -> None:
+    """Refuse sizes of an MLP that the weights do not have, before memory is taken for them."""
+    nested = {name.partition("__")[::2]: value for name, value in {**sizes, **settings}.items()}
+    keywords = {name: value for (part, name), value in nested.items() if part == "module"}
+    try:
+        with torch.device("meta"):  # tensors there have a shape and no memory
+            module = MLP(**keywords).state_dict()
+        shapes = {name: list(tensor.shape) for name, tensor in module.items()}
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise _refusal("sizes", f"makes no module ({error})") from error
+    with safetensors.safe_open(str(path), framework="pt") as file:
+        found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    if found != shapes:
+        raise ValueError(
+            f"The weights in {path} do not fit the module: the entry 'sizes' of the file says "
+            f"{sizes}, and its weights have other shapes."
+        )

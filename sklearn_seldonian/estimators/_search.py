@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from contextvars import copy_context
+from dataclasses import dataclass
 from numbers import Integral
 from typing import ClassVar, NamedTuple
 
@@ -36,7 +37,8 @@ DECISIONS = {"decision", "pos_label", "prediction_range", "target_range"}
 PROMISES = DECISIONS | {"constraints", "delta", "measures", "method", "safety_size"}
 
 
-class FinalTest(NamedTuple):
+@dataclass(frozen=True)
+class FinalTest:
     """One model that was tested, and how.
 
     Attributes
@@ -53,7 +55,8 @@ class FinalTest(NamedTuple):
     certificate: SafetyCertificate
 
 
-class _Finalist(NamedTuple):
+@dataclass(frozen=True)
+class _Finalist:
     """A model, and what came of its training on all candidate rows."""
 
     index: int
@@ -182,7 +185,7 @@ class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
     # What was tested, in all fits; see `reuse_of`.
-    _tests_run = frozenset()
+    _tests_run: frozenset[tuple[str, str]] = frozenset()
 
     def __init__(
         self,
@@ -225,7 +228,7 @@ class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
             With ``solution_found_`` saying whether a model was certified; if not, a
             `NoSolutionFoundWarning` is given.
         """
-        vars(self).pop("best_estimator_", None)  # in one step, the first: the verdict is gone
+        self.__dict__.pop("best_estimator_", None)  # in one step, the first: the verdict is gone
         self.__dict__ = self._without_fit()
         refuse_keywords(others, "fit", FIT_ARGUMENTS, self)
         search = self._working_copy()
@@ -238,7 +241,7 @@ class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
         self._tests_run = search._tests_run = best.model._tests_run = reuse.tests_run
         best.model._store(best.outcome, setup, reuse.told_of(certificate), hashes)
         search.best_estimator_ = best.model
-        self.__dict__ = vars(search)
+        self.__dict__ = search.__dict__
         return self
 
     def _search(self, X, y, sensitive_features, safety_mask):
@@ -297,13 +300,13 @@ class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
             for fold in folds
         )
         by_fold = np.array(trials).reshape(len(settings), len(folds), -1)
-        means = _Trial(*by_fold.mean(axis=1).T)
-        by_rule = means.passing, means.error, means.loss
-        keys = [selection_key(*each, self.estimator.power) for each in zip(*by_rule, strict=True)]
-        shown = ["passing", "error", "loss"]
+        means = [_Trial(*values) for values in by_fold.mean(axis=1).tolist()]
+        power, shown = self.estimator.power, ["passing", "error", "loss"]
+        keys: list[tuple[float, ...]]
+        keys = [selection_key(mean.passing, mean.error, mean.loss, power) for mean in means]
         if self.scoring is not None:
             shown.append("score")
-            keys = [(key[0], score) for key, score in zip(keys, means.score, strict=True)]
+            keys = [(key[0], mean.score) for key, mean in zip(keys, means, strict=True)]
         self.cv_results_ = {"params": settings, **_parameter_columns(settings)}
         for i, name in enumerate(_Trial._fields):
             if name in shown:
@@ -313,7 +316,8 @@ class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
                 columns[f"mean_test_{name}"] = by_fold[..., i].mean(axis=1)
                 self.cv_results_ |= columns
         ranks = [1 + sum(key > own for key in keys) for own in keys]
-        self.cv_results_ |= {"mean_fit_time": means.seconds, "rank_test_score": np.array(ranks)}
+        seconds = np.array([mean.seconds for mean in means])
+        self.cv_results_ |= {"mean_fit_time": seconds, "rank_test_score": np.array(ranks)}
 
     # -- the safety test -----------------------------------------------------------------
 
@@ -332,9 +336,9 @@ class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
         n, order_seed, tests = len(finalists), _requests.drawn_seed(setup.rng), {}
 
         def passes(i, share=1):
-            _, model, outcome = finalists[i]
+            origin, outcome = finalists[i].model._origin, finalists[i].outcome
             certificate = tests[i, share] = certify_outcome(
-                outcome, setup.problem, setup.split, model._origin, order_seed, 1 / share
+                outcome, setup.problem, setup.split, origin, order_seed, 1 / share
             )
             return certificate is None or certificate.passed
 
@@ -438,7 +442,7 @@ def _parameter_columns(settings):
     """One masked array a parameter, as in scikit-learn's searches."""
     columns = {}
     for name in sorted({name for setting in settings for name in setting}):
-        column = np.ma.masked_all(len(settings), dtype=object)
+        column = np.ma.array(np.empty(len(settings), dtype=object), mask=True)
         for i, setting in enumerate(settings):
             if name in setting:
                 column[i] = setting[name]

@@ -218,7 +218,7 @@ def plot_experiment(
     >>> [ax.get_title(loc="left") for ax in display.axes_]
     ['Accuracy of solutions', 'Solution rate', 'Failure rate']
     """
-    return ExperimentDisplay.from_results(
+    display: ExperimentDisplay = ExperimentDisplay.from_results(
         results,
         metric=metric,
         delta=delta,
@@ -226,3 +226,4 @@ def plot_experiment(
         confidence_level=confidence_level,
         axes=axes,
     )
+    return display

@@ -193,7 +193,7 @@ def _has_probabilities(judged: Any) -> bool:
     return hasattr(judged.estimator, "predict_proba")
 
 
-class OnPopulation(FrozenEstimator):  # type: ignore[misc]
+class OnPopulation(FrozenEstimator):
     """A fitted estimator whose answers for one population are computed once, for all who ask.
 
     So constraints and metrics speak of the same decisions where those are drawn at random.
@@ -217,7 +217,7 @@ class OnPopulation(FrozenEstimator):  # type: ignore[misc]
         """What the estimator predicts for `X`."""
         return self._answer("predict", X)
 
-    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities in the order of `classes_`; 0 for a class that the estimator never saw."""
         given = self._answer("predict_proba", X)

@@ -343,7 +343,8 @@ def _with_limit(constraint: Constraint, limit: float) -> Constraint:
     side = "right" if constant_value(constraint.right) is not None else "left"
     if constant_value(getattr(constraint, side)) is None:
         raise ValueError(f"Neither side of {constraint} is a number, so it has no limit to vary.")
-    varied = replace(constraint, **{side: Number(limit)})
+    changed: dict[str, Any] = {side: Number(limit)}
+    varied = replace(constraint, **changed)
     return replace(varied, text=str(varied))
 
 
@@ -486,8 +487,8 @@ class PowerDisplay:
             if i == order[-1] and i not in named:
                 line.set_label(f"{len(order) - len(named)} others, which take fewer rows")
         if self.n_safety is not None:
-            label = f"{self.n_safety:,} rows, as tested"
-            ax.axvline(self.n_safety, color=GREY, linestyle=":", linewidth=1.2, label=label)
+            tested = f"{self.n_safety:,} rows, as tested"
+            ax.axvline(self.n_safety, color=GREY, linestyle=":", linewidth=1.2, label=tested)
         ax.set(
             xscale="log", ylim=(-0.02, 1.02), xlabel="Safety rows", ylabel="Probability of passing"
         )

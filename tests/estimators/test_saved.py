@@ -10,6 +10,7 @@ import torch
 from sklearn.base import clone
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
+from sklearn_seldonian.estimators import _saved
 from sklearn_seldonian.model_selection import SeldonianSearchCV
 
 
@@ -149,6 +150,23 @@ def test_a_file_that_was_changed_is_refused_by_name(saved, change, message, tmp_
     with pytest.raises(ValueError, match=message):
         loading.load_params(path)
     assert not [name for name in vars(loading) if name.endswith("_")]
+
+
+FORGED = [
+    *("delta", "procedure", "parameters", "positive", "labels of another type", "n_classes"),
+    *("drawn", "no features", "names", "sizes", "sizes that no memory holds", "no sizes"),
+]
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_digests_that_were_made_anew_hide_no_contradiction(saved, name, tmp_path):
+    model, content, _ = saved
+    path, (change, _) = tmp_path / "weights", CHANGES[name]
+    path.write_bytes(content)
+    edited(path, change)
+    edited(path, lambda facts: facts.update(digests=_saved._digests(facts)))
+    with pytest.raises(ValueError, match="file|class labels"):
+        clone(model).load_params(path)
 
 
 def test_a_file_that_was_not_changed_is_loaded(saved, tmp_path):
