@@ -1,6 +1,7 @@
 """The safety test and its certificate; numpy and scipy only."""
 
 from sklearn_seldonian.certification._certificate import SafetyCertificate
+from sklearn_seldonian.certification._decide import Verdict, passes, safety_test
 from sklearn_seldonian.certification._display import CertificateDisplay
 from sklearn_seldonian.certification._evidence import Evidence, Sample, exclusive_columns
 from sklearn_seldonian.certification._feasibility import minimum_rows
@@ -19,7 +20,6 @@ from sklearn_seldonian.certification._results import (
     units_of,
     untested,
 )
-from sklearn_seldonian.certification._safety_test import Verdict, passes, safety_test
 from sklearn_seldonian.certification._statistics import (
     ScoreEnds,
     Statistics,

@@ -20,7 +20,7 @@ from sklearn_seldonian.certification._statistics import (
 )
 from sklearn_seldonian.constraints import Cells
 from sklearn_seldonian.data import _arguments
-from sklearn_seldonian.data._rows import LabelledRows
+from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.data._targets import DECISIONS, Labels, Numbers, Targets, check_range
 from sklearn_seldonian.measures import RowMeasure
 

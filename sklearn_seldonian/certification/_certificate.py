@@ -11,10 +11,9 @@ import pandas as pd
 from sklearn_seldonian._files import write_whole
 from sklearn_seldonian._palette import on_one_line
 from sklearn_seldonian.certification._display import CertificateDisplay
-from sklearn_seldonian.certification._fields import GUARANTEES, UNTOUCHED, ConstraintResult
+from sklearn_seldonian.certification._fields import GUARANTEES, UNTOUCHED, ConstraintResult, Value
 from sklearn_seldonian.certification._json import from_text, to_text
 from sklearn_seldonian.certification._report import report, summary
-from sklearn_seldonian.certification._values import Value
 
 
 @dataclass(frozen=True, eq=False, repr=False)

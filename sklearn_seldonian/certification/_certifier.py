@@ -23,7 +23,7 @@ from sklearn_seldonian.certification._provenance import (
 from sklearn_seldonian.certification._results import certify_constraint, untested
 from sklearn_seldonian.certification._specification import BoundSpecification
 from sklearn_seldonian.constraints import Cells, distinct_estimands, distinct_values
-from sklearn_seldonian.data._rows import LabelledRows
+from sklearn_seldonian.data._split import LabelledRows
 
 
 @dataclass(frozen=True)

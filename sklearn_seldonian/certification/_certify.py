@@ -18,7 +18,7 @@ from sklearn_seldonian.constraints import Cells, Constraint, parse_all
 from sklearn_seldonian.data import _arguments, _groups
 from sklearn_seldonian.data._arrays import as_arrays
 from sklearn_seldonian.data._row_sketch import rows_of_predictions
-from sklearn_seldonian.data._rows import LabelledRows
+from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.data._targets import Labels, Targets
 
 

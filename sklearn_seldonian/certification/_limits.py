@@ -11,8 +11,8 @@ import math
 from collections.abc import Hashable
 from functools import cache, partial
 
+from sklearn_seldonian.certification._decide import passes, worst_first
 from sklearn_seldonian.certification._evidence import Evidence
-from sklearn_seldonian.certification._safety_test import passes, worst_first
 from sklearn_seldonian.certification._search import halved
 from sklearn_seldonian.constraints import ResolvedConstraint, Tree, atoms_of, parts_of_and
 

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from sklearn_seldonian.certification._decide import Verdict, passes, safety_test
 from sklearn_seldonian.certification._evidence import Evidence, Sample
 from sklearn_seldonian.certification._fields import UNTOUCHED, ConstraintResult
 from sklearn_seldonian.certification._limits import tightest_limit
 from sklearn_seldonian.certification._planning import DRAWS_IN_PASSING, Plan, projected_rows
-from sklearn_seldonian.certification._safety_test import Verdict, passes, safety_test
 from sklearn_seldonian.certification._statistics import Statistics
 from sklearn_seldonian.constraints import (
     Constraint,

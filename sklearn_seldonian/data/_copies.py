@@ -10,7 +10,7 @@ from sklearn.utils import _safe_indexing
 
 from sklearn_seldonian.data._digests import blocks_of
 from sklearn_seldonian.data._row_sketch import Hashes, bits_of, row_hashes
-from sklearn_seldonian.data._rows import LabelledRows
+from sklearn_seldonian.data._split import LabelledRows
 
 # Limits on the rows compared on each side of the split, and on the numbers read for that.
 MAX_ROWS_COMPARED = 5000

@@ -18,8 +18,7 @@ from sklearn_seldonian.certification._specification import Specification
 from sklearn_seldonian.constraints import parse_all
 from sklearn_seldonian.data import _arrays, _groups
 from sklearn_seldonian.data._row_sketch import RowSketch, note_rows, row_hashes
-from sklearn_seldonian.data._rows import LabelledRows
-from sklearn_seldonian.data._split import Split, split_rows
+from sklearn_seldonian.data._split import LabelledRows, Split, split_rows
 from sklearn_seldonian.estimators import _html, _parameters, _saved
 from sklearn_seldonian.estimators._all_or_nothing import AllOrNothing
 from sklearn_seldonian.estimators._callers import end_if_interrupted

@@ -12,7 +12,7 @@ from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import ARITHMETIC, SafetyCertificate
 from sklearn_seldonian.certification._provenance import fingerprint, given_to_fit
 from sklearn_seldonian.data._row_sketch import RowSketch, row_hashes
-from sklearn_seldonian.data._rows import LabelledRows
+from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.estimators._callers import fitted_inside_search
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 

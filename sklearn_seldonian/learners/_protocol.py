@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_seldonian.certification._specification import BoundSpecification, Specification
-from sklearn_seldonian.data._rows import LabelledRows
-from sklearn_seldonian.data._split import Split
+from sklearn_seldonian.data._split import LabelledRows, Split
 from sklearn_seldonian.data._targets import Targets
 
 

@@ -36,7 +36,11 @@ PARAMETERS = [
 ]
 
 
-@pytest.mark.parametrize(("params", "message"), PARAMETERS, ids=lambda p: str(p)[:40])
+@pytest.mark.parametrize(
+    ("params", "message"),
+    PARAMETERS,
+    ids=lambda p: " ".join(p) if isinstance(p, dict) else "",
+)
 def test_parameters(blobs, params, message):
     model = SeldonianClassifier(**{"constraints": "ACC >= 0.6", **params})
     with pytest.raises(ValueError) as error:  # noqa: PT011

@@ -13,7 +13,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
-from sklearn_seldonian.learners.lagrangian import _generators
+from sklearn_seldonian.learners.lagrangian import _devices
 from sklearn_seldonian.model_selection import SeldonianSearchCV
 
 
@@ -110,7 +110,7 @@ def test_a_fit_inside_a_fit_does_not_wait_for_it(blobs):
 
 @pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="no fork")
 def test_a_forked_process_has_a_lock_of_its_own():
-    held, before = threading.Event(), _generators._drawing
+    held, before = threading.Event(), _devices._drawing
     done = threading.Event()
 
     def hold():
@@ -122,9 +122,9 @@ def test_a_forked_process_has_a_lock_of_its_own():
     thread.start()
     assert held.wait(10)
     try:
-        _generators._renew_lock()
-        assert _generators._drawing.acquire(timeout=0.1)
-        _generators._drawing.release()
+        _devices._renew_lock()
+        assert _devices._drawing.acquire(timeout=0.1)
+        _devices._drawing.release()
     finally:
         done.set()
         thread.join()

@@ -15,7 +15,7 @@ from torchvision.datasets import MNIST
 from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.data import _copies
 from sklearn_seldonian.data._copies import remark_on_copies
-from sklearn_seldonian.data._rows import LabelledRows
+from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.datasets import load_gpa
 
 DATA = "../shared/data"

@@ -134,7 +134,11 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("params", "message"), REFUSED, ids=lambda p: str(p)[:40])
+@pytest.mark.parametrize(
+    ("params", "message"),
+    REFUSED,
+    ids=lambda p: " ".join(p) if isinstance(p, dict) else "",
+)
 def test_wrong_names_and_kinds_are_refused_before_training(blobs, params, message):
     with pytest.raises(ValueError) as error:  # noqa: PT011
         unfitted(**params).fit(*blobs)

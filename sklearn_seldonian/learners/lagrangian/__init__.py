@@ -1,7 +1,12 @@
 """Training under constraints; torch and skorch."""
 
-from sklearn_seldonian.learners.lagrangian._batches import Batches, Inputs, Rows
-from sklearn_seldonian.learners.lagrangian._inputs import module_inputs, to_inputs
+from sklearn_seldonian.learners.lagrangian._batches import (
+    Batches,
+    Inputs,
+    Rows,
+    module_inputs,
+    to_inputs,
+)
 from sklearn_seldonian.learners.lagrangian._learner import LagrangianLearner
 from sklearn_seldonian.learners.lagrangian._model import TrainedNet
 from sklearn_seldonian.learners.lagrangian._net import LagrangianNet

@@ -15,14 +15,16 @@ import torch
 from torch import nn
 
 from sklearn_seldonian.data._preprocess import fit_preprocessor
-from sklearn_seldonian.data._rows import LabelledRows
+from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.data._targets import Labels, Targets
 from sklearn_seldonian.learners._failure_reasons import failure_reason, warn_of_few_rows
 from sklearn_seldonian.learners._protocol import NotTrained, Problem, Trained
-from sklearn_seldonian.learners.lagrangian._batches import Inputs, Rows
-from sklearn_seldonian.learners.lagrangian._devices import resolve_device
-from sklearn_seldonian.learners.lagrangian._generators import gradients, own_random_numbers
-from sklearn_seldonian.learners.lagrangian._inputs import tensors_of, to_inputs
+from sklearn_seldonian.learners.lagrangian._batches import Inputs, Rows, tensors_of, to_inputs
+from sklearn_seldonian.learners.lagrangian._devices import (
+    gradients,
+    own_random_numbers,
+    resolve_device,
+)
 from sklearn_seldonian.learners.lagrangian._model import TrainedNet, constrained_problem
 from sklearn_seldonian.learners.lagrangian._net import LagrangianNet
 from sklearn_seldonian.learners.lagrangian._tasks import Classification, Regression, Task

@@ -13,12 +13,12 @@ from sklearn_seldonian.certification._answers import Observation
 from sklearn_seldonian.certification._provenance import fingerprint
 from sklearn_seldonian.constraints import Cells
 from sklearn_seldonian.data._columns import without_tensor
-from sklearn_seldonian.data._rows import LabelledRows
+from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.data._targets import Labels, Targets
 from sklearn_seldonian.learners._protocol import Problem
+from sklearn_seldonian.learners.lagrangian._batches import module_inputs, tensors_of
 from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
 from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator, observe
-from sklearn_seldonian.learners.lagrangian._inputs import module_inputs, tensors_of
 from sklearn_seldonian.learners.lagrangian._tasks import Task
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.selection import ConstrainedProblem
