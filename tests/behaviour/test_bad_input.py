@@ -3,8 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sklearn_seldonian import ConstraintSyntaxError, SeldonianClassifier
@@ -48,24 +46,6 @@ def test_parameters(blobs, params, message):
     assert message in str(error.value)
 
 
-WRONG_KINDS = [
-    ({"constraints": 3}, "constraints must be a string, a Constraint, or a sequence of them"),
-    ({"constraints": None}, "as () for none; got None"),
-    ({"constraints": {"ACC >= 0.1"}}, "constraints must be a string"),
-    ({"constraints": {"ACC >= 0.1": 0.05}}, "constraints must be a string"),
-    ({"constraints": [3]}, "A constraint is a string such as 'ACC >= 0.95'; got type int."),
-    ({"preprocessor": StandardScaler}, "got the class: write StandardScaler()"),
-    ({"fallback": LogisticRegression}, "got the class: write LogisticRegression()"),
-]
-
-
-@pytest.mark.parametrize(("params", "message"), WRONG_KINDS, ids=str)
-def test_wrong_kinds(blobs, params, message):
-    with pytest.raises(TypeError) as error:
-        SeldonianClassifier(**{"constraints": "ACC >= 0.1", **params}).fit(*blobs)
-    assert message in str(error.value)
-
-
 CONSTRAINTS = [
     ("ACC >= ", ConstraintSyntaxError, "the constraint ends here"),
     ("ACCC >= 0.9", ConstraintNameError, "Unknown measure 'ACCC'; did you mean 'ACC'?"),
@@ -88,35 +68,6 @@ def with_nan(frame):
     frame = frame.astype({"M": float})
     frame.loc[[3, 5], "M"] = np.nan
     return frame
-
-
-class AlwaysDropping(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(3, 2)
-
-    def forward(self, X):
-        return nn.functional.dropout(self.linear(X), training=True)
-
-
-@pytest.mark.parametrize("constraints", ["ACC >= 0.01", ()])
-@pytest.mark.parametrize(
-    ("module", "is_refused"),
-    [
-        (nn.Sequential(nn.BatchNorm1d(3, track_running_stats=False), nn.Linear(3, 2)), True),
-        (AlwaysDropping, True),
-        (nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2)), False),
-        (nn.Sequential(nn.Dropout(), nn.Linear(3, 2)), False),
-    ],
-    ids=["batch statistics", "dropout in eval mode", "running statistics", "dropout"],
-)
-def test_decisions_must_be_functions_of_the_row(blobs, module, is_refused, constraints):
-    model = SeldonianClassifier(module, constraints, max_epochs=1, random_state=0)
-    if is_refused:
-        with pytest.raises(ValueError, match="gives the same row different outputs"):
-            model.fit(*blobs)
-    else:
-        assert model.fit(*blobs).n_iter_ == 1
 
 
 SENSITIVE = [
@@ -200,19 +151,6 @@ def test_data(blobs, change, message):
     X, y = change(*blobs)
     with pytest.raises(ValueError, match=message):
         SeldonianClassifier(constraints="ACC >= 0.6").fit(X, y)
-
-
-def test_certify_refuses_what_fit_did_not_see(blobs, groups):
-    X, y = blobs
-    model = SeldonianClassifier(constraints="PR | [M] <= 0.99", max_epochs=1, random_state=0)
-    model.fit(X, y, sensitive_features=groups)
-    with pytest.raises(ValueError, match=r"labels that the model does not know: 7. It knows 0, 1"):
-        model.certify(X, np.where(y == 1, 7, 0), sensitive_features=groups)
-    with pytest.raises(ValueError, match=r"columns that are not here: \['M'\]"):
-        model.certify(X, y)
-    plain = SeldonianClassifier(max_epochs=1).fit(X, y)
-    with pytest.raises(ValueError, match="nothing to certify"):
-        plain.certify(X, y)
 
 
 def test_nothing_of_the_callers_is_modified(blobs, groups):

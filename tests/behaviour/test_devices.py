@@ -9,7 +9,6 @@ from skorch.exceptions import DeviceWarning
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
 from sklearn_seldonian.learners.lagrangian import LagrangianNet, _devices
-from sklearn_seldonian.learners.lagrangian._devices import resolve_device
 
 # -- one without float64, as Apple's ----------------------------------------------------------
 
@@ -79,58 +78,7 @@ class TestSinglePrecision:
         assert model.predict(X).dtype == np.float64
 
 
-@pytest.mark.parametrize(
-    ("device", "dtype"), [("mps", torch.float32), ("cuda:1", torch.float64), ("cpu", torch.float64)]
-)
-def test_targets_are_as_precise_as_the_device_allows(device, dtype):
-    assert _devices.dtype_on(device, torch.float64) is dtype
-    assert _devices.dtype_on(device, torch.int64) is torch.int64
-
-
 # -- which devices there are ---------------------------------------------------------------
-
-
-@pytest.fixture
-def machine(monkeypatch):
-    """Pretend to have so many CUDA devices, and Apple's."""
-
-    def pretend(n_cuda=0, mps=False):
-        monkeypatch.setattr(torch.cuda, "device_count", lambda: n_cuda)
-        monkeypatch.setattr(torch.cuda, "is_available", lambda: n_cuda > 0)
-        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-
-    return pretend
-
-
-@pytest.mark.parametrize(
-    ("there", "device", "resolved"),
-    [
-        ({"n_cuda": 2, "mps": True}, "auto", "cuda"),
-        ({"mps": True}, "auto", "mps"),
-        ({}, "auto", "cpu"),
-        ({"n_cuda": 2}, "cuda:1", "cuda:1"),
-        ({"n_cuda": 2}, torch.device("cuda", 0), "cuda:0"),
-        ({"n_cuda": 1}, "cpu", "cpu"),
-    ],
-)
-def test_devices_that_are_there(machine, there, device, resolved):
-    machine(**there)
-    assert resolve_device(device) == resolved
-
-
-@pytest.mark.parametrize(
-    ("there", "device", "message"),
-    [
-        ({"n_cuda": 2}, "cuda:2", "there are cuda, cuda:1, cpu"),
-        ({"n_cuda": 1}, "mps", "there are cuda, cpu"),
-        ({"mps": True}, "cuda", "there are mps, cpu"),
-        ({}, "meta", "there are cpu"),
-    ],
-)
-def test_devices_that_are_not(machine, there, device, message):
-    machine(**there)
-    with pytest.raises(ValueError, match=message):
-        resolve_device(device)
 
 
 # -- what was trained on one, where there is none ---------------------------------------------
@@ -163,20 +111,3 @@ def test_a_pickle_is_loaded_where_its_device_is_not(blobs, device, constraints, 
     assert str(loaded.net_.device) == "cpu"
     assert np.array_equal(loaded.predict_proba(X), model.predict_proba(X))
     assert loaded.certificate_ == model.certificate_
-
-
-@pytest.mark.parametrize(
-    ("there", "trained_on", "loaded_on"),
-    [
-        ({}, "cuda", "cpu"),
-        ({"n_cuda": 1}, "cuda:3", "cuda"),
-        ({"n_cuda": 4}, "cuda:3", "cuda:3"),
-        ({"n_cuda": 1}, "mps", "cpu"),
-        ({"mps": True}, "mps", "mps"),
-        ({"mps": True}, "cuda", "cpu"),
-        ({"n_cuda": 1}, "cpu", "cpu"),
-    ],
-)
-def test_what_takes_the_place_of_a_device(machine, there, trained_on, loaded_on):
-    machine(**there)
-    assert _devices.present_device(trained_on) == loaded_on

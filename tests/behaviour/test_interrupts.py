@@ -203,40 +203,6 @@ def test_ctrl_c_in_early_stopping_is_one(blobs):
 # -- refits that fail ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("test", "nonsense"),
-        ("estimator", None),
-        ("estimator", make_pipeline(StandardScaler(), classifier())),
-        ("parameters", {"delta": [0.1]}),
-        ("parameters", {"lrr": [0.1]}),
-        ("cv", 10**6),
-        ("n_iter", 0),
-    ],
-)
-def test_a_search_that_fails_forgets_the_last_one(blobs, name, value):
-    search = SeldonianSearchCV(classifier(), {"lr": [0.01]}, cv=2).fit(*blobs)
-    search.set_params(**{name: value})
-    with pytest.raises((ValueError, TypeError)):
-        search.fit(*blobs)
-    for attribute in ("solution_found_", "certificate_", "best_estimator_", "cv_results_"):
-        assert not hasattr(search, attribute)
-    with pytest.raises(AttributeError):  # as NotFittedError is
-        search.predict(blobs[0])
-
-
-@pytest.mark.parametrize(
-    "params", [{"delta": 2}, {"method": "none"}, {"constraints": "ACC >="}, {"module__hiden": 3}]
-)
-def test_a_fit_that_fails_forgets_the_last_one(blobs, params):
-    model = classifier().fit(*blobs).set_params(**params)
-    with pytest.raises(ValueError, match=r".+"):
-        model.fit(*blobs)
-    assert not [name for name in vars(model) if name.endswith("_")]
-    assert not hasattr(model, "solution_found_")
-
-
 @quick
 def test_a_verdict_that_is_an_error_leaves_no_fit_but_is_remembered(blobs):
     """With warnings as errors: the safety rows were read all the same."""

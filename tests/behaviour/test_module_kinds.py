@@ -1,13 +1,11 @@
 """Modules of all kinds: what they return, what their truth value is, and what cannot be trained."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
+from sklearn_seldonian import SeldonianClassifier
 
 each_goal = pytest.mark.parametrize("constraints", [(), "ACC >= 0.5"], ids=["free", "certified"])
 
@@ -66,57 +64,7 @@ class TestTruthValues:
         assert model.score(*blobs) > 0.7
 
 
-class Pair(NamedTuple):
-    outputs: torch.Tensor
-    state: object
-
-
 class TestOutputs:
-    @each_goal
-    @pytest.mark.parametrize(
-        "change", [lambda o: (o, 1), lambda o: [o], lambda o: Pair(o, None)], ids=range(3)
-    )
-    def test_the_first_of_several_counts(self, blobs, change, constraints):
-        model = classifier(Returning(change), constraints=constraints).fit(*blobs)
-        assert model.score(*blobs) > 0.7
-
-    @each_goal
-    @pytest.mark.parametrize(
-        ("change", "found"),
-        [
-            (lambda o: {"logits": o}, "dict"),
-            (lambda o: (), "tuple"),
-            (lambda o: None, "NoneType"),
-            (lambda o: o.detach().numpy(), "ndarray"),
-            (lambda o: o.long(), "a tensor of int64"),
-            (lambda o: o > 0, "a tensor of bool"),
-            (lambda o: o + 1j, "a tensor of complex64"),
-            (lambda o: o.argmax(dim=1), "a tensor of int64"),
-        ],
-    )
-    def test_no_floating_point_tensor(self, blobs, change, found, constraints):
-        with pytest.raises(TypeError, match=f"must return a floating-point.*returns {found}"):
-            classifier(Returning(change), constraints=constraints).fit(*blobs)
-
-    @each_goal
-    @pytest.mark.parametrize(
-        ("change", "n_outputs", "message"),
-        [
-            (torch.mean, 2, "one row of outputs for each row of inputs"),
-            (torch.flatten, 2, "one row of outputs for each row of inputs"),
-            (lambda o: o, 3, r"with 2 classes it must return \(32, 2\)"),
-            (lambda o: o, 1, "criterion=BCEWithLogitsLoss"),
-            (lambda o: o[:, :, None], 2, r"with 2 classes it must return \(32, 2\)"),
-        ],
-    )
-    def test_another_shape(self, blobs, change, n_outputs, message, constraints):
-        with pytest.raises(ValueError, match=message):
-            classifier(Returning(change, n_outputs), constraints=constraints).fit(*blobs)
-
-    def test_two_numbers_a_row_are_no_regression(self, blobs):
-        with pytest.raises(ValueError, match="one row of outputs for each row of inputs"):
-            SeldonianRegressor(Returning(torch.flatten)).fit(*blobs)
-
     @each_goal
     @pytest.mark.parametrize(
         ("criterion", "change", "n_outputs"),
@@ -175,38 +123,6 @@ class TestOutputs:
             classifier(Returning(change, n_outputs), criterion=criterion).fit(*blobs)
 
 
-class TestNothingToTrain:
-    @each_goal
-    def test_no_parameters(self, blobs, constraints):
-        X, y = blobs
-        with pytest.raises(ValueError, match=r"no parameters.*sklearn_seldonian\.certify"):
-            classifier(nn.Sequential(), constraints=constraints).fit(X[:, :2], y)
-
-    @each_goal
-    def test_frozen(self, blobs, constraints):
-        module = nn.Linear(3, 2).requires_grad_(False)
-        with pytest.raises(ValueError, match="have no gradient, so there is nothing to train"):
-            classifier(module, constraints=constraints).fit(*blobs)
-
-    @each_goal
-    def test_detached(self, blobs, constraints):
-        with pytest.raises(ValueError, match="have no gradient, so there is nothing to train"):
-            classifier(Returning(torch.detach), constraints=constraints).fit(*blobs)
-
-    @pytest.mark.parametrize("estimator", [SeldonianClassifier, SeldonianRegressor])
-    @pytest.mark.filterwarnings("ignore:The loss became NaN")
-    @pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
-    def test_outputs_without_a_number(self, blobs, estimator):
-        n_outputs = 2 if estimator is SeldonianClassifier else 1
-        module = Returning(lambda o: o * float("nan"), n_outputs)
-        with pytest.raises(ValueError, match="Training gave no finite weights"):
-            estimator(module, max_epochs=2).fit(*blobs)
-        constraint = "ACC >= 0.5" if n_outputs == 2 else "MSE >= 0"
-        model = estimator(module, constraints=constraint, max_epochs=2).fit(*blobs)
-        assert not model.solution_found_
-        assert "no finite weights" in model.certificate_.explain()
-
-
 class SameForAll(nn.Module):
     """Its outputs are a view of its only parameter."""
 
@@ -224,29 +140,3 @@ def test_outputs_may_be_views_of_parameters():
     model = SeldonianClassifier(SameForAll, constraints="ACC >= 0.4", max_epochs=2, random_state=0)
     assert model.fit(X, y).solution_found_
     assert model.predict(X).tolist() == [0] * 180
-
-
-@each_goal
-@pytest.mark.parametrize(
-    "make", [torch.jit.script, lambda m: torch.jit.trace(m, torch.zeros(2, 3))]
-)
-@pytest.mark.filterwarnings("ignore:`torch.jit")
-def test_torchscript_is_refused(blobs, make, constraints):
-    with pytest.raises(ValueError, match="module is TorchScript"):
-        classifier(make(nn.Linear(3, 2)), constraints=constraints).fit(*blobs)
-
-
-@each_goal
-@pytest.mark.parametrize(
-    ("criterion", "problem"),
-    [
-        (nn.MSELoss, "fails with RuntimeError"),
-        (nn.CosineEmbeddingLoss, "missing 1 required positional argument"),
-        (nn.CrossEntropyLoss(reduction="none"), r"returns shape \(32,\)"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:Using a target size:UserWarning")
-def test_a_criterion_that_makes_no_loss_is_named(blobs, criterion, problem, constraints):
-    model = classifier(nn.Linear(3, 2), constraints=constraints, criterion=criterion)
-    with pytest.raises(ValueError, match=f"does not make one loss.*{problem}"):
-        model.fit(*blobs)

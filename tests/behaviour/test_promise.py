@@ -8,7 +8,6 @@ import pytest
 import torch
 from scipy.stats import binom, binomtest
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
@@ -206,24 +205,6 @@ def test_precision_beside_an_average_is_not_taken_for_a_mean_over_rows():
     (result,) = model.certificate_.results
     assert result.method.startswith("box")
     assert result.bound > result.estimate
-
-
-class Breaks(nn.Linear):
-    def __init__(self):
-        super().__init__(3, 2)
-
-    def forward(self, X):
-        raise RuntimeError("out of order")
-
-
-def test_a_refit_that_fails_leaves_nothing_of_the_first(blobs):
-    model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0).fit(*blobs)
-    with pytest.raises(RuntimeError, match="out of order"):
-        model.set_params(module=Breaks).fit(*blobs)
-    assert not hasattr(model, "solution_found_")
-    assert not hasattr(model, "certificate_")
-    with pytest.raises(NotFittedError):
-        model.predict(blobs[0])
 
 
 def test_a_preprocessor_that_drops_rows_is_refused(blobs):

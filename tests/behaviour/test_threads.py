@@ -1,7 +1,5 @@
 """Fits in threads are those of one thread, and the process is left as it was."""
 
-import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,7 +11,6 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
-from sklearn_seldonian.learners.lagrangian import _devices
 from sklearn_seldonian.model_selection import SeldonianSearchCV
 
 
@@ -106,28 +103,6 @@ def test_a_fit_inside_a_fit_does_not_wait_for_it(blobs):
     FitsAnother.data = blobs
     model = classifier(callbacks=[callback]).fit(*blobs)
     assert weights(model) == weights(classifier().fit(*blobs))
-
-
-@pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="no fork")
-def test_a_forked_process_has_a_lock_of_its_own():
-    held, before = threading.Event(), _devices._drawing
-    done = threading.Event()
-
-    def hold():
-        with before:
-            held.set()
-            done.wait(10)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert held.wait(10)
-    try:
-        _devices._renew_lock()
-        assert _devices._drawing.acquire(timeout=0.1)
-        _devices._drawing.release()
-    finally:
-        done.set()
-        thread.join()
 
 
 @pytest.mark.parametrize("seed", [0, 1])

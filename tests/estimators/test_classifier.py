@@ -9,7 +9,6 @@ import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sklearn_seldonian import (
@@ -18,12 +17,8 @@ from sklearn_seldonian import (
     SafetyCertificate,
     SeldonianClassifier,
 )
-from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 from sklearn_seldonian.metrics import solution_found
 from sklearn_seldonian.modules import MLP, ConvNet
-
-PARITY = "abs(PR | [M] - PR | [F]) <= 0.3"
-
 
 each_kind_of_output = pytest.mark.parametrize(
     ("criterion", "module"),
@@ -61,47 +56,6 @@ class TestSolution:
         columns = {"epoch", "loss", "estimate_0", "predicted_bound_0", "multiplier_0", "passing_0"}
         assert columns | {"seconds", "kept"} <= set(model.history_.columns)
 
-    def test_certificate_is_about_what_predict_returns(self, blobs):
-        X, y = blobs
-        model = fitted(blobs)
-        (result,) = model.certificate_.results
-        rows = model.safety_indices_
-        assert result.estimate == pytest.approx((model.predict(X[rows]) == y[rows]).mean())
-        assert result.bound < result.estimate
-        assert result.rows == {"ACC": 500}
-
-    def test_candidate_rows_get_predictions_of_the_kept_epoch(self, blobs):
-        X, y = blobs
-        model = fitted(blobs, module__hidden=())  # judged on all of them
-        rows = model.candidate_indices_
-        kept = model.history_.set_index("epoch").loc[model.net_.kept_epoch_]
-        accuracy = (model.predict(X[rows]) == y[rows]).mean()
-        assert 0.7 - kept["estimate_0"] == pytest.approx(accuracy)
-
-    def test_without_constraints_all_rows_train(self, blobs):
-        model = fitted(blobs, ())
-        assert model.solution_found_
-        assert model.certificate_ is None
-        assert len(model.candidate_indices_) == 1000
-        assert len(model.safety_indices_) == 0
-
-    def test_several_constraints_with_a_delta_each(self, blobs, groups):
-        model = SeldonianClassifier(
-            constraints=["ACC >= 0.7", PARITY], delta=[0.05, 0.1], random_state=0
-        ).fit(*blobs, sensitive_features=groups)
-        assert model.solution_found_
-        assert [r.delta for r in model.certificate_.results] == [0.05, 0.1]
-
-    def test_safety_mask(self, blobs):
-        mask = np.arange(1000) % 4 == 0
-        model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0)
-        model.fit(*blobs, safety_mask=mask)
-        assert np.array_equal(model.safety_indices_, np.flatnonzero(mask))
-
-    @pytest.mark.parametrize(("size", "rows"), [(0.2, 200), (300, 300)])
-    def test_safety_size(self, blobs, size, rows):
-        assert len(fitted(blobs, safety_size=size).safety_indices_) == rows
-
     def test_string_labels_and_positive_class(self, blobs, groups):
         X, y = blobs
         names = np.where(y == 1, "good", "bad")
@@ -111,37 +65,6 @@ class TestSolution:
         rows = model.safety_indices_
         bad = names[rows] == "bad"
         assert result.estimate == pytest.approx((model.predict(X[rows])[bad] == "bad").mean())
-
-    def test_conditions_on_columns_of_a_frame(self, blobs, groups):
-        X, y = blobs
-        frame = pd.DataFrame(X, columns=["a", "b", "c"])
-        model = SeldonianClassifier(constraints="ACC | [a > 0] >= 0.6", random_state=0)
-        model.fit(frame, y)
-        rows = model.safety_indices_
-        rows = rows[X[rows, 0] > 0]
-        (result,) = model.certificate_.results
-        assert result.rows == {"ACC | [a > 0]": len(rows)}
-        assert result.estimate == pytest.approx((model.predict(frame.loc[rows]) == y[rows]).mean())
-
-    def test_certify_on_fresh_rows(self, blobs):
-        X, y = blobs
-        model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0).fit(X[:600], y[:600])
-        certificate = model.certify(X[600:], y[600:])
-        assert certificate.n_safety == 400
-        (result,) = certificate.results
-        assert result.estimate == pytest.approx(model.score(X[600:], y[600:]))
-
-    def test_certificate_says_where_it_comes_from(self, blobs):
-        X, y = blobs
-        model = SeldonianClassifier(constraints="TPR >= 0.5", pos_label=0, random_state=3)
-        model.fit(X[:600], y[:600])
-        tested, fresh = model.certificate_, model.certify(X[600:], y[600:])
-        assert tested.procedure == "SeldonianClassifier.fit"
-        assert fresh.procedure == "SeldonianClassifier.certify"
-        assert tested.parameters["random_state"] == "3"
-        assert tested.parameters["constraints"] == "'TPR >= 0.5'"
-        assert tested.parameters.keys() == model.get_params(deep=False).keys()
-        assert (tested.classes, tested.positive) == (("0", "1"), "0")
 
     def test_multiclass(self):
         rng = np.random.default_rng(0)
@@ -188,20 +111,6 @@ class TestNoSolution:
         with pytest.raises(NoSolutionFoundError):
             unsolved.certify(X, y)
 
-    def test_impossible_limit_is_refused_before_training(self, blobs):
-        with pytest.warns(NoSolutionFoundWarning):
-            model = fitted(blobs, "ACC >= 1.5")
-        assert "no model can satisfy 'ACC >= 1.5'" in model.certificate_.explain()
-        assert not hasattr(model, "net_")
-
-    def test_too_few_safety_rows_are_noticed_before_training(self, blobs):
-        with (
-            pytest.warns(NoSolutionFoundWarning),
-            pytest.warns(UserWarning, match="even a perfect one needs about 29956"),
-        ):
-            model = fitted(blobs, "ACC >= 0.9999")
-        assert "limit 0.9999" in model.certificate_.explain()
-
     @pytest.mark.parametrize(
         "fallback", [LogisticRegression(), "majority"], ids=["estimator", "majority"]
     )
@@ -218,13 +127,6 @@ class TestNoSolution:
             expected = clone(fallback).fit(X[rows], y[rows])
             assert np.array_equal(model.predict(X), expected.predict(X))
 
-    def test_frozen_fallback_is_used_as_it_is(self, blobs):
-        X, y = blobs
-        frozen = FrozenEstimator(LogisticRegression().fit(X[:50], y[:50]))
-        with pytest.warns(NoSolutionFoundWarning):
-            model = fitted(blobs, "ACC >= 0.99", fallback=frozen)
-        assert model.fallback_ is frozen
-
     def test_fallback_without_some_class_gets_zero_probability(self, blobs):
         X, y = blobs
         frozen = FrozenEstimator(LogisticRegression().fit(X, y))
@@ -234,24 +136,6 @@ class TestNoSolution:
         probabilities = model.predict_proba(X)
         assert probabilities.shape == (1000, 3)
         assert (probabilities[:, 2] == 0).all()
-
-    def test_interrupt_leaves_the_safety_rows_alone(self, blobs):
-        class Interrupt(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.layer, self.calls = nn.Linear(3, 2), 0
-
-            def forward(self, X):
-                self.calls += 1
-                if self.calls > 20:
-                    raise KeyboardInterrupt
-                return self.layer(X)
-
-        with pytest.warns(NoSolutionFoundWarning, match="interrupted"):
-            model = fitted(blobs, module=Interrupt)
-        assert not model.solution_found_
-        assert len(model.history_) > 0
-        assert model.certificate_.results[0].guarantee == "none"
 
     def test_scorer(self, blobs, unsolved):
         assert solution_found(unsolved, None, None) == 0.0
@@ -355,115 +239,11 @@ class TestModules:
         model = fitted(blobs, "PR <= 0.45", decision="sample", module=Double(3, 2))
         assert model.solution_found_
 
-    def test_no_model_is_said_to_need_rows_that_probabilities_do_not(self, blobs):
-        X, y = blobs
-        mask = np.arange(len(y)) < 6
-        model = SeldonianClassifier(
-            constraints="PR <= 0.7", decision="sample", max_epochs=2, random_state=0
-        ).fit(X, y, safety_mask=mask)
-        assert model.solution_found_
-
     def test_decisions_that_are_not_drawn_are_not_clipped(self, blobs):
         assert fitted(blobs).probability_range_.tolist() == [[0.0, 0.0], [1.0, 1.0]]
 
-    def test_a_constant_prediction_is_the_last_resort_and_said_so(self, blobs):
-        X, y = blobs
-        model = fitted((np.zeros_like(X), y), "PR <= 0.3", max_epochs=2)
-        remark = "The model gave every safety row the label 0"
-        assert model.solution_found_
-        assert remark in model.certificate_.explain()
-        assert SafetyCertificate.from_json(model.certificate_.to_json()) == model.certificate_
-        assert fitted(blobs, "PR <= 0.9").certificate_.remarks == ()
-
-    def test_default_module_fits_the_data(self, blobs):
-        model = fitted(blobs, criterion=nn.BCEWithLogitsLoss, module__hidden=(8,))
-        shapes = [tuple(p.shape) for p in model.module_.parameters()]
-        assert shapes == [(8, 3), (8,), (1, 8), (1,)]
-
-    def test_training_ends_when_nothing_better_was_found_for_long(self, blobs):
-        model = fitted(blobs, max_epochs=90, n_iter_no_change=5)
-        assert model.n_iter_ == model.net_.kept_epoch_ + 5 < 90
-        whole = fitted(blobs, max_epochs=model.n_iter_)
-        assert whole.net_.kept_epoch_ == model.net_.kept_epoch_
-        assert whole.certificate_.fingerprints == model.certificate_.fingerprints
-        assert fitted(blobs, (), max_epochs=9, n_iter_no_change=2).n_iter_ == 9
-
-    @pytest.mark.parametrize(
-        "layer", [nn.Dropout(0.5), nn.BatchNorm1d(16)], ids=["dropout", "batch norm"]
-    )
-    def test_same_certificate_twice(self, blobs, layer):
-        X, y = blobs
-        module = nn.Sequential(nn.Linear(3, 16), layer, nn.ReLU(), nn.Linear(16, 2))
-        model = fitted(blobs, module=module)
-        rows = model.safety_indices_
-        with pytest.warns(SafetyDataReusedWarning, match="were given to SeldonianClassifier.fit"):
-            again = model.certify(X[rows], y[rows])
-        assert again.results == model.certificate_.results
-        assert again.fingerprints == model.certificate_.fingerprints
-
-    @pytest.mark.parametrize("rows_a_batch", [1, 7, 1000])
-    def test_eval_batch_size_changes_nothing(self, blobs, groups, rows_a_batch):
-        one = certified_in_batches(blobs, groups, N_SAFETY)
-        assert certified_in_batches(blobs, groups, rows_a_batch) == one
-
-    @pytest.mark.parametrize("rows_a_batch", [1, 7, 1000])
-    def test_eval_batch_size_changes_drawn_decisions_by_rounding(self, blobs, groups, rows_a_batch):
-        whole = certified_in_batches(blobs, groups, N_SAFETY, decision="sample")
-        parts = certified_in_batches(blobs, groups, rows_a_batch, decision="sample")
-        for one, other in zip(whole, parts, strict=True):
-            assert (one.passed, one.rows, one.reason) == (other.passed, other.rows, other.reason)
-            for name in ("estimate", "bound", "g", "g_upper", "p_value"):
-                assert getattr(other, name) == pytest.approx(getattr(one, name), rel=0, abs=1e-6)
-
-
-N_SAFETY = 500  # of the blobs: one batch of that size holds all safety rows
-
-
-def certified_in_batches(blobs, groups, rows_a_batch, decision="argmax"):
-    """Results of a mean, a ratio and a difference; of drawn decisions a loss as well."""
-    loss = ["Brier <= 0.3"] if decision == "sample" else []
-    model = SeldonianClassifier(
-        constraints=["ACC >= 0.6", "PPV >= 0.6", PARITY, *loss],
-        max_epochs=2,
-        random_state=0,
-        eval_batch_size=rows_a_batch,
-        decision=decision,
-    ).fit(*blobs, sensitive_features=groups)
-    assert len(model.safety_indices_) == N_SAFETY
-    return model.certificate_.results
-
 
 class TestEcosystem:
-    def test_double_underscore_names(self):
-        model = SeldonianClassifier(module__hidden=(4,), optimizer__weight_decay=0.1)
-        assert model.get_params()["module__hidden"] == (4,)
-        copy = clone(model).set_params(module__hidden=(5,), iterator_train__num_workers=0)
-        assert copy.get_params()["module__hidden"] == (5,)
-        assert copy.get_params()["optimizer__weight_decay"] == 0.1
-        assert copy.get_params()["iterator_train__num_workers"] == 0
-        assert model.get_params()["module__hidden"] == (4,)
-
-    def test_names_reach_their_targets(self, blobs):
-        params = {"optimizer__weight_decay": 0.25, "module__hidden": (4,)}
-        weights = torch.tensor([1.0, 2.0])
-        model = fitted(blobs, criterion__weight=weights, iterator_train__drop_last=True, **params)
-        assert model.module_.layers[1].out_features == 4
-        assert torch.equal(model.net_.criterion_.weight, weights)
-
-    def test_nested_estimators(self):
-        model = SeldonianClassifier(preprocessor=StandardScaler(), fallback=LogisticRegression())
-        model.set_params(preprocessor__with_mean=False, fallback__C=2.0)
-        assert model.preprocessor.with_mean is False
-        assert model.fallback.C == 2.0
-
-    def test_preprocessor_sees_candidate_rows_only(self, blobs):
-        X, _ = blobs
-        scaler = StandardScaler()
-        model = fitted(blobs, preprocessor=scaler)
-        assert not hasattr(scaler, "mean_")
-        expected = X[model.candidate_indices_].mean(axis=0)
-        assert np.allclose(model.preprocessor_.mean_, expected)
-
     def test_preprocessor_takes_frames_of_text(self, blobs):
         from sklearn.compose import make_column_transformer
         from sklearn.preprocessing import OneHotEncoder
@@ -479,15 +259,6 @@ class TestEcosystem:
         assert model.solution_found_
         assert list(model.feature_names_in_) == ["a", "sign"]
         assert model.predict(frame).shape == (1000,)
-
-    def test_callbacks_run_and_are_copied(self, blobs):
-        from skorch.callbacks import EarlyStopping, LRScheduler
-
-        stopper = EarlyStopping(monitor="candidate_loss", patience=1, threshold=1.0)
-        model = fitted(blobs, callbacks=[stopper, LRScheduler()])
-        assert model.n_iter_ < 20
-        assert model.solution_found_
-        assert stopper.misses_ == 0
 
     def test_verbose_prints_a_table(self, blobs, capsys):
         fitted(blobs, verbose=1, max_epochs=2)
@@ -535,36 +306,3 @@ def test_a_memory_map_and_an_array_give_the_same_model(tmp_path):
         for data in (X, mapped, X.astype(np.float64))
     ]
     assert len({model.certificate_.to_json() for model in models}) == 1
-
-
-class TestRemarksOnConstantDecisions:
-    """The reason for one label for all rows is the one that training had."""
-
-    def test_predicted_to_pass(self, blobs):
-        X, y = blobs
-        model = fitted((np.zeros_like(X), y), "PR <= 0.3", max_epochs=2)
-        (remark,) = model.certificate_.remarks
-        assert model.history_["passing_0"].max() >= model.power
-        assert remark.endswith(
-            "Among the epochs and decision thresholds predicted to pass, none had a lower error on "
-            "the candidate rows."
-        )
-
-    def test_not_predicted_to_pass(self, blobs):
-        X, y = blobs
-        with pytest.warns(NoSolutionFoundWarning):
-            model = fitted((np.zeros_like(X), y), ["PR <= 0.3", "TPR >= 0.9"], max_epochs=2)
-        assert model.history_[["passing_0", "passing_1"]].min(axis=1).max() < 0.1
-        (remark,) = model.certificate_.remarks
-        assert remark.endswith(
-            "No epoch was predicted to pass with probability 0.9, so the one likeliest to pass was "
-            "kept."
-        )
-
-    def test_nothing_was_fitted_where_nothing_was_trained(self, blobs):
-        with pytest.warns(NoSolutionFoundWarning, match="nothing was trained"):
-            model = fitted(blobs, "ACC >= 90")
-        text = model.certificate_.explain()
-        assert "fitted to" not in text
-        assert "500 safety rows were not touched; 500 others were for training." in text
-        assert "fitted to" not in model.certificate_._repr_html_()

@@ -1,6 +1,5 @@
 """A search that leaves the safety rows alone, and what a second test of them is called."""
 
-import pickle
 import warnings
 
 import numpy as np
@@ -8,27 +7,23 @@ import pandas as pd
 import pytest
 import torch
 from scipy.stats import loguniform
-from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import ShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 from torch.utils.data import IterableDataset
 
 from sklearn_seldonian import (
     NoSolutionFoundError,
     NoSolutionFoundWarning,
-    SafetyDataReusedWarning,
     SeldonianClassifier,
 )
 from sklearn_seldonian.bounds import binomial_upper
 from sklearn_seldonian.model_selection import SeldonianSearchCV
 
 LEARNING_RATES = {"lr": [1e-6, 0.02]}
-EACH_TEST = pytest.mark.parametrize("test", ["best", "fixed-sequence", "holm"])
 
 
 def classifier(constraints="ACC >= 0.65", **params):
@@ -48,19 +43,6 @@ def weights_of(model):
 def same_weights(one, other):
     pairs = zip(weights_of(one), weights_of(other), strict=True)
     return all(np.array_equal(a, b) for a, b in pairs)
-
-
-# Some checks have a class with one row among the candidate rows.
-@pytest.mark.filterwarnings("ignore:The least populated class")
-@parametrize_with_checks(
-    [
-        SeldonianSearchCV(
-            SeldonianClassifier(constraints="ACC >= -1", max_epochs=1), {"lr": [0.02]}, cv=2
-        )
-    ]
-)
-def test_scikit_learn_contract(estimator, check):
-    check(estimator)
 
 
 class TestSearch:
@@ -305,44 +287,8 @@ class TestRefused:
         with pytest.raises(NotFittedError):
             search().predict(blobs[0])
 
-    def test_a_refit_that_fails_leaves_nothing_of_the_first(self, blobs):
-        found = search().fit(*blobs)
-        with pytest.raises(ValueError, match="lrr"):
-            found.set_params(parameters={"lrr": [1]}).fit(*blobs)
-        assert not hasattr(found, "best_estimator_")
-        assert not hasattr(found, "certificate_")
-
 
 # -- the safety rows ---------------------------------------------------------------------------
-
-
-@pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
-@EACH_TEST
-def test_garbage_over_the_safety_rows_changes_only_the_certificate(blobs, groups, test):
-    X, y = blobs
-    model = classifier(["ACC >= 0.65", "PR | [M] <= 0.95"])
-    settings = {"lr": [0.01, 0.02]}
-    found = search(model, settings, test=test).fit(X, y, sensitive_features=groups)
-
-    rng = np.random.default_rng(7)
-    safety = found.best_estimator_.safety_indices_
-    X2, y2, groups2 = X.copy(), y.copy(), groups.copy()
-    X2[safety] = 1e3 * rng.normal(size=(len(safety), 3))
-    y2[safety] = rng.integers(0, 2, size=len(safety))
-    groups2.loc[safety, "M"] = 1
-    groups2.loc[safety, "F"] = 0
-    poisoned = search(model, settings, test=test).fit(X2, y2, sensitive_features=groups2)
-
-    for name, values in found.cv_results_.items():
-        if name != "mean_fit_time":
-            np.testing.assert_array_equal(values, poisoned.cv_results_[name])
-    weights = [
-        {t.index: t.certificate.fingerprints["weights"] for t in each.tested_}
-        for each in (found, poisoned)
-    ]
-    assert all(weights[0][index] == digest for index, digest in weights[1].items())
-    assert found.solution_found_
-    assert not poisoned.solution_found_
 
 
 class Mistaken(nn.Module):
@@ -451,80 +397,3 @@ def test_fixed_sequence_tells_how_many_were_tested():
     explained = mistaken_search("fixed-sequence", ONLY_CAREFUL_FAILS).certificate_.explain()
     assert "2 models were to be tested at the full delta each" in explained
     assert "Tested: 1." in explained
-
-
-# -- a second test of the same rows ------------------------------------------------------------
-
-
-class TestReuse:
-    NOTE = "Not met: Rows of these data were tested {} before by this estimator"
-
-    @pytest.fixture(params=["classifier", "search"])
-    def estimator(self, request):
-        """A Seldonian estimator, and a way to give it another seed."""
-        return classifier() if request.param == "classifier" else search()
-
-    @staticmethod
-    def reseed(estimator, seed):
-        name = "random_state" if hasattr(estimator, "power") else "estimator__random_state"
-        return estimator.set_params(**{name: seed})
-
-    def test_another_seed_is_another_test(self, blobs, estimator):
-        first = estimator.fit(*blobs).certificate_
-        assert "Not met" not in first.explain()
-        for seed, times in ((1, "once"), (2, "2 times")):
-            with pytest.warns(SafetyDataReusedWarning, match=f"were tested {times} before"):
-                self.reseed(estimator, seed).fit(*blobs)
-            assert self.NOTE.format(times) in estimator.certificate_.explain()
-
-    def test_the_same_fit_again_is_the_same_test(self, blobs, estimator):
-        one = estimator.fit(*blobs).certificate_
-        assert estimator.fit(*blobs).certificate_ == one
-
-    def test_clones_and_other_data_start_afresh(self, blobs, estimator):
-        X, y = blobs
-        estimator.fit(X[:600], y[:600])
-        self.reseed(estimator, 1).fit(X[600:], y[600:])
-        clone(estimator).fit(X[:600], y[:600])
-
-    def test_the_winner_of_a_search_remembers(self, blobs):
-        best = search().fit(*blobs).best_estimator_
-        with pytest.warns(SafetyDataReusedWarning):
-            best.set_params(random_state=1).fit(*blobs)
-
-    def test_what_was_pickled_remembers(self, blobs, estimator):
-        copied = pickle.loads(pickle.dumps(estimator.fit(*blobs)))
-        with pytest.warns(SafetyDataReusedWarning):
-            self.reseed(copied, 1).fit(*blobs)
-
-    def test_a_larger_delta_is_another_test(self, blobs):
-        model = classifier(
-            module=Mistaken, module__low=9.0, module__high=9.1, constraints="PR <= 0.99"
-        )
-        first = model.fit(*blobs).certificate_
-        with pytest.warns(SafetyDataReusedWarning):
-            second = model.set_params(delta=0.2).fit(*blobs).certificate_
-        assert first.fingerprints == second.fingerprints
-
-    def test_fresh_rows_are_tested_as_often_as_one_model_likes(self, blobs):
-        X, y = blobs
-        model = classifier().fit(X[:600], y[:600])
-        for _ in range(2):
-            assert "Not met" not in model.certify(X[600:], y[600:]).explain()
-        model.set_params(random_state=1)
-        with pytest.warns(SafetyDataReusedWarning):
-            model.fit(X[:600], y[:600])
-        with pytest.warns(SafetyDataReusedWarning):
-            model.certify(X[600:], y[600:])
-
-    def test_rows_that_fit_was_given_are_not_fresh(self, blobs):
-        model = classifier().fit(*blobs)
-        with pytest.warns(SafetyDataReusedWarning):
-            model.certify(*blobs)
-
-    def test_what_was_never_tested_counts_for_nothing(self, blobs):
-        model = classifier("ACC >= 1.5")
-        with pytest.warns(NoSolutionFoundWarning):
-            model.fit(*blobs)
-        model.set_params(constraints="ACC >= 0.65").fit(*blobs)
-        assert "Not met" not in model.certificate_.explain()

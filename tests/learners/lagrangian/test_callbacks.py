@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss
 from skorch import callbacks
+from skorch.callbacks import Checkpoint, EarlyStopping, LRScheduler
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
 
@@ -197,15 +198,6 @@ class TestOthers:
 
 
 class TestWhatIsRefused:
-    @pytest.mark.parametrize(
-        "given",
-        ["EarlyStopping", 3, ("name", 3), object()],
-        ids=["text", "number", "pair", "object"],
-    )
-    def test_what_is_no_callback(self, blobs, given):
-        with pytest.raises(TypeError, match="callbacks must be a list of skorch callbacks"):
-            fitted(blobs, given)
-
     def test_a_class_and_a_pair_are_callbacks(self, blobs):
         given = RecordsOwn, ("mine", RecordsOwn())
         assert (fitted(blobs, *given, max_epochs=1).history_.own == 1.0).all()
@@ -215,3 +207,24 @@ class TestWhatIsRefused:
         with pytest.raises(ValueError, match="would replace the weights of the epoch that is kept"):
             fitted(blobs, stop)
         assert fitted(blobs, stop, constraints=(), max_epochs=2).n_iter_ == 2
+
+
+def unfitted(module=None, **params):
+    params = {"constraints": "ACC >= 0.1", "max_epochs": 2, "random_state": 0, **params}
+    return SeldonianClassifier(module, **params)
+
+
+def test_callbacks_that_skorch_brings(blobs, tmp_path):
+    """The schedule is followed, checkpoints are written, training stops early."""
+    callbacks = [
+        ("schedule", LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.1)),
+        ("checkpoint", Checkpoint(monitor=None, dirname=tmp_path, f_optimizer=None)),
+        ("stop", EarlyStopping(monitor="loss", patience=2, threshold=0.5)),
+    ]
+    model = unfitted(callbacks=callbacks, max_epochs=9).fit(*blobs)
+    assert model.solution_found_
+    assert 2 <= model.n_iter_ < 9
+    assert model.history_["event_lr"].tolist() == pytest.approx(
+        [0.01 * 0.1**epoch for epoch in range(model.n_iter_)]
+    )
+    assert (tmp_path / "params.pt").exists()

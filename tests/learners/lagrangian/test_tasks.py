@@ -16,6 +16,7 @@ from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian
 from sklearn_seldonian.learners.lagrangian._tasks import summarised
 from sklearn_seldonian.measures import REGRESSION_VALUES, RowMeasure, row_values
 from sklearn_seldonian.selection import ConstrainedProblem
+from tests.learners.lagrangian._pull import pulled
 
 N = 400
 rng = np.random.default_rng(0)
@@ -87,7 +88,7 @@ def problem_of(text, **ranges):
     return ConstrainedProblem([resolved], [0.05], stratification, 1, N, 0.9), codes
 
 
-def test_training_counts_what_the_test_counts(pulled):
+def test_training_counts_what_the_test_counts():
     problem, codes = problem_of("(ME | [M]) + (MSE | [not M]) <= 0.5")
     lagrangian = Lagrangian(problem, TASK, N, 0.0, 0.1, "cpu")
     for part in (slice(0, 100), slice(100, N)):
@@ -100,7 +101,7 @@ def test_training_counts_what_the_test_counts(pulled):
     np.testing.assert_allclose(lagrangian._memory.products, statistics.products, rtol=1e-4)
 
 
-def test_the_pull_is_the_gradient_of_the_constraint(pulled):
+def test_the_pull_is_the_gradient_of_the_constraint():
     problem, codes = problem_of("(ME | [M]) - (ME | [not M]) <= -1000")
     y, codes = torch.tensor(Y), torch.from_numpy(codes)
     scale = TASK.violation_scale(problem, Rows(torch.zeros(N, 1), y, codes))

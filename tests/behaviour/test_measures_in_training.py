@@ -18,6 +18,7 @@ from sklearn_seldonian.learners.lagrangian import Classification
 from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian
 from sklearn_seldonian.measures import CLASSIFICATION_VALUES, RowMeasure, row_values
 from sklearn_seldonian.selection import ConstrainedProblem
+from tests.learners.lagrangian._pull import pulled
 
 COST = np.array([[0.0, 1.0], [5.0, 0.0]])
 COSTS = RowMeasure("Cost", lambda y, prediction, _: COST[y, prediction], range=(0, 5))
@@ -96,7 +97,7 @@ def test_spread_is_that_of_the_rows(text, per_row):
     assert near.standard_errors(N)[0] >= np.sqrt((influence**2).mean() / N)
 
 
-def test_training_counts_what_the_test_counts(pulled):
+def test_training_counts_what_the_test_counts():
     problem, statistics, codes = problem_and_statistics("Cost | [M] + Squared + PR <= 0.5")
     lagrangian = Lagrangian(problem, Classification(2), N, 0.0, 0.1, "cpu")
     for part in (slice(0, 100), slice(100, N)):
@@ -107,7 +108,7 @@ def test_training_counts_what_the_test_counts(pulled):
     np.testing.assert_allclose(lagrangian._memory.products, statistics.products, rtol=1e-5)
 
 
-def test_the_pull_lowers_a_value(pulled):
+def test_the_pull_lowers_a_value():
     problem, _, _ = problem_and_statistics("Cost <= 0.1")
     lagrangian = Lagrangian(problem, Classification(2), N, 0.0, 1.0, "cpu")
     codes = torch.zeros(N, dtype=torch.int64)
@@ -128,7 +129,7 @@ def test_a_value_that_is_not_finite_spoils_no_other_mean():
     assert near.values[1] == pytest.approx((P.argmax(axis=1) == 1).mean() - 0.9)
 
 
-def test_pull_is_the_gradient_of_what_the_weights_say(pulled):
+def test_pull_is_the_gradient_of_what_the_weights_say():
     problem, _, codes = problem_and_statistics("Cost | [M] + Squared + PR <= 0.1")
     lagrangian = Lagrangian(problem, Classification(2), N, 1.0, 1.0, "cpu")
     pulled(lagrangian, SCORES.float(), Y, codes)

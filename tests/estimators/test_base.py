@@ -1,0 +1,143 @@
+"""What every Seldonian estimator does: split, train, test once, and say where it comes from."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_seldonian import (
+    NoSolutionFoundWarning,
+    SeldonianClassifier,
+)
+
+PARITY = "abs(PR | [M] - PR | [F]) <= 0.3"
+
+
+def fitted(blobs, constraints="ACC >= 0.7", **params):
+    return SeldonianClassifier(constraints=constraints, random_state=0, **params).fit(*blobs)
+
+
+def unfitted(constraints="ACC >= 0.6", **params):
+    return SeldonianClassifier(
+        constraints=constraints, **{"max_epochs": 3, "random_state": 0, **params}
+    )
+
+
+def test_certificate_is_about_what_predict_returns(blobs):
+    X, y = blobs
+    model = fitted(blobs)
+    (result,) = model.certificate_.results
+    rows = model.safety_indices_
+    assert result.estimate == pytest.approx((model.predict(X[rows]) == y[rows]).mean())
+    assert result.bound < result.estimate
+    assert result.rows == {"ACC": 500}
+
+
+def test_without_constraints_all_rows_train(blobs):
+    model = fitted(blobs, ())
+    assert model.solution_found_
+    assert model.certificate_ is None
+    assert len(model.candidate_indices_) == 1000
+    assert len(model.safety_indices_) == 0
+
+
+def test_several_constraints_with_a_delta_each(blobs, groups):
+    model = SeldonianClassifier(
+        constraints=["ACC >= 0.7", PARITY], delta=[0.05, 0.1], random_state=0
+    ).fit(*blobs, sensitive_features=groups)
+    assert model.solution_found_
+    assert [r.delta for r in model.certificate_.results] == [0.05, 0.1]
+
+
+def test_a_safety_mask_says_which_rows_are_tested(blobs):
+    mask = np.arange(1000) % 4 == 0
+    model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0)
+    model.fit(*blobs, safety_mask=mask)
+    assert np.array_equal(model.safety_indices_, np.flatnonzero(mask))
+
+
+@pytest.mark.parametrize(("size", "rows"), [(0.2, 200), (300, 300)])
+def test_safety_size_is_a_share_or_a_number_of_rows(blobs, size, rows):
+    assert len(fitted(blobs, safety_size=size).safety_indices_) == rows
+
+
+def test_conditions_on_columns_of_a_frame(blobs, groups):
+    X, y = blobs
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    model = SeldonianClassifier(constraints="ACC | [a > 0] >= 0.6", random_state=0)
+    model.fit(frame, y)
+    rows = model.safety_indices_
+    rows = rows[X[rows, 0] > 0]
+    (result,) = model.certificate_.results
+    assert result.rows == {"ACC | [a > 0]": len(rows)}
+    assert result.estimate == pytest.approx((model.predict(frame.loc[rows]) == y[rows]).mean())
+
+
+def test_certify_on_fresh_rows(blobs):
+    X, y = blobs
+    model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0).fit(X[:600], y[:600])
+    certificate = model.certify(X[600:], y[600:])
+    assert certificate.n_safety == 400
+    (result,) = certificate.results
+    assert result.estimate == pytest.approx(model.score(X[600:], y[600:]))
+
+
+def test_certificate_says_where_it_comes_from(blobs):
+    X, y = blobs
+    model = SeldonianClassifier(constraints="TPR >= 0.5", pos_label=0, random_state=3)
+    model.fit(X[:600], y[:600])
+    tested, fresh = model.certificate_, model.certify(X[600:], y[600:])
+    assert tested.procedure == "SeldonianClassifier.fit"
+    assert fresh.procedure == "SeldonianClassifier.certify"
+    assert tested.parameters["random_state"] == "3"
+    assert tested.parameters["constraints"] == "'TPR >= 0.5'"
+    assert tested.parameters.keys() == model.get_params(deep=False).keys()
+    assert (tested.classes, tested.positive) == (("0", "1"), "0")
+
+
+def test_nothing_was_fitted_where_nothing_was_trained(blobs):
+    with pytest.warns(NoSolutionFoundWarning, match="nothing was trained"):
+        model = fitted(blobs, "ACC >= 90")
+    text = model.certificate_.explain()
+    assert "fitted to" not in text
+    assert "500 safety rows were not touched; 500 others were for training." in text
+    assert "fitted to" not in model.certificate_._repr_html_()
+
+
+def test_certify_refuses_what_fit_did_not_see(blobs, groups):
+    X, y = blobs
+    model = SeldonianClassifier(constraints="PR | [M] <= 0.99", max_epochs=1, random_state=0)
+    model.fit(X, y, sensitive_features=groups)
+    with pytest.raises(ValueError, match=r"labels that the model does not know: 7. It knows 0, 1"):
+        model.certify(X, np.where(y == 1, 7, 0), sensitive_features=groups)
+    with pytest.raises(ValueError, match=r"columns that are not here: \['M'\]"):
+        model.certify(X, y)
+    plain = SeldonianClassifier(max_epochs=1).fit(X, y)
+    with pytest.raises(ValueError, match="nothing to certify"):
+        plain.certify(X, y)
+
+
+def test_certify_tests_and_tells_what_fit_promised(blobs):
+    X, y = blobs
+    first = unfitted("FPR <= 0.5").fit(X[:500], y[:500])
+    expected = first.certify(X[500:], y[500:])
+    other = unfitted("FPR <= 0.5").fit(X[:500], y[:500])
+    other.set_params(
+        constraints="ACC >= 0.9", delta=0.5, method="ttest", pos_label=0, decision="sample"
+    )
+    assert other.certify(X[500:], y[500:]) == expected
+    assert expected.positive == "1"
+    assert expected.parameters["delta"] == "0.05"
+    assert expected.procedure == "SeldonianClassifier.certify"
+
+
+@pytest.mark.parametrize("then", [StandardScaler(), None], ids=["added", "removed"])
+def test_rows_are_checked_and_preprocessed_as_in_fit(blobs, then):
+    X, y = blobs
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    model = unfitted(preprocessor=None if then else StandardScaler()).fit(frame, y)
+    expected = model.predict(frame)
+    model.set_params(preprocessor=then)
+    assert np.array_equal(model.predict(frame), expected)
+    with pytest.raises(ValueError, match="NaN"):
+        model.predict(frame.where(frame < 1))

@@ -1,0 +1,15 @@
+"""What a batch's constraints add to the gradient in its scores."""
+
+import torch
+
+from sklearn_seldonian.learners.lagrangian import Rows
+from sklearn_seldonian.learners.lagrangian._lagrangian import StratifiedRows
+
+
+def pulled(state, scores, y, codes):
+    rows = StratifiedRows(Rows(scores, y, codes), state.problem, state.task)
+    _, (y, groups) = rows[torch.arange(len(y))]
+    scores = scores.detach().clone().requires_grad_()
+    (weighed,) = state.weights_of([groups])
+    entries, gradient = state.constraint_gradient(scores, y, weighed)
+    return torch.autograd.grad(entries, scores, gradient)[0]
