@@ -152,8 +152,8 @@ def test_a_regressor_is_watched_as_well(blobs):
         model.predict(X)
 
 
-def test_weights_made_for_inference_are_watched(saved):
-    model, _, X = saved
+def test_weights_made_for_inference_are_watched(model, blobs):
+    X, _ = blobs
     model = pickle.loads(pickle.dumps(model))
     weights = model.module_.layers[1]
     with torch.inference_mode():
