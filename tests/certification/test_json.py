@@ -1,4 +1,4 @@
-"""Certificates as JSON: what is written is read back, and what cannot be true is refused."""
+"""Certificates as JSON: what is written is read back, and what is no such document is refused."""
 
 import copy
 import json
@@ -9,77 +9,24 @@ from dataclasses import fields, replace
 from typing import get_type_hints
 
 import numpy as np
-import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
-from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor, certify
+from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
 from sklearn_seldonian.certification import ConstraintResult, SafetyCertificate
 from sklearn_seldonian.certification._json import TYPES
-from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.model_selection import SeldonianSearchCV
-
-RNG = np.random.default_rng(0)
-N = 200
-Y = RNG.integers(0, 2, N)
-P = np.where(RNG.random(N) < 0.9, (0.5 + Y) / 2, (1.5 - Y) / 2).clip(0.01, 0.99).round(3)
-DATA = pd.DataFrame(
-    {
-        "p": P,
-        "M": np.arange(N) % 2,
-        "F": 1 - np.arange(N) % 2,
-        "race": np.array(["A", "B", "C"])[np.arange(N) % 3],
-        "age": RNG.integers(20, 60, N),
-    }
+from tests.certification._certificates import (
+    FAILED,
+    FITTED,
+    PASSED,
+    TWO_CLASSES,
+    P,
+    Y,
+    certified,
+    certified_numbers,
+    fitted,
+    forged,
 )
-COST = RowMeasure("Cost", lambda y, decided, _: 2.0 * (y != decided), range=(0, 2))
-
-
-class Given(ClassifierMixin, BaseEstimator):
-    """Its probabilities are the column p."""
-
-    def __init__(self, classes=(0, 1)):
-        self.classes = classes
-
-    def fit(self, X=None, y=None):
-        self.classes_ = np.array(self.classes)
-        return self
-
-    def predict_proba(self, X):
-        return np.c_[1 - X["p"], X["p"]]
-
-    def predict(self, X):
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
-
-
-class GivenNumbers(RegressorMixin, BaseEstimator):
-    def fit(self, X=None, y=None):
-        self.fitted_ = True
-        return self
-
-    def predict(self, X):
-        return X["p"].to_numpy()
-
-
-def certified(constraints, rows=slice(None), **options):
-    labels = np.array(options.pop("classes", (0, 1)))
-    model = Given(labels.tolist()).fit()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return certify(model, DATA[rows], labels[Y][rows], constraints, measures=[COST], **options)
-
-
-def certified_numbers(constraints, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return certify(GivenNumbers().fit(), DATA, Y, constraints, **options)
-
-
-def fitted(**options):
-    given = {"constraints": "ACC >= 0.6", "max_epochs": 2, "random_state": 0, "device": "cpu"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return SeldonianClassifier(**{**given, **options}).fit(P[:, None], Y)
 
 
 def searched():
@@ -240,177 +187,50 @@ class TestValues:
         assert len(repr(long)) < 160
 
 
-# -- forgeries ---------------------------------------------------------------------------------
+# -- documents that are none ---------------------------------------------------------------------
 
-PASSED = certified(["ACC >= 0.8", "abs(PR | [M] - PR | [F]) <= 0.3"], delta=[0.05, 0.1])
-FAILED = certified(["ACC >= 0.86", "PR <= 0.1"])
-UNTESTED = fitted(constraints="ACC >= 90").certificate_
-FITTED = fitted().certificate_
-TWO_CLASSES = certified("PR <= 0.9", classes=("no", "yes"))
-NORMAL = certified("LogLoss <= 0.9")
 # Of which certificate, which field to what, and the field that the message names.
-FORGERIES = [
-    (PASSED, "results.0.constraint", "ACC >= 0.99", "operator|limit"),
-    (PASSED, "results.0.constraint", "ACC <= 0.8", "operator"),
-    (PASSED, "results.0.constraint", "PR >= 0.8", "rows"),
-    (PASSED, "results.0.constraint", "ACC | [M] >= 0.8", "rows"),
-    (PASSED, "results.1.constraint", "abs(PR | [M] - PR | [race]) <= 0.3", "rows"),
-    (PASSED, "results.1.constraint", "PR | [M] - PR | [F] <= 0.3", "g|parameters"),
-    (PASSED, "results.0.constraint", "ACC", "operator"),
-    (PASSED, "results.0.constraint", "no words of ours", "constraint"),
-    (PASSED, "results.0.constraint", "", "constraint"),
+OF_OTHER_TYPES = [
     (PASSED, "results.0.constraint", 3, "constraint"),
-    (PASSED, "results.0.operator", "<=", "operator"),
-    (PASSED, "results.0.operator", "==", "operator"),
-    (PASSED, "results.0.estimate", 0.99, "estimate"),
-    (PASSED, "results.0.estimate", None, "estimate"),
-    (PASSED, "results.0.bound", 0.95, "bound"),
-    (PASSED, "results.0.bound", "Infinity", "bound"),
-    (PASSED, "results.0.bound", None, "bound"),
-    (PASSED, "results.0.limit", 0.9, "limit"),
-    (PASSED, "results.0.g", -0.5, "estimate"),
     (PASSED, "results.0.g", True, "g"),
-    (PASSED, "results.0.g_upper", -0.5, "bound"),
-    (PASSED, "results.0.g_upper", 0.5, "bound"),
-    (FAILED, "results.0.g_upper", -1, "bound"),
     (FAILED, "results.0.g_upper", "small", "g_upper"),
-    (PASSED, "results.0.p_value", 7, "p_value"),
-    (PASSED, "results.0.p_value", 0.5, "p_value"),
-    (PASSED, "results.0.p_value", -0.1, "p_value"),
-    (FAILED, "results.0.p_value", 0.001, "p_value"),
-    (PASSED, "results.0.delta", -3, "delta"),
-    (PASSED, "results.0.delta", 0, "delta"),
-    (PASSED, "results.0.delta", 1, "delta"),
     (PASSED, "results.0.delta", "0.05", "delta"),
-    (PASSED, "results.0.delta", 1e-6, "p_value|delta|parameters"),
-    (PASSED, "results.0.delta", 0.06, "parameters"),
-    (PASSED, "results.1.delta", 0.05, "parameters"),
-    (PASSED, "results.0.method", "prayer", "method"),
-    (PASSED, "results.0.method", "Clopper-Pearson + prayer", "method"),
-    (PASSED, "results.0.method", "score test", "guarantee"),
-    (PASSED, "results.0.method", "none", "guarantee"),
-    (PASSED, "results.0.guarantee", "divine", "guarantee"),
-    (PASSED, "results.0.guarantee", "finite-sample", "guarantee"),
     (PASSED, "results.0.guarantee", ["exact"], "guarantee"),
     (PASSED, "results.0.rows", {"ACC": -200}, "rows"),
     (PASSED, "results.0.rows", {"ACC": 200.5}, "rows"),
     (PASSED, "results.0.rows", {"ACC": True}, "rows"),
-    (PASSED, "results.0.rows", {"ACC": 10**9}, "n_safety|rates"),
     (PASSED, "results.0.rows", {"ACC": 10**400}, "rows"),
-    (PASSED, "results.0.rows", {"ACC": 150}, "n_safety|rates"),
-    (PASSED, "results.0.rows", {"TPR": 200}, "rows"),
-    (PASSED, "results.0.rows", {"ACC": 200, "TPR": 100}, "rows"),
-    (PASSED, "results.0.rows", {}, "rows"),
     (PASSED, "results.0.rows", [], "rows"),
     (PASSED, "results.0.rates", {"ACC": 1.5}, "rates"),
-    (PASSED, "results.0.rates", {"ACC": 0.9001}, "rates"),
-    (PASSED, "results.0.rates", {"ACC": 0.5}, "g"),
-    (PASSED, "results.0.rates", {"TPR": 0.5}, "rates"),
-    (PASSED, "results.0.rates", {}, "rates"),
     (PASSED, "results.0.rates", {"ACC": "many"}, "rates"),
-    (PASSED, "results.0.reason", "there were few rows", "reason"),
-    (FAILED, "results.0.reason", "", "reason"),
     (PASSED, "results.0.reason", None, "reason"),
-    (PASSED, "results.0.rows_needed", 100, "rows_needed"),
     (FAILED, "results.0.rows_needed", -5, "rows_needed"),
-    (FAILED, "results.0.rows_needed", 0, "rows_needed"),
     (FAILED, "results.0.rows_needed", 10.5, "rows_needed"),
-    (FAILED, "results.1.rows_needed", 500, "rows_needed"),
-    (UNTESTED, "results.0.method", "Clopper-Pearson", "guarantee"),
-    (UNTESTED, "results.0.rows", {"ACC": 40}, "method"),
-    (UNTESTED, "results.0.g_upper", -1.0, "bound"),
-    (UNTESTED, "results.0.p_value", 0.5, "method"),
-    (UNTESTED, "loss", 0.1, "loss"),
     (PASSED, "results", [], "results"),
     (PASSED, "results", {}, "results"),
     (PASSED, "results.0", "passed", r"results\[0\]"),
-    (PASSED, "loss", 0.1, "loss"),
     (FITTED, "loss", "NaN", "loss"),
-    (PASSED, "n_candidate", 500, "n_candidate"),
-    (FITTED, "n_candidate", 0, "n_candidate"),
     (FITTED, "n_candidate", -1, "n_candidate"),
     (FITTED, "n_candidate", 10.0, "n_candidate"),
-    (PASSED, "n_safety", 100, "n_safety"),
-    (PASSED, "n_safety", 10**9, "n_safety"),
     (PASSED, "n_safety", -1, "n_safety"),
     (PASSED, "n_safety", "200", "n_safety"),
-    (PASSED, "assumptions", [], "assumptions"),
     (PASSED, "assumptions", "The rows are independent.", "assumptions"),
     (PASSED, "remarks", [3], "remarks"),
-    (PASSED, "procedure", "an oracle", "procedure"),
-    (PASSED, "procedure", "", "procedure"),
-    (PASSED, "procedure", "SeldonianClassifier.fit", "n_candidate"),
-    (FITTED, "procedure", "certify", "loss|n_candidate"),
     (PASSED, "parameters", {"delta": 0.05}, "parameters"),
-    (PASSED, "parameters.delta", "0.01", "parameters"),
-    (PASSED, "parameters.constraints", "['ACC >= 0.99', 'PR <= 1']", "parameters"),
-    (FITTED, "parameters.constraints", "'ACC >= 0.99'", "parameters"),
-    (FITTED, "parameters.delta", "0.001", "parameters"),
-    (FITTED, "parameters.delta", "1e999", "parameters"),
-    (TWO_CLASSES, "classes", ["no"], "positive"),
-    (TWO_CLASSES, "classes", ["no", "no"], "classes"),
     (TWO_CLASSES, "classes", [0, 1], "classes"),
-    (TWO_CLASSES, "positive", "maybe", "positive"),
-    (TWO_CLASSES, "positive", None, "positive"),
-    (TWO_CLASSES, "positive", "no", "positive"),
-    (TWO_CLASSES, "parameters.pos_label", "'no'", "positive"),
-    (TWO_CLASSES, "classes", ["no", "sometimes"], "positive"),
-    (NORMAL, "parameters.method", "'exact'", "parameters"),
     (PASSED, "versions", {"torch": 2}, "versions"),
-    (PASSED, "fingerprints", {"data": "no digest"}, "fingerprints"),
-    (PASSED, "fingerprints", {}, "assumptions"),
 ]
-
-
-def forged(certificate, path, value):
-    document = json.loads(certificate.to_json())
-    *owners, name = path.split(".")
-    place = document
-    for owner in owners:
-        place = place[int(owner)] if owner.isdigit() else place[owner]
-    if isinstance(place, list):
-        place[int(name)] = value
-    else:
-        assert place[name] != value or type(place[name]) is not type(value)
-        place[name] = value
-    return json.dumps(document)
 
 
 @pytest.mark.parametrize(
     ("certificate", "path", "value", "named"),
-    FORGERIES,
-    ids=[f"{path}={value!r}"[:60] for _, path, value, _ in FORGERIES],
+    OF_OTHER_TYPES,
+    ids=[f"{path}={value!r}"[:60] for _, path, value, _ in OF_OTHER_TYPES],
 )
-def test_a_forgery_is_refused_with_the_fields_name(certificate, path, value, named):
+def test_a_value_of_another_type_is_refused_with_the_fields_name(certificate, path, value, named):
     SafetyCertificate.from_json(certificate.to_json())
     with pytest.raises(ValueError, match=rf"^(results\[\d\]\.)?({named})(?!\w)"):
         SafetyCertificate.from_json(forged(certificate, path, value))
-
-
-def test_the_forged_certificates_are_of_all_kinds():
-    assert PASSED.passed
-    assert FAILED.results[0].rows_needed is not None
-    assert FAILED.results[1].rows_needed is None
-    assert not UNTESTED.tested
-    assert FITTED.passed
-
-
-def test_swapped_constraints_are_refused():
-    certificate = certified(["PR | [M] <= 0.9", "PR | [F] <= 0.9"])
-    document = json.loads(certificate.to_json())
-    one, other = document["results"]
-    one["constraint"], other["constraint"] = other["constraint"], one["constraint"]
-    with pytest.raises(ValueError, match="rows"):
-        SafetyCertificate.from_json(json.dumps(document))
-
-
-def test_results_that_disagree_are_refused():
-    certificate = certified(["PR | [M] <= 0.9", "PR | [M] >= 0.1"])
-    document = json.loads(certificate.to_json())
-    document["results"][1]["rows"] = {"PR | [M]": 50}
-    document["results"][1]["rates"] = {"PR | [M]": 0.5}
-    with pytest.raises(ValueError, match=r"results"):
-        SafetyCertificate.from_json(json.dumps(document))
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(SafetyCertificate)])
