@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from sklearn_seldonian.certification import Evidence, Sample, passes, safety_test
-from sklearn_seldonian.constraints import Schema, bind, parse
+from sklearn_seldonian.certification import Evidence, Sample, passes, safety_test, summarise
+from sklearn_seldonian.constraints import Schema, Stratification, bind, distinct_values, parse
+from tests.certification._rows import DATA
 
 SCHEMA = Schema(classes=(0, 1), positive=1, levels={"M": (0, 1), "F": (0, 1)})
 MF = frozenset({frozenset({"M", "F"})})
@@ -148,3 +149,42 @@ def test_soft_test_holds_its_level_in_simulation(whole):
     n_certified = sum(map(certified, values))
     assert binomtest(n_certified, n_trials, 0.05, alternative="greater").pvalue > 0.01
     assert certified(values[0] * 0.1)
+
+
+def test_opposite_constraints_pass_where_a_violation_is_proved():
+    resolved = DATA.bind("max(PR | [M], PR | [not M]) - ACC <= -0.7")
+    evidence = DATA.statistics("max(PR | [M], PR | [not M]) - ACC <= -0.7").evidence(
+        resolved.estimands
+    )
+    assert passes(resolved.opposite, evidence, 0.05)
+    assert not passes(resolved.tree, evidence, 0.05)
+
+
+PROMISES = [
+    # Squares' probabilities in the order (y, ŷ) = 00, 01, 10, 11; a limit at the true value.
+    ("F1 >= {}", [0.4, 0.1, 0.1, 0.4], lambda q: 2 * q[3] / (2 * q[3] + q[1] + q[2])),
+    ("PPV >= {}", [0.3, 0.2, 0.1, 0.4], lambda q: q[3] / (q[1] + q[3])),
+    ("PR / FPR >= {}", [0.3, 0.2, 0.1, 0.4], lambda q: (q[1] + q[3]) / (q[1] / (q[0] + q[1]))),
+    ("Cost <= {}", [0.3, 0.2, 0.1, 0.4], lambda q: q[1] + 5 * q[2]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "probabilities", "limit"), PROMISES)
+def test_a_violated_constraint_passes_at_most_delta_of_the_time(text, probabilities, limit, whole):
+    probabilities = np.array(probabilities)
+    true = limit(probabilities)
+    just_violated = true + 1e-9 if ">=" in text else true - 1e-9
+    text = text.format(f"{just_violated:.12f}")
+    rng, n_trials, n_passed = np.random.default_rng(0), 1000 if whole else 200, 0
+    data = DATA.bind(text)
+    values = distinct_values(data.estimands)
+    corners = np.arange(4)
+    for _ in range(n_trials):
+        square = np.repeat(corners, rng.multinomial(200, probabilities))
+        codes, chances_ = np.zeros(200, np.int32), np.eye(2)[square % 2]
+        statistics = summarise(
+            codes, square // 2, chances_, Stratification.single(), values, keep=True
+        )
+        n_passed += passes(data.tree, statistics.evidence(data.estimands), 0.1)
+    # Three standard errors above delta = 0.1.
+    assert n_passed / n_trials <= 0.1 + 3 * math.sqrt(0.09 / n_trials)

@@ -1,6 +1,7 @@
 """Safety rows on which no decisions could pass, against all tables of a few rows."""
 
 import itertools
+import math
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from sklearn_seldonian.certification import (
 )
 from sklearn_seldonian.constraints import Schema, bind, parse
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
+from tests.certification._rows import DATA
 
 SCHEMA = Schema((0, 1), 1, {"race": ("A", "B", "C")})
 TWO = 'by=race in ("A", "B")'
@@ -97,6 +99,18 @@ def test_tests_that_are_not_exact_are_not_judged(method):
 def test_rates_over_predictions_are_not_judged():
     # How many rows count for them is up to the decisions.
     assert needed(GAP.format(0.2).replace("FPR", "PPV"), (12, 3)) is None
+
+
+def test_fewest_rows_that_could_pass():
+    resolved = DATA.bind("F1 >= 0.9")
+    shares = DATA.statistics("F1 >= 0.9").shares(resolved.estimands)
+    assert list(shares.values()) == [1.0]
+    # All n of n: the lower bound 0.05 ** (1 / n) must reach c / (2 - c).
+    fewest = math.ceil(math.log(0.05) / math.log(0.9 / 1.1))
+    assert minimum_rows(resolved.tree, 0.05, shares, 5) == fewest
+    cost, unbounded = DATA.bind("Cost <= 1"), DATA.bind("Unbounded <= 1")
+    assert minimum_rows(cost.tree, 0.05, {cost.estimands[0]: 1.0}, 1) > 1
+    assert minimum_rows(unbounded.tree, 0.05, {unbounded.estimands[0]: 1.0}, 1) is None
 
 
 def test_fit_names_the_group_and_the_ways_out():

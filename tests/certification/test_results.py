@@ -18,8 +18,6 @@ from sklearn_seldonian.bounds import (
 from sklearn_seldonian.certification import (
     Statistics,
     certify_constraint,
-    minimum_rows,
-    passes,
     summarise,
 )
 from sklearn_seldonian.constraints import (
@@ -27,50 +25,9 @@ from sklearn_seldonian.constraints import (
     Stratification,
     assign_cells,
     bind,
-    distinct_values,
     parse,
 )
-from sklearn_seldonian.measures import RowMeasure
-
-COST = np.array([[0.0, 1.0], [5.0, 0.0]])
-COSTS = RowMeasure("Cost", lambda y, prediction, _: COST[y, prediction], range=(0, 5))
-UNBOUNDED = RowMeasure("Unbounded", lambda y, prediction, _: COST[y, prediction])
-
-
-class Data:
-    """Rows with the squares (M, y, ŷ) given by counts."""
-
-    def __init__(self, counts, sharpness=1.0):
-        rows = [(m, y, p) for (m, y, p), n in counts.items() for _ in range(n)]
-        self.M, self.y, decision = np.array(rows).T
-        self.p = np.where(np.eye(2)[decision] == 1, 0.5 + sharpness / 2, 0.5 - sharpness / 2)
-        self.columns = {"M": self.M}
-
-    def bind(self, text):
-        constraint = parse(text)
-        schema = Schema.from_columns(
-            self.columns, [constraint], (0, 1), 1, measures=(COSTS, UNBOUNDED)
-        )
-        return bind(constraint, schema)
-
-    def statistics(self, text, *, deterministic=True):
-        resolved = self.bind(text)
-        codes, stratification = assign_cells(self.columns, [resolved.conditions], len(self.y))
-        values = distinct_values(resolved.estimands)
-        rows = codes, self.y, self.p, stratification, values
-        return summarise(*rows, deterministic=deterministic, keep=True).in_drawn_order(0)
-
-    def certify(self, text, delta=0.05, *, deterministic=True):
-        return certify_constraint(
-            self.bind(text), self.statistics(text, deterministic=deterministic), delta
-        )
-
-
-SQUARES = {
-    (0, 0, 0): 300, (0, 0, 1): 40, (0, 1, 0): 10, (0, 1, 1): 350,
-    (1, 0, 0): 280, (1, 0, 1): 60, (1, 1, 0): 20, (1, 1, 1): 340,
-}  # fmt: skip
-DATA = Data(SQUARES)
+from tests.certification._rows import COST, DATA, SOFT, SQUARES, Data
 
 
 @pytest.mark.parametrize(
@@ -103,15 +60,6 @@ def test_f1_is_a_bound_on_one_rate():
     assert result.rows == {"Jaccard": 820}
 
 
-@pytest.mark.parametrize(
-    "text", ["PR|[M] / PR|[not M] >= {}", "F1 >= {}", "sqrt(ACC) >= {}", "PR|[M] ** 2 >= {}"]
-)
-def test_the_bound_is_the_limit_at_which_it_would_just_pass(text):
-    bound = DATA.certify(text.format(0.9)).bound
-    assert DATA.certify(text.format(f"{bound - 1e-3:.6f}")).passed
-    assert not DATA.certify(text.format(f"{bound + 1e-3:.6f}")).passed
-
-
 def test_a_ratio_of_complements_is_tested_as_exactly_as_one_of_rates():
     result = DATA.certify("NR|[M] / NR|[not M] >= 0.5")
     assert (result.method, result.guarantee) == ("exact unconditional test", "exact")
@@ -126,58 +74,6 @@ def test_disparate_impact_is_a_ratio_however_it_is_written(text):
     assert (result.operator, result.limit) == (">=", 0.8)
     assert result.estimate == pytest.approx((60 + 340) / (40 + 350))
     assert result.bound == pytest.approx(as_ratio.bound)
-
-
-@pytest.mark.parametrize(
-    ("text", "limits", "deterministic"),
-    [
-        ("PR|[M] / PR|[not M] >= {}", (0.5, 0.8, 0.87, 0.95, 1.2), True),
-        ("PR|[M] / PR|[not M] <= {}", (0.8, 1.1, 1.25, 40), True),
-        ("PR|[M] >= {} * PR|[not M]", (0.5, 0.8, 0.87, 0.95, 1.2), True),
-        ("PR|[M] * {} >= PR|[not M]", (0.8, 1.1, 1.25, 40), True),
-        ("NR|[M] / NR|[not M] >= {}", (0.5, 0.8, 1.2), True),
-        ("NR|[M] / PR|[not M] <= {}", (0.5, 1.2, 2), True),
-        ("NR|[M] / NR|[not M] >= {}", (0.5, 0.8, 1.2), False),
-        ("(PR|[M] - PR|[not M]) / (PR|[M] + PR|[not M]) <= {}", (0.01, 0.05, 0.5), True),
-        ("log(TPR|[M] / TPR|[not M]) >= {}", (-0.5, -0.1, 0.01), True),
-        ("PR|[M] / (PR|[not M] + TPR|[M]) >= {}", (0.1, 0.3, 0.6), True),
-        ("(PR|[M] + 1) / (PR|[not M] + 1) <= {}", (0.9, 1.05, 1.3), True),
-        ("min(PR|[M] / PR|[not M], ACC) >= {}", (0.3, 0.8, 0.95), True),
-        ("max(PR|[M] / PR|[not M], 0.5 + ACC) >= {}", (0.3, 0.8, 1.3, 1.45), True),
-        ("max(PR|[M] / PR|[not M], 0.5 * ACC) >= {}", (0.3, 0.8, 1.3), True),
-        ("min(PR|[M], TPR + 2) <= {}", (0.3, 0.6, 0.7, 2.5), True),
-        ("abs(PR|[M]) >= {}", (0.3, 0.6), True),
-        ("PR|[M] + PR|[not M] - TPR <= {}", (0, 0.3), True),
-        ("F1 >= {}", (0.5, 0.8, 0.93, 0.99), True),
-        ("sqrt(ACC) >= {}", (0.5, 0.9, 0.99), True),
-        ("PPV >= {}", (0.5, 0.8, 0.9), True),
-        ("PPV >= {}", (0.2, 0.6, 0.9), False),
-        ("F1 >= {}", (0.2, 0.6, 0.9), False),
-        ("PPV <= {}", (0.8, 0.9, 0.99), False),
-        ("PR|[M] / PR|[not M] >= {}", (0.5, 0.8, 1.1), False),
-    ],
-)
-def test_a_bound_does_not_depend_on_the_limit_that_was_asked(text, limits, deterministic):
-    data = DATA if deterministic else SOFT_GROUPS
-    every = [data.certify(text.format(limit), deterministic=deterministic) for limit in limits]
-    results = [result for result in every if result.method != "arithmetic"]  # true of any model
-    bounds = [result.bound for result in results]
-    assert bounds == pytest.approx([bounds[0]] * len(bounds), rel=2e-4)
-    assert math.isfinite(bounds[0])
-    for result in results:
-        upper = result.operator == "<="
-        easier = result.bound <= result.limit if upper else result.bound >= result.limit
-        assert result.passed == easier
-    assert len({result.passed for result in results}) == 2  # both sides of the bound
-
-
-SOFT_GROUPS = Data(
-    {
-        (0, 0, 0): 900, (0, 0, 1): 100, (0, 1, 0): 100, (0, 1, 1): 900,
-        (1, 0, 0): 880, (1, 0, 1): 120, (1, 1, 0): 90, (1, 1, 1): 910,
-    },
-    sharpness=0.8,
-)  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["-0.2 * TPR <= 0", "PR - PR <= 0", "min(-PR, FPR - 2) <= 0"])
@@ -278,8 +174,6 @@ def test_an_infinite_value_fails_closed():
 
 # -- drawn decisions -----------------------------------------------------------------------
 
-SOFT = Data({(0, 0, 0): 3000, (0, 0, 1): 300, (0, 1, 0): 300, (0, 1, 1): 3000}, sharpness=0.8)
-
 
 def test_precision_of_drawn_decisions():
     result = SOFT.certify("PPV >= 0.7", deterministic=False)
@@ -301,63 +195,6 @@ def test_precision_of_drawn_decisions_among_other_terms_fails_closed():
         "which rows count for PPV is drawn at random, and this constraint combines it with other "
         "terms"
     )
-
-
-# -- statistics ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("deterministic", [True, False])
-def test_statistics_add_up(deterministic):
-    text = "Cost | [M] + Brier + PR <= 3"
-    resolved = DATA.bind(text)
-    values = distinct_values(resolved.estimands)
-    codes, stratification = assign_cells(DATA.columns, [resolved.conditions], len(DATA.y))
-    order = np.random.default_rng(0).permutation(len(DATA.y))
-
-    def of(rows):
-        return summarise(
-            codes[rows],
-            DATA.y[rows],
-            DATA.p[rows],
-            stratification,
-            values,
-            deterministic=deterministic,
-        )
-
-    whole, parts = of(order), of(order[:300]) + of(order[300:])
-    np.testing.assert_allclose(parts.confusion, whole.confusion)
-    np.testing.assert_allclose(parts.products, whole.products)
-    assert parts.n_rows == whole.n_rows == len(DATA.y)
-    assert isinstance(parts, Statistics)
-
-
-def test_products_are_second_moments():
-    statistics = DATA.statistics("Cost + Brier <= 3")
-    costs = COST[DATA.y, DATA.p.argmax(axis=1)]
-    brier = (DATA.p[:, 1] - DATA.y) ** 2
-    total = statistics.products.sum(axis=(0, 1))
-    decided = np.eye(2)[DATA.p.argmax(axis=1)]
-    rows = np.column_stack([decided, costs, brier])
-    np.testing.assert_allclose(total, np.column_stack([costs, brier]).T @ rows)
-
-
-def test_invalid_rows_are_counted_apart():
-    probabilities = np.array([[0.2, 0.8], [np.nan, 0.5], [np.inf, 0.0]])
-    zeros = np.zeros(3, np.int64)
-    statistics = summarise(zeros, zeros, probabilities, Stratification.single())
-    assert (statistics.n_invalid, statistics.n_rows) == (2, 3)
-
-
-def test_fewest_rows_that_could_pass():
-    resolved = DATA.bind("F1 >= 0.9")
-    shares = DATA.statistics("F1 >= 0.9").shares(resolved.estimands)
-    assert list(shares.values()) == [1.0]
-    # All n of n: the lower bound 0.05 ** (1 / n) must reach c / (2 - c).
-    fewest = math.ceil(math.log(0.05) / math.log(0.9 / 1.1))
-    assert minimum_rows(resolved.tree, 0.05, shares, 5) == fewest
-    cost, unbounded = DATA.bind("Cost <= 1"), DATA.bind("Unbounded <= 1")
-    assert minimum_rows(cost.tree, 0.05, {cost.estimands[0]: 1.0}, 1) > 1
-    assert minimum_rows(unbounded.tree, 0.05, {unbounded.estimands[0]: 1.0}, 1) is None
 
 
 # -- what to do about a failure ------------------------------------------------------------
@@ -388,15 +225,6 @@ def test_a_violation_within_sampling_error_is_told_apart(few, noise):
 def test_violations_by_averages_are_told_apart_too(name, limit, noise):
     result = DATA.certify(f"{name} <= {limit}")
     assert ("sampling error" in result.reason) == noise
-
-
-def test_opposite_constraints_pass_where_a_violation_is_proved():
-    resolved = DATA.bind("max(PR | [M], PR | [not M]) - ACC <= -0.7")
-    evidence = DATA.statistics("max(PR | [M], PR | [not M]) - ACC <= -0.7").evidence(
-        resolved.estimands
-    )
-    assert passes(resolved.opposite, evidence, 0.05)
-    assert not passes(resolved.tree, evidence, 0.05)
 
 
 @pytest.mark.parametrize(
@@ -431,38 +259,6 @@ def test_rows_needed_grow_with_confidence_and_shrink_with_the_distance():
     assert needed == sorted(needed, reverse=True)
     assert tenth.certify("Cost <= 0.2", 0.01).rows_needed > needed[1]
     assert tenth.certify("Cost <= 0.1").rows_needed is None
-
-
-# -- the promise ---------------------------------------------------------------------------
-
-PROMISES = [
-    # Squares' probabilities in the order (y, ŷ) = 00, 01, 10, 11; a limit at the true value.
-    ("F1 >= {}", [0.4, 0.1, 0.1, 0.4], lambda q: 2 * q[3] / (2 * q[3] + q[1] + q[2])),
-    ("PPV >= {}", [0.3, 0.2, 0.1, 0.4], lambda q: q[3] / (q[1] + q[3])),
-    ("PR / FPR >= {}", [0.3, 0.2, 0.1, 0.4], lambda q: (q[1] + q[3]) / (q[1] / (q[0] + q[1]))),
-    ("Cost <= {}", [0.3, 0.2, 0.1, 0.4], lambda q: q[1] + 5 * q[2]),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("text", "probabilities", "limit"), PROMISES)
-def test_a_violated_constraint_passes_at_most_delta_of_the_time(text, probabilities, limit, whole):
-    probabilities = np.array(probabilities)
-    true = limit(probabilities)
-    just_violated = true + 1e-9 if ">=" in text else true - 1e-9
-    text = text.format(f"{just_violated:.12f}")
-    rng, n_trials, n_passed = np.random.default_rng(0), 1000 if whole else 200, 0
-    data = DATA.bind(text)
-    values = distinct_values(data.estimands)
-    corners = np.arange(4)
-    for _ in range(n_trials):
-        square = np.repeat(corners, rng.multinomial(200, probabilities))
-        codes, chances_ = np.zeros(200, np.int32), np.eye(2)[square % 2]
-        statistics = summarise(
-            codes, square // 2, chances_, Stratification.single(), values, keep=True
-        )
-        n_passed += passes(data.tree, statistics.evidence(data.estimands), 0.1)
-    # Three standard errors above delta = 0.1.
-    assert n_passed / n_trials <= 0.1 + 3 * math.sqrt(0.09 / n_trials)
 
 
 class TestLabels:

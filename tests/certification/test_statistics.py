@@ -23,6 +23,7 @@ from sklearn_seldonian.constraints import (
     parse,
 )
 from sklearn_seldonian.measures import RowMeasure
+from tests.certification._rows import DATA
 
 SCHEMA = Schema(classes=(0, 1, 2), positive=None, levels={"M": (0, 1), "age": tuple(range(9))})
 BINARY = Schema(classes=(0, 1), positive=1, levels={"M": (0, 1), "age": tuple(range(9))})
@@ -335,3 +336,48 @@ def test_counts_have_no_order():
     )
     assert seen.in_drawn_order(0) is seen
     assert seen.order_seed is None
+
+
+# -- averages ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_statistics_add_up(deterministic):
+    text = "Cost | [M] + Brier + PR <= 3"
+    resolved = DATA.bind(text)
+    values = distinct_values(resolved.estimands)
+    codes, stratification = assign_cells(DATA.columns, [resolved.conditions], len(DATA.y))
+    order = np.random.default_rng(0).permutation(len(DATA.y))
+
+    def of(rows):
+        return summarise(
+            codes[rows],
+            DATA.y[rows],
+            DATA.p[rows],
+            stratification,
+            values,
+            deterministic=deterministic,
+        )
+
+    whole, parts = of(order), of(order[:300]) + of(order[300:])
+    np.testing.assert_allclose(parts.confusion, whole.confusion)
+    np.testing.assert_allclose(parts.products, whole.products)
+    assert parts.n_rows == whole.n_rows == len(DATA.y)
+    assert isinstance(parts, Statistics)
+
+
+def test_products_are_second_moments():
+    statistics = DATA.statistics("Cost + Brier <= 3")
+    costs = COST[DATA.y, DATA.p.argmax(axis=1)]
+    brier = (DATA.p[:, 1] - DATA.y) ** 2
+    total = statistics.products.sum(axis=(0, 1))
+    decided = np.eye(2)[DATA.p.argmax(axis=1)]
+    rows = np.column_stack([decided, costs, brier])
+    np.testing.assert_allclose(total, np.column_stack([costs, brier]).T @ rows)
+
+
+def test_invalid_rows_are_counted_apart():
+    probabilities = np.array([[0.2, 0.8], [np.nan, 0.5], [np.inf, 0.0]])
+    zeros = np.zeros(3, np.int64)
+    statistics = summarise(zeros, zeros, probabilities, Stratification.single())
+    assert (statistics.n_invalid, statistics.n_rows) == (2, 3)
