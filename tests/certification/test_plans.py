@@ -1,0 +1,140 @@
+"""What can be asked about the rows of a safety test: constraints, rates, shares and classes."""
+
+import math
+
+import pytest
+
+from sklearn_seldonian import probability_of_passing, required_safety_rows
+
+RACES = tuple(f'TPR | [race == "{race}"]' for race in "ABC")
+BY_RACE = "max(TPR, by=race) - min(TPR, by=race) <= 0.15"
+
+
+def test_groups_of_a_quantifier_are_named_by_the_rates_or_the_constraint():
+    rates = dict.fromkeys(RACES, 0.8)
+    shares = dict.fromkeys(RACES, 0.2)
+    named = probability_of_passing(BY_RACE, rates, 1000, shares)
+    listed = BY_RACE.replace("by=race", 'by=race in ("A", "B", "C")')
+    assert named == probability_of_passing(listed, rates, 1000, shares) > 0.1
+    fewer = BY_RACE.replace("by=race", 'by=race in ("A", "B")')
+    assert probability_of_passing(fewer, rates, 1000, shares) > named
+    assert 900 < required_safety_rows(BY_RACE, rates, shares) < 1100
+
+
+def test_combinations_of_groups_are_those_that_the_rates_name():
+    rates = {
+        'TPR | [race == "A", sex == "F"]': 0.8,
+        'TPR | [race == "A", sex == "M"]': 0.8,
+        'TPR | [race == "B", sex == "F"]': 0.8,
+    }
+    found = probability_of_passing("max(TPR, by=(race, sex)) <= 0.9", rates, 100)
+    alone = probability_of_passing("TPR <= 0.9", {"TPR": 0.8}, 100)
+    assert found == pytest.approx(alone**3)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "rates", "message"),
+    [
+        (
+            BY_RACE,
+            {"TPR": 0.8},
+            "ranges over the groups of 'race', and nothing says which there are. Name each group "
+            "in rates, such as 'TPR | [race == \"A\"]', or in the constraint: "
+            'by=race in ("A", "B").',
+        ),
+        (BY_RACE, {'TPR | [race != "A"]': 0.8}, "nothing says which there are"),
+        ("max(TPR, by=(race, sex)) <= 1", {RACES[0]: 0.8}, "ranges over the groups of 'sex'"),
+        ("MSE <= 1", {"MSE": 0.5}, "'MSE' is not a rate of decisions."),
+        ("Brier <= 1", {"Brier": 0.5}, "'Brier' is not a rate of decisions."),
+        ("Cost <= 1", {"Cost": 0.5}, "'Cost' is not a rate of decisions."),
+        ([], {}, "There is nothing to plan: no constraints were given."),
+        ("PR <= 0.5", [0.4], "rates must map the text of each measure to a number"),
+        ("PR <= 0.5", {"PR": "0.4"}, "rates['PR'] must be a number, got '0.4'."),
+        ("PR <= 0.5", {"PR": 0.4, "NR": 0.4}, "rates contradict each other about PR."),
+        ("PR <= 0.5", {"PR - TPR": 0.4}, "'PR - TPR' is not one measure"),
+        ("PR <= 0.5", {"0.3": 0.4}, "'0.3' is not one measure"),
+        (["PR <= 0.5", "TPR >= 0.5"], {"PR": 0.4}, "rates must say what you expect of TPR."),
+    ],
+)
+def test_what_cannot_be_planned_is_refused(constraint, rates, message):
+    for ask in (required_safety_rows, lambda c, r: probability_of_passing(c, r, 100)):
+        with pytest.raises((ValueError, TypeError)) as error:
+            ask(constraint, rates)
+        assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "n_rows", [-1, 10.5, math.nan, math.inf, 2.0**60, 10**400, "100", None, True]
+)
+def test_numbers_of_rows_that_are_none_are_refused(n_rows):
+    with pytest.raises(ValueError, match="n_rows must be a whole number of rows from 0 to"):
+        probability_of_passing("PR <= 0.5", {"PR": 0.4}, n_rows)
+
+
+def test_no_rows_pass_nothing():
+    assert probability_of_passing("PR <= 0.5", {"PR": 0.4}, 0) == 0.0
+    assert required_safety_rows("PR <= 0.5", {"PR": 0.4}, {"PR": 0.0}) is None
+    assert required_safety_rows("PR <= 1", {"PR": 0.4}) == 1
+
+
+def test_several_constraints_have_a_delta_each():
+    found = probability_of_passing(
+        ["TPR >= 0.8", "TNR >= 0.8"], {"TPR": 0.9, "TNR": 0.88}, 150, delta=[0.01, 0.1]
+    )
+    strict = probability_of_passing("TPR >= 0.8", {"TPR": 0.9}, 150, delta=0.01)
+    lax = probability_of_passing("TNR >= 0.8", {"TNR": 0.88}, 150, delta=0.1)
+    assert found == pytest.approx(strict * lax)
+
+
+def test_a_rate_and_its_complement_say_the_same():
+    asked = probability_of_passing("TPR >= 0.8", {"TPR": 0.9}, 150)
+    assert probability_of_passing("TPR >= 0.8", {"FNR": 0.1}, 150) == pytest.approx(asked)
+    assert probability_of_passing("FNR <= 0.2", {"TPR": 0.9, "FNR": 0.1}, 150) == asked
+
+
+def test_the_positive_class_is_the_second_or_the_one_that_is_said():
+    def asked(text, rates, **options):
+        return probability_of_passing(text, rates, 100, classes=("no", "yes"), **options)
+
+    expected = probability_of_passing("PR <= 0.5", {"PR": 0.4}, 100)
+    assert asked("PR <= 0.5", {'PR_["yes"]': 0.4}) == expected
+    assert asked("PR <= 0.5", {'PR_["yes"]': 0.4}, pos_label="yes") == expected
+    assert asked("PR <= 0.5", {'PR_["no"]': 0.4}, pos_label="no") == expected
+    with pytest.raises(ValueError, match="pos_label"):
+        asked("PR <= 0.5", {"PR": 0.4}, pos_label="maybe")
+
+
+def test_a_class_of_several_is_named():
+    expected = probability_of_passing("PR <= 0.5", {"PR": 0.4}, 100)
+    named = {'PR_["b"]': 0.4}
+    assert probability_of_passing('PR_["b"] <= 0.5', named, 100, classes="abc") == expected
+
+
+@pytest.mark.parametrize(("share", "are_exclusive"), [(0.4, True), (0.5, True), (0.501, False)])
+def test_columns_are_exclusive_where_their_shares_leave_room_for_both(share, are_exclusive):
+    """A test of two groups that may share rows passes less often."""
+    rates = {"PR | [M]": 0.4, "PR | [F]": 0.4}
+    shares = dict.fromkeys(rates, share)
+    n_rows = round(600 / share)
+    found = probability_of_passing("abs(PR | [M] - PR | [F]) <= 0.1", rates, n_rows, shares)
+    apart = probability_of_passing(
+        "abs(PR | [race == 'M'] - PR | [race == 'F']) <= 0.1",  # one column: never both
+        {"PR | [race == 'M']": 0.4, "PR | [race == 'F']": 0.4},
+        n_rows,
+        {"PR | [race == 'M']": share, "PR | [race == 'F']": share},
+    )
+    assert (found == pytest.approx(apart, abs=0.01)) == are_exclusive
+    assert (found < apart - 0.1) != are_exclusive
+
+
+@pytest.mark.parametrize(
+    ("delta", "message"),
+    [
+        (0, "strictly between 0 and 1, got 0"),
+        (1, "strictly between 0 and 1, got 1"),
+        ([0.05, 0.05], "one for each of the 1 constraints; got 2 numbers"),
+    ],
+)
+def test_deltas_are_between_0_and_1_and_one_for_each_constraint(delta, message):
+    with pytest.raises(ValueError, match=f"delta.*{message}"):
+        probability_of_passing("PR <= 0.5", {"PR": 0.4}, 100, delta=delta)
