@@ -58,16 +58,15 @@ def test_every_table_has_the_verdict_of_the_safety_test(text, trials, method):
 
 
 @pytest.mark.parametrize(
-    ("text", "method"),
+    ("text", "trials", "method"),
     [
-        ("PR | [M] - PR | [F] <= 0.2", "auto"),
-        ("PR | [F] <= 0.4 + PR | [M]", "auto"),
-        ("PR | [M] + PR | [F] <= 1", "auto"),
-        ("PR | [F] <= 0.4 + PR | [M]", "asymptotic"),
+        ("PR | [M] - PR | [F] <= 0.2", (8, 6), "auto"),
+        ("PR | [F] <= 0.4 + PR | [M]", (8, 6), "auto"),
+        ("PR | [M] + PR | [F] <= 1", (8, 6), "auto"),
+        ("PR | [F] <= 0.4 + PR | [M]", (5, 4), "asymptotic"),
     ],
 )
-def test_two_rates_pass_up_to_a_count_that_is_at_most_one_off(text, method):
-    trials = 8, 6
+def test_two_rates_pass_up_to_a_count_that_is_at_most_one_off(text, trials, method):
     tree, acceptance, counts = all_tables(text, trials, method=method)
     shape = trials[0] + 1, trials[1] + 1
     found = acceptance.passes([(tree, DELTA)], counts).reshape(shape).sum(axis=0)
