@@ -117,6 +117,149 @@ def test_rows_for_one_limit_are_the_fewest_with_the_power(limit, rate, power):
     assert powers[-1] >= power > max(powers[:-1])
 
 
+# -- one rate and two groups, in the numbers of rows that users ask about -------------------------
+
+
+@pytest.mark.parametrize("power", [0.8, 0.9, 0.95])
+@pytest.mark.parametrize("rate", [0.91, 0.92, 0.93, 0.95])
+def test_rows_for_one_rate_have_the_power_asked_for(rate, power):
+    n = required_safety_rows("ACC >= 0.9", {"ACC": rate}, power=power)
+    fewest = int(binom.isf(0.05, n, 0.9)) + 1  # that reject a rate of .9 at .05
+    assert binomial_lower(fewest, n, 0.05) >= 0.9 > binomial_lower(fewest - 1, n, 0.05)
+    exact = float(binom.sf(fewest - 1, n, rate))
+    # Counts are whole, which makes the exact power of few rows a little more than asked for.
+    assert power - 0.01 <= exact <= power + 0.06
+
+
+def test_a_perfect_model_needs_what_clopper_pearson_needs():
+    assert required_safety_rows("ACC >= 0.9", {"ACC": 1.0}) == math.ceil(math.log(0.05, 0.9))
+
+
+SHARES = {"PR | [M]": 0.5, "PR | [F]": 0.5}
+
+
+PARITY = "abs(PR | [M] - PR | [F]) <= 0.1"
+
+
+def test_rows_fall_as_the_rates_leave_the_limit(whole):
+    rows = [required_safety_rows("ACC >= 0.9", {"ACC": r}) for r in (0.91, 0.92, 0.94, 0.97, 1.0)]
+    assert rows == sorted(rows, reverse=True)
+    assert len(set(rows)) == len(rows)
+    gaps = [
+        required_safety_rows(
+            "abs(PR | [M] - PR | [F]) <= 0.3", {"PR | [M]": 0.4, "PR | [F]": 0.4 + gap}, SHARES
+        )
+        for gap in ((0.15, 0.1, 0.0) if whole else (0.1, 0.0))
+    ]
+    assert gaps == sorted(gaps, reverse=True)
+
+
+def test_rows_grow_with_confidence_power_and_rarity():
+    def rows(**others):
+        return required_safety_rows("TPR >= 0.8", {"TPR": 0.85}, **others)
+
+    assert rows() < rows(delta=0.01)
+    assert rows() < rows(power=0.99)
+    assert rows(group_shares={"TPR": 0.1}) == pytest.approx(10 * rows(), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "rates"),
+    [
+        ("ACC >= 0.9", {"ACC": 0.85}),
+        ("ACC >= 0.9", {"ACC": 0.9}),
+        ("ACC >= 0.9", {"ERR": 0.2}),
+        (PARITY, {"PR | [M]": 0.4, "PR | [F]": 0.55}),
+        ("min(TPR, TNR) >= 0.8", {"TPR": 0.7, "TNR": 0.99}),
+    ],
+)
+def test_no_number_of_rows_helps_rates_that_violate(text, rates):
+    assert required_safety_rows(text, rates) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ACC >= 0.9", {}), "rates must say what you expect of ACC."),
+        ((PARITY, {"PR | [M]": 0.4}), "rates must say what you expect of PR | [F]."),
+        (
+            ("F1 >= 0.8", {"F1": 0.9}),
+            "'F1' is 2 - 2 / (1 + Jaccard): say what you expect of 'Jaccard'.",
+        ),
+        (("ACC >= 0.9", {"ACC": 1.5}), "rates['ACC'] must be between 0 and 1, got 1.5."),
+        (("ACC >= 0.9", {"ACC": -0.1}), "rates['ACC'] must be between 0 and 1, got -0.1."),
+        (("ACC >= 0.9", {"ACC": math.nan}), "rates['ACC'] must be between 0 and 1, got nan."),
+        (
+            ("TPR >= 0.9", {"TPR": 0.95}, {"TPR": 2}),
+            "group_shares['TPR'] must be between 0 and 1, got 2.",
+        ),
+        (
+            ("ACC >= 0.9", {"ACC": 0.95}, None, 1.0),
+            "delta must be strictly between 0 and 1, got 1.0.",
+        ),
+        *(
+            (
+                ("ACC >= 0.9", {"ACC": 0.95}, None, 0.05, power),
+                f"power must be strictly between 0 and 1, got {power!r}.",
+            )
+            for power in (0.0, 1.0, math.nan)
+        ),
+        (
+            ("ACC >= 0.9", {"ACC": 0.95}, None, 0.05, 0.9, "t"),
+            "method must be one of 'auto', 'exact', 'asymptotic', 'ttest', got 't'.",
+        ),
+    ],
+)
+def test_plans_refuse_bad_input(arguments, message):
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        required_safety_rows(*arguments)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("n", [150, 400, 900])
+@pytest.mark.parametrize("rate", [0.88, 0.92, 0.95])
+def test_probability_of_passing_with_one_rate(rate, n):
+    fewest = int(binom.isf(0.05, n, 0.9)) + 1
+    exact = float(binom.sf(fewest - 1, n, rate))
+    # Counts are whole: what is foreseen may be off by half a count's probability.
+    slack = 0.01 + binom.pmf(fewest, n, rate)
+    assert probability_of_passing("ACC >= 0.9", {"ACC": rate}, n) == pytest.approx(exact, abs=slack)
+
+
+@pytest.mark.parametrize(("gap", "n"), [(0.0, 700), (0.05, 1200), (0.05, 4000)])
+def test_probability_of_passing_with_two_groups(gap, n, whole):
+    rates = {"PR | [M]": 0.4, "PR | [F]": 0.4 + gap}
+    foreseen = probability_of_passing(PARITY, rates, n, SHARES)
+    resolved = bind(parse(PARITY), Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1)}))
+    mutually_exclusive_columns = frozenset({frozenset({"M", "F"})})
+    n_draws = 150 if whole else 40
+    counts = np.random.default_rng(0).binomial(n // 2, list(rates.values()), size=(n_draws, 2))
+    passed = []
+    for pair in counts.tolist():
+        samples = {
+            m: Sample(k, n // 2, n // 2) for m, k in zip(resolved.estimands, pair, strict=True)
+        }
+        evidence = Evidence(
+            samples, mutually_exclusive_columns=mutually_exclusive_columns, n_rows=n
+        )
+        passed.append(passes(resolved.tree, evidence, 0.05))
+    assert foreseen == pytest.approx(np.mean(passed), abs=4 * math.sqrt(0.25 / n_draws))
+
+
+def test_probability_of_passing_agrees_with_the_rows_needed():
+    n = required_safety_rows("ACC >= 0.9", {"ACC": 0.93}, power=0.8)
+    assert probability_of_passing("ACC >= 0.9", {"ACC": 0.93}, n) == pytest.approx(0.8, abs=0.02)
+    assert probability_of_passing("ACC >= 0.9", {"ACC": 1.0}, 1000) == 1.0
+    assert probability_of_passing("ACC >= 0.9", {"ACC": 0.5}, 1000) == 0.0
+
+
+def test_probability_of_passing_either_of_two():
+    rates = {"TPR": 0.85, "TNR": 0.6}
+    either = probability_of_passing("max(TPR, TNR) >= 0.8", rates, 400)
+    alone = probability_of_passing("TPR >= 0.8", rates, 400, delta=0.025)
+    assert either == pytest.approx(alone)
+
+
 # -- several rates ---------------------------------------------------------------------------------
 
 
@@ -280,146 +423,3 @@ def test_no_rows_pass_nothing():
     assert probability_of_passing("PR <= 0.5", {"PR": 0.4}, 0) == 0.0
     assert required_safety_rows("PR <= 0.5", {"PR": 0.4}, {"PR": 0.0}) is None
     assert required_safety_rows("PR <= 1", {"PR": 0.4}) == 1
-
-
-# -- one rate and two groups, in the numbers of rows that users ask about -------------------------
-
-
-@pytest.mark.parametrize("power", [0.8, 0.9, 0.95])
-@pytest.mark.parametrize("rate", [0.91, 0.92, 0.93, 0.95])
-def test_rows_for_one_rate_have_the_power_asked_for(rate, power):
-    n = required_safety_rows("ACC >= 0.9", {"ACC": rate}, power=power)
-    fewest = int(binom.isf(0.05, n, 0.9)) + 1  # that reject a rate of .9 at .05
-    assert binomial_lower(fewest, n, 0.05) >= 0.9 > binomial_lower(fewest - 1, n, 0.05)
-    exact = float(binom.sf(fewest - 1, n, rate))
-    # Counts are whole, which makes the exact power of few rows a little more than asked for.
-    assert power - 0.01 <= exact <= power + 0.06
-
-
-def test_a_perfect_model_needs_what_clopper_pearson_needs():
-    assert required_safety_rows("ACC >= 0.9", {"ACC": 1.0}) == math.ceil(math.log(0.05, 0.9))
-
-
-SHARES = {"PR | [M]": 0.5, "PR | [F]": 0.5}
-
-
-PARITY = "abs(PR | [M] - PR | [F]) <= 0.1"
-
-
-def test_rows_fall_as_the_rates_leave_the_limit(whole):
-    rows = [required_safety_rows("ACC >= 0.9", {"ACC": r}) for r in (0.91, 0.92, 0.94, 0.97, 1.0)]
-    assert rows == sorted(rows, reverse=True)
-    assert len(set(rows)) == len(rows)
-    gaps = [
-        required_safety_rows(
-            "abs(PR | [M] - PR | [F]) <= 0.3", {"PR | [M]": 0.4, "PR | [F]": 0.4 + gap}, SHARES
-        )
-        for gap in ((0.15, 0.1, 0.0) if whole else (0.1, 0.0))
-    ]
-    assert gaps == sorted(gaps, reverse=True)
-
-
-def test_rows_grow_with_confidence_power_and_rarity():
-    def rows(**others):
-        return required_safety_rows("TPR >= 0.8", {"TPR": 0.85}, **others)
-
-    assert rows() < rows(delta=0.01)
-    assert rows() < rows(power=0.99)
-    assert rows(group_shares={"TPR": 0.1}) == pytest.approx(10 * rows(), rel=0.05)
-
-
-@pytest.mark.parametrize(
-    ("text", "rates"),
-    [
-        ("ACC >= 0.9", {"ACC": 0.85}),
-        ("ACC >= 0.9", {"ACC": 0.9}),
-        ("ACC >= 0.9", {"ERR": 0.2}),
-        (PARITY, {"PR | [M]": 0.4, "PR | [F]": 0.55}),
-        ("min(TPR, TNR) >= 0.8", {"TPR": 0.7, "TNR": 0.99}),
-    ],
-)
-def test_no_number_of_rows_helps_rates_that_violate(text, rates):
-    assert required_safety_rows(text, rates) is None
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("ACC >= 0.9", {}), "rates must say what you expect of ACC."),
-        ((PARITY, {"PR | [M]": 0.4}), "rates must say what you expect of PR | [F]."),
-        (
-            ("F1 >= 0.8", {"F1": 0.9}),
-            "'F1' is 2 - 2 / (1 + Jaccard): say what you expect of 'Jaccard'.",
-        ),
-        (("ACC >= 0.9", {"ACC": 1.5}), "rates['ACC'] must be between 0 and 1, got 1.5."),
-        (("ACC >= 0.9", {"ACC": -0.1}), "rates['ACC'] must be between 0 and 1, got -0.1."),
-        (("ACC >= 0.9", {"ACC": math.nan}), "rates['ACC'] must be between 0 and 1, got nan."),
-        (
-            ("TPR >= 0.9", {"TPR": 0.95}, {"TPR": 2}),
-            "group_shares['TPR'] must be between 0 and 1, got 2.",
-        ),
-        (
-            ("ACC >= 0.9", {"ACC": 0.95}, None, 1.0),
-            "delta must be strictly between 0 and 1, got 1.0.",
-        ),
-        *(
-            (
-                ("ACC >= 0.9", {"ACC": 0.95}, None, 0.05, power),
-                f"power must be strictly between 0 and 1, got {power!r}.",
-            )
-            for power in (0.0, 1.0, math.nan)
-        ),
-        (
-            ("ACC >= 0.9", {"ACC": 0.95}, None, 0.05, 0.9, "t"),
-            "method must be one of 'auto', 'exact', 'asymptotic', 'ttest', got 't'.",
-        ),
-    ],
-)
-def test_plans_refuse_bad_input(arguments, message):
-    with pytest.raises(ValueError) as error:  # noqa: PT011
-        required_safety_rows(*arguments)
-    assert str(error.value) == message
-
-
-@pytest.mark.parametrize("n", [150, 400, 900])
-@pytest.mark.parametrize("rate", [0.88, 0.92, 0.95])
-def test_probability_of_passing_with_one_rate(rate, n):
-    fewest = int(binom.isf(0.05, n, 0.9)) + 1
-    exact = float(binom.sf(fewest - 1, n, rate))
-    # Counts are whole: what is foreseen may be off by half a count's probability.
-    slack = 0.01 + binom.pmf(fewest, n, rate)
-    assert probability_of_passing("ACC >= 0.9", {"ACC": rate}, n) == pytest.approx(exact, abs=slack)
-
-
-@pytest.mark.parametrize(("gap", "n"), [(0.0, 700), (0.05, 1200), (0.05, 4000)])
-def test_probability_of_passing_with_two_groups(gap, n, whole):
-    rates = {"PR | [M]": 0.4, "PR | [F]": 0.4 + gap}
-    foreseen = probability_of_passing(PARITY, rates, n, SHARES)
-    resolved = bind(parse(PARITY), Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1)}))
-    mutually_exclusive_columns = frozenset({frozenset({"M", "F"})})
-    n_draws = 150 if whole else 40
-    counts = np.random.default_rng(0).binomial(n // 2, list(rates.values()), size=(n_draws, 2))
-    passed = []
-    for pair in counts.tolist():
-        samples = {
-            m: Sample(k, n // 2, n // 2) for m, k in zip(resolved.estimands, pair, strict=True)
-        }
-        evidence = Evidence(
-            samples, mutually_exclusive_columns=mutually_exclusive_columns, n_rows=n
-        )
-        passed.append(passes(resolved.tree, evidence, 0.05))
-    assert foreseen == pytest.approx(np.mean(passed), abs=4 * math.sqrt(0.25 / n_draws))
-
-
-def test_probability_of_passing_agrees_with_the_rows_needed():
-    n = required_safety_rows("ACC >= 0.9", {"ACC": 0.93}, power=0.8)
-    assert probability_of_passing("ACC >= 0.9", {"ACC": 0.93}, n) == pytest.approx(0.8, abs=0.02)
-    assert probability_of_passing("ACC >= 0.9", {"ACC": 1.0}, 1000) == 1.0
-    assert probability_of_passing("ACC >= 0.9", {"ACC": 0.5}, 1000) == 0.0
-
-
-def test_probability_of_passing_either_of_two():
-    rates = {"TPR": 0.85, "TNR": 0.6}
-    either = probability_of_passing("max(TPR, TNR) >= 0.8", rates, 400)
-    alone = probability_of_passing("TPR >= 0.8", rates, 400, delta=0.025)
-    assert either == pytest.approx(alone)
