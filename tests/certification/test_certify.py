@@ -1,14 +1,11 @@
 """The promise through the public door: refused where it must be, and kept where it may be given."""
 
 import math
-from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binom, binomtest
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.exceptions import NotFittedError
+from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -19,43 +16,9 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn_seldonian import (
     ConstraintSyntaxError,
     certify,
-    probability_of_passing,
     required_safety_rows,
 )
-from sklearn_seldonian.bounds import binomial_lower
-from sklearn_seldonian.certification import Evidence, Sample, Statistics, passes
-from sklearn_seldonian.constraints import (
-    ColumnIs,
-    Comparison,
-    Schema,
-    Stratification,
-    bind,
-    distinct_conditions,
-    parse,
-)
-
-
-class Fixed(ClassifierMixin, BaseEstimator):
-    """A fitted classifier that returns what it was given, whatever it is asked about."""
-
-    def __init__(self, labels, probabilities=None, classes=(0, 1)):
-        self.labels, self.probabilities, self.classes = labels, probabilities, classes
-
-    @property
-    def classes_(self):
-        return np.array(self.classes)
-
-    def fit(self, X, y):
-        return self
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-    def predict(self, X):
-        return np.asarray(self.labels)
-
-    def predict_proba(self, X):
-        return np.asarray(self.probabilities, dtype=float)
+from tests.certification._fixed import Fixed
 
 
 def scores(positive):
@@ -85,35 +48,6 @@ def test_class_0_almost_surely_is_not_class_0_rarely(method, decision):
     (result,) = certificate.results
     assert result.g > 0
     assert result.reason == "the estimate itself violates the limit"
-
-
-@EVERY_METHOD
-@pytest.mark.parametrize("text", ["max(FPR, FNR) <= 0", "max(FPR, FNR) <= 0.5", "ACC >= 0"])
-@pytest.mark.parametrize(
-    ("labels", "probability", "decision"),
-    [
-        (math.nan, math.nan, "sample"),
-        (1, math.nan, "sample"),
-        (1, math.inf, "sample"),
-        (math.nan, 0.5, "sample"),
-        (math.nan, 0.5, "argmax"),
-        (7, 0.5, "argmax"),
-    ],
-)
-@pytest.mark.parametrize("n_invalid", [1, 200])
-def test_outputs_that_are_no_prediction_pass_nothing(
-    text, labels, probability, decision, method, n_invalid
-):
-    given = HALF_POSITIVE.astype(float)  # all others are right and sure of it
-    probabilities = np.column_stack([1 - given, given])
-    given[:n_invalid], probabilities[:n_invalid] = labels, probability
-    certificate = certified(
-        Fixed(given, probabilities), HALF_POSITIVE, text, method=method, decision=decision
-    )
-    assert not certificate.passed
-    assert certificate.results[0].reason == (
-        f"the outputs for {n_invalid} of 200 safety rows are NaN or infinite"
-    )
 
 
 @EVERY_METHOD
@@ -325,20 +259,6 @@ def test_bad_input_is_refused(given, message):
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("given", [{"decision": "sample"}, {"constraints": "Brier <= 0.5"}])
-def test_probabilities_that_are_missing_are_asked_for(given):
-    model = LinearSVC().fit(X[TRAIN], Y[TRAIN])
-    with pytest.raises(ValueError) as error:  # noqa: PT011
-        certify(model, X[TEST], Y[TEST], **{"constraints": "ACC >= 0.5", **given})
-    assert str(error.value) == "LinearSVC has no predict_proba, which these constraints need."
-    assert certify(model, X[TEST], Y[TEST], "ACC >= 0.5").passed
-
-
-def test_an_estimator_that_is_not_fitted_is_refused():
-    with pytest.raises(NotFittedError):
-        certify(LogisticRegression(), X, Y, "ACC >= 0.5")
-
-
 def test_a_malformed_constraint_shows_its_place():
     with pytest.raises(ConstraintSyntaxError, match=r"\^"):
         certified(RIGHT, HALF_POSITIVE, "ACC >= ")
@@ -351,145 +271,7 @@ def test_no_rows_at_all_pass_nothing(text):
     assert certificate.results[0].reason.startswith("no rows for ")
 
 
-# -- planning -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("power", [0.8, 0.9, 0.95])
-@pytest.mark.parametrize("rate", [0.91, 0.92, 0.93, 0.95])
-def test_rows_for_one_rate_have_the_power_asked_for(rate, power):
-    n = required_safety_rows("ACC >= 0.9", {"ACC": rate}, power=power)
-    fewest = int(binom.isf(0.05, n, 0.9)) + 1  # that reject a rate of .9 at .05
-    assert binomial_lower(fewest, n, 0.05) >= 0.9 > binomial_lower(fewest - 1, n, 0.05)
-    exact = float(binom.sf(fewest - 1, n, rate))
-    # Counts are whole, which makes the exact power of few rows a little more than asked for.
-    assert power - 0.01 <= exact <= power + 0.06
-
-
-def test_a_perfect_model_needs_what_clopper_pearson_needs():
-    assert required_safety_rows("ACC >= 0.9", {"ACC": 1.0}) == math.ceil(math.log(0.05, 0.9))
-
-
-SHARES = {"PR | [M]": 0.5, "PR | [F]": 0.5}
-PARITY = "abs(PR | [M] - PR | [F]) <= 0.1"
-
-
-def test_rows_fall_as_the_rates_leave_the_limit(whole):
-    rows = [required_safety_rows("ACC >= 0.9", {"ACC": r}) for r in (0.91, 0.92, 0.94, 0.97, 1.0)]
-    assert rows == sorted(rows, reverse=True)
-    assert len(set(rows)) == len(rows)
-    gaps = [
-        required_safety_rows(
-            "abs(PR | [M] - PR | [F]) <= 0.3", {"PR | [M]": 0.4, "PR | [F]": 0.4 + gap}, SHARES
-        )
-        for gap in ((0.15, 0.1, 0.0) if whole else (0.1, 0.0))
-    ]
-    assert gaps == sorted(gaps, reverse=True)
-
-
-def test_rows_grow_with_confidence_power_and_rarity():
-    def rows(**others):
-        return required_safety_rows("TPR >= 0.8", {"TPR": 0.85}, **others)
-
-    assert rows() < rows(delta=0.01)
-    assert rows() < rows(power=0.99)
-    assert rows(group_shares={"TPR": 0.1}) == pytest.approx(10 * rows(), rel=0.05)
-
-
-@pytest.mark.parametrize(
-    ("text", "rates"),
-    [
-        ("ACC >= 0.9", {"ACC": 0.85}),
-        ("ACC >= 0.9", {"ACC": 0.9}),
-        ("ACC >= 0.9", {"ERR": 0.2}),
-        (PARITY, {"PR | [M]": 0.4, "PR | [F]": 0.55}),
-        ("min(TPR, TNR) >= 0.8", {"TPR": 0.7, "TNR": 0.99}),
-    ],
-)
-def test_no_number_of_rows_helps_rates_that_violate(text, rates):
-    assert required_safety_rows(text, rates) is None
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("ACC >= 0.9", {}), "rates must say what you expect of ACC."),
-        ((PARITY, {"PR | [M]": 0.4}), "rates must say what you expect of PR | [F]."),
-        (
-            ("F1 >= 0.8", {"F1": 0.9}),
-            "'F1' is 2 - 2 / (1 + Jaccard): say what you expect of 'Jaccard'.",
-        ),
-        (("ACC >= 0.9", {"ACC": 1.5}), "rates['ACC'] must be between 0 and 1, got 1.5."),
-        (("ACC >= 0.9", {"ACC": -0.1}), "rates['ACC'] must be between 0 and 1, got -0.1."),
-        (("ACC >= 0.9", {"ACC": math.nan}), "rates['ACC'] must be between 0 and 1, got nan."),
-        (
-            ("TPR >= 0.9", {"TPR": 0.95}, {"TPR": 2}),
-            "group_shares['TPR'] must be between 0 and 1, got 2.",
-        ),
-        (
-            ("ACC >= 0.9", {"ACC": 0.95}, None, 1.0),
-            "delta must be strictly between 0 and 1, got 1.0.",
-        ),
-        *(
-            (
-                ("ACC >= 0.9", {"ACC": 0.95}, None, 0.05, power),
-                f"power must be strictly between 0 and 1, got {power!r}.",
-            )
-            for power in (0.0, 1.0, math.nan)
-        ),
-        (
-            ("ACC >= 0.9", {"ACC": 0.95}, None, 0.05, 0.9, "t"),
-            "method must be one of 'auto', 'exact', 'asymptotic', 'ttest', got 't'.",
-        ),
-    ],
-)
-def test_plans_refuse_bad_input(arguments, message):
-    with pytest.raises(ValueError) as error:  # noqa: PT011
-        required_safety_rows(*arguments)
-    assert str(error.value) == message
-
-
-@pytest.mark.parametrize("n", [150, 400, 900])
-@pytest.mark.parametrize("rate", [0.88, 0.92, 0.95])
-def test_probability_of_passing_with_one_rate(rate, n):
-    fewest = int(binom.isf(0.05, n, 0.9)) + 1
-    exact = float(binom.sf(fewest - 1, n, rate))
-    # Counts are whole: what is foreseen may be off by half a count's probability.
-    slack = 0.01 + binom.pmf(fewest, n, rate)
-    assert probability_of_passing("ACC >= 0.9", {"ACC": rate}, n) == pytest.approx(exact, abs=slack)
-
-
-@pytest.mark.parametrize(("gap", "n"), [(0.0, 700), (0.05, 1200), (0.05, 4000)])
-def test_probability_of_passing_with_two_groups(gap, n, whole):
-    rates = {"PR | [M]": 0.4, "PR | [F]": 0.4 + gap}
-    foreseen = probability_of_passing(PARITY, rates, n, SHARES)
-    resolved = bind(parse(PARITY), Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1)}))
-    mutually_exclusive_columns = frozenset({frozenset({"M", "F"})})
-    n_draws = 150 if whole else 40
-    counts = np.random.default_rng(0).binomial(n // 2, list(rates.values()), size=(n_draws, 2))
-    passed = []
-    for pair in counts.tolist():
-        samples = {
-            m: Sample(k, n // 2, n // 2) for m, k in zip(resolved.estimands, pair, strict=True)
-        }
-        evidence = Evidence(
-            samples, mutually_exclusive_columns=mutually_exclusive_columns, n_rows=n
-        )
-        passed.append(passes(resolved.tree, evidence, 0.05))
-    assert foreseen == pytest.approx(np.mean(passed), abs=4 * math.sqrt(0.25 / n_draws))
-
-
-def test_probability_of_passing_agrees_with_the_rows_needed():
-    n = required_safety_rows("ACC >= 0.9", {"ACC": 0.93}, power=0.8)
-    assert probability_of_passing("ACC >= 0.9", {"ACC": 0.93}, n) == pytest.approx(0.8, abs=0.02)
-    assert probability_of_passing("ACC >= 0.9", {"ACC": 1.0}, 1000) == 1.0
-    assert probability_of_passing("ACC >= 0.9", {"ACC": 0.5}, 1000) == 0.0
-
-
-def test_probability_of_passing_either_of_two():
-    rates = {"TPR": 0.85, "TNR": 0.6}
-    either = probability_of_passing("max(TPR, TNR) >= 0.8", rates, 400)
-    alone = probability_of_passing("TPR >= 0.8", rates, 400, delta=0.025)
-    assert either == pytest.approx(alone)
+# -- rows that would have sufficed --------------------------------------------------------------
 
 
 def right_in(k, n):
@@ -530,116 +312,7 @@ def test_what_has_passed_is_told_nothing_about_rows():
     assert "sufficed" not in result.explain()
 
 
-# -- false certificates are at most delta ----------------------------------------------------------
-
-TWO = Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1), "race": ("A", "B", "C")})
-THREE = Schema((0, 1, 2), None, {})
-MF = frozenset({frozenset({"M", "F"})})
-DELTA = 0.05
-
-
-@pytest.fixture
-def n_trials(whole):
-    """The binomial error of a share of .05 is .004; in the short form, .01."""
-    return 3000 if whole else 500
-
-
-def holds(condition, group):
-    """Whether a condition holds in the cell of a group, M or F or a race."""
-    if isinstance(condition, ColumnIs):
-        return (condition.column == group) == condition.value
-    assert isinstance(condition, Comparison)
-    return condition.literal == group
-
-
-def share_certified(texts, groups, n_trials, schema=TWO):
-    """How often all the `texts` pass, of `n_trials` samples; verdicts are kept by their counts.
-
-    `groups` maps the name of each group to its number of rows and the probabilities of the
-    squares (label, prediction), row by row.
-    """
-    constraints = [bind(parse(text), schema) for text in texts]
-    means = list(dict.fromkeys(mean for c in constraints for mean in c.estimands))
-    conditions = distinct_conditions(means)
-    membership = np.array(
-        [[holds(condition, group) for condition in conditions] for group in groups], dtype=bool
-    )
-    stratification = Stratification.single(conditions, membership)
-
-    @cache
-    def all_pass(samples):
-        evidence = Evidence(dict(zip(means, samples, strict=True)), mutually_exclusive_columns=MF)
-        return all(passes(c.tree, evidence, DELTA) for c in constraints)
-
-    rng, k = np.random.default_rng(0), len(schema.classes)
-    draws = [rng.multinomial(n, probabilities, n_trials) for n, probabilities in groups.values()]
-    tables = np.stack(draws, axis=1).reshape(n_trials, len(groups), k, k)
-    wrong = 0
-    for table in tables.astype(float):
-        statistics = Statistics(table, stratification, deterministic=True)
-        wrong += all_pass(tuple(Sample(*statistics.rate(mean)[:2]) for mean in means))
-    return wrong / n_trials
-
-
-def rates(n, tpr, fpr, positive=0.5):
-    """A group of n rows: probabilities of (label, prediction) 00, 01, 10, 11."""
-    negative = 1 - positive
-    probabilities = [negative * (1 - fpr), negative * fpr, positive * (1 - tpr), positive * tpr]
-    return n, np.array(probabilities)
-
-
-# Each constraint is just violated, or on its limit, by the last numbers.
-ON_THE_LIMIT = {
-    "precision": (["PPV >= 0.8"], {"all": rates(60, 0.8, 0.2)}),
-    "precision of few": (["PPV >= 0.9"], {"all": rates(200, 0.9, 0.1)}),
-    "F1": (["F1 >= 0.8"], {"all": rates(60, 0.8, 0.2)}),
-    "F1 of a rare class": (["F1 >= 0.5"], {"all": rates(60, 0.5, 0.05, 1 / 11)}),
-    "either group": (
-        ["min(PR | [M], PR | [F]) <= 0.2"],
-        {"M": rates(40, 0.2, 0.2), "F": rates(60, 0.2, 0.2)},
-    ),
-    "every pair of levels": (
-        ["max(FPR, by=race) - min(FPR, by=race) <= 0.4"],
-        {"A": rates(10, 0, 0, 0), "B": rates(10, 0, 0.4, 0), "C": rates(10, 0, 0, 0)},
-    ),
-    "a ratio": (
-        ["min(PR | [M] / PR | [F], PR | [F] / PR | [M]) >= 0.8"],
-        {"M": rates(30, 0.8, 0.8), "F": rates(30, 1, 1)},
-    ),
-    "a product": (
-        ["PR | [M] * PR | [F] <= 0.25"],
-        {"M": rates(60, 0.5, 0.5), "F": rates(60, 0.5, 0.5)},
-    ),
-    "rates of the same rows": (["PPV - FPR >= 0.6"], {"all": rates(150, 0.8, 0.2)}),
-    "one of several": (
-        ["ACC >= 0.5", "TPR >= 0.5", "FPR <= 0.2"],
-        {"all": rates(150, 0.95, 0.2)},
-    ),
-    "all of several": (
-        ["TPR >= 0.9", "FPR <= 0.1", "ACC >= 0.9", "PPV >= 0.9"],
-        {"all": rates(150, 0.9, 0.1)},
-    ),
-}
-
-
-@pytest.mark.parametrize(("texts", "groups"), ON_THE_LIMIT.values(), ids=ON_THE_LIMIT)
-def test_a_constraint_on_its_limit_passes_at_most_delta_of_the_time(texts, groups, n_trials):
-    share = share_certified(texts, groups, n_trials)
-    assert share <= DELTA + 3 * math.sqrt(DELTA * (1 - DELTA) / n_trials)
-
-
-def test_classes_that_share_rows_on_the_limit(n_trials):
-    probabilities = np.outer([0.4, 0.3, 0.3], [0.4, 0.3, 0.3]).ravel()
-    share = share_certified(
-        ["PR_[0] - PR_[1] <= 0.1"], {"all": (60, probabilities)}, n_trials, THREE
-    )
-    assert share <= DELTA + 3 * math.sqrt(DELTA * (1 - DELTA) / n_trials)
-
-
-def test_certificates_are_given_where_there_is_room():
-    """.92 of the time by enumeration; the share of 50 samples has an error of .04."""
-    groups = {"M": rates(60, 0.4, 0.4), "F": rates(60, 0.4, 0.4)}
-    assert share_certified(["abs(PR | [M] - PR | [F]) <= 0.3"], groups, 50) > 0.8
+# -- false certificates are at most delta ------------------------------------------------------
 
 
 SOFT = {

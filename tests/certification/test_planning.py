@@ -8,17 +8,14 @@ import pytest
 from scipy.stats import binom
 
 from sklearn_seldonian import probability_of_passing, required_safety_rows
+from sklearn_seldonian.bounds import binomial_lower
 from sklearn_seldonian.certification import (
     Evidence,
     Sample,
-    _methods,
     approximate_upper,
     passes,
     safety_test,
 )
-from sklearn_seldonian.certification._acceptance import AcceptanceSet
-from sklearn_seldonian.certification._draws import binomial_cdf, correlations, drawn_counts
-from sklearn_seldonian.certification._methods import Method
 from sklearn_seldonian.constraints import Schema, atoms_of, bind, parse
 
 SCHEMA = Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1)})
@@ -120,12 +117,147 @@ def test_rows_for_one_limit_are_the_fewest_with_the_power(limit, rate, power):
     assert powers[-1] >= power > max(powers[:-1])
 
 
-@pytest.mark.parametrize(("n", "rate"), [(1, 0.3), (40, 0.0), (40, 1.0), (40, 0.02), (3000, 0.4)])
-def test_binomial_distribution(n, rate):
-    counts = np.arange(-1, n + 1)
-    np.testing.assert_allclose(
-        binomial_cdf(counts, n, rate), binom.cdf(counts, n, rate), atol=1e-13
-    )
+# -- one rate and two groups, in the numbers of rows that users ask about -------------------------
+
+
+@pytest.mark.parametrize("power", [0.8, 0.9, 0.95])
+@pytest.mark.parametrize("rate", [0.91, 0.92, 0.93, 0.95])
+def test_rows_for_one_rate_have_the_power_asked_for(rate, power):
+    n = required_safety_rows("ACC >= 0.9", {"ACC": rate}, power=power)
+    fewest = int(binom.isf(0.05, n, 0.9)) + 1  # that reject a rate of .9 at .05
+    assert binomial_lower(fewest, n, 0.05) >= 0.9 > binomial_lower(fewest - 1, n, 0.05)
+    exact = float(binom.sf(fewest - 1, n, rate))
+    # Counts are whole, which makes the exact power of few rows a little more than asked for.
+    assert power - 0.01 <= exact <= power + 0.06
+
+
+def test_a_perfect_model_needs_what_clopper_pearson_needs():
+    assert required_safety_rows("ACC >= 0.9", {"ACC": 1.0}) == math.ceil(math.log(0.05, 0.9))
+
+
+SHARES = {"PR | [M]": 0.5, "PR | [F]": 0.5}
+
+
+PARITY = "abs(PR | [M] - PR | [F]) <= 0.1"
+
+
+def test_rows_fall_as_the_rates_leave_the_limit(whole):
+    rows = [required_safety_rows("ACC >= 0.9", {"ACC": r}) for r in (0.91, 0.92, 0.94, 0.97, 1.0)]
+    assert rows == sorted(rows, reverse=True)
+    assert len(set(rows)) == len(rows)
+    gaps = [
+        required_safety_rows(
+            "abs(PR | [M] - PR | [F]) <= 0.3", {"PR | [M]": 0.4, "PR | [F]": 0.4 + gap}, SHARES
+        )
+        for gap in ((0.15, 0.1, 0.0) if whole else (0.1, 0.0))
+    ]
+    assert gaps == sorted(gaps, reverse=True)
+
+
+def test_rows_grow_with_confidence_power_and_rarity():
+    def rows(**others):
+        return required_safety_rows("TPR >= 0.8", {"TPR": 0.85}, **others)
+
+    assert rows() < rows(delta=0.01)
+    assert rows() < rows(power=0.99)
+    assert rows(group_shares={"TPR": 0.1}) == pytest.approx(10 * rows(), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "rates"),
+    [
+        ("ACC >= 0.9", {"ACC": 0.85}),
+        ("ACC >= 0.9", {"ACC": 0.9}),
+        ("ACC >= 0.9", {"ERR": 0.2}),
+        (PARITY, {"PR | [M]": 0.4, "PR | [F]": 0.55}),
+        ("min(TPR, TNR) >= 0.8", {"TPR": 0.7, "TNR": 0.99}),
+    ],
+)
+def test_no_number_of_rows_helps_rates_that_violate(text, rates):
+    assert required_safety_rows(text, rates) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ACC >= 0.9", {}), "rates must say what you expect of ACC."),
+        ((PARITY, {"PR | [M]": 0.4}), "rates must say what you expect of PR | [F]."),
+        (
+            ("F1 >= 0.8", {"F1": 0.9}),
+            "'F1' is 2 - 2 / (1 + Jaccard): say what you expect of 'Jaccard'.",
+        ),
+        (("ACC >= 0.9", {"ACC": 1.5}), "rates['ACC'] must be between 0 and 1, got 1.5."),
+        (("ACC >= 0.9", {"ACC": -0.1}), "rates['ACC'] must be between 0 and 1, got -0.1."),
+        (("ACC >= 0.9", {"ACC": math.nan}), "rates['ACC'] must be between 0 and 1, got nan."),
+        (
+            ("TPR >= 0.9", {"TPR": 0.95}, {"TPR": 2}),
+            "group_shares['TPR'] must be between 0 and 1, got 2.",
+        ),
+        (
+            ("ACC >= 0.9", {"ACC": 0.95}, None, 1.0),
+            "delta must be strictly between 0 and 1, got 1.0.",
+        ),
+        *(
+            (
+                ("ACC >= 0.9", {"ACC": 0.95}, None, 0.05, power),
+                f"power must be strictly between 0 and 1, got {power!r}.",
+            )
+            for power in (0.0, 1.0, math.nan)
+        ),
+        (
+            ("ACC >= 0.9", {"ACC": 0.95}, None, 0.05, 0.9, "t"),
+            "method must be one of 'auto', 'exact', 'asymptotic', 'ttest', got 't'.",
+        ),
+    ],
+)
+def test_plans_refuse_bad_input(arguments, message):
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        required_safety_rows(*arguments)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("n", [150, 400, 900])
+@pytest.mark.parametrize("rate", [0.88, 0.92, 0.95])
+def test_probability_of_passing_with_one_rate(rate, n):
+    fewest = int(binom.isf(0.05, n, 0.9)) + 1
+    exact = float(binom.sf(fewest - 1, n, rate))
+    # Counts are whole: what is foreseen may be off by half a count's probability.
+    slack = 0.01 + binom.pmf(fewest, n, rate)
+    assert probability_of_passing("ACC >= 0.9", {"ACC": rate}, n) == pytest.approx(exact, abs=slack)
+
+
+@pytest.mark.parametrize(("gap", "n"), [(0.0, 700), (0.05, 1200), (0.05, 4000)])
+def test_probability_of_passing_with_two_groups(gap, n, whole):
+    rates = {"PR | [M]": 0.4, "PR | [F]": 0.4 + gap}
+    foreseen = probability_of_passing(PARITY, rates, n, SHARES)
+    resolved = bind(parse(PARITY), Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1)}))
+    mutually_exclusive_columns = frozenset({frozenset({"M", "F"})})
+    n_draws = 150 if whole else 40
+    counts = np.random.default_rng(0).binomial(n // 2, list(rates.values()), size=(n_draws, 2))
+    passed = []
+    for pair in counts.tolist():
+        samples = {
+            m: Sample(k, n // 2, n // 2) for m, k in zip(resolved.estimands, pair, strict=True)
+        }
+        evidence = Evidence(
+            samples, mutually_exclusive_columns=mutually_exclusive_columns, n_rows=n
+        )
+        passed.append(passes(resolved.tree, evidence, 0.05))
+    assert foreseen == pytest.approx(np.mean(passed), abs=4 * math.sqrt(0.25 / n_draws))
+
+
+def test_probability_of_passing_agrees_with_the_rows_needed():
+    n = required_safety_rows("ACC >= 0.9", {"ACC": 0.93}, power=0.8)
+    assert probability_of_passing("ACC >= 0.9", {"ACC": 0.93}, n) == pytest.approx(0.8, abs=0.02)
+    assert probability_of_passing("ACC >= 0.9", {"ACC": 1.0}, 1000) == 1.0
+    assert probability_of_passing("ACC >= 0.9", {"ACC": 0.5}, 1000) == 0.0
+
+
+def test_probability_of_passing_either_of_two():
+    rates = {"TPR": 0.85, "TNR": 0.6}
+    either = probability_of_passing("max(TPR, TNR) >= 0.8", rates, 400)
+    alone = probability_of_passing("TPR >= 0.8", rates, 400, delta=0.025)
+    assert either == pytest.approx(alone)
 
 
 # -- several rates ---------------------------------------------------------------------------------
@@ -210,77 +342,3 @@ def test_what_is_independent_is_multiplied():
     ]
     either = probability_of_passing("max(TPR, TNR) >= 0.8", both, 150)
     assert either == pytest.approx(1 - math.prod(1 - half for half in halves))
-
-
-def test_tables_that_pass_are_what_the_method_says_whatever_its_name(monkeypatch):
-    first, second = bound_means("PR | [M]", "PR | [F]")
-    mine = Method(
-        "mine",
-        "exact",
-        lambda _: math.inf,
-        lambda _: 1.0,
-        passing_tables=lambda tables, delta: tables.sum(axis=1) < 100 * delta,
-    )
-    monkeypatch.setattr(_methods, "METHODS", {"mine": (lambda atom, evidence: mine,)})
-    tree = bind(parse("PR | [M] - PR | [F] <= 0.1"), SCHEMA).tree
-    acceptance = AcceptanceSet({first: 10, second: 20}, "mine", EXCLUSIVE)
-    counts = {first: np.array([0, 2, 9]), second: np.array([4, 3, 20])}
-    assert acceptance.passes([(tree, 0.05)], counts).tolist() == [True, False, False]
-    assert acceptance.passes([(tree, 0.06)], counts).tolist() == [True, True, False]
-    assert not acceptance.asks_each_table(tree)
-
-
-# -- rates that share rows -------------------------------------------------------------------------
-
-
-def bound_means(*texts, classes=(0, 1)):
-    schema = Schema(classes, 1 if len(classes) == 2 else None, {"M": (0, 1), "F": (0, 1)})
-    return [bind(parse(f"{text} <= 0.5"), schema).estimands[0] for text in texts]
-
-
-def test_correlation_of_a_part_and_the_whole():
-    part, whole = bound_means("PR | [M]", "PR")
-    found = correlations({part: 0.3, whole: 0.4}, {part: 0.25, whole: 1.0}, frozenset())
-    expected = math.sqrt(0.25 * 0.3 * 0.7 / (0.4 * 0.6))
-    # In the most even distribution whether a row is of M is not known given its decision.
-    assert found[0, 1] == pytest.approx(expected, abs=0.03)
-
-
-def test_correlation_of_shares_that_exclude_each_other():
-    one, other = bound_means("PR_[0]", "PR_[1]", classes=(0, 1, 2))
-    found = correlations({one: 0.3, other: 0.5}, {one: 1.0, other: 1.0}, frozenset())
-    assert found[0, 1] == pytest.approx(-math.sqrt(0.3 * 0.5 / (0.7 * 0.5)), abs=1e-4)
-
-
-def test_correlation_of_a_rate_with_what_it_decides():
-    accuracy, tpr, tnr = bound_means("ACC", "TPR", "FPR")
-    shares = {accuracy: 1.0, tpr: 0.4, tnr: 0.6}
-    found = correlations({accuracy: 0.84, tpr: 0.9, tnr: 0.2}, shares, frozenset())
-    assert found[1, 2] == pytest.approx(0, abs=1e-6)
-    assert found[0, 1] > 0.3
-    assert found[0, 2] < -0.3
-
-
-@pytest.mark.parametrize(
-    ("names", "rates", "shares"),
-    [
-        (("PR | [M]", "PR | [F]"), (0.2, 0.3), (0.5, 0.5)),  # not of the same rows
-        (("ACC", "TPR", "FPR"), (0.2, 0.9, 0.1), (1, 0.5, 0.5)),  # no distribution has these
-        (("TPR", "FPR", "ACC"), (0.8, 0.1, 0.8), (1, 1, 1)),
-    ],
-)
-def test_what_nothing_is_known_of_is_uncorrelated(names, rates, shares):
-    means = bound_means(*names)
-    own = dict(zip(means, rates, strict=True)), dict(zip(means, shares, strict=True))
-    np.testing.assert_array_equal(correlations(*own, EXCLUSIVE), np.eye(len(means)))
-
-
-def test_drawn_counts_have_their_distributions():
-    one, other = bound_means("PR | [M]", "PR")
-    correlation = np.array([[1.0, 0.6], [0.6, 1.0]])
-    drawn = drawn_counts({one: 0.3, other: 0.01}, {one: 200, other: 90}, correlation, 4096)
-    for mean, n, p in ((one, 200, 0.3), (other, 90, 0.01)):
-        counts = np.arange(n + 1)
-        seen = (drawn[mean][:, None] <= counts).mean(axis=0)
-        np.testing.assert_allclose(seen, binom.cdf(counts, n, p), atol=0.015)
-    assert np.corrcoef(drawn[one], drawn[other])[0, 1] == pytest.approx(0.55, abs=0.08)

@@ -195,16 +195,6 @@ def test_families_say_what_all_conditions_together_say(n_classes, valued, determ
         assert found.estimate == pytest.approx(expected.estimate, rel=1e-12)
 
 
-def test_exclusive_columns_are_those_that_some_family_sees_together():
-    male = np.arange(20) % 2
-    columns = {"M": male, "F": 1 - male, "age": np.arange(20) % 9, "X": male, "Z": 1 - male}
-    texts = ["PR | [M] - PR | [F] <= 0.1", "PR | [X] - PR | [M] <= 0.1", "PR | [Z] <= 0.5"]
-    schema = Schema(classes=(0, 1), positive=1, levels=dict.fromkeys("MFXZ", (0, 1)))
-    together = [bind(parse(text), schema).conditions for text in texts]
-    stratification = assign_cells(columns, together, 20).stratification
-    assert exclusive_columns(stratification) == {frozenset("MF")}
-
-
 def soft_statistics(text, schema, low, high, n=400):
     """Statistics of probabilities whose scores are drawn between `low` and `high`; the means."""
     resolved, rng = bind(parse(text), schema), np.random.default_rng(0)
