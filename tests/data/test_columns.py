@@ -19,8 +19,6 @@ from sklearn_seldonian.data._groups import column_values
 from sklearn_seldonian.exceptions import ConstraintNameError
 from tests.data._schooling import LEVELS, ordered
 
-REUSED = pytest.mark.filterwarnings("ignore::sklearn_seldonian.exceptions.SafetyDataReusedWarning")
-
 
 def values_of(given, name="sensitive_feature_0", n_rows=None):
     n_rows = len(given) if n_rows is None else n_rows
