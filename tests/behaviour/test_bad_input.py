@@ -1,7 +1,6 @@
 """Every wrong input gets an answer that says what, why and what there is."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from torch import nn
 
@@ -88,53 +87,12 @@ def test_sensitive_features(blobs, groups, change, message):
     assert message in str(error.value)
 
 
-def test_same_column_twice(blobs, groups):
-    X, y = blobs
-    model = SeldonianClassifier(constraints="PR | [M] <= 0.99", max_epochs=1)
-    frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(M=groups["M"])
-    model.fit(frame, y, sensitive_features=groups)
-    with pytest.raises(ValueError, match="in X and in sensitive_features with different values"):
-        model.fit(frame, y, sensitive_features=groups.assign(M=1 - groups["M"]))
-
-
-def test_two_columns_of_one_name(blobs, groups):
-    twice = pd.concat([groups, groups[["M"]]], axis=1)
-    with pytest.raises(ValueError, match="sensitive_features has several columns 'M'"):
-        SeldonianClassifier(constraints="PR | [M] <= 0.99").fit(*blobs, sensitive_features=twice)
-    model = SeldonianClassifier(constraints="PR | [F] <= 0.99", max_epochs=1, random_state=0)
-    assert model.fit(*blobs, sensitive_features=twice).certificate_ is not None
-
-
 def test_unnamed_sensitive_features_get_numbers(blobs, groups):
     constraint = "PR | [sensitive_feature_1] <= 0.99"
     model = SeldonianClassifier(constraints=constraint, max_epochs=1, random_state=0)
     model.fit(*blobs, sensitive_features=groups[["M", "F"]].to_numpy())
     (result,) = model.certificate_.results
     assert result.rows == {"PR | [sensitive_feature_1]": groups["F"][model.safety_indices_].sum()}
-
-
-@pytest.mark.parametrize(
-    ("mask", "message"),
-    [
-        (np.zeros(1000, bool), "0 would be safety rows"),
-        (np.ones(1000, bool), "1000 would be safety rows"),
-        (np.zeros(10, bool), "boolean array of shape"),
-        (np.zeros(1000, int), "boolean array of shape"),
-    ],
-)
-def test_safety_mask(blobs, mask, message):
-    with pytest.raises(ValueError, match=message):
-        SeldonianClassifier(constraints="ACC >= 0.6").fit(*blobs, safety_mask=mask)
-
-
-def test_a_mask_in_another_order_than_the_rows(blobs):
-    X, y = blobs
-    frame = pd.DataFrame(X, columns=["a", "b", "c"])
-    mask = pd.Series(np.arange(1000) % 4 == 0)
-    model = SeldonianClassifier(constraints="ACC >= 0.1", max_epochs=1, random_state=0)
-    with pytest.raises(ValueError, match="X and safety_mask have the same index in different"):
-        model.fit(frame, y, safety_mask=mask.sample(frac=1.0, random_state=0))
-    assert model.fit(frame, y, safety_mask=mask).safety_indices_.tolist() == [*range(0, 1000, 4)]
 
 
 @pytest.mark.parametrize(

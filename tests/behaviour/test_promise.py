@@ -1,7 +1,5 @@
 """What the certificate rests on: safety rows unread, decisions real, nothing left to luck."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +10,6 @@ from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
 from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier, certify
-from sklearn_seldonian.data._groups import check_same_order
 from sklearn_seldonian.exceptions import ConstraintNameError
 from sklearn_seldonian.measures import RowMeasure
 
@@ -246,56 +243,6 @@ def test_certify_reads_classes_in_any_order():
     assert right.results[0].estimate == 1.0
     assert swapped.results[0].estimate == pytest.approx((wrong == y).mean())
     assert not swapped.passed
-
-
-def test_rows_that_were_shuffled_without_their_groups_are_refused(blobs, groups):
-    X, y = blobs
-    frame = pd.DataFrame(X, columns=["a", "b", "c"]).sample(frac=1.0, random_state=0)
-    model = SeldonianClassifier(constraints="PR | [M] <= 0.9", max_epochs=1, random_state=0)
-    with pytest.raises(ValueError, match="the same index in different orders"):
-        model.fit(frame, y, sensitive_features=groups)
-    model.fit(frame, y, sensitive_features=groups.loc[frame.index])
-
-
-HOURS = pd.date_range("2020-01-01", periods=4, freq="h", tz="UTC")
-INDEXES = {
-    "range and integers": (pd.RangeIndex(4), pd.Index([0, 1, 2, 3])),
-    "range and nullable": (pd.RangeIndex(4), pd.Index([0, 1, 2, 3], dtype="Int64")),
-    "range and arrow": (pd.RangeIndex(4), pd.Index([0, 1, 2, 3], dtype="int64[pyarrow]")),
-    "integers and floats": (pd.Index([0, 1, 2, 3]), pd.Index([0.0, 1.0, 2.0, 3.0])),
-    "integers and objects": (pd.Index([0, 1, 2, 3]), pd.Index([0, 1, 2, 3], dtype=object)),
-    "texts and objects": (
-        pd.Index(list("abcd"), dtype="string"),
-        pd.Index(list("abcd"), dtype=object),
-    ),
-    "texts and category": (pd.Index(list("abcd")), pd.CategoricalIndex(list("abcd"))),
-    "two time zones": (HOURS, HOURS.tz_convert("Asia/Tokyo")),
-    "times and objects": (HOURS, HOURS.astype(object)),
-    "levels": (
-        pd.MultiIndex.from_product([[1, 2], ["a", "b"]]),
-        pd.MultiIndex.from_product([[1.0, 2.0], pd.Index(["a", "b"], dtype="string")]),
-    ),
-    "missing": (pd.Index([0.0, 1.0, 2.0, np.nan]), pd.Index([0, 1, 2, None], dtype="Int64")),
-    "with duplicates": (pd.Index([7, 7, 8, 8]), pd.Index([7, 7, 8, 8], dtype="Int64")),
-}
-
-
-@pytest.mark.parametrize(("one", "other"), INDEXES.values(), ids=INDEXES)
-def test_indexes_are_compared_by_their_labels(one, other):
-    X, groups = pd.DataFrame({"a": range(4)}, index=one), pd.Series(range(4), index=other)
-    check_same_order(X=X, sensitive_features=groups)
-    check_same_order(X=groups, sensitive_features=X)
-    remedy = r"\.loc\[X.index\]" if one.is_unique else "bring their rows into one order, then reset"
-    with pytest.raises(ValueError, match=f"X and y have the same index in different.*{remedy}"):
-        check_same_order(X=X, y=groups.iloc[::-1])
-    check_same_order(X=X, y=groups.iloc[:3])
-
-
-def test_indexes_that_merely_differ_are_accepted():
-    labels = ([0, 1, 2], [0, 1, 3], [1, 0, 1], ["a", "b", 0], [0, 0, 1])
-    for one, other in itertools.combinations(labels, 2):
-        tables = (pd.Series(range(3), index=index) for index in (one, other))
-        check_same_order(**dict(zip("Xy", tables, strict=True)))
 
 
 def test_what_predict_does_is_fixed_by_fit(blobs):

@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from sklearn_seldonian.constraints import exact_dual
 from sklearn_seldonian.constraints._dual import Dual
+from tests.constraints._trees import resolved
 
 X, Y = 0.3, 0.7
 NOTHING = np.zeros(2)
@@ -82,3 +84,12 @@ def test_a_root_has_a_value_where_it_has_no_slope():
     root = Dual(0.0, np.array([1.0])) ** Dual(0.5, np.array([0.0]))
     assert root.value == 0.0
     assert not np.isfinite(root.gradient).any()
+
+
+def test_exact_slopes_where_floats_cancel():
+    constraint = resolved("(PR + 1e17) * FPR - 1e17 * FPR <= 0.01")
+    values = {mean: {"PR": 0.5, "FPR": 0.25}[str(mean)] for mean in constraint.estimands}
+    point = exact_dual(constraint.g, values)
+    slopes = dict(zip(map(str, values), point.gradient, strict=True))
+    assert point.value == pytest.approx(0.125 - 0.01)
+    assert slopes == {"PR": 0.25, "FPR": 0.5}

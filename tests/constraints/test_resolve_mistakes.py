@@ -137,38 +137,3 @@ def test_a_long_sum_does_not_reach_the_recursion_limit():
     constraint = parse(" + ".join(["PR"] * 99) + " <= 9")
     resolved = bind(constraint, BINARY)
     assert resolved.tree.linear.weights == (99.0,)
-
-
-@pytest.mark.parametrize(
-    ("name", "advice"),
-    [
-        ("accuracy", "write ACC"),
-        ("acc", "write ACC"),
-        ("Recall", "write TPR"),
-        ("precision", "write PPV"),
-        ("specificity", "write TNR"),
-        ("sensitivity", "write TPR"),
-        ("selection_rate", "write PR"),
-        ("f1_score", "write F1"),
-        ("FP", "write FPR"),
-        ("balanced_accuracy", "write (TPR + TNR) / 2"),
-        ("AUC", "it is not a mean over rows, so it cannot be certified"),
-        ("roc_auc", "it is not a mean over rows, so it cannot be certified"),
-        ("MCC", "it is not a mean over rows, so it cannot be certified"),
-        ("RMSE", "write sqrt(MSE)"),
-        ("demographic_parity", "use sklearn_seldonian.constraints.demographic_parity"),
-        ("equalised_odds", "use sklearn_seldonian.constraints.equalized_odds"),
-        ("inf", "a limit is a finite number"),
-    ],
-)
-def test_measures_by_their_other_names(name, advice):
-    with pytest.raises(ConstraintNameError) as error:
-        bind(parse(f"{name} <= 0.5"), Schema((0, 1), 1))
-    assert str(error.value).startswith(f"Unknown measure '{name}'; {advice}")
-
-
-@pytest.mark.parametrize("name", ["RMSE", "rmse"])
-def test_the_root_of_a_mean_is_what_is_said(name):
-    with pytest.raises(ConstraintNameError, match=r"write sqrt\(MSE\)"):
-        bind(parse(f"{name} <= 0.5"), Schema((), None))
-    assert bind(parse("sqrt(MSE) <= 0.5"), Schema((), None)).estimands

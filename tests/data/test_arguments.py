@@ -9,7 +9,6 @@ import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.cluster import KMeans
-from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.neighbors import KNeighborsClassifier
@@ -18,26 +17,9 @@ from sklearn_seldonian import certify
 from sklearn_seldonian.constraints import Constraint
 from sklearn_seldonian.data._arguments import as_numbers, label_positions
 from sklearn_seldonian.metrics import constraint_values
+from tests.data._mistakes import HUGE, WORDS, N, X, Y, changed, refused, with_na
 
-N = 40
-Y = np.tile([0, 1], N // 2)
-X = np.random.default_rng(0).normal(size=(N, 2)) + 3.0 * (2 * Y - 1)[:, None]
-WORDS = np.where(Y == 1, "yes", "no").astype(object)
 CLASSIFIER, OF_WORDS = LogisticRegression().fit(X, Y), LogisticRegression().fit(X, WORDS)
-REGRESSOR = LinearRegression().fit(X, Y.astype(float))
-HUGE = 10**400
-
-
-def changed(values, value, at=3):
-    values = np.array(values, dtype=object)
-    values[at] = value
-    return values
-
-
-def with_na():
-    values = pd.array(Y, dtype="Int64")
-    values[3] = pd.NA
-    return values
 
 
 class Answering:
@@ -87,14 +69,6 @@ class Failing(Classifying):
         raise {"key": KeyError, "large": OverflowError}[self.answer]("inside")
 
 
-def refused(*given, **others):
-    with pytest.raises((TypeError, ValueError)) as caught:
-        certify(*given, **others)
-    own = "sklearn_seldonian" in str(caught.traceback[-1].path)
-    assert own or isinstance(caught.value, NotFittedError)
-    return str(caught.value)
-
-
 LABELS = [
     (changed(WORDS, None), "y holds 1 missing labels"),
     (changed(WORDS, np.nan), "y holds 1 missing labels"),
@@ -133,29 +107,6 @@ EQUAL += [pd.Categorical(Y), pd.Series(Y), pd.array(Y, dtype="Int64"), Y.astype(
 @pytest.mark.parametrize("y", EQUAL)
 def test_labels_of_any_container_and_type_that_are_equal(y):
     assert certify(CLASSIFIER, X, y, "ACC >= 0.5").results[0].estimate == 1.0
-
-
-TARGETS = [
-    (WORDS, "y must hold numbers that fit a float; it holds 'no'."),
-    (Y.astype(str), "y must hold numbers that fit a float; it holds"),
-    (changed(Y, HUGE), "y must hold numbers that fit a float; it holds 1000"),
-    (changed(Y, object()), "y must hold numbers"),
-    (pd.date_range("2020", periods=N), "y holds dates or durations"),
-    (pd.to_timedelta(Y, unit="s"), "y holds dates or durations"),
-    (Y + 1j, "y must not hold complex numbers"),
-    (None, "y must hold rows"),
-]
-
-
-@pytest.mark.parametrize(("y", "message"), TARGETS)
-def test_targets(y, message):
-    assert message in refused(REGRESSOR, X, y, "MSE <= 1")
-
-
-@pytest.mark.parametrize("y", [changed(Y, np.nan), with_na(), changed(Y, None)])
-def test_targets_that_are_missing(y):
-    with pytest.raises(ValueError, match=r"y contains (NaN|masked values)"):
-        certify(REGRESSOR, X, y, "MSE <= 1")
 
 
 OUTPUTS = [
@@ -299,11 +250,6 @@ PARAMETERS = [
 @pytest.mark.parametrize(("parameters", "message"), PARAMETERS)
 def test_parameters(parameters, message):
     assert message in refused(CLASSIFIER, X, Y, "ACC >= 0.5", **parameters)
-
-
-@pytest.mark.parametrize("value", [3, "01", ("a", "b"), {}, (0, HUGE), (0, np.nan), (1, 0), (0,)])
-def test_ranges(value):
-    assert "target_range must be" in refused(REGRESSOR, X, Y, "MSE <= 1", target_range=value)
 
 
 @pytest.mark.parametrize("rows", [None, 3, "X", {}, object()])

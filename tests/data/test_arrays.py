@@ -10,7 +10,6 @@ import pytest
 import torch
 from PIL import Image
 from scipy.sparse import csr_array
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from skorch.helper import SliceDataset
 from torch import nn
@@ -18,7 +17,7 @@ from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 from torchvision.datasets import MNIST
 from torchvision.transforms import ToTensor
 
-from sklearn_seldonian import SeldonianClassifier, certify
+from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.data._arrays import as_arrays
 from sklearn_seldonian.learners.lagrangian import to_inputs
 from sklearn_seldonian.modules import ConvNet
@@ -313,18 +312,6 @@ def test_labels_of_any_kind(blobs, convert, classes):
 def test_labels_that_are_not_of_one_kind(blobs, labels, message):
     with pytest.raises((TypeError, ValueError), match=message):
         fitted(blobs[0], labels)
-
-
-def test_missing_labels_of_fresh_rows(blobs):
-    X, y = blobs
-    texts = np.where(y == 1, "yes", "no").tolist()
-    model = LogisticRegression().fit(X, texts)
-    assert certify(model, X, texts, "ACC >= 0.5").passed
-    with pytest.raises(ValueError, match="y contains masked values"):
-        certify(model, X, np.ma.array(texts, mask=y == 1), "ACC >= 0.5")
-    for missing in (float("nan"), None):
-        with pytest.raises(ValueError, match="y holds 1 missing labels: leave those rows out"):
-            certify(model, X, [missing, *texts[1:]], "ACC >= 0.5")
 
 
 @pytest.mark.parametrize("answer", ["fit", "predict"])

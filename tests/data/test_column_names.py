@@ -87,15 +87,6 @@ def test_series_keep_their_names(table, series):
     assert len(model.certificate_.results[0].rows) == 2
 
 
-@pytest.mark.parametrize("place", ["X", "sensitive_features"])
-def test_levels_of_an_index_are_no_columns(table, place):
-    numbers, y, sex = table
-    indexed = pd.DataFrame({**numbers, "sex": sex}).set_index("sex")
-    X, groups = (indexed, None) if place == "X" else (np.stack(list(numbers.values()), 1), indexed)
-    with pytest.raises(ValueError, match=rf"index of {place}.*write {place}.reset_index\('sex'\)"):
-        fitted(X, y, "max(PR, by=sex) <= 0.95", groups)
-
-
 SURROGATES = np.array(["a\ud800", "b"] * 100, dtype=object)
 
 

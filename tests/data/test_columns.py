@@ -17,18 +17,12 @@ from sklearn_seldonian import SeldonianClassifier, certify
 from sklearn_seldonian.constraints import levels_of, order_of
 from sklearn_seldonian.data._groups import column_values
 from sklearn_seldonian.exceptions import ConstraintNameError
-
-LEVELS = ["low", "mid", "high"]
-REUSED = pytest.mark.filterwarnings("ignore::sklearn_seldonian.exceptions.SafetyDataReusedWarning")
+from tests.data._schooling import LEVELS, ordered
 
 
 def values_of(given, name="sensitive_feature_0", n_rows=None):
     n_rows = len(given) if n_rows is None else n_rows
     return column_values({name}, np.zeros((n_rows, 1)), given, n_rows)[name]
-
-
-def ordered(values, categories=LEVELS):
-    return pd.Series(pd.Categorical(values, categories, ordered=True), name="edu")
 
 
 def fitted(X, y, constraints, groups, **params):
@@ -256,15 +250,6 @@ ORDERED = {
 }
 
 
-@pytest.fixture(scope="module")
-def schooling():
-    """Rows whose decisions depend on their level of schooling, and the level."""
-    rng = np.random.default_rng(0)
-    level = np.array(LEVELS)[rng.integers(0, 3, 1500)]
-    y = np.where(level == "high", 1, rng.integers(0, 2, 1500))
-    return 3.0 * (2 * y - 1)[:, None] + rng.normal(size=(1500, 2)), y, level
-
-
 @pytest.mark.parametrize("table", ORDERED.values(), ids=ORDERED)
 def test_ordered_columns_go_by_their_own_order(schooling, table):
     X, y, level = schooling
@@ -276,77 +261,6 @@ def test_ordered_columns_go_by_their_own_order(schooling, table):
         inside = np.isin(level, list(meant))
         assert result.estimate == pytest.approx(decided[inside].mean()), condition
         assert sum(result.rows.values()) == inside.sum()
-
-
-@REUSED
-def test_fit_and_fresh_rows_go_by_the_order_too(schooling):
-    X, y, level = schooling
-    edu = ordered(level)
-    model = fitted(X, y, 'PR | [edu >= "mid"] <= 0.9', edu)
-    tested, above = model.safety_indices_, np.isin(level, ["mid", "high"])
-    assert model.certificate_.results[0].estimate == pytest.approx(
-        model.predict(X)[tested][above[tested]].mean()
-    )
-    fresh = {
-        "same": edu,
-        "plain text": pd.Series(level, name="edu"),
-        "unordered": pd.Series(level, name="edu", dtype="category"),
-        "fewer categories": ordered(np.where(level == "low", "mid", level), ["mid", "high"]),
-    }
-    for groups in fresh.values():
-        inside = np.isin(np.asarray(groups), ["mid", "high"])
-        (result,) = model.certify(X, y, sensitive_features=groups).results
-        assert result.estimate == pytest.approx(model.predict(X)[inside].mean())
-
-
-@pytest.mark.parametrize(
-    ("constraint", "groups", "fresh", "message"),
-    [
-        (
-            'PR | [edu >= "mid"] <= 0.99',
-            ordered,
-            lambda v: ordered(v, LEVELS[::-1]),
-            "has the order",
-        ),
-        (
-            'PR | [edu >= "mid"] <= 0.99',
-            ordered,
-            lambda v: pd.Series(np.where(v == "low", "phd", v), name="edu"),
-            "holds 'phd', which is not among the categories of fit",
-        ),
-        (
-            'PR | [edu >= "mid"] <= 0.99',
-            lambda v: pd.Series(v, name="edu"),
-            ordered,
-            "has the order 'low', 'mid', 'high', which is another than in fit",
-        ),
-        (
-            'PR | [edu != "mid"] <= 0.99',
-            ordered,
-            lambda v: pd.Series(np.unique(v, return_inverse=True)[1], name="edu"),
-            "which cannot be compared with 'mid'",
-        ),
-        (
-            'PR | [edu < "mid"] <= 0.99',
-            lambda v: pd.Series(v, name="edu"),
-            lambda v: pd.Series(np.unique(v, return_inverse=True)[1], name="edu"),
-            "which cannot be compared with 'mid'",
-        ),
-        (
-            "PR | [not edu] <= 0.99",
-            lambda v: pd.Series(v == "mid", name="edu"),
-            lambda v: pd.Series(np.where(v == "mid", 2, 0), name="edu"),
-            "holds 2, and must be bool or 0/1",
-        ),
-    ],
-)
-def test_fresh_columns_that_mean_something_else_are_refused(
-    schooling, constraint, groups, fresh, message
-):
-    X, y, level = schooling
-    model = fitted(X, y, constraint, groups(level), max_epochs=1)
-    with pytest.raises(ValueError, match=message):
-        model.certify(X, y, sensitive_features=fresh(level))
 
 
 @pytest.mark.parametrize(
@@ -392,15 +306,6 @@ def test_ages_that_were_cut_into_intervals(blobs, groups):
     assert set(result.rows) == {
         f'PR | [band == "{b}"]' for b in ("(9, 30]", "(30, 60]", "(60, 100]")
     }
-
-
-def test_an_order_is_kept_where_a_column_is_in_both_places(schooling):
-    _, y, level = schooling
-    frame = pd.DataFrame({"edu": level})
-    for one, other in ((frame, ordered(level)), (ordered(level).to_frame(), frame)):
-        assert order_of(column_values({"edu"}, one, other, len(y))["edu"]) == tuple(LEVELS)
-    with pytest.raises(ValueError, match="different orders of its categories"):
-        column_values({"edu"}, ordered(level).to_frame(), ordered(level, LEVELS[::-1]), len(y))
 
 
 def test_an_unnamed_series_keeps_its_order(schooling):

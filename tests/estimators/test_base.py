@@ -49,18 +49,6 @@ def test_several_constraints_with_a_delta_each(blobs, groups):
     assert [r.delta for r in model.certificate_.results] == [0.05, 0.1]
 
 
-def test_a_safety_mask_says_which_rows_are_tested(blobs):
-    mask = np.arange(1000) % 4 == 0
-    model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0)
-    model.fit(*blobs, safety_mask=mask)
-    assert np.array_equal(model.safety_indices_, np.flatnonzero(mask))
-
-
-@pytest.mark.parametrize(("size", "rows"), [(0.2, 200), (300, 300)])
-def test_safety_size_is_a_share_or_a_number_of_rows(blobs, size, rows):
-    assert len(fitted(blobs, safety_size=size).safety_indices_) == rows
-
-
 def test_conditions_on_columns_of_a_frame(blobs, groups):
     X, y = blobs
     frame = pd.DataFrame(X, columns=["a", "b", "c"])

@@ -10,24 +10,7 @@ from sklearn_seldonian.selection._thresholds import (
     _spread_out,
     class_shifts,
 )
-
-
-def cells(n):
-    """The families of rows whose codes are their cells."""
-    return Stratification.single(membership=np.zeros((n, 0), bool))
-
-
-def rows(n_classes, n=300, seed=0):
-    """Scores, labels, codes and families of rows in four cells."""
-    rng = np.random.default_rng(seed)
-    scores = rng.normal(size=(n, n_classes))
-    return scores, rng.integers(0, n_classes, n), rng.integers(0, 4, n), cells(4)
-
-
-def shifted(*arguments):
-    """What rows of two classes decide as the second's score is moved."""
-    (shifts,) = class_shifts(*arguments)
-    return shifts.decisions
+from tests.selection._shifts import cells, rows, shifted
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
@@ -115,67 +98,6 @@ def test_a_row_is_counted_in_all_of_its_cells():
         a, b, c, d = np.moveaxis(tables, 1, 0)
         expected = [a + c, b + d, a + b, c + d]
         np.testing.assert_array_equal(np.moveaxis(of_several, 1, 0), expected)
-
-
-def test_smoothing_goes_by_the_cells_whatever_they_are_looked_up_with():
-    rng = np.random.default_rng(3)
-    scores, labels, codes, _ = rows(2, n=500)
-    codes = rng.integers(0, 16, 500)
-    patterns = np.array([[code % 4, 4 + code // 4] for code in range(16)])
-    # With empty cells there are too many combinations for one look-up.
-    joint, apart = (
-        Stratification((), (frozenset("a"), frozenset("b")), np.zeros((n_cells, 0), bool), patterns)
-        for n_cells in (8, 40)
-    )
-    assert (joint.joint.cell_of_code.shape[1], apart.joint.cell_of_code.shape[1]) == (1, 2)
-    one, other = (
-        shifted(scores, labels, codes, stratification, 20) for stratification in (joint, apart)
-    )
-    np.testing.assert_array_equal(one.tables, other.tables[:, :8])
-    np.testing.assert_allclose(one.smoothed, other.smoothed[:, :8], rtol=1e-9)
-    assert 0 < one.weight == pytest.approx(other.weight)
-
-
-def grouped_scores(seed, n=400, shape=lambda normal: normal):
-    """Scores of two classes, about normal in each of four groups (cell, label)."""
-    rng = np.random.default_rng(seed)
-    codes, labels = rng.integers(0, 2, (2, n))
-    margins = shape(rng.normal(size=n) + 0.5 * codes + 0.8 * labels)
-    return np.stack([np.zeros(n), margins], axis=1), labels, codes
-
-
-@pytest.mark.parametrize("shape", [lambda normal: normal, np.exp], ids=["normal", "lognormal"])
-def test_smoothing_knows_rates_better_than_counts(shape):
-    margins = grouped_scores(99, 200_000, shape)
-    errors = []
-    for seed in range(30):
-        _, offsets, tables, smoothed, weight = shifted(
-            *grouped_scores(seed, shape=shape), cells(2), 32
-        )
-        assert 0 < weight <= 1
-        np.testing.assert_allclose(smoothed.sum(axis=3), tables.sum(axis=3))
-        chosen = offsets[[4, 16, 28]]
-        truth = [
-            [margins[0][(margins[2] == c) & (margins[1] == y), 1] + o > 0 for o in chosen]
-            for c in (0, 1)
-            for y in (0, 1)
-        ]
-        true = np.array([[decided.mean() for decided in group] for group in truth]).T
-        both = [t[[4, 16, 28], ..., 1] / t[[4, 16, 28]].sum(axis=3) for t in (tables, smoothed)]
-        errors.append([np.mean((found.reshape(3, 4) - true) ** 2) for found in both])
-    counted, smooth = np.mean(errors, axis=0)
-    assert smooth < 0.8 * counted
-
-
-def test_scores_of_another_shape_are_counted():
-    rng = np.random.default_rng(0)
-    labels, codes = rng.integers(0, 2, (2, 20_000))
-    # Group 1 lies between the halves of group 0: no means tell them apart.
-    margins = np.where(codes == 1, 0.3 * rng.normal(size=20_000), rng.choice([-3.0, 3.0], 20_000))
-    scores = np.stack([np.zeros(20_000), margins], axis=1)
-    _, _, tables, smoothed, weight = shifted(scores, labels, codes, cells(2), 32)
-    assert weight < 0.01
-    np.testing.assert_allclose(smoothed, tables, atol=0.01 * 5000)
 
 
 def test_more_than_two_classes_are_counted():

@@ -1,0 +1,108 @@
+"""Which rows train and which are tested: each row once, as asked."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from sklearn_seldonian import SeldonianClassifier
+from sklearn_seldonian.data._split import LabelledRows, split_rows
+
+
+def fitted(blobs, constraints="ACC >= 0.7", **params):
+    return SeldonianClassifier(constraints=constraints, random_state=0, **params).fit(*blobs)
+
+
+def test_a_safety_mask_says_which_rows_are_tested(blobs):
+    mask = np.arange(1000) % 4 == 0
+    model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0)
+    model.fit(*blobs, safety_mask=mask)
+    assert np.array_equal(model.safety_indices_, np.flatnonzero(mask))
+
+
+@pytest.mark.parametrize(("size", "rows"), [(0.2, 200), (300, 300)])
+def test_safety_size_is_a_share_or_a_number_of_rows(blobs, size, rows):
+    assert len(fitted(blobs, safety_size=size).safety_indices_) == rows
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.zeros(1000, bool), "0 would be safety rows"),
+        (np.ones(1000, bool), "1000 would be safety rows"),
+        (np.zeros(10, bool), "boolean array of shape"),
+        (np.zeros(1000, int), "boolean array of shape"),
+    ],
+)
+def test_safety_mask(blobs, mask, message):
+    with pytest.raises(ValueError, match=message):
+        SeldonianClassifier(constraints="ACC >= 0.6").fit(*blobs, safety_mask=mask)
+
+
+def test_a_mask_in_another_order_than_the_rows(blobs):
+    X, y = blobs
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    mask = pd.Series(np.arange(1000) % 4 == 0)
+    model = SeldonianClassifier(constraints="ACC >= 0.1", max_epochs=1, random_state=0)
+    with pytest.raises(ValueError, match="X and safety_mask have the same index in different"):
+        model.fit(frame, y, safety_mask=mask.sample(frac=1.0, random_state=0))
+    assert model.fit(frame, y, safety_mask=mask).safety_indices_.tolist() == [*range(0, 1000, 4)]
+
+
+def numbered(n_rows=10):
+    """Rows whose inputs, labels, targets and column say their number."""
+    numbers = np.arange(n_rows)
+    X = numbers[:, None] * [1.0, 0.5]
+    return LabelledRows(X, numbers + 100, numbers + 200, {"c": numbers + 300}, X.tolist())
+
+
+MASK = np.arange(10) % 3 == 0
+
+
+@pytest.mark.parametrize(
+    ("safety_size", "safety_mask", "n_safety"),
+    [
+        (0.25, None, 2),  # rounded
+        (0.5, None, 5),
+        (7, None, 7),
+        (1, None, 1),
+        (9, None, 9),
+        (np.int64(4), None, 4),
+        (0, None, 0),
+        (0.5, MASK, 4),
+        (0.5, MASK.tolist(), 4),
+        (0.5, pd.Series(MASK), 4),
+        (0.5, torch.from_numpy(MASK), 4),
+        (0, MASK, 0),
+    ],
+)
+def test_every_row_trains_or_is_tested(safety_size, safety_mask, n_safety):
+    rows = numbered()
+    split = split_rows(rows, safety_size, safety_mask, np.random.RandomState(0))
+    positions = [split.candidate_indices, split.safety_indices]
+    assert np.sort(np.concatenate(positions)).tolist() == list(range(10))
+    assert len(split.safety_indices) == n_safety
+    assert split.mask_given == (safety_mask is not None)
+    assert split.columns is rows.columns
+    for index, part in zip(positions, (split.candidate, split.safety), strict=True):
+        assert (np.diff(index) > 0).all()
+        assert np.asarray(part.inputs())[:, 0].tolist() == index.tolist()
+        assert [row[0] for row in part.as_given()] == index.tolist()
+        assert (part.y - 100).tolist() == index.tolist()
+        assert (part.targets - 200).tolist() == index.tolist()
+        assert (part.columns["c"] - 300).tolist() == index.tolist()
+
+
+def test_the_rows_that_are_drawn_depend_on_the_generator_alone():
+    one, same, other = (
+        split_rows(numbered(1000), 0.5, None, np.random.RandomState(seed)).safety_indices
+        for seed in (0, 0, 1)
+    )
+    assert np.array_equal(one, same)
+    assert len(np.intersect1d(one, other)) == pytest.approx(250, abs=50)
+
+
+@pytest.mark.parametrize("safety_size", [1e-3, 0.999, 10, 11])
+def test_a_part_without_rows_is_refused(safety_size):
+    with pytest.raises(ValueError, match="both the candidate and the safety data need at least"):
+        split_rows(numbered(), safety_size, None, np.random.RandomState(0))

@@ -1,0 +1,60 @@
+"""What a model is trained for: constraints with the meaning that candidate rows give them."""
+
+import numpy as np
+import pytest
+
+from sklearn_seldonian.exceptions import ConstraintNameError
+from sklearn_seldonian.measures import RowMeasure
+from tests.learners._problems import TARGETS, problem_and_split, rows_of
+
+GROUPS = np.array(["A", "B", "A", "B", "A", "A", "C", "C"])
+MASK = np.arange(8) >= 5  # C is tested only, B is trained on only
+
+
+@pytest.fixture
+def rows():
+    return rows_of(np.random.default_rng(0).normal(size=(8, 2)), GROUPS)
+
+
+def means_of(problem):
+    return [str(mean) for mean in problem.specification.constraints[0].estimands]
+
+
+def test_a_problem_says_what_it_was_made_of(rows):
+    problem, _ = problem_and_split(["ACC >= 0.5", "PR <= 0.5"], rows, MASK, power=0.75, delta=0.1)
+    assert (problem.targets, problem.n_safety, problem.power) == (TARGETS, 3, 0.75)
+    parts = [(str(c.source), delta) for c, delta in problem.specification.parts]
+    assert parts == [("ACC >= 0.5", 0.1), ("PR <= 0.5", 0.1)]
+
+
+def test_a_quantifier_ranges_over_the_levels_of_candidate_rows(rows):
+    problem, _ = problem_and_split("max(PR, by=group) <= 0.5", rows, MASK)
+    assert means_of(problem) == ['PR | [group == "A"]', 'PR | [group == "B"]']
+    other, _ = problem_and_split("max(PR, by=group) <= 0.5", rows, ~MASK)
+    assert means_of(other) == ['PR | [group == "A"]', 'PR | [group == "C"]']
+
+
+@pytest.mark.parametrize("level", ["A", "B", "C"])
+def test_a_level_of_any_row_may_be_named(rows, level):
+    problem, _ = problem_and_split(f'PR | [group == "{level}"] <= 0.5', rows, MASK)
+    assert means_of(problem) == [f'PR | [group == "{level}"]']
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('PR | [group == "D"] <= 0.5', "Column 'group' never equals 'D' in these rows"),
+        ('PR | [grup == "A"] <= 0.5', "Unknown column 'grup'; did you mean 'group'?"),
+        ("Cost <= 0.5", "Unknown measure 'Cost'"),
+        ("MSE <= 0.5", "'MSE' is a measure of regression"),
+    ],
+)
+def test_a_name_without_a_meaning_is_refused(rows, text, message):
+    with pytest.raises(ConstraintNameError, match=f"^{message}".replace("?", r"\?")):
+        problem_and_split(text, rows, MASK)
+
+
+def test_measures_of_the_user_may_be_named(rows):
+    cost = RowMeasure("Cost", lambda y, prediction, probabilities: y, range=(0, 5))
+    problem, _ = problem_and_split("Cost <= 0.5", rows, MASK, measures=[cost])
+    assert means_of(problem) == ["Cost"]
