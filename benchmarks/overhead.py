@@ -34,7 +34,7 @@ from sklearn_seldonian.modules import MLP
 
 # The most that a fit with so many constraints may take, as a multiple of the bare loop.
 MOST = {0: 1.25, 1: 1.5, 5: 1.6, 20: 1.6}
-N_COLUMNS, BATCH_SIZE, SAFETY_BATCH_SIZE, LR = 20, 128, 1024, 0.01
+N_COLUMNS, BATCH_SIZE, EVAL_BATCH_SIZE, LR = 20, 128, 1024, 0.01
 
 
 class Data(NamedTuple):
@@ -77,7 +77,7 @@ def bare_loop(data: Data, *, halved: bool, epochs: int, device: str) -> None:
             nn.functional.cross_entropy(outputs, y.index_select(0, batch)).backward()
             optimizer.step()
     with torch.no_grad():
-        for batch in others.split(SAFETY_BATCH_SIZE):
+        for batch in others.split(EVAL_BATCH_SIZE):
             module(X.index_select(0, batch)).argmax(dim=1)
 
 
@@ -88,7 +88,7 @@ def constrained_fit(data: Data, *, n_constraints: int, epochs: int, device: str)
         lr=LR,
         max_epochs=epochs,
         batch_size=BATCH_SIZE,
-        eval_batch_size=SAFETY_BATCH_SIZE,
+        eval_batch_size=EVAL_BATCH_SIZE,
         device=device,
         random_state=0,
     ).fit(data.X, data.y, sensitive_features=data.groups)

@@ -23,7 +23,7 @@ def cut(text: str, width: int, ellipsis: str = ELLIPSIS, parts: int = 3) -> str:
         return text
     room = width - len(ellipsis)
     end = room // parts
-    return f"{text[: room - end]}{ellipsis}{text[-end:]}"
+    return f"{text[: room - end]}{ellipsis}{text[len(text) - end :]}"
 
 
 def listed(values: Iterable[object], most: int = MAX_LISTED) -> str:

@@ -37,6 +37,7 @@ def test_a_value_is_written_short_and_on_one_line(value, text):
     ("text", "width", "expected"),
     [
         ("", 10, ""),
+        ("abcdefgh", 5, "ab..."),  # no room for an end
         ("abcdefghij", 10, "abcdefghij"),
         ("abcdefghijk", 10, "abcde...jk"),
         ("abcdefghijklmnopqrstuvwxyz", 15, "abcdefgh...wxyz"),
