@@ -153,8 +153,7 @@ def forecast_for(problem: ConstrainedProblem, counts: Array) -> Forecast:
     each kind, in proportion.
     """
     linear = problem.linearisation
-    table = np.zeros(linear.confusion_shape)
-    table[..., : problem.shape[1]] = counts
+    table = linear.without_values(counts)
     n_rows = round(float(linear.n_rows(table)))
     if not problem.deterministic:
         return Forecast(problem, n_rows)

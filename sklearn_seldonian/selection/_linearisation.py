@@ -131,6 +131,12 @@ class Linearisation:
             )
         return denominators.reshape(flat), numerators.reshape(flat)
 
+    def without_values(self, counts: Array) -> Array:
+        """The table of rows of which only the `counts` (n_cells, K, K) are known."""
+        table = np.zeros(self.confusion_shape)
+        table[..., : self.shape[1]] = counts
+        return table
+
     def n_rows(self, confusion: Array) -> Array:
         """How many rows are counted in `confusion`, which may have leading axes."""
         once = confusion[..., self.stratification.spans[0], :, : self.shape[1]]

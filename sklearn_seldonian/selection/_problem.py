@@ -83,6 +83,14 @@ class ConstrainedProblem:
         tested = zip(constraints, deltas, strict=True)
         self.atom_deltas = tuple(own for c, delta in tested for _, own in leaves(c.tree, delta))
 
+    def n_smallest_group(self, counts: Array) -> float:
+        """How many of some rows the mean is over that is over fewest, were all decisions right.
+
+        `counts` (n_cells, K, K) are the rows of each (cell, label, decision).
+        """
+        trials = self.linearisation.trials(self.linearisation.without_values(counts))
+        return float(trials.min(initial=counts.sum()))
+
     def per_constraint(self, per_atom: Array) -> Array:
         """The sum over each constraint's atoms: shape (n_constraints,)."""
         return self._folded(per_atom, _total, _total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -148,6 +148,30 @@ class Batches:
             parts = (values.split(self.batch_size) for values in (X, y, cells))  # type: ignore[no-untyped-call]
             for X_batch, y_batch, cells_batch in zip(*parts, strict=True):
                 yield X_batch, (y_batch, cells_batch)
+
+
+def parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows]:
+    """Rows to train on and rows to evaluate on: the same if none are held out."""
+    if not n_held_out:
+        return rows, rows
+    order = torch.randperm(len(rows)).to(rows.y.device)
+    return rows.subset(order[n_held_out:]), rows.subset(order[:n_held_out])
+
+
+def trainable(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The batches without a last one of a single row, on which BatchNorm cannot train."""
+    n_before = 0
+    for batch in batches:
+        n_rows = len(batch[0])
+        if n_rows > 1 or n_before <= 1:
+            yield batch
+        n_before = n_rows
+
+
+def padded(X: torch.Tensor) -> torch.Tensor:
+    """`X` with its last row repeated up to the fewest rows that a forward pass may have."""
+    n_missing = MIN_ROWS_PER_PASS - len(X)
+    return X if n_missing <= 0 else torch.cat([X, X[-1:].expand(n_missing, *X.shape[1:])])
 
 
 def module_inputs(transformer: Any, X: Any, index: NDArray[np.intp] | None = None) -> Inputs:

@@ -69,6 +69,12 @@ class CandidateEvaluator:
     resampled : Rows, default=None
         What the primary loss is of, if not of `rows`: wrong decisions then weigh as they would
         with the classes' shares among these.
+
+    Attributes
+    ----------
+    forecast : Forecast
+    n_smallest : float
+        Rows of the smallest group that a constraint is about.
     """
 
     def __init__(
@@ -85,7 +91,9 @@ class CandidateEvaluator:
         self._labels = task.labels(rows.y).cpu().numpy()
         self._y, self._codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
         kinds = self._codes, self._labels, self._labels, problem.stratification, n_classes
-        self.forecast = forecast_for(problem, tabulate(*kinds))
+        table = tabulate(*kinds)
+        self.n_smallest = problem.n_smallest_group(table)
+        self.forecast = forecast_for(problem, table)
         counts = np.bincount(self._labels, minlength=n_classes) + 1.0
         self._log_shares = np.log(counts / counts.sum())
         self._targets: list[Array] | None = None

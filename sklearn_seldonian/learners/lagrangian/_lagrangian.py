@@ -82,9 +82,16 @@ class StratifiedRows(Rows):
 
     def __getitem__(self, index: int | torch.Tensor) -> Batch:
         X, (y, codes) = super().__getitem__(index)
+        return X, (y, self._strata(y, codes))
+
+    def targets_and_strata(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Those of all rows."""
+        return self.y, self._strata(self.y, self.cells)
+
+    def _strata(self, y: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         first = self._cell_of_code[codes.long()].int() * self._n_classes
         strata = first + self._labels_of(y)[..., None].int()
-        return X, (y, strata[..., 0] if strata.shape[-1] == 1 else strata)
+        return strata[..., 0] if strata.shape[-1] == 1 else strata
 
 
 class Lagrangian:
@@ -184,11 +191,16 @@ class Lagrangian:
             Of the loss in the entries.
         """
         self._uncounted.append((rows.strata, scores.detach(), y))
+        entries = self.entries(scores, y)
+        return entries, rows.gradient.to(entries.dtype)
+
+    def entries(self, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Each row's probabilities of the classes and values of the row measures."""
         entries = torch.softmax(scores, dim=1)
         if self.problem.values:
             soft = self.task.soft_values(self.problem.values, scores, y)
             entries = torch.cat([entries, soft], dim=1)
-        return entries, rows.gradient.to(entries.dtype)
+        return entries
 
     def _counts(self) -> _Counts:
         """Counts, sums and products of what was not counted yet."""

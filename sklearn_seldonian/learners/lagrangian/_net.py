@@ -19,13 +19,15 @@ from torch import nn
 
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.learners.lagrangian._batches import (
-    MIN_ROWS_PER_PASS,
     Batch,
     Batches,
     Inputs,
     Rows,
     ScoredRows,
     n_rows_a_pass,
+    padded,
+    parted,
+    trainable,
 )
 from sklearn_seldonian.learners.lagrangian._callbacks import (
     EACH_CONSTRAINT,
@@ -41,6 +43,12 @@ from sklearn_seldonian.learners.lagrangian._checks import (
     check_outputs,
     check_rows_are_judged_alone,
 )
+from sklearn_seldonian.learners.lagrangian._cross_fitting import (
+    CrossFitting,
+    inputs_of,
+    linear_layer,
+    needs_cross_fitting,
+)
 from sklearn_seldonian.learners.lagrangian._devices import present_device
 from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator
 from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian, StratifiedRows
@@ -55,7 +63,14 @@ CALIBRATION_EPOCHS = frozenset(4**i for i in range(12))
 # epochs at most.
 ADJUSTED_EPOCHS = 100
 # What does not outlive training: it holds the rows or the optimiser's state.
-OF_TRAINING = ("_checkpoints", "_constraint_batches", "_evaluator", "_lagrangian", "optimizer_")
+OF_TRAINING = (
+    "_checkpoints",
+    "_constraint_batches",
+    "_cross_fitting",
+    "_evaluator",
+    "_lagrangian",
+    "optimizer_",
+)
 
 
 class _EarlyStop(Exception):
@@ -184,7 +199,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         n_held_out = 0
         if self.problem.atoms and resampled is None:  # a sampler has drawn from all rows
             n_held_out = n_selection_rows(len(rows), self.module_)
-        trained, evaluated = _parted(rows, n_held_out)
+        trained, evaluated = parted(rows, n_held_out)
         self._checkpoints = Checkpoints(self.problem.power)
         self._evaluator = CandidateEvaluator(
             self.problem, evaluated, self.criterion_, self.task_, resampled
@@ -201,14 +216,33 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         )
         if self.problem.atoms:
             trained = StratifiedRows(trained, self.problem, self.task_)
-        self._constraint_batches = None
+        self._constraint_batches = self._cross_fitting = None
         if resampled is None:
+            self._cross_fitting = self._cross_fitted(trained)
             return trained
         if self.problem.atoms:
             epochs = itertools.repeat(Batches(trained, self.batch_size))
             endless = itertools.chain.from_iterable(epochs)
             self._constraint_batches = self._lagrangian.constraint_batches(endless)
         return resampled.to(self.device)
+
+    def _cross_fitted(self, rows: Rows) -> CrossFitting | None:
+        """What judges a linear module that its own rows, of which there are few, would flatter."""
+        layer, n_smallest = linear_layer(self.module_), self._evaluator.n_smallest
+        if layer is None or not isinstance(rows, StratifiedRows):
+            return None
+        if not needs_cross_fitting(layer, len(rows), n_smallest):
+            return None
+        inputs = inputs_of(layer, self._outputs(rows.X))
+        judged_by = rows, self._lagrangian, self.task_, self.criterion_, self.batch_size
+        return CrossFitting(layer, inputs, *judged_by, self._optimizer_of)
+
+    def _optimizer_of(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """One like the module's, for other parameters."""
+        named = ((f"copies_{i}", parameter) for i, parameter in enumerate(parameters))
+        args, kwargs = self.get_params_for_optimizer("optimizer", named)
+        optimizer: torch.optim.Optimizer = self.optimizer(*args, **kwargs)
+        return optimizer
 
     def _give_up(self) -> None:
         """Note that the user stopped training: no weights are kept."""
@@ -292,7 +326,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         losses = []
         scores_batches = any(reads_batches(callback) for _, callback in self.callbacks_)
         most = iterator.n_together if isinstance(iterator, Batches) else 1
-        batches: Any = iterator if isinstance(iterator, Batches) else _trainable(iterator)
+        batches: Any = iterator if isinstance(iterator, Batches) else trainable(iterator)
         if self.problem.atoms and self._constraint_batches is None:
             batches = self._lagrangian.constraint_batches(batches, most)
         for batch in batches:
@@ -333,7 +367,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     def _evaluate_epoch(self) -> None:
         """Predict the safety test of this epoch's weights, and keep the best weights."""
         epoch, evaluator = len(self.history), self._evaluator
-        scores = torch.cat(list(self.scores(evaluator.rows.X)))
+        scores = self._scores_to_judge_by()
         if evaluator.forecast.needs_calibration and epoch in CALIBRATION_EPOCHS:
             evaluator.calibrate_margins(scores, evaluator.best(scores).adjustment)
             self._lagrangian.margins = evaluator.forecast.margins
@@ -351,6 +385,16 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         waited = epoch - (self._checkpoints.epoch or 0)
         if self.n_iter_no_change is not None and waited >= self.n_iter_no_change:
             raise _EarlyStop
+
+    def _scores_to_judge_by(self) -> torch.Tensor:
+        """Scores of the rows that epochs are judged on, by a module that did not train on them.
+
+        Those of the module itself where it is not flattered, or is not linear.
+        """
+        if self._cross_fitting is None:
+            return torch.cat(list(self.scores(self._evaluator.rows.X)))
+        self._cross_fitting.train_epoch(group["lr"] for group in self.optimizer_.param_groups)
+        return self._cross_fitting.scores()
 
     # -- outputs -------------------------------------------------------------------------
 
@@ -417,12 +461,12 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         In the module's own precision, so that what is tested and what is predicted round alike.
         """
         self._set_training(False)
-        device, padded = torch.device(self.device).type, _padded(batch)
+        device, filled = torch.device(self.device).type, padded(batch)
         with torch.set_grad_enabled(gradient), torch.autocast(device, enabled=False):
-            outputs: torch.Tensor = self.infer(padded)
-        if outputs.ndim == 0 or len(outputs) != len(padded):
+            outputs: torch.Tensor = self.infer(filled)
+        if outputs.ndim == 0 or len(outputs) != len(filled):
             raise ValueError(
-                f"The module returns outputs of shape {tuple(outputs.shape)} for {len(padded)} "
+                f"The module returns outputs of shape {tuple(outputs.shape)} for {len(filled)} "
                 "rows; it must return one row of outputs for each row of inputs."
             )
         # A view of a parameter, as a constant output may be, takes its gradient along.
@@ -450,27 +494,3 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             )
         with torch.inference_mode(False):  # whose tensors could not be watched or moved
             super().__setstate__({**state, "device": device})
-
-
-def _parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows]:
-    """Rows to train on and rows to evaluate on: the same if none are held out."""
-    if not n_held_out:
-        return rows, rows
-    order = torch.randperm(len(rows)).to(rows.y.device)
-    return rows.subset(order[n_held_out:]), rows.subset(order[:n_held_out])
-
-
-def _trainable(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """The batches without a last one of a single row, on which BatchNorm cannot train."""
-    n_before = 0
-    for batch in batches:
-        n_rows = len(batch[0])
-        if n_rows > 1 or n_before <= 1:
-            yield batch
-        n_before = n_rows
-
-
-def _padded(X: torch.Tensor) -> torch.Tensor:
-    """`X` with its last row repeated up to the fewest rows that a forward pass may have."""
-    n_missing = MIN_ROWS_PER_PASS - len(X)
-    return X if n_missing <= 0 else torch.cat([X, X[-1:].expand(n_missing, *X.shape[1:])])

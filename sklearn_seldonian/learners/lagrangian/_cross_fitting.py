@@ -1,0 +1,148 @@
+"""Linear modules judged on rows that they were not trained on, at no loss of rows.
+
+What a model decides about its own rows flatters it, the more the fewer rows there are for each of
+its parameters. So beside the module that is kept, copies of its linear layer are trained, each
+without a fold of the rows, and a row is judged by the copy that did not see it [1]_. Nothing before
+the layer is trained, so that its inputs are computed once for all epochs, and one product of
+matrices serves all copies.
+
+References
+----------
+.. [1] M. Stone, "Cross-validatory choice and assessment of statistical predictions", Journal of
+   the Royal Statistical Society B 36(2), 1974.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+
+from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian, StratifiedRows
+from sklearn_seldonian.learners.lagrangian._tasks import Task
+
+Optimizer = torch.optim.Optimizer
+
+N_FOLDS = 5
+# With so many rows for each of its features a linear module's own rows tell the truth.
+ROWS_PER_FEATURE = 100
+# The inputs of the layer that are kept take no more than so many numbers.
+MAX_NUMBERS = 2**28
+ROWS_AT_ONCE = 8192
+
+
+def linear_layer(module: nn.Module) -> nn.Linear | None:
+    """The layer that has all trained parameters of a linear module; None of another module."""
+    layers = [part for part in module.modules() if isinstance(part, nn.Linear)]
+    trained = {id(p) for p in module.parameters() if p.requires_grad}
+    if len(layers) != 1 or trained != {id(p) for p in layers[0].parameters()}:
+        return None
+    return layers[0]
+
+
+def needs_cross_fitting(layer: nn.Linear, n_rows: int, n_smallest: float) -> bool:
+    """Whether a layer's own rows flatter it: of `n_rows`, and of the smallest group a constraint
+    is about.
+    """
+    few = n_smallest < ROWS_PER_FEATURE * layer.in_features
+    return few and N_FOLDS <= n_rows <= MAX_NUMBERS // layer.in_features
+
+
+def inputs_of(layer: nn.Linear, batches: Iterable[torch.Tensor]) -> torch.Tensor:
+    """What the layer gets while the `batches` of outputs are computed: (n_rows, n_features)."""
+    seen: list[torch.Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    try:  # a small batch is filled up with rows that are not among the outputs
+        return torch.cat([seen.pop()[: len(outputs)].clone() for outputs in batches])
+    finally:
+        hook.remove()
+
+
+class CrossFitting:
+    """Copies of a linear layer, each trained without the rows of one fold.
+
+    Parameters
+    ----------
+    layer : Linear
+        The copies start from its weights.
+    inputs : tensor of shape (n_rows, n_features)
+        Of the layer.
+    rows : StratifiedRows
+        What the module is trained on; each fold has equal parts of all strata.
+    lagrangian : Lagrangian
+        That of the module; the copies follow its multipliers.
+    task : Task
+    criterion : torch.nn.Module
+    batch_size : int
+    make_optimizer : function of a list of parameters
+    """
+
+    def __init__(
+        self,
+        layer: nn.Linear,
+        inputs: torch.Tensor,
+        rows: StratifiedRows,
+        lagrangian: Lagrangian,
+        task: Task,
+        criterion: nn.Module,
+        batch_size: int,
+        make_optimizer: Callable[[list[nn.Parameter]], Optimizer],
+    ) -> None:
+        self._inputs, self._lagrangian, self._batch_size = inputs, lagrangian, batch_size
+        self._task, self._criterion = task, criterion
+        self._y, self._strata = rows.targets_and_strata()
+        self._random = torch.Generator().manual_seed(0)
+        self._folds = self._balanced_folds().to(inputs.device)
+        self._all_folds = torch.arange(N_FOLDS, device=inputs.device)
+        start = [layer.weight] if layer.bias is None else [layer.weight, layer.bias]
+        self._weights = [nn.Parameter(each.detach().repeat(N_FOLDS, 1)) for each in start[:1]]
+        self._weights += [nn.Parameter(each.detach().repeat(N_FOLDS)) for each in start[1:]]
+        self._optimizer = make_optimizer(self._weights)
+
+    def train_epoch(self, learning_rates: Iterable[float]) -> None:
+        """Let all rows go by once, at the learning rates that the module's optimizer has now."""
+        for group, rate in zip(self._optimizer.param_groups, learning_rates, strict=False):
+            group["lr"] = rate
+        order = torch.randperm(len(self._inputs), generator=self._random).to(self._folds.device)
+        (of_all,) = self._lagrangian.weights_of([self._strata])
+        gradient = of_all.gradient * len(order)
+        for rows in order.split(self._batch_size):  # type: ignore[no-untyped-call]
+            learns = self._folds[rows, None] != self._all_folds
+            of_copies = self._outputs(rows)[learns]
+            self._optimizer.zero_grad()
+            learned = rows[learns.nonzero()[:, 0]]
+            # A mean over all pairs of a row and a copy, from which each copy learns by its own.
+            loss = N_FOLDS * self._loss(of_copies, self._y[learned], gradient[learned])
+            torch.autograd.backward(loss)
+            self._optimizer.step()
+
+    def scores(self) -> torch.Tensor:
+        """Each row's by the copy that did not train on it: shape (n_rows, n_classes)."""
+        with torch.no_grad():
+            parts = torch.arange(len(self._folds), device=self._folds.device).split(ROWS_AT_ONCE)  # type: ignore[no-untyped-call]
+            unseen = [
+                self._outputs(rows)[self._folds[rows, None] == self._all_folds] for rows in parts
+            ]
+            return self._task.scores(torch.cat(unseen))
+
+    def _balanced_folds(self) -> torch.Tensor:
+        shuffled = torch.randperm(len(self._y), generator=self._random)
+        strata = self._strata.cpu()
+        first = strata if strata.ndim == 1 else strata[:, 0]
+        order = shuffled[first[shuffled].argsort(stable=True)]
+        folds = torch.empty_like(order)
+        folds[order] = torch.arange(len(order)) % N_FOLDS
+        return folds
+
+    def _outputs(self, rows: torch.Tensor) -> torch.Tensor:
+        """Of all copies: shape (n_rows, n_folds, n_outputs)."""
+        outputs = nn.functional.linear(self._inputs[rows], *self._weights)
+        return outputs.view(len(rows), N_FOLDS, -1)
+
+    def _loss(self, outputs: torch.Tensor, y: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        """The mean Lagrangian of rows with these outputs, with the `gradient` of its entries."""
+        scores = self._task.scores(outputs)
+        entries = self._lagrangian.entries(scores, y)
+        loss = self._task.objective(self._criterion, scores, y)
+        return loss + (entries * gradient.to(entries.dtype)).sum() / len(y)
