@@ -5,6 +5,7 @@ from sklearn_seldonian.certification import SafetyCertificate
 from sklearn_seldonian.certification._certify import certify
 from sklearn_seldonian.certification._plans import probability_of_passing, required_safety_rows
 from sklearn_seldonian.estimators._classifier import SeldonianClassifier
+from sklearn_seldonian.estimators._meta import SeldonianMetaClassifier
 from sklearn_seldonian.estimators._regressor import SeldonianRegressor
 from sklearn_seldonian.exceptions import (
     ConstraintSyntaxError,
@@ -20,6 +21,7 @@ __all__ = [
     "SafetyCertificate",
     "SafetyDataReusedWarning",
     "SeldonianClassifier",
+    "SeldonianMetaClassifier",
     "SeldonianRegressor",
     "__version__",
     "certify",

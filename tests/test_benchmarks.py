@@ -33,7 +33,7 @@ def first(dataset):
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_a_trial_is_scored_on_the_population_and_repeats(dataset, few_steps):
     config = first(dataset)._replace(limit=0.9 if dataset != "german" else 0.1)
-    one, same = (run_trial(config, "argmax", 500, 3, DATA) for _ in range(2))
+    one, same = (run_trial(config, "argmax", 500, 4, DATA) for _ in range(2))
     assert one.passed
     assert one._replace(seconds=0.0) == same._replace(seconds=0.0)
     assert one.config == config.name

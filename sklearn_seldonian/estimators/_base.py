@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, estimator_html_repr, indexable
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
@@ -22,14 +23,12 @@ from sklearn_seldonian.data._split import LabelledRows, Split, split_rows
 from sklearn_seldonian.estimators import _html, _parameters, _saved
 from sklearn_seldonian.estimators._all_or_nothing import AllOrNothing
 from sklearn_seldonian.estimators._callers import end_if_interrupted
-from sklearn_seldonian.estimators._learner_parameters import LearnerParameters
 from sklearn_seldonian.estimators._reuse import reuse_of
 from sklearn_seldonian.estimators._saved_weights import SavedWeights
 from sklearn_seldonian.estimators._seal import check_model
 from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
 from sklearn_seldonian.learners import NotTrained, Problem, certify_outcome
 from sklearn_seldonian.learners.lagrangian import TrainedNet, module_inputs
-from sklearn_seldonian.modules import module_or_default
 
 logger = logging.getLogger("sklearn_seldonian")
 
@@ -69,15 +68,18 @@ class Setup:
         _requests.check_ranges(specification, self.problem.targets.range_remedy)
 
 
-class CertifiedEstimator(AllOrNothing, SavedWeights, LearnerParameters):
-    """All that does not depend on what is predicted.
+class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
+    """All that does not depend on what is predicted, nor on what is trained.
 
     A subclass says what is particular to its targets: what they are (`_learn_targets` and
     `_targets_of`), and which parameters `predict` and the certificate rest on beside the
     constraints (`_promised`). `_constant_fallback` is the estimator that ``fallback="majority"``
-    or "mean" stands for.
+    or "mean" stands for. Another says what trains (`_learner`), what the weights in a file are of
+    (`_promised_model`), and what rows go through before it, None where it takes numbers
+    (`_takes_rows`).
     """
 
+    _parameter_constraints: ClassVar[dict[str, Any]] = _parameters.SHARED
     # What was tested, in all fits; see `reuse_of`.
     _tests_run: frozenset[tuple[str, str]] = frozenset()
     # The constraints with the meaning that candidate rows gave them. This and the next two are
@@ -89,6 +91,11 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, LearnerParameters):
     _fitted_to_ = None
     # By what a change of the certified model shows; see `check_model`.
     _seal_ = None
+
+    @property
+    def partial_fit(self):
+        """Not there: training cannot be continued."""
+        raise AttributeError(f"There is no partial_fit: {_parameters.NO_CONTINUED_TRAINING}")
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "certificate_")
@@ -162,16 +169,16 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, LearnerParameters):
         deltas = _requests.check_deltas(self.delta, len(constraints))
         self._specification_ = Specification(constraints, deltas, self.method)
         promised = {"estimator": type(self).__name__, **self._promised()}
-        module = {"module": module_or_default(self.module), **self._keywords("module")}
-        self._promises_ = _saved.in_words(self._specification_, promised, module)
+        model = self._promised_model()
+        self._promises_ = _saved.in_words(self._specification_, promised, model)
 
     def _validate(self, X, y, sensitive_features):
         """Check rows."""
         X, y = _arrays.as_arrays(X, y)
         (given,) = indexable(X)
         _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
-        X, y = self._checked(X, self.preprocessor, y=y)
-        if self.preprocessor is None:
+        X, y = self._checked(X, self._takes_rows, y=y)
+        if self._takes_rows is None:
             self._n_dimensions_ = X.ndim
         check_consistent_length(X, y)
         self._targets_, y, learned = self._learn_targets(y)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,148 +30,15 @@ def _has_probabilities(estimator):
     return hasattr(fallback, "predict_proba")
 
 
-@with_entries_of(LearnerParameters)
-class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
-    """Classifier trained under constraints and certified on rows it never saw.
+class CertifiedClassifier(ClassifierMixin, CertifiedEstimator):
+    """All that does not depend on what is trained."""
 
-    The probability that `fit` returns a model that violates any constraint is at most
-    `delta`, for the decisions that `predict` makes, if the rows are independent draws
-    from the population of interest and the safety rows influenced nothing before the
-    test [1]_.
-
-    Parameters
-    ----------
-    module : torch.nn.Module class or instance, default=None
-        The network. None: a `sklearn_seldonian.modules.MLP` sized from the data. An
-        instance is copied.
-    constraints : str, Constraint, or sequence of them, default=()
-        What the model must satisfy, such as ``"ACC >= 0.95"`` or
-        ``"abs(PR | [M] - PR | [F]) <= 0.1"``. With none, all rows train.
-    {delta}
-    {method}
-    decision : {"argmax", "sample"}, default="argmax"
-        Whether `predict` returns the most probable class, or draws a class from the
-        probabilities. What is certified is what `predict` does.
-    preprocessor : transformer, sampler or pipeline, default=None
-        Cloned, fitted on candidate rows only, and part of the certified model. One of
-        imbalanced-learn's samplers, or a pipeline with some, changes the rows of the primary
-        loss; constraints are held to the real rows.
-    {measures}
-    {safety_size}
-    {power}
-    pos_label : label, default=None
-        The positive class of a binary problem; None: ``classes_[1]``.
-    fallback : estimator or "majority", default=None
-        What `predict` uses where no solution was found, fitted on candidate rows as they were
-        given, without `preprocessor`. Nothing about it is certified.
-        None: `predict` raises `NoSolutionFoundError`.
-    criterion : torch.nn.Module class or instance, default=torch.nn.CrossEntropyLoss
-        The primary objective.
-    {optimizer}
-    {lr}
-    {max_epochs, batch_size}
-    {n_iter_no_change}
-    {eval_batch_size}
-    multiplier_init, multiplier_lr : float, default=0.0, 0.01
-        Start of the Lagrange multipliers, and what a violation of one adds to its
-        multiplier in one batch.
-    {device}
-    {callbacks}
-    {random_state}
-    {verbose}
-    {**kwargs}
-
-    Attributes
-    ----------
-    {solution_found_}
-    {certificate_}
-    {constraints_}
-    classes_ : ndarray of shape (n_classes,)
-    {n_features_in_}
-    {feature_names_in_}
-    {module_}
-    scale_ : float
-    offsets_ : ndarray of shape (n_classes,)
-        How the module's scores (logits, or logarithms of probabilities) are changed. They are
-        chosen together with the epoch, among those predicted to pass. With ``decision="argmax"``
-        the scale is 1, one class may have an offset, and `predict` returns the class with the
-        largest score plus offset. Where the offset changes a decision, that class gets a
-        probability a little above the largest; all others stay the module's. With
-        ``decision="sample"`` scores are multiplied by the scale, and offsets are added, which
-        brings probabilities nearer to a constant.
-    probability_range_ : ndarray of shape (2, n_classes)
-        The lowest and the highest that the module gave each class on the candidate rows that
-        epochs are judged on. Under constraints with ``decision="sample"`` it is clipped to them
-        before anything else is done, so that the test knows the range of what it averages; else
-        they are 0 and 1.
-    {net_}
-    preprocessor_ : transformer or None
-        Fitted; a pipeline ending in "passthrough" where `preprocessor` samples.
-    {fallback_}
-    history_ : DataFrame
-        One row per epoch: mean training loss; for constraint i the value of g, which is above
-        zero where the constraint is violated (``estimate_i``; the certificate's `estimate` is
-        in the constraint's own units instead), the expected upper bound on g
-        (``predicted_bound_i``; for ratios and the like on a rewritten form, of which the sign
-        counts), ``multiplier_i``, and the probability of passing (``passing_i``), all with the
-        epoch's best offsets and on the candidate rows that it is judged on (of many a network
-        those that it did not train on, see the user guide); ``kept`` where it was the best so
-        far; ``seconds``.
-    {n_iter_}
-    {candidate_indices_, safety_indices_}
-
-    References
-    ----------
-    .. [1] P. S. Thomas et al., "Preventing undesirable behavior of intelligent machines",
-       Science 366, 2019.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import make_classification
-    >>> from sklearn_seldonian import SeldonianClassifier
-    >>> X, y = make_classification(2000, class_sep=2.0, random_state=0)
-    >>> model = SeldonianClassifier(constraints="ACC >= 0.8", random_state=0).fit(X, y)
-    >>> model.solution_found_
-    True
-    """
-
-    _parameter_constraints: ClassVar = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **CertifiedEstimator._parameter_constraints,
         "decision": [StrOptions({"argmax", "sample"})],
         "fallback": [HasMethods(["fit", "predict"]), StrOptions({"majority"}), None],
     }
     _constant_fallback = DummyClassifier(strategy="most_frequent")
-
-    def __init__(
-        self,
-        module=None,
-        constraints=(),
-        *,
-        delta=0.05,
-        method="auto",
-        decision="argmax",
-        preprocessor=None,
-        measures=(),
-        safety_size=0.5,
-        power=0.9,
-        pos_label=None,
-        fallback=None,
-        criterion=nn.CrossEntropyLoss,
-        optimizer=torch.optim.Adam,
-        lr=0.01,
-        max_epochs=20,
-        batch_size=128,
-        n_iter_no_change=None,
-        eval_batch_size=None,
-        multiplier_init=0.0,
-        multiplier_lr=0.01,
-        device="auto",
-        callbacks=None,
-        random_state=None,
-        verbose=0,
-        **kwargs,
-    ):
-        self._keep_parameters(locals())
 
     # -- what is particular to classes ---------------------------------------------------
 
@@ -186,8 +53,8 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         self.classes_, labels = encoder.classes_, encoder.transform(y)
         if len(self.classes_) < 2:
             raise ValueError(
-                "SeldonianClassifier needs samples of at least 2 classes; the data contains only "
-                f"one class: {self.classes_[0]!r}"
+                f"{type(self).__name__} needs samples of at least 2 classes; the data contains "
+                f"only one class: {self.classes_[0]!r}"
             )
         return self._targets_of(self.classes_), y, labels.astype(np.int64, copy=False)
 
@@ -294,3 +161,145 @@ class SeldonianClassifier(ClassifierMixin, CertifiedEstimator):
         tags = super().__sklearn_tags__()
         tags.non_deterministic = self.decision == "sample"
         return tags
+
+
+@with_entries_of(LearnerParameters)
+class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
+    """Classifier trained under constraints and certified on rows it never saw.
+
+    The probability that `fit` returns a model that violates any constraint is at most
+    `delta`, for the decisions that `predict` makes, if the rows are independent draws
+    from the population of interest and the safety rows influenced nothing before the
+    test [1]_.
+
+    Parameters
+    ----------
+    module : torch.nn.Module class or instance, default=None
+        The network. None: a `sklearn_seldonian.modules.MLP` sized from the data. An
+        instance is copied.
+    constraints : str, Constraint, or sequence of them, default=()
+        What the model must satisfy, such as ``"ACC >= 0.95"`` or
+        ``"abs(PR | [M] - PR | [F]) <= 0.1"``. With none, all rows train.
+    {delta}
+    {method}
+    decision : {"argmax", "sample"}, default="argmax"
+        Whether `predict` returns the most probable class, or draws a class from the
+        probabilities. What is certified is what `predict` does.
+    preprocessor : transformer, sampler or pipeline, default=None
+        Cloned, fitted on candidate rows only, and part of the certified model. One of
+        imbalanced-learn's samplers, or a pipeline with some, changes the rows of the primary
+        loss; constraints are held to the real rows.
+    {measures}
+    {safety_size}
+    {power}
+    pos_label : label, default=None
+        The positive class of a binary problem; None: ``classes_[1]``.
+    fallback : estimator or "majority", default=None
+        What `predict` uses where no solution was found, fitted on candidate rows as they were
+        given, without `preprocessor`. Nothing about it is certified.
+        None: `predict` raises `NoSolutionFoundError`.
+    criterion : torch.nn.Module class or instance, default=torch.nn.CrossEntropyLoss
+        The primary objective.
+    {optimizer}
+    {lr}
+    {max_epochs, batch_size}
+    {n_iter_no_change}
+    {eval_batch_size}
+    multiplier_init, multiplier_lr : float, default=0.0, 0.01
+        Start of the Lagrange multipliers, and what a violation of one adds to its
+        multiplier in one batch.
+    {device}
+    {callbacks}
+    {random_state}
+    {verbose}
+    {**kwargs}
+
+    Attributes
+    ----------
+    {solution_found_}
+    {certificate_}
+    {constraints_}
+    classes_ : ndarray of shape (n_classes,)
+    {n_features_in_}
+    {feature_names_in_}
+    {module_}
+    scale_ : float
+    offsets_ : ndarray of shape (n_classes,)
+        How the module's scores (logits, or logarithms of probabilities) are changed. They are
+        chosen together with the epoch, among those predicted to pass. With ``decision="argmax"``
+        the scale is 1, one class may have an offset, and `predict` returns the class with the
+        largest score plus offset. Where the offset changes a decision, that class gets a
+        probability a little above the largest; all others stay the module's. With
+        ``decision="sample"`` scores are multiplied by the scale, and offsets are added, which
+        brings probabilities nearer to a constant.
+    probability_range_ : ndarray of shape (2, n_classes)
+        The lowest and the highest that the module gave each class on the candidate rows that
+        epochs are judged on. Under constraints with ``decision="sample"`` it is clipped to them
+        before anything else is done, so that the test knows the range of what it averages; else
+        they are 0 and 1.
+    {net_}
+    preprocessor_ : transformer or None
+        Fitted; a pipeline ending in "passthrough" where `preprocessor` samples.
+    {fallback_}
+    history_ : DataFrame
+        One row per epoch: mean training loss; for constraint i the value of g, which is above
+        zero where the constraint is violated (``estimate_i``; the certificate's `estimate` is
+        in the constraint's own units instead), the expected upper bound on g
+        (``predicted_bound_i``; for ratios and the like on a rewritten form, of which the sign
+        counts), ``multiplier_i``, and the probability of passing (``passing_i``), all with the
+        epoch's best offsets and on the candidate rows that it is judged on (of many a network
+        those that it did not train on, see the user guide); ``kept`` where it was the best so
+        far; ``seconds``.
+    {n_iter_}
+    {candidate_indices_, safety_indices_}
+
+    References
+    ----------
+    .. [1] P. S. Thomas et al., "Preventing undesirable behavior of intelligent machines",
+       Science 366, 2019.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn_seldonian import SeldonianClassifier
+    >>> X, y = make_classification(2000, class_sep=2.0, random_state=0)
+    >>> model = SeldonianClassifier(constraints="ACC >= 0.8", random_state=0).fit(X, y)
+    >>> model.solution_found_
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **CertifiedClassifier._parameter_constraints,
+        **LearnerParameters._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        module=None,
+        constraints=(),
+        *,
+        delta=0.05,
+        method="auto",
+        decision="argmax",
+        preprocessor=None,
+        measures=(),
+        safety_size=0.5,
+        power=0.9,
+        pos_label=None,
+        fallback=None,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=0.01,
+        max_epochs=20,
+        batch_size=128,
+        n_iter_no_change=None,
+        eval_batch_size=None,
+        multiplier_init=0.0,
+        multiplier_lr=0.01,
+        device="auto",
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+        **kwargs,
+    ):
+        self._keep_parameters(locals())

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from numbers import Integral, Real
-from typing import ClassVar
+from numbers import Real
+from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
-from sklearn_seldonian.certification import METHODS
 from sklearn_seldonian.estimators import _parameters
+from sklearn_seldonian.estimators._parameters import COUNT, POSITIVE
 from sklearn_seldonian.learners.lagrangian import LagrangianLearner
 from sklearn_seldonian.learners.lagrangian._keywords import PREFIXES
 from sklearn_seldonian.learners.lagrangian._learner import SETTINGS
+from sklearn_seldonian.modules import module_or_default
 
 BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-COUNT = Interval(Integral, 1, None, closed="left")
-POSITIVE = Interval(Real, 0, None, closed="neither")
-SHARE = Interval(Real, 0, 1, closed="neither")
 
 
 class LearnerParameters(BaseEstimator):
-    """Parameters, and what trains by them.
+    """Parameters of a torch module and its training, and what trains by them.
 
     Constructor keywords beyond the signature are plain attributes that appear in `get_params` and
     can be cloned and searched over. The entries below become part of subclasses' docstrings.
@@ -81,16 +79,11 @@ class LearnerParameters(BaseEstimator):
     candidate_indices_, safety_indices_ : ndarray of int
     """
 
-    _parameter_constraints: ClassVar = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "module": [callable, None],
-        "preprocessor": [HasMethods("fit"), None],
         "criterion": [callable],
         "optimizer": [callable],
         "callbacks": [list, None],
-        "delta": [SHARE, "array-like"],
-        "method": [StrOptions(set(METHODS))],
-        "safety_size": [SHARE, COUNT],
-        "power": [SHARE],
         "lr": [POSITIVE],
         "max_epochs": [COUNT],
         "batch_size": [COUNT],
@@ -98,8 +91,6 @@ class LearnerParameters(BaseEstimator):
         "eval_batch_size": [COUNT, None],
         "multiplier_init": [Interval(Real, 0, None, closed="left")],
         "multiplier_lr": [POSITIVE],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def _keep_parameters(self, given):
@@ -158,9 +149,13 @@ class LearnerParameters(BaseEstimator):
         return LagrangianLearner(self.module, self.preprocessor, self.device, settings)
 
     @property
-    def partial_fit(self):
-        """Not there: training cannot be continued."""
-        raise AttributeError(f"There is no partial_fit: {_parameters.NO_CONTINUED_TRAINING}")
+    def _takes_rows(self):
+        """What rows go through before the module."""
+        return self.preprocessor
+
+    def _promised_model(self):
+        """What the weights in a file are of."""
+        return {"module": module_or_default(self.module), **self._keywords("module")}
 
 
 def _named_parameters(function):

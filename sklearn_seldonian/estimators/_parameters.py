@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import Any
 
 from sklearn.base import clone
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from sklearn_seldonian._keywords import advice_on
 from sklearn_seldonian._text import short
+from sklearn_seldonian.certification import METHODS
 from sklearn_seldonian.constraints import Constraint
 from sklearn_seldonian.learners.lagrangian._keywords import (
     PREFIXES,
@@ -17,6 +20,19 @@ from sklearn_seldonian.learners.lagrangian._keywords import (
     check_iterator,
 )
 
+COUNT = Interval(Integral, 1, None, closed="left")
+POSITIVE = Interval(Real, 0, None, closed="neither")
+SHARE = Interval(Real, 0, 1, closed="neither")
+# Of all estimators, whatever trains.
+SHARED = {
+    "delta": [SHARE, "array-like"],
+    "method": [StrOptions(set(METHODS))],
+    "preprocessor": [HasMethods("fit"), None],
+    "safety_size": [SHARE, COUNT],
+    "power": [SHARE],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
 NO_CONTINUED_TRAINING = (
     "the safety test would be run again on rows that have already decided which model was kept, "
     "and that breaks its promise. Fit a new estimator to all rows instead."

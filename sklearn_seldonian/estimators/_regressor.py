@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from sklearn.base import RegressorMixin
@@ -14,10 +14,11 @@ from sklearn_seldonian.data._targets import Numbers, check_range
 from sklearn_seldonian.estimators._base import CertifiedEstimator
 from sklearn_seldonian.estimators._docstrings import with_entries_of
 from sklearn_seldonian.estimators._learner_parameters import LearnerParameters
+from sklearn_seldonian.estimators._parameters import SHARED
 
 
 @with_entries_of(LearnerParameters)
-class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
+class SeldonianRegressor(RegressorMixin, LearnerParameters, CertifiedEstimator):
     """Regressor trained under constraints and certified on rows it never saw.
 
     The probability that `fit` returns a model that violates any constraint is at most
@@ -122,8 +123,9 @@ class SeldonianRegressor(RegressorMixin, CertifiedEstimator):
     (True, 'finite-sample')
     """
 
-    _parameter_constraints: ClassVar = {
-        **CertifiedEstimator._parameter_constraints,
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **SHARED,
+        **LearnerParameters._parameter_constraints,
         "prediction_range": ["array-like", None],
         "target_range": ["array-like", None],
         "fallback": [StrOptions({"mean"}), HasMethods(["fit", "predict"]), None],

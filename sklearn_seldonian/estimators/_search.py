@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextvars import copy_context
 from dataclasses import dataclass
 from numbers import Integral
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
@@ -27,7 +27,7 @@ from sklearn_seldonian.data import _arrays
 from sklearn_seldonian.data._row_sketch import row_hashes
 from sklearn_seldonian.estimators._all_or_nothing import AllOrNothing
 from sklearn_seldonian.estimators._base import FIT_ARGUMENTS, CertifiedEstimator
-from sklearn_seldonian.estimators._learner_parameters import COUNT
+from sklearn_seldonian.estimators._parameters import COUNT
 from sklearn_seldonian.estimators._reuse import reuse_of
 from sklearn_seldonian.learners import NotTrained, Trained, certify_outcome
 from sklearn_seldonian.selection import selection_key
@@ -176,7 +176,7 @@ class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
     ({'lr': 0.01}, True)
     """
 
-    _parameter_constraints: ClassVar = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "parameters": [dict, list],
         "n_iter": [COUNT, None],
         "test": [StrOptions({"best", "fixed-sequence", "holm"})],

@@ -83,7 +83,9 @@ def test_what_is_certified_is_what_predict_returns(grades, groups, text, value):
     assert model.certificate_.loss == pytest.approx((errors**2).mean())
     kept = model.history_.set_index("epoch").loc[model.net_.kept_epoch_]
     rows = model.candidate_indices_
-    assert kept["candidate_loss"] == pytest.approx(((model.predict(X[rows]) - y[rows]) ** 2).mean())
+    # Of copies that did not see the rows: a little above the model's own loss.
+    own = ((model.predict(X[rows]) - y[rows]) ** 2).mean()
+    assert own * (1 - 1e-9) <= kept["candidate_loss"] < 1.1 * own
 
 
 @approximate

@@ -61,12 +61,15 @@ class LagrangianLearner:
         As in `SeldonianClassifier`.
     settings : mapping of str to object
         The estimator's parameters named in `SETTINGS`, and skorch's double-underscore names.
+    sized : tuple of classes, default=(MLP,)
+        Modules that take `n_features` and `n_outputs`.
     """
 
     module: Any
     preprocessor: Any
     device: str
     settings: Mapping[str, Any]
+    sized: tuple[type, ...] = (MLP,)
 
     def train(
         self, problem: Problem, rows: LabelledRows, rng: np.random.RandomState
@@ -149,8 +152,8 @@ class LagrangianLearner:
         )
 
     def _sizes(self, X: Inputs, n_classes: int) -> dict[str, int]:
-        """For an MLP the sizes that the data dictate."""
-        if module_or_default(self.module) is not MLP:
+        """The sizes that the data dictate, for modules that have them."""
+        if module_or_default(self.module) not in self.sized:
             return {}
         criterion = self.settings["criterion"]
         one_logit = nn.BCEWithLogitsLoss in (criterion, type(criterion))

@@ -188,6 +188,8 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         try:
             with suppress(_EarlyStop):
                 super().fit_loop(trained)
+                if not self.max_epochs:
+                    self._judge_untrained()
             self._keep_best()
         except KeyboardInterrupt:
             self._give_up()
@@ -364,6 +366,15 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         else:
             self._checkpoints.keep(len(self.history), self.module_)
 
+    def _judge_untrained(self) -> None:
+        """Choose the decisions of a module that is taken as it is."""
+        self.history.new_epoch()
+        self.history.record("epoch", 1)
+        if self.problem.atoms:
+            self._evaluate_epoch()
+        else:
+            self._checkpoints.keep(1, self.module_)
+
     def _evaluate_epoch(self) -> None:
         """Predict the safety test of this epoch's weights, and keep the best weights."""
         epoch, evaluator = len(self.history), self._evaluator
@@ -372,7 +383,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             evaluator.calibrate_margins(scores, evaluator.best(scores).adjustment)
             self._lagrangian.margins = evaluator.forecast.margins
         every = 1 if self.problem.deterministic else max(1, self.max_epochs // ADJUSTED_EPOCHS)
-        best = evaluator.best(scores, shrunk=epoch % every == 0 or epoch == self.max_epochs)
+        best = evaluator.best(scores, shrunk=epoch % every == 0 or epoch >= self.max_epochs)
         multipliers = self.problem.per_constraint(self._lagrangian.multipliers)
         estimates = self.problem.linearisation.estimates(best.means)
         bounds, probabilities = best.prediction

@@ -1,0 +1,6 @@
+"""Any classifier under constraints, by its scores."""
+
+from sklearn_seldonian.learners.stacking._features import StackedFeatures
+from sklearn_seldonian.learners.stacking._learner import StackingLearner
+
+__all__ = ["StackedFeatures", "StackingLearner"]

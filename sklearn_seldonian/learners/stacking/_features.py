@@ -1,0 +1,148 @@
+"""Scores of a classifier beside the features that it gets: stacked generalisation.
+
+A classifier flatters itself on the rows that it was fitted to, and what is trained on its scores
+would believe it. So the scores of the rows of `fit` are those of copies of the classifier that
+were each fitted without a fold of them [1]_. All other rows get the scores of the classifier
+that was fitted to all rows.
+
+References
+----------
+.. [1] D. H. Wolpert, "Stacked generalization", Neural Networks 5(2), 1992.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils import _safe_indexing
+
+from sklearn_seldonian.data._preprocess import fit_preprocessor, transformed
+
+Array = NDArray[np.float64]
+
+# Probabilities are taken for no nearer to 0 or 1, so that their logarithms are bounded.
+LEAST = 1e-4
+# Of more columns no linear model is trained beside the scores.
+MAX_COLUMNS = 1000
+# Levels with fewer rows than this share one column.
+MIN_LEVEL_ROWS = 10
+
+
+class StackedFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Scores of a classifier, and the features beside them.
+
+    Parameters
+    ----------
+    estimator : classifier with `predict_proba`
+        A `FrozenEstimator` is asked and never fitted; its scores stand alone.
+    preprocessor : transformer or None
+        Makes of rows what the classifier gets.
+    cv : int
+        Number of folds.
+    random_state : int
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        Fitted to all rows.
+    preprocessor_ : transformer or None
+    classes_ : ndarray of shape (n_classes,)
+    beside_ : transformer or None
+        Makes numbers of the features beside the scores; None where there are none.
+    """
+
+    def __init__(self, estimator: Any, preprocessor: Any, cv: int, random_state: int) -> None:
+        self.estimator = estimator
+        self.preprocessor = preprocessor
+        self.cv = cv
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> StackedFeatures:
+        """Fit classifier and preprocessor to all rows."""
+        self.fit_transform(X, y)
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None) -> Array:
+        """The features of the rows fitted to, with the scores of copies that did not see them."""
+        X, self.preprocessor_ = self._preprocessed(X, y)
+        self.classes_ = np.unique(y)
+        self.estimator_ = clone(self.estimator).fit(X, y)
+        if isinstance(self.estimator, FrozenEstimator):
+            self.beside_ = None
+            return self._scores(self.estimator_, X)
+        unseen = np.empty((len(y), 1 if len(self.classes_) == 2 else len(self.classes_)))
+        for train, test in self._folds(y):
+            copied = clone(self.estimator).fit(_safe_indexing(X, train), _safe_indexing(y, train))
+            unseen[test] = self._scores(copied, _safe_indexing(X, test))
+        self.beside_ = _numbers_of(X)
+        if self.beside_ is None:
+            return unseen
+        return np.hstack([unseen, self.beside_.fit_transform(X)])
+
+    def transform(self, X: Any) -> Array:
+        """The features of other rows."""
+        if self.preprocessor_ is not None:
+            X = transformed(self.preprocessor_, X)
+        scores = self._scores(self.estimator_, X)
+        return scores if self.beside_ is None else np.hstack([scores, self.beside_.transform(X)])
+
+    def _preprocessed(self, X: Any, y: Any) -> tuple[Any, Any]:
+        if self.preprocessor is None:
+            return X, None
+        fitted = fit_preprocessor(self.preprocessor, X, y)
+        if fitted.resampled:
+            raise ValueError(
+                "preprocessor= makes features for the classifier, and a sampler changes rows: "
+                "make it the first step of the estimator, in a pipeline of imbalanced-learn."
+            )
+        return fitted.X, fitted.transformer
+
+    def _folds(self, y: Any) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        largest = int(np.unique(y, return_counts=True)[1].max())
+        folds = StratifiedKFold(min(self.cv, largest), shuffle=True, random_state=self.random_state)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The least populated class")
+            return list(folds.split(np.zeros(len(y)), y))
+
+    def _scores(self, fitted: Any, X: Any) -> Array:
+        """Log-odds of two classes, else log-probabilities: shape (n_rows, 1 or n_classes)."""
+        given = np.asarray(fitted.predict_proba(X), dtype=float)
+        probabilities = np.zeros((len(given), len(self.classes_)))
+        probabilities[:, np.searchsorted(self.classes_, fitted.classes_)] = given
+        logs: Array = np.log(np.clip(probabilities, LEAST, 1.0 - LEAST))
+        return logs[:, 1:] - logs[:, :1] if logs.shape[1] == 2 else logs
+
+
+def _numbers_of(X: Any) -> Any:
+    """A transformer that makes numbers of the columns of X; None where they are none to speak of.
+
+    Numbers are standardised, where they are missing the mean; other columns of tables are one-hot.
+    """
+    numbers = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
+    if issparse(X) or getattr(X, "ndim", 2) != 2:
+        return None
+    if isinstance(X, pd.DataFrame):
+        levels = OneHotEncoder(
+            handle_unknown="infrequent_if_exist", min_frequency=MIN_LEVEL_ROWS, sparse_output=False
+        )
+        transformer = make_column_transformer(
+            (numbers, make_column_selector(dtype_include="number")),
+            (levels, make_column_selector(dtype_exclude="number")),
+        )
+    elif np.asarray(X).dtype.kind in "biuf" and np.asarray(X).ndim == 2:
+        transformer = numbers
+    else:
+        return None
+    return transformer if X.shape[1] <= MAX_COLUMNS else None
