@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from sklearn_seldonian import SeldonianClassifier
@@ -129,8 +130,6 @@ def test_folds_have_equal_parts_of_each_stratum(rows):
 
 
 def test_copies_become_what_training_on_the_other_folds_gives(rows):
-    from sklearn.linear_model import LogisticRegression
-
     X, y = rows
     judged = cross_fitting(X, y, lr=0.05, batch_size=200)
     for rate in (0.05,) * 200 + (0.005,) * 100:

@@ -1,0 +1,161 @@
+"""Scores that do not flatter, beside the features they were made from."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from sklearn_seldonian.learners.stacking import StackedFeatures
+from sklearn_seldonian.learners.stacking._features import LEAST, MAX_COLUMNS
+
+MOST_ODDS = np.log((1 - LEAST) / LEAST)
+
+
+class Memory(ClassifierMixin, BaseEstimator):
+    """Knows the rows it has seen by their first number, and nothing of others."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        labels = np.searchsorted(self.classes_, y)
+        self.label_of_ = dict(zip(X[:, 0].tolist(), labels.tolist(), strict=True))
+        return self
+
+    def predict_proba(self, X):
+        even = np.full(len(self.classes_), 1 / len(self.classes_))
+        known = np.eye(len(self.classes_))
+        return np.array(
+            [known[self.label_of_[x]] if x in self.label_of_ else even for x in X[:, 0]]
+        )
+
+
+def stacked(estimator, preprocessor=None, cv=5):
+    return StackedFeatures(estimator, preprocessor, cv, random_state=0)
+
+
+@pytest.fixture
+def rows():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 3))
+    return X, np.where(X[:, 1] + rng.standard_normal(200) > 0, "yes", "no")
+
+
+def test_rows_fitted_to_get_scores_of_copies_that_did_not_see_them(rows):
+    X, y = rows
+    features = stacked(Memory())
+    np.testing.assert_array_equal(features.fit_transform(X, y)[:, 0], 0.0)
+    # As rows of others they are known by heart.
+    again = features.transform(X)[:, 0]
+    np.testing.assert_allclose(again, np.where(y == "yes", MOST_ODDS, -MOST_ODDS))
+
+
+def test_other_rows_get_scores_of_the_classifier_fitted_to_all(rows):
+    X, y = rows
+    new = X + 0.1
+    scores = stacked(LogisticRegression()).fit(X, y).transform(new)[:, 0]
+    np.testing.assert_allclose(scores, LogisticRegression().fit(X, y).decision_function(new))
+
+
+def test_three_classes_have_a_score_each(rows):
+    X, _ = rows
+    y = np.arange(200) % 3
+    features = stacked(LogisticRegression())
+    assert features.fit_transform(X, y).shape == (200, 3 + 3)
+    expected = LogisticRegression().fit(X, y).predict_log_proba(X)
+    np.testing.assert_allclose(features.transform(X)[:, :3], expected)
+
+
+def test_a_class_that_a_fold_lacks_is_least_probable_there():
+    X, y = np.arange(20.0)[:, None], np.array([2] + [0, 1] * 9 + [0])
+    scores = stacked(LogisticRegression()).fit_transform(X, y)[:, :3]
+    assert scores[0, 2] == pytest.approx(np.log(LEAST))
+    assert np.isfinite(scores).all()
+
+
+def test_a_frozen_estimator_is_asked_alone(rows):
+    X, y = rows
+    model = LogisticRegression().fit(X[:50], y[:50])
+    features = stacked(FrozenEstimator(model))
+    found = features.fit_transform(X, y)
+    np.testing.assert_allclose(found, model.decision_function(X)[:, None])
+    np.testing.assert_allclose(features.transform(X), found)
+
+
+TABLE = pd.DataFrame(
+    {
+        "age": [20.0, 30.0, np.nan, 40.0] * 30,
+        "adult": [True, False, True, True] * 30,
+        "city": (["Rome"] * 6 + ["Oslo"] * 5 + ["Lima"]) * 10,
+        "nothing": [np.nan] * 120,
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("X", "n_beside"),
+    [
+        (np.arange(240.0).reshape(120, 2), 2),
+        (np.arange(240).reshape(120, 2).astype(np.uint8), 2),
+        (np.where(np.eye(120)[:, :2], np.nan, 1.0), 2),
+        (TABLE[["age"]], 1),
+        (TABLE, 1 + 2 + 3 + 1),
+        (csr_array(np.eye(120)), 0),
+        (np.zeros((120, MAX_COLUMNS)), MAX_COLUMNS),
+        (np.zeros((120, MAX_COLUMNS + 1)), 0),
+        (np.full((120, 2), "a", dtype=object), 0),
+        (["a text"] * 120, 0),
+    ],
+    ids=range(10),
+)
+def test_features_beside_the_scores(X, n_beside):
+    class Constant(Memory):
+        def fit(self, X, y):
+            self.classes_ = np.unique(y)
+            return self
+
+        def predict_proba(self, X):
+            n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+            return np.full((n_rows, 2), 0.5)
+
+    features, y = stacked(Constant()), np.arange(120) % 2
+    found = features.fit_transform(X, y)
+    assert found.shape == (120, 1 + n_beside)
+    np.testing.assert_allclose(features.transform(X), found)
+    assert np.isfinite(found).all()
+
+
+def test_numbers_beside_are_standardised_and_missing_ones_are_the_mean():
+    X = np.array([[1.0], [3.0], [np.nan], [1.0], [3.0], [2.0]] * 10)
+    found = stacked(DecisionTreeClassifier(max_depth=1)).fit_transform(X, np.arange(60) % 2)[:, 1]
+    assert found.mean() == pytest.approx(0)
+    assert found.std() == pytest.approx(1)
+    assert found[2] == pytest.approx(0)
+
+
+def test_a_level_that_was_not_seen_is_no_error():
+    X = pd.DataFrame({"number": np.arange(40.0), "city": ["Rome", "Oslo"] * 20})
+    numbers = [("city", "drop"), ("number", "passthrough")]
+    chosen = ColumnTransformer([(name, what, [name]) for name, what in numbers])
+    features = stacked(make_pipeline(chosen, LogisticRegression())).fit(X, np.arange(40) % 2)
+    new = features.transform(pd.DataFrame({"number": [1.0], "city": ["Lima"]}))
+    np.testing.assert_array_equal(new[0, -2:], [0.0, 0.0])
+
+
+def test_a_preprocessor_is_fitted_once_to_all_rows(rows):
+    X, y = rows
+    features = stacked(LogisticRegression(), StandardScaler())
+    found = features.fit_transform(5 * X + 3, y)
+    np.testing.assert_allclose(features.preprocessor_.mean_, (5 * X + 3).mean(axis=0))
+    np.testing.assert_allclose(found[:, 1:], StandardScaler().fit_transform(X))
+
+
+def test_a_sampler_is_refused(rows):
+    under_sampling = pytest.importorskip("imblearn.under_sampling")
+    with pytest.raises(ValueError, match="first step of the estimator"):
+        stacked(LogisticRegression(), under_sampling.RandomUnderSampler()).fit(*rows)
