@@ -128,21 +128,33 @@ class StackedFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 def _numbers_of(X: Any) -> Any:
     """A transformer that makes numbers of the columns of X; None where they are none to speak of.
 
-    Numbers are standardised, where they are missing the mean; other columns of tables are one-hot.
+    Numbers are standardised, but for columns of two values, of which the rare one would count too
+    much. Missing numbers are the mean. Other columns of tables are one-hot.
     """
-    numbers = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
-    if issparse(X) or getattr(X, "ndim", 2) != 2:
+    is_table = isinstance(X, pd.DataFrame)
+    if issparse(X) or (not is_table and np.asarray(X).dtype.kind not in "biuf"):
         return None
-    if isinstance(X, pd.DataFrame):
+    if np.ndim(X) != 2 or X.shape[1] > MAX_COLUMNS:
+        return None
+    imputer = SimpleImputer(keep_empty_features=True)
+    parts = [(make_pipeline(imputer, StandardScaler()), _numbers), (imputer, _two_valued)]
+    if is_table:
         levels = OneHotEncoder(
             handle_unknown="infrequent_if_exist", min_frequency=MIN_LEVEL_ROWS, sparse_output=False
         )
-        transformer = make_column_transformer(
-            (numbers, make_column_selector(dtype_include="number")),
-            (levels, make_column_selector(dtype_exclude="number")),
-        )
-    elif np.asarray(X).dtype.kind in "biuf" and np.asarray(X).ndim == 2:
-        transformer = numbers
-    else:
-        return None
-    return transformer if X.shape[1] <= MAX_COLUMNS else None
+        parts.append((levels, make_column_selector(dtype_exclude=("number", "bool"))))
+    return make_column_transformer(*parts)
+
+
+def _numbers(X: Any) -> list[Any]:
+    """The columns of numbers that have more than two values."""
+    return _columns(X, several=True)
+
+
+def _two_valued(X: Any) -> list[Any]:
+    return _columns(X, several=False)
+
+
+def _columns(X: Any, several: bool) -> list[Any]:
+    numbers = pd.DataFrame(X).select_dtypes(["number", "bool"])
+    return [name for name in numbers.columns if (numbers[name].nunique() > 2) == several]

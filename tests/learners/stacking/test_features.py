@@ -104,7 +104,7 @@ TABLE = pd.DataFrame(
         (np.arange(240).reshape(120, 2).astype(np.uint8), 2),
         (np.where(np.eye(120)[:, :2], np.nan, 1.0), 2),
         (TABLE[["age"]], 1),
-        (TABLE, 1 + 2 + 3 + 1),
+        (TABLE, 1 + 1 + 3 + 1),
         (csr_array(np.eye(120)), 0),
         (np.zeros((120, MAX_COLUMNS)), MAX_COLUMNS),
         (np.zeros((120, MAX_COLUMNS + 1)), 0),
@@ -128,6 +128,12 @@ def test_features_beside_the_scores(X, n_beside):
     assert found.shape == (120, 1 + n_beside)
     np.testing.assert_allclose(features.transform(X), found)
     assert np.isfinite(found).all()
+
+
+def test_columns_of_two_values_stay_as_they_are():
+    X = np.array([[1.0, 7.0], [0.0, 3.0], [0.0, 4.0]] * 20)
+    found = stacked(DecisionTreeClassifier(max_depth=1)).fit_transform(X, np.arange(60) % 2)
+    np.testing.assert_array_equal(found[:, 2], X[:, 0])
 
 
 def test_numbers_beside_are_standardised_and_missing_ones_are_the_mean():
