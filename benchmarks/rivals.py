@@ -23,7 +23,7 @@ accuracies together. Ours aim at passing nine times in ten; a rehearsal just pas
 `ThresholdOptimizer` decides by group, which the others do not see, and is left out. fairlearn has
 no constraint on precision, and does not enter where there is one.
 
-    python benchmarks/rivals.py                              # everything: some hours
+    python benchmarks/rivals.py                              # everything: about an hour
     python benchmarks/rivals.py --trials 2 --entries gpa_DP_0.1@1000 --methods logistic fairlearn
 
 A row is added to rivals.csv in the results folder as each fit ends; a run goes on where an
