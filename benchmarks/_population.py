@@ -50,6 +50,8 @@ def population(dataset: str, data: str = DATA) -> Population:
     """The whole of a dataset; `data` is the folder that holds it."""
     if dataset == "synthetic":
         return synthetic()
+    if dataset == "adult":
+        return adult(data)
     frame = pd.read_csv(Path(data) / dataset / f"{dataset}.csv").astype(float)
     groups = frame[["M", "F"]].astype(int)
     label = {"gpa": "GPA", "german": "credit_rating"}[dataset]
@@ -60,6 +62,18 @@ def population(dataset: str, data: str = DATA) -> Population:
     else:  # as shipped: numbers standardised, categories one-hot
         y = frame[label] == 1
     return Population(dataset, X, y.to_numpy(dtype=np.int64), groups)
+
+
+def adult(data: str = DATA) -> Population:
+    """Census rows whose features leave out the sex; what is unknown is a category of its own."""
+    frame = pd.read_csv(Path(data) / "adult" / "adult.csv.gz")
+    male = (frame["sex"] == "Male").astype(int)
+    features = frame.drop(columns=["sex", "income"])
+    numbers = features.select_dtypes("number")
+    categories = pd.get_dummies(features.drop(columns=numbers.columns), dtype=float)
+    X = pd.concat([(numbers - numbers.mean()) / numbers.std(ddof=0), categories], axis=1)
+    y = frame["income"].to_numpy(dtype=np.int64)
+    return Population("adult", X.to_numpy(dtype=float), y, pd.DataFrame({"M": male, "F": 1 - male}))
 
 
 def synthetic(n_rows: int = 100_000, shift: float = 1.1) -> Population:
@@ -83,6 +97,7 @@ TEXTS = {
     "EO": "abs((FNR | [M]) - (FNR | [F])) + abs((FPR | [M]) - (FPR | [F])) <= {}",
     "PE": "abs((FPR | [M]) - (FPR | [F])) <= {}",
     "EOpp": "abs((FNR | [M]) - (FNR | [F])) <= {}",
+    "PPV": "PPV >= {}",
 }
 
 
@@ -119,6 +134,10 @@ CONFIGS = {
         Config("synthetic", "DP", 0.1),
     )
 }
+# Apart from those above, of which `solution_rate.py` fits every one.
+ADULT_CONFIGS = {
+    config.name: config for config in (Config("adult", "DP", 0.1), Config("adult", "PPV", 0.75))
+}
 
 
 class Truth(NamedTuple):
@@ -138,13 +157,18 @@ class Truth(NamedTuple):
 
 @cache
 def truth(config: Config, data: str = DATA) -> Truth:
-    """The constraint's inequalities; a ratio A/B >= c reads c B - A <= 0."""
+    """The constraint's inequalities; a ratio A/B >= c reads c B - A <= 0.
+
+    So does a precision: c for each positive decision, less the true ones among them.
+    """
     people = population(config.dataset, data)
     positive, everyone = people.y == 1, np.ones(len(people.y), dtype=bool)
     if config.family == "DI":
         male, female = _rates(people, everyone)
         c = config.limit
         return Truth(np.array([c * female - male, c * male - female]), 0.0)
+    if config.family == "PPV":
+        return Truth((config.limit - people.y)[None, :] / len(people.y), 0.0)
     if config.family == "EO":
         tpr, fpr = _gap(people, positive), _gap(people, ~positive)
         return Truth(np.array([tpr + fpr, tpr - fpr, fpr - tpr, -tpr - fpr]), config.limit)

@@ -18,6 +18,7 @@ SHARED = Path(__file__).parent.parent.parent / "shared"
 DATA = str(SHARED / "data")
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="shared data are not here")
 DATASETS = ["synthetic", *(pytest.param(name, marks=needs_shared) for name in ("gpa", "german"))]
+POPULATIONS = [*DATASETS, pytest.param("adult", marks=needs_shared)]
 
 
 @pytest.fixture
@@ -41,7 +42,18 @@ def test_a_trial_is_scored_on_the_population_and_repeats(dataset, few_steps):
     assert one.g_hard < 0
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
+@needs_shared
+def test_adult_features_are_numbers_that_leave_out_the_sex():
+    people = population("adult", DATA)
+    assert people.X.shape == (48_842, 6 + 100)
+    assert np.isfinite(people.X).all()
+    assert people.groups["M"].mean() == pytest.approx(0.668, abs=0.001)
+    copies = [column for column in people.X.T if (column == people.groups["M"]).all()]
+    assert copies == []
+    assert people.y[people.groups["F"] == 1].mean() == pytest.approx(0.109, abs=0.001)
+
+
+@pytest.mark.parametrize("dataset", POPULATIONS)
 def test_draws_are_shared_by_constraints_and_differ_by_trial(dataset):
     people = population(dataset, DATA)
     a, b, c = (draw(dataset, 300, trial, DATA) for trial in (0, 0, 1))
@@ -68,6 +80,8 @@ def test_a_model_refused_has_no_scores(few_steps):
         ("PE", 0.1, 1.0 - 0.1),
         ("EOpp", 0.1, 0.0 - 0.1),
         ("EO", 0.1, 1.0 - 0.1),
+        ("PPV", 0.75, (4 * 0.75 - 2) / 8),
+        ("PPV", 0.5, 0.0),
     ],
 )
 def test_truth_by_hand(family, limit, expected, monkeypatch):

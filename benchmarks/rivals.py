@@ -1,0 +1,289 @@
+"""Who gets the most accurate model with the same certificate?
+
+A whole data set is the population. m rows are drawn from it with replacement, of which each
+method trains on one half, the candidate rows, and is tested once on the other at delta .05. The
+models that pass are judged on the population: how accurate they are, and whether they violate the
+constraint after all. In one draw all methods have the same rows and the same halves, and no
+decision sees the group. Ours are `SeldonianClassifier` with its defaults and as a linear model,
+and `SeldonianMetaClassifier` around scikit-learn's boosted trees. The rivals, all of them tested by
+`certify`, are:
+
+* logistic, trees: fitted to the candidate rows, with one decision threshold. It is the most
+  accurate one whose cross-validated decisions about the candidate rows pass a rehearsal of the
+  test; where none does, the one whose bound is lowest.
+* fairlearn: `ExponentiatedGradient` around a logistic model, with the limit as its bound. The
+  mixture's decisions are drawn once for the test; on the population they are judged in expectation.
+  Its bound holds a group's rate against that of everyone, so that the rates of two groups may lie
+  further apart, and leaves no room for errors of sampling.
+* fairlearn, rehearsed: the same with the loosest of several bounds that passes the rehearsal.
+
+A method that passes more seldom can be the more accurate where it passes: read shares and
+accuracies together. Ours aim at passing nine times in ten; a rehearsal just passed promises less.
+
+`ThresholdOptimizer` decides by group, which the others do not see, and is left out. fairlearn has
+no constraint on precision, and does not enter where there is one.
+
+    python benchmarks/rivals.py                              # everything: about an hour
+    python benchmarks/rivals.py --trials 2 --entries gpa_DP_0.1@1000 --methods logistic fairlearn
+
+A row is added to rivals.csv in the results folder as each fit ends; a run goes on where an
+earlier one stopped. It ends in an assertion: no method of ours returns models that violate their
+constraint significantly more often than delta.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import io
+import math
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from _population import ADULT_CONFIGS, CONFIGS, Config, population, truth
+from _rival_methods import DELTA, METHODS, OURS, RIVALS, case_of, enters
+from joblib import Parallel, delayed
+from scipy.stats import binomtest
+
+import sklearn_seldonian
+from sklearn_seldonian import NoSolutionFoundWarning
+
+SIGNIFICANCE = 0.01
+ROUNDING = 1e-9  # a violation is a g above it
+
+
+# -- what is asked ------------------------------------------------------------------------------
+
+
+class Entry(NamedTuple):
+    """A constraint on a data set, and how many rows are drawn."""
+
+    config: Config
+    m: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.config.name}@{self.m}"
+
+
+ENTRIES = {
+    entry.name: entry
+    for entry in (
+        Entry(ADULT_CONFIGS["adult_DP_0.1"], 4000),
+        Entry(ADULT_CONFIGS["adult_DP_0.1"], 16000),
+        Entry(ADULT_CONFIGS["adult_PPV_0.75"], 1000),
+        Entry(CONFIGS["gpa_DP_0.1"], 1000),
+        Entry(CONFIGS["gpa_DP_0.05"], 4000),
+        Entry(CONFIGS["german_DI_0.8"], 1000),
+    )
+}
+
+
+# -- all trials ---------------------------------------------------------------------------------
+
+
+class Trial(NamedTuple):
+    """One fit. `accuracy` and `g` are of the returned model on the population, NaN without one.
+
+    A `g` above zero is a violation; `g_upper` is the safety test's bound on it, and `passing`
+    what training predicted; `code` tells versions of the package apart.
+    """
+
+    entry: str
+    trial: int
+    method: str
+    solved: bool
+    accuracy: float
+    g: float
+    g_upper: float
+    passing: float
+    seconds: float
+    code: str
+
+
+class Job(NamedTuple):
+    entry: str
+    trial: int
+    method: str
+
+
+def run_trial(entry: Entry, trial: int, method: str, data: str) -> Trial:
+    """Draw, fit, test, and judge on the population."""
+    torch.set_num_threads(1)
+    case = case_of(*entry, trial, data)
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoSolutionFoundWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)  # fairlearn's
+        warnings.filterwarnings("ignore", "With .* safety rows, no model can pass")
+        warnings.filterwarnings("ignore", ".* exact copies of candidate rows")
+        positive, g_upper, passing = METHODS[method](case)
+    seconds = round(time.perf_counter() - start, 3)
+    accuracy = g = math.nan
+    if positive is not None:
+        y = population(entry.config.dataset, data).y
+        accuracy = float(np.where(y == 1, positive, 1.0 - positive).mean())
+        g = truth(entry.config, data).g(positive)
+    found = positive is not None, accuracy, g, g_upper, passing, seconds
+    return Trial(entry.name, trial, method, *found, code_version())
+
+
+def code_version() -> str:
+    """A fingerprint of the package's sources."""
+    sources = sorted(Path(sklearn_seldonian.__file__).parent.rglob("*.py"))
+    return hashlib.sha1(b"".join(path.read_bytes() for path in sources)).hexdigest()[:8]
+
+
+def jobs(options: argparse.Namespace) -> list[Job]:
+    """The fits asked for that are not in the table yet, the first trials of all first."""
+    done = set(read_trials(options.results)[list(Job._fields)].itertuples(index=False, name=None))
+    asked = (
+        Job(name, trial, method)
+        for trial in range(options.trials)
+        for name in options.entries
+        for method in options.methods
+        if enters(method, ENTRIES[name].config)
+    )
+    return [job for job in asked if tuple(job) not in done]
+
+
+def run(options: argparse.Namespace) -> None:
+    todo = jobs(options)
+    calls = (
+        delayed(run_trial)(ENTRIES[job.entry], job.trial, job.method, options.data) for job in todo
+    )
+    for trial in Parallel(n_jobs=options.n_jobs, return_as="generator_unordered")(calls):
+        append(options.results, trial)
+
+
+def append(results: Path, trial: Trial) -> None:
+    """Add one line to the table by a single write, so that no reader sees half of it."""
+    results.mkdir(parents=True, exist_ok=True)
+    lines = io.StringIO()
+    with (results / "rivals.csv").open("ab", buffering=0) as table:
+        rows = [trial] if table.tell() else [Trial._fields, trial]
+        csv.writer(lines).writerows(rows)
+        table.write(lines.getvalue().encode())
+
+
+def read_trials(results: Path) -> pd.DataFrame:
+    path = results / "rivals.csv"
+    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=list(Trial._fields))
+
+
+# -- what came of them --------------------------------------------------------------------------
+
+
+def summary(trials: pd.DataFrame) -> pd.DataFrame:
+    """One row for each entry and method; accuracies and violations are of the solved."""
+    violating = (trials["g"] > ROUNDING).where(trials["solved"])
+    grouped = trials.assign(violating=violating.astype(float)).groupby(
+        ["entry", "method"], sort=False
+    )
+    return pd.DataFrame(
+        {
+            "n": grouped.size(),
+            "solved": grouped["solved"].mean(),
+            "accuracy": grouped["accuracy"].mean(),
+            "error": grouped["accuracy"].sem(),
+            "violating": grouped["violating"].mean(),
+            "predicted": grouped["passing"].mean(),
+            "seconds": grouped["seconds"].median(),
+        }
+    )
+
+
+class Difference(NamedTuple):
+    """By how much our method is more accurate than a rival, in draws that both solved."""
+
+    entry: str
+    ours: str
+    rival: str
+    draws: int
+    difference: float
+    error: float
+
+
+def differences(trials: pd.DataFrame) -> Iterator[Difference]:
+    """Our best method of each entry beside each rival."""
+    for entry, rows in trials.groupby("entry", sort=False):
+        accuracies = rows.pivot(index="trial", columns="method", values="accuracy")
+        best = our_best(accuracies)
+        for rival in (name for name in RIVALS if best and name in accuracies):
+            paired = (accuracies[best] - accuracies[rival]).dropna()
+            if len(paired):
+                mean, error = float(paired.mean()), float(paired.sem())
+                yield Difference(str(entry), str(best), rival, len(paired), mean, error)
+
+
+def our_best(accuracies: pd.DataFrame) -> str | None:
+    """The most accurate of ours among those that solve at least half of what any of ours does."""
+    ours = accuracies[[name for name in OURS if name in accuracies]]
+    solved = ours.notna().sum()
+    if not solved.any():
+        return None
+    return str(ours.loc[:, solved >= solved.max() / 2].mean().idxmax())
+
+
+def check_violations(trials: pd.DataFrame) -> None:
+    """The promise is about fits: that one returns a model that violates has probability delta."""
+    for method in OURS:
+        fits = trials[trials["method"] == method]
+        if fits.empty:
+            continue
+        n_violating, n_solved = int((fits["g"] > ROUNDING).sum()), int(fits["solved"].sum())
+        p_value = binomtest(n_violating, len(fits), DELTA, alternative="greater").pvalue
+        told = f"{method}: {n_violating} of {n_solved} solutions violate, in {len(fits)} fits"
+        print(f"{told} (p = {p_value:.3g})")
+        assert p_value >= SIGNIFICANCE, told
+
+
+def report(trials: pd.DataFrame) -> None:
+    if trials["code"].nunique() > 1:
+        print(f"These fits are by {trials['code'].nunique()} versions of the package.")
+    print(summary(trials).to_string(float_format="%.4f"))
+    paired = pd.DataFrame(differences(trials), columns=list(Difference._fields))
+    print("\nAccuracy of our best method less that of a rival, draw by draw:")
+    print(paired.to_string(index=False, float_format="%.4f") if len(paired) else "no pairs")
+    print()
+    check_violations(trials)
+
+
+# -- command line -------------------------------------------------------------------------------
+
+
+def main() -> None:
+    options = parsed()
+    run(options)
+    trials = read_trials(options.results)
+    asked = trials["entry"].isin(options.entries) & trials["method"].isin(options.methods)
+    report(in_order(trials[asked & (trials["trial"] < options.trials)]))
+
+
+def in_order(trials: pd.DataFrame) -> pd.DataFrame:
+    """Sorted as entries and methods are listed here."""
+    ranks = {name: i for i, name in enumerate((*ENTRIES, *METHODS))}
+    keys = list(Job._fields)
+    return trials.sort_values(keys, key=lambda column: column.map(lambda v: ranks.get(v, v)))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--entries", nargs="+", choices=ENTRIES, default=list(ENTRIES))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--n-jobs", type=int, default=1)
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--data", default="../shared/data")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
