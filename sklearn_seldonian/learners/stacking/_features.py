@@ -52,6 +52,7 @@ class StackedFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     cv : int
         Number of folds.
     random_state : int
+        Draws the folds, and seeds what has no seed in the classifier.
 
     Attributes
     ----------
@@ -78,13 +79,13 @@ class StackedFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """The features of the rows fitted to, with the scores of copies that did not see them."""
         X, self.preprocessor_ = self._preprocessed(X, y)
         self.classes_ = np.unique(y)
-        self.estimator_ = clone(self.estimator).fit(X, y)
+        self.estimator_ = self._copy().fit(X, y)
         if isinstance(self.estimator, FrozenEstimator):
             self.beside_ = None
             return self._scores(self.estimator_, X)
         unseen = np.empty((len(y), 1 if len(self.classes_) == 2 else len(self.classes_)))
         for train, test in self._folds(y):
-            copied = clone(self.estimator).fit(_safe_indexing(X, train), _safe_indexing(y, train))
+            copied = self._copy().fit(_safe_indexing(X, train), _safe_indexing(y, train))
             unseen[test] = self._scores(copied, _safe_indexing(X, test))
         self.beside_ = _numbers_of(X)
         if self.beside_ is None:
@@ -108,6 +109,15 @@ class StackedFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 "make it the first step of the estimator, in a pipeline of imbalanced-learn."
             )
         return fitted.X, fitted.transformer
+
+    def _copy(self) -> Any:
+        """An unfitted copy that draws the same each time, whose seeds are ours if it has none."""
+        copied = clone(self.estimator)
+        if isinstance(copied, FrozenEstimator):
+            return copied
+        given = copied.get_params(deep=True)
+        seeds = [name for name in given if name.rpartition("__")[2] == "random_state"]
+        return copied.set_params(**{n: self.random_state for n in seeds if given[n] is None})
 
     def _folds(self, y: Any) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         largest = int(np.unique(y, return_counts=True)[1].max())

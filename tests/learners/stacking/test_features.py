@@ -6,6 +6,7 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -60,6 +61,17 @@ def test_other_rows_get_scores_of_the_classifier_fitted_to_all(rows):
     new = X + 0.1
     scores = stacked(LogisticRegression()).fit(X, y).transform(new)[:, 0]
     np.testing.assert_allclose(scores, LogisticRegression().fit(X, y).decision_function(new))
+
+
+def test_what_the_classifier_draws_is_drawn_by_the_seed_given(rows):
+    X, y = rows
+    forest = RandomForestClassifier(5)
+    first, same = (stacked(forest).fit_transform(X, y) for _ in range(2))
+    np.testing.assert_array_equal(first, same)
+    other = StackedFeatures(forest, None, 5, random_state=1).fit(X, y).estimator_
+    assert (forest.random_state, other.random_state) == (None, 1)
+    seeded = stacked(RandomForestClassifier(5, random_state=7)).fit(X, y)
+    assert seeded.estimator_.random_state == 7
 
 
 def test_three_classes_have_a_score_each(rows):
