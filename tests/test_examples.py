@@ -18,6 +18,7 @@ DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 
 # What each prints, and the picture that it draws.
 EXPECTED = {
+    "frozen_model.py": (r"the certified one from 0\.5\d\d on", "frozen_model.png"),
     "gpa_fairness.py": (r"equalized odds +0\.\d{3} +0\.\d{3} failed +0\.\d{3} passed", "gpa.png"),
     "gpa_regression.py": (r"method: betting \(finite-sample\)", "gpa_regression.png"),
     "own_measure.py": (r"Cost <= 0\.5: passed", "own_measure.png"),
@@ -152,3 +153,20 @@ def test_german_credit_says_where_it_looked(tmp_path):
     assert done.returncode == 1
     assert f"there is no {tmp_path / 'german.csv'}" in done.stderr
     assert "GERMAN_CREDIT" in done.stderr
+
+
+@pytest.mark.skipif(not (DATA / "adult").exists(), reason="Adult is not on this machine")
+def test_boosted_trees_keep_their_accuracy_under_the_constraint(tmp_path, run_short):
+    printed = run_short("boosted_trees.py", ADULT=str(DATA / "adult"))
+    figures = re.findall(r"^(\w+) +accuracy (.*), gap between men and women (.*)$", printed, re.M)
+    (_, free, free_gap), (_, constrained, gap) = figures
+    assert float(free_gap) > 0.15
+    assert float(gap) <= 0.1
+    assert float(constrained) > float(free) - 0.02
+    assert (tmp_path / "boosted_trees.png").stat().st_size > 10_000
+
+
+def test_boosted_trees_say_where_they_looked(tmp_path):
+    done = completed("boosted_trees.py", folder=tmp_path, ADULT=str(tmp_path))
+    assert done.returncode == 1
+    assert f"there is no {tmp_path / 'adult.csv.gz'}" in done.stderr
