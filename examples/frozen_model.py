@@ -1,11 +1,11 @@
 """
-A certified decision for a model that exists
-============================================
+How can a model that exists get a certified decision?
+=====================================================
 
-A bank has a model already, and may not change it. What it can choose is where to draw the line between
-yes and no. Here a model of students' grades stays as it is, and only its threshold is chosen so
-that a limit on false positives holds, with a certificate from rows that neither the model nor
-the choice has seen.
+A university has a model already, and may not change it. What it can choose is where to draw the
+line between yes and no. Here a model of students' grades stays as it is, and only its threshold is
+chosen so that a limit on false positives holds, with a certificate from rows that neither the
+model nor the choice has seen.
 """
 
 import matplotlib
@@ -43,11 +43,14 @@ print(model.certificate_.explain())
 CertificateDisplay.from_estimator(model).figure_.savefig("frozen_model.png", dpi=150)
 
 # %%
-# The scores keep their order: only the line has moved.
+# What has changed
+# ----------------
+# The probabilities keep their order: only the line has moved.
 
 probability = existing.predict_proba(X[28_000:])[:, 1]
 positive = model.predict(X[28_000:]) == 1
-print(
-    f"the existing model says yes from a probability of .500 on, for {(probability > 0.5).mean():.3f}"
-)
-print(f"the certified one from {probability[positive].min():.3f} on, for {positive.mean():.3f}")
+print(f"the model there is says yes from 0.500 on, to {(probability > 0.5).mean():.3f}")
+print(f"the certified one from {probability[positive].min():.3f} on, to {positive.mean():.3f}")
+
+# %%
+# Fewer students are told yes, and of those who would not have succeeded at most a quarter.

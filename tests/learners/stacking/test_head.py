@@ -1,4 +1,4 @@
-"""The linear model starts as the classifier whose scores it gets."""
+"""The linear model on a classifier's scores."""
 
 import pytest
 import torch
@@ -6,15 +6,15 @@ import torch
 from sklearn_seldonian.learners.stacking._head import Head
 
 
-def test_of_two_classes_it_starts_with_the_log_odds():
+def test_untrained_it_passes_on_the_log_odds_of_two_classes():
     X = torch.tensor([[0.3, 5.0, -7.0], [-2.0, 1.0, 1.0]])
-    outputs = Head(3, 2)(X)
+    outputs = Head(3, 2, is_trained=False)(X)
     torch.testing.assert_close(outputs[:, 1] - outputs[:, 0], X[:, 0])
 
 
-def test_of_more_classes_it_starts_with_the_log_probabilities():
+def test_untrained_it_passes_on_the_log_probabilities_of_more():
     X = torch.randn(4, 5)
-    torch.testing.assert_close(Head(5, 3)(X), X[:, :3])
+    torch.testing.assert_close(Head(5, 3, is_trained=False)(X), X[:, :3])
 
 
 @pytest.mark.parametrize("is_trained", [True, False])
