@@ -61,8 +61,8 @@ def test_linear_is_what_trains_one_linear_layer(module, is_linear):
 @pytest.mark.parametrize(
     ("n_features", "n_rows", "n_smallest", "expected"),
     [
-        (20, 5000, 1999, True),
-        (20, 5000, 2000, False),  # a hundred rows for each feature tell the truth
+        (20, 5000, 399, True),
+        (20, 5000, 400, False),  # twenty rows for each feature tell the truth
         (20, N_FOLDS - 1, 2, False),
         (20, N_FOLDS, 2, True),
         (2**14, MAX_NUMBERS // 2**14, 10, True),
