@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any, ClassVar
 
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 
 from sklearn_seldonian.estimators import _parameters
@@ -155,6 +156,13 @@ class SeldonianMetaClassifier(CertifiedClassifier):
     def _takes_rows(self):
         """What rows go through before the linear model."""
         return self.estimator
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        first = self.estimator if self.preprocessor is None else self.preprocessor
+        taken = get_tags(first).input_tags
+        tags.input_tags.sparse, tags.input_tags.allow_nan = taken.sparse, taken.allow_nan
+        return tags
 
     def _promised_model(self):
         """No file of weights is written of a classifier that is not made of weights."""

@@ -5,7 +5,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
+from sklearn_seldonian import SeldonianClassifier, SeldonianMetaClassifier, SeldonianRegressor
 
 # Each compares two answers of `predict` for the same rows, or one with the most probable class,
 # and with decision="sample" `predict` draws anew each time.
@@ -54,6 +54,8 @@ def one_in_three(estimators, **settings):
         SeldonianClassifier(constraints="ACC >= 0", preprocessor=StandardScaler(), max_epochs=10),
         SeldonianClassifier(constraints="ACC >= 1.5", fallback=LogisticRegression()),
         SeldonianClassifier(constraints="ACC >= 1.5", fallback="majority"),
+        SeldonianMetaClassifier(LogisticRegression()),
+        SeldonianMetaClassifier(LogisticRegression(), "ACC >= 0", preprocessor=StandardScaler()),
         SeldonianRegressor(),
         SeldonianRegressor(constraints="MAE <= 1e9"),
         SeldonianRegressor(constraints="MAE <= 1e9", method="asymptotic"),

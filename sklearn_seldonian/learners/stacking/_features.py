@@ -144,7 +144,7 @@ def _numbers_of(X: Any) -> Any:
     is_table = isinstance(X, pd.DataFrame)
     if issparse(X) or (not is_table and np.asarray(X).dtype.kind not in "biuf"):
         return None
-    if np.ndim(X) != 2 or X.shape[1] > MAX_COLUMNS:
+    if np.ndim(X) != 2 or np.shape(X)[1] > MAX_COLUMNS:
         return None
     imputer = SimpleImputer(keep_empty_features=True)
     parts = [(make_pipeline(imputer, StandardScaler()), _numbers), (imputer, _two_valued)]
