@@ -157,7 +157,7 @@ class CertifiedClassifier(ClassifierMixin, CertifiedEstimator):
         aligned[:, np.searchsorted(self.classes_, self.fallback_.classes_)] = given
         return aligned
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.non_deterministic = self.decision == "sample"
         return tags

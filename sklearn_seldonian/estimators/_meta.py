@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from numbers import Integral
 from typing import Any, ClassVar
 
+import torch
+from sklearn.base import is_classifier
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 
+from sklearn_seldonian._text import short
+from sklearn_seldonian.constraints import Constraint
 from sklearn_seldonian.estimators import _parameters
 from sklearn_seldonian.estimators._classifier import CertifiedClassifier
 from sklearn_seldonian.estimators._docstrings import with_entries_of
@@ -143,6 +148,7 @@ class SeldonianMetaClassifier(CertifiedClassifier):
 
     def _check_parameters(self):
         """Refuse what no fit can take."""
+        _check_estimator(self.estimator)
         _parameters.check_instances(
             estimator=self.estimator, preprocessor=self.preprocessor, fallback=self.fallback
         )
@@ -167,3 +173,52 @@ class SeldonianMetaClassifier(CertifiedClassifier):
     def _promised_model(self):
         """No file of weights is written of a classifier that is not made of weights."""
         return {}
+
+    def save_params(self, path):
+        """Not there: a classifier of any kind is not made of weights. Pickle the estimator."""
+        raise ValueError(_NO_FILE_OF_WEIGHTS)
+
+    def load_params(self, path):
+        """Not there, as `save_params`."""
+        raise ValueError(_NO_FILE_OF_WEIGHTS)
+
+
+_NO_FILE_OF_WEIGHTS = (
+    "save_params and load_params are about files of weights, and predict needs the classifier as "
+    "well, which is not made of weights: pickle the estimator, as by joblib.dump."
+)
+
+
+def _check_estimator(estimator: object) -> None:
+    """Refuse what has no probabilities, with what to give instead.
+
+    Raises
+    ------
+    TypeError
+        If it is no classifier of scikit-learn's kind.
+    ValueError
+        If it is one without probabilities.
+    """
+    if isinstance(estimator, str | Constraint):
+        raise TypeError(
+            f"The first parameter is estimator, and {short(estimator)} is a constraint: write "
+            "SeldonianMetaClassifier(HistGradientBoostingClassifier(), 'ACC >= 0.9')."
+        )
+    kind = estimator if inspect.isclass(estimator) else type(estimator)
+    if issubclass(kind, torch.nn.Module):
+        raise TypeError(
+            f"estimator is a torch module, {kind.__name__}: use SeldonianClassifier, which trains "
+            "modules themselves."
+        )
+    if _lacks_probabilities(estimator):
+        raise ValueError(
+            f"{kind.__name__} has no predict_proba, and what is trained under the constraints are "
+            "its probabilities: give CalibratedClassifierCV(estimator) of sklearn.calibration."
+        )
+
+
+def _lacks_probabilities(estimator: object) -> bool:
+    """Whether `estimator` fits and predicts, and says no probabilities."""
+    if inspect.isclass(estimator) or hasattr(estimator, "predict_proba"):
+        return False
+    return hasattr(estimator, "fit") and is_classifier(estimator)

@@ -14,6 +14,7 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from sklearn_seldonian.data._split import LabelledRows
+from sklearn_seldonian.data._targets import Labels
 from sklearn_seldonian.learners._protocol import NotTrained, Problem, Trained
 from sklearn_seldonian.learners.lagrangian import LagrangianLearner
 from sklearn_seldonian.learners.stacking._features import StackedFeatures
@@ -46,7 +47,10 @@ class StackingLearner:
     ) -> Trained | NotTrained:
         """Fit classifier and linear model to candidate `rows`."""
         seed = int(rng.randint(np.iinfo(np.int32).max))
-        features = StackedFeatures(self.estimator, self.preprocessor, self.cv, seed)
+        assert isinstance(problem.targets, Labels)
+        features = StackedFeatures(
+            self.estimator, self.preprocessor, problem.targets.classes, self.cv, seed
+        )
         is_trained = not isinstance(self.estimator, FrozenEstimator)
         n_epochs = max(MIN_EPOCHS, math.ceil(STEPS / math.ceil(len(rows.y) / BATCH_SIZE)))
         settings = {

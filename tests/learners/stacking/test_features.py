@@ -36,15 +36,15 @@ class Memory(ClassifierMixin, BaseEstimator):
         )
 
 
-def stacked(estimator, preprocessor=None, cv=5):
-    return StackedFeatures(estimator, preprocessor, cv, random_state=0)
+def stacked(estimator, preprocessor=None, classes=(0, 1), cv=5):
+    return StackedFeatures(estimator, preprocessor, np.array(classes), cv, random_state=0)
 
 
 @pytest.fixture
 def rows():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200, 3))
-    return X, np.where(X[:, 1] + rng.standard_normal(200) > 0, "yes", "no")
+    return X, (X[:, 1] + rng.standard_normal(200) > 0).astype(int)
 
 
 def test_rows_fitted_to_get_scores_of_copies_that_did_not_see_them(rows):
@@ -53,7 +53,7 @@ def test_rows_fitted_to_get_scores_of_copies_that_did_not_see_them(rows):
     np.testing.assert_array_equal(features.fit_transform(X, y)[:, 0], 0.0)
     # As rows of others they are known by heart.
     again = features.transform(X)[:, 0]
-    np.testing.assert_allclose(again, np.where(y == "yes", MOST_ODDS, -MOST_ODDS))
+    np.testing.assert_allclose(again, np.where(y == 1, MOST_ODDS, -MOST_ODDS))
 
 
 def test_other_rows_get_scores_of_the_classifier_fitted_to_all(rows):
@@ -68,7 +68,7 @@ def test_what_the_classifier_draws_is_drawn_by_the_seed_given(rows):
     forest = RandomForestClassifier(5)
     first, same = (stacked(forest).fit_transform(X, y) for _ in range(2))
     np.testing.assert_array_equal(first, same)
-    other = StackedFeatures(forest, None, 5, random_state=1).fit(X, y).estimator_
+    other = StackedFeatures(forest, None, np.array([0, 1]), 5, random_state=1).fit(X, y).estimator_
     assert (forest.random_state, other.random_state) == (None, 1)
     seeded = stacked(RandomForestClassifier(5, random_state=7)).fit(X, y)
     assert seeded.estimator_.random_state == 7
@@ -77,7 +77,7 @@ def test_what_the_classifier_draws_is_drawn_by_the_seed_given(rows):
 def test_three_classes_have_a_score_each(rows):
     X, _ = rows
     y = np.arange(200) % 3
-    features = stacked(LogisticRegression())
+    features = stacked(LogisticRegression(), classes=(0, 1, 2))
     assert features.fit_transform(X, y).shape == (200, 3 + 3)
     expected = LogisticRegression().fit(X, y).predict_log_proba(X)
     np.testing.assert_allclose(features.transform(X)[:, :3], expected)
@@ -85,7 +85,7 @@ def test_three_classes_have_a_score_each(rows):
 
 def test_a_class_that_a_fold_lacks_is_least_probable_there():
     X, y = np.arange(20.0)[:, None], np.array([2] + [0, 1] * 9 + [0])
-    scores = stacked(LogisticRegression()).fit_transform(X, y)[:, :3]
+    scores = stacked(LogisticRegression(), classes=(0, 1, 2)).fit_transform(X, y)[:, :3]
     assert scores[0, 2] == pytest.approx(np.log(LEAST))
     assert np.isfinite(scores).all()
 
