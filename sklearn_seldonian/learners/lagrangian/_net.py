@@ -63,14 +63,7 @@ CALIBRATION_EPOCHS = frozenset(4**i for i in range(12))
 # epochs at most.
 ADJUSTED_EPOCHS = 100
 # What does not outlive training: it holds the rows or the optimiser's state.
-OF_TRAINING = (
-    "_checkpoints",
-    "_constraint_batches",
-    "_cross_fitting",
-    "_evaluator",
-    "_lagrangian",
-    "optimizer_",
-)
+OF_TRAINING = ("_checkpoints", "_constraint_batches", "_cross_fitting", "_evaluator", "_lagrangian")
 
 
 class _EarlyStop(Exception):
@@ -193,7 +186,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             self._keep_best()
         except KeyboardInterrupt:
             self._give_up()
-        for name in OF_TRAINING:
+        for name in (*OF_TRAINING, "optimizer_"):
             delattr(self, name)
 
     def _prepare(self, rows: Rows, resampled: Rows | None) -> Rows:
