@@ -165,9 +165,9 @@ class SeldonianMetaClassifier(CertifiedClassifier):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        first = self.estimator if self.preprocessor is None else self.preprocessor
-        taken = get_tags(first).input_tags
-        tags.input_tags.sparse, tags.input_tags.allow_nan = taken.sparse, taken.allow_nan
+        if self.preprocessor is None:
+            taken = get_tags(self.estimator).input_tags
+            tags.input_tags.sparse, tags.input_tags.allow_nan = taken.sparse, taken.allow_nan
         return tags
 
     def _promised_model(self):
