@@ -15,7 +15,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from sklearn_seldonian import SafetyCertificate, SeldonianClassifier, certify
+from sklearn_seldonian import (
+    SafetyCertificate,
+    SeldonianClassifier,
+    SeldonianMetaClassifier,
+    certify,
+)
 
 DELTA = 0.05
 N_THRESHOLDS = 40
@@ -84,8 +89,6 @@ def ours_linear(case: Case) -> Answer:
 
 
 def ours_trees(case: Case) -> Answer:
-    from sklearn_seldonian import SeldonianMetaClassifier
-
     trees = HistGradientBoostingClassifier(random_state=case.seed)
     return fitted(SeldonianMetaClassifier(trees), case)
 

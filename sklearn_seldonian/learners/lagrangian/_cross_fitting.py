@@ -44,8 +44,14 @@ def linear_layer(module: nn.Module) -> nn.Linear | None:
 
 
 def needs_cross_fitting(layer: nn.Linear, n_rows: int, n_smallest: float) -> bool:
-    """Whether a layer's own rows flatter it: of `n_rows`, and of the smallest group a constraint
-    is about.
+    """Whether a layer's own rows flatter it, and whether copies can be trained without a fold.
+
+    Parameters
+    ----------
+    layer : Linear
+    n_rows : int
+    n_smallest : float
+        Rows of the smallest group that a constraint is about.
     """
     few = n_smallest < ROWS_PER_FEATURE * layer.in_features
     return few and N_FOLDS <= n_rows <= MAX_NUMBERS // layer.in_features
