@@ -148,13 +148,20 @@ def test_german_credit(tmp_path, run_short):
     assert (tmp_path / "german_credit.png").stat().st_size > 10_000
 
 
-def test_german_credit_says_where_it_looked(tmp_path):
-    done = completed("german_credit.py", folder=tmp_path, GERMAN_CREDIT=str(tmp_path))
-    assert done.returncode == 1
-    assert f"there is no {tmp_path / 'german.csv'}" in done.stderr
-    assert "GERMAN_CREDIT" in done.stderr
+@pytest.mark.parametrize(
+    ("name", "variable", "file"),
+    [
+        ("german_credit.py", "GERMAN_CREDIT", "german.csv"),
+        ("boosted_trees.py", "ADULT", "adult.csv.gz"),
+    ],
+)
+def test_says_where_it_looked(tmp_path, run_short, name, variable, file):
+    with pytest.raises(SystemExit, match=f"there is no {tmp_path / file}") as ended:
+        run_short(name, **{variable: str(tmp_path)})
+    assert variable in str(ended.value)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (DATA / "adult").exists(), reason="Adult is not on this machine")
 def test_boosted_trees_keep_their_accuracy_under_the_constraint(tmp_path, run_short):
     printed = run_short("boosted_trees.py", ADULT=str(DATA / "adult"))
@@ -164,9 +171,3 @@ def test_boosted_trees_keep_their_accuracy_under_the_constraint(tmp_path, run_sh
     assert float(gap) <= 0.1
     assert float(constrained) > float(free) - 0.02
     assert (tmp_path / "boosted_trees.png").stat().st_size > 10_000
-
-
-def test_boosted_trees_say_where_they_looked(tmp_path):
-    done = completed("boosted_trees.py", folder=tmp_path, ADULT=str(tmp_path))
-    assert done.returncode == 1
-    assert f"there is no {tmp_path / 'adult.csv.gz'}" in done.stderr

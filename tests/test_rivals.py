@@ -26,7 +26,13 @@ EASY = Config("synthetic", "DP", 0.5)
 DATA = "nowhere"  # the synthetic population is made, not read
 
 
-@pytest.mark.parametrize("method", ["ours, linear", *RIVALS])
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name == "fairlearn, rehearsed"))
+        for name in ["ours, linear", *RIVALS]
+    ],
+)
 def test_a_trial_is_judged_on_the_population_and_repeats(method):
     one, same = (run_trial(Entry(EASY, 400), 3, method, DATA) for _ in range(2))
     assert one._replace(seconds=0.0, passing=0.0) == same._replace(seconds=0.0, passing=0.0)

@@ -90,7 +90,10 @@ def test_a_search_around_anything_is_owned_up_to(blobs, certificates, wrap, pref
     "search",
     [
         lambda model: GridSearchCV(model, {"estimator__lr": [0.02]}, cv=2),
-        lambda model: GridSearchCV(model, {"estimator__lr": [0.02]}, cv=2, n_jobs=2),
+        pytest.param(
+            lambda model: GridSearchCV(model, {"estimator__lr": [0.02]}, cv=2, n_jobs=2),
+            marks=pytest.mark.slow,
+        ),
         lambda model: RandomizedSearchCV(model, {"estimator__lr": [0.02]}, n_iter=1, cv=2),
         lambda model: HalvingGridSearchCV(model, {"estimator__lr": [0.02]}, cv=2),
         lambda model: HalvingRandomSearchCV(model, {"estimator__lr": [0.02, 0.03]}, cv=2),

@@ -4,6 +4,7 @@ import os
 
 import joblib
 import pandas as pd
+import pytest
 from dask.distributed import Client, LocalCluster
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -16,6 +17,7 @@ def process(model, X, y):
     return os.getpid()
 
 
+@pytest.mark.slow
 def test_trials_run_on_the_cluster(blobs, groups, tmp_path):
     def run(**options):
         return run_experiment(
