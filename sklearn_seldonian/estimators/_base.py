@@ -248,7 +248,8 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         is_partial = isinstance(outcome, NotTrained)
         self.preprocessor_ = outcome.preprocessor if is_partial else model.preprocessor
         if model is not None:
-            self.net_, self.history_, self.n_iter_ = model.net, history, len(history)
+            self.net_, self.history_ = model.net, history
+            self.n_iter_ = len(model.net.history)
 
     def _without_test(self, outcome):
         """A copy with what was trained that answers without a certificate, to be scored."""

@@ -175,8 +175,10 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
     Parameters
     ----------
     module : torch.nn.Module class or instance, default=None
-        The network. None: a `sklearn_seldonian.modules.MLP` sized from the data. An
-        instance is copied.
+        The network. None: the better of a linear model and a network of two hidden layers, both a
+        `sklearn_seldonian.modules.MLP`, by the rule that chooses epochs. The network must err less
+        on candidate rows by more than half a standard error. Without constraints no rows are
+        judged, and None is the network. An instance is copied.
     constraints : str, Constraint, or sequence of them, default=()
         What the model must satisfy, such as ``"ACC >= 0.95"`` or
         ``"abs(PR | [M] - PR | [F]) <= 0.1"``. With none, all rows train.
@@ -202,10 +204,11 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         The primary objective.
     {optimizer}
     {lr}
-    {max_epochs, batch_size}
+    {max_epochs}
+    {batch_size}
     {n_iter_no_change}
     {eval_batch_size}
-    multiplier_init, multiplier_lr : float, default=0.0, 0.01
+    multiplier_init, multiplier_lr : float, default=0.0, 0.1
         Start of the Lagrange multipliers, and what a violation of one adds to its
         multiplier in one batch.
     {device}
@@ -249,7 +252,8 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         counts), ``multiplier_i``, and the probability of passing (``passing_i``), all with the
         epoch's best offsets and on the candidate rows that it is judged on (of many a network
         those that it did not train on, see the user guide); ``kept`` where it was the best so
-        far; ``seconds``.
+        far; ``seconds``. Where a linear model and a network were compared, ``module`` says which
+        an epoch is of, and that which is kept is last; a remark of the certificate says why.
     {n_iter_}
     {candidate_indices_, safety_indices_}
 
@@ -291,11 +295,11 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         optimizer=torch.optim.Adam,
         lr=0.01,
         max_epochs=20,
-        batch_size=128,
+        batch_size=None,
         n_iter_no_change=None,
         eval_batch_size=None,
         multiplier_init=0.0,
-        multiplier_lr=0.01,
+        multiplier_lr=0.1,
         device="auto",
         callbacks=None,
         random_state=None,

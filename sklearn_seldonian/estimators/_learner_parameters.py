@@ -43,7 +43,11 @@ class LearnerParameters(BaseEstimator):
         Predicted probability of passing that training aims for.
     optimizer : torch.optim.Optimizer class, default=torch.optim.Adam
     lr : float, default=0.01
-    max_epochs, batch_size : int, default=20, 128
+        The learning rate at the start. It falls to zero along half a cosine, unless `callbacks`
+        hold a `skorch.callbacks.LRScheduler`, or ``callbacks__falling_rate`` is None.
+    max_epochs : int, default=20
+    batch_size : int, default=None
+        None: as many rows as make 20 batches an epoch, from 16 to 128.
     n_iter_no_change : int or None, default=None
         Stop training under constraints after this many epochs without a better checkpoint. None:
         after `max_epochs`.
@@ -86,7 +90,7 @@ class LearnerParameters(BaseEstimator):
         "callbacks": [list, None],
         "lr": [POSITIVE],
         "max_epochs": [COUNT],
-        "batch_size": [COUNT],
+        "batch_size": [COUNT, None],
         "n_iter_no_change": [COUNT, None],
         "eval_batch_size": [COUNT, None],
         "multiplier_init": [Interval(Real, 0, None, closed="left")],

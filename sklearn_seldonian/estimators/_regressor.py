@@ -30,8 +30,9 @@ class SeldonianRegressor(RegressorMixin, LearnerParameters, CertifiedEstimator):
     Parameters
     ----------
     module : torch.nn.Module class or instance, default=None
-        The network, with one output a row. None: a `sklearn_seldonian.modules.MLP` sized from
-        the data. An instance is copied. What it learns is the standardised target: see Notes.
+        The network, with one output a row. None: a linear model or a network, as in
+        `SeldonianClassifier`, by their loss. An instance is copied. What it learns is the
+        standardised target: see Notes.
     constraints : str, Constraint, or sequence of them, default=()
         What the model must satisfy, such as ``"MSE <= 0.8"`` or
         ``"abs((Mean_Error | [M]) - (Mean_Error | [F])) <= 0.1"``. With none, all rows train.
@@ -56,10 +57,11 @@ class SeldonianRegressor(RegressorMixin, LearnerParameters, CertifiedEstimator):
         The primary objective; training minimises that of the standardised target.
     {optimizer}
     {lr}
-    {max_epochs, batch_size}
+    {max_epochs}
+    {batch_size}
     {n_iter_no_change}
     {eval_batch_size}
-    multiplier_init, multiplier_lr : float, default=0.0, 0.01
+    multiplier_init, multiplier_lr : float, default=0.0, 0.1
         Start of the Lagrange multipliers, and what a violation of one adds to its
         multiplier in one batch; violations are in quarters of the measure's standard
         deviation, as it is where the mean target is predicted.
@@ -150,11 +152,11 @@ class SeldonianRegressor(RegressorMixin, LearnerParameters, CertifiedEstimator):
         optimizer=torch.optim.Adam,
         lr=0.01,
         max_epochs=20,
-        batch_size=128,
+        batch_size=None,
         n_iter_no_change=None,
         eval_batch_size=None,
         multiplier_init=0.0,
-        multiplier_lr=0.01,
+        multiplier_lr=0.1,
         device="auto",
         callbacks=None,
         random_state=None,

@@ -38,7 +38,7 @@ Labels = NDArray[Any]
 
 # The entry of a file's metadata that holds all that is not weights.
 ENTRY = "sklearn_seldonian"
-SIZES = ("module__n_features", "module__n_outputs")
+SIZES = ("module__n_features", "module__n_outputs", "module__hidden")
 # What a search says of a test that was one of several.
 HOLM = re.compile(r"tested at delta / (\d+)\.")
 
@@ -56,8 +56,8 @@ class Facts:
     feature_names_in : list of str or None
     classes : list or None
         The type of the class labels, and the labels.
-    sizes : mapping of str to int
-        Parameters of the module that the data dictated.
+    sizes : mapping of str to int or list of int
+        Parameters of the module that the data dictated, and the layers that were chosen.
     task : mapping
         What the module's outputs mean.
     adjustment : list
@@ -71,7 +71,7 @@ class Facts:
     n_features_in: int
     feature_names_in: list[str] | None
     classes: list[Any] | None
-    sizes: Mapping[str, int]
+    sizes: Mapping[str, Any]
     task: Mapping[str, Any]
     adjustment: list[Any]
     digests: Mapping[str, str]

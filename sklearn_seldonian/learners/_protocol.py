@@ -61,10 +61,13 @@ class Trained:
         say of the model, from rows that it was not trained on.
     history : DataFrame
         One row per epoch.
+    remark : str, default=""
+        What the model was chosen from, and why, in sentences.
     """
 
     model: Any
     history: pd.DataFrame
+    remark: str = ""
     interrupted: ClassVar[bool] = False
 
 

@@ -40,8 +40,9 @@ def certify_outcome(
         share=share,
         mask_given=split.mask_given,
     )
-    remark = certificate.fingerprints and remark_on_copies(split.candidate, split.safety)
-    if not remark:
-        return certificate
-    warn_user(remark)
-    return dataclasses.replace(certificate, remarks=(*certificate.remarks, remark))
+    remarks = [*certificate.remarks, outcome.remark]
+    on_copies = certificate.fingerprints and remark_on_copies(split.candidate, split.safety)
+    if on_copies:
+        warn_user(on_copies)
+        remarks.append(on_copies)
+    return dataclasses.replace(certificate, remarks=tuple(filter(None, remarks)))

@@ -100,7 +100,8 @@ class TrainingDisplay:
         resolved = estimator.net_.problem.constraints
         texts = [constraint.source.text or str(constraint.source) for constraint in resolved]
         rewritten = [i for i, constraint in enumerate(resolved) if not constraint.in_units]
-        return cls(estimator.history_, texts, estimator.net_.kept_epoch_, rewritten).plot(axes)
+        history = estimator.history_.tail(estimator.n_iter_)
+        return cls(history, texts, estimator.net_.kept_epoch_, rewritten).plot(axes)
 
     def plot(self, axes=None):
         """Draw loss, multipliers, predicted bounds and Lagrangian against epochs.

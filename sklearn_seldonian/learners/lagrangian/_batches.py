@@ -27,6 +27,8 @@ FETCHED_BYTES = 2**20
 # Matrix products round differently for very few rows; with at least so many, a row gets
 # the same decision alone as among others.
 MIN_ROWS_PER_PASS = 64
+# By default an epoch has so many batches, where that makes them neither too small nor too large.
+BATCHES_PER_EPOCH, MIN_BATCH_SIZE, MAX_BATCH_SIZE = 20, 16, 128
 # Where no gradient is needed, at most about so many numbers and so many rows pass through a
 # module at once: what its layers make of more is too large for a processor's cache.
 NUMBERS_PER_PASS, MAX_ROWS_PER_PASS = 2**18, 1024
@@ -118,6 +120,11 @@ class ScoredRows(skorch.dataset.Dataset):  # type: ignore[misc]  # skorch has no
         return self.X[index]
 
 
+def default_batch_size(n_rows: int) -> int:
+    """A batch size that gives rates time to settle where a constraint binds."""
+    return min(max(MIN_BATCH_SIZE, math.ceil(n_rows / BATCHES_PER_EPOCH)), MAX_BATCH_SIZE)
+
+
 class Batches:
     """All rows once an iteration, in random order, `batch_size` at a time.
 
@@ -150,12 +157,16 @@ class Batches:
                 yield X_batch, (y_batch, cells_batch)
 
 
-def parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows]:
-    """Rows to train on and rows to evaluate on: the same if none are held out."""
+def parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows, torch.Tensor | None]:
+    """Rows to train on, rows to evaluate on, and the positions of the latter.
+
+    If none are held out, both are all rows, and there are no positions.
+    """
     if not n_held_out:
-        return rows, rows
+        return rows, rows, None
     order = torch.randperm(len(rows)).to(rows.y.device)
-    return rows.subset(order[n_held_out:]), rows.subset(order[:n_held_out])
+    held_out = order[:n_held_out]
+    return rows.subset(order[n_held_out:]), rows.subset(held_out), held_out
 
 
 def trainable(batches: Iterable[Batch]) -> Iterator[Batch]:

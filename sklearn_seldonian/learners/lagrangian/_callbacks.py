@@ -1,11 +1,13 @@
-"""Callbacks of skorch that expect what this training does not have: refused before training."""
+"""Callbacks of training: the learning rate, and what is refused of skorch's before training."""
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from skorch import NeuralNet
 from skorch.callbacks import (
     BatchScoring,
     Callback,
@@ -28,6 +30,33 @@ CONSTRAINED = ("candidate_loss", "kept")
 EACH_CONSTRAINT = ("estimate_", "predicted_bound_", "multiplier_", "passing_")
 # What skorch's own nets record.
 ELSEWHERE = ("valid_loss", "valid_acc", "train_loss")
+
+
+class FallingRate(Callback):  # type: ignore[misc]  # skorch has no types
+    """Lets the learning rate fall to zero along half a cosine, so that training settles [1]_.
+
+    References
+    ----------
+    .. [1] I. Loshchilov and F. Hutter, "SGDR: Stochastic gradient descent with warm restarts",
+       International Conference on Learning Representations, 2017.
+    """
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.rates_ = [group["lr"] for group in net.optimizer_.param_groups]
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        share = (1.0 + math.cos(math.pi * (len(net.history) - 1) / net.max_epochs)) / 2.0
+        for group, rate in zip(net.optimizer_.param_groups, self.rates_, strict=True):
+            group["lr"] = rate * share
+
+
+def falling_rate(callbacks: Iterable[Any] | None) -> list[Named]:
+    """The schedule of learning rates, by its name, where `callbacks` bring none."""
+    given = (each[-1] if isinstance(each, tuple | list) else each for each in callbacks or ())
+    kinds = (each if isinstance(each, type) else type(each) for each in given)
+    if any(issubclass(kind, LRScheduler) for kind in kinds):
+        return []
+    return [("falling_rate", FallingRate())]
 
 
 def check_callbacks(callbacks: Sequence[Named], constraints: Sequence[ResolvedConstraint]) -> None:

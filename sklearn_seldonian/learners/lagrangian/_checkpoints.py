@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -71,16 +72,19 @@ class Checkpoints:
     def __init__(self, power: float) -> None:
         self.power = power
         self.best: dict[str, Any] | None = None
+        self.judged: tuple[Candidate, torch.Tensor] | None = None
         self.adjustment = UNADJUSTED
         self.epoch: int | None = None
         self._key: SelectionKey = (-np.inf, -np.inf, -np.inf)
 
-    def offer(self, epoch: int, module: nn.Module, candidate: Candidate) -> bool:
-        """Consider one epoch's weights; whether they are the best so far."""
+    def offer(
+        self, epoch: int, module: nn.Module, candidate: Candidate, scores: torch.Tensor
+    ) -> bool:
+        """Consider one epoch's weights, judged by `scores`; whether they are the best so far."""
         key = candidate.selection_key(self.power)
         if not np.isfinite(candidate.loss) or not key > self._key:
             return False
-        self._key = key
+        self._key, self.judged = key, (candidate, scores)
         self.keep(epoch, module, candidate.adjustment)
         return True
 

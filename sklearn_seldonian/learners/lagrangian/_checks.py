@@ -85,3 +85,22 @@ def check_outputs(outputs: object) -> torch.Tensor:
         f"The module must return a floating-point tensor, or a tuple that starts with one; it "
         f"returns {found}."
     )
+
+
+def check_one_a_row(outputs: torch.Tensor, n_rows: int) -> None:
+    """Refuse outputs that are not one for each of the rows."""
+    if outputs.ndim == 0 or len(outputs) != n_rows:
+        raise ValueError(
+            f"The module returns outputs of shape {tuple(outputs.shape)} for {n_rows} rows; it "
+            "must return one row of outputs for each row of inputs."
+        )
+
+
+def check_trainable(outputs: torch.Tensor) -> None:
+    """Refuse outputs by which nothing is trained."""
+    if not outputs.requires_grad:
+        raise ValueError(
+            "The module's outputs have no gradient, so there is nothing to train: no parameter "
+            "has requires_grad, or forward detaches them. A model that is not trained can be "
+            "tested: sklearn_seldonian.certify(model, X, y, constraints)."
+        )

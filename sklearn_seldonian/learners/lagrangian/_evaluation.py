@@ -115,6 +115,30 @@ class CandidateEvaluator:
             return unshrunk
         return self._shrunk(scores, unshrunk)
 
+    def cost(self, scores: torch.Tensor, at: torch.Tensor) -> float:
+        """The share of wrong decisions, or else the primary loss, of the rows `at` positions.
+
+        The `scores`, of all rows, are adjusted already.
+        """
+        if not self._has_errors:
+            device = self.rows.y.device
+            at = at.to(device)
+            return self.task.loss(self.criterion, scores[at], self.rows.y[at]).item()
+        labels = self._labels[at]
+        weights = self._class_weights[labels]
+        wrong = scores.argmax(dim=1).cpu().numpy()[at] != labels
+        return float(weights[wrong].sum() / weights.sum())
+
+    @property
+    def cost_in_words(self) -> str:
+        """What `cost` is."""
+        return "error" if self._has_errors else "loss"
+
+    @property
+    def _has_errors(self) -> bool:
+        """Whether decisions are certain, and of classes."""
+        return self.problem.deterministic and self.problem.shape[1] > 1
+
     def predict_test_outcome(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
         """What is predicted of a model with these `scores` of the rows and this `adjustment`."""
         if self.problem.deterministic:

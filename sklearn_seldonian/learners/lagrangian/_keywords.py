@@ -10,6 +10,7 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.utils.data import DataLoader
 
+from sklearn_seldonian.learners.lagrangian._callbacks import falling_rate
 from sklearn_seldonian.modules import module_or_default
 
 # What the names may begin with.
@@ -78,7 +79,7 @@ def _callback_names(callbacks: Any, verbose: int) -> list[str]:
     TypeError
         If one is not a skorch callback, or a pair of a name and one.
     """
-    names = ["epoch_timer", *["print_log"] * bool(verbose)]
+    names = []
     for given in callbacks or ():
         named = isinstance(given, tuple | list) and len(given) == 2 and isinstance(given[0], str)
         callback = given[1] if named else given
@@ -89,5 +90,7 @@ def _callback_names(callbacks: Any, verbose: int) -> list[str]:
                 f"{callback!r} in it."
             )
         names.append(given[0] if named else kind.__name__)
+    ours = [name for name, _ in falling_rate(callbacks)]
+    names = ["epoch_timer", *ours, *["print_log"] * bool(verbose), *names]
     numbered = (f"{name}_{names[:i].count(name) + 1}" for i, name in enumerate(names))
     return [n if names.count(n) == 1 else other for n, other in zip(names, numbered, strict=True)]

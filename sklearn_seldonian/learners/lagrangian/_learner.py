@@ -19,7 +19,14 @@ from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.data._targets import Labels, Targets
 from sklearn_seldonian.learners._failure_reasons import failure_reason, warn_of_few_rows
 from sklearn_seldonian.learners._protocol import NotTrained, Problem, Trained
-from sklearn_seldonian.learners.lagrangian._batches import Inputs, Rows, tensors_of, to_inputs
+from sklearn_seldonian.learners.lagrangian._batches import (
+    Inputs,
+    Rows,
+    default_batch_size,
+    tensors_of,
+    to_inputs,
+)
+from sklearn_seldonian.learners.lagrangian._comparison import preferred
 from sklearn_seldonian.learners.lagrangian._devices import (
     gradients,
     own_random_numbers,
@@ -47,6 +54,12 @@ SETTINGS = (
     "callbacks",
     "verbose",
 )
+# What is trained, by name, and its own settings. Where no module is given, the simplest is first.
+THE_MODULE: Mapping[str, Mapping[str, Any]] = {"": {}}
+COMPARED: Mapping[str, Mapping[str, Any]] = {
+    "linear model": {"module__hidden": ()},
+    "network": {"module__hidden": (64, 64)},
+}
 # Equal targets of size one may seem to vary by so much.
 ROUNDING = 1e-12
 
@@ -89,24 +102,44 @@ class LagrangianLearner:
             warn_of_few_rows(specification, labels, cells, task.n_classes, problem.n_safety)
         constrained = constrained_problem(problem, cells, task)
         logger.info("Training on %d rows; %d are kept for the test.", len(rows.y), problem.n_safety)
-        with gradients(), own_random_numbers(device, seed):
-            net = self._net(self._sizes(X, task.n_classes), constrained, task, device)
-            net.fit(tensors, resampled=resampled)
-        return self._outcome(TrainedNet(net, preprocessor, problem.targets))
+        sizes = self._sizes(X, task.n_classes)
+        nets = {}
+        for name, own in self._candidates(constrained).items():
+            if name and self.settings["verbose"]:
+                print(f"Training a {name}.")
+            with gradients(), own_random_numbers(device, seed):
+                net = self._net({**sizes, **own}, constrained, task, device, len(rows.y))
+                nets[name] = net.fit(tensors, resampled=resampled)
+            if net.interrupted_:
+                break
+        return self._outcome(nets, preprocessor, problem)
 
     def initialized(self, sizes: Mapping[str, int], task: Task) -> LagrangianNet:
         """A net that has not been trained, with a module of these `sizes`."""
         device = resolve_device(self.device)
         with own_random_numbers(device, seed=0):
-            net = self._net(sizes, None, task, device)
+            net = self._net(sizes, None, task, device, n_rows=0)
             net.initialize()
         return net
 
-    def _outcome(self, model: TrainedNet) -> Trained | NotTrained:
-        net, history = model.net, _history_frame(model.net.history)
-        logger.info("Epoch %s of %d is kept.", net.kept_epoch_, len(history))
+    def _candidates(self, problem: ConstrainedProblem) -> Mapping[str, Mapping[str, Any]]:
+        """The module, or what is compared where there is none."""
+        is_given = self.module is not None or any(s.startswith("module__") for s in self.settings)
+        return THE_MODULE if is_given or not problem.atoms else COMPARED
+
+    def _outcome(
+        self, nets: Mapping[str, LagrangianNet], preprocessor: Any, problem: Problem
+    ) -> Trained | NotTrained:
+        """What comes of the nets, of which the last may have been interrupted."""
+        judged = {name: net.__dict__.pop("judged_") for name, net in nets.items()}
+        kept, remark = preferred(judged, problem.power)
+        if any(net.interrupted_ for net in nets.values()):
+            kept = [*nets][-1]
+        net = nets[kept]
+        model, history = TrainedNet(net, preprocessor, problem.targets), _history(nets, kept)
+        logger.info("Epoch %s of %d is kept. %s", net.kept_epoch_, len(net.history), remark)
         if net.kept_epoch_:
-            return Trained(model, history)
+            return Trained(model, history, remark)
         reason = "training gave no finite weights"
         if net.interrupted_:
             reason = "training was interrupted"
@@ -136,8 +169,11 @@ class LagrangianLearner:
         problem: ConstrainedProblem | None,
         task: Task,
         device: str,
+        n_rows: int,
     ) -> LagrangianNet:
         settings = {**sizes, **self.settings}
+        if settings["batch_size"] is None:
+            settings["batch_size"] = default_batch_size(n_rows)
         if any(name.startswith("iterator_train__") for name in settings):
             settings.setdefault("iterator_train__shuffle", True)
         for name in ("criterion", "callbacks"):  # training changes them
@@ -171,7 +207,12 @@ def _task(targets: Targets, y: Any) -> Task:
     return Regression(mean, scale if varies else 1.0, targets.prediction_range)
 
 
-def _history_frame(history: Any) -> pd.DataFrame:
-    """The net's history with one row per epoch, without the batches."""
-    frame = pd.DataFrame([{k: v for k, v in row.items() if k != "batches"} for row in history])
-    return frame.rename(columns={"dur": "seconds"})
+def _history(nets: Mapping[str, LagrangianNet], kept: str) -> pd.DataFrame:
+    """The nets' histories with one row per epoch, without the batches; that which is kept last."""
+    frames = []
+    for name in sorted(nets, key=lambda name: name == kept):
+        epochs = [{k: v for k, v in row.items() if k != "batches"} for row in nets[name].history]
+        frames.append(pd.DataFrame(epochs).rename(columns={"dur": "seconds"}))
+        if len(nets) > 1:
+            frames[-1].insert(0, "module", name)
+    return pd.concat(frames, ignore_index=True)

@@ -33,6 +33,7 @@ from sklearn_seldonian.learners.lagrangian._callbacks import (
     EACH_CONSTRAINT,
     check_callbacks,
     check_monitor,
+    falling_rate,
     has_lost_patience,
     reads_batches,
 )
@@ -40,9 +41,12 @@ from sklearn_seldonian.learners.lagrangian._checkpoints import Checkpoints, n_se
 from sklearn_seldonian.learners.lagrangian._checks import (
     check_criterion,
     check_module,
+    check_one_a_row,
     check_outputs,
     check_rows_are_judged_alone,
+    check_trainable,
 )
+from sklearn_seldonian.learners.lagrangian._comparison import Judged
 from sklearn_seldonian.learners.lagrangian._cross_fitting import (
     CrossFitting,
     inputs_of,
@@ -63,7 +67,10 @@ CALIBRATION_EPOCHS = frozenset(4**i for i in range(12))
 # epochs at most.
 ADJUSTED_EPOCHS = 100
 # What does not outlive training: it holds the rows or the optimiser's state.
-OF_TRAINING = ("_checkpoints", "_constraint_batches", "_cross_fitting", "_evaluator", "_lagrangian")
+OF_TRAINING = (
+    *("_checkpoints", "_constraint_batches", "_cross_fitting", "_evaluator", "_held_out"),
+    *("_lagrangian", "optimizer_"),
+)
 
 
 class _EarlyStop(Exception):
@@ -96,6 +103,8 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         Of the module's inputs.
     adjustment_ : Adjustment
         What is done to the scores of every row.
+    judged_ : Judged or None
+        What the kept epoch was judged by, rows included: who has read it takes it away.
     """
 
     def __init__(
@@ -121,7 +130,8 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
         seen = [("training_bar", TrainingBar()), ("print_log", ProgressLog())]
-        return [("epoch_timer", EpochTimer()), *(seen if self.verbose else [])]
+        ours = [("epoch_timer", EpochTimer()), *falling_rate(self.callbacks)]
+        return [*ours, *(seen if self.verbose else [])]
 
     # -- before training -----------------------------------------------------------------
 
@@ -186,7 +196,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             self._keep_best()
         except KeyboardInterrupt:
             self._give_up()
-        for name in (*OF_TRAINING, "optimizer_"):
+        for name in OF_TRAINING:
             delattr(self, name)
 
     def _prepare(self, rows: Rows, resampled: Rows | None) -> Rows:
@@ -194,7 +204,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         n_held_out = 0
         if self.problem.atoms and resampled is None:  # a sampler has drawn from all rows
             n_held_out = n_selection_rows(len(rows), self.module_)
-        trained, evaluated = parted(rows, n_held_out)
+        trained, evaluated, self._held_out = parted(rows, n_held_out)
         self._checkpoints = Checkpoints(self.problem.power)
         self._evaluator = CandidateEvaluator(
             self.problem, evaluated, self.criterion_, self.task_, resampled
@@ -243,13 +253,16 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         """Note that the user stopped training: no weights are kept."""
         self.interrupted_ = True
         self.kept_epoch_: int | None = None
+        self.judged_: Judged | None = None
         self._set_training(False)
 
     def _keep_best(self) -> None:
-        self.kept_epoch_ = self._checkpoints.epoch
-        if self._checkpoints.best is not None:
-            self.module_.load_state_dict(self._checkpoints.best)
-            self.adjustment_ = self._checkpoints.adjustment
+        kept = self._checkpoints
+        self.kept_epoch_ = kept.epoch
+        if kept.best is not None:
+            self.module_.load_state_dict(kept.best)
+        self.adjustment_ = kept.adjustment
+        self.judged_ = kept.judged and Judged(*kept.judged, self._held_out, self._evaluator)
         self._set_training(False)
 
     def get_iterator(self, dataset: Rows, training: bool = False) -> Iterable[Batch]:
@@ -288,7 +301,8 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         X, (y, weights) = batch
         others = None if self._constraint_batches is None else next(self._constraint_batches)
         outputs = self.infer(X if others is None else torch.cat([X, others[0]]))
-        y, scores = y.to(outputs.device), self._trainable_scores(outputs)
+        check_trainable(outputs)
+        y, scores = y.to(outputs.device), self.task_.scores(outputs)
         constrained = scores, y
         if others is not None:
             n_rows, (other_y, weights) = len(y), others[1]
@@ -303,16 +317,6 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             gradients.append(gradient)
         torch.autograd.backward(parts, gradients)
         return {"loss": loss.detach(), "y_pred": outputs}
-
-    def _trainable_scores(self, outputs: torch.Tensor) -> torch.Tensor:
-        if not outputs.requires_grad:
-            raise ValueError(
-                "The module's outputs have no gradient, so there is nothing to train: no parameter "
-                "has requires_grad, or forward detaches them. A model that is not trained can be "
-                "tested: sklearn_seldonian.certify(model, X, y, constraints)."
-            )
-        scores: torch.Tensor = self.task_.scores(outputs)
-        return scores
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any) -> None:
         """As skorch's, but the loss stays on the device until the epoch is over."""
@@ -385,7 +389,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             for key, value in zip(EACH_CONSTRAINT, values, strict=True):
                 self.history.record(f"{key}{i}", float(value))
         self.history.record("candidate_loss", best.loss)
-        self.history.record("kept", self._checkpoints.offer(epoch, self.module_, best))
+        self.history.record("kept", self._checkpoints.offer(epoch, self.module_, best, scores))
         waited = epoch - (self._checkpoints.epoch or 0)
         if self.n_iter_no_change is not None and waited >= self.n_iter_no_change:
             raise _EarlyStop
@@ -468,11 +472,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         device, filled = torch.device(self.device).type, padded(batch)
         with torch.set_grad_enabled(gradient), torch.autocast(device, enabled=False):
             outputs: torch.Tensor = self.infer(filled)
-        if outputs.ndim == 0 or len(outputs) != len(filled):
-            raise ValueError(
-                f"The module returns outputs of shape {tuple(outputs.shape)} for {len(filled)} "
-                "rows; it must return one row of outputs for each row of inputs."
-            )
+        check_one_a_row(outputs, len(filled))
         # A view of a parameter, as a constant output may be, takes its gradient along.
         return outputs[: len(batch)] if gradient else outputs[: len(batch)].detach()
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.frozen import FrozenEstimator
-from skorch.callbacks import LRScheduler
 from torch import nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.data._targets import Labels
@@ -20,8 +17,7 @@ from sklearn_seldonian.learners.lagrangian import LagrangianLearner
 from sklearn_seldonian.learners.stacking._features import StackedFeatures
 from sklearn_seldonian.learners.stacking._head import Head
 
-# Enough steps for rates to settle where a constraint binds, as the learning rate falls to zero.
-BATCH_SIZE, STEPS, MIN_EPOCHS = 128, 400, 20
+MAX_EPOCHS = 20
 LEARNING_RATE, MULTIPLIER_RATE, WEIGHT_DECAY = 0.01, 0.1, 0.05
 
 
@@ -52,20 +48,19 @@ class StackingLearner:
             self.estimator, self.preprocessor, problem.targets.classes, self.cv, seed
         )
         is_trained = not isinstance(self.estimator, FrozenEstimator)
-        n_epochs = max(MIN_EPOCHS, math.ceil(STEPS / math.ceil(len(rows.y) / BATCH_SIZE)))
         settings = {
             "module__is_trained": is_trained,
             "criterion": nn.CrossEntropyLoss,
             "optimizer": torch.optim.Adam,
             "optimizer__weight_decay": WEIGHT_DECAY,
             "lr": LEARNING_RATE,
-            "max_epochs": n_epochs if is_trained else 0,
-            "batch_size": BATCH_SIZE,
+            "max_epochs": MAX_EPOCHS if is_trained else 0,
+            "batch_size": None,
             "n_iter_no_change": None,
             "eval_batch_size": None,
             "multiplier_init": 0.0,
             "multiplier_lr": MULTIPLIER_RATE,
-            "callbacks": [("falling_rate", LRScheduler(CosineAnnealingLR, T_max=n_epochs))],
+            "callbacks": None,
             "verbose": self.verbose,
         }
         return LagrangianLearner(Head, features, "cpu", settings, (Head,)).train(problem, rows, rng)
