@@ -9,6 +9,7 @@ import safetensors.torch
 
 from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian._files import draft_of, write_whole
+from sklearn_seldonian.modules import MLP
 
 
 class DiskFull(OSError):
@@ -70,7 +71,7 @@ class TestOnAFullDisk:
     @pytest.fixture
     def model(self, blobs):
         return SeldonianClassifier(
-            constraints="ACC >= 0.6", max_epochs=2, random_state=0, device="cpu"
+            MLP, constraints="ACC >= 0.6", max_epochs=2, random_state=0, device="cpu"
         ).fit(*blobs)
 
     @pytest.fixture

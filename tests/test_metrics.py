@@ -19,10 +19,11 @@ from sklearn_seldonian import (
 )
 from sklearn_seldonian.metrics import bound_margin, constraint_values, solution_found
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 
 
 def test_inside_pipelines_and_searches(blobs):
-    model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0, max_epochs=5)
+    model = SeldonianClassifier(MLP, constraints="ACC >= 0.7", random_state=0, max_epochs=5)
     pipeline = make_pipeline(StandardScaler(), model)
     assert solution_found(pipeline.fit(*blobs)) == 1.0
     search = GridSearchCV(pipeline, {"seldonianclassifier__lr": [0.01]}, scoring=solution_found)
@@ -32,7 +33,7 @@ def test_inside_pipelines_and_searches(blobs):
 @pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
 @pytest.mark.parametrize(("limit", "found"), [(0.7, 1.0), (0.985, 0.0)])
 def test_in_cross_validation(blobs, limit, found):
-    model = SeldonianClassifier(constraints=f"ACC >= {limit}", random_state=0, max_epochs=5)
+    model = SeldonianClassifier(MLP, constraints=f"ACC >= {limit}", random_state=0, max_epochs=5)
     scores = cross_validate(model, *blobs, cv=2, scoring=solution_found)
     assert (scores["test_score"] == found).all()
 
@@ -108,7 +109,7 @@ class TestBoundMargin:
     @pytest.mark.parametrize(("limit", "sign"), [(0.7, 1), (0.985, -1)])
     def test_is_the_distance_of_the_bound_from_the_limit(self, blobs, limit, sign):
         model = SeldonianClassifier(
-            constraints=[f"ACC >= {limit}", "PR <= 0.99"], random_state=0, max_epochs=5
+            MLP, constraints=[f"ACC >= {limit}", "PR <= 0.99"], random_state=0, max_epochs=5
         ).fit(*blobs)
         accuracy, _ = model.certificate_.results
         margin = bound_margin(model)
@@ -117,7 +118,7 @@ class TestBoundMargin:
         assert solution_found(model) == (margin >= 0)
 
     def test_inside_pipelines_and_searches(self, blobs):
-        model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0, max_epochs=2)
+        model = SeldonianClassifier(MLP, constraints="ACC >= 0.7", random_state=0, max_epochs=2)
         search = SeldonianSearchCV(model, {"lr": [0.1]}, cv=2)
         pipeline = make_pipeline(FunctionTransformer(), search).fit(*blobs)
         inside = pipeline[-1].best_estimator_
@@ -127,7 +128,7 @@ class TestBoundMargin:
         assert math.isnan(bound_margin(SeldonianClassifier(max_epochs=1).fit(*blobs)))
 
     def test_what_was_not_tested_is_infinitely_far_off(self, blobs):
-        model = SeldonianClassifier(constraints="ACC >= 1.5")
+        model = SeldonianClassifier(MLP, constraints="ACC >= 1.5")
         with pytest.warns(NoSolutionFoundWarning):
             model.fit(*blobs)
         assert bound_margin(model) == -math.inf
@@ -147,7 +148,7 @@ def cross_validated(model, blobs, **others):
 @pytest.mark.parametrize(("limit", "found"), [(0.6, True), (0.7, True), (0.985, False)])
 def test_over_limits(blobs, limit, found):
     model = SeldonianClassifier(
-        constraints=f"ACC >= {limit}", random_state=0, max_epochs=5, fallback="majority"
+        MLP, constraints=f"ACC >= {limit}", random_state=0, max_epochs=5, fallback="majority"
     )
     scores = cross_validated(model, blobs)
     assert (scores["test_found"] == found).all()
@@ -158,7 +159,7 @@ def test_over_limits(blobs, limit, found):
 @pytest.mark.filterwarnings("ignore:Scoring failed")
 @pytest.mark.parametrize("error_score", [math.nan, -1.0])
 def test_without_a_fallback_folds_score_as_told(blobs, error_score):
-    model = SeldonianClassifier(constraints="ACC >= 0.985", random_state=0, max_epochs=5)
+    model = SeldonianClassifier(MLP, constraints="ACC >= 0.985", random_state=0, max_epochs=5)
     scores = cross_validated(model, blobs, error_score=error_score)
     assert (scores["test_found"] == 0).all()
     assert (scores["test_margin"] < 0).all()
@@ -166,6 +167,6 @@ def test_without_a_fallback_folds_score_as_told(blobs, error_score):
 
 
 def test_without_a_fallback_no_solution_is_an_error_where_errors_are_asked_for(blobs):
-    model = SeldonianClassifier(constraints="ACC >= 0.985", random_state=0, max_epochs=5)
+    model = SeldonianClassifier(MLP, constraints="ACC >= 0.985", random_state=0, max_epochs=5)
     with pytest.raises(NoSolutionFoundError, match="No Solution Found"):
         cross_validated(model, blobs, error_score="raise")

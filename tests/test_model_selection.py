@@ -6,6 +6,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 
 
 # Some checks have a class with one row among the candidate rows.
@@ -13,7 +14,7 @@ from sklearn_seldonian.model_selection import SeldonianSearchCV
 @parametrize_with_checks(
     [
         SeldonianSearchCV(
-            SeldonianClassifier(constraints="ACC >= -1", max_epochs=1), {"lr": [0.02]}, cv=2
+            SeldonianClassifier(MLP, constraints="ACC >= -1", max_epochs=1), {"lr": [0.02]}, cv=2
         )
     ]
 )
@@ -26,7 +27,7 @@ def test_scikit_learn_contract(estimator, check):
 def test_garbage_over_the_safety_rows_changes_only_the_certificate(blobs, groups, test):
     X, y = blobs
     constraints = ["ACC >= 0.65", "PR | [M] <= 0.95"]
-    model = SeldonianClassifier(constraints=constraints, random_state=0, max_epochs=4)
+    model = SeldonianClassifier(MLP, constraints=constraints, random_state=0, max_epochs=4)
     settings = {"lr": [0.01, 0.02]}
     found = SeldonianSearchCV(model, settings, cv=2, test=test).fit(X, y, sensitive_features=groups)
 

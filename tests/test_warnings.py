@@ -23,11 +23,12 @@ from sklearn_seldonian import (
 from sklearn_seldonian._warnings import each_warning_once, warn_user
 from sklearn_seldonian.metrics import solution_found
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 
 
 def classifier(constraints="ACC >= 0.6", **params):
     defaults = {"max_epochs": 2, "random_state": 0, "fallback": "majority"}
-    return SeldonianClassifier(constraints=constraints, **{**defaults, **params})
+    return SeldonianClassifier(MLP, constraints=constraints, **{**defaults, **params})
 
 
 def warned(call):
@@ -74,7 +75,7 @@ def test_so_do_others(blobs, groups):
         lambda: cross_validate(classifier("ACC >= 0.999"), X, y, cv=2),
         lambda: certify(model, X, y, "LogLoss <= 9"),
         lambda: classifier(lr=1e30, criterion=nn.CrossEntropyLoss).fit(1e6 * X, y),
-        lambda: SeldonianRegressor(constraints="MSE <= 9", max_epochs=1).fit(X, X[:, 0]),
+        lambda: SeldonianRegressor(MLP, constraints="MSE <= 9", max_epochs=1).fit(X, X[:, 0]),
     ]
     for call in calls:
         assert {warning.filename for warning in warned(call)} == {__file__}

@@ -14,11 +14,12 @@ from sklearn_seldonian import (
     certify,
 )
 from sklearn_seldonian.metrics import solution_found
+from sklearn_seldonian.modules import MLP
 
 
 def unfitted(constraints="ACC >= 0.6", **params):
     return SeldonianClassifier(
-        constraints=constraints, **{"max_epochs": 3, "random_state": 0, **params}
+        MLP, constraints=constraints, **{"max_epochs": 3, "random_state": 0, **params}
     )
 
 

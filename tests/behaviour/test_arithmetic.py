@@ -3,6 +3,7 @@
 import pytest
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
+from sklearn_seldonian.modules import MLP
 
 SLOW = pytest.mark.slow
 
@@ -25,7 +26,7 @@ NO_MODEL_VIOLATES = [
 
 def results_of(blobs, groups, constraints, decision, **params):
     model = SeldonianClassifier(
-        constraints=constraints, decision=decision, max_epochs=1, random_state=0, **params
+        MLP, constraints=constraints, decision=decision, max_epochs=1, random_state=0, **params
     )
     return model.fit(*blobs, sensitive_features=groups).certificate_.results
 
@@ -69,6 +70,7 @@ class TestClassification:
 def test_regression(blobs, groups, constraint, others):
     X, y = blobs
     model = SeldonianRegressor(
+        MLP,
         constraints=[constraint, *others],
         target_range=(-10, 10),
         prediction_range=(-10, 10),
@@ -81,7 +83,9 @@ def test_regression(blobs, groups, constraint, others):
 
 @pytest.mark.parametrize("method", ["auto", "exact"])
 def test_no_range_is_asked_for_where_nothing_is_tested(blobs, method):
-    model = SeldonianRegressor(constraints="MSE >= 0", method=method, max_epochs=1).fit(*blobs)
+    model = SeldonianRegressor(MLP, constraints="MSE >= 0", method=method, max_epochs=1).fit(*blobs)
     assert model.solution_found_
     with pytest.warns(UserWarning, match="'LogLoss <= 9' is tested by a normal approximation only"):
-        SeldonianClassifier(constraints=["LogLoss >= 0", "LogLoss <= 9"], max_epochs=1).fit(*blobs)
+        SeldonianClassifier(MLP, constraints=["LogLoss >= 0", "LogLoss <= 9"], max_epochs=1).fit(
+            *blobs
+        )

@@ -6,6 +6,7 @@ from torch import nn
 
 from sklearn_seldonian import ConstraintSyntaxError, SeldonianClassifier
 from sklearn_seldonian.exceptions import ConstraintNameError
+from sklearn_seldonian.modules import MLP
 
 PARAMETERS = [
     ({"delta": 0.0}, "delta"),
@@ -39,7 +40,7 @@ PARAMETERS = [
     ids=lambda p: " ".join(p) if isinstance(p, dict) else "",
 )
 def test_parameters(blobs, params, message):
-    model = SeldonianClassifier(**{"constraints": "ACC >= 0.6", **params})
+    model = SeldonianClassifier(MLP, **{"constraints": "ACC >= 0.6", **params})
     with pytest.raises(ValueError) as error:  # noqa: PT011
         model.fit(*blobs)
     assert message in str(error.value)
@@ -56,7 +57,7 @@ CONSTRAINTS = [
 
 @pytest.mark.parametrize(("text", "error", "message"), CONSTRAINTS)
 def test_constraints(blobs, groups, text, error, message):
-    model = SeldonianClassifier(constraints=text)
+    model = SeldonianClassifier(MLP, constraints=text)
     with pytest.raises(error) as caught:
         model.fit(*blobs, sensitive_features=groups)
     assert message in str(caught.value)
@@ -81,7 +82,7 @@ SENSITIVE = [
 
 @pytest.mark.parametrize(("change", "message"), SENSITIVE)
 def test_sensitive_features(blobs, groups, change, message):
-    model = SeldonianClassifier(constraints="PR | [M] <= 0.9")
+    model = SeldonianClassifier(MLP, constraints="PR | [M] <= 0.9")
     with pytest.raises(ValueError) as error:  # noqa: PT011
         model.fit(*blobs, sensitive_features=change(groups))
     assert message in str(error.value)
@@ -89,7 +90,7 @@ def test_sensitive_features(blobs, groups, change, message):
 
 def test_unnamed_sensitive_features_get_numbers(blobs, groups):
     constraint = "PR | [sensitive_feature_1] <= 0.99"
-    model = SeldonianClassifier(constraints=constraint, max_epochs=1, random_state=0)
+    model = SeldonianClassifier(MLP, constraints=constraint, max_epochs=1, random_state=0)
     model.fit(*blobs, sensitive_features=groups[["M", "F"]].to_numpy())
     (result,) = model.certificate_.results
     assert result.rows == {"PR | [sensitive_feature_1]": groups["F"][model.safety_indices_].sum()}
@@ -108,7 +109,7 @@ def test_unnamed_sensitive_features_get_numbers(blobs, groups):
 def test_data(blobs, change, message):
     X, y = change(*blobs)
     with pytest.raises(ValueError, match=message):
-        SeldonianClassifier(constraints="ACC >= 0.6").fit(X, y)
+        SeldonianClassifier(MLP, constraints="ACC >= 0.6").fit(X, y)
 
 
 def test_nothing_of_the_callers_is_modified(blobs, groups):

@@ -9,6 +9,7 @@ from skorch.exceptions import DeviceWarning
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
 from sklearn_seldonian.learners.lagrangian import LagrangianNet, _devices
+from sklearn_seldonian.modules import MLP
 
 # -- one without float64, as Apple's ----------------------------------------------------------
 
@@ -58,7 +59,7 @@ class TestSinglePrecision:
     def test_classes(self, blobs, groups, params):
         X, y = blobs
         params = {"max_epochs": 2, "random_state": 0, "verbose": 1, **params}
-        model = SeldonianClassifier(**params).fit(X, y, sensitive_features=groups)
+        model = SeldonianClassifier(MLP, **params).fit(X, y, sensitive_features=groups)
         assert model.solution_found_
         assert model.predict(X).shape == (1000,)
         assert model.predict_proba(X).dtype == np.float64
@@ -68,6 +69,7 @@ class TestSinglePrecision:
     def test_numbers(self, blobs, groups, constraints):
         X, y = blobs
         model = SeldonianRegressor(
+            MLP,
             constraints=constraints,
             prediction_range=(0, 1),
             target_range=(0, 1),
@@ -104,7 +106,9 @@ def pickled_on(model, device, monkeypatch):
 @pytest.mark.parametrize("constraints", ["ACC >= 0.2", ()])
 def test_a_pickle_is_loaded_where_its_device_is_not(blobs, device, constraints, monkeypatch):
     X, _ = blobs
-    model = SeldonianClassifier(constraints=constraints, max_epochs=2, random_state=0).fit(*blobs)
+    model = SeldonianClassifier(MLP, constraints=constraints, max_epochs=2, random_state=0).fit(
+        *blobs
+    )
     pickled = pickled_on(model, device, monkeypatch)
     with pytest.warns(DeviceWarning):
         loaded = pickle.loads(pickled)

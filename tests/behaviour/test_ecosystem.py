@@ -35,6 +35,7 @@ from sklearn_seldonian import (
 )
 from sklearn_seldonian.datasets import load_gpa
 from sklearn_seldonian.metrics import bound_margin, solution_found
+from sklearn_seldonian.modules import MLP
 
 
 def negative_predictive_value(y_true, y_pred):
@@ -66,6 +67,7 @@ def gpa():
     rows = np.random.default_rng(0).permutation(len(data.target))[:4000]
     X, y, groups = (data[name].iloc[rows] for name in ("data", "target", "sensitive_features"))
     model = SeldonianClassifier(
+        MLP,
         constraints=[f"{name} | [{group}] <= 2" for name in SHARED for group in GROUPS],
         preprocessor=StandardScaler(),
         max_epochs=2,
@@ -123,7 +125,7 @@ class TestFairlearn:
 class TestInspection:
     def test_permutation_importance(self, blobs):
         X, y = blobs
-        model = SeldonianClassifier(constraints="ACC >= 0.65", random_state=0).fit(X, y)
+        model = SeldonianClassifier(MLP, constraints="ACC >= 0.65", random_state=0).fit(X, y)
         importances = permutation_importance(model, X, y, n_repeats=3, random_state=0)
         first, second, none = importances.importances_mean
         assert first > second > abs(none)
@@ -131,7 +133,7 @@ class TestInspection:
     @pytest.mark.parametrize("method", ["predict_proba", "decision_function"])
     def test_partial_dependence(self, blobs, method):
         X, y = blobs
-        model = SeldonianClassifier(constraints="ACC >= 0.65", random_state=0).fit(X, y)
+        model = SeldonianClassifier(MLP, constraints="ACC >= 0.65", random_state=0).fit(X, y)
         found = partial_dependence(
             model, X, [0], kind="average", response_method=method, grid_resolution=5
         )
@@ -143,7 +145,7 @@ class TestInspection:
 
 
 def certified():
-    return SeldonianClassifier(constraints="ACC >= 0.65", random_state=0, max_epochs=5)
+    return SeldonianClassifier(MLP, constraints="ACC >= 0.65", random_state=0, max_epochs=5)
 
 
 def test_stacking(blobs):
@@ -207,6 +209,7 @@ def test_a_transformed_target_is_certified_in_its_own_unit(blobs):
     X, _ = blobs
     y = np.exp(X[:, 0].clip(-2, 3))
     inner = SeldonianRegressor(
+        MLP,
         constraints="MAE <= 0.5",
         prediction_range=(-2, 3),
         target_range=(-2, 3),

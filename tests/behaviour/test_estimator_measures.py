@@ -11,6 +11,7 @@ from sklearn.datasets import make_classification
 from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.exceptions import ConstraintNameError
 from sklearn_seldonian.measures import RowMeasure
+from sklearn_seldonian.modules import MLP
 
 N = 2000
 X, Y = make_classification(N, class_sep=1.5, flip_y=0.1, random_state=0)
@@ -29,7 +30,7 @@ MEASURE = RowMeasure("Cost", cost, range=(0, 5))
 
 def model(constraints, **params):
     return SeldonianClassifier(
-        constraints=constraints, measures=[MEASURE], random_state=0, max_epochs=5, **params
+        MLP, constraints=constraints, measures=[MEASURE], random_state=0, max_epochs=5, **params
     )
 
 
@@ -85,8 +86,10 @@ def test_mistakes_are_found_before_training():
     with pytest.raises(ConstraintNameError, match="Unknown measure 'Costs'; did you mean 'Cost'"):
         model("Costs <= 0.8").fit(X, Y)
     with pytest.raises(ValueError, match="There is a 'ACC' already"):
-        SeldonianClassifier(constraints="ACC >= 0.5", measures=[RowMeasure("ACC", cost)]).fit(X, Y)
+        SeldonianClassifier(MLP, constraints="ACC >= 0.5", measures=[RowMeasure("ACC", cost)]).fit(
+            X, Y
+        )
     with pytest.raises(ValueError, match=r"'Cost' gave 5, which is outside its range \(0, 1\)"):
         SeldonianClassifier(
-            constraints="Cost <= 0.5", measures=[RowMeasure("Cost", cost, range=(0, 1))]
+            MLP, constraints="Cost <= 0.5", measures=[RowMeasure("Cost", cost, range=(0, 1))]
         ).fit(X, Y)

@@ -19,13 +19,14 @@ from sklearn_seldonian import (
     SeldonianRegressor,
 )
 from sklearn_seldonian.metrics import solution_found
+from sklearn_seldonian.modules import MLP
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
 
 
 def unsolved(X, y=None, fallback="majority", **params):
     params = {"constraints": "ACC >= 0.99", "max_epochs": 1, "random_state": 0, **params}
-    model = SeldonianClassifier(fallback=fallback, **params)
+    model = SeldonianClassifier(MLP, fallback=fallback, **params)
     with pytest.warns(NoSolutionFoundWarning, match="No Solution Found"):
         return model.fit(X, y)
 
@@ -142,7 +143,7 @@ def test_frames_with_other_columns_are_refused(blobs, preprocessor, fallback):
 @pytest.mark.parametrize("change", [UNFIT["fewer features"], UNFIT["NaN"]], ids=["few", "NaN"])
 def test_a_constant_regressor_refuses_what_a_model_would(blobs, change):
     X, y = blobs
-    model = SeldonianRegressor(constraints="MSE <= -1", fallback="mean").fit(X, y)
+    model = SeldonianRegressor(MLP, constraints="MSE <= -1", fallback="mean").fit(X, y)
     with pytest.raises(ValueError, match=change[1]):
         model.predict(change[0](X))
     assert model.predict(X[:2]).tolist() == [y[model.candidate_indices_].mean()] * 2
@@ -154,7 +155,7 @@ def test_folds_without_solution_are_scored_by_the_fallback_or_not_at_all(
     blobs, fallback, is_scored
 ):
     model = SeldonianClassifier(
-        constraints="ACC >= 0.95", fallback=fallback, max_epochs=1, random_state=0
+        MLP, constraints="ACC >= 0.95", fallback=fallback, max_epochs=1, random_state=0
     )
     scores = cross_validate(model, *blobs, cv=2)["test_score"]
     assert (np.isfinite(scores) == is_scored).all()
@@ -163,6 +164,6 @@ def test_folds_without_solution_are_scored_by_the_fallback_or_not_at_all(
 @pytest.mark.parametrize("wrong", ["minority", 3, StandardScaler()], ids=str)
 @pytest.mark.parametrize("constraint", ["ACC >= 0.1", "ACC >= 1.5"])
 def test_what_cannot_answer_is_refused_before_training(blobs, wrong, constraint):
-    model = SeldonianClassifier(constraints=constraint, fallback=wrong, max_epochs=1)
+    model = SeldonianClassifier(MLP, constraints=constraint, fallback=wrong, max_epochs=1)
     with pytest.raises(ValueError, match="The 'fallback' parameter of SeldonianClassifier must be"):
         model.fit(*blobs)

@@ -17,6 +17,7 @@ from torch import nn
 
 from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 
 quick = pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
 
@@ -69,7 +70,7 @@ class CtrlC(Callback):
 
 def classifier(*callbacks, **params):
     defaults = {"constraints": "ACC >= 0.6", "max_epochs": 2, "random_state": 0}
-    return SeldonianClassifier(callbacks=list(callbacks), **{**defaults, **params})
+    return SeldonianClassifier(MLP, callbacks=list(callbacks), **{**defaults, **params})
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from sklearn_seldonian import (
 )
 from sklearn_seldonian.experiments import plot_experiment, run_experiment
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 from sklearn_seldonian.plotting import PowerDisplay, TradeoffDisplay
 
 matplotlib.use("Agg")
@@ -37,14 +38,14 @@ X = RNG.normal(size=(200, 2)) + 2.0 * Y[:, None]
 
 def classifier(delta, constraints="ACC >= 0.6"):
     return SeldonianClassifier(
-        constraints=constraints, delta=delta, max_epochs=2, random_state=0, device="cpu"
+        MLP, constraints=constraints, delta=delta, max_epochs=2, random_state=0, device="cpu"
     )
 
 
 def regressor(delta):
     ranges = {"target_range": (0, 1), "prediction_range": (0, 1)}
     return SeldonianRegressor(
-        constraints="MSE <= 0.9", delta=delta, max_epochs=2, random_state=0, **ranges
+        MLP, constraints="MSE <= 0.9", delta=delta, max_epochs=2, random_state=0, **ranges
     )
 
 

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor, certify
 from sklearn_seldonian.exceptions import ConstraintNameError
 from sklearn_seldonian.metrics import constraint_values
+from sklearn_seldonian.modules import MLP
 
 NO_SOLUTION = pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
 IMPOSSIBLE = pytest.mark.filterwarnings("ignore:With .* safety rows, no model can pass")
@@ -48,7 +49,7 @@ def assumed(certificate):
 def test_levels_read_off_rows_are_an_assumption(blobs, groups, model, constraint, sentences):
     certificate = certify(model, *blobs, constraint, sensitive_features=groups)
     assert assumed(certificate) == [f"{text}, those of the tested rows." for text in sentences]
-    own = SeldonianClassifier(constraints=constraint, max_epochs=1, random_state=0)
+    own = SeldonianClassifier(MLP, constraints=constraint, max_epochs=1, random_state=0)
     own.fit(*blobs, sensitive_features=groups)
     found = assumed(own.certificate_)
     assert found == [f"{text}, those of the candidate rows." for text in sentences]
@@ -77,7 +78,7 @@ def test_named_levels_that_are_missing_fail_closed(blobs, groups, model, constra
     assert result.rows[f"FPR | [{group}]"] == 0
     assert "no rows for FPR" in certificate.explain()
     assert np.isnan(constraint_values(model, *blobs, constraint, sensitive_features=groups)).all()
-    own = SeldonianClassifier(constraints=constraint, max_epochs=1, random_state=0)
+    own = SeldonianClassifier(MLP, constraints=constraint, max_epochs=1, random_state=0)
     own.fit(*blobs, sensitive_features=groups)
     assert not own.solution_found_
     assert "no candidate row has" in own.certificate_.explain()
@@ -138,7 +139,7 @@ def test_a_group_that_only_safety_rows_have_is_no_solution(blobs, groups, constr
     groups = rare(groups)
     groups.loc[299, "race"] = "E"
     mask = np.arange(1000) < 400
-    model = SeldonianClassifier(constraints=constraint, max_epochs=1, random_state=0)
+    model = SeldonianClassifier(MLP, constraints=constraint, max_epochs=1, random_state=0)
     model.fit(*blobs, sensitive_features=groups, safety_mask=mask)
     assert not model.solution_found_
     assert "no candidate row has" in model.certificate_.explain()
@@ -150,7 +151,7 @@ def test_a_group_that_only_candidate_rows_have_is_no_solution(blobs, groups, con
     groups = rare(groups)
     groups.loc[299, "race"] = "E"
     mask = np.arange(1000) >= 400
-    model = SeldonianClassifier(constraints=constraint, max_epochs=1, random_state=0)
+    model = SeldonianClassifier(MLP, constraints=constraint, max_epochs=1, random_state=0)
     model.fit(*blobs, sensitive_features=groups, safety_mask=mask)
     assert not model.solution_found_ or "min(" in constraint
     if "min(" not in constraint:
@@ -164,7 +165,9 @@ def test_it_is_so_for_every_seed(blobs, groups):
     groups.loc[0, "race"] = "D"
     for seed in range(6):
         for constraint in ('PR | [race == "D"] <= 0.9', "max(PR, by=race) <= 0.99"):
-            model = SeldonianClassifier(constraints=constraint, max_epochs=1, random_state=seed)
+            model = SeldonianClassifier(
+                MLP, constraints=constraint, max_epochs=1, random_state=seed
+            )
             model.fit(*blobs, sensitive_features=groups)
             assert not model.solution_found_
 
@@ -173,6 +176,7 @@ def test_it_is_so_for_every_seed(blobs, groups):
 def test_a_regressor_says_so_too(blobs, groups):
     X, _ = blobs
     model = SeldonianRegressor(
+        MLP,
         constraints='MAE | [race == "D"] <= 2',
         max_epochs=1,
         random_state=0,
@@ -189,7 +193,7 @@ def test_a_combination_that_only_safety_rows_have(blobs, groups, by):
     """Every level is known, and one combination of two is new."""
     is_new = (groups["race"] == "A") & (groups["M"] == 1)
     mask = is_new.to_numpy() | (np.arange(1000) % 2 == 0)
-    model = SeldonianClassifier(constraints=f"max(PR, by={by}) <= 0.99", max_epochs=1)
+    model = SeldonianClassifier(MLP, constraints=f"max(PR, by={by}) <= 0.99", max_epochs=1)
     model.fit(*blobs, sensitive_features=groups, safety_mask=mask)
     assert not model.solution_found_
     text = model.certificate_.explain()
@@ -201,13 +205,13 @@ def test_a_combination_that_only_safety_rows_have(blobs, groups, by):
 @pytest.mark.parametrize("condition", ['race == "Z"', 'race in ("A", "Z")', "M == 7"])
 def test_what_no_row_has_is_a_mistake(blobs, groups, condition):
     with pytest.raises(ConstraintNameError, match="never equals"):
-        SeldonianClassifier(constraints=f"PR | [{condition}] <= 0.9").fit(
+        SeldonianClassifier(MLP, constraints=f"PR | [{condition}] <= 0.9").fit(
             *blobs, sensitive_features=groups
         )
 
 
 def test_a_bare_column_is_0_or_1_in_all_rows(blobs, groups):
     groups.loc[0, "M"] = 2
-    model = SeldonianClassifier(constraints="PR | [not M] <= 0.9")
+    model = SeldonianClassifier(MLP, constraints="PR | [not M] <= 0.9")
     with pytest.raises(ConstraintNameError, match="must be bool or 0/1"):
         model.fit(*blobs, sensitive_features=groups, safety_mask=np.arange(1000) < 400)

@@ -13,6 +13,7 @@ from sklearn_seldonian import SafetyCertificate, SeldonianClassifier, certify
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 
 ZERO = DummyRegressor(strategy="constant", constant=0.0).fit([[0]], [0.0])
 RANGES = {"target_range": (0, 1), "prediction_range": (0, 1)}
@@ -66,7 +67,7 @@ def test_counts_have_no_order(blobs):
 def test_fit_draws_the_order_from_its_random_state(blobs):
     X, y = blobs
     given = {"constraints": "Missed <= 0.3", "measures": [MISSED], "max_epochs": 3}
-    model, again = (SeldonianClassifier(**given, random_state=1).fit(X, y) for _ in range(2))
+    model, again = (SeldonianClassifier(MLP, **given, random_state=1).fit(X, y) for _ in range(2))
     assert model.certificate_ == again.certificate_
     assert model.certificate_.results[0].method == "betting"
     safety, seed = model.safety_indices_[::-1], model.certificate_.order_seed
@@ -80,7 +81,7 @@ def test_fit_draws_the_order_from_its_random_state(blobs):
 def test_testing_again_in_another_order_is_told(blobs):
     X, y = blobs
     given = {"constraints": "Missed <= 0.3", "measures": [MISSED], "max_epochs": 3}
-    model = SeldonianClassifier(**given, random_state=1).fit(X, y)
+    model = SeldonianClassifier(MLP, **given, random_state=1).fit(X, y)
     fresh = model.certify(X + 0.1, y)
     assert model.certify(X + 0.1, y, random_state=fresh.order_seed) == fresh
     with pytest.warns(SafetyDataReusedWarning, match="tested once before"):
@@ -90,7 +91,7 @@ def test_testing_again_in_another_order_is_told(blobs):
 
 def test_a_search_draws_the_order_from_its_seed(blobs):
     model = SeldonianClassifier(
-        constraints="ACC >= 0.6", decision="sample", max_epochs=2, random_state=1
+        MLP, constraints="ACC >= 0.6", decision="sample", max_epochs=2, random_state=1
     )
     fits = [
         SeldonianSearchCV(model, {"lr": [0.01, 0.1]}, cv=2, test="holm").fit(*blobs)

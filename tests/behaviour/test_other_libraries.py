@@ -7,6 +7,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor, certify
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 
 PARAMETERS = [
     ("epochs", "Did you mean 'max_epochs'?"),
@@ -58,7 +59,7 @@ ARGUMENTS = [
 @pytest.mark.parametrize("call", ["fit", "certify", "search", "function"])
 @pytest.mark.parametrize(("name", "advice"), ARGUMENTS)
 def test_arguments_of_other_libraries(blobs, call, name, advice):
-    model = SeldonianClassifier(constraints="ACC >= 0.1")
+    model = SeldonianClassifier(MLP, constraints="ACC >= 0.1")
     calls = {
         "fit": model.fit,
         "certify": model.certify,

@@ -12,6 +12,7 @@ from torch import nn
 from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier, certify
 from sklearn_seldonian.exceptions import ConstraintNameError
 from sklearn_seldonian.measures import RowMeasure
+from sklearn_seldonian.modules import MLP
 
 PARITY = "abs(PR | [M] - PR | [F]) <= 0.3"
 
@@ -34,7 +35,7 @@ def same_training(one, other):
 def test_garbage_over_the_safety_rows_changes_only_the_certificate(blobs, groups, decision):
     X, y = blobs
     model = SeldonianClassifier(
-        constraints=[PARITY, "ACC >= 0.7"], decision=decision, random_state=0
+        MLP, constraints=[PARITY, "ACC >= 0.7"], decision=decision, random_state=0
     )
     model.fit(X, y, sensitive_features=groups)
 
@@ -45,7 +46,7 @@ def test_garbage_over_the_safety_rows_changes_only_the_certificate(blobs, groups
     y2[safety] = rng.integers(0, 2, size=len(safety))
     groups2.loc[safety, "M"] = rng.integers(0, 2, size=len(safety))
     groups2.loc[safety, "F"] = 1 - groups2.loc[safety, "M"]
-    poisoned = SeldonianClassifier(**model.get_params())
+    poisoned = SeldonianClassifier(MLP, **model.get_params())
     poisoned.fit(X2, y2, sensitive_features=groups2)
 
     assert same_training(model, poisoned)
@@ -60,24 +61,24 @@ def test_garbage_over_the_safety_rows_changes_only_the_certificate(blobs, groups
 def test_garbage_over_candidate_rows_does_change_training(blobs, groups):
     """The test above could fail."""
     X, y = blobs
-    model = SeldonianClassifier(constraints=PARITY, random_state=0)
+    model = SeldonianClassifier(MLP, constraints=PARITY, random_state=0)
     model.fit(X, y, sensitive_features=groups)
     X2 = X.copy()
     X2[model.candidate_indices_[0]] += 5.0
-    other = SeldonianClassifier(**model.get_params()).fit(X2, y, sensitive_features=groups)
+    other = SeldonianClassifier(MLP, **model.get_params()).fit(X2, y, sensitive_features=groups)
     assert not same_training(model, other)
 
 
 def test_same_seed_same_weights_same_certificate(blobs, groups):
     fits = [
-        SeldonianClassifier(constraints=PARITY, random_state=3).fit(
+        SeldonianClassifier(MLP, constraints=PARITY, random_state=3).fit(
             *blobs, sensitive_features=groups
         )
         for _ in range(2)
     ]
     assert same_training(*fits)
     assert fits[0].certificate_ == fits[1].certificate_
-    other = SeldonianClassifier(constraints=PARITY, random_state=4).fit(
+    other = SeldonianClassifier(MLP, constraints=PARITY, random_state=4).fit(
         *blobs, sensitive_features=groups
     )
     assert not same_training(fits[0], other)
@@ -87,7 +88,7 @@ def test_global_random_states_are_left_alone(blobs):
     torch.manual_seed(5)
     np.random.seed(5)  # noqa: NPY002
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    SeldonianClassifier(constraints="ACC >= 0.7", random_state=0, max_epochs=2).fit(*blobs)
+    SeldonianClassifier(MLP, constraints="ACC >= 0.7", random_state=0, max_epochs=2).fit(*blobs)
     assert torch.equal(before[0], torch.get_rng_state())
     assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
 
@@ -128,7 +129,7 @@ def test_loss_that_diverges_is_no_solution(blobs):
         pytest.warns(NoSolutionFoundWarning, match="no finite weights"),
     ):
         model = SeldonianClassifier(
-            constraints="ACC >= 0.5", optimizer=torch.optim.SGD, lr=1e30, random_state=0
+            MLP, constraints="ACC >= 0.5", optimizer=torch.optim.SGD, lr=1e30, random_state=0
         ).fit(*blobs)
     assert not model.solution_found_
 
@@ -145,7 +146,7 @@ def test_a_module_that_says_nan_for_candidate_rows_is_no_solution(blobs, thresho
 
 def test_group_without_safety_rows_is_no_solution(blobs, groups):
     mask = (groups["race"] != "C").to_numpy() & (np.arange(1000) % 2 == 0)
-    model = SeldonianClassifier(constraints='PR | [race == "C"] <= 0.99', random_state=0)
+    model = SeldonianClassifier(MLP, constraints='PR | [race == "C"] <= 0.99', random_state=0)
     with pytest.warns(NoSolutionFoundWarning, match="no rows"):
         model.fit(*blobs, sensitive_features=groups, safety_mask=mask)
     assert model.certificate_.results[0].g_upper > 0
@@ -196,7 +197,7 @@ def test_precision_beside_an_average_is_not_taken_for_a_mean_over_rows():
     y = (X[:, 0] + 0.4 * rng.normal(size=4000) > 0.9).astype(int)
     group = pd.DataFrame({"g": rng.choice(["M", "F"], size=4000)})
     text = "PPV | [g == 'M'] - Brier | [g == 'F'] <= 0.5"
-    model = SeldonianClassifier(constraints=text, max_epochs=4, random_state=0)
+    model = SeldonianClassifier(MLP, constraints=text, max_epochs=4, random_state=0)
     with pytest.warns(NoSolutionFoundWarning):
         model.fit(X, y, sensitive_features=group)
     (result,) = model.certificate_.results
@@ -208,14 +209,14 @@ def test_a_preprocessor_that_drops_rows_is_refused(blobs):
     X, y = blobs
     dropping = FunctionTransformer(lambda X: X[: len(X) - 1])
     with pytest.raises(ValueError, match="made 499 rows of 500"):
-        SeldonianClassifier(constraints="ACC >= 0.7", preprocessor=dropping).fit(X, y)
+        SeldonianClassifier(MLP, constraints="ACC >= 0.7", preprocessor=dropping).fit(X, y)
 
 
 @pytest.mark.parametrize("labels", [(1.0, 2.0), ("1", "2"), (1, 2)])
 def test_an_index_that_could_be_a_label_is_refused(blobs, labels):
     X, y = blobs
     with pytest.raises(ConstraintNameError, match="could be a position or a label"):
-        SeldonianClassifier(constraints="PR_[1] <= 0.5").fit(X, np.array(labels)[y])
+        SeldonianClassifier(MLP, constraints="PR_[1] <= 0.5").fit(X, np.array(labels)[y])
 
 
 class Backwards(ClassifierMixin, BaseEstimator):
@@ -248,7 +249,7 @@ def test_certify_reads_classes_in_any_order():
 def test_what_predict_does_is_fixed_by_fit(blobs):
     X, _ = blobs
     model = SeldonianClassifier(
-        constraints="ACC >= 0.6", decision="sample", random_state=0, max_epochs=3
+        MLP, constraints="ACC >= 0.6", decision="sample", random_state=0, max_epochs=3
     ).fit(*blobs)
     model.set_params(decision="argmax")
     drawn = [model.predict(X) for _ in range(2)]
@@ -258,7 +259,7 @@ def test_what_predict_does_is_fixed_by_fit(blobs):
 def test_a_level_only_safety_rows_have_is_no_solution(blobs, groups):
     mask = np.arange(1000) % 2 == 0
     groups.loc[mask & (groups["age"] > 60), "race"] = "Q"
-    model = SeldonianClassifier(constraints="max(PR, by=race) <= 0.99", random_state=0)
+    model = SeldonianClassifier(MLP, constraints="max(PR, by=race) <= 0.99", random_state=0)
     with pytest.warns(NoSolutionFoundWarning, match="race == 'Q', which no candidate row has"):
         model.fit(*blobs, sensitive_features=groups, safety_mask=mask)
 
@@ -269,7 +270,7 @@ def test_a_measure_cannot_write_to_what_is_tested(blobs):
         return np.ones(len(y))
 
     measure = RowMeasure("Cheat", cheat, range=(0, 2))
-    model = SeldonianClassifier(constraints=["ACC >= 0.7", "Cheat <= 1.5"], measures=[measure])
+    model = SeldonianClassifier(MLP, constraints=["ACC >= 0.7", "Cheat <= 1.5"], measures=[measure])
     with pytest.raises((ValueError, RuntimeError)):
         model.fit(*blobs)
 

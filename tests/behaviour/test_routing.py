@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.metrics import bound_margin, solution_found
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 
 GAP = "abs(PR | [M] - PR | [F]) <= 0.5"
 SEARCHED = "Not met: A search outside the estimator, such as GridSearchCV, chose the settings"
@@ -35,7 +36,7 @@ def data(blobs, groups):
 
 
 def classifier(**params):
-    model = SeldonianClassifier(constraints=GAP, random_state=0, max_epochs=2, **params)
+    model = SeldonianClassifier(MLP, constraints=GAP, random_state=0, max_epochs=2, **params)
     return model.set_fit_request(sensitive_features=True, safety_mask=True)
 
 
@@ -89,7 +90,7 @@ def test_cross_validate_slices_what_it_passes(data, make):
 
 def test_what_was_not_requested_is_refused(data):
     X, y, routed = data
-    model = SeldonianClassifier(constraints=GAP)
+    model = SeldonianClassifier(MLP, constraints=GAP)
     with pytest.raises(UnsetMetadataPassedError, match="sensitive_features"):
         cross_validate(model, X, y, cv=2, params=routed)
 

@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
+from sklearn_seldonian.modules import MLP
 
 
 def classifier(**params):
     params = {"constraints": "ACC >= 0.6", "max_epochs": 5, "random_state": 0, **params}
-    return SeldonianClassifier(**params)
+    return SeldonianClassifier(MLP, **params)
 
 
 MODES = [torch.inference_mode, torch.no_grad, torch.enable_grad]
@@ -48,7 +49,7 @@ class TestModes:
     @pytest.mark.parametrize("mode", MODES)
     def test_regression(self, blobs, mode):
         with mode():
-            model = SeldonianRegressor(constraints="MSE >= 0", max_epochs=2).fit(*blobs)
+            model = SeldonianRegressor(MLP, constraints="MSE >= 0", max_epochs=2).fit(*blobs)
         assert model.predict(blobs[0]).shape == (1000,)
 
     def test_the_mode_stays_what_it_was(self, blobs):
@@ -81,7 +82,7 @@ class TestDoubleByDefault:
         assert classifier(criterion=criterion).fit(*blobs).solution_found_
 
     def test_regression(self, blobs):
-        model = SeldonianRegressor(constraints="MSE >= 0", max_epochs=2).fit(*blobs)
+        model = SeldonianRegressor(MLP, constraints="MSE >= 0", max_epochs=2).fit(*blobs)
         assert np.isfinite(model.predict(blobs[0])).all()
 
 

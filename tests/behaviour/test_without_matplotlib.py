@@ -9,6 +9,7 @@ from sklearn.dummy import DummyClassifier
 
 from sklearn_seldonian import SeldonianClassifier, certify
 from sklearn_seldonian.experiments import plot_experiment, run_experiment
+from sklearn_seldonian.modules import MLP
 from sklearn_seldonian.plotting import (
     CertificateDisplay,
     PowerDisplay,
@@ -20,7 +21,7 @@ from sklearn_seldonian.plotting import (
 @pytest.fixture
 def model(blobs):
     return SeldonianClassifier(
-        constraints="ACC >= 0.6", max_epochs=2, random_state=0, device="cpu"
+        MLP, constraints="ACC >= 0.6", max_epochs=2, random_state=0, device="cpu"
     ).fit(*blobs)
 
 

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from sklearn_seldonian import SeldonianClassifier, certify
 from sklearn_seldonian.measures import RowMeasure
+from sklearn_seldonian.modules import MLP
 
 RNG = np.random.default_rng(0)
 N = 200
@@ -72,7 +73,7 @@ def fitted(**options):
     given = {"constraints": "ACC >= 0.6", "max_epochs": 2, "random_state": 0, "device": "cpu"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return SeldonianClassifier(**{**given, **options}).fit(P[:, None], Y)
+        return SeldonianClassifier(MLP, **{**given, **options}).fit(P[:, None], Y)
 
 
 PASSED = certified(["ACC >= 0.8", "abs(PR | [M] - PR | [F]) <= 0.3"], delta=[0.05, 0.1])

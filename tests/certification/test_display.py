@@ -11,6 +11,7 @@ from scipy.stats import binomtest
 from sklearn_seldonian import SafetyDataReusedWarning, SeldonianClassifier, certify
 from sklearn_seldonian._palette import FAILED, PASSED
 from sklearn_seldonian.certification import CertificateDisplay, ConstraintResult, SafetyCertificate
+from sklearn_seldonian.modules import MLP
 
 matplotlib.use("Agg")
 
@@ -171,7 +172,7 @@ def test_axes_of_the_callers(drawn):
 
 def test_from_estimator_and_from_certify(blobs):
     X, y = blobs
-    model = SeldonianClassifier(constraints="TPR >= 0.7", random_state=0, max_epochs=3)
+    model = SeldonianClassifier(MLP, constraints="TPR >= 0.7", random_state=0, max_epochs=3)
     model.fit(X, y)
     (rate,) = CertificateDisplay.from_estimator(model).rates
     rows = model.safety_indices_
@@ -189,7 +190,7 @@ def test_from_estimator_and_from_certify(blobs):
 
 def test_drawn_decisions_have_no_exact_intervals(blobs):
     model = SeldonianClassifier(
-        constraints="ACC >= 0.6", decision="sample", random_state=0, max_epochs=3
+        MLP, constraints="ACC >= 0.6", decision="sample", random_state=0, max_epochs=3
     ).fit(*blobs)
     assert CertificateDisplay.from_estimator(model).rates == []
 

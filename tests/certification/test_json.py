@@ -14,6 +14,7 @@ from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
 from sklearn_seldonian.certification import ConstraintResult, SafetyCertificate
 from sklearn_seldonian.certification._json import TYPES
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 from tests.certification._certificates import (
     FAILED,
     FITTED,
@@ -29,7 +30,7 @@ from tests.certification._certificates import (
 
 
 def searched():
-    model = SeldonianClassifier(constraints="ACC >= 0.6", max_epochs=2, random_state=0)
+    model = SeldonianClassifier(MLP, constraints="ACC >= 0.6", max_epochs=2, random_state=0)
     search = SeldonianSearchCV(model, {"lr": [0.01, 0.1]}, cv=2, test="holm", n_candidates=2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -86,6 +87,7 @@ CERTIFICATES = {
     "fit, impossible": lambda: fitted(constraints="ACC >= 90").certificate_,
     "fit of numbers": lambda: (
         SeldonianRegressor(
+            MLP,
             constraints="MSE <= 0.9",
             target_range=(0, 1),
             prediction_range=(0, 1),

@@ -20,14 +20,14 @@ from torchvision.transforms import ToTensor
 from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.data._arrays import as_arrays
 from sklearn_seldonian.learners.lagrangian import to_inputs
-from sklearn_seldonian.modules import ConvNet
+from sklearn_seldonian.modules import MLP, ConvNet
 
 DATA = "../shared/data"
 
 
 def fitted(X, y=None, constraints="ACC >= 0.6", **params):
     params = {"max_epochs": 3, "random_state": 0, **params}
-    return SeldonianClassifier(constraints=constraints, **params).fit(X, y)
+    return SeldonianClassifier(MLP, constraints=constraints, **params).fit(X, y)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ class TestArrays:
         X, y = counts
         mask = np.arange(1000) % 2 == 0
         model = SeldonianClassifier(
-            constraints="PR | [sensitive_feature_0] <= 0.9", max_epochs=2, random_state=0
+            MLP, constraints="PR | [sensitive_feature_0] <= 0.9", max_epochs=2, random_state=0
         ).fit(
             X,
             y,
@@ -176,7 +176,7 @@ class TestDatasets:
         """skorch's way to give a Dataset to scikit-learn's validators."""
         X, y = counts
         rows = SliceDataset(TensorDataset(torch.from_numpy(X), torch.from_numpy(y)))
-        model = SeldonianClassifier(constraints="ACC >= 0.6", random_state=0, max_epochs=3)
+        model = SeldonianClassifier(MLP, constraints="ACC >= 0.6", random_state=0, max_epochs=3)
         scores = cross_val_score(model, rows, y, cv=2)
         assert np.array_equal(scores, cross_val_score(model, X, y, cv=2))
         assert np.array_equal(fitted(rows, y).predict(rows), fitted(X, y).predict(X))
@@ -242,7 +242,7 @@ class TestClassesOnOneSide:
         X, y = rows
         mask = np.arange(1000) % 3 == 0
         mask[y == "c"] = safety
-        model = SeldonianClassifier(constraints=constraint, max_epochs=5, random_state=0)
+        model = SeldonianClassifier(MLP, constraints=constraint, max_epochs=5, random_state=0)
         return model.fit(X, y, safety_mask=mask)
 
     @pytest.mark.parametrize("safety", [True, False], ids=["safety", "candidate"])
@@ -344,6 +344,8 @@ def test_modules_of_any_precision(blobs):
 
 def test_rows_of_another_number_of_dimensions_are_refused(blobs):
     X, y = blobs
-    model = SeldonianClassifier(constraints="ACC >= 0.1", max_epochs=2, random_state=0).fit(X, y)
+    model = SeldonianClassifier(MLP, constraints="ACC >= 0.1", max_epochs=2, random_state=0).fit(
+        X, y
+    )
     with pytest.raises(ValueError, match="X has 3 dimensions, but SeldonianClassifier was fitted"):
         model.predict(np.zeros((2, 3, 2)))

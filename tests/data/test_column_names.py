@@ -11,13 +11,14 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_seldonian import SeldonianClassifier, certify
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 
 REUSED = pytest.mark.filterwarnings("ignore::sklearn_seldonian.exceptions.SafetyDataReusedWarning")
 
 
 def fitted(X, y, constraints, groups, **params):
     params = {"max_epochs": 2, "random_state": 0, **params}
-    model = SeldonianClassifier(constraints=constraints, **params)
+    model = SeldonianClassifier(MLP, constraints=constraints, **params)
     return model.fit(X, y, sensitive_features=groups)
 
 
@@ -66,7 +67,9 @@ def test_columns_of_X_in_frames_of_any_library(table, frame):
 @pytest.mark.parametrize("frame", TABLES.values(), ids=TABLES)
 def test_searches_over_frames_of_any_library(table, frame):
     numbers, y, sex = table
-    model = SeldonianClassifier(constraints="max(PR, by=sex) <= 0.95", max_epochs=1, random_state=0)
+    model = SeldonianClassifier(
+        MLP, constraints="max(PR, by=sex) <= 0.95", max_epochs=1, random_state=0
+    )
     search = SeldonianSearchCV(model, {"lr": [0.01]}, cv=2)
     search.fit(frame(numbers), y, sensitive_features=frame({"sex": sex}))
     assert search.feature_names_in_.tolist() == ["a", "b", "c"]
@@ -111,5 +114,5 @@ def test_labels_that_are_not_unicode_are_trained_on():
     y = np.tile([0, 1], 100)
     X = np.random.default_rng(0).normal(size=(200, 2)) + 3.0 * y[:, None]
     labels = np.where(y == 1, "a\ud800", "b")
-    model = SeldonianClassifier(constraints="ACC >= 0.1", random_state=0)
+    model = SeldonianClassifier(MLP, constraints="ACC >= 0.1", random_state=0)
     assert model.fit(X, labels).solution_found_

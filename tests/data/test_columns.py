@@ -17,6 +17,7 @@ from sklearn_seldonian import SeldonianClassifier, certify
 from sklearn_seldonian.constraints import levels_of, order_of
 from sklearn_seldonian.data._groups import column_values
 from sklearn_seldonian.exceptions import ConstraintNameError
+from sklearn_seldonian.modules import MLP
 from tests.data._schooling import LEVELS, ordered
 
 
@@ -27,7 +28,7 @@ def values_of(given, name="sensitive_feature_0", n_rows=None):
 
 def fitted(X, y, constraints, groups, **params):
     params = {"max_epochs": 2, "random_state": 0, **params}
-    model = SeldonianClassifier(constraints=constraints, **params)
+    model = SeldonianClassifier(MLP, constraints=constraints, **params)
     return model.fit(X, y, sensitive_features=groups)
 
 

@@ -17,6 +17,7 @@ from sklearn_seldonian.data import _copies
 from sklearn_seldonian.data._copies import remark_on_copies
 from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.datasets import load_gpa
+from sklearn_seldonian.modules import MLP
 
 DATA = "../shared/data"
 
@@ -128,13 +129,13 @@ class TestCopies:
         labels = np.concatenate([y, y])
         mask = np.arange(2000) >= 1000
         with pytest.warns(UserWarning, match="100% of the safety rows"):
-            model = SeldonianClassifier(constraints="ACC >= 0.6", random_state=0, max_epochs=2).fit(
-                copied, labels, safety_mask=mask
-            )
+            model = SeldonianClassifier(
+                MLP, constraints="ACC >= 0.6", random_state=0, max_epochs=2
+            ).fit(copied, labels, safety_mask=mask)
         copied[1000:] += 1e-6
-        expected = SeldonianClassifier(constraints="ACC >= 0.6", random_state=0, max_epochs=2).fit(
-            copied, labels, safety_mask=mask
-        )
+        expected = SeldonianClassifier(
+            MLP, constraints="ACC >= 0.6", random_state=0, max_epochs=2
+        ).fit(copied, labels, safety_mask=mask)
         one, other = model.certificate_, expected.certificate_
         assert one.fingerprints["weights"] == other.fingerprints["weights"]
         assert len(one.remarks) == 1

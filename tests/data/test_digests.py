@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from sklearn_seldonian import SeldonianClassifier, certify
 from sklearn_seldonian.certification._provenance import fingerprint, row_fingerprints
+from sklearn_seldonian.modules import MLP
 
 
 def data_of(X, y=(0, 1, 1), columns=None):
@@ -216,7 +217,7 @@ class TestCertificates:
     @pytest.mark.filterwarnings("ignore::sklearn_seldonian.exceptions.SafetyDataReusedWarning")
     def test_method_and_function_agree_on_the_data(self, blobs, groups):
         X, y = blobs
-        model = SeldonianClassifier(constraints=self.CONSTRAINT, max_epochs=1, random_state=0)
+        model = SeldonianClassifier(MLP, constraints=self.CONSTRAINT, max_epochs=1, random_state=0)
         model.fit(X, y, sensitive_features=groups)
         tested = model.safety_indices_
         for rows in ((X, y, groups), (X[tested], y[tested], groups.iloc[tested])):

@@ -13,6 +13,7 @@ from sklearn_seldonian.data._groups import (
     check_same_order,
     column_values,
 )
+from sklearn_seldonian.modules import MLP
 from tests.data._schooling import LEVELS, ordered
 
 REUSED = pytest.mark.filterwarnings("ignore::sklearn_seldonian.exceptions.SafetyDataReusedWarning")
@@ -20,13 +21,13 @@ REUSED = pytest.mark.filterwarnings("ignore::sklearn_seldonian.exceptions.Safety
 
 def fitted(X, y, constraints, groups, **params):
     params = {"max_epochs": 2, "random_state": 0, **params}
-    model = SeldonianClassifier(constraints=constraints, **params)
+    model = SeldonianClassifier(MLP, constraints=constraints, **params)
     return model.fit(X, y, sensitive_features=groups)
 
 
 def test_same_column_twice(blobs, groups):
     X, y = blobs
-    model = SeldonianClassifier(constraints="PR | [M] <= 0.99", max_epochs=1)
+    model = SeldonianClassifier(MLP, constraints="PR | [M] <= 0.99", max_epochs=1)
     frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(M=groups["M"])
     model.fit(frame, y, sensitive_features=groups)
     with pytest.raises(ValueError, match="in X and in sensitive_features with different values"):
@@ -36,8 +37,10 @@ def test_same_column_twice(blobs, groups):
 def test_two_columns_of_one_name(blobs, groups):
     twice = pd.concat([groups, groups[["M"]]], axis=1)
     with pytest.raises(ValueError, match="sensitive_features has several columns 'M'"):
-        SeldonianClassifier(constraints="PR | [M] <= 0.99").fit(*blobs, sensitive_features=twice)
-    model = SeldonianClassifier(constraints="PR | [F] <= 0.99", max_epochs=1, random_state=0)
+        SeldonianClassifier(MLP, constraints="PR | [M] <= 0.99").fit(
+            *blobs, sensitive_features=twice
+        )
+    model = SeldonianClassifier(MLP, constraints="PR | [F] <= 0.99", max_epochs=1, random_state=0)
     assert model.fit(*blobs, sensitive_features=twice).certificate_ is not None
 
 
@@ -99,7 +102,7 @@ def test_indexes_that_merely_differ_are_accepted():
 def test_rows_that_were_shuffled_without_their_groups_are_refused(blobs, groups):
     X, y = blobs
     frame = pd.DataFrame(X, columns=["a", "b", "c"]).sample(frac=1.0, random_state=0)
-    model = SeldonianClassifier(constraints="PR | [M] <= 0.9", max_epochs=1, random_state=0)
+    model = SeldonianClassifier(MLP, constraints="PR | [M] <= 0.9", max_epochs=1, random_state=0)
     with pytest.raises(ValueError, match="the same index in different orders"):
         model.fit(frame, y, sensitive_features=groups)
     model.fit(frame, y, sensitive_features=groups.loc[frame.index])

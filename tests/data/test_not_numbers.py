@@ -12,11 +12,12 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
 from sklearn_seldonian.data import _columns
+from sklearn_seldonian.modules import MLP
 
 
 def fitted(X, y, constraints="ACC >= 0.6", **params):
     params = {"max_epochs": 3, "random_state": 0, **params}
-    return SeldonianClassifier(constraints=constraints, **params).fit(X, y)
+    return SeldonianClassifier(MLP, constraints=constraints, **params).fit(X, y)
 
 
 def with_nan():

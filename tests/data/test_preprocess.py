@@ -20,6 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier
 from sklearn_seldonian.metrics import solution_found
+from sklearn_seldonian.modules import MLP
 
 IN_FRONT = "no preprocessing, selection of features, resampling or search outside the estimator"
 
@@ -41,9 +42,9 @@ def pure_noise(seed, n_rows=300):
 
 def fitted(X, y, constraint, preprocessor=None, **params):
     params = {"max_epochs": 8, "random_state": 0, **params}
-    return SeldonianClassifier(constraints=constraint, preprocessor=preprocessor, **params).fit(
-        X, y
-    )
+    return SeldonianClassifier(
+        MLP, constraints=constraint, preprocessor=preprocessor, **params
+    ).fit(X, y)
 
 
 class TestDisasters:
@@ -142,6 +143,7 @@ class TestSamplers:
     def test_estimates_and_groups_are_those_of_real_candidate_rows(self, groups):
         X, y = rare_class(0, n_rows=1000, shift=2.0)
         model = SeldonianClassifier(
+            MLP,
             constraints=["PR | [M] <= 0.9", "abs(PR | [M] - PR | [F]) <= 0.6"],
             preprocessor=SMOTE(random_state=0),
             max_epochs=3,
@@ -212,7 +214,9 @@ class TestTransformers:
 
     def test_parameters_are_searched_by_name(self, blobs):
         pipeline = make_sampling_pipeline(StandardScaler(), SMOTE(random_state=0))
-        model = SeldonianClassifier(constraints="ACC >= 0.6", preprocessor=pipeline, max_epochs=2)
+        model = SeldonianClassifier(
+            MLP, constraints="ACC >= 0.6", preprocessor=pipeline, max_epochs=2
+        )
         assert model.get_params()["preprocessor__smote__k_neighbors"] == 5
         grid = {
             "preprocessor__standardscaler__with_mean": [True, False],

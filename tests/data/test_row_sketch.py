@@ -30,6 +30,7 @@ from sklearn_seldonian import (
 )
 from sklearn_seldonian.data._row_sketch import SKETCHED, RowSketch, row_hashes
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 
 # -- hashes --------------------------------------------------------------------------------
 
@@ -142,7 +143,7 @@ OTHER = "The model was fitted to other rows, and chosen by other rows."
 
 def classifier(constraints="ACC >= 0.6", **params):
     return SeldonianClassifier(
-        constraints=constraints, **{"max_epochs": 2, "random_state": 0, **params}
+        MLP, constraints=constraints, **{"max_epochs": 2, "random_state": 0, **params}
     )
 
 

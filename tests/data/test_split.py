@@ -7,15 +7,16 @@ import torch
 
 from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.data._split import LabelledRows, split_rows
+from sklearn_seldonian.modules import MLP
 
 
 def fitted(blobs, constraints="ACC >= 0.7", **params):
-    return SeldonianClassifier(constraints=constraints, random_state=0, **params).fit(*blobs)
+    return SeldonianClassifier(MLP, constraints=constraints, random_state=0, **params).fit(*blobs)
 
 
 def test_a_safety_mask_says_which_rows_are_tested(blobs):
     mask = np.arange(1000) % 4 == 0
-    model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0)
+    model = SeldonianClassifier(MLP, constraints="ACC >= 0.7", random_state=0)
     model.fit(*blobs, safety_mask=mask)
     assert np.array_equal(model.safety_indices_, np.flatnonzero(mask))
 
@@ -36,14 +37,14 @@ def test_safety_size_is_a_share_or_a_number_of_rows(blobs, size, rows):
 )
 def test_safety_mask(blobs, mask, message):
     with pytest.raises(ValueError, match=message):
-        SeldonianClassifier(constraints="ACC >= 0.6").fit(*blobs, safety_mask=mask)
+        SeldonianClassifier(MLP, constraints="ACC >= 0.6").fit(*blobs, safety_mask=mask)
 
 
 def test_a_mask_in_another_order_than_the_rows(blobs):
     X, y = blobs
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     mask = pd.Series(np.arange(1000) % 4 == 0)
-    model = SeldonianClassifier(constraints="ACC >= 0.1", max_epochs=1, random_state=0)
+    model = SeldonianClassifier(MLP, constraints="ACC >= 0.1", max_epochs=1, random_state=0)
     with pytest.raises(ValueError, match="X and safety_mask have the same index in different"):
         model.fit(frame, y, safety_mask=mask.sample(frac=1.0, random_state=0))
     assert model.fit(frame, y, safety_mask=mask).safety_indices_.tolist() == [*range(0, 1000, 4)]

@@ -8,11 +8,12 @@ from torch import nn
 
 from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 
 
 def classifier(*callbacks, **params):
     defaults = {"constraints": "ACC >= 0.6", "max_epochs": 2, "random_state": 0}
-    return SeldonianClassifier(callbacks=list(callbacks), **{**defaults, **params})
+    return SeldonianClassifier(MLP, callbacks=list(callbacks), **{**defaults, **params})
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ class Breaks(nn.Linear):
 
 
 def test_a_refit_that_fails_leaves_nothing_of_the_first(blobs):
-    model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0).fit(*blobs)
+    model = SeldonianClassifier(MLP, constraints="ACC >= 0.7", random_state=0).fit(*blobs)
     with pytest.raises(RuntimeError, match="out of order"):
         model.set_params(module=Breaks).fit(*blobs)
     assert not hasattr(model, "solution_found_")

@@ -9,17 +9,18 @@ from sklearn_seldonian import (
     NoSolutionFoundWarning,
     SeldonianClassifier,
 )
+from sklearn_seldonian.modules import MLP
 
 PARITY = "abs(PR | [M] - PR | [F]) <= 0.3"
 
 
 def fitted(blobs, constraints="ACC >= 0.7", **params):
-    return SeldonianClassifier(constraints=constraints, random_state=0, **params).fit(*blobs)
+    return SeldonianClassifier(MLP, constraints=constraints, random_state=0, **params).fit(*blobs)
 
 
 def unfitted(constraints="ACC >= 0.6", **params):
     return SeldonianClassifier(
-        constraints=constraints, **{"max_epochs": 3, "random_state": 0, **params}
+        MLP, constraints=constraints, **{"max_epochs": 3, "random_state": 0, **params}
     )
 
 
@@ -43,7 +44,7 @@ def test_without_constraints_all_rows_train(blobs):
 
 def test_several_constraints_with_a_delta_each(blobs, groups):
     model = SeldonianClassifier(
-        constraints=["ACC >= 0.7", PARITY], delta=[0.05, 0.1], random_state=0
+        MLP, constraints=["ACC >= 0.7", PARITY], delta=[0.05, 0.1], random_state=0
     ).fit(*blobs, sensitive_features=groups)
     assert model.solution_found_
     assert [r.delta for r in model.certificate_.results] == [0.05, 0.1]
@@ -52,7 +53,7 @@ def test_several_constraints_with_a_delta_each(blobs, groups):
 def test_conditions_on_columns_of_a_frame(blobs, groups):
     X, y = blobs
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
-    model = SeldonianClassifier(constraints="ACC | [a > 0] >= 0.6", random_state=0)
+    model = SeldonianClassifier(MLP, constraints="ACC | [a > 0] >= 0.6", random_state=0)
     model.fit(frame, y)
     rows = model.safety_indices_
     rows = rows[X[rows, 0] > 0]
@@ -63,7 +64,7 @@ def test_conditions_on_columns_of_a_frame(blobs, groups):
 
 def test_certify_on_fresh_rows(blobs):
     X, y = blobs
-    model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0).fit(X[:600], y[:600])
+    model = SeldonianClassifier(MLP, constraints="ACC >= 0.7", random_state=0).fit(X[:600], y[:600])
     certificate = model.certify(X[600:], y[600:])
     assert certificate.n_safety == 400
     (result,) = certificate.results
@@ -72,7 +73,7 @@ def test_certify_on_fresh_rows(blobs):
 
 def test_certificate_says_where_it_comes_from(blobs):
     X, y = blobs
-    model = SeldonianClassifier(constraints="TPR >= 0.5", pos_label=0, random_state=3)
+    model = SeldonianClassifier(MLP, constraints="TPR >= 0.5", pos_label=0, random_state=3)
     model.fit(X[:600], y[:600])
     tested, fresh = model.certificate_, model.certify(X[600:], y[600:])
     assert tested.procedure == "SeldonianClassifier.fit"
@@ -94,7 +95,7 @@ def test_nothing_was_fitted_where_nothing_was_trained(blobs):
 
 def test_certify_refuses_what_fit_did_not_see(blobs, groups):
     X, y = blobs
-    model = SeldonianClassifier(constraints="PR | [M] <= 0.99", max_epochs=1, random_state=0)
+    model = SeldonianClassifier(MLP, constraints="PR | [M] <= 0.99", max_epochs=1, random_state=0)
     model.fit(X, y, sensitive_features=groups)
     with pytest.raises(ValueError, match=r"labels that the model does not know: 7. It knows 0, 1"):
         model.certify(X, np.where(y == 1, 7, 0), sensitive_features=groups)

@@ -33,13 +33,14 @@ from sklearn_seldonian.estimators._callers import (
 from sklearn_seldonian.estimators._reuse import Reuse
 from sklearn_seldonian.metrics import solution_found
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 
 SEARCHED = "Not met: A search outside the estimator"
 
 
 def classifier(**params):
     return SeldonianClassifier(
-        constraints="ACC >= 0.6", **{"max_epochs": 2, "random_state": 0, **params}
+        MLP, constraints="ACC >= 0.6", **{"max_epochs": 2, "random_state": 0, **params}
     )
 
 
@@ -147,6 +148,7 @@ def test_validation_and_ensembles_are_no_search(blobs):
 def test_a_search_for_a_regression(blobs):
     X, _ = blobs
     model = SeldonianRegressor(
+        MLP,
         constraints="MAE <= 6",
         prediction_range=(-6, 6),
         target_range=(-6, 6),

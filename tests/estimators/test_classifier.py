@@ -32,7 +32,7 @@ each_kind_of_output = pytest.mark.parametrize(
 
 
 def fitted(blobs, constraints="ACC >= 0.7", **params):
-    return SeldonianClassifier(constraints=constraints, random_state=0, **params).fit(*blobs)
+    return SeldonianClassifier(MLP, constraints=constraints, random_state=0, **params).fit(*blobs)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ class TestSolution:
     def test_string_labels_and_positive_class(self, blobs, groups):
         X, y = blobs
         names = np.where(y == 1, "good", "bad")
-        model = SeldonianClassifier(constraints="TPR >= 0.6", pos_label="bad", random_state=0)
+        model = SeldonianClassifier(MLP, constraints="TPR >= 0.6", pos_label="bad", random_state=0)
         model.fit(X, names)
         (result,) = model.certificate_.results
         rows = model.safety_indices_
@@ -70,7 +70,7 @@ class TestSolution:
         rng = np.random.default_rng(0)
         y = rng.integers(0, 3, size=900)
         X = rng.normal(size=(900, 2)) + 3 * np.eye(3)[y][:, :2]
-        model = SeldonianClassifier(constraints="TPR_[2] >= 0.5", random_state=0).fit(X, y)
+        model = SeldonianClassifier(MLP, constraints="TPR_[2] >= 0.5", random_state=0).fit(X, y)
         assert model.predict_proba(X).shape == (900, 3)
         assert model.decision_function(X).shape == (900, 3)
         assert model.solution_found_
@@ -254,7 +254,7 @@ class TestEcosystem:
             (OneHotEncoder(sparse_output=False), ["sign"]), remainder="passthrough"
         )
         model = SeldonianClassifier(
-            constraints='ACC | [sign == "+"] >= 0.6', preprocessor=encoder, random_state=0
+            MLP, constraints='ACC | [sign == "+"] >= 0.6', preprocessor=encoder, random_state=0
         ).fit(frame, y)
         assert model.solution_found_
         assert list(model.feature_names_in_) == ["a", "sign"]
@@ -302,7 +302,9 @@ def test_a_memory_map_and_an_array_give_the_same_model(tmp_path):
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     models = [
-        SeldonianClassifier(constraints="ACC >= 0.7", max_epochs=2, random_state=0).fit(data, y)
+        SeldonianClassifier(MLP, constraints="ACC >= 0.7", max_epochs=2, random_state=0).fit(
+            data, y
+        )
         for data in (X, mapped, X.astype(np.float64))
     ]
     assert len({model.certificate_.to_json() for model in models}) == 1

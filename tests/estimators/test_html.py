@@ -12,12 +12,13 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier
 from sklearn_seldonian.constraints import demographic_parity, parse
+from sklearn_seldonian.modules import MLP
 
 SCRIPT = "<script>alert('x')</script>"
 
 
 def unfitted(constraints="ACC >= 0.2", **params):
-    return SeldonianClassifier(constraints=constraints, max_epochs=2, random_state=0, **params)
+    return SeldonianClassifier(MLP, constraints=constraints, max_epochs=2, random_state=0, **params)
 
 
 def shown(model):

@@ -25,7 +25,7 @@ def two_outputs(bias=True):
 
 
 def fitted(blobs, constraints="ACC >= 0.7", **params):
-    return SeldonianClassifier(constraints=constraints, random_state=0, **params).fit(*blobs)
+    return SeldonianClassifier(MLP, constraints=constraints, random_state=0, **params).fit(*blobs)
 
 
 class Noting(Callback):

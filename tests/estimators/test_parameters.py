@@ -16,6 +16,7 @@ from sklearn_seldonian import (
     certify,
 )
 from sklearn_seldonian.constraints import demographic_parity
+from sklearn_seldonian.modules import MLP
 
 
 def unfitted(module=None, **params):
@@ -41,7 +42,7 @@ class Noting(Callback):
 
 
 def fitted(blobs, constraints="ACC >= 0.7", **params):
-    return SeldonianClassifier(constraints=constraints, random_state=0, **params).fit(*blobs)
+    return SeldonianClassifier(MLP, constraints=constraints, random_state=0, **params).fit(*blobs)
 
 
 REFUSED = [
@@ -133,7 +134,7 @@ WRONG_KINDS = [
 @pytest.mark.parametrize(("params", "message"), WRONG_KINDS, ids=str)
 def test_wrong_kinds(blobs, params, message):
     with pytest.raises(TypeError) as error:
-        SeldonianClassifier(**{"constraints": "ACC >= 0.1", **params}).fit(*blobs)
+        SeldonianClassifier(MLP, **{"constraints": "ACC >= 0.1", **params}).fit(*blobs)
     assert message in str(error.value)
 
 

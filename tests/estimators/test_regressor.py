@@ -22,6 +22,7 @@ from sklearn_seldonian import (
 from sklearn_seldonian.datasets import load_gpa
 from sklearn_seldonian.exceptions import ConstraintNameError
 from sklearn_seldonian.measures import RowMeasure
+from sklearn_seldonian.modules import MLP
 
 GAP = "abs((Mean_Error | [M]) - (Mean_Error | [F])) <= 0.6"
 RANGES = {"prediction_range": (0, 4), "target_range": (0, 4)}
@@ -38,7 +39,7 @@ def grades(groups):
 
 
 def fitted(grades, constraints="MAE <= 0.6", groups=None, **params):
-    model = SeldonianRegressor(constraints=constraints, random_state=0, **{**RANGES, **params})
+    model = SeldonianRegressor(MLP, constraints=constraints, random_state=0, **{**RANGES, **params})
     return model.fit(*grades, sensitive_features=groups)
 
 
@@ -209,7 +210,7 @@ def test_other_words_are_no_fallback(grades):
 
 def test_what_is_impossible_is_not_trained_for_and_not_said_to_be_approximate(grades):
     with pytest.warns(NoSolutionFoundWarning, match="no model can satisfy 'MSE <= -1'"):
-        model = SeldonianRegressor(constraints="MSE <= -1").fit(*grades)
+        model = SeldonianRegressor(MLP, constraints="MSE <= -1").fit(*grades)
     assert not hasattr(model, "net_")
 
 
@@ -256,6 +257,7 @@ def test_training_does_not_depend_on_the_unit_of_the_target(grades, groups, unit
     X, y = grades
     plain, other = (
         SeldonianRegressor(
+            MLP,
             constraints=[
                 f"abs((Mean_Error | [M]) - (Mean_Error | [F])) <= {0.45 * u}",
                 f"MSE <= {0.5 * u**2}",
@@ -314,6 +316,7 @@ def test_gpa():
     rows = np.random.default_rng(0).permutation(len(gpa.data))[:20_000]
     X, y, groups = (part.iloc[rows] for part in (gpa.data, gpa.target, gpa.sensitive_features))
     model = SeldonianRegressor(
+        MLP,
         constraints="abs((Mean_Error|[M]) - (Mean_Error|[F])) <= 0.1",
         preprocessor=StandardScaler(),
         random_state=0,

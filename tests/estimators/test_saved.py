@@ -12,16 +12,18 @@ from sklearn.base import clone
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
 from sklearn_seldonian.estimators import _saved
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 
 
 def classifier(constraints="ACC >= 0.2", **params):
     return SeldonianClassifier(
-        constraints=constraints, **{"max_epochs": 2, "random_state": 0, **params}
+        MLP, constraints=constraints, **{"max_epochs": 2, "random_state": 0, **params}
     )
 
 
 def regressor():
     return SeldonianRegressor(
+        MLP,
         constraints="MAE <= 9",
         prediction_range=(-9, 9),
         target_range=(-9, 9),

@@ -19,11 +19,12 @@ from sklearn_seldonian import (
     SeldonianClassifier,
     certify,
 )
+from sklearn_seldonian.modules import MLP
 
 
 def fitted(blobs, constraints="ACC >= 0.2", **params):
     params = {"max_epochs": 2, "random_state": 0, **params}
-    return SeldonianClassifier(constraints=constraints, **params).fit(*blobs)
+    return SeldonianClassifier(MLP, constraints=constraints, **params).fit(*blobs)
 
 
 class Signed(nn.Module):
@@ -211,7 +212,7 @@ class TestWeightsAlone:
 
     def test_a_preprocessor_would_not_be_that_of_the_file(self, blobs, tmp_path):
         fitted(blobs).save_params(tmp_path / "weights")
-        other = SeldonianClassifier(constraints="ACC >= 0.2", preprocessor=StandardScaler())
+        other = SeldonianClassifier(MLP, constraints="ACC >= 0.2", preprocessor=StandardScaler())
         with pytest.raises(ValueError, match="without preprocessor, and the estimator has one"):
             other.load_params(tmp_path / "weights")
 

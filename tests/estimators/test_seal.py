@@ -14,11 +14,12 @@ from sklearn_seldonian import (
     certify,
 )
 from sklearn_seldonian.learners.lagrangian import TrainedNet
+from sklearn_seldonian.modules import MLP
 
 
 def unfitted(constraints="ACC >= 0.6", **params):
     return SeldonianClassifier(
-        constraints=constraints, **{"max_epochs": 3, "random_state": 0, **params}
+        MLP, constraints=constraints, **{"max_epochs": 3, "random_state": 0, **params}
     )
 
 
@@ -141,6 +142,7 @@ def test_without_a_certificate_weights_are_the_users_own(blobs, constraints):
 def test_a_regressor_is_watched_as_well(blobs):
     X, y = blobs
     model = SeldonianRegressor(
+        MLP,
         constraints="MAE <= 0.9",
         prediction_range=(0, 1),
         target_range=(0, 1),

@@ -22,12 +22,13 @@ from sklearn_seldonian import (
 )
 from sklearn_seldonian.bounds import binomial_upper
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 
 LEARNING_RATES = {"lr": [1e-6, 0.02]}
 
 
 def classifier(constraints="ACC >= 0.65", **params):
-    return SeldonianClassifier(constraints=constraints, random_state=0, max_epochs=4, **params)
+    return SeldonianClassifier(MLP, constraints=constraints, random_state=0, max_epochs=4, **params)
 
 
 def search(estimator=None, parameters=None, **params):

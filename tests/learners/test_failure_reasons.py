@@ -7,10 +7,11 @@ from sklearn_seldonian import (
     NoSolutionFoundWarning,
     SeldonianClassifier,
 )
+from sklearn_seldonian.modules import MLP
 
 
 def fitted(blobs, constraints="ACC >= 0.7", **params):
-    return SeldonianClassifier(constraints=constraints, random_state=0, **params).fit(*blobs)
+    return SeldonianClassifier(MLP, constraints=constraints, random_state=0, **params).fit(*blobs)
 
 
 def test_impossible_limit_is_refused_before_training(blobs):
@@ -33,6 +34,6 @@ def test_no_model_is_said_to_need_rows_that_probabilities_do_not(blobs):
     X, y = blobs
     mask = np.arange(len(y)) < 6
     model = SeldonianClassifier(
-        constraints="PR <= 0.7", decision="sample", max_epochs=2, random_state=0
+        MLP, constraints="PR <= 0.7", decision="sample", max_epochs=2, random_state=0
     ).fit(X, y, safety_mask=mask)
     assert model.solution_found_

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sklearn_seldonian import SeldonianClassifier, certify, required_safety_rows
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
+from sklearn_seldonian.modules import MLP
 from sklearn_seldonian.plotting import (
     CertificateDisplay,
     PowerDisplay,
@@ -31,7 +32,7 @@ def texts_of(legend):
 class TestTraining:
     def test_four_panels_show_the_history(self, blobs):
         model = SeldonianClassifier(
-            constraints=["ACC >= 0.7", "PR <= 0.9"], random_state=0, max_epochs=4
+            MLP, constraints=["ACC >= 0.7", "PR <= 0.9"], random_state=0, max_epochs=4
         ).fit(*blobs)
         display = TrainingDisplay.from_estimator(model)
         assert len(display.figure_.axes) == 4
@@ -67,13 +68,13 @@ class TestTraining:
 
     def test_series_differ_in_grey_print(self, blobs):
         constraints = ["ACC >= 0.7", "PR <= 0.9", "TPR >= 0.5"]
-        model = SeldonianClassifier(constraints=constraints, random_state=0, max_epochs=2)
+        model = SeldonianClassifier(MLP, constraints=constraints, random_state=0, max_epochs=2)
         lines = TrainingDisplay.from_estimator(model.fit(*blobs)).axes_[1].lines[:3]
         assert len({(line.get_marker(), line.get_linestyle()) for line in lines}) == 3
 
     def test_rewritten_constraints_are_marked(self, blobs, groups):
         constraints = ["ACC >= 0.6", "PR | [M] / PR | [F] >= 0.5"]
-        model = SeldonianClassifier(constraints=constraints, random_state=0, max_epochs=2)
+        model = SeldonianClassifier(MLP, constraints=constraints, random_state=0, max_epochs=2)
         model.fit(*blobs, sensitive_features=groups)
         legend = TrainingDisplay.from_estimator(model).figure_.legends[0]
         assert texts_of(legend)[:2] == ["ACC >= 0.6", "PR | [M] / PR | [F] >= 0.5 *"]
@@ -117,7 +118,7 @@ class TestTraining:
 class TestTradeoff:
     def test_clones_are_fitted_over_the_limits(self, blobs):
         model = SeldonianClassifier(
-            constraints=["ACC >= 0.5", "0.3 >= FPR"], random_state=0, max_epochs=3
+            MLP, constraints=["ACC >= 0.5", "0.3 >= FPR"], random_state=0, max_epochs=3
         )
         with pytest.warns(UserWarning, match="no model can pass '0.0001 >= FPR'"):
             display = TradeoffDisplay.from_estimator(model, *blobs, [0.0001, 0.3], position=1)
@@ -187,7 +188,7 @@ class TestTradeoff:
             assert edges == {round(x, 9), round(high if operator == "<=" else low, 9)}
 
     def test_a_constraint_without_a_limit(self, blobs):
-        model = SeldonianClassifier(constraints="FPR <= FNR")
+        model = SeldonianClassifier(MLP, constraints="FPR <= FNR")
         with pytest.raises(ValueError, match="Neither side of FPR <= FNR is a number"):
             TradeoffDisplay.from_estimator(model, *blobs, [0.1])
 
@@ -196,6 +197,7 @@ class TestPower:
     @pytest.fixture
     def model(self, blobs, groups):
         model = SeldonianClassifier(
+            MLP,
             constraints=["ACC >= 0.75", "min(TPR, by=race) >= 0.3", "LogLoss <= 0.9"],
             random_state=0,
             max_epochs=4,
@@ -259,7 +261,7 @@ class TestPower:
 
     def test_nothing_to_foretell(self, blobs):
         model = SeldonianClassifier(
-            constraints="ACC >= 0.6", decision="sample", random_state=0, max_epochs=2
+            MLP, constraints="ACC >= 0.6", decision="sample", random_state=0, max_epochs=2
         ).fit(*blobs)
         with pytest.raises(ValueError, match="none of the constraints is over rates of decisions"):
             PowerDisplay.from_estimator(model)
@@ -269,7 +271,7 @@ class TestPower:
 
 def test_certificates_of_failed_fits_have_pictures(blobs):
     with pytest.warns(NoSolutionFoundWarning):
-        model = SeldonianClassifier(constraints="ACC >= 1.5").fit(*blobs)
+        model = SeldonianClassifier(MLP, constraints="ACC >= 1.5").fit(*blobs)
     display = CertificateDisplay.from_estimator(model)
     assert display.axes_[0].get_title(loc="right") == "not tested"
 
@@ -280,7 +282,7 @@ class TestDisplaysAreDrawn:
     @pytest.fixture
     def model(self, blobs):
         return SeldonianClassifier(
-            constraints="ACC >= 0.6", max_epochs=2, random_state=0, device="cpu"
+            MLP, constraints="ACC >= 0.6", max_epochs=2, random_state=0, device="cpu"
         ).fit(*blobs)
 
     def test_of_training(self, model):

@@ -10,6 +10,7 @@ from skorch import callbacks
 from skorch.callbacks import Checkpoint, EarlyStopping, LRScheduler
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
+from sklearn_seldonian.modules import MLP
 
 each_goal = pytest.mark.parametrize("constraints", [(), "ACC >= 0.5"], ids=["free", "certified"])
 
@@ -33,7 +34,7 @@ class RecordsOwn(callbacks.Callback):
 
 def fitted(blobs, *given, constraints="ACC >= 0.5", **params):
     params = {"max_epochs": 4, "random_state": 0, **params}
-    model = SeldonianClassifier(constraints=constraints, callbacks=list(given), **params)
+    model = SeldonianClassifier(MLP, constraints=constraints, callbacks=list(given), **params)
     return model.fit(*blobs)
 
 

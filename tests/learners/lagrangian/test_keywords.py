@@ -9,13 +9,14 @@ from torch.utils.data import (
 )
 
 from sklearn_seldonian import SeldonianClassifier
+from sklearn_seldonian.modules import MLP
 
 each_goal = pytest.mark.parametrize("constraints", [(), "ACC >= 0.5"], ids=["free", "certified"])
 
 
 def fitted(blobs, constraints, **params):
     params = {"max_epochs": 3, "random_state": 0, "safety_size": 600, **params}
-    return SeldonianClassifier(constraints=constraints, **params).fit(*blobs)
+    return SeldonianClassifier(MLP, constraints=constraints, **params).fit(*blobs)
 
 
 class NotFitted:

@@ -6,10 +6,11 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier, SeldonianRegressor
+from sklearn_seldonian.modules import MLP
 
 
 def fitted(blobs, constraints="ACC >= 0.7", **params):
-    return SeldonianClassifier(constraints=constraints, random_state=0, **params).fit(*blobs)
+    return SeldonianClassifier(MLP, constraints=constraints, random_state=0, **params).fit(*blobs)
 
 
 class Returning(nn.Module):

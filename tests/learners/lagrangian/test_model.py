@@ -6,10 +6,11 @@ from torch import nn
 
 from sklearn_seldonian import NoSolutionFoundWarning, SafetyCertificate, SeldonianClassifier
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
+from sklearn_seldonian.modules import MLP
 
 
 def fitted(blobs, constraints="ACC >= 0.7", **params):
-    return SeldonianClassifier(constraints=constraints, random_state=0, **params).fit(*blobs)
+    return SeldonianClassifier(MLP, constraints=constraints, random_state=0, **params).fit(*blobs)
 
 
 class TestRemarksOnConstantDecisions:

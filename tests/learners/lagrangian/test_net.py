@@ -10,13 +10,14 @@ from sklearn_seldonian import (
     SeldonianClassifier,
     SeldonianRegressor,
 )
+from sklearn_seldonian.modules import MLP
 
 each_goal = pytest.mark.parametrize("constraints", [(), "ACC >= 0.5"], ids=["free", "certified"])
 
 
 def fitted(blobs, constraints, **params):
     params = {"max_epochs": 3, "random_state": 0, "safety_size": 600, **params}
-    return SeldonianClassifier(constraints=constraints, **params).fit(*blobs)
+    return SeldonianClassifier(MLP, constraints=constraints, **params).fit(*blobs)
 
 
 PARITY = "abs(PR | [M] - PR | [F]) <= 0.3"
@@ -118,6 +119,7 @@ def certified_in_batches(blobs, groups, rows_a_batch, decision="argmax"):
     """Results of a mean, a ratio and a difference; of drawn decisions a loss as well."""
     loss = ["Brier <= 0.3"] if decision == "sample" else []
     model = SeldonianClassifier(
+        MLP,
         constraints=["ACC >= 0.6", "PPV >= 0.6", PARITY, *loss],
         max_epochs=2,
         random_state=0,
@@ -146,9 +148,9 @@ def test_eval_batch_size_changes_drawn_decisions_by_rounding(blobs, groups, rows
 
 def test_training_ends_when_nothing_better_was_found_for_long(blobs):
     params = {"constraints": "ACC >= 0.7", "random_state": 0}
-    model = SeldonianClassifier(max_epochs=90, n_iter_no_change=5, **params).fit(*blobs)
+    model = SeldonianClassifier(MLP, max_epochs=90, n_iter_no_change=5, **params).fit(*blobs)
     assert model.n_iter_ == model.net_.kept_epoch_ + 5 < 90
-    whole = SeldonianClassifier(max_epochs=model.n_iter_, **params).fit(*blobs)
+    whole = SeldonianClassifier(MLP, max_epochs=model.n_iter_, **params).fit(*blobs)
     assert whole.net_.kept_epoch_ == model.net_.kept_epoch_
     assert whole.certificate_.fingerprints == model.certificate_.fingerprints
     free = SeldonianClassifier(max_epochs=9, n_iter_no_change=2, random_state=0).fit(*blobs)

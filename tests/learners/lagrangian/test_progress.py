@@ -10,6 +10,7 @@ from skorch.callbacks import EpochScoring
 from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 from sklearn_seldonian.learners.lagrangian import _progress
+from sklearn_seldonian.modules import MLP
 
 PARITY = "abs(PR | [M] - PR | [F]) <= 0.2"
 RATIO = "PR | [M] / PR | [F] >= 0.6"
@@ -17,7 +18,7 @@ RATIO = "PR | [M] / PR | [F] >= 0.6"
 
 def lines_of_fit(blobs, groups, capsys, constraints, **others):
     model = SeldonianClassifier(
-        constraints=constraints, random_state=0, **{"max_epochs": 2, **others}
+        MLP, constraints=constraints, random_state=0, **{"max_epochs": 2, **others}
     )
     model.fit(*blobs, sensitive_features=groups)
     captured = capsys.readouterr()
@@ -96,7 +97,7 @@ def test_nothing_is_printed_without_being_asked(blobs, groups, capsys):
 
 def test_the_rest_is_logged(blobs, groups, caplog):
     with caplog.at_level(logging.INFO, logger="sklearn_seldonian"):
-        model = SeldonianClassifier(constraints="ACC >= 0.7", random_state=0, max_epochs=2)
+        model = SeldonianClassifier(MLP, constraints="ACC >= 0.7", random_state=0, max_epochs=2)
         model.fit(*blobs)
     assert caplog.messages == [
         "Training on 500 rows; 500 are kept for the test.",
