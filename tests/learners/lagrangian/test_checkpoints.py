@@ -39,10 +39,16 @@ def test_best_of_those_predicted_to_pass_else_the_likeliest(offers, kept):
     for epoch, offer in enumerate(offers, start=1):
         with torch.no_grad():
             module.weight.fill_(epoch)
-        checkpoints.offer(epoch, module, candidate(*offer))
+        offered = candidate(*offer)
+        checkpoints.offer(epoch, module, offered, torch.full((2, 1), epoch))
     assert checkpoints.epoch == kept
     if kept:
         assert checkpoints.best["weight"].item() == kept
+        best, scores = checkpoints.judged
+        assert (best.error, best.loss) == offers[kept - 1][1:]
+        assert scores.unique().item() == kept
+    else:
+        assert checkpoints.judged is None
 
 
 LINEAR, SMALL, LARGE = MLP(100, 2, hidden=()), MLP(9, 2, hidden=(8,)), MLP(20, 2, hidden=(64, 64))

@@ -1,0 +1,168 @@
+"""Where no module is given, the better of a linear model and a network is kept, and why is said."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
+from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
+from sklearn_seldonian.learners.lagrangian._comparison import Judged, preferred
+from sklearn_seldonian.modules import MLP
+from sklearn_seldonian.selection import Prediction
+
+N = 400
+
+
+class Costs:
+    """The costs of rows are their scores; each is the next higher by turns."""
+
+    cost_in_words = "error"
+
+    def cost(self, scores, at):
+        return float(scores[at].mean())
+
+
+def judged(score, cost=0.0, spread=0.0, positions=None):
+    """A net that passes with a probability, at a cost whose parts differ by so much."""
+    passing = Prediction(np.array([max(-score, 0.0)]), np.array([max(score, 0.0)]))
+    n_rows = N if positions is None else len(positions)
+    parts = torch.arange(n_rows) * 20 // n_rows % 2  # neighbouring parts of 20 differ
+    scores = cost + spread * (parts.double() - 0.5)
+    return Judged(Candidate(np.zeros(1), passing, cost, cost), scores[:, None], positions, Costs())
+
+
+@pytest.mark.parametrize(
+    ("simple", "other", "kept", "why"),
+    [
+        ((0.95, 0.3), (0.92, 0.3), "line", "the error of the curve is higher by 0 "),
+        ((0.95, 0.3), (0.92, 0.28), "curve", "is lower by 0.02 (standard error"),
+        ((0.95, 0.3), (0.92, 0.32), "line", "is higher by 0.02 (standard error"),
+        # Parts whose costs differ by .4 vary by .205, and their mean by .0459.
+        ((0.95, 0.3), (0.92, 0.28, 0.4), "line", "is lower by 0.02 (standard error 0.046)"),
+        ((0.95, 0.3), (0.92, 0.27, 0.4), "curve", "is lower by 0.03 (standard error 0.046)"),
+        ((0.95, 0.3), (0.89, 0.1), "line", "predicted to pass more probably"),
+        ((0.89, 0.1), (0.95, 0.3), "curve", "predicted to pass more probably"),
+        ((-0.5, 0.1), (-0.2, 0.3), "curve", "predicted to pass more probably"),
+        ((0.5012, 0.3), (0.5078, 0.2), "curve", "is lower by 0.1"),
+        (None, (0.1, 0.5), "curve", "gave no finite weights"),
+        ((0.1, 0.5), None, "line", "gave no finite weights"),
+        (None, None, "curve", "gave no finite weights"),
+    ],
+)
+def test_the_simple_one_is_kept_unless_another_is_clearly_better(simple, other, kept, why):
+    nets = {"line": simple and judged(*simple), "curve": other and judged(*other)}
+    name, remark = preferred(nets, power=0.9)
+    assert name == kept
+    assert remark.startswith(f"A line and a curve were trained. The {kept} was kept: ")
+    assert why in remark
+
+
+def test_both_are_compared_on_the_rows_that_judged_both():
+    positions = torch.arange(N)[N // 2 :]
+    simple = judged(0.95)
+    simple.scores[: N // 2] += 1.0  # is bad at rows that the other was trained on
+    other = judged(0.95, cost=0.1, positions=positions)
+    assert preferred({"line": simple, "curve": other}, power=0.9)[0] == "line"
+    simple.scores[N // 2 :] += 0.2
+    assert preferred({"line": simple, "curve": other}, power=0.9)[0] == "curve"
+
+
+def test_one_net_is_compared_with_nothing():
+    assert preferred({"": judged(0.5)}, power=0.9) == ("", "")
+    assert preferred({"": None}, power=0.9) == ("", "")
+
+
+def rows(kind, n_rows=2000):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, 4))
+    margin = X[:, 0] * X[:, 1] if kind == "product" else X[:, 0] + X[:, 1]
+    return X, (3 * margin + rng.logistic(size=n_rows) > 0).astype(int)
+
+
+def fitted(kind, constraints="ACC >= 0.55", **params):
+    return SeldonianClassifier(constraints=constraints, random_state=0, **params).fit(*rows(kind))
+
+
+def n_linear_layers(model):
+    return sum(isinstance(part, nn.Linear) for part in model.module_.modules())
+
+
+@pytest.fixture(scope="module")
+def line():
+    return fitted("sum")
+
+
+@pytest.fixture(scope="module")
+def curve():
+    return fitted("product")
+
+
+def test_the_default_is_linear_where_no_network_is_better(line):
+    assert line.solution_found_
+    assert n_linear_layers(line) == 1
+    assert "The linear model was kept" in line.certificate_.explain()
+
+
+def test_the_default_is_a_network_where_it_is_better(curve):
+    assert curve.solution_found_
+    assert n_linear_layers(curve) == 3
+    assert "The network was kept" in curve.certificate_.explain()
+
+
+@pytest.mark.parametrize(("name", "kept"), [("line", "linear model"), ("curve", "network")])
+def test_history_tells_of_both_and_ends_with_the_kept(name, kept, request):
+    model = request.getfixturevalue(name)
+    assert set(model.history_["module"]) == {"linear model", "network"}
+    of_kept = model.history_.tail(model.n_iter_)
+    assert set(of_kept["module"]) == {kept}
+    assert of_kept["epoch"].tolist() == list(range(1, 21))
+    best = of_kept[of_kept["kept"]].iloc[-1]
+    assert best["epoch"] == model.net_.kept_epoch_
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"module": MLP}, {"module__hidden": (4,)}, {"module__dropout": 0.1}, {"constraints": ()}],
+    ids=str,
+)
+def test_nothing_is_compared_with_a_module_or_without_constraints(params):
+    model = fitted("sum", **{"max_epochs": 2, **params})
+    assert "module" not in model.history_
+    assert len(model.history_) == model.n_iter_ == 2
+    assert n_linear_layers(model) > 1
+    if model.certificate_ is not None:
+        assert "were trained" not in model.certificate_.explain()
+
+
+def test_each_is_what_it_is_alone(line, curve):
+    alone = fitted("sum", module__hidden=()), fitted("product", module=MLP)
+    for model, other in zip((line, curve), alone, strict=True):
+        X = rows("sum")[0]
+        assert np.array_equal(model.decision_function(X), other.decision_function(X))
+
+
+def test_drawn_decisions_and_numbers_are_compared_by_their_loss():
+    drawn = fitted("product", decision="sample")
+    assert "the loss of the network is lower" in drawn.certificate_.explain()
+    X, _ = rows("product")
+    numbers = SeldonianRegressor(
+        constraints="MAE <= 4", prediction_range=(-4, 4), target_range=(-4, 4), random_state=0
+    )
+    numbers.fit(X, np.clip(X[:, 0] * X[:, 1], -4, 4))
+    assert "the loss of the network is lower" in numbers.certificate_.explain()
+    assert n_linear_layers(numbers) == 3
+
+
+@pytest.mark.parametrize("name", ["line", "curve"])
+def test_weights_are_saved_and_loaded_with_their_layers(name, request, tmp_path):
+    model, X = request.getfixturevalue(name), rows("sum")[0]
+    model.save_params(tmp_path / "weights")
+    loaded = SeldonianClassifier(constraints="ACC >= 0.55").load_params(tmp_path / "weights")
+    assert np.array_equal(loaded.decision_function(X), model.decision_function(X))
+
+
+def test_training_says_what_it_trains(capsys):
+    fitted("sum", verbose=1, max_epochs=1)
+    printed = capsys.readouterr().out
+    assert printed.index("Training a linear model.") < printed.index("Training a network.")
