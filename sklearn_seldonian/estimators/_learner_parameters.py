@@ -56,8 +56,9 @@ class LearnerParameters(BaseEstimator):
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
         1 prints a table with one row per epoch, about the constraint least likely to pass, and
-        the verdict in one line. 2 prints a row for each constraint. On a terminal, fits that take
-        longer than a few seconds have a bar. All else is logged to "sklearn_seldonian".
+        at the end the verdict and the certificate's remarks. 2 prints a row for each constraint.
+        On a terminal, fits that take longer than a few seconds have a bar. All else is logged to
+        "sklearn_seldonian".
     **kwargs
         skorch's double-underscore names: ``module__hidden``, ``optimizer__weight_decay``,
         ``iterator_train__num_workers``, ``callbacks__...``.
@@ -73,6 +74,10 @@ class LearnerParameters(BaseEstimator):
         Where X is a DataFrame.
     module_ : torch.nn.Module
     net_ : skorch.NeuralNet
+    price_ : Price or None
+        What it cost on candidate rows to keep another epoch or another decision threshold than the
+        most accurate ones, as a `learners.Price`; its text is one of the certificate's remarks.
+        None where nothing was changed, or where there are no constraints.
     fallback_ : estimator or None
     n_iter_ : int
         Epochs run.

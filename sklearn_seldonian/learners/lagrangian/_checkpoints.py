@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from sklearn_seldonian.learners._price import UNSEEN, Outcome, Price
 from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED, Adjustment
 from sklearn_seldonian.selection import Prediction, SelectionKey, selection_key
 
@@ -51,6 +52,8 @@ class Candidate(NamedTuple):
     loss : float
         The primary loss.
     adjustment : Adjustment
+    outcome, unadjusted : Outcome
+        With the adjustment and without it.
     """
 
     means: Array
@@ -58,6 +61,8 @@ class Candidate(NamedTuple):
     error: float
     loss: float = np.nan
     adjustment: Adjustment = UNADJUSTED
+    outcome: Outcome = UNSEEN
+    unadjusted: Outcome = UNSEEN
 
     def selection_key(self, power: float) -> SelectionKey:
         """The key by which candidates are ordered, as `selection_key` has it."""
@@ -74,13 +79,18 @@ class Checkpoints:
         self.adjustment = UNADJUSTED
         self.epoch: int | None = None
         self._key: SelectionKey = (-np.inf, -np.inf, -np.inf)
+        self._outcome = self._unadjusted = UNSEEN
+        # The epoch that would be kept without constraints, and what it comes to.
+        self._without = 0, UNSEEN
 
     def offer(self, epoch: int, module: nn.Module, candidate: Candidate) -> bool:
         """Consider one epoch's weights; whether they are the best so far."""
-        key = candidate.selection_key(self.power)
+        key, unadjusted = candidate.selection_key(self.power), candidate.unadjusted
+        if unadjusted.disadvantage < self._without[1].disadvantage:
+            self._without = epoch, unadjusted
         if not np.isfinite(candidate.loss) or not key > self._key:
             return False
-        self._key = key
+        self._key, self._outcome, self._unadjusted = key, candidate.outcome, unadjusted
         self.keep(epoch, module, candidate.adjustment)
         return True
 
@@ -88,3 +98,19 @@ class Checkpoints:
         """Take these weights, whatever came before."""
         self.epoch, self.adjustment = epoch, adjustment
         self.best = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+    def price(self, n_rows: int, is_trained: bool) -> Price | None:
+        """What keeping this epoch with its adjustment cost; None where nothing else was better.
+
+        Parameters
+        ----------
+        n_rows, is_trained
+            As of `Price`.
+        """
+        epoch, without = self._without
+        if self.epoch is None or self._unadjusted.disadvantage <= without.disadvantage:
+            epoch, without = self.epoch or 0, self._unadjusted  # of equal ones the one kept
+        if self._outcome == without:
+            return None
+        is_moved = self._outcome != self._unadjusted
+        return Price(self._outcome, without, self.epoch or 0, epoch, is_moved, n_rows, is_trained)
