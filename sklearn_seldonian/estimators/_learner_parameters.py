@@ -75,9 +75,9 @@ class LearnerParameters(BaseEstimator):
     module_ : torch.nn.Module
     net_ : skorch.NeuralNet
     price_ : Price or None
-        What it cost on candidate rows to keep another epoch or another decision threshold than the
-        most accurate ones, as a `learners.Price`; its text is one of the certificate's remarks.
-        None where nothing was changed, or where there are no constraints.
+        What it cost on candidate rows to keep another epoch than the most accurate one, or to move
+        its decision threshold: a `sklearn_seldonian.learners.Price`, whose text is one of the
+        certificate's remarks. None where neither was done, and after `load_params`.
     fallback_ : estimator or None
     n_iter_ : int
         Epochs run.

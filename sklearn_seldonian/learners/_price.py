@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from sklearn_seldonian._text import short
+
 
 class Outcome(NamedTuple):
     """What a model comes to on the candidate rows that epochs are judged on.
@@ -61,7 +63,7 @@ class Price:
 
     Examples
     --------
-    >>> from sklearn_seldonian.learners._price import Outcome, Price
+    >>> from sklearn_seldonian.learners import Outcome, Price
     >>> kept, free = Outcome("accuracy", 0.83, (0.8, 0.2)), Outcome("accuracy", 0.85, (0.7, 0.3))
     >>> print(Price(kept, free, 3, 5, True, 1000, True, ("no", "yes"), 1))
     Because of the constraints, epoch 3 was kept instead of epoch 5 and the decision threshold was
@@ -99,7 +101,7 @@ class Price:
         numbers, k = f"{outcome.measure} {outcome.value:.4f}", self._label
         if k is None:
             return numbers
-        return f"{numbers}, {outcome.shares[k]:.1%} labelled {self.labels[k]!r}"
+        return f"{numbers}, {outcome.shares[k]:.1%} labelled {short(self.labels[k])}"
 
     @property
     def _moved(self) -> str:
@@ -122,7 +124,7 @@ class Price:
 
     @property
     def _values(self) -> str:
-        rows = "epochs are judged on" if self.is_trained else "it was chosen on"
+        rows = "epochs are judged on" if self.is_trained else "the choice was made on"
         return (
             f"On the {self.n_rows:,} candidate rows that {rows}, the {self.kept.measure} is "
             f"{self.kept.value:.4f} instead of {self.without.value:.4f}"
@@ -135,7 +137,7 @@ class Price:
             return []
         share, without = self.kept.shares[k], self.without.shares[k]
         given = "is expected for" if self.kept.measure == "loss" else "is given to"
-        label = f"The label {self.labels[k]!r} {given}"
+        label = f"The label {short(self.labels[k])} {given}"
         return [f"{label} {share:.1%} of these rows instead of {without:.1%}."]
 
     @property

@@ -267,7 +267,7 @@ def test_the_price_of_a_moved_line_is_what_the_frozen_model_does_better(people, 
     kept, free = model.predict(X), existing.predict(X)
     remark = (
         "Because of the constraints, the decision threshold was moved. On the 1,250 candidate rows "
-        f"that it was chosen on, the accuracy is {(kept == y).mean():.4f} instead of "
+        f"that the choice was made on, the accuracy is {(kept == y).mean():.4f} instead of "
         f"{(free == y).mean():.4f}. The label 1 is given to {kept.mean():.1%} of these rows "
         f"instead of {free.mean():.1%}."
     )

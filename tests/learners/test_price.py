@@ -2,8 +2,7 @@
 
 import pytest
 
-from sklearn_seldonian.learners import Price
-from sklearn_seldonian.learners._price import Outcome
+from sklearn_seldonian.learners import Outcome, Price
 
 CAVEAT = "What training gave up for the constraints is not in these numbers."
 ON_ROWS = "On the 1,000 candidate rows that epochs are judged on, the "
@@ -84,9 +83,15 @@ def test_in_words(told, change, numbers):
 def test_where_nothing_was_trained():
     assert str(price(epochs=(1, 1), is_trained=False)) == (
         "Because of the constraints, the decision threshold was moved. On the 1,000 candidate rows "
-        "that it was chosen on, the accuracy is 0.8300 instead of 0.8500. The label 'yes' is given "
-        "to 20.0% of these rows instead of 30.0%."
+        "that the choice was made on, the accuracy is 0.8300 instead of 0.8500. The label 'yes' is "
+        "given to 20.0% of these rows instead of 30.0%."
     )
+
+
+def test_long_labels_are_shortened():
+    told = str(price(labels=("no", "y\n" * 500)))
+    assert len(told) < 500
+    assert "\n" not in told
 
 
 @pytest.mark.parametrize(
