@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state, estimator_html_repr, indexable
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from sklearn_seldonian._keywords import refuse_keywords, refuse_unknown_keywords
+from sklearn_seldonian._palette import on_one_line
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import _requests
 from sklearn_seldonian.certification._certifier import Origin, run_safety_test
@@ -231,7 +232,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         if certificate is not None:
             logger.info(certificate.verdict)
             if self.verbose:
-                print(certificate.verdict)
+                print("\n".join(map(on_one_line, (certificate.verdict, *certificate.remarks))))
             if not certificate.passed:
                 candidate = split.candidate
                 self.fallback_ = _parameters.fitted_fallback(
@@ -359,6 +360,11 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
     def module_(self):
         """The fitted torch module."""
         return self._trained_net.module_
+
+    @property
+    def price_(self):
+        """What it cost to choose the model for its constraints; None where nothing was changed."""
+        return self._model.price
 
     @property
     def _trained_net(self):

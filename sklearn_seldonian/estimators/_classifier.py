@@ -241,6 +241,7 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         before anything else is done, so that the test knows the range of what it averages; else
         they are 0 and 1.
     {net_}
+    {price_}
     preprocessor_ : transformer or None
         Fitted; a pipeline ending in "passthrough" where `preprocessor` samples.
     {fallback_}

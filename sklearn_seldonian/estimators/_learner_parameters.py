@@ -60,8 +60,9 @@ class LearnerParameters(BaseEstimator):
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
         1 prints a table with one row per epoch, about the constraint least likely to pass, and
-        the verdict in one line. 2 prints a row for each constraint. On a terminal, fits that take
-        longer than a few seconds have a bar. All else is logged to "sklearn_seldonian".
+        at the end the verdict and the certificate's remarks. 2 prints a row for each constraint.
+        On a terminal, fits that take longer than a few seconds have a bar. All else is logged to
+        "sklearn_seldonian".
     **kwargs
         skorch's double-underscore names: ``module__hidden``, ``optimizer__weight_decay``,
         ``iterator_train__num_workers``, ``callbacks__...``.
@@ -77,6 +78,10 @@ class LearnerParameters(BaseEstimator):
         Where X is a DataFrame.
     module_ : torch.nn.Module
     net_ : skorch.NeuralNet
+    price_ : Price or None
+        What it cost on candidate rows to keep another epoch than the most accurate one, or to move
+        its decision threshold: a `sklearn_seldonian.learners.Price`, whose text is one of the
+        certificate's remarks. None where neither was done, and after `load_params`.
     fallback_ : estimator or None
     n_iter_ : int
         Epochs run.

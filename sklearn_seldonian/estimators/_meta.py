@@ -74,6 +74,7 @@ class SeldonianMetaClassifier(CertifiedClassifier):
     offsets_ : ndarray of shape (n_classes,)
         As of `SeldonianClassifier`, of the linear model's scores.
     {net_}
+    {price_}
     {fallback_}
     history_ : DataFrame
         One row per epoch of the linear model, as of `SeldonianClassifier`.

@@ -82,6 +82,7 @@ class SeldonianRegressor(RegressorMixin, LearnerParameters, CertifiedEstimator):
     target_mean_, target_scale_ : float
         Mean and standard deviation of the candidate rows' targets.
     {net_}
+    {price_}
     preprocessor_ : transformer or None
     {fallback_}
     history_ : DataFrame

@@ -1,22 +1,15 @@
-"""Pictures of training, of certificates, and of what they cost; drawn with matplotlib."""
+"""Pictures of training and of the rows that certificates take; drawn with matplotlib."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
-import pandas as pd
-from sklearn.base import clone
-from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_seldonian._palette import (
-    FAILED,
     GREY,
     INK,
-    PASSED,
     SHADE,
     STYLES,
     pyplot,
@@ -25,13 +18,7 @@ from sklearn_seldonian._palette import (
 )
 from sklearn_seldonian.certification._given import certificate_of, check_certificate, check_fitted
 from sklearn_seldonian.certification._plans import probability_of_passing
-from sklearn_seldonian.certification._requests import (
-    LARGE_DELTA_WARNING,
-    check_deltas,
-    warn_of_large_delta,
-)
-from sklearn_seldonian.constraints import Constraint, Number, constant_value, parse_all
-from sklearn_seldonian.exceptions import NoSolutionFoundWarning
+from sklearn_seldonian.certification._requests import LARGE_DELTA_WARNING
 
 
 class TrainingDisplay:
@@ -51,6 +38,9 @@ class TrainingDisplay:
     rewritten : sequence of int, default=()
         Positions of the constraints whose predicted bound is on a rewritten form, so that only
         its sign tells of the constraint itself.
+    price : Price, default=None
+        An estimator's `price_`: the legend says what it was, and the epoch that would have been
+        kept without constraints is marked as well.
 
     Attributes
     ----------
@@ -68,11 +58,12 @@ class TrainingDisplay:
     >>> display = TrainingDisplay.from_estimator(model)
     """
 
-    def __init__(self, history, constraints, kept_epoch, rewritten=()):
+    def __init__(self, history, constraints, kept_epoch, rewritten=(), price=None):
         self.history = history
         self.constraints = constraints
         self.kept_epoch = kept_epoch
         self.rewritten = rewritten
+        self.price = price
 
     @classmethod
     def from_estimator(cls, estimator, *, axes=None):
@@ -100,8 +91,8 @@ class TrainingDisplay:
         resolved = estimator.net_.problem.constraints
         texts = [constraint.source.text or str(constraint.source) for constraint in resolved]
         rewritten = [i for i, constraint in enumerate(resolved) if not constraint.in_units]
-        history = estimator.history_.tail(estimator.n_iter_)
-        return cls(history, texts, estimator.net_.kept_epoch_, rewritten).plot(axes)
+        history, kept = estimator.history_.tail(estimator.n_iter_), estimator.net_.kept_epoch_
+        return cls(history, texts, kept, rewritten, estimator.price_).plot(axes)
 
     def plot(self, axes=None):
         """Draw loss, multipliers, predicted bounds and Lagrangian against epochs.
@@ -152,6 +143,9 @@ class TrainingDisplay:
             ax.plot(self.history["epoch"], values, **style, markevery=every)
         if self.kept_epoch:
             ax.axvline(self.kept_epoch, color=GREY, linestyle=":", linewidth=1.2, zorder=0.5)
+        if self.price:
+            line = {"color": "0.8", "linestyle": "--", "linewidth": 1, "zorder": 0.4}
+            ax.axvline(self.price.epoch_without, **line)
         ax.set_ylabel(label)
         ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         ax.spines[["top", "right"]].set_visible(False)
@@ -173,8 +167,9 @@ class TrainingDisplay:
             handles.append(ax.lines[other])
             labels.append(f"{len(self.constraints) - len(named)} others, likelier to pass")
         if self.kept_epoch:
-            handles.append(ax.lines[len(self.constraints)])
-            labels.append(f"epoch {self.kept_epoch}, which is kept")
+            handles += ax.lines[len(self.constraints) :]
+            kept = (f"epoch {self.kept_epoch}, which is kept",)
+            labels += self.price.in_short if self.price else kept
         note = "* bound on a rewritten form: its sign counts" if self.rewritten else None
         look = {"frameon": False, "fontsize": "small", "title": note, "title_fontsize": "small"}
         legend = self.figure_.legend(handles, labels, loc="outside lower center", **look)
@@ -186,176 +181,6 @@ class TrainingDisplay:
         has_bound = np.isfinite(self.history[f"predicted_bound_{i}"]).any()
         marks = " *" * (i in self.rewritten) + ", without a bound" * (not has_bound)
         return shortened(self.constraints[i], 72) + marks
-
-
-class TradeoffDisplay:
-    """What a stricter limit costs: loss and certified bound against a constraint's limit.
-
-    A picture to choose a limit by before the rows that will prove it are drawn. Each of its
-    models is certified on its own; choosing among them afterwards by the same safety rows is a
-    search, which no certificate here covers.
-
-    Parameters
-    ----------
-    results : DataFrame
-        One row a fit, with columns `limit`, `solution_found`, `loss`, `estimate` and `bound`.
-    constraint : str, default=""
-        The constraint whose limit varies, in words.
-    operator : {"<=", ">="}, default="<="
-        On which side of its limit the constraint's value has to be.
-
-    Attributes
-    ----------
-    axes_ : ndarray of matplotlib Axes, of shape (2,)
-    figure_ : matplotlib Figure
-        Both set by `plot`.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import make_classification
-    >>> from sklearn_seldonian import SeldonianClassifier
-    >>> from sklearn_seldonian.plotting import TradeoffDisplay
-    >>> X, y = make_classification(1000, class_sep=2.0, random_state=0)
-    >>> model = SeldonianClassifier(constraints="FPR <= 0.1", max_epochs=5, random_state=0)
-    >>> display = TradeoffDisplay.from_estimator(model, X, y, [0.1, 0.2, 0.3])
-    >>> display.results["limit"].tolist()
-    [0.1, 0.2, 0.3]
-    """
-
-    def __init__(self, results, constraint="", operator="<="):
-        self.results = results
-        self.constraint = constraint
-        self.operator = operator
-
-    @classmethod
-    def from_estimator(
-        cls, estimator, X, y, limits, *, sensitive_features=None, position=0, n_jobs=None, axes=None
-    ):
-        """Fit a clone of `estimator` for each limit, and draw what came of them.
-
-        Parameters
-        ----------
-        estimator : Seldonian estimator
-            Not changed. With an integer `random_state`, all clones split the rows alike.
-        X, y, sensitive_features
-            As its `fit` takes them.
-        limits : sequence of float
-            Take the place of the number on one side of the constraint.
-        position : int, default=0
-            Which of the constraints.
-        n_jobs : int, default=None
-            As in scikit-learn.
-        axes : sequence of two matplotlib Axes, default=None
-
-        Returns
-        -------
-        TradeoffDisplay
-
-        Raises
-        ------
-        ValueError
-            If neither side of the constraint is a number.
-        """
-        constraints = list(parse_all(estimator.constraints))
-        if position not in range(len(constraints)):
-            raise ValueError(
-                f"position must be one of {len(constraints)} constraints, counted from 0; got "
-                f"{position!r}."
-            )
-        warn_of_large_delta(check_deltas(estimator.delta, len(constraints)))
-        varied = [_with_limit(constraints[position], float(limit)) for limit in limits]
-        fitted = Parallel(n_jobs=n_jobs)(
-            delayed(_fitted)(
-                clone(estimator),
-                [*constraints[:position], constraint, *constraints[position + 1 :]],
-                (X, y, sensitive_features),
-            )
-            for constraint in varied
-        )
-        certificates = [model.certificate_ for model in fitted]
-        tested = [certificate.results[position] for certificate in certificates]
-        results = pd.DataFrame(
-            [
-                (float(limit), certificate.passed, certificate.loss, test.estimate, test.bound)
-                for limit, certificate, test in zip(limits, certificates, tested, strict=True)
-            ],
-            columns=["limit", "solution_found", "loss", "estimate", "bound"],
-        )
-        text = constraints[position].text or str(constraints[position])
-        return cls(results, text, tested[0].operator).plot(axes)
-
-    def plot(self, axes=None):
-        """Draw the loss on the safety rows above, estimates and bounds beneath.
-
-        Parameters
-        ----------
-        axes : sequence of two matplotlib Axes, default=None
-            None: a new figure.
-
-        Returns
-        -------
-        self
-        """
-        if axes is None:
-            _, axes = pyplot().subplots(2, 1, figsize=(6.5, 6), sharex=True, layout="constrained")
-        self.axes_, self.figure_ = axes, axes[0].figure
-        results = self.results.sort_values("limit")
-        self._draw_loss(axes[0], results)
-        self._draw_bounds(axes[1], results)
-        for ax in axes:
-            ax.spines[["top", "right"]].set_visible(False)
-        return self
-
-    def _draw_loss(self, ax, results):
-        ax.plot(results["limit"], results["loss"], color="0.75", zorder=1)
-        found = results["solution_found"].to_numpy(dtype=bool)
-        passed, failed = results[found], results[~found]
-        untested = failed[failed["loss"].isna()]
-        dot = {"s": 55, "zorder": 2, "color": PASSED, "marker": "o"}
-        cross = {"s": 55, "zorder": 2, "edgecolors": FAILED, "facecolors": "white", "marker": "X"}
-        for label, rows, mark in (("certified", passed, dot), ("not certified", failed, cross)):
-            if len(rows):
-                ax.scatter(rows["limit"], rows["loss"], label=label, **mark)
-        if len(untested):  # at the foot of the panel, having no loss
-            at_the_foot = {"transform": ax.get_xaxis_transform(), "clip_on": False}
-            ax.scatter(untested["limit"], np.zeros(len(untested)), **at_the_foot, **cross)
-        ax.set_ylabel("Loss on the safety rows")
-        ax.legend(frameon=False, fontsize="small")
-        title = shortened(self.constraint, 64)
-        ax.set_title(title, loc="left", fontsize="medium", parse_math=False)
-
-    def _draw_bounds(self, ax, results):
-        limits = results["limit"]
-        bounds = results["bound"].replace([np.inf, -np.inf], np.nan)
-        ax.plot(limits, results["estimate"], color=PASSED, marker="o", label="estimate")
-        ax.plot(limits, bounds, color=FAILED, marker="_", markersize=10, ls="--", label="bound")
-        line = {"color": INK, "linewidth": 1, "linestyle": ":", "marker": ".", "markersize": 3}
-        ax.plot(limits, limits, **line, label="limit")
-        ends, (low, high) = ax.get_xlim(), ax.get_ylim()
-        edge = high if self.operator == "<=" else low
-        shade = {"facecolor": SHADE, "edgecolor": "0.8", "linewidth": 0.5, "zorder": 0}
-        ax.fill_between(ends, ends, edge, **shade, label="violates it")
-        ax.set(xlim=ends, ylim=(low, high), xlabel="Limit", ylabel="Constraint's value")
-        ax.legend(frameon=False, fontsize="small")
-
-
-def _with_limit(constraint: Constraint, limit: float) -> Constraint:
-    """The constraint with another number on the side that is one."""
-    side = "right" if constant_value(constraint.right) is not None else "left"
-    if constant_value(getattr(constraint, side)) is None:
-        raise ValueError(f"Neither side of {constraint} is a number, so it has no limit to vary.")
-    changed: dict[str, Any] = {side: Number(limit)}
-    varied = replace(constraint, **changed)
-    return replace(varied, text=str(varied))
-
-
-def _fitted(estimator: Any, constraints: list[Constraint], data: tuple[Any, Any, Any]) -> Any:
-    X, y, sensitive_features = data
-    with warnings.catch_warnings():  # the picture shows where no solution was found
-        warnings.simplefilter("ignore", NoSolutionFoundWarning)
-        warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)  # given once for all fits
-        estimator.set_params(constraints=constraints)
-        return estimator.fit(X, y, sensitive_features=sensitive_features)
 
 
 class PowerDisplay:

@@ -21,6 +21,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn_seldonian import (
     NoSolutionFoundError,
     NoSolutionFoundWarning,
+    SafetyCertificate,
     SeldonianMetaClassifier,
 )
 from sklearn_seldonian.model_selection import SeldonianSearchCV
@@ -255,6 +256,37 @@ def test_of_a_frozen_model_only_the_line_moves(people):
     assert 0.2 < positive.mean() < 0.3 < (scores > 0).mean()
     assert len(model.history_) == model.n_iter_ == 1
     np.testing.assert_array_equal(existing.coef_, coefficients)
+
+
+def test_the_price_of_a_moved_line_is_what_the_frozen_model_does_better(people, tmp_path):
+    X, y, _ = people
+    existing = LogisticRegression().fit(X[:500], y[:500])
+    rest = tuple(each[500:].copy() for each in people)
+    model = fitted(rest, "PR <= 0.3", FrozenEstimator(existing), power=0.99)
+    X, y = (each[model.candidate_indices_] for each in rest[:2])
+    kept, free = model.predict(X), existing.predict(X)
+    remark = (
+        "Because of the constraints, the decision threshold was moved. On the 1,250 candidate rows "
+        f"that the choice was made on, the accuracy is {(kept == y).mean():.4f} instead of "
+        f"{(free == y).mean():.4f}. The label 1 is given to {kept.mean():.1%} of these rows "
+        f"instead of {free.mean():.1%}."
+    )
+    assert (kept == y).mean() < (free == y).mean()
+    certificate = model.certificate_
+    assert certificate.remarks == (remark,)
+    assert remark in certificate.explain()
+    certificate.to_html(tmp_path / "report.html")
+    assert remark in (tmp_path / "report.html").read_text()
+    assert SafetyCertificate.from_json(certificate.to_json()) == certificate
+    assert pickle.loads(pickle.dumps(model)).price_ == model.price_
+
+
+def test_a_frozen_model_whose_line_stays_pays_nothing(people):
+    X, y, _ = people
+    certain = FrozenEstimator(DecisionTreeClassifier(random_state=0).fit(X, y))
+    model = fitted(people, "ACC >= 0.8", certain)
+    assert model.price_ is None
+    assert model.certificate_.remarks == ()
 
 
 def test_a_frozen_model_without_constraints_decides_as_before(people):

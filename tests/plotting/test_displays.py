@@ -46,8 +46,21 @@ class TestTraining:
         assert lagrangian.lines[0].get_ydata() == pytest.approx(expected)
         (legend,) = display.figure_.legends
         kept = model.net_.kept_epoch_
-        assert texts_of(legend) == ["ACC >= 0.7", "PR <= 0.9", f"epoch {kept}, which is kept"]
-        assert multipliers.lines[-1].get_xdata()[0] == kept
+        assert texts_of(legend) == ["ACC >= 0.7", "PR <= 0.9", *model.price_.in_short]
+        assert [line.get_xdata()[0] for line in multipliers.lines[-2:]] == [
+            kept,
+            model.price_.epoch_without,
+        ]
+
+    def test_where_nothing_was_paid_one_epoch_is_marked(self, blobs):
+        model = SeldonianClassifier(
+            constraints="Brier <= 0.9", random_state=0, max_epochs=2, module__hidden=()
+        ).fit(*blobs)
+        display = TrainingDisplay.from_estimator(model)
+        assert model.price_ is None
+        kept = f"epoch {model.net_.kept_epoch_}, which is kept"
+        assert texts_of(display.figure_.legends[0]) == ["Brier <= 0.9", kept]
+        assert len(display.axes_[1].lines) == 2
 
     def test_of_many_constraints_the_hardest_are_named(self):
         epochs = np.arange(1, 4)
@@ -113,84 +126,6 @@ class TestTraining:
     def test_nothing_to_show_without_constraints(self, blobs):
         with pytest.raises(ValueError, match="no constrained training"):
             TrainingDisplay.from_estimator(SeldonianClassifier(max_epochs=1).fit(*blobs))
-
-
-class TestTradeoff:
-    def test_clones_are_fitted_over_the_limits(self, blobs):
-        model = SeldonianClassifier(
-            MLP, constraints=["ACC >= 0.5", "0.3 >= FPR"], random_state=0, max_epochs=3
-        )
-        with pytest.warns(UserWarning, match="no model can pass '0.0001 >= FPR'"):
-            display = TradeoffDisplay.from_estimator(model, *blobs, [0.0001, 0.3], position=1)
-        assert display.results["limit"].tolist() == [0.0001, 0.3]
-        assert display.results["solution_found"].tolist() == [False, True]
-        assert (display.constraint, display.operator) == ("0.3 >= FPR", "<=")
-        alone = model.fit(*blobs).certificate_
-        second = display.results.iloc[1]
-        assert second["loss"] == alone.loss
-        assert second["bound"] == alone.results[1].bound
-        assert model.constraints == ["ACC >= 0.5", "0.3 >= FPR"]
-
-    def test_drawn_from_results(self):
-        results = pd.DataFrame(
-            {
-                "limit": [0.2, 0.1, 0.05],
-                "solution_found": [True, True, False],
-                "loss": [0.4, 0.5, 0.7],
-                "estimate": [0.1, 0.05, 0.04],
-                "bound": [0.15, 0.09, np.inf],
-            }
-        )
-        display = TradeoffDisplay(results, "FPR <= $x$").plot()
-        display.figure_.draw_without_rendering()
-        above, beneath = display.axes_
-        certified, uncertified = above.collections
-        assert certified.get_offsets().tolist() == [[0.1, 0.5], [0.2, 0.4]]
-        assert uncertified.get_offsets().tolist() == [[0.05, 0.7]]
-        assert texts_of(above.get_legend()) == ["certified", "not certified"]
-        estimate, bound, limit = beneath.lines
-        assert estimate.get_ydata().tolist() == [0.04, 0.05, 0.1]
-        assert bound.get_ydata().tolist()[1:] == [0.09, 0.15]
-        assert limit.get_ydata().tolist() == [0.05, 0.1, 0.2]
-        assert above.get_title(loc="left") == "FPR <= $x$"
-
-    def results(self, **columns):
-        known = {"limit": [0.1, 0.2], "solution_found": True, "loss": [0.5, 0.4]}
-        return pd.DataFrame({**known, "estimate": 0.1, "bound": 0.15, **columns})
-
-    def test_untested_limits_are_marked_at_the_foot(self):
-        above, _ = (
-            TradeoffDisplay(self.results(solution_found=[False, True], loss=[np.nan, 0.4]))
-            .plot()
-            .axes_
-        )
-        *_, foot = above.collections
-        assert foot.get_offsets().tolist() == [[0.1, 0.0]]
-        assert foot.get_offset_transform() == above.get_xaxis_transform()
-        assert texts_of(above.get_legend()) == ["certified", "not certified"]
-
-    def test_the_legend_names_only_what_is_there(self):
-        above, _ = TradeoffDisplay(self.results()).plot().axes_
-        assert texts_of(above.get_legend()) == ["certified"]
-        assert len(above.collections) == 1
-
-    @pytest.mark.parametrize("operator", ["<=", ">="])
-    @pytest.mark.parametrize("n_limits", [1, 2])
-    def test_the_side_that_violates_is_shaded(self, operator, n_limits):
-        display = TradeoffDisplay(self.results()[:n_limits], operator=operator).plot()
-        _, ax = display.axes_
-        (shade,) = ax.collections
-        low, high = ax.get_ylim()
-        start, end = ax.get_xlim()
-        corners = shade.get_paths()[0].vertices
-        for x in (start, end):
-            edges = set(corners[np.isclose(corners[:, 0], x)][:, 1].round(9))
-            assert edges == {round(x, 9), round(high if operator == "<=" else low, 9)}
-
-    def test_a_constraint_without_a_limit(self, blobs):
-        model = SeldonianClassifier(MLP, constraints="FPR <= FNR")
-        with pytest.raises(ValueError, match="Neither side of FPR <= FNR is a number"):
-            TradeoffDisplay.from_estimator(model, *blobs, [0.1])
 
 
 class TestPower:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from sklearn_seldonian.learners._price import UNSEEN, Outcome, Price
 from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED, Adjustment
 from sklearn_seldonian.selection import Prediction, SelectionKey, selection_key
 
@@ -52,6 +53,8 @@ class Candidate(NamedTuple):
     loss : float
         The primary loss.
     adjustment : Adjustment
+    outcome, unadjusted : Outcome
+        With the adjustment and without it.
     """
 
     means: Array
@@ -59,6 +62,8 @@ class Candidate(NamedTuple):
     error: float
     loss: float = np.nan
     adjustment: Adjustment = UNADJUSTED
+    outcome: Outcome = UNSEEN
+    unadjusted: Outcome = UNSEEN
 
     def selection_key(self, power: float) -> SelectionKey:
         """The key by which candidates are ordered, as `selection_key` has it."""
@@ -76,12 +81,16 @@ class Checkpoints:
         self.adjustment = UNADJUSTED
         self.epoch: int | None = None
         self._key: SelectionKey = (-np.inf, -np.inf, -np.inf)
+        # The epoch that would be kept without constraints, and what it comes to.
+        self._without = 0, UNSEEN
 
     def offer(
         self, epoch: int, module: nn.Module, candidate: Candidate, scores: torch.Tensor
     ) -> bool:
         """Consider one epoch's weights, judged by `scores`; whether they are the best so far."""
-        key = candidate.selection_key(self.power)
+        key, unadjusted = candidate.selection_key(self.power), candidate.unadjusted
+        if unadjusted.disadvantage < self._without[1].disadvantage:
+            self._without = epoch, unadjusted
         if not np.isfinite(candidate.loss) or not key > self._key:
             return False
         self._key, self.judged = key, (candidate, scores)
@@ -92,3 +101,21 @@ class Checkpoints:
         """Take these weights, whatever came before."""
         self.epoch, self.adjustment = epoch, adjustment
         self.best = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+    def price(self, n_rows: int, is_trained: bool) -> Price | None:
+        """What keeping this epoch with its adjustment cost; None where nothing else was better.
+
+        Parameters
+        ----------
+        n_rows, is_trained
+            As of `Price`.
+        """
+        if self.judged is None or self.epoch is None:
+            return None
+        kept, (epoch, without) = self.judged[0], self._without
+        if kept.unadjusted.disadvantage <= without.disadvantage:  # of equal ones the one kept
+            epoch, without = self.epoch, kept.unadjusted
+        if kept.outcome == without:
+            return None
+        is_moved = kept.outcome != kept.unadjusted
+        return Price(kept.outcome, without, self.epoch, epoch, is_moved, n_rows, is_trained)

@@ -14,6 +14,7 @@ from torch import nn
 
 from sklearn_seldonian.certification import ScoreEnds, Statistics, tabulate
 from sklearn_seldonian.constraints import Stratification
+from sklearn_seldonian.learners._price import Outcome
 from sklearn_seldonian.learners.lagrangian._batches import Rows
 from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
 from sklearn_seldonian.learners.lagrangian._devices import on_device
@@ -174,8 +175,9 @@ class CandidateEvaluator:
         ends = adjustment.ends
         loss, seen = observe(batches, self.rows, self.criterion, self.task, *cells, ends)
         means = problem.linearisation.means(seen.confusion)
-        error = float(self._errors(seen.confusion))
-        return Candidate(means, self.forecast.predict(seen), error, loss, adjustment)
+        error, outcome = float(self._errors(seen.confusion)), self._outcome(seen.confusion, loss)
+        prediction = self.forecast.predict(seen)
+        return Candidate(means, prediction, error, loss, adjustment, outcome, outcome)
 
     def _errors(self, tables: Array) -> Array:
         """Weighted shares of wrong decisions; zero where decisions are drawn."""
@@ -186,6 +188,20 @@ class CandidateEvaluator:
         right = np.trace(confusion, axis1=-2, axis2=-1)
         with np.errstate(invalid="ignore"):  # no row may have finite scores
             return np.asarray(1.0 - right / confusion.sum(axis=(-2, -1)))
+
+    def _outcome(self, table: Array, loss: float) -> Outcome:
+        """What decisions come to of which the rows are in this table."""
+        n_classes = self.problem.shape[1]
+        if n_classes == 1:
+            return Outcome("loss", loss)
+        decided = table[..., :n_classes].sum(axis=(0, 1))
+        with np.errstate(invalid="ignore"):
+            shares = tuple((decided / decided.sum()).tolist())
+        if not self.problem.deterministic:
+            return Outcome("loss", loss, shares)
+        weighted = bool(np.ptp(self._class_weights))
+        measure = "weighted accuracy" if weighted else "accuracy"
+        return Outcome(measure, 1.0 - float(self._errors(table)), shares)
 
     def _best_shift(self, scores: torch.Tensor, adjusted: bool) -> Candidate:
         """The same model with the best offset of all; with none if not `adjusted`."""
@@ -203,6 +219,7 @@ class CandidateEvaluator:
         """The model with the best offset of one class; with none if not `adjusted`."""
         problem, decisions = self.problem, shifts.decisions
         best = int(np.flatnonzero(decisions.offsets == 0)[0])
+        unadjusted = self._outcome(decisions.tables[best], np.nan)
         if adjusted:
             best = self._best(decisions)
             if decisions.offsets[best] != 0:
@@ -213,8 +230,8 @@ class CandidateEvaluator:
         adjustment = _offset(chosen, problem.shape[1])
         loss = self.task.loss(self.criterion, adjustment.apply(scores), self.rows.y).item()
         means = problem.linearisation.means(chosen.tables)
-        error = float(self._errors(chosen.tables))
-        return Candidate(means, prediction, error, loss, adjustment)
+        error, outcome = float(self._errors(chosen.tables)), self._outcome(chosen.tables, loss)
+        return Candidate(means, prediction, error, loss, adjustment, outcome, unadjusted)
 
     def _best(self, decisions: ShiftedDecisions) -> int:
         """Position of the best offset, the smallest of equal ones."""
@@ -248,7 +265,8 @@ class CandidateEvaluator:
                     candidates.append(candidate)
                 else:
                     failing = middle
-        return max(candidates, key=lambda candidate: candidate.selection_key(power))
+        best = max(candidates, key=lambda candidate: candidate.selection_key(power))
+        return best._replace(unadjusted=unshrunk.outcome)
 
     def _mixed(
         self, scores: torch.Tensor, full: Adjustment, target: Array, scale: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from sklearn_seldonian.constraints import Cells
 from sklearn_seldonian.data._columns import without_tensor
 from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.data._targets import Labels, Targets
+from sklearn_seldonian.learners._price import Price
 from sklearn_seldonian.learners._protocol import Problem
 from sklearn_seldonian.learners.lagrangian._batches import module_inputs, tensors_of
 from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
@@ -65,7 +66,21 @@ class TrainedNet:
         loss, seen = observe(net.scores(X), tensors, net.criterion_, net.task_, *tested, keep=True)
         return Observation(seen, loss, fingerprints={"weights": self.fingerprint()})
 
+    @property
+    def price(self) -> Price | None:
+        """What it cost to choose the model for its constraints, with the names of labels."""
+        price: Price | None = self.net.price_
+        if price is None or not isinstance(self.targets, Labels):
+            return price
+        labels = tuple(self.targets.classes.tolist())
+        return replace(price, labels=labels, positive=self.targets.positive)
+
     def remarks(self, statistics: Statistics) -> tuple[str, ...]:
+        """What the model does that its user may not expect."""
+        price = [] if self.price is None else [str(self.price)]
+        return *self._remarks_on_one_label(statistics), *price
+
+    def _remarks_on_one_label(self, statistics: Statistics) -> tuple[str, ...]:
         """Whether all tested rows got the same label, and what that was chosen from."""
         if not isinstance(self.targets, Labels) or self.targets.decision != "argmax":
             return ()

@@ -18,6 +18,7 @@ from skorch.utils import to_tensor
 from torch import nn
 
 from sklearn_seldonian._warnings import warn_user
+from sklearn_seldonian.learners._price import Price
 from sklearn_seldonian.learners.lagrangian._batches import (
     Batch,
     Batches,
@@ -103,9 +104,13 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         Of the module's inputs.
     adjustment_ : Adjustment
         What is done to the scores of every row.
+    price_ : Price or None
+        What keeping this epoch and adjustment cost.
     judged_ : Judged or None
         What the kept epoch was judged by, rows included: who has read it takes it away.
     """
+
+    price_: Price | None = None
 
     def __init__(
         self,
@@ -191,8 +196,10 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         try:
             with suppress(_EarlyStop):
                 super().fit_loop(trained)
-                if not self.max_epochs:
-                    self._judge_untrained()
+                if not self.max_epochs:  # only the decision is chosen
+                    self.history.new_epoch()
+                    self.history.record("epoch", 1)
+                    self._evaluate_epoch()
             self._keep_best()
         except KeyboardInterrupt:
             self._give_up()
@@ -262,6 +269,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         if kept.best is not None:
             self.module_.load_state_dict(kept.best)
         self.adjustment_ = kept.adjustment
+        self.price_ = kept.price(len(self._evaluator.rows), self.max_epochs > 0)
         self.judged_ = kept.judged and Judged(*kept.judged, self._held_out, self._evaluator)
         self._set_training(False)
 
@@ -358,23 +366,14 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
                 "before are used. A smaller lr usually helps."
             )
             raise _EarlyStop
-        if self.problem.atoms:
-            self._evaluate_epoch()
-        else:
-            self._checkpoints.keep(len(self.history), self.module_)
-
-    def _judge_untrained(self) -> None:
-        """Choose the decisions of a module that is taken as it is."""
-        self.history.new_epoch()
-        self.history.record("epoch", 1)
-        if self.problem.atoms:
-            self._evaluate_epoch()
-        else:
-            self._checkpoints.keep(1, self.module_)
+        self._evaluate_epoch()
 
     def _evaluate_epoch(self) -> None:
         """Predict the safety test of this epoch's weights, and keep the best weights."""
         epoch, evaluator = len(self.history), self._evaluator
+        if not self.problem.atoms:
+            self._checkpoints.keep(epoch, self.module_)
+            return
         scores = self._scores_to_judge_by()
         if evaluator.forecast.needs_calibration and epoch in CALIBRATION_EPOCHS:
             evaluator.calibrate_margins(scores, evaluator.best(scores).adjustment)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from sklearn_seldonian.learners._price import Outcome
 from sklearn_seldonian.learners.lagrangian._checkpoints import (
     Candidate,
     Checkpoints,
@@ -49,6 +50,57 @@ def test_best_of_those_predicted_to_pass_else_the_likeliest(offers, kept):
         assert scores.unique().item() == kept
     else:
         assert checkpoints.judged is None
+
+
+def outcome(error, positive):
+    return Outcome("accuracy", 1.0 - error, (1.0 - positive, positive))
+
+
+AS_IT_IS = outcome(0.2, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "price"),
+    [
+        # (feasibility score, as decided, as the epoch is); what is kept, what would be, is moved
+        ([(0.99, AS_IT_IS, AS_IT_IS)], None),
+        ([(0.99, AS_IT_IS, AS_IT_IS), (0.99, outcome(0.3, 0.5), outcome(0.3, 0.5))], None),
+        ([(0.99, outcome(0.2, 0.4), AS_IT_IS)], (1, 0.4, 1, 0.5, True)),
+        ([(0.99, outcome(0.3, 0.4), AS_IT_IS)], (1, 0.4, 1, 0.5, True)),
+        (
+            [(0.1, outcome(0.1, 0.6), outcome(0.1, 0.6)), (0.99, AS_IT_IS, AS_IT_IS)],
+            (2, 0.5, 1, 0.6, False),
+        ),
+        (
+            [(0.99, outcome(0.25, 0.4), AS_IT_IS), (0.1, outcome(0.1, 0.6), outcome(0.1, 0.7))],
+            (1, 0.4, 2, 0.7, True),
+        ),
+        # Of epochs that are equal without constraints, the one that is kept counts.
+        ([(0.1, AS_IT_IS, outcome(0.2, 0.9)), (0.99, AS_IT_IS, AS_IT_IS)], None),
+        # What is not a number is worse than anything.
+        ([(0.1, outcome(np.nan, 0.1), outcome(np.nan, 0.1)), (0.99, AS_IT_IS, AS_IT_IS)], None),
+    ],
+)
+def test_the_price_is_what_another_epoch_or_decision_would_have_been_better_by(epochs, price):
+    checkpoints = Checkpoints(power=0.95)
+    for epoch, (score, decided, as_it_is) in enumerate(epochs, start=1):
+        offer = candidate(score, 1.0 - decided.value, 0.5)
+        offer = offer._replace(outcome=decided, unadjusted=as_it_is)
+        checkpoints.offer(epoch, torch.nn.Linear(1, 1), offer)
+    told = checkpoints.price(1000, is_trained=True)
+    if price is None:
+        assert told is None
+        return
+    shares = told.kept.shares[1], told.without.shares[1]
+    assert (told.epoch, shares[0], told.epoch_without, shares[1], told.is_moved) == price
+    assert (told.n_rows, told.is_trained) == (1000, True)
+
+
+def test_without_epochs_nothing_is_paid():
+    checkpoints = Checkpoints(power=0.95)
+    assert checkpoints.price(1000, True) is None
+    checkpoints.keep(1, torch.nn.Linear(1, 1))  # without constraints
+    assert checkpoints.price(1000, True) is None
 
 
 LINEAR, SMALL, LARGE = MLP(100, 2, hidden=()), MLP(9, 2, hidden=(8,)), MLP(20, 2, hidden=(64, 64))

@@ -60,6 +60,40 @@ def test_offset_is_the_one_with_the_fewest_errors_of_those_that_pass():
             assert moved.error >= best.error - 0.01
 
 
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_what_is_decided_is_told_with_and_without_the_adjustment(deterministic):
+    evaluator, scores, y = evaluator_of(GAP, deterministic)
+    best = evaluator.best(scores)
+    for outcome, adjustment in ((best.outcome, best.adjustment), (best.unadjusted, UNADJUSTED)):
+        adjusted = adjustment.apply(scores)
+        drawn = torch.softmax(adjusted, dim=1)[:, 1].numpy()
+        loss = nn.functional.cross_entropy(adjusted, torch.from_numpy(y)).item()
+        decided = adjusted.argmax(dim=1).numpy()
+        positive = decided.mean() if deterministic else drawn.mean()
+        assert outcome.measure == ("accuracy" if deterministic else "loss")
+        expected = (decided == y).mean() if deterministic else loss
+        assert outcome.value == pytest.approx(expected, rel=1e-5)
+        assert outcome.shares == pytest.approx((1 - positive, positive), rel=1e-4)
+    assert best.outcome.disadvantage > best.unadjusted.disadvantage
+
+
+def test_accuracy_is_weighted_as_errors_are():
+    evaluator, scores, y = evaluator_of(GAP)
+    weights = torch.tensor([1.0, 3.0], dtype=torch.float64)
+    evaluator = CandidateEvaluator(
+        evaluator.problem,
+        evaluator.rows,
+        nn.CrossEntropyLoss(weight=weights),
+        Classification(2),
+    )
+    best = evaluator.best(scores)
+    weight = weights.numpy()[y]
+    right = (scores.argmax(dim=1).numpy() == y) * weight
+    assert best.unadjusted.measure == "weighted accuracy"
+    assert best.unadjusted.value == pytest.approx(right.sum() / weight.sum())
+    assert best.outcome.value == pytest.approx(1.0 - best.error)
+
+
 def test_probabilities_shrink_as_little_as_needed():
     evaluator, scores, _ = evaluator_of(GAP, deterministic=False)
     best = evaluator.best(scores)

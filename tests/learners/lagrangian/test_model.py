@@ -1,10 +1,18 @@
 """A trained net is what is tested and what predict asks, and says how it was chosen."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_seldonian import NoSolutionFoundWarning, SafetyCertificate, SeldonianClassifier
+from sklearn_seldonian import (
+    NoSolutionFoundWarning,
+    SafetyCertificate,
+    SeldonianClassifier,
+    SeldonianRegressor,
+)
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 from sklearn_seldonian.modules import MLP
 
@@ -19,7 +27,8 @@ class TestRemarksOnConstantDecisions:
     def test_predicted_to_pass(self, blobs):
         X, y = blobs
         model = fitted((np.zeros_like(X), y), "PR <= 0.3", max_epochs=2)
-        (remark,) = model.certificate_.remarks
+        remark, price = model.certificate_.remarks
+        assert price == str(model.price_)
         assert model.history_["passing_0"].max() >= model.power
         assert remark.endswith(
             "Among the epochs and decision thresholds predicted to pass, none had a lower error on "
@@ -31,7 +40,7 @@ class TestRemarksOnConstantDecisions:
         with pytest.warns(NoSolutionFoundWarning):
             model = fitted((np.zeros_like(X), y), ["PR <= 0.3", "TPR >= 0.9"], max_epochs=2)
         assert model.history_[["passing_0", "passing_1"]].min(axis=1).max() < 0.1
-        (remark,) = model.certificate_.remarks
+        remark, *_ = model.certificate_.remarks
         assert remark.endswith(
             "No epoch was predicted to pass with probability 0.9, so the one likeliest to pass was "
             "kept."
@@ -45,7 +54,7 @@ def test_a_constant_prediction_is_the_last_resort_and_said_so(blobs):
     assert model.solution_found_
     assert remark in model.certificate_.explain()
     assert SafetyCertificate.from_json(model.certificate_.to_json()) == model.certificate_
-    assert fitted(blobs, "PR <= 0.9").certificate_.remarks == ()
+    assert "every safety row" not in fitted(blobs, "PR <= 0.9").certificate_.explain()
 
 
 @pytest.mark.parametrize(
@@ -69,3 +78,121 @@ def test_candidate_rows_get_predictions_of_the_kept_epoch(blobs):
     kept = model.history_.set_index("epoch").loc[model.net_.kept_epoch_]
     accuracy = (model.predict(X[rows]) == y[rows]).mean()
     assert 0.7 - kept["estimate_0"] == pytest.approx(accuracy)
+
+
+class Weights(Callback):
+    """Keeps the weights of every epoch."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.of_epoch = {}
+
+    def on_epoch_end(self, net, **kwargs):
+        state = net.module_.state_dict()
+        weights = {name: tensor.clone() for name, tensor in state.items()}
+        self.of_epoch[len(net.history)] = weights
+
+
+def linear(rows, constraints, kind=SeldonianClassifier, **params):
+    """A linear model, which is judged on all candidate rows."""
+    return kind(
+        constraints=constraints,
+        random_state=0,
+        module__hidden=(),
+        callbacks=[("weights", Weights())],
+        **params,
+    ).fit(*rows)
+
+
+def outputs(model, epoch, X):
+    """What the module returned for rows after an epoch."""
+    (weights,) = (c.of_epoch for _, c in model.net_.callbacks_ if isinstance(c, Weights))
+    weight, bias = weights[epoch].values()
+    return torch.as_tensor(X, dtype=torch.float32) @ weight.T + bias
+
+
+def three_classes():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, size=1000)
+    return rng.normal(size=(1000, 3)) + 1.2 * np.eye(3)[y], np.array(["a", "b", "c"])[y]
+
+
+@pytest.mark.parametrize(("constraint", "label"), [("PR <= 0.3", 1), ('PR_["b"] <= 0.2', "b")])
+def test_the_price_of_a_moved_threshold(blobs, constraint, label):
+    data = blobs if label == 1 else three_classes()
+    model = linear(data, constraint, max_epochs=5, lr=0.05)
+    rows = model.candidate_indices_
+    X, y = (each[rows] for each in data)
+    kept = model.predict(X)
+    accuracies = {
+        epoch: (model.classes_[outputs(model, epoch, X).argmax(dim=1)] == y).mean()
+        for epoch in range(1, 6)
+    }
+    best = max(accuracies.values())
+    price = model.price_
+    assert model.net_.kept_epoch_ == price.epoch
+    assert price.is_moved
+    assert model.offsets_.any()
+    assert accuracies[price.epoch_without] == best > (kept == y).mean()
+    free = model.classes_[outputs(model, price.epoch_without, X).argmax(dim=1)]
+    (remark,) = model.certificate_.remarks
+    assert remark.endswith(
+        f"On the 500 candidate rows that epochs are judged on, the accuracy is "
+        f"{(kept == y).mean():.4f} instead of {best:.4f}. The label {label!r} is given to "
+        f"{(kept == label).mean():.1%} of these rows instead of {(free == label).mean():.1%}. "
+        "What training gave up for the constraints is not in these numbers."
+    )
+    assert remark in model.certificate_.explain()
+
+
+def test_the_price_of_moved_probabilities(blobs):
+    model = linear(blobs, "PR <= 0.3", max_epochs=5, decision="sample")
+    X, y = (each[model.candidate_indices_] for each in blobs)
+    kept = model.predict_proba(X)
+    losses = {
+        epoch: nn.functional.cross_entropy(outputs(model, epoch, X), torch.as_tensor(y)).item()
+        for epoch in range(1, 6)
+    }
+    best = min(losses, key=losses.get)
+    free = torch.softmax(outputs(model, best, X), dim=1)[:, 1].mean()
+    (remark,) = model.certificate_.remarks
+    assert "probabilities were moved towards those of a constant prediction." in remark
+    loss = -np.log(kept[np.arange(len(y)), y]).mean()
+    assert f"the loss is {loss:.4f} instead of {losses[best]:.4f}. The label 1 is" in remark
+    assert f"expected for {kept[:, 1].mean():.1%} of these rows instead of {free:.1%}." in remark
+
+
+@pytest.mark.parametrize(("lr", "is_best"), [(0.01, True), (0.1, False)])
+def test_the_price_of_another_epoch(lr, is_best):
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, 2, 1000)
+    X = rng.normal(size=(1000, 3)) + 2.0 * first[:, None] * [1.0, 0.0, 0.0]
+    y = np.clip(X @ [1.0, 0.5, 0.0] + rng.normal(size=1000), -9.0, 9.0)
+    model = SeldonianRegressor(
+        constraints="abs(ME | [first] - ME | [not first]) >= 0.5",
+        prediction_range=(-9, 9),
+        target_range=(-9, 9),
+        module__hidden=(),
+        max_epochs=8,
+        lr=lr,
+        random_state=0,
+    ).fit(X, y, sensitive_features=pd.DataFrame({"first": first}))
+    losses = model.history_.set_index("epoch")["candidate_loss"]
+    kept, best = model.net_.kept_epoch_, losses.idxmin()
+    assert (kept == best) is is_best
+    if is_best:
+        assert model.price_ is None
+        assert model.certificate_.remarks == ()
+        return
+    rows = model.candidate_indices_
+    loss = ((model.predict(X[rows]) - y[rows]) ** 2).mean()
+    (remark,) = model.certificate_.remarks
+    assert remark == str(model.price_)
+    assert remark.startswith(
+        f"Because of the constraints, epoch {kept} was kept instead of epoch {best}. On the 500 "
+        f"candidate rows that epochs are judged on, the loss is {loss:.4f} instead of "
+        f"{losses[best]:.4f}. What"
+    )
+
+
+def test_without_constraints_there_is_no_price(blobs):
+    assert SeldonianClassifier(max_epochs=1).fit(*blobs).price_ is None
