@@ -177,8 +177,10 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
     module : torch.nn.Module class or instance, default=None
         The network. None: the better of a linear model and a network of two hidden layers, both a
         `sklearn_seldonian.modules.MLP`, by the rule that chooses epochs. The network must err less
-        on candidate rows by more than half a standard error. Without constraints no rows are
-        judged, and None is the network. An instance is copied.
+        on candidate rows by more than half a standard error. With fewer than 200 candidate rows,
+        or a sampler as `preprocessor`, no rows tell which is better, and None is the linear
+        model. Without constraints no rows are judged, and None is the network. An instance is
+        copied.
     constraints : str, Constraint, or sequence of them, default=()
         What the model must satisfy, such as ``"ACC >= 0.95"`` or
         ``"abs(PR | [M] - PR | [F]) <= 0.1"``. With none, all rows train.

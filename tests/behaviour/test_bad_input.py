@@ -40,7 +40,7 @@ PARAMETERS = [
     ids=lambda p: " ".join(p) if isinstance(p, dict) else "",
 )
 def test_parameters(blobs, params, message):
-    model = SeldonianClassifier(MLP, **{"constraints": "ACC >= 0.6", **params})
+    model = SeldonianClassifier(**{"module": MLP, "constraints": "ACC >= 0.6", **params})
     with pytest.raises(ValueError) as error:  # noqa: PT011
         model.fit(*blobs)
     assert message in str(error.value)

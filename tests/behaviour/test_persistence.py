@@ -22,7 +22,7 @@ from sklearn_seldonian.modules import MLP
 
 def fitted(blobs, constraints="ACC >= 0.2", **params):
     params = {"max_epochs": 2, "random_state": 0, **params}
-    return SeldonianClassifier(MLP, constraints=constraints, **params).fit(*blobs)
+    return SeldonianClassifier(constraints=constraints, **{"module": MLP, **params}).fit(*blobs)
 
 
 def by_joblib(model, folder):

@@ -13,7 +13,7 @@ from sklearn_seldonian.modules import MLP
 
 def classifier(**params):
     params = {"constraints": "ACC >= 0.6", "max_epochs": 5, "random_state": 0, **params}
-    return SeldonianClassifier(MLP, **params)
+    return SeldonianClassifier(**{"module": MLP, **params})
 
 
 MODES = [torch.inference_mode, torch.no_grad, torch.enable_grad]

@@ -27,7 +27,7 @@ DATA = "../shared/data"
 
 def fitted(X, y=None, constraints="ACC >= 0.6", **params):
     params = {"max_epochs": 3, "random_state": 0, **params}
-    return SeldonianClassifier(MLP, constraints=constraints, **params).fit(X, y)
+    return SeldonianClassifier(constraints=constraints, **{"module": MLP, **params}).fit(X, y)
 
 
 @pytest.fixture

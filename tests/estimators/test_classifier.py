@@ -32,7 +32,9 @@ each_kind_of_output = pytest.mark.parametrize(
 
 
 def fitted(blobs, constraints="ACC >= 0.7", **params):
-    return SeldonianClassifier(MLP, constraints=constraints, random_state=0, **params).fit(*blobs)
+    return SeldonianClassifier(
+        constraints=constraints, random_state=0, **{"module": MLP, **params}
+    ).fit(*blobs)
 
 
 @pytest.fixture

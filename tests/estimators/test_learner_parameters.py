@@ -25,7 +25,9 @@ def two_outputs(bias=True):
 
 
 def fitted(blobs, constraints="ACC >= 0.7", **params):
-    return SeldonianClassifier(MLP, constraints=constraints, random_state=0, **params).fit(*blobs)
+    return SeldonianClassifier(
+        constraints=constraints, random_state=0, **{"module": MLP, **params}
+    ).fit(*blobs)
 
 
 class Noting(Callback):

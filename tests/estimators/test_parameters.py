@@ -42,7 +42,9 @@ class Noting(Callback):
 
 
 def fitted(blobs, constraints="ACC >= 0.7", **params):
-    return SeldonianClassifier(MLP, constraints=constraints, random_state=0, **params).fit(*blobs)
+    return SeldonianClassifier(
+        constraints=constraints, random_state=0, **{"module": MLP, **params}
+    ).fit(*blobs)
 
 
 REFUSED = [
@@ -54,7 +56,7 @@ REFUSED = [
         {"callbacks": [LRScheduler()], "callbacks__LRSchedular": None},
         "Did you mean 'callbacks__LRScheduler'?",
     ),
-    ({"callbacks__print_log": None}, "Did you mean 'callbacks__epoch_timer'?"),
+    ({"callbacks__print_log": None}, "Did you mean 'callbacks__falling_rate'?"),
     ({"iterator_trian__num_workers": 1}, "Did you mean 'iterator_train__num_workers'?"),
     ({"module": 3}, "The 'module' parameter of SeldonianClassifier must be"),
     ({"criterion": "mse"}, "The 'criterion' parameter of SeldonianClassifier must be"),
@@ -134,7 +136,7 @@ WRONG_KINDS = [
 @pytest.mark.parametrize(("params", "message"), WRONG_KINDS, ids=str)
 def test_wrong_kinds(blobs, params, message):
     with pytest.raises(TypeError) as error:
-        SeldonianClassifier(MLP, **{"constraints": "ACC >= 0.1", **params}).fit(*blobs)
+        SeldonianClassifier(**{"module": MLP, "constraints": "ACC >= 0.1", **params}).fit(*blobs)
     assert message in str(error.value)
 
 

@@ -39,7 +39,9 @@ def grades(groups):
 
 
 def fitted(grades, constraints="MAE <= 0.6", groups=None, **params):
-    model = SeldonianRegressor(MLP, constraints=constraints, random_state=0, **{**RANGES, **params})
+    model = SeldonianRegressor(
+        constraints=constraints, random_state=0, **{"module": MLP, **RANGES, **params}
+    )
     return model.fit(*grades, sensitive_features=groups)
 
 

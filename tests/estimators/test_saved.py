@@ -17,7 +17,7 @@ from sklearn_seldonian.modules import MLP
 
 def classifier(constraints="ACC >= 0.2", **params):
     return SeldonianClassifier(
-        MLP, constraints=constraints, **{"max_epochs": 2, "random_state": 0, **params}
+        constraints=constraints, **{"module": MLP, "max_epochs": 2, "random_state": 0, **params}
     )
 
 

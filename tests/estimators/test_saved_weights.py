@@ -24,7 +24,7 @@ from sklearn_seldonian.modules import MLP
 
 def fitted(blobs, constraints="ACC >= 0.2", **params):
     params = {"max_epochs": 2, "random_state": 0, **params}
-    return SeldonianClassifier(MLP, constraints=constraints, **params).fit(*blobs)
+    return SeldonianClassifier(constraints=constraints, **{"module": MLP, **params}).fit(*blobs)
 
 
 class Signed(nn.Module):

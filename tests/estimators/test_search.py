@@ -28,7 +28,9 @@ LEARNING_RATES = {"lr": [1e-6, 0.02]}
 
 
 def classifier(constraints="ACC >= 0.65", **params):
-    return SeldonianClassifier(MLP, constraints=constraints, random_state=0, max_epochs=4, **params)
+    return SeldonianClassifier(
+        constraints=constraints, random_state=0, max_epochs=4, **{"module": MLP, **params}
+    )
 
 
 def search(estimator=None, parameters=None, **params):

@@ -26,6 +26,7 @@ from sklearn_seldonian.learners.lagrangian._batches import (
     tensors_of,
     to_inputs,
 )
+from sklearn_seldonian.learners.lagrangian._checkpoints import MIN_HELD_OUT
 from sklearn_seldonian.learners.lagrangian._comparison import preferred
 from sklearn_seldonian.learners.lagrangian._devices import (
     gradients,
@@ -56,6 +57,7 @@ SETTINGS = (
 )
 # What is trained, by name, and its own settings. Where no module is given, the simplest is first.
 THE_MODULE: Mapping[str, Mapping[str, Any]] = {"": {}}
+LINEAR: Mapping[str, Mapping[str, Any]] = {"": {"module__hidden": ()}}
 COMPARED: Mapping[str, Mapping[str, Any]] = {
     "linear model": {"module__hidden": ()},
     "network": {"module__hidden": (64, 64)},
@@ -104,7 +106,7 @@ class LagrangianLearner:
         logger.info("Training on %d rows; %d are kept for the test.", len(rows.y), problem.n_safety)
         sizes = self._sizes(X, task.n_classes)
         nets = {}
-        for name, own in self._candidates(constrained).items():
+        for name, own in self._candidates(constrained, len(rows.y), resampled).items():
             if name and self.settings["verbose"]:
                 print(f"Training a {name}.")
             with gradients(), own_random_numbers(device, seed):
@@ -122,10 +124,17 @@ class LagrangianLearner:
             net.initialize()
         return net
 
-    def _candidates(self, problem: ConstrainedProblem) -> Mapping[str, Mapping[str, Any]]:
-        """The module, or what is compared where there is none."""
+    def _candidates(
+        self, problem: ConstrainedProblem, n_rows: int, resampled: Rows | None
+    ) -> Mapping[str, Mapping[str, Any]]:
+        """The module, or what is compared where there is none.
+
+        A network that is judged by its own rows would seem the better one, and is left out.
+        """
         is_given = self.module is not None or any(s.startswith("module__") for s in self.settings)
-        return THE_MODULE if is_given or not problem.atoms else COMPARED
+        if is_given or not problem.atoms:
+            return THE_MODULE
+        return COMPARED if resampled is None and n_rows >= 2 * MIN_HELD_OUT else LINEAR
 
     def _outcome(
         self, nets: Mapping[str, LagrangianNet], preprocessor: Any, problem: Problem
@@ -137,7 +146,8 @@ class LagrangianLearner:
             kept = [*nets][-1]
         net = nets[kept]
         model, history = TrainedNet(net, preprocessor, problem.targets), _history(nets, kept)
-        logger.info("Epoch %s of %d is kept. %s", net.kept_epoch_, len(net.history), remark)
+        logger.info("%s", remark) if remark else None
+        logger.info("Epoch %s of %d is kept.", net.kept_epoch_, len(net.history))
         if net.kept_epoch_:
             return Trained(model, history, remark)
         reason = "training gave no finite weights"

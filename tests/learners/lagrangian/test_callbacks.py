@@ -34,7 +34,9 @@ class RecordsOwn(callbacks.Callback):
 
 def fitted(blobs, *given, constraints="ACC >= 0.5", **params):
     params = {"max_epochs": 4, "random_state": 0, **params}
-    model = SeldonianClassifier(MLP, constraints=constraints, callbacks=list(given), **params)
+    model = SeldonianClassifier(
+        constraints=constraints, callbacks=list(given), **{"module": MLP, **params}
+    )
     return model.fit(*blobs)
 
 
@@ -195,7 +197,7 @@ class TestOthers:
                 seen.append((tuple(X.shape), tuple(y.shape), tuple(y_pred.shape)))
 
         fitted(blobs, Looks())
-        assert seen[0] == ((128, 3), (128,), (128, 2))
+        assert seen[0] == ((25, 3), (25,), (25, 2))
 
 
 class TestWhatIsRefused:
@@ -210,7 +212,7 @@ class TestWhatIsRefused:
         assert fitted(blobs, stop, constraints=(), max_epochs=2).n_iter_ == 2
 
 
-def unfitted(module=None, **params):
+def unfitted(module=MLP, **params):
     params = {"constraints": "ACC >= 0.1", "max_epochs": 2, "random_state": 0, **params}
     return SeldonianClassifier(module, **params)
 

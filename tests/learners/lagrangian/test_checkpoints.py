@@ -86,7 +86,7 @@ def test_the_price_is_what_another_epoch_or_decision_would_have_been_better_by(e
     for epoch, (score, decided, as_it_is) in enumerate(epochs, start=1):
         offer = candidate(score, 1.0 - decided.value, 0.5)
         offer = offer._replace(outcome=decided, unadjusted=as_it_is)
-        checkpoints.offer(epoch, torch.nn.Linear(1, 1), offer)
+        checkpoints.offer(epoch, torch.nn.Linear(1, 1), offer, torch.zeros(1))
     told = checkpoints.price(1000, is_trained=True)
     if price is None:
         assert told is None

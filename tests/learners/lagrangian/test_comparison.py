@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from imblearn.under_sampling import RandomUnderSampler
 from torch import nn
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
@@ -74,10 +75,10 @@ def test_one_net_is_compared_with_nothing():
 
 
 def rows(kind, n_rows=2000):
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(1)
     X = rng.normal(size=(n_rows, 4))
-    margin = X[:, 0] * X[:, 1] if kind == "product" else X[:, 0] + X[:, 1]
-    return X, (3 * margin + rng.logistic(size=n_rows) > 0).astype(int)
+    margin = 3 * X[:, 0] * X[:, 1] if kind == "product" else X[:, 0] + X[:, 1]
+    return X, (margin + rng.logistic(size=n_rows) > 0).astype(int)
 
 
 def fitted(kind, constraints="ACC >= 0.55", **params):
@@ -135,6 +136,20 @@ def test_nothing_is_compared_with_a_module_or_without_constraints(params):
         assert "were trained" not in model.certificate_.explain()
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
+@pytest.mark.parametrize(
+    ("n_rows", "preprocessor"),
+    [(398, None), (2000, RandomUnderSampler(random_state=0))],
+    ids=["few rows", "sampler"],
+)
+def test_no_network_is_judged_by_the_rows_that_it_was_trained_on(n_rows, preprocessor):
+    model = SeldonianClassifier(
+        constraints="ACC >= 0.55", preprocessor=preprocessor, max_epochs=2, random_state=0
+    ).fit(*rows("product", n_rows))
+    assert n_linear_layers(model) == 1
+    assert "module" not in model.history_
+
+
 def test_each_is_what_it_is_alone(line, curve):
     alone = fitted("sum", module__hidden=()), fitted("product", module=MLP)
     for model, other in zip((line, curve), alone, strict=True):
@@ -143,7 +158,7 @@ def test_each_is_what_it_is_alone(line, curve):
 
 
 def test_drawn_decisions_and_numbers_are_compared_by_their_loss():
-    drawn = fitted("product", decision="sample")
+    drawn = fitted("product", "ACC >= 0.3", decision="sample")
     assert "the loss of the network is lower" in drawn.certificate_.explain()
     X, _ = rows("product")
     numbers = SeldonianRegressor(

@@ -10,7 +10,9 @@ from sklearn_seldonian.modules import MLP
 
 
 def fitted(blobs, constraints="ACC >= 0.7", **params):
-    return SeldonianClassifier(MLP, constraints=constraints, random_state=0, **params).fit(*blobs)
+    return SeldonianClassifier(
+        constraints=constraints, random_state=0, **{"module": MLP, **params}
+    ).fit(*blobs)
 
 
 class Returning(nn.Module):
@@ -57,7 +59,7 @@ def test_interrupt_leaves_the_safety_rows_alone(blobs):
 
         def forward(self, X):
             self.calls += 1
-            if self.calls > 20:
+            if self.calls > 60:
                 raise KeyboardInterrupt
             return self.layer(X)
 

@@ -17,7 +17,7 @@ each_goal = pytest.mark.parametrize("constraints", [(), "ACC >= 0.5"], ids=["fre
 
 def fitted(blobs, constraints, **params):
     params = {"max_epochs": 3, "random_state": 0, "safety_size": 600, **params}
-    return SeldonianClassifier(MLP, constraints=constraints, **params).fit(*blobs)
+    return SeldonianClassifier(constraints=constraints, **{"module": MLP, **params}).fit(*blobs)
 
 
 PARITY = "abs(PR | [M] - PR | [F]) <= 0.3"
@@ -147,10 +147,11 @@ def test_eval_batch_size_changes_drawn_decisions_by_rounding(blobs, groups, rows
 
 
 def test_training_ends_when_nothing_better_was_found_for_long(blobs):
-    params = {"constraints": "ACC >= 0.7", "random_state": 0}
-    model = SeldonianClassifier(MLP, max_epochs=90, n_iter_no_change=5, **params).fit(*blobs)
+    params = {"module": MLP, "constraints": "ACC >= 0.7", "random_state": 0}
+    params["callbacks__falling_rate"] = None  # else it falls by how many epochs there may be
+    model = SeldonianClassifier(max_epochs=90, n_iter_no_change=5, **params).fit(*blobs)
     assert model.n_iter_ == model.net_.kept_epoch_ + 5 < 90
-    whole = SeldonianClassifier(MLP, max_epochs=model.n_iter_, **params).fit(*blobs)
+    whole = SeldonianClassifier(max_epochs=model.n_iter_, **params).fit(*blobs)
     assert whole.net_.kept_epoch_ == model.net_.kept_epoch_
     assert whole.certificate_.fingerprints == model.certificate_.fingerprints
     free = SeldonianClassifier(max_epochs=9, n_iter_no_change=2, random_state=0).fit(*blobs)
