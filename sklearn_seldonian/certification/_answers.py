@@ -40,12 +40,15 @@ class Observation:
         The answers themselves, where they are what a certificate knows the model by.
     fingerprints : mapping of str to str
         What else it knows the model by.
+    assumptions : tuple of str
+        What else a certificate rests on, in sentences.
     """
 
     statistics: Statistics
     loss: float = math.nan
     answers: Mapping[str, Any] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    assumptions: tuple[str, ...] = ()
 
 
 class Answers(Protocol):
