@@ -188,6 +188,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
     def _checked(self, X, preprocessor, **targets):
         """The rows as the model takes them; with `targets`, those of `fit` and the targets."""
         options = {"reset": bool(targets), **targets}
+        _arrays.check_names(X)
         if preprocessor is not None:
             rows = _arrays.rows_to_preprocess(X, getattr(self, "n_features_in_", None))
             return validate_data(self, rows, skip_check_array=True, **options)
