@@ -77,8 +77,9 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
     Notes
     -----
     Numbers are standardised for the linear model, where they are missing their mean is taken, and
-    other columns of a DataFrame, of pandas, polars or Arrow, are one-hot encoded. Sparse matrices, texts and tables of more than
-    1,000 columns are left to the classifier: the linear model then has its scores alone.
+    other columns of tables (pandas, polars, Arrow) are one-hot encoded. Sparse matrices, texts and
+    tables of more than 1,000 columns are left to the classifier: the linear model then has its
+    scores alone.
 
     References
     ----------
