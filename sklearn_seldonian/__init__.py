@@ -6,6 +6,7 @@ from sklearn_seldonian.certification._certify import certify
 from sklearn_seldonian.certification._plans import probability_of_passing, required_safety_rows
 from sklearn_seldonian.estimators._classifier import SeldonianClassifier
 from sklearn_seldonian.estimators._meta import SeldonianMetaClassifier
+from sklearn_seldonian.estimators._meta_regressor import SeldonianMetaRegressor
 from sklearn_seldonian.estimators._regressor import SeldonianRegressor
 from sklearn_seldonian.exceptions import (
     ConstraintSyntaxError,
@@ -22,6 +23,7 @@ __all__ = [
     "SafetyDataReusedWarning",
     "SeldonianClassifier",
     "SeldonianMetaClassifier",
+    "SeldonianMetaRegressor",
     "SeldonianRegressor",
     "__version__",
     "certify",

@@ -40,12 +40,15 @@ class Observation:
         The answers themselves, where they are what a certificate knows the model by.
     fingerprints : mapping of str to str
         What else it knows the model by.
+    assumptions : tuple of str
+        What else a certificate rests on, in sentences.
     """
 
     statistics: Statistics
     loss: float = math.nan
     answers: Mapping[str, Any] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    assumptions: tuple[str, ...] = ()
 
 
 class Answers(Protocol):
@@ -190,13 +193,8 @@ class ClassifierAnswers(_EstimatorAnswers):
             return positions, np.where(known, np.eye(len(classes))[positions], np.nan)
         if not hasattr(self.estimator, "predict_proba"):
             raise ValueError(f"{self.name} has no predict_proba, which these constraints need.")
-        found = self.ask("predict_proba", rows.inputs())
-        probabilities = _arguments.numbers(f"{self.name}.predict_proba", found)
-        shape = n_rows, len(classes)
-        if probabilities.shape != shape:
-            raise ValueError(
-                f"predict_proba returned shape {probabilities.shape} where {shape} was expected."
-            )
+        given = self.ask("predict_proba", rows.inputs())
+        probabilities = _arguments.aligned_probabilities(self.name, given, n_rows, classes, classes)
         proper = ((probabilities >= 0) & (probabilities <= 1 + 1e-6)).all(axis=1)
         proper &= np.abs(probabilities.sum(axis=1) - 1) <= 1e-4
         return positions, np.where(known & proper[:, None], probabilities, np.nan)

@@ -120,7 +120,11 @@ def run_safety_test(
         loss=seen.loss,
         n_safety=len(rows.y),
         assumptions=assumptions(
-            (*answers.assumptions, *levels_in_words(specification.levels, bound_by)),
+            (
+                *answers.assumptions,
+                *seen.assumptions,
+                *levels_in_words(specification.levels, bound_by),
+            ),
             mutually_exclusive_columns,
             mask_given,
         ),

@@ -165,6 +165,31 @@ def label_positions(name: str, labels: Any, classes: NDArray[Any]) -> NDArray[np
     return np.array([*known, -1], dtype=np.int64)[codes]  # missing labels have the code -1
 
 
+def aligned_probabilities(
+    name: str, given: Any, n_rows: int, labels: Any, classes: NDArray[Any]
+) -> Array:
+    """What `predict_proba` gave of `labels`, in the order of `classes`; others get 0.
+
+    Raises
+    ------
+    ValueError
+        If a label is not among the classes, or the shape is not that of rows and labels.
+    """
+    known, labels = classes.tolist(), np.asarray(labels).tolist()
+    unknown = [label for label in labels if label not in known]
+    if unknown:
+        raise ValueError(
+            f"{name} has classes that fit did not see, {unknown}, and its probabilities cannot be "
+            f"those of {known}."
+        )
+    found, shape = numbers(f"{name}.predict_proba", given), (n_rows, len(labels))
+    if found.shape != shape:
+        raise ValueError(f"predict_proba returned shape {found.shape} where {shape} was expected.")
+    aligned = np.zeros((n_rows, len(known)))
+    aligned[:, [known.index(label) for label in labels]] = found
+    return aligned
+
+
 def as_numbers(name: str, values: NDArray[Any]) -> Array:
     """The values as floats, with NaN for missing ones."""
     if values.dtype.kind in "biuf":

@@ -44,6 +44,18 @@ def as_arrays(X: Any, y: Any = None) -> tuple[Any, Any]:
     return without_tensor(X), without_tensor(y)
 
 
+def check_names(X: Any) -> None:
+    """Refuse a table with several columns of one name."""
+    if not is_table(X):
+        return
+    names = pd.Index(X.column_names if hasattr(X, "column_names") else X.columns)
+    if not names.is_unique:
+        raise ValueError(
+            f"X has several columns {names[names.duplicated()][0]!r}, and a model tells columns "
+            "apart by their names: rename them, or drop all but one."
+        )
+
+
 def rows_to_preprocess(X: Any, n_features: int | None = None) -> Any:
     """The rows of X in a container that can be indexed. Their values are not checked.
 

@@ -32,8 +32,8 @@ class Preprocessed(NamedTuple):
     resampled: tuple[Any, Any] | None = None
 
 
-def fit_preprocessor(preprocessor: Any, X: Any, y: Any) -> Preprocessed:
-    """Fit a clone of `preprocessor` to some rows and their labels."""
+def fit_preprocessor(preprocessor: Any, X: Any, y: Any, sparse: bool = False) -> Preprocessed:
+    """Fit a clone of `preprocessor` to some rows and their labels; it may return `sparse` rows."""
     transformer = clone(preprocessor)
     steps = getattr(transformer, "steps", [("sampler", transformer)])
     if any(hasattr(step, "fit_resample") for _, step in steps):
@@ -42,7 +42,7 @@ def fit_preprocessor(preprocessor: Any, X: Any, y: Any) -> Preprocessed:
         returned = transformer.fit_transform(X, y)
     else:
         returned = transformer.fit(X, y).transform(X)
-    return Preprocessed(transformer, _checked(returned, X, transformer))
+    return Preprocessed(transformer, _checked(returned, X, transformer, sparse))
 
 
 def _fit_sampler(steps: Sequence[tuple[str, Any]], memory: Any, X: Any, y: Any) -> Preprocessed:
@@ -64,14 +64,18 @@ class _Received(BaseEstimator):  # type: ignore[misc]
         return self
 
 
-def transformed(transformer: Any, X: Any) -> Any:
-    """The output of a fitted transformer for X, as an array with one row per row of X."""
-    return _checked(transformer.transform(X), X, transformer)
+def transformed(transformer: Any, X: Any, sparse: bool = False) -> Any:
+    """The output of a fitted transformer for X, as an array with one row per row of X.
+
+    It may be `sparse`, if so.
+    """
+    return _checked(transformer.transform(X), X, transformer, sparse)
 
 
-def _checked(returned: Any, X: Any, transformer: Any) -> Any:
+def _checked(returned: Any, X: Any, transformer: Any, sparse: bool) -> Any:
     """The output of a preprocessor for X, as an array with one row per row of X."""
-    if issparse(returned):
+    is_sparse: bool = issparse(returned)
+    if is_sparse and not sparse:
         raise TypeError(
             "The preprocessor returned a sparse matrix, and modules take dense rows. Use "
             "OneHotEncoder(sparse_output=False), ColumnTransformer(..., sparse_threshold=0), or "
@@ -81,11 +85,11 @@ def _checked(returned: Any, X: Any, transformer: Any) -> Any:
     remedy = "Put an imputer among its steps, or mend the step that makes them."
     check_kinds(returned, subject, remedy)
     names = _output_names(returned, transformer)
-    returned = check_array(returned, allow_nd=True, ensure_all_finite=False)
-    check_finite(returned, subject, names, remedy)
-    if len(returned) != _num_samples(X):
+    returned = check_array(returned, accept_sparse=sparse, allow_nd=True, ensure_all_finite=False)
+    check_finite(returned.data if is_sparse else returned, subject, names, remedy)
+    if _num_samples(returned) != _num_samples(X):
         raise ValueError(
-            f"The preprocessor made {len(returned)} rows of {_num_samples(X)}: labels and "
+            f"The preprocessor made {_num_samples(returned)} rows of {_num_samples(X)}: labels and "
             "groups no longer fit."
         )
     return returned

@@ -189,6 +189,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
     def _checked(self, X, preprocessor, **targets):
         """The rows as the model takes them; with `targets`, those of `fit` and the targets."""
         options = {"reset": bool(targets), **targets}
+        _arrays.check_names(X)
         if preprocessor is not None:
             rows = _arrays.rows_to_preprocess(X, getattr(self, "n_features_in_", None))
             return validate_data(self, rows, skip_check_array=True, **options)
@@ -285,6 +286,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
             If there are no constraints, `y` holds what `fit` would refuse or did not see, or the
             model was changed after it was certified.
         """
+        self._seal_ = None  # fresh rows are worth a digest of all
         self._check_certified()
         order_seed = _requests.order_seed(random_state)
         X, y = _arrays.as_arrays(X, y)
@@ -378,6 +380,12 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         """What answers."""
         return TrainedNet(self._trained_net, self.preprocessor_, self._targets_)
 
+    @property
+    def _decided_by(self):
+        """What decides the answers, for digests of models that hold this one."""
+        names = ("net_", "preprocessor_", "classes_", "certificate_", "fallback_")
+        return [(name, getattr(self, name, None)) for name in names]
+
     def _check_model(self):
         """Refuse a model that is not the one that the certificate is about."""
         classes = np.asarray(getattr(self, "classes_", ())).tolist()
@@ -425,8 +433,10 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
             status = _html.after_fit(self.certificate_, falls_back)
         return _html.with_status(status, estimator_html_repr(self))
 
+    def __getstate__(self):
+        return {**super().__getstate__(), "_seal_": None}  # copies are other objects
+
     def __setstate__(self, state):
         super().__setstate__(state)
         if hasattr(self, "net_"):
-            self._seal_ = None  # it was of other tensors
             self._check_model()

@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 from torch import nn
 
+from sklearn_seldonian.data._arguments import aligned_probabilities
 from sklearn_seldonian.data._targets import Labels, column_of_labels
 from sklearn_seldonian.estimators._base import CertifiedEstimator
 from sklearn_seldonian.estimators._docstrings import with_entries_of
@@ -146,16 +147,10 @@ class CertifiedClassifier(ClassifierMixin, CertifiedEstimator):
 
     def _fallback_probabilities(self, X):
         """The fallback's probabilities in the order of `classes_`; classes unknown to it get 0."""
-        unknown = np.setdiff1d(self.fallback_.classes_, self.classes_).tolist()
-        if unknown:
-            raise ValueError(
-                f"The fallback has classes that fit did not see, {unknown}, and its probabilities "
-                f"cannot be those of {self.classes_.tolist()}."
-            )
         given = self.fallback_.predict_proba(self._for_fallback(X))
-        aligned = np.zeros((len(given), len(self.classes_)))
-        aligned[:, np.searchsorted(self.classes_, self.fallback_.classes_)] = given
-        return aligned
+        return aligned_probabilities(
+            "The fallback", given, len(given), self.fallback_.classes_, self.classes_
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-from numbers import Integral
 from typing import Any, ClassVar
 
-import torch
 from sklearn.base import is_classifier
-from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods
 
-from sklearn_seldonian._text import short
-from sklearn_seldonian.constraints import Constraint
-from sklearn_seldonian.estimators import _parameters
 from sklearn_seldonian.estimators._classifier import CertifiedClassifier
 from sklearn_seldonian.estimators._docstrings import with_entries_of
 from sklearn_seldonian.estimators._learner_parameters import LearnerParameters
-from sklearn_seldonian.learners.stacking import StackingLearner
+from sklearn_seldonian.estimators._stacked import StackedEstimator
 
 
 @with_entries_of(LearnerParameters)
-class SeldonianMetaClassifier(CertifiedClassifier):
+class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
     """Any classifier with probabilities, under constraints and certified on rows it never saw.
 
     The classifier is fitted to the candidate rows, and its scores become features of a linear
@@ -44,7 +37,8 @@ class SeldonianMetaClassifier(CertifiedClassifier):
         As in `SeldonianClassifier`.
     preprocessor : transformer or pipeline, default=None
         What makes features of rows, cloned and fitted on candidate rows only. The classifier gets
-        these features, and the linear model too. None: both get the rows as they are.
+        these features, and the linear model too. None: both get the rows as they are. Sparse
+        rows are for the classifier alone.
     {measures}
     {safety_size}
     {power}
@@ -84,8 +78,9 @@ class SeldonianMetaClassifier(CertifiedClassifier):
     Notes
     -----
     Numbers are standardised for the linear model, where they are missing their mean is taken, and
-    other columns of a DataFrame are one-hot encoded. Sparse matrices, texts and tables of more than
-    1,000 columns are left to the classifier: the linear model then has its scores alone.
+    other columns of tables (pandas, polars, Arrow) are one-hot encoded. Sparse matrices, texts and
+    tables of more than 1,000 columns are left to the classifier: the linear model then has its
+    scores alone.
 
     References
     ----------
@@ -105,9 +100,10 @@ class SeldonianMetaClassifier(CertifiedClassifier):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **CertifiedClassifier._parameter_constraints,
+        **StackedEstimator._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict_proba"])],
-        "cv": [Interval(Integral, 2, None, closed="left")],
     }
+    _example = "HistGradientBoostingClassifier(), 'ACC >= 0.9'"
 
     def __init__(
         self,
@@ -142,84 +138,11 @@ class SeldonianMetaClassifier(CertifiedClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    @property
-    def estimator_(self):
-        """The classifier, fitted to all candidate rows."""
-        return self._model.preprocessor.estimator_
-
-    def _check_parameters(self):
-        """Refuse what no fit can take."""
-        _check_estimator(self.estimator)
-        _parameters.check_instances(
-            estimator=self.estimator, preprocessor=self.preprocessor, fallback=self.fallback
-        )
-        self._validate_params()
-
-    def _learner(self):
-        """What trains, by the parameters."""
-        return StackingLearner(self.estimator, self.preprocessor, self.cv, self.verbose)
-
-    @property
-    def _takes_rows(self):
-        """What rows go through before the linear model."""
-        return self.estimator
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        if self.preprocessor is None:
-            taken = get_tags(self.estimator).input_tags
-            tags.input_tags.sparse, tags.input_tags.allow_nan = taken.sparse, taken.allow_nan
-        return tags
-
-    def _promised_model(self):
-        """No file of weights is written of a classifier that is not made of weights."""
-        return {}
-
-    def save_params(self, path):
-        """Not there: a classifier of any kind is not made of weights. Pickle the estimator."""
-        raise ValueError(_NO_FILE_OF_WEIGHTS)
-
-    def load_params(self, path):
-        """Not there, as `save_params`."""
-        raise ValueError(_NO_FILE_OF_WEIGHTS)
-
-
-_NO_FILE_OF_WEIGHTS = (
-    "save_params and load_params are about files of weights, and predict needs the classifier as "
-    "well, which is not made of weights: pickle the estimator, as by joblib.dump."
-)
-
-
-def _check_estimator(estimator: object) -> None:
-    """Refuse what has no probabilities, with what to give instead.
-
-    Raises
-    ------
-    TypeError
-        If it is no classifier of scikit-learn's kind.
-    ValueError
-        If it is one without probabilities.
-    """
-    if isinstance(estimator, str | Constraint):
-        raise TypeError(
-            f"The first parameter is estimator, and {short(estimator)} is a constraint: write "
-            "SeldonianMetaClassifier(HistGradientBoostingClassifier(), 'ACC >= 0.9')."
-        )
-    kind = estimator if inspect.isclass(estimator) else type(estimator)
-    if issubclass(kind, torch.nn.Module):
-        raise TypeError(
-            f"estimator is a torch module, {kind.__name__}: use SeldonianClassifier, which trains "
-            "modules themselves."
-        )
-    if _lacks_probabilities(estimator):
-        raise ValueError(
-            f"{kind.__name__} has no predict_proba, and what is trained under the constraints are "
-            "its probabilities: give CalibratedClassifierCV(estimator) of sklearn.calibration."
-        )
-
-
-def _lacks_probabilities(estimator: object) -> bool:
-    """Whether `estimator` fits and predicts, and says no probabilities."""
-    if inspect.isclass(estimator) or hasattr(estimator, "predict_proba"):
-        return False
-    return hasattr(estimator, "fit") and is_classifier(estimator)
+    def _check_kind(self):
+        """Refuse what has no probabilities, with what to give instead."""
+        if is_classifier(self.estimator) and not hasattr(self.estimator, "predict_proba"):
+            raise ValueError(
+                f"{type(self.estimator).__name__} has no predict_proba, and what is trained under "
+                "the constraints are its probabilities: give CalibratedClassifierCV(estimator) of "
+                "sklearn.calibration."
+            )

@@ -14,11 +14,69 @@ from sklearn_seldonian.data._targets import Numbers, check_range
 from sklearn_seldonian.estimators._base import CertifiedEstimator
 from sklearn_seldonian.estimators._docstrings import with_entries_of
 from sklearn_seldonian.estimators._learner_parameters import LearnerParameters
-from sklearn_seldonian.estimators._parameters import SHARED
+
+
+class CertifiedRegressor(RegressorMixin, CertifiedEstimator):
+    """All that does not depend on what is trained."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **CertifiedEstimator._parameter_constraints,
+        "prediction_range": ["array-like", None],
+        "target_range": ["array-like", None],
+        "fallback": [StrOptions({"mean"}), HasMethods(["fit", "predict"]), None],
+    }
+    _constant_fallback = DummyRegressor(strategy="mean")
+
+    # -- what is particular to numbers ---------------------------------------------------
+
+    def _promised(self):
+        return {
+            name: check_range(name, getattr(self, name))
+            for name in ("prediction_range", "target_range")
+        }
+
+    def _learn_targets(self, y):
+        targets = self._targets_of(None)
+        return targets, *targets.check(y)
+
+    def _targets_of(self, classes):
+        return Numbers(**self._promised())
+
+    @property
+    def target_mean_(self):
+        """What an output of zero predicts."""
+        return self._trained_net.task_.centre
+
+    @property
+    def target_scale_(self):
+        """How much a prediction rises where the output rises by one."""
+        return self._trained_net.task_.scale
+
+    # -- the model -----------------------------------------------------------------------
+
+    def predict(self, X):
+        """Predict numbers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+
+        Raises
+        ------
+        NoSolutionFoundError
+            If no solution was found and there is no fallback.
+        """
+        if self._falls_back():
+            return self.fallback_.predict(self._for_fallback(X))
+        return self.net_.task_.predictions(self._scores(X).cpu()).numpy()
 
 
 @with_entries_of(LearnerParameters)
-class SeldonianRegressor(RegressorMixin, LearnerParameters, CertifiedEstimator):
+class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
     """Regressor trained under constraints and certified on rows it never saw.
 
     The probability that `fit` returns a model that violates any constraint is at most
@@ -127,13 +185,9 @@ class SeldonianRegressor(RegressorMixin, LearnerParameters, CertifiedEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **SHARED,
+        **CertifiedRegressor._parameter_constraints,
         **LearnerParameters._parameter_constraints,
-        "prediction_range": ["array-like", None],
-        "target_range": ["array-like", None],
-        "fallback": [StrOptions({"mean"}), HasMethods(["fit", "predict"]), None],
     }
-    _constant_fallback = DummyRegressor(strategy="mean")
 
     def __init__(
         self,
@@ -165,50 +219,3 @@ class SeldonianRegressor(RegressorMixin, LearnerParameters, CertifiedEstimator):
         **kwargs,
     ):
         self._keep_parameters(locals())
-
-    # -- what is particular to numbers ---------------------------------------------------
-
-    def _promised(self):
-        return {
-            name: check_range(name, getattr(self, name))
-            for name in ("prediction_range", "target_range")
-        }
-
-    def _learn_targets(self, y):
-        targets = self._targets_of(None)
-        return targets, *targets.check(y)
-
-    def _targets_of(self, classes):
-        return Numbers(**self._promised())
-
-    @property
-    def target_mean_(self):
-        """What an output of zero predicts."""
-        return self._trained_net.task_.centre
-
-    @property
-    def target_scale_(self):
-        """How much a prediction rises where the output rises by one."""
-        return self._trained_net.task_.scale
-
-    # -- the model -----------------------------------------------------------------------
-
-    def predict(self, X):
-        """Predict numbers.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, ...)
-
-        Returns
-        -------
-        ndarray of shape (n_rows,)
-
-        Raises
-        ------
-        NoSolutionFoundError
-            If no solution was found and there is no fallback.
-        """
-        if self._falls_back():
-            return self.fallback_.predict(self._for_fallback(X))
-        return self.net_.task_.predictions(self._scores(X).cpu()).numpy()

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from sklearn_seldonian.certification import SafetyCertificate
+from sklearn_seldonian.certification._provenance import versions
+from sklearn_seldonian.data._object_digests import glance
 from sklearn_seldonian.learners.lagrangian import TrainedNet
 
-Seal = tuple[Any, ...]
+
+class Seal(NamedTuple):
+    """By what it shows, at little cost, that a model may have changed.
+
+    `held` keeps what is known by its place in memory from being replaced there.
+    """
+
+    shown: tuple[Any, ...]
+    held: list[Any]
 
 
 def check_model(
@@ -17,11 +27,12 @@ def check_model(
     certificate: SafetyCertificate | None,
     classes: list[Any],
     seal: Seal | None,
-) -> Seal:
+) -> Seal | None:
     """Refuse a model that is not the one that the certificate is about.
 
-    Weights are digested only where something may have changed since the last time: torch
-    counts what is written to a tensor, unless it is written to its ``.data``.
+    Weights and preprocessor are digested only where something may have changed since the last
+    time: torch counts what is written to a tensor, unless it is written to its ``.data``, and
+    `glance` says what it notices of a preprocessor.
 
     Parameters
     ----------
@@ -29,34 +40,50 @@ def check_model(
     certificate : SafetyCertificate or None
     classes : list
         The class labels that `predict` returns.
-    seal : tuple or None
-        What the last check returned.
+    seal : Seal or None
+        What the last check returned. None: everything is digested.
 
     Returns
     -------
-    tuple
-        By what it shows, at no cost, that something may have changed.
+    Seal or None
+        None where there is no certificate.
 
     Raises
     ------
     ValueError
-        If weights, what is done to their scores, or class labels are others.
+        If weights, what is done to their scores, the preprocessor, or class labels are others.
     """
+    if certificate is None:
+        return None
     net = model.net
     tensors = itertools.chain(net.module_.parameters(), net.module_.buffers())
     written = [(tensor.data_ptr(), _times_written(tensor)) for tensor in tensors]
-    found = certificate, classes, net.task_, net.adjustment_, written
-    if found == seal:
-        return found
-    if certificate is not None and (certificate.passed or certificate.fingerprints):
+    preprocessor, held = glance(model.preprocessor)
+    shown = certificate, classes, net.task_, net.adjustment_, written, preprocessor
+    if seal is not None and shown == seal.shown:
+        return seal
+    if certificate.passed or certificate.fingerprints:
         weights, certified = model.fingerprint(), certificate.fingerprints.get("weights")
         if weights != certified:
             raise ValueError(
                 f"The weights (fingerprint {weights}) are not those that the certificate is about "
                 f"(fingerprint {certified}): nothing is known about them."
             )
+        _check_preprocessor(model, certificate)
         check_labels(classes, certificate)
-    return found
+    return Seal(shown, held)
+
+
+def _check_preprocessor(model: TrainedNet, certificate: SafetyCertificate) -> None:
+    if model.has_preprocessor(certificate.fingerprints.get("preprocessor")):
+        return
+    then, now = certificate.versions, versions()
+    others = [f"{name} {then[name]}" for name in then if then[name] != now.get(name)]
+    since = f" It was tested with {', '.join(others)}." * bool(others)
+    raise ValueError(
+        f"The fitted {type(model.preprocessor).__name__} that rows go through is not the one that "
+        f"the certificate is about: nothing is known about decisions that rest on it.{since}"
+    )
 
 
 def check_labels(classes: Iterable[Any], certificate: SafetyCertificate) -> None:

@@ -5,7 +5,12 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from sklearn_seldonian import SeldonianClassifier, SeldonianMetaClassifier, SeldonianRegressor
+from sklearn_seldonian import (
+    SeldonianClassifier,
+    SeldonianMetaClassifier,
+    SeldonianMetaRegressor,
+    SeldonianRegressor,
+)
 
 # Each compares two answers of `predict` for the same rows, or one with the most probable class,
 # and with decision="sample" `predict` draws anew each time.
@@ -65,10 +70,20 @@ def a_few(estimators, **settings):
         SeldonianRegressor(constraints="MSE >= 0", preprocessor=StandardScaler()),
         SeldonianRegressor(constraints="MSE <= -1", fallback=LinearRegression()),
         SeldonianRegressor(constraints="MSE <= -1", fallback="mean"),
+        SeldonianMetaRegressor(LinearRegression()),
     ],
     expected_failed_checks=failures_of_constants,
 )
 def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+@SLOW
+@pytest.mark.filterwarnings("ignore:'MAE <= 1e9' is tested by a normal approximation")
+@parametrize_with_checks(
+    [SeldonianMetaRegressor(LinearRegression(), "MAE <= 1e9", preprocessor=StandardScaler())]
+)
+def test_scikit_learn_contract_of_certified_stacks(estimator, check):
     check(estimator)
 
 

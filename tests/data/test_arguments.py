@@ -15,7 +15,11 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from sklearn_seldonian import certify
 from sklearn_seldonian.constraints import Constraint
-from sklearn_seldonian.data._arguments import as_numbers, label_positions
+from sklearn_seldonian.data._arguments import (
+    aligned_probabilities,
+    as_numbers,
+    label_positions,
+)
 from sklearn_seldonian.metrics import constraint_values
 from tests.data._mistakes import HUGE, WORDS, N, X, Y, changed, refused, with_na
 
@@ -280,3 +284,33 @@ def test_positions_of_labels_in_classes_of_any_order():
     classes = np.array(["b", "a", "c"])
     assert label_positions("y", np.array(["a", "z", "b"]), classes).tolist() == [1, -1, 0]
     assert label_positions("y", np.array([], dtype=object), classes).tolist() == []
+
+
+# -- probabilities -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("labels", "given", "expected"),
+    [
+        (["a", "b", "c"], [[0.2, 0.3, 0.5]], [[0.2, 0.3, 0.5]]),
+        (["c", "a"], [[0.4, 0.6]], [[0.6, 0.0, 0.4]]),
+        (np.array(["b"]), np.array([[1.0]]), [[0.0, 1.0, 0.0]]),
+    ],
+)
+def test_probabilities_come_in_the_order_of_the_classes(labels, given, expected):
+    classes = np.array(["a", "b", "c"])
+    found = aligned_probabilities("The model", given, 1, labels, classes)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("labels", "given", "message"),
+    [
+        ([1, 2], [[0.5, 0.5]], r"The model has classes that fit did not see, \[2\], and its"),
+        ([0, 1], [[0.5]], r"returned shape \(1, 1\) where \(1, 2\) was expected"),
+        ([0, 1], [[0.5, 0.5]] * 2, r"returned shape \(2, 2\) where \(1, 2\)"),
+    ],
+)
+def test_probabilities_of_other_classes_or_rows_are_refused(labels, given, message):
+    with pytest.raises(ValueError, match=message):
+        aligned_probabilities("The model", given, 1, labels, np.array([0, 1]))

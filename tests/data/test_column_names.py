@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from sklearn_seldonian import SeldonianClassifier, certify
+from sklearn_seldonian import SeldonianClassifier, SeldonianMetaClassifier, certify
 from sklearn_seldonian.model_selection import SeldonianSearchCV
 from sklearn_seldonian.modules import MLP
 
@@ -116,3 +116,35 @@ def test_labels_that_are_not_unicode_are_trained_on():
     labels = np.where(y == 1, "a\ud800", "b")
     model = SeldonianClassifier(MLP, constraints="ACC >= 0.1", random_state=0)
     assert model.fit(X, labels).solution_found_
+
+
+def arrow(columns, names):
+    return pa.Table.from_arrays([pa.array(column) for column in columns.T], names=names)
+
+
+def frame(columns, names):
+    return pd.DataFrame(columns, columns=names)
+
+
+@pytest.mark.parametrize("twice", [arrow, frame])
+@pytest.mark.parametrize(
+    "model",
+    [
+        SeldonianClassifier(),
+        SeldonianClassifier(preprocessor=StandardScaler()),
+        SeldonianMetaClassifier(LogisticRegression()),
+    ],
+    ids=["module", "preprocessor", "meta"],
+)
+def test_several_columns_of_one_name_are_refused(model, blobs, twice):
+    X = twice(blobs[0], ["a", "b", "a"])
+    with pytest.raises(ValueError, match="X has several columns 'a', and a model tells columns"):
+        model.fit(X, blobs[1])
+
+
+def test_of_rows_to_predict_as_well(blobs):
+    X, y = blobs
+    model = fitted(frame(X, ["a", "b", "c"]), y, "ACC >= 0.5", None)
+    for ask in (model.predict, model.predict_proba, lambda rows: model.certify(rows, y)):
+        with pytest.raises(ValueError, match="X has several columns 'b'"):
+            ask(frame(X, ["a", "b", "b"]))

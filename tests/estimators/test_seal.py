@@ -6,13 +6,21 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from sklearn_seldonian import (
     SeldonianClassifier,
+    SeldonianMetaClassifier,
     SeldonianRegressor,
     certify,
 )
+from sklearn_seldonian.estimators import _seal
 from sklearn_seldonian.learners.lagrangian import TrainedNet
 from sklearn_seldonian.modules import MLP
 
@@ -167,3 +175,184 @@ def test_weights_made_for_inference_are_watched(model, blobs):
     with pytest.raises(ValueError, match="are not those that the certificate is about"):
         model.predict(X)
     assert len(expected) == len(X)
+
+
+# -- what rows go through before the module ----------------------------------------------------
+
+
+def scaled(blobs):
+    steps = make_pipeline(StandardScaler(), FunctionTransformer(np.arctan))
+    return unfitted(preprocessor=steps).fit(*blobs)
+
+
+def stacked(blobs):
+    tree = DecisionTreeClassifier(max_depth=2, random_state=0)
+    return SeldonianMetaClassifier(tree, "ACC >= 0.6", cv=2, random_state=0).fit(*blobs)
+
+
+def frozen(blobs):
+    existing = LogisticRegression().fit(*blobs)
+    return SeldonianMetaClassifier(FrozenEstimator(existing), "ACC >= 0.6").fit(*blobs)
+
+
+@pytest.fixture(scope="module")
+def kept():
+    return {}
+
+
+@pytest.fixture
+def pickles(kept, blobs):
+    if not kept:
+        kept |= {make.__name__: pickle.dumps(make(blobs)) for make in (scaled, stacked, frozen)}
+    return kept
+
+
+def shift(model, X, y):
+    model.preprocessor_[0].mean_[:] += 1
+
+
+def scale_anew(model, X, y):
+    model.preprocessor_[0].fit(X + 1)
+
+
+def drop_a_step(model, X, y):
+    model.preprocessor_.steps.pop()
+
+
+def use_another_function(model, X, y):
+    model.preprocessor_[1].func = np.abs
+
+
+def leave_it_out(model, X, y):
+    model.preprocessor_ = None
+
+
+def fit_elsewhere(model, X, y):
+    model.estimator_.fit(X[:100], 1 - y[:100])
+
+
+def fit_what_is_frozen(model, X, y):
+    model.estimator_.estimator.fit(X[:100], 1 - y[:100])
+
+
+def write_coefficients(model, X, y):
+    model.estimator_.estimator.coef_ *= -1
+
+
+def write_the_scale_beside(model, X, y):
+    model.preprocessor_.beside_.named_transformers_["pipeline-1"][-1].scale_[:] = 100
+
+
+CHANGES_BEFORE = [
+    ("scaled", shift),
+    ("scaled", scale_anew),
+    ("scaled", drop_a_step),
+    ("scaled", use_another_function),
+    ("scaled", leave_it_out),
+    ("stacked", fit_elsewhere),
+    ("stacked", write_the_scale_beside),
+    ("frozen", fit_what_is_frozen),
+    ("frozen", write_coefficients),
+]
+BEFORE = "is not the one that the certificate is about"
+
+
+@pytest.mark.parametrize(("name", "change"), CHANGES_BEFORE)
+def test_a_changed_preprocessor_does_not_answer(pickles, blobs, name, change):
+    model = pickle.loads(pickles[name])
+    X, y = blobs
+    model.predict(X)
+    change(model, X, y)
+    for answer in (*ANSWERS, "predict"):
+        with pytest.raises(ValueError, match=BEFORE):
+            getattr(model, answer)(X)
+    with pytest.raises(ValueError, match=BEFORE):
+        model.certify(X + 0.01, y)
+    with pytest.raises(ValueError, match=BEFORE):
+        certify(model, X, y, "ACC >= 0.1")
+    pickled = pickle.dumps(model)
+    with pytest.raises(ValueError, match=BEFORE):
+        pickle.loads(pickled)
+
+
+def test_nor_does_one_that_was_not_there(model, blobs):
+    model.preprocessor_ = StandardScaler().fit(blobs[0])
+    with pytest.raises(ValueError, match=BEFORE):
+        model.predict(blobs[0])
+
+
+def write_into_a_tree(model):
+    model.estimator_.tree_.value[...] = model.estimator_.tree_.value[:, :, ::-1].copy()
+
+
+def test_what_no_glance_notices_is_noticed_where_everything_is_digested(pickles, blobs):
+    model = pickle.loads(pickles["stacked"])
+    model.predict(blobs[0])
+    write_into_a_tree(model)
+    model.predict(blobs[0])
+    with pytest.raises(ValueError, match=BEFORE):
+        model.certify(blobs[0] + 0.01, blobs[1])
+    with pytest.raises(ValueError, match=BEFORE):
+        pickle.loads(pickle.dumps(model))
+
+
+@pytest.mark.parametrize("name", ["scaled", "stacked", "frozen"])
+def test_unchanged_it_answers_and_is_not_digested(pickles, blobs, name, monkeypatch):
+    model = pickle.loads(pickles[name])
+    expected = model.predict(blobs[0])
+    monkeypatch.setattr(_seal, "check_labels", None)  # what follows a digest
+    np.testing.assert_array_equal(model.predict(blobs[0]), expected)
+    assert "preprocessor" in model.certificate_.fingerprints
+    assert not any("stays as it was" in text for text in model.certificate_.assumptions)
+
+
+def test_what_computes_alike_is_no_change(pickles, blobs):
+    model = pickle.loads(pickles["stacked"])
+    expected = model.predict(blobs[0])
+    model.preprocessor_.beside_.set_params(n_jobs=1, verbose=True)
+    model.preprocessor_.estimator_ = copy.deepcopy(model.estimator_)
+    np.testing.assert_array_equal(model.predict(blobs[0]), expected)
+
+
+def test_without_a_certificate_a_preprocessor_is_the_users_own(blobs):
+    model = unfitted((), preprocessor=StandardScaler()).fit(*blobs)
+    model.preprocessor_.mean_[:] += 1
+    assert len(model.predict(blobs[0])) == len(blobs[0])
+
+
+class Counting(TransformerMixin, BaseEstimator):
+    """Remembers how often it was asked."""
+
+    def fit(self, X, y=None):
+        self.n_asked_ = 0
+        return self
+
+    def transform(self, X):
+        self.n_asked_ += 1
+        return X
+
+
+def test_what_has_no_lasting_digest_is_named_and_known_by_its_type(blobs):
+    X, y = blobs
+    model = unfitted(preprocessor=Counting()).fit(X, y)
+    (said,) = (text for text in model.certificate_.assumptions if "stays as it was" in text)
+    assert said.startswith("The fitted Counting stays as it was tested: no lasting digest")
+    for _ in range(2):
+        model.predict(X)
+    assert pickle.loads(pickle.dumps(model)).solution_found_
+    assert model.certify(X + 0.01, y).assumptions.count(said) == 1
+    model.preprocessor_ = StandardScaler().fit(X)
+    with pytest.raises(ValueError, match=BEFORE):
+        model.predict(X)
+
+
+def test_a_refusal_says_of_another_version(pickles, blobs, monkeypatch):
+    model = pickle.loads(pickles["scaled"])
+    monkeypatch.setattr(
+        _seal, "versions", lambda: {**model.certificate_.versions, "scikit-learn": "9.9"}
+    )
+    model.predict(blobs[0])
+    shift(model, *blobs)
+    said = rf"It was tested with scikit-learn {model.certificate_.versions['scikit-learn']}\."
+    with pytest.raises(ValueError, match=said):
+        model.predict(blobs[0])

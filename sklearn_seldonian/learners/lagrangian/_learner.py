@@ -98,7 +98,7 @@ class LagrangianLearner:
         reason = failure_reason(specification, cells)
         if reason:
             return NotTrained(reason, preprocessor)
-        task, tensors = _task(problem.targets, rows.y), tensors_of(rows, X, cells.codes)
+        task, tensors = task_of(problem.targets, rows.y), tensors_of(rows, X, cells.codes)
         labels = task.labels(tensors.y).numpy()
         if task.deterministic:  # the mean of probabilities of a narrow range takes hardly any
             warn_of_few_rows(specification, labels, cells, task.n_classes, problem.n_safety)
@@ -208,7 +208,7 @@ class LagrangianLearner:
         return {"module__n_features": n_features, "module__n_outputs": n_outputs}
 
 
-def _task(targets: Targets, y: Any) -> Task:
+def task_of(targets: Targets, y: Any) -> Task:
     """What outputs of a module mean for these targets, of which candidate rows have `y`."""
     if isinstance(targets, Labels):
         return Classification(len(targets.classes), deterministic=targets.decision == "argmax")

@@ -13,6 +13,7 @@ from sklearn_seldonian.certification._answers import Observation
 from sklearn_seldonian.certification._provenance import fingerprint
 from sklearn_seldonian.constraints import Cells
 from sklearn_seldonian.data._columns import without_tensor
+from sklearn_seldonian.data._object_digests import lasting_digest, object_digest, type_digest
 from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.data._targets import Labels, Targets
 from sklearn_seldonian.learners._price import Price
@@ -23,6 +24,9 @@ from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator
 from sklearn_seldonian.learners.lagrangian._tasks import Task
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.selection import ConstrainedProblem
+
+# Rows that a preprocessor is asked for, to see whether that changes it.
+N_ASKED = 16
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,30 @@ class TrainedNet:
         net, tensors = self.net, tensors_of(rows, X, cells.codes)
         tested = cells.stratification, net.problem.values, net.adjustment_.ends
         loss, seen = observe(net.scores(X), tensors, net.criterion_, net.task_, *tested, keep=True)
-        return Observation(seen, loss, fingerprints={"weights": self.fingerprint()})
+        digest = self._preprocessor_digest(rows)
+        prints = {"weights": self.fingerprint(), **({"preprocessor": digest} if digest else {})}
+        return Observation(seen, loss, fingerprints=prints, assumptions=self._unwatched(digest))
+
+    def _preprocessor_digest(self, rows: LabelledRows) -> str | None:
+        """What a certificate knows the preprocessor by; None where there is none."""
+        if self.preprocessor is None:
+            return None
+        first = np.arange(len(rows.y))[:N_ASKED] if rows.index is None else rows.index[:N_ASKED]
+
+        def ask(preprocessor: Any) -> None:
+            module_inputs(preprocessor, rows.X, first)
+
+        return lasting_digest(self.preprocessor, ask) or type_digest(self.preprocessor)
+
+    def _unwatched(self, digest: str | None) -> tuple[str, ...]:
+        """That changes of a preprocessor would not be noticed, if so."""
+        if digest is None or digest != type_digest(self.preprocessor):
+            return ()
+        name = type(self.preprocessor).__name__
+        return (
+            f"The fitted {name} stays as it was tested: no lasting digest can be made of what it "
+            "holds, so that a change would not be noticed.",
+        )
 
     @property
     def price(self) -> Price | None:
@@ -119,8 +146,14 @@ class TrainedNet:
             evaluator.calibrate_margins(scores, net.adjustment_)
         return evaluator.predict_test_outcome(scores, net.adjustment_)
 
+    def has_preprocessor(self, digest: str | None) -> bool:
+        """Whether its preprocessor is the one of which a certificate has this `digest`."""
+        if self.preprocessor is None or digest is None:
+            return self.preprocessor is None and digest is None
+        return digest in (type_digest(self.preprocessor), object_digest(self.preprocessor))
+
     def fingerprint(self) -> str:
-        """A digest of the module's weights and of what else the model is made of."""
+        """A digest of the module's weights and of what is done to its outputs."""
         weights = map(without_tensor, self.net.module_.state_dict().values())
         digest: str = fingerprint(*weights, *self.net.task_.fingerprint_parts(self.net.adjustment_))
         return digest

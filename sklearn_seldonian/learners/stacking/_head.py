@@ -9,13 +9,13 @@ from sklearn_seldonian.modules import MLP
 
 
 class Head(MLP):
-    """A linear model whose first inputs are the scores of a classifier.
+    """A linear model whose first inputs are the scores of an estimator.
 
     Parameters
     ----------
     n_features, n_outputs : int
-        As of `MLP`. The first features are the log-odds of two classes, or the log-probabilities
-        of more.
+        As of `MLP`. The first features are the log-odds of two classes, the log-probabilities
+        of more, or a standardised prediction, which is what training then starts from.
     is_trained : bool, default=True
         Otherwise it passes on the scores.
     """
@@ -23,7 +23,7 @@ class Head(MLP):
     def __init__(self, n_features: int, n_outputs: int, is_trained: bool = True) -> None:
         super().__init__(n_features, n_outputs, hidden=())
         self.requires_grad_(is_trained)
-        if not is_trained:
+        if n_outputs == 1 or not is_trained:
             self._pass_on(n_outputs)
 
     def _pass_on(self, n_outputs: int) -> None:
@@ -31,7 +31,8 @@ class Head(MLP):
         assert isinstance(layer, nn.Linear)
         nn.init.zeros_(layer.weight)
         nn.init.zeros_(layer.bias)
-        if n_outputs == 2:
-            layer.weight[:, 0] = torch.tensor([-0.5, 0.5])
-        else:
-            layer.weight[:, :n_outputs] = torch.eye(n_outputs)
+        with torch.no_grad():
+            if n_outputs == 2:
+                layer.weight[:, 0] = torch.tensor([-0.5, 0.5])
+            else:
+                layer.weight[:, :n_outputs] = torch.eye(n_outputs)

@@ -1,4 +1,4 @@
-"""The learner of any classifier: its scores become features of a linear model under constraints."""
+"""The learner of any estimator: its scores become features of a linear model under constraints."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from sklearn.frozen import FrozenEstimator
 from torch import nn
 
 from sklearn_seldonian.data._split import LabelledRows
-from sklearn_seldonian.data._targets import Labels
+from sklearn_seldonian.data._targets import Labels, Targets
 from sklearn_seldonian.learners._protocol import NotTrained, Problem, Trained
 from sklearn_seldonian.learners.lagrangian import LagrangianLearner
+from sklearn_seldonian.learners.lagrangian._learner import task_of
+from sklearn_seldonian.learners.lagrangian._tasks import Regression
 from sklearn_seldonian.learners.stacking._features import StackedFeatures
 from sklearn_seldonian.learners.stacking._head import Head
+from sklearn_seldonian.learners.stacking._scores import ClassScores, NumberScores, Scores
 
 MAX_EPOCHS = 20
 LEARNING_RATE, MULTIPLIER_RATE, WEIGHT_DECAY = 0.01, 0.1, 0.05
@@ -23,14 +26,14 @@ LEARNING_RATE, MULTIPLIER_RATE, WEIGHT_DECAY = 0.01, 0.1, 0.05
 
 @dataclass(frozen=True)
 class StackingLearner:
-    """Trains a linear model on a classifier's cross-fitted scores and the features beside them.
+    """Trains a linear model on an estimator's cross-fitted scores and the features beside them.
 
-    Of a `FrozenEstimator` only the decision is chosen.
+    Of a `FrozenEstimator` only the decision is chosen, or the shift and the scale of its numbers.
 
     Parameters
     ----------
     estimator, preprocessor, cv, verbose
-        As in `SeldonianMetaClassifier`.
+        As in `SeldonianMetaClassifier` and `SeldonianMetaRegressor`.
     """
 
     estimator: Any
@@ -41,18 +44,17 @@ class StackingLearner:
     def train(
         self, problem: Problem, rows: LabelledRows, rng: np.random.RandomState
     ) -> Trained | NotTrained:
-        """Fit classifier and linear model to candidate `rows`."""
+        """Fit estimator and linear model to candidate `rows`."""
         seed = int(rng.randint(np.iinfo(np.int32).max))
-        assert isinstance(problem.targets, Labels)
-        features = StackedFeatures(
-            self.estimator, self.preprocessor, problem.targets.classes, self.cv, seed
-        )
-        is_trained = not isinstance(self.estimator, FrozenEstimator)
+        scores, criterion = _scores_of(problem.targets, rows.y)
+        features = StackedFeatures(self.estimator, self.preprocessor, scores, self.cv, seed)
+        is_frozen = isinstance(self.estimator, FrozenEstimator)
+        is_trained = not is_frozen or isinstance(scores, NumberScores)
         settings = {
             "module__is_trained": is_trained,
-            "criterion": nn.CrossEntropyLoss,
+            "criterion": criterion,
             "optimizer": torch.optim.Adam,
-            "optimizer__weight_decay": WEIGHT_DECAY,
+            "optimizer__weight_decay": 0.0 if is_frozen else WEIGHT_DECAY,
             "lr": LEARNING_RATE,
             "max_epochs": MAX_EPOCHS if is_trained else 0,
             "batch_size": None,
@@ -64,3 +66,12 @@ class StackingLearner:
             "verbose": self.verbose,
         }
         return LagrangianLearner(Head, features, "cpu", settings, (Head,)).train(problem, rows, rng)
+
+
+def _scores_of(targets: Targets, y: Any) -> tuple[Scores, type[nn.Module]]:
+    """What is asked of an estimator for these targets, and the loss of what is made of it."""
+    if isinstance(targets, Labels):
+        return ClassScores(targets.classes), nn.CrossEntropyLoss
+    task = task_of(targets, y)
+    assert isinstance(task, Regression)
+    return NumberScores(task.centre, task.scale), nn.MSELoss

@@ -2,19 +2,21 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
-from scipy.sparse import csr_array
-from sklearn.base import BaseEstimator, ClassifierMixin
+from scipy.sparse import csr_array, issparse
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_seldonian.learners.stacking import StackedFeatures
-from sklearn_seldonian.learners.stacking._features import LEAST, MAX_COLUMNS
+from sklearn_seldonian.learners.stacking._beside import MAX_COLUMNS
+from sklearn_seldonian.learners.stacking._scores import LEAST, ClassScores, NumberScores
 
 MOST_ODDS = np.log((1 - LEAST) / LEAST)
 
@@ -37,7 +39,8 @@ class Memory(ClassifierMixin, BaseEstimator):
 
 
 def stacked(estimator, preprocessor=None, classes=(0, 1), cv=5):
-    return StackedFeatures(estimator, preprocessor, np.array(classes), cv, random_state=0)
+    scores = ClassScores(np.array(classes))
+    return StackedFeatures(estimator, preprocessor, scores, cv, random_state=0)
 
 
 @pytest.fixture
@@ -68,7 +71,8 @@ def test_what_the_classifier_draws_is_drawn_by_the_seed_given(rows):
     forest = RandomForestClassifier(5)
     first, same = (stacked(forest).fit_transform(X, y) for _ in range(2))
     np.testing.assert_array_equal(first, same)
-    other = StackedFeatures(forest, None, np.array([0, 1]), 5, random_state=1).fit(X, y).estimator_
+    scores = ClassScores(np.array([0, 1]))
+    other = StackedFeatures(forest, None, scores, 5, random_state=1).fit(X, y).estimator_
     assert (forest.random_state, other.random_state) == (None, 1)
     seeded = stacked(RandomForestClassifier(5, random_state=7)).fit(X, y)
     assert seeded.estimator_.random_state == 7
@@ -171,6 +175,104 @@ def test_a_preprocessor_is_fitted_once_to_all_rows(rows):
     found = features.fit_transform(5 * X + 3, y)
     np.testing.assert_allclose(features.preprocessor_.mean_, (5 * X + 3).mean(axis=0))
     np.testing.assert_allclose(found[:, 1:], StandardScaler().fit_transform(X))
+
+
+def test_sparse_rows_are_for_the_estimator_alone(rows):
+    X, y = np.round(rows[0]), rows[1]
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    features = stacked(LogisticRegression(), encoder)
+    assert features.fit_transform(X, y).shape == (200, 1)
+    assert issparse(features.preprocessor_.transform(X))
+    expected = LogisticRegression().fit(encoder.fit_transform(X), y).decision_function
+    new = X[:5] + 1
+    np.testing.assert_allclose(features.transform(new)[:, 0], expected(encoder.transform(new)))
+
+
+class Asked(ClassifierMixin, BaseEstimator):
+    """Takes rows of any kind, and remembers which."""
+
+    def fit(self, X, y):
+        self.classes_, self.kind_ = np.unique(y), type(X)
+        return self
+
+    def predict_proba(self, X):
+        assert type(X) is self.kind_
+        return np.full((len(X), 2), 0.5)
+
+
+def test_tables_of_polars_have_the_same_features_beside_the_scores():
+    plain = TABLE.drop(columns="nothing").assign(count=[1, 2, 3, None] * 30)
+    table = pl.DataFrame({name: plain[name].tolist() for name in plain}, strict=False).with_columns(
+        pl.col("age").fill_nan(None)
+    )
+    y = np.arange(120) % 2
+    features, expected = stacked(Asked()), stacked(Asked())
+    found = features.fit_transform(table, y)
+    np.testing.assert_allclose(found, expected.fit_transform(plain, y))
+    assert features.estimator_.kind_ is pl.DataFrame
+    np.testing.assert_allclose(features.transform(table[:7]), found[:7])
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (["a"] * 200, "All candidate rows have the label 'a', and the classifier needs two"),
+        (["a"] * 199 + ["b"], r"two of at least 2 classes.* have \[199, 1\] rows"),
+        (["a", "b", *["c"] * 198], r"two of at least 2 classes"),
+    ],
+)
+def test_candidate_rows_of_too_few_classes_are_refused(rows, y, message):
+    features = stacked(DecisionTreeClassifier(), classes=("a", "b", "c"))
+    with pytest.raises(ValueError, match=message):
+        features.fit(rows[0], np.array(y))
+
+
+# -- numbers -------------------------------------------------------------------------------------
+
+
+class NumberMemory(RegressorMixin, Memory):
+    """Knows the numbers of the rows that it has seen, and says 5 of others."""
+
+    def fit(self, X, y):
+        self.number_of_ = dict(zip(X[:, 0].tolist(), y.tolist(), strict=True))
+        return self
+
+    def predict(self, X):
+        return np.array([self.number_of_.get(x, 5.0) for x in X[:, 0]])
+
+
+def of_numbers(estimator, cv=5):
+    return StackedFeatures(estimator, None, NumberScores(5.0, 2.0), cv, random_state=0)
+
+
+def test_predictions_are_standardised_and_do_not_flatter(rows):
+    X, _ = rows
+    y = 5 + 2 * X[:, 1]
+    features = of_numbers(NumberMemory())
+    np.testing.assert_array_equal(features.fit_transform(X, y)[:, 0], 0.0)
+    np.testing.assert_allclose(features.transform(X)[:, 0], X[:, 1])
+    assert features.transform(X).shape == (200, 1 + 3)
+
+
+def test_a_frozen_regressor_is_asked_alone(rows):
+    X, _ = rows
+    model = LinearRegression().fit(X, X[:, 2])
+    features = of_numbers(FrozenEstimator(model))
+    np.testing.assert_allclose(features.fit_transform(X, X[:, 2]), (X[:, 2:] - 5) / 2)
+
+
+def test_predictions_may_be_a_column_and_folds_need_two_rows():
+    X, y = np.arange(6.0)[:, None], np.arange(6.0)
+    scores = NumberScores(0.0, 1.0)
+
+    class Column(LinearRegression):
+        def predict(self, X):
+            return super().predict(X)[:, None]
+
+    np.testing.assert_allclose(scores.of(Column().fit(X, y), X)[:, 0], y, atol=1e-9)
+    with pytest.raises(ValueError, match="There must be two candidate rows"):
+        scores.folds(y[:1], 5, 0)
+    assert len(scores.folds(y[:3], 5, 0)) == 3
 
 
 def test_a_sampler_is_refused(rows):

@@ -21,3 +21,11 @@ def test_untrained_it_passes_on_the_log_probabilities_of_more():
 def test_it_is_trained_unless_the_classifier_is_frozen(is_trained):
     head = Head(3, 2, is_trained)
     assert {parameter.requires_grad for parameter in head.parameters()} == {is_trained}
+
+
+@pytest.mark.parametrize("is_trained", [True, False])
+def test_of_a_number_it_starts_as_the_prediction(is_trained):
+    X = torch.randn(4, 3)
+    head = Head(3, 1, is_trained)
+    torch.testing.assert_close(head(X), X[:, :1])
+    assert {parameter.requires_grad for parameter in head.parameters()} == {is_trained}

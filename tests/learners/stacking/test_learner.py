@@ -1,15 +1,15 @@
-"""Any classifier is trained through the seam of learners."""
+"""Any classifier or regressor is trained through the seam of learners."""
 
 import numpy as np
 import pytest
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_seldonian.certification._specification import Specification
 from sklearn_seldonian.constraints import parse_all
 from sklearn_seldonian.data._split import LabelledRows, split_rows
-from sklearn_seldonian.data._targets import Labels
+from sklearn_seldonian.data._targets import Labels, Numbers
 from sklearn_seldonian.learners import NotTrained, Problem, Trained
 from sklearn_seldonian.learners.stacking import StackingLearner
 
@@ -22,8 +22,8 @@ def rows():
     return LabelledRows(X, y, y, {}, X)
 
 
-def trained(estimator, text, rows):
-    targets = Labels.of(np.array([0, 1]), None, "argmax")
+def trained(estimator, text, rows, targets=None):
+    targets = targets or Labels.of(np.array([0, 1]), None, "argmax")
     constraints = parse_all(text)
     rng = np.random.RandomState(0)
     split = split_rows(rows, 0.5, None, rng)
@@ -59,3 +59,19 @@ def test_of_a_frozen_classifier_only_the_threshold_moves(rows):
 def test_what_no_model_can_pass_is_not_trained(rows):
     outcome, _ = trained(LogisticRegression(), "PR >= 2", rows)
     assert isinstance(outcome, NotTrained)
+
+
+def test_of_a_frozen_regressor_shift_and_scale_are_chosen(rows):
+    X = rows.X
+    y = X[:, 0] + np.random.default_rng(1).uniform(-1, 1, len(X))
+    model = LinearRegression().fit(X, 0.3 + 0.8 * y)
+    targets = Numbers((-5.0, 5.0), (-5.0, 5.0))
+    numbers = LabelledRows(X, y, y, {}, X)
+    outcome, split = trained(FrozenEstimator(model), "Mean_Error <= -0.1", numbers, targets)
+    predicted = outcome.model.net.task_.answers(outcome.model.scores(X[split.safety_indices]))
+    own = model.predict(X[split.safety_indices])
+    slope, shift = np.polyfit(own, predicted, 1)
+    assert np.allclose(predicted, slope * own + shift, atol=1e-4)
+    assert 1.0 < slope < 1.4  # as it came, it is 0.8 of what it should be
+    assert -0.8 < (predicted - y[split.safety_indices]).mean() < -0.1
+    assert sum(part.numel() for part in outcome.model.net.module_.parameters()) == 2
