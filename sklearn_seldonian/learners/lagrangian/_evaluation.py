@@ -6,6 +6,7 @@ import operator
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sklearn_seldonian.certification import ScoreEnds, Statistics, tabulate
-from sklearn_seldonian.constraints import Stratification
+from sklearn_seldonian.constraints import Cells, Stratification
 from sklearn_seldonian.learners.lagrangian._batches import Rows
 from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
 from sklearn_seldonian.learners.lagrangian._devices import on_device
@@ -28,10 +29,15 @@ from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.selection import (
     ClassShifts,
     ConstrainedProblem,
+    GroupDecisions,
+    GroupOffsets,
+    SelectionKey,
     ShiftedDecisions,
     class_shifts,
     forecast_for,
+    group_shifts,
     position_of_best,
+    selection_key,
 )
 
 Array = NDArray[np.float64]
@@ -107,7 +113,8 @@ class CandidateEvaluator:
         Not `shrunk`: without the search for probabilities that pass, where decisions are drawn.
         """
         if self.problem.deterministic:
-            return self._best_shift(scores, True)
+            best = self._best_shift(scores, True)
+            return self._best_by_group(scores, best) if self.problem.by_group else best
         if bool(torch.log_softmax(scores, dim=1).isnan().any()):
             return self._seen(scores, UNADJUSTED)
         unshrunk = self._seen(scores, clipped(scores))
@@ -118,12 +125,12 @@ class CandidateEvaluator:
     def predict_test_outcome(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
         """What is predicted of a model with these `scores` of the rows and this `adjustment`."""
         if self.problem.deterministic:
-            return self._best_shift(adjustment.moved(scores), False)
+            return self._best_shift(adjustment.moved(scores, self._groups(adjustment)), False)
         return self._seen(scores, adjustment)
 
     def calibrate_margins(self, scores: torch.Tensor, adjustment: Adjustment) -> None:
         """Run the safety test on samples of the rows, and expect bounds as wide from now on."""
-        samples = self._samples(adjustment.apply(scores), adjustment.ends)
+        samples = self._samples(self._adjusted(scores, adjustment), adjustment.ends)
         constant = []
         if not self.problem.deterministic:
             constant = self._samples(scores.new_tensor(self._log_shares).expand_as(scores))
@@ -145,13 +152,22 @@ class CandidateEvaluator:
 
     def _seen(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
         """What is predicted of a model whose scores are adjusted."""
-        problem, batches = self.problem, [adjustment.apply(scores)]
+        problem, batches = self.problem, [self._adjusted(scores, adjustment)]
         cells = problem.stratification, problem.values
         ends = adjustment.ends
         loss, seen = observe(batches, self.rows, self.criterion, self.task, *cells, ends)
         means = problem.linearisation.means(seen.confusion)
         error = float(self._errors(seen.confusion))
         return Candidate(means, self.forecast.predict(seen), error, loss, adjustment)
+
+    def _adjusted(self, scores: torch.Tensor, adjustment: Adjustment) -> torch.Tensor:
+        return adjustment.apply(scores, self._groups(adjustment))
+
+    def _groups(self, adjustment: Adjustment) -> NDArray[np.intp] | None:
+        """The group of each row, where adjustments differ by group."""
+        if adjustment.by_group is None:
+            return None
+        return adjustment.by_group.positions(Cells(self._codes, self.problem.stratification))
 
     def _errors(self, tables: Array) -> Array:
         """Weighted shares of wrong decisions; zero where decisions are drawn."""
@@ -165,29 +181,61 @@ class CandidateEvaluator:
 
     def _best_shift(self, scores: torch.Tensor, adjusted: bool) -> Candidate:
         """The same model with the best offset of all; with none if not `adjusted`."""
-        problem = self.problem
-        # A number has no classes, and row measures would have to be computed anew for each offset.
-        has_offsets = problem.shape[1] > 1 and not problem.values
-        if not has_offsets or not bool(torch.isfinite(scores).all()):
+        if not self._has_offsets(scores):
             return self._seen(scores, UNADJUSTED)
-        values, stratification = scores.cpu().double().numpy(), problem.stratification
-        classes = class_shifts(values, self._labels, self._codes, stratification, N_OFFSETS)
-        shifted = [self._with_best(shifts, scores, adjusted) for shifts in classes]
-        return max(shifted, key=lambda candidate: candidate.selection_key(problem.power))
+        shifted = [
+            self._with_best(shifts, scores, adjusted)
+            for shifts in class_shifts(*self._rows_by(scores))
+        ]
+        return max(shifted, key=lambda candidate: candidate.selection_key(self.problem.power))
+
+    def _has_offsets(self, scores: torch.Tensor) -> bool:
+        # A number has no classes, and row measures would have to be computed anew for each offset.
+        can_have = self.problem.shape[1] > 1 and not self.problem.values
+        return can_have and bool(torch.isfinite(scores).all())
+
+    def _rows_by(self, scores: torch.Tensor) -> tuple[Array, Any, Any, Stratification, int]:
+        """The rows as `class_shifts` takes them."""
+        values = scores.cpu().double().numpy()
+        return values, self._labels, self._codes, self.problem.stratification, N_OFFSETS
+
+    def _best_by_group(self, scores: torch.Tensor, common: Candidate) -> Candidate:
+        """The same model with the best offsets of groups, the `common` ones if none are better."""
+        problem, power = self.problem, self.problem.power
+        offsets = common.adjustment.offset_of_each(problem.shape[1])
+        n_groups = len(problem.stratification.cell_of_code)
+        shared = GroupOffsets.of(problem.stratification, np.tile(offsets, (n_groups, 1)))
+        found = [common._replace(adjustment=Adjustment(1.0, (), by_group=shared))]
+        if self._has_offsets(scores):
+            for shifts in group_shifts(*self._rows_by(scores)):
+                start = float(offsets[shifts.class_position])
+                found.append(self._candidate(shifts.best(start, self._choose), scores))
+        return max(found, key=lambda candidate: candidate.selection_key(power))
+
+    def _choose(self, decisions: GroupDecisions) -> tuple[int, SelectionKey]:
+        """Position of the best decisions, the least moved of equal ones, and its key."""
+        errors, scores = self._errors(decisions.tables), self._feasibility_scores(decisions)
+        best = position_of_best(scores, errors, decisions.moved, self.problem.power)
+        return best, selection_key(scores[best], errors[best], 0.0, self.problem.power)
 
     def _with_best(self, shifts: ClassShifts, scores: torch.Tensor, adjusted: bool) -> Candidate:
         """The model with the best offset of one class; with none if not `adjusted`."""
-        problem, decisions = self.problem, shifts.decisions
+        decisions = shifts.decisions
         best = int(np.flatnonzero(decisions.offsets == 0)[0])
         if adjusted:
             best = self._best(decisions)
             if decisions.offsets[best] != 0:
                 decisions = shifts.near(best, N_FINER)
                 best = self._best(decisions)
-        chosen = decisions.at(best)
+        return self._candidate(decisions.at(best), scores)
+
+    def _candidate(self, chosen: ShiftedDecisions | GroupDecisions, scores: Any) -> Candidate:
+        """What is predicted where these decisions were chosen."""
+        problem = self.problem
         prediction = self.forecast.predict(self._as_seen(chosen.smoothed), chosen.weight)
-        adjustment = _offset(chosen, problem.shape[1])
-        loss = self.task.loss(self.criterion, adjustment.apply(scores), self.rows.y).item()
+        adjustment = _offset(chosen, problem)
+        adjusted = self._adjusted(scores, adjustment)
+        loss = self.task.loss(self.criterion, adjusted, self.rows.y).item()
         means = problem.linearisation.means(chosen.tables)
         error = float(self._errors(chosen.tables))
         return Candidate(means, prediction, error, loss, adjustment)
@@ -195,9 +243,12 @@ class CandidateEvaluator:
     def _best(self, decisions: ShiftedDecisions) -> int:
         """Position of the best offset, the smallest of equal ones."""
         errors, distances = self._errors(decisions.tables), np.abs(decisions.offsets)
-        seen = self._as_seen(decisions.smoothed)
-        scores = self.forecast.feasibility_scores(seen, decisions.weight)
+        scores = self._feasibility_scores(decisions)
         return position_of_best(scores, errors, distances, self.problem.power)
+
+    def _feasibility_scores(self, decisions: ShiftedDecisions | GroupDecisions) -> Array:
+        seen = self._as_seen(decisions.smoothed)
+        return self.forecast.feasibility_scores(seen, decisions.weight)
 
     def _as_seen(self, tables: Array) -> Statistics:
         """The statistics of rows in these tables, which may have leading axes."""
@@ -271,13 +322,16 @@ class CandidateEvaluator:
         return bool(candidate.prediction.feasibility_score >= self.problem.power)
 
 
-def _offset(decisions: ShiftedDecisions, n_classes: int) -> Adjustment:
-    """The one offset of `decisions` as an adjustment of all scores."""
-    if not decisions.offsets:
-        return UNADJUSTED
-    offsets = np.zeros(n_classes)
-    offsets[decisions.class_position] = decisions.offsets
-    return Adjustment(1.0, tuple(offsets.tolist()))
+def _offset(
+    decisions: ShiftedDecisions | GroupDecisions, problem: ConstrainedProblem
+) -> Adjustment:
+    """The offset of one class in `decisions`, or in each group, as an adjustment of all scores."""
+    of_class = np.eye(problem.shape[1])[decisions.class_position]
+    offsets = np.multiply.outer(decisions.offsets, of_class) + 0.0  # no negative zeros
+    if isinstance(decisions, GroupDecisions):
+        by_group = GroupOffsets.of(problem.stratification, offsets)
+        return Adjustment(1.0, (), by_group=by_group)
+    return Adjustment(1.0, tuple(offsets.tolist())) if decisions.offsets else UNADJUSTED
 
 
 def observe(

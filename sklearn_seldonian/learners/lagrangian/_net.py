@@ -446,9 +446,9 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         tags.estimator_type = "classifier" if self.task.n_classes > 1 else "regressor"
         return tags
 
-    def scores(self, X: Inputs) -> Iterator[torch.Tensor]:
+    def scores(self, X: Inputs, groups: Any = None) -> Iterator[torch.Tensor]:
         """Scores, as the task has them, adjusted, batch by batch, in eval mode."""
-        return map(self.adjustment_.apply, self.unadjusted_scores(X))
+        return self.adjustment_.apply_to_each(self.unadjusted_scores(X), groups)
 
     def unadjusted_scores(self, X: Inputs) -> Iterator[torch.Tensor]:
         """What the module makes of the rows, before it is adjusted."""
