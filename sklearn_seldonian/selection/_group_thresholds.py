@@ -8,13 +8,11 @@ and one safety test holds for it as for any other.
 The best offsets of several groups lie on a ridge where the constraint leaves little room between
 the groups' rates: one offset that moves alone leaves it. So one group's threshold is moved
 together with a common shift of all others, which is measured in shares of each group's own rows.
-For two groups that is a search over all pairs, first coarse, then fine. Among 20,000 pairs on
-a grid the best decided for as much as a thousandth of the rows better, at ten times the cost.
+For two groups that is a search over all pairs, first coarse, then fine.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -45,10 +43,10 @@ Array = NDArray[np.float64]
 Positions = NDArray[np.intp]
 
 CONDITIONS: dict[str, Any] = {kind.__name__: kind for kind in (ColumnIs, Comparison, Membership)}
-# Steps from no row to all rows of a group, and again within one of these steps. More groups take
-# more grids, which are coarser.
-N_STEPS, N_STEPS_OF_SEVERAL = 24, 12
-N_SWEEPS = 2
+# By how much the shares of rows beyond a group's threshold are changed, one round after another.
+# Of more than two groups each round looks at every group, and only at few steps.
+STEPS_OF_TWO = (np.arange(-24, 25) / 24, np.arange(-24, 25, 2) / 24**2)
+STEPS_OF_SEVERAL = tuple(np.arange(-2, 3) / 2**k for k in range(2, 9))
 NONE: SelectionKey = (-np.inf, -np.inf, -np.inf)
 
 
@@ -213,29 +211,21 @@ class GroupShifts:
     def best(self, offset: float, choose: Choose) -> GroupDecisions:
         """The best that a search from one `offset` for all groups finds."""
         n_groups = len(self._cuts)
-        n_steps, n_sweeps = (N_STEPS, 1) if n_groups <= 2 else (N_STEPS_OF_SEVERAL, N_SWEEPS)
         at = np.array([np.searchsorted(cuts[1:], offset) / (len(cuts) - 1) for cuts in self._cuts])
         best, key = self._decisions(0, at[:1], np.zeros(1), at).at(0), NONE
-        for is_fine, _ in itertools.product((False, True), range(n_sweeps)):
+        for steps in STEPS_OF_SEVERAL if n_groups > 2 else STEPS_OF_TWO:
             # Of two groups, all pairs are those of the first alone and a shift of the other.
             for g in range(n_groups if n_groups > 2 else 1):
-                shares = self._grid(at, g, n_steps, is_fine)
-                decisions = self._decisions(g, *shares, at)
+                others = np.delete(at, g)
+                least, most = -others.max(initial=0.0), 1.0 - others.min(initial=1.0)
+                own = np.unique((at[g] + steps).clip(0.0, 1.0))
+                shift = np.unique(steps.clip(least, most))
+                decisions = self._decisions(g, own, shift, at)
                 i, found = choose(decisions)
                 if found > key:
                     best, key = decisions.at(i), found
-                    at = _all_shares(g, *shares, at).reshape(-1, n_groups)[i]
+                    at = _all_shares(g, own, shift, at).reshape(-1, n_groups)[i]
         return best._replace(offsets=np.where(self._has_rows, best.offsets, offset))
-
-    def _grid(self, at: Array, g: int, n_steps: int, is_fine: bool) -> tuple[Array, Array]:
-        """Shares of the rows of group `g` that turn, and how many more of the others' do."""
-        steps, others = np.arange(-n_steps, n_steps + 1) / n_steps, np.delete(at, g)
-        own = np.append(steps, at[g])
-        if is_fine:
-            steps = steps[::2] / n_steps
-            own = at[g] + steps
-        least, most = -others.max(initial=0.0), 1.0 - others.min(initial=1.0)
-        return np.unique(own.clip(0.0, 1.0)), np.unique(steps.clip(least, most))
 
     def _decisions(self, g: int, own: Array, shift: Array, at: Array) -> GroupDecisions:
         """What is decided for each of the shares `own` of group `g` with each `shift` of others."""

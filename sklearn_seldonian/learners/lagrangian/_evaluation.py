@@ -51,6 +51,9 @@ SHARE_STEP = 0.01
 SPARE_SHARES = (0.02, 0.06, 0.15)
 # Halvings in the search for how far probabilities must shrink.
 SHRINKAGE_STEPS = 5
+# Adjustments that take several passes are looked for after about so many epochs at most, and those
+# of groups, which take a pass for each, after as many fewer.
+SEARCHED_EPOCHS = 100
 # Margins are calibrated on so many samples of candidate rows, of at most so many rows. One does
 # for bounds from counts, which vary little.
 N_SAMPLES = 3
@@ -107,18 +110,26 @@ class CandidateEvaluator:
             drawn = np.bincount(task.labels(resampled.y).cpu().numpy(), minlength=n_classes)
             self._class_weights = self._class_weights * drawn / counts
 
-    def best(self, scores: torch.Tensor, shrunk: bool = True) -> Candidate:
+    def epochs_per_search(self, n_epochs: int) -> int:
+        """Of how many epochs one is `searched`."""
+        if self.problem.deterministic and not self.problem.by_group:
+            return 1
+        n_passes = len(self.problem.stratification.cell_of_code) if self.problem.by_group else 1
+        return max(1, n_epochs * n_passes // SEARCHED_EPOCHS)
+
+    def best(self, scores: torch.Tensor, searched: bool = True) -> Candidate:
         """The best that a model with these `scores` of the rows can decide.
 
-        Not `shrunk`: without the search for probabilities that pass, where decisions are drawn.
+        Not `searched`: without the search for probabilities that pass, where decisions are drawn,
+        or for the offsets of groups.
         """
         if self.problem.deterministic:
             best = self._best_shift(scores, True)
-            return self._best_by_group(scores, best) if self.problem.by_group else best
+            return self._best_by_group(scores, best, searched) if self.problem.by_group else best
         if bool(torch.log_softmax(scores, dim=1).isnan().any()):
             return self._seen(scores, UNADJUSTED)
         unshrunk = self._seen(scores, clipped(scores))
-        if not shrunk or not np.isfinite(unshrunk.loss):
+        if not searched or not np.isfinite(unshrunk.loss):
             return unshrunk
         return self._shrunk(scores, unshrunk)
 
@@ -199,14 +210,14 @@ class CandidateEvaluator:
         values = scores.cpu().double().numpy()
         return values, self._labels, self._codes, self.problem.stratification, N_OFFSETS
 
-    def _best_by_group(self, scores: torch.Tensor, common: Candidate) -> Candidate:
+    def _best_by_group(self, scores: torch.Tensor, common: Candidate, searched: bool) -> Candidate:
         """The same model with the best offsets of groups, the `common` ones if none are better."""
         problem, power = self.problem, self.problem.power
         offsets = common.adjustment.offset_of_each(problem.shape[1])
         n_groups = len(problem.stratification.cell_of_code)
         shared = GroupOffsets.of(problem.stratification, np.tile(offsets, (n_groups, 1)))
         found = [common._replace(adjustment=Adjustment(1.0, (), by_group=shared))]
-        if self._has_offsets(scores):
+        if searched and self._has_offsets(scores):
             for shifts in group_shifts(*self._rows_by(scores)):
                 start = float(offsets[shifts.class_position])
                 found.append(self._candidate(shifts.best(start, self._choose), scores))
