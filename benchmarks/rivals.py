@@ -4,9 +4,9 @@ A whole data set is the population. m rows are drawn from it with replacement, o
 method trains on one half, the candidate rows, and is tested once on the other at delta .05. The
 models that pass are judged on the population: how accurate they are, and whether they violate the
 constraint after all. In one draw all methods have the same rows and the same halves, and no
-decision sees the group, but for the methods "by group". Ours are `SeldonianClassifier` with its defaults and as a linear model,
-and `SeldonianMetaClassifier` around scikit-learn's boosted trees. The rivals, all of them tested by
-`certify`, are:
+decision sees the group, but for the methods "by group". Ours are `SeldonianClassifier` with its
+defaults and as a linear model, and `SeldonianMetaClassifier` around scikit-learn's boosted trees.
+The rivals, all of them tested by `certify`, are:
 
 * logistic, trees: fitted to the candidate rows, with one decision threshold. It is the most
   accurate one whose cross-validated decisions about the candidate rows pass a rehearsal of the
