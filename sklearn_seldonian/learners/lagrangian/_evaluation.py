@@ -211,21 +211,24 @@ class CandidateEvaluator:
         return values, self._labels, self._codes, self.problem.stratification, N_OFFSETS
 
     def _best_by_group(self, scores: torch.Tensor, common: Candidate, searched: bool) -> Candidate:
-        """The same model with the best offsets of groups, the `common` ones if none are better."""
-        problem, power = self.problem, self.problem.power
+        """The same model with the best offsets of groups, or the `common` ones for all of them."""
+        problem, found = self.problem, list[Candidate]()
         offsets = common.adjustment.offset_of_each(problem.shape[1])
-        n_groups = len(problem.stratification.cell_of_code)
-        shared = GroupOffsets.of(problem.stratification, np.tile(offsets, (n_groups, 1)))
-        found = [common._replace(adjustment=Adjustment(1.0, (), by_group=shared))]
-        if searched and self._has_offsets(scores):
-            for shifts in group_shifts(*self._rows_by(scores)):
-                start = float(offsets[shifts.class_position])
-                found.append(self._candidate(shifts.best(start, self._choose), scores))
-        return max(found, key=lambda candidate: candidate.selection_key(power))
+        if not searched or not self._has_offsets(scores):
+            n_groups = len(problem.stratification.cell_of_code)
+            shared = GroupOffsets.of(problem.stratification, np.tile(offsets, (n_groups, 1)))
+            return common._replace(adjustment=Adjustment(1.0, (), by_group=shared))
+        for shifts in group_shifts(*self._rows_by(scores)):
+            best = shifts.best(float(offsets[shifts.class_position]), self._choose)
+            found.append(self._candidate(best, float(self._errors(best.smoothed)), scores))
+        return max(found, key=lambda candidate: candidate.selection_key(problem.power))
 
     def _choose(self, decisions: GroupDecisions) -> tuple[int, SelectionKey]:
-        """Position of the best decisions, the least moved of equal ones, and its key."""
-        errors, scores = self._errors(decisions.tables), self._feasibility_scores(decisions)
+        """Position of the best decisions, the least moved of equal ones, and its key.
+
+        Of so many decisions some are right about these rows by luck, so that errors are smoothed.
+        """
+        errors, scores = self._errors(decisions.smoothed), self._feasibility_scores(decisions)
         best = position_of_best(scores, errors, decisions.moved, self.problem.power)
         return best, selection_key(scores[best], errors[best], 0.0, self.problem.power)
 
@@ -238,9 +241,12 @@ class CandidateEvaluator:
             if decisions.offsets[best] != 0:
                 decisions = shifts.near(best, N_FINER)
                 best = self._best(decisions)
-        return self._candidate(decisions.at(best), scores)
+        chosen = decisions.at(best)
+        return self._candidate(chosen, float(self._errors(chosen.tables)), scores)
 
-    def _candidate(self, chosen: ShiftedDecisions | GroupDecisions, scores: Any) -> Candidate:
+    def _candidate(
+        self, chosen: ShiftedDecisions | GroupDecisions, error: float, scores: torch.Tensor
+    ) -> Candidate:
         """What is predicted where these decisions were chosen."""
         problem = self.problem
         prediction = self.forecast.predict(self._as_seen(chosen.smoothed), chosen.weight)
@@ -248,7 +254,6 @@ class CandidateEvaluator:
         adjusted = self._adjusted(scores, adjustment)
         loss = self.task.loss(self.criterion, adjusted, self.rows.y).item()
         means = problem.linearisation.means(chosen.tables)
-        error = float(self._errors(chosen.tables))
         return Candidate(means, prediction, error, loss, adjustment)
 
     def _best(self, decisions: ShiftedDecisions) -> int:
