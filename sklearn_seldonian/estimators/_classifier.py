@@ -18,6 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 from torch import nn
 
+from sklearn_seldonian.data._arguments import groups_for
 from sklearn_seldonian.data._targets import Labels, column_of_labels
 from sklearn_seldonian.estimators._base import CertifiedEstimator
 from sklearn_seldonian.estimators._docstrings import with_entries_of
@@ -127,7 +128,8 @@ class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
         """
         if self._falls_back():
             return self.fallback_.predict(self._for_fallback(X))
-        probabilities = self.predict_proba(X, sensitive_features)
+        groups = groups_for(self, "predict_proba", sensitive_features)
+        probabilities = self.predict_proba(X, **groups)
         if self._targets_.decision == "argmax":
             return self.classes_[probabilities.argmax(axis=1)]
         ends = self.net_.adjustment_.ends
@@ -188,7 +190,7 @@ class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
         -------
         float
         """
-        predicted = self.predict(X, sensitive_features)
+        predicted = self.predict(X, **groups_for(self, "predict", sensitive_features))
         return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
     def _fallback_probabilities(self, X):
