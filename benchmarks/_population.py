@@ -138,6 +138,15 @@ CONFIGS = {
 ADULT_CONFIGS = {
     config.name: config for config in (Config("adult", "DP", 0.1), Config("adult", "PPV", 0.75))
 }
+# Where it may pay to see the group.
+RATE_CONFIGS = {
+    config.name: config
+    for config in (
+        Config("gpa", "EOpp", 0.1),
+        Config("gpa", "EO", 0.2),
+        Config("adult", "EOpp", 0.1),
+    )
+}
 
 
 class Truth(NamedTuple):

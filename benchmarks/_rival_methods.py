@@ -21,14 +21,16 @@ from sklearn_seldonian import (
     SeldonianMetaClassifier,
     certify,
 )
+from sklearn_seldonian.metrics import constraint_values
 
 DELTA = 0.05
-N_THRESHOLDS = 40
+N_THRESHOLDS, N_THRESHOLDS_OF_GROUP = 40, 20
 THRESHOLD_FOLDS, MIXTURE_FOLDS = 5, 3
 # Shares of what the limit allows that a mixture is trained to, the loosest first.
 TIGHTER = (1.0, 0.8, 0.6, 0.4, 0.2, 0.05)
 
 Decide = Callable[[Floats], Floats]
+DecideByGroup = Callable[["Sample"], Floats]
 
 
 # -- rows ---------------------------------------------------------------------------------------
@@ -51,7 +53,7 @@ class Case(NamedTuple):
     config: Config
     candidate: Sample
     safety: Sample
-    everyone: Floats
+    everyone: Sample
     seed: int
 
 
@@ -61,7 +63,7 @@ def case_of(config: Config, m: int, trial: int, data: str) -> Case:
     drawn = draw(config.dataset, m, trial, data)
     whole = Sample(people.X, people.y, people.groups)
     candidate, safety = (whole.take(rows) for rows in np.split(drawn.rows, [m // 2]))
-    return Case(config, candidate, safety, people.X, drawn.seed)
+    return Case(config, candidate, safety, whole, drawn.seed)
 
 
 class Answer(NamedTuple):
@@ -93,6 +95,16 @@ def ours_trees(case: Case) -> Answer:
     return fitted(SeldonianMetaClassifier(trees), case)
 
 
+def ours_linear_by_group(case: Case) -> Answer:
+    model = SeldonianClassifier(module__hidden=(), device="cpu", group_thresholds=True)
+    return fitted(model, case)
+
+
+def ours_trees_by_group(case: Case) -> Answer:
+    trees = HistGradientBoostingClassifier(random_state=case.seed)
+    return fitted(SeldonianMetaClassifier(trees, group_thresholds=True), case)
+
+
 def fitted(model: Any, case: Case) -> Answer:
     """An estimator of ours, which tests its model itself."""
     parts = case.candidate, case.safety
@@ -102,7 +114,10 @@ def fitted(model: Any, case: Case) -> Answer:
     model.set_params(constraints=case.config.text, delta=DELTA, random_state=case.seed)
     model.fit(X, y, sensitive_features=groups, safety_mask=is_safety)
     found = model.solution_found_
-    positive = np.asarray(model.predict(case.everyone), dtype=float) if found else None
+    everyone, positive = case.everyone, None
+    if found:
+        decisions = model.predict(everyone.X, sensitive_features=everyone.groups)
+        positive = np.asarray(decisions, dtype=float)
     passing = predicted_passing(getattr(model, "history_", None))
     return Answer(positive, model.certificate_.results[0].g_upper, passing)
 
@@ -147,7 +162,12 @@ def tested(positive: Floats, sample: Sample, case: Case) -> SafetyCertificate:
 
 def answer(decide: Decide, case: Case) -> Answer:
     """What the one test on the safety rows says of a model."""
-    certificate = tested(decide(case.safety.X), case.safety, case)
+    return answer_by_group(lambda sample: decide(sample.X), case)
+
+
+def answer_by_group(decide: DecideByGroup, case: Case) -> Answer:
+    """The same for a model that sees the group."""
+    certificate = tested(decide(case.safety), case.safety, case)
     positive = decide(case.everyone) if certificate.passed else None
     return Answer(positive, certificate.results[0].g_upper)
 
@@ -186,6 +206,78 @@ def with_threshold(model: Any, case: Case) -> Answer:
     threshold = rehearsed(best_first, lambda t: (scores > t).astype(float), case)
     model.fit(X, y)
     return answer(lambda X: (model.predict_proba(X)[:, 1] > threshold).astype(float), case)
+
+
+def logistic_by_group(case: Case) -> Answer:
+    return with_thresholds_by_group(LogisticRegression(max_iter=1000), case)
+
+
+def trees_by_group(case: Case) -> Answer:
+    model = HistGradientBoostingClassifier(random_state=case.seed)
+    return with_thresholds_by_group(model, case)
+
+
+def with_thresholds_by_group(model: Any, case: Case) -> Answer:
+    """As `with_threshold`, with one threshold for M and another for F; all pairs are rehearsed."""
+    X, y, groups = case.candidate
+    cv, male = folds(THRESHOLD_FOLDS, case), groups["M"].to_numpy() == 1
+    scores = cross_val_predict(model, X, y, cv=cv, method="predict_proba")[:, 1]
+    shares = np.linspace(0, 1, N_THRESHOLDS_OF_GROUP)
+    of_men, of_women = (np.append(0.5, np.quantile(scores[own], shares)) for own in (male, ~male))
+    right = [
+        ((scores[own] > thresholds[:, None]) == y[own]).sum(axis=1)
+        for own, thresholds in ((male, of_men), (~male, of_women))
+    ]
+    total = right[0][:, None] + right[1]
+    best_first = np.unravel_index(np.argsort(-total, axis=None, kind="stable"), total.shape)
+    pairs = [(of_men[i], of_women[j]) for i, j in zip(*best_first, strict=True)]
+
+    def decisions(pair: tuple[float, float]) -> Floats:
+        return np.asarray(scores > np.where(male, *pair), dtype=float)
+
+    # A test takes long, and never passes what its own estimate refutes.
+    keeping = [pair for pair in pairs if estimate(decisions(pair), case) <= 0]
+    chosen = rehearsed(keeping or pairs[:1], decisions, case)
+    model.fit(X, y)
+
+    def positive(sample: Sample) -> Floats:
+        threshold = np.where(sample.groups["M"] == 1, *chosen)
+        return np.asarray(model.predict_proba(sample.X)[:, 1] > threshold, dtype=float)
+
+    return answer_by_group(positive, case)
+
+
+def estimate(positive: Floats, case: Case) -> float:
+    """The constraint's g of decisions about the candidate rows."""
+    X, y, groups = positive[:, None], case.candidate.y, case.candidate.groups
+    model = Decided().fit(X, y)
+    values = constraint_values(model, X, y, case.config.text, sensitive_features=groups)
+    return float(values[0])
+
+
+def threshold_optimizer(case: Case) -> Answer:
+    """fairlearn's thresholds of groups around a logistic model; what it draws is drawn once."""
+    from fairlearn.postprocessing import ThresholdOptimizer
+
+    X, y, groups = case.candidate
+    parity = {
+        "DP": "demographic_parity",
+        "DI": "demographic_parity",
+        "EOpp": "true_positive_rate_parity",
+        "PE": "false_positive_rate_parity",
+        "EO": "equalized_odds",
+    }[case.config.family]
+    optimizer = ThresholdOptimizer(
+        estimator=LogisticRegression(max_iter=1000),
+        constraints=parity,
+        predict_method="predict_proba",
+    ).fit(X, y, sensitive_features=groups["M"])
+
+    def positive(sample: Sample) -> Floats:
+        drawn = optimizer._pmf_predict(sample.X, sensitive_features=sample.groups["M"])
+        return np.asarray(drawn[:, 1], dtype=float)
+
+    return answer_by_group(positive, case)
 
 
 def fairlearn(case: Case) -> Answer:
@@ -232,15 +324,27 @@ OURS: dict[str, Callable[[Case], Answer]] = {
     "ours, linear": ours_linear,
     "ours, trees": ours_trees,
 }
+OURS_BY_GROUP: dict[str, Callable[[Case], Answer]] = {
+    "ours, linear, by group": ours_linear_by_group,
+    "ours, trees, by group": ours_trees_by_group,
+}
 RIVALS: dict[str, Callable[[Case], Answer]] = {
     "logistic": logistic,
     "trees": trees,
     "fairlearn": fairlearn,
     "fairlearn, rehearsed": fairlearn_rehearsed,
 }
-METHODS = OURS | RIVALS
+RIVALS_BY_GROUP: dict[str, Callable[[Case], Answer]] = {
+    "logistic, by group": logistic_by_group,
+    "trees, by group": trees_by_group,
+    "fairlearn, by group": threshold_optimizer,
+}
+BLIND = OURS | RIVALS
+BY_GROUP = OURS_BY_GROUP | RIVALS_BY_GROUP
+METHODS = BLIND | BY_GROUP
 
 
 def enters(method: str, config: Config) -> bool:
     """Whether a method has a way to train for the constraint."""
-    return not (method.startswith("fairlearn") and config.family == "PPV")
+    without_groups = config.family == "PPV"
+    return not (without_groups and (method.startswith("fairlearn") or method in BY_GROUP))

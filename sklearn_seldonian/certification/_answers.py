@@ -65,6 +65,9 @@ class Answers(Protocol):
     def observe(self, rows: LabelledRows, cells: Cells, measures: Measures) -> Observation:
         """What the model does on `rows`, which fall into `cells`; with the values of `measures`."""
 
+    def unknown_groups(self, cells: Cells) -> list[str]:
+        """Groups of rows in these cells that the model decides nothing about, in words."""
+
     def remarks(self, statistics: Statistics) -> tuple[str, ...]:
         """What else to know about the model, in sentences."""
 
@@ -141,6 +144,9 @@ class _EstimatorAnswers:
         if _arguments.groups_for(self.estimator, "predict", self.sensitive_features):
             texts.append("Predict is given the sensitive features, as in this test.")
         return tuple(texts)
+
+    def unknown_groups(self, cells: Cells) -> list[str]:
+        return []
 
     def remarks(self, statistics: Statistics) -> tuple[str, ...]:
         return ()

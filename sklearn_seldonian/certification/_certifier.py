@@ -98,11 +98,12 @@ def run_safety_test(
         Which rows gave the specification its meaning, in words.
     """
     source = specification.source
+    cells = cells or specification.cells(rows.columns, len(rows.y))
     unseen = unseen_levels(source.constraints, specification.levels, rows.columns)
+    unseen = unseen or "; ".join(answers.unknown_groups(cells))
     if unseen:
         reason = f"the tested rows have {unseen}, which no {bound_by} row has"
         return untested_certificate(specification, reason, len(rows.y), origin)
-    cells = cells or specification.cells(rows.columns, len(rows.y))
     mutually_exclusive_columns = specification.mutually_exclusive_columns & exclusive_columns(
         cells.stratification
     )

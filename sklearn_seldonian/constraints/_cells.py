@@ -98,6 +98,11 @@ class Stratification:
     def n_cells(self) -> int:
         return len(self.membership)
 
+    @property
+    def patterns(self) -> NDArray[np.bool_]:
+        """Which conditions hold for each code: shape (n_codes, n_conditions)."""
+        return np.asarray(self.membership[self.cell_of_code].any(axis=1))
+
     @cached_property
     def spans(self) -> tuple[slice, ...]:
         """The cells of each family. Every row is in one cell of each family."""

@@ -104,7 +104,8 @@ def groups_for(estimator: Any, method: str, sensitive_features: Any) -> dict[str
 
 def _takes_groups(estimator: Any, method: str) -> bool:
     if "sensitive_features" in inspect.signature(getattr(estimator, method)).parameters:
-        return True
+        # Ours have the keyword in any case.
+        return method == "fit" or bool(getattr(estimator, "group_thresholds", True))
     if not sklearn.get_config()["enable_metadata_routing"]:
         return False
     return bool(get_routing_for_object(estimator).consumes(method, ["sensitive_features"]))

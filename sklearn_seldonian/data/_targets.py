@@ -31,18 +31,23 @@ class Labels:
         Position of the positive class where there are two.
     decision : {"argmax", "sample"}, default="argmax"
         Whether the most probable class is decided for, or one is drawn.
+    by_group : bool, default=False
+        Whether decisions see which group a row is in.
     """
 
     classes: np.ndarray
     positive: int | None
     decision: str = "argmax"
+    by_group: bool = False
 
     range_remedy: ClassVar[str] = "Give its measure a range"
 
     @classmethod
-    def of(cls, classes: NDArray[Any], pos_label: Any, decision: str) -> Labels:
+    def of(
+        cls, classes: NDArray[Any], pos_label: Any, decision: str, by_group: bool = False
+    ) -> Labels:
         """With the positive class by its label; None: the second of two."""
-        return cls(classes, positive_class(classes.tolist(), pos_label), decision)
+        return cls(classes, positive_class(classes.tolist(), pos_label), decision, by_group)
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -83,6 +88,7 @@ class Numbers:
     prediction_range: tuple[float, float]
     clipped: bool = True
 
+    by_group: ClassVar[bool] = False
     range_remedy: ClassVar[str] = (
         "Say prediction_range and target_range, or give a measure of your own a range"
     )

@@ -24,6 +24,7 @@ from sklearn_seldonian.data._split import LabelledRows, Split, split_rows
 from sklearn_seldonian.estimators import _html, _parameters, _saved
 from sklearn_seldonian.estimators._all_or_nothing import AllOrNothing
 from sklearn_seldonian.estimators._callers import end_if_interrupted
+from sklearn_seldonian.estimators._groups_seen import cells_seen
 from sklearn_seldonian.estimators._reuse import reuse_of
 from sklearn_seldonian.estimators._saved_weights import SavedWeights
 from sklearn_seldonian.estimators._seal import check_model
@@ -169,9 +170,13 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
             _parameters.check_own_decisions(type(self))
         deltas = _requests.check_deltas(self.delta, len(constraints))
         self._specification_ = Specification(constraints, deltas, self.method)
+        self._check_specification()
         promised = {"estimator": type(self).__name__, **self._promised()}
         model = self._promised_model()
         self._promises_ = _saved.in_words(self._specification_, promised, model)
+
+    def _check_specification(self):
+        """Refuse constraints that do not go with the other parameters."""
 
     def _validate(self, X, y, sensitive_features):
         """Check rows."""
@@ -422,9 +427,11 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         module_inputs(self.preprocessor_, self._inputs(X))
         return X
 
-    def _scores(self, X):
+    def _scores(self, X, sensitive_features=None):
         self._check_model()
-        return self._model.scores(self._inputs(X))
+        X, _ = _arrays.as_arrays(X)
+        inputs, model = self._inputs(X), self._model
+        return model.scores(inputs, cells_seen(model.group_offsets, X, sensitive_features))
 
     def _html_repr(self):
         status = _html.before_fit(self.constraints)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.dummy import DummyClassifier
+from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -16,10 +18,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 from torch import nn
 
-from sklearn_seldonian.data._arguments import aligned_probabilities
+from sklearn_seldonian.data._arguments import aligned_probabilities, groups_for
 from sklearn_seldonian.data._targets import Labels, column_of_labels
 from sklearn_seldonian.estimators._base import CertifiedEstimator
 from sklearn_seldonian.estimators._docstrings import with_entries_of
+from sklearn_seldonian.estimators._groups_seen import GroupsOnRequest, check_group_thresholds
 from sklearn_seldonian.estimators._learner_parameters import LearnerParameters
 from sklearn_seldonian.learners.lagrangian import probabilities
 
@@ -31,12 +34,13 @@ def _has_probabilities(estimator):
     return hasattr(fallback, "predict_proba")
 
 
-class CertifiedClassifier(ClassifierMixin, CertifiedEstimator):
+class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
     """All that does not depend on what is trained."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **CertifiedEstimator._parameter_constraints,
         "decision": [StrOptions({"argmax", "sample"})],
+        "group_thresholds": ["boolean"],
         "fallback": [HasMethods(["fit", "predict"]), StrOptions({"majority"}), None],
     }
     _constant_fallback = DummyClassifier(strategy="most_frequent")
@@ -44,7 +48,15 @@ class CertifiedClassifier(ClassifierMixin, CertifiedEstimator):
     # -- what is particular to classes ---------------------------------------------------
 
     def _promised(self):
-        return {"decision": self.decision, "pos_label": repr(self.pos_label)}
+        return {
+            "decision": self.decision,
+            "pos_label": repr(self.pos_label),
+            "group_thresholds": self.group_thresholds,
+        }
+
+    def _check_specification(self):
+        if self.group_thresholds:
+            check_group_thresholds(self._specification_, self.decision)
 
     def _learn_targets(self, y):
         y = column_of_labels(y)
@@ -60,7 +72,7 @@ class CertifiedClassifier(ClassifierMixin, CertifiedEstimator):
         return self._targets_of(self.classes_), y, labels.astype(np.int64, copy=False)
 
     def _targets_of(self, classes):
-        return Labels.of(classes, self.pos_label, self.decision)
+        return Labels.of(classes, self.pos_label, self.decision, self.group_thresholds)
 
     @property
     def scale_(self):
@@ -70,7 +82,17 @@ class CertifiedClassifier(ClassifierMixin, CertifiedEstimator):
     @property
     def offsets_(self):
         """What is added to the module's scaled scores to decide, one number a class."""
+        if self._model.group_offsets is not None:
+            raise AttributeError("Each group has offsets of its own: see group_offsets_.")
         return self._trained_net.adjustment_.offset_of_each(len(self.classes_))
+
+    @property
+    def group_offsets_(self):
+        """What is added to the scores of each group to decide, a DataFrame: a row for each."""
+        offsets = self._model.group_offsets
+        if offsets is None:
+            raise AttributeError("All rows have the same offsets: see offsets_.")
+        return pd.DataFrame(offsets.offsets, index=offsets.names, columns=self.classes_)
 
     @property
     def probability_range_(self):
@@ -82,12 +104,15 @@ class CertifiedClassifier(ClassifierMixin, CertifiedEstimator):
 
     # -- the model -----------------------------------------------------------------------
 
-    def predict(self, X):
+    def predict(self, X, sensitive_features=None):
         """Predict class labels.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, ...)
+        sensitive_features : Series, DataFrame or array-like of n_rows, default=None
+            The columns that tell groups apart, where they are not in `X`. They are looked at with
+            ``group_thresholds=True`` only.
 
         Returns
         -------
@@ -97,10 +122,14 @@ class CertifiedClassifier(ClassifierMixin, CertifiedEstimator):
         ------
         NoSolutionFoundError
             If no solution was found and there is no fallback.
+        ValueError
+            If decisions need a column that is missing, or a row is in a group that no candidate
+            row was in.
         """
         if self._falls_back():
             return self.fallback_.predict(self._for_fallback(X))
-        probabilities = self.predict_proba(X)
+        groups = groups_for(self, "predict_proba", sensitive_features)
+        probabilities = self.predict_proba(X, **groups)
         if self._targets_.decision == "argmax":
             return self.classes_[probabilities.argmax(axis=1)]
         ends = self.net_.adjustment_.ends
@@ -111,12 +140,13 @@ class CertifiedClassifier(ClassifierMixin, CertifiedEstimator):
         return self.classes_[np.minimum(drawn, len(self.classes_) - 1)]
 
     @available_if(_has_probabilities)
-    def predict_proba(self, X):
+    def predict_proba(self, X, sensitive_features=None):
         """Predict class probabilities, in the order of `classes_`.
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, ...)
+        X, sensitive_features
+            As in `predict`.
 
         Returns
         -------
@@ -124,15 +154,16 @@ class CertifiedClassifier(ClassifierMixin, CertifiedEstimator):
         """
         if self._falls_back():
             return self._fallback_probabilities(X)
-        return probabilities(self._scores(X))
+        return probabilities(self._scores(X, sensitive_features))
 
     @available_if(_has_probabilities)
-    def decision_function(self, X):
+    def decision_function(self, X, sensitive_features=None):
         """Scores whose largest is the predicted class; for two classes their difference.
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, ...)
+        X, sensitive_features
+            As in `predict`.
 
         Returns
         -------
@@ -142,8 +173,25 @@ class CertifiedClassifier(ClassifierMixin, CertifiedEstimator):
             probabilities = self._fallback_probabilities(X)
             scores = np.log(np.clip(probabilities, np.finfo(float).tiny, None))
         else:
-            scores = self._scores(X).cpu().double().numpy()
+            scores = self._scores(X, sensitive_features).cpu().double().numpy()
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def score(self, X, y, sample_weight=None, sensitive_features=None):
+        """The accuracy of `predict`.
+
+        Parameters
+        ----------
+        X, sensitive_features
+            As in `predict`.
+        y : array-like of shape (n_rows,)
+        sample_weight : array-like of shape (n_rows,), default=None
+
+        Returns
+        -------
+        float
+        """
+        predicted = self.predict(X, **groups_for(self, "predict", sensitive_features))
+        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
     def _fallback_probabilities(self, X):
         """The fallback's probabilities in the order of `classes_`; classes unknown to it get 0."""
@@ -193,6 +241,14 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
     {power}
     pos_label : label, default=None
         The positive class of a binary problem; None: ``classes_[1]``.
+    group_thresholds : bool, default=False
+        Whether each group has a decision threshold of its own. The groups are the combinations of
+        the constraints' conditions that candidate rows meet. `predict` then needs the columns that
+        these conditions name, and refuses rows of any other group. It treats people differently
+        because of their group. Where the group is a protected attribute, that is often against
+        the law (disparate treatment), in lending and hiring for example: ask a lawyer first. Of
+        more than two classes one is chosen whose offset differs by group. Measures of your own
+        leave all thresholds where they are.
     fallback : estimator or "majority", default=None
         What `predict` uses where no solution was found, fitted on candidate rows as they were
         given, without `preprocessor`. Nothing about it is certified.
@@ -231,7 +287,10 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         largest score plus offset. Where the offset changes a decision, that class gets a
         probability a little above the largest; all others stay the module's. With
         ``decision="sample"`` scores are multiplied by the scale, and offsets are added, which
-        brings probabilities nearer to a constant.
+        brings probabilities nearer to a constant. Not there with ``group_thresholds=True``.
+    group_offsets_ : DataFrame of shape (n_groups, n_classes)
+        With ``group_thresholds=True``, the offsets of each group in their place. The index says
+        which conditions the rows of a group meet.
     probability_range_ : ndarray of shape (2, n_classes)
         The lowest and the highest that the module gave each class on the candidate rows that
         epochs are judged on. Under constraints with ``decision="sample"`` it is clipped to them
@@ -288,6 +347,7 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         safety_size=0.5,
         power=0.9,
         pos_label=None,
+        group_thresholds=False,
         fallback=None,
         criterion=nn.CrossEntropyLoss,
         optimizer=torch.optim.Adam,

@@ -44,6 +44,9 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
     {power}
     pos_label : label, default=None
         The positive class of a binary problem; None: ``classes_[1]``.
+    group_thresholds : bool, default=False
+        As in `SeldonianClassifier`: whether each group has a threshold of its own, which is often
+        not allowed.
     fallback : estimator or "majority", default=None
         As in `SeldonianClassifier`.
     cv : int, default=5
@@ -67,6 +70,8 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
     scale_ : float
     offsets_ : ndarray of shape (n_classes,)
         As of `SeldonianClassifier`, of the linear model's scores.
+    group_offsets_ : DataFrame of shape (n_groups, n_classes)
+        As of `SeldonianClassifier`.
     {net_}
     {price_}
     {fallback_}
@@ -118,6 +123,7 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
         safety_size=0.5,
         power=0.9,
         pos_label=None,
+        group_thresholds=False,
         fallback=None,
         cv=5,
         random_state=None,
@@ -133,6 +139,7 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
         self.safety_size = safety_size
         self.power = power
         self.pos_label = pos_label
+        self.group_thresholds = group_thresholds
         self.fallback = fallback
         self.cv = cv
         self.random_state = random_state

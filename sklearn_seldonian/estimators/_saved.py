@@ -135,7 +135,7 @@ def write(path: Path, model: TrainedNet, of_estimator: Mapping[str, Any]) -> Non
         "classes": None if labels is None else [labels.dtype.str, labels.tolist()],
         "sizes": {name: getattr(net, name) for name in SIZES if hasattr(net, name)},
         "task": asdict(net.task_),
-        "adjustment": net.adjustment_,
+        "adjustment": net.adjustment_.to_list(),
     }
     metadata = {ENTRY: json.dumps({**facts, "digests": _digests(facts)})}
     with draft_of(path) as draft:
@@ -251,7 +251,7 @@ def _agreements(
     if certificate is None:
         return
     yield "certificate.procedure", certificate.procedure == f"{promise['estimator']}.fit"
-    for name in {"method", "decision"} & set(promise):
+    for name in {"method", "decision", "group_thresholds"} & set(promise):
         yield "certificate.parameters", certificate.parameters.get(name) == repr(promise[name])
     shares = [int(k) for text in certificate.assumptions for k in HOLM.findall(text)] or [1]
     for i, (result, delta) in enumerate(zip(certificate.results, promise["delta"], strict=True)):
@@ -292,8 +292,7 @@ def load_net(path: Path, facts: Facts, learner: LagrangianLearner) -> Lagrangian
             raise ValueError(f"The weights in {path} do not fit the module: {error}") from error
     del net.optimizer_
     net.module_.eval()
-    scale, *of_classes = facts.adjustment
-    net.task_, net.adjustment_ = net.task, Adjustment(scale, *map(tuple, of_classes))
+    net.task_, net.adjustment_ = net.task, Adjustment.from_list(facts.adjustment)
     return net
 
 

@@ -27,13 +27,14 @@ from sklearn_seldonian.data import _arrays
 from sklearn_seldonian.data._row_sketch import row_hashes
 from sklearn_seldonian.estimators._all_or_nothing import AllOrNothing
 from sklearn_seldonian.estimators._base import FIT_ARGUMENTS, CertifiedEstimator
+from sklearn_seldonian.estimators._groups_seen import GroupsOnRequest, with_groups
 from sklearn_seldonian.estimators._parameters import COUNT
 from sklearn_seldonian.estimators._reuse import reuse_of
 from sklearn_seldonian.learners import NotTrained, Trained, certify_outcome
 from sklearn_seldonian.selection import selection_key
 
 # These say what is promised, which the user chooses, or how rows are split, which is done once.
-DECISIONS = {"decision", "pos_label", "prediction_range", "target_range"}
+DECISIONS = {"decision", "group_thresholds", "pos_label", "prediction_range", "target_range"}
 PROMISES = DECISIONS | {"constraints", "delta", "measures", "method", "safety_size"}
 
 
@@ -81,10 +82,10 @@ def _method_of_best(name):
         getattr(getattr(search, "best_estimator_", search.estimator), name)
         return True
 
-    def method(self, X):
+    def method(self, X, sensitive_features=None):
         """As the best estimator's."""
         check_is_fitted(self)
-        return getattr(self.best_estimator_, name)(X)
+        return getattr(with_groups(self.best_estimator_, sensitive_features), name)(X)
 
     method.__name__ = name
     return available_if(is_there)(method)
@@ -100,7 +101,7 @@ def _attribute_of_best(name, doc):
     return property(attribute, doc=doc)
 
 
-class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
+class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseEstimator):
     """Tune a Seldonian estimator by cross-validation inside its candidate rows.
 
     Rows are split once, as `estimator` would. Each setting is judged by cross-validation
@@ -391,10 +392,16 @@ class SeldonianSearchCV(AllOrNothing, MetaEstimatorMixin, BaseEstimator):
     predict_proba = _method_of_best("predict_proba")
     decision_function = _method_of_best("decision_function")
 
-    def score(self, X, y):
+    def score(self, X, y, sensitive_features=None):
         """The score by `scoring`, or as the best estimator's."""
         check_is_fitted(self)
-        return check_scoring(self.best_estimator_, self.scoring)(self.best_estimator_, X, y)
+        best = with_groups(self.best_estimator_, sensitive_features)
+        return check_scoring(best, self.scoring)(best, X, y)
+
+    @property
+    def group_thresholds(self):
+        """Whether decisions see groups."""
+        return getattr(self.estimator, "group_thresholds", False)
 
     solution_found_ = _attribute_of_best("solution_found_", "Whether a model was certified.")
     certificate_ = _attribute_of_best("certificate_", "None without constraints.")
@@ -426,7 +433,8 @@ def _trial(estimator, setting, data, fold, scoring):
     score = np.nan
     if scoring is not None:
         X, y = (_safe_indexing(values, held_out) for values in data[:2])
-        model = model._without_test(outcome)
+        groups = None if data[2] is None else _safe_indexing(data[2], held_out)
+        model = with_groups(model._without_test(outcome), groups)
         score = check_scoring(model, scoring)(model, X, y)
     return _Trial(passing, error, predicted.loss, score, seconds)
 

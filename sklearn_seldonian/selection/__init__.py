@@ -1,6 +1,11 @@
 """What the safety test would say of a model, and which model to keep; numpy and scipy only."""
 
 from sklearn_seldonian.selection._forecast import Forecast, Prediction, forecast_for
+from sklearn_seldonian.selection._group_thresholds import (
+    GroupDecisions,
+    GroupOffsets,
+    group_shifts,
+)
 from sklearn_seldonian.selection._margins import normal_margins
 from sklearn_seldonian.selection._problem import ConstrainedProblem
 from sklearn_seldonian.selection._ranking import SelectionKey, position_of_best, selection_key
@@ -10,11 +15,14 @@ __all__ = [
     "ClassShifts",
     "ConstrainedProblem",
     "Forecast",
+    "GroupDecisions",
+    "GroupOffsets",
     "Prediction",
     "SelectionKey",
     "ShiftedDecisions",
     "class_shifts",
     "forecast_for",
+    "group_shifts",
     "normal_margins",
     "position_of_best",
     "selection_key",

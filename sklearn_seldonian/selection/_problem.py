@@ -47,6 +47,8 @@ class ConstrainedProblem:
         How the constraints will be tested.
     mutually_exclusive_columns : frozenset of frozenset of str, default=frozenset()
         Pairs of 0/1 columns known never to be both 1.
+    by_group : bool, default=False
+        Whether each group has a threshold of its own.
 
     Attributes
     ----------
@@ -72,7 +74,9 @@ class ConstrainedProblem:
         deterministic: bool = True,
         method: str = "auto",
         mutually_exclusive_columns: ExclusiveColumns = frozenset(),
+        by_group: bool = False,
     ) -> None:
+        self.by_group = by_group
         self.constraints, self.stratification = tuple(constraints), stratification
         self.n_safety, self.power = n_safety, power
         self.deterministic, self.method = deterministic, method

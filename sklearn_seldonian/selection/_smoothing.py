@@ -109,9 +109,19 @@ class Binormal(NamedTuple):
 
     def smoothed(self, tables: Array) -> Array:
         """Averages of the `tables` with what the model expects."""
-        expected, w = self.rows * ndtr(self._deviations(tables)), self.weight
-        chosen = w * expected + (1.0 - w) * tables[..., 1]
-        return np.stack([self.rows - chosen, chosen], axis=-1)
+        return self._averages(tables, self.rows, ndtr(self._deviations(tables)))
+
+    def smoothed_cell(self, cell: int, tables: Array, shares: Array) -> Array:
+        """The same for the tables (n, K, K) of one cell, beyond its own thresholds.
+
+        `shares` (n,) are those of all rows beyond each threshold.
+        """
+        expected = ndtr((ndtri(shares)[:, None] - self.means[cell]) / self.spread)
+        return self._averages(tables, self.rows[cell], expected)
+
+    def _averages(self, tables: Array, rows: Array, expected: Array) -> Array:
+        chosen = self.weight * rows * expected + (1.0 - self.weight) * tables[..., 1]
+        return np.stack([rows - chosen, chosen], axis=-1)
 
     def _deviations(self, tables: Array) -> Array:
         """How far a threshold is from each stratum's mean; infinite if decisions are constant.

@@ -76,8 +76,13 @@ def class_shifts(
     strata = Strata(
         stratification.joint, stratification.joint.cell_of_code[codes], labels, n_classes
     )
-    for k in range(n_classes) if n_classes > 2 else range(1, n_classes):
+    for k in moved_classes(n_classes):
         yield ClassShifts(scores, strata, k, n_offsets)
+
+
+def moved_classes(n_classes: int) -> range:
+    """The positions of the classes that have an offset of their own."""
+    return range(n_classes) if n_classes > 2 else range(1, n_classes)
 
 
 class ClassShifts:
@@ -97,25 +102,22 @@ class ClassShifts:
         With `n_offsets` offsets and none. They lie midway between neighbouring quantiles of what
         it would take to change the rows' decisions, and beyond all of them, where the decisions
         are constant.
+    binormal : Binormal or None
+        What the tables of two classes are smoothed by.
     """
 
     def __init__(self, scores: Array, strata: Strata, class_position: int, n_offsets: int) -> None:
-        others = scores.copy()
-        others[:, class_position] = -np.inf
-        runner_up = others.argmax(axis=1)
-        needed = others[np.arange(len(scores)), runner_up] - scores[:, class_position]
-        # Of equal scores the first class is decided for.
-        needed = np.where(runner_up > class_position, np.nextafter(needed, -np.inf), needed)
+        needed, runner_up = needed_offsets(scores, class_position)
         self._class_position, self._strata, self._runner_up = class_position, strata, runner_up
         self._order = needed.argsort()
         self._needed = needed[self._order]
-        self._binormal: Binormal | None = None
+        self.binormal: Binormal | None = None
         offsets = _spread_out(self._needed, n_offsets)
         tables = self._tables(offsets, slice(None))
         if scores.shape[1] == 2:
             ranks = np.empty(len(needed))
             ranks[self._order] = _mean_ranks(self._needed)
-            self._binormal = Binormal.fit(tables, ranks, strata)
+            self.binormal = Binormal.fit(tables, ranks, strata)
         self.decisions = self._decisions(offsets, tables)
 
     def near(self, i: int, n_offsets: int) -> ShiftedDecisions:
@@ -126,13 +128,13 @@ class ClassShifts:
         offsets, tables = self.decisions.offsets, self.decisions.tables
         first, last = max(i - 1, 0), min(i + 1, len(offsets) - 1)
         between = slice(*np.searchsorted(self._needed, offsets[[first, last]], side="left"))
-        finer = np.unique([offsets[i], *_midway(self._needed[between], n_offsets)])
+        finer = np.unique([offsets[i], *midway(self._needed[between], n_offsets)])
         return self._decisions(finer, self._tables(finer, between, tables[first]))
 
     def _decisions(self, offsets: Array, tables: Array) -> ShiftedDecisions:
         smoothed, weight = tables, 0.0
-        if self._binormal is not None:
-            smoothed, weight = self._binormal.smoothed(tables), self._binormal.weight
+        if self.binormal is not None:
+            smoothed, weight = self.binormal.smoothed(tables), self.binormal.weight
         return ShiftedDecisions(self._class_position, offsets, tables, smoothed, weight)
 
     def _tables(self, offsets: Array, sorted_rows: slice, before: Array | None = None) -> Array:
@@ -154,7 +156,17 @@ class ClassShifts:
         return np.ascontiguousarray(np.moveaxis(tables, 3, 0))
 
 
-def _midway(ascending: Array, n: int) -> Array:
+def needed_offsets(scores: Array, class_position: int) -> tuple[Array, NDArray[np.intp]]:
+    """Above which offset of a class each row turns to it, and what it is decided for otherwise."""
+    others = scores.copy()
+    others[:, class_position] = -np.inf
+    runner_up = others.argmax(axis=1)
+    needed = others[np.arange(len(scores)), runner_up] - scores[:, class_position]
+    # Of equal scores the first class is decided for.
+    return np.where(runner_up > class_position, np.nextafter(needed, -np.inf), needed), runner_up
+
+
+def midway(ascending: Array, n: int) -> Array:
     """Midway between neighbouring quantiles of some values, at most so many."""
     if not len(ascending):
         return ascending
@@ -167,7 +179,7 @@ def _spread_out(ascending: Array, n_offsets: int) -> Array:
     """Ascending offsets, zero among them, midway between quantiles of some values."""
     least, most = ascending[[0, -1]]
     beyond = most - least or 1.0
-    return np.unique([least - beyond, *_midway(ascending, n_offsets - 2), 0.0, most + beyond])
+    return np.unique([least - beyond, *midway(ascending, n_offsets - 2), 0.0, most + beyond])
 
 
 def _n_up_to(offsets: Array, ascending: Array) -> NDArray[np.int64]:

@@ -52,8 +52,16 @@ class Told:
         answers = {"decisions": self.decided}
         return Observation(statistics, 0.25, answers, {"weights": "0123"})
 
+    def unknown_groups(self, cells):
+        return []
+
     def remarks(self, statistics):
         return (f"It answered for {statistics.n_rows} rows.",)
+
+
+class BlindToSome(Told):
+    def unknown_groups(self, cells):
+        return ["M, not F"]
 
 
 class NotAsked(Told):
@@ -228,3 +236,11 @@ def test_an_origin_is_written_as_python_writes_it(positive, name):
         n_candidate=0,
     )
     assert list(origin.parameters) == ["delta", "method", "pos_label"]
+
+
+def test_rows_of_groups_that_nothing_is_decided_about_end_untested():
+    certificate = certificate_of(specified("ACC >= 0.8"), BlindToSome())
+    assert not certificate.passed
+    assert not certificate.tested
+    (result,) = certificate.results
+    assert result.reason == "the tested rows have M, not F, which no candidate row has"

@@ -40,8 +40,7 @@ class Judged(NamedTuple):
 
     def costs(self, parts: list[torch.Tensor]) -> list[float]:
         """What each part of the rows costs."""
-        scores = self.candidate.adjustment.apply(self.scores)
-        return [self.evaluator.cost(scores, part) for part in parts]
+        return self.evaluator.costs(self.scores, self.candidate.adjustment, parts)
 
 
 def preferred(nets: Mapping[str, Judged | None], power: float) -> tuple[str, str]:

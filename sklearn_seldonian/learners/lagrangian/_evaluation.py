@@ -6,6 +6,7 @@ import operator
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sklearn_seldonian.certification import ScoreEnds, Statistics, tabulate
-from sklearn_seldonian.constraints import Stratification
+from sklearn_seldonian.constraints import Cells, Stratification
 from sklearn_seldonian.learners._price import Outcome
 from sklearn_seldonian.learners.lagrangian._batches import Rows
 from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
@@ -29,10 +30,15 @@ from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.selection import (
     ClassShifts,
     ConstrainedProblem,
+    GroupDecisions,
+    GroupOffsets,
+    SelectionKey,
     ShiftedDecisions,
     class_shifts,
     forecast_for,
+    group_shifts,
     position_of_best,
+    selection_key,
 )
 
 Array = NDArray[np.float64]
@@ -46,6 +52,9 @@ SHARE_STEP = 0.01
 SPARE_SHARES = (0.02, 0.06, 0.15)
 # Halvings in the search for how far probabilities must shrink.
 SHRINKAGE_STEPS = 5
+# Adjustments that take several passes are looked for after about so many epochs at most, and those
+# of groups, which take a pass for each, after as many fewer.
+SEARCHED_EPOCHS = 100
 # Margins are calibrated on so many samples of candidate rows, of at most so many rows. One does
 # for bounds from counts, which vary little.
 N_SAMPLES = 3
@@ -102,28 +111,42 @@ class CandidateEvaluator:
             drawn = np.bincount(task.labels(resampled.y).cpu().numpy(), minlength=n_classes)
             self._class_weights = self._class_weights * drawn / counts
 
-    def best(self, scores: torch.Tensor, shrunk: bool = True) -> Candidate:
+    def epochs_per_search(self, n_epochs: int) -> int:
+        """Of how many epochs one is `searched`."""
+        if self.problem.deterministic and not self.problem.by_group:
+            return 1
+        n_passes = len(self.problem.stratification.cell_of_code) if self.problem.by_group else 1
+        return max(1, n_epochs * n_passes // SEARCHED_EPOCHS)
+
+    def best(self, scores: torch.Tensor, searched: bool = True) -> Candidate:
         """The best that a model with these `scores` of the rows can decide.
 
-        Not `shrunk`: without the search for probabilities that pass, where decisions are drawn.
+        Not `searched`: without the search for probabilities that pass, where decisions are drawn,
+        or for the offsets of groups.
         """
         if self.problem.deterministic:
-            return self._best_shift(scores, True)
+            best = self._best_shift(scores, True)
+            return self._best_by_group(scores, best, searched) if self.problem.by_group else best
         if bool(torch.log_softmax(scores, dim=1).isnan().any()):
             return self._seen(scores, UNADJUSTED)
         unshrunk = self._seen(scores, clipped(scores))
-        if not shrunk or not np.isfinite(unshrunk.loss):
+        if not searched or not np.isfinite(unshrunk.loss):
             return unshrunk
         return self._shrunk(scores, unshrunk)
 
-    def cost(self, scores: torch.Tensor, at: torch.Tensor) -> float:
-        """The share of wrong decisions, or else the primary loss, of the rows `at` positions.
+    def costs(
+        self, scores: torch.Tensor, adjustment: Adjustment, parts: Iterable[torch.Tensor]
+    ) -> list[float]:
+        """What a model with these `scores` and this `adjustment` costs in parts of the rows.
 
-        The `scores`, of all rows, are adjusted already.
+        It is the share of wrong decisions, or else the primary loss. The parts are positions.
         """
+        adjusted = self._adjusted(scores, adjustment)
+        return [self._cost(adjusted, part) for part in parts]
+
+    def _cost(self, scores: torch.Tensor, at: torch.Tensor) -> float:
         if not self._has_errors:
-            device = self.rows.y.device
-            at = at.to(device)
+            at = at.to(self.rows.y.device)
             return self.task.loss(self.criterion, scores[at], self.rows.y[at]).item()
         labels = self._labels[at]
         weights = self._class_weights[labels]
@@ -132,7 +155,7 @@ class CandidateEvaluator:
 
     @property
     def cost_in_words(self) -> str:
-        """What `cost` is."""
+        """What `costs` are."""
         return "error" if self._has_errors else "loss"
 
     @property
@@ -143,12 +166,12 @@ class CandidateEvaluator:
     def predict_test_outcome(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
         """What is predicted of a model with these `scores` of the rows and this `adjustment`."""
         if self.problem.deterministic:
-            return self._best_shift(adjustment.moved(scores), False)
+            return self._best_shift(adjustment.moved(scores, self._groups(adjustment)), False)
         return self._seen(scores, adjustment)
 
     def calibrate_margins(self, scores: torch.Tensor, adjustment: Adjustment) -> None:
         """Run the safety test on samples of the rows, and expect bounds as wide from now on."""
-        samples = self._samples(adjustment.apply(scores), adjustment.ends)
+        samples = self._samples(self._adjusted(scores, adjustment), adjustment.ends)
         constant = []
         if not self.problem.deterministic:
             constant = self._samples(scores.new_tensor(self._log_shares).expand_as(scores))
@@ -170,7 +193,7 @@ class CandidateEvaluator:
 
     def _seen(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
         """What is predicted of a model whose scores are adjusted."""
-        problem, batches = self.problem, [adjustment.apply(scores)]
+        problem, batches = self.problem, [self._adjusted(scores, adjustment)]
         cells = problem.stratification, problem.values
         ends = adjustment.ends
         loss, seen = observe(batches, self.rows, self.criterion, self.task, *cells, ends)
@@ -178,6 +201,16 @@ class CandidateEvaluator:
         error, outcome = float(self._errors(seen.confusion)), self._outcome(seen.confusion, loss)
         prediction = self.forecast.predict(seen)
         return Candidate(means, prediction, error, loss, adjustment, outcome, outcome)
+
+    def _adjusted(self, scores: torch.Tensor, adjustment: Adjustment) -> torch.Tensor:
+        """What is decided by."""
+        return adjustment.apply(scores, self._groups(adjustment))
+
+    def _groups(self, adjustment: Adjustment) -> NDArray[np.intp] | None:
+        """The group of each row, where adjustments differ by group."""
+        if adjustment.by_group is None:
+            return None
+        return adjustment.by_group.positions(Cells(self._codes, self.problem.stratification))
 
     def _errors(self, tables: Array) -> Array:
         """Weighted shares of wrong decisions; zero where decisions are drawn."""
@@ -205,19 +238,50 @@ class CandidateEvaluator:
 
     def _best_shift(self, scores: torch.Tensor, adjusted: bool) -> Candidate:
         """The same model with the best offset of all; with none if not `adjusted`."""
-        problem = self.problem
-        # A number has no classes, and row measures would have to be computed anew for each offset.
-        has_offsets = problem.shape[1] > 1 and not problem.values
-        if not has_offsets or not bool(torch.isfinite(scores).all()):
+        if not self._has_offsets(scores):
             return self._seen(scores, UNADJUSTED)
-        values, stratification = scores.cpu().double().numpy(), problem.stratification
-        classes = class_shifts(values, self._labels, self._codes, stratification, N_OFFSETS)
-        shifted = [self._with_best(shifts, scores, adjusted) for shifts in classes]
-        return max(shifted, key=lambda candidate: candidate.selection_key(problem.power))
+        shifted = [
+            self._with_best(shifts, scores, adjusted)
+            for shifts in class_shifts(*self._rows_by(scores))
+        ]
+        return max(shifted, key=lambda candidate: candidate.selection_key(self.problem.power))
+
+    def _has_offsets(self, scores: torch.Tensor) -> bool:
+        # A number has no classes, and row measures would have to be computed anew for each offset.
+        can_have = self.problem.shape[1] > 1 and not self.problem.values
+        return can_have and bool(torch.isfinite(scores).all())
+
+    def _rows_by(self, scores: torch.Tensor) -> tuple[Array, Any, Any, Stratification, int]:
+        """The rows as `class_shifts` takes them."""
+        values = scores.cpu().double().numpy()
+        return values, self._labels, self._codes, self.problem.stratification, N_OFFSETS
+
+    def _best_by_group(self, scores: torch.Tensor, common: Candidate, searched: bool) -> Candidate:
+        """The same model with the best offsets of groups, or the `common` ones for all of them."""
+        problem, found = self.problem, list[Candidate]()
+        offsets = common.adjustment.offset_of_each(problem.shape[1])
+        if not searched or not self._has_offsets(scores):
+            n_groups = len(problem.stratification.cell_of_code)
+            shared = GroupOffsets.of(problem.stratification, np.tile(offsets, (n_groups, 1)))
+            return common._replace(adjustment=Adjustment(1.0, (), by_group=shared))
+        for shifts in group_shifts(*self._rows_by(scores)):
+            best = shifts.best(float(offsets[shifts.class_position]), self._choose)
+            error = float(self._errors(best.smoothed))
+            found.append(self._candidate(best, error, common.unadjusted, scores))
+        return max(found, key=lambda candidate: candidate.selection_key(problem.power))
+
+    def _choose(self, decisions: GroupDecisions) -> tuple[int, SelectionKey]:
+        """Position of the best decisions, the least moved of equal ones, and its key.
+
+        Of so many decisions some are right about these rows by luck, so that errors are smoothed.
+        """
+        errors, scores = self._errors(decisions.smoothed), self._feasibility_scores(decisions)
+        best = position_of_best(scores, errors, decisions.moved, self.problem.power)
+        return best, selection_key(scores[best], errors[best], 0.0, self.problem.power)
 
     def _with_best(self, shifts: ClassShifts, scores: torch.Tensor, adjusted: bool) -> Candidate:
         """The model with the best offset of one class; with none if not `adjusted`."""
-        problem, decisions = self.problem, shifts.decisions
+        decisions = shifts.decisions
         best = int(np.flatnonzero(decisions.offsets == 0)[0])
         unadjusted = self._outcome(decisions.tables[best], np.nan)
         if adjusted:
@@ -226,19 +290,34 @@ class CandidateEvaluator:
                 decisions = shifts.near(best, N_FINER)
                 best = self._best(decisions)
         chosen = decisions.at(best)
+        return self._candidate(chosen, float(self._errors(chosen.tables)), unadjusted, scores)
+
+    def _candidate(
+        self,
+        chosen: ShiftedDecisions | GroupDecisions,
+        error: float,
+        unadjusted: Outcome,
+        scores: torch.Tensor,
+    ) -> Candidate:
+        """What is predicted where these decisions were chosen."""
+        problem = self.problem
         prediction = self.forecast.predict(self._as_seen(chosen.smoothed), chosen.weight)
-        adjustment = _offset(chosen, problem.shape[1])
-        loss = self.task.loss(self.criterion, adjustment.apply(scores), self.rows.y).item()
+        adjustment = _offset(chosen, problem)
+        adjusted = self._adjusted(scores, adjustment)
+        loss = self.task.loss(self.criterion, adjusted, self.rows.y).item()
         means = problem.linearisation.means(chosen.tables)
-        error, outcome = float(self._errors(chosen.tables)), self._outcome(chosen.tables, loss)
+        outcome = self._outcome(chosen.tables, loss)
         return Candidate(means, prediction, error, loss, adjustment, outcome, unadjusted)
 
     def _best(self, decisions: ShiftedDecisions) -> int:
         """Position of the best offset, the smallest of equal ones."""
         errors, distances = self._errors(decisions.tables), np.abs(decisions.offsets)
-        seen = self._as_seen(decisions.smoothed)
-        scores = self.forecast.feasibility_scores(seen, decisions.weight)
+        scores = self._feasibility_scores(decisions)
         return position_of_best(scores, errors, distances, self.problem.power)
+
+    def _feasibility_scores(self, decisions: ShiftedDecisions | GroupDecisions) -> Array:
+        seen = self._as_seen(decisions.smoothed)
+        return self.forecast.feasibility_scores(seen, decisions.weight)
 
     def _as_seen(self, tables: Array) -> Statistics:
         """The statistics of rows in these tables, which may have leading axes."""
@@ -313,13 +392,16 @@ class CandidateEvaluator:
         return bool(candidate.prediction.feasibility_score >= self.problem.power)
 
 
-def _offset(decisions: ShiftedDecisions, n_classes: int) -> Adjustment:
-    """The one offset of `decisions` as an adjustment of all scores."""
-    if not decisions.offsets:
-        return UNADJUSTED
-    offsets = np.zeros(n_classes)
-    offsets[decisions.class_position] = decisions.offsets
-    return Adjustment(1.0, tuple(offsets.tolist()))
+def _offset(
+    decisions: ShiftedDecisions | GroupDecisions, problem: ConstrainedProblem
+) -> Adjustment:
+    """The offset of one class in `decisions`, or in each group, as an adjustment of all scores."""
+    of_class = np.eye(problem.shape[1])[decisions.class_position]
+    offsets = np.multiply.outer(decisions.offsets, of_class) + 0.0  # no negative zeros
+    if isinstance(decisions, GroupDecisions):
+        by_group = GroupOffsets.of(problem.stratification, offsets)
+        return Adjustment(1.0, (), by_group=by_group)
+    return Adjustment(1.0, tuple(offsets.tolist())) if decisions.offsets else UNADJUSTED
 
 
 def observe(

@@ -23,7 +23,7 @@ from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
 from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator, observe
 from sklearn_seldonian.learners.lagrangian._tasks import Task
 from sklearn_seldonian.measures import RowMeasure
-from sklearn_seldonian.selection import ConstrainedProblem
+from sklearn_seldonian.selection import ConstrainedProblem, GroupOffsets
 
 # Rows that a preprocessor is asked for, to see whether that changes it.
 N_ASKED = 16
@@ -49,12 +49,33 @@ class TrainedNet:
     @property
     def assumptions(self) -> tuple[str, ...]:
         """What a certificate of its answers rests on, in sentences."""
-        sentences: tuple[str, ...] = self.targets.assumptions
-        return sentences
+        if self.group_offsets is None:
+            return self.targets.assumptions
+        columns = ", ".join(map(repr, self.group_offsets.columns))
+        by_group = f"Decisions use the columns {columns}: each group has a threshold of its own."
+        return (*self.targets.assumptions, by_group)
 
-    def scores(self, X: Any) -> torch.Tensor:
-        """What is decided by, of shape (n_rows, n_classes), or (n_rows, 1) for numbers."""
-        return torch.cat(list(self.net.scores(self.inputs(X))))
+    @property
+    def group_offsets(self) -> GroupOffsets | None:
+        """The offsets of groups; None where decisions do not see them."""
+        offsets: GroupOffsets | None = self.net.adjustment_.by_group
+        return offsets
+
+    def scores(self, X: Any, cells: Cells | None = None) -> torch.Tensor:
+        """What is decided by, of shape (n_rows, n_classes), or (n_rows, 1) for numbers.
+
+        `cells` are those of the rows, for a model that sees groups.
+        """
+        return torch.cat(list(self.net.scores(self.inputs(X), self._groups(cells))))
+
+    def _groups(self, cells: Cells | None) -> Any:
+        if self.group_offsets is None or cells is None:
+            return None
+        return self.group_offsets.positions(cells)
+
+    def unknown_groups(self, cells: Cells) -> list[str]:
+        """Groups of rows in these cells that nothing is decided about, in words."""
+        return [] if self.group_offsets is None else self.group_offsets.unknown(cells)
 
     def inputs(self, X: Any) -> Any:
         """The module's inputs; raises where the preprocessor refuses rows."""
@@ -67,7 +88,8 @@ class TrainedNet:
         X = module_inputs(self.preprocessor, rows.X, rows.index)
         net, tensors = self.net, tensors_of(rows, X, cells.codes)
         tested = cells.stratification, net.problem.values, net.adjustment_.ends
-        loss, seen = observe(net.scores(X), tensors, net.criterion_, net.task_, *tested, keep=True)
+        scores = net.scores(X, self._groups(cells))
+        loss, seen = observe(scores, tensors, net.criterion_, net.task_, *tested, keep=True)
         digest = self._preprocessor_digest(rows)
         prints = {"weights": self.fingerprint(), **({"preprocessor": digest} if digest else {})}
         return Observation(seen, loss, fingerprints=prints, assumptions=self._unwatched(digest))
@@ -172,4 +194,5 @@ def constrained_problem(problem: Problem, cells: Cells, task: Task) -> Constrain
         deterministic=task.deterministic,
         method=specification.source.method,
         mutually_exclusive_columns=specification.mutually_exclusive_columns,
+        by_group=problem.targets.by_group,
     )

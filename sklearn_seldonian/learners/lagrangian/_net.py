@@ -64,9 +64,6 @@ from sklearn_seldonian.learners.lagrangian._tasks import Task
 # At the end of these epochs margins are calibrated on candidate rows: more often while rates
 # still change much.
 CALIBRATION_EPOCHS = frozenset(4**i for i in range(12))
-# Adjustments of probabilities, which take several passes, are looked for after about so many
-# epochs at most.
-ADJUSTED_EPOCHS = 100
 # What does not outlive training: it holds the rows or the optimiser's state.
 OF_TRAINING = (
     *("_checkpoints", "_constraint_batches", "_cross_fitting", "_evaluator", "_held_out"),
@@ -378,8 +375,8 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         if evaluator.forecast.needs_calibration and epoch in CALIBRATION_EPOCHS:
             evaluator.calibrate_margins(scores, evaluator.best(scores).adjustment)
             self._lagrangian.margins = evaluator.forecast.margins
-        every = 1 if self.problem.deterministic else max(1, self.max_epochs // ADJUSTED_EPOCHS)
-        best = evaluator.best(scores, shrunk=epoch % every == 0 or epoch >= self.max_epochs)
+        every = evaluator.epochs_per_search(self.max_epochs)
+        best = evaluator.best(scores, searched=epoch % every == 0 or epoch >= self.max_epochs)
         multipliers = self.problem.per_constraint(self._lagrangian.multipliers)
         estimates = self.problem.linearisation.estimates(best.means)
         bounds, probabilities = best.prediction
@@ -449,9 +446,9 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         tags.estimator_type = "classifier" if self.task.n_classes > 1 else "regressor"
         return tags
 
-    def scores(self, X: Inputs) -> Iterator[torch.Tensor]:
+    def scores(self, X: Inputs, groups: Any = None) -> Iterator[torch.Tensor]:
         """Scores, as the task has them, adjusted, batch by batch, in eval mode."""
-        return map(self.adjustment_.apply, self.unadjusted_scores(X))
+        return self.adjustment_.apply_to_each(self.unadjusted_scores(X), groups)
 
     def unadjusted_scores(self, X: Inputs) -> Iterator[torch.Tensor]:
         """What the module makes of the rows, before it is adjusted."""

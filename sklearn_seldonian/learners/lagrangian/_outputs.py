@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,10 +13,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sklearn_seldonian.certification import ScoreEnds
+from sklearn_seldonian.selection import GroupOffsets
 
 # Where an offset makes another class win, this much of its lead is left, so that its probability is
 # little above that of the class which had won. Rows of two classes keep their order.
 LEAD_LEFT = 0.01
+
+
+# The group of each row.
+Groups = NDArray[np.intp]
 
 
 class OutputKind(enum.StrEnum):
@@ -38,14 +43,19 @@ class Adjustment(NamedTuple):
     With `low` and `high`, one number a class each, decisions are drawn: probabilities are the
     softmax of these sums. Log-probabilities are first clipped to between them, so that whatever a
     row is like, the probabilities that come out have a range known beforehand.
+
+    With `by_group`, a row's offsets are those of its group. The methods that change scores then
+    take the `groups` of the rows, as `GroupOffsets.positions` has them. Rows of no known group get
+    no numbers, and so no decision.
     """
 
     scale: float
     offsets: tuple[float, ...]
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
+    by_group: GroupOffsets | None = None
 
-    def apply(self, scores: torch.Tensor) -> torch.Tensor:
+    def apply(self, scores: torch.Tensor, groups: Groups | None = None) -> torch.Tensor:
         """The adjusted scores; they are log-probabilities unless nothing is adjusted."""
         if self == UNADJUSTED:
             return scores
@@ -55,12 +65,30 @@ class Adjustment(NamedTuple):
             logs = torch.log_softmax(scores, dim=1).clamp(low, high)
             return torch.log_softmax(self.scale * logs + scores.new_tensor(self.offsets), dim=1)
         below = scores - scores.amax(dim=1, keepdim=True)  # near zero small leads are not lost
-        offsets = [offset / self.scale for offset in self.offsets]
+        offsets = scores.new_tensor(self._offsets_of_rows(scores.shape[1], groups) / self.scale)
         return torch.log_softmax(_decided_by(offsets, below), dim=1)
 
-    def moved(self, scores: torch.Tensor) -> torch.Tensor:
+    def apply_to_each(
+        self, batches: Iterable[torch.Tensor], groups: Groups | None = None
+    ) -> Iterator[torch.Tensor]:
+        """The adjusted scores of one batch after another; `groups` are those of all rows."""
+        start = 0
+        for scores in batches:
+            stop = start + len(scores)
+            yield self.apply(scores, None if groups is None else groups[start:stop])
+            start = stop
+
+    def moved(self, scores: torch.Tensor, groups: Groups | None = None) -> torch.Tensor:
         """The sums of which the largest is decided for, where decisions are not drawn."""
-        return self.scale * scores + scores.new_tensor(self.offset_of_each(scores.shape[1]))
+        offsets = self._offsets_of_rows(scores.shape[1], groups)
+        return self.scale * scores + scores.new_tensor(offsets)
+
+    def _offsets_of_rows(self, n_classes: int, groups: Groups | None) -> NDArray[np.float64]:
+        """Shape (n_rows, n_classes), or (n_classes,) where all rows have the same."""
+        if self.by_group is None:
+            return self.offset_of_each(n_classes)
+        unknown = (math.nan,) * n_classes  # in the last place, which the position -1 stands for
+        return np.array([*self.by_group.offsets, unknown])[groups]
 
     @property
     def ends(self) -> ScoreEnds | None:
@@ -77,13 +105,25 @@ class Adjustment(NamedTuple):
         """One offset a class, zero where nothing is adjusted."""
         return np.array(self.offsets or [0.0] * n_classes)
 
+    def to_list(self) -> list[Any]:
+        """Its fields as JSON has them; those that have their default in the end are left out."""
+        own = [] if self.by_group is None else [self.by_group.to_json()]
+        return [*self[:4], *own]
 
-def _decided_by(offsets: Sequence[float], scores: torch.Tensor) -> torch.Tensor:
+    @classmethod
+    def from_list(cls, fields: list[Any]) -> Adjustment:
+        """The inverse of `to_list`."""
+        scale, offsets, low, high = fields[:4]
+        by_group = [GroupOffsets.from_json(own) for own in fields[4:]]
+        return cls(scale, tuple(offsets), tuple(low), tuple(high), *by_group)
+
+
+def _decided_by(offsets: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
     """The scores, of each row the one that is largest with `offsets` raised to be the largest."""
-    leading, classes = (scores + scores.new_tensor(offsets)).topk(2, dim=1)
+    leading, classes = (scores + offsets).topk(2, dim=1)
     decided = classes[:, :1]
     # Rows that are decided otherwise lead by no more; an infinite lead would leave no number.
-    lead = (leading[:, :1] - leading[:, 1:]).clamp(max=2.0 * max(map(abs, offsets)))
+    lead = (leading[:, :1] - leading[:, 1:]).minimum(2.0 * offsets.abs().amax(dim=-1, keepdim=True))
     others = scores.scatter(1, decided, -torch.inf).amax(dim=1, keepdim=True)
     raised = torch.maximum(scores.gather(1, decided), others + LEAD_LEFT * lead)
     return scores.scatter(1, decided, raised)

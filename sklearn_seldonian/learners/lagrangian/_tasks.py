@@ -152,7 +152,8 @@ class Classification:
     def fingerprint_parts(self, adjustment: Adjustment) -> tuple[object, ...]:
         """What a model is made of beside its module, with this `adjustment` of the scores."""
         clip = (adjustment.low, adjustment.high) if adjustment.low else ()
-        return adjustment.scale, adjustment.offset_of_each(self.n_classes), *clip
+        own = () if adjustment.by_group is None else (adjustment.by_group.to_json(),)
+        return adjustment.scale, adjustment.offset_of_each(self.n_classes), *clip, *own
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ class Costs:
 
     cost_in_words = "error"
 
-    def cost(self, scores, at):
-        return float(scores[at].mean())
+    def costs(self, scores, adjustment, parts):
+        return [float(scores[part].mean()) for part in parts]
 
 
 def judged(score, cost=0.0, spread=0.0, positions=None):

@@ -15,7 +15,7 @@ GAP = "abs(PR | [M] - PR | [not M]) <= 0.1"
 N = 2000
 
 
-def evaluator_of(text, deterministic=True, n_safety=600, gap=1.0):
+def evaluator_of(text, deterministic=True, n_safety=600, gap=1.0, by_group=False):
     """An evaluator, and scores of rows in which group M is favoured and the model is right."""
     rng = np.random.default_rng(0)
     male = rng.integers(0, 2, N)
@@ -24,7 +24,14 @@ def evaluator_of(text, deterministic=True, n_safety=600, gap=1.0):
     constraint = bind(parse(text), SCHEMA)
     codes, stratification = assign_cells({"M": male}, [constraint.conditions], N)
     problem = ConstrainedProblem(
-        [constraint], [0.05], stratification, 2, n_safety, 0.9, deterministic
+        [constraint],
+        [0.05],
+        stratification,
+        2,
+        n_safety,
+        0.9,
+        deterministic,
+        by_group=by_group,
     )
     rows = Rows(torch.zeros(N, 1), torch.from_numpy(y), torch.from_numpy(codes))
     scores = torch.from_numpy(np.c_[np.zeros(N), margin])
@@ -185,3 +192,49 @@ def test_two_rates_of_many_rows_ask_for_what_a_normal_approximation_does():
     evaluator.calibrate_margins(scores, UNADJUSTED)
     after = evaluator._seen(scores, UNADJUSTED).prediction.bounds[0]
     assert after == pytest.approx(before, rel=1e-3)
+
+
+def test_offsets_of_groups_pass_with_fewer_errors_than_one_for_all():
+    common, scores, _ = evaluator_of(GAP)
+    evaluator, _, y = evaluator_of(GAP, by_group=True)
+    alone, best = common.best(scores), evaluator.best(scores)
+    assert best.prediction.feasibility_score >= 0.9
+    assert best.error < alone.error - 0.02
+    (favoured,) = (i for i, name in enumerate(best.adjustment.by_group.names) if name == "M")
+    offsets = np.array(best.adjustment.by_group.offsets)
+    assert (offsets[:, 0] == 0).all()
+    assert offsets[favoured, 1] < offsets[1 - favoured, 1] - 0.5
+    decided = evaluator._adjusted(scores, best.adjustment).argmax(dim=1).numpy()
+    assert best.error == pytest.approx((decided != y).mean(), abs=0.01)
+    means = best.means[~np.isnan(best.means)]
+    assert sorted(means) == pytest.approx(
+        sorted(decided[evaluator._codes == code].mean() for code in (0, 1))
+    )
+
+
+def test_a_model_with_groups_is_predicted_to_do_what_it_does():
+    evaluator, scores, _ = evaluator_of(GAP, by_group=True)
+    best = evaluator.best(scores)
+    predicted = evaluator.predict_test_outcome(scores, best.adjustment)
+    np.testing.assert_allclose(predicted.means, best.means)
+    score = best.prediction.feasibility_score
+    assert predicted.prediction.feasibility_score == pytest.approx(score, abs=0.05)
+
+
+def test_where_groups_are_not_searched_they_have_the_common_offset():
+    common, scores, _ = evaluator_of(GAP)
+    evaluator, _, _ = evaluator_of(GAP, by_group=True)
+    alone, shared = common.best(scores), evaluator.best(scores, searched=False)
+    assert shared.adjustment.by_group.offsets == (alone.adjustment.offsets,) * 2
+    assert shared.error == alone.error
+    nothing = evaluator.best(scores * torch.nan)
+    assert nothing.adjustment.by_group.offsets == ((0.0, 0.0),) * 2
+
+
+@pytest.mark.parametrize(
+    ("deterministic", "by_group", "expected"),
+    [(True, False, (1, 1)), (False, False, (1, 5)), (True, True, (1, 10))],
+)
+def test_long_trainings_search_in_fewer_epochs(deterministic, by_group, expected):
+    evaluator, _, _ = evaluator_of(GAP, deterministic, by_group=by_group)
+    assert tuple(map(evaluator.epochs_per_search, (20, 500))) == expected

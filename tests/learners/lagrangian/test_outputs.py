@@ -1,8 +1,11 @@
+import json
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from sklearn_seldonian.constraints import ColumnIs
 from sklearn_seldonian.learners.lagrangian import Classification
 from sklearn_seldonian.learners.lagrangian._outputs import (
     UNADJUSTED,
@@ -12,6 +15,7 @@ from sklearn_seldonian.learners.lagrangian._outputs import (
     output_kind,
     probabilities,
 )
+from sklearn_seldonian.selection import GroupOffsets
 
 LOGITS = torch.tensor([[2.0, -1.0], [0.5, 0.0], [-3.0, 3.0]])
 PROBABILITIES = torch.softmax(LOGITS, dim=1)
@@ -169,3 +173,42 @@ def test_a_class_without_a_chance_has_finite_ends():
     )
     flat = adjustment._replace(scale=0.0, offsets=(0.0, 0.0, 0.0)).apply(scores)
     assert torch.allclose(flat.exp(), torch.full((2, 3), 1 / 3))
+
+
+# -- offsets of groups ---------------------------------------------------------------------------
+
+BY_GROUP = GroupOffsets((ColumnIs("M"),), ((True,), (False,)), ((0.0, 0.0, 0.5), (0.0, 0.0, -1.5)))
+
+
+def test_rows_have_the_offsets_of_their_group():
+    generator = torch.Generator().manual_seed(0)
+    scores = 2 * torch.randn(400, 3, generator=generator)
+    groups = np.arange(400) % 2
+    by_group = Adjustment(1.0, (), by_group=BY_GROUP)
+    adjusted = by_group.apply(scores, groups)
+    for g, offsets in enumerate(BY_GROUP.offsets):
+        own = groups == g
+        torch.testing.assert_close(adjusted[own], Adjustment(1.0, offsets).apply(scores[own]))
+    assert torch.equal(by_group.moved(scores, groups).argmax(dim=1), adjusted.argmax(dim=1))
+    batches = by_group.apply_to_each(scores.split(64), groups)
+    torch.testing.assert_close(torch.cat(list(batches)), adjusted)
+
+
+def test_rows_of_no_group_get_no_numbers():
+    scores = torch.zeros(3, 3)
+    adjusted = Adjustment(1.0, (), by_group=BY_GROUP).apply(scores, np.array([0, -1, 1]))
+    assert adjusted.isnan().all(dim=1).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "adjustment",
+    [
+        UNADJUSTED,
+        Adjustment(0.5, (0.0, 1.0), (-2.0, -4.0), (0.0, 0.0)),
+        Adjustment(1.0, (), by_group=BY_GROUP),
+    ],
+)
+def test_an_adjustment_comes_back_from_json(adjustment):
+    fields = json.loads(json.dumps(adjustment.to_list()))
+    assert len(fields) == 4 + (adjustment.by_group is not None)
+    assert Adjustment.from_list(fields) == adjustment
