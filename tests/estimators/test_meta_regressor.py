@@ -18,11 +18,20 @@ from sklearn_seldonian import (
     NoSolutionFoundWarning,
     SeldonianMetaRegressor,
 )
+from sklearn_seldonian.learners.stacking import _learner
 from sklearn_seldonian.model_selection import SeldonianSearchCV
 from sklearn_seldonian.modules import MLP
 
 GAP = "abs((Mean_Error | [sex == 'M']) - (Mean_Error | [sex == 'F'])) <= 0.2"
 RANGES = {"prediction_range": (-1.0, 2.0), "target_range": (-1.0, 2.0)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_training():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_learner, "STEPS", 100)
+        patch.setattr(_learner, "MIN_EPOCHS", 5)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -181,13 +190,13 @@ def test_without_a_solution_a_fallback_answers_if_there_is_one(people):
 
 def test_of_a_frozen_model_shift_and_scale_are_chosen(people):
     X, y, sex = people
-    existing = tree().fit(X[:500], y[:500] + 0.5)
+    existing = tree().fit(X[:500], y[:500] + 0.2)
     rest = (X[500:], y[500:], sex[500:])
     model = fitted(rest, "MAE <= 0.6", FrozenEstimator(existing), prediction_range=(-5, 5))
     assert model.solution_found_
     own, found = existing.predict(X), model.predict(X)
     assert abs(np.corrcoef(own, found)[0, 1]) == pytest.approx(1)
-    assert np.mean(found - y) == pytest.approx(0, abs=0.06)
+    assert abs(np.mean(found - y)) < 0.1 < np.mean(own - y)
 
 
 # -- mistakes ------------------------------------------------------------------------------------
