@@ -84,7 +84,7 @@ def fitted(name):
         ).fit(X, Y),
         "module": lambda: MLP(3, 2),
         "seldonian": lambda: SeldonianClassifier(
-            constraints="ACC >= 0", max_epochs=1, random_state=0
+            MLP, constraints="ACC >= 0", max_epochs=1, random_state=0
         ).fit(X, Y),
     }
     return objects[name]()

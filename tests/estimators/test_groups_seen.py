@@ -29,6 +29,7 @@ from sklearn_seldonian.data._arguments import groups_for
 from sklearn_seldonian.learners.lagrangian._batches import to_inputs
 from sklearn_seldonian.metrics import constraint_values
 from sklearn_seldonian.model_selection import SeldonianSearchCV
+from sklearn_seldonian.modules import MLP
 
 PARITY = "abs(PR | [sex == 'F'] - PR | [sex == 'M']) <= 0.12"
 BY_RACE = "min(TPR, by=race) >= 0.5 * max(TPR, by=race)"
@@ -53,7 +54,7 @@ FRESH = people(4000, seed=1)
 
 def unfitted(constraints=PARITY, **parameters):
     given = {"module__hidden": (), "max_epochs": 6, "random_state": 0, "group_thresholds": True}
-    return SeldonianClassifier(constraints=constraints, **{**given, **parameters})
+    return SeldonianClassifier(MLP, constraints=constraints, **{**given, **parameters})
 
 
 def fitted(data=DATA, **parameters):

@@ -29,7 +29,7 @@ RANGES = {"prediction_range": (-1.0, 2.0), "target_range": (-1.0, 2.0)}
 @pytest.fixture(scope="module", autouse=True)
 def short_training():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_learner, "STEPS", 100)
+        patch.setattr(_learner, "MAX_EPOCHS", 5)
         patch.setattr(_learner, "MIN_EPOCHS", 5)
         yield
 
