@@ -30,7 +30,6 @@ RANGES = {"prediction_range": (-1.0, 2.0), "target_range": (-1.0, 2.0)}
 def short_training():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_learner, "MAX_EPOCHS", 5)
-        patch.setattr(_learner, "MIN_EPOCHS", 5)
         yield
 
 
