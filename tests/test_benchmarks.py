@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import default_module
 import numpy as np
 import pandas as pd
 import pytest
@@ -236,3 +237,12 @@ def test_a_missed_claim_fails_the_benchmark(capsys):
     report(missed, no_assert=True)
     report([missed[0], missed[2]], no_assert=False)
     assert "1 claims hold, 1 are not met, 1 not judged" in capsys.readouterr().out
+
+
+def test_the_margin_decides_which_default_is_kept():
+    rows = [default_module.run_trial("line", 1000, 0, margin) for margin in ("linear", "network")]
+    assert [row["network"] for row in rows] == [False, True]
+    found = default_module.table(pd.DataFrame(rows))
+    assert found.loc[("line", 1000, "linear"), "gain"] == 0
+    gain = rows[1]["accuracy"] - rows[0]["accuracy"]
+    assert found.loc[("line", 1000, "network"), "gain"] == pytest.approx(gain)
