@@ -119,7 +119,7 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
     {batch_size}
     {n_iter_no_change}
     {eval_batch_size}
-    multiplier_init, multiplier_lr : float, default=0.0, 0.1
+    multiplier_init, multiplier_lr : float, default=0.0, 0.01
         Start of the Lagrange multipliers, and what a violation of one adds to its
         multiplier in one batch; violations are in quarters of the measure's standard
         deviation, as it is where the mean target is predicted.
@@ -211,7 +211,7 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
         n_iter_no_change=None,
         eval_batch_size=None,
         multiplier_init=0.0,
-        multiplier_lr=0.1,
+        multiplier_lr=0.01,
         device="auto",
         callbacks=None,
         random_state=None,

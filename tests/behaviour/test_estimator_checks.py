@@ -23,6 +23,7 @@ DRAWN = {
 DRAWN_ALIKE = {
     "check_estimators_pickle": "predictions before and after pickling are compared",
     "check_classifier_data_not_an_array": "predictions of two fits are compared",
+    "check_classifiers_classes": "predict is compared with the largest decision_function",
 }
 # The answer of a constant for all rows is not as accurate as the checks ask for.
 CONSTANT = {
@@ -55,9 +56,9 @@ def a_few(estimators, **settings):
     [
         SeldonianClassifier(),
         SeldonianClassifier(constraints="ACC >= 0"),
-        SeldonianClassifier(constraints="ACC >= 0.01", method="asymptotic", max_epochs=5),
+        SeldonianClassifier(constraints="ACC >= 0.01", method="asymptotic"),
         SeldonianClassifier(preprocessor=StandardScaler(), max_epochs=5),
-        SeldonianClassifier(constraints="ACC >= 0", preprocessor=StandardScaler(), max_epochs=10),
+        SeldonianClassifier(constraints="ACC >= 0", preprocessor=StandardScaler()),
         SeldonianClassifier(constraints="ACC >= 1.5", fallback=LogisticRegression()),
         SeldonianClassifier(constraints="ACC >= 1.5", fallback="majority"),
         SeldonianMetaClassifier(LogisticRegression(), cv=2),
@@ -80,6 +81,8 @@ def test_scikit_learn_contract(estimator, check):
 
 @SLOW
 @pytest.mark.filterwarnings("ignore:'MAE <= 1e9' is tested by a normal approximation")
+# Of numbers in single precision and of the same numbers in lists LinearRegression learns others.
+@pytest.mark.filterwarnings("ignore::sklearn_seldonian.exceptions.SafetyDataReusedWarning")
 @parametrize_with_checks(
     [SeldonianMetaRegressor(LinearRegression(), "MAE <= 1e9", preprocessor=StandardScaler())]
 )
@@ -105,9 +108,7 @@ def outcomes_of(estimator, expected):
     ids=str,
 )
 def test_drawn_decisions_fail_only_where_decisions_are_compared(constraints):
-    estimator = SeldonianClassifier(
-        constraints=constraints, decision="sample", lr=0.1, max_epochs=10
-    )
+    estimator = SeldonianClassifier(constraints=constraints, decision="sample", lr=0.1)
     assert estimator.__sklearn_tags__().non_deterministic
     by_status = outcomes_of(estimator, {**DRAWN, **DRAWN_ALIKE})
     assert by_status["failed"] == set()

@@ -70,7 +70,7 @@ class CtrlC(Callback):
 
 def classifier(*callbacks, **params):
     defaults = {"constraints": "ACC >= 0.6", "max_epochs": 2, "random_state": 0}
-    return SeldonianClassifier(MLP, callbacks=list(callbacks), **{**defaults, **params})
+    return SeldonianClassifier(callbacks=list(callbacks), **{"module": MLP, **defaults, **params})
 
 
 @pytest.fixture(autouse=True)

@@ -43,7 +43,7 @@ def pure_noise(seed, n_rows=300):
 def fitted(X, y, constraint, preprocessor=None, **params):
     params = {"max_epochs": 8, "random_state": 0, **params}
     return SeldonianClassifier(
-        MLP, constraints=constraint, preprocessor=preprocessor, **params
+        constraints=constraint, preprocessor=preprocessor, **{"module": MLP, **params}
     ).fit(X, y)
 
 

@@ -185,7 +185,9 @@ class TestModules:
     ):
         X, _ = blobs
         torch.manual_seed(0)
-        model = fitted(blobs, "PR <= 0.3", module=module(), criterion=criterion, max_epochs=3)
+        model = fitted(
+            blobs, "PR <= 0.3", module=module(), criterion=criterion, max_epochs=3, power=0.99
+        )
         assert model.solution_found_
         assert model.offsets_[0] == 0 > model.offsets_[1]
         assert model.scale_ == 1
@@ -224,7 +226,7 @@ class TestModules:
     def test_what_is_drawn_of_rows_without_a_number_keeps_to_the_range(self, blobs):
         """Else a share of rows that no safety row shows would be outside what was averaged."""
         X, _ = blobs
-        model = fitted(blobs, "PR >= 0.6", decision="sample")
+        model = fitted(blobs, "PR >= 0.65", decision="sample", max_epochs=3)
         assert model.solution_found_
         lost = np.full((4000, 3), 3e38, dtype=np.float32) * np.array([1, -1, 1], dtype=np.float32)
         assert np.isnan(model.predict_proba(lost)).all()

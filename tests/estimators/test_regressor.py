@@ -266,6 +266,7 @@ def test_training_does_not_depend_on_the_unit_of_the_target(grades, groups, unit
                 f"MAE <= {0.5 * u}",
             ],
             multiplier_init=0.5,
+            multiplier_lr=0.01,
             random_state=0,
             max_epochs=5,
         ).fit(X, target, sensitive_features=groups)

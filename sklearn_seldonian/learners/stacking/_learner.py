@@ -21,7 +21,7 @@ from sklearn_seldonian.learners.stacking._head import Head
 from sklearn_seldonian.learners.stacking._scores import ClassScores, NumberScores, Scores
 
 MAX_EPOCHS = 20
-LEARNING_RATE, MULTIPLIER_RATE, WEIGHT_DECAY = 0.01, 0.1, 0.05
+LEARNING_RATE, WEIGHT_DECAY = 0.01, 0.05
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class StackingLearner:
     ) -> Trained | NotTrained:
         """Fit estimator and linear model to candidate `rows`."""
         seed = int(rng.randint(np.iinfo(np.int32).max))
-        scores, criterion = _scores_of(problem.targets, rows.y)
+        scores, criterion, multiplier_rate = _scores_of(problem.targets, rows.y)
         features = StackedFeatures(self.estimator, self.preprocessor, scores, self.cv, seed)
         is_frozen = isinstance(self.estimator, FrozenEstimator)
         is_trained = not is_frozen or isinstance(scores, NumberScores)
@@ -61,17 +61,21 @@ class StackingLearner:
             "n_iter_no_change": None,
             "eval_batch_size": None,
             "multiplier_init": 0.0,
-            "multiplier_lr": MULTIPLIER_RATE,
+            "multiplier_lr": multiplier_rate,
             "callbacks": None,
             "verbose": self.verbose,
         }
         return LagrangianLearner(Head, features, "cpu", settings, (Head,)).train(problem, rows, rng)
 
 
-def _scores_of(targets: Targets, y: Any) -> tuple[Scores, type[nn.Module]]:
-    """What is asked of an estimator for these targets, and the loss of what is made of it."""
+def _scores_of(targets: Targets, y: Any) -> tuple[Scores, type[nn.Module], float]:
+    """What is asked of an estimator for these targets, and how it is trained on.
+
+    That is by which loss, and at which rate of the multipliers; both as `SeldonianClassifier` and
+    `SeldonianRegressor` have them.
+    """
     if isinstance(targets, Labels):
-        return ClassScores(targets.classes), nn.CrossEntropyLoss
+        return ClassScores(targets.classes), nn.CrossEntropyLoss, 0.1
     task = task_of(targets, y)
     assert isinstance(task, Regression)
-    return NumberScores(task.centre, task.scale), nn.MSELoss
+    return NumberScores(task.centre, task.scale), nn.MSELoss, 0.01

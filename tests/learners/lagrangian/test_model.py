@@ -82,6 +82,9 @@ def test_candidate_rows_get_predictions_of_the_kept_epoch(blobs):
     assert 0.7 - kept["estimate_0"] == pytest.approx(accuracy)
 
 
+CONSTANT_RATES = {"multiplier_lr": 0.01, "callbacks__falling_rate": None}
+
+
 class Weights(Callback):
     """Keeps the weights of every epoch."""
 
@@ -118,10 +121,10 @@ def three_classes():
     return rng.normal(size=(1000, 3)) + 1.2 * np.eye(3)[y], np.array(["a", "b", "c"])[y]
 
 
-@pytest.mark.parametrize(("constraint", "label"), [("PR <= 0.3", 1), ('PR_["b"] <= 0.25', "b")])
+@pytest.mark.parametrize(("constraint", "label"), [("PR <= 0.3", 1), ('PR_["b"] <= 0.2', "b")])
 def test_the_price_of_a_moved_threshold(blobs, constraint, label):
     data = blobs if label == 1 else three_classes()
-    model = linear(data, constraint, max_epochs=5, lr=0.05, power=0.99)
+    model = linear(data, constraint, max_epochs=5, batch_size=128, lr=0.05, **CONSTANT_RATES)
     rows = model.candidate_indices_
     X, y = (each[rows] for each in data)
     kept = model.predict(X)
@@ -177,8 +180,7 @@ def test_the_price_of_another_epoch(lr, is_best):
         max_epochs=8,
         batch_size=128,
         lr=lr,
-        multiplier_lr=0.01,
-        callbacks__falling_rate=None,
+        **CONSTANT_RATES,
         random_state=0,
     ).fit(X, y, sensitive_features=pd.DataFrame({"first": first}))
     losses = model.history_.set_index("epoch")["candidate_loss"]
