@@ -135,6 +135,7 @@ def test_losses_of_probabilities_that_agree_with_the_decisions():
         assert losses[n - 1] == pytest.approx(log_loss(y, q), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_best_rule_is_worse_where_less_is_known(monkeypatch):
     monkeypatch.setattr("_frontier.STEPS_EACH", 40)
     config = CONFIGS["synthetic_DP_0.1"]

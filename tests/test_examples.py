@@ -123,6 +123,7 @@ def test_digits(tmp_path, softmax):
     assert (tmp_path / "digits.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_three_plots(tmp_path, run_short):
     printed = run_short("three_plots.py", TRIALS="1")
     table = [line.rsplit(maxsplit=5) for line in printed.splitlines()[1:]]

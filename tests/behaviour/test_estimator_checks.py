@@ -44,7 +44,7 @@ def a_few(estimators, **settings):
     names, cases = checks.args
     cases = [case if hasattr(case, "marks") else pytest.param(*case) for case in cases]
     for i in range(len(cases)):
-        one_in = 10 if isinstance(cases[i].values[0], SeldonianMetaClassifier) else 3
+        one_in = 10 if isinstance(cases[i].values[0], SeldonianMetaClassifier) else 6
         if (i + 1) % one_in:
             cases[i] = cases[i]._replace(marks=[*cases[i].marks, SLOW])
     return pytest.mark.parametrize(names, cases, **checks.kwargs)

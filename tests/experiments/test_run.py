@@ -254,6 +254,7 @@ def long_experiment(folder):
     )
 
 
+@pytest.mark.slow
 def test_an_experiment_that_is_killed_goes_on(tmp_path):
     folder = tmp_path / "killed"
     code = KILLED.format(folder=str(folder))

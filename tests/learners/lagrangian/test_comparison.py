@@ -43,7 +43,9 @@ def judged(score, cost=0.0, spread=0.0, positions=None):
         ((0.95, 0.3), (0.92, 0.28, 0.4), "line", "is lower by 0.02 (standard error 0.046)"),
         ((0.95, 0.3), (0.92, 0.27, 0.4), "curve", "is lower by 0.03 (standard error 0.046)"),
         ((0.95, 0.3), (0.89, 0.1), "line", "predicted to pass more probably"),
-        ((0.89, 0.1), (0.95, 0.3), "curve", "predicted to pass more probably"),
+        ((0.79, 0.1), (0.95, 0.3), "curve", "predicted to pass more probably"),
+        ((0.81, 0.1), (0.95, 0.3), "line", "is higher by 0.2"),  # likelier by .09
+        ((0.81, 0.3), (0.95, 0.1), "curve", "is lower by 0.2"),
         ((-0.5, 0.1), (-0.2, 0.3), "curve", "predicted to pass more probably"),
         ((0.5012, 0.3), (0.5078, 0.2), "curve", "is lower by 0.1"),
         (None, (0.1, 0.5), "curve", "gave no finite weights"),
