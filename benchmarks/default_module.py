@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import math
 import warnings
-from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
@@ -35,20 +34,19 @@ from sklearn_seldonian.learners.lagrangian import _comparison
 MARGINS = {"linear": math.inf, "network": -math.inf, "0": 0.0, "0.5": 0.5, "1": 1.0, "2": 2.0}
 OURS = "0.5"
 PARITY = CONFIGS["gpa_DP_0.1"].text
-MARGINALS = {"line": (1.5, 0.0), "both": (1.0, 1.0), "product": (0.0, 3.0)}
+WEIGHTS = {"line": (1.5, 0.0), "both": (1.0, 1.0), "product": (0.0, 3.0)}
 N_PEOPLE, N_FEATURES = 100_000, 10
 
 
-@cache
 def people_of(name: str) -> Population:
     """A population whose log-odds are a line, a product of two numbers, or their sum."""
-    if name not in MARGINALS:
+    if name not in WEIGHTS:
         return population(name)
     rng = np.random.default_rng(0)
     male = rng.integers(0, 2, N_PEOPLE)
     X = rng.normal(size=(N_PEOPLE, N_FEATURES))
     X[:, 0] += 0.5 * male
-    line, product = MARGINALS[name]
+    line, product = WEIGHTS[name]
     log_odds = line * (X[:, 0] + X[:, 1]) + product * X[:, 2] * X[:, 3]
     y = (log_odds + rng.logistic(size=N_PEOPLE) > 0).astype(np.int64)
     return Population(name, X, y, pd.DataFrame({"M": male, "F": 1 - male}))
@@ -98,7 +96,7 @@ def main() -> None:
     cases = [
         (name, m, trial, margin)
         for trial in range(options.trials)
-        for name in (*MARGINALS, "gpa")
+        for name in (*WEIGHTS, "gpa")
         for m in options.sizes
         for margin in MARGINS
     ]
