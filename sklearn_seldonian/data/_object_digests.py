@@ -24,8 +24,9 @@ from scipy.sparse import sparray, spmatrix
 
 from sklearn_seldonian.data._columns import without_tensor
 
-# Attributes of estimators that change no answer.
-IGNORED = frozenset({"n_jobs", "verbose", "memory", "_sklearn_version", "_seal_"})
+# Attributes of estimators that change no answer. The last is a place in memory, by which
+# scikit-learn's vectorisers know, when they are asked, that they have checked their stop words.
+IGNORED = frozenset({"n_jobs", "verbose", "memory", "_sklearn_version", "_seal_", "_stop_words_id"})
 ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 NAMED = (type, FunctionType, ModuleType)
 Part = str | bytes
@@ -67,18 +68,25 @@ def lasting_digest(value: Any, ask: Callable[[Any], object]) -> str | None:
     `ask` makes it, or a copy, answer.
     """
     found = object_digest(value)
-    try:
-        ask(value)
-        glance(value)
-    except Exception:  # it may not answer for every kind of rows
+    if not _keeps(value, found, ask):
         return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             copied = pickle.loads(pickle.dumps(value))
     except Exception:  # it has no pickle in which it could change
-        copied = value
-    return found if found == object_digest(value) == object_digest(copied) else None
+        return found
+    return found if found == object_digest(copied) and _keeps(copied, found, ask) else None
+
+
+def _keeps(value: Any, digest: str | None, ask: Callable[[Any], object]) -> bool:
+    """Whether `value` has the same digest after it has answered."""
+    try:
+        ask(value)
+        glance(value)
+    except Exception:  # it may not answer for every kind of rows
+        return False
+    return digest == object_digest(value)
 
 
 class _Digests:

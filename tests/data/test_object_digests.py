@@ -23,6 +23,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     VotingClassifier,
 )
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -253,6 +254,36 @@ def test_what_changes_when_it_is_asked_has_no_lasting_digest(unstable):
     unstable.fit(X)
     assert object_digest(unstable) is not None
     assert lasting_digest(unstable, lambda model: model.transform(X)) is None
+
+
+class ChangesInCopies(Counting):
+    """Knows by its place in memory whether it was asked before."""
+
+    def fit(self, X, y=None):
+        self.place_ = id(self)
+        return self
+
+    def transform(self, X):
+        self.place_ = id(self)
+        return X
+
+
+def test_what_changes_when_a_copy_is_asked_has_no_lasting_digest():
+    model = ChangesInCopies().fit(X)
+    model.transform(X)
+    assert object_digest(pickle.loads(pickle.dumps(model))) == object_digest(model)
+    assert lasting_digest(model, lambda one: one.transform(X)) is None
+
+
+@pytest.mark.parametrize("stop_words", [None, "english", ["the"]])
+def test_copies_of_vectorisers_may_be_asked(stop_words):
+    texts = ["the good film", "the bad film", "the film"]
+    model = TfidfVectorizer(stop_words=stop_words).fit(texts)
+    digest = lasting_digest(model, lambda one: one.transform(texts))
+    assert digest == object_digest(model)
+    model._stop_words_id += 1  # as in another process
+    model.transform(texts)
+    assert object_digest(model) == digest
 
 
 def test_what_pickle_leaves_out_is_no_part_of_it():

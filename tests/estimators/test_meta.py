@@ -213,7 +213,7 @@ def test_tables_with_categories_and_gaps(people):
         (lambda X: np.hstack([X, np.zeros((len(X), 1000))]), tree()),
         (
             lambda X: [" ".join(f"w{i}" for i in np.flatnonzero(x > 0)) + " all" for x in X],
-            make_pipeline(TfidfVectorizer(), LogisticRegression()),
+            make_pipeline(TfidfVectorizer(stop_words=["all"]), LogisticRegression()),
         ),
     ],
     ids=["sparse", "list", "float32", "wide", "text"],
@@ -222,7 +222,11 @@ def test_whatever_rows_the_classifier_takes(people, rows, estimator):
     X = rows(people[0])
     model = SeldonianMetaClassifier(estimator, "ACC >= 0.5", random_state=0).fit(X, people[1])
     assert model.solution_found_
-    assert model.predict(X).shape == (3000,)
+    predicted = model.predict(X)
+    assert predicted.shape == (3000,)
+    copied = pickle.loads(pickle.dumps(model))
+    for _ in range(2):
+        assert np.array_equal(copied.predict(X), predicted)
 
 
 def test_classes_of_any_name_and_number(people):
