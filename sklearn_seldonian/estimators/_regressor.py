@@ -151,7 +151,8 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
         bound on g (``predicted_bound_i``), ``multiplier_i``, and the probability of passing
         (``passing_i``), all on the candidate rows that it is judged on (of many a network those
         that it did not train on, see the user guide), and ``candidate_loss``, the criterion in
-        the target's units; ``kept`` where it was the best so far; ``seconds``.
+        the target's units; ``kept`` where it was the best so far; ``seconds``; where two models
+        were compared, ``module``, as in `SeldonianClassifier`.
     {n_iter_}
     {candidate_indices_, safety_indices_}
 
