@@ -146,7 +146,8 @@ class LagrangianLearner:
             kept = [*nets][-1]
         net = nets[kept]
         model, history = TrainedNet(net, preprocessor, problem.targets), _history(nets, kept)
-        logger.info("%s", remark) if remark else None
+        if remark:
+            logger.info(remark)
         logger.info("Epoch %s of %d is kept.", net.kept_epoch_, len(net.history))
         if net.kept_epoch_:
             return Trained(model, history, remark)
