@@ -41,8 +41,11 @@ HIDDEN = {"network": (64, 64), "linear": ()}
 SHARES = {"none": 0.0, "tenth": 0.1, "third": 1 / 3, "half": 0.5, "chosen": math.nan}
 
 
-def held_out(n_rows: int, module: nn.Module, share: float) -> int:
-    return n_selection_rows(n_rows, module) if math.isnan(share) else int(share * n_rows)
+def held_out(n_rows: int, n_smallest: float, module: nn.Module, share: float) -> int:
+    """How many rows to hold out; a share that is NaN is what the package chooses."""
+    if math.isnan(share):
+        return n_selection_rows(n_rows, n_smallest, module)
+    return int(share * n_rows)
 
 
 def run_trial(model: str, name: str, rows: str, m: int, trial: int) -> dict[str, object]:
@@ -55,7 +58,7 @@ def run_trial(model: str, name: str, rows: str, m: int, trial: int) -> dict[str,
     )
     with (
         warnings.catch_warnings(),
-        patch.object(_net, "n_selection_rows", lambda n, module: held_out(n, module, SHARES[rows])),
+        patch.object(_net, "n_selection_rows", lambda *of: held_out(*of, SHARES[rows])),
         patch.object(_net, "needs_cross_fitting", lambda *_: rows == "chosen"),
     ):
         warnings.simplefilter("ignore", NoSolutionFoundWarning)

@@ -83,8 +83,6 @@ class CandidateEvaluator:
     Attributes
     ----------
     forecast : Forecast
-    n_smallest : float
-        Rows of the smallest group that a constraint is about.
     """
 
     def __init__(
@@ -100,10 +98,7 @@ class CandidateEvaluator:
         self._class_weights = class_weights(criterion, n_classes)
         self._labels = task.labels(rows.y).cpu().numpy()
         self._y, self._codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
-        kinds = self._codes, self._labels, self._labels, problem.stratification, n_classes
-        table = tabulate(*kinds)
-        self.n_smallest = problem.n_smallest_group(table)
-        self.forecast = forecast_for(problem, table)
+        self.forecast = forecast_for(problem, truth_table(problem, task, rows))
         counts = np.bincount(self._labels, minlength=n_classes) + 1.0
         self._log_shares = np.log(counts / counts.sum())
         self._targets: list[Array] | None = None
@@ -402,6 +397,12 @@ def _offset(
         by_group = GroupOffsets.of(problem.stratification, offsets)
         return Adjustment(1.0, (), by_group=by_group)
     return Adjustment(1.0, tuple(offsets.tolist())) if decisions.offsets else UNADJUSTED
+
+
+def truth_table(problem: ConstrainedProblem, task: Task, rows: Rows) -> Array:
+    """The rows by cell and label, as a model that is always right would decide."""
+    labels, codes = task.labels(rows.y).cpu().numpy(), rows.cells.cpu().numpy()
+    return tabulate(codes, labels, labels, problem.stratification, problem.shape[1])
 
 
 def observe(

@@ -55,7 +55,7 @@ from sklearn_seldonian.learners.lagrangian._cross_fitting import (
     needs_cross_fitting,
 )
 from sklearn_seldonian.learners.lagrangian._devices import present_device
-from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator
+from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator, truth_table
 from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian, StratifiedRows
 from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED
 from sklearn_seldonian.learners.lagrangian._progress import ProgressLog, TrainingBar
@@ -205,9 +205,11 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
 
     def _prepare(self, rows: Rows, resampled: Rows | None) -> Rows:
         """Make what training needs; the rows to draw batches of the primary loss from."""
-        n_held_out = 0
+        n_held_out, n_smallest = 0, 0.0
         if self.problem.atoms and resampled is None:  # a sampler has drawn from all rows
-            n_held_out = n_selection_rows(len(rows), self.module_)
+            table = truth_table(self.problem, self.task_, rows)
+            n_smallest = self.problem.n_smallest_group(table)
+            n_held_out = n_selection_rows(len(rows), n_smallest, self.module_)
         trained, evaluated, self._held_out = parted(rows, n_held_out)
         self._checkpoints = Checkpoints(self.problem.power)
         self._evaluator = CandidateEvaluator(
@@ -227,7 +229,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             trained = StratifiedRows(trained, self.problem, self.task_)
         self._constraint_batches = self._cross_fitting = None
         if resampled is None:
-            self._cross_fitting = self._cross_fitted(trained)
+            self._cross_fitting = self._cross_fitted(trained, n_smallest)
             return trained
         if self.problem.atoms:
             epochs = itertools.repeat(Batches(trained, self.batch_size))
@@ -235,9 +237,9 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             self._constraint_batches = self._lagrangian.constraint_batches(endless)
         return resampled.to(self.device)
 
-    def _cross_fitted(self, rows: Rows) -> CrossFitting | None:
+    def _cross_fitted(self, rows: Rows, n_smallest: float) -> CrossFitting | None:
         """What judges a linear module that its own rows, of which there are few, would flatter."""
-        layer, n_smallest = linear_layer(self.module_), self._evaluator.n_smallest
+        layer = linear_layer(self.module_)
         if layer is None or not isinstance(rows, StratifiedRows):
             return None
         if not needs_cross_fitting(layer, len(rows), n_smallest):

@@ -107,25 +107,27 @@ LINEAR, SMALL, LARGE = MLP(100, 2, hidden=()), MLP(9, 2, hidden=(8,)), MLP(20, 2
 
 
 @pytest.mark.parametrize(
-    ("n_candidate", "module", "held_out"),
+    ("n_candidate", "n_smallest", "module", "held_out"),
     [
-        (150, LINEAR, 0),  # knows no rows by heart
-        (980, SMALL, 0),  # 98 parameters
-        (979, SMALL, 489),
-        (200, SMALL, 100),
-        (199, SMALL, 0),
-        (9_000, LARGE, 4_500),
-        (35_000, LARGE, 5_000),
-        (56_000, LARGE, 5_600),
-        (60_000, LARGE, 0),
+        (150, 150, LINEAR, 0),  # knows no rows by heart
+        (980, 980, SMALL, 0),  # 98 parameters
+        (979, 979, SMALL, 489),
+        (9_800, 980, SMALL, 0),
+        (9_800, 979, SMALL, 4_900),
+        (200, 200, SMALL, 100),
+        (199, 199, SMALL, 0),
+        (9_000, 9_000, LARGE, 4_500),
+        (35_000, 35_000, LARGE, 5_000),
+        (56_000, 50_000, LARGE, 5_600),
+        (60_000, 60_000, LARGE, 0),
     ],
 )
-def test_rows_held_out(n_candidate, module, held_out):
-    assert n_selection_rows(n_candidate, module) == held_out
+def test_rows_held_out(n_candidate, n_smallest, module, held_out):
+    assert n_selection_rows(n_candidate, n_smallest, module) == held_out
 
 
 def test_weights_that_are_not_trained_learn_nothing_by_heart():
     frozen = MLP(20, 2, hidden=(64, 64))
     for parameter in list(frozen.parameters())[:-2]:
         parameter.requires_grad = False
-    assert n_selection_rows(1_000, frozen) == 0
+    assert n_selection_rows(1_000, 1_000, frozen) == 0
