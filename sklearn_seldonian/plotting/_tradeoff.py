@@ -20,6 +20,7 @@ from sklearn_seldonian.certification._requests import (
     warn_of_large_delta,
 )
 from sklearn_seldonian.constraints import Constraint, Number, constant_value, parse_all
+from sklearn_seldonian.data._arguments import groups_for
 from sklearn_seldonian.data._arrays import as_arrays
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 
@@ -215,4 +216,7 @@ def _fitted(
     if not estimator.solution_found_:
         return estimator.certificate_, np.nan
     tested = (_safe_indexing(each, estimator.safety_indices_) for each in (X, y))
-    return estimator.certificate_, estimator.score(*tested)
+    if sensitive_features is not None:
+        sensitive_features = _safe_indexing(sensitive_features, estimator.safety_indices_)
+    seen = groups_for(estimator, "score", sensitive_features)
+    return estimator.certificate_, estimator.score(*tested, **seen)

@@ -146,3 +146,18 @@ class TestTradeoff:
         model = SeldonianClassifier(MLP, constraints="FPR <= FNR")
         with pytest.raises(ValueError, match="Neither side of FPR <= FNR is a number"):
             TradeoffDisplay.from_estimator(model, *blobs, [0.1])
+
+    @pytest.mark.parametrize("by_group", [False, True])
+    def test_scores_are_of_decisions_that_see_what_they_need(self, blobs, groups, by_group):
+        model = SeldonianClassifier(
+            constraints="abs(PR | [M] - PR | [F]) <= 0.5",
+            module__hidden=(),
+            max_epochs=2,
+            group_thresholds=by_group,
+            random_state=0,
+        )
+        display = TradeoffDisplay.from_estimator(model, *blobs, [0.5], sensitive_features=groups)
+        model.fit(*blobs, sensitive_features=groups)
+        X, y = (each[model.safety_indices_] for each in blobs)
+        seen = groups.iloc[model.safety_indices_]
+        assert display.results["score"][0] == (model.predict(X, seen) == y).mean()
