@@ -30,6 +30,14 @@ from sklearn_seldonian.bounds._bounded import (
 )
 from sklearn_seldonian.bounds._box import MeanBounds, box_p_value, box_upper
 from sklearn_seldonian.bounds._chernoff import chernoff_p_value, chernoff_upper
+from sklearn_seldonian.bounds._inverse_normal import (
+    MAX_CELLS,
+    MAX_SPLITS,
+    Function,
+    InverseNormalTest,
+    Splits,
+    inverse_normal_test,
+)
 from sklearn_seldonian.bounds._ratio import rate_ratio_certified, rate_ratio_upper
 from sklearn_seldonian.bounds._score import score_edge
 from sklearn_seldonian.bounds._two_sample import (
@@ -39,7 +47,12 @@ from sklearn_seldonian.bounds._two_sample import (
 )
 
 __all__ = [
+    "MAX_CELLS",
+    "MAX_SPLITS",
+    "Function",
+    "InverseNormalTest",
     "MeanBounds",
+    "Splits",
     "betting_p_value",
     "betting_upper",
     "binomial_lower",
@@ -52,6 +65,7 @@ __all__ = [
     "chernoff_upper",
     "delta_method_p_value",
     "delta_method_upper",
+    "inverse_normal_test",
     "rate_p_value",
     "rate_ratio_certified",
     "rate_ratio_upper",

@@ -15,6 +15,9 @@ from sklearn_seldonian.constraints import ColumnIs, Estimand, ExclusiveColumns, 
 from sklearn_seldonian.measures import Range
 
 Array = NDArray[np.float64]
+# What rows are to each of some rates: 0 where they do not count, 1 where they count, 2 where they
+# are successes.
+Kind = tuple[int, ...]
 
 
 class Sample(NamedTuple):
@@ -56,6 +59,9 @@ class Evidence:
     ranges : mapping of Estimand to pair of numbers
         Between which each row's part in a mean is known to lie, whatever the row is like; where
         there is none, what the mean's quantity says.
+    table : callable, default=None
+        ``table(estimands)``: how many rows there are of each `Kind` of row that the rates make.
+        None: known only where no row counts for two of them.
     """
 
     samples: Mapping[Estimand, Sample]
@@ -65,6 +71,7 @@ class Evidence:
     variance: Callable[[Sequence[Estimand], Sequence[float]], float] | None = None
     row_values: Callable[[Estimand, float, float], Array] | None = None
     ranges: Mapping[Estimand, Range] = field(default_factory=dict)
+    table: Callable[[Sequence[Estimand]], Mapping[Kind, float]] | None = None
 
     def estimates(self, estimands: Sequence[Estimand]) -> dict[Estimand, float]:
         """The sample mean of each of the `estimands`."""

@@ -25,7 +25,17 @@ from sklearn_seldonian.bounds._chernoff import chernoff_p_values
 from sklearn_seldonian.certification._edges import Edge, edge_of_rates
 from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.certification._fields import UNTOUCHED
-from sklearn_seldonian.constraints import Atom, Estimand, exact_dual, interval
+from sklearn_seldonian.certification._function_of_rates import FEW_CELLS, function_of_rates
+from sklearn_seldonian.constraints import (
+    Atom,
+    Binary,
+    Estimand,
+    Negative,
+    Node,
+    Number,
+    exact_dual,
+    interval,
+)
 from sklearn_seldonian.constraints._interval import Interval
 from sklearn_seldonian.measures import Rate
 
@@ -34,12 +44,15 @@ from sklearn_seldonian.measures import Rate
 MAX_ROWS_OF_EXACT_TEST = 100_000
 # From so many rows a rate on, its normal approximation is taken for the score test's.
 ROWS_OF_NORMAL_RATES = 1000
+# From so many rows a rate on, tails of each rate tell more of a sum of rates than Chernoff's bound.
+ROWS_OF_TAILS = 40
 # A constant of a ratio that is this share of its weights is rounding.
 ROUNDING = 1e-12
 
 ARITHMETIC = "arithmetic"
 CLOPPER_PEARSON = "Clopper-Pearson"
 EXACT_TWO_RATE_TEST = "exact unconditional test"
+INVERSE_NORMAL = "inverse normal combination"
 JOINT_CHERNOFF = "joint Chernoff bound"
 BETTING = "betting"
 SCORE_TEST = "score test"
@@ -48,6 +61,7 @@ GUARANTEE_OF = {
     ARITHMETIC: "exact",
     CLOPPER_PEARSON: "exact",
     EXACT_TWO_RATE_TEST: "exact",
+    INVERSE_NORMAL: "finite-sample",
     JOINT_CHERNOFF: "finite-sample",
     BETTING: "finite-sample",
     "box of Clopper-Pearson bounds": "finite-sample",
@@ -252,6 +266,60 @@ def _ratio_of_rates(atom: Atom, rates: _Rates, of_difference: Method) -> Method 
         p_value=lambda delta: bounds.two_rate_p_value(k, n, (1.0, -limit), 0.0, delta),
         is_below=None,
     )
+
+
+def _function_of_rates(atom: Atom, evidence: Evidence) -> Method | None:
+    """A smooth function of a few rates, which may share rows, is at most a number."""
+    if not all(_is_count(estimand, evidence) for estimand in atom.estimands):
+        return None
+    expression, limit = _apart(atom.expression)
+    if atom.is_ratio:
+        ratio = _ratio_of_two(atom)
+        if ratio is None:
+            return None
+        expression, limit = _quotient(atom, ratio), ratio.limit
+    function = function_of_rates(expression, atom.estimands, evidence)
+    is_sum = _independent_rates(atom, evidence) is not None and not atom.is_ratio
+    if function is None or (is_sum and function.fewest < ROWS_OF_TAILS):
+        return None
+
+    def upper(delta: float, max_cells: int = bounds.MAX_CELLS) -> float:
+        excess = function.test(delta, max_cells).upper - limit
+        if atom.is_ratio:  # a bound on a quotient is not one on ``a - limit * b``
+            return 0.0 if excess <= 0.0 else math.inf
+        return excess
+
+    return Method(
+        INVERSE_NORMAL,
+        upper,
+        lambda delta: function.test(delta).p_value(limit),
+        passing_tables=lambda tables, delta: function.passing_tables(tables, limit, delta),
+        approximate_upper=partial(upper, max_cells=FEW_CELLS),
+    )
+
+
+def _apart(expression: Node) -> tuple[Node, float]:
+    """What of an expression varies, and the limit on it: ``u - c <= 0`` says ``u <= c``."""
+    match expression:
+        case Binary("-", Number() as number, varying):
+            return Negative(varying), -number.value
+        case Binary("-", inner, Number() as number):
+            varying, limit = _apart(inner)
+            return varying, limit + number.value
+    return expression, 0.0
+
+
+def _quotient(atom: Atom, ratio: _Ratio) -> Node:
+    """The quotient of two rates, or of their complements, that `ratio` limits."""
+    top, bottom = (
+        Binary("-", Number(1.0), estimand) if complemented else estimand
+        for estimand, complemented in zip(
+            (atom.estimands[i] for i in ratio.order),
+            (ratio.complemented[i] for i in ratio.order),
+            strict=True,
+        )
+    )
+    return Binary("/", top, bottom)
 
 
 def _several_rates(atom: Atom, evidence: Evidence) -> Method | None:
@@ -461,7 +529,7 @@ def _sample_variance(
     return of_all_rows * (1.0 - 1.0 / evidence.n_rows) / (1.0 - 1.0 / n)
 
 
-_LADDER = (_one_rate, _two_rates, _several_rates, _betting, _box)
+_LADDER = (_one_rate, _two_rates, _function_of_rates, _several_rates, _betting, _box)
 METHODS: Mapping[str, tuple[Rung, ...]] = MappingProxyType(
     {
         "auto": (*_LADDER, _delta_method),

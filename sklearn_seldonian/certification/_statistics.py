@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from sklearn_seldonian.certification._evidence import Evidence, Sample
+from sklearn_seldonian.certification._evidence import Evidence, Kind, Sample
 from sklearn_seldonian.constraints import Estimand, ExclusiveColumns, Stratification
 from sklearn_seldonian.measures import Expectation, Range, Rate, RowMeasure, row_values
 
@@ -160,6 +160,7 @@ class Statistics:
             self._influence_variance,
             self._row_values if self.order_seed is not None else None,
             {estimand: self.range_of(estimand) for estimand in estimands},
+            self._table,
         )
 
     def range_of(self, estimand: Estimand) -> Range:
@@ -185,6 +186,19 @@ class Statistics:
         inside &= np.asarray(denominator.any(axis=1))[self.kept.labels]
         per_entry = (weight * numerator + constant * denominator)[self.kept.labels[inside]]
         return np.asarray((self.kept.entries[inside] * per_entry).sum(axis=1))
+
+    def _table(self, estimands: Sequence[Estimand]) -> dict[Kind, float]:
+        """As `Evidence.table`."""
+        family, confusion = self._family(*estimands)
+        parts = [
+            estimand_entries(estimand, self.stratification, family, self.values)
+            for estimand in estimands
+        ]
+        kinds = np.stack([1 * denominator + numerator for denominator, numerator in parts], axis=-1)
+        kinds = kinds[..., : self.n_classes, :].reshape(-1, len(estimands))
+        distinct, where = np.unique(kinds, axis=0, return_inverse=True)
+        counts = np.bincount(where.ravel(), confusion[..., : self.n_classes].ravel())
+        return dict(zip(map(tuple, distinct.tolist()), counts.tolist(), strict=True))
 
     def _influence_variance(self, estimands: Sequence[Estimand], slopes: Sequence[float]) -> float:
         """As `Evidence.variance`, with one degree of freedom taken off."""

@@ -25,7 +25,9 @@ from sklearn_seldonian.constraints._evaluate import (
     estimate,
     exact_dual,
     interval,
+    jet,
 )
+from sklearn_seldonian.constraints._jet import Jet
 from sklearn_seldonian.constraints._nodes import (
     Binary,
     ColumnIs,
@@ -35,6 +37,7 @@ from sklearn_seldonian.constraints._nodes import (
     Grouping,
     Measure,
     Membership,
+    Negative,
     Node,
     Number,
     Quantified,
@@ -87,10 +90,12 @@ __all__ = [
     "Estimand",
     "ExclusiveColumns",
     "Grouping",
+    "Jet",
     "JointStrata",
     "Linear",
     "Measure",
     "Membership",
+    "Negative",
     "Node",
     "Number",
     "Or",
@@ -124,6 +129,7 @@ __all__ = [
     "fold_numbers",
     "independent",
     "interval",
+    "jet",
     "leaves",
     "levels_of",
     "named_levels",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sklearn_seldonian.constraints._dual import Dual
 from sklearn_seldonian.constraints._interval import Interval
+from sklearn_seldonian.constraints._jet import Jet
 from sklearn_seldonian.constraints._nodes import (
     Binary,
     Call,
@@ -25,7 +26,7 @@ from sklearn_seldonian.constraints._nodes import (
 )
 from sklearn_seldonian.constraints._resolve import Estimand
 
-T = TypeVar("T", Dual, Interval)
+T = TypeVar("T", Dual, Interval, Jet)
 
 _CONSTANTS: Mapping[str, float] = {"e": math.e, "pi": math.pi}
 _OPERATIONS: Mapping[str, Callable[..., Any]] = {
@@ -58,6 +59,18 @@ def dual(node: Node, values: Mapping[Estimand, float]) -> Dual:
 def exact_dual(node: Node, values: Mapping[Estimand, float]) -> Dual:
     """As `dual`, without rounding where numbers cancel."""
     return _exactly_derived(node, values, len(values))
+
+
+def jet(node: Node, values: Mapping[Estimand, Jet]) -> Jet:
+    """What `node` and its slopes are worth in each of some boxes, for at least one mean."""
+    some = next(iter(values.values()))
+
+    def number(leaf: Number | Constant) -> Jet:
+        value = leaf.value if isinstance(leaf, Number) else _CONSTANTS[leaf.name]
+        return Jet.constant(value, some.slope_low.shape)
+
+    with np.errstate(all="ignore"):  # what is undefined is the whole line, or NaN
+        return _fold(node, values.__getitem__, number)
 
 
 def estimate(node: Node, values: Mapping[Estimand, float]) -> float:

@@ -1,0 +1,143 @@
+"""Functions of rates that may share rows, tested by the inverse normal method."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_seldonian import bounds
+from sklearn_seldonian.bounds import InverseNormalTest, Splits
+from sklearn_seldonian.certification._evidence import Evidence, Kind
+from sklearn_seldonian.certification._splits import (
+    Split,
+    counted,
+    function_of,
+    kinds_of,
+    splits_of,
+)
+from sklearn_seldonian.constraints import Estimand, Jet, Node, jet
+
+Floats = NDArray[np.float64]
+
+# A test of so many cells takes milliseconds, and its bound is a few hundredths wider.
+FEW_CELLS = 1000
+# Rounds of fitting a table to what is known of its rates.
+ROUNDS = 50
+
+
+@dataclass(frozen=True)
+class FunctionOfRates:
+    """A function of rates, and how many rows there are of each kind that matters to them.
+
+    Attributes
+    ----------
+    expression : Node
+    estimands : tuple of Estimand
+    splits : tuple of Split
+    table : mapping of Kind to float
+    """
+
+    expression: Node
+    estimands: tuple[Estimand, ...]
+    splits: tuple[Split, ...]
+    table: Mapping[Kind, float]
+
+    @property
+    def fewest(self) -> float:
+        """Rows of the smallest group whose size is given."""
+        counts = counted(self.splits, self.table)
+        return min(n for n, parent in zip(counts.trials, counts.parents, strict=True) if parent < 0)
+
+    def test(self, delta: float, max_cells: int = bounds.MAX_CELLS) -> InverseNormalTest:
+        """The test of every limit on the function."""
+        counts = counted(self.splits, self.table)
+        return _test(self.expression, self.estimands, self.splits, counts, delta, max_cells)
+
+    def passing_tables(self, tables: Floats, limit: float, delta: float) -> NDArray[np.bool_]:
+        """About which of many tables pass: successes of each rate among as many rows as here.
+
+        They are those whose estimate is below the limit by as many standard errors as the bound is
+        above the estimate at the mean of the tables.
+        """
+        trials = np.array([self._rows(position, 1) for position in range(len(self.estimands))])
+        mean = tables.mean(axis=0)
+        values, errors = self._estimates(np.vstack([tables, mean]) / trials, trials)
+        at_mean = replace(self, table=fitted_table(self.table, mean, trials))
+        width = (at_mean.test(delta, FEW_CELLS).upper - values[-1]) / errors[-1]
+        return np.asarray(values[:-1] + width * errors[:-1] <= limit)
+
+    def _rows(self, position: int, least: int) -> float:
+        """Rows whose kind is at `least` 1 or 2 to a rate: that count, or are its successes."""
+        return math.fsum(n for kind, n in self.table.items() if kind[position] >= least)
+
+    def _estimates(self, rates: Floats, trials: Floats) -> tuple[Floats, Floats]:
+        """Values of the function at many rates (N, n_rates), and their standard errors."""
+        means = [Jet.coordinate(rates, rates, j) for j in range(len(trials))]
+        value = jet(self.expression, dict(zip(self.estimands, means, strict=True)))
+        smoothed = np.clip((rates * trials + 0.5) / (trials + 1.0), 0.0, 1.0)
+        moves = value.slope_low * np.sqrt(smoothed * (1.0 - smoothed) / trials)
+        variances = np.einsum("ni,ij,nj->n", moves, self._correlations(), moves)
+        return value.high, np.sqrt(np.maximum(variances, 0.0))
+
+    def _correlations(self) -> Floats:
+        """How the estimates of the rates vary together."""
+        kinds, counts = np.array(list(self.table)), np.array(list(self.table.values()))
+        inside, successes = kinds >= 1, kinds == 2
+        shares = counts @ successes / np.maximum(counts @ inside, 1.0)
+        influences = np.sqrt(counts)[:, None] * (successes - shares * inside)
+        sizes = np.linalg.norm(influences, axis=0)
+        scaled = influences / np.where(sizes > 0.0, sizes, 1.0)
+        return np.asarray(scaled.T @ scaled)
+
+
+def function_of_rates(
+    expression: Node, estimands: Sequence[Estimand], evidence: Evidence
+) -> FunctionOfRates | None:
+    """The `expression` over rates of decisions; None where it has too many parts to be tested."""
+    kinds = kinds_of(estimands, evidence.mutually_exclusive_columns)
+    splits = splits_of(kinds) if kinds else []
+    if not 0 < len(splits) <= bounds.MAX_SPLITS:
+        return None
+    if evidence.table is not None:
+        return FunctionOfRates(
+            expression, tuple(estimands), tuple(splits), evidence.table(estimands)
+        )
+    samples = [evidence.samples[estimand] for estimand in estimands]
+    successes, trials = np.array([(s.successes, s.trials) for s in samples]).T
+    table = fitted_table(dict.fromkeys(kinds or (), 1.0), successes, trials)
+    return FunctionOfRates(expression, tuple(estimands), tuple(splits), table)
+
+
+def fitted_table(
+    table: Mapping[Kind, float], successes: Floats, trials: Floats
+) -> dict[Kind, float]:
+    """The table nearest to `table` with these successes and rows of each rate.
+
+    By iterative proportional fitting (Deming and Stephan 1940); where the rates do not say how
+    many rows they share, what `table` says of it stays.
+    """
+    kinds, counts = np.array(list(table)), np.maximum(list(table.values()), 1e-9)
+    for _ in range(ROUNDS):
+        for own, k, n in zip(kinds.T, successes, trials, strict=True):
+            for state, rows in ((1, n - k), (2, k)):
+                chosen = own == state
+                counts[chosen] *= rows / max(counts[chosen].sum(), 1e-300)
+    return dict(zip(table, counts.tolist(), strict=True))
+
+
+@lru_cache(maxsize=32)
+def _test(
+    expression: Node,
+    estimands: tuple[Estimand, ...],
+    splits: tuple[Split, ...],
+    counts: Splits,
+    delta: float,
+    max_cells: int,
+) -> InverseNormalTest:
+    function = function_of(expression, estimands, splits)
+    return bounds.inverse_normal_test(counts, function, delta, max_cells)
