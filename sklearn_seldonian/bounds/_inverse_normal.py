@@ -266,7 +266,7 @@ def _cells(
 
 def _estimate(splits: Splits, function: Function) -> float:
     """The value of h at the shares that were seen; minus infinity where it is undefined."""
-    k, n = np.array(splits.successes), np.array(splits.trials)
+    k, n = np.array([splits.successes, splits.trials], dtype=float)
     seen = np.divide(k, n, out=np.full(len(k), 0.5), where=n > 0)[None]
     return float(np.nan_to_num(function(seen, seen).low[0], nan=-math.inf))
 
@@ -351,7 +351,7 @@ def _distances(k: float, n: float, low: Floats, high: Floats) -> Floats:
 
 def _within(splits: Splits, whole: Floats, delta: float) -> tuple[Floats, Floats]:
     """Both ends of each cell (C, K), without rates that one count alone contradicts."""
-    k, n = np.array(splits.successes), np.array(splits.trials)
+    k, n = np.array([splits.successes, splits.trials], dtype=float)
     radius = math.sqrt(float(chdtri(len(k), BALL_SHARE * delta)))
     low, high = interval_each(k, np.maximum(n, 1.0), float(ndtr(-radius)))
     low, high = np.where(n > 0, low, 0.0), np.where(n > 0, high, 1.0)
@@ -416,7 +416,7 @@ def _shared_out(splits: Splits, own: Floats, rates: Floats) -> Floats:
     The parts of a group together have the weight that is expected when the group is about to be
     divided; they share it by the rows that they turn out to have.
     """
-    n = np.array(splits.trials)
+    n = np.array(splits.trials, dtype=float)
     total, of_parts, actual = own.copy(), np.zeros_like(own), np.zeros_like(own)
     for j in reversed(range(len(n))):
         total[:, j] += of_parts[:, j]

@@ -1,0 +1,116 @@
+"""Functions of rates that may share rows: their tables, tests and forecasts of them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from sklearn_seldonian import certify
+from sklearn_seldonian.certification import Evidence, Sample
+from sklearn_seldonian.certification._function_of_rates import fitted_table, function_of_rates
+from sklearn_seldonian.certification._methods import INVERSE_NORMAL, method_for
+from sklearn_seldonian.constraints import Schema, atoms_of, bind, parse
+
+SCHEMA = Schema(classes=(0, 1), positive=1, levels={"sex": ("F", "M"), "old": (0, 1)})
+
+
+class Decided(ClassifierMixin, BaseEstimator):
+    """A model whose decision is the first column."""
+
+    def fit(self, X, y):
+        self.classes_, self.n_features_in_ = np.unique(y), X.shape[1]
+        return self
+
+    def predict(self, X):
+        return np.asarray(X)[:, 0].astype(int)
+
+
+def certificate(text, n_rows, agreement=0.85, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, n_rows)
+    decided = np.where(rng.random(n_rows) < agreement, y, 1 - y).astype(float)[:, None]
+    frame = pd.DataFrame({"sex": rng.choice(["F", "M"], n_rows), "old": rng.integers(0, 2, n_rows)})
+    model = Decided().fit(decided, y)
+    return certify(model, decided, y, text, sensitive_features=frame)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "abs(PR | [sex == 'M'] - PR) <= 0.06",
+        "TPR * TNR >= 0.64",
+        "abs(F1 | [sex == 'M'] - F1 | [sex == 'F']) <= 0.11",
+        "PPV - FPR >= 0.6",
+        "PR | [sex == 'M'] / PR >= 0.9",
+        "TPR | [sex == 'M'] - TPR | [old] <= 0.1",
+    ],
+)
+def test_functions_of_rates_are_certified_on_few_rows(text):
+    result = certificate(text, 1000).results[0]
+    assert result.method == INVERSE_NORMAL
+    assert result.guarantee == "finite-sample"
+    assert result.passed
+    assert result.p_value <= 0.05
+    few = certificate(text, 100).results[0]
+    assert not few.passed
+    assert few.p_value > 0.05
+
+
+def test_many_rates_are_left_to_the_box():
+    many = "PR | [sex == 'M'] * PR | [old] * TPR * TNR"
+    assert certificate(f"{many} >= 0.01", 600).results[0].method.startswith("box")
+
+
+def evidence(counts):
+    """Of the rates of one constraint, from (successes, trials), without a table."""
+    return lambda estimands: Evidence(
+        {m: Sample(*counts[m.label], counts[m.label][1]) for m in estimands}
+    )
+
+
+def test_a_table_is_found_where_the_rates_determine_it():
+    atom = next(iter(atoms_of(bind(parse("PR | [sex == 'M'] - PR <= .05"), SCHEMA).tree)))
+    counts = {'PR | [sex == "M"]': (40, 100), "PR": (110, 250)}
+    function = function_of_rates(atom.expression, atom.estimands, evidence(counts)(atom.estimands))
+    order = [m.label for m in atom.estimands]
+    inside = order.index('PR | [sex == "M"]')
+    found = {kind if inside == 0 else kind[::-1]: rows for kind, rows in function.table.items()}
+    assert found == pytest.approx({(2, 2): 40, (1, 1): 60, (0, 2): 70, (0, 1): 80})
+
+
+def test_what_rates_do_not_say_stays_as_it_was():
+    """Two groups that may overlap: the overlap is as large as in the table that is given."""
+    given = {(2, 2): 10.0, (1, 1): 10.0, (2, 0): 30.0, (1, 0): 30.0, (0, 2): 20.0, (0, 1): 20.0}
+    table = fitted_table(given, np.array([44.0, 33.0]), np.array([80.0, 60.0]))
+    assert sum(n for kind, n in table.items() if kind[0] == 2) == pytest.approx(44)
+    assert sum(n for kind, n in table.items() if kind[1]) == pytest.approx(60)
+    assert table[2, 2] + table[1, 1] == pytest.approx(20, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        (
+            "TPR | [old] * TPR | [not old] >= .5",
+            {"TPR | [old]": (160, 200), "TPR | [not old]": (150, 200)},
+        ),
+        ("PR | [sex == 'M'] - PR <= .05", {'PR | [sex == "M"]': (300, 600), "PR": (560, 1200)}),
+    ],
+)
+def test_passing_tables_are_about_those_that_pass(text, counts):
+    """Where the verdict changes as one count grows, to within four counts."""
+    atom = next(iter(atoms_of(bind(parse(text), SCHEMA).tree)))
+    labels = [m.label for m in atom.estimands]
+    rng = np.arange(-30, 31, 2)
+    tables = np.array([[counts[label][0] for label in labels]] * len(rng), dtype=float)
+    tables[:, 0] += rng
+    method = method_for(atom, evidence(counts)(atom.estimands))
+    about = method.passing_tables(tables, 0.05)
+    passed = []
+    for table in tables:
+        moved = {
+            label: (k, counts[label][1]) for label, k in zip(labels, table.tolist(), strict=True)
+        }
+        passed.append(method_for(atom, evidence(moved)(atom.estimands)).upper(0.05) <= 0.0)
+    assert 0 < sum(passed) < len(passed)
+    assert np.sum(about != np.array(passed)) <= 2
