@@ -1,10 +1,10 @@
 """How an atom is tested: the strongest method whose assumptions the text grants.
 
-The ladder, strongest first: Clopper-Pearson for one rate; the exact unconditional test
-for two independent rates; the joint Chernoff bound for more of them; betting for bounded
-means; the box of one-sided bounds for everything else with finite ranges; the delta
-method, asymptotic, where a range is not finite. Which one is taken depends on the atom's
-text, on what `predict` does, and on how many rows there are: never on what they say.
+The ladder, strongest first: Clopper-Pearson for one rate; the exact unconditional test for two
+independent rates; the inverse normal method for functions of a few rates; the joint Chernoff bound
+for sums of more; betting for bounded means; the box of one-sided bounds for everything else with
+finite ranges; the delta method, asymptotic, where a range is not finite. Which one is taken depends
+on the atom's text, on what `predict` does, and on how many rows there are: never on what they say.
 """
 
 from __future__ import annotations

@@ -1,0 +1,160 @@
+"""How many rows do our tests ask for, against an asymptotic test and Student's t bounds?
+
+Samples are drawn from a population with the rates of the table, and each is tested at delta .05 by
+`method="auto"`, by `method="asymptotic"` (the score test or the delta method, with the same AND)
+and by `method="ttest"` (bounds as the Seldonian Engine makes them: delta split over all bounds,
+interval arithmetic). The rows at 80% power are found by bisection over numbers of rows, with the
+same seed for each method. The factor is how many times the rows of the asymptotic test ours asks
+for. That test's error is not at most delta, but about it.
+
+    python benchmarks/power.py [--samples 300] [--only TEXT] [--no-ttest]
+
+It ends in an assertion: no factor is above the one claimed by more than two standard errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_seldonian.certification import Statistics, passes
+from sklearn_seldonian.constraints import (
+    Schema,
+    Stratification,
+    bind,
+    distinct_conditions,
+    distinct_estimands,
+    parse,
+)
+
+DELTA, POWER = 0.05, 0.8
+# Rows are told apart by this share of them.
+STEP = 0.02
+Array = NDArray[np.float64]
+
+
+class Case(NamedTuple):
+    """A constraint, the population's table (groups, labels, decisions), and the factor claimed.
+
+    The groups are the levels of a column "g".
+    """
+
+    text: str
+    table: Array
+    claimed: float
+
+
+def groups(*rates: tuple[float, float], positive: float = 0.5) -> Array:
+    """Groups of one size with these TPR and FPR."""
+    tables = [
+        [[(1 - positive) * (1 - fpr), (1 - positive) * fpr], [positive * (1 - tpr), positive * tpr]]
+        for tpr, fpr in rates
+    ]
+    return np.array(tables) / len(rates)
+
+
+def overall(*rates: float) -> Array:
+    """Groups of one size with these rates of positive decisions, whatever the label."""
+    return groups(*((rate, rate) for rate in rates))
+
+
+def classes(shares: tuple[float, ...], accuracy: float = 0.8) -> Array:
+    """One group with these shares of decisions among all rows, and as many labels."""
+    k = len(shares)
+    others = np.outer(shares, shares) * (1.0 - accuracy)
+    return (others + np.diag(shares) * accuracy).reshape(1, k, k)
+
+
+TO_ALL = "max(max(PR, by=g) - PR, PR - min(PR, by=g)) <= 0.07"
+ODDS = 'abs(TPR | [g == "a"] - TPR | [g == "b"]) + abs(FPR | [g == "a"] - FPR | [g == "b"]) <= 0.2'
+CASES = (
+    Case('abs(PR | [g == "a"] - PR) <= 0.05', overall(0.40, 0.46), 1.3),
+    Case(TO_ALL, overall(0.40, 0.42, 0.44), 1.5),
+    Case('abs(F1 | [g == "a"] - F1 | [g == "b"]) <= 0.1', groups((0.8, 0.2), (0.78, 0.2)), 1.5),
+    Case("TPR * TNR >= 0.5", groups((0.8, 0.2)), 1.4),
+    Case("0.5 * TPR + 0.5 * TNR >= 0.7", groups((0.8, 0.2)), 1.4),
+    Case("PPV * TPR >= 0.5", groups((0.8, 0.2)), 1.4),
+    Case('TPR | [g == "a"] / TPR >= 0.85', groups((0.76, 0.2), (0.8, 0.2)), 1.4),
+    Case(ODDS, groups((0.8, 0.1), (0.78, 0.12)), 1.3),
+    Case("PR_[0] - PR_[1] <= 0.1", classes((0.35, 0.35, 0.3)), 1.5),
+    Case("PPV - FPR >= 0.5", groups((0.8, 0.2)), 1.5),
+)
+
+
+class Samples:
+    """Samples of one case; more rows are the same draws, continued."""
+
+    def __init__(self, case: Case, n_samples: int) -> None:
+        self.case, self.n_samples = case, n_samples
+        n_groups, n_classes = case.table.shape[:2]
+        names = tuple("abc"[:n_groups])
+        positive = 1 if n_classes == 2 else None
+        schema = Schema(tuple(range(n_classes)), positive, {"g": names})
+        self.constraint = bind(parse(case.text), schema)
+        self.estimands = distinct_estimands([self.constraint])
+        conditions = distinct_conditions(self.estimands)
+        membership = [[str(c) == f'g == "{name}"' for c in conditions] for name in names]
+        self.stratification = Stratification.single(conditions, np.array(membership, dtype=bool))
+
+    def power(self, n_rows: int, method: str) -> float:
+        """The share of samples of `n_rows` that pass."""
+        rng = np.random.default_rng(0)
+        tables = rng.multinomial(n_rows, self.case.table.ravel(), self.n_samples)
+        passed = 0
+        for table in tables.astype(float).reshape(-1, *self.case.table.shape):
+            statistics = Statistics(table, self.stratification, deterministic=True)
+            evidence = statistics.evidence(self.estimands)
+            passed += passes(self.constraint.tree, evidence, DELTA, method)
+        return passed / self.n_samples
+
+    def rows(self, method: str) -> int:
+        """The rows at which the power is reached, to within `STEP`."""
+        low, high = 20.0, 40.0
+        while self.power(round(high), method) < POWER:
+            low, high = high, 2.0 * high
+            if high > 50_000:
+                return round(high)
+        while high / low > 1.0 + STEP:
+            middle = math.sqrt(low * high)
+            low, high = (
+                (low, middle) if self.power(round(middle), method) >= POWER else (middle, high)
+            )
+        return round(high)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--samples", type=int, default=300)
+    parser.add_argument("--only", default="", help="cases whose constraint contains this text")
+    parser.add_argument("--no-ttest", action="store_true", help="leave Student's t bounds out")
+    arguments = parser.parse_args()
+    # Power rises by about .35 where rows are multiplied by e.
+    error = STEP + math.sqrt(POWER * (1.0 - POWER) / arguments.samples) / 0.35
+    wrong = []
+    print("| constraint | rows | asymptotic | factor | claimed | t bounds | seconds |")
+    print("|---|---|---|---|---|---|---|")
+    for case in CASES:
+        if arguments.only not in case.text:
+            continue
+        start = time.perf_counter()
+        samples = Samples(case, arguments.samples)
+        ours, asymptotic = samples.rows("auto"), samples.rows("asymptotic")
+        student = "" if arguments.no_ttest else samples.rows("ttest")
+        factor = ours / asymptotic
+        seconds = f"{time.perf_counter() - start:.0f}"
+        cells = case.text, ours, asymptotic, f"{factor:.2f}", case.claimed, student, seconds
+        print(f"| {' | '.join(map(str, cells))} |", flush=True)
+        if factor > case.claimed + 2.0 * error * factor:
+            wrong.append(case.text)
+    assert not wrong, f"More rows than claimed for {wrong}."
+
+
+if __name__ == "__main__":
+    main()
