@@ -18,7 +18,7 @@ from sklearn_seldonian.bounds._score import Floats
 # Part of delta spent on leaving out rates that the counts contradict all together.
 BALL_SHARE = 1.0 / 50.0
 # Rates are looked at in so many cells at most, and each of them in so many.
-MAX_CELLS = 8000
+MAX_CELLS = 20_000
 MAX_CELLS_OF_RATE = 32
 # With more splits the cells are too few to be small.
 MAX_SPLITS = 6
@@ -153,7 +153,7 @@ def inverse_normal_test(
         The function h: from the ends of boxes of rates to an `Enclosure` of h and its slopes.
     delta : float
         Probability of error, strictly between 0 and 1.
-    max_cells : int, default=8000
+    max_cells : int, default=20_000
         With fewer the test takes less time and has less power.
 
     Returns

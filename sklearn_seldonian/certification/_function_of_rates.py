@@ -25,7 +25,7 @@ from sklearn_seldonian.constraints import Estimand, Jet, Node, jet
 Floats = NDArray[np.float64]
 
 # A test of so many cells takes milliseconds, and its bound is a few hundredths wider.
-FEW_CELLS = 1000
+FEW_CELLS = 4000
 # Rounds of fitting a table to what is known of its rates.
 ROUNDS = 50
 

@@ -112,7 +112,7 @@ def test_a_class_of_several_is_named():
 
 @pytest.mark.parametrize(("share", "are_exclusive"), [(0.4, True), (0.5, True), (0.501, False)])
 def test_columns_are_exclusive_where_their_shares_leave_room_for_both(share, are_exclusive):
-    """A test of two groups that may share rows passes less often."""
+    """Two groups that may share rows are tested as such."""
     rates = {"PR | [M]": 0.4, "PR | [F]": 0.4}
     shares = dict.fromkeys(rates, share)
     n_rows = round(600 / share)
@@ -124,7 +124,7 @@ def test_columns_are_exclusive_where_their_shares_leave_room_for_both(share, are
         {"PR | [race == 'M']": share, "PR | [race == 'F']": share},
     )
     assert (found == pytest.approx(apart, abs=0.01)) == are_exclusive
-    assert (found < apart - 0.1) != are_exclusive
+    assert (abs(found - apart) > 0.03) != are_exclusive
 
 
 @pytest.mark.parametrize(
