@@ -65,7 +65,7 @@ def test_of_functions_of_rates_about_the_tables_pass_that_do(text, trials, metho
     found = acceptance.passes([(tree, DELTA)], counts)
     expected = np.array(each_alone(acceptance, tree, counts))
     assert 0.1 < expected.mean() < 0.9
-    assert (found != expected).mean() <= (0.05 if method == "auto" else 0.0)
+    assert (found != expected).mean() <= (0.1 if method == "auto" else 0.0)
 
 
 @pytest.mark.parametrize(

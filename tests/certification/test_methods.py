@@ -57,8 +57,9 @@ def evidence(
 
 EO = "abs(FNR | [M] - FNR | [F]) + abs(FPR | [M] - FPR | [F]) <= 0.35"
 INVERSE = "inverse normal combination"
-# Eight rates.
-MANY = " + ".join(f"{rate} | [M == {m}, F == {1 - m}]" for rate in ("TPR", "FPR") for m in (0, 1))
+# Twelve rates.
+GROUPS = [f"M == {m}, race == '{race}'" for m in (0, 1) for race in "ABC"]
+MANY = " + ".join(f"{rate} | [{group}]" for rate in ("TPR", "FPR") for group in GROUPS)
 CHOICES = [
     # text, schema, hard, method, test, guarantee
     ("ACC >= 0.9", SCHEMA, True, "auto", "Clopper-Pearson", "exact"),
@@ -81,8 +82,8 @@ CHOICES = [
     ("PR_[0] - PR_[1] <= 0.3", THREE, True, "auto", INVERSE, "finite-sample"),
     ("PPV - FPR <= 0.9", SCHEMA, True, "auto", INVERSE, "finite-sample"),
     ("PR | [M] * PR | [F] <= 0.5", SCHEMA, True, "auto", INVERSE, "finite-sample"),
-    (f"{MANY} <= 4", SCHEMA, True, "auto", "joint Chernoff bound", "finite-sample"),
-    (f"({MANY}) ** 3 * ACC <= 60", SCHEMA, True, "auto", "box", "finite-sample"),
+    (f"{MANY} <= 8", SCHEMA, True, "auto", "joint Chernoff bound", "finite-sample"),
+    (f"({MANY}) ** 3 * ACC <= 900", SCHEMA, True, "auto", "box", "finite-sample"),
     ("PR <= 0.9", SCHEMA, False, "auto", "betting", "finite-sample"),
     ("abs(PR | [M] - PR | [F]) <= 0.4", SCHEMA, False, "auto", "betting", "finite-sample"),
     ("PPV >= 0.1", SCHEMA, False, "auto", "betting", "finite-sample"),
@@ -164,10 +165,8 @@ def test_columns_not_known_to_be_exclusive_may_share_rows():
 
 def test_few_rows_of_several_rates_get_chernoffs_bound():
     """With few rows the single tails say less of a sum than the bound on it."""
-    methods = [
-        safety_test(constraint.tree, seen, 0.05).method
-        for constraint, seen in (evidence(EO, n=100), evidence(EO))
-    ]
+    cases = evidence(EO, n=100), evidence(EO, n=400)
+    methods = [safety_test(constraint.tree, seen, 0.05).method for constraint, seen in cases]
     assert methods == ["joint Chernoff bound", INVERSE]
 
 
