@@ -9,7 +9,6 @@ on the atom's text, on what `predict` does, and on how many rows there are: neve
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,16 +25,8 @@ from sklearn_seldonian.certification._edges import Edge, edge_of_rates
 from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.certification._fields import UNTOUCHED
 from sklearn_seldonian.certification._function_of_rates import FEW_CELLS, function_of_rates
-from sklearn_seldonian.constraints import (
-    Atom,
-    Binary,
-    Estimand,
-    Negative,
-    Node,
-    Number,
-    exact_dual,
-    interval,
-)
+from sklearn_seldonian.certification._ratios import quotient, ratio_of_two, varying_part
+from sklearn_seldonian.constraints import Atom, Estimand, exact_dual, interval
 from sklearn_seldonian.constraints._interval import Interval
 from sklearn_seldonian.measures import Rate
 
@@ -46,8 +37,6 @@ MAX_ROWS_OF_EXACT_TEST = 100_000
 ROWS_OF_NORMAL_RATES = 1000
 # From so many rows a rate on, tails of each rate tell more of a sum of rates than Chernoff's bound.
 ROWS_OF_TAILS = 40
-# A constant of a ratio that is this share of its weights is rounding.
-ROUNDING = 1e-12
 
 ARITHMETIC = "arithmetic"
 CLOPPER_PEARSON = "Clopper-Pearson"
@@ -254,7 +243,7 @@ def _ratio_of_rates(atom: Atom, rates: _Rates, of_difference: Method) -> Method 
 
     A bound on ``a - c b`` at one c says nothing about ``a / b``, so there is only a verdict.
     """
-    ratio = _ratio_of_two(atom)
+    ratio = ratio_of_two(atom)
     if ratio is None:
         return None
     limit, order = ratio.limit, ratio.order
@@ -272,12 +261,12 @@ def _function_of_rates(atom: Atom, evidence: Evidence) -> Method | None:
     """A smooth function of a few rates, which may share rows, is at most a number."""
     if not all(_is_count(estimand, evidence) for estimand in atom.estimands):
         return None
-    expression, limit = _apart(atom.expression)
+    expression, limit = varying_part(atom.expression)
     if atom.is_ratio:
-        ratio = _ratio_of_two(atom)
+        ratio = ratio_of_two(atom)
         if ratio is None:
             return None
-        expression, limit = _quotient(atom, ratio), ratio.limit
+        expression, limit = quotient(atom, ratio), ratio.limit
     function = function_of_rates(expression, atom.estimands, evidence)
     is_sum = _independent_rates(atom, evidence) is not None and not atom.is_ratio
     if function is None or (is_sum and function.fewest < ROWS_OF_TAILS):
@@ -296,30 +285,6 @@ def _function_of_rates(atom: Atom, evidence: Evidence) -> Method | None:
         passing_tables=lambda tables, delta: function.passing_tables(tables, limit, delta),
         approximate_upper=partial(upper, max_cells=FEW_CELLS),
     )
-
-
-def _apart(expression: Node) -> tuple[Node, float]:
-    """What of an expression varies, and the limit on it: ``u - c <= 0`` says ``u <= c``."""
-    match expression:
-        case Binary("-", Number() as number, varying):
-            return Negative(varying), -number.value
-        case Binary("-", inner, Number() as number):
-            varying, limit = _apart(inner)
-            return varying, limit + number.value
-    return expression, 0.0
-
-
-def _quotient(atom: Atom, ratio: _Ratio) -> Node:
-    """The quotient of two rates, or of their complements, that `ratio` limits."""
-    top, bottom = (
-        Binary("-", Number(1.0), estimand) if complemented else estimand
-        for estimand, complemented in zip(
-            (atom.estimands[i] for i in ratio.order),
-            (ratio.complemented[i] for i in ratio.order),
-            strict=True,
-        )
-    )
-    return Binary("/", top, bottom)
 
 
 def _several_rates(atom: Atom, evidence: Evidence) -> Method | None:
@@ -367,7 +332,7 @@ def _betting(atom: Atom, evidence: Evidence) -> Method | None:
     values = [evidence.row_values(estimand, 1.0, 0.0) for estimand in atom.estimands]
     ranges = [evidence.range_of(estimand) for estimand in atom.estimands]
     if atom.is_ratio:
-        ratio = _ratio_of_two(atom)
+        ratio = ratio_of_two(atom)
         if ratio is None or min(low for low, _ in ranges) < 0.0:
             return None
         of = ratio.complemented
@@ -408,30 +373,6 @@ def _betting_on_a_ratio(
     """Whether a ratio is at most `limit`; as for rates, there is only a verdict."""
     p_value = partial(bounds.ratio_betting_p_value, numerator, denominator, highest, limit)
     return Method(BETTING, lambda delta: 0.0 if p_value(delta) <= delta else math.inf, p_value)
-
-
-class _Ratio(NamedTuple):
-    """``a <= limit * b`` for two means: the positions of a and b, and whose complement counts."""
-
-    order: tuple[int, int]
-    complemented: tuple[bool, bool]
-    limit: float
-
-
-def _ratio_of_two(atom: Atom) -> _Ratio | None:
-    """The atom as a bound on the ratio of two means, or of complements of rates."""
-    linear = atom.linear
-    if linear is None or len(atom.estimands) != 2:
-        return None
-    may_be = [(False, True) if isinstance(m.quantity, Rate) else (False,) for m in atom.estimands]
-    for first, second in itertools.product(*may_be):
-        w1, w2 = linear.weights
-        constant = linear.constant + w1 * first + w2 * second
-        weights = (-w1 if first else w1), (-w2 if second else w2)
-        if abs(constant) <= ROUNDING * max(abs(w1), abs(w2)) and min(weights) < 0.0 < max(weights):
-            top = int(weights[1] > 0.0)
-            return _Ratio((top, 1 - top), (first, second), -weights[1 - top] / weights[top])
-    return None
 
 
 # -- the rungs: boxes ----------------------------------------------------------------------

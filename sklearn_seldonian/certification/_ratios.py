@@ -1,0 +1,55 @@
+"""What an atom limits: a ratio of two means, or an expression without its constant."""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+from sklearn_seldonian.constraints import Atom, Binary, Node, Number
+from sklearn_seldonian.measures import Rate
+
+# A constant of a ratio that is this share of its weights is rounding.
+ROUNDING = 1e-12
+
+
+class Ratio(NamedTuple):
+    """``a <= limit * b`` for two means: the positions of a and b, and whose complement counts."""
+
+    order: tuple[int, int]
+    complemented: tuple[bool, bool]
+    limit: float
+
+
+def ratio_of_two(atom: Atom) -> Ratio | None:
+    """The atom as a bound on the ratio of two means, or of complements of rates."""
+    linear = atom.linear
+    if linear is None or len(atom.estimands) != 2:
+        return None
+    may_be = [(False, True) if isinstance(m.quantity, Rate) else (False,) for m in atom.estimands]
+    for first, second in itertools.product(*may_be):
+        w1, w2 = linear.weights
+        constant = linear.constant + w1 * first + w2 * second
+        weights = (-w1 if first else w1), (-w2 if second else w2)
+        if abs(constant) <= ROUNDING * max(abs(w1), abs(w2)) and min(weights) < 0.0 < max(weights):
+            top = int(weights[1] > 0.0)
+            return Ratio((top, 1 - top), (first, second), -weights[1 - top] / weights[top])
+    return None
+
+
+def quotient(atom: Atom, ratio: Ratio) -> Node:
+    """The quotient of two rates, or of their complements, that `ratio` limits."""
+
+    def part(position: int) -> Node:
+        estimand = atom.estimands[position]
+        return Binary("-", Number(1.0), estimand) if ratio.complemented[position] else estimand
+
+    return Binary("/", *map(part, ratio.order))
+
+
+def varying_part(expression: Node) -> tuple[Node, float]:
+    """What of an expression varies, and the limit on it: ``u - c <= 0`` says ``u <= c``."""
+    match expression:
+        case Binary("+" | "-" as sign, inner, Number() as number):
+            varying, limit = varying_part(inner)
+            return varying, limit + (number.value if sign == "-" else -number.value)
+    return expression, 0.0
