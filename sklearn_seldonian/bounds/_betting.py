@@ -51,9 +51,16 @@ class BettingTest(NamedTuple):
 
 
 def betting_test(
-    samples: Sequence[npt.ArrayLike], weights: Numbers, ranges: Ranges, delta: float
+    samples: Sequence[npt.ArrayLike],
+    weights: Numbers,
+    ranges: Ranges,
+    delta: float,
+    n_limits: int | None = None,
 ) -> BettingTest:
-    """What `betting_p_value` and `betting_upper` say, from one look at the rows."""
+    """What `betting_p_value` and `betting_upper` say, from one look at the rows.
+
+    With fewer limits, as `p_values_by_limit` takes them, it is quicker and the bound is higher.
+    """
     check_delta(delta)
     combination = _combination(samples, weights, ranges)
     nothing = np.empty(0)
@@ -63,7 +70,7 @@ def betting_test(
     if high == low:  # all weights are zero: the combination is 0
         return BettingTest(delta, low, high, nothing, nothing)
     unit = np.clip((z - low) / (high - low), 0.0, 1.0)
-    return BettingTest(delta, low, high, *p_values_by_limit(unit, delta))
+    return BettingTest(delta, low, high, *p_values_by_limit(unit, delta, n_limits))
 
 
 def betting_p_value(

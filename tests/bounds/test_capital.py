@@ -24,8 +24,7 @@ def bound(unit, delta):
 def often_finer(monkeypatch):
     """Few limits, replaced by finer ones after every second row, to expose what that may lose."""
     monkeypatch.setattr(_capital, "_rows_before_finer_meshes", lambda n: list(range(2, n, 2)))
-    monkeypatch.setattr(_capital, "NEAR", 25)
-    monkeypatch.setattr(_capital, "EVERYWHERE", 15)
+    monkeypatch.setattr(_capital, "LIMITS", 40)
 
 
 def distributions(n_values):
@@ -152,3 +151,11 @@ def test_bound_of_many_rows_is_near_that_of_the_normal_test(seed):
     x = np.random.default_rng(seed).random(4000)
     distance = (bound(x, 0.05) - x.mean()) / (x.std() / math.sqrt(len(x)))
     assert 1.3 < distance < 2.0
+
+
+def test_a_quicker_look_finds_about_the_same_bound():
+    for seed in range(3):
+        x = np.random.default_rng(seed).beta(2, 5, 500)
+        limits, p_values = p_values_by_limit(x, 0.05, _capital.FEW_LIMITS)
+        quick, error = limits[p_values <= 0.05][0], x.std() / math.sqrt(len(x))
+        assert bound(x, 0.05) - 0.1 * error <= quick <= bound(x, 0.05) + 0.3 * error
