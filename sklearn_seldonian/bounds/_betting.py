@@ -4,21 +4,73 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from sklearn_seldonian.bounds._capital import p_values_by_limit
 from sklearn_seldonian.bounds._checks import Numbers, check_delta, check_same_length, finite
 from sklearn_seldonian.bounds._score import Floats
-from sklearn_seldonian.bounds._search import halve
 
 Ranges = Sequence[tuple[float, float]]
 
-# Largest share of the capital that one row may lose.
+# Largest share of the capital that one row may lose in bets on a ratio.
 MAX_STAKE = 0.75
 
-# Slack, on the log scale of the capital, against rounding in sums over many rows.
+# Slack, on the log scale of that capital, against rounding in sums over many rows.
 ROUNDING = 1e-9
+
+
+class BettingTest(NamedTuple):
+    """The bets of one delta on a combination in [low, high], for every limit on it at once."""
+
+    delta: float
+    low: float
+    high: float
+    limits: Floats  # on the scale where the range is [0, 1]; none where there is no bound
+    p_values: Floats
+
+    def p_value(self, limit: float) -> float:
+        """As `betting_p_value`."""
+        if not finite(limit) or limit >= self.high:
+            return float(not finite(limit))
+        if not self.limits.size:
+            return 1.0
+        unit = (limit - self.low) / (self.high - self.low)
+        cell = int(np.searchsorted(self.limits, unit, side="right")) - 1
+        return float(self.p_values[cell]) if cell >= 0 else 1.0
+
+    @property
+    def upper(self) -> float:
+        """As `betting_upper`."""
+        certified = self.limits[self.p_values <= self.delta]
+        if not certified.size:
+            return self.high
+        return min(self.high, self.low + (self.high - self.low) * (float(certified[0]) + 1e-14))
+
+
+def betting_test(
+    samples: Sequence[npt.ArrayLike],
+    weights: Numbers,
+    ranges: Ranges,
+    delta: float,
+    n_limits: int | None = None,
+) -> BettingTest:
+    """What `betting_p_value` and `betting_upper` say, from one look at the rows.
+
+    With fewer limits, as `p_values_by_limit` takes them, it is quicker and the bound is higher.
+    """
+    check_delta(delta)
+    combination = _combination(samples, weights, ranges)
+    nothing = np.empty(0)
+    if combination is None:
+        return BettingTest(delta, -math.inf, math.inf, nothing, nothing)
+    z, low, high = combination
+    if high == low:  # all weights are zero: the combination is 0
+        return BettingTest(delta, low, high, nothing, nothing)
+    unit = np.clip((z - low) / (high - low), 0.0, 1.0)
+    return BettingTest(delta, low, high, *p_values_by_limit(unit, delta, n_limits))
 
 
 def betting_p_value(
@@ -61,19 +113,16 @@ def betting_p_value(
     differ by at most one, so that all rows are used, and each block is averaged. Then
     :math:`Z_i = \sum_k a_k \bar X_{k,i}` are n independent values with mean
     :math:`a \cdot \mu` in a range of width :math:`\sum_k |a_k| (high_k - low_k)`. With
-    :math:`U` its upper end, the capital
+    :math:`U` its upper end, the capital against a combination of at least c,
 
     .. math:: K_i(c) = \prod_{j \le i} \bigl(1 + \lambda_j(c) (c - Z_j)\bigr), \qquad
-        \lambda_j(c) = \min\Bigl(\lambda_j, \frac{3/4}{U - c}\Bigr)
+        0 \le \lambda_j(c) < \frac{1}{U - c}
 
     starts at 1, stays positive and, as :math:`\lambda_j` is known before :math:`Z_j`, is
     a supermartingale when :math:`a \cdot \mu \ge c`. By Ville's inequality
-    :math:`1 / \max_i K_i(c)` is a p-value (Waudby-Smith and Ramdas [1]_, one-sided
-    capital). The bets are theirs for a fixed number of rows, on the unit scale
-    :math:`\lambda_j = \sqrt{2 \log(1/\delta) / (n \hat\sigma_{j-1}^2)}` with the running
-    variance started at 1/4. The bets do not depend on c but by the cap. Each factor
-    rises in c: with an uncapped bet plainly, and with a capped one because it is
-    :math:`1 + 3/4 \, (c - Z_j)/(U - c)`; so the capital rises and the p-value falls in c.
+    :math:`1 / \max_i K_i(c)` is a p-value (Waudby-Smith and Ramdas [1]_). The bets
+    themselves aim at :math:`1 / \delta` after all n rows, and no sooner. Which they are, and
+    why one p-value for each of many limits is valid for all, `p_values_by_limit` says.
 
     If it were wrong, two-point and heavy-tailed values with their mean at the limit would
     be certified more often than delta in a simulation; and so would zeros and ones in some
@@ -92,17 +141,7 @@ def betting_p_value(
     >>> p <= 0.05
     True
     """
-    check_delta(delta)
-    combination = _combination(samples, weights, ranges)
-    if combination is None or not finite(limit):
-        return 1.0
-    z, low, high = combination
-    if limit >= high:
-        return 0.0
-    if high == low:  # all weights are zero: the combination is 0 and exceeds the limit
-        return 1.0
-    unit = np.clip((z - low) / (high - low), 0.0, 1.0)
-    return float(_p_values(unit, _bets(unit, delta), (limit - low) / (high - low)))
+    return betting_test(samples, weights, ranges, delta).p_value(limit)
 
 
 def betting_upper(
@@ -130,26 +169,17 @@ def betting_upper(
 
     Notes
     -----
-    The smallest limit whose `betting_p_value` is at most `delta`, found by halving and rounded
-    upwards. There is one because that p-value falls in the limit. If it were wrong,
-    ``betting_p_value`` at the bound would exceed `delta`.
+    The smallest limit whose `betting_p_value` is at most `delta`, rounded upwards. There is one
+    because that p-value falls in the limit. It falls in steps, which are about a hundredth of the
+    distance between sample mean and bound apart. If it were wrong, ``betting_p_value`` at the
+    bound would exceed `delta`.
 
     Examples
     --------
     >>> round(betting_upper([[0.5] * 300], [1.0], [(0, 1)], 0.05), 3)
-    0.507
+    0.506
     """
-    check_delta(delta)
-    combination = _combination(samples, weights, ranges)
-    if combination is None:
-        return math.inf
-    z, low, high = combination
-    if high == low:
-        return high
-    unit = np.clip((z - low) / (high - low), 0.0, 1.0)
-    bets = _bets(unit, delta)
-    c = halve(lambda c: bool(_p_values(unit, bets, c) <= delta), 0.0, 1.0, halvings=50)
-    return min(high, low + (high - low) * (c + 1e-14))
+    return betting_test(samples, weights, ranges, delta).upper
 
 
 def ratio_betting_p_value(
@@ -265,13 +295,6 @@ def _block_means(values: Floats, n: int) -> Floats:
     return np.asarray(np.add.reduceat(values, starts) / sizes)
 
 
-def _bets(unit: Floats, delta: float) -> Floats:
-    """Predictable bets on values in [0, 1], along the last axis."""
-    seen = np.arange(2.0, unit.shape[-1] + 2.0)
-    mean = (0.5 + np.cumsum(unit, axis=-1)) / seen
-    return _plug_in(unit - mean, 0.25, delta)
-
-
 def _plug_in(deviations: Floats, start: float, delta: float) -> Floats:
     """Bets from the running variance along the last axis: each uses the rows before it only."""
     n = deviations.shape[-1]
@@ -279,12 +302,3 @@ def _plug_in(deviations: Floats, start: float, delta: float) -> Floats:
     first = np.full((*deviations.shape[:-1], 1), start)
     before = np.concatenate([first, variance[..., :-1]], axis=-1)
     return np.asarray(np.sqrt(2.0 * math.log(1.0 / delta) / (n * before)))
-
-
-def _p_values(unit: Floats, bets: Floats, c: float) -> Floats:
-    """Reciprocal of the largest capital against a mean of at least c, for values in [0, 1]."""
-    if c >= 1.0 or c <= 0.0:
-        return np.full(unit.shape[:-1], 0.0 if c >= 1.0 else 1.0)
-    stakes = np.minimum(bets, MAX_STAKE / (1.0 - c))
-    capital = np.cumsum(np.log1p(stakes * (c - unit)), axis=-1).max(axis=-1)
-    return np.asarray(np.exp(-np.maximum(0.0, capital - ROUNDING)))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_seldonian import bounds
+from sklearn_seldonian.bounds._betting import betting_test
+from sklearn_seldonian.bounds._capital import FEW_LIMITS
 from sklearn_seldonian.bounds._chernoff import chernoff_p_values
 from sklearn_seldonian.certification._edges import Edge, edge_of_rates
 from sklearn_seldonian.certification._evidence import Evidence
@@ -339,10 +341,13 @@ def _betting(atom: Atom, evidence: Evidence) -> Method | None:
         top, bottom = (1.0 - values[i] if of[i] else values[i] for i in ratio.order)
         highest, largest = (1.0 if of[i] else ranges[i][1] for i in ratio.order)
         return _betting_on_a_ratio(top, bottom, (highest, largest), ratio.limit)
+    test = partial(betting_test, values, weights, ranges)
+    tested = cache(test)  # one look at the rows for both answers
     return Method(
         BETTING,
-        lambda delta: bounds.betting_upper(values, weights, ranges, delta) + constant,
-        lambda delta: bounds.betting_p_value(values, weights, ranges, -constant, delta),
+        lambda delta: tested(delta).upper + constant,
+        lambda delta: tested(delta).p_value(-constant),
+        approximate_upper=lambda delta: test(delta, FEW_LIMITS).upper + constant,
     )
 
 

@@ -24,7 +24,7 @@ from sklearn_seldonian.certification._draws import (
     weighted_counts,
 )
 from sklearn_seldonian.certification._evidence import Evidence
-from sklearn_seldonian.certification._methods import method_for
+from sklearn_seldonian.certification._methods import BETTING, method_for
 from sklearn_seldonian.certification._search import MAX_ROWS, smallest, smallest_near
 from sklearn_seldonian.constraints import (
     Atom,
@@ -283,9 +283,9 @@ def projected_rows(
 
     .. math:: c s / \sqrt m + (w n - c s \sqrt n)_+ / m,
 
-    where c is :math:`\sqrt{2 \log(1 / \delta)}` for finite-sample tests and the normal quantile for
-    asymptotic ones: what a bound of Bernstein's kind is wide. An AND takes what its neediest child
-    does, an OR what its easiest.
+    where c is the normal quantile for betting, which is about as wide with many rows, and for
+    asymptotic tests; for other tests it is :math:`\sqrt{2 \log(1 / \delta)}`, as in bounds of
+    Bernstein's kind. An AND takes what its neediest child does, an OR what its easiest.
 
     Parameters
     ----------
@@ -307,8 +307,8 @@ def projected_rows(
             return math.inf
         test, n = method_for(atom, evidence, method), evidence.n_rows
         variance = evidence.influence_variance(atom.estimands, point.gradient.tolist())
-        is_finite = test.guarantee != "asymptotic"
-        deviations = math.sqrt(-2.0 * math.log(delta)) if is_finite else float(ndtri(1.0 - delta))
+        is_normal = test.name == BETTING or test.guarantee == "asymptotic"
+        deviations = float(-ndtri(delta)) if is_normal else math.sqrt(-2.0 * math.log(delta))
         rest = (test.upper(delta) - point.value) * n - deviations * _root(variance) * math.sqrt(n)
         return _rows_for_width(point.value, variance, deviations + float(ndtri(power)), rest)
 

@@ -2,10 +2,10 @@ import math
 
 import numpy as np
 import pytest
-from certificates_bounds import false_certificates_of_orders
+from certificates_bounds import bet_share, false_certificates_of_orders, largest_capital
 
 from sklearn_seldonian.bounds import betting_p_value, betting_upper, ratio_betting_p_value
-from sklearn_seldonian.bounds._betting import _bets, _block_means, _p_values
+from sklearn_seldonian.bounds._betting import _block_means
 
 UNIT = [(0.0, 1.0)]
 TRIALS = 20_000
@@ -39,21 +39,21 @@ def test_false_certificates_by_simulation(name):
     for n in (2, 10, 60):
         x = draw(rng, (TRIALS, n))
         for delta in (0.05, 0.1):
-            wrong = np.mean(_p_values(x, _bets(x, delta), mean) <= delta)
-            assert wrong <= allowed(delta), (n, delta)
+            assert bet_share(x, mean, delta) <= allowed(delta), (n, delta)
 
 
-@pytest.mark.parametrize("n", [20, 117, pytest.param(363, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [20, 60, pytest.param(363, marks=pytest.mark.slow)])
 def test_false_certificates_of_rows_that_come_in_any_order(n):
     """Zeros and ones, summed over all counts. `benchmarks/certificates_bounds.py` has every n."""
-    for (_, delta), found in false_certificates_of_orders(n, seeds=40).items():
+    found_of = false_certificates_of_orders(n, 40, (0.05, 0.2, 0.5), (0.05, 0.1))
+    for (_, delta), found in found_of.items():
         assert found.share <= delta + 4 * found.error
         assert found.error <= 0.02
 
 
 def test_one_order_for_all_sorted_rows_is_not_enough():
     """The test above could fail: the order that is drawn has to differ from sample to sample."""
-    (found,) = false_certificates_of_orders(444, 1, (0.1,), (0.05,)).values()
+    (found,) = false_certificates_of_orders(200, 1, (0.05,), (0.05,)).values()
     assert found.in_one_order > 0.2
 
 
@@ -64,42 +64,14 @@ def test_false_certificates_for_unequal_samples():
     starts = np.arange(40) * 130 // 40
     blocks = np.add.reduceat(y, starts, axis=1) / np.diff(starts, append=130)
     z = (x - blocks + 1) / 2
-    wrong = np.mean(_p_values(z, _bets(z, 0.05), (0.25 - 0.15 + 1) / 2) <= 0.05)
-    assert wrong <= allowed(0.05)
+    assert bet_share(z, (0.25 - 0.15 + 1) / 2, 0.05) <= allowed(0.05)
 
 
 def test_power_for_soft_parity():
     rng, trials = np.random.default_rng(14), 4000
     z = (rng.beta(4, 5, (trials, 300)) - rng.beta(4, 5, (trials, 300)) + 1) / 2
-    both = np.maximum(
-        _p_values(z, _bets(z, 0.05), 0.525), _p_values(1 - z, _bets(1 - z, 0.05), 0.525)
-    )
-    assert np.mean(both <= 0.05) >= 0.80
-
-
-def reference_capital(x, y, c, delta):
-    """The capital written row by row, for one row of each sample a bet."""
-    z = (np.asarray(x) - np.asarray(y) + 1) / 2
-    c, n = (c + 1) / 2, len(z)
-    capital = best = 1.0
-    total, squares, variance = 0.5, 0.25, 0.25
-    for i, value in enumerate(z, start=1):
-        bet = min(math.sqrt(2 * math.log(1 / delta) / (n * variance)), 0.75 / (1 - c))
-        capital *= 1 + bet * (c - value)
-        best = max(best, capital)
-        total += value
-        squares += (value - total / (i + 1)) ** 2
-        variance = squares / (i + 1)
-    return best
-
-
-@pytest.mark.parametrize("limit", [-0.2, 0.0, 0.05, 0.3])
-def test_p_value_is_one_over_the_largest_capital(limit):
-    rng = np.random.default_rng(1)
-    x, y = rng.random(50), rng.beta(5, 4, 50)
-    expected = min(1.0, 1 / reference_capital(x, y, limit, 0.05))
-    p = betting_p_value([x, y], [1, -1], UNIT * 2, limit, 0.05)
-    assert p == pytest.approx(expected, rel=1e-8)
+    both = np.minimum(largest_capital(z, 0.525, 0.05), largest_capital(1 - z, 0.525, 0.05))
+    assert np.mean(both >= 20) >= 0.93
 
 
 # Mean widths over 5 samples of n values of the authors' 95 % "Hedged-CI [Rmk 3]": the heights of
@@ -123,19 +95,19 @@ PUBLISHED_DRAWS = {
 def test_widths_of_the_authors_figures(figure, whole):
     """Their hedge at alpha is, by its larger half, two one-sided capitals at alpha / 2.
 
-    Bets and cap (3/4) are the same, so only chance differs, and their grid of 1/1000, whose
-    outward rounding adds .001 on average. For Beta(10, 30) chance is 1 % of the width, and
-    alpha in place of alpha / 2 would be five to seventeen standard errors away.
+    Bets that aim at the last row are never wider, and from 100 rows on narrower by a tenth.
     """
     rng = np.random.default_rng(21)
     for n, published in PUBLISHED_WIDTHS[figure].items():
-        samples = [PUBLISHED_DRAWS[figure](rng, n) for _ in range(100 if whole else 25)]
+        samples = [PUBLISHED_DRAWS[figure](rng, n) for _ in range(50 if whole else 6)]
         widths = [
             betting_upper([x], [1], UNIT, 0.025) + betting_upper([1 - x], [1], UNIT, 0.025) - 1
             for x in samples
         ]
         error = np.std(widths) * math.sqrt(1 / 5 + 1 / len(samples))
-        assert abs(np.mean(widths) + 0.001 - published) <= 3 * error, n
+        assert np.mean(widths) <= published + 2 * error, n
+        if n > 100:
+            assert np.mean(widths) <= 0.9 * published + 2 * error, n
 
 
 @pytest.mark.parametrize("weights", [(1.0, -1.0), (0.8, -1.0), (-1.0, -2.0)])
@@ -151,7 +123,7 @@ def test_bound_and_p_value_agree(weights):
 
 def test_p_value_falls_in_the_limit():
     x = np.random.default_rng(3).beta(0.5, 2, 80)
-    p = [betting_p_value([x], [1], UNIT, c, 0.05) for c in np.linspace(-0.1, 1.1, 400)]
+    p = [betting_p_value([x], [1], UNIT, c, 0.05) for c in np.linspace(-0.1, 1.1, 60)]
     assert np.all(np.diff(p) <= 1e-12)
 
 

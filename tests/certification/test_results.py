@@ -232,7 +232,7 @@ def test_violations_by_averages_are_told_apart_too(name, limit, noise):
     [
         ("Cost <= 0.22", True),
         ("Cost <= 0.4", False),
-        ("ERR <= 0.18", False),
+        ("ERR <= 0.16", False),
         ("Brier <= 0.11", True),
         ("Unbounded <= 0.22", True),
         ("max(Cost, Brier) <= 0.22", True),
