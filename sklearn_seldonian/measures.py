@@ -163,6 +163,10 @@ def _definitions() -> Iterator[tuple[str, RateDefinition]]:
 
 
 RATES: Mapping[str, RateDefinition] = MappingProxyType(dict(_definitions()))
+# Measures that are functions of rates, with the rates that two classes need.
+COMPOSITES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"F1": ("Jaccard",), "BACC": ("TPR", "TNR")}
+)
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "Precision": "PPV",

@@ -25,7 +25,7 @@ _SPELLINGS = {
     "MSE": "mse mean_squared_error squared_error",
     "MAE": "mae mean_absolute_error absolute_error",
     "sqrt(MSE)": "rmse root_mean_squared_error",
-    "(TPR + TNR) / 2": "balanced_accuracy balanced_accuracy_score bacc",
+    "BACC": "balanced_accuracy balanced_accuracy_score bacc",
 }
 _FAIRNESS = {
     "demographic_parity": "statistical_parity demographic_parity_difference",

@@ -36,6 +36,7 @@ from sklearn_seldonian.constraints._nodes import (
     Node,
     Number,
     Quantified,
+    Span,
     operands,
     walk,
     with_operands,
@@ -46,6 +47,7 @@ from sklearn_seldonian.measures import (
     ALIASES,
     ANY_NUMBER,
     CLASSIFICATION_VALUES,
+    COMPOSITES,
     DEFINITIONS,
     RATES,
     REGRESSION_VALUES,
@@ -55,7 +57,7 @@ from sklearn_seldonian.measures import (
     RowMeasure,
 )
 
-BUILT_IN = (*DEFINITIONS, "F1", *ALIASES)
+BUILT_IN = (*DEFINITIONS, *COMPOSITES, *ALIASES)
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ class Estimand(Node):
 
     def __str__(self) -> str:
         return self._with_conditions(self.quantity.name)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns that its conditions are on."""
+        return frozenset(condition.column for condition in self.conditions)
 
     @property
     def label(self) -> str:
@@ -178,7 +185,7 @@ class Schema:
 
     @property
     def known_measures(self) -> list[str]:
-        return sorted([*([*RATES, "F1"] if self.classes else []), *self.averages])
+        return sorted([*([*RATES, *COMPOSITES] if self.classes else []), *self.averages])
 
 
 def columns_of(constraint: Constraint) -> tuple[str, ...]:
@@ -262,9 +269,7 @@ class _Resolver:
             case Measure():
                 return self.measure(node)
             case Quantified("mean"):
-                instances = tuple(self.instances(node))
-                total = Call("sum", instances, span=node.span)
-                return Binary("/", total, Number(float(len(instances))), span=node.span)
+                return _mean(tuple(self.instances(node)), node.span)
             case Quantified(function):
                 return Call(function, tuple(self.instances(node)), span=node.span)
         return with_operands(node, [self.expression(operand) for operand in operands(node)])
@@ -281,6 +286,9 @@ class _Resolver:
             one_and_share = Binary("+", Number(1.0), self.rate(node, "Jaccard"))
             share = Binary("/", Number(2.0), one_and_share)
             return Binary("-", Number(2.0), share, span=node.span)
+        if self.schema.classes and name == "BACC":
+            self.indices(node, 0)
+            return self.expression(self.mean_recall(node))
         if self.schema.classes and name in RATES:
             return self.rate(node, name)
         if name in BUILT_IN:
@@ -308,6 +316,13 @@ class _Resolver:
             is_complement=canonical is not rate,
         )
         return estimand if canonical is rate else Binary("-", Number(1.0), estimand, span=node.span)
+
+    def mean_recall(self, node: Measure) -> Node:
+        """The balanced accuracy, written out."""
+        if self.schema.positive is not None:
+            return _mean(tuple(replace(node, name=name) for name in COMPOSITES["BACC"]), node.span)
+        labels = map(str, self.schema.classes)
+        return _mean(tuple(replace(node, name="TPR", indices=(k,)) for k in labels), node.span)
 
     def average(self, node: Measure, measure: RowMeasure) -> Estimand:
         self.indices(node, 0)
@@ -416,7 +431,9 @@ class _Resolver:
                 self.fail(node, f"{problem}; {hint} is one of {listed(known)}")
 
     def instances(self, node: Quantified) -> Iterator[Node]:
-        """The quantifier's measure for every combination of levels that is meant."""
+        """The quantifier's expression for every combination of levels that is meant."""
+        expression = self.expression(node.expression)
+        self.check_groupings(node, means_of(expression))
         choices = [self.chosen_levels(grouping) for grouping in node.by]
         columns = tuple(grouping.column for grouping in node.by)
         seen = self.schema.combinations.get(columns)
@@ -428,8 +445,18 @@ class _Resolver:
                 Comparison(column, "==", level)
                 for column, level in zip(columns, levels, strict=True)
             )
-            conditions = node.measure.conditions + group
-            yield self.measure(replace(node.measure, conditions=conditions))
+            yield _within(expression, group)
+
+    def check_groupings(self, node: Quantified, means: Sequence[Estimand]) -> None:
+        """Refuse to group by a column on which all of the means have a condition already."""
+        for grouping in node.by:
+            if all(grouping.column in mean.columns for mean in means):
+                name = grouping.column
+                self.fail(
+                    grouping,
+                    f"There is nothing to group by '{name}': each measure here has a condition on "
+                    "it, and keeps that",
+                )
 
     def chosen_levels(self, grouping: Grouping) -> tuple[Literal, ...]:
         levels = self.levels(grouping)
@@ -444,6 +471,20 @@ class _Resolver:
 
     def fail(self, node: Node, message: str) -> NoReturn:
         raise ConstraintNameError(f"{message}.", self.text, node.span.start, node.span.end)
+
+
+def _mean(nodes: tuple[Node, ...], span: Span) -> Node:
+    """The plain mean of some expressions."""
+    return Binary("/", Call("sum", nodes, span=span), Number(float(len(nodes))), span=span)
+
+
+def _within(node: Node, group: Sequence[Condition]) -> Node:
+    """A resolved expression within a group; a mean keeps its own condition on a column."""
+    if isinstance(node, Estimand):
+        columns = node.columns
+        added = (condition for condition in group if condition.column not in columns)
+        return replace(node, conditions=node.conditions.union(added))
+    return with_operands(node, [_within(operand, group) for operand in operands(node)])
 
 
 def _are_other_integers(classes: tuple[object, ...]) -> bool:

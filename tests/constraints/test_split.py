@@ -37,6 +37,17 @@ TREES = [
     ("min(PR|[M], PR|[F]) <= 0.2", f"OR({M} - 0.2, {F} - 0.2)"),
     ("min(PR|[M], PR|[F]) >= 0.2", f"AND(-{M} + 0.2, -{F} + 0.2)"),
     ("max(PR, PR, PR) <= 0.2", "PR - 0.2"),
+    # quantifiers over expressions, and composites
+    ("BACC >= 0.8", "-0.5 * TPR + 0.5 * FPR + 0.3"),
+    (
+        'max(abs(PR - 0.3), by=race in ("A", "B")) <= 0.1',
+        'AND(PR | [race == "A"] - 0.4, -PR | [race == "A"] + 0.2, '
+        'PR | [race == "B"] - 0.4, -PR | [race == "B"] + 0.2)',
+    ),
+    (
+        'min(PR / PR | [race == "A"], by=race in ("A", "B")) >= 0.8',
+        'AND(0.8 * PR | [race == "A"] - PR | [race == "B"] * | -0.2 * PR | [race == "A"] *)',
+    ),
     # ratios
     ("PR|[M] / PR|[F] >= 0.8", f"0.8 * {F} - {M} *"),
     # written with a product, it is the same ratio
