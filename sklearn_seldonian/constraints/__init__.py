@@ -2,6 +2,8 @@
 
 from sklearn_seldonian.constraints._builders import (
     accuracy,
+    balanced_accuracy,
+    calibration_error,
     demographic_parity,
     disparate_impact,
     equal_opportunity,
@@ -104,8 +106,10 @@ __all__ = [
     "are_exclusive",
     "assign_cells",
     "atoms_of",
+    "balanced_accuracy",
     "bind",
     "bonferroni",
+    "calibration_error",
     "columns_of",
     "combinations_in",
     "constant_value",

@@ -51,6 +51,7 @@ from sklearn_seldonian.measures import (
     DEFINITIONS,
     RATES,
     REGRESSION_VALUES,
+    BuiltInMeasure,
     Expectation,
     Range,
     Rate,
@@ -305,7 +306,7 @@ class _Resolver:
         """One rate or one minus its complement."""
         definition = RATES[name]
         indices = self.indices(node, definition.n_indices)
-        subscript = str(Measure("", node.indices)) if node.indices else ""
+        subscript = str(Measure("", node.indices))
         rate = definition.rate(name + subscript, self.schema.n_classes, indices)
         canonical = rate.canonical(definition.complement + subscript)
         estimand = Estimand(
@@ -325,12 +326,17 @@ class _Resolver:
         return _mean(tuple(replace(node, name="TPR", indices=(k,)) for k in labels), node.span)
 
     def average(self, node: Measure, measure: RowMeasure) -> Estimand:
-        self.indices(node, 0)
+        if isinstance(measure, BuiltInMeasure):
+            measure = replace(measure, indices=self.indices(node, measure.n_indices))
+        else:
+            self.indices(node, 0)
         classes = self.schema.classes or (None,)
         labels = tuple(measure.rows is None or label in measure.rows for label in classes)
-        quantity = Expectation(measure, labels, measure.range_for(self.schema))
+        subscript = str(Measure("", node.indices))
+        name = measure.name + subscript
+        quantity = Expectation(measure, labels, measure.range_for(self.schema), name)
         conditions = frozenset(map(self.condition, node.conditions))
-        return Estimand(quantity, conditions, span=node.span, written=node.name)
+        return Estimand(quantity, conditions, span=node.span, written=node.name + subscript)
 
     def indices(self, node: Measure, n_expected: int) -> tuple[int, ...]:
         if len(node.indices) == n_expected:

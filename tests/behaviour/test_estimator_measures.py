@@ -41,6 +41,8 @@ def model(constraints, **params):
         ("Cost <= 1", "sample"),
         ("max(Cost, by=(race, M)) <= 2", "argmax"),
         ("Brier <= 0.3", "argmax"),
+        ("abs(Calibration_Error) <= 0.1", "argmax"),
+        ("max(abs(Calibration_Error), by=race) <= 0.2", "sample"),
         ("PPV >= 0.6", "argmax"),
         ("PPV >= 0.6", "sample"),
         ("F1 >= 0.6", "argmax"),

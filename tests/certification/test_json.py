@@ -79,6 +79,9 @@ CERTIFICATES = {
     "no group": lambda: certified("FPR | [M] <= 0.5", rows=Y == 1),
     "own measure": lambda: certified("Cost <= 0.9"),
     "probabilities": lambda: certified("Brier <= 0.5"),
+    "calibration": lambda: certified(
+        ["max(abs(Calibration_Error), by=race) <= 0.5", "Calibration_Error_[0] <= 0.5"]
+    ),
     "no finite range": lambda: certified("LogLoss <= 0.9"),
     "drawn decisions": lambda: certified(["PR <= 0.9", "PPV >= 0.3"], decision="sample"),
     "asymptotic": lambda: certified("abs(PR | [M] - PR | [F]) <= 0.3", method="asymptotic"),

@@ -64,6 +64,7 @@ def test_groups_of_an_expression_are_those_that_the_rates_name():
         ("max(TPR, by=(race, sex)) <= 1", {RACES[0]: 0.8}, "ranges over the groups of 'sex'"),
         ("MSE <= 1", {"MSE": 0.5}, "'MSE' is not a rate of decisions."),
         ("Brier <= 1", {"Brier": 0.5}, "'Brier' is not a rate of decisions."),
+        ("Calibration_Error <= 1", {"PR": 0.5}, "'Calibration_Error' is not a rate of decisions."),
         ("Cost <= 1", {"Cost": 0.5}, "'Cost' is not a rate of decisions."),
         ([], {}, "There is nothing to plan: no constraints were given."),
         ("PR <= 0.5", [0.4], "rates must map the text of each measure to a number"),

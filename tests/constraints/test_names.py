@@ -22,6 +22,8 @@ from sklearn_seldonian.exceptions import ConstraintNameError
         ("f1_score", "write F1"),
         ("FP", "write FPR"),
         ("balanced_accuracy", "write BACC"),
+        ("calibration", "write Calibration_Error"),
+        ("ECE", "it is not a mean over rows, so it cannot be certified"),
         ("AUC", "it is not a mean over rows, so it cannot be certified"),
         ("roc_auc", "it is not a mean over rows, so it cannot be certified"),
         ("MCC", "it is not a mean over rows, so it cannot be certified"),

@@ -141,6 +141,23 @@ def test_losses(rows, deterministic):
     assert rows.evaluate("Brier <= 0", deterministic=deterministic) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_calibration_error(deterministic):
+    def evaluate(rows, text):
+        return rows.evaluate(f"{text} <= 0", deterministic=deterministic)
+
+    error = BINARY.p[:, 1] - BINARY.y
+    assert evaluate(BINARY, "Calibration_Error") == pytest.approx(error.mean())
+    assert evaluate(BINARY, "Calibration_Error_[0]") == pytest.approx(-error.mean())
+    expected = error[BINARY.frame.M == 1].mean()
+    assert evaluate(BINARY, "Calibration_Error | [M]") == pytest.approx(expected)
+    of_cats = MULTI.p[:, 1] - (MULTI.y == 1)
+    assert evaluate(MULTI, 'Calibration_Error_["cat"]') == pytest.approx(of_cats.mean())
+    by_race = [abs(of_cats[MULTI.frame.race == race].mean()) for race in "ABC"]
+    text = 'max(abs(Calibration_Error_["cat"]), by=race)'
+    assert evaluate(MULTI, text) == pytest.approx(max(by_race))
+
+
 def test_own_measures():
     costs = COST[BINARY.y, BINARY.yhat]
     old = BINARY.frame.age >= 40

@@ -27,8 +27,8 @@ MISSED_CATS = RowMeasure(
 )
 
 KNOWN = (
-    "'ACC', 'BACC', 'Brier', 'CM', 'ERR', 'F1', 'FDR', 'FNR', 'FOR', 'FPR', 'Jaccard', 'LogLoss', "
-    "'NPV', 'NR', 'PPV', 'PR', 'TNR', 'TPR'"
+    "'ACC', 'BACC', 'Brier', 'CM', 'Calibration_Error', 'ERR', 'F1', 'FDR', 'FNR', 'FOR', "
+    "'FPR', 'Jaccard', 'LogLoss', 'NPV', 'NR', 'PPV', 'PR', 'TNR', 'TPR'"
 )
 COLUMNS = "'F', 'M', 'R1', 'age', 'native country', 'race', 'sex'"
 
@@ -67,6 +67,10 @@ MISTAKES = [
     ("CM_[0] <= 0.2", "CM_[0]", "'CM' takes two class indices, not 1."),
     ("F1_[0, 1] <= 0.2", "F1_[0, 1]", "'F1' takes one class index, not 2."),
     ("Brier_[0] <= 0.2", "Brier_[0]", "'Brier' takes no class index, not 1."),
+    ("Calibration_Error_[2] <= 0.2", "Calibration_Error_[2]",
+     "Class index 2 is out of range: there are 2 classes."),
+    ("Calibration_Error_[0, 1] <= 0.2", "Calibration_Error_[0, 1]",
+     "'Calibration_Error' takes one class index, not 2."),
     ("BACC_[0] <= 0.2", "BACC_[0]", "'BACC' takes no class index, not 1."),
     ("max(PR - PRR, by=race) <= 0.2", "PRR",
      f"Unknown measure 'PRR'; did you mean 'PR'? There are {KNOWN}."),
@@ -112,6 +116,11 @@ MULTICLASS_MISTAKES = [
      "'PR' needs a class where there are 3 of them: write PR_[0] (a position in classes_) or "
      'PR_["ant"] (a label).'),
     ("F1 >= 0.2", (1, 2, 3), "'F1' needs a class where there are 3 of them: write F1_[\"1\"]."),
+    ("Calibration_Error <= 0.2", ("ant", "cat", "dog"),
+     "'Calibration_Error' needs a class where there are 3 of them: write Calibration_Error_[0] (a "
+     'position in classes_) or Calibration_Error_["ant"] (a label).'),
+    ("Calibration_Error <= 0.2", (),
+     "'Calibration_Error' is a measure of classification; this is a regression."),
     ("TPR_[1] <= 0.2", (1, 2, 3),
      "Class index 1 could be a position or a label: the labels are 1, 2, 3; write the label in "
      "quotes."),
