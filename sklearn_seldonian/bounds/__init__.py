@@ -21,6 +21,7 @@ from sklearn_seldonian.bounds._betting import (
 from sklearn_seldonian.bounds._binomial import (
     binomial_lower,
     binomial_upper,
+    rate_certified,
     rate_p_value,
     rate_upper,
 )
@@ -28,7 +29,7 @@ from sklearn_seldonian.bounds._bounded import (
     bounded_mean_lower,
     bounded_mean_upper,
 )
-from sklearn_seldonian.bounds._box import MeanBounds, box_p_value, box_upper
+from sklearn_seldonian.bounds._box import MeanBounds, RateCounts, box_p_value, box_upper
 from sklearn_seldonian.bounds._chernoff import chernoff_p_value, chernoff_upper
 from sklearn_seldonian.bounds._ratio import rate_ratio_certified, rate_ratio_upper
 from sklearn_seldonian.bounds._score import score_edge
@@ -40,6 +41,7 @@ from sklearn_seldonian.bounds._two_sample import (
 
 __all__ = [
     "MeanBounds",
+    "RateCounts",
     "betting_p_value",
     "betting_upper",
     "binomial_lower",
@@ -52,6 +54,7 @@ __all__ = [
     "chernoff_upper",
     "delta_method_p_value",
     "delta_method_upper",
+    "rate_certified",
     "rate_p_value",
     "rate_ratio_certified",
     "rate_ratio_upper",

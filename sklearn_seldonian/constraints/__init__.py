@@ -43,13 +43,7 @@ from sklearn_seldonian.constraints._nodes import (
     walk,
 )
 from sklearn_seldonian.constraints._parse import parse
-from sklearn_seldonian.constraints._resolve import (
-    Estimand,
-    Schema,
-    columns_of,
-    named_levels,
-    quantifiers_of,
-)
+from sklearn_seldonian.constraints._resolve import Estimand
 from sklearn_seldonian.constraints._resolved import (
     ResolvedConstraint,
     bind,
@@ -57,6 +51,12 @@ from sklearn_seldonian.constraints._resolved import (
     distinct_estimands,
     distinct_values,
     parse_all,
+)
+from sklearn_seldonian.constraints._schema import (
+    Schema,
+    columns_of,
+    named_levels,
+    quantifiers_of,
 )
 from sklearn_seldonian.constraints._tree import (
     And,

@@ -104,6 +104,11 @@ class Stratification:
         return np.asarray(self.membership[self.cell_of_code].any(axis=1))
 
     @cached_property
+    def position_of(self) -> dict[Condition, int]:
+        """The position of each condition."""
+        return {condition: position for position, condition in enumerate(self.conditions)}
+
+    @cached_property
     def spans(self) -> tuple[slice, ...]:
         """The cells of each family. Every row is in one cell of each family."""
         starts = [*self.cell_of_code.min(axis=0).tolist(), self.n_cells]  # no cell is empty
@@ -139,7 +144,7 @@ class Stratification:
 
     def inside(self, conditions: Iterable[Condition], family: int) -> NDArray[np.bool_]:
         """In which of a family's cells all the `conditions` hold."""
-        wanted = [self.conditions.index(condition) for condition in conditions]
+        wanted = [self.position_of[condition] for condition in conditions]
         return np.asarray(self.membership[self.spans[family]][:, wanted].all(axis=1))
 
 
