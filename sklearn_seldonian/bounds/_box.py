@@ -15,7 +15,8 @@ from sklearn_seldonian.bounds._checks import check_delta
 
 Interval = tuple[float, float]
 
-LEAST_P_VALUE = 1e-15
+# P-values are told apart between these two; one that is higher is 1.
+LEAST_P_VALUE, LARGEST_P_VALUE = 1e-15, 0.99
 # How far above the smallest log delta that certifies a p-value may be.
 ROUNDING = 5e-10
 # Stands for a bound that is not finite where a p-value is sought.
@@ -151,7 +152,7 @@ def box_p_value(
     Returns
     -------
     float
-        In (0, 1]; 1.0 where nothing below 1 will do or `limit` is not finite. Never below 1e-15.
+        In (0, 1]; 1.0 where nothing up to 0.99 will do or `limit` is not finite. Never below 1e-15.
 
     Notes
     -----
@@ -188,7 +189,7 @@ def box_p_value(
         return LEAST_P_VALUE
     while excess(middle := (low + high) / 2.0) > 0.0:
         low = middle
-        if high - low <= ROUNDING:
+        if low >= math.log(LARGEST_P_VALUE):
             return 1.0
     high = middle
     root = brentq(excess, low, high, xtol=ROUNDING / 4.0, rtol=1e-15, maxiter=1000)

@@ -221,10 +221,15 @@ def _by_column(
     if distinct.dtype.kind == "f":
         distinct = distinct.astype(np.float64)  # as exact as the literals
     own = [position for position, one in enumerate(conditions) if one.column == name]
-    holding = [holds(conditions[position], distinct) for position in own]
-    kinds, kind_of_value = np.unique(np.stack(holding, axis=1), axis=0, return_inverse=True)
+    holding = np.array([holds(conditions[position], distinct) for position in own])
+    packed = np.ascontiguousarray(np.packbits(holding, axis=0).T)
+    met = [row.tobytes() for row in packed]
+    kinds = {row: kind for kind, row in enumerate(sorted(set(met)))}
+    kind_of_value = np.array([kinds[row] for row in met], dtype=np.intp)
+    example = np.zeros(len(kinds), dtype=np.intp)  # a value of each kind
+    example[kind_of_value] = np.arange(len(met))
     membership = np.zeros((len(kinds), len(conditions)), dtype=np.bool_)
-    membership[:, own] = kinds
+    membership[:, own] = holding[:, example].T
     return _small(kind_of_value)[value_codes], membership
 
 
