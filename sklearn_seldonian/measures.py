@@ -163,6 +163,10 @@ def _definitions() -> Iterator[tuple[str, RateDefinition]]:
 
 
 RATES: Mapping[str, RateDefinition] = MappingProxyType(dict(_definitions()))
+# Measures that are functions of rates, with the rates that two classes need.
+COMPOSITES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"F1": ("Jaccard",), "BACC": ("TPR", "TNR")}
+)
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "Precision": "PPV",
@@ -258,14 +262,18 @@ class BuiltInMeasure(RowMeasure):
     ----------
     name : str
     formula : callable
-        ``formula(y, output, xp)``, from arrays over rows to one number per row. It uses what
-        numpy and torch have in common; `xp` is the one that `y` and `output` are of.
+        ``formula(y, output, xp, *indices)``, from arrays over rows to one number per row. It uses
+        what numpy and torch have in common; `xp` is the one that `y` and `output` are of.
     output : {"prediction", "probabilities", "log_probabilities"}
         The output of a model that `formula` takes.
     words : str
         What the mean is, for a report.
     range_of : callable
         From a `Schema` to the range of the mean.
+    n_indices : int, default=0
+        How many classes a constraint names as the measure's indices.
+    indices : tuple of int, default=()
+        The positions of these classes.
     """
 
     value: Callable[[Any, Any, Any], Any] = field(init=False, repr=False, compare=False)
@@ -276,6 +284,8 @@ class BuiltInMeasure(RowMeasure):
     output: Output
     words: str
     range_of: Callable[[Schema], Range]
+    n_indices: int = 0
+    indices: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -284,12 +294,16 @@ class BuiltInMeasure(RowMeasure):
     def range_for(self, schema: Schema) -> Range:
         return self.range_of(schema)
 
+    def of_output(self, y: Any, output: Any, xp: Any) -> Any:
+        """One number per row, in `xp`."""
+        return self.formula(y, output, xp, *self.indices)
+
     def _in_numpy(self, y: Any, prediction: Any, probabilities: Any) -> Any:
         output = prediction if self.output == "prediction" else probabilities
         if self.output == "log_probabilities":
             with np.errstate(divide="ignore"):
                 output = np.log(probabilities)
-        return self.formula(y, output, np)
+        return self.of_output(y, output, np)
 
 
 @dataclass(frozen=True)
@@ -297,16 +311,13 @@ class Expectation:
     """The mean of a row measure over rows of some labels.
 
     `labels` says for each of the K classes whether its rows count. `range` is what the
-    mean can be.
+    mean can be. `name` is what constraints call it, its indices included.
     """
 
     measure: RowMeasure
     labels: tuple[bool, ...]
     range: Range
-
-    @property
-    def name(self) -> str:
-        return self.measure.name
+    name: str = field(compare=False)
 
     @property
     def n_classes(self) -> int:
@@ -406,6 +417,15 @@ def _brier_range(schema: Schema) -> Range:
     return 0.0, 1.0 if schema.n_classes == 2 else 2.0
 
 
+def _calibration_error(y: Any, probabilities: Any, xp: Any, k: int) -> Any:
+    """The probability of class k, less whether the label is k."""
+    return xp.where(y == k, probabilities[:, k] - 1.0, probabilities[:, k])
+
+
+def _calibration_range(schema: Schema) -> Range:
+    return -1.0, 1.0
+
+
 def _error(y: Any, prediction: Any, xp: Any) -> Any:
     return prediction - y
 
@@ -439,6 +459,14 @@ def _by_name(*definitions: tuple[Any, ...]) -> Mapping[str, BuiltInMeasure]:
 CLASSIFICATION_VALUES = _by_name(
     ("LogLoss", _log_loss, "log_probabilities", "mean logarithmic loss", _loss_range),
     ("Brier", _brier, "probabilities", "mean squared error of the probabilities", _brier_range),
+    (
+        "Calibration_Error",
+        _calibration_error,
+        "probabilities",
+        "mean probability of the label less the share of rows that have it",
+        _calibration_range,
+        1,
+    ),
 )
 REGRESSION_VALUES = _by_name(
     ("Mean_Error", _error, "prediction", "mean of prediction minus target", _error_range),

@@ -157,6 +157,7 @@ EXPECTED = {
     "CM": lambda y, d, p: (d == 2)[y == 1].mean(),
     "LogLoss": lambda y, d, p: log_loss(y, p),
     "Brier": lambda y, d, p: ((p - np.eye(3)[y]) ** 2).sum(axis=1).mean(),
+    "Calibration_Error": lambda y, d, p: (p[:, 1] - (y == 1)).mean(),
     "Mean_Error": lambda y, d, p: (d - y).mean(),
     "Mean_Absolute_Error": lambda y, d, p: mean_absolute_error(y, d),
     "Mean_Squared_Error": lambda y, d, p: mean_squared_error(y, d),

@@ -21,6 +21,7 @@ from sklearn_seldonian.bounds._betting import (
 from sklearn_seldonian.bounds._binomial import (
     binomial_lower,
     binomial_upper,
+    rate_certified,
     rate_p_value,
     rate_upper,
 )
@@ -28,7 +29,7 @@ from sklearn_seldonian.bounds._bounded import (
     bounded_mean_lower,
     bounded_mean_upper,
 )
-from sklearn_seldonian.bounds._box import MeanBounds, box_p_value, box_upper
+from sklearn_seldonian.bounds._box import MeanBounds, RateCounts, box_p_value, box_upper
 from sklearn_seldonian.bounds._chernoff import chernoff_p_value, chernoff_upper
 from sklearn_seldonian.bounds._inverse_normal import (
     MAX_CELLS,
@@ -52,6 +53,7 @@ __all__ = [
     "Function",
     "InverseNormalTest",
     "MeanBounds",
+    "RateCounts",
     "Splits",
     "betting_p_value",
     "betting_upper",
@@ -66,6 +68,7 @@ __all__ = [
     "delta_method_p_value",
     "delta_method_upper",
     "inverse_normal_test",
+    "rate_certified",
     "rate_p_value",
     "rate_ratio_certified",
     "rate_ratio_upper",

@@ -11,6 +11,9 @@ from scipy.special import betainc, betaincc, betainccinv, betaincinv
 from sklearn_seldonian.bounds._checks import check_delta, counts_usable, finite
 from sklearn_seldonian.bounds._search import smallest_certified
 
+# Of a rate: more than a p-value's own rounding can move the bound.
+ROUNDING = 1e-12
+
 
 def rate_p_value(successes: float, trials: float, weight: float, limit: float) -> float:
     r"""Exact p-value against ``weight * rate > limit``; small means certified.
@@ -134,6 +137,47 @@ def rate_upper(successes: float, trials: float, weight: float, delta: float) -> 
         max(8.0 * math.ulp(start), 1e-300),
         delta,
     )
+
+
+def rate_certified(
+    successes: float, trials: float, weight: float, limit: float, delta: float
+) -> bool:
+    """Whether `rate_upper` is at most `limit`, mostly without a search for the bound.
+
+    Parameters
+    ----------
+    successes, trials, weight, delta
+        As in `rate_upper`.
+    limit : float
+        The largest value allowed for ``weight * rate``.
+
+    Returns
+    -------
+    bool
+        False with no rows or a number that is not finite.
+
+    Raises
+    ------
+    ValueError
+        As `rate_upper`.
+
+    Notes
+    -----
+    The p-value at a limit a little lower, and at one a little higher, tell on which side the bound
+    is. Only a limit within rounding of the bound has it computed.
+
+    Examples
+    --------
+    >>> rate_certified(0, 30, 1.0, 0.1, 0.05), rate_certified(0, 30, 1.0, 0.09, 0.05)
+    (True, False)
+    """
+    check_delta(delta)
+    rounding = ROUNDING * abs(weight)
+    if rate_p_value(successes, trials, weight, limit - rounding) <= delta:
+        return True
+    if rate_p_value(successes, trials, weight, limit + rounding) > delta:
+        return False
+    return rate_upper(successes, trials, weight, delta) <= limit
 
 
 def binomial_upper(successes: float, trials: float, delta: float) -> float:

@@ -6,13 +6,21 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import brentq
+
+from sklearn_seldonian.bounds._binomial import interval_each
 from sklearn_seldonian.bounds._checks import check_delta
-from sklearn_seldonian.bounds._search import halve
 
 Interval = tuple[float, float]
 
-# Of the interval of log delta in which a p-value is sought.
-HALVINGS = 36
+# P-values are told apart between these two; one that is higher is 1.
+LEAST_P_VALUE, LARGEST_P_VALUE = 1e-15, 0.99
+# How far above the smallest log delta that certifies a p-value may be.
+ROUNDING = 5e-10
+# Stands for a bound that is not finite where a p-value is sought.
+HUGE = 1e6
 
 
 class MeanBounds(NamedTuple):
@@ -37,8 +45,27 @@ class MeanBounds(NamedTuple):
     needs_upper: bool = True
 
 
+class RateCounts(NamedTuple):
+    """Rates as the box needs them, of which Clopper-Pearson bounds are computed all at once.
+
+    Attributes
+    ----------
+    successes, trials : ndarray of float, shape (n_rates,)
+        Whole numbers.
+    needs_lower, needs_upper : ndarray of bool, shape (n_rates,)
+        As for `MeanBounds`.
+    """
+
+    successes: npt.NDArray[np.float64]
+    trials: npt.NDArray[np.float64]
+    needs_lower: npt.NDArray[np.bool_]
+    needs_upper: npt.NDArray[np.bool_]
+
+
 def box_upper(
-    evaluate: Callable[[Sequence[Interval]], float], means: Sequence[MeanBounds], delta: float
+    evaluate: Callable[[Sequence[Interval]], float],
+    means: Sequence[MeanBounds] | RateCounts,
+    delta: float,
 ) -> float:
     r"""Upper confidence bound on a function of means, wrong at most `delta` of the time.
 
@@ -47,7 +74,7 @@ def box_upper(
     evaluate : callable
         From one interval a mean to an upper bound of the function over their product
         (the upper end that interval arithmetic gives).
-    means : sequence of MeanBounds
+    means : sequence of MeanBounds, or RateCounts
         The means in the order that `evaluate` expects; they may share rows.
     delta : float
         Probability of error, strictly between 0 and 1.
@@ -99,8 +126,7 @@ def box_upper(
     check_delta(delta)
     if not means:
         raise ValueError("a box needs at least one mean.")
-    needed = sum(mean.needs_lower + mean.needs_upper for mean in means)
-    box = [_interval(mean, delta / max(needed, 1)) for mean in means]
+    box = _box_of_rates(means, delta) if isinstance(means, RateCounts) else _box(means, delta)
     if not all(low <= high for low, high in box):
         return math.inf
     value = evaluate(box)
@@ -108,7 +134,9 @@ def box_upper(
 
 
 def box_p_value(
-    evaluate: Callable[[Sequence[Interval]], float], means: Sequence[MeanBounds], limit: float
+    evaluate: Callable[[Sequence[Interval]], float],
+    means: Sequence[MeanBounds] | RateCounts,
+    limit: float,
 ) -> float:
     """Smallest delta at which `box_upper` is at most `limit`; small means certified.
 
@@ -116,7 +144,7 @@ def box_p_value(
     ----------
     evaluate : callable
         As in `box_upper`.
-    means : sequence of MeanBounds
+    means : sequence of MeanBounds, or RateCounts
         As in `box_upper`.
     limit : float
         The largest value of the function allowed.
@@ -124,13 +152,13 @@ def box_p_value(
     Returns
     -------
     float
-        In (0, 1]; 1.0 where nothing below 1 will do or `limit` is not finite. Never below 1e-15.
+        In (0, 1]; 1.0 where nothing up to 0.99 will do or `limit` is not finite. Never below 1e-15.
 
     Notes
     -----
     The bound falls as delta rises, since every interval shrinks and interval arithmetic
     follows inclusion [1]_; so the deltas that certify are those above one number, found
-    by bisection and rounded upwards by less than 1e-9 of it: ``box_upper`` at the p-value
+    by Brent's method and rounded upwards by less than 1e-9 of it: ``box_upper`` at the p-value
     returned is at most `limit`. If it were wrong, that inequality would fail.
 
     References
@@ -152,10 +180,35 @@ def box_p_value(
     if not math.isfinite(limit):
         return 1.0
 
-    def is_certified(log_delta: float) -> bool:
-        return box_upper(evaluate, means, math.exp(log_delta)) <= limit
+    def excess(log_delta: float) -> float:
+        """How much the bound exceeds the limit, as a finite number."""
+        return max(-HUGE, min(box_upper(evaluate, means, math.exp(log_delta)) - limit, HUGE))
 
-    return math.exp(halve(is_certified, math.log(1e-15), 0.0, HALVINGS))
+    low, high = math.log(LEAST_P_VALUE), 0.0
+    if excess(low) <= 0.0:
+        return LEAST_P_VALUE
+    while excess(middle := (low + high) / 2.0) > 0.0:
+        low = middle
+        if low >= math.log(LARGEST_P_VALUE):
+            return 1.0
+    high = middle
+    root = brentq(excess, low, high, xtol=ROUNDING / 4.0, rtol=1e-15, maxiter=1000)
+    above = min(root + ROUNDING / 2.0, high)
+    return math.exp(above if excess(above) <= 0.0 else high)
+
+
+def _box(means: Sequence[MeanBounds], delta: float) -> list[Interval]:
+    needed = sum(mean.needs_lower + mean.needs_upper for mean in means)
+    return [_interval(mean, delta / max(needed, 1)) for mean in means]
+
+
+def _box_of_rates(rates: RateCounts, delta: float) -> list[Interval]:
+    if not (rates.trials > 0).all():
+        return [(math.inf, -math.inf)]
+    needed = int(rates.needs_lower.sum() + rates.needs_upper.sum())
+    low, high = interval_each(rates.successes, rates.trials, delta / max(needed, 1))
+    lows, highs = np.where(rates.needs_lower, low, 0.0), np.where(rates.needs_upper, high, 1.0)
+    return list(zip(lows.tolist(), highs.tolist(), strict=True))
 
 
 def _interval(mean: MeanBounds, delta: float) -> Interval:

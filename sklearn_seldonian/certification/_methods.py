@@ -115,6 +115,9 @@ class Method:
 
 
 Rung = Callable[[Atom, Evidence], Method | None]
+# Of a sum; None for any other function of means.
+Weights = NDArray[np.float64] | None
+Means = Sequence[bounds.MeanBounds] | bounds.RateCounts
 
 
 def method_for(atom: Atom, evidence: Evidence, method: str = "auto") -> Method:
@@ -209,6 +212,7 @@ def _one_rate(atom: Atom, evidence: Evidence) -> Method | None:
         CLOPPER_PEARSON,
         lambda delta: bounds.rate_upper(k, n, weight, delta) + constant,
         lambda _: bounds.rate_p_value(k, n, weight, -constant),
+        lambda limit, delta: bounds.rate_certified(k, n, weight, limit - constant, delta),
         acceptance_region=rates.edge,
     )
 
@@ -388,26 +392,22 @@ def _box(atom: Atom, evidence: Evidence) -> Method | None:
         return None
     counted = {_is_count(estimand, evidence) for estimand in atom.estimands}
     names = [CLOPPER_PEARSON] * (True in counted) + ["Chernoff-Hoeffding"] * (False in counted)
-    return _box_of(f"box of {' and '.join(names)} bounds", _mean_bounds, atom, evidence)
+    return _box_of(f"box of {' and '.join(names)} bounds", _finite_sample, atom, evidence)
 
 
 def _t_box(atom: Atom, evidence: Evidence) -> Method | None:
-    return _box_of("box of Student t bounds", _t_bounds, atom, evidence)
+    return _box_of("box of Student t bounds", partial(_each, _t_bounds), atom, evidence)
 
 
 def _box_of(
     name: str,
-    bounds_of: Callable[[Estimand, Evidence], bounds.MeanBounds],
+    means_of: Callable[[Sequence[Estimand], Evidence, Weights], Means],
     atom: Atom,
     evidence: Evidence,
 ) -> Method:
     """The largest value of the atom over a product of intervals, one for each mean."""
-    means = [bounds_of(estimand, evidence) for estimand in atom.estimands]
-    if atom.linear is not None:
-        means = [
-            mean._replace(needs_lower=weight < 0, needs_upper=weight > 0)
-            for mean, weight in zip(means, atom.linear.weights, strict=True)
-        ]
+    weights = None if atom.linear is None else np.array(atom.linear.weights)
+    means = means_of(atom.estimands, evidence, weights)
 
     def highest(ends: Sequence[tuple[float, float]]) -> float:
         box = {m: Interval(*pair) for m, pair in zip(atom.estimands, ends, strict=True)}
@@ -418,6 +418,33 @@ def _box_of(
         lambda delta: bounds.box_upper(highest, means, delta),
         lambda _: bounds.box_p_value(highest, means, 0.0),
     )
+
+
+def _finite_sample(estimands: Sequence[Estimand], evidence: Evidence, weights: Weights) -> Means:
+    """The bounds that hold for any number of rows; each end's, or one of each mean of a sum."""
+    if not all(_is_count(estimand, evidence) for estimand in estimands):
+        return _each(_mean_bounds, estimands, evidence, weights)
+    samples = [evidence.samples[estimand] for estimand in estimands]
+    return bounds.RateCounts(
+        np.round([sample.successes for sample in samples]),
+        np.round([sample.trials for sample in samples]),
+        *(np.full((2, len(samples)), True) if weights is None else (weights < 0, weights > 0)),
+    )
+
+
+def _each(
+    bounds_of: Callable[[Estimand, Evidence], bounds.MeanBounds],
+    estimands: Sequence[Estimand],
+    evidence: Evidence,
+    weights: Weights,
+) -> list[bounds.MeanBounds]:
+    means = [bounds_of(estimand, evidence) for estimand in estimands]
+    if weights is None:
+        return means
+    return [
+        mean._replace(needs_lower=weight < 0, needs_upper=weight > 0)
+        for mean, weight in zip(means, weights.tolist(), strict=True)
+    ]
 
 
 def _mean_bounds(estimand: Estimand, evidence: Evidence) -> bounds.MeanBounds:

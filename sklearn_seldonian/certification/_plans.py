@@ -33,7 +33,13 @@ from sklearn_seldonian.constraints import (
     walk,
 )
 from sklearn_seldonian.data import _targets
-from sklearn_seldonian.measures import ALIASES, CLASSIFICATION_VALUES, RATES, REGRESSION_VALUES
+from sklearn_seldonian.measures import (
+    ALIASES,
+    CLASSIFICATION_VALUES,
+    COMPOSITES,
+    RATES,
+    REGRESSION_VALUES,
+)
 
 ROUNDING = 1e-12
 
@@ -203,7 +209,7 @@ def _plan(
 def _check_rates_only(constraints: Iterable[Constraint]) -> None:
     """Refuse measures that are averages of numbers, whose values' spread nobody has said."""
     averages = {*CLASSIFICATION_VALUES, *REGRESSION_VALUES}
-    known = [*RATES, *ALIASES, "F1"]
+    known = [*RATES, *ALIASES, *COMPOSITES]
     nodes = itertools.chain.from_iterable(map(walk, constraints))
     for node in (node for node in nodes if isinstance(node, Measure)):
         is_average = ALIASES.get(node.name, node.name) in averages
@@ -263,12 +269,13 @@ def _schema(
 
 def _check_groups_named(node: Quantified, levels: Mapping[str, Sequence[Any]]) -> None:
     """Refuse a quantifier over groups that neither it nor the measures name."""
+    measure = next(inner for inner in walk(node) if isinstance(inner, Measure))
     for grouping in node.by:
         if not levels[grouping.column]:
             name = grouping.column
             raise ValueError(
                 f"{node} ranges over the groups of {name!r}, and nothing says which there are. "
-                f"Name each group in rates, such as '{node.measure.name} | [{name} == \"A\"]', or "
+                f"Name each group in rates, such as '{measure.name} | [{name} == \"A\"]', or "
                 f'in the constraint: by={name} in ("A", "B").'
             )
 

@@ -6,7 +6,6 @@ import ast
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,16 +21,8 @@ from sklearn_seldonian.certification._methods import (
     GUARANTEE_OF,
 )
 from sklearn_seldonian.certification._results import Units, units_of
-from sklearn_seldonian.constraints import (
-    Binary,
-    Constraint,
-    Node,
-    Number,
-    constant_value,
-    parse,
-    walk,
-)
-from sklearn_seldonian.constraints._nodes import Call, Measure, Negative, Quantified, quoted_name
+from sklearn_seldonian.certification._row_names import measured_in, names_in, with_rates
+from sklearn_seldonian.constraints import Constraint, constant_value, parse
 from sklearn_seldonian.measures import ALIASES, CLASSIFICATION_VALUES, RATES, REGRESSION_VALUES
 
 if TYPE_CHECKING:
@@ -133,43 +124,6 @@ def _has_its_counts(result: ConstraintResult) -> bool:
     return not _methods(result) & OF_COUNTS or result.rates.keys() == result.rows.keys()
 
 
-def _measures(result: ConstraintResult) -> list[Quantified]:
-    """The measures in a constraint; one that is not of groups is over no columns."""
-    nodes = list(walk(_parsed(result.constraint)))
-    of_groups = [node for node in nodes if isinstance(node, Quantified)]
-    inside = {id(node.measure) for node in of_groups}
-    alone = [node for node in nodes if isinstance(node, Measure) and id(node) not in inside]
-    return [*of_groups, *(Quantified("mean", measure, ()) for measure in alone)]
-
-
-def _rows_of(node: Quantified) -> tuple[frozenset[str], tuple[str, ...]]:
-    """The rows that a measure is over: its conditions, and the columns that make groups."""
-    return frozenset(map(str, node.measure.conditions)), tuple(each.column for each in node.by)
-
-
-def _is_over(node: Quantified, conditions: str) -> bool:
-    """Whether the `conditions` of a name in `rows` are those of the measure, or of a group."""
-    own, columns = _rows_of(node)
-    if not columns:
-        return conditions == ", ".join(sorted(own))
-    return all(part in conditions for part in (*own, *(f"{quoted_name(c)} == " for c in columns)))
-
-
-def _names(node: Quantified, result: ConstraintResult) -> dict[str, bool]:
-    """The names in `rows` that are of a measure, and whether they are of one minus it."""
-    own = {**ALIASES, "F1": "Jaccard"}.get(node.measure.name, node.measure.name)
-    complement = RATES[own].complement if own in RATES else None
-    subscript = str(Measure("", node.measure.indices))
-    found = {}
-    for name in result.rows:
-        head, _, conditions = name.partition(" | [")
-        called = ALIASES.get(head.removesuffix(subscript), head.removesuffix(subscript))
-        is_named = head.endswith(subscript) and called in (own, complement)
-        if is_named and _is_over(node, conditions.removesuffix("]")):
-            found[name] = called == complement
-    return found
-
-
 def _has_rows_of_its_measures(result: ConstraintResult) -> bool:
     """Whether `rows` is about the measures of the constraint, and about no others.
 
@@ -178,49 +132,20 @@ def _has_rows_of_its_measures(result: ConstraintResult) -> bool:
     """
     if _is_untouched(result):
         return True
-    names = [(_rows_of(node), _names(node, result)) for node in _measures(result)]
-    with_names = {rows for rows, found in names if found}
-    named = {name for _, found in names for name in found}
-    return with_names == {rows for rows, _ in names} and named == result.rows.keys()
+    measured, names = measured_in(_parsed(result.constraint)), names_in(result.rows)
+    found = [(each.rows, each.named(names)) for each in measured]
+    with_names = {rows for rows, texts in found if texts}
+    named = {text for _, texts in found for text in texts}
+    return with_names == {each.rows for each in measured} and named == result.rows.keys()
 
 
 def _follows_from_rates(result: ConstraintResult) -> bool:
     """Whether g is what the rates give, where those are all that it is made of."""
-    all_there = all(_names(node, result) for node in _measures(result))
-    if not result.rates or result.rates.keys() != result.rows.keys() or not all_there:
+    if not result.rates or result.rates.keys() != result.rows.keys():
         return True
-    g = constant_value(_with_rates(_parsed(result.constraint).g, result))
+    expression = with_rates(_parsed(result.constraint), result.rates)
+    g = None if expression is None else constant_value(expression)
     return g is None or _same(g, result.g) or abs(g - result.g) <= ROUNDING * max(1.0, abs(g))
-
-
-def _with_rates(node: Node, result: ConstraintResult) -> Node:
-    """The expression with the rates that were seen in place of measures."""
-    match node:
-        case Measure():
-            return _with_rates(Quantified("mean", node, ()), result)
-        case Quantified(function="mean"):
-            rates = _rates(node, result)
-            return Binary("/", Call("sum", rates), Number(float(len(rates))))
-        case Quantified(function=function):
-            return Call(function, _rates(node, result))
-        case Negative(operand=operand):
-            return Negative(_with_rates(operand, result))
-        case Binary(left=left, right=right):
-            return replace(node, left=_with_rates(left, result), right=_with_rates(right, result))
-        case Call(arguments=arguments):
-            return replace(node, arguments=tuple(_with_rates(each, result) for each in arguments))
-    return node
-
-
-def _rates(node: Quantified, result: ConstraintResult) -> tuple[Number, ...]:
-    """What was seen of one measure, in each group."""
-    seen = [
-        1.0 - result.rates[name] if is_complement else result.rates[name]
-        for name, is_complement in _names(node, result).items()
-    ]
-    if node.measure.name == "F1":  # which is counted as the Jaccard index
-        seen = [2.0 - 2.0 / (1.0 + rate) for rate in seen]
-    return tuple(map(Number, seen))
 
 
 RESULT_RULES = (

@@ -233,19 +233,21 @@ class Statistics:
 
     def rate(self, estimand: Estimand) -> Sample:
         """Successes and trials of one estimand."""
-        family, confusion = self._family(estimand)
-        denominator, numerator = estimand_entries(
-            estimand, self.stratification, family, self.values
-        )
-        successes, trials = (float(confusion[part].sum()) for part in (numerator, denominator))
+        table = self._table(estimand)
+        denominator, numerator = _entries(estimand.quantity, self.values)
+        successes, trials = (float(table[part].sum()) for part in (numerator, denominator))
         return Sample(successes, trials, self._rows(estimand))
 
     def _rows(self, estimand: Estimand) -> float:
         """Rows whose cell and label allow them to count."""
+        labels = estimand.quantity.denominator.any(axis=1)
+        return float(self._table(estimand)[labels, : self.n_classes].sum())
+
+    def _table(self, estimand: Estimand) -> Array:
+        """The entries of the rows that meet the conditions of an `estimand`: (K, K + V)."""
         family, confusion = self._family(estimand)
         inside = self.stratification.inside(estimand.conditions, family)
-        labels = estimand.quantity.denominator.any(axis=1)
-        return float(confusion[inside][:, labels, : self.n_classes].sum())
+        return np.asarray(confusion[np.flatnonzero(inside)].sum(axis=0))
 
     def _family(self, *estimands: Estimand) -> tuple[int, Array]:
         """The first family that has all conditions of the `estimands`, and its `confusion`."""

@@ -2,6 +2,8 @@
 
 from sklearn_seldonian.constraints._builders import (
     accuracy,
+    balanced_accuracy,
+    calibration_error,
     demographic_parity,
     disparate_impact,
     equal_opportunity,
@@ -44,13 +46,7 @@ from sklearn_seldonian.constraints._nodes import (
     walk,
 )
 from sklearn_seldonian.constraints._parse import parse
-from sklearn_seldonian.constraints._resolve import (
-    Estimand,
-    Schema,
-    columns_of,
-    named_levels,
-    quantifiers_of,
-)
+from sklearn_seldonian.constraints._resolve import Estimand
 from sklearn_seldonian.constraints._resolved import (
     ResolvedConstraint,
     bind,
@@ -58,6 +54,12 @@ from sklearn_seldonian.constraints._resolved import (
     distinct_estimands,
     distinct_values,
     parse_all,
+)
+from sklearn_seldonian.constraints._schema import (
+    Schema,
+    columns_of,
+    named_levels,
+    quantifiers_of,
 )
 from sklearn_seldonian.constraints._tree import (
     And,
@@ -109,8 +111,10 @@ __all__ = [
     "are_exclusive",
     "assign_cells",
     "atoms_of",
+    "balanced_accuracy",
     "bind",
     "bonferroni",
+    "calibration_error",
     "columns_of",
     "combinations_in",
     "constant_value",

@@ -11,20 +11,13 @@ groups of rows where these are 1.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence, Set, Sized
-from numbers import Real
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
-
-from sklearn_seldonian._text import short
+from sklearn_seldonian.constraints._builder_arguments import groupings, pair_of_groups, share
 from sklearn_seldonian.constraints._nodes import (
     Binary,
     Call,
-    ColumnIs,
     Constraint,
-    Grouping,
     Literal,
     Measure,
     Node,
@@ -65,7 +58,34 @@ def accuracy(minimum: float, *, by: str | list[str] | None = None) -> Constraint
     >>> accuracy(0.9, by="sex")
     Constraint('min(ACC, by=sex) >= 0.9')
     """
-    return _limited("ACC", ">=", _share("minimum", minimum), by)
+    return _limited(Measure("ACC"), ">=", share("minimum", minimum), by)
+
+
+def balanced_accuracy(minimum: float, *, by: str | list[str] | None = None) -> Constraint:
+    """The mean of the classes' recalls is at least `minimum`.
+
+    ``(P(ŷ = 1 | y = 1) + P(ŷ = 0 | y = 0)) / 2 >= minimum`` for two classes.
+
+    Parameters
+    ----------
+    minimum, by
+        As in `accuracy`.
+
+    Returns
+    -------
+    constraint : Constraint
+
+    Raises
+    ------
+    ValueError
+        As in `accuracy`.
+
+    Examples
+    --------
+    >>> balanced_accuracy(0.8, by="sex")
+    Constraint('min(BACC, by=sex) >= 0.8')
+    """
+    return _limited(Measure("BACC"), ">=", share("minimum", minimum), by)
 
 
 def precision(minimum: float, *, by: str | list[str] | None = None) -> Constraint:
@@ -75,9 +95,7 @@ def precision(minimum: float, *, by: str | list[str] | None = None) -> Constrain
 
     Parameters
     ----------
-    minimum : float
-        Between 0 and 1.
-    by : str or list of str, optional
+    minimum, by
         As in `accuracy`.
 
     Returns
@@ -87,14 +105,14 @@ def precision(minimum: float, *, by: str | list[str] | None = None) -> Constrain
     Raises
     ------
     ValueError
-        Where `minimum` is not between 0 and 1.
+        As in `accuracy`.
 
     Examples
     --------
     >>> precision(0.8)
     Constraint('PPV >= 0.8')
     """
-    return _limited("PPV", ">=", _share("minimum", minimum), by)
+    return _limited(Measure("PPV"), ">=", share("minimum", minimum), by)
 
 
 def true_positive_rate(minimum: float, *, by: str | list[str] | None = None) -> Constraint:
@@ -104,9 +122,7 @@ def true_positive_rate(minimum: float, *, by: str | list[str] | None = None) -> 
 
     Parameters
     ----------
-    minimum : float
-        Between 0 and 1.
-    by : str or list of str, optional
+    minimum, by
         As in `accuracy`.
 
     Returns
@@ -116,14 +132,14 @@ def true_positive_rate(minimum: float, *, by: str | list[str] | None = None) -> 
     Raises
     ------
     ValueError
-        Where `minimum` is not between 0 and 1.
+        As in `accuracy`.
 
     Examples
     --------
     >>> true_positive_rate(0.7, by="race")
     Constraint('min(TPR, by=race) >= 0.7')
     """
-    return _limited("TPR", ">=", _share("minimum", minimum), by)
+    return _limited(Measure("TPR"), ">=", share("minimum", minimum), by)
 
 
 def false_positive_rate(maximum: float, *, by: str | list[str] | None = None) -> Constraint:
@@ -154,7 +170,35 @@ def false_positive_rate(maximum: float, *, by: str | list[str] | None = None) ->
     >>> false_positive_rate(0.1, by="race")
     Constraint('max(FPR, by=race) <= 0.1')
     """
-    return _limited("FPR", "<=", _share("maximum", maximum), by)
+    return _limited(Measure("FPR"), "<=", share("maximum", maximum), by)
+
+
+def calibration_error(maximum: float, *, by: str | list[str] | None = None) -> Constraint:
+    """The mean probability of the positive class is within `maximum` of the share of its rows.
+
+    ``|E[p] - P(y = 1)| <= maximum``, also called calibration in the large.
+
+    Parameters
+    ----------
+    maximum, by
+        As in `false_positive_rate`.
+
+    Returns
+    -------
+    constraint : Constraint
+
+    Raises
+    ------
+    ValueError
+        As in `false_positive_rate`.
+
+    Examples
+    --------
+    >>> calibration_error(0.05, by="sex")
+    Constraint('max(abs(Calibration_Error), by=sex) <= 0.05')
+    """
+    distance = Call("abs", (Measure("Calibration_Error"),))
+    return _limited(distance, "<=", share("maximum", maximum), by)
 
 
 def demographic_parity(
@@ -199,7 +243,7 @@ def demographic_parity(
     >>> demographic_parity("race", 0.1, levels=["A", "B"])
     Constraint('max(PR, by=race in ("A", "B")) - min(PR, by=race in ("A", "B")) <= 0.1')
     """
-    return _parsed(_gap("PR", groups, levels), "<=", _share("limit", limit))
+    return _parsed(_gap("PR", groups, levels), "<=", share("limit", limit))
 
 
 def equal_opportunity(
@@ -236,7 +280,7 @@ def equal_opportunity(
     >>> equal_opportunity(["sex", "race"], 0.1)
     Constraint('max(TPR, by=(sex, race)) - min(TPR, by=(sex, race)) <= 0.1')
     """
-    return _parsed(_gap("TPR", groups, levels), "<=", _share("limit", limit))
+    return _parsed(_gap("TPR", groups, levels), "<=", share("limit", limit))
 
 
 def predictive_equality(
@@ -271,7 +315,7 @@ def predictive_equality(
     >>> predictive_equality(("M", "F"), 0.05)
     Constraint('abs(FPR | [M] - FPR | [F]) <= 0.05')
     """
-    return _parsed(_gap("FPR", groups, levels), "<=", _share("limit", limit))
+    return _parsed(_gap("FPR", groups, levels), "<=", share("limit", limit))
 
 
 def equalized_odds(groups: Groups, limit: float, *, levels: Sequence[Literal] = ()) -> Constraint:
@@ -307,7 +351,7 @@ def equalized_odds(groups: Groups, limit: float, *, levels: Sequence[Literal] = 
     max(max(TPR, by=sex) - min(TPR, by=sex), max(FPR, by=sex) - min(FPR, by=sex)) <= 0.1
     """
     gaps = (_gap("TPR", groups, levels), _gap("FPR", groups, levels))
-    return _parsed(Call("max", gaps), "<=", _share("limit", limit))
+    return _parsed(Call("max", gaps), "<=", share("limit", limit))
 
 
 def predictive_parity(
@@ -342,7 +386,7 @@ def predictive_parity(
     >>> predictive_parity("race", 0.1)
     Constraint('max(PPV, by=race) - min(PPV, by=race) <= 0.1')
     """
-    return _parsed(_gap("PPV", groups, levels), "<=", _share("limit", limit))
+    return _parsed(_gap("PPV", groups, levels), "<=", share("limit", limit))
 
 
 def disparate_impact(groups: Groups, ratio: float, *, levels: Sequence[Literal] = ()) -> Constraint:
@@ -381,13 +425,13 @@ def disparate_impact(groups: Groups, ratio: float, *, levels: Sequence[Literal] 
     Constraint('min(PR | [M], PR | [F]) >= 0.8 * max(PR | [M], PR | [F])')
     """
     lowest, highest = _extreme("min", "PR", groups, levels), _extreme("max", "PR", groups, levels)
-    return _parsed(lowest, ">=", Binary("*", _share("ratio", ratio), highest))
+    return _parsed(lowest, ">=", Binary("*", share("ratio", ratio), highest))
 
 
-def _limited(measure: str, operator: str, limit: Number, by: str | list[str] | None) -> Constraint:
+def _limited(bounded: Node, operator: str, limit: Number, by: str | list[str] | None) -> Constraint:
     """Keep to the limit everywhere, or in every group."""
-    worst = "min" if operator == ">=" else "max"
-    bounded = Measure(measure) if by is None else _extreme(worst, measure, by, ())
+    if by is not None:
+        bounded = Quantified("min" if operator == ">=" else "max", bounded, groupings(by, ()))
     return _parsed(bounded, operator, limit)
 
 
@@ -396,61 +440,14 @@ def _gap(measure: str, groups: Groups, levels: Sequence[Literal]) -> Node:
     if isinstance(groups, str | list):
         highest, lowest = (_extreme(f, measure, groups, levels) for f in ("max", "min"))
         return Binary("-", highest, lowest)
-    return Call("abs", (Binary("-", *_pair(measure, groups, levels)),))
+    return Call("abs", (Binary("-", *pair_of_groups(measure, groups, levels)),))
 
 
 def _extreme(function: str, measure: str, groups: Groups, levels: Sequence[Literal]) -> Node:
     """The highest or lowest value of `measure` in any group."""
     if not isinstance(groups, str | list):
-        return Call(function, _pair(measure, groups, levels))
-    columns = [groups] if isinstance(groups, str) else groups
-    if not columns or len(set(map(str, columns))) < len(columns):
-        raise ValueError(f"groups must be one or more different columns; got {short(columns)}.")
-    if not all(isinstance(name, str) and name for name in columns):
-        raise ValueError(f"groups must be names of columns; got {short(columns)}.")
-    chosen = _levels(levels, columns)
-    return Quantified(function, Measure(measure), tuple(Grouping(c, chosen) for c in columns))
-
-
-def _levels(levels: Any, columns: list[str]) -> tuple[Literal, ...]:
-    """Those of one column that are to be compared; none where all are."""
-    is_list = isinstance(levels, Iterable) and not isinstance(levels, str | Set | Mapping)
-    chosen = tuple(levels) if is_list else (levels,)
-    wanted = f"levels must list two or more levels of {columns[0]!r}"
-    if len(chosen) == 1:
-        raise ValueError(f"{wanted}; got {short(levels)}.")
-    if not all(map(_is_level, chosen)) or len(set(chosen)) < len(chosen):
-        raise ValueError(
-            f"{wanted}, each once: texts, finite numbers, True or False; got {short(levels)}."
-        )
-    if chosen and len(columns) > 1:
-        raise ValueError(f"levels are those of one column; groups are {len(columns)}.")
-    return chosen
-
-
-def _is_level(value: object) -> bool:
-    if isinstance(value, Real | np.bool_):
-        return math.isfinite(float(value))
-    return isinstance(value, str)
-
-
-def _pair(measure: str, groups: tuple[str, str], levels: Sequence[Literal]) -> tuple[Node, Node]:
-    is_pair = isinstance(groups, tuple) and len(groups) == 2
-    if not is_pair or not all(isinstance(n, str) for n in groups) or groups[0] == groups[1]:
-        raise ValueError(
-            "groups must be one column, a list of columns, or a tuple of two different columns; "
-            f"got {short(groups)}."
-        )
-    if not isinstance(levels, Sized) or len(levels):
-        raise ValueError(f"levels are those of one column; groups are two: {groups!r}.")
-    first, second = (Measure(measure, conditions=(ColumnIs(name),)) for name in groups)
-    return first, second
-
-
-def _share(name: str, value: float) -> Number:
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1:
-        raise ValueError(f"{name} must be a number between 0 and 1; got {short(value)}.")
-    return Number(float(value))
+        return Call(function, pair_of_groups(measure, groups, levels))
+    return Quantified(function, Measure(measure), groupings(groups, levels))
 
 
 def _parsed(left: Node, operator: str, right: Node) -> Constraint:

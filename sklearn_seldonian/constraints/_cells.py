@@ -104,6 +104,11 @@ class Stratification:
         return np.asarray(self.membership[self.cell_of_code].any(axis=1))
 
     @cached_property
+    def position_of(self) -> dict[Condition, int]:
+        """The position of each condition."""
+        return {condition: position for position, condition in enumerate(self.conditions)}
+
+    @cached_property
     def spans(self) -> tuple[slice, ...]:
         """The cells of each family. Every row is in one cell of each family."""
         starts = [*self.cell_of_code.min(axis=0).tolist(), self.n_cells]  # no cell is empty
@@ -139,7 +144,7 @@ class Stratification:
 
     def inside(self, conditions: Iterable[Condition], family: int) -> NDArray[np.bool_]:
         """In which of a family's cells all the `conditions` hold."""
-        wanted = [self.conditions.index(condition) for condition in conditions]
+        wanted = [self.position_of[condition] for condition in conditions]
         return np.asarray(self.membership[self.spans[family]][:, wanted].all(axis=1))
 
 
@@ -216,10 +221,15 @@ def _by_column(
     if distinct.dtype.kind == "f":
         distinct = distinct.astype(np.float64)  # as exact as the literals
     own = [position for position, one in enumerate(conditions) if one.column == name]
-    holding = [holds(conditions[position], distinct) for position in own]
-    kinds, kind_of_value = np.unique(np.stack(holding, axis=1), axis=0, return_inverse=True)
+    holding = np.array([holds(conditions[position], distinct) for position in own])
+    packed = np.ascontiguousarray(np.packbits(holding, axis=0).T)
+    met = [row.tobytes() for row in packed]
+    kinds = {row: kind for kind, row in enumerate(sorted(set(met)))}
+    kind_of_value = np.array([kinds[row] for row in met], dtype=np.intp)
+    example = np.zeros(len(kinds), dtype=np.intp)  # a value of each kind
+    example[kind_of_value] = np.arange(len(met))
     membership = np.zeros((len(kinds), len(conditions)), dtype=np.bool_)
-    membership[:, own] = kinds
+    membership[:, own] = holding[:, example].T
     return _small(kind_of_value)[value_codes], membership
 
 

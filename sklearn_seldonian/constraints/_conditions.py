@@ -56,12 +56,14 @@ def levels_of(values: Column) -> tuple[Literal, ...]:
 
 def combinations_in(columns: Sequence[Column]) -> frozenset[tuple[Literal, ...]]:
     """The combinations of values that some row of several columns has."""
-    codes = [pd.factorize(np.asarray(column)) for column in columns]
-    rows = np.unique(np.stack([code for code, _ in codes], axis=1), axis=0)
-    levels = [np.asarray(values).tolist() for _, values in codes]
-    return frozenset(
-        tuple(own[i] for own, i in zip(levels, row, strict=True)) for row in rows.tolist()
-    )
+    coded = [pd.factorize(np.asarray(column)) for column in columns]
+    combined = coded[0][0].astype(np.int64)
+    for codes, values in coded[1:]:
+        combined, _ = pd.factorize(combined * len(values) + codes)
+    example = np.zeros(combined.max(initial=-1) + 1, dtype=np.intp)  # a row of each combination
+    example[combined] = np.arange(len(combined))
+    levels = [np.asarray(values)[codes[example]].tolist() for codes, values in coded]
+    return frozenset(zip(*levels, strict=True))
 
 
 def are_comparable(literal: Literal, levels: Collection[object]) -> bool:

@@ -22,10 +22,11 @@ _SPELLINGS = {
     "Jaccard": "jaccard jaccard_score iou",
     "LogLoss": "logloss log_loss cross_entropy bce loss",
     "Brier": "brier brier_score brier_score_loss",
+    "Calibration_Error": "calibration calibration_in_the_large mean_calibration_error",
     "MSE": "mse mean_squared_error squared_error",
     "MAE": "mae mean_absolute_error absolute_error",
     "sqrt(MSE)": "rmse root_mean_squared_error",
-    "(TPR + TNR) / 2": "balanced_accuracy balanced_accuracy_score bacc",
+    "BACC": "balanced_accuracy balanced_accuracy_score bacc",
 }
 _FAIRNESS = {
     "demographic_parity": "statistical_parity demographic_parity_difference",
@@ -42,7 +43,7 @@ _NO_MEAN = (
 _OTHERS = {
     _NO_MEAN: (
         "auc auroc roc_auc roc_auc_score average_precision ap gini mcc matthews_corrcoef kappa "
-        "cohen_kappa ece calibration calibration_error"
+        "cohen_kappa ece expected_calibration_error"
     ),
     "it is not a mean over rows; bound MSE by (1 - limit) times the variance of the target": (
         "r2 r2_score r_squared explained_variance"

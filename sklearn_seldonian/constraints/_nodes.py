@@ -198,15 +198,15 @@ class Grouping(Node):
 
 @dataclass(frozen=True)
 class Quantified(Node):
-    """``function(measure, by=groupings)`` with function one of max, min, mean."""
+    """``function(expression, by=groupings)`` with function one of max, min, mean."""
 
     function: str
-    measure: Measure
+    expression: Node
     by: tuple[Grouping, ...]
 
     def __str__(self) -> str:
         by = ", ".join(map(str, self.by))
-        return f"{self.function}({self.measure}, by={by if len(self.by) == 1 else f'({by})'})"
+        return f"{self.function}({self.expression}, by={by if len(self.by) == 1 else f'({by})'})"
 
 
 @dataclass(frozen=True)
@@ -261,8 +261,8 @@ def _is_rate(node: Node) -> bool:
     match node:
         case Measure(name=name):
             return ALIASES.get(name, name) in {*RATES, "F1"}
-        case Quantified(function="min" | "max", measure=measure):
-            return _is_rate(measure)
+        case Quantified(function="min" | "max", expression=expression):
+            return _is_rate(expression)
         case Call(function="min" | "max", arguments=arguments):
             return all(map(_is_rate, arguments))
     return False

@@ -258,11 +258,11 @@ class _TreeBuilder(Transformer_NonRecursive[Token, Any]):
             message = f"{function} takes {_COUNTS[n_expected]}, not {len(arguments)}."
             raise _ParseError(message, span)
         if function == "mean":
-            message = "mean takes one measure and by=, as in 'mean(PR, by=race)'."
+            message = "mean takes one expression and by=, as in 'mean(PR, by=race)'."
             raise _ParseError(message, span)
         if not n_expected and len(arguments) < 2:
             raise _ParseError(
-                f"{function} takes two or more arguments, or one measure and by=, "
+                f"{function} takes two or more arguments, or one expression and by=, "
                 f"as in '{function}(PR, by=race)'.",
                 span,
             )
@@ -305,12 +305,19 @@ def _quantified(function: str, arguments: Sequence[Node], span: Span) -> Node:
         message = "by= comes last; several columns stand in brackets, as in 'by=(race, sex)'."
         raise _ParseError(message, Span(after[0].span.start, after[-1].span.end))
     if first != 1:
-        raise _ParseError(f"by= follows one measure, as in '{function}(PR, by=race)'.", span)
-    measure = arguments[0]
-    if not isinstance(measure, Measure):
-        message = f"by= follows one measure, and {shown(measure)} is not one."
-        raise _ParseError(message, measure.span)
-    return Quantified(function, measure, option.groupings, span=span)
+        raise _ParseError(f"by= follows one expression, as in '{function}(PR, by=race)'.", span)
+    expression = arguments[0]
+    inside = list(walk(expression))
+    inner = next((node for node in inside if isinstance(node, Quantified)), None)
+    if inner is not None:
+        message = (
+            "by= cannot stand within another by=; write several columns, as in 'by=(race, sex)'."
+        )
+        raise _ParseError(message, inner.span)
+    if not any(isinstance(node, Measure) for node in inside):
+        message = f"by= follows an expression of measures, and {shown(expression)} has none."
+        raise _ParseError(message, expression.span)
+    return Quantified(function, expression, option.groupings, span=span)
 
 
 def _number(token: Token) -> float | int:

@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from sklearn_seldonian._text import listed
 from sklearn_seldonian.constraints._conditions import (
-    Column,
-    combinations_in,
     is_ordered,
-    levels_of,
-    order_of,
 )
 from sklearn_seldonian.constraints._names import advice_on_measure
 from sklearn_seldonian.constraints._nodes import (
@@ -36,26 +32,21 @@ from sklearn_seldonian.constraints._nodes import (
     Node,
     Number,
     Quantified,
+    Span,
     operands,
-    walk,
     with_operands,
 )
-from sklearn_seldonian.constraints._parse import WORDS
+from sklearn_seldonian.constraints._schema import BUILT_IN, Schema
 from sklearn_seldonian.exceptions import ConstraintNameError
 from sklearn_seldonian.measures import (
     ALIASES,
-    ANY_NUMBER,
-    CLASSIFICATION_VALUES,
-    DEFINITIONS,
+    COMPOSITES,
     RATES,
-    REGRESSION_VALUES,
+    BuiltInMeasure,
     Expectation,
-    Range,
     Rate,
     RowMeasure,
 )
-
-BUILT_IN = (*DEFINITIONS, "F1", *ALIASES)
 
 
 @dataclass(frozen=True)
@@ -72,6 +63,11 @@ class Estimand(Node):
         return self._with_conditions(self.quantity.name)
 
     @property
+    def columns(self) -> frozenset[str]:
+        """The columns that its conditions are on."""
+        return frozenset(condition.column for condition in self.conditions)
+
+    @property
     def label(self) -> str:
         """What to call it to the user: the measure that the constraint names."""
         return self._with_conditions(self.written or self.quantity.name)
@@ -79,128 +75,6 @@ class Estimand(Node):
     def _with_conditions(self, name: str) -> str:
         conditions = ", ".join(sorted(map(str, self.conditions)))
         return f"{name} | [{conditions}]" if conditions else name
-
-
-@dataclass(frozen=True)
-class Schema:
-    """What a constraint's names are looked up in.
-
-    Parameters
-    ----------
-    classes : tuple
-        The class labels, in the order of the model's outputs; empty for regression.
-    positive : int or None
-        Position of the positive class; None unless there are two classes.
-    levels : mapping of str to tuple
-        Each column that conditions may name, with the distinct values it takes.
-    combinations : mapping of tuple of str to frozenset of tuple
-        For several columns that a quantifier ranges over, which combinations of their
-        levels occur. Columns that are not in it: all combinations count.
-    elsewhere : mapping of str to tuple
-        More levels that constraints may name: no quantifier ranges over them unasked.
-    orders : mapping of str to tuple
-        The categories of columns that have some, in ascending order; () where they have none.
-        Columns that are not in it: numbers and texts are ordered as such.
-    measures : sequence of RowMeasure
-        The user's own.
-    target_range, prediction_range : tuple of float
-        What targets and predictions of a regression can be.
-
-    Raises
-    ------
-    ValueError
-        If a measure has the name of another, or counts rows of a class that there is not.
-    """
-
-    classes: tuple[object, ...]
-    positive: int | None
-    levels: Mapping[str, tuple[Literal, ...]] = field(default_factory=dict)
-    combinations: Mapping[tuple[str, ...], frozenset[tuple[Literal, ...]]] = field(
-        default_factory=dict
-    )
-    elsewhere: Mapping[str, tuple[Literal, ...]] = field(default_factory=dict)
-    orders: Mapping[str, tuple[Literal, ...]] = field(default_factory=dict)
-    measures: Sequence[RowMeasure] = ()
-    target_range: Range = ANY_NUMBER
-    prediction_range: Range = ANY_NUMBER
-
-    def __post_init__(self) -> None:
-        taken = [*BUILT_IN, *WORDS]
-        for measure in self.measures:
-            if not isinstance(measure, RowMeasure):
-                raise ValueError(f"measures= takes RowMeasure objects, not {measure!r}.")
-            if measure.name in taken:
-                raise ValueError(
-                    f"There is a {measure.name!r} already; give the measure another name."
-                )
-            taken.append(measure.name)
-            unknown = [label for label in measure.rows or () if label not in self.classes]
-            if unknown:
-                raise ValueError(
-                    f"Measure {measure.name!r} counts rows of class {unknown[0]!r}, and the "
-                    f"classes are {listed(self.classes)}."
-                )
-
-    @classmethod
-    def from_columns(
-        cls,
-        columns: Mapping[str, Column],
-        constraints: Iterable[Constraint],
-        classes: tuple[object, ...],
-        positive: int | None,
-        **others: Any,
-    ) -> Schema:
-        """The schema of some rows: only columns that the `constraints` name are looked into."""
-        constraints = tuple(constraints)
-        wanted = {n for constraint in constraints for n in columns_of(constraint) if n in columns}
-        levels = {
-            name: levels_of(values) if name in wanted else () for name, values in columns.items()
-        }
-        together = {tuple(grouping.column for grouping in by) for by in quantifiers_of(constraints)}
-        combinations = {
-            names: combinations_in([columns[name] for name in names])
-            for names in together
-            if len(names) > 1 and wanted.issuperset(names)
-        }
-        orders = {name: order for name in wanted if (order := order_of(columns[name])) is not None}
-        return cls(classes, positive, levels, combinations, orders=orders, **others)
-
-    @property
-    def n_classes(self) -> int:
-        """How many labels rows can have: one in regression."""
-        return max(1, len(self.classes))
-
-    @property
-    def averages(self) -> dict[str, RowMeasure]:
-        """The measures that are averages over rows, by name."""
-        own = {measure.name: measure for measure in self.measures}
-        return {**(CLASSIFICATION_VALUES if self.classes else REGRESSION_VALUES), **own}
-
-    @property
-    def known_measures(self) -> list[str]:
-        return sorted([*([*RATES, "F1"] if self.classes else []), *self.averages])
-
-
-def columns_of(constraint: Constraint) -> tuple[str, ...]:
-    """The columns that `constraint` names, each once."""
-    return tuple(
-        dict.fromkeys(n.column for n in walk(constraint) if isinstance(n, Condition | Grouping))
-    )
-
-
-def quantifiers_of(constraints: Iterable[Constraint]) -> tuple[tuple[Grouping, ...], ...]:
-    """What the quantifiers of `constraints` range over, each once."""
-    nodes = itertools.chain.from_iterable(map(walk, constraints))
-    return tuple(dict.fromkeys(node.by for node in nodes if isinstance(node, Quantified)))
-
-
-def named_levels(constraints: Iterable[Constraint]) -> dict[str, tuple[Literal, ...]]:
-    """The levels that quantifiers of `constraints` are told to range over, by column."""
-    named: dict[str, tuple[Literal, ...]] = {}
-    for grouping in itertools.chain.from_iterable(quantifiers_of(constraints)):
-        levels = (*named.get(grouping.column, ()), *grouping.levels)
-        named[grouping.column] = tuple(dict.fromkeys(levels))
-    return named
 
 
 def combinations_meant(
@@ -238,7 +112,14 @@ def combinations_meant(
 
 def means_of(node: Node) -> tuple[Estimand, ...]:
     """The distinct means of a resolved expression, in order of appearance."""
-    return tuple(dict.fromkeys(n for n in walk(node) if isinstance(n, Estimand)))
+    found: dict[Estimand, None] = {}
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Estimand):
+            found[node] = None
+        waiting.extend(reversed(operands(node)))
+    return tuple(found)
 
 
 def resolve(constraint: Constraint, schema: Schema) -> Node:
@@ -262,9 +143,7 @@ class _Resolver:
             case Measure():
                 return self.measure(node)
             case Quantified("mean"):
-                instances = tuple(self.instances(node))
-                total = Call("sum", instances, span=node.span)
-                return Binary("/", total, Number(float(len(instances))), span=node.span)
+                return _mean(tuple(self.instances(node)), node.span)
             case Quantified(function):
                 return Call(function, tuple(self.instances(node)), span=node.span)
         return with_operands(node, [self.expression(operand) for operand in operands(node)])
@@ -281,6 +160,9 @@ class _Resolver:
             one_and_share = Binary("+", Number(1.0), self.rate(node, "Jaccard"))
             share = Binary("/", Number(2.0), one_and_share)
             return Binary("-", Number(2.0), share, span=node.span)
+        if self.schema.classes and name == "BACC":
+            self.indices(node, 0)
+            return self.expression(self.mean_recall(node))
         if self.schema.classes and name in RATES:
             return self.rate(node, name)
         if name in BUILT_IN:
@@ -297,7 +179,7 @@ class _Resolver:
         """One rate or one minus its complement."""
         definition = RATES[name]
         indices = self.indices(node, definition.n_indices)
-        subscript = str(Measure("", node.indices)) if node.indices else ""
+        subscript = str(Measure("", node.indices))
         rate = definition.rate(name + subscript, self.schema.n_classes, indices)
         canonical = rate.canonical(definition.complement + subscript)
         estimand = Estimand(
@@ -309,13 +191,25 @@ class _Resolver:
         )
         return estimand if canonical is rate else Binary("-", Number(1.0), estimand, span=node.span)
 
+    def mean_recall(self, node: Measure) -> Node:
+        """The balanced accuracy, written out."""
+        if self.schema.positive is not None:
+            return _mean(tuple(replace(node, name=name) for name in COMPOSITES["BACC"]), node.span)
+        labels = map(str, self.schema.classes)
+        return _mean(tuple(replace(node, name="TPR", indices=(k,)) for k in labels), node.span)
+
     def average(self, node: Measure, measure: RowMeasure) -> Estimand:
-        self.indices(node, 0)
+        if isinstance(measure, BuiltInMeasure):
+            measure = replace(measure, indices=self.indices(node, measure.n_indices))
+        else:
+            self.indices(node, 0)
         classes = self.schema.classes or (None,)
         labels = tuple(measure.rows is None or label in measure.rows for label in classes)
-        quantity = Expectation(measure, labels, measure.range_for(self.schema))
+        subscript = str(Measure("", node.indices))
+        name = measure.name + subscript
+        quantity = Expectation(measure, labels, measure.range_for(self.schema), name)
         conditions = frozenset(map(self.condition, node.conditions))
-        return Estimand(quantity, conditions, span=node.span, written=node.name)
+        return Estimand(quantity, conditions, span=node.span, written=node.name + subscript)
 
     def indices(self, node: Measure, n_expected: int) -> tuple[int, ...]:
         if len(node.indices) == n_expected:
@@ -416,7 +310,9 @@ class _Resolver:
                 self.fail(node, f"{problem}; {hint} is one of {listed(known)}")
 
     def instances(self, node: Quantified) -> Iterator[Node]:
-        """The quantifier's measure for every combination of levels that is meant."""
+        """The quantifier's expression for every combination of levels that is meant."""
+        expression = self.expression(node.expression)
+        self.check_groupings(node, means_of(expression))
         choices = [self.chosen_levels(grouping) for grouping in node.by]
         columns = tuple(grouping.column for grouping in node.by)
         seen = self.schema.combinations.get(columns)
@@ -428,8 +324,18 @@ class _Resolver:
                 Comparison(column, "==", level)
                 for column, level in zip(columns, levels, strict=True)
             )
-            conditions = node.measure.conditions + group
-            yield self.measure(replace(node.measure, conditions=conditions))
+            yield _within(expression, group)
+
+    def check_groupings(self, node: Quantified, means: Sequence[Estimand]) -> None:
+        """Refuse to group by a column on which all of the means have a condition already."""
+        for grouping in node.by:
+            if all(grouping.column in mean.columns for mean in means):
+                name = grouping.column
+                self.fail(
+                    grouping,
+                    f"There is nothing to group by '{name}': each measure here has a condition on "
+                    "it, and keeps that",
+                )
 
     def chosen_levels(self, grouping: Grouping) -> tuple[Literal, ...]:
         levels = self.levels(grouping)
@@ -444,6 +350,20 @@ class _Resolver:
 
     def fail(self, node: Node, message: str) -> NoReturn:
         raise ConstraintNameError(f"{message}.", self.text, node.span.start, node.span.end)
+
+
+def _mean(nodes: tuple[Node, ...], span: Span) -> Node:
+    """The plain mean of some expressions."""
+    return Binary("/", Call("sum", nodes, span=span), Number(float(len(nodes))), span=span)
+
+
+def _within(node: Node, group: Sequence[Condition]) -> Node:
+    """A resolved expression within a group; a mean keeps its own condition on a column."""
+    if isinstance(node, Estimand):
+        columns = node.columns
+        added = (condition for condition in group if condition.column not in columns)
+        return replace(node, conditions=node.conditions.union(added))
+    return with_operands(node, [_within(operand, group) for operand in operands(node)])
 
 
 def _are_other_integers(classes: tuple[object, ...]) -> bool:

@@ -11,7 +11,8 @@ import pandas as pd
 from sklearn_seldonian._text import short
 from sklearn_seldonian.constraints._nodes import Condition, Constraint, Negative, Node
 from sklearn_seldonian.constraints._parse import parse
-from sklearn_seldonian.constraints._resolve import Estimand, Schema, means_of, resolve
+from sklearn_seldonian.constraints._resolve import Estimand, means_of, resolve
+from sklearn_seldonian.constraints._schema import Schema
 from sklearn_seldonian.constraints._split import atom_range, shifted, split
 from sklearn_seldonian.constraints._tree import And, Tree, atoms_of, fold_numbers, subtrees
 from sklearn_seldonian.measures import Expectation, RowMeasure

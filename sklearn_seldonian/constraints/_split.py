@@ -33,12 +33,14 @@ from sklearn_seldonian.constraints._nodes import (
     with_operands,
 )
 from sklearn_seldonian.constraints._resolve import Estimand, means_of
-from sklearn_seldonian.constraints._sums import NOTHING, ONE, Weight, range_of, terms_of
+from sklearn_seldonian.constraints._sums import NOTHING, ONE, Terms, Weight, range_of, terms_of
 from sklearn_seldonian.constraints._tree import And, Atom, Linear, Or, Tree, atoms_of, fold
 
-# A constraint is not taken apart into more atoms than this. Max minus min over 16 levels is
-# 240 pairs, and bounds on the levels then serve better than tests of pairs.
+# A constraint is not taken apart into more atoms than this. Max minus min over 16 levels is 240
+# pairs, and bounds on the levels then serve better than tests of pairs.
 MAX_ATOMS = 225
+# Where there are at most so many for each mean, they are no pairs, and more of them are affordable.
+MAX_ATOMS_PER_MEAN, MAX_SINGLE_ATOMS = 2, 2_000
 # An irrational limit is known to lie between two numbers. If they differ by at most this share of
 # the range of what is limited, the float in their middle stands for the limit. Otherwise the end
 # that is harder to keep to does.
@@ -56,12 +58,13 @@ def split(expression: Node) -> Tree:
 
 
 def _split(expression: Node, *, in_units: bool = True, is_ratio: bool = False) -> Tree:
-    undone = _undone(expression)
+    terms = terms_of(expression)
+    undone = None if terms is None else _undone(terms)
     if undone is not None:
         return _split(undone, in_units=False, is_ratio=is_ratio or _has_ratio(expression))
     site = _site(expression)
-    if site is None or _n_atoms(expression) > MAX_ATOMS:
-        return _atom(expression, in_units, is_ratio)
+    if site is None or not _is_worth_it(expression):
+        return _atom(expression, terms, in_units, is_ratio)
     path, node, is_increasing = site
     children = (
         _split(_with(expression, path, alternative), in_units=in_units, is_ratio=is_ratio)
@@ -100,11 +103,12 @@ def _all_of(children: Iterator[Tree]) -> Tree:
     for child in children:
         if isinstance(child, And):
             implied.update(dict.fromkeys(child.implied))
-        for part in child.children if isinstance(child, And) else (child,):
-            if isinstance(part, Atom) and _is_true(part):
-                implied[part] = None
-            else:
-                parts[part] = None
+            parts.update(dict.fromkeys(child.children))
+        elif isinstance(child, Atom) and _is_true(child):
+            implied[child] = None
+        else:
+            parts[child] = None
+    parts.pop(TRUE, None)
     implied.pop(TRUE, None)
     if len(parts) == 1 and not implied:
         return next(iter(parts))
@@ -131,15 +135,28 @@ def _any_of(children: Iterator[Tree]) -> Tree:
 
 def _is_true(tree: Tree) -> bool:
     """Whether it is satisfied whatever the means."""
-    return fold(tree, lambda atom, _: atom_range(atom).high <= 0, all, any)
+    return fold(
+        tree, lambda atom, _: not _can_exceed(atom) and atom_range(atom).high <= 0, all, any
+    )
 
 
-def _atom(expression: Node, in_units: bool, is_ratio: bool) -> Atom:
-    terms = terms_of(expression)
-    constant = NOTHING if terms is None else terms.pop(None, NOTHING)
-    if terms is None or any(weight.exact is None for weight in terms.values()):
+def _can_exceed(atom: Atom) -> bool:
+    """Whether a linear atom can be above zero by so much that rounding does not matter."""
+    if atom.linear is None:
+        return False
+    parts = [
+        max(weight * end for end in mean.quantity.range)
+        for weight, mean in zip(atom.linear.weights, atom.estimands, strict=True)
+    ]
+    highest, size = sum(parts), sum(map(abs, parts))
+    return highest + atom.linear.constant > 1e-9 * (size + abs(atom.linear.constant))
+
+
+def _atom(expression: Node, terms: Terms | None, in_units: bool, is_ratio: bool) -> Atom:
+    varying = {} if terms is None else {n: weight for n, weight in terms.items() if n is not None}
+    if terms is None or any(weight.exact is None for weight in varying.values()):
         return Atom(expression, means_of(expression), None, in_units, is_ratio)
-    weights = {term: weight.low for term, weight in terms.items() if term is not None}
+    weights, constant = {n: w.low for n, w in varying.items()}, terms.get(None, NOTHING)
     spread = sum(abs(float(weight)) * range_of(node).width for node, weight in weights.items())
     limit = _harder(-constant, spread, at_most=True)
     linear = None
@@ -187,18 +204,15 @@ def _number(value: Fraction) -> Node:
 # -- undoing a function around all that varies -------------------------------------------
 
 
-def _undone(expression: Node) -> Node | None:
-    """An expression with the same sign and one function less around it, if there is one.
+def _undone(terms: Terms) -> Node | None:
+    """An expression with the same sign as a sum and one function less around it, if there is one.
 
     ``a f(u) + b <= 0`` says that ``f(u)`` is at most or at least ``-b / a``.
     """
-    terms = terms_of(expression)
-    if terms is None:
+    varying = [(node, weight) for node, weight in terms.items() if node is not None]
+    if len(varying) != 1 or isinstance(varying[0][0], Estimand):
         return None
-    constant = terms.pop(None, NOTHING)
-    if len(terms) != 1:
-        return None
-    ((node, weight),) = terms.items()
+    ((node, weight),), constant = varying, terms.get(None, NOTHING)
     limit = (-constant).over(weight)
     if limit is None or not limit.is_moderate:
         return None
@@ -303,6 +317,13 @@ def _alternatives(node: Call) -> tuple[Node, ...]:
         sign = _sign(range_of(inner))
         return (inner, Negative(inner)) if not sign else (inner if sign > 0 else Negative(inner),)
     return node.arguments
+
+
+def _is_worth_it(expression: Node) -> bool:
+    """Whether an expression is taken apart: not where that makes many atoms of few means."""
+    n_atoms = _n_atoms(expression)
+    most = min(MAX_ATOMS_PER_MEAN * len(means_of(expression)), MAX_SINGLE_ATOMS)
+    return n_atoms <= max(MAX_ATOMS, most)
 
 
 def _n_atoms(expression: Node) -> int:

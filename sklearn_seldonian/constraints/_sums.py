@@ -12,7 +12,7 @@ from sklearn_seldonian.constraints._nodes import Binary, Call, Negative, Node
 from sklearn_seldonian.constraints._resolve import means_of
 
 # Numbers nearer to zero, and their reciprocals, are left to interval arithmetic.
-MIN_NUMBER = Fraction(1, 2**1000)
+MIN_NUMBER, MAX_NUMBER = Fraction(1, 2**1000), Fraction(2**1000)
 
 
 class Weight(NamedTuple):
@@ -61,7 +61,8 @@ class Weight(NamedTuple):
     @property
     def is_moderate(self) -> bool:
         """Whether it is zero, or a float can come near it."""
-        return all(end == 0 or MIN_NUMBER < abs(end) < 1 / MIN_NUMBER for end in self)
+        ends = self if self.exact is None else self[:1]
+        return all(not end or MIN_NUMBER < abs(end) < MAX_NUMBER for end in ends)
 
 
 NOTHING, ONE = Weight(Fraction(0), Fraction(0)), Weight(Fraction(1), Fraction(1))
@@ -129,9 +130,10 @@ def _scaled(node: Node, factor: Weight | None) -> Terms | None:
 def _combined(*signed: tuple[int, Node]) -> Terms | None:
     total: Terms = {}
     for sign, node in signed:
-        weights = _scaled(node, Weight(Fraction(sign), Fraction(sign)))
+        weights = _sum(node)
         if weights is None:
             return None
         for term, weight in weights.items():
-            total[term] = total.get(term, NOTHING) + weight
+            own = weight if sign > 0 else -weight
+            total[term] = total[term] + own if term in total else own
     return total

@@ -8,6 +8,7 @@ from statsmodels.stats.proportion import proportion_confint
 from sklearn_seldonian.bounds import (
     binomial_lower,
     binomial_upper,
+    rate_certified,
     rate_p_value,
     rate_upper,
 )
@@ -48,6 +49,7 @@ def test_bound_and_p_value_agree(weight, delta):
         for limit in (upper - 1e-13, upper, upper + 1e-13, -0.3, 0.0, 0.05, 0.1, 0.3, 0.8, 0.95):
             certified = rate_p_value(k, n, weight, limit) <= delta
             assert certified == (upper <= limit), (k, n, limit)
+            assert rate_certified(k, n, weight, limit, delta) == (upper <= limit)
 
 
 @pytest.mark.parametrize("weight", [1.0, -1.0, 0.8, -7.0])
@@ -55,8 +57,10 @@ def test_every_float_above_the_bound_is_certified(weight):
     """P-values carry rounding, so a bound at their first crossing would not do."""
     for k, n in TABLES:
         limit = rate_upper(k, n, weight, 0.05)
+        assert not rate_certified(k, n, weight, np.nextafter(limit, -np.inf), 0.05)
         for _ in range(8):
             assert rate_p_value(k, n, weight, limit) <= 0.05
+            assert rate_certified(k, n, weight, limit, 0.05)
             limit = np.nextafter(limit, np.inf)
 
 
@@ -119,6 +123,7 @@ def test_no_information_gives_no_bound():
         assert binomial_upper(k, n, 0.05) == math.inf
         assert binomial_lower(k, n, 0.05) == -math.inf
         assert rate_upper(k, n, -1.0, 0.05) == math.inf
+        assert not rate_certified(k, n, -1.0, 1.0, 0.05)
     assert rate_upper(1, 2, math.nan, 0.05) == math.inf
     assert rate_p_value(1, 2, math.nan, 0.05) == 1.0
 

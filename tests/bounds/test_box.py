@@ -7,6 +7,7 @@ from scipy.stats import binom
 
 from sklearn_seldonian.bounds import (
     MeanBounds,
+    RateCounts,
     binomial_lower,
     binomial_upper,
     box_p_value,
@@ -108,6 +109,49 @@ def test_p_value_is_the_smallest_delta_that_certifies(limit):
         assert box_upper(difference, means, p * (1 - 1e-9)) > limit
     for delta in (0.01, 0.05, 0.1):
         assert (box_upper(difference, means, delta) <= limit) == (p <= delta)
+
+
+NEEDS = list(product([True, False], repeat=2))
+
+
+@pytest.mark.parametrize("needs", NEEDS)
+@pytest.mark.parametrize("table", [[(3, 20), (9, 30)], [(0, 5), (7, 7)], [(1, 1)] * 3])
+def test_rates_at_once_are_bounded_as_one_by_one(needs, table):
+    k, n = np.array(table, dtype=float).T
+    lower, upper = (np.full(len(table), needed) for needed in needs)
+    rates = RateCounts(k, n, lower, upper)
+    means = [rate(*each, needs_lower=needs[0], needs_upper=needs[1]) for each in table]
+    boxes = []
+    for given in (rates, means):
+        box_upper(lambda box: boxes.append(box) or 0.0, given, 0.05)
+    np.testing.assert_allclose(*boxes, rtol=1e-11)
+    assert (np.array(boxes[0])[:, 0] <= np.array(boxes[1])[:, 0]).all()
+    assert (np.array(boxes[0])[:, 1] >= np.array(boxes[1])[:, 1]).all()
+
+
+def test_a_rate_without_rows_bounds_nothing():
+    needed = np.array([True, True])
+    rates = RateCounts(np.array([3.0, 0.0]), np.array([20.0, 0.0]), needed, needed)
+    assert box_upper(lambda box: 0.0, rates, 0.05) == math.inf
+    assert box_p_value(lambda box: 0.0, rates, 0.5) == 1.0
+
+
+@pytest.mark.parametrize("limit", [-1.0, -0.5, 0.0, 0.3, 0.5, 0.9, 1.0])
+def test_p_value_of_rates_at_once(limit):
+    needed = np.array([True, True])
+    rates = RateCounts(np.array([3.0, 25.0]), np.array([60.0, 50.0]), needed, needed)
+    p = box_p_value(difference, rates, limit)
+    assert 1e-15 <= p <= 1.0
+    if p < 1.0:
+        assert box_upper(difference, rates, p) <= limit
+    if 1e-15 < p < 1.0:
+        assert box_upper(difference, rates, p * (1 - 1e-9)) > limit
+
+
+def test_a_bound_that_holds_at_small_deltas_only_still_has_its_p_value():
+    mean = MeanBounds(lambda d: 0.0, lambda d: 0.2 - d, (0.0, 1.0), needs_lower=False)
+    assert box_upper(lambda box: box[0][1], [mean], 0.3) == math.inf
+    assert box_p_value(lambda box: box[0][1], [mean], 0.15) == pytest.approx(0.05)
 
 
 def test_at_least_one_mean_is_needed():

@@ -62,6 +62,13 @@ CERTIFICATES = {
     ),
     "one rate under two names": lambda: certified("abs(TPR_[0] - TNR_[1]) <= 0.1"),
     "complements": lambda: certified("PR - (1 - NR) <= 0.1"),
+    "expressions of groups": lambda: certified("max(abs(PR - 0.5), by=(race, M)) <= 0.4"),
+    "groups beside one": lambda: certified("mean(abs(PR - PR | [race == 'A']), by=race) <= 0.4"),
+    "levels beside one": lambda: certified(
+        "max(PR, by=race in ('A', 'B')) - PR | [race == 'C'] <= 0.5"
+    ),
+    "balanced accuracy": lambda: certified(["BACC >= 0.7", "min(BACC, by=race) >= 0.7"]),
+    "two names of a recall": lambda: certified("TNR_[0] - BACC | [M] <= 0.5"),
     "F1": lambda: certified("F1 | [M] - F1 | [F] <= 0.5"),
     "alias": lambda: certified("Precision >= 0.5"),
     "a product": lambda: certified("FNR <= 0.3 * PPV"),
@@ -72,6 +79,9 @@ CERTIFICATES = {
     "no group": lambda: certified("FPR | [M] <= 0.5", rows=Y == 1),
     "own measure": lambda: certified("Cost <= 0.9"),
     "probabilities": lambda: certified("Brier <= 0.5"),
+    "calibration": lambda: certified(
+        ["max(abs(Calibration_Error), by=race) <= 0.5", "Calibration_Error_[0] <= 0.5"]
+    ),
     "no finite range": lambda: certified("LogLoss <= 0.9"),
     "drawn decisions": lambda: certified(["PR <= 0.9", "PPV >= 0.3"], decision="sample"),
     "asymptotic": lambda: certified("abs(PR | [M] - PR | [F]) <= 0.3", method="asymptotic"),

@@ -32,6 +32,21 @@ def test_combinations_of_groups_are_those_that_the_rates_name():
     assert found == pytest.approx(alone**3)
 
 
+def test_balanced_accuracy_is_planned_by_its_rates():
+    shares = {"TPR": 0.5, "TNR": 0.5}
+    rates = {"TPR": 0.8, "TNR": 0.9}
+    found = probability_of_passing("BACC >= 0.82", rates, 1000, shares)
+    assert found == probability_of_passing("0.5 * TPR + 0.5 * TNR >= 0.82", rates, 1000, shares)
+    assert 0.7 < found < 0.9
+
+
+def test_groups_of_an_expression_are_those_that_the_rates_name():
+    rates = {'PR | [race == "A"]': 0.5, 'PR | [race == "B"]': 0.4}
+    found = probability_of_passing("max(abs(PR - 0.45), by=race) <= 0.1", rates, 1000)
+    alone = probability_of_passing("abs(PR - 0.45) <= 0.1", {"PR": 0.5}, 1000)
+    assert found == pytest.approx(alone**2, abs=0.02)
+
+
 @pytest.mark.parametrize(
     ("constraint", "rates", "message"),
     [
@@ -42,10 +57,14 @@ def test_combinations_of_groups_are_those_that_the_rates_name():
             "in rates, such as 'TPR | [race == \"A\"]', or in the constraint: "
             'by=race in ("A", "B").',
         ),
+        ("max(abs(PR - TPR), by=race) <= 1", {"PR": 0.8}, "such as 'PR | [race == \"A\"]', or"),
+        ("BACC >= 0.5", {"BACC": 0.8}, "'BACC' is not one measure: name each measure on its own"),
+        ("BACC >= 0.5", {"TPR": 0.8}, "rates must say what you expect of TNR."),
         (BY_RACE, {'TPR | [race != "A"]': 0.8}, "nothing says which there are"),
         ("max(TPR, by=(race, sex)) <= 1", {RACES[0]: 0.8}, "ranges over the groups of 'sex'"),
         ("MSE <= 1", {"MSE": 0.5}, "'MSE' is not a rate of decisions."),
         ("Brier <= 1", {"Brier": 0.5}, "'Brier' is not a rate of decisions."),
+        ("Calibration_Error <= 1", {"PR": 0.5}, "'Calibration_Error' is not a rate of decisions."),
         ("Cost <= 1", {"Cost": 0.5}, "'Cost' is not a rate of decisions."),
         ([], {}, "There is nothing to plan: no constraints were given."),
         ("PR <= 0.5", [0.4], "rates must map the text of each measure to a number"),

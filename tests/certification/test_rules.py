@@ -104,6 +104,16 @@ FORGERIES = [
 ]
 
 
+GROUPED = certified("max(abs(BACC - 0.5), by=race) <= 0.5")
+FORGERIES += [
+    (GROUPED, "results.0.constraint", "max(abs(BACC - 0.6), by=race) <= 0.5", "g"),
+    (GROUPED, "results.0.constraint", "max(abs(BACC - 0.5), by=M) <= 0.5", "rows"),
+    (GROUPED, "results.0.constraint", "max(abs(ACC - 0.5), by=race) <= 0.5", "rows"),
+    (GROUPED, "results.0.constraint", "max(abs(BACC - 0.5 * PR), by=race) <= 0.5", "parameters"),
+    (GROUPED, "results.0.rates", dict.fromkeys(GROUPED.results[0].rows, 1.0), "g"),
+]
+
+
 @pytest.mark.parametrize(
     ("certificate", "path", "value", "named"),
     FORGERIES,

@@ -11,6 +11,8 @@ import pytest
 from sklearn_seldonian.constraints import _builders
 from sklearn_seldonian.constraints._builders import (
     accuracy,
+    balanced_accuracy,
+    calibration_error,
     demographic_parity,
     disparate_impact,
     equal_opportunity,
@@ -30,6 +32,10 @@ BUILT = [
     (accuracy(0.95), "ACC >= 0.95"),
     (accuracy(1), "ACC >= 1"),
     (accuracy(0.9, by="native country"), "min(ACC, by=`native country`) >= 0.9"),
+    (balanced_accuracy(0.8), "BACC >= 0.8"),
+    (balanced_accuracy(0.8, by=["sex", "race"]), "min(BACC, by=(sex, race)) >= 0.8"),
+    (calibration_error(0.05), "abs(Calibration_Error) <= 0.05"),
+    (calibration_error(0.05, by="race"), "max(abs(Calibration_Error), by=race) <= 0.05"),
     (precision(0.8), "PPV >= 0.8"),
     (true_positive_rate(0.7), "TPR >= 0.7"),
     (true_positive_rate(np.float32(0.5), by="race"), "min(TPR, by=race) >= 0.5"),
@@ -80,7 +86,14 @@ def test_text_of_each_builder(constraint: Constraint, text: str) -> None:
     assert constraint == parse(text)
 
 
-RATES = [accuracy, precision, true_positive_rate, false_positive_rate]
+RATES = [
+    accuracy,
+    balanced_accuracy,
+    calibration_error,
+    precision,
+    true_positive_rate,
+    false_positive_rate,
+]
 GAPS = [
     demographic_parity,
     disparate_impact,

@@ -81,3 +81,11 @@ def test_combinations():
 def test_combinations_of_texts_that_are_not_unicode():
     columns = [np.array(["\ud800", "a"], dtype=object), np.array([1, 2])]
     assert combinations_in(columns) == {("\ud800", 1), ("a", 2)}
+
+
+def test_combinations_are_those_of_the_rows():
+    rng = np.random.default_rng(0)
+    columns = [rng.integers(0, 40, 500), rng.choice(["a", "b c"], 500), rng.random(500) < 0.1]
+    assert combinations_in(columns) == set(zip(*(c.tolist() for c in columns), strict=True))
+    assert combinations_in(columns[1:2]) == {("a",), ("b c",)}
+    assert combinations_in([column[:0] for column in columns]) == set()

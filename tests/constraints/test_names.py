@@ -21,7 +21,9 @@ from sklearn_seldonian.exceptions import ConstraintNameError
         ("selection_rate", "write PR"),
         ("f1_score", "write F1"),
         ("FP", "write FPR"),
-        ("balanced_accuracy", "write (TPR + TNR) / 2"),
+        ("balanced_accuracy", "write BACC"),
+        ("calibration", "write Calibration_Error"),
+        ("ECE", "it is not a mean over rows, so it cannot be certified"),
         ("AUC", "it is not a mean over rows, so it cannot be certified"),
         ("roc_auc", "it is not a mean over rows, so it cannot be certified"),
         ("MCC", "it is not a mean over rows, so it cannot be certified"),
@@ -47,7 +49,7 @@ def test_the_root_of_a_mean_is_what_is_said(name):
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("Balanced Accuracy", "write (TPR + TNR) / 2"),
+        ("Balanced Accuracy", "write BACC"),
         ("true-positive rate", "write TPR"),
         ("LOG  LOSS", "write LogLoss"),
         ("four_fifths_rule", "use sklearn_seldonian.constraints.disparate_impact(...)"),

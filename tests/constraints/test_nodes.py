@@ -28,6 +28,7 @@ from sklearn_seldonian.constraints._nodes import (
     Number,
     Quantified,
     Span,
+    walk,
 )
 from sklearn_seldonian.constraints._parse import parse
 
@@ -58,13 +59,6 @@ measures = st.builds(
     st.lists(conditions, max_size=2).map(tuple),
 )
 groupings = st.builds(Grouping, columns, st.lists(literals, max_size=2).map(tuple))
-quantified = st.builds(
-    Quantified,
-    st.sampled_from(["max", "min", "mean"]),
-    measures,
-    st.lists(groupings, min_size=1, max_size=3).map(tuple),
-)
-leaves = st.one_of(numbers, st.sampled_from([Constant("e"), Constant("pi")]), measures, quantified)
 
 
 def branches(children: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
@@ -79,6 +73,18 @@ def branches(children: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
     )
 
 
+def has_measure(node: Node) -> bool:
+    return any(isinstance(part, Measure) for part in walk(node))
+
+
+constants = st.one_of(numbers, st.sampled_from([Constant("e"), Constant("pi")]))
+quantified = st.builds(
+    Quantified,
+    st.sampled_from(["max", "min", "mean"]),
+    st.recursive(st.one_of(measures, constants), branches, max_leaves=4).filter(has_measure),
+    st.lists(groupings, min_size=1, max_size=3).map(tuple),
+)
+leaves = st.one_of(constants, measures, quantified)
 expressions = st.recursive(leaves, branches, max_leaves=15)
 constraints = st.builds(Constraint, expressions, st.sampled_from(["<=", ">="]), expressions)
 

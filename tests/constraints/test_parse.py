@@ -173,6 +173,14 @@ TREES: list[tuple[str, Node]] = [
             (Grouping("race", ("A", "B")), Grouping("sex")),
         ),
     ),
+    (
+        "max(abs(PR - 0.3), by=race)",
+        Quantified(
+            "max",
+            Call("abs", (Binary("-", Measure("PR"), Number(0.3)),)),
+            (Grouping("race"),),
+        ),
+    ),
 ]
 
 
@@ -204,7 +212,8 @@ SPANS = [
     ("PR | [a == -3]", lambda c: c.left.conditions[0], "a == -3"),
     ("PR | [`a b` in ('x', 'y') ]", lambda c: c.left.conditions[0], "`a b` in ('x', 'y')"),
     ("max(PR, by=(a, b in (1, 2)))", lambda c: c.left, "max(PR, by=(a, b in (1, 2)))"),
-    ("max(PR, by=(a, b in (1, 2)))", lambda c: c.left.measure, "PR"),
+    ("max(PR, by=(a, b in (1, 2)))", lambda c: c.left.expression, "PR"),
+    ("2 - max( PR - 1 , by=a)", lambda c: c.left.right.expression, "PR - 1"),
     ("max(PR, by=(a, b in (1, 2)))", lambda c: c.left.by[0], "a"),
     ("max(PR, by=(a, b in (1, 2)))", lambda c: c.left.by[1], "b in (1, 2)"),
 ]

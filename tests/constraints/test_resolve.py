@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import brier_score_loss, f1_score, log_loss
+from sklearn.metrics import balanced_accuracy_score, brier_score_loss, f1_score, log_loss
 
 from sklearn_seldonian.certification import summarise, summarise_predictions
 from sklearn_seldonian.constraints import (
@@ -100,6 +100,7 @@ def by_hand(rows, group=None):
         "FOR": y[~yhat].mean(),
         "ACC": (rows.y == rows.yhat)[inside].mean(),
         "ERR": (rows.y != rows.yhat)[inside].mean(),
+        "BACC": balanced_accuracy_score(rows.y[inside], rows.yhat[inside]),
         "F1": f1_score(y, yhat),
         "Precision": y[yhat].mean(),
         "Jaccard": (y & yhat).sum() / (y | yhat).sum(),
@@ -117,7 +118,7 @@ def test_binary_measures(name):
 @pytest.mark.parametrize("name", by_hand(MULTI))
 @pytest.mark.parametrize("index", ["_[1]", '_["cat"]', "[1]"])
 def test_multiclass_measures(name, index):
-    text = f"{name}{'' if name in ('ACC', 'ERR') else index} | [M] <= 0"
+    text = f"{name}{'' if name in ('ACC', 'ERR', 'BACC') else index} | [M] <= 0"
     expected = by_hand(MULTI, MULTI.frame.M == 1)[name]
     assert MULTI.evaluate(text) == pytest.approx(expected, abs=1e-12)
 
@@ -138,6 +139,23 @@ def test_losses(rows, deterministic):
     )
     expected = brier_score_loss(rows.y, rows.p[:, 1] if rows is BINARY else rows.p)
     assert rows.evaluate("Brier <= 0", deterministic=deterministic) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_calibration_error(deterministic):
+    def evaluate(rows, text):
+        return rows.evaluate(f"{text} <= 0", deterministic=deterministic)
+
+    error = BINARY.p[:, 1] - BINARY.y
+    assert evaluate(BINARY, "Calibration_Error") == pytest.approx(error.mean())
+    assert evaluate(BINARY, "Calibration_Error_[0]") == pytest.approx(-error.mean())
+    expected = error[BINARY.frame.M == 1].mean()
+    assert evaluate(BINARY, "Calibration_Error | [M]") == pytest.approx(expected)
+    of_cats = MULTI.p[:, 1] - (MULTI.y == 1)
+    assert evaluate(MULTI, 'Calibration_Error_["cat"]') == pytest.approx(of_cats.mean())
+    by_race = [abs(of_cats[MULTI.frame.race == race].mean()) for race in "ABC"]
+    text = 'max(abs(Calibration_Error_["cat"]), by=race)'
+    assert evaluate(MULTI, text) == pytest.approx(max(by_race))
 
 
 def test_own_measures():
@@ -165,6 +183,7 @@ SOFT = {
     "PPV": lambda y, p: p[y].sum() / p.sum(),
     "NPV": lambda y, p: (1 - p)[~y].sum() / (1 - p).sum(),
     "F1": lambda y, p: 2 * p[y].sum() / (p.sum() + y.sum()),
+    "BACC": lambda y, p: (p[y].mean() + (1 - p)[~y].mean()) / 2,
 }
 
 
@@ -236,6 +255,35 @@ ISSUE = [
         lambda: 0.8 - min(_of("TPR", g) for g in CROSSED) / max(_of("TPR", g) for g in CROSSED),
     ),
     ("mean(TPR, by=race) >= 0.5", lambda: 0.5 - np.mean([_of("TPR", r) for r in RACES])),
+    (
+        "min(0.5*TPR + 0.5*TNR, by=race) >= 0.6",
+        lambda: 0.6 - min(_of("BACC", race) for race in RACES),
+    ),
+    (
+        "max(abs(PR - 0.3), by=race) <= 0.1",
+        lambda: max(abs(_of("PR", race) - 0.3) for race in RACES) - 0.1,
+    ),
+    (
+        "mean(abs(PR - PR | [race == 'A']), by=(race, sex)) <= 0.1",
+        lambda: (
+            np.mean(
+                [
+                    abs(_of("PR", race & (f.sex == sex)) - _of("PR", RACES[0] & (f.sex == sex)))
+                    for race in RACES
+                    for sex in "FM"
+                ]
+            )
+            - 0.1
+        ),
+    ),
+    (
+        "min(F1 / (1 + ERR | [M]), by=race in ('A', 'C')) >= 0.2",
+        lambda: 0.2 - min(_of("F1", race) / (1 + _of("ERR", race & MEN)) for race in RACES[::2]),
+    ),
+    (
+        "max(max(FPR, FNR), by=race) <= 0.2",
+        lambda: max(_of(name, race) for name in ("FPR", "FNR") for race in RACES) - 0.2,
+    ),
     ("max(PR, NR) <= 0.9", lambda: max(_of("PR"), _of("NR")) - 0.9),
     ("min(PR|[M], PR|[F]) >= 0.1", lambda: 0.1 - min(_of("PR", MEN), _of("PR", WOMEN))),
     (
@@ -304,8 +352,9 @@ def test_regression():
 
 @pytest.mark.parametrize(
     "text",
-    ["PR + NR - 1", "ACC + ERR - 1", "TPR + FNR - 1", "CM_[1,1] - TPR", "CM_[1,0] - FNR",
-     "PPV - Precision", "PPV + FDR - 1", "NPV + FOR - 1", "F1 - 2 * Jaccard / (1 + Jaccard)"],
+    ["mean(PR, by=sex in ('M',)) - PR | [sex == 'M']", "PR + NR - 1", "ACC + ERR - 1",
+     "TPR + FNR - 1", "CM_[1,1] - TPR", "CM_[1,0] - FNR", "PPV - Precision",
+     "PPV + FDR - 1", "NPV + FOR - 1", "F1 - 2 * Jaccard / (1 + Jaccard)"],
 )  # fmt: skip
 def test_the_same_rate_is_one_variable(text):
     constraint = parse(text)

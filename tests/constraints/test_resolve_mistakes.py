@@ -27,8 +27,8 @@ MISSED_CATS = RowMeasure(
 )
 
 KNOWN = (
-    "'ACC', 'Brier', 'CM', 'ERR', 'F1', 'FDR', 'FNR', 'FOR', 'FPR', 'Jaccard', 'LogLoss', 'NPV', "
-    "'NR', 'PPV', 'PR', 'TNR', 'TPR'"
+    "'ACC', 'BACC', 'Brier', 'CM', 'Calibration_Error', 'ERR', 'F1', 'FDR', 'FNR', 'FOR', "
+    "'FPR', 'Jaccard', 'LogLoss', 'NPV', 'NR', 'PPV', 'PR', 'TNR', 'TPR'"
 )
 COLUMNS = "'F', 'M', 'R1', 'age', 'native country', 'race', 'sex'"
 
@@ -67,6 +67,13 @@ MISTAKES = [
     ("CM_[0] <= 0.2", "CM_[0]", "'CM' takes two class indices, not 1."),
     ("F1_[0, 1] <= 0.2", "F1_[0, 1]", "'F1' takes one class index, not 2."),
     ("Brier_[0] <= 0.2", "Brier_[0]", "'Brier' takes no class index, not 1."),
+    ("Calibration_Error_[2] <= 0.2", "Calibration_Error_[2]",
+     "Class index 2 is out of range: there are 2 classes."),
+    ("Calibration_Error_[0, 1] <= 0.2", "Calibration_Error_[0, 1]",
+     "'Calibration_Error' takes one class index, not 2."),
+    ("BACC_[0] <= 0.2", "BACC_[0]", "'BACC' takes no class index, not 1."),
+    ("max(PR - PRR, by=race) <= 0.2", "PRR",
+     f"Unknown measure 'PRR'; did you mean 'PR'? There are {KNOWN}."),
     ("MSE <= 0.2", "MSE", "'MSE' is a measure of regression; this is a classification."),
     ("Mean_Error <= 0.2", "Mean_Error",
      "'Mean_Error' is a measure of regression; this is a classification."),
@@ -85,11 +92,35 @@ def test_mistakes(text, place, message):
     assert carets == " " * start + "^" * len(place)
 
 
+@pytest.mark.parametrize(
+    ("quantifier", "place"),
+    [
+        ("max(PR | [race == 'A'], by=race)", "race)"),
+        ("min(TPR | [race != 'A', M], by=(sex, race))", "race))"),
+        ("mean(BACC | [race == 'A'] - PR | [race != 'B'], by=race in ('A', 'B'))", "race in"),
+    ],
+)
+def test_nothing_to_group_by(quantifier, place):
+    with pytest.raises(ConstraintNameError) as caught:
+        bind(parse(f"{quantifier} <= 0.2"), BINARY)
+    first, shown, carets = str(caught.value).split("\n")
+    assert first == (
+        "There is nothing to group by 'race': each measure here has a condition on it, and keeps "
+        "that."
+    )
+    assert carets.index("^") == shown.index(place)
+
+
 MULTICLASS_MISTAKES = [
     ("PR <= 0.2", ("ant", "cat", "dog"),
      "'PR' needs a class where there are 3 of them: write PR_[0] (a position in classes_) or "
      'PR_["ant"] (a label).'),
     ("F1 >= 0.2", (1, 2, 3), "'F1' needs a class where there are 3 of them: write F1_[\"1\"]."),
+    ("Calibration_Error <= 0.2", ("ant", "cat", "dog"),
+     "'Calibration_Error' needs a class where there are 3 of them: write Calibration_Error_[0] (a "
+     'position in classes_) or Calibration_Error_["ant"] (a label).'),
+    ("Calibration_Error <= 0.2", (),
+     "'Calibration_Error' is a measure of classification; this is a regression."),
     ("TPR_[1] <= 0.2", (1, 2, 3),
      "Class index 1 could be a position or a label: the labels are 1, 2, 3; write the label in "
      "quotes."),
@@ -119,7 +150,9 @@ def test_no_columns():
         bind(parse("PR | [M] <= 0.2"), Schema((0, 1), 1))
 
 
-@pytest.mark.parametrize("name", ["ACC", "F1", "MSE", "Brier", "abs", "mean", "e", "not", "Cost"])
+@pytest.mark.parametrize(
+    "name", ["ACC", "F1", "BACC", "MSE", "Brier", "abs", "mean", "e", "not", "Cost"]
+)
 def test_names_that_are_taken(name):
     measures = [COSTS, RowMeasure(name, COSTS.value)]
     with pytest.raises(ValueError, match=f"^There is a '{name}' already; give the measure another"):

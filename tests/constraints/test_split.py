@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from sklearn_seldonian.constraints import (
     And,
     Atom,
+    Schema,
     atoms_of,
+    bind,
     estimate,
     independent,
     interval,
+    parse,
 )
 from sklearn_seldonian.constraints._interval import Interval
 from sklearn_seldonian.constraints._split import TRUE
@@ -37,6 +40,17 @@ TREES = [
     ("min(PR|[M], PR|[F]) <= 0.2", f"OR({M} - 0.2, {F} - 0.2)"),
     ("min(PR|[M], PR|[F]) >= 0.2", f"AND(-{M} + 0.2, -{F} + 0.2)"),
     ("max(PR, PR, PR) <= 0.2", "PR - 0.2"),
+    # quantifiers over expressions, and composites
+    ("BACC >= 0.8", "-0.5 * TPR + 0.5 * FPR + 0.3"),
+    (
+        'max(abs(PR - 0.3), by=race in ("A", "B")) <= 0.1',
+        'AND(PR | [race == "A"] - 0.4, -PR | [race == "A"] + 0.2, '
+        'PR | [race == "B"] - 0.4, -PR | [race == "B"] + 0.2)',
+    ),
+    (
+        'min(PR / PR | [race == "A"], by=race in ("A", "B")) >= 0.8',
+        'AND(0.8 * PR | [race == "A"] - PR | [race == "B"] * | -0.2 * PR | [race == "A"] *)',
+    ),
     # ratios
     ("PR|[M] / PR|[F] >= 0.8", f"0.8 * {F} - {M} *"),
     # written with a product, it is the same ratio
@@ -105,6 +119,39 @@ def test_a_maximum_over_many_levels_is_one_atom():
     assert isinstance(tree, Atom)
     assert tree.linear is None
     assert len(atoms_of(resolved("max(FPR, by=many) <= 0.1").tree)) == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "n_levels", "n_atoms"),
+    [
+        ("min(TPR, by=x) >= 0.5", 300, 300),
+        ("max(abs(PR - 0.3), by=x) <= 0.1", 200, 400),
+        ("min(BACC, by=x) >= 0.5", 300, 300),
+        ("min(TPR, by=x) >= 0.5", 2001, 1),
+        ("max(PR, by=x) - min(PR, by=x) <= 0.1", 15, 210),
+        ("max(PR, by=x) - min(PR, by=x) <= 0.1", 16, 1),
+        ("max(PR, by=x) - min(PR, by=x) <= 0.1", 300, 1),
+    ],
+)
+def test_many_levels_are_taken_apart_where_each_is_an_atom(text, n_levels, n_atoms):
+    schema = Schema((0, 1), 1, {"x": tuple(range(n_levels))})
+    assert len(atoms_of(bind(parse(text), schema).tree)) == n_atoms
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("PR <= 1", "AND(0 | PR - 1)"),
+        ("1e300 * PR <= 1e300", "AND(0 | 1e+300 * PR - 1e+300)"),
+        ("PR <= 0.9999999999999999", "PR - 0.9999999999999999"),
+        ("0.1 * PR <= 0.1", "AND(0 | 0.1 * PR - 0.1)"),
+        ("0.1 * TPR + 0.2 * FPR <= 0.3", "AND(0 | 0.1 * TPR + 0.2 * FPR - 0.3)"),
+        ("0.1 * TPR + 0.2 * FPR <= 0.2999999999999999",
+         "0.1 * TPR + 0.2 * FPR - 0.2999999999999999"),
+    ],
+)  # fmt: skip
+def test_what_holds_anyway_is_told_exactly(text, tree):
+    assert drawn(resolved(text).tree) == tree
 
 
 # -- zero by zero --------------------------------------------------------------------------

@@ -142,7 +142,7 @@ class Classification:
     def _built_in(self, measure: BuiltInMeasure, scores: Tensor, y: Tensor) -> Tensor:
         logs = measure.output == "log_probabilities"
         output = torch.log_softmax(scores, dim=1) if logs else torch.softmax(scores, dim=1)
-        values: Tensor = measure.formula(y, output, torch)
+        values: Tensor = measure.of_output(y, output, torch)
         return values
 
     def violation_scale(self, problem: ConstrainedProblem, rows: Rows) -> float:
@@ -273,7 +273,7 @@ def _logarithm(chances: Tensor) -> Tensor:
 def _of_predictions(measure: RowMeasure, predictions: Tensor, y: Tensor) -> Tensor:
     """The measure's values of numbers predicted; those of built-in measures have a gradient."""
     if isinstance(measure, BuiltInMeasure):
-        values: Tensor = measure.formula(y, predictions, torch)
+        values: Tensor = measure.of_output(y, predictions, torch)
         return values
     return _evaluated(measure, y, predictions, None).to(predictions)
 
