@@ -44,6 +44,8 @@ OF_ALL_ROWS = {
     *CLASSIFICATION_VALUES,
     *REGRESSION_VALUES,
 }
+# What an OR may come of: also of even powers, which are undone by an absolute value.
+WITH_ALTERNATIVES = {"min", "max", "abs", "**", "pow"}
 ROUNDING = 1e-9
 
 
@@ -130,7 +132,19 @@ def _are_counts(result: ConstraintResult) -> bool:
 
 def _has_its_counts(result: ConstraintResult) -> bool:
     """Whether a test of counts has rates for all that it is over."""
-    return not _methods(result) & OF_COUNTS or result.rates.keys() == result.rows.keys()
+    methods = _methods(result)
+    if methods <= OF_COUNTS and not result.chosen:
+        return result.rates.keys() == result.rows.keys()
+    return bool(result.rates) or not methods & OF_COUNTS
+
+
+def _has_alternatives(result: ConstraintResult) -> bool:
+    """Whether a constraint may be one of several things, of which one was chosen."""
+    nodes = walk(_parsed(result.constraint))
+    return any(
+        getattr(node, "function", getattr(node, "operator", "")) in WITH_ALTERNATIVES
+        for node in nodes
+    )
 
 
 def _measures(result: ConstraintResult) -> list[Quantified]:
@@ -254,6 +268,11 @@ RESULT_RULES = (
         "says that no test was run, and other fields have results",
         lambda r: not _is_untouched(r) or _says_nothing(r),
     ),
+    Rule(
+        "chosen",
+        "must be empty where no test was run and where the constraint has no alternatives",
+        lambda r: not r.chosen or (_has_alternatives(r) and not _is_untouched(r)),
+    ),
     Rule("rows", "are not of the constraint's measures", _has_rows_of_its_measures),
     Rule("rates", "are not counts divided by rows", _are_counts),
     Rule("rates", "must be there for all counts that were tested", _has_its_counts),
@@ -371,6 +390,11 @@ CERTIFICATE_RULES = (
         "n_candidate",
         "must be 0 for the function certify, and at least 1 for an estimator's fit and certify",
         lambda c: not c.procedure or (c.n_candidate > 0) == (c.procedure != "certify"),
+    ),
+    Rule(
+        "results",
+        "have chosen alternatives, and the function certify has no rows to choose them by",
+        lambda c: c.procedure != "certify" or not any(r.chosen for r in c.results),
     ),
     Rule("procedure", "is missing", lambda c: bool(c.procedure) or not c.versions),
     Rule("classes", "must differ from each other", lambda c: len(set(c.classes)) == len(c.classes)),

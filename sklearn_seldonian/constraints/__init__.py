@@ -13,6 +13,7 @@ from sklearn_seldonian.constraints._builders import (
     true_positive_rate,
 )
 from sklearn_seldonian.constraints._cells import Cells, JointStrata, Stratification, assign_cells
+from sklearn_seldonian.constraints._choice import Choice, choice, shape
 from sklearn_seldonian.constraints._conditions import (
     are_comparable,
     combinations_in,
@@ -80,6 +81,7 @@ __all__ = [
     "Atom",
     "Binary",
     "Cells",
+    "Choice",
     "ColumnIs",
     "Comparison",
     "Condition",
@@ -106,6 +108,7 @@ __all__ = [
     "atoms_of",
     "bind",
     "bonferroni",
+    "choice",
     "columns_of",
     "combinations_in",
     "constant_value",
@@ -135,6 +138,7 @@ __all__ = [
     "predictive_equality",
     "predictive_parity",
     "quantifiers_of",
+    "shape",
     "shares",
     "subtrees",
     "true_positive_rate",
