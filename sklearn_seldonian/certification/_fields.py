@@ -163,7 +163,7 @@ class ConstraintResult(Value):
             f"{1 - self.delta:.4g}, limit {self.limit:.4g}",
             f"  safety rows: {rows or 'none needed'}",
             f"  method: {self.method} ({self.guarantee})",
-            *(f"  tested alternative: {text}, chosen by candidate rows" for text in self.chosen),
+            *map(_in_words, self.chosen),
         ]
         if reason:
             lines.append(f"  why not: {reason}{self._remedy()}")
@@ -182,3 +182,8 @@ class ConstraintResult(Value):
             return remedy
         name, fewest = min(self.rows.items(), key=lambda row: row[1])
         return f"{remedy} (the fewest are {fewest:,}, for {on_one_line(name)})"
+
+
+def _in_words(chosen: str) -> str:
+    """Which alternative was tested."""
+    return f"  tested alternative: {on_one_line(chosen)}, chosen by candidate rows"

@@ -170,6 +170,10 @@ def test_a_report_says_all(part, plain):
             "there is no bound",
         ),
         (replace(CERTIFICATE, results=(replace(PASSED, p_value=0.0),)), "0.05 < 1e-12 exact"),
+        (
+            replace(CERTIFICATE, results=(replace(PASSED, chosen=("ACC >= 0.9",)),)),
+            "of ACC >= 0.9 , which candidate rows chose",
+        ),
         (replace(CERTIFICATE, n_candidate=0, loss=math.nan), "looked at 1,000 Labels bad , good"),
         (replace(CERTIFICATE, parameters={"random_state": "None"}), "There was no random_state"),
         (replace(CERTIFICATE, results=()), "No Solution Found: 0 of 0 constraints passed."),
