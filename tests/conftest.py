@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,3 +42,16 @@ def groups():
 def whole(request):
     """Whether to simulate or enumerate everything: what `make test` leaves out."""
     return request.param == "whole"
+
+
+@pytest.hookimpl(tryfirst=True)  # before those that are slow are left out
+def pytest_collection_modifyitems(items):
+    """Of the cases of a test with the mark ``thinned(n)`` each n-th is quick, and the others slow."""
+    n_cases = Counter()
+    for item in items:
+        thinned = item.get_closest_marker("thinned")
+        if thinned is not None and item.get_closest_marker("slow") is None:
+            test, every = item.nodeid.partition("[")[0], thinned.args[0]
+            if n_cases[test] % every:
+                item.add_marker(pytest.mark.slow)
+            n_cases[test] += 1

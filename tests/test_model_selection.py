@@ -18,6 +18,7 @@ from sklearn_seldonian.modules import MLP
         )
     ]
 )
+@pytest.mark.thinned(3)
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 

@@ -42,6 +42,7 @@ class TestClassification:
         ],
     )
     @pytest.mark.parametrize("constraint", NO_MODEL_VIOLATES)
+    @pytest.mark.thinned(5)
     def test_alone(self, blobs, groups, constraint, method, decision):
         (result,) = results_of(blobs, groups, constraint, decision, method=method)
         assert (result.passed, result.method, result.guarantee) == (True, "arithmetic", "exact")

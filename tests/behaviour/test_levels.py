@@ -147,6 +147,7 @@ def test_a_group_that_only_safety_rows_have_is_no_solution(blobs, groups, constr
 
 @NO_SOLUTION
 @pytest.mark.parametrize("constraint", ONLY_THERE)
+@pytest.mark.thinned(4)
 def test_a_group_that_only_candidate_rows_have_is_no_solution(blobs, groups, constraint):
     groups = rare(groups)
     groups.loc[299, "race"] = "E"

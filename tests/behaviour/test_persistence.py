@@ -51,6 +51,7 @@ class TestPickles:
         ],
         ids=["plain", "free", "preprocessor", "instances", "drawn"],
     )
+    @pytest.mark.thinned(4)
     def test_models_travel(self, blobs, way, params, tmp_path):
         X, y = blobs
         model = fitted(blobs, **params)

@@ -168,7 +168,7 @@ class Fixed(nn.Module):
 def test_promise_holds_in_simulation(true_accuracy, whole):
     """A classifier whose accuracy is known is certified too often only with probability delta."""
     rng = np.random.default_rng(0)
-    n_trials, delta = 400 if whole else 80, 0.1
+    n_trials, delta = 400 if whole else 40, 0.1
     certified = 0
     mask = np.arange(160) >= 10
     for _ in range(n_trials):

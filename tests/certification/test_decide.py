@@ -84,6 +84,7 @@ TWO_RATES = [
 @pytest.mark.parametrize("delta", [0.05, 0.1])
 @pytest.mark.parametrize("trials", [(1, 2), (6, 9), pytest.param((12, 12), marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("text", "violations"), TWO_RATES, ids=[t for t, _ in TWO_RATES])
+@pytest.mark.thinned(2)
 def test_two_rates_on_and_beyond_the_limit(text, violations, trials, delta):
     constraint = resolved(text)
     passing = passing_counts(constraint, trials, delta)
@@ -125,6 +126,7 @@ def test_one_rate_is_clopper_pearson(k):
 @pytest.mark.parametrize("text", [text for text, _ in TWO_RATES])
 @pytest.mark.parametrize("counts", [(22, 24), (5, 90), (45, 50), (40, 30)])
 @pytest.mark.parametrize("delta", [0.01, 0.05, 0.3])
+@pytest.mark.thinned(4)
 def test_passing_is_a_bound_at_or_below_zero_and_a_p_value_at_most_delta(text, counts, delta):
     constraint = resolved(text)
     seen = evidence(constraint, counts, (100, 100))

@@ -167,6 +167,7 @@ def with_and_without_families(n_classes, valued, deterministic, n=700):
 @pytest.mark.parametrize("deterministic", [True, False])
 @pytest.mark.parametrize("valued", [True, False])
 @pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.thinned(3)
 def test_families_say_what_all_conditions_together_say(n_classes, valued, deterministic):
     constraints, parted, whole = with_and_without_families(n_classes, valued, deterministic)
     assert parted.n_rows == whole.n_rows == 700

@@ -165,6 +165,7 @@ AROUND = {
 @pytest.mark.filterwarnings("ignore:.*exact copies")
 @pytest.mark.parametrize("constraints", ["ACC >= 0.1", ()], ids=["constrained", "free"])
 @pytest.mark.parametrize("around", AROUND.values(), ids=AROUND)
+@pytest.mark.thinned(4)
 def test_rows_of_fit_are_known_again(blobs, around, constraints):
     X, y = blobs
     fitted = around(classifier(constraints)).fit(X[:500], y[:500])

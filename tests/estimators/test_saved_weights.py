@@ -158,6 +158,7 @@ class TestWeightsAlone:
         ],
     )
     @pytest.mark.parametrize("is_fitted", [True, False])
+    @pytest.mark.thinned(3)
     def test_a_changed_file_is_refused_and_changes_nothing(
         self, blobs, change, message, is_fitted, tmp_path
     ):

@@ -139,6 +139,7 @@ def test_more_estimators_than_styles(experiment):
 
 @pytest.mark.parametrize("n_estimators", [1, 2, 5, 9])
 @pytest.mark.parametrize("name", ["{}", "estimator {} with a $name$ that goes on and on and on"])
+@pytest.mark.thinned(3)
 def test_names_stay_inside_the_figure(experiment, n_estimators, name):
     results, _ = experiment
     one = results[results["estimator"] == "always"]

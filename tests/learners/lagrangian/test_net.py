@@ -67,6 +67,7 @@ class Normalised(nn.Sequential):
     ids=str,
 )
 @pytest.mark.parametrize("hidden", [4, 512], ids=["all rows", "rows held out"])
+@pytest.mark.thinned(5)
 def test_batch_norm_never_gets_a_single_last_row(blobs, constraints, option, hidden):
     """Of 1,000, 400 or 200 rows one is left over after the others."""
     options = {f"iterator_train__{name}": value for name, value in option.items()}
