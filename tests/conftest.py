@@ -17,6 +17,11 @@ torch.set_num_threads(1)  # small networks lose more to waiting than they gain
 @pytest.fixture
 def blobs():
     """Two classes that a line tells apart nine times in ten: (X, y) of 1,000 rows."""
+    return two_blobs()
+
+
+def two_blobs():
+    """The same, for fixtures of a whole module."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, size=1000)
     X = rng.normal(size=(1000, 3)) + 1.6 * y[:, None] * np.array([1.0, 0.5, 0.0])
@@ -46,7 +51,7 @@ def whole(request):
 
 @pytest.hookimpl(tryfirst=True)  # before those that are slow are left out
 def pytest_collection_modifyitems(items):
-    """Of the cases of a test with the mark ``thinned(n)`` each n-th is quick, and the others slow."""
+    """Of the cases of a test marked ``thinned(n)`` each n-th is quick, and the others are slow."""
     n_cases = Counter()
     for item in items:
         thinned = item.get_closest_marker("thinned")
