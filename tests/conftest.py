@@ -8,7 +8,7 @@ from hypothesis import settings
 
 # `make test` asks for the short profile; whatever else runs the tests gets the whole one.
 settings.register_profile("whole", max_examples=600, deadline=None, derandomize=True)
-settings.register_profile("short", settings.get_profile("whole"), max_examples=100)
+settings.register_profile("short", settings.get_profile("whole"), max_examples=60)
 settings.load_profile("whole")
 
 torch.set_num_threads(1)  # small networks lose more to waiting than they gain

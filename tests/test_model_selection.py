@@ -25,6 +25,7 @@ def test_scikit_learn_contract(estimator, check):
 
 @pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
 @pytest.mark.parametrize("test", ["best", "fixed-sequence", "holm"])
+@pytest.mark.thinned(2)
 def test_garbage_over_the_safety_rows_changes_only_the_certificate(blobs, groups, test):
     X, y = blobs
     constraints = ["ACC >= 0.65", "PR | [M] <= 0.95"]

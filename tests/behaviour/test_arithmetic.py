@@ -53,6 +53,7 @@ class TestClassification:
 
     @pytest.mark.parametrize("constraint", ["ACC >= 0", "abs(PR | [M]) <= 1"])
     @pytest.mark.parametrize("is_first", [True, False])
+    @pytest.mark.thinned(3)
     def test_beside_one_that_is_tested(self, blobs, groups, constraint, is_first, decision):
         other = "ACC >= 0.6"
         texts = [constraint, other] if is_first else [other, constraint]
@@ -68,6 +69,7 @@ class TestClassification:
 
 @pytest.mark.parametrize("constraint", ["MSE >= 0", "MAE >= -1", "MSE | [M] >= 0", "MAE <= 20"])
 @pytest.mark.parametrize("others", [[], ["MAE <= 5"]], ids=["alone", "with another"])
+@pytest.mark.thinned(3)
 def test_regression(blobs, groups, constraint, others):
     X, y = blobs
     model = SeldonianRegressor(

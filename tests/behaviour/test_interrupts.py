@@ -156,6 +156,7 @@ def test_rows_of_an_interrupted_fit_are_unspent(blobs):
     ],
     ids=["own search", "grid search", "pipeline in a grid search", "one vs rest"],
 )
+@pytest.mark.thinned(3)
 def test_ctrl_c_ends_all_fits(blobs, around, event):
     with pytest.raises(KeyboardInterrupt):
         around(classifier(CtrlC(event), constraints="ACC >= 0.1")).fit(*blobs)

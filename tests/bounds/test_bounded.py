@@ -23,6 +23,7 @@ def test_false_certificates_for_two_point_values_by_enumeration(n, delta):
 
 @pytest.mark.parametrize("n_trials", [2000, pytest.param(20_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("values", ["beta", "uniform", "three-point"])
+@pytest.mark.thinned(2)
 def test_false_certificates_by_simulation(values, n_trials):
     rng = np.random.default_rng(3)
     shape = (n_trials, 40)

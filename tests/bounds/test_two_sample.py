@@ -102,6 +102,7 @@ def test_bound_covers_by_enumeration(trials, weights, delta):
 @pytest.mark.parametrize(
     ("trials", "weights"), [((2, 3), PARITY), ((3, 2), MIRRORED), ((2, 2), (0.8, -1.0))]
 )
+@pytest.mark.thinned(2)
 def test_passing_is_an_upper_bound_within_the_limit(trials, weights, whole):
     """On all tables: certified equals `upper <= limit`, which implies `p <= delta`."""
     tables = list(product(range(trials[0] + 1), range(trials[1] + 1)))
@@ -167,6 +168,7 @@ def test_the_other_reading_of_that_case_is_certified():
         ((30, 12), (0.3, 1.7), 0.4, 0.1),
     ],
 )
+@pytest.mark.thinned(2)
 def test_search_for_the_worst_rates_is_a_tight_bound(trials, weights, limit, delta, monkeypatch):
     """At least the maximum over a fine grid, and at most delta / 1000 above it."""
     monkeypatch.setattr(enumeration, "POINTS", 400)

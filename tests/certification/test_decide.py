@@ -306,6 +306,7 @@ ON_THE_LIMIT = {
 
 
 @pytest.mark.parametrize(("texts", "groups"), ON_THE_LIMIT.values(), ids=ON_THE_LIMIT)
+@pytest.mark.thinned(2)
 def test_a_constraint_on_its_limit_passes_at_most_delta_of_the_time(texts, groups, n_trials):
     share = share_certified(texts, groups, n_trials)
     assert share <= DELTA + 3 * math.sqrt(DELTA * (1 - DELTA) / n_trials)
@@ -349,6 +350,7 @@ def chance_of(counts, trials, rates):
 @pytest.mark.parametrize("delta", [0.05, 0.1])
 @pytest.mark.parametrize("trials", [(5, 7), (12, 9)])
 @pytest.mark.parametrize("rates", VIOLATED)
+@pytest.mark.thinned(3)
 def test_alternatives_chosen_by_other_rows_pass_at_most_delta_of_the_time(rates, trials, delta):
     """All counts of the rows that choose and of those that are tested, with their probabilities."""
     constraint, choosing = resolved(EITHER).opened(), (3, 4)

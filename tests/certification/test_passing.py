@@ -149,6 +149,7 @@ def test_probability_of_passing_where_hardly_any_of_many_rows_are_missed(limit, 
 
 
 @pytest.mark.parametrize("text", ["PR | [M] <= 0.3", "PR | [M] >= 0.7", "ERR <= 0.05"])
+@pytest.mark.thinned(2)
 def test_probability_of_passing_with_one_rate(text):
     region = passing_region(atom_of(text), [100], [150], 0.05)
     counts = np.arange(101)

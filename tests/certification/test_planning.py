@@ -27,6 +27,7 @@ EXCLUSIVE = frozenset({frozenset({"M", "F"})})
 @pytest.mark.parametrize(
     "text", ["PR | [M] - PR | [F] <= 0.1", "0.8 * PR | [M] - PR | [F] <= 0", "PR | [M] <= 0.5"]
 )
+@pytest.mark.thinned(3)
 def test_approximate_bounds(text, n, rates):
     constraint = bind(parse(text), SCHEMA)
     (atom,) = atoms_of(constraint.tree)
@@ -229,6 +230,7 @@ def test_probability_of_passing_with_one_rate(rate, n):
 
 
 @pytest.mark.parametrize(("gap", "n"), [(0.0, 700), (0.05, 1200), (0.05, 4000)])
+@pytest.mark.thinned(2)
 def test_probability_of_passing_with_two_groups(gap, n, whole):
     rates = {"PR | [M]": 0.4, "PR | [F]": 0.4 + gap}
     foreseen = probability_of_passing(PARITY, rates, n, SHARES)

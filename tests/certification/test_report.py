@@ -219,6 +219,7 @@ def test_the_style_cannot_be_ended(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["nul\x00", "bell\x07", "escape\x1b[31m", "\u202eturned", "\x9d"])
+@pytest.mark.thinned(2)
 def test_characters_that_are_obeyed_and_not_seen_are_written_out(text, tmp_path):
     column = f"PR | [`{text}`]"
     result = replace(PASSED, constraint=f"{column} <= 1", rows={column: 9}, rates={column: 0.5})
@@ -291,6 +292,7 @@ class Opened:
 
 
 @pytest.mark.parametrize("certificate", [CERTIFICATE, NASTY], ids=["plain", "nasty"])
+@pytest.mark.thinned(2)
 def test_opened_in_a_browser(certificate, chromium, tmp_path):
     opened = Opened(chromium, written(certificate, tmp_path))
     verdict = "passed" if certificate.passed else "not passed"

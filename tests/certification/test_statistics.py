@@ -261,6 +261,7 @@ def test_a_narrow_range_is_certified_with_fewer_rows_and_a_wrong_one_never():
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.thinned(2)
 def test_narrow_probabilities_on_the_limit_are_certified_at_most_delta_of_the_time(share, whole):
     """Two-point values at both ends of their range, the worst there are."""
     n_trials = 1500 if whole else 300

@@ -40,7 +40,9 @@ def grades(groups):
 
 def fitted(grades, constraints="MAE <= 0.6", groups=None, **params):
     model = SeldonianRegressor(
-        constraints=constraints, random_state=0, **{"module": MLP, **RANGES, **params}
+        constraints=constraints,
+        random_state=0,
+        **{"module": MLP, "max_epochs": 6, **RANGES, **params},
     )
     return model.fit(*grades, sensitive_features=groups)
 
@@ -49,7 +51,7 @@ def fitted(grades, constraints="MAE <= 0.6", groups=None, **params):
 
 
 def test_fitted_attributes(grades):
-    model = fitted(grades)
+    model = fitted(grades, max_epochs=20)
     y = grades[1][model.candidate_indices_]
     assert model.solution_found_
     assert model.certificate_.guarantee == "finite-sample"
@@ -127,7 +129,7 @@ def test_the_target_range_is_among_the_assumptions(grades):
 @pytest.mark.parametrize("part", ["candidate_indices_", "safety_indices_"])
 def test_a_target_outside_its_range_is_refused(grades, part):
     X, y = grades
-    model = fitted(grades, max_epochs=2, lr=0.01)
+    model = fitted(grades, max_epochs=2)
     row = getattr(model, part)[0]
     y[row] = 4.0
     clone(model).fit(X, y)
@@ -182,10 +184,11 @@ def test_pickle(grades):
 
 
 @pytest.mark.parametrize("fallback", [None, "mean", LinearRegression()], ids=str)
+@pytest.mark.thinned(2)
 def test_no_solution(grades, fallback):
     X, y = grades
     with pytest.warns(NoSolutionFoundWarning):
-        model = fitted(grades, "MAE <= 0.1", fallback=fallback, max_epochs=5, lr=0.01)
+        model = fitted(grades, "MAE <= 0.1", fallback=fallback, max_epochs=5)
     assert not model.solution_found_
     assert "the estimate itself violates the limit" in model.certificate_.explain()
     if fallback is None:
@@ -256,6 +259,7 @@ def test_training_meets_a_constraint_that_plain_training_violates(grades, groups
 
 @approximate
 @pytest.mark.parametrize(("unit", "start"), [(1e4, 0.0), (1e-4, 0.0), (1.0, 1e5)])
+@pytest.mark.thinned(2)
 def test_training_does_not_depend_on_the_unit_of_the_target(grades, groups, unit, start):
     X, y = grades
     plain, other = (
@@ -279,6 +283,7 @@ def test_training_does_not_depend_on_the_unit_of_the_target(grades, groups, unit
 
 
 @pytest.mark.parametrize("criterion", [nn.L1Loss, nn.HuberLoss(delta=0.5)], ids=str)
+@pytest.mark.thinned(2)
 def test_other_criteria(grades, criterion):
     assert fitted(grades, criterion=criterion).score(*grades) > 0.5
 
@@ -373,6 +378,7 @@ class Constant(RegressorMixin, BaseEstimator):
     ("text", "share"),
     [("MAE <= 0.1", 0.1), ("ME >= -0.1", 0.1), ("(ME | [M]) - (ME | [F]) <= 0.5", 0.5)],
 )
+@pytest.mark.thinned(2)
 def test_the_promise_holds_in_simulation(text, share, whole):
     """Where a share of errors is one, which is the limit, at most delta are certified."""
     rng = np.random.default_rng(0)

@@ -58,6 +58,7 @@ class TestWeightsAlone:
         ],
         ids=["plain", "free", "moved", "instance", "one logit", "two"],
     )
+    @pytest.mark.thinned(2)
     def test_round_trip(self, blobs, params, tmp_path):
         X, y = blobs
         model = fitted(blobs, **params)

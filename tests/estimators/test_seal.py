@@ -92,6 +92,7 @@ def test_another_model_than_the_certified_one_does_not_answer(model, blobs, chan
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+@pytest.mark.thinned(3)
 def test_nor_is_it_saved_or_loaded(model, change, tmp_path):
     change(model)
     with pytest.raises(ValueError, match="are not those that the certificate is about"):

@@ -132,12 +132,14 @@ def certified_in_batches(blobs, groups, rows_a_batch, decision="argmax"):
 
 
 @pytest.mark.parametrize("rows_a_batch", [1, 7, 1000])
+@pytest.mark.thinned(2)
 def test_eval_batch_size_changes_nothing(blobs, groups, rows_a_batch):
     one = certified_in_batches(blobs, groups, N_SAFETY)
     assert certified_in_batches(blobs, groups, rows_a_batch) == one
 
 
 @pytest.mark.parametrize("rows_a_batch", [1, 7, 1000])
+@pytest.mark.thinned(2)
 def test_eval_batch_size_changes_drawn_decisions_by_rounding(blobs, groups, rows_a_batch):
     whole = certified_in_batches(blobs, groups, N_SAFETY, decision="sample")
     parts = certified_in_batches(blobs, groups, rows_a_batch, decision="sample")
