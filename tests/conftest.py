@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,7 +8,7 @@ from hypothesis import settings
 
 # `make test` asks for the short profile; whatever else runs the tests gets the whole one.
 settings.register_profile("whole", max_examples=600, deadline=None, derandomize=True)
-settings.register_profile("short", settings.get_profile("whole"), max_examples=100)
+settings.register_profile("short", settings.get_profile("whole"), max_examples=60)
 settings.load_profile("whole")
 
 torch.set_num_threads(1)  # small networks lose more to waiting than they gain
@@ -15,6 +17,11 @@ torch.set_num_threads(1)  # small networks lose more to waiting than they gain
 @pytest.fixture
 def blobs():
     """Two classes that a line tells apart nine times in ten: (X, y) of 1,000 rows."""
+    return two_blobs()
+
+
+def two_blobs():
+    """The same, for fixtures of a whole module."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, size=1000)
     X = rng.normal(size=(1000, 3)) + 1.6 * y[:, None] * np.array([1.0, 0.5, 0.0])
@@ -40,3 +47,16 @@ def groups():
 def whole(request):
     """Whether to simulate or enumerate everything: what `make test` leaves out."""
     return request.param == "whole"
+
+
+@pytest.hookimpl(tryfirst=True)  # before those that are slow are left out
+def pytest_collection_modifyitems(items):
+    """Of the cases of a test marked ``thinned(n)`` each n-th is quick, and the others are slow."""
+    n_cases = Counter()
+    for item in items:
+        thinned = item.get_closest_marker("thinned")
+        if thinned is not None and item.get_closest_marker("slow") is None:
+            test, every = item.nodeid.partition("[")[0], thinned.args[0]
+            if n_cases[test] % every:
+                item.add_marker(pytest.mark.slow)
+            n_cases[test] += 1

@@ -33,6 +33,7 @@ def first(dataset):
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.thinned(2)
 def test_a_trial_is_scored_on_the_population_and_repeats(dataset, few_steps):
     config = first(dataset)._replace(limit=0.9 if dataset != "german" else 0.1)
     one, same = (run_trial(config, "argmax", 500, 4, DATA) for _ in range(2))

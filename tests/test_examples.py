@@ -105,6 +105,7 @@ def test_example_in_short(name, tmp_path, run_short):
 @pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
 @pytest.mark.filterwarnings("ignore:The module returns probabilities while CrossEntropyLoss")
 @pytest.mark.parametrize("softmax", [False, True])
+@pytest.mark.thinned(2)
 def test_digits_in_short(tmp_path, softmax, run_short):
     printed = run_short("mnist.py", "--dataset", "digits", *["--softmax"] * softmax)
     assert "Passed the safety test: False" in printed  # after three epochs
@@ -143,8 +144,10 @@ def test_mnist(tmp_path):
 
 
 @pytest.mark.skipif(not (DATA / "german").exists(), reason="German credit is not on this machine")
-def test_german_credit(tmp_path, run_short):
-    printed = run_short("german_credit.py", max_epochs=1000, GERMAN_CREDIT=str(DATA / "german"))
+@pytest.mark.parametrize("max_epochs", [10, pytest.param(1000, marks=pytest.mark.slow)])
+def test_german_credit(tmp_path, run_short, max_epochs):
+    folder = str(DATA / "german")
+    printed = run_short("german_credit.py", max_epochs=max_epochs, GERMAN_CREDIT=folder)
     assert "Safety test passed" in printed
     assert (tmp_path / "german_credit.png").stat().st_size > 10_000
 

@@ -18,12 +18,14 @@ from sklearn_seldonian.modules import MLP
         )
     ]
 )
+@pytest.mark.thinned(3)
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
 @pytest.mark.parametrize("test", ["best", "fixed-sequence", "holm"])
+@pytest.mark.thinned(2)
 def test_garbage_over_the_safety_rows_changes_only_the_certificate(blobs, groups, test):
     X, y = blobs
     constraints = ["ACC >= 0.65", "PR | [M] <= 0.95"]

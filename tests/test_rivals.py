@@ -33,6 +33,7 @@ DATA = "nowhere"  # the synthetic population is made, not read
         for name in ["ours, linear", *RIVALS]
     ],
 )
+@pytest.mark.thinned(3)
 def test_a_trial_is_judged_on_the_population_and_repeats(method):
     one, same = (run_trial(Entry(EASY, 400), 3, method, DATA) for _ in range(2))
     assert one._replace(seconds=0.0, passing=0.0) == same._replace(seconds=0.0, passing=0.0)

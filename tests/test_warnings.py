@@ -60,6 +60,7 @@ CONSTRAINTS = {
 
 @EACH_WAY
 @pytest.mark.parametrize("constraints", CONSTRAINTS.values(), ids=CONSTRAINTS)
+@pytest.mark.thinned(4)
 def test_warnings_of_a_fit_point_at_the_call(blobs, around, constraints):
     estimator = around(classifier(constraints))
     found = warned(lambda: estimator.fit(*blobs))

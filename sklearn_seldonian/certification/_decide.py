@@ -1,7 +1,8 @@
 """The safety test: is a constraint satisfied, with confidence 1 - delta?
 
 Each atom gets an upper confidence bound; an AND passes where all its children do at
-the full delta, an OR of k children where one does at delta / k.
+the full delta, an OR of k children where one does at delta / k. Where rows that the test does not
+see have chosen a child of an OR, the tree has that child in its place (`constraints._choice`).
 
 Why the joint promise holds. Suppose the constraint is violated. If it is an AND, one
 child is violated, and the AND passes only if that child passes, which by induction has
@@ -118,7 +119,7 @@ class _Test:
         if isinstance(tree, Atom):
             return self.method_of(tree).upper(delta)
         if isinstance(tree, Or):
-            return min(self.upper(child, share) for child, share in shares(tree, delta))
+            return min(self.upper(child, share) for child, share in _alternatives(tree, delta))
         # What holds whatever the means cannot stand in the way.
         highest = max((min(0.0, self.upper(a, delta)) for a in tree.implied), default=-math.inf)
         # A child whose bound is below another's need not have it computed.
@@ -135,9 +136,10 @@ class _Test:
             return limit > 0
         if isinstance(tree, Atom):
             return self.method_of(tree).at_most(limit, delta)
-        below = (self.is_below(child, limit, share) for child, share in shares(tree, delta))
         if isinstance(tree, Or):
-            return any(below)
+            children = _alternatives(tree, delta)
+            return any(self.is_below(child, limit, share) for child, share in children)
+        below = (self.is_below(child, limit, share) for child, share in shares(tree, delta))
         held = limit >= 0 or all(self.is_below(atom, limit, delta) for atom in tree.implied)
         return held and all(below)
 
@@ -145,10 +147,10 @@ class _Test:
         if isinstance(tree, Atom):
             p_value = self.method_of(tree).p_value(delta)
             return 1.0 if math.isnan(p_value) else p_value
-        p_values = [self.p_value(child, share) for child, share in shares(tree, delta)]
         if isinstance(tree, Or):
-            return min(1.0, len(p_values) * min(p_values))
-        return max(p_values)
+            children = _alternatives(tree, delta)
+            return min(1.0, len(children) * min(self.p_value(*each) for each in children))
+        return max(self.p_value(child, share) for child, share in shares(tree, delta))
 
     def estimate(self, tree: Tree) -> float:
         """The tree's value at the estimates, for an order; infinite where it is undefined."""
@@ -157,3 +159,16 @@ class _Test:
     def _atom_estimate(self, atom: Atom, _delta: float) -> float:
         value = estimate(atom.expression, self.evidence.estimates(atom.estimands))
         return math.inf if math.isnan(value) else value
+
+
+def _alternatives(tree: Or, delta: float) -> tuple[tuple[Tree, float], ...]:
+    """The children of an OR, each with its share of delta.
+
+    Raises
+    ------
+    ValueError
+        If one of them was to be chosen before the test.
+    """
+    if tree.is_open:
+        raise ValueError("An alternative must be chosen before the test, which was not done.")
+    return shares(tree, delta)

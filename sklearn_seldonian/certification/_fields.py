@@ -113,6 +113,11 @@ class ConstraintResult(Value):
         times in ten, if the estimate were the truth. From the test's own edges for rates of
         decisions; projected from the width of the bound for means of numbers. None where no number
         would, or where it cannot be said: the bound is infinite, or outputs are not finite.
+    chosen : tuple of str
+        Where the constraint has alternatives (``min(FPR, FNR) <= 0.1``), which of them was tested,
+        at the full delta: candidate rows had chosen it before the safety rows were looked at.
+        `estimate` is that of the whole constraint, and `bound` holds for it too. Empty where there
+        are no alternatives, or each was tested at its share of delta.
     """
 
     constraint: str
@@ -130,6 +135,7 @@ class ConstraintResult(Value):
     rates: Mapping[str, float]
     reason: str
     rows_needed: int | None = None
+    chosen: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -157,6 +163,7 @@ class ConstraintResult(Value):
             f"{1 - self.delta:.4g}, limit {self.limit:.4g}",
             f"  safety rows: {rows or 'none needed'}",
             f"  method: {self.method} ({self.guarantee})",
+            *map(_in_words, self.chosen),
         ]
         if reason:
             lines.append(f"  why not: {reason}{self._remedy()}")
@@ -175,3 +182,8 @@ class ConstraintResult(Value):
             return remedy
         name, fewest = min(self.rows.items(), key=lambda row: row[1])
         return f"{remedy} (the fewest are {fewest:,}, for {on_one_line(name)})"
+
+
+def _in_words(chosen: str) -> str:
+    """Which alternative was tested."""
+    return f"  tested alternative: {on_one_line(chosen)}, chosen by candidate rows"

@@ -14,7 +14,7 @@ from functools import cache, partial
 from sklearn_seldonian.certification._decide import passes, worst_first
 from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.certification._search import halved
-from sklearn_seldonian.constraints import ResolvedConstraint, Tree, atoms_of, parts_of_and
+from sklearn_seldonian.constraints import ResolvedConstraint, Tree, parts_of_and, shape
 
 # Limits are told apart by this share of them, and by so much of `FINE_BELOW` where they are small.
 ACCURACY = 2.0**-13
@@ -42,7 +42,7 @@ def tightest_limit(
         part = _parts(tree_at(step)).get(key, tree_at(step))
         return passes(part, evidence, delta, method)
 
-    in_order = [_key(part) for part in worst_first(_parts(constraint.tree).values(), evidence)]
+    in_order = [shape(part) for part in worst_first(_parts(constraint.tree).values(), evidence)]
     step, done = -N_STEPS, set[Hashable]()
     while True:
         waiting = [key for key in (*in_order, *_parts(tree_at(step))) if key not in done]
@@ -61,14 +61,6 @@ def _limit_at(step: int) -> float:
     return FINE_BELOW * math.sinh(step * ACCURACY)
 
 
-def _key(part: Tree) -> Hashable:
-    """What a part has in common with the same part at another limit."""
-    return tuple(
-        (atom.estimands, atom.linear and tuple(weight > 0 for weight in atom.linear.weights))
-        for atom in atoms_of(part)
-    )
-
-
 def _parts(tree: Tree) -> dict[Hashable, Tree]:
     """What all has to pass, by what it has in common with the parts at other limits."""
-    return {_key(part): part for part, _ in parts_of_and(tree, 1.0)}
+    return {shape(part): part for part, _ in parts_of_and(tree, 1.0)}

@@ -97,6 +97,11 @@ def required_safety_rows(
         If a rate is missing, a rate or share is not between 0 and 1, `delta` or `power`
         is not strictly between them, or a constraint is over averages of numbers.
 
+    Notes
+    -----
+    Alternatives, as in ``min(FPR, FNR) <= 0.1``, share delta here as in `certify`. `fit` tests only
+    the one that candidate rows show to be likeliest to pass: to plan a `fit`, give that one.
+
     Examples
     --------
     >>> from sklearn_seldonian import required_safety_rows
@@ -152,7 +157,8 @@ def probability_of_passing(
     the smallest group are averaged over its random size where it has fewer than 100 rows. Rates
     over different rows are independent. Rates that share rows vary together as in the most even
     (largest entropy) distribution of conditions, labels and decisions that has these rates and
-    shares; they are taken as independent where no distribution has them.
+    shares; they are taken as independent where no distribution has them. For alternatives see
+    `required_safety_rows`.
 
     Examples
     --------

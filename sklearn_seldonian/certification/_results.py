@@ -13,12 +13,14 @@ from sklearn_seldonian.certification._limits import tightest_limit
 from sklearn_seldonian.certification._planning import DRAWS_IN_PASSING, Plan, projected_rows
 from sklearn_seldonian.certification._statistics import Statistics
 from sklearn_seldonian.constraints import (
+    Atom,
     Constraint,
     Estimand,
     ExclusiveColumns,
     ResolvedConstraint,
     constant_value,
     estimate,
+    fold_numbers,
 )
 from sklearn_seldonian.measures import Rate
 
@@ -122,6 +124,7 @@ class _ConstraintTest:
             rows={m.label: round(sample.trials) for m, sample in samples.items()},
             rates={m.label: _rate(m, samples[m]) for m in self.counted()},
             rows_needed=needed,
+            chosen=self.constraint.chosen_alternatives,
         )
 
     def g_upper(self, verdict: Verdict) -> float:
@@ -187,11 +190,24 @@ class _ConstraintTest:
             return verdict.reason
         if math.isnan(g):
             return "its value on the safety rows is undefined"
+        if not g > 0 and self.misses_choice():
+            return (
+                "the estimate meets the limit, but not by the alternative that candidate rows had "
+                "chosen to be tested"
+            )
         if not g > 0:
             return "the estimate meets the limit, but not by enough for so few safety rows"
         if passes(self.constraint.opposite, self.evidence, self.delta):
             return "the estimate itself violates the limit"
         return "the estimate itself violates the limit, but by no more than sampling error explains"
+
+    def misses_choice(self) -> bool:
+        """Whether the estimate violates the alternatives that were chosen."""
+
+        def value(atom: Atom, _delta: float) -> float:
+            return estimate(atom.expression, self.evidence.estimates(atom.estimands))
+
+        return bool(self.constraint.choice) and fold_numbers(self.constraint.tree, value) > 0
 
 
 def _rate(estimand: Estimand, sample: Sample) -> float:

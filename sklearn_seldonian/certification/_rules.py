@@ -19,22 +19,25 @@ from sklearn_seldonian.certification._methods import (
     CLOPPER_PEARSON,
     EXACT_TWO_RATE_TEST,
     GUARANTEE_OF,
+    INVERSE_NORMAL,
 )
 from sklearn_seldonian.certification._results import Units, units_of
 from sklearn_seldonian.certification._row_names import measured_in, names_in, with_rates
-from sklearn_seldonian.constraints import Constraint, constant_value, parse
+from sklearn_seldonian.constraints import Constraint, constant_value, parse, walk
 from sklearn_seldonian.measures import ALIASES, CLASSIFICATION_VALUES, RATES, REGRESSION_VALUES
 
 if TYPE_CHECKING:
     from sklearn_seldonian.certification._certificate import SafetyCertificate
 
-OF_COUNTS = {CLOPPER_PEARSON, EXACT_TWO_RATE_TEST}
+OF_COUNTS = {CLOPPER_PEARSON, EXACT_TWO_RATE_TEST, INVERSE_NORMAL}
 # Measures that each row counts for.
 OF_ALL_ROWS = {
     *(name for name, definition in RATES.items() if definition.counts_all_rows),
     *CLASSIFICATION_VALUES,
     *REGRESSION_VALUES,
 }
+# What an OR may come of: also of even powers, which are undone by an absolute value.
+WITH_ALTERNATIVES = {"min", "max", "abs", "**", "pow"}
 ROUNDING = 1e-9
 
 
@@ -121,7 +124,19 @@ def _are_counts(result: ConstraintResult) -> bool:
 
 def _has_its_counts(result: ConstraintResult) -> bool:
     """Whether a test of counts has rates for all that it is over."""
-    return not _methods(result) & OF_COUNTS or result.rates.keys() == result.rows.keys()
+    methods = _methods(result)
+    if methods <= OF_COUNTS and not result.chosen:
+        return result.rates.keys() == result.rows.keys()
+    return bool(result.rates) or not methods & OF_COUNTS
+
+
+def _has_alternatives(result: ConstraintResult) -> bool:
+    """Whether a constraint may be one of several things, of which one was chosen."""
+    nodes = walk(_parsed(result.constraint))
+    return any(
+        getattr(node, "function", getattr(node, "operator", "")) in WITH_ALTERNATIVES
+        for node in nodes
+    )
 
 
 def _has_rows_of_its_measures(result: ConstraintResult) -> bool:
@@ -178,6 +193,11 @@ RESULT_RULES = (
         "method",
         "says that no test was run, and other fields have results",
         lambda r: not _is_untouched(r) or _says_nothing(r),
+    ),
+    Rule(
+        "chosen",
+        "must be empty where no test was run and where the constraint has no alternatives",
+        lambda r: not r.chosen or (_has_alternatives(r) and not _is_untouched(r)),
     ),
     Rule("rows", "are not of the constraint's measures", _has_rows_of_its_measures),
     Rule("rates", "are not counts divided by rows", _are_counts),
@@ -296,6 +316,11 @@ CERTIFICATE_RULES = (
         "n_candidate",
         "must be 0 for the function certify, and at least 1 for an estimator's fit and certify",
         lambda c: not c.procedure or (c.n_candidate > 0) == (c.procedure != "certify"),
+    ),
+    Rule(
+        "results",
+        "have chosen alternatives, and the function certify has no rows to choose them by",
+        lambda c: c.procedure != "certify" or not any(r.chosen for r in c.results),
     ),
     Rule("procedure", "is missing", lambda c: bool(c.procedure) or not c.versions),
     Rule("classes", "must differ from each other", lambda c: len(set(c.classes)) == len(c.classes)),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sklearn_seldonian.certification._evidence import exclusive_columns
 from sklearn_seldonian.certification._levels import levels_elsewhere, quantified_levels
 from sklearn_seldonian.constraints import (
     Cells,
+    Choice,
     Constraint,
     ExclusiveColumns,
     Grouping,
@@ -106,6 +107,16 @@ class BoundSpecification:
     def parts(self) -> tuple[tuple[ResolvedConstraint, float], ...]:
         """Each constraint with its delta."""
         return tuple(zip(self.constraints, self.source.deltas, strict=True))
+
+    def opened(self) -> BoundSpecification:
+        """The same, where candidate rows will choose which alternative of an OR is tested."""
+        return replace(self, constraints=tuple(c.opened() for c in self.constraints))
+
+    def with_choices(self, choices: Sequence[Choice] | None) -> BoundSpecification:
+        """The same with one choice per constraint. None: all alternatives share delta."""
+        made = choices if choices is not None else [None] * len(self.constraints)
+        pairs = zip(self.constraints, made, strict=True)
+        return replace(self, constraints=tuple(c.with_choice(one) for c, one in pairs))
 
     def cells(self, columns: Mapping[str, Any], n_rows: int) -> Cells:
         """The cells of some rows."""

@@ -160,7 +160,7 @@ class Statistics:
             self._influence_variance,
             self._row_values if self.order_seed is not None else None,
             {estimand: self.range_of(estimand) for estimand in estimands},
-            self._table,
+            self._rows_of_kinds,
         )
 
     def range_of(self, estimand: Estimand) -> Range:
@@ -187,7 +187,7 @@ class Statistics:
         per_entry = (weight * numerator + constant * denominator)[self.kept.labels[inside]]
         return np.asarray((self.kept.entries[inside] * per_entry).sum(axis=1))
 
-    def _table(self, estimands: Sequence[Estimand]) -> dict[Kind, float]:
+    def _rows_of_kinds(self, estimands: Sequence[Estimand]) -> dict[Kind, float]:
         """As `Evidence.table`."""
         family, confusion = self._family(*estimands)
         parts = [

@@ -15,6 +15,7 @@ from sklearn_seldonian.constraints._builders import (
     true_positive_rate,
 )
 from sklearn_seldonian.constraints._cells import Cells, JointStrata, Stratification, assign_cells
+from sklearn_seldonian.constraints._choice import Choice, choice, shape
 from sklearn_seldonian.constraints._conditions import (
     are_comparable,
     combinations_in,
@@ -85,6 +86,7 @@ __all__ = [
     "Atom",
     "Binary",
     "Cells",
+    "Choice",
     "ColumnIs",
     "Comparison",
     "Condition",
@@ -115,6 +117,7 @@ __all__ = [
     "bind",
     "bonferroni",
     "calibration_error",
+    "choice",
     "columns_of",
     "combinations_in",
     "constant_value",
@@ -145,6 +148,7 @@ __all__ = [
     "predictive_equality",
     "predictive_parity",
     "quantifiers_of",
+    "shape",
     "shares",
     "subtrees",
     "true_positive_rate",

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from sklearn_seldonian._text import short
+from sklearn_seldonian.constraints._choice import Choice, alternatives_in_words, chosen, opened
 from sklearn_seldonian.constraints._nodes import Condition, Constraint, Negative, Node
 from sklearn_seldonian.constraints._parse import parse
 from sklearn_seldonian.constraints._resolve import Estimand, means_of, resolve
 from sklearn_seldonian.constraints._schema import Schema
 from sklearn_seldonian.constraints._split import atom_range, shifted, split
-from sklearn_seldonian.constraints._tree import And, Tree, atoms_of, fold_numbers, subtrees
+from sklearn_seldonian.constraints._tree import And, Or, Tree, atoms_of, fold_numbers, subtrees
 from sklearn_seldonian.measures import Expectation, RowMeasure
 
 NOT_LISTS = (Mapping, Set, bytes, pd.DataFrame)
@@ -34,12 +35,16 @@ class ResolvedConstraint:
         The same as AND and OR over atoms.
     estimands : tuple of Estimand
         The distinct means in `g`.
+    choice : Choice or None, default=None
+        Which child of each OR is tested, where that was chosen beforehand. None: all are, each at
+        its share of delta, or they are still open.
     """
 
     source: Constraint
     g: Node
     tree: Tree
     estimands: tuple[Estimand, ...]
+    choice: Choice | None = None
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -60,8 +65,8 @@ class ResolvedConstraint:
     def in_units(self) -> bool:
         """Whether the atoms of the tree are values of g, rather than of the same sign only."""
         ands = (tree for tree in subtrees(self.tree) if isinstance(tree, And))
-        implied = (atom for tree in ands for atom in tree.implied)
-        return all(atom.in_units for atom in (*atoms_of(self.tree), *implied))
+        trees = self.tree, *(implied for tree in ands for implied in tree.implied)
+        return all(atom.in_units for tree in trees for atom in atoms_of(tree))
 
     @property
     def opposite(self) -> Tree:
@@ -69,8 +74,30 @@ class ResolvedConstraint:
         return split(Negative(self.g))
 
     def with_margin(self, margin: float) -> Tree:
-        """The tree of ``g <= margin``."""
-        return split(shifted(self.g, margin))
+        """The tree of ``g <= margin``, with the same choice."""
+        tree = split(shifted(self.g, margin))
+        return tree if self.choice is None else chosen(tree, self.choice)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there are ORs, of which one child each is to be chosen."""
+        return any(isinstance(tree, Or) and tree.is_open for tree in subtrees(self.tree))
+
+    def opened(self) -> ResolvedConstraint:
+        """The same, where one child of each OR is to be chosen before the test."""
+        return replace(self, tree=opened(self.tree))
+
+    def with_choice(self, made: Choice | None) -> ResolvedConstraint:
+        """The same, where an open constraint tests these children, or all if none was chosen."""
+        if not self.is_open:
+            return self
+        tree = split(self.g)
+        return replace(self, tree=tree if made is None else chosen(tree, made), choice=made)
+
+    @property
+    def chosen_alternatives(self) -> tuple[str, ...]:
+        """What was chosen to be tested in the place of each OR, as inequalities."""
+        return alternatives_in_words(split(self.g), self.choice) if self.choice else ()
 
 
 def parse_all(constraints: str | Constraint | Iterable[str | Constraint]) -> tuple[Constraint, ...]:

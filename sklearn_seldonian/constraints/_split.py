@@ -17,10 +17,12 @@ tested at once. Two rewritings lead there. They alternate, from the outside inwa
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
+from sklearn_seldonian.constraints._coverage import leave_nothing_out
 from sklearn_seldonian.constraints._evaluate import apply, rational_value
 from sklearn_seldonian.constraints._interval import MAX_EXACT_POWER, Interval, hull
 from sklearn_seldonian.constraints._nodes import (
@@ -34,13 +36,15 @@ from sklearn_seldonian.constraints._nodes import (
 )
 from sklearn_seldonian.constraints._resolve import Estimand, means_of
 from sklearn_seldonian.constraints._sums import NOTHING, ONE, Terms, Weight, range_of, terms_of
-from sklearn_seldonian.constraints._tree import And, Atom, Linear, Or, Tree, atoms_of, fold
+from sklearn_seldonian.constraints._tree import And, Atom, Linear, Or, Tree, atoms_of
 
 # A constraint is not taken apart into more atoms than this. Max minus min over 16 levels is 240
 # pairs, and bounds on the levels then serve better than tests of pairs.
 MAX_ATOMS = 225
 # Where there are at most so many for each mean, they are no pairs, and more of them are affordable.
 MAX_ATOMS_PER_MEAN, MAX_SINGLE_ATOMS = 2, 2_000
+# An OR of ANDs is looked at as an AND of ORs, to see whether it always holds, if these are so many.
+MAX_CLAUSES = 64
 # An irrational limit is known to lie between two numbers. If they differ by at most this share of
 # the range of what is limited, the float in their middle stands for the limit. Otherwise the end
 # that is harder to keep to does.
@@ -52,9 +56,8 @@ TRUE = Atom(Number(0.0), (), Linear((), 0.0))
 def split(expression: Node) -> Tree:
     """The AND/OR tree of atoms that is satisfied exactly where ``expression <= 0`` is."""
     tree = _split(expression)
-    if isinstance(tree, Atom) and tree.estimands and _is_true(tree):
-        return And((TRUE,), (tree,))
-    return tree
+    is_implied = not isinstance(tree, And) and any(atom.estimands for atom in atoms_of(tree))
+    return And((TRUE,), (tree,)) if is_implied and _is_true(tree) else tree
 
 
 def _split(expression: Node, *, in_units: bool = True, is_ratio: bool = False) -> Tree:
@@ -99,12 +102,12 @@ def shifted(expression: Node, margin: float) -> Node:
 def _all_of(children: Iterator[Tree]) -> Tree:
     """AND of ANDs is one AND; what is true anyway is not tested."""
     parts: dict[Tree, None] = {}
-    implied: dict[Atom, None] = {}
+    implied: dict[Tree, None] = {}
     for child in children:
         if isinstance(child, And):
             implied.update(dict.fromkeys(child.implied))
             parts.update(dict.fromkeys(child.children))
-        elif isinstance(child, Atom) and _is_true(child):
+        elif _is_true(child):
             implied[child] = None
         else:
             parts[child] = None
@@ -134,10 +137,28 @@ def _any_of(children: Iterator[Tree]) -> Tree:
 
 
 def _is_true(tree: Tree) -> bool:
-    """Whether it is satisfied whatever the means."""
-    return fold(
-        tree, lambda atom, _: not _can_exceed(atom) and atom_range(atom).high <= 0, all, any
+    """Whether it is known to be satisfied whatever the means."""
+    clauses = _clauses(tree)
+    return clauses is not None and all(
+        any(not _can_exceed(atom) and atom_range(atom).high <= 0 for atom in clause)
+        or (len(clause) > 1 and leave_nothing_out(clause))
+        for clause in clauses
     )
+
+
+def _clauses(tree: Tree) -> list[tuple[Atom, ...]] | None:
+    """The tree as an AND of ORs of atoms; None where that would be too many."""
+    if isinstance(tree, Atom):
+        return [(tree,)]
+    parts = [_clauses(child) for child in tree.children]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    if isinstance(tree, And):
+        return list(itertools.chain(*known))
+    if math.prod(map(len, known)) > MAX_CLAUSES:
+        return None
+    return [tuple(itertools.chain(*chosen)) for chosen in itertools.product(*known)]
 
 
 def _can_exceed(atom: Atom) -> bool:

@@ -2,6 +2,8 @@
 
 An AND passes where all of its children pass, each tested at the full delta: the intersection-union
 test [1]_. An OR passes where any of its k children passes at delta / k: Bonferroni's inequality.
+Where one child will be chosen before the test, by rows that the test does not see, the OR is open,
+and each child has the full delta: only the one that is chosen is tested (`_choice`).
 `shares` is this rule. All code that walks down a tree with a delta gets the children from it.
 
 References
@@ -75,19 +77,24 @@ class Atom:
 class And:
     """Satisfied where every child is.
 
-    `implied` are atoms that are satisfied whatever the means. They need no test; they
+    `implied` are trees that are satisfied whatever the means. They need no test; they
     matter where g is wanted, which is the largest of all.
     """
 
     children: tuple[Tree, ...]
-    implied: tuple[Atom, ...] = ()
+    implied: tuple[Tree, ...] = ()
 
 
 @dataclass(frozen=True)
 class Or:
-    """Satisfied where some child is."""
+    """Satisfied where some child is.
+
+    `is_open` says that one child is to be chosen before the test, by rows that it does not see.
+    The OR cannot be tested until then.
+    """
 
     children: tuple[Tree, ...]
+    is_open: bool = False
 
 
 Tree = And | Or | Atom
@@ -98,7 +105,8 @@ Tree = And | Or | Atom
 
 def shares(tree: And | Or, delta: float) -> tuple[tuple[Tree, float], ...]:
     """The children of a tree that is tested at `delta`, each with the delta of its own test."""
-    share = delta / len(tree.children) if isinstance(tree, Or) else delta
+    is_split = isinstance(tree, Or) and not tree.is_open
+    share = delta / len(tree.children) if is_split else delta
     return tuple((child, share) for child in tree.children)
 
 

@@ -29,7 +29,7 @@ from sklearn_seldonian.estimators._reuse import reuse_of
 from sklearn_seldonian.estimators._saved_weights import SavedWeights
 from sklearn_seldonian.estimators._seal import check_model
 from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
-from sklearn_seldonian.learners import NotTrained, Problem, certify_outcome
+from sklearn_seldonian.learners import NotTrained, Problem, Trained, certify_outcome
 from sklearn_seldonian.learners.lagrangian import TrainedNet, module_inputs
 
 logger = logging.getLogger("sklearn_seldonian")
@@ -252,6 +252,9 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
     def _keep_model(self, outcome):
         """Keep what was trained, as far as it came."""
         model, history = outcome.model, outcome.history
+        if isinstance(outcome, Trained):
+            chosen = self._bound_specification_.with_choices(outcome.choices)
+            self._bound_specification_ = chosen
         is_partial = isinstance(outcome, NotTrained)
         self.preprocessor_ = outcome.preprocessor if is_partial else model.preprocessor
         if model is not None:

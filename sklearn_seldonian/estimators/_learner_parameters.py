@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import lru_cache
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -167,6 +168,7 @@ class LearnerParameters(BaseEstimator):
         return {"module": module_or_default(self.module), **self._keywords("module")}
 
 
+@lru_cache
 def _named_parameters(function):
     """Names of the parameters that can be given by name, and whether any other can be, too."""
     parameters = inspect.signature(function).parameters.values()

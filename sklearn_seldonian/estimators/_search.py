@@ -428,7 +428,8 @@ def _trial(estimator, setting, data, fold, scoring):
     seconds = time.perf_counter() - started
     if isinstance(outcome, NotTrained):
         return _Trial(seconds=seconds)
-    predicted = outcome.model.predict_test_outcome(setup.problem, setup.rows.take(held_out))
+    problem = setup.problem.tested(outcome)
+    predicted = outcome.model.predict_test_outcome(problem, setup.rows.take(held_out))
     passing, error = float(predicted.prediction.feasibility_score), float(predicted.error)
     score = np.nan
     if scoring is not None:

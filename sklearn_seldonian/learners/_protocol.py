@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
 
 from sklearn_seldonian.certification._specification import BoundSpecification, Specification
+from sklearn_seldonian.constraints import Choice
 from sklearn_seldonian.data._split import LabelledRows, Split
 from sklearn_seldonian.data._targets import Targets
 
@@ -43,11 +44,16 @@ class Problem:
     ) -> Problem:
         """The problem with the meaning that candidate rows give to the constraints' names.
 
-        The safety rows only add the levels that constraints may name.
+        The safety rows only add the levels that constraints may name. Which alternative of an OR
+        is tested will be chosen by candidate rows.
         """
         columns, n_rows = split.candidate.columns, len(split.candidate.y)
         bound, _ = specification.bound_to(columns, n_rows, targets, measures, named=split.columns)
-        return cls(bound, targets, len(split.safety.y), power)
+        return cls(bound.opened(), targets, len(split.safety.y), power)
+
+    def tested(self, outcome: Trained) -> Problem:
+        """The same with the alternatives that were chosen when the model was trained."""
+        return replace(self, specification=self.specification.with_choices(outcome.choices))
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,15 @@ class Trained:
         One row per epoch.
     remark : str, default=""
         What the model was chosen from, and why, in sentences.
+    choices : tuple of Choice or None, default=None
+        For each constraint, which alternatives are to be tested. They are a function of candidate
+        rows alone. None: all alternatives are tested, at shares of delta.
     """
 
     model: Any
     history: pd.DataFrame
     remark: str = ""
+    choices: tuple[Choice, ...] | None = None
     interrupted: ClassVar[bool] = False
 
 

@@ -32,7 +32,7 @@ def certify_outcome(
     if isinstance(outcome, NotTrained):
         return untested_certificate(specification, outcome.reason, n_safety, origin)
     certificate = run_safety_test(
-        specification,
+        problem.tested(outcome).specification,
         outcome.model,
         split.safety,
         origin,

@@ -23,7 +23,7 @@ from sklearn_seldonian.certification import (
     Statistics,
     passing_region,
 )
-from sklearn_seldonian.constraints import bonferroni
+from sklearn_seldonian.constraints import Choice, bonferroni
 from sklearn_seldonian.selection._margins import (
     Margins,
     calibrated_margins,
@@ -108,6 +108,19 @@ class Forecast:
         weight : float in [0, 1], default=0.0
             As in `PassingRegions.probabilities`.
         """
+        bounds, passing = self._of_atoms(seen, weight)
+        problem = self.problem
+        return Prediction(problem.highest(bounds), problem.pass_probabilities(passing))
+
+    def choices(self, seen: Statistics, weight: float = 0.0) -> tuple[Choice, ...]:
+        """For each constraint, the alternatives that `predict` takes to be the ones tested."""
+        if not self.problem.is_open:
+            return ((),) * len(self.problem.constraints)
+        bounds, passing = self._of_atoms(seen, weight)
+        return self.problem.choices(passing, bounds)
+
+    def _of_atoms(self, seen: Statistics, weight: float) -> tuple[Array, Array]:
+        """Expected bounds of the atoms, and how probable each is to pass: shape (..., n_atoms)."""
         problem = self.problem
         near = problem.linearisation.at(seen.confusion, seen.products)
         test = near.standard_errors(problem.n_safety)
@@ -118,8 +131,7 @@ class Forecast:
         passing = ndtr(np.divide(-bounds, both, out=certain, where=both > 0))
         if self.regions:
             passing[..., list(self.regions)] = self._known(near.means, weight)
-        worst = np.where(np.isnan(bounds), np.inf, bounds)
-        return Prediction(problem.highest(worst), problem.pass_probabilities(passing))
+        return np.where(np.isnan(bounds), np.inf, bounds), passing
 
     def feasibility_scores(self, seen: Statistics, weight: float = 0.0) -> Array:
         """Scores for choosing the best of several models: shape (...).

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_seldonian.constraints import (
+    Choice,
     ExclusiveColumns,
     ResolvedConstraint,
     Stratification,
     bonferroni,
+    choice,
     fold,
     leaves,
 )
@@ -61,6 +63,8 @@ class ConstrainedProblem:
     values : tuple of RowMeasure
         The constraints' distinct row measures.
     shape : (n_cells, n_classes)
+    is_open : bool
+        Whether any constraint has alternatives of which one is to be chosen.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class ConstrainedProblem:
         self.linearisation = Linearisation(constraints, stratification, n_classes, deterministic)
         self.shape, self.values = self.linearisation.shape, self.linearisation.values
         self.atoms = self.linearisation.atoms
+        self.is_open = any(constraint.is_open for constraint in self.constraints)
         tested = zip(constraints, deltas, strict=True)
         self.atom_deltas = tuple(own for c, delta in tested for _, own in leaves(c.tree, delta))
 
@@ -109,6 +114,16 @@ class ConstrainedProblem:
         Shape (..., n_constraints). An atom of which nothing is known (NaN) does not pass.
         """
         return self._folded(np.nan_to_num(of_atoms), bonferroni, _largest)
+
+    def choices(self, probabilities: Array, bounds: Array) -> tuple[Choice, ...]:
+        """For each constraint, the alternatives that are likeliest to pass.
+
+        From the probabilities and expected bounds of its atoms, as `pass_probabilities` and
+        `highest` take them. What these predict of a constraint whose alternatives are open is
+        what they predict of the chosen one.
+        """
+        prospects = zip(np.nan_to_num(probabilities).tolist(), bounds.tolist(), strict=True)
+        return tuple(choice(constraint.tree, prospects) for constraint in self.constraints)
 
     def active(self, values: Array) -> NDArray[np.bool_]:
         """Which atoms training should push on: all of an AND, the nearest of an OR.

@@ -42,6 +42,7 @@ class TestClassification:
         ],
     )
     @pytest.mark.parametrize("constraint", NO_MODEL_VIOLATES)
+    @pytest.mark.thinned(5)
     def test_alone(self, blobs, groups, constraint, method, decision):
         (result,) = results_of(blobs, groups, constraint, decision, method=method)
         assert (result.passed, result.method, result.guarantee) == (True, "arithmetic", "exact")
@@ -52,6 +53,7 @@ class TestClassification:
 
     @pytest.mark.parametrize("constraint", ["ACC >= 0", "abs(PR | [M]) <= 1"])
     @pytest.mark.parametrize("is_first", [True, False])
+    @pytest.mark.thinned(3)
     def test_beside_one_that_is_tested(self, blobs, groups, constraint, is_first, decision):
         other = "ACC >= 0.6"
         texts = [constraint, other] if is_first else [other, constraint]
@@ -67,6 +69,7 @@ class TestClassification:
 
 @pytest.mark.parametrize("constraint", ["MSE >= 0", "MAE >= -1", "MSE | [M] >= 0", "MAE <= 20"])
 @pytest.mark.parametrize("others", [[], ["MAE <= 5"]], ids=["alone", "with another"])
+@pytest.mark.thinned(3)
 def test_regression(blobs, groups, constraint, others):
     X, y = blobs
     model = SeldonianRegressor(

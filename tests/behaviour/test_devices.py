@@ -56,6 +56,7 @@ PROBLEMS = {
 @pytest.mark.usefixtures("single_precision")
 class TestSinglePrecision:
     @pytest.mark.parametrize("params", PROBLEMS.values(), ids=PROBLEMS)
+    @pytest.mark.thinned(2)
     def test_classes(self, blobs, groups, params):
         X, y = blobs
         params = {"max_epochs": 2, "random_state": 0, "verbose": 1, **params}
@@ -104,6 +105,7 @@ def pickled_on(model, device, monkeypatch):
 
 @pytest.mark.parametrize("device", ["cuda:0", "cuda:3", "mps"])
 @pytest.mark.parametrize("constraints", ["ACC >= 0.2", ()])
+@pytest.mark.thinned(2)
 def test_a_pickle_is_loaded_where_its_device_is_not(blobs, device, constraints, monkeypatch):
     X, _ = blobs
     model = SeldonianClassifier(MLP, constraints=constraints, max_epochs=2, random_state=0).fit(

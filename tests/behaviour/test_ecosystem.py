@@ -257,6 +257,7 @@ class TestCallbacks:
     @pytest.mark.parametrize("constraints", [(), "ACC >= 0.65"])
     @pytest.mark.parametrize("event", ["on_batch_begin", "on_batch_end", "on_grad_computed"])
     @pytest.mark.parametrize("by_class", [True, False])
+    @pytest.mark.thinned(3)
     def test_what_listens_to_batches_hears_each(self, blobs, event, constraints, by_class):
         heard = []
 

@@ -11,6 +11,7 @@ from sklearn_seldonian import (
     SeldonianMetaRegressor,
     SeldonianRegressor,
 )
+from sklearn_seldonian.modules import MLP
 
 # Each compares two answers of `predict` for the same rows, or one with the most probable class,
 # and with decision="sample" `predict` draws anew each time.
@@ -44,7 +45,7 @@ def a_few(estimators, **settings):
     names, cases = checks.args
     cases = [case if hasattr(case, "marks") else pytest.param(*case) for case in cases]
     for i in range(len(cases)):
-        one_in = 10 if isinstance(cases[i].values[0], SeldonianMetaClassifier) else 6
+        one_in = 19 if isinstance(cases[i].values[0], SeldonianMetaClassifier) else 11
         if (i + 1) % one_in:
             cases[i] = cases[i]._replace(marks=[*cases[i].marks, SLOW])
     return pytest.mark.parametrize(names, cases, **checks.kwargs)
@@ -103,12 +104,15 @@ def outcomes_of(estimator, expected):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.parametrize(
-    "constraints",
-    [pytest.param((), marks=SLOW), "ACC >= 0", pytest.param(SEVERAL, marks=SLOW)],
+    ("constraints", "short"),
+    [
+        ("ACC >= 0", {"module": MLP, "max_epochs": 5}),
+        *(pytest.param(each, {}, marks=SLOW) for each in ((), "ACC >= 0", SEVERAL)),
+    ],
     ids=str,
 )
-def test_drawn_decisions_fail_only_where_decisions_are_compared(constraints):
-    estimator = SeldonianClassifier(constraints=constraints, decision="sample", lr=0.1)
+def test_drawn_decisions_fail_only_where_decisions_are_compared(constraints, short):
+    estimator = SeldonianClassifier(constraints=constraints, decision="sample", lr=0.1, **short)
     assert estimator.__sklearn_tags__().non_deterministic
     by_status = outcomes_of(estimator, {**DRAWN, **DRAWN_ALIKE})
     assert by_status["failed"] == set()

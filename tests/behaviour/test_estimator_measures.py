@@ -56,6 +56,7 @@ def model(constraints, **params):
         ("min(TPR, by=race) >= 0.5 * max(TPR, by=race)", "argmax"),
     ],
 )
+@pytest.mark.thinned(3)
 def test_certified(text, decision):
     fitted = model(text, decision=decision).fit(X, Y, sensitive_features=GROUPS)
     assert fitted.solution_found_

@@ -117,6 +117,7 @@ UNFIT = {
 @pytest.mark.parametrize(("change", "message"), UNFIT.values(), ids=UNFIT)
 @pytest.mark.parametrize("preprocessor", [None, StandardScaler()], ids=["raw", "preprocessed"])
 @pytest.mark.parametrize("constraint", ["ACC >= 0.99", "ACC >= 1.5"], ids=["tested", "impossible"])
+@pytest.mark.thinned(7)
 def test_rows_that_a_model_would_refuse_are_refused(
     blobs, answer, change, message, preprocessor, constraint
 ):

@@ -29,6 +29,7 @@ SLOW = {"classifier, again", "regressor", "search", "holm, again", "GridSearchCV
     "name",
     [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in SCENARIOS],
 )
+@pytest.mark.thinned(2)
 def test_a_call_that_is_ended_at_any_line_leaves_nothing_or_all(name):
     """At lines drawn at random, at the first, and at the last, when the fit is handed over."""
     seen = lines_of(name)
@@ -83,6 +84,7 @@ def interruptible():
 
 @pytest.mark.parametrize("how", ["raised", "signal"])
 @pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.thinned(3)
 def test_ctrl_c_in_a_callback(blobs, event, how):
     model = classifier().fit(*blobs)
     model.set_params(callbacks=[CtrlC(event, how)])
@@ -154,6 +156,7 @@ def test_rows_of_an_interrupted_fit_are_unspent(blobs):
     ],
     ids=["own search", "grid search", "pipeline in a grid search", "one vs rest"],
 )
+@pytest.mark.thinned(3)
 def test_ctrl_c_ends_all_fits(blobs, around, event):
     with pytest.raises(KeyboardInterrupt):
         around(classifier(CtrlC(event), constraints="ACC >= 0.1")).fit(*blobs)

@@ -104,6 +104,7 @@ CALLS = {
 
 @pytest.mark.parametrize("delta", [0.5, 0.95])
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+@pytest.mark.thinned(4)
 def test_half_and_more_is_warned_of_once(call, delta):
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always")
@@ -116,6 +117,7 @@ def test_half_and_more_is_warned_of_once(call, delta):
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+@pytest.mark.thinned(3)
 def test_less_than_half_is_not(call):
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always")

@@ -46,6 +46,7 @@ def assumed(certificate):
         ),
     ],
 )
+@pytest.mark.thinned(4)
 def test_levels_read_off_rows_are_an_assumption(blobs, groups, model, constraint, sentences):
     certificate = certify(model, *blobs, constraint, sensitive_features=groups)
     assert assumed(certificate) == [f"{text}, those of the tested rows." for text in sentences]
@@ -70,6 +71,7 @@ def test_levels_read_off_rows_are_an_assumption(blobs, groups, model, constraint
 )
 @NO_SOLUTION
 @IMPOSSIBLE
+@pytest.mark.thinned(3)
 def test_named_levels_that_are_missing_fail_closed(blobs, groups, model, constraint, group):
     groups = groups.assign(category=groups["race"].astype("category"))
     certificate = certify(model, *blobs, constraint, sensitive_features=groups)
@@ -135,6 +137,7 @@ ONLY_THERE = [
 @NO_SOLUTION
 @IMPOSSIBLE
 @pytest.mark.parametrize("constraint", ONLY_THERE)
+@pytest.mark.thinned(4)
 def test_a_group_that_only_safety_rows_have_is_no_solution(blobs, groups, constraint):
     groups = rare(groups)
     groups.loc[299, "race"] = "E"
@@ -147,6 +150,7 @@ def test_a_group_that_only_safety_rows_have_is_no_solution(blobs, groups, constr
 
 @NO_SOLUTION
 @pytest.mark.parametrize("constraint", ONLY_THERE)
+@pytest.mark.thinned(4)
 def test_a_group_that_only_candidate_rows_have_is_no_solution(blobs, groups, constraint):
     groups = rare(groups)
     groups.loc[299, "race"] = "E"

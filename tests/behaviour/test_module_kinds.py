@@ -51,6 +51,7 @@ class EmptyCriterion(nn.CrossEntropyLoss):
 
 class TestTruthValues:
     @pytest.mark.parametrize("kind", [WithLength, WithoutTruth, nn.Linear])
+    @pytest.mark.thinned(2)
     def test_an_instance_is_taken_whatever_its_truth_value(self, blobs, kind):
         model = classifier(kind(3, 2), criterion=EmptyCriterion()).fit(*blobs)
         assert isinstance(model.module_, kind)
@@ -79,6 +80,7 @@ class TestOutputs:
         ids=range(6),
     )
     @pytest.mark.parametrize("decision", ["argmax", "sample"])
+    @pytest.mark.thinned(5)
     def test_criteria_get_what_they_take(
         self, blobs, criterion, change, n_outputs, constraints, decision
     ):
@@ -99,6 +101,7 @@ class TestOutputs:
 
     @each_goal
     @pytest.mark.parametrize("change", [torch.sigmoid, lambda o: o.sigmoid()[:, 0], torch.tanh])
+    @pytest.mark.thinned(4)
     def test_a_sigmoid_under_a_criterion_of_logits_is_noticed(self, blobs, change, constraints):
         model = classifier(
             Returning(change, 1), criterion=nn.BCEWithLogitsLoss, constraints=constraints

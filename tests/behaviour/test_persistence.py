@@ -51,6 +51,7 @@ class TestPickles:
         ],
         ids=["plain", "free", "preprocessor", "instances", "drawn"],
     )
+    @pytest.mark.thinned(4)
     def test_models_travel(self, blobs, way, params, tmp_path):
         X, y = blobs
         model = fitted(blobs, **params)
@@ -82,6 +83,7 @@ class TestPickles:
                 other.predict(X)
 
     @pytest.mark.parametrize("n_hidden", [4, 600])
+    @pytest.mark.thinned(2)
     def test_no_rows_and_no_optimizer_travel(self, n_hidden):
         rng = np.random.default_rng(0)
         X = rng.normal(size=(100_000, 20)).astype(np.float32)

@@ -104,6 +104,7 @@ def test_what_was_not_requested_is_refused(data):
     ],
     ids=["grid", "randomized"],
 )
+@pytest.mark.thinned(2)
 def test_searches_pass_it_on_and_their_refit_is_owned_up_to(data, make, searching):
     X, y, routed = data
     name = "lr" if make is classifier else "model__lr"

@@ -23,6 +23,7 @@ class TestModes:
     @pytest.mark.parametrize("mode", MODES)
     @pytest.mark.parametrize("decision", ["argmax", "sample"])
     @pytest.mark.parametrize("constraints", [(), "ACC >= 0.6"], ids=["free", "certified"])
+    @pytest.mark.thinned(5)
     def test_fit_and_predict(self, blobs, mode, decision, constraints):
         params = {"constraints": constraints, "decision": decision}
         expected = classifier(**params).fit(*blobs).predict_proba(blobs[0])
@@ -71,6 +72,7 @@ def double_by_default():
 class TestDoubleByDefault:
     @pytest.mark.parametrize("decision", ["argmax", "sample"])
     @pytest.mark.parametrize("constraints", [(), "ACC >= 0.6", "Brier <= 0.9"], ids=str)
+    @pytest.mark.thinned(4)
     def test_default_module(self, blobs, decision, constraints):
         model = classifier(constraints=constraints, decision=decision).fit(*blobs)
         assert model.predict(blobs[0]).shape == (1000,)
@@ -91,6 +93,7 @@ class TestPrecisionOfTheModule:
         "of_module", [torch.float64, torch.float32, torch.float16, torch.bfloat16]
     )
     @pytest.mark.parametrize("of_weights", [torch.float64, torch.float32, torch.float16])
+    @pytest.mark.thinned(5)
     def test_any_goes_with_any_of_the_class_weights(self, blobs, of_module, of_weights):
         model = classifier(
             lr=0.1,

@@ -67,6 +67,7 @@ DRAWINGS = {
 
 @pytest.mark.usefixtures("no_matplotlib")
 @pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS.keys())
+@pytest.mark.thinned(2)
 def test_pictures_name_the_extra(model, blobs, draw):
     with pytest.raises(ImportError, match=r"pip install 'sklearn-seldonian\[plot\]'"):
         draw(model, *blobs)

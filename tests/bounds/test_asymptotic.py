@@ -97,6 +97,7 @@ def test_one_rate_is_wilsons_interval(k, n):
 
 
 @pytest.mark.parametrize("weights", [(1, -1), (-1, 1), (0.8, -1), (1, 2.5), (-1, -0.3)])
+@pytest.mark.thinned(2)
 def test_score_bound_and_p_value_agree(weights):
     for k1 in range(0, 7, 2):
         for k2 in range(5):

@@ -33,6 +33,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("name", VALUES)
+@pytest.mark.thinned(2)
 def test_false_certificates_by_simulation(name):
     draw, mean = VALUES[name]
     rng = np.random.default_rng(11)

@@ -19,6 +19,7 @@ TABLES = [(k, n) for n in (1, 2, 5, 10, 30) for k in range(n + 1)] + [(0, 300), 
 
 @pytest.mark.parametrize("delta", DELTAS)
 @pytest.mark.parametrize("n", [1, 2, 5, 10, 30, 100])
+@pytest.mark.thinned(4)
 def test_false_certificates_by_enumeration(n, delta):
     """The exact probability of an upper bound below the true rate is at most delta."""
     counts = np.arange(n + 1)

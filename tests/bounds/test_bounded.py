@@ -9,6 +9,7 @@ from sklearn_seldonian.bounds import binomial_upper, bounded_mean_lower, bounded
 
 @pytest.mark.parametrize("delta", [0.01, 0.05, 0.1])
 @pytest.mark.parametrize("n", [1, 2, 5, 10, 30, 100])
+@pytest.mark.thinned(4)
 def test_false_certificates_for_two_point_values_by_enumeration(n, delta):
     """Values -1 and 3: the sample space is that of a binomial count."""
     counts = np.arange(n + 1)
@@ -22,6 +23,7 @@ def test_false_certificates_for_two_point_values_by_enumeration(n, delta):
 
 @pytest.mark.parametrize("n_trials", [2000, pytest.param(20_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("values", ["beta", "uniform", "three-point"])
+@pytest.mark.thinned(2)
 def test_false_certificates_by_simulation(values, n_trials):
     rng = np.random.default_rng(3)
     shape = (n_trials, 40)

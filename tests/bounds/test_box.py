@@ -45,6 +45,7 @@ def test_general_function_spends_delta_on_both_ends():
 
 @pytest.mark.parametrize("delta", [0.01, 0.05, 0.1])
 @pytest.mark.parametrize("evaluate", [difference, product_upper])
+@pytest.mark.thinned(2)
 def test_false_bounds_by_enumeration(evaluate, delta):
     n = 10
     tables = list(product(range(n + 1), repeat=2))

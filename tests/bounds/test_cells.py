@@ -11,6 +11,7 @@ PARITY, MIRRORED = (1.0, -1.0), (-1.0, 1.0)
 
 
 @pytest.mark.parametrize("weights", [PARITY, MIRRORED, (0.8, -1.0), (0.3, 1.7)])
+@pytest.mark.thinned(2)
 def test_a_cell_bounds_the_p_values_of_all_its_limits(weights, whole):
     """Whole cells of limits stand in for each of them, next to 0 as elsewhere."""
     rng = np.random.default_rng(0)
@@ -51,6 +52,7 @@ def test_impossible_guesses_leave_every_bound_as_it_is(monkeypatch):
 
 @pytest.mark.parametrize("bad", [np.nan, -1.0, 1000.0])
 @pytest.mark.parametrize("k", [(30, 40), (25, 55), (38, 25)])
+@pytest.mark.thinned(2)
 def test_impossible_guesses_leave_every_bound_one(monkeypatch, k, bad):
     """Where events are many they steer where to end too, but what ends it is bounded."""
     n, weights = (60, 80), (1, -1)

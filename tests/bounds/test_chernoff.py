@@ -33,6 +33,7 @@ def sample_space(trials):
         ((60,), (-1.0,)),
     ],
 )
+@pytest.mark.thinned(4)
 def test_false_certificates_by_enumeration(trials, weights, delta):
     """Summed over the whole sample space, at most delta for rates beyond the limit."""
     tables = sample_space(trials)

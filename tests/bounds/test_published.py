@@ -73,6 +73,7 @@ def interval(first, second):
 
 
 @pytest.mark.parametrize(("first", "second", "lower", "upper", "beyond"), PUBLISHED_INTERVALS)
+@pytest.mark.thinned(2)
 def test_published_intervals(first, second, lower, upper, beyond, monkeypatch):
     """Without the box, those of Chan and Zhang: never narrower, wider by the search's steps.
 

@@ -11,6 +11,7 @@ from sklearn_seldonian.bounds._score import score_statistic
 
 @pytest.mark.parametrize("delta", [0.05, 0.2])
 @pytest.mark.parametrize("trials", [(3, 3), pytest.param((4, 5), marks=pytest.mark.slow)])
+@pytest.mark.thinned(2)
 def test_no_bound_is_below_the_true_ratio_more_often_than_delta(trials, delta):
     """Summed over all tables. `benchmarks/certificates_bounds.py` has sizes up to 12."""
     assert ratio_coverage(trials, delta) <= delta

@@ -50,6 +50,7 @@ def false_certificates(certified, trials, weights, limit, points=289):
 
 
 @pytest.mark.parametrize(("weights", "limit"), PROBLEMS)
+@pytest.mark.thinned(3)
 def test_false_certificates_by_enumeration(weights, limit):
     """Sums over the whole sample space; p-values from below, so a superset is certified."""
     deltas = (0.01, 0.05, 0.1)
@@ -63,6 +64,7 @@ def test_false_certificates_by_enumeration(weights, limit):
 
 @pytest.mark.parametrize("trials", [(1, 1), (2, 5), (7, 4), (10, 10)])
 @pytest.mark.parametrize(("weights", "limit"), PROBLEMS)
+@pytest.mark.thinned(5)
 def test_false_certificates_of_the_functions_themselves(weights, limit, trials):
     certified = np.array(
         [
@@ -100,6 +102,7 @@ def test_bound_covers_by_enumeration(trials, weights, delta):
 @pytest.mark.parametrize(
     ("trials", "weights"), [((2, 3), PARITY), ((3, 2), MIRRORED), ((2, 2), (0.8, -1.0))]
 )
+@pytest.mark.thinned(2)
 def test_passing_is_an_upper_bound_within_the_limit(trials, weights, whole):
     """On all tables: certified equals `upper <= limit`, which implies `p <= delta`."""
     tables = list(product(range(trials[0] + 1), range(trials[1] + 1)))
@@ -116,6 +119,7 @@ def test_passing_is_an_upper_bound_within_the_limit(trials, weights, whole):
 
 @pytest.mark.parametrize("table", [(9, 2), (12, 14), (0, 3), (29, 30), (0, 0)])
 @pytest.mark.parametrize("weights", [PARITY, MIRRORED, (0.9, -1.0), (1.0, 0.4)])
+@pytest.mark.thinned(3)
 def test_every_limit_above_the_bound_is_rejected(table, weights):
     """P-values are not monotone in the limit, so all of them have to be looked at."""
     upper = two_rate_upper(table, (30, 30), weights, 0.05)
@@ -164,6 +168,7 @@ def test_the_other_reading_of_that_case_is_certified():
         ((30, 12), (0.3, 1.7), 0.4, 0.1),
     ],
 )
+@pytest.mark.thinned(2)
 def test_search_for_the_worst_rates_is_a_tight_bound(trials, weights, limit, delta, monkeypatch):
     """At least the maximum over a fine grid, and at most delta / 1000 above it."""
     monkeypatch.setattr(enumeration, "POINTS", 400)

@@ -35,6 +35,7 @@ def lines():
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (3, 8), (20, 20), (40, 7), (150, 90)])
+@pytest.mark.thinned(2)
 def test_bound_is_above_the_maximum_and_close_to_it(sizes, whole):
     rng = np.random.default_rng(sum(sizes))
     for line in lines():

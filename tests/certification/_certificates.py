@@ -80,6 +80,7 @@ PASSED = certified(["ACC >= 0.8", "abs(PR | [M] - PR | [F]) <= 0.3"], delta=[0.0
 FAILED = certified(["ACC >= 0.86", "PR <= 0.1"])
 UNTESTED = fitted(constraints="ACC >= 90").certificate_
 FITTED = fitted().certificate_
+CHOSEN = fitted(constraints="min(FPR, FNR) <= 0.9").certificate_
 TWO_CLASSES = certified("PR <= 0.9", classes=("no", "yes"))
 NORMAL = certified("LogLoss <= 0.9")
 

@@ -48,6 +48,7 @@ def each_alone(acceptance, tree, counts, delta=DELTA):
         ("TPR | [M] + TPR | [F] - FPR <= 1.7", (5, 4, 3)),
     ],
 )
+@pytest.mark.thinned(4)
 def test_every_table_has_the_verdict_of_the_safety_test(text, trials, method):
     tree, acceptance, counts = all_tables(text, trials, method=method)
     found = acceptance.passes([(tree, DELTA)], counts).tolist()
@@ -77,6 +78,7 @@ def test_of_functions_of_rates_about_the_tables_pass_that_do(text, trials, metho
         ("PR | [F] <= 0.4 + PR | [M]", (5, 4), "asymptotic"),
     ],
 )
+@pytest.mark.thinned(2)
 def test_two_rates_pass_up_to_a_count_that_is_at_most_one_off(text, trials, method):
     tree, acceptance, counts = all_tables(text, trials, method=method)
     shape = trials[0] + 1, trials[1] + 1

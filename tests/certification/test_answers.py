@@ -230,6 +230,7 @@ def test_probabilities_of_another_shape_are_refused():
     ],
 )
 @pytest.mark.parametrize("n_invalid", [1, 200])
+@pytest.mark.thinned(7)
 def test_outputs_that_are_no_prediction_pass_nothing(
     text, labels, probability, decision, method, n_invalid
 ):

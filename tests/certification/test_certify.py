@@ -324,6 +324,7 @@ SOFT = {
 
 
 @pytest.mark.parametrize("draw", SOFT.values(), ids=SOFT)
+@pytest.mark.thinned(2)
 def test_drawn_decisions_on_the_limit_pass_at_most_delta_of_the_time(draw, whole):
     """Sorted rows left as they are pass .94 of the time. `test_betting` has 20,000 trials."""
     rng, n_trials, n = np.random.default_rng(1), 100 if whole else 30, 60

@@ -22,6 +22,7 @@ from sklearn_seldonian.constraints import (
     Schema,
     Stratification,
     bind,
+    choice,
     distinct_conditions,
     distinct_values,
     parse,
@@ -83,6 +84,7 @@ TWO_RATES = [
 @pytest.mark.parametrize("delta", [0.05, 0.1])
 @pytest.mark.parametrize("trials", [(1, 2), (6, 9), pytest.param((12, 12), marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("text", "violations"), TWO_RATES, ids=[t for t, _ in TWO_RATES])
+@pytest.mark.thinned(2)
 def test_two_rates_on_and_beyond_the_limit(text, violations, trials, delta):
     constraint = resolved(text)
     passing = passing_counts(constraint, trials, delta)
@@ -124,6 +126,7 @@ def test_one_rate_is_clopper_pearson(k):
 @pytest.mark.parametrize("text", [text for text, _ in TWO_RATES])
 @pytest.mark.parametrize("counts", [(22, 24), (5, 90), (45, 50), (40, 30)])
 @pytest.mark.parametrize("delta", [0.01, 0.05, 0.3])
+@pytest.mark.thinned(4)
 def test_passing_is_a_bound_at_or_below_zero_and_a_p_value_at_most_delta(text, counts, delta):
     constraint = resolved(text)
     seen = evidence(constraint, counts, (100, 100))
@@ -303,6 +306,7 @@ ON_THE_LIMIT = {
 
 
 @pytest.mark.parametrize(("texts", "groups"), ON_THE_LIMIT.values(), ids=ON_THE_LIMIT)
+@pytest.mark.thinned(2)
 def test_a_constraint_on_its_limit_passes_at_most_delta_of_the_time(texts, groups, n_trials):
     share = share_certified(texts, groups, n_trials)
     assert share <= DELTA + 3 * math.sqrt(DELTA * (1 - DELTA) / n_trials)
@@ -320,3 +324,98 @@ def test_certificates_are_given_where_there_is_room():
     """.92 of the time by enumeration; the share of 50 samples has an error of .04."""
     groups = {"M": rates(60, 0.4, 0.4), "F": rates(60, 0.4, 0.4)}
     assert share_certified(["abs(PR | [M] - PR | [F]) <= 0.3"], groups, 50) > 0.8
+
+
+# -- one alternative of an OR, chosen by other rows ----------------------------------------
+
+EITHER = "min(PR | [M], PR | [F]) <= 0.3"
+# Both alternatives are violated, or on their limit.
+VIOLATED = [(0.3, 0.3), (0.3, 0.9), (0.35, 0.3), (0.5, 0.6)]
+
+
+def choice_by(rates):
+    """The choice of the alternative with the lower rate."""
+    tree = resolved(EITHER).tree
+    return choice(tree, iter([(0.0, rate) for rate in rates]))
+
+
+def all_counts(trials):
+    return list(itertools.product(*[range(n + 1) for n in trials]))
+
+
+def chance_of(counts, trials, rates):
+    return math.prod(binom.pmf(k, n, p) for k, n, p in zip(counts, trials, rates, strict=True))
+
+
+@pytest.mark.parametrize("delta", [0.05, 0.1])
+@pytest.mark.parametrize("trials", [(5, 7), (12, 9)])
+@pytest.mark.parametrize("rates", VIOLATED)
+@pytest.mark.thinned(3)
+def test_alternatives_chosen_by_other_rows_pass_at_most_delta_of_the_time(rates, trials, delta):
+    """All counts of the rows that choose and of those that are tested, with their probabilities."""
+    constraint, choosing = resolved(EITHER).opened(), (3, 4)
+    chosen = {rates: constraint.with_choice(choice_by(rates)) for rates in ((0.0, 1.0), (1.0, 0.0))}
+    of_each = {
+        low: sum(
+            chance_of(counts, trials, rates)
+            for counts in all_counts(trials)
+            if passes(one.tree, evidence(one, counts, trials), delta)
+        )
+        for low, one in chosen.items()
+    }
+    total = 0.0
+    for counts in all_counts(choosing):
+        first, second = (k / n for k, n in zip(counts, choosing, strict=True))
+        low = (0.0, 1.0) if first <= second else (1.0, 0.0)
+        total += chance_of(counts, choosing, rates) * of_each[low]
+    assert total <= delta * (1 + 1e-9)
+    assert max(of_each.values()) <= delta * (1 + 1e-9)
+
+
+def test_alternatives_chosen_by_the_tested_rows_would_pass_too_often():
+    """The test above could fail: .108 for a delta of .06."""
+    first, trials = resolved(EITHER).opened().with_choice(choice_by((0.0, 1.0))), (40, 40)
+    passing = {k for k in range(41) if passes(first.tree, evidence(first, (k, 40), trials), 0.06)}
+    lowest_passes = (counts for counts in all_counts(trials) if min(counts) in passing)
+    total = sum(chance_of(counts, trials, (0.3, 0.3)) for counts in lowest_passes)
+    assert total == pytest.approx(1 - (1 - binom.cdf(max(passing), 40, 0.3)) ** 2)
+    assert total > 0.1
+
+
+def test_a_chosen_alternative_has_all_of_delta_and_the_others_none():
+    constraint = resolved(EITHER)
+    seen = evidence(constraint, (30, 1), (100, 100))
+    both = safety_test(constraint.tree, seen, 0.05)
+    first, second = (
+        safety_test(constraint.opened().with_choice(choice_by(rates)).tree, seen, 0.05)
+        for rates in ((0.2, 0.4), (0.4, 0.2))
+    )
+    alone = safety_test(resolved("PR | [M] <= 0.3").tree, seen, 0.05)
+    assert (first.g_upper, first.p_value) == (alone.g_upper, alone.p_value)
+    assert second.g_upper < both.g_upper < 0
+    assert second.p_value == pytest.approx(both.p_value / 2)
+    assert not first.passed
+
+
+def test_alternatives_that_are_still_open_are_not_tested():
+    constraint = resolved(EITHER).opened()
+    seen = evidence(constraint, (1, 1), (100, 100))
+    for test in (safety_test, passes):
+        with pytest.raises(ValueError, match="An alternative must be chosen before the test"):
+            test(constraint.tree, seen, 0.05)
+
+
+ALWAYS = "max(PR | [M], NR | [M]) >= 0.5"
+
+
+@pytest.mark.parametrize("n", [1, 7, 100])
+def test_what_is_arithmetic_passes_with_any_counts(n):
+    constraint, beyond = resolved(ALWAYS), resolved(ALWAYS.replace("0.5", "0.5000001"))
+    verdicts = [
+        safety_test(constraint.tree, evidence(constraint, (k,), (n,)), 0.05) for k in (0, n // 2, n)
+    ]
+    assert all(verdict.passed for verdict in verdicts)
+    assert {(verdict.method, verdict.guarantee) for verdict in verdicts} == {
+        ("arithmetic", "exact")
+    }
+    assert not passes(beyond.tree, evidence(beyond, (n // 2,), (n,)), 0.05)

@@ -60,6 +60,7 @@ def some_table_passes(text, trials, delta=0.05):
         (RATIO.format(0.2), (12, 4), 0.2),
     ],
 )
+@pytest.mark.thinned(2)
 def test_what_is_called_hopeless_is(text, trials, delta):
     rows = needed(text, trials, delta)
     if rows is not None:

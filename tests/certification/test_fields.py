@@ -69,6 +69,15 @@ def test_what_passed_is_explained_by_its_numbers():
     )
 
 
+def test_the_alternatives_that_were_chosen_are_named():
+    lines = replace(RESULT, chosen=("ACC >= 0.8", "TPR <=\n0.1")).explain().splitlines()
+    assert lines[-3:] == [
+        "  method: Clopper-Pearson (exact)",
+        "  tested alternative: ACC >= 0.8, chosen by candidate rows",
+        "  tested alternative: TPR <= 0.1, chosen by candidate rows",
+    ]
+
+
 def test_what_did_not_pass_is_explained_with_the_reason():
     assert replace(MISSED, delta=0.01, rows={}).explain() == (
         "PR <= 0.1: NOT passed\n"

@@ -112,6 +112,7 @@ CERTIFICATES = {
 
 
 @pytest.mark.parametrize("make", CERTIFICATES.values(), ids=CERTIFICATES.keys())
+@pytest.mark.thinned(3)
 def test_what_is_written_is_read_back(make):
     before = make()
     document = before.to_json()

@@ -54,6 +54,7 @@ def tightest(data, text, delta, asked):
         ),
     ],
 )
+@pytest.mark.thinned(2)
 def test_the_tightest_limit_is_one_step_above_the_bound_or_less(text, asked, bound, delta):
     for limit in asked:
         found = tightest(DATA, text, delta, limit)
@@ -111,6 +112,7 @@ def test_the_bound_is_the_limit_at_which_it_would_just_pass(text):
         ("PR|[M] / PR|[not M] >= {}", (0.5, 0.8, 1.1), False),
     ],
 )
+@pytest.mark.thinned(2)
 def test_a_bound_does_not_depend_on_the_limit_that_was_asked(text, limits, deterministic):
     data = DATA if deterministic else SOFT_GROUPS
     every = [data.certify(text.format(limit), deterministic=deterministic) for limit in limits]

@@ -113,6 +113,7 @@ def test_choice(text, schema, deterministic, method, test, guarantee):
 @pytest.mark.parametrize(
     ("text", "schema", "deterministic", "method", "test", "guarantee"), CHOICES
 )
+@pytest.mark.thinned(4)
 def test_outcomes_do_not_choose_the_method(text, schema, deterministic, method, test, guarantee):
     methods = set()
     for seed in range(5):

@@ -130,6 +130,7 @@ def test_the_best_of_thirty_is_certified_falsely_far_too_often(n_trials):
 @pytest.mark.parametrize("rates", [BOUNDARY, SOME_GOOD], ids=["all at the limit", "every other"])
 @pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("procedure", [fixed_sequence, holm])
+@pytest.mark.thinned(2)
 def test_several_models_share_one_delta(procedure, rates, shared, n_trials):
     false = false_certificates(procedure, rates, n_trials, shared)
     assert binomtest(false, n_trials, DELTA, alternative="greater").pvalue > 0.01

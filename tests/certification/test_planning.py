@@ -27,6 +27,7 @@ EXCLUSIVE = frozenset({frozenset({"M", "F"})})
 @pytest.mark.parametrize(
     "text", ["PR | [M] - PR | [F] <= 0.1", "0.8 * PR | [M] - PR | [F] <= 0", "PR | [M] <= 0.5"]
 )
+@pytest.mark.thinned(3)
 def test_approximate_bounds(text, n, rates):
     constraint = bind(parse(text), SCHEMA)
     (atom,) = atoms_of(constraint.tree)
@@ -77,6 +78,7 @@ ONE_RATE = [
 
 @pytest.mark.parametrize("method", ["auto", "asymptotic", "ttest"])
 @pytest.mark.parametrize(("text", "rates", "rate", "n"), ONE_RATE)
+@pytest.mark.thinned(5)
 def test_probability_of_one_rate_is_the_binomial_sum(text, rates, rate, n, method):
     found = probability_of_passing(text, rates, n, method=method)
     assert found == pytest.approx(exact_power(text, rate, n, method=method), abs=1e-12)
@@ -110,6 +112,7 @@ def test_rows_for_one_limit(limit, rate, rows):
 @pytest.mark.parametrize(
     ("limit", "rate"), [(0.1, 0.05), (0.3, 0.2), (0.9, 0.83), (0.6, 0.5), (0.04, 0.0)]
 )
+@pytest.mark.thinned(4)
 def test_rows_for_one_limit_are_the_fewest_with_the_power(limit, rate, power):
     text = f"PR <= {limit}"
     rows = required_safety_rows(text, {"PR": rate}, power=power)
@@ -227,6 +230,7 @@ def test_probability_of_passing_with_one_rate(rate, n):
 
 
 @pytest.mark.parametrize(("gap", "n"), [(0.0, 700), (0.05, 1200), (0.05, 4000)])
+@pytest.mark.thinned(2)
 def test_probability_of_passing_with_two_groups(gap, n, whole):
     rates = {"PR | [M]": 0.4, "PR | [F]": 0.4 + gap}
     foreseen = probability_of_passing(PARITY, rates, n, SHARES)
@@ -304,6 +308,7 @@ SEVERAL = [
 
 
 @pytest.mark.parametrize(("texts", "names", "rates", "trials"), SEVERAL)
+@pytest.mark.thinned(3)
 def test_probability_of_several_rates_is_that_of_the_test(texts, names, rates, trials, whole):
     rng, n_draws = np.random.default_rng(1), 60
     if whole:
@@ -324,6 +329,7 @@ def test_probability_of_several_rates_is_that_of_the_test(texts, names, rates, t
 
 
 @pytest.mark.parametrize(("texts", "names", "rates", "trials"), [*SEVERAL[1:4], SEVERAL[5]])
+@pytest.mark.thinned(2)
 def test_rows_for_several_rates_have_the_power(texts, names, rates, trials):
     expected, total = dict(zip(names, rates, strict=True)), sum(trials)
     shares = {name: n / total for name, n in zip(names, trials, strict=True)}

@@ -238,6 +238,7 @@ def test_violations_by_averages_are_told_apart_too(name, limit, noise):
         ("max(Cost, Brier) <= 0.22", True),
     ],
 )
+@pytest.mark.thinned(2)
 def test_rows_needed_of_averages_have_about_the_power(text, deterministic):
     rng, shares = np.random.default_rng(0), {s: n / 1400 for s, n in SQUARES.items()}
     tenth = Data({square: n // 10 for square, n in SQUARES.items()}, sharpness=0.9)

@@ -8,6 +8,7 @@ import pytest
 from sklearn_seldonian.certification import SafetyCertificate
 from sklearn_seldonian.certification._rules import check
 from tests.certification._certificates import (
+    CHOSEN,
     FAILED,
     FITTED,
     NORMAL,
@@ -75,6 +76,14 @@ FORGERIES = [
     (UNTESTED, "results.0.rows", {"ACC": 40}, "method"),
     (UNTESTED, "results.0.g_upper", -1.0, "bound"),
     (UNTESTED, "results.0.p_value", 0.5, "method"),
+    (PASSED, "results.0.chosen", ["ACC >= 0.8"], "chosen"),
+    (PASSED, "results.1.chosen", ["PR | [M] <= 0.3"], "results|chosen"),
+    (PASSED, "results.1.chosen", "PR | [M] <= 0.3", "chosen"),
+    (FITTED, "results.0.chosen", ["ACC >= 0.6"], "chosen"),
+    (UNTESTED, "results.0.chosen", ["ACC >= 0.5"], "chosen"),
+    (CHOSEN, "results.0.constraint", "FPR <= 0.9", "chosen|rows"),
+    (CHOSEN, "results.0.rates", {}, "rates"),
+    (CHOSEN, "procedure", "certify", "results|loss|n_candidate"),
     (UNTESTED, "loss", 0.1, "loss"),
     (PASSED, "loss", 0.1, "loss"),
     (PASSED, "n_candidate", 500, "n_candidate"),
@@ -131,6 +140,18 @@ def test_the_forged_certificates_are_of_all_kinds():
     assert FAILED.results[1].rows_needed is None
     assert not UNTESTED.tested
     assert FITTED.passed
+    assert CHOSEN.results[0].chosen in (("FPR <= 0.9",), ("FNR <= 0.9",))
+
+
+@pytest.mark.parametrize("text", ["max(FPR, Cost / 2) <= 0.9", "min(FPR, Cost / 2) <= 0.9"])
+def test_rates_beside_other_means_are_read_back(text):
+    """The latter have rows and no rate."""
+    certificate = certified(text)
+    assert certificate.passed
+    assert certificate.results[0].rates.keys() == {"FPR"}
+    assert SafetyCertificate.from_json(certificate.to_json()) == certificate
+    with pytest.raises(ValueError, match=r"results\[0\]\.rates"):
+        SafetyCertificate.from_json(forged(certificate, "results.0.rates", {}))
 
 
 def test_swapped_constraints_are_refused():

@@ -167,6 +167,7 @@ def with_and_without_families(n_classes, valued, deterministic, n=700):
 @pytest.mark.parametrize("deterministic", [True, False])
 @pytest.mark.parametrize("valued", [True, False])
 @pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.thinned(3)
 def test_families_say_what_all_conditions_together_say(n_classes, valued, deterministic):
     constraints, parted, whole = with_and_without_families(n_classes, valued, deterministic)
     assert parted.n_rows == whole.n_rows == 700
@@ -260,6 +261,7 @@ def test_a_narrow_range_is_certified_with_fewer_rows_and_a_wrong_one_never():
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.thinned(2)
 def test_narrow_probabilities_on_the_limit_are_certified_at_most_delta_of_the_time(share, whole):
     """Two-point values at both ends of their range, the worst there are."""
     n_trials = 1500 if whole else 300

@@ -82,6 +82,7 @@ OPERATIONS = {
 @given(
     x=st.tuples(numbers, numbers, st.floats(0, 1)), y=st.tuples(numbers, numbers, st.floats(0, 1))
 )
+@pytest.mark.thinned(2)
 def test_contains_what_is_inside(name, x, y):
     on_numbers, on_intervals = OPERATIONS[name]
     (a, whole_a), (b, whole_b) = _inside(*x), _inside(*y)

@@ -75,6 +75,7 @@ CONTAINERS = {
 
 class TestArrays:
     @pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
+    @pytest.mark.thinned(4)
     def test_the_container_makes_no_difference(self, counts, container):
         X, y = counts
         expected = fitted(X, y)
@@ -123,6 +124,7 @@ class TestArrays:
         ],
         ids=["text", "objects", "category", "integers", "bits", "tensor", "floats", "list"],
     )
+    @pytest.mark.thinned(3)
     def test_labels(self, counts, labels):
         X, y = counts
         model = fitted(X, labels(y))
@@ -282,6 +284,7 @@ LABELS = {
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
 @pytest.mark.parametrize(("convert", "classes"), LABELS.values(), ids=LABELS)
+@pytest.mark.thinned(3)
 def test_labels_of_any_kind(blobs, convert, classes):
     X, y = blobs
     model, expected = fitted(X, convert(y)), fitted(X, y)

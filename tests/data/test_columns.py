@@ -252,6 +252,7 @@ ORDERED = {
 
 
 @pytest.mark.parametrize("table", ORDERED.values(), ids=ORDERED)
+@pytest.mark.thinned(2)
 def test_ordered_columns_go_by_their_own_order(schooling, table):
     X, y, level = schooling
     model = LogisticRegression().fit(X, y)

@@ -123,6 +123,7 @@ def without_sampler():
 class TestSamplers:
     @each_sampler
     @pytest.mark.parametrize("constraint", ["TPR >= 0.2", ()], ids=["constrained", "free"])
+    @pytest.mark.thinned(4)
     def test_rare_class_is_trained_on_more_rows_and_tested_on_its_own(
         self, sampler, constraint, without_sampler
     ):

@@ -116,6 +116,7 @@ def test_all_rows_and_a_fair_part_are_known_again(n):
 
 @pytest.mark.parametrize("n_values", [None, 2, 10, 1000, 100_000])
 @pytest.mark.parametrize("n", [3, 20, 200, 5000])
+@pytest.mark.thinned(4)
 def test_other_rows_are_not(n, n_values):
     sketch = RowSketch.of(hashes_of(1000, n_values=n_values), np.arange(500), np.arange(500, 1000))
     assert all(sketch.share_of(hashes_of(n, seed, n_values)) == 0.0 for seed in range(1, 30))
@@ -165,6 +166,7 @@ AROUND = {
 @pytest.mark.filterwarnings("ignore:.*exact copies")
 @pytest.mark.parametrize("constraints", ["ACC >= 0.1", ()], ids=["constrained", "free"])
 @pytest.mark.parametrize("around", AROUND.values(), ids=AROUND)
+@pytest.mark.thinned(4)
 def test_rows_of_fit_are_known_again(blobs, around, constraints):
     X, y = blobs
     fitted = around(classifier(constraints)).fit(X[:500], y[:500])

@@ -39,6 +39,7 @@ def test_a_fit_that_fails_forgets_the_last_one(blobs, params):
         ("n_iter", 0),
     ],
 )
+@pytest.mark.thinned(3)
 def test_a_search_that_fails_forgets_the_last_one(blobs, name, value):
     search = SeldonianSearchCV(classifier(), {"lr": [0.01]}, cv=2).fit(*blobs)
     search.set_params(**{name: value})

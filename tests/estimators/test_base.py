@@ -53,7 +53,9 @@ def test_several_constraints_with_a_delta_each(blobs, groups):
 def test_conditions_on_columns_of_a_frame(blobs, groups):
     X, y = blobs
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
-    model = SeldonianClassifier(MLP, constraints="ACC | [a > 0] >= 0.6", random_state=0)
+    model = SeldonianClassifier(
+        MLP, constraints="ACC | [a > 0] >= 0.6", max_epochs=5, random_state=0
+    )
     model.fit(frame, y)
     rows = model.safety_indices_
     rows = rows[X[rows, 0] > 0]
@@ -64,7 +66,8 @@ def test_conditions_on_columns_of_a_frame(blobs, groups):
 
 def test_certify_on_fresh_rows(blobs):
     X, y = blobs
-    model = SeldonianClassifier(MLP, constraints="ACC >= 0.7", random_state=0).fit(X[:600], y[:600])
+    model = SeldonianClassifier(MLP, "ACC >= 0.7", max_epochs=5, random_state=0)
+    model.fit(X[:600], y[:600])
     certificate = model.certify(X[600:], y[600:])
     assert certificate.n_safety == 400
     (result,) = certificate.results
@@ -73,7 +76,9 @@ def test_certify_on_fresh_rows(blobs):
 
 def test_certificate_says_where_it_comes_from(blobs):
     X, y = blobs
-    model = SeldonianClassifier(MLP, constraints="TPR >= 0.5", pos_label=0, random_state=3)
+    model = SeldonianClassifier(
+        MLP, constraints="TPR >= 0.5", pos_label=0, max_epochs=5, random_state=3
+    )
     model.fit(X[:600], y[:600])
     tested, fresh = model.certificate_, model.certify(X[600:], y[600:])
     assert tested.procedure == "SeldonianClassifier.fit"

@@ -80,6 +80,7 @@ WRAPPERS = {
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("wrap", "prefix"), WRAPPERS.values(), ids=WRAPPERS)
+@pytest.mark.thinned(3)
 def test_a_search_around_anything_is_owned_up_to(blobs, certificates, wrap, prefix):
     model = wrap(classifier(fallback="majority")).fit(*blobs)
     assert SEARCHED not in certificates[-1].explain()
@@ -105,6 +106,7 @@ def test_a_search_around_anything_is_owned_up_to(blobs, certificates, wrap, pref
     ids=["grid", "grid of two", "randomized", "halving", "halving random", "nested"],
 )
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.thinned(2)
 def test_all_searches_are_owned_up_to(blobs, search):
     found = search(FixedThresholdClassifier(classifier(fallback="majority"))).fit(*blobs)
     best = getattr(found.best_estimator_, "best_estimator_", found.best_estimator_)

@@ -33,7 +33,9 @@ each_kind_of_output = pytest.mark.parametrize(
 
 def fitted(blobs, constraints="ACC >= 0.7", **params):
     return SeldonianClassifier(
-        constraints=constraints, random_state=0, **{"module": MLP, **params}
+        constraints=constraints,
+        random_state=0,
+        **{"module": MLP, "max_epochs": 6, **params},
     ).fit(*blobs)
 
 
@@ -46,7 +48,7 @@ def unsolved(blobs):
 
 class TestSolution:
     def test_fitted_attributes(self, blobs):
-        model = fitted(blobs)
+        model = fitted(blobs, max_epochs=20)
         assert model.solution_found_
         assert isinstance(model.certificate_, SafetyCertificate)
         assert model.certificate_.passed
@@ -207,7 +209,7 @@ class TestModules:
         assert (np.abs(found[other] - 0.5) < most).all()
 
     def test_drawn_decisions_have_no_offsets(self, blobs):
-        model = fitted(blobs, "PR <= 0.6", decision="sample", module__hidden=())
+        model = fitted(blobs, "PR <= 0.6", decision="sample", module__hidden=(), max_epochs=20)
         assert model.offsets_.tolist() == [0.0, 0.0]
 
     @pytest.mark.parametrize("constraints", ["PR <= 0.6", "PR <= 0.45"])

@@ -331,6 +331,7 @@ def test_a_frozen_classifier_gets_thresholds_of_groups():
 
 
 @pytest.mark.parametrize("scoring", [None, "accuracy"])
+@pytest.mark.thinned(2)
 def test_the_search_sees_groups(scoring):
     X, y, groups = DATA
     search = SeldonianSearchCV(

@@ -80,6 +80,7 @@ class TestNamesReachTheirTargets:
         ],
         ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
     )
+    @pytest.mark.thinned(3)
     def test_values_are_used(self, blobs, params, seen, value):
         assert seen(unfitted(**params).fit(*blobs)) == value
 

@@ -218,6 +218,7 @@ def test_tables_with_categories_and_gaps(people):
     ],
     ids=["sparse", "list", "float32", "wide", "text"],
 )
+@pytest.mark.thinned(2)
 def test_whatever_rows_the_classifier_takes(people, rows, estimator):
     X = rows(people[0])
     model = SeldonianMetaClassifier(estimator, "ACC >= 0.5", random_state=0).fit(X, people[1])

@@ -40,7 +40,9 @@ def grades(groups):
 
 def fitted(grades, constraints="MAE <= 0.6", groups=None, **params):
     model = SeldonianRegressor(
-        constraints=constraints, random_state=0, **{"module": MLP, **RANGES, **params}
+        constraints=constraints,
+        random_state=0,
+        **{"module": MLP, "max_epochs": 6, **RANGES, **params},
     )
     return model.fit(*grades, sensitive_features=groups)
 
@@ -49,7 +51,7 @@ def fitted(grades, constraints="MAE <= 0.6", groups=None, **params):
 
 
 def test_fitted_attributes(grades):
-    model = fitted(grades)
+    model = fitted(grades, max_epochs=20)
     y = grades[1][model.candidate_indices_]
     assert model.solution_found_
     assert model.certificate_.guarantee == "finite-sample"
@@ -74,6 +76,7 @@ def test_fitted_attributes(grades):
         ),
     ],
 )
+@pytest.mark.thinned(2)
 def test_what_is_certified_is_what_predict_returns(grades, groups, text, value):
     X, y = grades
     model = fitted(grades, text, groups, module__hidden=())
@@ -116,17 +119,17 @@ def test_without_both_ranges_the_certificate_is_asymptotic_and_says_so(grades, m
 
 
 def test_the_target_range_is_among_the_assumptions(grades):
-    says = "The target is never outside [0, 4]; that of no row seen is."
-    assert says in fitted(grades).certificate_.assumptions
-    assert "The predictions are those of predict." in fitted(grades).certificate_.assumptions
-    model = fitted(grades, "0 <= 1", target_range=None)
+    assumptions = fitted(grades, max_epochs=2).certificate_.assumptions
+    assert "The target is never outside [0, 4]; that of no row seen is." in assumptions
+    assert "The predictions are those of predict." in assumptions
+    model = fitted(grades, "0 <= 1", target_range=None, max_epochs=2)
     assert not any("The target" in text for text in model.certificate_.assumptions)
 
 
 @pytest.mark.parametrize("part", ["candidate_indices_", "safety_indices_"])
 def test_a_target_outside_its_range_is_refused(grades, part):
     X, y = grades
-    model = fitted(grades)
+    model = fitted(grades, max_epochs=2)
     row = getattr(model, part)[0]
     y[row] = 4.0
     clone(model).fit(X, y)
@@ -181,10 +184,11 @@ def test_pickle(grades):
 
 
 @pytest.mark.parametrize("fallback", [None, "mean", LinearRegression()], ids=str)
+@pytest.mark.thinned(2)
 def test_no_solution(grades, fallback):
     X, y = grades
     with pytest.warns(NoSolutionFoundWarning):
-        model = fitted(grades, "MAE <= 0.1", fallback=fallback)
+        model = fitted(grades, "MAE <= 0.1", fallback=fallback, max_epochs=5)
     assert not model.solution_found_
     assert "the estimate itself violates the limit" in model.certificate_.explain()
     if fallback is None:
@@ -255,6 +259,7 @@ def test_training_meets_a_constraint_that_plain_training_violates(grades, groups
 
 @approximate
 @pytest.mark.parametrize(("unit", "start"), [(1e4, 0.0), (1e-4, 0.0), (1.0, 1e5)])
+@pytest.mark.thinned(2)
 def test_training_does_not_depend_on_the_unit_of_the_target(grades, groups, unit, start):
     X, y = grades
     plain, other = (
@@ -278,6 +283,7 @@ def test_training_does_not_depend_on_the_unit_of_the_target(grades, groups, unit
 
 
 @pytest.mark.parametrize("criterion", [nn.L1Loss, nn.HuberLoss(delta=0.5)], ids=str)
+@pytest.mark.thinned(2)
 def test_other_criteria(grades, criterion):
     assert fitted(grades, criterion=criterion).score(*grades) > 0.5
 
@@ -286,7 +292,7 @@ def test_other_criteria(grades, criterion):
     "module", [nn.Linear(3, 1), nn.Sequential(nn.Linear(3, 1), nn.Flatten(0))], ids=["2d", "1d"]
 )
 def test_one_output_a_row(grades, module):
-    assert fitted(grades, module=module, max_epochs=60).score(*grades) > 0.5
+    assert fitted(grades, module=module, max_epochs=15, lr=0.05).score(*grades) > 0.5
 
 
 def test_several_outputs_a_row_are_refused(grades):
@@ -316,7 +322,7 @@ def test_a_measure_of_the_users_own(grades, surrogate):
 
 def test_gpa():
     gpa = load_gpa(target="gpa", as_frame=True)
-    rows = np.random.default_rng(0).permutation(len(gpa.data))[:20_000]
+    rows = np.random.default_rng(0).permutation(len(gpa.data))[:10_000]
     X, y, groups = (part.iloc[rows] for part in (gpa.data, gpa.target, gpa.sensitive_features))
     model = SeldonianRegressor(
         MLP,
@@ -335,7 +341,7 @@ def test_gpa():
 @pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
 def test_garbage_over_the_safety_rows_changes_only_the_certificate(grades, groups):
     X, y = grades
-    model = fitted(grades, [GAP, "MSE <= 0.5"], groups)
+    model = fitted(grades, [GAP, "MSE <= 0.5"], groups, max_epochs=5)
     rng = np.random.default_rng(7)
     safety = model.safety_indices_
     X2, y2, groups2 = X.copy(), y.copy(), groups.copy()
@@ -372,6 +378,7 @@ class Constant(RegressorMixin, BaseEstimator):
     ("text", "share"),
     [("MAE <= 0.1", 0.1), ("ME >= -0.1", 0.1), ("(ME | [M]) - (ME | [F]) <= 0.5", 0.5)],
 )
+@pytest.mark.thinned(2)
 def test_the_promise_holds_in_simulation(text, share, whole):
     """Where a share of errors is one, which is the limit, at most delta are certified."""
     rng = np.random.default_rng(0)

@@ -210,6 +210,7 @@ def test_facts_that_are_none_are_refused(saved, facts, tmp_path):
         lambda: classifier(()),
     ],
 )
+@pytest.mark.thinned(3)
 def test_models_of_all_kinds_are_loaded(blobs, make, tmp_path):
     X, y = blobs
     model = make()

@@ -58,6 +58,7 @@ class TestWeightsAlone:
         ],
         ids=["plain", "free", "moved", "instance", "one logit", "two"],
     )
+    @pytest.mark.thinned(2)
     def test_round_trip(self, blobs, params, tmp_path):
         X, y = blobs
         model = fitted(blobs, **params)
@@ -158,6 +159,7 @@ class TestWeightsAlone:
         ],
     )
     @pytest.mark.parametrize("is_fitted", [True, False])
+    @pytest.mark.thinned(3)
     def test_a_changed_file_is_refused_and_changes_nothing(
         self, blobs, change, message, is_fitted, tmp_path
     ):

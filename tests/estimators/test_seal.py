@@ -78,6 +78,7 @@ ANSWERS = ["predict", "predict_proba", "decision_function"]
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 @pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.thinned(4)
 def test_another_model_than_the_certified_one_does_not_answer(model, blobs, change, answer):
     X, y = blobs
     change(model)
@@ -91,6 +92,7 @@ def test_another_model_than_the_certified_one_does_not_answer(model, blobs, chan
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+@pytest.mark.thinned(3)
 def test_nor_is_it_saved_or_loaded(model, change, tmp_path):
     change(model)
     with pytest.raises(ValueError, match="are not those that the certificate is about"):
@@ -258,6 +260,7 @@ BEFORE = "is not the one that the certificate is about"
 
 
 @pytest.mark.parametrize(("name", "change"), CHANGES_BEFORE)
+@pytest.mark.thinned(2)
 def test_a_changed_preprocessor_does_not_answer(pickles, blobs, name, change):
     model = pickle.loads(pickles[name])
     X, y = blobs

@@ -359,6 +359,7 @@ CLEAN, ONLY_ACCURATE_FAILS, ONLY_CAREFUL_FAILS, BOTH_FAIL = (
         ("holm", BOTH_FAIL, [0, 1], None),
     ],
 )
+@pytest.mark.thinned(3)
 def test_what_is_tested_and_kept(test, safety_u, tested, kept):
     found = mistaken_search(test, safety_u)
     passing = found.cv_results_["mean_test_passing"]

@@ -45,6 +45,7 @@ def test_labels_of_any_kind_and_less_of_a_gap(method, unequal):
     assert gap(decisions, groups) < 0.1 < gap(plain.predict(X), groups)
 
 
+@pytest.mark.thinned(2)
 def test_drawn_decisions_follow_the_seed(method, unequal):
     X, y, groups = unequal
     models = [

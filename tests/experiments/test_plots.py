@@ -13,6 +13,7 @@ from sklearn_seldonian.experiments import (
     run_experiment,
     summarise_results,
 )
+from tests.conftest import two_blobs
 
 matplotlib.use("Agg")
 
@@ -23,18 +24,25 @@ ESTIMATORS = {
 
 
 @pytest.fixture
-def experiment(blobs, tmp_path):
+def experiment(table_and_folder):
     """An experiment's table, and the folder it was written to."""
+    results, folder = table_and_folder
+    return results.copy(), folder
+
+
+@pytest.fixture(scope="module")
+def table_and_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("experiment")
     results = run_experiment(
         ESTIMATORS,
-        *blobs,
+        *two_blobs(),
         "PR <= 0.6",
         sample_sizes=[100, 20],
         n_trials=4,
         metrics=["accuracy", "neg_log_loss"],
-        results=tmp_path,
+        results=folder,
     )
-    return results, tmp_path
+    return results, folder
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +147,7 @@ def test_more_estimators_than_styles(experiment):
 
 @pytest.mark.parametrize("n_estimators", [1, 2, 5, 9])
 @pytest.mark.parametrize("name", ["{}", "estimator {} with a $name$ that goes on and on and on"])
+@pytest.mark.thinned(3)
 def test_names_stay_inside_the_figure(experiment, n_estimators, name):
     results, _ = experiment
     one = results[results["estimator"] == "always"]

@@ -132,6 +132,7 @@ class TestResults:
             ({"estimators": {"logistic": DummyClassifier()}}, "class of 'logistic' was Logistic"),
         ],
     )
+    @pytest.mark.thinned(3)
     def test_other_settings_are_refused(self, blobs, tmp_path, change, message):
         self.run(blobs, tmp_path)
         before = files(tmp_path)

@@ -1,5 +1,6 @@
 """What was trained gets the certificate that its outcome deserves."""
 
+import dataclasses
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from sklearn_seldonian.certification._answers import answers_of
 from sklearn_seldonian.certification._certifier import Origin
+from sklearn_seldonian.constraints import choice
 from sklearn_seldonian.learners import NotTrained, Trained, certify_outcome
 from tests.learners._problems import problem_and_split, rows_of
 
@@ -63,6 +65,27 @@ def test_a_model_is_tested_on_the_safety_rows(rows, limit, passed):
     assert (certificate.n_safety, certificate.n_candidate) == (N_SAFETY, N_CANDIDATE)
     assert (certificate.procedure, certificate.positive) == ("Here.fit", "1")
     assert certificate.remarks == ()
+
+
+@pytest.mark.parametrize(("first", "share"), [(None, 0.5), (True, 1.0), (False, 1.0)])
+def test_alternatives_share_delta_unless_training_chose_one(rows, first, share):
+    text, choices = "max(ACC, ERR) >= 0.8", None
+    if first is not None:
+        (tree,) = (c.tree for c in problem_and_split(text, rows, MASK)[0].specification.constraints)
+        choices = (choice(tree, iter([(float(first), 0.0), (float(not first), 0.0)])),)
+    (result,) = verdict(dataclasses.replace(MODEL, choices=choices), text, rows).results
+    assert result.delta == 0.05
+    assert result.passed == (first is not False)
+    assert result.chosen == {None: (), True: ("ACC >= 0.8",), False: ("ERR >= 0.8",)}[first]
+    if first is not False:
+        lower = beta.ppf(0.05 * share, N_SAFETY - N_WRONG, N_WRONG + 1)
+        assert result.bound == pytest.approx(lower, rel=1e-6)
+        return
+    assert result.estimate == 0.95
+    assert result.reason == (
+        "the estimate meets the limit, but not by the alternative that candidate rows had chosen "
+        "to be tested"
+    )
 
 
 def test_without_constraints_there_is_no_certificate(rows):

@@ -27,13 +27,18 @@ MANY = [
 VALUED = ["Cost | [a] - Cost | [not a] <= 0.3", "Cost | [b] + PR_[0] | [b] + Cost <= 6"]
 
 
-def problem_and_table(texts, n=2000, seed=0):
-    """The problem of some texts over M and F, and the table of rows with random decisions."""
+def problem_and_table(texts, n=2000, seed=0, *, is_open=False):
+    """The problem of some texts over M and F, and the table of rows with random decisions.
+
+    `is_open`: alternatives are to be chosen.
+    """
     rng = np.random.default_rng(seed)
     male = rng.integers(0, 2, size=n)
     y = rng.integers(0, 2, size=n)
     predicted = (rng.random(n) < 0.4 + 0.2 * y).astype(int)
     constraints = [bind(parse(text), SCHEMA) for text in texts]
+    if is_open:
+        constraints = [constraint.opened() for constraint in constraints]
     columns = {"M": male, "F": 1 - male}
     codes, stratification = assign_cells(columns, [c.conditions for c in constraints], n)
     problem = ConstrainedProblem(constraints, [0.05] * len(texts), stratification, 2, 500, 0.9)

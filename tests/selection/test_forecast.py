@@ -185,3 +185,37 @@ def test_calibration_makes_bounds_as_wide_as_the_tests():
     exact = safety_test(constraint.tree, seen.evidence(constraint.estimands), 0.05).g_upper
     # The bound is that of fewer cells.
     assert after == pytest.approx(exact, abs=0.02)
+
+
+# -- alternatives of which one will be tested ------------------------------------------------------
+
+EITHER = ["min(PR | [M], PR | [F]) <= 0.53", "max(ACC, TPR) >= 0.55"]
+APART = [
+    ["PR | [M] <= 0.53", "ACC >= 0.55"],
+    ["PR | [F] <= 0.53", "ACC >= 0.55"],
+    ["PR | [M] <= 0.53", "TPR >= 0.55"],
+    ["PR | [F] <= 0.53", "TPR >= 0.55"],
+]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_predicted_is_predicted_of_what_will_be_tested(seed):
+    problem, table = problem_and_table(EITHER, seed=seed, is_open=True)
+    forecast, seen = forecast_for(problem, table), seen_in(problem, table)
+    prediction, choices = forecast.predict(seen), forecast.choices(seen)
+    alone = [problem_and_table(texts, seed=seed) for texts in APART]
+    each = np.array([forecast_for(*one).predict(seen_in(*one)).probabilities for one in alone])
+    np.testing.assert_allclose(prediction.probabilities, each.max(axis=0), rtol=1e-9)
+    tested = [c.with_choice(one) for c, one in zip(problem.constraints, choices, strict=True)]
+    likeliest = each.argmax(axis=0)
+    assert tested[0].chosen_alternatives == (APART[likeliest[0]][0],)
+    assert tested[1].chosen_alternatives == (APART[likeliest[1]][1],)
+    shared = forecast_for(*problem_and_table(EITHER, seed=seed))
+    assert (shared.predict(seen).probabilities < prediction.probabilities).all()
+
+
+def test_without_alternatives_nothing_is_chosen():
+    problem, table = problem_and_table(["PR <= 0.5", GAP], is_open=True)
+    assert forecast_for(problem, table).choices(seen_in(problem, table)) == ((), ())
+    shared, table = problem_and_table(EITHER)
+    assert forecast_for(shared, table).choices(seen_in(shared, table)) == ((), ())

@@ -118,6 +118,7 @@ def test_of_two_groups_the_best_pair_is_found(gap, seed):
 
 @pytest.mark.parametrize("n_groups", [3, 5, 8])
 @pytest.mark.parametrize("gap", [0.05, 0.2])
+@pytest.mark.thinned(2)
 def test_of_more_groups_nearly_the_best_are_found(n_groups, gap):
     arguments = people(3000, n_groups)
     found = best_of(arguments, gap)

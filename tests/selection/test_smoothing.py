@@ -37,6 +37,7 @@ def grouped_scores(seed, n=400, shape=lambda normal: normal):
 
 
 @pytest.mark.parametrize("shape", [lambda normal: normal, np.exp], ids=["normal", "lognormal"])
+@pytest.mark.thinned(2)
 def test_smoothing_knows_rates_better_than_counts(shape):
     margins = grouped_scores(99, 200_000, shape)
     errors = []

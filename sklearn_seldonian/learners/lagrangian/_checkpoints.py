@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from sklearn_seldonian.constraints import Choice
 from sklearn_seldonian.learners._price import UNSEEN, Outcome, Price
 from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED, Adjustment
 from sklearn_seldonian.selection import Prediction, SelectionKey, selection_key
@@ -58,6 +59,8 @@ class Candidate(NamedTuple):
     adjustment : Adjustment
     outcome, unadjusted : Outcome
         With the adjustment and without it.
+    choices : tuple of Choice
+        For each constraint, which alternatives are to be tested.
     """
 
     means: Array
@@ -67,6 +70,7 @@ class Candidate(NamedTuple):
     adjustment: Adjustment = UNADJUSTED
     outcome: Outcome = UNSEEN
     unadjusted: Outcome = UNSEEN
+    choices: tuple[Choice, ...] = ()
 
     def selection_key(self, power: float) -> SelectionKey:
         """The key by which candidates are ordered, as `selection_key` has it."""

@@ -194,8 +194,8 @@ class CandidateEvaluator:
         loss, seen = observe(batches, self.rows, self.criterion, self.task, *cells, ends)
         means = problem.linearisation.means(seen.confusion)
         error, outcome = float(self._errors(seen.confusion)), self._outcome(seen.confusion, loss)
-        prediction = self.forecast.predict(seen)
-        return Candidate(means, prediction, error, loss, adjustment, outcome, outcome)
+        prediction, choices = self.forecast.predict(seen), self.forecast.choices(seen)
+        return Candidate(means, prediction, error, loss, adjustment, outcome, outcome, choices)
 
     def _adjusted(self, scores: torch.Tensor, adjustment: Adjustment) -> torch.Tensor:
         """What is decided by."""
@@ -296,13 +296,14 @@ class CandidateEvaluator:
     ) -> Candidate:
         """What is predicted where these decisions were chosen."""
         problem = self.problem
-        prediction = self.forecast.predict(self._as_seen(chosen.smoothed), chosen.weight)
+        seen = self._as_seen(chosen.smoothed), chosen.weight
+        prediction, choices = self.forecast.predict(*seen), self.forecast.choices(*seen)
         adjustment = _offset(chosen, problem)
         adjusted = self._adjusted(scores, adjustment)
         loss = self.task.loss(self.criterion, adjusted, self.rows.y).item()
         means = problem.linearisation.means(chosen.tables)
         outcome = self._outcome(chosen.tables, loss)
-        return Candidate(means, prediction, error, loss, adjustment, outcome, unadjusted)
+        return Candidate(means, prediction, error, loss, adjustment, outcome, unadjusted, choices)
 
     def _best(self, decisions: ShiftedDecisions) -> int:
         """Position of the best offset, the smallest of equal ones."""

@@ -150,7 +150,9 @@ class LagrangianLearner:
             logger.info(remark)
         logger.info("Epoch %s of %d is kept.", net.kept_epoch_, len(net.history))
         if net.kept_epoch_:
-            return Trained(model, history, remark)
+            was_judged = judged[kept]
+            choices = () if was_judged is None else was_judged.candidate.choices
+            return Trained(model, history, remark, choices)
         reason = "training gave no finite weights"
         if net.interrupted_:
             reason = "training was interrupted"

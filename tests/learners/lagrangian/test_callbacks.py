@@ -48,6 +48,7 @@ class TestScoring:
     @each_goal
     @pytest.mark.parametrize("use_caching", [True, False])
     @pytest.mark.parametrize("scoring", ["accuracy", "neg_log_loss", "roc_auc", accuracy_of])
+    @pytest.mark.thinned(4)
     def test_of_epochs(self, blobs, scoring, use_caching, constraints):
         callback = callbacks.EpochScoring(
             scoring, on_train=True, use_caching=use_caching, lower_is_better=False, name="seen"
@@ -69,6 +70,7 @@ class TestScoring:
 
     @each_goal
     @pytest.mark.parametrize("use_caching", [True, False])
+    @pytest.mark.thinned(2)
     def test_of_batches(self, blobs, use_caching, constraints):
         callback = callbacks.BatchScoring("accuracy", on_train=True, use_caching=use_caching)
         history = fitted(blobs, callback, constraints=constraints).history_

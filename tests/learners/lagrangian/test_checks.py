@@ -73,6 +73,7 @@ class Pair(NamedTuple):
 @pytest.mark.parametrize(
     "change", [lambda o: (o, 1), lambda o: [o], lambda o: Pair(o, None)], ids=range(3)
 )
+@pytest.mark.thinned(2)
 def test_the_first_of_several_outputs_counts(blobs, change, constraints):
     model = classifier(Returning(change), constraints=constraints).fit(*blobs)
     assert model.score(*blobs) > 0.7

@@ -67,6 +67,7 @@ class Normalised(nn.Sequential):
     ids=str,
 )
 @pytest.mark.parametrize("hidden", [4, 512], ids=["all rows", "rows held out"])
+@pytest.mark.thinned(5)
 def test_batch_norm_never_gets_a_single_last_row(blobs, constraints, option, hidden):
     """Of 1,000, 400 or 200 rows one is left over after the others."""
     options = {f"iterator_train__{name}": value for name, value in option.items()}
@@ -131,12 +132,14 @@ def certified_in_batches(blobs, groups, rows_a_batch, decision="argmax"):
 
 
 @pytest.mark.parametrize("rows_a_batch", [1, 7, 1000])
+@pytest.mark.thinned(2)
 def test_eval_batch_size_changes_nothing(blobs, groups, rows_a_batch):
     one = certified_in_batches(blobs, groups, N_SAFETY)
     assert certified_in_batches(blobs, groups, rows_a_batch) == one
 
 
 @pytest.mark.parametrize("rows_a_batch", [1, 7, 1000])
+@pytest.mark.thinned(2)
 def test_eval_batch_size_changes_drawn_decisions_by_rounding(blobs, groups, rows_a_batch):
     whole = certified_in_batches(blobs, groups, N_SAFETY, decision="sample")
     parts = certified_in_batches(blobs, groups, rows_a_batch, decision="sample")

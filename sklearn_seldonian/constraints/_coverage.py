@@ -1,0 +1,92 @@
+"""Whether some of several alternatives holds whatever the means are.
+
+``max(ERR, ACC) >= 0.5`` is ``ERR >= 0.5`` or ``ACC >= 0.5``, and one of the two always holds,
+because ACC is one minus ERR. No test is needed to know that: it is arithmetic.
+
+The alternatives ``h_1 <= 0``, ..., ``h_k <= 0`` leave nothing out if and only if no point has all
+``h_i > 0``. Where each h is a weighted sum of means plus a constant, these points are the solutions
+of strict linear inequalities inside the box of the means' ranges. Fourier and Motzkin's elimination
+[1]_ decides whether there are any, here in fractions, without rounding. An alternative that is not
+linear is left out, and means are taken to vary freely. Both can only add points, so that
+alternatives which are said to leave nothing out do not.
+
+References
+----------
+.. [1] A. Schrijver, "Theory of Linear and Integer Programming", Wiley, 1986, section 12.2.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+from sklearn_seldonian.constraints._nodes import Node
+from sklearn_seldonian.constraints._resolve import Estimand
+from sklearn_seldonian.constraints._sums import NOTHING, terms_of
+from sklearn_seldonian.constraints._tree import Atom
+
+# With more inequalities than this, alternatives are not said to leave nothing out.
+MAX_INEQUALITIES = 2000
+
+
+class _Inequality(NamedTuple):
+    """``sum(weights * means) + constant > 0``, or ``>= 0`` where it is not strict."""
+
+    weights: frozenset[tuple[Node, Fraction]]
+    constant: Fraction
+    is_strict: bool
+
+
+def leave_nothing_out(alternatives: Iterable[Atom]) -> bool:
+    """Whether one of them is at most zero whatever the means; False where that is not known."""
+    atoms = [atom for atom in alternatives if atom.linear is not None]
+    means = dict.fromkeys(mean for atom in atoms for mean in atom.estimands)
+    inequalities = {_violated(atom) for atom in atoms}
+    inequalities.update(bound for mean in means for bound in _bounds(mean))
+    for mean in means:
+        inequalities = set(_without(mean, inequalities))
+        if len(inequalities) > MAX_INEQUALITIES:
+            return False
+    return any(each.constant < 0 or (each.is_strict and not each.constant) for each in inequalities)
+
+
+def _violated(atom: Atom) -> _Inequality:
+    """That a linear atom is above zero."""
+    terms = terms_of(atom.expression)
+    assert terms is not None
+    constant = terms.pop(None, NOTHING)
+    weights = frozenset((mean, weight.low) for mean, weight in terms.items() if mean is not None)
+    return _Inequality(weights, constant.low, True)
+
+
+def _bounds(mean: Estimand) -> Iterator[_Inequality]:
+    """That a mean is in its range."""
+    for sign, end in zip((1, -1), mean.quantity.range, strict=True):
+        if math.isfinite(end):
+            weights = frozenset({(mean, Fraction(sign))})
+            yield _Inequality(weights, -sign * Fraction(end), False)
+
+
+def _without(mean: Estimand, inequalities: Iterable[_Inequality]) -> Iterator[_Inequality]:
+    """What the inequalities say of the other means."""
+    by_sign: dict[int, list[tuple[Fraction, _Inequality]]] = {-1: [], 0: [], 1: []}
+    for each in inequalities:
+        weight = dict(each.weights).get(mean, Fraction(0))
+        by_sign[(weight > 0) - (weight < 0)].append((abs(weight), each))
+    yield from (each for _, each in by_sign[0])
+    for (low_weight, low), (high_weight, high) in itertools.product(by_sign[1], by_sign[-1]):
+        yield _sum(low, 1 / low_weight, high, 1 / high_weight)
+
+
+def _sum(one: _Inequality, factor: Fraction, other: _Inequality, scale: Fraction) -> _Inequality:
+    """The weighted sum of two inequalities, the factors being above zero."""
+    total: dict[Node, Fraction] = {}
+    for each, by in ((one, factor), (other, scale)):
+        for mean, weight in each.weights:
+            total[mean] = total.get(mean, Fraction(0)) + by * weight
+    weights = frozenset((mean, weight) for mean, weight in total.items() if weight)
+    constant = factor * one.constant + scale * other.constant
+    return _Inequality(weights, constant, one.is_strict or other.is_strict)
