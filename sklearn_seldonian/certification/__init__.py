@@ -6,8 +6,8 @@ from sklearn_seldonian.certification._display import CertificateDisplay
 from sklearn_seldonian.certification._evidence import Evidence, Sample, exclusive_columns
 from sklearn_seldonian.certification._feasibility import minimum_rows
 from sklearn_seldonian.certification._fields import ConstraintResult
+from sklearn_seldonian.certification._method import ARITHMETIC
 from sklearn_seldonian.certification._methods import (
-    ARITHMETIC,
     METHODS,
     approximate_upper,
     has_finite_ranges,

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from sklearn_seldonian.certification._decide import passes
 from sklearn_seldonian.certification._edges import Edge
 from sklearn_seldonian.certification._evidence import Evidence, Sample
-from sklearn_seldonian.certification._methods import Method, method_for
+from sklearn_seldonian.certification._method import Method
+from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.certification._search import halved
 from sklearn_seldonian.constraints import Atom, Estimand, ExclusiveColumns, Or, Tree, shares
 from sklearn_seldonian.measures import Rate

@@ -27,7 +27,8 @@ from typing import NamedTuple
 
 from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.certification._fields import GUARANTEES
-from sklearn_seldonian.certification._methods import Method, method_for
+from sklearn_seldonian.certification._method import Method
+from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.constraints import (
     Atom,
     Or,

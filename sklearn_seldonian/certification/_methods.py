@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from types import MappingProxyType
 from typing import NamedTuple
@@ -25,94 +25,29 @@ from sklearn_seldonian.bounds._capital import FEW_LIMITS
 from sklearn_seldonian.bounds._chernoff import chernoff_p_values
 from sklearn_seldonian.certification._edges import Edge, edge_of_rates
 from sklearn_seldonian.certification._evidence import Evidence
-from sklearn_seldonian.certification._fields import UNTOUCHED
 from sklearn_seldonian.certification._function_of_rates import FEW_CELLS, function_of_rates
+from sklearn_seldonian.certification._method import (
+    ARITHMETIC,
+    BETTING,
+    CLOPPER_PEARSON,
+    EXACT_TWO_RATE_TEST,
+    INVERSE_NORMAL,
+    JOINT_CHERNOFF,
+    SCORE_TEST,
+    Method,
+)
 from sklearn_seldonian.certification._ratios import quotient, ratio_of_two, varying_part
 from sklearn_seldonian.constraints import Atom, Estimand, exact_dual, interval
 from sklearn_seldonian.constraints._interval import Interval
 from sklearn_seldonian.measures import Rate
 
-# Beyond so many rows the exact test of two rates takes tenths of a second, and the joint
-# Chernoff bound, which takes milliseconds, is within a few thousandths of it.
+# Beyond so many rows the exact test of two rates takes tenths of a second, and the inverse normal
+# method, which takes as long for any number of rows, is within a few thousandths of it.
 MAX_ROWS_OF_EXACT_TEST = 100_000
 # From so many rows a rate on, its normal approximation is taken for the score test's.
 ROWS_OF_NORMAL_RATES = 1000
 # From so many rows a rate on, tails of each rate tell more of a sum of rates than Chernoff's bound.
 ROWS_OF_TAILS = 40
-
-ARITHMETIC = "arithmetic"
-CLOPPER_PEARSON = "Clopper-Pearson"
-EXACT_TWO_RATE_TEST = "exact unconditional test"
-INVERSE_NORMAL = "inverse normal combination"
-JOINT_CHERNOFF = "joint Chernoff bound"
-BETTING = "betting"
-SCORE_TEST = "score test"
-# What each method promises; a result's method is one of them, or several joined by " + ".
-GUARANTEE_OF = {
-    ARITHMETIC: "exact",
-    CLOPPER_PEARSON: "exact",
-    EXACT_TWO_RATE_TEST: "exact",
-    INVERSE_NORMAL: "finite-sample",
-    JOINT_CHERNOFF: "finite-sample",
-    BETTING: "finite-sample",
-    "box of Clopper-Pearson bounds": "finite-sample",
-    "box of Chernoff-Hoeffding bounds": "finite-sample",
-    "box of Clopper-Pearson and Chernoff-Hoeffding bounds": "finite-sample",
-    SCORE_TEST: "asymptotic",
-    "delta method": "asymptotic",
-    "box of Student t bounds": "asymptotic",
-    "none": "none",
-    UNTOUCHED: "none",
-}
-
-
-@dataclass(frozen=True)
-class Method:
-    """A test of ``h <= 0`` for one atom on given evidence.
-
-    Attributes
-    ----------
-    name : str
-    upper : callable
-        From a delta to an upper bound on h that is wrong with at most that probability.
-    p_value : callable
-        From the delta that a test is tuned to, to its p-value against ``h > 0``.
-    is_below : callable, default=None
-        ``is_below(limit, delta)``: whether ``upper(delta) <= limit``, where there is a
-        faster way to tell. None: by comparing.
-    reason : str
-        Why there is no bound; empty where there is one.
-    acceptance_region : callable, default=None
-        From a delta to the edge of the counts that pass where each rate has as many rows as in
-        the evidence, as `edge_of_rates` returns it. None: the test is not of one or two
-        independent rates, and which results pass is only known by running it.
-    passing_tables : callable, default=None
-        ``passing_tables(tables, delta)``: which of many tables, one a row, of as many rows as in
-        the evidence pass. None: as for `acceptance_region`.
-    approximate_upper : callable, default=None
-        As `upper`, in milliseconds and about as high. None: `upper` itself is as fast.
-    """
-
-    name: str
-    upper: Callable[[float], float]
-    p_value: Callable[[float], float]
-    is_below: Callable[[float, float], bool] | None = None
-    reason: str = ""
-    acceptance_region: Callable[[float], Edge] | None = None
-    passing_tables: Callable[[NDArray[np.float64], float], NDArray[np.bool_]] | None = None
-    approximate_upper: Callable[[float], float] | None = None
-
-    @property
-    def guarantee(self) -> str:
-        """The kind of promise: "exact", "finite-sample", "asymptotic" or "none"."""
-        return GUARANTEE_OF[self.name]
-
-    def at_most(self, limit: float, delta: float) -> bool:
-        """Whether the upper bound is at most `limit`."""
-        if self.is_below is not None:
-            return self.is_below(limit, delta)
-        return self.upper(delta) <= limit
-
 
 Rung = Callable[[Atom, Evidence], Method | None]
 # Of a sum; None for any other function of means.

@@ -24,7 +24,8 @@ from sklearn_seldonian.certification._draws import (
     weighted_counts,
 )
 from sklearn_seldonian.certification._evidence import Evidence
-from sklearn_seldonian.certification._methods import BETTING, method_for
+from sklearn_seldonian.certification._method import BETTING
+from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.certification._search import MAX_ROWS, smallest, smallest_near
 from sklearn_seldonian.constraints import (
     Atom,

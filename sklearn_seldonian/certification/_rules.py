@@ -14,7 +14,7 @@ from sklearn_seldonian.certification._fields import (
     UNTOUCHED,
     ConstraintResult,
 )
-from sklearn_seldonian.certification._methods import (
+from sklearn_seldonian.certification._method import (
     BETTING,
     CLOPPER_PEARSON,
     EXACT_TWO_RATE_TEST,

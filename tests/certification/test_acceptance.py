@@ -8,7 +8,7 @@ import pytest
 
 from sklearn_seldonian.certification import _methods
 from sklearn_seldonian.certification._acceptance import AcceptanceSet, is_rate_limit
-from sklearn_seldonian.certification._methods import Method
+from sklearn_seldonian.certification._method import Method
 from sklearn_seldonian.constraints import Schema, atoms_of, bind, parse
 from sklearn_seldonian.measures import RowMeasure
 

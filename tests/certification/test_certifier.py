@@ -11,7 +11,7 @@ from sklearn_seldonian.certification._certifier import (
     run_safety_test,
     untested_certificate,
 )
-from sklearn_seldonian.certification._methods import EXACT_TWO_RATE_TEST
+from sklearn_seldonian.certification._method import EXACT_TWO_RATE_TEST
 from sklearn_seldonian.certification._specification import Specification
 from sklearn_seldonian.constraints import parse_all
 from sklearn_seldonian.data._split import LabelledRows

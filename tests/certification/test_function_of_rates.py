@@ -8,7 +8,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn_seldonian import certify
 from sklearn_seldonian.certification import Evidence, Sample
 from sklearn_seldonian.certification._function_of_rates import fitted_table, function_of_rates
-from sklearn_seldonian.certification._methods import INVERSE_NORMAL, method_for
+from sklearn_seldonian.certification._method import INVERSE_NORMAL
+from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.constraints import Schema, atoms_of, bind, parse
 
 SCHEMA = Schema(classes=(0, 1), positive=1, levels={"sex": ("F", "M"), "old": (0, 1)})

@@ -13,7 +13,7 @@ from sklearn_seldonian.certification import (
     passes,
     passing_region,
 )
-from sklearn_seldonian.certification._methods import Method
+from sklearn_seldonian.certification._method import Method
 from sklearn_seldonian.certification._passing import _relative_error
 from sklearn_seldonian.constraints import Schema, atoms_of, bind, parse
 
