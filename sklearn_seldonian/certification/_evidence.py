@@ -61,7 +61,7 @@ class Evidence:
         there is none, what the mean's quantity says.
     table : callable, default=None
         ``table(estimands)``: how many rows there are of each `Kind` of row that the rates make.
-        None: known only where no row counts for two of them.
+        None: not known, as in plans, which take the table that the samples make likeliest.
     """
 
     samples: Mapping[Estimand, Sample]
