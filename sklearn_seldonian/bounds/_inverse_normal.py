@@ -77,8 +77,8 @@ Function = Callable[[Floats, Floats], Enclosure]
 class _Cells(NamedTuple):
     """What the bound needs of each of C cells: arrays of shape (C,) and (C, K).
 
-    The steps lead from the middle of the cell to its ends, and `scores` are, for both ends,
-    the values of a line below each score.
+    The steps lead from the middle of the cell to its ends. The `deviation` is that of the weighted
+    sum of scores, and `scores` are, for both ends, the values of a line below each score.
     """
 
     middle: Floats
@@ -87,11 +87,8 @@ class _Cells(NamedTuple):
     slopes: Floats
     steps: tuple[Floats, Floats]
     weights: Floats
+    deviation: Floats
     scores: tuple[Floats, Floats]
-
-    @property
-    def deviation(self) -> Floats:
-        return np.asarray(np.linalg.norm(self.weights, axis=1))
 
 
 @dataclass(frozen=True)
@@ -117,9 +114,10 @@ class InverseNormalTest:
         if self.cells is None:
             return math.inf
         best = self.cells.highest
-        for multiplier in MULTIPLIERS:
-            at_zero = _highest_at_zero(self.cells, multiplier)
-            best = np.fmin(best, at_zero + multiplier * _level(self.delta) * self.cells.deviation)
+        with np.errstate(invalid="ignore"):  # no multiplier of an infinite deviation
+            for multiplier in MULTIPLIERS:
+                allowed = multiplier * _level(self.delta) * self.cells.deviation
+                best = np.fmin(best, _highest_at_zero(self.cells, multiplier) + allowed)
         return float(best.max(initial=self.estimate))
 
     def p_value(self, limit: float) -> float:
@@ -129,7 +127,7 @@ class InverseNormalTest:
         """
         if self.cells is None:
             return 1.0
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             of_cells = np.where(self.cells.highest <= limit, math.inf, -math.inf)
             for multiplier in MULTIPLIERS:
                 room = limit - _highest_at_zero(self.cells, multiplier)
@@ -181,7 +179,8 @@ def inverse_normal_test(
     (Stouffer's and Liptak's inverse normal method [1]_), where the weights may depend on p and, in
     each step, on the size of the group that is about to be divided: the share :math:`w_j^2` of a
     group's weight that its own division gets, the rest going to the divisions of its parts, is
-    fixed before the group is divided. With :math:`\gamma = \delta / 50`, rates with
+    fixed before the group is divided. Where all parts with weight turn out to have no rows, nothing
+    is rejected by this sum. With :math:`\gamma = \delta / 50`, rates with
     :math:`Z(p) \ge \Phi^{-1}(1 - \delta + \gamma)` are rejected, and so are those with
     :math:`\sum_j z_j^2 > \chi^2_{K, 1 - \gamma}`, where :math:`z_j` is of the smaller tail, or 0 if
     that is above one half (twice the smaller tail is a p-value; Berger and Boos [2]_). The true
@@ -252,7 +251,7 @@ def _cells(
         varying = np.maximum(inside.slope_high[kept] - slopes, slopes - inside.slope_low[kept])
         rest = (varying * (high - low) / 2.0).sum(axis=1)
         rounding = ROUNDING * (1.0 + np.abs(here.high) + np.abs(slopes).sum(axis=1))
-    weights = _weights(splits, function, grid, _level(delta))
+    weights, lost = _weights(splits, function, grid, _level(delta))
     return _Cells(
         here.high,
         _infinite(rest + rounding),
@@ -260,6 +259,7 @@ def _cells(
         slopes,
         (low - middle, high - middle),
         np.abs(weights),
+        np.where(lost, math.inf, np.linalg.norm(weights, axis=1)),
         _score_lines(splits, low, high, weights < 0.0),
     )
 
@@ -362,10 +362,13 @@ def _within(splits: Splits, whole: Floats, delta: float) -> tuple[Floats, Floats
 # -- weights and scores --------------------------------------------------------------------
 
 
-def _weights(splits: Splits, function: Function, grid: Floats, level: float) -> Floats:
-    """The weight of each score in each cell, negative where high counts speak against it.
+def _weights(
+    splits: Splits, function: Function, grid: Floats, level: float
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """The weight of each score in each cell, negative where high counts speak against it; and
+    whether weight was lost to parts without rows.
 
-    They are those at a point between the rates in the middle of the cell and the estimates
+    The weights are those at a point between the rates in the middle of the cell and the estimates
     that would just reject them.
     """
     angles = grid.mean(axis=2)
@@ -380,7 +383,8 @@ def _weights(splits: Splits, function: Function, grid: Floats, level: float) -> 
     # At an end of [0, 1] a score may be minus infinity.
     inner = (grid[..., 0] > 0.0) & (grid[..., 1] < math.pi / 2.0 * (1.0 - 1e-12))
     own = np.where(inner, slopes**2 * rates * (1.0 - rates), 0.0)
-    return np.sign(slopes) * np.sqrt(_shared_out(splits, own, rates))
+    squares, lost = _shared_out(splits, own, rates)
+    return np.sign(slopes) * np.sqrt(squares), lost
 
 
 def _raised_slopes(splits: Splits, function: Function, rates: Floats, level: float) -> Floats:
@@ -410,11 +414,12 @@ def _sizes(splits: Splits, rates: Floats) -> Floats:
     return sizes
 
 
-def _shared_out(splits: Splits, own: Floats, rates: Floats) -> Floats:
+def _shared_out(splits: Splits, own: Floats, rates: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """Squared weights, from the variance that each rate's estimate has, times its rows.
 
     The parts of a group together have the weight that is expected when the group is about to be
-    divided; they share it by the rows that they turn out to have.
+    divided; they share it by the rows that they turn out to have. Where those with weight have
+    none, it is lost, and the scores that are left are no longer as they were meant.
     """
     n = np.array(splits.trials, dtype=float)
     total, of_parts, actual = own.copy(), np.zeros_like(own), np.zeros_like(own)
@@ -431,7 +436,8 @@ def _shared_out(splits: Splits, own: Floats, rates: Floats) -> Floats:
             planned, found = of_parts[:, parent] / max(n[parent], 1.0), actual[:, parent]
             ratio = np.divide(planned, found, out=np.zeros_like(found), where=found > 0.0)
             factor[:, j] = factor[:, parent] * ratio
-    return np.asarray(factor * own * np.divide(1.0, n, out=np.zeros_like(n), where=n > 0))
+    lost = ((of_parts > 0.0) & (actual == 0.0) & (n > 0)).any(axis=1)
+    return factor * own * np.divide(1.0, n, out=np.zeros_like(n), where=n > 0), lost
 
 
 def _score_lines(

@@ -245,7 +245,7 @@ def test_weights_do_not_depend_on_the_counts():
     for successes in ((40, 38), (30, 20), (0, 50)):
         splits = independent(successes, (50, 50))
         grid = np.array([[[0.7, 0.8], [0.9, 1.0]], [[0.2, 0.3], [1.1, 1.2]]])
-        found.append(module._weights(splits, function, grid, 1.65))
+        found.append(module._weights(splits, function, grid, 1.65)[0])
     assert np.array_equal(found[0], found[1])
     assert np.array_equal(found[0], found[2])
 
@@ -256,10 +256,60 @@ def test_the_weight_of_a_group_is_fixed_before_it_is_divided():
     squares = []
     for inside in (20, 50, 100):
         splits = Splits((inside, 5, 5), (100, inside, 100 - inside), PARTS, (False, True, False))
-        weights = module._weights(splits, gap_to_all, grid, 1.65)
+        weights, lost = module._weights(splits, gap_to_all, grid, 1.65)
+        assert not lost.any()
         squares.append(weights[0] ** 2)
     (few, half, all_), own = np.array(squares), np.array(squares)[:, 0]
     assert own == pytest.approx(own[0])
     assert few[1:].sum() == pytest.approx(half[1:].sum())
     assert all_[1] == pytest.approx(half[1:].sum())
     assert all_[2] == 0.0
+
+
+# -- the true rates themselves are rejected at most delta of the time ------------------------------
+
+
+def share_rejected(function, parents, of_successes, given, rates, delta):
+    """The probability, at true `rates`, that the score at just these rates rejects them."""
+    angles, rejected = np.arcsin(np.sqrt(rates)), 0.0
+    for k, n in tables_of(parents, of_successes, given):
+        splits = Splits(k, n, parents, of_successes)
+        grid = module._grid(splits, delta, CELLS)
+        inside = ((grid[..., 0] <= angles) & (angles <= grid[..., 1])).all(axis=1)
+        probability = binom.pmf(k, n, rates).prod()
+        if not inside.any():
+            rejected += probability
+            continue
+        weights, lost = module._weights(splits, function, grid[inside][:1], module._level(delta))
+        scores = [
+            module._scores(k[j], n[j], np.array([rate]), is_high=weights[0, j] < 0)[0]
+            if n[j]
+            else 0
+            for j, rate in enumerate(rates)
+        ]
+        reached = np.abs(weights[0]) @ scores >= module._level(delta) * np.linalg.norm(weights)
+        rejected += probability * (reached and not lost[0])
+    return rejected
+
+
+@pytest.mark.parametrize(
+    ("weights", "rates", "delta"),
+    [
+        ((0.5, 1.0), (0.22, 0.911), 0.3),
+        ((0.5, 1.0), (0.30, 0.911), 0.2),
+        ((1.0, 1.0), (0.38, 0.794), 0.1),
+        ((1.0, 1.0), (0.46, 0.853), 0.05),
+    ],
+)
+def test_rates_are_not_rejected_for_weight_that_was_lost(weights, rates, delta):
+    """The only part with weight has no rows where the first count is extreme."""
+    chain = linear(*weights), (-1, 0), (False, True), (5,)
+    assert share_rejected(*chain, rates, delta) <= delta
+
+
+@pytest.mark.parametrize("delta", [0.05, 0.3])
+@pytest.mark.parametrize("case", ["product", "classes", "everybody"])
+def test_true_rates_are_rejected_at_most_delta_of_the_time(case, delta):
+    rng = np.random.default_rng(0)
+    for rates in rng.uniform(0.02, 0.98, (3, len(CASES[case][1]))):
+        assert share_rejected(*CASES[case], rates, delta) <= delta
