@@ -32,8 +32,6 @@ from sklearn_seldonian.bounds._bounded import (
 from sklearn_seldonian.bounds._box import MeanBounds, RateCounts, box_p_value, box_upper
 from sklearn_seldonian.bounds._chernoff import chernoff_p_value, chernoff_upper
 from sklearn_seldonian.bounds._inverse_normal import (
-    MAX_CELLS,
-    MAX_SPLITS,
     Function,
     InverseNormalTest,
     Splits,
@@ -48,8 +46,6 @@ from sklearn_seldonian.bounds._two_sample import (
 )
 
 __all__ = [
-    "MAX_CELLS",
-    "MAX_SPLITS",
     "Function",
     "InverseNormalTest",
     "MeanBounds",

@@ -146,7 +146,7 @@ def inverse_normal_test(
     Parameters
     ----------
     splits : Splits
-        The counts. At most `MAX_SPLITS`.
+        The counts, best of at most six splits.
     function : callable
         The function h: from the ends of boxes of rates to an `Enclosure` of h and its slopes.
     delta : float
@@ -212,6 +212,18 @@ def inverse_normal_test(
        Kutato Int. Kozl. 3, 171-197.
     .. [2] Berger, R. L. and Boos, D. D. (1994). P values maximized over a confidence set for the
        nuisance parameter. Journal of the American Statistical Association 89(427), 1012-1016.
+
+    Examples
+    --------
+    Is the product of two rates at least 0.5, written as ``-p q <= -0.5``?
+
+    >>> from sklearn_seldonian.constraints import Jet
+    >>> def minus_product(low, high):
+    ...     return -(Jet.coordinate(low, high, 0) * Jet.coordinate(low, high, 1))
+    >>> splits = Splits((80, 80), (100, 100), parents=(-1, -1), of_successes=(False, False))
+    >>> test = inverse_normal_test(splits, minus_product, delta=0.05)
+    >>> round(test.upper, 3), round(test.p_value(-0.5), 4)
+    (-0.554, 0.0036)
     """
     check_delta(delta)
     counts = zip(splits.successes, splits.trials, splits.parents, strict=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sklearn_seldonian import bounds
 from sklearn_seldonian.bounds import InverseNormalTest, Splits
+from sklearn_seldonian.bounds._inverse_normal import MAX_CELLS, MAX_SPLITS
 from sklearn_seldonian.certification._evidence import Evidence, Kind
 from sklearn_seldonian.certification._splits import (
     Split,
@@ -53,7 +54,7 @@ class FunctionOfRates:
         counts = counted(self.splits, self.table)
         return min(n for n, parent in zip(counts.trials, counts.parents, strict=True) if parent < 0)
 
-    def test(self, delta: float, max_cells: int = bounds.MAX_CELLS) -> InverseNormalTest:
+    def test(self, delta: float, max_cells: int = MAX_CELLS) -> InverseNormalTest:
         """The test of every limit on the function."""
         counts = counted(self.splits, self.table)
         return _test(self.expression, self.estimands, self.splits, counts, delta, max_cells)
@@ -101,7 +102,7 @@ def function_of_rates(
     """The `expression` over rates of decisions; None where it has too many parts to be tested."""
     kinds = kinds_of(estimands, evidence.mutually_exclusive_columns)
     splits = splits_of(kinds) if kinds else []
-    if not 0 < len(splits) <= bounds.MAX_SPLITS:
+    if not 0 < len(splits) <= MAX_SPLITS:
         return None
     if evidence.table is not None:
         return FunctionOfRates(

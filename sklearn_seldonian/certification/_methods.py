@@ -23,6 +23,7 @@ from sklearn_seldonian import bounds
 from sklearn_seldonian.bounds._betting import betting_test
 from sklearn_seldonian.bounds._capital import FEW_LIMITS
 from sklearn_seldonian.bounds._chernoff import chernoff_p_values
+from sklearn_seldonian.bounds._inverse_normal import MAX_CELLS
 from sklearn_seldonian.certification._edges import Edge, edge_of_rates
 from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.certification._function_of_rates import FEW_CELLS, function_of_rates
@@ -213,7 +214,7 @@ def _function_of_rates(atom: Atom, evidence: Evidence) -> Method | None:
     if function is None or (is_sum and function.fewest < ROWS_OF_TAILS):
         return None
 
-    def upper(delta: float, max_cells: int = bounds.MAX_CELLS) -> float:
+    def upper(delta: float, max_cells: int = MAX_CELLS) -> float:
         excess = function.test(delta, max_cells).upper - limit
         if atom.is_ratio:  # a bound on a quotient is not one on ``a - limit * b``
             return 0.0 if excess <= 0.0 else math.inf
