@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -65,16 +64,12 @@ class FunctionOfRates:
         They are those whose estimate is below the limit by as many standard errors as the bound is
         above the estimate at the mean of the tables.
         """
-        trials = np.array([self._rows(position, 1) for position in range(len(self.estimands))])
+        trials = np.array(list(self.table.values())) @ (np.array(list(self.table)) >= 1)
         mean = tables.mean(axis=0)
         values, errors = self._estimates(np.vstack([tables, mean]) / trials, trials)
         at_mean = replace(self, table=fitted_table(self.table, mean, trials))
         width = (at_mean.test(delta, FEW_CELLS).upper - values[-1]) / errors[-1]
         return np.asarray(values[:-1] + width * errors[:-1] <= limit)
-
-    def _rows(self, position: int, least: int) -> float:
-        """Rows whose kind is at `least` 1 or 2 to a rate: that count, or are its successes."""
-        return math.fsum(n for kind, n in self.table.items() if kind[position] >= least)
 
     def _estimates(self, rates: Floats, trials: Floats) -> tuple[Floats, Floats]:
         """Values of the function at many rates (N, n_rates), and their standard errors."""
@@ -102,15 +97,14 @@ def function_of_rates(
     """The `expression` over rates of decisions; None where it has too many parts to be tested."""
     kinds = kinds_of(estimands, evidence.mutually_exclusive_columns)
     splits = splits_of(kinds) if kinds else []
-    if not 0 < len(splits) <= MAX_SPLITS:
+    if kinds is None or not 0 < len(splits) <= MAX_SPLITS:
         return None
     if evidence.table is not None:
-        return FunctionOfRates(
-            expression, tuple(estimands), tuple(splits), evidence.table(estimands)
-        )
-    samples = [evidence.samples[estimand] for estimand in estimands]
-    successes, trials = np.array([(s.successes, s.trials) for s in samples]).T
-    table = fitted_table(dict.fromkeys(kinds or (), 1.0), successes, trials)
+        table = evidence.table(estimands)
+    else:
+        samples = [evidence.samples[estimand] for estimand in estimands]
+        successes, trials = np.array([(s.successes, s.trials) for s in samples]).T
+        table = fitted_table(dict.fromkeys(kinds, 1.0), successes, trials)
     return FunctionOfRates(expression, tuple(estimands), tuple(splits), table)
 
 
