@@ -16,6 +16,7 @@ _CALLED_ELSEWHERE = {
     "batch_size": "batch minibatch_size",
     "constraints": "constraint fairness_constraints",
     "criterion": "loss loss_fn",
+    "groups": "clusters groups",
     "delta": "alpha confidence confidence_level significance",
     "lr": "eta learning_rate learning_rate_init",
     "max_epochs": "epochs iterations max_iter n_epochs n_iter num_epochs",
@@ -26,6 +27,7 @@ _CALLED_ELSEWHERE = {
     "optimizer__weight_decay": "l2 weight_decay",
     "preprocessor": "preprocessing scaler transformer",
     "random_state": "seed",
+    "sample_weight": "sample_weight sample_weights weights",
     "safety_mask": "mask safety_mask",
     "safety_size": "test_size validation_fraction",
     "sensitive_features": "group protected_attribute protected_attributes protected_features "
@@ -37,7 +39,7 @@ _IS_A_PARAMETER = "is a parameter of the estimator: give it where the estimator 
 _ADVICE_ON_SEVERAL = {
     "class_weight class_weights pos_weight": (
         "For weights of the classes in the loss write criterion__weight=torch.tensor([...]), one "
-        "number per class. Constraints count every row once."
+        "number per class; to weight rows in the constraints as well, give fit sample_weight=."
     ),
     "cv n_jobs param_grid scoring": (
         "fit trains one model. Search by cross-validation with "
@@ -48,11 +50,6 @@ _ADVICE_ON_SEVERAL = {
         "which by safety_mask=."
     ),
     "fit_params": "Write arguments of fit by name, as in fit(X, y, sensitive_features=groups).",
-    "groups": (
-        "Rows that belong together cannot be declared: a certificate takes rows for independent "
-        "draws. Columns that constraints name are given by sensitive_features=; safety_mask= of "
-        "fit says which rows are tested."
-    ),
     "shift": (
         "A certificate is about the population that the tested rows are drawn from. For another "
         "one, certify the model on rows of that population."
@@ -62,11 +59,6 @@ _ADVICE_ON_SEVERAL = {
         "own use scikit-learn's FixedThresholdClassifier, and certify that on fresh rows."
     ),
     "tol": "Training ends after max_epochs, or after n_iter_no_change epochs without progress.",
-    "sample_weight sample_weights weights": (
-        "Rows have no weights: a certificate is about the population that the rows come from, and "
-        "each counts once. Draw the rows by their weights beforehand. To weight the loss alone, "
-        "give a Seldonian estimator a sampler of imbalanced-learn as preprocessor=."
-    ),
 }
 ADVICE = {word: text for words, text in _ADVICE_ON_SEVERAL.items() for word in words.split()}
 
@@ -86,7 +78,7 @@ def advice_on(name: str, known: Iterable[str], parameters: Collection[str] = ())
         return f"There are {', '.join(known)}."
     if wanted in known or "__" in wanted:
         return f"Did you mean {wanted!r}?"
-    if wanted in ("sensitive_features", "safety_mask"):
+    if wanted in ("sensitive_features", "safety_mask", "groups", "sample_weight"):
         return f"{wanted} is an argument of fit, not a parameter of the estimator."
     return f"{wanted} {_IS_A_PARAMETER}"
 

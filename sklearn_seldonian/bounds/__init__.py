@@ -30,6 +30,7 @@ from sklearn_seldonian.bounds._bounded import (
     bounded_mean_upper,
 )
 from sklearn_seldonian.bounds._box import MeanBounds, RateCounts, box_p_value, box_upper
+from sklearn_seldonian.bounds._capital import LimitsTest
 from sklearn_seldonian.bounds._chernoff import chernoff_p_value, chernoff_upper
 from sklearn_seldonian.bounds._inverse_normal import (
     Function,
@@ -39,6 +40,12 @@ from sklearn_seldonian.bounds._inverse_normal import (
 )
 from sklearn_seldonian.bounds._ratio import rate_ratio_certified, rate_ratio_upper
 from sklearn_seldonian.bounds._score import score_edge
+from sklearn_seldonian.bounds._totals import (
+    Totals,
+    quotient_of_totals_test,
+    totals_test,
+    variance_of_totals,
+)
 from sklearn_seldonian.bounds._two_sample import (
     two_rate_certified,
     two_rate_p_value,
@@ -48,9 +55,11 @@ from sklearn_seldonian.bounds._two_sample import (
 __all__ = [
     "Function",
     "InverseNormalTest",
+    "LimitsTest",
     "MeanBounds",
     "RateCounts",
     "Splits",
+    "Totals",
     "betting_p_value",
     "betting_upper",
     "binomial_lower",
@@ -64,6 +73,7 @@ __all__ = [
     "delta_method_p_value",
     "delta_method_upper",
     "inverse_normal_test",
+    "quotient_of_totals_test",
     "rate_certified",
     "rate_p_value",
     "rate_ratio_certified",
@@ -74,7 +84,9 @@ __all__ = [
     "score_p_value",
     "score_upper",
     "t_upper",
+    "totals_test",
     "two_rate_certified",
     "two_rate_p_value",
     "two_rate_upper",
+    "variance_of_totals",
 ]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_seldonian.bounds._capital import p_values_by_limit
+from sklearn_seldonian.bounds._capital import LimitsTest, p_values_by_limit
 from sklearn_seldonian.bounds._checks import Numbers, check_delta, check_same_length, finite
 from sklearn_seldonian.bounds._score import Floats
 
@@ -22,41 +21,13 @@ MAX_STAKE = 0.75
 ROUNDING = 1e-9
 
 
-class BettingTest(NamedTuple):
-    """The bets of one delta on a combination in [low, high], for every limit on it at once."""
-
-    delta: float
-    low: float
-    high: float
-    limits: Floats  # on the scale where the range is [0, 1]; none where there is no bound
-    p_values: Floats
-
-    def p_value(self, limit: float) -> float:
-        """As `betting_p_value`."""
-        if not finite(limit) or limit >= self.high:
-            return float(not finite(limit))
-        if not self.limits.size:
-            return 1.0
-        unit = (limit - self.low) / (self.high - self.low)
-        cell = int(np.searchsorted(self.limits, unit, side="right")) - 1
-        return float(self.p_values[cell]) if cell >= 0 else 1.0
-
-    @property
-    def upper(self) -> float:
-        """As `betting_upper`."""
-        certified = self.limits[self.p_values <= self.delta]
-        if not certified.size:
-            return self.high
-        return min(self.high, self.low + (self.high - self.low) * (float(certified[0]) + 1e-14))
-
-
 def betting_test(
     samples: Sequence[npt.ArrayLike],
     weights: Numbers,
     ranges: Ranges,
     delta: float,
     n_limits: int | None = None,
-) -> BettingTest:
+) -> LimitsTest:
     """What `betting_p_value` and `betting_upper` say, from one look at the rows.
 
     With fewer limits, as `p_values_by_limit` takes them, it is quicker and the bound is higher.
@@ -65,12 +36,13 @@ def betting_test(
     combination = _combination(samples, weights, ranges)
     nothing = np.empty(0)
     if combination is None:
-        return BettingTest(delta, -math.inf, math.inf, nothing, nothing)
+        return LimitsTest(delta, -math.inf, math.inf, nothing, nothing)
     z, low, high = combination
     if high == low:  # all weights are zero: the combination is 0
-        return BettingTest(delta, low, high, nothing, nothing)
+        return LimitsTest(delta, low, high, nothing, nothing)
     unit = np.clip((z - low) / (high - low), 0.0, 1.0)
-    return BettingTest(delta, low, high, *p_values_by_limit(unit, delta, n_limits))
+    limits, p_values = p_values_by_limit(unit, delta, n_limits)
+    return LimitsTest(delta, low, high, low + (high - low) * limits, p_values)
 
 
 def betting_p_value(

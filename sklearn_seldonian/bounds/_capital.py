@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
@@ -26,6 +27,37 @@ LIMITS, FEW_LIMITS = 600, 150
 ROUNDING = 1e-9
 # Capital is not told apart above this, nor growth within one step.
 HUGE = 1e200
+
+
+class LimitsTest(NamedTuple):
+    """The bets of one delta on a value from `low` to `high`, for every limit on it at once."""
+
+    delta: float
+    low: float
+    high: float
+    limits: Floats  # ascending; none where there is no bound
+    p_values: Floats
+
+    def p_value(self, limit: float) -> float:
+        """Against a value above `limit`; 1 where that is not finite."""
+        if not math.isfinite(limit) or limit >= self.high:
+            return float(not math.isfinite(limit))
+        cell = int(np.searchsorted(self.limits, limit, side="right")) - 1
+        return float(self.p_values[cell]) if cell >= 0 else 1.0
+
+    @property
+    def upper(self) -> float:
+        """The smallest limit whose p-value is at most `delta`, rounded upwards."""
+        return self.upper_at(self.delta)
+
+    def upper_at(self, level: float) -> float:
+        """The smallest limit whose p-value is at most `level`, rounded upwards."""
+        certified = self.limits[self.p_values <= level]
+        if not certified.size:
+            return self.high
+        least = float(certified[0])
+        ends = [abs(end) for end in (least, self.low, self.high) if math.isfinite(end)]
+        return min(self.high, least + 1e-14 * max(ends))
 
 
 def p_values_by_limit(
@@ -82,20 +114,21 @@ def p_values_by_limit(
     n = len(unit)
     means, variances = running_moments(unit)
     n_limits = n_limits or LIMITS
-    limits = _everywhere(n_limits + n_limits // 4)
+    limits = everywhere(n_limits + n_limits // 4)
     capital = np.ones(len(limits))
     highest = capital
-    finer = _rows_before_finer_meshes(n)
+    finer = rows_before_finer_meshes(n)
     for start, stop in steps(n):
         if finer and start >= finer[0]:
             finer = [seen for seen in finer if seen > start]
-            mesh = _mesh(means[start], variances[start], start, delta, n_limits)
+            mesh = limits_near(means[start], variances[start], start, delta, n_limits)
             cell = np.searchsorted(limits, mesh, side="right") - 1
             limits, capital, highest = mesh, capital[cell], highest[cell]
         alive = slice(int(np.searchsorted(capital, LOST)), None)
         after = capital.copy()
+        gains = limits[alive, None] - unit[start:stop]
         after[alive] = capital_after(
-            capital[alive], limits[alive], unit[start:stop], variances[start], n - start, n, delta
+            capital[alive], gains, 1.0 - limits[alive], variances[start], n - start, n, delta
         )
         capital = np.minimum.accumulate(after[::-1])[::-1]
         highest = np.maximum(highest, capital)
@@ -104,22 +137,24 @@ def p_values_by_limit(
 
 def capital_after(
     capital: Floats,
-    limits: Floats | float,
-    rows: Floats,
+    gains: Floats,
+    worst: Floats,
     variance: Floats | float,
     remaining: int,
     n: int,
     delta: float,
 ) -> Floats:
-    """The capital against each limit once the bets on these rows are settled.
+    """The capital once the bets on these rows are settled.
 
     Parameters
     ----------
     capital : ndarray of shape (...)
-    limits : ndarray of shape (...), or float
-    rows : ndarray of shape (..., n_rows)
+    gains : ndarray of shape (..., n_rows)
+        Of a stake of 1 on each row, of mean at most 0 under the hypothesis.
+    worst : ndarray of shape (...)
+        The most that a stake of 1 can lose on a row, whatever the row is like.
     variance : ndarray of shape (...), or float
-        As estimated from the rows before.
+        Of the gains, as estimated from the rows before.
     remaining, n : int
         How many of all n rows are still to come, with these.
     delta : float
@@ -132,10 +167,9 @@ def capital_after(
     hedge = np.exp(-z * z / 2.0) / (part * math.sqrt(2.0 * math.pi * remaining))
     beyond = math.sqrt(2.0 * math.log(1.0 / delta) / n)
     stakes = np.where(reached, beyond, hedge) / np.sqrt(variance)
-    stakes = np.minimum(stakes, MAX_STAKE / (1.0 - limits))
-    gains = stakes[..., None] * (np.asarray(limits)[..., None] - rows)
+    stakes = np.minimum(stakes, MAX_STAKE / worst)
     with np.errstate(over="ignore"):
-        growth = np.minimum(np.prod(1.0 + gains, axis=-1), HUGE)
+        growth = np.minimum(np.prod(1.0 + stakes[..., None] * gains, axis=-1), HUGE)
         return np.asarray(np.minimum(kept + (capital - kept) * growth, HUGE))
 
 
@@ -163,7 +197,7 @@ def running_moments(unit: Floats) -> tuple[Floats, Floats]:
     )
 
 
-def _rows_before_finer_meshes(n: int) -> list[int]:
+def rows_before_finer_meshes(n: int) -> list[int]:
     """After half of the rows, an eighth, and so on, the fewest first."""
     found: list[int] = []
     seen = n // 2
@@ -173,15 +207,15 @@ def _rows_before_finer_meshes(n: int) -> list[int]:
     return found
 
 
-def _mesh(mean: float, variance: float, seen: int, delta: float, n_limits: int) -> Floats:
+def limits_near(mean: float, variance: float, seen: int, delta: float, n_limits: int) -> Floats:
     """Limits of which many are near where the bound is expected after some of the rows."""
     deviation = math.sqrt(variance / seen)
     low = mean - 3.0 * deviation
     high = mean + (3.0 - float(ndtri(delta))) * deviation + math.log(1.0 / delta) / seen
     near = np.linspace(low, high, n_limits)
-    return np.union1d(_everywhere(n_limits // 4), near[(near > 0.0) & (near < 1.0)])
+    return np.union1d(everywhere(n_limits // 4), near[(near > 0.0) & (near < 1.0)])
 
 
-def _everywhere(n: int) -> Floats:
+def everywhere(n: int) -> Floats:
     """Limits from 0 to below 1, closer together near both ends."""
     return np.asarray(np.sin(np.arange(n) * (math.pi / 2.0 / n)) ** 2)

@@ -3,15 +3,16 @@
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._decide import Verdict, passes, safety_test
 from sklearn_seldonian.certification._display import CertificateDisplay
-from sklearn_seldonian.certification._evidence import Evidence, Sample, exclusive_columns
+from sklearn_seldonian.certification._evidence import (
+    Evidence,
+    Sample,
+    exclusive_columns,
+    has_finite_ranges,
+)
 from sklearn_seldonian.certification._feasibility import minimum_rows
 from sklearn_seldonian.certification._fields import ConstraintResult
 from sklearn_seldonian.certification._method import ARITHMETIC
-from sklearn_seldonian.certification._methods import (
-    METHODS,
-    approximate_upper,
-    has_finite_ranges,
-)
+from sklearn_seldonian.certification._methods import METHODS, approximate_upper
 from sklearn_seldonian.certification._multiplicity import fixed_sequence, holm
 from sklearn_seldonian.certification._passing import PassingRegion, PassingRegions, passing_region
 from sklearn_seldonian.certification._results import (

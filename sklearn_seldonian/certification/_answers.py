@@ -184,6 +184,7 @@ class ClassifierAnswers(_EstimatorAnswers):
             deterministic=deterministic,
             keep=True,
             decisions=decided,
+            units=rows.units,
         )
         answers = {"decisions": decided} if deterministic else {"probabilities": probabilities}
         return Observation(statistics, answers=answers)
@@ -219,7 +220,6 @@ class RegressorAnswers(_EstimatorAnswers):
                 f"{name} returned {outside[0]:g}, which is outside prediction_range=({low:g}, "
                 f"{high:g}): clip the predictions, or widen it to what they can be."
             )
-        statistics = summarise_predictions(
-            cells.codes, rows.targets, predicted, cells.stratification, measures, keep=True
-        )
+        asked = cells.codes, rows.targets, predicted, cells.stratification, measures
+        statistics = summarise_predictions(*asked, keep=True, units=rows.units)
         return Observation(statistics, answers={"predictions": predicted})

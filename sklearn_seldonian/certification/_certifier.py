@@ -111,6 +111,8 @@ def run_safety_test(
     seen = answers.observe(rows, cells, measures)
     statistics = seen.statistics.in_drawn_order(order_seed)
     columns = {name: rows.columns[name] for name in sorted(source.columns)}
+    if rows.units is not None:
+        columns |= rows.units.columns
     return SafetyCertificate(
         results=tuple(
             certify_constraint(
@@ -128,6 +130,7 @@ def run_safety_test(
             ),
             mutually_exclusive_columns,
             mask_given,
+            rows.units.assumptions if rows.units is not None else (),
         ),
         remarks=answers.remarks(statistics),
         versions=versions(),

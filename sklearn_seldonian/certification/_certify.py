@@ -20,6 +20,7 @@ from sklearn_seldonian.data._arrays import as_arrays
 from sklearn_seldonian.data._row_sketch import rows_of_predictions
 from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.data._targets import Labels, Targets
+from sklearn_seldonian.data._units import units_of
 
 
 @refuse_unknown_keywords
@@ -37,6 +38,10 @@ def certify(
     measures: Any = (),
     target_range: Any = None,
     prediction_range: Any = None,
+    groups: Any = None,
+    max_group_size: Any = None,
+    sample_weight: Any = None,
+    max_weight: Any = None,
     random_state: Any = None,
 ) -> SafetyCertificate:
     """Test a fitted classifier or regressor against constraints on data it has not seen.
@@ -70,6 +75,19 @@ def certify(
         Of a regressor: between which numbers every target and every prediction lies, known
         beforehand and not read off the rows. With both there is a finite-sample test of
         errors. None: any number.
+    groups : array-like of shape (n_rows,), default=None
+        Rows with the same value belong together, such as those of one person, school or day. They
+        may depend on each other in any way; what is drawn independently are the groups. None: the
+        rows themselves.
+    max_group_size : int, default=None
+        How many rows a group can have at most, known beforehand. None: the most that one has here,
+        which becomes an assumption of the certificate.
+    sample_weight : array-like of shape (n_rows,), default=None
+        How much each row counts, at least 0: survey weights, or how much likelier the row is in
+        the population of interest than here. The certificate is about the weighted population.
+    max_weight : float, default=None
+        What no weight can exceed, known beforehand. None: the largest weight here, which becomes
+        an assumption of the certificate.
     random_state : int, RandomState or None, default=None
         What decides the order in which rows are looked at where a test looks at them one after
         another (drawn decisions, errors, your own measures). None draws an order anew, which
@@ -107,9 +125,13 @@ def certify(
     answers = answers_of(estimator, *asked)
     targets = answers.targets
     rows, bound, cells = bound_rows(specification, targets, X, y, measures, sensitive_features)
+    most = {"max_group_size": max_group_size, "max_weight": max_weight}
+    units = units_of(groups, sample_weight, len(rows.y), **most)
+    rows = dataclasses.replace(rows, units=units)
     given: dict[str, Any] = {"target_range": target_range, "prediction_range": prediction_range}
     if isinstance(targets, Labels):
         given = {"decision": decision, "pos_label": pos_label}
+    given |= {name: value for name, value in most.items() if value is not None}
     texts = [constraint.text or str(constraint) for constraint in specification.constraints]
     given.update(
         estimator=estimator, constraints=texts, delta=delta, method=method, measures=measures

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_seldonian.bounds import Totals
 from sklearn_seldonian.constraints import ColumnIs, Estimand, ExclusiveColumns, Stratification
-from sklearn_seldonian.measures import Range
+from sklearn_seldonian.measures import Range, Rate
 
 Array = NDArray[np.float64]
 # What rows are to each of some rates: 0 where they do not count, 1 where they count, 2 where they
@@ -24,7 +25,8 @@ class Sample(NamedTuple):
     """`successes` among `trials` rows.
 
     Successes are counts, but sums for averages and for soft decisions. Soft trials are a
-    sum too where the mean is over predictions; `rows` says among how many rows.
+    sum too where the mean is over predictions. Both are sums of weights where rows have some;
+    `rows` is what the trials would be without.
     """
 
     successes: float
@@ -62,6 +64,11 @@ class Evidence:
     table : callable, default=None
         ``table(estimands)``: how many rows there are of each `Kind` of row that the rates make.
         None: not known, as in plans, which take the table that the samples make likeliest.
+    totals : callable, default=None
+        ``totals(mean)``: what each unit of rows adds to a mean, the units in an order drawn at
+        random. None: each row is a unit and counts once, so that other tests are sharper.
+    answered : dict
+        What tests have found, for limits that they are asked about later.
     """
 
     samples: Mapping[Estimand, Sample]
@@ -72,6 +79,8 @@ class Evidence:
     row_values: Callable[[Estimand, float, float], Array] | None = None
     ranges: Mapping[Estimand, Range] = field(default_factory=dict)
     table: Callable[[Sequence[Estimand]], Mapping[Kind, float]] | None = None
+    totals: Callable[[Estimand], Totals] | None = None
+    answered: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def estimates(self, estimands: Sequence[Estimand]) -> dict[Estimand, float]:
         """The sample mean of each of the `estimands`."""
@@ -80,6 +89,28 @@ class Evidence:
     def range_of(self, estimand: Estimand) -> Range:
         """Between which numbers each row's part in `mean` lies."""
         return self.ranges.get(estimand, estimand.quantity.range)
+
+    def is_count(self, estimand: Estimand) -> bool:
+        """Whether the mean's successes are binomial."""
+        return self.deterministic and self.totals is None and isinstance(estimand.quantity, Rate)
+
+    def sample_variance(
+        self, estimands: Sequence[Estimand], slopes: Sequence[float]
+    ) -> tuple[int, float]:
+        """How many units the mean over fewest is over, and by how much they vary.
+
+        The variance is that of ``sum(slopes * means)`` times this number, with as many degrees of
+        freedom but one. Of one mean of rows it is their sample variance.
+        """
+        of_means, n_units = [self.samples[mean].trials for mean in estimands], self.n_rows
+        if self.totals is not None:
+            denominators = [np.asarray(self.totals(mean).denominators) for mean in estimands]
+            of_means, n_units = [float((d > 0).sum()) for d in denominators], len(denominators[0])
+        n = int(min(of_means))
+        if n < 2 or not n_units:
+            return n, math.nan
+        of_all_rows = self.influence_variance(estimands, slopes) * n / self.n_rows
+        return n, of_all_rows * (1.0 - 1.0 / n_units) / (1.0 - 1.0 / n)
 
     def influence_variance(self, estimands: Sequence[Estimand], slopes: Sequence[float]) -> float:
         """Variance over rows of the influence that one row has on ``sum(slopes * means)``."""
@@ -91,6 +122,11 @@ class Evidence:
             spread = sample.estimate * (1.0 - sample.estimate)
             total += slope**2 * spread * self.n_rows / sample.trials if sample.trials else math.nan
         return total
+
+
+def has_finite_ranges(estimands: Sequence[Estimand]) -> bool:
+    """Whether each of the `estimands` is known to lie between two finite numbers."""
+    return all(math.isfinite(end) for estimand in estimands for end in estimand.quantity.range)
 
 
 def exclusive_columns(stratification: Stratification) -> ExclusiveColumns:

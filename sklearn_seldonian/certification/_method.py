@@ -17,6 +17,8 @@ EXACT_TWO_RATE_TEST = "exact unconditional test"
 INVERSE_NORMAL = "inverse normal combination"
 JOINT_CHERNOFF = "joint Chernoff bound"
 BETTING = "betting"
+BETTING_ON_UNITS = "betting on units"
+BOX_ON_UNITS = "box of betting bounds"
 SCORE_TEST = "score test"
 # What each method promises; a result's method is one of them, or several joined by " + ".
 GUARANTEE_OF = {
@@ -26,6 +28,8 @@ GUARANTEE_OF = {
     INVERSE_NORMAL: "finite-sample",
     JOINT_CHERNOFF: "finite-sample",
     BETTING: "finite-sample",
+    BETTING_ON_UNITS: "finite-sample",
+    BOX_ON_UNITS: "finite-sample",
     "box of Clopper-Pearson bounds": "finite-sample",
     "box of Chernoff-Hoeffding bounds": "finite-sample",
     "box of Clopper-Pearson and Chernoff-Hoeffding bounds": "finite-sample",

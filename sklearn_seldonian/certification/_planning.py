@@ -24,7 +24,7 @@ from sklearn_seldonian.certification._draws import (
     weighted_counts,
 )
 from sklearn_seldonian.certification._evidence import Evidence
-from sklearn_seldonian.certification._method import BETTING
+from sklearn_seldonian.certification._method import BETTING, BETTING_ON_UNITS
 from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.certification._search import MAX_ROWS, smallest, smallest_near
 from sklearn_seldonian.constraints import (
@@ -308,7 +308,7 @@ def projected_rows(
             return math.inf
         test, n = method_for(atom, evidence, method), evidence.n_rows
         variance = evidence.influence_variance(atom.estimands, point.gradient.tolist())
-        is_normal = test.name == BETTING or test.guarantee == "asymptotic"
+        is_normal = test.name in (BETTING, BETTING_ON_UNITS) or test.guarantee == "asymptotic"
         deviations = float(-ndtri(delta)) if is_normal else math.sqrt(-2.0 * math.log(delta))
         rest = (test.upper(delta) - point.value) * n - deviations * _root(variance) * math.sqrt(n)
         return _rows_for_width(point.value, variance, deviations + float(ndtri(power)), rest)

@@ -19,8 +19,8 @@ from sklearn_seldonian.data._digests import DIGEST, blocks_of, fingerprint_of, r
 from sklearn_seldonian.data._row_sketch import Sighting
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 
-_INDEPENDENCE = (
-    "The rows are independent draws from the population of interest.",
+_INDEPENDENT = "The rows are independent draws from the population of interest."
+_UNSEEN = (
     "The safety rows influenced nothing before the test: no preprocessing, selection of "
     "features, resampling or search outside the estimator has seen them, and they are tested "
     "for the first time.",
@@ -31,12 +31,25 @@ def assumptions(
     of_the_model: Iterable[str],
     mutually_exclusive_columns: ExclusiveColumns,
     mask_given: bool = False,
+    of_units: Iterable[str] = (),
 ) -> tuple[str, ...]:
-    """What a certificate rests on, in words; `of_the_model` are sentences on what it predicts."""
+    """What a certificate rests on, in words.
+
+    Parameters
+    ----------
+    of_the_model : iterable of str
+        Sentences on what it predicts.
+    mutually_exclusive_columns : frozenset of frozenset of str
+    mask_given : bool, default=False
+        Whether somebody chose which rows to test.
+    of_units : iterable of str, default=()
+        Sentences on what is drawn from the population, where that is not one row after another.
+    """
     mask = "Which rows were kept for the safety test did not depend on outcomes."
     pairs = sorted(" and ".join(sorted(pair)) for pair in mutually_exclusive_columns)
     return (
-        *_INDEPENDENCE,
+        *(of_units or [_INDEPENDENT]),
+        *_UNSEEN,
         *of_the_model,
         *[mask] * mask_given,
         *(f"Columns {pair} are never both 1; no row seen has both." for pair in pairs),

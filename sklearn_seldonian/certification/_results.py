@@ -22,7 +22,6 @@ from sklearn_seldonian.constraints import (
     estimate,
     fold_numbers,
 )
-from sklearn_seldonian.measures import Rate
 
 # Probability of passing for which a failed constraint is told how many rows it needs.
 POWER_OF_PLANS = 0.9
@@ -121,7 +120,7 @@ class _ConstraintTest:
             self.delta,
             g,
             verdict._replace(reason=reason),
-            rows={m.label: round(sample.trials) for m, sample in samples.items()},
+            rows={m.label: round(sample.rows) for m, sample in samples.items()},
             rates={m.label: _rate(m, samples[m]) for m in self.counted()},
             rows_needed=needed,
             chosen=self.constraint.chosen_alternatives,
@@ -145,12 +144,9 @@ class _ConstraintTest:
         return tightest if tightest > 0.0 else math.inf
 
     def counted(self) -> list[Estimand]:
-        """The means that are rates of decisions, and have rows."""
-        return [
-            estimand
-            for estimand, sample in self.evidence.samples.items()
-            if self.evidence.deterministic and isinstance(estimand.quantity, Rate) and sample.trials
-        ]
+        """The means that are rates of decisions, each row a unit, and have rows."""
+        samples = self.evidence.samples.items()
+        return [mean for mean, sample in samples if self.evidence.is_count(mean) and sample.trials]
 
     def rows_needed(self) -> int | None:
         """How many fresh safety rows would have let it pass, if its estimates were the truth."""

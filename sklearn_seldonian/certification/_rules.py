@@ -16,6 +16,8 @@ from sklearn_seldonian.certification._fields import (
 )
 from sklearn_seldonian.certification._method import (
     BETTING,
+    BETTING_ON_UNITS,
+    BOX_ON_UNITS,
     CLOPPER_PEARSON,
     EXACT_TWO_RATE_TEST,
     GUARANTEE_OF,
@@ -29,6 +31,7 @@ from sklearn_seldonian.measures import ALIASES, CLASSIFICATION_VALUES, RATES, RE
 if TYPE_CHECKING:
     from sklearn_seldonian.certification._certificate import SafetyCertificate
 
+IN_AN_ORDER = {BETTING, BETTING_ON_UNITS, BOX_ON_UNITS}
 OF_COUNTS = {CLOPPER_PEARSON, EXACT_TWO_RATE_TEST, INVERSE_NORMAL}
 # Measures that each row counts for.
 OF_ALL_ROWS = {
@@ -279,7 +282,7 @@ def _is_complete(certificate: SafetyCertificate) -> bool:
 
 def _has_its_order(certificate: SafetyCertificate) -> bool:
     """Whether a test of rows one after another says in which order it looked at them."""
-    bets = any(BETTING in _methods(result) for result in certificate.results)
+    bets = any(IN_AN_ORDER & _methods(result) for result in certificate.results)
     return certificate.order_seed is not None or not bets
 
 

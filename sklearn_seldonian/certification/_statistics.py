@@ -13,14 +13,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from sklearn_seldonian.bounds import Totals, variance_of_totals
 from sklearn_seldonian.certification._evidence import Evidence, Kind, Sample
+from sklearn_seldonian.certification._kept_rows import KeptRows
 from sklearn_seldonian.constraints import Estimand, ExclusiveColumns, Stratification
+from sklearn_seldonian.data._units import SamplingUnits
 from sklearn_seldonian.measures import Expectation, Range, Rate, RowMeasure, row_values
 
 Array = NDArray[np.float64]
@@ -33,31 +36,6 @@ PROBABILITY_ROUNDING = 1e-5
 
 # The lowest and the highest score that each class can have, but for what all of a row share.
 ScoreEnds = tuple[tuple[float, ...], tuple[float, ...]]
-
-
-class KeptRows(NamedTuple):
-    """Rows with their entries: indicators or probabilities of decisions, then row measures.
-
-    `codes` and `labels` (n_rows,), `entries` (n_rows, K + V).
-    """
-
-    codes: NDArray[np.int32]
-    labels: NDArray[np.int64]
-    entries: Array
-
-    def followed_by(self, other: KeptRows) -> KeptRows:
-        return KeptRows(
-            np.concatenate([self.codes, other.codes]),
-            np.concatenate([self.labels, other.labels]),
-            np.concatenate([self.entries, other.entries]),
-        )
-
-    def in_drawn_order(self, seed: int) -> KeptRows:
-        """The rows in an order that depends on `seed` and not on the order they came in."""
-        sorted_ = np.lexsort([*self.entries.T, self.labels, self.codes])
-        # RandomState: its draws are the same in every version of NumPy.
-        order = np.random.RandomState(seed).permutation(sorted_)
-        return KeptRows(*(part[order] for part in self))
 
 
 @dataclass(frozen=True)
@@ -89,6 +67,9 @@ class Statistics:
         whatever a row is like; None where nothing is known.
     order_seed : int or None
         What the order of the kept rows was drawn from; None where it is the order they came in.
+    largest : float or None
+        What the weights of no unit add up to more than. Tables are then of weights, and the rows
+        are kept. None: each row is a unit, and counts once.
     """
 
     confusion: Array
@@ -100,6 +81,7 @@ class Statistics:
     kept: KeptRows | None = None
     ends: ScoreEnds | None = None
     order_seed: int | None = None
+    largest: float | None = None
 
     @property
     def n_classes(self) -> int:
@@ -107,11 +89,15 @@ class Statistics:
 
     @property
     def n_rows(self) -> int:
+        if self.kept is not None:
+            return len(self.kept.codes) + self.n_invalid
         once = self.confusion[self.stratification.spans[0]]
         return round(float(once[..., : self.n_classes].sum())) + self.n_invalid
 
     def __add__(self, other: Statistics) -> Statistics:
         """The statistics of both sets of rows together; they must be disjoint."""
+        if self.largest != other.largest:
+            raise ValueError("Rows whose largest units differ have no statistics together.")
         return replace(
             self,
             confusion=self.confusion + other.confusion,
@@ -161,6 +147,7 @@ class Statistics:
             self._row_values if self.order_seed is not None else None,
             {estimand: self.range_of(estimand) for estimand in estimands},
             self._rows_of_kinds,
+            self._totals if self.largest is not None else None,
         )
 
     def range_of(self, estimand: Estimand) -> Range:
@@ -187,6 +174,34 @@ class Statistics:
         per_entry = (weight * numerator + constant * denominator)[self.kept.labels[inside]]
         return np.asarray((self.kept.entries[inside] * per_entry).sum(axis=1))
 
+    def _totals(self, estimand: Estimand) -> Totals:
+        """As `Evidence.totals`."""
+        assert self.kept is not None
+        assert self.largest is not None
+        numerators, denominators = self._parts_of_rows(estimand)
+        units, weights = self.kept.units, self.kept.weights
+        low, high = self.range_of(estimand)
+        return Totals(
+            np.bincount(units, weights * numerators),
+            np.bincount(units, weights * denominators),
+            low,
+            high,
+            self.largest,
+        )
+
+    def _parts_of_rows(self, estimand: Estimand) -> tuple[Array, Array]:
+        """What each kept row adds to the mean's numerator and to its denominator."""
+        assert self.kept is not None
+        denominator, numerator = _entries(estimand.quantity, self.values)
+        family, _ = self._family(estimand)
+        inside = self.stratification.inside(estimand.conditions, family)[self._kept_cells(family)]
+        labels = self.kept.labels
+
+        def part(entries: Entries) -> Array:
+            return np.asarray(inside * (self.kept.entries * entries[labels]).sum(axis=1))
+
+        return part(numerator), np.minimum(part(denominator), 1.0)
+
     def _rows_of_kinds(self, estimands: Sequence[Estimand]) -> dict[Kind, float]:
         """As `Evidence.table`."""
         family, confusion = self._family(*estimands)
@@ -205,6 +220,9 @@ class Statistics:
         n_rows = self.n_rows - self.n_invalid
         if n_rows < 2:
             return math.nan
+        if self.largest is not None:
+            totals = [self._totals(estimand) for estimand in estimands]
+            return n_rows * variance_of_totals(totals, slopes)
         family, confusion = self._family(*estimands)
         entries = [
             estimand_entries(estimand, self.stratification, family, self.values)
@@ -236,7 +254,8 @@ class Statistics:
         table = self._table(estimand)
         denominator, numerator = _entries(estimand.quantity, self.values)
         successes, trials = (float(table[part].sum()) for part in (numerator, denominator))
-        return Sample(successes, trials, self._rows(estimand))
+        counted = trials if self.largest is None else float(self._parts_of_rows(estimand)[1].sum())
+        return Sample(successes, trials, counted)
 
     def _rows(self, estimand: Estimand) -> float:
         """Rows whose cell and label allow them to count."""
@@ -272,6 +291,7 @@ def summarise(
     deterministic: bool = True,
     keep: bool = False,
     decisions: NDArray[np.int64] | None = None,
+    units: SamplingUnits | None = None,
 ) -> Statistics:
     """The statistics of classified rows.
 
@@ -287,18 +307,22 @@ def summarise(
         Whether to keep the rows where sums do not say all: soft decisions, row measures.
     decisions : ndarray of shape (n_rows,), default=None
         Class positions decided on, where they are not the largest of `probabilities`.
+    units : SamplingUnits, default=None
+        Which rows belong together, and how much each counts; such rows are kept.
     """
     valid = np.isfinite(probabilities).all(axis=1)
     codes, labels, probabilities = codes[valid], labels[valid], probabilities[valid]
     decisions = probabilities.argmax(axis=1) if decisions is None else decisions[valid]
     n_invalid, n_classes = int((~valid).sum()), probabilities.shape[1]
-    if deterministic and not values:
+    if deterministic and not values and units is None:
         confusion = tabulate(codes, labels, decisions, stratification, n_classes)
         return Statistics(confusion, stratification, deterministic, n_invalid)
     extra = row_values(values, labels, decisions if deterministic else None, probabilities)
     decided = np.eye(n_classes)[decisions] if deterministic else probabilities
-    rows = KeptRows(codes, labels, np.concatenate([decided, extra], axis=1))
-    return _statistics(rows, stratification, values, n_invalid, deterministic, keep)
+    entries = np.concatenate([decided, extra], axis=1)
+    rows = KeptRows.of(codes, labels, entries, units, valid)
+    keep, largest = keep or units is not None, units and units.largest
+    return _statistics(rows, stratification, values, n_invalid, deterministic, keep, largest)
 
 
 def summarise_predictions(
@@ -309,6 +333,7 @@ def summarise_predictions(
     values: tuple[RowMeasure, ...],
     *,
     keep: bool = False,
+    units: SamplingUnits | None = None,
 ) -> Statistics:
     """The statistics of a regression's rows, which all have the one label.
 
@@ -322,14 +347,17 @@ def summarise_predictions(
         As in `Statistics`.
     keep : bool, default=False
         Whether to keep the rows.
+    units : SamplingUnits, default=None
+        As in `summarise`.
     """
     valid = np.isfinite(predictions)
     extra = row_values(values, targets[valid], predictions[valid], None)
     labels = np.zeros(len(extra), dtype=np.int64)
-    rows = KeptRows(codes[valid], labels, np.concatenate([np.ones((len(extra), 1)), extra], axis=1))
-    return _statistics(
-        rows, stratification, values, int((~valid).sum()), deterministic=True, keep=keep
-    )
+    entries = np.concatenate([np.ones((len(extra), 1)), extra], axis=1)
+    rows = KeptRows.of(codes[valid], labels, entries, units, valid)
+    keep, largest = keep or units is not None, units and units.largest
+    n_invalid = int((~valid).sum())
+    return _statistics(rows, stratification, values, n_invalid, True, keep, largest)
 
 
 def _statistics(
@@ -339,25 +367,28 @@ def _statistics(
     n_invalid: int,
     deterministic: bool,
     keep: bool,
+    largest: float | None,
 ) -> Statistics:
     """The statistics of rows whose entries are known."""
     n_classes = rows.entries.shape[1] - len(values)
+    entries = rows.entries if largest is None else rows.entries * rows.weights[:, None]
     cells, n_cells = stratification.cell_of_code[rows.codes], stratification.n_cells
 
     def sums(columns: Array) -> Array:
         return _sums(cells, rows.labels, columns.T, (n_cells, n_classes))
 
-    factors = rows.entries[:, n_classes:] if deterministic else rows.entries
+    factors = entries[:, n_classes:] if deterministic else entries
     with np.errstate(invalid="ignore"):  # an infinite value times no decision
-        products = [sums(factor[:, None] * rows.entries) for factor in factors.T]
+        products = [sums(factor[:, None] * entries) for factor in factors.T]
     return Statistics(
-        sums(rows.entries),
+        sums(entries),
         stratification,
         deterministic,
         n_invalid,
         values,
         np.stack(products, axis=2) if products else np.zeros(0),
         rows if keep else None,
+        largest=largest,
     )
 
 

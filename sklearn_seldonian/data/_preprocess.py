@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -32,14 +33,20 @@ class Preprocessed(NamedTuple):
     resampled: tuple[Any, Any] | None = None
 
 
-def fit_preprocessor(preprocessor: Any, X: Any, y: Any, sparse: bool = False) -> Preprocessed:
-    """Fit a clone of `preprocessor` to some rows and their labels; it may return `sparse` rows."""
+def fit_preprocessor(
+    preprocessor: Any, X: Any, y: Any, sparse: bool = False, groups: Any = None
+) -> Preprocessed:
+    """Fit a clone of `preprocessor` to some rows and their labels; it may return `sparse` rows.
+
+    It is told which rows belong together where it takes `groups`.
+    """
     transformer = clone(preprocessor)
     steps = getattr(transformer, "steps", [("sampler", transformer)])
     if any(hasattr(step, "fit_resample") for _, step in steps):
         return _fit_sampler(steps, getattr(transformer, "memory", None), X, y)
     if hasattr(transformer, "fit_transform"):
-        returned = transformer.fit_transform(X, y)
+        takes = "groups" in inspect.signature(transformer.fit_transform).parameters
+        returned = transformer.fit_transform(X, y, **({"groups": groups} if takes else {}))
     else:
         returned = transformer.fit(X, y).transform(X)
     return Preprocessed(transformer, _checked(returned, X, transformer, sparse))

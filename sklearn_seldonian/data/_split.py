@@ -12,6 +12,7 @@ from sklearn.utils import _safe_indexing
 
 from sklearn_seldonian.data._columns import without_tensor
 from sklearn_seldonian.data._groups import check_same_order
+from sklearn_seldonian.data._units import SamplingUnits
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +20,8 @@ class LabelledRows:
     """Inputs, what the user calls y, what the net learns, columns.
 
     The net learns the positions of labels in classes_, or numbers. The inputs are the rows of
-    X at `index` (None: all), which are not read before their time; `given` is X unchecked.
+    X at `index` (None: all), which are not read before their time; `given` is X unchecked. Where
+    `units` is None, each row is one.
     """
 
     X: Any
@@ -28,13 +30,27 @@ class LabelledRows:
     columns: dict[str, Any]
     given: Any = None
     index: np.ndarray | None = None
+    units: SamplingUnits | None = None
 
     def take(self, index: NDArray[np.intp]) -> LabelledRows:
         """The rows at `index`, which is ascending; these must be all that X has."""
         if len(index) == len(self.y):
             return self
         columns = {name: values[index] for name, values in self.columns.items()}
-        return LabelledRows(self.X, self.y[index], self.targets[index], columns, self.given, index)
+        units = None if self.units is None else self.units.take(index)
+        parts = self.X, self.y[index], self.targets[index]
+        return LabelledRows(*parts, columns, self.given, index, units)
+
+    def by_weight(self, rng: np.random.RandomState) -> LabelledRows:
+        """As many rows, each as often as its weight has it; its copies are one unit."""
+        index = None if self.units is None else self.units.copies(rng)
+        if index is None:
+            return self
+        assert self.units is not None
+        columns = {name: values[index] for name, values in self.columns.items()}
+        parts = self.X, self.y[index], self.targets[index]
+        of_all = index if self.index is None else self.index[index]
+        return LabelledRows(*parts, columns, self.given, of_all, self.units.copied(index))
 
     def inputs(self) -> Any:
         return self.X if self.index is None else _safe_indexing(self.X, self.index)
@@ -73,9 +89,11 @@ def split_rows(
     if not safety_size:
         mask = np.zeros(n_rows, dtype=bool)
     elif safety_mask is None:
-        mask = _drawn_mask(n_rows, safety_size, rng)
+        units = np.arange(n_rows) if rows.units is None else rows.units.positions
+        mask = _drawn_mask(units, safety_size, rng)
     else:
         mask = _given_mask(n_rows, safety_mask)
+        _check_whole(mask, rows.units)
     if safety_size and (mask.all() or not mask.any()):
         raise ValueError(
             f"With n_samples={n_rows}, {int(mask.sum())} would be safety rows: both the candidate "
@@ -86,12 +104,30 @@ def split_rows(
     return Split(*parts, candidate, safety, safety_mask is not None, rows.columns)
 
 
-def _drawn_mask(n_rows: int, safety_size: float, rng: np.random.RandomState) -> NDArray[np.bool_]:
+def _drawn_mask(
+    units: NDArray[np.int64], safety_size: float, rng: np.random.RandomState
+) -> NDArray[np.bool_]:
+    """Units drawn at random until they have as many rows as wanted, to within half of the last."""
     is_count = isinstance(safety_size, Integral)
-    n_safety = int(safety_size) if is_count else round(float(safety_size) * n_rows)
-    mask = np.zeros(n_rows, dtype=bool)
-    mask[rng.permutation(n_rows)[:n_safety]] = True
-    return mask
+    n_safety = int(safety_size) if is_count else round(float(safety_size) * len(units))
+    sizes = np.bincount(units)
+    order = rng.permutation(len(sizes))
+    total = np.cumsum(sizes[order])
+    drawn = order[total - sizes[order] / 2.0 <= n_safety]
+    return np.isin(units, drawn)
+
+
+def _check_whole(mask: NDArray[np.bool_], units: SamplingUnits | None) -> None:
+    """Refuse a mask that parts a unit."""
+    if units is None:
+        return
+    sizes, safe = np.bincount(units.positions), np.bincount(units.positions, mask)
+    n_parted = int(((safe > 0) & (safe < sizes)).sum())
+    if n_parted:
+        raise ValueError(
+            f"safety_mask parts {n_parted} of the groups (groups=): the rows of a group are all "
+            "tested, or none of them is."
+        )
 
 
 def _given_mask(n_rows: int, safety_mask: Any) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -21,6 +22,7 @@ from sklearn_seldonian.constraints import parse_all
 from sklearn_seldonian.data import _arrays, _groups
 from sklearn_seldonian.data._row_sketch import RowSketch, note_rows, row_hashes
 from sklearn_seldonian.data._split import LabelledRows, Split, split_rows
+from sklearn_seldonian.data._units import units_of
 from sklearn_seldonian.estimators import _html, _parameters, _saved
 from sklearn_seldonian.estimators._all_or_nothing import AllOrNothing
 from sklearn_seldonian.estimators._callers import end_if_interrupted
@@ -34,7 +36,7 @@ from sklearn_seldonian.learners.lagrangian import TrainedNet, module_inputs
 
 logger = logging.getLogger("sklearn_seldonian")
 
-FIT_ARGUMENTS = ("X", "y", "sensitive_features", "safety_mask")
+FIT_ARGUMENTS = ("X", "y", "sensitive_features", "safety_mask", "groups", "sample_weight")
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,16 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
     # -- fit -----------------------------------------------------------------------------
 
     # What it does not take is refused inside: nothing may come before its first statement.
-    def fit(self, X, y=None, sensitive_features=None, safety_mask=None, **others):
+    def fit(
+        self,
+        X,
+        y=None,
+        sensitive_features=None,
+        safety_mask=None,
+        groups=None,
+        sample_weight=None,
+        **others,
+    ):
         """Train on candidate rows, then run the safety test once on the others.
 
         Parameters
@@ -120,6 +131,13 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         safety_mask : bool array of shape (n_rows,), default=None
             Which rows are for the safety test; must not depend on outcomes. None: drawn at
             random.
+        groups : array-like of shape (n_rows,), default=None
+            Rows with the same value belong together, such as those of one person, school or day,
+            and may depend on each other in any way. They are all tested, or none of them is. What
+            is drawn independently from the population are the groups. None: the rows.
+        sample_weight : array-like of shape (n_rows,), default=None
+            How much each row counts, at least 0, in training and in the test: the certificate is
+            about the weighted population. Training draws rows by their weights.
         **others
             None. A keyword of another estimator is refused, with what to write instead.
 
@@ -133,7 +151,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         self.__dict__ = self._without_fit()
         refuse_keywords(others, "fit", FIT_ARGUMENTS, self)
         model = self._working_copy()
-        setup = model._set_up(X, y, sensitive_features, safety_mask)
+        setup = model._set_up(X, y, sensitive_features, safety_mask, groups, sample_weight)
         setup.warn()
         hashes = row_hashes(setup.rows.given)
         outcome = model._train(setup, setup.split.candidate)
@@ -151,10 +169,10 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
     # They run on a copy that nobody holds before it is complete: what ends a fit, at whatever
     # line, leaves the estimator unfitted. A search takes the same steps.
 
-    def _set_up(self, X, y, sensitive_features, safety_mask):
+    def _set_up(self, X, y, sensitive_features, safety_mask, groups, sample_weight):
         """Check parameters and rows, split the rows, and give the constraints their meaning."""
         self._specify()
-        rows = self._validate(X, y, sensitive_features)
+        rows = self._validate(X, y, sensitive_features, groups, sample_weight)
         rng = check_random_state(self.random_state)
         safety_size = self.safety_size if self._specification_.constraints else 0
         split = split_rows(rows, safety_size, safety_mask, rng)
@@ -178,7 +196,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
     def _check_specification(self):
         """Refuse constraints that do not go with the other parameters."""
 
-    def _validate(self, X, y, sensitive_features):
+    def _validate(self, X, y, sensitive_features, groups, sample_weight):
         """Check rows."""
         X, y = _arrays.as_arrays(X, y)
         (given,) = indexable(X)
@@ -189,7 +207,13 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         check_consistent_length(X, y)
         self._targets_, y, learned = self._learn_targets(y)
         columns = self._columns(given, sensitive_features, y)
-        return LabelledRows(X, y, learned, columns, given)
+        units = self._units(groups, sample_weight, len(y))
+        return LabelledRows(X, y, learned, columns, given, units=units)
+
+    def _units(self, groups, sample_weight, n_rows):
+        """What is drawn independently from the population, where that is not each row."""
+        given = groups, sample_weight, n_rows
+        return units_of(*given, max_group_size=self.max_group_size, max_weight=self.max_weight)
 
     def _checked(self, X, preprocessor, **targets):
         """The rows as the model takes them; with `targets`, those of `fit` and the targets."""
@@ -272,12 +296,21 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
     # -- the safety test, again ----------------------------------------------------------
 
     @refuse_unknown_keywords
-    def certify(self, X, y=None, sensitive_features=None, *, random_state=None):
+    def certify(
+        self,
+        X,
+        y=None,
+        sensitive_features=None,
+        *,
+        groups=None,
+        sample_weight=None,
+        random_state=None,
+    ):
         """Test the same constraints on fresh rows.
 
         Parameters
         ----------
-        X, y, sensitive_features
+        X, y, sensitive_features, groups, sample_weight
             Rows that neither `fit` nor any other choice has seen, as `fit` takes them.
         random_state : int, RandomState or None, default=None
             As of `sklearn_seldonian.certify`.
@@ -300,6 +333,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         X, y = _arrays.as_arrays(X, y)
         _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         rows = self._fresh_rows(X, y, sensitive_features)
+        rows = dataclasses.replace(rows, units=self._units(groups, sample_weight, len(rows.y)))
         of_fit = self.certificate_  # parameters may have been set since
         name = type(self).__name__
         origin = Origin(

@@ -239,6 +239,8 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
     {measures}
     {safety_size}
     {power}
+    {max_group_size}
+    {max_weight}
     pos_label : label, default=None
         The positive class of a binary problem; None: ``classes_[1]``.
     group_thresholds : bool, default=False
@@ -346,6 +348,8 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         measures=(),
         safety_size=0.5,
         power=0.9,
+        max_group_size=None,
+        max_weight=None,
         pos_label=None,
         group_thresholds=False,
         fallback=None,

@@ -42,6 +42,12 @@ class LearnerParameters(BaseEstimator):
         Share or number of rows held out for the safety test.
     power : float in (0, 1), default=0.9
         Predicted probability of passing that training aims for.
+    max_group_size : int, default=None
+        How many rows one of the `groups` of `fit` can have at most, known beforehand. None: the
+        most that one has among the rows given, which becomes an assumption of the certificate.
+    max_weight : float, default=None
+        What no `sample_weight` can exceed, known beforehand. None: the largest that was given,
+        which becomes an assumption of the certificate.
     optimizer : torch.optim.Optimizer class, default=torch.optim.Adam
     lr : float, default=0.01
         The learning rate at the start. It falls to zero along half a cosine, unless `callbacks`

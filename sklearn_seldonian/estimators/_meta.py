@@ -42,6 +42,8 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
     {measures}
     {safety_size}
     {power}
+    {max_group_size}
+    {max_weight}
     pos_label : label, default=None
         The positive class of a binary problem; None: ``classes_[1]``.
     group_thresholds : bool, default=False
@@ -122,6 +124,8 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
         measures=(),
         safety_size=0.5,
         power=0.9,
+        max_group_size=None,
+        max_weight=None,
         pos_label=None,
         group_thresholds=False,
         fallback=None,
@@ -138,6 +142,8 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
         self.measures = measures
         self.safety_size = safety_size
         self.power = power
+        self.max_group_size = max_group_size
+        self.max_weight = max_weight
         self.pos_label = pos_label
         self.group_thresholds = group_thresholds
         self.fallback = fallback

@@ -42,6 +42,8 @@ class SeldonianMetaRegressor(StackedEstimator, CertifiedRegressor):
     {measures}
     {safety_size}
     {power}
+    {max_group_size}
+    {max_weight}
     fallback : estimator or "mean", default=None
         As in `SeldonianRegressor`.
     cv : int, default=5
@@ -117,6 +119,8 @@ class SeldonianMetaRegressor(StackedEstimator, CertifiedRegressor):
         measures=(),
         safety_size=0.5,
         power=0.9,
+        max_group_size=None,
+        max_weight=None,
         fallback=None,
         cv=5,
         random_state=None,
@@ -132,6 +136,8 @@ class SeldonianMetaRegressor(StackedEstimator, CertifiedRegressor):
         self.measures = measures
         self.safety_size = safety_size
         self.power = power
+        self.max_group_size = max_group_size
+        self.max_weight = max_weight
         self.fallback = fallback
         self.cv = cv
         self.random_state = random_state

@@ -30,6 +30,8 @@ SHARED = {
     "preprocessor": [HasMethods("fit"), None],
     "safety_size": [SHARE, COUNT],
     "power": [SHARE],
+    "max_group_size": [COUNT, None],
+    "max_weight": [POSITIVE, None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }

@@ -107,6 +107,8 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
     {measures}
     {safety_size}
     {power}
+    {max_group_size}
+    {max_weight}
     fallback : estimator or "mean", default=None
         What `predict` uses where no solution was found: "mean" is the mean of the candidate
         rows' targets. Nothing about it is certified. None: `predict` raises
@@ -203,6 +205,8 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
         measures=(),
         safety_size=0.5,
         power=0.9,
+        max_group_size=None,
+        max_weight=None,
         fallback=None,
         criterion=nn.MSELoss,
         optimizer=torch.optim.Adam,

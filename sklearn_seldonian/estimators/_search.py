@@ -13,7 +13,13 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.metrics import check_scoring
-from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
+from sklearn.model_selection import (
+    GroupKFold,
+    ParameterGrid,
+    ParameterSampler,
+    StratifiedGroupKFold,
+    check_cv,
+)
 from sklearn.utils import _safe_indexing, check_random_state, get_tags
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -213,13 +219,23 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
 
     # -- fit -----------------------------------------------------------------------------
 
-    def fit(self, X, y=None, sensitive_features=None, safety_mask=None, **others):
+    def fit(
+        self,
+        X,
+        y=None,
+        sensitive_features=None,
+        safety_mask=None,
+        groups=None,
+        sample_weight=None,
+        **others,
+    ):
         """Search inside the candidate rows, refit, and run the safety test on the others.
 
         Parameters
         ----------
-        X, y, sensitive_features, safety_mask
-            As `estimator` takes them.
+        X, y, sensitive_features, safety_mask, groups, sample_weight
+            As `estimator` takes them. Rows of a group are in one fold; a splitter given as `cv` is
+            told the groups.
         **others
             None. A keyword of another estimator is refused, with what to write instead.
 
@@ -235,7 +251,7 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         search = self._working_copy()
         # In a context of its own nothing stays behind, whatever ends the search.
         setup, best, certificate = copy_context().run(
-            search._search, X, y, sensitive_features, safety_mask
+            search._search, (X, y, sensitive_features, safety_mask, groups, sample_weight)
         )
         hashes, tests = row_hashes(setup.rows.given), [test.certificate for test in search.tested_]
         reuse = reuse_of(tests, self._tests_run, type(self).__name__, setup.rows, hashes)
@@ -245,13 +261,13 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         self.__dict__ = search.__dict__
         return self
 
-    def _search(self, X, y, sensitive_features, safety_mask):
+    def _search(self, data):
         """Compare the settings, and test the best of them; which is kept, and its certificate."""
         with each_warning_once():
-            setup, finalists = self._finalists(X, y, sensitive_features, safety_mask)
+            setup, finalists = self._finalists(data)
             return setup, *self._tested(finalists, setup)
 
-    def _finalists(self, X, y, sensitive_features, safety_mask):
+    def _finalists(self, data):
         """Compare the settings, and refit the best of them to all candidate rows."""
         self._validate_params()
         if not isinstance(self.estimator, CertifiedEstimator):
@@ -266,11 +282,12 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         if estimator.random_state is None:  # all copies split alike
             estimator.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
         # A Dataset is read once: another pass may bring its rows in another order.
+        X, y, sensitive_features, safety_mask, *of_units = data
         X, y = _arrays.as_arrays(X, y)
-        _, setup = _set_up(estimator, {}, (X, y, sensitive_features, safety_mask))
+        _, setup = _set_up(estimator, {}, (X, y, sensitive_features, safety_mask, *of_units))
         setup.warn()
-        data = X, y, sensitive_features, setup.safety_mask
-        self._compare(estimator, settings, data, setup.split.candidate.y)
+        data = X, y, sensitive_features, setup.safety_mask, *of_units
+        self._compare(estimator, settings, data, setup.split.candidate)
         chosen = self._chosen(bool(setup.problem.specification.constraints))
         finalists = Parallel(n_jobs=self.n_jobs)(
             delayed(_refitted)(estimator, settings[index], data, index) for index in chosen
@@ -290,10 +307,9 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
             return list(ParameterGrid(self.parameters))
         return list(ParameterSampler(self.parameters, self.n_iter, random_state=rng))
 
-    def _compare(self, estimator, settings, data, y):
-        """Fill `cv_results_`; `y` are the labels of the candidate rows."""
-        cv = check_cv(self.cv, y, classifier=is_classifier(estimator))
-        folds = [tuple(map(np.sort, fold)) for fold in cv.split(np.zeros((len(y), 1)), y)]
+    def _compare(self, estimator, settings, data, candidate):
+        """Fill `cv_results_`, by the candidate rows."""
+        folds = self._folds(candidate, is_classifier(estimator))
         self.n_splits_ = len(folds)
         trials = Parallel(n_jobs=self.n_jobs)(
             delayed(_trial)(estimator, setting, data, fold, self.scoring)
@@ -319,6 +335,16 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         ranks = [1 + sum(key > own for key in keys) for own in keys]
         seconds = np.array([mean.seconds for mean in means])
         self.cv_results_ |= {"mean_fit_time": seconds, "rank_test_score": np.array(ranks)}
+
+    def _folds(self, rows, classifier):
+        """Positions of the rows to train on, and of those to judge by; units are kept whole."""
+        cv, groups = check_cv(self.cv, rows.y, classifier=classifier), None
+        if rows.units is not None:
+            groups = rows.units.positions
+            if isinstance(self.cv, Integral):
+                cv = (StratifiedGroupKFold if classifier else GroupKFold)(self.cv)
+        splits = cv.split(np.zeros((len(rows.y), 1)), rows.y, groups)
+        return [tuple(map(np.sort, fold)) for fold in splits]
 
     # -- the safety test -----------------------------------------------------------------
 

@@ -123,8 +123,8 @@ class Forecast:
         """Expected bounds of the atoms, and how probable each is to pass: shape (..., n_atoms)."""
         problem = self.problem
         near = problem.linearisation.at(seen.confusion, seen.products)
-        test = near.standard_errors(problem.n_safety)
-        both = np.hypot(test, near.standard_errors(self.n_rows))
+        test = self.margins.standard_errors(near, problem.n_safety)
+        both = np.hypot(test, self.margins.standard_errors(near, self.n_rows))
         widths = relative_widths(problem.atoms, seen)
         bounds = near.values + self.margins.widths_of_bounds(near, widths)
         certain = np.where(bounds <= 0, np.inf, -np.inf)
@@ -158,16 +158,17 @@ class Forecast:
         return self._passing.probabilities(means[..., self._means], weight)
 
 
-def forecast_for(problem: ConstrainedProblem, counts: Array) -> Forecast:
+def forecast_for(problem: ConstrainedProblem, counts: Array, by_counts: bool = True) -> Forecast:
     """The forecast from rows of which `counts` (n_cells, K, K) is the table.
 
     What was decided about the rows does not matter: the test is expected to see as many rows of
-    each kind, in proportion.
+    each kind, in proportion. Of tests that are not `by_counts`, as those of units of rows, no
+    regions are known.
     """
     linear = problem.linearisation
     table = linear.without_values(counts)
     n_rows = round(float(linear.n_rows(table)))
-    if not problem.deterministic:
+    if not (problem.deterministic and by_counts):
         return Forecast(problem, n_rows)
     seen = linear.trials(table)
     tested = seen * (problem.n_safety / max(n_rows, 1))

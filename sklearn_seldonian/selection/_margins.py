@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from sklearn_seldonian.certification import Statistics, approximate_upper, has_finite_ranges
-from sklearn_seldonian.constraints import Atom, Estimand, distinct_estimands
+from sklearn_seldonian.constraints import Atom, Estimand, distinct_estimands, dual
 from sklearn_seldonian.measures import Range
 from sklearn_seldonian.selection._linearisation import HUGE, Linearised
 from sklearn_seldonian.selection._problem import ConstrainedProblem
@@ -35,12 +35,15 @@ class Margins:
     floors, factors : ndarray of shape (n_atoms,)
     widths : ndarray of shape (n_atoms,)
         The `relative_widths` of the model that they were calibrated on.
+    spreads : float or ndarray of shape (n_atoms,), default=1.0
+        How many times larger a standard error is than of independent rows that count the same.
     """
 
     problem: ConstrainedProblem
     floors: Array
     factors: Array
     widths: Array
+    spreads: Array | float = 1.0
 
     @cached_property
     def _quantiles(self) -> Array:
@@ -49,7 +52,11 @@ class Margins:
 
     def normal_widths(self, near: Linearised, n_rows: int) -> Array:
         """By how much a normal approximation's bound from `n_rows` rows exceeds each h."""
-        return self._quantiles * near.standard_errors(n_rows)
+        return np.asarray(self._quantiles * self.standard_errors(near, n_rows))
+
+    def standard_errors(self, near: Linearised, n_rows: int) -> Array:
+        """Of each h, as `n_rows` rows estimate it."""
+        return np.asarray(self.spreads * near.standard_errors(n_rows))
 
     def widths_of_bounds(self, near: Linearised, widths: Array | None = None) -> Array:
         """By how much the safety test's bound on each h will exceed h.
@@ -65,8 +72,8 @@ class Margins:
 
         Both samples vary, that of the rows seen and that of the safety test.
         """
-        test = near.standard_errors(self.problem.n_safety)
-        both = np.hypot(test, near.standard_errors(n_rows))
+        test = self.standard_errors(near, self.problem.n_safety)
+        both = np.hypot(test, self.standard_errors(near, n_rows))
         return np.asarray(self.widths_of_bounds(near) + ndtri(self.problem.power) * both)
 
 
@@ -99,7 +106,7 @@ def calibrated_margins(
     excepted : collection of int
         Positions of atoms whose bounds are not asked for.
     """
-    margins = normal_margins(problem)
+    margins = replace(normal_margins(problem), spreads=_spreads(problem, samples[0]))
     floors = margins.floors
     if constant:
         asked = [_widths_of_tests(problem, sample, excepted) for sample in constant]
@@ -129,6 +136,21 @@ def _widths_of_tests(
         for a, (atom, delta) in enumerate(zip(problem.atoms, problem.atom_deltas, strict=True))
     ]
     return np.nan_to_num(np.array(uppers) - values, posinf=HUGE)
+
+
+def _spreads(problem: ConstrainedProblem, sample: Statistics) -> Array | float:
+    """How much larger standard errors are than of independent rows that count the same."""
+    if sample.largest is None:
+        return 1.0
+    near = problem.linearisation.at(sample.confusion, sample.products)
+    alike, spreads = near.standard_errors(sample.n_rows), np.ones(len(problem.atoms))
+    evidence = sample.evidence(distinct_estimands(problem.constraints))
+    for a, atom in enumerate(problem.atoms):
+        if atom.estimands and alike[a] > 0:
+            point = dual(atom.expression, evidence.estimates(atom.estimands))
+            variance = evidence.influence_variance(atom.estimands, point.gradient.tolist())
+            spreads[a] = np.sqrt(max(variance, 0.0) / sample.n_rows) / alike[a]
+    return np.where(np.isfinite(spreads) & (spreads > 0), spreads, 1.0)
 
 
 def relative_widths(atoms: Sequence[Atom], seen: Statistics) -> Array:

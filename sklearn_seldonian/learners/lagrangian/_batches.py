@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from sklearn_seldonian.data._arrays import CHUNK_ROWS
 from sklearn_seldonian.data._preprocess import transformed
 from sklearn_seldonian.data._split import LabelledRows
+from sklearn_seldonian.data._units import SamplingUnits
 from sklearn_seldonian.learners.lagrangian._devices import on_device
 
 Batch = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
@@ -80,14 +81,20 @@ def n_rows_a_pass(X: Inputs) -> int:
 
 
 class Rows(Dataset[Batch]):
-    """Inputs, class positions or numbers, and codes of the cells of some rows, of equal length.
+    """Inputs, class positions or numbers, codes of cells, and perhaps units, of some rows.
 
     As a dataset it gives ``(X[i], (y[i], cell[i]))``, so that a `DataLoader` serves it too.
     """
 
-    def __init__(self, X: torch.Tensor | Inputs, y: torch.Tensor, cells: torch.Tensor) -> None:
+    def __init__(
+        self,
+        X: torch.Tensor | Inputs,
+        y: torch.Tensor,
+        cells: torch.Tensor,
+        units: SamplingUnits | None = None,
+    ) -> None:
         self.X = X if isinstance(X, Inputs) else Inputs(X)
-        self.y, self.cells = y, cells
+        self.y, self.cells, self.units = y, cells, units
 
     def __len__(self) -> int:
         return len(self.y)
@@ -101,10 +108,12 @@ class Rows(Dataset[Batch]):
         return self.X[index], (self.y[index], self.cells[index])
 
     def subset(self, index: torch.Tensor) -> Rows:
-        return Rows(self.X.subset(index), self.y[index], self.cells[index])
+        units = None if self.units is None else self.units.take(index.cpu().numpy())
+        return Rows(self.X.subset(index), self.y[index], self.cells[index], units)
 
     def to(self, device: str) -> Rows:
-        return Rows(self.X.to(device), on_device(self.y, device), self.cells.to(device))
+        y = on_device(self.y, device)
+        return Rows(self.X.to(device), y, self.cells.to(device), self.units)
 
 
 class ScoredRows(skorch.dataset.Dataset):  # type: ignore[misc]  # skorch has no types
@@ -160,13 +169,28 @@ class Batches:
 def parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows, torch.Tensor | None]:
     """Rows to train on, rows to evaluate on, and the positions of the latter.
 
-    If none are held out, both are all rows, and there are no positions.
+    If none are held out, both are all rows, and there are no positions. Units are kept whole.
     """
     if not n_held_out:
         return rows, rows, None
-    order = torch.randperm(len(rows)).to(rows.y.device)
+    order = torch.randperm(len(rows))
+    if rows.units is not None:
+        order, n_held_out = _by_unit(rows.units, n_held_out)
+    order = order.to(rows.y.device)
     held_out = order[:n_held_out]
     return rows.subset(order[n_held_out:]), rows.subset(held_out), held_out
+
+
+def _by_unit(units: SamplingUnits, n_held_out: int) -> tuple[torch.Tensor, int]:
+    """Rows in a random order of their units, and how many are held out if all of a unit's are.
+
+    The last unit is never held out.
+    """
+    _, of_rows = np.unique(units.positions, return_inverse=True)
+    drawn = torch.randperm(int(of_rows.max()) + 1).numpy()[of_rows]
+    order = np.argsort(drawn, kind="stable")
+    last = min(drawn[order[n_held_out - 1]], drawn.max() - 1)
+    return torch.from_numpy(order), int((drawn <= last).sum())
 
 
 def trainable(batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -195,7 +219,7 @@ def module_inputs(transformer: Any, X: Any, index: NDArray[np.intp] | None = Non
 
 def tensors_of(rows: LabelledRows, X: Inputs, codes: NDArray[np.int32]) -> Rows:
     """What a net takes: the module's inputs `X` of some rows, targets, and codes of cells."""
-    return Rows(X, torch.tensor(rows.targets), torch.from_numpy(codes))
+    return Rows(X, torch.tensor(rows.targets), torch.from_numpy(codes), rows.units)
 
 
 def to_inputs(X: Any, index: NDArray[np.intp] | None = None) -> Inputs:

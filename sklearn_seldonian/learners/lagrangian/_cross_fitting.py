@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -100,6 +101,7 @@ class CrossFitting:
         self._inputs, self._lagrangian, self._batch_size = inputs, lagrangian, batch_size
         self._task, self._criterion = task, criterion
         self._y, self._strata = rows.targets_and_strata()
+        self._units = None if rows.units is None else rows.units.positions
         self._random = torch.Generator().manual_seed(0)
         self._folds = self._balanced_folds().to(inputs.device)
         self._all_folds = torch.arange(N_FOLDS, device=inputs.device)
@@ -141,7 +143,12 @@ class CrossFitting:
         order = shuffled[first[shuffled].argsort(stable=True)]
         folds = torch.empty_like(order)
         folds[order] = torch.arange(len(order)) % N_FOLDS
-        return folds
+        return folds if self._units is None else self._of_units(folds)
+
+    def _of_units(self, folds: torch.Tensor) -> torch.Tensor:
+        """The fold of each row's unit, which is that of its first row."""
+        _, first, units = np.unique(self._units, return_index=True, return_inverse=True)
+        return folds[torch.from_numpy(first)][torch.from_numpy(units)]
 
     def _outputs(self, rows: torch.Tensor) -> torch.Tensor:
         """Of all copies: shape (n_rows, n_folds, n_outputs)."""

@@ -98,7 +98,8 @@ class CandidateEvaluator:
         self._class_weights = class_weights(criterion, n_classes)
         self._labels = task.labels(rows.y).cpu().numpy()
         self._y, self._codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
-        self.forecast = forecast_for(problem, truth_table(problem, task, rows))
+        counts = truth_table(problem, task, rows)
+        self.forecast = forecast_for(problem, counts, by_counts=rows.units is None)
         counts = np.bincount(self._labels, minlength=n_classes) + 1.0
         self._log_shares = np.log(counts / counts.sum())
         self._targets: list[Array] | None = None
@@ -177,12 +178,14 @@ class CandidateEvaluator:
         problem = self.problem
         n_rows = min(problem.n_safety, MAX_CALIBRATION_ROWS)
         n_samples = 1 if problem.deterministic and not problem.values else N_SAMPLES
-        draws = np.random.default_rng(0).integers(len(scores), size=(n_samples, n_rows))
-        cells = problem.stratification, problem.values
+        rng, cells = np.random.default_rng(0), (problem.stratification, problem.values)
         samples = []
-        for drawn in draws:
+        for _ in range(n_samples):
+            drawn, units = rng.integers(len(scores), size=n_rows), None
+            if self.rows.units is not None:
+                drawn, units = self.rows.units.drawn(n_rows, rng)
             rows = scores[drawn], self._y[drawn], self._codes[drawn]
-            sample = summarised(self.task, *rows, *cells, keep=True)
+            sample = summarised(self.task, *rows, *cells, keep=True, units=units)
             samples.append(replace(sample, ends=ends).in_drawn_order(0))
         return samples
 
@@ -426,11 +429,11 @@ def observe(
     parts, total, start = [], 0.0, 0
     for batch in scores:
         part = slice(start, start + len(batch))
+        units = rows.units.take(part) if keep and rows.units is not None else None
         loss = task.loss(criterion, batch, on_device(rows.y[part], batch.device))
         total += loss.item() * len(batch)
-        parts.append(
-            summarised(task, batch, y[part], codes[part], stratification, values, keep=keep)
-        )
+        seen = task, batch, y[part], codes[part], stratification, values
+        parts.append(summarised(*seen, keep=keep, units=units))
         start = part.stop
     return total / len(rows), replace(_merged(parts), ends=ends)
 

@@ -91,6 +91,7 @@ class LagrangianLearner:
     ) -> Trained | NotTrained:
         """Fit preprocessor and net to candidate `rows`."""
         seed = int(rng.randint(np.iinfo(np.int32).max))
+        rows = rows.by_weight(rng)
         device = resolve_device(self.device)
         preprocessor, X, resampled = self._prepare(rows, problem.targets)
         specification = problem.specification
@@ -167,7 +168,8 @@ class LagrangianLearner:
         """The fitted preprocessor, the module's inputs, and rows to train on instead, if any."""
         if self.preprocessor is None:
             return None, to_inputs(rows.X, rows.index), None
-        fitted = fit_preprocessor(self.preprocessor, rows.inputs(), rows.y)
+        groups = None if rows.units is None else rows.units.positions
+        fitted = fit_preprocessor(self.preprocessor, rows.inputs(), rows.y, groups=groups)
         resampled = None
         if fitted.resampled:
             X, y = fitted.resampled

@@ -158,6 +158,7 @@ class TrainedNet:
 
     def predict_test_outcome(self, problem: Problem, rows: LabelledRows) -> Candidate:
         """What the safety test would say of the model, from rows that it was not trained on."""
+        rows = rows.by_weight(np.random.RandomState(0))
         net, X = self.net, module_inputs(self.preprocessor, rows.X, rows.index)
         cells = problem.specification.cells(rows.columns, len(rows.y))
         tested = constrained_problem(problem, cells, net.task_)

@@ -21,6 +21,7 @@ from torch import nn
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import Statistics, summarise, summarise_predictions
 from sklearn_seldonian.constraints import Stratification
+from sklearn_seldonian.data._units import SamplingUnits
 from sklearn_seldonian.learners.lagrangian._batches import Rows
 from sklearn_seldonian.learners.lagrangian._outputs import (
     Adjustment,
@@ -251,12 +252,13 @@ def summarised(
     values: tuple[RowMeasure, ...],
     *,
     keep: bool = False,
+    units: SamplingUnits | None = None,
 ) -> Statistics:
     """The statistics of what is predicted of some rows."""
-    answers, cells = task.answers(scores), (stratification, values)
+    seen = codes, y, task.answers(scores), stratification, values
     if isinstance(task, Regression):
-        return summarise_predictions(codes, y, answers, *cells, keep=keep)
-    return summarise(codes, y, answers, *cells, deterministic=task.deterministic, keep=keep)
+        return summarise_predictions(*seen, keep=keep, units=units)
+    return summarise(*seen, deterministic=task.deterministic, keep=keep, units=units)
 
 
 def from_dict(facts: Mapping[str, Any]) -> Task:

@@ -67,13 +67,16 @@ class StackedFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.fit_transform(X, y)
         return self
 
-    def fit_transform(self, X: Any, y: Any = None) -> Array:
-        """The features of the rows fitted to, with the scores of copies that did not see them."""
+    def fit_transform(self, X: Any, y: Any = None, groups: Any = None) -> Array:
+        """The features of the rows fitted to, with the scores of copies that did not see them.
+
+        Nor did the copies see other rows of the same groups.
+        """
         X, self.preprocessor_ = self._preprocessed(X, y)
         if isinstance(self.estimator, FrozenEstimator):
             self.estimator_, self.beside_ = clone(self.estimator).fit(X, y), None
             return self.scores.of(self.estimator_, X)
-        folds = self.scores.folds(y, self.cv, self.random_state)
+        folds = self.scores.folds(y, self.cv, self.random_state, groups)
         self.estimator_ = self._copy().fit(X, y)
         unseen = np.empty((len(y), self.scores.n_columns))
         for train, test in folds:

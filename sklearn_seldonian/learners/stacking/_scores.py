@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from sklearn_seldonian.data._arguments import aligned_probabilities, as_numbers, one_value_a_row
 
@@ -44,8 +44,8 @@ class ClassScores:
         logs: Array = np.log(np.clip(probabilities, LEAST, 1.0 - LEAST))
         return logs[:, 1:] - logs[:, :1] if logs.shape[1] == 2 else logs
 
-    def folds(self, y: NDArray[Any], n_folds: int, seed: int) -> Folds:
-        """Positions of rows to fit to, and of the others, for each fold.
+    def folds(self, y: NDArray[Any], n_folds: int, seed: int, groups: Any = None) -> Folds:
+        """Positions of rows to fit to, and of the others, for each fold; groups are kept whole.
 
         Raises
         ------
@@ -66,10 +66,13 @@ class ClassScores:
                 " rows. Give fit more rows, or a smaller safety_size."
             )
         largest = int(counts.max())
-        folds = StratifiedKFold(min(n_folds, largest), shuffle=True, random_state=seed)
+        kind, most = StratifiedKFold, largest
+        if groups is not None:
+            kind, most = StratifiedGroupKFold, _several(groups)
+        folds = kind(min(n_folds, most), shuffle=True, random_state=seed)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The least populated class")
-            return list(folds.split(np.zeros(len(y)), y))
+            return list(folds.split(np.zeros(len(y)), y, groups))
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,8 @@ class NumberScores:
         )
         return ((numbers - self.centre) / self.scale)[:, None]
 
-    def folds(self, y: NDArray[Any], n_folds: int, seed: int) -> Folds:
-        """Positions of rows to fit to, and of the others, for each fold.
+    def folds(self, y: NDArray[Any], n_folds: int, seed: int, groups: Any = None) -> Folds:
+        """Positions of rows to fit to, and of the others, for each fold; groups are kept whole.
 
         Raises
         ------
@@ -108,8 +111,26 @@ class NumberScores:
                 f"of them, and there are n_samples={len(y)}. Give fit more rows, or a smaller "
                 "safety_size."
             )
-        folds = KFold(min(n_folds, len(y)), shuffle=True, random_state=seed)
-        return list(folds.split(np.zeros(len(y))))
+        kind, most = (KFold, len(y)) if groups is None else (GroupKFold, _several(groups))
+        folds = kind(min(n_folds, most), shuffle=True, random_state=seed)
+        return list(folds.split(np.zeros(len(y)), y, groups))
+
+
+def _several(groups: NDArray[np.int64]) -> int:
+    """How many groups there are.
+
+    Raises
+    ------
+    ValueError
+        If there are not two, so that none can be left out.
+    """
+    n_groups = len(np.unique(groups))
+    if n_groups < 2:
+        raise ValueError(
+            "All candidate rows are of one group (groups=), and the estimator must be fitted "
+            "without some group. Give fit more groups, or a smaller safety_size."
+        )
+    return n_groups
 
 
 Scores = ClassScores | NumberScores

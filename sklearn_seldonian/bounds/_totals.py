@@ -1,0 +1,426 @@
+"""Ratios of totals over independent units, within which rows may depend on each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sklearn_seldonian.bounds._capital import (
+    FEW_LIMITS,
+    HUGE,
+    LIMITS,
+    LOST,
+    ROUNDING,
+    LimitsTest,
+    capital_after,
+    everywhere,
+    limits_near,
+    rows_before_finer_meshes,
+    steps,
+)
+from sklearn_seldonian.bounds._checks import Numbers, check_delta, check_same_length, finite
+from sklearn_seldonian.bounds._score import Floats
+
+# Which share of delta the interval of the mean beside is given.
+SHARE_BESIDE = 0.02
+# Cells of the mean beside, for each square root of the number of units.
+CELLS = 48.0
+# More units are averaged in blocks.
+MAX_UNITS = 20_000
+# Units that the guess of a unit's size, half of the largest, counts for.
+GUESS = 0.25
+# By which share sums over the rows of a unit may round.
+SUMS = 1e-6
+
+
+class Totals(NamedTuple):
+    """What each unit adds to a mean ``E[numerator] / E[denominator]``.
+
+    Attributes
+    ----------
+    numerators, denominators : array-like of shape (n_units,)
+        Units in an order drawn at random. A numerator is between `low` and `high` times its
+        denominator.
+    low, high : float
+        Between which the values behind the mean lie.
+    largest : float
+        What no denominator exceeds.
+    """
+
+    numerators: npt.ArrayLike
+    denominators: npt.ArrayLike
+    low: float
+    high: float
+    largest: float
+
+    @property
+    def opposite(self) -> Totals:
+        """Of the mean that is as far below `high` as this one is above `low`."""
+        numerators = (self.low + self.high) * np.asarray(self.denominators) - self.numerators
+        return self._replace(numerators=numerators)
+
+
+def totals_test(
+    totals: Sequence[Totals], weights: Numbers, delta: float, n_limits: int | None = None
+) -> LimitsTest:
+    r"""Test of ``sum(weights * means)`` against every limit at once, for one or two means.
+
+    Parameters
+    ----------
+    totals : sequence of one or two Totals
+        Of the same units, in the same order.
+    weights : sequence of as many numbers
+    delta : float
+        The level that the bets aim at.
+    n_limits : int, default=None
+        As of `p_values_by_limit`.
+
+    Returns
+    -------
+    LimitsTest
+        Without limits, so that nothing is certified, where a mean has no units, or a number is not
+        finite or outside its range.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, there are more than two means, or `delta` is not inside (0, 1).
+
+    Notes
+    -----
+    Assumes that units are drawn independently from one population. Rows within a unit may depend
+    on each other and on how many they are, in any way. A mean is a ratio of totals
+    :math:`\theta = E N / E D` over units, so that :math:`E[N - \theta D] = 0` [1]_. On the scale
+    where :math:`0 \le N \le D \le 1` and all weights are positive, let :math:`\theta_k \ge c_k`
+    for each k. With sizes :math:`\alpha_k > 0` and a stake :math:`\lambda \ge 0`, known before the
+    unit, the capital that is multiplied by
+
+    .. math:: 1 + \lambda \sum_k \alpha_k (c_k D_k - N_k) \ge
+        1 - \lambda \sum_k \alpha_k (1 - c_k)
+
+    stays positive and is a supermartingale, since :math:`E[c_k D_k - N_k] \le 0`. So it reaches
+    :math:`1 / \delta` with probability at most delta (Ville [2]_). Stakes are those of
+    `p_values_by_limit`.
+
+    One mean has a corner c for each limit. Of two, the second may be anything. It is cut into cells
+    that depend on nothing but the number of units. If it is in :math:`[s, s']` and the sum is at
+    least t, then :math:`\theta_1 \ge (t - a_2 s') / a_1` and :math:`\theta_2 \ge s`, which is the
+    corner of the cell. A limit's capital is the least over all cells that meet an interval of the
+    second mean. That is wrong with probability at most delta / 50, and the bets are for the rest
+    of delta (Berger and Boos [3]_). As in `p_values_by_limit`, cells of limits hold all sums above
+    them, and what is known at one limit is lowered to the least at those above it.
+
+    If it were wrong, units of one kind of row each, whose sizes go with their rates, would be
+    certified too often at a limit that they are on, which their enumeration for few units shows.
+
+    References
+    ----------
+    .. [1] Cochran, W. G. (1977). Sampling Techniques, 3rd edition, chapter 6. Wiley.
+    .. [2] Waudby-Smith, I. and Ramdas, A. (2024). Estimating means of bounded random variables by
+       betting. Journal of the Royal Statistical Society Series B 86(1), 1-27.
+    .. [3] Berger, R. L. and Boos, D. D. (1994). P values maximized over a confidence set for the
+       nuisance parameter. Journal of the American Statistical Association 89, 1012-1016.
+
+    Examples
+    --------
+    200 people with one to nine rows each, of which a tenth are wrong:
+
+    >>> rng = np.random.default_rng(0)
+    >>> rows = rng.integers(1, 10, 200)
+    >>> wrong = rng.binomial(rows, 0.1)
+    >>> round(totals_test([Totals(wrong, rows, 0.0, 1.0, 9.0)], [1.0], 0.05).upper, 3)
+    0.124
+    """
+    check_delta(delta)
+    check_same_length(totals=totals, weights=weights)
+    if len(totals) > 2:
+        raise ValueError(f"one or two means are tested, got {len(totals)}.")
+    used = [(each, a) for each, a in zip(totals, weights, strict=True) if a != 0.0]
+    ends = [(min(a * t.low, a * t.high), max(a * t.low, a * t.high)) for t, a in used]
+    low, high = (math.fsum(end) for end in zip(*ends, strict=True)) if ends else (0.0, 0.0)
+    nothing = np.empty(0)
+    if not finite(low, high, *weights):
+        return LimitsTest(delta, -math.inf, math.inf, nothing, nothing)
+    if low == high:
+        return LimitsTest(delta, low, high, nothing, nothing)
+    widths = tuple(above - below for below, above in ends)
+    units = _units([each if a > 0.0 else each.opposite for each, a in used])
+    if units is None:
+        return LimitsTest(delta, -math.inf, math.inf, nothing, nothing)
+    limits, p_values = _p_values(_Sum(widths), units, delta, n_limits)
+    return LimitsTest(delta, low, high, low + (high - low) * limits, p_values)
+
+
+def quotient_of_totals_test(
+    top: Totals, bottom: Totals, delta: float, n_limits: int | None = None
+) -> LimitsTest:
+    """Test of the ratio of two means that are not negative against every limit at once.
+
+    Parameters
+    ----------
+    top, bottom : Totals
+        Whose `low` is 0.
+    delta, n_limits
+        As of `totals_test`, whose notes hold here too: where the mean below is in a cell
+        ``[s, s']`` and the ratio at least c, the mean above is at least ``c * s``.
+
+    Returns
+    -------
+    LimitsTest
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> rows = rng.integers(1, 10, (2, 500))
+    >>> hits = rng.binomial(rows, [[0.4], [0.5]])
+    >>> top, bottom = (Totals(k, n, 0.0, 1.0, 9.0) for k, n in zip(hits, rows))
+    >>> round(quotient_of_totals_test(top, bottom, 0.05).upper, 2)
+    0.85
+    """
+    check_delta(delta)
+    units = _units([top, bottom.opposite])
+    if units is None or top.low != 0.0 or bottom.low != 0.0:
+        return LimitsTest(delta, -math.inf, math.inf, np.empty(0), np.empty(0))
+    limits, p_values = _p_values(_Quotient(), units, delta, n_limits)
+    scale = top.high / bottom.high
+    return LimitsTest(delta, 0.0, math.inf, scale * limits / (1.0 - limits), p_values)
+
+
+# -- what is tested ------------------------------------------------------------------------
+
+
+class _Statement(Protocol):
+    """A function of means in [0, 1] that rises in each of them, and its limits in [0, 1)."""
+
+    def corners(self, limits: Floats, below: Floats, above: Floats) -> list[Floats]:
+        """What the means are at least: (n_cells, n_limits), in cells of the second mean."""
+
+    def slopes(self, limits: Floats) -> list[Floats | float]:
+        """How much each mean counts, beside the others."""
+
+    def limit_at(self, means: Floats) -> tuple[float, float]:
+        """The limit that the means are on, and its slope in the first of them."""
+
+
+class _Sum(NamedTuple):
+    """``sum(weights * means) / sum(weights)``."""
+
+    weights: tuple[float, ...]
+
+    def corners(self, limits: Floats, below: Floats, above: Floats) -> list[Floats]:
+        if len(self.weights) == 1:
+            return [limits[None, :]]
+        first, second = self.weights
+        rest = (first + second) * limits[None, :] - second * above[:, None]
+        return [np.maximum(rest / first, 0.0), below[:, None]]
+
+    def slopes(self, limits: Floats) -> list[Floats | float]:
+        return list(self.weights)
+
+    def limit_at(self, means: Floats) -> tuple[float, float]:
+        total = sum(self.weights)
+        return float(np.dot(self.weights, means) / total), self.weights[0] / total
+
+
+class _Quotient(NamedTuple):
+    """``r / (1 + r)`` for the ratio r of the first mean to one minus the second."""
+
+    def corners(self, limits: Floats, below: Floats, above: Floats) -> list[Floats]:
+        return [limits / (1.0 - limits) * (1.0 - above[:, None]), below[:, None]]
+
+    def slopes(self, limits: Floats) -> list[Floats | float]:
+        return [1.0, limits / (1.0 - limits)]
+
+    def limit_at(self, means: Floats) -> tuple[float, float]:
+        first, second = means.tolist()
+        total = max(first + 1.0 - second, 1e-12)
+        return first / total, (1.0 - second) / total**2
+
+
+# -- the bets ------------------------------------------------------------------------------
+
+
+class _Units(NamedTuple):
+    """Numerators and denominators on the scale where 0 <= N <= D <= 1: (n_means, n_units)."""
+
+    numerators: Floats
+    denominators: Floats
+
+    @property
+    def n(self) -> int:
+        return int(self.denominators.shape[1])
+
+
+def _units(totals: Sequence[Totals]) -> _Units | None:
+    """The units that count for any of the means; None where something cannot be used."""
+    scaled = [_scaled(each) for each in totals]
+    known = [pair for pair in scaled if pair is not None]
+    if len(known) < len(scaled):
+        return None
+    numerators, denominators = (np.stack(parts) for parts in zip(*known, strict=True))
+    counted = denominators.any(axis=0)
+    return _Units(*(_averaged(part[:, counted]) for part in (numerators, denominators)))
+
+
+def _scaled(totals: Totals) -> tuple[Floats, Floats] | None:
+    """One mean's parts; None where a number is not finite or outside its range."""
+    low, high, largest = totals.low, totals.high, totals.largest
+    n, d = np.asarray(totals.numerators, float), np.asarray(totals.denominators, float)
+    if not finite(low, high, largest) or low >= high or n.shape != d.shape or n.ndim != 1:
+        return None
+    size = SUMS * max(abs(low), abs(high)) * largest
+    # Written so that NaN does not pass.
+    usable = (d >= 0.0) & (d <= largest * (1.0 + SUMS))
+    usable &= (n >= low * d - size) & (n <= high * d + size)
+    if not d.any() or not usable.all():
+        return None
+    denominators = np.clip(d / largest, 0.0, 1.0)
+    return np.clip((n - low * d) / ((high - low) * largest), 0.0, denominators), denominators
+
+
+def _averaged(parts: Floats) -> Floats:
+    """Means over consecutive blocks of units, where these are many."""
+    n = parts.shape[1]
+    if n <= MAX_UNITS:
+        return parts
+    starts = np.arange(MAX_UNITS) * n // MAX_UNITS
+    return np.asarray(np.add.reduceat(parts, starts, axis=1) / np.diff(starts, append=n))
+
+
+def _p_values(
+    statement: _Statement, units: _Units, delta: float, n_limits: int | None
+) -> tuple[Floats, Floats]:
+    """Limits in [0, 1), and a p-value for each that holds for all above it as well."""
+    if len(units.numerators) == 1:
+        limits, highest = _highest(statement, units, np.zeros((2, 1)), delta, n_limits or LIMITS)
+        return limits, _p_value_of(highest.min(axis=0))
+    spent = SHARE_BESIDE * delta
+    cells = _cells_beside(units, spent)
+    asked = delta - spent, n_limits or FEW_LIMITS
+    limits, highest = _highest(statement, units, cells, *asked)
+    return limits, np.minimum(1.0, spent + _p_value_of(highest.min(axis=0)))
+
+
+def _p_value_of(highest: Floats) -> Floats:
+    return np.asarray(np.minimum(1.0, (1.0 + ROUNDING) / highest))
+
+
+def _cells_beside(units: _Units, spent: float) -> Floats:
+    """Lower and upper ends of the cells in which the second mean may be: (2, n_cells)."""
+    one = _Units(units.numerators[1:], units.denominators[1:])
+    counted = one.denominators[0] > 0.0
+    one = _Units(one.numerators[:, counted], one.denominators[:, counted])
+    flipped = _Units(one.denominators - one.numerators, one.denominators)
+    uppers = []
+    for side in (one, flipped):
+        limits, p_values = _p_values(_Sum((1.0,)), side, spent / 2.0, None)
+        certified = limits[p_values <= spent / 2.0]
+        uppers.append(float(certified[0]) if certified.size else 1.0)
+    n_cells = max(8, math.ceil(CELLS * math.sqrt(units.n)))
+    edges = np.sin(np.linspace(0.0, math.pi / 2.0, n_cells + 1)) ** 2
+    met = (edges[1:] >= 1.0 - uppers[1] - SUMS) & (edges[:-1] <= uppers[0] + SUMS)
+    return np.stack([edges[:-1][met], edges[1:][met]])
+
+
+def _highest(
+    statement: _Statement, units: _Units, cells: Floats, delta: float, n_limits: int
+) -> tuple[Floats, Floats]:
+    """Limits, and the most that the capital against each was in each cell."""
+    n, seen = units.n, _Seen(units)
+    limits = everywhere(n_limits + n_limits // 4)
+    capital = highest = np.ones((cells.shape[1], len(limits)))
+    finer = rows_before_finer_meshes(n)
+    for start, stop in steps(n):
+        if finer and start >= finer[0]:
+            finer = [row for row in finer if row > start]
+            mesh = seen.limits_near(statement, start, delta, n_limits)
+            old = np.searchsorted(limits, mesh, side="right") - 1
+            limits, capital, highest = mesh, capital[:, old], highest[:, old]
+        alive = slice(min(int(np.searchsorted(row, LOST)) for row in capital), None)
+        after = capital.copy()
+        corners = statement.corners(limits[alive], *cells)
+        sizes = seen.sizes(statement.slopes(limits[alive]), start)
+        now = slice(start, stop)
+        gains, worst = 0.0, 0.0
+        for size, corner, top, bottom in zip(sizes, corners, *units, strict=True):
+            gains = gains + np.asarray(size * corner)[..., None] * bottom[now]
+            gains = gains - np.asarray(size)[..., None] * top[now]
+            worst = worst + size * np.maximum(1.0 - corner, 0.0)
+        variance = seen.variance(sizes, start)
+        after[:, alive] = capital_after(
+            capital[:, alive], gains, worst, variance, n - start, n, delta
+        )
+        after[:, alive][np.broadcast_to(corners[0] > 1.0 + SUMS, after[:, alive].shape)] = HUGE
+        capital = np.minimum.accumulate(after[:, ::-1], axis=1)[:, ::-1]
+        highest = np.maximum(highest, capital)
+    return limits, highest
+
+
+class _Seen:
+    """What is known before each unit: sizes of units, means, and how they vary."""
+
+    def __init__(self, units: _Units):
+        parts = np.concatenate([units.numerators, units.denominators])
+        first = np.zeros((len(parts), 1))
+        self.sums = np.concatenate([first, np.cumsum(parts, axis=1)], axis=1)
+        products = np.cumsum(parts[:, None] * parts[None, :], axis=2)
+        self.products = np.concatenate([np.zeros((len(parts),) * 2 + (1,)), products], axis=2)
+
+    def _sizes_and_means(self, start: int) -> tuple[Floats, Floats]:
+        """The size of a unit and the mean, of each of the means."""
+        numerators, denominators = np.split(self.sums[:, start], 2)
+        total = GUESS / 2.0 + denominators
+        return total / (GUESS + start), (GUESS / 4.0 + numerators) / total
+
+    def sizes(self, slopes: Sequence[Floats | float], start: int) -> list[Floats]:
+        """By how much what a unit adds is multiplied: slopes, each over the size of a unit."""
+        sizes, _ = self._sizes_and_means(start)
+        return [np.asarray(slope / size) for slope, size in zip(slopes, sizes, strict=True)]
+
+    def variance(self, sizes: Sequence[Floats], start: int) -> Floats:
+        """Of what one unit adds, with that of one guessed unit."""
+        of_units, means = self._sizes_and_means(start)
+        factors = [*sizes, *(-size * mean for size, mean in zip(sizes, means, strict=True))]
+        total = 0.25 * sum(s * of for s, of in zip(sizes, of_units, strict=True)) ** 2
+        for i, one in enumerate(factors):
+            for j, other in enumerate(factors):
+                total = total + one * other * self.products[i, j, start]
+        return np.asarray(np.maximum(total, 1e-12) / (start + 1.0))
+
+    def limits_near(self, statement: _Statement, start: int, delta: float, n_limits: int) -> Floats:
+        """Limits of which many are near where the bound is expected."""
+        _, means = self._sizes_and_means(start)
+        limit, slope = statement.limit_at(means)
+        slopes = [float(np.asarray(s).ravel()[0]) for s in statement.slopes(np.array([limit]))]
+        scale = slope / slopes[0]
+        variance = float(self.variance(self.sizes(slopes, start), start)) * scale**2
+        return limits_near(limit, variance, start, delta, n_limits)
+
+
+def variance_of_totals(totals: Sequence[Totals], slopes: Numbers) -> float:
+    """The variance of ``sum(slopes * means)`` as estimated from the same units' totals.
+
+    By the linearisation of a ratio of totals, with one degree of freedom taken off (Cochran's
+    chapter 6, see `totals_test`). NaN with fewer than two units, or where a mean has none.
+
+    Examples
+    --------
+    Ten units of four equal rows tell as much as ten rows:
+
+    >>> hits = Totals(np.repeat([0.0, 4.0], 5), np.full(10, 4.0), 0.0, 1.0, 4.0)
+    >>> round(variance_of_totals([hits], [1.0]), 5)
+    0.02778
+    """
+    influence, n = 0.0, len(np.asarray(totals[0].denominators))
+    for each, slope in zip(totals, slopes, strict=True):
+        numerators, denominators = np.asarray(each.numerators), np.asarray(each.denominators)
+        total = denominators.sum()
+        if n < 2 or not total:
+            return math.nan
+        mean = numerators.sum() / total
+        influence = influence + slope * (numerators - mean * denominators) / total
+    return float((np.asarray(influence) ** 2).sum() * n / (n - 1.0))

@@ -1,0 +1,81 @@
+"""The rows themselves, where a test needs more than sums over them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_seldonian.data._units import SamplingUnits
+
+Array = NDArray[np.float64]
+
+
+class KeptRows(NamedTuple):
+    """Rows with their entries: indicators or probabilities of decisions, then row measures.
+
+    Attributes
+    ----------
+    codes, labels : ndarray of shape (n_rows,)
+    entries : ndarray of shape (n_rows, K + V)
+    units : ndarray of int, shape (n_rows,)
+        Which rows belong together; all differ where each row is a unit.
+    weights : ndarray of shape (n_rows,)
+    """
+
+    codes: NDArray[np.int32]
+    labels: NDArray[np.int64]
+    entries: Array
+    units: NDArray[np.int64]
+    weights: Array
+
+    @classmethod
+    def of(
+        cls,
+        codes: NDArray[np.int32],
+        labels: NDArray[np.int64],
+        entries: Array,
+        units: SamplingUnits | None = None,
+        valid: Any = ...,
+    ) -> KeptRows:
+        """The rows, which are the `valid` ones of those that the `units` are of."""
+        n_rows = len(codes)
+        if units is None:
+            return cls(codes, labels, entries, np.arange(n_rows), np.ones(n_rows))
+        return cls(codes, labels, entries, units.positions[valid], units.weights[valid])
+
+    def followed_by(self, other: KeptRows) -> KeptRows:
+        return KeptRows(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
+
+    def in_drawn_order(self, seed: int) -> KeptRows:
+        """The units in an order that depends on `seed` and not on the order they came in.
+
+        Rows of a unit follow each other, and units are numbered in their order.
+        """
+        values = [*self.entries.T, self.weights, self.labels, self.codes]
+        sorted_ = np.lexsort(values)
+        _, units = np.unique(self.units, return_inverse=True)
+        # RandomState: its draws are the same in every version of NumPy.
+        draw = np.random.RandomState(seed).permutation
+        if len(units) == units.max(initial=-1) + 1:
+            order = draw(sorted_)
+            return KeptRows(*(part[order] for part in self))._replace(units=np.arange(len(order)))
+        differs = np.any([np.diff(value[sorted_]) != 0 for value in values], axis=0)
+        kinds = np.empty(len(units), dtype=np.uint64)
+        kinds[sorted_] = np.concatenate([[0], np.cumsum(differs)])
+        contents = np.zeros(units.max() + 1, dtype=np.uint64)
+        np.add.at(contents, units, _mixed(kinds))
+        drawn = np.empty(len(contents), dtype=np.int64)
+        drawn[draw(np.argsort(contents, kind="stable"))] = np.arange(len(contents))
+        positions = drawn[units]
+        order = np.lexsort([kinds, positions])
+        return KeptRows(*(part[order] for part in self))._replace(units=positions[order])
+
+
+def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Numbers whose sums differ wherever those of `numbers` come of others (SplitMix64)."""
+    mixed = (numbers + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))

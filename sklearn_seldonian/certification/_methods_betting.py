@@ -1,0 +1,114 @@
+"""The rungs of the ladder that bet: means of bounded values, of rows or of units of rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache, partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_seldonian import bounds
+from sklearn_seldonian.bounds._betting import betting_test
+from sklearn_seldonian.bounds._capital import FEW_LIMITS
+from sklearn_seldonian.certification._evidence import Evidence, has_finite_ranges
+from sklearn_seldonian.certification._method import BETTING, BETTING_ON_UNITS, Method
+from sklearn_seldonian.certification._methods_normal import normal_upper
+from sklearn_seldonian.certification._ratios import ratio_of_two
+from sklearn_seldonian.constraints import Atom, Estimand
+
+
+def betting(atom: Atom, evidence: Evidence) -> Method | None:
+    """A linear combination of means, or a ratio of two, is at most a number."""
+    if evidence.totals is not None:
+        return _betting_on_units(atom, evidence, evidence.totals)
+    if atom.linear is None or not has_finite_ranges(atom.estimands) or evidence.row_values is None:
+        return None
+    if not atom.has_independent_estimands(evidence.mutually_exclusive_columns):
+        return None
+    if any(estimand.quantity.conditions_on_prediction for estimand in atom.estimands):
+        # Such a mean is a ratio of two means over rows. Where it is drawn it is alone in its atom.
+        return None if evidence.deterministic else _betting_on_a_drawn_ratio(atom, evidence)
+    weights, constant = atom.linear.weights, atom.linear.constant
+    values = [evidence.row_values(estimand, 1.0, 0.0) for estimand in atom.estimands]
+    ranges = [evidence.range_of(estimand) for estimand in atom.estimands]
+    if atom.is_ratio:
+        ratio = ratio_of_two(atom)
+        if ratio is None or min(low for low, _ in ranges) < 0.0:
+            return None
+        of = ratio.complemented
+        top, bottom = (1.0 - values[i] if of[i] else values[i] for i in ratio.order)
+        highest, largest = (1.0 if of[i] else ranges[i][1] for i in ratio.order)
+        return _betting_on_a_ratio(top, bottom, (highest, largest), ratio.limit)
+    test = partial(betting_test, values, weights, ranges)
+    tested = cache(test)  # one look at the rows for both answers
+    return Method(
+        BETTING,
+        lambda delta: tested(delta).upper + constant,
+        lambda delta: tested(delta).p_value(-constant),
+        approximate_upper=lambda delta: test(delta, FEW_LIMITS).upper + constant,
+    )
+
+
+def _betting_on_a_drawn_ratio(atom: Atom, evidence: Evidence) -> Method | None:
+    """Betting on a ratio E[success] / E[trial] of drawn decisions, at most or at least a number.
+
+    Where it is at least c, trials are at most 1 / c of successes.
+    """
+    assert atom.linear is not None
+    assert evidence.row_values is not None
+    (estimand,), (weight,), constant = atom.estimands, atom.linear.weights, atom.linear.constant
+    if weight * constant >= 0.0:
+        return None  # not at all, or whatever the ratio is
+    parts = evidence.row_values(estimand, 1.0, 0.0), evidence.row_values(estimand, 0.0, 1.0)
+    successes, trials = (np.clip(values, 0.0, 1.0) for values in parts)  # a row's sum may round
+    share = -constant / weight
+    if weight > 0.0:
+        return _betting_on_a_ratio(successes, trials, (1.0, 1.0), share)
+    return _betting_on_a_ratio(trials, successes, (1.0, 1.0), 1.0 / share)
+
+
+def _betting_on_a_ratio(
+    numerator: NDArray[np.float64],
+    denominator: NDArray[np.float64],
+    highest: tuple[float, float],
+    limit: float,
+) -> Method:
+    """Whether a ratio is at most `limit`; as for rates, there is only a verdict."""
+    p_value = partial(bounds.ratio_betting_p_value, numerator, denominator, highest, limit)
+    return Method(BETTING, lambda delta: 0.0 if p_value(delta) <= delta else math.inf, p_value)
+
+
+# -- units of several rows, or of rows with weights ------------------------------------------
+
+
+def _betting_on_units(
+    atom: Atom, evidence: Evidence, totals: Callable[[Estimand], bounds.Totals]
+) -> Method | None:
+    """Betting on what independent units add to one or two means."""
+    if atom.linear is None or not has_finite_ranges(atom.estimands) or len(atom.estimands) > 2:
+        return None
+    weights, constant = atom.linear.weights, atom.linear.constant
+    known = [totals(estimand) for estimand in atom.estimands]
+    if atom.is_ratio:
+        ratio = ratio_of_two(atom)
+        if ratio is None or min(each.low for each in known) != 0.0:
+            return None
+        pair = [known[i].opposite if ratio.complemented[i] else known[i] for i in ratio.order]
+        means, limit = [atom.estimands[i] for i in ratio.order], ratio.limit
+        of_ratio = evidence.answered.setdefault(
+            (*means, ratio.complemented), cache(partial(bounds.quotient_of_totals_test, *pair))
+        )
+        return Method(
+            BETTING_ON_UNITS,
+            lambda delta: 0.0 if of_ratio(delta).p_value(limit) <= delta else math.inf,
+            lambda delta: of_ratio(delta).p_value(limit),
+        )
+    tested = cache(partial(bounds.totals_test, known, weights))
+    return Method(
+        BETTING_ON_UNITS,
+        lambda delta: tested(delta).upper + constant,
+        lambda delta: tested(delta).p_value(-constant),
+        approximate_upper=partial(normal_upper, atom, evidence),
+    )

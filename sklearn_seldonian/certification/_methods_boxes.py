@@ -1,0 +1,148 @@
+"""The rungs of the ladder that bound each mean on its own: the box."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_seldonian import bounds
+from sklearn_seldonian.certification._evidence import Evidence, has_finite_ranges
+from sklearn_seldonian.certification._method import BOX_ON_UNITS, CLOPPER_PEARSON, Method
+from sklearn_seldonian.certification._methods_normal import normal_upper
+from sklearn_seldonian.constraints import Atom, Estimand, interval
+from sklearn_seldonian.constraints._interval import Interval
+
+# Of a sum; None for any other function of means.
+Weights = NDArray[np.float64] | None
+Means = Sequence[bounds.MeanBounds] | bounds.RateCounts
+
+
+def box(atom: Atom, evidence: Evidence) -> Method | None:
+    """Bounds that hold for any number of rows, where each mean has a finite range."""
+    if not has_finite_ranges(atom.estimands):
+        return None
+    if evidence.totals is not None:
+        return _box_on_units(atom, evidence, evidence.totals)
+    counted = {evidence.is_count(estimand) for estimand in atom.estimands}
+    names = [CLOPPER_PEARSON] * (True in counted) + ["Chernoff-Hoeffding"] * (False in counted)
+    return _box_of(f"box of {' and '.join(names)} bounds", _finite_sample, atom, evidence)
+
+
+def t_box(atom: Atom, evidence: Evidence) -> Method | None:
+    """Student's t bounds, whatever the ranges."""
+    return _box_of("box of Student t bounds", partial(_each, _t_bounds), atom, evidence)
+
+
+def _box_of(
+    name: str,
+    means_of: Callable[[Sequence[Estimand], Evidence, Weights], Means],
+    atom: Atom,
+    evidence: Evidence,
+) -> Method:
+    """The largest value of the atom over a product of intervals, one for each mean."""
+    means, highest = means_of(atom.estimands, evidence, _weights_of(atom)), _highest_of(atom)
+    return Method(
+        name,
+        lambda delta: bounds.box_upper(highest, means, delta),
+        lambda _: bounds.box_p_value(highest, means, 0.0),
+    )
+
+
+def _box_on_units(
+    atom: Atom, evidence: Evidence, totals: Callable[[Estimand], bounds.Totals]
+) -> Method:
+    """Of bets on each mean; a p-value is that of the bets tuned to delta."""
+    weights, highest = _weights_of(atom), _highest_of(atom)
+
+    @cache
+    def bets(estimand: Estimand, sign: float, delta: float) -> bounds.LimitsTest:
+        return bounds.totals_test([totals(estimand)], [sign], delta)
+
+    def means(tuned_to: float | None) -> list[bounds.MeanBounds]:
+        def bounds_of(estimand: Estimand, evidence: Evidence) -> bounds.MeanBounds:
+            def upper(sign: float, delta: float) -> float:
+                return bets(estimand, sign, tuned_to or delta).upper_at(delta)
+
+            lower = partial(upper, -1.0)
+            support = evidence.range_of(estimand)
+            return bounds.MeanBounds(lambda d: -lower(d), partial(upper, 1.0), support)
+
+        return _each(bounds_of, atom.estimands, evidence, weights)
+
+    def p_value(delta: float) -> float:
+        n_ends = sum(mean.needs_lower + mean.needs_upper for mean in means(None))
+        return bounds.box_p_value(highest, means(delta / n_ends), 0.0)
+
+    return Method(
+        BOX_ON_UNITS,
+        lambda delta: bounds.box_upper(highest, means(None), delta),
+        p_value,
+        approximate_upper=partial(normal_upper, atom, evidence),
+    )
+
+
+def _weights_of(atom: Atom) -> Weights:
+    return None if atom.linear is None else np.array(atom.linear.weights)
+
+
+def _highest_of(atom: Atom) -> Callable[[Sequence[tuple[float, float]]], float]:
+    """From an interval for each mean to the largest value of the atom."""
+
+    def highest(ends: Sequence[tuple[float, float]]) -> float:
+        box = {m: Interval(*pair) for m, pair in zip(atom.estimands, ends, strict=True)}
+        return interval(atom.expression, box).high
+
+    return highest
+
+
+def _finite_sample(estimands: Sequence[Estimand], evidence: Evidence, weights: Weights) -> Means:
+    """The bounds that hold for any number of rows; each end's, or one of each mean of a sum."""
+    if not all(evidence.is_count(estimand) for estimand in estimands):
+        return _each(_mean_bounds, estimands, evidence, weights)
+    samples = [evidence.samples[estimand] for estimand in estimands]
+    return bounds.RateCounts(
+        np.round([sample.successes for sample in samples]),
+        np.round([sample.trials for sample in samples]),
+        *(np.full((2, len(samples)), True) if weights is None else (weights < 0, weights > 0)),
+    )
+
+
+def _each(
+    bounds_of: Callable[[Estimand, Evidence], bounds.MeanBounds],
+    estimands: Sequence[Estimand],
+    evidence: Evidence,
+    weights: Weights,
+) -> list[bounds.MeanBounds]:
+    means = [bounds_of(estimand, evidence) for estimand in estimands]
+    if weights is None:
+        return means
+    return [
+        mean._replace(needs_lower=weight < 0, needs_upper=weight > 0)
+        for mean, weight in zip(means, weights.tolist(), strict=True)
+    ]
+
+
+def _mean_bounds(estimand: Estimand, evidence: Evidence) -> bounds.MeanBounds:
+    sample, support = evidence.samples[estimand], evidence.range_of(estimand)
+    n = round(sample.trials)
+    if evidence.is_count(estimand):
+        k = round(sample.successes)
+        lower, upper = partial(bounds.binomial_lower, k, n), partial(bounds.binomial_upper, k, n)
+    else:
+        seen = sample.estimate, n, *support
+        lower = partial(bounds.bounded_mean_lower, *seen)
+        upper = partial(bounds.bounded_mean_upper, *seen)
+    return bounds.MeanBounds(lower, upper, support)
+
+
+def _t_bounds(estimand: Estimand, evidence: Evidence) -> bounds.MeanBounds:
+    sample = evidence.samples[estimand]
+    n, variance = evidence.sample_variance([estimand], [1.0])
+    return bounds.MeanBounds(
+        lambda delta: -bounds.t_upper(-sample.estimate, variance, n, delta),
+        lambda delta: bounds.t_upper(sample.estimate, variance, n, delta),
+        estimand.quantity.range,
+    )

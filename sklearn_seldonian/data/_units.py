@@ -1,0 +1,191 @@
+"""Which rows belong together, and how much each of them counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sklearn_seldonian._text import short
+from sklearn_seldonian.data import _arguments
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class SamplingUnits:
+    """What is drawn independently from the population: groups of rows, or weighted rows.
+
+    Parameters
+    ----------
+    positions : ndarray of int, shape (n_rows,)
+        The unit of each row.
+    weights : ndarray of shape (n_rows,)
+    largest : float
+        What the weights of no unit add up to more than.
+    assumptions : tuple of str
+        What that rests on, in sentences.
+    columns : mapping of str to ndarray of shape (n_rows,)
+        What the user gave, by the arguments.
+    """
+
+    positions: NDArray[np.int64]
+    weights: Array
+    largest: float
+    assumptions: tuple[str, ...]
+    columns: dict[str, NDArray[Any]]
+
+    def take(self, index: Any) -> SamplingUnits:
+        """Of some of the rows."""
+        columns = {name: values[index] for name, values in self.columns.items()}
+        positions, weights = self.positions[index], self.weights[index]
+        return replace(self, positions=positions, weights=weights, columns=columns)
+
+    @property
+    def n_units(self) -> int:
+        """How many units there are among these rows."""
+        return len(np.unique(self.positions))
+
+    def copies(self, rng: np.random.RandomState) -> NDArray[np.intp] | None:
+        """As many positions of rows as there are rows, each as often as its weight has it.
+
+        By systematic sampling, so that a row's number of copies is off its expectation by less
+        than one. None where all weights are the same.
+        """
+        if not np.ptp(self.weights):
+            return None
+        total = np.cumsum(self.weights)
+        ends = np.floor(total * (len(total) / total[-1]) + rng.random_sample())
+        n_copies = np.diff(ends, prepend=0.0).astype(np.intp)
+        return np.repeat(np.arange(len(total)), n_copies)
+
+    def copied(self, index: NDArray[np.intp]) -> SamplingUnits:
+        """Of `copies` of rows, which all count the same."""
+        positions = self.positions[index]
+        scale = len(index) / self.weights.sum()
+        most = float(np.bincount(np.unique(positions, return_inverse=True)[1]).max())
+        columns = {name: values[index] for name, values in self.columns.items()}
+        return replace(
+            self,
+            positions=positions,
+            weights=np.ones(len(index)),
+            largest=max(scale * self.largest, most),
+            columns=columns,
+        )
+
+    def drawn(
+        self, n_rows: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.intp], SamplingUnits]:
+        """Positions of about `n_rows` rows of units drawn with replacement, and their units."""
+        _, units, sizes = np.unique(self.positions, return_inverse=True, return_counts=True)
+        n_units = max(1, round(n_rows * len(sizes) / len(units)))
+        chosen = rng.integers(len(sizes), size=n_units)
+        members, starts = np.argsort(units, kind="stable"), np.cumsum(sizes) - sizes
+        of_chosen = sizes[chosen]
+        within = np.arange(of_chosen.sum()) - np.repeat(np.cumsum(of_chosen) - of_chosen, of_chosen)
+        index = members[np.repeat(starts[chosen], of_chosen) + within]
+        return index, replace(self.take(index), positions=np.repeat(np.arange(n_units), of_chosen))
+
+
+def units_of(
+    groups: Any,
+    sample_weight: Any,
+    n_rows: int,
+    max_group_size: int | None = None,
+    max_weight: float | None = None,
+) -> SamplingUnits | None:
+    """The units of some rows; None where each row is one, and all count the same.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_rows,) or None
+        Rows with the same value belong together.
+    sample_weight : array-like of shape (n_rows,) or None
+        At least 0, and not all 0.
+    n_rows : int
+    max_group_size, max_weight : number or None
+        What no unit of the population has more rows than, and no row more weight. None: the most
+        seen among these rows, which is then an assumption.
+
+    Raises
+    ------
+    ValueError
+        If they have another number of rows, a missing or negative value, or more than the most.
+    """
+    columns = dict[str, NDArray[Any]]()
+    weights, heaviest, of_weights = np.ones(n_rows), 1.0, ()
+    positions, most, of_groups = np.arange(n_rows), 1, ()
+    if sample_weight is None:
+        _refuse_alone("sample_weight", max_weight=max_weight)
+    else:
+        weights, heaviest, of_weights = _weights(sample_weight, n_rows, max_weight)
+        columns["sample_weight="] = weights
+    if groups is None:
+        _refuse_alone("groups", max_group_size=max_group_size)
+    else:
+        values = _arguments.one_value_a_row("groups", groups, n_rows)
+        positions, most, of_groups = _positions(values, max_group_size)
+        columns["groups="] = values
+    largest = heaviest * most
+    if most == 1 and weights.min() == heaviest:  # rows that all count the same
+        return None
+    return SamplingUnits(positions, weights, largest, (*of_groups, *of_weights), columns)
+
+
+def _refuse_alone(without: str, **most: Any) -> None:
+    """Refuse a largest size of what is not given."""
+    for name, value in most.items():
+        if value is not None:
+            raise ValueError(f"{name} says nothing without {without}=: give both, or none of them.")
+
+
+def _weights(
+    given: Any, n_rows: int, max_weight: float | None
+) -> tuple[Array, float, tuple[str, ...]]:
+    """The weights, what none can exceed, and what that rests on."""
+    values = _arguments.one_value_a_row("sample_weight", given, n_rows)
+    weights = _arguments.as_numbers("sample_weight", values)
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError("sample_weight must hold finite numbers that are at least 0.")
+    if not weights.any():
+        raise ValueError("sample_weight is 0 for all rows: there is nothing to count.")
+    seen = float(weights.max())
+    population = "Rates are those of the population that sample_weight makes of the rows drawn."
+    if max_weight is None:
+        most = f"No row of the population has a sample_weight above {seen:g}, the largest given."
+        return weights, seen, (population, most)
+    if not seen <= max_weight < np.inf:
+        raise ValueError(
+            f"max_weight={max_weight!r} must be at least the largest weight, {seen:g}."
+        )
+    return weights, float(max_weight), (population, f"No sample_weight can exceed {max_weight:g}.")
+
+
+def _positions(
+    values: NDArray[Any], max_group_size: int | None
+) -> tuple[NDArray[np.int64], int, tuple[str, ...]]:
+    """The group of each row, how many rows none can exceed, and what that rests on."""
+    if pd.isna(values).any():
+        raise ValueError("groups must not hold missing values: give each such row its own group.")
+    try:
+        positions = pd.factorize(values)[0].astype(np.int64)
+    except TypeError:
+        raise TypeError(f"groups must hold numbers or texts, got {short(values)}.") from None
+    seen = int(np.bincount(positions).max(initial=0))
+    drawn = (
+        "Groups (groups=) are independent draws from a population of groups; rows within one may "
+        "depend on each other in any way."
+    )
+    if max_group_size is None:
+        most = f"No group of the population has more than {seen} rows, the most among these rows."
+        return positions, seen, (drawn, most)
+    if not seen <= max_group_size < np.inf:
+        raise ValueError(
+            f"max_group_size={max_group_size!r} must be finite, and at least the rows of the "
+            f"largest group, {seen}."
+        )
+    known = f"No group can have more than {max_group_size} rows."
+    return positions, int(max_group_size), (drawn, known)
