@@ -262,7 +262,7 @@ def as_tested(values: Floats, seed: int, codes: npt.NDArray[np.int32] | None = N
     """Rows with these values in the order in which a test looks at them."""
     n = len(values)
     codes = np.zeros(n, np.int32) if codes is None else codes
-    return KeptRows(codes, np.zeros(n, np.int64), values[:, None]).in_drawn_order(seed)
+    return KeptRows.of(codes, np.zeros(n, np.int64), values[:, None]).in_drawn_order(seed)
 
 
 def order_validity(sizes: Iterable[int], seeds: int) -> Iterator[Row]:
@@ -378,8 +378,8 @@ def largest_capital(unit: Floats, limit: float, delta: float) -> Floats:
     capital = np.ones(unit.shape[:-1])
     largest = capital
     for start, stop in steps(n):
-        rows, variance = unit[..., start:stop], variances[..., start]
-        capital = capital_after(capital, limit, rows, variance, n - start, n, delta)
+        gains, variance = limit - unit[..., start:stop], variances[..., start]
+        capital = capital_after(capital, gains, 1.0 - limit, variance, n - start, n, delta)
         largest = np.maximum(largest, capital)
     return largest
 

@@ -138,7 +138,7 @@ def p_values_by_limit(
 def capital_after(
     capital: Floats,
     gains: Floats,
-    worst: Floats,
+    worst: Floats | float,
     variance: Floats | float,
     remaining: int,
     n: int,
@@ -151,7 +151,7 @@ def capital_after(
     capital : ndarray of shape (...)
     gains : ndarray of shape (..., n_rows)
         Of a stake of 1 on each row, of mean at most 0 under the hypothesis.
-    worst : ndarray of shape (...)
+    worst : ndarray of shape (...), or float
         The most that a stake of 1 can lose on a row, whatever the row is like.
     variance : ndarray of shape (...), or float
         Of the gains, as estimated from the rows before.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_seldonian.data._units import SamplingUnits
+if TYPE_CHECKING:
+    from sklearn_seldonian.data._units import SamplingUnits
+
 
 Array = NDArray[np.float64]
 

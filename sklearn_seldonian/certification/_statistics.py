@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,10 @@ from sklearn_seldonian.bounds import Totals, variance_of_totals
 from sklearn_seldonian.certification._evidence import Evidence, Kind, Sample
 from sklearn_seldonian.certification._kept_rows import KeptRows
 from sklearn_seldonian.constraints import Estimand, ExclusiveColumns, Stratification
-from sklearn_seldonian.data._units import SamplingUnits
 from sklearn_seldonian.measures import Expectation, Range, Rate, RowMeasure, row_values
+
+if TYPE_CHECKING:
+    from sklearn_seldonian.data._units import SamplingUnits
 
 Array = NDArray[np.float64]
 Entries = NDArray[np.bool_]

@@ -130,7 +130,7 @@ def units_of(
         positions, most, of_groups = _positions(values, max_group_size)
         columns["groups="] = values
     largest = heaviest * most
-    if most == 1 and weights.min() == heaviest:  # rows that all count the same
+    if most == 1 and (weights == heaviest).all():  # rows that all count the same
         return None
     return SamplingUnits(positions, weights, largest, (*of_groups, *of_weights), columns)
 
@@ -151,17 +151,18 @@ def _weights(
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError("sample_weight must hold finite numbers that are at least 0.")
     if not weights.any():
-        raise ValueError("sample_weight is 0 for all rows: there is nothing to count.")
+        raise ValueError("sample_weight must not be zero for all rows: there is nothing to count.")
     seen = float(weights.max())
     population = "Rates are those of the population that sample_weight makes of the rows drawn."
     if max_weight is None:
         most = f"No row of the population has a sample_weight above {seen:g}, the largest given."
         return weights, seen, (population, most)
-    if not seen <= max_weight < np.inf:
+    largest = _arguments.number("max_weight", max_weight)
+    if not seen <= largest < np.inf:
         raise ValueError(
-            f"max_weight={max_weight!r} must be at least the largest weight, {seen:g}."
+            f"max_weight={max_weight!r} must be finite, and at least the largest weight, {seen:g}."
         )
-    return weights, float(max_weight), (population, f"No sample_weight can exceed {max_weight:g}.")
+    return weights, largest, (population, f"No sample_weight can exceed {largest:g}.")
 
 
 def _positions(
@@ -182,10 +183,10 @@ def _positions(
     if max_group_size is None:
         most = f"No group of the population has more than {seen} rows, the most among these rows."
         return positions, seen, (drawn, most)
-    if not seen <= max_group_size < np.inf:
+    largest = _arguments.number("max_group_size", max_group_size)
+    if not seen <= largest < np.inf or largest != int(largest):
         raise ValueError(
-            f"max_group_size={max_group_size!r} must be finite, and at least the rows of the "
-            f"largest group, {seen}."
+            f"max_group_size={max_group_size!r} must be a whole number of rows, and at least the "
+            f"{seen} of the largest group."
         )
-    known = f"No group can have more than {max_group_size} rows."
-    return positions, int(max_group_size), (drawn, known)
+    return positions, int(largest), (drawn, f"No group can have more than {int(largest)} rows.")

@@ -23,7 +23,7 @@ def bound(unit, delta):
 @pytest.fixture
 def often_finer(monkeypatch):
     """Few limits, replaced by finer ones after every second row, to expose what that may lose."""
-    monkeypatch.setattr(_capital, "_rows_before_finer_meshes", lambda n: list(range(2, n, 2)))
+    monkeypatch.setattr(_capital, "rows_before_finer_meshes", lambda n: list(range(2, n, 2)))
     monkeypatch.setattr(_capital, "LIMITS", 40)
 
 
@@ -59,8 +59,8 @@ def test_bounds_below_the_mean_by_enumeration(values, n, delta, often_finer):
 def test_enumeration_could_fail(often_finer, monkeypatch):
     """With bets on a limit above the mean, the largest probability above is beyond delta."""
     monkeypatch.setattr(
-        _capital, "capital_after", lambda capital, limits, *rest: capital_after(
-            capital, np.minimum(limits + 0.15, 0.99), *rest
+        _capital, "capital_after", lambda capital, gains, worst, *rest: capital_after(
+            capital, gains + 0.15, np.maximum(worst - 0.15, 0.01), *rest
         )
     )  # fmt: skip
     with pytest.raises(AssertionError):
@@ -89,9 +89,8 @@ def test_capital_is_a_fair_game_at_the_mean():
     values, probabilities = np.array([0.0, 0.25, 1.0]), np.array([0.5, 0.3, 0.2])
     mean = probabilities @ values
     for capital, remaining in product([0.01, 1.0, 15.0, 20.1, 400.0], [1, 7, 500]):
-        after = capital_after(
-            np.full(3, capital), mean, values[:, None], 0.05, remaining, 500, 0.05
-        )
+        gains = mean - values[:, None]
+        after = capital_after(np.full(3, capital), gains, 1.0 - mean, 0.05, remaining, 500, 0.05)
         assert np.all(after > 0)
         assert probabilities @ after == pytest.approx(capital)
         assert np.all(np.diff(after) < 0)
@@ -101,13 +100,16 @@ def test_capital_is_a_fair_game_at_the_mean():
 def test_capital_shrinks_where_the_mean_is_beyond_the_limit(beyond):
     values, probabilities = np.array([0.0, 1.0]), np.array([0.4, 0.6])
     for capital in (0.5, 1.0, 19.0, 30.0):
-        after = capital_after(np.full(2, capital), 0.6 - beyond, values[:, None], 0.2, 30, 60, 0.05)
+        limit = 0.6 - beyond
+        gains = limit - values[:, None]
+        after = capital_after(np.full(2, capital), gains, 1.0 - limit, 0.2, 30, 60, 0.05)
         assert probabilities @ after < capital
 
 
 def test_what_was_aimed_at_is_kept():
     goal = 20 * (1 + _capital.ROUNDING)
-    after = capital_after(np.array([goal, 25.0]), 0.5, np.full((2, 50), 0.52), 0.01, 50, 100, 0.05)
+    gains = np.full((2, 50), 0.5 - 0.52)
+    after = capital_after(np.array([goal, 25.0]), gains, 0.5, 0.01, 50, 100, 0.05)
     assert after[0] == goal
     assert goal < after[1] < 25
 

@@ -1,5 +1,7 @@
 """Which rows train and which are tested: each row once, as asked."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import torch
 
 from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.data._split import LabelledRows, split_rows
+from sklearn_seldonian.data._units import units_of
 from sklearn_seldonian.modules import MLP
 
 
@@ -107,3 +110,62 @@ def test_the_rows_that_are_drawn_depend_on_the_generator_alone():
 def test_a_part_without_rows_is_refused(safety_size):
     with pytest.raises(ValueError, match="both the candidate and the safety data need at least"):
         split_rows(numbered(), safety_size, None, np.random.RandomState(0))
+
+
+# -- units -------------------------------------------------------------------------------------
+
+
+def in_groups(groups, **others):
+    return replace(numbered(len(groups)), units=units_of(groups, None, len(groups)), **others)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("size", [0.4, 20])
+def test_groups_are_kept_whole(size, seed):
+    groups = np.repeat(np.arange(18), np.arange(18) % 5 + 1)
+    split = split_rows(in_groups(groups), size, None, np.random.RandomState(seed))
+    safety, candidate = (
+        set(groups[index]) for index in (split.safety_indices, split.candidate_indices)
+    )
+    assert not safety & candidate
+    assert safety | candidate == set(groups)
+    wanted = size if size > 1 else size * len(groups)
+    assert abs(len(split.safety_indices) - wanted) <= 2.5  # half of the largest group
+    assert split.safety.units.positions.tolist() == groups[split.safety_indices].tolist()
+
+
+def test_each_group_is_as_likely_to_be_tested():
+    groups = np.repeat(np.arange(10), 3)
+    draws = [
+        split_rows(in_groups(groups), 0.5, None, np.random.RandomState(seed)).safety_indices
+        for seed in range(400)
+    ]
+    shares = np.bincount(np.concatenate(draws), minlength=30) / 400
+    assert np.abs(shares - 0.5).max() < 0.1
+
+
+def test_a_mask_may_not_part_a_group():
+    groups = np.repeat(np.arange(5), 2)
+    rng, whole = np.random.RandomState(0), np.repeat([True, False, True, False, False], 2)
+    assert split_rows(in_groups(groups), 0.5, whole, rng).safety_indices.tolist() == [0, 1, 4, 5]
+    with pytest.raises(ValueError, match="safety_mask parts 1 of the groups"):
+        split_rows(in_groups(groups), 0.5, whole ^ (np.arange(10) == 9), rng)
+
+
+def test_rows_by_weight_are_copies_of_rows():
+    weights = np.array([3.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 2.0, 1.0, 1.0])
+    rows = replace(numbered(), units=units_of(None, weights, 10))
+    part = rows.take(np.array([0, 1, 2, 4, 7]))  # whose weights are 3, 0, 1, 1, 2
+    drawn = part.by_weight(np.random.RandomState(0))
+    assert len(drawn.y) == 5
+    assert 1 not in drawn.index
+    assert drawn.y.tolist() == (drawn.index + 100).tolist()
+    assert drawn.inputs()[:, 0].tolist() == drawn.index.tolist()
+    assert drawn.columns["c"].tolist() == (drawn.index + 300).tolist()
+    assert drawn.units.positions.tolist() == drawn.index.tolist()
+
+
+def test_rows_that_count_the_same_are_left_as_they_are():
+    rows = in_groups(np.repeat(np.arange(5), 2))
+    assert rows.by_weight(np.random.RandomState(0)) is rows
+    assert numbered().by_weight(np.random.RandomState(0)).units is None

@@ -1,0 +1,278 @@
+"""Ratios of totals over units: valid whatever rows of one unit have to do with each other."""
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from sklearn_seldonian.bounds import (
+    Totals,
+    _totals,
+    binomial_upper,
+    quotient_of_totals_test,
+    totals_test,
+    variance_of_totals,
+)
+
+DELTAS = (0.05, 0.2, 0.5)
+
+
+def totals(numerators, denominators, low=0.0, high=1.0, largest=None):
+    most = max(denominators, default=1.0) if largest is None else largest
+    return Totals(np.array(numerators, float), np.array(denominators, float), low, high, most)
+
+
+# -- no more errors than delta: all sequences of units -----------------------------------------
+
+# What one unit is, as (numerator, denominator) for one mean, in thirds of the largest unit.
+ONE_MEAN = {
+    "all rows alike": ((0, 1), (1, 1), (0, 3), (3, 3)),
+    "large units are worse": ((0, 1), (1, 2), (3, 3)),
+    "half of the units do not count": ((0, 0), (0, 3), (2, 3)),
+}
+
+
+def distributions(n_kinds, steps=5):
+    grid = product(range(steps + 1), repeat=n_kinds - 1)
+    shares = [(*p, steps - sum(p)) for p in grid if sum(p) <= steps]
+    return np.array(shares) / steps
+
+
+def enumerated(kinds, n, bound_of):
+    """The bounds of all sequences of n kinds, and what makes their probabilities."""
+    sequences = np.array(list(product(range(len(kinds)), repeat=n)))
+    # Sequences of the same counts have different bounds: bets know the order.
+    bounds = np.array([bound_of([kinds[i] for i in sequence]) for sequence in sequences])
+    return sequences, bounds
+
+
+@pytest.mark.parametrize("name", ONE_MEAN)
+@pytest.mark.parametrize("delta", DELTAS)
+@pytest.mark.thinned(4)
+def test_one_mean_is_seldom_below_its_bound(name, delta, monkeypatch):
+    monkeypatch.setattr(_totals, "LIMITS", 40)
+    kinds = ONE_MEAN[name]
+
+    def bound(units):
+        tops, bottoms = zip(*units, strict=True)
+        return totals_test([totals(tops, bottoms, largest=3.0)], [1.0], delta).upper
+
+    sequences, bounds = enumerated(kinds, 5, bound)
+    tops, bottoms = np.array(kinds, float).T
+    worst = 0.0
+    for shares in distributions(len(kinds)):
+        if shares @ bottoms > 0:
+            mean = (shares @ tops) / (shares @ bottoms)
+            wrong = bounds < mean - 1e-12
+            worst = max(worst, shares[sequences[wrong]].prod(axis=1).sum())
+    assert worst <= delta * (1 + 1e-9)
+    assert worst > 0 or delta < 0.5  # else nothing was tried
+
+
+# (numerator, denominator) of the first mean, and then of the second.
+TWO_MEANS = {
+    "units of both groups": ((0, 1, 0, 1), (1, 1, 0, 1), (1, 1, 1, 1)),
+    "units of one group each": ((0, 2, 0, 0), (2, 2, 0, 0), (0, 0, 0, 1), (0, 0, 1, 1)),
+    "sizes go with rates": ((2, 2, 0, 1), (0, 1, 2, 2), (0, 1, 0, 1)),
+}
+
+
+@pytest.mark.parametrize("name", TWO_MEANS)
+@pytest.mark.parametrize("kind", ["difference", "ratio"])
+@pytest.mark.thinned(5)
+def test_two_means_are_seldom_beyond_their_bound(name, kind, monkeypatch):
+    monkeypatch.setattr(_totals, "FEW_LIMITS", 30)
+    monkeypatch.setattr(_totals, "LIMITS", 30)
+    monkeypatch.setattr(_totals, "CELLS", 6.0)
+    delta, kinds = 0.3, TWO_MEANS[name]
+
+    def bound(units):
+        a, b, c, d = zip(*units, strict=True)
+        pair = totals(a, b, largest=2.0), totals(c, d, largest=2.0)
+        if kind == "difference":
+            return totals_test(pair, [1.0, -1.0], delta).upper
+        return quotient_of_totals_test(*pair, delta).upper
+
+    sequences, bounds = enumerated(kinds, 5, bound)
+    tops, bottoms, tops2, bottoms2 = np.array(kinds, float).T
+    worst = 0.0
+    for shares in distributions(len(kinds), 4):
+        if min(shares @ bottoms, shares @ bottoms2) > 0:
+            first = (shares @ tops) / (shares @ bottoms)
+            second = (shares @ tops2) / (shares @ bottoms2)
+            if kind == "ratio" and second == 0:
+                continue
+            value = first - second if kind == "difference" else first / second
+            wrong = bounds < value - 1e-12
+            worst = max(worst, shares[sequences[wrong]].prod(axis=1).sum())
+    assert worst <= delta * (1 + 1e-9)
+
+
+def test_rows_of_a_unit_may_be_copies_of_each_other(whole):
+    """Where a test of independent rows is wrong four times in ten, this one is not."""
+    rng, delta, reps = np.random.default_rng(0), 0.05, 1000 if whole else 50
+    sizes = np.arange(1, 51)
+    shares = 1 / sizes / (1 / sizes).sum()
+    bad = 0.05 + 0.15 * sizes / 50
+    true = (shares * sizes * bad).sum() / (shares * sizes).sum()
+    wrong = wrong_of_rows = 0
+    for _ in range(reps):
+        rows = rng.choice(sizes, 100, p=shares)
+        hits = rows * (rng.random(100) < bad[rows - 1])
+        wrong += totals_test([totals(hits, rows, largest=50.0)], [1.0], delta).upper < true
+        wrong_of_rows += binomial_upper(int(hits.sum()), int(rows.sum()), delta) < true
+    assert wrong <= binom.ppf(0.9999, reps, delta)
+    assert wrong_of_rows > 0.2 * reps
+
+
+# -- what it says ------------------------------------------------------------------------------
+
+
+def people(n=300, seed=0, rate=0.3):
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(1, 8, n)
+    return totals(rng.binomial(rows, rate), rows, largest=7.0)
+
+
+@pytest.mark.parametrize("weight", [1.0, -1.0, 2.5])
+def test_bound_is_the_least_limit_that_is_certified(weight):
+    test = totals_test([people()], [weight], 0.05)
+    assert test.p_value(test.upper) <= 0.05 < test.p_value(test.upper - 0.02 * abs(weight))
+    assert test.upper_at(0.01) >= test.upper >= test.upper_at(0.2)
+
+
+def test_more_units_make_it_narrower():
+    uppers = [totals_test([people(n)], [1.0], 0.05).upper for n in (30, 300, 3000)]
+    assert uppers == sorted(uppers, reverse=True)
+    assert 0.3 < uppers[-1] < 0.33
+
+
+def test_two_means_of_the_same_rows_are_nearly_as_good_as_their_difference_is_known():
+    """Two rates of the same units, the one above the other by a tenth in each of them."""
+    rng = np.random.default_rng(0)
+    rows = rng.integers(1, 8, 2000)
+    first = rng.binomial(rows, 0.5)
+    second = np.minimum(rows, first + rng.binomial(rows, 0.1))
+    pair = [totals(k, rows, largest=7.0) for k in (first, second)]
+    estimate = (first.sum() - second.sum()) / rows.sum()
+    upper = totals_test(pair, [1.0, -1.0], 0.05).upper
+    width = 1.645 * math.sqrt(variance_of_totals(pair, [1.0, -1.0]))
+    assert estimate + width < upper < estimate + 2.2 * width
+
+
+def test_weight_zero_leaves_a_mean_out():
+    other = people(seed=1, rate=0.9)
+    both = totals_test([people(), other], [1.0, 0.0], 0.05)
+    assert both.upper == totals_test([people()], [1.0], 0.05).upper
+
+
+def test_the_sign_turns_a_mean_round():
+    """An upper bound of -m is minus a lower bound of m, and that one minus an upper of 1 - m."""
+    lower = totals_test([people()], [-1.0], 0.05).upper
+    of_opposite = totals_test([people().opposite], [1.0], 0.05).upper
+    assert lower == pytest.approx(of_opposite - 1.0)
+
+
+def test_values_of_any_range():
+    rng = np.random.default_rng(0)
+    rows = rng.integers(1, 8, 400)
+    values = rng.uniform(-3, 5, (400, 7)) * (np.arange(7) < rows[:, None])
+    upper = totals_test([totals(values.sum(axis=1), rows, -3.0, 5.0)], [1.0], 0.05).upper
+    assert 1.0 < upper < 1.35
+
+
+def test_a_quotient_is_that_of_its_means():
+    top, bottom = people(1000, rate=0.3), people(1000, seed=1, rate=0.5)
+    upper = quotient_of_totals_test(top, bottom, 0.05).upper
+    assert 0.6 < upper < 0.7
+    assert quotient_of_totals_test(top, bottom, 0.05).p_value(0.5) > 0.05
+    small = [
+        each._replace(numerators=each.numerators[:99], denominators=each.denominators[:99])
+        for each in (top, bottom)
+    ]
+    halved = small[1]._replace(numerators=small[1].numerators / 2, high=0.5)
+    upper = quotient_of_totals_test(*small, 0.05).upper
+    assert quotient_of_totals_test(small[0], halved, 0.05).upper == pytest.approx(2 * upper)
+
+
+def test_many_units_are_averaged_in_blocks(monkeypatch):
+    given = people(4000)
+    exact = totals_test([given], [1.0], 0.05).upper
+    monkeypatch.setattr(_totals, "MAX_UNITS", 500)
+    assert totals_test([given], [1.0], 0.05).upper == pytest.approx(exact, abs=0.004)
+
+
+UNUSABLE = {
+    "no units": totals([], []),
+    "no rows": totals([0.0, 0.0], [0.0, 0.0], largest=1.0),
+    "NaN": totals([math.nan, 1.0], [1.0, 1.0]),
+    "above its range": totals([1.5, 0.0], [1.0, 1.0]),
+    "below its range": totals([-0.5, 0.0], [1.0, 1.0]),
+    "a unit larger than the largest": totals([1.0, 0.0], [2.0, 1.0], largest=1.0),
+    "no finite range": totals([1.0, 0.0], [1.0, 1.0], 0.0, math.inf),
+    "no largest unit": totals([1.0, 0.0], [1.0, 1.0], largest=math.inf),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_what_cannot_be_used_certifies_nothing(name):
+    for test in (
+        totals_test([UNUSABLE[name]], [1.0], 0.05),
+        totals_test([people(2), UNUSABLE[name]], [1.0, -1.0], 0.05),
+        quotient_of_totals_test(people(2), UNUSABLE[name], 0.05),
+    ):
+        assert test.upper == math.inf
+        assert test.p_value(0.99) == 1.0
+    assert totals_test([people()], [math.nan], 0.05).upper == math.inf
+
+
+def test_a_combination_of_nothing_is_known():
+    assert totals_test([people()], [0.0], 0.05).upper == 0.0
+
+
+@pytest.mark.parametrize("delta", [0.0, 1.0, -1.0, math.nan])
+def test_delta_is_a_probability(delta):
+    with pytest.raises(ValueError, match="delta"):
+        totals_test([people()], [1.0], delta)
+    with pytest.raises(ValueError, match="delta"):
+        quotient_of_totals_test(people(), people(), delta)
+
+
+def test_more_than_two_means_are_refused():
+    with pytest.raises(ValueError, match="one or two means"):
+        totals_test([people()] * 3, [1.0] * 3, 0.05)
+    with pytest.raises(ValueError, match="one entry for each"):
+        totals_test([people()], [1.0, 1.0], 0.05)
+
+
+# -- the variance ------------------------------------------------------------------------------
+
+
+def test_variance_of_units_of_one_row_is_that_of_rows():
+    hits = np.array([0, 1, 1, 0, 1, 0, 0, 0])
+    assert variance_of_totals([totals(hits, np.ones(8))], [1.0]) == pytest.approx(
+        hits.var(ddof=1) / 8
+    )
+
+
+def test_variance_is_that_of_many_samples():
+    """Of a difference of two means of the same units, by simulation."""
+    rng = np.random.default_rng(0)
+    found, estimated = [], []
+    for _ in range(2000):
+        size = rng.integers(1, 6, (2, 200))
+        hits = np.stack(
+            [rng.binomial(size[0], 0.4), rng.binomial(size[1], 0.4 + 0.1 * size[0] / 5)]
+        )
+        pair = [totals(k, n, largest=5.0) for k, n in zip(hits, size, strict=True)]
+        means = hits.sum(axis=1) / size.sum(axis=1)
+        found.append(means[0] - means[1])
+        estimated.append(variance_of_totals(pair, [1.0, -1.0]))
+    assert np.mean(estimated) == pytest.approx(np.var(found), rel=0.1)
+
+
+@pytest.mark.parametrize("given", [totals([1.0], [1.0]), UNUSABLE["no rows"]])
+def test_no_variance_without_units(given):
+    assert math.isnan(variance_of_totals([given], [1.0]))
