@@ -50,10 +50,6 @@ _ADVICE_ON_SEVERAL = {
         "which by safety_mask=."
     ),
     "fit_params": "Write arguments of fit by name, as in fit(X, y, sensitive_features=groups).",
-    "shift": (
-        "A certificate is about the population that the tested rows are drawn from. For another "
-        "one, certify the model on rows of that population."
-    ),
     "threshold": (
         "fit chooses the threshold together with the model; see offsets_. For a threshold of your "
         "own use scikit-learn's FixedThresholdClassifier, and certify that on fresh rows."

@@ -31,6 +31,8 @@ SHARE_BESIDE = 0.02
 CELLS = 48.0
 # More units are averaged in blocks.
 MAX_UNITS = 20_000
+# Where there are several populations, one in so many units only shows how large units are.
+LOOKED_AT = 8
 # Units that the guess of a unit's size, half of the largest, counts for.
 GUESS = 0.25
 # By which share sums over the rows of a unit may round.
@@ -60,12 +62,16 @@ class Totals(NamedTuple):
     @property
     def opposite(self) -> Totals:
         """Of the mean that is as far below `high` as this one is above `low`."""
-        numerators = (self.low + self.high) * np.asarray(self.denominators) - self.numerators
-        return self._replace(numerators=numerators)
+        highest = (self.low + self.high) * np.asarray(self.denominators, float)
+        return self._replace(numerators=highest - np.asarray(self.numerators, float))
 
 
 def totals_test(
-    totals: Sequence[Totals], weights: Numbers, delta: float, n_limits: int | None = None
+    totals: Sequence[Totals],
+    weights: Numbers,
+    delta: float,
+    n_limits: int | None = None,
+    others: Sequence[Sequence[Totals]] = (),
 ) -> LimitsTest:
     r"""Test of ``sum(weights * means)`` against every limit at once, for one or two means.
 
@@ -78,6 +84,9 @@ def totals_test(
         The level that the bets aim at.
     n_limits : int, default=None
         As of `p_values_by_limit`.
+    others : sequence of sequences of Totals, default=()
+        The same means in other populations. What is certified then holds in each of them, and in
+        each of their mixtures.
 
     Returns
     -------
@@ -114,6 +123,15 @@ def totals_test(
     of delta (Berger and Boos [3]_). As in `p_values_by_limit`, cells of limits hold all sums above
     them, and what is known at one limit is lowered to the least at those above it.
 
+    In a mixture of populations, E N and E D are mixtures too. Let the means be :math:`\theta`
+    there. With the same :math:`\alpha` in all populations, at all times and for all limits,
+    :math:`\sum_k \alpha_k E[\theta_k D_k - N_k]` is zero in the mixture, hence at most zero in one
+    of its populations. There the cells in which :math:`\theta` is have a supermartingale, as above.
+    So what holds in the mixture is rejected in all populations with probability at most delta. The
+    sizes come from the first eighth of the units, on which nothing is bet, and the interval of the
+    second mean reaches from the least lower to the largest upper bound of the populations. For one
+    mean sizes do not matter.
+
     If it were wrong, units of one kind of row each, whose sizes go with their rates, would be
     certified too often at a limit that they are on, which their enumeration for few units shows.
 
@@ -148,15 +166,23 @@ def totals_test(
     if low == high:
         return LimitsTest(delta, low, high, nothing, nothing)
     widths = tuple(above - below for below, above in ends)
-    units = _units([each if a > 0.0 else each.opposite for each, a in used])
-    if units is None:
+    populations = [
+        _units([t if a > 0.0 else t.opposite for t, a in zip(each, weights, strict=True) if a])
+        for each in (totals, *others)
+    ]
+    units = [each for each in populations if each is not None]
+    if len(units) < len(populations):
         return LimitsTest(delta, -math.inf, math.inf, nothing, nothing)
     limits, p_values = _p_values(_Sum(widths), units, delta, n_limits)
     return LimitsTest(delta, low, high, low + (high - low) * limits, p_values)
 
 
 def quotient_of_totals_test(
-    top: Totals, bottom: Totals, delta: float, n_limits: int | None = None
+    top: Totals,
+    bottom: Totals,
+    delta: float,
+    n_limits: int | None = None,
+    others: Sequence[tuple[Totals, Totals]] = (),
 ) -> LimitsTest:
     """Test of the ratio of two means that are not negative against every limit at once.
 
@@ -164,7 +190,7 @@ def quotient_of_totals_test(
     ----------
     top, bottom : Totals
         Whose `low` is 0.
-    delta, n_limits
+    delta, n_limits, others
         As of `totals_test`, whose notes hold here too: where the mean below is in a cell
         ``[s, s']`` and the ratio at least c, the mean above is at least ``c * s``.
 
@@ -182,8 +208,9 @@ def quotient_of_totals_test(
     0.85
     """
     check_delta(delta)
-    units = _units([top, bottom.opposite])
-    if units is None or top.low != 0.0 or bottom.low != 0.0:
+    populations = [_units([a, b.opposite]) for a, b in ((top, bottom), *others)]
+    units = [each for each in populations if each is not None]
+    if len(units) < len(populations) or top.low != 0.0 or bottom.low != 0.0:
         return LimitsTest(delta, -math.inf, math.inf, np.empty(0), np.empty(0))
     limits, p_values = _p_values(_Quotient(), units, delta, n_limits)
     scale = top.high / bottom.high
@@ -254,6 +281,12 @@ class _Units(NamedTuple):
     def n(self) -> int:
         return int(self.denominators.shape[1])
 
+    @property
+    def second(self) -> _Units:
+        """The second mean alone, over the units that count for it."""
+        counted = self.denominators[1] > 0.0
+        return _Units(self.numerators[1:, counted], self.denominators[1:, counted])
+
 
 def _units(totals: Sequence[Totals]) -> _Units | None:
     """The units that count for any of the means; None where something cannot be used."""
@@ -292,44 +325,80 @@ def _averaged(parts: Floats) -> Floats:
 
 
 def _p_values(
-    statement: _Statement, units: _Units, delta: float, n_limits: int | None
+    statement: _Statement, populations: Sequence[_Units], delta: float, n_limits: int | None
 ) -> tuple[Floats, Floats]:
     """Limits in [0, 1), and a p-value for each that holds for all above it as well."""
-    if len(units.numerators) == 1:
-        limits, highest = _highest(statement, units, np.zeros((2, 1)), delta, n_limits or LIMITS)
-        return limits, _p_value_of(highest.min(axis=0))
-    spent = SHARE_BESIDE * delta
-    cells = _cells_beside(units, spent)
-    asked = delta - spent, n_limits or FEW_LIMITS
-    limits, highest = _highest(statement, units, cells, *asked)
-    return limits, np.minimum(1.0, spent + _p_value_of(highest.min(axis=0)))
+    if len(populations[0].numerators) == 1:
+        cells, spent, n_limits = np.zeros((2, 1)), 0.0, n_limits or LIMITS
+    else:
+        spent = SHARE_BESIDE * delta
+        cells, n_limits = _cells_beside(populations, spent), n_limits or FEW_LIMITS
+    first, sizes = 0, None
+    if len(populations) > 1 and spent:
+        first = min(each.n for each in populations) // LOOKED_AT
+        sizes = _fixed_sizes(statement, populations, first)
+        if sizes is None:
+            return np.empty(0), np.empty(0)
+    found = []
+    for units in populations:
+        asked = delta - spent, n_limits, first, sizes
+        limits, highest = _highest(statement, units, cells, *asked)
+        p_values = spent + (1.0 + ROUNDING) / highest.min(axis=0)
+        found.append((limits, np.minimum(1.0, p_values)))
+    return _largest(found)
 
 
-def _p_value_of(highest: Floats) -> Floats:
-    return np.asarray(np.minimum(1.0, (1.0 + ROUNDING) / highest))
+def _fixed_sizes(
+    statement: _Statement, populations: Sequence[_Units], first: int
+) -> list[Floats] | None:
+    """What units are multiplied by in all populations, from the first of them; None if unknown."""
+    tops = np.sum([each.numerators[:, :first].sum(axis=1) for each in populations], axis=0)
+    bottoms = np.sum([each.denominators[:, :first].sum(axis=1) for each in populations], axis=0)
+    if not np.all(bottoms):
+        return None
+    limit, _ = statement.limit_at(tops / bottoms)
+    slopes = statement.slopes(np.array([min(limit, 1.0 - 1e-6)]))
+    return [np.asarray(slope / size).ravel() for slope, size in zip(slopes, bottoms, strict=True)]
 
 
-def _cells_beside(units: _Units, spent: float) -> Floats:
+def _largest(found: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+    """The largest p-value of several tests, each known from each of its limits on."""
+    limits = np.unique(np.concatenate([own for own, _ in found]))
+    p_values = np.zeros(len(limits))
+    for own, p_value in found:
+        cell = np.searchsorted(own, limits, side="right") - 1
+        p_values = np.maximum(p_values, np.where(cell >= 0, p_value[cell], 1.0))
+    return limits, p_values
+
+
+def _cells_beside(populations: Sequence[_Units], spent: float) -> Floats:
     """Lower and upper ends of the cells in which the second mean may be: (2, n_cells)."""
-    one = _Units(units.numerators[1:], units.denominators[1:])
-    counted = one.denominators[0] > 0.0
-    one = _Units(one.numerators[:, counted], one.denominators[:, counted])
-    flipped = _Units(one.denominators - one.numerators, one.denominators)
+    second = [each.second for each in populations]
+    flipped = [_Units(each.denominators - each.numerators, each.denominators) for each in second]
     uppers = []
-    for side in (one, flipped):
+    for side in (second, flipped):
         limits, p_values = _p_values(_Sum((1.0,)), side, spent / 2.0, None)
         certified = limits[p_values <= spent / 2.0]
         uppers.append(float(certified[0]) if certified.size else 1.0)
-    n_cells = max(8, math.ceil(CELLS * math.sqrt(units.n)))
+    n_cells = max(8, math.ceil(CELLS * math.sqrt(populations[0].n)))
     edges = np.sin(np.linspace(0.0, math.pi / 2.0, n_cells + 1)) ** 2
     met = (edges[1:] >= 1.0 - uppers[1] - SUMS) & (edges[:-1] <= uppers[0] + SUMS)
     return np.stack([edges[:-1][met], edges[1:][met]])
 
 
 def _highest(
-    statement: _Statement, units: _Units, cells: Floats, delta: float, n_limits: int
+    statement: _Statement,
+    units: _Units,
+    cells: Floats,
+    delta: float,
+    n_limits: int,
+    first: int = 0,
+    sizes_given: list[Floats] | None = None,
 ) -> tuple[Floats, Floats]:
-    """Limits, and the most that the capital against each was in each cell."""
+    """Limits, and the most that the capital against each was in each cell.
+
+    Nothing is bet on the `first` units. What units are multiplied by is given, or as seen so far.
+    """
     n, seen = units.n, _Seen(units)
     limits = everywhere(n_limits + n_limits // 4)
     capital = highest = np.ones((cells.shape[1], len(limits)))
@@ -340,12 +409,14 @@ def _highest(
             mesh = seen.limits_near(statement, start, delta, n_limits)
             old = np.searchsorted(limits, mesh, side="right") - 1
             limits, capital, highest = mesh, capital[:, old], highest[:, old]
+        if start < first:
+            continue
         alive = slice(min(int(np.searchsorted(row, LOST)) for row in capital), None)
         after = capital.copy()
         corners = statement.corners(limits[alive], *cells)
-        sizes = seen.sizes(statement.slopes(limits[alive]), start)
+        sizes = sizes_given or seen.sizes(statement.slopes(limits[alive]), start)
         now = slice(start, stop)
-        gains, worst = 0.0, 0.0
+        gains, worst = np.zeros(1), np.zeros(1)
         for size, corner, top, bottom in zip(sizes, corners, *units, strict=True):
             gains = gains + np.asarray(size * corner)[..., None] * bottom[now]
             gains = gains - np.asarray(size)[..., None] * top[now]

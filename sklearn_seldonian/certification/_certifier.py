@@ -23,6 +23,7 @@ from sklearn_seldonian.certification._provenance import (
 from sklearn_seldonian.certification._results import certify_constraint, untested
 from sklearn_seldonian.certification._specification import BoundSpecification
 from sklearn_seldonian.constraints import Cells, distinct_estimands, distinct_values
+from sklearn_seldonian.data._shift import missing_levels
 from sklearn_seldonian.data._split import LabelledRows
 
 
@@ -104,12 +105,19 @@ def run_safety_test(
     if unseen:
         reason = f"the tested rows have {unseen}, which no {bound_by} row has"
         return untested_certificate(specification, reason, len(rows.y), origin)
+    if rows.units is not None:
+        missing = missing_levels(rows.units.shift, rows.units.levels)
+        if missing:
+            reason = f"shift gives {missing} a share, and no tested row has it"
+            return untested_certificate(specification, reason, len(rows.y), origin)
     mutually_exclusive_columns = specification.mutually_exclusive_columns & exclusive_columns(
         cells.stratification
     )
     measures = distinct_values(distinct_estimands(specification.constraints))
     seen = answers.observe(rows, cells, measures)
     statistics = seen.statistics.in_drawn_order(order_seed)
+    if rows.units is not None and not statistics.know(rows.units):
+        raise RuntimeError("The statistics of the tested rows do not know their units.")
     columns = {name: rows.columns[name] for name in sorted(source.columns)}
     if rows.units is not None:
         columns |= rows.units.columns

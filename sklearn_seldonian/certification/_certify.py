@@ -18,6 +18,7 @@ from sklearn_seldonian.constraints import Cells, Constraint, parse_all
 from sklearn_seldonian.data import _arguments, _groups
 from sklearn_seldonian.data._arrays import as_arrays
 from sklearn_seldonian.data._row_sketch import rows_of_predictions
+from sklearn_seldonian.data._shift import Shift, check_has_column, shift_of
 from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.data._targets import Labels, Targets
 from sklearn_seldonian.data._units import units_of
@@ -42,6 +43,7 @@ def certify(
     max_group_size: Any = None,
     sample_weight: Any = None,
     max_weight: Any = None,
+    shift: Any = None,
     random_state: Any = None,
 ) -> SafetyCertificate:
     """Test a fitted classifier or regressor against constraints on data it has not seen.
@@ -88,6 +90,11 @@ def certify(
     max_weight : float, default=None
         What no weight can exceed, known beforehand. None: the largest weight here, which becomes
         an assumption of the certificate.
+    shift : mapping of a column to the shares of its levels, default=None
+        The populations to certify for, as in ``{"race": {"A": (0.2, 0.4), "B": (0.6, 0.8)}}``:
+        all in which each level has a share in its range, while the rows within a level stay what
+        they are. A share may be one number. All levels are named. The column is one of
+        `sensitive_features` or `X`. None: the population that the rows are drawn from.
     random_state : int, RandomState or None, default=None
         What decides the order in which rows are looked at where a test looks at them one after
         another (drawn decisions, errors, your own measures). None draws an order anew, which
@@ -124,14 +131,17 @@ def certify(
     asked = decision, pos_label, target_range, prediction_range, sensitive_features
     answers = answers_of(estimator, *asked)
     targets = answers.targets
-    rows, bound, cells = bound_rows(specification, targets, X, y, measures, sensitive_features)
+    populations = shift_of(shift)
+    given_rows = X, y, measures, sensitive_features, populations
+    rows, bound, cells = bound_rows(specification, targets, *given_rows)
     most = {"max_group_size": max_group_size, "max_weight": max_weight}
-    units = units_of(groups, sample_weight, len(rows.y), **most)
+    moved = None if populations is None else (populations, rows.columns[populations.column])
+    units = units_of(groups, sample_weight, len(rows.y), **most, shift=moved)
     rows = dataclasses.replace(rows, units=units)
     given: dict[str, Any] = {"target_range": target_range, "prediction_range": prediction_range}
     if isinstance(targets, Labels):
         given = {"decision": decision, "pos_label": pos_label}
-    given |= {name: value for name, value in most.items() if value is not None}
+    given |= {k: v for k, v in {**most, "shift": shift}.items() if v is not None}
     texts = [constraint.text or str(constraint) for constraint in specification.constraints]
     given.update(
         estimator=estimator, constraints=texts, delta=delta, method=method, measures=measures
@@ -161,12 +171,15 @@ def bound_rows(
     y: Any,
     measures: Any,
     sensitive_features: Any,
+    shift: Shift | None = None,
 ) -> tuple[LabelledRows, BoundSpecification, Cells]:
     """Rows that any estimator takes, and the meaning that they give to a specification."""
     _, y = as_arrays(None, y)
     n_rows = _arguments.check_same_length(X=X, y=y)
     _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
     y, positions = targets.check(_arguments.one_value_a_row("y", y, n_rows))
-    columns = _groups.column_values(specification.columns, X, sensitive_features, len(y))
+    wanted = specification.columns | ({shift.column} if shift else set())
+    columns = _groups.column_values(wanted, X, sensitive_features, len(y))
+    check_has_column(shift, columns)
     bound, cells = specification.bound_to(columns, len(y), targets, measures, named=columns)
     return LabelledRows(X, y, positions, columns, X), bound, cells

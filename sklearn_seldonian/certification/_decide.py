@@ -158,7 +158,9 @@ class _Test:
         return fold_numbers(tree, self._atom_estimate)
 
     def _atom_estimate(self, atom: Atom, _delta: float) -> float:
-        value = estimate(atom.expression, self.evidence.estimates(atom.estimands))
+        value = self.evidence.worst(
+            lambda each: estimate(atom.expression, each.estimates(atom.estimands))
+        )
         return math.inf if math.isnan(value) else value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -67,6 +67,11 @@ class Evidence:
     totals : callable, default=None
         ``totals(mean)``: what each unit of rows adds to a mean, the units in an order drawn at
         random. None: each row is a unit and counts once, so that other tests are sharper.
+    populations : tuple of Evidence, default=()
+        Of the populations that all of interest are mixtures of, where that is not the one that rows
+        are drawn from: each with its own samples and totals.
+    shifted : frozenset of Estimand, default=frozenset()
+        The means that differ between populations.
     answered : dict
         What tests have found, for limits that they are asked about later.
     """
@@ -80,11 +85,26 @@ class Evidence:
     ranges: Mapping[Estimand, Range] = field(default_factory=dict)
     table: Callable[[Sequence[Estimand]], Mapping[Kind, float]] | None = None
     totals: Callable[[Estimand], Totals] | None = None
+    populations: tuple[Evidence, ...] = ()
+    shifted: frozenset[Estimand] = frozenset()
     answered: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def estimates(self, estimands: Sequence[Estimand]) -> dict[Estimand, float]:
         """The sample mean of each of the `estimands`."""
         return {estimand: self.samples[estimand].estimate for estimand in estimands}
+
+    def totals_of(self, estimands: Sequence[Estimand]) -> list[Totals]:
+        """What each unit adds to each of some means; they must be known."""
+        assert self.totals is not None
+        return [self.totals(estimand) for estimand in estimands]
+
+    def worst(self, function: Callable[[Evidence], float]) -> float:
+        """The largest value of a function of the evidence in any of the populations."""
+        return max(map(function, self.populations or (self,)))
+
+    def of(self, estimands: Sequence[Estimand]) -> Evidence:
+        """What is to be looked at for these means: no populations where none of them differs."""
+        return self if self.shifted.intersection(estimands) else replace(self, populations=())
 
     def range_of(self, estimand: Estimand) -> Range:
         """Between which numbers each row's part in `mean` lies."""
@@ -92,7 +112,8 @@ class Evidence:
 
     def is_count(self, estimand: Estimand) -> bool:
         """Whether the mean's successes are binomial."""
-        return self.deterministic and self.totals is None and isinstance(estimand.quantity, Rate)
+        is_drawn_by_row = self.totals is None and estimand not in self.shifted
+        return self.deterministic and is_drawn_by_row and isinstance(estimand.quantity, Rate)
 
     def sample_variance(
         self, estimands: Sequence[Estimand], slopes: Sequence[float]

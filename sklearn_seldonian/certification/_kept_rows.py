@@ -24,6 +24,8 @@ class KeptRows(NamedTuple):
     units : ndarray of int, shape (n_rows,)
         Which rows belong together; all differ where each row is a unit.
     weights : ndarray of shape (n_rows,)
+    levels : ndarray of int, shape (n_rows,)
+        The position of each row's level of the column whose shares shift; 0 without one.
     """
 
     codes: NDArray[np.int32]
@@ -31,6 +33,7 @@ class KeptRows(NamedTuple):
     entries: Array
     units: NDArray[np.int64]
     weights: Array
+    levels: NDArray[np.int64]
 
     @classmethod
     def of(
@@ -44,25 +47,27 @@ class KeptRows(NamedTuple):
         """The rows, which are the `valid` ones of those that the `units` are of."""
         n_rows = len(codes)
         if units is None:
-            return cls(codes, labels, entries, np.arange(n_rows), np.ones(n_rows))
-        return cls(codes, labels, entries, units.positions[valid], units.weights[valid])
+            alike = np.zeros(n_rows, dtype=np.int64)
+            return cls(codes, labels, entries, np.arange(n_rows), np.ones(n_rows), alike)
+        own = units.positions[valid], units.weights[valid], units.levels[valid]
+        return cls(codes, labels, entries, *own)
 
     def followed_by(self, other: KeptRows) -> KeptRows:
-        return KeptRows(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
+        pairs: Any = zip(self, other, strict=True)
+        return KeptRows(*map(np.concatenate, pairs))
 
     def in_drawn_order(self, seed: int) -> KeptRows:
         """The units in an order that depends on `seed` and not on the order they came in.
 
         Rows of a unit follow each other, and units are numbered in their order.
         """
-        values = [*self.entries.T, self.weights, self.labels, self.codes]
+        values = [*self.entries.T, self.weights, self.levels, self.labels, self.codes]
         sorted_ = np.lexsort(values)
         _, units = np.unique(self.units, return_inverse=True)
         # RandomState: its draws are the same in every version of NumPy.
         draw = np.random.RandomState(seed).permutation
         if len(units) == units.max(initial=-1) + 1:
-            order = draw(sorted_)
-            return KeptRows(*(part[order] for part in self))._replace(units=np.arange(len(order)))
+            return self._at(draw(sorted_))._replace(units=np.arange(len(units)))
         differs = np.any([np.diff(value[sorted_]) != 0 for value in values], axis=0)
         kinds = np.empty(len(units), dtype=np.uint64)
         kinds[sorted_] = np.concatenate([[0], np.cumsum(differs)])
@@ -72,7 +77,11 @@ class KeptRows(NamedTuple):
         drawn[draw(np.argsort(contents, kind="stable"))] = np.arange(len(contents))
         positions = drawn[units]
         order = np.lexsort([kinds, positions])
-        return KeptRows(*(part[order] for part in self))._replace(units=positions[order])
+        return self._at(order)._replace(units=positions[order])
+
+    def _at(self, order: NDArray[np.intp]) -> KeptRows:
+        parts: Any = (part[order] for part in self)
+        return KeptRows(*parts)
 
 
 def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -20,6 +20,8 @@ BETTING = "betting"
 BETTING_ON_UNITS = "betting on units"
 BOX_ON_UNITS = "box of betting bounds"
 SCORE_TEST = "score test"
+# Of what units of rows add up to, not of rows one by one.
+ON_UNITS = (BETTING_ON_UNITS, BOX_ON_UNITS)
 # What each method promises; a result's method is one of them, or several joined by " + ".
 GUARANTEE_OF = {
     ARITHMETIC: "exact",

@@ -59,6 +59,7 @@ def method_for(atom: Atom, evidence: Evidence, method: str = "auto") -> Method:
     if not atom.estimands:
         value = interval(atom.expression, {}).high
         return Method(ARITHMETIC, lambda _: value, lambda _: float(not value <= 0))
+    evidence = evidence.of(atom.estimands)
     reason = _failure_reason(atom, evidence)
     found = (rung(atom, evidence) for rung in METHODS[method]) if not reason else iter(())
     taken = next((method for method in found if method is not None), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import cache, partial
 
 import numpy as np
@@ -15,14 +15,14 @@ from sklearn_seldonian.bounds._capital import FEW_LIMITS
 from sklearn_seldonian.certification._evidence import Evidence, has_finite_ranges
 from sklearn_seldonian.certification._method import BETTING, BETTING_ON_UNITS, Method
 from sklearn_seldonian.certification._methods_normal import normal_upper
-from sklearn_seldonian.certification._ratios import ratio_of_two
-from sklearn_seldonian.constraints import Atom, Estimand
+from sklearn_seldonian.certification._ratios import Ratio, ratio_of_two
+from sklearn_seldonian.constraints import Atom
 
 
 def betting(atom: Atom, evidence: Evidence) -> Method | None:
     """A linear combination of means, or a ratio of two, is at most a number."""
-    if evidence.totals is not None:
-        return _betting_on_units(atom, evidence, evidence.totals)
+    if evidence.totals is not None or evidence.populations:
+        return _betting_on_units(atom, evidence)
     if atom.linear is None or not has_finite_ranges(atom.estimands) or evidence.row_values is None:
         return None
     if not atom.has_independent_estimands(evidence.mutually_exclusive_columns):
@@ -83,32 +83,38 @@ def _betting_on_a_ratio(
 # -- units of several rows, or of rows with weights ------------------------------------------
 
 
-def _betting_on_units(
-    atom: Atom, evidence: Evidence, totals: Callable[[Estimand], bounds.Totals]
-) -> Method | None:
+def _betting_on_units(atom: Atom, evidence: Evidence) -> Method | None:
     """Betting on what independent units add to one or two means."""
     if atom.linear is None or not has_finite_ranges(atom.estimands) or len(atom.estimands) > 2:
         return None
     weights, constant = atom.linear.weights, atom.linear.constant
-    known = [totals(estimand) for estimand in atom.estimands]
+    known, *others = (each.totals_of(atom.estimands) for each in evidence.populations or [evidence])
     if atom.is_ratio:
         ratio = ratio_of_two(atom)
         if ratio is None or min(each.low for each in known) != 0.0:
             return None
-        pair = [known[i].opposite if ratio.complemented[i] else known[i] for i in ratio.order]
+        pair, *pairs = (_pair(each, ratio) for each in (known, *others))
         means, limit = [atom.estimands[i] for i in ratio.order], ratio.limit
-        of_ratio = evidence.answered.setdefault(
-            (*means, ratio.complemented), cache(partial(bounds.quotient_of_totals_test, *pair))
-        )
+        test = partial(bounds.quotient_of_totals_test, *pair, others=pairs)
+        of_ratio = evidence.answered.setdefault((*means, ratio.complemented), cache(test))
         return Method(
             BETTING_ON_UNITS,
             lambda delta: 0.0 if of_ratio(delta).p_value(limit) <= delta else math.inf,
             lambda delta: of_ratio(delta).p_value(limit),
+            approximate_upper=partial(normal_upper, atom, evidence),
         )
-    tested = cache(partial(bounds.totals_test, known, weights))
+    tested = cache(partial(bounds.totals_test, known, weights, others=others))
     return Method(
         BETTING_ON_UNITS,
         lambda delta: tested(delta).upper + constant,
         lambda delta: tested(delta).p_value(-constant),
         approximate_upper=partial(normal_upper, atom, evidence),
     )
+
+
+def _pair(totals: Sequence[bounds.Totals], ratio: Ratio) -> tuple[bounds.Totals, bounds.Totals]:
+    """The two means of a ratio, or what is left of them to one."""
+    first, second = (
+        totals[i].opposite if ratio.complemented[i] else totals[i] for i in ratio.order
+    )
+    return first, second

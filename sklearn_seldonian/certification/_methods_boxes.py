@@ -24,8 +24,8 @@ def box(atom: Atom, evidence: Evidence) -> Method | None:
     """Bounds that hold for any number of rows, where each mean has a finite range."""
     if not has_finite_ranges(atom.estimands):
         return None
-    if evidence.totals is not None:
-        return _box_on_units(atom, evidence, evidence.totals)
+    if evidence.totals is not None or evidence.populations:
+        return _box_on_units(atom, evidence)
     counted = {evidence.is_count(estimand) for estimand in atom.estimands}
     names = [CLOPPER_PEARSON] * (True in counted) + ["Chernoff-Hoeffding"] * (False in counted)
     return _box_of(f"box of {' and '.join(names)} bounds", _finite_sample, atom, evidence)
@@ -51,15 +51,14 @@ def _box_of(
     )
 
 
-def _box_on_units(
-    atom: Atom, evidence: Evidence, totals: Callable[[Estimand], bounds.Totals]
-) -> Method:
+def _box_on_units(atom: Atom, evidence: Evidence) -> Method:
     """Of bets on each mean; a p-value is that of the bets tuned to delta."""
     weights, highest = _weights_of(atom), _highest_of(atom)
 
     @cache
     def bets(estimand: Estimand, sign: float, delta: float) -> bounds.LimitsTest:
-        return bounds.totals_test([totals(estimand)], [sign], delta)
+        one, *others = (each.totals_of([estimand]) for each in evidence.populations or [evidence])
+        return bounds.totals_test(one, [sign], delta, others=others)
 
     def means(tuned_to: float | None) -> list[bounds.MeanBounds]:
         def bounds_of(estimand: Estimand, evidence: Evidence) -> bounds.MeanBounds:
@@ -139,10 +138,13 @@ def _mean_bounds(estimand: Estimand, evidence: Evidence) -> bounds.MeanBounds:
 
 
 def _t_bounds(estimand: Estimand, evidence: Evidence) -> bounds.MeanBounds:
-    sample = evidence.samples[estimand]
-    n, variance = evidence.sample_variance([estimand], [1.0])
+    def upper(sign: float, delta: float) -> float:
+        def of(each: Evidence) -> float:
+            n, variance = each.sample_variance([estimand], [1.0])
+            return bounds.t_upper(sign * each.samples[estimand].estimate, variance, n, delta)
+
+        return evidence.worst(of)
+
     return bounds.MeanBounds(
-        lambda delta: -bounds.t_upper(-sample.estimate, variance, n, delta),
-        lambda delta: bounds.t_upper(sample.estimate, variance, n, delta),
-        estimand.quantity.range,
+        lambda delta: -upper(-1.0, delta), partial(upper, 1.0), estimand.quantity.range
     )

@@ -15,24 +15,28 @@ WIDER = 1.2
 
 def delta_method(atom: Atom, evidence: Evidence) -> Method | None:
     """A normal approximation for whatever varies; None where nothing does."""
-    point = exact_dual(atom.expression, evidence.estimates(atom.estimands))
-    # The smallest sample decides how far the normal approximation can be trusted.
-    n, variance = evidence.sample_variance(atom.estimands, point.gradient.tolist())
-    if not math.isfinite(variance):
+    known = [_moments(atom, each) for each in evidence.populations or (evidence,)]
+    if not all(math.isfinite(variance) for _, variance, _ in known):
         return None
     return Method(
         "delta method",
-        lambda delta: bounds.delta_method_upper(point.value, variance, n, delta),
-        lambda _: bounds.delta_method_p_value(point.value, variance, n, 0.0),
+        lambda delta: max(bounds.delta_method_upper(*each, delta) for each in known),
+        lambda _: max(bounds.delta_method_p_value(*each, 0.0) for each in known),
     )
 
 
 def normal_upper(atom: Atom, evidence: Evidence, delta: float) -> float:
     """About the upper bound that bets on units would give."""
-    method, point = (
-        delta_method(atom, evidence),
-        exact_dual(atom.expression, evidence.estimates(atom.estimands)),
-    )
-    if method is None:
-        return math.inf
-    return point.value + WIDER * (method.upper(delta) - point.value)
+    known = [_moments(atom, each) for each in evidence.populations or (evidence,)]
+    uppers = [
+        value + WIDER * (bounds.delta_method_upper(value, variance, n, delta) - value)
+        for value, variance, n in known
+    ]
+    return max(uppers)
+
+
+def _moments(atom: Atom, evidence: Evidence) -> tuple[float, float, int]:
+    """The atom's value, its variance times n, and n; the smallest sample decides on n."""
+    point = exact_dual(atom.expression, evidence.estimates(atom.estimands))
+    n, variance = evidence.sample_variance(atom.estimands, point.gradient.tolist())
+    return point.value, variance, n

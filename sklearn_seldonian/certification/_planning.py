@@ -24,7 +24,7 @@ from sklearn_seldonian.certification._draws import (
     weighted_counts,
 )
 from sklearn_seldonian.certification._evidence import Evidence
-from sklearn_seldonian.certification._method import BETTING, BETTING_ON_UNITS
+from sklearn_seldonian.certification._method import BETTING, ON_UNITS
 from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.certification._search import MAX_ROWS, smallest, smallest_near
 from sklearn_seldonian.constraints import (
@@ -303,14 +303,20 @@ def projected_rows(
     def projected(atom: Atom, delta: float) -> float:
         if not atom.estimands:
             return 0.0 if estimate(atom.expression, {}) <= 0 else math.inf
-        point = dual(atom.expression, evidence.estimates(atom.estimands))
+        seen = evidence.of(atom.estimands)
+        points = [
+            (dual(atom.expression, each.estimates(atom.estimands)), each)
+            for each in seen.populations or (seen,)
+        ]
+        point, worst = max(points, key=lambda pair: pair[0].value)
         if not point.value < 0:
             return math.inf
         test, n = method_for(atom, evidence, method), evidence.n_rows
-        variance = evidence.influence_variance(atom.estimands, point.gradient.tolist())
-        is_normal = test.name in (BETTING, BETTING_ON_UNITS) or test.guarantee == "asymptotic"
+        variance = worst.influence_variance(atom.estimands, point.gradient.tolist())
+        is_normal = test.name in (BETTING, *ON_UNITS) or test.guarantee == "asymptotic"
         deviations = float(-ndtri(delta)) if is_normal else math.sqrt(-2.0 * math.log(delta))
-        rest = (test.upper(delta) - point.value) * n - deviations * _root(variance) * math.sqrt(n)
+        upper = test.upper if test.name not in ON_UNITS else test.approximate_upper or test.upper
+        rest = (upper(delta) - point.value) * n - deviations * _root(variance) * math.sqrt(n)
         return _rows_for_width(point.value, variance, deviations + float(ndtri(power)), rest)
 
     rows = fold_numbers(tree, projected, delta)

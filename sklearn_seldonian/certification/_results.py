@@ -62,6 +62,7 @@ def certify_constraint(
         Pairs of 0/1 columns known never to be both 1.
     """
     evidence = statistics.evidence(constraint.estimands, mutually_exclusive_columns)
+    evidence = evidence.of(constraint.estimands)
     return _ConstraintTest(constraint, statistics, evidence, delta, method).result()
 
 
@@ -102,7 +103,9 @@ class _ConstraintTest:
     def result(self) -> ConstraintResult:
         """What came of it."""
         samples = self.evidence.samples
-        g = estimate(self.constraint.g, self.evidence.estimates(self.constraint.estimands))
+        g = self.evidence.worst(
+            lambda each: estimate(self.constraint.g, each.estimates(self.constraint.estimands))
+        )
         verdict = safety_test(self.constraint.tree, self.evidence, self.delta, self.method)
         verdict = verdict._replace(g_upper=self.g_upper(verdict))
         without_rows = not all(sample.trials for sample in samples.values())
@@ -157,7 +160,7 @@ class _ConstraintTest:
         if len(self.counted()) < len(estimands):
             # The order of the rows makes a bound wider or narrower by chance.
             orders = (self.statistics.in_drawn_order(seed) for seed in range(ORDERS_OF_PLANS))
-            seen = (rows.evidence(estimands, exclusive) for rows in orders)
+            seen = (rows.evidence(estimands, exclusive).of(estimands) for rows in orders)
             asked = self.delta, POWER_OF_PLANS, self.method
             found = [projected_rows(tree, evidence, *asked) for evidence in seen]
             return max((n for n in found if n is not None), default=None)
@@ -201,7 +204,9 @@ class _ConstraintTest:
         """Whether the estimate violates the alternatives that were chosen."""
 
         def value(atom: Atom, _delta: float) -> float:
-            return estimate(atom.expression, self.evidence.estimates(atom.estimands))
+            return self.evidence.worst(
+                lambda each: estimate(atom.expression, each.estimates(atom.estimands))
+            )
 
         return bool(self.constraint.choice) and fold_numbers(self.constraint.tree, value) > 0
 

@@ -16,12 +16,11 @@ from sklearn_seldonian.certification._fields import (
 )
 from sklearn_seldonian.certification._method import (
     BETTING,
-    BETTING_ON_UNITS,
-    BOX_ON_UNITS,
     CLOPPER_PEARSON,
     EXACT_TWO_RATE_TEST,
     GUARANTEE_OF,
     INVERSE_NORMAL,
+    ON_UNITS,
 )
 from sklearn_seldonian.certification._results import Units, units_of
 from sklearn_seldonian.certification._row_names import measured_in, names_in, with_rates
@@ -31,7 +30,7 @@ from sklearn_seldonian.measures import ALIASES, CLASSIFICATION_VALUES, RATES, RE
 if TYPE_CHECKING:
     from sklearn_seldonian.certification._certificate import SafetyCertificate
 
-IN_AN_ORDER = {BETTING, BETTING_ON_UNITS, BOX_ON_UNITS}
+IN_AN_ORDER = {BETTING, *ON_UNITS}
 OF_COUNTS = {CLOPPER_PEARSON, EXACT_TWO_RATE_TEST, INVERSE_NORMAL}
 # Measures that each row counts for.
 OF_ALL_ROWS = {

@@ -22,10 +22,12 @@ from scipy.special import softmax
 from sklearn_seldonian.bounds import Totals, variance_of_totals
 from sklearn_seldonian.certification._evidence import Evidence, Kind, Sample
 from sklearn_seldonian.certification._kept_rows import KeptRows
-from sklearn_seldonian.constraints import Estimand, ExclusiveColumns, Stratification
+from sklearn_seldonian.certification._populations import ShiftedRows
+from sklearn_seldonian.constraints import Condition, Estimand, ExclusiveColumns, Stratification
 from sklearn_seldonian.measures import Expectation, Range, Rate, RowMeasure, row_values
 
 if TYPE_CHECKING:
+    from sklearn_seldonian.data._shift import Shift
     from sklearn_seldonian.data._units import SamplingUnits
 
 Array = NDArray[np.float64]
@@ -72,6 +74,9 @@ class Statistics:
     largest : float or None
         What the weights of no unit add up to more than. Tables are then of weights, and the rows
         are kept. None: each row is a unit, and counts once.
+    shift : Shift or None
+        Which populations are meant, where it is not the one that the rows are drawn from. The rows
+        are kept.
     """
 
     confusion: Array
@@ -84,6 +89,7 @@ class Statistics:
     ends: ScoreEnds | None = None
     order_seed: int | None = None
     largest: float | None = None
+    shift: Shift | None = None
 
     @property
     def n_classes(self) -> int:
@@ -98,8 +104,8 @@ class Statistics:
 
     def __add__(self, other: Statistics) -> Statistics:
         """The statistics of both sets of rows together; they must be disjoint."""
-        if self.largest != other.largest:
-            raise ValueError("Rows whose largest units differ have no statistics together.")
+        if (self.largest, self.shift) != (other.largest, other.shift):
+            raise ValueError("Rows of different units or shifts have no statistics together.")
         return replace(
             self,
             confusion=self.confusion + other.confusion,
@@ -127,6 +133,10 @@ class Statistics:
             return self
         return replace(self, kept=self.kept.in_drawn_order(seed), order_seed=seed)
 
+    def know(self, units: SamplingUnits) -> bool:
+        """Whether they are of rows of such units, in populations that shift in the same way."""
+        return (self.largest, self.shift) == (units.largest, units.shift)
+
     def shares(self, estimands: Sequence[Estimand]) -> dict[Estimand, float]:
         """For each estimand, the largest share of all rows that any decisions can give it."""
         return {estimand: self._rows(estimand) / self.n_rows for estimand in estimands}
@@ -140,7 +150,7 @@ class Statistics:
 
         `mutually_exclusive_columns` are pairs of 0/1 columns known never to be both 1.
         """
-        return Evidence(
+        evidence = Evidence(
             {estimand: self.rate(estimand) for estimand in estimands},
             self.deterministic,
             mutually_exclusive_columns,
@@ -150,6 +160,23 @@ class Statistics:
             {estimand: self.range_of(estimand) for estimand in estimands},
             self._rows_of_kinds,
             self._totals if self.largest is not None else None,
+        )
+        if self.shift is None:
+            return evidence
+        shifted = self._shifted_rows(self.shift)
+        populations = shifted.evidence(estimands, evidence)
+        return replace(evidence, populations=populations, shifted=shifted.shifted(estimands))
+
+    def _shifted_rows(self, shift: Shift) -> ShiftedRows:
+        assert self.kept is not None
+        return ShiftedRows(
+            self.kept,
+            shift.column,
+            shift.corners,
+            self.largest or 1.0,
+            self._parts_of_rows,
+            self._rows_inside,
+            self.range_of,
         )
 
     def range_of(self, estimand: Estimand) -> Range:
@@ -195,14 +222,18 @@ class Statistics:
         """What each kept row adds to the mean's numerator and to its denominator."""
         assert self.kept is not None
         denominator, numerator = _entries(estimand.quantity, self.values)
-        family, _ = self._family(estimand)
-        inside = self.stratification.inside(estimand.conditions, family)[self._kept_cells(family)]
-        labels = self.kept.labels
+        inside, kept = self._rows_inside(estimand.conditions), self.kept
 
         def part(entries: Entries) -> Array:
-            return np.asarray(inside * (self.kept.entries * entries[labels]).sum(axis=1))
+            return np.asarray(inside * (kept.entries * entries[kept.labels]).sum(axis=1))
 
         return part(numerator), np.minimum(part(denominator), 1.0)
+
+    def _rows_inside(self, conditions: frozenset[Condition]) -> NDArray[np.bool_]:
+        """Which kept rows meet all `conditions`."""
+        family = self.stratification.family_of(conditions)
+        inside = self.stratification.inside(conditions, family)
+        return np.asarray(inside[self._kept_cells(family)])
 
     def _rows_of_kinds(self, estimands: Sequence[Estimand]) -> dict[Kind, float]:
         """As `Evidence.table`."""
@@ -323,8 +354,8 @@ def summarise(
     decided = np.eye(n_classes)[decisions] if deterministic else probabilities
     entries = np.concatenate([decided, extra], axis=1)
     rows = KeptRows.of(codes, labels, entries, units, valid)
-    keep, largest = keep or units is not None, units and units.largest
-    return _statistics(rows, stratification, values, n_invalid, deterministic, keep, largest)
+    asked = stratification, values, n_invalid, deterministic, keep, units
+    return _statistics(rows, *asked)
 
 
 def summarise_predictions(
@@ -357,9 +388,8 @@ def summarise_predictions(
     labels = np.zeros(len(extra), dtype=np.int64)
     entries = np.concatenate([np.ones((len(extra), 1)), extra], axis=1)
     rows = KeptRows.of(codes[valid], labels, entries, units, valid)
-    keep, largest = keep or units is not None, units and units.largest
     n_invalid = int((~valid).sum())
-    return _statistics(rows, stratification, values, n_invalid, True, keep, largest)
+    return _statistics(rows, stratification, values, n_invalid, True, keep, units)
 
 
 def _statistics(
@@ -369,9 +399,10 @@ def _statistics(
     n_invalid: int,
     deterministic: bool,
     keep: bool,
-    largest: float | None,
+    units: SamplingUnits | None,
 ) -> Statistics:
     """The statistics of rows whose entries are known."""
+    largest, shift = (None, None) if units is None else (units.largest, units.shift)
     n_classes = rows.entries.shape[1] - len(values)
     entries = rows.entries if largest is None else rows.entries * rows.weights[:, None]
     cells, n_cells = stratification.cell_of_code[rows.codes], stratification.n_cells
@@ -389,8 +420,9 @@ def _statistics(
         n_invalid,
         values,
         np.stack(products, axis=2) if products else np.zeros(0),
-        rows if keep else None,
+        rows if keep or units is not None else None,
         largest=largest,
+        shift=shift,
     )
 
 

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from sklearn_seldonian._text import short
 from sklearn_seldonian.data import _arguments
+from sklearn_seldonian.data._shift import Shift
 
 Array = NDArray[np.float64]
+_INDEPENDENT = "The rows are independent draws from the population of interest."
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,25 +26,32 @@ class SamplingUnits:
     positions : ndarray of int, shape (n_rows,)
         The unit of each row.
     weights : ndarray of shape (n_rows,)
-    largest : float
-        What the weights of no unit add up to more than.
+    largest : float or None
+        What the weights of no unit add up to more than. None where each row is a unit and all count
+        the same.
     assumptions : tuple of str
         What that rests on, in sentences.
     columns : mapping of str to ndarray of shape (n_rows,)
         What the user gave, by the arguments.
+    shift : Shift or None
+        Which populations are meant, where it is not the one that is drawn from.
+    levels : ndarray of int, shape (n_rows,)
+        The position of each row's level of the shift's column; 0 without a shift.
     """
 
     positions: NDArray[np.int64]
     weights: Array
-    largest: float
+    largest: float | None
     assumptions: tuple[str, ...]
     columns: dict[str, NDArray[Any]]
+    shift: Shift | None
+    levels: NDArray[np.int64]
 
     def take(self, index: Any) -> SamplingUnits:
         """Of some of the rows."""
         columns = {name: values[index] for name, values in self.columns.items()}
-        positions, weights = self.positions[index], self.weights[index]
-        return replace(self, positions=positions, weights=weights, columns=columns)
+        positions, weights, levels = self.positions[index], self.weights[index], self.levels[index]
+        return replace(self, positions=positions, weights=weights, columns=columns, levels=levels)
 
     @property
     def n_units(self) -> int:
@@ -67,14 +76,8 @@ class SamplingUnits:
         positions = self.positions[index]
         scale = len(index) / self.weights.sum()
         most = float(np.bincount(np.unique(positions, return_inverse=True)[1]).max())
-        columns = {name: values[index] for name, values in self.columns.items()}
-        return replace(
-            self,
-            positions=positions,
-            weights=np.ones(len(index)),
-            largest=max(scale * self.largest, most),
-            columns=columns,
-        )
+        largest = max(scale * (self.largest or 1.0), most)
+        return replace(self.take(index), weights=np.ones(len(index)), largest=largest)
 
     def drawn(
         self, n_rows: int, rng: np.random.Generator
@@ -96,8 +99,9 @@ def units_of(
     n_rows: int,
     max_group_size: int | None = None,
     max_weight: float | None = None,
+    shift: tuple[Shift, Any] | None = None,
 ) -> SamplingUnits | None:
-    """The units of some rows; None where each row is one, and all count the same.
+    """The units of some rows; None where each row is one, all count the same, and nothing shifts.
 
     Parameters
     ----------
@@ -109,6 +113,8 @@ def units_of(
     max_group_size, max_weight : number or None
         What no unit of the population has more rows than, and no row more weight. None: the most
         seen among these rows, which is then an assumption.
+    shift : tuple of Shift and array of shape (n_rows,), or None
+        The populations that are meant, and the values of the column that they are about.
 
     Raises
     ------
@@ -116,8 +122,10 @@ def units_of(
         If they have another number of rows, a missing or negative value, or more than the most.
     """
     columns = dict[str, NDArray[Any]]()
-    weights, heaviest, of_weights = np.ones(n_rows), 1.0, ()
-    positions, most, of_groups = np.arange(n_rows), 1, ()
+    of_weights: tuple[str, ...] = ()
+    of_groups: tuple[str, ...] = ()
+    of_shift: tuple[str, ...] = ()
+    weights, heaviest, positions, most = np.ones(n_rows), 1.0, np.arange(n_rows), 1
     if sample_weight is None:
         _refuse_alone("sample_weight", max_weight=max_weight)
     else:
@@ -129,10 +137,34 @@ def units_of(
         values = _arguments.one_value_a_row("groups", groups, n_rows)
         positions, most, of_groups = _positions(values, max_group_size)
         columns["groups="] = values
-    largest = heaviest * most
+    largest: float | None = heaviest * most
     if most == 1 and (weights == heaviest).all():  # rows that all count the same
-        return None
-    return SamplingUnits(positions, weights, largest, (*of_groups, *of_weights), columns)
+        if shift is None:
+            return None
+        weights, largest, of_groups, of_weights = np.ones(n_rows), None, (), ()
+    levels = np.zeros(n_rows, dtype=np.int64)
+    if shift is not None:
+        of_shift = (shift[0].in_words,)
+        columns["shift="], levels = np.asarray(shift[1]), shift[0].positions(shift[1])
+        _check_within_levels(positions, levels)
+    drawn = of_groups or (_INDEPENDENT,)
+    assumed = (*drawn, *of_weights, *of_shift)
+    meant = None if shift is None else shift[0]
+    return SamplingUnits(positions, weights, largest, assumed, columns, meant, levels)
+
+
+def _check_within_levels(positions: NDArray[np.int64], levels: NDArray[np.int64]) -> None:
+    """Refuse groups whose rows have different levels of the column that shifts."""
+    lowest = np.full(positions.max(initial=-1) + 1, np.iinfo(np.int64).max)
+    highest = np.full(len(lowest), -1)
+    np.minimum.at(lowest, positions, levels)
+    np.maximum.at(highest, positions, levels)
+    n_mixed = int(((highest >= 0) & (lowest < highest)).sum())
+    if n_mixed:
+        raise ValueError(
+            f"{n_mixed} of the groups (groups=) have rows of several levels of the column of "
+            "shift=, and how such groups would be shared out is not known."
+        )
 
 
 def _refuse_alone(without: str, **most: Any) -> None:
@@ -153,7 +185,7 @@ def _weights(
     if not weights.any():
         raise ValueError("sample_weight must not be zero for all rows: there is nothing to count.")
     seen = float(weights.max())
-    population = "Rates are those of the population that sample_weight makes of the rows drawn."
+    population = "Rates are those of the population that sample_weight makes of the one drawn from."
     if max_weight is None:
         most = f"No row of the population has a sample_weight above {seen:g}, the largest given."
         return weights, seen, (population, most)

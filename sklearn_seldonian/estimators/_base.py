@@ -21,6 +21,7 @@ from sklearn_seldonian.certification._specification import Specification
 from sklearn_seldonian.constraints import parse_all
 from sklearn_seldonian.data import _arrays, _groups
 from sklearn_seldonian.data._row_sketch import RowSketch, note_rows, row_hashes
+from sklearn_seldonian.data._shift import check_has_column, shift_of
 from sklearn_seldonian.data._split import LabelledRows, Split, split_rows
 from sklearn_seldonian.data._units import units_of
 from sklearn_seldonian.estimators import _html, _parameters, _saved
@@ -36,7 +37,7 @@ from sklearn_seldonian.learners.lagrangian import TrainedNet, module_inputs
 
 logger = logging.getLogger("sklearn_seldonian")
 
-FIT_ARGUMENTS = ("X", "y", "sensitive_features", "safety_mask", "groups", "sample_weight")
+FIT_ARGUMENTS = ("X", "y", "sensitive_features", "safety_mask", "groups", "sample_weight", "shift")
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
     _n_dimensions_: int | None = None
     # The rows of `fit`, to know them again.
     _fitted_to_ = None
+    # The populations that are meant, where it is not the one that rows are drawn from.
+    _shift_ = None
     # By what a change of the certified model shows; see `check_model`.
     _seal_ = None
 
@@ -115,6 +118,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         safety_mask=None,
         groups=None,
         sample_weight=None,
+        shift=None,
         **others,
     ):
         """Train on candidate rows, then run the safety test once on the others.
@@ -138,6 +142,8 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         sample_weight : array-like of shape (n_rows,), default=None
             How much each row counts, at least 0, in training and in the test: the certificate is
             about the weighted population. Training draws rows by their weights.
+        shift : mapping of a column to the shares of its levels, default=None
+            The populations to train and certify for, as of `sklearn_seldonian.certify`.
         **others
             None. A keyword of another estimator is refused, with what to write instead.
 
@@ -151,7 +157,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         self.__dict__ = self._without_fit()
         refuse_keywords(others, "fit", FIT_ARGUMENTS, self)
         model = self._working_copy()
-        setup = model._set_up(X, y, sensitive_features, safety_mask, groups, sample_weight)
+        setup = model._set_up(X, y, sensitive_features, safety_mask, groups, sample_weight, shift)
         setup.warn()
         hashes = row_hashes(setup.rows.given)
         outcome = model._train(setup, setup.split.candidate)
@@ -169,9 +175,12 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
     # They run on a copy that nobody holds before it is complete: what ends a fit, at whatever
     # line, leaves the estimator unfitted. A search takes the same steps.
 
-    def _set_up(self, X, y, sensitive_features, safety_mask, groups, sample_weight):
+    def _set_up(self, X, y, sensitive_features, safety_mask, groups, sample_weight, shift):
         """Check parameters and rows, split the rows, and give the constraints their meaning."""
         self._specify()
+        self._shift_ = shift_of(shift)
+        if self._shift_ is not None and getattr(self, "group_thresholds", False):
+            raise ValueError("group_thresholds=True and shift= do not go together: leave one out.")
         rows = self._validate(X, y, sensitive_features, groups, sample_weight)
         rng = check_random_state(self.random_state)
         safety_size = self.safety_size if self._specification_.constraints else 0
@@ -207,13 +216,15 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         check_consistent_length(X, y)
         self._targets_, y, learned = self._learn_targets(y)
         columns = self._columns(given, sensitive_features, y)
-        units = self._units(groups, sample_weight, len(y))
+        units = self._units(groups, sample_weight, columns, len(y))
         return LabelledRows(X, y, learned, columns, given, units=units)
 
-    def _units(self, groups, sample_weight, n_rows):
+    def _units(self, groups, sample_weight, columns, n_rows):
         """What is drawn independently from the population, where that is not each row."""
-        given = groups, sample_weight, n_rows
-        return units_of(*given, max_group_size=self.max_group_size, max_weight=self.max_weight)
+        most, shift = (self.max_group_size, self.max_weight), self._shift_
+        check_has_column(shift, columns)
+        moved = None if shift is None else (shift, columns[shift.column])
+        return units_of(groups, sample_weight, n_rows, *most, shift=moved)
 
     def _checked(self, X, preprocessor, **targets):
         """The rows as the model takes them; with `targets`, those of `fit` and the targets."""
@@ -233,7 +244,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
 
     def _columns(self, X, sensitive_features, y):
         """The columns that constraints may name, those that they do name checked."""
-        wanted = self._specification_.columns
+        wanted = self._specification_.columns | ({self._shift_.column} if self._shift_ else set())
         return _groups.column_values(wanted, X, sensitive_features, len(y))
 
     def _train(self, setup, rows):
@@ -246,6 +257,8 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
     def _origin(self):
         """What a certificate of `fit` says of where it comes from."""
         schema, parameters = self._targets_.schema, self.get_params(deep=False)
+        if self._shift_ is not None:
+            parameters["shift"] = self._shift_
         name = f"{type(self).__name__}.fit"
         return Origin.of(name, parameters, schema["classes"], schema["positive"])
 
@@ -333,16 +346,12 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         X, y = _arrays.as_arrays(X, y)
         _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         rows = self._fresh_rows(X, y, sensitive_features)
-        rows = dataclasses.replace(rows, units=self._units(groups, sample_weight, len(rows.y)))
+        units = self._units(groups, sample_weight, rows.columns, len(rows.y))
+        rows = dataclasses.replace(rows, units=units)
         of_fit = self.certificate_  # parameters may have been set since
         name = type(self).__name__
-        origin = Origin(
-            f"{name}.certify",
-            of_fit.parameters,
-            of_fit.classes,
-            of_fit.positive,
-            of_fit.n_candidate,
-        )
+        told = of_fit.parameters, of_fit.classes, of_fit.positive, of_fit.n_candidate
+        origin = Origin(f"{name}.certify", *told)
         certificate = run_safety_test(
             self._bound_specification_, self._model, rows, origin, order_seed
         )

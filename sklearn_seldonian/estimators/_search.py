@@ -227,13 +227,14 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         safety_mask=None,
         groups=None,
         sample_weight=None,
+        shift=None,
         **others,
     ):
         """Search inside the candidate rows, refit, and run the safety test on the others.
 
         Parameters
         ----------
-        X, y, sensitive_features, safety_mask, groups, sample_weight
+        X, y, sensitive_features, safety_mask, groups, sample_weight, shift
             As `estimator` takes them. Rows of a group are in one fold; a splitter given as `cv` is
             told the groups.
         **others
@@ -251,7 +252,7 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         search = self._working_copy()
         # In a context of its own nothing stays behind, whatever ends the search.
         setup, best, certificate = copy_context().run(
-            search._search, (X, y, sensitive_features, safety_mask, groups, sample_weight)
+            search._search, (X, y, sensitive_features, safety_mask, groups, sample_weight, shift)
         )
         hashes, tests = row_hashes(setup.rows.given), [test.certificate for test in search.tested_]
         reuse = reuse_of(tests, self._tests_run, type(self).__name__, setup.rows, hashes)

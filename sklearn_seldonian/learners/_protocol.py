@@ -12,6 +12,7 @@ from sklearn_seldonian.certification._specification import BoundSpecification, S
 from sklearn_seldonian.constraints import Choice
 from sklearn_seldonian.data._split import LabelledRows, Split
 from sklearn_seldonian.data._targets import Targets
+from sklearn_seldonian.learners._practice import practice_specification
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,16 @@ class Problem:
         Number of rows that the model will be tested on.
     power : float in (0, 1)
         Probability of passing that training aims for.
+    practised : BoundSpecification or None, default=None
+        What training aims for, where the model is tested for other populations. None: what it is
+        tested for.
     """
 
     specification: BoundSpecification
     targets: Targets
     n_safety: int
     power: float
+    practised: BoundSpecification | None = None
 
     @classmethod
     def of(
@@ -48,12 +53,22 @@ class Problem:
         is tested will be chosen by candidate rows.
         """
         columns, n_rows = split.candidate.columns, len(split.candidate.y)
-        bound, _ = specification.bound_to(columns, n_rows, targets, measures, named=split.columns)
-        return cls(bound.opened(), targets, len(split.safety.y), power)
+        bound, cells = specification.bound_to(
+            columns, n_rows, targets, measures, named=split.columns
+        )
+        n_safety, practised = len(split.safety.y), None
+        if split.candidate.units is not None and split.candidate.units.shift is not None:
+            practised = practice_specification(bound, cells, split.candidate)
+        return cls(bound.opened(), targets, n_safety, power, practised)
+
+    def in_practice(self) -> Problem:
+        """The problem that training has: without ORs of which candidate rows choose, if another."""
+        return self if self.practised is None else replace(self, specification=self.practised)
 
     def tested(self, outcome: Trained) -> Problem:
         """The same with the alternatives that were chosen when the model was trained."""
-        return replace(self, specification=self.specification.with_choices(outcome.choices))
+        choices = outcome.choices if self.practised is None else None
+        return replace(self, specification=self.specification.with_choices(choices))
 
 
 @dataclass(frozen=True)

@@ -219,7 +219,8 @@ def module_inputs(transformer: Any, X: Any, index: NDArray[np.intp] | None = Non
 
 def tensors_of(rows: LabelledRows, X: Inputs, codes: NDArray[np.int32]) -> Rows:
     """What a net takes: the module's inputs `X` of some rows, targets, and codes of cells."""
-    return Rows(X, torch.tensor(rows.targets), torch.from_numpy(codes), rows.units)
+    units = rows.units if rows.units is not None and rows.units.largest is not None else None
+    return Rows(X, torch.tensor(rows.targets), torch.from_numpy(codes), units)
 
 
 def to_inputs(X: Any, index: NDArray[np.intp] | None = None) -> Inputs:

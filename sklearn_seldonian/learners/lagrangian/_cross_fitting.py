@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sklearn_seldonian.data._units import SamplingUnits
 from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian, StratifiedRows
 from sklearn_seldonian.learners.lagrangian._tasks import Task
 
@@ -101,9 +102,11 @@ class CrossFitting:
         self._inputs, self._lagrangian, self._batch_size = inputs, lagrangian, batch_size
         self._task, self._criterion = task, criterion
         self._y, self._strata = rows.targets_and_strata()
-        self._units = None if rows.units is None else rows.units.positions
         self._random = torch.Generator().manual_seed(0)
-        self._folds = self._balanced_folds().to(inputs.device)
+        folds = self._balanced_folds()
+        if rows.units is not None:
+            folds = self._of_units(rows.units, folds)
+        self._folds = folds.to(inputs.device)
         self._all_folds = torch.arange(N_FOLDS, device=inputs.device)
         start = [layer.weight] if layer.bias is None else [layer.weight, layer.bias]
         self._weights = [nn.Parameter(each.detach().repeat(N_FOLDS, 1)) for each in start[:1]]
@@ -143,12 +146,13 @@ class CrossFitting:
         order = shuffled[first[shuffled].argsort(stable=True)]
         folds = torch.empty_like(order)
         folds[order] = torch.arange(len(order)) % N_FOLDS
-        return folds if self._units is None else self._of_units(folds)
+        return folds
 
-    def _of_units(self, folds: torch.Tensor) -> torch.Tensor:
+    @staticmethod
+    def _of_units(units: SamplingUnits, folds: torch.Tensor) -> torch.Tensor:
         """The fold of each row's unit, which is that of its first row."""
-        _, first, units = np.unique(self._units, return_index=True, return_inverse=True)
-        return folds[torch.from_numpy(first)][torch.from_numpy(units)]
+        _, first, of_rows = np.unique(units.positions, return_index=True, return_inverse=True)
+        return folds[torch.from_numpy(first)][torch.from_numpy(of_rows)]
 
     def _outputs(self, rows: torch.Tensor) -> torch.Tensor:
         """Of all copies: shape (n_rows, n_folds, n_outputs)."""

@@ -15,6 +15,7 @@ from torch import nn
 
 from sklearn_seldonian.certification import ScoreEnds, Statistics, tabulate
 from sklearn_seldonian.constraints import Cells, Stratification
+from sklearn_seldonian.data._units import SamplingUnits
 from sklearn_seldonian.learners._price import Outcome
 from sklearn_seldonian.learners.lagrangian._batches import Rows
 from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
@@ -98,8 +99,8 @@ class CandidateEvaluator:
         self._class_weights = class_weights(criterion, n_classes)
         self._labels = task.labels(rows.y).cpu().numpy()
         self._y, self._codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
-        counts = truth_table(problem, task, rows)
-        self.forecast = forecast_for(problem, counts, by_counts=rows.units is None)
+        truth = truth_table(problem, task, rows)
+        self.forecast = forecast_for(problem, truth, by_counts=rows.units is None)
         counts = np.bincount(self._labels, minlength=n_classes) + 1.0
         self._log_shares = np.log(counts / counts.sum())
         self._targets: list[Array] | None = None
@@ -419,21 +420,22 @@ def observe(
     ends: ScoreEnds | None = None,
     *,
     keep: bool = False,
+    units: SamplingUnits | None = None,
 ) -> tuple[float, Statistics]:
     """Mean primary loss of `rows` and the statistics of what is predicted of them.
 
-    `scores` are the rows', batch by batch; `stratification` is that of the rows' cells. `ends` and
-    `keep` are as in `Statistics` and `summarise`.
+    `scores` are the rows', batch by batch; `stratification` is that of the rows' cells. `ends`,
+    `keep` and `units` are as in `Statistics` and `summarise`.
     """
     y, codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
     parts, total, start = [], 0.0, 0
     for batch in scores:
         part = slice(start, start + len(batch))
-        units = rows.units.take(part) if keep and rows.units is not None else None
+        own = None if units is None else units.take(part)
         loss = task.loss(criterion, batch, on_device(rows.y[part], batch.device))
         total += loss.item() * len(batch)
         seen = task, batch, y[part], codes[part], stratification, values
-        parts.append(summarised(*seen, keep=keep, units=units))
+        parts.append(summarised(*seen, keep=keep, units=own))
         start = part.stop
     return total / len(rows), replace(_merged(parts), ends=ends)
 

@@ -91,7 +91,7 @@ class LagrangianLearner:
     ) -> Trained | NotTrained:
         """Fit preprocessor and net to candidate `rows`."""
         seed = int(rng.randint(np.iinfo(np.int32).max))
-        rows = rows.by_weight(rng)
+        rows, problem = rows.by_weight(rng), problem.in_practice()
         device = resolve_device(self.device)
         preprocessor, X, resampled = self._prepare(rows, problem.targets)
         specification = problem.specification

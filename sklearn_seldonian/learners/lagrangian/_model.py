@@ -89,7 +89,8 @@ class TrainedNet:
         net, tensors = self.net, tensors_of(rows, X, cells.codes)
         tested = cells.stratification, net.problem.values, net.adjustment_.ends
         scores = net.scores(X, self._groups(cells))
-        loss, seen = observe(scores, tensors, net.criterion_, net.task_, *tested, keep=True)
+        asked = scores, tensors, net.criterion_, net.task_, *tested
+        loss, seen = observe(*asked, keep=True, units=rows.units)
         digest = self._preprocessor_digest(rows)
         prints = {"weights": self.fingerprint(), **({"preprocessor": digest} if digest else {})}
         return Observation(seen, loss, fingerprints=prints, assumptions=self._unwatched(digest))
@@ -158,7 +159,7 @@ class TrainedNet:
 
     def predict_test_outcome(self, problem: Problem, rows: LabelledRows) -> Candidate:
         """What the safety test would say of the model, from rows that it was not trained on."""
-        rows = rows.by_weight(np.random.RandomState(0))
+        rows, problem = rows.by_weight(np.random.RandomState(0)), problem.in_practice()
         net, X = self.net, module_inputs(self.preprocessor, rows.X, rows.index)
         cells = problem.specification.cells(rows.columns, len(rows.y))
         tested = constrained_problem(problem, cells, net.task_)

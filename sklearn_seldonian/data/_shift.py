@@ -1,0 +1,156 @@
+"""Other populations: the shares of a column's levels lie in ranges, and all else stays."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_seldonian._text import listed, short
+from sklearn_seldonian.data import _arguments
+
+Array = NDArray[np.float64]
+# More corners of the ranges take too long.
+MAX_CORNERS = 64
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Shift:
+    """Shares of a column's levels between which populations of interest lie.
+
+    Parameters
+    ----------
+    column : str
+    levels : tuple
+    low, high : tuple of float
+        Of each level's share.
+    """
+
+    column: str
+    levels: tuple[Any, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    @property
+    def corners(self) -> Array:
+        """The populations that all others are mixtures of: (n_corners, n_levels)."""
+        found: dict[tuple[float, ...], None] = {}
+        ends = list(zip(self.low, self.high, strict=True))
+        for free in range(len(ends)):
+            others = [pair for i, pair in enumerate(ends) if i != free]
+            for shares in itertools.product(*map(set, others)):
+                rest = 1.0 - sum(shares)
+                if self.low[free] - ROUNDING <= rest <= self.high[free] + ROUNDING:
+                    corner = [*shares[:free], max(rest, 0.0), *shares[free:]]
+                    found[tuple(np.round(corner, 12).tolist())] = None
+        return np.array(list(found))
+
+    @property
+    def in_words(self) -> str:
+        """For which populations a certificate holds."""
+        ranges = ", ".join(
+            f"{level!r} {low:g} to {high:g}" if low < high else f"{level!r} {low:g}"
+            for level, low, high in zip(self.levels, self.low, self.high, strict=True)
+        )
+        return (
+            f"What is certified holds in every population in which the levels of {self.column!r} "
+            f"have shares in these ranges: {ranges}; and in which rows of each level are as here."
+        )
+
+    def positions(self, values: Any) -> NDArray[np.int64]:
+        """The position of each row's level among the levels.
+
+        Raises
+        ------
+        ValueError
+            If a row has another level.
+        """
+        found = _arguments.label_positions(
+            self.column, np.asarray(values), np.array(self.levels, dtype=object)
+        )
+        if (found < 0).any():
+            other = np.asarray(values)[found < 0].tolist()[0]
+            raise ValueError(
+                f"shift gives no share to {self.column} == {other!r}: name all levels of the rows, "
+                "those that do not occur with the share 0."
+            )
+        return np.asarray(found, dtype=np.int64)
+
+
+def shift_of(given: Any) -> Shift | None:
+    """The populations that a parameter `shift` means; None for none.
+
+    Parameters
+    ----------
+    given : mapping of str to mapping of level to share or (low, high), or None
+        Of one column.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is anything else, or there is no such population, or too many corners.
+    """
+    if given is None:
+        return None
+    example = "shift={'race': {'A': (0.2, 0.4), 'B': (0.6, 0.8)}}"
+    if not isinstance(given, Mapping) or not all(isinstance(v, Mapping) for v in given.values()):
+        raise TypeError(f"shift maps a column to the shares of its levels, as {example}.")
+    if len(given) != 1:
+        raise ValueError(
+            f"shift takes one column, as {example}; got {listed(given) or 'none'}. For several, "
+            "make one column of their combinations."
+        )
+    ((column, shares),) = given.items()
+    ends = [_ends(column, level, share) for level, share in shares.items()]
+    low, high = (tuple(end) for end in zip(*ends, strict=True)) if ends else ((), ())
+    if not sum(low) <= 1.0 + ROUNDING or not sum(high) >= 1.0 - ROUNDING:
+        raise ValueError(
+            f"shift: shares of {column!r} must be able to add up to 1; the lowest are "
+            f"{sum(low):g} together, the highest {sum(high):g}."
+        )
+    shift = Shift(str(column), tuple(shares), low, high)
+    if len(shift.levels) > 12 or len(shift.corners) > MAX_CORNERS:
+        raise ValueError(
+            f"shift: the ranges of {column!r} have more than {MAX_CORNERS} corners. Merge levels, "
+            "or give some of them one share."
+        )
+    return shift
+
+
+def _ends(column: Any, level: Any, share: Any) -> tuple[float, float]:
+    """The lowest and the highest share of a level."""
+    ends = _arguments.numbers("shift", share, "a share or a pair of shares").ravel().tolist()
+    ends = ends * 2 if len(ends) == 1 else ends
+    if len(ends) != 2 or not 0.0 <= ends[0] <= ends[1] <= 1.0:
+        raise ValueError(
+            f"shift: the share of {column} == {level!r} must be a number from 0 to 1, or a range "
+            f"(low, high) of them; got {short(share)}."
+        )
+    return ends[0], ends[1]
+
+
+def check_has_column(shift: Shift | None, columns: Mapping[str, Any]) -> None:
+    """Refuse a shift of a column that is not there."""
+    if shift is not None and shift.column not in columns:
+        raise ValueError(
+            f"shift names the column {shift.column!r}, which is neither in sensitive_features nor "
+            f"in X; there are {listed(list(columns)) or 'none'}."
+        )
+
+
+def missing_levels(shift: Shift | None, levels: NDArray[np.int64]) -> str:
+    """The levels that may have a share and have no rows, in words; empty if there are none."""
+    if shift is None:
+        return ""
+    n_rows = np.bincount(levels, minlength=len(shift.levels))
+    missing = [
+        f"{shift.column} == {level!r}"
+        for level, n, high in zip(shift.levels, n_rows, shift.high, strict=True)
+        if high > 0 and not n
+    ]
+    return ", ".join(missing)
