@@ -28,6 +28,7 @@ _CALLED_ELSEWHERE = {
     "preprocessor": "preprocessing scaler transformer",
     "random_state": "seed",
     "sample_weight": "sample_weight sample_weights weights",
+    "shift": "shift",
     "safety_mask": "mask safety_mask",
     "safety_size": "test_size validation_fraction",
     "sensitive_features": "group protected_attribute protected_attributes protected_features "
@@ -74,7 +75,7 @@ def advice_on(name: str, known: Iterable[str], parameters: Collection[str] = ())
         return f"There are {', '.join(known)}."
     if wanted in known or "__" in wanted:
         return f"Did you mean {wanted!r}?"
-    if wanted in ("sensitive_features", "safety_mask", "groups", "sample_weight"):
+    if wanted in ("sensitive_features", "safety_mask", "groups", "sample_weight", "shift"):
         return f"{wanted} is an argument of fit, not a parameter of the estimator."
     return f"{wanted} {_IS_A_PARAMETER}"
 

@@ -27,9 +27,9 @@ PARAMETERS = [
     ("cv", "SeldonianSearchCV, which takes cv= and n_jobs="),
     ("sensitive_features", "sensitive_features is an argument of fit"),
     ("safety_mask", "safety_mask is an argument of fit"),
-    ("groups", "given by sensitive_features="),
-    ("sample_weight", "Rows have no weights"),
-    ("shift", "certify the model on rows of that population"),
+    ("groups", "groups is an argument of fit"),
+    ("sample_weight", "sample_weight is an argument of fit"),
+    ("shift", "shift is an argument of fit"),
 ]
 
 
@@ -43,14 +43,13 @@ def test_parameters_of_other_libraries(blobs, estimator, name, advice):
 
 
 ARGUMENTS = [
-    ("sample_weight", "Rows have no weights"),
-    ("groups", "given by sensitive_features="),
+    ("weights", "Did you mean 'sample_weight'?"),
+    ("clusters", "Did you mean 'groups'?"),
     ("class_weight", "write criterion__weight=torch.tensor([...])"),
     ("eval_set", "fit keeps rows apart by itself"),
     ("fit_params", "Write arguments of fit by name"),
     ("sensitive_feature", "Did you mean 'sensitive_features'?"),
     ("protected_attributes", "Did you mean 'sensitive_features'?"),
-    ("shift", "certify the model on rows of that population"),
     ("epochs", "max_epochs is a parameter of the estimator"),
     ("nonsense", "sensitive_features"),
 ]
@@ -80,4 +79,4 @@ def test_a_parameter_given_to_fit(blobs):
 def test_signatures_stay_what_they_are():
     assert list(inspect.signature(certify).parameters)[:4] == ["estimator", "X", "y", "constraints"]
     assert has_fit_parameter(SeldonianClassifier(), "sensitive_features")
-    assert not has_fit_parameter(SeldonianClassifier(), "sample_weight")
+    assert has_fit_parameter(SeldonianClassifier(), "sample_weight")

@@ -110,6 +110,48 @@ def test_two_means_are_seldom_beyond_their_bound(name, kind, monkeypatch):
     assert worst <= delta * (1 + 1e-9)
 
 
+# Blocks of two levels, each (N, D) of a first mean and (N, D) of a second.
+LEVELS = ((((0, 1, 0, 0), (1, 1, 0, 1)), ((0, 0, 0, 1), (1, 1, 1, 1))),
+          (((0, 1, 1, 1), (1, 1, 0, 1)), ((0, 1, 0, 0), (0, 0, 1, 1))))  # fmt: skip
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+@pytest.mark.parametrize("n_means", [1, 2])
+def test_mixtures_of_populations_are_seldom_beyond_the_bound(levels, n_means, monkeypatch):
+    """The truth is a mixture of two populations; a second level has shares of .2 and .8 there."""
+    monkeypatch.setattr(_totals, "FEW_LIMITS", 30)
+    monkeypatch.setattr(_totals, "LIMITS", 30)
+    monkeypatch.setattr(_totals, "CELLS", 6.0)
+    monkeypatch.setattr(_totals, "LOOKED_AT", 4)
+    delta, corners = 0.4, (0.2, 0.8)
+    first, second = np.array(levels, float)
+
+    def bound(units):
+        mixed = [
+            (1 - q) * first[[a for a, _ in units]] + q * second[[b for _, b in units]]
+            for q in corners
+        ]
+        pairs = [
+            [totals(*each.T[:2], largest=1.0), totals(*each.T[2:], largest=1.0)] for each in mixed
+        ]
+        one, *others = [pair[:n_means] for pair in pairs]
+        return totals_test(one, [1.0, -1.0][:n_means], delta, others=others).upper
+
+    sequences, bounds = enumerated(list(product(range(2), repeat=2)), 4, bound)
+    worst = 0.0
+    for p, r in product(np.linspace(0, 1, 6), repeat=2):
+        shares = np.array([(1 - p) * (1 - r), (1 - p) * r, p * (1 - r), p * r])
+        levels_means = (1 - p) * first[0] + p * first[1], (1 - r) * second[0] + r * second[1]
+        for q in np.linspace(*corners, 7):
+            n1, d1, n2, d2 = (1 - q) * levels_means[0] + q * levels_means[1]
+            if min(d1, d2) <= 0:
+                continue
+            value = n1 / d1 - (n2 / d2 if n_means == 2 else 0.0)
+            wrong = bounds < value - 1e-12
+            worst = max(worst, shares[sequences[wrong]].prod(axis=1).sum())
+    assert worst <= delta * (1 + 1e-9)
+
+
 def test_rows_of_a_unit_may_be_copies_of_each_other(whole):
     """Where a test of independent rows is wrong four times in ten, this one is not."""
     rng, delta, reps = np.random.default_rng(0), 0.05, 1000 if whole else 50
