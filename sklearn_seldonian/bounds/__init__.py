@@ -35,9 +35,9 @@ from sklearn_seldonian.bounds._chernoff import chernoff_p_value, chernoff_upper
 from sklearn_seldonian.bounds._inverse_normal import (
     Function,
     InverseNormalTest,
-    Splits,
     inverse_normal_test,
 )
+from sklearn_seldonian.bounds._rate_cells import Splits
 from sklearn_seldonian.bounds._ratio import rate_ratio_certified, rate_ratio_upper
 from sklearn_seldonian.bounds._score import score_edge
 from sklearn_seldonian.bounds._totals import (

@@ -5,21 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc, betaincc, chdtri, ndtr, ndtri
+from scipy.special import betainc, betaincc, ndtr, ndtri
 
-from sklearn_seldonian.bounds._binomial import interval_each
 from sklearn_seldonian.bounds._checks import check_delta, counts_usable
+from sklearn_seldonian.bounds._rate_cells import (
+    MAX_SCORE,
+    Splits,
+    ball_share,
+    grid,
+    group_sizes,
+    halved,
+    within,
+)
 from sklearn_seldonian.bounds._score import Floats
 
-# Part of delta spent on leaving out rates that the counts contradict all together.
-BALL_SHARE = 1.0 / 50.0
-# Rates are looked at in so many cells at most, and each of them in so many.
+# Rates are looked at in so many cells at most.
 MAX_CELLS = 20_000
-MAX_CELLS_OF_RATE = 32
+# The highest of the cells are halved so often, into no more parts than this share of the cells.
+HALVINGS, SHARE_OF_PARTS = 2, 1.0 / 32.0
 # With more splits the cells are too few to be small.
 MAX_SPLITS = 6
 # Points between which a score is bounded by its value at the lower one.
@@ -28,30 +36,8 @@ POINTS = 129
 STEP = 0.02
 # Lagrange multipliers tried; the weights are such that the best one is near 1.
 MULTIPLIERS = np.concatenate([[0.0], np.linspace(0.6, 1.5, 19)])
-# Scores beyond this are taken for as much.
-MAX_SCORE = 37.0
 # Slack, relative to the size of what is added up, that keeps rounding on the safe side.
 ROUNDING = 1e-10
-
-
-class Splits(NamedTuple):
-    """Groups of rows that are divided in two, and their parts again: one binomial count each.
-
-    Attributes
-    ----------
-    successes, trials : tuple of K numbers
-        Rows in the first part, and rows divided.
-    parents : tuple of K integers
-        Position of the split that made the group, which comes before; -1: a group whose size is
-        given.
-    of_successes : tuple of K bools
-        Whether the group is the first part of its parent.
-    """
-
-    successes: tuple[float, ...]
-    trials: tuple[float, ...]
-    parents: tuple[int, ...]
-    of_successes: tuple[bool, ...]
 
 
 class Enclosure(Protocol):
@@ -75,20 +61,40 @@ Function = Callable[[Floats, Floats], Enclosure]
 
 
 class _Cells(NamedTuple):
-    """What the bound needs of each of C cells: arrays of shape (C,) and (C, K).
+    """What the bound needs of each of C cells: arrays of shape (C,), (C, K) and (C, 2, K).
 
-    The steps lead from the middle of the cell to its ends. The `deviation` is that of the weighted
-    sum of scores, and `scores` are, for both ends, the values of a line below each score.
+    A weight is negative where high counts speak against a rate. The `deviation` is that of the
+    weighted sum of scores. The steps lead from the middle of the cell to its ends, and `scores`
+    are, for both ends, the values of a line below each score.
     """
 
+    angles: Floats
+    weights: Floats
+    deviation: Floats
     middle: Floats
     rest: Floats
     highest: Floats
     slopes: Floats
-    steps: tuple[Floats, Floats]
-    weights: Floats
-    deviation: Floats
-    scores: tuple[Floats, Floats]
+    steps: Floats
+    scores: Floats
+
+    def at_zero(self, multiplier: float) -> Floats:
+        """Bounds on h less the multiplier times the score, in units of deviation."""
+        weights = multiplier * np.abs(self.weights)
+        gains = self.slopes[:, None] * self.steps - weights[:, None] * self.scores
+        return np.asarray(self.middle + self.rest + gains.max(axis=1).sum(axis=1))
+
+    def bounds(self, level: float) -> Floats:
+        """Bounds on h where the score is at most `level`."""
+        best = self.highest
+        with np.errstate(invalid="ignore"):  # no multiplier of an infinite deviation
+            for multiplier in MULTIPLIERS:
+                best = np.fmin(best, self.at_zero(multiplier) + multiplier * level * self.deviation)
+        return best
+
+    def replaced(self, which: NDArray[np.bool_], new: _Cells) -> _Cells:
+        """With others in the place of some."""
+        return _Cells(*(np.concatenate([own[~which], n]) for own, n in zip(self, new, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -98,27 +104,15 @@ class InverseNormalTest:
     Attributes
     ----------
     delta : float
-    cells : object or None
+    upper : float
+        Upper confidence bound on the function, wrong at most `delta` of the time.
+    cells : object or None, default=None
         None where the counts say nothing.
-    estimate : float
-        The bound is at least as much.
     """
 
     delta: float
-    cells: _Cells | None
-    estimate: float
-
-    @property
-    def upper(self) -> float:
-        """Upper confidence bound on the function, wrong at most `delta` of the time."""
-        if self.cells is None:
-            return math.inf
-        best = self.cells.highest
-        with np.errstate(invalid="ignore"):  # no multiplier of an infinite deviation
-            for multiplier in MULTIPLIERS:
-                allowed = multiplier * _level(self.delta) * self.cells.deviation
-                best = np.fmin(best, _highest_at_zero(self.cells, multiplier) + allowed)
-        return float(best.max(initial=self.estimate))
+    upper: float
+    cells: _Cells | None = None
 
     def p_value(self, limit: float) -> float:
         """P-value against the function being above `limit`, of the test that is tuned to `delta`.
@@ -130,9 +124,10 @@ class InverseNormalTest:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             of_cells = np.where(self.cells.highest <= limit, math.inf, -math.inf)
             for multiplier in MULTIPLIERS:
-                room = limit - _highest_at_zero(self.cells, multiplier)
+                room = limit - self.cells.at_zero(multiplier)
                 of_cells = np.fmax(of_cells, room / (multiplier * self.cells.deviation))
-        p_value = BALL_SHARE * self.delta + float(ndtr(-of_cells.min(initial=math.inf)))
+        n_splits = self.cells.weights.shape[1]
+        p_value = ball_share(n_splits) * self.delta + float(ndtr(-of_cells.min(initial=math.inf)))
         if self.upper <= limit:
             return min(p_value, self.delta)
         return min(1.0, max(p_value, math.nextafter(self.delta, 1.0)))
@@ -180,8 +175,9 @@ def inverse_normal_test(
     each step, on the size of the group that is about to be divided: the share :math:`w_j^2` of a
     group's weight that its own division gets, the rest going to the divisions of its parts, is
     fixed before the group is divided. Where all parts with weight turn out to have no rows, nothing
-    is rejected by this sum. With :math:`\gamma = \delta / 50`, rates with
-    :math:`Z(p) \ge \Phi^{-1}(1 - \delta + \gamma)` are rejected, and so are those with
+    is rejected by this sum. With :math:`\gamma = \delta / 50` (:math:`\delta / 20` with three
+    splits and more), rates with :math:`Z(p) \ge \Phi^{-1}(1 - \delta + \gamma)` are rejected, and
+    so are those with
     :math:`\sum_j z_j^2 > \chi^2_{K, 1 - \gamma}`, where :math:`z_j` is of the smaller tail, or 0 if
     that is above one half (twice the smaller tail is a p-value; Berger and Boos [2]_). The true
     rates are rejected with probability at most delta. The bound is the largest h of rates that are
@@ -202,6 +198,10 @@ def inverse_normal_test(
     with m the middle of the cell, s the slopes there, and R a bound on what is left of h, from how
     much the slopes vary within the cell. Each :math:`z_j` is bounded from below by a line. So an
     error of the search costs power only.
+
+    The cells with the highest bounds are halved, with the weights that they have, which makes their
+    bounds tighter and leaves out parts that the counts contradict. Which cells these are depends
+    on the counts; which rates are rejected does not.
 
     If it were wrong, summing the probabilities of all tables with a bound below h would exceed
     delta at some rates.
@@ -229,33 +229,46 @@ def inverse_normal_test(
     counts = zip(splits.successes, splits.trials, splits.parents, strict=True)
     usable = [counts_usable(k, n) or parent >= 0 for k, n, parent in counts]
     if not all(usable):
-        return InverseNormalTest(delta, None, math.inf)
+        return InverseNormalTest(delta, math.inf)
     estimate = _estimate(splits, function)
-    cells = _cells(splits, function, delta, max_cells, estimate)
-    return InverseNormalTest(delta, cells, estimate)
+    level = _level(len(splits.trials), delta)
+    whole = grid(splits, delta, max_cells)
+    weights, lost = _weights(splits, function, whole, level)
+    deviation = np.where(lost, math.inf, np.linalg.norm(weights, axis=1))
+    bounded = partial(_bounded, splits, function, delta, estimate)
+    cells = bounded(whole, weights, deviation)
+    highest = cells.bounds(level)
+    for _ in range(HALVINGS):
+        n_halved = max(1, int(SHARE_OF_PARTS * max_cells / 2 ** len(splits.trials)))
+        is_high = np.zeros(len(highest), dtype=np.bool_)
+        is_high[np.argsort(highest)[-n_halved:]] = True
+        parts, of = halved(splits, delta, cells.angles[is_high])
+        new = bounded(parts, cells.weights[is_high][of], cells.deviation[is_high][of])
+        highest = np.concatenate([highest[~is_high], new.bounds(level)])
+        cells = cells.replaced(is_high, new)
+    return InverseNormalTest(delta, float(highest.max(initial=estimate)), cells)
 
 
-def _level(delta: float) -> float:
+def _level(n_splits: int, delta: float) -> float:
     """The score from which on rates are rejected."""
-    return -float(ndtri(delta * (1.0 - BALL_SHARE)))
+    return -float(ndtri(delta * (1.0 - ball_share(n_splits))))
 
 
-def _highest_at_zero(cells: _Cells, multiplier: float) -> Floats:
-    """Bounds on h less the multiplier times the score, in units of deviation, in each cell."""
-    ends = zip(cells.steps, cells.scores, strict=True)
-    gains = [cells.slopes * step - multiplier * cells.weights * score for step, score in ends]
-    return np.asarray(cells.middle + cells.rest + np.maximum(*gains).sum(axis=1))
-
-
-def _cells(
-    splits: Splits, function: Function, delta: float, max_cells: int, estimate: float
+def _bounded(
+    splits: Splits,
+    function: Function,
+    delta: float,
+    estimate: float,
+    angles: Floats,
+    weights: Floats,
+    deviation: Floats,
 ) -> _Cells:
-    grid = _grid(splits, delta, max_cells)
-    low, high = _within(splits, np.sin(grid) ** 2, delta)
+    """What the bound needs of cells of angles with these weights."""
+    low, high = within(splits, np.sin(angles) ** 2, delta)
     inside = function(low, high)
     # What is nowhere above the estimate does not raise the bound.
     kept = ~(inside.high < estimate)
-    grid, low, high = grid[kept], low[kept], high[kept]
+    low, high = low[kept], high[kept]
     middle = (low + high) / 2.0
     here = function(middle, middle)
     slopes = here.slope_low
@@ -263,16 +276,16 @@ def _cells(
         varying = np.maximum(inside.slope_high[kept] - slopes, slopes - inside.slope_low[kept])
         rest = (varying * (high - low) / 2.0).sum(axis=1)
         rounding = ROUNDING * (1.0 + np.abs(here.high) + np.abs(slopes).sum(axis=1))
-    weights, lost = _weights(splits, function, grid, _level(delta))
     return _Cells(
+        angles[kept],
+        weights[kept],
+        deviation[kept],
         here.high,
         _infinite(rest + rounding),
         _infinite(inside.high[kept] + rounding),
         slopes,
-        (low - middle, high - middle),
-        np.abs(weights),
-        np.where(lost, math.inf, np.linalg.norm(weights, axis=1)),
-        _score_lines(splits, low, high, weights < 0.0),
+        np.stack([low - middle, high - middle], axis=1),
+        _score_lines(splits, low, high, weights[kept] < 0.0),
     )
 
 
@@ -288,94 +301,11 @@ def _infinite(bounds: Floats) -> Floats:
     return np.asarray(np.where(np.isnan(bounds), math.inf, bounds))
 
 
-# -- the grid ------------------------------------------------------------------------------
-
-
-def _grid(splits: Splits, delta: float, max_cells: int) -> Floats:
-    """Cells of angles (C, K, 2) that cover all rates but those that the counts contradict.
-
-    A rate has one standard error of angle, half of one over the root of the rows that are expected
-    of its group, whatever it is. Which grid the cells are of depends on the given groups alone.
-    """
-    n_splits = len(splits.trials)
-    radius = float(chdtri(n_splits, BALL_SHARE * delta))
-    per_rate = min(MAX_CELLS_OF_RATE, int(max_cells ** (1.0 / n_splits)))
-    width = math.sqrt(radius) / per_rate  # in one over the root of the rows
-    cells, sizes = np.zeros((1, 0, 2)), np.zeros((1, 0))
-    distances = np.zeros(1)
-    for j in range(n_splits):
-        own = _group_sizes(splits, np.sin(cells.mean(axis=2)) ** 2, sizes, j)
-        n_cells = _rounded(math.pi / 2.0 * np.sqrt(own) / width, exactly=splits.parents[j] < 0)
-        rows, positions, added = _near(splits, j, n_cells, distances, radius)
-        start = positions * (math.pi / 2.0 / n_cells[rows])
-        new = np.stack([start, (positions + 1.0) * (math.pi / 2.0 / n_cells[rows])], axis=1)
-        cells = np.concatenate([cells[rows], new[:, None]], axis=1)
-        sizes = np.concatenate([sizes[rows], own[rows, None]], axis=1)
-        distances = distances[rows] + added
-    return np.clip(cells, 0.0, math.pi / 2.0)
-
-
-def _group_sizes(splits: Splits, rates: Floats, sizes: Floats, j: int) -> Floats:
-    """The rows expected of the group that split `j` divides, at least 1; `sizes` are of others."""
-    parent = splits.parents[j]
-    if parent < 0:
-        return np.full(len(rates), splits.trials[j])
-    share = rates[:, parent] if splits.of_successes[j] else 1.0 - rates[:, parent]
-    return np.maximum(sizes[:, parent] * share, 1.0)
-
-
-def _rounded(n_cells: Floats, *, exactly: bool) -> Floats:
-    """A whole number of cells; where many differ a little, one of a few."""
-    steps = 1.0 if exactly else 2.0
-    near = n_cells if exactly else 2.0 ** (np.round(np.log2(n_cells) * steps) / steps)
-    return np.maximum(np.round(near), 1.0)
-
-
-def _near(
-    splits: Splits, j: int, n_cells: Floats, distances: Floats, radius: float
-) -> tuple[Floats, Floats, Floats]:
-    """For each row, the cells of split `j` that the counts do not contradict.
-
-    Returns the rows, repeated, the positions of cells, and what the cells add to the distance.
-    """
-    rows, positions, added = [], [], []
-    for number in np.unique(n_cells):
-        ends = np.sin(np.arange(number + 1.0) * (math.pi / 2.0 / number)) ** 2
-        own = _distances(splits.successes[j], splits.trials[j], ends[:-1], ends[1:])
-        of_rows = np.flatnonzero(n_cells == number)
-        near = distances[of_rows, None] + own <= radius
-        row, position = np.nonzero(near)
-        rows.append(of_rows[row])
-        positions.append(position)
-        added.append(own[position])
-    return np.concatenate(rows), np.concatenate(positions).astype(float), np.concatenate(added)
-
-
-def _distances(k: float, n: float, low: Floats, high: Floats) -> Floats:
-    """At least the squared score of the smaller tail of any rate between both ends."""
-    if n == 0:
-        return np.zeros(len(low))
-    at_least = betainc(k, n - k + 1.0, high) if k > 0 else np.ones(len(high))
-    at_most = betaincc(k + 1.0, n - k, low) if k < n else np.ones(len(low))
-    tail = np.minimum(np.minimum(at_least, at_most), 0.5)
-    return np.minimum(-ndtri(tail), MAX_SCORE) ** 2
-
-
-def _within(splits: Splits, whole: Floats, delta: float) -> tuple[Floats, Floats]:
-    """Both ends of each cell (C, K), without rates that one count alone contradicts."""
-    k, n = np.array([splits.successes, splits.trials], dtype=float)
-    radius = math.sqrt(float(chdtri(len(k), BALL_SHARE * delta)))
-    low, high = interval_each(k, np.maximum(n, 1.0), float(ndtr(-radius)))
-    low, high = np.where(n > 0, low, 0.0), np.where(n > 0, high, 1.0)
-    first, last = whole[..., 0], whole[..., 1]
-    return np.clip(first, low, high), np.clip(last, low, high)
-
-
 # -- weights and scores --------------------------------------------------------------------
 
 
 def _weights(
-    splits: Splits, function: Function, grid: Floats, level: float
+    splits: Splits, function: Function, cells: Floats, level: float
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """The weight of each score in each cell, negative where high counts speak against it; and
     whether weight was lost to parts without rows.
@@ -383,7 +313,7 @@ def _weights(
     The weights are those at a point between the rates in the middle of the cell and the estimates
     that would just reject them.
     """
-    angles = grid.mean(axis=2)
+    angles = cells.mean(axis=2)
     rates = np.sin(angles) ** 2
     scale = np.sqrt(_sizes(splits, rates))
     first = function(rates, rates).slope_low * np.sin(2.0 * angles) / scale
@@ -393,7 +323,7 @@ def _weights(
     rates = np.sin(moved) ** 2
     slopes = _raised_slopes(splits, function, rates, level)
     # At an end of [0, 1] a score may be minus infinity.
-    inner = (grid[..., 0] > 0.0) & (grid[..., 1] < math.pi / 2.0 * (1.0 - 1e-12))
+    inner = (cells[..., 0] > 0.0) & (cells[..., 1] < math.pi / 2.0 * (1.0 - 1e-12))
     own = np.where(inner, slopes**2 * rates * (1.0 - rates), 0.0)
     squares, lost = _shared_out(splits, own, rates)
     return np.sign(slopes) * np.sqrt(squares), lost
@@ -422,7 +352,7 @@ def _sizes(splits: Splits, rates: Floats) -> Floats:
     """The rows expected of each group."""
     sizes = np.empty_like(rates)
     for j in range(rates.shape[1]):
-        sizes[:, j] = _group_sizes(splits, rates, sizes, j)
+        sizes[:, j] = group_sizes(splits, rates, sizes, j)
     return sizes
 
 
@@ -454,8 +384,8 @@ def _shared_out(splits: Splits, own: Floats, rates: Floats) -> tuple[Floats, NDA
 
 def _score_lines(
     splits: Splits, low: Floats, high: Floats, of_high_counts: NDArray[np.bool_]
-) -> tuple[Floats, Floats]:
-    """Of a line below each score in each cell, the values at both ends of the cell."""
+) -> Floats:
+    """Of a line below each score in each cell, the values at both ends of the cell: (C, 2, K)."""
     lines = np.zeros((2, *low.shape))
     for j, (k, n) in enumerate(zip(splits.successes, splits.trials, strict=True)):
         for is_high in (False, True):
@@ -466,7 +396,7 @@ def _score_lines(
             if n:  # otherwise it has no weight
                 line = _line(k, n, distinct.real, distinct.imag, is_high=is_high)
                 lines[:, chosen, j] = line[:, where]
-    return lines[0], lines[1]
+    return np.moveaxis(lines, 0, 1)
 
 
 def _line(k: float, n: float, low: Floats, high: Floats, *, is_high: bool) -> Floats:

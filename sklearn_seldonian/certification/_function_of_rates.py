@@ -14,13 +14,14 @@ from sklearn_seldonian.bounds import InverseNormalTest, Splits
 from sklearn_seldonian.bounds._inverse_normal import MAX_CELLS, MAX_SPLITS
 from sklearn_seldonian.certification._evidence import Evidence, Kind
 from sklearn_seldonian.certification._splits import (
+    Kinds,
     Split,
     counted,
     function_of,
     kinds_of,
     splits_of,
 )
-from sklearn_seldonian.constraints import Estimand, Jet, Node, jet
+from sklearn_seldonian.constraints import Estimand, ExclusiveColumns, Jet, Node, jet
 
 Floats = NDArray[np.float64]
 
@@ -95,9 +96,8 @@ def function_of_rates(
     expression: Node, estimands: Sequence[Estimand], evidence: Evidence
 ) -> FunctionOfRates | None:
     """The `expression` over rates of decisions; None where it has too many parts to be tested."""
-    kinds = kinds_of(estimands, evidence.mutually_exclusive_columns)
-    splits = splits_of(kinds) if kinds else []
-    if kinds is None or not 0 < len(splits) <= MAX_SPLITS:
+    kinds, splits = _kinds_and_splits(tuple(estimands), evidence.mutually_exclusive_columns)
+    if not 0 < len(splits) <= MAX_SPLITS:
         return None
     if evidence.table is not None:
         table = evidence.table(estimands)
@@ -105,7 +105,16 @@ def function_of_rates(
         samples = [evidence.samples[estimand] for estimand in estimands]
         successes, trials = np.array([(s.successes, s.trials) for s in samples]).T
         table = fitted_table(dict.fromkeys(kinds, 1.0), successes, trials)
-    return FunctionOfRates(expression, tuple(estimands), tuple(splits), table)
+    return FunctionOfRates(expression, tuple(estimands), splits, table)
+
+
+@lru_cache(maxsize=256)
+def _kinds_and_splits(
+    estimands: tuple[Estimand, ...], exclusive: ExclusiveColumns
+) -> tuple[Kinds, tuple[Split, ...]]:
+    """The kinds of rows that there may be, and their divisions; none where they are too many."""
+    kinds = kinds_of(estimands, exclusive) or frozenset()
+    return kinds, tuple(splits_of(kinds))
 
 
 def fitted_table(

@@ -30,18 +30,15 @@ def levels_elsewhere(
     certified.
     """
     named = named_levels(constraints)
-    return {
-        name: (*levels_of(columns[name]), *_possible(named.get(name, ()), columns[name]))
-        for constraint in constraints
-        for name in columns_of(constraint)
-        if name in columns
-    }
+    wanted = dict.fromkeys(name for constraint in constraints for name in columns_of(constraint))
+    return {name: _levels(columns[name], named.get(name, ())) for name in wanted if name in columns}
 
 
-def _possible(literals: Iterable[Any], values: Any) -> list[Any]:
-    """Those of the `literals` that a column may hold in other rows."""
+def _levels(values: Any, literals: Iterable[Any]) -> tuple[Any, ...]:
+    """The levels of a column, and those of the `literals` that it may hold in other rows."""
     levels, order = levels_of(values), order_of(values)
-    return [x for x in literals if (x in order if order else are_comparable(x, levels))]
+    possible = (x for x in literals if (x in order if order else are_comparable(x, levels)))
+    return (*levels, *possible)
 
 
 def quantified_levels(constraints: Iterable[Constraint], columns: Mapping[str, Any]) -> Levels:

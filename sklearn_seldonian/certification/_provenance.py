@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.constraints import ExclusiveColumns
-from sklearn_seldonian.data._digests import DIGEST, blocks_of, fingerprint_of, row_digests
+from sklearn_seldonian.data._digests import DIGEST, blocks_of, fingerprints_of, row_digests
 from sklearn_seldonian.data._row_sketch import Sighting
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 
@@ -109,12 +109,12 @@ def row_fingerprints(
     dict of str to str
     """
     data = [block for values in (X, y, *columns.values()) for block in blocks_of(values)]
-    kind = " ".join(map(repr, columns)).encode()
-    found = {"data": fingerprint_of(data, kind)}
-    for name, values in answers.items():
-        rounded = values.astype(np.float32) if values.dtype == np.float64 else values
-        found[name] = fingerprint_of([*data, *blocks_of(rounded)], kind)
-    return found
+    rounded = {
+        name: values.astype(np.float32) if values.dtype == np.float64 else values
+        for name, values in answers.items()
+    }
+    answered = {name: blocks_of(values) for name, values in rounded.items()}
+    return fingerprints_of(data, answered, " ".join(map(repr, columns)).encode())
 
 
 # -- rows that the model has seen --------------------------------------------------

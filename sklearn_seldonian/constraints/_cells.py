@@ -22,6 +22,9 @@ MAX_JOINT_CELLS = 32
 # Columns are combined at once while they have at most this many combinations, which are counted
 # in one pass, and while they are at most as many as numpy has dimensions.
 MAX_AT_ONCE, MAX_IN_RUN = 2**22, 31
+# A table is turned from one row per condition to one column per condition, or back, so many
+# conditions at a time, which then fit the cache.
+CONDITIONS_AT_ONCE = 64
 
 
 class JointStrata(NamedTuple):
@@ -145,7 +148,16 @@ class Stratification:
     def inside(self, conditions: Iterable[Condition], family: int) -> NDArray[np.bool_]:
         """In which of a family's cells all the `conditions` hold."""
         wanted = [self.position_of[condition] for condition in conditions]
-        return np.asarray(self.membership[self.spans[family]][:, wanted].all(axis=1))
+        held = np.bitwise_and.reduce(self._bits[wanted], axis=0)
+        return np.unpackbits(held, count=self.n_cells)[self.spans[family]].view(np.bool_)
+
+    @cached_property
+    def _bits(self) -> NDArray[np.uint8]:
+        """The `membership` as bits, one row per condition."""
+        bits = np.empty((len(self.conditions), -(-self.n_cells // 8)), dtype=np.uint8)
+        for part in _slices(len(self.conditions)):
+            bits[part] = np.packbits(np.ascontiguousarray(self.membership[:, part].T), axis=1)
+        return bits
 
 
 class Cells(NamedTuple):
@@ -221,16 +233,31 @@ def _by_column(
     if distinct.dtype.kind == "f":
         distinct = distinct.astype(np.float64)  # as exact as the literals
     own = [position for position, one in enumerate(conditions) if one.column == name]
-    holding = np.array([holds(conditions[position], distinct) for position in own])
-    packed = np.ascontiguousarray(np.packbits(holding, axis=0).T)
-    met = [row.tobytes() for row in packed]
+    holding = _table([conditions[position] for position in own], distinct)
+    met = [row.tobytes() for row in np.packbits(holding, axis=1)]
     kinds = {row: kind for kind, row in enumerate(sorted(set(met)))}
     kind_of_value = np.array([kinds[row] for row in met], dtype=np.intp)
     example = np.zeros(len(kinds), dtype=np.intp)  # a value of each kind
     example[kind_of_value] = np.arange(len(met))
     membership = np.zeros((len(kinds), len(conditions)), dtype=np.bool_)
-    membership[:, own] = holding[:, example].T
+    # Those of a quantifier follow each other, and a slice is filled fast.
+    follow = own[-1] - own[0] == len(own) - 1
+    membership[:, slice(own[0], own[-1] + 1) if follow else own] = holding[example]
     return _small(kind_of_value)[value_codes], membership
+
+
+def _table(conditions: Sequence[Condition], values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which conditions hold for each of some values: shape (n_values, n_conditions)."""
+    table = np.empty((len(values), len(conditions)), dtype=np.bool_)
+    for part in _slices(len(conditions)):
+        table[:, part] = np.array([holds(one, values) for one in conditions[part]]).T
+    return table
+
+
+def _slices(n_conditions: int) -> Iterator[slice]:
+    """Conditions that a table is filled with at once."""
+    starts = range(0, n_conditions, CONDITIONS_AT_ONCE)
+    return (slice(start, start + CONDITIONS_AT_ONCE) for start in starts)
 
 
 def _combined(columns: Sequence[_Coded], n_rows: int) -> tuple[_Coded, list[_Coded]]:

@@ -62,6 +62,17 @@ class Estimand(Node):
     def __str__(self) -> str:
         return self._with_conditions(self.quantity.name)
 
+    def __hash__(self) -> int:
+        known: int | None = vars(self).get("_hash")
+        if known is None:  # it is looked up again and again
+            known = hash((self.quantity, self.conditions))
+            object.__setattr__(self, "_hash", known)
+        return known
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the hash, which another process does not share."""
+        return {name: value for name, value in vars(self).items() if name != "_hash"}
+
     @property
     def columns(self) -> frozenset[str]:
         """The columns that its conditions are on."""

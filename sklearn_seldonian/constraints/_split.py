@@ -65,8 +65,8 @@ def _split(expression: Node, *, in_units: bool = True, is_ratio: bool = False) -
     undone = None if terms is None else _undone(terms)
     if undone is not None:
         return _split(undone, in_units=False, is_ratio=is_ratio or _has_ratio(expression))
-    site = _site(expression)
-    if site is None or not _is_worth_it(expression):
+    site = _site(expression) if _is_worth_it(expression) else None
+    if site is None:
         return _atom(expression, terms, in_units, is_ratio)
     path, node, is_increasing = site
     children = (
@@ -178,8 +178,10 @@ def _atom(expression: Node, terms: Terms | None, in_units: bool, is_ratio: bool)
     if terms is None or any(weight.exact is None for weight in varying.values()):
         return Atom(expression, means_of(expression), None, in_units, is_ratio)
     weights, constant = {n: w.low for n, w in varying.items()}, terms.get(None, NOTHING)
-    spread = sum(abs(float(weight)) * range_of(node).width for node, weight in weights.items())
-    limit = _harder(-constant, spread, at_most=True)
+    limit = -constant.low
+    if constant.exact is None:
+        spread = sum(abs(float(weight)) * range_of(node).width for node, weight in weights.items())
+        limit = _harder(-constant, spread, at_most=True)
     linear = None
     if all(isinstance(node, Estimand) for node in weights):
         linear = Linear(tuple(map(float, weights.values())), float(-limit))

@@ -10,7 +10,7 @@ import hashlib
 import math
 import pickle
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -34,6 +34,8 @@ DIGEST = np.dtype("V16")
 NUMBERS = (Real, np.bool_)
 # The number of bytes that are digested at a time.
 CHUNK_BYTES = 2**25
+# Rows of so few bytes are sorted as they are, which is faster than to digest each of them.
+BYTES_OF_NARROW_ROWS = 64
 
 
 def row_digests(blocks: Iterable[Block]) -> Block:
@@ -42,8 +44,7 @@ def row_digests(blocks: Iterable[Block]) -> Block:
     A row is a row of bytes: 8 for each number, as a float64, and 16 for each digest.
     """
     blocks = list(blocks)
-    width = sum(block.shape[1] * 8 if block.ndim == 2 else DIGEST.itemsize for block in blocks)
-    stretch = max(1, CHUNK_BYTES // max(1, width))
+    stretch = max(1, CHUNK_BYTES // max(1, _width(blocks)))
     digests: list[bytes] = []
     for start in range(0, len(blocks[0]), stretch):
         content = [_content_of_rows(block[start : start + stretch]) for block in blocks]
@@ -51,13 +52,51 @@ def row_digests(blocks: Iterable[Block]) -> Block:
     return _as_block(digests)
 
 
-def fingerprint_of(blocks: Iterable[Block], kind: bytes = b"") -> str:
-    """A fingerprint of rows in any order. Repeated rows count. `kind` says what the rows are."""
-    blocks = list(blocks)
-    kinds = b"".join(b"d" if block.ndim == 1 else b"n" * block.shape[1] for block in blocks)
-    digests = np.sort(row_digests(blocks).view(f"S{DIGEST.itemsize}"))
+def _width(blocks: Iterable[Block]) -> int:
+    """The bytes of a row."""
+    return sum(block.shape[1] * 8 if block.ndim == 2 else DIGEST.itemsize for block in blocks)
+
+
+def fingerprints_of(
+    data: Iterable[Block], answers: Mapping[str, Iterable[Block]], kind: bytes = b""
+) -> dict[str, str]:
+    """Fingerprints of rows in any order, as "data", and of the rows with each of their `answers`.
+
+    Repeated rows count. `kind` says what the rows are.
+    """
+    data = list(data)
+    content, kinds = _narrow(data), _kinds(data)
+    found, in_order = {}, None
+    for name, blocks in answers.items():
+        own = list(blocks)
+        sorted_rows = _sorted(np.concatenate([content, _narrow(own)], axis=1))
+        found[name] = _fingerprint(sorted_rows, kind, kinds + _kinds(own))
+        in_order = sorted_rows[:, : content.shape[1]]  # which it is as well
+    return {
+        "data": _fingerprint(_sorted(content) if in_order is None else in_order, kind, kinds)
+    } | found
+
+
+def _narrow(blocks: Sequence[Block]) -> NDArray[np.uint8]:
+    """The bytes of each row, or its digest where they are many."""
+    if 0 < _width(blocks) <= BYTES_OF_NARROW_ROWS:
+        return np.concatenate([_content_of_rows(block) for block in blocks], axis=1)
+    return _content_of_rows(row_digests(blocks))
+
+
+def _kinds(blocks: Iterable[Block]) -> bytes:
+    return b"".join(b"d" if block.ndim == 1 else b"n" * block.shape[1] for block in blocks)
+
+
+def _sorted(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Rows of bytes in the order of their first bytes, then of the second, and so on."""
+    in_order = np.sort(np.ascontiguousarray(rows).view(f"S{rows.shape[1]}").ravel())
+    return in_order.view(np.uint8).reshape(rows.shape)
+
+
+def _fingerprint(rows: NDArray[np.uint8], *kinds: bytes) -> str:
     digest = hashlib.blake2b(digest_size=DIGEST.itemsize)
-    for part in (kind, kinds, digests.tobytes()):
+    for part in (*kinds, rows.tobytes()):
         digest.update(str(len(part)).encode() + b" " + part)
     return digest.hexdigest()
 
@@ -143,8 +182,10 @@ def _of_objects(values: list[Any]) -> Block:
     numbers = _numbers(values)
     if numbers is not None:
         return numbers[:, None]
-    texts = {value: _digest(value) for value in {v for v in values if type(v) is str}}
-    return _as_block(texts[v] if type(v) is str else _digest(v) for v in values)
+    if set(map(type, values)) == {str}:
+        codes, distinct = pd.factorize(np.array(values, dtype=object))
+        return _as_block(map(_digest, distinct))[codes]
+    return _as_block(map(_digest, values))
 
 
 def _numbers(values: list[Any]) -> NDArray[np.float64] | None:

@@ -14,6 +14,7 @@ from sklearn_seldonian.bounds import (
     two_rate_upper,
 )
 from sklearn_seldonian.bounds import _inverse_normal as module
+from sklearn_seldonian.bounds._rate_cells import grid, squared_distances, squared_radius
 from sklearn_seldonian.constraints import Jet
 
 ALONE, PARTS = (-1, -1), (-1, 0, 0)
@@ -244,19 +245,19 @@ def test_weights_do_not_depend_on_the_counts():
     found = []
     for successes in ((40, 38), (30, 20), (0, 50)):
         splits = independent(successes, (50, 50))
-        grid = np.array([[[0.7, 0.8], [0.9, 1.0]], [[0.2, 0.3], [1.1, 1.2]]])
-        found.append(module._weights(splits, function, grid, 1.65)[0])
+        cells = np.array([[[0.7, 0.8], [0.9, 1.0]], [[0.2, 0.3], [1.1, 1.2]]])
+        found.append(module._weights(splits, function, cells, 1.65)[0])
     assert np.array_equal(found[0], found[1])
     assert np.array_equal(found[0], found[2])
 
 
 def test_the_weight_of_a_group_is_fixed_before_it_is_divided():
     """Its parts share what is expected of them, by the rows that they turn out to have."""
-    grid = np.array([[[0.7, 0.8], [0.9, 1.0], [0.5, 0.6]]])
+    cells = np.array([[[0.7, 0.8], [0.9, 1.0], [0.5, 0.6]]])
     squares = []
     for inside in (20, 50, 100):
         splits = Splits((inside, 5, 5), (100, inside, 100 - inside), PARTS, (False, True, False))
-        weights, lost = module._weights(splits, gap_to_all, grid, 1.65)
+        weights, lost = module._weights(splits, gap_to_all, cells, 1.65)
         assert not lost.any()
         squares.append(weights[0] ** 2)
     (few, half, all_), own = np.array(squares), np.array(squares)[:, 0]
@@ -266,28 +267,40 @@ def test_the_weight_of_a_group_is_fixed_before_it_is_divided():
     assert all_[2] == 0.0
 
 
+def test_halving_lowers_the_bound(monkeypatch):
+    splits = Splits((50, 20, 35), (100, 50, 50), PARTS, (False, True, False))
+    found = []
+    for halvings in (0, 1, 2):
+        monkeypatch.setattr(module, "HALVINGS", halvings)
+        found.append(inverse_normal_test(splits, gap_to_all, 0.05, 4000).upper)
+    assert found[0] > found[1] > found[2]
+
+
 # -- the true rates themselves are rejected at most delta of the time ------------------------------
 
 
 def share_rejected(function, parents, of_successes, given, rates, delta):
-    """The probability, at true `rates`, that the score at just these rates rejects them."""
+    """The probability, at true `rates`, that they are rejected: at least that of their cell."""
     angles, rejected = np.arcsin(np.sqrt(rates)), 0.0
+    level = module._level(len(rates), delta)
     for k, n in tables_of(parents, of_successes, given):
         splits = Splits(k, n, parents, of_successes)
-        grid = module._grid(splits, delta, CELLS)
-        inside = ((grid[..., 0] <= angles) & (angles <= grid[..., 1])).all(axis=1)
+        cells = grid(splits, delta, CELLS)
+        inside = ((cells[..., 0] <= angles) & (angles <= cells[..., 1])).all(axis=1)
         probability = binom.pmf(k, n, rates).prod()
-        if not inside.any():
+        own = zip(k, n, np.array(rates)[:, None], strict=True)
+        distance = sum(float(squared_distances(*count, rate, rate)[0]) for *count, rate in own)
+        if not inside.any() or distance > squared_radius(len(rates), delta):
             rejected += probability
             continue
-        weights, lost = module._weights(splits, function, grid[inside][:1], module._level(delta))
+        weights, lost = module._weights(splits, function, cells[inside][:1], level)
         scores = [
             module._scores(k[j], n[j], np.array([rate]), is_high=weights[0, j] < 0)[0]
             if n[j]
             else 0
             for j, rate in enumerate(rates)
         ]
-        reached = np.abs(weights[0]) @ scores >= module._level(delta) * np.linalg.norm(weights)
+        reached = np.abs(weights[0]) @ scores >= level * np.linalg.norm(weights)
         rejected += probability * (reached and not lost[0])
     return rejected
 

@@ -42,6 +42,24 @@ def test_no_conditions_make_one_cell(together):
     assert stratification.cell_of_code.tolist() == [[0]]
 
 
+@pytest.mark.parametrize("apart", [False, True], ids=["following", "mixed"])
+def test_many_conditions_are_each_inside_their_cells(apart):
+    """More conditions than a table is turned by at once; those of a column may not follow."""
+    rng = np.random.default_rng(0)
+    columns = {"n": rng.integers(0, 150, 5000), "M": rng.integers(0, 2, 5000)}
+    wanted = [condition(f"n == {level}") for level in range(150)]
+    wanted.insert(70 if apart else 0, condition("M"))
+    codes, stratification = assign_cells(columns, [wanted], 5000)
+    for one in wanted:
+        inside = stratification.inside([one], 0)[stratification.cell_of_code[codes, 0]]
+        np.testing.assert_array_equal(inside, holds(one, columns[one.column]))
+    both = stratification.inside([condition("n == 3"), condition("M")], 0)
+    assert both[stratification.cell_of_code[codes, 0]].sum() == sum(
+        (columns["n"] == 3) & (columns["M"] == 1)
+    )
+    assert stratification.inside([], 0).all()
+
+
 # -- families ------------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -413,3 +415,16 @@ def test_levels_print_and_parse_back(values):
     for mean in means:
         again = parse(f"{mean} <= 0.5")
         assert bind(again, schema).estimands == (mean,)
+
+
+def test_a_mean_has_the_hash_of_its_process():
+    """What it remembers of it does not go to another, where texts have other hashes."""
+    schema = Schema(classes=(0, 1), positive=1, levels={"M": (0, 1)})
+    (one,), (other,) = (bind(parse("TPR | [M] <= 0.2"), schema).estimands for _ in range(2))
+    assert one == other
+    assert hash(one) == hash(other) == hash(one)
+    assert "_hash" in vars(one)
+    copied = pickle.loads(pickle.dumps(one))
+    assert "_hash" not in vars(copied)
+    assert copied == one
+    assert hash(copied) == hash(one)

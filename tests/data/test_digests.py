@@ -73,9 +73,10 @@ def test_other_numbers_have_another(X):
     assert data_of(X) != data_of(NUMBERS)
 
 
-def test_the_order_of_rows_does_not_matter_and_what_belongs_together_does():
+@pytest.mark.parametrize("width", [4, 40], ids=["narrow", "wide"])
+def test_the_order_of_rows_does_not_matter_and_what_belongs_together_does(width):
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(50, 4)), rng.integers(0, 2, 50)
+    X, y = rng.normal(size=(50, width)), rng.integers(0, 2, 50)
     columns = {"a": rng.integers(0, 2, 50), "b": rng.choice(["x", "y"], 50).astype(object)}
     own = data_of(X, y, columns)
     order = rng.permutation(50)
