@@ -17,7 +17,8 @@ from sklearn_seldonian.certification._evidence import exclusive_columns
 from sklearn_seldonian.certification._levels import levels_in_words, unseen_levels
 from sklearn_seldonian.certification._provenance import (
     assumptions,
-    row_fingerprints,
+    fingerprints_of,
+    row_sums,
     versions,
 )
 from sklearn_seldonian.certification._results import certify_constraint, untested
@@ -132,7 +133,7 @@ def run_safety_test(
         remarks=answers.remarks(statistics),
         versions=versions(),
         fingerprints={
-            **row_fingerprints(rows.inputs(), rows.y, columns, **seen.answers),
+            **fingerprints_of(row_sums(rows.inputs(), rows.y, columns, **seen.answers), columns),
             **seen.fingerprints,
         },
         order_seed=statistics.order_seed,
