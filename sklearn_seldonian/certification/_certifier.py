@@ -7,7 +7,7 @@ from, and in which rows gave the constraints their meaning.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,8 @@ from sklearn_seldonian.certification._provenance import (
 )
 from sklearn_seldonian.certification._results import certify_constraint, untested
 from sklearn_seldonian.certification._specification import BoundSpecification
-from sklearn_seldonian.constraints import Cells, distinct_estimands, distinct_values
+from sklearn_seldonian.certification._statistics import Statistics
+from sklearn_seldonian.constraints import Cells, SeenLevels, distinct_estimands, distinct_values
 from sklearn_seldonian.data._split import LabelledRows
 
 
@@ -100,43 +101,74 @@ def run_safety_test(
     """
     source = specification.source
     cells = cells or specification.cells(rows.columns, len(rows.y))
-    unseen = unseen_levels(source.constraints, specification.levels, rows.columns)
+    unseen = ""
+    if specification.levels:
+        levels = SeenLevels.of(rows.columns, source.constraints)
+        unseen = unseen_levels(source.constraints, specification.levels, levels)
     unseen = unseen or "; ".join(answers.unknown_groups(cells))
     if unseen:
         reason = f"the tested rows have {unseen}, which no {bound_by} row has"
         return untested_certificate(specification, reason, len(rows.y), origin)
-    mutually_exclusive_columns = specification.mutually_exclusive_columns & exclusive_columns(
-        cells.stratification
-    )
     measures = distinct_values(distinct_estimands(specification.constraints))
     seen = answers.observe(rows, cells, measures)
     statistics = seen.statistics.in_drawn_order(order_seed)
     columns = {name: rows.columns[name] for name in sorted(source.columns)}
-    return SafetyCertificate(
-        results=tuple(
-            certify_constraint(
-                constraint, statistics, share * delta, source.method, mutually_exclusive_columns
-            )
-            for constraint, delta in specification.parts
-        ),
+    sums = row_sums(rows.inputs(), rows.y, columns, **seen.answers)
+    return certificate_of_statistics(
+        specification,
+        statistics,
+        origin,
+        share=share,
+        of_the_model=(*answers.assumptions, *seen.assumptions),
+        mask_given=mask_given,
+        bound_by=bound_by,
         loss=seen.loss,
         n_safety=len(rows.y),
-        assumptions=assumptions(
-            (
-                *answers.assumptions,
-                *seen.assumptions,
-                *levels_in_words(specification.levels, bound_by),
-            ),
-            mutually_exclusive_columns,
-            mask_given,
-        ),
         remarks=answers.remarks(statistics),
+        fingerprints={**fingerprints_of(sums, columns), **seen.fingerprints},
+    )
+
+
+def certificate_of_statistics(
+    specification: BoundSpecification,
+    statistics: Statistics,
+    origin: Origin,
+    *,
+    share: float = 1.0,
+    of_the_model: Iterable[str] = (),
+    mask_given: bool = False,
+    bound_by: str = "candidate",
+    **others: Any,
+) -> SafetyCertificate:
+    """The certificate of rows with these statistics.
+
+    Parameters
+    ----------
+    specification : BoundSpecification
+    statistics : Statistics
+        With kept rows, if there are any, in an order that was drawn.
+    origin : Origin
+    share, mask_given, bound_by
+        As in `run_safety_test`.
+    of_the_model : iterable of str
+        What the certificate rests on, beside what all do.
+    **others
+        More fields of the certificate.
+    """
+    exclusive = specification.mutually_exclusive_columns & exclusive_columns(
+        statistics.stratification
+    )
+    levels = levels_in_words(specification.levels, bound_by)
+    method = specification.source.method
+    return SafetyCertificate(
+        results=tuple(
+            certify_constraint(constraint, statistics, share * delta, method, exclusive)
+            for constraint, delta in specification.parts
+        ),
+        assumptions=assumptions((*of_the_model, *levels), exclusive, mask_given),
         versions=versions(),
-        fingerprints={
-            **fingerprints_of(row_sums(rows.inputs(), rows.y, columns, **seen.answers), columns),
-            **seen.fingerprints,
-        },
         order_seed=statistics.order_seed,
+        **others,
         **vars(origin),
     )
 

@@ -8,12 +8,10 @@ from typing import Any
 from sklearn_seldonian.constraints import (
     Constraint,
     Grouping,
+    SeenLevels,
     are_comparable,
     columns_of,
-    combinations_in,
-    levels_of,
     named_levels,
-    order_of,
     quantifiers_of,
 )
 
@@ -22,7 +20,7 @@ Levels = Mapping[Groupings, frozenset[tuple[Any, ...]]]
 
 
 def levels_elsewhere(
-    constraints: Iterable[Constraint], columns: Mapping[str, Any]
+    constraints: Iterable[Constraint], seen: SeenLevels
 ) -> dict[str, tuple[Any, ...]]:
     """The levels that `constraints` may name, by column: those of rows, and those quantified over.
 
@@ -31,20 +29,20 @@ def levels_elsewhere(
     """
     named = named_levels(constraints)
     return {
-        name: (*levels_of(columns[name]), *_possible(named.get(name, ()), columns[name]))
+        name: (*seen.levels[name], *_possible(named.get(name, ()), name, seen))
         for constraint in constraints
         for name in columns_of(constraint)
-        if name in columns
+        if name in seen.levels
     }
 
 
-def _possible(literals: Iterable[Any], values: Any) -> list[Any]:
+def _possible(literals: Iterable[Any], name: str, seen: SeenLevels) -> list[Any]:
     """Those of the `literals` that a column may hold in other rows."""
-    levels, order = levels_of(values), order_of(values)
+    levels, order = seen.levels[name], seen.orders.get(name)
     return [x for x in literals if (x in order if order else are_comparable(x, levels))]
 
 
-def quantified_levels(constraints: Iterable[Constraint], columns: Mapping[str, Any]) -> Levels:
+def quantified_levels(constraints: Iterable[Constraint], seen: SeenLevels) -> Levels:
     """The combinations of levels, among some rows, of the columns that quantifiers range over.
 
     Returns
@@ -53,18 +51,20 @@ def quantified_levels(constraints: Iterable[Constraint], columns: Mapping[str, A
         Quantifiers that name all levels do not depend on rows, and are left out.
     """
     return {
-        by: _combinations(by, columns)
+        by: _combinations(by, seen)
         for by in quantifiers_of(constraints)
         if not all(grouping.levels for grouping in by)
-        and all(grouping.column in columns for grouping in by)
+        and all(grouping.column in seen.levels for grouping in by)
     }
 
 
-def _combinations(by: Groupings, columns: Mapping[str, Any]) -> frozenset[tuple[Any, ...]]:
+def _combinations(by: Groupings, seen: SeenLevels) -> frozenset[tuple[Any, ...]]:
     """The combinations of levels of some rows, where they are among those that `by` names."""
+    names = tuple(grouping.column for grouping in by)
+    alone = len(by) == 1
     return frozenset(
         levels
-        for levels in combinations_in([columns[grouping.column] for grouping in by])
+        for levels in (zip(seen.levels[names[0]]) if alone else seen.combinations[names])
         if all(
             not grouping.levels or level in grouping.levels
             for grouping, level in zip(by, levels, strict=True)
@@ -72,11 +72,9 @@ def _combinations(by: Groupings, columns: Mapping[str, Any]) -> frozenset[tuple[
     )
 
 
-def unseen_levels(
-    constraints: Iterable[Constraint], levels: Levels, columns: Mapping[str, Any]
-) -> str:
+def unseen_levels(constraints: Iterable[Constraint], levels: Levels, seen: SeenLevels) -> str:
     """Levels that a quantifier should have ranged over and did not, in words."""
-    now = quantified_levels(constraints, columns)
+    now = quantified_levels(constraints, seen)
     unseen = (
         " and ".join(f"{g.column} == {level!r}" for g, level in zip(by, found, strict=True))
         for by, combinations in now.items()

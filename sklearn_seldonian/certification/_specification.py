@@ -16,6 +16,7 @@ from sklearn_seldonian.constraints import (
     Grouping,
     ResolvedConstraint,
     Schema,
+    SeenLevels,
     assign_cells,
     bind,
     columns_of,
@@ -69,18 +70,42 @@ class Specification:
         named : mapping of str to array
             Columns of the rows whose levels may be named, these rows among them.
         """
-        schema = Schema.from_columns(
-            columns,
-            self.constraints,
-            **targets.schema,
-            elsewhere=levels_elsewhere(self.constraints, named),
-            measures=check_measures(measures),
+        seen = SeenLevels.of(columns, self.constraints)
+        known = seen if named is columns else SeenLevels.of(named, self.constraints)
+        elsewhere = levels_elsewhere(self.constraints, known)
+        bound = self.bound_by(seen, targets, measures, elsewhere)
+        cells = bound.cells(columns, n_rows)
+        exclusive = exclusive_columns(cells.stratification)
+        return replace(bound, mutually_exclusive_columns=exclusive), cells
+
+    def bound_by(
+        self,
+        seen: SeenLevels,
+        targets: Targets,
+        measures: Any,
+        elsewhere: Mapping[str, tuple[Any, ...]],
+    ) -> BoundSpecification:
+        """The constraints with the meaning that the levels of some rows give to their names.
+
+        Parameters
+        ----------
+        seen : SeenLevels
+            Of these rows.
+        targets, measures
+            As in `bound_to`.
+        elsewhere : mapping of str to tuple
+            More levels that may be named.
+
+        Returns
+        -------
+        BoundSpecification
+            In which no columns are taken for mutually exclusive.
+        """
+        schema = Schema.of_levels(
+            seen, **targets.schema, elsewhere=elsewhere, measures=check_measures(measures)
         )
         resolved = tuple(bind(constraint, schema) for constraint in self.constraints)
-        levels = quantified_levels(self.constraints, columns)
-        cells = assign_cells(columns, [c.conditions for c in resolved], n_rows)
-        exclusive = exclusive_columns(cells.stratification)
-        return BoundSpecification(self, resolved, levels, exclusive), cells
+        return BoundSpecification(self, resolved, quantified_levels(self.constraints, seen))
 
 
 @dataclass(frozen=True)

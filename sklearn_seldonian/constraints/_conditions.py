@@ -47,8 +47,13 @@ def order_of(values: Column) -> tuple[Literal, ...] | None:
 
 def levels_of(values: Column) -> tuple[Literal, ...]:
     """The distinct values of a column, in order where they have one."""
-    distinct = pd.unique(np.asarray(values)).tolist()
-    order = order_of(values)
+    return in_order(pd.unique(np.asarray(values)).tolist(), order_of(values))
+
+
+def in_order(
+    distinct: Collection[Literal], order: tuple[Literal, ...] | None
+) -> tuple[Literal, ...]:
+    """Some distinct values of a column that has an `order`, or none: in that order, or by size."""
     if order:
         return tuple(level for level in order if level in set(distinct))
     return tuple(sorted(distinct) if is_ordered(distinct) else sorted(distinct, key=str))

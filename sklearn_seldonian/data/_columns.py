@@ -297,6 +297,8 @@ def _shortest_decimals(values: NDArray[Any]) -> NDArray[np.float64]:
 def _plain_objects(values: NDArray[Any]) -> Any:
     """Numbers and texts as plain values, and intervals as texts."""
     kinds = dict.fromkeys(map(type, values.tolist()))
+    if kinds.keys() == {str}:
+        return values
     if kinds and all(issubclass(kind, pd.Interval) for kind in kinds):
         return pd.Categorical(values.astype(str).astype(object))
     for kind in kinds:

@@ -138,7 +138,9 @@ def _row_digests(blocks: Sequence[Block], size: int) -> NDArray[np.uint8]:
         if block.ndim == 1:
             others += np.ascontiguousarray(block).view(np.uint64).reshape(-1, 2) * weights[position]
     content = np.concatenate([*numbers, others.view(np.float64)], axis=1)
-    digests = (hashlib.blake2b(row, digest_size=size).digest() for row in content)
+    raw, width, digest_of = content.tobytes(), content.shape[1] * 8, hashlib.blake2b
+    starts = range(0, len(raw), width)
+    digests = [digest_of(raw[i : i + width], digest_size=size).digest() for i in starts]
     return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, size)
 
 
@@ -224,7 +226,7 @@ def _of_objects(values: list[Any]) -> list[Block]:
     Without the second where all values are numbers. Missing values are numbers: NaN.
     """
     if set(map(type, values)) == {str}:
-        codes, texts = pd.factorize(array_of_objects(values))
+        codes, texts = pd.factorize(np.array(values, dtype=object))
         return [np.full((len(values), 1), np.nan), _as_block(map(_digest, texts))[codes]]
     numbers = [_number(value) for value in values]
     block = np.array([np.nan if x is None else x for x in numbers], dtype=np.float64)[:, None]
