@@ -10,7 +10,7 @@ from sklearn_seldonian.certification import _requests
 from sklearn_seldonian.certification._answers import answers_of
 from sklearn_seldonian.certification._certifier import Origin
 from sklearn_seldonian.certification._methods import METHODS
-from sklearn_seldonian.certification._specification import Specification
+from sklearn_seldonian.certification._specification import MISSING, Specification
 from sklearn_seldonian.constraints import parse_all
 from sklearn_seldonian.data._object_digests import object_digest
 from sklearn_seldonian.data._targets import Labels, Targets
@@ -29,6 +29,7 @@ class Asked:
     measures: Any
     target_range: Any
     prediction_range: Any
+    missing: Any
 
     @cached_property
     def specification(self) -> Specification:
@@ -43,8 +44,9 @@ class Asked:
         if not constraints:
             raise ValueError("There is nothing to certify: no constraints were given.")
         _requests.check_choice("method", self.method, METHODS)
+        _requests.check_choice("missing", self.missing, MISSING)
         deltas = _requests.check_deltas(self.delta, len(constraints))
-        return Specification(constraints, deltas, self.method)
+        return Specification(constraints, deltas, self.method, self.missing)
 
     @cached_property
     def model(self) -> str | None:
@@ -70,5 +72,6 @@ class Asked:
             delta=self.delta,
             method=self.method,
             measures=self.measures,
+            missing=self.missing,
         )
         return Origin.of("certify", given, targets.schema["classes"], targets.schema["positive"])

@@ -14,7 +14,12 @@ from typing import Any
 from sklearn_seldonian.certification._answers import Answers
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._evidence import exclusive_columns
-from sklearn_seldonian.certification._levels import levels_in_words, unseen_levels
+from sklearn_seldonian.certification._levels import (
+    levels_in_words,
+    unrecorded,
+    unrecorded_in_words,
+    unseen_levels,
+)
 from sklearn_seldonian.certification._provenance import (
     assumptions,
     fingerprints_of,
@@ -120,6 +125,7 @@ def run_safety_test(
         origin,
         share=share,
         of_the_model=(*answers.assumptions, *seen.assumptions),
+        unrecorded_values=unrecorded(rows.columns, source.columns),
         mask_given=mask_given,
         bound_by=bound_by,
         loss=seen.loss,
@@ -136,8 +142,10 @@ def certificate_of_statistics(
     *,
     share: float = 1.0,
     of_the_model: Iterable[str] = (),
+    unrecorded_values: Mapping[str, int],
     mask_given: bool = False,
     bound_by: str = "candidate",
+    n_safety: int,
     **others: Any,
 ) -> SafetyCertificate:
     """The certificate of rows with these statistics.
@@ -152,20 +160,27 @@ def certificate_of_statistics(
         As in `run_safety_test`.
     of_the_model : iterable of str
         What the certificate rests on, beside what all do.
+    unrecorded_values : mapping of str to int
+        Columns, and in how many rows they have no value.
+    n_safety : int
     **others
         More fields of the certificate.
     """
     exclusive = specification.mutually_exclusive_columns & exclusive_columns(
         statistics.stratification
     )
-    levels = levels_in_words(specification.levels, bound_by)
+    of_columns = (
+        *levels_in_words(specification.levels, bound_by),
+        *unrecorded_in_words(unrecorded_values, n_safety),
+    )
     method = specification.source.method
     return SafetyCertificate(
         results=tuple(
             certify_constraint(constraint, statistics, share * delta, method, exclusive)
             for constraint, delta in specification.parts
         ),
-        assumptions=assumptions((*of_the_model, *levels), exclusive, mask_given),
+        assumptions=assumptions((*of_the_model, *of_columns), exclusive, mask_given),
+        n_safety=n_safety,
         versions=versions(),
         order_seed=statistics.order_seed,
         **others,

@@ -36,6 +36,7 @@ def certify(
     measures: Any = (),
     target_range: Any = None,
     prediction_range: Any = None,
+    missing: str = "error",
     random_state: Any = None,
 ) -> SafetyCertificate:
     """Test a fitted classifier or regressor against constraints on data it has not seen.
@@ -73,6 +74,11 @@ def certify(
         Of a regressor: between which numbers every target and every prediction lies, known
         beforehand and not read off the rows. With both there is a finite-sample test of
         errors. None: any number.
+    missing : {"error", "exclude"}, default="error"
+        What to do with rows that have no value in a column that constraints name. "error": refuse
+        them. "exclude": they meet no condition on it, be it ``sex == "F"``, ``sex != "F"`` or
+        ``not F``, and count where there is no such condition. The certificate then says how many
+        they are, and that it is about groups as far as they are recorded.
     random_state : int, RandomState or None, default=None
         What decides the order in which rows are looked at where a test looks at them one after
         another (drawn decisions, errors, your own measures). None draws an order anew, which
@@ -113,6 +119,7 @@ def certify(
         measures=measures,
         target_range=target_range,
         prediction_range=prediction_range,
+        missing=missing,
     )
     specification = asked.specification
     if isinstance(y, str) or is_dataset(X):

@@ -27,6 +27,7 @@ def collect(
     measures: Any = (),
     target_range: Any = None,
     prediction_range: Any = None,
+    missing: str = "error",
 ) -> SafetyStatistics:
     """Collect what a certificate needs of one part of the safety rows.
 
@@ -37,7 +38,7 @@ def collect(
     Parameters
     ----------
     estimator, X, y, constraints, delta, sensitive_features, method, decision, pos_label, measures,\
-    target_range, prediction_range
+    target_range, prediction_range, missing
         As of `certify`, the same for all parts but for the rows.
 
     Returns
@@ -75,5 +76,6 @@ def collect(
         measures=measures,
         target_range=target_range,
         prediction_range=prediction_range,
+        missing=missing,
     )
     return collected(asked, X, y, sensitive_features)

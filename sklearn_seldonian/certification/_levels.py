@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pandas as pd
+
 from sklearn_seldonian.constraints import (
     Constraint,
     Grouping,
@@ -98,6 +100,23 @@ def _levels_in_words(by: Groupings, found: frozenset[tuple[Any, ...]], rows: str
     known = ", ".join(map(repr, sorted(found, key=_place)))
     names = " and ".join(map(str, by))
     return f"Columns {names} have no combinations of levels but {known}, those of the {rows} rows."
+
+
+def unrecorded(columns: Mapping[str, Any], names: Iterable[str]) -> dict[str, int]:
+    """For columns with these names, in how many rows they have no value; without zeros."""
+    counts = {name: int(pd.isna(columns[name]).sum()) for name in sorted(names) if name in columns}
+    return {name: n for name, n in counts.items() if n}
+
+
+def unrecorded_in_words(counts: Mapping[str, int], n_rows: int) -> tuple[str, ...]:
+    """What rows without a value leave open, in sentences; `counts` as `unrecorded` returns them."""
+    return tuple(
+        f"Column {name} has no value in {n:,} of the {n_rows:,} tested rows, which meet no "
+        "condition on it. What is said under a condition on it is about the rows of the population "
+        "in which it is recorded. It is true of all rows of a group if, within the group, whether "
+        "it is recorded does not depend on labels and predictions."
+        for name, n in sorted(counts.items())
+    )
 
 
 def _place(levels: tuple[Any, ...]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from sklearn_seldonian.certification._asked import Asked
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._certifier import Origin, certificate_of_statistics
 from sklearn_seldonian.certification._evidence import exclusive_columns
-from sklearn_seldonian.certification._levels import levels_elsewhere
+from sklearn_seldonian.certification._levels import levels_elsewhere, unrecorded
 from sklearn_seldonian.certification._merging import merged, with_ordered_codes, without_rows
 from sklearn_seldonian.certification._provenance import fingerprints_of, other_rows, row_sums
 from sklearn_seldonian.certification._specification import BoundSpecification, Specification
@@ -56,6 +57,7 @@ class SafetyStatistics:
     levels: SeenLevels
     statistics: Statistics
     sums: Mapping[str, RowSum]
+    unrecorded: Mapping[str, int]
     sightings: Mapping[str, Sighting]
 
     @property
@@ -86,6 +88,7 @@ class SafetyStatistics:
             levels=levels,
             statistics=statistics,
             sums={name: own + other.sums[name] for name, own in self.sums.items()},
+            unrecorded=dict(Counter(self.unrecorded) + Counter(other.unrecorded)),
             sightings=_both(self, other),
         )
 
@@ -141,6 +144,7 @@ class SafetyStatistics:
             statistics.in_drawn_order(order_seed),
             self.origin,
             of_the_model=self.of_the_model,
+            unrecorded_values=self.unrecorded,
             bound_by="tested",
             loss=float("nan"),
             n_safety=self.n_rows,
@@ -189,6 +193,7 @@ class Collector:
             levels=levels,
             statistics=statistics,
             sums=row_sums(rows.inputs(), rows.y, columns, **seen.answers),
+            unrecorded=unrecorded(columns, columns),
             sightings=_by_name(sightings),
         )
 
@@ -212,7 +217,9 @@ def labelled_rows(
     n_rows = _arguments.check_same_length(X=X, y=y)
     _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
     y, positions = targets.check(_arguments.one_value_a_row("y", y, n_rows))
-    columns = _groups.column_values(specification.columns, X, sensitive_features, len(y))
+    columns = _groups.column_values(
+        specification.columns, X, sensitive_features, len(y), specification.missing
+    )
     return LabelledRows(X, y, positions, columns, X)
 
 

@@ -24,6 +24,8 @@ from sklearn_seldonian.constraints import (
 from sklearn_seldonian.data._arguments import check_measures
 from sklearn_seldonian.data._targets import Targets
 
+# What is done with rows that have no value in a column that constraints name.
+MISSING = ("error", "exclude")
 Levels = Mapping[tuple[Grouping, ...], frozenset[tuple[Any, ...]]]
 
 
@@ -38,11 +40,15 @@ class Specification:
         One per constraint.
     method : str
         Which tests may be used, as in the estimators.
+    missing : {"error", "exclude"}, default="error"
+        Whether rows without a value in a column that is named are refused, or meet no condition
+        on it.
     """
 
     constraints: tuple[Constraint, ...]
     deltas: tuple[float, ...]
     method: str
+    missing: str = "error"
 
     @property
     def columns(self) -> set[str]:

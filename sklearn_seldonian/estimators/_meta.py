@@ -33,6 +33,7 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
         As in `SeldonianClassifier`.
     {delta}
     {method}
+    {missing}
     decision : {"argmax", "sample"}, default="argmax"
         As in `SeldonianClassifier`.
     preprocessor : transformer or pipeline, default=None
@@ -117,6 +118,7 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
         *,
         delta=0.05,
         method="auto",
+        missing="error",
         decision="argmax",
         preprocessor=None,
         measures=(),
@@ -133,6 +135,7 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
         self.constraints = constraints
         self.delta = delta
         self.method = method
+        self.missing = missing
         self.decision = decision
         self.preprocessor = preprocessor
         self.measures = measures
