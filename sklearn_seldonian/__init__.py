@@ -3,6 +3,7 @@
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian.certification import SafetyCertificate
 from sklearn_seldonian.certification._certify import certify
+from sklearn_seldonian.certification._collect import collect
 from sklearn_seldonian.certification._plans import probability_of_passing, required_safety_rows
 from sklearn_seldonian.estimators._classifier import SeldonianClassifier
 from sklearn_seldonian.estimators._meta import SeldonianMetaClassifier
@@ -27,6 +28,7 @@ __all__ = [
     "SeldonianRegressor",
     "__version__",
     "certify",
+    "collect",
     "probability_of_passing",
     "required_safety_rows",
 ]

@@ -21,6 +21,7 @@ from sklearn_seldonian.certification._results import (
     units_of,
     untested,
 )
+from sklearn_seldonian.certification._safety_statistics import SafetyStatistics
 from sklearn_seldonian.certification._statistics import (
     ScoreEnds,
     Statistics,
@@ -39,6 +40,7 @@ __all__ = [
     "PassingRegion",
     "PassingRegions",
     "SafetyCertificate",
+    "SafetyStatistics",
     "Sample",
     "ScoreEnds",
     "Statistics",

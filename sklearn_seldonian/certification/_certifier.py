@@ -7,22 +7,29 @@ from, and in which rows gave the constraints their meaning.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sklearn_seldonian.certification._answers import Answers
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._evidence import exclusive_columns
-from sklearn_seldonian.certification._levels import levels_in_words, unseen_levels
+from sklearn_seldonian.certification._levels import (
+    levels_in_words,
+    unrecorded,
+    unrecorded_in_words,
+    unseen_levels,
+)
 from sklearn_seldonian.certification._provenance import (
     assumptions,
-    row_fingerprints,
+    fingerprints_of,
+    row_sums,
     versions,
 )
 from sklearn_seldonian.certification._results import certify_constraint, untested
 from sklearn_seldonian.certification._specification import BoundSpecification
-from sklearn_seldonian.constraints import Cells, distinct_estimands, distinct_values
+from sklearn_seldonian.certification._statistics import Statistics
+from sklearn_seldonian.constraints import Cells, SeenLevels, distinct_estimands, distinct_values
 from sklearn_seldonian.data._shift import missing_levels
 from sklearn_seldonian.data._split import LabelledRows
 
@@ -100,53 +107,98 @@ def run_safety_test(
     """
     source = specification.source
     cells = cells or specification.cells(rows.columns, len(rows.y))
-    unseen = unseen_levels(source.constraints, specification.levels, rows.columns)
+    unseen = ""
+    if specification.levels:
+        levels = SeenLevels.of(rows.columns, source.constraints)
+        unseen = unseen_levels(source.constraints, specification.levels, levels)
     unseen = unseen or "; ".join(answers.unknown_groups(cells))
     if unseen:
         reason = f"the tested rows have {unseen}, which no {bound_by} row has"
         return untested_certificate(specification, reason, len(rows.y), origin)
     if rows.units is not None:
-        missing = missing_levels(rows.units.shift, rows.units.levels)
-        if missing:
-            reason = f"shift gives {missing} a share, and no tested row has it"
+        lacking = missing_levels(rows.units.shift, rows.units.levels)
+        if lacking:
+            reason = f"shift gives {lacking} a share, and no tested row has it"
             return untested_certificate(specification, reason, len(rows.y), origin)
-    mutually_exclusive_columns = specification.mutually_exclusive_columns & exclusive_columns(
-        cells.stratification
-    )
     measures = distinct_values(distinct_estimands(specification.constraints))
     seen = answers.observe(rows, cells, measures)
     statistics = seen.statistics.in_drawn_order(order_seed)
     if rows.units is not None and not statistics.know(rows.units):
         raise RuntimeError("The statistics of the tested rows do not know their units.")
     columns = {name: rows.columns[name] for name in sorted(source.columns)}
+    of_units: tuple[str, ...] = ()
     if rows.units is not None:
-        columns |= rows.units.columns
-    return SafetyCertificate(
-        results=tuple(
-            certify_constraint(
-                constraint, statistics, share * delta, source.method, mutually_exclusive_columns
-            )
-            for constraint, delta in specification.parts
-        ),
+        columns, of_units = columns | rows.units.columns, rows.units.assumptions
+    sums = row_sums(rows.inputs(), rows.y, columns, **seen.answers)
+    return certificate_of_statistics(
+        specification,
+        statistics,
+        origin,
+        share=share,
+        of_the_model=(*answers.assumptions, *seen.assumptions),
+        unrecorded_values=unrecorded(rows.columns, source.columns),
+        of_units=of_units,
+        mask_given=mask_given,
+        bound_by=bound_by,
         loss=seen.loss,
         n_safety=len(rows.y),
-        assumptions=assumptions(
-            (
-                *answers.assumptions,
-                *seen.assumptions,
-                *levels_in_words(specification.levels, bound_by),
-            ),
-            mutually_exclusive_columns,
-            mask_given,
-            rows.units.assumptions if rows.units is not None else (),
-        ),
         remarks=answers.remarks(statistics),
+        fingerprints={**fingerprints_of(sums, columns), **seen.fingerprints},
+    )
+
+
+def certificate_of_statistics(
+    specification: BoundSpecification,
+    statistics: Statistics,
+    origin: Origin,
+    *,
+    share: float = 1.0,
+    of_the_model: Iterable[str] = (),
+    unrecorded_values: Mapping[str, int],
+    of_units: Iterable[str] = (),
+    mask_given: bool = False,
+    bound_by: str = "candidate",
+    n_safety: int,
+    **others: Any,
+) -> SafetyCertificate:
+    """The certificate of rows with these statistics.
+
+    Parameters
+    ----------
+    specification : BoundSpecification
+    statistics : Statistics
+        With kept rows, if there are any, in an order that was drawn.
+    origin : Origin
+    share, mask_given, bound_by
+        As in `run_safety_test`.
+    of_the_model : iterable of str
+        What the certificate rests on, beside what all do.
+    unrecorded_values : mapping of str to int
+        Columns, and in how many rows they have no value.
+    of_units : iterable of str, default=()
+        As in `assumptions`.
+    n_safety : int
+    **others
+        More fields of the certificate.
+    """
+    exclusive = specification.mutually_exclusive_columns & exclusive_columns(
+        statistics.stratification
+    )
+    of_columns = (
+        *levels_in_words(specification.levels, bound_by),
+        *unrecorded_in_words(unrecorded_values, n_safety),
+    )
+    method = specification.source.method
+    return SafetyCertificate(
+        results=tuple(
+            certify_constraint(constraint, statistics, share * delta, method, exclusive)
+            for constraint, delta in specification.parts
+        ),
+        assumptions=assumptions((*of_the_model, *of_columns), exclusive, mask_given, of_units),
+        n_safety=n_safety,
         versions=versions(),
-        fingerprints={
-            **row_fingerprints(rows.inputs(), rows.y, columns, **seen.answers),
-            **seen.fingerprints,
-        },
         order_seed=statistics.order_seed,
+        **others,
         **vars(origin),
     )
 

@@ -8,19 +8,18 @@ from typing import Any
 
 from sklearn_seldonian._keywords import refuse_unknown_keywords
 from sklearn_seldonian.certification import _requests
-from sklearn_seldonian.certification._answers import answers_of
+from sklearn_seldonian.certification._asked import Asked
 from sklearn_seldonian.certification._certificate import SafetyCertificate
-from sklearn_seldonian.certification._certifier import Origin, run_safety_test
-from sklearn_seldonian.certification._methods import METHODS
+from sklearn_seldonian.certification._certifier import run_safety_test
 from sklearn_seldonian.certification._provenance import other_rows
+from sklearn_seldonian.certification._safety_statistics import labelled_rows
 from sklearn_seldonian.certification._specification import BoundSpecification, Specification
-from sklearn_seldonian.constraints import Cells, Constraint, parse_all
-from sklearn_seldonian.data import _arguments, _groups
-from sklearn_seldonian.data._arrays import as_arrays
+from sklearn_seldonian.certification._tables import collected, is_dataset
+from sklearn_seldonian.constraints import Cells, Constraint
 from sklearn_seldonian.data._row_sketch import rows_of_predictions
 from sklearn_seldonian.data._shift import Shift, check_has_column, shift_of
 from sklearn_seldonian.data._split import LabelledRows
-from sklearn_seldonian.data._targets import Labels, Targets
+from sklearn_seldonian.data._targets import Targets
 from sklearn_seldonian.data._units import units_of
 
 
@@ -39,6 +38,7 @@ def certify(
     measures: Any = (),
     target_range: Any = None,
     prediction_range: Any = None,
+    missing: str = "error",
     groups: Any = None,
     max_group_size: Any = None,
     sample_weight: Any = None,
@@ -53,17 +53,21 @@ def certify(
     estimator : classifier or regressor
         Any fitted scikit-learn estimator or pipeline; it is not changed.
     X : array-like of shape (n_rows, ...)
-        Whatever `estimator` predicts from.
-    y : array-like of shape (n_rows,)
-        Labels that `estimator` knows, or numbers.
+        Whatever `estimator` predicts from. With a name as `y`, a table with all columns: a pyarrow
+        Dataset, the path of a Parquet file or folder, a dask DataFrame, which are read part by
+        part, or a table in memory.
+    y : array-like of shape (n_rows,), or str
+        Labels that `estimator` knows, or numbers; or the column of `X` that holds them. Then the
+        estimator predicts from the columns of its ``feature_names_in_``, or from all that are
+        neither label nor sensitive feature if it has none.
     constraints : str, Constraint, or sequence of them
     delta : float or sequence of float, default=0.05
         Accepted probability of certifying a constraint that is violated; one number, or
         one for each constraint. It is a probability of error: the confidence level is
         1 - delta, and values from 0.5 on are warned of.
     sensitive_features : Series, DataFrame or array-like of n_rows, default=None
-        Columns for the constraints' conditions. Columns of `X` count too where it is a
-        DataFrame. They are given to a ``predict`` that takes them.
+        Columns for the constraints' conditions, or their names where `y` is one. Columns of `X`
+        count too where it is a DataFrame. They are given to a ``predict`` that takes them.
     method : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
         As in `SeldonianClassifier`.
     decision : {"argmax", "sample"}, default="argmax"
@@ -77,6 +81,11 @@ def certify(
         Of a regressor: between which numbers every target and every prediction lies, known
         beforehand and not read off the rows. With both there is a finite-sample test of
         errors. None: any number.
+    missing : {"error", "exclude"}, default="error"
+        What to do with rows that have no value in a column that constraints name. "error": refuse
+        them. "exclude": they meet no condition on it, be it ``sex == "F"``, ``sex != "F"`` or
+        ``not F``, and count where there is no such condition. The certificate then says how many
+        they are, and that it is about groups as far as they are recorded.
     groups : array-like of shape (n_rows,), default=None
         Rows with the same value belong together, such as those of one person, school or day. They
         may depend on each other in any way; what is drawn independently are the groups. None: the
@@ -125,28 +134,35 @@ def certify(
     >>> certify(model, X[1000:], y[1000:], "ACC >= 0.8").passed
     True
     """
-    specification = _specification(constraints, delta, method)
+    asked = Asked(
+        estimator=estimator,
+        constraints=constraints,
+        delta=delta,
+        method=method,
+        decision=decision,
+        pos_label=pos_label,
+        measures=measures,
+        target_range=target_range,
+        prediction_range=prediction_range,
+        missing=missing,
+        of_rows={"max_group_size": max_group_size, "max_weight": max_weight, "shift": shift},
+    )
+    specification = asked.specification
+    if isinstance(y, str) or is_dataset(X):
+        _refuse_of_tables(groups=groups, sample_weight=sample_weight, shift=shift)
+        return collected(asked, X, y, sensitive_features).certify(random_state=random_state)
     order_seed = _requests.order_seed(random_state)
     _requests.warn_of_large_delta(specification.deltas)
-    asked = decision, pos_label, target_range, prediction_range, sensitive_features
-    answers = answers_of(estimator, *asked)
+    answers = asked.answers(sensitive_features)
     targets = answers.targets
     populations = shift_of(shift)
     given_rows = X, y, measures, sensitive_features, populations
     rows, bound, cells = bound_rows(specification, targets, *given_rows)
-    most = {"max_group_size": max_group_size, "max_weight": max_weight}
     moved = None if populations is None else (populations, rows.columns[populations.column])
-    units = units_of(groups, sample_weight, len(rows.y), **most, shift=moved)
+    most = max_group_size, max_weight
+    units = units_of(groups, sample_weight, len(rows.y), *most, shift=moved)
     rows = dataclasses.replace(rows, units=units)
-    given: dict[str, Any] = {"target_range": target_range, "prediction_range": prediction_range}
-    if isinstance(targets, Labels):
-        given = {"decision": decision, "pos_label": pos_label}
-    given |= {k: v for k, v in {**most, "shift": shift}.items() if v is not None}
-    texts = [constraint.text or str(constraint) for constraint in specification.constraints]
-    given.update(
-        estimator=estimator, constraints=texts, delta=delta, method=method, measures=measures
-    )
-    origin = Origin.of("certify", given, targets.schema["classes"], targets.schema["positive"])
+    origin = asked.origin(targets)
     with rows_of_predictions() as sightings:
         certificate = run_safety_test(
             bound, answers, rows, origin, order_seed, cells=cells, bound_by="tested"
@@ -156,12 +172,13 @@ def certify(
     return dataclasses.replace(certificate, assumptions=assumptions)
 
 
-def _specification(constraints: Any, delta: Any, method: Any) -> Specification:
-    constraints = parse_all(constraints)
-    if not constraints:
-        raise ValueError("There is nothing to certify: no constraints were given.")
-    _requests.check_choice("method", method, METHODS)
-    return Specification(constraints, _requests.check_deltas(delta, len(constraints)), method)
+def _refuse_of_tables(**given: Any) -> None:
+    """Refuse what needs all rows at once."""
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(
+                f"{name}= needs all rows in memory at once: give them as a frame or an array."
+            )
 
 
 def bound_rows(
@@ -174,12 +191,9 @@ def bound_rows(
     shift: Shift | None = None,
 ) -> tuple[LabelledRows, BoundSpecification, Cells]:
     """Rows that any estimator takes, and the meaning that they give to a specification."""
-    _, y = as_arrays(None, y)
-    n_rows = _arguments.check_same_length(X=X, y=y)
-    _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
-    y, positions = targets.check(_arguments.one_value_a_row("y", y, n_rows))
-    wanted = specification.columns | ({shift.column} if shift else set())
-    columns = _groups.column_values(wanted, X, sensitive_features, len(y))
+    more = () if shift is None else (shift.column,)
+    rows = labelled_rows(specification, targets, X, y, sensitive_features, more)
+    columns = rows.columns
     check_has_column(shift, columns)
-    bound, cells = specification.bound_to(columns, len(y), targets, measures, named=columns)
-    return LabelledRows(X, y, positions, columns, X), bound, cells
+    bound, cells = specification.bound_to(columns, len(rows.y), targets, measures, named=columns)
+    return rows, bound, cells

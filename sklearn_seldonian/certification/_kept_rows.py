@@ -22,7 +22,8 @@ class KeptRows(NamedTuple):
     codes, labels : ndarray of shape (n_rows,)
     entries : ndarray of shape (n_rows, K + V)
     units : ndarray of int, shape (n_rows,)
-        Which rows belong together; all differ where each row is a unit.
+        Which rows belong together; -1 for rows that are units themselves, and in a drawn order the
+        position of each unit.
     weights : ndarray of shape (n_rows,)
     levels : ndarray of int, shape (n_rows,)
         The position of each row's level of the column whose shares shift; 0 without one.
@@ -48,7 +49,7 @@ class KeptRows(NamedTuple):
         n_rows = len(codes)
         if units is None:
             alike = np.zeros(n_rows, dtype=np.int64)
-            return cls(codes, labels, entries, np.arange(n_rows), np.ones(n_rows), alike)
+            return cls(codes, labels, entries, alike - 1, np.ones(n_rows), alike)
         own = units.positions[valid], units.weights[valid], units.levels[valid]
         return cls(codes, labels, entries, *own)
 
@@ -63,10 +64,10 @@ class KeptRows(NamedTuple):
         """
         values = [*self.entries.T, self.weights, self.levels, self.labels, self.codes]
         sorted_ = np.lexsort(values)
-        _, units = np.unique(self.units, return_inverse=True)
         # RandomState: its draws are the same in every version of NumPy.
         draw = np.random.RandomState(seed).permutation
-        if len(units) == units.max(initial=-1) + 1:
+        _, units, sizes = np.unique(self.units, return_inverse=True, return_counts=True)
+        if (self.units < 0).all() or sizes.max() == 1:
             return self._at(draw(sorted_))._replace(units=np.arange(len(units)))
         differs = np.any([np.diff(value[sorted_]) != 0 for value in values], axis=0)
         kinds = np.empty(len(units), dtype=np.uint64)

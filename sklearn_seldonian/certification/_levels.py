@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pandas as pd
+
 from sklearn_seldonian.constraints import (
     Constraint,
     Grouping,
+    SeenLevels,
     are_comparable,
     columns_of,
-    combinations_in,
-    levels_of,
     named_levels,
-    order_of,
     quantifiers_of,
 )
 
@@ -22,7 +22,7 @@ Levels = Mapping[Groupings, frozenset[tuple[Any, ...]]]
 
 
 def levels_elsewhere(
-    constraints: Iterable[Constraint], columns: Mapping[str, Any]
+    constraints: Iterable[Constraint], seen: SeenLevels
 ) -> dict[str, tuple[Any, ...]]:
     """The levels that `constraints` may name, by column: those of rows, and those quantified over.
 
@@ -31,17 +31,20 @@ def levels_elsewhere(
     """
     named = named_levels(constraints)
     wanted = dict.fromkeys(name for constraint in constraints for name in columns_of(constraint))
-    return {name: _levels(columns[name], named.get(name, ())) for name in wanted if name in columns}
+    return {
+        name: (*seen.levels[name], *_possible(named.get(name, ()), name, seen))
+        for name in wanted
+        if name in seen.levels
+    }
 
 
-def _levels(values: Any, literals: Iterable[Any]) -> tuple[Any, ...]:
-    """The levels of a column, and those of the `literals` that it may hold in other rows."""
-    levels, order = levels_of(values), order_of(values)
-    possible = (x for x in literals if (x in order if order else are_comparable(x, levels)))
-    return (*levels, *possible)
+def _possible(literals: Iterable[Any], name: str, seen: SeenLevels) -> list[Any]:
+    """Those of the `literals` that a column may hold in other rows."""
+    levels, order = seen.levels[name], seen.orders.get(name)
+    return [x for x in literals if (x in order if order else are_comparable(x, levels))]
 
 
-def quantified_levels(constraints: Iterable[Constraint], columns: Mapping[str, Any]) -> Levels:
+def quantified_levels(constraints: Iterable[Constraint], seen: SeenLevels) -> Levels:
     """The combinations of levels, among some rows, of the columns that quantifiers range over.
 
     Returns
@@ -50,18 +53,20 @@ def quantified_levels(constraints: Iterable[Constraint], columns: Mapping[str, A
         Quantifiers that name all levels do not depend on rows, and are left out.
     """
     return {
-        by: _combinations(by, columns)
+        by: _combinations(by, seen)
         for by in quantifiers_of(constraints)
         if not all(grouping.levels for grouping in by)
-        and all(grouping.column in columns for grouping in by)
+        and all(grouping.column in seen.levels for grouping in by)
     }
 
 
-def _combinations(by: Groupings, columns: Mapping[str, Any]) -> frozenset[tuple[Any, ...]]:
+def _combinations(by: Groupings, seen: SeenLevels) -> frozenset[tuple[Any, ...]]:
     """The combinations of levels of some rows, where they are among those that `by` names."""
+    names = tuple(grouping.column for grouping in by)
+    alone = len(by) == 1
     return frozenset(
         levels
-        for levels in combinations_in([columns[grouping.column] for grouping in by])
+        for levels in (zip(seen.levels[names[0]]) if alone else seen.combinations[names])
         if all(
             not grouping.levels or level in grouping.levels
             for grouping, level in zip(by, levels, strict=True)
@@ -69,11 +74,9 @@ def _combinations(by: Groupings, columns: Mapping[str, Any]) -> frozenset[tuple[
     )
 
 
-def unseen_levels(
-    constraints: Iterable[Constraint], levels: Levels, columns: Mapping[str, Any]
-) -> str:
+def unseen_levels(constraints: Iterable[Constraint], levels: Levels, seen: SeenLevels) -> str:
     """Levels that a quantifier should have ranged over and did not, in words."""
-    now = quantified_levels(constraints, columns)
+    now = quantified_levels(constraints, seen)
     unseen = (
         " and ".join(f"{g.column} == {level!r}" for g, level in zip(by, found, strict=True))
         for by, combinations in now.items()
@@ -97,6 +100,23 @@ def _levels_in_words(by: Groupings, found: frozenset[tuple[Any, ...]], rows: str
     known = ", ".join(map(repr, sorted(found, key=_place)))
     names = " and ".join(map(str, by))
     return f"Columns {names} have no combinations of levels but {known}, those of the {rows} rows."
+
+
+def unrecorded(columns: Mapping[str, Any], names: Iterable[str]) -> dict[str, int]:
+    """For columns with these names, in how many rows they have no value; without zeros."""
+    counts = {name: int(pd.isna(columns[name]).sum()) for name in sorted(names) if name in columns}
+    return {name: n for name, n in counts.items() if n}
+
+
+def unrecorded_in_words(counts: Mapping[str, int], n_rows: int) -> tuple[str, ...]:
+    """What rows without a value leave open, in sentences; `counts` as `unrecorded` returns them."""
+    return tuple(
+        f"Column {name} has no value in {n:,} of the {n_rows:,} tested rows, which meet no "
+        "condition on it. What is said under a condition on it is about the rows of the population "
+        "in which it is recorded. It is true of all rows of a group if, within the group, whether "
+        "it is recorded does not depend on labels and predictions."
+        for name, n in sorted(counts.items())
+    )
 
 
 def _place(levels: tuple[Any, ...]) -> list[Any]:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.constraints import ExclusiveColumns
-from sklearn_seldonian.data._digests import DIGEST, blocks_of, fingerprints_of, row_digests
-from sklearn_seldonian.data._row_sketch import Sighting
+from sklearn_seldonian.data._digests import RowSum, blocks_of, row_digests
+from sklearn_seldonian.data._row_sketch import Sighting, row_hashes
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 
 _INDEPENDENT = "The rows are independent draws from the population of interest."
@@ -86,13 +86,13 @@ def _contents(part: Any) -> list[NDArray[Any]]:
     try:
         return [np.asarray(part)]
     except ValueError:  # rows of different shapes
-        return [row_digests(blocks_of(part)).view(np.uint8).reshape(-1, DIGEST.itemsize)]
+        return [row_digests(blocks_of(part))]
 
 
-def row_fingerprints(
+def row_sums(
     X: Any, y: NDArray[Any], columns: Mapping[str, Any], **answers: NDArray[Any]
-) -> dict[str, str]:
-    """Fingerprints of rows, in any order: of the "data", and of what a model answers for them.
+) -> dict[str, RowSum]:
+    """Sums of rows, in any order: of the "data", and of what a model answers for them.
 
     Parameters
     ----------
@@ -101,20 +101,21 @@ def row_fingerprints(
     columns : mapping of str to array
         Those that constraints name.
     **answers : ndarray of shape (n_rows, ...)
-        By what they are. Rows with their answers are digested, and numbers as float32, since
+        By what they are. Rows with their answers are summed up, and numbers as float32, since
         the order of rows can change the last digits.
 
     Returns
     -------
-    dict of str to str
+    dict of str to RowSum
     """
     data = [block for values in (X, y, *columns.values()) for block in blocks_of(values)]
-    rounded = {
-        name: values.astype(np.float32) if values.dtype == np.float64 else values
-        for name, values in answers.items()
-    }
-    answered = {name: blocks_of(values) for name, values in rounded.items()}
-    return fingerprints_of(data, answered, " ".join(map(repr, columns)).encode())
+    return RowSum.of(data, {name: row_hashes(values) for name, values in answers.items()})
+
+
+def fingerprints_of(sums: Mapping[str, RowSum], columns: Iterable[str]) -> dict[str, str]:
+    """The fingerprints of rows, whose `columns` constraints name, by their sums."""
+    kind = " ".join(map(repr, columns)).encode()
+    return {name: of_rows.fingerprint(kind) for name, of_rows in sums.items()}
 
 
 # -- rows that the model has seen --------------------------------------------------

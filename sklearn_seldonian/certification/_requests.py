@@ -11,7 +11,7 @@ import numpy as np
 
 from sklearn_seldonian._text import short
 from sklearn_seldonian._warnings import warn_user
-from sklearn_seldonian.certification import has_finite_ranges
+from sklearn_seldonian.certification._evidence import has_finite_ranges
 from sklearn_seldonian.certification._specification import BoundSpecification
 from sklearn_seldonian.data import _arguments
 

@@ -16,6 +16,7 @@ from sklearn_seldonian.constraints import (
     Grouping,
     ResolvedConstraint,
     Schema,
+    SeenLevels,
     assign_cells,
     bind,
     columns_of,
@@ -23,6 +24,8 @@ from sklearn_seldonian.constraints import (
 from sklearn_seldonian.data._arguments import check_measures
 from sklearn_seldonian.data._targets import Targets
 
+# What is done with rows that have no value in a column that constraints name.
+MISSING = ("error", "exclude")
 Levels = Mapping[tuple[Grouping, ...], frozenset[tuple[Any, ...]]]
 
 
@@ -37,11 +40,15 @@ class Specification:
         One per constraint.
     method : str
         Which tests may be used, as in the estimators.
+    missing : {"error", "exclude"}, default="error"
+        Whether rows without a value in a column that is named are refused, or meet no condition
+        on it.
     """
 
     constraints: tuple[Constraint, ...]
     deltas: tuple[float, ...]
     method: str
+    missing: str = "error"
 
     @property
     def columns(self) -> set[str]:
@@ -69,18 +76,42 @@ class Specification:
         named : mapping of str to array
             Columns of the rows whose levels may be named, these rows among them.
         """
-        schema = Schema.from_columns(
-            columns,
-            self.constraints,
-            **targets.schema,
-            elsewhere=levels_elsewhere(self.constraints, named),
-            measures=check_measures(measures),
+        seen = SeenLevels.of(columns, self.constraints)
+        known = seen if named is columns else SeenLevels.of(named, self.constraints)
+        elsewhere = levels_elsewhere(self.constraints, known)
+        bound = self.bound_by(seen, targets, measures, elsewhere)
+        cells = bound.cells(columns, n_rows)
+        exclusive = exclusive_columns(cells.stratification)
+        return replace(bound, mutually_exclusive_columns=exclusive), cells
+
+    def bound_by(
+        self,
+        seen: SeenLevels,
+        targets: Targets,
+        measures: Any,
+        elsewhere: Mapping[str, tuple[Any, ...]],
+    ) -> BoundSpecification:
+        """The constraints with the meaning that the levels of some rows give to their names.
+
+        Parameters
+        ----------
+        seen : SeenLevels
+            Of these rows.
+        targets, measures
+            As in `bound_to`.
+        elsewhere : mapping of str to tuple
+            More levels that may be named.
+
+        Returns
+        -------
+        BoundSpecification
+            In which no columns are taken for mutually exclusive.
+        """
+        schema = Schema.of_levels(
+            seen, **targets.schema, elsewhere=elsewhere, measures=check_measures(measures)
         )
         resolved = tuple(bind(constraint, schema) for constraint in self.constraints)
-        levels = quantified_levels(self.constraints, columns)
-        cells = assign_cells(columns, [c.conditions for c in resolved], n_rows)
-        exclusive = exclusive_columns(cells.stratification)
-        return BoundSpecification(self, resolved, levels, exclusive), cells
+        return BoundSpecification(self, resolved, quantified_levels(self.constraints, seen))
 
 
 @dataclass(frozen=True)

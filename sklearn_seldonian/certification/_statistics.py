@@ -35,6 +35,8 @@ Entries = NDArray[np.bool_]
 
 
 ROUNDING = 1e-24
+# Of the sum of squares of weighted entries, where it is made of sums of products.
+ROUNDING_OF_SUMS = 1e-12
 # By how much rounding may take a probability out of the range that its scores' ends leave.
 PROBABILITY_ROUNDING = 1e-5
 
@@ -101,6 +103,11 @@ class Statistics:
             return len(self.kept.codes) + self.n_invalid
         once = self.confusion[self.stratification.spans[0]]
         return round(float(once[..., : self.n_classes].sum())) + self.n_invalid
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether tests look at more than sums: soft decisions and row measures."""
+        return not self.deterministic or bool(self.values)
 
     def __add__(self, other: Statistics) -> Statistics:
         """The statistics of both sets of rows together; they must be disjoint."""
@@ -272,7 +279,8 @@ class Statistics:
             "m,mcyj->cyj", factors, numerator - rates[:, None, None, None] * denominator
         )
         if self.kept is None:
-            return float((weights**2 * confusion).sum() / (n_rows - 1))
+            products = self.products[self.stratification.spans[family]]
+            return _sum_of_squares(weights, confusion, products) / (n_rows - 1)
         influences = self.kept.entries * weights[self._kept_cells(family), self.kept.labels]
         total = float((influences.sum(axis=1) ** 2).sum())
         # What is left where equal values cancel is rounding, not variance.
@@ -310,6 +318,22 @@ class Statistics:
             condition for estimand in estimands for condition in estimand.conditions
         )
         return family, self.confusion[self.stratification.spans[family]]
+
+
+def _sum_of_squares(weights: Array, confusion: Array, products: Array) -> float:
+    """The sum over rows of the squares of their weighted entries, from sums of products.
+
+    The shapes are (n_cells, K, K + V), twice, and (n_cells, K, R, K + V), or nothing for R = 0.
+    """
+    n_factors = products.shape[2] if products.size else 0
+    n_counted = weights.shape[-1] - n_factors  # entries that are 0 or 1, one of them 1
+    terms = weights[..., :n_counted] ** 2 * confusion[..., :n_counted]
+    total, size = float(terms.sum()), float(terms.sum())
+    if n_factors:
+        pairs = weights[..., n_counted:, None] * weights[..., None, :] * products
+        pairs[..., :n_counted] *= 2.0
+        total, size = total + float(pairs.sum()), size + float(np.abs(pairs).sum())
+    return total if total > ROUNDING_OF_SUMS * size else 0.0
 
 
 def _share(scores: Array, chosen: NDArray[np.bool_]) -> Array:

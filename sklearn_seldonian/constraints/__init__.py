@@ -58,7 +58,9 @@ from sklearn_seldonian.constraints._resolved import (
 )
 from sklearn_seldonian.constraints._schema import (
     Schema,
+    SeenLevels,
     columns_of,
+    literals_of,
     named_levels,
     quantifiers_of,
 )
@@ -106,6 +108,7 @@ __all__ = [
     "Quantified",
     "ResolvedConstraint",
     "Schema",
+    "SeenLevels",
     "Stratification",
     "Tree",
     "accuracy",
@@ -139,6 +142,7 @@ __all__ = [
     "jet",
     "leaves",
     "levels_of",
+    "literals_of",
     "named_levels",
     "order_of",
     "parse",

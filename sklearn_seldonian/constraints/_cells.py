@@ -227,13 +227,18 @@ def _families(together: Sequence[Collection[Condition]]) -> tuple[frozenset[str]
 def _by_column(
     values: Column, name: str, conditions: Sequence[Condition]
 ) -> tuple[NDArray[np.integer[Any]], NDArray[np.bool_]]:
-    """A code for each of a column's values, and the conditions that hold for each code."""
+    """A code for each of a column's values, and the conditions that hold for each code.
+
+    None hold for missing values.
+    """
     value_codes, distinct = pd.factorize(np.asarray(values))
     distinct = np.asarray(distinct)
     if distinct.dtype.kind == "f":
         distinct = distinct.astype(np.float64)  # as exact as the literals
     own = [position for position, one in enumerate(conditions) if one.column == name]
     holding = _table([conditions[position] for position in own], distinct)
+    if (value_codes < 0).any():  # the last kind of value is the missing one
+        holding = np.pad(holding, ((0, 1), (0, 0)))
     met = [row.tobytes() for row in np.packbits(holding, axis=1)]
     kinds = {row: kind for kind, row in enumerate(sorted(set(met)))}
     kind_of_value = np.array([kinds[row] for row in met], dtype=np.intp)

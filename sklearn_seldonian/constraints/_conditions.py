@@ -19,7 +19,8 @@ from sklearn_seldonian.constraints._nodes import (
     Membership,
 )
 
-# A Categorical says how its values are ordered, or that they are not.
+# A Categorical says how its values are ordered, or that they are not. Missing values are None or
+# NaN, and meet no condition.
 Column = NDArray[Any] | pd.Categorical
 
 _COMPARE = {
@@ -46,17 +47,25 @@ def order_of(values: Column) -> tuple[Literal, ...] | None:
 
 
 def levels_of(values: Column) -> tuple[Literal, ...]:
-    """The distinct values of a column, in order where they have one."""
-    distinct = pd.unique(np.asarray(values)).tolist()
-    order = order_of(values)
+    """The distinct values of a column, in order where they have one; missing ones are none."""
+    distinct = pd.unique(np.asarray(values))
+    return in_order(distinct[~pd.isna(distinct)].tolist(), order_of(values))
+
+
+def in_order(
+    distinct: Collection[Literal], order: tuple[Literal, ...] | None
+) -> tuple[Literal, ...]:
+    """Some distinct values of a column that has an `order`, or none: in that order, or by size."""
     if order:
         return tuple(level for level in order if level in set(distinct))
     return tuple(sorted(distinct) if is_ordered(distinct) else sorted(distinct, key=str))
 
 
 def combinations_in(columns: Sequence[Column]) -> frozenset[tuple[Literal, ...]]:
-    """The combinations of values that some row of several columns has."""
-    coded = [pd.factorize(np.asarray(column)) for column in columns]
+    """The combinations of values that some row of several columns has, none of them missing."""
+    found = [pd.factorize(np.asarray(column)) for column in columns]
+    is_whole = np.logical_and.reduce([codes >= 0 for codes, _ in found])
+    coded = [(codes[is_whole], values) for codes, values in found]
     combined = coded[0][0].astype(np.int64)
     for codes, values in coded[1:]:
         combined, _ = pd.factorize(combined * len(values) + codes)

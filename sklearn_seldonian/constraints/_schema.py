@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,14 +11,17 @@ from sklearn_seldonian._text import listed
 from sklearn_seldonian.constraints._conditions import (
     Column,
     combinations_in,
+    in_order,
     levels_of,
     order_of,
 )
 from sklearn_seldonian.constraints._nodes import (
+    Comparison,
     Condition,
     Constraint,
     Grouping,
     Literal,
+    Membership,
     Quantified,
     walk,
 )
@@ -35,7 +38,93 @@ from sklearn_seldonian.measures import (
     RowMeasure,
 )
 
+# Levels of one column that are remembered over several sets of rows.
+MAX_LEVELS = 100_000
 BUILT_IN = (*DEFINITIONS, *COMPOSITES, *ALIASES)
+
+
+@dataclass(frozen=True)
+class SeenLevels:
+    """What some rows hold in the columns that constraints name.
+
+    Parameters
+    ----------
+    levels : mapping of str to tuple
+        The distinct values of each column; () for columns that no constraint names.
+    combinations : mapping of tuple of str to frozenset of tuple
+        For several columns that a quantifier ranges over, the combinations that some row has.
+    orders : mapping of str to tuple
+        The categories of columns that have some, in ascending order; () where they have none.
+    """
+
+    levels: Mapping[str, tuple[Literal, ...]]
+    combinations: Mapping[tuple[str, ...], frozenset[tuple[Literal, ...]]]
+    orders: Mapping[str, tuple[Literal, ...]]
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Column], constraints: Sequence[Constraint]) -> SeenLevels:
+        """Of the rows of some `columns`."""
+        wanted = {n for constraint in constraints for n in columns_of(constraint) if n in columns}
+        levels = {
+            name: levels_of(values) if name in wanted else () for name, values in columns.items()
+        }
+        together = {tuple(grouping.column for grouping in by) for by in quantifiers_of(constraints)}
+        combinations = {
+            names: combinations_in([columns[name] for name in names])
+            for names in together
+            if len(names) > 1 and wanted.issuperset(names)
+        }
+        orders = {name: order for name in wanted if (order := order_of(columns[name])) is not None}
+        return cls(levels, combinations, orders)
+
+    def joined(self, other: SeenLevels, constraints: Sequence[Constraint]) -> SeenLevels:
+        """Of the rows of both, of a column that quantifiers range over as they are.
+
+        Of other columns at most `MAX_LEVELS` are kept, those that the `constraints` name among
+        them: for what conditions mean, the others are as good as these.
+
+        Raises
+        ------
+        ValueError
+            If a column is only in one of them, or has another order, or too many levels.
+        """
+        if self == other:
+            return self
+        differing = sorted(self.levels.keys() ^ other.levels.keys())
+        if differing:
+            raise ValueError(f"Column {differing[0]!r} is in some parts only.")
+        for name in sorted(self.orders.keys() | other.orders.keys()):
+            if self.orders.get(name) != other.orders.get(name):
+                raise ValueError(
+                    f"The parts differ in the categories of column {name!r}: give all parts the "
+                    "same ordered categories, or plain numbers or texts."
+                )
+        ranged = {g.column for by in quantifiers_of(constraints) for g in by if not g.levels}
+        named = literals_of(constraints)
+        levels = {}
+        for name, own in self.levels.items():
+            both = in_order({*own, *other.levels[name]}, self.orders.get(name))
+            if len(both) > MAX_LEVELS and name in ranged:
+                raise ValueError(
+                    f"A quantifier ranges over column {name!r}, which has over {MAX_LEVELS:,} "
+                    "levels. Each is a group of its own: name those that count, as in "
+                    f"by={name} in (...)."
+                )
+            levels[name] = both if name in ranged else _shortened(both, named.get(name, ()))
+        combinations = {
+            names: own | other.combinations[names] for names, own in self.combinations.items()
+        }
+        return SeenLevels(levels, combinations, self.orders)
+
+
+def _shortened(levels: tuple[Literal, ...], named: Collection[Literal]) -> tuple[Literal, ...]:
+    """At most `MAX_LEVELS` of some levels: those `named`, one of each kind, and the first."""
+    if len(levels) <= MAX_LEVELS:
+        return levels
+    examples = {isinstance(level, str): level for level in levels}.values()
+    kept = {*(level for level in levels if level in set(named)), *examples}
+    kept.update(level for level in levels[: MAX_LEVELS - len(kept)])
+    return tuple(level for level in levels if level in kept)
 
 
 @dataclass(frozen=True)
@@ -108,19 +197,14 @@ class Schema:
         **others: Any,
     ) -> Schema:
         """The schema of some rows: only columns that the `constraints` name are looked into."""
-        constraints = tuple(constraints)
-        wanted = {n for constraint in constraints for n in columns_of(constraint) if n in columns}
-        levels = {
-            name: levels_of(values) if name in wanted else () for name, values in columns.items()
-        }
-        together = {tuple(grouping.column for grouping in by) for by in quantifiers_of(constraints)}
-        combinations = {
-            names: combinations_in([columns[name] for name in names])
-            for names in together
-            if len(names) > 1 and wanted.issuperset(names)
-        }
-        orders = {name: order for name in wanted if (order := order_of(columns[name])) is not None}
-        return cls(classes, positive, levels, combinations, orders=orders, **others)
+        seen = SeenLevels.of(columns, tuple(constraints))
+        return cls.of_levels(seen, classes=classes, positive=positive, **others)
+
+    @classmethod
+    def of_levels(cls, seen: SeenLevels, **others: Any) -> Schema:
+        """The schema of rows with these levels."""
+        levels, combinations = seen.levels, seen.combinations
+        return cls(levels=levels, combinations=combinations, orders=seen.orders, **others)
 
     @property
     def n_classes(self) -> int:
@@ -158,3 +242,20 @@ def named_levels(constraints: Iterable[Constraint]) -> dict[str, tuple[Literal, 
         levels = (*named.get(grouping.column, ()), *grouping.levels)
         named[grouping.column] = tuple(dict.fromkeys(levels))
     return named
+
+
+def literals_of(constraints: Iterable[Constraint]) -> dict[str, tuple[Literal, ...]]:
+    """All values that `constraints` compare a column with, by column."""
+    found: dict[str, tuple[Literal, ...]] = {}
+    for node in itertools.chain.from_iterable(map(walk, constraints)):
+        match node:
+            case Comparison(column=column, literal=literal):
+                literals: tuple[Literal, ...] = (literal,)
+            case Membership(column=column, literals=literals):
+                pass
+            case Grouping(column=column, levels=literals):
+                pass
+            case _:
+                continue
+        found[column] = tuple(dict.fromkeys((*found.get(column, ()), *literals)))
+    return found

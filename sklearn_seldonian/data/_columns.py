@@ -230,7 +230,7 @@ def _counted(length: int | None) -> str:
 # -- plain values ------------------------------------------------------------------------
 
 
-def plain_values(column: Series, name: str, source: str) -> Any:
+def plain_values(column: Series, name: str, source: str, missing: str = "error") -> Any:
     """A column's values as plain ones: an array, or a Categorical with plain categories.
 
     Values that are equal in the table are equal here, whatever their type. Decimals, and floats of
@@ -241,20 +241,26 @@ def plain_values(column: Series, name: str, source: str) -> Any:
     column : Series
     name, source : str
         What it is called, and in what it was given, for messages.
+    missing : {"error", "exclude"}, default="error"
+        Whether missing values are refused, or are None or NaN.
 
     Raises
     ------
     ValueError
         If values are missing, or are of a kind that constraints cannot compare.
     """
-    n_missing = int(column.isna().sum())
-    if n_missing:
+    is_missing = column.isna().to_numpy()
+    n_missing = int(is_missing.sum())
+    if n_missing and missing == "error":
         raise ValueError(
             f"Column {name!r} of {source} holds {n_missing} missing values; constraints cannot "
-            "say which group those rows belong to."
+            'say which group those rows belong to. With missing="exclude" they count for '
+            "constraints without a condition on it, and for no group."
         )
     try:
-        return _plain(column)
+        if not n_missing:
+            return _plain(column)
+        return _with_gaps(_plain(column[~is_missing]), is_missing)
     except _NotPlainError as error:
         (kind,) = error.args
         remedy = next(text for kinds, text in REMEDIES.items() if issubclass(kind, kinds))
@@ -262,6 +268,20 @@ def plain_values(column: Series, name: str, source: str) -> Any:
             f"Column {name!r} of {source} holds values of type {kind.__name__}; constraints "
             f"compare numbers, texts and truth values. {remedy}"
         ) from None
+
+
+def _with_gaps(values: Any, is_missing: NDArray[np.bool_]) -> Any:
+    """The `values` of a column at the places where it has some."""
+    if isinstance(values, pd.Categorical):
+        codes = np.full(len(is_missing), -1)
+        codes[~is_missing] = values.codes
+        return pd.Categorical.from_codes(codes, dtype=values.dtype)
+    if values.dtype.kind == "f":
+        found = np.full(len(is_missing), np.nan)
+    else:
+        found = np.full(len(is_missing), None, dtype=object)
+    found[~is_missing] = values
+    return found
 
 
 class _NotPlainError(Exception):
@@ -298,7 +318,7 @@ def _plain_objects(values: NDArray[Any]) -> Any:
     """Numbers and texts as plain values, and intervals as texts."""
     kinds = dict.fromkeys(map(type, values.tolist()))
     if kinds.keys() == {str}:
-        return values.copy()
+        return values
     if kinds and all(issubclass(kind, pd.Interval) for kind in kinds):
         return pd.Categorical(values.astype(str).astype(object))
     for kind in kinds:

@@ -1,7 +1,8 @@
 """Fingerprints of rows, which depend on their values, but not on order, container and type.
 
 Rows are given as blocks, each an array of some of their columns. A block holds numbers, of shape
-(n_rows, n_columns), or the digests of one column's values, of shape (n_rows,) and type `DIGEST`.
+(n_rows, n_columns), or digests, of shape (n_rows,) and type `DIGEST`: of those values of the last
+column before it that are not numbers. There the numbers are NaN.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import hashlib
 import math
 import pickle
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -18,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_any_real_numeric_dtype
+from pandas.util import hash_array
 from scipy.sparse import issparse
 
 from sklearn_seldonian.data._columns import (
@@ -32,81 +35,122 @@ from sklearn_seldonian.data._columns import (
 Block = NDArray[Any]
 DIGEST = np.dtype("V16")
 NUMBERS = (Real, np.bool_)
+# The number of sums that a fingerprint is made of.
+N_LANES = 4
 # The number of bytes that are digested at a time.
 CHUNK_BYTES = 2**25
 # Rows of so few bytes are sorted as they are, which is faster than to digest each of them.
 BYTES_OF_NARROW_ROWS = 64
 
 
-def row_digests(blocks: Iterable[Block]) -> Block:
-    """A digest of each row of the `blocks`, as a block.
+@dataclass(frozen=True)
+class RowSum:
+    """A sum of digests of rows, which does not depend on their order and adds up over parts.
 
-    A row is a row of bytes: 8 for each number, as a float64, and 16 for each digest.
+    It tells rows apart that differ by accident (a multiset hash by addition [1]_). It does not
+    withstand somebody who makes up rows until the sum is the same.
+
+    Parameters
+    ----------
+    n_rows : int
+    lanes : tuple of int
+        The sums of each quarter of a digest, modulo 2**64.
+
+    References
+    ----------
+    .. [1] D. Clarke, S. Devadas, M. van Dijk, B. Gassend and G. E. Suh, "Incremental multiset hash
+       functions and their application to memory integrity checking", ASIACRYPT 2003.
     """
-    blocks = list(blocks)
-    stretch = max(1, CHUNK_BYTES // max(1, _width(blocks)))
-    digests: list[bytes] = []
-    for start in range(0, len(blocks[0]), stretch):
-        content = [_content_of_rows(block[start : start + stretch]) for block in blocks]
-        digests += map(_digest_of_bytes, np.concatenate(content, axis=1))
-    return _as_block(digests)
+
+    n_rows: int = 0
+    lanes: tuple[int, ...] = (0,) * N_LANES
+
+    @classmethod
+    def of(
+        cls, blocks: Iterable[Block], beside: Mapping[str, NDArray[np.uint64]], name: str = "data"
+    ) -> dict[str, RowSum]:
+        """Of the rows of some blocks, by `name`, and of each row with a number `beside` it."""
+        blocks, start = list(blocks), 0
+        sums = {key: np.zeros(N_LANES, dtype=np.uint64) for key in (name, *beside)}
+        for rows in _stretches(blocks):
+            lanes = _row_digests(rows, 8 * N_LANES).view(np.uint64)
+            sums[name] += lanes.sum(axis=0, dtype=np.uint64)
+            for key, numbers in beside.items():
+                mixed = lanes + numbers[start : start + len(lanes), None]
+                mixed = hash_array(mixed.ravel()).reshape(lanes.shape)
+                sums[key] += mixed.sum(axis=0, dtype=np.uint64)
+            start += len(lanes)
+        return {key: cls(start, tuple(lanes.tolist())) for key, lanes in sums.items()}
+
+    def __add__(self, other: RowSum) -> RowSum:
+        """Of the rows of both."""
+        pairs = zip(self.lanes, other.lanes, strict=True)
+        lanes = tuple((one + more) % 2**64 for one, more in pairs)
+        return RowSum(self.n_rows + other.n_rows, lanes)
+
+    def fingerprint(self, kind: bytes = b"") -> str:
+        """The sum in hexadecimal digits. `kind` says what the rows are."""
+        content = struct.pack(f"<{1 + N_LANES}Q", self.n_rows, *self.lanes)
+        return _digest_of_bytes(content + kind).hex()
 
 
-def _width(blocks: Iterable[Block]) -> int:
-    """The bytes of a row."""
-    return sum(block.shape[1] * 8 if block.ndim == 2 else DIGEST.itemsize for block in blocks)
+def row_digests(blocks: Iterable[Block]) -> NDArray[np.uint8]:
+    """A digest of each row of the `blocks`: shape (n_rows, 16)."""
+    stretches = _stretches(list(blocks))
+    return np.concatenate([_row_digests(rows, DIGEST.itemsize) for rows in stretches])
 
 
-def fingerprints_of(
-    data: Iterable[Block], answers: Mapping[str, Iterable[Block]], kind: bytes = b""
-) -> dict[str, str]:
-    """Fingerprints of rows in any order, as "data", and of the rows with each of their `answers`.
+def numbered(blocks: Iterable[Block]) -> Iterator[tuple[int, Block]]:
+    """The `blocks`, each with the position of its first column.
 
-    Repeated rows count. `kind` says what the rows are.
+    Digests are of the last column of the numbers before them.
     """
-    data = list(data)
-    content, kinds = _narrow(data), _kinds(data)
-    found, in_order = {}, None
-    for name, blocks in answers.items():
-        own = list(blocks)
-        sorted_rows = _sorted(np.concatenate([content, _narrow(own)], axis=1))
-        found[name] = _fingerprint(sorted_rows, kind, kinds + _kinds(own))
-        in_order = sorted_rows[:, : content.shape[1]]  # which it is as well
-    return {
-        "data": _fingerprint(_sorted(content) if in_order is None else in_order, kind, kinds)
-    } | found
+    position = 0
+    for block in blocks:
+        if block.ndim == 2:
+            yield position, block
+            position += block.shape[1]
+        else:
+            yield position - 1, block
 
 
-def _narrow(blocks: Sequence[Block]) -> NDArray[np.uint8]:
-    """The bytes of each row, or its digest where they are many."""
-    if 0 < _width(blocks) <= BYTES_OF_NARROW_ROWS:
-        return np.concatenate([_content_of_rows(block) for block in blocks], axis=1)
-    return _content_of_rows(row_digests(blocks))
+def weights_of_columns(n: int) -> NDArray[np.uint64]:
+    """A different odd number for each of `n` columns."""
+    return hash_array(np.arange(1, n + 1, dtype=np.uint64)) | np.uint64(1)
 
 
-def _kinds(blocks: Iterable[Block]) -> bytes:
-    return b"".join(b"d" if block.ndim == 1 else b"n" * block.shape[1] for block in blocks)
+def _stretches(blocks: Sequence[Block]) -> Iterator[list[Block]]:
+    """The rows of the blocks, so many at a time as fit into `CHUNK_BYTES`."""
+    width = sum(block.shape[1] * 8 if block.ndim == 2 else DIGEST.itemsize for block in blocks)
+    n_rows = max(1, CHUNK_BYTES // max(1, width))
+    for start in range(0, max(1, len(blocks[0])), n_rows):
+        yield [block[start : start + n_rows] for block in blocks]
 
 
-def _sorted(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Rows of bytes in the order of their first bytes, then of the second, and so on."""
-    in_order = np.sort(np.ascontiguousarray(rows).view(f"S{rows.shape[1]}").ravel())
-    return in_order.view(np.uint8).reshape(rows.shape)
+def _row_digests(blocks: Sequence[Block], size: int) -> NDArray[np.uint8]:
+    """A digest of each row, of `size` bytes.
+
+    A row is digested as its numbers, and the weighted sum of the digests of what is not a number.
+    So a row has the same digest whatever the other rows of its columns hold.
+    """
+    numbers = [_canonical(block) for block in blocks if block.ndim == 2]
+    others = np.zeros((len(blocks[0]), 2), dtype=np.uint64)
+    weights = weights_of_columns(sum(block.shape[1] for block in numbers))
+    for position, block in numbered(blocks):
+        if block.ndim == 1:
+            others += np.ascontiguousarray(block).view(np.uint64).reshape(-1, 2) * weights[position]
+    content = np.concatenate([*numbers, others.view(np.float64)], axis=1)
+    raw, width, digest_of = content.tobytes(), content.shape[1] * 8, hashlib.blake2b
+    starts = range(0, len(raw), width)
+    digests = [digest_of(raw[i : i + width], digest_size=size).digest() for i in starts]
+    return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, size)
 
 
-def _fingerprint(rows: NDArray[np.uint8], *kinds: bytes) -> str:
-    digest = hashlib.blake2b(digest_size=DIGEST.itemsize)
-    for part in (*kinds, rows.tobytes()):
-        digest.update(str(len(part)).encode() + b" " + part)
-    return digest.hexdigest()
-
-
-def _content_of_rows(block: Block) -> NDArray[np.uint8]:
-    """The bytes of each row of a block."""
-    if block.ndim == 2:
-        block = block.astype(np.float64) + 0.0  # turns -0.0 into 0.0
-        block[np.isnan(block)] = np.nan
-    return np.ascontiguousarray(block).view(np.uint8).reshape(len(block), -1)
+def _canonical(block: Block) -> NDArray[np.float64]:
+    """Numbers of which equal ones have equal bytes."""
+    block = block.astype(np.float64) + 0.0  # turns -0.0 into 0.0
+    block[np.isnan(block)] = np.nan
+    return block
 
 
 def _digest_of_bytes(content: Any) -> bytes:
@@ -123,20 +167,21 @@ def _as_block(digests: Iterable[bytes]) -> Block:
 def blocks_of(values: Any) -> list[Block]:
     """Blocks of rows of any kind: an array, a frame, sparse rows, lists, texts, images.
 
-    Rows that are equal as numbers or as texts have the same blocks.
+    Rows that are equal as numbers or as texts have the same blocks, but for blocks of digests of
+    columns in which all other rows too hold numbers only: those are left out.
     """
     if is_table(values):
-        return [_of_column(column) for _, column in of_table(values)]
+        return [block for _, column in of_table(values) for block in _of_column(column)]
     if issparse(values):
-        return [_of_objects(_sparse_rows(values))]
+        return _of_objects(_sparse_rows(values))
     values = _as_array(values)
     if values.dtype.kind == "c":
         return [*blocks_of(values.real), *blocks_of(values.imag)]
     if values.dtype.names:
-        return [_of_objects(values.tolist())]
+        return _of_objects(values.tolist())
     if _is_exact(values):
         return [values.reshape(len(values), math.prod(values.shape[1:]))]
-    return [_of_column(column) for column in columns_of_array(values)]
+    return [block for column in columns_of_array(values) for block in _of_column(column)]
 
 
 def _as_array(values: Any) -> NDArray[Any]:
@@ -170,34 +215,40 @@ def _sparse_rows(values: Any) -> list[tuple[int, NDArray[Any], NDArray[Any]]]:
     return [(rows.shape[1], rows.indices[a:b], rows.data[a:b]) for a, b in ends]
 
 
-def _of_column(column: pd.Series) -> Block:
+def _of_column(column: pd.Series) -> list[Block]:
     is_number = is_any_real_numeric_dtype(column.dtype) or column.dtype.kind == "b"
     if is_number and _is_exact(np.asarray(column.dropna().to_numpy())):
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)[:, None]
+        return [column.to_numpy(dtype=np.float64, na_value=np.nan)[:, None]]
     return _of_objects(column.astype(object).tolist())
 
 
-def _of_objects(values: list[Any]) -> Block:
-    """A list as one block, of numbers if all values are numbers."""
-    numbers = _numbers(values)
-    if numbers is not None:
-        return numbers[:, None]
+def _of_objects(values: list[Any]) -> list[Block]:
+    """A list as a block of numbers, NaN for others, and a block of digests, zero for numbers.
+
+    Without the second where all values are numbers. Missing values are numbers: NaN.
+    """
     if set(map(type, values)) == {str}:
-        codes, distinct = pd.factorize(np.array(values, dtype=object))
-        return _as_block(map(_digest, distinct))[codes]
-    return _as_block(map(_digest, values))
+        codes, texts = pd.factorize(np.array(values, dtype=object))
+        return [np.full((len(values), 1), np.nan), _as_block(map(_digest, texts))[codes]]
+    numbers = [_number(value) for value in values]
+    block = np.array([np.nan if x is None else x for x in numbers], dtype=np.float64)[:, None]
+    if None not in numbers:
+        return [block]
+    pairs = zip(numbers, values, strict=True)
+    return [block, _as_block(bytes(16) if x is not None else _digest(v) for x, v in pairs)]
 
 
-def _numbers(values: list[Any]) -> NDArray[np.float64] | None:
-    """The values as floats, with NaN for missing ones; None if floats cannot represent them."""
-    if not all(_is_missing(value) or _is_number(value) for value in values):
+def _number(value: Any) -> float | None:
+    """The value as a float, NaN if it is missing; None if a float does not represent it."""
+    if _is_missing(value):
+        return math.nan
+    if not _is_number(value):
         return None
     try:
-        numbers = [np.nan if _is_missing(value) else float(value) for value in values]
+        number = float(value)
     except OverflowError:
         return None
-    exact = (_is_missing(v) or f == v or f != f for v, f in zip(values, numbers, strict=True))
-    return np.array(numbers, dtype=np.float64) if all(exact) else None
+    return number if number == value or number != number else None
 
 
 def _is_number(value: Any) -> bool:

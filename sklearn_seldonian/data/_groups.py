@@ -19,7 +19,9 @@ from sklearn_seldonian.constraints import (
 from sklearn_seldonian.data import _columns
 
 
-def column_values(wanted: set[str], X: Any, sensitive_features: Any, n_rows: int) -> dict[str, Any]:
+def column_values(
+    wanted: set[str], X: Any, sensitive_features: Any, n_rows: int, missing: str = "error"
+) -> dict[str, Any]:
     """The columns that conditions name, each as an array.
 
     Parameters
@@ -29,6 +31,8 @@ def column_values(wanted: set[str], X: Any, sensitive_features: Any, n_rows: int
         Its columns count where it is a frame of pandas, polars, Arrow or another library.
     sensitive_features : Series, DataFrame, array-like or None
     n_rows : int
+    missing : {"error", "exclude"}, default="error"
+        Whether missing values of wanted columns are refused, or are None or NaN.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def column_values(wanted: set[str], X: Any, sensitive_features: Any, n_rows: int
                 continue
             if names.count(name) > 1:
                 raise ValueError(f"{source} has several columns {name!r}; constraints need one.")
-            values = _columns.plain_values(column, name, source)
+            values = _columns.plain_values(column, name, source, missing)
             found[name] = _agreed(name, found[name], values) if name in found else values
     _check_index_levels(wanted - set(found), X=X, sensitive_features=sensitive_features)
     return found
@@ -64,7 +68,8 @@ def column_values(wanted: set[str], X: Any, sensitive_features: Any, n_rows: int
 def _agreed(name: str, first: Any, second: Any) -> Any:
     """The values of a column that is in X and in `sensitive_features`, with their order."""
     problem = f"Column {name!r} is in X and in sensitive_features with different"
-    if not np.array_equal(np.asarray(first), np.asarray(second)):
+    one, other = (pd.Series(np.asarray(values), dtype=object) for values in (first, second))
+    if not ((one == other) | (one.isna() & other.isna())).all():
         raise ValueError(f"{problem} values; rename one.")
     orders = [order_of(values) for values in (first, second)]
     if all(orders) and orders[0] != orders[1]:

@@ -14,7 +14,7 @@ from pandas.util import hash_array
 from scipy.sparse import issparse
 from scipy.stats import binom
 
-from sklearn_seldonian.data._digests import Block, blocks_of
+from sklearn_seldonian.data._digests import Block, blocks_of, numbered, weights_of_columns
 
 Hashes = NDArray[np.uint64]
 SKETCHED = 1024  # the number of hashes kept
@@ -97,20 +97,30 @@ def row_hashes(X: Any) -> Hashes:
     """One number per row. Equal rows have the same one in any container."""
     if issparse(X):
         return _sparse_hashes(X)
-    blocks = blocks_of(X) or [np.empty((len(X), 0))]
-    n_columns = sum(block.shape[1] if block.ndim == 2 else 1 for block in blocks)
-    weights, stretch = _weights(n_columns), max(1, VALUES_AT_ONCE // max(1, n_columns))
-    sums = np.zeros(len(blocks[0]), dtype=np.uint64)
+    blocks = list(numbered(blocks_of(X))) or [(0, np.empty((len(X), 0)))]
+    n_columns = sum(block.shape[1] for _, block in blocks if block.ndim == 2)
+    weights = weights_of_columns(2 * n_columns)  # digests beside numbers have their own
+    of_blocks = [weights[_places(position, block, n_columns)] for position, block in blocks]
+    sums = np.zeros(len(blocks[0][1]), dtype=np.uint64)
+    stretch = max(1, VALUES_AT_ONCE // max(1, n_columns))
     for start in range(0, len(sums), stretch):
         rows = slice(start, start + stretch)
-        sums[rows] = np.concatenate([bits_of(block[rows]) for block in blocks], axis=1) @ weights
+        for (_, block), own in zip(blocks, of_blocks, strict=True):
+            sums[rows] += bits_of(block[rows]) @ own
     return hash_array(sums)
+
+
+def _places(position: int, block: Block, n_columns: int) -> slice:
+    """Where the weights of a block are: those of digests come after all those of numbers."""
+    if block.ndim == 2:
+        return slice(position, position + block.shape[1])
+    return slice(n_columns + position, n_columns + position + 1)
 
 
 def _sparse_hashes(X: Any) -> Hashes:
     """The hashes of sparse rows, equal to those of the same rows in an array."""
     rows = X.tocsr()
-    products = bits_of(rows.data[:, None])[:, 0] * _weights(rows.shape[1])[rows.indices]
+    products = bits_of(rows.data[:, None])[:, 0] * weights_of_columns(rows.shape[1])[rows.indices]
     sums = np.append(np.uint64(0), np.cumsum(products, dtype=np.uint64))
     return hash_array(sums[rows.indptr[1:]] - sums[rows.indptr[:-1]])
 
@@ -126,11 +136,6 @@ def bits_of(block: Block) -> NDArray[np.uint64]:
     with np.errstate(over="ignore"):
         single = np.ascontiguousarray(block, dtype=np.float32) + np.float32(0)
     return single.view(np.uint32).astype(np.uint64)
-
-
-def _weights(n: int) -> Hashes:
-    """A different odd number for each column."""
-    return hash_array(np.arange(1, n + 1, dtype=np.uint64)) | np.uint64(1)
 
 
 # -- which rows predictions are asked for ------------------------------------------------

@@ -196,7 +196,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         if constraints:
             _parameters.check_own_decisions(type(self))
         deltas = _requests.check_deltas(self.delta, len(constraints))
-        self._specification_ = Specification(constraints, deltas, self.method)
+        self._specification_ = Specification(constraints, deltas, self.method, self.missing)
         self._check_specification()
         promised = {"estimator": type(self).__name__, **self._promised()}
         model = self._promised_model()
@@ -245,7 +245,8 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
     def _columns(self, X, sensitive_features, y):
         """The columns that constraints may name, those that they do name checked."""
         wanted = self._specification_.columns | ({self._shift_.column} if self._shift_ else set())
-        return _groups.column_values(wanted, X, sensitive_features, len(y))
+        missing = self._specification_.missing
+        return _groups.column_values(wanted, X, sensitive_features, len(y), missing)
 
     def _train(self, setup, rows):
         """What comes of training on some of the candidate rows."""

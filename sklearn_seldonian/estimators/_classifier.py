@@ -229,6 +229,7 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         ``"abs(PR | [M] - PR | [F]) <= 0.1"``. With none, all rows train.
     {delta}
     {method}
+    {missing}
     decision : {"argmax", "sample"}, default="argmax"
         Whether `predict` returns the most probable class, or draws a class from the
         probabilities. What is certified is what `predict` does.
@@ -343,6 +344,7 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         *,
         delta=0.05,
         method="auto",
+        missing="error",
         decision="argmax",
         preprocessor=None,
         measures=(),

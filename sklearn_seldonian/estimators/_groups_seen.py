@@ -37,12 +37,17 @@ def check_group_thresholds(specification: Specification, decision: str) -> None:
     Raises
     ------
     ValueError
-        If decisions are drawn, or no constraint has a condition.
+        If decisions are drawn, no constraint has a condition, or rows may have no group.
     """
     if decision == "sample":
         raise ValueError(
             "group_thresholds=True is for decision='argmax': with decision='sample' labels are "
             "drawn from probabilities, and there is no threshold."
+        )
+    if specification.missing == "exclude":
+        raise ValueError(
+            "group_thresholds=True decides by the group of a row, and missing='exclude' is for "
+            "rows whose group is not recorded, which have no threshold: leave out one of them."
         )
     if not specification.columns:
         raise ValueError(

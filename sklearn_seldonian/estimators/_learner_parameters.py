@@ -36,6 +36,11 @@ class LearnerParameters(BaseEstimator):
         How bounds are computed. "auto": with a finite-sample guarantee wherever measures
         have finite ranges, else asymptotic, with a warning. "exact": never asymptotic.
         "asymptotic" and "ttest": normal approximations, for comparison.
+    missing : {"error", "exclude"}, default="error"
+        What to do with rows that have no value in a column that constraints name. "error": refuse
+        them. "exclude": they train like all others, but meet no condition on it, be it
+        ``sex == "F"``, ``sex != "F"`` or ``not F``. The certificate says how many of the tested
+        rows they are, and that it is about groups as far as they are recorded.
     measures : sequence of RowMeasure, default=()
         The user's own measures, which constraints may name.
     safety_size : float in (0, 1) or int, default=0.5

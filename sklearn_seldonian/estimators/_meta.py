@@ -33,6 +33,7 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
         As in `SeldonianClassifier`.
     {delta}
     {method}
+    {missing}
     decision : {"argmax", "sample"}, default="argmax"
         As in `SeldonianClassifier`.
     preprocessor : transformer or pipeline, default=None
@@ -119,6 +120,7 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
         *,
         delta=0.05,
         method="auto",
+        missing="error",
         decision="argmax",
         preprocessor=None,
         measures=(),
@@ -137,6 +139,7 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
         self.constraints = constraints
         self.delta = delta
         self.method = method
+        self.missing = missing
         self.decision = decision
         self.preprocessor = preprocessor
         self.measures = measures

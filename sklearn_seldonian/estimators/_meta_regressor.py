@@ -33,6 +33,7 @@ class SeldonianMetaRegressor(StackedEstimator, CertifiedRegressor):
         As in `SeldonianRegressor`.
     {delta}
     {method}
+    {missing}
     prediction_range, target_range : (low, high), default=None
         As in `SeldonianRegressor`.
     preprocessor : transformer or pipeline, default=None
@@ -113,6 +114,7 @@ class SeldonianMetaRegressor(StackedEstimator, CertifiedRegressor):
         *,
         delta=0.05,
         method="auto",
+        missing="error",
         prediction_range=None,
         target_range=None,
         preprocessor=None,
@@ -130,6 +132,7 @@ class SeldonianMetaRegressor(StackedEstimator, CertifiedRegressor):
         self.constraints = constraints
         self.delta = delta
         self.method = method
+        self.missing = missing
         self.prediction_range = prediction_range
         self.target_range = target_range
         self.preprocessor = preprocessor

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn_seldonian._keywords import advice_on
 from sklearn_seldonian._text import short
 from sklearn_seldonian.certification import METHODS
+from sklearn_seldonian.certification._specification import MISSING
 from sklearn_seldonian.constraints import Constraint
 from sklearn_seldonian.learners.lagrangian._keywords import (
     PREFIXES,
@@ -27,6 +28,7 @@ SHARE = Interval(Real, 0, 1, closed="neither")
 SHARED = {
     "delta": [SHARE, "array-like"],
     "method": [StrOptions(set(METHODS))],
+    "missing": [StrOptions(set(MISSING))],
     "preprocessor": [HasMethods("fit"), None],
     "safety_size": [SHARE, COUNT],
     "power": [SHARE],

@@ -96,6 +96,7 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
         ``"abs((Mean_Error | [M]) - (Mean_Error | [F])) <= 0.1"``. With none, all rows train.
     {delta}
     {method}
+    {missing}
     prediction_range : (low, high), default=None
         Predictions are clipped to it. None: they are not.
     target_range : (low, high), default=None
@@ -199,6 +200,7 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
         *,
         delta=0.05,
         method="auto",
+        missing="error",
         prediction_range=None,
         target_range=None,
         preprocessor=None,

@@ -97,6 +97,7 @@ def in_words(
         "constraints": [str(constraint) for constraint in specification.constraints],
         "delta": specification.deltas,
         "method": specification.method,
+        "missing": specification.missing,
         **promised,
         **{name: _parameter_in_words(value) for name, value in module.items()},
     }
@@ -251,7 +252,7 @@ def _agreements(
     if certificate is None:
         return
     yield "certificate.procedure", certificate.procedure == f"{promise['estimator']}.fit"
-    for name in {"method", "decision", "group_thresholds"} & set(promise):
+    for name in {"method", "missing", "decision", "group_thresholds"} & set(promise):
         yield "certificate.parameters", certificate.parameters.get(name) == repr(promise[name])
     shares = [int(k) for text in certificate.assumptions for k in HOLM.findall(text)] or [1]
     for i, (result, delta) in enumerate(zip(certificate.results, promise["delta"], strict=True)):

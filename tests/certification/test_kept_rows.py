@@ -34,13 +34,15 @@ def test_the_drawn_order_depends_on_the_rows_and_the_seed_alone(groups, weights)
 def test_rows_of_a_unit_stay_together_and_units_are_numbered(groups, weights):
     given = rows(groups=groups, weights=weights)
     drawn = given.in_drawn_order(5)
-    assert np.array_equal(np.unique(drawn.units), np.arange(len(np.unique(given.units))))
+    n_units = len(np.unique(given.units)) if groups is not None else len(given.units)
+    assert np.array_equal(np.unique(drawn.units), np.arange(n_units))
     assert (np.diff(drawn.units) >= 0).all()
 
     def contents(kept):
+        units = kept.units if groups is not None else np.arange(len(kept.units))
         parts = [
-            np.column_stack([kept.codes, kept.labels, kept.entries, kept.weights])[kept.units == u]
-            for u in np.unique(kept.units)
+            np.column_stack([kept.codes, kept.labels, kept.entries, kept.weights])[units == u]
+            for u in np.unique(units)
         ]
         return sorted(tuple(map(tuple, part[np.lexsort(part.T)])) for part in parts)
 
@@ -60,3 +62,19 @@ def test_rows_follow_each_other():
     both = one.followed_by(other)
     assert len(both.codes) == 30
     assert np.array_equal(both.entries[10:], other.entries)
+
+
+@pytest.mark.parametrize(("groups", "weights"), GIVEN)
+def test_parts_have_the_order_of_the_whole(groups, weights):
+    """Rows that came in batches are drawn as if they had come at once, units across batches too."""
+    rng = np.random.default_rng(0)
+    codes, labels = rng.integers(0, 3, 60).astype(np.int32), rng.integers(0, 2, 60)
+    entries, units = rng.random((60, 2)), units_of(groups, weights, 60)
+    whole = KeptRows.of(codes, labels, entries, units)
+    parts = [
+        KeptRows.of(codes[at], labels[at], entries[at], None if units is None else units.take(at))
+        for at in (slice(0, 20), slice(20, 60))
+    ]
+    together = parts[0].followed_by(parts[1])
+    for one, same in zip(whole.in_drawn_order(3), together.in_drawn_order(3), strict=True):
+        assert np.array_equal(one, same)

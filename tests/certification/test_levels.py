@@ -10,7 +10,7 @@ from sklearn_seldonian.certification._levels import (
     quantified_levels,
     unseen_levels,
 )
-from sklearn_seldonian.constraints import Grouping, parse, parse_all
+from sklearn_seldonian.constraints import Grouping, SeenLevels, parse, parse_all
 
 COLUMNS = {
     "race": np.array(["B", "A", "A", "C"]),
@@ -18,6 +18,10 @@ COLUMNS = {
     "grade": pd.Categorical(["low", "high", "low", "low"], ["low", "middle", "high"], ordered=True),
     "color": pd.Categorical(["red", "blue", "red", "red"]),
 }
+
+
+def seen(texts, columns):
+    return SeenLevels.of(columns, parse_all(texts))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +49,7 @@ COLUMNS = {
     ],
 )
 def test_levels_that_may_be_named_are_those_of_rows_and_of_quantifiers(texts, expected):
-    found = levels_elsewhere(parse_all(texts), COLUMNS)
+    found = levels_elsewhere(parse_all(texts), seen(texts, COLUMNS))
     assert {name: set(levels) for name, levels in found.items()} == expected
 
 
@@ -71,7 +75,7 @@ PAIRS = frozenset({("B", 1), ("A", 0), ("A", 1), ("C", 1)})
     ],
 )
 def test_quantifiers_range_over_the_combinations_that_rows_have(texts, expected):
-    assert quantified_levels(parse_all(texts), COLUMNS) == expected
+    assert quantified_levels(parse_all(texts), seen(texts, COLUMNS)) == expected
 
 
 NEW_ROWS = {"race": np.array(["D", "A", "B", "C"]), "sex": np.array([1, 0, 0, 1])}
@@ -98,15 +102,16 @@ NEW_ROWS = {"race": np.array(["D", "A", "B", "C"]), "sex": np.array([1, 0, 0, 1]
 )
 def test_levels_that_only_later_rows_have_are_named(texts, unseen):
     constraints = parse_all(texts)
-    levels = quantified_levels(constraints, COLUMNS)
-    assert unseen_levels(constraints, levels, NEW_ROWS) == unseen
-    assert unseen_levels(constraints, levels, COLUMNS) == ""
+    levels = quantified_levels(constraints, seen(texts, COLUMNS))
+    assert unseen_levels(constraints, levels, seen(texts, NEW_ROWS)) == unseen
+    assert unseen_levels(constraints, levels, seen(texts, COLUMNS)) == ""
 
 
 def test_levels_that_later_rows_lack_are_not_unseen():
-    constraints = [parse("max(PR, by=race) <= 0.5")]
-    levels = quantified_levels(constraints, COLUMNS)
-    assert unseen_levels(constraints, levels, {"race": np.array(["A"])}) == ""
+    text = "max(PR, by=race) <= 0.5"
+    levels = quantified_levels([parse(text)], seen(text, COLUMNS))
+    fewer = seen(text, {"race": np.array(["A"])})
+    assert unseen_levels([parse(text)], levels, fewer) == ""
 
 
 @pytest.mark.parametrize(

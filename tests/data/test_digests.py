@@ -14,12 +14,13 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 
 from sklearn_seldonian import SeldonianClassifier, certify
-from sklearn_seldonian.certification._provenance import fingerprint, row_fingerprints
+from sklearn_seldonian.certification._provenance import fingerprint, fingerprints_of, row_sums
 from sklearn_seldonian.modules import MLP
 
 
 def data_of(X, y=(0, 1, 1), columns=None):
-    return row_fingerprints(X, np.asarray(y), columns or {})["data"]
+    columns = columns or {}
+    return fingerprints_of(row_sums(X, np.asarray(y), columns), columns)["data"]
 
 
 NUMBERS = np.array([[1.0, 2.5, 0.0], [3.0, np.nan, -1.0], [1.0, 2.5, 0.0]])
@@ -145,6 +146,34 @@ def test_sparse_rows_count_what_is_not_zero():
     stored = csr_array((np.array([1.0, 2.0, 0.0]), ([0, 1, 2], [1, 0, 0])), shape=(3, 2))
     assert data_of(X) == data_of(stored) == data_of(X.tocsc())
     assert data_of(X) != data_of(X * 2)
+
+
+# -- sums over parts -------------------------------------------------------------------------------
+
+PARTS = {
+    "numbers": pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0]}),
+    "texts and missing ones": pd.DataFrame({"a": ["x", "y", None, "y"], "b": [1, 2, 3, 4]}),
+    "numbers, then texts": pd.DataFrame({"a": [1, 2, "x", None]}, dtype=object),
+    "large integers": pd.DataFrame({"a": [1, 2, 2**60, 2**60 + 1], "b": list("xyxz")}),
+    "nothing, then texts": pd.DataFrame({"a": [None, None, "x", "y"], "b": [0.5, None, 1, 2]}),
+}
+
+
+@pytest.mark.parametrize("frame", PARTS.values(), ids=PARTS)
+def test_sums_of_parts_add_up_to_those_of_the_whole(frame):
+    y, scores = np.arange(4), np.array([0.1, 0.2, 0.3, 0.4])
+    groups = np.array(["F", "M", "M", 3], dtype=object)
+
+    def sums(rows):
+        return row_sums(frame[rows], y[rows], {"sex": groups[rows]}, scores=scores[rows])
+
+    whole, parts = sums(slice(None)), [sums(slice(2)), sums(slice(2, 4))]
+    for order in (parts, parts[::-1]):
+        assert {name: order[0][name] + order[1][name] for name in whole} == whole
+    assert parts[0]["data"] + parts[0]["data"] != whole["data"]
+    texts = fingerprints_of(whole, ["sex"])
+    assert texts != fingerprints_of(whole, ["race"])
+    assert {len(text) for text in texts.values()} == {32}
 
 
 class TestCertificates:

@@ -1,0 +1,80 @@
+"""What is asked of `certify` and `collect`, but for the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from sklearn_seldonian.certification import _requests
+from sklearn_seldonian.certification._answers import answers_of
+from sklearn_seldonian.certification._certifier import Origin
+from sklearn_seldonian.certification._methods import METHODS
+from sklearn_seldonian.certification._specification import MISSING, Specification
+from sklearn_seldonian.constraints import parse_all
+from sklearn_seldonian.data._object_digests import object_digest
+from sklearn_seldonian.data._targets import Labels, Targets
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An estimator and what it is tested for, as parameters of `certify`."""
+
+    estimator: Any
+    constraints: Any
+    delta: Any
+    method: Any
+    decision: Any
+    pos_label: Any
+    measures: Any
+    target_range: Any
+    prediction_range: Any
+    missing: Any
+    of_rows: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def specification(self) -> Specification:
+        """The constraints, with a delta for each.
+
+        Raises
+        ------
+        ValueError
+            If there are none, or a parameter is out of range.
+        """
+        constraints = parse_all(self.constraints)
+        if not constraints:
+            raise ValueError("There is nothing to certify: no constraints were given.")
+        _requests.check_choice("method", self.method, METHODS)
+        _requests.check_choice("missing", self.missing, MISSING)
+        deltas = _requests.check_deltas(self.delta, len(constraints))
+        return Specification(constraints, deltas, self.method, self.missing)
+
+    @cached_property
+    def model(self) -> str | None:
+        """A digest of the estimator, None if there is none."""
+        return object_digest(self.estimator)
+
+    def answers(self, sensitive_features: Any) -> Any:
+        """The answers of the estimator, which may be given sensitive features."""
+        ranges = self.target_range, self.prediction_range
+        return answers_of(
+            self.estimator, self.decision, self.pos_label, *ranges, sensitive_features
+        )
+
+    def origin(self, targets: Targets) -> Origin:
+        """What a certificate says of where it comes from."""
+        given = {"target_range": self.target_range, "prediction_range": self.prediction_range}
+        if isinstance(targets, Labels):
+            given = {"decision": self.decision, "pos_label": self.pos_label}
+        constraints = self.specification.constraints
+        given.update(
+            estimator=self.estimator,
+            constraints=[constraint.text or str(constraint) for constraint in constraints],
+            delta=self.delta,
+            method=self.method,
+            measures=self.measures,
+            missing=self.missing,
+            **{name: value for name, value in self.of_rows.items() if value is not None},
+        )
+        return Origin.of("certify", given, targets.schema["classes"], targets.schema["positive"])

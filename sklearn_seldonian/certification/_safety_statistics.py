@@ -1,0 +1,275 @@
+"""Statistics of a part of the safety rows, which add up to those of all."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn_seldonian._keywords import refuse_unknown_keywords
+from sklearn_seldonian.certification import _requests
+from sklearn_seldonian.certification._asked import Asked
+from sklearn_seldonian.certification._certificate import SafetyCertificate
+from sklearn_seldonian.certification._certifier import Origin, certificate_of_statistics
+from sklearn_seldonian.certification._evidence import exclusive_columns
+from sklearn_seldonian.certification._levels import levels_elsewhere, unrecorded
+from sklearn_seldonian.certification._merging import merged, with_ordered_codes, without_rows
+from sklearn_seldonian.certification._provenance import fingerprints_of, other_rows, row_sums
+from sklearn_seldonian.certification._specification import BoundSpecification, Specification
+from sklearn_seldonian.certification._statistics import Statistics
+from sklearn_seldonian.constraints import (
+    SeenLevels,
+    distinct_conditions,
+    distinct_estimands,
+    distinct_values,
+    literals_of,
+)
+from sklearn_seldonian.data import _arguments, _groups
+from sklearn_seldonian.data._arrays import as_arrays
+from sklearn_seldonian.data._digests import RowSum
+from sklearn_seldonian.data._row_sketch import Sighting, rows_of_predictions
+from sklearn_seldonian.data._split import LabelledRows
+from sklearn_seldonian.data._targets import Targets
+
+# What the kept rows of one test may take up.
+MAX_KEPT_BYTES = 2**29
+# Methods whose tests look at sums only.
+OF_SUMS = ("asymptotic", "ttest")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SafetyStatistics:
+    """All that a certificate needs of some rows. Those of disjoint rows add up with ``+``.
+
+    Made by `collect`. They hold counts, sums and digests, and the rows' own numbers only where a
+    test looks at rows one after another: with ``decision="sample"``, errors and measures of your
+    own, unless the method is "asymptotic" or "ttest".
+    """
+
+    specification: Specification
+    targets: Targets
+    measures: Any
+    origin: Origin
+    model: str | None
+    of_the_model: tuple[str, ...]
+    levels: SeenLevels
+    statistics: Statistics
+    sums: Mapping[str, RowSum]
+    unrecorded: Mapping[str, int]
+    sightings: Mapping[str, Sighting]
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return self.sums["data"].n_rows
+
+    def __repr__(self) -> str:
+        return f"<SafetyStatistics of {self.n_rows:,} rows>"
+
+    def __add__(self, other: SafetyStatistics) -> SafetyStatistics:
+        """The statistics of both sets of rows.
+
+        Raises
+        ------
+        ValueError
+            If they are of different models or constraints, or the rows have different columns, or
+            more rows would have to be kept than memory allows.
+        """
+        if not isinstance(other, SafetyStatistics):
+            return NotImplemented
+        self._check_same_test(other)
+        levels = self.levels.joined(other.levels, self.specification.constraints)
+        statistics = merged(self.statistics, other.statistics)
+        check_kept(statistics)
+        return dataclasses.replace(
+            self,
+            levels=levels,
+            statistics=statistics,
+            sums={name: own + other.sums[name] for name, own in self.sums.items()},
+            unrecorded=dict(Counter(self.unrecorded) + Counter(other.unrecorded)),
+            sightings=_both(self, other),
+        )
+
+    def __radd__(self, other: Any) -> SafetyStatistics:
+        """With 0, which `sum` begins with."""
+        return self if other == 0 else NotImplemented
+
+    def _check_same_test(self, other: SafetyStatistics) -> None:
+        pairs = {
+            "constraints": (self.specification, other.specification),
+            "parameters": (self.origin, other.origin),
+            "estimator": (self.model, other.model),
+            "assumptions": (self.of_the_model, other.of_the_model),
+        }
+        differing = [name for name, (one, two) in pairs.items() if one != two]
+        if differing:
+            raise ValueError(
+                f"Only statistics of one test add up; these differ in their {differing[0]}. "
+                "Collect all parts with the same estimator and the same parameters."
+            )
+
+    @refuse_unknown_keywords
+    def certify(self, *, random_state: Any = None) -> SafetyCertificate:
+        """The certificate that these statistics lead to.
+
+        Parameters
+        ----------
+        random_state : int, RandomState or None, default=None
+            As of `sklearn_seldonian.certify`.
+
+        Returns
+        -------
+        SafetyCertificate
+            That of `sklearn_seldonian.certify` for the same rows in memory.
+
+        Raises
+        ------
+        ValueError
+            If constraints name what no row has.
+        """
+        order_seed = _requests.order_seed(random_state)
+        _requests.warn_of_large_delta(self.specification.deltas)
+        constraints = self.specification.constraints
+        elsewhere = levels_elsewhere(constraints, self.levels)
+        bound = self.specification.bound_by(self.levels, self.targets, self.measures, elsewhere)
+        exclusive = exclusive_columns(self.statistics.stratification)
+        bound = dataclasses.replace(bound, mutually_exclusive_columns=exclusive)
+        columns = sorted(self.specification.columns)
+        conditions = distinct_conditions(distinct_estimands(bound.constraints))
+        statistics = with_ordered_codes(self.statistics, conditions)
+        certificate = certificate_of_statistics(
+            bound,
+            statistics.in_drawn_order(order_seed),
+            self.origin,
+            of_the_model=self.of_the_model,
+            unrecorded_values=self.unrecorded,
+            bound_by="tested",
+            loss=float("nan"),
+            n_safety=self.n_rows,
+            fingerprints=fingerprints_of(self.sums, columns),
+        )
+        _requests.check_ranges(bound, self.targets.range_remedy)
+        sightings = list(self.sightings.values())
+        assumptions = (*certificate.assumptions, other_rows(sightings))
+        return dataclasses.replace(certificate, assumptions=assumptions)
+
+
+class Collector:
+    """Collects the statistics of one part after another.
+
+    What the constraints mean is looked up anew only where a part has levels that none before had.
+    """
+
+    def __init__(self, asked: Asked):
+        self.asked = asked
+        self._levels: SeenLevels | None = None
+        self._bound: BoundSpecification | None = None
+
+    def collect(self, X: Any, y: Any, sensitive_features: Any) -> SafetyStatistics:
+        """The statistics of one part."""
+        asked, specification = self.asked, self.asked.specification
+        answers = asked.answers(sensitive_features)
+        targets = answers.targets
+        rows = labelled_rows(specification, targets, X, y, sensitive_features)
+        levels = SeenLevels.of(rows.columns, specification.constraints)
+        bound = self._bound_by(levels, targets)
+        cells = bound.cells(rows.columns, len(rows.y))
+        values = distinct_values(distinct_estimands(bound.constraints))
+        with rows_of_predictions() as sightings:
+            seen = answers.observe(rows, cells, values)
+        columns = {name: rows.columns[name] for name in sorted(specification.columns)}
+        needs_rows = seen.statistics.needs_rows and asked.method not in OF_SUMS
+        statistics = seen.statistics if needs_rows else without_rows(seen.statistics)
+        check_kept(statistics)
+        return SafetyStatistics(
+            specification=specification,
+            targets=targets,
+            measures=asked.measures,
+            origin=asked.origin(targets),
+            model=asked.model,
+            of_the_model=(*answers.assumptions, *seen.assumptions),
+            levels=levels,
+            statistics=statistics,
+            sums=row_sums(rows.inputs(), rows.y, columns, **seen.answers),
+            unrecorded=unrecorded(columns, columns),
+            sightings=_by_name(sightings),
+        )
+
+    def _bound_by(self, levels: SeenLevels, targets: Targets) -> BoundSpecification:
+        """The constraints with the meaning that these levels, and maybe more, give them."""
+        specification = self.asked.specification
+        constraints = specification.constraints
+        known = levels if self._levels is None else self._levels.joined(levels, constraints)
+        if self._bound is None or known != self._levels:
+            elsewhere = literals_of(constraints)
+            bound = specification.bound_by(known, targets, self.asked.measures, elsewhere)
+            self._levels, self._bound = known, bound
+        return self._bound
+
+
+def labelled_rows(
+    specification: Specification,
+    targets: Targets,
+    X: Any,
+    y: Any,
+    sensitive_features: Any,
+    more: Iterable[str] = (),
+) -> LabelledRows:
+    """Rows that any estimator takes, with the columns that a specification names, and `more`."""
+    _, y = as_arrays(None, y)
+    n_rows = _arguments.check_same_length(X=X, y=y)
+    _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
+    y, positions = targets.check(_arguments.one_value_a_row("y", y, n_rows))
+    wanted = specification.columns.union(more)
+    columns = _groups.column_values(wanted, X, sensitive_features, len(y), specification.missing)
+    return LabelledRows(X, y, positions, columns, X)
+
+
+def check_kept(statistics: Statistics) -> None:
+    """Refuse to keep more rows than memory allows.
+
+    Raises
+    ------
+    ValueError
+        With what else can be done.
+    """
+    if statistics.kept is None:
+        return
+    n_bytes, n_rows = sum(part.nbytes for part in statistics.kept), len(statistics.kept.codes)
+    if n_bytes > MAX_KEPT_BYTES:
+        most = MAX_KEPT_BYTES * n_rows // n_bytes
+        raise ValueError(
+            'With decision="sample", errors or measures of your own, a test looks at the rows one '
+            f"after another and keeps them: at most {most:,} rows like these. Test that many, "
+            'drawn at random, or use method="asymptotic", which needs sums only.'
+        )
+
+
+# -- models that predict, and rows that they were fitted to ----------------------------------------
+
+
+def _by_name(sightings: Sequence[Sighting]) -> dict[str, Sighting]:
+    """One sighting of each model: the largest share, or None where it is not known."""
+    found: dict[str, Sighting] = {}
+    for sighting in sightings:
+        known = found.get(sighting.name)
+        if known is None or (sighting.share or 0) > (known.share or 0):
+            found[sighting.name] = sighting
+    return found
+
+
+def _both(one: SafetyStatistics, other: SafetyStatistics) -> dict[str, Sighting]:
+    """The sightings of two sets of rows."""
+    total = one.n_rows + other.n_rows
+    found = {}
+    for name in {**one.sightings, **other.sightings}:
+        shares = [
+            (part.n_rows / total, part.sightings[name].share)
+            for part in (one, other)
+            if name in part.sightings
+        ]
+        known = [weight * share for weight, share in shares if share is not None]
+        found[name] = Sighting(name, sum(known) if known else None)
+    return found
