@@ -44,7 +44,7 @@ from sklearn_seldonian.bounds import (
 from sklearn_seldonian.bounds._capital import capital_after, running_moments, steps
 from sklearn_seldonian.bounds._chernoff import chernoff_p_values
 from sklearn_seldonian.bounds._score import score_statistic
-from sklearn_seldonian.certification._statistics import KeptRows
+from sklearn_seldonian.certification._kept_rows import KeptRows
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

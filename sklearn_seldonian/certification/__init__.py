@@ -22,14 +22,8 @@ from sklearn_seldonian.certification._results import (
     untested,
 )
 from sklearn_seldonian.certification._safety_statistics import SafetyStatistics
-from sklearn_seldonian.certification._statistics import (
-    ScoreEnds,
-    Statistics,
-    estimand_entries,
-    summarise,
-    summarise_predictions,
-    tabulate,
-)
+from sklearn_seldonian.certification._statistics import ScoreEnds, Statistics, estimand_entries
+from sklearn_seldonian.certification._summarise import summarise, summarise_predictions, tabulate
 
 __all__ = [
     "ARITHMETIC",

@@ -13,11 +13,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 
 from sklearn_seldonian.certification._requests import check_choice
-from sklearn_seldonian.certification._statistics import (
-    Statistics,
-    summarise,
-    summarise_predictions,
-)
+from sklearn_seldonian.certification._statistics import Statistics
+from sklearn_seldonian.certification._summarise import summarise, summarise_predictions
 from sklearn_seldonian.constraints import Cells
 from sklearn_seldonian.data import _arguments
 from sklearn_seldonian.data._split import LabelledRows
