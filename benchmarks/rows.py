@@ -4,9 +4,9 @@
    alike, groups have 1 to 50 rows, and large ones are worse. Beside the test of independent rows.
 2. How far the bound on one rate, a difference and a ratio is from the estimate, as a multiple of
    the normal bound (cluster-robust), for groups of 1 to 9 rows.
-3. GPA data: models certified for "FPR <= limit" with and without `shift=`, and how many of them
-   violate it in the worst of the populations, where women are 10% to 90% (the setting of Giguere
-   et al., ICLR 2022). Judged on all rows that `fit` did not see.
+3. GPA data: models certified for "PR <= limit" with and without `shift=`, and how many of them
+   violate it in the worst of the populations, where women are 10% to 90% (as in Giguere et al.,
+   ICLR 2022). Judged on all rows that `fit` did not see.
 
     python benchmarks/rows.py [--trials 400] [--fits 20]
 
@@ -40,7 +40,7 @@ SHARES = 1 / SIZES / (1 / SIZES).sum()
 ERRS = 0.05 + 0.15 * SIZES / 50
 LIMIT = float((SHARES * SIZES * ERRS).sum() / (SHARES * SIZES).sum())
 SHIFT = {"F": {1: (0.1, 0.9), 0: (0.1, 0.9)}}
-FPR_LIMIT = 0.25
+PR_LIMIT = 0.4
 Array = NDArray[np.float64]
 
 
@@ -76,13 +76,10 @@ def widths(n_units: int, trials: int = 10) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
-def worst_rate(wrong: NDArray[np.bool_], negative: NDArray[np.bool_], F: Array) -> float:
-    """FPR in the worst of the populations of SHIFT, from rows that were not fitted to."""
-    rates = []
-    for share in (0.1, 0.9):
-        weights = np.where(F == 1, share / (F == 1).mean(), (1 - share) / (F == 0).mean())
-        rates.append(np.average(wrong[negative], weights=weights[negative]))
-    return float(max(rates))
+def worst_rate(positive: NDArray[np.bool_], F: Array) -> float:
+    """PR in the worst of the populations of SHIFT, from rows that were not fitted to."""
+    of_women, of_men = positive[F == 1].mean(), positive[F == 0].mean()
+    return float(max(share * of_women + (1 - share) * of_men for share in (0.1, 0.9)))
 
 
 def under_shift(fits: int, *, shifted: bool) -> tuple[int, int, float]:
@@ -94,7 +91,7 @@ def under_shift(fits: int, *, shifted: bool) -> tuple[int, int, float]:
         order = np.random.default_rng(seed).permutation(len(y))
         given, rest = order[:10_000], order[10_000:]
         model = SeldonianMetaClassifier(
-            LogisticRegression(), f"FPR <= {FPR_LIMIT}", random_state=seed
+            LogisticRegression(), f"PR <= {PR_LIMIT}", random_state=seed
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -105,7 +102,7 @@ def under_shift(fits: int, *, shifted: bool) -> tuple[int, int, float]:
         certified += 1
         decided = model.predict(X[rest])
         accuracies.append((decided == y[rest]).mean())
-        violating += worst_rate(decided == 1, y[rest] == 0, F[rest]) > FPR_LIMIT
+        violating += worst_rate(decided == 1, F[rest]) > PR_LIMIT
     return certified, violating, float(np.mean(accuracies)) if accuracies else math.nan
 
 

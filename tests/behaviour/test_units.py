@@ -59,7 +59,7 @@ def certified(constraints, seed=0, **given):
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("units", [("groups",), ("sample_weight",), ("groups", "sample_weight")])
-@pytest.mark.thinned(3)
+@pytest.mark.thinned(5)
 def test_what_belongs_together_is_certified_at_any_number_of_rows(text, units):
     columns = people()[2]
     given = {"groups": columns["person"], "sample_weight": columns["weight"]}
@@ -93,7 +93,7 @@ def test_the_order_of_rows_does_not_matter(decision):
             MODEL,
             X[at],
             y[at],
-            PARITY,
+            "ACC >= 0.6",
             sensitive_features=columns.loc[at, ["sex"]],
             groups=columns["person"][at],
             sample_weight=columns["weight"][at],
@@ -148,7 +148,7 @@ def test_importance_weights_certify_another_population():
 
 def test_rows_alike_within_a_group_do_not_certify_too_often(whole):
     """A model that errs for whole people, at the limit: rows alone certify far too often."""
-    rng, trials = np.random.default_rng(0), 400 if whole else 40
+    rng, trials = np.random.default_rng(0), 400 if whole else 25
     sizes = np.arange(1, 21)
     shares = 1 / sizes / (1 / sizes).sum()
     errs = 0.05 + 0.3 * sizes / 20
@@ -227,7 +227,7 @@ ESTIMATORS = {
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 @pytest.mark.parametrize("units", [("groups",), ("sample_weight",), ("groups", "sample_weight")])
-@pytest.mark.thinned(2)
+@pytest.mark.thinned(4)
 def test_fit_keeps_groups_whole_and_certifies_them(name, units):
     X, y, columns = people(400)
     given = {"groups": columns["person"], "sample_weight": columns["weight"]}

@@ -50,7 +50,7 @@ def enumerated(kinds, n, bound_of):
 
 @pytest.mark.parametrize("name", ONE_MEAN)
 @pytest.mark.parametrize("delta", DELTAS)
-@pytest.mark.thinned(4)
+@pytest.mark.thinned(9)
 def test_one_mean_is_seldom_below_its_bound(name, delta, monkeypatch):
     monkeypatch.setattr(_totals, "LIMITS", 40)
     kinds = ONE_MEAN[name]
@@ -81,7 +81,7 @@ TWO_MEANS = {
 
 @pytest.mark.parametrize("name", TWO_MEANS)
 @pytest.mark.parametrize("kind", ["difference", "ratio"])
-@pytest.mark.thinned(5)
+@pytest.mark.thinned(6)
 def test_two_means_are_seldom_beyond_their_bound(name, kind, monkeypatch):
     monkeypatch.setattr(_totals, "FEW_LIMITS", 30)
     monkeypatch.setattr(_totals, "LIMITS", 30)
@@ -117,6 +117,7 @@ LEVELS = ((((0, 1, 0, 0), (1, 1, 0, 1)), ((0, 0, 0, 1), (1, 1, 1, 1))),
 
 @pytest.mark.parametrize("levels", LEVELS)
 @pytest.mark.parametrize("n_means", [1, 2])
+@pytest.mark.thinned(3)
 def test_mixtures_of_populations_are_seldom_beyond_the_bound(levels, n_means, monkeypatch):
     """The truth is a mixture of two populations; a second level has shares of .2 and .8 there."""
     monkeypatch.setattr(_totals, "FEW_LIMITS", 30)
