@@ -39,8 +39,6 @@ NUMBERS = (Real, np.bool_)
 N_LANES = 4
 # The number of bytes that are digested at a time.
 CHUNK_BYTES = 2**25
-# Rows of so few bytes are sorted as they are, which is faster than to digest each of them.
-BYTES_OF_NARROW_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,8 @@ def _row_digests(blocks: Sequence[Block], size: int) -> NDArray[np.uint8]:
     """A digest of each row, of `size` bytes.
 
     A row is digested as its numbers, and the weighted sum of the digests of what is not a number.
-    So a row has the same digest whatever the other rows of its columns hold.
+    So a row has the same digest whatever the other rows of its columns hold. The columns are mixed
+    in one after another, all rows at once.
     """
     numbers = [_canonical(block) for block in blocks if block.ndim == 2]
     others = np.zeros((len(blocks[0]), 2), dtype=np.uint64)
@@ -139,11 +138,12 @@ def _row_digests(blocks: Sequence[Block], size: int) -> NDArray[np.uint8]:
     for position, block in numbered(blocks):
         if block.ndim == 1:
             others += np.ascontiguousarray(block).view(np.uint64).reshape(-1, 2) * weights[position]
-    content = np.concatenate([*numbers, others.view(np.float64)], axis=1)
-    raw, width, digest_of = content.tobytes(), content.shape[1] * 8, hashlib.blake2b
-    starts = range(0, len(raw), width)
-    digests = [digest_of(raw[i : i + width], digest_size=size).digest() for i in starts]
-    return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, size)
+    columns = [*np.concatenate([*numbers, others.view(np.float64)], axis=1).view(np.uint64).T]
+    one, other = (np.full(len(others), start, dtype=np.uint64) for start in (1, 2))
+    for column in columns:
+        one, other = hash_array(one ^ column), hash_array(other + column)
+    lanes = [hash_array(one + np.uint64(2 * i + 1) * other) for i in range(size // 8)]
+    return np.stack(lanes, axis=1).view(np.uint8)
 
 
 def _canonical(block: Block) -> NDArray[np.float64]:
