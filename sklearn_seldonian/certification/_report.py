@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,22 +17,32 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sklearn_seldonian._palette import visible
-from sklearn_seldonian.certification._display import CertificateDisplay, group_rates
+from sklearn_seldonian.certification._display import (
+    CertificateDisplay,
+    GroupRate,
+    group_rates,
+)
 from sklearn_seldonian.measures import ALIASES, DEFINITIONS
 
 if TYPE_CHECKING:
     from sklearn_seldonian.certification._certificate import SafetyCertificate
+    from sklearn_seldonian.certification._fields import ConstraintResult
+
+# What one picture has: more cannot be read, and takes minutes to draw.
+MAX_PICTURED, MAX_RATES = 20, 40
 
 
 def report(certificate: SafetyCertificate) -> str:
     """The whole certificate as one HTML document that needs nothing from elsewhere."""
     template = _environment().get_template("report.html")
+    pictured = _nearest_to_failing(certificate.results)
     return template.render(
         certificate=certificate,
         deltas=[result.delta for result in certificate.results],
         estimands={name: n for result in certificate.results for name, n in result.rows.items()},
         rates={rate.name: rate for rate in group_rates(certificate.results)},
-        picture=Markup(_picture(certificate)) if certificate.results else "",
+        picture=Markup(_picture(pictured)) if pictured else "",
+        n_pictured=len(pictured),
     )
 
 
@@ -73,14 +84,27 @@ def _in_words(estimand: str) -> str:
     return f"{words}, where {conditions[1:-1]}" if conditions else words
 
 
-def _picture(certificate: SafetyCertificate) -> str:
-    """The certificate's picture as an SVG element with texts as text; "" without matplotlib."""
+def _nearest_to_failing(results: Sequence[ConstraintResult]) -> list[ConstraintResult]:
+    """The results with the least room, failed ones first, as many as a picture has; in order."""
+    by_room = sorted(range(len(results)), key=lambda i: -results[i].p_value / results[i].delta)
+    return [results[i] for i in sorted(by_room[:MAX_PICTURED])]
+
+
+def _lowest_and_highest(rates: Sequence[GroupRate]) -> list[GroupRate]:
+    """The lowest and the highest rates, as many as a picture has, in order."""
+    by_rate, half = sorted(range(len(rates)), key=lambda i: rates[i].rate), MAX_RATES // 2
+    chosen = {*by_rate[:half], *by_rate[-half:]}
+    return [rates[i] for i in sorted(chosen)]
+
+
+def _picture(results: Sequence[ConstraintResult]) -> str:
+    """A picture of results as an SVG element with texts as text; "" without matplotlib."""
     try:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError:
         return ""
-    display = CertificateDisplay(certificate.results, group_rates(certificate.results))
+    display = CertificateDisplay(results, _lowest_and_highest(group_rates(results)))
     drawn = io.StringIO()
     with (
         matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "certificate"}),

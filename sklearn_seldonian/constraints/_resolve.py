@@ -302,18 +302,18 @@ class _Resolver:
 
     def known_levels(self, node: Condition | Grouping) -> tuple[Literal, ...]:
         """The levels that can be named."""
-        levels = (*self.levels(node), *self.schema.elsewhere.get(node.column, ()))
-        return tuple(dict.fromkeys(levels))
+        self.levels(node)
+        return self.schema.known_levels[node.column]
 
     def check_levels(self, node: Condition | Grouping, wanted: tuple[Literal, ...]) -> None:
-        known = self.known_levels(node)
+        known, is_known = self.known_levels(node), self.schema.is_known[node.column]
         order = self.schema.orders.get(node.column) or ()
         by_order = isinstance(node, Comparison) and node.operator not in ("==", "!=")
         for level in wanted:
             if order and level not in order:
                 problem = f"{level!r} is not a category of column '{node.column}'"
                 self.fail_unknown(node, problem, str(level), list(map(str, order)))
-            if not by_order and level not in known:
+            if not by_order and level not in is_known:
                 texts = [other for other in known if isinstance(other, str)]
                 near = difflib.get_close_matches(str(level), texts, n=1)
                 hint = f"did you mean {near[0]!r}? It" if near else "it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from sklearn_seldonian._text import listed
@@ -205,6 +206,19 @@ class Schema:
         """The schema of rows with these levels."""
         levels, combinations = seen.levels, seen.combinations
         return cls(levels=levels, combinations=combinations, orders=seen.orders, **others)
+
+    @cached_property
+    def known_levels(self) -> dict[str, tuple[Literal, ...]]:
+        """The levels of each column that can be named."""
+        return {
+            name: tuple(dict.fromkeys((*levels, *self.elsewhere.get(name, ()))))
+            for name, levels in self.levels.items()
+        }
+
+    @cached_property
+    def is_known(self) -> dict[str, frozenset[Literal]]:
+        """The same, to look one up."""
+        return {name: frozenset(levels) for name, levels in self.known_levels.items()}
 
     @property
     def n_classes(self) -> int:

@@ -49,7 +49,8 @@ def warn_of_few_rows(
     shares = seen.shares(distinct_estimands(specification.constraints))
     tested = specification.source.method, specification.mutually_exclusive_columns
     for constraint, delta in specification.parts:
-        needed = minimum_rows(constraint.tree, delta, shares, n_safety, *tested)
+        own = {mean: shares[mean] for mean in constraint.estimands}
+        needed = minimum_rows(constraint.tree, delta, own, n_safety, *tested)
         if needed is not None:
             warn_user(
                 f"With {n_safety} safety rows, no model can pass {constraint.source.text!r} at "

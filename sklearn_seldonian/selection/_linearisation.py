@@ -252,7 +252,9 @@ class Linearisation:
     def estimates(self, means: Array) -> Array:
         """The g of each constraint, in its own units, at these `means` of shape (n_means,)."""
         known = {mean: x for (_, mean), x in zip(self._means, means.tolist(), strict=True)}
-        return np.array([estimate(constraint.g, known) for constraint in self.constraints])
+        own = ({mean: known[mean] for mean in c.estimands} for c in self.constraints)
+        pairs = zip(self.constraints, own, strict=True)
+        return np.array([estimate(constraint.g, values) for constraint, values in pairs])
 
     def violation_scale(self, confusion: Array, spreads: Array) -> Array:
         """How much each h varies with its measures near the means of `confusion`; one if it cannot.

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from sklearn.base import clone
 from skorch.callbacks import Callback
+from threadpoolctl import threadpool_info
 from torch import nn
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
@@ -112,3 +113,23 @@ def test_other_generators_are_not_seeded(blobs, seed, monkeypatch):
     monkeypatch.setattr(torch, "manual_seed", None)
     monkeypatch.setattr(torch.cuda, "manual_seed_all", None)
     classifier(random_state=seed).fit(*blobs)
+
+
+def threads_used(estimator, X, y):
+    """How many threads torch and BLAS may use, as a score."""
+    blas = [pool["num_threads"] for pool in threadpool_info()]
+    return max(torch.get_num_threads(), *blas)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [2, 3])
+def test_processes_share_the_cores(blobs, n_jobs, monkeypatch):
+    """Together they have no more threads than there are cores, or one each."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    X, y = (part[:300] for part in blobs)
+    search = SeldonianSearchCV(
+        classifier(max_epochs=1), {"lr": [0.01]}, cv=2, scoring=threads_used, n_jobs=n_jobs
+    )
+    search.fit(X, y)
+    assert search.cv_results_["mean_test_score"][0] <= max(1, cpu_count() // n_jobs)
