@@ -25,6 +25,7 @@ from sklearn.metrics import accuracy_score, f1_score, precision_score, zero_one_
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import resample
 from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, LRScheduler
 
 from sklearn_seldonian import (
@@ -225,11 +226,18 @@ def test_a_transformed_target_is_certified_in_its_own_unit(blobs):
 
 def test_bootstrap_samples_are_noticed(blobs):
     """Rows drawn with replacement in front of the split are on both of its sides."""
-    bagged = BaggingClassifier(certified(), n_estimators=1, random_state=0)
+    X, y = resample(*blobs, random_state=0)
     with pytest.warns(UserWarning, match="safety rows compared are exact copies"):
-        bagged.fit(*blobs)
+        model = certified().fit(X, y)
+    assert "the certificate proves nothing about new rows" in model.certificate_.explain()
+
+
+def test_bagging_weights_rows_and_does_not_copy_them(blobs):
+    bagged = BaggingClassifier(certified(), n_estimators=1, random_state=0).fit(*blobs)
     (inner,) = bagged.estimators_
-    assert "the certificate proves nothing about new rows" in inner.certificate_.explain()
+    (result,) = inner.certificate_.results
+    assert result.method == "betting on units"
+    assert "sample_weight" in " ".join(inner.certificate_.assumptions)
 
 
 # -- skorch's callbacks --------------------------------------------------------------------------

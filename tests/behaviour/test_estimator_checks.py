@@ -92,7 +92,8 @@ def test_scikit_learn_contract(estimator, check):
 # Of numbers in single precision and of the same numbers in lists LinearRegression learns others.
 @pytest.mark.filterwarnings("ignore::sklearn_seldonian.exceptions.SafetyDataReusedWarning")
 @parametrize_with_checks(
-    [SeldonianMetaRegressor(LinearRegression(), "MAE <= 1e9", preprocessor=StandardScaler())]
+    [SeldonianMetaRegressor(LinearRegression(), "MAE <= 1e9", preprocessor=StandardScaler())],
+    expected_failed_checks=failures,
 )
 def test_scikit_learn_contract_of_certified_stacks(estimator, check):
     check(estimator)
@@ -121,7 +122,7 @@ def outcomes_of(estimator, expected):
 def test_drawn_decisions_fail_only_where_decisions_are_compared(constraints, short):
     estimator = SeldonianClassifier(constraints=constraints, decision="sample", lr=0.1, **short)
     assert estimator.__sklearn_tags__().non_deterministic
-    by_status = outcomes_of(estimator, {**DRAWN, **DRAWN_ALIKE})
+    by_status = outcomes_of(estimator, {**DRAWN, **DRAWN_ALIKE, **STOCHASTIC})
     assert by_status["failed"] == set()
     assert set(DRAWN) <= by_status["xfail"]
     assert len(by_status["passed"]) > 30
