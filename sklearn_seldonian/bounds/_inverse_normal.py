@@ -115,7 +115,7 @@ class _Cells(NamedTuple):
         """Values that rise with more multipliers, by all of them where that decides the least."""
         found = values(self, (1.0,))
         if found.size:
-            least = values(self.taken(found.argmin(keepdims=True)), MULTIPLIERS)
+            least = values(self.taken(np.array([found.argmin()])), MULTIPLIERS)
             open_ = found < least
             found[open_] = values(self.taken(open_), MULTIPLIERS)
         return found

@@ -141,7 +141,10 @@ class Statistics:
 
     def shares(self, estimands: Sequence[Estimand]) -> dict[Estimand, float]:
         """For each estimand, the largest share of all rows that any decisions can give it."""
-        return {estimand: self.rate(estimand).rows / self.n_rows for estimand in estimands}
+        return {
+            estimand: self._rows(estimand, self._table(estimand)) / self.n_rows
+            for estimand in estimands
+        }
 
     def evidence(
         self,
@@ -239,8 +242,12 @@ class Statistics:
         table = self._table(estimand)
         denominator, numerator = _entries(estimand.quantity, self.values)
         successes, trials = (float(table[part].sum()) for part in (numerator, denominator))
-        rows = table[denominator.any(axis=1), : self.n_classes]
-        return Sample(successes, trials, float(rows.sum()))
+        return Sample(successes, trials, self._rows(estimand, table))
+
+    def _rows(self, estimand: Estimand, table: Array) -> float:
+        """Rows of its table whose label allows them to count."""
+        labels = estimand.quantity.denominator.any(axis=1)
+        return float(table[labels, : self.n_classes].sum())
 
     def _table(self, estimand: Estimand) -> Array:
         """The entries of the rows that meet the conditions of an `estimand`: (K, K + V)."""

@@ -106,7 +106,7 @@ def _content_of_rows(block: Block) -> NDArray[np.uint8]:
     if block.ndim == 2:
         block = block.astype(np.float64) + 0.0  # turns -0.0 into 0.0
         block[np.isnan(block)] = np.nan
-    return np.ascontiguousarray(block).view(np.uint8).reshape(len(block), -1)
+    return np.ascontiguousarray(block).view(np.uint8).reshape(len(block), _width([block]))
 
 
 def _digest_of_bytes(content: Any) -> bytes:
