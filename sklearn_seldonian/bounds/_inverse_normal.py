@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,12 +85,44 @@ class _Cells(NamedTuple):
         return np.asarray(self.middle + self.rest + gains.max(axis=1).sum(axis=1))
 
     def bounds(self, level: float) -> Floats:
-        """Bounds on h where the score is at most `level`."""
-        best = self.highest
+        """Bounds on h where the score is at most `level`; the largest is as low as can be had."""
+
+        def bounds(cells: _Cells, multipliers: Iterable[float]) -> Floats:
+            best = cells.highest
+            for multiplier in multipliers:
+                allowed = multiplier * level * cells.deviation
+                best = np.fmin(best, cells.at_zero(multiplier) + allowed)
+            return best
+
         with np.errstate(invalid="ignore"):  # no multiplier of an infinite deviation
-            for multiplier in MULTIPLIERS:
-                best = np.fmin(best, self.at_zero(multiplier) + multiplier * level * self.deviation)
-        return best
+            return -self._where_lowest(lambda *asked: -bounds(*asked))
+
+    def score_at(self, limit: float) -> float:
+        """The least score of rates whose h may be above `limit`; infinite where there are none."""
+        cells = self.taken(~(self.highest <= limit))
+
+        def scores(cells: _Cells, multipliers: Iterable[float]) -> Floats:
+            best = np.full(len(cells.highest), -math.inf)
+            for multiplier in multipliers:
+                room = limit - cells.at_zero(multiplier)
+                best = np.fmax(best, room / (multiplier * cells.deviation))
+            return best
+
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return float(cells._where_lowest(scores).min(initial=math.inf))
+
+    def _where_lowest(self, values: Callable[[_Cells, Iterable[float]], Floats]) -> Floats:
+        """Values that rise with more multipliers, by all of them where that decides the least."""
+        found = values(self, (1.0,))
+        if found.size:
+            least = values(self.taken(np.array([found.argmin()])), MULTIPLIERS)
+            open_ = found < least
+            found[open_] = values(self.taken(open_), MULTIPLIERS)
+        return found
+
+    def taken(self, which: NDArray[Any]) -> _Cells:
+        """Some of the cells."""
+        return _Cells(*(part[which] for part in self))
 
     def replaced(self, which: NDArray[np.bool_], new: _Cells) -> _Cells:
         """With others in the place of some."""
@@ -121,13 +153,8 @@ class InverseNormalTest:
         """
         if self.cells is None:
             return 1.0
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            of_cells = np.where(self.cells.highest <= limit, math.inf, -math.inf)
-            for multiplier in MULTIPLIERS:
-                room = limit - self.cells.at_zero(multiplier)
-                of_cells = np.fmax(of_cells, room / (multiplier * self.cells.deviation))
         n_splits = self.cells.weights.shape[1]
-        p_value = ball_share(n_splits) * self.delta + float(ndtr(-of_cells.min(initial=math.inf)))
+        p_value = ball_share(n_splits) * self.delta + float(ndtr(-self.cells.score_at(limit)))
         if self.upper <= limit:
             return min(p_value, self.delta)
         return min(1.0, max(p_value, math.nextafter(self.delta, 1.0)))

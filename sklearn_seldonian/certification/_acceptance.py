@@ -60,6 +60,7 @@ class AcceptanceSet:
     corrected: bool = False
     correlation: Array | None = None
     _edges: dict[tuple[object, ...], Edge] = field(default_factory=dict)
+    _limits: dict[tuple[object, ...], tuple[int, bool, bool]] = field(default_factory=dict)
 
     def accepts(self, tree: Tree, table: Mapping[Estimand, float], delta: float) -> bool:
         """The verdict of the safety test itself at one table."""
@@ -130,9 +131,13 @@ class AcceptanceSet:
         Where nothing varies Student's t has a verdict of its own, so that both ends are asked.
         """
         n, fails = self.trials[atom.estimands[0]], partial(self._fails, atom, delta, [])
-        passed = events < halved(fails, 0, n)
-        for end in (0, n):
-            passed[events == end] = not fails(end)
+        key = n, atom.linear, delta  # groups of one size have the same
+        if key not in self._limits:
+            self._limits[key] = halved(fails, 0, n), fails(0), fails(n)
+        failing, fails_at_none, fails_at_all = self._limits[key]
+        passed = events < failing
+        passed[events == 0] = not fails_at_none
+        passed[events == n] = not fails_at_all
         return np.asarray(passed)
 
     def _edge(self, atom: Atom, test: Method, seconds: Array, delta: float) -> Edge:

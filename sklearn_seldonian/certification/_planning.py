@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.certification._search import MAX_ROWS, smallest, smallest_near
 from sklearn_seldonian.constraints import (
     Atom,
+    Comparison,
     Estimand,
     ExclusiveColumns,
     Or,
@@ -153,19 +154,21 @@ class Plan:
             n_rows,
             corrected=self.n_draws >= DRAWS_FOR_ROWS,
         )
-        return self._all_pass(self.tests, acceptance)
+        return math.prod(self._block_passes(block, acceptance) for block in self._own_blocks)
 
-    def _all_pass(self, tests: Sequence[Test], acceptance: AcceptanceSet) -> float:
-        blocks = self._blocks(_parts(tests))
-        return math.prod(self._block_passes(block, acceptance) for block in blocks)
+    @cached_property
+    def _own_blocks(self) -> list[list[Test]]:
+        """The constraints' parts in blocks."""
+        return self._blocks(_parts(self.tests))
 
     def _block_passes(self, block: Sequence[Test], acceptance: AcceptanceSet) -> float:
         tree, delta = block[0]
         if len(block) == 1 and isinstance(tree, Or):
             children = shares(tree, delta)
             if len(self._blocks(children)) == len(children):
-                fails = (1.0 - self._all_pass([child], acceptance) for child in children)
-                return 1.0 - math.prod(fails)
+                parts = (self._blocks(_parts([child])) for child in children)
+                passed = (math.prod(self._block_passes(b, acceptance) for b in of) for of in parts)
+                return 1.0 - math.prod(1.0 - probability for probability in passed)
         estimands = _means_of(block)
         acceptance = replace(
             acceptance,
@@ -178,10 +181,13 @@ class Plan:
     def _blocks(self, tests: Sequence[Test]) -> list[list[Test]]:
         """The tests in groups that share no rates and no rows."""
         blocks: list[list[Test]] = []
-        for test in tests:
-            own = [block for block in blocks if self._are_connected(block, [test])]
-            joined = [other for block in own for other in block] + [test]
-            blocks = [block for block in blocks if block not in own] + [joined]
+        for group in _apart(tests):
+            found: list[list[Test]] = []
+            for test in group:
+                own = [block for block in found if self._are_connected(block, [test])]
+                joined = [other for block in own for other in block] + [test]
+                found = [block for block in found if block not in own] + [joined]
+            blocks += found
         return blocks
 
     def _are_connected(self, some: Sequence[Test], others: Sequence[Test]) -> bool:
@@ -341,6 +347,40 @@ def _root(variance: float) -> float:
 def rows_in(shares: Mapping[Estimand, float], n_rows: int) -> dict[Estimand, int]:
     """The whole rows in shares of `n_rows`, whatever rounding does to their product."""
     return {estimand: int(n_rows * share + ROUNDING) for estimand, share in shares.items()}
+
+
+def _apart(tests: Sequence[Test]) -> list[list[Test]]:
+    """The tests in groups that differ in the level of one column, so that they share no rows.
+
+    All in one where there is no column of which each of their means is about one level.
+    """
+    levels = [_levels_of(test) for test in tests]
+    columns = set.intersection(*(set(own) for own in levels)) if levels else set()
+    if not columns:
+        return [list(tests)]
+    column = min(columns)
+    groups: dict[int, set[int]] = {}
+    group_of: dict[object, int] = {}
+    for position, own in enumerate(levels):
+        near = {group_of[level] for level in own[column] if level in group_of}
+        groups[position] = {position}.union(*(groups.pop(one) for one in near))
+        joined = {level for i in groups[position] for level in levels[i][column]}
+        group_of.update(dict.fromkeys(joined, position))
+    return [[tests[i] for i in sorted(members)] for members in groups.values()]
+
+
+def _levels_of(test: Test) -> dict[str, set[object]]:
+    """The levels that the means of a test are about, of each column that each is about one of."""
+    found = [
+        {
+            condition.column: condition.literal
+            for condition in estimand.conditions
+            if isinstance(condition, Comparison) and condition.operator == "=="
+        }
+        for estimand in _means_of([test])
+    ]
+    common = set.intersection(*map(set, found)) if found else set()
+    return {column: {own[column] for own in found} for column in common}
 
 
 def _means_of(tests: Sequence[Test]) -> tuple[Estimand, ...]:

@@ -16,6 +16,7 @@ from sklearn_seldonian.certification import (
     passes,
     safety_test,
 )
+from sklearn_seldonian.certification._planning import Plan, _apart
 from sklearn_seldonian.constraints import Schema, atoms_of, bind, parse
 
 SCHEMA = Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1)})
@@ -348,3 +349,54 @@ def test_what_is_independent_is_multiplied():
     ]
     either = probability_of_passing("max(TPR, TNR) >= 0.8", both, 150)
     assert either == pytest.approx(1 - math.prod(1 - half for half in halves))
+
+
+# -- many groups -----------------------------------------------------------------------------------
+
+LEVELS = Schema((0, 1), 1, {"g": tuple("ABCDE"), "h": (1, 2), "M": (0, 1)})
+
+
+@pytest.mark.parametrize(
+    ("texts", "groups"),
+    [
+        (["TPR | [g == 'A'] <= 0.2", "TPR | [g == 'B'] <= 0.2"], [[0], [1]]),
+        (["TPR | [g == 'A'] <= 0.2", "FPR | [g == 'A'] <= 0.2"], [[0, 1]]),
+        (
+            [
+                "PR | [g == 'A'] - PR | [g == 'B'] <= 0",
+                "PR | [g == 'D'] <= 0.2",
+                "PR | [g == 'C'] - PR | [g == 'E'] <= 0",
+                "PR | [g == 'B'] - PR | [g == 'C'] <= 0",
+            ],
+            [[1], [0, 2, 3]],
+        ),
+        (["PR | [g == 'A', h == 1] <= 0.2", "PR | [g == 'A', h == 2] <= 0.2"], [[0, 1]]),
+        (["PR | [h == 1] <= 0.2", "PR | [g == 'A', h == 2] <= 0.2"], [[0], [1]]),
+        (["PR | [g == 'A'] <= 0.2", "PR | [g != 'A'] <= 0.2"], [[0, 1]]),
+        (["PR | [g == 'A'] <= 0.2", "PR <= 0.2"], [[0, 1]]),
+        (["PR | [M] <= 0.2", "PR | [not M] <= 0.2"], [[0, 1]]),
+    ],
+)
+def test_parts_of_other_levels_are_apart(texts, groups):
+    tests = [(bind(parse(text), LEVELS).tree, 0.05) for text in texts]
+    assert _apart(tests) == [[tests[i] for i in group] for group in groups]
+
+
+def test_no_parts_are_in_one_group():
+    assert _apart([]) == [[]]
+
+
+def test_each_of_many_groups_passes_on_its_own():
+    """Groups of one size have one edge; sizes and rates differ."""
+    levels = tuple(f"level {i}" for i in range(40))
+    constraint = bind(parse("min(TPR, by=g) >= 0.6"), Schema((0, 1), 1, {"g": levels}))
+    means = constraint.estimands
+    rates = {mean: 0.75 + 0.005 * i for i, mean in enumerate(means)}
+    shares = {mean: 0.02 + 0.01 * (i % 2) for i, mean in enumerate(means)}
+    plan = Plan([(constraint.tree, 0.05)], rates, shares)
+    trials = {mean: int(10_000 * shares[mean]) for mean in means}
+    expected = math.prod(
+        binom.sf(min(k for k in range(n + 1) if binomial_lower(k, n, 0.05) >= 0.6) - 1, n, rates[m])
+        for m, n in trials.items()
+    )
+    assert plan.passing_probability(10_000) == pytest.approx(expected)

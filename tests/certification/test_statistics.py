@@ -373,3 +373,10 @@ def test_invalid_rows_are_counted_apart():
     zeros = np.zeros(3, np.int64)
     statistics = summarise(zeros, zeros, probabilities, Stratification.single())
     assert (statistics.n_invalid, statistics.n_rows) == (2, 3)
+
+
+def test_shares_of_averages_need_no_values():
+    y, predicted, _, columns = rows(2)
+    (mean,) = bind(parse("Brier | [M] <= 0.2"), BINARY).estimands
+    counted = statistics(mean, y, predicted, columns, 2)
+    assert counted.shares([mean]) == {mean: pytest.approx(columns["M"].mean())}
