@@ -20,7 +20,6 @@ from sklearn_seldonian.certification._results import (
     units_of,
     untested,
 )
-from sklearn_seldonian.certification._safety_statistics import SafetyStatistics
 from sklearn_seldonian.certification._statistics import (
     ScoreEnds,
     Statistics,
@@ -39,7 +38,6 @@ __all__ = [
     "PassingRegion",
     "PassingRegions",
     "SafetyCertificate",
-    "SafetyStatistics",
     "Sample",
     "ScoreEnds",
     "Statistics",
