@@ -164,8 +164,8 @@ class SafetyCertificate(Value):
 
         It holds the verdict, the constraints, the data and their fingerprints, the tests, the
         assumptions, a picture, and how to repeat it, and needs nothing from elsewhere. The picture
-        has the constraints with the least room, at most 20. Without matplotlib there is none. A file that is there already is replaced once the new one
-        is complete.
+        has the constraints with the least room, at most 20. Without matplotlib there is none. A
+        file that is there already is replaced once the new one is complete.
 
         Parameters
         ----------
