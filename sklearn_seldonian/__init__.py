@@ -5,6 +5,7 @@ from sklearn_seldonian.certification import SafetyCertificate
 from sklearn_seldonian.certification._certify import certify
 from sklearn_seldonian.certification._collect import collect
 from sklearn_seldonian.certification._plans import probability_of_passing, required_safety_rows
+from sklearn_seldonian.certification._safety_statistics import SafetyStatistics
 from sklearn_seldonian.estimators._classifier import SeldonianClassifier
 from sklearn_seldonian.estimators._meta import SeldonianMetaClassifier
 from sklearn_seldonian.estimators._meta_regressor import SeldonianMetaRegressor
@@ -22,6 +23,7 @@ __all__ = [
     "NoSolutionFoundWarning",
     "SafetyCertificate",
     "SafetyDataReusedWarning",
+    "SafetyStatistics",
     "SeldonianClassifier",
     "SeldonianMetaClassifier",
     "SeldonianMetaRegressor",

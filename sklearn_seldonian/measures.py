@@ -16,6 +16,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -50,23 +51,23 @@ class Rate:
     """
 
     n_classes: int
-    denominator_bytes: bytes = field(repr=False)
-    numerator_bytes: bytes = field(repr=False)
+    denominator_bits: bytes = field(repr=False)
+    numerator_bits: bytes = field(repr=False)
     name: str = field(compare=False)
 
     @classmethod
     def from_entries(cls, name: str, denominator: Entries, numerator: Entries) -> Rate:
-        return cls(
-            len(denominator), denominator.tobytes(), (denominator & numerator).tobytes(), name
-        )
+        successes = denominator & numerator
+        bits = np.packbits(denominator).tobytes(), np.packbits(successes).tobytes()
+        return cls(len(denominator), *bits, name)
 
     @property
     def denominator(self) -> Entries:
-        return self._entries(self.denominator_bytes)
+        return self._entries(self.denominator_bits)
 
     @property
     def numerator(self) -> Entries:
-        return self._entries(self.numerator_bytes)
+        return self._entries(self.numerator_bits)
 
     @property
     def range(self) -> Range:
@@ -92,7 +93,9 @@ class Rate:
         return bool((self.denominator != self.denominator[:, :1]).any())
 
     def _entries(self, content: bytes) -> Entries:
-        return np.frombuffer(content, dtype=np.bool_).reshape(self.n_classes, self.n_classes)
+        bits = np.frombuffer(content, dtype=np.uint8)
+        entries = np.unpackbits(bits, count=self.n_classes**2).view(np.bool_)
+        return entries.reshape(self.n_classes, self.n_classes)
 
 
 class RateDefinition(NamedTuple):
@@ -117,10 +120,16 @@ class RateDefinition(NamedTuple):
         return bool(self.rate("", 2, (0, 1)[: self.n_indices]).denominator.all())
 
     def rate(self, name: str, n_classes: int, indices: tuple[int, ...]) -> Rate:
-        label, prediction = np.indices((n_classes, n_classes))
+        label, prediction = _positions(n_classes)
         denominator = self.denominator(label, prediction, *indices)
         numerator = self.numerator(label, prediction, *indices)
         return Rate.from_entries(name, denominator, ~numerator if self.is_complement else numerator)
+
+
+@lru_cache(maxsize=8)
+def _positions(n_classes: int) -> NDArray[np.intp]:
+    """The label and the prediction of every entry."""
+    return np.indices((n_classes, n_classes))
 
 
 _WORDS = {

@@ -34,7 +34,6 @@ __all__ = [
     "PassingRegion",
     "PassingRegions",
     "SafetyCertificate",
-    "SafetyStatistics",
     "Sample",
     "ScoreEnds",
     "Statistics",

@@ -187,14 +187,17 @@ class ClassifierAnswers(_EstimatorAnswers):
         return Observation(statistics, answers=answers)
 
     def _decisions(self, rows: LabelledRows, *, with_probabilities: bool) -> tuple[Any, Any]:
-        """Positions of the predicted labels and probabilities; NaN for labels that are no class."""
+        """Positions of the predicted labels and probabilities; NaN for labels that are no class.
+
+        Where no probabilities are asked for, they are 0.
+        """
         classes, n_rows = self.targets.classes, len(rows.y)
         predicted = self.predictions(rows.inputs(), n_rows)
         positions = _arguments.label_positions(f"{self.name}.predict", predicted, classes)
         known = (positions >= 0)[:, None]
         positions = np.maximum(positions, 0)
         if not with_probabilities:
-            return positions, np.where(known, np.eye(len(classes))[positions], np.nan)
+            return positions, np.broadcast_to(np.where(known, 0.0, np.nan), (n_rows, len(classes)))
         if not hasattr(self.estimator, "predict_proba"):
             raise ValueError(f"{self.name} has no predict_proba, which these constraints need.")
         given = self.ask("predict_proba", rows.inputs())

@@ -163,9 +163,9 @@ class SafetyCertificate(Value):
         """Write a report to the file `path`: all there is to keep, in one file.
 
         It holds the verdict, the constraints, the data and their fingerprints, the tests, the
-        assumptions, a picture, and how to repeat it, and needs nothing from elsewhere. Without
-        matplotlib there is no picture. A file that is there already is replaced once the new one
-        is complete.
+        assumptions, a picture, and how to repeat it, and needs nothing from elsewhere. The picture
+        has the constraints with the least room, at most 20. Without matplotlib there is none. A
+        file that is there already is replaced once the new one is complete.
 
         Parameters
         ----------

@@ -50,12 +50,13 @@ def summarise(
         Which rows belong together, and how much each counts; such rows are kept.
     """
     valid = np.isfinite(probabilities).all(axis=1)
-    codes, labels, probabilities = codes[valid], labels[valid], probabilities[valid]
-    decisions = probabilities.argmax(axis=1) if decisions is None else decisions[valid]
+    codes, labels = codes[valid], labels[valid]
+    decisions = (probabilities.argmax(axis=1) if decisions is None else decisions)[valid]
     n_invalid, n_classes = int((~valid).sum()), probabilities.shape[1]
     if deterministic and not values and units is None:
         confusion = tabulate(codes, labels, decisions, stratification, n_classes)
         return Statistics(confusion, stratification, deterministic, n_invalid)
+    probabilities = probabilities[valid]
     extra = row_values(values, labels, decisions if deterministic else None, probabilities)
     decided = np.eye(n_classes)[decisions] if deterministic else probabilities
     entries = np.concatenate([decided, extra], axis=1)

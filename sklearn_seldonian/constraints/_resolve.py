@@ -237,7 +237,7 @@ class _Resolver:
         self.fail(node, f"'{node.name}' takes {count}, not {len(node.indices)}")
 
     def class_position(self, node: Measure, index: int | str) -> int:
-        labels = [str(label) for label in self.schema.classes]
+        labels = self.schema.class_names
         if isinstance(index, str):
             if index not in labels:
                 self.fail_unknown(node, f"Unknown class '{index}'", index, labels)

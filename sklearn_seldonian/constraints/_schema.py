@@ -208,6 +208,11 @@ class Schema:
         return cls(levels=levels, combinations=combinations, orders=seen.orders, **others)
 
     @cached_property
+    def class_names(self) -> list[str]:
+        """The class labels as texts."""
+        return [str(label) for label in self.classes]
+
+    @cached_property
     def known_levels(self) -> dict[str, tuple[Literal, ...]]:
         """The levels of each column that can be named."""
         return {

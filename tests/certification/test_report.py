@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from sklearn_seldonian.certification import ConstraintResult, SafetyCertificate, _report
+from sklearn_seldonian.certification._display import GroupRate
 from sklearn_seldonian.certification._fields import UNTOUCHED
 
 ATTACK = '"><script>document.title = "taken"</script><img src="http://example.org/$x_i$.png">'
@@ -187,6 +188,31 @@ def test_what_a_report_says_of_other_outcomes(certificate, part, tmp_path, monke
 def test_the_picture_is_inside(plain):
     assert plain.tags.count("svg") == 1
     assert "PR | [M] n = 600" in plain.text
+
+
+def test_of_many_constraints_those_with_the_least_room_are_pictured(tmp_path, monkeypatch):
+    monkeypatch.setattr(_report, "MAX_PICTURED", 3)
+    p_values = [0.01, 0.04, 0.3, 0.02, 0.0]
+    results = [
+        replace(PASSED, constraint=f"PR <= 0.{i + 1}", p_value=p, rows={}, rates={})
+        for i, p in enumerate(p_values)
+    ]
+    results[2] = replace(FAILED, constraint="PR <= 0.3", p_value=0.3, rows={}, rates={})
+    page = page_of(replace(CERTIFICATE, results=tuple(results)), tmp_path)
+    assert "Of the 5 constraints these are the 3 with the least room" in page.text
+    pictured = _report._nearest_to_failing(results)
+    assert [result.constraint for result in pictured] == ["PR <= 0.2", "PR <= 0.3", "PR <= 0.4"]
+    counts = [page.text.count(result.constraint) for result in results]
+    assert counts == [2, 3, 3, 3, 2]  # in words, in the table, and in the picture if it has them
+    few = page_of(replace(CERTIFICATE, results=tuple(results[:3])), tmp_path)
+    assert "with the least room" not in few.text
+
+
+def test_of_many_rates_the_lowest_and_the_highest_are_pictured(monkeypatch):
+    monkeypatch.setattr(_report, "MAX_RATES", 4)
+    rates = [GroupRate(str(x), x, 0.0, 1.0, 10) for x in (0.5, 0.9, 0.1, 0.4, 0.2, 0.8)]
+    assert [rate.rate for rate in _report._lowest_and_highest(rates)] == [0.9, 0.1, 0.2, 0.8]
+    assert _report._lowest_and_highest(rates[:4]) == rates[:4]
 
 
 def test_a_report_is_the_same_each_time(tmp_path):
