@@ -21,7 +21,6 @@ from sklearn_seldonian.certification._results import (
     units_of,
     untested,
 )
-from sklearn_seldonian.certification._safety_statistics import SafetyStatistics
 from sklearn_seldonian.certification._statistics import ScoreEnds, Statistics, estimand_entries
 from sklearn_seldonian.certification._summarise import summarise, summarise_predictions, tabulate
 
