@@ -12,6 +12,7 @@ from sklearn_seldonian._keywords import (
     refuse_keywords,
     refuse_unknown_keywords,
 )
+from sklearn_seldonian.estimators._base import FIT_ARGUMENTS
 
 KNOWN = ["delta", "lr", "max_epochs", "power"]
 IS_A_PARAMETER = "is a parameter of the estimator: give it where the estimator is made."
@@ -46,11 +47,12 @@ def test_a_parameter_of_the_estimator_is_named_as_such_first():
 
 
 def test_advice_leads_to_what_there_is():
-    there_are = {*SeldonianClassifier().get_params(), "sensitive_features", "safety_mask"}
+    arguments = set(FIT_ARGUMENTS)
+    there_are = {*SeldonianClassifier().get_params(), *arguments}
     plain = {name for name in SYNONYMS.values() if "__" not in name}
     assert plain <= there_are
     assert not set(ADVICE) & set(SYNONYMS)
-    assert not (set(ADVICE) | set(SYNONYMS)) & (there_are - {"sensitive_features", "safety_mask"})
+    assert not (set(ADVICE) | set(SYNONYMS)) & (there_are - arguments)
 
 
 @refuse_unknown_keywords
