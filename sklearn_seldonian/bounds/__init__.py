@@ -40,17 +40,13 @@ from sklearn_seldonian.bounds._inverse_normal import (
 from sklearn_seldonian.bounds._rate_cells import Splits
 from sklearn_seldonian.bounds._ratio import rate_ratio_certified, rate_ratio_upper
 from sklearn_seldonian.bounds._score import score_edge
-from sklearn_seldonian.bounds._totals import (
-    Totals,
-    quotient_of_totals_test,
-    totals_test,
-    variance_of_totals,
-)
+from sklearn_seldonian.bounds._totals import quotient_of_totals_test, totals_test
 from sklearn_seldonian.bounds._two_sample import (
     two_rate_certified,
     two_rate_p_value,
     two_rate_upper,
 )
+from sklearn_seldonian.bounds._unit_totals import Totals, variance_of_totals
 
 __all__ = [
     "Function",

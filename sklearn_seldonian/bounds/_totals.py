@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from sklearn_seldonian.bounds._capital import (
     FEW_LIMITS,
@@ -24,6 +23,7 @@ from sklearn_seldonian.bounds._capital import (
 )
 from sklearn_seldonian.bounds._checks import Numbers, check_delta, check_same_length, finite
 from sklearn_seldonian.bounds._score import Floats
+from sklearn_seldonian.bounds._unit_totals import Totals
 
 # Which share of delta the interval of the mean beside is given.
 SHARE_BESIDE = 0.02
@@ -37,33 +37,6 @@ LOOKED_AT = 8
 GUESS = 0.25
 # By which share sums over the rows of a unit may round.
 SUMS = 1e-6
-
-
-class Totals(NamedTuple):
-    """What each unit adds to a mean ``E[numerator] / E[denominator]``.
-
-    Attributes
-    ----------
-    numerators, denominators : array-like of shape (n_units,)
-        Units in an order drawn at random. A numerator is between `low` and `high` times its
-        denominator.
-    low, high : float
-        Between which the values behind the mean lie.
-    largest : float
-        What no denominator exceeds.
-    """
-
-    numerators: npt.ArrayLike
-    denominators: npt.ArrayLike
-    low: float
-    high: float
-    largest: float
-
-    @property
-    def opposite(self) -> Totals:
-        """Of the mean that is as far below `high` as this one is above `low`."""
-        highest = (self.low + self.high) * np.asarray(self.denominators, float)
-        return self._replace(numerators=highest - np.asarray(self.numerators, float))
 
 
 def totals_test(
@@ -129,8 +102,8 @@ def totals_test(
     of its populations. There the cells in which :math:`\theta` is have a supermartingale, as above.
     So what holds in the mixture is rejected in all populations with probability at most delta. The
     sizes come from the first eighth of the units, on which nothing is bet, and the interval of the
-    second mean reaches from the least lower to the largest upper bound of the populations. For one
-    mean sizes do not matter.
+    second mean reaches from the least lower to the largest upper bound of the populations. Units
+    are numbered alike in all populations. For one mean sizes do not matter.
 
     If it were wrong, units of one kind of row each, whose sizes go with their rates, would be
     certified too often at a limit that they are on, which their enumeration for few units shows.
@@ -151,7 +124,7 @@ def totals_test(
     >>> rows = rng.integers(1, 10, 200)
     >>> wrong = rng.binomial(rows, 0.1)
     >>> round(totals_test([Totals(wrong, rows, 0.0, 1.0, 9.0)], [1.0], 0.05).upper, 3)
-    0.124
+    0.146
     """
     check_delta(delta)
     check_same_length(totals=totals, weights=weights)
@@ -166,12 +139,13 @@ def totals_test(
     if low == high:
         return LimitsTest(delta, low, high, nothing, nothing)
     widths = tuple(above - below for below, above in ends)
-    populations = [
-        _units([t if a > 0.0 else t.opposite for t, a in zip(each, weights, strict=True) if a])
-        for each in (totals, *others)
-    ]
-    units = [each for each in populations if each is not None]
-    if len(units) < len(populations):
+    units = _units_of_all(
+        [
+            [t if a > 0.0 else t.opposite for t, a in zip(each, weights, strict=True) if a]
+            for each in (totals, *others)
+        ]
+    )
+    if units is None:
         return LimitsTest(delta, -math.inf, math.inf, nothing, nothing)
     limits, p_values = _p_values(_Sum(widths), units, delta, n_limits)
     return LimitsTest(delta, low, high, low + (high - low) * limits, p_values)
@@ -205,12 +179,11 @@ def quotient_of_totals_test(
     >>> hits = rng.binomial(rows, [[0.4], [0.5]])
     >>> top, bottom = (Totals(k, n, 0.0, 1.0, 9.0) for k, n in zip(hits, rows))
     >>> round(quotient_of_totals_test(top, bottom, 0.05).upper, 2)
-    0.85
+    0.87
     """
     check_delta(delta)
-    populations = [_units([a, b.opposite]) for a, b in ((top, bottom), *others)]
-    units = [each for each in populations if each is not None]
-    if len(units) < len(populations) or top.low != 0.0 or bottom.low != 0.0:
+    units = _units_of_all([[a, b.opposite] for a, b in ((top, bottom), *others)])
+    if units is None or top.low != 0.0 or bottom.low != 0.0:
         return LimitsTest(delta, -math.inf, math.inf, np.empty(0), np.empty(0))
     limits, p_values = _p_values(_Quotient(), units, delta, n_limits)
     scale = top.high / bottom.high
@@ -288,15 +261,19 @@ class _Units(NamedTuple):
         return _Units(self.numerators[1:, counted], self.denominators[1:, counted])
 
 
-def _units(totals: Sequence[Totals]) -> _Units | None:
-    """The units that count for any of the means; None where something cannot be used."""
-    scaled = [_scaled(each) for each in totals]
-    known = [pair for pair in scaled if pair is not None]
-    if len(known) < len(scaled):
+def _units_of_all(populations: Sequence[Sequence[Totals]]) -> list[_Units] | None:
+    """The units that count for any mean in any population; None where something cannot be used.
+
+    The same units are left out everywhere, so that the n-th is the same in all populations.
+    """
+    scaled = [[_scaled(each) for each in totals] for totals in populations]
+    known = [[pair for pair in pairs if pair is not None] for pairs in scaled]
+    n_units = {len(pair[0]) for pairs in known for pair in pairs}
+    if sum(map(len, known)) < sum(map(len, scaled)) or len(n_units) != 1:
         return None
-    numerators, denominators = (np.stack(parts) for parts in zip(*known, strict=True))
-    counted = denominators.any(axis=0)
-    return _Units(*(_averaged(part[:, counted]) for part in (numerators, denominators)))
+    units = [_Units(*map(np.stack, zip(*pairs, strict=True))) for pairs in known]
+    counted = np.any([each.denominators.any(axis=0) for each in units], axis=0)
+    return [_Units(*(_averaged(part[:, counted]) for part in each)) for each in units]
 
 
 def _scaled(totals: Totals) -> tuple[Floats, Floats] | None:
@@ -335,7 +312,7 @@ def _p_values(
         cells, n_limits = _cells_beside(populations, spent), n_limits or FEW_LIMITS
     first, sizes = 0, None
     if len(populations) > 1 and spent:
-        first = min(each.n for each in populations) // LOOKED_AT
+        first = populations[0].n // LOOKED_AT
         sizes = _fixed_sizes(statement, populations, first)
         if sizes is None:
             return np.empty(0), np.empty(0)
@@ -470,28 +447,3 @@ class _Seen:
         scale = slope / slopes[0]
         variance = float(self.variance(self.sizes(slopes, start), start)) * scale**2
         return limits_near(limit, variance, start, delta, n_limits)
-
-
-def variance_of_totals(totals: Sequence[Totals], slopes: Numbers) -> float:
-    """The variance of ``sum(slopes * means)`` as estimated from the same units' totals.
-
-    By the linearisation of a ratio of totals, with one degree of freedom taken off (Cochran's
-    chapter 6, see `totals_test`). NaN with fewer than two units, or where a mean has none.
-
-    Examples
-    --------
-    Ten units of four equal rows tell as much as ten rows:
-
-    >>> hits = Totals(np.repeat([0.0, 4.0], 5), np.full(10, 4.0), 0.0, 1.0, 4.0)
-    >>> round(variance_of_totals([hits], [1.0]), 5)
-    0.02778
-    """
-    influence, n = 0.0, len(np.asarray(totals[0].denominators))
-    for each, slope in zip(totals, slopes, strict=True):
-        numerators, denominators = np.asarray(each.numerators), np.asarray(each.denominators)
-        total = denominators.sum()
-        if n < 2 or not total:
-            return math.nan
-        mean = numerators.sum() / total
-        influence = influence + slope * (numerators - mean * denominators) / total
-    return float((np.asarray(influence) ** 2).sum() * n / (n - 1.0))

@@ -91,7 +91,7 @@ def _betting_on_units(atom: Atom, evidence: Evidence) -> Method | None:
     known, *others = (each.totals_of(atom.estimands) for each in evidence.populations or [evidence])
     if atom.is_ratio:
         ratio = ratio_of_two(atom)
-        if ratio is None or min(each.low for each in known) != 0.0:
+        if ratio is None:
             return None
         pair, *pairs = (_pair(each, ratio) for each in (known, *others))
         means, limit = [atom.estimands[i] for i in ratio.order], ratio.limit
@@ -115,6 +115,6 @@ def _betting_on_units(atom: Atom, evidence: Evidence) -> Method | None:
 def _pair(totals: Sequence[bounds.Totals], ratio: Ratio) -> tuple[bounds.Totals, bounds.Totals]:
     """The two means of a ratio, or what is left of them to one."""
     first, second = (
-        totals[i].opposite if ratio.complemented[i] else totals[i] for i in ratio.order
+        totals[i].complement if ratio.complemented[i] else totals[i] for i in ratio.order
     )
     return first, second

@@ -109,6 +109,8 @@ class ShiftedRows:
         for level, share in enumerate(self._shares(shares, estimand)):
             if share:
                 own = np.stack([numerators, denominators])[:, levels == level]
+                if own.shape[1] < n_blocks:  # the level has no share in any population
+                    return Totals([math.nan], [math.nan], low, high, self.largest)
                 starts = np.arange(n_blocks) * own.shape[1] // n_blocks
                 sizes = np.diff(starts, append=own.shape[1])
                 totals += share * np.add.reduceat(own, starts, axis=1) / sizes

@@ -107,14 +107,17 @@ def split_rows(
 def _drawn_mask(
     units: NDArray[np.int64], safety_size: float, rng: np.random.RandomState
 ) -> NDArray[np.bool_]:
-    """Units drawn at random until they have as many rows as wanted, to within half of the last."""
+    """A share or a number of units, drawn at random.
+
+    How many they are does not depend on their rows. Otherwise the candidate rows would tell how
+    large the units are that are tested.
+    """
+    n_units = int(units.max(initial=-1)) + 1
     is_count = isinstance(safety_size, Integral)
-    n_safety = int(safety_size) if is_count else round(float(safety_size) * len(units))
-    sizes = np.bincount(units)
-    order = rng.permutation(len(sizes))
-    total = np.cumsum(sizes[order])
-    drawn = order[total - sizes[order] / 2.0 <= n_safety]
-    return np.isin(units, drawn)
+    n_safety = int(safety_size) if is_count else round(float(safety_size) * n_units)
+    is_drawn = np.zeros(n_units, dtype=bool)
+    is_drawn[rng.permutation(n_units)[:n_safety]] = True
+    return np.asarray(is_drawn[units])
 
 
 def _check_whole(mask: NDArray[np.bool_], units: SamplingUnits | None) -> None:

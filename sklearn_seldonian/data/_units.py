@@ -142,29 +142,19 @@ def units_of(
         if shift is None:
             return None
         weights, largest, of_groups, of_weights = np.ones(n_rows), None, (), ()
+    elif shift is not None:
+        raise ValueError(
+            "shift= does not go with groups= or sample_weight=: of which shares it would be, those "
+            "of groups or rows, before weights or after, is not settled. Leave one of them out."
+        )
     levels = np.zeros(n_rows, dtype=np.int64)
     if shift is not None:
         of_shift = (shift[0].in_words,)
         columns["shift="], levels = np.asarray(shift[1]), shift[0].positions(shift[1])
-        _check_within_levels(positions, levels)
     drawn = of_groups or (_INDEPENDENT,)
     assumed = (*drawn, *of_weights, *of_shift)
     meant = None if shift is None else shift[0]
     return SamplingUnits(positions, weights, largest, assumed, columns, meant, levels)
-
-
-def _check_within_levels(positions: NDArray[np.int64], levels: NDArray[np.int64]) -> None:
-    """Refuse groups whose rows have different levels of the column that shifts."""
-    lowest = np.full(positions.max(initial=-1) + 1, np.iinfo(np.int64).max)
-    highest = np.full(len(lowest), -1)
-    np.minimum.at(lowest, positions, levels)
-    np.maximum.at(highest, positions, levels)
-    n_mixed = int(((highest >= 0) & (lowest < highest)).sum())
-    if n_mixed:
-        raise ValueError(
-            f"{n_mixed} of the groups (groups=) have rows of several levels of the column of "
-            "shift=, and how such groups would be shared out is not known."
-        )
 
 
 def _refuse_alone(without: str, **most: Any) -> None:

@@ -44,7 +44,7 @@ class LearnerParameters(BaseEstimator):
     measures : sequence of RowMeasure, default=()
         The user's own measures, which constraints may name.
     safety_size : float in (0, 1) or int, default=0.5
-        Share or number of rows held out for the safety test.
+        Share or number of rows held out for the safety test; of groups where `fit` is given those.
     power : float in (0, 1), default=0.9
         Predicted probability of passing that training aims for.
     max_group_size : int, default=None

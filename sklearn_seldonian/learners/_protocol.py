@@ -56,7 +56,7 @@ class Problem:
         bound, cells = specification.bound_to(
             columns, n_rows, targets, measures, named=split.columns
         )
-        n_safety, practised = len(split.safety.y), None
+        n_safety, practised = _expected_rows(split), None
         if split.candidate.units is not None and split.candidate.units.shift is not None:
             practised = practice_specification(bound, cells, split.candidate)
         return cls(bound.opened(), targets, n_safety, power, practised)
@@ -69,6 +69,17 @@ class Problem:
         """The same with the alternatives that were chosen when the model was trained."""
         choices = outcome.choices if self.practised is None else None
         return replace(self, specification=self.specification.with_choices(choices))
+
+
+def _expected_rows(split: Split) -> int:
+    """How many safety rows to expect, from how many units there are and the candidate rows alone.
+
+    How many rows the units that are tested really have may go with what is tested.
+    """
+    if split.safety.units is None or split.candidate.units is None:
+        return len(split.safety.y)
+    a_unit = len(split.candidate.y) / split.candidate.units.n_units
+    return max(1, round(split.safety.units.n_units * a_unit))
 
 
 @dataclass(frozen=True)

@@ -139,17 +139,25 @@ def test_a_level_without_rows_is_not_certified():
     assert certified("ACC >= 0.5", shift=shift).passed
 
 
-def test_groups_and_weights_go_with_a_shift():
-    rng = np.random.default_rng(0)
-    _, _, columns = rows(3000)
-    person = columns.groupby("race").cumcount() // 2
-    person = columns["race"] + person.astype(str)
-    weight = rng.choice([0.5, 1.0], 3000)
-    (both,) = certified("ACC >= 0.7", groups=person, sample_weight=weight).results
-    assert both.passed
-    assert both.method == "betting on units"
-    with pytest.raises(ValueError, match=r"groups .* have rows of several levels"):
-        certified("ACC >= 0.7", groups=np.arange(3000) // 2)
+@pytest.mark.parametrize(
+    "given", [{"groups": np.arange(300) // 2}, {"sample_weight": [1, 2, 3] * 100}]
+)
+def test_groups_and_weights_do_not_go_with_a_shift(given):
+    """Shares of groups are not those of rows, nor shares before weights those after."""
+    with pytest.raises(ValueError, match="shift= does not go with groups= or sample_weight="):
+        certified("ACC >= 0.7", 300, **given)
+    alike = {"groups": np.arange(300), "sample_weight": np.full(300, 2.0)}
+    assert certified("ACC >= 0.7", 300, **alike).results == certified("ACC >= 0.7", 300).results
+
+
+def test_a_mean_within_a_level_without_a_share():
+    """Beside a mean of all rows, one of a level with fewer rows than there are blocks."""
+    X, y, columns = rows(600)
+    columns.loc[:4, "race"] = "D"
+    shift = {"race": {"A": (0.2, 0.5), "B": (0.3, 0.4), "C": (0.1, 0.4), "D": 0.0}}
+    text = "ACC | [race == 'D'] - ACC <= 0.9"
+    certificate = certify(MODEL, X, y, text, sensitive_features=columns, shift=shift)
+    assert not certificate.passed
 
 
 def test_what_is_refused():

@@ -240,6 +240,33 @@ def test_a_quotient_is_that_of_its_means():
     assert quotient_of_totals_test(small[0], halved, 0.05).upper == pytest.approx(2 * upper)
 
 
+def test_complements_are_what_is_left_to_one():
+    """Also of values that are known to lie in a part of [0, 1]."""
+    rows = np.full(400, 4.0)
+    low = [totals(rows * rate, rows, 0.0, 0.3) for rate in (0.1, 0.2)]
+    upper = quotient_of_totals_test(low[1].complement, low[0].complement, 0.05).upper
+    assert 0.8 / 0.9 < upper < 1.0
+    assert low[0].complement.high == 1.0
+
+
+def test_the_same_units_count_in_all_populations(monkeypatch):
+    """What is bet in one population does not depend on units beyond it in another."""
+    seen = []
+
+    def spy(statement, populations, first):
+        seen.append([each.n for each in populations])
+        return fixed(statement, populations, first)
+
+    fixed = _totals._fixed_sizes
+    monkeypatch.setattr(_totals, "_fixed_sizes", spy)
+    rng = np.random.default_rng(0)
+    rare = (rng.random(200) < 0.2) * 1.0
+    one = [totals(rare * 0.5, rare, largest=1.0)] * 2
+    other = [totals(np.full(200, 0.4), np.ones(200), largest=1.0)] * 2
+    totals_test(one, [1.0, -1.0], 0.05, 30, others=[other])
+    assert seen == [[200, 200]]
+
+
 def test_many_units_are_averaged_in_blocks(monkeypatch):
     given = people(4000)
     exact = totals_test([given], [1.0], 0.05).upper

@@ -25,7 +25,8 @@ def test_weights_alone():
     units = units_of(None, pd.Series(WEIGHTS), 6)
     assert units.positions.tolist() == [0, 1, 2, 3, 4, 5]
     assert units.largest == 4.0
-    assert "above 4, the largest given" in units.assumptions[1]
+    assert "rows are independent draws" in units.assumptions[0]
+    assert "above 4, the largest given" in units.assumptions[2]
 
 
 def test_what_is_known_is_no_assumption_of_the_rows():
