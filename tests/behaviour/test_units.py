@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,11 @@ from sklearn_seldonian import (
     SeldonianRegressor,
     certify,
 )
+from sklearn_seldonian.certification import safety_test, summarise
+from sklearn_seldonian.certification._specification import Specification
+from sklearn_seldonian.constraints import parse_all
+from sklearn_seldonian.data._targets import Labels
+from sklearn_seldonian.data._units import units_of
 from sklearn_seldonian.model_selection import SeldonianSearchCV
 
 PARITY = "abs(PR | [sex == 'F'] - PR | [sex == 'M']) <= 0.2"
@@ -305,3 +311,30 @@ def test_a_group_larger_than_the_largest_is_refused():
     model = SeldonianClassifier(constraints="ACC >= 0.6", max_group_size=5, max_weight=2.0)
     with pytest.raises(ValueError, match="max_group_size=5 must be a whole number"):
         model.fit(X, y, groups=columns["person"], sample_weight=columns["weight"])
+
+
+def test_complements_of_probabilities_that_are_known_to_be_small():
+    """A ratio of what is left of two rates, whose probabilities are known to be at most .6."""
+    n, text = 1000, "(NR | [race == 'A']) / (NR | [race == 'B']) <= {}"
+    race = np.tile(["A", "B"], n // 2)
+    p = np.where(race == "A", 0.5, 0.2)
+    units = units_of(np.arange(n) // 4 * 2 + np.arange(n) % 2, None, n)
+    targets = Labels.of(np.array([0, 1]), 1, "sample")
+    for limit, passes in ((0.45, False), (0.6, False), (0.66, True)):
+        specification = Specification(parse_all(text.format(limit)), (0.05,), "auto")
+        columns = {"race": race}
+        bound, cells = specification.bound_to(columns, n, targets, (), named=columns)
+        seen = summarise(
+            cells.codes,
+            np.zeros(n, dtype=np.int64),
+            np.stack([1 - p, p], axis=1),
+            cells.stratification,
+            deterministic=False,
+            units=units,
+        )
+        # The score of class 1 is at most log(.6 / .4) above that of class 0, and may be far below.
+        seen = replace(seen, ends=((math.log(0.4 / 0.6), -12.0), (12.0, 0.0))).in_drawn_order(0)
+        (constraint,) = bound.constraints
+        verdict = safety_test(constraint.tree, seen.evidence(constraint.estimands), 0.05)
+        assert verdict.method == "betting on units"
+        assert verdict.passed == passes  # the ratio is .5 / .8

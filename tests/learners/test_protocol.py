@@ -1,8 +1,13 @@
 """What a model is trained for: constraints with the meaning that candidate rows give them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from sklearn_seldonian.constraints import estimate
+from sklearn_seldonian.data._shift import shift_of
+from sklearn_seldonian.data._units import units_of
 from sklearn_seldonian.exceptions import ConstraintNameError
 from sklearn_seldonian.measures import RowMeasure
 from tests.learners._problems import TARGETS, problem_and_split, rows_of
@@ -58,3 +63,33 @@ def test_measures_of_the_user_may_be_named(rows):
     cost = RowMeasure("Cost", lambda y, prediction, probabilities: y, range=(0, 5))
     problem, _ = problem_and_split("Cost <= 0.5", rows, MASK, measures=[cost])
     assert means_of(problem) == ["Cost"]
+
+
+# -- units -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sizes", [(1, 5), (5, 1)])
+def test_training_does_not_learn_how_large_the_tested_groups_are(sizes):
+    """Four groups of two rows train; two of others are tested, whatever the sizes of these."""
+    groups = np.repeat(np.arange(6), [2, 2, 2, 2, *sizes])
+    given = rows_of(np.random.default_rng(0).normal(size=(14, 2)), np.repeat("A", 14))
+    given = replace(given, units=units_of(groups, None, 14))
+    problem, split = problem_and_split("ACC >= 0.5", given, groups >= 4)
+    assert len(split.safety.y) == 6
+    assert problem.n_safety == 4
+
+
+def test_training_aims_at_the_corners_of_a_shift(rows):
+    shift = shift_of({"group": {"A": (0.2, 0.6), "B": (0.4, 0.8), "C": 0.0}})
+    units = units_of(None, None, 8, shift=(shift, GROUPS))
+    problem, _ = problem_and_split("PR <= 0.5", replace(rows, units=units), MASK)
+    assert means_of(problem) == ["PR"]
+    assert means_of(problem.in_practice()) == ['PR | [group == "A"]', 'PR | [group == "B"]']
+    (constraint,) = problem.in_practice().specification.constraints
+    within = dict(zip(constraint.estimands, (0.1, 0.4), strict=True))
+    assert estimate(constraint.g, within) == pytest.approx(0.2 * 0.1 + 0.8 * 0.4 - 0.5)
+
+
+def test_training_has_what_is_tested_without_a_shift(rows):
+    problem, _ = problem_and_split("PR <= 0.5", rows, MASK)
+    assert problem.in_practice() is problem
