@@ -34,7 +34,6 @@ from sklearn_seldonian.constraints import (
     Or,
     Tree,
     atoms_of,
-    estimate,
     fold_numbers,
     shares,
 )
@@ -158,9 +157,7 @@ class _Test:
         return fold_numbers(tree, self._atom_estimate)
 
     def _atom_estimate(self, atom: Atom, _delta: float) -> float:
-        value = self.evidence.worst(
-            lambda each: estimate(atom.expression, each.estimates(atom.estimands))
-        )
+        value = self.evidence.worst_estimate(atom.expression, atom.estimands)
         return math.inf if math.isnan(value) else value
 
 

@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_seldonian.bounds import Totals
-from sklearn_seldonian.constraints import ColumnIs, Estimand, ExclusiveColumns, Stratification
+from sklearn_seldonian.constraints import (
+    ColumnIs,
+    Estimand,
+    ExclusiveColumns,
+    Node,
+    Stratification,
+    estimate,
+)
 from sklearn_seldonian.measures import Range, Rate
 
 Array = NDArray[np.float64]
@@ -101,6 +108,10 @@ class Evidence:
     def worst(self, function: Callable[[Evidence], float]) -> float:
         """The largest value of a function of the evidence in any of the populations."""
         return max(map(function, self.populations or (self,)))
+
+    def worst_estimate(self, expression: Node, estimands: Sequence[Estimand]) -> float:
+        """The largest value of an expression over `estimands` at the estimates."""
+        return self.worst(lambda each: estimate(expression, each.estimates(estimands)))
 
     def of(self, estimands: Sequence[Estimand]) -> Evidence:
         """What is to be looked at for these means: no populations where none of them differs."""

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pandas.util import hash_array
 
 if TYPE_CHECKING:
     from sklearn_seldonian.data._units import SamplingUnits
 
 
 Array = NDArray[np.float64]
+# 2**64 over the golden ratio, which spreads consecutive numbers before they are mixed.
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class KeptRows(NamedTuple):
@@ -73,7 +76,7 @@ class KeptRows(NamedTuple):
         kinds = np.empty(len(units), dtype=np.uint64)
         kinds[sorted_] = np.concatenate([[0], np.cumsum(differs)])
         contents = np.zeros(units.max() + 1, dtype=np.uint64)
-        np.add.at(contents, units, _mixed(kinds))
+        np.add.at(contents, units, hash_array((kinds + np.uint64(1)) * GOLDEN))
         drawn = np.empty(len(contents), dtype=np.int64)
         drawn[draw(np.argsort(contents, kind="stable"))] = np.arange(len(contents))
         positions = drawn[units]
@@ -83,11 +86,3 @@ class KeptRows(NamedTuple):
     def _at(self, order: NDArray[np.intp]) -> KeptRows:
         parts: Any = (part[order] for part in self)
         return KeptRows(*parts)
-
-
-def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Numbers whose sums differ wherever those of `numbers` come of others (SplitMix64)."""
-    mixed = (numbers + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))

@@ -17,9 +17,9 @@ from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.constraints import ExclusiveColumns
 from sklearn_seldonian.data._digests import RowSum, blocks_of, row_digests
 from sklearn_seldonian.data._row_sketch import Sighting, row_hashes
+from sklearn_seldonian.data._units import INDEPENDENT
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 
-_INDEPENDENT = "The rows are independent draws from the population of interest."
 _UNSEEN = (
     "The safety rows influenced nothing before the test: no preprocessing, selection of "
     "features, resampling or search outside the estimator has seen them, and they are tested "
@@ -48,7 +48,7 @@ def assumptions(
     mask = "Which rows were kept for the safety test did not depend on outcomes."
     pairs = sorted(" and ".join(sorted(pair)) for pair in mutually_exclusive_columns)
     return (
-        *(of_units or [_INDEPENDENT]),
+        *(of_units or [INDEPENDENT]),
         *_UNSEEN,
         *of_the_model,
         *[mask] * mask_given,

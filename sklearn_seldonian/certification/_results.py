@@ -19,7 +19,6 @@ from sklearn_seldonian.constraints import (
     ExclusiveColumns,
     ResolvedConstraint,
     constant_value,
-    estimate,
     fold_numbers,
 )
 
@@ -103,9 +102,7 @@ class _ConstraintTest:
     def result(self) -> ConstraintResult:
         """What came of it."""
         samples = self.evidence.samples
-        g = self.evidence.worst(
-            lambda each: estimate(self.constraint.g, each.estimates(self.constraint.estimands))
-        )
+        g = self.evidence.worst_estimate(self.constraint.g, self.constraint.estimands)
         verdict = safety_test(self.constraint.tree, self.evidence, self.delta, self.method)
         verdict = verdict._replace(g_upper=self.g_upper(verdict))
         without_rows = not all(sample.trials for sample in samples.values())
@@ -204,9 +201,7 @@ class _ConstraintTest:
         """Whether the estimate violates the alternatives that were chosen."""
 
         def value(atom: Atom, _delta: float) -> float:
-            return self.evidence.worst(
-                lambda each: estimate(atom.expression, each.estimates(atom.estimands))
-            )
+            return self.evidence.worst_estimate(atom.expression, atom.estimands)
 
         return bool(self.constraint.choice) and fold_numbers(self.constraint.tree, value) > 0
 

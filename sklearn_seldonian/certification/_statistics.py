@@ -204,8 +204,7 @@ class Statistics:
         """As `Evidence.row_values`."""
         assert self.kept is not None
         denominator, numerator = _entries(estimand.quantity, self.values)
-        family, _ = self._family(estimand)
-        inside = self.stratification.inside(estimand.conditions, family)[self._kept_cells(family)]
+        inside = self._rows_inside(estimand.conditions)
         inside &= np.asarray(denominator.any(axis=1))[self.kept.labels]
         per_entry = (weight * numerator + constant * denominator)[self.kept.labels[inside]]
         return np.asarray((self.kept.entries[inside] * per_entry).sum(axis=1))

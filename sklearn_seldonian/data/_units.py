@@ -14,7 +14,7 @@ from sklearn_seldonian.data import _arguments
 from sklearn_seldonian.data._shift import Shift
 
 Array = NDArray[np.float64]
-_INDEPENDENT = "The rows are independent draws from the population of interest."
+INDEPENDENT = "The rows are independent draws from the population of interest."
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +151,7 @@ def units_of(
     if shift is not None:
         of_shift = (shift[0].in_words,)
         columns["shift="], levels = np.asarray(shift[1]), shift[0].positions(shift[1])
-    drawn = of_groups or (_INDEPENDENT,)
+    drawn = of_groups or (INDEPENDENT,)
     assumed = (*drawn, *of_weights, *of_shift)
     meant = None if shift is None else shift[0]
     return SamplingUnits(positions, weights, largest, assumed, columns, meant, levels)
