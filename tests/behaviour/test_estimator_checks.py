@@ -105,7 +105,12 @@ def test_scikit_learn_contract(estimator, check):
 # Of numbers in single precision and of the same numbers in lists LinearRegression learns others.
 @pytest.mark.filterwarnings("ignore::sklearn_seldonian.exceptions.SafetyDataReusedWarning")
 @parametrize_with_checks(
-    [SeldonianMetaRegressor(LinearRegression(), "MAE <= 1e9", preprocessor=StandardScaler())],
+    [
+        # By some seeds all safety rows have the same error: no variance, hence no certificate.
+        SeldonianMetaRegressor(
+            LinearRegression(), "MAE <= 1e9", preprocessor=StandardScaler(), random_state=2
+        )
+    ],
     expected_failed_checks=failures,
 )
 def test_scikit_learn_contract_of_certified_stacks(estimator, check):
