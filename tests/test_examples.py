@@ -18,6 +18,7 @@ DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 
 # What each prints, and the picture that it draws.
 EXPECTED = {
+    "distributed.py": (r"1 process\(es\)\nSafety test passed", "distributed.png"),
     "frozen_model.py": (r"the certified one from 0\.5\d\d on", "frozen_model.png"),
     "gpa_fairness.py": (r"equalized odds +0\.\d{3} +0\.\d{3} failed +0\.\d{3} passed", "gpa.png"),
     "gpa_regression.py": (r"method: betting \(finite-sample\)", "gpa_regression.png"),
@@ -31,8 +32,8 @@ EXPECTED = {
 }
 
 
-def completed(name, *arguments, folder, **environment):
-    command = [sys.executable, str(EXAMPLES / name), *arguments]
+def completed(name, *arguments, folder, launcher=(), **environment):
+    command = [sys.executable, *launcher, str(EXAMPLES / name), *arguments]
     return subprocess.run(
         command,
         cwd=folder,
@@ -43,8 +44,8 @@ def completed(name, *arguments, folder, **environment):
     )
 
 
-def run(name, *arguments, folder, **environment):
-    done = completed(name, *arguments, folder=folder, **environment)
+def run(name, *arguments, folder, launcher=(), **environment):
+    done = completed(name, *arguments, folder=folder, launcher=launcher, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -95,6 +96,14 @@ def test_example(name, tmp_path):
     printed, picture = EXPECTED[name]
     assert re.search(printed, run(name, folder=tmp_path))
     assert (tmp_path / picture).stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_two_processes_print_what_one_does(tmp_path):
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    printed = run("distributed.py", folder=tmp_path, launcher=launcher)
+    assert printed.count("2 process(es)\nSafety test passed") == 1
+    assert (tmp_path / "distributed.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -33,11 +33,15 @@ from sklearn_seldonian.estimators._saved_weights import SavedWeights
 from sklearn_seldonian.estimators._seal import check_model
 from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
 from sklearn_seldonian.learners import NotTrained, Problem, Trained, certify_outcome
-from sklearn_seldonian.learners.lagrangian import TrainedNet, module_inputs
+from sklearn_seldonian.learners.lagrangian import ALONE, TrainedNet, module_inputs
 
 logger = logging.getLogger("sklearn_seldonian")
 
 FIT_ARGUMENTS = ("X", "y", "sensitive_features", "safety_mask", "groups", "sample_weight", "shift")
+UNLIKE = (
+    "With distributed=True every process must call fit with the same rows and parameters, and "
+    "these differ. Give each of them all rows: they share them out among themselves."
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,12 @@ class Setup:
     split: Split
     problem: Problem
     rng: np.random.RandomState
+
+    @property
+    def told(self):
+        """What beside X was given."""
+        rows = self.rows
+        return rows.targets, rows.columns, rows.units, self.split.safety_indices
 
     @property
     def safety_mask(self):
@@ -160,10 +170,15 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         setup = model._set_up(X, y, sensitive_features, safety_mask, groups, sample_weight, shift)
         setup.warn()
         hashes = row_hashes(setup.rows.given)
+        processes = model._processes
+        processes.check_same((hashes, *setup.told, model._promises_), UNLIKE)
         outcome = model._train(setup, setup.split.candidate)
-        certificate = certify_outcome(
-            outcome, setup.problem, setup.split, model._origin, _requests.drawn_seed(setup.rng)
+        certificate = processes.from_first(
+            lambda: certify_outcome(
+                outcome, setup.problem, setup.split, model._origin, _requests.drawn_seed(setup.rng)
+            )
         )
+        processes.check_same(repr(certificate and certificate.to_json()), UNLIKE)  # all are there
         name = type(self).__name__
         reuse = reuse_of([certificate], self._tests_run, name, setup.rows, hashes)
         self._tests_run = model._tests_run = reuse.tests_run
@@ -182,7 +197,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         if self._shift_ is not None and getattr(self, "group_thresholds", False):
             raise ValueError("group_thresholds=True and shift= do not go together: leave one out.")
         rows = self._validate(X, y, sensitive_features, groups, sample_weight)
-        rng = check_random_state(self.random_state)
+        rng = self._processes.random_numbers(check_random_state(self.random_state))
         safety_size = self.safety_size if self._specification_.constraints else 0
         split = split_rows(rows, safety_size, safety_mask, rng)
         problem = Problem.of(self._specification_, self._targets_, self.measures, split, self.power)
@@ -201,6 +216,11 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         promised = {"estimator": type(self).__name__, **self._promised()}
         model = self._promised_model()
         self._promises_ = _saved.in_words(self._specification_, promised, model)
+
+    @property
+    def _processes(self):
+        """Those that train together."""
+        return ALONE
 
     def _check_specification(self):
         """Refuse constraints that do not go with the other parameters."""
@@ -275,7 +295,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         self._keep_model(outcome)
         if certificate is not None:
             logger.info(certificate.verdict)
-            if self.verbose:
+            if self.verbose and not self._processes.rank:
                 print("\n".join(map(on_one_line, (certificate.verdict, *certificate.remarks))))
             if not certificate.passed:
                 candidate = split.candidate

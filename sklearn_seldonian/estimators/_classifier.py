@@ -268,6 +268,7 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         Start of the Lagrange multipliers, and what a violation of one adds to its
         multiplier in one batch.
     {device}
+    {distributed}
     {callbacks}
     {random_state}
     {verbose}
@@ -365,6 +366,7 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         multiplier_init=0.0,
         multiplier_lr=0.1,
         device="auto",
+        distributed=False,
         callbacks=None,
         random_state=None,
         verbose=0,

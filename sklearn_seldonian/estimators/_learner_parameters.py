@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval
 
 from sklearn_seldonian.estimators import _parameters
 from sklearn_seldonian.estimators._parameters import COUNT, POSITIVE
-from sklearn_seldonian.learners.lagrangian import LagrangianLearner
+from sklearn_seldonian.learners.lagrangian import ALONE, LagrangianLearner, launched_processes
 from sklearn_seldonian.learners.lagrangian._keywords import PREFIXES
 from sklearn_seldonian.learners.lagrangian._learner import SETTINGS
 from sklearn_seldonian.modules import module_or_default
@@ -68,6 +68,10 @@ class LearnerParameters(BaseEstimator):
         64 to 1,024, which a processor's cache can hold.
     device : str, default="auto"
         A torch device; "auto": "cuda" if there, else "mps", else "cpu".
+    distributed : bool, default=False
+        Train one model in all processes that `torchrun` or `accelerate launch` started, each on a
+        device of its own. Each process calls `fit` with the same rows, which are shared out batch
+        by batch, and gets the same model with the same certificate. Takes accelerate.
     callbacks : list of skorch callbacks, default=None
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
@@ -110,6 +114,7 @@ class LearnerParameters(BaseEstimator):
         "batch_size": [COUNT, None],
         "n_iter_no_change": [COUNT, None],
         "eval_batch_size": [COUNT, None],
+        "distributed": ["boolean"],
         "multiplier_init": [Interval(Real, 0, None, closed="left")],
         "multiplier_lr": [POSITIVE],
     }
@@ -163,11 +168,23 @@ class LearnerParameters(BaseEstimator):
         _parameters.check_instances(preprocessor=self.preprocessor, fallback=self.fallback)
         parts = self.module, self.optimizer, self.criterion, self.callbacks, self.verbose
         _parameters.check_keywords(self._keywords(), self._get_param_names(), *parts)
+        own_iterator = sorted(self._keywords("iterator_train"))
+        if self.distributed and own_iterator:
+            raise ValueError(
+                f"distributed=True shares out the rows itself: leave {own_iterator[0]} out."
+            )
 
     def _learner(self):
         """What trains, by the parameters."""
         settings = {name: getattr(self, name) for name in SETTINGS} | self._keywords()
-        return LagrangianLearner(self.module, self.preprocessor, self.device, settings)
+        return LagrangianLearner(
+            self.module, self.preprocessor, self.device, settings, processes=self._processes
+        )
+
+    @property
+    def _processes(self):
+        """Those that train together."""
+        return launched_processes(self.device) if self.distributed else ALONE
 
     @property
     def _takes_rows(self):

@@ -127,6 +127,7 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
         multiplier in one batch; violations are in quarters of the measure's standard
         deviation, as it is where the mean target is predicted.
     {device}
+    {distributed}
     {callbacks}
     {random_state}
     {verbose}
@@ -220,6 +221,7 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
         multiplier_init=0.0,
         multiplier_lr=0.01,
         device="auto",
+        distributed=False,
         callbacks=None,
         random_state=None,
         verbose=0,

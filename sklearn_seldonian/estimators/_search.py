@@ -277,6 +277,11 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
                 f"{type(self.estimator).__name__}: steps in front of it would see the safety rows. "
                 "Give it your preprocessing as preprocessor=."
             )
+        if getattr(self.estimator, "distributed", False):
+            raise ValueError(
+                "distributed=True trains one model in all processes, and a search trains many: "
+                "leave it out, and compare them side by side with n_jobs."
+            )
         rng = check_random_state(self.random_state)
         settings = self._settings(rng)
         estimator = clone(self.estimator)

@@ -11,6 +11,7 @@ from sklearn_seldonian.learners.lagrangian._learner import LagrangianLearner
 from sklearn_seldonian.learners.lagrangian._model import TrainedNet
 from sklearn_seldonian.learners.lagrangian._net import LagrangianNet
 from sklearn_seldonian.learners.lagrangian._outputs import Adjustment, probabilities
+from sklearn_seldonian.learners.lagrangian._processes import ALONE, launched_processes
 from sklearn_seldonian.learners.lagrangian._tasks import (
     Classification,
     Regression,
@@ -18,6 +19,7 @@ from sklearn_seldonian.learners.lagrangian._tasks import (
 )
 
 __all__ = [
+    "ALONE",
     "Adjustment",
     "Batches",
     "Classification",
@@ -28,6 +30,7 @@ __all__ = [
     "Rows",
     "TrainedNet",
     "from_dict",
+    "launched_processes",
     "module_inputs",
     "probabilities",
     "to_inputs",

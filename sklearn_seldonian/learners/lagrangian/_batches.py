@@ -19,6 +19,7 @@ from sklearn_seldonian.data._preprocess import transformed
 from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.data._units import SamplingUnits
 from sklearn_seldonian.learners.lagrangian._devices import on_device
+from sklearn_seldonian.learners.lagrangian._processes import ALONE, Processes
 
 Batch = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
 
@@ -138,15 +139,22 @@ class Batches:
     """All rows once an iteration, in random order, `batch_size` at a time.
 
     A last batch of one row is left out where there are others: BatchNorm cannot train
-    on it, and the next iteration draws another order.
+    on it, and the next iteration draws another order. Several `processes` get a part of each
+    batch, of two rows at least.
     """
 
-    def __init__(self, rows: Rows, batch_size: int) -> None:
-        self.rows, self.batch_size = rows, batch_size
+    def __init__(self, rows: Rows, batch_size: int, processes: Processes = ALONE) -> None:
+        self.rows, self.batch_size, self.processes = rows, batch_size, processes
+        fewest = min(len(rows), batch_size)
+        if processes.n > 1 and fewest < 2 * processes.n:
+            raise ValueError(
+                f"{processes.n} processes cannot share batches of {fewest} rows: each needs two. "
+                "Choose a larger batch_size, or fewer processes."
+            )
 
     def __len__(self) -> int:
         n_batches, rest = divmod(len(self.rows), self.batch_size)
-        return n_batches + (rest > 1 or n_batches == 0)
+        return n_batches + (rest >= 2 * self.processes.n or n_batches == 0)
 
     @property
     def n_together(self) -> int:
@@ -156,13 +164,16 @@ class Batches:
         return max(1, FETCHED_BYTES // max(a_batch, 1))
 
     def __iter__(self) -> Iterator[Batch]:
-        order = torch.randperm(len(self.rows)).to(self.rows.y.device)
-        n_used = min(len(self.rows), len(self) * self.batch_size)
-        n_fetched = self.batch_size * self.n_together
-        for first in range(0, n_used, n_fetched):
-            X, (y, cells) = self.rows[order[first : min(first + n_fetched, n_used)]]
-            parts = (values.split(self.batch_size) for values in (X, y, cells))  # type: ignore[no-untyped-call]
-            for X_batch, y_batch, cells_batch in zip(*parts, strict=True):
+        order = self.processes.tensor_of_first(torch.randperm(len(self.rows)))
+        batches: tuple[torch.Tensor, ...]
+        batches = order.to(self.rows.y.device).split(self.batch_size)[: len(self)]  # type: ignore[no-untyped-call]
+        parts = [self.processes.part(batch) for batch in batches]
+        for first in range(0, len(parts), self.n_together):
+            together = parts[first : first + self.n_together]
+            X, (y, cells) = self.rows[torch.cat(together)]
+            sizes = [len(part) for part in together]
+            split = (values.split(sizes) for values in (X, y, cells))  # type: ignore[no-untyped-call]
+            for X_batch, y_batch, cells_batch in zip(*split, strict=True):
                 yield X_batch, (y_batch, cells_batch)
 
 

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import one_hot
 
 from sklearn_seldonian.learners.lagrangian._batches import Batch, Rows
+from sklearn_seldonian.learners.lagrangian._processes import ALONE, Processes
 from sklearn_seldonian.learners.lagrangian._tasks import Task
 from sklearn_seldonian.selection import ConstrainedProblem, normal_margins
 
@@ -111,6 +112,8 @@ class Lagrangian:
         What violations are measured in.
     n_batches : int, default=0
         How many an epoch has, if that is known.
+    processes : Processes, default=ALONE
+        What they count is added up.
 
     Attributes
     ----------
@@ -129,8 +132,10 @@ class Lagrangian:
         device: str,
         violation_scale: float | NDArray[np.float64] = 1.0,
         n_batches: int = 0,
+        processes: Processes = ALONE,
     ) -> None:
         self.problem, self.task, self._scale = problem, task, violation_scale
+        self._processes = processes
         self.margins, self._linear = normal_margins(problem), problem.linearisation
         self.n_rows, self.multiplier_lr = n_rows, multiplier_lr
         self._memory_rows = min(MEMORY_ROWS, n_rows)
@@ -233,7 +238,8 @@ class Lagrangian:
         return sums.index_add_(0, strata.ravel(), repeated)
 
     def _over_cells(self, sums: torch.Tensor, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        of_joint = sums.cpu().double().numpy().reshape(self._joint.n_cells, -1)
+        of_all = self._processes.summed(sums)
+        of_joint = of_all.cpu().double().numpy().reshape(self._joint.n_cells, -1)
         return self._joint.over_cells(of_joint).reshape(shape)
 
     def batch_done(self) -> None:

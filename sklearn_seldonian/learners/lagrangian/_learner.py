@@ -35,6 +35,7 @@ from sklearn_seldonian.learners.lagrangian._devices import (
 )
 from sklearn_seldonian.learners.lagrangian._model import TrainedNet, constrained_problem
 from sklearn_seldonian.learners.lagrangian._net import LagrangianNet
+from sklearn_seldonian.learners.lagrangian._processes import ALONE, Processes
 from sklearn_seldonian.learners.lagrangian._tasks import Classification, Regression, Task
 from sklearn_seldonian.modules import MLP, module_or_default
 from sklearn_seldonian.selection import ConstrainedProblem
@@ -78,6 +79,8 @@ class LagrangianLearner:
         The estimator's parameters named in `SETTINGS`, and skorch's double-underscore names.
     sized : tuple of classes, default=(MLP,)
         Modules that take `n_features` and `n_outputs`.
+    processes : Processes, default=ALONE
+        Those that train the model together. The first of them prints.
     """
 
     module: Any
@@ -85,6 +88,7 @@ class LagrangianLearner:
     device: str
     settings: Mapping[str, Any]
     sized: tuple[type, ...] = (MLP,)
+    processes: Processes = ALONE
 
     def train(
         self, problem: Problem, rows: LabelledRows, rng: np.random.RandomState
@@ -92,7 +96,7 @@ class LagrangianLearner:
         """Fit preprocessor and net to candidate `rows`."""
         seed = int(rng.randint(np.iinfo(np.int32).max))
         rows, problem = rows.by_weight(rng), problem.in_practice()
-        device = resolve_device(self.device)
+        device = self._device
         preprocessor, X, resampled = self._prepare(rows, problem.targets)
         specification = problem.specification
         cells = specification.cells(rows.columns, len(rows.y))
@@ -108,22 +112,29 @@ class LagrangianLearner:
         sizes = self._sizes(X, task.n_classes)
         nets = {}
         for name, own in self._candidates(constrained, len(rows.y), resampled).items():
-            if name and self.settings["verbose"]:
+            if name and self.settings["verbose"] and not self.processes.rank:
                 print(f"Training a {name}.")
             with gradients(), own_random_numbers(device, seed):
                 net = self._net({**sizes, **own}, constrained, task, device, len(rows.y))
                 nets[name] = net.fit(tensors, resampled=resampled)
             if net.interrupted_:
                 break
-        return self._outcome(nets, preprocessor, problem)
+        outcome = self.processes.from_first(lambda: self._outcome(nets, preprocessor, problem))
+        if outcome.model is not None:
+            outcome.model.net.to_device(device)
+        return outcome
 
     def initialized(self, sizes: Mapping[str, int], task: Task) -> LagrangianNet:
         """A net that has not been trained, with a module of these `sizes`."""
-        device = resolve_device(self.device)
+        device = self._device
         with own_random_numbers(device, seed=0):
             net = self._net(sizes, None, task, device, n_rows=0)
             net.initialize()
         return net
+
+    @property
+    def _device(self) -> str:
+        return self.processes.device if self.processes.n > 1 else resolve_device(self.device)
 
     def _candidates(
         self, problem: ConstrainedProblem, n_rows: int, resampled: Rows | None
@@ -169,7 +180,9 @@ class LagrangianLearner:
         if self.preprocessor is None:
             return None, to_inputs(rows.X, rows.index), None
         groups = None if rows.units is None else rows.units.positions
-        fitted = fit_preprocessor(self.preprocessor, rows.inputs(), rows.y, groups=groups)
+        fitted = self.processes.from_first(
+            lambda: fit_preprocessor(self.preprocessor, rows.inputs(), rows.y, groups=groups)
+        )
         resampled = None
         if fitted.resampled:
             X, y = fitted.resampled
@@ -191,6 +204,8 @@ class LagrangianLearner:
             settings["batch_size"] = default_batch_size(n_rows)
         if any(name.startswith("iterator_train__") for name in settings):
             settings.setdefault("iterator_train__shuffle", True)
+        if self.processes.rank:
+            settings["verbose"] = 0
         for name in ("criterion", "callbacks"):  # training changes them
             settings[name] = copy.deepcopy(settings[name])
         return LagrangianNet(
@@ -199,6 +214,7 @@ class LagrangianLearner:
             task=task,
             train_split=None,
             device=device,
+            processes=self.processes,
             **settings,
         )
 

@@ -6,7 +6,7 @@ import inspect
 import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -58,8 +58,10 @@ from sklearn_seldonian.learners.lagrangian._devices import present_device
 from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator, truth_table
 from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian, StratifiedRows
 from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED
+from sklearn_seldonian.learners.lagrangian._processes import ALONE, Processes
 from sklearn_seldonian.learners.lagrangian._progress import ProgressLog, TrainingBar
 from sklearn_seldonian.learners.lagrangian._tasks import Task
+from sklearn_seldonian.selection._margins import Margins
 
 # At the end of these epochs margins are calibrated on candidate rows: more often while rates
 # still change much.
@@ -75,6 +77,14 @@ class _EarlyStop(Exception):
     """A callback asked for the end of training."""
 
 
+class _Judgement(NamedTuple):
+    """What an epoch's history records, the margins from now on, whether it is the last epoch."""
+
+    record: dict[str, Any]
+    margins: Margins
+    is_last: bool
+
+
 class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     """A net whose loss is the Lagrangian of a `ConstrainedProblem`.
 
@@ -88,6 +98,8 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         Rows per batch where no gradient is needed. None: as many as `n_rows_a_pass` says.
     n_iter_no_change : int or None
         Epochs without a better checkpoint after which training ends.
+    processes : Processes
+        Those that train this net together.
 
     Attributes
     ----------
@@ -119,6 +131,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         multiplier_lr: float,
         eval_batch_size: int | None,
         n_iter_no_change: int | None = None,
+        processes: Processes = ALONE,
         **kwargs: Any,
     ) -> None:
         super().__init__(module, *args, **kwargs)
@@ -128,6 +141,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         self.multiplier_lr = multiplier_lr
         self.eval_batch_size = eval_batch_size
         self.n_iter_no_change = n_iter_no_change
+        self.processes = processes
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -171,6 +185,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         comes from the rows `X`, whose strata are known.
         """
         self.initialize()
+        self.processes.agree(self.module_)
         self.notify("on_train_begin", X=X, y=y)
         self.fit_loop(X, resampled=resampled)
         try:
@@ -190,6 +205,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         check_criterion(self.criterion_, self.task_, scores, rows.y[: len(scores)])
         check_rows_are_judged_alone(self._evaluate, rows.X)
         trained = self._prepare(rows, resampled)
+        self.processes.draw_apart()
         try:
             with suppress(_EarlyStop):
                 super().fit_loop(trained)
@@ -202,6 +218,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             self._give_up()
         for name in OF_TRAINING:
             delattr(self, name)
+        self.processes = ALONE
 
     def _prepare(self, rows: Rows, resampled: Rows | None) -> Rows:
         """Make what training needs; the rows to draw batches of the primary loss from."""
@@ -223,7 +240,8 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             self.multiplier_lr,
             self.device,
             self.task_.violation_scale(self.problem, trained),
-            len(Batches(trained, self.batch_size)),
+            len(Batches(trained, self.batch_size, self.processes)),
+            self.processes,
         )
         if self.problem.atoms:
             trained = StratifiedRows(trained, self.problem, self.task_)
@@ -232,7 +250,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             self._cross_fitting = self._cross_fitted(trained, n_smallest)
             return trained
         if self.problem.atoms:
-            epochs = itertools.repeat(Batches(trained, self.batch_size))
+            epochs = itertools.repeat(Batches(trained, self.batch_size, self.processes))
             endless = itertools.chain.from_iterable(epochs)
             self._constraint_batches = self._lagrangian.constraint_batches(endless)
         return resampled.to(self.device)
@@ -256,7 +274,12 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         return optimizer
 
     def _give_up(self) -> None:
-        """Note that the user stopped training: no weights are kept."""
+        """Note that the user stopped training: no weights are kept.
+
+        Other processes would wait for this one, which must end.
+        """
+        if self.processes.n > 1:
+            raise KeyboardInterrupt
         self.interrupted_ = True
         self.kept_epoch_: int | None = None
         self.judged_: Judged | None = None
@@ -277,7 +300,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         if chosen or self.get_params_for("iterator_train"):
             loader: Iterable[Batch] = super().get_iterator(dataset, training=training)
             return loader
-        return Batches(dataset, self.batch_size)
+        return Batches(dataset, self.batch_size, self.processes)
 
     # -- training ------------------------------------------------------------------------
 
@@ -323,6 +346,8 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             parts.append(entries)
             gradients.append(gradient)
         torch.autograd.backward(parts, gradients)
+        learned = (parameter for _, parameter in self.get_all_learnable_params())
+        self.processes.add_gradients(learned, len(y))
         return {"loss": loss.detach(), "y_pred": outputs}
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any) -> None:
@@ -353,7 +378,9 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             )
         if self.problem.atoms:
             self._lagrangian.step()
-        self.history.record("loss", torch.stack(losses).mean().item())
+        self.processes.average_buffers(self.module_)
+        loss = self.processes.summed(torch.stack(losses).mean()) / self.processes.n
+        self.history.record("loss", loss.item())
 
     # -- after each epoch ----------------------------------------------------------------
 
@@ -369,14 +396,24 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
 
     def _evaluate_epoch(self) -> None:
         """Predict the safety test of this epoch's weights, and keep the best weights."""
-        epoch, evaluator = len(self.history), self._evaluator
         if not self.problem.atoms:
-            self._checkpoints.keep(epoch, self.module_)
+            self._checkpoints.keep(len(self.history), self.module_)
             return
         scores = self._scores_to_judge_by()
+        judgement = self.processes.from_first(lambda: self._judged(scores))
+        self._lagrangian.margins = judgement.margins
+        for key, value in judgement.record.items():
+            self.history.record(key, value)
+        if judgement.is_last:
+            raise _EarlyStop
+
+    def _judged(self, scores: torch.Tensor) -> _Judgement:
+        """What is thought of this epoch's weights, by the `scores` of the evaluated rows."""
+        epoch, evaluator, record = len(self.history), self._evaluator, dict[str, Any]()
+        margins = self._lagrangian.margins
         if evaluator.forecast.needs_calibration and epoch in CALIBRATION_EPOCHS:
             evaluator.calibrate_margins(scores, evaluator.best(scores).adjustment)
-            self._lagrangian.margins = evaluator.forecast.margins
+            margins = evaluator.forecast.margins
         every = evaluator.epochs_per_search(self.max_epochs)
         best = evaluator.best(scores, searched=epoch % every == 0 or epoch >= self.max_epochs)
         multipliers = self.problem.per_constraint(self._lagrangian.multipliers)
@@ -385,22 +422,30 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         of_constraints = zip(estimates, bounds, multipliers, probabilities, strict=True)
         for i, values in enumerate(of_constraints):
             for key, value in zip(EACH_CONSTRAINT, values, strict=True):
-                self.history.record(f"{key}{i}", float(value))
-        self.history.record("candidate_loss", best.loss)
-        self.history.record("kept", self._checkpoints.offer(epoch, self.module_, best, scores))
+                record[f"{key}{i}"] = float(value)
+        record["candidate_loss"] = best.loss
+        record["kept"] = self._checkpoints.offer(epoch, self.module_, best, scores)
         waited = epoch - (self._checkpoints.epoch or 0)
-        if self.n_iter_no_change is not None and waited >= self.n_iter_no_change:
-            raise _EarlyStop
+        is_last = self.n_iter_no_change is not None and waited >= self.n_iter_no_change
+        return _Judgement(record, margins, is_last)
 
     def _scores_to_judge_by(self) -> torch.Tensor:
         """Scores of the rows that epochs are judged on, by a module that did not train on them.
 
-        Those of the module itself where it is not flattered, or is not linear.
+        Those of the module itself where it is not flattered, or is not linear. Each process
+        computes those of its part of the rows.
         """
-        if self._cross_fitting is None:
-            return torch.cat(list(self.scores(self._evaluator.rows.X)))
-        self._cross_fitting.train_epoch(group["lr"] for group in self.optimizer_.param_groups)
-        return self._cross_fitting.scores()
+        if self._cross_fitting is not None:
+            self._cross_fitting.train_epoch(group["lr"] for group in self.optimizer_.param_groups)
+            return self._cross_fitting.scores()
+        X = self._evaluator.rows.X
+        if self.processes.n == 1:
+            return torch.cat(list(self.scores(X)))
+        own = self.processes.part(torch.arange(len(X), device=X.values.device))
+        scores = torch.cat(list(self.scores(X.subset(own))))
+        of_all = scores.new_zeros(len(X), *scores.shape[1:])
+        of_all[own.to(scores.device)] = scores
+        return self.processes.summed(of_all)
 
     # -- outputs -------------------------------------------------------------------------
 
@@ -473,6 +518,12 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         check_one_a_row(outputs, len(filled))
         # A view of a parameter, as a constant output may be, takes its gradient along.
         return outputs[: len(batch)] if gradient else outputs[: len(batch)].detach()
+
+    def to_device(self, device: str) -> None:
+        """Compute on `device` from now on."""
+        self.device = device
+        self.module_.to(device)
+        self.criterion_.to(device)
 
     def __getstate__(self) -> dict[str, Any]:
         """As skorch's, without the instances that were given as parameters.
