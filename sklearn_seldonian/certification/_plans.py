@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -42,6 +43,8 @@ from sklearn_seldonian.measures import (
 )
 
 ROUNDING = 1e-12
+# How many times the rows of a test of independent ones the tests of groups and weights take.
+UNITS_COST = 1.3
 
 
 @refuse_unknown_keywords
@@ -55,6 +58,7 @@ def required_safety_rows(
     *,
     classes: Sequence[Any] = (0, 1),
     pos_label: Any = None,
+    design_effect: float = 1.0,
 ) -> int | None:
     """How many safety rows a model needs to pass the safety test.
 
@@ -81,6 +85,10 @@ def required_safety_rows(
         The class labels.
     pos_label : label, default=None
         The positive class where there are two; None: the second.
+    design_effect : float >= 1, default=1.0
+        By what factor `groups` or `sample_weight` raise the variance of a rate [1]_. Groups of m
+        rows with correlation r within them: ``1 + (m - 1) * r``, so m where all rows of a group are
+        alike. Weights: the mean of their squares over the square of their mean.
 
     Returns
     -------
@@ -102,6 +110,15 @@ def required_safety_rows(
     Alternatives, as in ``min(FPR, FNR) <= 0.1``, share delta here as in `certify`. `fit` tests only
     the one that candidate rows show to be likeliest to pass: to plan a `fit`, give that one.
 
+    With a `design_effect` above 1 the answer is that for independent rows times the effect, times
+    1.3 for the test of groups or weights. This is a rule, not a calculation: in simulations of one
+    rate and of differences with 100 groups or more, .89 to .96 passed where .9 was asked for. With
+    fewer groups it takes more rows.
+
+    References
+    ----------
+    .. [1] L. Kish, "Survey Sampling", Wiley, 1965, sections 5.4 and 11.7.
+
     Examples
     --------
     >>> from sklearn_seldonian import required_safety_rows
@@ -114,7 +131,9 @@ def required_safety_rows(
     """
     power = _requests.check_probability("power", power)
     plan = _plan(constraint, rates, group_shares, delta, method, classes, pos_label)
-    return replace(plan, n_draws=DRAWS_FOR_ROWS).sufficient_rows(power)
+    n_rows = replace(plan, n_draws=DRAWS_FOR_ROWS).sufficient_rows(power)
+    rows_a_row = _rows_for_an_independent_one(design_effect)
+    return None if n_rows is None else math.ceil(n_rows * rows_a_row - ROUNDING)
 
 
 @refuse_unknown_keywords
@@ -128,6 +147,7 @@ def probability_of_passing(
     *,
     classes: Sequence[Any] = (0, 1),
     pos_label: Any = None,
+    design_effect: float = 1.0,
 ) -> float:
     """How probable it is that a model passes the safety test on so many rows.
 
@@ -137,6 +157,8 @@ def probability_of_passing(
         As in `required_safety_rows`.
     n_rows : int
         How many safety rows.
+    design_effect : float >= 1, default=1.0
+        As in `required_safety_rows`, and so are its limits.
 
     Returns
     -------
@@ -168,7 +190,13 @@ def probability_of_passing(
     """
     n_rows = _requests.check_count("n_rows", n_rows)
     plan = _plan(constraint, rates, group_shares, delta, method, classes, pos_label)
-    return plan.passing_probability(n_rows)
+    return plan.passing_probability(int(n_rows / _rows_for_an_independent_one(design_effect)))
+
+
+def _rows_for_an_independent_one(design_effect: float) -> float:
+    """How many rows of groups or with weights do what one independent row does in a test."""
+    effect = _requests.check_factor("design_effect", design_effect)
+    return effect * UNITS_COST if effect > 1.0 else 1.0
 
 
 def _plan(

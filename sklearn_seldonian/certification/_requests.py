@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Iterable, Mapping
 from numbers import Real
@@ -109,6 +110,14 @@ def check_share(name: str, value: Any) -> float:
     if not 0 <= share <= 1:
         raise ValueError(f"{name} must be between 0 and 1, got {value!r}.")
     return share
+
+
+def check_factor(name: str, value: Any) -> float:
+    """A finite number from 1 on."""
+    factor = _arguments.number(name, value)
+    if not 1 <= factor < math.inf:
+        raise ValueError(f"{name} must be at least 1, got {value!r}.")
+    return factor
 
 
 def check_count(name: str, value: Any) -> int:

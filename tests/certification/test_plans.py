@@ -2,9 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from sklearn_seldonian import probability_of_passing, required_safety_rows
+from sklearn_seldonian.bounds import Totals, totals_test
 
 RACES = tuple(f'TPR | [race == "{race}"]' for race in "ABC")
 BY_RACE = "max(TPR, by=race) - min(TPR, by=race) <= 0.15"
@@ -157,3 +159,59 @@ def test_columns_are_exclusive_where_their_shares_leave_room_for_both(share, are
 def test_deltas_are_between_0_and_1_and_one_for_each_constraint(delta, message):
     with pytest.raises(ValueError, match=f"delta.*{message}"):
         probability_of_passing("PR <= 0.5", {"PR": 0.4}, 100, delta=delta)
+
+
+GAP = "PR | [M] - PR | [F] <= 0.15"
+HALVES = {"PR | [M]": 0.5, "PR | [F]": 0.5}
+GAP_RATES = {"PR | [M]": 0.4, "PR | [F]": 0.35}
+
+
+def test_a_design_effect_multiplies_the_rows():
+    alone = required_safety_rows(GAP, GAP_RATES, HALVES)
+    grouped = required_safety_rows(GAP, GAP_RATES, HALVES, design_effect=2.0)
+    assert grouped == math.ceil(alone * 2.0 * 1.3)
+    assert required_safety_rows(GAP, GAP_RATES, HALVES, design_effect=1) == alone
+    assert required_safety_rows("PR <= 0.1", {"PR": 0.2}, design_effect=2.0) is None
+    passing = probability_of_passing("PR <= 0.5", {"PR": 0.4}, 260, design_effect=2.0)
+    assert passing == probability_of_passing("PR <= 0.5", {"PR": 0.4}, 100)
+
+
+@pytest.mark.parametrize("effect", [0.9, math.inf, math.nan, "2"])
+def test_design_effects_that_are_none_are_refused(effect):
+    with pytest.raises((ValueError, TypeError), match="design_effect"):
+        probability_of_passing("PR <= 0.5", {"PR": 0.4}, 100, design_effect=effect)
+
+
+def units(rng, n_units, size, rate, correlation):
+    """Groups whose rows are positive together as the correlation has it (beta-binomial)."""
+    total = 1 / correlation - 1
+    rates = rng.beta(rate * total, (1 - rate) * total, n_units)
+    hits = rng.binomial(size, rates).astype(float)
+    return Totals(hits, np.full(n_units, float(size)), 0.0, 1.0, float(size))
+
+
+@pytest.mark.parametrize(
+    ("n_trials", "lowest"), [(20, 0.7), pytest.param(300, 0.85, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize(
+    ("constraint", "rates", "shares", "slopes", "limit"),
+    [
+        ("PR <= 0.15", {"PR": 0.1}, None, [1.0], 0.15),
+        (GAP, GAP_RATES, HALVES, [1.0, -1.0], 0.15),
+    ],
+)
+def test_planned_groups_pass_about_as_often_as_was_asked_for(
+    constraint, rates, shares, slopes, limit, n_trials, lowest
+):
+    size, correlation, rng = 5, 0.3, np.random.default_rng(0)
+    effect = 1 + (size - 1) * correlation
+    n_units = required_safety_rows(constraint, rates, shares, design_effect=effect) // size
+
+    def passes():
+        of_each = [
+            units(rng, n_units // len(rates), size, rate, correlation) for rate in rates.values()
+        ]
+        return totals_test(of_each, slopes, 0.05).upper <= limit
+
+    # Below `lowest` with probability .003 or less, were .9 the truth.
+    assert np.mean([passes() for _ in range(n_trials)]) >= lowest
