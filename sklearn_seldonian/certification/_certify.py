@@ -12,6 +12,7 @@ from sklearn_seldonian.certification._asked import Asked
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._certifier import run_safety_test
 from sklearn_seldonian.certification._provenance import other_rows
+from sklearn_seldonian.certification._registry import recorded
 from sklearn_seldonian.certification._safety_statistics import labelled_rows
 from sklearn_seldonian.certification._specification import BoundSpecification, Specification
 from sklearn_seldonian.certification._tables import collected, is_dataset
@@ -44,6 +45,7 @@ def certify(
     sample_weight: Any = None,
     max_weight: Any = None,
     shift: Any = None,
+    registry: Any = None,
     random_state: Any = None,
 ) -> SafetyCertificate:
     """Test a fitted classifier or regressor against constraints on data it has not seen.
@@ -104,6 +106,10 @@ def certify(
         all in which each level has a share in its range, while the rows within a level stay what
         they are. A share may be one number. All levels are named. The column is one of
         `sensitive_features` or `X`. None: the population that the rows are drawn from.
+    registry : path, default=None
+        A file in which tests are recorded, as in `SeldonianClassifier`. Other tests of the same
+        rows that are on record are warned of, and noted in the certificate. None: nothing is
+        recorded.
     random_state : int, RandomState or None, default=None
         What decides the order in which rows are looked at where a test looks at them one after
         another (drawn decisions, errors, your own measures). None draws an order anew, which
@@ -149,7 +155,9 @@ def certify(
     )
     specification = asked.specification
     if isinstance(y, str) or is_dataset(X):
-        _refuse_of_tables(groups=groups, sample_weight=sample_weight, shift=shift)
+        _refuse_of_tables(
+            groups=groups, sample_weight=sample_weight, shift=shift, registry=registry
+        )
         return collected(asked, X, y, sensitive_features).certify(random_state=random_state)
     order_seed = _requests.order_seed(random_state)
     _requests.warn_of_large_delta(specification.deltas)
@@ -169,7 +177,8 @@ def certify(
         )
     _requests.check_ranges(bound, targets.range_remedy)
     assumptions = (*certificate.assumptions, other_rows(sightings))
-    return dataclasses.replace(certificate, assumptions=assumptions)
+    certificate = dataclasses.replace(certificate, assumptions=assumptions)
+    return certificate if registry is None else recorded(registry, certificate, X, rows.y)
 
 
 def _refuse_of_tables(**given: Any) -> None:

@@ -180,7 +180,8 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         )
         processes.check_same(repr(certificate and certificate.to_json()), UNLIKE)  # all are there
         name = type(self).__name__
-        reuse = reuse_of([certificate], self._tests_run, name, setup.rows, hashes)
+        known = self._tests_run, name, setup.rows, hashes
+        reuse = reuse_of([certificate], *known, registry=self.registry)
         self._tests_run = model._tests_run = reuse.tests_run
         model._store(outcome, setup, reuse.told_of(certificate), hashes)
         self.__dict__ = model.__dict__
@@ -377,7 +378,8 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
             self._bound_specification_, self._model, rows, origin, order_seed
         )
         hashes = row_hashes(X)
-        reuse = reuse_of([certificate], self._tests_run, name, rows, hashes, self._fitted_to_)
+        known = self._tests_run, name, rows, hashes, self._fitted_to_
+        reuse = reuse_of([certificate], *known, registry=self.registry)
         self._tests_run = reuse.tests_run
         return reuse.told_of(certificate)
 

@@ -242,6 +242,7 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
     {power}
     {max_group_size}
     {max_weight}
+    {registry}
     pos_label : label, default=None
         The positive class of a binary problem; None: ``classes_[1]``.
     group_thresholds : bool, default=False
@@ -353,6 +354,7 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         power=0.9,
         max_group_size=None,
         max_weight=None,
+        registry=None,
         pos_label=None,
         group_thresholds=False,
         fallback=None,

@@ -53,6 +53,10 @@ class LearnerParameters(BaseEstimator):
     max_weight : float, default=None
         What no `sample_weight` can exceed, known beforehand. None: the largest that was given,
         which becomes an assumption of the certificate.
+    registry : path, default=None
+        A file in which every test is recorded, by clones, other processes and colleagues who name
+        it too: a second test of the same rows is warned of and noted in the certificate. It is made
+        where there is none. None: the estimator remembers its own tests alone.
     optimizer : torch.optim.Optimizer class, default=torch.optim.Adam
     lr : float, default=0.01
         The learning rate at the start. It falls to zero along half a cosine, unless `callbacks`

@@ -45,6 +45,7 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
     {power}
     {max_group_size}
     {max_weight}
+    {registry}
     pos_label : label, default=None
         The positive class of a binary problem; None: ``classes_[1]``.
     group_thresholds : bool, default=False
@@ -128,6 +129,7 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
         power=0.9,
         max_group_size=None,
         max_weight=None,
+        registry=None,
         pos_label=None,
         group_thresholds=False,
         fallback=None,
@@ -147,6 +149,7 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
         self.power = power
         self.max_group_size = max_group_size
         self.max_weight = max_weight
+        self.registry = registry
         self.pos_label = pos_label
         self.group_thresholds = group_thresholds
         self.fallback = fallback

@@ -45,6 +45,7 @@ class SeldonianMetaRegressor(StackedEstimator, CertifiedRegressor):
     {power}
     {max_group_size}
     {max_weight}
+    {registry}
     fallback : estimator or "mean", default=None
         As in `SeldonianRegressor`.
     cv : int, default=5
@@ -123,6 +124,7 @@ class SeldonianMetaRegressor(StackedEstimator, CertifiedRegressor):
         power=0.9,
         max_group_size=None,
         max_weight=None,
+        registry=None,
         fallback=None,
         cv=5,
         random_state=None,
@@ -141,6 +143,7 @@ class SeldonianMetaRegressor(StackedEstimator, CertifiedRegressor):
         self.power = power
         self.max_group_size = max_group_size
         self.max_weight = max_weight
+        self.registry = registry
         self.fallback = fallback
         self.cv = cv
         self.random_state = random_state

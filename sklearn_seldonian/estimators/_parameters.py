@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any
 
 from sklearn.base import clone
@@ -34,6 +35,7 @@ SHARED = {
     "power": [SHARE],
     "max_group_size": [COUNT, None],
     "max_weight": [POSITIVE, None],
+    "registry": [str, PathLike, None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }

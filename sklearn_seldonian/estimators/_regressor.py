@@ -110,6 +110,7 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
     {power}
     {max_group_size}
     {max_weight}
+    {registry}
     fallback : estimator or "mean", default=None
         What `predict` uses where no solution was found: "mean" is the mean of the candidate
         rows' targets. Nothing about it is certified. None: `predict` raises
@@ -210,6 +211,7 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
         power=0.9,
         max_group_size=None,
         max_weight=None,
+        registry=None,
         fallback=None,
         criterion=nn.MSELoss,
         optimizer=torch.optim.Adam,

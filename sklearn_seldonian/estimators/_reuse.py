@@ -9,9 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklearn_seldonian._warnings import warn_user
-from sklearn_seldonian.certification import ARITHMETIC, SafetyCertificate
-from sklearn_seldonian.certification._provenance import fingerprint, given_to_fit
-from sklearn_seldonian.data._row_sketch import RowSketch, row_hashes
+from sklearn_seldonian.certification import SafetyCertificate
+from sklearn_seldonian.certification._provenance import given_to_fit
+from sklearn_seldonian.certification._registry import (
+    Path,
+    RowsTested,
+    earlier_tests_in_words,
+    n_earlier_tests,
+)
+from sklearn_seldonian.data._row_sketch import RowSketch
 from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.estimators._callers import fitted_inside_search
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
@@ -60,10 +66,12 @@ def reuse_of(
     rows: LabelledRows,
     hashes: np.ndarray,
     fitted_to: RowSketch | None = None,
+    registry: Path | None = None,
 ) -> Reuse:
     """What speaks against a certificate that one procedure of an estimator led to.
 
-    An estimator remembers its tests, from fit to fit but not in clones. A test that is
+    An estimator remembers its tests, from fit to fit but not in clones; a registry all that were
+    entered into it. A test that is
     repeated to the letter (the same constraints, deltas, rows, order and weights) is no second
     chance and not counted.
 
@@ -81,42 +89,24 @@ def reuse_of(
         Of these rows.
     fitted_to : RowSketch, default=None
         The rows that the model was fitted to, which are not to be tested.
+    registry : path, default=None
+        A file that tests of all estimators are entered into.
 
     Returns
     -------
     Reuse
         Without notes where nothing was tested, or there is nothing to test.
     """
-    done = [test for test in tests if test is not None and _has_looked_at_rows(test)]
-    if not done:
+    tested = RowsTested.of(tests, hashes, rows.y)
+    if tested is None:
         return Reuse(tests_run)
-    labelled = hashes + np.uint64(3) * row_hashes(rows.y)  # 3: rows and labels must not cancel
-    data, test = fingerprint(np.sort(labelled)), fingerprint(*map(_what_was_tested, done))
+    data, test = tested.data, tested.test
     n_before = sum(seen == data and other != test for seen, other in tests_run)
+    n_on_record = 0 if registry is None else n_earlier_tests(registry, tested)
     warning = ""
-    if n_before:
-        warning = _tested_before(n_before)
+    if n_before or n_on_record:
+        warning = earlier_tests_in_words(max(n_before, n_on_record), n_on_record > n_before)
     elif fitted_to is not None and (share := fitted_to.share_of(hashes)):
         warning = given_to_fit(name, share)
     notes = [SEARCHED] * fitted_inside_search() + [warning] * bool(warning)
     return Reuse(tests_run | {(data, test)}, tuple(notes), warning)
-
-
-def _has_looked_at_rows(certificate: SafetyCertificate) -> bool:
-    """Whether a verdict depends on the rows, as none does that arithmetic settles."""
-    methods = {result.method for result in certificate.results}
-    return bool(certificate.fingerprints) and methods != {ARITHMETIC}
-
-
-def _what_was_tested(certificate: SafetyCertificate) -> list[object]:
-    promises = (f"{result.constraint} {result.delta}" for result in certificate.results)
-    return [*promises, *certificate.fingerprints.values(), certificate.order_seed]
-
-
-def _tested_before(n: int) -> str:
-    times = "once" if n == 1 else f"{n} times"
-    return (
-        f"Rows of these data were tested {times} before by this estimator. Trying until one "
-        "test passes lets a violated constraint pass with a probability above delta. Certify "
-        "the model on fresh rows, or compare settings with SeldonianSearchCV."
-    )

@@ -255,7 +255,8 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
             search._search, (X, y, sensitive_features, safety_mask, groups, sample_weight, shift)
         )
         hashes, tests = row_hashes(setup.rows.given), [test.certificate for test in search.tested_]
-        reuse = reuse_of(tests, self._tests_run, type(self).__name__, setup.rows, hashes)
+        known = self._tests_run, type(self).__name__, setup.rows, hashes
+        reuse = reuse_of(tests, *known, registry=self.estimator.registry)
         self._tests_run = search._tests_run = best.model._tests_run = reuse.tests_run
         best.model._store(best.outcome, setup, reuse.told_of(certificate), hashes)
         search.best_estimator_ = best.model

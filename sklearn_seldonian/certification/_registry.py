@@ -1,0 +1,177 @@
+"""A record of what was tested, in a file that processes and people share.
+
+A test of the same rows, until one passes, passes too often. An estimator remembers its own tests;
+clones, other processes and colleagues know of each other's only by such a file. It is an SQLite
+database, so that what two processes write at the same time is written one after the other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sklearn_seldonian._warnings import warn_user
+from sklearn_seldonian.certification._certificate import SafetyCertificate
+from sklearn_seldonian.certification._method import ARITHMETIC
+from sklearn_seldonian.certification._provenance import fingerprint
+from sklearn_seldonian.data._row_sketch import Hashes, RowSketch, row_hashes
+from sklearn_seldonian.exceptions import SafetyDataReusedWarning
+
+Path = str | os.PathLike[str]
+SECONDS_TO_WAIT = 60.0
+TABLE = """
+CREATE TABLE IF NOT EXISTS tests (
+    data TEXT NOT NULL, test TEXT NOT NULL, procedure TEXT NOT NULL, verdict TEXT NOT NULL,
+    time TEXT NOT NULL, n_rows TEXT NOT NULL, sum TEXT NOT NULL, smallest BLOB NOT NULL,
+    repeated REAL NOT NULL, PRIMARY KEY (data, test)
+)
+"""
+
+
+class RowsTested(NamedTuple):
+    """Some labelled rows, and what was tested on them.
+
+    Attributes
+    ----------
+    data, test : str
+        Digests. The same constraints, deltas, rows, order and weights have the same ones.
+    hashes : ndarray of uint64
+        Of the rows with their labels.
+    procedure, verdict : str
+        As the certificate has them.
+    """
+
+    data: str
+    test: str
+    hashes: Hashes
+    procedure: str
+    verdict: str
+
+    @classmethod
+    def of(
+        cls, certificates: Iterable[SafetyCertificate | None], hashes: Hashes, y: np.ndarray
+    ) -> RowsTested | None:
+        """What `certificates` say that was tested on rows with these `hashes` and labels.
+
+        None where nothing was tested.
+        """
+        done = [each for each in certificates if each is not None and _has_looked_at_rows(each)]
+        if not done:
+            return None
+        labelled = hashes + np.uint64(3) * row_hashes(y)  # 3: rows and labels must not cancel
+        data, test = fingerprint(np.sort(labelled)), fingerprint(*map(_what_was_tested, done))
+        return cls(data, test, labelled, done[0].procedure, done[0].verdict)
+
+
+def n_earlier_tests(registry: Path, tested: RowsTested) -> int:
+    """Enter a test into a registry; how many other tests there saw rows of it before.
+
+    Parameters
+    ----------
+    registry : path
+        A file that is made where there is none.
+    tested : RowsTested
+
+    Raises
+    ------
+    ValueError
+        If the file is not a registry, or cannot be written: what is not on record is not to be
+        certified.
+    """
+    with _opened(registry) as connection:
+        found = connection.execute(
+            "SELECT data, n_rows, sum, smallest, repeated FROM tests WHERE test != ?",
+            (tested.test,),
+        ).fetchall()
+        sketch = RowSketch.of(tested.hashes)
+        ((n_rows, total),) = sketch.parts
+        connection.execute(
+            "INSERT OR IGNORE INTO tests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(tested.data, tested.test, tested.procedure, tested.verdict),
+                datetime.now(UTC).isoformat(timespec="seconds"),
+                *(str(n_rows), str(total), _written(sketch.smallest), sketch.repeated),
+            ),
+        )
+    return sum(
+        data == tested.data
+        or RowSketch(frozenset([(int(n_rows), int(total))]), _read(smallest), repeated).share_of(
+            tested.hashes
+        )
+        > 0
+        for data, n_rows, total, smallest, repeated in found
+    )
+
+
+@contextmanager
+def _opened(registry: Path) -> Iterator[sqlite3.Connection]:
+    """The database, in one transaction that no other process writes into."""
+    try:
+        with closing(
+            sqlite3.connect(registry, timeout=SECONDS_TO_WAIT, isolation_level=None)
+        ) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(TABLE)
+            yield connection
+            connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise ValueError(
+            f"registry={os.fspath(registry)!r} is no registry of tests that can be read and "
+            f"written ({error}). Give the path of one, or of a file that is not there yet."
+        ) from error
+
+
+def recorded(
+    registry: Path, certificate: SafetyCertificate, X: Any, y: np.ndarray
+) -> SafetyCertificate:
+    """The certificate of some rows, which says what the registry knew of them, and is entered."""
+    tested = RowsTested.of([certificate], row_hashes(X), y)
+    n_before = 0 if tested is None else n_earlier_tests(registry, tested)
+    if not n_before:
+        return certificate
+    note = earlier_tests_in_words(n_before, on_record=True)
+    warn_user(note, SafetyDataReusedWarning)
+    assumptions = (*certificate.assumptions, f"Not met: {note}")
+    return dataclasses.replace(certificate, assumptions=assumptions)
+
+
+def earlier_tests_in_words(n: int, on_record: bool) -> str:
+    """What is said of rows that were tested `n` times before, by whoever it is known."""
+    times, by = "once" if n == 1 else f"{n} times", "by this estimator"
+    if on_record:
+        by = "as the registry has it"
+    return (
+        f"Rows of these data were tested {times} before {by}. Trying until one test passes lets a "
+        "violated constraint pass with a probability above delta. Certify the model on fresh rows, "
+        "or compare settings with SeldonianSearchCV."
+    )
+
+
+def _written(hashes: Hashes) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, hashes, allow_pickle=False)
+    return stream.getvalue()
+
+
+def _read(content: bytes) -> Hashes:
+    hashes: Hashes = np.load(io.BytesIO(content), allow_pickle=False)
+    return hashes
+
+
+def _has_looked_at_rows(certificate: SafetyCertificate) -> bool:
+    """Whether a verdict depends on the rows, as none does that arithmetic settles."""
+    methods = {result.method for result in certificate.results}
+    return bool(certificate.fingerprints) and methods != {ARITHMETIC}
+
+
+def _what_was_tested(certificate: SafetyCertificate) -> list[object]:
+    promises = (f"{result.constraint} {result.delta}" for result in certificate.results)
+    return [*promises, *certificate.fingerprints.values(), certificate.order_seed]
