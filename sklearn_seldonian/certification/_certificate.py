@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from os import PathLike
+from typing import overload
 
 import pandas as pd
 
@@ -12,7 +13,9 @@ from sklearn_seldonian._files import write_whole
 from sklearn_seldonian._palette import on_one_line
 from sklearn_seldonian.certification._display import CertificateDisplay
 from sklearn_seldonian.certification._fields import GUARANTEES, UNTOUCHED, ConstraintResult, Value
-from sklearn_seldonian.certification._json import from_text, to_text
+from sklearn_seldonian.certification._json import from_document, to_text
+from sklearn_seldonian.certification._recompute import Recomputation, recomputed
+from sklearn_seldonian.certification._record import SpecificationRecord, StatisticsRecord
 from sklearn_seldonian.certification._report import report, summary
 
 
@@ -54,6 +57,15 @@ class SafetyCertificate(Value):
         What the order was drawn from in which a test looked at the rows one after another: the
         same rows in any order, tested with this seed, give the same certificate. None where
         only counts were looked at.
+    estimator : str
+        The name of the model's class.
+    created_at : str
+        When the test was run, in UTC. It does not count in comparisons.
+    specification : SpecificationRecord or None
+        What was tested, with all that gives the constraints their meaning.
+    statistics : StatisticsRecord or None
+        What the verdict rests on: counts and sums over the safety rows, and digests of values.
+        None where no test looked at the rows, or, as in documents of version 1, nothing was kept.
     """
 
     results: tuple[ConstraintResult, ...]
@@ -69,6 +81,10 @@ class SafetyCertificate(Value):
     versions: Mapping[str, str] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     order_seed: int | None = None
+    estimator: str = ""
+    created_at: str = field(default="", compare=False)
+    specification: SpecificationRecord | None = None
+    statistics: StatisticsRecord | None = None
 
     @property
     def passed(self) -> bool:
@@ -100,6 +116,11 @@ class SafetyCertificate(Value):
         return f"<SafetyCertificate: {self.verdict} {self.n_safety:,} safety rows>"
 
     @property
+    def rows_that_named(self) -> str:
+        """Which rows gave the constraints' names their meaning, in one word."""
+        return "tested" if self.procedure == "certify" else "candidate"
+
+    @property
     def rows_in_words(self) -> str:
         """What was done with which rows, in one sentence."""
         rows, others = f"{self.n_safety:,} safety rows", f"{self.n_candidate:,} others"
@@ -120,6 +141,10 @@ class SafetyCertificate(Value):
             )
         parts += map(on_one_line, self.remarks)
         parts.append("Each bound holds with its confidence on its own; they are not simultaneous.")
+        if self.tested and self.versions and self.statistics is None:
+            parts.append(
+                "The certificate has no statistics, so that nothing can be recomputed from it."
+            )
         if self.order_seed is not None:
             parts.append(f"The rows were tested in an order drawn from the seed {self.order_seed}.")
         if self.assumptions:
@@ -131,29 +156,84 @@ class SafetyCertificate(Value):
         rows = [{**asdict(result), "passed": result.passed} for result in self.results]
         return pd.DataFrame(rows)
 
-    def to_json(self) -> str:
+    @overload
+    def to_json(self) -> str: ...
+
+    @overload
+    def to_json(self, path: str | PathLike[str]) -> None: ...
+
+    def to_json(self, path: str | PathLike[str] | None = None) -> str | None:
         """A JSON document that `from_json` reads back to an equal certificate.
 
         It is JSON for strict readers too: NaN is written as null, and infinite numbers as the
-        strings "Infinity" and "-Infinity".
+        strings "Infinity" and "-Infinity". ``certificate.schema.json``, in the folder of
+        `sklearn_seldonian.certification`, is its JSON Schema.
+
+        Parameters
+        ----------
+        path : str or path-like, default=None
+            The file to write. One that is there already is replaced once the new one is complete.
+
+        Returns
+        -------
+        str or None
+            The document; None where it was written to a file.
         """
-        return to_text(self)
+        text = to_text(self)
+        if path is None:
+            return text
+        write_whole(path, text + "\n")
+        return None
 
     @classmethod
-    def from_json(cls, text: str) -> SafetyCertificate:
+    def from_json(cls, document: str | PathLike[str]) -> SafetyCertificate:
         """The certificate that `to_json` wrote.
 
-        Every field is checked for itself and against the others, so that most changes to the
-        document are noticed. A document that passes may still be made up: nothing in it is
-        signed, and the data are not in it.
+        Every field is checked for itself and against the others, and the tests are run again from
+        the statistics in the document, as by `recompute`. A document that passes may still be made
+        up: nothing in it is signed, and the data are not in it. `verify` compares it with the model
+        and the rows.
+
+        Documents of all versions are read. Those of version 1 have no statistics, so that bounds
+        and verdict cannot be recomputed from them.
+
+        Parameters
+        ----------
+        document : str or path-like
+            The document, or the path of its file.
+
+        Returns
+        -------
+        SafetyCertificate
 
         Raises
         ------
         ValueError
-            If `text` is not such a document, or fields contradict each other. The message names
-            the field.
+            If it is not such a document, or fields contradict each other or the statistics. The
+            message names the field.
+        OSError
+            If there is no such file.
         """
-        return from_text(text, cls)
+        found: SafetyCertificate = from_document(document, cls)
+        return found
+
+    def recompute(self) -> Recomputation:
+        """Run the tests again from the statistics in the certificate itself.
+
+        Where a test looked at numbers of each row, one after another, there is only a digest of
+        them: the bound is then not recomputed, and the answer says so. `verify` does it from the
+        rows.
+
+        Returns
+        -------
+        Recomputation
+
+        Raises
+        ------
+        ValueError
+            If specification and statistics contradict each other, so that no test can be run.
+        """
+        return recomputed(self)
 
     def plot(self) -> CertificateDisplay:
         """Draw how far each bound is from its limit, as `plotting.CertificateDisplay` does."""

@@ -296,6 +296,11 @@ CERTIFICATE_RULES = (
         "must be hexadecimal digests",
         lambda c: _all_match("[0-9a-f]{32}", *c.fingerprints.values()),
     ),
+    Rule(
+        "created_at",
+        "must be a time in UTC, such as 2026-01-31T12:00:00Z",
+        lambda c: _all_match(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)?", c.created_at),
+    ),
     Rule("order_seed", "must be at most 2**32 - 1", lambda c: (c.order_seed or 0) < 2**32),
     Rule(
         "n_safety",
@@ -323,6 +328,16 @@ CERTIFICATE_RULES = (
         "results",
         "have chosen alternatives, and the function certify has no rows to choose them by",
         lambda c: c.procedure != "certify" or not any(r.chosen for r in c.results),
+    ),
+    Rule(
+        "estimator",
+        "is not the one whose procedure was called",
+        lambda c: not c.estimator or c.procedure.partition(".")[0] in ("certify", "", c.estimator),
+    ),
+    Rule(
+        "statistics",
+        "are of rows that no test looked at",
+        lambda c: c.tested or c.statistics is None,
     ),
     Rule("procedure", "is missing", lambda c: bool(c.procedure) or not c.versions),
     Rule("classes", "must differ from each other", lambda c: len(set(c.classes)) == len(c.classes)),

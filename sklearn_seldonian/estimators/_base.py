@@ -260,8 +260,10 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         schema, parameters = self._targets_.schema, self.get_params(deep=False)
         if self._shift_ is not None:
             parameters["shift"] = self._shift_
-        name = f"{type(self).__name__}.fit"
-        return Origin.of(name, parameters, schema["classes"], schema["positive"])
+        name = type(self).__name__
+        return Origin.of(
+            f"{name}.fit", parameters, schema["classes"], schema["positive"], estimator=name
+        )
 
     def _store(self, outcome, setup, certificate, hashes):
         """Keep what came of a fit, and announce the verdict.
@@ -352,7 +354,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         of_fit = self.certificate_  # parameters may have been set since
         name = type(self).__name__
         told = of_fit.parameters, of_fit.classes, of_fit.positive, of_fit.n_candidate
-        origin = Origin(f"{name}.certify", *told)
+        origin = Origin(f"{name}.certify", *told, estimator=name)
         certificate = run_safety_test(
             self._bound_specification_, self._model, rows, origin, order_seed
         )
