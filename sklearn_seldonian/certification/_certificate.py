@@ -140,11 +140,11 @@ class SafetyCertificate(Value):
                 "for small samples and long tails."
             )
         parts += map(on_one_line, self.remarks)
-        parts.append("Each bound holds with its confidence on its own; they are not simultaneous.")
-        if self.tested and self.versions and self.statistics is None:
+        if self.tested and self.statistics is None:
             parts.append(
                 "The certificate has no statistics, so that nothing can be recomputed from it."
             )
+        parts.append("Each bound holds with its confidence on its own; they are not simultaneous.")
         if self.order_seed is not None:
             parts.append(f"The rows were tested in an order drawn from the seed {self.order_seed}.")
         if self.assumptions:

@@ -12,14 +12,14 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from sklearn_seldonian.certification._recompute import contradiction, recomputed
 from sklearn_seldonian.certification._rules import check
-from sklearn_seldonian.certification._types import fields_of, read_fields
+from sklearn_seldonian.certification._types import fields_of, kind_of, read_fields
 
 if TYPE_CHECKING:
     from sklearn_seldonian.certification._certificate import SafetyCertificate
@@ -36,14 +36,17 @@ SINCE_2 = ("estimator", "created_at", "specification", "statistics")
 def to_text(certificate: SafetyCertificate) -> str:
     """The document of a certificate."""
     content = {"schema_version": VERSION, **_plain(asdict(certificate))}
-    return "".join(_written({**content, "digest": digest_of(content)}))
+    return "".join(_written({**content, "digests": digests_of(content)}))
 
 
-def digest_of(content: dict[str, Any]) -> str:
-    """A digest of all else in a document, whatever the order of its fields and its spaces."""
-    others = {name: value for name, value in content.items() if name != "digest"}
-    text = json.dumps(others, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+def digests_of(content: dict[str, Any]) -> dict[str, str]:
+    """A digest of each field of a document, whatever the order of what is in it and its spaces."""
+    return {name: _digest(value) for name, value in content.items() if name != "digests"}
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _plain(value: Any) -> Any:
@@ -101,31 +104,36 @@ def from_document(document: str | PathLike[str], kind: type[SafetyCertificate]) 
     content = _parsed(_text_of(document))
     if not isinstance(content, dict):
         raise ValueError("A certificate must be a JSON object.")
-    digest = _digest_of_known_version(content)
+    digests = _digests_of_known_version(content)
     fields = {name: value for name, value in content.items() if name not in NOT_FIELDS}
-    optional = SINCE_2 if digest is None else ()
+    optional = SINCE_2 if digests is None else ()
     certificate = kind(**read_fields(kind, fields, "", optional))
     check(certificate)
     contradicted = contradiction(recomputed(certificate), certificate)
     if contradicted:
         raise ValueError(f"{contradicted}.")
-    if digest is not None and digest != digest_of(content):
-        raise ValueError(
-            "digest is not that of the document: something in it was changed after it was written."
-        )
+    if digests is not None:
+        _check_digests(digests, digests_of(content))
     return certificate
 
 
-NOT_FIELDS = ("schema_version", "digest")
+def _check_digests(written: dict[str, str], found: dict[str, str]) -> None:
+    """Refuse what was changed after it was written."""
+    for name in sorted({*found, *written}):
+        if found.get(name) != written.get(name):
+            raise ValueError(f"{name} was changed after the document was written.")
 
 
-def _digest_of_known_version(content: dict[str, Any]) -> str | None:
-    """The digest of a document of the current version, None for one of version 1.
+NOT_FIELDS = ("schema_version", "digests")
+
+
+def _digests_of_known_version(content: dict[str, Any]) -> dict[str, str] | None:
+    """The digests in a document of the current version, None for one of version 1.
 
     Raises
     ------
     ValueError
-        If it is of another version, or has no digest.
+        If it is of another version, or has no digests.
     """
     version = content.get("schema_version", 1)
     if type(version) is not int or version not in (1, VERSION):
@@ -138,10 +146,10 @@ def _digest_of_known_version(content: dict[str, Any]) -> str | None:
         if later:
             raise ValueError(f"{later[0]} is unknown in a certificate's document of version 1.")
         return None
-    if not isinstance(content.get("digest"), str):
-        raise ValueError("digest is missing in a certificate's JSON document.")
-    digest: str = content["digest"]
-    return digest
+    if "digests" not in content:
+        raise ValueError("digests is missing in a certificate's JSON document.")
+    digests: dict[str, str] = kind_of(Mapping[str, str]).read("digests", content["digests"])
+    return digests
 
 
 def _text_of(document: str | PathLike[str]) -> str:
@@ -199,15 +207,15 @@ def schema(kind: type[SafetyCertificate]) -> dict[str, Any]:
     """The JSON Schema of documents of certificates of the class `kind`."""
     own, definitions = fields_of(kind)
     version = {"const": VERSION, "description": "The version of this format."}
-    digest = {
-        "type": "string",
-        "pattern": "^[0-9a-f]{32}$",
+    digests = {
+        "type": "object",
+        "additionalProperties": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
         "description": (
-            "A digest of all other fields (BLAKE2b of 16 bytes, of the document without this "
-            "field, with its names sorted and without spaces). It finds accidents, not forgeries."
+            "A digest of each other field: BLAKE2b of 8 bytes, of the field as JSON with names "
+            "sorted and without spaces. They find accidents, not forgeries."
         ),
     }
-    properties = {"schema_version": version, **own["properties"], "digest": digest}
+    properties = {"schema_version": version, **own["properties"], "digests": digests}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "https://sklearn-seldonian.github.io/certificate.schema.json",

@@ -29,6 +29,7 @@ from sklearn_seldonian.certification._record import (
     StatisticsRecord,
     TableRecord,
 )
+from sklearn_seldonian.certification._recording import groups_of
 from sklearn_seldonian.certification._results import certify_by_sums, untested
 from sklearn_seldonian.certification._specification import (
     MISSING,
@@ -66,9 +67,12 @@ if TYPE_CHECKING:
     from sklearn_seldonian.certification._certificate import SafetyCertificate
 
 Array = NDArray[np.float64]
+Groups = Mapping[str, frozenset[Condition]]
 
 # By how much numbers may differ that were computed on another machine.
 ROUNDING = 1e-6
+# And numbers next to zero; p-values are smaller.
+NEAR_ZERO, NEAR_ZERO_P = 1e-9, 1e-12
 # Fields of a result that another version of the package may find otherwise: with the same verdict
 # they may be sharper, or said in other words.
 OF_THE_VERSION = ("bound", "g_upper", "p_value", "method", "guarantee", "reason", "rows_needed")
@@ -202,7 +206,7 @@ def differences_of(given: ConstraintResult, found: Mapping[str, Any]) -> Iterato
     """In which fields a result is not as it was `found`, in words that begin with the field."""
     for name, value in found.items():
         said = getattr(given, name)
-        if not is_close(said, value):
+        if not is_close(said, value, NEAR_ZERO_P if name == "p_value" else NEAR_ZERO):
             yield f"{name} is {short(said)}, and the statistics lead to {short(value)}"
     if "g_upper" in found and given.passed != (found["g_upper"] <= 0):
         yield (
@@ -212,14 +216,14 @@ def differences_of(given: ConstraintResult, found: Mapping[str, Any]) -> Iterato
         )
 
 
-def is_close(one: Any, other: Any) -> bool:
+def is_close(one: Any, other: Any, near_zero: float = NEAR_ZERO) -> bool:
     """Whether two values say the same, numbers to within rounding."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(is_close(one[key], other[key]) for key in one)
     if isinstance(one, float | int) and isinstance(other, float | int):
         if math.isnan(one) or math.isnan(other):
             return math.isnan(one) and math.isnan(other)
-        return one == other or math.isclose(one, other, rel_tol=ROUNDING, abs_tol=ROUNDING * 1e-3)
+        return one == other or math.isclose(one, other, rel_tol=ROUNDING, abs_tol=near_zero)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         pairs = zip(one, other, strict=False)
         return len(one) == len(other) and all(is_close(*pair) for pair in pairs)
@@ -379,7 +383,8 @@ def statistics_of(
     values, n_classes = distinct_values(estimands), max(1, len(certificate.classes))
     conditions = tuple(sorted(distinct_conditions(estimands), key=str))
     families = families_of([c.conditions for c in bound.constraints])
-    _check_tables(record.tables, conditions, families)
+    groups = [groups_of(estimands, frozenset(table.columns)) for table in record.tables]
+    _check_tables(record.tables, groups, families)
     is_drawn = bound.record is not None and bound.record.decision == "sample"
     width, n_factors = n_classes + len(values), len(values) + n_classes * is_drawn
     cells = [cell for table in record.tables for cell in table.cells]
@@ -392,7 +397,7 @@ def statistics_of(
         counts = _filled(cells, "counts", (n_classes, n_classes))
     statistics = Statistics(
         confusion,
-        _stratification(record.tables, conditions),
+        _stratification(record.tables, groups, conditions),
         deterministic=not is_drawn,
         n_invalid=record.n_invalid,
         values=values,
@@ -409,39 +414,38 @@ def statistics_of(
 
 def _check_tables(
     tables: Sequence[TableRecord],
-    conditions: Sequence[Condition],
+    groups: Sequence[Groups],
     families: Sequence[frozenset[str]],
 ) -> None:
-    """Refuse tables that are not of the conditions of the constraints."""
+    """Refuse tables that are not of the groups of the constraints."""
     if sorted(table.columns for table in tables) != sorted(tuple(sorted(own)) for own in families):
         _refuse("statistics.tables", "are not of the columns that the constraints name together")
-    for i, table in enumerate(tables):
+    for i, (table, own) in enumerate(zip(tables, groups, strict=True)):
         where = f"statistics.tables[{i}]"
-        own = tuple(str(c) for c in conditions if c.column in table.columns)
-        if table.conditions != own:
-            _refuse(f"{where}.conditions", "are not those of the constraints on these columns")
-        patterns = [cell.meets for cell in table.cells]
+        if table.groups != tuple(own):
+            _refuse(f"{where}.groups", "are not those of the constraints on these columns")
+        patterns = [cell.groups for cell in table.cells]
         if len(set(patterns)) != len(patterns) or not patterns:
-            _refuse(f"{where}.cells", "must meet different conditions, and be at least one")
+            _refuse(f"{where}.cells", "must be in different groups, and at least one")
         for pattern in patterns:
             if list(pattern) != sorted(set(pattern)) or not all(at < len(own) for at in pattern):
-                _refuse(f"{where}.cells", "meet conditions that there are not")
+                _refuse(f"{where}.cells", "are in groups that there are not")
 
 
 def _stratification(
-    tables: Sequence[TableRecord], conditions: tuple[Condition, ...]
+    tables: Sequence[TableRecord], groups: Sequence[Groups], conditions: tuple[Condition, ...]
 ) -> Stratification:
-    """The cells of the tables."""
-    position = {str(condition): i for i, condition in enumerate(conditions)}
-    membership = np.zeros((sum(len(table.cells) for table in tables), len(conditions)), dtype=bool)
-    starts, sizes, row = [], [], 0
-    for table in tables:
-        starts.append(row)
-        sizes.append(len(table.cells))
+    """The cells of the tables. A cell meets all conditions of the groups that it is in."""
+    position = {condition: i for i, condition in enumerate(conditions)}
+    sizes = [len(table.cells) for table in tables]
+    membership, row = np.zeros((sum(sizes), len(conditions)), dtype=bool), 0
+    for table, own in zip(tables, groups, strict=True):
+        met = [[position[condition] for condition in group] for group in own.values()]
         for cell in table.cells:
-            membership[row, [position[table.conditions[at]] for at in cell.meets]] = True
+            for at in cell.groups:
+                membership[row, met[at]] = True
             row += 1
-    codes = np.arange(max(sizes))
+    codes, starts = np.arange(max(sizes)), np.cumsum(sizes) - sizes
     cells = [start + np.minimum(codes, n - 1) for start, n in zip(starts, sizes, strict=True)]
     columns = tuple(frozenset(table.columns) for table in tables)
     return Stratification(conditions, columns, membership, np.stack(cells, axis=1))

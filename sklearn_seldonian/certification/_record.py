@@ -116,12 +116,12 @@ class SpecificationRecord(Value):
 
 @dataclass(frozen=True, eq=False)
 class CellRecord(Value):
-    """Sums over the rows that meet the same conditions.
+    """Sums over the rows that are in the same groups.
 
     Attributes
     ----------
-    meets : tuple of int
-        Positions of the conditions that they meet, among those of the table.
+    groups : tuple of int
+        Positions of the groups that they are in, among those of the table.
     sums : tuple of (label, column, sum)
         Positions of the label and of the column, and the sum over the rows with this label.
         The columns are first the classes, where decisions are counted (or probabilities and
@@ -132,7 +132,7 @@ class CellRecord(Value):
         Where a normal approximation needs them: sums of products of two columns of a row.
     """
 
-    meets: tuple[int, ...]
+    groups: tuple[int, ...]
     sums: tuple[Entry, ...]
     counts: tuple[Entry, ...] = ()
     products: tuple[Entry, ...] = ()
@@ -140,18 +140,19 @@ class CellRecord(Value):
 
 @dataclass(frozen=True, eq=False)
 class TableRecord(Value):
-    """All rows, divided into cells by the conditions on some columns.
+    """All rows, divided into cells by the groups that they are in.
 
     Attributes
     ----------
     columns : tuple of str
-    conditions : tuple of str
-        As constraints write them.
+        Those that the groups are made by.
+    groups : tuple of str
+        The conditions of each group, as constraints write them.
     cells : tuple of CellRecord
     """
 
     columns: tuple[str, ...]
-    conditions: tuple[str, ...]
+    groups: tuple[str, ...]
     cells: tuple[CellRecord, ...]
 
 

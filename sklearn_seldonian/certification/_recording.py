@@ -28,12 +28,13 @@ from sklearn_seldonian.constraints import (
     Comparison,
     Condition,
     Constraint,
+    Estimand,
     ExclusiveColumns,
     Measure,
     ResolvedConstraint,
     SeenLevels,
+    Stratification,
     columns_of,
-    distinct_conditions,
     distinct_estimands,
     distinct_values,
     quantifiers_of,
@@ -157,7 +158,6 @@ def recorded_statistics(
         Whether any test was a normal approximation.
     """
     estimands = distinct_estimands(constraints)
-    conditions = sorted(distinct_conditions(estimands), key=str)
     order = [statistics.values.index(value) for value in distinct_values(estimands)]
     columns = [*range(statistics.n_classes), *(statistics.n_classes + own for own in order)]
     sums, counts, products = statistics.confusion[..., columns], _without_weights(statistics), None
@@ -173,11 +173,11 @@ def recorded_statistics(
     ends = statistics.ends
     return StatisticsRecord(
         n_invalid=statistics.n_invalid,
-        tables=tuple(_table(statistics, family, conditions, known) for family in families),
+        tables=tuple(_table(statistics, family, estimands, known) for family in families),
         has_products=products is not None,
         score_ends=None if ends is None else tuple(map(tuple, ends)),
         largest_unit=statistics.largest,
-        values=None if statistics.order_seed is None else _digest_of_values(statistics, conditions),
+        values=None if statistics.order_seed is None else _digest_of_values(statistics, estimands),
     )
 
 
@@ -200,27 +200,56 @@ def _without_weights(statistics: Statistics) -> Array | None:
 def _table(
     statistics: Statistics,
     family: int,
-    conditions: Sequence[Condition],
+    estimands: Sequence[Estimand],
     parts: Mapping[str, Array],
 ) -> TableRecord:
     """The cells of one family of columns."""
     strata = statistics.stratification
     span, columns = strata.spans[family], strata.columns[family]
-    own = [condition for condition in conditions if condition.column in columns]
-    membership = strata.membership[span][:, [strata.position_of[c] for c in own]]
-    patterns, places = np.unique(membership, axis=0, return_inverse=True)
+    groups = groups_of(estimands, columns)
+    membership = _in_groups(strata.membership[span], groups.values(), strata)
+    patterns, places = _distinct(membership)
     cells = []
     sums = {name: _added(values[span], places, len(patterns)) for name, values in parts.items()}
     for i, pattern in enumerate(patterns):
         entries = {name: _entries(values[i]) for name, values in sums.items()}
         if any(entries.values()):
             cells.append(CellRecord(tuple(np.flatnonzero(pattern).tolist()), **entries))
-    return TableRecord(tuple(sorted(columns)), tuple(map(str, own)), tuple(cells))
+    return TableRecord(tuple(sorted(columns)), tuple(groups), tuple(cells))
+
+
+def groups_of(
+    estimands: Iterable[Estimand], columns: frozenset[str]
+) -> dict[str, frozenset[Condition]]:
+    """The groups that some means are over and that are made by these columns, by their texts."""
+    found = dict.fromkeys(mean.conditions for mean in estimands if mean.columns <= columns)
+    named = {", ".join(sorted(map(str, group))): group for group in found if group}
+    return dict(sorted(named.items()))
+
+
+def _in_groups(
+    membership: NDArray[np.bool_], groups: Iterable[frozenset[Condition]], strata: Stratification
+) -> NDArray[np.bool_]:
+    """In which groups those are that meet some conditions: (n, n_groups)."""
+    found = [
+        membership[:, [strata.position_of[condition] for condition in group]].all(axis=1)
+        for group in groups
+    ]
+    return np.stack(found, axis=1) if found else np.zeros((len(membership), 0), dtype=np.bool_)
+
+
+def _distinct(patterns: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    """The distinct rows of a table, and where each row is among them."""
+    if not patterns.shape[1]:
+        return patterns[:1], np.zeros(len(patterns), dtype=np.intp)
+    packed = np.packbits(patterns, axis=1)
+    _, first, places = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    return patterns[first], places.reshape(-1)
 
 
 def _added(values: Array, places: NDArray[np.intp], n: int) -> Array:
     total = np.zeros((n, *values.shape[1:]))
-    np.add.at(total, places.reshape(-1), values)
+    np.add.at(total, places, values)
     return total
 
 
@@ -235,7 +264,7 @@ def _number(value: float) -> float:
     return int(value) if value.is_integer() else value
 
 
-def _digest_of_values(statistics: Statistics, conditions: Sequence[Condition]) -> str | None:
+def _digest_of_values(statistics: Statistics, estimands: Sequence[Estimand]) -> str | None:
     """A digest of what is kept of each row, which rows are one unit included.
 
     It depends neither on the order of the rows nor on what cells and units are called. Numbers
@@ -244,7 +273,8 @@ def _digest_of_values(statistics: Statistics, conditions: Sequence[Condition]) -
     kept, strata = statistics.kept, statistics.stratification
     if kept is None:
         return None
-    patterns = strata.patterns[:, [strata.position_of[condition] for condition in conditions]]
+    groups = groups_of(estimands, frozenset().union(*strata.columns))
+    patterns = _in_groups(strata.patterns, groups.values(), strata)
     of_codes = row_digests([patterns.astype(np.float64)]).view(DIGEST).reshape(-1)
     blocks = [
         kept.entries.astype(np.float32),
