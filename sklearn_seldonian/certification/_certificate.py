@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from os import PathLike
-from typing import overload
+from typing import TYPE_CHECKING, Any, overload
 
 import pandas as pd
 
@@ -17,6 +18,9 @@ from sklearn_seldonian.certification._json import from_document, to_text
 from sklearn_seldonian.certification._recompute import Recomputation, recomputed
 from sklearn_seldonian.certification._record import SpecificationRecord, StatisticsRecord
 from sklearn_seldonian.certification._report import report, summary
+
+if TYPE_CHECKING:
+    from sklearn_seldonian.certification._verify import Verification
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -234,6 +238,72 @@ class SafetyCertificate(Value):
             If specification and statistics contradict each other, so that no test can be run.
         """
         return recomputed(self)
+
+    def verify(
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        sensitive_features: Any = None,
+        *,
+        groups: Any = None,
+        sample_weight: Any = None,
+        measures: Any = (),
+    ) -> Verification:
+        """Run the same test again with the model and the rows that the certificate is about.
+
+        It is the same question asked again, which does not count as another test of the rows.
+
+        Parameters
+        ----------
+        estimator : estimator
+            That the certificate is of: any fitted estimator for one of the function `certify`, the
+            fitted Seldonian estimator (or its search) for one of its `fit` or `certify`.
+        X, y, sensitive_features, groups, sample_weight
+            The rows that were tested, in any order, as the procedure takes them. For a certificate
+            of `fit` it may be all rows that `fit` was given, in the same order: the estimator knows
+            which of them were tested, unless it was loaded by `load_params`.
+        measures : sequence of RowMeasure, default=()
+            The user's own, for a certificate of the function `certify`.
+
+        Returns
+        -------
+        Verification
+            Whether model, data, statistics and verdict are the same, and what differs.
+
+        Raises
+        ------
+        ValueError
+            If no test looked at any rows, or the same test cannot be run with these.
+        TypeError
+            If the certificate is of a Seldonian estimator, and `estimator` is none.
+
+        Notes
+        -----
+        Neither the order of rows nor frames or arrays nor the types of equal numbers matter. A
+        module computes in single precision, and rows in another order may change the last digits:
+        where numbers of each row were tested (drawn decisions, errors), give the rows in the order
+        of `fit`.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_classification
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from sklearn_seldonian import certify
+        >>> X, y = make_classification(2000, class_sep=2.0, random_state=0)
+        >>> model = LogisticRegression().fit(X[:1000], y[:1000])
+        >>> certificate = certify(model, X[1000:], y[1000:], "ACC >= 0.8")
+        >>> certificate.verify(model, X[:999:-1], y[:999:-1])
+        <Verification: the same>
+        >>> other = LogisticRegression(C=1e-5).fit(X[:1000], y[:1000])
+        >>> certificate.verify(other, X[1000:], y[1000:])
+        <Verification: not the same: model, statistics, verdict>
+        """
+        # A verification makes a certificate, whose module it needs: it is looked up when asked for.
+        verified = import_module("sklearn_seldonian.certification._verify").verified
+        rows = X, y, sensitive_features, groups, sample_weight
+        found: Verification = verified(self, estimator, *rows, measures)
+        return found
 
     def plot(self) -> CertificateDisplay:
         """Draw how far each bound is from its limit, as `plotting.CertificateDisplay` does."""

@@ -209,7 +209,9 @@ def certificate_of_statistics(
     )
     is_normal = any(result.guarantee == "asymptotic" for result in results)
     record = _recorded(specification, share, exclusive, statistics.shift)
-    seen = record and recorded_statistics(statistics, specification.constraints, is_normal)
+    seen = None
+    if record is not None:
+        seen = recorded_statistics(statistics, specification.constraints, is_normal)
     return SafetyCertificate(
         results=results,
         assumptions=assumptions((*of_the_model, *of_columns), exclusive, mask_given, of_units),

@@ -59,8 +59,9 @@ from sklearn_seldonian.constraints import (
 )
 from sklearn_seldonian.constraints._cells import families_of
 from sklearn_seldonian.constraints._tree import subtrees
+from sklearn_seldonian.data._arguments import check_measures
 from sklearn_seldonian.data._shift import Shift
-from sklearn_seldonian.data._targets import DECISIONS
+from sklearn_seldonian.data._targets import DECISIONS, Targets
 from sklearn_seldonian.measures import RowMeasure
 
 if TYPE_CHECKING:
@@ -145,8 +146,8 @@ def recomputed(certificate: SafetyCertificate) -> Recomputation:
     """
     record, seen = certificate.specification, certificate.statistics
     if record is None or (seen is None and certificate.tested):
-        missing = (WITHOUT_STATISTICS,) if certificate.tested else ()
-        return Recomputation(certificate, not_recomputed=missing)
+        is_lacking = certificate.tested
+        return Recomputation(certificate, (), (WITHOUT_STATISTICS,) if is_lacking else ())
     bound = bound_specification(record, certificate)
     if seen is None:
         return _untested_again(certificate, bound)
@@ -254,9 +255,21 @@ def _refuse(field: str, what: str) -> NoReturn:
 
 
 def bound_specification(
-    record: SpecificationRecord, certificate: SafetyCertificate
+    record: SpecificationRecord,
+    certificate: SafetyCertificate,
+    targets: Targets | None = None,
+    measures: Any = (),
 ) -> BoundSpecification:
     """The constraints of a certificate, with the meaning that it says their names have.
+
+    Parameters
+    ----------
+    record : SpecificationRecord
+    certificate : SafetyCertificate
+    targets : Labels or Numbers, default=None
+        What is predicted. None: what the certificate says of it.
+    measures : sequence of RowMeasure, default=()
+        The user's own, where `targets` are given.
 
     Raises
     ------
@@ -266,7 +279,11 @@ def bound_specification(
     _check_specification(record, certificate)
     try:
         constraints = tuple(map(parse, record.constraints))
-        seen, schema = _seen(record, constraints), _schema(record, constraints, certificate)
+        seen = _seen(record, constraints)
+        known = _known(record, certificate)
+        if targets is not None:
+            known = {**targets.schema, "measures": check_measures(measures)}
+        schema = Schema.of_levels(seen, elsewhere=literals_of(constraints), **known)
         resolved = tuple(bind(constraint, schema) for constraint in constraints)
     except ValueError as error:
         _refuse("specification", f"gives the constraints no meaning: {error}".rstrip("."))
@@ -327,24 +344,19 @@ def _seen(record: SpecificationRecord, constraints: Sequence[Constraint]) -> See
     return SeenLevels(levels, combinations, record.orders)
 
 
-def _schema(
-    record: SpecificationRecord,
-    constraints: Sequence[Constraint],
-    certificate: SafetyCertificate,
-) -> Schema:
+def _known(record: SpecificationRecord, certificate: SafetyCertificate) -> dict[str, Any]:
+    """What else the names may mean, but for what the user's own measures compute."""
     positive = certificate.positive
-    return Schema.of_levels(
-        _seen(record, constraints),
-        classes=certificate.classes,
-        positive=None if positive is None else certificate.classes.index(positive),
-        elsewhere=literals_of(constraints),
-        measures=[
+    return {
+        "classes": certificate.classes,
+        "positive": None if positive is None else certificate.classes.index(positive),
+        "measures": [
             RowMeasure(measure.name, _not_kept, tuple(measure.range), measure.labels)  # type: ignore[arg-type]
             for measure in record.measures
         ],
-        target_range=record.target_range,
-        prediction_range=record.prediction_range,
-    )
+        "target_range": record.target_range,
+        "prediction_range": record.prediction_range,
+    }
 
 
 def _not_kept(*_: Any) -> NoReturn:

@@ -276,7 +276,7 @@ def _digest_of_values(statistics: Statistics, estimands: Sequence[Estimand]) -> 
     groups = groups_of(estimands, frozenset().union(*strata.columns))
     patterns = _in_groups(strata.patterns, groups.values(), strata)
     of_codes = row_digests([patterns.astype(np.float64)]).view(DIGEST).reshape(-1)
-    blocks = [
+    blocks: list[NDArray[Any]] = [
         kept.entries.astype(np.float32),
         np.stack([kept.labels, kept.weights, kept.levels], axis=1).astype(np.float64),
         of_codes[kept.codes],

@@ -230,7 +230,7 @@ def _agree(certificate: SafetyCertificate) -> bool:
     return len(said) == len({name for name, _, _ in said})
 
 
-def _parameter(certificate: SafetyCertificate, name: str) -> list[Any]:
+def parameter(certificate: SafetyCertificate, name: str) -> list[Any]:
     """One parameter, or several, as values; empty where Python does not write them as such."""
     try:
         given = ast.literal_eval(certificate.parameters.get(name, "[]"))
@@ -240,14 +240,14 @@ def _parameter(certificate: SafetyCertificate, name: str) -> list[Any]:
 
 
 def _has_given_constraints(certificate: SafetyCertificate) -> bool:
-    given = _parameter(certificate, "constraints")
+    given = parameter(certificate, "constraints")
     texts = [result.constraint for result in certificate.results]
     return given in ([], texts) or not all(isinstance(text, str) for text in given)
 
 
 def _has_given_deltas(certificate: SafetyCertificate) -> bool:
     """Whether each delta is the one that was given, or the same whole share of it in a search."""
-    given, tested = _parameter(certificate, "delta"), [r.delta for r in certificate.results]
+    given, tested = parameter(certificate, "delta"), [r.delta for r in certificate.results]
     if not given or not all(isinstance(delta, float) for delta in given):
         return True
     deltas = given * len(tested) if len(given) == 1 else given
@@ -260,7 +260,7 @@ def _has_given_deltas(certificate: SafetyCertificate) -> bool:
 
 def _has_given_class(certificate: SafetyCertificate) -> bool:
     """Whether the positive class is the one that was given, or the second where none was."""
-    given = _parameter(certificate, "pos_label")
+    given = parameter(certificate, "pos_label")
     if not given or len(certificate.classes) != 2:
         return True
     return certificate.positive == (certificate.classes[1] if given == [None] else str(given[0]))
@@ -269,7 +269,7 @@ def _has_given_class(certificate: SafetyCertificate) -> bool:
 def _has_given_method(certificate: SafetyCertificate) -> bool:
     """Whether the guarantees are those of the method that was asked for."""
     unfit = {"exact": "asymptotic", "asymptotic": "finite-sample", "ttest": "finite-sample"}
-    given = {unfit.get(str(method)) for method in _parameter(certificate, "method")}
+    given = {unfit.get(str(method)) for method in parameter(certificate, "method")}
     return not given & {result.guarantee for result in certificate.results}
 
 

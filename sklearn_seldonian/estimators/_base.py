@@ -31,6 +31,7 @@ from sklearn_seldonian.estimators._groups_seen import cells_seen
 from sklearn_seldonian.estimators._reuse import reuse_of
 from sklearn_seldonian.estimators._saved_weights import SavedWeights
 from sklearn_seldonian.estimators._seal import check_model
+from sklearn_seldonian.estimators._verified import RepeatedTests
 from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
 from sklearn_seldonian.learners import NotTrained, Problem, Trained, certify_outcome
 from sklearn_seldonian.learners.lagrangian import TrainedNet, module_inputs
@@ -73,7 +74,7 @@ class Setup:
         _requests.check_ranges(specification, self.problem.targets.range_remedy)
 
 
-class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
+class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimator):
     """All that does not depend on what is predicted, nor on what is trained.
 
     A subclass says what is particular to its targets: what they are (`_learn_targets` and
