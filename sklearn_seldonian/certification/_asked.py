@@ -77,4 +77,5 @@ class Asked:
             missing=self.missing,
             **{name: value for name, value in self.of_rows.items() if value is not None},
         )
-        return Origin.of("certify", given, targets.schema["classes"], targets.schema["positive"])
+        schema, name = targets.schema, type(self.estimator).__name__
+        return Origin.of("certify", given, schema["classes"], schema["positive"], name)

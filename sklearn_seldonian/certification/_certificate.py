@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from os import PathLike
+from typing import TYPE_CHECKING, Any, overload
 
 import pandas as pd
 
@@ -12,8 +14,13 @@ from sklearn_seldonian._files import write_whole
 from sklearn_seldonian._palette import on_one_line
 from sklearn_seldonian.certification._display import CertificateDisplay
 from sklearn_seldonian.certification._fields import GUARANTEES, UNTOUCHED, ConstraintResult, Value
-from sklearn_seldonian.certification._json import from_text, to_text
+from sklearn_seldonian.certification._json import from_document, to_text
+from sklearn_seldonian.certification._recompute import Recomputation, recomputed
+from sklearn_seldonian.certification._record import SpecificationRecord, StatisticsRecord
 from sklearn_seldonian.certification._report import report, summary
+
+if TYPE_CHECKING:
+    from sklearn_seldonian.certification._verify import Verification
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,6 +61,15 @@ class SafetyCertificate(Value):
         What the order was drawn from in which a test looked at the rows one after another: the
         same rows in any order, tested with this seed, give the same certificate. None where
         only counts were looked at.
+    estimator : str
+        The name of the model's class.
+    created_at : str
+        When the test was run, in UTC. It does not count in comparisons.
+    specification : SpecificationRecord or None
+        What was tested, with all that gives the constraints their meaning.
+    statistics : StatisticsRecord or None
+        What the verdict rests on: counts and sums over the safety rows, and digests of values.
+        None where no test looked at the rows, or, as in documents of version 1, nothing was kept.
     """
 
     results: tuple[ConstraintResult, ...]
@@ -69,6 +85,10 @@ class SafetyCertificate(Value):
     versions: Mapping[str, str] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     order_seed: int | None = None
+    estimator: str = ""
+    created_at: str = field(default="", compare=False)
+    specification: SpecificationRecord | None = None
+    statistics: StatisticsRecord | None = None
 
     @property
     def passed(self) -> bool:
@@ -100,6 +120,11 @@ class SafetyCertificate(Value):
         return f"<SafetyCertificate: {self.verdict} {self.n_safety:,} safety rows>"
 
     @property
+    def rows_that_named(self) -> str:
+        """Which rows gave the constraints' names their meaning, in one word."""
+        return "tested" if self.procedure == "certify" else "candidate"
+
+    @property
     def rows_in_words(self) -> str:
         """What was done with which rows, in one sentence."""
         rows, others = f"{self.n_safety:,} safety rows", f"{self.n_candidate:,} others"
@@ -119,6 +144,10 @@ class SafetyCertificate(Value):
                 "for small samples and long tails."
             )
         parts += map(on_one_line, self.remarks)
+        if self.tested and self.statistics is None:
+            parts.append(
+                "The certificate has no statistics, so that nothing can be recomputed from it."
+            )
         parts.append("Each bound holds with its confidence on its own; they are not simultaneous.")
         if self.order_seed is not None:
             parts.append(f"The rows were tested in an order drawn from the seed {self.order_seed}.")
@@ -131,29 +160,150 @@ class SafetyCertificate(Value):
         rows = [{**asdict(result), "passed": result.passed} for result in self.results]
         return pd.DataFrame(rows)
 
-    def to_json(self) -> str:
+    @overload
+    def to_json(self) -> str: ...
+
+    @overload
+    def to_json(self, path: str | PathLike[str]) -> None: ...
+
+    def to_json(self, path: str | PathLike[str] | None = None) -> str | None:
         """A JSON document that `from_json` reads back to an equal certificate.
 
         It is JSON for strict readers too: NaN is written as null, and infinite numbers as the
-        strings "Infinity" and "-Infinity".
+        strings "Infinity" and "-Infinity". ``certificate.schema.json``, in the folder of
+        `sklearn_seldonian.certification`, is its JSON Schema.
+
+        Parameters
+        ----------
+        path : str or path-like, default=None
+            The file to write. One that is there already is replaced once the new one is complete.
+
+        Returns
+        -------
+        str or None
+            The document; None where it was written to a file.
         """
-        return to_text(self)
+        text = to_text(self)
+        if path is None:
+            return text
+        write_whole(path, text + "\n")
+        return None
 
     @classmethod
-    def from_json(cls, text: str) -> SafetyCertificate:
+    def from_json(cls, document: str | PathLike[str]) -> SafetyCertificate:
         """The certificate that `to_json` wrote.
 
-        Every field is checked for itself and against the others, so that most changes to the
-        document are noticed. A document that passes may still be made up: nothing in it is
-        signed, and the data are not in it.
+        Every field is checked for itself and against the others, and the tests are run again from
+        the statistics in the document, as by `recompute`. A document that passes may still be made
+        up: nothing in it is signed, and the data are not in it. `verify` compares it with the model
+        and the rows.
+
+        Documents of all versions are read. Those of version 1 have no statistics, so that bounds
+        and verdict cannot be recomputed from them.
+
+        Parameters
+        ----------
+        document : str or path-like
+            The document, or the path of its file.
+
+        Returns
+        -------
+        SafetyCertificate
 
         Raises
         ------
         ValueError
-            If `text` is not such a document, or fields contradict each other. The message names
-            the field.
+            If it is not such a document, or fields contradict each other or the statistics. The
+            message names the field.
+        OSError
+            If there is no such file.
         """
-        return from_text(text, cls)
+        found: SafetyCertificate = from_document(document, cls)
+        return found
+
+    def recompute(self) -> Recomputation:
+        """Run the tests again from the statistics in the certificate itself.
+
+        Where a test looked at numbers of each row, one after another, there is only a digest of
+        them: the bound is then not recomputed, and the answer says so. `verify` does it from the
+        rows.
+
+        Returns
+        -------
+        Recomputation
+
+        Raises
+        ------
+        ValueError
+            If specification and statistics contradict each other, so that no test can be run.
+        """
+        return recomputed(self)
+
+    def verify(
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        sensitive_features: Any = None,
+        *,
+        groups: Any = None,
+        sample_weight: Any = None,
+        measures: Any = (),
+    ) -> Verification:
+        """Run the same test again with the model and the rows that the certificate is about.
+
+        It is the same question asked again, which does not count as another test of the rows.
+
+        Parameters
+        ----------
+        estimator : estimator
+            That the certificate is of: any fitted estimator for one of the function `certify`, the
+            fitted Seldonian estimator (or its search) for one of its `fit` or `certify`.
+        X, y, sensitive_features, groups, sample_weight
+            The rows that were tested, in any order, as the procedure takes them. For a certificate
+            of `fit` it may be all rows that `fit` was given, in the same order: the estimator knows
+            which of them were tested, unless it was loaded by `load_params`.
+        measures : sequence of RowMeasure, default=()
+            The user's own, for a certificate of the function `certify`.
+
+        Returns
+        -------
+        Verification
+            Whether model, data, statistics and verdict are the same, and what differs.
+
+        Raises
+        ------
+        ValueError
+            If no test looked at any rows, or the same test cannot be run with these.
+        TypeError
+            If the certificate is of a Seldonian estimator, and `estimator` is none.
+
+        Notes
+        -----
+        Neither the order of rows nor frames or arrays nor the types of equal numbers matter. A
+        module computes in single precision, and rows in another order may change the last digits:
+        where numbers of each row were tested (drawn decisions, errors), give the rows in the order
+        of `fit`.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_classification
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from sklearn_seldonian import certify
+        >>> X, y = make_classification(2000, class_sep=2.0, random_state=0)
+        >>> model = LogisticRegression().fit(X[:1000], y[:1000])
+        >>> certificate = certify(model, X[1000:], y[1000:], "ACC >= 0.8")
+        >>> certificate.verify(model, X[:999:-1], y[:999:-1])
+        <Verification: the same>
+        >>> other = LogisticRegression(C=1e-5).fit(X[:1000], y[:1000])
+        >>> certificate.verify(other, X[1000:], y[1000:])
+        <Verification: not the same: model, statistics, verdict>
+        """
+        # A verification makes a certificate, whose module it needs: it is looked up when asked for.
+        verified = import_module("sklearn_seldonian.certification._verify").verified
+        rows = X, y, sensitive_features, groups, sample_weight
+        found: Verification = verified(self, estimator, *rows, measures)
+        return found
 
     def plot(self) -> CertificateDisplay:
         """Draw how far each bound is from its limit, as `plotting.CertificateDisplay` does."""

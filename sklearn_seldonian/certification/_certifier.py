@@ -23,14 +23,23 @@ from sklearn_seldonian.certification._levels import (
 from sklearn_seldonian.certification._provenance import (
     assumptions,
     fingerprints_of,
+    now,
     row_sums,
     versions,
 )
+from sklearn_seldonian.certification._record import SpecificationRecord
+from sklearn_seldonian.certification._recording import recorded_statistics, recorded_test
 from sklearn_seldonian.certification._results import certify_constraint, untested
 from sklearn_seldonian.certification._specification import BoundSpecification
 from sklearn_seldonian.certification._statistics import Statistics
-from sklearn_seldonian.constraints import Cells, SeenLevels, distinct_estimands, distinct_values
-from sklearn_seldonian.data._shift import missing_levels
+from sklearn_seldonian.constraints import (
+    Cells,
+    ExclusiveColumns,
+    SeenLevels,
+    distinct_estimands,
+    distinct_values,
+)
+from sklearn_seldonian.data._shift import Shift, missing_levels
 from sklearn_seldonian.data._split import LabelledRows
 
 
@@ -48,6 +57,8 @@ class Origin:
     positive : str or None
     n_candidate : int, default=0
         Rows that the model was fitted to.
+    estimator : str, default=""
+        The name of the model's class.
 
     Notes
     -----
@@ -59,6 +70,7 @@ class Origin:
     classes: tuple[str, ...] = ()
     positive: str | None = None
     n_candidate: int = 0
+    estimator: str = ""
 
     @classmethod
     def of(
@@ -67,11 +79,13 @@ class Origin:
         parameters: Mapping[str, Any],
         classes: Any = (),
         positive: int | None = None,
+        estimator: str = "",
     ) -> Origin:
         """With values as Python writes them, and the `positive` class by its position."""
         names = tuple(map(str, classes))
         written = {name: repr(value) for name, value in sorted(parameters.items())}
-        return cls(procedure, written, names, None if positive is None else names[positive])
+        of_positive = None if positive is None else names[positive]
+        return cls(procedure, written, names, of_positive, estimator=estimator)
 
 
 def run_safety_test(
@@ -189,18 +203,40 @@ def certificate_of_statistics(
         *unrecorded_in_words(unrecorded_values, n_safety),
     )
     method = specification.source.method
+    results = tuple(
+        certify_constraint(constraint, statistics, share * delta, method, exclusive)
+        for constraint, delta in specification.parts
+    )
+    is_normal = any(result.guarantee == "asymptotic" for result in results)
+    record = _recorded(specification, share, exclusive, statistics.shift)
+    seen = None
+    if record is not None:
+        seen = recorded_statistics(statistics, specification.constraints, is_normal)
     return SafetyCertificate(
-        results=tuple(
-            certify_constraint(constraint, statistics, share * delta, method, exclusive)
-            for constraint, delta in specification.parts
-        ),
+        results=results,
         assumptions=assumptions((*of_the_model, *of_columns), exclusive, mask_given, of_units),
         n_safety=n_safety,
+        created_at=now(),
         versions=versions(),
         order_seed=statistics.order_seed,
+        specification=record,
+        statistics=seen,
         **others,
         **vars(origin),
     )
+
+
+def _recorded(
+    specification: BoundSpecification,
+    share: float,
+    exclusive: ExclusiveColumns,
+    shift: Shift | None,
+) -> SpecificationRecord | None:
+    """What is kept of a specification; None where a document could not say it."""
+    if specification.record is None:
+        return None
+    tested = specification.record, specification.constraints
+    return recorded_test(*tested, share, exclusive, shift)
 
 
 def untested_certificate(
@@ -213,6 +249,8 @@ def untested_certificate(
         ),
         loss=math.nan,
         n_safety=n_rows,
+        created_at=now(),
         versions=versions(),
+        specification=_recorded(specification, 1.0, frozenset(), None),
         **vars(origin),
     )

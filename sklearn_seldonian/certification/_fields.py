@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
@@ -33,7 +33,8 @@ class FrozenDict(dict[Key, Entry]):
 class Value:
     """The base of frozen dataclasses with ``eq=False``.
 
-    Lists become tuples, mappings `FrozenDict`, and NumPy's numbers Python's.
+    Lists become tuples, mappings `FrozenDict`, and NumPy's numbers Python's. Fields that are not
+    for comparison, such as the time, count neither in comparisons nor in the hash.
     """
 
     def __post_init__(self) -> None:
@@ -59,7 +60,8 @@ def _frozen(given: Any) -> Any:
 def _said(given: Any) -> Any:
     """What compares equal where the same is said: every NaN is None."""
     if isinstance(given, Value):
-        return tuple(map(_said, vars(given).values()))
+        compared = (one.name for one in fields(given) if one.compare)  # type: ignore[arg-type]
+        return tuple(_said(getattr(given, name)) for name in compared)
     if isinstance(given, Mapping):
         return frozenset((key, _said(entry)) for key, entry in given.items())
     if isinstance(given, tuple):

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from sklearn_seldonian.bounds import Totals
 from sklearn_seldonian.certification._decide import Verdict, passes, safety_test
 from sklearn_seldonian.certification._evidence import Evidence, Sample
-from sklearn_seldonian.certification._fields import UNTOUCHED, ConstraintResult
+from sklearn_seldonian.certification._fields import GUARANTEES, UNTOUCHED, ConstraintResult
 from sklearn_seldonian.certification._limits import tightest_limit
+from sklearn_seldonian.certification._method import BETTING, GUARANTEE_OF, ON_UNITS
+from sklearn_seldonian.certification._methods import method_for
 from sklearn_seldonian.certification._planning import DRAWS_IN_PASSING, Plan, projected_rows
-from sklearn_seldonian.certification._statistics import Statistics
+from sklearn_seldonian.certification._statistics import RowsNeededError, Statistics
 from sklearn_seldonian.constraints import (
     Atom,
     Constraint,
     Estimand,
     ExclusiveColumns,
     ResolvedConstraint,
+    atoms_of,
     constant_value,
     fold_numbers,
 )
@@ -60,9 +67,56 @@ def certify_constraint(
     mutually_exclusive_columns : frozenset of frozenset of str
         Pairs of 0/1 columns known never to be both 1.
     """
-    evidence = statistics.evidence(constraint.estimands, mutually_exclusive_columns)
+    return _test(constraint, statistics, delta, method, mutually_exclusive_columns).result()
+
+
+def certify_by_sums(
+    constraint: ResolvedConstraint,
+    statistics: Statistics,
+    delta: float,
+    method: str,
+    mutually_exclusive_columns: ExclusiveColumns,
+) -> dict[str, Any]:
+    """The fields of a result that follow from sums over the rows, without the rows.
+
+    Parameters
+    ----------
+    constraint, statistics, delta, method, mutually_exclusive_columns
+        As of `certify_constraint`; the statistics keep no rows.
+    """
+    units = units_of(constraint.source)
+    known = {
+        "constraint": constraint.source.text or str(constraint.source),
+        "operator": units.operator,
+        "limit": units.limit,
+        "delta": delta,
+        "chosen": constraint.chosen_alternatives,
+    }
+    try:
+        test = _test(constraint, statistics, delta, method, mutually_exclusive_columns)
+        known.update(test.seen(), g=test.g, estimate=units.value(test.g))
+        known.update(test.named_method())
+        verdict = test.verdict()
+        of_test = verdict._asdict()
+        del of_test["reason"]
+        known.update(of_test, bound=units.value(verdict.g_upper))
+        known["reason"] = "" if verdict.passed else test.reason(verdict)
+        known["rows_needed"] = None if verdict.passed else test.rows_needed()
+    except RowsNeededError:
+        pass
+    return known
+
+
+def _test(
+    constraint: ResolvedConstraint,
+    statistics: Statistics,
+    delta: float,
+    method: str,
+    exclusive: ExclusiveColumns,
+) -> _ConstraintTest:
+    evidence = statistics.evidence(constraint.estimands, exclusive)
     evidence = evidence.of(constraint.estimands)
-    return _ConstraintTest(constraint, statistics, evidence, delta, method).result()
+    return _ConstraintTest(constraint, statistics, evidence, delta, method)
 
 
 def untested(constraint: ResolvedConstraint, delta: float, reason: str) -> ConstraintResult:
@@ -101,30 +155,57 @@ class _ConstraintTest:
 
     def result(self) -> ConstraintResult:
         """What came of it."""
-        samples = self.evidence.samples
-        g = self.evidence.worst_estimate(self.constraint.g, self.constraint.estimands)
+        verdict, needed, reason = self.verdict(), None, ""
+        if not verdict.passed:
+            needed, reason = self.rows_needed(), self.reason(verdict)
+        verdict = verdict._replace(reason=reason)
+        return _result(
+            self.constraint, self.delta, self.g, verdict, **self.seen(), rows_needed=needed
+        )
+
+    @cached_property
+    def g(self) -> float:
+        """The estimate, in canonical form."""
+        return self.evidence.worst_estimate(self.constraint.g, self.constraint.estimands)
+
+    def verdict(self) -> Verdict:
+        """What the test says; a reason is one why there is no bound."""
         verdict = safety_test(self.constraint.tree, self.evidence, self.delta, self.method)
         verdict = verdict._replace(g_upper=self.g_upper(verdict))
-        without_rows = not all(sample.trials for sample in samples.values())
-        violated = g > ROUNDING  # a second look: no test passes what its own estimate refutes
+        without_rows = not all(sample.trials for sample in self.evidence.samples.values())
+        violated = self.g > ROUNDING  # a second look: no test passes what its own estimate refutes
         if self.statistics.n_invalid or without_rows or (violated and verdict.passed):
             verdict = verdict._replace(g_upper=math.inf, p_value=1.0)
-        needed, reason = None, ""
-        if not verdict.passed:
-            # Some limit that is easier to meet may fail where the one that was asked does not.
-            p_value = max(verdict.p_value, math.nextafter(self.delta, 1.0))
-            needed, reason = self.rows_needed(), self.reason(g, verdict)
-            verdict = verdict._replace(p_value=p_value)
-        return _result(
-            self.constraint,
-            self.delta,
-            g,
-            verdict._replace(reason=reason),
-            rows={m.label: round(sample.rows) for m, sample in samples.items()},
-            rates={m.label: _rate(m, samples[m]) for m in self.counted()},
-            rows_needed=needed,
-            chosen=self.constraint.chosen_alternatives,
-        )
+        if verdict.passed:
+            return verdict
+        # Some limit that is easier to meet may fail where the one that was asked does not.
+        return verdict._replace(p_value=max(verdict.p_value, math.nextafter(self.delta, 1.0)))
+
+    def named_method(self) -> dict[str, str]:
+        """The method and its guarantee, where these can be told without the rows."""
+
+        def totals(estimand: Estimand) -> Totals:
+            return Totals([math.nan], [math.nan], *self.evidence.range_of(estimand), 1.0)
+
+        of_rows = self.evidence.row_values and (lambda *_: np.zeros(0))
+        of_units = self.evidence.totals and totals
+        evidence = replace(self.evidence, row_values=of_rows, totals=of_units)
+        methods = {
+            method_for(a, evidence, self.method).name for a in atoms_of(self.constraint.tree)
+        }
+        if not methods & {BETTING, *ON_UNITS}:
+            return {}
+        weakest = min((GUARANTEE_OF[name] for name in methods), key=GUARANTEES.index)
+        return {"method": " + ".join(sorted(methods)), "guarantee": weakest}
+
+    def seen(self) -> dict[str, Any]:
+        """The rows and rates behind it, and what was chosen to be tested."""
+        samples = self.evidence.samples
+        return {
+            "rows": {m.label: round(sample.rows) for m, sample in samples.items()},
+            "rates": {m.label: _rate(m, samples[m]) for m in self.counted()},
+            "chosen": self.constraint.chosen_alternatives,
+        }
 
     def g_upper(self, verdict: Verdict) -> float:
         """The upper bound on g, in the constraint's own units.
@@ -171,8 +252,9 @@ class _ConstraintTest:
         )
         return plan.sufficient_rows(POWER_OF_PLANS)
 
-    def reason(self, g: float, verdict: Verdict) -> str:
+    def reason(self, verdict: Verdict) -> str:
         """Why the constraint did not pass."""
+        g = self.g
         if self.statistics.n_invalid:
             return (
                 f"the outputs for {self.statistics.n_invalid} of {self.statistics.n_rows} safety "

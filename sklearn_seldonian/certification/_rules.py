@@ -230,7 +230,7 @@ def _agree(certificate: SafetyCertificate) -> bool:
     return len(said) == len({name for name, _, _ in said})
 
 
-def _parameter(certificate: SafetyCertificate, name: str) -> list[Any]:
+def parameter(certificate: SafetyCertificate, name: str) -> list[Any]:
     """One parameter, or several, as values; empty where Python does not write them as such."""
     try:
         given = ast.literal_eval(certificate.parameters.get(name, "[]"))
@@ -240,14 +240,14 @@ def _parameter(certificate: SafetyCertificate, name: str) -> list[Any]:
 
 
 def _has_given_constraints(certificate: SafetyCertificate) -> bool:
-    given = _parameter(certificate, "constraints")
+    given = parameter(certificate, "constraints")
     texts = [result.constraint for result in certificate.results]
     return given in ([], texts) or not all(isinstance(text, str) for text in given)
 
 
 def _has_given_deltas(certificate: SafetyCertificate) -> bool:
     """Whether each delta is the one that was given, or the same whole share of it in a search."""
-    given, tested = _parameter(certificate, "delta"), [r.delta for r in certificate.results]
+    given, tested = parameter(certificate, "delta"), [r.delta for r in certificate.results]
     if not given or not all(isinstance(delta, float) for delta in given):
         return True
     deltas = given * len(tested) if len(given) == 1 else given
@@ -260,7 +260,7 @@ def _has_given_deltas(certificate: SafetyCertificate) -> bool:
 
 def _has_given_class(certificate: SafetyCertificate) -> bool:
     """Whether the positive class is the one that was given, or the second where none was."""
-    given = _parameter(certificate, "pos_label")
+    given = parameter(certificate, "pos_label")
     if not given or len(certificate.classes) != 2:
         return True
     return certificate.positive == (certificate.classes[1] if given == [None] else str(given[0]))
@@ -269,7 +269,7 @@ def _has_given_class(certificate: SafetyCertificate) -> bool:
 def _has_given_method(certificate: SafetyCertificate) -> bool:
     """Whether the guarantees are those of the method that was asked for."""
     unfit = {"exact": "asymptotic", "asymptotic": "finite-sample", "ttest": "finite-sample"}
-    given = {unfit.get(str(method)) for method in _parameter(certificate, "method")}
+    given = {unfit.get(str(method)) for method in parameter(certificate, "method")}
     return not given & {result.guarantee for result in certificate.results}
 
 
@@ -295,6 +295,11 @@ CERTIFICATE_RULES = (
         "fingerprints",
         "must be hexadecimal digests",
         lambda c: _all_match("[0-9a-f]{32}", *c.fingerprints.values()),
+    ),
+    Rule(
+        "created_at",
+        "must be a time in UTC, such as 2026-01-31T12:00:00Z",
+        lambda c: _all_match(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)?", c.created_at),
     ),
     Rule("order_seed", "must be at most 2**32 - 1", lambda c: (c.order_seed or 0) < 2**32),
     Rule(
@@ -323,6 +328,16 @@ CERTIFICATE_RULES = (
         "results",
         "have chosen alternatives, and the function certify has no rows to choose them by",
         lambda c: c.procedure != "certify" or not any(r.chosen for r in c.results),
+    ),
+    Rule(
+        "estimator",
+        "is not the one whose procedure was called",
+        lambda c: not c.estimator or c.procedure.partition(".")[0] in ("certify", "", c.estimator),
+    ),
+    Rule(
+        "statistics",
+        "are of rows that no test looked at",
+        lambda c: c.tested or c.statistics is None,
     ),
     Rule("procedure", "is missing", lambda c: bool(c.procedure) or not c.versions),
     Rule("classes", "must differ from each other", lambda c: len(set(c.classes)) == len(c.classes)),

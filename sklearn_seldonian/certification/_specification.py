@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sklearn_seldonian.certification._evidence import exclusive_columns
 from sklearn_seldonian.certification._levels import levels_elsewhere, quantified_levels
+from sklearn_seldonian.certification._record import SpecificationRecord
+from sklearn_seldonian.certification._recording import recorded_names
 from sklearn_seldonian.constraints import (
     Cells,
     Choice,
@@ -107,11 +109,13 @@ class Specification:
         BoundSpecification
             In which no columns are taken for mutually exclusive.
         """
-        schema = Schema.of_levels(
-            seen, **targets.schema, elsewhere=elsewhere, measures=check_measures(measures)
-        )
+        own = check_measures(measures)
+        schema = Schema.of_levels(seen, **targets.schema, elsewhere=elsewhere, measures=own)
         resolved = tuple(bind(constraint, schema) for constraint in self.constraints)
-        return BoundSpecification(self, resolved, quantified_levels(self.constraints, seen))
+        asked = self.constraints, self.deltas, self.method, self.missing
+        record = recorded_names(*asked, seen, targets, own)
+        levels = quantified_levels(self.constraints, seen)
+        return BoundSpecification(self, resolved, levels, record=record)
 
 
 @dataclass(frozen=True)
@@ -127,12 +131,15 @@ class BoundSpecification:
         ranges over.
     mutually_exclusive_columns : frozenset of frozenset of str
         Pairs of 0/1 columns that none of these rows has both of.
+    record : SpecificationRecord or None
+        What a certificate keeps of it; None where a document could not say it.
     """
 
     source: Specification
     constraints: tuple[ResolvedConstraint, ...]
     levels: Levels
     mutually_exclusive_columns: ExclusiveColumns = frozenset()
+    record: SpecificationRecord | None = field(default=None, compare=False, repr=False)
 
     @property
     def parts(self) -> tuple[tuple[ResolvedConstraint, float], ...]:

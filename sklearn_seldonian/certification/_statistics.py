@@ -44,6 +44,10 @@ PROBABILITY_ROUNDING = 1e-5
 ScoreEnds = tuple[tuple[float, ...], tuple[float, ...]]
 
 
+class RowsNeededError(Exception):
+    """What is asked for needs the rows themselves, which are not kept."""
+
+
 @dataclass(frozen=True)
 class Statistics:
     """Sufficient statistics of a set of rows for any set of estimands.
@@ -79,6 +83,8 @@ class Statistics:
     shift : Shift or None
         Which populations are meant, where it is not the one that the rows are drawn from. The rows
         are kept.
+    counts : ndarray of shape (n_cells, K, K) or None
+        Where rows have weights and are not kept: `confusion` without the weights.
     """
 
     confusion: Array
@@ -92,6 +98,7 @@ class Statistics:
     order_seed: int | None = None
     largest: float | None = None
     shift: Shift | None = None
+    counts: Array | None = None
 
     @property
     def n_classes(self) -> int:
@@ -101,7 +108,8 @@ class Statistics:
     def n_rows(self) -> int:
         if self.kept is not None:
             return len(self.kept.codes) + self.n_invalid
-        once = self.confusion[self.stratification.spans[0]]
+        sums = self.confusion if self.counts is None else self.counts
+        once = sums[self.stratification.spans[0]]
         return round(float(once[..., : self.n_classes].sum())) + self.n_invalid
 
     @property
@@ -174,10 +182,22 @@ class Statistics:
         populations = shifted.evidence(estimands, evidence)
         return replace(evidence, populations=populations, shifted=shifted.shifted(estimands))
 
+    @property
+    def _rows_kept(self) -> KeptRows:
+        """The rows themselves.
+
+        Raises
+        ------
+        RowsNeededError
+            If they are not kept, as in a certificate.
+        """
+        if self.kept is None:
+            raise RowsNeededError
+        return self.kept
+
     def _shifted_rows(self, shift: Shift) -> ShiftedRows:
-        assert self.kept is not None
         return ShiftedRows(
-            self.kept,
+            self._rows_kept,
             shift.column,
             shift.corners,
             self.largest or 1.0,
@@ -202,19 +222,18 @@ class Statistics:
 
     def _row_values(self, estimand: Estimand, weight: float, constant: float) -> Array:
         """As `Evidence.row_values`."""
-        assert self.kept is not None
+        kept = self._rows_kept
         denominator, numerator = _entries(estimand.quantity, self.values)
         inside = self._rows_inside(estimand.conditions)
-        inside &= np.asarray(denominator.any(axis=1))[self.kept.labels]
-        per_entry = (weight * numerator + constant * denominator)[self.kept.labels[inside]]
-        return np.asarray((self.kept.entries[inside] * per_entry).sum(axis=1))
+        inside &= np.asarray(denominator.any(axis=1))[kept.labels]
+        per_entry = (weight * numerator + constant * denominator)[kept.labels[inside]]
+        return np.asarray((kept.entries[inside] * per_entry).sum(axis=1))
 
     def _totals(self, estimand: Estimand) -> Totals:
         """As `Evidence.totals`."""
-        assert self.kept is not None
         assert self.largest is not None
         numerators, denominators = self._parts_of_rows(estimand)
-        units, weights = self.kept.units, self.kept.weights
+        units, weights = self._rows_kept.units, self._rows_kept.weights
         low, high = self.range_of(estimand)
         return Totals(
             np.bincount(units, weights * numerators),
@@ -226,9 +245,9 @@ class Statistics:
 
     def _parts_of_rows(self, estimand: Estimand) -> tuple[Array, Array]:
         """What each kept row adds to the mean's numerator and to its denominator."""
-        assert self.kept is not None
+        kept = self._rows_kept
         denominator, numerator = _entries(estimand.quantity, self.values)
-        inside, kept = self._rows_inside(estimand.conditions), self.kept
+        inside = self._rows_inside(estimand.conditions)
 
         def part(entries: Entries) -> Array:
             return np.asarray(inside * (kept.entries * entries[kept.labels]).sum(axis=1))
@@ -262,6 +281,8 @@ class Statistics:
         n_rows = self.n_rows - self.n_invalid
         if n_rows < 2:
             return math.nan
+        if self.kept is None and self.needs_rows and not self.products.size:
+            raise RowsNeededError  # or sums of products
         if self.largest is not None:
             totals = [self._totals(estimand) for estimand in estimands]
             return n_rows * variance_of_totals(totals, slopes)
@@ -288,8 +309,7 @@ class Statistics:
 
     def _kept_cells(self, family: int) -> NDArray[np.integer[Any]]:
         """Each kept row's cell, counted from the first of its family."""
-        assert self.kept is not None
-        cells = self.stratification.cell_of_code[self.kept.codes, family]
+        cells = self.stratification.cell_of_code[self._rows_kept.codes, family]
         return np.asarray(cells - self.stratification.spans[family].start)
 
     def rate(self, estimand: Estimand) -> Sample:
@@ -297,8 +317,18 @@ class Statistics:
         table = self._table(estimand)
         denominator, numerator = _entries(estimand.quantity, self.values)
         successes, trials = (float(table[part].sum()) for part in (numerator, denominator))
-        counted = trials if self.largest is None else float(self._parts_of_rows(estimand)[1].sum())
-        return Sample(successes, trials, counted)
+        return Sample(successes, trials, self._rows_of(estimand, trials))
+
+    def _rows_of(self, estimand: Estimand, trials: float) -> float:
+        """What its `trials` would be without weights."""
+        if self.largest is None:
+            return trials
+        if self.kept is not None or self.counts is None:
+            return float(self._parts_of_rows(estimand)[1].sum())
+        family, counts = self._family(estimand, sums=self.counts)
+        inside = self.stratification.inside(estimand.conditions, family)
+        denominator, _ = _entries(estimand.quantity, self.values)
+        return float(counts[inside].sum(axis=0)[denominator[:, : self.n_classes]].sum())
 
     def _rows(self, estimand: Estimand) -> float:
         """Rows whose cell and label allow them to count."""
@@ -311,12 +341,15 @@ class Statistics:
         inside = self.stratification.inside(estimand.conditions, family)
         return np.asarray(confusion[np.flatnonzero(inside)].sum(axis=0))
 
-    def _family(self, *estimands: Estimand) -> tuple[int, Array]:
-        """The first family that has all conditions of the `estimands`, and its `confusion`."""
+    def _family(self, *estimands: Estimand, sums: Array | None = None) -> tuple[int, Array]:
+        """The first family that has all conditions of the `estimands`, and its `confusion`.
+
+        With other `sums` over the cells: its part of these.
+        """
         family = self.stratification.family_of(
             condition for estimand in estimands for condition in estimand.conditions
         )
-        return family, self.confusion[self.stratification.spans[family]]
+        return family, (self.confusion if sums is None else sums)[self.stratification.spans[family]]
 
 
 def _sum_of_squares(weights: Array, confusion: Array, products: Array) -> float:

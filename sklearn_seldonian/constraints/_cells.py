@@ -195,7 +195,7 @@ def assign_cells(
         holding.append(membership)
     codes, joint = _combined(coded, n_rows)
 
-    families = _families(together)
+    families = families_of(together)
     cells, memberships, n_cells = [], [], 0
     for family in families:
         own = [position for position, name in enumerate(names) if name in family]
@@ -218,7 +218,7 @@ def _columns(conditions: Iterable[Condition]) -> frozenset[str]:
     return frozenset(condition.column for condition in conditions)
 
 
-def _families(together: Sequence[Collection[Condition]]) -> tuple[frozenset[str], ...]:
+def families_of(together: Sequence[Collection[Condition]]) -> tuple[frozenset[str], ...]:
     """The sets of columns that are looked at together, without those that are part of others."""
     wanted = tuple(dict.fromkeys(map(_columns, together))) or (frozenset(),)
     return tuple(one for one in wanted if not any(one < other for other in wanted))

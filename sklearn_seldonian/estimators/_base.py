@@ -31,6 +31,7 @@ from sklearn_seldonian.estimators._groups_seen import cells_seen
 from sklearn_seldonian.estimators._reuse import reuse_of
 from sklearn_seldonian.estimators._saved_weights import SavedWeights
 from sklearn_seldonian.estimators._seal import check_model
+from sklearn_seldonian.estimators._verified import RepeatedTests
 from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
 from sklearn_seldonian.learners import NotTrained, Problem, Trained, certify_outcome
 from sklearn_seldonian.learners.lagrangian import ALONE, TrainedNet, module_inputs
@@ -83,7 +84,7 @@ class Setup:
         _requests.check_ranges(specification, self.problem.targets.range_remedy)
 
 
-class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
+class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimator):
     """All that does not depend on what is predicted, nor on what is trained.
 
     A subclass says what is particular to its targets: what they are (`_learn_targets` and
@@ -281,8 +282,10 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         schema, parameters = self._targets_.schema, self.get_params(deep=False)
         if self._shift_ is not None:
             parameters["shift"] = self._shift_
-        name = f"{type(self).__name__}.fit"
-        return Origin.of(name, parameters, schema["classes"], schema["positive"])
+        name = type(self).__name__
+        return Origin.of(
+            f"{name}.fit", parameters, schema["classes"], schema["positive"], estimator=name
+        )
 
     def _store(self, outcome, setup, certificate, hashes):
         """Keep what came of a fit, and announce the verdict.
@@ -373,7 +376,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, BaseEstimator):
         of_fit = self.certificate_  # parameters may have been set since
         name = type(self).__name__
         told = of_fit.parameters, of_fit.classes, of_fit.positive, of_fit.n_candidate
-        origin = Origin(f"{name}.certify", *told)
+        origin = Origin(f"{name}.certify", *told, estimator=name)
         certificate = run_safety_test(
             self._bound_specification_, self._model, rows, origin, order_seed
         )

@@ -84,10 +84,10 @@ class TrainedNet:
     def observe(
         self, rows: LabelledRows, cells: Cells, measures: tuple[RowMeasure, ...]
     ) -> Observation:
-        """Its answers for `rows`, a batch at a time; `measures` are those of its training."""
+        """Its answers for `rows`, a batch at a time."""
         X = module_inputs(self.preprocessor, rows.X, rows.index)
         net, tensors = self.net, tensors_of(rows, X, cells.codes)
-        tested = cells.stratification, net.problem.values, net.adjustment_.ends
+        tested = cells.stratification, measures, net.adjustment_.ends
         scores = net.scores(X, self._groups(cells))
         asked = scores, tensors, net.criterion_, net.task_, *tested
         loss, seen = observe(*asked, keep=True, units=rows.units)

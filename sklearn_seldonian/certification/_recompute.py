@@ -1,0 +1,545 @@
+"""The test of a certificate, run again from what the certificate itself keeps of the rows.
+
+Counts and sums lead to the same bounds again. Where a test looked at one row after another, the
+certificate has a digest of them only, and what follows from sums is compared: estimates, rates, and
+how many rows there were.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_seldonian._text import listed, short
+from sklearn_seldonian._version import __version__
+from sklearn_seldonian.certification._evidence import exclusive_columns
+from sklearn_seldonian.certification._fields import ConstraintResult
+from sklearn_seldonian.certification._levels import levels_in_words, quantified_levels
+from sklearn_seldonian.certification._methods import METHODS
+from sklearn_seldonian.certification._record import (
+    CellRecord,
+    Entry,
+    Numbers,
+    SpecificationRecord,
+    StatisticsRecord,
+    TableRecord,
+)
+from sklearn_seldonian.certification._recording import groups_of
+from sklearn_seldonian.certification._results import certify_by_sums, untested
+from sklearn_seldonian.certification._specification import (
+    MISSING,
+    BoundSpecification,
+    Specification,
+)
+from sklearn_seldonian.certification._statistics import Statistics
+from sklearn_seldonian.constraints import (
+    Choice,
+    ColumnIs,
+    Condition,
+    Constraint,
+    Or,
+    ResolvedConstraint,
+    Schema,
+    SeenLevels,
+    Stratification,
+    bind,
+    columns_of,
+    distinct_conditions,
+    distinct_estimands,
+    distinct_values,
+    literals_of,
+    parse,
+    shape,
+    walk,
+)
+from sklearn_seldonian.constraints._cells import families_of
+from sklearn_seldonian.constraints._tree import subtrees
+from sklearn_seldonian.data._arguments import check_measures
+from sklearn_seldonian.data._shift import Shift
+from sklearn_seldonian.data._targets import DECISIONS, Targets
+from sklearn_seldonian.measures import RowMeasure
+
+if TYPE_CHECKING:
+    from sklearn_seldonian.certification._certificate import SafetyCertificate
+
+Array = NDArray[np.float64]
+Groups = Mapping[str, frozenset[Condition]]
+
+# By how much numbers may differ that were computed on another machine.
+ROUNDING = 1e-6
+# And numbers next to zero; p-values are smaller.
+NEAR_ZERO, NEAR_ZERO_P = 1e-9, 1e-12
+# Fields of a result that another version of the package may find otherwise: with the same verdict
+# they may be sharper, or said in other words.
+OF_THE_VERSION = ("bound", "g_upper", "p_value", "method", "guarantee", "reason", "rows_needed")
+
+
+class RecordError(ValueError):
+    """What a certificate keeps of its test contradicts itself or the rest of the certificate."""
+
+
+@dataclass(frozen=True)
+class Recomputation:
+    """What comes of running a certificate's tests again from its own statistics.
+
+    Attributes
+    ----------
+    certificate : SafetyCertificate
+        As it would be by its statistics: each field that can be recomputed is.
+    differences : tuple of str
+        What the certificate says that its statistics do not lead to, each beginning with the
+        field's name.
+    not_recomputed : tuple of str
+        What cannot be recomputed, and why.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn_seldonian import certify
+    >>> X, y = make_classification(2000, class_sep=2.0, random_state=0)
+    >>> model = LogisticRegression().fit(X[:1000], y[:1000])
+    >>> again = certify(model, X[1000:], y[1000:], "ACC >= 0.8").recompute()
+    >>> again.same, again.complete
+    (True, True)
+    """
+
+    certificate: SafetyCertificate
+    differences: tuple[str, ...] = ()
+    not_recomputed: tuple[str, ...] = ()
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing that was recomputed differs."""
+        return not self.differences
+
+    @property
+    def complete(self) -> bool:
+        """Whether all bounds and verdicts were recomputed."""
+        return not self.not_recomputed
+
+    def explain(self) -> str:
+        """The whole in plain text."""
+        if self.differences:
+            lines = ["The certificate is not what its own statistics lead to:", *self.differences]
+        elif self.complete:
+            return "Bounds and verdict follow from the statistics in the certificate."
+        else:
+            lines = ["What follows from the statistics in the certificate is as it says."]
+        if self.not_recomputed:
+            lines += ["Not recomputed, which only the rows themselves allow:", *self.not_recomputed]
+        return "\n  - ".join(lines)
+
+
+def recomputed(certificate: SafetyCertificate) -> Recomputation:
+    """Run the tests of a certificate again from its statistics.
+
+    Raises
+    ------
+    RecordError
+        If statistics or specification contradict themselves or each other.
+    """
+    record, seen = certificate.specification, certificate.statistics
+    if record is None or (seen is None and certificate.tested):
+        is_lacking = certificate.tested
+        return Recomputation(certificate, (), (WITHOUT_STATISTICS,) if is_lacking else ())
+    bound = bound_specification(record, certificate)
+    if seen is None:
+        return _untested_again(certificate, bound)
+    statistics = statistics_of(seen, bound, certificate)
+    exclusive = bound.mutually_exclusive_columns
+    tested = [
+        certify_by_sums(constraint, statistics, delta, record.method, exclusive)
+        for constraint, delta in bound.parts
+    ]
+    others = tuple(_disagreements(certificate, bound, statistics))
+    again = _compared(certificate, tested)
+    missing = tuple(_missing(certificate.results, tested))
+    differences = (*again.differences, *others)
+    return replace(again, differences=differences, not_recomputed=missing)
+
+
+def _untested_again(certificate: SafetyCertificate, bound: BoundSpecification) -> Recomputation:
+    """What a certificate says of constraints that were not tested."""
+    tested = []
+    for given, (constraint, delta) in zip(certificate.results, bound.parts, strict=True):
+        found = untested(constraint, delta, given.reason)
+        tested.append({field.name: getattr(found, field.name) for field in fields(found)})
+    return _compared(certificate, tested)
+
+
+def _compared(certificate: SafetyCertificate, tested: Sequence[Mapping[str, Any]]) -> Recomputation:
+    """The certificate with what was found for each constraint, and where it says otherwise."""
+    results, differences = [], list[str]()
+    for i, (given, found) in enumerate(zip(certificate.results, tested, strict=True)):
+        differences += [f"results[{i}].{text}" for text in differences_of(given, found)]
+        results.append(replace(given, **found))
+    return Recomputation(replace(certificate, results=tuple(results)), tuple(differences))
+
+
+WITHOUT_STATISTICS = (
+    "Everything: the certificate has no statistics, as those of documents of version 1, and those "
+    "whose groups are neither numbers nor texts."
+)
+
+
+def _missing(
+    results: Sequence[ConstraintResult], tested: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    for i, (given, found) in enumerate(zip(results, tested, strict=True)):
+        names = [field.name for field in fields(given) if field.name not in found]
+        if names:
+            yield (
+                f"results[{i}], {', '.join(names)} ({short(given.constraint)}): the test looked at "
+                "numbers of each row, of which there is a digest only"
+            )
+
+
+# -- comparisons ---------------------------------------------------------------------------
+
+
+def differences_of(given: ConstraintResult, found: Mapping[str, Any]) -> Iterator[str]:
+    """In which fields a result is not as it was `found`, in words that begin with the field."""
+    for name, value in found.items():
+        said = getattr(given, name)
+        if not is_close(said, value, NEAR_ZERO_P if name == "p_value" else NEAR_ZERO):
+            yield f"{name} is {short(said)}, and the statistics lead to {short(value)}"
+    if "g_upper" in found and given.passed != (found["g_upper"] <= 0):
+        yield (
+            "g_upper passes, and the statistics do not"
+            if given.passed
+            else ("g_upper does not pass, and the statistics do")
+        )
+
+
+def is_close(one: Any, other: Any, near_zero: float = NEAR_ZERO) -> bool:
+    """Whether two values say the same, numbers to within rounding."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(is_close(one[key], other[key]) for key in one)
+    if isinstance(one, float | int) and isinstance(other, float | int):
+        if math.isnan(one) or math.isnan(other):
+            return math.isnan(one) and math.isnan(other)
+        return one == other or math.isclose(one, other, rel_tol=ROUNDING, abs_tol=near_zero)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        pairs = zip(one, other, strict=False)
+        return len(one) == len(other) and all(is_close(*pair) for pair in pairs)
+    return bool(one == other)
+
+
+def contradiction(again: Recomputation, certificate: SafetyCertificate) -> str:
+    """Why a certificate cannot be true beside its own statistics; empty if it can.
+
+    Another version of the package may have other bounds and other words, but not another verdict.
+    """
+    if certificate.versions.get("sklearn-seldonian") == __version__:
+        return next(iter(again.differences), "")
+    free = [name for name in OF_THE_VERSION if name != "g_upper"]
+    for text in again.differences:
+        name = text.partition(" ")[0].rpartition(".")[2]
+        if name == "assumptions" or name in free or (name == "g_upper" and " is " in text):
+            continue
+        return text
+    return ""
+
+
+# -- what was asked ------------------------------------------------------------------------
+
+
+def _refuse(field: str, what: str) -> NoReturn:
+    raise RecordError(f"{field} {what}.")
+
+
+def bound_specification(
+    record: SpecificationRecord,
+    certificate: SafetyCertificate,
+    targets: Targets | None = None,
+    measures: Any = (),
+) -> BoundSpecification:
+    """The constraints of a certificate, with the meaning that it says their names have.
+
+    Parameters
+    ----------
+    record : SpecificationRecord
+    certificate : SafetyCertificate
+    targets : Labels or Numbers, default=None
+        What is predicted. None: what the certificate says of it.
+    measures : sequence of RowMeasure, default=()
+        The user's own, where `targets` are given.
+
+    Raises
+    ------
+    RecordError
+        If they have none.
+    """
+    _check_specification(record, certificate)
+    try:
+        constraints = tuple(map(parse, record.constraints))
+        seen = _seen(record, constraints)
+        known = _known(record, certificate)
+        if targets is not None:
+            known = {**targets.schema, "measures": check_measures(measures)}
+        schema = Schema.of_levels(seen, elsewhere=literals_of(constraints), **known)
+        resolved = tuple(bind(constraint, schema) for constraint in constraints)
+    except ValueError as error:
+        _refuse("specification", f"gives the constraints no meaning: {error}".rstrip("."))
+    chosen = map(_with_choice, resolved, record.choices)
+    share = 1 / record.n_tests
+    deltas = tuple(share * delta for delta in record.deltas)
+    source = Specification(constraints, deltas, record.method, record.missing)
+    pairs = frozenset(map(frozenset, record.mutually_exclusive_columns))
+    levels = quantified_levels(constraints, seen)
+    return BoundSpecification(source, tuple(chosen), levels, pairs, record)
+
+
+def _check_specification(record: SpecificationRecord, certificate: SafetyCertificate) -> None:
+    """Refuse what cannot have been asked for."""
+    n, is_classifier = len(certificate.results), bool(certificate.classes)
+    ranges = record.target_range, record.prediction_range, *(one.range for one in record.measures)
+    of_lengths = record.constraints, record.deltas, record.choices
+    rules = {
+        "constraints, deltas and choices": (
+            all(len(each) == n for each in of_lengths),
+            f"must have one entry for each of the {n} results",
+        ),
+        "n_tests": (record.n_tests >= 1, "must be at least 1"),
+        "deltas": (
+            all(0 < delta < 1 for delta in record.deltas),
+            "must be strictly between 0 and 1",
+        ),
+        "method": (record.method in METHODS, f"must be one of {listed(METHODS)}"),
+        "missing": (record.missing in MISSING, f"must be one of {listed(MISSING)}"),
+        "decision": (
+            record.decision in DECISIONS if is_classifier else record.decision is None,
+            f"must be one of {listed(DECISIONS)}, and null where there are no classes",
+        ),
+        "ranges": (
+            all(len(given) == 2 and given[0] < given[1] for given in ranges),
+            "must be two numbers, the lower first",
+        ),
+    }
+    for name, (holds, words) in rules.items():
+        if not holds:
+            _refuse(f"specification.{name}", words)
+    for name in ("method", "missing", "decision"):
+        given, said = certificate.parameters.get(name), getattr(record, name)
+        if None not in (given, said) and given != repr(said):
+            _refuse(f"specification.{name}", f"is {said!r}, and the parameters say {given}")
+
+
+def _seen(record: SpecificationRecord, constraints: Sequence[Constraint]) -> SeenLevels:
+    """What the columns are said to hold: of those that no quantifier ranges over, what is named."""
+    named = literals_of(constraints)
+    nodes = [node for constraint in constraints for node in walk(constraint)]
+    bare = {node.column for node in nodes if isinstance(node, ColumnIs)}
+    levels = {}
+    for name in dict.fromkeys(name for one in constraints for name in columns_of(one)):
+        known = (0, 1) if name in bare else record.orders.get(name) or named.get(name, ())
+        levels[name] = record.levels.get(name, known)
+    combinations = {one.columns: frozenset(one.levels) for one in record.combinations}
+    return SeenLevels(levels, combinations, record.orders)
+
+
+def _known(record: SpecificationRecord, certificate: SafetyCertificate) -> dict[str, Any]:
+    """What else the names may mean, but for what the user's own measures compute."""
+    positive = certificate.positive
+    return {
+        "classes": certificate.classes,
+        "positive": None if positive is None else certificate.classes.index(positive),
+        "measures": [
+            RowMeasure(measure.name, _not_kept, tuple(measure.range), measure.labels)  # type: ignore[arg-type]
+            for measure in record.measures
+        ],
+        "target_range": record.target_range,
+        "prediction_range": record.prediction_range,
+    }
+
+
+def _not_kept(*_: Any) -> NoReturn:
+    raise RecordError("specification.measures do not say what they compute.")
+
+
+def _with_choice(
+    constraint: ResolvedConstraint, positions: tuple[int, ...] | None
+) -> ResolvedConstraint:
+    """The constraint where these alternatives are tested."""
+    if positions is None:
+        return constraint
+    ors = [tree for tree in subtrees(constraint.tree) if isinstance(tree, Or)]
+    if len(ors) != len(positions):
+        _refuse("specification.choices", f"must have {len(ors)} alternatives for a constraint")
+    if not all(at < len(tree.children) for tree, at in zip(ors, positions, strict=True)):
+        _refuse("specification.choices", "names an alternative that there is not")
+    choice: Choice = tuple((shape(tree), at) for tree, at in zip(ors, positions, strict=True))
+    return constraint.opened().with_choice(choice)
+
+
+# -- what was seen -------------------------------------------------------------------------
+
+
+def statistics_of(
+    record: StatisticsRecord, bound: BoundSpecification, certificate: SafetyCertificate
+) -> Statistics:
+    """The statistics that a certificate keeps, as those of rows that are not kept.
+
+    Raises
+    ------
+    RecordError
+        If they cannot be those of the constraints.
+    """
+    estimands = distinct_estimands(bound.constraints)
+    values, n_classes = distinct_values(estimands), max(1, len(certificate.classes))
+    conditions = tuple(sorted(distinct_conditions(estimands), key=str))
+    families = families_of([c.conditions for c in bound.constraints])
+    groups = [groups_of(estimands, frozenset(table.columns)) for table in record.tables]
+    _check_tables(record.tables, groups, families)
+    is_drawn = bound.record is not None and bound.record.decision == "sample"
+    width, n_factors = n_classes + len(values), len(values) + n_classes * is_drawn
+    cells = [cell for table in record.tables for cell in table.cells]
+    confusion = _filled(cells, "sums", (n_classes, width))
+    products = np.zeros(0)
+    if record.has_products:
+        products = _filled(cells, "products", (n_classes, n_factors, width))
+    counts = None
+    if record.largest_unit is not None:
+        counts = _filled(cells, "counts", (n_classes, n_classes))
+    statistics = Statistics(
+        confusion,
+        _stratification(record.tables, groups, conditions),
+        deterministic=not is_drawn,
+        n_invalid=record.n_invalid,
+        values=values,
+        products=products,
+        ends=_ends(record.score_ends, n_classes),
+        order_seed=certificate.order_seed,
+        largest=record.largest_unit,
+        shift=_shift(bound.record),
+        counts=counts,
+    )
+    _check_totals(statistics, certificate)
+    return statistics
+
+
+def _check_tables(
+    tables: Sequence[TableRecord],
+    groups: Sequence[Groups],
+    families: Sequence[frozenset[str]],
+) -> None:
+    """Refuse tables that are not of the groups of the constraints."""
+    if sorted(table.columns for table in tables) != sorted(tuple(sorted(own)) for own in families):
+        _refuse("statistics.tables", "are not of the columns that the constraints name together")
+    for i, (table, own) in enumerate(zip(tables, groups, strict=True)):
+        where = f"statistics.tables[{i}]"
+        if table.groups != tuple(own):
+            _refuse(f"{where}.groups", "are not those of the constraints on these columns")
+        patterns = [cell.groups for cell in table.cells]
+        if len(set(patterns)) != len(patterns) or not patterns:
+            _refuse(f"{where}.cells", "must be in different groups, and at least one")
+        for pattern in patterns:
+            if list(pattern) != sorted(set(pattern)) or not all(at < len(own) for at in pattern):
+                _refuse(f"{where}.cells", "are in groups that there are not")
+
+
+def _stratification(
+    tables: Sequence[TableRecord], groups: Sequence[Groups], conditions: tuple[Condition, ...]
+) -> Stratification:
+    """The cells of the tables. A cell meets all conditions of the groups that it is in."""
+    position = {condition: i for i, condition in enumerate(conditions)}
+    sizes = [len(table.cells) for table in tables]
+    membership, row = np.zeros((sum(sizes), len(conditions)), dtype=bool), 0
+    for table, own in zip(tables, groups, strict=True):
+        met = [[position[condition] for condition in group] for group in own.values()]
+        for cell in table.cells:
+            for at in cell.groups:
+                membership[row, met[at]] = True
+            row += 1
+    codes, starts = np.arange(max(sizes)), np.cumsum(sizes) - sizes
+    cells = [start + np.minimum(codes, n - 1) for start, n in zip(starts, sizes, strict=True)]
+    columns = tuple(frozenset(table.columns) for table in tables)
+    return Stratification(conditions, columns, membership, np.stack(cells, axis=1))
+
+
+def _filled(cells: Sequence[CellRecord], name: str, shape: tuple[int, ...]) -> Array:
+    """The sums of each cell as an array."""
+    sums = np.zeros((len(cells), *shape))
+    for own, cell in zip(sums, cells, strict=True):
+        entries: tuple[Entry, ...] = getattr(cell, name)
+        for entry in entries:
+            *place, value = entry
+            inside = len(place) == len(shape) and all(
+                type(at) is int and 0 <= at < n for at, n in zip(place, shape, strict=False)
+            )
+            if not inside or own[tuple(map(int, place))] != 0:
+                _refuse(f"statistics.tables, {name}", f"have no place {place}, or one twice")
+            own[tuple(map(int, place))] = value
+    return sums
+
+
+def _ends(ends: tuple[Numbers, ...] | None, n_classes: int) -> Any:
+    if ends is not None and [len(end) for end in ends] != [n_classes, n_classes]:
+        _refuse("statistics.score_ends", "must be two lists with a number for each class")
+    return ends
+
+
+def _shift(record: SpecificationRecord | None) -> Shift | None:
+    moved = None if record is None else record.shift
+    if moved is None:
+        return None
+    if not len(moved.levels) == len(moved.low) == len(moved.high):
+        _refuse("specification.shift", "must have a low and a high share for each level")
+    return Shift(moved.column, moved.levels, moved.low, moved.high)
+
+
+def _check_totals(statistics: Statistics, certificate: SafetyCertificate) -> None:
+    """Refuse tables that are not of as many rows as the certificate says were tested."""
+    of_rows = statistics.confusion if statistics.counts is None else statistics.counts
+    n_rows = certificate.n_safety - statistics.n_invalid
+    for span in statistics.stratification.spans:
+        total = float(of_rows[span][..., : statistics.n_classes].sum())
+        if not is_close(total, float(n_rows)):
+            _refuse(
+                "statistics.tables",
+                f"have {total:,.10g} rows, and n_safety without those that are invalid is {n_rows}",
+            )
+    decided = of_rows[..., : statistics.n_classes]
+    if (decided < 0).any() or (statistics.deterministic and (decided % 1).any()):
+        _refuse("statistics.tables", "must have counts of rows, or sums of probabilities")
+
+
+# -- what is said elsewhere ----------------------------------------------------------------
+
+
+def _disagreements(
+    certificate: SafetyCertificate, bound: BoundSpecification, statistics: Statistics
+) -> Iterator[str]:
+    """What a certificate says of its test that its specification and statistics do not."""
+    record, seen = certificate.specification, certificate.statistics
+    assert record is not None
+    assert seen is not None
+    exclusive = bound.mutually_exclusive_columns
+    if not exclusive <= exclusive_columns(statistics.stratification):
+        yield "specification.mutually_exclusive_columns name columns that rows have both of"
+    if (seen.values is None) != (certificate.order_seed is None):
+        yield "order_seed is there only where rows were looked at one after another"
+    followed = {
+        *(
+            f"Columns {one} and {other} are never both 1; no row seen has both."
+            for one, other in record.mutually_exclusive_columns
+        ),
+        *([DECISIONS[record.decision]] if record.decision else []),
+        *levels_in_words(bound.levels, certificate.rows_that_named),
+    }
+    for text in sorted(followed - set(certificate.assumptions)):
+        yield f"assumptions leave out: {text}"
+
+
+def as_differences(one: Any, other: Any) -> list[str]:
+    """The names of the fields in which two records differ by more than rounding."""
+    if one is None or other is None:
+        return [] if one is other else ["all of it"]
+    first, second = asdict(one), asdict(other)
+    return [name for name in first if not is_close(first[name], second[name])]

@@ -1,0 +1,380 @@
+"""A certificate beside the model and the rows that it is about: do they belong together?"""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sklearn_seldonian._text import listed, short
+from sklearn_seldonian.certification._certify import certify
+from sklearn_seldonian.certification._recompute import as_differences, differences_of, is_close
+from sklearn_seldonian.certification._record import (
+    SpecificationRecord,
+    StatisticsRecord,
+    TableRecord,
+)
+from sklearn_seldonian.certification._rules import parameter
+from sklearn_seldonian.measures import ANY_NUMBER
+
+if TYPE_CHECKING:
+    from sklearn_seldonian.certification._certificate import SafetyCertificate
+
+# What a model is known by through its answers, which depend on the rows as well.
+OF_ANSWERS = {"decisions", "probabilities", "predictions"}
+# The mean loss is computed in single precision.
+LOSS_DIGITS = 1e-4
+# Assumptions that come of what was before the test, and of rows beside the tested ones.
+NOT_REPEATED = re.compile(
+    r"Not met: |\d+ settings were compared by|Which rows were kept for the safety test |"
+    r"No (group|row) of the population has "
+)
+MOST_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Whether one part of a certificate is the same when its test is run again.
+
+    Attributes
+    ----------
+    same : bool or None
+        None where it cannot be told.
+    differences : tuple of str
+        What differs, or why it cannot be told.
+    """
+
+    same: bool | None
+    differences: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, differences: Iterable[str]) -> Agreement:
+        """The same where there are no differences."""
+        found = tuple(differences)
+        return cls(not found, found)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What comes of running a certificate's test again with a model and rows.
+
+    Attributes
+    ----------
+    model, data, statistics, verdict : Agreement
+        Whether each is the same, and what differs. The model is known by its weights, or by what it
+        answers for these rows; the data by a fingerprint of X, y and the columns that constraints
+        name, weights and groups among them; the verdict is every field of every result.
+    certificate : SafetyCertificate
+        Of the test that was run again.
+    """
+
+    model: Agreement
+    data: Agreement
+    statistics: Agreement
+    verdict: Agreement
+    certificate: SafetyCertificate
+
+    @property
+    def parts(self) -> Mapping[str, Agreement]:
+        """The four agreements, by their names."""
+        names = "model", "data", "statistics", "verdict"
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def same(self) -> bool:
+        """Whether all of them are the same."""
+        return all(part.same is True for part in self.parts.values())
+
+    def explain(self) -> str:
+        """The whole in plain text."""
+        lines = [
+            "Verified: model, data, statistics and verdict are those of the certificate."
+            if self.same
+            else "Not verified: the certificate is not what this test leads to."
+        ]
+        words = {True: "the same", False: "not the same", None: "cannot be told"}
+        for name, part in self.parts.items():
+            lines.append(f"{name}: {words[part.same]}")
+            lines += [f"  - {text}" for text in part.differences[:MOST_LISTED]]
+            left_out = len(part.differences) - MOST_LISTED
+            lines += [f"  - and {left_out} more"] * (left_out > 0)
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        differing = [name for name, part in self.parts.items() if part.same is not True]
+        outcome = f"not the same: {', '.join(differing)}" if differing else "the same"
+        return f"<Verification: {outcome}>"
+
+
+def verified(
+    certificate: SafetyCertificate,
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sensitive_features: Any,
+    groups: Any,
+    sample_weight: Any,
+    measures: Any,
+) -> Verification:
+    """As `SafetyCertificate.verify`."""
+    if not certificate.tested:
+        raise ValueError(
+            "There is nothing to verify: no test has looked at any rows for this certificate, and "
+            "it certifies nothing."
+        )
+    rows = X, y, sensitive_features, groups, sample_weight
+    with warnings.catch_warnings():  # what there was to warn of is in the certificate
+        warnings.simplefilter("ignore")
+        if certificate.procedure == "certify":
+            again = _certified_again(certificate, estimator, *rows, measures)
+        else:
+            again = _fitted(certificate, estimator)._tested_again(certificate, *rows)
+    return compared(certificate, again)
+
+
+def compared(certificate: SafetyCertificate, again: SafetyCertificate) -> Verification:
+    """What two certificates of the same test differ in."""
+    data = Agreement.of(_differing_data(certificate, again))
+    return Verification(
+        _model(certificate, again, data),
+        data,
+        _statistics(certificate, again),
+        Agreement.of(_differing_verdict(certificate, again)),
+        again,
+    )
+
+
+# -- the test again --------------------------------------------------------------------------
+
+
+def _fitted(certificate: SafetyCertificate, estimator: Any) -> Any:
+    """The Seldonian estimator that a certificate of its `fit` or `certify` is about."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if isinstance(estimator, type) or not hasattr(estimator, "_tested_again"):
+        found = estimator.__name__ if isinstance(estimator, type) else type(estimator).__name__
+        raise TypeError(
+            f"The certificate is of {certificate.procedure}: give the fitted estimator itself, and "
+            f"rows as its fit takes them; got {found}. Of a pipeline it is the last step, and its "
+            "rows are what the steps before return."
+        )
+    return estimator
+
+
+def _certified_again(
+    certificate: SafetyCertificate,
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sensitive_features: Any,
+    groups: Any,
+    sample_weight: Any,
+    measures: Any,
+) -> SafetyCertificate:
+    """The function `certify` again, with what a certificate says it was asked."""
+    given = _asked(certificate, estimator)
+    if isinstance(y, str):  # then there are neither groups nor weights nor a shift
+        given = {name: value for name, value in given.items() if name not in OF_ROWS_IN_MEMORY}
+    return certify(
+        estimator,
+        X,
+        y,
+        [result.constraint for result in certificate.results],
+        delta=[result.delta for result in certificate.results],
+        sensitive_features=sensitive_features,
+        groups=groups,
+        sample_weight=sample_weight,
+        measures=measures,
+        random_state=certificate.order_seed or 0,
+        **given,
+    )
+
+
+OF_ROWS_IN_MEMORY = ("max_group_size", "max_weight", "shift")
+
+
+def _asked(certificate: SafetyCertificate, estimator: Any) -> dict[str, Any]:
+    """The parameters of `certify` that do not come with the rows."""
+    known = {name: _literal(certificate, name) for name in ("max_group_size", "max_weight")}
+    for name, default in (("method", "auto"), ("missing", "error")):
+        known[name] = _literal(certificate, name) or default
+    record = certificate.specification
+    if certificate.classes:
+        known["decision"] = _literal(certificate, "decision") or "argmax"
+        known["pos_label"] = _positive_label(certificate, estimator)
+    else:
+        known |= {
+            name: _literal(certificate, name) for name in ("target_range", "prediction_range")
+        }
+    if record is not None:
+        known.update(_of_record(record, bool(certificate.classes)))
+    return known
+
+
+def _of_record(record: SpecificationRecord, is_classifier: bool) -> dict[str, Any]:
+    known: dict[str, Any] = {"method": record.method, "missing": record.missing}
+    if is_classifier:
+        known["decision"] = record.decision
+    else:
+        for name in ("target_range", "prediction_range"):
+            given = tuple(getattr(record, name))
+            known[name] = None if given == ANY_NUMBER else given
+    if record.shift is not None:
+        shares = zip(record.shift.low, record.shift.high, strict=True)
+        known["shift"] = {record.shift.column: dict(zip(record.shift.levels, shares, strict=True))}
+    return known
+
+
+def _literal(certificate: SafetyCertificate, name: str) -> Any:
+    """A parameter as a value; None where it was not given, or is not a plain value."""
+    if name not in certificate.parameters:
+        return None
+    found = parameter(certificate, name)
+    several = name.endswith("range") and len(found) == 2
+    return tuple(found) if several else found[0] if found else None
+
+
+def _positive_label(certificate: SafetyCertificate, estimator: Any) -> Any:
+    """The class label that a certificate calls the positive one, as the estimator has it."""
+    labels = getattr(estimator, "classes_", ())
+    named = {str(label): label for label in getattr(labels, "tolist", lambda: labels)()}
+    return named.get(certificate.positive or "")
+
+
+# -- what differs ----------------------------------------------------------------------------
+
+
+def _differing_data(certificate: SafetyCertificate, again: SafetyCertificate) -> Iterator[str]:
+    if certificate.n_safety != again.n_safety:
+        yield f"there are {again.n_safety:,} rows, and {certificate.n_safety:,} were tested"
+    was, found = (each.fingerprints.get("data") for each in (certificate, again))
+    if was is None and found is not None:
+        yield "the certificate has no fingerprint of its rows"
+    elif was != found:
+        yield (
+            f"the fingerprint of the rows is {found}, and that in the certificate is {was}: a "
+            "value in X, y or a column that constraints name is another, or a weight or a group, "
+            "or rows are missing or others"
+        )
+
+
+def _model(certificate: SafetyCertificate, again: SafetyCertificate, data: Agreement) -> Agreement:
+    """Whether the model is the same, by all that the certificate knows of it."""
+    differences = []
+    if certificate.estimator and certificate.estimator != again.estimator:
+        differences.append(f"it is a {again.estimator}, and was a {certificate.estimator}")
+    for name in ("classes", "positive"):
+        was, found = getattr(certificate, name), getattr(again, name)
+        if was != found:
+            differences.append(f"{name}: {short(found)}, and in the certificate {short(was)}")
+    if certificate.n_candidate != again.n_candidate:
+        differences.append(
+            f"it was fitted to {again.n_candidate:,} rows, and in the certificate n_candidate is "
+            f"{certificate.n_candidate:,}"
+        )
+    names = sorted((certificate.fingerprints.keys() | again.fingerprints.keys()) - {"data"})
+    prints = {n: (again.fingerprints.get(n), certificate.fingerprints.get(n)) for n in names}
+    if not names or not certificate.fingerprints.keys() - {"data"}:
+        differences.append("the certificate has no fingerprint of the model")
+    untold = [n for n, (found, was) in prints.items() if found != was and n in OF_ANSWERS]
+    if untold and data.same is not True and not differences:
+        text = f"it is known by its {untold[0]} for the rows of the test, and the rows are others"
+        return Agreement(None, (text,))
+    differences += [
+        f"{name}: the fingerprint is {found}, and that in the certificate is {was}"
+        for name, (found, was) in prints.items()
+        if found != was
+    ]
+    return Agreement.of(differences)
+
+
+def _statistics(certificate: SafetyCertificate, again: SafetyCertificate) -> Agreement:
+    was, found = certificate.statistics, again.statistics
+    if was is None or found is None:
+        return Agreement(
+            None if was is found or was is None else False, ("the certificate has none",)
+        )
+    differences = list(_differing_sums(was, found, certificate.classes))
+    for name in ("n_invalid", "score_ends", "largest_unit"):
+        if not is_close(getattr(was, name), getattr(found, name)):
+            text = f"{name}: {short(getattr(found, name))}, and in the certificate "
+            differences.append(text + short(getattr(was, name)))
+    if was.values is not None and was.values != found.values:
+        differences.append(
+            f"values: the digest of the numbers of the rows is {found.values}, and that in the "
+            f"certificate is {was.values}"
+        )
+    differences += [
+        f"specification.{name}: not what the model and the rows lead to"
+        for name in as_differences(certificate.specification, again.specification)
+        if name not in ("deltas", "n_tests", "constraints")
+    ]
+    return Agreement.of(differences)
+
+
+def _differing_sums(
+    was: StatisticsRecord, found: StatisticsRecord, classes: Sequence[str]
+) -> Iterator[str]:
+    """Groups of rows of which there are others than the certificate says, in words."""
+    before, now = ({table.columns: table for table in each.tables} for each in (was, found))
+    if before.keys() != now.keys():
+        yield f"tables are of the columns {listed(now)}, and in the certificate of {listed(before)}"
+    for columns in sorted(before.keys() & now.keys()):
+        one, other = _by_place(before[columns]), _by_place(now[columns])
+        for place in sorted(one.keys() | other.keys(), key=str):
+            new, old = other.get(place, 0), one.get(place, 0)
+            if not is_close(new, old):
+                words = _in_words(*place, classes)
+                yield f"{words}: {new:.10g}, and in the certificate {old:.10g}"
+
+
+def _by_place(table: TableRecord) -> dict[tuple[Any, ...], float]:
+    """All sums of a table, by what they are of."""
+    return {
+        (name, tuple(table.groups[at] for at in cell.groups), tuple(place)): value
+        for cell in table.cells
+        for name in ("sums", "counts", "products")
+        for *place, value in getattr(cell, name)
+    }
+
+
+def _in_words(
+    name: str, groups: tuple[str, ...], place: tuple[int, ...], classes: Sequence[str]
+) -> str:
+    """What a sum of a table is of."""
+
+    def column(at: int) -> str:
+        if at < max(1, len(classes)):
+            return f"decision {classes[at]}" if classes else "any number"
+        return f"measure {at - max(1, len(classes)) + 1}"
+
+    label, *columns = place
+    of_label = f" with label {classes[label]}" if label < len(classes) else ""
+    where = f" in {' and '.join(f'[{group}]' for group in groups)}" if groups else ""
+    return f"{name} of {' times '.join(map(column, columns))}, over rows{of_label}{where}"
+
+
+def _differing_verdict(certificate: SafetyCertificate, again: SafetyCertificate) -> Iterator[str]:
+    if len(certificate.results) != len(again.results):
+        yield f"there are {len(again.results)} constraints, and {len(certificate.results)} results"
+    pairs = zip(certificate.results, again.results, strict=False)
+    for i, (was, found) in enumerate(pairs):
+        for text in differences_of(was, vars(found)):
+            yield f"results[{i}].{text.replace('the statistics lead', 'the test leads')}"
+    one, other = certificate.loss, again.loss
+    if not (math.isnan(one) and math.isnan(other)) and not math.isclose(
+        one, other, rel_tol=LOSS_DIGITS
+    ):
+        yield f"loss is {one:g}, and the test leads to {other:g}"
+    if certificate.order_seed is not None and certificate.order_seed != again.order_seed:
+        yield f"order_seed is {certificate.order_seed}, and nothing was looked at in an order"
+    if certificate.versions.get("sklearn-seldonian") != again.versions["sklearn-seldonian"]:
+        return  # which may say the same in other words
+    for text in again.assumptions:
+        if text not in certificate.assumptions:
+            yield f"assumptions leave out: {text}"
+    for text in certificate.assumptions:
+        if text not in again.assumptions and not NOT_REPEATED.match(text):
+            yield f"assumptions have one that does not come of the test: {text}"

@@ -1,0 +1,118 @@
+"""The test of `fit` or `certify` once more, to be compared with its certificate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from sklearn_seldonian.certification._certifier import Origin, run_safety_test
+from sklearn_seldonian.certification._recompute import bound_specification
+from sklearn_seldonian.data import _arrays, _groups
+from sklearn_seldonian.data._shift import Shift, check_has_column
+from sklearn_seldonian.data._split import LabelledRows
+from sklearn_seldonian.data._units import units_of
+from sklearn_seldonian.learners.lagrangian import TrainedNet
+
+
+class _Quiet(TrainedNet):
+    """A trained net that says nothing of how it was chosen, which a loaded one does not know."""
+
+    def remarks(self, statistics):
+        return ()
+
+
+class RepeatedTests:
+    """For estimators that hold a certified model."""
+
+    def _tested_again(self, certificate, X, y, sensitive_features, groups, sample_weight):
+        """The certificate of the same test on the same rows.
+
+        It is no new test: nothing is remembered of it, and nothing that it says is handed out.
+
+        Parameters
+        ----------
+        certificate : SafetyCertificate
+            Whose test it is.
+        X, y, sensitive_features, groups, sample_weight
+            The rows that were tested; or all rows that `fit` was given, in the same order.
+        """
+        check_is_fitted(self)
+        bound = self._bound_by_record(certificate)
+        X, y = _arrays.as_arrays(X, y)
+        _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
+        check_consistent_length(X, y)
+        shift = self._recorded_shift(certificate)
+        y, learned = self._targets_.check(y)
+        wanted = bound.source.columns | ({shift.column} if shift else set())
+        columns = _groups.column_values(wanted, X, sensitive_features, len(y), bound.source.missing)
+        missing = sorted(bound.source.columns - set(columns))
+        if missing:
+            raise ValueError(f"The constraints name columns that are not here: {missing}.")
+        check_has_column(shift, columns)
+        moved = None if shift is None else (shift, columns[shift.column])
+        most = self.max_group_size, self.max_weight
+        units = units_of(groups, sample_weight, len(y), *most, shift=moved)
+        tested = self._tested_rows(certificate, len(y))
+        if tested is None:
+            tested, units = slice(None), _as_in_fit(units, certificate)
+        parts = y[tested], learned[tested], {name: c[tested] for name, c in columns.items()}
+        inputs = X if isinstance(tested, slice) else _safe_indexing(X, tested)
+        units = None if units is None else units.take(tested)
+        for constraint in bound.constraints:
+            _groups.check_fresh_columns(constraint.conditions, parts[2])
+        rows = LabelledRows(self._inputs(inputs), *parts, inputs, units=units)
+        schema, name = self._targets_.schema, type(self).__name__
+        names = tuple(map(str, schema["classes"]))
+        positive = None if schema["positive"] is None else names[schema["positive"]]
+        n_candidate = certificate.n_candidate
+        if hasattr(self, "_split_"):
+            n_candidate = len(self.candidate_indices_)
+        origin = Origin(certificate.procedure, {}, names, positive, n_candidate, name)
+        model, seed = _Quiet(*vars(self._model).values()), certificate.order_seed or 0
+        return run_safety_test(bound, model, rows, origin, seed)
+
+    def _bound_by_record(self, certificate):
+        """The constraints as they were tested: those of the estimator, with the tested deltas."""
+        bound, record = self._bound_specification_, certificate.specification
+        if bound is None and record is None:
+            raise ValueError(
+                "A certificate of version 1 does not say what its constraints mean, and what `fit` "
+                "knew of it is not among loaded parameters: verify it with the pickled estimator."
+            )
+        if bound is None:
+            bound = bound_specification(record, certificate, self._targets_, self.measures)
+        deltas = tuple(result.delta for result in certificate.results)
+        if len(deltas) != len(bound.constraints):
+            raise ValueError(
+                f"The certificate has {len(deltas)} constraints, and the estimator "
+                f"{len(bound.constraints)}: they do not belong together."
+            )
+        return replace(bound, source=replace(bound.source, deltas=deltas))
+
+    def _recorded_shift(self, certificate):
+        """The populations that were meant."""
+        record = certificate.specification
+        if self._shift_ is not None or record is None or record.shift is None:
+            return self._shift_
+        return Shift(record.shift.column, record.shift.levels, record.shift.low, record.shift.high)
+
+    def _tested_rows(self, certificate, n_rows):
+        """Where the tested rows are among `n_rows`; None where all of them were tested."""
+        is_of_fit = certificate.procedure.endswith(".fit") and hasattr(self, "_split_")
+        if is_of_fit and n_rows != certificate.n_safety and n_rows == self._split_[0]:
+            return np.asarray(self.safety_indices_)
+        return None
+
+
+def _as_in_fit(units, certificate):
+    """Units of tested rows alone, whose largest may have been one of the candidate rows."""
+    seen = certificate.statistics
+    if units is None or units.largest is None or seen is None or seen.largest_unit is None:
+        return units
+    if not certificate.procedure.endswith(".fit") or units.largest > seen.largest_unit:
+        return units
+    assumptions = tuple(text for text in units.assumptions if text in certificate.assumptions)
+    return replace(units, largest=seen.largest_unit, assumptions=assumptions)
