@@ -7,8 +7,9 @@ from, and in which rows gave the constraints their meaning.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sklearn_seldonian.certification._answers import Answers
@@ -95,12 +96,28 @@ def run_safety_test(
     origin: Origin,
     order_seed: int,
     *,
-    cells: Cells | None = None,
     share: float = 1.0,
+    **others: Any,
+) -> SafetyCertificate:
+    """Test a model on rows that nothing was fitted to, at a `share` of each delta.
+
+    The other parameters are those of `safety_test_at`.
+    """
+    return safety_test_at(specification, answers, rows, origin, order_seed, **others)(share)
+
+
+def safety_test_at(
+    specification: BoundSpecification,
+    answers: Answers,
+    rows: LabelledRows,
+    origin: Origin,
+    order_seed: int,
+    *,
+    cells: Cells | None = None,
     mask_given: bool = False,
     bound_by: str = "candidate",
-) -> SafetyCertificate:
-    """Test a model on rows that nothing was fitted to.
+) -> Callable[[float], SafetyCertificate]:
+    """The safety test of a model, as a function of the share of each delta.
 
     Parameters
     ----------
@@ -112,8 +129,6 @@ def run_safety_test(
         What the order is drawn from in which tests look at rows one after another.
     cells : Cells, default=None
         Of the rows, where they are known.
-    share : float, default=1.0
-        Of each delta.
     mask_given : bool, default=False
         Whether somebody chose which rows to test.
     bound_by : str, default="candidate"
@@ -128,12 +143,12 @@ def run_safety_test(
     unseen = unseen or "; ".join(answers.unknown_groups(cells))
     if unseen:
         reason = f"the tested rows have {unseen}, which no {bound_by} row has"
-        return untested_certificate(specification, reason, len(rows.y), origin)
+        return partial(untested_certificate, specification, reason, len(rows.y), origin)
     if rows.units is not None:
         lacking = missing_levels(rows.units.shift, rows.units.levels)
         if lacking:
             reason = f"shift gives {lacking} a share, and no tested row has it"
-            return untested_certificate(specification, reason, len(rows.y), origin)
+            return partial(untested_certificate, specification, reason, len(rows.y), origin)
     measures = distinct_values(distinct_estimands(specification.constraints))
     seen = answers.observe(rows, cells, measures)
     statistics = seen.statistics.in_drawn_order(order_seed)
@@ -144,7 +159,7 @@ def run_safety_test(
     if rows.units is not None:
         columns, of_units = columns | rows.units.columns, rows.units.assumptions
     sums = row_sums(rows.inputs(), rows.y, columns, **seen.answers)
-    return certificate_of_statistics(
+    return lambda share: certificate_of_statistics(
         specification,
         statistics,
         origin,
@@ -184,7 +199,7 @@ def certificate_of_statistics(
         With kept rows, if there are any, in an order that was drawn.
     origin : Origin
     share, mask_given, bound_by
-        As in `run_safety_test`.
+        As in `safety_test_at`, and the share of each delta.
     of_the_model : iterable of str
         What the certificate rests on, beside what all do.
     unrecorded_values : mapping of str to int
@@ -240,17 +255,21 @@ def _recorded(
 
 
 def untested_certificate(
-    specification: BoundSpecification, reason: str, n_rows: int, origin: Origin
+    specification: BoundSpecification,
+    reason: str,
+    n_rows: int,
+    origin: Origin,
+    share: float = 1.0,
 ) -> SafetyCertificate:
     """The certificate where the rows were not looked at, with the reason."""
     return SafetyCertificate(
         results=tuple(
-            untested(constraint, delta, reason) for constraint, delta in specification.parts
+            untested(constraint, share * delta, reason) for constraint, delta in specification.parts
         ),
         loss=math.nan,
         n_safety=n_rows,
         created_at=now(),
         versions=versions(),
-        specification=_recorded(specification, 1.0, frozenset(), None),
+        specification=_recorded(specification, share, frozenset(), None),
         **vars(origin),
     )

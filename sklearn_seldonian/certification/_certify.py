@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from sklearn_seldonian._keywords import refuse_unknown_keywords
+from sklearn_seldonian._warnings import each_warning_once
 from sklearn_seldonian.certification import _requests
 from sklearn_seldonian.certification._asked import Asked
 from sklearn_seldonian.certification._certificate import SafetyCertificate
-from sklearn_seldonian.certification._certifier import run_safety_test
+from sklearn_seldonian.certification._certifier import safety_test_at, untested_certificate
 from sklearn_seldonian.certification._provenance import other_rows
 from sklearn_seldonian.certification._registry import recorded
 from sklearn_seldonian.certification._safety_statistics import labelled_rows
+from sklearn_seldonian.certification._several import ModelTest, certificates_of, check_multiple
 from sklearn_seldonian.certification._specification import BoundSpecification, Specification
 from sklearn_seldonian.certification._tables import collected, is_dataset
 from sklearn_seldonian.constraints import Cells, Constraint
@@ -46,14 +49,16 @@ def certify(
     max_weight: Any = None,
     shift: Any = None,
     registry: Any = None,
+    multiple: Any = None,
     random_state: Any = None,
-) -> SafetyCertificate:
+) -> Any:
     """Test a fitted classifier or regressor against constraints on data it has not seen.
 
     Parameters
     ----------
-    estimator : classifier or regressor
-        Any fitted scikit-learn estimator or pipeline; it is not changed.
+    estimator : classifier or regressor, or dict of them
+        Any fitted scikit-learn estimator or pipeline; it is not changed. Several by their names,
+        which `multiple` says how to test.
     X : array-like of shape (n_rows, ...)
         Whatever `estimator` predicts from. With a name as `y`, a table with all columns: a pyarrow
         Dataset, the path of a Parquet file or folder, a dask DataFrame, which are read part by
@@ -110,6 +115,13 @@ def certify(
         A file in which tests are recorded, as in `SeldonianClassifier`. Other tests of the same
         rows that are on record are warned of, and noted in the certificate. None: nothing is
         recorded.
+    multiple : {"fixed-sequence", "holm"}, default=None
+        How several models are tested on the same rows, so that the probability that any model is
+        certified that violates a constraint is at most delta [1]_. "fixed-sequence": each at the
+        full delta, in the order of the dict, up to the first that fails. "holm": all of them, at
+        delta / number of models first, and at larger shares as models pass. Models and order must
+        not depend on the rows. For thresholds of one fitted model, give
+        ``{str(t): FixedThresholdClassifier(FrozenEstimator(model), threshold=t)}``.
     random_state : int, RandomState or None, default=None
         What decides the order in which rows are looked at where a test looks at them one after
         another (drawn decisions, errors, your own measures). None draws an order anew, which
@@ -120,7 +132,9 @@ def certify(
 
     Returns
     -------
-    SafetyCertificate
+    SafetyCertificate, or dict of str to SafetyCertificate
+        Of several models each has its certificate, one that was not reached too. Whichever of those
+        that passed is taken, by whatever rule, the promise is that of a single test.
 
     Raises
     ------
@@ -129,6 +143,11 @@ def certify(
         or prediction is outside its range, or a parameter is out of range.
     TypeError
         If something is of another kind than it must be, such as a class for an estimator.
+
+    References
+    ----------
+    .. [1] A. N. Angelopoulos, S. Bates, E. J. Candès, M. I. Jordan and L. Lei, "Learn then test:
+       calibrating predictive algorithms to achieve risk control", arXiv:2110.01052, 2021.
 
     Examples
     --------
@@ -139,6 +158,10 @@ def certify(
     >>> model = LogisticRegression().fit(X[:1000], y[:1000])
     >>> certify(model, X[1000:], y[1000:], "ACC >= 0.8").passed
     True
+    >>> models = {"strong": model, "weak": LogisticRegression(C=1e-6).fit(X[:1000], y[:1000])}
+    >>> found = certify(models, X[1000:], y[1000:], "ACC >= 0.9", multiple="holm")
+    >>> [name for name, certificate in found.items() if certificate.passed]
+    ['strong']
     """
     asked = Asked(
         estimator=estimator,
@@ -153,32 +176,68 @@ def certify(
         missing=missing,
         of_rows={"max_group_size": max_group_size, "max_weight": max_weight, "shift": shift},
     )
-    specification = asked.specification
-    if isinstance(y, str) or is_dataset(X):
-        _refuse_of_tables(
-            groups=groups, sample_weight=sample_weight, shift=shift, registry=registry
-        )
-        return collected(asked, X, y, sensitive_features).certify(random_state=random_state)
     order_seed = _requests.order_seed(random_state)
-    _requests.warn_of_large_delta(specification.deltas)
+    _requests.warn_of_large_delta(asked.specification.deltas)
+    check_multiple(estimator, multiple)
+    of_units = {"groups": groups, "sample_weight": sample_weight, "shift": shift}
+    is_read = isinstance(y, str) or is_dataset(X)
+    if is_read:
+        _refuse_of_tables(**of_units, registry=registry)
+    given = X, y, sensitive_features
+
+    def test_of(model: Any) -> ModelTest:
+        of_model = dataclasses.replace(asked, estimator=model)
+        if not is_read:
+            return _test_in_memory(of_model, *given, order_seed, **of_units)
+        statistics = collected(of_model, *given)
+        return ModelTest(partial(statistics.certificate, order_seed), statistics.untested)
+
+    if multiple is None:
+        certificates = {"": test_of(estimator).certificate(1.0)}
+    else:
+        tests = {name: partial(test_of, model) for name, model in estimator.items()}
+        with each_warning_once():
+            certificates = certificates_of(tests, multiple)
+    if registry is not None:
+        certificates = recorded(registry, certificates, X, y)
+    return certificates[""] if multiple is None else certificates
+
+
+def _test_in_memory(
+    asked: Asked,
+    X: Any,
+    y: Any,
+    sensitive_features: Any,
+    order_seed: int,
+    *,
+    groups: Any,
+    sample_weight: Any,
+    shift: Any,
+) -> ModelTest:
+    """The test of a model on rows that are all in memory."""
     answers = asked.answers(sensitive_features)
-    targets = answers.targets
-    populations = shift_of(shift)
-    given_rows = X, y, measures, sensitive_features, populations
-    rows, bound, cells = bound_rows(specification, targets, *given_rows)
+    targets, populations = answers.targets, shift_of(shift)
+    given_rows = X, y, asked.measures, sensitive_features, populations
+    rows, bound, cells = bound_rows(asked.specification, targets, *given_rows)
     moved = None if populations is None else (populations, rows.columns[populations.column])
-    most = max_group_size, max_weight
+    most = asked.of_rows["max_group_size"], asked.of_rows["max_weight"]
     units = units_of(groups, sample_weight, len(rows.y), *most, shift=moved)
-    rows = dataclasses.replace(rows, units=units)
-    origin = asked.origin(targets)
+    rows, origin = dataclasses.replace(rows, units=units), asked.origin(targets)
     with rows_of_predictions() as sightings:
-        certificate = run_safety_test(
+        test = safety_test_at(
             bound, answers, rows, origin, order_seed, cells=cells, bound_by="tested"
         )
     _requests.check_ranges(bound, targets.range_remedy)
-    assumptions = (*certificate.assumptions, other_rows(sightings))
-    certificate = dataclasses.replace(certificate, assumptions=assumptions)
-    return certificate if registry is None else recorded(registry, certificate, X, rows.y)
+    of_the_model = other_rows(sightings)
+
+    def certificate(share: float) -> SafetyCertificate:
+        tested = test(share)
+        return dataclasses.replace(tested, assumptions=(*tested.assumptions, of_the_model))
+
+    def untested(reason: str) -> SafetyCertificate:
+        return untested_certificate(bound, reason, len(rows.y), origin)
+
+    return ModelTest(certificate, untested)
 
 
 def _refuse_of_tables(**given: Any) -> None:

@@ -48,6 +48,22 @@ def fixed_sequence(n_models: int, passes: Callable[[int], bool]) -> list[int]:
     return list(takewhile(passes, range(n_models)))
 
 
+def fixed_sequence_in_words(n_models: int, n_tested: int, by: str) -> str:
+    """What a certificate says of a fixed sequence, whose order was fixed `by` something."""
+    return (
+        f"{n_models} models were to be tested at the full delta each, in an order fixed by {by}, "
+        f"up to the first failure. Tested: {n_tested}."
+    )
+
+
+def holm_in_words(n_models: int, k: int) -> str:
+    """What a certificate at delta / k says of Holm's method."""
+    return (
+        f"{n_models} models were tested by Holm's method, which keeps to delta for all of them "
+        f"together. The bounds above are this model's, tested at delta / {k}."
+    )
+
+
 def holm(n_models: int, passes: Callable[[int, int], bool]) -> dict[int, int]:
     """Test all models, at delta / n_models first and at larger shares as models pass.
 

@@ -11,7 +11,7 @@ import dataclasses
 import io
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._method import ARITHMETIC
 from sklearn_seldonian.certification._provenance import fingerprint
+from sklearn_seldonian.data._arrays import as_arrays
 from sklearn_seldonian.data._row_sketch import Hashes, RowSketch, row_hashes
 from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 
@@ -130,17 +131,20 @@ def _opened(registry: Path) -> Iterator[sqlite3.Connection]:
 
 
 def recorded(
-    registry: Path, certificate: SafetyCertificate, X: Any, y: np.ndarray
-) -> SafetyCertificate:
-    """The certificate of some rows, which says what the registry knew of them, and is entered."""
-    tested = RowsTested.of([certificate], row_hashes(X), y)
+    registry: Path, certificates: Mapping[str, SafetyCertificate], X: Any, y: Any
+) -> dict[str, SafetyCertificate]:
+    """The certificates of one procedure, which is entered, with what was known of these rows."""
+    labels = as_arrays(None, y)[1]
+    tested = RowsTested.of(certificates.values(), row_hashes(X), labels)
     n_before = 0 if tested is None else n_earlier_tests(registry, tested)
     if not n_before:
-        return certificate
+        return dict(certificates)
     note = earlier_tests_in_words(n_before, on_record=True)
     warn_user(note, SafetyDataReusedWarning)
-    assumptions = (*certificate.assumptions, f"Not met: {note}")
-    return dataclasses.replace(certificate, assumptions=assumptions)
+    return {
+        name: dataclasses.replace(each, assumptions=(*each.assumptions, f"Not met: {note}"))
+        for name, each in certificates.items()
+    }
 
 
 def earlier_tests_in_words(n: int, on_record: bool) -> str:

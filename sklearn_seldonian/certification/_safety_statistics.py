@@ -12,7 +12,11 @@ from sklearn_seldonian._keywords import refuse_unknown_keywords
 from sklearn_seldonian.certification import _requests
 from sklearn_seldonian.certification._asked import Asked
 from sklearn_seldonian.certification._certificate import SafetyCertificate
-from sklearn_seldonian.certification._certifier import Origin, certificate_of_statistics
+from sklearn_seldonian.certification._certifier import (
+    Origin,
+    certificate_of_statistics,
+    untested_certificate,
+)
 from sklearn_seldonian.certification._evidence import exclusive_columns
 from sklearn_seldonian.certification._levels import levels_elsewhere, unrecorded
 from sklearn_seldonian.certification._merging import merged, with_ordered_codes, without_rows
@@ -129,13 +133,12 @@ class SafetyStatistics:
         ValueError
             If constraints name what no row has.
         """
-        order_seed = _requests.order_seed(random_state)
         _requests.warn_of_large_delta(self.specification.deltas)
-        constraints = self.specification.constraints
-        elsewhere = levels_elsewhere(constraints, self.levels)
-        bound = self.specification.bound_by(self.levels, self.targets, self.measures, elsewhere)
-        exclusive = exclusive_columns(self.statistics.stratification)
-        bound = dataclasses.replace(bound, mutually_exclusive_columns=exclusive)
+        return self.certificate(_requests.order_seed(random_state))
+
+    def certificate(self, order_seed: int, share: float = 1.0) -> SafetyCertificate:
+        """The certificate at a `share` of each delta, of rows in an order drawn from this seed."""
+        bound = self._bound
         columns = sorted(self.specification.columns)
         conditions = distinct_conditions(distinct_estimands(bound.constraints))
         statistics = with_ordered_codes(self.statistics, conditions)
@@ -143,6 +146,7 @@ class SafetyStatistics:
             bound,
             statistics.in_drawn_order(order_seed),
             self.origin,
+            share=share,
             of_the_model=self.of_the_model,
             unrecorded_values=self.unrecorded,
             bound_by="tested",
@@ -154,6 +158,19 @@ class SafetyStatistics:
         sightings = list(self.sightings.values())
         assumptions = (*certificate.assumptions, other_rows(sightings))
         return dataclasses.replace(certificate, assumptions=assumptions)
+
+    def untested(self, reason: str) -> SafetyCertificate:
+        """The certificate where no test is to look at these statistics."""
+        return untested_certificate(self._bound, reason, self.n_rows, self.origin)
+
+    @property
+    def _bound(self) -> BoundSpecification:
+        """The constraints with the meaning that these rows give them."""
+        constraints = self.specification.constraints
+        elsewhere = levels_elsewhere(constraints, self.levels)
+        bound = self.specification.bound_by(self.levels, self.targets, self.measures, elsewhere)
+        exclusive = exclusive_columns(self.statistics.stratification)
+        return dataclasses.replace(bound, mutually_exclusive_columns=exclusive)
 
 
 class Collector:

@@ -29,8 +29,8 @@ OF_ANSWERS = {"decisions", "probabilities", "predictions"}
 LOSS_DIGITS = 1e-4
 # Assumptions that come of what was before the test, and of rows beside the tested ones.
 NOT_REPEATED = re.compile(
-    r"Not met: |\d+ settings were compared by|Which rows were kept for the safety test |"
-    r"No (group|row) of the population has "
+    r"Not met: |\d+ models were |\d+ settings were compared by|"
+    r"Which rows were kept for the safety test |No (group|row) of the population has "
 )
 MOST_LISTED = 20
 
@@ -177,7 +177,7 @@ def _certified_again(
     given = _asked(certificate, estimator)
     if isinstance(y, str):  # then there are neither groups nor weights nor a shift
         given = {name: value for name, value in given.items() if name not in OF_ROWS_IN_MEMORY}
-    return certify(
+    again: SafetyCertificate = certify(
         estimator,
         X,
         y,
@@ -190,6 +190,7 @@ def _certified_again(
         random_state=certificate.order_seed or 0,
         **given,
     )
+    return again
 
 
 OF_ROWS_IN_MEMORY = ("max_group_size", "max_weight", "shift")

@@ -28,7 +28,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seldonian._keywords import refuse_keywords
 from sklearn_seldonian._warnings import each_warning_once
-from sklearn_seldonian.certification import SafetyCertificate, _requests, fixed_sequence, holm
+from sklearn_seldonian.certification import SafetyCertificate, _requests
+from sklearn_seldonian.certification._multiplicity import (
+    fixed_sequence,
+    fixed_sequence_in_words,
+    holm,
+    holm_in_words,
+)
 from sklearn_seldonian.data import _arrays
 from sklearn_seldonian.data._row_sketch import row_hashes
 from sklearn_seldonian.estimators._all_or_nothing import AllOrNothing
@@ -406,15 +412,10 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         if n == 1:
             return f"{compared}, and one model was tested."
         if self.test == "fixed-sequence":
-            return (
-                f"{compared}; {n} models were to be tested at the full delta each, in an order "
-                "fixed by candidate rows, up to the first failure. Tested: "
-                f"{len(self.tested_)}."
-            )
-        return (
-            f"{compared}; {n} models were tested by Holm's method, which keeps to delta for all of "
-            f"them together. The bounds above are this model's, tested at delta / {share}."
-        )
+            words = fixed_sequence_in_words(n, len(self.tested_), "candidate rows")
+        else:
+            words = holm_in_words(n, share)
+        return f"{compared}; {words}"
 
     # -- the model -----------------------------------------------------------------------
 
