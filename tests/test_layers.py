@@ -31,6 +31,8 @@ LAYERS = {
     "model_selection": 6,
     "": 6,
     "plotting": 7,
+    "_command_line": 7,
+    "__main__": 8,
     "experiments": 7,
 }
 # What a layer may not import at its top level, to stay light.
