@@ -97,6 +97,7 @@ def _certify(options: argparse.Namespace) -> int:
         random_state=options.seed,
     )
     given = {name: getattr(options, name) for name in ("model", "data", *OF_COLUMNS)}
+    given["document"] = str(document)
     named = {name: repr(value) for name, value in given.items() if value}
     certificate = dataclasses.replace(certificate, parameters={**certificate.parameters, **named})
     certificate.to_json(document)

@@ -63,7 +63,8 @@ def test_certify_and_verify(folder, capsys, data):
     certificate = SafetyCertificate.from_json(Path("certificate.json"))
     assert certificate.passed
     assert certificate.n_safety == 1000
-    assert "abs(PR" in Path("certificate.html").read_text()
+    page = Path("certificate.html").read_text()
+    assert f"sklearn_seldonian verify certificate.json model.skops {data}<" in page
     assert main(["verify", "certificate.json", "model.skops", data]) == 0
     assert capsys.readouterr().out.startswith("Verified: model, data, statistics and verdict")
 

@@ -312,10 +312,12 @@ class SafetyCertificate(Value):
     def to_html(self, path: str | PathLike[str]) -> None:
         """Write a report to the file `path`: all there is to keep, in one file.
 
-        It holds the verdict, the constraints, the data and their fingerprints, the tests, the
-        assumptions, a picture, and how to repeat it, and needs nothing from elsewhere. The picture
-        has the constraints with the least room, at most 20. Without matplotlib there is none. A
-        file that is there already is replaced once the new one is complete.
+        At the top it has what a reader decides by: the verdict, the model, the rows, the risk, each
+        constraint as a sentence with its result, rates of groups, and the assumptions to be signed,
+        then how to verify it, and in an appendix everything else. It needs nothing from elsewhere.
+        Of more than 20 constraints, those with the least room are at the top and in the picture;
+        without matplotlib there is no picture. A file that is there already is replaced once the
+        new one is complete.
 
         Parameters
         ----------

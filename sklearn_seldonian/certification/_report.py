@@ -6,8 +6,10 @@ texts matplotlib has escaped.
 
 from __future__ import annotations
 
+import ast
 import io
 import math
+import shlex
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +24,7 @@ from sklearn_seldonian.certification._display import (
     GroupRate,
     group_rates,
 )
+from sklearn_seldonian.certification._sentences import sentence
 from sklearn_seldonian.measures import ALIASES, DEFINITIONS
 
 if TYPE_CHECKING:
@@ -35,15 +38,48 @@ MAX_PICTURED, MAX_RATES = 20, 40
 def report(certificate: SafetyCertificate) -> str:
     """The whole certificate as one HTML document that needs nothing from elsewhere."""
     template = _environment().get_template("report.html")
-    pictured = _nearest_to_failing(certificate.results)
+    shown, rates = _nearest_to_failing(certificate.results), group_rates(certificate.results)
+    estimands = {name: n for result in certificate.results for name, n in result.rows.items()}
+    few = len(estimands) <= MAX_RATES
+    of_extremes = {rate.name for rate in _lowest_and_highest(rates)}
     return template.render(
         certificate=certificate,
         deltas=[result.delta for result in certificate.results],
-        estimands={name: n for result in certificate.results for name, n in result.rows.items()},
-        rates={rate.name: rate for rate in group_rates(certificate.results)},
-        picture=Markup(_picture(pictured)) if pictured else "",
-        n_pictured=len(pictured),
+        shown=shown,
+        estimands=estimands,
+        rates_shown={name: n for name, n in estimands.items() if few or name in of_extremes},
+        rates={rate.name: rate for rate in rates},
+        picture=Markup(_picture(shown)) if shown else "",
+        **_how_to_verify(certificate),
     )
+
+
+def _how_to_verify(certificate: SafetyCertificate) -> dict[str, Any]:
+    """What a reader writes: the names of files that the command line knew, or what they are of."""
+    known = {
+        name: _literal(certificate.parameters[name])
+        for name in ("document", "model", "data")
+        if name in certificate.parameters
+    }
+    document = known.get("document", "certificate.json")
+    files = document, known.get("model", "MODEL"), known.get("data", "DATA")
+    has_columns = any("| [" in name for result in certificate.results for name in result.rows)
+    options = []
+    if "target" not in certificate.parameters:
+        options = ["--target", "COLUMN", *["--sensitive", "COLUMN"] * has_columns]
+    return {
+        "command": shlex.join((*map(str, files), *options)),
+        "document": document,
+        "has_columns": has_columns,
+    }
+
+
+def _literal(text: str) -> Any:
+    """A value as Python writes it; the text where it is none."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
 
 
 def summary(certificate: SafetyCertificate) -> str:
@@ -62,6 +98,7 @@ def _environment() -> Environment:
     )
     environment.filters["number"] = _number
     environment.filters["in_words"] = _in_words
+    environment.filters["sentence"] = sentence
     return environment
 
 

@@ -3,13 +3,18 @@
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
+import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
+from sklearn_seldonian import certify
 from sklearn_seldonian.certification import ConstraintResult, SafetyCertificate, _report
 from sklearn_seldonian.certification._display import GroupRate
 from sklearn_seldonian.certification._fields import UNTOUCHED
@@ -72,6 +77,8 @@ CERTIFICATE = SafetyCertificate(
     positive="good",
     versions={"torch": "2.15.0"},
     fingerprints={"data": "149dc71398a959", "weights": "465f7fe456bb"},
+    estimator="LogisticRegression",
+    created_at="2026-11-29T12:00:00+00:00",
 )
 NASTY_RESULT = replace(
     FAILED,
@@ -139,9 +146,16 @@ def plain(tmp_path_factory):
         "The label that rates are about where they name none good",
         "PR | [M] share of rows given the label, where M 600 0.5000 0.4592 to 0.5408",
         "Candidate rows, which the model was fitted to 1,500",
-        "data 149dc71398a959 weights 465f7fe456bb",
+        "Fingerprint: data 149dc71398a959 Fingerprint: weights 465f7fe456bb",
+        "Rows Tested on 1,000 safety rows; fitted to 1,500 others. Data 149dc71398a959",
+        "Model LogisticRegression, weights 465f7fe456bb",
+        "Made by SeldonianClassifier.fit at 2026-11-29T12:00:00+00:00",
+        "The gap in the share of rows given the label “good” between rows where M is 1 and rows",
+        "What it rests on: to be checked and signed The rows are independent draws. Name Date",
+        "sklearn_seldonian verify certificate.json MODEL DATA --target COLUMN --sensitive COLUMN",
+        "verify(model, X, y, sensitive_features)",
         "The rows are independent draws.",
-        "Call SeldonianClassifier.fit with the parameters below. The seed is random_state=7",
+        "and call SeldonianClassifier.fit with these parameters. The seed is random_state=7",
         "random_state 7",
         "torch 2.15.0",
     ],
@@ -203,7 +217,7 @@ def test_of_many_constraints_those_with_the_least_room_are_pictured(tmp_path, mo
     pictured = _report._nearest_to_failing(results)
     assert [result.constraint for result in pictured] == ["PR <= 0.2", "PR <= 0.3", "PR <= 0.4"]
     counts = [page.text.count(result.constraint) for result in results]
-    assert counts == [2, 3, 3, 3, 2]  # in words, in the table, and in the picture if it has them
+    assert counts == [1, 3, 3, 3, 1]  # all in the appendix, some at the top and in the picture
     few = page_of(replace(CERTIFICATE, results=tuple(results[:3])), tmp_path)
     assert "with the least room" not in few.text
 
@@ -324,10 +338,28 @@ def test_opened_in_a_browser(certificate, chromium, tmp_path):
     verdict = "passed" if certificate.passed else "not passed"
     assert f"<title>Safety certificate: {verdict}</title>" in opened.html
     assert certificate.verdict in opened.page.text
-    assert opened.page.tags.count("table") == 6
+    assert opened.page.tags.count("table") == 5
     assert {"script", "img"}.isdisjoint(opened.page.tags)
     assert opened.console == []
     assert opened.requests == set()
+
+
+def test_printed_it_has_two_pages(chromium, tmp_path):
+    model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    X, y = np.arange(200)[:, None] % 2, np.arange(200) % 2
+    columns = {"M": np.arange(200) // 2 % 2, "F": 1 - np.arange(200) // 2 % 2}
+    text = "abs(PR | [M] - PR | [F]) <= 0.3"
+    certificate = certify(model, X, y, text, sensitive_features=pd.DataFrame(columns))
+    page, printed = written(certificate, tmp_path), tmp_path / "printed.pdf"
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    options = "--headless=new", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", profile
+    subprocess.run(
+        [chromium, *options, f"--print-to-pdf={printed}", page.as_uri()],
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    assert len(re.findall(rb"/Type\s*/Page[^s]", printed.read_bytes())) == 2
 
 
 def test_a_page_that_misbehaves_is_noticed(chromium, tmp_path):

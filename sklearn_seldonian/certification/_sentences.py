@@ -1,0 +1,167 @@
+"""Constraints as sentences, for readers who do not know the constraint language."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sklearn_seldonian.constraints._nodes import (
+    Binary,
+    Call,
+    ColumnIs,
+    Condition,
+    Constraint,
+    Grouping,
+    Measure,
+    Negative,
+    Node,
+    Number,
+    Quantified,
+)
+from sklearn_seldonian.constraints._parse import parse
+from sklearn_seldonian.measures import ALIASES, COMPOSITES, DEFINITIONS
+
+# A longer sentence is harder to read than the constraint.
+MAX_CHARACTERS = 400
+_EXTREMES = {"max": "the largest", "min": "the least"}
+_COMPOSITES = {
+    "F1": "the F1 score of the label",
+    "BACC": "the balanced accuracy (the mean of the share given the label among rows that have it "
+    "and of the share not given it among the others)",
+}
+
+
+def sentence(text: str, positive: str | None = None) -> str:
+    """A constraint as a sentence; "" where there is none that is easier to read.
+
+    Parameters
+    ----------
+    text : str
+        The constraint.
+    positive : str or None, default=None
+        The label that is meant where measures name none.
+
+    Examples
+    --------
+    >>> from sklearn_seldonian.certification._sentences import sentence
+    >>> sentence("ACC >= 0.9")
+    'The share of rows given their own label must be at least 0.9.'
+    """
+    try:
+        words = _sentence(parse(text).as_ratio, positive)
+    except (ValueError, LookupError):
+        return ""
+    return words[0].upper() + words[1:] if len(words) <= MAX_CHARACTERS else ""
+
+
+def _sentence(constraint: Constraint, positive: str | None) -> str:
+    is_most = constraint.operator == "<="
+    left, right = constraint.left, constraint.right
+    if isinstance(left, Number):
+        left, right, is_most = right, left, not is_most
+    limit = f"at {'most' if is_most else 'least'} {_noun(right, positive)}"
+    match left:
+        case Binary("-", Quantified("max", one, by), Quantified("min", other, also)) if (
+            is_most and one == other and by == also
+        ):
+            found = f"{_noun(one, positive)} must differ by {limit} between any two {_groups(by)}"
+        case Binary("/", Quantified("min", one, by), Quantified("max", other, also)) if (
+            not is_most and one == other and by == also
+        ):
+            found = (
+                f"{_noun(one, positive)} must be, in each of the {_groups(by)}, {limit} times what "
+                "it is in any other"
+            )
+        case Binary("/", one, other):
+            found = f"{_noun(one, positive)} must be {limit} times {_noun(other, positive)}"
+        case Quantified("max" | "min" as function, expression, by):
+            where = "each" if (function == "max") == is_most else "one"
+            found = f"{_noun(expression, positive)} must be {limit} in {where} of the {_groups(by)}"
+        case _:
+            found = f"{_noun(left, positive)} must be {limit}"
+    return found.removesuffix(",") + "."
+
+
+def _groups(by: Sequence[Grouping]) -> str:
+    return f"groups of {' and '.join(map(str, by))}"
+
+
+def _gap(left: Node, right: Node, positive: str | None) -> str:
+    """How far two expressions are apart, in words."""
+    if isinstance(left, Measure) and isinstance(right, Measure):
+        bare = [Measure(each.name, each.indices) for each in (left, right)]
+        if bare[0] == bare[1] and left != right:
+            one, other = (_rows(each.conditions) for each in (left, right))
+            return f"the gap in {_noun(bare[0], positive)} between {one} and {other}"
+    return f"the gap between {_noun(left, positive)} and {_noun(right, positive)}"
+
+
+def _rows(conditions: Sequence[Condition]) -> str:
+    return f"rows where {_conditions(conditions)}" if conditions else "all rows"
+
+
+def _conditions(conditions: Sequence[Condition]) -> str:
+    """Conditions as text, of which one on a column of 0 and 1 is its name."""
+    texts = []
+    for condition in conditions:
+        text = str(condition)
+        if isinstance(condition, ColumnIs):
+            text = f"{condition.column} is {'1' if condition.value else '0'}"
+        texts.append(text)
+    return " and ".join(texts)
+
+
+def _noun(node: Node, positive: str | None) -> str:
+    """An expression in words.
+
+    Raises
+    ------
+    LookupError
+        If there are none.
+    """
+    match node:
+        case Number():
+            return str(node)
+        case Negative(operand):
+            return f"minus {_noun(operand, positive)}"
+        case Measure():
+            return _measure(node, positive)
+        case Binary(operator, left, right) if operator in _JOINING:
+            return _JOINING[operator].format(_noun(left, positive), _noun(right, positive))
+        case Call("abs", (Binary("-", left, right),)):
+            return _gap(left, right, positive)
+        case Call("abs", (operand,)):
+            return f"the size of {_noun(operand, positive)}"
+        case Call("max" | "min" as function, arguments):
+            listed = ", ".join(_noun(argument, positive) for argument in arguments)
+            return f"{_EXTREMES[function]} of ({listed})"
+        case Quantified(function, expression, by):
+            extreme = _EXTREMES.get(function, "the mean")
+            return f"{extreme}, over the {_groups(by)}, of {_noun(expression, positive)}"
+    raise LookupError(f"There are no words for {node}.")
+
+
+_JOINING = {
+    "+": "the sum of {} and of {}",
+    "-": "{} less {}",
+    "*": "{} times {}",
+    "/": "{} divided by {}",
+}
+
+
+def _measure(measure: Measure, positive: str | None) -> str:
+    name = ALIASES.get(measure.name, measure.name)
+    if name in COMPOSITES:
+        words = _COMPOSITES[name]
+    elif name in DEFINITIONS:
+        words = f"the {DEFINITIONS[name].words}"
+    else:
+        words = f"the mean of {measure.name}"
+    labels = [str(index) for index in measure.indices]
+    if not labels and positive is not None:
+        labels = [positive]
+    if len(labels) == 2:
+        words = words.replace("the second label", f"the label “{labels[1]}”")
+        words = words.replace("the first", f"the label “{labels[0]}”")
+    elif labels:
+        words = words.replace("the label", f"the label “{labels[0]}”", 1)
+    return f"{words}, where {_conditions(measure.conditions)}," if measure.conditions else words
