@@ -329,6 +329,7 @@ CERTIFICATE_RULES = (
         "have chosen alternatives, and the function certify has no rows to choose them by",
         lambda c: c.procedure != "certify" or not any(r.chosen for r in c.results),
     ),
+    Rule("estimator", "is missing", lambda c: bool(c.estimator) or c.specification is None),
     Rule(
         "estimator",
         "is not the one whose procedure was called",

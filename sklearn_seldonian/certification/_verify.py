@@ -297,7 +297,7 @@ def _statistics(certificate: SafetyCertificate, again: SafetyCertificate) -> Agr
             None if was is found or was is None else False, ("the certificate has none",)
         )
     differences = list(_differing_sums(was, found, certificate.classes))
-    for name in ("n_invalid", "score_ends", "largest_unit"):
+    for name in ("n_invalid", "has_products", "score_ends", "largest_unit"):
         if not is_close(getattr(was, name), getattr(found, name)):
             text = f"{name}: {short(getattr(found, name))}, and in the certificate "
             differences.append(text + short(getattr(was, name)))
@@ -357,12 +357,7 @@ def _in_words(
 
 
 def _differing_verdict(certificate: SafetyCertificate, again: SafetyCertificate) -> Iterator[str]:
-    if len(certificate.results) != len(again.results):
-        yield f"there are {len(again.results)} constraints, and {len(certificate.results)} results"
-    pairs = zip(certificate.results, again.results, strict=False)
-    for i, (was, found) in enumerate(pairs):
-        for text in differences_of(was, vars(found)):
-            yield f"results[{i}].{text.replace('the statistics lead', 'the test leads')}"
+    yield from _differing_results(certificate, again)
     one, other = certificate.loss, again.loss
     if not (math.isnan(one) and math.isnan(other)) and not math.isclose(
         one, other, rel_tol=LOSS_DIGITS
@@ -370,6 +365,21 @@ def _differing_verdict(certificate: SafetyCertificate, again: SafetyCertificate)
         yield f"loss is {one:g}, and the test leads to {other:g}"
     if certificate.order_seed is not None and certificate.order_seed != again.order_seed:
         yield f"order_seed is {certificate.order_seed}, and nothing was looked at in an order"
+    yield from _differing_assumptions(certificate, again)
+
+
+def _differing_results(certificate: SafetyCertificate, again: SafetyCertificate) -> Iterator[str]:
+    if len(certificate.results) != len(again.results):
+        yield f"there are {len(again.results)} constraints, and {len(certificate.results)} results"
+    pairs = zip(certificate.results, again.results, strict=False)
+    for i, (was, found) in enumerate(pairs):
+        for text in differences_of(was, vars(found)):
+            yield f"results[{i}].{text.replace('the statistics lead', 'the test leads')}"
+
+
+def _differing_assumptions(
+    certificate: SafetyCertificate, again: SafetyCertificate
+) -> Iterator[str]:
     if certificate.versions.get("sklearn-seldonian") != again.versions["sklearn-seldonian"]:
         return  # which may say the same in other words
     for text in again.assumptions:
