@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 # What a model is known by through its answers, which depend on the rows as well.
 OF_ANSWERS = {"decisions", "probabilities", "predictions"}
+OF_NUMBERS = {"probabilities", "predictions"}
+OTHER_ORDER = (
+    "where only last digits differ, the rows may be in another order, or it is another machine: "
+    "give the rows in the order in which they were tested"
+)
 # The mean loss is computed in single precision.
 LOSS_DIGITS = 1e-4
 # Assumptions that come of what was before the test, and of rows beside the tested ones.
@@ -175,8 +180,9 @@ def _certified_again(
 ) -> SafetyCertificate:
     """The function `certify` again, with what a certificate says it was asked."""
     given = _asked(certificate, estimator)
-    if isinstance(y, str):  # then there are neither groups nor weights nor a shift
-        given = {name: value for name, value in given.items() if name not in OF_ROWS_IN_MEMORY}
+    for name, without in (("max_group_size", groups), ("max_weight", sample_weight)):
+        if without is None:  # that it is missing will show in the data
+            del given[name]
     return certify(
         estimator,
         X,
@@ -190,9 +196,6 @@ def _certified_again(
         random_state=certificate.order_seed or 0,
         **given,
     )
-
-
-OF_ROWS_IN_MEMORY = ("max_group_size", "max_weight", "shift")
 
 
 def _asked(certificate: SafetyCertificate, estimator: Any) -> dict[str, Any]:
@@ -287,6 +290,8 @@ def _model(certificate: SafetyCertificate, again: SafetyCertificate, data: Agree
         for name, (found, was) in prints.items()
         if found != was
     ]
+    if prints.keys() & OF_NUMBERS and differences:
+        differences.append(OTHER_ORDER)
     return Agreement.of(differences)
 
 
