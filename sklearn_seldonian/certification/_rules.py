@@ -340,6 +340,11 @@ CERTIFICATE_RULES = (
         "are of rows that no test looked at",
         lambda c: c.tested or c.statistics is None,
     ),
+    Rule(
+        "statistics",
+        "must be there where a specification is, and only there, if there was a test",
+        lambda c: not c.tested or (c.statistics is None) == (c.specification is None),
+    ),
     Rule("procedure", "is missing", lambda c: bool(c.procedure) or not c.versions),
     Rule("classes", "must differ from each other", lambda c: len(set(c.classes)) == len(c.classes)),
     Rule(
