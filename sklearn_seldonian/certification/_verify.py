@@ -38,6 +38,8 @@ NOT_REPEATED = re.compile(
     r"No (group|row) of the population has "
 )
 MOST_LISTED = 20
+# What a sum of a table is called, of which groups, and the positions of its label and columns.
+Place = tuple[str, tuple[str, ...], tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -331,11 +333,11 @@ def _differing_sums(
         for place in sorted(one.keys() | other.keys(), key=str):
             new, old = other.get(place, 0), one.get(place, 0)
             if not is_close(new, old):
-                words = _in_words(*place, classes)
+                words = _in_words(place, classes)
                 yield f"{words}: {new:.10g}, and in the certificate {old:.10g}"
 
 
-def _by_place(table: TableRecord) -> dict[tuple[Any, ...], float]:
+def _by_place(table: TableRecord) -> dict[Place, float]:
     """All sums of a table, by what they are of."""
     return {
         (name, tuple(table.groups[at] for at in cell.groups), tuple(place)): value
@@ -345,17 +347,15 @@ def _by_place(table: TableRecord) -> dict[tuple[Any, ...], float]:
     }
 
 
-def _in_words(
-    name: str, groups: tuple[str, ...], place: tuple[int, ...], classes: Sequence[str]
-) -> str:
+def _in_words(place: Place, classes: Sequence[str]) -> str:
     """What a sum of a table is of."""
+    name, groups, (label, *columns) = place
 
     def column(at: int) -> str:
         if at < max(1, len(classes)):
             return f"decision {classes[at]}" if classes else "any number"
         return f"measure {at - max(1, len(classes)) + 1}"
 
-    label, *columns = place
     of_label = f" with label {classes[label]}" if label < len(classes) else ""
     where = f" in {' and '.join(f'[{group}]' for group in groups)}" if groups else ""
     return f"{name} of {' times '.join(map(column, columns))}, over rows{of_label}{where}"
