@@ -378,4 +378,6 @@ def test_an_independent_validator_agrees_with_the_reader():
     for certificate in (PASSED, FAILED, FITTED, certified("LogLoss <= 0.9")):
         assert not list(validator.iter_errors(json.loads(certificate.to_json())))
     for certificate, path, value, _ in OF_OTHER_TYPES:
+        if type(value) is float and value.is_integer():
+            continue  # JSON Schema takes 10.0 for a whole number
         assert list(validator.iter_errors(json.loads(forged(certificate, path, value))))

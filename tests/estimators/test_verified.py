@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianMetaClassifier, SeldonianRegressor
+from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.model_selection import SeldonianSearchCV
 from sklearn_seldonian.modules import MLP
 
@@ -24,6 +25,9 @@ X = (RNG.normal(size=(N, 2)) + 1.5 * Y[:, None]).astype(np.float32)
 SEX = RNG.integers(0, 2, N)
 GROUPS = np.arange(N) // 3
 FRAME = pd.DataFrame({"s": SEX})
+OF_SEX = {"sensitive_features": FRAME}
+MASKED = {"sensitive_features": FRAME.where(np.arange(N)[:, None] % 9 > 0)}
+WEIGHTS = RNG.integers(1, 4, N).astype(float)
 
 
 def fitted(kind=SeldonianClassifier, *, arguments=None, **options):
@@ -48,6 +52,17 @@ def regressor():
         ).fit(X, Y.astype(float))
 
 
+def wrong(y, decided, _):
+    return 1.0 * (y != decided)
+
+
+def own_measure():
+    return fitted(
+        constraints=["Wrong <= 0.99", "PR_[0] <= 0.999"],
+        measures=[RowMeasure("Wrong", wrong, (0, 1))],
+    )
+
+
 def meta():
     return fitted(SeldonianMetaClassifier, estimator=LogisticRegression(), cv=2)
 
@@ -59,12 +74,36 @@ KINDS = {
     "preprocessor": lambda: (fitted(preprocessor=StandardScaler()), {}),
     "a failed one": lambda: (fitted(constraints="ACC >= 0.999"), {}),
     "groups": lambda: (fitted(arguments={"groups": GROUPS}), {"groups": GROUPS}),
+    "weights": lambda: (
+        fitted(constraints="PR <= 0.99", arguments={"sample_weight": WEIGHTS}),
+        {"sample_weight": WEIGHTS},
+    ),
+    "shift": lambda: (
+        fitted(
+            constraints="PR <= 0.99",
+            arguments={"shift": {"s": {0: (0.4, 0.6), 1: (0.4, 0.6)}}, **OF_SEX},
+        ),
+        OF_SEX,
+    ),
+    "group thresholds": lambda: (
+        fitted(
+            constraints="max(PR, by=s) - min(PR, by=s) <= 0.5",
+            arguments=OF_SEX,
+            group_thresholds=True,
+        ),
+        OF_SEX,
+    ),
+    "groups that are not recorded": lambda: (
+        fitted(constraints="PR | [s == 1] <= 0.99", missing="exclude", arguments=MASKED),
+        MASKED,
+    ),
+    "own measure": lambda: (own_measure(), {}),
     "conditions": lambda: (
         fitted(
             constraints="abs(PR | [s == 1] - PR | [s == 0]) <= 0.9",
-            arguments={"sensitive_features": FRAME},
+            arguments=OF_SEX,
         ),
-        {"sensitive_features": FRAME},
+        OF_SEX,
     ),
     "regressor": lambda: (regressor(), {}),
     "stacked": lambda: (meta(), {}),
@@ -82,6 +121,7 @@ def of_rows(given, index):
 def test_all_rows_of_fit_or_the_tested_ones_are_the_same(kind):
     model, given = KINDS[kind]()
     tested, certificate = model.safety_indices_, model.certificate_
+    assert certificate.tested
     tests_run = model._tests_run
     with warnings.catch_warnings():
         warnings.simplefilter("error")
