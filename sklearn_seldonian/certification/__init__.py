@@ -15,6 +15,16 @@ from sklearn_seldonian.certification._method import ARITHMETIC
 from sklearn_seldonian.certification._methods import METHODS, approximate_upper
 from sklearn_seldonian.certification._multiplicity import fixed_sequence, holm
 from sklearn_seldonian.certification._passing import PassingRegion, PassingRegions, passing_region
+from sklearn_seldonian.certification._recompute import Recomputation
+from sklearn_seldonian.certification._record import (
+    CellRecord,
+    Combinations,
+    MeasureRecord,
+    ShiftRecord,
+    SpecificationRecord,
+    StatisticsRecord,
+    TableRecord,
+)
 from sklearn_seldonian.certification._results import (
     Units,
     certify_constraint,
@@ -23,21 +33,32 @@ from sklearn_seldonian.certification._results import (
 )
 from sklearn_seldonian.certification._statistics import ScoreEnds, Statistics, estimand_entries
 from sklearn_seldonian.certification._summarise import summarise, summarise_predictions, tabulate
+from sklearn_seldonian.certification._verify import Agreement, Verification
 
 __all__ = [
     "ARITHMETIC",
     "METHODS",
+    "Agreement",
+    "CellRecord",
     "CertificateDisplay",
+    "Combinations",
     "ConstraintResult",
     "Evidence",
+    "MeasureRecord",
     "PassingRegion",
     "PassingRegions",
+    "Recomputation",
     "SafetyCertificate",
     "Sample",
     "ScoreEnds",
+    "ShiftRecord",
+    "SpecificationRecord",
     "Statistics",
+    "StatisticsRecord",
+    "TableRecord",
     "Units",
     "Verdict",
+    "Verification",
     "approximate_upper",
     "certify_constraint",
     "estimand_entries",

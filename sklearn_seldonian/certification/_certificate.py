@@ -280,10 +280,9 @@ class SafetyCertificate(Value):
 
         Notes
         -----
-        Neither the order of rows nor frames or arrays nor the types of equal numbers matter. A
-        module computes in single precision, and rows in another order may change the last digits:
-        where numbers of each row were tested (drawn decisions, errors), give the rows in the order
-        of `fit`.
+        Neither the order of rows nor frames or arrays nor the types of equal numbers matter to
+        decisions. Probabilities and predicted numbers may get other last digits where rows come in
+        another order: where these were tested, give the rows in the order of the test.
 
         Examples
         --------

@@ -61,9 +61,9 @@ def _plain(value: Any) -> Any:
 
 
 def _written(value: Any, indent: str = "\n") -> Iterator[str]:
-    """The text of a value, one field a line, but lists of numbers on one line each."""
+    """The text of a value, one field a line, but lists of numbers and objects of such on one."""
     deeper = indent + "  "
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict) and not all(map(_is_list_of_numbers, value.values())):
         for i, (name, entry) in enumerate(value.items()):
             yield f"{',' if i else '{'}{deeper}{json.dumps(name)}: "
             yield from _written(entry, deeper)
@@ -75,6 +75,10 @@ def _written(value: Any, indent: str = "\n") -> Iterator[str]:
         yield indent + "]"
     else:
         yield json.dumps(value, allow_nan=False)
+
+
+def _is_list_of_numbers(value: Any) -> bool:
+    return isinstance(value, list) and _are_numbers(value)
 
 
 def _are_numbers(value: Any) -> bool:
@@ -101,7 +105,12 @@ def from_document(document: str | PathLike[str], kind: type[SafetyCertificate]) 
     ValueError
         If it is not one that `to_text` wrote. The message names the field.
     """
-    content = _parsed(_text_of(document))
+    return from_text(_text_of(document), kind)
+
+
+def from_text(text: str, kind: type[SafetyCertificate]) -> Any:
+    """As `from_document`, of a text that is never taken for a path."""
+    content = _parsed(text)
     if not isinstance(content, dict):
         raise ValueError("A certificate must be a JSON object.")
     digests = _digests_of_known_version(content)

@@ -54,13 +54,14 @@ from sklearn_seldonian.constraints import (
     distinct_values,
     literals_of,
     parse,
+    quantifiers_of,
     shape,
     walk,
 )
 from sklearn_seldonian.constraints._cells import families_of
 from sklearn_seldonian.constraints._tree import subtrees
 from sklearn_seldonian.data._arguments import check_measures
-from sklearn_seldonian.data._shift import Shift
+from sklearn_seldonian.data._shift import Shift, shift_of
 from sklearn_seldonian.data._targets import DECISIONS, Targets
 from sklearn_seldonian.measures import RowMeasure
 
@@ -279,12 +280,15 @@ def bound_specification(
     _check_specification(record, certificate)
     try:
         constraints = tuple(map(parse, record.constraints))
+        _check_levels(record, constraints)
         seen = _seen(record, constraints)
         known = _known(record, certificate)
         if targets is not None:
             known = {**targets.schema, "measures": check_measures(measures)}
         schema = Schema.of_levels(seen, elsewhere=literals_of(constraints), **known)
         resolved = tuple(bind(constraint, schema) for constraint in constraints)
+    except RecordError:
+        raise
     except ValueError as error:
         _refuse("specification", f"gives the constraints no meaning: {error}".rstrip("."))
     chosen = map(_with_choice, resolved, record.choices)
@@ -329,6 +333,19 @@ def _check_specification(record: SpecificationRecord, certificate: SafetyCertifi
         given, said = certificate.parameters.get(name), getattr(record, name)
         if None not in (given, said) and given != repr(said):
             _refuse(f"specification.{name}", f"is {said!r}, and the parameters say {given}")
+
+
+def _check_levels(record: SpecificationRecord, constraints: Sequence[Constraint]) -> None:
+    """Refuse levels that are not those of the columns that quantifiers range over."""
+    every = quantifiers_of(constraints)
+    ranged = {grouping.column for by in every for grouping in by if not grouping.levels}
+    if record.levels.keys() != ranged:
+        _refuse("specification.levels", f"must be of the columns {listed(sorted(ranged))}")
+    together = sorted({tuple(g.column for g in by) for by in every if len(by) > 1})
+    if [one.columns for one in record.combinations] != together:
+        _refuse("specification.combinations", f"must be of the columns {listed(together)}")
+    if any(len(row) != len(one.columns) for one in record.combinations for row in one.levels):
+        _refuse("specification.combinations", "must have a level of each column")
 
 
 def _seen(record: SpecificationRecord, constraints: Sequence[Constraint]) -> SeenLevels:
@@ -401,24 +418,22 @@ def statistics_of(
     width, n_factors = n_classes + len(values), len(values) + n_classes * is_drawn
     cells = [cell for table in record.tables for cell in table.cells]
     confusion = _filled(cells, "sums", (n_classes, width))
-    products = np.zeros(0)
-    if record.has_products:
-        products = _filled(cells, "products", (n_classes, n_factors, width))
-    counts = None
-    if record.largest_unit is not None:
-        counts = _filled(cells, "counts", (n_classes, n_classes))
+    of_products = (n_classes, n_factors, width) if record.has_products else (0, 0, 0)
+    products = _filled(cells, "products", of_products)
+    has_weights = record.largest_unit is not None
+    counts = _filled(cells, "counts", (n_classes, n_classes) if has_weights else (0, 0))
     statistics = Statistics(
         confusion,
         _stratification(record.tables, groups, conditions),
         deterministic=not is_drawn,
         n_invalid=record.n_invalid,
         values=values,
-        products=products,
+        products=products if record.has_products else np.zeros(0),
         ends=_ends(record.score_ends, n_classes),
         order_seed=certificate.order_seed,
         largest=record.largest_unit,
         shift=_shift(bound.record),
-        counts=counts,
+        counts=counts if has_weights else None,
     )
     _check_totals(statistics, certificate)
     return statistics
@@ -430,15 +445,15 @@ def _check_tables(
     families: Sequence[frozenset[str]],
 ) -> None:
     """Refuse tables that are not of the groups of the constraints."""
-    if sorted(table.columns for table in tables) != sorted(tuple(sorted(own)) for own in families):
+    if [table.columns for table in tables] != sorted(tuple(sorted(own)) for own in families):
         _refuse("statistics.tables", "are not of the columns that the constraints name together")
     for i, (table, own) in enumerate(zip(tables, groups, strict=True)):
         where = f"statistics.tables[{i}]"
         if table.groups != tuple(own):
             _refuse(f"{where}.groups", "are not those of the constraints on these columns")
         patterns = [cell.groups for cell in table.cells]
-        if len(set(patterns)) != len(patterns) or not patterns:
-            _refuse(f"{where}.cells", "must be in different groups, and at least one")
+        if patterns != sorted(set(patterns)) or not patterns:
+            _refuse(f"{where}.cells", "must be in different groups, in ascending order")
         for pattern in patterns:
             if list(pattern) != sorted(set(pattern)) or not all(at < len(own) for at in pattern):
                 _refuse(f"{where}.cells", "are in groups that there are not")
@@ -464,19 +479,21 @@ def _stratification(
 
 
 def _filled(cells: Sequence[CellRecord], name: str, shape: tuple[int, ...]) -> Array:
-    """The sums of each cell as an array."""
+    """The sums of each cell as an array; there must be none where the shape is empty."""
     sums = np.zeros((len(cells), *shape))
     for own, cell in zip(sums, cells, strict=True):
         entries: tuple[Entry, ...] = getattr(cell, name)
-        for entry in entries:
-            *place, value = entry
-            inside = len(place) == len(shape) and all(
-                type(at) is int and 0 <= at < n for at, n in zip(place, shape, strict=False)
-            )
-            if not inside or own[tuple(map(int, place))] != 0:
-                _refuse(f"statistics.tables, {name}", f"have no place {place}, or one twice")
+        places = [entry[:-1] for entry in entries]
+        inside = all(len(place) == len(shape) and _is_inside(place, shape) for place in places)
+        if not inside or places != sorted(set(places)):
+            _refuse(f"statistics.tables, {name}", f"must be in ascending order, within {shape}")
+        for *place, value in entries:
             own[tuple(map(int, place))] = value
     return sums
+
+
+def _is_inside(place: Entry, shape: tuple[int, ...]) -> bool:
+    return all(type(at) is int and 0 <= at < n for at, n in zip(place, shape, strict=True))
 
 
 def _ends(ends: tuple[Numbers, ...] | None, n_classes: int) -> Any:
@@ -489,9 +506,11 @@ def _shift(record: SpecificationRecord | None) -> Shift | None:
     moved = None if record is None else record.shift
     if moved is None:
         return None
-    if not len(moved.levels) == len(moved.low) == len(moved.high):
-        _refuse("specification.shift", "must have a low and a high share for each level")
-    return Shift(moved.column, moved.levels, moved.low, moved.high)
+    try:
+        shares = zip(moved.low, moved.high, strict=True)
+        return shift_of({moved.column: dict(zip(moved.levels, shares, strict=True))})
+    except ValueError as error:
+        _refuse("specification.shift", f"cannot be: {error}".rstrip("."))
 
 
 def _check_totals(statistics: Statistics, certificate: SafetyCertificate) -> None:

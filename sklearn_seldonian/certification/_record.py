@@ -22,6 +22,7 @@ class Combinations(Value):
     Attributes
     ----------
     columns : tuple of str
+        Their names.
     levels : tuple of tuple
         One for each combination, in the order of `columns`.
     """
@@ -37,6 +38,7 @@ class MeasureRecord(Value):
     Attributes
     ----------
     name : str
+        What constraints call it.
     range : tuple of float
         The least and the greatest number that a row can have.
     labels : tuple of str or None
@@ -55,7 +57,9 @@ class ShiftRecord(Value):
     Attributes
     ----------
     column : str
+        Its name.
     levels : tuple
+        All that it may hold.
     low, high : tuple of float
         Between which numbers the share of each level lies.
     """
@@ -73,20 +77,26 @@ class SpecificationRecord(Value):
     Attributes
     ----------
     constraints : tuple of str
+        As they were written.
     deltas : tuple of float
         Of each constraint, as it was asked for.
     n_tests : int
         The whole number that each delta was divided by, since so many models were tested.
     method : {"auto", "exact", "asymptotic", "ttest"}
+        Which tests were allowed.
     missing : {"error", "exclude"}
+        What was done with rows that have no value in a column that is named.
     decision : {"argmax", "sample"} or None
+        Whether the label that `predict` returns was tested, or labels drawn from the probabilities;
         None where numbers are predicted.
     levels : mapping of str to tuple
         Of the columns that quantifiers range over.
     combinations : tuple of Combinations
+        Of columns that quantifiers range over together.
     orders : mapping of str to tuple
         The categories, in ascending order, of columns that are compared by their order.
     measures : tuple of MeasureRecord
+        The user's own that constraints name.
     target_range, prediction_range : tuple of float
         Between which numbers targets and predictions of a regression lie.
     mutually_exclusive_columns : tuple of tuple of str
@@ -95,6 +105,7 @@ class SpecificationRecord(Value):
         For each constraint, which alternative of each of its ORs was tested, parents first, where
         candidate rows had chosen it. None: all were tested, each at its share of delta.
     shift : ShiftRecord or None
+        The populations that are meant; None: the one that the rows are drawn from.
     """
 
     constraints: tuple[str, ...]
@@ -149,6 +160,7 @@ class TableRecord(Value):
     groups : tuple of str
         The conditions of each group, as constraints write them.
     cells : tuple of CellRecord
+        Those that have rows.
     """
 
     columns: tuple[str, ...]

@@ -329,6 +329,7 @@ CERTIFICATE_RULES = (
         "have chosen alternatives, and the function certify has no rows to choose them by",
         lambda c: c.procedure != "certify" or not any(r.chosen for r in c.results),
     ),
+    Rule("estimator", "is missing", lambda c: bool(c.estimator) or c.specification is None),
     Rule(
         "estimator",
         "is not the one whose procedure was called",
@@ -338,6 +339,11 @@ CERTIFICATE_RULES = (
         "statistics",
         "are of rows that no test looked at",
         lambda c: c.tested or c.statistics is None,
+    ),
+    Rule(
+        "statistics",
+        "must be there where a specification is, and only there, if there was a test",
+        lambda c: not c.tested or (c.statistics is None) == (c.specification is None),
     ),
     Rule("procedure", "is missing", lambda c: bool(c.procedure) or not c.versions),
     Rule("classes", "must differ from each other", lambda c: len(set(c.classes)) == len(c.classes)),

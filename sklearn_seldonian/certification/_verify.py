@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 # What a model is known by through its answers, which depend on the rows as well.
 OF_ANSWERS = {"decisions", "probabilities", "predictions"}
+OF_NUMBERS = {"probabilities", "predictions"}
+OTHER_ORDER = (
+    "where only last digits differ, the rows may be in another order, or it is another machine: "
+    "give the rows in the order in which they were tested"
+)
 # The mean loss is computed in single precision.
 LOSS_DIGITS = 1e-4
 # Assumptions that come of what was before the test, and of rows beside the tested ones.
@@ -33,6 +38,8 @@ NOT_REPEATED = re.compile(
     r"Which rows were kept for the safety test |No (group|row) of the population has "
 )
 MOST_LISTED = 20
+# What a sum of a table is called, of which groups, and the positions of its label and columns.
+Place = tuple[str, tuple[str, ...], tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -175,8 +182,9 @@ def _certified_again(
 ) -> SafetyCertificate:
     """The function `certify` again, with what a certificate says it was asked."""
     given = _asked(certificate, estimator)
-    if isinstance(y, str):  # then there are neither groups nor weights nor a shift
-        given = {name: value for name, value in given.items() if name not in OF_ROWS_IN_MEMORY}
+    for name, without in (("max_group_size", groups), ("max_weight", sample_weight)):
+        if without is None:  # that it is missing will show in the data
+            del given[name]
     again: SafetyCertificate = certify(
         estimator,
         X,
@@ -191,9 +199,6 @@ def _certified_again(
         **given,
     )
     return again
-
-
-OF_ROWS_IN_MEMORY = ("max_group_size", "max_weight", "shift")
 
 
 def _asked(certificate: SafetyCertificate, estimator: Any) -> dict[str, Any]:
@@ -288,6 +293,8 @@ def _model(certificate: SafetyCertificate, again: SafetyCertificate, data: Agree
         for name, (found, was) in prints.items()
         if found != was
     ]
+    if prints.keys() & OF_NUMBERS and differences:
+        differences.append(OTHER_ORDER)
     return Agreement.of(differences)
 
 
@@ -298,7 +305,7 @@ def _statistics(certificate: SafetyCertificate, again: SafetyCertificate) -> Agr
             None if was is found or was is None else False, ("the certificate has none",)
         )
     differences = list(_differing_sums(was, found, certificate.classes))
-    for name in ("n_invalid", "score_ends", "largest_unit"):
+    for name in ("n_invalid", "has_products", "score_ends", "largest_unit"):
         if not is_close(getattr(was, name), getattr(found, name)):
             text = f"{name}: {short(getattr(found, name))}, and in the certificate "
             differences.append(text + short(getattr(was, name)))
@@ -327,11 +334,11 @@ def _differing_sums(
         for place in sorted(one.keys() | other.keys(), key=str):
             new, old = other.get(place, 0), one.get(place, 0)
             if not is_close(new, old):
-                words = _in_words(*place, classes)
+                words = _in_words(place, classes)
                 yield f"{words}: {new:.10g}, and in the certificate {old:.10g}"
 
 
-def _by_place(table: TableRecord) -> dict[tuple[Any, ...], float]:
+def _by_place(table: TableRecord) -> dict[Place, float]:
     """All sums of a table, by what they are of."""
     return {
         (name, tuple(table.groups[at] for at in cell.groups), tuple(place)): value
@@ -341,29 +348,22 @@ def _by_place(table: TableRecord) -> dict[tuple[Any, ...], float]:
     }
 
 
-def _in_words(
-    name: str, groups: tuple[str, ...], place: tuple[int, ...], classes: Sequence[str]
-) -> str:
+def _in_words(place: Place, classes: Sequence[str]) -> str:
     """What a sum of a table is of."""
+    name, groups, (label, *columns) = place
 
     def column(at: int) -> str:
         if at < max(1, len(classes)):
             return f"decision {classes[at]}" if classes else "any number"
         return f"measure {at - max(1, len(classes)) + 1}"
 
-    label, *columns = place
     of_label = f" with label {classes[label]}" if label < len(classes) else ""
     where = f" in {' and '.join(f'[{group}]' for group in groups)}" if groups else ""
     return f"{name} of {' times '.join(map(column, columns))}, over rows{of_label}{where}"
 
 
 def _differing_verdict(certificate: SafetyCertificate, again: SafetyCertificate) -> Iterator[str]:
-    if len(certificate.results) != len(again.results):
-        yield f"there are {len(again.results)} constraints, and {len(certificate.results)} results"
-    pairs = zip(certificate.results, again.results, strict=False)
-    for i, (was, found) in enumerate(pairs):
-        for text in differences_of(was, vars(found)):
-            yield f"results[{i}].{text.replace('the statistics lead', 'the test leads')}"
+    yield from _differing_results(certificate, again)
     one, other = certificate.loss, again.loss
     if not (math.isnan(one) and math.isnan(other)) and not math.isclose(
         one, other, rel_tol=LOSS_DIGITS
@@ -371,6 +371,21 @@ def _differing_verdict(certificate: SafetyCertificate, again: SafetyCertificate)
         yield f"loss is {one:g}, and the test leads to {other:g}"
     if certificate.order_seed is not None and certificate.order_seed != again.order_seed:
         yield f"order_seed is {certificate.order_seed}, and nothing was looked at in an order"
+    yield from _differing_assumptions(certificate, again)
+
+
+def _differing_results(certificate: SafetyCertificate, again: SafetyCertificate) -> Iterator[str]:
+    if len(certificate.results) != len(again.results):
+        yield f"there are {len(again.results)} constraints, and {len(certificate.results)} results"
+    pairs = zip(certificate.results, again.results, strict=False)
+    for i, (was, found) in enumerate(pairs):
+        for text in differences_of(was, vars(found)):
+            yield f"results[{i}].{text.replace('the statistics lead', 'the test leads')}"
+
+
+def _differing_assumptions(
+    certificate: SafetyCertificate, again: SafetyCertificate
+) -> Iterator[str]:
     if certificate.versions.get("sklearn-seldonian") != again.versions["sklearn-seldonian"]:
         return  # which may say the same in other words
     for text in again.assumptions:

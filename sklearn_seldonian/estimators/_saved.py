@@ -20,6 +20,7 @@ from torch import nn
 
 from sklearn_seldonian._files import draft_of
 from sklearn_seldonian.certification import SafetyCertificate as Certificate
+from sklearn_seldonian.certification._json import from_text
 from sklearn_seldonian.certification._specification import Specification
 from sklearn_seldonian.constraints import parse
 from sklearn_seldonian.estimators._seal import check_labels
@@ -229,7 +230,8 @@ def _certificate(path: Path, facts: Facts) -> Certificate | None:
     if facts.certificate is None:
         return None
     try:
-        return Certificate.from_json(facts.certificate)
+        found: Certificate = from_text(facts.certificate, Certificate)
+        return found
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"The certificate in {path} cannot be read: {error}") from error
 

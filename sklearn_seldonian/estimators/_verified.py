@@ -53,7 +53,10 @@ class RepeatedTests:
             raise ValueError(f"The constraints name columns that are not here: {missing}.")
         check_has_column(shift, columns)
         moved = None if shift is None else (shift, columns[shift.column])
-        most = self.max_group_size, self.max_weight
+        most = (
+            None if groups is None else self.max_group_size,
+            None if sample_weight is None else self.max_weight,
+        )
         units = units_of(groups, sample_weight, len(y), *most, shift=moved)
         tested = self._tested_rows(certificate, len(y))
         if tested is None:

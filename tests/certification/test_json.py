@@ -5,13 +5,15 @@ import json
 import math
 import pickle
 import warnings
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import get_type_hints
 
 import pytest
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
-from sklearn_seldonian.certification import ConstraintResult, SafetyCertificate
+from sklearn_seldonian.certification import ConstraintResult, SafetyCertificate, _json
+from sklearn_seldonian.certification._json import VERSION, schema
 from sklearn_seldonian.certification._types import kind_of
 from sklearn_seldonian.model_selection import SeldonianSearchCV
 from sklearn_seldonian.modules import MLP
@@ -254,3 +256,128 @@ def test_huge_whole_numbers_are_refused():
     for path in ("results.0.g", "results.0.delta", "loss"):
         with pytest.raises(ValueError, match=path.rpartition(".")[2]):
             SafetyCertificate.from_json(forged(PASSED, path, 10**400))
+
+
+# -- files of all versions -----------------------------------------------------------------------
+
+FILES = sorted((Path(__file__).parent / "files").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_files_of_all_versions_are_read(path):
+    certificate = SafetyCertificate.from_json(path)
+    content = json.loads(path.read_text())
+    version = content.get("schema_version", 1)
+    assert path.name.startswith(f"version_{version}_")
+    assert certificate.verdict
+    assert certificate.n_safety == content["n_safety"]
+    assert SafetyCertificate.from_json(certificate.to_json()) == certificate
+    assert SafetyCertificate.from_json(str(path)) == certificate
+    if certificate.tested:
+        says_so = "nothing can be recomputed" in certificate.explain()
+        assert says_so == (version == 1)
+
+
+def test_there_is_a_file_of_each_version():
+    assert {path.name.split("_")[1] for path in FILES} == set(map(str, range(1, VERSION + 1)))
+
+
+@pytest.mark.parametrize("version", [0, 3, "2", 2.0, True, None])
+def test_other_versions_are_refused(version):
+    content = {**json.loads(PASSED.to_json()), "schema_version": version}
+    with pytest.raises(ValueError, match=r"^schema_version must be 1 or 2, got"):
+        SafetyCertificate.from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize("name", ["digests", "estimator", "created_at", "statistics"])
+def test_version_1_has_nothing_that_came_later(name):
+    content = json.loads((Path(__file__).parent / "files" / "version_1_counts.json").read_text())
+    content[name] = json.loads(PASSED.to_json())[name]
+    with pytest.raises(ValueError, match=f"^{name} is unknown in a certificate's document of v"):
+        SafetyCertificate.from_json(json.dumps(content))
+
+
+def test_a_document_of_version_2_does_not_pass_for_one_of_version_1():
+    content = json.loads(PASSED.to_json())
+    del content["schema_version"]
+    with pytest.raises(ValueError, match=r"^created_at is unknown"):
+        SafetyCertificate.from_json(json.dumps(content))
+
+
+# -- digests, files and the schema ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["created_at", "remarks", "versions", "parameters", "digests"])
+def test_a_field_that_was_changed_is_named_by_its_digest(name):
+    content = json.loads(PASSED.to_json())
+    content[name] = {
+        "created_at": "2020-01-01T00:00:00Z",
+        "remarks": ["All is well."],
+        "versions": {**content["versions"], "torch": "1.0"},
+        "parameters": {**content["parameters"], "estimator": "Oracle()"},
+        "digests": {**content["digests"], "loss": "0" * 16},
+    }[name]
+    changed = "loss" if name == "digests" else name
+    with pytest.raises(ValueError, match=f"^{changed} was changed after the document was written"):
+        SafetyCertificate.from_json(json.dumps(content))
+
+
+def test_spaces_and_the_order_of_fields_say_nothing():
+    content = json.loads(PASSED.to_json())
+    turned = {name: content[name] for name in reversed(content)}
+    turned["results"] = [{n: r[n] for n in reversed(r)} for r in content["results"]]
+    for text in (json.dumps(turned), json.dumps(content, indent=7), f"\n {json.dumps(content)} "):
+        assert SafetyCertificate.from_json(text) == PASSED
+
+
+def test_time_does_not_count_in_comparisons():
+    again = replace(PASSED, created_at="2020-01-01T00:00:00Z")
+    assert again == PASSED
+    assert hash(again) == hash(PASSED)
+    assert SafetyCertificate.from_json(again.to_json()).created_at == again.created_at
+
+
+@pytest.mark.parametrize("time", ["yesterday", "2026-01-01", "2026-01-01T00:00:00+01:00"])
+def test_times_are_in_utc(time):
+    with pytest.raises(ValueError, match=r"^created_at must be a time in UTC"):
+        SafetyCertificate.from_json(replace(PASSED, created_at=time).to_json())
+
+
+def test_a_file_is_written_whole_and_read_by_its_path(tmp_path):
+    path = tmp_path / "certificate.json"
+    assert PASSED.to_json(path) is None
+    assert path.read_text() == PASSED.to_json() + "\n"
+    assert SafetyCertificate.from_json(path) == PASSED
+    assert SafetyCertificate.from_json(str(path)) == PASSED
+    path.write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(ValueError, match="is not a text in UTF-8"):
+        SafetyCertificate.from_json(path)
+    with pytest.raises(FileNotFoundError):
+        SafetyCertificate.from_json(tmp_path / "none.json")
+    with pytest.raises(FileNotFoundError):
+        SafetyCertificate.from_json("none.json")
+    with pytest.raises(ValueError, match="not the JSON document of a certificate"):
+        SafetyCertificate.from_json("no document")
+    with pytest.raises(TypeError, match="from a JSON text or the path of a file, not from dict"):
+        SafetyCertificate.from_json({})
+
+
+def test_the_schema_in_the_package_is_that_of_the_types():
+    path = Path(_json.__file__).with_name("certificate.schema.json")
+    expected = json.dumps(schema(SafetyCertificate), indent=2) + "\n"
+    assert path.read_text() == expected, (
+        "Write it anew: json.dumps(_json.schema(SafetyCertificate), indent=2)"
+    )
+
+
+def test_an_independent_validator_agrees_with_the_reader():
+    jsonschema = pytest.importorskip("jsonschema")
+    content = schema(SafetyCertificate)
+    jsonschema.Draft202012Validator.check_schema(content)
+    validator = jsonschema.Draft202012Validator(content)
+    for certificate in (PASSED, FAILED, FITTED, certified("LogLoss <= 0.9")):
+        assert not list(validator.iter_errors(json.loads(certificate.to_json())))
+    for certificate, path, value, _ in OF_OTHER_TYPES:
+        if type(value) is float and value.is_integer():
+            continue  # JSON Schema takes 10.0 for a whole number
+        assert list(validator.iter_errors(json.loads(forged(certificate, path, value))))

@@ -78,6 +78,12 @@ def with_two_results(facts):
     facts["certificate"] = json.dumps(certificate)
 
 
+def in_statistics(facts):
+    certificate = json.loads(facts["certificate"])
+    certificate["statistics"]["tables"][0]["cells"][0]["sums"][0][-1] += 1
+    facts["certificate"] = json.dumps(certificate)
+
+
 CHANGES = {
     "constraint": (in_result(constraint="ACC >= 0.99"), "constraint"),
     "no constraint": (in_result(constraint="ACC >="), "."),
@@ -128,6 +134,10 @@ CHANGES = {
     "no digests": (without("digests"), "'digests'"),
     "no JSON": (fact("certificate", "{"), "certificate"),
     "no certificate": (fact("certificate", "[]"), "certificate"),
+    "a path": (fact("certificate", __file__), "not the JSON document of a certificate"),
+    "statistics": (in_statistics, "statistics.tables have"),
+    "specification": (in_certificate(specification=None), "statistics"),
+    "time": (in_certificate(created_at="2020-01-01T00:00:00Z"), "created_at was changed"),
 }
 
 
