@@ -32,6 +32,7 @@ LAYERS = {
     "": 6,
     "plotting": 7,
     "experiments": 7,
+    "monitoring": 7,
 }
 # What a layer may not import at its top level, to stay light.
 FORBIDDEN = {
@@ -43,6 +44,7 @@ FORBIDDEN = {
     "selection": {"torch", "skorch", "sklearn", "pandas", "matplotlib"},
     "plotting": {"matplotlib"},
     "experiments": {"matplotlib", "fairlearn", "dask", "distributed"},
+    "monitoring": {"torch", "skorch", "matplotlib"},
 }
 
 

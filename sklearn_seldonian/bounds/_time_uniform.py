@@ -40,7 +40,8 @@ EDGES.flags.writeable = False
 
 # Slack that keeps rounding on the safe side: of log capital, per row and digit, and of a bound.
 ROUNDING_PER_ROW, ROUNDING = 1e-14, 1e-12
-HALVINGS = 60
+# The bound on one mean is sought on so many grids, each within a cell of the one before.
+SEARCHES, N_LIMITS = 7, 65
 # Below it, tails of the beta distribution have lost digits.
 SMALLEST = 1e-290
 # Points at which capital is looked at: everywhere, and around the estimate, in standard errors.
@@ -103,8 +104,8 @@ class RateStream:
 
     A row multiplies it by :math:`1 + (x - c)(q - c) / (c (1 - c))`, with mean at most 1. So it is a
     nonnegative supermartingale, and so is any mixture over q [1]_. Here
-    :math:`q = 1 - (1 - c) u` with u of a beta(a, 1) distribution, mixed over the `SHAPES` a, so that
-    some of the capital is bet on rates close to the limit and some on rates far above it. The
+    :math:`q = 1 - (1 - c) u`, where u has a beta(a, 1) distribution, mixed over the `SHAPES` a.
+    Some of the capital is bet on rates close to the limit and some on rates far above it. The
     integral is an incomplete beta function:
 
     .. math:: \frac{a}{(1 - c)^a} \frac{B(k + 1, n - k + a)}{c^k (1 - c)^{n - k}}
@@ -312,8 +313,9 @@ def time_uniform_lower(stream: Stream, delta: float) -> float:
 
     Notes
     -----
-    The largest limit against which the capital is at least 1 / delta, found by halving and rounded
-    downwards. As the capital falls when the limit rises, an error of the search costs power only.
+    The largest limit against which the capital is at least 1 / delta, found on finer and finer
+    grids and rounded downwards. As the capital falls when the limit rises, an error of the search
+    costs power only.
 
     Examples
     --------
@@ -325,10 +327,11 @@ def time_uniform_lower(stream: Stream, delta: float) -> float:
     check_delta(delta)
     needed = math.log(1.0 / delta)
     low, high = 0.0, 1.0
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2.0
-        is_refuted = float(stream.log_capital(np.array([middle]))[0]) >= needed
-        low, high = (middle, high) if is_refuted else (low, middle)
+    for _ in range(SEARCHES):
+        limits = np.linspace(low, high, N_LIMITS)
+        is_refuted = stream.log_capital(limits[1:-1]) >= needed
+        place = int(np.count_nonzero(np.logical_and.accumulate(is_refuted)))
+        low, high = float(limits[place]), float(limits[place + 1])
     return max(0.0, low - ROUNDING)
 
 
