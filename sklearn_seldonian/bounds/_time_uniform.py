@@ -17,11 +17,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincc, betaln, logsumexp
+from scipy.special import betaincc, betaln
 
 from sklearn_seldonian.bounds._checks import check_delta, counts_usable
 
@@ -41,7 +42,7 @@ EDGES.flags.writeable = False
 # Slack that keeps rounding on the safe side: of log capital, per row and digit, and of a bound.
 ROUNDING_PER_ROW, ROUNDING = 1e-14, 1e-12
 # The bound on one mean is sought on so many grids, each within a cell of the one before.
-SEARCHES, N_LIMITS = 7, 65
+SEARCHES, N_LIMITS = 10, 17
 # Below it, tails of the beta distribution have lost digits.
 SMALLEST = 1e-290
 # Points at which capital is looked at: everywhere, and around the estimate, in standard errors.
@@ -54,7 +55,9 @@ MULTIPLIERS = np.geomspace(0.05, 60.0, 64)
 
 
 class Stream(Protocol):
-    """What is known of one mean between 0 and 1."""
+    """What is known of one mean between 0 and 1; it does not change."""
+
+    def __hash__(self) -> int: ...
 
     @property
     def n(self) -> float:
@@ -173,7 +176,7 @@ class RateStream:
         # As large it is in any case, since q is at least c; and larger where the tail underflows.
         floors = np.log(SHAPES / (n - k + SHAPES))
         integrals = np.where(limits[..., None] < 1.0 - 1e-15, np.maximum(integrals, floors), floors)
-        capital = logsumexp(integrals, axis=-1) - math.log(len(SHAPES))
+        capital = _log_of_mean(integrals)
         if k > 0:
             capital = np.where(limits <= 0.0, math.inf, capital)
         return np.asarray(capital - ROUNDING_PER_ROW * (n + 1.0) * math.log(n + 2.0))
@@ -255,7 +258,7 @@ class MeanStream:
         used = np.flatnonzero(self.weights)
         gains = STAKES[:, None] * (EDGES[used] / c[..., None, None] - 1.0)
         of_stakes = np.log1p(gains) @ self.weights[used]
-        capital = logsumexp(of_stakes, axis=-1) - math.log(len(STAKES))
+        capital = _log_of_mean(of_stakes)
         return np.asarray(capital - ROUNDING_PER_ROW * (self.n + 1.0) * math.log(self.n + 2.0))
 
 
@@ -288,7 +291,7 @@ def divided_between_edges(unit: Floats) -> Floats:
     low, high = EDGES[above - 1], EDGES[above]
     share = np.clip((unit - low) / (high - low), 0.0, 1.0)
     parts = np.bincount(above, share, N_EDGES) + np.bincount(above - 1, 1.0 - share, N_EDGES)
-    return np.asarray(parts)
+    return np.asarray(parts, dtype=np.float64)
 
 
 def time_uniform_lower(stream: Stream, delta: float) -> float:
@@ -399,8 +402,8 @@ def time_uniform_sum_lower(
         return float(sizes[0]) * time_uniform_lower(sided[0], delta) + least
     needed = math.log(1.0 / delta) + ROUNDING
     deviation = math.sqrt(sum((a * s.deviation) ** 2 for a, s in zip(sizes, sided, strict=True)))
-    grids = [_points(stream) for stream in sided]
-    capitals = [s.log_capital(points) for s, points in zip(sided, grids, strict=True)]
+    looked_at = [_looked_at(stream) for stream in sided]
+    grids, capitals = [list(parts) for parts in zip(*looked_at, strict=True)]
     multipliers, best = MULTIPLIERS / deviation, 0.0
     for near_least in NEAR_LEAST:
         minima = sum(
@@ -417,11 +420,20 @@ def time_uniform_sum_lower(
     return max(0.0, best - ROUNDING * float(sizes.sum())) + least
 
 
-def _points(stream: Stream) -> Floats:
-    """Limits between which the cells are, from 0 to 1."""
+def _log_of_mean(logarithms: Floats) -> Floats:
+    """The logarithm of the mean over the last axis, from finite logarithms."""
+    largest = logarithms.max(axis=-1)
+    shares = np.exp(logarithms - largest[..., None])
+    return np.asarray(largest + np.log(shares.mean(axis=-1)))
+
+
+@lru_cache(maxsize=256)
+def _looked_at(stream: Stream) -> tuple[Floats, Floats]:
+    """Limits between which the first cells are, from 0 to 1, and the capitals there."""
     everywhere = np.sin(np.linspace(0.0, math.pi / 2.0, N_EVERYWHERE)) ** 2
     near = stream.estimate - AROUND * stream.deviation
-    return np.union1d(everywhere, near[(near > 0.0) & (near < 1.0)])
+    points = np.union1d(everywhere, near[(near > 0.0) & (near < 1.0)])
+    return points, stream.log_capital(points)
 
 
 def _values(points: Floats, capitals: Floats, slope: Floats | float) -> Floats:

@@ -112,7 +112,7 @@ class MonitorDisplay:
         part: Any = self.axes_[0].get_figure()
         self.figure_ = part.get_figure(root=True)
         sizes = self.findings.drop_duplicates("window").set_index("window")["n_rows"]
-        starts = (sizes.cumsum() - sizes).to_dict()
+        starts = {str(name): int(n) for name, n in (sizes.cumsum() - sizes).items()}
         for ax, constraint in zip(self.axes_, constraints, strict=True):
             self._panel(ax, constraint, starts)
         self.axes_[-1].set_xlabel("rows")
@@ -125,20 +125,21 @@ class MonitorDisplay:
         color = FAILED if findings["violated"].any() else PASSED
         low, high = _visible(history, float(last["limit"]))
         for _, points in history.groupby("window", sort=False):
-            ends = (points[name].clip(low, high) for name in ("lower", "upper"))
-            ax.fill_between(points["n_rows"], *ends, color=color, alpha=0.2, linewidth=0)
+            lower, upper = (points[name].clip(low, high) for name in ("lower", "upper"))
+            ax.fill_between(points["n_rows"], lower, upper, color=color, alpha=0.2, linewidth=0)
             ax.plot(points["n_rows"], points["estimate"], color=color, linewidth=1.8)
         ax.axhline(last["limit"], color=INK, linewidth=1.3, linestyle="--")
         beyond = (last["limit"], high) if last["operator"] == "<=" else (low, last["limit"])
         ax.axhspan(*beyond, color=SHADE, zorder=0)
-        for row in findings.itertuples():
-            if starts[row.window]:
-                ax.axvline(starts[row.window], color=GREY, linestyle=":", linewidth=1.2)
-            if row.violated:
-                at = starts[row.window] + int(row.violated_at)
+        for found in findings.to_dict("records"):
+            start = starts[found["window"]]
+            if start:
+                ax.axvline(start, color=GREY, linestyle=":", linewidth=1.2)
+            if found["violated"]:
+                at = start + int(found["violated_at"])
                 ax.plot(at, last["limit"], "v", color=FAILED, markersize=9)
         ax.set(ylim=(low, high), xlim=(0, None))
-        title = {"fontsize": "medium", "parse_math": False}
+        title: dict[str, Any] = {"fontsize": "medium", "parse_math": False}
         ax.set_title(shortened(constraint, 60), loc="left", color="black", **title)
         ax.set_title(_verdict(last), loc="right", color=color, fontweight="bold", **title)
         ax.spines[["top", "right"]].set_visible(False)

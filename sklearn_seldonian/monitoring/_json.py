@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections import Counter
@@ -97,7 +98,7 @@ def _stream(stream: Stream) -> dict[str, Any]:
 def number(value: float) -> float | str | None:
     """A number as strict JSON has it."""
     if math.isfinite(value):
-        return value
+        return float(value)
     return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
@@ -166,7 +167,8 @@ def _read_window(where: str, given: Any, specification: MonitorSpecification) ->
         _wrong(f"{where}.points", "a list", points)
     read = [_read_point(f"{where}.points[{i}]", p, n_constraints) for i, p in enumerate(points)]
     rows = [0, *(point.n_rows for point in read)]
-    if any(one >= other for one, other in zip(rows, rows[1:], strict=False)) or rows[-1] > n_rows:
+    grow = all(one < other for one, other in itertools.pairwise(rows))
+    if not grow or rows[-1] > n_rows:
         _wrong(f"{where}.points", f"of growing numbers of rows up to n_rows={n_rows}", rows[1:])
     return Window(given["name"], streams, list(violated), n_rows, read)
 

@@ -63,8 +63,8 @@ class SafetyMonitor(BaseEstimator):
     Parameters
     ----------
     constraints : str, Constraint, or sequence of them
-        As for the estimators: rates of decisions, their gaps and ratios, ``min(..., by=)``, ``abs``,
-        and means of numbers with a finite range.
+        As for the estimators: rates of decisions, their gaps and ratios, ``min(..., by=)``,
+        ``abs``, and means of numbers with a finite range.
     delta : float or sequence of float, default=0.05
         The probability of error of each constraint on its own, as in certificates; or one number
         for each. Each lower bound is ever wrong with probability at most delta, and so is each
@@ -139,6 +139,11 @@ class SafetyMonitor(BaseEstimator):
     >>> monitor.bounds_.round(2)
     array([[0.66, 0.74]])
     """
+
+    _specification: MonitorSpecification
+    _given: dict[str, Any]
+    _windows: list[Window]
+    _waiting: WaitingRows
 
     def __init__(
         self,
@@ -289,7 +294,7 @@ class SafetyMonitor(BaseEstimator):
         self._waiting.check_waiting(ids)
         labels = answers_of(specification, "y_true", y_true, len(ids))
         # What cannot be counted is refused before anything is changed.
-        counted(specification, self._waiting.with_labels(ids, labels), of_labels=True)
+        counted(specification, self._waiting.with_labels(ids, labels.tolist()), of_labels=True)
         self._waiting.label(ids, labels.tolist())
         self._count_waiting(ids)
         return self
@@ -387,9 +392,7 @@ class SafetyMonitor(BaseEstimator):
         events and not of one, and so it does not.
         """
         if not isinstance(other, SafetyMonitor):
-            raise TypeError(
-                f"A monitor can be merged with a SafetyMonitor only, not {short(other)}."
-            )
+            raise TypeError(f"A monitor is merged with another SafetyMonitor, not {short(other)}.")
         specification, _ = self._start(), other._start()
         mine, others = (monitor._plain_parameters() for monitor in (self, other))
         differing = [name for name in mine if mine[name] != others[name]]
@@ -453,7 +456,7 @@ class SafetyMonitor(BaseEstimator):
         """Estimates and bounds as the rows grew, for pictures.
 
         One row for each window, constraint and moment noted. n_rows counts the rows of all windows.
-        A moment is noted each time that the rows have grown by a twentieth, and now.
+        A moment is noted each time that the rows have grown by a tenth, and now.
         """
         specification, before, rows = self._start(), 0, []
         for position, window in enumerate(self._windows):
@@ -491,7 +494,8 @@ class SafetyMonitor(BaseEstimator):
         rows = []
         for position, window in enumerate(self._windows):
             share = self._share(position)
-            point, certified = (f(specification, share) for f in (window.point, window.certified))
+            point = window.point(specification, share)
+            certified = window.certified(specification, share)
             for i, constraint in enumerate(specification.constraints):
                 units, at = units_of(constraint.source), window.violated_at[i]
                 rows.append(
@@ -592,6 +596,11 @@ class SafetyMonitor(BaseEstimator):
         return monitor
 
     # -- inside ----------------------------------------------------------------------------
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if hasattr(self, "_specification"):  # parameters are other objects now
+            self._given = self.get_params(deep=False)
 
     def _start(self) -> MonitorSpecification:
         """Read the parameters, once; they must not change afterwards."""

@@ -94,8 +94,8 @@ def estimate_of(constraint: ResolvedConstraint, evidence: Evidence) -> float:
 def bounds_of(constraint: ResolvedConstraint, evidence: Evidence) -> tuple[float, float]:
     """Lower and upper bound of the value, in the units of the constraint.
 
-    They agree with what is proved. Where the atoms are of an equivalent statement in other units, as
-    ``a - c b <= 0`` is for ``a / b <= c``, the bound is the tightest limit found that is proved.
+    They agree with what is proved. Where the atoms are of an equivalent statement in other units,
+    as ``a - c b <= 0`` is for ``a / b <= c``, the bound is the tightest limit found that is proved.
     """
     g = _g_estimate(constraint, evidence)
     violated, certified = is_violated(constraint, evidence), is_certified(constraint, evidence)
@@ -116,7 +116,10 @@ def negated(constraint: ResolvedConstraint) -> ResolvedConstraint:
 
 
 def _g_estimate(constraint: ResolvedConstraint, evidence: Evidence) -> float:
+    """The value of g on the rows; NaN where a mean has none."""
     means = constraint.estimands
+    if not all(evidence.streams[mean].n for mean in means):
+        return math.nan
     return estimate(constraint.g, {m: _scaled(m, evidence.streams[m].mean) for m in means})
 
 

@@ -1,4 +1,4 @@
-"""Rows as a monitor sees them: what was predicted, which conditions hold, and the label if known."""
+"""Rows as a monitor sees them: what was predicted, which conditions hold, the label if known."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class MonitoredRows(NamedTuple):
     def is_labelled(self) -> NDArray[np.bool_]:
         """Which labels are known."""
         if self.labels.dtype.kind == "f":
-            return ~np.isnan(self.labels)
+            return np.asarray(~np.isnan(self.labels))
         return np.asarray(self.labels >= 0)
 
     def taken(self, which: NDArray[Any]) -> MonitoredRows:

@@ -22,7 +22,7 @@ from sklearn_seldonian.monitoring._specification import MonitorSpecification
 
 UNLIMITED = "unlimited"
 # A picture has a point each time that the rows have grown by this factor.
-GROWTH = 1.05
+GROWTH = 1.1
 
 
 class Point(NamedTuple):
