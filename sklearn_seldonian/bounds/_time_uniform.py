@@ -179,7 +179,7 @@ class RateStream:
         capital = _log_of_mean(integrals)
         if k > 0:
             capital = np.where(limits <= 0.0, math.inf, capital)
-        return np.asarray(capital - ROUNDING_PER_ROW * (n + 1.0) * math.log(n + 2.0))
+        return capital - _rounding(n)
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +259,7 @@ class MeanStream:
         gains = STAKES[:, None] * (EDGES[used] / c[..., None, None] - 1.0)
         of_stakes = np.log1p(gains) @ self.weights[used]
         capital = _log_of_mean(of_stakes)
-        return np.asarray(capital - ROUNDING_PER_ROW * (self.n + 1.0) * math.log(self.n + 2.0))
+        return capital - _rounding(self.n)
 
 
 def divided_between_edges(unit: Floats) -> Floats:
@@ -418,6 +418,11 @@ def time_uniform_sum_lower(
         near = multipliers[max(place - 1, 0)], multipliers[min(place + 1, len(multipliers) - 1)]
         multipliers = np.geomspace(*near, 16)
     return max(0.0, best - ROUNDING * float(sizes.sum())) + least
+
+
+def _rounding(n: float) -> float:
+    """By how much rounding may have raised the logarithm of the capital after n rows."""
+    return ROUNDING + ROUNDING_PER_ROW * (n + 1.0) * math.log(n + 2.0)
 
 
 def _log_of_mean(logarithms: Floats) -> Floats:

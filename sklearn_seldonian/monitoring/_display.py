@@ -155,9 +155,12 @@ def _verdict(finding: Any) -> str:
 def _visible(history: pd.DataFrame, limit: float) -> tuple[float, float]:
     """The part of the scale with the estimates, the limit, and the bounds but for the first ones.
 
-    Bounds after few rows are so wide that nothing else could be seen.
+    Bounds after few rows are so wide that nothing else could be seen, and without rows of a mean
+    they say nothing.
     """
-    later = history[history["n_rows"] >= history["n_rows"].max() / 10]
+    is_later = history["n_rows"] >= history["n_rows"].max() / 10
+    known_later = history[is_later & history["estimate"].notna()]
+    later = known_later if len(known_later) else history
     values = [limit, *history["estimate"], *later["lower"], *later["upper"]]
     known = [value for value in values if math.isfinite(value)]
     low, high = min(known), max(known)

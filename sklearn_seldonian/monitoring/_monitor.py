@@ -44,8 +44,8 @@ ASSUMPTIONS = (
     "because of them.",
 )
 OF_LATENESS = {
-    "as they come": "Among rows of one group and prediction, whether a label is there by now does "
-    "not depend on the label.",
+    "as they come": "Within each group, whether a label is there by now depends neither on the "
+    "label nor on the prediction.",
     "in order": "Labels count in the order of their rows, so that nothing is assumed of when they "
     "come. Rows that were forgotten are like the others.",
 }
@@ -91,7 +91,7 @@ class SafetyMonitor(BaseEstimator):
         condition on it.
     late_labels : {"as they come", "in order"}, default="as they come"
         Whether a late label counts as soon as it is there, or once all rows before have theirs. The
-        first assumes that lateness says nothing of the label, the second does not.
+        first assumes that lateness goes with neither label nor prediction, the second does not.
     windows : int or "unlimited", default=1
         How often `restart` may begin a new window, the first included. All windows share delta:
         each of k has delta / k. Of "unlimited" ones the r-th has delta / (r (r + 1)).

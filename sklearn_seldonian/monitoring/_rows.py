@@ -75,6 +75,7 @@ def rows_of(
         If lengths differ, a value is none that may come, or a column is missing.
     """
     n_rows = _arguments.check_same_length(y_pred=y_pred)
+    _groups.check_same_order(y_pred=y_pred, y_true=y_true, sensitive_features=sensitive_features)
     predictions = answers_of(specification, "y_pred", y_pred, n_rows)
     missing = -1 if predictions.dtype.kind == "i" else np.nan
     labels = np.full(n_rows, missing, dtype=predictions.dtype)

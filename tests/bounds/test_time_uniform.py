@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
@@ -54,6 +55,22 @@ def integrated(k, n, c):
 )
 def test_capital_is_the_mixture_over_rates_above_the_limit(k, n, c):
     assert capital(RateStream(k, n), c) == pytest.approx(integrated(k, n, c), rel=1e-7)
+
+
+@pytest.mark.parametrize("n", [1, 30, 300])
+@pytest.mark.parametrize("rate", [0.01, 0.3, 0.95])
+def test_capital_is_never_above_the_mixture_in_exact_arithmetic(n, rate):
+    """The incomplete beta function of whole numbers is a binomial sum."""
+    k, c = round(n * rate), Fraction(rate * 0.9)
+    total = Fraction(0)
+    for a in map(int, SHAPES):
+        rows = n + a
+        few = sum(math.comb(rows, j) * c**j * (1 - c) ** (rows - j) for j in range(k + 1))
+        beta = Fraction(math.factorial(k) * math.factorial(rows - k - 1), math.factorial(rows))
+        total += a * beta * few / ((1 - c) ** (a + n - k) * c**k)
+    exact = math.log(total / len(SHAPES))
+    found = float(RateStream(k, n).log_capital(np.array([float(c)]))[0])
+    assert exact - 1e-9 <= found <= exact
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,7 @@ COLUMNS = pd.DataFrame({"sex": ["M", "F"], "race": ["A", "B"]})
         ([1, 0], [1, 0], COLUMNS.assign(race=["A", "Z"]), "Column 'race' holds 'Z', and levels="),
         ([1, 0], [1, 0], COLUMNS.assign(sex=["M", None]), "missing"),
         (7, [1, 0], COLUMNS, "y_pred must hold rows"),
+        (pd.Series([1, 0], index=[1, 0]), [1, 0], COLUMNS, "same index in different orders"),
     ],
 )
 def test_rows_that_cannot_be_counted_are_refused(y_pred, y_true, columns, message):
