@@ -21,6 +21,7 @@ DOCUMENTED = (
     "metrics",
     "model_selection",
     "modules",
+    "monitoring",
     "plotting",
 )
 

@@ -22,6 +22,7 @@ EXPECTED = {
     "frozen_model.py": (r"the certified one from 0\.5\d\d on", "frozen_model.png"),
     "gpa_fairness.py": (r"equalized odds +0\.\d{3} +0\.\d{3} failed +0\.\d{3} passed", "gpa.png"),
     "gpa_regression.py": (r"method: betting \(finite-sample\)", "gpa_regression.png"),
+    "monitoring.py": (r"quarter 3 +abs.* 0\.[23]\d+ +\d{4} +False", "monitoring.png"),
     "own_measure.py": (r"Cost <= 0\.5: passed", "own_measure.png"),
     "random_forest.py": (r"2 of 3 constraints passed", "random_forest.png"),
     "unknown_groups.py": (

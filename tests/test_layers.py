@@ -34,6 +34,7 @@ LAYERS = {
     "_command_line": 7,
     "__main__": 8,
     "experiments": 7,
+    "monitoring": 7,
 }
 # What a layer may not import at its top level, to stay light.
 FORBIDDEN = {
@@ -45,6 +46,7 @@ FORBIDDEN = {
     "selection": {"torch", "skorch", "sklearn", "pandas", "matplotlib"},
     "plotting": {"matplotlib"},
     "experiments": {"matplotlib", "fairlearn", "dask", "distributed"},
+    "monitoring": {"torch", "skorch", "matplotlib"},
 }
 
 

@@ -40,6 +40,14 @@ from sklearn_seldonian.bounds._inverse_normal import (
 from sklearn_seldonian.bounds._rate_cells import Splits
 from sklearn_seldonian.bounds._ratio import rate_ratio_certified, rate_ratio_upper
 from sklearn_seldonian.bounds._score import score_edge
+from sklearn_seldonian.bounds._time_uniform import (
+    MeanStream,
+    RateStream,
+    Stream,
+    divided_between_edges,
+    time_uniform_lower,
+    time_uniform_sum_lower,
+)
 from sklearn_seldonian.bounds._totals import quotient_of_totals_test, totals_test
 from sklearn_seldonian.bounds._two_sample import (
     two_rate_certified,
@@ -53,8 +61,11 @@ __all__ = [
     "InverseNormalTest",
     "LimitsTest",
     "MeanBounds",
+    "MeanStream",
     "RateCounts",
+    "RateStream",
     "Splits",
+    "Stream",
     "Totals",
     "betting_p_value",
     "betting_upper",
@@ -68,6 +79,7 @@ __all__ = [
     "chernoff_upper",
     "delta_method_p_value",
     "delta_method_upper",
+    "divided_between_edges",
     "inverse_normal_test",
     "quotient_of_totals_test",
     "rate_certified",
@@ -80,6 +92,8 @@ __all__ = [
     "score_p_value",
     "score_upper",
     "t_upper",
+    "time_uniform_lower",
+    "time_uniform_sum_lower",
     "totals_test",
     "two_rate_certified",
     "two_rate_p_value",

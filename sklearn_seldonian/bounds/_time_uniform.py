@@ -1,0 +1,469 @@
+"""Lower bounds on means that hold after every row of a stream, however long it is watched.
+
+All rest on one fact. A bettor starts with a capital of 1 and, row after row, bets that a mean is
+above a limit. If the mean is at most the limit, no bet has a gain on average, and by Ville's
+inequality [1]_ the capital ever reaches 1 / delta with probability at most delta. So "the mean is
+above the limit" may be said at the first moment at which the capital is 1 / delta, and at any later
+one. The capital is that of many bettors, each of whom makes the same bet at every row. Therefore it
+depends on sums over the rows only: their order does not matter, and sums over disjoint rows add up.
+
+References
+----------
+.. [1] Ville, J. (1939). Etude critique de la notion de collectif. Gauthier-Villars, Paris.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaincc, betaln
+
+from sklearn_seldonian.bounds._checks import check_delta, counts_usable
+
+Floats = NDArray[np.float64]
+
+# How close to the limit the rates are on which is bet: a rate of 1 - (1 - limit) u, with u from a
+# beta(a, 1) distribution, is above the limit by (1 - limit) / (a + 1) on average.
+SHAPES = np.array([1.0, 4.0, 16.0, 64.0, 256.0])
+# Stakes of bets on numbers, as shares of the capital that the worst row would cost.
+STAKES = 0.97 * 2.0 ** -np.arange(15.0)
+# Numbers from 0 to 1 are divided between neighbours among these, closer together near both ends.
+N_EDGES = 129
+EDGES = np.sin(np.linspace(0.0, math.pi / 2.0, N_EDGES)) ** 2
+EDGES[N_EDGES // 2 :] = 1.0 - EDGES[N_EDGES // 2 :: -1]  # each has its mirror image
+EDGES.flags.writeable = False
+
+# Slack that keeps rounding on the safe side: of log capital, per row and digit, and of a bound.
+ROUNDING_PER_ROW, ROUNDING = 1e-14, 1e-12
+# The bound on one mean is sought on so many grids, each within a cell of the one before.
+SEARCHES, N_LIMITS = 10, 17
+# Below it, tails of the beta distribution have lost digits.
+SMALLEST = 1e-290
+# Points at which capital is looked at: everywhere, and around the estimate, in standard errors.
+N_EVERYWHERE, AROUND = 33, np.linspace(-2.0, 12.0, 57)
+# Cells whose value is within so much of the least are divided into so many, and again those within
+# so much in the next rounds.
+N_PARTS, NEAR_LEAST = 4, (0.5, 0.1, 0.02, 0.005)
+# Lagrange multipliers tried, in one over the standard error of the sum.
+MULTIPLIERS = np.geomspace(0.05, 60.0, 64)
+
+
+class Stream(Protocol):
+    """What is known of one mean between 0 and 1; it does not change."""
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def n(self) -> float:
+        """How many rows there are."""
+        ...
+
+    @property
+    def mean(self) -> float:
+        """Of the rows; NaN without any."""
+        ...
+
+    @property
+    def estimate(self) -> float:
+        """About what the mean is; where to look first."""
+        ...
+
+    @property
+    def deviation(self) -> float:
+        """About by how much the estimate varies."""
+        ...
+
+    @property
+    def flipped(self) -> Stream:
+        """The stream of one minus each row."""
+        ...
+
+    def log_capital(self, limits: Floats) -> Floats:
+        """Of bets against a mean of at most each of some limits; falls as the limit rises."""
+        ...
+
+
+@dataclass(frozen=True)
+class RateStream:
+    r"""Rows that succeed or not: the capital of bets against every limit on their rate.
+
+    Parameters
+    ----------
+    successes, trials : int
+
+    Notes
+    -----
+    Assumes that each row succeeds, given all rows before it, with a probability of at most c, which
+    may differ from row to row. Against this limit, the bet on a rate :math:`q > c` has after
+    k successes in n rows the capital
+
+    .. math:: \left(\frac{q}{c}\right)^k \left(\frac{1 - q}{1 - c}\right)^{n - k}.
+
+    A row multiplies it by :math:`1 + (x - c)(q - c) / (c (1 - c))`, with mean at most 1. So it is a
+    nonnegative supermartingale, and so is any mixture over q [1]_. Here
+    :math:`q = 1 - (1 - c) u`, where u has a beta(a, 1) distribution, mixed over the `SHAPES` a.
+    Some of the capital is bet on rates close to the limit and some on rates far above it. The
+    integral is an incomplete beta function:
+
+    .. math:: \frac{a}{(1 - c)^a} \frac{B(k + 1, n - k + a)}{c^k (1 - c)^{n - k}}
+        \bigl[1 - I_c(k + 1, n - k + a)\bigr].
+
+    For given u the capital is :math:`u^{n - k} (u + (1 - u) / c)^k`, which falls as c rises. So the
+    limits that are refuted are all those below one number, the lower bound, and the true rate is
+    among them at any time with probability at most delta. If this were wrong, the probabilities of
+    all sequences of successes after which the capital was ever above 1 / delta would add up to more
+    than delta for some rate below the limit.
+
+    References
+    ----------
+    .. [1] Robbins, H. (1970). Statistical methods related to the law of the iterated logarithm.
+       Annals of Mathematical Statistics 41(5), 1397-1409.
+
+    Examples
+    --------
+    >>> stream = RateStream(30, 100)
+    >>> round(float(np.exp(stream.log_capital(np.array([0.15]))[0])), 1)
+    161.9
+    """
+
+    successes: int
+    trials: int
+
+    def __post_init__(self) -> None:
+        counts_usable(self.successes, self.trials)
+
+    def __add__(self, other: RateStream) -> RateStream:
+        """Of the rows of both, which must be disjoint."""
+        return RateStream(self.successes + other.successes, self.trials + other.trials)
+
+    @property
+    def n(self) -> float:
+        """How many rows there are."""
+        return float(self.trials)
+
+    @property
+    def mean(self) -> float:
+        """Of the rows; NaN without any."""
+        return self.successes / self.trials if self.trials else math.nan
+
+    @property
+    def estimate(self) -> float:
+        return (self.successes + 0.5) / (self.trials + 1.0)
+
+    @property
+    def deviation(self) -> float:
+        return math.sqrt(self.estimate * (1.0 - self.estimate) / (self.trials + 1.0))
+
+    @property
+    def flipped(self) -> RateStream:
+        return RateStream(self.trials - self.successes, self.trials)
+
+    def log_capital(self, limits: Floats) -> Floats:
+        k, n = float(self.successes), float(self.trials)
+        limits = np.asarray(limits, dtype=float)
+        c = np.clip(limits, 1e-300, 1.0 - 1e-15)[..., None]
+        tails = betaincc(k + 1.0, n - k + SHAPES, c)
+        with np.errstate(divide="ignore"):
+            left = np.log(np.where(tails > SMALLEST, tails, 0.0))
+        integrals = np.log(SHAPES) - SHAPES * np.log1p(-c) + betaln(k + 1.0, n - k + SHAPES) + left
+        integrals -= k * np.log(c) + (n - k) * np.log1p(-c)
+        # As large it is in any case, since q is at least c; and larger where the tail underflows.
+        floors = np.log(SHAPES / (n - k + SHAPES))
+        integrals = np.where(limits[..., None] < 1.0 - 1e-15, np.maximum(integrals, floors), floors)
+        capital = _log_of_mean(integrals)
+        if k > 0:
+            capital = np.where(limits <= 0.0, math.inf, capital)
+        return capital - _rounding(n)
+
+
+@dataclass(frozen=True, eq=False)
+class MeanStream:
+    r"""Rows of numbers from 0 to 1: the capital of bets against every limit on their mean.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (129,)
+        The rows, divided between neighbouring `EDGES` by `divided_between_edges`. Those of disjoint
+        rows add up.
+
+    Notes
+    -----
+    Assumes that each row z is in [0, 1] and that its mean, given all rows before it, is at most c.
+    Against this limit, a bet with stake s in (0, 1) multiplies its capital by
+    :math:`1 - s + s z / c`, which has mean at most 1. So the capital is a nonnegative
+    supermartingale, and so is the mean over the `STAKES` [1]_. For given s it falls as c rises, so
+    that the limits that are refuted are all those below one number.
+
+    The rows are not kept. A row z between two edges a and b counts as the part
+    :math:`(b - z) / (b - a)` of a row a and the rest of a row b. Since the logarithm is concave,
+
+    .. math:: \log\Bigl(1 - s + \frac{s z}{c}\Bigr) \ge \frac{b - z}{b - a}
+        \log\Bigl(1 - s + \frac{s a}{c}\Bigr) + \frac{z - a}{b - a}
+        \log\Bigl(1 - s + \frac{s b}{c}\Bigr),
+
+    so that the capital made of these parts is never above that of the rows themselves, whatever
+    rows there are. What it costs is what a variance larger by at most a quarter of the squared
+    distance of two edges would cost: at most 0.00004 of the range squared. If this were wrong, some
+    rows would have a larger capital here than by the product over the rows.
+
+    References
+    ----------
+    .. [1] Waudby-Smith, I. and Ramdas, A. (2024). Estimating means of bounded random variables by
+       betting. Journal of the Royal Statistical Society B 86(1), 1-27.
+
+    Examples
+    --------
+    >>> stream = MeanStream(divided_between_edges(np.full(200, 0.3)))
+    >>> bool(stream.log_capital(np.array([0.28]))[0] > np.log(20))
+    True
+    """
+
+    weights: Floats
+
+    def __add__(self, other: MeanStream) -> MeanStream:
+        """Of the rows of both, which must be disjoint."""
+        return MeanStream(self.weights + other.weights)
+
+    @property
+    def n(self) -> float:
+        """How many rows there are."""
+        return float(round(float(self.weights.sum())))
+
+    @property
+    def mean(self) -> float:
+        """Of the rows; NaN without any."""
+        return float(self.weights @ EDGES) / self.n if self.n else math.nan
+
+    @property
+    def estimate(self) -> float:
+        return float(self.weights @ EDGES + 0.5) / (self.n + 1.0)
+
+    @property
+    def deviation(self) -> float:
+        spread = float(self.weights @ (EDGES - self.estimate) ** 2 + 0.25) / (self.n + 1.0)
+        return math.sqrt(spread / (self.n + 1.0))
+
+    @property
+    def flipped(self) -> MeanStream:
+        return MeanStream(self.weights[::-1])
+
+    def log_capital(self, limits: Floats) -> Floats:
+        c = np.maximum(np.asarray(limits, dtype=float), 1e-300)
+        used = np.flatnonzero(self.weights)
+        gains = STAKES[:, None] * (EDGES[used] / c[..., None, None] - 1.0)
+        of_stakes = np.log1p(gains) @ self.weights[used]
+        capital = _log_of_mean(of_stakes)
+        return capital - _rounding(self.n)
+
+
+def divided_between_edges(unit: Floats) -> Floats:
+    """Numbers from 0 to 1 as weights of the `EDGES`, whose sum and mean are those of the numbers.
+
+    Parameters
+    ----------
+    unit : ndarray of shape (n,)
+
+    Returns
+    -------
+    ndarray of shape (129,)
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite or outside [0, 1].
+
+    Examples
+    --------
+    >>> weights = divided_between_edges(np.array([0.0, 0.3, 1.0]))
+    >>> round(float(weights.sum()), 12), round(float(weights @ EDGES), 12)
+    (3.0, 1.3)
+    """
+    unit = np.asarray(unit, dtype=float)
+    if not ((unit >= 0.0) & (unit <= 1.0)).all():
+        raise ValueError("the values must be numbers from 0 to 1.")
+    above = np.clip(np.searchsorted(EDGES, unit, side="left"), 1, N_EDGES - 1)
+    low, high = EDGES[above - 1], EDGES[above]
+    share = np.clip((unit - low) / (high - low), 0.0, 1.0)
+    parts = np.bincount(above, share, N_EDGES) + np.bincount(above - 1, 1.0 - share, N_EDGES)
+    return np.asarray(parts, dtype=np.float64)
+
+
+def time_uniform_lower(stream: Stream, delta: float) -> float:
+    """Lower bound on a mean between 0 and 1, wrong after any row with probability at most `delta`.
+
+    Parameters
+    ----------
+    stream : RateStream or MeanStream
+    delta : float
+        Probability of error over the whole stream, strictly between 0 and 1.
+
+    Returns
+    -------
+    float
+        At least 0, which it is without rows. An upper bound is one minus the lower bound of the
+        flipped stream.
+
+    Raises
+    ------
+    ValueError
+        If `delta` is not inside (0, 1).
+
+    Notes
+    -----
+    The largest limit against which the capital is at least 1 / delta, found on finer and finer
+    grids and rounded downwards. As the capital falls when the limit rises, an error of the search
+    costs power only.
+
+    Examples
+    --------
+    >>> round(time_uniform_lower(RateStream(30, 100), 0.05), 3)
+    0.173
+    >>> round(1.0 - time_uniform_lower(RateStream(30, 100).flipped, 0.05), 3)
+    0.455
+    """
+    check_delta(delta)
+    needed = math.log(1.0 / delta)
+    low, high = 0.0, 1.0
+    for _ in range(SEARCHES):
+        limits = np.linspace(low, high, N_LIMITS)
+        is_refuted = stream.log_capital(limits[1:-1]) >= needed
+        place = int(np.count_nonzero(np.logical_and.accumulate(is_refuted)))
+        low, high = float(limits[place]), float(limits[place + 1])
+    return max(0.0, low - ROUNDING)
+
+
+def time_uniform_sum_lower(
+    streams: Sequence[Stream], factors: Sequence[float], delta: float
+) -> float:
+    r"""Lower bound on a weighted sum of means of disjoint rows, valid after every row.
+
+    Parameters
+    ----------
+    streams : sequence of RateStream or MeanStream
+        No row is in two of them.
+    factors : sequence of float
+        What each mean is multiplied with, not zero.
+    delta : float
+        Probability of error over the whole stream, strictly between 0 and 1.
+
+    Returns
+    -------
+    float
+        At least the least that the sum can be.
+
+    Raises
+    ------
+    ValueError
+        If `delta` is not inside (0, 1), or there is not one factor for each stream.
+
+    Notes
+    -----
+    A mean with a factor below zero is that of the flipped stream, so let all factors
+    :math:`a_j` be positive. Let :math:`m_j` be the true means, or numbers that the means given the
+    rows before never exceed. The capitals :math:`K_j(m_j)` against these limits are
+    supermartingales, and a row moves one of them only, so that their product is a supermartingale
+    too, in whatever order the rows of the streams come. So with probability at least
+    :math:`1 - \delta` it is below :math:`1 / \delta` at all times, and then :math:`\sum a_j m_j`
+    is at least the smallest t for which some limits with that sum have a product below
+    :math:`1 / \delta`. By weak duality, for any :math:`\lambda > 0`,
+
+    .. math:: t \ge \frac{1}{\lambda} \Bigl(\sum_j \min_{y} [\log K_j(y) + \lambda a_j y]
+        - \log \frac{1}{\delta}\Bigr).
+
+    Each minimum is over cells of [0, 1]. In a cell the capital is at least that at the upper end,
+    and y at least the lower end. The cells near the minimum are divided until this costs little.
+    So errors of both searches cost power only.
+
+    A union of bounds on each mean would be wider: here one delta is for all means together. If this
+    were wrong, the share of streams of two groups of equal rates whose bound on the difference was
+    ever above zero would exceed delta.
+
+    Examples
+    --------
+    A difference of two rates:
+
+    >>> one, other = RateStream(150, 300), RateStream(90, 300)
+    >>> round(time_uniform_sum_lower([one, other], [1.0, -1.0], 0.05), 3)
+    0.059
+    """
+    check_delta(delta)
+    if not streams or len(streams) != len(factors) or not all(factors):
+        raise ValueError("one factor, not zero, is needed for each stream.")
+    sizes = np.abs(np.asarray(factors, dtype=float))
+    least = float(sum(factor for factor in factors if factor < 0.0))
+    sided = [s if f > 0.0 else s.flipped for s, f in zip(streams, factors, strict=True)]
+    if len(sided) == 1:
+        return float(sizes[0]) * time_uniform_lower(sided[0], delta) + least
+    needed = math.log(1.0 / delta) + ROUNDING
+    deviation = math.sqrt(sum((a * s.deviation) ** 2 for a, s in zip(sizes, sided, strict=True)))
+    looked_at = [_looked_at(stream) for stream in sided]
+    grids, capitals = [list(parts) for parts in zip(*looked_at, strict=True)]
+    multipliers, best = MULTIPLIERS / deviation, 0.0
+    for near_least in NEAR_LEAST:
+        minima = sum(
+            _minima(*each, multipliers) for each in zip(grids, capitals, sizes, strict=True)
+        )
+        found = (minima - needed) / multipliers
+        place = int(np.argmax(found))
+        best = max(best, float(found[place]))
+        for j, (stream, size) in enumerate(zip(sided, sizes, strict=True)):
+            more = _finer(grids[j], capitals[j], size * multipliers[place], near_least)
+            grids[j], capitals[j] = _merged(grids[j], capitals[j], more, stream.log_capital(more))
+        near = multipliers[max(place - 1, 0)], multipliers[min(place + 1, len(multipliers) - 1)]
+        multipliers = np.geomspace(*near, 16)
+    return max(0.0, best - ROUNDING * float(sizes.sum())) + least
+
+
+def _rounding(n: float) -> float:
+    """By how much rounding may have raised the logarithm of the capital after n rows."""
+    return ROUNDING + ROUNDING_PER_ROW * (n + 1.0) * math.log(n + 2.0)
+
+
+def _log_of_mean(logarithms: Floats) -> Floats:
+    """The logarithm of the mean over the last axis, from finite logarithms."""
+    largest = logarithms.max(axis=-1)
+    shares = np.exp(logarithms - largest[..., None])
+    return np.asarray(largest + np.log(shares.mean(axis=-1)))
+
+
+@lru_cache(maxsize=256)
+def _looked_at(stream: Stream) -> tuple[Floats, Floats]:
+    """Limits between which the first cells are, from 0 to 1, and the capitals there."""
+    everywhere = np.sin(np.linspace(0.0, math.pi / 2.0, N_EVERYWHERE)) ** 2
+    near = stream.estimate - AROUND * stream.deviation
+    points = np.union1d(everywhere, near[(near > 0.0) & (near < 1.0)])
+    return points, stream.log_capital(points)
+
+
+def _values(points: Floats, capitals: Floats, slope: Floats | float) -> Floats:
+    """For each cell (last axis) at most the least of log capital and slope times limit."""
+    return np.asarray(capitals[1:] + np.multiply.outer(slope, points[:-1]))
+
+
+def _minima(points: Floats, capitals: Floats, size: float, multipliers: Floats) -> Floats:
+    """The least over all cells, for each multiplier."""
+    return np.asarray(_values(points, capitals, size * multipliers).min(axis=-1))
+
+
+def _finer(points: Floats, capitals: Floats, slope: float, near_least: float) -> Floats:
+    """Points inside the cells whose value is near the least."""
+    values = _values(points, capitals, slope)
+    near = np.flatnonzero(values <= values.min() + near_least)
+    steps = np.arange(1.0, N_PARTS) / N_PARTS
+    low, high = points[near, None], points[near + 1, None]
+    return np.asarray((low + steps * (high - low)).ravel())
+
+
+def _merged(
+    points: Floats, capitals: Floats, more: Floats, of_more: Floats
+) -> tuple[Floats, Floats]:
+    """More points in their places, with their capitals."""
+    every = np.concatenate([points, more])
+    order = np.argsort(every, kind="stable")
+    return every[order], np.concatenate([capitals, of_more])[order]

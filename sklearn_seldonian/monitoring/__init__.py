@@ -1,0 +1,6 @@
+"""After deployment: whether the constraints of a model in use still hold."""
+
+from sklearn_seldonian.monitoring._display import MonitorDisplay
+from sklearn_seldonian.monitoring._monitor import SafetyMonitor
+
+__all__ = ["MonitorDisplay", "SafetyMonitor"]

@@ -1,0 +1,678 @@
+"""The monitor of a model in use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+from sklearn_seldonian._text import short
+from sklearn_seldonian.certification._requests import check_choice, warn_of_large_delta
+from sklearn_seldonian.certification._results import units_of
+from sklearn_seldonian.data._targets import Labels
+from sklearn_seldonian.measures import ANY_NUMBER
+from sklearn_seldonian.monitoring import _json
+from sklearn_seldonian.monitoring._from_certificate import parameters_of
+from sklearn_seldonian.monitoring._late import LATE_LABELS, WaitingRows, check_ids
+from sklearn_seldonian.monitoring._proofs import bounds_of, estimate_of
+from sklearn_seldonian.monitoring._rows import MonitoredRows, answers_of, counted, rows_of
+from sklearn_seldonian.monitoring._specification import MonitorSpecification
+from sklearn_seldonian.monitoring._windows import (
+    Window,
+    check_windows,
+    share_of_window,
+)
+
+# Parameters that `MonitorSpecification.of` takes by name.
+SPECIFIED = (
+    "classes",
+    "pos_label",
+    "levels",
+    "mutually_exclusive",
+    "measures",
+    "target_range",
+    "prediction_range",
+    "missing",
+)
+ASSUMPTIONS = (
+    "The rows of a window are independent draws from one population, and the constraint is about "
+    "it. A constraint on one mean may be proved violated under less: that the mean given all rows "
+    "before never violates it.",
+    "Rows come to the monitor whatever their labels and predictions are: none are left out "
+    "because of them.",
+)
+OF_LATENESS = {
+    "as they come": "Within each group, whether a label is there by now depends neither on the "
+    "label nor on the prediction.",
+    "in order": "Labels count in the order of their rows, so that nothing is assumed of when they "
+    "come. Rows that were forgotten are like the others.",
+}
+
+
+class SafetyMonitor(BaseEstimator):
+    """Watch whether the constraints of a model in use still hold, row after row.
+
+    Rows are given in any pieces by `update`. After each piece the monitor tells, for each
+    constraint, whether it is proved to be violated (`violated_`) or to hold (`certified_`), its
+    value so far (`estimate_`) and a lower and an upper bound of it (`bounds_`). One may look after
+    every row, and stop or go on because of what one sees: however long the stream is, a constraint
+    that holds is ever called violated with probability at most delta.
+
+    Parameters
+    ----------
+    constraints : str, Constraint, or sequence of them
+        As for the estimators: rates of decisions, their gaps and ratios, ``min(..., by=)``,
+        ``abs``, and means of numbers with a finite range.
+    delta : float or sequence of float, default=0.05
+        The probability of error of each constraint on its own, as in certificates; or one number
+        for each. Each lower bound is ever wrong with probability at most delta, and so is each
+        upper bound. With k constraints, some constraint that holds is ever called violated with
+        probability at most the sum of their deltas: give delta=0.05 / k to keep that at 0.05.
+    classes : sequence of labels, default=(0, 1)
+        All labels there are. None: numbers are predicted.
+    pos_label : label, default=None
+        The positive one of two classes. None: the second.
+    levels : mapping of str to sequence, default=None
+        The values that columns may have, as ``{"race": ["A", "B"]}``. Needed where a constraint
+        ranges over a column, as in ``by=race``. Rows with other values are refused.
+    mutually_exclusive : sequence of pairs of str, default=()
+        Names of 0/1 columns of which no row has both, as ``[("M", "F")]``: constraints that compare
+        such groups are bounded more sharply. Rows with both are refused.
+    measures : sequence of RowMeasure, default=()
+        Your own measures that constraints name, each with a finite range. Their `value` gets None
+        for the probabilities.
+    target_range, prediction_range : pair of float, default=None
+        Between which targets and predictions lie, where numbers are predicted. Rows outside are
+        refused.
+    missing : {"error", "exclude"}, default="error"
+        Whether rows without a value in a column that constraints name are refused, or meet no
+        condition on it.
+    late_labels : {"as they come", "in order"}, default="as they come"
+        Whether a late label counts as soon as it is there, or once all rows before have theirs. The
+        first assumes that lateness goes with neither label nor prediction, the second does not.
+    windows : int or "unlimited", default=1
+        How often `restart` may begin a new window, the first included. All windows share delta:
+        each of k has delta / k. Of "unlimited" ones the r-th has delta / (r (r + 1)).
+
+    Attributes
+    ----------
+    violated_ : ndarray of bool, shape (n_constraints,)
+        Whether the constraint was ever proved to be violated in this window. Once proved it stays.
+    certified_ : ndarray of bool, shape (n_constraints,)
+        Whether the rows so far of this window prove that it holds. False once it was proved to be
+        violated, as then the rows are not of one population.
+    estimate_ : ndarray of shape (n_constraints,)
+        The value of the constraint on the rows so far, in its own units; NaN without rows.
+    bounds_ : ndarray of shape (n_constraints, 2)
+        Lower and upper bound of this value.
+    n_rows_ : int
+        Rows of this window.
+    n_waiting_ : int
+        Rows that wait for their labels, or for those of rows before.
+
+    Notes
+    -----
+    What is refuted is that the rows are independent draws from one population that satisfies the
+    constraint. If the stream drifts, a constraint may be called violated although it holds at each
+    moment, for instance if one group's rows came early and the other's late, and the rates of both
+    have changed. Constraints on one rate or mean are safe from this: they are called violated with
+    probability at most delta if they hold at each row given the rows before.
+
+    The state consists of counts, so that it stays small, whatever the number of rows; only rows
+    that wait for labels are kept. The bounds are those of `bounds.time_uniform_sum_lower`. They
+    need more rows than a test that looks once: that is what looking at any time costs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_seldonian.monitoring import SafetyMonitor
+    >>> rng = np.random.default_rng(0)
+    >>> monitor = SafetyMonitor("ACC >= 0.8")
+    >>> for day in range(5):
+    ...     y_true = rng.integers(2, size=300)
+    ...     y_pred = np.where(rng.random(300) < 0.7, y_true, 1 - y_true)  # right 7 times in 10
+    ...     monitor = monitor.update(y_pred, y_true)
+    >>> monitor.violated_
+    array([ True])
+    >>> monitor.bounds_.round(2)
+    array([[0.66, 0.74]])
+    """
+
+    _specification: MonitorSpecification
+    _given: dict[str, Any]
+    _windows: list[Window]
+    _waiting: WaitingRows
+
+    def __init__(
+        self,
+        constraints: Any,
+        delta: Any = 0.05,
+        *,
+        classes: Any = (0, 1),
+        pos_label: Any = None,
+        levels: Any = None,
+        mutually_exclusive: Any = (),
+        measures: Any = (),
+        target_range: Any = None,
+        prediction_range: Any = None,
+        missing: str = "error",
+        late_labels: str = "as they come",
+        windows: int | str = 1,
+    ) -> None:
+        self.constraints = constraints
+        self.delta = delta
+        self.classes = classes
+        self.pos_label = pos_label
+        self.levels = levels
+        self.mutually_exclusive = mutually_exclusive
+        self.measures = measures
+        self.target_range = target_range
+        self.prediction_range = prediction_range
+        self.missing = missing
+        self.late_labels = late_labels
+        self.windows = windows
+
+    @classmethod
+    def from_certificate(cls, certificate: Any, **parameters: Any) -> SafetyMonitor:
+        """A monitor of what a certificate says, from the rows of the model in use.
+
+        Constraints, deltas, classes, the positive class, and what the certificate says of levels,
+        ranges and columns that exclude each other are taken from it.
+
+        Parameters
+        ----------
+        certificate : SafetyCertificate
+        **parameters
+            Of `SafetyMonitor`, in the place of those of the certificate: for example ``measures``,
+            which a certificate does not hold, or ``delta``.
+
+        Returns
+        -------
+        SafetyMonitor
+            Without rows: those of the certificate are not counted.
+
+        Raises
+        ------
+        TypeError
+            If it is not a certificate, or there is no such parameter.
+        ValueError
+            If it has no results, or is of units, weights or a shift (``groups=`` and the like).
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_classification
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from sklearn_seldonian import certify
+        >>> from sklearn_seldonian.monitoring import SafetyMonitor
+        >>> X, y = make_classification(3000, class_sep=2.0, random_state=0)
+        >>> model = LogisticRegression().fit(X[:1000], y[:1000])
+        >>> certificate = certify(model, X[1000:2000], y[1000:2000], "ACC >= 0.85")
+        >>> monitor = SafetyMonitor.from_certificate(certificate)
+        >>> monitor.update(model.predict(X[2000:]), y[2000:]).violated_
+        array([False])
+        """
+        return cls(**{**parameters_of(certificate), **parameters})
+
+    # -- rows ------------------------------------------------------------------------------
+
+    def update(
+        self,
+        y_pred: Any,
+        y_true: Any = None,
+        sensitive_features: Any = None,
+        *,
+        row_ids: Any = None,
+    ) -> SafetyMonitor:
+        """Take some more rows of the stream.
+
+        Parameters
+        ----------
+        y_pred : array-like of shape (n_rows,)
+            What the model decided.
+        y_true : array-like of shape (n_rows,), default=None
+            The labels; None or NaN where one is not known yet. None: none is.
+        sensitive_features : Series, DataFrame or array-like, default=None
+            The columns that constraints name.
+        row_ids : sequence of int or str, default=None
+            One for each row, by which `add_labels` gives late labels. Rows without a label and an
+            id count for constraints that need no label only.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the rows are not as they must be. Then none of them has been counted.
+        """
+        specification = self._start()
+        rows = rows_of(specification, y_pred, y_true, sensitive_features)
+        ids = None if row_ids is None else check_ids(row_ids, len(rows.predictions))
+        self._check_usable(rows, ids)
+        without = counted(specification, rows, of_labels=False)
+        labelled = rows.taken(rows.is_labelled)
+        with_labels = counted(specification, labelled, of_labels=True)
+        position = len(self._windows) - 1
+        if ids is not None and specification.waiting_for_labels:
+            self._waiting.check_new(ids)
+            self._waiting.keep(ids, rows, position)
+        window = self._windows[position]
+        window.n_rows += len(rows.predictions)
+        window.add(without)
+        if not self._waiting.in_order:
+            window.add(with_labels)
+        self._count_waiting([], also=position)
+        return self
+
+    def add_labels(self, row_ids: Any, y_true: Any) -> SafetyMonitor:
+        """Give the labels of rows that came without.
+
+        They count for the window in which their rows came.
+
+        Parameters
+        ----------
+        row_ids : sequence of int or str
+            As they were given to `update`.
+        y_true : array-like of shape (n_rows,)
+            The labels of these rows.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a row does not wait for its label, or a label is missing or unknown. Then none of
+            them has been counted.
+        """
+        specification = self._start()
+        ids = check_ids(row_ids)
+        self._waiting.check_waiting(ids)
+        labels = answers_of(specification, "y_true", y_true, len(ids))
+        # What cannot be counted is refused before anything is changed.
+        counted(specification, self._waiting.with_labels(ids, labels.tolist()), of_labels=True)
+        self._waiting.label(ids, labels.tolist())
+        self._count_waiting(ids)
+        return self
+
+    def forget(self, row_ids: Any) -> SafetyMonitor:
+        """Drop rows whose labels will not come.
+
+        They stay counted in constraints that need no label. For the others it is assumed that such
+        rows are like those whose labels came.
+
+        Parameters
+        ----------
+        row_ids : sequence of int or str
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a row does not wait for its label.
+        """
+        self._start()
+        ids = check_ids(row_ids)
+        self._waiting.check_waiting(ids)
+        self._waiting.forget(ids)
+        self._count_waiting([])
+        return self
+
+    def restart(self, name: str | None = None) -> SafetyMonitor:
+        """Begin a new window: what is proved from now on is about rows from now on.
+
+        The moment may be chosen by a calendar or because of what was seen, for example after an
+        alarm or once the model was replaced. What was proved before stays in `to_frame`.
+
+        Parameters
+        ----------
+        name : str, default=None
+            Of the new window. None: "window 2", and so on.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `windows` allows no more of them, or there is one of this name.
+        """
+        specification = self._start()
+        position = len(self._windows)
+        if isinstance(self.windows, int) and position >= self.windows:
+            raise ValueError(
+                f"windows={self.windows} windows have been begun, which share delta: make the "
+                'monitor with more of them, or with windows="unlimited", before the first row.'
+            )
+        name = f"window {position + 1}" if name is None else name
+        if not isinstance(name, str) or any(window.name == name for window in self._windows):
+            raise ValueError(f"name must be a text that no other window has, got {short(name)}.")
+        self._windows.append(Window.empty(name, specification))
+        return self
+
+    def merge(self, other: SafetyMonitor) -> SafetyMonitor:
+        """A monitor of the rows of both, which must be disjoint: of two sites, for example.
+
+        What it proves is what all these rows prove, as if one monitor had taken them; what each of
+        both has proved stays with it. Both must have the same parameters, and windows with the same
+        names. ``monitor + other`` is the same.
+
+        Parameters
+        ----------
+        other : SafetyMonitor
+
+        Returns
+        -------
+        SafetyMonitor
+            A new one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is not a monitor, or has other parameters, or other windows, or if rows that wait
+            for labels have the same ids.
+
+        Notes
+        -----
+        Assumes that the rows of both sites are independent draws from one population. (For a
+        constraint on one mean it is enough that it holds at both.) Given all rows of both sites
+        before, a row moves one factor of the capital, whose mean is at most its value before. So
+        the capital made of all rows is a supermartingale, in whatever order the rows came. It
+        reaches 1 / delta at any of the moments at which sites are merged with probability at most
+        delta, if how far each site is by then does not depend on rows that are not counted yet. If
+        a merged monitor took over what was proved at each site, this would be the union of three
+        events and not of one, and so it does not.
+        """
+        if not isinstance(other, SafetyMonitor):
+            raise TypeError(f"A monitor is merged with another SafetyMonitor, not {short(other)}.")
+        specification, _ = self._start(), other._start()
+        mine, others = (monitor._plain_parameters() for monitor in (self, other))
+        differing = [name for name in mine if mine[name] != others[name]]
+        if differing or specification.measures != other._specification.measures:
+            raise ValueError(
+                f"Only monitors of the same parameters can be merged; these differ in "
+                f"{differing[0] if differing else 'measures'}."
+            )
+        names, other_names = ([w.name for w in m._windows] for m in (self, other))
+        if names != other_names:
+            raise ValueError(
+                f"Only monitors with the same windows can be merged; these have {names} and "
+                f"{other_names}: restart both at the same moments, with the same names."
+            )
+        whole = SafetyMonitor(**self.get_params(deep=False))
+        whole._start()
+        whole._waiting.check_new([*self._waiting.rows, *other._waiting.rows])
+        whole._waiting.rows.update({**self._waiting.rows, **other._waiting.rows})
+        whole._windows = [
+            one.joined(two, specification, self._share(i))
+            for i, (one, two) in enumerate(zip(self._windows, other._windows, strict=True))
+        ]
+        whole._count_waiting([], also=len(names) - 1)
+        return whole
+
+    def __add__(self, other: Any) -> SafetyMonitor:
+        return self.merge(other) if isinstance(other, SafetyMonitor) else NotImplemented
+
+    # -- what is known ---------------------------------------------------------------------
+
+    @property
+    def violated_(self) -> Any:
+        self._start()
+        return np.array([at is not None for at in self._windows[-1].violated_at])
+
+    @property
+    def certified_(self) -> Any:
+        specification, position = self._start(), len(self._windows) - 1
+        return np.array(self._windows[-1].certified(specification, self._share(position)))
+
+    @property
+    def estimate_(self) -> Any:
+        specification, window = self._start(), self._windows[-1]
+        evidence = (window.evidence(specification, i, 1.0) for i in range(len(specification.texts)))
+        pairs = zip(specification.constraints, evidence, strict=True)
+        return np.array([estimate_of(*pair) for pair in pairs])
+
+    @property
+    def bounds_(self) -> Any:
+        specification, window = self._start(), self._windows[-1]
+        share = self._share(len(self._windows) - 1)
+        return np.array(
+            [
+                bounds_of(constraint, window.evidence(specification, i, share))
+                for i, constraint in enumerate(specification.constraints)
+            ]
+        )
+
+    @property
+    def history_(self) -> pd.DataFrame:
+        """Estimates and bounds as the rows grew, for pictures.
+
+        One row for each window, constraint and moment noted. n_rows counts the rows of all windows.
+        A moment is noted each time that the rows have grown by a tenth, and now.
+        """
+        specification, before, rows = self._start(), 0, []
+        for position, window in enumerate(self._windows):
+            points = list(window.points)
+            if window.n_rows and (not points or points[-1].n_rows < window.n_rows):
+                points.append(window.point(specification, self._share(position)))
+            for point in points:
+                parts = zip(specification.texts, *point[1:], strict=True)
+                rows += [(window.name, before + point.n_rows, *part) for part in parts]
+            before += window.n_rows
+        columns = ["window", "n_rows", "constraint", "estimate", "lower", "upper"]
+        return pd.DataFrame(rows, columns=columns)
+
+    @property
+    def n_rows_(self) -> int:
+        self._start()
+        return self._windows[-1].n_rows
+
+    @property
+    def n_waiting_(self) -> int:
+        self._start()
+        return len(self._waiting.rows)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each window and constraint.
+
+        Returns
+        -------
+        DataFrame
+            With the columns window, constraint, n_rows, estimate, lower, upper, operator, limit,
+            delta (what is left of it for this window), violated, violated_at (the number of rows
+            of the window after which it was proved; missing where it was not) and certified.
+        """
+        specification = self._start()
+        rows = []
+        for position, window in enumerate(self._windows):
+            share = self._share(position)
+            point = window.point(specification, share)
+            certified = window.certified(specification, share)
+            for i, constraint in enumerate(specification.constraints):
+                units, at = units_of(constraint.source), window.violated_at[i]
+                rows.append(
+                    {
+                        "window": window.name,
+                        "constraint": specification.texts[i],
+                        "n_rows": window.n_rows,
+                        "estimate": point.estimates[i],
+                        "lower": point.lowers[i],
+                        "upper": point.uppers[i],
+                        "operator": units.operator,
+                        "limit": units.limit,
+                        "delta": specification.deltas[i] * share,
+                        "violated": at is not None,
+                        "violated_at": at,
+                        "certified": certified[i],
+                    }
+                )
+        return pd.DataFrame(rows).astype({"violated_at": "Int64"})
+
+    def explain(self) -> str:
+        """What is known of this window, in plain text."""
+        specification, window = self._start(), self._windows[-1]
+        frame = self.to_frame().tail(len(specification.texts))
+        lines = [f"{window.n_rows:,} rows in {window.name!r}; {self.n_waiting_:,} wait for labels."]
+        for i, row in enumerate(frame.itertuples()):
+            means = specification.constraints[i].estimands
+            rows = ", ".join(f"{m.label}: {window.streams[m].n:,.0f}" for m in means)
+            verdict = "not decided"
+            if row.violated:
+                verdict = f"VIOLATED, proved after {row.violated_at:,} rows"
+            elif row.certified:
+                verdict = "holds, proved"
+            lines.append(
+                f"{row.constraint}: {verdict} (delta {row.delta:g})\n"
+                f"  estimate {row.estimate:.4g}, between {row.lower:.4g} and {row.upper:.4g}; "
+                f"rows of {rows}"
+            )
+        total = min(1.0, sum(specification.deltas))
+        lines.append(
+            "Each bound, lower or upper, is ever wrong with probability at most its delta. Some "
+            f"constraint that holds is ever called violated, in any window, with probability at "
+            f"most {total:g}."
+        )
+        of_lateness = [OF_LATENESS[self.late_labels]] if specification.waiting_for_labels else []
+        lines += ["Assumptions:", *(f"  - {text}" for text in (*ASSUMPTIONS, *of_lateness))]
+        return "\n".join(lines)
+
+    # -- a saved state ---------------------------------------------------------------------
+
+    def to_json(self) -> str:
+        """A JSON document from which `from_json` goes on.
+
+        It holds the parameters, counts, what was proved, points for pictures, and the rows that
+        wait for labels: their ids, predictions and which conditions hold. Measures of your own are
+        described, and have to be given again.
+        """
+        self._start()
+        state = self._windows, self._waiting.rows
+        return _json.to_text(self._plain_parameters(), self._specification, *state)
+
+    @classmethod
+    def from_json(cls, text: str, *, measures: Any = ()) -> SafetyMonitor:
+        """The monitor that `to_json` wrote.
+
+        Parameters
+        ----------
+        text : str
+        measures : sequence of RowMeasure, default=()
+            The same as those of the monitor that was written.
+
+        Returns
+        -------
+        SafetyMonitor
+
+        Raises
+        ------
+        ValueError
+            If `text` is not such a document; the message names the field. A violation that the
+            counts prove is noted, even if the document does not say so.
+        """
+        document = _json.document_of(text)
+        try:
+            monitor = cls(**_json.parameters_of(document["parameters"]), measures=measures)
+            specification = monitor._start()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"parameters of the document: {error}") from error
+        _json.check_measures(document["measures"], specification.measures)
+        windows = _json.windows_of(document["windows"], specification)
+        most, names = monitor.windows, [window.name for window in windows]
+        if len(set(names)) < len(names) or (isinstance(most, int) and len(windows) > most):
+            raise ValueError(f"windows must have different names, and be at most {most}.")
+        monitor._windows = windows
+        waiting = _json.waiting_of(document["waiting"], specification, len(windows))
+        monitor._waiting.rows.update(waiting)
+        for position, window in enumerate(windows):
+            window.look(specification, monitor._share(position))
+        return monitor
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if hasattr(self, "_specification"):  # parameters are other objects now
+            self._given = self.get_params(deep=False)
+
+    def _start(self) -> MonitorSpecification:
+        """Read the parameters, once; they must not change afterwards."""
+        given = self.get_params(deep=False)
+        if hasattr(self, "_specification"):
+            changed = [name for name, value in given.items() if value is not self._given[name]]
+            if changed:
+                raise ValueError(
+                    f"{changed[0]} was changed after the monitor had started: what is proved rests "
+                    "on parameters that were fixed before the first row. Make a new monitor."
+                )
+            return self._specification
+        asked = {name: given[name] for name in SPECIFIED}
+        specification = MonitorSpecification.of(self.constraints, self.delta, **asked)
+        check_choice("late_labels", self.late_labels, LATE_LABELS)
+        check_windows(self.windows)
+        warn_of_large_delta(specification.deltas)
+        self._given, self._specification = given, specification
+        self._windows = [Window.empty("window 1", specification)]
+        self._waiting = WaitingRows(self.late_labels == "in order")
+        return specification
+
+    def _share(self, position: int) -> float:
+        return share_of_window(self.windows, position)
+
+    def _check_usable(self, rows: MonitoredRows, ids: Any) -> None:
+        """Refuse rows that no constraint can count, or never in order."""
+        waiting = self._specification.waiting_for_labels
+        if self._waiting.in_order and waiting and ids is None:
+            raise ValueError(
+                'row_ids must be given where late_labels="in order": a label that is missing holds '
+                "up those of later rows, and has to be found."
+            )
+        nothing_else = len(waiting) == len(self._specification.estimands)
+        if ids is None and nothing_else and len(rows.labels) and not rows.is_labelled.any():
+            raise ValueError(
+                "No constraint can count these rows: all need labels. Give y_true, or row_ids and "
+                "the labels later by add_labels."
+            )
+
+    def _count_waiting(self, labelled: Any, also: int | None = None) -> None:
+        """Count rows whose turn it is, and look at what is proved in their windows."""
+        specification = self._specification
+        touched = set() if also is None else {also}
+        for position, rows in self._waiting.take_ready(labelled).items():
+            self._windows[position].add(counted(specification, rows, of_labels=True))
+            touched.add(position)
+        for position in sorted(touched):
+            self._windows[position].look(specification, self._share(position))
+            self._windows[position].note_point(specification, self._share(position))
+
+    def _plain_parameters(self) -> dict[str, Any]:
+        """The parameters as JSON has them."""
+        specification, targets = self._specification, self._specification.targets
+        found: dict[str, Any] = {
+            "constraints": list(specification.texts),
+            "delta": list(specification.deltas),
+            "classes": None,
+            "pos_label": None,
+            "levels": {name: list(values) for name, values in specification.levels.items()},
+            "mutually_exclusive": sorted(map(sorted, specification.exclusive)),
+            "target_range": None,
+            "prediction_range": None,
+            "missing": self.missing,
+            "late_labels": self.late_labels,
+            "windows": self.windows,
+        }
+        if isinstance(targets, Labels):
+            labels = targets.classes.tolist()
+            positive = None if targets.positive is None else labels[targets.positive]
+            return {**found, "classes": labels, "pos_label": positive}
+        for name in ("target_range", "prediction_range"):
+            ends = getattr(targets, name)
+            found[name] = None if ends == ANY_NUMBER else [_json.number(end) for end in ends]
+        return found

@@ -1,0 +1,271 @@
+"""The bounds hold after every row: by enumeration, by simulation and by independent formulas."""
+
+import itertools
+import math
+from fractions import Fraction
+from functools import cache
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.stats import binom
+
+from sklearn_seldonian.bounds import (
+    MeanStream,
+    RateStream,
+    divided_between_edges,
+    time_uniform_lower,
+    time_uniform_sum_lower,
+)
+from sklearn_seldonian.bounds._time_uniform import EDGES, SHAPES, STAKES
+
+DELTA = 0.05
+
+
+def capital(stream, limit):
+    return float(np.exp(stream.log_capital(np.array([limit]))[0]))
+
+
+# -- one rate --------------------------------------------------------------------------------------
+
+
+def integrated(k, n, c):
+    """The mixture by numerical integration over u."""
+
+    def of_shape(a):
+        def bet(u):
+            return a * u ** (a - 1) * u ** (n - k) * (u + (1 - u) / c) ** k
+
+        return quad(bet, 0.0, 1.0, limit=500, epsabs=0, epsrel=1e-10)[0]
+
+    return np.mean([of_shape(a) for a in SHAPES])
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "c"),
+    [
+        (0, 0, 0.3),
+        (0, 7, 0.3),
+        (7, 7, 0.3),
+        (3, 10, 0.1),
+        (30, 60, 0.45),
+        (5, 60, 0.4),
+        (2, 9, 1.0),
+    ],
+)
+def test_capital_is_the_mixture_over_rates_above_the_limit(k, n, c):
+    assert capital(RateStream(k, n), c) == pytest.approx(integrated(k, n, c), rel=1e-7)
+
+
+@pytest.mark.parametrize("n", [1, 30, 300])
+@pytest.mark.parametrize("rate", [0.01, 0.3, 0.95])
+def test_capital_is_never_above_the_mixture_in_exact_arithmetic(n, rate):
+    """The incomplete beta function of whole numbers is a binomial sum."""
+    k, c = round(n * rate), Fraction(rate * 0.9)
+    total = Fraction(0)
+    for a in map(int, SHAPES):
+        rows = n + a
+        few = sum(math.comb(rows, j) * c**j * (1 - c) ** (rows - j) for j in range(k + 1))
+        beta = Fraction(math.factorial(k) * math.factorial(rows - k - 1), math.factorial(rows))
+        total += a * beta * few / ((1 - c) ** (a + n - k) * c**k)
+    exact = math.log(total / len(SHAPES))
+    found = float(RateStream(k, n).log_capital(np.array([float(c)]))[0])
+    assert exact - 1e-9 <= found <= exact
+
+
+@pytest.mark.parametrize(
+    "stream", [RateStream(30, 100), RateStream(0, 5), RateStream(900, 100_000)]
+)
+def test_capital_falls_as_the_limit_rises(stream):
+    capitals = stream.log_capital(np.linspace(0.0, 1.0, 400))
+    assert (np.diff(capitals[1:]) <= 1e-9).all()
+    assert not np.isnan(capitals).any()
+
+
+@pytest.mark.parametrize("stream", [RateStream(10**6, 10**9), RateStream(0, 10**9)])
+def test_capital_is_finite_for_a_billion_rows(stream):
+    assert np.isfinite(stream.log_capital(np.linspace(0.01, 1.0, 50))).all()
+    lower, upper = time_uniform_lower(stream, DELTA), 1 - time_uniform_lower(stream.flipped, DELTA)
+    assert lower <= stream.mean <= upper
+    assert upper - lower < 1e-4
+
+
+def ever_refuted(n, p, limit):
+    """The probability that the capital against a limit is ever 1 / delta in n rows of rate p.
+
+    From the number of ways to each count on which it never was.
+    """
+    alive, refuted = {0: 1.0}, 0.0
+    for row in range(1, n + 1):
+        after = {}
+        for k, probability in alive.items():
+            for x, share in ((0, 1 - p), (1, p)):
+                after[k + x] = after.get(k + x, 0.0) + probability * share
+        capitals = {k: capital(RateStream(k, row), limit) for k in after}
+        refuted += sum(q for k, q in after.items() if capitals[k] >= 1 / DELTA)
+        alive = {k: q for k, q in after.items() if capitals[k] < 1 / DELTA}
+    return refuted
+
+
+@pytest.mark.parametrize("limit", [0.02, 0.3, 0.5, 0.9])
+def test_a_true_limit_is_refuted_at_any_row_with_probability_delta(limit):
+    at_limit, below = (ever_refuted(60, p, limit) for p in (limit, 0.9 * limit))
+    assert below <= at_limit <= DELTA
+    assert at_limit > DELTA / 50  # not by doing nothing
+    assert ever_refuted(60, min(1.0, limit + 0.5), limit) > 0.3
+
+
+def test_looking_at_each_row_with_a_test_for_fixed_rows_would_alarm_too_often():
+    """The other side: the exact test at each row, which the stream must not be given."""
+    n, p, alive, refuted = 200, 0.3, {0: 1.0}, 0.0
+    for row in range(1, n + 1):
+        after = {}
+        for k, q in alive.items():
+            after[k] = after.get(k, 0.0) + q * (1 - p)
+            after[k + 1] = after.get(k + 1, 0.0) + q * p
+        alarms = {k for k in after if binom.sf(k - 1, row, p) <= DELTA}
+        refuted += sum(after[k] for k in alarms)
+        alive = {k: q for k, q in after.items() if k not in alarms}
+    assert refuted > 3 * DELTA
+
+
+def test_every_sequence_of_few_rows_adds_up():
+    """All 2^n sequences, the rate free to change from row to row below the limit."""
+    limit, n = 0.5, 10
+    of_counts = cache(lambda k, row: capital(RateStream(int(k), row), limit))
+    for rates in ([0.5] * n, [0.5, 0.1] * 5, [0.1] * 5 + [0.5] * 5):
+        total = 0.0
+        for rows in itertools.product((0, 1), repeat=n):
+            counts = np.cumsum(rows)
+            if any(of_counts(k, row) >= 20 for row, k in enumerate(counts, 1)):
+                total += math.prod(p if x else 1 - p for p, x in zip(rates, rows, strict=True))
+        assert total <= DELTA
+
+
+# -- one mean --------------------------------------------------------------------------------------
+
+
+def test_edges_mirror_each_other():
+    assert np.allclose(EDGES, 1 - EDGES[::-1], rtol=0, atol=1e-15)
+    assert EDGES[0] == 0
+    assert EDGES[-1] == 1
+    assert (np.diff(EDGES) > 0).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_divided_rows_have_the_same_sums_and_never_more_capital(seed):
+    rng = np.random.default_rng(seed)
+    rows = [rng.beta(0.3, 2.0, 300), rng.random(300) ** 9, rng.integers(0, 2, 300) * 1.0][seed]
+    stream = MeanStream(divided_between_edges(rows))
+    assert stream.n == 300
+    assert stream.mean == pytest.approx(rows.mean(), rel=1e-12)
+    for limit in (0.05, 0.1, 0.3, 0.6):
+        gains = 1 + STAKES[:, None] * (rows / limit - 1)
+        of_rows = np.mean(np.prod(gains, axis=1))
+        found = capital(stream, limit)
+        assert found <= of_rows * (1 + 1e-9)
+        assert np.log(found) >= np.log(of_rows) - 0.05 * max(1.0, abs(np.log(of_rows)))
+
+
+@pytest.mark.parametrize("rows", [[-0.1], [1.1], [math.nan], [math.inf]])
+def test_rows_outside_are_refused(rows):
+    with pytest.raises(ValueError, match="numbers from 0 to 1"):
+        divided_between_edges(np.array(rows))
+
+
+def test_every_sequence_of_three_numbers_adds_up():
+    limit, values, probabilities = 0.3, np.array([0.0, 0.2, 1.0]), np.array([0.5, 0.25, 0.25])
+    assert values @ probabilities == pytest.approx(limit)
+    parts = np.array([divided_between_edges(np.array([v])) for v in values])
+    total, alive = 0.0, {(0, 0, 0): 1.0}
+    for _ in range(25):
+        after = {}
+        for counts, q in alive.items():
+            for i in range(3):
+                new = tuple(c + (i == j) for j, c in enumerate(counts))
+                after[new] = after.get(new, 0.0) + q * probabilities[i]
+        refuted = {c for c in after if capital(MeanStream(np.array(c) @ parts), limit) >= 20}
+        total += sum(after[c] for c in refuted)
+        alive = {c: q for c, q in after.items() if c not in refuted}
+    assert DELTA / 30 < total <= DELTA
+
+
+# -- bounds ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "stream", [RateStream(12, 80), MeanStream(divided_between_edges(np.full(50, 0.2)))]
+)
+def test_the_bound_is_where_the_capital_is_the_inverse_of_delta(stream):
+    lower = time_uniform_lower(stream, DELTA)
+    assert capital(stream, lower) >= 1 / DELTA
+    assert capital(stream, lower + 1e-6) < 1 / DELTA
+    assert time_uniform_lower(stream, 0.01) < lower < stream.mean
+
+
+@pytest.mark.parametrize(
+    "stream", [RateStream(0, 0), MeanStream(np.zeros(len(EDGES)))], ids=["rate", "mean"]
+)
+def test_without_rows_nothing_is_known(stream):
+    assert time_uniform_lower(stream, DELTA) == 0
+    assert time_uniform_sum_lower([stream, stream], [1.0, -2.0], DELTA) == -2
+    assert math.isnan(stream.mean)
+
+
+def test_the_sum_of_one_is_the_bound_of_one():
+    stream = RateStream(30, 100)
+    upper = 1 - time_uniform_lower(stream.flipped, DELTA)
+    assert time_uniform_sum_lower([stream], [-2.0], DELTA) == pytest.approx(-2 * upper, abs=1e-9)
+
+
+def grid_search(streams, factors):
+    """The least sum of two limits, on a grid, whose capitals have a product below 1 / delta."""
+    points = np.linspace(0.0005, 0.9995, 1000)
+    sided = [s if f > 0 else s.flipped for s, f in zip(streams, factors, strict=True)]
+    capitals = np.add.outer(*(s.log_capital(points) for s in sided))
+    signed = [f * (points if f > 0 else 1 - points) for f in factors]
+    return np.add.outer(*signed)[capitals < math.log(1 / DELTA)].min()
+
+
+@pytest.mark.parametrize("factors", [(1.0, -1.0), (-0.8, 1.0), (1.0, 1.0), (-2.0, -1.0)])
+@pytest.mark.parametrize(
+    "streams",
+    [
+        (RateStream(150, 300), RateStream(90, 300)),
+        (RateStream(40, 50), RateStream(200, 2000)),
+        (RateStream(0, 40), RateStream(40, 40)),
+        (MeanStream(divided_between_edges(np.linspace(0.1, 0.4, 200))), RateStream(60, 100)),
+    ],
+)
+def test_sums_are_near_a_search_over_all_pairs_and_never_above(streams, factors):
+    found, searched = time_uniform_sum_lower(streams, factors, DELTA), grid_search(streams, factors)
+    assert found <= searched + 1e-9
+    assert found == pytest.approx(searched, abs=0.02)
+
+
+def test_a_sum_is_sharper_than_bounds_on_each():
+    streams, share = (RateStream(150, 300), RateStream(90, 300)), DELTA / 2
+    together = time_uniform_sum_lower(streams, [1.0, -1.0], DELTA)
+    upper = 1 - time_uniform_lower(streams[1].flipped, share)
+    assert together > time_uniform_lower(streams[0], share) - upper + 0.01
+
+
+def test_streams_of_disjoint_rows_add_up():
+    assert RateStream(1, 3) + RateStream(2, 5) == RateStream(3, 8)
+    rows = np.random.default_rng(0).random(100)
+    parts = [MeanStream(divided_between_edges(part)) for part in (rows[:30], rows[30:])]
+    whole = MeanStream(divided_between_edges(rows))
+    assert np.allclose((parts[0] + parts[1]).weights, whole.weights, atol=1e-12)
+
+
+@pytest.mark.parametrize("given", [([], []), ([RateStream(1, 2)], [0.0]), ([RateStream(1, 2)], [])])
+def test_sums_of_nothing_are_refused(given):
+    with pytest.raises(ValueError, match="one factor"):
+        time_uniform_sum_lower(*given, DELTA)
+
+
+def test_impossible_counts_and_deltas_are_refused():
+    with pytest.raises(ValueError, match="must lie between 0 and trials"):
+        RateStream(3, 2)
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        time_uniform_lower(RateStream(1, 2), 1.0)

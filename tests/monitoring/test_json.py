@@ -1,0 +1,153 @@
+"""A saved monitor goes on where it was, and a document that was changed is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from sklearn_seldonian.measures import RowMeasure
+from sklearn_seldonian.monitoring import SafetyMonitor
+from tests.monitoring._people import people
+
+COST = RowMeasure("Cost", lambda y, p, _: 1.0 * (y != p), range=(0, 2))
+
+
+def saved():
+    y_pred, y_true, columns = people(300)
+    monitor = SafetyMonitor(
+        ["ACC >= 0.9", "PR | [sex == 'M'] <= 0.9", "Cost <= 0.5"], windows=2, measures=[COST]
+    )
+    monitor.update(y_pred[:200], y_true[:200], columns[:200]).restart("March")
+    return monitor.update(y_pred[200:], None, columns[200:], row_ids=range(100))
+
+
+def test_a_saved_monitor_goes_on():
+    monitor = saved()
+    read = SafetyMonitor.from_json(monitor.to_json(), measures=[COST])
+    assert read.to_json() == monitor.to_json()
+    for each in (monitor, read):
+        each.add_labels(range(100), [0, 1] * 50).update([1], [0], people(1)[2])
+    assert read.to_json() == monitor.to_json()
+    assert read.to_frame().equals(monitor.to_frame())
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"constraints": "TPR >= 0.5", "classes": ("no", "yes"), "pos_label": "no"},
+        {"constraints": "PR_[2] <= 0.5", "classes": (0, 1, 2)},
+        {
+            "constraints": "MAE <= 0.5",
+            "classes": None,
+            "target_range": (0, 1),
+            "prediction_range": (0, 1),
+        },
+        {"constraints": "min(PR, by=race) >= 0.1", "levels": {"race": ["A", "B"]}, "delta": [0.01]},
+        {"constraints": "PR <= 0.5", "windows": "unlimited", "late_labels": "in order"},
+    ],
+)
+def test_parameters_survive(parameters):
+    text = SafetyMonitor(**parameters).to_json()
+    assert SafetyMonitor.from_json(text).to_json() == text
+
+
+def test_it_is_json_for_strict_readers():
+    text = SafetyMonitor("PR | [M] / PR | [F] >= 0.8").to_json()
+    json.loads(text, parse_constant=lambda name: pytest.fail(name))
+
+
+def test_a_violation_that_counts_prove_is_noted_even_if_it_was_erased():
+    document = json.loads(saved().to_json())
+    assert document["windows"][0]["violated_at"][0] == 200
+    document["windows"][0]["violated_at"][0] = None
+    read = SafetyMonitor.from_json(json.dumps(document), measures=[COST])
+    assert read.to_frame()["violated"][0]
+
+
+def changed(path, value):
+    document = json.loads(saved().to_json())
+    *way, last = path
+    place = document
+    for step in way:
+        place = place[step]
+    if value is KeyError:
+        del place[last]
+    else:
+        place[last] = value
+    return json.dumps(document)
+
+
+ACC, COSTS = "ACC", "Cost"
+WEIGHTS = [0.0] * 129
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (["kind"], "certificate", "kind and version must be 'sklearn_seldonian.monitor' and 1"),
+        (["version"], 2, "kind and version"),
+        (["waiting"], KeyError, "The document has no 'waiting'"),
+        (["more"], 1, "The document has 'more', which is unknown"),
+        (["parameters", "delta"], KeyError, "parameters has no 'delta'"),
+        (["parameters", "delta"], 7, "parameters of the document: delta must be strictly"),
+        (["parameters", "classes"], 7, "parameters of the document: classes must list"),
+        (["parameters", "constraints"], ["ACC >"], "parameters of the document"),
+        (["parameters", "constraints"], ["ACC >= 0.9"], "delta must be one number"),
+        (["parameters", "windows"], 1, "windows must have different names, and be at most 1"),
+        (["measures"], [], r"give from_json measures="),
+        (["windows"], [], "windows must be a list with at least one window"),
+        (["windows", 0], 5, r"windows\[0\] must be a JSON object"),
+        (["windows", 0, "name"], 5, r"windows\[0\].name must be a text"),
+        (["windows", 0, "name"], "March", "windows must have different names"),
+        (["windows", 0, "n_rows"], -1, r"windows\[0\].n_rows must be a whole number"),
+        (["windows", 0, "n_rows"], 10.0, r"windows\[0\].n_rows must be a whole number"),
+        (["windows", 0, "n_rows"], 10, r"successes <= trials <= n_rows=10"),
+        (["windows", 0, "violated_at"], [], r"violated_at must be a list of 3 entries"),
+        (["windows", 0, "violated_at", 1], 500, r"violated_at\[1\] must be at most n_rows=200"),
+        (["windows", 0, "means", ACC], KeyError, r"windows\[0\].means has no 'ERR'|no 'ACC'"),
+        (["windows", 0, "means", COSTS, "weights"], [1.0], "must be a list of 129 numbers"),
+        (["windows", 0, "means", COSTS, "weights"], [-1.0, *WEIGHTS[1:]], "129 numbers from 0 on"),
+        (["windows", 0, "means", COSTS, "weights"], [0.5, *WEIGHTS[1:]], "with a whole sum"),
+        (["windows", 0, "means", COSTS, "weights"], [999.0, *WEIGHTS[1:]], "at most n_rows=200"),
+        (["windows", 0, "points"], [[300, [0] * 3, [0] * 3, [0] * 3]], "growing numbers of rows"),
+        (["windows", 0, "points"], [[3, [0], [0], [0]]], "with 3 estimates"),
+        (["windows", 0, "points"], [[3]], "a list of rows, estimates"),
+        (["windows", 0, "points"], [[3, ["x"] * 3, [0] * 3, [0] * 3]], "made of numbers"),
+        (["waiting", 0], [1, 0], r"waiting\[0\] must be a list of id"),
+        (["waiting", 0, 0], 1, r"waiting\[1\] must be with an id of its own"),
+        (["waiting", 0, 0], 1.5, r"waiting\[0\] must be with an id of its own"),
+        (["waiting", 0, 1], 2, "with a window below 2"),
+        (["waiting", 0, 2], 2, "with positions below 2"),
+        (["waiting", 0, 3], [1], "with 1 times true or false"),
+        (["waiting", 0, 4], "x", "with positions below 2"),
+    ],
+)
+def test_each_field_is_checked(path, value, message):
+    with pytest.raises(ValueError, match=message):
+        SafetyMonitor.from_json(changed(path, value), measures=[COST])
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"a": 1, "a": 2}', '{"kind": NaN}', "null"])
+def test_what_is_no_document_is_refused(text):
+    with pytest.raises(ValueError, match=r"This is not the JSON document|must be a JSON object"):
+        SafetyMonitor.from_json(text)
+
+
+def test_counts_that_contradict_themselves_are_refused():
+    document = json.loads(saved().to_json())
+    name = next(iter(document["windows"][0]["means"]))
+    document["windows"][0]["means"][name] = {"successes": 3, "trials": 2}
+    with pytest.raises(ValueError, match="successes <= trials"):
+        SafetyMonitor.from_json(json.dumps(document), measures=[COST])
+
+
+def test_other_measures_are_refused():
+    other = RowMeasure("Cost", COST.value, range=(0, 3))
+    with pytest.raises(ValueError, match="same names, ranges and rows"):
+        SafetyMonitor.from_json(saved().to_json(), measures=[other])
+
+
+def test_numpy_labels_and_ids_are_written():
+    monitor = SafetyMonitor("ACC >= 0.5", classes=np.array([0, 1]), pos_label=np.int64(1))
+    monitor.update(np.array([1]), row_ids=np.array([5]))
+    assert SafetyMonitor.from_json(monitor.to_json()).n_waiting_ == 1

@@ -1,0 +1,273 @@
+"""The monitor as a user meets it."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from sklearn_seldonian.measures import RowMeasure
+from sklearn_seldonian.monitoring import SafetyMonitor
+from tests.monitoring._people import people
+
+CONSTRAINTS = [
+    "ACC >= 0.7",
+    "abs(PR | [sex == 'M'] - PR | [sex == 'F']) <= 0.2",
+    "min(TPR, by=race) >= 0.5",
+]
+LEVELS = {"race": ["A", "B", "C"]}
+
+
+def known(monitor):
+    frame = monitor.to_frame().drop(columns="violated_at")
+    return frame.round(12).to_dict("records")
+
+
+def pieces(n, size):
+    return [slice(start, start + size) for start in range(0, n, size)]
+
+
+@pytest.mark.parametrize("size", [1000, 250, 37])
+def test_pieces_make_no_difference(size):
+    rows = people(1000)
+    whole = SafetyMonitor(CONSTRAINTS, levels=LEVELS).update(*rows)
+    monitor = SafetyMonitor(CONSTRAINTS, levels=LEVELS)
+    for piece in pieces(1000, size):
+        monitor.update(*(part[piece] for part in rows))
+    assert monitor.estimate_.tolist() == whole.estimate_.tolist()
+    assert monitor.bounds_.tolist() == whole.bounds_.tolist()
+    assert monitor.n_rows_ == 1000
+
+
+def test_before_the_first_row_nothing_is_known():
+    monitor = SafetyMonitor(CONSTRAINTS, levels=LEVELS)
+    assert monitor.violated_.tolist() == [False] * 3
+    assert monitor.certified_.tolist() == [False] * 3
+    assert np.isnan(monitor.estimate_).all()
+    assert monitor.bounds_ == pytest.approx(np.array([[0, 1], [0, 1], [0, 1]]), abs=1e-12)
+    assert (monitor.n_rows_, monitor.n_waiting_) == (0, 0)
+    assert monitor.history_.empty
+    assert "0 rows in 'window 1'" in monitor.explain()
+
+
+def test_constraints_that_hold_are_certified_and_others_alarm():
+    monitor = SafetyMonitor(["ACC >= 0.6", "ACC >= 0.9"]).update(*people(1000)[:2])
+    assert monitor.violated_.tolist() == [False, True]
+    assert monitor.certified_.tolist() == [True, False]
+    frame = monitor.to_frame()
+    assert frame["violated_at"].tolist() == [frame["violated_at"][0], 1000]
+    text = monitor.explain()
+    assert "ACC >= 0.9: VIOLATED, proved after 1,000 rows (delta 0.05)" in text
+    assert "ACC >= 0.6: holds, proved" in text
+    assert "with probability at most 0.1" in text
+
+
+def test_parameters_are_kept_as_given_cloned_and_pickled():
+    monitor = SafetyMonitor(CONSTRAINTS, levels=LEVELS).update(*people(300))
+    assert clone(monitor).n_rows_ == 0
+    assert known(pickle.loads(pickle.dumps(monitor))) == known(monitor)
+    assert SafetyMonitor("PR <= 1").get_params()["delta"] == 0.05
+
+
+def test_parameters_must_not_change_once_rows_came():
+    monitor = SafetyMonitor("PR <= 0.5").update([0, 1])
+    with pytest.raises(ValueError, match="delta was changed after the monitor had started"):
+        monitor.set_params(delta=0.2).update([0, 1])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"late_labels": "never"}, "late_labels must be one of 'as they come', 'in order'"),
+        ({"windows": 0}, "windows must be a whole number"),
+        ({"classes": 3}, "classes must list"),
+    ],
+)
+def test_wrong_parameters_are_refused(parameters, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        SafetyMonitor("PR <= 0.5", **parameters).update([0, 1])
+
+
+def test_a_delta_that_is_meant_as_confidence_warns():
+    with pytest.warns(UserWarning, match="probability of error"):
+        SafetyMonitor("PR <= 0.5", delta=0.95).update([0, 1])
+
+
+def test_a_refused_piece_changes_nothing():
+    monitor = SafetyMonitor("ACC >= 0.5").update([1, 0], [1, 0])
+    before = monitor.to_json()
+    with pytest.raises(ValueError, match="y_true holds 5"):
+        monitor.update([1, 0], [1, 5])
+    cost = RowMeasure("Cost", lambda y, p, _: 3.0 * (y != p), range=(0, 2))
+    costly = SafetyMonitor("Cost <= 1", measures=[cost], late_labels="in order")
+    costly.update([1, 1], [None, None], row_ids=[1, 2])
+    assert monitor.to_json() == before
+    waiting = costly.to_json()
+    with pytest.raises(ValueError, match="outside its range"):
+        costly.add_labels([2], [0])
+    assert costly.to_json() == waiting
+
+
+def test_empty_pieces_are_taken():
+    monitor = SafetyMonitor(["ACC >= 0.5", "PR <= 0.9"])
+    monitor.update(np.zeros(0, dtype=int), np.zeros(0, dtype=int))
+    assert monitor.n_rows_ == 0
+
+
+# -- late labels -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("late", ["as they come", "in order"])
+def test_late_labels_lead_to_what_labels_at_once_lead_to(late):
+    y_pred, y_true, columns = people(600)
+    once = SafetyMonitor(CONSTRAINTS, levels=LEVELS).update(y_pred, y_true, columns)
+    monitor = SafetyMonitor(CONSTRAINTS, levels=LEVELS, late_labels=late)
+    for piece in pieces(600, 200):
+        monitor.update(y_pred[piece], None, columns[piece], row_ids=np.arange(600)[piece])
+    assert monitor.n_waiting_ == 600
+    assert np.isnan(monitor.estimate_).tolist() == [True, False, True]  # PR needs no label
+    order = np.random.default_rng(0).permutation(600)
+    for piece in pieces(600, 150):
+        monitor.add_labels(order[piece], y_true[order[piece]])
+    assert monitor.n_waiting_ == 0
+    assert monitor.estimate_.tolist() == once.estimate_.tolist()
+    assert monitor.bounds_.tolist() == once.bounds_.tolist()
+
+
+def test_in_order_counts_the_first_rows_only():
+    monitor = SafetyMonitor("ACC >= 0.5", late_labels="in order")
+    monitor.update([1, 1, 1, 0], [1, None, 0, None], row_ids=["a", "b", "c", "d"])
+    assert monitor.estimate_.tolist() == [1.0]
+    assert monitor.n_waiting_ == 3
+    monitor.add_labels(["d"], [0])
+    assert monitor.estimate_.tolist() == [1.0]
+    monitor.add_labels(["b"], [0])
+    assert monitor.estimate_.tolist() == [0.5]
+
+
+def test_in_order_needs_ids_and_says_so():
+    monitor = SafetyMonitor("ACC >= 0.5", late_labels="in order")
+    with pytest.raises(ValueError, match='row_ids must be given where late_labels="in order"'):
+        monitor.update([1, 0], [1, 0])
+
+
+def test_rows_that_nothing_can_count_are_refused():
+    with pytest.raises(ValueError, match="No constraint can count these rows"):
+        SafetyMonitor("ACC >= 0.5").update([1, 0])
+    assert SafetyMonitor(["ACC >= 0.5", "PR <= 0.9"]).update([1, 0]).n_rows_ == 2
+
+
+def test_forgotten_rows_hold_up_nothing():
+    monitor = SafetyMonitor("ACC >= 0.5", late_labels="in order")
+    monitor.update([1, 1], [None, 0], row_ids=[1, 2])
+    monitor.forget([1])
+    assert monitor.n_waiting_ == 0
+    assert monitor.estimate_.tolist() == [0.0]
+    with pytest.raises(ValueError, match="No row waits for a label under the id 1"):
+        monitor.add_labels([1], [1])
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [([None], "y_true holds 1 missing"), ([7], "y_true holds 7"), ([1, 0], "has 2 values for 1")],
+)
+def test_wrong_late_labels_are_refused(labels, message):
+    monitor = SafetyMonitor("ACC >= 0.5").update([1], row_ids=[1])
+    with pytest.raises(ValueError, match=message):
+        monitor.add_labels([1], labels)
+    assert monitor.n_waiting_ == 1
+
+
+# -- windows ---------------------------------------------------------------------------------------
+
+
+def test_a_restart_looks_at_rows_from_then_on_with_what_is_left_of_delta():
+    monitor = SafetyMonitor("PR <= 0.3", windows="unlimited")
+    monitor.update([1] * 60 + [0] * 40).restart("March").update([0] * 500)
+    frame = monitor.to_frame()
+    assert frame["window"].tolist() == ["window 1", "March"]
+    assert frame["violated"].tolist() == [True, False]
+    assert frame["certified"].tolist() == [False, True]
+    assert frame["delta"].tolist() == pytest.approx([0.05 / 2, 0.05 / 6])
+    assert monitor.violated_.tolist() == [False]
+    assert monitor.n_rows_ == 500
+
+
+def test_late_labels_count_in_the_window_of_their_rows():
+    monitor = SafetyMonitor("ACC >= 0.9", windows=2)
+    monitor.update([1] * 50, row_ids=range(50)).restart().update([1] * 10, [1] * 10)
+    monitor.add_labels(range(50), [0] * 50)
+    assert monitor.to_frame()["violated"].tolist() == [True, False]
+    assert monitor.to_frame()["estimate"].tolist() == [0.0, 1.0]
+
+
+def test_there_are_no_more_windows_than_share_delta():
+    monitor = SafetyMonitor("PR <= 0.3", windows=2).update([1, 0])
+    with pytest.raises(ValueError, match="name must be a text that no other window has"):
+        monitor.restart("window 1")
+    monitor.restart()
+    with pytest.raises(ValueError, match="windows=2 windows have been begun"):
+        monitor.restart()
+    with pytest.raises(ValueError, match="windows=1 windows have been begun"):
+        SafetyMonitor("PR <= 0.3").restart()
+
+
+# -- two sites -------------------------------------------------------------------------------------
+
+
+def test_merged_monitors_know_what_one_monitor_of_all_rows_knows():
+    rows, parts = people(900), (slice(0, 300), slice(300, 900))
+    one, other = (
+        SafetyMonitor(CONSTRAINTS, levels=LEVELS).update(*(part[piece] for part in rows))
+        for piece in parts
+    )
+    whole = SafetyMonitor(CONSTRAINTS, levels=LEVELS).update(*rows)
+    assert known(one + other) == known(whole)
+    assert known(other.merge(one)) == known(whole)
+    assert one.n_rows_ == 300
+
+
+def test_rows_that_wait_are_merged_too():
+    one, other = (
+        SafetyMonitor("ACC >= 0.5").update([1], row_ids=[name]) for name in ("north 1", "south 1")
+    )
+    whole = (one + other).add_labels(["south 1", "north 1"], [1, 0])
+    assert whole.estimate_.tolist() == [0.5]
+    with pytest.raises(ValueError, match="more than once"):
+        one + one
+
+
+@pytest.mark.parametrize(
+    ("other", "error", "message"),
+    [
+        (SafetyMonitor("PR <= 0.4"), ValueError, "these differ in constraints"),
+        (SafetyMonitor("PR <= 0.3", 0.1), ValueError, "these differ in delta"),
+        (SafetyMonitor("PR <= 0.3", windows=2), ValueError, "these differ in windows"),
+        (3, TypeError, "merged with another SafetyMonitor, not 3"),
+    ],
+)
+def test_only_monitors_of_the_same_kind_are_merged(other, error, message):
+    with pytest.raises(error, match=message):
+        SafetyMonitor("PR <= 0.3").merge(other)
+
+
+def test_only_monitors_with_the_same_windows_are_merged():
+    one, other = (SafetyMonitor("PR <= 0.3", windows=3) for _ in range(2))
+    with pytest.raises(ValueError, match="restart both at the same moments"):
+        one.restart("March") + other.restart("April")
+
+
+# -- numbers ---------------------------------------------------------------------------------------
+
+
+def test_means_of_numbers_are_monitored():
+    rng = np.random.default_rng(0)
+    monitor = SafetyMonitor(
+        ["MAE <= 0.3", "MSE <= 2"], classes=None, target_range=(0, 4), prediction_range=(0, 4)
+    )
+    target = rng.uniform(0, 4, 2000)
+    monitor.update(np.clip(target + rng.normal(0, 0.6, 2000), 0, 4), target)
+    assert monitor.violated_.tolist() == [True, False]
+    assert monitor.certified_.tolist() == [False, True]
+    (low, high), _ = monitor.bounds_
+    assert 0.3 < low < monitor.estimate_[0] < high < 0.6
