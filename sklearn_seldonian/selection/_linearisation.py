@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, vstack
 
 from sklearn_seldonian.certification import estimand_entries
 from sklearn_seldonian.constraints import (
@@ -24,6 +25,46 @@ Array = NDArray[np.float64]
 
 # Stands for a sum that is not finite, so that it spoils no mean but its own.
 HUGE = 1e18
+# Each atom is over few of the means and cells: so many atoms at a time are computed together, over
+# theirs alone.
+ATOMS_AT_ONCE = 64
+
+
+class Influence(NamedTuple):
+    """How some atoms move with the entries of some cells; with those of no others they do not.
+
+    Attributes
+    ----------
+    atoms : slice
+    cells : ndarray of int
+    of_atoms : ndarray of shape (n_atoms, n_cells, K, K + V)
+    """
+
+    atoms: slice
+    cells: NDArray[np.intp]
+    of_atoms: Array
+
+
+class _Block(NamedTuple):
+    """Some atoms, with the means and the cells that they are over.
+
+    Attributes
+    ----------
+    atoms : slice
+    means, cells : ndarray of int
+    denominators, numerators : ndarray of shape (n_means, n_entries)
+        The entries of these cells that count for each mean, and those summed up.
+    weights, involved : ndarray of shape (n_atoms, n_means)
+        Weights of the linear atoms, and which means each atom is over.
+    """
+
+    atoms: slice
+    means: NDArray[np.intp]
+    cells: NDArray[np.intp]
+    denominators: Array
+    numerators: Array
+    weights: Array
+    involved: Array
 
 
 class Linearised(NamedTuple):
@@ -35,18 +76,33 @@ class Linearised(NamedTuple):
         Each atom's h, which should not be above zero; NaN where one of its rates has no rows.
     means : ndarray of shape (..., n_means)
         The means that the atoms were computed from; NaN where there were no rows.
-    influence : ndarray of shape (..., n_atoms, n_entries)
+    influence : tuple of Influence
         How h moves with the share of rows in each entry (cell, label, prediction) of the table.
         It is the weight that training puts on a row's outputs, and the spread of h comes from it.
+        Of several tables it is not kept.
     second_moments, largest : ndarray of shape (..., n_atoms)
         Mean square of what one row adds to each h, and the most that one can add.
     """
 
     values: Array
     means: Array
-    influence: Array
+    influence: tuple[Influence, ...]
     second_moments: Array
     largest: Array
+
+    def pull(self, weights: Array, shape: tuple[int, ...]) -> Array:
+        """How the sum of all h, each times its weight, moves with each entry of a table.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_atoms,)
+        shape : tuple of int
+            Of the table.
+        """
+        pull = np.zeros(shape)
+        for atoms, cells, of_atoms in self.influence:
+            pull[cells] += np.tensordot(weights[atoms], of_atoms, axes=1)
+        return pull
 
     def standard_errors(self, n_rows: int) -> Array:
         """Of each h, estimated from `n_rows` rows; never zero where h varies at all.
@@ -103,33 +159,48 @@ class Linearisation:
         self.means_of_atoms = [
             [position[family, mean] for mean in atom.estimands] for family, atom in atoms
         ]
-        self._weights, self._involved, self._constants = self._linear_parts()
-        self._curved = [a for a, atom in enumerate(self.atoms) if atom.linear is None]
+        self._constants = np.array(
+            [0.0 if atom.linear is None else atom.linear.constant for atom in self.atoms]
+        )
         self._denominators, self._numerators = self._flat_tables()
+        starts = range(0, len(self.atoms), ATOMS_AT_ONCE)
+        self._blocks = [self._block(slice(start, start + ATOMS_AT_ONCE)) for start in starts]
 
-    def _linear_parts(self) -> tuple[Array, Array, Array]:
-        """Weights of the linear atoms, which means any atom is over, and the constants.
-
-        The first two have shape (n_atoms, n_means).
-        """
-        weights = np.zeros((len(self.atoms), len(self._means)))
-        involved, constants = np.zeros_like(weights), np.zeros(len(self.atoms))
-        for a, (atom, own) in enumerate(zip(self.atoms, self.means_of_atoms, strict=True)):
-            involved[a, own] = 1.0
-            if atom.linear is not None:
-                weights[a, own], constants[a] = atom.linear.weights, atom.linear.constant
-        return weights, involved, constants
-
-    def _flat_tables(self) -> tuple[Array, Array]:
+    def _flat_tables(self) -> tuple[csr_array, csr_array]:
         """The entries that count and those summed up, for each mean: (n_means, n_entries)."""
-        denominators, numerators = np.zeros((2, len(self._means), *self.confusion_shape))
-        flat = len(self._means), math.prod(self.confusion_shape)
-        for i, (family, mean) in enumerate(self._means):
+        found: tuple[list[csr_array], list[csr_array]] = [], []
+        width = math.prod(self.confusion_shape[1:])
+        for family, mean in self._means:
             span = self.stratification.spans[family]
-            denominators[i, span], numerators[i, span] = estimand_entries(
-                mean, self.stratification, family, self.values
-            )
-        return denominators.reshape(flat), numerators.reshape(flat)
+            entries = estimand_entries(mean, self.stratification, family, self.values)
+            for tables, own in zip(found, entries, strict=True):
+                at = np.flatnonzero(own)
+                columns = at + (span.start or 0) * width
+                flat = own.reshape(-1)[at], (np.zeros(len(at), np.intp), columns)
+                tables.append(csr_array(flat, (1, self.shape[0] * width)))
+        if not self._means:
+            empty = csr_array((0, self.shape[0] * width))
+            return empty, empty
+        denominators, numerators = (vstack(tables, format="csr") for tables in found)
+        return denominators, numerators
+
+    def _block(self, atoms: slice) -> _Block:
+        """The atoms of a slice, with what they are over."""
+        of_atoms = self.means_of_atoms[atoms]
+        means = np.unique([mean for own in of_atoms for mean in own]).astype(np.intp)
+        tables = self._denominators[means], self._numerators[means]
+        width = math.prod(self.confusion_shape[1:])
+        cells = np.unique(np.concatenate([table.indices for table in tables]) // width)
+        entries = (cells[:, None] * width + np.arange(width)).ravel()
+        weights = np.zeros((len(of_atoms), len(means)))
+        involved = np.zeros_like(weights)
+        for a, (atom, own) in enumerate(zip(self.atoms[atoms], of_atoms, strict=True)):
+            at = np.searchsorted(means, own)
+            involved[a, at] = 1.0
+            if atom.linear is not None:
+                weights[a, at] = atom.linear.weights
+        denominators, numerators = (table[:, entries].toarray() for table in tables)
+        return _Block(atoms, means, cells, denominators, numerators, weights, involved)
 
     def without_values(self, counts: Array) -> Array:
         """The table of rows of which only the `counts` (n_cells, K, K) are known."""
@@ -163,55 +234,87 @@ class Linearisation:
             As in `Statistics`. Both may have leading axes, for several tables at once. `products`
             are not used where decisions are hard and there are no row measures.
         """
-        flat, trials, means = self._flat_means(confusion)
-        seen = trials > 0
-        values, slopes = self._slopes(means)
+        confusion = _bounded(confusion)
+        trials, means = self._trials_and_means(confusion)
         n_rows = self.n_rows(confusion)[..., None]
+        found = [
+            self._block_at(block, confusion, products, trials, means, n_rows)
+            for block in self._blocks
+        ]
+        empty = np.zeros((*confusion.shape[:-3], 0))
+        values, moments, largest = (
+            np.concatenate([empty, *(parts[i] for parts in found)], axis=-1) for i in range(3)
+        )
+        influence = () if confusion.ndim > 3 else tuple(parts[3] for parts in found)
+        return Linearised(values, means, influence, moments, largest)
+
+    def _block_at(
+        self,
+        block: _Block,
+        confusion: Array,
+        products: Array | None,
+        trials: Array,
+        means: Array,
+        n_rows: Array,
+    ) -> tuple[Array, Array, Array, Influence]:
+        """Values, second moments, largest and influence of the atoms of a block."""
+        trials, means = trials[..., block.means], means[..., block.means]
+        seen = trials > 0
+        values, slopes = self._slopes(block, means)
         per_row = np.divide(n_rows, trials, out=np.zeros(trials.shape), where=seen)
         scaled = slopes * per_row[..., None, :]
         known = np.where(seen, means, 0.0)[..., None, :]
-        influence = scaled @ self._numerators - (scaled * known) @ self._denominators
-        spread = self._spread(influence, flat, products, np.maximum(n_rows, 1.0))
-        return Linearised(values, means, influence, *spread)
+        flat = scaled @ block.numerators - (scaled * known) @ block.denominators
+        shape = len(block.cells), *self.confusion_shape[1:]
+        influence = flat.reshape(*flat.shape[:-1], *shape)
+        seen_rows = np.maximum(n_rows, 1.0)
+        spread = self._spread(influence, block, confusion, products, seen_rows)
+        return values, *spread, Influence(block.atoms, block.cells, influence)
 
     def means(self, confusion: Array) -> Array:
         """The means that the atoms are computed from: shape (..., n_means)."""
-        return self._flat_means(confusion)[-1]
+        return self._trials_and_means(_bounded(confusion))[1]
 
     def trials(self, confusion: Array) -> Array:
         """How many rows of `confusion` each mean is over: shape (..., n_means)."""
-        return self._flat_means(confusion)[1]
+        return self._trials_and_means(_bounded(confusion))[0]
 
-    def _flat_means(self, confusion: Array) -> tuple[Array, Array, Array]:
-        """The table with its entries in a line, the means' numbers of rows, and the means."""
-        flat = _bounded(confusion).reshape(*confusion.shape[:-3], -1)
-        trials = flat @ self._denominators.T
-        unknown = np.full(trials.shape, math.nan)
-        return (
-            flat,
-            trials,
-            np.divide(flat @ self._numerators.T, trials, out=unknown, where=trials > 0),
+    def _trials_and_means(self, confusion: Array) -> tuple[Array, Array]:
+        """The means' numbers of rows, and the means: each of shape (..., n_means)."""
+        leading = confusion.shape[:-3]
+        flat = confusion.reshape(math.prod(leading), -1).T
+        trials, sums = (
+            (table @ flat).T.reshape(*leading, len(self._means))
+            for table in (self._denominators, self._numerators)
         )
+        unknown = np.full(trials.shape, math.nan)
+        return trials, np.divide(sums, trials, out=unknown, where=trials > 0)
 
     def _spread(
-        self, influence: Array, flat: Array, products: Array | None, n_rows: Array
+        self,
+        influence: Array,
+        block: _Block,
+        confusion: Array,
+        products: Array | None,
+        n_rows: Array,
     ) -> tuple[Array, Array]:
-        """Mean square of what a row adds to each h, and the most that one can add.
+        """Mean square of what a row adds to each h of a block, and the most that one can add.
 
         A row adds the weight of its decision's entry, plus for each row measure its value
         times the weight of that column. The most that a value can be is taken as three
         times its root mean square. Drawn decisions do not contribute to it, because their
         probabilities are observed exactly.
         """
+        k, own = self.shape[1], confusion[..., block.cells, :, :]
         if self.deterministic and not self.values:  # a row has one decision: no products
-            moments = (influence**2 @ flat[..., None])[..., 0]
-            return moments / n_rows, np.abs(influence).max(axis=-1, initial=0.0)
+            flat = influence.reshape(*influence.shape[:-3], -1)
+            moments = (flat**2 @ own.reshape(*own.shape[:-3], -1, 1))[..., 0]
+            return moments / n_rows, np.abs(flat).max(axis=-1, initial=0.0)
         if products is None:
-            products = np.zeros((*flat.shape[:-1], *self.products_shape))
-        k, products = self.shape[1], _bounded(products)
-        weights = influence.reshape(*influence.shape[:-1], *self.confusion_shape)
-        confusion = flat.reshape(*flat.shape[:-1], *self.confusion_shape)
-        decided, valued = weights[..., :k], weights[..., k:]
+            products = np.zeros((*confusion.shape[:-3], *self.products_shape))
+        products = _bounded(products)
+        of_cells = products[..., block.cells, :, :, :]
+        decided, valued = influence[..., :k], influence[..., k:]
         doubted = decided if self.deterministic else np.zeros_like(decided)
         largest = np.abs(doubted).max(axis=(-3, -2, -1), initial=0.0)
         if self.values:
@@ -220,29 +323,31 @@ class Linearisation:
             most = np.abs(valued).max(axis=(-3, -2), initial=0.0)
             largest += 3 * np.einsum("...av,...v->...a", most, np.sqrt(mean_squares / n_rows))
         if self.deterministic:
-            moments = np.einsum("...acyj,...cyj->...a", decided**2, confusion[..., :k])
-            between, among = products[..., :k], products[..., k:]
+            moments = np.einsum("...acyj,...cyj->...a", decided**2, own[..., :k])
+            between, among = of_cells[..., :k], of_cells[..., k:]
             moments += 2 * np.einsum("...acyv,...acyj,...cyvj->...a", valued, decided, between)
             moments += np.einsum("...acyv,...acyw,...cyvw->...a", valued, valued, among)
         else:
-            moments = np.einsum("...acyv,...acyw,...cyvw->...a", weights, weights, products)
+            moments = np.einsum("...acyv,...acyw,...cyvw->...a", influence, influence, of_cells)
         return np.maximum(moments, 0.0) / n_rows, largest
 
-    def _slopes(self, rates: Array) -> tuple[Array, Array]:
-        """Value of each atom (..., n_atoms), and its slope in each rate, finite.
+    def _slopes(self, block: _Block, rates: Array) -> tuple[Array, Array]:
+        """Value of each atom of a block (..., n_atoms), and its slope in each rate, finite.
 
         Slopes have shape (..., n_atoms, n_means), or (n_atoms, n_means) if they are the same
         everywhere.
         """
-        unknown = np.isnan(rates)
-        values = np.where(unknown, 0.0, rates) @ self._weights.T + self._constants
+        unknown, atoms = np.isnan(rates), self.atoms[block.atoms]
+        values = np.where(unknown, 0.0, rates) @ block.weights.T + self._constants[block.atoms]
         if unknown.any():
-            values[unknown @ self._involved.T > 0] = math.nan
-        if not self._curved:
-            return values, self._weights
-        slopes = np.broadcast_to(self._weights, (*values.shape, rates.shape[-1])).copy()
-        for a in self._curved:
-            atom, own = self.atoms[a], self.means_of_atoms[a]
+            values[unknown @ block.involved.T > 0] = math.nan
+        curved = [a for a, atom in enumerate(atoms) if atom.linear is None]
+        if not curved:
+            return values, block.weights
+        slopes = np.broadcast_to(block.weights, (*values.shape, rates.shape[-1])).copy()
+        own_means = self.means_of_atoms[block.atoms]
+        for a in curved:
+            atom, own = atoms[a], np.searchsorted(block.means, own_means[a])
             for index in np.ndindex(rates.shape[:-1]):
                 known = dict(zip(atom.estimands, rates[*index, own].tolist(), strict=True))
                 point = dual(atom.expression, known)
@@ -266,9 +371,13 @@ class Linearisation:
             spread_of[mean.quantity.measure] if isinstance(mean.quantity, Expectation) else 1.0
             for _, mean in self._means
         ]
-        slopes = np.abs(self._slopes(self.means(confusion))[1])
-        scale = np.where(slopes < HUGE, slopes, 0.0) @ np.array(own)
-        return np.where(scale > 0, scale, 1.0)
+        means, spread_of_means, scale = self.means(confusion), np.array(own), [np.zeros(0)]
+        for block in self._blocks:
+            slopes = np.abs(self._slopes(block, means[..., block.means])[1])
+            known = np.where(slopes < HUGE, slopes, 0.0)
+            scale.append(known @ spread_of_means[block.means])
+        of_atoms = np.concatenate(scale)
+        return np.where(of_atoms > 0, of_atoms, 1.0)
 
 
 def _bounded(sums: Array) -> Array:

@@ -75,7 +75,7 @@ def test_a_rate_without_rows_is_not_predicted_to_pass():
     table[problem.stratification.membership[:, 0]] = 0
     near = problem.linearisation.at(table)
     assert np.isnan(near.values[0])
-    assert np.isfinite(near.influence).all()
+    assert all(np.isfinite(each.of_atoms).all() for each in near.influence)
     prediction = predicted(problem, table, 1000)
     assert prediction.probabilities[0] == 0.0
     assert prediction.bounds[0] == np.inf

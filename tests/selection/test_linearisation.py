@@ -13,7 +13,7 @@ from sklearn_seldonian.constraints import (
     estimate,
     parse,
 )
-from sklearn_seldonian.selection import ConstrainedProblem
+from sklearn_seldonian.selection import ConstrainedProblem, _linearisation
 from tests.selection._problems import problem_and_table, problems
 
 TEXTS = [
@@ -36,22 +36,28 @@ def test_values_equal_direct_evaluation():
     assert np.allclose(problem.linearisation.at(table).values, values_of(problem, table))
 
 
+def dense(near, table):
+    """How each atom moves with each entry of a table."""
+    ones = np.eye(len(near.values))
+    return np.array([near.pull(one, table.shape).ravel() for one in ones])
+
+
 def test_influence_is_the_derivative_in_each_entry():
     problem, table = problem_and_table(TEXTS)
     near = problem.linearisation.at(table)
-    step = 1e-4 * table.sum()
+    influence, step = dense(near, table), 1e-4 * table.sum()
     for entry in range(table.size):
         bumped = table.copy()
         bumped.flat[entry] += step
         slope = (values_of(problem, bumped) - near.values) / (step / table.sum())
-        assert np.allclose(near.influence[:, entry], slope, atol=2e-3)
+        assert np.allclose(influence[:, entry], slope, atol=2e-3)
 
 
 def test_standard_error_of_a_rate():
     problem, table = problem_and_table(["PR | [M] <= 0.5"])
     near = problem.linearisation.at(table)
     rate = near.values[0] + 0.5
-    share = 1 / np.abs(near.influence).max() * max(rate, 1 - rate)
+    share = 1 / np.abs(dense(near, table)).max() * max(rate, 1 - rate)
     n = 500 * share
     expected = np.sqrt(rate * (1 - rate) / n)
     assert near.standard_errors(500)[0] == pytest.approx(expected, rel=1e-6)
@@ -140,3 +146,39 @@ def test_rows_of_each_mean():
     male = problem.stratification.membership[:, 0]
     expected = [table[male].sum(), table[:, 1].sum()]
     assert problem.linearisation.trials(table).tolist() == expected
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+@pytest.mark.parametrize("valued", [True, False])
+def test_atoms_are_the_same_however_many_are_computed_together(valued, deterministic, monkeypatch):
+    found = []
+    for at_once in (1, 2, 64):
+        monkeypatch.setattr(_linearisation, "ATOMS_AT_ONCE", at_once)
+        problem, codes, y, scores = next(iter(problems(3, valued, deterministic)))
+        linear = problem.linearisation
+        of_rows = y, softmax(scores, axis=1), problem.stratification, problem.values
+        seen = summarise(codes, *of_rows, deterministic=deterministic, keep=True)
+        near = linear.at(seen.confusion, seen.products)
+        several = linear.at(np.stack([seen.confusion] * 2), np.stack([seen.products] * 2))
+        np.testing.assert_allclose(several.values[1], near.values)
+        weights = np.arange(1.0, 1.0 + len(problem.atoms))
+        pull = near.pull(weights, linear.confusion_shape)
+        scale = linear.violation_scale(seen.confusion, np.ones(len(problem.values)))
+        found.append((near.values, near.standard_errors(500), near.means, pull, scale))
+    for other in found[1:]:
+        for mine, others in zip(found[0], other, strict=True):
+            np.testing.assert_allclose(mine, others, rtol=1e-9, atol=1e-12)
+
+
+def test_many_atoms_take_memory_for_their_own_cells_alone():
+    n_levels = 300
+    columns = {"level": np.arange(3000) % n_levels}
+    schema = Schema(classes=(0, 1), positive=1, levels={"level": tuple(range(n_levels))})
+    constraints = [bind(parse(f"PR | [level == {i}] <= 0.9"), schema) for i in range(n_levels)]
+    stratification = assign_cells(columns, [c.conditions for c in constraints], 3000).stratification
+    deltas = [0.05] * n_levels
+    problem = ConstrainedProblem(constraints, deltas, stratification, 2, 500, 0.9)
+    table = np.random.default_rng(0).integers(0, 9, (n_levels, 2, 2)).astype(float)
+    near = problem.linearisation.at(table)
+    assert sum(each.of_atoms.size for each in near.influence) <= 64 * table.size
+    assert np.allclose(near.values, values_of(problem, table), equal_nan=True)

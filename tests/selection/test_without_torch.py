@@ -9,7 +9,14 @@ SCRIPT = """
 import sys
 from types import ModuleType
 
-sys.modules |= {"torch": None, "skorch": None}  # their import fails
+
+class Missing:
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "skorch"):
+            raise ModuleNotFoundError(name)
+
+
+sys.meta_path.insert(0, Missing)  # not None in sys.modules, by which scipy takes torch for loaded
 package = sys.modules["sklearn_seldonian"] = ModuleType("sklearn_seldonian")
 package.__path__ = [sys.argv[1]]
 from sklearn_seldonian import selection

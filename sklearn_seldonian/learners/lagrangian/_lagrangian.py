@@ -266,7 +266,7 @@ class Lagrangian:
         proportional = PROPORTIONAL_GAIN * self.multiplier_lr * violations
         active = self.problem.active(near.values)
         self.multipliers = np.maximum(0.0, self._integral + proportional) * active
-        self._set_weights((self.multipliers / self._scale) @ near.influence)
+        self._set_weights(near.pull(self.multipliers / self._scale, self._linear.confusion_shape))
         self._n_batches = 0
 
     def _remember(self, fresh: _Counts) -> None:
@@ -277,6 +277,6 @@ class Lagrangian:
         self._memory = _Counts(*(kept * remembered + new for remembered, new in parts))
 
     def _set_weights(self, weights: NDArray[np.float64]) -> None:
-        of_joint = self._joint.from_cells(weights.reshape(self._linear.confusion_shape))
+        of_joint = self._joint.from_cells(weights)
         flat = torch.as_tensor(of_joint, dtype=self._weights.dtype)
         self._weights.copy_(flat.reshape(self._weights.shape))
