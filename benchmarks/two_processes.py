@@ -1,6 +1,6 @@
 """One process or two: how often each finds a solution, how accurate it is, and how long it takes.
 
-    python benchmarks/distributed.py [--seeds 20] [--processes 2]
+    python benchmarks/two_processes.py [--seeds 20] [--processes 2]
 
 On digits ("ACC >= 0.85") and GPA ("abs(PR | [M] - PR | [F]) <= 0.2"), each seed once in one process
 and once in several on CPUs, started as `torchrun` does. It ends in an assertion: the solution rates
