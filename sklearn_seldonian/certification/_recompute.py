@@ -121,7 +121,7 @@ class Recomputation:
 
     @property
     def complete(self) -> bool:
-        """Whether all bounds and verdicts were recomputed."""
+        """Whether everything was recomputed."""
         return not self.not_recomputed
 
     def explain(self) -> str:

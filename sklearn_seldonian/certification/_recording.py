@@ -215,7 +215,7 @@ def _table(
         entries = {name: _entries(values[i]) for name, values in sums.items()}
         if any(entries.values()):
             cells.append(CellRecord(tuple(np.flatnonzero(pattern).tolist()), **entries))
-    cells.sort(key=lambda cell: cell.groups)
+    cells = sorted(cells, key=lambda cell: cell.groups) or [CellRecord((), ())]
     return TableRecord(tuple(sorted(columns)), tuple(groups), tuple(cells))
 
 
