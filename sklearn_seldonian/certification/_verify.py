@@ -74,15 +74,12 @@ class Verification:
         Whether each is the same, and what differs. The model is known by its weights, or by what it
         answers for these rows; the data by a fingerprint of X, y and the columns that constraints
         name, weights and groups among them; the verdict is every field of every result.
-    certificate : SafetyCertificate
-        Of the test that was run again.
     """
 
     model: Agreement
     data: Agreement
     statistics: Agreement
     verdict: Agreement
-    certificate: SafetyCertificate
 
     @property
     def parts(self) -> Mapping[str, Agreement]:
@@ -150,7 +147,6 @@ def compared(certificate: SafetyCertificate, again: SafetyCertificate) -> Verifi
         data,
         _statistics(certificate, again),
         Agreement.of(_differing_verdict(certificate, again)),
-        again,
     )
 
 
