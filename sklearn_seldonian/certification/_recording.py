@@ -61,8 +61,8 @@ def recorded_names(
 ) -> SpecificationRecord | None:
     """The constraints with all that gives their names a meaning.
 
-    None where a level of a column is neither a number nor a text, such as a date: a JSON document
-    could not say it.
+    None where a level of a column is infinite: a JSON document has no such number, and the text
+    that stands for it may be a level as well.
     """
     ranged = {g.column for by in quantifiers_of(constraints) for g in by if not g.levels}
     ordered = {
