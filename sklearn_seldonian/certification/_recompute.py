@@ -127,14 +127,16 @@ class Recomputation:
     def explain(self) -> str:
         """The whole in plain text."""
         if self.differences:
-            lines = ["The certificate is not what its own statistics lead to:", *self.differences]
+            lines = ["The certificate is not what its own statistics lead to:"]
+            lines += [f"  - {text}" for text in self.differences]
         elif self.complete:
-            return "Bounds and verdict follow from the statistics in the certificate."
+            lines = ["Bounds and verdict follow from the statistics in the certificate."]
         else:
-            lines = ["What follows from the statistics in the certificate is as it says."]
+            lines = ["Nothing in the certificate contradicts its own statistics."]
         if self.not_recomputed:
-            lines += ["Not recomputed, which only the rows themselves allow:", *self.not_recomputed]
-        return "\n  - ".join(lines)
+            lines.append("Not recomputed, since it takes the rows themselves (verify):")
+            lines += [f"  - {text}" for text in self.not_recomputed]
+        return "\n".join(lines)
 
 
 def recomputed(certificate: SafetyCertificate) -> Recomputation:
