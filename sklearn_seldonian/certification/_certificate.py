@@ -55,8 +55,9 @@ class SafetyCertificate(Value):
         Of the packages involved.
     fingerprints : mapping of str to str
         Digests of the safety "data" (X, y and the columns that constraints name, whatever the
-        order of rows and the container), and of the model: its "weights", or, from the function
-        `certify`, what it answers for these rows: "decisions", "probabilities" or "predictions".
+        order of rows and the container), of its y and of each column alone, and of the model: its
+        "weights", or, from the function `certify`, what it answers for these rows: "decisions",
+        "probabilities" or "predictions".
     order_seed : int or None
         What the order was drawn from in which a test looked at the rows one after another: the
         same rows in any order, tested with this seed, give the same certificate. None where

@@ -98,7 +98,7 @@ def _contents(part: Any) -> list[NDArray[Any]]:
 def row_sums(
     X: Any, y: NDArray[Any], columns: Mapping[str, Any], **answers: NDArray[Any]
 ) -> dict[str, RowSum]:
-    """Sums of rows, in any order: of the "data", and of what a model answers for them.
+    """Sums of rows, in any order: of the "data", of parts of it, and of a model's answers.
 
     Parameters
     ----------
@@ -113,9 +113,16 @@ def row_sums(
     Returns
     -------
     dict of str to RowSum
+        Each part of the data is summed up on its own as well: y and the columns, by names that
+        begin with "data: ".
     """
-    data = [block for values in (X, y, *columns.values()) for block in blocks_of(values)]
-    return RowSum.of(data, {name: row_hashes(values) for name, values in answers.items()})
+    named = {"data: y": y, **{f"data: column {name}": own for name, own in columns.items()}}
+    parts = {name: blocks_of(values) for name, values in named.items()}
+    data = [*blocks_of(X), *(block for blocks in parts.values() for block in blocks)]
+    sums = RowSum.of(data, {name: row_hashes(values) for name, values in answers.items()})
+    for name, blocks in parts.items():
+        sums |= RowSum.of(blocks, {}, name)
+    return sums
 
 
 def fingerprints_of(sums: Mapping[str, RowSum], columns: Iterable[str]) -> dict[str, str]:

@@ -121,20 +121,22 @@ class Recomputation:
 
     @property
     def complete(self) -> bool:
-        """Whether all bounds and verdicts were recomputed."""
+        """Whether everything was recomputed."""
         return not self.not_recomputed
 
     def explain(self) -> str:
         """The whole in plain text."""
         if self.differences:
-            lines = ["The certificate is not what its own statistics lead to:", *self.differences]
+            lines = ["The certificate is not what its own statistics lead to:"]
+            lines += [f"  - {text}" for text in self.differences]
         elif self.complete:
-            return "Bounds and verdict follow from the statistics in the certificate."
+            lines = ["Bounds and verdict follow from the statistics in the certificate."]
         else:
-            lines = ["What follows from the statistics in the certificate is as it says."]
+            lines = ["Nothing in the certificate contradicts its own statistics."]
         if self.not_recomputed:
-            lines += ["Not recomputed, which only the rows themselves allow:", *self.not_recomputed]
-        return "\n  - ".join(lines)
+            lines.append("Not recomputed, since it takes the rows themselves (verify):")
+            lines += [f"  - {text}" for text in self.not_recomputed]
+        return "\n".join(lines)
 
 
 def recomputed(certificate: SafetyCertificate) -> Recomputation:
@@ -185,7 +187,7 @@ def _compared(certificate: SafetyCertificate, tested: Sequence[Mapping[str, Any]
 
 WITHOUT_STATISTICS = (
     "Everything: the certificate has no statistics, as those of documents of version 1, and those "
-    "whose groups are neither numbers nor texts."
+    "with an infinite number among the levels of a column."
 )
 
 
@@ -211,11 +213,7 @@ def differences_of(given: ConstraintResult, found: Mapping[str, Any]) -> Iterato
         if not is_close(said, value, NEAR_ZERO_P if name == "p_value" else NEAR_ZERO):
             yield f"{name} is {short(said)}, and the statistics lead to {short(value)}"
     if "g_upper" in found and given.passed != (found["g_upper"] <= 0):
-        yield (
-            "g_upper passes, and the statistics do not"
-            if given.passed
-            else ("g_upper does not pass, and the statistics do")
-        )
+        yield f"passed is {given.passed}, and the statistics lead to {not given.passed}"
 
 
 def is_close(one: Any, other: Any, near_zero: float = NEAR_ZERO) -> bool:
@@ -239,13 +237,9 @@ def contradiction(again: Recomputation, certificate: SafetyCertificate) -> str:
     """
     if certificate.versions.get("sklearn-seldonian") == __version__:
         return next(iter(again.differences), "")
-    free = [name for name in OF_THE_VERSION if name != "g_upper"]
-    for text in again.differences:
-        name = text.partition(" ")[0].rpartition(".")[2]
-        if name == "assumptions" or name in free or (name == "g_upper" and " is " in text):
-            continue
-        return text
-    return ""
+    fields = {text: text.partition(" ")[0].rpartition(".")[2] for text in again.differences}
+    free = {*OF_THE_VERSION, "assumptions"}
+    return next((text for text, field in fields.items() if field not in free), "")
 
 
 # -- what was asked ------------------------------------------------------------------------

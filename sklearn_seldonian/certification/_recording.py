@@ -61,8 +61,8 @@ def recorded_names(
 ) -> SpecificationRecord | None:
     """The constraints with all that gives their names a meaning.
 
-    None where a level of a column is neither a number nor a text, such as a date: a JSON document
-    could not say it.
+    None where a level of a column is infinite: a JSON document has no such number, and the text
+    that stands for it may be a level as well.
     """
     ranged = {g.column for by in quantifiers_of(constraints) for g in by if not g.levels}
     ordered = {
@@ -215,7 +215,7 @@ def _table(
         entries = {name: _entries(values[i]) for name, values in sums.items()}
         if any(entries.values()):
             cells.append(CellRecord(tuple(np.flatnonzero(pattern).tolist()), **entries))
-    cells.sort(key=lambda cell: cell.groups)
+    cells = sorted(cells, key=lambda cell: cell.groups) or [CellRecord((), ())]
     return TableRecord(tuple(sorted(columns)), tuple(groups), tuple(cells))
 
 

@@ -100,8 +100,8 @@ def certify_by_sums(
         of_test = verdict._asdict()
         del of_test["reason"]
         known.update(of_test, bound=units.value(verdict.g_upper))
-        known["reason"] = "" if verdict.passed else test.reason(verdict)
         known["rows_needed"] = None if verdict.passed else test.rows_needed()
+        known["reason"] = "" if verdict.passed else test.reason(verdict)
     except RowsNeededError:
         pass
     return known

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # What a model is known by through its answers, which depend on the rows as well.
 OF_ANSWERS = {"decisions", "probabilities", "predictions"}
 OF_NUMBERS = {"probabilities", "predictions"}
+# How the fingerprints of parts of the data are called.
+PART = "data: "
 OTHER_ORDER = (
     "where only last digits differ, the rows may be in another order, or it is another machine: "
     "give the rows in the order in which they were tested"
@@ -74,15 +76,12 @@ class Verification:
         Whether each is the same, and what differs. The model is known by its weights, or by what it
         answers for these rows; the data by a fingerprint of X, y and the columns that constraints
         name, weights and groups among them; the verdict is every field of every result.
-    certificate : SafetyCertificate
-        Of the test that was run again.
     """
 
     model: Agreement
     data: Agreement
     statistics: Agreement
     verdict: Agreement
-    certificate: SafetyCertificate
 
     @property
     def parts(self) -> Mapping[str, Agreement]:
@@ -150,7 +149,6 @@ def compared(certificate: SafetyCertificate, again: SafetyCertificate) -> Verifi
         data,
         _statistics(certificate, again),
         Agreement.of(_differing_verdict(certificate, again)),
-        again,
     )
 
 
@@ -255,15 +253,34 @@ def _positive_label(certificate: SafetyCertificate, estimator: Any) -> Any:
 def _differing_data(certificate: SafetyCertificate, again: SafetyCertificate) -> Iterator[str]:
     if certificate.n_safety != again.n_safety:
         yield f"there are {again.n_safety:,} rows, and {certificate.n_safety:,} were tested"
-    was, found = (each.fingerprints.get("data") for each in (certificate, again))
-    if was is None and found is not None:
+    was, found = certificate.fingerprints, again.fingerprints
+    if "data" not in was:
         yield "the certificate has no fingerprint of its rows"
-    elif was != found:
+    elif was["data"] != found.get("data"):
         yield (
-            f"the fingerprint of the rows is {found}, and that in the certificate is {was}: a "
-            "value in X, y or a column that constraints name is another, or a weight or a group, "
-            "or rows are missing or others"
+            f"the fingerprint of the rows is {found.get('data')}, and that in the certificate is "
+            f"{was['data']}: {_where_data_differ(was, found)}"
         )
+    elif certificate.specification is not None:  # documents of version 1 have none of the parts
+        for name in sorted(n for n in was.keys() | found.keys() if n.startswith(PART)):
+            if was.get(name) != found.get(name):
+                part = name.removeprefix(PART)
+                yield (
+                    f"the fingerprint of {part} is {found.get(name)}, and that in the certificate "
+                    f"is {was.get(name)}"
+                )
+
+
+def _where_data_differ(was: Mapping[str, str], found: Mapping[str, str]) -> str:
+    """Which parts of the data are others, in words."""
+    names = [name for name in (*was, *found) if name.startswith(PART)]
+    others = [n for n in dict.fromkeys(names) if was.get(n) != found.get(n)]
+    if others:
+        return f"there are others in {', '.join(name.removeprefix(PART) for name in others)}"
+    if not names:
+        return "there are others in X, y or a column that constraints name"
+    parts = ", ".join(name.removeprefix(PART) for name in dict.fromkeys(names))
+    return f"there are others in X, or they go together otherwise; of {parts} there are the same"
 
 
 def _model(certificate: SafetyCertificate, again: SafetyCertificate, data: Agreement) -> Agreement:
@@ -280,9 +297,12 @@ def _model(certificate: SafetyCertificate, again: SafetyCertificate, data: Agree
             f"it was fitted to {again.n_candidate:,} rows, and in the certificate n_candidate is "
             f"{certificate.n_candidate:,}"
         )
-    names = sorted((certificate.fingerprints.keys() | again.fingerprints.keys()) - {"data"})
-    prints = {n: (again.fingerprints.get(n), certificate.fingerprints.get(n)) for n in names}
-    if not names or not certificate.fingerprints.keys() - {"data"}:
+    prints = {
+        name: (again.fingerprints.get(name), certificate.fingerprints.get(name))
+        for name in sorted(certificate.fingerprints.keys() | again.fingerprints.keys())
+        if name != "data" and not name.startswith(PART)
+    }
+    if not prints.keys() & certificate.fingerprints.keys():
         differences.append("the certificate has no fingerprint of the model")
     untold = [n for n, (found, was) in prints.items() if found != was and n in OF_ANSWERS]
     if untold and data.same is not True and not differences:

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_seldonian.certification._certifier import Origin, run_safety_test
 from sklearn_seldonian.certification._recompute import bound_specification
+from sklearn_seldonian.certification._rules import parameter
 from sklearn_seldonian.data import _arrays, _groups
 from sklearn_seldonian.data._shift import Shift, check_has_column
 from sklearn_seldonian.data._split import LabelledRows
@@ -40,42 +41,50 @@ class RepeatedTests:
             The rows that were tested; or all rows that `fit` was given, in the same order.
         """
         check_is_fitted(self)
-        bound = self._bound_by_record(certificate)
+        bound, shift = self._bound_by_record(certificate), self._recorded_shift(certificate)
         X, y = _arrays.as_arrays(X, y)
         _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         check_consistent_length(X, y)
-        shift = self._recorded_shift(certificate)
         y, learned = self._targets_.check(y)
-        wanted = bound.source.columns | ({shift.column} if shift else set())
-        columns = _groups.column_values(wanted, X, sensitive_features, len(y), bound.source.missing)
-        missing = sorted(bound.source.columns - set(columns))
-        if missing:
-            raise ValueError(f"The constraints name columns that are not here: {missing}.")
-        check_has_column(shift, columns)
+        columns = self._columns_tested(bound, shift, X, sensitive_features, len(y))
         moved = None if shift is None else (shift, columns[shift.column])
         most = (
-            None if groups is None else self.max_group_size,
-            None if sample_weight is None else self.max_weight,
+            None if groups is None else self._as_fitted(certificate, "max_group_size"),
+            None if sample_weight is None else self._as_fitted(certificate, "max_weight"),
         )
         units = units_of(groups, sample_weight, len(y), *most, shift=moved)
         tested = self._tested_rows(certificate, len(y))
         if tested is None:
-            tested, units = slice(None), _as_in_fit(units, certificate)
-        parts = y[tested], learned[tested], {name: c[tested] for name, c in columns.items()}
-        inputs = X if isinstance(tested, slice) else _safe_indexing(X, tested)
-        units = None if units is None else units.take(tested)
+            units = _as_in_fit(units, certificate)
+        else:
+            X, units = _safe_indexing(X, tested), None if units is None else units.take(tested)
+            columns = {name: values[tested] for name, values in columns.items()}
+            y, learned = y[tested], learned[tested]
         for constraint in bound.constraints:
-            _groups.check_fresh_columns(constraint.conditions, parts[2])
-        rows = LabelledRows(self._inputs(inputs), *parts, inputs, units=units)
+            _groups.check_fresh_columns(constraint.conditions, columns)
+        rows = LabelledRows(self._inputs(X), y, learned, columns, X, units=units)
+        model, seed = _Quiet(*vars(self._model).values()), certificate.order_seed or 0
+        return run_safety_test(bound, model, rows, self._origin_again(certificate), seed)
+
+    def _columns_tested(self, bound, shift, X, sensitive_features, n_rows):
+        """The columns that the test needs."""
+        source = bound.source
+        wanted = source.columns | ({shift.column} if shift else set())
+        columns = _groups.column_values(wanted, X, sensitive_features, n_rows, source.missing)
+        missing = sorted(source.columns - set(columns))
+        if missing:
+            raise ValueError(f"The constraints name columns that are not here: {missing}.")
+        check_has_column(shift, columns)
+        return columns
+
+    def _origin_again(self, certificate):
+        """What is known of the model itself; how it was fitted is the certificate's word."""
         schema, name = self._targets_.schema, type(self).__name__
         names = tuple(map(str, schema["classes"]))
         positive = None if schema["positive"] is None else names[schema["positive"]]
-        n_candidate = certificate.n_candidate
-        if hasattr(self, "_split_"):
-            n_candidate = len(self.candidate_indices_)
-        origin = Origin(certificate.procedure, {}, names, positive, n_candidate, name)
-        model, seed = _Quiet(*vars(self._model).values()), certificate.order_seed or 0
-        return run_safety_test(bound, model, rows, origin, seed)
+        is_known = hasattr(self, "_split_")
+        n_candidate = len(self.candidate_indices_) if is_known else certificate.n_candidate
+        return Origin(certificate.procedure, {}, names, positive, n_candidate, name)
 
     def _bound_by_record(self, certificate):
         """The constraints as they were tested: those of the estimator, with the tested deltas."""
@@ -94,6 +103,11 @@ class RepeatedTests:
                 f"{len(bound.constraints)}: they do not belong together."
             )
         return replace(bound, source=replace(bound.source, deltas=deltas))
+
+    def _as_fitted(self, certificate, name):
+        """A parameter as it was in `fit`: it may have been set since."""
+        given = parameter(certificate, name)
+        return given[0] if given else getattr(self, name)
 
     def _recorded_shift(self, certificate):
         """The populations that were meant."""

@@ -115,7 +115,7 @@ def test_the_model_is_known_by_its_answers_and_by_what_it_says_of_itself():
         for decided in (DECIDED, DECIDED.copy(), 1 - DECIDED)
     )
     assert one == same
-    assert set(one) == {"data", "decisions", "weights"}
+    assert set(one) == {"data", "data: y", "decisions", "weights"}
     assert one["weights"] == "0123"
     assert other["data"] == one["data"]
     assert other["decisions"] != one["decisions"]

@@ -1,20 +1,42 @@
 """Any single edit of a document that changes a statement is refused, or found by verifying."""
 
+import copy
 import json
 import warnings
+from dataclasses import fields
 from functools import cache
 
 import numpy as np
 import pytest
 
 from sklearn_seldonian import SeldonianClassifier, certify
-from sklearn_seldonian.certification import SafetyCertificate
+from sklearn_seldonian.certification import (
+    CellRecord,
+    ConstraintResult,
+    SafetyCertificate,
+    SpecificationRecord,
+    StatisticsRecord,
+    TableRecord,
+)
+from sklearn_seldonian.certification._json import digests_of
 from sklearn_seldonian.certification._recompute import is_close
 from sklearn_seldonian.certification._verify import NOT_REPEATED
 from sklearn_seldonian.model_selection import SeldonianSearchCV
 from sklearn_seldonian.modules import MLP
-from tests.certification._certificates import COST, DATA, Given, GivenNumbers, P, Y, fitted
-from tests.certification._edits import document_of, edited
+from tests.certification._certificates import (
+    COST,
+    DATA,
+    Given,
+    GivenNumbers,
+    P,
+    Y,
+    fitted,
+    forged,
+)
+from tests.certification._edits import document_of, edited, places_in
+from tests.certification.test_json import OF_OTHER_TYPES
+from tests.certification.test_recompute import OF_STATISTICS
+from tests.certification.test_rules import FORGERIES
 
 WEIGHTS = np.random.default_rng(1).integers(1, 4, len(Y)).astype(float)
 # What no reader can recompute (see docs/for_the_auditor.md).
@@ -139,6 +161,92 @@ def test_the_certificates_that_are_edited_are_read_and_verified(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_random_edit_is_noticed(kind):
     count(kind, 22, seed=0)
+
+
+@pytest.mark.parametrize("kind", ["counts", "values", "alternatives"])
+def test_everything_that_is_taken_out_is_missed(kind):
+    """Entries of objects are missing; what is left of a list says less, and is noticed."""
+    certificate, verify, document = made(kind)
+    for *owners, name in places_in(document):
+        content = copy.deepcopy(document)
+        owner = content
+        for step in owners:
+            owner = owner[step]
+        del owner[name]
+        if owners[:1] != ["digests"] and name != "digests":
+            content["digests"] = digests_of(content)
+        path = (*owners, name)
+        try:
+            read = SafetyCertificate.from_json(json.dumps(content))
+        except ValueError:
+            continue
+        is_found = not verify(read).same
+        assert is_found or differing(certificate, read) <= BY_WORD_ALONE, path
+
+
+@pytest.mark.parametrize("kind", ["counts", "values", "fit"])
+def test_whoever_leaves_the_digests_alone_changes_nothing(kind):
+    certificate, _, document = made(kind)
+    rng = np.random.default_rng(3)
+    for _ in range(100):
+        content, _ = edited(document, rng)
+        content["digests"] = document["digests"]
+        if repr(content) == repr(document):  # 1 and 1.0 are equal, and written in other ways
+            assert SafetyCertificate.from_json(json.dumps(content)) == certificate
+            continue
+        with pytest.raises(ValueError):  # noqa: PT011
+            SafetyCertificate.from_json(json.dumps(content))
+
+
+OF_RECORDS = [
+    ("shift", "specification.shift.low", [0.9, 0.9, 0.9], "specification.shift cannot be"),
+    ("shift", "specification.shift.high", [0.4], "specification.shift cannot be"),
+    ("shift", "specification.shift.levels", ["A", "B"], "specification.shift cannot be"),
+    ("normal", "statistics.has_products", False, "statistics.tables, products must be in"),
+    ("normal", "statistics.tables.0.cells.0.products.0", [0, 0, 0, 7.5], "results"),
+    ("normal", "statistics.tables.0.cells.0.products.0", [0, 9, 0, 7.5], "statistics.tables, prod"),
+    ("drawn", "statistics.has_products", True, None),
+    ("weights", "statistics.largest_unit", None, "statistics.tables, counts must be in"),
+    ("weights", "statistics.largest_unit", 9.0, None),
+    ("weights", "statistics.tables.0.cells.0.counts.0", [0, 0, 1], "statistics.tables have"),
+    ("values", "specification.measures", [], "specification gives the constraints no meaning"),
+    ("values", "specification.measures.0.range", [0.0, 1.0], None),
+    ("values", "specification.measures.0.range", [2.0, 0.0], "specification.ranges must be"),
+    ("values", "specification.measures.0.name", "Price", "specification gives the constraints no"),
+    ("groups", "specification.orders", {"race": ["C", "B", "A"]}, None),
+    ("groups", "specification.levels.race", ["A", "B"], "statistics.tables[0].groups are not"),
+    ("numbers", "specification.prediction_range", [0.0, 2.0], None),
+    ("numbers", "specification.prediction_range", [0.0], "specification.ranges must be"),
+    ("search", "specification.n_tests", 7, "results[0].delta is"),
+    ("counts", "estimator", "", "estimator is missing"),
+    ("fit", "estimator", "SeldonianRegressor", "estimator is not the one whose procedure"),
+    ("counts", "estimator", "Oracle", None),
+    ("counts", "procedure", "Given.certify", "n_candidate|procedure|loss|estimator"),
+]
+
+
+@pytest.mark.parametrize(("kind", "path", "value", "message"), OF_RECORDS)
+def test_a_record_that_was_edited_is_refused_or_found(kind, path, value, message):
+    """Without a message: read, and found by verifying."""
+    certificate, verify, _ = made(kind)
+    content = json.loads(forged(certificate, path, value))
+    content["digests"] = digests_of(content)
+    if message is None:
+        read = SafetyCertificate.from_json(json.dumps(content))
+        assert not verify(read).same
+        return
+    with pytest.raises(ValueError) as found:  # noqa: PT011
+        SafetyCertificate.from_json(json.dumps(content))
+    assert str(found.value).startswith(tuple(message.split("|")))
+
+
+def test_each_field_is_edited_by_hand_in_a_table():
+    tables = [path for _, path, *_ in (*FORGERIES, *OF_OTHER_TYPES, *OF_STATISTICS)]
+    edited_by_hand = {part for path in tables for part in path.split(".")}
+    kinds = SafetyCertificate, ConstraintResult, SpecificationRecord, StatisticsRecord, TableRecord
+    every = {field.name for kind in (*kinds, CellRecord) for field in fields(kind)}
+    edited_by_hand |= {part for _, path, *_ in OF_RECORDS for part in path.split(".")}
+    assert every - edited_by_hand <= BY_WORD_ALONE
 
 
 @pytest.mark.slow

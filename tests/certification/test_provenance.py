@@ -87,10 +87,22 @@ def test_each_kind_of_answer_has_a_fingerprint_of_its_own():
     y, columns = np.array([0, 1]), {"M": np.array([1, 0])}
     alone = row_fingerprints(NUMBERS, y, columns)
     found = row_fingerprints(NUMBERS, y, columns, decisions=y, scores=np.array([0.25, 0.75]))
-    assert set(alone) == {"data"}
-    assert set(found) == {"data", "decisions", "scores"}
-    assert found["data"] == alone["data"]
-    assert len(set(found.values())) == 3
+    assert set(alone) == {"data", "data: y", "data: column M"}
+    assert found == {**alone, "decisions": found["decisions"], "scores": found["scores"]}
+    assert len(set(found.values())) == 4  # y and M hold the same values
+
+
+def test_parts_of_the_data_are_told_apart():
+    y, columns = np.array([0, 1, 1]), {"M": np.array([1, 0, 0])}
+    X = np.arange(6.0).reshape(3, 2)
+    own = row_fingerprints(X, y, columns)
+    others = {
+        "data: y": row_fingerprints(X, np.array([0, 0, 1]), columns),
+        "data: column M": row_fingerprints(X, y, {"M": np.array([1, 1, 0])}),
+        "": row_fingerprints(X[::-1], y, columns),
+    }
+    for name, found in others.items():
+        assert {key for key in own if found[key] != own[key]} == {"data", name} - {""}
 
 
 @pytest.mark.parametrize(("by", "is_known"), [(1e-12, True), (1e-4, False)])

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from sklearn_seldonian import certify
+from sklearn_seldonian import certify, collect
 from sklearn_seldonian.certification import SafetyCertificate
 from sklearn_seldonian.certification._json import digests_of
 from sklearn_seldonian.certification._recompute import NEAR_ZERO, ROUNDING, is_close
+from sklearn_seldonian.measures import RowMeasure
 from tests.certification._certificates import (
     CHOSEN,
+    COST,
     DATA,
     FITTED,
     PASSED,
@@ -23,6 +25,7 @@ from tests.certification._certificates import (
     fitted,
     forged,
 )
+from tests.certification._fixed import Fixed
 from tests.certification.test_json import CERTIFICATES
 
 # Whose tests look at numbers of each row.
@@ -204,7 +207,7 @@ def test_another_version_has_no_other_verdict_and_no_other_counts():
     content = json.loads(PASSED.to_json())
     fails = {"bound": 0.79, "g_upper": 0.8 - 0.79, "p_value": 0.06, "reason": "so few rows"}
     content["results"][0].update(fails)
-    with pytest.raises(ValueError, match=r"^results\[0\]\.g_upper does not pass, and the stat"):
+    with pytest.raises(ValueError, match=r"^results\[0\]\.passed is False, and the statistics"):
         SafetyCertificate.from_json(of_version(content, "7.1"))
     content = json.loads(PASSED.to_json())
     content["statistics"]["n_invalid"] = 1
@@ -279,4 +282,101 @@ def test_rows_without_finite_outputs_are_kept_as_a_number():
     certificate = certify(model, data, Y, "Brier <= 0.9")
     assert certificate.statistics.n_invalid == 1
     assert not certificate.passed
+    assert SafetyCertificate.from_json(certificate.to_json()) == certificate
+
+
+NAN = DATA.assign(p=np.nan)
+CERTAIN = DATA.assign(p=np.where(np.arange(len(Y)) == 0, 1.0 - Y, DATA["p"]))
+TEXTS = np.array(['a "b", c', "d\\e", "f|g] \n"])[np.arange(len(Y)) % 3]
+ODD_NAMES = DATA.rename(columns={"race": 'my "race" | `x`, y'}).assign(s=TEXTS)
+THREE = np.arange(len(Y)) % 3
+LABELS = (np.arange(len(Y)) + (np.arange(len(Y)) % 5 == 0)) % 3
+OF_THREE = Fixed(np.array(["a", "b", "c"])[THREE], np.eye(3)[THREE], classes=("a", "b", "c"))
+TENS = Fixed(10 * THREE, np.eye(3)[THREE], classes=(0, 10, 20))
+HIT = RowMeasure("Hit", lambda y, decided, _: 1.0 * (y == decided), range=(0, 1), rows=(10,))
+ODD = {
+    "no finite output": (Given().fit(), NAN, Y, "Brier <= 0.9", {}),
+    "no finite output in groups": (Given().fit(), NAN, Y, "max(Brier, by=race) <= 0.9", {}),
+    "an infinite loss": (Given().fit(), CERTAIN, Y, "LogLoss <= 0.9", {"method": "asymptotic"}),
+    "names with quotes": (
+        Given().fit(),
+        ODD_NAMES,
+        Y,
+        [
+            'max(PR, by=`my "race" | \\`x\\`, y`) <= 0.99',
+            "max(PR, by=s) <= 0.99",
+            'PR | [s == "a \\"b\\", c"] <= 0.99',
+        ],
+        {},
+    ),
+    "a level that no row has": (
+        Given().fit(),
+        DATA,
+        Y,
+        'max(PR, by=race in ("A", "Z")) <= 0.99',
+        {},
+    ),
+    "truth values": (
+        Given().fit(),
+        DATA.assign(b=DATA["M"] == 1),
+        Y,
+        ["max(PR, by=b) <= 0.99", "PR | [b] <= 0.99", "PR | [not b] <= 0.99"],
+        {},
+    ),
+    "numbers as levels": (
+        Given().fit(),
+        DATA.assign(b=DATA["M"] * 0.5),
+        Y,
+        ["max(PR, by=b) <= 0.99", "PR | [b == 0.5] <= 0.99"],
+        {},
+    ),
+    "several conditions": (
+        Given().fit(),
+        DATA,
+        Y,
+        ["PR | [age >= 30, age < 50, race in ('A', 'B')] <= 0.99", "PR | [age != 30] <= 0.9"],
+        {},
+    ),
+    "three classes": (
+        OF_THREE,
+        DATA,
+        np.array(["a", "b", "c"])[LABELS],
+        ["PR_['a'] <= 0.9", "max(TPR_['b'], by=race) >= 0", "BACC >= 0.1", "F1_['c'] >= 0.1"],
+        {},
+    ),
+    "labels that are no positions": (
+        TENS,
+        DATA,
+        10 * LABELS,
+        ["PR_['10'] <= 0.9", "ACC >= 0.2"],
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize(("model", "data", "y", "constraints", "options"), ODD.values(), ids=ODD)
+@pytest.mark.filterwarnings("ignore:.* is tested by a normal approximation")
+def test_whatever_the_rows_are_like(model, data, y, constraints, options):
+    certificate = certify(model, data, y, constraints, **options)
+    again = certificate.recompute()
+    assert again.same
+    assert again.complete
+    assert SafetyCertificate.from_json(certificate.to_json()) == certificate
+
+
+def test_a_measure_of_rows_with_one_label():
+    certificate = certify(TENS, DATA, 10 * LABELS, "Hit >= 0.2", measures=[HIT])
+    assert certificate.specification.measures[0].labels == ("10",)
+    again = certificate.recompute()
+    assert again.same
+    assert again.certificate.results[0].rows == {"Hit": int((LABELS == 1).sum())}
+
+
+def test_parts_lead_to_statistics_that_are_read():
+    asked = {"constraints": ["max(PR, by=(race, M)) <= 0.99", "Cost <= 1.9"], "measures": [COST]}
+    cuts = [slice(start, start + 50) for start in range(0, len(Y), 50)]
+    total = sum(collect(Given().fit(), DATA[cut], Y[cut], **asked) for cut in cuts)
+    certificate = total.certify(random_state=0)
+    assert certificate == certify(Given().fit(), DATA, Y, random_state=0, **asked)
+    assert certificate.recompute().same
     assert SafetyCertificate.from_json(certificate.to_json()) == certificate

@@ -95,7 +95,7 @@ def test_the_order_of_categories_is_kept_where_it_counts():
     assert of_level.recompute().same
 
 
-def test_groups_that_json_does_not_have_are_not_kept():
+def test_levels_that_json_does_not_have_are_not_kept():
     ends = np.array([1.0, np.inf])[np.arange(len(Y)) % 2]
     certificate = certify(Given().fit(), DATA.assign(end=ends), Y, "max(PR, by=end) <= 0.95")
     assert certificate.specification is None

@@ -190,7 +190,7 @@ class TestCertificates:
         X = X.astype(np.float32)
         model = LogisticRegression().fit(X, y)
         own = self.prints(model, X, y, groups)
-        assert set(own) == {"data", "decisions"}
+        assert set(own) == {"data", "data: y", "data: column race", "decisions"}
         order = np.random.default_rng(0).permutation(1000)
         same = [
             (X.astype(np.float64), y, groups),
@@ -224,7 +224,7 @@ class TestCertificates:
         X, y = blobs
         model = LogisticRegression().fit(X, y)
         drawn = self.prints(model, X, y, groups, decision="sample")
-        assert set(drawn) == {"data", "probabilities"}
+        assert set(drawn) == {"data", "data: y", "data: column race", "probabilities"}
         order = np.random.default_rng(0).permutation(1000)
         again = self.prints(model, X[order], y[order], groups.iloc[order], decision="sample")
         assert again == drawn
@@ -234,7 +234,7 @@ class TestCertificates:
         numbers = LinearRegression().fit(X, X[:, 0])
         options = {"target_range": (-9, 9), "prediction_range": (-9, 9)}
         certificate = certify(numbers, X, X[:, 0], "MAE <= 1", **options)
-        assert set(certificate.fingerprints) == {"data", "predictions"}
+        assert set(certificate.fingerprints) == {"data", "data: y", "predictions"}
 
     def test_texts(self):
         texts, y = ["good day", "bad day", "good", "bad"] * 20, np.array([1, 0, 1, 0] * 20)

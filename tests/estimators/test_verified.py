@@ -265,3 +265,11 @@ def test_the_loss_is_that_of_the_test():
     other = replace(model.certificate_, loss=model.certificate_.loss + 0.01)
     found = other.verify(model, X, Y)
     assert [text.partition(" ")[0] for text in found.verdict.differences] == ["loss"]
+
+
+def test_parameters_that_were_set_since_do_not_count():
+    model = fitted(arguments={"groups": GROUPS}, max_group_size=5)
+    certificate = model.certificate_
+    assert certificate.verify(model, X, Y, groups=GROUPS).same
+    model.set_params(max_group_size=9, constraints="ACC >= 0.9", delta=0.3)
+    assert certificate.verify(model, X, Y, groups=GROUPS).same
