@@ -18,7 +18,7 @@ proved, at delta .05 (median and the eighth tenth of streams), beside
     python benchmarks/monitoring.py [--streams 400] [--steps 100000]
 
 It ends in an assertion: no share of false alarms is above delta by more than three standard errors,
-and no monitor asks for more rows than twice what is claimed here.
+and no monitor asks for more rows at the median than 1.2 times what is claimed here.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ from sklearn_seldonian.bounds import (
     MeanStream,
     RateStream,
     divided_between_edges,
-    time_uniform_lower,
     time_uniform_sum_lower,
 )
 from sklearn_seldonian.monitoring._windows import share_of_window
@@ -178,12 +177,12 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case("PR <= .3, is .6", (0.6,), (1.0,), 0.3, 40),
-    Case("PR <= .1, is .2", (0.2,), (1.0,), 0.1, 130),
-    Case("PR <= .02, is .04", (0.04,), (1.0,), 0.02, 800),
-    Case("gap <= .1, is .2 (.5, .3)", (0.5, 0.3), (1.0, -1.0), 0.1, 800),
-    Case("gap <= .05, is .1 (.35, .25)", (0.35, 0.25), (1.0, -1.0), 0.05, 3200),
-    Case("ratio >= .8, is .6 (.5, .3)", (0.5, 0.3), (0.8, -1.0), 0.0, 900),
+    Case("PR <= .3, is .6", (0.6,), (1.0,), 0.3, 25),
+    Case("PR <= .1, is .2", (0.2,), (1.0,), 0.1, 100),
+    Case("PR <= .02, is .04", (0.04,), (1.0,), 0.02, 550),
+    Case("gap <= .1, is .2 (.5, .3)", (0.5, 0.3), (1.0, -1.0), 0.1, 650),
+    Case("gap <= .05, is .1 (.35, .25)", (0.35, 0.25), (1.0, -1.0), 0.05, 2300),
+    Case("ratio >= .8, is .6 (.5, .3)", (0.5, 0.3), (0.8, -1.0), 0.0, 550),
 )
 
 
@@ -294,9 +293,7 @@ def report_rows(n_streams: int) -> None:
             ]
             cells.append(f"{found[0]:9.0f}, mistuned {found[1]:5.0f}")
         print(f"  {case.name:30} {' '.join(cells)}")
-        assert median <= 2 * case.claimed, case.name
-    one_rate = time_uniform_lower(RateStream(60, 100), DELTA)
-    assert 0.0 < one_rate < 0.6
+        assert median <= 1.2 * case.claimed, case.name
 
 
 if __name__ == "__main__":
