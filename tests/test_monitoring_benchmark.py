@@ -60,5 +60,5 @@ def test_each_way_proves_a_gross_violation(case):
 
 def test_a_share_of_alarms_above_delta_fails(monkeypatch):
     monkeypatch.setattr(monitoring, "alarms_of_a_rate", lambda *_: 30)
-    with pytest.raises(AssertionError, match="rate .02"):
+    with pytest.raises(AssertionError, match=r"rate \.02"):
         monitoring.report_alarms(200, 40)
