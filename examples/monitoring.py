@@ -39,10 +39,10 @@ print(certificate.verdict)
 # %%
 # Fifteen months
 # --------------
-# The monitor takes constraints, deltas and classes from the certificate. Each quarter is a window of
-# its own, so that good rows of the past do not hide what has changed; the five of them share delta.
-# A week has 500 students. Their grades are known two weeks later: the accuracy counts them then. The
-# difference of men and women needs no grades, and counts them at once.
+# The monitor takes constraints, deltas and classes from the certificate. Each quarter is a window
+# of its own, so that good rows of the past do not hide what has changed; the five of them share
+# delta. A week has 500 students. Their grades are known two weeks later: the accuracy counts them
+# then. The difference of men and women needs no grades, and counts them at once.
 
 monitor = SafetyMonitor.from_certificate(certificate, windows=5)
 for week in range(60):
@@ -61,8 +61,9 @@ for week in range(60):
 # %%
 # What is proved
 # --------------
-# The scores change with the third quarter, and in that quarter the difference is proved to be above
-# 0.2. What is certified for a quarter is proved of that quarter's rows: the accuracy holds throughout.
+# The scores change with the third quarter, and in that quarter the difference is proved to be
+# above 0.2. What is certified for a quarter is proved of that quarter's rows: the accuracy holds
+# throughout.
 
 shown = ["window", "constraint", "n_rows", "estimate", "violated_at", "certified"]
 print(monitor.to_frame()[shown].to_string(index=False))

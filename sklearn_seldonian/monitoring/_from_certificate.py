@@ -92,11 +92,10 @@ def _levels(certificate: SafetyCertificate, texts: list[str]) -> dict[str, list[
     constraints = parse_all(texts)
     ranged = {g.column for by in quantifiers_of(constraints) for g in by if not g.levels}
     found: dict[str, list[Any]] = {column: [] for column in sorted(ranged)}
-    for result in certificate.results:
-        for name in result.rows:
-            for node in walk(parse(f"{name} <= 0")):
-                if isinstance(node, Comparison) and node.operator == "==" and node.column in found:
-                    found[node.column].append(node.literal)
+    names = [name for result in certificate.results for name in result.rows] if ranged else []
+    for node in (node for name in names for node in walk(parse(f"{name} <= 0"))):
+        if isinstance(node, Comparison) and node.operator == "==" and node.column in found:
+            found[node.column].append(node.literal)
     for column, literals in named_levels(constraints).items():
         if column in found:
             found[column].extend(literals)

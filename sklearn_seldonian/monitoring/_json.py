@@ -134,7 +134,7 @@ def parameters_of(given: Mapping[str, Any]) -> dict[str, Any]:
         ends = given[name]
         if isinstance(ends, list):
             found[name] = tuple(_float(name, end) for end in ends)
-    return {**found, "levels": given["levels"] or None}
+    return {**found, "levels": None if given["levels"] == {} else given["levels"]}
 
 
 def windows_of(given: Any, specification: MonitorSpecification) -> list[Window]:
@@ -160,8 +160,8 @@ def _read_window(where: str, given: Any, specification: MonitorSpecification) ->
     if not isinstance(violated, list) or len(violated) != n_constraints:
         _wrong(f"{where}.violated_at", f"a list of {n_constraints} entries", violated)
     for i, at in enumerate(violated):
-        if at is not None and _count(f"{where}.violated_at[{i}]", at) > n_rows:
-            _wrong(f"{where}.violated_at[{i}]", f"at most n_rows={n_rows}, or null", at)
+        if at is not None and not 1 <= _count(f"{where}.violated_at[{i}]", at) <= n_rows:
+            _wrong(f"{where}.violated_at[{i}]", f"from 1 to n_rows={n_rows}, or null", at)
     points = given["points"]
     if not isinstance(points, list):
         _wrong(f"{where}.points", "a list", points)

@@ -107,6 +107,8 @@ class SafetyMonitor(BaseEstimator):
         The value of the constraint on the rows so far, in its own units; NaN without rows.
     bounds_ : ndarray of shape (n_constraints, 2)
         Lower and upper bound of this value.
+    history_ : DataFrame
+        Estimates and bounds as the rows of all windows grew, for pictures.
     n_rows_ : int
         Rows of this window.
     n_waiting_ : int

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
+from operator import itemgetter
 from typing import NamedTuple
 
 from sklearn_seldonian.bounds import (
@@ -21,16 +21,15 @@ from sklearn_seldonian.constraints import (
     Atom,
     Estimand,
     ExclusiveColumns,
-    Negative,
+    Node,
     Or,
     ResolvedConstraint,
     Tree,
     estimate,
     interval,
-    shares,
 )
 from sklearn_seldonian.constraints._interval import Interval
-from sklearn_seldonian.constraints._split import atom_range, split
+from sklearn_seldonian.constraints._split import TRUE, atom_range
 from sklearn_seldonian.constraints._sums import range_of
 
 Stream = RateStream | MeanStream
@@ -63,27 +62,29 @@ def is_violated(constraint: ResolvedConstraint, evidence: Evidence) -> bool:
 
     Notes
     -----
-    The constraint says :math:`g \le 0`. It is violated where a lower bound of g is above 0, and
-    proved to hold where an upper bound is at most 0. Each is the bound of a tree of AND and OR over
-    atoms. An atom that is linear in means of disjoint rows is bounded by `time_uniform_sum_lower`;
-    any other by bounds on each of its means, of which m are needed, each at :math:`\delta / m`, and
-    interval arithmetic. An AND is bounded by the largest bound of its children, each at the full
-    delta: for it to be wrong, the bound of the child with the largest value must be. An OR of k
-    children is bounded by the least, each at :math:`\delta / k`; by the union bound all of them
-    hold at all times with probability at least :math:`1 - \delta`. So each bound is ever wrong
-    with probability at most delta.
+    The constraint says :math:`g \le 0`. It is proved to hold where an upper bound of g is at most
+    0, and to be violated where a lower bound is above 0. They are bounds of a tree of AND and OR
+    over atoms :math:`h \le 0`. An atom that is linear in means of disjoint rows is bounded by
+    `time_uniform_sum_lower`; any other by bounds on each of its means, of which m are needed, each
+    at :math:`\delta / m`, and interval arithmetic.
+
+    An AND holds where all k children do. Its upper bound is the largest of theirs, each at the full
+    delta: for it to be wrong, the bound of the child with the largest value must be. Its lower
+    bound is the largest of theirs, each at :math:`\delta / k`: by the union bound all of them hold
+    at all times with probability at least :math:`1 - \delta`. For an OR it is the other way round.
+    So each bound of g is ever wrong with probability at most delta.
     """
     # A bound is never better than the estimate. Without one, some of an AND may be known.
     if _g_estimate(constraint, evidence) <= 0.0:
         return False
-    return _tree_upper(negated(constraint).tree, evidence) < 0.0
+    return _lower(constraint.tree, evidence) > 0.0
 
 
 def is_certified(constraint: ResolvedConstraint, evidence: Evidence) -> bool:
     """Whether the rows prove that the constraint holds; see `is_violated`."""
     if _g_estimate(constraint, evidence) > 0.0:
         return False
-    return _tree_upper(constraint.tree, evidence) <= 0.0
+    return _upper(constraint.tree, evidence) <= 0.0
 
 
 def estimate_of(constraint: ResolvedConstraint, evidence: Evidence) -> float:
@@ -95,32 +96,35 @@ def bounds_of(constraint: ResolvedConstraint, evidence: Evidence) -> tuple[float
     """Lower and upper bound of the value, in the units of the constraint.
 
     They agree with what is proved. Where the atoms are of an equivalent statement in other units,
-    as ``a - c b <= 0`` is for ``a / b <= c``, the bound is the tightest limit found that is proved.
+    as ``a - c b <= 0`` is for ``a / b <= c``, a bound is the tightest limit found that is proved to
+    be violated, or to be kept.
     """
-    g = _g_estimate(constraint, evidence)
     violated, certified = is_violated(constraint, evidence), is_certified(constraint, evidence)
-    high = _g_upper(constraint, evidence, g)
-    low = -_g_upper(negated(constraint), evidence, -g)
     possible, value = range_of(constraint.g), units_of(constraint.source).value
+    if constraint.in_units:
+        low, high = _lower(constraint.tree, evidence), _upper(constraint.tree, evidence)
+    else:
+        low, high = _tightest_limits(constraint, evidence)
     low = max(low, possible.low, 0.0 if violated else -math.inf)
     high = min(high, possible.high, 0.0 if certified else math.inf)
-    ends = value(low), value(high)
+    ends = [_without_rounding(value(end)) for end in (low, high)]
     return min(ends), max(ends)
 
 
-@lru_cache(maxsize=1024)
-def negated(constraint: ResolvedConstraint) -> ResolvedConstraint:
-    """The constraint that says ``g >= 0``."""
-    g = Negative(constraint.g)
-    return replace(constraint, g=g, tree=split(g), choice=None)
+def _without_rounding(bound: float) -> float:
+    """Zero where only rounding has moved a bound away from it."""
+    return 0.0 if abs(bound) < ROUNDING else bound
 
 
 def _g_estimate(constraint: ResolvedConstraint, evidence: Evidence) -> float:
     """The value of g on the rows; NaN where a mean has none."""
-    means = constraint.estimands
+    return _estimate(constraint.g, constraint.estimands, evidence)
+
+
+def _estimate(expression: Node, means: Sequence[Estimand], evidence: Evidence) -> float:
     if not all(evidence.streams[mean].n for mean in means):
         return math.nan
-    return estimate(constraint.g, {m: _scaled(m, evidence.streams[m].mean) for m in means})
+    return estimate(expression, {m: _scaled(m, evidence.streams[m].mean) for m in means})
 
 
 def _scaled(mean: Estimand, unit: float) -> float:
@@ -129,50 +133,93 @@ def _scaled(mean: Estimand, unit: float) -> float:
     return low + (high - low) * unit
 
 
-# -- bounds on g -----------------------------------------------------------------------------------
+# -- limits that are proved ------------------------------------------------------------------------
 
 
-def _g_upper(constraint: ResolvedConstraint, evidence: Evidence, near: float) -> float:
-    """Upper bound of g, looked for above `near` where only tests can tell it."""
-    if constraint.in_units:
-        return _tree_upper(constraint.tree, evidence)
+def _tightest_limits(constraint: ResolvedConstraint, evidence: Evidence) -> tuple[float, float]:
+    """Margins m for which ``g > m`` is proved, and for which ``g <= m`` is, near the estimate."""
+    g = _g_estimate(constraint, evidence)
+    start = g if math.isfinite(g) else 0.0
 
-    def holds(margin: float) -> bool:
-        return _tree_upper(constraint.with_margin(margin), evidence) <= 0.0
+    def is_above(distance: float) -> bool:
+        return _lower(constraint.with_margin(start - distance), evidence) > 0.0
 
-    start = near if math.isfinite(near) else 0.0
+    def is_below(distance: float) -> bool:
+        return _upper(constraint.with_margin(start + distance), evidence) <= 0.0
+
+    return start - _shortest(is_above), start + _shortest(is_below)
+
+
+def _shortest(holds: Callable[[float], bool]) -> float:
+    """A short distance at which it holds; infinite where none is found."""
     low, high = 0.0, FIRST_DISTANCE
-    while not holds(start + high):
+    while not holds(high):
         low, high = high, 2.0 * high
         if high > MAX_DISTANCE:
             return math.inf
     while high - low > ACCURACY * high and high > FIRST_DISTANCE:
         middle = (low + high) / 2.0
-        low, high = (low, middle) if holds(start + middle) else (middle, high)
-    return start + high
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
 
 
-def _tree_upper(tree: Tree, evidence: Evidence) -> float:
+# -- bounds of trees and atoms ---------------------------------------------------------------------
+
+
+def _upper(tree: Tree, evidence: Evidence) -> float:
+    """Upper bound of the largest value in an AND, and of the least in an OR."""
     if isinstance(tree, Atom):
         return _atom_upper(tree, evidence)
-    uppers = [
-        _tree_upper(child, evidence._replace(delta=delta))
-        for child, delta in shares(tree, evidence.delta)
-    ]
     if isinstance(tree, Or):
-        return min(uppers)
+        return -_best([(child, -1.0) for child in tree.children], evidence)
+    parts = [_upper(child, evidence) for child in tree.children if child != TRUE]
     # What holds whatever the means cannot stand in the way, and counts if all else is below zero.
-    return max([*uppers, *(min(0.0, _tree_upper(each, evidence)) for each in tree.implied)])
+    implied = (min(0.0, _upper(each, evidence)) for each in tree.implied)
+    return max([*parts, *implied], default=0.0)
 
 
-def _atom_upper(atom: Atom, evidence: Evidence) -> float:
-    highest = atom_range(atom).high
+def _lower(tree: Tree, evidence: Evidence) -> float:
+    """Lower bound of the largest value in an AND, and of the least in an OR."""
+    if isinstance(tree, Atom):
+        return -_atom_upper(tree, evidence, -1.0)
+    if isinstance(tree, Or):
+        return min(_lower(child, evidence) for child in tree.children)
+    return _best([(child, 1.0) for child in tree.children if child != TRUE], evidence)
+
+
+def _best(signed: Sequence[tuple[Tree, float]], evidence: Evidence) -> float:
+    """The largest lower bound of some signed trees, each at an equal share of delta.
+
+    No bound is above its estimate, so that some need no look.
+    """
+    own = evidence._replace(delta=evidence.delta / max(len(signed), 1))
+    estimated = [(sign * _tree_estimate(tree, sign, own), tree, sign) for tree, sign in signed]
+    best = -math.inf
+    for value, tree, sign in sorted(estimated, key=itemgetter(0), reverse=True):
+        if value > best:
+            best = max(best, _lower(tree, own) if sign > 0 else -_upper(tree, own))
+    return best
+
+
+def _tree_estimate(tree: Tree, sign: float, evidence: Evidence) -> float:
+    """The value of an atom on the rows; infinite with a sign where it is not known."""
+    value = math.nan
+    if isinstance(tree, Atom):
+        value = _estimate(tree.expression, tree.estimands, evidence)
+    return sign * math.inf if math.isnan(value) else value
+
+
+def _atom_upper(atom: Atom, evidence: Evidence, sign: float = 1.0) -> float:
+    """Upper bound of an atom, or of minus an atom."""
+    ends = atom_range(atom)
+    highest = ends.high if sign > 0 else -ends.low
     if not atom.estimands:
         return highest
     if atom.linear is not None and atom.has_independent_estimands(evidence.exclusive):
-        upper = _sum_upper(atom.estimands, atom.linear.weights, evidence) + atom.linear.constant
+        weights = [sign * weight for weight in atom.linear.weights]
+        upper = _sum_upper(atom.estimands, weights, evidence) + sign * atom.linear.constant
     else:
-        upper = _box_upper(atom, evidence)
+        upper = _box_upper(atom, evidence, sign)
     return math.inf if math.isnan(upper) else min(upper, highest)
 
 
@@ -181,37 +228,42 @@ def _sum_upper(means: Sequence[Estimand], weights: Sequence[float], evidence: Ev
     ranges = [mean.quantity.range for mean in means]
     factors = [-w * (high - low) for w, (low, high) in zip(weights, ranges, strict=True)]
     streams = [evidence.streams[mean] for mean in means]
-    lower = time_uniform_sum_lower(streams, factors, evidence.delta)
+    lower = _sum_lower(tuple(streams), tuple(factors), evidence.delta)
     parts = [w * low for w, (low, _) in zip(weights, ranges, strict=True)]
     slack = ROUNDING * math.fsum(map(abs, (*factors, *parts)))
     return math.fsum((-lower, *parts, slack))
 
 
-def _box_upper(atom: Atom, evidence: Evidence) -> float:
+def _box_upper(atom: Atom, evidence: Evidence, sign: float) -> float:
     """Upper bound by bounds on each mean, which may share rows, and interval arithmetic."""
 
-    def evaluate(ends: Sequence[tuple[float, float]]) -> float:
+    def highest(ends: Sequence[tuple[float, float]]) -> float:
         box = {m: Interval(*pair) for m, pair in zip(atom.estimands, ends, strict=True)}
-        return interval(atom.expression, box).high
+        value = interval(atom.expression, box)
+        return value.high if sign > 0 else -value.low
 
     means = [_mean_bounds(mean, evidence.streams[mean]) for mean in atom.estimands]
     if atom.linear is not None:
         means = [
-            mean._replace(needs_lower=weight < 0, needs_upper=weight > 0)
+            mean._replace(needs_lower=sign * weight < 0, needs_upper=sign * weight > 0)
             for mean, weight in zip(means, atom.linear.weights, strict=True)
         ]
-    return box_upper(evaluate, means, evidence.delta)
+    return box_upper(highest, means, evidence.delta)
 
 
 def _mean_bounds(mean: Estimand, stream: Stream) -> MeanBounds:
-    return MeanBounds(
-        partial(_lower, mean, stream), partial(_upper, mean, stream), mean.quantity.range
-    )
+    lower, upper = partial(_mean_lower, mean, stream), partial(_mean_upper, mean, stream)
+    return MeanBounds(lower, upper, mean.quantity.range)
 
 
-def _lower(mean: Estimand, stream: Stream, delta: float) -> float:
-    return _scaled(mean, time_uniform_lower(stream, delta))
+def _mean_lower(mean: Estimand, stream: Stream, delta: float) -> float:
+    return _scaled(mean, _one_lower(stream, delta))
 
 
-def _upper(mean: Estimand, stream: Stream, delta: float) -> float:
-    return _scaled(mean, 1.0 - time_uniform_lower(stream.flipped, delta))
+def _mean_upper(mean: Estimand, stream: Stream, delta: float) -> float:
+    return _scaled(mean, 1.0 - _one_lower(stream.flipped, delta))
+
+
+# Looked up again and again, as long as no rows come.
+_one_lower = lru_cache(maxsize=4096)(time_uniform_lower)
+_sum_lower = lru_cache(maxsize=4096)(time_uniform_sum_lower)

@@ -252,6 +252,8 @@ def _check_monitored(constraint: ResolvedConstraint, remedy: str) -> None:
         raise ValueError(
             f"{text!r} is settled by arithmetic, whatever rows come: there is nothing to monitor."
         )
+    if constraint.is_impossible:
+        raise ValueError(f"{text!r} is violated by every model, whatever rows come.")
     for estimand in constraint.estimands:
         quantity = estimand.quantity
         if not isinstance(quantity, Expectation):

@@ -20,7 +20,7 @@ from sklearn_seldonian.monitoring._proofs import (
 from sklearn_seldonian.monitoring._rows import no_rows
 from sklearn_seldonian.monitoring._specification import MonitorSpecification
 
-UNLIMITED = "unlimited"
+UNLIMITED, MAX_WINDOWS = "unlimited", 1_000_000
 # A picture has a point each time that the rows have grown by this factor.
 GROWTH = 1.1
 
@@ -119,12 +119,13 @@ def check_windows(windows: int | str) -> int | str:
     Raises
     ------
     ValueError
-        If it is neither a whole number from 1 on nor "unlimited".
+        If it is neither a whole number from 1 to 1,000,000 nor "unlimited".
     """
-    is_count = isinstance(windows, int) and not isinstance(windows, bool) and windows >= 1
-    if not is_count and windows != UNLIMITED:
+    is_count = isinstance(windows, int) and not isinstance(windows, bool)
+    if windows != UNLIMITED and not (is_count and 1 <= int(windows) <= MAX_WINDOWS):
         raise ValueError(
-            f"windows must be a whole number from 1 on, or {UNLIMITED!r}, got {short(windows)}."
+            f"windows must be a whole number from 1 to {MAX_WINDOWS:,}, or {UNLIMITED!r}, got "
+            f"{short(windows)}."
         )
     return windows
 

@@ -17,7 +17,7 @@ from sklearn_seldonian.bounds import (
     time_uniform_lower,
     time_uniform_sum_lower,
 )
-from sklearn_seldonian.bounds._time_uniform import EDGES, SHAPES, STAKES
+from sklearn_seldonian.bounds._time_uniform import EDGES, SHAPES, SHARES, STAKES
 
 DELTA = 0.05
 
@@ -38,7 +38,7 @@ def integrated(k, n, c):
 
         return quad(bet, 0.0, 1.0, limit=500, epsabs=0, epsrel=1e-10)[0]
 
-    return np.mean([of_shape(a) for a in SHAPES])
+    return np.average([of_shape(a) for a in SHAPES], weights=SHARES)
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_capital_is_never_above_the_mixture_in_exact_arithmetic(n, rate):
     """The incomplete beta function of whole numbers is a binomial sum."""
     k, c = round(n * rate), Fraction(rate * 0.9)
     total = Fraction(0)
-    for a in map(int, SHAPES):
+    for a, share in zip(map(int, SHAPES), map(Fraction, SHARES), strict=True):
         rows = n + a
         few = sum(math.comb(rows, j) * c**j * (1 - c) ** (rows - j) for j in range(k + 1))
         beta = Fraction(math.factorial(k) * math.factorial(rows - k - 1), math.factorial(rows))
-        total += a * beta * few / ((1 - c) ** (a + n - k) * c**k)
-    exact = math.log(total / len(SHAPES))
+        total += share * a * beta * few / ((1 - c) ** (a + n - k) * c**k)
+    exact = math.log(total)
     found = float(RateStream(k, n).log_capital(np.array([float(c)]))[0])
     assert exact - 1e-9 <= found <= exact
 
@@ -107,12 +107,12 @@ def ever_refuted(n, p, limit):
     return refuted
 
 
-@pytest.mark.parametrize("limit", [0.02, 0.3, 0.5, 0.9])
-def test_a_true_limit_is_refuted_at_any_row_with_probability_delta(limit):
-    at_limit, below = (ever_refuted(60, p, limit) for p in (limit, 0.9 * limit))
+@pytest.mark.parametrize(("limit", "n"), [(0.02, 60), (0.3, 60), (0.5, 60), (0.8, 80)])
+def test_a_true_limit_is_refuted_at_any_row_with_probability_delta(limit, n):
+    at_limit, below = (ever_refuted(n, p, limit) for p in (limit, 0.9 * limit))
     assert below <= at_limit <= DELTA
     assert at_limit > DELTA / 50  # not by doing nothing
-    assert ever_refuted(60, min(1.0, limit + 0.5), limit) > 0.3
+    assert ever_refuted(n, min(1.0, limit + 0.5), limit) > 0.3
 
 
 def test_looking_at_each_row_with_a_test_for_fixed_rows_would_alarm_too_often():
@@ -127,6 +127,12 @@ def test_looking_at_each_row_with_a_test_for_fixed_rows_would_alarm_too_often():
         refuted += sum(after[k] for k in alarms)
         alive = {k: q for k, q in after.items() if k not in alarms}
     assert refuted > 3 * DELTA
+
+
+def test_all_capital_is_shared_out():
+    assert SHARES.sum() == pytest.approx(1.0, abs=1e-15)
+    assert SHARES.sum() <= 1.0
+    assert capital(RateStream(0, 0), 0.3) <= 1.0
 
 
 def test_every_sequence_of_few_rows_adds_up():
@@ -240,7 +246,7 @@ def grid_search(streams, factors):
 def test_sums_are_near_a_search_over_all_pairs_and_never_above(streams, factors):
     found, searched = time_uniform_sum_lower(streams, factors, DELTA), grid_search(streams, factors)
     assert found <= searched + 1e-9
-    assert found == pytest.approx(searched, abs=0.02)
+    assert found == pytest.approx(searched, abs=0.03)
 
 
 def test_a_sum_is_sharper_than_bounds_on_each():

@@ -76,17 +76,19 @@ def drawn_looks(n):
     return np.unique(np.geomspace(5, n, 40).astype(int))
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_long_streams_at_the_limit_seldom_alarm(seed):
-    """Of 40 streams of 20,000 rows at the limit, more than 9 alarms at .1 have probability .005."""
-    rng, n, alarms = np.random.default_rng(seed), 20_000, 0
+@pytest.mark.parametrize(
+    ("n_streams", "most"), [(15, 5), pytest.param(400, 58, marks=pytest.mark.slow)]
+)
+def test_long_streams_at_the_limit_seldom_alarm(n_streams, most):
+    """At .1, more alarms among so many streams at the limit have a probability below .003."""
+    rng, n, alarms = np.random.default_rng(0), 20_000, 0
     of_counts = verdicts(GAP, 0.1)
-    for _ in range(40):
+    for _ in range(n_streams):
         rows = rng.random((2, n)) < np.array([[0.4], [0.3]])
         counts = np.cumsum(rows, axis=1)
         looks = ([(int(k[i - 1]), int(i)) for k in counts] for i in drawn_looks(n))
         alarms += any(of_counts(*pair, 0) for pair in looks)
-    assert alarms <= 9
+    assert alarms <= most
 
 
 @pytest.mark.parametrize("violating", [False, True])
@@ -109,7 +111,7 @@ def test_long_streams_of_numbers_at_the_limit_seldom_alarm(violating):
 
 
 def test_alarms_in_all_windows_together_are_seldom():
-    """Restarted after each 250 rows: at .3 more than 22 of 40 streams have probability .0006."""
+    """Restarted after each 250 rows: at .3 more than 22 of 40 streams have probability .0003."""
     rng, alarms = np.random.default_rng(0), 0
     for _ in range(40):
         monitor = SafetyMonitor("PR <= 0.3", 0.3, windows="unlimited")

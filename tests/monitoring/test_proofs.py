@@ -69,6 +69,17 @@ def test_an_absolute_gap_is_bounded_at_half_of_delta_below_and_never_below_zero(
     ) == (0.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("text", "lower_delta", "upper_delta"),
+    [("max(FPR, FNR) <= 0.1", DELTA / 2, DELTA), ("min(FPR, FNR) <= 0.1", DELTA, DELTA / 2)],
+)
+def test_delta_is_shared_where_any_of_several_bounds_counts(text, lower_delta, upper_delta):
+    stream = RateStream(30, 200)
+    low, high = bounds_of(*known(text, stream, stream.flipped))  # FNR is 1 - TPR
+    assert low == pytest.approx(time_uniform_lower(stream, lower_delta), abs=1e-9)
+    assert high == pytest.approx(upper(stream, upper_delta), abs=1e-9)
+
+
 def test_columns_that_exclude_each_other_are_sharper():
     text = "PR | [M] - PR | [F] <= 0.1"
     apart = bounds_of(*known(text, M, F, exclusive=[("M", "F")]))
@@ -86,6 +97,12 @@ def test_columns_that_exclude_each_other_are_sharper():
         ("PR <= 0.6", [RateStream(500, 1000)], False, True),
         ("PR <= 0.5", [RateStream(500, 1000)], False, False),
         ("PR >= 0.6", [RateStream(500, 1000)], True, False),
+        ("PR <= 0", [RateStream(1, 5)], True, False),
+        ("PR <= 0", [RateStream(0, 5000)], False, False),
+        ("TPR >= 1", [RateStream(1, 5)], True, False),
+        ("abs(FPR - FNR) <= 0", [RateStream(10, 500), RateStream(250, 500)], True, False),
+        ("abs(FPR - FNR) <= 0", [RateStream(250, 500), RateStream(250, 500)], False, False),
+        ("FPR * FNR <= 0", [RateStream(100, 500), RateStream(250, 500)], True, False),
         (GAP, [RateStream(500, 1000), RateStream(300, 1000)], True, False),
         (GAP, [RateStream(300, 1000), RateStream(300, 1000)], False, True),
         (

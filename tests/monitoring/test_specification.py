@@ -75,6 +75,8 @@ def test_quantifiers_range_over_the_levels_given_or_named():
         ("PR <= 0.5", {"missing": "drop"}, "missing must be one of"),
         ("PR <= 0.5", {"measures": cost}, "measures must be a list"),
         ("1 <= 2", {}, "nothing to monitor"),
+        ("PR <= 1", {}, "settled by arithmetic"),
+        ("PR <= -0.1", {}, "is violated by every model"),
     ],
 )
 def test_what_cannot_be_monitored_is_refused(constraints, parameters, message):

@@ -19,9 +19,9 @@ def test_all_windows_together_spend_delta(windows):
     assert all(one >= other for one, other in itertools.pairwise(shares))
 
 
-@pytest.mark.parametrize("windows", [0, -1, True, 1.5, "many", None])
+@pytest.mark.parametrize("windows", [0, -1, True, 1.5, 10**400, "many", None])
 def test_wrong_numbers_of_windows_are_refused(windows):
-    with pytest.raises(ValueError, match="windows must be a whole number from 1 on"):
+    with pytest.raises(ValueError, match="windows must be a whole number from 1 to 1,000,000"):
         check_windows(windows)
 
 
