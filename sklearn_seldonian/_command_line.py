@@ -134,16 +134,17 @@ def _plan(options: argparse.Namespace) -> int:
     if options.classes:
         of_test |= {"classes": options.classes, "pos_label": options.pos_label}
     asked = options.constraint, rates
-    they = "they" if len(options.constraint) > 1 else "it"
+    they = "they pass" if len(options.constraint) > 1 else "it passes"
+    let = "them" if len(options.constraint) > 1 else "it"
     if options.rows is not None:
         passing = probability_of_passing(*asked, options.rows, shares, **of_test)
-        print(f"On {options.rows:,} safety rows {they} pass with probability {passing:.3f}.")
+        print(f"On {options.rows:,} safety rows {they} with probability {passing:.3f}.")
         return YES if passing >= options.power else NO
     n_rows = required_safety_rows(*asked, shares, power=options.power, **of_test)
     if n_rows is None:
-        print(f"No number of safety rows lets {they} pass with probability {options.power:g}.")
+        print(f"No number of safety rows lets {let} pass with probability {options.power:g}.")
         return NO
-    print(f"{n_rows:,} safety rows let {they} pass with probability {options.power:g}.")
+    print(f"{n_rows:,} safety rows let {let} pass with probability {options.power:g}.")
     return YES
 
 

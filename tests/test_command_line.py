@@ -1,6 +1,8 @@
 """The commands, as a shell runs them."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -186,8 +188,8 @@ GAP = ["plan", "--constraint", "abs(PR | [M] - PR | [F]) <= 0.1"]
             1,
             "No number of safety",
         ),
-        ([*GAP, *RATES, *SHARES, "--rows", "2000"], 0, "On 2,000 safety rows it pass"),
-        ([*GAP, *RATES, *SHARES, "--rows", "500"], 1, "On 500 safety rows it pass"),
+        ([*GAP, *RATES, *SHARES, "--rows", "2000"], 0, "On 2,000 safety rows it passes"),
+        ([*GAP, *RATES, *SHARES, "--rows", "500"], 1, "On 500 safety rows it passes"),
         ([*GAP, *RATES, "--design-effect", "2", "--power", "0.5"], 0, "with probability 0.5."),
         (
             [
@@ -207,6 +209,18 @@ GAP = ["plan", "--constraint", "abs(PR | [M] - PR | [F]) <= 0.1"]
 def test_plan(capsys, arguments, status, printed):
     assert main(arguments) == status
     assert printed in capsys.readouterr().out
+
+
+PAGE = Path(__file__).parent.parent / "docs" / "from_a_shell.md"
+
+
+def test_the_manual_shows_what_is_printed(capsys):
+    text = PAGE.read_text().replace("\\\n", "")
+    shown = re.findall(r"^\$ seldonian (plan .*)\n(.*)$", text, re.M)
+    assert len(shown) == 2
+    for arguments, printed in shown:
+        main(shlex.split(arguments))
+        assert capsys.readouterr().out == f"{printed}\n"
 
 
 @pytest.mark.parametrize(
