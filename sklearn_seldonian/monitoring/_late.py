@@ -3,9 +3,11 @@
 There are two ways to count them, with different assumptions.
 
 "as they come": a label counts as soon as it is there. What is proved rests on labels whose lateness
-says nothing about their rows: within each group, whether a label is there by now depends neither on
-the label nor on the prediction. Otherwise the rows that count are of another population. (If
-defaults are reported at once and repayments after a year, all early labels are defaults.)
+says nothing about their rows: among the rows that a mean is over, which labels are there by now
+depends neither on labels nor on predictions. Otherwise the rows that count are of another
+population. (If defaults are reported at once and repayments after a year, all early labels are
+defaults. If the labels of one group come later, an accuracy over both is at first that of the
+other.)
 
 "in order": a label counts once all rows before its own have theirs. The rows that count are then
 the first m rows of the stream, for some m. By Ville's inequality the capital after any number of

@@ -38,14 +38,15 @@ SPECIFIED = (
 )
 ASSUMPTIONS = (
     "The rows of a window are independent draws from one population, and the constraint is about "
-    "it. A constraint on one mean may be proved violated under less: that the mean given all rows "
-    "before never violates it.",
+    "it. A constraint that keeps one mean on one side of a limit, or between two limits, may be "
+    "proved violated under less: that the mean given all rows before never violates it.",
     "Rows come to the monitor whatever their labels and predictions are: none are left out "
     "because of them.",
 )
 OF_LATENESS = {
-    "as they come": "Within each group, whether a label is there by now depends neither on the "
-    "label nor on the prediction.",
+    "as they come": "Among the rows that a mean is over, which labels are there by now depends "
+    "neither on labels nor on predictions. (If labels of one group come later, this fails for "
+    "means over several groups.)",
     "in order": "Labels count in the order of their rows, so that nothing is assumed of when they "
     "come. Rows that were forgotten are like the others.",
 }
@@ -119,8 +120,10 @@ class SafetyMonitor(BaseEstimator):
     What is refuted is that the rows are independent draws from one population that satisfies the
     constraint. If the stream drifts, a constraint may be called violated although it holds at each
     moment, for instance if one group's rows came early and the other's late, and the rates of both
-    have changed. Constraints on one rate or mean are safe from this: they are called violated with
-    probability at most delta if they hold at each row given the rows before.
+    have changed. Constraints that keep one rate or mean on one side of a limit, or between two, are
+    safe from this: they are called violated with probability at most delta if they hold at each
+    row given the rows before. One that keeps a mean out of an interval, such as ``abs(PR - 0.5) >=
+    0.2``, is not: a rate that jumps over the interval has an average in it.
 
     The state consists of counts, so that it stays small, whatever the number of rows; only rows
     that wait for labels are kept. The bounds are those of `bounds.time_uniform_sum_lower`. They
@@ -385,13 +388,15 @@ class SafetyMonitor(BaseEstimator):
         Notes
         -----
         Assumes that the rows of both sites are independent draws from one population. (For a
-        constraint on one mean it is enough that it holds at both.) Given all rows of both sites
-        before, a row moves one factor of the capital, whose mean is at most its value before. So
-        the capital made of all rows is a supermartingale, in whatever order the rows came. It
-        reaches 1 / delta at any of the moments at which sites are merged with probability at most
-        delta, if how far each site is by then does not depend on rows that are not counted yet. If
-        a merged monitor took over what was proved at each site, this would be the union of three
-        events and not of one, and so it does not.
+        constraint that keeps one mean on one side of a limit, or between two, it is enough that it
+        holds at both.) Given all rows of both sites before, a row moves one factor of the capital,
+        whose mean is at most its value before. So the capital made of all rows is a
+        supermartingale, in whatever order the rows came. It reaches 1 / delta at any of the moments
+        at which sites are merged with probability at most delta, if each merge has all the rows of
+        the merges before, and how far each site is by then does not depend on rows that are not
+        counted yet. Old states merged in all combinations are many streams, and more than one
+        chance of a false alarm. If a merged monitor took over what was proved at each site, this
+        would be the union of three events and not of one, and so it does not.
         """
         if not isinstance(other, SafetyMonitor):
             raise TypeError(f"A monitor is merged with another SafetyMonitor, not {short(other)}.")
