@@ -47,9 +47,11 @@ def leave_nothing_out(alternatives: Iterable[Atom]) -> bool:
     inequalities = {_violated(atom) for atom in atoms}
     inequalities.update(bound for mean in means for bound in _bounds(mean))
     for mean in means:
-        inequalities = set(_without(mean, inequalities))
-        if len(inequalities) > MAX_INEQUALITIES:
+        below, others, above = _by_sign(mean, inequalities)
+        if len(others) + len(below) * len(above) > MAX_INEQUALITIES:
             return False
+        pairs = itertools.product(above, below)
+        inequalities = others | {_combined(mean, low, high) for low, high in pairs}
     return any(each.constant < 0 or (each.is_strict and not each.constant) for each in inequalities)
 
 
@@ -70,23 +72,22 @@ def _bounds(mean: Estimand) -> Iterator[_Inequality]:
             yield _Inequality(weights, -sign * Fraction(end), False)
 
 
-def _without(mean: Estimand, inequalities: Iterable[_Inequality]) -> Iterator[_Inequality]:
-    """What the inequalities say of the other means."""
-    by_sign: dict[int, list[tuple[Fraction, _Inequality]]] = {-1: [], 0: [], 1: []}
+def _by_sign(mean: Estimand, inequalities: Iterable[_Inequality]) -> tuple[set[_Inequality], ...]:
+    """The inequalities in which the weight of a mean is below, at and above zero."""
+    parts: tuple[set[_Inequality], ...] = set(), set(), set()
     for each in inequalities:
-        weight = dict(each.weights).get(mean, Fraction(0))
-        by_sign[(weight > 0) - (weight < 0)].append((abs(weight), each))
-    yield from (each for _, each in by_sign[0])
-    for (low_weight, low), (high_weight, high) in itertools.product(by_sign[1], by_sign[-1]):
-        yield _sum(low, 1 / low_weight, high, 1 / high_weight)
+        weight = dict(each.weights).get(mean, 0)
+        parts[(weight > 0) - (weight < 0) + 1].add(each)
+    return parts
 
 
-def _sum(one: _Inequality, factor: Fraction, other: _Inequality, scale: Fraction) -> _Inequality:
-    """The weighted sum of two inequalities, the factors being above zero."""
+def _combined(mean: Estimand, one: _Inequality, other: _Inequality) -> _Inequality:
+    """What two inequalities, in which the signs of a mean differ, say of the other means."""
+    factor, scale = (1 / abs(dict(each.weights)[mean]) for each in (one, other))
     total: dict[Node, Fraction] = {}
     for each, by in ((one, factor), (other, scale)):
-        for mean, weight in each.weights:
-            total[mean] = total.get(mean, Fraction(0)) + by * weight
-    weights = frozenset((mean, weight) for mean, weight in total.items() if weight)
+        for node, weight in each.weights:
+            total[node] = total.get(node, Fraction(0)) + by * weight
+    weights = frozenset((node, weight) for node, weight in total.items() if weight)
     constant = factor * one.constant + scale * other.constant
     return _Inequality(weights, constant, one.is_strict or other.is_strict)
