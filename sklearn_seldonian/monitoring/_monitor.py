@@ -566,7 +566,8 @@ class SafetyMonitor(BaseEstimator):
 
         It holds the parameters, counts, what was proved, points for pictures, and the rows that
         wait for labels: their ids, predictions and which conditions hold. Measures of your own are
-        described, and have to be given again.
+        described, and have to be given again. The random names of its streams of rows, and digests
+        that tell of accidents, are in it too.
         """
         self._start()
         state = self._windows, self._waiting.rows, self._streams
