@@ -112,8 +112,7 @@ class WaitingRows:
         old = (
             (one, changed.get(one, row)) for one, row in self.rows.items() if one not in forgotten
         )
-        new = (item for item in changed.items() if item[0] not in self.rows)
-        every = itertools.chain(old, new)
+        every = itertools.chain(old, changed.items())
         return dict(itertools.takewhile(lambda item: item[1].label is not None, every))
 
     def change(self, changed: Mapping[RowId, WaitingRow], gone: Iterable[RowId]) -> None:

@@ -262,6 +262,14 @@ def test_rows_that_could_never_be_counted_are_refused(row, entry, value, message
         SafetyMonitor.from_json(sealed(document))
 
 
+def test_numbers_written_without_a_point_are_numbers():
+    document = in_order()
+    document["waiting"][0][2], document["waiting"][1][2] = 0, 1
+    document["waiting"] = document["waiting"][:2]
+    read = SafetyMonitor.from_json(sealed(document)).add_labels([1], [0.5])
+    assert read.estimate_.tolist() == pytest.approx([(0.5 + 0.8) / 2])
+
+
 def test_a_row_outside_the_range_of_a_measure_is_refused():
     cost = RowMeasure("Cost", lambda y, p, _: 3.0 * (y != p), range=(0, 2))
     monitor = SafetyMonitor("Cost <= 1", measures=[cost], late_labels="in order")

@@ -347,6 +347,17 @@ def test_there_are_no_more_windows_than_share_delta():
         SafetyMonitor("PR <= 0.3").restart()
 
 
+def test_no_window_begins_with_less_of_delta_than_numbers_tell():
+    monitor = SafetyMonitor("PR <= 0.3", 1e-305, windows="unlimited")
+    for _ in range(19):  # 1e-305 / (20 * 21) is just above the least exact number
+        monitor.restart()
+    before = monitor.to_json()
+    with pytest.raises(ValueError, match="delta=1e-305 is too small: window 21"):
+        monitor.restart()
+    assert monitor.to_json() == before
+    assert monitor.update([1]).n_rows_ == 1
+
+
 # -- two sites -------------------------------------------------------------------------------------
 
 
