@@ -6,23 +6,26 @@ import itertools
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
 from sklearn_seldonian.bounds import MeanStream, RateStream
 from sklearn_seldonian.bounds._time_uniform import N_EDGES
+from sklearn_seldonian.certification._json import digests_of
 from sklearn_seldonian.constraints import Estimand
 from sklearn_seldonian.data._targets import Labels
 from sklearn_seldonian.measures import Rate, RowMeasure
-from sklearn_seldonian.monitoring._late import RowId, WaitingRow
+from sklearn_seldonian.monitoring._consistency import check_counts, relations_of
+from sklearn_seldonian.monitoring._late import RowId, WaitingRow, by_window
 from sklearn_seldonian.monitoring._proofs import Stream
+from sklearn_seldonian.monitoring._rows import counted
 from sklearn_seldonian.monitoring._specification import MonitorSpecification
 from sklearn_seldonian.monitoring._windows import Point, Window
 
 KIND, VERSION = "sklearn_seldonian.monitor", 1
-FIELDS = ("kind", "version", "parameters", "measures", "windows", "waiting")
+FIELDS = ("kind", "version", "parameters", "measures", "streams", "windows", "waiting", "digests")
 # Parameters that are written; measures are functions, of which only a description is.
 PARAMETERS = (
     "constraints",
@@ -52,17 +55,19 @@ def to_text(
     specification: MonitorSpecification,
     windows: Sequence[Window],
     waiting: Mapping[RowId, WaitingRow],
+    streams: Iterable[str],
 ) -> str:
     """The document of a monitor."""
-    document = {
+    content = {
         "kind": KIND,
         "version": VERSION,
         "parameters": {name: parameters[name] for name in PARAMETERS},
         "measures": describe(specification.measures),
+        "streams": sorted(streams),
         "windows": [_window(window) for window in windows],
         "waiting": [[one, *row] for one, row in waiting.items()],
     }
-    return json.dumps(document, indent=1, allow_nan=False)
+    return json.dumps({**content, "digests": digests_of(content)}, indent=1, allow_nan=False)
 
 
 def describe(measures: Sequence[RowMeasure]) -> list[dict[str, Any]]:
@@ -111,18 +116,25 @@ def document_of(text: str) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If it is not the document of a monitor. The message names the field.
+        If it is not the document of a monitor, or was changed. The message names the field.
     """
     try:
         document = json.loads(text, object_pairs_hook=_each_once, parse_constant=_refuse_constant)
+        digests = digests_of(document) if isinstance(document, dict) else {}
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"This is not the JSON document of a monitor: {error}") from error
     _check_fields("The document", document, FIELDS)
-    if document["kind"] != KIND or document["version"] != VERSION:
+    is_version = type(document["version"]) is int and document["version"] == VERSION
+    if document["kind"] != KIND or not is_version:
         raise ValueError(
             f"kind and version must be {KIND!r} and {VERSION}, got {document['kind']!r:.80} and "
             f"{document['version']!r:.80}."
         )
+    written = document["digests"]
+    _check_fields("digests", written, tuple(digests))
+    for name, digest in digests.items():
+        if written[name] != digest:
+            raise ValueError(f"{name} was changed after the document was written.")
     _check_fields("parameters", document["parameters"], PARAMETERS)
     return dict(document)
 
@@ -135,6 +147,16 @@ def parameters_of(given: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(ends, list):
             found[name] = tuple(_float(name, end) for end in ends)
     return {**found, "levels": None if given["levels"] == {} else given["levels"]}
+
+
+def streams_of(given: Any, windows: Sequence[Window]) -> frozenset[str]:
+    """The names of the streams of rows that a document's monitor has taken."""
+    is_list = isinstance(given, list) and all(isinstance(one, str) and one for one in given)
+    if not is_list or len(set(given)) < len(given):
+        _wrong("streams", "a list of different texts", given)
+    if bool(given) != any(window.n_rows for window in windows):
+        _wrong("streams", "empty without rows, and only then", given)
+    return frozenset(given)
 
 
 def windows_of(given: Any, specification: MonitorSpecification) -> list[Window]:
@@ -205,11 +227,13 @@ def _read_point(where: str, given: Any, n_constraints: int) -> Point:
 
 
 def waiting_of(
-    given: Any, specification: MonitorSpecification, n_windows: int
+    given: Any, specification: MonitorSpecification, n_windows: int, *, in_order: bool
 ) -> dict[RowId, WaitingRow]:
     """The rows of a document that wait for their labels."""
     if not isinstance(given, list):
         _wrong("waiting", "a list", given)
+    if given and not specification.waiting_for_labels:
+        _wrong("waiting", "empty, as no constraint needs labels", given)
     found: dict[RowId, WaitingRow] = {}
     for i, row in enumerate(given):
         where = f"waiting[{i}]"
@@ -224,19 +248,52 @@ def waiting_of(
         is_list = isinstance(holding, list) and len(holding) == n_conditions
         if not is_list or not all(isinstance(h, bool) for h in holding):
             _wrong(where, f"with {n_conditions} times true or false", holding)
-        for value in (prediction, *([] if label is None else [label])):
-            _check_answer(where, value, specification)
+        prediction = _answer(where, "prediction_range", prediction, specification)
+        if label is not None:
+            label = _answer(where, "target_range", label, specification)
+        if label is not None and not (in_order and found):
+            _wrong(where, "without a label, as none would hold it up", label)
         found[one] = WaitingRow(window, prediction, tuple(holding), label)
     return found
 
 
-def _check_answer(where: str, value: Any, specification: MonitorSpecification) -> None:
+def _answer(
+    where: str, of_range: str, value: Any, specification: MonitorSpecification
+) -> int | float:
+    """The position of a class, or a number."""
     targets = specification.targets
     if isinstance(targets, Labels):
         if type(value) is not int or not 0 <= value < len(targets.classes):
             _wrong(where, f"with positions below {len(targets.classes)}", value)
-    elif not _is_number(value):
-        _wrong(where, "with numbers", value)
+        return value
+    low, high = getattr(targets, of_range)
+    if not _is_number(value) or not low <= value <= high:
+        _wrong(where, f"with numbers, and inside {of_range}=({low:g}, {high:g})", value)
+    return float(value)
+
+
+def check_rows(
+    specification: MonitorSpecification,
+    windows: Sequence[Window],
+    waiting: Mapping[RowId, WaitingRow],
+) -> None:
+    """Refuse counts that no rows have, and rows that wait and could never be counted.
+
+    Raises
+    ------
+    ValueError
+        With the field.
+    """
+    relations, of_window = relations_of(specification), Counter(r.window for r in waiting.values())
+    for i, window in enumerate(windows):
+        counts = window.streams, window.n_rows, of_window[i]
+        check_counts(f"windows[{i}]", relations, *counts)
+    with_labels = (row for row in waiting.values() if row.label is not None)
+    try:
+        for rows in by_window(with_labels).values():
+            counted(specification, rows, of_labels=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"waiting has a row that cannot be counted: {error}") from error
 
 
 def check_measures(given: Any, measures: Sequence[RowMeasure]) -> None:

@@ -22,7 +22,8 @@ for labels: otherwise the moment at which one is looked at could depend on the l
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -59,11 +60,17 @@ class WaitingRows:
     in_order: bool
     rows: dict[RowId, WaitingRow] = field(default_factory=dict)
 
+    @property
+    def late_labels(self) -> str:
+        """How labels that come late are counted."""
+        return LATE_LABELS[int(self.in_order)]
+
+    def copied(self) -> WaitingRows:
+        """The same rows, which may change on their own."""
+        return WaitingRows(self.in_order, dict(self.rows))
+
     def check_new(self, ids: Sequence[RowId]) -> None:
-        """Refuse ids that there are already, or twice."""
-        twice = [one for one, n in _counts(ids).items() if n > 1]
-        if twice:
-            raise ValueError(f"row_ids holds {listed(twice, 3)} more than once.")
+        """Refuse ids of rows that wait already."""
         known = [one for one in ids if one in self.rows]
         if known:
             raise ValueError(
@@ -72,10 +79,7 @@ class WaitingRows:
             )
 
     def check_waiting(self, ids: Sequence[RowId]) -> None:
-        """Refuse ids of rows that do not wait, or twice."""
-        twice = [one for one, n in _counts(ids).items() if n > 1]
-        if twice:
-            raise ValueError(f"row_ids holds {listed(twice, 3)} more than once.")
+        """Refuse ids of rows that do not wait."""
         unknown = [one for one in ids if one not in self.rows or self.rows[one].label is not None]
         if unknown:
             raise ValueError(
@@ -83,49 +87,56 @@ class WaitingRows:
                 "with row_ids=, or has its label already, or was forgotten."
             )
 
-    def keep(self, ids: Sequence[RowId], rows: MonitoredRows, window: int) -> None:
-        """Keep rows that wait; those with labels too where these are counted in order."""
+    def new(
+        self, ids: Sequence[RowId], rows: MonitoredRows, window: int
+    ) -> dict[RowId, WaitingRow]:
+        """Of some rows those that will wait; with labels too where these are counted in order."""
         is_labelled = rows.is_labelled.tolist()
+        found = {}
         for i, one in enumerate(ids):
             label = rows.labels[i].item() if is_labelled[i] else None
             if label is None or self.in_order:
                 holding = tuple(rows.holding[i].tolist())
-                self.rows[one] = WaitingRow(window, rows.predictions[i].item(), holding, label)
+                found[one] = WaitingRow(window, rows.predictions[i].item(), holding, label)
+        return found
 
-    def with_labels(self, ids: Sequence[RowId], labels: Sequence[Any]) -> MonitoredRows:
-        """Some rows as they will be with their labels."""
+    def labelled(self, ids: Sequence[RowId], labels: Sequence[Any]) -> dict[RowId, WaitingRow]:
+        """Some of the rows as they will be with their labels."""
         pairs = zip(ids, labels, strict=True)
-        return _as_rows([self.rows[one]._replace(label=label) for one, label in pairs])
+        return {one: self.rows[one]._replace(label=label) for one, label in pairs}
 
-    def label(self, ids: Sequence[RowId], labels: Iterable[Any]) -> None:
-        """Give rows their labels."""
-        for one, label in zip(ids, labels, strict=True):
-            self.rows[one] = self.rows[one]._replace(label=label)
+    def ready(
+        self, changed: Mapping[RowId, WaitingRow], forgotten: Collection[RowId] = ()
+    ) -> dict[RowId, WaitingRow]:
+        """The rows whose turn it is, once some are new or have labels, and some are forgotten."""
+        if not self.in_order:
+            return {one: row for one, row in changed.items() if row.label is not None}
+        old = (
+            (one, changed.get(one, row)) for one, row in self.rows.items() if one not in forgotten
+        )
+        every = itertools.chain(old, changed.items())
+        return dict(itertools.takewhile(lambda item: item[1].label is not None, every))
 
-    def forget(self, ids: Sequence[RowId]) -> None:
-        """Drop rows whose labels will not come."""
-        for one in ids:
+    def change(self, changed: Mapping[RowId, WaitingRow], gone: Iterable[RowId]) -> None:
+        """Put in rows that are new or have labels now, and take out some."""
+        self.rows.update(changed)
+        for one in gone:
             del self.rows[one]
 
-    def take_ready(self, labelled: Iterable[RowId]) -> dict[int, MonitoredRows]:
-        """Remove the rows that are to be counted now, by the window that they are of.
 
-        `labelled` are rows that have just been given their labels.
-        """
-        first = itertools.takewhile(lambda item: item[1].label is not None, self.rows.items())
-        ready = [one for one, _ in first] if self.in_order else list(labelled)
-        by_window: dict[int, list[WaitingRow]] = {}
-        for one in ready:
-            row = self.rows.pop(one)
-            by_window.setdefault(row.window, []).append(row)
-        return {window: _as_rows(rows) for window, rows in by_window.items()}
+def by_window(rows: Iterable[WaitingRow]) -> dict[int, MonitoredRows]:
+    """Rows with labels, by the window that they are of."""
+    found: dict[int, list[WaitingRow]] = {}
+    for row in rows:
+        found.setdefault(row.window, []).append(row)
+    return {window: _as_rows(each) for window, each in found.items()}
 
 
 def _as_rows(rows: Sequence[WaitingRow]) -> MonitoredRows:
-    """Rows with labels."""
+    """Rows with labels, at least one."""
     predictions = np.array([row.prediction for row in rows])
     kind = np.int64 if predictions.dtype.kind == "i" else np.float64
-    n_conditions = len(rows[0].holding) if rows else 0
+    n_conditions = len(rows[0].holding)
     return MonitoredRows(
         predictions.astype(kind),
         np.array([row.holding for row in rows], dtype=np.bool_).reshape(len(rows), n_conditions),
@@ -134,12 +145,12 @@ def _as_rows(rows: Sequence[WaitingRow]) -> MonitoredRows:
 
 
 def check_ids(row_ids: Any, n_rows: int | None = None) -> list[RowId]:
-    """One id a row: whole numbers or texts.
+    """One id a row: whole numbers or texts, each once.
 
     Raises
     ------
     TypeError, ValueError
-        If they are anything else, or not as many as there are rows.
+        If they are anything else, or one is there twice, or they are not as many as the rows.
     """
     if isinstance(row_ids, str | bytes | Mapping) or not isinstance(row_ids, Iterable):
         raise TypeError(f"row_ids must list one id a row, got {short(row_ids)}.")
@@ -149,11 +160,7 @@ def check_ids(row_ids: Any, n_rows: int | None = None) -> list[RowId]:
         raise TypeError(f"row_ids must be whole numbers or texts; it holds {short(wrong[0])}.")
     if n_rows is not None and len(ids) != n_rows:
         raise ValueError(f"row_ids has {len(ids)} ids for {n_rows} rows.")
+    twice = [one for one, n in Counter(ids).items() if n > 1]
+    if twice:
+        raise ValueError(f"row_ids holds {listed(twice, 3)} more than once.")
     return ids
-
-
-def _counts(ids: Iterable[RowId]) -> dict[RowId, int]:
-    counts: dict[RowId, int] = {}
-    for one in ids:
-        counts[one] = counts.get(one, 0) + 1
-    return counts

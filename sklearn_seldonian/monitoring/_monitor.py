@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,13 +16,22 @@ from sklearn_seldonian.certification._results import units_of
 from sklearn_seldonian.data._targets import Labels
 from sklearn_seldonian.measures import ANY_NUMBER
 from sklearn_seldonian.monitoring import _json
+from sklearn_seldonian.monitoring._fixed import is_same, snapshot
 from sklearn_seldonian.monitoring._from_certificate import parameters_of
-from sklearn_seldonian.monitoring._late import LATE_LABELS, WaitingRows, check_ids
+from sklearn_seldonian.monitoring._late import (
+    LATE_LABELS,
+    RowId,
+    WaitingRow,
+    WaitingRows,
+    by_window,
+    check_ids,
+)
 from sklearn_seldonian.monitoring._proofs import bounds_of, estimate_of
 from sklearn_seldonian.monitoring._rows import MonitoredRows, answers_of, counted, rows_of
 from sklearn_seldonian.monitoring._specification import MonitorSpecification
 from sklearn_seldonian.monitoring._windows import (
     Window,
+    check_share,
     check_windows,
     share_of_window,
 )
@@ -146,9 +157,13 @@ class SafetyMonitor(BaseEstimator):
     """
 
     _specification: MonitorSpecification
+    # The parameters when they were fixed.
     _given: dict[str, Any]
+    _max_windows: int | str
     _windows: list[Window]
     _waiting: WaitingRows
+    # A random name for each stream of rows that was begun, by which none is merged with itself.
+    _streams: frozenset[str]
 
     def __init__(
         self,
@@ -242,7 +257,9 @@ class SafetyMonitor(BaseEstimator):
             The columns that constraints name.
         row_ids : sequence of int or str, default=None
             One for each row, by which `add_labels` gives late labels. Rows without a label and an
-            id count for constraints that need no label only.
+            id count for constraints that need no label only. An id that is there twice is refused,
+            and so is that of a row that still waits. Ids of rows that do not wait any more are not
+            kept: a row that is given again after its label was counted, counts again.
 
         Returns
         -------
@@ -261,15 +278,16 @@ class SafetyMonitor(BaseEstimator):
         labelled = rows.taken(rows.is_labelled)
         with_labels = counted(specification, labelled, of_labels=True)
         position = len(self._windows) - 1
+        waiting: dict[RowId, WaitingRow] = {}
         if ids is not None and specification.waiting_for_labels:
             self._waiting.check_new(ids)
-            self._waiting.keep(ids, rows, position)
-        window = self._windows[position]
+            waiting = self._waiting.new(ids, rows, position)
+        window = self._windows[position].copied()
         window.n_rows += len(rows.predictions)
         window.add(without)
         if not self._waiting.in_order:
             window.add(with_labels)
-        self._count_waiting([], also=position)
+        self._take({position: window}, waiting)
         return self
 
     def add_labels(self, row_ids: Any, y_true: Any) -> SafetyMonitor:
@@ -299,9 +317,10 @@ class SafetyMonitor(BaseEstimator):
         self._waiting.check_waiting(ids)
         labels = answers_of(specification, "y_true", y_true, len(ids))
         # What cannot be counted is refused before anything is changed.
-        counted(specification, self._waiting.with_labels(ids, labels.tolist()), of_labels=True)
-        self._waiting.label(ids, labels.tolist())
-        self._count_waiting(ids)
+        labelled = self._waiting.labelled(ids, labels.tolist())
+        for rows in by_window(labelled.values()).values():
+            counted(specification, rows, of_labels=True)
+        self._take({}, labelled)
         return self
 
     def forget(self, row_ids: Any) -> SafetyMonitor:
@@ -326,8 +345,7 @@ class SafetyMonitor(BaseEstimator):
         self._start()
         ids = check_ids(row_ids)
         self._waiting.check_waiting(ids)
-        self._waiting.forget(ids)
-        self._count_waiting([])
+        self._take({}, {}, frozenset(ids))
         return self
 
     def restart(self, name: str | None = None) -> SafetyMonitor:
@@ -348,15 +366,17 @@ class SafetyMonitor(BaseEstimator):
         Raises
         ------
         ValueError
-            If `windows` allows no more of them, or there is one of this name.
+            If `windows` allows no more of them, or there is one of this name, or too little is left
+            of delta.
         """
         specification = self._start()
-        position = len(self._windows)
-        if isinstance(self.windows, int) and position >= self.windows:
+        position, most = len(self._windows), self._max_windows
+        if isinstance(most, int) and position >= most:
             raise ValueError(
-                f"windows={self.windows} windows have been begun, which share delta: make the "
+                f"windows={most} windows have been begun, which share delta: make the "
                 'monitor with more of them, or with windows="unlimited", before the first row.'
             )
+        check_share(most, position, specification.deltas)
         name = f"window {position + 1}" if name is None else name
         if not isinstance(name, str) or any(window.name == name for window in self._windows):
             raise ValueError(f"name must be a text that no other window has, got {short(name)}.")
@@ -383,7 +403,8 @@ class SafetyMonitor(BaseEstimator):
         ------
         TypeError, ValueError
             If it is not a monitor, or has other parameters, or other windows, or if rows that wait
-            for labels have the same ids.
+            for labels have the same ids, or if it holds rows of the same stream: a monitor is not
+            merged with itself, a copy or saved state of itself, or what it was merged into.
 
         Notes
         -----
@@ -400,29 +421,19 @@ class SafetyMonitor(BaseEstimator):
         """
         if not isinstance(other, SafetyMonitor):
             raise TypeError(f"A monitor is merged with another SafetyMonitor, not {short(other)}.")
-        specification, _ = self._start(), other._start()
-        mine, others = (monitor._plain_parameters() for monitor in (self, other))
-        differing = [name for name in mine if mine[name] != others[name]]
-        if differing or specification.measures != other._specification.measures:
-            raise ValueError(
-                f"Only monitors of the same parameters can be merged; these differ in "
-                f"{differing[0] if differing else 'measures'}."
-            )
-        names, other_names = ([w.name for w in m._windows] for m in (self, other))
-        if names != other_names:
-            raise ValueError(
-                f"Only monitors with the same windows can be merged; these have {names} and "
-                f"{other_names}: restart both at the same moments, with the same names."
-            )
+        specification = self._start()
+        self._check_other(other)
         whole = SafetyMonitor(**self.get_params(deep=False))
-        whole._start()
-        whole._waiting.check_new([*self._waiting.rows, *other._waiting.rows])
-        whole._waiting.rows.update({**self._waiting.rows, **other._waiting.rows})
+        whole._given, whole._specification = self._given, specification
+        whole._max_windows, whole._waiting = self._max_windows, self._waiting.copied()
+        whole._waiting.check_new(list(other._waiting.rows))
+        whole._waiting.change(other._waiting.rows, ())
+        whole._streams = self._streams | other._streams
         whole._windows = [
             one.joined(two, specification, self._share(i))
             for i, (one, two) in enumerate(zip(self._windows, other._windows, strict=True))
         ]
-        whole._count_waiting([], also=len(names) - 1)
+        whole._take({len(whole._windows) - 1: whole._windows[-1]}, {})
         return whole
 
     def __add__(self, other: Any) -> SafetyMonitor:
@@ -547,7 +558,9 @@ class SafetyMonitor(BaseEstimator):
             f"constraint that holds is ever called violated, in any window, with probability at "
             f"most {total:g}."
         )
-        of_lateness = [OF_LATENESS[self.late_labels]] if specification.waiting_for_labels else []
+        of_lateness = (
+            [OF_LATENESS[self._waiting.late_labels]] if specification.waiting_for_labels else []
+        )
         lines += ["Assumptions:", *(f"  - {text}" for text in (*ASSUMPTIONS, *of_lateness))]
         return "\n".join(lines)
 
@@ -558,10 +571,11 @@ class SafetyMonitor(BaseEstimator):
 
         It holds the parameters, counts, what was proved, points for pictures, and the rows that
         wait for labels: their ids, predictions and which conditions hold. Measures of your own are
-        described, and have to be given again.
+        described, and have to be given again. The random names of its streams of rows, and digests
+        that tell of accidents, are in it too.
         """
         self._start()
-        state = self._windows, self._waiting.rows
+        state = self._windows, self._waiting.rows, self._streams
         return _json.to_text(self._plain_parameters(), self._specification, *state)
 
     @classmethod
@@ -581,8 +595,10 @@ class SafetyMonitor(BaseEstimator):
         Raises
         ------
         ValueError
-            If `text` is not such a document; the message names the field. A violation that the
-            counts prove is noted, even if the document does not say so.
+            If `text` is not such a document, or one that was changed, or has counts that no rows
+            have; the message names the field. Digests in the document tell of accidents. They are
+            no signature: who changes a document on purpose can write new ones, and so take back a
+            proof. Keep documents where only you can write.
         """
         document = _json.document_of(text)
         try:
@@ -592,12 +608,16 @@ class SafetyMonitor(BaseEstimator):
             raise ValueError(f"parameters of the document: {error}") from error
         _json.check_measures(document["measures"], specification.measures)
         windows = _json.windows_of(document["windows"], specification)
-        most, names = monitor.windows, [window.name for window in windows]
+        most, names = monitor._max_windows, [window.name for window in windows]
         if len(set(names)) < len(names) or (isinstance(most, int) and len(windows) > most):
             raise ValueError(f"windows must have different names, and be at most {most}.")
-        monitor._windows = windows
-        waiting = _json.waiting_of(document["waiting"], specification, len(windows))
-        monitor._waiting.rows.update(waiting)
+        in_order = monitor._waiting.in_order
+        waiting = _json.waiting_of(
+            document["waiting"], specification, len(windows), in_order=in_order
+        )
+        _json.check_rows(specification, windows, waiting)
+        monitor._streams = _json.streams_of(document["streams"], windows)
+        monitor._windows, monitor._waiting = windows, WaitingRows(in_order, waiting)
         for position, window in enumerate(windows):
             window.look(specification, monitor._share(position))
         return monitor
@@ -606,14 +626,16 @@ class SafetyMonitor(BaseEstimator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        if hasattr(self, "_specification"):  # parameters are other objects now
-            self._given = self.get_params(deep=False)
+        if hasattr(self, "_specification"):  # a shallow copy goes its own way
+            self._windows = [window.copied() for window in self._windows]
+            self._waiting = self._waiting.copied()
 
     def _start(self) -> MonitorSpecification:
         """Read the parameters, once; they must not change afterwards."""
         given = self.get_params(deep=False)
+        now = {name: snapshot(value) for name, value in given.items()}
         if hasattr(self, "_specification"):
-            changed = [name for name, value in given.items() if value is not self._given[name]]
+            changed = [name for name in now if not is_same(now[name], self._given[name])]
             if changed:
                 raise ValueError(
                     f"{changed[0]} was changed after the monitor had started: what is proved rests "
@@ -623,15 +645,39 @@ class SafetyMonitor(BaseEstimator):
         asked = {name: given[name] for name in SPECIFIED}
         specification = MonitorSpecification.of(self.constraints, self.delta, **asked)
         check_choice("late_labels", self.late_labels, LATE_LABELS)
-        check_windows(self.windows)
+        check_share(check_windows(self.windows), 0, specification.deltas)
         warn_of_large_delta(specification.deltas)
-        self._given, self._specification = given, specification
+        self._given, self._specification, self._max_windows = now, specification, self.windows
         self._windows = [Window.empty("window 1", specification)]
         self._waiting = WaitingRows(self.late_labels == "in order")
+        self._streams = frozenset()
         return specification
 
     def _share(self, position: int) -> float:
-        return share_of_window(self.windows, position)
+        return share_of_window(self._max_windows, position)
+
+    def _check_other(self, other: SafetyMonitor) -> None:
+        """Refuse to merge what is not of the same parameters and windows, and of other rows."""
+        other._start()
+        if self is other or self._streams & other._streams:
+            raise ValueError(
+                "Both monitors hold rows of the same stream, which would count twice: one is the "
+                "other, or a copy or saved state of it, or was merged with it. Merge monitors that "
+                "each began without rows."
+            )
+        mine, others = (monitor._plain_parameters() for monitor in (self, other))
+        differing = [name for name in mine if mine[name] != others[name]]
+        if differing or self._specification.measures != other._specification.measures:
+            raise ValueError(
+                f"Only monitors of the same parameters can be merged; these differ in "
+                f"{differing[0] if differing else 'measures'}."
+            )
+        names, other_names = ([w.name for w in m._windows] for m in (self, other))
+        if names != other_names:
+            raise ValueError(
+                f"Only monitors with the same windows can be merged; these have {names} and "
+                f"{other_names}: restart both at the same moments, with the same names."
+            )
 
     def _check_usable(self, rows: MonitoredRows, ids: Any) -> None:
         """Refuse rows that no constraint can count, or never in order."""
@@ -648,16 +694,37 @@ class SafetyMonitor(BaseEstimator):
                 "the labels later by add_labels."
             )
 
-    def _count_waiting(self, labelled: Any, also: int | None = None) -> None:
-        """Count rows whose turn it is, and look at what is proved in their windows."""
+    def _take(
+        self,
+        windows: dict[int, Window],
+        changed: Mapping[RowId, WaitingRow],
+        forgotten: frozenset[RowId] = frozenset(),
+    ) -> None:
+        """Go on to other windows and waiting rows: count whose turn it is, look, then keep it all.
+
+        Parameters
+        ----------
+        windows : dict of int to Window
+            New ones, by position, in the place of those there are.
+        changed : mapping of int or str to WaitingRow
+            Rows that wait from now on, or have labels from now on.
+        forgotten : frozenset of int or str
+            Rows that wait no more.
+        """
         specification = self._specification
-        touched = set() if also is None else {also}
-        for position, rows in self._waiting.take_ready(labelled).items():
-            self._windows[position].add(counted(specification, rows, of_labels=True))
-            touched.add(position)
-        for position in sorted(touched):
-            self._windows[position].look(specification, self._share(position))
-            self._windows[position].note_point(specification, self._share(position))
+        ready = self._waiting.ready(changed, forgotten)
+        for position, rows in by_window(ready.values()).items():
+            windows.setdefault(position, self._windows[position].copied())
+            windows[position].add(counted(specification, rows, of_labels=True))
+        for position, window in windows.items():
+            window.look(specification, self._share(position))
+            window.note_point(specification, self._share(position))
+        # Only now is anything changed, so that an error above leaves all as it was.
+        self._waiting.change(changed, (*ready, *forgotten))
+        for position, window in windows.items():
+            self._windows[position] = window
+        if not self._streams and any(window.n_rows for window in windows.values()):
+            self._streams = frozenset({secrets.token_hex(8)})
 
     def _plain_parameters(self) -> dict[str, Any]:
         """The parameters as JSON has them."""
@@ -671,9 +738,9 @@ class SafetyMonitor(BaseEstimator):
             "mutually_exclusive": sorted(map(sorted, specification.exclusive)),
             "target_range": None,
             "prediction_range": None,
-            "missing": self.missing,
-            "late_labels": self.late_labels,
-            "windows": self.windows,
+            "missing": specification.missing,
+            "late_labels": self._waiting.late_labels,
+            "windows": self._max_windows,
         }
         if isinstance(targets, Labels):
             labels = targets.classes.tolist()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -61,6 +62,11 @@ class Window:
         """Without rows."""
         streams = {mean: no_rows(mean) for mean in specification.estimands}
         return cls(name, streams, [None] * len(specification.constraints))
+
+    def copied(self) -> Window:
+        """The same, which may change on its own."""
+        parts = dict(self.streams), list(self.violated_at), self.n_rows, list(self.points)
+        return Window(self.name, *parts)
 
     def add(self, streams: Mapping[Estimand, Stream]) -> None:
         """Add what some rows add to some means."""
@@ -128,6 +134,22 @@ def check_windows(windows: int | str) -> int | str:
             f"{short(windows)}."
         )
     return windows
+
+
+def check_share(windows: int | str, position: int, deltas: Sequence[float]) -> None:
+    """Refuse deltas of which the window at `position` has less than numbers can tell.
+
+    Raises
+    ------
+    ValueError
+        Then no bound could be asked for.
+    """
+    least = min(deltas)
+    if least * share_of_window(windows, position) < sys.float_info.min:
+        raise ValueError(
+            f"delta={least:g} is too small: window {position + 1} of windows={windows!r} would "
+            f"have less of it than {sys.float_info.min:.0e}, the least number that is told exactly."
+        )
 
 
 def share_of_window(windows: int | str, position: int) -> float:

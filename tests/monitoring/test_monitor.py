@@ -1,5 +1,6 @@
 """The monitor as a user meets it."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -8,6 +9,7 @@ from sklearn.base import clone
 
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.monitoring import SafetyMonitor
+from sklearn_seldonian.monitoring._windows import Window
 from tests.monitoring._people import people
 
 CONSTRAINTS = [
@@ -75,6 +77,88 @@ def test_parameters_must_not_change_once_rows_came():
         monitor.set_params(delta=0.2).update([0, 1])
 
 
+def changed_delta(monitor):
+    return monitor.set_params(delta=0.5)
+
+
+def changed_windows(monitor):
+    return monitor.set_params(windows=1)
+
+
+def changed_lateness(monitor):
+    return monitor.set_params(late_labels="as they come")
+
+
+def changed_level(monitor):
+    monitor.levels["race"].append("D")
+    return monitor
+
+
+def same(monitor):
+    return monitor
+
+
+WAYS = [
+    same,
+    copy.copy,
+    copy.deepcopy,
+    lambda monitor: pickle.loads(pickle.dumps(monitor)),
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "change", [changed_delta, changed_windows, changed_lateness, changed_level]
+)
+def test_no_copy_or_pickle_takes_over_changed_parameters(change, way):
+    monitor = SafetyMonitor(
+        ["min(PR, by=race) >= 0.1", "ACC >= 0.5"],
+        delta=0.01,
+        levels={"race": ["A", "B", "C"]},
+        windows=10,
+        late_labels="in order",
+    )
+    y_pred, y_true, columns = people(20)
+    monitor.update(y_pred, y_true, columns, row_ids=range(20))
+    assert way(monitor).to_frame()["delta"].tolist() == [0.001] * 2
+    other = way(change(monitor))
+    for ask in (SafetyMonitor.to_frame, SafetyMonitor.explain, SafetyMonitor.to_json):
+        with pytest.raises(ValueError, match="was changed after the monitor had started"):
+            ask(other)
+
+
+@pytest.mark.parametrize("make", [list, np.array])
+def test_a_list_of_deltas_that_is_changed_later_is_noticed(make):
+    deltas = make([0.001])
+    one, other = (SafetyMonitor("PR <= 0.3", deltas).update([1] * n) for n in (4, 1))
+    assert (one + other).to_frame()["delta"].tolist() == [0.001]
+    deltas[0] = 0.5
+    with pytest.raises(ValueError, match="delta was changed"):
+        one + other
+    deltas[0] = 0.001
+    assert (one + other).violated_.tolist() == [False]
+
+
+def test_a_merged_monitor_keeps_the_parameters_of_its_parts():
+    one, other = (SafetyMonitor("PR <= 0.3", windows=10).update([1] * 2) for _ in range(2))
+    whole = one + other
+    whole.set_params(windows=1)
+    with pytest.raises(ValueError, match="windows was changed"):
+        whole.update([1])
+
+
+@pytest.mark.parametrize("way", WAYS[1:])
+def test_copies_go_their_own_way(way):
+    monitor = SafetyMonitor("ACC >= 0.5", windows=3).update([1, 1], [1, None], row_ids=[1, 2])
+    before = monitor.to_json()
+    other = way(monitor)
+    assert other.to_json() == before
+    other.update([0] * 50, [1] * 50).add_labels([2], [0]).restart("more")
+    assert monitor.to_json() == before
+    monitor.update([1], [1])
+    assert other.n_rows_ == 0
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -108,9 +192,60 @@ def test_a_refused_piece_changes_nothing():
     assert costly.to_json() == waiting
 
 
+@pytest.mark.parametrize("late", ["as they come", "in order"])
+def test_an_error_while_looking_counts_nothing(late, monkeypatch):
+    monitor = SafetyMonitor(["PR <= 0.3", "ACC >= 0.5"], late_labels=late, windows=2)
+    monitor.update([1, 1], row_ids=[1, 2]).restart().update([0, 1], row_ids=[3, 4])
+    other = SafetyMonitor(["PR <= 0.3", "ACC >= 0.5"], late_labels=late, windows=2)
+    other.update([1], [1], row_ids=[9]).restart()
+    before, of_other = monitor.to_json(), other.to_json()
+    changes = [
+        lambda: monitor.update([1, 1], [0, None], row_ids=[5, 6]),
+        lambda: monitor.add_labels([3, 1], [0, 0]),
+        lambda: monitor.merge(other),
+    ]
+    with monkeypatch.context() as patch:
+        patch.setattr(Window, "look", lambda *_: 1 / 0)
+        for change in changes:
+            with pytest.raises(ZeroDivisionError):
+                change()
+            assert monitor.to_json() == before
+            assert other.to_json() == of_other
+    for change in changes[:2]:
+        change()
+    assert monitor.n_rows_ == 4
+
+
+def test_deltas_that_are_too_small_are_refused_before_the_first_row():
+    with pytest.raises(ValueError, match=r"delta=4\.94066e-324 is too small"):
+        SafetyMonitor(["PR <= 0.3", "PPV - FPR <= 0.1"], 5e-324).update([1] * 5, [1] * 5)
+    least = SafetyMonitor(["PR <= 0.3", "PPV - FPR <= 0.1"], 1e-300, windows="unlimited")
+    assert least.update([1] * 5, [1] * 5).violated_.tolist() == [False, False]
+
+
+@pytest.mark.parametrize("constraint", ["PR <= 0.9", "ACC >= 0.5"])
+@pytest.mark.parametrize("y_true", [None, [1, 1]])
+def test_an_id_that_is_there_twice_is_refused(constraint, y_true):
+    monitor = SafetyMonitor(constraint)
+    with pytest.raises(ValueError, match="row_ids holds 'a' more than once"):
+        monitor.update([1, 1], y_true, row_ids=["a", "a"])
+    assert monitor.n_rows_ == 0
+    assert monitor.update([1, 1], y_true, row_ids=["a", "b"]).n_rows_ == 2
+
+
+def test_an_id_of_a_row_that_waits_is_refused_whether_the_new_row_has_a_label_or_not():
+    monitor = SafetyMonitor("ACC >= 0.5").update([1], row_ids=["a"])
+    for y_true in (None, [1]):
+        with pytest.raises(ValueError, match="still wait for their labels"):
+            monitor.update([1], y_true, row_ids=["a"])
+    assert monitor.n_rows_ == 1
+
+
 def test_empty_pieces_are_taken():
     monitor = SafetyMonitor(["ACC >= 0.5", "PR <= 0.9"])
     monitor.update(np.zeros(0, dtype=int), np.zeros(0, dtype=int))
+    assert monitor.n_rows_ == 0
+    monitor.add_labels([], []).forget([])
     assert monitor.n_rows_ == 0
 
 
@@ -212,6 +347,17 @@ def test_there_are_no_more_windows_than_share_delta():
         SafetyMonitor("PR <= 0.3").restart()
 
 
+def test_no_window_begins_with_less_of_delta_than_numbers_tell():
+    monitor = SafetyMonitor("PR <= 0.3", 1e-305, windows="unlimited")
+    for _ in range(19):  # 1e-305 / (20 * 21) is just above the least exact number
+        monitor.restart()
+    before = monitor.to_json()
+    with pytest.raises(ValueError, match="delta=1e-305 is too small: window 21"):
+        monitor.restart()
+    assert monitor.to_json() == before
+    assert monitor.update([1]).n_rows_ == 1
+
+
 # -- two sites -------------------------------------------------------------------------------------
 
 
@@ -233,8 +379,9 @@ def test_rows_that_wait_are_merged_too():
     )
     whole = (one + other).add_labels(["south 1", "north 1"], [1, 0])
     assert whole.estimate_.tolist() == [0.5]
-    with pytest.raises(ValueError, match="more than once"):
-        one + one
+    again = SafetyMonitor("ACC >= 0.5").update([1], row_ids=["north 1"])
+    with pytest.raises(ValueError, match="'north 1', and rows with these ids still wait"):
+        one + again
 
 
 @pytest.mark.parametrize(
@@ -249,6 +396,36 @@ def test_rows_that_wait_are_merged_too():
 def test_only_monitors_of_the_same_kind_are_merged(other, error, message):
     with pytest.raises(error, match=message):
         SafetyMonitor("PR <= 0.3").merge(other)
+
+
+def test_rows_of_one_stream_are_not_merged_twice():
+    north, south, east = (SafetyMonitor("PR <= 0.3").update([1, 0]) for _ in range(3))
+    both, saved = north + south, SafetyMonitor.from_json(north.to_json())
+    pairs = [
+        (north, north),
+        (north, copy.copy(north)),
+        (north, pickle.loads(pickle.dumps(north)).update([1])),
+        (north, saved),
+        (both, south),
+        (saved.update([0]), both),
+        (both, SafetyMonitor.from_json(both.to_json())),
+    ]
+    for one, other in pairs:
+        for first, second in ((one, other), (other, one)):
+            with pytest.raises(ValueError, match="hold rows of the same stream"):
+                first + second
+    assert (both + east).n_rows_ == 6
+    assert (saved + south + east).n_rows_ == 7
+
+
+def test_copies_that_were_made_before_the_first_row_are_merged():
+    pattern = SafetyMonitor("PR <= 0.3")
+    assert pattern.n_rows_ == 0
+    north, south = copy.deepcopy(pattern).update([1]), clone(pattern).update([0])
+    assert (north + south).n_rows_ == 2
+    assert (north + pattern).n_rows_ == 1
+    with pytest.raises(ValueError, match="hold rows of the same stream"):
+        pattern + pattern
 
 
 def test_only_monitors_with_the_same_windows_are_merged():

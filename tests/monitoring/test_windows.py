@@ -6,7 +6,12 @@ import math
 import pytest
 
 from sklearn_seldonian.bounds import RateStream
-from sklearn_seldonian.monitoring._windows import Window, check_windows, share_of_window
+from sklearn_seldonian.monitoring._windows import (
+    Window,
+    check_share,
+    check_windows,
+    share_of_window,
+)
 from tests.monitoring._people import specification
 
 
@@ -23,6 +28,28 @@ def test_all_windows_together_spend_delta(windows):
 def test_wrong_numbers_of_windows_are_refused(windows):
     with pytest.raises(ValueError, match="windows must be a whole number from 1 to 1,000,000"):
         check_windows(windows)
+
+
+@pytest.mark.parametrize(
+    ("windows", "position", "delta"),
+    [(1, 0, 1e-310), (1, 0, 5e-324), (10, 0, 1e-307), ("unlimited", 99, 1e-305)],
+)
+def test_a_share_of_delta_that_is_no_exact_number_is_refused(windows, position, delta):
+    with pytest.raises(ValueError, match=f"delta={delta:g} is too small: window {position + 1}"):
+        check_share(windows, position, [0.05, delta])
+    check_share(windows, position, [0.05, 1e-300])
+
+
+def test_a_copy_goes_its_own_way():
+    spec = specification("PR <= 0.3")
+    seen = window(spec, 60, 100)
+    other = seen.copied()
+    assert other == seen
+    other.add(dict.fromkeys(spec.estimands, RateStream(0, 1)))
+    other.look(spec, 1.0)
+    other.note_point(spec, 1.0)
+    assert (seen.violated_at, seen.points) == ([None], [])
+    assert next(iter(seen.streams.values())) == RateStream(60, 100)
 
 
 def window(spec, successes, trials):

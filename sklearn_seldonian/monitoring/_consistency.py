@@ -1,0 +1,163 @@
+"""Whether counts of a window can be of the same rows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_seldonian.bounds import RateStream
+from sklearn_seldonian.constraints import Estimand, are_exclusive
+from sklearn_seldonian.measures import Rate
+from sklearn_seldonian.monitoring._proofs import Stream
+from sklearn_seldonian.monitoring._specification import MonitorSpecification
+
+
+class Kind(NamedTuple):
+    """Rows of one kind, of which a mean tells the number.
+
+    Attributes
+    ----------
+    mean : Estimand
+    part : {"rows", "successes", "failures"}
+        Which of its rows.
+    entries : int
+        A bit for each pair of label and prediction that such a row may have.
+    is_every : bool
+        Whether every row is of this kind.
+    waits : bool
+        Whether a row counts once its label is known only.
+    """
+
+    mean: Estimand
+    part: str
+    entries: int
+    is_every: bool
+    waits: bool
+
+    def __str__(self) -> str:
+        return f"{self.part} of {self.mean}"
+
+
+class Relations(NamedTuple):
+    """What holds of the numbers of rows of kinds, by their positions, whatever rows come."""
+
+    kinds: tuple[Kind, ...]
+    nested: tuple[tuple[int, int], ...]
+    apart: tuple[tuple[int, int], ...]
+
+
+def relations_of(specification: MonitorSpecification) -> Relations:
+    """Which kinds of rows are within others, and which have no row in common."""
+    waiting = specification.waiting_for_labels
+    kinds = [kind for mean in specification.estimands for kind in _kinds(mean, mean in waiting)]
+    means = specification.estimands
+    exclusive = {
+        (one, other)
+        for one, other in itertools.product(means, means)
+        if _exclude_each_other(one, other, specification)
+    }
+    numbered = list(enumerate(kinds))
+    nested = [
+        (i, j)
+        for (i, one), (j, other) in itertools.permutations(numbered, 2)
+        if _is_within(one, other)
+    ]
+    apart = [
+        (i, j)
+        for (i, one), (j, other) in itertools.combinations(numbered, 2)
+        if not one.entries & other.entries or (one.mean, other.mean) in exclusive
+    ]
+    return Relations(tuple(kinds), tuple(nested), tuple(apart))
+
+
+def _kinds(mean: Estimand, waits: bool) -> list[Kind]:
+    denominator = mean.quantity.denominator
+    parts = {"rows": denominator}
+    if isinstance(mean.quantity, Rate):
+        numerator = mean.quantity.numerator
+        parts |= {"successes": numerator, "failures": denominator & ~numerator}
+    return [
+        Kind(
+            mean,
+            part,
+            int.from_bytes(np.packbits(entries).tobytes()),
+            bool(entries.all()) and not mean.conditions,
+            waits,
+        )
+        for part, entries in parts.items()
+    ]
+
+
+def _is_within(one: Kind, other: Kind) -> bool:
+    """Whether each row that counts as `one` counts as `other` too."""
+    if other.waits and not one.waits:
+        return False
+    return not one.entries & ~other.entries and one.mean.conditions >= other.mean.conditions
+
+
+def _exclude_each_other(
+    one: Estimand, other: Estimand, specification: MonitorSpecification
+) -> bool:
+    pairs = itertools.product(one.conditions, other.conditions)
+    return any(are_exclusive(a, b, specification.exclusive) for a, b in pairs)
+
+
+def check_counts(
+    where: str,
+    relations: Relations,
+    streams: Mapping[Estimand, Stream],
+    n_rows: int,
+    n_waiting: int,
+) -> None:
+    """Refuse counts that no rows have.
+
+    Parameters
+    ----------
+    where : str
+        Of the window, for messages.
+    relations : Relations
+    streams : mapping of Estimand to stream
+    n_rows, n_waiting : int
+        Rows of the window, and how many of them wait for labels.
+
+    Raises
+    ------
+    ValueError
+        If a mean that counts every row counts more or fewer, or if kinds of rows that are within
+        others are more than those, or kinds that have none in common are together more than the
+        rows. Not all counts that pass are of some rows.
+    """
+    if n_waiting > n_rows:
+        raise ValueError(f"{where} has n_rows={n_rows}, and {n_waiting} of its rows wait.")
+    kinds = relations.kinds
+    counts = [_count(kind, streams[kind.mean]) for kind in kinds]
+    for kind, count in zip(kinds, counts, strict=True):
+        most = n_rows - n_waiting if kind.waits else n_rows
+        if count > most or (kind.is_every and not kind.waits and count < n_rows):
+            raise ValueError(
+                f"{where} has n_rows={n_rows}, of which {n_waiting} wait for labels, and {count} "
+                f"{kind}: no rows have such counts."
+            )
+    for i, j in relations.nested:
+        if counts[i] > counts[j]:
+            raise ValueError(
+                f"{where} has {counts[i]} {kinds[i]}, all of which are among the {counts[j]} "
+                f"{kinds[j]}: no rows have such counts."
+            )
+    for i, j in relations.apart:
+        most = n_rows - n_waiting if kinds[i].waits and kinds[j].waits else n_rows
+        if counts[i] + counts[j] > most:
+            raise ValueError(
+                f"{where} has {counts[i]} {kinds[i]} and {counts[j]} {kinds[j]}, which have no row "
+                f"in common, and only {most} rows that count: no rows have such counts."
+            )
+
+
+def _count(kind: Kind, stream: Stream) -> int:
+    if not isinstance(stream, RateStream):
+        return int(stream.n)
+    failures = stream.trials - stream.successes
+    return {"rows": stream.trials, "successes": stream.successes, "failures": failures}[kind.part]
