@@ -430,7 +430,7 @@ def time_uniform_sum_lower(
     of the bound from the estimate is 0.79 (1,000 rows each) to 0.90 (10^9 each) times that of a
     union of two bounds at delta / 2. A stream with many more rows than another has little capital
     at its estimate, and the product of both alone would be 1.1 times (100,000 and 1,000 rows) to
-    1.8 times (10^7 and 300) as far away as the union. The sets of one stream prevent this: the
+    1.7 times (10^7 and 300) as far away as the union. The sets of one stream prevent this: the
     bound is never below a union of bounds at delta / (2^J - 1) each. It is 0.95 and 1.04 times as
     far away here, and up to 1.07 times in streams with hardly any successes. If the statement were
     wrong, the share of streams of two groups of equal rates whose bound on the difference was ever
