@@ -367,7 +367,9 @@ def test_the_distance_of_a_sum_shrinks_as_rows_come():
     assert -1e-4 < found[-1] < 0
 
 
-@pytest.mark.parametrize(("n", "is_above"), [(10**5, False), (10**6, True), (10**8, True)])
+@pytest.mark.parametrize(
+    ("n", "is_above"), [(10**5, False), (10**6, True), (10**7, True), (10**8, True)]
+)
 def test_a_small_gap_is_proved_with_enough_rows_and_stays_proved(n, is_above):
     gap = time_uniform_sum_lower([rate(0.305, n), rate(0.3, n)], [1.0, -1.0], DELTA)
     assert (gap > 0) == is_above
