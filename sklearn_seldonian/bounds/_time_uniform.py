@@ -40,20 +40,24 @@ N_EDGES = 129
 EDGES = np.sin(np.linspace(0.0, math.pi / 2.0, N_EDGES)) ** 2
 EDGES[N_EDGES // 2 :] = 1.0 - EDGES[N_EDGES // 2 :: -1]  # each has its mirror image
 EDGES.flags.writeable = False
+# Weights are multiples of it, so that sums of them are exact up to so many rows.
+QUANTUM, MOST_ROWS = 2.0**-22, 2**31
 
 # Slack that keeps rounding on the safe side: of log capital, per row and digit, and of a bound.
 ROUNDING_PER_ROW, ROUNDING = 1e-14, 1e-12
+# Of the log capital of bets on numbers: per row, and relative to its terms (see MeanStream).
+ROUNDING_OF_GAIN, ROUNDING_OF_SUM = 3e-14, 2e-14
 # The bound on one mean is sought on so many grids, each within a cell of the one before.
 SEARCHES, N_LIMITS = 10, 17
 # Below it, tails of the beta distribution have lost digits.
 SMALLEST = 1e-290
-# Points at which capital is looked at: everywhere, and around the estimate, in standard errors.
-N_EVERYWHERE, AROUND = 33, np.linspace(-2.0, 12.0, 57)
-# Cells whose value is within so much of the least are divided into so many, and again those within
-# so much in the next rounds.
-N_PARTS, NEAR_LEAST = 4, (0.5, 0.1, 0.02, 0.005)
-# Lagrange multipliers tried, in one over the standard error of the sum.
-MULTIPLIERS = np.geomspace(0.05, 60.0, 64)
+# The first cells: so many between a lower bound and the estimate; above, each wider by a factor.
+N_BELOW, WIDER = 48, 1.2
+# Cells that may hold values below the least known one by more than TOLERANCE (nats) are divided.
+N_PARTS, N_ROUNDS, TOLERANCE = 4, 24, 0.002
+# Lagrange multipliers tried at first, in one over the standard error of the sum, and then closer to
+# the best one, until the largest is so many times the smallest.
+MULTIPLIERS, NEARBY = np.geomspace(0.02, 200.0, 80), 1.01
 
 
 class Stream(Protocol):
@@ -214,6 +218,24 @@ class MeanStream:
     distance of two edges would cost: at most 0.00004 of the range squared. If this were wrong, some
     rows would have a larger capital here than by the product over the rows.
 
+    The parts are rounded to multiples of :math:`2^{-22}`. Sums of such numbers are exact up to
+    2^31 rows, so that the order and the batches in which rows come make no difference. The
+    capital of a stake is lowered by what rounding may have raised it. Let L_i be the logarithm of
+    its gain at edge i. A row that lies between the edges i and i + 1 has parts that are wrong by at
+    most half the multiple (and by the rounding of floats, which is less than a thousandth of it),
+    so that its part of the log capital is wrong by at most :math:`2^{-22} (L_{i+1} - L_i)`, which
+    also covers that mirrored edges differ by 1e-16. This is at most :math:`2^{-22}` times
+    :math:`\sum_i w_i (L_{i+1} - L_{i-1})` over all rows, where w are the weights. Gains are at
+    least 0.03, and computed from differences of numbers with an error of at most 6 units of
+    1.1e-16 relative to the larger of them and 1, so that each L_i is wrong by at most 3e-14. The
+    sum of at most 129 terms is wrong by at most 129 such units, which is less than 2e-14, of
+    :math:`\sum_i w_i |L_i|`.
+
+    Raises
+    ------
+    ValueError
+        If there are more than 2^31 rows at an edge.
+
     References
     ----------
     .. [1] Waudby-Smith, I. and Ramdas, A. (2024). Estimating means of bounded random variables by
@@ -227,6 +249,13 @@ class MeanStream:
     """
 
     weights: Floats
+
+    def __post_init__(self) -> None:
+        if self.weights.max() > MOST_ROWS:
+            raise ValueError(
+                f"weights must be at most {MOST_ROWS} each, as sums of more rows are not exact. "
+                "Start a new stream."
+            )
 
     def __add__(self, other: MeanStream) -> MeanStream:
         """Of the rows of both, which must be disjoint."""
@@ -258,14 +287,19 @@ class MeanStream:
     def log_capital(self, limits: Floats) -> Floats:
         c = np.maximum(np.asarray(limits, dtype=float), 1e-300)
         used = np.flatnonzero(self.weights)
-        gains = STAKES[:, None] * (EDGES[used] / c[..., None, None] - 1.0)
-        of_stakes = np.log1p(gains) @ self.weights[used]
+        below, above = np.maximum(used - 1, 0), np.minimum(used + 1, N_EDGES - 1)
+        logarithms, of_below, of_above = (_log_gains(EDGES[i], c) for i in (used, below, above))
+        slack = QUANTUM * (of_above - of_below) + ROUNDING_OF_SUM * np.abs(logarithms)
+        of_stakes = logarithms @ self.weights[used] - slack @ self.weights[used]
+        of_stakes -= ROUNDING_OF_GAIN * self.n
         capital = _log_of_mean(of_stakes, np.full(len(STAKES), 1.0 / len(STAKES)))
-        return capital - _rounding(self.n)
+        return capital - ROUNDING
 
 
 def divided_between_edges(unit: Floats) -> Floats:
-    """Numbers from 0 to 1 as weights of the `EDGES`, whose sum and mean are those of the numbers.
+    """Numbers from 0 to 1 as weights of the `EDGES`, with their sum and about their mean.
+
+    Weights are multiples of 2^-22, and so the mean is that of the numbers within 3e-9.
 
     Parameters
     ----------
@@ -283,7 +317,7 @@ def divided_between_edges(unit: Floats) -> Floats:
     Examples
     --------
     >>> weights = divided_between_edges(np.array([0.0, 0.3, 1.0]))
-    >>> round(float(weights.sum()), 12), round(float(weights @ EDGES), 12)
+    >>> float(weights.sum()), round(float(weights @ EDGES), 7)
     (3.0, 1.3)
     """
     unit = np.asarray(unit, dtype=float)
@@ -291,7 +325,7 @@ def divided_between_edges(unit: Floats) -> Floats:
         raise ValueError("the values must be numbers from 0 to 1.")
     above = np.clip(np.searchsorted(EDGES, unit, side="left"), 1, N_EDGES - 1)
     low, high = EDGES[above - 1], EDGES[above]
-    share = np.clip((unit - low) / (high - low), 0.0, 1.0)
+    share = np.rint(np.clip((unit - low) / (high - low), 0.0, 1.0) / QUANTUM) * QUANTUM
     parts = np.bincount(above, share, N_EDGES) + np.bincount(above - 1, 1.0 - share, N_EDGES)
     return np.asarray(parts, dtype=np.float64)
 
@@ -368,23 +402,39 @@ def time_uniform_sum_lower(
     -----
     A mean with a factor below zero is that of the flipped stream, so let all factors
     :math:`a_j` be positive. Let :math:`m_j` be the true means, or numbers that the means given the
-    rows before never exceed. The capitals :math:`K_j(m_j)` against these limits are
-    supermartingales, and a row moves one of them only, so that their product is a supermartingale
-    too, in whatever order the rows of the streams come. So with probability at least
-    :math:`1 - \delta` it is below :math:`1 / \delta` at all times, and then :math:`\sum a_j m_j`
-    is at least the smallest t for which some limits with that sum have a product below
-    :math:`1 / \delta`. By weak duality, for any :math:`\lambda > 0`,
+    rows before never exceed. The capitals :math:`K_j(m_j)` against these limits are nonnegative
+    supermartingales, and a row moves one of them only. So the product over any set of streams is a
+    supermartingale too, in whatever order the rows of the streams come. So is the mean of these
+    products over all sets of streams but the empty one, :math:`2^J - 1` sets for J streams:
 
-    .. math:: t \ge \frac{1}{\lambda} \Bigl(\sum_j \min_{y} [\log K_j(y) + \lambda a_j y]
-        - \log \frac{1}{\delta}\Bigr).
+    .. math:: M = \frac{\prod_j [1 + K_j(m_j)] - 1}{2^J - 1}.
 
-    Each minimum is over cells of [0, 1]. In a cell the capital is at least that at the upper end,
-    and y at least the lower end. The cells near the minimum are divided until this costs little.
-    So errors of both searches cost power only.
+    With probability at least :math:`1 - \delta` it is below :math:`1 / \delta` at all times. Two
+    things follow from this one event. First, the capital of each stream alone is below
+    :math:`(2^J - 1) / \delta`, so that :math:`m_j` is above :math:`l_j`, the bound of
+    `time_uniform_lower` for :math:`\delta / (2^J - 1)`. Second, :math:`\prod_j [1 + K_j(m_j)]` is
+    below :math:`B = 1 + (2^J - 1) / \delta`. Hence for any :math:`\lambda > 0`
 
-    A union of bounds on each mean would be wider: here one delta is for all means together. If this
-    were wrong, the share of streams of two groups of equal rates whose bound on the difference was
-    ever above zero would exceed delta.
+    .. math:: \lambda \sum_j a_j m_j
+        \ge \sum_j \bigl(\log [1 + K_j(m_j)] + \lambda a_j m_j\bigr) - \log B
+        \ge \sum_j \min_{l_j \le y \le 1} \bigl(\log [1 + K_j(y)] + \lambda a_j y\bigr) - \log B.
+
+    The bound is the largest that is found for some :math:`\lambda`, or :math:`\sum a_j l_j`. Each
+    minimum is over cells of :math:`[l_j, 1]`. In a cell the capital is at least that at the upper
+    end, and y at least the lower end. So the least of these values over all cells is never above
+    the minimum, whatever cells cover the interval; their choice costs power only. They become
+    wider with the distance from the estimate, so that they fit any number of rows, and those near
+    the minimum are divided until this costs little.
+
+    Streams with about equally many rows refute limits together. For two rates of 0.3, the distance
+    of the bound from the estimate is 0.79 (1,000 rows each) to 0.90 (10^9 each) times that of a
+    union of two bounds at delta / 2. A stream with many more rows than another has little capital
+    at its estimate, and the product of both alone would be 1.1 times (100,000 and 1,000 rows) to
+    1.7 times (10^7 and 300) as far away as the union. The sets of one stream prevent this: the
+    bound is never below a union of bounds at delta / (2^J - 1) each. It is 0.95 and 1.04 times as
+    far away here, and up to 1.07 times in streams with hardly any successes. If the statement were
+    wrong, the share of streams of two groups of equal rates whose bound on the difference was ever
+    above zero would exceed delta.
 
     Examples
     --------
@@ -392,7 +442,7 @@ def time_uniform_sum_lower(
 
     >>> one, other = RateStream(150, 300), RateStream(90, 300)
     >>> round(time_uniform_sum_lower([one, other], [1.0, -1.0], 0.05), 3)
-    0.064
+    0.052
     """
     check_delta(delta)
     if not streams or len(streams) != len(factors) or not all(factors):
@@ -402,29 +452,48 @@ def time_uniform_sum_lower(
     sided = [s if f > 0.0 else s.flipped for s, f in zip(streams, factors, strict=True)]
     if len(sided) == 1:
         return float(sizes[0]) * time_uniform_lower(sided[0], delta) + least
-    needed = math.log(1.0 / delta) + ROUNDING
-    deviation = math.sqrt(sum((a * s.deviation) ** 2 for a, s in zip(sizes, sided, strict=True)))
-    looked_at = [_looked_at(stream) for stream in sided]
+    n_sets = 2.0 ** len(sided) - 1.0
+    lows = [time_uniform_lower(stream, delta / n_sets) for stream in sided]
+    needed = math.log1p(n_sets / delta) + ROUNDING
+    best = max(float(sizes @ lows), _dual_bound(sided, sizes, lows, needed))
+    return max(0.0, best - ROUNDING * float(sizes.sum())) + least
+
+
+def _dual_bound(
+    streams: Sequence[Stream], sizes: Floats, lows: Sequence[float], needed: float
+) -> float:
+    """Lower bound on sums of limits above `lows`; 1 + capital has products below exp(needed)."""
+    deviation = math.sqrt(sum((a * s.deviation) ** 2 for a, s in zip(sizes, streams, strict=True)))
+    looked_at = [_looked_at(*each) for each in zip(streams, lows, strict=True)]
     grids, capitals = [list(parts) for parts in zip(*looked_at, strict=True)]
-    multipliers, best = MULTIPLIERS / deviation, 0.0
-    for near_least in NEAR_LEAST:
+    multipliers, best = MULTIPLIERS / deviation, -math.inf
+    for _ in range(N_ROUNDS):
         minima = sum(
             _minima(*each, multipliers) for each in zip(grids, capitals, sizes, strict=True)
         )
         found = (minima - needed) / multipliers
         place = int(np.argmax(found))
-        best = max(best, float(found[place]))
-        for j, (stream, size) in enumerate(zip(sided, sizes, strict=True)):
-            more = _finer(grids[j], capitals[j], size * multipliers[place], near_least)
-            grids[j], capitals[j] = _merged(grids[j], capitals[j], more, stream.log_capital(more))
-        near = multipliers[max(place - 1, 0)], multipliers[min(place + 1, len(multipliers) - 1)]
-        multipliers = np.geomspace(*near, 16)
-    return max(0.0, best - ROUNDING * float(sizes.sum())) + least
+        best, slopes = max(best, float(found[place])), sizes * multipliers[place]
+        finer = [_finer(*each) for each in zip(grids, capitals, slopes, strict=True)]
+        for j, (stream, more) in enumerate(zip(streams, finer, strict=True)):
+            of_more = _with_one_kept(stream, more)
+            grids[j], capitals[j] = _merged(grids[j], capitals[j], more, of_more)
+        if not any(len(more) for more in finer):
+            if multipliers[-1] < NEARBY * multipliers[0]:
+                break
+            near = multipliers[max(place - 1, 0)], multipliers[min(place + 1, len(found) - 1)]
+            multipliers = np.geomspace(*near, 16)
+    return best
 
 
 def _rounding(n: float) -> float:
     """By how much rounding may have raised the logarithm of the capital after n rows."""
     return ROUNDING + ROUNDING_PER_ROW * (n + 1.0) * math.log(n + 2.0)
+
+
+def _log_gains(rows: Floats, limits: Floats) -> Floats:
+    """Of bets on each of some rows (last axis), with each of the stakes (the axis before)."""
+    return np.log1p(STAKES[:, None] * (rows / limits[..., None, None] - 1.0))
 
 
 def _log_of_mean(logarithms: Floats, shares: Floats) -> Floats:
@@ -433,13 +502,20 @@ def _log_of_mean(logarithms: Floats, shares: Floats) -> Floats:
     return np.asarray(largest + np.log(np.exp(logarithms - largest[..., None]) @ shares))
 
 
+def _with_one_kept(stream: Stream, limits: Floats) -> Floats:
+    """The logarithm of one plus the capital."""
+    return np.asarray(np.logaddexp(0.0, stream.log_capital(limits)))
+
+
 @lru_cache(maxsize=256)
-def _looked_at(stream: Stream) -> tuple[Floats, Floats]:
-    """Limits between which the first cells are, from 0 to 1, and the capitals there."""
-    everywhere = np.sin(np.linspace(0.0, math.pi / 2.0, N_EVERYWHERE)) ** 2
-    near = stream.estimate - AROUND * stream.deviation
-    points = np.union1d(everywhere, near[(near > 0.0) & (near < 1.0)])
-    return points, stream.log_capital(points)
+def _looked_at(stream: Stream, low: float) -> tuple[Floats, Floats]:
+    """Limits between which the first cells are, from a lower bound to 1, and the capitals there."""
+    width = max(stream.estimate - low, stream.deviation) / N_BELOW
+    n_above = math.ceil(math.log(1.0 / width) / math.log(WIDER))
+    steps = np.concatenate([np.ones(N_BELOW), WIDER ** np.arange(n_above)])
+    points = low + width * np.cumsum(steps)
+    points = np.concatenate([[low], points[points < 1.0], [1.0]])
+    return points, _with_one_kept(stream, points)
 
 
 def _values(points: Floats, capitals: Floats, slope: Floats | float) -> Floats:
@@ -452,10 +528,10 @@ def _minima(points: Floats, capitals: Floats, size: float, multipliers: Floats) 
     return np.asarray(_values(points, capitals, size * multipliers).min(axis=-1))
 
 
-def _finer(points: Floats, capitals: Floats, slope: float, near_least: float) -> Floats:
-    """Points inside the cells whose value is near the least."""
-    values = _values(points, capitals, slope)
-    near = np.flatnonzero(values <= values.min() + near_least)
+def _finer(points: Floats, capitals: Floats, slope: float) -> Floats:
+    """Points inside the cells that may hold less than the least value at the known points."""
+    least = float((capitals + slope * points).min())
+    near = np.flatnonzero(_values(points, capitals, slope) < least - TOLERANCE)
     steps = np.arange(1.0, N_PARTS) / N_PARTS
     low, high = points[near, None], points[near + 1, None]
     return np.asarray((low + steps * (high - low)).ravel())

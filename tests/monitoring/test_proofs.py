@@ -58,6 +58,16 @@ def test_a_gap_has_the_bounds_of_a_sum():
     assert bounds_of(*known(GAP, M, F)) == pytest.approx((low, high), abs=1e-9)
 
 
+@pytest.mark.parametrize(("n", "violated"), [(10**5, False), (10**6, True), (10**7, True)])
+@pytest.mark.parametrize(
+    "text", [GAP.replace("0.1", "0"), "PR | [sex == 'M'] / PR | [sex == 'F'] <= 1"]
+)
+def test_a_violation_that_is_proved_stays_proved_with_more_rows(text, n, violated):
+    constraint, evidence = known(text, RateStream(305 * n // 1000, n), RateStream(3 * n // 10, n))
+    assert is_violated(constraint, evidence) == violated
+    assert not is_certified(constraint, evidence)
+
+
 def test_an_absolute_gap_is_bounded_at_half_of_delta_below_and_never_below_zero():
     constraint, evidence = known(
         GAP.replace("PR | [sex == 'M']", "abs(PR | [sex == 'M']", 1).replace(" <=", ") <="), M, F
