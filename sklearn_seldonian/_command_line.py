@@ -19,13 +19,13 @@ from typing import Any, NamedTuple
 import joblib
 import pandas as pd
 
+from sklearn_seldonian._files import PICKLES
 from sklearn_seldonian._text import listed
 from sklearn_seldonian.certification import METHODS, SafetyCertificate
 from sklearn_seldonian.certification._certify import certify
 from sklearn_seldonian.certification._plans import probability_of_passing, required_safety_rows
 
 YES, NO, NO_ANSWER = 0, 1, 2
-PICKLES = {".joblib", ".pickle", ".pkl"}
 EXECUTES = (
     "a pickle can run any program when it is loaded. If you trust where it comes from, add "
     "--trust-pickle; otherwise ask for a skops file."
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             status: int = options.run(options)
         except Exception as error:  # whatever a model or a file may raise: there is no answer
-            print(f"error: {error or type(error).__name__}", file=sys.stderr)
+            print(f"error: {str(error) or type(error).__name__}", file=sys.stderr)
             return NO_ANSWER
     return status
 
@@ -71,6 +71,8 @@ def _say(message: Warning | str, *_: Any, **__: Any) -> None:
 def _certify(options: argparse.Namespace) -> int:
     """Test a model, and write the certificate."""
     document, page = (Path(f"{options.out}.{kind}") for kind in ("json", "html"))
+    if not Path(options.out).name or not document.parent.is_dir():
+        raise ValueError(f"--out must be a name, in a folder that is there; got {options.out!r}.")
     for path in (document, page):
         if path.exists():
             raise ValueError(f"{path} is there already: say --out with another name.")
@@ -133,6 +135,10 @@ def _plan(options: argparse.Namespace) -> int:
     }
     if options.classes:
         of_test |= {"classes": options.classes, "pos_label": options.pos_label}
+    elif options.pos_label:
+        raise ValueError("--pos-label is one of --classes: name them too.")
+    if not 0.0 < options.power < 1.0:
+        raise ValueError(f"--power must be strictly between 0 and 1, got {options.power:g}.")
     asked = options.constraint, rates
     they = "they pass" if len(options.constraint) > 1 else "it passes"
     let = "them" if len(options.constraint) > 1 else "it"
@@ -159,7 +165,7 @@ def _loaded(options: argparse.Namespace) -> Any:
     if path.suffix in PICKLES:
         if not options.trust_pickle:
             raise ValueError(f"{path} is a pickle, and {EXECUTES}")
-        return joblib.load(path)
+        return _estimator(joblib.load(path), path)
     if path.suffix != ".skops":
         raise ValueError(
             f"{path} is neither a skops file (.skops) nor a pickle ({', '.join(sorted(PICKLES))})."
@@ -176,7 +182,14 @@ def _loaded(options: argparse.Namespace) -> Any:
             f"{path} holds objects of {listed(unknown)}, which skops does not know to be harmless. "
             f"If you trust them, add --trust {' '.join(map(shlex.quote, unknown))}."
         )
-    return skops.io.load(path, trusted=options.trust)
+    return _estimator(skops.io.load(path, trusted=options.trust), path)
+
+
+def _estimator(model: Any, path: Path) -> Any:
+    """What a file of a model holds."""
+    if not hasattr(model, "predict"):
+        raise ValueError(f"{path} holds no model, but a {type(model).__name__}.")
+    return model
 
 
 class _Rows(NamedTuple):
@@ -195,11 +208,15 @@ def _rows(options: argparse.Namespace, model: Any) -> _Rows:
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")
     is_fit = hasattr(model, "certificate_") and options.run is _verify
-    if path.suffix not in (".csv", ".gz") and not (options.groups or options.weights or is_fit):
+    needs_all = options.groups or options.weights or getattr(options, "registry", None) or is_fit
+    is_text = path.name.lower().endswith((".csv", ".csv.gz"))
+    if not (is_text or path.is_dir() or path.suffix.lower() in (".parquet", ".pq")):
+        raise ValueError(f"{path} is neither a CSV file (.csv, .csv.gz) nor Parquet (.parquet).")
+    if not (is_text or needs_all):
         return _Rows(path, options.target, options.sensitive)
-    frame = pd.read_csv(path) if path.suffix in (".csv", ".gz") else pd.read_parquet(path)
+    frame = _csv(path, options.target, model) if is_text else pd.read_parquet(path)
     _check_columns(options, frame)
-    if not (options.groups or options.weights or is_fit):
+    if not needs_all:
         return _Rows(frame, options.target, options.sensitive)
     others = [options.target, *(options.sensitive or ()), options.groups, options.weights]
     known = getattr(model, "feature_names_in_", None)
@@ -212,6 +229,24 @@ def _rows(options: argparse.Namespace, model: Any) -> _Rows:
         frame[options.groups] if options.groups else None,
         frame[options.weights] if options.weights else None,
     )
+
+
+def _csv(path: Path, target: str, model: Any) -> pd.DataFrame:
+    """The table in a text, in which nothing is missing but what is not there.
+
+    Labels are texts where the model has texts for classes.
+    """
+    labels = getattr(model, "classes_", ())
+    are_texts = len(labels) > 0 and all(isinstance(label, str) for label in labels)
+    try:
+        return pd.read_csv(
+            path,
+            keep_default_na=False,
+            na_values=[""],
+            dtype={target: str} if are_texts else None,
+        )
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise ValueError(f"{path} is no CSV file in UTF-8: {error}.") from error
 
 
 def _check_columns(options: argparse.Namespace, frame: pd.DataFrame) -> None:
@@ -239,7 +274,16 @@ def _label(text: str | None, model: Any) -> Any:
 
 def _named(parameters: Mapping[str, str], name: str) -> Any:
     """A column that the command which made a certificate was told."""
-    return ast.literal_eval(parameters[name]) if name in parameters else None
+    if name not in parameters:
+        return None
+    try:
+        given = ast.literal_eval(parameters[name])
+    except (ValueError, SyntaxError):
+        given = None
+    names = given if name == "sensitive" else [given]
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise ValueError(f"The certificate's parameter {name!r} names no columns: say --{name}.")
+    return given
 
 
 def _numbers(option: str, given: Sequence[str]) -> dict[str, float]:
@@ -248,11 +292,13 @@ def _numbers(option: str, given: Sequence[str]) -> dict[str, float]:
     for each in given:
         text, sign, number = each.rpartition("=")
         try:
-            found[text.strip()] = float(number)
+            value = float(number)
         except ValueError:
-            sign = ""
-        if not sign:
-            raise ValueError(f'{option} must be as "PR | [M]=0.4", got {each!r}.')
+            sign, value = "", 0.0
+        if not sign or text.strip() in found:
+            problem = f'must be as "PR | [M]=0.4", got {each!r}' if not sign else "is given twice"
+            raise ValueError(f"{option} {problem}: {text.strip()}.")
+        found[text.strip()] = value
     return found
 
 

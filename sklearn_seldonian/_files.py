@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# How files end that run what they hold when they are read.
+PICKLES = frozenset({".joblib", ".pickle", ".pkl"})
+
 
 @contextmanager
 def draft_of(path: str | os.PathLike[str]) -> Iterator[Path]:

@@ -1,6 +1,7 @@
 """The commands, as a shell runs them."""
 
 import json
+import pickle
 import re
 import shlex
 import subprocess
@@ -78,6 +79,7 @@ def test_certify_and_verify(folder, capsys, data):
         (["--weights", "weight", "--max-weight", "2"], "betting on units"),
         (["--method", "asymptotic"], "(asymptotic)"),
         (["--decision", "sample", "--seed", "3"], "betting (finite-sample)"),
+        (["--registry", "tests"], "Clopper-Pearson"),
     ],
 )
 def test_what_can_be_said_of_rows_and_tests(folder, capsys, given, method):
@@ -112,6 +114,36 @@ def test_a_certificate_of_fit_is_verified_with_the_rows_of_fit(folder, frame, ca
     assert main([*given, "--target", "label"]) == 0
 
 
+@pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps({"a": 1})])
+def test_files_that_hold_no_model(folder, capsys, content):
+    Path("bad.pkl").write_bytes(content)
+    given = ["certify", "bad.pkl", "rows.csv", *NAMES, "--constraint", "ACC >= 0.5"]
+    assert main([*given, "--trust-pickle"]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert len(printed) > len("error: \n")
+
+
+def test_levels_and_labels_that_look_like_something_else_are_texts(folder, capsys):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"age": rng.normal(size=600)})
+    table["label"] = np.where(table["age"] > 0, "00", "None")
+    model = LogisticRegression().fit(table[["age"]][:200], table["label"][:200])
+    joblib.dump(model, "texts.joblib")
+    table["region"] = rng.choice(["NA", "EU"], 600)
+    table[200:].to_csv("texts.csv", index=False)
+    asked = ["--constraint", "max(ERR, by=region) <= 0.2", "--trust-pickle"]
+    names = ["--target", "label", "--sensitive", "region"]
+    assert main(["certify", "texts.joblib", "texts.csv", *names, *asked]) == 0
+    certificate = SafetyCertificate.from_json(Path("certificate.json"))
+    assert set(certificate.results[0].rows) == {
+        'ERR | [region == "EU"]',
+        'ERR | [region == "NA"]',
+    }
+    page = Path("certificate.html").read_text()
+    assert "verify certificate.json texts.joblib texts.csv --trust-pickle<" in page
+
+
 def test_types_in_a_skops_file_that_are_not_known_are_named(folder, capsys):
     skops.io.dump(Constant().fit(None, None), "own.skops")
     given = ["certify", "own.skops", "rows.csv", *NAMES, "--constraint", "PR <= 0.5"]
@@ -144,7 +176,15 @@ CERTIFY = ["certify", "model.skops", "rows.csv", *NAMES, "--constraint"]
         ([*CERTIFY, "ACC >= 0.5", "--groups", "school"], "--groups names column 'school'"),
         ([*CERTIFY, "ACC >= 0.5", "--pos-label", "2"], "--pos-label must be one of '0', '1'"),
         ([*CERTIFY, "ACC >= 0.5", "--delta", "2"], "delta must be strictly between"),
-        ([*CERTIFY, "ACC >= 0.5", "--out", "rows.csv/x"], "rows.csv"),
+        ([*CERTIFY, "ACC >= 0.5", "--out", "rows.csv/x"], "--out must be a name, in a folder"),
+        ([*CERTIFY, "ACC >= 0.5", "--out", ""], "--out must be a name"),
+        ([*CERTIFY[:2], "model.skops", *CERTIFY[3:], "ACC >= 0.5"], "neither a CSV file"),
+        (["plan", "--constraint", "ACC >= 0.5", *["--rate", "ACC=0.6"] * 2], "is given twice"),
+        (["plan", "--constraint", "ACC >= 0.5", "--rate", "ACC=0.6", "--power", "7"], "--power"),
+        (
+            ["plan", "--constraint", "PR >= 0.5", "--rate", "PR=0.6", "--pos-label", "1"],
+            "--pos-label is one of --classes",
+        ),
         (["verify", "rows.csv", "model.skops", "rows.csv"], "not the JSON document"),
         (["plan", "--constraint", "ACC >= 0.5", "--rate", "ACC"], '--rate must be as "PR'),
         (["plan", "--constraint", "ACC >= 0.5", "--rate", "PR=0.5"], "rates must say"),

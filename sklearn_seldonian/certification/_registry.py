@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_seldonian._text import short
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._method import ARITHMETIC
@@ -43,7 +44,8 @@ class RowsTested(NamedTuple):
     Attributes
     ----------
     data, test : str
-        Digests. The same constraints, deltas, rows, order and weights have the same ones.
+        Digests, of the rows and of what came of the test. The same constraints, deltas, methods,
+        rows, order and weights have the same ones.
     hashes : ndarray of uint64
         Of the rows with their labels.
     procedure, verdict : str
@@ -115,9 +117,13 @@ def n_earlier_tests(registry: Path, tested: RowsTested) -> int:
 @contextmanager
 def _opened(registry: Path) -> Iterator[sqlite3.Connection]:
     """The database, in one transaction that no other process writes into."""
+    if not isinstance(registry, str | os.PathLike):
+        raise TypeError(f"registry must be the path of a file, got {short(registry)}.")
     try:
         with closing(
-            sqlite3.connect(registry, timeout=SECONDS_TO_WAIT, isolation_level=None)
+            sqlite3.connect(
+                os.path.abspath(registry), timeout=SECONDS_TO_WAIT, isolation_level=None
+            )
         ) as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(TABLE)
@@ -177,5 +183,6 @@ def _has_looked_at_rows(certificate: SafetyCertificate) -> bool:
 
 
 def _what_was_tested(certificate: SafetyCertificate) -> list[object]:
-    promises = (f"{result.constraint} {result.delta}" for result in certificate.results)
-    return [*promises, *certificate.fingerprints.values(), certificate.order_seed]
+    """What is the same only where the same was asked: results show methods, classes, measures."""
+    results = map(repr, certificate.results)
+    return [*results, *certificate.fingerprints.values(), certificate.order_seed]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from sklearn_seldonian._files import PICKLES
 from sklearn_seldonian._palette import visible
 from sklearn_seldonian.certification._display import (
     CertificateDisplay,
@@ -64,10 +65,17 @@ def _how_to_verify(certificate: SafetyCertificate) -> dict[str, Any]:
     document = known.get("document", "certificate.json")
     files = document, known.get("model", "MODEL"), known.get("data", "DATA")
     has_columns = any("| [" in name for result in certificate.results for name in result.rows)
-    options = []
+    of_units = {
+        name: option
+        for name, option in (("groups", "--groups"), ("sample_weight", "--weights"))
+        if f"data: column {name}=" in certificate.fingerprints
+    }
+    options = ["--trust-pickle"] * (Path(str(files[1])).suffix in PICKLES)
     if "target" not in certificate.parameters:
-        options = ["--target", "COLUMN", *["--sensitive", "COLUMN"] * has_columns]
+        named = ["--target", *["--sensitive"] * has_columns, *of_units.values()]
+        options += [word for option in named for word in (option, "COLUMN")]
     return {
+        "of_units": list(of_units),
         "command": shlex.join((*map(str, files), *options)),
         "document": document,
         "has_columns": has_columns,

@@ -246,14 +246,18 @@ def _has_given_constraints(certificate: SafetyCertificate) -> bool:
 
 
 def _has_given_deltas(certificate: SafetyCertificate) -> bool:
-    """Whether each delta is the one that was given, or the same whole share of it in a search."""
+    """Whether each delta is the one that was given, or the same whole share of it."""
     given, tested = parameter(certificate, "delta"), [r.delta for r in certificate.results]
     if not given or not all(isinstance(delta, float) for delta in given):
         return True
     deltas = given * len(tested) if len(given) == 1 else given
     if len(deltas) != len(tested) or not all(map(math.isfinite, deltas)):
         return False
-    models = max(1, round(deltas[0] / tested[0])) if certificate.procedure.endswith(".fit") else 1
+    if certificate.specification is not None:
+        models = certificate.specification.n_tests
+    else:
+        is_fit = certificate.procedure.endswith(".fit")
+        models = max(1, round(deltas[0] / tested[0])) if is_fit else 1
     pairs = zip(deltas, tested, strict=True)
     return all(math.isclose(delta / models, own, rel_tol=1e-12) for delta, own in pairs)
 

@@ -16,6 +16,8 @@ from sklearn_seldonian.constraints._nodes import (
     Node,
     Number,
     Quantified,
+    is_rate,
+    walk,
 )
 from sklearn_seldonian.constraints._parse import parse
 from sklearn_seldonian.measures import ALIASES, COMPOSITES, DEFINITIONS
@@ -58,22 +60,23 @@ def _sentence(constraint: Constraint, positive: str | None) -> str:
     left, right = constraint.left, constraint.right
     if isinstance(left, Number):
         left, right, is_most = right, left, not is_most
+    is_number = isinstance(right, Number | Negative) and not _has_measure(right)
     limit = f"at {'most' if is_most else 'least'} {_noun(right, positive)}"
     match left:
         case Binary("-", Quantified("max", one, by), Quantified("min", other, also)) if (
-            is_most and one == other and by == also
+            is_most and is_number and one == other and by == also
         ):
             found = f"{_noun(one, positive)} must differ by {limit} between any two {_groups(by)}"
         case Binary("/", Quantified("min", one, by), Quantified("max", other, also)) if (
-            not is_most and one == other and by == also
+            not is_most and is_number and one == other and by == also and is_rate(one)
         ):
             found = (
                 f"{_noun(one, positive)} must be, in each of the {_groups(by)}, {limit} times what "
                 "it is in any other"
             )
-        case Binary("/", one, other):
+        case Binary("/", one, other) if is_number and is_rate(other):
             found = f"{_noun(one, positive)} must be {limit} times {_noun(other, positive)}"
-        case Quantified("max" | "min" as function, expression, by):
+        case Quantified("max" | "min" as function, expression, by) if is_number:
             where = "each" if (function == "max") == is_most else "one"
             found = f"{_noun(expression, positive)} must be {limit} in {where} of the {_groups(by)}"
         case _:
@@ -92,7 +95,7 @@ def _gap(left: Node, right: Node, positive: str | None) -> str:
         if bare[0] == bare[1] and left != right:
             one, other = (_rows(each.conditions) for each in (left, right))
             return f"the gap in {_noun(bare[0], positive)} between {one} and {other}"
-    return f"the gap between {_noun(left, positive)} and {_noun(right, positive)}"
+    return f"the gap between {_part(left, positive)} and {_part(right, positive)}"
 
 
 def _rows(conditions: Sequence[Condition]) -> str:
@@ -122,22 +125,39 @@ def _noun(node: Node, positive: str | None) -> str:
         case Number():
             return str(node)
         case Negative(operand):
-            return f"minus {_noun(operand, positive)}"
+            return f"minus {_part(operand, positive)}"
         case Measure():
             return _measure(node, positive)
         case Binary(operator, left, right) if operator in _JOINING:
-            return _JOINING[operator].format(_noun(left, positive), _noun(right, positive))
+            return _JOINING[operator].format(_part(left, positive), _part(right, positive))
         case Call("abs", (Binary("-", left, right),)):
             return _gap(left, right, positive)
         case Call("abs", (operand,)):
-            return f"the size of {_noun(operand, positive)}"
+            return f"the size of {_part(operand, positive)}"
         case Call("max" | "min" as function, arguments):
-            listed = ", ".join(_noun(argument, positive) for argument in arguments)
-            return f"{_EXTREMES[function]} of ({listed})"
+            listed = (_noun(argument, positive).removesuffix(",") for argument in arguments)
+            return f"{_EXTREMES[function]} of ({'; '.join(listed)})"
         case Quantified(function, expression, by):
             extreme = _EXTREMES.get(function, "the mean")
-            return f"{extreme}, over the {_groups(by)}, of {_noun(expression, positive)}"
+            return f"{extreme}, over the {_groups(by)}, of {_part(expression, positive)}"
     raise LookupError(f"There are no words for {node}.")
+
+
+def _part(node: Node, positive: str | None) -> str:
+    """A part of an expression in words, which are not to be taken for parts of their own.
+
+    Raises
+    ------
+    LookupError
+        If it is an operation itself: words have no brackets.
+    """
+    if isinstance(node, Binary | Negative | Quantified):
+        raise LookupError(f"There are no words for {node} inside an expression.")
+    return _noun(node, positive)
+
+
+def _has_measure(node: Node) -> bool:
+    return any(isinstance(each, Measure) for each in walk(node))
 
 
 _JOINING = {

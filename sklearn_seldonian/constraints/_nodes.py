@@ -237,7 +237,7 @@ class Constraint(Node):
     def _with_ratio(self) -> Constraint | None:
         match self.right:
             case Binary("*", Number() as limit, divisor) | Binary("*", divisor, Number() as limit):
-                if limit.value > 0 and _is_rate(self.left) and _is_rate(divisor):
+                if limit.value > 0 and is_rate(self.left) and is_rate(divisor):
                     ratio = Binary("/", self.left, divisor)
                     return Constraint(ratio, self.operator, limit, text=self.text)
         return None
@@ -256,15 +256,15 @@ class Constraint(Node):
         return f"Constraint({self.text or str(self)!r})"
 
 
-def _is_rate(node: Node) -> bool:
+def is_rate(node: Node) -> bool:
     """Whether it is a rate, or the largest or least of some: nothing below zero."""
     match node:
         case Measure(name=name):
             return ALIASES.get(name, name) in {*RATES, "F1"}
         case Quantified(function="min" | "max", expression=expression):
-            return _is_rate(expression)
+            return is_rate(expression)
         case Call(function="min" | "max", arguments=arguments):
-            return all(map(_is_rate, arguments))
+            return all(map(is_rate, arguments))
     return False
 
 

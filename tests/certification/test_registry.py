@@ -129,6 +129,31 @@ def test_tests_of_two_processes_are_all_recorded(registry):
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"method": "exact"}, {"method": "asymptotic"}),
+        ({"pos_label": 1}, {"pos_label": 0}),
+        ({"method": "asymptotic"}, {"method": "ttest"}),
+    ],
+)
+def test_the_same_rows_with_another_method_or_class_are_tested_again(registry, rows, one, other):
+    X, y = rows
+    model = LogisticRegression().fit(X[:100], y[:100])
+    given = X[:50], y[:50], "TPR >= 0.8"
+    certify(model, *given, registry=registry, random_state=1, **one)
+    certify(model, *given, registry=registry, random_state=1, **one)
+    with pytest.warns(SafetyDataReusedWarning, match="once before as the registry has it"):
+        certify(model, *given, registry=registry, random_state=1, **other)
+
+
+@pytest.mark.parametrize("name", ["", 3, []])
+def test_what_is_no_path_is_refused(rows, name):
+    X, y = rows
+    with pytest.raises((ValueError, TypeError), match="registry"):
+        certify(LogisticRegression().fit(X, y), X, y, "ACC >= 0.5", registry=name)
+
+
+@pytest.mark.parametrize(
     "make", [lambda path: path.write_text("no database"), lambda path: path.mkdir()]
 )
 def test_what_is_no_registry_certifies_nothing(registry, rows, make):

@@ -48,11 +48,27 @@ from sklearn_seldonian.certification._sentences import sentence
             "The share of rows given another label than their own must differ by at most 0.1 "
             "between any two groups of race.",
         ),
+        ("PR / (FPR - 0.5) <= 0.8", ""),
+        ("PR - (FPR - TPR) <= 0.1", ""),
+        ("(PR + FPR) * 2 <= 0.5", ""),
+        ("-(PR - FPR) <= 0.5", ""),
+        ("max(ERR, by=race) - min(ERR, by=race) >= 0.1", ""),
+        ("min(ME, by=race) / max(ME, by=race) >= 0.8", ""),
         (
-            "max(ERR, by=race) - min(ERR, by=race) >= 0.1",
-            "The largest, over the groups of race, of the share of rows given another label than "
-            "their own less the least, over the groups of race, of the share of rows given another "
-            "label than their own must be at least 0.1.",
+            "ME | [M] / ME | [F] >= 0.8",
+            "The mean of prediction minus target, where M is 1, divided by the mean of prediction "
+            "minus target, where F is 1, must be at least 0.8.",
+        ),
+        (
+            "max(PR, by=race) <= PR",
+            "The largest, over the groups of race, of the share of rows given the label “good” "
+            "must be at most the share of rows given the label “good”.",
+        ),
+        (
+            "min(PR | [M] / PR, PR) >= 0.5",
+            "The least of (the share of rows given the label “good”, where M is 1, divided by the "
+            "share of rows given the label “good”; the share of rows given the label “good”) must "
+            "be at least 0.5.",
         ),
         (
             "max(ERR, by=(race, sex)) <= 0.2",

@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier
 
-from sklearn_seldonian import SafetyDataReusedWarning, certify
+from sklearn_seldonian import SafetyCertificate, SafetyDataReusedWarning, certify
 from sklearn_seldonian.certification._several import ModelTest, certificates_of
 
 
@@ -79,6 +79,16 @@ def test_holm_tests_at_shares_of_delta(rows):
     assert deltas == pytest.approx({"bad": 0.05, "good": 0.05 / 3, "fair": 0.05 / 3})
     assert "tested at delta / 3" in found["good"].assumptions[-1]
     assert found["good"].verify(GOOD, *rows).same
+
+
+@pytest.mark.parametrize("multiple", ["holm", "fixed-sequence"])
+def test_each_certificate_is_read_back_and_verified(rows, multiple):
+    models = {"good": GOOD, "bad": BAD, "fair": FAIR}
+    found = certify(models, *rows, "ACC >= 0.75", multiple=multiple)
+    for name, each in found.items():
+        assert SafetyCertificate.from_json(each.to_json()) == each
+        if each.tested:
+            assert each.verify(models[name], *rows).same
 
 
 def test_tables_and_rows_in_memory_give_the_same(rows):

@@ -13,6 +13,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from sklearn_seldonian import SafetyDataReusedWarning, SeldonianClassifier, certify
 from sklearn_seldonian.certification import SafetyCertificate
+from sklearn_seldonian.certification._multiplicity import fixed_sequence_in_words, holm_in_words
 from sklearn_seldonian.certification._verify import Agreement, compared
 from tests.certification._certificates import COST, DATA, UNTESTED, Given, Y
 
@@ -216,6 +217,14 @@ def test_another_constraint_or_delta_in_the_certificate_is_noticed(edit, named):
         ("n_candidate", 10, "model", "n_candidate is 10"),
         ("assumptions", CERTIFICATE.assumptions[1:], "verdict", "leave out: The rows are indep"),
         ("assumptions", (*CERTIFICATE.assumptions, "It rains."), "verdict", "It rains."),
+        *(
+            ("assumptions", (*CERTIFICATE.assumptions, text), "verdict", text)
+            for text in (
+                "No row of the population has ever been treated unfairly by this model.",
+                "12 models were tested, and all are perfect.",
+                "Which rows were kept for the safety test was decided by an angel.",
+            )
+        ),
     ],
 )
 def test_a_changed_field_is_named(field, value, part, message):
@@ -224,8 +233,27 @@ def test_a_changed_field_is_named(field, value, part, message):
     assert message in found.explain()
 
 
-def test_what_was_before_the_test_is_taken_at_its_word():
-    noted = (*CERTIFICATE.assumptions, "Not met: these rows were tested before.")
+def test_assumptions_are_compared_whatever_version_wrote_them():
+    found = replace(CERTIFICATE, versions={"sklearn-seldonian": "0"}, assumptions=("None.",))
+    assert found.verify(MODEL, **rows()).verdict.same is False
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Not met: these rows were tested before.",
+        "Which rows were kept for the safety test did not depend on outcomes.",
+        "9 settings were compared by cross-validation inside the candidate rows, and one model was "
+        "tested.",
+        "9 settings were compared by cross-validation inside the candidate rows; "
+        f"{holm_in_words(3, 2)}",
+        holm_in_words(3, 1),
+        fixed_sequence_in_words(3, 2, "candidate rows"),
+        fixed_sequence_in_words(3, 2, "the order that they were given in"),
+    ],
+)
+def test_what_was_before_the_test_is_taken_at_its_word(text):
+    noted = (*CERTIFICATE.assumptions, text)
     assert replace(CERTIFICATE, assumptions=noted).verify(MODEL, **rows()).same
 
 
