@@ -253,11 +253,9 @@ def _has_given_deltas(certificate: SafetyCertificate) -> bool:
     deltas = given * len(tested) if len(given) == 1 else given
     if len(deltas) != len(tested) or not all(map(math.isfinite, deltas)):
         return False
-    if certificate.specification is not None:
-        models = certificate.specification.n_tests
-    else:
-        is_fit = certificate.procedure.endswith(".fit")
-        models = max(1, round(deltas[0] / tested[0])) if is_fit else 1
+    # Of which share is in the specification, by which it is checked.
+    is_divided = certificate.procedure.endswith(".fit") or certificate.specification is not None
+    models = max(1, round(deltas[0] / tested[0])) if is_divided else 1
     pairs = zip(deltas, tested, strict=True)
     return all(math.isclose(delta / models, own, rel_tol=1e-12) for delta, own in pairs)
 

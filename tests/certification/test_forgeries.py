@@ -193,7 +193,8 @@ def test_whoever_leaves_the_digests_alone_changes_nothing(kind):
     for _ in range(100):
         content, _ = edited(document, rng)
         content["digests"] = document["digests"]
-        if repr(content) == repr(document):  # 1 and 1.0 are equal, and written in other ways
+        same = (json.dumps(each, sort_keys=True) for each in (content, document))
+        if len({*same}) == 1:  # the order of names says nothing
             assert SafetyCertificate.from_json(json.dumps(content)) == certificate
             continue
         with pytest.raises(ValueError):  # noqa: PT011
