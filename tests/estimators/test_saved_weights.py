@@ -134,14 +134,18 @@ class TestWeightsAlone:
         cls.changed_facts(path, certificate=None)
 
     @classmethod
-    def with_a_failed_certificate(cls, path):
+    def with_a_failed_certificate(cls, path, **others):
         with safetensors.safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()["sklearn_seldonian"])
         certificate = SafetyCertificate.from_json(facts["certificate"])
         (result,) = certificate.results
         missed = {"g_upper": 0.1, "bound": -0.1 + result.limit, "p_value": 0.5, "reason": "chance"}
-        failed = replace(certificate, results=(replace(result, **missed),))
+        failed = replace(certificate, results=(replace(result, **missed),), **others)
         cls.changed_facts(path, certificate=failed.to_json())
+
+    @classmethod
+    def with_a_failure_that_nobody_can_recompute(cls, path):
+        cls.with_a_failed_certificate(path, specification=None, statistics=None)
 
     @staticmethod
     def without_metadata(path):
@@ -155,7 +159,8 @@ class TestWeightsAlone:
             ("without_metadata", "was not written by save_params"),
             ("changed_classes", r"The class labels \('1', '0'\) are not those"),
             ("without_certificate", "has no certificate that passed"),
-            ("with_a_failed_certificate", "has no certificate that passed"),
+            ("with_a_failed_certificate", r"results\[0\].g_upper is 0.1, and the statistics lead"),
+            ("with_a_failure_that_nobody_can_recompute", "has no certificate that passed"),
         ],
     )
     @pytest.mark.parametrize("is_fitted", [True, False])
