@@ -234,7 +234,7 @@ class Linearisation:
             As in `Statistics`. Both may have leading axes, for several tables at once. `products`
             are not used where decisions are hard and there are no row measures.
         """
-        confusion = _bounded(confusion)
+        confusion, products = _bounded(confusion), self._products(confusion, products)
         trials, means = self._trials_and_means(confusion)
         n_rows = self.n_rows(confusion)[..., None]
         found = [
@@ -247,6 +247,14 @@ class Linearisation:
         )
         influence = () if confusion.ndim > 3 else tuple(parts[3] for parts in found)
         return Linearised(values, means, influence, moments, largest)
+
+    def _products(self, confusion: Array, products: Array | None) -> Array | None:
+        """The products beside a table; None where a row has one decision, and there are none."""
+        if self.deterministic and not self.values:
+            return None
+        if products is None:
+            return np.zeros((*confusion.shape[:-3], *self.products_shape))
+        return _bounded(products)
 
     def _block_at(
         self,
@@ -306,13 +314,10 @@ class Linearisation:
         probabilities are observed exactly.
         """
         k, own = self.shape[1], confusion[..., block.cells, :, :]
-        if self.deterministic and not self.values:  # a row has one decision: no products
+        if products is None:
             flat = influence.reshape(*influence.shape[:-3], -1)
             moments = (flat**2 @ own.reshape(*own.shape[:-3], -1, 1))[..., 0]
             return moments / n_rows, np.abs(flat).max(axis=-1, initial=0.0)
-        if products is None:
-            products = np.zeros((*confusion.shape[:-3], *self.products_shape))
-        products = _bounded(products)
         of_cells = products[..., block.cells, :, :, :]
         decided, valued = influence[..., :k], influence[..., k:]
         doubted = decided if self.deterministic else np.zeros_like(decided)
