@@ -49,8 +49,8 @@ ROUNDING_PER_ROW, ROUNDING = 1e-14, 1e-12
 ROUNDING_OF_GAIN, ROUNDING_OF_SUM = 3e-14, 2e-14
 # The bound on one mean is sought on so many grids, each within a cell of the one before.
 SEARCHES, N_LIMITS = 10, 17
-# In bounds on sums, the weight of a set of m streams is this number to the m. So of two streams half
-# of the capital is bet on both together, and a quarter on each alone.
+# In bounds on sums, the weight of a set of m streams is this number to the power m. So half of the
+# capital of two streams is bet on both together, and a quarter on each alone.
 TIMES_EACH = 2.0
 # Below it, tails of the beta distribution have lost digits.
 SMALLEST = 1e-290
