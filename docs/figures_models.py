@@ -135,14 +135,14 @@ def search() -> Figure:
 
 def thresholds() -> Figure:
     """Thresholds of one model, tested in a fixed sequence up to the first that fails."""
-    X, y, _ = students(5_500)
+    X, y, _ = students(9_500)
     fitted = make_pipeline(StandardScaler(), LogisticRegression()).fit(X[:4_000], y[:4_000])
     frozen, constraint = FrozenEstimator(fitted), "FPR <= 0.25"
     models = {
         str(threshold): FixedThresholdClassifier(frozen, threshold=threshold).fit(X[:2], y[:2])
         for threshold in (0.65, 0.6, 0.55, 0.5, 0.45, 0.4)
     }
-    found = certify(models, X[4_000:], y[4_000:], constraint, multiple="fixed-sequence")
+    found = certify(models, X[8_000:], y[8_000:], constraint, multiple="fixed-sequence")
     figure = Figure(figsize=(7.5, 3.6), layout="constrained")
     ax = figure.subplots()
     for position, certificate in enumerate(found.values()):
