@@ -178,10 +178,10 @@ def finish(ax, legend: str = "") -> None:
 
 
 FIGURES = {
-    "training": training,
-    "families": families,
-    "search": search,
-    "thresholds": thresholds,
+    "training_fit": training,
+    "model_families": families,
+    "search_settings": search,
+    "threshold_sequence": thresholds,
 }
 
 
