@@ -39,7 +39,7 @@ def kinds_of_limits() -> Figure:
         ("max(PR, by=race) - min(PR, by=race) <= 0.15", "0.62 - 0.15 = 0.47", (high - 0.15, high)),
         ("min(PR, by=race) >= 0.8 * max(PR, by=race)", "0.8 * 0.62 = 0.496", (0.8 * high, high)),
     )
-    figure, axes = plt.subplots(1, 3, figsize=(9.5, 2.9), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(8.6, 2.8), sharey=True, layout="constrained")
     for ax, (text, words, allowed) in zip(axes, panels, strict=True):
         ax.axhspan(*allowed, color=SKY, alpha=0.25, linewidth=0)
         ax.plot(list(rates), list(rates.values()), "o", color=BLUE, markersize=8)
@@ -59,7 +59,7 @@ def kinds_of_limits() -> Figure:
 def entries_of_rates() -> Figure:
     """Which entries of the confusion matrix each rate of two classes counts."""
     names = [name for name, rate in RATES.items() if rate.n_indices < 2]
-    figure, axes = plt.subplots(2, (len(names) + 1) // 2, figsize=(9.5, 3.9), layout="constrained")
+    figure, axes = plt.subplots(2, (len(names) + 1) // 2, figsize=(8, 3.5), layout="constrained")
     for ax, name in zip(axes.ravel(), names, strict=False):
         rate = RATES[name].rate(name, 2, (1,)[: RATES[name].n_indices])
         _draw_entries(ax, rate.denominator, rate.numerator)
@@ -94,25 +94,25 @@ def _draw_entries(ax, counted, succeeds) -> None:
 
 def delta_spent() -> Figure:
     """How delta is handed down from the list of constraints to the inequalities tested."""
-    figure, ax = plt.subplots(figsize=(9.5, 3.7), layout="constrained")
-    ax.set(xlim=(0, 12), ylim=(0.6, 5.6))
+    figure, ax = plt.subplots(figsize=(8.6, 3.6), layout="constrained")
+    ax.set(xlim=(0, 11), ylim=(0.6, 5.6))
     ax.axis("off")
     columns = {
-        2.0: ("ACC >= 0.66", (("ACC >= 0.66", "0.05"),), ""),
-        5.6: (
+        1.1: ("ACC >= 0.66", (("ACC >= 0.66", "0.05"),), ""),
+        4.5: (
             "abs(PR | [M] - PR | [F]) <= 0.1",
             (("PR | [M] - PR | [F] <= 0.1", "0.05"), ("PR | [F] - PR | [M] <= 0.1", "0.05")),
             "both have to hold",
         ),
-        10.0: (
+        8.6: (
             "min(FPR, FNR) <= 0.1",
             (("FPR <= 0.1", "0.05"), ("FNR <= 0.1", "not tested")),
-            "one has to hold:\ncandidate data choose it",
+            "one has to hold, chosen\nby the candidate data",
         ),
     }
-    _box(ax, 5.6, 5.0, "the list of constraints: all have to pass", "delta = 0.05")
+    _box(ax, 4.5, 5.0, "the list of constraints: all have to pass", "delta = 0.05")
     for x, (text, parts, words) in columns.items():
-        _arrow(ax, (5.6, 4.6), (x, 4.05))
+        _arrow(ax, (4.5, 4.6), (x, 4.05))
         _box(ax, x, 3.6, text, "0.05")
         for i, (part, share) in enumerate(parts):
             at = 2.2 - 1.05 * i
@@ -123,7 +123,7 @@ def delta_spent() -> Figure:
 
 
 def _box(ax, x: float, y: float, text: str, share: str, is_open: bool = False) -> None:
-    width = 0.098 * len(text) + 0.4
+    width = 0.101 * len(text) + 0.4
     face = "white" if is_open else SHADE
     corner = (x - width / 2, y - 0.4)
     frame = {"edgecolor": GREY if is_open else INK, "linestyle": "--" if is_open else "-"}
@@ -210,7 +210,7 @@ def four_outcomes() -> Figure:
         ("the estimate violates the limit:\nno model was found that meets it", 0.13, 0.17),
         ("no bound: a group without rows,\nor the test was not run", None, None),
     )
-    figure, ax = plt.subplots(figsize=(8, 2.9), layout="constrained")
+    figure, ax = plt.subplots(figsize=(8, 3.1), layout="constrained")
     ax.axvspan(0.1, 0.2, color=SHADE)
     ax.axvline(0.1, color=INK, linewidth=1)
     for row, (_, estimate, bound) in enumerate(outcomes):

@@ -32,7 +32,7 @@ SIZES = [
     *[(1, 1), (1, 1), (1, 1), (1, 1), (1, 2), (1, 1), (1, 1), (2, 2)],  # all rows
     *[(1, 1), (1, 1)],  # one group
     *[(6, 6), (6, 3), (3, 6), (3, 6), (3, 1)],  # every group
-    *[(2, 2), (3, 6), (2, 2), (2, 2), (4, 4), (2, 2)],  # gaps
+    *[(2, 2), (3, 6), (2, 2), (2, 2), (4, 4), (4, 4), (2, 2)],  # gaps
     *[(2, 2), (3, 6), (3, 2)],  # ratios
 ]
 
@@ -151,9 +151,7 @@ def test_every_figure_is_shown_with_words(draw):
     shown = [
         words
         for page in DOCS.glob("*.md")
-        for words in re.findall(
-            rf"!\[([^\]]*)\]\(_static/{draw.__name__}\.svg\)", page.read_text()
-        )
+        for words in re.findall(rf"!\[([^\]]*)\]\(_static/{draw.__name__}\.svg\)", page.read_text())
     ]
     assert (DOCS / "_static" / f"{draw.__name__}.svg").exists()
     assert shown
