@@ -56,7 +56,7 @@ html_theme_options = {
     "footer_start": [],
     "footer_end": [],
 }
-html_sidebars = {"changelog": []}
+html_sidebars = {"changelog": [], "language": []}
 
 
 def setup(app):
