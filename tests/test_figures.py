@@ -1,0 +1,76 @@
+"""The manual's figures are those that docs/figures.py makes, and each of them is shown."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import figures
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from sklearn_seldonian import bounds
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *(ROOT / "docs").glob("*.rst")]
+STYLES = {"custom.css"}
+# They run a fit or an example of some seconds.
+LONG = {"random_forest.png", "training.svg"}
+
+
+def shown():
+    """Names of the images in docs/_static to which pages refer."""
+    texts = (page.read_text() for page in PAGES)
+    return {name for text in texts for name in re.findall(r"_static/([\w.]+)", text)}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in figures.FIGURES]
+)
+def test_figure_is_drawn(name):
+    plt.switch_backend("Agg")
+    figure = figures.FIGURES[name]()
+    try:
+        assert isinstance(figure, Figure)
+        drawn = [part for ax in figure.axes for part in (*ax.lines, *ax.patches, *ax.texts)]
+        assert len(drawn) >= 3
+    finally:
+        plt.close(figure)
+
+
+def test_files_are_those_that_the_script_makes():
+    files = {path.name for path in (ROOT / "docs" / "_static").iterdir()}
+    assert files == set(figures.FIGURES) | STYLES
+
+
+def test_every_figure_is_shown():
+    assert set(figures.FIGURES) == shown()
+
+
+def test_files_are_small():
+    assert all(path.stat().st_size < 150_000 for path in (ROOT / "docs" / "_static").iterdir())
+
+
+def test_main_writes_the_figures_that_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "STATIC", tmp_path)
+    figures.main(["split_and_test.svg"])
+    (written,) = tmp_path.iterdir()
+    assert written.name == "split_and_test.svg"
+    assert "<dc:date>" not in written.read_text()
+
+
+def test_capital_path_ends_as_the_package_certifies():
+    """The capital that is drawn reaches 1 / delta where the test against the limit passes."""
+    rng = np.random.default_rng(0)
+    outcomes = set()
+    for mean in np.repeat([0.2, 0.27, 0.3], 4):
+        values = rng.beta(4 * mean, 4 * (1 - mean), 300)
+        _, capital = figures.capital_path(values, 0.3)
+        reached = bool(capital.max() >= 1 / figures.DELTA)
+        p_value = bounds.betting_p_value([values], [1.0], [(0, 1)], 0.3, figures.DELTA)
+        # The package bets against a mesh of limits, which costs a little.
+        assert reached or p_value > figures.DELTA
+        outcomes.add(reached)
+    assert outcomes == {True, False}
