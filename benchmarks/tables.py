@@ -30,7 +30,7 @@ TRIALS = HERE / "solution_rate_trials.csv.gz"
 ENGINE = ROOT.parent / "shared" / "benchmarks" / "engine_baseline.csv"
 TEXTS = (ROOT / "README.md", HERE / "RESULTS.md", *sorted((ROOT / "docs").glob("*.md")))
 
-MARKER = re.compile(r"<!-- (table|numbers): ([^>]*?) -->\n(.*?)(?=\n\s*\n|\Z)", re.S)
+MARKER = re.compile(r"^<!-- (table|numbers): ([^>]*?) -->\n(.*?)(?=\n\s*\n|\Z)", re.S | re.M)
 FEWEST_ROWS = 500
 
 

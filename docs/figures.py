@@ -155,7 +155,10 @@ def betting() -> Any:
             reached = capital.max() >= 1 / DELTA * (1 - 1e-6)
             color = PASSED if reached else GREY
             ax.plot(
-                rows, np.clip(capital, 0.01, 60.0), color=color, linewidth=1.2 if reached else 0.7
+                rows[shown],
+                np.clip(capital[shown], 0.01, 60.0),
+                color=color,
+                linewidth=1.2 if reached else 0.7,
             )
         ax.axhline(1 / DELTA, color=INK, linewidth=0.8)
         ax.set(yscale="log", xlabel="rows looked at, of 400", title=title)
@@ -259,7 +262,7 @@ def bounds_by_rows() -> Any:
     return ax.figure
 
 
-def training() -> Any:
+def predicted_bound() -> Any:
     """How the predicted bound of one constraint moves in a fit, and which epoch is kept."""
     limit, model = 0.1, _small_fit()
     history, result = model.history_, model.certificate_.results[0]
@@ -345,9 +348,9 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "models_on_one_sample.svg": models_on_one_sample,
     "monitor.svg": monitor,
     "one_rate.svg": one_rate,
+    "predicted_bound.svg": predicted_bound,
     "random_forest.png": random_forest,
     "split_and_test.svg": split_and_test,
-    "training.svg": training,
     "two_rates.svg": two_rates,
     "units.svg": units,
 }
