@@ -15,7 +15,12 @@ from matplotlib.figure import Figure
 from sklearn_seldonian import bounds
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *(ROOT / "docs").glob("*.rst")]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "benchmarks" / "RESULTS.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").glob("*.rst")),
+]
 STYLES = {"custom.css"}
 # They run a fit or an example of some seconds.
 LONG = {"random_forest.png", "predicted_bound.svg"}
