@@ -162,6 +162,15 @@ def misuse() -> Iterator[str]:
         yield _row(what, text, truth, certified)
 
 
+def power() -> Iterator[str]:
+    """Rows that tests of several rates and means need, beside an asymptotic test."""
+    yield from _head("constraint and truth", "rows", "asymptotic", "factor", "wanted")
+    for row in read("power").itertuples():
+        factor = f"{row.factor:.2f}" if row.factor <= row.wanted else f"**{row.factor:.2f}**"
+        case = row.case.replace("|", "\\|")
+        yield _row(case, f"{row.rows:,}", f"{row.asymptotic_rows:,}", factor, f"{row.wanted:g}")
+
+
 def study_argmax() -> Iterator[str]:
     """Share solved, accuracy and log-loss of all fits with decision="argmax"."""
     yield from _head("constraint", "solved", "accuracy", "log-loss")
@@ -235,6 +244,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "engine_decisions": engine_decisions,
     "engine_log_loss": engine_log_loss,
     "misuse": misuse,
+    "power": power,
     "study_argmax": study_argmax,
     "study_sample": study_sample,
 }
@@ -258,6 +268,9 @@ def numbers() -> dict[str, str]:
         found[f"mnist_{machine}"] = f"{ratio:.2f}"
     for n, (kept, wrong) in groups.iterrows():
         found[f"groups_{n}"], found[f"independent_{n}"] = f"{kept:.3f}", f"{wrong:.3f}"
+    factors = [f"{factor:.1f}" for factor in sorted(read("power")["factor"])]
+    found["power_least"], *_, found["power_typical"], found["power_second"], _ = factors
+    found["power_largest"], found["power_cases"] = factors[-1], str(len(factors))
     resampler, selector, best, seeds = read("misuse").itertuples(index=False)
     found["resampler_certified"], found["resampler_truth"] = _first_numbers(resampler)
     found["selector_certified"], found["selector_truth"] = _first_numbers(selector)
