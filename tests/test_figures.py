@@ -22,8 +22,8 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.rst")),
 ]
 STYLES = {"custom.css"}
-# They run a fit or an example of some seconds.
-LONG = {"random_forest.png", "predicted_bound.svg"}
+# They take some seconds: a fit, an example, many bounds.
+LONG = {"bounds_by_rows.svg", "predicted_bound.svg", "random_forest.png"}
 
 
 def shown():
