@@ -121,6 +121,61 @@ def models_on_one_sample() -> Any:
     return ax.figure
 
 
+LAYERS = (
+    ("L7", "_command_line", "the same from a shell: files in, files and a status out"),
+    ("L6", "plotting, experiments, monitoring", "use the public API only"),
+    ("L5", "model_selection, metrics", "public functions and classes on top of the estimators"),
+    ("L4", "estimators", "scikit-learn's contract; they store results and do nothing else"),
+    ("L3", "learners, modules, selection", "what trains; what would pass, which candidate is kept"),
+    ("L2", "certification, data", "answers, statistics, test, certificate; rows and the split"),
+    (
+        "L1",
+        "constraints, bounds",
+        "the language and how delta is spent; statistics in, a bound out",
+    ),
+    ("L0", "exceptions, measures, datasets", "used by all"),
+)
+
+
+def layers() -> Any:
+    """The layers of the package, each of which imports from those below."""
+    ax = _canvas(width=7.4, height=4.2, columns=10.0, rows=8.0)
+    for y, (level, modules, words) in enumerate(reversed(LAYERS)):
+        _label(ax, (0.3, y + 0.45), level)
+        _box(ax, (2.4, y + 0.45), modules, size=(3.5, 0.7), edge=BLUE)
+        _label(ax, (4.4, y + 0.45), words, ha="left", color="black")
+    return ax.figure
+
+
+STEPS = (
+    ("X, y, sensitive_features", "estimators/_base", "_validate checks parameters and rows"),
+    ("LabelledRows", "data/_split", "split_rows; nothing reads the safety rows before the test"),
+    ("Split", "learners/_protocol", "Problem.of; candidate rows give names a meaning"),
+    ("Problem", "learners/lagrangian", "LagrangianLearner.train, on candidate rows"),
+    (
+        "Trained | NotTrained(reason)",
+        "learners/_verdict",
+        "certify_outcome; one test by certification/_certifier",
+    ),
+    (
+        "SafetyCertificate | None",
+        "estimators/_base",
+        "_store keeps model and certificate, or the fallback",
+    ),
+)
+
+
+def path_through_fit() -> Any:
+    """The values that `fit` makes one after another, and which module makes each."""
+    ax = _canvas(width=7.4, height=5.2, columns=10.0, rows=11.0)
+    for i, (value, module, words) in enumerate(STEPS):
+        y = 10.4 - 1.9 * i
+        _box(ax, (2.0, y), value, size=(3.7, 0.8), edge=BLUE)
+        _arrow(ax, (2.0, y - 0.4), (2.0, y - (1.5 if i < len(STEPS) - 1 else 1.0)), color=GREY)
+        _label(ax, (2.3, y - 0.95), f"{module}: {words}", ha="left", color="black")
+    return ax.figure
+
+
 def _branch(
     ax: Any, start: Point, at: Point, text: str, leaves: Sequence[tuple[str, str]], rule: str
 ) -> None:

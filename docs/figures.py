@@ -22,7 +22,9 @@ import pandas as pd
 from _diagrams import (
     delta_over_constraints,
     divisions_of_rows,
+    layers,
     models_on_one_sample,
+    path_through_fit,
     split_and_test,
 )
 from numpy.typing import NDArray
@@ -295,7 +297,11 @@ def engine() -> Any:
     table = read_table("engine.csv")
     _, (left, right) = pyplot().subplots(1, 2, figsize=(8.2, 3.9), layout="constrained")
     for i, (config, words) in enumerate(
-        (("DP_0.05", "rates within 0.05"), ("DP_0.1", "rates within 0.1"), ("DI_0.8", "DI 0.8"))
+        (
+            ("DP_0.05", "rates within 0.05"),
+            ("DP_0.1", "rates within 0.1"),
+            ("DI_0.8", "disparate impact 0.8"),
+        )
     ):
         own = table[table["config"] == f"gpa_{config}"]
         share = own["engine_hard_violations"] / own["engine_solutions"]
@@ -345,9 +351,11 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "divisions_of_rows.svg": divisions_of_rows,
     "engine.svg": engine,
     "functions_of_rates.svg": functions_of_rates,
+    "layers.svg": layers,
     "models_on_one_sample.svg": models_on_one_sample,
     "monitor.svg": monitor,
     "one_rate.svg": one_rate,
+    "path_through_fit.svg": path_through_fit,
     "predicted_bound.svg": predicted_bound,
     "random_forest.png": random_forest,
     "split_and_test.svg": split_and_test,

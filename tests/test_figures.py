@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import re
 from pathlib import Path
 
+import _diagrams
 import figures
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from sklearn_seldonian import bounds
+from tests.test_layers import LAYERS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -72,6 +75,14 @@ def test_main_writes_the_figures_that_are_named(tmp_path, monkeypatch):
     (written,) = tmp_path.iterdir()
     assert written.name == "split_and_test.svg"
     assert "<dc:date>" not in written.read_text()
+
+
+def test_layers_are_drawn_in_the_order_that_imports_have():
+    drawn = [name for _, names, _ in _diagrams.LAYERS for name in names.split(", ")]
+    public = {name for name in LAYERS if name and not name.startswith("_")}
+    assert set(drawn) == public | {"_command_line"}
+    heights = [[LAYERS[name] for name in names.split(", ")] for _, names, _ in _diagrams.LAYERS]
+    assert all(min(above) >= max(below) for above, below in itertools.pairwise(heights))
 
 
 def test_capital_path_ends_as_the_package_certifies():
