@@ -101,9 +101,8 @@ def _counts(fits: pd.DataFrame, passed: str, violation: str, prefix: str) -> pd.
 
 def engine_decisions() -> Iterator[str]:
     """Models of the Engine whose decisions violate the constraint that it certified."""
-    yield from _head(
-        "constraint of the Engine's fits", "rows", "fits", "models returned", "violate"
-    )
+    columns = "fits of the Engine", "models returned", "of these, decisions violate"
+    yield from _head("constraint", "rows", *columns)
     for words, config, m in (
         ("GPA, rates of men and women within 0.05", "gpa_DP_0.05", 32_000),
         ("GPA, rates within 0.1", "gpa_DP_0.1", 32_000),
