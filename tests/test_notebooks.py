@@ -88,7 +88,10 @@ def test_notebook(page, tmp_path):
                 assert "remove-stderr" in cell.metadata["tags"], output["text"]
                 continue
             printed.append(texts_of(output))
-            n_displays += not DISPLAYS.isdisjoint(output.get("data", ()))
+            shown = DISPLAYS.intersection(output.get("data", ()))
+            n_displays += bool(shown)
+            if shown - {"text/html"}:  # a picture, which the page describes in words
+                assert cell.metadata["mystnb"]["image"]["alt"]
     patterns, n_expected = EXPECTED[page.name]
     assert re.search(".*".join(f"(?:{pattern})" for pattern in patterns), "\n".join(printed), re.S)
     assert n_displays == n_expected
