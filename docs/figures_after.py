@@ -75,7 +75,7 @@ def false_alarms() -> Figure:
     ax = figure.subplots()
     for alarms, color, name, height in (
         (by_test, VERMILLION, "exact test, repeated at each look", -30),
-        (by_monitor, BLUE, "monitor", 3),
+        (by_monitor, BLUE, "monitor", -13),
     ):
         share = np.logical_or.accumulate(alarms, axis=1).mean(axis=0)
         ax.plot(rows, share, color=color, linewidth=1.8)
