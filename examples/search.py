@@ -78,5 +78,5 @@ ax.legend(title="hidden layers", frameon=False)
 figure.savefig("search.png")
 
 # %%
-# A few settings are predicted to pass less often than the power asks for. Among the others, the search
-# took the one with the fewest wrong decisions. It passed the one safety test.
+# A few settings are predicted to pass less often than the power asks for. Among the others, the
+# search took the one with the fewest wrong decisions. It passed the one safety test.
