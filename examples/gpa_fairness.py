@@ -101,5 +101,5 @@ display.figure_.savefig("gpa.png")
 
 # %%
 # At these limits logistic regression passes one of the five definitions. Each of the five models is
-# certified for its own definition. Four of them lose little or no accuracy. Equalized odds costs about
-# four points of accuracy.
+# certified for its own definition. Four of them lose little or no accuracy. Equalized odds costs
+# about four points of accuracy.
