@@ -3,8 +3,8 @@ How much accuracy do boosted trees lose under a constraint?
 ===========================================================
 
 Boosted trees are a common choice for tables. On the Adult census data they predict who earns more
-than 50,000 dollars a year, and they predict it for men three times as often as for women. Here the
-same trees are trained with and without a constraint: the two shares may differ by at most 0.1.
+than 50,000 dollars a year. They predict it for men three times as often as for women. Here the same
+trees are trained with and without a constraint: the two shares may differ by at most 0.1.
 
 The data do not come with the package. The example reads them from ``../shared/data/adult``,
 relative to the repository. The environment variable ``ADULT`` names another folder.

@@ -4,7 +4,7 @@ Can loans be granted without disparate impact?
 
 The 1,000 German credit records say who repaid a loan. Three in ten of the people are women, and
 women repaid a little less often. A model may help to decide who is granted a loan. The four-fifths
-rule limits it: the share of women who are granted a loan must be at least eight tenths of the share
+rule limits it. The share of women who are granted a loan must be at least eight tenths of the share
 of men, and the other way round. With so few rows, this is hard to prove.
 
 The data do not come with the package. The example reads them from ``../shared/data/german``,
