@@ -115,7 +115,7 @@ def test_a_process_that_is_killed_ends_the_run_without_a_certificate():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"iterator_train__num_workers": 1}, "shares out the rows itself: leave iterator_train__"),
+        ({"iterator_train__num_workers": 1}, "was given together with distributed=True"),
         ({"distributed": 2}, "must be an instance of 'bool'"),
     ],
 )
