@@ -324,22 +324,35 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
     history_ : DataFrame
         One row per epoch, with these columns:
 
-        - ``loss``, the mean training loss;
-        - for constraint i, ``estimate_i``, the value of g, which is above zero if the constraint
-          is violated (the certificate's `estimate` is in the constraint's own units instead);
-        - ``predicted_bound_i``, the predicted upper bound on g, of which only the sign has a
-          meaning for ratios and other expressions that are tested in a rewritten form;
+        - ``loss``, the mean training loss, and ``candidate_loss``, the loss on candidate data;
+        - for constraint i, ``estimate_i``, the estimate on candidate data, and
+          ``predicted_bound_i``, the predicted bound of the safety test, to first order for ratios.
+          Both are in the constraint's own units, like `estimate` and `bound` of the certificate;
         - ``multiplier_i``, the Lagrange multiplier;
         - ``passing_i``, the predicted probability that constraint i passes the safety test;
         - ``kept``, whether the epoch was the best so far;
         - ``seconds``, the duration of the epoch;
-        - ``module``, only where a linear model and a network were compared: which of the two was
+        - ``module``, only if a linear model and a network were compared: which of the two was
           trained. The epochs of the kept one come last, and a remark of the certificate says why
           it was kept.
 
-        Estimates, bounds and probabilities are computed with the epoch's best offsets, on the
-        candidate rows that epochs are evaluated on. For most networks these are candidate rows
-        held out from training; see the user guide.
+        Estimates, bounds and probabilities are computed with the epoch's best decision threshold,
+        on the candidate data that epochs are evaluated on. For a network with many rows these are
+        candidate data held out from training; see the user guide.
+    step_history_ : DataFrame
+        One row per update of the multipliers, about twelve per epoch. Empty without constraints.
+        The columns are:
+
+        - ``epoch`` and ``batch``, counted from 1, and ``progress``, the number of epochs done,
+          with fractions;
+        - ``loss``, the mean training loss of the batches since the last row;
+        - ``estimate_i`` and ``predicted_bound_i`` as in `history_`, but for the current decisions
+          of training, without a moved decision threshold;
+        - ``multiplier_i``, the multiplier after the update;
+        - ``module``, as in `history_`.
+
+        In long fits some updates are left out, at least every second one, so that the table has at
+        most about a million numbers.
     {n_iter_}
     {candidate_indices_, safety_indices_}
 

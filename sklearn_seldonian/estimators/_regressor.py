@@ -156,23 +156,10 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
     preprocessor_ : transformer or None
     {fallback_}
     history_ : DataFrame
-        One row per epoch, with these columns:
-
-        - ``loss``, the mean training loss, which compares the module's outputs with standardised
-          targets and is therefore not in the target's units;
-        - for constraint i, ``estimate_i``, the value of g, which is above zero if the constraint
-          is violated (the certificate's `estimate` is in the constraint's own units instead);
-        - ``predicted_bound_i``, the predicted upper bound on g;
-        - ``multiplier_i``, the Lagrange multiplier;
-        - ``passing_i``, the predicted probability that constraint i passes the safety test;
-        - ``candidate_loss``, the criterion in the target's units;
-        - ``kept``, whether the epoch was the best so far;
-        - ``seconds``, the duration of the epoch;
-        - ``module``, only if two models were compared, as in `SeldonianClassifier`.
-
-        Estimates, bounds, probabilities and ``candidate_loss`` are computed on the candidate rows
-        that epochs are evaluated on. For most networks these are candidate rows held out from
-        training; see the user guide.
+        One row per epoch, as in `SeldonianClassifier`. Losses are the criterion in the target's
+        units.
+    step_history_ : DataFrame
+        One row per update of the multipliers, as in `SeldonianClassifier`.
     {n_iter_}
     {candidate_indices_, safety_indices_}
 

@@ -39,8 +39,9 @@ class SavedWeights:
         """Load the model that `save_params` wrote, with its certificate.
 
         The estimator must have the parameters that the model was fitted with. Attributes about the
-        rows of `fit` (`history_`, `candidate_indices_`, ...) are not in the file. The method
-        `certify` needs some of them: use the function `sklearn_seldonian.certify` instead.
+        rows of `fit` (`history_`, `step_history_`, `candidate_indices_`, ...) are not in the file.
+        The method `certify` needs some of them: use the function `sklearn_seldonian.certify`
+        instead.
 
         Parameters
         ----------

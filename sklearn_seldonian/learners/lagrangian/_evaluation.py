@@ -168,7 +168,7 @@ class CandidateEvaluator:
         return self._seen(scores, adjustment)
 
     def calibrate_margins(self, scores: torch.Tensor, adjustment: Adjustment) -> None:
-        """Run the safety test on samples of the rows, and use the widths of its bounds from now on."""
+        """Run the safety test on samples of the rows, and use its bounds' widths from now on."""
         samples = self._samples(self._adjusted(scores, adjustment), adjustment.ends)
         constant = []
         if not self.problem.deterministic:
