@@ -1,4 +1,4 @@
-"""What the safety test would say of a model, and which model to keep; numpy and scipy only."""
+"""Prediction of the safety test's outcome, and the choice of the model; numpy and scipy only."""
 
 from sklearn_seldonian.selection._forecast import Forecast, Prediction, forecast_for
 from sklearn_seldonian.selection._group_thresholds import (
@@ -6,7 +6,9 @@ from sklearn_seldonian.selection._group_thresholds import (
     GroupOffsets,
     group_shifts,
 )
+from sklearn_seldonian.selection._linearisation import Linearised
 from sklearn_seldonian.selection._margins import normal_margins
+from sklearn_seldonian.selection._own_units import OwnUnits
 from sklearn_seldonian.selection._problem import ConstrainedProblem
 from sklearn_seldonian.selection._ranking import SelectionKey, position_of_best, selection_key
 from sklearn_seldonian.selection._thresholds import ClassShifts, ShiftedDecisions, class_shifts
@@ -17,6 +19,8 @@ __all__ = [
     "Forecast",
     "GroupDecisions",
     "GroupOffsets",
+    "Linearised",
+    "OwnUnits",
     "Prediction",
     "SelectionKey",
     "ShiftedDecisions",
