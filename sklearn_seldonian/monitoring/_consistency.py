@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -128,7 +129,7 @@ def check_counts(
     ValueError
         If a mean that counts every row counts more or fewer, or if kinds of rows that are within
         others are more than those, or kinds that have none in common are together more than the
-        rows. Not all counts that pass are of some rows.
+        rows, or than a kind that all of them are within. Not all counts that pass are of some rows.
     """
     if n_waiting > n_rows:
         raise ValueError(f"{where} has n_rows={n_rows}, and {n_waiting} of its rows wait.")
@@ -153,6 +154,29 @@ def check_counts(
             raise ValueError(
                 f"{where} has {counts[i]} {kinds[i]} and {counts[j]} {kinds[j]}, which have no row "
                 f"in common, and only {most} rows that count: no rows have such counts."
+            )
+    _check_parts(where, relations, counts, n_rows)
+
+
+def _check_parts(where: str, relations: Relations, counts: Sequence[int], n_rows: int) -> None:
+    """Refuse kinds that have no row in common and are together more than what they are within.
+
+    Of the kinds that may be taken, the largest is taken first.
+    """
+    kinds, apart = relations.kinds, set(relations.apart)
+    inside: dict[int, list[int]] = defaultdict(list)
+    for i, j in relations.nested:
+        inside[j].append(i)
+    wholes = [(counts[j], f"the {counts[j]} {kinds[j]}", own) for j, own in inside.items()]
+    for most, words, own in [*wholes, (n_rows, f"{n_rows} rows", [*range(len(kinds))])]:
+        taken: list[int] = []
+        for i in sorted(own, key=lambda i: -counts[i]):
+            if all((min(i, other), max(i, other)) in apart for other in taken):
+                taken.append(i)
+        if sum(counts[i] for i in taken) > most:
+            raise ValueError(
+                f"{where} has {', '.join(f'{counts[i]} {kinds[i]}' for i in taken)}, which have no "
+                f"row in common and are all among {words}: no rows have such counts."
             )
 
 
