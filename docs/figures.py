@@ -267,22 +267,37 @@ def bounds_by_rows() -> Any:
 def predicted_bound() -> Any:
     """How the predicted bound of one constraint moves in a fit, and which epoch is kept."""
     limit, model = 0.1, _small_fit()
-    history, result = model.history_, model.certificate_.results[0]
+    history, steps, result = model.history_, model.step_history_, model.certificate_.results[0]
     kept = model.net_.kept_epoch_
     figure, (upper, lower) = pyplot().subplots(
-        2, 1, figsize=(7.0, 4.6), sharex=True, layout="constrained", height_ratios=(3, 2)
+        2, 1, figsize=(7.0, 5.0), sharex=True, layout="constrained", height_ratios=(3, 2)
     )
     epochs = history["epoch"]
-    bound, estimate = history["predicted_bound_0"] + limit, history["estimate_0"] + limit
-    upper.plot(epochs, bound, label="predicted upper bound", **{**style_of(0), "markersize": 3})
-    upper.plot(epochs, estimate, label="estimate", **{**style_of(2), "markersize": 3})
+    upper.plot(
+        steps["progress"],
+        steps["predicted_bound_0"],
+        label="predicted upper bound, at each update of the multiplier",
+        **{**style_of(4), "marker": ""},
+    )
+    upper.plot(
+        epochs,
+        history["predicted_bound_0"],
+        label="the same, adjusted at the end of the epoch",
+        **{**style_of(0), "markersize": 3},
+    )
+    upper.plot(
+        epochs,
+        history["estimate_0"],
+        label="estimate, adjusted",
+        **{**style_of(2), "markersize": 3},
+    )
     upper.plot(epochs.max() + 2, result.bound, "*", color=VERMILLION, markersize=11)
-    note = {"xytext": (0, 10), "textcoords": "offset points", "color": VERMILLION, "ha": "right"}
+    note = {"xytext": (6, -42), "textcoords": "offset points", "color": VERMILLION, "ha": "right"}
     upper.annotate("bound of the safety test", (epochs.max() + 2, result.bound), **note)
-    upper.axhspan(limit, 0.12, color=SHADE, zorder=0)
-    upper.text(epochs.max() + 2, limit + 0.002, "infeasible: above the limit 0.1", ha="right")
-    upper.set(ylabel="gap of the two groups", ylim=(0.0, 0.12))
-    upper.legend(frameon=False, loc="lower left", fontsize=8)
+    upper.axhspan(limit, 1.0, color=SHADE, zorder=0)
+    upper.text(-0.8, 0.235, "infeasible: above the limit 0.1")
+    upper.set(ylabel="gap of the two groups", ylim=(0.0, 0.25))
+    upper.legend(frameon=False, loc="upper right", fontsize=8)
     lower.plot(epochs, history["candidate_loss"], **{**style_of(3), "markersize": 3})
     lower.set(ylabel="loss", xlabel="epoch")
     for ax in (upper, lower):
