@@ -209,7 +209,7 @@ def units() -> Any:
     _, ax = pyplot().subplots(figsize=(6.4, 3.0), layout="constrained")
     places = np.arange(len(table["groups"]))
     for shift, column, name, color in (
-        (-0.2, "taken_for_independent", "rows taken for independent", VERMILLION),
+        (-0.2, "taken_for_independent", "rows treated as independent", VERMILLION),
         (0.2, "with_groups", "groups=", BLUE),
     ):
         bars = ax.bar(places + shift, table[column], width=0.38, color=color, label=name)
