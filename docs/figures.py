@@ -203,25 +203,6 @@ def approximations() -> Any:
     return ax.figure
 
 
-def units() -> Any:
-    """How often a violated limit is certified with rows of groups that are alike."""
-    table = read_table("groups.csv")
-    _, ax = pyplot().subplots(figsize=(6.4, 3.0), layout="constrained")
-    places = np.arange(len(table["groups"]))
-    for shift, column, name, color in (
-        (-0.2, "taken_for_independent", "rows treated as independent", VERMILLION),
-        (0.2, "with_groups", "groups=", BLUE),
-    ):
-        bars = ax.bar(places + shift, table[column], width=0.38, color=color, label=name)
-        ax.bar_label(bars, fmt="%.3f", fontsize=8)
-    ax.axhline(DELTA, color=INK, linewidth=0.8)
-    ax.text(-0.45, DELTA, "delta", va="bottom")
-    ax.set_xticks(places, [f"{n:,.0f} groups" for n in table["groups"]])
-    ax.set(ylabel="share certified, limit violated")
-    ax.figure.legend(frameon=False, loc="outside upper center", ncols=2)
-    return _tidy(ax).figure
-
-
 def monitor() -> Any:
     """A stream whose rate rises, the bound that holds at all times, and the alarm."""
     limit, change, n = 0.2, 3000, 6000
@@ -375,7 +356,6 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "random_forest.png": random_forest,
     "split_and_test.svg": split_and_test,
     "two_rates.svg": two_rates,
-    "units.svg": units,
 }
 
 
