@@ -5,31 +5,16 @@ How much accuracy do boosted trees lose under a constraint?
 Boosted trees are a common choice for tables. On the Adult census data they predict who earns more
 than 50,000 dollars a year. They predict it for men three times as often as for women. Here the same
 trees are trained with and without a constraint: the two shares may differ by at most 0.1.
-
-The data do not come with the package. The example reads them from ``../shared/data/adult``,
-relative to the repository. The environment variable ``ADULT`` names another folder.
 """
 
-import os
-import sys
-from pathlib import Path
-
 import matplotlib
-import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from sklearn_seldonian import SeldonianMetaClassifier, certify
+from sklearn_seldonian.datasets import load_adult
 from sklearn_seldonian.plotting import CertificateDisplay
 
 matplotlib.use("Agg")
-default = Path(sys.argv[0]).resolve().parents[2] / "shared" / "data" / "adult"
-path = Path(os.environ.get("ADULT", default)) / "adult.csv.gz"
-if not path.exists():
-    raise SystemExit(
-        f"This example needs the Adult census data, and there is no {path}. It is UCI's set "
-        "(CC BY 4.0) with a header and the label income (1: above 50,000). Put it there, or name "
-        "its folder in ADULT."
-    )
 
 # %%
 # The records
@@ -37,7 +22,7 @@ if not path.exists():
 # The sex is given to the constraint, not to the trees. The last of the 48,842 records are kept for
 # the end, so that both models can be compared on people that neither has seen.
 
-records = pd.read_csv(path, skipinitialspace=True).sample(frac=1.0, random_state=0)
+records = load_adult().frame.sample(frac=1.0, random_state=0)
 records = records.astype({name: "category" for name in records.select_dtypes(exclude="number")})
 income, sex = records.pop("income"), records[["sex"]].astype(str)
 X = records.drop(columns="sex")
