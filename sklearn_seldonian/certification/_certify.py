@@ -24,7 +24,7 @@ from sklearn_seldonian.data._row_sketch import rows_of_predictions
 from sklearn_seldonian.data._shift import Shift, check_has_column, shift_of
 from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.data._targets import Targets
-from sklearn_seldonian.data._units import units_of
+from sklearn_seldonian.data._units import refuse_alone, units_of
 
 
 @refuse_unknown_keywords
@@ -182,8 +182,9 @@ def certify(
     of_units = {"groups": groups, "sample_weight": sample_weight, "shift": shift}
     is_read = isinstance(y, str) or is_dataset(X)
     if is_read:
-        of_limits = {"max_group_size": max_group_size, "max_weight": max_weight}
-        _refuse_of_tables(**of_units, **of_limits, registry=registry)
+        _refuse_of_tables(**of_units, registry=registry)
+        refuse_alone("groups", max_group_size=max_group_size)
+        refuse_alone("sample_weight", max_weight=max_weight)
     given = X, y, sensitive_features
 
     def test_of(model: Any) -> ModelTest:

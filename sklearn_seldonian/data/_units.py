@@ -127,12 +127,12 @@ def units_of(
     of_shift: tuple[str, ...] = ()
     weights, heaviest, positions, most = np.ones(n_rows), 1.0, np.arange(n_rows), 1
     if sample_weight is None:
-        _refuse_alone("sample_weight", max_weight=max_weight)
+        refuse_alone("sample_weight", max_weight=max_weight)
     else:
         weights, heaviest, of_weights = _weights(sample_weight, n_rows, max_weight)
         columns["sample_weight="] = weights
     if groups is None:
-        _refuse_alone("groups", max_group_size=max_group_size)
+        refuse_alone("groups", max_group_size=max_group_size)
     else:
         values = _arguments.one_value_a_row("groups", groups, n_rows)
         positions, most, of_groups = _positions(values, max_group_size)
@@ -157,7 +157,7 @@ def units_of(
     return SamplingUnits(positions, weights, largest, assumed, columns, meant, levels)
 
 
-def _refuse_alone(without: str, **most: Any) -> None:
+def refuse_alone(without: str, **most: Any) -> None:
     """Refuse a largest size of what is not given."""
     for name, value in most.items():
         if value is not None:

@@ -172,7 +172,7 @@ def test_the_index_of_a_frame_is_no_feature(index, kind, tmp_path):
 
 @pytest.mark.parametrize("name", ["max_weight", "max_group_size"])
 def test_limits_of_what_is_not_given_are_refused(folder, name):
-    with pytest.raises(ValueError, match=f"{name}= needs all rows in memory"):
+    with pytest.raises(ValueError, match=f"{name} says nothing without"):
         certify(CLASSIFIER, folder, **NAMED, **{name: 3})
 
 
