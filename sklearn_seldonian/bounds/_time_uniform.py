@@ -449,7 +449,7 @@ def time_uniform_sum_lower(
 
     >>> one, other = RateStream(150, 300), RateStream(90, 300)
     >>> round(time_uniform_sum_lower([one, other], [1.0, -1.0], 0.05), 3)
-    0.052
+    0.056
     """
     check_delta(delta)
     if not streams or len(streams) != len(factors) or not all(factors):
