@@ -30,7 +30,7 @@ PARAMETERS = [
     ({"train_split": None}, "Unknown parameter 'train_split'. fit keeps rows apart by itself"),
     ({"device": "abacus"}, "Unknown device 'abacus'; there are"),
     ({"module": nn.Sequential(nn.Linear(3, 5))}, "with 2 classes it must return"),
-    ({"module": nn.Linear(3, 2), "criterion": nn.BCEWithLogitsLoss}, "one output a row"),
+    ({"module": nn.Linear(3, 2), "criterion": nn.BCEWithLogitsLoss}, "one output per row"),
 ]
 
 

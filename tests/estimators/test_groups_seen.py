@@ -141,7 +141,7 @@ def test_safety_rows_teach_nothing(model):
 
 def test_the_certificate_says_that_decisions_use_the_columns(model):
     assert (
-        "Decisions use the columns 'sex': each group has a threshold of its own."
+        "Decisions use the columns 'sex': each group has its own threshold."
         in model.certificate_.assumptions
     )
     assert model.certificate_.parameters["group_thresholds"] == "True"
