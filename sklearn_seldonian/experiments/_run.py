@@ -328,7 +328,6 @@ def _warn_of_errors(table: pd.DataFrame) -> None:
     if len(failed):
         warn_user(
             f"{len(failed)} of {len(table)} trials ended in an error. They count as trials without "
-            "solution, unless only a metric or probabilities could not be computed. The first "
-            "error: "
+            "solution, unless only a metric or probabilities could not be computed. First error: "
             f"{failed.iloc[0]}"
         )

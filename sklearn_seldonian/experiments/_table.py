@@ -249,7 +249,8 @@ def _read_settings(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
     if not is_whole or (fields and path.name != f"{_short(found['name'])}.json"):
         raise ValueError(
             f"{str(path)!r} is empty, incomplete, or not written by run_experiment, so the "
-            "settings of the trials are unknown. Give another folder as results, or delete it."
+            "settings of the trials are unknown. Give another folder as results, or delete "
+            "this one."
         )
     return dict(found)
 

@@ -161,7 +161,7 @@ def _columns_of(
         there_are = listed(name for name, _ in _columns.of_values(sensitive_features))
         raise ValueError(
             f"{named}, and {absent[0]!r} is not in sensitive_features, whose columns are "
-            f"{there_are or 'none'}."
+            f"{there_are or 'none'}. Add this column."
         )
     columns = {name: found[name] for name in wanted}
     for condition in specification.conditions:

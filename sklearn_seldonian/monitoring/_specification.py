@@ -256,8 +256,8 @@ def _check_monitored(constraint: ResolvedConstraint, remedy: str) -> None:
     text = constraint.source.text or str(constraint.source)
     if not constraint.tested_means:
         raise ValueError(
-            f"{text!r} holds for any rows, by arithmetic alone, so there is nothing to monitor. "
-            "Leave it out."
+            f"{text!r} is decided by arithmetic alone, whatever the rows, so there is nothing to "
+            "monitor. Leave it out."
         )
     if constraint.is_impossible:
         raise ValueError(

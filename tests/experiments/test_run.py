@@ -328,7 +328,9 @@ class Terminal(io.StringIO):
 
 def test_a_metric_that_an_estimator_cannot_have_saves_it_from_nothing(blobs):
     metrics = ["accuracy", "neg_log_loss"]
-    with pytest.warns(UserWarning, match="unless only a metric.*error: neg_log_loss: Attribute"):
+    with pytest.warns(
+        UserWarning, match="unless only a metric.*First error: neg_log_loss: Attribute"
+    ):
         table = run_experiment(
             {"peer": RidgeClassifier()}, *blobs, "ACC >= 0.99", metrics=metrics, **FEW
         )

@@ -79,7 +79,7 @@ def test_quantifiers_range_over_the_levels_given_or_named():
         ("PR <= 0.5", {"missing": "drop"}, "missing must be one of"),
         ("PR <= 0.5", {"measures": cost}, "measures must be a list"),
         ("1 <= 2", {}, "nothing to monitor"),
-        ("PR <= 1", {}, "holds for any rows, by arithmetic alone"),
+        ("PR <= 1", {}, "decided by arithmetic alone"),
         ("PR <= -0.1", {}, "is violated for any rows"),
     ],
 )
