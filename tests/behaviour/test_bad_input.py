@@ -28,9 +28,9 @@ PARAMETERS = [
     ({"optimizer__weigth_decay": 1}, "Did you mean 'optimizer__weight_decay'?"),
     ({"iterator_train__num_worker": 1}, "Did you mean 'iterator_train__num_workers'?"),
     ({"train_split": None}, "Unknown parameter 'train_split'. fit keeps rows apart by itself"),
-    ({"device": "abacus"}, "Unknown device 'abacus'; there are"),
-    ({"module": nn.Sequential(nn.Linear(3, 5))}, "with 2 classes it must return"),
-    ({"module": nn.Linear(3, 2), "criterion": nn.BCEWithLogitsLoss}, "one output a row"),
+    ({"device": "abacus"}, "Unknown device 'abacus'. Give one of"),
+    ({"module": nn.Sequential(nn.Linear(3, 5))}, "With 2 classes it must return"),
+    ({"module": nn.Linear(3, 2), "criterion": nn.BCEWithLogitsLoss}, "one output per row"),
 ]
 
 
