@@ -79,7 +79,7 @@ def observed(answers, targets, measures=()):
             "prediction_range says nothing about a classifier: leave it out.",
         ),
         (Fixed([0]), {"decision": "soft"}, "decision must be one of 'argmax', 'sample', got"),
-        (Fixed([0]), {"pos_label": 2}, "pos_label=2 is not a class; classes are [0, 1]."),
+        (Fixed([0]), {"pos_label": 2}, "pos_label=2 is not a class. The classes are [0, 1]."),
         (
             FixedNumbers([0.0]),
             {"decision": "sample"},
@@ -103,7 +103,8 @@ def observed(answers, targets, measures=()):
         (
             KMeans(1, n_init=1).fit([[0.0]]),
             {},
-            "certify tests classifiers and regressors; KMeans is neither.",
+            "KMeans is neither a classifier nor a regressor, and certify tests only these. Give a "
+            "fitted estimator with the tags of one.",
         ),
     ],
 )
@@ -257,7 +258,7 @@ def test_probabilities_that_are_missing_are_asked_for(blobs, given):
     model = LinearSVC().fit(X[:500], y[:500])
     with pytest.raises(ValueError) as error:  # noqa: PT011
         certify(model, X[500:], y[500:], **{"constraints": "ACC >= 0.5", **given})
-    assert str(error.value) == "LinearSVC has no predict_proba, which these constraints need."
+    assert str(error.value) == "LinearSVC has no predict_proba, which drawn decisions"
     assert certify(model, X[500:], y[500:], "ACC >= 0.5").passed
 
 

@@ -210,5 +210,5 @@ def test_thresholds_of_groups_need_a_group():
         model.fit(MASKED[FEATURES], MASKED["label"], sensitive_features=MASKED["sex"])
     model.set_params(missing="error", max_epochs=1)
     model.fit(ROWS[FEATURES], ROWS["label"], sensitive_features=ROWS["sex"])
-    with pytest.raises(ValueError, match="holds 1 missing values"):
+    with pytest.raises(ValueError, match="has 1 missing values"):
         model.predict(ROWS[FEATURES][:1], sensitive_features=pd.Series([None], name="sex"))

@@ -55,26 +55,30 @@ def test_groups_of_an_expression_are_those_that_the_rates_name():
         (
             BY_RACE,
             {"TPR": 0.8},
-            "ranges over the groups of 'race', and nothing says which there are. Name each group "
+            "ranges over the groups of 'race', but the groups are not known. Name each group "
             "in rates, such as 'TPR | [race == \"A\"]', or in the constraint: "
             'by=race in ("A", "B").',
         ),
         ("max(abs(PR - TPR), by=race) <= 1", {"PR": 0.8}, "such as 'PR | [race == \"A\"]', or"),
         ("BACC >= 0.5", {"BACC": 0.8}, "'BACC' is not one measure: name each measure on its own"),
-        ("BACC >= 0.5", {"TPR": 0.8}, "rates must say what you expect of TNR."),
+        ("BACC >= 0.5", {"TPR": 0.8}, "rates has no value for TNR, which the constraints need."),
         (BY_RACE, {'TPR | [race != "A"]': 0.8}, "nothing says which there are"),
         ("max(TPR, by=(race, sex)) <= 1", {RACES[0]: 0.8}, "ranges over the groups of 'sex'"),
         ("MSE <= 1", {"MSE": 0.5}, "'MSE' is not a rate of decisions."),
         ("Brier <= 1", {"Brier": 0.5}, "'Brier' is not a rate of decisions."),
         ("Calibration_Error <= 1", {"PR": 0.5}, "'Calibration_Error' is not a rate of decisions."),
         ("Cost <= 1", {"Cost": 0.5}, "'Cost' is not a rate of decisions."),
-        ([], {}, "There is nothing to plan: no constraints were given."),
+        ([], {}, "No constraints were given, so there is nothing to plan."),
         ("PR <= 0.5", [0.4], "rates must map the text of each measure to a number"),
         ("PR <= 0.5", {"PR": "0.4"}, "rates['PR'] must be a number, got '0.4'."),
         ("PR <= 0.5", {"PR": 0.4, "NR": 0.4}, "rates contradict each other about PR."),
         ("PR <= 0.5", {"PR - TPR": 0.4}, "'PR - TPR' is not one measure"),
         ("PR <= 0.5", {"0.3": 0.4}, "'0.3' is not one measure"),
-        (["PR <= 0.5", "TPR >= 0.5"], {"PR": 0.4}, "rates must say what you expect of TPR."),
+        (
+            ["PR <= 0.5", "TPR >= 0.5"],
+            {"PR": 0.4},
+            "rates has no value for TPR, which the constraints need.",
+        ),
     ],
 )
 def test_what_cannot_be_planned_is_refused(constraint, rates, message):
