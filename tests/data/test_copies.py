@@ -96,7 +96,7 @@ class TestCopies:
         rows = np.r_[np.flatnonzero(np.asarray(y) == 0), np.tile(rare, 5)]
         copied = X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
         remark = remark_on_copies(*halves(copied, np.asarray(y)[rows]))
-        assert "% of the safety rows compared are exact copies of candidate rows" in remark
+        assert "% of the compared safety rows are exact copies of candidate rows" in remark
         assert "resample inside, with preprocessor=." in remark
 
     @pytest.mark.parametrize("rows", STRANGE.values(), ids=STRANGE)
