@@ -58,5 +58,7 @@ def test_reference_has_the_front_door():
 
 def test_every_page_is_in_a_section():
     sections = ("index", "guide", "background", "coming_from")
-    listed = {name for section in sections for name in (DOCS / f"{section}.rst").read_text().split()}
+    listed = {
+        name for section in sections for name in (DOCS / f"{section}.rst").read_text().split()
+    }
     assert {page.stem for page in DOCS.glob("*.md")} <= listed

@@ -65,14 +65,16 @@ def test_arguments_of_other_libraries(blobs, call, name, advice):
         "search": SeldonianSearchCV(model, {"lr": [0.01]}).fit,
         "function": lambda X, y, **given: certify(model, X, y, "ACC >= 0.1", **given),
     }
-    with pytest.raises(TypeError, match=f"takes no '{name}'") as error:
+    with pytest.raises(TypeError, match=f"has no parameter '{name}'") as error:
         calls[call](*blobs, **{name: None})
     assert advice in str(error.value)
     assert "CertifiedEstimator" not in str(error.value)
 
 
 def test_a_parameter_given_to_fit(blobs):
-    with pytest.raises(TypeError, match=r"fit takes no 'constraints'\. constraints is a parameter"):
+    with pytest.raises(
+        TypeError, match=r"fit has no parameter 'constraints'\. constraints is a parameter"
+    ):
         SeldonianClassifier().fit(*blobs, constraints="ACC >= 0.5")
 
 

@@ -127,7 +127,7 @@ WRONG_KINDS = [
     ({"constraints": None}, "as () for none; got None"),
     ({"constraints": {"ACC >= 0.1"}}, "constraints must be a string"),
     ({"constraints": {"ACC >= 0.1": 0.05}}, "constraints must be a string"),
-    ({"constraints": [3]}, "A constraint is a string such as 'ACC >= 0.95'; got type int."),
+    ({"constraints": [3]}, "A constraint must be a string, such as 'ACC >= 0.95'; got int."),
     ({"preprocessor": StandardScaler}, "got the class: write StandardScaler()"),
     ({"fallback": LogisticRegression}, "got the class: write LogisticRegression()"),
 ]
