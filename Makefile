@@ -8,7 +8,7 @@ PYTEST := -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 # More threads than cores would wait for each other.
 test test-all test-matrix: export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-all test-matrix lint docs clean
+.PHONY: demo test test-all test-matrix lint figures docs clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -53,6 +53,11 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The figures in docs/_static, which are committed. Their numbers come from the package and from
+# benchmarks/tables.
+figures: .venv/installed
+	for script in docs/figures*.py; do $(BIN)/python $$script || exit 1; done
 
 docs: .venv/installed
 	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html

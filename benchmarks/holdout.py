@@ -33,6 +33,8 @@ from joblib import Parallel, delayed
 from torch import nn
 
 from sklearn_seldonian import NoSolutionFoundWarning, SeldonianClassifier
+from sklearn_seldonian.certification import units_of
+from sklearn_seldonian.constraints import parse
 from sklearn_seldonian.learners.lagrangian import _net
 from sklearn_seldonian.learners.lagrangian._checkpoints import n_selection_rows
 
@@ -71,7 +73,8 @@ def run_trial(model: str, name: str, rows: str, m: int, trial: int) -> dict[str,
     )
     found = estimator.solution_found_
     accuracy = (decisions == people.y).mean() if found else np.nan
-    flattery = truth(config).g(decisions) - kept.estimate_0
+    foreseen = units_of(parse(config.text)).excess(kept.estimate_0)
+    flattery = truth(config).g(decisions) - foreseen
     row = {"constraint": name, "m": m, "model": model, "held out": rows, "passed": found}
     return row | {"predicted": kept.passing_0, "flattery": flattery, "accuracy": accuracy}
 

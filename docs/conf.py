@@ -15,14 +15,14 @@ copyright = author
 release = version = __version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "auto_examples/*.ipynb"]  # which the gallery offers for download
 default_role = "code"
 
 autosummary_generate = True
@@ -30,6 +30,13 @@ autodoc_typehints = "none"
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 myst_heading_anchors = 3
+
+# Pages with a jupytext header are notebooks, which the build runs. What they print to the standard
+# error, such as an unexpected warning, is a warning of the build.
+nb_execution_mode = "auto"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300  # seconds per cell
+nb_output_stderr = "warn"
 
 has_german_credit = (ROOT.parent / "shared" / "data" / "german").exists()
 sphinx_gallery_conf = {
@@ -52,11 +59,12 @@ html_show_sourcelink = False
 html_math_renderer = "mathml"
 html_theme_options = {
     "navbar_align": "left",
+    "header_links_before_dropdown": 6,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": [],
     "footer_end": [],
 }
-html_sidebars = {"changelog": []}
+html_sidebars = {"start_here": []}
 
 
 def setup(app):

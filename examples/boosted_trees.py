@@ -5,31 +5,16 @@ What do boosted trees lose under a constraint?
 For tables many people reach for boosted trees. On the Adult census data they tell well who earns
 more than 50,000 dollars a year, and they say so of men three times as often as of women. Here the
 same trees are trained with and without the constraint that both shares differ by at most a tenth.
-
-The data are not shipped with the package. They are looked for in ``../shared/data/adult``,
-seen from the repository; another folder is named with the environment variable ``ADULT``.
 """
 
-import os
-import sys
-from pathlib import Path
-
 import matplotlib
-import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from sklearn_seldonian import SeldonianMetaClassifier, certify
+from sklearn_seldonian.datasets import load_adult
 from sklearn_seldonian.plotting import CertificateDisplay
 
 matplotlib.use("Agg")
-default = Path(sys.argv[0]).resolve().parents[2] / "shared" / "data" / "adult"
-path = Path(os.environ.get("ADULT", default)) / "adult.csv.gz"
-if not path.exists():
-    raise SystemExit(
-        f"This example needs the Adult census data, and there is no {path}. It is UCI's set "
-        "(CC BY 4.0) with a header and the label income (1: above 50,000). Put it there, or name "
-        "its folder in ADULT."
-    )
 
 # %%
 # The records
@@ -37,7 +22,7 @@ if not path.exists():
 # The trees are not told the sex; the constraint is. Of 48,842 records some are left for the end, so
 # that both models can be judged on people that neither has seen.
 
-records = pd.read_csv(path, skipinitialspace=True).sample(frac=1.0, random_state=0)
+records = load_adult().frame.sample(frac=1.0, random_state=0)
 records = records.astype({name: "category" for name in records.select_dtypes(exclude="number")})
 income, sex = records.pop("income"), records[["sex"]].astype(str)
 X = records.drop(columns="sex")

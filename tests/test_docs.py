@@ -11,7 +11,11 @@ import pytest
 
 import sklearn_seldonian
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+MANUAL = sorted(DOCS.glob("*.md"))
+# Pages whose cells the documentation's build runs, and test_notebooks.py. They have no doctests.
+NOTEBOOKS = [page for page in MANUAL if page.read_text().startswith("---\njupytext:")]
 
 # Modules of which everything is public to users, not only to other modules.
 DOCUMENTED = (
@@ -26,11 +30,11 @@ DOCUMENTED = (
 )
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", MANUAL, ids=lambda page: page.name)
 def test_page(page):
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     result = doctest.testfile(str(page), module_relative=False, optionflags=flags)
-    assert result.attempted > 0
+    assert (result.attempted > 0) is (page not in NOTEBOOKS)
     assert result.failed == 0
 
 
@@ -56,9 +60,32 @@ def test_reference_has_the_front_door():
     assert {f"sklearn_seldonian.{name}" for name in public} <= listed()
 
 
+SECTIONS = ("index", "guide", "background", "coming_from", "reference")
+
+
 def test_every_page_is_in_a_section():
     sections = ("index", "guide", "background", "coming_from")
     listed = {
         name for section in sections for name in (DOCS / f"{section}.rst").read_text().split()
     }
-    assert {page.stem for page in DOCS.glob("*.md")} <= listed
+    assert {page.stem for page in MANUAL} <= listed
+
+
+FRONT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+PAGES = [*MANUAL, *(ROOT / name for name in FRONT)]
+
+
+def anchors(page):
+    """What the headings of a page are linked by."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    plain = (re.sub(r"\[(.+?)\]\(.+?\)", r"\1", heading).lower() for heading in headings)
+    return {re.sub(r"[^\w\- ]", "", heading).strip().replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.DOTALL)
+    for target, anchor in re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)#?([^)\s]*)\)", text):
+        goal = (page.parent / target) if target else page
+        assert goal.exists(), target
+        assert not anchor or anchor in anchors(goal), f"{target}#{anchor}"

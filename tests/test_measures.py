@@ -138,7 +138,7 @@ SCORES = rng.normal(size=(N, 3))
 TARGETS, OUTPUTS = rng.uniform(0, 4, N), rng.uniform(0, 4, (N, 1))
 CLASSES = Schema((0, 1, 2), None)
 NUMBERS = Schema((), None, target_range=(0, 4), prediction_range=(0, 4))
-MANUAL = (Path(__file__).parents[1] / "docs" / "constraints.md").read_text()
+MANUAL = (Path(__file__).parents[1] / "docs" / "language.md").read_text()
 # Class 1 against the rest; labels or targets y, decisions or predictions d, probabilities p.
 EXPECTED = {
     "ACC": lambda y, d, p: (d == y).mean(),

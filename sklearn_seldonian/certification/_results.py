@@ -47,6 +47,10 @@ class Units(NamedTuple):
         """The constraint's varying side where g is `g`."""
         return self.sign * g + self.limit
 
+    def excess(self, value: Any) -> Any:
+        """The g at which the varying side is `value`: a number or an array."""
+        return self.sign * (value - self.limit)
+
 
 def certify_constraint(
     constraint: ResolvedConstraint,

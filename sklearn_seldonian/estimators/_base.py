@@ -320,7 +320,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         is_partial = isinstance(outcome, NotTrained)
         self.preprocessor_ = outcome.preprocessor if is_partial else model.preprocessor
         if model is not None:
-            self.net_, self.history_ = model.net, history
+            self.net_, (self.history_, self.step_history_) = model.net, history
             self.n_iter_ = len(model.net.history)
 
     def _without_test(self, outcome):

@@ -307,15 +307,25 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         Fitted; a pipeline ending in "passthrough" where `preprocessor` samples.
     {fallback_}
     history_ : DataFrame
-        One row per epoch: mean training loss; for constraint i the value of g, which is above
-        zero where the constraint is violated (``estimate_i``; the certificate's `estimate` is
-        in the constraint's own units instead), the expected upper bound on g
-        (``predicted_bound_i``; for ratios and the like on a rewritten form, of which the sign
-        counts), ``multiplier_i``, and the probability of passing (``passing_i``), all with the
-        epoch's best offsets and on the candidate rows that it is judged on (of many a network
-        those that it did not train on, see the user guide); ``kept`` where it was the best so
-        far; ``seconds``. Where a linear model and a network were compared, ``module`` says which
-        an epoch is of, and that which is kept is last; a remark of the certificate says why.
+        One row per epoch. ``loss`` is the mean training loss and ``candidate_loss`` the loss on
+        candidate data. For constraint i, ``estimate_i`` and ``predicted_bound_i`` are in the
+        constraint's own units, as `estimate` and `bound` of the certificate: the estimate on
+        candidate data, and the bound that the safety test is expected to give. A ratio's bound
+        is predicted to first order. ``multiplier_i`` is the multiplier, and ``passing_i`` the
+        predicted probability of passing. All are with the epoch's best decision threshold, on
+        the candidate data that epochs are judged on. Of a network with many rows these are held
+        out from training, see the user guide. ``kept`` says where an epoch was the best so far.
+        ``seconds`` is how long it took. Where a linear model and a network were compared,
+        ``module`` says which of them an epoch is of. The one that was kept comes last; a remark
+        of the certificate says why.
+    step_history_ : DataFrame
+        One row per update of the multipliers, some twelve per epoch; none without constraints.
+        ``epoch`` and ``batch`` count from 1, and ``progress`` is the number of epochs done, with
+        fractions. ``loss`` is the mean training loss of the batches since the row before.
+        ``estimate_i`` and ``predicted_bound_i`` are as in `history_`, but of the decisions that
+        training has just seen, without a decision threshold that is moved. ``multiplier_i`` is
+        the multiplier after the update. ``module`` is as in `history_`. In long fits every second
+        update is left out, or more, so that the table has at most about a million numbers.
     {n_iter_}
     {candidate_indices_, safety_indices_}
 

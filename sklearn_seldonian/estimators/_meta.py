@@ -81,6 +81,8 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
     {fallback_}
     history_ : DataFrame
         One row per epoch of the linear model, as of `SeldonianClassifier`.
+    step_history_ : DataFrame
+        One row per update of its multipliers, as of `SeldonianClassifier`.
     {n_iter_}
     {candidate_indices_, safety_indices_}
 

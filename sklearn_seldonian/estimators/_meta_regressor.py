@@ -71,6 +71,8 @@ class SeldonianMetaRegressor(StackedEstimator, CertifiedRegressor):
     {fallback_}
     history_ : DataFrame
         One row per epoch of the linear model, as of `SeldonianRegressor`.
+    step_history_ : DataFrame
+        One row per update of its multipliers, as of `SeldonianClassifier`.
     {n_iter_}
     {candidate_indices_, safety_indices_}
 

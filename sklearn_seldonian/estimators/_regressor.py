@@ -149,15 +149,10 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
     preprocessor_ : transformer or None
     {fallback_}
     history_ : DataFrame
-        One row per epoch: mean training loss (``loss``), which compares the module's outputs
-        with standardised targets, so that its unit is not the target's; for constraint i the
-        value of g, which is above zero where the constraint is violated (``estimate_i``; the
-        certificate's `estimate` is in the constraint's own units instead), the expected upper
-        bound on g (``predicted_bound_i``), ``multiplier_i``, and the probability of passing
-        (``passing_i``), all on the candidate rows that it is judged on (of many a network those
-        that it did not train on, see the user guide), and ``candidate_loss``, the criterion in
-        the target's units; ``kept`` where it was the best so far; ``seconds``; where two models
-        were compared, ``module``, as in `SeldonianClassifier`.
+        One row per epoch, as of `SeldonianClassifier`. Losses are the criterion in the target's
+        units.
+    step_history_ : DataFrame
+        One row per update of the multipliers, as of `SeldonianClassifier`.
     {n_iter_}
     {candidate_indices_, safety_indices_}
 

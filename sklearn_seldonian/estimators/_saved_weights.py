@@ -39,7 +39,7 @@ class SavedWeights:
         """Become the model that `save_params` wrote, with its certificate.
 
         The parameters must be those that it was fitted with. What concerns the rows of `fit`
-        (`history_`, `candidate_indices_`, ...) is not in the file, and neither is what the
+        (`history_`, `step_history_`, `candidate_indices_`, ...) is not in the file, and neither is what the
         method `certify` needs: use the function `sklearn_seldonian.certify`.
 
         Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -82,6 +82,21 @@ def _expected_rows(split: Split) -> int:
     return max(1, round(split.safety.units.n_units * a_unit))
 
 
+class History(NamedTuple):
+    """How training went.
+
+    Attributes
+    ----------
+    epochs : DataFrame
+        One row per epoch.
+    steps : DataFrame
+        One row per multiplier update that was recorded.
+    """
+
+    epochs: pd.DataFrame
+    steps: pd.DataFrame
+
+
 @dataclass(frozen=True)
 class Trained:
     """A model to be tested.
@@ -91,8 +106,7 @@ class Trained:
     model : Answers
         For a search it also has ``predict_test_outcome(problem, rows)``: what the safety test would
         say of the model, from rows that it was not trained on.
-    history : DataFrame
-        One row per epoch.
+    history : History
     remark : str, default=""
         What the model was chosen from, and why, in sentences.
     choices : tuple of Choice or None, default=None
@@ -101,7 +115,7 @@ class Trained:
     """
 
     model: Any
-    history: pd.DataFrame
+    history: History
     remark: str = ""
     choices: tuple[Choice, ...] | None = None
     interrupted: ClassVar[bool] = False
@@ -120,14 +134,14 @@ class NotTrained:
         Whether the user stopped training.
     model : Answers or None
         As far as it came.
-    history : DataFrame or None
+    history : History or None
     """
 
     reason: str
     preprocessor: Any = None
     interrupted: bool = False
     model: Any = None
-    history: pd.DataFrame | None = None
+    history: History | None = None
 
 
 class Learner(Protocol):

@@ -6,7 +6,9 @@ from sklearn_seldonian.selection._group_thresholds import (
     GroupOffsets,
     group_shifts,
 )
+from sklearn_seldonian.selection._linearisation import Linearised
 from sklearn_seldonian.selection._margins import normal_margins
+from sklearn_seldonian.selection._own_units import OwnUnits
 from sklearn_seldonian.selection._problem import ConstrainedProblem
 from sklearn_seldonian.selection._ranking import SelectionKey, position_of_best, selection_key
 from sklearn_seldonian.selection._thresholds import ClassShifts, ShiftedDecisions, class_shifts
@@ -17,6 +19,8 @@ __all__ = [
     "Forecast",
     "GroupDecisions",
     "GroupOffsets",
+    "Linearised",
+    "OwnUnits",
     "Prediction",
     "SelectionKey",
     "ShiftedDecisions",

@@ -12,6 +12,7 @@ from scipy.sparse import csr_array, vstack
 
 from sklearn_seldonian.certification import estimand_entries
 from sklearn_seldonian.constraints import (
+    Estimand,
     ResolvedConstraint,
     Stratification,
     atoms_of,
@@ -158,6 +159,9 @@ class Linearisation:
         position = {placed_mean: i for i, placed_mean in enumerate(self._means)}
         self.means_of_atoms = [
             [position[family, mean] for mean in atom.estimands] for family, atom in atoms
+        ]
+        self._means_of_constraints = [
+            [position[family, mean] for mean in c.estimands] for family, c in placed
         ]
         self._constants = np.array(
             [0.0 if atom.linear is None else atom.linear.constant for atom in self.atoms]
@@ -359,12 +363,19 @@ class Linearisation:
                 values[*index, a], slopes[*index, a, own] = point.value, point.gradient
         return values, np.nan_to_num(slopes)
 
-    def estimates(self, means: Array) -> Array:
-        """The g of each constraint, in its own units, at these `means` of shape (n_means,)."""
-        known = {mean: x for (_, mean), x in zip(self._means, means.tolist(), strict=True)}
-        own = ({mean: known[mean] for mean in c.estimands} for c in self.constraints)
-        pairs = zip(self.constraints, own, strict=True)
-        return np.array([estimate(constraint.g, values) for constraint, values in pairs])
+    def values_at(self, means: Array) -> Array:
+        """The atoms at these `means` of shape (n_means,): shape (n_atoms,)."""
+        parts = [self._slopes(block, means[block.means])[0] for block in self._blocks]
+        return np.concatenate([np.zeros(0), *parts])
+
+    def known(self, i: int, means: Array) -> dict[Estimand, float]:
+        """The means of constraint `i`, of all `means` of shape (n_means,)."""
+        own = means[self._means_of_constraints[i]].tolist()
+        return dict(zip(self.constraints[i].estimands, own, strict=True))
+
+    def estimate(self, i: int, means: Array) -> float:
+        """The g of constraint `i` at these `means` of shape (n_means,)."""
+        return estimate(self.constraints[i].g, self.known(i, means))
 
     def violation_scale(self, confusion: Array, spreads: Array) -> Array:
         """How much each h varies with its measures near the means of `confusion`; one if it cannot.

@@ -275,7 +275,7 @@ def test_bounds_on_units_are_foreseen():
         (result,) = model.certificate_.results
         kept = model.history_[model.history_["kept"]].iloc[-1]
         foreseen = kept["predicted_bound_0"] - kept["estimate_0"]
-        wider.append([foreseen, result.g_upper - result.g])
+        wider.append([foreseen, result.bound - result.estimate])
     foreseen, found = np.divide(*wider)
     assert found > 1.1
     assert foreseen == pytest.approx(found, rel=0.4)

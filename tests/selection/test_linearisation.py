@@ -108,7 +108,7 @@ def test_estimates_are_in_units_of_the_constraint_however_it_is_tested(text, g):
     resolved = bind(parse(text), Schema((0, 1), 1))
     problem = ConstrainedProblem([resolved], [0.05], Stratification.single(), 2, 100, 0.95)
     near = problem.linearisation.at(np.array([[[30.0, 10.0], [20.0, 40.0]]]))
-    assert problem.linearisation.estimates(near.means)[0] == pytest.approx(g)
+    assert problem.linearisation.estimate(0, near.means) == pytest.approx(g)
 
 
 # -- families ------------------------------------------------------------------------------
@@ -123,7 +123,9 @@ def test_families_move_the_atoms_as_all_conditions_together_do(n_classes, valued
         of_rows = y, softmax(scores, axis=1), problem.stratification, problem.values
         seen = summarise(codes, *of_rows, deterministic=deterministic, keep=True)
         near = problem.linearisation.at(seen.confusion, seen.products)
-        estimates = problem.linearisation.estimates(near.means)
+        estimates = [
+            problem.linearisation.estimate(i, near.means) for i in range(len(problem.constraints))
+        ]
         found.append((near.values, near.standard_errors(500), estimates))
         assert problem.linearisation.n_rows(seen.confusion) == pytest.approx(600)
     for mine, other in zip(*found, strict=True):

@@ -30,7 +30,7 @@ from torch.nn.functional import one_hot
 from sklearn_seldonian.learners.lagrangian._batches import Batch, Rows
 from sklearn_seldonian.learners.lagrangian._processes import ALONE, Processes
 from sklearn_seldonian.learners.lagrangian._tasks import Task
-from sklearn_seldonian.selection import ConstrainedProblem, normal_margins
+from sklearn_seldonian.selection import ConstrainedProblem, Linearised, normal_margins
 
 # Rows whose decisions the running rates remember, if there are so many: enough that rates
 # are known to a hundredth, few enough that they follow a model that changes.
@@ -242,20 +242,25 @@ class Lagrangian:
         of_joint = of_all.cpu().double().numpy().reshape(self._joint.n_cells, -1)
         return self._joint.over_cells(of_joint).reshape(shape)
 
-    def batch_done(self) -> None:
-        """Move the multipliers if enough batches have gone by."""
+    def batch_done(self) -> Linearised | None:
+        """Move the multipliers if enough batches have gone by; what `step` then saw."""
         self._n_batches += 1
-        if not self._n_batches_to_step:
-            self.step()
+        return None if self._n_batches_to_step else self.step()
 
     @property
     def _n_batches_to_step(self) -> int:
         return self._batches_a_step - self._n_batches
 
-    def step(self) -> None:
-        """Move the multipliers by what was counted since the last step."""
+    def step(self) -> Linearised | None:
+        """Move the multipliers by what was counted since the last step.
+
+        Returns
+        -------
+        Linearised or None
+            The atoms near the running means. None: there were no batches since the last step.
+        """
         if not self._n_batches:
-            return
+            return None
         self._remember(self._counts())
         near = self._linear.at(*self._memory)
         violations = (near.values + self.margins.below_zero(near, self.n_rows)) / self._scale
@@ -268,6 +273,7 @@ class Lagrangian:
         self.multipliers = np.maximum(0.0, self._integral + proportional) * active
         self._set_weights(near.pull(self.multipliers / self._scale, self._linear.confusion_shape))
         self._n_batches = 0
+        return near
 
     def _remember(self, fresh: _Counts) -> None:
         """Add to the memory, which forgets as many rows in turn."""

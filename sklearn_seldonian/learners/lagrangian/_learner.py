@@ -18,7 +18,7 @@ from sklearn_seldonian.data._preprocess import fit_preprocessor
 from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.data._targets import Labels, Targets
 from sklearn_seldonian.learners._failure_reasons import failure_reason, warn_of_few_rows
-from sklearn_seldonian.learners._protocol import NotTrained, Problem, Trained
+from sklearn_seldonian.learners._protocol import History, NotTrained, Problem, Trained
 from sklearn_seldonian.learners.lagrangian._batches import (
     Inputs,
     Rows,
@@ -153,18 +153,21 @@ class LagrangianLearner:
     ) -> Trained | NotTrained:
         """What comes of the nets, of which the last may have been interrupted."""
         judged = {name: net.__dict__.pop("judged_") for name, net in nets.items()}
+        steps = {name: net.__dict__.pop("steps_").frame() for name, net in nets.items()}
         kept, remark = preferred(judged, problem.power)
         if any(net.interrupted_ for net in nets.values()):
             kept = [*nets][-1]
         net = nets[kept]
-        model, history = TrainedNet(net, preprocessor, problem.targets), _history(nets, kept)
+        model = TrainedNet(net, preprocessor, problem.targets)
+        epochs = {name: _epochs(net) for name, net in nets.items()}
+        histories = History(_in_order(epochs, kept), _in_order(steps, kept))
         if remark:
             logger.info(remark)
         logger.info("Epoch %s of %d is kept.", net.kept_epoch_, len(net.history))
         if net.kept_epoch_:
             was_judged = judged[kept]
             choices = () if was_judged is None else was_judged.candidate.choices
-            return Trained(model, history, remark, choices)
+            return Trained(model, histories, remark, choices)
         reason = "training gave no finite weights"
         if net.interrupted_:
             reason = "training was interrupted"
@@ -173,7 +176,7 @@ class LagrangianLearner:
                 "Training gave no finite weights: the loss was NaN or infinite from the first "
                 "epoch on. Lower lr, scale the features, or look for a NaN in the module's outputs."
             )
-        return NotTrained(reason, model.preprocessor, net.interrupted_, model, history)
+        return NotTrained(reason, model.preprocessor, net.interrupted_, model, histories)
 
     def _prepare(self, rows: LabelledRows, targets: Targets) -> tuple[Any, Inputs, Rows | None]:
         """The fitted preprocessor, the module's inputs, and rows to train on instead, if any."""
@@ -238,12 +241,16 @@ def task_of(targets: Targets, y: Any) -> Task:
     return Regression(mean, scale if varies else 1.0, targets.prediction_range)
 
 
-def _history(nets: Mapping[str, LagrangianNet], kept: str) -> pd.DataFrame:
-    """The nets' histories with one row per epoch, without the batches; that which is kept last."""
-    frames = []
-    for name in sorted(nets, key=lambda name: name == kept):
-        epochs = [{k: v for k, v in row.items() if k != "batches"} for row in nets[name].history]
-        frames.append(pd.DataFrame(epochs).rename(columns={"dur": "seconds"}))
-        if len(nets) > 1:
-            frames[-1].insert(0, "module", name)
-    return pd.concat(frames, ignore_index=True)
+def _epochs(net: LagrangianNet) -> pd.DataFrame:
+    """The net's history with one row per epoch, without the batches."""
+    epochs = [{k: v for k, v in row.items() if k != "batches"} for row in net.history]
+    return pd.DataFrame(epochs).rename(columns={"dur": "seconds"})
+
+
+def _in_order(frames: Mapping[str, pd.DataFrame], kept: str) -> pd.DataFrame:
+    """The nets' rows one after the other, those of the net that is kept last."""
+    ordered = sorted(frames, key=lambda name: name == kept)
+    if len(frames) > 1:
+        for name, frame in frames.items():
+            frame.insert(0, "module", name)
+    return pd.concat([frames[name] for name in ordered], ignore_index=True)

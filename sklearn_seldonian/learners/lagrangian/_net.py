@@ -59,8 +59,10 @@ from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator
 from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian, StratifiedRows
 from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED
 from sklearn_seldonian.learners.lagrangian._processes import ALONE, Processes
-from sklearn_seldonian.learners.lagrangian._progress import ProgressLog, TrainingBar
+from sklearn_seldonian.learners.lagrangian._progress import Heartbeat, ProgressLog, TrainingBar
+from sklearn_seldonian.learners.lagrangian._steps import StepHistory
 from sklearn_seldonian.learners.lagrangian._tasks import Task
+from sklearn_seldonian.selection import Linearised, OwnUnits
 from sklearn_seldonian.selection._margins import Margins
 
 # At the end of these epochs margins are calibrated on candidate rows: more often while rates
@@ -69,7 +71,7 @@ CALIBRATION_EPOCHS = frozenset(4**i for i in range(12))
 # What does not outlive training: it holds the rows or the optimiser's state.
 OF_TRAINING = (
     *("_checkpoints", "_constraint_batches", "_cross_fitting", "_evaluator", "_held_out"),
-    *("_lagrangian", "optimizer_"),
+    *("_lagrangian", "_units", "optimizer_"),
 )
 
 
@@ -105,6 +107,8 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     ----------
     interrupted_ : bool
         Whether the user stopped training (Ctrl-C).
+    steps_ : StepHistory
+        What the multiplier updates saw: who has read it takes it away.
     kept_epoch_ : int or None
         The epoch (from 1) whose weights were kept; None where none was finite.
     task_ : Task
@@ -147,6 +151,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
         seen = [("training_bar", TrainingBar()), ("print_log", ProgressLog())]
         ours = [("epoch_timer", EpochTimer()), *falling_rate(self.callbacks)]
+        ours.append(("heartbeat", Heartbeat()))
         return [*ours, *(seen if self.verbose else [])]
 
     # -- before training -----------------------------------------------------------------
@@ -198,6 +203,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         """Check the module, train it as skorch does, and keep the weights of the best epoch."""
         rows = X.to(self.device)
         check_callbacks(self.callbacks_, self.problem.constraints)
+        self.steps_ = StepHistory(len(self.problem.constraints))
         self.interrupted_, self.adjustment_ = False, UNADJUSTED
         outputs = self._evaluate(rows.X[:32], gradient=True)
         self.task_ = self.task.with_output_kind(outputs, self.criterion_)
@@ -228,7 +234,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             n_smallest = self.problem.n_smallest_group(table)
             n_held_out = n_selection_rows(len(rows), n_smallest, self.module_)
         trained, evaluated, self._held_out = parted(rows, n_held_out)
-        self._checkpoints = Checkpoints(self.problem.power)
+        self._checkpoints, self._units = Checkpoints(self.problem.power), OwnUnits(self.problem)
         self._evaluator = CandidateEvaluator(
             self.problem, evaluated, self.criterion_, self.task_, resampled
         )
@@ -348,7 +354,8 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         torch.autograd.backward(parts, gradients)
         learned = (parameter for _, parameter in self.get_all_learnable_params())
         self.processes.add_gradients(learned, len(y))
-        return {"loss": loss.detach(), "y_pred": outputs}
+        shown = self.task_.shown_loss(self.criterion_, loss.detach(), scores.detach(), y)
+        return {"loss": shown, "y_pred": outputs}
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any) -> None:
         """As skorch's, but the loss stays on the device until the epoch is over."""
@@ -366,7 +373,8 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             step = step_fn(batch)
             losses.append(step["loss"])
             if self.problem.atoms:
-                self._lagrangian.batch_done()
+                self.steps_.add_loss(step["loss"])
+                self._record_step(self._lagrangian.batch_done(), len(losses))
             if scores_batches:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", len(shown[0]))
@@ -377,10 +385,28 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
                 "fewer than one batch. Choose a smaller batch_size, or leave drop_last out."
             )
         if self.problem.atoms:
-            self._lagrangian.step()
+            self._record_step(self._lagrangian.step(), len(losses))
+            self.steps_.end_epoch(len(self.history), len(losses))
         self.processes.average_buffers(self.module_)
         loss = self.processes.summed(torch.stack(losses).mean()) / self.processes.n
         self.history.record("loss", loss.item())
+
+    def _record_step(self, near: Linearised | None, batch: int) -> None:
+        """Record what a multiplier update saw, if there was one and it is due."""
+        if near is None or not self.steps_.is_due():
+            return
+        # The update has just waited for the device, so that reading the loss waits no longer.
+        total = self.processes.summed(self.steps_.pending_loss).item() / self.processes.n
+        lagrangian, values, means = self._lagrangian, near.values, near.means
+        bounds = self.problem.highest(values + lagrangian.margins.widths_of_bounds(near))
+        self.steps_.add(
+            len(self.history),
+            batch,
+            total,
+            self._units.estimates(values, means),
+            self._units.bounds(values, means, bounds),
+            self.problem.per_constraint(lagrangian.multipliers),
+        )
 
     # -- after each epoch ----------------------------------------------------------------
 
@@ -417,8 +443,10 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         every = evaluator.epochs_per_search(self.max_epochs)
         best = evaluator.best(scores, searched=epoch % every == 0 or epoch >= self.max_epochs)
         multipliers = self.problem.per_constraint(self._lagrangian.multipliers)
-        estimates = self.problem.linearisation.estimates(best.means)
-        bounds, probabilities = best.prediction
+        values = self.problem.linearisation.values_at(best.means)
+        estimates = self._units.estimates(values, best.means)
+        bounds = self._units.bounds(values, best.means, best.prediction.bounds)
+        probabilities = best.prediction.probabilities
         of_constraints = zip(estimates, bounds, multipliers, probabilities, strict=True)
         for i, values in enumerate(of_constraints):
             for key, value in zip(EACH_CONSTRAINT, values, strict=True):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,8 +23,12 @@ from sklearn_seldonian.learners.lagrangian._callbacks import (
     EACH_CONSTRAINT,
 )
 
+logger = logging.getLogger("sklearn_seldonian")
+
 # The bar shows on fits that take longer.
 SECONDS_BEFORE_BAR = 3.0
+# Where there is no terminal for a bar, long epochs say so often how far they are.
+SECONDS_BETWEEN_LINES = 60.0
 # What an epoch records that has a column of its own, or none.
 OWN_KEYS = ("batches", "epoch", "dur", *ALWAYS, *CONSTRAINED)
 
@@ -43,8 +49,6 @@ class ProgressLog(PrintLog):  # type: ignore[misc]  # skorch has no types
         if len(self._constraints) > 1:
             for i, constraint in enumerate(self._constraints):
                 self.sink(f"constraint {i}: {constraint.source.text or constraint.source}")
-        if not all(constraint.in_units for constraint in self._constraints):
-            self.sink("*: the bound is on a rewritten form of the constraint; its sign counts.")
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         rows = self._rows(net.history[-1], every=net.verbose > 1)
@@ -99,6 +103,39 @@ class ProgressLog(PrintLog):  # type: ignore[misc]  # skorch has no types
         return [k for k in keys if k not in OWN_KEYS and not k.startswith(EACH_CONSTRAINT)]
 
 
+class Heartbeat(Callback):  # type: ignore[misc]  # skorch has no types
+    """Says within long epochs how far they are, once a minute: to the package's logger.
+
+    With `verbose` it also prints, if no terminal is there for a progress bar.
+    """
+
+    def on_epoch_begin(self, net: NeuralNet, dataset_train: Rows, **kwargs: Any) -> None:
+        self._said_at, self._batch = time.monotonic(), 0
+        self._n_batches = math.ceil(len(dataset_train) / net.batch_size)
+
+    def on_batch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        self._batch += 1
+        if time.monotonic() - self._said_at < SECONDS_BETWEEN_LINES:
+            return
+        self._said_at, line = time.monotonic(), self._line(net)
+        logger.info(line)
+        if net.verbose and not sys.stderr.isatty():
+            _say(line)
+
+    def _line(self, net: NeuralNet) -> str:
+        epoch, n_epochs = len(net.history), net.max_epochs
+        place = f"Epoch {epoch} of {n_epochs}, batch {self._batch:,} of {self._n_batches:,}"
+        if not net.steps_.steps:
+            return place
+        last = net.steps_.steps[-1]
+        pairs = zip(net.problem.constraints, last.of_constraints[1].tolist(), strict=True)
+        bounds = [(_excess(constraint, bound), constraint, bound) for constraint, bound in pairs]
+        _, constraint, bound = max(bounds, key=lambda each: each[0])
+        worst = constraint.source.text or constraint.source
+        said = f"predicted bound {_comparison(constraint, bound)} for {worst}"
+        return f"{place}: loss {last.loss:.4f}, {said}"
+
+
 class TrainingBar(Callback):  # type: ignore[misc]  # skorch has no types
     """A bar over the batches of all epochs, where standard error is a terminal."""
 
@@ -127,13 +164,17 @@ class TrainingBar(Callback):  # type: ignore[misc]  # skorch has no types
 
 
 def _comparison(constraint: ResolvedConstraint, bound: float) -> str:
-    """How the predicted bound compares with its limit, in the constraint's own units."""
-    if not constraint.in_units:
-        return f"{bound:.4f} {'<=' if bound <= 0 else '>'} 0*"
+    """How the predicted bound compares with its limit."""
     units = units_of(constraint.source)
     opposite = {"<=": ">", ">=": "<"}[units.operator]
-    sign = units.operator if bound <= 0 else opposite
-    return f"{units.value(bound):.4f} {sign} {units.limit:g}"
+    operator = units.operator if _excess(constraint, bound) <= 0 else opposite
+    return f"{bound:.4f} {operator} {units.limit:g}"
+
+
+def _excess(constraint: ResolvedConstraint, bound: float) -> float:
+    """By how much the predicted bound is on the wrong side of its limit; infinite for NaN."""
+    excess: float = units_of(constraint.source).excess(bound)
+    return math.inf if math.isnan(excess) else excess
 
 
 def _say(text: str) -> None:

@@ -104,6 +104,12 @@ class Classification:
     # What training minimises.
     objective = loss
 
+    def shown_loss(
+        self, criterion: nn.Module, objective: Tensor, scores: Tensor, y: Tensor
+    ) -> Tensor:
+        """The `loss` of a batch of which the objective is known, as histories have it."""
+        return objective
+
     def labels(self, y: Tensor) -> Tensor:
         """Position of each row's label."""
         return y
@@ -195,6 +201,13 @@ class Regression:
     def loss(self, criterion: nn.Module, scores: Tensor, y: Tensor) -> Tensor:
         loss: Tensor = criterion(self.predictions(scores, y.dtype), y)
         return loss
+
+    def shown_loss(
+        self, criterion: nn.Module, objective: Tensor, scores: Tensor, y: Tensor
+    ) -> Tensor:
+        """In the target's unit; not finite where the objective is not."""
+        loss = self.loss(criterion, scores, y)
+        return torch.where(torch.isfinite(objective), loss, objective.to(loss.dtype))
 
     def predictions(self, scores: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
         """What `predict` returns, with the gradient of the scores."""

@@ -117,7 +117,7 @@ def test_the_narrower_probabilities_become_the_less_room_is_asked():
     means, rooms = [], []
     for scale in (1.0, 0.5, 0.0):
         seen = evaluator._seen(scores, full._replace(scale=scale))
-        means.append(evaluator.problem.linearisation.estimates(seen.means)[0])
+        means.append(evaluator.problem.linearisation.estimate(0, seen.means))
         rooms.append(seen.prediction.bounds[0] - means[-1])
     assert rooms[0] > 1.5 * rooms[1] > 3.0 * rooms[2] >= 0.0
     assert rooms[2] == pytest.approx(0.0, abs=1e-5)
@@ -165,9 +165,8 @@ def test_calibration_widens_the_bounds_expected(deterministic):
     before = evaluator._seen(scores, UNADJUSTED).prediction.bounds[0]
     evaluator.calibrate_margins(scores, UNADJUSTED)
     after = evaluator._seen(scores, UNADJUSTED).prediction.bounds[0]
-    estimate = evaluator.problem.linearisation.estimates(evaluator._seen(scores, UNADJUSTED).means)[
-        0
-    ]
+    means = evaluator._seen(scores, UNADJUSTED).means
+    estimate = evaluator.problem.linearisation.estimate(0, means)
     assert 1.1 * (before - estimate) < after - estimate < 3 * (before - estimate)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import sys
 
 import pytest
@@ -37,7 +38,7 @@ def test_one_row_an_epoch_about_the_constraint(blobs, groups, capsys):
     told = model.history_.iloc[0]
     assert (epoch, sign, limit) == ("1", ">=", "0.7")
     assert float(loss) == pytest.approx(told["loss"], abs=1e-4)
-    assert float(bound) == pytest.approx(0.7 - told["predicted_bound_0"], abs=1e-4)
+    assert float(bound) == pytest.approx(told["predicted_bound_0"], abs=1e-4)
     assert float(multiplier) == pytest.approx(told["multiplier_0"], abs=1e-4)
     assert float(passing) == pytest.approx(told["passing_0"], abs=1e-3)
     assert second.split()[0] == "2"
@@ -65,16 +66,13 @@ def test_every_constraint(blobs, groups, capsys):
     ]
     assert [row[:1] for row in rows[1:3]] == [["1"], ["2"]]
     assert rows[2][2:4] == ["<=", "0.2"]
-    assert float(rows[2][1]) == pytest.approx(
-        0.2 + model.history_["predicted_bound_2"][0], abs=1e-4
-    )
+    assert float(rows[2][1]) == pytest.approx(model.history_["predicted_bound_2"][0], abs=1e-4)
 
 
-def test_bounds_on_rewritten_constraints_are_marked(blobs, groups, capsys):
+def test_a_ratio_is_shown_as_a_ratio(blobs, groups, capsys):
     model, lines = lines_of_fit(blobs, groups, capsys, RATIO, verbose=1)
-    assert lines[0].startswith("*: the bound is on a rewritten form")
-    bound = model.history_["predicted_bound_0"][0]
-    assert f"{bound:.4f} {'<=' if bound <= 0 else '>'} 0*" in lines[3]
+    bound, limit = model.history_["predicted_bound_0"][0], 0.6
+    assert f"{bound:.4f} {'>=' if bound >= limit else '<'} {limit}" in lines[2]
 
 
 def test_without_constraints(blobs, groups, capsys):
@@ -131,3 +129,28 @@ def test_a_bar_over_all_batches_on_terminals_only(blobs, stream, monkeypatch):
         assert "10/15" in drawn.getvalue()
     else:
         assert drawn.getvalue() == ""
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_long_epochs_say_how_far_they_are(blobs, groups, capsys, caplog, monkeypatch, verbose):
+    monkeypatch.setattr(_progress, "SECONDS_BETWEEN_LINES", 0.0)
+    constraints = ["PR <= 0.99", "ACC >= 0.7"]
+    with caplog.at_level("INFO", logger="sklearn_seldonian"):
+        _, lines = lines_of_fit(
+            *(blobs, groups, capsys, constraints), verbose=verbose, max_epochs=1, batch_size=25
+        )
+    said = [line for line in caplog.messages if line.startswith("Epoch 1 of 1, batch")]
+    assert said[0] == "Epoch 1 of 1, batch 1 of 10"
+    assert re.fullmatch(
+        r"Epoch 1 of 1, batch 10 of 10: loss \d\.\d{4}, "
+        r"predicted bound -?\d\.\d{4} (<|>=) 0\.7 for ACC >= 0\.7",
+        said[-1],
+    )
+    printed = [line for line in lines if line.startswith("Epoch 1 of 1, batch")]
+    assert printed == (said if verbose else [])
+
+
+def test_short_epochs_say_nothing_within(blobs, groups, capsys, caplog):
+    with caplog.at_level("INFO", logger="sklearn_seldonian"):
+        lines_of_fit(blobs, groups, capsys, "ACC >= 0.7", verbose=1)
+    assert not any("batch" in message for message in caplog.messages)

@@ -43,7 +43,7 @@ def test_a_tree_under_a_constraint_keeps_to_it(rows):
     found = decisions(outcome, rows.X[split.safety_indices])
     assert found.mean() <= 0.3
     assert (found == rows.y[split.safety_indices]).mean() > 0.75
-    assert len(outcome.history) == 20
+    assert len(outcome.history.epochs) == 20
 
 
 def test_of_a_frozen_classifier_only_the_threshold_moves(rows):
@@ -53,7 +53,7 @@ def test_of_a_frozen_classifier_only_the_threshold_moves(rows):
     found, scores = decisions(outcome, X) == 1, model.decision_function(X)
     assert 0 < found.mean() <= 0.2
     assert scores[found].min() > scores[~found].max()
-    assert outcome.history["epoch"].tolist() == [1]
+    assert outcome.history.epochs["epoch"].tolist() == [1]
 
 
 def test_what_no_model_can_pass_is_not_trained(rows):

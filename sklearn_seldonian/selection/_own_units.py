@@ -1,0 +1,86 @@
+"""Estimates and expected bounds in the constraints' own units, as certificates have them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_seldonian.certification import units_of
+from sklearn_seldonian.constraints import Atom, ResolvedConstraint, atoms_of, estimate
+from sklearn_seldonian.selection._problem import ConstrainedProblem
+
+Array = NDArray[np.float64]
+
+# A limit is moved by so much to see how an atom follows.
+LIMIT_STEP = 2.0**-20
+
+
+class OwnUnits:
+    """Translates what is known of a problem's atoms into the units of its constraints.
+
+    An atom of a rewritten constraint, such as ``a - c b`` for ``a / b <= c``, has the sign of g but
+    not its size. Its bound is turned into one on g to first order: it is divided by how fast the
+    atom falls as the constraint's limit is raised. For a ratio that is `b`, and the result exact.
+
+    Parameters
+    ----------
+    problem : ConstrainedProblem
+    """
+
+    def __init__(self, problem: ConstrainedProblem) -> None:
+        self._problem, constraints = problem, problem.constraints
+        units = [units_of(constraint.source) for constraint in constraints]
+        self._signs = np.array([each.sign for each in units], dtype=float)
+        self._limits = np.array([each.limit for each in units], dtype=float)
+        ends = np.cumsum([0, *(sum(1 for _ in atoms_of(c.tree)) for c in constraints)])
+        self._atoms = [slice(*pair) for pair in itertools.pairwise(ends)]
+        self._moved = {i: _with_moved_limit(c) for i, c in enumerate(constraints) if not c.in_units}
+
+    def estimates(self, values: Array, means: Array) -> Array:
+        """Each constraint's varying side: shape (n_constraints,).
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_atoms,)
+        means : ndarray of shape (n_means,)
+            As `Linearisation.at` has both.
+        """
+        g = self._problem.highest(values)
+        for i in self._moved:
+            g[i] = self._problem.linearisation.estimate(i, means)
+        return self._in_units(g)
+
+    def bounds(self, values: Array, means: Array, bounds: Array) -> Array:
+        """Expected bounds on each constraint's varying side: shape (n_constraints,).
+
+        Parameters
+        ----------
+        values, means
+            As in `estimates`.
+        bounds : ndarray of shape (n_constraints,)
+            On the deciding atom of each constraint.
+        """
+        on_g = np.array(bounds)
+        decisive = self._problem.highest(values) if self._moved else None
+        for i, moved in self._moved.items():
+            slope = math.nan
+            if moved and decisive is not None:
+                of_constraint = values[self._atoms[i]]
+                a = int(np.argmax(of_constraint == decisive[i]))
+                known = self._problem.linearisation.known(i, means)
+                at_moved = estimate(moved[a].expression, known)
+                slope = (float(of_constraint[a]) - at_moved) / LIMIT_STEP
+            on_g[i] = on_g[i] / slope if slope > 0 else math.copysign(math.inf, on_g[i])
+        return self._in_units(on_g)
+
+    def _in_units(self, g: Array) -> Array:
+        return np.asarray(self._signs * g + self._limits)
+
+
+def _with_moved_limit(constraint: ResolvedConstraint) -> tuple[Atom, ...]:
+    """The atoms where the limit is a little higher; none if they are not the same ones there."""
+    moved = tuple(atoms_of(constraint.with_margin(LIMIT_STEP)))
+    return moved if len(moved) == sum(1 for _ in atoms_of(constraint.tree)) else ()

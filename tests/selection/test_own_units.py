@@ -1,0 +1,87 @@
+"""Estimates and expected bounds read like the certificate's."""
+
+import math
+
+import numpy as np
+import pytest
+
+from sklearn_seldonian.selection import OwnUnits
+from tests.selection._problems import problem_and_table
+
+RATE = {"PR": 0.5, "TPR": 40 / 60, "FPR": 10 / 40}
+
+
+def own_units(text):
+    """The units, and values of atoms and means of a table with 100 rows."""
+    problem, _ = problem_and_table([text])
+    near = problem.linearisation.at(np.array([[[30.0, 10.0], [20.0, 40.0]]]))
+    return OwnUnits(problem), problem, near.values, near.means
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ACC >= 0.6", 0.7),
+        ("0.6 <= ACC", 0.7),
+        ("PR <= 0.6", RATE["PR"]),
+        ("abs(PR - 0.4) <= 0.3", 0.1),
+        ("PR / FPR <= 3", RATE["PR"] / RATE["FPR"]),
+        ("FPR / TPR >= 0.3", RATE["FPR"] / RATE["TPR"]),
+        ("FPR >= 0.3 * TPR", RATE["FPR"] / RATE["TPR"]),
+        ("F1 >= 0.7", 80 / 110),
+        ("log(PR) <= -0.5", math.log(0.5)),
+        ("PR - TPR <= FPR", RATE["PR"] - RATE["TPR"] - RATE["FPR"]),
+    ],
+)
+def test_estimates(text, expected):
+    units, _, values, means = own_units(text)
+    assert units.estimates(values, means) == pytest.approx([expected])
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "expected"),
+    [
+        ("ACC >= 0.6", 0.02, 0.68),
+        ("PR <= 0.6", 0.02, 0.52),
+        ("abs(PR - 0.4) <= 0.3", 0.02, 0.12),
+        # tested as PR - 3 FPR <= 0
+        ("PR / FPR <= 3", 0.02, (RATE["PR"] + 0.02) / RATE["FPR"]),
+        # tested as 0.3 TPR - FPR <= 0
+        ("FPR / TPR >= 0.3", 0.02, (RATE["FPR"] - 0.02) / RATE["TPR"]),
+        # of both directions, the ratio above one is nearer to its limit
+        ("max(TPR / FPR, FPR / TPR) <= 3", 0.02, (RATE["TPR"] + 0.02) / RATE["FPR"]),
+        # with a limit of zero the test is of the numerator alone
+        ("PR / FPR <= 0", 0.02, (RATE["PR"] + 0.02) / RATE["FPR"]),
+        ("ACC >= 0.6", math.inf, -math.inf),
+        ("PR / FPR <= 3", math.inf, math.inf),
+    ],
+)
+def test_bounds(text, width, expected):
+    units, problem, values, means = own_units(text)
+    bounds = units.bounds(values, means, problem.highest(values + width))
+    assert bounds == pytest.approx([expected], rel=1e-6)
+
+
+def test_a_function_is_undone_to_first_order():
+    """``log(PR) <= c`` is tested as ``PR <= exp(c)``, which grows by exp(c) per unit of c."""
+    units, problem, values, means = own_units("log(PR) <= -0.6")
+    (bound,) = units.bounds(values, means, problem.highest(values + 0.02))
+    excess = 0.5 + 0.02 - math.exp(-0.6)
+    assert bound == pytest.approx(-0.6 + excess / math.exp(-0.6), rel=1e-5)
+
+
+@pytest.mark.parametrize("excess", [-0.01, 0.01])
+def test_a_ratio_that_nobody_shows_has_the_sign_of_its_test(excess):
+    """Nobody is decided positive: both rates are zero, and no limit moves what is tested."""
+    problem, _ = problem_and_table(["TPR / FPR <= 2"])
+    near = problem.linearisation.at(np.array([[[40.0, 0.0], [60.0, 0.0]]]))
+    bounds = OwnUnits(problem).bounds(near.values, near.means, np.array([excess]))
+    assert bounds == math.copysign(math.inf, excess)
+
+
+def test_means_that_no_row_shows_are_not_known():
+    problem, _ = problem_and_table(["TPR / FPR <= 2"])
+    near = problem.linearisation.at(np.array([[[40.0, 10.0], [0.0, 0.0]]]))
+    units = OwnUnits(problem)
+    assert np.isnan(units.estimates(near.values, near.means)).all()
+    assert units.bounds(near.values, near.means, np.array([math.inf])) == math.inf
