@@ -88,7 +88,9 @@ def test_values():
 
 def test_values_outside_the_range():
     measure = RowMeasure("Error", lambda y, p, _: 2 * error(y, p, _), range=(0, 1))
-    with pytest.raises(ValueError, match=r"'Error' returned 2, which is outside its range \(0, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"'Error' returned 2, which is outside its range \(0, 1\)"
+    ):
         row_values([measure], Y, P.argmax(axis=1), P)
 
 

@@ -27,7 +27,10 @@ PARAMETERS = [
     ({"module__hiden": (3,)}, "Did you mean 'module__hidden'?"),
     ({"optimizer__weigth_decay": 1}, "Did you mean 'optimizer__weight_decay'?"),
     ({"iterator_train__num_worker": 1}, "Did you mean 'iterator_train__num_workers'?"),
-    ({"train_split": None}, "Unknown parameter 'train_split'. fit keeps rows apart by itself"),
+    (
+        {"train_split": None},
+        "Unknown parameter 'train_split'. fit reserves rows for the safety test",
+    ),
     ({"device": "abacus"}, "Unknown device 'abacus'; there are"),
     ({"module": nn.Sequential(nn.Linear(3, 5))}, "with 2 classes it must return"),
     ({"module": nn.Linear(3, 2), "criterion": nn.BCEWithLogitsLoss}, "one output a row"),

@@ -144,8 +144,8 @@ def test_delta_must_be_a_probability(delta):
 @pytest.mark.parametrize(
     ("k", "n", "message"),
     [
-        (3, 2, "must lie between 0 and trials"),
-        (-1, 2, "must lie between 0 and trials"),
+        (3, 2, "must be between 0 and trials"),
+        (-1, 2, "must be between 0 and trials"),
         (0.5, 2, "must be whole numbers"),
     ],
 )

@@ -67,7 +67,7 @@ def test_sequences_have_one_length_that_is_not_0():
     assert check_same_length(a=[1, 2], b="ab", c=range(2)) is None
     for named in ({"a": [1], "b": [1, 2]}, {"a": [], "b": []}, {"a": []}):
         lengths = {name: len(values) for name, values in named.items()}
-        with pytest.raises(ValueError, match=f"in each of them, got {lengths}"):
+        with pytest.raises(ValueError, match=f"one per mean; got {lengths}"):
             check_same_length(**named)
 
 
@@ -91,7 +91,7 @@ def test_one_rate_that_cannot_be_used_spoils_the_combination(check, arguments, u
 def test_an_impossible_rate_is_refused_beside_one_without_rows(check):
     with pytest.raises(ValueError, match="must be between 0 and trials=5"):
         check([0, 6], [0, 5], [1.0, 1.0])
-    with pytest.raises(ValueError, match="one entry for each mean"):
+    with pytest.raises(ValueError, match="the same number of entries, one per mean"):
         check([1, 2], [5, 5], [1.0])
 
 

@@ -425,7 +425,7 @@ def test_sums_of_nothing_are_refused(given):
 
 
 def test_impossible_counts_and_deltas_are_refused():
-    with pytest.raises(ValueError, match="must lie between 0 and trials"):
+    with pytest.raises(ValueError, match="must be between 0 and trials"):
         RateStream(3, 2)
     with pytest.raises(ValueError, match="strictly between 0 and 1"):
         time_uniform_lower(RateStream(1, 2), 1.0)

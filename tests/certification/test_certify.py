@@ -245,7 +245,7 @@ REFUSED = [
     ({"pos_label": 3}, "pos_label=3 is not a class. The classes are [0, 1]."),
     (
         {"constraints": "LogLoss <= 1", "method": "exact"},
-        "'LogLoss <= 1' has no finite-sample test: LogLoss has no finite range.",
+        "'LogLoss <= 1' has no finite-sample test, because LogLoss has no finite range.",
     ),
     ({"constraints": "PR | [M] <= 1"}, "Unknown column 'M'"),
     ({"constraints": "ACCC >= 1"}, "Unknown measure 'ACCC'; did you mean 'ACC'?"),

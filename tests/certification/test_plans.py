@@ -60,9 +60,9 @@ def test_groups_of_an_expression_are_those_that_the_rates_name():
             'by=race in ("A", "B").',
         ),
         ("max(abs(PR - TPR), by=race) <= 1", {"PR": 0.8}, "such as 'PR | [race == \"A\"]', or"),
-        ("BACC >= 0.5", {"BACC": 0.8}, "'BACC' is not one measure: name each measure on its own"),
+        ("BACC >= 0.5", {"BACC": 0.8}, "'BACC' is not one measure. Give each measure its own key"),
         ("BACC >= 0.5", {"TPR": 0.8}, "rates has no value for TNR, which the constraints need."),
-        (BY_RACE, {'TPR | [race != "A"]': 0.8}, "nothing says which there are"),
+        (BY_RACE, {'TPR | [race != "A"]': 0.8}, "but the groups are not known"),
         ("max(TPR, by=(race, sex)) <= 1", {RACES[0]: 0.8}, "ranges over the groups of 'sex'"),
         ("MSE <= 1", {"MSE": 0.5}, "'MSE' is not a rate of decisions."),
         ("Brier <= 1", {"Brier": 0.5}, "'Brier' is not a rate of decisions."),
@@ -157,7 +157,7 @@ def test_columns_are_exclusive_where_their_shares_leave_room_for_both(share, are
     [
         (0, "strictly between 0 and 1, got 0"),
         (1, "strictly between 0 and 1, got 1"),
-        ([0.05, 0.05], "one for each of the 1 constraints; got 2 numbers"),
+        ([0.05, 0.05], "one per constraint (here 1); got 2 numbers"),
     ],
 )
 def test_deltas_are_between_0_and_1_and_one_for_each_constraint(delta, message):

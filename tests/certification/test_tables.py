@@ -228,8 +228,12 @@ def test_what_cannot_be_tested_is_refused(table, options, message, kind):
     [
         (ROWS, {"sensitive_features": ROWS[GROUPS]}, "must be a list of names too; got"),
         (ROWS[FEATURES].to_numpy(), {}, "y must contain rows, or be the name of a column of X"),
-        (ds.dataset(pa.table({"a": [1]})), {"y": ["no"]}, "give the name of its label column as y"),
-        (dd.from_pandas(ROWS, npartitions=2), {"y": ROWS["label"]}, "X is a DataFrame, whose rows"),
+        (ds.dataset(pa.table({"a": [1]})), {"y": ["no"]}, "Give the name of the label column as y"),
+        (
+            dd.from_pandas(ROWS, npartitions=2),
+            {"y": ROWS["label"]},
+            "X is a DataFrame, which is read part by part",
+        ),
     ],
     ids=["groups in memory", "array", "labels beside a dataset", "labels beside dask"],
 )

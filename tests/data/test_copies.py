@@ -97,7 +97,7 @@ class TestCopies:
         copied = X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
         remark = remark_on_copies(*halves(copied, np.asarray(y)[rows]))
         assert "% of the compared safety rows are exact copies of candidate rows" in remark
-        assert "resample inside, with preprocessor=." in remark
+        assert "Resample inside the estimator, with preprocessor=." in remark
 
     @pytest.mark.parametrize("rows", STRANGE.values(), ids=STRANGE)
     def test_rows_of_any_kind_are_compared(self, rows):
