@@ -71,7 +71,11 @@ def test_groups_of_an_expression_are_those_that_the_rates_name():
         ([], {}, "No constraints were given, so there is nothing to plan."),
         ("PR <= 0.5", [0.4], "rates must map the text of each measure to a number"),
         ("PR <= 0.5", {"PR": "0.4"}, "rates['PR'] must be a number, got '0.4'."),
-        ("PR <= 0.5", {"PR": 0.4, "NR": 0.4}, "rates contradict each other about PR."),
+        (
+            "PR <= 0.5",
+            {"PR": 0.4, "NR": 0.4},
+            "rates contradict each other about PR: they give it the values 0.4 and 0.6.",
+        ),
         ("PR <= 0.5", {"PR - TPR": 0.4}, "'PR - TPR' is not one measure"),
         ("PR <= 0.5", {"0.3": 0.4}, "'0.3' is not one measure"),
         (
