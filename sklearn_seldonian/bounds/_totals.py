@@ -26,7 +26,7 @@ from sklearn_seldonian.bounds._score import Floats
 from sklearn_seldonian.bounds._unit_totals import Totals
 
 # The share of delta that is spent on the interval of the second mean.
-SHARE_BESIDE = 0.02
+SHARE_OF_SECOND_MEAN = 0.02
 # The number of cells of the second mean, per square root of the number of units.
 CELLS = 48.0
 # With more units than this, units are averaged in blocks.
@@ -310,8 +310,8 @@ def _p_values(
     if len(populations[0].numerators) == 1:
         cells, spent, n_limits = np.zeros((2, 1)), 0.0, n_limits or LIMITS
     else:
-        spent = SHARE_BESIDE * delta
-        cells, n_limits = _cells_beside(populations, spent), n_limits or FEW_LIMITS
+        spent = SHARE_OF_SECOND_MEAN * delta
+        cells, n_limits = _cells_of_second_mean(populations, spent), n_limits or FEW_LIMITS
     first, sizes = 0, None
     if len(populations) > 1 and spent:
         first = populations[0].n // LOOKED_AT
@@ -350,7 +350,7 @@ def _largest(found: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
     return limits, p_values
 
 
-def _cells_beside(populations: Sequence[_Units], spent: float) -> Floats:
+def _cells_of_second_mean(populations: Sequence[_Units], spent: float) -> Floats:
     """Lower and upper ends of the cells that may contain the second mean, of shape (2, n_cells)."""
     second = [each.second for each in populations]
     flipped = [_Units(each.denominators - each.numerators, each.denominators) for each in second]

@@ -14,7 +14,7 @@ from sklearn_seldonian.certification._asked import Asked
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._certifier import safety_test_at, untested_certificate
 from sklearn_seldonian.certification._provenance import other_rows
-from sklearn_seldonian.certification._registry import recorded
+from sklearn_seldonian.certification._registry import with_reuse_warnings
 from sklearn_seldonian.certification._safety_statistics import labelled_rows
 from sklearn_seldonian.certification._several import ModelTest, certificates_of, check_multiple
 from sklearn_seldonian.certification._specification import BoundSpecification, Specification
@@ -203,7 +203,7 @@ def certify(
         with each_warning_once():
             certificates = certificates_of(tests, multiple)
     if registry is not None:
-        certificates = recorded(registry, certificates, X, y)
+        certificates = with_reuse_warnings(registry, certificates, X, y)
     return certificates[""] if multiple is None else certificates
 
 

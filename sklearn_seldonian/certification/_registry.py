@@ -135,7 +135,7 @@ def _opened(registry: Path) -> Iterator[sqlite3.Connection]:
         ) from error
 
 
-def recorded(
+def with_reuse_warnings(
     registry: Path, certificates: Mapping[str, SafetyCertificate], X: Any, y: Any
 ) -> dict[str, SafetyCertificate]:
     """Enter the certificates of one call; if the rows were tested before, they say so."""

@@ -47,7 +47,7 @@ NOT_REPEATED = re.compile(
     r"No group of the population has more than \d+ rows, the most among these rows\.|"
     r"No row of the population has a sample_weight above [-+.\de]+, the largest given\."
 )
-MOST_LISTED = 20
+MAX_LISTED = 20
 # The name of a sum of a table, its groups, and the positions of its label and columns.
 Place = tuple[str, tuple[str, ...], tuple[Any, ...]]
 
@@ -119,8 +119,8 @@ class Verification:
         words = {True: "the same", False: "not the same", None: "not known"}
         for name, part in self.parts.items():
             lines.append(f"{name}: {words[part.same]}")
-            lines += [f"  - {text}" for text in part.differences[:MOST_LISTED]]
-            left_out = len(part.differences) - MOST_LISTED
+            lines += [f"  - {text}" for text in part.differences[:MAX_LISTED]]
+            left_out = len(part.differences) - MAX_LISTED
             lines += [f"  - and {left_out} more"] * (left_out > 0)
         return "\n".join(lines)
 

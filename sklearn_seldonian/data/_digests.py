@@ -65,15 +65,15 @@ class RowSum:
 
     @classmethod
     def of(
-        cls, blocks: Iterable[Block], beside: Mapping[str, NDArray[np.uint64]], name: str = "data"
+        cls, blocks: Iterable[Block], paired: Mapping[str, NDArray[np.uint64]], name: str = "data"
     ) -> dict[str, RowSum]:
-        """The sum over the rows of some blocks, and sums over rows with a number `beside` each."""
+        """The sum over the rows of some blocks, and sums over rows with `paired` numbers."""
         blocks, start = list(blocks), 0
-        sums = {key: np.zeros(N_LANES, dtype=np.uint64) for key in (name, *beside)}
-        for rows in _stretches(blocks):
+        sums = {key: np.zeros(N_LANES, dtype=np.uint64) for key in (name, *paired)}
+        for rows in _chunks(blocks):
             lanes = _row_digests(rows, 8 * N_LANES).view(np.uint64)
             sums[name] += lanes.sum(axis=0, dtype=np.uint64)
-            for key, numbers in beside.items():
+            for key, numbers in paired.items():
                 mixed = lanes + numbers[start : start + len(lanes), None]
                 mixed = hash_array(mixed.ravel()).reshape(lanes.shape)
                 sums[key] += mixed.sum(axis=0, dtype=np.uint64)
@@ -94,8 +94,8 @@ class RowSum:
 
 def row_digests(blocks: Iterable[Block]) -> NDArray[np.uint8]:
     """A digest of each row of the `blocks`, of shape (n_rows, 16)."""
-    stretches = _stretches(list(blocks))
-    return np.concatenate([_row_digests(rows, DIGEST.itemsize) for rows in stretches])
+    chunks = _chunks(list(blocks))
+    return np.concatenate([_row_digests(rows, DIGEST.itemsize) for rows in chunks])
 
 
 def numbered(blocks: Iterable[Block]) -> Iterator[tuple[int, Block]]:
@@ -117,7 +117,7 @@ def weights_of_columns(n: int) -> NDArray[np.uint64]:
     return hash_array(np.arange(1, n + 1, dtype=np.uint64)) | np.uint64(1)
 
 
-def _stretches(blocks: Sequence[Block]) -> Iterator[list[Block]]:
+def _chunks(blocks: Sequence[Block]) -> Iterator[list[Block]]:
     """The rows of the blocks, in chunks that fit into `CHUNK_BYTES`."""
     width = sum(block.shape[1] * 8 if block.ndim == 2 else DIGEST.itemsize for block in blocks)
     n_rows = max(1, CHUNK_BYTES // max(1, width))

@@ -102,9 +102,9 @@ def row_hashes(X: Any) -> Hashes:
     weights = weights_of_columns(2 * n_columns)  # digests have separate weights
     of_blocks = [weights[_places(position, block, n_columns)] for position, block in blocks]
     sums = np.zeros(len(blocks[0][1]), dtype=np.uint64)
-    stretch = max(1, VALUES_AT_ONCE // max(1, n_columns))
-    for start in range(0, len(sums), stretch):
-        rows = slice(start, start + stretch)
+    chunk = max(1, VALUES_AT_ONCE // max(1, n_columns))
+    for start in range(0, len(sums), chunk):
+        rows = slice(start, start + chunk)
         for (_, block), own in zip(blocks, of_blocks, strict=True):
             sums[rows] += bits_of(block[rows]) @ own
     return hash_array(sums)

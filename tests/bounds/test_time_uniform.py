@@ -420,7 +420,7 @@ def test_streams_of_disjoint_rows_add_up():
 
 @pytest.mark.parametrize("given", [([], []), ([RateStream(1, 2)], [0.0]), ([RateStream(1, 2)], [])])
 def test_sums_of_nothing_are_refused(given):
-    with pytest.raises(ValueError, match="one factor"):
+    with pytest.raises(ValueError, match="factors must have one nonzero number per stream"):
         time_uniform_sum_lower(*given, DELTA)
 
 

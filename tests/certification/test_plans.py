@@ -161,7 +161,7 @@ def test_columns_are_exclusive_where_their_shares_leave_room_for_both(share, are
     [
         (0, "strictly between 0 and 1, got 0"),
         (1, "strictly between 0 and 1, got 1"),
-        ([0.05, 0.05], "one per constraint (here 1); got 2 numbers"),
+        ([0.05, 0.05], r"one per constraint \(here 1\); got 2 numbers"),
     ],
 )
 def test_deltas_are_between_0_and_1_and_one_for_each_constraint(delta, message):
