@@ -148,7 +148,7 @@ def _changed_meaning(condition: Any, values: Any) -> str | None:
         return f"must be bool or 0/1, but contains {wrong[0]!r}" if wrong else None
     symbol = getattr(condition, "operator", "==")
     if symbol == "==":
-        return None  # a missing value cannot be certified
+        return None  # a level that does not occur is not certified
     if condition.order:
         unknown = [level for level in levels if level not in condition.order]
         if unknown:
