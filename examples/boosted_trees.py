@@ -1,10 +1,10 @@
 """
-What do boosted trees lose under a constraint?
-==============================================
+How much accuracy do boosted trees lose under a constraint?
+===========================================================
 
-For tables many people reach for boosted trees. On the Adult census data they tell well who earns
-more than 50,000 dollars a year, and they say so of men three times as often as of women. Here the
-same trees are trained with and without the constraint that both shares differ by at most a tenth.
+Boosted trees are a common choice for tables. On the Adult census data they predict who earns more
+than 50,000 dollars a year. They predict it for men three times as often as for women. Here the same
+trees are trained with and without a constraint: the two shares may differ by at most 0.1.
 """
 
 import matplotlib
@@ -19,8 +19,8 @@ matplotlib.use("Agg")
 # %%
 # The records
 # -----------
-# The trees are not told the sex; the constraint is. Of 48,842 records some are left for the end, so
-# that both models can be judged on people that neither has seen.
+# The sex is given to the constraint, not to the trees. The last of the 48,842 records are kept for
+# the end, so that both models can be compared on people that neither has seen.
 
 records = load_adult().frame.sample(frac=1.0, random_state=0)
 records = records.astype({name: "category" for name in records.select_dtypes(exclude="number")})
@@ -30,8 +30,8 @@ known, new = slice(0, 16_000), slice(16_000, None)
 print(income.groupby(sex["sex"]).agg(["size", "mean"]))
 
 # %%
-# Trees as they are
-# -----------------
+# Trees without the constraint
+# ----------------------------
 # ``certify`` tests any model on rows that it was not trained on.
 
 constraint = "abs(PR | [sex == 'Male'] - PR | [sex == 'Female']) <= 0.1"
@@ -43,9 +43,9 @@ print(certify(free, X[test], income[test], constraint, sensitive_features=sex[te
 # %%
 # The same trees under the constraint
 # -----------------------------------
-# Half of the rows train, the others are for the test. The scores of the trees become a feature of
-# a linear model, beside the columns that the trees get, and that model learns what the constraint
-# asks for.
+# Half of the rows are used for training, and the other half for the test. The scores of the trees
+# become a feature of a linear model, beside the columns that the trees get. The linear model is
+# trained under the constraint.
 
 model = SeldonianMetaClassifier(trees, constraint, random_state=0)
 model.fit(X[known], income[known], sensitive_features=sex[known])
@@ -55,7 +55,7 @@ CertificateDisplay.from_estimator(model).figure_.savefig("boosted_trees.png", dp
 # %%
 # What it costs
 # -------------
-# On people that neither model has seen.
+# Both models on people that neither has seen.
 
 men = (sex[new]["sex"] == "Male").to_numpy()
 for name, fitted in {"free": free, "constrained": model}.items():
@@ -65,4 +65,4 @@ for name, fitted in {"free": free, "constrained": model}.items():
     print(f"{name:12} accuracy {accuracy:.3f}, gap between men and women {gap:.3f}")
 
 # %%
-# The trees keep nearly all of their accuracy, and the gap is less than half of what it was.
+# The trees keep nearly all of their accuracy. The gap is less than half of what it was.

@@ -2,13 +2,13 @@
 Does a model that several processes train get the same certificate?
 ===================================================================
 
-Trains one classifier of the GPA data in all processes that `torchrun` starts, on one machine or
-on many, each with a device of its own::
+This example trains one classifier on the GPA data in all processes that `torchrun` starts, on one
+machine or on many. Each process uses a device of its own::
 
     torchrun --nproc-per-node 2 examples/distributed.py
 
-Started by ``python examples/distributed.py`` it is one process. Model and certificate are the
-same, up to rounding.
+``python examples/distributed.py`` starts one process. The model and the certificate are the same,
+up to rounding.
 """
 
 import os
@@ -26,17 +26,17 @@ is_first = os.environ.get("RANK", "0") == "0"
 # %%
 # Every process has all rows
 # --------------------------
-# They share out the rows of every batch. Rows that do not fit into the memory of each process can
-# be a memory-mapped array.
+# The processes share out the rows of every batch. If the rows do not fit into the memory of each
+# process, use a memory-mapped array.
 
 gpa = load_gpa(as_frame=True)
 
 # %%
 # One word in the constructor
 # ---------------------------
-# Each process calls `fit`. The first one prints, chooses among the epochs and runs the one safety
-# test; the others are told, and end with the same model and the same certificate. A process that
-# fails ends the run with an error in all of them.
+# Each process calls `fit`. The first one prints, chooses the epoch and runs the one safety test.
+# The others get the result, so all end with the same model and the same certificate. If one process
+# fails, all of them end with an error.
 
 model = SeldonianClassifier(
     constraints="abs(PR | [M] - PR | [F]) <= 0.2",
@@ -65,5 +65,5 @@ if is_first:
     display.figure_.savefig("distributed.png")
 
 # %%
-# Counts of decisions are added up over the processes before the multipliers move, and gradients
-# before the weights do. So the curves are those of one process, whatever their number.
+# Counts of decisions are added up over the processes before the multipliers change, and gradients
+# before the weights change. So the curves do not depend on the number of processes.

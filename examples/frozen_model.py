@@ -2,10 +2,10 @@
 How can a model that exists get a certified decision?
 =====================================================
 
-A university has a model already, and may not change it. What it can choose is where to draw the
-line between yes and no. Here a model of students' grades stays as it is, and only its threshold is
-chosen so that a limit on false positives holds, with a certificate from rows that neither the
-model nor the choice has seen.
+A university has a model and may not change it. It can only choose the decision threshold between
+yes and no. Here a model of students' grades stays as it is. Its threshold is chosen under a limit
+on false positives. The certificate comes from rows that were used neither for the model nor for the
+choice.
 """
 
 import matplotlib
@@ -21,9 +21,9 @@ from sklearn_seldonian.plotting import CertificateDisplay
 matplotlib.use("Agg")
 
 # %%
-# The model there is
+# The existing model
 # ------------------
-# It was fitted to the first 10,000 students. On 6,000 others its false positives are too many.
+# It was fitted to the first 10,000 students. On 6,000 others it has too many false positives.
 
 gpa = load_gpa(as_frame=True)
 X, y = gpa.data, gpa.target
@@ -32,9 +32,10 @@ constraints = ["FPR <= 0.25", "TPR >= 0.4"]
 print(certify(existing, X[10_000:16_000], y[10_000:16_000], constraints).explain())
 
 # %%
-# Its decision, chosen and tested
-# -------------------------------
-# Rows that the model was fitted to would flatter it, so others choose the threshold and test it.
+# Its threshold, chosen and tested
+# --------------------------------
+# On the rows that it was fitted to, the model looks better than it is. So other rows are used to
+# choose the threshold and to test it.
 
 fresh = slice(16_000, 28_000)
 model = SeldonianMetaClassifier(FrozenEstimator(existing), constraints, random_state=0)
@@ -45,12 +46,13 @@ CertificateDisplay.from_estimator(model).figure_.savefig("frozen_model.png", dpi
 # %%
 # What has changed
 # ----------------
-# The probabilities keep their order: only the line has moved.
+# The probabilities keep their order. Only the threshold has moved.
 
 probability = existing.predict_proba(X[28_000:])[:, 1]
 positive = model.predict(X[28_000:]) == 1
-print(f"the model there is says yes from 0.500 on, to {(probability > 0.5).mean():.3f}")
-print(f"the certified one from {probability[positive].min():.3f} on, to {positive.mean():.3f}")
+print(f"existing model: yes above 0.500, for a share of {(probability > 0.5).mean():.3f}")
+lowest = probability[positive].min()
+print(f"certified model: yes from {lowest:.3f}, for a share of {positive.mean():.3f}")
 
 # %%
-# Fewer students are told yes, and of those who would not have succeeded at most a quarter.
+# Fewer students get a yes. Of the students who would not have succeeded, at most a quarter get one.

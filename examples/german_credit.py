@@ -2,14 +2,13 @@
 Can loans be granted without disparate impact?
 ==============================================
 
-The 1,000 German credit records say who repaid. Women make up three in ten of them, and repaid a
-little less often. A model may help decide whom to grant a loan, but the share of women
-who are granted one should be at least eight tenths of the men's share, and the other way
-round: the four-fifths rule. With so few rows, that takes some proof.
+The 1,000 German credit records say who repaid a loan. Three in ten of the people are women, and
+women repaid a little less often. A model may help to decide who is granted a loan. The four-fifths
+rule limits it. The share of women who are granted a loan must be at least eight tenths of the share
+of men, and the other way round. With so few rows, this is hard to prove.
 
-The data are not shipped with the package. They are looked for in ``../shared/data/german``,
-seen from the repository; another folder is named with the environment variable
-``GERMAN_CREDIT``.
+The data do not come with the package. The example reads them from ``../shared/data/german``,
+relative to the repository. The environment variable ``GERMAN_CREDIT`` names another folder.
 """
 
 import os
@@ -37,8 +36,9 @@ if not path.exists():
 # %%
 # The records
 # -----------
-# The model is not told who is a woman; the constraint is. Label 1, a loan repaid, stands for a loan
-# granted among the decisions, so that the positive rate ``PR`` is the share who get one.
+# The sex is given to the constraint, not to the model. As a label, 1 means that the loan was
+# repaid. As a decision, 1 means that a loan is granted. So the positive rate ``PR`` is the share of
+# people who get a loan.
 
 records = pd.read_csv(path)
 repaid = 1 - records["credit_rating"]
@@ -50,7 +50,8 @@ print(repaid.groupby(groups["F"]).agg(["size", "mean"]).rename({0: "men", 1: "wo
 # %%
 # A linear model, and its test
 # ----------------------------
-# Six tenths of the rows are kept for the test: with few women among them, proof is what is scarce.
+# Six tenths of the rows are kept for the test, because few of them are women and the proof needs
+# many.
 
 constraint = "min(PR | [M] / PR | [F], PR | [F] / PR | [M]) >= 0.8"
 model = SeldonianClassifier(
@@ -60,8 +61,9 @@ model.fit(X, repaid, sensitive_features=groups)
 print(model.certificate_.explain())
 
 # %%
-# Beside logistic regression
-# --------------------------
+# Compared with logistic regression
+# ---------------------------------
+# Logistic regression without a constraint is fitted to the same rows and tested on the same rows.
 
 seen, unseen = model.candidate_indices_, model.safety_indices_
 plain = LogisticRegression(max_iter=1000).fit(X.iloc[seen], repaid[seen])
@@ -82,6 +84,6 @@ display = CertificateDisplay.from_estimator(model)
 display.figure_.savefig("german_credit.png")
 
 # %%
-# The shares of men and women who are granted a loan are nearly the same, and 194 women among the
-# safety rows are enough to prove them within four fifths of each other. Logistic regression
-# would have passed as well: what it lacks is not fairness at this limit, but anybody's word for it.
+# The shares of men and women who are granted a loan are nearly the same. The 194 women among the
+# safety rows are enough to prove the four-fifths rule. Logistic regression would have passed as
+# well, but without a test nobody would have known.

@@ -2,9 +2,9 @@
 Can students' grades be predicted without overrating either gender?
 ===================================================================
 
-From nine entrance exam scores, predict a student's later grade point average, under the
-constraint that the mean errors for men and for women differ by at most 0.1. A plain
-regression misses that by far: it takes women for worse students than they turn out to be.
+A model predicts a student's later grade point average from nine entrance exam scores. The
+constraint: the mean errors for men and for women differ by at most 0.1. A linear regression without
+the constraint violates it by far, because it predicts lower grades for women than they get.
 """
 
 import matplotlib
@@ -21,8 +21,8 @@ women = gpa.sensitive_features["F"]
 print(gpa.target.groupby(women).agg(["size", "mean"]).rename({0: "men", 1: "women"}))
 
 # %%
-# Say what is known of the numbers
-# --------------------------------
+# Say which numbers are possible
+# ------------------------------
 # Grades are from 0 to 4 by definition, and predictions are clipped to that range. So errors are
 # bounded, and the certificate holds for any number of rows.
 
@@ -39,9 +39,9 @@ model.fit(gpa.data, gpa.target, sensitive_features=gpa.sensitive_features)
 print(model.certificate_.explain())
 
 # %%
-# Beside linear regression
-# ------------------------
-# Both on the safety rows, which neither has seen.
+# Compared with linear regression
+# -------------------------------
+# Both models on the safety rows, which neither has seen.
 
 safety = gpa.data.index[model.safety_indices_]
 X, y, groups = (part.loc[safety] for part in (gpa.data, gpa.target, gpa.sensitive_features))
@@ -60,4 +60,4 @@ display = TrainingDisplay.from_estimator(model)
 display.figure_.savefig("gpa_regression.png")
 
 # %%
-# Treating both alike costs accuracy: exams alone favour men, and the model may not.
+# The constraint costs accuracy. The exams favour men, and the model may not.

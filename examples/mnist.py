@@ -2,12 +2,12 @@
 Can a network be handed out with a guarantee on its accuracy?
 =============================================================
 
-Trains a small convolutional network on half of the 70,000 MNIST images and certifies
-``ACC >= 0.95`` on the other half, which training never saw. Where there is no MNIST, the
-1,797 small digits that scikit-learn bundles take its place, with ``ACC >= 0.85``.
+This example trains a small convolutional network on half of the 70,000 MNIST images. It certifies
+``ACC >= 0.95`` on the other half, which training never saw. If MNIST is not there, it uses the
+1,797 small digits of scikit-learn instead, with ``ACC >= 0.85``.
 
-From a shell, ``--root folder`` says where torchvision keeps MNIST or is to put it, and
-``--dataset digits`` asks for the small digits; ``--help`` lists the other options.
+From a shell, ``--root folder`` names the folder where torchvision keeps MNIST, or where it should
+put it. ``--dataset digits`` uses the small digits. ``--help`` lists the other options.
 """
 
 import argparse
@@ -27,7 +27,7 @@ matplotlib.use("Agg")
 shared = Path(sys.argv[0]).resolve().parents[2] / "shared" / "data"
 
 parser = argparse.ArgumentParser(description="A network with a certified accuracy.")
-parser.add_argument("--dataset", choices=["mnist", "digits"], help="default: MNIST where found")
+parser.add_argument("--dataset", choices=["mnist", "digits"], help="default: MNIST if found")
 parser.add_argument("--root", help="where torchvision keeps MNIST; default: ../shared/data")
 parser.add_argument("--device", default="auto")
 parser.add_argument("--epochs", type=int, help="default: 5 for MNIST, 40 for digits")
@@ -61,8 +61,8 @@ print(f"{dataset}: {X.shape}, {X.dtype}")
 # %%
 # Training and test are one call
 # ------------------------------
-# Arguments that begin with ``module__`` go to the network. After each epoch the table says
-# how the accuracy that the safety test would prove compares with its limit.
+# Arguments that begin with ``module__`` go to the network. After each epoch the table compares the
+# accuracy that the safety test would prove with its limit.
 
 model = SeldonianClassifier(
     ConvNet,
@@ -101,5 +101,5 @@ display = TrainingDisplay.from_estimator(model)
 display.figure_.savefig(arguments.picture or f"{dataset}.png")
 
 # %%
-# The predicted bound on ``g``, the limit less the accuracy, is below zero after a few epochs, and
-# the multiplier that pushed for it fades: this constraint and the loss want the same.
+# ``g`` is the limit minus the accuracy. Its predicted bound is below zero after a few epochs. The
+# multiplier then falls, because this constraint and the loss ask for the same.

@@ -1,13 +1,13 @@
 """
-When does a certified model stop keeping its promise?
-=====================================================
+When does a certified model stop satisfying its constraint?
+===========================================================
 
-A certificate is about the rows that it was made from. Afterwards the world may change. Here a model
-of students' grades is certified, and then used for fifteen months. From the seventh month on, the
-exams are scored anew, which is hard on men. A monitor is looked at every week, and says when it is
-proved that the model no longer keeps its constraint. Whoever looks so often at an ordinary test
-sees a false alarm sooner or later. This monitor's false alarms have a probability of at most 5%,
-for each constraint and over all fifteen months together.
+A certificate is about the population that its rows came from. Afterwards the world may change. Here
+a model of students' grades is certified and then used for fifteen months. From the seventh month
+on, the exams are scored differently, and men get lower scores. We look at a monitor every week. It
+tells us when it is proved that a constraint no longer holds. An ordinary test that is repeated so
+often raises a false alarm sooner or later. A false alarm of this monitor has a probability of at
+most 5%, for each constraint and over all fifteen months together.
 """
 
 import matplotlib
@@ -24,7 +24,7 @@ matplotlib.use("Agg")
 # %%
 # The model and its certificate
 # -----------------------------
-# Columns M and F are 1 for men and for women; the model sees neither of them.
+# Columns M and F are 1 for men and for women. The model sees neither of them.
 
 gpa = load_gpa(as_frame=True)
 X, y, sex = gpa.data, gpa.target, gpa.sensitive_features
@@ -40,9 +40,9 @@ print(certificate.verdict)
 # Fifteen months
 # --------------
 # The monitor takes constraints, deltas and classes from the certificate. Each quarter is a window
-# of its own, so that good rows of the past do not hide what has changed; the five of them share
-# delta. A week has 500 students. Their grades are known two weeks later: the accuracy counts them
-# then. The difference of men and women needs no grades, and counts them at once.
+# of its own, so that good rows of the past do not hide a change. The five windows share delta. Each
+# week has 500 students. Their grades are known two weeks later, and count for the accuracy then.
+# The gap between men and women needs no grades, and counts the students at once.
 
 monitor = SafetyMonitor.from_certificate(certificate, windows=5)
 for week in range(60):
@@ -61,9 +61,9 @@ for week in range(60):
 # %%
 # What is proved
 # --------------
-# The scores change with the third quarter, and in that quarter the difference is proved to be
-# above 0.2. What is certified for a quarter is proved of that quarter's rows: the accuracy holds
-# throughout.
+# The scores change with the third quarter. In that quarter the gap is proved to be above 0.2. A
+# constraint that is certified for a quarter is proved by the rows of that quarter. The constraint
+# on the accuracy is certified in every quarter.
 
 shown = ["window", "constraint", "n_rows", "estimate", "violated_at", "certified"]
 print(monitor.to_frame()[shown].to_string(index=False))
@@ -71,4 +71,4 @@ print(monitor.explain())
 MonitorDisplay.from_monitor(monitor).figure_.savefig("monitoring.png", dpi=150)
 
 # %%
-# The alarm comes with the rows that prove it, and never because somebody looked too often.
+# The alarm comes when the rows prove it. Looking often does not cause one.

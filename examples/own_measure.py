@@ -1,10 +1,10 @@
 """
-Can the cost of a mistake be bounded, where mistakes differ?
-============================================================
+Can the cost of mistakes be limited if some cost more than others?
+==================================================================
 
-A tumour that is malignant and taken for benign is a worse mistake than the reverse. Accuracy
-cannot say so. A measure of one's own can: what a decision costs, on average. Here the bundled
-breast cancer data are classified, and what is certified is a bound on that cost.
+To take a malignant tumour for a benign one is a worse mistake than the reverse. Accuracy does not
+show the difference. Your own measure can: the mean cost of a decision. Here a model classifies the
+breast cancer data of scikit-learn, and a limit on the mean cost is certified.
 """
 
 import matplotlib
@@ -24,9 +24,9 @@ print(y.map(dict(enumerate(cancer.target_names))).value_counts().to_string())
 # %%
 # The measure
 # -----------
-# A function of rows' labels, decisions and probabilities. Labels and decisions are positions in
-# ``classes_``. The range says between which numbers every row's cost lies; with it the
-# test holds for any number of rows.
+# A measure is a function of the labels, decisions and probabilities of rows. Labels and decisions
+# are positions in ``classes_``. The range gives the least and the greatest possible cost of a row.
+# It makes the test valid for any number of rows.
 
 COST = np.array([[0.0, 10.0], [1.0, 0.0]])  # rows: malignant, benign; columns: the decision
 
@@ -36,14 +36,14 @@ def cost(y, prediction, probabilities):
 
 
 measure = RowMeasure("Cost", cost, range=(0, 10))
-print(f"Cost where all are taken for malignant: {y.mean():.2f}")
-print(f"Cost where all are taken for benign: {10 * (1 - y.mean()):.2f}")
+print(f"Mean cost if all are classified as malignant: {y.mean():.2f}")
+print(f"Mean cost if all are classified as benign: {10 * (1 - y.mean()):.2f}")
 
 # %%
 # Training and test
 # -----------------
-# The constraint names the measure. Training lowers the cost that is expected of a decision drawn
-# from the probabilities; the test is on the decisions themselves.
+# The constraint names the measure. Training lowers the expected cost of a decision that is drawn
+# from the probabilities. The test is about the decisions of ``predict``.
 
 model = SeldonianClassifier(
     constraints="Cost <= 0.5",
@@ -59,7 +59,7 @@ print(model.certificate_.explain())
 # %%
 # The mistakes
 # ------------
-# On the safety rows: rows are what the tumour is, columns the decision.
+# Counts on the safety rows. The table has one row per label and one column per decision.
 
 unseen = model.safety_indices_
 confusion = np.zeros((2, 2), dtype=int)
@@ -74,5 +74,5 @@ display = TrainingDisplay.from_estimator(model)
 display.figure_.savefig("own_measure.png")
 
 # %%
-# The multiplier goes up while the cost is too high and comes down once the bound that the test
-# would give is well within the limit: few malignant tumours are missed, and that is certified.
+# The multiplier rises while the cost is too high. It falls once the predicted bound is well within
+# the limit. Few malignant tumours are missed, and the limit on the cost is certified.

@@ -1,11 +1,10 @@
 """
-What may be promised of a random forest?
-========================================
+What can be certified about a random forest?
+============================================
 
-The forest is trained by somebody else, without a thought of constraints. ``certify`` needs only
-its ``predict``, and rows that it has not seen: here, students' success is predicted from their
-entrance exams, and the question is how often the forest is wrong and whether it treats men and
-women alike.
+Somebody else trained the forest, without constraints. ``certify`` needs only its ``predict``, and
+rows that it has not seen. Here the forest predicts students' success from their entrance exams. How
+often is it wrong, and does it treat men and women alike?
 """
 
 import matplotlib
@@ -29,8 +28,8 @@ forest.fit(X[:10_000], y[:10_000])
 # %%
 # How many rows will it take?
 # ---------------------------
-# Asked before any are looked at, from what is expected of the forest. Rows that have been used for
-# one test are used up: whoever tests again until something passes is searching.
+# Ask this before you look at any rows. You need the rates that you expect of the forest. Use rows
+# for one test only: if you repeat tests until one passes, the certificate proves nothing.
 
 constraints = [
     "ACC >= 0.6",
@@ -44,7 +43,8 @@ print(required_safety_rows(constraints[1], {"PR | [M]": 0.35, "PR | [F]": 0.4}, 
 # %%
 # The test
 # --------
-# All constraints at once; each is certified, or not, with a probability of 0.05 of being wrong.
+# All constraints are tested at once. A constraint that is violated is certified with a probability
+# of at most 0.05.
 
 rows = slice(10_000, 20_000)
 certificate = certify(forest, X[rows], y[rows], constraints, sensitive_features=groups[rows])
@@ -58,5 +58,6 @@ display = CertificateDisplay.from_certificate(certificate)
 display.figure_.savefig("random_forest.png")
 
 # %%
-# The forest is right often enough and wrongly admits few of either gender, both certified; that
-# it predicts success for men and women at rates within 0.1 is not, and more rows would not help.
+# Two constraints are certified: the forest is right often enough, and it wrongly admits few men and
+# few women. The third is not: the rates of men and women differ by more than 0.1 on these rows.
+# More rows would not help.

@@ -1,12 +1,11 @@
 """
-How are settings chosen without spending the certificate?
-=========================================================
+How can settings be searched without losing the certificate?
+============================================================
 
-Trying settings until one passes the safety test is a way to be certified by luck. The search
-of this package compares settings inside the candidate rows, and the safety rows are tested
-once, whatever the number of settings. Here it chooses the width of a network and its learning
-rate, under the constraint that the shares of men and women predicted to succeed differ by at most
-0.1.
+If you try settings until one passes the safety test, one will pass by luck. The search of this
+package compares settings inside the candidate rows. The safety rows are tested once, whatever the
+number of settings. Here it chooses the hidden layers of a network and its learning rate. The
+constraint: the shares of men and women who are predicted to succeed differ by at most 0.1.
 """
 
 import matplotlib
@@ -25,8 +24,8 @@ X, y, groups = (part[:6_000] for part in (gpa.data, gpa.target, gpa.sensitive_fe
 # %%
 # The search
 # ----------
-# The grid may vary how the model is trained. What is promised (the constraints, delta, which rows
-# are tested) is not a setting, and is refused here.
+# The grid may vary how the model is trained. The constraints, delta and the split are the promise
+# itself. The search refuses them as settings.
 
 model = SeldonianClassifier(
     constraints="abs(PR | [M] - PR | [F]) <= 0.1",
@@ -39,10 +38,10 @@ search = SeldonianSearchCV(model, grid, cv=2)
 search.fit(X, y, sensitive_features=groups)
 
 # %%
-# What candidate rows said
-# ------------------------
-# Each setting's predicted probability of passing the test to come, and its share of wrong
-# decisions, as means over the folds.
+# The results on candidate rows
+# -----------------------------
+# For each setting: the predicted probability of passing the safety test, and the share of wrong
+# decisions. Both are means over the folds.
 
 table = pd.DataFrame(search.cv_results_)
 columns = ["param_module__hidden", "param_lr", "mean_test_passing", "mean_test_error"]
@@ -60,7 +59,7 @@ print(search.certificate_.explain())
 # --------------
 
 figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
-looks = [("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "D")]  # told apart by every reader
+looks = [("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "D")]  # also for the colour-blind
 for (hidden, rows), (color, marker) in zip(
     table.groupby("param_module__hidden"), looks, strict=True
 ):
@@ -79,6 +78,5 @@ ax.legend(title="hidden layers", frameon=False)
 figure.savefig("search.png")
 
 # %%
-# Slow learning rates leave the network undecided and short of the power asked for; among the
-# settings that are predicted to pass, the search took the one with the fewest wrong decisions, and
-# it passed the one test there was.
+# A few settings are predicted to pass less often than the power asks for. Among the others, the
+# search took the one with the fewest wrong decisions. It passed the one safety test.

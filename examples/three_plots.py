@@ -2,14 +2,14 @@
 What does a guarantee cost, and how much data does it take?
 ===========================================================
 
-Four classifiers learn from samples of the GPA data to predict students' success, under
-the constraint that the shares of men and women predicted to succeed differ by at most 0.1:
-a linear Seldonian classifier, plain logistic regression, fairlearn's exponentiated gradient,
-and a coin. All 43,303 students are the population here, so that for every model it is known
-whether it keeps to the constraint.
+Four classifiers learn from samples of the GPA data to predict students' success. The constraint:
+the shares of men and women who are predicted to succeed differ by at most 0.1. The classifiers are
+a linear Seldonian classifier, logistic regression without the constraint, fairlearn's exponentiated
+gradient, and a coin. All 43,303 students are the population here. So it is known for every model
+whether it satisfies the constraint.
 
-Set the environment variable ``TRIALS`` for more samples at each size (default: 3; the bars
-become short from 50 on), and ``JOBS`` for so many at a time.
+The environment variable ``TRIALS`` sets the number of samples of each size (default: 3; from 50 on
+the error bars are short). ``JOBS`` sets how many run at the same time.
 """
 
 import os
@@ -38,16 +38,16 @@ TRIALS, JOBS = (
 # %%
 # The population
 # --------------
-# Scores are standardised over all students, who are no sample of anything here.
+# Scores are standardised over all students, because they are the whole population.
 
 gpa = load_gpa(as_frame=True)
 scores = StandardScaler().set_output(transform="pandas").fit_transform(gpa.data)
 
 # %%
-# The contestants
+# The classifiers
 # ---------------
-# The Seldonian classifier is given the experiment's constraint. Exponentiated gradient has its
-# own statement of the same limit, and meets it on the rows that it learns from.
+# The Seldonian classifier gets the constraint of the experiment. Exponentiated gradient has its own
+# form of the same limit, and satisfies it on the rows that it learns from.
 
 parity = DemographicParity(difference_bound=0.1)
 estimators = {
@@ -62,9 +62,9 @@ estimators = {
 # %%
 # The trials
 # ----------
-# Each draws rows with replacement, the same for all four, and judges the decisions of the
-# model that comes out on all students. With ``results="folder"`` they would be kept there, and
-# an experiment that was interrupted would go on where it stopped.
+# Each trial draws rows with replacement, the same rows for all four. It evaluates the decisions of
+# the resulting models on all students. With ``results="folder"`` the trials would be kept in a
+# folder, and an interrupted experiment would continue where it stopped.
 
 results = run_experiment(
     estimators,
@@ -87,6 +87,6 @@ display = plot_experiment(results, delta=0.05)
 display.figure_.savefig("three_plots.png")
 
 # %%
-# The Seldonian classifier never broke the constraint, and with 4,000 rows it was within two
-# points of the others' accuracy; logistic regression and exponentiated gradient were accurate
-# from the start, but whether their models kept to the constraint was the luck of the draw.
+# The Seldonian classifier never violated the constraint. With 4,000 rows its accuracy was within
+# two points of the others'. Logistic regression and exponentiated gradient were accurate from the
+# start, but it was a matter of luck whether their models satisfied the constraint.

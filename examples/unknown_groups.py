@@ -2,9 +2,10 @@
 What can be certified when the sex of most people is not recorded?
 ==================================================================
 
-The predictor of grades of the GPA example, where the sex of 30% of the students is known. All of
-them train, and all are tested for accuracy; parity is a question about those whose sex is known.
-The Seldonian Engine's tutorial N gives these rows as a data set of their own.
+This is the predictor of grades of the GPA example, but the sex of only 30% of the students is
+known. All students are used for training and for the test of accuracy. Parity is tested on the
+students whose sex is known. In tutorial N of the Seldonian Engine, these students are a separate
+data set.
 """
 
 import matplotlib
@@ -23,11 +24,11 @@ sex = pd.Series(np.where(gpa.sensitive_features["M"] == 1, "M", "F"), name="sex"
 constraints = ["ACC >= 0.58", 'abs(PR | [sex == "F"] - PR | [sex == "M"]) <= 0.1']
 
 # %%
-# Two ways, and a sex that is known for some
-# ------------------------------------------
-# ``missing="exclude"`` takes rows without a value: they train, and count for accuracy, but meet no
-# condition on the column, neither ``sex == "F"`` nor ``sex != "F"``. Without it, they would have to
-# be left out.
+# With or without the students whose sex is not known
+# ---------------------------------------------------
+# ``missing="exclude"`` accepts rows without a value. They are used for training and count for the
+# accuracy. They meet no condition on the column, neither ``sex == "F"`` nor ``sex != "F"``. Without
+# this setting they would have to be left out.
 
 shares = [0.15, 0.3, 1.0]
 drawn = np.random.default_rng(0).random(len(sex))
@@ -52,12 +53,12 @@ for share in shares:
         print(rows["all students"][-1].explain())
 
 # %%
-# The certificate says in how many rows the sex is not recorded, and what follows: the gap is that
-# of students whose sex is recorded. It is the gap of all students if, among the women and among the
-# men, those with a record are not decided otherwise than those without.
+# The certificate says in how many rows the sex is not recorded, and what follows. The gap is that
+# of the students whose sex is recorded. It is also the gap of all students, if the decisions do not
+# depend on whether the sex is recorded, among the women and among the men.
 #
-# What the records are worth
-# --------------------------
+# How much the unrecorded rows help
+# ---------------------------------
 
 limits = [0.58, 0.1]
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
@@ -75,5 +76,6 @@ for position, name in enumerate(("accuracy", "gap")):
         print(f"{name:8}  {way:30}  {bounds}")
 
 # %%
-# All are certified. With the students whose sex is not known the certified accuracy is at least as
-# high, since more of them train and are tested. The gap rests on the same records either way.
+# All models are certified. With the students whose sex is not known, the certified accuracy is at
+# least as high, because there are more rows for training and for the test. The gap rests on the
+# same rows in both ways.

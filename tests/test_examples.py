@@ -19,7 +19,7 @@ DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 # What each prints, and the picture that it draws.
 EXPECTED = {
     "distributed.py": (r"1 process\(es\)\nSafety test passed", "distributed.png"),
-    "frozen_model.py": (r"the certified one from 0\.5\d\d on", "frozen_model.png"),
+    "frozen_model.py": (r"certified model: yes from 0\.5\d\d", "frozen_model.png"),
     "gpa_fairness.py": (r"equalized odds +0\.\d{3} +0\.\d{3} failed +0\.\d{3} passed", "gpa.png"),
     "gpa_regression.py": (r"method: betting \(finite-sample\)", "gpa_regression.png"),
     "monitoring.py": (r"quarter 3 +abs.* 0\.[23]\d+ +\d{4} +False", "monitoring.png"),

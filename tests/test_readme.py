@@ -1,4 +1,4 @@
-"""The README's code runs, and its commands name what exists."""
+"""The README's code runs and prints what it shows, and its commands and links name what exists."""
 
 import re
 from pathlib import Path
@@ -7,12 +7,24 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.S))
-def test_code(code, capsys):
+@pytest.mark.parametrize(
+    ("code", "shown"), re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.S)
+)
+def test_code_prints_what_is_shown(code, shown, capsys):
     exec(compile(code, "README.md", "exec"), {})
-    assert "True" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "True" in printed
+    assert NUMBER.sub("#", printed).split() == NUMBER.sub("#", shown).split()
+    # Training is not the same to the last digit with every version of torch.
+    numbers = [[float(number) for number in NUMBER.findall(text)] for text in (printed, shown)]
+    assert numbers[0] == pytest.approx(numbers[1], abs=0.03)
+
+
+def test_all_code_is_run():
+    assert README.count("```python\n") == len(re.findall(r"```\n\n```text\n", README)) == 2
 
 
 def test_commands_exist():
@@ -21,5 +33,12 @@ def test_commands_exist():
     assert {"test", "test-all"} <= set(targets)
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.M)
-    for script in re.findall(r"python (\S+\.py)", README):
+    for script in re.findall(r"python\s+(\S+\.py)", README):
         assert (ROOT / script).exists()
+
+
+def test_links_lead_to_files():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+    assert len(links) > 20
+    for link in links:
+        assert (ROOT / link).exists(), link

@@ -1,1 +1,1 @@
-"""The estimators: scikit-learn's contract, and nothing else."""
+"""The estimators, which follow scikit-learn's API."""

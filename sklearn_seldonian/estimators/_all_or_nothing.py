@@ -1,4 +1,4 @@
-"""A fit is there whole or not at all: it runs on a copy that nobody holds before it is complete."""
+"""Fits that take effect completely or not at all: each runs on a copy until it is complete."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Any, Self
 
 
 class AllOrNothing:
-    """What ends a fit, at whatever line, leaves the estimator unfitted.
+    """A fit that is interrupted, at whatever line, leaves the estimator unfitted.
 
-    The names of all that a fit leaves, private attributes included, end in an underscore.
+    The names of all attributes that a fit sets, private ones included, end in an underscore.
     """
 
     def _working_copy(self) -> Self:
-        """Another estimator with the same attributes, not copied themselves, for one fit."""
+        """A shallow copy of the estimator, on which one fit runs."""
         copied = object.__new__(type(self))
         copied.__dict__ = dict(vars(self))
         return copied
 
     def _without_fit(self) -> dict[str, Any]:
-        """The attributes but those that a fit left."""
+        """The attributes except those that a fit has set."""
         return {
             name: value
             for name, value in vars(self).items()

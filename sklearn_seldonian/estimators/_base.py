@@ -1,4 +1,4 @@
-"""What every Seldonian estimator does: train on candidate rows, test once on safety rows."""
+"""The base of every Seldonian estimator: train on candidate rows, test once on safety rows."""
 
 from __future__ import annotations
 
@@ -40,23 +40,24 @@ logger = logging.getLogger("sklearn_seldonian")
 
 FIT_ARGUMENTS = ("X", "y", "sensitive_features", "safety_mask", "groups", "sample_weight", "shift")
 UNLIKE = (
-    "With distributed=True every process must call fit with the same rows and parameters, and "
-    "these differ. Give each of them all rows: they share them out among themselves."
+    "The processes called fit with different rows or parameters. With distributed=True every "
+    "process must call fit with the same ones. Give all rows to each process: the processes divide "
+    "the rows of each batch among themselves."
 )
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What one model is to be trained and tested on.
+    """The rows, the split and the problem that one model is trained and tested on.
 
     Parameters
     ----------
     rows : LabelledRows
-        All that `fit` was given.
+        All rows that `fit` was given.
     split : Split
     problem : Problem
     rng : RandomState
-        What training draws from.
+        The source of random numbers in training.
     """
 
     rows: LabelledRows
@@ -66,7 +67,7 @@ class Setup:
 
     @property
     def told(self):
-        """What beside X was given."""
+        """What `fit` was given in addition to X."""
         rows = self.rows
         return rows.targets, rows.columns, rows.units, self.split.safety_indices
 
@@ -78,41 +79,41 @@ class Setup:
         return mask
 
     def warn(self):
-        """Warn of a delta, or of constraints, that the user may not have meant."""
+        """Warn of a delta or of constraints that are probably not what the user meant."""
         specification = self.problem.specification
         _requests.warn_of_large_delta(specification.source.deltas)
         _requests.check_ranges(specification, self.problem.targets.range_remedy)
 
 
 class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimator):
-    """All that does not depend on what is predicted, nor on what is trained.
+    """The part of the estimators that depends neither on the targets nor on the learner.
 
-    A subclass says what is particular to its targets: what they are (`_learn_targets` and
-    `_targets_of`), and which parameters `predict` and the certificate rest on beside the
-    constraints (`_promised`). `_constant_fallback` is the estimator that ``fallback="majority"``
-    or "mean" stands for. Another says what trains (`_learner`), what the weights in a file are of
-    (`_promised_model`), and what rows go through before it, None where it takes numbers
-    (`_takes_rows`).
+    One subclass defines what is particular to its targets: `_learn_targets` and `_targets_of`
+    describe them, and `_promised` returns the parameters that `predict` and the certificate depend
+    on in addition to the constraints. `_constant_fallback` is the estimator that
+    ``fallback="majority"`` or "mean" stands for. Another subclass defines what is particular to the
+    learner: `_learner` returns it, `_promised_model` describes the module whose weights are saved,
+    and `_takes_rows` is what transforms rows before the module, None if the module takes numbers.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = _parameters.SHARED
-    # What was tested, in all fits; see `reuse_of`.
+    # Digests of the tests of all fits; see `reuse_of`.
     _tests_run: frozenset[tuple[str, str]] = frozenset()
-    # The constraints with the meaning that candidate rows gave them. This and the next two are
-    # None where they are not known, as after `load_params`.
+    # The constraints, bound to the candidate rows. This and the next two are None where they are
+    # not known, as after `load_params`.
     _bound_specification_: Any = None
-    # The dimensions of X without a preprocessor.
+    # The number of dimensions of X, if there is no preprocessor.
     _n_dimensions_: int | None = None
-    # The rows of `fit`, to know them again.
+    # A sketch of the rows of `fit`, by which they are recognised later.
     _fitted_to_ = None
-    # The populations that are meant, where it is not the one that rows are drawn from.
+    # The populations to certify for, if they are not the one that the rows are drawn from.
     _shift_ = None
-    # By what a change of the certified model shows; see `check_model`.
+    # The state by which a change of the certified model is noticed; see `check_model`.
     _seal_ = None
 
     @property
     def partial_fit(self):
-        """Not there: training cannot be continued."""
+        """Not available: training cannot be continued."""
         raise AttributeError(f"There is no partial_fit: {_parameters.NO_CONTINUED_TRAINING}")
 
     def __sklearn_is_fitted__(self):
@@ -120,7 +121,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
 
     # -- fit -----------------------------------------------------------------------------
 
-    # What it does not take is refused inside: nothing may come before its first statement.
+    # Unknown keywords are refused inside: nothing may run before the first statement of `fit`.
     def fit(
         self,
         X,
@@ -132,39 +133,55 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         shift=None,
         **others,
     ):
-        """Train on candidate rows, then run the safety test once on the others.
+        """Train on candidate rows, then run the safety test once on the safety rows.
 
         Parameters
         ----------
         X : array-like, tensor or torch Dataset, of shape (n_rows, ...)
             Finite numbers, or whatever `preprocessor` takes. A Dataset is read once.
         y : array-like of shape (n_rows,), default=None
-            Class labels, at least two different ones; a regressor's are numbers. None: those
-            of the Dataset.
+            Class labels, with at least two different ones, or the numbers to predict for a
+            regressor. None: the targets in the Dataset.
         sensitive_features : Series, DataFrame or array-like of n_rows, default=None
-            Columns for the constraints' conditions; the model never sees them.
+            Columns that the constraints' conditions name. The model is not trained on them.
         safety_mask : bool array of shape (n_rows,), default=None
-            Which rows are for the safety test; must not depend on outcomes. None: drawn at
-            random.
+            True for the rows of the safety test. The choice must not depend on outcomes. None:
+            `safety_size` rows are drawn at random.
         groups : array-like of shape (n_rows,), default=None
-            Rows with the same value belong together, such as those of one person, school or day,
-            and may depend on each other in any way. They are all tested, or none of them is. What
-            is drawn independently from the population are the groups. None: the rows.
+            Rows with the same value form a group, such as the rows of one person, school or day.
+            Rows of a group may depend on each other in any way; the groups have to be independent
+            draws from the population. Either all rows of a group are tested or none. None: each
+            row is a group of its own.
         sample_weight : array-like of shape (n_rows,), default=None
-            How much each row counts, at least 0, in training and in the test: the certificate is
-            about the weighted population. Training draws rows by their weights.
+            The weight of each row in training and in the test, at least 0. The certificate is
+            then about the weighted population. Training draws rows by their weights. None: all
+            rows count the same.
         shift : mapping of a column to the shares of its levels, default=None
-            The populations to train and certify for, as of `sklearn_seldonian.certify`.
+            The populations to train and certify for, as in `sklearn_seldonian.certify`. None: the
+            population that the rows are drawn from.
         **others
-            None. A keyword of another estimator is refused, with what to write instead.
+            Not used. A keyword of another estimator is refused; the message says what to write
+            instead.
 
         Returns
         -------
         self
-            With ``solution_found_`` saying whether a model was certified; if not, a
-            `NoSolutionFoundWarning` is given.
+            ``solution_found_`` says whether a model was certified.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If parameters or rows are not as described here. The message says which.
+
+        Warns
+        -----
+        NoSolutionFoundWarning
+            If no model was certified.
+        SafetyDataReusedWarning
+            If the safety rows were tested before.
         """
-        self.__dict__.pop("certificate_", None)  # in one step, the first: the verdict is gone
+        # The first step, and a single one: from here on the old verdict is gone.
+        self.__dict__.pop("certificate_", None)
         self.__dict__ = self._without_fit()
         refuse_keywords(others, "fit", FIT_ARGUMENTS, self)
         model = self._working_copy()
@@ -179,7 +196,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
                 outcome, setup.problem, setup.split, model._origin, _requests.drawn_seed(setup.rng)
             )
         )
-        processes.check_same(repr(certificate), UNLIKE)  # all are there
+        processes.check_same(repr(certificate), UNLIKE)  # every process has come this far
         name = type(self).__name__
         known = self._tests_run, name, setup.rows, hashes
         reuse = reuse_of([certificate], *known, registry=self.registry)
@@ -189,15 +206,18 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         return self
 
     # -- the steps of fit ------------------------------------------------------------------
-    # They run on a copy that nobody holds before it is complete: what ends a fit, at whatever
-    # line, leaves the estimator unfitted. A search takes the same steps.
+    # They run on a copy of the estimator: a fit that is interrupted, at whatever line, leaves the
+    # estimator itself unfitted. A search takes the same steps.
 
     def _set_up(self, X, y, sensitive_features, safety_mask, groups, sample_weight, shift):
-        """Check parameters and rows, split the rows, and give the constraints their meaning."""
+        """Check parameters and rows, split the rows, and bind the constraints to them."""
         self._specify()
         self._shift_ = shift_of(shift)
         if self._shift_ is not None and getattr(self, "group_thresholds", False):
-            raise ValueError("group_thresholds=True and shift= do not go together: leave one out.")
+            raise ValueError(
+                "Both group_thresholds=True and shift= were given, and they cannot be combined: "
+                "leave one out."
+            )
         rows = self._validate(X, y, sensitive_features, groups, sample_weight)
         rng = self._processes.random_numbers(check_random_state(self.random_state))
         safety_size = self.safety_size if self._specification_.constraints else 0
@@ -207,7 +227,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         return Setup(rows, split, problem, rng)
 
     def _specify(self):
-        """Check parameters, and keep those that the certificate and `predict` rest on."""
+        """Check parameters, and keep those that the certificate and `predict` depend on."""
         self._check_parameters()
         constraints = parse_all(self.constraints)
         if constraints:
@@ -221,14 +241,14 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
 
     @property
     def _processes(self):
-        """Those that train together."""
+        """The processes that train together."""
         return ALONE
 
     def _check_specification(self):
-        """Refuse constraints that do not go with the other parameters."""
+        """Refuse constraints that cannot be combined with the other parameters."""
 
     def _validate(self, X, y, sensitive_features, groups, sample_weight):
-        """Check rows."""
+        """The rows that `fit` was given, checked."""
         X, y = _arrays.as_arrays(X, y)
         (given,) = indexable(X)
         _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
@@ -242,14 +262,14 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         return LabelledRows(X, y, learned, columns, given, units=units)
 
     def _units(self, groups, sample_weight, columns, n_rows):
-        """What is drawn independently from the population, where that is not each row."""
+        """The units that are drawn independently from the population; None if these are rows."""
         most, shift = (self.max_group_size, self.max_weight), self._shift_
         check_has_column(shift, columns)
         moved = None if shift is None else (shift, columns[shift.column])
         return units_of(groups, sample_weight, n_rows, *most, shift=moved)
 
     def _checked(self, X, preprocessor, **targets):
-        """The rows as the model takes them; with `targets`, those of `fit` and the targets."""
+        """The rows as the model takes them; in `fit`, which gives `targets`, these as well."""
         options = {"reset": bool(targets), **targets}
         _arrays.check_names(X)
         if preprocessor is not None:
@@ -265,20 +285,20 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         return None if names is None else names.tolist()
 
     def _columns(self, X, sensitive_features, y):
-        """The columns that constraints may name, those that they do name checked."""
+        """The columns that constraints may name. Those that they do name are checked."""
         wanted = self._specification_.columns | ({self._shift_.column} if self._shift_ else set())
         missing = self._specification_.missing
         return _groups.column_values(wanted, X, sensitive_features, len(y), missing)
 
     def _train(self, setup, rows):
-        """What comes of training on some of the candidate rows."""
+        """The outcome of training on some of the candidate rows."""
         outcome = self._learner().train(setup.problem, rows, setup.rng)
         end_if_interrupted(outcome.interrupted)
         return outcome
 
     @property
     def _origin(self):
-        """What a certificate of `fit` says of where it comes from."""
+        """The origin that a certificate of `fit` states."""
         schema, parameters = self._targets_.schema, self.get_params(deep=False)
         if self._shift_ is not None:
             parameters["shift"] = self._shift_
@@ -288,13 +308,13 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         )
 
     def _store(self, outcome, setup, certificate, hashes):
-        """Keep what came of a fit, and announce the verdict.
+        """Store the outcome of a fit, and announce the verdict.
 
-        `hashes` of the rows of `fit` are what it takes to know them again. Without a solution the
+        The rows of `fit` are recognised later by their `hashes`. If no solution was found, the
         fallback is fitted.
         """
         split = setup.split
-        self._split_ = len(setup.rows.y), np.packbits(setup.safety_mask)  # which pickles keep small
+        self._split_ = len(setup.rows.y), np.packbits(setup.safety_mask)  # small in a pickle
         self._fitted_to_ = RowSketch.of(hashes, split.candidate_indices, split.safety_indices)
         self._keep_model(outcome)
         if certificate is not None:
@@ -312,7 +332,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
             self._check_model()
 
     def _keep_model(self, outcome):
-        """Keep what was trained, as far as it came."""
+        """Store the trained model, or the parts of it that training produced."""
         model, history = outcome.model, outcome.history
         if isinstance(outcome, Trained):
             chosen = self._bound_specification_.with_choices(outcome.choices)
@@ -324,7 +344,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
             self.n_iter_ = len(model.net.history)
 
     def _without_test(self, outcome):
-        """A copy with what was trained that answers without a certificate, to be scored."""
+        """A copy with the trained model that predicts without a certificate, for scoring."""
         model = self._working_copy()
         model._specification_ = Specification((), (), self.method)
         model._keep_model(outcome)
@@ -349,9 +369,10 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         Parameters
         ----------
         X, y, sensitive_features, groups, sample_weight
-            Rows that neither `fit` nor any other choice has seen, as `fit` takes them.
+            As in `fit`. Neither `fit` nor any other choice about the model may have used these
+            rows.
         random_state : int, RandomState or None, default=None
-            As of `sklearn_seldonian.certify`.
+            As in `sklearn_seldonian.certify`.
 
         Returns
         -------
@@ -362,10 +383,10 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         NoSolutionFoundError
             If there is no model.
         ValueError
-            If there are no constraints, `y` holds what `fit` would refuse or did not see, or the
-            model was changed after it was certified.
+            If there are no constraints, if `y` has a value that `fit` would refuse or a label that
+            it did not see, or if the model was changed after it was certified.
         """
-        self._seal_ = None  # fresh rows are worth a digest of all
+        self._seal_ = None  # before a new certificate the whole model is digested
         self._check_certified()
         order_seed = _requests.order_seed(random_state)
         X, y = _arrays.as_arrays(X, y)
@@ -373,7 +394,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         rows = self._fresh_rows(X, y, sensitive_features)
         units = self._units(groups, sample_weight, rows.columns, len(rows.y))
         rows = dataclasses.replace(rows, units=units)
-        of_fit = self.certificate_  # parameters may have been set since
+        of_fit = self.certificate_  # parameters may have been changed since
         name = type(self).__name__
         told = of_fit.parameters, of_fit.classes, of_fit.positive, of_fit.n_candidate
         origin = Origin(f"{name}.certify", *told, estimator=name)
@@ -389,17 +410,23 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
     def _fresh_rows(self, X, y, sensitive_features):
         """Check rows that `fit` has not seen."""
         if not self._specification_.constraints:
-            raise ValueError("There is nothing to certify: the estimator has no constraints.")
+            raise ValueError(
+                "The estimator has no constraints, so there is nothing to certify. Fit it with "
+                "constraints, or use sklearn_seldonian.certify(estimator, X, y, constraints)."
+            )
         if self._bound_specification_ is None:
             raise ValueError(
-                "What certify needs of the rows of fit is not among the loaded parameters; use "
-                "sklearn_seldonian.certify(estimator, X, y, constraints)."
+                "The method certify needs facts about the rows of fit, and a file of save_params "
+                "does not hold them. Use sklearn_seldonian.certify(estimator, X, y, constraints)."
             )
         y, learned = self._targets_.check(y)
         columns = self._columns(X, sensitive_features, y)
         missing = sorted(self._specification_.columns - set(columns))
         if missing:
-            raise ValueError(f"The constraints name columns that are not here: {missing}.")
+            raise ValueError(
+                f"The constraints name columns that were not given: {missing}. Give them in "
+                "sensitive_features."
+            )
         for constraint in self._bound_specification_.constraints:
             _groups.check_fresh_columns(constraint.conditions, columns)
         checked = self._inputs(X)
@@ -416,18 +443,18 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
 
     @property
     def solution_found_(self):
-        """Whether there is a model that passed; without constraints, whether there is one."""
+        """Whether a model passed the safety test. True if there are no constraints."""
         constraints, certificate = self.constraints_, self.certificate_
         return not constraints if certificate is None else certificate.passed
 
     @property
     def candidate_indices_(self):
-        """Positions of the rows that trained, ascending."""
+        """Positions of the candidate rows, ascending."""
         return np.flatnonzero(~self._is_safety)
 
     @property
     def safety_indices_(self):
-        """Positions of the rows that were tested, ascending."""
+        """Positions of the safety rows, ascending."""
         return np.flatnonzero(self._is_safety)
 
     @property
@@ -442,7 +469,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
 
     @property
     def price_(self):
-        """What it cost to choose the model for its constraints; None where nothing was changed."""
+        """What the constraints cost in the choice of the model; None if they changed nothing."""
         return self._model.price
 
     @property
@@ -454,12 +481,12 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
 
     @property
     def _model(self):
-        """What answers."""
+        """The model that predicts."""
         return TrainedNet(self._trained_net, self.preprocessor_, self._targets_)
 
     @property
     def _decided_by(self):
-        """What decides the answers, for digests of models that hold this one."""
+        """What predictions depend on, for digests of models that contain this one."""
         names = ("net_", "preprocessor_", "classes_", "certificate_", "fallback_")
         return [(name, getattr(self, name, None)) for name in names]
 
@@ -474,7 +501,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         self._check_model()
 
     def _falls_back(self):
-        """Whether the fallback answers; raises where there is neither model nor fallback."""
+        """Whether the fallback predicts. Raises if there is neither a model nor a fallback."""
         if self.solution_found_:
             return False
         if self.fallback_ is None:
@@ -489,12 +516,12 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         if self._n_dimensions_ is not None and self._n_dimensions_ != X.ndim:
             raise ValueError(
                 f"X has {X.ndim} dimensions, but {type(self).__name__} was fitted to "
-                f"{self._n_dimensions_}: give it rows of the same shape."
+                f"{self._n_dimensions_} dimensions. Give it rows of the same shape."
             )
         return X
 
     def _for_fallback(self, X):
-        """The rows as the fallback takes them, refused where a model would refuse them."""
+        """The rows as the fallback takes them. Rows that a model would refuse are refused."""
         X, _ = _arrays.as_arrays(X)
         module_inputs(self.preprocessor_, self._inputs(X))
         return X

@@ -1,4 +1,4 @@
-"""What an estimator is fitted for, which scikit-learn lets it know by the call stack alone."""
+"""What an estimator is fitted for. With scikit-learn, only the call stack shows it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from sklearn.feature_selection import RFE, SequentialFeatureSelector
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
-# They choose settings or features by results of fits to the rows that the last fit gets too.
-# The first is the base class of all searches for settings, those of other packages included.
+# These choose settings or features by fits to the same rows that their last fit gets. The first is
+# the base class of all searches for settings, including those of other packages.
 SEARCHES = (GridSearchCV.__base__, RFE, SequentialFeatureSelector)
-# Packages whose functions fit an estimator more than once, but for what hands one fit on.
+# Packages whose functions fit an estimator more than once, and their modules that pass on one fit.
 REPEATING = ("sklearn", "joblib", f"{__package__}._search")
 HANDING_ON = (Pipeline.__module__, BaseEstimator.__module__, "sklearn.utils")
 
 
 def fitted_inside_search() -> bool:
-    """Whether the caller runs inside a search of scikit-learn's, at whatever depth.
+    """Whether the caller runs inside one of scikit-learn's searches, at any depth.
 
-    A search whose trials run in other processes or threads is not seen from there; its refit is.
+    Trials that run in other processes or threads do not show their search. Its refit does.
     """
     return any(
         isinstance(frame.f_locals.get("self"), SEARCHES)
@@ -32,18 +32,19 @@ def fitted_inside_search() -> bool:
 
 
 def end_if_interrupted(interrupted: bool) -> None:
-    """Where the user stopped training, and other fits would follow, stop those as well.
+    """Also stop the fits that would follow, if the user stopped training.
 
     Raises
     ------
     KeyboardInterrupt
+        If training was interrupted and other fits would follow.
     """
     if interrupted and fitted_among_others():
         raise KeyboardInterrupt
 
 
 def fitted_among_others() -> bool:
-    """Whether other fits are going to follow, so that Ctrl-C must end more than this one."""
+    """Whether other fits will follow, so that Ctrl-C must stop more than this fit."""
     modules = {frame.f_globals.get("__name__", "") for frame, _ in walk_stack(sys._getframe())}
     return any(_is_in(module, REPEATING) and not _is_in(module, HANDING_ON) for module in modules)
 

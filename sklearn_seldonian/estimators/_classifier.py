@@ -1,4 +1,4 @@
-"""The classifier that hands out a model only with a certificate."""
+"""The classifier that returns a model only with a certificate."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _has_probabilities(estimator):
 
 
 class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
-    """All that does not depend on what is trained."""
+    """The part of the classifiers that does not depend on the learner."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **CertifiedEstimator._parameter_constraints,
@@ -66,7 +66,7 @@ class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
         self.classes_, labels = encoder.classes_, encoder.transform(y)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"{type(self).__name__} needs samples of at least 2 classes; the data contains "
+                f"{type(self).__name__} needs samples of at least 2 classes, but the data contains "
                 f"only one class: {self.classes_[0]!r}"
             )
         return self._targets_of(self.classes_), y, labels.astype(np.int64, copy=False)
@@ -76,19 +76,19 @@ class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
 
     @property
     def scale_(self):
-        """What the module's scores are multiplied by; 1 where decisions are not drawn."""
+        """The factor of the module's scores; 1 if decisions are not drawn."""
         return self._trained_net.adjustment_.scale
 
     @property
     def offsets_(self):
-        """What is added to the module's scaled scores to decide, one number a class."""
+        """The offsets that are added to the module's scaled scores, one number per class."""
         if self._model.group_offsets is not None:
             raise AttributeError("Each group has offsets of its own: see group_offsets_.")
         return self._trained_net.adjustment_.offset_of_each(len(self.classes_))
 
     @property
     def group_offsets_(self):
-        """What is added to the scores of each group to decide, a DataFrame: a row for each."""
+        """The offsets that are added to the scores, a DataFrame with one row per group."""
         offsets = self._model.group_offsets
         if offsets is None:
             raise AttributeError("All rows have the same offsets: see offsets_.")
@@ -96,7 +96,7 @@ class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
 
     @property
     def probability_range_(self):
-        """The probabilities that the module's are clipped to: lowest, highest."""
+        """The lowest and the highest probabilities that the module's are clipped to."""
         adjustment = self._trained_net.adjustment_
         if not adjustment.low:
             return np.array([[0.0], [1.0]]).repeat(len(self.classes_), axis=1)
@@ -111,20 +111,21 @@ class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
         ----------
         X : array-like of shape (n_rows, ...)
         sensitive_features : Series, DataFrame or array-like of n_rows, default=None
-            The columns that tell groups apart, where they are not in `X`. They are looked at with
-            ``group_thresholds=True`` only.
+            The columns that define the groups, if they are not in `X`. They are used only with
+            ``group_thresholds=True``.
 
         Returns
         -------
         ndarray of shape (n_rows,)
+            Labels from `classes_`.
 
         Raises
         ------
         NoSolutionFoundError
             If no solution was found and there is no fallback.
         ValueError
-            If decisions need a column that is missing, or a row is in a group that no candidate
-            row was in.
+            If the model was changed after it was certified. With ``group_thresholds=True``, also
+            if a column is missing or a row is in a group without candidate rows.
         """
         if self._falls_back():
             return self.fallback_.predict(self._for_fallback(X))
@@ -133,7 +134,7 @@ class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
         if self._targets_.decision == "argmax":
             return self.classes_[probabilities.argmax(axis=1)]
         ends = self.net_.adjustment_.ends
-        if ends is not None:  # of a row without a number too what is drawn must keep to the range
+        if ends is not None:  # a row with NaN too must be drawn from probabilities in the range
             probabilities[np.isnan(probabilities).any(axis=1)] = softmax(ends[0])
         thresholds = np.random.default_rng().random((len(probabilities), 1))
         drawn = (probabilities.cumsum(axis=1) < thresholds).sum(axis=1)
@@ -151,6 +152,12 @@ class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
         Returns
         -------
         ndarray of shape (n_rows, n_classes)
+            Each row sums to 1.
+
+        Raises
+        ------
+        NoSolutionFoundError, ValueError
+            As in `predict`.
         """
         if self._falls_back():
             return self._fallback_probabilities(X)
@@ -158,7 +165,7 @@ class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
 
     @available_if(_has_probabilities)
     def decision_function(self, X, sensitive_features=None):
-        """Scores whose largest is the predicted class; for two classes their difference.
+        """Scores of the classes; the largest is predicted with ``decision="argmax"``.
 
         Parameters
         ----------
@@ -167,7 +174,13 @@ class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
 
         Returns
         -------
-        ndarray of shape (n_rows,) for two classes, else (n_rows, n_classes)
+        ndarray of shape (n_rows, n_classes), or (n_rows,) for two classes
+            For two classes, the score of ``classes_[1]`` minus that of ``classes_[0]``.
+
+        Raises
+        ------
+        NoSolutionFoundError, ValueError
+            As in `predict`.
         """
         if self._falls_back():
             probabilities = self._fallback_probabilities(X)
@@ -189,12 +202,13 @@ class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
         Returns
         -------
         float
+            The weighted share of correct predictions, between 0 and 1.
         """
         predicted = self.predict(X, **groups_for(self, "predict", sensitive_features))
         return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
     def _fallback_probabilities(self, X):
-        """The fallback's probabilities in the order of `classes_`; classes unknown to it get 0."""
+        """The fallback's probabilities in the order of `classes_`; 0 for classes it did not see."""
         given = self.fallback_.predict_proba(self._for_fallback(X))
         return aligned_probabilities(
             "The fallback", given, len(given), self.fallback_.classes_, self.classes_
@@ -218,25 +232,25 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
     Parameters
     ----------
     module : torch.nn.Module class or instance, default=None
-        The network. None: the better of a linear model and a network of two hidden layers, both a
-        `sklearn_seldonian.modules.MLP`, by the rule that chooses epochs. The network must err less
-        on candidate rows by more than half a standard error. With fewer than 200 candidate rows,
-        or a sampler as `preprocessor`, no rows tell which is better, and None is the linear
-        model. Without constraints no rows are judged, and None is the network. An instance is
-        copied.
+        The network. An instance is copied. None: a linear model and a network of two hidden
+        layers, both a `sklearn_seldonian.modules.MLP`, are trained and compared on candidate rows
+        by the rule that also chooses the epoch. The network is kept if its error is lower by more
+        than half a standard error. With fewer than 200 candidate rows, or with a sampler as
+        `preprocessor`, no rows are available for the comparison, and the linear model is used.
+        Without constraints there is no comparison either, and the network is used.
     constraints : str, Constraint, or sequence of them, default=()
         What the model must satisfy, such as ``"ACC >= 0.95"`` or
-        ``"abs(PR | [M] - PR | [F]) <= 0.1"``. With none, all rows train.
+        ``"abs(PR | [M] - PR | [F]) <= 0.1"``. Without constraints, all rows are used for training.
     {delta}
     {method}
     {missing}
     decision : {"argmax", "sample"}, default="argmax"
         Whether `predict` returns the most probable class, or draws a class from the
-        probabilities. What is certified is what `predict` does.
+        probabilities. The certificate is about what `predict` returns.
     preprocessor : transformer, sampler or pipeline, default=None
-        Cloned, fitted on candidate rows only, and part of the certified model. One of
-        imbalanced-learn's samplers, or a pipeline with some, changes the rows of the primary
-        loss; constraints are held to the real rows.
+        Cloned, fitted on candidate rows only, and part of the certified model. It may be one of
+        imbalanced-learn's samplers, or a pipeline with samplers. A sampler changes the rows of the
+        primary loss; constraints are evaluated on the original rows. None: `X` is used as it is.
     {measures}
     {safety_size}
     {power}
@@ -244,21 +258,21 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
     {max_weight}
     {registry}
     pos_label : label, default=None
-        The positive class of a binary problem; None: ``classes_[1]``.
+        The positive class of a binary problem. None: ``classes_[1]``.
     group_thresholds : bool, default=False
-        Whether each group has a decision threshold of its own. The groups are the combinations of
-        the constraints' conditions that candidate rows meet. `predict` then needs the columns that
-        these conditions name, and refuses rows of any other group. It treats people differently
-        because of their group. Where the group is a protected attribute, that is often against
-        the law (disparate treatment), in lending and hiring for example: ask a lawyer first. Of
-        more than two classes one is chosen whose offset differs by group. Measures of your own
-        leave all thresholds where they are.
+        Whether each group has its own decision threshold. The groups are the combinations of the
+        constraints' conditions that occur in the candidate rows. `predict` then needs the columns
+        that these conditions name, and refuses rows of any other group. This treats people
+        differently because of their group. If the group is a protected attribute, that is often
+        illegal (disparate treatment), in lending and hiring for example: ask a lawyer first. With
+        more than two classes, the offset of one class differs by group. With `measures` of your
+        own, the thresholds of the groups are not moved.
     fallback : estimator or "majority", default=None
-        What `predict` uses where no solution was found, fitted on candidate rows as they were
-        given, without `preprocessor`. Nothing about it is certified.
-        None: `predict` raises `NoSolutionFoundError`.
+        The estimator that `predict` uses if no solution was found. It is fitted on the candidate
+        rows as they were given, without `preprocessor`. Nothing about it is certified. "majority"
+        predicts the most frequent class. None: `predict` raises `NoSolutionFoundError`.
     criterion : torch.nn.Module class or instance, default=torch.nn.CrossEntropyLoss
-        The primary objective.
+        The loss that is minimised (the primary objective).
     {optimizer}
     {lr}
     {max_epochs}
@@ -266,8 +280,8 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
     {n_iter_no_change}
     {eval_batch_size}
     multiplier_init, multiplier_lr : float, default=0.0, 0.1
-        Start of the Lagrange multipliers, and what a violation of one adds to its
-        multiplier in one batch.
+        The initial value of the Lagrange multipliers, and their learning rate: a violation of 1
+        adds `multiplier_lr` to its multiplier in each batch.
     {device}
     {distributed}
     {callbacks}
@@ -286,46 +300,59 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
     {module_}
     scale_ : float
     offsets_ : ndarray of shape (n_classes,)
-        How the module's scores (logits, or logarithms of probabilities) are changed. They are
+        The adjustment of the module's scores (logits, or logarithms of probabilities). It is
         chosen together with the epoch, among those predicted to pass. With ``decision="argmax"``
-        the scale is 1, one class may have an offset, and `predict` returns the class with the
-        largest score plus offset. Where the offset changes a decision, that class gets a
-        probability a little above the largest; all others stay the module's. With
-        ``decision="sample"`` scores are multiplied by the scale, and offsets are added, which
-        brings probabilities nearer to a constant. Not there with ``group_thresholds=True``.
+        the scale is 1, at most one class has an offset, and `predict` returns the class with the
+        largest score plus offset. If the offset changes a decision, the probability of the new
+        class is set a little above the largest one, and the other probabilities stay the module's.
+        With ``decision="sample"`` the scores are multiplied by the scale and the offsets are
+        added, which brings the probabilities nearer to a constant. `offsets_` is not available
+        with ``group_thresholds=True``.
     group_offsets_ : DataFrame of shape (n_groups, n_classes)
-        With ``group_thresholds=True``, the offsets of each group in their place. The index says
-        which conditions the rows of a group meet.
+        The offsets of each group, only with ``group_thresholds=True``. The index says which
+        conditions the rows of a group meet.
     probability_range_ : ndarray of shape (2, n_classes)
-        The lowest and the highest that the module gave each class on the candidate rows that
-        epochs are judged on. Under constraints with ``decision="sample"`` it is clipped to them
-        before anything else is done, so that the test knows the range of what it averages; else
-        they are 0 and 1.
+        With constraints and ``decision="sample"``, the lowest and the highest probability of each
+        class on the candidate rows that epochs are evaluated on. The module's probabilities are
+        clipped to this range before the adjustment, so that the test knows the range of what it
+        averages. Otherwise 0 and 1.
     {net_}
     {price_}
     preprocessor_ : transformer or None
-        Fitted; a pipeline ending in "passthrough" where `preprocessor` samples.
+        Fitted. A pipeline that ends in "passthrough" if `preprocessor` is a sampler.
     {fallback_}
     history_ : DataFrame
-        One row per epoch. ``loss`` is the mean training loss and ``candidate_loss`` the loss on
-        candidate data. For constraint i, ``estimate_i`` and ``predicted_bound_i`` are in the
-        constraint's own units, as `estimate` and `bound` of the certificate: the estimate on
-        candidate data, and the bound that the safety test is expected to give. A ratio's bound
-        is predicted to first order. ``multiplier_i`` is the multiplier, and ``passing_i`` the
-        predicted probability of passing. All are with the epoch's best decision threshold, on
-        the candidate data that epochs are judged on. Of a network with many rows these are held
-        out from training, see the user guide. ``kept`` says where an epoch was the best so far.
-        ``seconds`` is how long it took. Where a linear model and a network were compared,
-        ``module`` says which of them an epoch is of. The one that was kept comes last; a remark
-        of the certificate says why.
+        One row per epoch, with these columns:
+
+        - ``loss``, the mean training loss, and ``candidate_loss``, the loss on candidate data;
+        - for constraint i, ``estimate_i``, the estimate on candidate data, and
+          ``predicted_bound_i``, the predicted bound of the safety test, to first order for ratios.
+          Both are in the constraint's own units, like `estimate` and `bound` of the certificate;
+        - ``multiplier_i``, the Lagrange multiplier;
+        - ``passing_i``, the predicted probability that constraint i passes the safety test;
+        - ``kept``, whether the epoch was the best so far;
+        - ``seconds``, the duration of the epoch;
+        - ``module``, only if a linear model and a network were compared: which of the two was
+          trained. The epochs of the kept one come last, and a remark of the certificate says why
+          it was kept.
+
+        Estimates, bounds and probabilities are computed with the epoch's best decision threshold,
+        on the candidate data that epochs are evaluated on. For a network with many rows these are
+        candidate data held out from training; see the user guide.
     step_history_ : DataFrame
-        One row per update of the multipliers, some twelve per epoch; none without constraints.
-        ``epoch`` and ``batch`` count from 1, and ``progress`` is the number of epochs done, with
-        fractions. ``loss`` is the mean training loss of the batches since the row before.
-        ``estimate_i`` and ``predicted_bound_i`` are as in `history_`, but of the decisions that
-        training has just seen, without a decision threshold that is moved. ``multiplier_i`` is
-        the multiplier after the update. ``module`` is as in `history_`. In long fits every second
-        update is left out, or more, so that the table has at most about a million numbers.
+        One row per update of the multipliers, about twelve per epoch. Empty without constraints.
+        The columns are:
+
+        - ``epoch`` and ``batch``, counted from 1, and ``progress``, the number of epochs done,
+          with fractions;
+        - ``loss``, the mean training loss of the batches since the last row;
+        - ``estimate_i`` and ``predicted_bound_i`` as in `history_`, but for the current decisions
+          of training, without a moved decision threshold;
+        - ``multiplier_i``, the multiplier after the update;
+        - ``module``, as in `history_`.
+
+        In long fits some updates are left out, at least every second one, so that the table has at
+        most about a million numbers.
     {n_iter_}
     {candidate_indices_, safety_indices_}
 

@@ -1,4 +1,4 @@
-"""Decisions that see which group a row is in: what they are given, and what is refused."""
+"""Decisions that depend on a row's group: the columns that they need, and the checks of these."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ METHODS = ("predict", "predict_proba", "decision_function", "score")
 
 
 class GroupsOnRequest:
-    """For estimators whose methods take sensitive features, which only some models look at.
+    """For estimators whose methods take sensitive features, which only some models use.
 
-    With scikit-learn's metadata routing, they get them where that is requested, as by
-    ``set_predict_request(sensitive_features=True)``. Otherwise nothing is asked for, and nothing
-    is refused.
+    With scikit-learn's metadata routing, a method gets them if that was requested, as by
+    ``set_predict_request(sensitive_features=True)``. By default they are not requested, and
+    passing them is not an error.
     """
 
     __metadata_request__predict: ClassVar[dict[str, bool]] = {"sensitive_features": False}
@@ -32,38 +32,39 @@ class GroupsOnRequest:
 
 
 def check_group_thresholds(specification: Specification, decision: str) -> None:
-    """Refuse thresholds of groups where there are no groups, or no thresholds.
+    """Refuse group thresholds if there are no groups or no thresholds.
 
     Raises
     ------
     ValueError
-        If decisions are drawn, no constraint has a condition, or rows may have no group.
+        If decisions are drawn, if no constraint has a condition, or if rows may have no group.
     """
     if decision == "sample":
         raise ValueError(
-            "group_thresholds=True is for decision='argmax': with decision='sample' labels are "
-            "drawn from probabilities, and there is no threshold."
+            "group_thresholds=True was given with decision='sample', which draws labels from "
+            "probabilities and has no threshold: leave one of the two out."
         )
     if specification.missing == "exclude":
         raise ValueError(
-            "group_thresholds=True decides by the group of a row, and missing='exclude' is for "
-            "rows whose group is not recorded, which have no threshold: leave out one of them."
+            "Both group_thresholds=True and missing='exclude' were given. The first needs the "
+            "group of every row, and the second is for rows whose group is not recorded: leave one "
+            "of the two out."
         )
     if not specification.columns:
         raise ValueError(
-            'group_thresholds=True needs a constraint that names groups, as \'TPR | [sex == "F"] '
-            ">= 0.8' does. Leave it out, or name the groups."
+            "group_thresholds=True was given, and no constraint names a group. Leave it out, or "
+            "give a constraint that names groups, such as 'TPR | [sex == \"F\"] >= 0.8'."
         )
 
 
 def cells_seen(offsets: GroupOffsets | None, X: Any, sensitive_features: Any) -> Cells | None:
-    """The cells of the rows of `X` that a model with these `offsets` tells apart; None if none.
+    """The cells of the rows of `X`, by which `offsets` differ; None if there are no `offsets`.
 
     Raises
     ------
     ValueError
-        If a column is missing or would mean something else than in `fit`, or if rows are in no
-        group of the candidate rows, for which no offset was chosen.
+        If a column is missing or has another type of values than in `fit`, or if a row is in a
+        group without candidate rows, for which no offset was chosen.
     """
     if offsets is None:
         return None
@@ -73,29 +74,30 @@ def cells_seen(offsets: GroupOffsets | None, X: Any, sensitive_features: Any) ->
     missing = [name for name in offsets.columns if name not in columns]
     if missing:
         raise ValueError(
-            f"Decisions use the columns {offsets.columns}, since group_thresholds=True, and "
-            f"{missing} are neither in sensitive_features nor in X: give them as "
-            "predict(X, sensitive_features=...). In a pipeline, request them by "
-            "set_predict_request(sensitive_features=True)."
+            f"The columns {missing} are neither in sensitive_features nor in X. The model was "
+            f"fitted with group_thresholds=True, and its decisions use the columns "
+            f"{offsets.columns}. Give them as predict(X, sensitive_features=...). In a pipeline, "
+            "request them by set_predict_request(sensitive_features=True)."
         )
     _groups.check_fresh_columns(offsets.conditions, columns)
     cells = offsets.cells_of(columns, n_rows)
     unknown = offsets.unknown(cells)
     if unknown:
         raise ValueError(
-            f"Some rows are in a group that no candidate row is in ({'; '.join(unknown)}), so that "
-            f"they have no threshold. The groups are: {'; '.join(offsets.names)}."
+            f"Some rows are in a group without candidate rows ({'; '.join(unknown)}), for which "
+            f"fit chose no threshold. Leave these rows out, or fit again with rows of that group. "
+            f"The groups with a threshold are: {'; '.join(offsets.names)}."
         )
     return cells
 
 
 def with_groups(estimator: Any, sensitive_features: Any) -> Any:
-    """The fitted estimator, asked about rows with these sensitive features by all who have X."""
+    """The fitted estimator, whose methods then need X alone and add these sensitive features."""
     return estimator if sensitive_features is None else _WithGroups(estimator, sensitive_features)
 
 
 class _WithGroups(FrozenEstimator):
-    """A fitted estimator that needs not be given the sensitive features of the rows."""
+    """A fitted estimator whose methods add the sensitive features themselves."""
 
     def __init__(self, estimator: Any, sensitive_features: Any) -> None:
         super().__init__(estimator)

@@ -1,4 +1,4 @@
-"""What a notebook shows of an estimator, and whether that is certified."""
+"""The HTML display of an estimator, which says whether its model is certified."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from sklearn_seldonian.certification import SafetyCertificate
 
 
 def with_status(status: str, display: str) -> str:
-    """scikit-learn's display of an estimator, below a line of text."""
+    """scikit-learn's display of an estimator, under a line of text."""
     return f"<div><p>{escape(visible(status))}</p>{display}</div>"
 
 
 def before_fit(constraints: object) -> str:
-    """What there is to be certified, as the user gave it."""
+    """The constraints to be certified, as the user gave them."""
     several = constraints if isinstance(constraints, list | tuple) else [constraints]
     return f"Not fitted. Constraints: {'; '.join(map(str, several)) or 'none'}"
 
 
 def after_fit(certificate: SafetyCertificate | None, falls_back: bool) -> str:
-    """Whether there is a model, whether it is certified, and for what."""
+    """Whether a model was found and certified, and for which constraints."""
     if certificate is None:
-        return "Fitted without constraints: nothing is certified."
+        return "Fitted without constraints. Nothing is certified."
     tested = "; ".join(result.constraint for result in certificate.results)
     if certificate.passed:
         return f"Certified: {tested}"
-    answer = "predict uses the fallback" if falls_back else "predict raises"
-    return f"Not certified: no solution found, {answer}. Constraints: {tested}"
+    answer = "predict uses the fallback" if falls_back else "predict raises an error"
+    return f"Not certified: no solution was found, and {answer}. Constraints: {tested}"

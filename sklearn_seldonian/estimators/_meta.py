@@ -1,4 +1,4 @@
-"""Any classifier of scikit-learn's kind under constraints."""
+"""Any classifier with scikit-learn's API, under constraints."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from sklearn_seldonian.estimators._stacked import StackedEstimator
 class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
     """Any classifier with probabilities, under constraints and certified on rows it never saw.
 
-    The classifier is fitted to the candidate rows, and its scores become features of a linear
-    model, beside the features that it gets itself. The linear model is trained under the
-    constraints, and a threshold is chosen for it, as in `SeldonianClassifier`. So that the scores
-    do not flatter, those of the candidate rows come from copies of the classifier that were fitted
-    without them [1]_. The promise is that of `SeldonianClassifier`.
+    The classifier is fitted to the candidate rows. Its scores, together with the features that it
+    uses, are the features of a linear model. The linear model is trained under the constraints,
+    and its threshold is chosen, as in `SeldonianClassifier`. The classifier's scores of the
+    candidate rows come from copies that were fitted without these rows, because scores of rows
+    that a classifier was fitted to are too good [1]_. The certificate promises the same as that of
+    `SeldonianClassifier`.
 
     Parameters
     ----------
     estimator : classifier with `predict_proba`
-        Such as a `HistGradientBoostingClassifier`, or a pipeline that ends in one. It is cloned. A
-        `sklearn.frozen.FrozenEstimator` is asked as it is, and only the decision is chosen: its
-        own training must have seen none of the rows of `fit`.
+        For example a `HistGradientBoostingClassifier`, or a pipeline that ends in one. It is
+        cloned. A `sklearn.frozen.FrozenEstimator` is not fitted again, and only the decision is
+        chosen: it must not have been fitted to any of the rows of `fit`.
     constraints : str, Constraint, or sequence of them, default=()
         As in `SeldonianClassifier`.
     {delta}
@@ -37,9 +38,9 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
     decision : {"argmax", "sample"}, default="argmax"
         As in `SeldonianClassifier`.
     preprocessor : transformer or pipeline, default=None
-        What makes features of rows, cloned and fitted on candidate rows only. The classifier gets
-        these features, and the linear model too. None: both get the rows as they are. Sparse
-        rows are for the classifier alone.
+        Makes features from rows, for the classifier and for the linear model. It is cloned and
+        fitted on candidate rows only. None: both get the rows as they are. Sparse rows are used by
+        the classifier alone.
     {measures}
     {safety_size}
     {power}
@@ -47,15 +48,15 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
     {max_weight}
     {registry}
     pos_label : label, default=None
-        The positive class of a binary problem; None: ``classes_[1]``.
+        The positive class of a binary problem. None: ``classes_[1]``.
     group_thresholds : bool, default=False
-        As in `SeldonianClassifier`: whether each group has a threshold of its own, which is often
-        not allowed.
+        Whether each group has its own decision threshold, which is often illegal. As in
+        `SeldonianClassifier`.
     fallback : estimator or "majority", default=None
         As in `SeldonianClassifier`.
     cv : int, default=5
-        In how many folds candidate rows get their scores: the classifier is fitted once more for
-        each of them.
+        The number of folds in which candidate rows get their scores. The classifier is fitted once
+        more per fold.
     {random_state}
     {verbose}
 
@@ -73,25 +74,25 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
         The linear model of scores and features.
     scale_ : float
     offsets_ : ndarray of shape (n_classes,)
-        As of `SeldonianClassifier`, of the linear model's scores.
+        The adjustment of the linear model's scores, as in `SeldonianClassifier`.
     group_offsets_ : DataFrame of shape (n_groups, n_classes)
-        As of `SeldonianClassifier`.
+        As in `SeldonianClassifier`.
     {net_}
     {price_}
     {fallback_}
     history_ : DataFrame
-        One row per epoch of the linear model, as of `SeldonianClassifier`.
+        One row per epoch of the linear model, as in `SeldonianClassifier`.
     step_history_ : DataFrame
-        One row per update of its multipliers, as of `SeldonianClassifier`.
+        One row per update of its multipliers, as in `SeldonianClassifier`.
     {n_iter_}
     {candidate_indices_, safety_indices_}
 
     Notes
     -----
-    Numbers are standardised for the linear model, where they are missing their mean is taken, and
-    other columns of tables (pandas, polars, Arrow) are one-hot encoded. Sparse matrices, texts and
-    tables of more than 1,000 columns are left to the classifier: the linear model then has its
-    scores alone.
+    For the linear model, numbers are standardised, missing numbers are replaced by the column's
+    mean, and other columns of tables (pandas, polars, Arrow) are one-hot encoded. Sparse matrices,
+    texts and tables of more than 1,000 columns are used by the classifier alone: the scores are
+    then the only features of the linear model.
 
     References
     ----------
@@ -160,7 +161,7 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
         self.verbose = verbose
 
     def _check_kind(self):
-        """Refuse what has no probabilities, with what to give instead."""
+        """Refuse a classifier without probabilities, and say what to give instead."""
         if is_classifier(self.estimator) and not hasattr(self.estimator, "predict_proba"):
             raise ValueError(
                 f"{type(self.estimator).__name__} has no predict_proba, and what is trained under "

@@ -1,4 +1,4 @@
-"""Any regressor of scikit-learn's kind under constraints."""
+"""Any regressor with scikit-learn's API, under constraints."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from sklearn_seldonian.estimators._stacked import StackedEstimator
 class SeldonianMetaRegressor(StackedEstimator, CertifiedRegressor):
     """Any regressor under constraints, certified on rows it never saw.
 
-    The regressor is fitted to the candidate rows, and its predictions become a feature of a linear
-    model, beside the features that it gets itself. The linear model is trained under the
-    constraints, as in `SeldonianRegressor`. So that the predictions do not flatter, those of the
-    candidate rows come from copies of the regressor that were fitted without them [1]_. The promise
-    is that of `SeldonianRegressor`.
+    The regressor is fitted to the candidate rows. Its predictions, together with the features that
+    it uses, are the features of a linear model. The linear model is trained under the constraints,
+    as in `SeldonianRegressor`. The regressor's predictions of the candidate rows come from copies
+    that were fitted without these rows, because predictions of rows that a regressor was fitted to
+    are too good [1]_. The certificate promises the same as that of `SeldonianRegressor`.
 
     Parameters
     ----------
     estimator : regressor
-        Such as a `HistGradientBoostingRegressor`, or a pipeline that ends in one. It is cloned. A
-        `sklearn.frozen.FrozenEstimator` is asked as it is, and only a shift and a scale of its
-        predictions are chosen: its own training must have seen none of the rows of `fit`.
+        For example a `HistGradientBoostingRegressor`, or a pipeline that ends in one. It is
+        cloned. A `sklearn.frozen.FrozenEstimator` is not fitted again, and only a shift and a
+        scale of its predictions are chosen: it must not have been fitted to any of the rows of
+        `fit`.
     constraints : str, Constraint, or sequence of them, default=()
         As in `SeldonianRegressor`.
     {delta}
@@ -37,9 +38,9 @@ class SeldonianMetaRegressor(StackedEstimator, CertifiedRegressor):
     prediction_range, target_range : (low, high), default=None
         As in `SeldonianRegressor`.
     preprocessor : transformer or pipeline, default=None
-        What makes features of rows, cloned and fitted on candidate rows only. The regressor gets
-        these features, and the linear model too. None: both get the rows as they are. Sparse
-        rows are for the regressor alone.
+        Makes features from rows, for the regressor and for the linear model. It is cloned and
+        fitted on candidate rows only. None: both get the rows as they are. Sparse rows are used by
+        the regressor alone.
     {measures}
     {safety_size}
     {power}
@@ -49,8 +50,8 @@ class SeldonianMetaRegressor(StackedEstimator, CertifiedRegressor):
     fallback : estimator or "mean", default=None
         As in `SeldonianRegressor`.
     cv : int, default=5
-        In how many folds candidate rows get their predictions: the regressor is fitted once more
-        for each of them.
+        The number of folds in which candidate rows get their predictions. The regressor is fitted
+        once more per fold.
     {random_state}
     {verbose}
 
@@ -70,15 +71,15 @@ class SeldonianMetaRegressor(StackedEstimator, CertifiedRegressor):
     {net_}
     {fallback_}
     history_ : DataFrame
-        One row per epoch of the linear model, as of `SeldonianRegressor`.
+        One row per epoch of the linear model, as in `SeldonianRegressor`.
     step_history_ : DataFrame
-        One row per update of its multipliers, as of `SeldonianClassifier`.
+        One row per update of its multipliers, as in `SeldonianClassifier`.
     {n_iter_}
     {candidate_indices_, safety_indices_}
 
     See Also
     --------
-    SeldonianMetaClassifier : The same for classes; its Notes say what the linear model gets.
+    SeldonianMetaClassifier : The same for classes. Its Notes describe the linear model's features.
 
     References
     ----------
@@ -152,9 +153,9 @@ class SeldonianMetaRegressor(StackedEstimator, CertifiedRegressor):
         self.verbose = verbose
 
     def _check_kind(self):
-        """Refuse a classifier, with what to use instead."""
+        """Refuse a classifier, and say what to use instead."""
         if is_classifier(self.estimator):
             raise ValueError(
-                f"{type(self.estimator).__name__} is a classifier: use SeldonianMetaClassifier, or "
-                "give a regressor."
+                f"{type(self.estimator).__name__} is a classifier, and SeldonianMetaRegressor "
+                "needs a regressor: use SeldonianMetaClassifier, or give a regressor."
             )

@@ -1,4 +1,4 @@
-"""Parameters of the estimators: what is refused before anything is trained."""
+"""Checks of the estimators' parameters, made before anything is trained."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sklearn_seldonian.learners.lagrangian._keywords import (
 COUNT = Interval(Integral, 1, None, closed="left")
 POSITIVE = Interval(Real, 0, None, closed="neither")
 SHARE = Interval(Real, 0, 1, closed="neither")
-# Of all estimators, whatever trains.
+# The checks that all estimators share.
 SHARED = {
     "delta": [SHARE, "array-like"],
     "method": [StrOptions(set(METHODS))],
@@ -40,13 +40,13 @@ SHARED = {
     "verbose": ["verbose"],
 }
 NO_CONTINUED_TRAINING = (
-    "the safety test would be run again on rows that have already decided which model was kept, "
-    "and that breaks its promise. Fit a new estimator to all rows instead."
+    "a model that is trained further would be tested again on the same safety rows, which breaks "
+    "the promise of the test. Fit a new estimator to all rows instead."
 )
 
 
 def check_keywords(keywords: Mapping[str, Any], parameters: list[str], *parts: Any) -> None:
-    """Refuse keywords that nothing takes.
+    """Refuse unknown keywords.
 
     Parameters
     ----------
@@ -72,40 +72,41 @@ def check_keywords(keywords: Mapping[str, Any], parameters: list[str], *parts: A
 
 
 def check_module(module: object) -> None:
-    """Refuse a constraint in the place of the module, which comes first."""
+    """Refuse a constraint given as the module, which is the first parameter."""
     first = module[0] if isinstance(module, list | tuple) and module else module
     if isinstance(first, str | Constraint):
         raise TypeError(
-            f"The first parameter is module, and {short(module)} is a constraint: constraints are "
-            "given by name, as in SeldonianClassifier(constraints='ACC >= 0.9')."
+            f"Constraints were given as the first parameter, which is module: {short(module)}. "
+            "Give constraints by name, as in SeldonianClassifier(constraints='ACC >= 0.9')."
         )
 
 
 def check_instances(**estimators: object) -> None:
-    """Refuse a class where an estimator is wanted, before training rather than after."""
+    """Refuse a class given instead of an estimator, before training."""
     for name, value in estimators.items():
         if inspect.isclass(value):
             raise TypeError(
-                f"{name} must be an estimator; got the class: write {value.__name__}()."
+                f"{name} must be an estimator, and the class {value.__name__} was given. Write "
+                f"{value.__name__}()."
             )
 
 
 def check_own_decisions(kind: type) -> None:
-    """Refuse a subclass that decides otherwise than the model that is tested.
+    """Refuse a subclass whose decisions are not those of the model that is tested.
 
     Raises
     ------
     TypeError
-        If a class from elsewhere overrides what returns predictions.
+        If a class from outside this package overrides a method that returns predictions.
     """
     package = __name__.partition(".")[0]
     for method in ("predict", "predict_proba", "decision_function"):
         owner = next((c for c in kind.__mro__ if method in vars(c)), None)
         if owner is not None and owner.__module__.partition(".")[0] != package:
             raise TypeError(
-                f"{owner.__name__} overrides {method}, and what the safety test is about are the "
-                "model's own decisions. Fit without constraints, and test the whole on rows it "
-                "has not seen: sklearn_seldonian.certify(estimator, X, y, constraints)."
+                f"{owner.__name__} overrides {method}, and the safety test of fit would test the "
+                "model's own decisions instead. Fit without constraints, and test the estimator on "
+                "fresh rows: sklearn_seldonian.certify(estimator, X, y, constraints)."
             )
 
 
@@ -114,9 +115,9 @@ def _unknown(name: str, known: list[str]) -> str:
 
 
 def fitted_fallback(fallback: Any, X: Any, y: Any, constant: Any) -> Any:
-    """The estimator that answers where no solution was found; None where none is wanted.
+    """The fitted fallback, for use if no solution was found; None without a fallback.
 
-    `constant` is what a word stands for.
+    `constant` is the estimator that ``fallback="majority"`` or "mean" stands for.
     """
     if fallback is None:
         return None

@@ -1,4 +1,4 @@
-"""The regressor that hands out a model only with a certificate."""
+"""The regressor that returns a model only with a certificate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sklearn_seldonian.estimators._learner_parameters import LearnerParameters
 
 
 class CertifiedRegressor(RegressorMixin, CertifiedEstimator):
-    """All that does not depend on what is trained."""
+    """The part of the regressors that does not depend on the learner."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **CertifiedEstimator._parameter_constraints,
@@ -44,12 +44,12 @@ class CertifiedRegressor(RegressorMixin, CertifiedEstimator):
 
     @property
     def target_mean_(self):
-        """What an output of zero predicts."""
+        """The prediction for an output of zero."""
         return self._trained_net.task_.centre
 
     @property
     def target_scale_(self):
-        """How much a prediction rises where the output rises by one."""
+        """The factor from the module's outputs to predictions."""
         return self._trained_net.task_.scale
 
     # -- the model -----------------------------------------------------------------------
@@ -64,11 +64,14 @@ class CertifiedRegressor(RegressorMixin, CertifiedEstimator):
         Returns
         -------
         ndarray of shape (n_rows,)
+            Numbers in the target's units.
 
         Raises
         ------
         NoSolutionFoundError
             If no solution was found and there is no fallback.
+        ValueError
+            If the model was changed after it was certified.
         """
         if self._falls_back():
             return self.fallback_.predict(self._for_fallback(X))
@@ -82,29 +85,32 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
     The probability that `fit` returns a model that violates any constraint is at most
     `delta`, for the numbers that `predict` returns, if the rows are independent draws
     from the population of interest and the safety rows influenced nothing before the
-    test [1]_. With `prediction_range` and `target_range` that holds for any number of rows;
-    without them errors can be of any size, and it holds approximately.
+    test [1]_. With `prediction_range` and `target_range` this holds for any number of rows.
+    Without them errors can have any size, and it holds approximately.
 
     Parameters
     ----------
     module : torch.nn.Module class or instance, default=None
-        The network, with one output a row. None: a linear model or a network, as in
-        `SeldonianClassifier`, by their loss. An instance is copied. What it learns is the
-        standardised target: see Notes.
+        The network, with one output per row. An instance is copied. It learns the standardised
+        target; see Notes. None: a linear model or a network, chosen by their loss as in
+        `SeldonianClassifier`.
     constraints : str, Constraint, or sequence of them, default=()
         What the model must satisfy, such as ``"MSE <= 0.8"`` or
-        ``"abs((Mean_Error | [M]) - (Mean_Error | [F])) <= 0.1"``. With none, all rows train.
+        ``"abs((Mean_Error | [M]) - (Mean_Error | [F])) <= 0.1"``. Without constraints, all rows
+        are used for training.
     {delta}
     {method}
     {missing}
     prediction_range : (low, high), default=None
-        Predictions are clipped to it. None: they are not.
+        The range that predictions are clipped to, in the target's units. None: predictions are
+        not clipped.
     target_range : (low, high), default=None
-        Between which numbers every target lies, in the population: known beforehand, as
-        that a grade is from 0 to 4, and not read off the rows. Rows outside are refused.
-        None: any number.
+        The range of the targets in the population. It must be known beforehand, for example that a
+        grade is between 0 and 4, and not be read off the rows. Rows outside are refused. None:
+        targets can be any number.
     preprocessor : transformer, default=None
-        Cloned, fitted on candidate rows only, and part of the certified model.
+        Cloned, fitted on candidate rows only, and part of the certified model. None: `X` is used
+        as it is.
     {measures}
     {safety_size}
     {power}
@@ -112,11 +118,12 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
     {max_weight}
     {registry}
     fallback : estimator or "mean", default=None
-        What `predict` uses where no solution was found: "mean" is the mean of the candidate
+        The estimator that `predict` uses if no solution was found. It is fitted on the candidate
+        rows as they were given, without `preprocessor`. "mean" predicts the mean of the candidate
         rows' targets. Nothing about it is certified. None: `predict` raises
         `NoSolutionFoundError`.
     criterion : torch.nn.Module class or instance, default=torch.nn.MSELoss
-        The primary objective; training minimises that of the standardised target.
+        The loss that is minimised (the primary objective), applied to the standardised target.
     {optimizer}
     {lr}
     {max_epochs}
@@ -124,9 +131,9 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
     {n_iter_no_change}
     {eval_batch_size}
     multiplier_init, multiplier_lr : float, default=0.0, 0.01
-        Start of the Lagrange multipliers, and what a violation of one adds to its
-        multiplier in one batch; violations are in quarters of the measure's standard
-        deviation, as it is where the mean target is predicted.
+        The initial value of the Lagrange multipliers, and their learning rate: a violation of 1
+        adds `multiplier_lr` to its multiplier in each batch. The unit of violations is a quarter
+        of the standard deviation that the measure has if the mean target is predicted.
     {device}
     {distributed}
     {callbacks}
@@ -149,19 +156,19 @@ class SeldonianRegressor(LearnerParameters, CertifiedRegressor):
     preprocessor_ : transformer or None
     {fallback_}
     history_ : DataFrame
-        One row per epoch, as of `SeldonianClassifier`. Losses are the criterion in the target's
+        One row per epoch, as in `SeldonianClassifier`. Losses are the criterion in the target's
         units.
     step_history_ : DataFrame
-        One row per update of the multipliers, as of `SeldonianClassifier`.
+        One row per update of the multipliers, as in `SeldonianClassifier`.
     {n_iter_}
     {candidate_indices_, safety_indices_}
 
     Notes
     -----
-    `predict` returns ``target_mean_ + target_scale_ * output``, clipped to `prediction_range`, so
-    that targets of any size can be learned with one learning rate. The training loss compares
-    the output with the standardised target, not clipped; constraints, the loss in the
-    certificate and the choice of the epoch look at what `predict` returns.
+    `predict` returns ``target_mean_ + target_scale_ * output``, clipped to `prediction_range`.
+    Targets of any size can therefore be learned with one learning rate. The training loss compares
+    the output, which is not clipped, with the standardised target. The constraints, the loss in
+    the certificate and the choice of the epoch use what `predict` returns.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What a certificate must own up to: rows that were tested before, or that chose the settings."""
+"""Reuse of rows that a certificate must mention: earlier tests, or a choice of the settings."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from sklearn_seldonian.exceptions import SafetyDataReusedWarning
 TestsRun = frozenset[tuple[str, str]]
 
 SEARCHED = (
-    "A search outside the estimator, such as GridSearchCV, chose the settings by results "
-    "on the same rows, those of this safety test among them. Certify the model on fresh rows, or "
-    "search with SeldonianSearchCV."
+    "A search outside the estimator, such as GridSearchCV, chose the settings by results on the "
+    "same rows, including those of this safety test. Certify the model on fresh rows, or search "
+    "with SeldonianSearchCV."
 )
 
 
 @dataclass(frozen=True)
 class Reuse:
-    """What speaks against a certificate.
+    """Earlier uses of the tested rows, which weaken a certificate.
 
     Parameters
     ----------
     tests_run : frozenset
-        Digests of all tests that the estimator has run, this one included.
+        Digests of all tests that the estimator has run, including this one.
     notes : tuple of str
         Assumptions that are not met.
     warning : str, default=""
-        What the user is warned of.
+        The text of the warning to the user, "" for none.
     """
 
     tests_run: TestsRun
@@ -50,7 +50,7 @@ class Reuse:
     warning: str = ""
 
     def told_of(self, certificate: SafetyCertificate | None) -> SafetyCertificate | None:
-        """The certificate with the notes, after the warning."""
+        """The certificate with the notes among its assumptions. Gives the warning, if any."""
         if self.warning:
             warn_user(self.warning, SafetyDataReusedWarning)
         if certificate is None or not self.notes:
@@ -68,34 +68,33 @@ def reuse_of(
     fitted_to: RowSketch | None = None,
     registry: Path | None = None,
 ) -> Reuse:
-    """What speaks against a certificate that one procedure of an estimator led to.
+    """Earlier uses of the rows that one procedure of an estimator tested.
 
-    An estimator remembers its tests, from fit to fit but not in clones; a registry all that were
-    entered into it. A test that is
-    repeated to the letter (the same constraints, deltas, rows, order and weights) is no second
-    chance and not counted.
+    An estimator remembers its tests from fit to fit, but clones do not. A registry remembers all
+    tests that were recorded in it. An exact repetition of a test (the same constraints, deltas,
+    rows, order and weights) gives no second chance to pass and is not counted.
 
     Parameters
     ----------
     tests : iterable of SafetyCertificate or None
-        All that the procedure tested.
+        The certificates of all tests of the procedure.
     tests_run : frozenset
-        What the estimator remembers.
+        The tests that the estimator remembers.
     name : str
-        Of the estimator's class.
+        The name of the estimator's class.
     rows : LabelledRows
-        All rows that `fit` was given: another split of them would test some of them again.
+        All rows that `fit` was given, since another split would test some of them again.
     hashes : ndarray of uint64
-        Of these rows.
+        The hashes of these rows.
     fitted_to : RowSketch, default=None
-        The rows that the model was fitted to, which are not to be tested.
+        The rows that the model was fitted to, which must not be tested.
     registry : path, default=None
-        A file that tests of all estimators are entered into.
+        A file in which tests of all estimators are recorded.
 
     Returns
     -------
     Reuse
-        Without notes where nothing was tested, or there is nothing to test.
+        Without notes if nothing was tested or if the rows were not used before.
     """
     tested = RowsTested.of(tests, hashes, rows.y)
     if tested is None:

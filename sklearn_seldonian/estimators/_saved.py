@@ -1,4 +1,4 @@
-"""Weights in a file without pickle, and what else the file says of the model."""
+"""Files of weights without pickle, and the facts about the model that such a file holds."""
 
 from __future__ import annotations
 
@@ -37,34 +37,35 @@ Path = str | PathLike[str]
 Promise = Mapping[str, Any]
 Labels = NDArray[Any]
 
-# The entry of a file's metadata that holds all that is not weights.
+# The entry of a file's metadata that holds everything except the weights.
 ENTRY = "sklearn_seldonian"
 SIZES = ("module__n_features", "module__n_outputs", "module__hidden")
-# What a search says of a test that was one of several.
+# How the certificate of a search states the share of delta of one test among several.
 HOLM = re.compile(r"tested at delta / (\d+)\.")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a file says beside its weights.
+    """The facts in a file of weights.
 
     Parameters
     ----------
     promise : mapping
-        What the model is about, as `in_words` says it.
+        Constraints and parameters of the model, as `in_words` returns them.
     certificate : str or None
+        The certificate as JSON.
     n_features_in : int
     feature_names_in : list of str or None
     classes : list or None
         The type of the class labels, and the labels.
     sizes : mapping of str to int or list of int
-        Parameters of the module that the data dictated, and the layers that were chosen.
+        Parameters of the module that depend on the data, and the sizes of the hidden layers.
     task : mapping
-        What the module's outputs mean.
+        The meaning of the module's outputs.
     adjustment : list
-        What is done to them.
+        The adjustment of these outputs.
     digests : mapping of str to str
-        Of all others.
+        Digests of all other facts.
     """
 
     promise: Promise
@@ -84,15 +85,17 @@ class Facts:
 def in_words(
     specification: Specification, promised: Mapping[str, object], module: Mapping[str, object]
 ) -> Promise:
-    """What a file of weights says that it is about: the same weights decide otherwise elsewhere.
+    """Constraints and parameters for a file of weights, as JSON can hold them.
+
+    They are saved because the same weights lead to other decisions with other parameters.
 
     Parameters
     ----------
     specification : Specification
     promised : mapping of str to object
-        Parameters that decisions rest on beside the constraints; JSON can be made of them.
+        The parameters that decisions depend on in addition to the constraints, of JSON's types.
     module : mapping of str to object
-        The module, and its keywords.
+        The module and its keywords.
     """
     words = {
         "constraints": [str(constraint) for constraint in specification.constraints],
@@ -107,7 +110,7 @@ def in_words(
 
 
 def _parameter_in_words(value: Any) -> str:
-    """A parameter as text that is the same in every process."""
+    """A parameter as a text that is the same in every process."""
     if inspect.isclass(value) or inspect.isroutine(value):
         return f"{value.__module__}.{value.__qualname__}"
     prefix = f"{type(value).__module__}." if isinstance(value, nn.Module) else ""
@@ -115,21 +118,21 @@ def _parameter_in_words(value: Any) -> str:
 
 
 def write(path: Path, model: TrainedNet, of_estimator: Mapping[str, Any]) -> None:
-    """Write the weights of a model, and the facts that make it predict again.
+    """Write the weights of a model, and the facts that are needed to predict with them.
 
-    `of_estimator` are those facts that the model does not know itself.
+    `of_estimator` has the facts that only the estimator knows.
 
     Raises
     ------
     ValueError
-        If it has a preprocessor.
+        If the model has a preprocessor.
     """
     if model.preprocessor is not None:
         name = type(model.preprocessor).__name__
         raise ValueError(
-            f"save_params writes the module alone, and predict needs {name} as well, which is "
-            "not made of weights. Pickle the estimator (joblib.dump), or make the "
-            "preprocessing the module's first layer."
+            f"predict needs the preprocessor {name}, and save_params can write weights only. "
+            "Pickle the estimator (joblib.dump), or make the preprocessing the module's first "
+            "layer."
         )
     net, labels = model.net, getattr(model.targets, "classes", None)
     facts = {
@@ -145,7 +148,7 @@ def write(path: Path, model: TrainedNet, of_estimator: Mapping[str, Any]) -> Non
 
 
 def _digests(facts: Mapping[str, Any]) -> dict[str, str]:
-    """A digest of each fact by its name, and of each field of the certificate."""
+    """The digest of each fact and of each field of the certificate, by name."""
     parts = {name: value for name, value in facts.items() if name != "digests"}
     if parts["certificate"] is not None:
         content = json.loads(parts.pop("certificate"))
@@ -166,29 +169,34 @@ def _digest(value: Any) -> str:
 def read(path: Path, promise: Promise) -> tuple[Facts, Certificate | None, Labels | None]:
     """The facts in a file of weights, its certificate, and the class labels of a classifier.
 
-    `promise` is what the estimator that reads it is about, as `in_words` says it.
+    `promise` has the constraints and parameters of the estimator that reads the file, as
+    `in_words` returns them.
 
     Raises
     ------
     ValueError
-        If the file is not one that `write` wrote, is about something else, or holds no model that
-        was certified.
+        If `write` did not write the file, if it has other constraints or parameters, or if its
+        model was not certified.
     """
     facts = _facts(path)
     if facts.promise != promise:
         raise ValueError(
-            f"{path} is about {facts.promise}, this estimator about {promise}: give it the "
-            "parameters of the model in the file."
+            f"The model in {path} was fitted with other parameters than this estimator has. The "
+            f"file says {facts.promise}, the estimator {promise}. Give the estimator the "
+            "parameters in the file."
         )
     labels, certificate = _labels(facts), _certificate(path, facts)
     if promise["constraints"] and not (certificate and certificate.passed):
-        raise ValueError(f"{path} has no certificate that passed: nothing is known of its weights.")
+        raise ValueError(
+            f"{path} has no certificate that passed, so its model is not certified. Save a model "
+            "whose fit found a solution."
+        )
     tested = []
     if certificate is not None:
         check_labels([] if labels is None else labels.tolist(), certificate)
         tested = [str(parse(result.constraint)) for result in certificate.results]
     if tested != promise["constraints"]:
-        raise _refusal("certificate.results", "is of other constraints than the estimator has")
+        raise _refusal("certificate.results", "has other constraints than the estimator")
     _check_digests(facts)
     for name, agrees in _agreements(facts, certificate, labels):
         if not agrees:
@@ -197,33 +205,37 @@ def read(path: Path, promise: Promise) -> tuple[Facts, Certificate | None, Label
 
 
 def _facts(path: Path) -> Facts:
-    """What a file says beside its weights."""
+    """The facts in a file of weights."""
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
     if ENTRY not in metadata:
-        raise ValueError(f"{path} was not written by save_params: it says nothing about a model.")
+        raise ValueError(
+            f"{path} was not written by save_params: it has weights, but no facts about a model. "
+            "Give a file that save_params wrote."
+        )
     try:
         return Facts(**json.loads(metadata[ENTRY]))
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(
-            f"What {path} says about its weights is not JSON as save_params writes it: {error}"
+            f"The entry {ENTRY!r} of {path} is not JSON as save_params writes it: {error}. Save "
+            "the model again with save_params."
         ) from error
 
 
 def _labels(facts: Facts) -> Labels | None:
-    """The class labels as they are in `classes_`; None for a regression."""
+    """The class labels as in `classes_`; None for a regression."""
     if facts.classes is None:
         if "n_classes" in facts.task:
-            raise _refusal("task", "is a classification, and there are no class labels")
+            raise _refusal("task", "is a classification, and the file has no class labels")
         return None
     try:
         dtype, listed = facts.classes
         return np.array(listed, dtype=dtype, ndmin=1)
     except (TypeError, ValueError, OverflowError) as error:
-        raise _refusal("classes", f"is not a type and labels ({error})") from error
+        raise _refusal("classes", f"is not a type and a list of labels ({error})") from error
 
 
 def _certificate(path: Path, facts: Facts) -> Certificate | None:
@@ -233,13 +245,16 @@ def _certificate(path: Path, facts: Facts) -> Certificate | None:
         found: Certificate = from_text(facts.certificate, Certificate)
         return found
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"The certificate in {path} cannot be read: {error}") from error
+        raise ValueError(
+            f"The certificate in {path} cannot be read: {error}. Save the model again with "
+            "save_params."
+        ) from error
 
 
 def _agreements(
     facts: Facts, certificate: Certificate | None, labels: Labels | None
 ) -> Iterator[tuple[str, bool]]:
-    """Entries of the file, and whether each is what others and the estimator say."""
+    """Entries of the file, and whether each agrees with the other entries and the estimator."""
     promise, n, names = facts.promise, facts.n_features_in, facts.feature_names_in
     if labels is None:
         kind, expected = {"centre", "scale"}, {"range": promise.get("prediction_range")}
@@ -273,26 +288,29 @@ def _check_digests(facts: Facts) -> None:
 
 def _refusal(name: str, what: str) -> ValueError:
     return ValueError(
-        f"The entry {name!r} of the file {what}: its weights, as the file describes them, are not "
-        "those that the certificate is about. Save the model again with save_params."
+        f"The entry {name!r} of the file {what}, so the file does not hold the model that its "
+        "certificate is about. Save the model again with save_params."
     )
 
 
 def load_net(path: Path, facts: Facts, learner: LagrangianLearner) -> LagrangianNet:
-    """A net of the learner's with the weights in a file whose facts were checked."""
+    """A net of the learner with the weights in a file, whose facts have to be checked before."""
     if module_or_default(learner.module) is MLP:
         _check_sizes(path, facts.sizes, learner.settings)
     weights = safetensors.torch.load_file(str(path))
     with torch.inference_mode(False):
         net = learner.initialized(facts.sizes, from_dict(facts.task))
         precisions = {tensor.dtype for tensor in weights.values() if tensor.is_floating_point()}
-        if len(precisions) == 1:  # whatever torch's default is now
+        if len(precisions) == 1:  # independently of torch's present default
             (net.dtype_,) = precisions
             net.module_.to(net.dtype_)
         try:
             safetensors.torch.load_model(net.module_, str(path))
         except RuntimeError as error:
-            raise ValueError(f"The weights in {path} do not fit the module: {error}") from error
+            raise ValueError(
+                f"The weights in {path} do not fit the module: {error}. Give the estimator the "
+                "module that the model was fitted with."
+            ) from error
     del net.optimizer_
     net.module_.eval()
     net.task_, net.adjustment_ = net.task, Adjustment.from_list(facts.adjustment)
@@ -300,19 +318,19 @@ def load_net(path: Path, facts: Facts, learner: LagrangianLearner) -> Lagrangian
 
 
 def _check_sizes(path: Path, sizes: Mapping[str, int], settings: Mapping[str, Any]) -> None:
-    """Refuse sizes of an MLP that the weights do not have, before memory is taken for them."""
+    """Refuse sizes of an MLP that the weights do not have, before memory is allocated for them."""
     nested = {name.partition("__")[::2]: value for name, value in {**sizes, **settings}.items()}
     keywords = {name: value for (part, name), value in nested.items() if part == "module"}
     try:
-        with torch.device("meta"):  # tensors there have a shape and no memory
+        with torch.device("meta"):  # tensors on this device have a shape, but no memory
             module = MLP(**keywords).state_dict()
         shapes = {name: list(tensor.shape) for name, tensor in module.items()}
     except (RuntimeError, TypeError, ValueError) as error:
-        raise _refusal("sizes", f"makes no module ({error})") from error
+        raise _refusal("sizes", f"does not make a module ({error})") from error
     with safetensors.safe_open(str(path), framework="pt") as file:
         found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
     if found != shapes:
         raise ValueError(
             f"The weights in {path} do not fit the module: the entry 'sizes' of the file says "
-            f"{sizes}, and its weights have other shapes."
+            f"{sizes}, and its weights have other shapes. Save the model again with save_params."
         )

@@ -1,4 +1,4 @@
-"""The methods of estimators that write and read weights without pickle."""
+"""The estimators' methods that write and read weights without pickle."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SavedWeights:
         NoSolutionFoundError
             If there is no model.
         ValueError
-            If there is a preprocessor, which is not made of weights, or if the model was
+            If there is a preprocessor, which cannot be saved as weights, or if the model was
             changed after it was certified.
         """
         self._check_certified()
@@ -36,11 +36,12 @@ class SavedWeights:
         _saved.write(path, self._model, of_estimator)
 
     def load_params(self, path):
-        """Become the model that `save_params` wrote, with its certificate.
+        """Load the model that `save_params` wrote, with its certificate.
 
-        The parameters must be those that it was fitted with. What concerns the rows of `fit`
-        (`history_`, `step_history_`, `candidate_indices_`, ...) is not in the file, and neither is what the
-        method `certify` needs: use the function `sklearn_seldonian.certify`.
+        The estimator must have the parameters that the model was fitted with. Attributes about the
+        rows of `fit` (`history_`, `step_history_`, `candidate_indices_`, ...) are not in the file.
+        The method `certify` needs some of them: use the function `sklearn_seldonian.certify`
+        instead.
 
         Parameters
         ----------
@@ -53,10 +54,10 @@ class SavedWeights:
         Raises
         ------
         ValueError
-            If the file holds other constraints, or is of another module, than the estimator
-            has; if its weights do not fit the module or are not those that were certified; if
-            it has no certificate that passed; or if the estimator is fitted and has another
-            certificate. It is left unchanged.
+            If the file has other constraints or another module than the estimator, if its weights
+            do not fit the module or are not those that were certified, if it has no certificate
+            that passed, or if the estimator is fitted and has another certificate. The estimator
+            is then left unchanged.
         """
         loaded = self._loaded(path)
         if getattr(self, "certificate_", None) is not None:  # the same model
@@ -65,18 +66,19 @@ class SavedWeights:
         return self
 
     def _loaded(self, path):
-        """A clone with the model in a file."""
+        """A clone of the estimator with the model in the file."""
         model = clone(self)
         model._specify()
         facts, certificate, labels = _saved.read(path, model._promises_)
         if model.preprocessor is not None:
             raise ValueError(
-                f"{path} holds a model without preprocessor, and the estimator has one."
+                f"The estimator has a preprocessor, and the model in {path} has none. Load it into "
+                "an estimator without preprocessor."
             )
         if getattr(self, "certificate_", certificate) != certificate:
             raise ValueError(
-                f"{path} holds another model than the one that this estimator's certificate is "
-                "about; load it into sklearn.base.clone(estimator)."
+                f"The estimator is fitted, and {path} holds another model than the one that its "
+                "certificate is about. Load the file into sklearn.base.clone(estimator)."
             )
         model._targets_ = model._targets_of(labels)
         model.net_, model.preprocessor_ = _saved.load_net(path, facts, model._learner()), None

@@ -1,4 +1,4 @@
-"""Whether a model is the one that its certificate is about."""
+"""The check that a model is the one that its certificate is about."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from sklearn_seldonian.learners.lagrangian import TrainedNet
 
 
 class Seal(NamedTuple):
-    """By what it shows, at little cost, that a model may have changed.
+    """The state of a model at its last check, to notice at little cost that it may have changed.
 
-    `held` keeps what is known by its place in memory from being replaced there.
+    Some objects are recognised by their address in memory. `held` keeps references to them, so
+    that no other object can get the same address.
     """
 
     shown: tuple[Any, ...]
@@ -30,9 +31,9 @@ def check_model(
 ) -> Seal | None:
     """Refuse a model that is not the one that the certificate is about.
 
-    Weights and preprocessor are digested only where something may have changed since the last
-    time: torch counts what is written to a tensor, unless it is written to its ``.data``, and
-    `glance` says what it notices of a preprocessor.
+    Weights and preprocessor are digested only if something may have changed since the last check.
+    For weights, that is seen from torch's count of the writes to a tensor, which does not include
+    writes to its ``.data``. For a preprocessor, see `glance`.
 
     Parameters
     ----------
@@ -51,7 +52,8 @@ def check_model(
     Raises
     ------
     ValueError
-        If weights, what is done to their scores, the preprocessor, or class labels are others.
+        If the weights, the adjustment of the scores, the preprocessor or the class labels are not
+        those of the certificate.
     """
     if certificate is None:
         return None
@@ -67,7 +69,8 @@ def check_model(
         if weights != certified:
             raise ValueError(
                 f"The weights (fingerprint {weights}) are not those that the certificate is about "
-                f"(fingerprint {certified}): nothing is known about them."
+                f"(fingerprint {certified}), so nothing is certified about them. Restore the model "
+                "that was certified, or fit again."
             )
         _check_preprocessor(model, certificate)
         check_labels(classes, certificate)
@@ -79,10 +82,11 @@ def _check_preprocessor(model: TrainedNet, certificate: SafetyCertificate) -> No
         return
     then, now = certificate.versions, versions()
     others = [f"{name} {then[name]}" for name in then if then[name] != now.get(name)]
-    since = f" It was tested with {', '.join(others)}." * bool(others)
+    since = f" The certified one was fitted with {', '.join(others)}." * bool(others)
     raise ValueError(
-        f"The fitted {type(model.preprocessor).__name__} that rows go through is not the one that "
-        f"the certificate is about: nothing is known about decisions that rest on it.{since}"
+        f"The fitted preprocessor, a {type(model.preprocessor).__name__}, is not the one that the "
+        f"certificate is about, so nothing is certified about the decisions.{since} Restore the "
+        "model that was certified, or fit again."
     )
 
 
@@ -92,10 +96,10 @@ def check_labels(classes: Iterable[Any], certificate: SafetyCertificate) -> None
     if names != certificate.classes:
         raise ValueError(
             f"The class labels {names} are not those that the certificate is about: its classes "
-            f"are {certificate.classes}."
+            f"are {certificate.classes}. Restore the model that was certified, or fit again."
         )
 
 
 def _times_written(tensor: Any) -> object:
-    """How often a tensor was written to; torch does not count it in one made for inference."""
+    """The number of writes to a tensor. torch does not count them for inference tensors."""
     return object() if tensor.is_inference() else tensor._version

@@ -1,4 +1,4 @@
-"""A search for settings that leaves the safety rows alone."""
+"""A search for settings that does not use the safety rows."""
 
 from __future__ import annotations
 
@@ -45,22 +45,23 @@ from sklearn_seldonian.estimators._reuse import reuse_of
 from sklearn_seldonian.learners import NotTrained, Trained, certify_outcome
 from sklearn_seldonian.selection import selection_key
 
-# These say what is promised, which the user chooses, or how rows are split, which is done once.
+# These parameters define what is promised or how rows are split. A search must not change them.
 DECISIONS = {"decision", "group_thresholds", "pos_label", "prediction_range", "target_range"}
 PROMISES = DECISIONS | {"constraints", "delta", "measures", "method", "safety_size"}
 
 
 @dataclass(frozen=True)
 class FinalTest:
-    """One model that was tested, and how.
+    """One safety test of a search.
 
     Attributes
     ----------
     index : int
-        Of the setting in ``cv_results_["params"]``.
+        The index of the setting in ``cv_results_["params"]``.
     share : int
         Each constraint was tested at delta / share.
     certificate : SafetyCertificate
+        The result of the test.
     """
 
     index: int
@@ -70,7 +71,7 @@ class FinalTest:
 
 @dataclass(frozen=True)
 class _Finalist:
-    """A model, and what came of its training on all candidate rows."""
+    """A model, and the outcome of its training on all candidate rows."""
 
     index: int
     model: CertifiedEstimator
@@ -78,7 +79,7 @@ class _Finalist:
 
 
 class _Trial(NamedTuple):
-    """What became of one setting on one fold; infinite where there was no model."""
+    """The results of one setting on one fold; infinite if there was no model."""
 
     passing: float = -np.inf
     error: float = np.inf
@@ -88,14 +89,14 @@ class _Trial(NamedTuple):
 
 
 def _method_of_best(name):
-    """A method of the best estimator; there where it, or before `fit` the one given, has it."""
+    """A method of the best estimator, available if that, or before `fit` `estimator`, has it."""
 
     def is_there(search):
         getattr(getattr(search, "best_estimator_", search.estimator), name)
         return True
 
     def method(self, X, sensitive_features=None):
-        """As the best estimator's."""
+        """The method of `best_estimator_`."""
         check_is_fitted(self)
         return getattr(with_groups(self.best_estimator_, sensitive_features), name)(X)
 
@@ -104,7 +105,7 @@ def _method_of_best(name):
 
 
 def _attribute_of_best(name, doc):
-    """An attribute of the best estimator, which is there after `fit` only."""
+    """An attribute of the best estimator, available after `fit` only."""
 
     def attribute(search):
         check_is_fitted(search)
@@ -116,57 +117,63 @@ def _attribute_of_best(name, doc):
 class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseEstimator):
     """Tune a Seldonian estimator by cross-validation inside its candidate rows.
 
-    Rows are split once, as `estimator` would. Each setting is judged by cross-validation
-    inside the candidate rows, by the rule that also decides which epoch is kept: the least
-    error among those predicted to pass the safety test, otherwise the likeliest to pass. The
-    best setting is refitted to all candidate rows and tested on the safety rows, which
-    influence nothing before. The certificate therefore promises what that of a single `fit`
-    does, however many settings were compared.
+    Rows are split once, as `estimator` would split them. Settings are compared by
+    cross-validation inside the candidate rows, by the rule that also chooses the epoch: among the
+    settings predicted to pass the safety test, the one with the lowest error is best. If none is
+    predicted to pass, the one with the largest probability of passing is best. The best setting is
+    refitted to all candidate rows and tested on the safety rows, which were not used before. The
+    certificate therefore promises the same as that of a single `fit`, whatever the number of
+    settings.
 
     Parameters
     ----------
     estimator : SeldonianClassifier or SeldonianRegressor
-        Preprocessing belongs inside, as its ``preprocessor``; a pipeline is refused.
+        Give preprocessing as its ``preprocessor``. A pipeline is refused.
     parameters : dict or list of dicts
-        Values to try for each parameter, as for scikit-learn's searches: lists for every
-        combination, lists or distributions where `n_iter` are drawn. Names of any depth, such
-        as ``module__hidden``. What is promised is not to be searched over: constraints,
-        delta, method, decision, measures, pos_label, and safety_size.
+        The values to try for each parameter, as in scikit-learn's searches: lists if all
+        combinations are compared, lists or distributions if `n_iter` settings are drawn. Names can
+        have any depth, such as ``module__hidden``. Parameters that define the promise or the split
+        are refused: constraints, delta, method, decision, group_thresholds, measures, pos_label,
+        prediction_range, target_range and safety_size.
     n_iter : int, default=None
-        How many settings to draw at random; None: every combination.
+        The number of settings to draw at random. None: compare all combinations.
     test : {"best", "fixed-sequence", "holm"}, default="best"
-        What is tested on the safety rows. "best": the best setting alone. The others test the
-        `n_candidates` best settings, so that one which happens to fail is not the end, at
-        the same joint promise [1]_ [2]_. "fixed-sequence": each at the full delta, the
-        likeliest to pass first, up to the first failure. "holm": all of them, at delta /
-        `n_candidates` first. The certified one that is best on candidate rows is kept.
+        Which models are tested on the safety rows. "best": the best setting alone.
+        "fixed-sequence" and "holm" test the `n_candidates` best settings, so that another one may
+        pass if the best one fails, with the same joint promise [1]_ [2]_. "fixed-sequence" tests
+        each at the full delta, the most likely to pass first, up to the first failure. "holm"
+        tests all of them, starting at delta / `n_candidates`. Of the models that pass, the one
+        that is best on candidate rows is kept.
     n_candidates : int, default=3
-        How many settings "fixed-sequence" and "holm" may test.
+        The number of settings that "fixed-sequence" and "holm" may test.
     scoring : str or callable, default=None
-        A scorer, higher is better, in place of the error to choose by among settings
-        predicted to pass.
+        A scorer, where higher is better. Among settings predicted to pass, the one with the
+        highest score is best. None: the one with the lowest error.
     cv : int, splitter or iterable, default=5
-        Folds of the candidate rows, as for scikit-learn's searches.
+        Folds of the candidate rows, as in scikit-learn's searches.
     n_jobs : int, default=None
-        Number of trainings at the same time.
+        The number of trainings that run at the same time.
     random_state : int, RandomState instance or None, default=None
-        Draws settings, and seeds the split and the trainings where `estimator` has no
-        `random_state` of its own.
+        The source of the drawn settings, and of the split and the trainings if `estimator` has
+        no `random_state` of its own.
 
     Attributes
     ----------
     best_estimator_ : estimator
         Refitted to all candidate rows, with its certificate.
     best_params_ : dict
+        The setting of `best_estimator_`.
     best_index_ : int
+        Its index in ``cv_results_["params"]``.
     cv_results_ : dict of arrays
-        One entry per setting: ``params``, ``param_...``, ``mean_test_passing`` (predicted
-        probability of passing), ``mean_test_error``, ``mean_test_loss``, with `scoring`
-        ``mean_test_score``, each also fold by fold as ``split0_test_...``;
-        ``rank_test_score`` and ``mean_fit_time``.
+        One entry per setting: ``params``, ``param_...``, ``mean_test_passing`` (the predicted
+        probability of passing), ``mean_test_error``, ``mean_test_loss``, ``rank_test_score``
+        (1 for the best) and ``mean_fit_time`` (in seconds). With `scoring` also
+        ``mean_test_score``. The values of single folds are in ``split0_test_...`` and so on.
     tested_ : tuple of FinalTest
-        The tests on the safety rows, in their order; empty without constraints.
+        The tests on the safety rows, in their order. Empty if there are no constraints.
     n_splits_ : int
+        The number of folds.
     solution_found_, certificate_, classes_, n_features_in_, feature_names_in_
         Those of ``best_estimator_``.
 
@@ -197,7 +204,7 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     }
-    # What was tested, in all fits; see `reuse_of`.
+    # Digests of the tests of all fits; see `reuse_of`.
     _tests_run: frozenset[tuple[str, str]] = frozenset()
 
     def __init__(
@@ -236,27 +243,39 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         shift=None,
         **others,
     ):
-        """Search inside the candidate rows, refit, and run the safety test on the others.
+        """Search inside the candidate rows, refit, and run the safety test on the safety rows.
 
         Parameters
         ----------
         X, y, sensitive_features, safety_mask, groups, sample_weight, shift
-            As `estimator` takes them. Rows of a group are in one fold; a splitter given as `cv` is
-            told the groups.
+            As in `estimator.fit`. All rows of a group are in the same fold. A splitter given as
+            `cv` gets the groups.
         **others
-            None. A keyword of another estimator is refused, with what to write instead.
+            Not used. A keyword of another estimator is refused; the message says what to write
+            instead.
 
         Returns
         -------
         self
-            With ``solution_found_`` saying whether a model was certified; if not, a
-            `NoSolutionFoundWarning` is given.
+            ``solution_found_`` says whether a model was certified.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `estimator` is a pipeline, if `parameters` would change what is promised, or as in
+            `estimator.fit`.
+
+        Warns
+        -----
+        NoSolutionFoundWarning
+            If no model was certified.
         """
-        self.__dict__.pop("best_estimator_", None)  # in one step, the first: the verdict is gone
+        # The first step, and a single one: from here on the old verdict is gone.
+        self.__dict__.pop("best_estimator_", None)
         self.__dict__ = self._without_fit()
         refuse_keywords(others, "fit", FIT_ARGUMENTS, self)
         search = self._working_copy()
-        # In a context of its own nothing stays behind, whatever ends the search.
+        # In a context of its own, nothing stays behind even if the search is interrupted.
         setup, best, certificate = copy_context().run(
             search._search, (X, y, sensitive_features, safety_mask, groups, sample_weight, shift)
         )
@@ -270,31 +289,32 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         return self
 
     def _search(self, data):
-        """Compare the settings, and test the best of them; which is kept, and its certificate."""
+        """Compare the settings and test the best; return the kept model and its certificate."""
         with each_warning_once():
             setup, finalists = self._finalists(data)
             return setup, *self._tested(finalists, setup)
 
     def _finalists(self, data):
-        """Compare the settings, and refit the best of them to all candidate rows."""
+        """Compare the settings, and refit the best ones to all candidate rows."""
         self._validate_params()
         if not isinstance(self.estimator, CertifiedEstimator):
             raise TypeError(
-                "SeldonianSearchCV tunes a Seldonian estimator, not a "
-                f"{type(self.estimator).__name__}: steps in front of it would see the safety rows. "
-                "Give it your preprocessing as preprocessor=."
+                f"SeldonianSearchCV got a {type(self.estimator).__name__}, and it needs a "
+                "Seldonian estimator: steps of a pipeline would be fitted to the safety rows. Give "
+                "the Seldonian estimator itself, with the preprocessing as its preprocessor=."
             )
         if getattr(self.estimator, "distributed", False):
             raise ValueError(
-                "distributed=True trains one model in all processes, and a search trains many: "
-                "leave it out, and compare them side by side with n_jobs."
+                "The estimator has distributed=True, which trains one model in all processes, and "
+                "a search trains many models. Leave it out, and train models in parallel with "
+                "n_jobs."
             )
         rng = check_random_state(self.random_state)
         settings = self._settings(rng)
         estimator = clone(self.estimator)
-        if estimator.random_state is None:  # all copies split alike
+        if estimator.random_state is None:  # so that all copies make the same split
             estimator.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
-        # A Dataset is read once: another pass may bring its rows in another order.
+        # A Dataset is read once, since a second pass may return its rows in another order.
         X, y, sensitive_features, safety_mask, *of_units = data
         X, y = _arrays.as_arrays(X, y)
         _, setup = _set_up(estimator, {}, (X, y, sensitive_features, safety_mask, *of_units))
@@ -313,15 +333,16 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         promised = sorted(PROMISES & {name for group in groups for name in group})
         if promised:
             raise ValueError(
-                f"{promised[0]!r} says what is promised, on which rows, and a search would prefer "
-                "what promises least: set it on the estimator, and compare with cross_validate."
+                f"parameters has {promised[0]!r}, which defines what is promised or on which rows. "
+                "A search would choose the value that promises least. Set it on the estimator, and "
+                "compare its values with cross_validate."
             )
         if self.n_iter is None:
             return list(ParameterGrid(self.parameters))
         return list(ParameterSampler(self.parameters, self.n_iter, random_state=rng))
 
     def _compare(self, estimator, settings, data, candidate):
-        """Fill `cv_results_`, by the candidate rows."""
+        """Compare the settings on the candidate rows, and store the results in `cv_results_`."""
         folds = self._folds(candidate, is_classifier(estimator))
         self.n_splits_ = len(folds)
         trials = Parallel(n_jobs=self.n_jobs)(
@@ -350,7 +371,7 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         self.cv_results_ |= {"mean_fit_time": seconds, "rank_test_score": np.array(ranks)}
 
     def _folds(self, rows, classifier):
-        """Positions of the rows to train on, and of those to judge by; units are kept whole."""
+        """Positions of the training rows and of the held-out rows; units are not divided."""
         cv, groups = check_cv(self.cv, rows.y, classifier=classifier), None
         if rows.units is not None:
             groups = rows.units.positions
@@ -362,7 +383,7 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
     # -- the safety test -----------------------------------------------------------------
 
     def _chosen(self, is_tested):
-        """Which settings to refit, in the order they are tested in."""
+        """The settings to refit, in the order of their tests."""
         single = self.test == "best" or not is_tested
         ranks = self.cv_results_["rank_test_score"]
         chosen = np.argsort(ranks, kind="stable")[: 1 if single else self.n_candidates]
@@ -372,7 +393,7 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         return chosen.tolist()
 
     def _tested(self, finalists, setup):
-        """Test the finalists; which to keep, and its certificate."""
+        """Test the finalists; return the one to keep and its certificate."""
         n, order_seed, tests = len(finalists), _requests.drawn_seed(setup.rng), {}
 
         def passes(i, share=1):
@@ -388,7 +409,7 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
             certified = dict.fromkeys(fixed_sequence(n, passes), 1)
         ranks = self.cv_results_["rank_test_score"]
         kept = min(certified, key=lambda i: ranks[finalists[i].index], default=0)
-        # Where nothing is certified, the last test of the first finalist, which failed.
+        # If nothing is certified, this is the last test of the first finalist, which failed.
         share = certified.get(kept) or max(share for i, share in tests if i == kept)
         self.tested_ = tuple(
             FinalTest(finalists[i].index, share, certificate)
@@ -427,34 +448,48 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
     decision_function = _method_of_best("decision_function")
 
     def score(self, X, y, sensitive_features=None):
-        """The score by `scoring`, or as the best estimator's."""
+        """The score by `scoring`, or without it the score of `best_estimator_`.
+
+        Parameters
+        ----------
+        X, y, sensitive_features
+            As in the `score` of `best_estimator_`.
+
+        Returns
+        -------
+        float
+        """
         check_is_fitted(self)
         best = with_groups(self.best_estimator_, sensitive_features)
         return check_scoring(best, self.scoring)(best, X, y)
 
     @property
     def group_thresholds(self):
-        """Whether decisions see groups."""
+        """Whether decisions depend on the group."""
         return getattr(self.estimator, "group_thresholds", False)
 
     solution_found_ = _attribute_of_best("solution_found_", "Whether a model was certified.")
-    certificate_ = _attribute_of_best("certificate_", "None without constraints.")
+    certificate_ = _attribute_of_best(
+        "certificate_", "The result of the safety test. None if there are no constraints."
+    )
     classes_ = _attribute_of_best("classes_", "Class labels.")
     n_features_in_ = _attribute_of_best("n_features_in_", "Number of features seen by `fit`.")
-    feature_names_in_ = _attribute_of_best("feature_names_in_", "Where X was a DataFrame.")
+    feature_names_in_ = _attribute_of_best(
+        "feature_names_in_", "Names of the features, if X was a DataFrame."
+    )
 
     def __sklearn_tags__(self):
         return get_tags(self.estimator)
 
 
 def _set_up(estimator, setting, data):
-    """A model with one setting, and what it is to be trained on; `data` are arguments of `fit`."""
+    """A model with one setting, and its rows and problem; `data` are arguments of `fit`."""
     model = clone(estimator).set_params(**clone(setting, safe=False))
     return model, model._set_up(*data)
 
 
 def _trial(estimator, setting, data, fold, scoring):
-    """Train one setting on one fold of the candidate rows, and judge it by the others."""
+    """Train one setting on the training rows of a fold, and evaluate it on the held-out rows."""
     started = time.perf_counter()
     model, setup = _set_up(estimator, setting, data)
     learning, held_out = (setup.split.candidate_indices[part] for part in fold)
@@ -482,7 +517,7 @@ def _refitted(estimator, setting, data, index):
 
 
 def _parameter_columns(settings):
-    """One masked array a parameter, as in scikit-learn's searches."""
+    """One masked array per parameter, as in scikit-learn's searches."""
     columns = {}
     for name in sorted({name for setting in settings for name in setting}):
         column = np.ma.array(np.empty(len(settings), dtype=object), mask=True)

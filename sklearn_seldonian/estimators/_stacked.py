@@ -1,4 +1,4 @@
-"""What estimators share that train any classifier or regressor of scikit-learn's kind."""
+"""The shared part of the estimators that train any classifier or regressor of scikit-learn."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from sklearn_seldonian.estimators import _parameters
 from sklearn_seldonian.learners.stacking import StackingLearner
 
 _NO_FILE_OF_WEIGHTS = (
-    "save_params and load_params are about files of weights, and predict needs the estimator as "
-    "well, which is not made of weights: pickle it, as by joblib.dump."
+    "save_params and load_params are for files of weights, and predict needs the estimator as "
+    "well, which cannot be saved as weights. Pickle the whole, for example with joblib.dump."
 )
 
 
 class StackedEstimator(BaseEstimator):
-    """What trains, and what rows go through before it.
+    """The learner, and the transformation of rows before it.
 
-    A subclass says in `_check_kind` which estimators it cannot use, and in `_example` how it is
-    written.
+    In a subclass, `_check_kind` refuses estimators that it cannot use, and `_example` is an
+    example of its arguments.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -40,18 +40,18 @@ class StackedEstimator(BaseEstimator):
         return self._model.preprocessor.estimator_
 
     def _check_parameters(self):
-        """Refuse what no fit can take."""
+        """Refuse parameters with which no fit is possible."""
         name = type(self).__name__
         if isinstance(self.estimator, str | Constraint):
             raise TypeError(
-                f"The first parameter is estimator, and {short(self.estimator)} is a constraint: "
-                f"write {name}({self._example})."
+                "Constraints were given as the first parameter, which is estimator: "
+                f"{short(self.estimator)}. Write {name}({self._example})."
             )
         kind = self.estimator if inspect.isclass(self.estimator) else type(self.estimator)
         if issubclass(kind, torch.nn.Module):
             raise TypeError(
-                f"estimator is a torch module, {kind.__name__}: use {name.replace('Meta', '')}, "
-                "which trains modules themselves."
+                f"The estimator is a torch module, {kind.__name__}, and {name} takes estimators of "
+                f"scikit-learn. Use {name.replace('Meta', '')}, which trains modules."
             )
         _parameters.check_instances(
             estimator=self.estimator, preprocessor=self.preprocessor, fallback=self.fallback
@@ -60,12 +60,12 @@ class StackedEstimator(BaseEstimator):
         self._validate_params()
 
     def _learner(self):
-        """What trains, by the parameters."""
+        """The learner with these parameters."""
         return StackingLearner(self.estimator, self.preprocessor, self.cv, self.verbose)
 
     @property
     def _takes_rows(self):
-        """What rows go through before the linear model."""
+        """What transforms rows before the linear model."""
         return self.estimator
 
     def __sklearn_tags__(self):
@@ -76,13 +76,13 @@ class StackedEstimator(BaseEstimator):
         return tags
 
     def _promised_model(self):
-        """No file of weights is written of an estimator that is not made of weights."""
+        """Not used, since the estimator cannot be saved as weights."""
         return {}
 
     def save_params(self, path):
-        """Not there: an estimator of any kind is not made of weights. Pickle this one."""
+        """Not available: the estimator cannot be saved as weights. Pickle it instead."""
         raise ValueError(_NO_FILE_OF_WEIGHTS)
 
     def load_params(self, path):
-        """Not there, as `save_params`."""
+        """Not available, like `save_params`."""
         raise ValueError(_NO_FILE_OF_WEIGHTS)

@@ -1,4 +1,4 @@
-"""The test of `fit` or `certify` once more, to be compared with its certificate."""
+"""The repetition of a test of `fit` or `certify`, to be compared with its certificate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sklearn_seldonian.learners.lagrangian import TrainedNet
 
 
 class _Quiet(TrainedNet):
-    """A trained net that says nothing of how it was chosen, which a loaded one does not know."""
+    """A trained net without remarks on how it was chosen, which a loaded net does not know."""
 
     def remarks(self, statistics):
         return ()
@@ -31,14 +31,15 @@ class RepeatedTests:
     def _tested_again(self, certificate, X, y, sensitive_features, groups, sample_weight):
         """The certificate of the same test on the same rows.
 
-        It is no new test: nothing is remembered of it, and nothing that it says is handed out.
+        This does not count as a new test: it is not remembered, and its certificate is compared
+        with the given one only.
 
         Parameters
         ----------
         certificate : SafetyCertificate
-            Whose test it is.
+            The certificate of the test to repeat.
         X, y, sensitive_features, groups, sample_weight
-            The rows that were tested; or all rows that `fit` was given, in the same order.
+            The rows that were tested, or all rows that `fit` was given, in the same order.
         """
         check_is_fitted(self)
         bound, shift = self._bound_by_record(certificate), self._recorded_shift(certificate)
@@ -67,18 +68,21 @@ class RepeatedTests:
         return run_safety_test(bound, model, rows, self._origin_again(certificate), seed)
 
     def _columns_tested(self, bound, shift, X, sensitive_features, n_rows):
-        """The columns that the test needs."""
+        """The columns that the test needs, checked."""
         source = bound.source
         wanted = source.columns | ({shift.column} if shift else set())
         columns = _groups.column_values(wanted, X, sensitive_features, n_rows, source.missing)
         missing = sorted(source.columns - set(columns))
         if missing:
-            raise ValueError(f"The constraints name columns that are not here: {missing}.")
+            raise ValueError(
+                f"The constraints name columns that were not given: {missing}. Give them in "
+                "sensitive_features."
+            )
         check_has_column(shift, columns)
         return columns
 
     def _origin_again(self, certificate):
-        """What is known of the model itself; how it was fitted is the certificate's word."""
+        """The origin as far as the model knows it. Its fit is known from the certificate alone."""
         schema, name = self._targets_.schema, type(self).__name__
         names = tuple(map(str, schema["classes"]))
         positive = None if schema["positive"] is None else names[schema["positive"]]
@@ -87,37 +91,39 @@ class RepeatedTests:
         return Origin(certificate.procedure, {}, names, positive, n_candidate, name)
 
     def _bound_by_record(self, certificate):
-        """The constraints as they were tested: those of the estimator, with the tested deltas."""
+        """The constraints of the estimator, with the deltas that they were tested at."""
         bound, record = self._bound_specification_, certificate.specification
         if bound is None and record is None:
             raise ValueError(
-                "A certificate of version 1 does not say what its constraints mean, and what `fit` "
-                "knew of it is not among loaded parameters: verify it with the pickled estimator."
+                "The certificate has version 1, which does not hold the meaning of its "
+                "constraints, and neither does a file of save_params. Verify it with the pickled "
+                "estimator."
             )
         if bound is None:
             bound = bound_specification(record, certificate, self._targets_, self.measures)
         deltas = tuple(result.delta for result in certificate.results)
         if len(deltas) != len(bound.constraints):
             raise ValueError(
-                f"The certificate has {len(deltas)} constraints, and the estimator "
-                f"{len(bound.constraints)}: they do not belong together."
+                f"The certificate has {len(deltas)} constraints and the estimator "
+                f"{len(bound.constraints)}, so they do not belong together. Give the estimator "
+                "that the certificate is about."
             )
         return replace(bound, source=replace(bound.source, deltas=deltas))
 
     def _as_fitted(self, certificate, name):
-        """A parameter as it was in `fit`: it may have been set since."""
+        """A parameter as it was in `fit`, since it may have been changed afterwards."""
         given = parameter(certificate, name)
         return given[0] if given else getattr(self, name)
 
     def _recorded_shift(self, certificate):
-        """The populations that were meant."""
+        """The populations that the test was made for."""
         record = certificate.specification
         if self._shift_ is not None or record is None or record.shift is None:
             return self._shift_
         return Shift(record.shift.column, record.shift.levels, record.shift.low, record.shift.high)
 
     def _tested_rows(self, certificate, n_rows):
-        """Where the tested rows are among `n_rows`; None where all of them were tested."""
+        """Positions of the tested rows among `n_rows`; None if all rows were tested."""
         is_of_fit = certificate.procedure.endswith(".fit") and hasattr(self, "_split_")
         if is_of_fit and n_rows != certificate.n_safety and n_rows == self._split_[0]:
             return np.asarray(self.safety_indices_)
@@ -125,7 +131,7 @@ class RepeatedTests:
 
 
 def _as_in_fit(units, certificate):
-    """Units of tested rows alone, whose largest may have been one of the candidate rows."""
+    """The units of tested rows, with the largest unit of `fit`, which may be a candidate unit."""
     seen = certificate.statistics
     if units is None or units.largest is None or seen is None or seen.largest_unit is None:
         return units

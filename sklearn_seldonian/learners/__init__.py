@@ -1,4 +1,4 @@
-"""What trains under constraints."""
+"""Learners, which train models under constraints."""
 
 from sklearn_seldonian.learners._price import Outcome, Price
 from sklearn_seldonian.learners._protocol import History, Learner, NotTrained, Problem, Trained

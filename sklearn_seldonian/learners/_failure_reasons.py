@@ -1,4 +1,4 @@
-"""Why no safety test can pass, as far as the candidate rows show it."""
+"""Reasons, visible in the candidate rows, why no safety test can pass."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from sklearn_seldonian.constraints import Cells, Estimand, distinct_estimands
 
 
 def failure_reason(specification: BoundSpecification, cells: Cells) -> str:
-    """Why no model can be certified, in words; empty if one may be."""
+    """Why no model can be certified, in words. Empty if a model may be certified."""
     impossible = [c.source.text for c in specification.constraints if c.is_impossible]
     if impossible:
-        return f"no model can satisfy {', '.join(map(repr, impossible))}; nothing was trained"
+        return f"no model can satisfy {', '.join(map(repr, impossible))}, so nothing was trained"
     unseen = _groups_without_rows(specification, cells)
     if unseen:
-        return f"no candidate row has {', '.join(unseen)}; nothing was trained"
+        return f"no candidate row has {', '.join(unseen)}, so nothing was trained"
     return ""
 
 
 def _groups_without_rows(specification: BoundSpecification, cells: Cells) -> dict[str, None]:
-    """The groups that the constraints name and that have no rows, in words."""
+    """The groups without rows that the constraints name, in words."""
     codes, stratification = cells
     has_rows = np.zeros(stratification.n_cells, dtype=bool)
     has_rows[stratification.cell_of_code[np.unique(codes)]] = True
@@ -43,7 +43,7 @@ def warn_of_few_rows(
     n_classes: int,
     n_safety: int,
 ) -> None:
-    """Warn if even the best conceivable decisions could not pass on so few safety rows."""
+    """Warn if `n_safety` rows are too few even for a model without errors to pass."""
     counts = tabulate(cells.codes, labels, labels, cells.stratification, n_classes)
     seen = Statistics(counts, cells.stratification, deterministic=True)
     shares = seen.shares(distinct_estimands(specification.constraints))
@@ -54,7 +54,7 @@ def warn_of_few_rows(
         if needed is not None:
             warn_user(
                 f"With {n_safety} safety rows, no model can pass {constraint.source.text!r} at "
-                f"delta={delta}: even a perfect one needs about {needed}."
+                f"delta={delta}: even a model without errors needs about {needed} safety rows."
                 f"{_smallest_group(constraint.estimands, shares, n_safety)}",
                 subject=f"few safety rows for {constraint.source.text}",
             )
@@ -63,13 +63,13 @@ def warn_of_few_rows(
 def _smallest_group(
     means: tuple[Estimand, ...], shares: dict[Estimand, float], n_safety: int
 ) -> str:
-    """Which group has the fewest safety rows, and what can be done about it."""
+    """The group with the fewest safety rows, and what the user can do about it."""
     rarest = min(means, key=lambda mean: shares[mean])
     if not rarest.conditions:
         return ""
     columns = ", ".join(sorted({condition.column for condition in rarest.conditions}))
     return (
-        f" The smallest group is that of {rarest}, with about {int(n_safety * shares[rarest])} "
-        f"safety rows. Leave it out, as with by={columns} in (...), or merge it with another level "
+        f" The smallest group is {rarest}, with about {int(n_safety * shares[rarest])} safety "
+        f"rows. Leave this group out, as with by={columns} in (...), merge it with another level "
         f"of {columns}, or collect more rows of it."
     )

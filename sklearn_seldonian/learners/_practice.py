@@ -1,8 +1,8 @@
-"""What training aims for where a model is tested for several populations.
+"""The constraints that training uses if a model is tested for several populations.
 
-How many rows of each level a mean is over is taken from the candidate rows, as if it were known.
-The test knows better. So training has constraints over means within each level, at the corners of
-the ranges of shares, and the test has those that the user wrote.
+The test has the constraints that the user wrote. Training has constraints over means within each
+level, at the corners of the ranges of shares. It takes the number of rows of each level from the
+candidate rows, as if it were known. The test does not need this assumption.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DIGITS = 6
 def practice_specification(
     specification: BoundSpecification, cells: Cells, rows: LabelledRows
 ) -> BoundSpecification:
-    """The specification that training has; `cells` are those of the candidate `rows`."""
+    """The specification for training; `cells` are those of the candidate `rows`."""
     if rows.units is None or rows.units.shift is None:
         return specification
     shift, levels, weights = rows.units.shift, rows.units.levels, rows.units.weights

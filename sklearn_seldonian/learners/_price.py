@@ -1,4 +1,4 @@
-"""What it cost to choose a model for its constraints, seen on the rows that it was chosen by."""
+"""The cost of choosing a model for its constraints, on the rows that it was chosen by."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from sklearn_seldonian._text import short
 
 
 class Outcome(NamedTuple):
-    """What a model comes to on the candidate rows that epochs are judged on.
+    """The results of a model on the candidate rows that epochs are evaluated on.
 
     Attributes
     ----------
     measure : {"accuracy", "weighted accuracy", "loss"}
-        What `value` is. Rows weigh what the criterion's class weights say. The loss is that of
-        drawn decisions and of numbers.
+        The meaning of `value`. The accuracy is weighted by the criterion's class weights. The loss
+        is used for drawn decisions and for regressions.
     value : float
+        The accuracy, in [0, 1], or the loss.
     shares : tuple of float
-        For each class, the share of the rows that get its label, or that are expected to where
-        decisions are drawn. Empty for numbers.
+        For each class, the share of the rows that get its label, or the expected share if
+        decisions are drawn. Empty for regressions.
     """
 
     measure: str
@@ -38,28 +39,29 @@ UNSEEN = Outcome("loss", math.inf)
 
 @dataclass(frozen=True)
 class Price:
-    """What it cost to choose an epoch and a decision threshold for the constraints.
+    """The cost of choosing an epoch and a decision threshold for the constraints.
 
-    The model that is kept is compared with the best epoch of the same training, as that epoch
-    decides without a moved threshold. What training itself gave up for the constraints is not in
-    it. Only candidate rows are looked at.
+    The kept model is compared with the best epoch of the same training, without a moved threshold.
+    What the constraints cost during training is not included. Only candidate rows are used.
 
     Attributes
     ----------
     kept, without : Outcome
-        Of the model that is kept, and of the epoch that would have been kept without constraints.
+        The results of the kept model, and of the epoch that would have been kept without
+        constraints.
     epoch, epoch_without : int
-        Counted from 1.
+        The numbers of these two epochs, from 1 on.
     is_moved : bool
-        Whether the decisions of the epoch that is kept were moved, or its probabilities where
+        Whether the decision threshold of the kept epoch was moved, or its probabilities if
         decisions are drawn.
     n_rows : int
-        The candidate rows that epochs are judged on.
+        The number of candidate rows that epochs are evaluated on.
     is_trained : bool
-        Whether anything was trained; otherwise only the decision was chosen.
+        Whether a model was trained. Otherwise only the decision was chosen.
     labels : tuple, default=()
+        The class labels.
     positive : int or None, default=None
-        Position of the positive label where there are two.
+        The position of the positive label, if there are two.
 
     Examples
     --------
@@ -67,9 +69,9 @@ class Price:
     >>> kept, free = Outcome("accuracy", 0.83, (0.8, 0.2)), Outcome("accuracy", 0.85, (0.7, 0.3))
     >>> print(Price(kept, free, 3, 5, True, 1000, True, ("no", "yes"), 1))
     Because of the constraints, epoch 3 was kept instead of epoch 5 and the decision threshold was
-    moved. On the 1,000 candidate rows that epochs are judged on, the accuracy is 0.8300 instead of
-    0.8500. The label 'yes' is given to 20.0% of these rows instead of 30.0%. What training gave up
-    for the constraints is not in these numbers.
+    moved. On the 1,000 candidate rows that epochs are evaluated on, the accuracy is 0.8300 instead
+    of 0.8500. The label 'yes' is given to 20.0% of these rows instead of 30.0%. What the
+    constraints cost during training is not included.
     """
 
     kept: Outcome
@@ -85,16 +87,16 @@ class Price:
     def __str__(self) -> str:
         sentences = [f"{self._change}.", f"{self._values}.", *self._shares]
         if self.is_trained:
-            sentences.append("What training gave up for the constraints is not in these numbers.")
+            sentences.append("What the constraints cost during training is not included.")
         return " ".join(sentences)
 
     @property
     def in_short(self) -> tuple[str, str]:
-        """For a legend: the epoch that is kept, and the one that would be without constraints."""
-        moved = f" with {self._moved} moved" if self.is_moved else ""
+        """For a legend: the kept epoch, and the one that would be kept without constraints."""
+        moved = f", {self._moved} moved" if self.is_moved else ""
         return (
-            f"epoch {self.epoch}, which is kept{moved}: {self._numbers(self.kept)}",
-            f"epoch {self.epoch_without}, best without constraints: {self._numbers(self.without)}",
+            f"epoch {self.epoch} (kept{moved}): {self._numbers(self.kept)}",
+            f"epoch {self.epoch_without} (best without constraints): {self._numbers(self.without)}",
         )
 
     def _numbers(self, outcome: Outcome) -> str:
@@ -105,11 +107,11 @@ class Price:
 
     @property
     def _moved(self) -> str:
-        return "probabilities" if self.kept.measure == "loss" else "its threshold"
+        return "probabilities" if self.kept.measure == "loss" else "threshold"
 
     @property
     def _change(self) -> str:
-        """What was done otherwise than without constraints."""
+        """The differences from the choice without constraints."""
         parts = []
         if self.epoch != self.epoch_without:
             parts.append(f"epoch {self.epoch} was kept instead of epoch {self.epoch_without}")
@@ -124,7 +126,7 @@ class Price:
 
     @property
     def _values(self) -> str:
-        rows = "epochs are judged on" if self.is_trained else "the choice was made on"
+        rows = "epochs are evaluated on" if self.is_trained else "the choice was made on"
         return (
             f"On the {self.n_rows:,} candidate rows that {rows}, the {self.kept.measure} is "
             f"{self.kept.value:.4f} instead of {self.without.value:.4f}"
@@ -142,7 +144,7 @@ class Price:
 
     @property
     def _label(self) -> int | None:
-        """Position of the label whose share is told: the positive one, or what changed most."""
+        """Position of the label whose share is stated: the positive one, or the most changed."""
         if self.positive is not None or not self.labels:
             return self.positive
         both = zip(self.kept.shares, self.without.shares, strict=True)

@@ -1,4 +1,4 @@
-"""The seam between estimators and learners: a problem in, a trained model or a reason out."""
+"""The interface between estimators and learners: a problem in, a trained model or a reason out."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from sklearn_seldonian.learners._practice import practice_specification
 
 @dataclass(frozen=True)
 class Problem:
-    """What a model is trained for.
+    """The constraints and the test that a model is trained for.
 
     Parameters
     ----------
     specification : BoundSpecification
     targets : Labels or Numbers
     n_safety : int
-        Number of rows that the model will be tested on.
+        The number of rows that the model will be tested on.
     power : float in (0, 1)
-        Probability of passing that training aims for.
+        The probability of passing that training aims for.
     practised : BoundSpecification or None, default=None
-        What training aims for, where the model is tested for other populations. None: what it is
-        tested for.
+        The specification for training, if the model is tested for other populations. None: the
+        same as for the test.
     """
 
     specification: BoundSpecification
@@ -47,10 +47,10 @@ class Problem:
         split: Split,
         power: float,
     ) -> Problem:
-        """The problem with the meaning that candidate rows give to the constraints' names.
+        """The problem, with constraints bound to the candidate rows.
 
-        The safety rows only add the levels that constraints may name. Which alternative of an OR
-        is tested will be chosen by candidate rows.
+        The safety rows only add levels that constraints may name. The tested alternative of an OR
+        will be chosen on candidate rows.
         """
         columns, n_rows = split.candidate.columns, len(split.candidate.y)
         bound, cells = specification.bound_to(
@@ -62,19 +62,19 @@ class Problem:
         return cls(bound.opened(), targets, n_safety, power, practised)
 
     def in_practice(self) -> Problem:
-        """The problem that training has: without ORs of which candidate rows choose, if another."""
+        """The problem for training, with the `practised` specification if there is one."""
         return self if self.practised is None else replace(self, specification=self.practised)
 
     def tested(self, outcome: Trained) -> Problem:
-        """The same with the alternatives that were chosen when the model was trained."""
+        """The problem with the alternatives that were chosen when the model was trained."""
         choices = outcome.choices if self.practised is None else None
         return replace(self, specification=self.specification.with_choices(choices))
 
 
 def _expected_rows(split: Split) -> int:
-    """How many safety rows to expect, from how many units there are and the candidate rows alone.
+    """The expected number of safety rows, from the number of units and the candidate rows alone.
 
-    How many rows the units that are tested really have may go with what is tested.
+    The actual number is not used, because the sizes of units may depend on what is tested.
     """
     if split.safety.units is None or split.candidate.units is None:
         return len(split.safety.y)
@@ -104,14 +104,14 @@ class Trained:
     Parameters
     ----------
     model : Answers
-        For a search it also has ``predict_test_outcome(problem, rows)``: what the safety test would
-        say of the model, from rows that it was not trained on.
+        For a search it also has ``predict_test_outcome(problem, rows)``, which predicts the result
+        of the safety test from rows that the model was not trained on.
     history : History
     remark : str, default=""
-        What the model was chosen from, and why, in sentences.
+        The models that this one was chosen from, and why it was chosen, in sentences.
     choices : tuple of Choice or None, default=None
-        For each constraint, which alternatives are to be tested. They are a function of candidate
-        rows alone. None: all alternatives are tested, at shares of delta.
+        For each constraint, the alternatives to test. They must be a function of candidate rows
+        alone. None: all alternatives are tested, at shares of delta.
     """
 
     model: Any
@@ -123,17 +123,18 @@ class Trained:
 
 @dataclass(frozen=True)
 class NotTrained:
-    """No model to be tested, and why.
+    """The outcome of training if there is no model to test.
 
     Parameters
     ----------
     reason : str
+        Why there is no model, as a clause without a full stop.
     preprocessor : transformer or None
         Fitted to the candidate rows.
     interrupted : bool, default=False
         Whether the user stopped training.
     model : Answers or None
-        As far as it came.
+        The model when training ended, if there was one.
     history : History or None
     """
 
@@ -150,4 +151,4 @@ class Learner(Protocol):
     def train(
         self, problem: Problem, rows: LabelledRows, rng: np.random.RandomState
     ) -> Trained | NotTrained:
-        """Train on candidate `rows`; what is drawn comes from `rng`."""
+        """Train on candidate `rows`. All random numbers come from `rng`."""

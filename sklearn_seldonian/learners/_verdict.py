@@ -1,4 +1,4 @@
-"""The verdict on what was trained."""
+"""The verdict on the outcome of training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def certify_outcome(
     order_seed: int,
     share: float = 1.0,
 ) -> SafetyCertificate | None:
-    """The certificate of what was trained, at a share of each delta; None without constraints."""
+    """The certificate of an outcome, tested at a share of each delta; None without constraints."""
     specification, n_safety = problem.specification, len(split.safety.y)
     origin = dataclasses.replace(origin, n_candidate=len(split.candidate_indices))
     if not specification.constraints:

@@ -1,4 +1,4 @@
-"""What the safety test would say of a model, and which model to keep; numpy and scipy only."""
+"""Prediction of the safety test's outcome, and the choice of the model; numpy and scipy only."""
 
 from sklearn_seldonian.selection._forecast import Forecast, Prediction, forecast_for
 from sklearn_seldonian.selection._group_thresholds import (

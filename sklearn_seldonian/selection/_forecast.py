@@ -1,10 +1,10 @@
-"""What the safety test is expected to say of a model, and how probable it is to pass.
+"""Prediction of the safety test's bounds on a model, and of its probability of passing.
 
-A `Forecast` answers for any model from the statistics of candidate rows, without running the test.
-It takes estimates for normal, and bounds for as wide as its `Margins` have it. `calibrated_on`
-adjusts these to the tests' own bounds. Some tests of one or two rates pass with counts in a known
-region. For these, the probability of such counts replaces the normal approximation.
-`forecast_for` finds the regions.
+A `Forecast` predicts these for any model from the statistics of candidate rows, without running
+the test. It assumes that estimates are normally distributed and that bounds are as wide as its
+`Margins` say. `calibrated_on` adjusts the margins to the bounds of the actual tests. Some tests of
+one or two rates pass exactly if the counts are in a known region. For these, the probability of
+such counts replaces the normal approximation. `forecast_for` finds the regions.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Array = NDArray[np.float64]
 
 
 class Prediction(NamedTuple):
-    """What the safety test is expected to say.
+    """The predicted result of the safety test.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Prediction(NamedTuple):
         Expected upper bounds on g. A bound is in units of g if the constraint's atoms are;
         otherwise only its sign is meaningful.
     probabilities : ndarray of shape (..., n_constraints)
-        How probable each constraint is to pass.
+        The probability that each constraint passes.
     """
 
     bounds: Array
@@ -52,32 +52,32 @@ class Prediction(NamedTuple):
 
     @property
     def pass_probability(self) -> Array:
-        """At least how probable it is that all constraints pass: shape (...)."""
+        """A lower bound on the probability that all constraints pass: shape (...)."""
         return bonferroni(np.moveaxis(self.probabilities, -1, 0))
 
     @property
     def feasibility_score(self) -> Array:
         """The `pass_probability`, if it is above zero: shape (...).
 
-        Otherwise a number below zero that grows as the bounds come down, so that models on the
-        way to a solution can be told apart.
+        Otherwise a number below zero that is larger the lower the bounds are, so that models that
+        do not pass yet can be compared.
         """
         probability, excess = self.pass_probability, np.maximum(self.bounds, 0.0).sum(axis=-1)
         return np.asarray(np.where(probability > 0, probability, -excess))
 
 
 class Forecast:
-    """What the safety test of one problem would say of models seen on candidate rows.
+    """Predicts the safety test of one problem for models evaluated on candidate rows.
 
     Parameters
     ----------
     problem : ConstrainedProblem
     n_rows : int
-        How many rows models are judged on.
+        The number of rows that models are evaluated on.
     margins : Margins, default=None
-        By how much bounds exceed estimates; None: `normal_margins`.
+        The amounts by which bounds exceed estimates. None: `normal_margins`.
     regions : mapping of int to PassingRegion, default=()
-        By the position of the atom, the counts with which its test passes.
+        The counts with which an atom's test passes, by the atom's position.
     """
 
     def __init__(
@@ -95,16 +95,17 @@ class Forecast:
 
     @property
     def needs_calibration(self) -> bool:
-        """Whether the width of any test's bound is known only by `calibrated_on`."""
+        """Whether `calibrated_on` is needed to know the width of any test's bound."""
         return len(self.regions) < len(self.problem.atoms)
 
     def predict(self, seen: Statistics, weight: float = 0.0) -> Prediction:
-        """The prediction for the model of which the rows judged on show these statistics.
+        """The prediction for a model.
 
         Parameters
         ----------
         seen : Statistics
-            The arrays may have leading axes, for several models at once.
+            The model's statistics on the rows that models are evaluated on. The arrays may have
+            leading axes, for several models at once.
         weight : float in [0, 1], default=0.0
             As in `PassingRegions.probabilities`.
         """
@@ -113,14 +114,14 @@ class Forecast:
         return Prediction(problem.highest(bounds), problem.pass_probabilities(passing))
 
     def choices(self, seen: Statistics, weight: float = 0.0) -> tuple[Choice, ...]:
-        """For each constraint, the alternatives that `predict` takes to be the ones tested."""
+        """For each constraint, the alternatives that `predict` assumes to be tested."""
         if not self.problem.is_open:
             return ((),) * len(self.problem.constraints)
         bounds, passing = self._of_atoms(seen, weight)
         return self.problem.choices(passing, bounds)
 
     def _of_atoms(self, seen: Statistics, weight: float) -> tuple[Array, Array]:
-        """Expected bounds of the atoms, and how probable each is to pass: shape (..., n_atoms)."""
+        """Expected bounds of the atoms, and their probabilities of passing: (..., n_atoms)."""
         problem = self.problem
         near = problem.linearisation.at(seen.confusion, seen.products)
         test = self.margins.standard_errors(near, problem.n_safety)
@@ -136,34 +137,34 @@ class Forecast:
     def feasibility_scores(self, seen: Statistics, weight: float = 0.0) -> Array:
         """Scores for choosing the best of several models: shape (...).
 
-        They are each model's `Prediction.feasibility_score`, but if some models are predicted to
-        pass with a probability above zero, the scores of the others may be any below zero.
+        These are the models' `Prediction.feasibility_score`. If some models have a probability of
+        passing above zero, the scores of the others are arbitrary numbers below zero.
         """
         if self.regions and not self.needs_calibration:
             known = self._known(self.problem.linearisation.means(seen.confusion), weight)
             scores = bonferroni(np.moveaxis(self.problem.pass_probabilities(known), -1, 0))
-            if (scores > 0).any():  # bounds, which take longer, would tell nothing more
+            if (scores > 0).any():  # the bounds, which take longer, are not needed then
                 return np.where(scores > 0, scores, -np.inf)
         return self.predict(seen, weight).feasibility_score
 
     def calibrated_on(
         self, samples: Sequence[Statistics], constant: Sequence[Statistics] = ()
     ) -> Forecast:
-        """The forecast with bounds as wide as on samples, as `calibrated_margins` takes them."""
+        """The forecast with bounds as wide as on samples; see `calibrated_margins`."""
         margins = calibrated_margins(self.problem, samples, constant, self.regions)
         return Forecast(self.problem, self.n_rows, margins, self.regions)
 
     def _known(self, means: Array, weight: float) -> Array:
-        """How probable each atom with a region is to pass: shape (..., n_regions)."""
+        """The probability that each atom with a region passes: shape (..., n_regions)."""
         return self._passing.probabilities(means[..., self._means], weight)
 
 
 def forecast_for(problem: ConstrainedProblem, counts: Array, by_counts: bool = True) -> Forecast:
-    """The forecast from rows of which `counts` (n_cells, K, K) is the table.
+    """The forecast from rows that `counts` (n_cells, K, K) counts by cell, label and decision.
 
-    What was decided about the rows does not matter: the test is expected to see as many rows of
-    each kind, in proportion. Of tests that are not `by_counts`, as those of units of rows, no
-    regions are known.
+    The decisions do not matter. The safety rows are expected to have the same proportions of cells
+    and labels. If the tests are not `by_counts`, as with units of several rows, no regions are
+    known.
     """
     linear = problem.linearisation
     table = linear.without_values(counts)

@@ -1,14 +1,15 @@
 """Decision thresholds of groups: one offset of a class for each group of rows.
 
-The groups are the combinations of the constraints' conditions that candidate rows meet. Their
-offsets are a function of the candidate rows alone. So the model decides by a rule, of the features
-and of the columns that the conditions name, that is fixed before the safety rows are looked at,
-and one safety test holds for it as for any other.
+The groups are the combinations of the constraints' conditions that occur in the candidate rows.
+Their offsets are a function of the candidate rows alone. The model is therefore a rule, of the
+features and of the columns that the conditions name, that is fixed before the safety rows are
+used. One safety test is valid for it as for any other model.
 
-The best offsets of several groups lie on a ridge where the constraint leaves little room between
-the groups' rates: one offset that moves alone leaves it. So one group's threshold is moved
-together with a common shift of all others, which is measured in shares of each group's own rows.
-For two groups that is a search over all pairs, first coarse, then fine.
+If the constraint allows only a small difference between the groups' rates, the best offsets of
+several groups lie on a ridge, and a change of a single offset leaves this ridge. The threshold of
+one group is therefore moved together with a common shift of all others. The shift is measured in
+shares of each group's own rows. For two groups this is a search over all pairs, first coarse, then
+fine.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ Array = NDArray[np.float64]
 Positions = NDArray[np.intp]
 
 CONDITIONS: dict[str, Any] = {kind.__name__: kind for kind in (ColumnIs, Comparison, Membership)}
-# By how much the shares of rows beyond a group's threshold are changed, one round after another.
-# Of more than two groups each round looks at every group, and only at few steps.
+# The changes of the shares of rows beyond a group's threshold that each round tries. With more than
+# two groups, each round goes through all groups and tries fewer steps.
 STEPS_OF_TWO = (np.arange(-24, 25) / 24, np.arange(-24, 25, 2) / 24**2)
 STEPS_OF_SEVERAL = tuple(np.arange(-2, 3) / 2**k for k in range(2, 9))
 NONE: SelectionKey = (-np.inf, -np.inf, -np.inf)
@@ -52,7 +53,7 @@ NONE: SelectionKey = (-np.inf, -np.inf, -np.inf)
 
 @dataclass(frozen=True)
 class GroupOffsets:
-    """The offsets of groups of rows, which are told apart by the conditions that they meet.
+    """The offsets of groups of rows. A group is defined by the conditions that its rows meet.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ class GroupOffsets:
     patterns : tuple of tuple of bool
         For each group, which of the conditions its rows meet.
     offsets : tuple of tuple of float
-        For each group, what is added to the score of each class.
+        For each group, the offsets that are added to the scores of the classes.
     """
 
     conditions: tuple[Condition, ...]
@@ -69,13 +70,13 @@ class GroupOffsets:
 
     @classmethod
     def of(cls, stratification: Stratification, offsets: Array) -> GroupOffsets:
-        """Those of groups that are the codes of a stratification: `offsets` (n_codes, K)."""
+        """The offsets of groups that are a stratification's codes: `offsets` (n_codes, K)."""
         patterns = tuple(map(tuple, stratification.patterns.tolist()))
         return cls(stratification.conditions, patterns, tuple(map(tuple, offsets.tolist())))
 
     @property
     def columns(self) -> list[str]:
-        """Names of the columns that tell the groups apart."""
+        """Names of the columns that define the groups."""
         return list(dict.fromkeys(condition.column for condition in self.conditions))
 
     @property
@@ -88,27 +89,27 @@ class GroupOffsets:
         return ", ".join(met) or f"none of {', '.join(map(str, self.conditions))}"
 
     def cells_of(self, columns: Mapping[str, Any], n_rows: int) -> Cells:
-        """The cells by which rows with these columns are told apart."""
+        """The cells of rows with these columns."""
         return assign_cells(columns, [self.conditions], n_rows)
 
     def positions(self, cells: Cells) -> Positions:
-        """The group of each row; -1 where it is in none of them."""
+        """The position of each row's group, -1 for rows in none of the groups."""
         place = {pattern: i for i, pattern in enumerate(self.patterns)}
         of_code = [place.get(pattern, -1) for pattern in self._patterns_of(cells)]
         return np.array(of_code, dtype=np.intp)[cells.codes]
 
     def unknown(self, cells: Cells) -> list[str]:
-        """The groups of rows that are in none of these, in words."""
+        """The groups in `cells` that have no offsets, in words."""
         known = set(self.patterns)
         return [self._name(pattern) for pattern in self._patterns_of(cells) if pattern not in known]
 
     def _patterns_of(self, cells: Cells) -> list[tuple[bool, ...]]:
-        """For each code of some cells, which of the conditions hold."""
+        """For each code of the cells, which of the conditions hold."""
         own = [cells.stratification.conditions.index(one) for one in self.conditions]
         return list(map(tuple, cells.stratification.patterns[:, own].tolist()))
 
     def to_json(self) -> str:
-        """All of it as text, from which `from_json` makes an equal one."""
+        """The offsets as text, from which `from_json` makes an equal object."""
         conditions = [
             {"kind": type(one).__name__}
             | {f.name: getattr(one, f.name) for f in fields(one) if f.name != "span"}
@@ -129,16 +130,16 @@ class GroupOffsets:
 
 
 class GroupDecisions(NamedTuple):
-    """What a model would decide with offsets of one class in each group.
+    """A model's decisions with an offset of one class in each group.
 
     Attributes
     ----------
     class_position : int
     offsets : ndarray of shape (..., n_groups)
     tables, smoothed, weight
-        As of `ShiftedDecisions`, with the leading axes of the offsets.
+        As in `ShiftedDecisions`, with the leading axes of the offsets.
     moved : ndarray of shape (...)
-        How far the offsets are from where they were, in shares of rows.
+        The distance of the offsets from the initial ones, in shares of rows.
     """
 
     class_position: int
@@ -149,12 +150,12 @@ class GroupDecisions(NamedTuple):
     moved: Array
 
     def at(self, i: int) -> GroupDecisions:
-        """Those with the i-th offsets, without the leading axis."""
+        """The decisions with the i-th offsets, without the leading axis."""
         parts = {name: getattr(self, name)[i] for name in ("offsets", "tables", "smoothed")}
         return self._replace(moved=self.moved[i], **parts)
 
 
-# The position of the best of some decisions, and its key.
+# A function that returns the position of the best of some decisions, and its key.
 Choose = Callable[[GroupDecisions], tuple[int, SelectionKey]]
 
 
@@ -165,13 +166,13 @@ def group_shifts(
     stratification: Stratification,
     n_offsets: int,
 ) -> Iterator[GroupShifts]:
-    """The decisions with groups' offsets of each class that has some; as `class_shifts`."""
+    """The decisions with group offsets of each class that can have them; as `class_shifts`."""
     for k in moved_classes(scores.shape[1]):
         yield GroupShifts(scores, labels, codes, stratification, k, n_offsets)
 
 
 class GroupShifts:
-    """The decisions of some rows as each group's offset of one class makes them turn to it.
+    """The decisions of some rows as functions of the groups' offsets of one class.
 
     Parameters
     ----------
@@ -179,7 +180,7 @@ class GroupShifts:
         As in `class_shifts`. The groups are the codes of the stratification.
     class_position : int
     n_offsets : int
-        How many thresholds show what tables are smoothed by.
+        The number of thresholds that the model for smoothing is fitted to.
     """
 
     def __init__(
@@ -200,7 +201,7 @@ class GroupShifts:
         self._ascending = np.sort(needed)
         self._has_rows = np.bincount(codes, minlength=n_groups) > 0
         self._cuts = [_cuts(np.sort(needed[codes == g])) for g in range(n_groups)]
-        # The needed offsets of the rows of each (group, label, class otherwise), ascending.
+        # The offsets at which the rows of each (group, label, decision without) turn, ascending.
         kinds = (codes.astype(np.int64) * n_classes + labels) * n_classes + runner_up
         order = np.lexsort([needed, kinds])
         firsts = np.searchsorted(kinds[order], np.arange(1, n_groups * n_classes**2))
@@ -209,12 +210,12 @@ class GroupShifts:
         self._is_in[np.arange(n_groups), stratification.cell_of_code.T] = 1.0
 
     def best(self, offset: float, choose: Choose) -> GroupDecisions:
-        """The best that a search from one `offset` for all groups finds."""
+        """The best decisions that a search finds, starting from one `offset` for all groups."""
         n_groups = len(self._cuts)
         at = np.array([np.searchsorted(cuts[1:], offset) / (len(cuts) - 1) for cuts in self._cuts])
         best, key = self._decisions(0, at[:1], np.zeros(1), at).at(0), NONE
         for steps in STEPS_OF_SEVERAL if n_groups > 2 else STEPS_OF_TWO:
-            # Of two groups, all pairs are those of the first alone and a shift of the other.
+            # With two groups, moving the first and shifting the other covers all pairs.
             for g in range(n_groups if n_groups > 2 else 1):
                 others = np.delete(at, g)
                 least, most = -others.max(initial=0.0), 1.0 - others.min(initial=1.0)
@@ -228,7 +229,7 @@ class GroupShifts:
         return best._replace(offsets=np.where(self._has_rows, best.offsets, offset))
 
     def _decisions(self, g: int, own: Array, shift: Array, at: Array) -> GroupDecisions:
-        """What is decided for each of the shares `own` of group `g` with each `shift` of others."""
+        """The decisions with each of the shares `own` of group `g` and each `shift` of others."""
         shares = _all_shares(g, own, shift, at)
         offsets = np.empty(shares.shape)
         for h, cuts in enumerate(self._cuts):
@@ -249,7 +250,7 @@ class GroupShifts:
         )
 
     def _tables(self, group: int, offsets: Array) -> Array:
-        """The rows of one group, counted and smoothed: (2, n_offsets, n_cells, K, K)."""
+        """The tables of one group, of counts and smoothed: (2, n_offsets, n_cells, K, K)."""
         k, n_kinds = self._n_classes, self._n_classes**2
         kinds = self._needed[group * n_kinds : (group + 1) * n_kinds]
         rows = np.array([len(needed) for needed in kinds], dtype=float).reshape(k, k)
@@ -273,7 +274,7 @@ def _all_shares(g: int, own: Array, shift: Array, at: Array) -> Array:
 
 
 def _cuts(ascending: Array) -> Array:
-    """Offsets between the values of some rows, and beyond all of them."""
+    """Offsets between the values of some rows, and below and above all of them."""
     if not len(ascending):
         return np.zeros(2)
     least, most = ascending[[0, -1]]

@@ -1,4 +1,4 @@
-"""The constraints as functions of a table of rows, and how they move with each entry of it."""
+"""The constraints as functions of a table of rows, and their gradients in the table's entries."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from sklearn_seldonian.measures import Expectation
 
 Array = NDArray[np.float64]
 
-# Stands for a sum that is not finite, so that it spoils no mean but its own.
+# Replaces a sum that is not finite, which would otherwise make other means NaN as well.
 HUGE = 1e18
-# Each atom is over few of the means and cells: so many atoms at a time are computed together, over
-# theirs alone.
+# Each atom depends on few of the means and cells. This many atoms are computed together, with only
+# the means and cells that they depend on.
 ATOMS_AT_ONCE = 64
 
 
 class Influence(NamedTuple):
-    """How some atoms move with the entries of some cells; with those of no others they do not.
+    """The gradients of some atoms in the entries of some cells; in other cells' they are zero.
 
     Attributes
     ----------
@@ -47,16 +47,16 @@ class Influence(NamedTuple):
 
 
 class _Block(NamedTuple):
-    """Some atoms, with the means and the cells that they are over.
+    """Some atoms, with the means and the cells that they depend on.
 
     Attributes
     ----------
     atoms : slice
     means, cells : ndarray of int
     denominators, numerators : ndarray of shape (n_means, n_entries)
-        The entries of these cells that count for each mean, and those summed up.
+        The entries of these cells in the denominator and in the numerator of each mean.
     weights, involved : ndarray of shape (n_atoms, n_means)
-        Weights of the linear atoms, and which means each atom is over.
+        Weights of the linear atoms, and which means each atom depends on.
     """
 
     atoms: slice
@@ -69,20 +69,20 @@ class _Block(NamedTuple):
 
 
 class Linearised(NamedTuple):
-    """The atoms near the means of a table of rows, or of several tables: with leading axes.
+    """The atoms, linearised at the means of one table of rows, or of several (leading axes).
 
     Attributes
     ----------
     values : ndarray of shape (..., n_atoms)
-        Each atom's h, which should not be above zero; NaN where one of its rates has no rows.
+        Each atom's h, which should not be above zero. NaN if one of its rates has no rows.
     means : ndarray of shape (..., n_means)
-        The means that the atoms were computed from; NaN where there were no rows.
+        The means that the atoms were computed from. NaN if there were no rows.
     influence : tuple of Influence
-        How h moves with the share of rows in each entry (cell, label, prediction) of the table.
-        It is the weight that training puts on a row's outputs, and the spread of h comes from it.
-        Of several tables it is not kept.
+        The gradients of h in the share of rows in each entry (cell, label, prediction) of the
+        table. They are the weights that training gives to a row's outputs, and the spread of h is
+        computed from them. Empty for several tables.
     second_moments, largest : ndarray of shape (..., n_atoms)
-        Mean square of what one row adds to each h, and the most that one can add.
+        Mean square of one row's contribution to each h, and the largest possible contribution.
     """
 
     values: Array
@@ -92,13 +92,13 @@ class Linearised(NamedTuple):
     largest: Array
 
     def pull(self, weights: Array, shape: tuple[int, ...]) -> Array:
-        """How the sum of all h, each times its weight, moves with each entry of a table.
+        """The gradient of the weighted sum of all h in the entries of a table.
 
         Parameters
         ----------
         weights : ndarray of shape (n_atoms,)
         shape : tuple of int
-            Of the table.
+            The shape of the table.
         """
         pull = np.zeros(shape)
         for atoms, cells, of_atoms in self.influence:
@@ -106,10 +106,11 @@ class Linearised(NamedTuple):
         return pull
 
     def standard_errors(self, n_rows: int) -> Array:
-        """Of each h, estimated from `n_rows` rows; never zero where h varies at all.
+        """The standard error of each h, estimated from `n_rows` rows; above zero if h can vary.
 
-        Standard errors are those of the delta method, but at least that of one row more or less
-        in the entry with the most influence: a rate that was 0 on these rows need not be 0.
+        It is the standard error of the delta method, but at least the effect of one row more or
+        less in the entry with the largest influence, because a rate that is 0 on these rows need
+        not be 0 in the population.
         """
         one_row = self.largest / n_rows
         return np.asarray(np.sqrt(np.maximum(self.second_moments / n_rows, one_row**2)))
@@ -122,15 +123,15 @@ class Linearisation:
     ----------
     constraints : sequence of ResolvedConstraint
     stratification : Stratification
-        The cells, with each constraint's conditions in some family.
+        The cells. All conditions of a constraint are in one family.
     n_classes : int
     deterministic : bool, default=True
-        Whether decisions are the most probable class; otherwise they are drawn.
+        Whether decisions are the most probable class. Otherwise they are drawn.
 
     Attributes
     ----------
     atoms : tuple of Atom
-        Those of all constraints, one constraint after the other.
+        The atoms of all constraints, one constraint after the other.
     means_of_atoms : list of list of int
         For each atom, the positions of its means in arrays of shape (..., n_means).
     values : tuple of RowMeasure
@@ -148,8 +149,8 @@ class Linearisation:
         self.constraints, self.stratification = tuple(constraints), stratification
         self.deterministic = deterministic
         self.shape = stratification.n_cells, n_classes
-        # What the rows add to an atom is known within one family: a mean that two constraints
-        # use in two families is two columns of every array.
+        # The contributions of rows to an atom are known within one family. A mean that two
+        # constraints use in two families therefore has two columns in every array.
         family_of = [stratification.family_of(constraint.conditions) for constraint in constraints]
         placed = list(zip(family_of, constraints, strict=True))
         atoms = [(family, atom) for family, c in placed for atom in atoms_of(c.tree)]
@@ -171,7 +172,7 @@ class Linearisation:
         self._blocks = [self._block(slice(start, start + ATOMS_AT_ONCE)) for start in starts]
 
     def _flat_tables(self) -> tuple[csr_array, csr_array]:
-        """The entries that count and those summed up, for each mean: (n_means, n_entries)."""
+        """The entries in the denominator and numerator of each mean: (n_means, n_entries)."""
         found: tuple[list[csr_array], list[csr_array]] = [], []
         width = math.prod(self.confusion_shape[1:])
         for family, mean in self._means:
@@ -189,7 +190,7 @@ class Linearisation:
         return denominators, numerators
 
     def _block(self, atoms: slice) -> _Block:
-        """The atoms of a slice, with what they are over."""
+        """The atoms of a slice, with the means and cells that they depend on."""
         of_atoms = self.means_of_atoms[atoms]
         means = np.unique([mean for own in of_atoms for mean in own]).astype(np.intp)
         tables = self._denominators[means], self._numerators[means]
@@ -207,36 +208,39 @@ class Linearisation:
         return _Block(atoms, means, cells, denominators, numerators, weights, involved)
 
     def without_values(self, counts: Array) -> Array:
-        """The table of rows of which only the `counts` (n_cells, K, K) are known."""
+        """The table of rows, if only their `counts` (n_cells, K, K) are known."""
         table = np.zeros(self.confusion_shape)
         table[..., : self.shape[1]] = counts
         return table
 
     def n_rows(self, confusion: Array) -> Array:
-        """How many rows are counted in `confusion`, which may have leading axes."""
+        """The number of rows counted in `confusion`, which may have leading axes."""
         once = confusion[..., self.stratification.spans[0], :, : self.shape[1]]
         return np.asarray(once.sum(axis=(-3, -2, -1)))
 
     @property
     def confusion_shape(self) -> tuple[int, int, int]:
-        """Of the tables of counts and sums: (n_cells, K, K + V)."""
+        """The shape of the tables of counts and sums: (n_cells, K, K + V)."""
         n_cells, n_classes = self.shape
         return n_cells, n_classes, n_classes + len(self.values)
 
     @property
     def products_shape(self) -> tuple[int, int, int, int]:
-        """Of the sums of products: (n_cells, K, V, K + V), (n_cells, K, K + V, K + V) if soft."""
+        """The shape of the sums of products.
+
+        (n_cells, K, V, K + V) with deterministic decisions, otherwise (n_cells, K, K + V, K + V).
+        """
         n_cells, n_classes, n_columns = self.confusion_shape
         return n_cells, n_classes, len(self.values) if self.deterministic else n_columns, n_columns
 
     def at(self, confusion: Array, products: Array | None = None) -> Linearised:
-        """The atoms near the means of a table.
+        """The atoms, linearised at the means of a table.
 
         Parameters
         ----------
         confusion, products : ndarray
             As in `Statistics`. Both may have leading axes, for several tables at once. `products`
-            are not used where decisions are hard and there are no row measures.
+            are not used if decisions are deterministic and there are no row measures.
         """
         confusion, products = _bounded(confusion), self._products(confusion, products)
         trials, means = self._trials_and_means(confusion)
@@ -253,7 +257,7 @@ class Linearisation:
         return Linearised(values, means, influence, moments, largest)
 
     def _products(self, confusion: Array, products: Array | None) -> Array | None:
-        """The products beside a table; None where a row has one decision, and there are none."""
+        """The products of a table; None if decisions are deterministic without row measures."""
         if self.deterministic and not self.values:
             return None
         if products is None:
@@ -269,7 +273,7 @@ class Linearisation:
         means: Array,
         n_rows: Array,
     ) -> tuple[Array, Array, Array, Influence]:
-        """Values, second moments, largest and influence of the atoms of a block."""
+        """Values, second moments, largest contributions and influence of a block's atoms."""
         trials, means = trials[..., block.means], means[..., block.means]
         seen = trials > 0
         values, slopes = self._slopes(block, means)
@@ -288,7 +292,7 @@ class Linearisation:
         return self._trials_and_means(_bounded(confusion))[1]
 
     def trials(self, confusion: Array) -> Array:
-        """How many rows of `confusion` each mean is over: shape (..., n_means)."""
+        """The number of rows of `confusion` in each mean's denominator: shape (..., n_means)."""
         return self._trials_and_means(_bounded(confusion))[0]
 
     def _trials_and_means(self, confusion: Array) -> tuple[Array, Array]:
@@ -310,12 +314,12 @@ class Linearisation:
         products: Array | None,
         n_rows: Array,
     ) -> tuple[Array, Array]:
-        """Mean square of what a row adds to each h of a block, and the most that one can add.
+        """Mean square of a row's contribution to each h of a block, and the largest contribution.
 
-        A row adds the weight of its decision's entry, plus for each row measure its value
-        times the weight of that column. The most that a value can be is taken as three
-        times its root mean square. Drawn decisions do not contribute to it, because their
-        probabilities are observed exactly.
+        A row contributes the weight of its decision's entry, plus for each row measure its value
+        times the weight of that column. The largest value is taken as three times the root mean
+        square. Drawn decisions do not contribute to it, because their probabilities are observed
+        exactly.
         """
         k, own = self.shape[1], confusion[..., block.cells, :, :]
         if products is None:
@@ -378,7 +382,7 @@ class Linearisation:
         return estimate(self.constraints[i].g, self.known(i, means))
 
     def violation_scale(self, confusion: Array, spreads: Array) -> Array:
-        """How much each h varies with its measures near the means of `confusion`; one if it cannot.
+        """The scale on which each h varies near the means of `confusion`; 1 if it is constant.
 
         `spreads` are the standard deviations of the row measures' `values`.
         """
@@ -397,7 +401,7 @@ class Linearisation:
 
 
 def _bounded(sums: Array) -> Array:
-    """The sums, with a huge one for each that is not finite; themselves if all are."""
+    """The sums, with a huge number in place of each that is not finite."""
     if math.isfinite(float(sums.sum())):
         return sums
     return np.nan_to_num(sums, nan=HUGE, posinf=HUGE)

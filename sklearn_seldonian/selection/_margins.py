@@ -1,4 +1,4 @@
-"""How far below its limit a constraint must be seen for the safety test to pass."""
+"""How far below its limit a constraint's estimate must be for the safety test to pass."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from sklearn_seldonian.selection._problem import ConstrainedProblem
 
 Array = NDArray[np.float64]
 
-# At most so many times wider than the normal approximation is a test's bound taken to be. Where a
-# test has no bound, training then still has a direction.
+# A test's bound is assumed to be at most this many times wider than the normal approximation.
+# Training therefore has a direction even if a test has no bound.
 WIDEST = 10.0
 
 
 @dataclass(frozen=True, eq=False)
 class Margins:
-    """How wide the bounds of the safety test will be.
+    """The predicted widths of the safety test's bounds.
 
     A bound exceeds h by ``floors * widths`` plus `factors` times the normal approximation's width.
 
@@ -36,7 +36,7 @@ class Margins:
     widths : ndarray of shape (n_atoms,)
         The `relative_widths` of the model that they were calibrated on.
     spreads : float or ndarray of shape (n_atoms,), default=1.0
-        How many times larger a standard error is than of independent rows that count the same.
+        The ratio of a standard error to that of independent rows with the same weight.
     """
 
     problem: ConstrainedProblem
@@ -51,26 +51,26 @@ class Margins:
         return np.asarray(ndtri(1.0 - np.array(self.problem.atom_deltas)))
 
     def normal_widths(self, near: Linearised, n_rows: int) -> Array:
-        """By how much a normal approximation's bound from `n_rows` rows exceeds each h."""
+        """The amount by which a normal approximation's bound from `n_rows` rows exceeds each h."""
         return np.asarray(self._quantiles * self.standard_errors(near, n_rows))
 
     def standard_errors(self, near: Linearised, n_rows: int) -> Array:
-        """Of each h, as `n_rows` rows estimate it."""
+        """The standard error of each h on `n_rows` rows."""
         return np.asarray(self.spreads * near.standard_errors(n_rows))
 
     def widths_of_bounds(self, near: Linearised, widths: Array | None = None) -> Array:
-        """By how much the safety test's bound on each h will exceed h.
+        """The predicted amount by which the safety test's bound on each h exceeds h.
 
-        `widths` are the model's own, if it is not the one that was calibrated on.
+        `widths` are those of the model, if the margins were calibrated on another one.
         """
         widths = self.widths if widths is None else widths
         normal = self.normal_widths(near, self.problem.n_safety)
         return np.asarray(self.floors * widths + self.factors * normal)
 
     def below_zero(self, near: Linearised, n_rows: int) -> Array:
-        """How far below zero each h must be seen on `n_rows` rows to pass with the power wanted.
+        """How far below zero each h must be on `n_rows` rows to pass with the problem's power.
 
-        Both samples vary, that of the rows seen and that of the safety test.
+        This accounts for the sampling errors of these rows and of the safety rows.
         """
         test = self.standard_errors(near, self.problem.n_safety)
         both = np.hypot(test, self.standard_errors(near, n_rows))
@@ -78,7 +78,7 @@ class Margins:
 
 
 def normal_margins(problem: ConstrainedProblem) -> Margins:
-    """Bounds are expected to be as wide as normal approximations'."""
+    """The margins with bounds as wide as those of normal approximations."""
     n_atoms = len(problem.atoms)
     return Margins(problem, np.zeros(n_atoms), np.ones(n_atoms), np.ones(n_atoms))
 
@@ -89,22 +89,22 @@ def calibrated_margins(
     constant: Sequence[Statistics] = (),
     excepted: Collection[int] = (),
 ) -> Margins:
-    """Bounds are expected to be as wide as the tests' own bounds on samples of candidate rows.
+    """The margins with bounds as wide as the tests' own bounds on samples of candidate rows.
 
-    Finite-sample bounds are wider than normal approximations. By how much depends on the method
-    and on the data. Bounds on means of probabilities are wider by a factor, and by a part of the
-    range of the probabilities.
+    Finite-sample bounds are wider than normal approximations, by an amount that depends on the
+    method and on the data. Bounds on means of probabilities are wider by a factor, plus a part of
+    the range of the probabilities.
 
     Parameters
     ----------
     problem : ConstrainedProblem
     samples : sequence of Statistics
-        Of one model.
+        The statistics of one model on several samples.
     constant : sequence of Statistics
-        Of a model whose probabilities are the same for all rows although they could be any, so
-        that the width of its bounds is due to their range alone.
+        The statistics of a model with the same probabilities for all rows, whose range is
+        nevertheless the full one. The width of its bounds is due to this range alone.
     excepted : collection of int
-        Positions of atoms whose bounds are not asked for.
+        Positions of atoms whose bounds are not needed.
     """
     margins = replace(normal_margins(problem), spreads=_spreads(problem, samples[0]))
     floors = margins.floors
@@ -126,7 +126,7 @@ def calibrated_margins(
 def _widths_of_tests(
     problem: ConstrainedProblem, sample: Statistics, excepted: Collection[int]
 ) -> Array:
-    """By how much the test's bound on each h exceeds h on a sample; zero for those `excepted`."""
+    """The amount by which the test's bound on each h exceeds h; zero for those `excepted`."""
     values = problem.linearisation.at(sample.confusion, sample.products).values
     evidence = sample.evidence(
         distinct_estimands(problem.constraints), problem.mutually_exclusive_columns
@@ -139,7 +139,7 @@ def _widths_of_tests(
 
 
 def _spreads(problem: ConstrainedProblem, sample: Statistics) -> Array | float:
-    """How much larger standard errors are than of independent rows that count the same."""
+    """The ratio of each standard error to that of independent rows with the same weight."""
     if sample.largest is None:
         return 1.0
     near = problem.linearisation.at(sample.confusion, sample.products)
@@ -154,9 +154,9 @@ def _spreads(problem: ConstrainedProblem, sample: Statistics) -> Array | float:
 
 
 def relative_widths(atoms: Sequence[Atom], seen: Statistics) -> Array:
-    """How wide the range of what a row adds to each h is, relative to any model's.
+    """The width of the range of a row's contribution to each h, relative to the widest possible.
 
-    One where the atom is not linear, and where it is over no means, so that no test is needed.
+    It is 1 if the atom is not linear, or if it depends on no means and needs no test.
     """
     widths = np.ones(len(atoms))
     if seen.ends is None:
@@ -169,7 +169,7 @@ def relative_widths(atoms: Sequence[Atom], seen: Statistics) -> Array:
 
 
 def _width(atom: Atom, range_of: Callable[[Estimand], Range]) -> float:
-    """How wide the range of a linear atom is, its means being in their ranges."""
+    """The width of the range of a linear atom, given the ranges of its means."""
     assert atom.linear is not None
     ends = map(range_of, atom.estimands)
     pairs = zip(atom.linear.weights, ends, strict=True)

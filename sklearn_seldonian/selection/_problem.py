@@ -1,4 +1,4 @@
-"""What a model must satisfy: constraints, each with its delta, and how they will be tested."""
+"""The constraints of a model, each with its delta, and the safety test that they will meet."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sklearn_seldonian.selection._linearisation import Linearisation
 
 Array = NDArray[np.float64]
 Fold = Callable[[Iterable[Array]], Array]
-# The value of a tree, and for each of its atoms whether the value depends on it.
+# The value of a tree, and for each atom of the tree whether the value depends on it.
 Chosen = tuple[float, list[bool]]
 
 _largest: Fold = partial(reduce, np.maximum)
@@ -31,7 +31,7 @@ _total: Fold = partial(reduce, np.add)
 
 
 class ConstrainedProblem:
-    """All constraints of one fit, and the safety test that they will meet.
+    """All constraints of one fit, and the parameters of their safety test.
 
     Parameters
     ----------
@@ -39,32 +39,33 @@ class ConstrainedProblem:
     deltas : sequence of float
         One delta per constraint.
     stratification : Stratification
-        The cells of the candidate rows, with each constraint's conditions in some family.
+        The cells of the candidate rows. All conditions of a constraint are in one family.
     n_classes, n_safety : int
+        The numbers of classes and of safety rows.
     power : float in (0, 1)
-        Probability of passing that training aims for.
+        The probability of passing that training aims for.
     deterministic : bool, default=True
-        Whether decisions are the most probable class; otherwise they are drawn.
+        Whether decisions are the most probable class. Otherwise they are drawn.
     method : str, default="auto"
         How the constraints will be tested.
     mutually_exclusive_columns : frozenset of frozenset of str, default=frozenset()
-        Pairs of 0/1 columns known never to be both 1.
+        Pairs of 0/1 columns that are known never to be both 1.
     by_group : bool, default=False
-        Whether each group has a threshold of its own.
+        Whether each group has its own threshold.
 
     Attributes
     ----------
     linearisation : Linearisation
         The constraints' atoms as functions of a table of rows.
     atoms : tuple of Atom
-        Those of all constraints, one constraint after the other.
+        The atoms of all constraints, one constraint after the other.
     atom_deltas : tuple of float
-        What each atom is tested at.
+        The delta that each atom is tested at.
     values : tuple of RowMeasure
         The constraints' distinct row measures.
     shape : (n_cells, n_classes)
     is_open : bool
-        Whether any constraint has alternatives of which one is to be chosen.
+        Whether any constraint has alternatives, of which one has to be chosen.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class ConstrainedProblem:
         self.atom_deltas = tuple(own for c, delta in tested for _, own in leaves(c.tree, delta))
 
     def n_smallest_group(self, counts: Array) -> float:
-        """How many of some rows the mean is over that is over fewest, were all decisions right.
+        """The smallest number of rows that a mean is over, assuming that all decisions are right.
 
         `counts` (n_cells, K, K) are the rows of each (cell, label, decision).
         """
@@ -109,26 +110,26 @@ class ConstrainedProblem:
         return self._folded(per_atom, _largest, _smallest)
 
     def pass_probabilities(self, of_atoms: Array) -> Array:
-        """At least how probable each constraint is to pass, from its atoms' probabilities.
+        """A lower bound on each constraint's probability of passing, from those of its atoms.
 
-        Shape (..., n_constraints). An atom of which nothing is known (NaN) does not pass.
+        Shape (..., n_constraints). An atom with an unknown probability (NaN) does not pass.
         """
         return self._folded(np.nan_to_num(of_atoms), bonferroni, _largest)
 
     def choices(self, probabilities: Array, bounds: Array) -> tuple[Choice, ...]:
-        """For each constraint, the alternatives that are likeliest to pass.
+        """For each constraint, the alternatives that are most likely to pass.
 
-        From the probabilities and expected bounds of its atoms, as `pass_probabilities` and
-        `highest` take them. What these predict of a constraint whose alternatives are open is
-        what they predict of the chosen one.
+        They are chosen by the probabilities and expected bounds of the atoms, in the form that
+        `pass_probabilities` and `highest` take. For a constraint with open alternatives, these two
+        return the values of the chosen one.
         """
         prospects = zip(np.nan_to_num(probabilities).tolist(), bounds.tolist(), strict=True)
         return tuple(choice(constraint.tree, prospects) for constraint in self.constraints)
 
     def active(self, values: Array) -> NDArray[np.bool_]:
-        """Which atoms training should push on: all of an AND, the nearest of an OR.
+        """The atoms that training should improve: all of an AND, the nearest one of an OR.
 
-        `values` (n_atoms,) are those of the atoms.
+        `values` (n_atoms,) are the values of the atoms.
         """
         known, active = iter(values.tolist()), list[bool]()
         for constraint in self.constraints:
@@ -150,7 +151,7 @@ def _all(children: Iterable[Chosen]) -> Chosen:
 
 
 def _nearest(children: Iterable[Chosen]) -> Chosen:
-    """Without the atoms of every child but the nearest to being satisfied."""
+    """The child that is nearest to being satisfied. No atom of the other children is active."""
     values, chosen = zip(*children, strict=True)
     nearest = int(np.argmin(values))
     return values[nearest], [atom and i == nearest for i, c in enumerate(chosen) for atom in c]

@@ -1,4 +1,4 @@
-"""Which of several models to keep: the best of those predicted to pass the safety test."""
+"""The choice among models: the best of those that are predicted to pass the safety test."""
 
 from __future__ import annotations
 
@@ -14,15 +14,23 @@ def selection_key(
 ) -> SelectionKey:
     """The key by which models are ordered; the best model has the largest.
 
-    Among the models predicted to pass with `power` the best has the least error, and of equal
-    errors the least primary loss. If there are none, the most probable to pass is the best.
+    Among the models predicted to pass with `power`, the best has the lowest error, and among equal
+    errors the lowest primary loss. If there are none, the most probable to pass is the best.
 
     Parameters
     ----------
     feasibility_score : float
-        As in `Prediction`. It is not known to within a hundredth, so that smaller differences
-        do not count.
-    error, loss, power : float
+        As in `Prediction`. Differences below a hundredth are ignored, because the score is not
+        known more precisely.
+    error, loss : float
+        The error and the primary loss of the model on candidate rows.
+    power : float in (0, 1)
+        The predicted probability of passing from which on a model is predicted to pass.
+
+    Returns
+    -------
+    tuple of float
+        Keys of two models are compared like tuples.
 
     Examples
     --------
@@ -37,12 +45,12 @@ def selection_key(
 def position_of_best(
     feasibility_scores: Array, errors: Array, distances: Array, power: float
 ) -> int:
-    """The position of the best of several models; of equal ones, of that at the least distance."""
+    """The position of the best of several models; among equal ones, that at the least distance."""
     scores = _coarse(feasibility_scores, power)
     return int(np.lexsort((-distances, -errors, scores))[-1])
 
 
 def _coarse(scores: Array, power: float) -> Array:
-    """`power` for all that reach it; of others whole hundredths, where they are above zero."""
+    """The scores, with `power` for those that reach it; below it, in hundredths if positive."""
     coarse = np.where(scores > 0, np.floor(100.0 * scores) / 100.0, scores)
     return np.where(scores >= power, power, coarse)

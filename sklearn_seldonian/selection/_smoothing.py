@@ -1,14 +1,15 @@
-"""Rates of decisions beyond a threshold, known better from the distribution of the scores.
+"""Smoothed estimates of rates of decisions at a threshold, from the distribution of the scores.
 
-Counts among a few hundred rows are poor estimates of such rates. The scores of two classes say
-more. In units in which the scores of all rows are normal, the scores of one stratum (cell, label)
-are nearly normal too (the binormal model of ROC curves [1]_), and then only their mean has to be
-estimated. Estimates are averages of counts and model. The model weighs less the worse it fits, as
-in a James-Stein estimator [2]_, so that counts alone remain where rows are many, or scores have
-another shape. `benchmarks/smoothing.py` measures the gain for gaps between groups: on average a
-tenth of the root mean square error, for linear models on few rows up to half of it. Networks and
-boosted trees, judged on rows that they were trained on, gain where decisions are balanced and
-lose in the tails.
+Counts among a few hundred rows are imprecise estimates of such rates. With two classes, the scores
+have more information. After a transformation that makes the scores of all rows normal, the scores
+of one stratum (cell, label) are nearly normal too (the binormal model of ROC curves [1]_), and only
+their mean has to be estimated. The estimates are averages of the counts and the model. The weight
+of the model is smaller the worse it fits, as in a James-Stein estimator [2]_. With many rows, or
+with scores of another shape, the estimates are therefore the counts. `benchmarks/smoothing.py`
+measures the gain for gaps between groups: the root mean square error is lower by a tenth on
+average, and by up to half for linear models on few rows. For networks and boosted trees that are
+evaluated on rows that they were trained on, it is lower if decisions are balanced and higher in
+the tails.
 
 References
 ----------
@@ -32,7 +33,7 @@ Array = NDArray[np.float64]
 
 
 class Strata(NamedTuple):
-    """Some rows by stratum (cell, label); each row is in a joint cell of all families."""
+    """The strata (cell, label) of some rows. Each row is in a joint cell of all families."""
 
     joint: JointStrata
     cells: NDArray[np.integer[Any]]
@@ -44,7 +45,7 @@ class Strata(NamedTuple):
         return self._replace(cells=self.cells[rows], labels=self.labels[rows])
 
     def counts(self, kinds: NDArray[np.int64], n_kinds: int) -> Array:
-        """How many rows of each stratum are of each kind: (n_cells, n_classes, n_kinds)."""
+        """The number of rows of each stratum and kind: (n_cells, n_classes, n_kinds)."""
         return self._summed(self.labels * n_kinds + kinds, None, n_kinds)
 
     def sums(self, values: Array) -> Array:
@@ -52,7 +53,7 @@ class Strata(NamedTuple):
         return self._summed(self.labels, values, 1)[..., 0]
 
     def _summed(self, kinds: NDArray[np.int64], values: Array | None, n_kinds: int) -> Array:
-        """Sums over the rows of each cell, label and kind, of which `kinds` has both."""
+        """Sums over the rows of each cell, label and kind; `kinds` encodes label and kind."""
         n_in_cell = self.n_classes * n_kinds
         sums = np.zeros(self.joint.n_cells * n_in_cell)
         for own in self.cells.T:
@@ -61,17 +62,17 @@ class Strata(NamedTuple):
 
 
 class Binormal(NamedTuple):
-    """Scores of two classes as normal in each stratum, with one standard deviation.
+    """A model of two classes' scores: normal in each stratum, with one standard deviation.
 
     Attributes
     ----------
     rows, means : ndarray of shape (n_cells, n_classes)
-        How many rows each stratum has, and their mean score, in units in which the scores of all
-        rows are normal.
+        The number of rows of each stratum, and their mean score after the transformation that
+        makes the scores of all rows normal.
     spread : float
-        The standard deviation.
+        The standard deviation in each stratum.
     weight : float in [0, 1]
-        What the model weighs beside counts.
+        The weight of the model in the average with the counts.
     """
 
     rows: Array
@@ -81,9 +82,9 @@ class Binormal(NamedTuple):
 
     @classmethod
     def fit(cls, tables: Array, ranks: Array, strata: Strata) -> Binormal:
-        """The model of rows with these `ranks`, by how early they decide for the second class.
+        """The model of rows with these `ranks` in the order in which they turn to the second class.
 
-        `tables` show with what it must agree.
+        The weight of the model depends on how well it agrees with the `tables`.
         """
         normal = ndtri((ranks - 0.5) / len(ranks))
         rows = tables[0].sum(axis=2)
@@ -93,13 +94,13 @@ class Binormal(NamedTuple):
         within = float((squares - sums * sums / sizes).sum())
         spread = np.sqrt(max(within, 1e-12) / max(rows.sum() - np.count_nonzero(rows), 1.0))
         model = cls(rows, means, float(spread), 1.0)
-        return model._replace(weight=model._weight_beside(tables))
+        return model._replace(weight=model._model_weight(tables))
 
-    def _weight_beside(self, tables: Array) -> float:
-        """The less, the more counts differ from what is expected, in their standard errors."""
+    def _model_weight(self, tables: Array) -> float:
+        """The model's weight: less, the more standard errors counts are from expected counts."""
         deviations, counted = self._deviations(tables), tables[..., 1] / np.maximum(self.rows, 1.0)
         expected = ndtr(deviations)
-        # What is left of the variance of a count when its mean has been fitted.
+        # The share of a count's variance that is left after the mean has been fitted.
         density = np.exp(-deviations * deviations / 2.0) / np.sqrt(2.0 * np.pi)
         left = (expected * (1.0 - expected) - density**2) / np.maximum(self.rows, 1.0)
         compared = (self.rows > 0) & (left > 0) & np.isfinite(deviations)
@@ -108,13 +109,13 @@ class Binormal(NamedTuple):
         return min(1.0, 1.0 / misfit) if misfit > 0 else 1.0
 
     def smoothed(self, tables: Array) -> Array:
-        """Averages of the `tables` with what the model expects."""
+        """Weighted averages of the `tables` and of the tables that the model expects."""
         return self._averages(tables, self.rows, ndtr(self._deviations(tables)))
 
     def smoothed_cell(self, cell: int, tables: Array, shares: Array) -> Array:
-        """The same for the tables (n, K, K) of one cell, beyond its own thresholds.
+        """The same for the tables (n, K, K) of one cell, with its own thresholds.
 
-        `shares` (n,) are those of all rows beyond each threshold.
+        `shares` (n,) are the shares of all rows that are above each threshold.
         """
         expected = ndtr((ndtri(shares)[:, None] - self.means[cell]) / self.spread)
         return self._averages(tables, self.rows[cell], expected)
@@ -124,9 +125,9 @@ class Binormal(NamedTuple):
         return np.stack([rows - chosen, chosen], axis=-1)
 
     def _deviations(self, tables: Array) -> Array:
-        """How far a threshold is from each stratum's mean; infinite if decisions are constant.
+        """The distance of a threshold from each stratum's mean; infinite for constant decisions.
 
-        The threshold is where as large a share of all rows is decided for.
+        The threshold is where the same share of all rows is above it as in the table.
         """
         share = tables[..., 1].sum(axis=(1, 2)) / self.rows.sum()
         return np.asarray((ndtri(share)[:, None, None] - self.means) / self.spread)

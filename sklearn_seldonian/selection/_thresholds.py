@@ -1,8 +1,8 @@
-"""Decision thresholds: the same model, deciding more or less often for one class.
+"""Decision thresholds: the same model, deciding for one class more or less often.
 
-A threshold is an offset of one class's score. A model trained to be accurate is seldom the one
-that a small sample can certify, because rates nearer 0 or 1 take fewer rows to know. Moving the
-threshold of a trained model finds such decisions without another step of training.
+A threshold is an offset of one class's score. The most accurate model is often not one that a
+small sample can certify, because fewer rows are needed to estimate rates near 0 or 1. Moving the
+threshold of a trained model finds such decisions without further training.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from sklearn_seldonian.selection._smoothing import Binormal, Strata
 
 Array = NDArray[np.float64]
 
-# Values nearer to each other, relative to the largest, are told apart by rounding alone.
+# Values that are nearer to each other than this, relative to the largest, differ by rounding only.
 TOO_CLOSE = 1e-7
 
 
 class ShiftedDecisions(NamedTuple):
-    """What a model would decide with other offsets of one class.
+    """A model's decisions with several offsets of one class.
 
     Attributes
     ----------
     class_position : int
     offsets : ndarray of shape (n_offsets,)
-        To add to that class's score; ascending.
+        The numbers that are added to that class's score, ascending.
     tables : ndarray of shape (n_offsets, n_cells, K, K)
-        With each offset, the rows of each (cell, label, decision).
+        For each offset, the number of rows of each (cell, label, decision).
     smoothed : ndarray of shape (n_offsets, n_cells, K, K)
-        The same, smoothed as by `Binormal.smoothed`.
+        The same, smoothed by `Binormal.smoothed`.
     weight : float in [0, 1]
-        Of the model in the smoothed tables; zero where they are the others.
+        The weight of the binormal model in the smoothed tables. If it is zero, they are `tables`.
     """
 
     class_position: int
@@ -45,7 +45,7 @@ class ShiftedDecisions(NamedTuple):
     weight: float
 
     def at(self, i: int) -> ShiftedDecisions:
-        """Those with the i-th offset, without the leading axis."""
+        """The decisions with the i-th offset, without the leading axis."""
         parts = {name: getattr(self, name)[i] for name in ("offsets", "tables", "smoothed")}
         return self._replace(**parts)
 
@@ -57,18 +57,18 @@ def class_shifts(
     stratification: Stratification,
     n_offsets: int,
 ) -> Iterator[ClassShifts]:
-    """The decisions of some rows with offsets of each class that has its own.
+    """The decisions of some rows with offsets of each class that can have one.
 
-    Of two classes only the second is moved: the first would move it back. One alone leaves
-    nothing to decide.
+    With two classes only the second has offsets, because an offset of the first would have the
+    same effect. With one class there is no decision.
 
     Parameters
     ----------
     scores : ndarray of shape (n_rows, K)
-        The decision is the class with the largest.
+        The decision is the class with the largest score.
     labels : ndarray of shape (n_rows,)
     codes : ndarray of shape (n_rows,)
-        Patterns of cells. A row is counted in its cells of all families.
+        The combination of cells of each row. A row is counted in its cells of all families.
     stratification : Stratification
     n_offsets : int
     """
@@ -81,29 +81,29 @@ def class_shifts(
 
 
 def moved_classes(n_classes: int) -> range:
-    """The positions of the classes that have an offset of their own."""
+    """The positions of the classes that can have an offset."""
     return range(n_classes) if n_classes > 2 else range(1, n_classes)
 
 
 class ClassShifts:
-    """The decisions of some rows as an offset of one class's score makes ever more turn to it.
+    """The decisions of some rows as a function of an offset of one class's score.
 
     Parameters
     ----------
     scores : ndarray of shape (n_rows, K)
     strata : Strata
-        Of the rows.
+        The strata of the rows.
     class_position : int
     n_offsets : int
 
     Attributes
     ----------
     decisions : ShiftedDecisions
-        With `n_offsets` offsets and none. They lie midway between neighbouring quantiles of what
-        it would take to change the rows' decisions, and beyond all of them, where the decisions
-        are constant.
+        With `n_offsets` offsets and without offset. The offsets lie midway between neighbouring
+        quantiles of the offsets at which rows change their decision, and below and above all of
+        them, where the decisions are constant.
     binormal : Binormal or None
-        What the tables of two classes are smoothed by.
+        The model that smooths the tables, if there are two classes.
     """
 
     def __init__(self, scores: Array, strata: Strata, class_position: int, n_offsets: int) -> None:
@@ -121,9 +121,9 @@ class ClassShifts:
         self.decisions = self._decisions(offsets, tables)
 
     def near(self, i: int, n_offsets: int) -> ShiftedDecisions:
-        """The decisions with the i-th offset, and with as many between it and its neighbours.
+        """The decisions with the i-th offset, and with `n_offsets` between it and its neighbours.
 
-        Only the rows that turn to the class between these are looked at.
+        Only the rows that turn to the class between its neighbours are used.
         """
         offsets, tables = self.decisions.offsets, self.decisions.tables
         first, last = max(i - 1, 0), min(i + 1, len(offsets) - 1)
@@ -138,13 +138,14 @@ class ClassShifts:
         return ShiftedDecisions(self._class_position, offsets, tables, smoothed, weight)
 
     def _tables(self, offsets: Array, sorted_rows: slice, before: Array | None = None) -> Array:
-        """The tables of some offsets, which change what some rows decide.
+        """The tables with some offsets, if only `sorted_rows` change their decision.
 
-        `before` is the table where none of these has turned to the class; None where all rows may.
+        `before` is the table before any of these rows has turned to the class. None if all rows
+        may turn.
         """
         rows, k, n_offsets = self._order[sorted_rows], self._class_position, len(offsets)
         strata, n_classes = self._strata.subset(rows), self._strata.n_classes
-        # Rows decide for the class with the offset in this position and all after it.
+        # A row is decided for the class with the offset at this position and with all later ones.
         first = _n_up_to(offsets, self._needed[sorted_rows])
         kinds = self._runner_up[rows] * (n_offsets + 1) + first
         counts = strata.counts(kinds, n_classes * (n_offsets + 1))
@@ -157,17 +158,17 @@ class ClassShifts:
 
 
 def needed_offsets(scores: Array, class_position: int) -> tuple[Array, NDArray[np.intp]]:
-    """Above which offset of a class each row turns to it, and what it is decided for otherwise."""
+    """The offset of a class above which each row turns to it, and the row's decision below it."""
     others = scores.copy()
     others[:, class_position] = -np.inf
     runner_up = others.argmax(axis=1)
     needed = others[np.arange(len(scores)), runner_up] - scores[:, class_position]
-    # Of equal scores the first class is decided for.
+    # Among equal scores, the first class is predicted.
     return np.where(runner_up > class_position, np.nextafter(needed, -np.inf), needed), runner_up
 
 
 def midway(ascending: Array, n: int) -> Array:
-    """Midway between neighbouring quantiles of some values, at most so many."""
+    """At most `n` points midway between neighbouring quantiles of some values."""
     if not len(ascending):
         return ascending
     values = np.unique(ascending[np.linspace(0, len(ascending) - 1, n + 1).round().astype(int)])
@@ -176,20 +177,20 @@ def midway(ascending: Array, n: int) -> Array:
 
 
 def _spread_out(ascending: Array, n_offsets: int) -> Array:
-    """Ascending offsets, zero among them, midway between quantiles of some values."""
+    """Ascending offsets, including zero, midway between quantiles of some values."""
     least, most = ascending[[0, -1]]
     beyond = most - least or 1.0
     return np.unique([least - beyond, *midway(ascending, n_offsets - 2), 0.0, most + beyond])
 
 
 def _n_up_to(offsets: Array, ascending: Array) -> NDArray[np.int64]:
-    """How many of the offsets, which ascend too, are not above each of some values."""
+    """The number of (ascending) offsets that are at most each of the values."""
     starts = np.searchsorted(ascending, offsets, side="left")
     return np.repeat(np.arange(len(offsets) + 1), np.diff(starts, prepend=0, append=len(ascending)))
 
 
 def _mean_ranks(ascending: Array) -> Array:
-    """The ranks of some values from 1 on; equal ones have the mean of theirs."""
+    """The ranks of some values, from 1 on. Equal values have the mean of their ranks."""
     is_first = np.diff(ascending, prepend=-np.inf) > 0
     starts = np.append(np.flatnonzero(is_first), len(ascending))
     return np.repeat((starts[:-1] + starts[1:] + 1) / 2.0, np.diff(starts))

@@ -206,7 +206,7 @@ def test_thresholds_of_groups_need_a_group():
     model = SeldonianClassifier(
         constraints=ON_SEX[0], missing="exclude", group_thresholds=True, random_state=0
     )
-    with pytest.raises(ValueError, match="rows whose group is not recorded, which have no thresh"):
+    with pytest.raises(ValueError, match="is for rows whose group is not recorded"):
         model.fit(MASKED[FEATURES], MASKED["label"], sensitive_features=MASKED["sex"])
     model.set_params(missing="error", max_epochs=1)
     model.fit(ROWS[FEATURES], ROWS["label"], sensitive_features=ROWS["sex"])

@@ -104,7 +104,7 @@ def test_certify_refuses_what_fit_did_not_see(blobs, groups):
     model.fit(X, y, sensitive_features=groups)
     with pytest.raises(ValueError, match=r"labels that the model does not know: 7. It knows 0, 1"):
         model.certify(X, np.where(y == 1, 7, 0), sensitive_features=groups)
-    with pytest.raises(ValueError, match=r"columns that are not here: \['M'\]"):
+    with pytest.raises(ValueError, match=r"columns that were not given: \['M'\]"):
         model.certify(X, y)
     plain = SeldonianClassifier(max_epochs=1).fit(X, y)
     with pytest.raises(ValueError, match="nothing to certify"):

@@ -263,9 +263,9 @@ def test_with_one_threshold_for_all_groups_are_not_looked_at(model):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"decision": "sample"}, "group_thresholds=True is for decision='argmax'"),
-        ({"constraints": "ACC >= 0.6"}, "needs a constraint that names groups"),
-        ({"constraints": ()}, "needs a constraint that names groups"),
+        ({"decision": "sample"}, "group_thresholds=True was given with decision='sample'"),
+        ({"constraints": "ACC >= 0.6"}, "give a constraint that names groups"),
+        ({"constraints": ()}, "give a constraint that names groups"),
         ({"group_thresholds": "yes"}, "'group_thresholds' parameter"),
     ],
 )
@@ -312,7 +312,7 @@ def test_saved_parameters_decide_alike(model, tmp_path):
     pd.testing.assert_frame_equal(same.group_offsets_, model.group_offsets_)
     with pytest.raises(ValueError, match=r"\['sex'\] are neither"):
         same.predict(X)
-    with pytest.raises(ValueError, match="is about"):
+    with pytest.raises(ValueError, match="was fitted with other parameters"):
         unfitted(group_thresholds=False).load_params(path)
 
 
@@ -344,7 +344,7 @@ def test_the_search_sees_groups(scoring):
     score = search.score(fresh, labels, sensitive_features=seen)
     assert score == pytest.approx((decided == labels).mean())
     assert certify(search, fresh, labels, PARITY, sensitive_features=seen).passed
-    with pytest.raises(ValueError, match="what promises least"):
+    with pytest.raises(ValueError, match="the value that promises least"):
         SeldonianSearchCV(unfitted(), {"group_thresholds": [False, True]}).fit(X, y, groups)
 
 

@@ -47,13 +47,13 @@ def test_constraints_of_builders_are_shown():
 def test_after_fit(blobs):
     assert shown(unfitted().fit(*blobs)) == "Certified: ACC &gt;= 0.2"
     free = shown(unfitted(()).fit(*blobs))
-    assert free == "Fitted without constraints: nothing is certified."
+    assert free == "Fitted without constraints. Nothing is certified."
 
 
 @pytest.mark.parametrize(
     ("fallback", "answer"),
     [
-        (None, "predict raises"),
+        (None, "predict raises an error"),
         ("majority", "predict uses the fallback"),
         (LogisticRegression(), "predict uses the fallback"),
     ],
@@ -62,7 +62,9 @@ def test_a_fallback_is_not_certified(blobs, fallback, answer):
     with pytest.warns(NoSolutionFoundWarning):
         model = unfitted("ACC >= 0.99", fallback=fallback).fit(*blobs)
     text = shown(model)
-    assert text == f"Not certified: no solution found, {answer}. Constraints: ACC &gt;= 0.99"
+    assert (
+        text == f"Not certified: no solution was found, and {answer}. Constraints: ACC &gt;= 0.99"
+    )
     assert "Certified:" not in model._repr_html_()
 
 

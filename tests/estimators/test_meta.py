@@ -160,7 +160,7 @@ def test_it_works_in_pipelines_and_validations(people):
 
 
 def test_weights_alone_are_not_saved(model, tmp_path):
-    with pytest.raises(ValueError, match="pickle it"):
+    with pytest.raises(ValueError, match="Pickle the whole"):
         model.save_params(tmp_path / "model.safetensors")
 
 
@@ -329,11 +329,11 @@ def test_a_frozen_model_may_lack_a_class_and_not_have_another(people):
 @pytest.mark.parametrize(
     ("estimator", "parameters", "error", "message"),
     [
-        (DecisionTreeClassifier, {}, TypeError, r"write DecisionTreeClassifier\(\)"),
+        (DecisionTreeClassifier, {}, TypeError, r"Write DecisionTreeClassifier\(\)"),
         (LinearSVC(), {}, ValueError, "CalibratedClassifierCV"),
         (RidgeClassifier(), {}, ValueError, "CalibratedClassifierCV"),
-        ("ACC >= 0.9", {}, TypeError, "is a constraint"),
-        (MLP(2, 2), {}, TypeError, "use SeldonianClassifier"),
+        ("ACC >= 0.9", {}, TypeError, "Constraints were given as the first parameter"),
+        (MLP(2, 2), {}, TypeError, "Use SeldonianClassifier"),
         (tree(), {"cv": 1}, ValueError, "cv"),
         (tree(), {"delta": 1.5}, ValueError, "delta"),
         (tree(), {"decision": "best"}, ValueError, "decision"),

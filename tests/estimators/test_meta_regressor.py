@@ -167,7 +167,7 @@ def test_tables_with_categories_and_a_preprocessor(people):
 
 @pytest.mark.parametrize("method", ["save_params", "load_params"])
 def test_weights_alone_are_not_saved(model, method, tmp_path):
-    with pytest.raises(ValueError, match="pickle it"):
+    with pytest.raises(ValueError, match="Pickle the whole"):
         getattr(model, method)(tmp_path / "model.safetensors")
 
 
@@ -204,10 +204,10 @@ def test_of_a_frozen_model_shift_and_scale_are_chosen(people):
 @pytest.mark.parametrize(
     ("estimator", "parameters", "error", "message"),
     [
-        (DecisionTreeRegressor, {}, TypeError, r"write DecisionTreeRegressor\(\)"),
+        (DecisionTreeRegressor, {}, TypeError, r"Write DecisionTreeRegressor\(\)"),
         (LogisticRegression(), {}, ValueError, "use SeldonianMetaClassifier"),
-        ("MAE <= 0.9", {}, TypeError, r"write SeldonianMetaRegressor\(HistGradient"),
-        (MLP(2, 2), {}, TypeError, "use SeldonianRegressor, which"),
+        ("MAE <= 0.9", {}, TypeError, r"Write SeldonianMetaRegressor\(HistGradient"),
+        (MLP(2, 2), {}, TypeError, "Use SeldonianRegressor, which"),
         (tree(), {"cv": 1}, ValueError, "cv"),
         (tree(), {"prediction_range": (1, 0)}, ValueError, "prediction_range must be"),
         (tree(), {"fallback": "majority"}, ValueError, "fallback"),

@@ -62,7 +62,7 @@ REFUSED = [
     ({"criterion": "mse"}, "The 'criterion' parameter of SeldonianClassifier must be"),
     ({"optimizer": "adam"}, "The 'optimizer' parameter of SeldonianClassifier must be"),
     ({"callbacks": Noting}, "The 'callbacks' parameter of SeldonianClassifier must be"),
-    ({"warm_start": True}, "There is no warm_start: the safety test would be run again on rows"),
+    ({"warm_start": True}, "There is no warm_start: a model that is trained further"),
 ]
 
 
@@ -82,7 +82,7 @@ def test_wrong_names_and_kinds_are_refused_before_training(blobs, params, messag
 )
 @pytest.mark.parametrize("estimator", [SeldonianClassifier, SeldonianRegressor])
 def test_a_constraint_in_the_place_of_the_module(blobs, estimator, first):
-    with pytest.raises(TypeError, match=r"constraints are given by name, as in .*constraints="):
+    with pytest.raises(TypeError, match=r"Give constraints by name, as in .*constraints="):
         estimator(first).fit(*blobs)
 
 
@@ -124,12 +124,15 @@ def test_decisions_of_a_subclass_are_not_those_tested(blobs, kind, message):
 
 WRONG_KINDS = [
     ({"constraints": 3}, "constraints must be a string, a Constraint, or a sequence of them"),
-    ({"constraints": None}, "as () for none; got None"),
+    ({"constraints": None}, "(() for none); got None"),
     ({"constraints": {"ACC >= 0.1"}}, "constraints must be a string"),
     ({"constraints": {"ACC >= 0.1": 0.05}}, "constraints must be a string"),
     ({"constraints": [3]}, "A constraint must be a string, such as 'ACC >= 0.95'; got int."),
-    ({"preprocessor": StandardScaler}, "got the class: write StandardScaler()"),
-    ({"fallback": LogisticRegression}, "got the class: write LogisticRegression()"),
+    ({"preprocessor": StandardScaler}, "class StandardScaler was given. Write StandardScaler()"),
+    (
+        {"fallback": LogisticRegression},
+        "class LogisticRegression was given. Write LogisticRegression()",
+    ),
 ]
 
 

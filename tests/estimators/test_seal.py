@@ -356,6 +356,7 @@ def test_a_refusal_says_of_another_version(pickles, blobs, monkeypatch):
     )
     model.predict(blobs[0])
     shift(model, *blobs)
-    said = rf"It was tested with scikit-learn {model.certificate_.versions['scikit-learn']}\."
+    version = model.certificate_.versions["scikit-learn"]
+    said = rf"The certified one was fitted with scikit-learn {version}\."
     with pytest.raises(ValueError, match=said):
         model.predict(blobs[0])

@@ -262,12 +262,12 @@ class TestRefused:
         ],
     )
     def test_the_promise_is_not_searched_over(self, blobs, name):
-        with pytest.raises(ValueError, match=f"'{name}' says what is promised"):
+        with pytest.raises(ValueError, match=f"'{name}', which defines what is promised"):
             search(parameters=[{"lr": [0.1]}, {name: [0.1]}]).fit(*blobs)
 
     def test_pipelines(self, blobs):
         pipeline = make_pipeline(StandardScaler(), classifier())
-        with pytest.raises(TypeError, match="would see the safety rows"):
+        with pytest.raises(TypeError, match="would be fitted to the safety rows"):
             search(pipeline).fit(*blobs)
 
     @pytest.mark.parametrize(

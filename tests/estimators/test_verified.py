@@ -240,7 +240,7 @@ def test_other_constraints_are_named():
     found = one.certificate_.verify(other, X, Y)
     assert "results[0].constraint is 'ACC >= 0.5'" in found.explain()
     several = fitted(constraints=["ACC >= 0.5", "PR <= 0.99"])
-    with pytest.raises(ValueError, match="has 1 constraints, and the estimator 2"):
+    with pytest.raises(ValueError, match="has 1 constraints and the estimator 2"):
         one.certificate_.verify(several, X, Y)
 
 

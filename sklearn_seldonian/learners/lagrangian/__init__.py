@@ -1,4 +1,4 @@
-"""Training under constraints; torch and skorch."""
+"""Training under constraints, with torch and skorch."""
 
 from sklearn_seldonian.learners.lagrangian._batches import (
     Batches,

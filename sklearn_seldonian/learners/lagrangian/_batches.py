@@ -1,4 +1,4 @@
-"""Rows that are copied a batch at a time from where they are, on the device if they fit."""
+"""Rows that are copied one batch at a time, and are kept on the device if they fit."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ from sklearn_seldonian.learners.lagrangian._processes import ALONE, Processes
 
 Batch = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
 
-# Inputs fetched at once: several batches where they are small, since a call of torch costs
-# as much as moving some ten thousand bytes, and no more than a processor's cache holds.
+# The number of inputs fetched at once, which fits a processor's cache. Several small batches are
+# fetched together, because a call of torch takes as long as copying some ten thousand bytes.
 FETCHED_BYTES = 2**20
-# Matrix products round differently for very few rows; with at least so many, a row gets
-# the same decision alone as among others.
+# Matrix products round differently for very few rows. With at least this many, a row gets the same
+# decision alone as among others.
 MIN_ROWS_PER_PASS = 64
-# By default an epoch has so many batches, where that makes them neither too small nor too large.
+# The default number of batches per epoch, unless the batches would be too small or too large.
 BATCHES_PER_EPOCH, MIN_BATCH_SIZE, MAX_BATCH_SIZE = 20, 16, 128
-# Where no gradient is needed, at most about so many numbers and so many rows pass through a
-# module at once: what its layers make of more is too large for a processor's cache.
+# Without gradients, at most about this many numbers and this many rows pass through a module at
+# once, because the outputs of its layers have to fit a processor's cache.
 NUMBERS_PER_PASS, MAX_ROWS_PER_PASS = 2**18, 1024
 
 
 class Inputs:
-    """Some rows of a tensor, which may be the caller's own memory or a file's.
+    """Some rows of a tensor, which may share memory with the caller's array or with a file.
 
-    Indexing copies, so that a module that writes to its inputs writes to nobody else's, and
-    rows that are not asked for are not read.
+    Indexing copies. A module that writes to its inputs therefore does not change the caller's
+    array, and rows that are not needed are not read.
 
     Parameters
     ----------
     values : Tensor of shape (n, ...)
     index : Tensor of int, default=None
-        Which rows of `values` these are; None: all.
+        The rows of `values`. None: all.
     """
 
     def __init__(self, values: torch.Tensor, index: torch.Tensor | None = None) -> None:
@@ -76,15 +76,15 @@ class Inputs:
 
 
 def n_rows_a_pass(X: Inputs) -> int:
-    """How many rows of `X` to pass through a module at once where no gradient is needed."""
+    """The number of rows of `X` to pass through a module at once if no gradient is needed."""
     wanted = NUMBERS_PER_PASS // max(math.prod(X.shape[1:]), 1)
     return min(max(wanted, MIN_ROWS_PER_PASS), MAX_ROWS_PER_PASS)
 
 
 class Rows(Dataset[Batch]):
-    """Inputs, class positions or numbers, codes of cells, and perhaps units, of some rows.
+    """Inputs, class positions or numbers, codes of cells, and possibly units, of some rows.
 
-    As a dataset it gives ``(X[i], (y[i], cell[i]))``, so that a `DataLoader` serves it too.
+    As a dataset it gives ``(X[i], (y[i], cell[i]))``, so that a `DataLoader` can use it too.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Rows(Dataset[Batch]):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the inputs, for callbacks that size a module by it."""
+        """The shape of the inputs, for callbacks that choose the size of a module by it."""
         return self.X.shape
 
     def __getitem__(self, index: int | torch.Tensor) -> Batch:
@@ -118,7 +118,7 @@ class Rows(Dataset[Batch]):
 
 
 class ScoredRows(skorch.dataset.Dataset):  # type: ignore[misc]  # skorch has no types
-    """Rows as skorch's scoring callbacks read them: themselves as `X`, with their targets."""
+    """Rows in the form that skorch's scoring callbacks read: the rows as `X`, and the targets."""
 
     def __init__(self, rows: Rows) -> None:
         self.X, self.y = rows, rows.y
@@ -131,16 +131,16 @@ class ScoredRows(skorch.dataset.Dataset):  # type: ignore[misc]  # skorch has no
 
 
 def default_batch_size(n_rows: int) -> int:
-    """A batch size that gives rates time to settle where a constraint binds."""
+    """The default batch size, for about 20 batches per epoch."""
     return min(max(MIN_BATCH_SIZE, math.ceil(n_rows / BATCHES_PER_EPOCH)), MAX_BATCH_SIZE)
 
 
 class Batches:
-    """All rows once an iteration, in random order, `batch_size` at a time.
+    """All rows once per iteration, in random order, `batch_size` at a time.
 
-    A last batch of one row is left out where there are others: BatchNorm cannot train
-    on it, and the next iteration draws another order. Several `processes` get a part of each
-    batch, of two rows at least.
+    A last batch of one row is left out if there are others, because BatchNorm cannot train on it.
+    The next iteration draws another order. Several `processes` get a part of each batch, of at
+    least two rows.
     """
 
     def __init__(self, rows: Rows, batch_size: int, processes: Processes = ALONE) -> None:
@@ -148,8 +148,8 @@ class Batches:
         fewest = min(len(rows), batch_size)
         if processes.n > 1 and fewest < 2 * processes.n:
             raise ValueError(
-                f"{processes.n} processes cannot share batches of {fewest} rows: each needs two. "
-                "Choose a larger batch_size, or fewer processes."
+                f"{processes.n} processes cannot divide a batch of {fewest} rows, because each "
+                "process needs two. Choose a larger batch_size, or fewer processes."
             )
 
     def __len__(self) -> int:
@@ -158,7 +158,7 @@ class Batches:
 
     @property
     def n_together(self) -> int:
-        """How many batches are fetched at once."""
+        """The number of batches that are fetched at once."""
         first = self.rows.X[:1]
         a_batch = self.batch_size * first.numel() * first.element_size()
         return max(1, FETCHED_BYTES // max(a_batch, 1))
@@ -180,7 +180,7 @@ class Batches:
 def parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows, torch.Tensor | None]:
     """Rows to train on, rows to evaluate on, and the positions of the latter.
 
-    If none are held out, both are all rows, and there are no positions. Units are kept whole.
+    If none are held out, both are all rows, and the positions are None. Units are not divided.
     """
     if not n_held_out:
         return rows, rows, None
@@ -193,7 +193,7 @@ def parted(rows: Rows, n_held_out: int) -> tuple[Rows, Rows, torch.Tensor | None
 
 
 def _by_unit(units: SamplingUnits, n_held_out: int) -> tuple[torch.Tensor, int]:
-    """Rows in a random order of their units, and how many are held out if all of a unit's are.
+    """Rows in a random order of their units, and how many are held out if units are not divided.
 
     The last unit is never held out.
     """
@@ -205,7 +205,7 @@ def _by_unit(units: SamplingUnits, n_held_out: int) -> tuple[torch.Tensor, int]:
 
 
 def trainable(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """The batches without a last one of a single row, on which BatchNorm cannot train."""
+    """The batches without a last batch of a single row, on which BatchNorm cannot train."""
     n_before = 0
     for batch in batches:
         n_rows = len(batch[0])
@@ -215,13 +215,13 @@ def trainable(batches: Iterable[Batch]) -> Iterator[Batch]:
 
 
 def padded(X: torch.Tensor) -> torch.Tensor:
-    """`X` with its last row repeated up to the fewest rows that a forward pass may have."""
+    """`X` with its last row repeated up to the smallest number of rows of a forward pass."""
     n_missing = MIN_ROWS_PER_PASS - len(X)
     return X if n_missing <= 0 else torch.cat([X, X[-1:].expand(n_missing, *X.shape[1:])])
 
 
 def module_inputs(transformer: Any, X: Any, index: NDArray[np.intp] | None = None) -> Inputs:
-    """What the module gets of the rows of X at `index` (None: all)."""
+    """The module's inputs for the rows of X at `index` (None: all)."""
     if transformer is None:
         return to_inputs(X, index)
     rows = X if index is None else _safe_indexing(X, index)
@@ -229,13 +229,13 @@ def module_inputs(transformer: Any, X: Any, index: NDArray[np.intp] | None = Non
 
 
 def tensors_of(rows: LabelledRows, X: Inputs, codes: NDArray[np.int32]) -> Rows:
-    """What a net takes: the module's inputs `X` of some rows, targets, and codes of cells."""
+    """The rows in the form that a net takes: inputs `X`, targets, and codes of cells."""
     units = rows.units if rows.units is not None and rows.units.largest is not None else None
     return Rows(X, torch.tensor(rows.targets), torch.from_numpy(codes), units)
 
 
 def to_inputs(X: Any, index: NDArray[np.intp] | None = None) -> Inputs:
-    """The rows of X at `index` (None: all), where they are if they can stay there.
+    """The rows of X at `index` (None: all), without a copy if possible.
 
     Numbers other than uint8 and float32 become float32, in a copy of those rows only.
     """
@@ -250,7 +250,7 @@ def to_inputs(X: Any, index: NDArray[np.intp] | None = None) -> Inputs:
 
 
 def _converted(values: NDArray[Any], index: NDArray[np.intp] | None) -> NDArray[Any]:
-    """Rows of `values` as an array that torch takes, a stretch at a time."""
+    """Rows of `values` as an array that torch takes, converted in chunks."""
     n_rows = len(values) if index is None else len(index)
     dtype = np.uint8 if values.dtype == np.uint8 else np.float32
     converted = np.empty((n_rows, *values.shape[1:]), dtype)
@@ -259,5 +259,8 @@ def _converted(values: NDArray[Any], index: NDArray[np.intp] | None) -> NDArray[
         with np.errstate(over="ignore"):
             converted[stretch] = values[stretch if index is None else index[stretch]]
         if not np.isfinite(converted[stretch]).all():
-            raise ValueError("X contains a value too large for float32, which modules compute in.")
+            raise ValueError(
+                "X contains a value too large for float32, the type that modules compute in. "
+                "Rescale the column, for example with StandardScaler as preprocessor."
+            )
     return converted

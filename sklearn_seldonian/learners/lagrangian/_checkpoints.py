@@ -1,4 +1,4 @@
-"""The weights of the best epoch so far, and how many rows to hold out to tell which it is."""
+"""The weights of the best epoch so far, and the number of rows held out to compare epochs."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from sklearn_seldonian.selection import Prediction, SelectionKey, selection_key
 
 Array = NDArray[np.float64]
 
-# A network with fewer rows of the smallest group per parameter may learn them by heart. It is then
-# evaluated on rows that were held out: half of the candidate rows, up to this many, or a tenth
-# where rows are many. Fewer held-out rows tell nothing. Rows of all groups do not count: with 106
-# parameters, 3,000 rows and 6% positives, TPR >= 0.45 and FPR <= 0.3 were predicted to pass with
-# .90 and passed in 3 of 8 fits; with a half held out .83 and 7.
+# A network with fewer rows of the smallest group per parameter may memorise them. It is then
+# evaluated on held-out rows: half of the candidate rows, up to a maximum, or a tenth if there are
+# many rows. Below a minimum, held-out rows are too few to compare epochs. The number of rows of all
+# groups does not matter. With 106 parameters, 3,000 rows and 6% positives, TPR >= 0.45 and
+# FPR <= 0.3 were predicted to pass with probability .90 and passed in 3 of 8 fits. With half of the
+# rows held out, the predicted probability was .83, and 7 of 8 fits passed.
 ROWS_PER_PARAMETER = 10
 MAX_HELD_OUT, MIN_SHARE, MIN_HELD_OUT = 5000, 0.1, 100
 
 
 def n_selection_rows(n_candidate: int, n_smallest: float, module: nn.Module) -> int:
-    """How many candidate rows to hold out from training to evaluate checkpoints on.
+    """The number of candidate rows to hold out from training, to evaluate checkpoints on.
 
-    No rows are held out for a network with few trained parameters for `n_smallest`, the rows of
-    the smallest group that a constraint is about, because its rows then tell the truth. No rows
-    are held out for a linear model, which loses more by training on fewer rows than an honest
-    evaluation is worth (`benchmarks/holdout.py`).
+    No rows are held out for a network with few trained parameters relative to `n_smallest`, the
+    number of rows of the smallest group in the constraints, because its evaluation on training rows
+    is then accurate enough. No rows are held out for a linear model either: an evaluation on
+    held-out rows is worth less to it than the rows are for training (`benchmarks/holdout.py`).
     """
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     is_network = sum(parameter.ndim > 1 for parameter in parameters) > 1
@@ -43,24 +44,24 @@ def n_selection_rows(n_candidate: int, n_smallest: float, module: nn.Module) -> 
 
 
 class Candidate(NamedTuple):
-    """What one epoch's weights promise with some adjustment of the scores.
+    """The evaluation of one epoch's weights with some adjustment of the scores.
 
     Attributes
     ----------
     means : ndarray of shape (n_means,)
-        The means that the constraints are about, as seen on candidate rows.
+        The means in the constraints, estimated on candidate rows.
     prediction : Prediction
-        Of the safety test.
+        The predicted result of the safety test.
     error : float
-        Share of wrong decisions, rows weighing what the criterion's class weights say; zero
-        where decisions are drawn.
+        The share of wrong decisions, weighted by the criterion's class weights. Zero if decisions
+        are drawn.
     loss : float
         The primary loss.
     adjustment : Adjustment
     outcome, unadjusted : Outcome
-        With the adjustment and without it.
+        The results with the adjustment and without it.
     choices : tuple of Choice
-        For each constraint, which alternatives are to be tested.
+        For each constraint, the alternatives to test.
     """
 
     means: Array
@@ -73,7 +74,7 @@ class Candidate(NamedTuple):
     choices: tuple[Choice, ...] = ()
 
     def selection_key(self, power: float) -> SelectionKey:
-        """The key by which candidates are ordered, as `selection_key` has it."""
+        """The key by which candidates are ordered; see `sklearn_seldonian.selection`."""
         score = float(self.prediction.feasibility_score)
         return selection_key(score, self.error, self.loss, power)
 
@@ -88,13 +89,13 @@ class Checkpoints:
         self.adjustment = UNADJUSTED
         self.epoch: int | None = None
         self._key: SelectionKey = (-np.inf, -np.inf, -np.inf)
-        # The epoch that would be kept without constraints, and what it comes to.
+        # The epoch that would be kept without constraints, and its results.
         self._without = 0, UNSEEN
 
     def offer(
         self, epoch: int, module: nn.Module, candidate: Candidate, scores: torch.Tensor
     ) -> bool:
-        """Consider one epoch's weights, judged by `scores`; whether they are the best so far."""
+        """Keep one epoch's weights if they are the best so far; return whether they are."""
         key, unadjusted = candidate.selection_key(self.power), candidate.unadjusted
         if unadjusted.disadvantage < self._without[1].disadvantage:
             self._without = epoch, unadjusted
@@ -105,22 +106,22 @@ class Checkpoints:
         return True
 
     def keep(self, epoch: int, module: nn.Module, adjustment: Adjustment = UNADJUSTED) -> None:
-        """Take these weights, whatever came before."""
+        """Keep these weights, whatever was kept before."""
         self.epoch, self.adjustment = epoch, adjustment
         self.best = {name: tensor.clone() for name, tensor in module.state_dict().items()}
 
     def price(self, n_rows: int, is_trained: bool) -> Price | None:
-        """What keeping this epoch with its adjustment cost; None where nothing else was better.
+        """The cost of keeping this epoch with its adjustment; None if no other choice was better.
 
         Parameters
         ----------
         n_rows, is_trained
-            As of `Price`.
+            As in `Price`.
         """
         if self.judged is None or self.epoch is None:
             return None
         kept, (epoch, without) = self.judged[0], self._without
-        if kept.unadjusted.disadvantage <= without.disadvantage:  # of equal ones the one kept
+        if kept.unadjusted.disadvantage <= without.disadvantage:  # if equal, the kept one
             epoch, without = self.epoch, kept.unadjusted
         if kept.outcome == without:
             return None

@@ -1,4 +1,4 @@
-"""What is refused of a module and a criterion before training."""
+"""Checks of a module and a criterion before training."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ def check_module(module: nn.Module) -> None:
     """Refuse a module that cannot be trained."""
     if isinstance(module, torch.jit.ScriptModule):
         raise ValueError(
-            "module is TorchScript (torch.jit.script or trace), whose copies cannot be "
-            "trained; give the nn.Module that it was made from."
+            "The module is TorchScript (torch.jit.script or trace), whose copies cannot be "
+            "trained. Give the nn.Module that it was made from."
         )
     if not any(True for _ in module.parameters()):
         raise ValueError(
-            "The module has no parameters, so there is nothing to train. A model that is not "
-            "trained can be tested: sklearn_seldonian.certify(model, X, y, constraints)."
+            "The module has no parameters, so there is nothing to train. To test a model that is "
+            "not trained, use sklearn_seldonian.certify(model, X, y, constraints)."
         )
 
 
 def check_criterion(
     criterion: nn.Module, task: Task, scores: torch.Tensor, y: torch.Tensor
 ) -> None:
-    """Refuse a criterion that makes no loss of a module's scores and the targets.
+    """Refuse a criterion that cannot compute a loss from a module's scores and the targets.
 
     Raises
     ------
     ValueError
-        If it fails, or returns more than one number.
+        If it raises an error, or returns more than one number.
     """
     try:
         loss = task.objective(criterion, scores, y)
         problem = "" if loss.numel() == 1 else f"it returns shape {tuple(loss.shape)}"
     except (IndexError, RuntimeError, TypeError, ValueError) as error:
-        problem = f"it fails with {type(error).__name__}: {error}"
+        problem = f"it raises {type(error).__name__}: {error}"
     if problem:
         raise ValueError(
-            f"criterion={type(criterion).__name__} does not make one loss of outputs of shape "
-            f"{tuple(scores.shape)} and {y.dtype} targets: {problem}. For classes use "
-            "CrossEntropyLoss, for numbers MSELoss; a loss must have reduction='mean' or 'sum'."
+            f"criterion={type(criterion).__name__} cannot compute a loss, one number, from outputs "
+            f"of shape {tuple(scores.shape)} and {y.dtype} targets: {problem}. Use "
+            "CrossEntropyLoss for classes or MSELoss for numbers, with reduction='mean' or 'sum'."
         )
 
 
 def check_rows_are_judged_alone(
     outputs_of: Callable[[torch.Tensor], torch.Tensor], X: Inputs
 ) -> None:
-    """Refuse a module whose decision for a row is not a function of that row.
+    """Refuse a module whose output for a row is not a function of that row.
 
     Raises
     ------
     ValueError
-        If some rows' outputs differ with the rows beside them, or from pass to pass.
+        If outputs of some rows depend on the other rows of the batch, or change between passes.
     """
     half = min(len(X) // 2, MIN_ROWS_PER_PASS)
     if not half:
@@ -66,14 +66,14 @@ def check_rows_are_judged_alone(
     scale = float(finite.max()) if len(finite) else 0.0
     if not torch.allclose(together, apart, 1e-3, 1e-3 * scale, equal_nan=True):
         raise ValueError(
-            "The module gives the same row different outputs beside other rows or in another "
-            "pass, so no certificate could hold for its decisions. BatchNorm with "
-            "track_running_stats=False and dropout that stays on in eval mode do that."
+            "The module's output for a row changes with the other rows of the batch, or from one "
+            "pass to the next, so its decisions cannot be certified. Possible causes are BatchNorm "
+            "with track_running_stats=False, and dropout that stays on in eval mode: change these."
         )
 
 
 def check_outputs(outputs: object) -> torch.Tensor:
-    """The outputs, or the first of several; refused unless they are floating-point numbers."""
+    """The outputs, or the first of several outputs, which must be floating-point numbers."""
     if isinstance(outputs, tuple | list) and outputs:
         outputs = outputs[0]
     if isinstance(outputs, torch.Tensor) and outputs.is_floating_point():
@@ -82,25 +82,25 @@ def check_outputs(outputs: object) -> torch.Tensor:
     if isinstance(outputs, torch.Tensor):
         found = f"a tensor of {outputs.dtype}".replace("torch.", "")
     raise TypeError(
-        f"The module must return a floating-point tensor, or a tuple that starts with one; it "
-        f"returns {found}."
+        f"The module returns {found}. It must return a floating-point tensor, or a tuple that "
+        "starts with one."
     )
 
 
 def check_one_a_row(outputs: torch.Tensor, n_rows: int) -> None:
-    """Refuse outputs that are not one for each of the rows."""
+    """Refuse outputs whose number is not that of the rows."""
     if outputs.ndim == 0 or len(outputs) != n_rows:
         raise ValueError(
-            f"The module returns outputs of shape {tuple(outputs.shape)} for {n_rows} rows; it "
-            "must return one row of outputs for each row of inputs."
+            f"The module returns outputs of shape {tuple(outputs.shape)} for {n_rows} rows. It "
+            "must return one row of outputs per row of inputs."
         )
 
 
 def check_trainable(outputs: torch.Tensor) -> None:
-    """Refuse outputs by which nothing is trained."""
+    """Refuse outputs without a gradient."""
     if not outputs.requires_grad:
         raise ValueError(
             "The module's outputs have no gradient, so there is nothing to train: no parameter "
-            "has requires_grad, or forward detaches them. A model that is not trained can be "
-            "tested: sklearn_seldonian.certify(model, X, y, constraints)."
+            "has requires_grad, or forward detaches the outputs. To test a model that is not "
+            "trained, use sklearn_seldonian.certify(model, X, y, constraints)."
         )

@@ -1,4 +1,4 @@
-"""Which of several nets to keep: the simplest, unless another is better beyond chance."""
+"""The choice among several nets: the simplest, unless another is significantly better."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import torch
 from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
 from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator
 
-# Differences between two nets are averaged over so many parts of the rows, to see how they vary.
+# The number of parts of the rows whose differences between two nets give the standard error.
 N_PARTS = 20
-# A net that is less simple must be better by so many standard errors. With none, networks are kept
-# that are worse by .03; with two, some are not that are better by .08 (`default_module.py`).
+# A net that is less simple must be better by this many standard errors. With 0, networks are kept
+# that are worse by .03. With 2, some are not kept that are better by .08 (`default_module.py`).
 MARGIN = 0.5
-# Where neither is predicted to pass it must be likelier to by so much: with 500 candidate rows
-# predictions for PPV >= 0.75 on Adult are wrong by more, and the network's, from half of the rows,
-# by most.
+# If neither is predicted to pass, its probability of passing must be larger by this much. With 500
+# candidate rows, predictions for PPV >= 0.75 on Adult have larger errors, and those for the
+# network, which come from half of the rows, the largest ones.
 LIKELIER = 0.1
 
 
 class Judged(NamedTuple):
-    """What a net's kept epoch was judged by.
+    """A net's kept epoch, and the rows and scores that it was evaluated with.
 
     Attributes
     ----------
     candidate : Candidate
     scores : tensor of shape (n_rows, n_classes)
-        Before they are adjusted.
+        The scores before the adjustment.
     positions : tensor of shape (n_rows,) or None
-        Which candidate rows the scores are of; None: all.
+        The candidate rows that the scores belong to. None: all.
     evaluator : CandidateEvaluator
-        Of these rows.
+        The evaluator of these rows.
     """
 
     candidate: Candidate
@@ -42,23 +42,25 @@ class Judged(NamedTuple):
     evaluator: CandidateEvaluator
 
     def costs(self, parts: list[torch.Tensor]) -> list[float]:
-        """What each part of the rows costs."""
+        """The error or the loss on each part of the rows."""
         return self.evaluator.costs(self.scores, self.candidate.adjustment, parts)
 
 
 def preferred(nets: Mapping[str, Judged | None], power: float) -> tuple[str, str]:
-    """The name of the net to keep, and in words why.
+    """The name of the net to keep, and the reason in words.
 
-    The likeliest to pass is kept. Of about equally likely ones the first is, unless a later one
-    errs less by more than `MARGIN` standard errors: the choice among models flatters those whose
-    estimates vary most, which are not the simplest [1]_.
+    The net with the largest probability of passing is kept. Among nets with about the same
+    probability the first is kept, unless the error of a later one is lower by more than `MARGIN`
+    standard errors. The margin is needed because the lowest of several estimated errors is too
+    low, most of all for the nets whose estimates vary most, and these are not the simplest [1]_.
 
     Parameters
     ----------
-    nets : mapping of str to Judged or None
-        By name, the simplest first. It was judged by all candidate rows, others perhaps by some.
-        None: a net without finite weights.
+    nets : mapping of str to Evaluated or None
+        The nets by name, the simplest first. The simplest was evaluated on all candidate rows,
+        others perhaps on some of them. None: a net without finite weights.
     power : float
+        As in `selection_key`.
 
     References
     ----------
@@ -78,12 +80,12 @@ def preferred(nets: Mapping[str, Judged | None], power: float) -> tuple[str, str
 def _compared(
     simple: Judged | None, name: str, other: Judged | None, power: float
 ) -> tuple[bool, str]:
-    """Whether the `other`, which has this `name`, is better, and why or why not."""
+    """Whether the `other`, which has this `name`, is better, and the reason in words."""
     if simple is None or other is None:
-        return simple is None, "training of the other gave no finite weights"
+        return simple is None, "training of the other did not lead to finite weights"
     likely, likely_other = (each.candidate.selection_key(power)[0] for each in (simple, other))
     if not likely <= likely_other <= likely + LIKELIER:
-        return likely_other > likely, "it is predicted to pass more probably"
+        return likely_other > likely, "its predicted probability of passing is higher"
     gain, error = _gain(simple, other)
     direction = "lower" if gain > 0 else "higher"
     return gain > MARGIN * error, (
@@ -93,7 +95,7 @@ def _compared(
 
 
 def _gain(simple: Judged, other: Judged) -> tuple[float, float]:
-    """By how much the `other` errs less on the rows that judged both, and the standard error."""
+    """The `other`'s advantage on the rows that evaluated both, and its standard error."""
     n_rows = len(other.scores)
     parts = torch.arange(n_rows).tensor_split(min(N_PARTS, n_rows))
     positions = torch.arange(n_rows) if other.positions is None else other.positions.cpu()

@@ -1,10 +1,10 @@
-"""Linear modules judged on rows that they were not trained on, at no loss of rows.
+"""Evaluation of linear modules on rows that they were not trained on, with all rows in training.
 
-What a model decides about its own rows flatters it, the more the fewer rows there are for each of
-its parameters. So beside the module that is kept, copies of its linear layer are trained, each
-without a fold of the rows, and a row is judged by the copy that did not see it [1]_. Nothing before
-the layer is trained, so that its inputs are computed once for all epochs, and one product of
-matrices serves all copies.
+An evaluation on training rows is too good, the more so the fewer rows there are per parameter.
+Copies of the module's linear layer are therefore trained together with the module, each without
+one fold of the rows. A row is evaluated by the copy that was not trained on it [1]_. Nothing before
+the layer is trained, so its inputs are computed once for all epochs, and one matrix product
+computes the outputs of all copies.
 
 References
 ----------
@@ -27,17 +27,18 @@ from sklearn_seldonian.learners.lagrangian._tasks import Task
 Optimizer = torch.optim.Optimizer
 
 N_FOLDS = 5
-# With so many rows of the smallest group for each feature a linear module's own rows flatter it no
-# more than the choice of the epoch does: with 10 features, 6% positives and TPR >= 0.4, by .022
-# and .021 (copies) for 20 rows a feature, by .068 and .018 for 5 (40 fits each, errors of .01).
+# With this many rows of the smallest group per feature, an evaluation on training rows is biased by
+# no more than what the choice of the epoch causes. With 10 features, 6% positives and TPR >= 0.4,
+# the bias was .022 on training rows and .021 with copies for 20 rows per feature, and .068 and .018
+# for 5 rows per feature (40 fits each, errors of .01).
 ROWS_PER_FEATURE = 20
-# The inputs of the layer that are kept take no more than so many numbers.
+# The largest number of layer inputs that are kept.
 MAX_NUMBERS = 2**28
 ROWS_AT_ONCE = 8192
 
 
 def linear_layer(module: nn.Module) -> nn.Linear | None:
-    """The layer that has all trained parameters of a linear module; None of another module."""
+    """The layer that has all trained parameters of a linear module; None for other modules."""
     layers = [part for part in module.modules() if isinstance(part, nn.Linear)]
     trained = {id(p) for p in module.parameters() if p.requires_grad}
     if len(layers) != 1 or trained != {id(p) for p in layers[0].parameters()}:
@@ -46,24 +47,24 @@ def linear_layer(module: nn.Module) -> nn.Linear | None:
 
 
 def needs_cross_fitting(layer: nn.Linear, n_rows: int, n_smallest: float) -> bool:
-    """Whether a layer's own rows flatter it, and whether copies can be trained without a fold.
+    """Whether an evaluation on training rows is biased, and copies can be trained without a fold.
 
     Parameters
     ----------
     layer : Linear
     n_rows : int
     n_smallest : float
-        Rows of the smallest group that a constraint is about.
+        The number of rows of the smallest group in the constraints.
     """
     few = n_smallest < ROWS_PER_FEATURE * layer.in_features
     return few and N_FOLDS <= n_rows <= MAX_NUMBERS // layer.in_features
 
 
 def inputs_of(layer: nn.Linear, batches: Iterable[torch.Tensor]) -> torch.Tensor:
-    """What the layer gets while the `batches` of outputs are computed: (n_rows, n_features)."""
+    """The layer's inputs while the `batches` of outputs are computed: (n_rows, n_features)."""
     seen: list[torch.Tensor] = []
     hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
-    try:  # a small batch is filled up with rows that are not among the outputs
+    try:  # a small batch is padded with rows that are not among the outputs
         return torch.cat([seen.pop()[: len(outputs)].clone() for outputs in batches])
     finally:
         hook.remove()
@@ -77,11 +78,11 @@ class CrossFitting:
     layer : Linear
         The copies start from its weights.
     inputs : tensor of shape (n_rows, n_features)
-        Of the layer.
+        The inputs of the layer.
     rows : StratifiedRows
-        What the module is trained on; each fold has equal parts of all strata.
+        The rows that the module is trained on. Each fold has equal parts of all strata.
     lagrangian : Lagrangian
-        That of the module; the copies follow its multipliers.
+        The Lagrangian of the module. The copies use its multipliers.
     task : Task
     criterion : torch.nn.Module
     batch_size : int
@@ -114,7 +115,7 @@ class CrossFitting:
         self._optimizer = make_optimizer(self._weights)
 
     def train_epoch(self, learning_rates: Iterable[float]) -> None:
-        """Let all rows go by once, at the learning rates that the module's optimizer has now."""
+        """Train one epoch at these learning rates, which are those of the module's optimizer."""
         for group, rate in zip(self._optimizer.param_groups, learning_rates, strict=False):
             group["lr"] = rate
         order = torch.randperm(len(self._inputs), generator=self._random).to(self._folds.device)
@@ -125,13 +126,13 @@ class CrossFitting:
             of_copies = self._outputs(rows)[learns]
             self._optimizer.zero_grad()
             learned = rows[learns.nonzero()[:, 0]]
-            # A mean over all pairs of a row and a copy, from which each copy learns by its own.
+            # The mean over all pairs of a row and a copy. Each copy gets the gradient of its pairs.
             loss = N_FOLDS * self._loss(of_copies, self._y[learned], gradient[learned])
             torch.autograd.backward(loss)
             self._optimizer.step()
 
     def scores(self) -> torch.Tensor:
-        """Each row's by the copy that did not train on it: shape (n_rows, n_classes)."""
+        """The scores of rows by the copy that was not trained on them: (n_rows, n_classes)."""
         with torch.no_grad():
             parts = torch.arange(len(self._folds), device=self._folds.device).split(ROWS_AT_ONCE)  # type: ignore[no-untyped-call]
             unseen = [
@@ -150,12 +151,12 @@ class CrossFitting:
 
     @staticmethod
     def _of_units(units: SamplingUnits, folds: torch.Tensor) -> torch.Tensor:
-        """The fold of each row's unit, which is that of its first row."""
+        """The folds of the rows' units: all rows of a unit get the fold of its first row."""
         _, first, of_rows = np.unique(units.positions, return_index=True, return_inverse=True)
         return folds[torch.from_numpy(first)][torch.from_numpy(of_rows)]
 
     def _outputs(self, rows: torch.Tensor) -> torch.Tensor:
-        """Of all copies: shape (n_rows, n_folds, n_outputs)."""
+        """The outputs of all copies: shape (n_rows, n_folds, n_outputs)."""
         outputs = nn.functional.linear(self._inputs[rows], *self._weights)
         return outputs.view(len(rows), N_FOLDS, -1)
 

@@ -1,4 +1,4 @@
-"""What differs between devices: precision, and whether they are there."""
+"""Differences between devices: their precision, and which are available."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from contextlib import contextmanager
 
 import torch
 
-# Kinds of devices that have no float64.
+# Types of devices without float64.
 SINGLE_PRECISION = frozenset({"mps"})
 
 
 def dtype_on(device: str | torch.device, dtype: torch.dtype) -> torch.dtype:
-    """`dtype`, or the nearest that there is on `device`."""
+    """`dtype`, or the nearest type that `device` has."""
     is_single = torch.device(device).type in SINGLE_PRECISION
     return torch.float32 if is_single and dtype is torch.float64 else dtype
 
 
 def on_device(values: torch.Tensor, device: str | torch.device) -> torch.Tensor:
-    """`values` on `device`, as precise as they can be there."""
+    """`values` on `device`, in the nearest type that it has."""
     return values.to(dtype_on(device, values.dtype)).to(device)
 
 
 def present_device(device: str) -> str:
-    """`device`, or what takes its place where it is not there."""
+    """`device`, or the device that replaces it if it is not available."""
     kind, index = torch.device(device).type, torch.device(device).index
     if kind == "cuda" and torch.cuda.is_available():
         return device if (index or 0) < torch.cuda.device_count() else "cuda"
@@ -39,7 +39,7 @@ def resolve_device(device: str) -> str:
     Raises
     ------
     ValueError
-        If the device is not there.
+        If the device is not available.
     """
     present = _devices()
     if device == "auto":
@@ -47,12 +47,17 @@ def resolve_device(device: str) -> str:
     try:
         kind, index = torch.device(device).type, torch.device(device).index
     except (RuntimeError, TypeError) as error:
-        raise ValueError(f"Unknown device {device!r}; there are {', '.join(present)}.") from error
+        raise ValueError(
+            f"Unknown device {device!r}. Give one of {', '.join(present)}, or device='auto'."
+        ) from error
     is_there = any(name.partition(":")[0] == kind for name in present)
     if kind == "cuda":
         is_there = (index or 0) < torch.cuda.device_count()
     if not is_there:
-        raise ValueError(f"Device {device!r} is not there; there are {', '.join(present)}.")
+        raise ValueError(
+            f"Device {device!r} is not available here. Give one of {', '.join(present)}, or "
+            "device='auto'."
+        )
     return str(device)
 
 
@@ -65,16 +70,16 @@ def _devices() -> list[str]:
 
 @contextmanager
 def gradients() -> Iterator[None]:
-    """Gradients are recorded, whatever mode the caller has put torch into."""
+    """Record gradients, also if the caller has disabled them in torch."""
     with torch.inference_mode(False), torch.enable_grad():
         yield
 
 
 @contextmanager
 def own_random_numbers(device: str, seed: int) -> Iterator[None]:
-    """Torch's generators of the CPU and of `device` start from `seed`, and are put back after.
+    """Seed torch's generators of the CPU and of `device` with `seed`, and restore them afterwards.
 
-    All threads of a process draw from them, so that one at a time may.
+    All threads of a process share these generators, so only one thread at a time may enter.
     """
     cuda = [torch.device(device)] if device.startswith("cuda") else []
     with _drawing, torch.random.fork_rng(devices=cuda):
@@ -94,7 +99,7 @@ def own_random_numbers(device: str, seed: int) -> Iterator[None]:
 
 
 def _renew_lock() -> None:
-    """A forked process lacks the thread that may have held the lock."""
+    """Replace the lock in a forked process, where the thread that held it does not exist."""
     globals()["_drawing"] = threading.RLock()
 
 

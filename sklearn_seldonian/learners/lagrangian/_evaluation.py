@@ -1,4 +1,4 @@
-"""What the safety test would say of a model, and which decisions of it would pass."""
+"""Prediction of a model's safety test, and a search for decisions that would pass it."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ from sklearn_seldonian.selection import (
 
 Array = NDArray[np.float64]
 
-# How many offsets of a class are looked at, and then how many more about the best of them: where
-# few rows may be decided for, accuracy hangs on thousandths of the rows.
+# The numbers of offsets of a class that are tried first, and then near the best of them. If few
+# rows may get a class, the accuracy depends on thousandths of the rows.
 N_OFFSETS, N_FINER = 32, 32
-# A constant prediction gives as much of the other classes' shares to one class as passing
-# takes, to within this, and then so much more, which leaves room for the model.
+# A constant prediction moves as much of the other classes' shares to one class as is needed to
+# pass, found with this precision, plus this much more, which leaves room for the model.
 SHARE_STEP = 0.01
 SPARE_SHARES = (0.02, 0.06, 0.15)
-# Halvings in the search for how far probabilities must shrink.
+# The number of halvings in the search for how far probabilities must shrink.
 SHRINKAGE_STEPS = 5
-# Adjustments that take several passes are looked for after about so many epochs at most, and those
-# of groups, which take a pass for each, after as many fewer.
+# The approximate number of epochs after which adjustments are searched for that take several
+# passes. Offsets of groups take one pass per group and are searched for after fewer epochs.
 SEARCHED_EPOCHS = 100
-# Margins are calibrated on so many samples of candidate rows, of at most so many rows. One does
-# for bounds from counts, which vary little.
+# The number of samples of candidate rows that margins are calibrated on, and the largest size of a
+# sample. One sample is enough for bounds from counts, which vary little.
 N_SAMPLES = 3
 MAX_CALIBRATION_ROWS = 20_000
 
@@ -65,9 +65,9 @@ MAX_CALIBRATION_ROWS = 20_000
 class CandidateEvaluator:
     """Predicts the safety test of a model from candidate rows.
 
-    It also looks for adjustments of the scores that may let the model pass. Where decisions are
-    the largest score, they are offsets of one class. Where decisions are drawn, they are
-    probabilities nearer to the shares of the classes.
+    It also searches for adjustments of the scores with which the model may pass. If the decision is
+    the class with the largest score, adjustments are offsets of one class. If decisions are drawn,
+    adjustments bring the probabilities nearer to the shares of the classes.
 
     Parameters
     ----------
@@ -76,10 +76,10 @@ class CandidateEvaluator:
         Candidate rows to evaluate models on.
     criterion : torch.nn.Module
     task : Task
-        What the scores mean.
+        The meaning of the scores.
     resampled : Rows, default=None
-        What the primary loss is of, if not of `rows`: wrong decisions then weigh as they would
-        with the classes' shares among these.
+        The rows of the primary loss, if these are not `rows`. Wrong decisions are then weighted so
+        that the classes have the same shares as among these rows.
 
     Attributes
     ----------
@@ -109,17 +109,17 @@ class CandidateEvaluator:
             self._class_weights = self._class_weights * drawn / counts
 
     def epochs_per_search(self, n_epochs: int) -> int:
-        """Of how many epochs one is `searched`."""
+        """One epoch out of this many is `searched`."""
         if self.problem.deterministic and not self.problem.by_group:
             return 1
         n_passes = len(self.problem.stratification.cell_of_code) if self.problem.by_group else 1
         return max(1, n_epochs * n_passes // SEARCHED_EPOCHS)
 
     def best(self, scores: torch.Tensor, searched: bool = True) -> Candidate:
-        """The best that a model with these `scores` of the rows can decide.
+        """The best decisions of a model with these `scores` of the rows.
 
-        Not `searched`: without the search for probabilities that pass, where decisions are drawn,
-        or for the offsets of groups.
+        If not `searched`, two searches are left out: for probabilities that pass, if decisions are
+        drawn, and for the offsets of groups.
         """
         if self.problem.deterministic:
             best = self._best_shift(scores, True)
@@ -134,9 +134,10 @@ class CandidateEvaluator:
     def costs(
         self, scores: torch.Tensor, adjustment: Adjustment, parts: Iterable[torch.Tensor]
     ) -> list[float]:
-        """What a model with these `scores` and this `adjustment` costs in parts of the rows.
+        """The costs of a model with these `scores` and this `adjustment` on parts of the rows.
 
-        It is the share of wrong decisions, or else the primary loss. The parts are positions.
+        A cost is the share of wrong decisions, or otherwise the primary loss. Each part has the
+        positions of some rows.
         """
         adjusted = self._adjusted(scores, adjustment)
         return [self._cost(adjusted, part) for part in parts]
@@ -152,22 +153,22 @@ class CandidateEvaluator:
 
     @property
     def cost_in_words(self) -> str:
-        """What `costs` are."""
+        """The meaning of `costs`, in words."""
         return "error" if self._has_errors else "loss"
 
     @property
     def _has_errors(self) -> bool:
-        """Whether decisions are certain, and of classes."""
+        """Whether the model predicts classes that are not drawn."""
         return self.problem.deterministic and self.problem.shape[1] > 1
 
     def predict_test_outcome(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
-        """What is predicted of a model with these `scores` of the rows and this `adjustment`."""
+        """The prediction for a model with these `scores` of the rows and this `adjustment`."""
         if self.problem.deterministic:
             return self._best_shift(adjustment.moved(scores, self._groups(adjustment)), False)
         return self._seen(scores, adjustment)
 
     def calibrate_margins(self, scores: torch.Tensor, adjustment: Adjustment) -> None:
-        """Run the safety test on samples of the rows, and expect bounds as wide from now on."""
+        """Run the safety test on samples of the rows, and use its bounds' widths from now on."""
         samples = self._samples(self._adjusted(scores, adjustment), adjustment.ends)
         constant = []
         if not self.problem.deterministic:
@@ -191,7 +192,7 @@ class CandidateEvaluator:
         return samples
 
     def _seen(self, scores: torch.Tensor, adjustment: Adjustment) -> Candidate:
-        """What is predicted of a model whose scores are adjusted."""
+        """The prediction for a model with this adjustment."""
         problem, batches = self.problem, [self._adjusted(scores, adjustment)]
         cells = problem.stratification, problem.values
         ends = adjustment.ends
@@ -202,27 +203,27 @@ class CandidateEvaluator:
         return Candidate(means, prediction, error, loss, adjustment, outcome, outcome, choices)
 
     def _adjusted(self, scores: torch.Tensor, adjustment: Adjustment) -> torch.Tensor:
-        """What is decided by."""
+        """The adjusted scores of the rows."""
         return adjustment.apply(scores, self._groups(adjustment))
 
     def _groups(self, adjustment: Adjustment) -> NDArray[np.intp] | None:
-        """The group of each row, where adjustments differ by group."""
+        """The group of each row, if adjustments differ by group."""
         if adjustment.by_group is None:
             return None
         return adjustment.by_group.positions(Cells(self._codes, self.problem.stratification))
 
     def _errors(self, tables: Array) -> Array:
-        """Weighted shares of wrong decisions; zero where decisions are drawn."""
+        """Weighted shares of wrong decisions; zero if decisions are drawn."""
         if not self.problem.deterministic:
             return np.zeros(tables.shape[:-3])
         k = self.problem.shape[1]
         confusion = tables[..., :k].sum(axis=-3) * self._class_weights[:, None]
         right = np.trace(confusion, axis1=-2, axis2=-1)
-        with np.errstate(invalid="ignore"):  # no row may have finite scores
+        with np.errstate(invalid="ignore"):  # possibly no row has finite scores
             return np.asarray(1.0 - right / confusion.sum(axis=(-2, -1)))
 
     def _outcome(self, table: Array, loss: float) -> Outcome:
-        """What decisions come to of which the rows are in this table."""
+        """The results of decisions with this table of rows."""
         n_classes = self.problem.shape[1]
         if n_classes == 1:
             return Outcome("loss", loss)
@@ -236,7 +237,7 @@ class CandidateEvaluator:
         return Outcome(measure, 1.0 - float(self._errors(table)), shares)
 
     def _best_shift(self, scores: torch.Tensor, adjusted: bool) -> Candidate:
-        """The same model with the best offset of all; with none if not `adjusted`."""
+        """The same model with the best of all offsets, or without offset if not `adjusted`."""
         if not self._has_offsets(scores):
             return self._seen(scores, UNADJUSTED)
         shifted = [
@@ -246,17 +247,17 @@ class CandidateEvaluator:
         return max(shifted, key=lambda candidate: candidate.selection_key(self.problem.power))
 
     def _has_offsets(self, scores: torch.Tensor) -> bool:
-        # A number has no classes, and row measures would have to be computed anew for each offset.
+        # A regression has no classes. Row measures would have to be computed again per offset.
         can_have = self.problem.shape[1] > 1 and not self.problem.values
         return can_have and bool(torch.isfinite(scores).all())
 
     def _rows_by(self, scores: torch.Tensor) -> tuple[Array, Any, Any, Stratification, int]:
-        """The rows as `class_shifts` takes them."""
+        """The rows in the form that `class_shifts` takes."""
         values = scores.cpu().double().numpy()
         return values, self._labels, self._codes, self.problem.stratification, N_OFFSETS
 
     def _best_by_group(self, scores: torch.Tensor, common: Candidate, searched: bool) -> Candidate:
-        """The same model with the best offsets of groups, or the `common` ones for all of them."""
+        """The same model with the best offsets of groups, or with the `common` ones for all."""
         problem, found = self.problem, list[Candidate]()
         offsets = common.adjustment.offset_of_each(problem.shape[1])
         if not searched or not self._has_offsets(scores):
@@ -270,16 +271,16 @@ class CandidateEvaluator:
         return max(found, key=lambda candidate: candidate.selection_key(problem.power))
 
     def _choose(self, decisions: GroupDecisions) -> tuple[int, SelectionKey]:
-        """Position of the best decisions, the least moved of equal ones, and its key.
+        """The position of the best decisions and their key; among equal ones, the least moved.
 
-        Of so many decisions some are right about these rows by luck, so that errors are smoothed.
+        Errors are smoothed, because among many decisions some have few errors by chance.
         """
         errors, scores = self._errors(decisions.smoothed), self._feasibility_scores(decisions)
         best = position_of_best(scores, errors, decisions.moved, self.problem.power)
         return best, selection_key(scores[best], errors[best], 0.0, self.problem.power)
 
     def _with_best(self, shifts: ClassShifts, scores: torch.Tensor, adjusted: bool) -> Candidate:
-        """The model with the best offset of one class; with none if not `adjusted`."""
+        """The model with the best offset of one class, or without offset if not `adjusted`."""
         decisions = shifts.decisions
         best = int(np.flatnonzero(decisions.offsets == 0)[0])
         unadjusted = self._outcome(decisions.tables[best], np.nan)
@@ -298,7 +299,7 @@ class CandidateEvaluator:
         unadjusted: Outcome,
         scores: torch.Tensor,
     ) -> Candidate:
-        """What is predicted where these decisions were chosen."""
+        """The prediction for the model with these decisions."""
         problem = self.problem
         seen = self._as_seen(chosen.smoothed), chosen.weight
         prediction, choices = self.forecast.predict(*seen), self.forecast.choices(*seen)
@@ -310,7 +311,7 @@ class CandidateEvaluator:
         return Candidate(means, prediction, error, loss, adjustment, outcome, unadjusted, choices)
 
     def _best(self, decisions: ShiftedDecisions) -> int:
-        """Position of the best offset, the smallest of equal ones."""
+        """The position of the best offset; among equal ones, of the smallest."""
         errors, distances = self._errors(decisions.tables), np.abs(decisions.offsets)
         scores = self._feasibility_scores(decisions)
         return position_of_best(scores, errors, distances, self.problem.power)
@@ -320,14 +321,15 @@ class CandidateEvaluator:
         return self.forecast.feasibility_scores(seen, decisions.weight)
 
     def _as_seen(self, tables: Array) -> Statistics:
-        """The statistics of rows in these tables, which may have leading axes."""
+        """The statistics of rows with these tables, which may have leading axes."""
         return Statistics(tables, self.problem.stratification, deterministic=True)
 
     def _shrunk(self, scores: torch.Tensor, unshrunk: Candidate) -> Candidate:
-        """The same model with probabilities as near to its own as is predicted to pass.
+        """The same model with the probabilities nearest to its own that are predicted to pass.
 
-        Scores are mixed with those of one constant prediction that passes: gaps between groups
-        and the spread of probabilities shrink alike. Where none does, nothing is changed.
+        The scores are mixed with those of a constant prediction that passes, which shrinks both
+        the gaps between groups and the spread of probabilities. If no constant prediction passes,
+        nothing is changed.
         """
         power = self.problem.power
         if unshrunk.prediction.feasibility_score >= power:
@@ -350,14 +352,14 @@ class CandidateEvaluator:
     def _mixed(
         self, scores: torch.Tensor, full: Adjustment, target: Array, scale: float
     ) -> Candidate:
-        """What is predicted where scores, clipped as `full` says, are mixed with the `target`."""
+        """The prediction with scores that are clipped by `full` and mixed with the `target`."""
         offsets = tuple(((1.0 - scale) * target).tolist())
         return self._seen(scores, full._replace(scale=scale, offsets=offsets))
 
     def _passing_targets(self, scores: torch.Tensor) -> list[Array]:
-        """Log-probabilities of constant predictions that pass: the classes' shares, else others.
+        """Log-probabilities of constant predictions that pass: the classes' shares, or others.
 
-        The others move a share of every class to one of them. They depend on the forecast alone,
+        The others move a share of every class to one class. They depend on the forecast alone,
         which changes when margins are calibrated.
         """
         if self._targets is None:
@@ -370,7 +372,7 @@ class CandidateEvaluator:
         return self._targets
 
     def _moved(self, shares: Array, one: Array, scores: torch.Tensor) -> list[Array]:
-        """Constant predictions between the `shares` and the class `one`: little more than pass."""
+        """Constant predictions between the `shares` and the class `one` that pass by a little."""
 
         def at(moved: float) -> Array:
             return (1.0 - moved) * shares + moved * one
@@ -387,7 +389,7 @@ class CandidateEvaluator:
         return [at(min(passing + spare, 1.0 - SHARE_STEP)) for spare in SPARE_SHARES]
 
     def _passes(self, constant: Array, scores: torch.Tensor) -> bool:
-        """Whether the same probabilities for every row are predicted to pass."""
+        """Whether these probabilities, the same for every row, are predicted to pass."""
         candidate = self._mixed(scores, clipped(scores), np.log(constant), 0.0)
         return bool(candidate.prediction.feasibility_score >= self.problem.power)
 
@@ -395,9 +397,9 @@ class CandidateEvaluator:
 def _offset(
     decisions: ShiftedDecisions | GroupDecisions, problem: ConstrainedProblem
 ) -> Adjustment:
-    """The offset of one class in `decisions`, or in each group, as an adjustment of all scores."""
+    """The offset or the group offsets of one class in `decisions`, as an adjustment of scores."""
     of_class = np.eye(problem.shape[1])[decisions.class_position]
-    offsets = np.multiply.outer(decisions.offsets, of_class) + 0.0  # no negative zeros
+    offsets = np.multiply.outer(decisions.offsets, of_class) + 0.0  # makes negative zeros positive
     if isinstance(decisions, GroupDecisions):
         by_group = GroupOffsets.of(problem.stratification, offsets)
         return Adjustment(1.0, (), by_group=by_group)
@@ -405,7 +407,7 @@ def _offset(
 
 
 def truth_table(problem: ConstrainedProblem, task: Task, rows: Rows) -> Array:
-    """The rows by cell and label, as a model that is always right would decide."""
+    """The table of the rows with the decisions of a model that is always right."""
     labels, codes = task.labels(rows.y).cpu().numpy(), rows.cells.cpu().numpy()
     return tabulate(codes, labels, labels, problem.stratification, problem.shape[1])
 
@@ -422,10 +424,10 @@ def observe(
     keep: bool = False,
     units: SamplingUnits | None = None,
 ) -> tuple[float, Statistics]:
-    """Mean primary loss of `rows` and the statistics of what is predicted of them.
+    """The mean primary loss of `rows` and the statistics of their predictions.
 
-    `scores` are the rows', batch by batch; `stratification` is that of the rows' cells. `ends`,
-    `keep` and `units` are as in `Statistics` and `summarise`.
+    `scores` has the scores of the rows, batch by batch. `stratification` is that of the rows'
+    cells. `ends`, `keep` and `units` are as in `Statistics` and `summarise`.
     """
     y, codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
     parts, total, start = [], 0.0, 0
@@ -441,7 +443,7 @@ def observe(
 
 
 def _merged(parts: list[Statistics]) -> Statistics:
-    """The statistics of all parts, merged in pairs: kept rows are copied log(n) times, not n."""
+    """The statistics of all parts, merged in pairs, so that kept rows are copied log(n) times."""
     while len(parts) > 1:
         parts = [reduce(operator.add, parts[i : i + 2]) for i in range(0, len(parts), 2)]
     return parts[0]

@@ -1,4 +1,4 @@
-"""A trained net with its preprocessor: what is tested, and what `predict` asks."""
+"""A trained net with its preprocessor: the model that is tested and that predicts."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from sklearn_seldonian.learners.lagrangian._tasks import Task
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.selection import ConstrainedProblem, GroupOffsets
 
-# Rows that a preprocessor is asked for, to see whether that changes it.
+# The number of rows that are transformed to see whether that changes a preprocessor.
 N_ASKED = 16
 
 
 @dataclass(frozen=True)
 class TrainedNet:
-    """A net and what is done to rows before it.
+    """A net and the preprocessor before it.
 
     Parameters
     ----------
     net : LagrangianNet
-        Trained.
+        The trained net.
     preprocessor : transformer or None
-        Fitted.
+        The fitted preprocessor.
     targets : Labels or Numbers
     """
 
@@ -48,23 +48,23 @@ class TrainedNet:
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        """What a certificate of its answers rests on, in sentences."""
+        """The assumptions of a certificate about the model, in sentences."""
         if self.group_offsets is None:
             return self.targets.assumptions
         columns = ", ".join(map(repr, self.group_offsets.columns))
-        by_group = f"Decisions use the columns {columns}: each group has a threshold of its own."
+        by_group = f"Decisions use the columns {columns}: each group has its own threshold."
         return (*self.targets.assumptions, by_group)
 
     @property
     def group_offsets(self) -> GroupOffsets | None:
-        """The offsets of groups; None where decisions do not see them."""
+        """The offsets of groups; None if decisions do not depend on groups."""
         offsets: GroupOffsets | None = self.net.adjustment_.by_group
         return offsets
 
     def scores(self, X: Any, cells: Cells | None = None) -> torch.Tensor:
-        """What is decided by, of shape (n_rows, n_classes), or (n_rows, 1) for numbers.
+        """The adjusted scores of rows: (n_rows, n_classes), or (n_rows, 1) for regressions.
 
-        `cells` are those of the rows, for a model that sees groups.
+        `cells` are those of the rows, for a model whose decisions depend on groups.
         """
         return torch.cat(list(self.net.scores(self.inputs(X), self._groups(cells))))
 
@@ -74,17 +74,17 @@ class TrainedNet:
         return self.group_offsets.positions(cells)
 
     def unknown_groups(self, cells: Cells) -> list[str]:
-        """Groups of rows in these cells that nothing is decided about, in words."""
+        """Groups of rows in these cells for which the model has no threshold, in words."""
         return [] if self.group_offsets is None else self.group_offsets.unknown(cells)
 
     def inputs(self, X: Any) -> Any:
-        """The module's inputs; raises where the preprocessor refuses rows."""
+        """The module's inputs. Raises if the preprocessor refuses rows."""
         return module_inputs(self.preprocessor, X)
 
     def observe(
         self, rows: LabelledRows, cells: Cells, measures: tuple[RowMeasure, ...]
     ) -> Observation:
-        """Its answers for `rows`, a batch at a time."""
+        """The statistics of the model's predictions for `rows`, one batch at a time."""
         X = module_inputs(self.preprocessor, rows.X, rows.index)
         net, tensors = self.net, tensors_of(rows, X, cells.codes)
         tested = cells.stratification, measures, net.adjustment_.ends
@@ -96,7 +96,7 @@ class TrainedNet:
         return Observation(seen, loss, fingerprints=prints, assumptions=self._unwatched(digest))
 
     def _preprocessor_digest(self, rows: LabelledRows) -> str | None:
-        """What a certificate knows the preprocessor by; None where there is none."""
+        """The preprocessor's digest in a certificate; None without a preprocessor."""
         if self.preprocessor is None:
             return None
         first = np.arange(len(rows.y))[:N_ASKED] if rows.index is None else rows.index[:N_ASKED]
@@ -107,18 +107,18 @@ class TrainedNet:
         return lasting_digest(self.preprocessor, ask) or type_digest(self.preprocessor)
 
     def _unwatched(self, digest: str | None) -> tuple[str, ...]:
-        """That changes of a preprocessor would not be noticed, if so."""
+        """An assumption, if changes of the preprocessor would not be noticed."""
         if digest is None or digest != type_digest(self.preprocessor):
             return ()
         name = type(self.preprocessor).__name__
         return (
-            f"The fitted {name} stays as it was tested: no lasting digest can be made of what it "
-            "holds, so that a change would not be noticed.",
+            f"The fitted {name} is not changed after the test. No lasting digest of its contents "
+            "can be computed, so a change would not be noticed.",
         )
 
     @property
     def price(self) -> Price | None:
-        """What it cost to choose the model for its constraints, with the names of labels."""
+        """The cost of choosing the model for its constraints, with the names of labels."""
         price: Price | None = self.net.price_
         if price is None or not isinstance(self.targets, Labels):
             return price
@@ -126,12 +126,12 @@ class TrainedNet:
         return replace(price, labels=labels, positive=self.targets.positive)
 
     def remarks(self, statistics: Statistics) -> tuple[str, ...]:
-        """What the model does that its user may not expect."""
+        """Behaviour of the model that its user may not expect, in sentences."""
         price = [] if self.price is None else [str(self.price)]
         return *self._remarks_on_one_label(statistics), *price
 
     def _remarks_on_one_label(self, statistics: Statistics) -> tuple[str, ...]:
-        """Whether all tested rows got the same label, and what that was chosen from."""
+        """A remark if all tested rows got the same label, and how that was chosen."""
         if not isinstance(self.targets, Labels) or self.targets.decision != "argmax":
             return ()
         classes = self.targets.classes.tolist()
@@ -144,7 +144,7 @@ class TrainedNet:
         )
 
     def _how_it_was_chosen(self) -> str:
-        """Why this epoch was kept: the most accurate, or only the likeliest to pass."""
+        """Why this epoch was kept: as the most accurate, or only as the most likely to pass."""
         kept, problem = self.net.history[self.net.kept_epoch_ - 1], self.net.problem
         failing = sum(1.0 - kept[f"passing_{i}"] for i in range(len(problem.constraints)))
         if 1.0 - failing >= problem.power:
@@ -153,12 +153,12 @@ class TrainedNet:
                 "error on the candidate rows."
             )
         return (
-            f"No epoch was predicted to pass with probability {problem.power:g}, so the one "
-            "likeliest to pass was kept."
+            f"No epoch was predicted to pass with probability {problem.power:g}, so the epoch that "
+            "is most likely to pass was kept."
         )
 
     def predict_test_outcome(self, problem: Problem, rows: LabelledRows) -> Candidate:
-        """What the safety test would say of the model, from rows that it was not trained on."""
+        """The predicted result of the safety test, from rows that it was not trained on."""
         rows, problem = rows.by_weight(np.random.RandomState(0)), problem.in_practice()
         net, X = self.net, module_inputs(self.preprocessor, rows.X, rows.index)
         cells = problem.specification.cells(rows.columns, len(rows.y))
@@ -171,20 +171,20 @@ class TrainedNet:
         return evaluator.predict_test_outcome(scores, net.adjustment_)
 
     def has_preprocessor(self, digest: str | None) -> bool:
-        """Whether its preprocessor is the one of which a certificate has this `digest`."""
+        """Whether this `digest`, from a certificate, is that of the preprocessor."""
         if self.preprocessor is None or digest is None:
             return self.preprocessor is None and digest is None
         return digest in (type_digest(self.preprocessor), object_digest(self.preprocessor))
 
     def fingerprint(self) -> str:
-        """A digest of the module's weights and of what is done to its outputs."""
+        """A digest of the module's weights and of the adjustment of its outputs."""
         weights = map(without_tensor, self.net.module_.state_dict().values())
         digest: str = fingerprint(*weights, *self.net.task_.fingerprint_parts(self.net.adjustment_))
         return digest
 
 
 def constrained_problem(problem: Problem, cells: Cells, task: Task) -> ConstrainedProblem:
-    """The problem as training sees it, over rows that fall into `cells`."""
+    """The problem in the form that training uses, over rows in these `cells`."""
     specification = problem.specification
     return ConstrainedProblem(
         specification.constraints,

@@ -1,8 +1,8 @@
-"""Processes that train one model together: what they tell each other.
+"""Communication of processes that train one model together.
 
-Every process has all rows and runs the same program. They share out the rows of every batch and of
-every evaluation, and add up gradients and counts. The first process chooses, tests, and tells the
-others.
+Every process has all rows and runs the same program. The processes divide the rows of every batch
+and of every evaluation among themselves, and add up gradients and counts. The first process
+chooses the model, tests it, and sends the results to the others.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ Value = TypeVar("Value")
 class Processes:
     """This process among those that train one model together.
 
-    Alone, each method gives back what it is given.
+    If the process is alone, each method returns its argument.
 
     Parameters
     ----------
     rank : int, default=0
-        Which of them this process is; the first is 0.
+        The number of this process, 0 for the first.
     n : int, default=1
-        How many they are.
+        The number of processes.
     device : str, default="cpu"
-        A torch device for what is sent: the one that this process trains on.
+        The torch device that this process trains on, from which values are sent.
     """
 
     rank: int = 0
@@ -45,9 +45,9 @@ class Processes:
     device: str = "cpu"
 
     def from_first(self, function: Callable[[], Value]) -> Value:
-        """What `function` returns in the first process; elsewhere it is not called.
+        """The value that `function` returns in the first process. Others do not call it.
 
-        What it raises there is raised everywhere.
+        If it raises an error there, every process raises it.
         """
         if self.n == 1:
             return function()
@@ -67,7 +67,7 @@ class Processes:
         return value  # type: ignore[return-value]
 
     def random_numbers(self, rng: np.random.RandomState) -> np.random.RandomState:
-        """A generator that draws in every process what `rng` draws in the first."""
+        """A generator that is the same in every process, seeded by `rng` of the first."""
         if self.n > 1:
             state = self.from_first(rng.get_state)
             rng = np.random.RandomState()
@@ -93,11 +93,11 @@ class Processes:
         return sent.to(values.device, values.dtype)
 
     def part(self, values: torch.Tensor) -> torch.Tensor:
-        """This process's part of `values`, which are the same everywhere."""
+        """This process's part of `values`, which are the same in all processes."""
         return values if self.n == 1 else values.tensor_split(self.n)[self.rank]
 
     def add_gradients(self, parameters: Iterable[nn.Parameter], n_rows: int) -> None:
-        """Make each gradient, a mean over this process's `n_rows`, the mean over all rows."""
+        """Replace each gradient, a mean over this process's `n_rows`, by the mean over all rows."""
         if self.n == 1:
             return
         trained = [parameter for parameter in parameters if parameter.requires_grad]
@@ -112,7 +112,7 @@ class Processes:
             gradient.copy_(of_all.view_as(gradient))
 
     def agree(self, module: nn.Module) -> None:
-        """Give every process the first one's parameters and buffers."""
+        """Copy the first process's parameters and buffers to all processes."""
         if self.n == 1:
             return
         with torch.no_grad():
@@ -120,7 +120,7 @@ class Processes:
                 tensor.copy_(self.tensor_of_first(tensor))
 
     def average_buffers(self, module: nn.Module) -> None:
-        """Make running statistics the means of all processes'."""
+        """Replace running statistics by their means over all processes."""
         if self.n == 1:
             return
         for buffer in module.buffers():
@@ -128,17 +128,17 @@ class Processes:
                 buffer.copy_(self.summed(buffer) / self.n)
 
     def draw_apart(self) -> None:
-        """Let torch draw other random numbers here than in the first process."""
+        """Seed torch differently in every process."""
         if self.rank:
             torch.manual_seed(torch.initial_seed() + self.rank)
 
     def check_same(self, value: Any, problem: str) -> None:
-        """Wait for all processes, and refuse a `value` that is not the same everywhere.
+        """Wait for all processes, and refuse a `value` that is not the same in all of them.
 
         Raises
         ------
         ValueError
-            With `problem`, in every process.
+            With the message `problem`, in every process.
         """
         if self.n == 1:
             return
@@ -153,12 +153,12 @@ ALONE = Processes()
 
 
 def launched_processes(device: str) -> Processes:
-    """Those that `torchrun` or `accelerate launch` started; this one alone where neither did.
+    """The processes that `torchrun` or `accelerate launch` started, or this one alone.
 
     Parameters
     ----------
     device : str
-        As the estimators have it. "auto": each process has a device of its own.
+        The estimators' parameter. "auto": each process has its own device.
 
     Raises
     ------
@@ -169,32 +169,33 @@ def launched_processes(device: str) -> Processes:
         from accelerate import PartialState
     except ImportError as error:
         raise ImportError(
-            "distributed=True needs accelerate: pip install 'sklearn-seldonian[distributed]'."
+            "distributed=True needs the package accelerate, which is not installed. Install it "
+            "with pip install 'sklearn-seldonian[distributed]'."
         ) from error
     state = PartialState(cpu=resolve_device(device) == "cpu")
     if state.num_processes != int(os.environ.get("WORLD_SIZE", "1")):
         raise RuntimeError(
-            f"{os.environ['WORLD_SIZE']} processes were launched, and accelerate, which was set up "
-            f"before, knows of {state.num_processes}: on CPUs write Accelerator(cpu=True)."
+            f"{os.environ['WORLD_SIZE']} processes were launched, but accelerate was set up before "
+            f"for {state.num_processes}. On CPUs, set it up with Accelerator(cpu=True)."
         )
     if state.num_processes == 1:
         return Processes(device=resolve_device(device))
     own = "cpu" if state.device.type == "cpu" else str(state.device)
     if device not in ("auto", own, torch.device(own).type):
         raise ValueError(
-            f"device={device!r}, but the device of this process is {own!r}: with distributed=True "
-            'leave device="auto", or write "cpu".'
+            f"device={device!r} was given, but the device of this process is {own!r}. With "
+            'distributed=True, leave device="auto", or write "cpu".'
         )
     return Processes(state.process_index, state.num_processes, own)
 
 
 @contextmanager
 def _all_there() -> Iterator[None]:
-    """Say in words that another process has ended."""
+    """Raise an error with an explanation if another process has ended."""
     try:
         yield
     except RuntimeError as error:
         raise RuntimeError(
-            "Another of the processes that train together has ended or does not answer, so there "
-            "is no model and no certificate. What ended it is in its own output."
+            "Another of the processes that train together has ended or does not respond, so there "
+            "is no model and no certificate. Look for the cause in the output of that process."
         ) from error

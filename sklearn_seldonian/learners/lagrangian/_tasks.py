@@ -1,10 +1,10 @@
-"""What a module's outputs mean: the scores of classes, or a number.
+"""The tasks, which define the meaning of a module's outputs: scores of classes, or a number.
 
 A task turns outputs into *scores*, one column per label. A classification has one label per class.
 A regression has one standardised number, and all its rows share one label.
 
-Training and the safety test ask both tasks the same things. The methods of `Classification` say
-what.
+Training and the safety test use the same methods of both tasks. They are described in
+`Classification`.
 """
 
 from __future__ import annotations
@@ -36,25 +36,28 @@ Array = NDArray[np.float64]
 Tensor = torch.Tensor
 Values = Sequence[RowMeasure]
 
-# The slope of a measure without a surrogate is that between predictions so far below and
-# above, in standard deviations of the target: what counts errors beyond a limit has one too.
+# The slope of a measure without a surrogate is computed between predictions this far below and
+# above, in standard deviations of the target. A measure that counts errors above a limit therefore
+# has a slope too.
 SLOPE_STEP = 0.05
-# A violation counts in this share of its measure's standard deviation: as much beside the
-# squared loss of a standardised number as a violated rate beside the cross-entropy. With a whole
-# one multipliers are too slow for twenty epochs of 6,000 rows of the GPA data, with a tenth
-# they overshoot.
+# The unit of violations is this share of the measure's standard deviation. A violation then has
+# about the same effect relative to the squared loss of a standardised number as that of a rate
+# relative to the cross-entropy. With a share of 1, multipliers grow too slowly in twenty epochs of
+# 6,000 rows of the GPA data. With a tenth they overshoot.
 VIOLATION_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Classification:
-    """Outputs are logits or probabilities, or one of them for two classes; `y` are class positions.
+    """The task of predicting classes. `y` are class positions.
+
+    Outputs are logits or probabilities, one per class, or a single one for two classes.
 
     Parameters
     ----------
     n_classes : int
     deterministic : bool, default=True
-        Whether the decision is the most probable class; else it is drawn.
+        Whether the decision is the most probable class. Otherwise it is drawn.
     kind : OutputKind, default=OutputKind.LOGITS
     """
 
@@ -63,25 +66,27 @@ class Classification:
     kind: OutputKind = OutputKind.LOGITS
 
     def with_output_kind(self, outputs: Tensor, criterion: nn.Module) -> Classification:
-        """The task as some `outputs` of the module show it; raises ValueError if they cannot be."""
+        """The task with the kind of these `outputs`; raises ValueError if they do not fit it."""
         kind = output_kind(outputs, criterion, self.n_classes)
         if kind is OutputKind.PROBABILITIES and isinstance(criterion, nn.CrossEntropyLoss):
             warn_user(
-                "The module returns probabilities while CrossEntropyLoss expects logits; their "
-                "logarithm is used. Leave out the final Softmax, or use criterion=NLLLoss."
+                "The module returns probabilities, and CrossEntropyLoss expects logits. The "
+                "logarithm of the probabilities is used. Leave out the final Softmax, or use "
+                "criterion=NLLLoss."
             )
         is_sigmoid = kind is OutputKind.BINARY_PROBABILITY
         if is_sigmoid and isinstance(criterion, nn.BCEWithLogitsLoss):
             warn_user(
-                "The module returns probabilities while BCEWithLogitsLoss expects logits; their "
-                "log-odds are used. Leave out the final Sigmoid, or use criterion=BCELoss."
+                "The module returns probabilities, and BCEWithLogitsLoss expects logits. The "
+                "log-odds of the probabilities are used. Leave out the final Sigmoid, or use "
+                "criterion=BCELoss."
             )
         return replace(self, kind=kind)
 
     def scores(self, outputs: Tensor) -> Tensor:
-        """Shape (n_rows, n_classes), with the gradient of the outputs.
+        """The scores, of shape (n_rows, n_classes), with the gradient of the outputs.
 
-        Their softmax is the class probabilities.
+        Their softmax gives the class probabilities.
         """
         if self.kind is OutputKind.LOGITS:
             return outputs
@@ -93,7 +98,7 @@ class Classification:
         return torch.cat([torch.zeros_like(column), column], dim=1)
 
     def loss(self, criterion: nn.Module, scores: Tensor, y: Tensor) -> Tensor:
-        """The criterion of what `predict` returns, on the form of output that it takes."""
+        """The criterion's value of what `predict` returns, in the form that the criterion takes."""
         if self.kind in (OutputKind.BINARY_LOGIT, OutputKind.BINARY_PROBABILITY):
             scores, y = scores[:, 1] - scores[:, 0], y.to(scores.dtype)
             if isinstance(criterion, nn.BCELoss):
@@ -111,15 +116,15 @@ class Classification:
         return objective
 
     def labels(self, y: Tensor) -> Tensor:
-        """Position of each row's label."""
+        """The position of each row's label."""
         return y
 
     def answers(self, scores: Tensor) -> Array:
-        """Probabilities (n_rows, n_classes); of a regression the numbers predicted (n_rows,)."""
+        """Probabilities (n_rows, n_classes); for a regression the predictions (n_rows,)."""
         return probabilities(scores)
 
     def soft_values(self, measures: Values, scores: Tensor, y: Tensor) -> Tensor:
-        """Each measure's differentiable value of each row: (n_rows, n_measures)."""
+        """The differentiable values of the measures for each row: (n_rows, n_measures)."""
         return torch.stack([self._soft(measure, scores, y) for measure in measures], dim=1)
 
     def _soft(self, measure: RowMeasure, scores: Tensor, y: Tensor) -> Tensor:
@@ -137,7 +142,7 @@ class Classification:
         return (drawn * torch.stack(by_class, dim=1)).sum(dim=1)
 
     def decision_values(self, measures: Values, scores: Tensor, y: Tensor) -> Tensor:
-        """Each measure's value of what is predicted of each row: (n_rows, n_measures)."""
+        """The values of the measures for each row's prediction: (n_rows, n_measures)."""
         return torch.stack([self._decided(measure, scores, y) for measure in measures], dim=1)
 
     def _decided(self, measure: RowMeasure, scores: Tensor, y: Tensor) -> Tensor:
@@ -153,11 +158,11 @@ class Classification:
         return values
 
     def violation_scale(self, problem: ConstrainedProblem, rows: Rows) -> float:
-        """What a violation of each atom is measured in: one number, or (n_atoms,)."""
+        """The unit of violations of each atom: one number, or shape (n_atoms,)."""
         return 1.0
 
     def fingerprint_parts(self, adjustment: Adjustment) -> tuple[object, ...]:
-        """What a model is made of beside its module, with this `adjustment` of the scores."""
+        """What a model consists of in addition to its module, with this `adjustment`."""
         clip = (adjustment.low, adjustment.high) if adjustment.low else ()
         own = () if adjustment.by_group is None else (adjustment.by_group.to_json(),)
         return adjustment.scale, adjustment.offset_of_each(self.n_classes), *clip, *own
@@ -165,12 +170,12 @@ class Classification:
 
 @dataclass(frozen=True)
 class Regression:
-    """The output is a standardised number: ``centre + scale * output``, clipped, is predicted.
+    """The task of predicting a number: ``centre + scale * output``, clipped to `range`.
 
     Parameters
     ----------
     centre, scale : float
-        So that one learning rate does for targets of any size.
+        They standardise the targets, so that one learning rate suits targets of any size.
     range : tuple of float, default=(-inf, inf)
         Predictions are clipped to it.
     """
@@ -185,7 +190,7 @@ class Regression:
         if outputs.numel() != len(outputs):
             raise ValueError(
                 f"The module returns outputs of shape {tuple(outputs.shape)} for {len(outputs)} "
-                "rows; for a regression it must return one number a row."
+                "rows. For a regression it must return one number per row."
             )
         return self
 
@@ -193,7 +198,7 @@ class Regression:
         return outputs.reshape(-1, 1)
 
     def objective(self, criterion: nn.Module, scores: Tensor, y: Tensor) -> Tensor:
-        """The criterion of standardised numbers; not clipped, since that has no gradient."""
+        """The criterion of standardised numbers, not clipped because that has no gradient."""
         standardised = (y - self.centre) / self.scale
         loss: Tensor = criterion(scores[:, 0], standardised.to(scores.dtype))
         return loss
@@ -210,7 +215,7 @@ class Regression:
         return torch.where(torch.isfinite(objective), loss, objective.to(loss.dtype))
 
     def predictions(self, scores: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
-        """What `predict` returns, with the gradient of the scores."""
+        """The predictions, with the gradient of the scores."""
         return (self.centre + self.scale * scores[:, 0].to(dtype)).clamp(*self.range)
 
     def labels(self, y: Tensor) -> Tensor:
@@ -241,7 +246,7 @@ class Regression:
         return torch.stack(values, dim=1).to(scores.dtype)
 
     def violation_scale(self, problem: ConstrainedProblem, rows: Rows) -> Array:
-        """How much each h varies with its measures, were all predictions the mean target."""
+        """The scale on which each h varies, assuming that the mean target is predicted."""
         scores = torch.zeros(len(rows), 1)
         y, codes = rows.y.cpu().numpy(), rows.cells.cpu().numpy()
         seen = summarised(self, scores, y, codes, problem.stratification, problem.values, keep=True)
@@ -267,7 +272,7 @@ def summarised(
     keep: bool = False,
     units: SamplingUnits | None = None,
 ) -> Statistics:
-    """The statistics of what is predicted of some rows."""
+    """The statistics of the predictions for some rows."""
     seen = codes, y, task.answers(scores), stratification, values
     if isinstance(task, Regression):
         return summarise_predictions(*seen, keep=keep, units=units)
@@ -275,26 +280,28 @@ def summarised(
 
 
 def from_dict(facts: Mapping[str, Any]) -> Task:
-    """The task of which `facts` are the fields as JSON has them."""
+    """The task with these fields, given as JSON values."""
     if "kind" in facts:
         return Classification(**{**facts, "kind": OutputKind(facts["kind"])})
     return Regression(**{**facts, "range": tuple(facts["range"])})
 
 
-def _logarithm(chances: Tensor) -> Tensor:
-    return chances.clamp(min=torch.finfo(chances.dtype).tiny).log()
+def _logarithm(probabilities: Tensor) -> Tensor:
+    return probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
 
 
 def _of_predictions(measure: RowMeasure, predictions: Tensor, y: Tensor) -> Tensor:
-    """The measure's values of numbers predicted; those of built-in measures have a gradient."""
+    """The measure's values for predicted numbers, with a gradient for built-in measures."""
     if isinstance(measure, BuiltInMeasure):
         values: Tensor = measure.of_output(y, predictions, torch)
         return values
     return _evaluated(measure, y, predictions, None).to(predictions)
 
 
-def _evaluated(measure: RowMeasure, y: Tensor, prediction: Tensor, chances: Array | None) -> Tensor:
-    """The measure's own value of each row, without a gradient."""
+def _evaluated(
+    measure: RowMeasure, y: Tensor, prediction: Tensor, probabilities: Array | None
+) -> Tensor:
+    """The measure's value for each row, without a gradient."""
     y, prediction = y.cpu(), prediction.detach().cpu()
-    values = row_values((measure,), y.numpy(), prediction.numpy(), chances)
+    values = row_values((measure,), y.numpy(), prediction.numpy(), probabilities)
     return torch.from_numpy(values[:, 0])

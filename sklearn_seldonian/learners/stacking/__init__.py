@@ -1,4 +1,4 @@
-"""Any classifier or regressor under constraints, by its scores."""
+"""Any classifier or regressor under constraints, by means of its scores."""
 
 from sklearn_seldonian.learners.stacking._features import StackedFeatures
 from sklearn_seldonian.learners.stacking._learner import StackingLearner

@@ -1,9 +1,9 @@
-"""Scores of an estimator beside the features that it gets: stacked generalisation.
+"""The scores of an estimator together with the features that it gets: stacked generalisation.
 
-An estimator flatters itself on the rows that it was fitted to, and what is trained on its scores
-would believe it. So the scores of the rows of `fit` are those of copies of the estimator that
-were each fitted without a fold of them [1]_. All other rows get the scores of the estimator
-that was fitted to all rows.
+On the rows that it was fitted to, an estimator's scores are too good, and a model that is trained
+on these scores would rely on them too much. The scores of the rows of `fit` therefore come from
+copies of the estimator, each fitted without the rows of one fold [1]_. All other rows get the
+scores of the estimator that was fitted to all rows.
 
 References
 ----------
@@ -22,35 +22,36 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing
 
 from sklearn_seldonian.data._preprocess import fit_preprocessor, transformed
-from sklearn_seldonian.learners.stacking._beside import as_frame, numbers_of
+from sklearn_seldonian.learners.stacking._own_features import as_frame, numbers_of
 from sklearn_seldonian.learners.stacking._scores import Scores
 
 Array = NDArray[np.float64]
 
 
 class StackedFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Scores of an estimator, and the features beside them.
+    """A transformer from rows to an estimator's scores and its features.
 
     Parameters
     ----------
     estimator : classifier with `predict_proba`, or regressor
-        A `FrozenEstimator` is asked and never fitted; its scores stand alone.
+        A `FrozenEstimator` is not fitted, and its scores are the only features.
     preprocessor : transformer or None
-        Makes of rows what the estimator gets, which may be sparse.
+        Makes the estimator's features, which may be sparse, from rows.
     scores : ClassScores or NumberScores
-        What the estimator is asked.
+        The scores that the estimator is asked for.
     cv : int
-        Number of folds.
+        The number of folds.
     random_state : int
-        Draws the folds, and seeds what has no seed in the estimator.
+        The seed of the folds, and of the parts of the estimator that have no seed.
 
     Attributes
     ----------
     estimator_ : classifier or regressor
         Fitted to all rows.
     preprocessor_ : transformer or None
-    beside_ : transformer or None
-        Makes numbers of the features beside the scores; None where there are none.
+        Fitted to all rows.
+    own_features_ : transformer or None
+        Makes numbers from the estimator's features; None if only the scores are used.
     """
 
     def __init__(
@@ -68,13 +69,13 @@ class StackedFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def fit_transform(self, X: Any, y: Any = None, groups: Any = None) -> Array:
-        """The features of the rows fitted to, with the scores of copies that did not see them.
+        """The features of the rows of `fit`, with scores of copies that were not fitted to them.
 
-        Nor did the copies see other rows of the same groups.
+        The copies were not fitted to other rows of the same groups either.
         """
         X, self.preprocessor_ = self._preprocessed(X, y)
         if isinstance(self.estimator, FrozenEstimator):
-            self.estimator_, self.beside_ = clone(self.estimator).fit(X, y), None
+            self.estimator_, self.own_features_ = clone(self.estimator).fit(X, y), None
             return self.scores.of(self.estimator_, X)
         folds = self.scores.folds(y, self.cv, self.random_state, groups)
         self.estimator_ = self._copy().fit(X, y)
@@ -83,23 +84,23 @@ class StackedFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             copied = self._copy().fit(_safe_indexing(X, train), _safe_indexing(y, train))
             unseen[test] = self.scores.of(copied, _safe_indexing(X, test))
         columns = as_frame(X)
-        self.beside_ = numbers_of(columns)
-        if self.beside_ is None:
+        self.own_features_ = numbers_of(columns)
+        if self.own_features_ is None:
             return unseen
-        return np.hstack([unseen, self.beside_.fit_transform(columns)])
+        return np.hstack([unseen, self.own_features_.fit_transform(columns)])
 
     def transform(self, X: Any) -> Array:
         """The features of other rows."""
         if self.preprocessor_ is not None:
             X = transformed(self.preprocessor_, X, sparse=True)
         scores = self.scores.of(self.estimator_, X)
-        if self.beside_ is None:
+        if self.own_features_ is None:
             return scores
         columns = as_frame(X)
-        names = getattr(self.beside_, "feature_names_in_", None)
+        names = getattr(self.own_features_, "feature_names_in_", None)
         if names is not None and not isinstance(columns, pd.DataFrame):
             columns = pd.DataFrame(columns, columns=names)
-        return np.hstack([scores, self.beside_.transform(columns)])
+        return np.hstack([scores, self.own_features_.transform(columns)])
 
     def _preprocessed(self, X: Any, y: Any) -> tuple[Any, Any]:
         if self.preprocessor is None:
@@ -107,13 +108,14 @@ class StackedFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         fitted = fit_preprocessor(self.preprocessor, X, y, sparse=True)
         if fitted.resampled:
             raise ValueError(
-                "preprocessor= makes features for the estimator, and a sampler changes rows: "
-                "make it the first step of the estimator, in a pipeline of imbalanced-learn."
+                "A sampler was given as preprocessor=, which makes features and must keep all "
+                "rows. Make the sampler the first step of the estimator, in a pipeline of "
+                "imbalanced-learn."
             )
         return fitted.X, fitted.transformer
 
     def _copy(self) -> Any:
-        """An unfitted copy that draws the same each time, whose seeds are ours if it has none."""
+        """An unfitted copy of the estimator with fixed seeds, if need be from `random_state`."""
         copied = clone(self.estimator)
         given = copied.get_params(deep=True)
         seeds = [name for name in given if name.rpartition("__")[2] == "random_state"]

@@ -14,10 +14,10 @@ class Head(MLP):
     Parameters
     ----------
     n_features, n_outputs : int
-        As of `MLP`. The first features are the log-odds of two classes, the log-probabilities
-        of more, or a standardised prediction, which is what training then starts from.
+        As in `MLP`. The first features are the log-odds of two classes, the log-probabilities of
+        more than two, or a standardised prediction. Training starts from these as the outputs.
     is_trained : bool, default=True
-        Otherwise it passes on the scores.
+        Whether the weights are trained. Otherwise the outputs are the scores.
     """
 
     def __init__(self, n_features: int, n_outputs: int, is_trained: bool = True) -> None:

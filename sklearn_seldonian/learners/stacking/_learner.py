@@ -1,4 +1,4 @@
-"""The learner of any estimator: its scores become features of a linear model under constraints."""
+"""The learner for any estimator: a linear model of its scores is trained under constraints."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ LEARNING_RATE, WEIGHT_DECAY = 0.01, 0.05
 
 @dataclass(frozen=True)
 class StackingLearner:
-    """Trains a linear model on an estimator's cross-fitted scores and the features beside them.
+    """Trains a linear model on an estimator's cross-fitted scores and its features.
 
-    Of a `FrozenEstimator` only the decision is chosen, or the shift and the scale of its numbers.
+    For a `FrozenEstimator` only the decision is chosen, or the shift and scale of its predictions.
 
     Parameters
     ----------
@@ -69,10 +69,9 @@ class StackingLearner:
 
 
 def _scores_of(targets: Targets, y: Any) -> tuple[Scores, type[nn.Module], float]:
-    """What is asked of an estimator for these targets, and how it is trained on.
+    """The scores for these targets, and the loss and the multipliers' learning rate in training.
 
-    That is by which loss, and at which rate of the multipliers; both as `SeldonianClassifier` and
-    `SeldonianRegressor` have them.
+    Loss and learning rate are the defaults of `SeldonianClassifier` and `SeldonianRegressor`.
     """
     if isinstance(targets, Labels):
         return ClassScores(targets.classes), nn.CrossEntropyLoss, 0.1

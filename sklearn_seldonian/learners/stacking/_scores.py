@@ -1,4 +1,4 @@
-"""What is asked of an estimator: the scores of classes, or a number."""
+"""The scores of an estimator: log-odds or log-probabilities of classes, or a number."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from sklearn_seldonian.data._arguments import aligned_probabilities, as_numbers,
 Array = NDArray[np.float64]
 Folds = list[tuple[NDArray[np.intp], NDArray[np.intp]]]
 
-# Probabilities are taken for no nearer to 0 or 1, so that their logarithms are bounded.
+# Probabilities are clipped to this distance from 0 and 1, so that their logarithms are bounded.
 LEAST = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
 class ClassScores:
-    """Log-odds of two classes, else log-probabilities.
+    """Log-odds for two classes, log-probabilities for more.
 
     Parameters
     ----------
     classes : ndarray of shape (n_classes,)
-        The labels that scores are of; a classifier may lack some of them.
+        The labels that get a score. A classifier may lack some of them.
     """
 
     classes: NDArray[Any]
@@ -45,25 +45,25 @@ class ClassScores:
         return logs[:, 1:] - logs[:, :1] if logs.shape[1] == 2 else logs
 
     def folds(self, y: NDArray[Any], n_folds: int, seed: int, groups: Any = None) -> Folds:
-        """Positions of rows to fit to, and of the others, for each fold; groups are kept whole.
+        """Positions of the rows to fit to and of the others, per fold; groups are not divided.
 
         Raises
         ------
         ValueError
-            If there are not two classes of which some rows stay when others are left out.
+            If fewer than two classes have at least two rows.
         """
         labels, counts = np.unique(y, return_counts=True)
         if len(labels) < 2:
             raise ValueError(
-                f"All candidate rows have the label {labels.tolist()[0]!r}, and the classifier "
-                "needs two classes to be fitted to. Leave rows of each class out of safety_mask, "
-                "or give fit more rows."
+                f"All candidate rows have the label {labels.tolist()[0]!r}, and the classifier can "
+                "only be fitted to rows of two classes. Leave rows of each class out of "
+                "safety_mask, or give fit more rows."
             )
         if (counts > 1).sum() < 2:
             raise ValueError(
-                "Among the candidate rows there must be two of at least 2 classes, so that the "
-                f"classifier can be fitted without some of them; the classes have {counts.tolist()}"
-                " rows. Give fit more rows, or a smaller safety_size."
+                f"The classes have {counts.tolist()} candidate rows. At least 2 classes need two "
+                "candidate rows each, so that the classifier can be fitted without some of them. "
+                "Give fit more rows, or a smaller safety_size."
             )
         largest = int(counts.max())
         kind, most = StratifiedKFold, largest
@@ -77,11 +77,12 @@ class ClassScores:
 
 @dataclass(frozen=True)
 class NumberScores:
-    """Predictions, standardised as the targets are.
+    """Predictions, standardised like the targets.
 
     Parameters
     ----------
     centre, scale : float
+        A prediction's score is its difference from `centre`, divided by `scale`.
     """
 
     centre: float
@@ -98,17 +99,17 @@ class NumberScores:
         return ((numbers - self.centre) / self.scale)[:, None]
 
     def folds(self, y: NDArray[Any], n_folds: int, seed: int, groups: Any = None) -> Folds:
-        """Positions of rows to fit to, and of the others, for each fold; groups are kept whole.
+        """Positions of the rows to fit to and of the others, per fold; groups are not divided.
 
         Raises
         ------
         ValueError
-            If there are not two rows.
+            If there are fewer than two rows.
         """
         if len(y) < 2:
             raise ValueError(
-                "There must be two candidate rows, so that the regressor can be fitted without one "
-                f"of them, and there are n_samples={len(y)}. Give fit more rows, or a smaller "
+                f"There are n_samples={len(y)} candidate rows, and at least two are needed, so "
+                "that the regressor can be fitted without one. Give fit more rows, or a smaller "
                 "safety_size."
             )
         kind, most = (KFold, len(y)) if groups is None else (GroupKFold, _several(groups))
@@ -117,18 +118,19 @@ class NumberScores:
 
 
 def _several(groups: NDArray[np.int64]) -> int:
-    """How many groups there are.
+    """The number of groups.
 
     Raises
     ------
     ValueError
-        If there are not two, so that none can be left out.
+        If there are fewer than two, so that none can be left out.
     """
     n_groups = len(np.unique(groups))
     if n_groups < 2:
         raise ValueError(
-            "All candidate rows are of one group (groups=), and the estimator must be fitted "
-            "without some group. Give fit more groups, or a smaller safety_size."
+            "All candidate rows are in one group of groups=, and at least two groups are needed, "
+            "so that the estimator can be fitted without one of them. Give fit more groups, or a "
+            "smaller safety_size."
         )
     return n_groups
 

@@ -1,4 +1,4 @@
-"""Numbers of the features that an estimator gets, for a linear model."""
+"""An estimator's features as numbers, for a linear model."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from sklearn.utils import check_array
 
 from sklearn_seldonian.data._columns import is_table, of_table
 
-# Of more columns no linear model is trained beside the scores.
+# With more columns than this, the linear model has the scores alone.
 MAX_COLUMNS = 1000
 # Levels with fewer rows than this share one column.
 MIN_LEVEL_ROWS = 10
 
 
 def numbers_of(X: Any) -> Any:
-    """A transformer that makes numbers of the columns of X; None where they are none to speak of.
+    """A transformer that makes numbers from the columns of X; None if there are no usable columns.
 
-    Numbers are standardised, but for columns of two values, of which the rare one would count too
-    much. Where they are missing or infinite they are the mean. Other columns of tables are one-hot.
+    Numbers are standardised, except for columns with two values, where a rare value would become
+    too large. Missing and infinite numbers are replaced by the mean. Other columns of tables are
+    one-hot encoded.
     """
     if not (0 < X.shape[1] <= MAX_COLUMNS if isinstance(X, pd.DataFrame) else _is_matrix(X)):
         return None
@@ -49,7 +50,7 @@ def numbers_of(X: Any) -> Any:
 
 
 def as_frame(X: Any) -> Any:
-    """A table of any library as one of pandas; anything else unchanged."""
+    """A table of any library as a pandas DataFrame; anything else unchanged."""
     if isinstance(X, pd.DataFrame) or not is_table(X):
         return X
     return pd.DataFrame(dict(of_table(X))).infer_objects()
@@ -72,11 +73,11 @@ def _is_matrix(X: Any) -> bool:
 
 
 def _finite(X: Any) -> NDArray[np.float64]:
-    """X with NaN in place of what is no finite number."""
+    """X with NaN in place of everything that is not a finite number."""
     values = check_array(X, dtype=np.float64, ensure_all_finite=False)
     return np.where(np.isfinite(values), values, np.nan)
 
 
 def _words(X: pd.DataFrame) -> pd.DataFrame:
-    """Each cell as text: an encoder sorts levels, and not all kinds can be compared."""
+    """Each cell as text: an encoder sorts levels, and values of mixed types cannot be sorted."""
     return X.astype(object).map(str)
