@@ -65,7 +65,9 @@ SECTIONS = ("index", "guide", "background", "coming_from", "reference")
 
 
 def test_every_page_is_in_a_section():
-    listed = {name for section in SECTIONS for name in (DOCS / f"{section}.rst").read_text().split()}
+    listed = {
+        name for section in SECTIONS for name in (DOCS / f"{section}.rst").read_text().split()
+    }
     assert {page.stem for page in MANUAL} <= listed
 
 
