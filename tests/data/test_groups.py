@@ -86,7 +86,7 @@ def test_indexes_are_compared_by_their_labels(one, other):
     X, groups = pd.DataFrame({"a": range(4)}, index=one), pd.Series(range(4), index=other)
     check_same_order(X=X, sensitive_features=groups)
     check_same_order(X=groups, sensitive_features=X)
-    remedy = r"\.loc\[X.index\]" if one.is_unique else "bring their rows into one order, then reset"
+    remedy = r"\.loc\[X.index\]" if one.is_unique else "Bring their rows into one order, then reset"
     with pytest.raises(ValueError, match=f"X and y have the same index in different.*{remedy}"):
         check_same_order(X=X, y=groups.iloc[::-1])
     check_same_order(X=X, y=groups.iloc[:3])

@@ -134,7 +134,7 @@ def test_a_target_outside_its_range_is_refused(grades, part):
     y[row] = 4.0
     clone(model).fit(X, y)
     y[row] = 4.01
-    with pytest.raises(ValueError, match=r"y contains 4\.01, which is outside target_range=\(0, 4\)"):
+    with pytest.raises(ValueError, match=r"y contains 4\.01, which is outside target_range=\(0,"):
         clone(model).fit(X, y)
     with pytest.raises(ValueError, match=r"y contains 4\.01, which is outside"):
         model.certify(X, y)
@@ -471,7 +471,7 @@ class TestCertify:
 
     @pytest.mark.parametrize("given", [{"decision": "sample"}, {"pos_label": 1}])
     def test_parameters_of_classifiers_are_refused(self, grades, given):
-        with pytest.raises(ValueError, match="does not apply to a regressor. Leave it out"):
+        with pytest.raises(ValueError, match="does not apply to a regressor"):
             certify(Constant(2.0), *grades, "MAE <= 1", **given)
 
     def test_parameters_of_regressors_are_refused(self, blobs):
