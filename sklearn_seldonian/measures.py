@@ -132,20 +132,20 @@ def _positions(n_classes: int) -> NDArray[np.intp]:
 
 
 _WORDS = {
-    "ACC": "share of rows given their own label",
-    "ERR": "share of rows given another label than their own",
-    "PR": "share of rows given the label",
-    "NR": "share of rows not given the label",
-    "TPR": "share given the label among rows that have it",
-    "FNR": "share not given the label among rows that have it",
-    "FPR": "share given the label among rows that do not have it",
-    "TNR": "share not given the label among rows that do not have it",
-    "PPV": "share that have the label among rows given it",
-    "FDR": "share that do not have the label among rows given it",
-    "NPV": "share that do not have the label among rows not given it",
-    "FOR": "share that have the label among rows not given it",
-    "Jaccard": "share that both have the label and are given it among rows with either",
-    "CM": "share given the second label among rows that have the first",
+    "ACC": "share of rows predicted correctly",
+    "ERR": "share of rows predicted wrongly",
+    "PR": "share of rows predicted to have the label",
+    "NR": "share of rows not predicted to have the label",
+    "TPR": "share predicted to have the label among rows that have it",
+    "FNR": "share not predicted to have the label among rows that have it",
+    "FPR": "share predicted to have the label among rows that do not have it",
+    "TNR": "share not predicted to have the label among rows that do not have it",
+    "PPV": "share that have the label among rows predicted to have it",
+    "FDR": "share that do not have the label among rows predicted to have it",
+    "NPV": "share that do not have the label among rows not predicted to have it",
+    "FOR": "share that have the label among rows not predicted to have it",
+    "Jaccard": "share that both have the label and are predicted to have it among rows with either",
+    "CM": "share predicted to have the second label among rows that have the first",
 }
 # Each rate with its complement, the number of indices, the entries that count, and the successes.
 _PAIRS: Sequence[tuple[str, str, int, Callable[..., Entries], Callable[..., Entries]]] = (

@@ -185,8 +185,9 @@ class ConstraintResult(Value):
     def _remedy(self) -> str:
         if self.rows_needed is not None:
             return (
-                f"; if the estimate were the true value, about {self.rows_needed:,} fresh safety "
-                "rows would pass with probability 0.9"
+                "; if the estimate were the true value, it would pass with probability 0.9 on "
+                "about "
+                f"{self.rows_needed:,} fresh safety rows"
             )
         if not self.g > 0:
             return ""

@@ -27,8 +27,9 @@ MAX_CHARACTERS = 400
 _EXTREMES = {"max": "the largest", "min": "the least"}
 _COMPOSITES = {
     "F1": "the F1 score of the label",
-    "BACC": "the balanced accuracy (the mean of the share given the label among rows that have it "
-    "and of the share not given it among the others)",
+    "BACC": "the balanced accuracy (the mean of the share predicted to have the label among rows "
+    "that have it "
+    "and of the share not predicted to have it among the others)",
 }
 
 
@@ -46,7 +47,7 @@ def sentence(text: str, positive: str | None = None) -> str:
     --------
     >>> from sklearn_seldonian.certification._sentences import sentence
     >>> sentence("ACC >= 0.9")
-    'The share of rows given their own label must be at least 0.9.'
+    'The share of rows predicted correctly must be at least 0.9.'
     """
     try:
         words = _sentence(parse(text).as_ratio, positive)

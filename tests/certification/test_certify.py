@@ -290,8 +290,8 @@ def test_a_failed_constraint_says_how_many_rows_would_have_sufficed():
     assert result.rows_needed == required_safety_rows("ACC >= 0.9", {"ACC": 0.93})
     assert result.reason == "the estimate meets the limit, but not by enough for so few safety rows"
     assert (
-        f"; if the estimate were the true value, about {result.rows_needed:,} fresh safety rows "
-        "would pass with probability 0.9"
+        "; if the estimate were the true value, it would pass with probability 0.9 on about "
+        f"{result.rows_needed:,} fresh safety rows"
     ) in result.explain()
     model, y = right_in(round(0.93 * 2 * result.rows_needed), 2 * result.rows_needed)
     assert certified(model, y, "ACC >= 0.9").passed

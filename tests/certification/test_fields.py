@@ -97,8 +97,8 @@ def test_what_was_not_tested_says_no_numbers():
     [
         (
             {"g": -0.1, "rows_needed": 1234},
-            "  why not: violated; if the estimate were the true value, about 1,234 fresh safety "
-            "rows would pass with probability 0.9",
+            "  why not: violated; if the estimate were the true value, it would pass with "
+            "probability 0.9 on about 1,234 fresh safety rows",
         ),
         ({"g": -0.1}, "  why not: violated"),
         ({"g": 0.0}, "  why not: violated"),

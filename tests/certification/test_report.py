@@ -145,13 +145,14 @@ def plain(tmp_path_factory):
         "All rows got one label.",
         "exact unconditional test (exact)",
         "The positive class, which rates without a label are about good",
-        "PR | [M] share of rows given the label, where M 600 0.5000 0.4592 to 0.5408",
+        "PR | [M] share of rows predicted to have the label, where M 600 0.5000 0.4592 to 0.5408",
         "Candidate rows, which the model was fitted to 1,500",
         "Fingerprint: data 149dc71398a959 Fingerprint: weights 465f7fe456bb",
         "Rows Tested on 1,000 safety rows; fitted to 1,500 others. Data 149dc71398a959",
         "Model LogisticRegression, weights 465f7fe456bb",
         "Made by SeldonianClassifier.fit at 2026-11-29T12:00:00+00:00",
-        "The gap in the share of rows given the label “good” between rows where M is 1 and rows",
+        "The gap in the share of rows predicted to have the label “good” between rows where M is "
+        "1 and rows",
         "Assumptions to check and sign The rows are independent draws. Name Date",
         "sklearn_seldonian verify certificate.json MODEL DATA --target COLUMN --sensitive COLUMN",
         "verify(model, X, y, sensitive_features)",
@@ -170,7 +171,7 @@ def test_a_report_says_all(part, plain):
     [
         (replace(CERTIFICATE, results=(PASSED, FAILED)), "No Solution Found: 1 of 2 constraints"),
         (replace(CERTIFICATE, results=(FAILED,)), "not passed , because the estimate meets the"),
-        (replace(CERTIFICATE, results=(FAILED,)), "about 2,345 fresh safety rows"),
+        (replace(CERTIFICATE, results=(FAILED,)), "on about 2,345 fresh safety rows"),
         (replace(CERTIFICATE, results=(FAILED,)), "LogLoss mean logarithmic loss 1,000 – –"),
         (
             replace(CERTIFICATE, results=(UNTESTED,)),

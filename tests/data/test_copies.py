@@ -106,7 +106,7 @@ class TestCopies:
         y = np.arange(100) % 2
         one, other = (LabelledRows(X, y, y, {}).take(np.arange(k, 100, 2)) for k in (0, 1))
         assert remark_on_copies(one, other) is None
-        assert "100% of the safety rows" in remark_on_copies(one, one)
+        assert "100% of the compared safety rows" in remark_on_copies(one, one)
 
     def test_large_data_are_sampled(self, monkeypatch):
         read = []
@@ -128,7 +128,7 @@ class TestCopies:
         copied = np.concatenate([X, X])
         labels = np.concatenate([y, y])
         mask = np.arange(2000) >= 1000
-        with pytest.warns(UserWarning, match="100% of the safety rows"):
+        with pytest.warns(UserWarning, match="100% of the compared safety rows"):
             model = SeldonianClassifier(
                 MLP, constraints="ACC >= 0.6", random_state=0, max_epochs=2
             ).fit(copied, labels, safety_mask=mask)
@@ -139,4 +139,4 @@ class TestCopies:
         one, other = model.certificate_, expected.certificate_
         assert one.fingerprints["weights"] == other.fingerprints["weights"]
         (copies,) = set(one.remarks) - set(other.remarks)
-        assert copies.startswith("100% of the safety rows")
+        assert copies.startswith("100% of the compared safety rows")
