@@ -35,7 +35,7 @@ myst_heading_anchors = 3
 # error, such as an unexpected warning, is a warning of the build.
 nb_execution_mode = "auto"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300  # seconds per cell
+nb_execution_timeout = 1200  # seconds per cell, also on a machine that does other work
 nb_output_stderr = "warn"
 
 has_german_credit = (ROOT.parent / "shared" / "data" / "german").exists()
