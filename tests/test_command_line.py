@@ -196,7 +196,7 @@ CERTIFY = ["certify", "model.skops", "rows.csv", *NAMES, "--constraint"]
         ),
         (["verify", "rows.csv", "model.skops", "rows.csv"], "not the JSON document"),
         (["plan", "--constraint", "ACC >= 0.5", "--rate", "ACC"], '--rate must be like "PR'),
-        (["plan", "--constraint", "ACC >= 0.5", "--rate", "PR=0.5"], "rates must say"),
+        (["plan", "--constraint", "ACC >= 0.5", "--rate", "PR=0.5"], "rates has no value"),
     ],
 )
 def test_without_an_answer_it_ends_with_2_and_says_why(folder, capsys, arguments, message):
