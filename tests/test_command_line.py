@@ -114,6 +114,21 @@ def test_a_certificate_of_fit_is_verified_with_the_rows_of_fit(folder, frame, ca
     assert main([*given, "--target", "label"]) == 0
 
 
+def test_a_fit_with_groups_is_verified_from_parquet(folder, frame, capsys):
+    """Of a model that is in a pickle, as skops does not write the frames that it holds."""
+    model = SeldonianMetaClassifier(LogisticRegression(), ["ACC >= 0.7", PARITY], random_state=0)
+    model.fit(frame[["age", "income"]], frame["label"], sensitive_features=frame[["sex"]])
+    joblib.dump(model, "fitted.joblib")
+    model.certificate_.to_json("fitted.json")
+    frame.to_parquet("all.parquet")
+    given = ["verify", "fitted.json", "fitted.joblib", "all.parquet", *NAMES]
+    assert main(given) == 2
+    assert "add --trust-pickle" in capsys.readouterr().err
+    assert main([*given, "--trust-pickle"]) == 0
+    with pytest.raises(TypeError):
+        skops.io.dumps(model)
+
+
 @pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps({"a": 1})])
 def test_files_that_hold_no_model(folder, capsys, content):
     Path("bad.pkl").write_bytes(content)
@@ -196,7 +211,7 @@ CERTIFY = ["certify", "model.skops", "rows.csv", *NAMES, "--constraint"]
         ),
         (["verify", "rows.csv", "model.skops", "rows.csv"], "not the JSON document"),
         (["plan", "--constraint", "ACC >= 0.5", "--rate", "ACC"], '--rate must be like "PR'),
-        (["plan", "--constraint", "ACC >= 0.5", "--rate", "PR=0.5"], "rates must say"),
+        (["plan", "--constraint", "ACC >= 0.5", "--rate", "PR=0.5"], "rates has no value"),
     ],
 )
 def test_without_an_answer_it_ends_with_2_and_says_why(folder, capsys, arguments, message):

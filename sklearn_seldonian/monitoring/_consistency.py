@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -126,9 +127,9 @@ def check_counts(
     Raises
     ------
     ValueError
-        If a mean that counts every row counts more or fewer, if a kind has more rows than a kind
-        that includes it, or if kinds without a common row have more rows together than there are.
-        Some impossible counts are not found.
+        If a mean that counts every row counts more or fewer. If a kind has more rows than a kind
+        that includes it. If kinds without a common row have more rows together than there are, or
+        than a kind that includes them all. Some impossible counts are not found.
     """
     if n_waiting > n_rows:
         raise ValueError(
@@ -156,6 +157,29 @@ def check_counts(
             raise ValueError(
                 f"{where} has {counts[i]} {kinds[i]} and {counts[j]} {kinds[j]}, which have no row "
                 f"in common, and only {most} rows that count: these counts are impossible."
+            )
+    _check_parts(where, relations, counts, n_rows)
+
+
+def _check_parts(where: str, relations: Relations, counts: Sequence[int], n_rows: int) -> None:
+    """Refuse kinds without a common row that have more rows together than a kind around them.
+
+    The largest kind is taken first, and then each that has no row in common with those taken.
+    """
+    kinds, apart = relations.kinds, set(relations.apart)
+    inside: dict[int, list[int]] = defaultdict(list)
+    for i, j in relations.nested:
+        inside[j].append(i)
+    wholes = [(counts[j], f"the {counts[j]} {kinds[j]}", own) for j, own in inside.items()]
+    for most, words, own in [*wholes, (n_rows, f"{n_rows} rows", [*range(len(kinds))])]:
+        taken: list[int] = []
+        for i in sorted(own, key=lambda i: -counts[i]):
+            if all((min(i, other), max(i, other)) in apart for other in taken):
+                taken.append(i)
+        if sum(counts[i] for i in taken) > most:
+            raise ValueError(
+                f"{where} has {', '.join(f'{counts[i]} {kinds[i]}' for i in taken)}, which have no "
+                f"row in common and are all among {words}: these counts are impossible."
             )
 
 

@@ -18,6 +18,7 @@ from sklearn_seldonian.constraints import (
     walk,
 )
 from sklearn_seldonian.data._units import INDEPENDENT
+from sklearn_seldonian.measures import ANY_NUMBER
 
 EXCLUSIVE = re.compile(r"Columns (.+) and (.+) are never both 1; no row seen has both\.")
 
@@ -56,8 +57,8 @@ def parameters_of(certificate: Any) -> dict[str, Any]:
         "levels": _levels(certificate, texts),
         "mutually_exclusive": _exclusive(certificate, texts),
         "missing": _given(certificate, "missing") or "error",
-        "target_range": _given(certificate, "target_range") if is_regression else None,
-        "prediction_range": _given(certificate, "prediction_range") if is_regression else None,
+        "target_range": _range(certificate, "target_range") if is_regression else None,
+        "prediction_range": _range(certificate, "prediction_range") if is_regression else None,
     }
 
 
@@ -89,6 +90,14 @@ def _given(certificate: SafetyCertificate, name: str) -> Any:
         return ast.literal_eval(certificate.parameters.get(name, "None"))
     except (ValueError, SyntaxError):
         return None
+
+
+def _range(certificate: SafetyCertificate, name: str) -> Any:
+    """A range that the specification has, or, in documents of version 1, the parameters."""
+    if certificate.specification is None:
+        return _given(certificate, name)
+    ends = tuple(getattr(certificate.specification, name))
+    return None if ends == ANY_NUMBER else ends
 
 
 def _levels(certificate: SafetyCertificate, texts: list[str]) -> dict[str, list[Any]]:

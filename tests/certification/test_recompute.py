@@ -121,8 +121,8 @@ OF_STATISTICS = [
     (PASSED, "statistics.tables.0.groups", ["F", "age"], "statistics.tables[0].groups are not"),
     (PASSED, "statistics.tables.0.cells", [], "statistics.tables[0].cells must be in"),
     (PASSED, "statistics.n_invalid", 1, "statistics.tables have 200 rows"),
-    (PASSED, "statistics.values", "0" * 32, "order_seed is there only where"),
-    (PASSED, "order_seed", 3, "order_seed is there only where"),
+    (PASSED, "statistics.values", "0" * 32, "order_seed must be given if and only if"),
+    (PASSED, "order_seed", 3, "order_seed must be given if and only if"),
     (PASSED, "statistics.score_ends", [[0.0], [1.0]], "statistics.score_ends must be"),
     (PASSED, "specification.constraints.0", "ACC >= 0.7", "results[0].constraint is"),
     (PASSED, "specification.constraints", ["ACC >= 0.8"], "specification.constraints, deltas"),
@@ -131,7 +131,7 @@ OF_STATISTICS = [
     (PASSED, "specification.deltas.0", 0.0, "specification.deltas must be"),
     (PASSED, "specification.n_tests", 2, "results[0].delta is"),
     (PASSED, "specification.n_tests", 0, "specification.n_tests must be"),
-    (PASSED, "specification.method", "ttest", "specification.method is 'ttest', and the par"),
+    (PASSED, "specification.method", "ttest", "specification.method is 'ttest', but the par"),
     (PASSED, "specification.missing", "exclude", "specification.missing is"),
     (PASSED, "specification.decision", "sample", "specification.decision is"),
     (PASSED, "specification.decision", None, "specification.decision must be"),
@@ -182,7 +182,7 @@ def test_a_bound_that_no_rule_but_the_statistics_refutes():
     content = json.loads(PASSED.to_json())
     content["results"][0].update(bound=0.85, g_upper=0.8 - 0.85, p_value=0.001)
     content["digests"] = digests_of(content)
-    with pytest.raises(ValueError, match=r"^results\[0\]\.g_upper is -0.04.*statistics lead to"):
+    with pytest.raises(ValueError, match=r"^results\[0\]\.g_upper is -0.04.*statistics give"):
         SafetyCertificate.from_json(json.dumps(content))
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from sklearn_seldonian.certification import SafetyCertificate
@@ -184,13 +185,51 @@ def test_an_estimate_that_meets_the_limit_may_have_passed(g, rate):
 
 @pytest.mark.parametrize(("g", "rate"), [(0.005, 0.795), (0.05, 0.75)])
 def test_an_estimate_that_violates_has_not_passed(g, rate):
-    with pytest.raises(ValueError, match=r"^results\[0\]\.g is a violation, and g_upper is none"):
+    with pytest.raises(ValueError, match=r"^results\[0\]\.g is above 0 and g_upper is not"):
         check(with_result(PASSED, g=g, estimate=0.8 - g, rates={"ACC": rate}))
 
 
 def test_what_has_no_guarantee_has_not_passed():
-    with pytest.raises(ValueError, match=r"^results\[0\]\.guarantee proves nothing: it is 'none'"):
+    with pytest.raises(
+        ValueError,
+        match=r"^results\[0\]\.guarantee must not be none for a passed constraint; it is 'none'",
+    ):
         check(with_result(PASSED, method="none", guarantee="none"))
+
+
+ROWS_OF_2 = {"groups": np.arange(200) // 2, "max_group_size": 3}
+WEIGHED = {"sample_weight": np.arange(200) % 3 + 1.0, "max_weight": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "value"),
+    [
+        *((WEIGHED, "max_weight", v) for v in ("4.5", "1", "-1", "'x'", "1j", "True", "inf")),
+        *((WEIGHED, "max_weight", v) for v in ("1e999", "(1, 2)", "None", "", "((((")),
+        *((ROWS_OF_2, "max_group_size", v) for v in ("4", "2.5", "1", "0", "'x'", "None", "nan")),
+        *((ROWS_OF_2, "max_weight", v) for v in ("-1", "'x'", "5")),
+        ({}, "max_weight", "-1"),
+    ],
+)
+def test_limits_that_the_assumptions_do_not_say_are_refused(options, name, value):
+    certificate = certified("ACC >= 0.6", **options)
+    parameters = {**certificate.parameters, name: value}
+    with pytest.raises(ValueError, match="parameters have a max_weight or max_group_size"):
+        check(replace(certificate, parameters=parameters))
+    given = options.get(name)
+    if given is not None:
+        check(replace(certificate, parameters={**parameters, name: repr(float(given))}))
+
+
+@pytest.mark.parametrize("positive", [1, 1.0, True, np.int64(1)])
+@pytest.mark.parametrize("classes", [(0, 1), (0.0, 1.0), (False, True)])
+def test_the_positive_class_may_be_written_as_an_equal_number(positive, classes):
+    certificate = certified("PR <= 0.9", classes=classes, pos_label=positive)
+    assert SafetyCertificate.from_json(certificate.to_json()) == certificate
+    if not isinstance(positive, np.integer):  # repr(np.int64(1)) is no plain value
+        parameters = {**certificate.parameters, "pos_label": "0"}
+        with pytest.raises(ValueError, match="positive is not the class"):
+            check(replace(certificate, parameters=parameters))
 
 
 @pytest.mark.parametrize("certificate", [PASSED, FAILED, FITTED])
@@ -204,7 +243,7 @@ def test_all_results_are_tested_or_none_is(certificate):
 
 def test_seeds_of_an_order_are_below_two_to_the_32nd():
     check(replace(PASSED, order_seed=2**32 - 1))
-    with pytest.raises(ValueError, match=r"^order_seed must be at most 2\*\*32 - 1: it is 42949"):
+    with pytest.raises(ValueError, match=r"^order_seed must be at most 2\*\*32 - 1; it is 42949"):
         check(replace(PASSED, order_seed=2**32))
 
 

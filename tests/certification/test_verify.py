@@ -3,6 +3,7 @@
 import json
 import warnings
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -99,12 +100,12 @@ OTHERS = {
         ["model", "data"],
         "others in X, or they go together otherwise; of y, column sex there are the same",
     ),
-    "one label": (rows(y=flipped(y)), ["model", "data", "statistics"], "there are others in y\n"),
+    "one label": (rows(y=flipped(y)), ["model", "data", "statistics"], "values differ in y\n"),
     "one label, by its cell": (rows(y=flipped(y)), ["model", "data", "statistics"], "with label"),
     "one group": (
         rows(sensitive_features=moved_to_the_other_sex(FRAME[TESTED])),
         ["model", "data", "statistics", "verdict"],
-        "there are others in column sex\n",
+        "values differ in column sex\n",
     ),
     "two labels that changed places": (
         rows(y=swapped(y)),
@@ -114,7 +115,7 @@ OTHERS = {
     "a row less": (
         rows(X=X[1:], y=y[1:], sensitive_features=FRAME[TESTED][1:]),
         ["model", "data", "statistics", "verdict"],
-        "there are 499 rows, and 500 were tested",
+        "there are 499 rows, but 500 were tested",
     ),
     "a row twice": (
         rows(
@@ -123,7 +124,7 @@ OTHERS = {
             sensitive_features=pd.DataFrame({"sex": np.r_[SEX[100:101], SEX[100:-1]]}),
         ),
         ["model", "data"],
-        "there are others in ",
+        "values differ in ",
     ),
 }
 
@@ -166,9 +167,37 @@ def test_one_weight_is_noticed():
     heavier = with_value(weights, 0, weights[0] + 1)
     found = certificate.verify(MODEL, **rows(), sample_weight=heavier)
     assert found.data.same is False
-    assert found.data.differences[0].endswith("there are others in column sample_weight=")
+    assert found.data.differences[0].endswith("values differ in column sample_weight=")
     assert found.statistics.same is False
     assert certificate.verify(MODEL, **rows()).same is False
+
+
+@pytest.mark.parametrize(
+    "largest",
+    [3.0, 4, np.float64(3), np.float32(4.1), np.int64(4), np.array(4.0), Fraction(7, 2)],
+    ids=repr,
+)
+def test_limits_of_any_type_are_verified(largest):
+    """As `weights.max()` is one of numpy."""
+    weights = WEIGHTS[TESTED]
+    certificate = certified("PR <= 0.9", sample_weight=weights, max_weight=largest)
+    read = SafetyCertificate.from_json(certificate.to_json())
+    assert read.verify(MODEL, **rows(sample_weight=weights)).same
+    groups = np.arange(len(weights)) // 2
+    certificate = certified("PR <= 0.9", groups=groups, max_group_size=np.int64(3))
+    read = SafetyCertificate.from_json(certificate.to_json())
+    assert read.verify(MODEL, **rows(groups=groups)).same
+
+
+def test_rows_beyond_the_limits_are_other_rows():
+    """Whoever asks gets an answer, and not the error of a test with these rows."""
+    weights, groups = WEIGHTS[TESTED], np.arange(N - 100) // 2
+    certificate = certified("PR <= 0.9", sample_weight=weights, max_weight=5)
+    found = certificate.verify(MODEL, **rows(sample_weight=2.0 * weights))
+    assert (found.data.same, found.statistics.same, found.verdict.same) == (False, False, False)
+    certificate = certified("PR <= 0.9", groups=groups, max_group_size=3)
+    found = certificate.verify(MODEL, **rows(groups=groups // 3))
+    assert (found.data.same, found.statistics.same, found.verdict.same) == (False, False, False)
 
 
 def test_groups_that_part_otherwise_are_noticed():
@@ -211,7 +240,7 @@ def test_another_constraint_or_delta_in_the_certificate_is_noticed(edit, named):
             "no fingerp",
         ),
         ("fingerprints", without("decisions"), "model", "no fingerprint of the model"),
-        ("fingerprints", without("data: y"), "data", "that in the certificate is None"),
+        ("fingerprints", without("data: y"), "data", "but None in the certificate"),
         ("fingerprints", {**CERTIFICATE.fingerprints, "data": "0" * 32}, "data", "0" * 32),
         ("estimator", "Oracle", "model", "was a Oracle"),
         ("n_candidate", 10, "model", "n_candidate is 10"),
@@ -330,12 +359,12 @@ def test_a_document_of_version_1_is_verified_as_far_as_it_goes():
     assert found.model.same is True
     assert found.data.same is True
     assert found.verdict.same is True
-    assert found.statistics == Agreement(None, ("the certificate has none",))
+    assert found.statistics == Agreement(None, ("the certificate has no statistics",))
     assert not found.same
 
 
 def test_what_was_not_tested_cannot_be_verified():
-    with pytest.raises(ValueError, match="There is nothing to verify"):
+    with pytest.raises(ValueError, match="there is nothing to verify"):
         UNTESTED.verify(MODEL, **rows())
 
 

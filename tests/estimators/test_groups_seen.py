@@ -213,7 +213,7 @@ def test_missing_columns_are_named(either, method, given):
     [
         (["X"] * N, 'none of sex == "F", sex == "M"'),
         (["F"] * (N - 1) + [None], "missing"),
-        (["F"] * (N - 1), "has 2999 rows, X has 3000"),
+        (["F"] * (N - 1), "has 2999 rows, but X has 3000"),
     ],
 )
 def test_rows_without_a_known_group_are_refused(either, sex, message):

@@ -74,6 +74,29 @@ def test_counts_that_no_rows_have_are_refused(name, which, stream, message):
         check_counts("window", relations, streams, 30, 0)
 
 
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({"A": (0, 10), "B": (0, 10), "C": (0, 10)}, "are all among (the )?20 rows"),
+        ({"A": (6, 6), "B": (6, 6), "C": (0, 0)}, "are all among the 10 successes of PR"),
+        ({"A": (0, 6), "B": (0, 6), "C": (4, 4)}, "are all among the 10 failures of PR"),
+        ({"A": (3, 7), "B": (3, 7), "C": (4, 6)}, None),
+    ],
+)
+def test_groups_that_are_together_more_than_there_are_rows_are_refused(counts, message):
+    """Though each two of them are not, and each of them is not."""
+    spec = specification(["max(PR, by=race) <= 0.9", "PR <= 0.9"], levels={"race": list("ABC")})
+    found = {f'PR | [race == "{name}"]': RateStream(*own) for name, own in counts.items()}
+    found["PR"] = RateStream(10, 20)
+    streams = {mean: found[str(mean)] for mean in spec.estimands}
+    given = "window", relations_of(spec), streams, 20, 0
+    if message is None:
+        check_counts(*given)
+        return
+    with pytest.raises(ValueError, match=message):
+        check_counts(*given)
+
+
 def test_more_rows_do_not_wait_than_came():
     relations, streams = changed("no label", "PR", lambda s, n: (s, n))
     check_counts("window", relations, streams, 30, 30)

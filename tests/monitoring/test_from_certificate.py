@@ -1,5 +1,6 @@
 """A certificate says what to monitor."""
 
+import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
@@ -64,10 +65,11 @@ def test_labels_are_read_as_they_are_written(text, expected):
     assert type(label_of(text)) is type(expected)
 
 
-def test_ranges_of_a_regression_are_taken():
+@pytest.mark.parametrize("form", [tuple, np.array])
+def test_ranges_of_a_regression_are_taken(form):
     _, y_true, columns = people(600)
     model = LinearRegression().fit(columns[["age"]][:200], y_true[:200])
-    ranges = {"target_range": (0, 1), "prediction_range": (-0.5, 1.5)}
+    ranges = {"target_range": form((0, 1)), "prediction_range": form((-0.5, 1.5))}
     rest = columns[["age"]][200:], y_true[200:]
     certificate = certify(model, *rest, "MAE <= 0.9", random_state=0, **ranges)
     monitor = SafetyMonitor.from_certificate(certificate)

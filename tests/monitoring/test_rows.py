@@ -103,7 +103,7 @@ COLUMNS = pd.DataFrame({"sex": ["M", "F"], "race": ["A", "B"]})
         ([1, 0], [1, 0], COLUMNS.iloc[:1], "sensitive_features has 1 rows, and y_pred has 2"),
         ([1, 0], [1, 0], COLUMNS.assign(race=["A", "Z"]), "Column 'race' has 'Z', and levels="),
         ([1, 0], [1, 0], COLUMNS.assign(sex=["M", None]), "missing"),
-        (7, [1, 0], COLUMNS, "y_pred must hold rows"),
+        (7, [1, 0], COLUMNS, "y_pred must contain rows"),
         (pd.Series([1, 0], index=[1, 0]), [1, 0], COLUMNS, "same index in different orders"),
     ],
 )

@@ -59,7 +59,7 @@ def test_quantifiers_range_over_the_levels_given_or_named():
             {},
             "'Brier <= 0.2' cannot be monitored: Brier is computed from probabilities",
         ),
-        ("MSE <= 1", {"classes": None}, "MSE has no finite range.*Say prediction_range"),
+        ("MSE <= 1", {"classes": None}, "MSE has no finite range.*Give both prediction_range"),
         ("Cost <= 1", {"measures": [RowMeasure("Cost", cost)]}, "Cost has no finite range"),
         ("PR <= 1", {"classes": "yes"}, "classes must list the labels"),
         ("PR <= 1", {"classes": (0,)}, "two or more different labels"),
@@ -93,7 +93,7 @@ def test_what_cannot_be_monitored_is_refused(constraints, parameters, message):
     [
         ("TRP >= 0.5", "Unknown measure 'TRP'"),
         ("PR | [race == 'Z'] <= 0.5", "Column 'race' never equals 'Z'"),
-        ("PR | [race] <= 0.5", "must be bool or 0/1 to stand alone"),
+        ("PR | [race] <= 0.5", "cannot stand alone in a condition"),
     ],
 )
 def test_wrong_names_are_refused_with_their_place(text, message):

@@ -98,7 +98,7 @@ class TestPower:
         ).fit(*blobs)
         with pytest.raises(ValueError, match="none of the constraints is about rates of decisions"):
             PowerDisplay.from_estimator(model)
-        with pytest.raises(ValueError, match="the estimator has no constraints"):
+        with pytest.raises(ValueError, match="The estimator was fitted without constraints"):
             PowerDisplay.from_estimator(SeldonianClassifier(max_epochs=1).fit(*blobs))
 
 
