@@ -125,7 +125,7 @@ LAYERS = (
     ("L7", "_command_line", "the same from a shell: files in, files and a status out"),
     ("L6", "plotting, experiments, monitoring", "use the public API only"),
     ("L5", "model_selection, metrics", "public functions and classes on top of the estimators"),
-    ("L4", "estimators", "scikit-learn's contract; they store results and do nothing else"),
+    ("L4", "estimators", "scikit-learn's conventions; they store results and do nothing else"),
     ("L3", "learners, modules, selection", "what trains; what would pass, which candidate is kept"),
     ("L2", "certification, data", "answers, statistics, test, certificate; rows and the split"),
     (

@@ -203,25 +203,6 @@ def approximations() -> Any:
     return ax.figure
 
 
-def units() -> Any:
-    """How often a violated limit is certified with rows of groups that are alike."""
-    table = read_table("groups.csv")
-    _, ax = pyplot().subplots(figsize=(6.4, 3.0), layout="constrained")
-    places = np.arange(len(table["groups"]))
-    for shift, column, name, color in (
-        (-0.2, "taken_for_independent", "rows taken for independent", VERMILLION),
-        (0.2, "with_groups", "groups=", BLUE),
-    ):
-        bars = ax.bar(places + shift, table[column], width=0.38, color=color, label=name)
-        ax.bar_label(bars, fmt="%.3f", fontsize=8)
-    ax.axhline(DELTA, color=INK, linewidth=0.8)
-    ax.text(-0.45, DELTA, "delta", va="bottom")
-    ax.set_xticks(places, [f"{n:,.0f} groups" for n in table["groups"]])
-    ax.set(ylabel="share certified, limit violated")
-    ax.figure.legend(frameon=False, loc="outside upper center", ncols=2)
-    return _tidy(ax).figure
-
-
 def monitor() -> Any:
     """A stream whose rate rises, the bound that holds at all times, and the alarm."""
     limit, change, n = 0.2, 3000, 6000
@@ -267,22 +248,37 @@ def bounds_by_rows() -> Any:
 def predicted_bound() -> Any:
     """How the predicted bound of one constraint moves in a fit, and which epoch is kept."""
     limit, model = 0.1, _small_fit()
-    history, result = model.history_, model.certificate_.results[0]
+    history, steps, result = model.history_, model.step_history_, model.certificate_.results[0]
     kept = model.net_.kept_epoch_
     figure, (upper, lower) = pyplot().subplots(
-        2, 1, figsize=(7.0, 4.6), sharex=True, layout="constrained", height_ratios=(3, 2)
+        2, 1, figsize=(7.0, 5.0), sharex=True, layout="constrained", height_ratios=(3, 2)
     )
     epochs = history["epoch"]
-    bound, estimate = history["predicted_bound_0"] + limit, history["estimate_0"] + limit
-    upper.plot(epochs, bound, label="predicted upper bound", **{**style_of(0), "markersize": 3})
-    upper.plot(epochs, estimate, label="estimate", **{**style_of(2), "markersize": 3})
+    upper.plot(
+        steps["progress"],
+        steps["predicted_bound_0"],
+        label="predicted upper bound, at each update of the multiplier",
+        **{**style_of(4), "marker": ""},
+    )
+    upper.plot(
+        epochs,
+        history["predicted_bound_0"],
+        label="the same, adjusted at the end of the epoch",
+        **{**style_of(0), "markersize": 3},
+    )
+    upper.plot(
+        epochs,
+        history["estimate_0"],
+        label="estimate, adjusted",
+        **{**style_of(2), "markersize": 3},
+    )
     upper.plot(epochs.max() + 2, result.bound, "*", color=VERMILLION, markersize=11)
-    note = {"xytext": (0, 10), "textcoords": "offset points", "color": VERMILLION, "ha": "right"}
+    note = {"xytext": (6, -42), "textcoords": "offset points", "color": VERMILLION, "ha": "right"}
     upper.annotate("bound of the safety test", (epochs.max() + 2, result.bound), **note)
-    upper.axhspan(limit, 0.12, color=SHADE, zorder=0)
-    upper.text(epochs.max() + 2, limit + 0.002, "infeasible: above the limit 0.1", ha="right")
-    upper.set(ylabel="gap of the two groups", ylim=(0.0, 0.12))
-    upper.legend(frameon=False, loc="lower left", fontsize=8)
+    upper.axhspan(limit, 1.0, color=SHADE, zorder=0)
+    upper.text(-0.8, 0.235, "infeasible: above the limit 0.1")
+    upper.set(ylabel="gap of the two groups", ylim=(0.0, 0.25))
+    upper.legend(frameon=False, loc="upper right", fontsize=8)
     lower.plot(epochs, history["candidate_loss"], **{**style_of(3), "markersize": 3})
     lower.set(ylabel="loss", xlabel="epoch")
     for ax in (upper, lower):
@@ -360,7 +356,6 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "random_forest.png": random_forest,
     "split_and_test.svg": split_and_test,
     "two_rates.svg": two_rates,
-    "units.svg": units,
 }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import _diagrams
 import figures
+import figures_guide
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -42,12 +43,17 @@ def made():
     return {Path(each).stem if isinstance(each, str) else each.__name__ for each in listed}
 
 
+# Those of the other scripts have tests of their own.
+DRAWN = {**figures.FIGURES, **{draw.__name__: draw for draw in figures_guide.FIGURES}}
+SLOW = LONG | {name for name in DRAWN if name not in figures.FIGURES}
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in figures.FIGURES]
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in DRAWN]
 )
 def test_figure_is_drawn(name):
     plt.switch_backend("Agg")
-    figure = figures.FIGURES[name]()
+    figure = DRAWN[name]()
     try:
         assert isinstance(figure, Figure)
         drawn = [part for ax in figure.axes for part in (*ax.lines, *ax.patches, *ax.texts)]

@@ -1,4 +1,4 @@
-"""The README's code runs and prints what it shows, and its commands and links name what exists."""
+"""The README's code runs and prints what it shows, and its commands name what exists."""
 
 import re
 from pathlib import Path
@@ -35,10 +35,3 @@ def test_commands_exist():
         assert re.search(rf"^{target}:", makefile, re.M)
     for script in re.findall(r"python\s+(\S+\.py)", README):
         assert (ROOT / script).exists()
-
-
-def test_links_lead_to_files():
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
-    assert len(links) > 20
-    for link in links:
-        assert (ROOT / link).exists(), link

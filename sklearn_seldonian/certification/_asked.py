@@ -13,6 +13,7 @@ from sklearn_seldonian.certification._certifier import Origin
 from sklearn_seldonian.certification._methods import METHODS
 from sklearn_seldonian.certification._specification import MISSING, Specification
 from sklearn_seldonian.constraints import parse_all
+from sklearn_seldonian.data._arguments import number
 from sklearn_seldonian.data._object_digests import object_digest
 from sklearn_seldonian.data._targets import Labels, Targets
 
@@ -78,7 +79,14 @@ class Asked:
             method=self.method,
             measures=self.measures,
             missing=self.missing,
-            **{name: value for name, value in self.of_rows.items() if value is not None},
+            **{name: _plain(value) for name, value in self.of_rows.items() if value is not None},
         )
         schema, name = targets.schema, type(self.estimator).__name__
         return Origin.of("certify", given, schema["classes"], schema["positive"], name)
+
+
+def _plain(value: Any) -> Any:
+    """A number as Python has it, so that a certificate's reader knows it; else what was given."""
+    if type(value) in (int, float) or isinstance(value, Mapping):
+        return value
+    return number("A limit", value)

@@ -186,7 +186,8 @@ def certify(
     of_units = {"groups": groups, "sample_weight": sample_weight, "shift": shift}
     is_read = isinstance(y, str) or is_dataset(X)
     if is_read:
-        _refuse_of_tables(**of_units, registry=registry)
+        of_limits = {"max_group_size": max_group_size, "max_weight": max_weight}
+        _refuse_of_tables(**of_units, **of_limits, registry=registry)
     given = X, y, sensitive_features
 
     def test_of(model: Any) -> ModelTest:

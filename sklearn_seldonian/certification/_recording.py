@@ -24,6 +24,7 @@ from sklearn_seldonian.certification._record import (
     TableRecord,
 )
 from sklearn_seldonian.certification._statistics import Statistics
+from sklearn_seldonian.certification._types import MAX_COUNT
 from sklearn_seldonian.constraints import (
     Comparison,
     Condition,
@@ -261,8 +262,8 @@ def _entries(values: Array) -> tuple[Entry, ...]:
 
 
 def _number(value: float) -> float:
-    """A whole number as such."""
-    return int(value) if value.is_integer() else value
+    """A whole number as such, as long as it is a count that can be read."""
+    return int(value) if value.is_integer() and abs(value) <= MAX_COUNT else value
 
 
 def _digest_of_values(statistics: Statistics, estimands: Sequence[Estimand]) -> str | None:

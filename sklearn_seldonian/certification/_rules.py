@@ -40,6 +40,11 @@ OF_ALL_ROWS = {
 }
 # Functions that can make an OR. Even powers are included: they are inverted by an absolute value.
 WITH_ALTERNATIVES = {"min", "max", "abs", "**", "pow"}
+# What assumptions say of limits that were given.
+LIMITS = {
+    "max_weight": r"No sample_weight can exceed (.+)\.",
+    "max_group_size": r"No group can have more than (.+) rows\.",
+}
 ROUNDING = 1e-9
 
 
@@ -269,7 +274,32 @@ def _has_given_class(certificate: SafetyCertificate) -> bool:
     given = parameter(certificate, "pos_label")
     if not given or len(certificate.classes) != 2:
         return True
-    return certificate.positive == (certificate.classes[1] if given == [None] else str(given[0]))
+    positive = certificate.positive or ""
+    return positive == certificate.classes[1] if given == [None] else _is_label(positive, given[0])
+
+
+def _is_label(text: str, given: Any) -> bool:
+    """Whether a class that is written so was given, be it as an equal number of another type."""
+    if text == str(given):
+        return True
+    try:
+        return isinstance(given, int | float) and bool(ast.literal_eval(text) == given)
+    except (ValueError, SyntaxError):
+        return False
+
+
+def _has_given_limits(certificate: SafetyCertificate) -> bool:
+    """Whether what no weight and no group can exceed is what the assumptions say."""
+    seen = certificate.statistics
+    for name, pattern in LIMITS.items():
+        given = [limit for limit in parameter(certificate, name) if limit is not None]
+        said = [m[1] for text in certificate.assumptions if (m := re.fullmatch(pattern, text))]
+        if not all(type(limit) in (int, float) and 0 < limit < math.inf for limit in given):
+            return False
+        has_units = seen is not None and seen.largest_unit is not None
+        if has_units and said != [_limit_in_words(name, limit) for limit in given]:
+            return False
+    return True
 
 
 def _has_given_method(certificate: SafetyCertificate) -> bool:
@@ -289,6 +319,11 @@ def _has_its_order(certificate: SafetyCertificate) -> bool:
     """Whether a test that looks at rows one after another has the seed of their order."""
     bets = any(IN_AN_ORDER & _methods(result) for result in certificate.results)
     return certificate.order_seed is not None or not bets
+
+
+def _limit_in_words(name: str, limit: float) -> str:
+    is_whole = name == "max_group_size" and limit == int(limit)
+    return str(int(limit)) if is_whole else f"{limit:g}"
 
 
 CERTIFICATE_RULES = (
@@ -364,4 +399,9 @@ CERTIFICATE_RULES = (
     Rule("parameters", "have a different delta from the results", _has_given_deltas),
     Rule("positive", "is not the class in the parameters", _has_given_class),
     Rule("parameters", "have a method with another guarantee", _has_given_method),
+    Rule(
+        "parameters",
+        "have a max_weight or max_group_size that the assumptions do not say",
+        _has_given_limits,
+    ),
 )

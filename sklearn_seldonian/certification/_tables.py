@@ -45,7 +45,7 @@ def collected(asked: Asked, X: Any, y: Any, sensitive_features: Any) -> SafetySt
             )
         return Collector(asked).collect(X, y, sensitive_features)
     table = _opened(X)
-    columns = Columns.of(asked, _names(table), y, sensitive_features)
+    columns = Columns.of(asked, _names(table), y, sensitive_features, _index_names(table))
     total = _of_dask(asked, columns, table) if _is_dask(table) else _of_parts(asked, columns, table)
     if total is None:
         raise ValueError(
@@ -77,12 +77,23 @@ class Columns:
     as_array: bool
 
     @classmethod
-    def of(cls, asked: Asked, names: Sequence[str], label: str, sensitive_features: Any) -> Columns:
-        """The roles of the columns with these names."""
+    def of(
+        cls,
+        asked: Asked,
+        names: Sequence[str],
+        label: str,
+        sensitive_features: Any,
+        index: Iterable[str] = (),
+    ) -> Columns:
+        """The roles of the columns with these names, of which some are an index.
+
+        An index is a feature only if the estimator knows it by its name.
+        """
         sensitive = _sensitive(sensitive_features)
         known = getattr(asked.estimator, "feature_names_in_", None)
         n_features = getattr(asked.estimator, "n_features_in_", None)
-        others = [name for name in names if name != label and name not in (sensitive or ())]
+        no_features = {label, *(sensitive or ()), *index}
+        others = [name for name in names if name not in no_features]
         features = others if known is None else [str(name) for name in known]
         for of_what, wanted in (
             ("y", [label]),
@@ -182,6 +193,14 @@ def _names(table: Any) -> list[str]:
     if _is_arrow(table, "Dataset", "Table", "RecordBatchReader"):
         return list(table.schema.names)
     return [str(name) for name in table.columns]
+
+
+def _index_names(table: Any) -> list[str]:
+    """The columns of a table of pyarrow that are the index of a frame of pandas."""
+    if not _is_arrow(table, "Dataset", "Table", "RecordBatchReader"):
+        return []
+    index = (table.schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in index if isinstance(name, str)]
 
 
 # -- part by part --------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from sklearn_seldonian.certification._record import (
     TableRecord,
 )
 from sklearn_seldonian.certification._rules import parameter
+from sklearn_seldonian.data import _arguments
 from sklearn_seldonian.measures import ANY_NUMBER
 
 if TYPE_CHECKING:
@@ -196,8 +198,10 @@ def _certified_again(
 ) -> SafetyCertificate:
     """Call the function `certify` again with the parameters in a certificate."""
     given = _asked(certificate, estimator)
-    for name, without in (("max_group_size", groups), ("max_weight", sample_weight)):
-        if without is None:  # that it is missing will show in the data
+    most = {"max_group_size": _largest_group(groups), "max_weight": _largest(sample_weight)}
+    for name, seen in most.items():
+        # That these are other rows, or that it is another limit, will show in data and statistics.
+        if seen is None or (given[name] is not None and seen > given[name]):
             del given[name]
     again: SafetyCertificate = certify(
         estimator,
@@ -213,6 +217,24 @@ def _certified_again(
         **given,
     )
     return again
+
+
+def _largest_group(groups: Any) -> float | None:
+    """How many rows the largest group has; None without groups."""
+    if groups is None:
+        return None
+    n_rows = _arguments.check_same_length(groups=groups)
+    counts = Counter(_arguments.one_value_a_row("groups", groups, n_rows).tolist())
+    return float(max(counts.values(), default=0))
+
+
+def _largest(sample_weight: Any) -> float | None:
+    """The largest weight; None without weights."""
+    if sample_weight is None:
+        return None
+    n_rows = _arguments.check_same_length(sample_weight=sample_weight)
+    values = _arguments.one_value_a_row("sample_weight", sample_weight, n_rows)
+    return float(_arguments.as_numbers("sample_weight", values).max(initial=0.0))
 
 
 def _asked(certificate: SafetyCertificate, estimator: Any) -> dict[str, Any]:

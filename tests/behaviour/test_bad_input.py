@@ -31,9 +31,9 @@ PARAMETERS = [
         {"train_split": None},
         "Unknown parameter 'train_split'. fit reserves rows for the safety test",
     ),
-    ({"device": "abacus"}, "Unknown device 'abacus'; there are"),
-    ({"module": nn.Sequential(nn.Linear(3, 5))}, "with 2 classes it must return"),
-    ({"module": nn.Linear(3, 2), "criterion": nn.BCEWithLogitsLoss}, "one output a row"),
+    ({"device": "abacus"}, "Unknown device 'abacus'. Give one of"),
+    ({"module": nn.Sequential(nn.Linear(3, 5))}, "With 2 classes it must return"),
+    ({"module": nn.Linear(3, 2), "criterion": nn.BCEWithLogitsLoss}, "one output per row"),
 ]
 
 

@@ -122,6 +122,14 @@ def test_sums_of_weights_and_the_counts_of_rows():
     assert cell.counts == counted(slice(None))
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e15, 1e300])
+def test_sums_of_weights_of_any_size_are_read_back(scale):
+    """Floats beyond 2**53 are whole, and are written as floats."""
+    certificate = certified("PR <= 0.95", sample_weight=(np.arange(200) % 3 + 1) * scale)
+    assert SafetyCertificate.from_json(certificate.to_json()) == certificate
+    assert certificate.recompute().same
+
+
 @pytest.mark.parametrize(
     ("constraints", "options", "has_values", "has_products"),
     [

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from sklearn_seldonian.certification import SafetyCertificate
@@ -194,6 +195,41 @@ def test_what_has_no_guarantee_has_not_passed():
         match=r"^results\[0\]\.guarantee must not be none for a passed constraint; it is 'none'",
     ):
         check(with_result(PASSED, method="none", guarantee="none"))
+
+
+ROWS_OF_2 = {"groups": np.arange(200) // 2, "max_group_size": 3}
+WEIGHED = {"sample_weight": np.arange(200) % 3 + 1.0, "max_weight": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "value"),
+    [
+        *((WEIGHED, "max_weight", v) for v in ("4.5", "1", "-1", "'x'", "1j", "True", "inf")),
+        *((WEIGHED, "max_weight", v) for v in ("1e999", "(1, 2)", "None", "", "((((")),
+        *((ROWS_OF_2, "max_group_size", v) for v in ("4", "2.5", "1", "0", "'x'", "None", "nan")),
+        *((ROWS_OF_2, "max_weight", v) for v in ("-1", "'x'", "5")),
+        ({}, "max_weight", "-1"),
+    ],
+)
+def test_limits_that_the_assumptions_do_not_say_are_refused(options, name, value):
+    certificate = certified("ACC >= 0.6", **options)
+    parameters = {**certificate.parameters, name: value}
+    with pytest.raises(ValueError, match="parameters have a max_weight or max_group_size"):
+        check(replace(certificate, parameters=parameters))
+    given = options.get(name)
+    if given is not None:
+        check(replace(certificate, parameters={**parameters, name: repr(float(given))}))
+
+
+@pytest.mark.parametrize("positive", [1, 1.0, True, np.int64(1)])
+@pytest.mark.parametrize("classes", [(0, 1), (0.0, 1.0), (False, True)])
+def test_the_positive_class_may_be_written_as_an_equal_number(positive, classes):
+    certificate = certified("PR <= 0.9", classes=classes, pos_label=positive)
+    assert SafetyCertificate.from_json(certificate.to_json()) == certificate
+    if not isinstance(positive, np.integer):  # repr(np.int64(1)) is no plain value
+        parameters = {**certificate.parameters, "pos_label": "0"}
+        with pytest.raises(ValueError, match="positive is not the class"):
+            check(replace(certificate, parameters=parameters))
 
 
 @pytest.mark.parametrize("certificate", [PASSED, FAILED, FITTED])

@@ -143,6 +143,39 @@ def test_features_without_names_are_all_other_columns():
     assert model.seen == FEATURES
 
 
+@pytest.mark.parametrize("index", [None, "person", "a"], ids=["no name", "name", "of features"])
+@pytest.mark.parametrize("kind", ["file", "folder", "arrow table"])
+def test_the_index_of_a_frame_is_no_feature(index, kind, tmp_path):
+    """Of a model without names of features; by its name, an index may be anything else."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=300), "b": rng.normal(size=300)})
+    frame["label"] = (frame["a"] > 0).astype(int)
+    X = frame[["b"]] if index == "a" else frame[["a", "b"]]
+    model = LogisticRegression().fit(X.to_numpy(), frame["label"])
+    expected = certify(model, X.to_numpy(), frame["label"], "ACC >= 0.2")
+    if index == "a":
+        frame = frame.set_index("a")
+    else:
+        frame.index = pd.Index(rng.permutation(300) + 5, name=index)
+    frame.to_parquet(tmp_path / "0.parquet")
+    X = {
+        "file": tmp_path / "0.parquet",
+        "folder": tmp_path,
+        "arrow table": pa.Table.from_pandas(frame),
+    }[kind]
+    assert certify(model, X, "label", "ACC >= 0.2").results == expected.results
+    if index == "person":
+        parity = "PR | [person >= 100] <= 0.99"
+        found = certify(model, X, "label", parity, sensitive_features=["person"])
+        assert found.results[0].rows == {"PR | [person >= 100]": 205}
+
+
+@pytest.mark.parametrize("name", ["max_weight", "max_group_size"])
+def test_limits_of_what_is_not_given_are_refused(folder, name):
+    with pytest.raises(ValueError, match=f"{name}= needs all rows in memory"):
+        certify(CLASSIFIER, folder, **NAMED, **{name: 3})
+
+
 def test_a_sensitive_feature_may_be_a_feature(folder):
     model = LogisticRegression().fit(OTHERS[[*FEATURES, "age"]], OTHERS["label"])
     rows = ROWS[[*FEATURES, "age"]], ROWS["label"], CONSTRAINTS

@@ -3,6 +3,7 @@
 import json
 import warnings
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,34 @@ def test_one_weight_is_noticed():
     assert found.data.differences[0].endswith("values differ in column sample_weight=")
     assert found.statistics.same is False
     assert certificate.verify(MODEL, **rows()).same is False
+
+
+@pytest.mark.parametrize(
+    "largest",
+    [3.0, 4, np.float64(3), np.float32(4.1), np.int64(4), np.array(4.0), Fraction(7, 2)],
+    ids=repr,
+)
+def test_limits_of_any_type_are_verified(largest):
+    """As `weights.max()` is one of numpy."""
+    weights = WEIGHTS[TESTED]
+    certificate = certified("PR <= 0.9", sample_weight=weights, max_weight=largest)
+    read = SafetyCertificate.from_json(certificate.to_json())
+    assert read.verify(MODEL, **rows(sample_weight=weights)).same
+    groups = np.arange(len(weights)) // 2
+    certificate = certified("PR <= 0.9", groups=groups, max_group_size=np.int64(3))
+    read = SafetyCertificate.from_json(certificate.to_json())
+    assert read.verify(MODEL, **rows(groups=groups)).same
+
+
+def test_rows_beyond_the_limits_are_other_rows():
+    """Whoever asks gets an answer, and not the error of a test with these rows."""
+    weights, groups = WEIGHTS[TESTED], np.arange(N - 100) // 2
+    certificate = certified("PR <= 0.9", sample_weight=weights, max_weight=5)
+    found = certificate.verify(MODEL, **rows(sample_weight=2.0 * weights))
+    assert (found.data.same, found.statistics.same, found.verdict.same) == (False, False, False)
+    certificate = certified("PR <= 0.9", groups=groups, max_group_size=3)
+    found = certificate.verify(MODEL, **rows(groups=groups // 3))
+    assert (found.data.same, found.statistics.same, found.verdict.same) == (False, False, False)
 
 
 def test_groups_that_part_otherwise_are_noticed():

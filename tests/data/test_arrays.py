@@ -325,7 +325,7 @@ def test_what_float32_cannot_hold_is_refused(blobs, answer):
     X, y = blobs
     huge = X.copy()
     huge[7] = 1e300
-    with pytest.raises(ValueError, match="too large for float32, which modules compute in"):
+    with pytest.raises(ValueError, match="too large for float32, the type that modules compute in"):
         fitted(huge, y) if answer == "fit" else fitted(X, y).predict(huge)
     assert torch.isfinite(to_inputs(np.full((2, 3), 3e38)).values).all()
 

@@ -296,7 +296,7 @@ def test_one_output_a_row(grades, module):
 
 
 def test_several_outputs_a_row_are_refused(grades):
-    with pytest.raises(ValueError, match="for a regression it must return one number a row"):
+    with pytest.raises(ValueError, match="For a regression it must return one number per row"):
         fitted(grades, module=nn.Linear(3, 2))
 
 

@@ -63,7 +63,7 @@ def changed(name, which, stream):
         ("binary", "ACC", lambda s, n: (s, n + 1), "and 31 rows of ACC"),
         ("binary", "TPR", lambda s, n: (s, n + 1), "which have no row in common, and only 30 rows"),
         ("binary", "PR | [M]", lambda s, n: (s, n + 1), "no row in common, and only 30 rows"),
-        ("binary", "PPV", lambda s, n: (s - 1, n), "no rows have such counts"),
+        ("binary", "PPV", lambda s, n: (s - 1, n), "these counts are impossible"),
         ("groups", "PR", lambda s, n: (0, n), "all of which are among the 0 successes of PR"),
         ("groups", "TPR | [age < 30]", lambda s, n: (s, 30), "among the 13 failures of PR"),
     ],
@@ -74,8 +74,31 @@ def test_counts_that_no_rows_have_are_refused(name, which, stream, message):
         check_counts("window", relations, streams, 30, 0)
 
 
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({"A": (0, 10), "B": (0, 10), "C": (0, 10)}, "are all among (the )?20 rows"),
+        ({"A": (6, 6), "B": (6, 6), "C": (0, 0)}, "are all among the 10 successes of PR"),
+        ({"A": (0, 6), "B": (0, 6), "C": (4, 4)}, "are all among the 10 failures of PR"),
+        ({"A": (3, 7), "B": (3, 7), "C": (4, 6)}, None),
+    ],
+)
+def test_groups_that_are_together_more_than_there_are_rows_are_refused(counts, message):
+    """Though each two of them are not, and each of them is not."""
+    spec = specification(["max(PR, by=race) <= 0.9", "PR <= 0.9"], levels={"race": list("ABC")})
+    found = {f'PR | [race == "{name}"]': RateStream(*own) for name, own in counts.items()}
+    found["PR"] = RateStream(10, 20)
+    streams = {mean: found[str(mean)] for mean in spec.estimands}
+    given = "window", relations_of(spec), streams, 20, 0
+    if message is None:
+        check_counts(*given)
+        return
+    with pytest.raises(ValueError, match=message):
+        check_counts(*given)
+
+
 def test_more_rows_do_not_wait_than_came():
     relations, streams = changed("no label", "PR", lambda s, n: (s, n))
     check_counts("window", relations, streams, 30, 30)
-    with pytest.raises(ValueError, match="window has n_rows=30, and 31 of its rows wait"):
+    with pytest.raises(ValueError, match="window has n_rows=30, but 31 of its rows wait"):
         check_counts("window", relations, streams, 30, 31)

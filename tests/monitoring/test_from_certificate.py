@@ -1,5 +1,6 @@
 """A certificate says what to monitor."""
 
+import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
@@ -64,10 +65,11 @@ def test_labels_are_read_as_they_are_written(text, expected):
     assert type(label_of(text)) is type(expected)
 
 
-def test_ranges_of_a_regression_are_taken():
+@pytest.mark.parametrize("form", [tuple, np.array])
+def test_ranges_of_a_regression_are_taken(form):
     _, y_true, columns = people(600)
     model = LinearRegression().fit(columns[["age"]][:200], y_true[:200])
-    ranges = {"target_range": (0, 1), "prediction_range": (-0.5, 1.5)}
+    ranges = {"target_range": form((0, 1)), "prediction_range": form((-0.5, 1.5))}
     rest = columns[["age"]][200:], y_true[200:]
     certificate = certify(model, *rest, "MAE <= 0.9", random_state=0, **ranges)
     monitor = SafetyMonitor.from_certificate(certificate)
@@ -85,14 +87,14 @@ def test_ranges_of_a_regression_are_taken():
 )
 def test_certificates_of_other_populations_are_refused(parameters):
     _, certificate, *_ = certified("PR <= 0.9", **parameters)
-    with pytest.raises(ValueError, match="takes rows that are independent draws and count once"):
+    with pytest.raises(ValueError, match="needs rows that are independent draws and count once"):
         SafetyMonitor.from_certificate(certificate)
 
 
 def test_what_is_no_certificate_is_refused():
-    with pytest.raises(TypeError, match="certificate must be a SafetyCertificate; got 'x'"):
+    with pytest.raises(TypeError, match="certificate must be a SafetyCertificate, got 'x'"):
         SafetyMonitor.from_certificate("x")
-    with pytest.raises(ValueError, match="the certificate has no results"):
+    with pytest.raises(ValueError, match="The certificate has no results"):
         SafetyMonitor.from_certificate(SafetyCertificate((), 0.0, 0, 0))
 
 
