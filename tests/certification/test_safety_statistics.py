@@ -174,7 +174,7 @@ def test_rows_are_kept_as_far_as_memory_allows(monkeypatch):
     n_bytes = sum(part.nbytes for part in one.statistics.kept)
     monkeypatch.setattr(_safety_statistics, "MAX_KEPT_BYTES", 2 * n_bytes)
     assert (one + one).n_rows == 200
-    with pytest.raises(ValueError, match="at most 200 rows like these"):
+    with pytest.raises(ValueError, match="Draw at most 200 of the rows"):
         one + one + one
     (sums,) = parts(
         CLASSIFIER,
