@@ -1,7 +1,7 @@
 """Certify a model, verify a certificate and plan a test from a shell.
 
-The exit status is 0 where the answer is yes (certified, the same, some number of rows suffices), 1
-where it is no, and 2 where there is none: wrong arguments, files that cannot be read.
+The exit status is 0 if the answer is yes (certified, verified, or a number of rows is enough), 1 if
+it is no, and 2 if there is no answer because arguments are wrong or files cannot be read.
 """
 
 from __future__ import annotations
@@ -27,26 +27,31 @@ from sklearn_seldonian.certification._plans import probability_of_passing, requi
 
 YES, NO, NO_ANSWER = 0, 1, 2
 EXECUTES = (
-    "a pickle can run any program when it is loaded. If you trust where it comes from, add "
-    "--trust-pickle; otherwise ask for a skops file."
+    "a pickle can run any program when it is loaded. If you trust its source, add --trust-pickle. "
+    "Otherwise ask for a skops file."
 )
-# Options that name a column, as the certificate's parameters keep them.
+# Options that name columns, under the names that they have in a certificate's parameters.
 OF_COLUMNS = ("target", "sensitive", "groups", "weights")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit status.
+    """Run one command, and return its exit status.
 
     Parameters
     ----------
     arguments : sequence of str, default=None
-        None: those of the process.
+        None: the arguments of the process.
+
+    Returns
+    -------
+    int
+        0 for yes, 1 for no, 2 for no answer.
 
     Examples
     --------
     >>> from sklearn_seldonian._command_line import main
     >>> main(["plan", "--constraint", "ACC >= 0.9", "--rate", "ACC=0.93"])
-    748 safety rows let it pass with probability 0.9.
+    With 748 safety rows, the constraint passes with probability 0.9.
     0
     """
     options = _parser().parse_args(arguments)
@@ -55,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.showwarning = _say
         try:
             status: int = options.run(options)
-        except Exception as error:  # whatever a model or a file may raise: there is no answer
+        except Exception as error:  # models and files can raise errors of any type
             print(f"error: {str(error) or type(error).__name__}", file=sys.stderr)
             return NO_ANSWER
     return status
@@ -72,10 +77,10 @@ def _certify(options: argparse.Namespace) -> int:
     """Test a model, and write the certificate."""
     document, page = (Path(f"{options.out}.{kind}") for kind in ("json", "html"))
     if not Path(options.out).name or not document.parent.is_dir():
-        raise ValueError(f"--out must be a name, in a folder that is there; got {options.out!r}.")
+        raise ValueError(f"--out must be a name in an existing folder, got {options.out!r}.")
     for path in (document, page):
         if path.exists():
-            raise ValueError(f"{path} is there already: say --out with another name.")
+            raise ValueError(f"{path} exists already. Give another name with --out.")
     model = _loaded(options)
     rows = _rows(options, model)
     certificate = certify(
@@ -115,7 +120,9 @@ def _verify(options: argparse.Namespace) -> int:
         if not getattr(options, name):
             setattr(options, name, _named(certificate.parameters, name))
     if not options.target:
-        raise ValueError("The certificate does not name the column of labels: say --target.")
+        raise ValueError(
+            "The certificate does not name the column of labels. Name it with --target."
+        )
     model = _loaded(options)
     rows = _rows(options, model)
     verification = certificate.verify(
@@ -126,7 +133,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    """How many safety rows a test takes, or how probably so many pass."""
+    """Print the number of safety rows that a test needs, or the probability of passing."""
     rates, shares = _numbers("--rate", options.rate), _numbers("--share", options.share)
     of_test = {
         "delta": _delta(options),
@@ -136,21 +143,21 @@ def _plan(options: argparse.Namespace) -> int:
     if options.classes:
         of_test |= {"classes": options.classes, "pos_label": options.pos_label}
     elif options.pos_label:
-        raise ValueError("--pos-label is one of --classes: name them too.")
+        raise ValueError("--pos-label was given without --classes, which must include it.")
     if not 0.0 < options.power < 1.0:
         raise ValueError(f"--power must be strictly between 0 and 1, got {options.power:g}.")
     asked = options.constraint, rates
-    they = "they pass" if len(options.constraint) > 1 else "it passes"
-    let = "them" if len(options.constraint) > 1 else "it"
+    several = len(options.constraint) > 1
+    pass_with = f"{'all constraints pass' if several else 'the constraint passes'} with probability"
     if options.rows is not None:
         passing = probability_of_passing(*asked, options.rows, shares, **of_test)
-        print(f"On {options.rows:,} safety rows {they} with probability {passing:.3f}.")
+        print(f"With {options.rows:,} safety rows, {pass_with} {passing:.3f}.")
         return YES if passing >= options.power else NO
     n_rows = required_safety_rows(*asked, shares, power=options.power, **of_test)
     if n_rows is None:
-        print(f"No number of safety rows lets {let} pass with probability {options.power:g}.")
+        print(f"There is no number of safety rows with which {pass_with} {options.power:g}.")
         return NO
-    print(f"{n_rows:,} safety rows let {let} pass with probability {options.power:g}.")
+    print(f"With {n_rows:,} safety rows, {pass_with} {options.power:g}.")
     return YES
 
 
@@ -161,7 +168,7 @@ def _loaded(options: argparse.Namespace) -> Any:
     """The model in a file."""
     path = Path(options.model)
     if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+        raise FileNotFoundError(f"The file {path} does not exist.")
     if path.suffix in PICKLES:
         if not options.trust_pickle:
             raise ValueError(f"{path} is a pickle, and {EXECUTES}")
@@ -174,26 +181,29 @@ def _loaded(options: argparse.Namespace) -> Any:
         import skops.io
     except ImportError as error:
         raise ImportError(
-            "Models in skops files take skops: pip install 'sklearn-seldonian[skops]'."
+            "Reading a skops file needs the package skops, which is not installed. Install it "
+            "with pip install 'sklearn-seldonian[skops]'."
         ) from error
     unknown = sorted({*skops.io.get_untrusted_types(file=path)} - {*options.trust})
     if unknown:
         raise ValueError(
-            f"{path} holds objects of {listed(unknown)}, which skops does not know to be harmless. "
-            f"If you trust them, add --trust {' '.join(map(shlex.quote, unknown))}."
+            f"{path} has objects of {listed(unknown)}, which skops does not know to be safe. If "
+            f"you trust them, add --trust {' '.join(map(shlex.quote, unknown))}."
         )
     return _estimator(skops.io.load(path, trusted=options.trust), path)
 
 
 def _estimator(model: Any, path: Path) -> Any:
-    """What a file of a model holds."""
+    """The object in a file, which must be a model."""
     if not hasattr(model, "predict"):
-        raise ValueError(f"{path} holds no model, but a {type(model).__name__}.")
+        raise ValueError(
+            f"{path} has a {type(model).__name__}, which is not a model: it has no method predict."
+        )
     return model
 
 
 class _Rows(NamedTuple):
-    """What is tested, as `certify` takes it."""
+    """The rows to test, in the form that `certify` takes."""
 
     X: Any
     y: Any
@@ -203,10 +213,10 @@ class _Rows(NamedTuple):
 
 
 def _rows(options: argparse.Namespace, model: Any) -> _Rows:
-    """The rows of a file: read part by part where they can be."""
+    """The rows of a file, which is read in parts if possible."""
     path = Path(options.data)
     if not path.exists():
-        raise FileNotFoundError(f"There is no file {path}.")
+        raise FileNotFoundError(f"The file {path} does not exist.")
     is_fit = hasattr(model, "certificate_") and options.run is _verify
     needs_all = options.groups or options.weights or getattr(options, "registry", None) or is_fit
     is_text = path.name.lower().endswith((".csv", ".csv.gz"))
@@ -232,9 +242,9 @@ def _rows(options: argparse.Namespace, model: Any) -> _Rows:
 
 
 def _csv(path: Path, target: str, model: Any) -> pd.DataFrame:
-    """The table in a text, in which nothing is missing but what is not there.
+    """The table in a CSV file, in which only empty fields are missing values.
 
-    Labels are texts where the model has texts for classes.
+    Labels are read as texts if the model's classes are texts.
     """
     labels = getattr(model, "classes_", ())
     are_texts = len(labels) > 0 and all(isinstance(label, str) for label in labels)
@@ -246,7 +256,7 @@ def _csv(path: Path, target: str, model: Any) -> pd.DataFrame:
             dtype={target: str} if are_texts else None,
         )
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{path} is no CSV file in UTF-8: {error}.") from error
+        raise ValueError(f"{path} cannot be read as a CSV file in UTF-8: {error}.") from error
 
 
 def _check_columns(options: argparse.Namespace, frame: pd.DataFrame) -> None:
@@ -254,17 +264,19 @@ def _check_columns(options: argparse.Namespace, frame: pd.DataFrame) -> None:
         given = getattr(options, name) or []
         missing = [c for c in ([given] if isinstance(given, str) else given) if c not in frame]
         if missing:
-            raise ValueError(f"--{name} names column {missing[0]!r}, which {options.data} lacks.")
+            raise ValueError(
+                f"--{name} names the column {missing[0]!r}, which is not in {options.data}."
+            )
 
 
 def _delta(options: argparse.Namespace) -> Any:
-    """One number, or one for each constraint."""
+    """One number, or one per constraint."""
     given = options.delta or [0.05]
     return given[0] if len(given) == 1 else given
 
 
 def _label(text: str | None, model: Any) -> Any:
-    """The class label that is written so."""
+    """The class label with this text."""
     labels = getattr(model, "classes_", ())
     named = {str(label): label for label in getattr(labels, "tolist", lambda: labels)()}
     if text is not None and text not in named:
@@ -273,7 +285,7 @@ def _label(text: str | None, model: Any) -> Any:
 
 
 def _named(parameters: Mapping[str, str], name: str) -> Any:
-    """A column that the command which made a certificate was told."""
+    """A column that a certificate's parameters name, from the command that made it."""
     if name not in parameters:
         return None
     try:
@@ -282,12 +294,14 @@ def _named(parameters: Mapping[str, str], name: str) -> Any:
         given = None
     names = given if name == "sensitive" else [given]
     if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
-        raise ValueError(f"The certificate's parameter {name!r} names no columns: say --{name}.")
+        raise ValueError(
+            f"The certificate's parameter {name!r} does not name columns. Name them with --{name}."
+        )
     return given
 
 
 def _numbers(option: str, given: Sequence[str]) -> dict[str, float]:
-    """Numbers by the texts of measures, from ``TEXT=NUMBER``."""
+    """Numbers by text, from ``TEXT=NUMBER``."""
     found = {}
     for each in given:
         text, sign, number = each.rpartition("=")
@@ -296,48 +310,55 @@ def _numbers(option: str, given: Sequence[str]) -> dict[str, float]:
         except ValueError:
             sign, value = "", 0.0
         if not sign or text.strip() in found:
-            problem = f'must be as "PR | [M]=0.4", got {each!r}' if not sign else "is given twice"
-            raise ValueError(f"{option} {problem}: {text.strip()}.")
+            if sign:
+                raise ValueError(f"{option} was given twice for {text.strip()}.")
+            raise ValueError(f'{option} must be like "PR | [M]=0.4", got {each!r}.')
         found[text.strip()] = value
     return found
 
 
-# -- what can be written ---------------------------------------------------------------------
+# -- arguments -------------------------------------------------------------------------------
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="seldonian",
         description="Certify models under behavioural constraints, and check certificates.",
-        epilog="Exit status: 0 yes, 1 no, 2 no answer.",
+        epilog="Exit status: 0 for yes, 1 for no, 2 for no answer (an error).",
     )
     commands = parser.add_subparsers(required=True, metavar="{certify,verify,plan}")
-    _add_certify(commands.add_parser("certify", help="test a fitted model on rows it has not seen"))
+    tests = "test a fitted model on rows that it was not fitted to"
+    _add_certify(commands.add_parser("certify", help=tests))
     _add_verify(commands.add_parser("verify", help="run the test of a certificate again"))
-    _add_plan(commands.add_parser("plan", help="how many safety rows a test takes"))
+    _add_plan(commands.add_parser("plan", help="compute the number of safety rows of a test"))
     return parser
 
 
 def _add_certify(command: argparse.ArgumentParser) -> None:
     _add_files(command)
     _add_test(command)
-    command.add_argument("--decision", choices=["argmax", "sample"], default="argmax")
-    command.add_argument("--pos-label", metavar="LABEL", help="the positive class of two")
-    for name in ("--target-range", "--prediction-range"):
-        command.add_argument(name, nargs=2, type=float, metavar=("LOW", "HIGH"))
-    command.add_argument("--missing", choices=["error", "exclude"], default="error")
-    command.add_argument("--max-group-size", type=int, metavar="N")
-    command.add_argument("--max-weight", type=float, metavar="W")
-    command.add_argument("--registry", metavar="FILE", help="where tests are recorded")
-    command.add_argument("--seed", type=int, metavar="N", help="of the order of rows")
-    command.add_argument(
-        "--out", default="certificate", metavar="NAME", help="writes NAME.json and NAME.html"
+    add = command.add_argument
+    decisions = "the most probable class, or one drawn from the probabilities (default: argmax)"
+    add("--decision", choices=["argmax", "sample"], default="argmax", help=decisions)
+    add("--pos-label", metavar="LABEL", help="the positive one of two classes")
+    for name, what in (("--target-range", "targets"), ("--prediction-range", "predictions")):
+        known = f"the range of the {what} of a regression"
+        add(name, nargs=2, type=float, metavar=("LOW", "HIGH"), help=known)
+    missing = (
+        "refuse rows without a value in a constraint's column, or exclude them from conditions"
     )
+    add("--missing", choices=["error", "exclude"], default="error", help=missing)
+    largest = "the largest possible {} (default: the largest in the data)"
+    add("--max-group-size", type=int, metavar="N", help=largest.format("number of rows of a group"))
+    add("--max-weight", type=float, metavar="W", help=largest.format("weight"))
+    add("--registry", metavar="FILE", help="a file in which tests are recorded")
+    add("--seed", type=int, metavar="N", help="the seed of the order of rows")
+    add("--out", default="certificate", metavar="NAME", help="writes NAME.json and NAME.html")
     command.set_defaults(run=_certify)
 
 
 def _add_verify(command: argparse.ArgumentParser) -> None:
-    command.add_argument("certificate", help="a certificate's JSON file")
+    command.add_argument("certificate", help="the JSON file of a certificate")
     _add_files(command, required=False)
     command.set_defaults(run=_verify)
 
@@ -345,30 +366,38 @@ def _add_verify(command: argparse.ArgumentParser) -> None:
 def _add_plan(command: argparse.ArgumentParser) -> None:
     _add_test(command)
     add = command.add_argument
-    add("--rate", action="append", required=True, metavar="TEXT=RATE", help="what you expect")
-    add("--share", action="append", default=[], metavar="TEXT=SHARE", help="of the safety rows")
-    add("--power", type=float, default=0.9, metavar="P", help="of passing (default: 0.9)")
-    add("--rows", type=int, metavar="N", help="ask for the probability of passing on N rows")
-    add("--classes", nargs="+", metavar="LABEL", help="default: 0 1")
-    add("--pos-label", metavar="LABEL")
-    add("--design-effect", type=float, default=1.0, metavar="F", help="of groups or weights")
+    rates = "the expected value of a rate, such as ACC=0.93; can be repeated"
+    shares = "the share of safety rows in a group; can be repeated"
+    passing = "the probability of passing to reach (default: 0.9)"
+    add("--rate", action="append", required=True, metavar="TEXT=RATE", help=rates)
+    add("--share", action="append", default=[], metavar="TEXT=SHARE", help=shares)
+    add("--power", type=float, default=0.9, metavar="P", help=passing)
+    add("--rows", type=int, metavar="N", help="print the probability of passing with N rows")
+    add("--classes", nargs="+", metavar="LABEL", help="the class labels (default: 0 1)")
+    add("--pos-label", metavar="LABEL", help="the positive one of two classes")
+    effect = "the design effect of groups or weights (default: 1)"
+    add("--design-effect", type=float, default=1.0, metavar="F", help=effect)
     command.set_defaults(run=_plan)
 
 
 def _add_test(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("--constraint", action="append", required=True, metavar="TEXT", help="can be repeated")
-    add("--delta", action="append", type=float, metavar="D", help="one, or one a constraint")
-    add("--method", choices=sorted(METHODS), default="auto")
+    constraints = "a constraint, such as 'ACC >= 0.9'; can be repeated"
+    deltas = "the accepted probability of error (default: 0.05); once, or once per constraint"
+    add("--constraint", action="append", required=True, metavar="TEXT", help=constraints)
+    add("--delta", action="append", type=float, metavar="D", help=deltas)
+    methods = "how bounds are computed (default: auto)"
+    add("--method", choices=sorted(METHODS), default="auto", help=methods)
 
 
 def _add_files(command: argparse.ArgumentParser, required: bool = True) -> None:
     add = command.add_argument
     add("model", help="a skops file, or a pickle with --trust-pickle")
     add("data", help="a CSV file, or a Parquet file or folder")
-    add("--target", required=required, metavar="COLUMN", help="the labels or numbers")
-    add("--sensitive", action="append", metavar="COLUMN", help="can be repeated")
-    add("--groups", metavar="COLUMN", help="rows that belong together")
-    add("--weights", metavar="COLUMN", help="how much each row counts")
+    sensitive = "a column that constraints name and that is not a feature; can be repeated"
+    add("--target", required=required, metavar="COLUMN", help="the column of labels or numbers")
+    add("--sensitive", action="append", metavar="COLUMN", help=sensitive)
+    add("--groups", metavar="COLUMN", help="the column that says which rows form a group")
+    add("--weights", metavar="COLUMN", help="the column of the rows' weights")
     add("--trust-pickle", action="store_true", help="load a pickle, which can run any program")
-    add("--trust", nargs="+", default=[], metavar="TYPE", help="types in a skops file")
+    add("--trust", nargs="+", default=[], metavar="TYPE", help="types in a skops file to trust")

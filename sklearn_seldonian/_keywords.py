@@ -1,4 +1,4 @@
-"""Advice on keywords that people know from other estimators."""
+"""Advice on keywords that users know from other estimators."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# For each name used here, the names that other libraries give to the same thing.
+# For each name used here, the names that other libraries use for it.
 _CALLED_ELSEWHERE = {
     "batch_size": "batch minibatch_size",
     "constraints": "constraint fairness_constraints",
@@ -35,25 +35,25 @@ _CALLED_ELSEWHERE = {
     "sensitive sensitive_attribute sensitive_attributes sensitive_feature sensitive_features",
 }
 SYNONYMS = {word: name for name, words in _CALLED_ELSEWHERE.items() for word in words.split()}
-_IS_A_PARAMETER = "is a parameter of the estimator: give it where the estimator is made."
-# Keywords for which there is no counterpart, and what to do instead.
+_IS_A_PARAMETER = "is a parameter of the estimator. Give it when you create the estimator."
+# Keywords without a counterpart here, and what to do instead.
 _ADVICE_ON_SEVERAL = {
     "class_weight class_weights pos_weight": (
-        "For weights of the classes in the loss write criterion__weight=torch.tensor([...]), one "
-        "number per class; to weight rows in the constraints as well, give fit sample_weight=."
+        "For class weights in the loss, write criterion__weight=torch.tensor([...]), with one "
+        "number per class. To weight rows in the constraints as well, give fit sample_weight=."
     ),
     "cv n_jobs param_grid scoring": (
-        "fit trains one model. Search by cross-validation with "
-        "sklearn_seldonian.model_selection.SeldonianSearchCV, which takes cv= and n_jobs=."
+        "fit trains one model. For a search by cross-validation use "
+        "sklearn_seldonian.model_selection.SeldonianSearchCV, which has cv= and n_jobs=."
     ),
     "eval_set train_split validation_data validation_split X_test X_val y_val": (
-        "fit keeps rows apart by itself, for the safety test: say how many by safety_size=, or "
-        "which by safety_mask=."
+        "fit reserves rows for the safety test by itself. Set their number with safety_size=, or "
+        "choose them with safety_mask=."
     ),
-    "fit_params": "Write arguments of fit by name, as in fit(X, y, sensitive_features=groups).",
+    "fit_params": "Give arguments of fit by name, as in fit(X, y, sensitive_features=groups).",
     "threshold": (
-        "fit chooses the threshold together with the model; see offsets_. For a threshold of your "
-        "own use scikit-learn's FixedThresholdClassifier, and certify that on fresh rows."
+        "fit chooses the decision threshold together with the model; see offsets_. For your own "
+        "threshold use scikit-learn's FixedThresholdClassifier, and certify it on fresh rows."
     ),
     "tol": "Training ends after max_epochs, or after n_iter_no_change epochs without progress.",
 }
@@ -61,7 +61,7 @@ ADVICE = {word: text for words, text in _ADVICE_ON_SEVERAL.items() for word in w
 
 
 def advice_on(name: str, known: Iterable[str], parameters: Collection[str] = ()) -> str:
-    """What to write instead of the keyword `name`, given the `known` ones.
+    """Advice on what to write instead of the keyword `name`, given the `known` ones.
 
     The user may also have meant one of the `parameters` of the estimator.
     """
@@ -72,7 +72,7 @@ def advice_on(name: str, known: Iterable[str], parameters: Collection[str] = ())
     nearest = difflib.get_close_matches(name, known, n=1)
     wanted = SYNONYMS.get(name.lower(), nearest[0] if nearest else None)
     if wanted is None:
-        return f"There are {', '.join(known)}."
+        return f"Its keywords are {', '.join(known)}."
     if wanted in known or "__" in wanted:
         return f"Did you mean {wanted!r}?"
     if wanted in ("sensitive_features", "safety_mask", "groups", "sample_weight", "shift"):
@@ -81,7 +81,7 @@ def advice_on(name: str, known: Iterable[str], parameters: Collection[str] = ())
 
 
 def refuse_unknown_keywords(function: Callable[P, R]) -> Callable[P, R]:
-    """`function`, with errors that say what to do instead of a keyword that it does not take."""
+    """`function`, with errors that give advice on keywords that it does not have."""
     known = [name for name in inspect.signature(function).parameters if name != "self"]
 
     @wraps(function)
@@ -96,7 +96,9 @@ def refuse_unknown_keywords(function: Callable[P, R]) -> Callable[P, R]:
 def refuse_keywords(
     unknown: Iterable[str], function: str, known: Iterable[str], owner: object = None
 ) -> None:
-    """Refuse keywords that `function` does not take; `owner` is the estimator that it is of."""
+    """Refuse keywords that `function` does not have; `owner` is the estimator of the method."""
     parameters: Collection[str] = getattr(owner, "_get_param_names", list)()
     for name in unknown:
-        raise TypeError(f"{function} takes no {name!r}. {advice_on(name, known, parameters)}")
+        raise TypeError(
+            f"{function} has no parameter {name!r}. {advice_on(name, known, parameters)}"
+        )

@@ -1,4 +1,4 @@
-"""Colours, marks and texts of all pictures, to be told apart in grey and by the colour-blind."""
+"""Colours, marks and texts of all plots. They can be distinguished in grey and if colour-blind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INK, GREY, SHADE = "0.25", "0.55", "0.93"
 
 
 class Style(NamedTuple):
-    """How one of several series looks."""
+    """The look of one of several series."""
 
     color: str
     marker: str
@@ -37,15 +37,15 @@ UNNAMED = {"color": "0.8", "linewidth": 1, "zorder": 1}
 
 
 def style_of(i: int) -> dict[str, Any]:
-    """How series number `i` looks; marks are hollow once all styles have been given out."""
+    """The look of series number `i`. Marks are hollow from the second round of styles on."""
     style = STYLES[i % len(STYLES)]._asdict()
     return style if i < len(STYLES) else {**style, "markerfacecolor": "white"}
 
 
 def styles_by_need(order: Sequence[int]) -> tuple[list[dict[str, Any]], list[int]]:
-    """How each of many series looks, and which of them are named: the first of `order`.
+    """The looks of many series, and the positions of those that are named: the first of `order`.
 
-    As many are named as there are styles; the others are grey.
+    As many series are named as there are styles. The others are grey.
     """
     named = sorted(order[: len(STYLES)])
     styles = [UNNAMED] * len(order)
@@ -66,14 +66,14 @@ def pyplot() -> Any:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            "Pictures are drawn with matplotlib, which cannot be imported here. Install it with "
-            "the extra plot: pip install 'sklearn-seldonian[plot]'."
+            "Plots need matplotlib, which cannot be imported here. Install it with "
+            "pip install 'sklearn-seldonian[plot]'."
         ) from error
     return plt
 
 
-# Control characters other than white space, characters without width or that turn the direction of
-# text, unusual line ends, and surrogates, which no file can hold.
+# Control characters other than white space, characters without width or that change the direction
+# of text, unusual line ends, and surrogates, which cannot be written to a file.
 UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\ud800-\udfff]"
@@ -81,12 +81,12 @@ UNSEEN = re.compile(
 
 
 def visible(text: str) -> str:
-    """`text` with invisible characters escaped as Python does."""
+    """`text` with invisible characters escaped as in Python."""
     return UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def on_one_line(text: str) -> str:
-    """`text` as `visible`, with spaces for line ends and tabs."""
+    """`text` like `visible`, with spaces instead of line ends and tabs."""
     return re.sub(r"\s*[\t\r\n]\s*", " ", visible(text)).strip()
 
 

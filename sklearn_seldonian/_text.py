@@ -9,16 +9,16 @@ ELLIPSIS = "..."
 
 
 def short(value: object, width: int = 60) -> str:
-    """`value` as Python writes it, in at most `width` characters, without its middle."""
+    """The repr of `value` in at most `width` characters; a longer one loses its middle."""
     try:
         text = " ".join(one_line(repr(value)).split())
-    except Exception:  # an object from elsewhere, or an integer of thousands of digits
+    except Exception:  # a repr that fails, or an integer with thousands of digits
         text = f"<{type(value).__name__}>"
     return cut(text, width)
 
 
 def cut(text: str, width: int, ellipsis: str = ELLIPSIS, parts: int = 3) -> str:
-    """`text` in at most `width` characters. One of `parts` equal parts shows its end."""
+    """`text` in at most `width` characters; its end takes one of `parts` equal parts."""
     if len(text) <= width:
         return text
     room = width - len(ellipsis)
@@ -27,7 +27,7 @@ def cut(text: str, width: int, ellipsis: str = ELLIPSIS, parts: int = 3) -> str:
 
 
 def listed(values: Iterable[object], most: int = MAX_LISTED) -> str:
-    """The first of some values, each `short`."""
+    """The first of some values, each shortened by `short`."""
     shown: list[str] = []
     for value in values:
         if len(shown) == most:
@@ -38,5 +38,5 @@ def listed(values: Iterable[object], most: int = MAX_LISTED) -> str:
 
 
 def one_line(text: str) -> str:
-    """`text` with line breaks, controls, lone surrogates and the like as Python escapes them."""
+    """`text` with line breaks and other unprintable characters as Python escapes."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

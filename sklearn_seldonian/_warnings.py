@@ -1,4 +1,4 @@
-"""Warnings that point at the user's own line."""
+"""Warnings that point at the line of the user's code."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-# Packages that call estimators for the user. Warnings do not point at their lines.
+# Packages that call estimators for the user; warnings do not point at their lines.
 IN_BETWEEN = ("sklearn_seldonian", "sklearn", "skorch", "torch", "joblib", "imblearn")
 
 _given: ContextVar[set[tuple[type, str]] | None] = ContextVar("given", default=None)
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning, subject: str = "") -> None:
-    """Warn at the nearest line outside this package and those that call it for the user.
+    """Warn at the nearest line outside this package and the packages that call it for the user.
 
-    Within `each_warning_once`, once for each `subject`, which is the message itself where none
-    is said.
+    Within `each_warning_once`, warn once per `subject`; without one, the message is the subject.
     """
     given, what = _given.get(), (category, subject or message)
     if given is not None:
@@ -30,7 +29,7 @@ def warn_user(message: str, category: type[Warning] = UserWarning, subject: str 
 
 @contextmanager
 def each_warning_once() -> Iterator[None]:
-    """Give each warning about a subject once in this block, which may fit several times.
+    """Give each warning about a subject once in this block, even with several fits.
 
     Other threads and processes are not affected.
     """
@@ -43,7 +42,7 @@ def each_warning_once() -> Iterator[None]:
 
 
 def _levels_up_to_the_user() -> int:
-    """How many levels above the caller the user's line is; the outermost if there is none."""
+    """The number of levels from the caller up to the user's line, or to the outermost line."""
     levels, frame = 0, sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in IN_BETWEEN:
         levels, frame = levels + 1, frame.f_back

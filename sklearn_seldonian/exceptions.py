@@ -1,4 +1,4 @@
-"""What can go wrong, by name."""
+"""The exceptions and warnings of this package."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def _shown(character: str) -> str:
 
 
 def _columns(shown: list[str]) -> int:
-    """How many columns of a terminal some characters take."""
+    """The number of terminal columns that some characters take."""
     characters = "".join(shown)
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in characters)
     return len(characters) + wide - sum(unicodedata.combining(c) > 0 for c in characters)
 
 
 def in_brief(message: str) -> str:
-    """A message on one line, without invisible characters, and with long names cut."""
+    """A message on one line, without invisible characters, and with long words shortened."""
     message = _LONG_WORD.sub(lambda found: cut(found[0], MAX_WORD_CHARACTERS), one_line(message))
     return cut(message, MAX_MESSAGE_CHARACTERS)
 
@@ -58,11 +58,11 @@ class ConstraintSyntaxError(ValueError):
     Parameters
     ----------
     message : str
-        What was found and what was expected.
+        What is wrong, and what to write instead.
     text : str
         The constraint as the user wrote it.
     start, end : int
-        Offsets in `text` of the place that the message is about.
+        Offsets in `text` of the part that the message is about.
     """
 
     def __init__(self, message: str, text: str, start: int, end: int) -> None:
@@ -75,14 +75,14 @@ class ConstraintSyntaxError(ValueError):
 
 
 class ConstraintNameError(ConstraintSyntaxError):
-    """A constraint names a measure, column, level or class that there is not."""
+    """A constraint names a measure, column, level or class that does not exist."""
 
 
 class NoSolutionFoundError(RuntimeError):
-    """`predict` was called where no model was certified and no fallback was given.
+    """`predict` was called, but no model was certified and there is no fallback.
 
-    Not a ``NotFittedError``: `fit` has run, and running it again is not the cure.
-    The message is the certificate's own explanation.
+    It is not a ``NotFittedError``, because `fit` has run, and running it again does not help. The
+    message contains the explanation of the certificate.
     """
 
 
@@ -91,4 +91,4 @@ class NoSolutionFoundWarning(UserWarning):
 
 
 class SafetyDataReusedWarning(UserWarning):
-    """Rows were tested that the same estimator had tested before, or was fitted to."""
+    """Rows were tested that had been tested before, or that the model was fitted to."""

@@ -1,13 +1,13 @@
-"""What each measure means.
+"""The measures of the constraint language and their definitions.
 
-A *rate* is the share of some kind of decision among some kind of rows. With K classes
-a row falls into one of the K x K entries of a confusion matrix (its label y, its prediction ŷ).
-Every rate is two sets of entries: `denominator`, the entries that count at all, and `numerator`,
-those of them that count as a success. They serve deterministic decisions (count rows) and drawn
-ones (add each row's probability of class j to entry (y, j)) alike.
+A *rate* is the share of some kind of decision among some kind of rows. With K classes, a row
+belongs to one of the K x K entries of a confusion matrix (its label y, its prediction ŷ). Every
+rate has two sets of entries: `denominator`, the entries that count, and `numerator`, the entries
+among them that are successes. Both work for deterministic decisions (rows are counted) and for
+drawn decisions (each row adds its probability of class j to entry (y, j)).
 
-An *expectation* is the mean of a number that each row has, a `RowMeasure`, among the rows
-of some labels. Regression has one label, which all rows share.
+An *expectation* is the mean of one number per row, a `RowMeasure`, over the rows with some labels.
+Regression has one label, which all rows share.
 """
 
 from __future__ import annotations
@@ -41,13 +41,12 @@ ANY_NUMBER: Range = (-math.inf, math.inf)
 
 @dataclass(frozen=True)
 class Rate:
-    """The share of `numerator` entries among `denominator` entries; both row-major K x K.
+    """The share of `numerator` entries among `denominator` entries; both are K x K, row-major.
 
-    Rates with the same entries are equal, whatever they are called. Given how many rows
-    fall into the denominator's entries, the successes among them are binomial: rows are
-    independent draws, and each of those that fall there succeeds with the same
-    probability, the rate. That holds for masks over predictions too (PPV): which rows
-    are predicted positive is known before their labels are looked at.
+    Rates with the same entries are equal, whatever their names. Given the number of rows in the
+    denominator's entries, the successes among them are binomial: rows are independent draws, and
+    each of these rows succeeds with the same probability, the rate. This also holds for rates that
+    condition on the prediction (PPV), because predictions do not depend on the labels.
     """
 
     n_classes: int
@@ -74,7 +73,7 @@ class Rate:
         return 0.0, 1.0
 
     def canonical(self, complement_name: str) -> Rate:
-        """This rate or its complement: a rate and its complement are one variable.
+        """This rate or its complement, so that both are represented by one variable.
 
         It is the one with fewer success entries; of two with equally many (binary PR and
         NR, ACC and ERR), the one whose successes include the last entry of the denominator.
@@ -89,7 +88,7 @@ class Rate:
 
     @property
     def conditions_on_prediction(self) -> bool:
-        """Whether which rows count depends on what the model predicts."""
+        """Whether it depends on the model's prediction which rows count."""
         return bool((self.denominator != self.denominator[:, :1]).any())
 
     def _entries(self, content: bytes) -> Entries:
@@ -99,12 +98,12 @@ class Rate:
 
 
 class RateDefinition(NamedTuple):
-    """How a measure's name becomes a rate.
+    """The definition of a rate by its name.
 
-    `denominator` and `numerator` take the label y and prediction p of every entry (two K x K
-    integer arrays) and the class positions, and say which entries count and which of them
-    succeed. Where `is_complement`, the others of them succeed. `complement` names the measure that
-    is one minus this one. `words` say in a report what the rate is.
+    `denominator` and `numerator` are called with the label y and the prediction p of every entry
+    (two K x K integer arrays) and the class positions. They return which entries count, and which
+    of them are successes; if `is_complement`, the other entries are successes. `complement` is the
+    name of the measure that is one minus this one. `words` describe the rate in a report.
     """
 
     n_indices: int
@@ -116,7 +115,7 @@ class RateDefinition(NamedTuple):
 
     @property
     def counts_all_rows(self) -> bool:
-        """Whether every row counts, whatever its label and prediction."""
+        """Whether every row counts, for any label and prediction."""
         return bool(self.rate("", 2, (0, 1)[: self.n_indices]).denominator.all())
 
     def rate(self, name: str, n_classes: int, indices: tuple[int, ...]) -> Rate:
@@ -133,22 +132,22 @@ def _positions(n_classes: int) -> NDArray[np.intp]:
 
 
 _WORDS = {
-    "ACC": "share of rows given their own label",
-    "ERR": "share of rows given another label than their own",
-    "PR": "share of rows given the label",
-    "NR": "share of rows not given the label",
-    "TPR": "share given the label among rows that have it",
-    "FNR": "share not given the label among rows that have it",
-    "FPR": "share given the label among rows that do not have it",
-    "TNR": "share not given the label among rows that do not have it",
-    "PPV": "share that have the label among rows given it",
-    "FDR": "share that do not have the label among rows given it",
-    "NPV": "share that do not have the label among rows not given it",
-    "FOR": "share that have the label among rows not given it",
-    "Jaccard": "share that both have the label and are given it among rows with either",
-    "CM": "share given the second label among rows that have the first",
+    "ACC": "share of rows predicted correctly",
+    "ERR": "share of rows predicted wrongly",
+    "PR": "share of rows predicted to have the label",
+    "NR": "share of rows not predicted to have the label",
+    "TPR": "share predicted to have the label among rows that have it",
+    "FNR": "share not predicted to have the label among rows that have it",
+    "FPR": "share predicted to have the label among rows that do not have it",
+    "TNR": "share not predicted to have the label among rows that do not have it",
+    "PPV": "share that have the label among rows predicted to have it",
+    "FDR": "share that do not have the label among rows predicted to have it",
+    "NPV": "share that do not have the label among rows not predicted to have it",
+    "FOR": "share that have the label among rows not predicted to have it",
+    "Jaccard": "share that both have the label and are predicted to have it among rows with either",
+    "CM": "share predicted to have the second label among rows that have the first",
 }
-# A rate, its complement, the number of their indices, entries that count and entries that succeed.
+# Each rate with its complement, the number of indices, the entries that count, and the successes.
 _PAIRS: Sequence[tuple[str, str, int, Callable[..., Entries], Callable[..., Entries]]] = (
     ("ACC", "ERR", 0, lambda y, p: y >= 0, lambda y, p: y == p),
     ("PR", "NR", 1, lambda y, p, k: y >= 0, lambda y, p, k: p == k),
@@ -156,8 +155,8 @@ _PAIRS: Sequence[tuple[str, str, int, Callable[..., Entries], Callable[..., Entr
     ("FPR", "TNR", 1, lambda y, p, k: y != k, lambda y, p, k: p == k),
     ("PPV", "FDR", 1, lambda y, p, k: p == k, lambda y, p, k: y == k),
     ("NPV", "FOR", 1, lambda y, p, k: p != k, lambda y, p, k: y != k),
-    # The share of true positives among all rows that are positive or decided so, of which y == p
-    # holds where both are k. F1 is a function of it alone: 2 s / (1 + s).
+    # The share of true positives among all rows that are positive or predicted positive; among
+    # these, y == p holds only if both are k. F1 is a function of it: 2 s / (1 + s).
     ("Jaccard", "1 - Jaccard", 1, lambda y, p, k: (y == k) | (p == k), lambda y, p, k: y == p),
     ("CM", "1 - CM", 2, lambda y, p, i, j: y == i, lambda y, p, i, j: p == j),
 )
@@ -196,24 +195,26 @@ class RowMeasure:
     Parameters
     ----------
     name : str
-        What constraints call it: letters, digits and underscores, no digit first.
+        The name in constraints: letters, digits and underscores, not starting with a digit.
     value : callable
-        ``value(y, prediction, probabilities)``, from arrays over rows to an array of one
-        number per row. In classification `y` and `prediction` are positions in ``classes_``
-        (integers) and `probabilities` has shape (n_rows, n_classes); in regression they are
-        numbers and `probabilities` is None. It must not depend on other rows. Where
-        `predict` draws its labels (``decision="sample"``) it is called with each class as
-        the prediction of all rows, and weighted with that class's probability.
+        ``value(y, prediction, probabilities)``, which takes arrays over rows and returns an array
+        of one number per row. In classification, `y` and `prediction` are positions in ``classes_``
+        (integers), and `probabilities` has shape (n_rows, n_classes). In regression, `y` and
+        `prediction` are numbers in the unit of the target, and `probabilities` is None. The number
+        of a row must not depend on other rows. If `predict` draws its labels
+        (``decision="sample"``), `value` is called with each class as the prediction of all rows,
+        and weighted with that class's probability.
     range : tuple of float, default=(-inf, inf)
-        The least and the greatest number that `value` can return. Without two finite
-        ends there is no finite-sample bound.
+        The smallest and the largest number that `value` can return. Without two finite ends there
+        is no finite-sample bound.
     rows : tuple of class labels, default=None
-        The labels of the rows that count. None: all.
+        The labels of the rows that count. None: all rows count.
     surrogate : callable, default=None
-        ``surrogate(probabilities, y)`` in torch, differentiable, for training; `y` are
-        positions. None: the expected `value` of a prediction drawn from the probabilities.
-        In regression ``surrogate(predictions, y)``; None: the slope of `value` itself, between
-        predictions a twentieth of the target's standard deviation below and above.
+        A differentiable torch function for training. In classification it is
+        ``surrogate(probabilities, y)``, and `y` are positions. None: the expected `value` of a
+        prediction drawn from the probabilities. In regression it is ``surrogate(predictions, y)``.
+        None: the slope of `value` itself, between predictions a twentieth of the target's standard
+        deviation below and above.
 
     Raises
     ------
@@ -222,8 +223,7 @@ class RowMeasure:
 
     Examples
     --------
-    The mean cost of a decision, where missing a positive costs five times as much as a
-    false alarm:
+    The mean cost of a decision, if a missed positive costs five times as much as a false alarm:
 
     >>> import numpy as np
     >>> COST = np.array([[0.0, 1.0], [5.0, 0.0]])
@@ -231,8 +231,8 @@ class RowMeasure:
     ...     return COST[y, prediction]
     >>> measure = RowMeasure("Cost", cost, range=(0, 5))
 
-    Given as ``measures=[measure]``, constraints may say ``"Cost <= 0.4"`` or
-    ``"max(Cost, by=sex) - min(Cost, by=sex) <= 0.1"``.
+    With ``measures=[measure]``, you can write constraints such as ``"Cost <= 0.4"`` or ``"max(Cost,
+    by=sex) - min(Cost, by=sex) <= 0.1"``.
     """
 
     name: str
@@ -244,7 +244,8 @@ class RowMeasure:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"[^\W\d]\w*", self.name):
             raise ValueError(
-                f"A measure's name is one word that does not start with a digit, not {self.name!r}."
+                f"A measure's name must be one word that does not start with a digit, got "
+                f"{self.name!r}."
             )
         low, high = self.range
         object.__setattr__(self, "range", (float(low), float(high)))
@@ -253,34 +254,35 @@ class RowMeasure:
         if not low < high:
             raise ValueError(
                 f"The range of measure {self.name!r} must be (low, high) with low < high, "
-                f"not {self.range!r}."
+                f"got {self.range!r}."
             )
 
     def range_for(self, schema: Schema) -> Range:
-        """What the mean can be, given the classes of `schema` and its targets and predictions."""
+        """The range of the mean, given the classes, targets and predictions in `schema`."""
         return self.range
 
 
 @dataclass(frozen=True)
 class BuiltInMeasure(RowMeasure):
-    """A row measure of the constraint language itself.
+    """A built-in row measure of the constraint language.
 
-    The safety test computes it in numpy and training in torch, both by its one formula.
+    The safety test computes it in numpy and training computes it in torch, by the same formula.
 
     Parameters
     ----------
     name : str
     formula : callable
-        ``formula(y, output, xp, *indices)``, from arrays over rows to one number per row. It uses
-        what numpy and torch have in common; `xp` is the one that `y` and `output` are of.
+        ``formula(y, output, xp, *indices)``, which takes arrays over rows and returns one number
+        per row. It uses functions that numpy and torch have in common; `xp` is the module of `y`
+        and `output`.
     output : {"prediction", "probabilities", "log_probabilities"}
-        The output of a model that `formula` takes.
+        The output of the model that `formula` takes.
     words : str
-        What the mean is, for a report.
+        A description of the mean for a report.
     range_of : callable
-        From a `Schema` to the range of the mean.
+        Takes a `Schema` and returns the range of the mean.
     n_indices : int, default=0
-        How many classes a constraint names as the measure's indices.
+        The number of classes that a constraint gives as indices of the measure.
     indices : tuple of int, default=()
         The positions of these classes.
     """
@@ -304,7 +306,7 @@ class BuiltInMeasure(RowMeasure):
         return self.range_of(schema)
 
     def of_output(self, y: Any, output: Any, xp: Any) -> Any:
-        """One number per row, in `xp`."""
+        """One number per row, as an array of `xp`."""
         return self.formula(y, output, xp, *self.indices)
 
     def _in_numpy(self, y: Any, prediction: Any, probabilities: Any) -> Any:
@@ -317,10 +319,10 @@ class BuiltInMeasure(RowMeasure):
 
 @dataclass(frozen=True)
 class Expectation:
-    """The mean of a row measure over rows of some labels.
+    """The mean of a row measure over rows with some labels.
 
-    `labels` says for each of the K classes whether its rows count. `range` is what the
-    mean can be. `name` is what constraints call it, its indices included.
+    `labels` says for each of the K classes whether its rows count. `range` has the smallest and the
+    largest possible mean. `name` is the name in constraints, with indices.
     """
 
     measure: RowMeasure
@@ -348,15 +350,15 @@ def row_values(
     prediction: NDArray[Any] | None,
     probabilities: Array | None,
 ) -> Array:
-    """The number that each measure gives each row: shape (n_rows, n_measures).
+    """The number that each measure gives each row, of shape (n_rows, n_measures).
 
-    Without a `prediction` it is drawn from the `probabilities`, and the number is its
-    expectation.
+    Without a `prediction`, predictions are drawn from the `probabilities`, and the number is the
+    expectation over the draw.
 
     Raises
     ------
     ValueError
-        If a measure gives something else than one number per row, or one outside its range.
+        If a measure does not return one number per row, or returns a number outside its range.
     """
     y, prediction, probabilities = map(_read_only, (y, prediction, probabilities))
     values = np.empty((len(y), len(measures)))
@@ -369,7 +371,7 @@ def row_values(
 
 
 def _decisions(prediction: Any, probabilities: Any) -> Iterator[tuple[Any, Any]]:
-    """Pairs of a probability per row and the decision that has it."""
+    """Pairs of a decision per row and its probability, probability first."""
     if prediction is not None:
         yield 1.0, prediction
         return
@@ -378,7 +380,7 @@ def _decisions(prediction: Any, probabilities: Any) -> Iterator[tuple[Any, Any]]
 
 
 def _read_only(values: Any) -> Any:
-    """A view that a user's measure cannot write to."""
+    """A view that a user-defined measure cannot write to."""
     if values is None:
         return None
     view = np.asarray(values).view()
@@ -390,15 +392,15 @@ def _checked(measure: RowMeasure, given: Any, y: NDArray[Any]) -> Array:
     values = np.asarray(given, dtype=np.float64)
     if values.shape != y.shape:
         raise ValueError(
-            f"Measure {measure.name!r} must return one number for each of {len(y)} rows; it "
+            f"Measure {measure.name!r} must return one number for each of the {len(y)} rows; it "
             f"returned an array of shape {values.shape}."
         )
     low, high = measure.range
     outside = values[(values < low) | (values > high)]
     if len(outside):
         raise ValueError(
-            f"Measure {measure.name!r} gave {outside[0]:g}, which is outside its range "
-            f"({low:g}, {high:g})."
+            f"Measure {measure.name!r} returned {outside[0]:g}, which is outside its range "
+            f"({low:g}, {high:g}). Correct the measure, or widen its range."
         )
     return values
 
@@ -427,7 +429,7 @@ def _brier_range(schema: Schema) -> Range:
 
 
 def _calibration_error(y: Any, probabilities: Any, xp: Any, k: int) -> Any:
-    """The probability of class k, less whether the label is k."""
+    """The probability of class k, minus 1 if the label is k."""
     return xp.where(y == k, probabilities[:, k] - 1.0, probabilities[:, k])
 
 

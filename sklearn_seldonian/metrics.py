@@ -1,4 +1,4 @@
-"""What fitted estimators are worth: scorers for model selection, and constraints' values."""
+"""Scorers for model selection, and the values of constraints for fitted estimators."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def constraint_values(
     pos_label: Any = None,
     measures: Any = (),
 ) -> NDArray[np.float64]:
-    """How far a fitted estimator is beyond each constraint, on rows taken as the population.
+    """The value of each constraint for a fitted estimator, on rows taken as the population.
 
-    Nothing is tested and nothing is certified: these are the constraints' plain values. For a
-    statement about a population that the rows are a sample of, see `certify`.
+    This is not a test: nothing is certified. For a statement about the population from which the
+    rows are a sample, use `certify`.
 
     Parameters
     ----------
@@ -40,14 +40,15 @@ def constraint_values(
     X, y, constraints, sensitive_features, pos_label, measures
         As in `certify`.
     decision : {"argmax", "sample"}, default="argmax"
-        "argmax": the values are over the labels that ``estimator.predict`` returns. "sample":
-        over the probabilities of ``estimator.predict_proba``.
+        "argmax": the values are computed from the labels that ``estimator.predict`` returns.
+        "sample": from the probabilities of ``estimator.predict_proba``.
 
     Returns
     -------
     ndarray of shape (n_constraints,)
-        Each constraint's g, which is above zero where it is violated. NaN where it is 0/0, as
-        a rate among no rows; infinite where any answer is NaN or not a class.
+        The value g of each constraint in canonical form ``g <= 0``; it is above zero if the
+        constraint is violated. NaN if g is 0/0, such as a rate without rows. Infinite if any answer
+        is NaN or not a class.
 
     Raises
     ------
@@ -64,7 +65,9 @@ def constraint_values(
     array([-0.25,  0.75])
     """
     answers = answers_of(estimator, decision, pos_label, sensitive_features=sensitive_features)
-    source = Specification(parse_all(constraints), deltas=(), method="auto")  # nothing is tested
+    source = Specification(
+        parse_all(constraints), deltas=(), method="auto"
+    )  # without a test, deltas are not needed
     rows, specification, cells = bound_rows(
         source, answers.targets, X, y, measures, sensitive_features
     )
@@ -78,15 +81,20 @@ def constraint_values(
 
 
 def solution_found(estimator: Any, X: Any = None, y: Any = None) -> float:
-    """Score 1.0 where a certified model was found, else 0.0.
+    """Score 1.0 if a certified model was found, otherwise 0.0.
 
-    Looks inside pipelines and searches. Pass the function itself as `scoring`.
+    It works inside pipelines and searches. Pass the function itself as `scoring`.
 
     Parameters
     ----------
     estimator : estimator
         A fitted Seldonian estimator, or a pipeline or search that ends in one.
     X, y : ignored
+
+    Returns
+    -------
+    float
+        1.0 or 0.0.
 
     Raises
     ------
@@ -104,11 +112,11 @@ def solution_found(estimator: Any, X: Any = None, y: Any = None) -> float:
 
 
 def bound_margin(estimator: Any, X: Any = None, y: Any = None) -> float:
-    """Score by how far the certificate's bounds stay within their limits.
+    """Score by the distance of the certificate's bounds from their limits.
 
-    The smallest distance of any constraint's bound from its limit, in units of g: what is
-    not to exceed zero. At least zero exactly where all constraints passed. Looks inside
-    pipelines and searches. Pass the function itself as `scoring`.
+    The score is the smallest distance of any constraint's bound from its limit, in the units of the
+    constraint. It is at least zero if and only if all constraints passed. It works inside pipelines
+    and searches. Pass the function itself as `scoring`.
 
     Parameters
     ----------
@@ -119,8 +127,8 @@ def bound_margin(estimator: Any, X: Any = None, y: Any = None) -> float:
     Returns
     -------
     float
-        Minus infinity where a constraint has no bound, since it was not or could not be
-        tested; NaN where there are no constraints.
+        The smallest distance. Minus infinity if a constraint has no bound, because it was not
+        tested or cannot be tested. NaN if there are no constraints.
 
     Raises
     ------
@@ -144,14 +152,14 @@ def bound_margin(estimator: Any, X: Any = None, y: Any = None) -> float:
 
 
 def fitted_inside(estimator: Any) -> Any:
-    """The fitted Seldonian estimator that searches and pipelines end in."""
+    """The fitted Seldonian estimator at the end of searches and pipelines."""
     found = innermost(estimator)
     check_fitted(found)
     return found
 
 
 def innermost(estimator: Any) -> Any:
-    """What the searches and pipelines around an estimator end in."""
+    """The estimator at the end of searches and pipelines."""
     if hasattr(estimator, "best_estimator_"):
         return innermost(estimator.best_estimator_)
     if hasattr(estimator, "steps"):

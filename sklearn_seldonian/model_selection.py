@@ -1,4 +1,4 @@
-"""Searches for settings that keep the promise of one safety test."""
+"""Searches for settings whose certificates promise the same as that of a single fit."""
 
 from sklearn_seldonian.estimators._search import FinalTest, SeldonianSearchCV
 

@@ -23,12 +23,13 @@ class MLP(nn.Module):
     Parameters
     ----------
     n_features : int
-        Features per row; inputs of more dimensions are flattened.
+        Number of features per row; inputs with more dimensions are flattened.
     n_outputs : int
+        Number of outputs: the number of classes, or 1 for a regressor.
     hidden : sequence of int, default=(64, 64)
-        Width of each hidden layer.
+        Number of units in each hidden layer.
     dropout : float in [0, 1), default=0.0
-        Share of hidden units dropped while training.
+        Share of hidden units that are set to zero in training.
 
     Examples
     --------
@@ -65,10 +66,11 @@ class ConvNet(nn.Module):
     Parameters
     ----------
     n_outputs : int, default=10
+        Number of outputs.
     image_size : int, default=28
-        Pixels per side, at least 4. Rows of ``image_size ** 2`` pixels are taken as images.
+        Pixels per side, at least 4. Rows of ``image_size ** 2`` pixels are interpreted as images.
     softmax : bool, default=False
-        Whether the outputs are probabilities rather than logits.
+        Whether the outputs are probabilities. Otherwise they are logits.
 
     Examples
     --------

@@ -110,7 +110,7 @@ def test_a_certificate_of_fit_is_verified_with_the_rows_of_fit(folder, frame, ca
     frame.drop(columns=["person", "weight", "sex"]).to_csv("all.csv", index=False)
     given = ["verify", "fitted.json", "fitted.joblib", "all.csv", "--trust-pickle"]
     assert main(given) == 2
-    assert "say --target" in capsys.readouterr().err
+    assert "Name it with --target" in capsys.readouterr().err
     assert main([*given, "--target", "label"]) == 0
 
 
@@ -184,25 +184,34 @@ CERTIFY = ["certify", "model.skops", "rows.csv", *NAMES, "--constraint"]
     ("arguments", "message"),
     [
         (["certify", "model.joblib", *CERTIFY[2:], "ACC >= 0.5"], "a pickle can run any program"),
-        (["certify", "no.skops", *CERTIFY[2:], "ACC >= 0.5"], "There is no file no.skops"),
+        (["certify", "no.skops", *CERTIFY[2:], "ACC >= 0.5"], "The file no.skops does not exist"),
         (["certify", "rows.csv", *CERTIFY[2:], "ACC >= 0.5"], "neither a skops file"),
-        (["certify", "model.skops", "no.csv", *CERTIFY[3:], "ACC >= 0.5"], "There is no file no"),
+        (
+            ["certify", "model.skops", "no.csv", *CERTIFY[3:], "ACC >= 0.5"],
+            "The file no.csv does not exist",
+        ),
         ([*CERTIFY, "ACC >= "], "Expected a number"),
-        ([*CERTIFY, "ACC >= 0.5", "--groups", "school"], "--groups names column 'school'"),
+        ([*CERTIFY, "ACC >= 0.5", "--groups", "school"], "--groups names the column 'school'"),
         ([*CERTIFY, "ACC >= 0.5", "--pos-label", "2"], "--pos-label must be one of '0', '1'"),
         ([*CERTIFY, "ACC >= 0.5", "--delta", "2"], "delta must be strictly between"),
-        ([*CERTIFY, "ACC >= 0.5", "--out", "rows.csv/x"], "--out must be a name, in a folder"),
+        (
+            [*CERTIFY, "ACC >= 0.5", "--out", "rows.csv/x"],
+            "--out must be a name in an existing folder",
+        ),
         ([*CERTIFY, "ACC >= 0.5", "--out", ""], "--out must be a name"),
         ([*CERTIFY[:2], "model.skops", *CERTIFY[3:], "ACC >= 0.5"], "neither a CSV file"),
-        (["plan", "--constraint", "ACC >= 0.5", *["--rate", "ACC=0.6"] * 2], "is given twice"),
+        (
+            ["plan", "--constraint", "ACC >= 0.5", *["--rate", "ACC=0.6"] * 2],
+            "--rate was given twice for ACC",
+        ),
         (["plan", "--constraint", "ACC >= 0.5", "--rate", "ACC=0.6", "--power", "7"], "--power"),
         (
             ["plan", "--constraint", "PR >= 0.5", "--rate", "PR=0.6", "--pos-label", "1"],
-            "--pos-label is one of --classes",
+            "--pos-label was given without --classes",
         ),
         (["verify", "rows.csv", "model.skops", "rows.csv"], "not the JSON document"),
-        (["plan", "--constraint", "ACC >= 0.5", "--rate", "ACC"], '--rate must be as "PR'),
-        (["plan", "--constraint", "ACC >= 0.5", "--rate", "PR=0.5"], "rates must say"),
+        (["plan", "--constraint", "ACC >= 0.5", "--rate", "ACC"], '--rate must be like "PR'),
+        (["plan", "--constraint", "ACC >= 0.5", "--rate", "PR=0.5"], "rates has no value"),
     ],
 )
 def test_without_an_answer_it_ends_with_2_and_says_why(folder, capsys, arguments, message):
@@ -216,7 +225,9 @@ def test_without_an_answer_it_ends_with_2_and_says_why(folder, capsys, arguments
 def test_a_certificate_that_is_there_is_not_written_over(folder, capsys):
     Path("certificate.html").write_text("of yesterday")
     assert main([*CERTIFY, "ACC >= 0.5"]) == 2
-    assert "certificate.html is there already: say --out" in capsys.readouterr().err
+    assert (
+        "certificate.html exists already. Give another name with --out" in capsys.readouterr().err
+    )
     assert not Path("certificate.json").exists()
 
 
@@ -237,14 +248,26 @@ GAP = ["plan", "--constraint", "abs(PR | [M] - PR | [F]) <= 0.1"]
 @pytest.mark.parametrize(
     ("arguments", "status", "printed"),
     [
-        (["plan", "--constraint", "ACC >= 0.9", "--rate", "ACC=0.93"], 0, "748 safety rows let it"),
+        (
+            ["plan", "--constraint", "ACC >= 0.9", "--rate", "ACC=0.93"],
+            0,
+            "With 748 safety rows, the constraint passes",
+        ),
         (
             ["plan", "--constraint", "ACC >= 0.9", "--rate", "ACC=0.9"],
             1,
-            "No number of safety",
+            "There is no number of safety rows",
         ),
-        ([*GAP, *RATES, *SHARES, "--rows", "2000"], 0, "On 2,000 safety rows it passes"),
-        ([*GAP, *RATES, *SHARES, "--rows", "500"], 1, "On 500 safety rows it passes"),
+        (
+            [*GAP, *RATES, *SHARES, "--rows", "2000"],
+            0,
+            "With 2,000 safety rows, the constraint passes",
+        ),
+        (
+            [*GAP, *RATES, *SHARES, "--rows", "500"],
+            1,
+            "With 500 safety rows, the constraint passes",
+        ),
         ([*GAP, *RATES, "--design-effect", "2", "--power", "0.5"], 0, "with probability 0.5."),
         (
             [
@@ -257,7 +280,7 @@ GAP = ["plan", "--constraint", "abs(PR | [M] - PR | [F]) <= 0.1"]
                 *"abc",
             ],
             0,
-            "safety rows let it pass",
+            "safety rows, the constraint passes",
         ),
     ],
 )

@@ -117,7 +117,7 @@ def test_example_in_short(name, tmp_path, run_short):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
-@pytest.mark.filterwarnings("ignore:The module returns probabilities while CrossEntropyLoss")
+@pytest.mark.filterwarnings("ignore:The module returns probabilities, and CrossEntropyLoss")
 @pytest.mark.parametrize("softmax", [False, True])
 @pytest.mark.thinned(2)
 def test_digits_in_short(tmp_path, softmax, run_short):

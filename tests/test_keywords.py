@@ -15,7 +15,7 @@ from sklearn_seldonian._keywords import (
 from sklearn_seldonian.estimators._base import FIT_ARGUMENTS
 
 KNOWN = ["delta", "lr", "max_epochs", "power"]
-IS_A_PARAMETER = "is a parameter of the estimator: give it where the estimator is made."
+IS_A_PARAMETER = "is a parameter of the estimator. Give it when you create the estimator."
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ IS_A_PARAMETER = "is a parameter of the estimator: give it where the estimator i
         ("mask", KNOWN, "safety_mask is an argument of fit, not a parameter of the estimator."),
         ("group", ["X", "sensitive_features"], "Did you mean 'sensitive_features'?"),
         ("epochs", ["X", "y"], f"max_epochs {IS_A_PARAMETER}"),
-        ("nonsense", ["X", "y"], "There are X, y."),
+        ("nonsense", ["X", "y"], "Its keywords are X, y."),
         ("tol", KNOWN, "Training ends after max_epochs, or after n_iter_no_change epochs without "
          "progress."),
     ],
@@ -82,14 +82,22 @@ def test_known_keywords_are_handed_on():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: plan(3, alpha=0.1), "plan takes no 'alpha'. Did you mean 'delta'?"),
-        (lambda: plan(3, delta=0.1, zzz=0.1), "plan takes no 'zzz'. There are rows, delta."),
-        (lambda: Owner().fit(1, power=0.9), f"fit takes no 'power'. power {IS_A_PARAMETER}"),
-        (lambda: Owner().fit(1, zzz=0.9), "fit takes no 'zzz'. There are X, y."),
-        (lambda: refuse_keywords(["zzz", "alpha"], "go", KNOWN), "go takes no 'zzz'. There are "
-         "delta, lr, max_epochs, power."),
+        (lambda: plan(3, alpha=0.1), "plan has no parameter 'alpha'. Did you mean 'delta'?"),
+        (
+            lambda: plan(3, delta=0.1, zzz=0.1),
+            "plan has no parameter 'zzz'. Its keywords are rows, delta.",
+        ),
+        (
+            lambda: Owner().fit(1, power=0.9),
+            f"fit has no parameter 'power'. power {IS_A_PARAMETER}",
+        ),
+        (lambda: Owner().fit(1, zzz=0.9), "fit has no parameter 'zzz'. Its keywords are X, y."),
+        (
+            lambda: refuse_keywords(["zzz", "alpha"], "go", KNOWN),
+            "go has no parameter 'zzz'. Its keywords are delta, lr, max_epochs, power.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_unknown_keywords_are_refused_with_advice(call, message):
     with pytest.raises(TypeError) as caught:
         call()

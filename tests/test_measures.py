@@ -44,7 +44,7 @@ def error(y, prediction, probabilities):
 
 @pytest.mark.parametrize("name", ["1st", "two words", "", "a-b", 3, None])
 def test_names(name):
-    with pytest.raises(ValueError, match="A measure's name is one word"):
+    with pytest.raises(ValueError, match="A measure's name must be one word"):
         RowMeasure(name, error)
 
 
@@ -88,13 +88,15 @@ def test_values():
 
 def test_values_outside_the_range():
     measure = RowMeasure("Error", lambda y, p, _: 2 * error(y, p, _), range=(0, 1))
-    with pytest.raises(ValueError, match=r"'Error' gave 2, which is outside its range \(0, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"'Error' returned 2, which is outside its range \(0, 1\)"
+    ):
         row_values([measure], Y, P.argmax(axis=1), P)
 
 
 def test_values_of_the_wrong_shape():
     measure = RowMeasure("Error", lambda y, p, _: 0.5)
-    with pytest.raises(ValueError, match="must return one number for each of 3 rows"):
+    with pytest.raises(ValueError, match="must return one number for each of the 3 rows"):
         row_values([measure], Y, P.argmax(axis=1), P)
 
 

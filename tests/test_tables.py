@@ -15,7 +15,7 @@ def test_text_says_what_the_tables_say(path):
     assert tables.complaints(path.read_text()) == []
 
 
-@pytest.mark.parametrize("name", ["RESULTS.md", "promise.md"])
+@pytest.mark.parametrize("name", ["README.md", "RESULTS.md", "promise.md", "training.md"])
 def test_figures_are_marked(name):
     (path,) = (path for path in tables.TEXTS if path.name == name)
     assert tables.MARKER.findall(path.read_text())

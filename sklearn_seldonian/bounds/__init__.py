@@ -1,9 +1,9 @@
 """Pure functions from statistics and delta to confidence bounds and p-values.
 
-Each certifies an upper bound on a combination of means: a small p-value against
-"the combination exceeds the limit", or an upper bound at or below the limit. A lower
-bound is an upper bound with negated weights. Where the data say nothing (no rows, a
-number that is not finite) the p-value is 1 and the bound infinite.
+Each function certifies an upper limit on a combination of means: by a small p-value against "the
+combination exceeds the limit", or by an upper bound at or below the limit. A lower bound is an
+upper bound with negated weights. If the data contain no information (no rows, or a number that is
+not finite), the p-value is 1 and the bound is infinite.
 """
 
 from sklearn_seldonian.bounds._asymptotic import (

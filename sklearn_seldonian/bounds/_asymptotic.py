@@ -1,7 +1,7 @@
-"""Asymptotic bounds: approximations that may be wrong more often than delta.
+"""Asymptotic bounds: approximations whose error probability may exceed delta.
 
-They are here for means without a finite range, for comparison with the literature, and
-for teaching. A result that rests on one of them is labelled ``asymptotic``.
+They are provided for means without a finite range, for comparison with the literature, and for
+teaching. A result that relies on one of them is labelled ``asymptotic``.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def t_upper(mean: float, variance: float, n: int, delta: float) -> float:
     Returns
     -------
     float
-        Infinite with fewer than two rows, a number that is not finite, or a variance
-        that is not positive: equal values give no idea of the error.
+        Infinite with fewer than two rows, a number that is not finite, or a variance that is not
+        positive, because equal values do not show the size of the error.
 
     Raises
     ------
@@ -41,9 +41,9 @@ def t_upper(mean: float, variance: float, n: int, delta: float) -> float:
 
     Notes
     -----
-    :math:`\bar x + t_{n-1, 1-\delta} \sqrt{s^2 / n}` [1]_. Exact for normal values. For others
-    its error may exceed delta, above all for small or extreme rates. That excess, by
-    enumeration for a rate, is in the benchmark's table.
+    The bound is :math:`\bar x + t_{n-1, 1-\delta} \sqrt{s^2 / n}` [1]_. It is exact for normal
+    values. For other values its error probability may exceed delta, most of all for rates near 0 or
+    1. The benchmark's table shows this excess for a rate, by enumeration.
 
     References
     ----------
@@ -87,13 +87,12 @@ def delta_method_upper(estimate: float, influence_variance: float, n: int, delta
 
     Notes
     -----
-    For :math:`h(\mu)` of means :math:`\mu_k = E[z_k m_k] / E[m_k]` over masks
-    :math:`m_k`, the influence of a row is
-    :math:`\psi = \sum_k \partial_k h \, m_k (z_k - \mu_k) / P(m_k)`, which accounts for
-    rows shared between means, and :math:`\sqrt n (h(\hat\mu) - h(\mu))` tends to a
-    normal law with variance :math:`\mathrm{Var}\,\psi` [1]_. Student's quantile with
-    n - 1 degrees of freedom stands in for the normal one. It fails where the gradient
-    vanishes or the function is far from linear over the sampling error.
+    For :math:`h(\mu)` of means :math:`\mu_k = E[z_k m_k] / E[m_k]` over masks :math:`m_k`, the
+    influence of a row is :math:`\psi = \sum_k \partial_k h \, m_k (z_k - \mu_k) / P(m_k)`, which
+    accounts for rows shared between means, and :math:`\sqrt n (h(\hat\mu) - h(\mu))` tends to a
+    normal law with variance :math:`\mathrm{Var}\,\psi` [1]_. Student's quantile with n - 1 degrees
+    of freedom replaces the normal one. The approximation fails if the gradient vanishes, or if the
+    function is far from linear over the range of the sampling error.
 
     References
     ----------
@@ -149,14 +148,14 @@ def score_p_value(successes: Numbers, trials: Numbers, weights: Numbers, limit: 
     Parameters
     ----------
     successes, trials, weights : sequence of one or two numbers
-        Events, rows and factor of each independent rate.
+        Number of events, number of rows, and factor of each independent rate.
     limit : float
         The largest value of the combination allowed.
 
     Returns
     -------
     float
-        In [0, 1]. 1.0 with a rate that has no rows or a number that is not finite.
+        In [0, 1]. It is 1.0 if a rate has no rows or a number is not finite.
 
     Raises
     ------
@@ -165,10 +164,10 @@ def score_p_value(successes: Numbers, trials: Numbers, weights: Numbers, limit: 
 
     Notes
     -----
-    :math:`\Phi(T)` of the score statistic with the restricted maximum likelihood
-    variance: Wilson's for one rate [1]_, Miettinen and Nurminen's for two [2]_ without
-    their factor N / (N - 1) (so it is Mee's), for any weights. Its error tends to delta
-    as the rows grow and may exceed it at any finite number.
+    :math:`\Phi(T)` of the score statistic with the restricted maximum likelihood variance: Wilson's
+    for one rate [1]_, Miettinen and Nurminen's for two [2]_ without their factor N / (N - 1) (so it
+    is Mee's), for any weights. Its error probability tends to delta with the number of rows, and
+    may exceed delta for any finite number.
 
     References
     ----------
@@ -184,7 +183,9 @@ def score_p_value(successes: Numbers, trials: Numbers, weights: Numbers, limit: 
     """
     usable = rates_usable(successes, trials, weights)
     if len(weights) > 2:
-        raise ValueError("the score test is for one or two rates; use the delta method.")
+        raise ValueError(
+            f"the score test is for one or two rates, got {len(weights)}. Use the delta method."
+        )
     if not usable or not finite(limit):
         return 1.0
     form = positive_form(successes, trials, weights)
@@ -207,14 +208,14 @@ def score_upper(successes: Numbers, trials: Numbers, weights: Numbers, delta: fl
     Parameters
     ----------
     successes, trials, weights : sequence of one or two numbers
-        Events, rows and factor of each independent rate.
+        Number of events, number of rows, and factor of each independent rate.
     delta : float
         Nominal probability of error, strictly between 0 and 1.
 
     Returns
     -------
     float
-        Infinite with a rate that has no rows or a number that is not finite.
+        Infinite if a rate has no rows or a number is not finite.
 
     Raises
     ------
@@ -224,8 +225,8 @@ def score_upper(successes: Numbers, trials: Numbers, weights: Numbers, delta: fl
 
     Notes
     -----
-    The smallest limit whose `score_p_value` is at most `delta`; there is one because the
-    statistic falls in the limit.
+    The bound is the smallest limit whose `score_p_value` is at most `delta`. It exists because the
+    statistic decreases with the limit.
 
     Examples
     --------

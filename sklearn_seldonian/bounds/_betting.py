@@ -28,9 +28,9 @@ def betting_test(
     delta: float,
     n_limits: int | None = None,
 ) -> LimitsTest:
-    """What `betting_p_value` and `betting_upper` say, from one look at the rows.
+    """The test behind `betting_p_value` and `betting_upper`, in one pass over the rows.
 
-    With fewer limits, as `p_values_by_limit` takes them, it is quicker and the bound is higher.
+    With fewer limits (see `p_values_by_limit`) it is faster and the bound is higher.
     """
     check_delta(delta)
     combination = _combination(samples, weights, ranges)
@@ -90,11 +90,11 @@ def betting_p_value(
     .. math:: K_i(c) = \prod_{j \le i} \bigl(1 + \lambda_j(c) (c - Z_j)\bigr), \qquad
         0 \le \lambda_j(c) < \frac{1}{U - c}
 
-    starts at 1, stays positive and, as :math:`\lambda_j` is known before :math:`Z_j`, is
-    a supermartingale when :math:`a \cdot \mu \ge c`. By Ville's inequality
-    :math:`1 / \max_i K_i(c)` is a p-value (Waudby-Smith and Ramdas [1]_). The bets
-    themselves aim at :math:`1 / \delta` after all n rows, and no sooner. Which they are, and
-    why one p-value for each of many limits is valid for all, `p_values_by_limit` says.
+    starts at 1, stays positive and, as :math:`\lambda_j` is known before :math:`Z_j`, is a
+    supermartingale when :math:`a \cdot \mu \ge c`. By Ville's inequality :math:`1 / \max_i K_i(c)`
+    is a p-value (Waudby-Smith and Ramdas [1]_). The bets aim at :math:`1 / \delta` after all n
+    rows, and not earlier. `p_values_by_limit` defines the bets, and shows why the p-values of many
+    limits are valid together.
 
     If it were wrong, two-point and heavy-tailed values with their mean at the limit would
     be certified more often than delta in a simulation; and so would zeros and ones in some
@@ -141,10 +141,10 @@ def betting_upper(
 
     Notes
     -----
-    The smallest limit whose `betting_p_value` is at most `delta`, rounded upwards. There is one
-    because that p-value falls in the limit. It falls in steps, which are about a hundredth of the
-    distance between sample mean and bound apart. If it were wrong, ``betting_p_value`` at the
-    bound would exceed `delta`.
+    The bound is the smallest limit whose `betting_p_value` is at most `delta`, rounded upwards. It
+    exists because the p-value decreases with the limit. The p-value decreases in steps; the
+    distance between steps is about a hundredth of the distance between sample mean and bound. If it
+    were wrong, ``betting_p_value`` at the bound would exceed `delta`.
 
     Examples
     --------
@@ -166,8 +166,8 @@ def ratio_betting_p_value(
     Parameters
     ----------
     numerator, denominator : array-like of shape (n1,), (n2,)
-        Values that are not negative, in an order drawn at random and independently of them: of
-        the same rows, or of two samples without a row in common.
+        Nonnegative values, in an order drawn at random and independently of them. They belong to
+        the same rows, or to two samples without a common row.
     highest : pair of numbers
         The largest possible value of each.
     limit : float
@@ -194,11 +194,11 @@ def ratio_betting_p_value(
     .. math:: K_i(r) = \prod_{j \le i} \bigl(1 - \lambda_j (u_j - r v_j)\bigr), \qquad
         0 \le \lambda_j \le \frac{3/4}{U}
 
-    stays positive and is a supermartingale where :math:`E u \ge r E v`, so that
-    :math:`1 / \max_i K_i(r)` is a p-value by Ville's inequality [1]_. The bets know the rows
-    before j only, and do not depend on r: the deviations that they are tuned to are those of
-    :math:`u - \hat r v`, with the ratio seen so far. So each factor rises in r, the p-value falls,
-    and the smallest limit with a p-value of at most delta is an upper confidence bound.
+    stays positive and is a supermartingale where :math:`E u \ge r E v`, so that :math:`1 / \max_i
+    K_i(r)` is a p-value by Ville's inequality [1]_. The bets depend on the rows before j only, and
+    not on r: they are tuned to the deviations of :math:`u - \hat r v`, with the ratio observed so
+    far. So each factor increases with r, the p-value decreases, and the smallest limit with a
+    p-value of at most delta is an upper confidence bound.
 
     If it were wrong, values with their ratio at the limit would be certified more often than
     delta in a simulation.
@@ -235,17 +235,20 @@ def ratio_betting_p_value(
 def _combination(
     samples: Sequence[npt.ArrayLike], weights: Numbers, ranges: Ranges
 ) -> tuple[Floats, float, float] | None:
-    """The combination for each row of the smallest sample, its lowest and its highest value.
+    """The combination for each row of the smallest sample, with its lowest and highest value.
 
-    None where a sample, a weight or a range cannot be used.
+    None if a sample, a weight or a range cannot be used.
     """
     check_same_length(samples=samples, weights=weights, ranges=ranges)
     for low, high in ranges:
         if low >= high:
-            raise ValueError(f"the range ({low!r}, {high!r}) must have its lower end first.")
+            raise ValueError(
+                f"the range ({low!r}, {high!r}) must be (low, high) with low < high. Swap or "
+                "correct the ends."
+            )
     arrays = [np.asarray(sample, dtype=np.float64) for sample in samples]
     for values, (low, high) in zip(arrays, ranges, strict=True):
-        # Written so that NaN does not pass.
+        # NaN makes the comparison false, so it is refused.
         if values.ndim != 1 or values.size == 0 or not np.all((values >= low) & (values <= high)):
             return None
     used = [(a, pair) for a, pair in zip(weights, ranges, strict=True) if a != 0.0]
@@ -268,7 +271,7 @@ def _block_means(values: Floats, n: int) -> Floats:
 
 
 def _plug_in(deviations: Floats, start: float, delta: float) -> Floats:
-    """Bets from the running variance along the last axis: each uses the rows before it only."""
+    """Bets from the running variance along the last axis; each uses only the rows before it."""
     n = deviations.shape[-1]
     variance = (start + np.cumsum(deviations**2, axis=-1)) / np.arange(2.0, n + 2.0)
     first = np.full((*deviations.shape[:-1], 1), start)

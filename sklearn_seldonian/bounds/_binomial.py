@@ -11,7 +11,7 @@ from scipy.special import betainc, betaincc, betainccinv, betaincinv
 from sklearn_seldonian.bounds._checks import check_delta, counts_usable, finite
 from sklearn_seldonian.bounds._search import smallest_certified
 
-# Of a rate: more than a p-value's own rounding can move the bound.
+# A distance between rates that is larger than the effect of rounding in a p-value.
 ROUNDING = 1e-12
 
 
@@ -21,9 +21,9 @@ def rate_p_value(successes: float, trials: float, weight: float, limit: float) -
     Parameters
     ----------
     successes, trials : int
-        Rows with the event, and rows in all.
+        Number of rows with the event, and number of all rows.
     weight : float
-        Factor of the rate; a negative one turns the test into one of a lower limit.
+        Factor of the rate. With a negative factor it is a test of a lower limit.
     limit : float
         The largest value allowed for ``weight * rate``.
 
@@ -45,11 +45,11 @@ def rate_p_value(successes: float, trials: float, weight: float, limit: float) -
 
     .. math:: \sup_{p > c} P_p(X \le k) = P_c(X \le k) = I_{1-c}(n - k, k + 1).
 
-    For a negative weight the null hypothesis is :math:`p < c`, and the p-value is
-    :math:`P_c(X \ge k) = I_c(k, n - k + 1)`. Where no rate is in the null hypothesis, the
-    p-value is 0. A mistake would show in two ways. Summing the binomial over all counts with a
-    p-value of at most delta would give more than delta for some rate in the null hypothesis.
-    And ``rate_p_value(k, n, -1, -c)`` would differ from ``rate_p_value(n - k, n, 1, 1 - c)``.
+    For a negative weight the null hypothesis is :math:`p < c`, and the p-value is :math:`P_c(X \ge
+    k) = I_c(k, n - k + 1)`. If no rate is in the null hypothesis, the p-value is 0. A mistake would
+    show in two ways. Summing the binomial over all counts with a p-value of at most delta would
+    give more than delta for some rate in the null hypothesis. And ``rate_p_value(k, n, -1, -c)``
+    would differ from ``rate_p_value(n - k, n, 1, 1 - c)``.
 
     References
     ----------
@@ -105,13 +105,13 @@ def rate_upper(successes: float, trials: float, weight: float, delta: float) -> 
 
     Notes
     -----
-    The one-sided Clopper-Pearson bound: for a positive weight, the weight times the 1 - delta
-    quantile of Beta(k + 1, n - k); for a negative one, times the delta quantile of
-    Beta(k, n - k + 1). It is carried to the smallest floating-point number whose
+    This is the one-sided Clopper-Pearson bound. For a positive weight it is the weight times the 1
+    - delta quantile of Beta(k + 1, n - k); for a negative weight it is the weight times the delta
+    quantile of Beta(k, n - k + 1). It is refined to the smallest floating-point number whose
     `rate_p_value` is at most `delta`. So ``rate_upper(k, n, w, delta) <= c`` if and only if
-    ``rate_p_value(k, n, w, c) <= delta``, where a limit within rounding of the bound (the
-    last three bits) is not certified. That equivalence on every small table is the check
-    that would expose a mistake.
+    ``rate_p_value(k, n, w, c) <= delta``, where a limit within rounding of the bound (the last
+    three bits) is not certified. That equivalence on every small table is the check that would
+    expose a mistake.
 
     Examples
     --------
@@ -128,7 +128,7 @@ def rate_upper(successes: float, trials: float, weight: float, delta: float) -> 
         quantile = float(betainccinv(k + 1.0, n - k, delta))
     else:
         quantile = float(betaincinv(k, n - k + 1.0, delta))
-    # The inverse is right but for its last digits, or else only the start of a longer search.
+    # The inverse is usually right up to its last digits; otherwise the search takes longer.
     near = weight * quantile
     start = near if math.isfinite(near) else weight * (k / n)
     return smallest_certified(
@@ -142,7 +142,7 @@ def rate_upper(successes: float, trials: float, weight: float, delta: float) -> 
 def rate_certified(
     successes: float, trials: float, weight: float, limit: float, delta: float
 ) -> bool:
-    """Whether `rate_upper` is at most `limit`, mostly without a search for the bound.
+    """Whether `rate_upper` is at most `limit`, usually without computing the bound.
 
     Parameters
     ----------
@@ -159,12 +159,12 @@ def rate_certified(
     Raises
     ------
     ValueError
-        As `rate_upper`.
+        As in `rate_upper`.
 
     Notes
     -----
-    The p-value at a limit a little lower, and at one a little higher, tell on which side the bound
-    is. Only a limit within rounding of the bound has it computed.
+    The p-values at a slightly lower and at a slightly higher limit show on which side the bound is.
+    The bound is computed only if the limit is within rounding of it.
 
     Examples
     --------
@@ -209,7 +209,7 @@ def binomial_upper(successes: float, trials: float, delta: float) -> float:
 
 
 def binomial_lower(successes: float, trials: float, delta: float) -> float:
-    """Exact lower confidence bound on a rate, the mirror image of `binomial_upper`.
+    """Exact lower confidence bound on a rate, the counterpart of `binomial_upper`.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def binomial_lower(successes: float, trials: float, delta: float) -> float:
     Raises
     ------
     ValueError
-        As `binomial_upper`.
+        As in `binomial_upper`.
 
     Examples
     --------
@@ -239,8 +239,8 @@ def interval_each(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Clopper-Pearson intervals of many counts, each end wrong with probability `tail`.
 
-    Widened by rounding, and an end whose tail probability does not check out is replaced
-    by the end of [0, 1].
+    They are widened against rounding errors. An end whose tail probability exceeds `tail` is
+    replaced by the end of [0, 1].
     """
     k, n = successes, trials
     with np.errstate(all="ignore"):

@@ -40,12 +40,12 @@ def bounded_mean_upper(mean: float, n: int, low: float, high: float, delta: floa
 
     .. math:: P(\text{mean} \le x) \le \exp(-n\,\mathrm{KL}(x, c)), \quad x \le c,
 
-    where KL is the relative entropy of two Bernoulli distributions [1]_. This is the
-    Chernoff bound of a 0/1 variable, which among values in [0, 1] has the largest moment
-    generating function. The upper bound is the smallest c with
-    :math:`n\,\mathrm{KL}(x, c) \ge \log(1 / \delta)`, found by halving and rounded upwards. It
-    never has zero width: equal values say nothing about values not yet seen. If it were wrong,
-    two-point data at the ends of the range would be certified more often than delta.
+    where KL is the relative entropy of two Bernoulli distributions [1]_. This is the Chernoff bound
+    of a 0/1 variable, which among values in [0, 1] has the largest moment generating function. The
+    upper bound is the smallest c with :math:`n\,\mathrm{KL}(x, c) \ge \log(1 / \delta)`, found by
+    bisection and rounded upwards. It never equals the sample mean, because equal values give no
+    information about new values. If it were wrong, two-point data at the ends of the range would be
+    certified more often than delta.
 
     References
     ----------
@@ -60,7 +60,10 @@ def bounded_mean_upper(mean: float, n: int, low: float, high: float, delta: floa
     """
     check_delta(delta)
     if low >= high:
-        raise ValueError(f"the range ({low!r}, {high!r}) must have its lower end first.")
+        raise ValueError(
+            f"the range ({low!r}, {high!r}) must be (low, high) with low < high. Swap or correct "
+            "the ends."
+        )
     if n < 1 or not finite(mean, low, high):
         return math.inf
     x = (mean - low) / (high - low)
@@ -74,7 +77,7 @@ def bounded_mean_upper(mean: float, n: int, low: float, high: float, delta: floa
 
 
 def bounded_mean_lower(mean: float, n: int, low: float, high: float, delta: float) -> float:
-    """Lower confidence bound on the mean of bounded values: of the negated, the upper one.
+    """Lower confidence bound on the mean of bounded values, the counterpart of the upper one.
 
     Parameters
     ----------
@@ -84,12 +87,12 @@ def bounded_mean_lower(mean: float, n: int, low: float, high: float, delta: floa
     Returns
     -------
     float
-        At least `low`; minus infinity where `bounded_mean_upper` would be infinite.
+        At least `low`; minus infinity if `bounded_mean_upper` is infinite.
 
     Raises
     ------
     ValueError
-        As `bounded_mean_upper`.
+        As in `bounded_mean_upper`.
 
     Examples
     --------

@@ -15,27 +15,28 @@ from sklearn_seldonian.bounds._checks import check_delta
 
 Interval = tuple[float, float]
 
-# P-values are told apart between these two; one that is higher is 1.
+# P-values are computed between these two numbers; a larger p-value is reported as 1.
 LEAST_P_VALUE, LARGEST_P_VALUE = 1e-15, 0.99
-# How far above the smallest log delta that certifies a p-value may be.
+# The largest distance of a log p-value above the smallest log delta that certifies.
 ROUNDING = 5e-10
-# Stands for a bound that is not finite where a p-value is sought.
+# Replaces a bound that is not finite in the search for a p-value.
 HUGE = 1e6
 
 
 class MeanBounds(NamedTuple):
-    """One mean as the box needs it: its one-sided bounds, what it can be, which ends matter.
+    """One mean as the box needs it: its one-sided bounds, its support, and the ends that matter.
 
     Attributes
     ----------
     lower, upper : callable
-        From a probability of error to a confidence bound that is wrong with at most
-        that probability.
+        Return, for a probability of error, a confidence bound that is wrong with at most that
+        probability.
     support : tuple of float
-        The values the mean can have whatever the data, for example (0, 1) for a rate.
+        The smallest and the largest value that the mean can have for any data, for example (0, 1)
+        for a rate.
     needs_lower, needs_upper : bool
-        The ends on which the function depends. An end that is not asked for is the end
-        of the support, so that a wrong answer here costs power and never validity.
+        The ends on which the function depends. If an end is not needed, the end of the support is
+        used. So a wrong entry costs power but not validity.
     """
 
     lower: Callable[[float], float]
@@ -46,14 +47,14 @@ class MeanBounds(NamedTuple):
 
 
 class RateCounts(NamedTuple):
-    """Rates as the box needs them, of which Clopper-Pearson bounds are computed all at once.
+    """Rates as the box needs them, with Clopper-Pearson bounds that are computed all at once.
 
     Attributes
     ----------
     successes, trials : ndarray of float, shape (n_rates,)
-        Whole numbers.
+        Counts of events and of rows, as whole numbers.
     needs_lower, needs_upper : ndarray of bool, shape (n_rates,)
-        As for `MeanBounds`.
+        As in `MeanBounds`.
     """
 
     successes: npt.NDArray[np.float64]
@@ -72,7 +73,7 @@ def box_upper(
     Parameters
     ----------
     evaluate : callable
-        From one interval a mean to an upper bound of the function over their product
+        Takes one interval per mean and returns an upper bound of the function over their product
         (the upper end that interval arithmetic gives).
     means : sequence of MeanBounds, or RateCounts
         The means in the order that `evaluate` expects; they may share rows.
@@ -82,8 +83,8 @@ def box_upper(
     Returns
     -------
     float
-        Infinite where a bound or the function is not a number, a bound is missing (no
-        rows), or two bounds of one mean cross.
+        Infinite if a bound or the function is not a number, if a bound is missing (no rows), or if
+        the two bounds of a mean cross.
 
     Raises
     ------
@@ -92,12 +93,11 @@ def box_upper(
 
     Notes
     -----
-    With :math:`m` ends needed, each is bounded at :math:`\delta / m`; by the union bound
-    [1]_ all hold together with probability at least :math:`1 - \delta`, whatever the
-    dependence between the means, and then the function is at most its maximum over the
-    box. A linear combination needs one end a mean, a general function two. If it were
-    wrong, the function of the true means would exceed the bound more often than delta in
-    a simulation with means at their limits.
+    With :math:`m` ends needed, each is bounded at :math:`\delta / m`; by the union bound [1]_ all
+    hold together with probability at least :math:`1 - \delta`, for any dependence between the
+    means. In that event the function is at most its maximum over the box. A linear combination
+    needs one end per mean, a general function two. If it were wrong, the function of the true means
+    would exceed the bound more often than delta in a simulation with means at their limits.
 
     References
     ----------
@@ -125,7 +125,7 @@ def box_upper(
     """
     check_delta(delta)
     if not means:
-        raise ValueError("a box needs at least one mean.")
+        raise ValueError("a box needs at least one mean, and means is empty.")
     box = _box_of_rates(means, delta) if isinstance(means, RateCounts) else _box(means, delta)
     if not all(low <= high for low, high in box):
         return math.inf
@@ -152,14 +152,15 @@ def box_p_value(
     Returns
     -------
     float
-        In (0, 1]; 1.0 where nothing up to 0.99 will do or `limit` is not finite. Never below 1e-15.
+        In (0, 1], and at least 1e-15. It is 1.0 if no delta up to 0.99 certifies, or if `limit` is
+        not finite.
 
     Notes
     -----
-    The bound falls as delta rises, since every interval shrinks and interval arithmetic
-    follows inclusion [1]_; so the deltas that certify are those above one number, found
-    by Brent's method and rounded upwards by less than 1e-9 of it: ``box_upper`` at the p-value
-    returned is at most `limit`. If it were wrong, that inequality would fail.
+    The bound decreases as delta increases, because every interval shrinks and interval arithmetic
+    preserves inclusion [1]_. So the deltas that certify are those above one number. It is found by
+    Brent's method and rounded upwards by less than 1e-9 of it: ``box_upper`` at the returned
+    p-value is at most `limit`. If it were wrong, that inequality would fail.
 
     References
     ----------
@@ -181,7 +182,7 @@ def box_p_value(
         return 1.0
 
     def excess(log_delta: float) -> float:
-        """How much the bound exceeds the limit, as a finite number."""
+        """The amount by which the bound exceeds the limit, as a finite number."""
         return max(-HUGE, min(box_upper(evaluate, means, math.exp(log_delta)) - limit, HUGE))
 
     low, high = math.log(LEAST_P_VALUE), 0.0
@@ -212,7 +213,7 @@ def _box_of_rates(rates: RateCounts, delta: float) -> list[Interval]:
 
 
 def _interval(mean: MeanBounds, delta: float) -> Interval:
-    """Confidence interval within the support; (inf, -inf), an empty one, without data."""
+    """Confidence interval within the support; without data the empty interval (inf, -inf)."""
     low, high = mean.support
     lower = mean.lower(delta) if mean.needs_lower else 0.0
     upper = mean.upper(delta) if mean.needs_upper else 0.0

@@ -1,4 +1,4 @@
-"""The capital of bets against every limit on a mean at once, aimed at 1 / delta after n rows."""
+"""The capital of bets against all limits on a mean, which aims at 1 / delta after n rows."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from sklearn_seldonian.bounds._score import Floats
 
 # Largest share of the capital that one row may lose.
 MAX_STAKE = 0.99
-# Bets aim at this much more than they need, so that they do not slow down just before it.
+# Bets aim at this much more than 1 / delta, so that they do not become small just below it.
 SPARE = 0.1
-# Capital below which nothing more is bet.
+# With less capital than this, betting stops.
 LOST = 1e-9
-# Bets change after each such part of the rows that are still to come.
+# Bets are updated after one of this many parts of the remaining rows.
 STEPS = 64
 MAX_ROWS_PER_STEP = 500
-# Limits near which the bound may be, and in a quicker look at the rows. A quarter as many more
-# are everywhere.
+# The number of limits near the expected bound, for a full and for a quick test. A quarter as many
+# more are spread over [0, 1).
 LIMITS, FEW_LIMITS = 600, 150
-# Slack of the capital against rounding in products over many rows.
+# Slack of the capital against rounding errors in products over many rows.
 ROUNDING = 1e-9
-# Capital is not told apart above this, nor growth within one step.
+# Capital, and growth within one step, are cut at this number.
 HUGE = 1e200
 
 
 class LimitsTest(NamedTuple):
-    """The bets of one delta on a value from `low` to `high`, for every limit on it at once."""
+    """The test of one delta on a value from `low` to `high`, for all limits at once."""
 
     delta: float
     low: float
     high: float
-    limits: Floats  # ascending; none where there is no bound
+    limits: Floats  # ascending; empty if there is no bound
     p_values: Floats
 
     def p_value(self, limit: float) -> float:
-        """Against a value above `limit`; 1 where that is not finite."""
+        """The p-value against a value above `limit`; 1 if the limit is not finite."""
         if not math.isfinite(limit) or limit >= self.high:
             return float(not math.isfinite(limit))
         cell = int(np.searchsorted(self.limits, limit, side="right")) - 1
@@ -63,19 +63,19 @@ class LimitsTest(NamedTuple):
 def p_values_by_limit(
     unit: Floats, delta: float, n_limits: int | None = None
 ) -> tuple[Floats, Floats]:
-    r"""Limits in [0, 1), in order from 0 on, and a p-value against a mean above each of them.
+    r"""Limits in [0, 1) in ascending order from 0, and a p-value against a mean above each.
 
-    The p-value of a limit holds up to the next limit, and none is larger than the one before.
+    The p-value of a limit holds up to the next limit. P-values never increase with the limit.
 
     Parameters
     ----------
     unit : ndarray of shape (n,)
         Independent values in [0, 1] with one common mean.
     delta : float
-        The level that the bets aim at.
+        The level for which the bets are tuned.
     n_limits : int, default=None
-        How many limits are near where the bound may be. None: `LIMITS`. Fewer take less time and
-        raise the bound.
+        The number of limits near the expected bound. None: `LIMITS`. Fewer limits take less time
+        and give a higher bound.
 
     Notes
     -----
@@ -85,24 +85,25 @@ def p_values_by_limit(
     mean is at least c, so that by Ville's inequality it reaches :math:`1 / \delta` with
     probability at most delta.
 
-    Only the last row counts, so the stakes aim at having :math:`1 / \delta` by then. A gambler who
-    holds the part :math:`q = \delta K` of the goal, with m rows of standard deviation
-    :math:`\sigma` to come, reaches it with the largest probability in the limit of many rows by
-    hedging a digital option (Browne [1]_):
+    Only the capital after the last row matters, so the stakes aim at having :math:`1 / \delta` by
+    then. Suppose a gambler holds the part :math:`q = \delta K` of the goal, with m rows of standard
+    deviation :math:`\sigma` remaining. With many rows, hedging a digital option reaches the goal
+    with the largest probability (Browne [1]_):
 
     .. math:: \lambda = \frac{\varphi(z)}{q \sqrt{m} \, \hat\sigma}, \qquad z = \Phi^{-1}(1 - q).
 
-    He then loses as soon as the normal test of the same level would. Stakes that start afresh
-    from the capital at hand correct their own errors, as in [2]_, whose target is
-    log-optimal instead. Capital of :math:`1 / \delta` is kept, and only what exceeds it is bet on.
+    The test then fails about when the normal test of the same level fails. Stakes that are computed
+    anew from the current capital correct their own errors, as in [2]_, whose target is log-optimal
+    instead. Once the capital is :math:`1 / \delta`, that amount is kept, and only the excess is
+    bet.
 
-    Stakes depend on the limit, so the test at one limit need not pass whenever that at a smaller
-    one does. Therefore the limits are the lower ends of cells that cover [0, 1), and what is known
-    of a cell holds for every mean in it, being one of at least its lower end. Two steps only lower
-    capital: that of a cell to the smallest of the cells above, and, where a finer mesh replaces
-    the cells, that of the new cell to the old one's in which its lower end is. So the capital of
-    the cell in which the true mean is, whichever that is at a time, is a positive supermartingale.
-    The mesh may depend on the rows before, as the stakes do.
+    Stakes depend on the limit, so a test can fail at one limit and pass at a smaller one. Therefore
+    the limits are the lower ends of cells that cover [0, 1). The capital of a cell is valid for
+    every mean in it, because such a mean is at least the lower end. Two steps lower capital. The
+    capital of a cell is lowered to the smallest capital of the cells above. When a finer mesh
+    replaces the cells, a new cell gets the capital of the old cell that contains its lower end. So
+    the capital of the cell that contains the true mean, whichever cell that is at a time, is a
+    positive supermartingale. The mesh may depend on earlier rows, as the stakes do.
 
     References
     ----------
@@ -144,19 +145,19 @@ def capital_after(
     n: int,
     delta: float,
 ) -> Floats:
-    """The capital once the bets on these rows are settled.
+    """The capital after the bets on these rows.
 
     Parameters
     ----------
     capital : ndarray of shape (...)
     gains : ndarray of shape (..., n_rows)
-        Of a stake of 1 on each row, of mean at most 0 under the hypothesis.
+        Gain of a stake of 1 on each row; its mean is at most 0 under the null hypothesis.
     worst : ndarray of shape (...), or float
-        The most that a stake of 1 can lose on a row, whatever the row is like.
+        The largest possible loss of a stake of 1 on a row.
     variance : ndarray of shape (...), or float
-        Of the gains, as estimated from the rows before.
+        Variance of the gains, estimated from earlier rows.
     remaining, n : int
-        How many of all n rows are still to come, with these.
+        Number of remaining rows including these, and number of all rows.
     delta : float
     """
     goal = (1.0 + ROUNDING) / delta
@@ -174,7 +175,7 @@ def capital_after(
 
 
 def steps(n: int) -> Iterator[tuple[int, int]]:
-    """First row of each step, and the first after it: shorter steps towards the end."""
+    """The first row of each step, and the first row after it; steps become shorter."""
     start = 0
     while start < n:
         stop = start + min(max(1, (n - start) // STEPS), MAX_ROWS_PER_STEP)
@@ -183,9 +184,9 @@ def steps(n: int) -> Iterator[tuple[int, int]]:
 
 
 def running_moments(unit: Floats) -> tuple[Floats, Floats]:
-    """Mean and variance before each row of the last axis, beginning with 1/2 and 1/4.
+    """Mean and variance before each row of the last axis, starting with 1/2 and 1/4.
 
-    These two count as one row in those that follow.
+    The starting values count as one row.
     """
     seen = np.arange(2.0, unit.shape[-1] + 2.0)
     means = (0.5 + np.cumsum(unit, axis=-1)) / seen
@@ -198,7 +199,7 @@ def running_moments(unit: Floats) -> tuple[Floats, Floats]:
 
 
 def rows_before_finer_meshes(n: int) -> list[int]:
-    """After half of the rows, an eighth, and so on, the fewest first."""
+    """The numbers of rows after which the mesh is refined: a half, an eighth, ..., ascending."""
     found: list[int] = []
     seen = n // 2
     while seen >= 8:
@@ -208,7 +209,7 @@ def rows_before_finer_meshes(n: int) -> list[int]:
 
 
 def limits_near(mean: float, variance: float, seen: int, delta: float, n_limits: int) -> Floats:
-    """Limits of which many are near where the bound is expected after some of the rows."""
+    """Limits, of which many are near the bound that is expected after `seen` rows."""
     deviation = math.sqrt(variance / seen)
     low = mean - 3.0 * deviation
     high = mean + (3.0 - float(ndtri(delta))) * deviation + math.log(1.0 / delta) / seen

@@ -1,4 +1,4 @@
-"""The p-values of a cell of limits: which tables count at any limit of it."""
+"""The p-values of a cell of limits, from the tables that count at any limit in it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from sklearn_seldonian.bounds._pair import (
 from sklearn_seldonian.bounds._score import Floats, clipped, restricted_mle, score_edge
 from sklearn_seldonian.bounds._worst_case import Line, LowerSet, largest_seen
 
-# The closed form of the edge between the tables that count and the others is close enough to steer
-# by if each rate has this many events and as many complements, and delta is not larger than this.
-# A larger delta puts the bound too near the estimate.
+# The closed form of the edge of the set of tables is accurate enough for the search if each rate
+# has at least this many events and as many non-events, and delta is at most this. With a larger
+# delta the bound is too near the estimate.
 MIN_EVENTS = 20
 LARGE_DELTA = 0.25
 
-# A cell is divided into this many parts for each distance from the estimate that it is wide, within
-# limits on the parts and on the statistics to compute: one per part and column of tables.
-# More parts leave fewer tables undecided.
+# The number of parts of a cell per ratio of its width to its distance from the estimate. It is
+# limited by the number of parts and by the number of statistics to compute (one per part and column
+# of tables). More parts leave fewer tables undecided.
 PARTS_PER_DISTANCE = 40.0
 MIN_PARTS, MAX_PARTS = 2, 12
 MIN_STATISTICS, STATISTICS = 400, 2400
@@ -40,10 +40,10 @@ def cell_p_value(pair: Pair, c_low: float, c_high: float, enough: float = 0.0) -
 
 
 def approximate_p_value(pair: Pair, c: float) -> float:
-    """An approximation of the p-value at one limit, which takes less time than a bound.
+    """An approximation of the p-value at one limit, which is faster than a bound.
 
-    The bound itself is returned where events are few, because there one count in the set of tables
-    matters, and where delta is large, because then the bound is near the estimate.
+    The bound itself is returned if events are few, because a single count then matters, and if
+    delta is large, because the bound is then near the estimate.
     """
     fewest = min(*pair.counts, *(n - x for n, x in zip(pair.trials, pair.counts, strict=True)))
     if fewest < MIN_EVENTS or pair.delta > LARGE_DELTA:
@@ -56,7 +56,7 @@ def approximate_p_value(pair: Pair, c: float) -> float:
 def _tables(pair: Pair, c_low: float, c_high: float, line: Line, exactly: bool = True) -> LowerSet:
     """The tables whose statistic is at most the pair's, or ties with it, at some limit of the cell.
 
-    There may be a few more. If not `exactly`, the set is an approximation.
+    The set may contain a few more tables. If not `exactly`, it is an approximation.
     """
 
     def highest(x1: Floats, first: int, last: int) -> Floats:
@@ -68,7 +68,7 @@ def _tables(pair: Pair, c_low: float, c_high: float, line: Line, exactly: bool =
 
 
 class _Edge(NamedTuple):
-    """Where the statistic of tables, which rises in x2, exceeds the pair's at all limits of a cell.
+    """The edge beyond which a table's statistic exceeds the pair's at all limits of a cell.
 
     `limits` (first axis) divide the cell into parts. `own` is minus the pair's statistic at each
     of them. `own_least` is the same at the lower limit of each part, with the largest variance
@@ -91,7 +91,7 @@ class _Edge(NamedTuple):
         rates = restricted_mle(*pair.table, pair.trials, pair.weights, limits)
         inner = [clipped(0.5, *_ends_of_parts(p)) for p in rates]
         short = limits - pair.estimate
-        with np.errstate(divide="ignore"):  # no limit is above that where all rates are one
+        with np.errstate(divide="ignore"):  # a limit at which all rates are one has no variance
             own = short / np.sqrt(_variance(pair, rates))
             own_least = _ends_of_parts(short)[0] / np.sqrt(_variance(pair, inner))
         return cls(pair, limits, own, own_least)
@@ -110,7 +110,7 @@ class _Edge(NamedTuple):
     def beyond(self, x1: Floats, x2: Floats) -> Floats:
         """Positive only if the tables' statistic exceeds the pair's, without a tie, at every limit.
 
-        Where it is positive, it is about the least difference.
+        A positive value is approximately the smallest difference.
         """
         pair, (n1, n2), (a1, a2) = self.pair, self.pair.trials, self.pair.weights
         rates = restricted_mle(x1, x2, pair.trials, pair.weights, self.limits)

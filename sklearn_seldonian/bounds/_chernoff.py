@@ -12,11 +12,11 @@ from sklearn_seldonian.bounds._binomial import interval_each
 from sklearn_seldonian.bounds._checks import Numbers, check_delta, finite, rates_usable
 from sklearn_seldonian.bounds._score import Floats, positive_form
 
-# Part of delta spent on the box: small beside delta, and enough to rule out rates that
-# the counts contradict.
+# The part of delta that is spent on the box: small compared with delta, and enough to exclude rates
+# that the counts contradict.
 BOX_SHARE = 1.0 / 50.0
 
-# Slack, on the log scale, that keeps rounding from turning a bound into a lower one.
+# Slack on the log scale, so that rounding errors cannot lower a bound.
 ROUNDING = 1e-9
 
 
@@ -72,9 +72,9 @@ def chernoff_p_value(
         \le \sum_k \max_{p_k \in B_k} \bigl[ n_k \log(1 - p_k (1 - e^{-\lambda a_k/n_k}))
             + \nu a_k p_k \bigr] + \lambda t - \nu c,
 
-    and each one-dimensional maximum is of a concave function with a closed form. So the
-    value at whatever pair the search stops at is a valid bound; a poor pair costs power
-    only. F is concave in p and convex in lambda, so the best pair loses nothing.
+    and each one-dimensional maximum is of a concave function with a closed form. So the value at
+    any pair at which the search stops is a valid bound; a poor pair costs power only. F is concave
+    in p and convex in lambda, so at the best pair the bound is exact.
 
     If it were wrong, summing the binomials over all counts certified would exceed delta
     at some rates with :math:`a \cdot p > c`.
@@ -108,7 +108,7 @@ def chernoff_p_value(
 def chernoff_p_values(
     tables: Floats, trials: Numbers, weights: Numbers, limit: float, delta: float
 ) -> Floats:
-    """`chernoff_p_value` of many tables, one a row, of the same trials; all must be usable."""
+    """`chernoff_p_value` of many tables, one per row, with the same trials; all must be usable."""
     problem = _problem(tables, trials, weights, delta)
     c = limit - problem.offset
     if c >= problem.weights.sum():  # no rates exceed the limit
@@ -147,12 +147,12 @@ def chernoff_upper(successes: Numbers, trials: Numbers, weights: Numbers, delta:
 
     Notes
     -----
-    The smallest limit whose `chernoff_p_value` is at most `delta`. The box does not
-    depend on the limit and the null region shrinks as it rises, so the p-value falls in
-    it. On the log scale it is the minimum over :math:`(\lambda, \nu)` of functions
-    linear in the limit, hence concave: Newton's step from any limit ends where a tangent,
-    itself a valid bound, reaches the level. Every iterate is therefore a valid bound, and
-    they fall to the root. ``upper <= c`` implies ``p_value(c) <= delta``.
+    The bound is the smallest limit whose `chernoff_p_value` is at most `delta`. The box does not
+    depend on the limit, and the null region shrinks as the limit increases, so the p-value
+    decreases. On the log scale it is the minimum over :math:`(\lambda, \nu)` of functions linear in
+    the limit, hence concave: Newton's step from any limit ends where a tangent, itself a valid
+    bound, reaches the level. Every iterate is therefore a valid bound, and the iterates decrease to
+    the root. ``upper <= c`` implies ``p_value(c) <= delta``.
 
     Examples
     --------
@@ -220,8 +220,8 @@ def _log_tail(problem: _Problem, c: Floats) -> tuple[Floats, Floats]:
     """Valid upper bound on the log of the supremum, and its multiplier, for estimate < c."""
     n, a = problem.trials, problem.weights
     gap = c - problem.estimate
-    # The tilted sum has variance at most that of rates of one half, so the slope in
-    # lambda is still negative at the lower end; at the upper end all tilting is spent.
+    # The tilted sum has at most the variance of rates of one half, so the slope in lambda is still
+    # negative at the lower end. Beyond the upper end, more tilting changes nothing.
     low = np.log(gap / np.sum(a * a / (4.0 * n)))
     high = np.maximum(low, math.log(60.0 * float(np.max(n / a))))
     for _ in range(32):

@@ -1,4 +1,4 @@
-"""Any smooth function of binomial rates: their tails, combined by the inverse normal method."""
+"""Any smooth function of binomial rates: tail probabilities combined by inverse normals."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ from sklearn_seldonian.bounds._rate_cells import (
 )
 from sklearn_seldonian.bounds._score import Floats
 
-# Rates are looked at in so many cells at most.
+# The largest number of cells of rates.
 MAX_CELLS = 20_000
-# The highest of the cells are halved so often, into no more parts than this share of the cells.
+# The number of times that the cells with the highest bounds are halved, and the largest number of
+# new parts, as a share of the cells.
 HALVINGS, SHARE_OF_PARTS = 2, 1.0 / 32.0
-# With more splits the cells are too few to be small.
+# With more splits than this, the cells are too large.
 MAX_SPLITS = 6
-# Points between which a score is bounded by its value at the lower one.
+# The number of points of a score; between two points it is bounded by its value at the lower one.
 POINTS = 129
-# How far from a rate, in standard errors, the slope of a deviation is taken.
+# The step, in standard errors of a rate, for the numerical slope of a deviation.
 STEP = 0.02
-# Lagrange multipliers tried; the weights are such that the best one is near 1.
+# The Lagrange multipliers that are tried. The weights are scaled so that the best one is near 1.
 MULTIPLIERS = np.concatenate([[0.0], np.linspace(0.6, 1.5, 19)])
-# Slack, relative to the size of what is added up, that keeps rounding on the safe side.
+# Slack relative to the size of the terms, which keeps rounding errors on the safe side.
 ROUNDING = 1e-10
 
 
 class Enclosure(Protocol):
-    """What a function and its slopes are worth in each of N boxes: between which numbers.
+    """Bounds on a function and its slopes in each of N boxes.
 
-    `low` and `high` are of shape (N,), `slope_low` and `slope_high` of shape (N, K).
+    `low` and `high` have shape (N,), `slope_low` and `slope_high` have shape (N, K).
     """
 
     @property
@@ -56,16 +57,16 @@ class Enclosure(Protocol):
     def slope_high(self) -> Floats: ...
 
 
-# From the lower and upper ends of N boxes of rates, both of shape (N, K).
+# Takes the lower and upper ends of N boxes of rates, both of shape (N, K).
 Function = Callable[[Floats, Floats], Enclosure]
 
 
 class _Cells(NamedTuple):
-    """What the bound needs of each of C cells: arrays of shape (C,), (C, K) and (C, 2, K).
+    """The data of C cells that the bound needs: arrays of shape (C,), (C, K) and (C, 2, K).
 
-    A weight is negative where high counts speak against a rate. The `deviation` is that of the
-    weighted sum of scores. The steps lead from the middle of the cell to its ends, and `scores`
-    are, for both ends, the values of a line below each score.
+    A weight is negative if high counts are evidence against a rate. `deviation` is the standard
+    deviation of the weighted sum of scores. `steps` lead from the middle of a cell to its ends.
+    `scores` are the values, at both ends, of a line below each score.
     """
 
     angles: Floats
@@ -79,13 +80,13 @@ class _Cells(NamedTuple):
     scores: Floats
 
     def at_zero(self, multiplier: float) -> Floats:
-        """Bounds on h less the multiplier times the score, in units of deviation."""
+        """Bounds on h minus the multiplier times the score, in units of the deviation."""
         weights = multiplier * np.abs(self.weights)
         gains = self.slopes[:, None] * self.steps - weights[:, None] * self.scores
         return np.asarray(self.middle + self.rest + gains.max(axis=1).sum(axis=1))
 
     def bounds(self, level: float) -> Floats:
-        """Bounds on h where the score is at most `level`; the largest is as low as can be had."""
+        """Bounds on h where the score is at most `level`; the largest one is fully optimised."""
 
         def bounds(cells: _Cells, multipliers: Iterable[float]) -> Floats:
             best = cells.highest
@@ -98,7 +99,7 @@ class _Cells(NamedTuple):
             return -self._where_lowest(lambda *asked: -bounds(*asked))
 
     def score_at(self, limit: float) -> float:
-        """The least score of rates whose h may be above `limit`; infinite where there are none."""
+        """The smallest score of rates whose h may be above `limit`; infinite if there are none."""
         cells = self.taken(~(self.highest <= limit))
 
         def scores(cells: _Cells, multipliers: Iterable[float]) -> Floats:
@@ -112,7 +113,7 @@ class _Cells(NamedTuple):
             return float(cells._where_lowest(scores).min(initial=math.inf))
 
     def _where_lowest(self, values: Callable[[_Cells, Iterable[float]], Floats]) -> Floats:
-        """Values that rise with more multipliers, by all of them where that decides the least."""
+        """Values that increase with more multipliers; all are tried where the smallest may be."""
         found = values(self, (1.0,))
         if found.size:
             least = values(self.taken(np.array([found.argmin()])), MULTIPLIERS)
@@ -125,13 +126,13 @@ class _Cells(NamedTuple):
         return _Cells(*(part[which] for part in self))
 
     def replaced(self, which: NDArray[np.bool_], new: _Cells) -> _Cells:
-        """With others in the place of some."""
+        """The cells with some of them replaced by others."""
         return _Cells(*(np.concatenate([own[~which], n]) for own, n in zip(self, new, strict=True)))
 
 
 @dataclass(frozen=True)
 class InverseNormalTest:
-    """The test of every limit on one function of rates, as `inverse_normal_test` makes it.
+    """The test of all limits on one function of rates; made by `inverse_normal_test`.
 
     Attributes
     ----------
@@ -139,7 +140,7 @@ class InverseNormalTest:
     upper : float
         Upper confidence bound on the function, wrong at most `delta` of the time.
     cells : object or None, default=None
-        None where the counts say nothing.
+        None if the counts contain no information.
     """
 
     delta: float
@@ -147,9 +148,10 @@ class InverseNormalTest:
     cells: _Cells | None = None
 
     def p_value(self, limit: float) -> float:
-        """P-value against the function being above `limit`, of the test that is tuned to `delta`.
+        """The p-value against a function above `limit`, from the test that is tuned to `delta`.
 
-        At most `delta` if and only if the `upper` bound is at most `limit`; at least delta / 50.
+        It is at most `delta` if and only if the `upper` bound is at most `limit`, and at least
+        delta / 50.
         """
         if self.cells is None:
             return 1.0
@@ -168,18 +170,19 @@ def inverse_normal_test(
     Parameters
     ----------
     splits : Splits
-        The counts, best of at most six splits.
+        The counts. At most six splits are advisable.
     function : callable
-        The function h: from the ends of boxes of rates to an `Enclosure` of h and its slopes.
+        The function h. It takes the ends of boxes of rates and returns an `Enclosure` of h and its
+        slopes.
     delta : float
         Probability of error, strictly between 0 and 1.
     max_cells : int, default=20_000
-        With fewer the test takes less time and has less power.
+        The largest number of cells. With fewer cells the test is faster and has less power.
 
     Returns
     -------
     InverseNormalTest
-        Its bound is infinite where a group of given size has no rows, or h may be undefined.
+        Its bound is infinite if a group of given size has no rows, or if h may be undefined.
 
     Raises
     ------
@@ -189,8 +192,8 @@ def inverse_normal_test(
     Notes
     -----
     Assumes that each count is binomial given the size of its group, and that groups of given size
-    are independent. So is any table of independent rows: which of two parts a row of a group falls
-    in says nothing of the other rows. The parts may be divided further.
+    are independent. This holds for any table of independent rows: the part in which a row falls
+    does not depend on the other rows. The parts may be divided further.
 
     Let p be the true rates, :math:`z_j(p_j) = -\Phi^{-1}(P_{p_j}(X_j \le k_j))`, or the same with
     :math:`\ge`. Given the size of the group, a tail probability is at most u with probability at
@@ -199,21 +202,20 @@ def inverse_normal_test(
     .. math:: Z(p) = \sum_j w_j z_j(p_j), \qquad \sum_j w_j^2 = 1
 
     (Stouffer's and Liptak's inverse normal method [1]_), where the weights may depend on p and, in
-    each step, on the size of the group that is about to be divided: the share :math:`w_j^2` of a
-    group's weight that its own division gets, the rest going to the divisions of its parts, is
-    fixed before the group is divided. Where all parts with weight turn out to have no rows, nothing
-    is rejected by this sum. With :math:`\gamma = \delta / 50` (:math:`\delta / 20` with three
-    splits and more), rates with :math:`Z(p) \ge \Phi^{-1}(1 - \delta + \gamma)` are rejected, and
-    so are those with
-    :math:`\sum_j z_j^2 > \chi^2_{K, 1 - \gamma}`, where :math:`z_j` is of the smaller tail, or 0 if
-    that is above one half (twice the smaller tail is a p-value; Berger and Boos [2]_). The true
-    rates are rejected with probability at most delta. The bound is the largest h of rates that are
-    not.
+    each step, on the size of the group that is about to be divided: each group has a weight, and
+    its own division gets the share :math:`w_j^2` of it. The rest goes to the divisions of its
+    parts. The shares are fixed before the group is divided. If all parts with weight turn out to
+    have no rows, this sum rejects nothing. With :math:`\gamma = \delta / 50` (:math:`\delta / 20`
+    with three splits and more), rates with :math:`Z(p) \ge \Phi^{-1}(1 - \delta + \gamma)` are
+    rejected, and so are those with :math:`\sum_j z_j^2 > \chi^2_{K, 1 - \gamma}`, where :math:`z_j`
+    is of the smaller tail, or 0 if that is above one half (twice the smaller tail is a p-value;
+    Berger and Boos [2]_). The true rates are rejected with probability at most delta. The bound is
+    the largest h of the rates that are not rejected.
 
     The weights are the slopes of :math:`h + z \sigma_h` in standard errors of the rates, where
-    :math:`\sigma_h` is the standard deviation of the estimate of h. With them Z(p) is high where
-    the estimates lie below :math:`h + z \sigma_h = 0`, wherever p is, and little is lost to rates
-    far from the estimates. They are constant within the cells of a grid over
+    :math:`\sigma_h` is the standard deviation of the estimate of h. With these weights, Z(p) is
+    high if the estimates lie below :math:`h + z \sigma_h = 0`, for any p, and little power is lost
+    to rates far from the estimates. They are constant within the cells of a grid over
     :math:`\arcsin\sqrt{p}` that depends on the sizes of the given groups alone.
 
     The largest h in a cell is bounded by weak duality: for any :math:`\lambda \ge 0`
@@ -222,13 +224,13 @@ def inverse_normal_test(
         \max_p \{h(p) : Z(p) \le z\} \le h(m) + \lambda z + R
         + \sum_j \max_{p_j} [s_j (p_j - m_j) - \lambda w_j z_j(p_j)]
 
-    with m the middle of the cell, s the slopes there, and R a bound on what is left of h, from how
-    much the slopes vary within the cell. Each :math:`z_j` is bounded from below by a line. So an
-    error of the search costs power only.
+    with m the middle of the cell, s the slopes there, and R a bound on the remainder of h, from the
+    variation of the slopes within the cell. Each :math:`z_j` is bounded from below by a line. So an
+    inexact search costs power only.
 
-    The cells with the highest bounds are halved, with the weights that they have, which makes their
-    bounds tighter and leaves out parts that the counts contradict. Which cells these are depends
-    on the counts; which rates are rejected does not.
+    The cells with the highest bounds are halved and keep their weights. Their bounds become
+    tighter, and parts that the counts contradict are left out. The choice of these cells depends on
+    the counts, but the set of rejected rates does not.
 
     If it were wrong, summing the probabilities of all tables with a bound below h would exceed
     delta at some rates.
@@ -277,7 +279,7 @@ def inverse_normal_test(
 
 
 def _level(n_splits: int, delta: float) -> float:
-    """The score from which on rates are rejected."""
+    """The score at and above which rates are rejected."""
     return -float(ndtri(delta * (1.0 - ball_share(n_splits))))
 
 
@@ -290,10 +292,10 @@ def _bounded(
     weights: Floats,
     deviation: Floats,
 ) -> _Cells:
-    """What the bound needs of cells of angles with these weights."""
+    """The data that the bound needs, for cells of angles with these weights."""
     low, high = within(splits, np.sin(angles) ** 2, delta)
     inside = function(low, high)
-    # What is nowhere above the estimate does not raise the bound.
+    # Cells in which h is never above the estimate do not raise the bound.
     kept = ~(inside.high < estimate)
     low, high = low[kept], high[kept]
     middle = (low + high) / 2.0
@@ -317,14 +319,14 @@ def _bounded(
 
 
 def _estimate(splits: Splits, function: Function) -> float:
-    """The value of h at the shares that were seen; minus infinity where it is undefined."""
+    """The value of h at the observed rates; minus infinity if it is undefined."""
     k, n = np.array([splits.successes, splits.trials], dtype=float)
     seen = np.divide(k, n, out=np.full(len(k), 0.5), where=n > 0)[None]
     return float(np.nan_to_num(function(seen, seen).low[0], nan=-math.inf))
 
 
 def _infinite(bounds: Floats) -> Floats:
-    """The `bounds`, infinite where undefined."""
+    """The `bounds`, with infinity for undefined ones."""
     return np.asarray(np.where(np.isnan(bounds), math.inf, bounds))
 
 
@@ -334,11 +336,12 @@ def _infinite(bounds: Floats) -> Floats:
 def _weights(
     splits: Splits, function: Function, cells: Floats, level: float
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """The weight of each score in each cell, negative where high counts speak against it; and
-    whether weight was lost to parts without rows.
+    """The weight of each score in each cell, and whether weight was lost to parts without rows.
 
-    The weights are those at a point between the rates in the middle of the cell and the estimates
-    that would just reject them.
+    A weight is negative if high counts are evidence against the rate.
+
+    The weights are computed at a point between the rates in the middle of the cell and the
+    estimates that would just reject these rates.
     """
     angles = cells.mean(axis=2)
     rates = np.sin(angles) ** 2
@@ -357,7 +360,7 @@ def _weights(
 
 
 def _raised_slopes(splits: Splits, function: Function, rates: Floats, level: float) -> Floats:
-    """The slopes of ``h + level * deviation``, where they are finite."""
+    """The slopes of ``h + level * deviation``; infinite slopes of h count as 0."""
 
     def at(rates: Floats) -> tuple[Floats, Floats]:
         slopes = np.nan_to_num(function(rates, rates).slope_low, posinf=0.0, neginf=0.0)
@@ -376,7 +379,7 @@ def _raised_slopes(splits: Splits, function: Function, rates: Floats, level: flo
 
 
 def _sizes(splits: Splits, rates: Floats) -> Floats:
-    """The rows expected of each group."""
+    """The expected number of rows of each group."""
     sizes = np.empty_like(rates)
     for j in range(rates.shape[1]):
         sizes[:, j] = group_sizes(splits, rates, sizes, j)
@@ -384,11 +387,11 @@ def _sizes(splits: Splits, rates: Floats) -> Floats:
 
 
 def _shared_out(splits: Splits, own: Floats, rates: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Squared weights, from the variance that each rate's estimate has, times its rows.
+    """Squared weights, from the variance of each rate's estimate times its number of rows.
 
-    The parts of a group together have the weight that is expected when the group is about to be
-    divided; they share it by the rows that they turn out to have. Where those with weight have
-    none, it is lost, and the scores that are left are no longer as they were meant.
+    The parts of a group together have the weight that is expected before the group is divided. They
+    share it by their actual numbers of rows. If the parts with weight have no rows, their weight is
+    lost, and the result says so.
     """
     n = np.array(splits.trials, dtype=float)
     total, of_parts, actual = own.copy(), np.zeros_like(own), np.zeros_like(own)
@@ -412,22 +415,22 @@ def _shared_out(splits: Splits, own: Floats, rates: Floats) -> tuple[Floats, NDA
 def _score_lines(
     splits: Splits, low: Floats, high: Floats, of_high_counts: NDArray[np.bool_]
 ) -> Floats:
-    """Of a line below each score in each cell, the values at both ends of the cell: (C, 2, K)."""
+    """The values, at both ends of each cell, of a line below each score: shape (C, 2, K)."""
     lines = np.zeros((2, *low.shape))
     for j, (k, n) in enumerate(zip(splits.successes, splits.trials, strict=True)):
         for is_high in (False, True):
             chosen = of_high_counts[:, j] == is_high
-            # Both ends as one number each, so that they are sorted fast.
+            # Both ends are combined into one complex number, which sorts fast.
             ends = low[chosen, j] + 1j * high[chosen, j]
             distinct, where = np.unique(ends, return_inverse=True)
-            if n:  # otherwise it has no weight
+            if n:  # without rows the split has no weight
                 line = _line(k, n, distinct.real, distinct.imag, is_high=is_high)
                 lines[:, chosen, j] = line[:, where]
     return np.moveaxis(lines, 0, 1)
 
 
 def _line(k: float, n: float, low: Floats, high: Floats, *, is_high: bool) -> Floats:
-    """A line below the score, which rises between both ends, or falls where `is_high`."""
+    """A line below the score, which increases between both ends, or decreases if `is_high`."""
     rates = np.linspace(low, high, POINTS)
     scores = _scores(k, n, rates, is_high=is_high)
     line = np.linspace(scores[0], scores[-1], POINTS)
@@ -437,13 +440,13 @@ def _line(k: float, n: float, low: Floats, high: Floats, *, is_high: bool) -> Fl
 
 
 def _scores(k: float, n: float, rates: Floats, *, is_high: bool) -> Floats:
-    """Minus the normal quantile of the tail probability, of at least `k` where `is_high`."""
-    if (k == 0) if is_high else (k == n):  # the tail is all there is
+    """Minus the normal quantile of the lower tail probability, or of the upper one if `is_high`."""
+    if (k == 0) if is_high else (k == n):  # the tail probability is 1
         return np.full(rates.shape, -MAX_SCORE)
     shapes = (k, n - k + 1.0) if is_high else (k + 1.0, n - k)
     tail_of, rest_of = (betainc, betaincc) if is_high else (betaincc, betainc)
     tail = tail_of(*shapes, rates)
     scores = -ndtri(tail)
-    near_one = tail > 0.999  # where the rest has digits that the tail has not
+    near_one = tail > 0.999  # here the other tail is more accurate
     scores[near_one] = ndtri(rest_of(*shapes, rates[near_one]))
     return np.asarray(np.clip(scores, -MAX_SCORE, MAX_SCORE))

@@ -1,4 +1,4 @@
-"""Two rates under a limit on their combination: their box, their tables, bounds of p-values."""
+"""Two rates with a limit on their combination: their box, tables, and bounds of p-values."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sklearn_seldonian.bounds._checks import Numbers
 from sklearn_seldonian.bounds._score import Floats, clipped, positive_form, score_statistic
 from sklearn_seldonian.bounds._worst_case import Line, LowerSet, window, worst_case
 
-# Part of delta spent on the intervals that confine both rates (Berger and Boos).
+# The part of delta that is spent on the box of both rates (Berger and Boos).
 BOX_SHARE = 1.0 / 1000.0
 
-# Part of delta given up so that the search for the worst rates may stop.
+# The part of delta that is given up so that the search for the worst rates can stop.
 SLACK_SHARE = 1.0 / 1000.0
 
 # Statistics closer than this count as tied, so that rounding cannot split a tie.
@@ -30,8 +30,8 @@ class Pair(NamedTuple):
     weights: tuple[float, float]
     low: tuple[float, float]
     high: tuple[float, float]
-    offset: float  # the combination asked for is offset + the one here
-    swapped: bool  # whether the first rate here is the second of those given
+    offset: float  # the original combination is offset + this one
+    swapped: bool  # whether the first rate here was given as the second
     delta: float
 
     @property
@@ -50,11 +50,11 @@ class Pair(NamedTuple):
 
     @property
     def level(self) -> float:
-        """Up to which bound of its p-values a cell is rejected: leaves room for their slack."""
+        """The largest bound of p-values with which a cell is rejected, with room for slack."""
         return (1.0 - 1.2 * SLACK_SHARE) * self.delta
 
     def statistic(self, c: float | Floats) -> Floats:
-        """The score statistic of the counts at one limit or several."""
+        """The score statistic of the counts at one or several limits."""
         return score_statistic(*self.table, self.trials, self.weights, c)
 
     def line(self, c: float) -> Line:
@@ -86,10 +86,11 @@ def pair_of(successes: Numbers, trials: Numbers, weights: Numbers, delta: float)
 def bound_p_value(
     pair: Pair, limit: float, tables_on: Callable[[Line], LowerSet], enough: float = 0.0
 ) -> float:
-    """Bound a p-value at the limit; it need not be closer than `enough`.
+    """Bound a p-value at the limit; the bound need not be tighter than `enough`.
 
-    The p-value is the part of delta spent on the box, plus the largest probability, over the
-    rates within the box that are on the limit, of the tables that `tables_on` returns for them.
+    The p-value has two parts: the part of delta that is spent on the box, and the largest
+    probability of the tables that `tables_on` returns, over the rates in the box that are on the
+    limit.
     """
     if limit <= pair.estimate:
         return 1.0
@@ -102,11 +103,11 @@ def bound_p_value(
 
 
 def lower_set(pair: Pair, line: Line, highest: Callable[[Floats, int, int], Floats]) -> LowerSet:
-    """The tables with at most `highest` counts of the second rate, beside each of the first.
+    """The tables with at most `highest` counts of the second rate, for each count of the first.
 
-    `highest` takes the counts of the first rate that matter on the line, and the first and the
-    last that matter of the second. The running maximum closes the set downwards whatever
-    rounding does.
+    `highest` takes the counts of the first rate that matter on the line, and the first and the last
+    count of the second rate that matter. The running maximum closes the set downwards even with
+    rounding errors.
     """
     n1, n2 = pair.trials
     ends = np.array([line.first, line.last])
@@ -128,9 +129,9 @@ def search_edge(
 ) -> Floats:
     """The highest x2 from `first` to `last` that is not `beyond` the edge, for each x1.
 
-    It is ``first - 1`` where there is none. `beyond` rises in x2 and is positive for tables
-    beyond the edge; a table for which it is NaN is not. Secant steps start from `aim`, which
-    may be anything; each fourth step halves the bracket.
+    It is ``first - 1`` if there is none. `beyond` increases with x2 and is positive for tables
+    beyond the edge; NaN counts as not beyond. Secant steps start from `aim`, which may be any
+    number; every fourth step halves the bracket.
     """
     inside, outside = np.full(x1.shape, first - 1.0), np.full(x1.shape, last + 1.0)
     aim, step = np.full(x1.shape, aim), 0

@@ -1,4 +1,4 @@
-"""Cells of the rates of groups of rows that are divided in two again and again."""
+"""Cells of the rates of groups of rows that are repeatedly divided in two."""
 
 from __future__ import annotations
 
@@ -13,26 +13,25 @@ from scipy.special import betainc, betaincc, chdtri, ndtr, ndtri
 from sklearn_seldonian.bounds._binomial import interval_each
 from sklearn_seldonian.bounds._score import Floats
 
-# Parts of delta spent on leaving out rates that the counts contradict all together, for up to two
-# rates and for more. With more rates a smooth function bends more within the rates left in, and
-# fewer of them are worth more of delta.
+# The parts of delta that are spent on excluding rates that the counts jointly contradict, for up to
+# two rates and for more. With more rates, a smooth function is less linear over the remaining
+# rates, so that a smaller set is worth a larger part of delta.
 BALL_SHARES = 1.0 / 50.0, 1.0 / 20.0
-# Each rate is looked at in so many cells at most.
+# The largest number of cells of one rate.
 MAX_CELLS_OF_RATE = 32
-# Scores beyond this are taken for as much.
+# Larger scores are cut at this number.
 MAX_SCORE = 37.0
 
 
 class Splits(NamedTuple):
-    """Groups of rows that are divided in two, and their parts again: one binomial count each.
+    """Groups of rows that are divided in two, repeatedly; each division is a binomial count.
 
     Attributes
     ----------
     successes, trials : tuple of K numbers
-        Rows in the first part, and rows divided.
+        Number of rows in the first part, and number of rows divided.
     parents : tuple of K integers
-        Position of the split that made the group, which comes before; -1: a group whose size is
-        given.
+        Position of the earlier split that made the group; -1 for a group whose size is given.
     of_successes : tuple of K bools
         Whether the group is the first part of its parent.
     """
@@ -44,25 +43,25 @@ class Splits(NamedTuple):
 
 
 def ball_share(n_splits: int) -> float:
-    """The part of delta that is spent on leaving out rates that all counts together contradict."""
+    """The part of delta that is spent on excluding rates that the counts jointly contradict."""
     return BALL_SHARES[n_splits > 2]
 
 
 def squared_radius(n_splits: int, delta: float) -> float:
-    """Rates farther than this from the counts, in squared scores, are left out."""
+    """The squared score beyond which rates are excluded."""
     return float(chdtri(n_splits, ball_share(n_splits) * delta))
 
 
 def grid(splits: Splits, delta: float, max_cells: int) -> Floats:
-    """Cells of angles (C, K, 2) that cover all rates but those that the counts contradict.
+    """Cells of angles, of shape (C, K, 2), that cover all rates that the counts do not contradict.
 
-    A rate has one standard error of angle, half of one over the root of the rows that are expected
-    of its group, whatever it is. Which grid the cells are of depends on the given groups alone.
+    The standard error of an angle is 1 / (2 sqrt(n)) for every rate, where n is the expected number
+    of rows of its group. The grid depends on the given groups only.
     """
     n_splits = len(splits.trials)
     radius = squared_radius(n_splits, delta)
     per_rate = min(MAX_CELLS_OF_RATE, int(max_cells ** (1.0 / n_splits)))
-    width = math.sqrt(radius) / per_rate  # in one over the root of the rows
+    width = math.sqrt(radius) / per_rate  # in units of 1 / sqrt(rows)
     cells, sizes = np.zeros((1, 0, 2)), np.zeros((1, 0))
     distances = np.zeros(1)
     for j in range(n_splits):
@@ -78,7 +77,7 @@ def grid(splits: Splits, delta: float, max_cells: int) -> Floats:
 
 
 def group_sizes(splits: Splits, rates: Floats, sizes: Floats, j: int) -> Floats:
-    """The rows expected of the group that split `j` divides, at least 1; `sizes` are of others."""
+    """The expected rows of the group that split `j` divides, at least 1, from earlier `sizes`."""
     parent = splits.parents[j]
     if parent < 0:
         return np.full(len(rates), splits.trials[j])
@@ -87,7 +86,7 @@ def group_sizes(splits: Splits, rates: Floats, sizes: Floats, j: int) -> Floats:
 
 
 def _rounded(n_cells: Floats, *, exactly: bool) -> Floats:
-    """A whole number of cells; where many differ a little, one of a few."""
+    """A whole number of cells, rounded to one of a few values unless `exactly`."""
     steps = 1.0 if exactly else 2.0
     near = n_cells if exactly else 2.0 ** (np.round(np.log2(n_cells) * steps) / steps)
     return np.maximum(np.round(near), 1.0)
@@ -98,7 +97,7 @@ def _near(
 ) -> tuple[Floats, Floats, Floats]:
     """For each row, the cells of split `j` that the counts do not contradict.
 
-    Returns the rows, repeated, the positions of cells, and what the cells add to the distance.
+    Returns the repeated rows, the positions of their cells, and the increments of the distance.
     """
     rows, positions, added = [], [], []
     for number in np.unique(n_cells):
@@ -114,7 +113,7 @@ def _near(
 
 
 def squared_distances(k: float, n: float, low: Floats, high: Floats) -> Floats:
-    """At least the squared score of the smaller tail of any rate between both ends."""
+    """A lower bound on the squared score of the smaller tail of any rate between both ends."""
     if n == 0:
         return np.zeros(len(low))
     at_least = betainc(k, n - k + 1.0, high) if k > 0 else np.ones(len(high))
@@ -130,7 +129,7 @@ def halved(splits: Splits, delta: float, cells: Floats) -> tuple[Floats, NDArray
     -------
     parts : ndarray of shape (P, K, 2)
     whole : ndarray of shape (P,)
-        The position of the cell that each is part of.
+        The position of the cell that contains each part.
     """
     n_splits = len(splits.trials)
     is_upper = np.array(list(itertools.product((False, True), repeat=n_splits)))
@@ -146,7 +145,7 @@ def halved(splits: Splits, delta: float, cells: Floats) -> tuple[Floats, NDArray
 
 
 def within(splits: Splits, whole: Floats, delta: float) -> tuple[Floats, Floats]:
-    """Both ends of each cell (C, K), without rates that one count alone contradicts."""
+    """Both ends of each cell, of shape (C, K), without rates that a single count contradicts."""
     k, n = np.array([splits.successes, splits.trials], dtype=float)
     radius = math.sqrt(squared_radius(len(k), delta))
     low, high = interval_each(k, np.maximum(n, 1.0), float(ndtr(-radius)))

@@ -14,11 +14,11 @@ from sklearn_seldonian.bounds._pair import TIE, Pair, bound_p_value, lower_set, 
 from sklearn_seldonian.bounds._score import Floats, score_statistic
 from sklearn_seldonian.bounds._worst_case import Line, LowerSet
 
-# Steps of the search for a bound, as a share of the bound.
+# The smallest step of the search for a bound, as a share of the bound.
 FINEST = 1e-4
-# A step goes this share of the way to where the asymptotic test has its bound.
+# A step covers this share of the way to the asymptotic bound.
 FIRST_SHARE = 0.55
-# The largest ratio that is looked for.
+# The largest ratio in the search.
 MAX_RATIO = 1e9
 
 
@@ -46,24 +46,24 @@ def rate_ratio_upper(successes: Numbers, trials: Numbers, delta: float) -> float
 
     Notes
     -----
-    Assumes two independent binomial counts: rows independent, none shared. The bound is the
-    supremum of the limits r that `two_rate_p_value` does not reject at `delta` for
-    :math:`p_1 - r p_2 \le 0`, or a little more: every limit above it is rejected [1]_. The
-    p-value is not monotone in r, because the ordering of tables moves with it. So the bound does
-    not depend on a limit that is asked, and a bound that did would cover less than 1 - delta.
+    Assumes two independent binomial counts of independent rows, without shared rows. The bound is
+    the supremum of the limits r that `two_rate_p_value` does not reject at `delta` for :math:`p_1 -
+    r p_2 \le 0`, or slightly more: every limit above it is rejected [1]_. The p-value is not
+    monotone in r, because the ordering of tables changes with r. Therefore the bound must not
+    depend on the limit of the constraint; a bound that did would have a coverage below 1 - delta.
 
-    From the top of the box, above which all limits are rejected, the bound is lowered by
-    whole cells :math:`[r_1, r_2]` of limits. The score statistic T_r of every table falls in r
-    (proved below), so that each set :math:`\{y : T_r(y) \le T_r(x)\}` of the cell is part of
-    :math:`\{y : T_{r_2}(y) \le T_{r_1}(x)\}`. The largest probability of that set over the
-    null region of :math:`r_1`, which contains those of the whole cell, bounds its p-values.
+    From the top of the box, above which all limits are rejected, the bound is lowered by whole
+    cells :math:`[r_1, r_2]` of limits. The score statistic T_r of every table decreases with r
+    (proved below), so each set :math:`\{y : T_r(y) \le T_r(x)\}` of the cell is part of :math:`\{y
+    : T_{r_2}(y) \le T_{r_1}(x)\}`. The largest probability of that set over the null region of
+    :math:`r_1`, which contains those of the whole cell, bounds its p-values.
 
-    T falls in r: with the multiplier :math:`\mu` of the restriction :math:`p_1 = r p_2`,
-    :math:`T^2 = (\hat p_1 / r - \hat p_2)\, r \mu`, two factors of one sign. The first falls in
-    r. By the estimating equations the second is
-    :math:`n_2 (\tilde p_2 - \hat p_2) / (\tilde p_2 \tilde q_2)`, which rises in
-    :math:`\tilde p_2`. And :math:`\tilde p_2`, where :math:`\ell_1(r p_2) + \ell_2(p_2)` is
-    largest, falls in r, because :math:`p\, \ell_1'(p) = n_1 (\hat p_1 - p) / (1 - p)` falls in p.
+    T decreases with r: with the multiplier :math:`\mu` of the restriction :math:`p_1 = r p_2`,
+    :math:`T^2 = (\hat p_1 / r - \hat p_2)\, r \mu`, two factors of one sign. The first falls in r.
+    By the estimating equations the second is :math:`n_2 (\tilde p_2 - \hat p_2) / (\tilde p_2
+    \tilde q_2)`, which rises in :math:`\tilde p_2`. And :math:`\tilde p_2`, where :math:`\ell_1(r
+    p_2) + \ell_2(p_2)` is largest, falls in r, because :math:`p\, \ell_1'(p) = n_1 (\hat p_1 - p) /
+    (1 - p)` falls in p.
 
     If it were wrong, summing both binomials over all tables whose bound is below the true
     ratio would exceed delta for some pair of rates.
@@ -83,7 +83,7 @@ def rate_ratio_upper(successes: Numbers, trials: Numbers, delta: float) -> float
 
 
 def rate_ratio_certified(successes: Numbers, trials: Numbers, limit: float, delta: float) -> bool:
-    """Whether ``rate_ratio_upper(...) <= limit``, without the digits that do not matter.
+    """Whether ``rate_ratio_upper(...) <= limit``, without computing the full bound.
 
     Parameters
     ----------
@@ -101,14 +101,14 @@ def rate_ratio_certified(successes: Numbers, trials: Numbers, limit: float, delt
     Raises
     ------
     ValueError
-        As `rate_ratio_upper`.
+        As in `rate_ratio_upper`.
 
     Notes
     -----
-    The answer is yes where one cell from the limit to the top of the box is rejected as a whole,
-    and no where the p-value of the limit itself is above delta. Otherwise the steps of
-    `rate_ratio_upper` are taken until they are at or below the limit. If it were wrong, it would
-    differ from comparing `rate_ratio_upper` with the limit.
+    The answer is yes if one cell from the limit to the top of the box is rejected as a whole, and
+    no if the p-value of the limit itself is above delta. Otherwise the steps of `rate_ratio_upper`
+    are taken until they are at or below the limit. If it were wrong, it would differ from comparing
+    `rate_ratio_upper` with the limit.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def rate_ratio_certified(successes: Numbers, trials: Numbers, limit: float, delt
 
 
 def _pair_of(successes: Numbers, trials: Numbers, delta: float) -> Pair | None:
-    """Both rates and their box; None where nothing bounds their ratio."""
+    """Both rates and their box; None if their ratio is unbounded."""
     check_delta(delta)
     if not two_rates_usable(successes, trials, (1.0, -1.0)) or successes[1] == 0:
         return None
@@ -135,7 +135,7 @@ def _pair_of(successes: Numbers, trials: Numbers, delta: float) -> Pair | None:
 
 
 def _falling_bounds(pair: Pair) -> Iterator[float]:
-    """Bounds on the ratio, each below the one before it."""
+    """A decreasing sequence of bounds on the ratio."""
     bound, likely, step = _top_of_box(pair), _asymptotic_upper(pair), math.inf
     yield bound
     while step > FINEST:
@@ -162,7 +162,7 @@ def _top_of_box(pair: Pair) -> float:
 
 @lru_cache(maxsize=1024)
 def _asymptotic_upper(pair: Pair) -> float:
-    """About the bound: where the score test just rejects."""
+    """An approximation of the bound: the limit that the score test just rejects."""
     quantile = min(float(ndtri(pair.delta)), -0.1)
 
     def excess(log_limit: float) -> float:

@@ -12,17 +12,17 @@ from sklearn_seldonian.bounds._checks import Numbers
 
 Floats = npt.NDArray[np.float64]
 
-# Points of the edge of a test, evenly spread by the angle of the second rate.
+# The number of points of a test's edge, evenly spaced by the angle of the second rate.
 EDGE_POINTS = 257
 
 
 class PositiveForm(NamedTuple):
-    """The same combination with positive weights: events of negative ones are complemented."""
+    """The same combination with positive weights; events with negative weights are complemented."""
 
     successes: tuple[float, ...]
     trials: tuple[float, ...]
     weights: tuple[float, ...]
-    offset: float  # the combination asked for is offset + the one here
+    offset: float  # the original combination is offset + this one
 
 
 def positive_form(successes: Numbers, trials: Numbers, weights: Numbers) -> PositiveForm:
@@ -74,10 +74,9 @@ def restricted_mle(
 ) -> tuple[Floats, Floats]:
     """Maximise the likelihood of both counts over ``a1 p1 + a2 p2 = c`` within [0, 1]^2.
 
-    The log-likelihood is concave along the line. Its maximum is at an end where a count
-    leaves it finite there and it falls inwards; elsewhere the root of its slope is found
-    by Newton steps kept in a bracket. At an end one rate is 0 or 1, so that a count of none
-    or all has to be among those given.
+    The log-likelihood is concave along the line. Its maximum is at an end if the count leaves it
+    finite there and it decreases inwards. Otherwise the root of its slope is found by Newton steps
+    in a bracket. At an end one rate is 0 or 1, so this needs a count of no row or of all rows.
     """
     if not any(((x == 0.0) | (x == n)).any() for x, n in zip((x1, x2), trials, strict=True)):
         line = _Restriction(trials, weights, np.asarray(c))  # not broadcast: less to compute
@@ -89,8 +88,8 @@ def restricted_mle(
     inner = np.ones(x1.shape, dtype=np.bool_)
     for end in line.ends():
         slope, change = line.slope(x1, x2, *end)
-        # The cubic vanishes at an end exactly where the log-likelihood is finite, and its
-        # sign beside the end is that of the log-likelihood's slope.
+        # The cubic is zero at an end if and only if the log-likelihood is finite there, and next to
+        # the end it has the sign of the log-likelihood's slope.
         here = inner & (slope == 0.0) & (change <= 0.0)
         p1[here], p2[here] = end[0][here], end[1][here]
         inner &= ~here
@@ -120,7 +119,7 @@ def _root(line: _Restriction, x1: Floats, x2: Floats) -> Floats:
 
 
 def _middle_root(line: _Restriction, x1: Floats, x2: Floats) -> Floats:
-    """The same root by Viete's formula, which cancels near the ends: a start for Newton.
+    """The same root by Viete's formula, as a start for Newton; it is inaccurate near the ends.
 
     The cubic has a positive leading coefficient and a root beyond either end.
     """
@@ -138,7 +137,7 @@ def _middle_root(line: _Restriction, x1: Floats, x2: Floats) -> Floats:
 
 
 def clipped(values: Floats | float, low: Floats | float, high: Floats | float) -> Floats:
-    """As `numpy.clip`, which takes several times as long to call."""
+    """As `numpy.clip`, but several times faster to call."""
     return np.minimum(np.maximum(values, low), high)
 
 
@@ -178,16 +177,17 @@ def score_edge(
     Parameters
     ----------
     trials, weights : sequence of two numbers
-        Rows and positive factor a_k of each rate.
+        Number of rows and positive factor a_k of each rate.
     limit, statistic : float
         The limit, and the value of `score_statistic`, below zero.
 
     Returns
     -------
     first, second : ndarray of shape (n_points,)
-        Points of the edge, not whole numbers, by ascending count of the second rate. Beside
-        one of those any smaller count of the first has a smaller statistic; none has where the
-        point is below zero. Empty where no rates, or one pair at most, are on the line.
+        Points of the edge, not rounded, by ascending count of the second rate. With the second
+        count of a point, every smaller count of the first rate has a smaller statistic. If the
+        first count of a point is below zero, there is no such count. Empty if at most one pair of
+        rates is on the line.
 
     Notes
     -----
@@ -210,7 +210,7 @@ def score_edge(
     varies = variance > 0.0
     mu = statistic / np.sqrt(np.where(varies, variance, np.inf))
     first, second = n1 * (p1 + mu * move1), n2 * (p2 + mu * move2)
-    # Below zero either count turns back: what lies beyond its crossing is no edge.
+    # If a count falls below zero, the curve turns back; beyond that crossing it is not the edge.
     below1, below2 = np.flatnonzero(first < 0.0), np.flatnonzero(second < 0.0)
     begin = below2[-1] if below2.size else 0
     end = below1[below1 >= begin].min(initial=EDGE_POINTS - 1) + 1

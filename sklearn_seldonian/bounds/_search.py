@@ -1,4 +1,4 @@
-"""The smallest number from which on a condition holds."""
+"""Searches for the smallest number from which a condition holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def halve(holds: Callable[[float], bool], low: float, high: float, halvings: int) -> float:
-    """Lower `high`, where the condition holds, towards the smallest number where it does."""
+    """Lower `high`, at which the condition holds, towards the smallest such number."""
     for _ in range(halvings):
         middle = (low + high) / 2.0
         low, high = (low, middle) if holds(middle) else (middle, high)
@@ -17,7 +17,7 @@ def halve(holds: Callable[[float], bool], low: float, high: float, halvings: int
 def smallest_certified(
     p_value: Callable[[float], float], estimate: float, width: float, delta: float
 ) -> float:
-    """Smallest float whose p-value is at most delta, for a p-value falling in its argument."""
+    """The smallest float whose p-value is at most delta, for a decreasing p-value."""
     low = high = estimate
     while p_value(high) > delta:
         low, high, width = high, high + width, 2.0 * width
@@ -31,7 +31,7 @@ def smallest_certified(
 
 
 def _above_rounding(p_value: Callable[[float], float], bound: float, delta: float) -> float:
-    """Raise the bound until the floats above it are certified too: p-values carry rounding."""
+    """Raise the bound until the floats above it are certified too, in spite of rounding errors."""
     step = math.ulp(bound)
     for digit in range(8, 0, -1):
         if p_value(bound + digit * step) > delta:

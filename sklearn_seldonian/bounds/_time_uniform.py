@@ -1,11 +1,12 @@
-"""Lower bounds on means that hold after every row of a stream, however long it is watched.
+"""Lower bounds on means that hold after every row of a stream, for any length of the stream.
 
-All rest on one fact. A bettor starts with a capital of 1 and, row after row, bets that a mean is
-above a limit. If the mean is at most the limit, no bet has a gain on average, and by Ville's
-inequality [1]_ the capital ever reaches 1 / delta with probability at most delta. So "the mean is
-above the limit" may be said at the first moment at which the capital is 1 / delta, and at any later
-one. The capital is that of many bettors, each of whom makes the same bet at every row. Therefore it
-depends on sums over the rows only: their order does not matter, and sums over disjoint rows add up.
+All bounds rely on one fact. A bettor starts with a capital of 1 and bets, row after row, that a
+mean is above a limit. If the mean is at most the limit, no bet has a positive gain on average. By
+Ville's inequality [1]_ the capital then ever reaches 1 / delta with probability at most delta. So
+the statement "the mean is above the limit" is valid as soon as the capital is 1 / delta, and at any
+later time. The capital is the total of many bettors, each of whom makes the same bet at every row.
+Therefore it depends on sums over the rows only: the order of the rows does not matter, and sums
+over disjoint rows add up.
 
 References
 ----------
@@ -28,35 +29,36 @@ from sklearn_seldonian.bounds._checks import check_delta, counts_usable
 
 Floats = NDArray[np.float64]
 
-# How close to the limit the rates are on which is bet: a rate of 1 - (1 - limit) u, with u from a
-# beta(a, 1) distribution, is above the limit by (1 - limit) / (a + 1) on average. These shares of
-# the capital are bet at first; a rate of 1 is found by the first of them, a rate just above the
-# limit by the last, and violations by some hundredths, which matter most, by those between.
+# The bets are on rates of 1 - (1 - limit) u, with u from a beta(a, 1) distribution; they are above
+# the limit by (1 - limit) / (a + 1) on average. The capital is divided into these shares at the
+# start. The first share detects a rate of 1, the last a rate just above the limit, and those
+# between detect violations of some hundredths, which matter most.
 SHAPES, SHARES = np.array([1.0, 5.0, 32.0, 256.0]), np.array([0.15, 0.35, 0.35, 0.15])
-# Stakes of bets on numbers, as shares of the capital that the worst row would cost.
+# Stakes of bets on numbers, as the share of the capital that is lost in the worst row.
 STAKES = 0.97 * 2.0 ** -np.arange(15.0)
-# Numbers from 0 to 1 are divided between neighbours among these, closer together near both ends.
+# Numbers from 0 to 1 are divided between the two nearest edges; edges are denser near both ends.
 N_EDGES = 129
 EDGES = np.sin(np.linspace(0.0, math.pi / 2.0, N_EDGES)) ** 2
-EDGES[N_EDGES // 2 :] = 1.0 - EDGES[N_EDGES // 2 :: -1]  # each has its mirror image
+EDGES[N_EDGES // 2 :] = 1.0 - EDGES[N_EDGES // 2 :: -1]  # exactly symmetric
 EDGES.flags.writeable = False
-# Weights are multiples of it, so that sums of them are exact up to so many rows.
+# Weights are multiples of QUANTUM, so that their sums are exact up to MOST_ROWS rows.
 QUANTUM, MOST_ROWS = 2.0**-22, 2**31
 
 # Slack that keeps rounding on the safe side: of log capital, per row and digit, and of a bound.
 ROUNDING_PER_ROW, ROUNDING = 1e-14, 1e-12
-# Of the log capital of bets on numbers: per row, and relative to its terms (see MeanStream).
+# Slack in the log capital of bets on numbers: per row, and relative to its terms (see MeanStream).
 ROUNDING_OF_GAIN, ROUNDING_OF_SUM = 3e-14, 2e-14
-# The bound on one mean is sought on so many grids, each within a cell of the one before.
+# The bound on one mean is searched on this many grids, each within a cell of the one before.
 SEARCHES, N_LIMITS = 10, 17
 # In bounds on sums, the weight of a set of m streams is this number to the power m. So half of the
 # capital of two streams is bet on both together, and a quarter on each alone.
 TIMES_EACH = 2.0
-# Below it, tails of the beta distribution have lost digits.
+# Tails of the beta distribution below this number are inaccurate.
 SMALLEST = 1e-290
-# The first cells: so many between a lower bound and the estimate; above, each wider by a factor.
+# The first cells: this many between a lower bound and the estimate; above it, each is wider by a
+# factor.
 N_BELOW, WIDER = 48, 1.2
-# Cells that may hold values below the least known one by more than TOLERANCE (nats) are divided.
+# Cells that may contain values more than TOLERANCE (nats) below the smallest known one are divided.
 N_PARTS, N_ROUNDS, TOLERANCE = 4, 24, 0.002
 # Lagrange multipliers tried at first, in one over the standard error of the sum, and then closer to
 # the best one, until the largest is so many times the smallest.
@@ -64,7 +66,7 @@ MULTIPLIERS, NEARBY = np.geomspace(0.02, 200.0, 80), 1.01
 
 
 class Stream(Protocol):
-    """What is known of one mean between 0 and 1; it does not change."""
+    """The statistics of rows with one mean between 0 and 1; immutable."""
 
     def __hash__(self) -> int: ...
 
@@ -80,12 +82,12 @@ class Stream(Protocol):
 
     @property
     def estimate(self) -> float:
-        """About what the mean is; where to look first."""
+        """An approximation of the mean, from which searches start."""
         ...
 
     @property
     def deviation(self) -> float:
-        """About by how much the estimate varies."""
+        """The approximate standard error of the estimate."""
         ...
 
     @property
@@ -94,13 +96,13 @@ class Stream(Protocol):
         ...
 
     def log_capital(self, limits: Floats) -> Floats:
-        """Of bets against a mean of at most each of some limits; falls as the limit rises."""
+        """The log capital of bets against a mean of at most each limit; decreasing."""
         ...
 
 
 @dataclass(frozen=True)
 class RateStream:
-    r"""Rows that succeed or not: the capital of bets against every limit on their rate.
+    r"""Rows that succeed or fail, and the capital of bets against every limit on their rate.
 
     Parameters
     ----------
@@ -114,20 +116,20 @@ class RateStream:
 
     .. math:: \left(\frac{q}{c}\right)^k \left(\frac{1 - q}{1 - c}\right)^{n - k}.
 
-    A row multiplies it by :math:`1 + (x - c)(q - c) / (c (1 - c))`, with mean at most 1. So it is a
-    nonnegative supermartingale, and so is any mixture over q [1]_. Here
-    :math:`q = 1 - (1 - c) u`, where u has a beta(a, 1) distribution, mixed over the `SHAPES` a by
-    `SHARES`. Some of the capital is bet on rates close to the limit and some on rates far above
-    it. The integral is an incomplete beta function:
+    A row x multiplies it by :math:`1 + (x - c)(q - c) / (c (1 - c))`, whose mean is at most 1. So
+    it is a nonnegative supermartingale, and so is any mixture over q [1]_. Here :math:`q = 1 - (1 -
+    c) u`, where u has a beta(a, 1) distribution, mixed over the `SHAPES` a by `SHARES`. Some of the
+    capital is bet on rates close to the limit and some on rates far above it. The integral is an
+    incomplete beta function:
 
     .. math:: \frac{a}{(1 - c)^a} \frac{B(k + 1, n - k + a)}{c^k (1 - c)^{n - k}}
         \bigl[1 - I_c(k + 1, n - k + a)\bigr].
 
     For given u the capital is :math:`u^{n - k} (u + (1 - u) / c)^k`, which falls as c rises. So the
-    limits that are refuted are all those below one number, the lower bound, and the true rate is
-    among them at any time with probability at most delta. If this were wrong, the probabilities of
-    all sequences of successes after which the capital was ever above 1 / delta would add up to more
-    than delta for some rate below the limit.
+    rejected limits are all limits below one number, the lower bound. The true rate is ever among
+    them with probability at most delta. If this were wrong, the probabilities of all sequences of
+    successes with a capital that is ever above 1 / delta would sum to more than delta for some rate
+    below the limit.
 
     References
     ----------
@@ -182,7 +184,8 @@ class RateStream:
             left = np.log(np.where(tails > SMALLEST, tails, 0.0))
         integrals = np.log(SHAPES) - SHAPES * np.log1p(-c) + betaln(k + 1.0, n - k + SHAPES) + left
         integrals -= k * np.log(c) + (n - k) * np.log1p(-c)
-        # As large it is in any case, since q is at least c; and larger where the tail underflows.
+        # A lower bound on the capital, because q is at least c; it is used where the tail
+        # underflows.
         floors = np.log(SHAPES / (n - k + SHAPES))
         integrals = np.where(limits[..., None] < 1.0 - 1e-15, np.maximum(integrals, floors), floors)
         capital = _log_of_mean(integrals, SHARES)
@@ -193,21 +196,21 @@ class RateStream:
 
 @dataclass(frozen=True, eq=False)
 class MeanStream:
-    r"""Rows of numbers from 0 to 1: the capital of bets against every limit on their mean.
+    r"""Rows with numbers from 0 to 1, and the capital of bets against every limit on their mean.
 
     Parameters
     ----------
     weights : ndarray of shape (129,)
-        The rows, divided between neighbouring `EDGES` by `divided_between_edges`. Those of disjoint
-        rows add up.
+        The rows as weights of the `EDGES`, from `divided_between_edges`. Weights of disjoint rows
+        add up.
 
     Notes
     -----
     Assumes that each row z is in [0, 1] and that its mean, given all rows before it, is at most c.
-    Against this limit, a bet with stake s in (0, 1) multiplies its capital by
-    :math:`1 - s + s z / c`, which has mean at most 1. So the capital is a nonnegative
-    supermartingale, and so is the mean over the `STAKES` [1]_. For given s it falls as c rises, so
-    that the limits that are refuted are all those below one number.
+    Against this limit, a bet with stake s in (0, 1) multiplies its capital by :math:`1 - s + s z /
+    c`, which has mean at most 1. So the capital is a nonnegative supermartingale, and so is the
+    mean over the `STAKES` [1]_. For given s it decreases as c increases, so the rejected limits are
+    all limits below one number.
 
     The rows are not kept. A row z between two edges a and b counts as the part
     :math:`(b - z) / (b - a)` of a row a and the rest of a row b. Since the logarithm is concave,
@@ -216,23 +219,22 @@ class MeanStream:
         \log\Bigl(1 - s + \frac{s a}{c}\Bigr) + \frac{z - a}{b - a}
         \log\Bigl(1 - s + \frac{s b}{c}\Bigr),
 
-    so that the capital made of these parts is never above that of the rows themselves, whatever
-    rows there are. What it costs is what a variance larger by at most a quarter of the squared
-    distance of two edges would cost: at most 0.00004 of the range squared. If this were wrong, some
+    so the capital that is computed from these parts is never above the capital of the rows
+    themselves. The loss corresponds to a variance that is larger by at most a quarter of the
+    squared distance of two edges: at most 0.00004 of the squared range. If this were wrong, some
     rows would have a larger capital here than by the product over the rows.
 
-    The parts are rounded to multiples of :math:`2^{-22}`. Sums of such numbers are exact up to
-    2^31 rows, so that the order and the batches in which rows come make no difference. The
-    capital of a stake is lowered by what rounding may have raised it. Let L_i be the logarithm of
-    its gain at edge i. A row that lies between the edges i and i + 1 has parts that are wrong by at
-    most half the multiple (and by the rounding of floats, which is less than a thousandth of it),
-    so that its part of the log capital is wrong by at most :math:`2^{-22} (L_{i+1} - L_i)`, which
-    also covers that mirrored edges differ by 1e-16. This is at most :math:`2^{-22}` times
-    :math:`\sum_i w_i (L_{i+1} - L_{i-1})` over all rows, where w are the weights. Gains are at
-    least 0.03, and computed from differences of numbers with an error of at most 6 units of
-    1.1e-16 relative to the larger of them and 1, so that each L_i is wrong by at most 3e-14. The
-    sum of at most 129 terms is wrong by at most 129 such units, which is less than 2e-14, of
-    :math:`\sum_i w_i |L_i|`.
+    The parts are rounded to multiples of :math:`2^{-22}`. Sums of such numbers are exact up to 2^31
+    rows, so the order and the batches of rows do not matter. The capital of a stake is lowered by
+    the largest possible effect of rounding. Let L_i be the logarithm of its gain at edge i. A row
+    that lies between the edges i and i + 1 has parts that are wrong by at most half the multiple
+    (and by the rounding of floats, which is less than a thousandth of it), so that its part of the
+    log capital is wrong by at most :math:`2^{-22} (L_{i+1} - L_i)`, which also covers that mirrored
+    edges differ by 1e-16. This is at most :math:`2^{-22}` times :math:`\sum_i w_i (L_{i+1} -
+    L_{i-1})` over all rows, where w are the weights. Gains are at least 0.03, and computed from
+    differences of numbers with an error of at most 6 units of 1.1e-16 relative to the larger of
+    them and 1, so that each L_i is wrong by at most 3e-14. The sum of at most 129 terms is wrong by
+    at most 129 such units, which is less than 2e-14, of :math:`\sum_i w_i |L_i|`.
 
     Raises
     ------
@@ -256,8 +258,8 @@ class MeanStream:
     def __post_init__(self) -> None:
         if self.weights.max() > MOST_ROWS:
             raise ValueError(
-                f"weights must be at most {MOST_ROWS} each, as sums of more rows are not exact. "
-                "Start a new stream."
+                f"weights must be at most {MOST_ROWS} each, because sums of more rows are not "
+                "exact. Start a new stream."
             )
 
     def __add__(self, other: MeanStream) -> MeanStream:
@@ -300,9 +302,9 @@ class MeanStream:
 
 
 def divided_between_edges(unit: Floats) -> Floats:
-    """Numbers from 0 to 1 as weights of the `EDGES`, with their sum and about their mean.
+    """Numbers from 0 to 1 as weights of the `EDGES`, which keep their number and their mean.
 
-    Weights are multiples of 2^-22, and so the mean is that of the numbers within 3e-9.
+    Weights are multiples of 2^-22, so the mean is accurate to within 3e-9.
 
     Parameters
     ----------
@@ -325,7 +327,7 @@ def divided_between_edges(unit: Floats) -> Floats:
     """
     unit = np.asarray(unit, dtype=float)
     if not ((unit >= 0.0) & (unit <= 1.0)).all():
-        raise ValueError("the values must be numbers from 0 to 1.")
+        raise ValueError("the values must be numbers from 0 to 1. Scale them by their range first.")
     above = np.clip(np.searchsorted(EDGES, unit, side="left"), 1, N_EDGES - 1)
     low, high = EDGES[above - 1], EDGES[above]
     share = np.rint(np.clip((unit - low) / (high - low), 0.0, 1.0) / QUANTUM) * QUANTUM
@@ -345,8 +347,8 @@ def time_uniform_lower(stream: Stream, delta: float) -> float:
     Returns
     -------
     float
-        At least 0, which it is without rows. An upper bound is one minus the lower bound of the
-        flipped stream.
+        At least 0; without rows it is 0. An upper bound is one minus the lower bound of the flipped
+        stream.
 
     Raises
     ------
@@ -355,9 +357,9 @@ def time_uniform_lower(stream: Stream, delta: float) -> float:
 
     Notes
     -----
-    The largest limit against which the capital is at least 1 / delta, found on finer and finer
-    grids and rounded downwards. As the capital falls when the limit rises, an error of the search
-    costs power only.
+    The bound is the largest limit against which the capital is at least 1 / delta. It is found on
+    successively finer grids and rounded downwards. The capital decreases as the limit increases, so
+    an inexact search costs power only.
 
     Examples
     --------
@@ -385,16 +387,16 @@ def time_uniform_sum_lower(
     Parameters
     ----------
     streams : sequence of RateStream or MeanStream
-        No row is in two of them.
+        The streams of the means; they must not share rows.
     factors : sequence of float
-        What each mean is multiplied with, not zero.
+        The factor of each mean, not zero.
     delta : float
         Probability of error over the whole stream, strictly between 0 and 1.
 
     Returns
     -------
     float
-        At least the least that the sum can be.
+        The lower bound, at least the smallest possible value of the sum.
 
     Raises
     ------
@@ -453,7 +455,10 @@ def time_uniform_sum_lower(
     """
     check_delta(delta)
     if not streams or len(streams) != len(factors) or not all(factors):
-        raise ValueError("one factor, not zero, is needed for each stream.")
+        raise ValueError(
+            f"factors must have one nonzero number per stream; got {len(factors)} for "
+            f"{len(streams)} streams."
+        )
     sizes = np.abs(np.asarray(factors, dtype=float))
     least = float(sum(factor for factor in factors if factor < 0.0))
     sided = [s if f > 0.0 else s.flipped for s, f in zip(streams, factors, strict=True)]
@@ -496,12 +501,12 @@ def _dual_bound(
 
 
 def _rounding(n: float) -> float:
-    """By how much rounding may have raised the logarithm of the capital after n rows."""
+    """The largest effect of rounding on the logarithm of the capital after n rows."""
     return ROUNDING + ROUNDING_PER_ROW * (n + 1.0) * math.log(n + 2.0)
 
 
 def _log_gains(rows: Floats, limits: Floats) -> Floats:
-    """Of bets on each of some rows (last axis), with each of the stakes (the axis before)."""
+    """Log gains of bets on some rows (last axis) with each of the stakes (the axis before)."""
     return np.log1p(STAKES[:, None] * (rows / limits[..., None, None] - 1.0))
 
 
@@ -518,7 +523,7 @@ def _with_one_kept(stream: Stream, limits: Floats) -> Floats:
 
 @lru_cache(maxsize=256)
 def _looked_at(stream: Stream, low: float) -> tuple[Floats, Floats]:
-    """Limits between which the first cells are, from a lower bound to 1, and the capitals there."""
+    """The ends of the first cells, from a lower bound to 1, and the capitals at these limits."""
     width = max(stream.estimate - low, stream.deviation) / N_BELOW
     n_above = math.ceil(math.log(1.0 / width) / math.log(WIDER))
     steps = np.concatenate([np.ones(N_BELOW), WIDER ** np.arange(n_above)])
@@ -528,17 +533,17 @@ def _looked_at(stream: Stream, low: float) -> tuple[Floats, Floats]:
 
 
 def _values(points: Floats, capitals: Floats, slope: Floats | float) -> Floats:
-    """For each cell (last axis) at most the least of log capital and slope times limit."""
+    """For each cell (last axis), a lower bound on log capital plus slope times limit."""
     return np.asarray(capitals[1:] + np.multiply.outer(slope, points[:-1]))
 
 
 def _minima(points: Floats, capitals: Floats, size: float, multipliers: Floats) -> Floats:
-    """The least over all cells, for each multiplier."""
+    """The smallest value over all cells, for each multiplier."""
     return np.asarray(_values(points, capitals, size * multipliers).min(axis=-1))
 
 
 def _finer(points: Floats, capitals: Floats, slope: float) -> Floats:
-    """Points inside the cells that may hold less than the least value at the known points."""
+    """New points inside the cells that may contain values below the smallest known one."""
     least = float((capitals + slope * points).min())
     near = np.flatnonzero(_values(points, capitals, slope) < least - TOLERANCE)
     steps = np.arange(1.0, N_PARTS) / N_PARTS
@@ -549,7 +554,7 @@ def _finer(points: Floats, capitals: Floats, slope: float) -> Floats:
 def _merged(
     points: Floats, capitals: Floats, more: Floats, of_more: Floats
 ) -> tuple[Floats, Floats]:
-    """More points in their places, with their capitals."""
+    """The points and their capitals with more points added, in ascending order."""
     every = np.concatenate([points, more])
     order = np.argsort(every, kind="stable")
     return every[order], np.concatenate([capitals, of_more])[order]

@@ -1,4 +1,4 @@
-"""Ratios of totals over independent units, within which rows may depend on each other."""
+"""Ratios of totals over independent units, in which rows may depend on each other."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from sklearn_seldonian.bounds._checks import Numbers, check_delta, check_same_le
 from sklearn_seldonian.bounds._score import Floats
 from sklearn_seldonian.bounds._unit_totals import Totals
 
-# Which share of delta the interval of the mean beside is given.
-SHARE_BESIDE = 0.02
-# Cells of the mean beside, for each square root of the number of units.
+# The share of delta that is spent on the interval of the second mean.
+SHARE_OF_SECOND_MEAN = 0.02
+# The number of cells of the second mean, per square root of the number of units.
 CELLS = 48.0
-# More units are averaged in blocks.
+# With more units than this, units are averaged in blocks.
 MAX_UNITS = 20_000
-# Where there are several populations, one in so many units only shows how large units are.
+# With several populations, one in this many units is used only to estimate the size of units.
 LOOKED_AT = 8
-# Units that the guess of a unit's size, half of the largest, counts for.
+# The weight, in units, of the initial guess of a unit's size, which is half of the largest.
 GUESS = 0.25
-# By which share sums over the rows of a unit may round.
+# The relative rounding error of sums over the rows of a unit.
 SUMS = 1e-6
 
 
@@ -51,21 +51,22 @@ def totals_test(
     Parameters
     ----------
     totals : sequence of one or two Totals
-        Of the same units, in the same order.
+        Totals of the same units, in the same order.
     weights : sequence of as many numbers
+        Factor of each mean.
     delta : float
-        The level that the bets aim at.
+        The level for which the bets are tuned.
     n_limits : int, default=None
-        As of `p_values_by_limit`.
+        As in `p_values_by_limit`.
     others : sequence of sequences of Totals, default=()
-        The same means in other populations. What is certified then holds in each of them, and in
-        each of their mixtures.
+        Totals of the same means in other populations. A certified limit then holds in each
+        population and in each of their mixtures.
 
     Returns
     -------
     LimitsTest
-        Without limits, so that nothing is certified, where a mean has no units, or a number is not
-        finite or outside its range.
+        It has no limits, so that nothing is certified, if a mean has no units, or if a number is
+        not finite or outside its range.
 
     Raises
     ------
@@ -88,22 +89,23 @@ def totals_test(
     :math:`1 / \delta` with probability at most delta (Ville [2]_). Stakes are those of
     `p_values_by_limit`.
 
-    One mean has a corner c for each limit. Of two, the second may be anything. It is cut into cells
-    that depend on nothing but the number of units. If it is in :math:`[s, s']` and the sum is at
-    least t, then :math:`\theta_1 \ge (t - a_2 s') / a_1` and :math:`\theta_2 \ge s`, which is the
-    corner of the cell. A limit's capital is the least over all cells that meet an interval of the
-    second mean. That is wrong with probability at most delta / 50, and the bets are for the rest
-    of delta (Berger and Boos [3]_). As in `p_values_by_limit`, cells of limits hold all sums above
-    them, and what is known at one limit is lowered to the least at those above it.
+    One mean has a corner c for each limit. With two means, the second can have any value. Its range
+    is divided into cells that depend only on the number of units. If it is in :math:`[s, s']` and
+    the sum is at least t, then :math:`\theta_1 \ge (t - a_2 s') / a_1` and :math:`\theta_2 \ge s`,
+    which is the corner of the cell. The capital of a limit is the smallest over all cells that meet
+    a confidence interval of the second mean. The interval is wrong with probability at most delta /
+    50, and the bets use the rest of delta (Berger and Boos [3]_). As in `p_values_by_limit`, each
+    limit represents a cell, and its capital is lowered to the smallest at the limits above it.
 
     In a mixture of populations, E N and E D are mixtures too. Let the means be :math:`\theta`
     there. With the same :math:`\alpha` in all populations, at all times and for all limits,
     :math:`\sum_k \alpha_k E[\theta_k D_k - N_k]` is zero in the mixture, hence at most zero in one
-    of its populations. There the cells in which :math:`\theta` is have a supermartingale, as above.
-    So what holds in the mixture is rejected in all populations with probability at most delta. The
-    sizes come from the first eighth of the units, on which nothing is bet, and the interval of the
-    second mean reaches from the least lower to the largest upper bound of the populations. Units
-    are numbered alike in all populations. For one mean sizes do not matter.
+    of its populations. There the cells that contain :math:`\theta` have a supermartingale, as
+    above. So means that hold in the mixture are rejected in all populations with probability at
+    most delta. The sizes come from the first eighth of the units, on which nothing is bet. The
+    interval of the second mean reaches from the smallest lower to the largest upper bound of the
+    populations. Units have the same numbers in all populations. For one mean the sizes do not
+    matter.
 
     If it were wrong, units of one kind of row each, whose sizes go with their rates, would be
     certified too often at a limit that they are on, which their enumeration for few units shows.
@@ -129,7 +131,7 @@ def totals_test(
     check_delta(delta)
     check_same_length(totals=totals, weights=weights)
     if len(totals) > 2:
-        raise ValueError(f"one or two means are tested, got {len(totals)}.")
+        raise ValueError(f"one or two means must be given, got {len(totals)}.")
     used = [(each, a) for each, a in zip(totals, weights, strict=True) if a != 0.0]
     ends = [(min(a * t.low, a * t.high), max(a * t.low, a * t.high)) for t, a in used]
     low, high = (math.fsum(end) for end in zip(*ends, strict=True)) if ends else (0.0, 0.0)
@@ -158,15 +160,15 @@ def quotient_of_totals_test(
     n_limits: int | None = None,
     others: Sequence[tuple[Totals, Totals]] = (),
 ) -> LimitsTest:
-    """Test of the ratio of two means that are not negative against every limit at once.
+    """Test of the ratio of two nonnegative means against every limit at once.
 
     Parameters
     ----------
     top, bottom : Totals
-        Whose `low` is 0.
+        Totals of the numerator and of the denominator of the ratio; their `low` must be 0.
     delta, n_limits, others
-        As of `totals_test`, whose notes hold here too: where the mean below is in a cell
-        ``[s, s']`` and the ratio at least c, the mean above is at least ``c * s``.
+        As in `totals_test`, whose notes hold here too. If the denominator is in a cell ``[s, s']``
+        and the ratio is at least c, the numerator is at least ``c * s``.
 
     Returns
     -------
@@ -190,20 +192,20 @@ def quotient_of_totals_test(
     return LimitsTest(delta, 0.0, math.inf, scale * limits / (1.0 - limits), p_values)
 
 
-# -- what is tested ------------------------------------------------------------------------
+# -- the statements that are tested ----------------------------------------------------------
 
 
 class _Statement(Protocol):
-    """A function of means in [0, 1] that rises in each of them, and its limits in [0, 1)."""
+    """An increasing function of means in [0, 1], with limits in [0, 1)."""
 
     def corners(self, limits: Floats, below: Floats, above: Floats) -> list[Floats]:
-        """What the means are at least: (n_cells, n_limits), in cells of the second mean."""
+        """Lower ends of the means in cells of the second mean, of shape (n_cells, n_limits)."""
 
     def slopes(self, limits: Floats) -> list[Floats | float]:
-        """How much each mean counts, beside the others."""
+        """The relative weight of each mean."""
 
     def limit_at(self, means: Floats) -> tuple[float, float]:
-        """The limit that the means are on, and its slope in the first of them."""
+        """The value of the function at the means, and its slope in the first mean."""
 
 
 class _Sum(NamedTuple):
@@ -245,7 +247,7 @@ class _Quotient(NamedTuple):
 
 
 class _Units(NamedTuple):
-    """Numerators and denominators on the scale where 0 <= N <= D <= 1: (n_means, n_units)."""
+    """Numerators and denominators, scaled to 0 <= N <= D <= 1, of shape (n_means, n_units)."""
 
     numerators: Floats
     denominators: Floats
@@ -262,9 +264,9 @@ class _Units(NamedTuple):
 
 
 def _units_of_all(populations: Sequence[Sequence[Totals]]) -> list[_Units] | None:
-    """The units that count for any mean in any population; None where something cannot be used.
+    """The units that count for any mean in any population; None if some data cannot be used.
 
-    The same units are left out everywhere, so that the n-th is the same in all populations.
+    The same units are left out everywhere, so the n-th unit is the same in all populations.
     """
     scaled = [[_scaled(each) for each in totals] for totals in populations]
     known = [[pair for pair in pairs if pair is not None] for pairs in scaled]
@@ -277,13 +279,13 @@ def _units_of_all(populations: Sequence[Sequence[Totals]]) -> list[_Units] | Non
 
 
 def _scaled(totals: Totals) -> tuple[Floats, Floats] | None:
-    """One mean's parts; None where a number is not finite or outside its range."""
+    """The scaled parts of one mean; None if a number is not finite or outside its range."""
     low, high, largest = totals.low, totals.high, totals.largest
     n, d = np.asarray(totals.numerators, float), np.asarray(totals.denominators, float)
     if not finite(low, high, largest) or low >= high or n.shape != d.shape or n.ndim != 1:
         return None
     size = SUMS * max(abs(low), abs(high)) * largest
-    # Written so that NaN does not pass.
+    # NaN makes the comparison false, so it is refused.
     usable = (d >= 0.0) & (d <= largest * (1.0 + SUMS))
     usable &= (n >= low * d - size) & (n <= high * d + size)
     if not d.any() or not usable.all():
@@ -293,7 +295,7 @@ def _scaled(totals: Totals) -> tuple[Floats, Floats] | None:
 
 
 def _averaged(parts: Floats) -> Floats:
-    """Means over consecutive blocks of units, where these are many."""
+    """Means over consecutive blocks of units, if there are many."""
     n = parts.shape[1]
     if n <= MAX_UNITS:
         return parts
@@ -308,8 +310,8 @@ def _p_values(
     if len(populations[0].numerators) == 1:
         cells, spent, n_limits = np.zeros((2, 1)), 0.0, n_limits or LIMITS
     else:
-        spent = SHARE_BESIDE * delta
-        cells, n_limits = _cells_beside(populations, spent), n_limits or FEW_LIMITS
+        spent = SHARE_OF_SECOND_MEAN * delta
+        cells, n_limits = _cells_of_second_mean(populations, spent), n_limits or FEW_LIMITS
     first, sizes = 0, None
     if len(populations) > 1 and spent:
         first = populations[0].n // LOOKED_AT
@@ -328,7 +330,7 @@ def _p_values(
 def _fixed_sizes(
     statement: _Statement, populations: Sequence[_Units], first: int
 ) -> list[Floats] | None:
-    """What units are multiplied by in all populations, from the first of them; None if unknown."""
+    """The factors of units in all populations, from the first units; None if they are unknown."""
     tops = np.sum([each.numerators[:, :first].sum(axis=1) for each in populations], axis=0)
     bottoms = np.sum([each.denominators[:, :first].sum(axis=1) for each in populations], axis=0)
     if not np.all(bottoms):
@@ -339,7 +341,7 @@ def _fixed_sizes(
 
 
 def _largest(found: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
-    """The largest p-value of several tests, each known from each of its limits on."""
+    """The largest p-value of several tests, each given as a step function of the limit."""
     limits = np.unique(np.concatenate([own for own, _ in found]))
     p_values = np.zeros(len(limits))
     for own, p_value in found:
@@ -348,8 +350,8 @@ def _largest(found: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
     return limits, p_values
 
 
-def _cells_beside(populations: Sequence[_Units], spent: float) -> Floats:
-    """Lower and upper ends of the cells in which the second mean may be: (2, n_cells)."""
+def _cells_of_second_mean(populations: Sequence[_Units], spent: float) -> Floats:
+    """Lower and upper ends of the cells that may contain the second mean, of shape (2, n_cells)."""
     second = [each.second for each in populations]
     flipped = [_Units(each.denominators - each.numerators, each.denominators) for each in second]
     uppers = []
@@ -372,9 +374,10 @@ def _highest(
     first: int = 0,
     sizes_given: list[Floats] | None = None,
 ) -> tuple[Floats, Floats]:
-    """Limits, and the most that the capital against each was in each cell.
+    """Limits, and the highest capital that the bets against each reached in each cell.
 
-    Nothing is bet on the `first` units. What units are multiplied by is given, or as seen so far.
+    Nothing is bet on the `first` units. The factors of units are given, or estimated from earlier
+    units.
     """
     n, seen = units.n, _Seen(units)
     limits = everywhere(n_limits + n_limits // 4)
@@ -409,7 +412,7 @@ def _highest(
 
 
 class _Seen:
-    """What is known before each unit: sizes of units, means, and how they vary."""
+    """Statistics before each unit: sizes of units, means, and their variance."""
 
     def __init__(self, units: _Units):
         parts = np.concatenate([units.numerators, units.denominators])
@@ -419,18 +422,18 @@ class _Seen:
         self.products = np.concatenate([np.zeros((len(parts),) * 2 + (1,)), products], axis=2)
 
     def _sizes_and_means(self, start: int) -> tuple[Floats, Floats]:
-        """The size of a unit and the mean, of each of the means."""
+        """The size of a unit and the current mean, for each of the means."""
         numerators, denominators = np.split(self.sums[:, start], 2)
         total = GUESS / 2.0 + denominators
         return total / (GUESS + start), (GUESS / 4.0 + numerators) / total
 
     def sizes(self, slopes: Sequence[Floats | float], start: int) -> list[Floats]:
-        """By how much what a unit adds is multiplied: slopes, each over the size of a unit."""
+        """The factors of a unit's contributions: each slope divided by the size of a unit."""
         sizes, _ = self._sizes_and_means(start)
         return [np.asarray(slope / size) for slope, size in zip(slopes, sizes, strict=True)]
 
     def variance(self, sizes: Sequence[Floats], start: int) -> Floats:
-        """Of what one unit adds, with that of one guessed unit."""
+        """The variance of a unit's contribution, including one guessed unit."""
         of_units, means = self._sizes_and_means(start)
         factors = [*sizes, *(-size * mean for size, mean in zip(sizes, means, strict=True))]
         total = 0.25 * sum(s * of for s, of in zip(sizes, of_units, strict=True)) ** 2
@@ -440,7 +443,7 @@ class _Seen:
         return np.asarray(np.maximum(total, 1e-12) / (start + 1.0))
 
     def limits_near(self, statement: _Statement, start: int, delta: float, n_limits: int) -> Floats:
-        """Limits of which many are near where the bound is expected."""
+        """Limits, of which many are near the expected bound."""
         _, means = self._sizes_and_means(start)
         limit, slope = statement.limit_at(means)
         slopes = [float(np.asarray(s).ravel()[0]) for s in statement.slopes(np.array([limit]))]

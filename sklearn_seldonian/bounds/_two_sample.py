@@ -13,15 +13,15 @@ from sklearn_seldonian.bounds._cells import approximate_p_value, cell_p_value
 from sklearn_seldonian.bounds._checks import Numbers, check_delta, finite, two_rates_usable
 from sklearn_seldonian.bounds._pair import Pair, pair_of
 
-# Steps of the search for a bound, as part of the distance from the estimate to it.
+# The smallest step of the search for a bound, as a part of its distance from the estimate.
 FINEST = 1.0 / 2500.0
 
-# A first cell ends NEAR steps above where the bound is likely to end. Where more than FAR steps are
-# left, a cell takes FIRST_SHARE of the way, because one for the whole way would be too coarse.
+# The first cell ends NEAR steps above the expected bound. If more than FAR steps are left, a cell
+# covers FIRST_SHARE of the way, because one cell for the whole way would be too coarse.
 NEAR, FAR, FIRST_SHARE = 500.0, 125.0, 0.95
 
-# The bound is aimed at ROOM steps above the root, because cells need room. From KNOWN steps away a
-# normal statistic shows well enough where the root is.
+# The search aims at ROOM steps above the root, because cells need some distance. Within KNOWN steps
+# of the root, a normal approximation locates it well enough.
 ROOM, KNOWN = 1.0, 6.0
 
 
@@ -60,14 +60,14 @@ def two_rate_p_value(
 
     .. math:: p = \gamma + \sup_{p \in B,\; a \cdot p \ge c} P_p\{T(Y) \le T(x)\}
 
-    with B the Clopper-Pearson box of both rates at :math:`\gamma = \delta / 1000` (Berger
-    and Boos [1]_): outside B lie the true rates with probability at most :math:`\gamma`,
-    and inside the second term is a p-value. T rises in both counts (proved in
-    `score_statistic`), so the probability falls in both rates and the supremum over the
-    region is the one over its lower edge, the part of the line :math:`a \cdot p = c` in B.
-    There it is bounded from above between the points of a search (`worst_case`), by at
-    most delta / 1000 too much, and the binomials' mass outside the sums is added. Ties
-    within rounding count as ties.
+    with B the Clopper-Pearson box of both rates at :math:`\gamma = \delta / 1000` (Berger and Boos
+    [1]_): the true rates are outside B with probability at most :math:`\gamma`, and inside B the
+    second term is a p-value. T increases with both counts (proved in `score_statistic`), so the
+    probability decreases with both rates. The supremum over the region is therefore the supremum
+    over its lower edge, the part of the line :math:`a \cdot p = c` in B. There it is bounded from
+    above between the points of a search (`worst_case`). The bound is at most delta / 1000 too
+    large, and the probability outside the sums is added. Statistics that differ by rounding only
+    count as ties.
 
     If it were wrong, summing both binomials over all tables certified would exceed delta
     for some rates on or beyond the line.
@@ -171,7 +171,7 @@ def two_rate_upper(successes: Numbers, trials: Numbers, weights: Numbers, delta:
 def two_rate_certified(
     successes: Numbers, trials: Numbers, weights: Numbers, limit: float, delta: float
 ) -> bool:
-    """Whether ``two_rate_upper(...) <= limit``, without the digits that do not matter.
+    """Whether ``two_rate_upper(...) <= limit``, without computing the full bound.
 
     Parameters
     ----------
@@ -191,8 +191,8 @@ def two_rate_certified(
 
     Notes
     -----
-    A p-value above delta says no. Otherwise the steps of `two_rate_upper` are taken
-    until they are at or below the limit. If it were wrong, it would differ from comparing
+    The answer is no if the p-value is above delta. Otherwise the steps of `two_rate_upper` are
+    taken until they are at or below the limit. If it were wrong, it would differ from comparing
     `two_rate_upper` with the limit.
 
     Examples
@@ -210,7 +210,7 @@ def two_rate_certified(
 def _other_rate(
     successes: Numbers, trials: Numbers, weights: Numbers
 ) -> tuple[float, float, float]:
-    """Count, trials and weight of the other rate where a weight is zero."""
+    """Count, trials and weight of the other rate, if one weight is zero."""
     used = 0 if weights[1] == 0.0 else 1
     return successes[used], trials[used], weights[used]
 
@@ -218,7 +218,7 @@ def _other_rate(
 def _falling_bounds(
     successes: Numbers, trials: Numbers, weights: Numbers, delta: float
 ) -> Iterator[float]:
-    """Bounds on the combination given, rounded upwards, each below the one before it."""
+    """A decreasing sequence of bounds on the given combination, rounded upwards."""
     pair = pair_of(successes, trials, weights, delta)
     highest = math.fsum(a for a in weights if a > 0.0)
     for bound in _descent(pair):
@@ -235,7 +235,7 @@ def _descent(pair: Pair) -> Iterator[float]:
     likely = _limit_at(pair, quantile)
     error = (likely - estimate) / -quantile
     finest = max((likely - estimate) * FINEST, 1e-12 * sum(pair.weights))
-    # Often one cell takes the bound to so near where it will end that another takes it there.
+    # Often one cell brings the bound so near to its final value that one more is enough.
     near = NEAR * finest
     bound = yield from _steps_down(pair, bound, likely + near, near)
     target = _root(pair, (estimate, bound), likely, error, finest)
@@ -278,7 +278,7 @@ def _root(
         p = approximate_p_value(pair, probe)
         rejected = p <= pair.level
         low, high = (low, probe) if rejected else (probe, high)
-        # A normal statistic would have its root here.
+        # The root under a normal approximation.
         move = error * float(ndtri(p) - ndtri(pair.level))
         aim = probe + move + ROOM * finest
         if high - low <= finest or (rejected and probe - aim <= finest):

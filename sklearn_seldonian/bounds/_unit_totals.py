@@ -1,4 +1,4 @@
-"""What independent units of rows add to means, and how the means vary with them."""
+"""Contributions of independent units of rows to means, and the variance of the means."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from sklearn_seldonian.bounds._checks import Numbers
 
 
 class Totals(NamedTuple):
-    """What each unit adds to a mean ``E[numerator] / E[denominator]``.
+    """The contributions of each unit to a mean ``E[numerator] / E[denominator]``.
 
     Attributes
     ----------
     numerators, denominators : array-like of shape (n_units,)
-        Units in an order drawn at random. A numerator is between `low` and `high` times its
-        denominator.
+        One entry per unit, in an order drawn at random. A numerator is between `low` and `high`
+        times its denominator.
     low, high : float
-        Between which the values behind the mean lie.
+        The smallest and the largest possible value behind the mean.
     largest : float
-        What no denominator exceeds.
+        An upper limit on all denominators.
     """
 
     numerators: npt.ArrayLike
@@ -34,25 +34,25 @@ class Totals(NamedTuple):
 
     @property
     def opposite(self) -> Totals:
-        """Of the mean that is as far below `high` as this one is above `low`."""
+        """The totals of ``low + high - mean``."""
         highest = (self.low + self.high) * np.asarray(self.denominators, float)
         return self._replace(numerators=highest - np.asarray(self.numerators, float))
 
     @property
     def complement(self) -> Totals:
-        """Of one minus the mean of values in [0, 1], whose own range is taken for all of that."""
+        """The totals of one minus the mean of values in [0, 1], with the full range [0, 1]."""
         return self._replace(low=0.0, high=1.0).opposite
 
 
 def variance_of_totals(totals: Sequence[Totals], slopes: Numbers) -> float:
-    """The variance of ``sum(slopes * means)`` as estimated from the same units' totals.
+    """The variance of ``sum(slopes * means)``, estimated from totals of the same units.
 
-    By the linearisation of a ratio of totals, with one degree of freedom taken off (Cochran's
-    chapter 6, see `totals_test`). NaN with fewer than two units, or where a mean has none.
+    It uses the linearisation of a ratio of totals, with n - 1 degrees of freedom (Cochran's chapter
+    6, see `totals_test`). NaN with fewer than two units, or if a mean has no units.
 
     Examples
     --------
-    Ten units of four equal rows tell as much as ten rows:
+    Ten units of four equal rows contain as much information as ten rows:
 
     >>> hits = Totals(np.repeat([0.0, 4.0], 5), np.full(10, 4.0), 0.0, 1.0, 4.0)
     >>> round(variance_of_totals([hits], [1.0]), 5)

@@ -11,7 +11,7 @@ from scipy.special import gammaln, xlog1py, xlogy
 
 from sklearn_seldonian.bounds._score import Floats, clipped
 
-# Entries of one block of probabilities: small enough to stay in the processor's cache.
+# The number of entries of one block of probabilities, which fits in the processor's cache.
 BLOCK = 200_000
 
 
@@ -31,9 +31,10 @@ class Line(NamedTuple):
 
 
 class LowerSet(NamedTuple):
-    """Tables with ``x2 <= highest[i]`` for ``x1 = start + i``; `highest` never rises.
+    """Tables with ``x2 <= highest[i]`` for ``x1 = start + i``; `highest` never increases.
 
-    Windows of counts leave out `tail` on a side: of x1 here, and of both counts in sums.
+    Windows of counts omit a probability of `tail` on each side: of x1 here, and of both counts in
+    sums.
     """
 
     trials: tuple[int, int]
@@ -58,8 +59,8 @@ def window(n: int, low: float, high: float, omitted: float) -> tuple[int, int]:
 def worst_case(tables: LowerSet, line: Line, slack: float, enough: float = 0.0) -> float:
     r"""Bound the largest probability of the set over the line from above.
 
-    Exact up to `slack`, except that it need not be closer than `enough`: a result at most
-    `enough` is a bound only. A result above both is at most `slack` too large.
+    The bound is accurate to within `slack`, but need not be tighter than `enough`. A result of at
+    most `enough` is only a bound; a larger result is at most `slack` too large.
 
     Between two points a distance w apart on the line, the bound rests on a fact about
     any function f of independent Bernoulli trials whose probabilities move linearly with
@@ -87,7 +88,7 @@ def worst_case(tables: LowerSet, line: Line, slack: float, enough: float = 0.0) 
         bounds = _between(points, tables, line)
         best = float(points.value.max())
         wide = bounds > max(enough, best + slack)
-        # A spacing at the limit of floating point cannot be halved; its bound stands.
+        # A spacing at the limit of floating point cannot be halved; its bound is kept.
         middle = _middle(points.p2[:-1], points.p2[1:], line)
         wide &= (middle > points.p2[:-1]) & (middle < points.p2[1:])
         if not wide.any() or best > enough > 0.0:
@@ -97,7 +98,7 @@ def worst_case(tables: LowerSet, line: Line, slack: float, enough: float = 0.0) 
 
 
 def largest_seen(tables: LowerSet, line: Line) -> float:
-    """The largest probability of the set at some points of the line: no bound, but near one."""
+    """The largest probability of the set at some points of the line; an approximation only."""
     return float(_Points.at(_first_points(tables.trials, line), tables, line).value.max())
 
 
@@ -136,21 +137,21 @@ def _first_points(trials: tuple[int, int], line: Line) -> Floats:
 
 
 def _middle(left: Floats, right: Floats, line: Line) -> Floats:
-    """A point between, about half-way by information distance also next to 0 and 1."""
+    """A point about half-way by information distance, also next to 0 and 1."""
     even1 = line.p2(np.sin((_angle(line.p1(left)) + _angle(line.p1(right))) / 2.0) ** 2)
     even2 = np.sin((_angle(left) + _angle(right)) / 2.0) ** 2
     return np.asarray((even2 + even1) / 2.0)
 
 
 def _distance(left: Floats, right: Floats, trials: tuple[int, int], line: Line) -> Floats:
-    """Information distance along the line, or a little more: the sum of both rates' own."""
+    """An upper bound on the information distance along the line: the sum for both rates."""
     own1 = 2.0 * math.sqrt(trials[0]) * (_angle(line.p1(left)) - _angle(line.p1(right)))
     own2 = 2.0 * math.sqrt(trials[1]) * (_angle(right) - _angle(left))
     return own1 + own2
 
 
 def _angle(p: Floats) -> Floats:
-    """The scale on which half the information distance of one trial is the difference."""
+    """The angle of a rate; a difference of angles is half the information distance of one trial."""
     return np.asarray(np.arcsin(np.sqrt(p)))
 
 
@@ -168,7 +169,7 @@ def _between(points: _Points, tables: LowerSet, line: Line) -> Floats:
         quartic = (np.maximum(information[:-1], information[1:]) * width * width) ** 2
         spread = np.sqrt(np.where(lipschitz < 0.5, lipschitz * (1.0 - lipschitz), 0.25))
         smooth = _cubic_maximum(points, width) + math.sqrt(24.0) / 384.0 * spread * quartic
-    # fmin: next to a rate of 0 or 1 there is no slope.
+    # fmin, because next to a rate of 0 or 1 the slope is not defined.
     bounds = np.asarray(np.fmin(lipschitz, smooth))
     for cell in {0, bounds.size - 1} if bounds.size else ():
         if not np.isfinite(smooth[cell]):
@@ -194,7 +195,7 @@ def _cubic_maximum(points: _Points, width: Floats) -> Floats:
 
 
 def _blocks(p2: Floats, tables: LowerSet, line: Line) -> list[Floats]:
-    """Neighbouring points, so few at a time that their probabilities fit in a block."""
+    """Neighbouring points in groups whose probabilities fit in a block."""
     widths = []
     for n, p in zip(tables.trials, (line.p1(p2), p2), strict=True):
         first, last = window(n, float(p.min()), float(p.max()), 1e-7)

@@ -1,4 +1,4 @@
-"""The safety test and its certificate; numpy and scipy only."""
+"""The safety test and its certificate, based on numpy and scipy only."""
 
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._decide import Verdict, passes, safety_test

@@ -25,12 +25,12 @@ Counts = Mapping[Estimand, Array]
 # A constraint and its delta.
 Test = tuple[Tree, float]
 
-# Where a rate has fewer rows, one count more or less matters, and the exact test is asked where its
-# edge is: beside so many counts of the second rate, at the quantiles of those in question. With
-# more rows the score test's edge has a probability of passing that is within .01 of its own.
+# If a rate has fewer rows than this, one count matters, and the exact test is run to find its own
+# edge. That is done for this many counts of the second rate, at quantiles of the given ones. With
+# more rows, the probability of passing by the score test's edge is within .01.
 FEW_ROWS = 60
 CORRECTIONS = 5
-# The edges of the two tests are at most one count apart, and are looked for within two.
+# The edges of the two tests are at most one count apart; the search covers two counts.
 APART = 2
 
 
@@ -41,15 +41,15 @@ class AcceptanceSet:
     Attributes
     ----------
     trials : mapping of Estimand to int
-        Rows of each rate.
+        Number of rows of each rate.
     method, mutually_exclusive_columns
         As in `safety_test` and `Evidence`.
     n_rows : int, default=0
-        Of all rates together. 0: the sum of the `trials`.
+        Number of rows of all rates together. 0: the sum of the `trials`.
     corrected : bool, default=False
-        Whether the exact test of two rates is asked where its edge is if rows are few.
+        Whether the exact test of two rates is run to find its edge if rows are few.
     correlation : ndarray of shape (n_rates, n_rates), default=None
-        How the estimates of the rates, in the order of `trials`, vary together. None: no two
+        Correlations between the estimates of the rates, in the order of `trials`. None: no two
         rates share rows.
     """
 
@@ -67,12 +67,12 @@ class AcceptanceSet:
         return passes(tree, self._evidence(table), delta, self.method)
 
     def method_of(self, atom: Atom) -> Method:
-        """The test of `atom` on so many rows."""
+        """The test of `atom` with these numbers of rows."""
         middle = {estimand: self.trials[estimand] / 2 for estimand in atom.estimands}
         return method_for(atom, self._evidence(middle), self.method)
 
     def asks_each_table(self, atom: Atom) -> bool:
-        """Whether there is no quicker way than to test each table of `atom` on its own."""
+        """Whether each table of `atom` must be tested on its own, which is slow."""
         if is_rate_limit(atom) or not atom.estimands:
             return False
         test = self.method_of(atom)
@@ -81,9 +81,9 @@ class AcceptanceSet:
     def passes(self, tests: Iterable[Test], counts: Counts, *, any_of: bool = False) -> Verdicts:
         """Which tables pass all `tests`, or any of them.
 
-        The edge of a limit on one rate is found by halving. Two independent rates have the
-        `acceptance_region` of their test, and several its `passing_tables`. Whatever remains is
-        tested once for each distinct table.
+        The edge of a limit on one rate is found by bisection. For two independent rates the
+        `acceptance_region` of their test is used, and for several rates its `passing_tables`.
+        Otherwise each distinct table is tested once.
 
         Parameters
         ----------
@@ -126,12 +126,12 @@ class AcceptanceSet:
         return np.array(verdicts)[position.reshape(-1)]
 
     def _within_limit(self, atom: Atom, events: Array, delta: float) -> Verdicts:
-        """The verdicts of a limit on one rate, which are those of counts up to an edge.
+        """The verdicts of a limit on one rate: counts up to an edge pass.
 
-        Where nothing varies Student's t has a verdict of its own, so that both ends are asked.
+        Student's t test is different if nothing varies, so both ends are tested separately.
         """
         n, fails = self.trials[atom.estimands[0]], partial(self._fails, atom, delta, [])
-        key = n, atom.linear, delta  # groups of one size have the same
+        key = n, atom.linear, delta  # the same for groups of the same size
         if key not in self._limits:
             self._limits[key] = halved(fails, 0, n), fails(0), fails(n)
         failing, fails_at_none, fails_at_all = self._limits[key]
@@ -141,7 +141,7 @@ class AcceptanceSet:
         return np.asarray(passed)
 
     def _edge(self, atom: Atom, test: Method, seconds: Array, delta: float) -> Edge:
-        """Counts of the second rate, and the highest of the first that pass beside them."""
+        """Counts of the second rate, and for each the highest count of the first that passes."""
         trials = [self.trials[estimand] for estimand in atom.estimands]
         key = (*trials, atom.linear, delta)
         if key not in self._edges:
@@ -152,7 +152,7 @@ class AcceptanceSet:
         return self._edges[key]
 
     def _corrected(self, atom: Atom, edge: Edge, seconds: Array, delta: float) -> Edge:
-        """The edge moved by as much as the exact test's own is from it."""
+        """The edge, moved by its distance from the exact test's own edge."""
         n = self.trials[atom.estimands[0]]
         asked = np.unique(np.quantile(seconds, np.linspace(0.01, 0.99, CORRECTIONS)).round())
         near = _highest(edge, asked)
@@ -167,12 +167,12 @@ class AcceptanceSet:
         return edge[0], edge[1] + np.interp(edge[0], asked, np.array(moved) - 1 - near).round()
 
     def _fails(self, atom: Atom, delta: float, others: Sequence[float], first: int) -> bool:
-        """The verdict at one table in positive form, `first` and the `others`."""
+        """Whether the table of `first` and `others`, in positive form, fails the test."""
         table = self._in_positive_form(atom, [float(first), *others])
         return not self.accepts(atom, dict(zip(atom.estimands, table, strict=True)), delta)
 
     def _in_positive_form(self, atom: Atom, columns: Sequence[Any]) -> list[Any]:
-        """Successes of rates with positive weights, and of the complements of others."""
+        """Successes of rates with positive weights, and failures of rates with negative weights."""
         assert atom.linear is not None
         weights = zip(atom.estimands, atom.linear.weights, strict=True)
         return [
@@ -193,7 +193,7 @@ class AcceptanceSet:
     def _variance(
         self, evidence: Evidence, estimands: Sequence[Estimand], slopes: Sequence[float]
     ) -> float:
-        """The `variance` of `evidence`, of rates whose estimates are correlated."""
+        """The `variance` of `evidence` for correlated estimates."""
         assert self.correlation is not None
         position = [list(self.trials).index(estimand) for estimand in estimands]
         samples = [evidence.samples[estimand] for estimand in estimands]
@@ -204,12 +204,12 @@ class AcceptanceSet:
 
 
 def is_rate_limit(tree: Tree) -> bool:
-    """Whether `tree` is a limit on one rate, so that it passes up to a count or from one on."""
+    """Whether `tree` is a limit on one rate, so that a largest or smallest count passes."""
     if not isinstance(tree, Atom) or tree.linear is None or len(tree.estimands) != 1:
         return False
     return isinstance(tree.estimands[0].quantity, Rate)
 
 
 def _highest(edge: Edge, seconds: Array) -> Array:
-    """The highest counts of the first rate that pass beside `seconds`."""
+    """The highest counts of the first rate that pass with the counts `seconds`."""
     return np.floor(np.interp(seconds, *edge) + 1e-9)

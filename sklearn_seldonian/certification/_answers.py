@@ -1,4 +1,4 @@
-"""What a model answers for some rows: all that a safety test knows of it."""
+"""A model's answers for some rows, which are all that a safety test knows about the model."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ Measures = tuple[RowMeasure, ...]
 
 @dataclass(frozen=True)
 class Observation:
-    """How a model behaves on some rows, as constraints look at it.
+    """The behaviour of a model on some rows, as far as constraints need it.
 
     Parameters
     ----------
     statistics : Statistics
     loss : float, default=nan
-        Mean of the primary objective; NaN where there is none.
+        Mean of the primary objective; NaN if there is none.
     answers : mapping of str to ndarray of shape (n_rows, ...)
-        The answers themselves, where they are what a certificate knows the model by.
+        The answers themselves, if a certificate identifies the model by them.
     fingerprints : mapping of str to str
-        What else it knows the model by.
+        Further digests that identify the model.
     assumptions : tuple of str
-        What else a certificate rests on, in sentences.
+        Further assumptions of a certificate, in sentences.
     """
 
     statistics: Statistics
@@ -49,24 +49,24 @@ class Observation:
 
 
 class Answers(Protocol):
-    """A model that can be asked. Nothing above knows what kind of model it is."""
+    """The interface of every model that can be tested, whatever kind of model it is."""
 
     @property
     def targets(self) -> Targets:
-        """What it predicts."""
+        """What the model predicts: labels or numbers."""
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        """What a certificate of these answers rests on, in sentences."""
+        """The assumptions of a certificate of these answers, in sentences."""
 
     def observe(self, rows: LabelledRows, cells: Cells, measures: Measures) -> Observation:
-        """What the model does on `rows`, which fall into `cells`; with the values of `measures`."""
+        """The behaviour of the model on `rows` in `cells`, with the values of `measures`."""
 
     def unknown_groups(self, cells: Cells) -> list[str]:
-        """Groups of rows in these cells that the model decides nothing about, in words."""
+        """Groups of rows in these cells that the model has no decision rule for, in words."""
 
     def remarks(self, statistics: Statistics) -> tuple[str, ...]:
-        """What else to know about the model, in sentences."""
+        """Further facts about the model, in sentences."""
 
 
 # -- fitted estimators of scikit-learn's kind ----------------------------------------------
@@ -80,12 +80,12 @@ def answers_of(
     prediction_range: Any = None,
     sensitive_features: Any = None,
 ) -> ClassifierAnswers | RegressorAnswers:
-    """The answers of a fitted estimator, with the parameters that go with what it is.
+    """The answers of a fitted classifier or regressor.
 
     Raises
     ------
     ValueError
-        If it is neither a classifier nor a regressor, or a parameter means nothing for it.
+        If it is neither a classifier nor a regressor, or if a parameter does not apply to it.
     """
     _arguments.check_predictor(estimator)
     if is_classifier(estimator):
@@ -102,26 +102,29 @@ def answers_of(
         numbers = Numbers(targets, predictions, clipped=False)
         return RegressorAnswers(estimator, numbers, sensitive_features)
     name = type(estimator).__name__
-    raise ValueError(f"certify tests classifiers and regressors; {name} is neither.")
+    raise ValueError(
+        f"{name} is neither a classifier nor a regressor, and certify tests only these. Give a "
+        "fitted estimator with the tags of one."
+    )
 
 
 def _refuse(kind: str, **given: Any) -> None:
-    """Refuse parameters that mean nothing for this kind of estimator."""
+    """Refuse parameters that do not apply to this kind of estimator."""
     named = [name for name, value in given.items() if value is not None]
     if named:
-        raise ValueError(f"{named[0]} says nothing about {kind}: leave it out.")
+        raise ValueError(f"{named[0]} does not apply to {kind}. Leave it out.")
 
 
 @dataclass(frozen=True)
 class _EstimatorAnswers:
-    """A fitted estimator, asked by its public methods.
+    """A fitted estimator, whose answers come from its public methods.
 
     Parameters
     ----------
     estimator : classifier or regressor
     targets : Labels or Numbers
     sensitive_features : array-like or None
-        Handed to methods that ask for them.
+        Passed to the methods that have this parameter.
     """
 
     estimator: Any
@@ -152,7 +155,7 @@ class _EstimatorAnswers:
         return _arguments.one_value_a_row(f"{self.name}.predict", self.ask("predict", X), n_rows)
 
     def ask(self, method: str, X: Any) -> Any:
-        """What a method returns for the rows; what it cannot do, as an error in words."""
+        """What a method returns for the rows; its errors become a `ValueError` with its name."""
         try:
             groups = _arguments.groups_for(self.estimator, method, self.sensitive_features)
             return getattr(self.estimator, method)(X, **groups)
@@ -165,7 +168,7 @@ class _EstimatorAnswers:
 
 
 class ClassifierAnswers(_EstimatorAnswers):
-    """The decisions of a fitted classifier, or its probabilities where decisions are drawn."""
+    """The decisions of a fitted classifier, or its probabilities if decisions are drawn."""
 
     def observe(self, rows: LabelledRows, cells: Cells, measures: Measures) -> Observation:
         deterministic = self.targets.decision == "argmax"
@@ -187,9 +190,9 @@ class ClassifierAnswers(_EstimatorAnswers):
         return Observation(statistics, answers=answers)
 
     def _decisions(self, rows: LabelledRows, *, with_probabilities: bool) -> tuple[Any, Any]:
-        """Positions of the predicted labels and probabilities; NaN for labels that are no class.
+        """Positions of the predicted labels and probabilities; NaN for labels that are not a class.
 
-        Where no probabilities are asked for, they are 0.
+        If probabilities are not needed, they are 0.
         """
         classes, n_rows = self.targets.classes, len(rows.y)
         predicted = self.predictions(rows.inputs(), n_rows)
@@ -199,7 +202,11 @@ class ClassifierAnswers(_EstimatorAnswers):
         if not with_probabilities:
             return positions, np.broadcast_to(np.where(known, 0.0, np.nan), (n_rows, len(classes)))
         if not hasattr(self.estimator, "predict_proba"):
-            raise ValueError(f"{self.name} has no predict_proba, which these constraints need.")
+            raise ValueError(
+                f"{self.name} has no predict_proba, which drawn decisions and averages over "
+                "probabilities need. Give a classifier with probabilities, or use rates of "
+                'decisions with decision="argmax".'
+            )
         given = self.ask("predict_proba", rows.inputs())
         probabilities = _arguments.aligned_probabilities(self.name, given, n_rows, classes, classes)
         proper = ((probabilities >= 0) & (probabilities <= 1 + 1e-6)).all(axis=1)
@@ -218,7 +225,7 @@ class RegressorAnswers(_EstimatorAnswers):
         if len(outside):
             raise ValueError(
                 f"{name} returned {outside[0]:g}, which is outside prediction_range=({low:g}, "
-                f"{high:g}): clip the predictions, or widen it to what they can be."
+                f"{high:g}). Clip the predictions, or widen the range to all possible predictions."
             )
         asked = cells.codes, rows.targets, predicted, cells.stratification, measures
         statistics = summarise_predictions(*asked, keep=True, units=rows.units)

@@ -1,4 +1,4 @@
-"""What is asked of `certify` and `collect`, but for the rows."""
+"""The parameters of `certify` and `collect`, without the rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sklearn_seldonian.data._targets import Labels, Targets
 
 @dataclass(frozen=True)
 class Asked:
-    """An estimator and what it is tested for, as parameters of `certify`."""
+    """An estimator and what it is tested for, as parameters of `certify` state it."""
 
     estimator: Any
     constraints: Any
@@ -41,11 +41,14 @@ class Asked:
         Raises
         ------
         ValueError
-            If there are none, or a parameter is out of range.
+            If there are no constraints, or a parameter is out of range.
         """
         constraints = parse_all(self.constraints)
         if not constraints:
-            raise ValueError("There is nothing to certify: no constraints were given.")
+            raise ValueError(
+                "No constraints were given, so there is nothing to certify. Give at least one, "
+                "such as 'ACC >= 0.9'."
+            )
         _requests.check_choice("method", self.method, METHODS)
         _requests.check_choice("missing", self.missing, MISSING)
         deltas = _requests.check_deltas(self.delta, len(constraints))
@@ -53,18 +56,18 @@ class Asked:
 
     @cached_property
     def model(self) -> str | None:
-        """A digest of the estimator, None if there is none."""
+        """A digest of the estimator; None if it cannot be computed."""
         return object_digest(self.estimator)
 
     def answers(self, sensitive_features: Any) -> Any:
-        """The answers of the estimator, which may be given sensitive features."""
+        """The answers of the estimator, which may use the sensitive features."""
         ranges = self.target_range, self.prediction_range
         return answers_of(
             self.estimator, self.decision, self.pos_label, *ranges, sensitive_features
         )
 
     def origin(self, targets: Targets) -> Origin:
-        """What a certificate says of where it comes from."""
+        """The origin of a certificate of this test."""
         given = {"target_range": self.target_range, "prediction_range": self.prediction_range}
         if isinstance(targets, Labels):
             given = {"decision": self.decision, "pos_label": self.pos_label}

@@ -1,4 +1,4 @@
-"""The safety test's outcome as a value that can be kept, read, drawn and compared."""
+"""The outcome of a safety test, as a value that can be stored, read, drawn and compared."""
 
 from __future__ import annotations
 
@@ -27,50 +27,51 @@ if TYPE_CHECKING:
 class SafetyCertificate(Value):
     """What was certified, on what evidence, under which assumptions.
 
-    Two certificates are equal where they say the same; NaN equals NaN.
+    Two certificates are equal if all their fields except `created_at` are equal; NaN equals NaN.
 
     Attributes
     ----------
     results : tuple of ConstraintResult
-        One for each constraint. Each bound holds with confidence 1 - delta on its own;
-        they are not simultaneous. That all constraints hold has confidence
-        1 - max(delta) nonetheless, since all of them must pass.
+        One per constraint. Each bound holds with confidence 1 - delta on its own; the bounds are
+        not simultaneous. That all constraints hold has confidence 1 - max(delta) nevertheless,
+        because all of them must pass.
     loss : float
-        Mean of the primary objective over the safety rows; NaN where there is none.
+        Mean of the primary objective over the safety rows; NaN if there is no primary objective.
+        The mean squared error of a regressor is in the squared unit of the target.
     n_candidate, n_safety : int
-        Rows the model was fitted to, and rows it was tested on.
+        Number of rows that the model was fitted to, and number of rows that it was tested on.
     assumptions : tuple of str
-        What the confidence rests on, in words.
+        What the confidence rests on, one sentence per assumption.
     remarks : tuple of str
-        What else to know about the model, in words.
+        Further facts about the model, one sentence each.
     procedure : str
-        What was called: "SeldonianClassifier.fit", or "certify".
+        The function or method that was called, such as "SeldonianClassifier.fit" or "certify".
     parameters : mapping of str to str
-        What it was called with, as Python would write it.
+        The arguments of that call, each written as in Python.
     classes : tuple of str
         The class labels, in the order of the model's outputs.
     positive : str or None
-        The positive class where there are two.
+        The positive class if there are two classes.
     versions : mapping of str to str
-        Of the packages involved.
+        The versions of Python and of the packages involved.
     fingerprints : mapping of str to str
-        Digests of the safety "data" (X, y and the columns that constraints name, whatever the
-        order of rows and the container), of its y and of each column alone, and of the model: its
-        "weights", or, from the function `certify`, what it answers for these rows: "decisions",
-        "probabilities" or "predictions".
+        Digests of the safety "data" (X, y and the columns that constraints name), of its y and of
+        each column alone, and of the model. The order of the rows and their container do not
+        matter. The model is identified by its "weights", or, from the function `certify`, by its
+        answers for these rows: "decisions", "probabilities" or "predictions".
     order_seed : int or None
-        What the order was drawn from in which a test looked at the rows one after another: the
-        same rows in any order, tested with this seed, give the same certificate. None where
-        only counts were looked at.
+        The seed of the order in which a test looked at the rows one after another. The same rows in
+        any order, tested with this seed, give the same certificate. None if the tests used counts
+        only.
     estimator : str
         The name of the model's class.
     created_at : str
-        When the test was run, in UTC. It does not count in comparisons.
+        When the test was run, in UTC. Comparisons ignore it.
     specification : SpecificationRecord or None
-        What was tested, with all that gives the constraints their meaning.
+        What was tested, with everything that gives the constraints their meaning.
     statistics : StatisticsRecord or None
-        What the verdict rests on: counts and sums over the safety rows, and digests of values.
-        None where no test looked at the rows, or, as in documents of version 1, nothing was kept.
+        What the verdict rests on: counts and sums over the safety rows, and digests of values. None
+        if no test looked at the rows. Documents of version 1 have none either.
     """
 
     results: tuple[ConstraintResult, ...]
@@ -93,17 +94,17 @@ class SafetyCertificate(Value):
 
     @property
     def passed(self) -> bool:
-        """The joint verdict: every constraint is certified, and there is one."""
+        """The joint verdict: there is at least one constraint, and every one is certified."""
         return bool(self.results) and all(result.passed for result in self.results)
 
     @property
     def tested(self) -> bool:
-        """Whether any test looked at the safety rows; if not, they are as good as fresh."""
+        """Whether any test looked at the safety rows; if not, they can still be used for a test."""
         return any(result.method != UNTOUCHED for result in self.results)
 
     @property
     def guarantee(self) -> str:
-        """The weakest of the results': "exact", "finite-sample", "asymptotic" or "none"."""
+        """The weakest guarantee of any result: "exact", "finite-sample", "asymptotic" or "none"."""
         kinds = [result.guarantee for result in self.results]
         return min(kinds, key=GUARANTEES.index, default="none")
 
@@ -122,12 +123,12 @@ class SafetyCertificate(Value):
 
     @property
     def rows_that_named(self) -> str:
-        """Which rows gave the constraints' names their meaning, in one word."""
+        """Which rows gave the names in the constraints their meaning: "tested" or "candidate"."""
         return "tested" if self.procedure == "certify" else "candidate"
 
     @property
     def rows_in_words(self) -> str:
-        """What was done with which rows, in one sentence."""
+        """How many rows the model was fitted to and tested on, in one sentence."""
         rows, others = f"{self.n_safety:,} safety rows", f"{self.n_candidate:,} others"
         if self.tested:
             return f"Tested on {rows}{f'; fitted to {others}' if self.n_candidate else ''}."
@@ -146,10 +147,10 @@ class SafetyCertificate(Value):
             )
         parts += map(on_one_line, self.remarks)
         if self.tested and self.statistics is None:
-            parts.append(
-                "The certificate has no statistics, so that nothing can be recomputed from it."
-            )
-        parts.append("Each bound holds with its confidence on its own; they are not simultaneous.")
+            parts.append("The certificate has no statistics, so nothing can be recomputed from it.")
+        parts.append(
+            "Each bound holds at its own confidence level; the bounds are not simultaneous."
+        )
         if self.order_seed is not None:
             parts.append(f"The rows were tested in an order drawn from the seed {self.order_seed}.")
         if self.assumptions:
@@ -157,7 +158,14 @@ class SafetyCertificate(Value):
         return "\n".join(parts)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a constraint, one column an attribute of `ConstraintResult` and `passed`."""
+        """The results as a table.
+
+        Returns
+        -------
+        DataFrame
+            One row per constraint. The columns are the attributes of `ConstraintResult`, and
+            `passed`.
+        """
         rows = [{**asdict(result), "passed": result.passed} for result in self.results]
         return pd.DataFrame(rows)
 
@@ -170,19 +178,20 @@ class SafetyCertificate(Value):
     def to_json(self, path: str | PathLike[str] | None = None) -> str | None:
         """A JSON document that `from_json` reads back to an equal certificate.
 
-        It is JSON for strict readers too: NaN is written as null, and infinite numbers as the
-        strings "Infinity" and "-Infinity". ``certificate.schema.json``, in the folder of
-        `sklearn_seldonian.certification`, is its JSON Schema.
+        The document is strict JSON: NaN is written as null, and infinite numbers as the strings
+        "Infinity" and "-Infinity". Its JSON Schema is ``certificate.schema.json`` in the folder of
+        `sklearn_seldonian.certification`.
 
         Parameters
         ----------
         path : str or path-like, default=None
-            The file to write. One that is there already is replaced once the new one is complete.
+            The file to write. An existing file is replaced when the new one is complete. None:
+            return the document as text.
 
         Returns
         -------
         str or None
-            The document; None where it was written to a file.
+            The document; None if it was written to a file.
         """
         text = to_text(self)
         if path is None:
@@ -192,20 +201,20 @@ class SafetyCertificate(Value):
 
     @classmethod
     def from_json(cls, document: str | PathLike[str]) -> SafetyCertificate:
-        """The certificate that `to_json` wrote.
+        """Read the certificate that `to_json` wrote.
 
-        Every field is checked for itself and against the others, and the tests are run again from
-        the statistics in the document, as by `recompute`. A document that passes may still be made
-        up: nothing in it is signed, and the data are not in it. `verify` compares it with the model
-        and the rows.
+        Every field is checked on its own and against the others, and the tests are run again from
+        the statistics in the document, as `recompute` does. A document that passes these checks can
+        still be forged: it is not signed, and it does not contain the data. Use `verify` to compare
+        it with the model and the rows.
 
-        Documents of all versions are read. Those of version 1 have no statistics, so that bounds
-        and verdict cannot be recomputed from them.
+        Documents of all versions of the format can be read. Documents of version 1 have no
+        statistics, so their bounds and verdict cannot be recomputed.
 
         Parameters
         ----------
         document : str or path-like
-            The document, or the path of its file.
+            The text of the document, or the path of its file.
 
         Returns
         -------
@@ -214,7 +223,7 @@ class SafetyCertificate(Value):
         Raises
         ------
         ValueError
-            If it is not such a document, or fields contradict each other or the statistics. The
+            If it is not such a document, or if fields contradict each other or the statistics. The
             message names the field.
         OSError
             If there is no such file.
@@ -223,20 +232,21 @@ class SafetyCertificate(Value):
         return found
 
     def recompute(self) -> Recomputation:
-        """Run the tests again from the statistics in the certificate itself.
+        """Run the tests again from the statistics that the certificate contains.
 
-        Where a test looked at numbers of each row, one after another, there is only a digest of
-        them: the bound is then not recomputed, and the answer says so. `verify` does it from the
-        rows.
+        Some tests look at one number per row, one row after another. Of these numbers the
+        certificate keeps only a digest. The bounds of such tests are not recomputed, and the result
+        says so; `verify` recomputes them from the rows.
 
         Returns
         -------
         Recomputation
+            What the statistics lead to, and where the certificate says something else.
 
         Raises
         ------
         ValueError
-            If specification and statistics contradict each other, so that no test can be run.
+            If specification and statistics contradict each other, so that a test cannot be run.
         """
         return recomputed(self)
 
@@ -251,21 +261,23 @@ class SafetyCertificate(Value):
         sample_weight: Any = None,
         measures: Any = (),
     ) -> Verification:
-        """Run the same test again with the model and the rows that the certificate is about.
+        """Run the same test again with the model and the rows of the certificate.
 
-        It is the same question asked again, which does not count as another test of the rows.
+        This repeats a test whose result is known, so it does not count as another test of the rows.
 
         Parameters
         ----------
         estimator : estimator
-            That the certificate is of: any fitted estimator for one of the function `certify`, the
-            fitted Seldonian estimator (or its search) for one of its `fit` or `certify`.
+            The model of the certificate. For a certificate of the function `certify`: the fitted
+            estimator that was tested. For a certificate of a Seldonian estimator's `fit` or
+            `certify`: that fitted estimator, or its search.
         X, y, sensitive_features, groups, sample_weight
-            The rows that were tested, in any order, as the procedure takes them. For a certificate
-            of `fit` it may be all rows that `fit` was given, in the same order: the estimator knows
-            which of them were tested, unless it was loaded by `load_params`.
+            The rows that were tested, in any order, in the form that the procedure takes. For a
+            certificate of `fit`, all rows that `fit` was given work as well, in the same order: the
+            estimator knows which of them were tested, unless its weights were loaded by
+            `load_params`.
         measures : sequence of RowMeasure, default=()
-            The user's own, for a certificate of the function `certify`.
+            Your own measures, for a certificate of the function `certify`.
 
         Returns
         -------
@@ -275,15 +287,17 @@ class SafetyCertificate(Value):
         Raises
         ------
         ValueError
-            If no test looked at any rows, or the same test cannot be run with these.
+            If no test looked at any rows, or if the same test cannot be run with this model and
+            these rows.
         TypeError
-            If the certificate is of a Seldonian estimator, and `estimator` is none.
+            If the certificate is of a Seldonian estimator, and `estimator` is not one.
 
         Notes
         -----
-        Neither the order of rows nor frames or arrays nor the types of equal numbers matter to
-        decisions. Probabilities and predicted numbers may get other last digits where rows come in
-        another order: where these were tested, give the rows in the order of the test.
+        Decisions do not depend on the order of the rows, on whether they are in a frame or an
+        array, or on the types of equal numbers. Probabilities and predicted numbers may differ in
+        their last digits if rows come in another order. If these were tested, give the rows in the
+        order of the test.
 
         Examples
         --------
@@ -299,29 +313,36 @@ class SafetyCertificate(Value):
         >>> certificate.verify(other, X[1000:], y[1000:])
         <Verification: not the same: model, statistics, verdict>
         """
-        # A verification makes a certificate, whose module it needs: it is looked up when asked for.
+        # _verify imports this module, so it is imported only when it is needed.
         verified = import_module("sklearn_seldonian.certification._verify").verified
         rows = X, y, sensitive_features, groups, sample_weight
         found: Verification = verified(self, estimator, *rows, measures)
         return found
 
     def plot(self) -> CertificateDisplay:
-        """Draw how far each bound is from its limit, as `plotting.CertificateDisplay` does."""
+        """Draw how far each bound is from its limit; needs matplotlib.
+
+        Returns
+        -------
+        CertificateDisplay
+            The display of `sklearn_seldonian.plotting`, drawn in a new figure.
+        """
         return CertificateDisplay.from_certificate(self)
 
     def to_html(self, path: str | PathLike[str]) -> None:
-        """Write a report to the file `path`: all there is to keep, in one file.
+        """Write a report as one HTML file that contains everything in the certificate.
 
-        At the top it has what a reader decides by: the verdict, the model, the rows, the risk, each
-        constraint as a sentence with its result, rates of groups, and the assumptions to be signed,
-        then how to verify it, and in an appendix everything else. It needs nothing from elsewhere.
-        Of more than 20 constraints, those with the least room are at the top and in the picture;
-        without matplotlib there is no picture. A file that is there already is replaced once the
-        new one is complete.
+        The report starts with what a reader needs for a decision: the verdict, the model, the rows,
+        the risk, each constraint as a sentence with its result, rates of groups, and the
+        assumptions to be signed. How to verify the certificate comes next, and an appendix has
+        everything else. The file loads nothing from the network. With more than 20 constraints, the
+        first part and the picture show the 20 that are closest to failing. Without matplotlib there
+        is no picture. An existing file is replaced when the new one is complete.
 
         Parameters
         ----------
         path : str or path-like
+            The file to write.
         """
         write_whole(path, report(self))
 

@@ -1,7 +1,7 @@
-"""The one safety test: answers of a model in, a certificate out.
+"""The safety test: it turns a model's answers for the safety rows into a certificate.
 
-`fit`, the estimators' `certify` and the function `certify` differ only in where the answers come
-from, and in which rows gave the constraints their meaning.
+`fit`, the estimators' `certify` and the function `certify` all use it. They differ in where the
+answers come from, and in which rows gave the constraints their meaning.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ class Origin:
     Parameters
     ----------
     procedure : str
-        What was called.
+        The function or method that was called.
     parameters : mapping of str to str
-        What it was called with, as Python would write it.
+        Its arguments, each written as in Python.
     classes : tuple of str
     positive : str or None
     n_candidate : int, default=0
-        Rows that the model was fitted to.
+        Number of rows that the model was fitted to.
     estimator : str, default=""
         The name of the model's class.
 
     Notes
     -----
-    Each is a field of the certificate.
+    Each parameter is a field of the certificate.
     """
 
     procedure: str
@@ -82,7 +82,7 @@ class Origin:
         positive: int | None = None,
         estimator: str = "",
     ) -> Origin:
-        """With values as Python writes them, and the `positive` class by its position."""
+        """An origin from the values of parameters and the position of the `positive` class."""
         names = tuple(map(str, classes))
         written = {name: repr(value) for name, value in sorted(parameters.items())}
         of_positive = None if positive is None else names[positive]
@@ -126,13 +126,13 @@ def safety_test_at(
     rows : LabelledRows
     origin : Origin
     order_seed : int
-        What the order is drawn from in which tests look at rows one after another.
+        The seed of the order in which tests look at rows one after another.
     cells : Cells, default=None
-        Of the rows, where they are known.
+        The cells of the rows. None: they are computed.
     mask_given : bool, default=False
-        Whether somebody chose which rows to test.
+        Whether the user chose which rows to test.
     bound_by : str, default="candidate"
-        Which rows gave the specification its meaning, in words.
+        Which rows gave the specification its meaning: "candidate" or "tested".
     """
     source = specification.source
     cells = cells or specification.cells(rows.columns, len(rows.y))
@@ -153,7 +153,10 @@ def safety_test_at(
     seen = answers.observe(rows, cells, measures)
     statistics = seen.statistics.in_drawn_order(order_seed)
     if rows.units is not None and not statistics.know(rows.units):
-        raise RuntimeError("The statistics of the tested rows do not know their units.")
+        raise RuntimeError(
+            "The statistics of the tested rows leave out their groups, weights or shift, so they "
+            "cannot be tested. Answers.observe must pass rows.units on."
+        )
     columns = {name: rows.columns[name] for name in sorted(source.columns)}
     of_units: tuple[str, ...] = ()
     if rows.units is not None:
@@ -190,20 +193,20 @@ def certificate_of_statistics(
     n_safety: int,
     **others: Any,
 ) -> SafetyCertificate:
-    """The certificate of rows with these statistics.
+    """The certificate that follows from the statistics of the tested rows.
 
     Parameters
     ----------
     specification : BoundSpecification
     statistics : Statistics
-        With kept rows, if there are any, in an order that was drawn.
+        If rows are kept, they are in an order that was drawn at random.
     origin : Origin
     share, mask_given, bound_by
         As in `safety_test_at`, and the share of each delta.
     of_the_model : iterable of str
-        What the certificate rests on, beside what all do.
+        Assumptions about the model, beside those of every certificate.
     unrecorded_values : mapping of str to int
-        Columns, and in how many rows they have no value.
+        For each column with missing values, the number of rows without a value.
     of_units : iterable of str, default=()
         As in `assumptions`.
     n_safety : int
@@ -247,7 +250,7 @@ def _recorded(
     exclusive: ExclusiveColumns,
     shift: Shift | None,
 ) -> SpecificationRecord | None:
-    """What is kept of a specification; None where a document could not say it."""
+    """The record of a specification for the certificate; None if JSON cannot express it."""
     if specification.record is None:
         return None
     tested = specification.record, specification.constraints
@@ -261,7 +264,7 @@ def untested_certificate(
     origin: Origin,
     share: float = 1.0,
 ) -> SafetyCertificate:
-    """The certificate where the rows were not looked at, with the reason."""
+    """The certificate if no test looked at the rows, with the reason."""
     return SafetyCertificate(
         results=tuple(
             untested(constraint, share * delta, reason) for constraint, delta in specification.parts

@@ -14,7 +14,7 @@ from sklearn_seldonian.certification._asked import Asked
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._certifier import safety_test_at, untested_certificate
 from sklearn_seldonian.certification._provenance import other_rows
-from sklearn_seldonian.certification._registry import recorded
+from sklearn_seldonian.certification._registry import with_reuse_warnings
 from sklearn_seldonian.certification._safety_statistics import labelled_rows
 from sklearn_seldonian.certification._several import ModelTest, certificates_of, check_multiple
 from sklearn_seldonian.certification._specification import BoundSpecification, Specification
@@ -52,89 +52,93 @@ def certify(
     multiple: Any = None,
     random_state: Any = None,
 ) -> Any:
-    """Test a fitted classifier or regressor against constraints on data it has not seen.
+    """Test a fitted classifier or regressor against constraints, on rows that it was not fitted to.
 
     Parameters
     ----------
     estimator : classifier or regressor, or dict of them
-        Any fitted scikit-learn estimator or pipeline; it is not changed. Several by their names,
-        which `multiple` says how to test.
+        Any fitted scikit-learn estimator or pipeline; it is not changed. To test several models,
+        give a dict of them by name, and `multiple`.
     X : array-like of shape (n_rows, ...)
-        Whatever `estimator` predicts from. With a name as `y`, a table with all columns: a pyarrow
-        Dataset, the path of a Parquet file or folder, a dask DataFrame, which are read part by
-        part, or a table in memory.
+        What `estimator` predicts from. If `y` is the name of a column, X is a table with all
+        columns: a pyarrow Dataset, the path of a Parquet file or folder, or a dask DataFrame, which
+        are read part by part, or a table in memory.
     y : array-like of shape (n_rows,), or str
-        Labels that `estimator` knows, or numbers; or the column of `X` that holds them. Then the
-        estimator predicts from the columns of its ``feature_names_in_``, or from all that are
-        neither label nor sensitive feature if it has none.
+        Labels that `estimator` knows, or numbers; or the name of the column of `X` that holds them.
+        If it is a name, the estimator predicts from the columns of its ``feature_names_in_``. An
+        estimator without names predicts from all columns that are neither label nor sensitive
+        feature.
     constraints : str, Constraint, or sequence of them
-    delta : float or sequence of float, default=0.05
-        Accepted probability of certifying a constraint that is violated; one number, or
-        one for each constraint. It is a probability of error: the confidence level is
-        1 - delta, and values from 0.5 on are warned of.
+        What to certify, such as ``"abs(PR | [M] - PR | [F]) <= 0.1"``.
+    delta : float or sequence of float in (0, 1), default=0.05
+        Accepted probability of certifying a constraint that is violated: one number, or one per
+        constraint. It is a probability of error: the confidence level is 1 - delta. Values of 0.5
+        and above give a warning.
     sensitive_features : Series, DataFrame or array-like of n_rows, default=None
-        Columns for the constraints' conditions, or their names where `y` is one. Columns of `X`
-        count too where it is a DataFrame. They are given to a ``predict`` that takes them.
+        Columns for the conditions of the constraints, or their names if `y` is a name. Columns of
+        `X` can be named in conditions too if `X` is a DataFrame. A ``predict`` method with this
+        parameter is given the columns.
     method : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
         As in `SeldonianClassifier`.
     decision : {"argmax", "sample"}, default="argmax"
-        "argmax": the labels that ``estimator.predict`` returns are certified. "sample":
-        labels drawn from ``estimator.predict_proba``.
+        What is certified of a classifier. "argmax": the labels that ``estimator.predict`` returns.
+        "sample": labels drawn from ``estimator.predict_proba``.
     pos_label : label, default=None
         The positive class of a binary problem; None: the second of ``classes_``.
     measures : sequence of RowMeasure, default=()
-        The user's own measures.
+        Your own measures, which constraints can then name.
     target_range, prediction_range : (low, high), default=None
-        Of a regressor: between which numbers every target and every prediction lies, known
-        beforehand and not read off the rows. With both there is a finite-sample test of
-        errors. None: any number.
+        For a regressor: the interval that contains every target, and the interval that contains
+        every prediction, in the unit of the target. They must be known beforehand, not read off the
+        rows. With both there is a finite-sample test of errors. None: any number is possible.
     missing : {"error", "exclude"}, default="error"
         What to do with rows that have no value in a column that constraints name. "error": refuse
-        them. "exclude": they meet no condition on it, be it ``sex == "F"``, ``sex != "F"`` or
-        ``not F``, and count where there is no such condition. The certificate then says how many
-        they are, and that it is about groups as far as they are recorded.
+        them. "exclude": such a row meets no condition on that column, be it ``sex == "F"``, ``sex
+        != "F"`` or ``not F``; it counts where there is no such condition. The certificate then says
+        how many rows this concerns, and that it covers groups as far as they are recorded.
     groups : array-like of shape (n_rows,), default=None
-        Rows with the same value belong together, such as those of one person, school or day. They
-        may depend on each other in any way; what is drawn independently are the groups. None: the
-        rows themselves.
+        Rows with the same value belong together, such as the rows of one person, school or day.
+        They may depend on each other in any way, but the groups must be independent draws. None:
+        each row is an independent draw.
     max_group_size : int, default=None
-        How many rows a group can have at most, known beforehand. None: the most that one has here,
-        which becomes an assumption of the certificate.
+        The largest number of rows that a group can have, known beforehand. None: the largest number
+        in these data, which becomes an assumption of the certificate.
     sample_weight : array-like of shape (n_rows,), default=None
-        How much each row counts, at least 0: survey weights, or how much likelier the row is in
-        the population of interest than here. The certificate is about the weighted population.
+        Nonnegative weight of each row: a survey weight, or how much more likely the row is in the
+        population of interest than in these data. The certificate is about the weighted population.
     max_weight : float, default=None
-        What no weight can exceed, known beforehand. None: the largest weight here, which becomes
-        an assumption of the certificate.
+        The largest weight that a row can have, known beforehand. None: the largest weight in these
+        data, which becomes an assumption of the certificate.
     shift : mapping of a column to the shares of its levels, default=None
-        The populations to certify for, as in ``{"race": {"A": (0.2, 0.4), "B": (0.6, 0.8)}}``:
-        all in which each level has a share in its range, while the rows within a level stay what
-        they are. A share may be one number. All levels are named. The column is one of
-        `sensitive_features` or `X`. None: the population that the rows are drawn from.
+        The populations to certify for, as in ``{"race": {"A": (0.2, 0.4), "B": (0.6, 0.8)}}``: all
+        populations in which each level has a share in its range, while the distribution within each
+        level stays the same. A share may be one number. All levels must be named. The column is one
+        of `sensitive_features` or `X`. None: the population that the rows are drawn from.
     registry : path, default=None
-        A file in which tests are recorded, as in `SeldonianClassifier`. Other tests of the same
-        rows that are on record are warned of, and noted in the certificate. None: nothing is
+        A file in which tests are recorded, as in `SeldonianClassifier`. If other tests of the same
+        rows are on record, there is a warning, and the certificate says so. None: nothing is
         recorded.
     multiple : {"fixed-sequence", "holm"}, default=None
-        How several models are tested on the same rows, so that the probability that any model is
-        certified that violates a constraint is at most delta [1]_. "fixed-sequence": each at the
-        full delta, in the order of the dict, up to the first that fails. "holm": all of them, at
-        delta / number of models first, and at larger shares as models pass. Models and order must
-        not depend on the rows. For thresholds of one fitted model, give
-        ``{str(t): FixedThresholdClassifier(FrozenEstimator(model), threshold=t)}``.
+        How several models are tested on the same rows. Either way, the probability of certifying
+        any model that violates a constraint is at most delta [1]_. "fixed-sequence": each model is
+        tested at the full delta, in the order of the dict, up to the first that fails. "holm": all
+        models are tested, first at delta divided by their number, and at larger shares as models
+        pass. The models and their order must not depend on the rows. For thresholds of one fitted
+        model, give ``{str(t): FixedThresholdClassifier(FrozenEstimator(model), threshold=t)}``.
     random_state : int, RandomState or None, default=None
-        What decides the order in which rows are looked at where a test looks at them one after
-        another (drawn decisions, errors, your own measures). None draws an order anew, which
-        the certificate keeps as its ``order_seed``; give that to repeat the test. The order
-        that the rows are given in does not matter. delta is the probability of error over
-        the draw of the rows and of this seed: do not choose a seed for its result, and do not
-        test the same rows again in other orders until they pass.
+        The seed of the order in which a test looks at rows one after another (drawn decisions,
+        errors, your own measures). None draws a new order; the certificate keeps its seed as
+        ``order_seed``, with which the test can be repeated. The order in which the rows are given
+        does not matter. delta is the probability of error over the draw of the rows and of this
+        seed: do not choose a seed for its result, and do not test the same rows again in other
+        orders until they pass.
 
     Returns
     -------
     SafetyCertificate, or dict of str to SafetyCertificate
-        Of several models each has its certificate, one that was not reached too. Whichever of those
-        that passed is taken, by whatever rule, the promise is that of a single test.
+        One certificate; for several models, one certificate per model, including models that were
+        not reached. Any model that passed may be used, chosen by any rule: the promise is that of a
+        single test.
 
     Raises
     ------
@@ -142,7 +146,7 @@ def certify(
         If there are no constraints, `y` holds labels that `estimator` does not know, a target
         or prediction is outside its range, or a parameter is out of range.
     TypeError
-        If something is of another kind than it must be, such as a class for an estimator.
+        If an argument has the wrong type, such as a class instead of an estimator.
 
     References
     ----------
@@ -201,7 +205,7 @@ def certify(
         with each_warning_once():
             certificates = certificates_of(tests, multiple)
     if registry is not None:
-        certificates = recorded(registry, certificates, X, y)
+        certificates = with_reuse_warnings(registry, certificates, X, y)
     return certificates[""] if multiple is None else certificates
 
 
@@ -243,11 +247,12 @@ def _test_in_memory(
 
 
 def _refuse_of_tables(**given: Any) -> None:
-    """Refuse what needs all rows at once."""
+    """Refuse arguments that need all rows in memory."""
     for name, value in given.items():
         if value is not None:
             raise ValueError(
-                f"{name}= needs all rows in memory at once: give them as a frame or an array."
+                f"{name}= needs all rows in memory, and a table is read part by part. Give X as a "
+                "frame or an array, and y as an array."
             )
 
 
@@ -260,7 +265,7 @@ def bound_rows(
     sensitive_features: Any,
     shift: Shift | None = None,
 ) -> tuple[LabelledRows, BoundSpecification, Cells]:
-    """Rows that any estimator takes, and the meaning that they give to a specification."""
+    """Labelled rows, and the specification with the meaning that they give to its names."""
     more = () if shift is None else (shift.column,)
     rows = labelled_rows(specification, targets, X, y, sensitive_features, more)
     columns = rows.columns

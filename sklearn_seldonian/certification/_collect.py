@@ -1,4 +1,4 @@
-"""The public function that collects statistics of a part of the safety rows."""
+"""The public function that collects the statistics of a part of the safety rows."""
 
 from __future__ import annotations
 
@@ -29,26 +29,27 @@ def collect(
     prediction_range: Any = None,
     missing: str = "error",
 ) -> SafetyStatistics:
-    """Collect what a certificate needs of one part of the safety rows.
+    """Collect the statistics that a certificate needs from one part of the safety rows.
 
-    For rows that are not in one place, or do not fit into memory. The statistics of all parts are
-    added up, and lead to the certificate that `certify` gives for all rows at once. For a pyarrow
-    dataset or a dask DataFrame `certify` itself does so.
+    Use it for rows that are not in one place, or do not fit into memory. Add the statistics of all
+    parts; their certificate is the one that `certify` gives for all rows at once. For a pyarrow
+    dataset or a dask DataFrame, `certify` itself works part by part.
 
     Parameters
     ----------
     estimator, X, y, constraints, delta, sensitive_features, method, decision, pos_label, measures,\
     target_range, prediction_range, missing
-        As of `certify`, the same for all parts but for the rows.
+        As in `certify`. Only the rows may differ between parts.
 
     Returns
     -------
     SafetyStatistics
+        Add the statistics of all parts with ``+`` or `sum`, then call ``certify()``.
 
     Raises
     ------
     ValueError, TypeError
-        As of `certify`. A level that a constraint names may be missing in a part.
+        As in `certify`. A level that a constraint names may be missing in a part.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """The safety test: is a constraint satisfied, with confidence 1 - delta?
 
-Each atom gets an upper confidence bound; an AND passes where all its children do at
-the full delta, an OR of k children where one does at delta / k. Where rows that the test does not
-see have chosen a child of an OR, the tree has that child in its place (`constraints._choice`).
+Each atom gets an upper confidence bound. An AND passes if all its children pass at the full delta.
+An OR of k children passes if one child passes at delta / k. If other rows have chosen one child of
+an OR beforehand, the tree contains only that child (`constraints._choice`).
 
 Why the joint promise holds. Suppose the constraint is violated. If it is an AND, one
 child is violated, and the AND passes only if that child passes, which by induction has
@@ -45,8 +45,8 @@ class Verdict(NamedTuple):
     Attributes
     ----------
     g_upper : float
-        Upper bound, which holds with probability at least 1 - delta, on the tree's value: g
-        where its atoms are in g's units, else a value of the same sign.
+        Upper bound, which holds with probability at least 1 - delta, on the tree's value: g where
+        its atoms are in g's units, otherwise a value of the same sign.
     p_value : float
         At most delta where the constraint passed; the smallest level at which the tests,
         tuned to delta, would have rejected that it is violated.
@@ -54,7 +54,7 @@ class Verdict(NamedTuple):
         How the bound was computed.
     guarantee : {"exact", "finite-sample", "asymptotic", "none"}
     reason : str
-        Why there is no bound; empty where there is one.
+        Why there is no bound; empty if there is one.
     """
 
     g_upper: float
@@ -75,7 +75,7 @@ def safety_test(tree: Tree, evidence: Evidence, delta: float, method: str = "aut
     ----------
     tree : And, Or or Atom
     evidence : Evidence
-        With a sample for each mean in `tree`.
+        Has a sample for each estimand in `tree`.
     delta : float in (0, 1)
         Probability with which a violated constraint may pass.
     method : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
@@ -93,18 +93,18 @@ def safety_test(tree: Tree, evidence: Evidence, delta: float, method: str = "aut
 
 
 def passes(tree: Tree, evidence: Evidence, delta: float, method: str = "auto") -> bool:
-    """Whether `safety_test` passes, without the digits of its bound."""
+    """Whether `safety_test` passes, without computing its bound."""
     return _Test(evidence, method, {}).is_below(tree, 0.0, delta)
 
 
 def worst_first(trees: Iterable[Tree], evidence: Evidence) -> list[Tree]:
-    """The trees by their values at the estimates, the highest first."""
+    """The trees sorted by their values at the estimates, the highest first."""
     return sorted(trees, key=_Test(evidence, "auto", {}).estimate, reverse=True)
 
 
 @dataclass(frozen=True)
 class _Test:
-    """The tests of a tree's atoms on some evidence; the choice of each method is kept."""
+    """The tests of a tree's atoms on some evidence, with a cache of each atom's method."""
 
     evidence: Evidence
     method: str
@@ -120,9 +120,9 @@ class _Test:
             return self.method_of(tree).upper(delta)
         if isinstance(tree, Or):
             return min(self.upper(child, share) for child, share in _alternatives(tree, delta))
-        # What holds whatever the means cannot stand in the way.
+        # An atom that holds for all values of the means cannot make the constraint fail.
         highest = max((min(0.0, self.upper(a, delta)) for a in tree.implied), default=-math.inf)
-        # A child whose bound is below another's need not have it computed.
+        # The bound of a child is computed only if it is above the highest one so far.
         in_order = sorted(shares(tree, delta), key=lambda t: self.estimate(t[0]), reverse=True)
         for child, share in in_order:
             if not self.is_below(child, highest, share):
@@ -153,7 +153,7 @@ class _Test:
         return max(self.p_value(child, share) for child, share in shares(tree, delta))
 
     def estimate(self, tree: Tree) -> float:
-        """The tree's value at the estimates, for an order; infinite where it is undefined."""
+        """The tree's value at the estimates, for sorting; infinite if it is undefined."""
         return fold_numbers(tree, self._atom_estimate)
 
     def _atom_estimate(self, atom: Atom, _delta: float) -> float:
@@ -167,8 +167,11 @@ def _alternatives(tree: Or, delta: float) -> tuple[tuple[Tree, float], ...]:
     Raises
     ------
     ValueError
-        If one of them was to be chosen before the test.
+        If one of them should have been chosen before the test.
     """
     if tree.is_open:
-        raise ValueError("An alternative must be chosen before the test, which was not done.")
+        raise ValueError(
+            "No alternative of an OR was chosen before the test. Choose one with with_choices, or "
+            "with_choices(None) to share delta."
+        )
     return shares(tree, delta)

@@ -1,4 +1,4 @@
-"""The picture of a certificate; matplotlib is imported only when it is drawn."""
+"""The picture of a certificate; matplotlib is imported only for drawing."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from sklearn_seldonian.certification._certificate import SafetyCertificate
     from sklearn_seldonian.certification._fields import ConstraintResult
 
-# What is left unsure of each group's rate.
+# One minus the confidence level of each rate's interval.
 RATES_DELTA = 0.05
 INCHES_PER_CONSTRAINT, INCHES_PER_RATE, INCHES_OF_FRAME, INCHES_OF_LEGEND = 1.0, 0.3, 0.75, 0.35
-# Of a constraint's inch: the title above its scale, and the scale.
+# Parts of INCHES_PER_CONSTRAINT: the title above the scale, and the scale.
 INCHES_OF_TITLE, INCHES_OF_SCALE = 0.28, 0.45
 
 
@@ -48,21 +48,22 @@ def group_rates(results: Sequence[ConstraintResult]) -> list[GroupRate]:
 
 
 class CertificateDisplay:
-    """How far each constraint's bound is from its limit, and the groups' rates beneath.
+    """Draw how far each constraint's bound is from its limit, with the groups' rates below.
 
-    Each constraint has a scale of its own: the estimate, the bound that holds with confidence
-    1 - delta, and the limit, with the side that violates it shaded.
+    Each constraint has its own scale, in the units of the constraint. It shows the estimate, the
+    bound that holds with confidence 1 - delta, and the limit. The side that violates the limit is
+    shaded.
 
     Parameters
     ----------
     results : sequence of ConstraintResult
     rates : sequence of GroupRate
-        Rates of decisions on the safety rows, with exact intervals.
+        Rates of decisions on the safety rows, with exact 95 % intervals.
 
     Attributes
     ----------
     axes_ : list of matplotlib Axes
-        One a constraint, then one for the rates where there are any.
+        One per constraint, then one for the rates if there are any.
     figure_ : matplotlib Figure
         Both set by `plot`.
 
@@ -92,7 +93,7 @@ class CertificateDisplay:
         ----------
         certificate : SafetyCertificate
         axes : sequence of matplotlib Axes, default=None
-            As `plot` takes them.
+            As in `plot`.
 
         Returns
         -------
@@ -101,7 +102,7 @@ class CertificateDisplay:
         Raises
         ------
         TypeError
-            If it is not a certificate.
+            If `certificate` is not a certificate.
         ValueError
             If it has no results.
         """
@@ -118,7 +119,7 @@ class CertificateDisplay:
         ----------
         estimator : Seldonian estimator
         axes : sequence of matplotlib Axes, default=None
-            As `plot` takes them.
+            As in `plot`.
 
         Returns
         -------
@@ -134,12 +135,13 @@ class CertificateDisplay:
         return cls.from_certificate(certificate_of(estimator), axes=axes)
 
     def plot(self, axes: Sequence[Axes] | None = None) -> CertificateDisplay:
-        """Draw the constraints, and the rates beneath.
+        """Draw the constraints, with the rates below.
 
         Parameters
         ----------
         axes : sequence of matplotlib Axes, default=None
-            One a constraint, and one more for the rates where there are any. None: a new figure.
+            One per constraint, and one more for the rates if there are any. None: axes of a new
+            figure.
 
         Returns
         -------
@@ -161,12 +163,12 @@ class CertificateDisplay:
 
     @property
     def size(self) -> tuple[float, float]:
-        """Width and height, in inches, that it takes to read everything."""
+        """Width and height of a readable figure, in inches."""
         return 7.5, sum(self._heights())
 
     def axes_of(self, figure: Figure) -> list[Axes]:
-        """New axes in `figure`, one beneath the other."""
-        # Parts of their own, so that the names of rates take no room from the constraints'.
+        """New axes in `figure`, one below the other."""
+        # Separate subfigures, so that long names of rates do not narrow the axes of constraints.
         heights = self._heights()
         above, *beneath = figure.subfigures(len(heights), squeeze=False, height_ratios=heights).flat
         height = INCHES_OF_SCALE / heights[0]
@@ -176,13 +178,13 @@ class CertificateDisplay:
         return [*rows, *(part.subplots() for part in beneath)]
 
     def _heights(self) -> list[float]:
-        """Of the constraints together, and of the rates where there are any."""
+        """The height of all constraints together, and the height of the rates if there are any."""
         rates = [INCHES_OF_FRAME + INCHES_PER_RATE * len(self.rates)] if self.rates else []
         return [INCHES_OF_LEGEND + INCHES_PER_CONSTRAINT * len(self.results), *rates]
 
 
 def _draw_result(ax: Axes, result: ConstraintResult) -> None:
-    """Estimate, bound and limit of one constraint on a scale of its own."""
+    """Draw estimate, bound and limit of one constraint on its own scale."""
     color = PASSED if result.passed else FAILED
     known = [x for x in (result.estimate, result.bound) if math.isfinite(x)]
     low, high = _range_of([*known, result.limit])
@@ -211,7 +213,7 @@ def _verdict(result: ConstraintResult) -> str:
 
 
 def _draw_rates(ax: Axes, rates: Sequence[GroupRate]) -> None:
-    """The rates of decisions, one above the other, with their intervals."""
+    """Draw the rates of decisions, one above the other, with their intervals."""
     positions = list(range(len(rates), 0, -1))
     for y, rate in zip(positions, rates, strict=True):
         ax.plot([rate.low, rate.high], [y, y], color=GREY, linewidth=2)
@@ -229,7 +231,7 @@ def _draw_rates(ax: Axes, rates: Sequence[GroupRate]) -> None:
 
 
 def _range_of(values: Sequence[float]) -> tuple[float, float]:
-    """The values' range with room on both sides."""
+    """The range of the values, widened on both sides."""
     low, high = min(values), max(values)
     room = 0.25 * (high - low) or 0.1 * max(abs(high), 1.0)
     return low - room, high + room
@@ -242,7 +244,7 @@ def _leave_scale_only(ax: Axes) -> None:
 
 
 def _marks() -> list[Artist]:
-    """What the legend above the first constraint explains, in neutral colours."""
+    """The entries of the legend above the first constraint, in neutral colours."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

@@ -1,4 +1,4 @@
-"""Counts of successes as sampling gives them, for rates that may share rows."""
+"""Random counts of successes, for rates that may share rows."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from sklearn_seldonian.measures import Rate
 
 Array = NDArray[np.float64]
 
-# So many standard deviations around its mean hold a count, but for a part in 10^16.
+# A count is within this many standard deviations of its mean, except with probability 1e-16.
 MAX_DEVIATION = 9.0
-# Patterns of conditions beyond so many are not told apart.
+# With more patterns of conditions than this, rates are taken as independent.
 MAX_PATTERNS = 512
-# Rounds of iterative proportional fitting, and by how much of a rate's rows its own part, and
-# that of its successes, may be missed in the end.
+# Rounds of iterative proportional fitting. The share of a rate's rows by which the fit may miss in
+# the end.
 ROUNDS = 200
 MISSED = 0.02
 
@@ -39,7 +39,7 @@ def binomial_cdf(k: Array, n: int, rate: float) -> Array:
 
 
 def likely_counts(n: int, rate: float) -> Array:
-    """All counts of `n` trials that are likelier than rounding errors."""
+    """All counts of `n` trials whose probability is larger than rounding errors."""
     center = n * rate
     room = MAX_DEVIATION * (center * (1.0 - rate)) ** 0.5 + MAX_DEVIATION**2
     return np.arange(max(0.0, np.floor(center - room)), min(n, np.ceil(center + room)) + 1.0)
@@ -48,7 +48,8 @@ def likely_counts(n: int, rate: float) -> Array:
 def weighted_counts(n: int, rate: float, n_most: int) -> tuple[Array, Array]:
     """The likely counts of `n` trials and their probabilities.
 
-    Where there are more than `n_most`, as many of them, each for all that are nearest to it.
+    If there are more than `n_most`, that many of them are returned, each with the probability of
+    all counts nearest to it.
     """
     counts = likely_counts(n, rate)
     if len(counts) > n_most:
@@ -63,11 +64,11 @@ def drawn_counts(
     correlation: Array,
     n_draws: int,
 ) -> dict[Estimand, Array]:
-    """Binomial counts of each rate, which vary together as `correlation` says.
+    """Random binomial counts of each rate, with the given `correlation`.
 
-    Each count is the binomial quantile of one of several normal numbers with these correlations
-    (a Gaussian copula). The numbers are a Latin hypercube sample [1]_ with a fixed seed: the
-    draws of each rate alone are spread evenly.
+    Each count is the binomial quantile of a normal number; the normal numbers have these
+    correlations (a Gaussian copula). They are a Latin hypercube sample [1]_ with a fixed seed, so
+    the draws of each single rate are spread evenly.
 
     Parameters
     ----------
@@ -106,17 +107,18 @@ def correlations(
     shares: Mapping[Estimand, float],
     mutually_exclusive_columns: ExclusiveColumns,
 ) -> Array:
-    """How the estimates of the `rates` are correlated, as far as the text says it.
+    """The correlations between the estimates of the `rates`, as far as their text determines them.
 
-    Estimates of rates that share no rows are not. For others, the distribution of conditions,
-    labels and decisions is taken that has these rates and shares of the rows, and is otherwise as
-    even as it can be: of largest entropy, found by iterative proportional fitting [1]_. Where no
-    distribution has them, all are taken as uncorrelated.
+    Estimates of rates that share no rows are uncorrelated. For other rates, the function uses the
+    distribution of conditions, labels and decisions that has these rates and shares and is
+    otherwise as even as possible. It is the distribution of largest entropy, found by iterative
+    proportional fitting [1]_. If no distribution has these rates and shares, all estimates are
+    taken as uncorrelated.
 
     Parameters
     ----------
     rates, shares : mapping of Estimand to float
-        Each rate, and over which share of the rows it is.
+        The rates, and the share of the rows that each rate is over.
     mutually_exclusive_columns : frozenset of frozenset of str
         Pairs of 0/1 columns that are never both 1.
 
@@ -136,7 +138,7 @@ def correlations(
     patterns = _patterns(distinct_conditions(estimands), mutually_exclusive_columns)
     if not patterns:
         return alone
-    # Each rate divides all kinds of rows in three: successes, failures, and those not counted.
+    # Each rate divides the kinds of rows into successes, failures, and rows that do not count.
     members = np.stack([_membership(estimand, patterns) for estimand in estimands])
     rate, rows = np.array([(rates[m], shares[m]) for m in estimands]).T
     found = _fitted(members, np.stack([rate * rows, rows - rate * rows, 1.0 - rows], axis=1))
@@ -152,7 +154,7 @@ def correlations(
 def _patterns(
     conditions: Sequence[Condition], mutually_exclusive_columns: ExclusiveColumns
 ) -> list[frozenset[Condition]]:
-    """The sets of conditions that a row can meet; empty where there are too many."""
+    """The sets of conditions that a row can meet; empty if there are too many."""
     patterns = [frozenset[Condition]()]
     for new in conditions:
         patterns += [
@@ -166,7 +168,7 @@ def _patterns(
 
 
 def _membership(estimand: Estimand, patterns: Sequence[frozenset[Condition]]) -> Array:
-    """Which kinds of rows, by pattern, label and decision, are successes, failures and neither."""
+    """Which kinds of rows (pattern, label, decision) are successes, failures, or neither."""
     assert isinstance(estimand.quantity, Rate)
     inside = [estimand.conditions <= pattern for pattern in patterns]
     successes = np.outer(inside, estimand.quantity.numerator).reshape(-1)
@@ -175,9 +177,9 @@ def _membership(estimand: Estimand, patterns: Sequence[frozenset[Condition]]) ->
 
 
 def _fitted(members: Array, wanted: Array) -> Array | None:
-    """The most even distribution with the `wanted` sums of successes and others; None if none is.
+    """The most even distribution with the `wanted` sums; None if there is none.
 
-    `members` are of shape (n_rates, 3, n_kinds), and `wanted` (n_rates, 3).
+    `members` has shape (n_rates, 3, n_kinds), and `wanted` has shape (n_rates, 3).
     """
     n_kinds = members.shape[-1]
     found = np.full(n_kinds, 1.0 / n_kinds)

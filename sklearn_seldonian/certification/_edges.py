@@ -1,7 +1,7 @@
 """The edge between the counts of one or two rates that pass their test and those that fail it.
 
-The counts are in positive form: the successes of a rate with a positive weight, and the other
-rows of a rate with a negative weight, so that fewer are always better.
+The counts are in positive form: the successes of a rate with a positive weight, and the failures of
+a rate with a negative weight. So lower counts are always better.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from sklearn_seldonian.bounds import rate_upper, score_edge
 from sklearn_seldonian.certification._search import halved
 
 Array = NDArray[np.float64]
-# Counts of the second rate, and with each of them the highest count of the first that passes.
+# Counts of the second rate, and for each of them the highest count of the first that passes.
 Edge = tuple[Array, Array]
 
-# Counts of the second rate at which the edge is kept, evenly spread by angle.
+# The number of counts of the second rate for which the edge is stored, evenly spaced by angle.
 EDGE_COUNTS = 1025
 
 
 def edge_of_rates(
     trials: Sequence[float], weights: Sequence[float], constant: float, delta: float
 ) -> Edge:
-    """With which counts ``sum(weights * rates) + constant <= 0`` passes at level `delta`.
+    """The counts with which ``sum(weights * rates) + constant <= 0`` passes at level `delta`.
 
     One rate is tested by Clopper and Pearson's bound. Two rates are tested by the score test,
     which orders tables as the exact unconditional test does: the edges of the two are at most one
@@ -36,16 +36,16 @@ def edge_of_rates(
     Parameters
     ----------
     trials, weights : sequence of one or two floats
-        Rows of each rate, and its weight.
+        Number of rows of each rate, and its weight.
     constant : float
     delta : float in (0, 1)
 
     Returns
     -------
     counts : ndarray of shape (n_counts,)
-        Of the second rate, ascending; one zero where there is one rate.
+        Counts of the second rate, ascending. A single zero if there is one rate.
     highest : ndarray of shape (n_counts,)
-        The highest count of the first rate that passes with each of them; -1 where none does.
+        For each of these counts, the highest count of the first rate that passes; -1 if none does.
     """
     rows, signed = np.array(trials, dtype=float), np.array(weights, dtype=float)
     limit = -constant - float(signed[signed < 0].sum())  # of the positive form
@@ -54,7 +54,7 @@ def edge_of_rates(
     angles = np.linspace(0.0, math.pi / 2.0, EDGE_COUNTS)
     others = np.unique(np.round(rows[1] * np.sin(angles) ** 2))
     first, second = score_edge(rows.tolist(), np.abs(signed).tolist(), limit, float(ndtri(delta)))
-    if not second.size:  # no rates are within the limit; if all were, this were no atom
+    if not second.size:  # no rates satisfy the limit
         return others, np.full(others.shape, -1.0)
     beyond = first[-1] if second[-1] >= rows[1] * (1.0 - 1e-9) else -1.0
     edge = np.interp(others, second, first, right=beyond)

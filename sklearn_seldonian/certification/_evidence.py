@@ -1,4 +1,4 @@
-"""What the tests of atoms look at: samples of means, and how estimates vary."""
+"""The evidence for tests of atoms: samples of estimands, and the variance of estimates."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from sklearn_seldonian.constraints import (
 from sklearn_seldonian.measures import Range, Rate
 
 Array = NDArray[np.float64]
-# What rows are to each of some rates: 0 where they do not count, 1 where they count, 2 where they
-# are successes.
+# The role of a row in each of some rates: 0 if it does not count, 1 if it counts, 2 if it is a
+# success.
 Kind = tuple[int, ...]
 
 
 class Sample(NamedTuple):
     """`successes` among `trials` rows.
 
-    Successes are counts, but sums for averages and for soft decisions. Soft trials are a
-    sum too where the mean is over predictions. Both are sums of weights where rows have some;
-    `rows` is what the trials would be without.
+    Successes are counts of rows, or sums for averages and for drawn decisions. With drawn
+    decisions, trials are sums too if the estimand conditions on the prediction. If rows have
+    weights, both are sums of weights, and `rows` is the number of rows behind the trials.
     """
 
     successes: float
@@ -47,40 +47,43 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that a safety test may look at.
+    """Everything that a safety test may use.
 
     Attributes
     ----------
     samples : mapping of Estimand to Sample
     deterministic : bool
-        Whether successes of rates count decisions; else they are sums of probabilities.
+        Whether successes of rates count decisions. Otherwise they are sums of probabilities.
     mutually_exclusive_columns : frozenset of frozenset of str
         Pairs of 0/1 columns that are never both 1.
     n_rows : int
-        Of all samples together.
+        Number of rows of all samples together.
     variance : callable, default=None
-        ``variance(means, slopes)``: the variance over rows of the influence that one row has on
-        ``sum(slopes * means)``. None: from the rates, as if no two means shared rows.
+        ``variance(means, slopes)``: the variance over rows of the influence of one row on
+        ``sum(slopes * means)``. None: it is computed from the rates, as if no two means shared
+        rows.
     row_values : callable, default=None
-        ``row_values(mean, weight, constant)``: for each row that `mean` may be over, weight times
-        what it adds to the successes plus constant times what it adds to the trials, in an order
-        drawn at random. None where rows are not kept or their order was not drawn.
+        ``row_values(mean, weight, constant)``: one number per row that `mean` may be over, in an
+        order drawn at random. It is weight times the row's contribution to the successes, plus
+        constant times its contribution to the trials. None if rows are not kept or their order was
+        not drawn.
     ranges : mapping of Estimand to pair of numbers
-        Between which each row's part in a mean is known to lie, whatever the row is like; where
-        there is none, what the mean's quantity says.
+        The smallest and the largest possible contribution of a row to an estimand. If an estimand
+        is missing, the range of its quantity.
     table : callable, default=None
-        ``table(estimands)``: how many rows there are of each `Kind` of row that the rates make.
-        None: not known, as in plans, which take the table that the samples make likeliest.
+        ``table(estimands)``: the number of rows of each `Kind`. None: not known, as in plans, which
+        use the most likely table for the samples.
     totals : callable, default=None
-        ``totals(mean)``: what each unit of rows adds to a mean, the units in an order drawn at
-        random. None: each row is a unit and counts once, so that other tests are sharper.
+        ``totals(mean)``: the contribution of each unit of rows to a mean, with the units in an
+        order drawn at random. None: each row is a unit with weight 1, and sharper tests exist.
     populations : tuple of Evidence, default=()
-        Of the populations that all of interest are mixtures of, where that is not the one that rows
-        are drawn from: each with its own samples and totals.
+        If the test is about other populations than the one that rows are drawn from: the evidence
+        about the extreme populations, of which all others are mixtures. Each has its own samples
+        and totals.
     shifted : frozenset of Estimand, default=frozenset()
-        The means that differ between populations.
+        The estimands that differ between populations.
     answered : dict
-        What tests have found, for limits that they are asked about later.
+        A cache of test results, for later limits.
     """
 
     samples: Mapping[Estimand, Sample]
@@ -101,38 +104,38 @@ class Evidence:
         return {estimand: self.samples[estimand].estimate for estimand in estimands}
 
     def totals_of(self, estimands: Sequence[Estimand]) -> list[Totals]:
-        """What each unit adds to each of some means; they must be known."""
+        """The contributions of each unit to each of some means; `totals` must be given."""
         assert self.totals is not None
         return [self.totals(estimand) for estimand in estimands]
 
     def worst(self, function: Callable[[Evidence], float]) -> float:
-        """The largest value of a function of the evidence in any of the populations."""
+        """The largest value of a function of the evidence over all populations."""
         return max(map(function, self.populations or (self,)))
 
     def worst_estimate(self, expression: Node, estimands: Sequence[Estimand]) -> float:
-        """The largest value of an expression over `estimands` at the estimates."""
+        """The largest value of an expression at the estimates, over all populations."""
         return self.worst(lambda each: estimate(expression, each.estimates(estimands)))
 
     def of(self, estimands: Sequence[Estimand]) -> Evidence:
-        """What is to be looked at for these means: no populations where none of them differs."""
+        """The evidence for these estimands; without populations if none of them differs."""
         return self if self.shifted.intersection(estimands) else replace(self, populations=())
 
     def range_of(self, estimand: Estimand) -> Range:
-        """Between which numbers each row's part in `mean` lies."""
+        """The smallest and the largest possible contribution of a row to an estimand."""
         return self.ranges.get(estimand, estimand.quantity.range)
 
     def is_count(self, estimand: Estimand) -> bool:
-        """Whether the mean's successes are binomial."""
+        """Whether the estimand's successes are binomial."""
         is_drawn_by_row = self.totals is None and estimand not in self.shifted
         return self.deterministic and is_drawn_by_row and isinstance(estimand.quantity, Rate)
 
     def sample_variance(
         self, estimands: Sequence[Estimand], slopes: Sequence[float]
     ) -> tuple[int, float]:
-        """How many units the mean over fewest is over, and by how much they vary.
+        """The number of units of the smallest estimand, and the variance between units.
 
-        The variance is that of ``sum(slopes * means)`` times this number, with as many degrees of
-        freedom but one. Of one mean of rows it is their sample variance.
+        The variance is the variance of ``sum(slopes * means)`` times this number n, with n - 1
+        degrees of freedom. For one mean of rows it is their sample variance.
         """
         of_means, n_units = [self.samples[mean].trials for mean in estimands], self.n_rows
         if self.totals is not None:
@@ -145,7 +148,7 @@ class Evidence:
         return n, of_all_rows * (1.0 - 1.0 / n_units) / (1.0 - 1.0 / n)
 
     def influence_variance(self, estimands: Sequence[Estimand], slopes: Sequence[float]) -> float:
-        """Variance over rows of the influence that one row has on ``sum(slopes * means)``."""
+        """Variance over rows of the influence of one row on ``sum(slopes * means)``."""
         if self.variance is not None:
             return self.variance(estimands, slopes)
         total = 0.0
@@ -157,7 +160,7 @@ class Evidence:
 
 
 def has_finite_ranges(estimands: Sequence[Estimand]) -> bool:
-    """Whether each of the `estimands` is known to lie between two finite numbers."""
+    """Whether each of the `estimands` has a finite range."""
     return all(math.isfinite(end) for estimand in estimands for end in estimand.quantity.range)
 
 

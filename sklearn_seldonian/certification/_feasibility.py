@@ -1,4 +1,4 @@
-"""Whether any decisions at all could pass a safety test on so many rows."""
+"""Whether any decisions at all could pass a safety test with a given number of rows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sklearn_seldonian.certification._search import MAX_ROWS, smallest
 from sklearn_seldonian.constraints import Atom, Estimand, ExclusiveColumns, Tree, fold, parts_of_and
 from sklearn_seldonian.measures import Rate
 
-# A table of counts is ruled out only where the test fails at so much of delta, since verdicts that
-# are inferred from those of other tables need not follow to the last digit.
+# A table of counts is ruled out only if the test fails at this multiple of delta. Verdicts that are
+# inferred from other tables may be slightly off.
 ROOM = 1.25
-# Boxes looked at before the search for a table that passes is given up; with so many rows of both
-# rates it is not begun, since only very narrow limits are hopeless there.
+# The search for a table that passes stops after this many boxes. If both rates have at least
+# `MANY_ROWS` rows it is not started, because only very narrow limits are infeasible there.
 MAX_BOXES = 130
 MANY_ROWS = 100
 
@@ -32,14 +32,14 @@ def minimum_rows(
     method: str = "auto",
     mutually_exclusive_columns: ExclusiveColumns = frozenset(),
 ) -> int | None:
-    """How many rows it takes before decisions could pass, if `n_rows` is too few for any.
+    """The number of rows from which any decisions can pass, if `n_rows` is too few.
 
     Parameters
     ----------
     tree : And, Or or Atom
     delta : float in (0, 1)
     shares : mapping of Estimand to float
-        The largest share of the rows that any decisions can give each mean.
+        The largest share of the rows that any decisions can give each estimand.
     n_rows : int
     method, mutually_exclusive_columns
         As in `safety_test` and `Evidence`.
@@ -47,25 +47,24 @@ def minimum_rows(
     Returns
     -------
     int or None
-        About how many. None where decisions might pass on `n_rows` rows, or where no number of
-        rows is known to be enough.
+        About how many. None if decisions might pass with `n_rows` rows, or if no number of rows is
+        known to be enough.
 
     Notes
     -----
-    Each atom alone must pass at its most favourable counts. Atoms of an AND over the same rates
-    must also pass at the same counts, and what is favourable to ``a - b`` is not to ``b - a``.
-    All tables of counts are divided into boxes. A box is ruled out where one atom fails even at the
-    corner that is most favourable to it, and is halved otherwise; if all are ruled out, no
-    decisions pass. Labels and decisions that no model could bring together are not excluded, so
-    the tables looked at are more than there are.
+    Each atom must pass at its most favourable counts. Atoms of an AND over the same rates must also
+    pass at the same counts, and counts that are favourable to ``a - b`` are unfavourable to ``b -
+    a``. All tables of counts are divided into boxes. A box is ruled out if one atom fails even at
+    the corner that is most favourable to it; otherwise the box is halved. If all boxes are ruled
+    out, no decisions pass. The search includes tables that no model can produce, so it errs on the
+    side of feasible.
 
-    That a corner speaks for its box rests on the test's monotonicity. The edge of Clopper and
-    Pearson's test is monotone in the count. The exact test of two rates orders tables by a
-    statistic that rises in both counts (proved in `score_statistic`), and so do its p-values
-    wherever the worst rates are the same. What its box of likely rates may change from one table
-    to the next is allowed for by testing corners at 1.25 delta. Constraints with other tests, over
-    two rates that both have 100 rows, or for which 130 boxes do not suffice, are never said to be
-    hopeless on that account.
+    A corner represents its box because the tests are monotone. The edge of Clopper and Pearson's
+    test is monotone in the count. The exact test of two rates orders tables by a statistic that
+    rises in both counts (proved in `score_statistic`), and its p-values rise too wherever the worst
+    rates are the same. Its box of likely rates may change from one table to the next; to allow for
+    that, corners are tested at 1.25 delta. The function never reports infeasibility for constraints
+    with other tests, for two rates that both have 100 rows, or if 130 boxes do not suffice.
     """
     pairs = _atoms_by_pair(tree, mutually_exclusive_columns)
     if method not in ("auto", "exact"):
@@ -89,7 +88,7 @@ def minimum_rows(
 
 
 def _best_case_passes(acceptance: AcceptanceSet, atom: Atom, delta: float) -> bool:
-    """Whether an atom passes at its most favourable counts."""
+    """Whether an atom passes at the counts that are most favourable to it."""
     if atom.linear is None or len(atom.estimands) != 1:
         return True
     (estimand,), (weight,) = atom.estimands, atom.linear.weights
@@ -102,7 +101,7 @@ def _best_case_passes(acceptance: AcceptanceSet, atom: Atom, delta: float) -> bo
 
 
 def _atoms_by_pair(tree: Tree, mutually_exclusive_columns: ExclusiveColumns) -> list[list[Atom]]:
-    """For each pair of rates that an AND is over, the atoms that are over both."""
+    """For each pair of rates, the atoms of an AND that are over both."""
     pairs: dict[frozenset[Estimand], list[Atom]] = {}
     for part, _ in parts_of_and(tree, 1.0):
         if isinstance(part, Atom) and _is_of_two_rates(part, mutually_exclusive_columns):
@@ -111,7 +110,7 @@ def _atoms_by_pair(tree: Tree, mutually_exclusive_columns: ExclusiveColumns) -> 
 
 
 def _is_of_two_rates(atom: Atom, mutually_exclusive_columns: ExclusiveColumns) -> bool:
-    """Whether the exact test tests it, on rows whose number no decisions change."""
+    """Whether the exact test of two rates applies, with numbers of rows that are fixed."""
     return (
         atom.linear is not None
         and len(atom.estimands) == 2
@@ -133,10 +132,10 @@ def _constant_passes(atoms: Sequence[Atom], acceptance: AcceptanceSet, delta: fl
 
 
 def _might_pass(atoms: Sequence[Atom], acceptance: AcceptanceSet, delta: float) -> bool:
-    """Whether any table might pass all `atoms`; True where that cannot be told soon enough."""
+    """Whether any table might pass all `atoms`; True if the search would take too long."""
     trials = {estimand: acceptance.trials[estimand] for estimand in atoms[0].estimands}
     fewest = min(trials.values())
-    # What a group without rows means is said by the test.
+    # Groups without rows are handled by the test itself.
     if not fewest or fewest >= MANY_ROWS or _constant_passes(atoms, acceptance, delta):
         return True
     boxes: list[Box] = [{estimand: (0, n) for estimand, n in trials.items()}]
@@ -161,7 +160,7 @@ def _best_corner(atom: Atom, box: Box) -> dict[Estimand, float]:
 
 
 def _halves(box: Box, trials: Mapping[Estimand, int]) -> list[Box]:
-    """A box in two, across its longest side."""
+    """The two halves of a box, cut across its longest side."""
     side = max(box, key=lambda estimand: (box[estimand][1] - box[estimand][0]) / trials[estimand])
     low, high = box[side]
     middle = (low + high) // 2

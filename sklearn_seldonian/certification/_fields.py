@@ -1,4 +1,4 @@
-"""The result of one constraint's test, field by field and in words."""
+"""The result of one constraint's test, as fields and in words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ class FrozenDict(dict[Key, Entry]):
     """A dict that cannot be changed, and so has a hash."""
 
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TypeError("What a certificate says cannot be changed; use dict(...) for a copy.")
+        raise TypeError(
+            "The contents of a certificate cannot be changed. Use dict(...) for a copy."
+        )
 
     __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
 
@@ -33,8 +35,8 @@ class FrozenDict(dict[Key, Entry]):
 class Value:
     """The base of frozen dataclasses with ``eq=False``.
 
-    Lists become tuples, mappings `FrozenDict`, and NumPy's numbers Python's. Fields that are not
-    for comparison, such as the time, count neither in comparisons nor in the hash.
+    Lists become tuples, mappings become `FrozenDict`, and NumPy numbers become Python numbers.
+    Fields with ``compare=False``, such as the time, count neither in comparisons nor in the hash.
     """
 
     def __post_init__(self) -> None:
@@ -49,7 +51,7 @@ class Value:
 
 
 def _frozen(given: Any) -> Any:
-    """The same as a value that cannot be changed."""
+    """The same content as an immutable value."""
     if isinstance(given, Mapping):
         return FrozenDict({key: _frozen(entry) for key, entry in given.items()})
     if isinstance(given, list | tuple):
@@ -58,7 +60,7 @@ def _frozen(given: Any) -> Any:
 
 
 def _said(given: Any) -> Any:
-    """What compares equal where the same is said: every NaN is None."""
+    """The content in a form that compares equal; every NaN is None."""
     if isinstance(given, Value):
         compared = (one.name for one in fields(given) if one.compare)  # type: ignore[arg-type]
         return tuple(_said(getattr(given, name)) for name in compared)
@@ -77,49 +79,52 @@ UNTOUCHED = "none: the safety rows were not touched"  # the method of a test tha
 class ConstraintResult(Value):
     """The safety test of one constraint.
 
-    Two results are equal where they say the same; NaN equals NaN.
+    Two results are equal if all their fields are equal; NaN equals NaN.
 
     Attributes
     ----------
     constraint : str
-        As the user wrote it.
+        The constraint as the user wrote it.
     operator : {"<=", ">="}
         Whether `bound` is an upper or a lower bound on the constraint's varying side.
     estimate, bound, limit : float
-        Value on the safety rows, its bound with confidence 1 - delta, and what it is
-        held against, in the units of the constraint. Where both sides vary, that is
-        their difference against zero.
+        The constraint's varying side: its value on the safety rows, the bound on it that holds with
+        confidence 1 - delta, and the limit that the bound is compared with. All three are in the
+        units of the constraint. If both sides vary, they are about the difference of the sides, and
+        the limit is zero.
     g, g_upper : float
-        The same in canonical form, where above zero is a violation.
+        Estimate and upper bound of the constraint in canonical form ``g <= 0``. Values above zero
+        violate the constraint; they are in the units of the constraint.
     p_value : float
-        At most delta where it passed, above delta otherwise. The tests behind it are tuned to
-        `delta`: at another delta the same rows may give another p-value, so it is not the
-        smallest delta at which the constraint would have passed.
+        In [0, 1]; at most delta if the constraint passed, above delta otherwise. The tests behind
+        it are tuned to `delta`, so the same rows may give another p-value at another delta. It is
+        therefore not the smallest delta at which the constraint would have passed.
     delta : float
-        Probability with which a violated constraint may pass.
+        Largest accepted probability that a violated constraint passes.
     method : str
         How the bound was computed.
     guarantee : {"exact", "finite-sample", "asymptotic", "none"}
-        What delta holds for. "exact": the error probability is at most delta, by a test that
-        uses the distribution of the counts itself. "finite-sample": at most delta at every
-        number of rows, by an inequality. "asymptotic": about delta, if there are many rows.
-        "none": there is no bound, and the constraint has not passed.
+        What kind of promise delta is. "exact": the probability of error is at most delta, by a test
+        that uses the distribution of the counts itself. "finite-sample": it is at most delta for
+        every number of rows, by an inequality. "asymptotic": it is about delta if there are many
+        rows. "none": there is no bound, and the constraint did not pass.
     rows : mapping of str to int
-        Safety rows behind each mean.
+        Number of safety rows behind each estimand.
     rates : mapping of str to float
-        Of the means that are rates of decisions, with rows, the share seen among these rows.
+        Observed value of each estimand that is a rate of decisions and has rows.
     reason : str
-        Why it did not pass; empty where it did.
+        Why the constraint did not pass; empty if it passed.
     rows_needed : int or None
-        Where it did not pass: about how many fresh safety rows would have let it pass nine
-        times in ten, if the estimate were the truth. From the test's own edges for rates of
-        decisions; projected from the width of the bound for means of numbers. None where no number
-        would, or where it cannot be said: the bound is infinite, or outputs are not finite.
+        If the constraint did not pass: about how many fresh safety rows would let it pass with
+        probability 0.9, if the estimate were the true value. For rates of decisions the number
+        comes from the edges of the test itself; for means of numbers it is projected from the width
+        of the bound. None if no number would suffice, or if it is not known because the bound is
+        infinite or outputs are not finite.
     chosen : tuple of str
-        Where the constraint has alternatives (``min(FPR, FNR) <= 0.1``), which of them was tested,
-        at the full delta: candidate rows had chosen it before the safety rows were looked at.
-        `estimate` is that of the whole constraint, and `bound` holds for it too. Empty where there
-        are no alternatives, or each was tested at its share of delta.
+        If the constraint has alternatives (``min(FPR, FNR) <= 0.1``): the alternative that was
+        tested, at the full delta. The candidate data chose it before the test looked at the safety
+        rows. `estimate` is that of the whole constraint, and `bound` holds for the whole constraint
+        too. Empty if there are no alternatives, or if each was tested at its share of delta.
     """
 
     constraint: str
@@ -152,7 +157,13 @@ class ConstraintResult(Value):
         )
 
     def explain(self) -> str:
-        """One paragraph: the constraint, what was seen, and what that proves."""
+        """The result as one paragraph of text.
+
+        Returns
+        -------
+        str
+            The constraint, its estimate and bound, the rows, the method, and why it did not pass.
+        """
         constraint, reason = on_one_line(self.constraint), on_one_line(self.reason)
         if self.guarantee == "none":
             return f"{constraint}: NOT tested\n  why not: {reason}"
@@ -174,16 +185,17 @@ class ConstraintResult(Value):
     def _remedy(self) -> str:
         if self.rows_needed is not None:
             return (
-                f"; about {self.rows_needed:,} fresh safety rows would have sufficed nine times in "
-                "ten, if the estimate were the truth"
+                "; if the estimate were the true value, it would pass with probability 0.9 on "
+                "about "
+                f"{self.rows_needed:,} fresh safety rows"
             )
         if not self.g > 0:
             return ""
-        remedy = "; if the estimate were the truth, no number of rows would suffice"
+        remedy = "; if the estimate were the true value, no number of rows would suffice"
         if not self.rows:
             return remedy
         name, fewest = min(self.rows.items(), key=lambda row: row[1])
-        return f"{remedy} (the fewest are {fewest:,}, for {on_one_line(name)})"
+        return f"{remedy} (the smallest group is {on_one_line(name)}, with {fewest:,} rows)"
 
 
 def _in_words(chosen: str) -> str:

@@ -25,15 +25,15 @@ from sklearn_seldonian.constraints import Estimand, ExclusiveColumns, Jet, Node,
 
 Floats = NDArray[np.float64]
 
-# A test of so many cells takes milliseconds, and its bound is a few hundredths wider.
+# With this many cells a test takes milliseconds, and its bound is a few hundredths wider.
 FEW_CELLS = 4000
-# Rounds of fitting a table to what is known of its rates.
+# Rounds of fitting a table to its rates.
 ROUNDS = 50
 
 
 @dataclass(frozen=True)
 class FunctionOfRates:
-    """A function of rates, and how many rows there are of each kind that matters to them.
+    """A function of rates, and the number of rows of each kind.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class FunctionOfRates:
 
     @property
     def fewest(self) -> float:
-        """Rows of the smallest group whose size is given."""
+        """The number of rows of the smallest group whose size is not random."""
         counts = counted(self.splits, self.table)
         return min(n for n, parent in zip(counts.trials, counts.parents, strict=True) if parent < 0)
 
@@ -60,10 +60,11 @@ class FunctionOfRates:
         return _test(self.expression, self.estimands, self.splits, counts, delta, max_cells)
 
     def passing_tables(self, tables: Floats, limit: float, delta: float) -> NDArray[np.bool_]:
-        """About which of many tables pass: successes of each rate among as many rows as here.
+        """Approximately which tables pass, with as many rows as here.
 
-        They are those whose estimate is below the limit by as many standard errors as the bound is
-        above the estimate at the mean of the tables.
+        Each row of `tables` has the successes of each rate. The bound at the mean of the tables is
+        some number of standard errors above the estimate. A table passes if its estimate is at
+        least as many standard errors below the limit.
         """
         trials = np.array(list(self.table.values())) @ (np.array(list(self.table)) >= 1)
         mean = tables.mean(axis=0)
@@ -73,7 +74,7 @@ class FunctionOfRates:
         return np.asarray(values[:-1] + width * errors[:-1] <= limit)
 
     def _estimates(self, rates: Floats, trials: Floats) -> tuple[Floats, Floats]:
-        """Values of the function at many rates (N, n_rates), and their standard errors."""
+        """Values of the function at `rates` of shape (N, n_rates), and their standard errors."""
         means = [Jet.coordinate(rates, rates, j) for j in range(len(trials))]
         value = jet(self.expression, dict(zip(self.estimands, means, strict=True)))
         smoothed = np.clip((rates * trials + 0.5) / (trials + 1.0), 0.0, 1.0)
@@ -82,7 +83,7 @@ class FunctionOfRates:
         return value.high, np.sqrt(np.maximum(variances, 0.0))
 
     def _correlations(self) -> Floats:
-        """How the estimates of the rates vary together."""
+        """The correlations between the estimates of the rates."""
         kinds, counts = np.array(list(self.table)), np.array(list(self.table.values()))
         inside, successes = kinds >= 1, kinds == 2
         shares = counts @ successes / np.maximum(counts @ inside, 1.0)
@@ -95,7 +96,7 @@ class FunctionOfRates:
 def function_of_rates(
     expression: Node, estimands: Sequence[Estimand], evidence: Evidence
 ) -> FunctionOfRates | None:
-    """The `expression` over rates of decisions; None where it has too many parts to be tested."""
+    """The `expression` over rates of decisions; None if it has too many parts to be tested."""
     kinds, splits = _kinds_and_splits(tuple(estimands), evidence.mutually_exclusive_columns)
     if not 0 < len(splits) <= MAX_SPLITS:
         return None
@@ -112,7 +113,7 @@ def function_of_rates(
 def _kinds_and_splits(
     estimands: tuple[Estimand, ...], exclusive: ExclusiveColumns
 ) -> tuple[Kinds, tuple[Split, ...]]:
-    """The kinds of rows that there may be, and their divisions; none where they are too many."""
+    """The possible kinds of rows, and their splits; empty if they are too many."""
     kinds = kinds_of(estimands, exclusive) or frozenset()
     return kinds, tuple(splits_of(kinds))
 
@@ -122,8 +123,8 @@ def fitted_table(
 ) -> dict[Kind, float]:
     """The table nearest to `table` with these successes and rows of each rate.
 
-    By iterative proportional fitting (Deming and Stephan 1940); where the rates do not say how
-    many rows they share, what `table` says of it stays.
+    This is iterative proportional fitting (Deming and Stephan 1940). Where the rates do not
+    determine how many rows they share, the proportions of `table` are kept.
     """
     kinds, counts = np.array(list(table)), np.maximum(list(table.values()), 1e-9)
     for _ in range(ROUNDS):

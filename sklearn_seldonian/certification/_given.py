@@ -1,4 +1,4 @@
-"""Certificates as people hand them over: alone, or inside a fitted estimator."""
+"""Certificates as arguments: on their own, or inside a fitted estimator."""
 
 from __future__ import annotations
 
@@ -35,14 +35,17 @@ def certificate_of(estimator: Any) -> SafetyCertificate:
     Raises
     ------
     TypeError, NotFittedError
-        As `check_fitted`.
+        As in `check_fitted`.
     ValueError
         If it was fitted without constraints.
     """
     check_fitted(estimator)
     certificate: SafetyCertificate | None = estimator.certificate_
     if certificate is None:
-        raise ValueError("There is no certificate to show: the estimator has no constraints.")
+        raise ValueError(
+            "The estimator was fitted without constraints, so it has no certificate. Fit it with "
+            "constraints."
+        )
     return certificate
 
 
@@ -58,8 +61,8 @@ def check_certificate(certificate: Any) -> None:
     """
     if not isinstance(getattr(certificate, "results", None), tuple):
         raise TypeError(
-            f"certificate must be a SafetyCertificate; got {type(certificate).__name__}. Of a "
-            "fitted estimator it is certificate_."
+            f"certificate must be a SafetyCertificate; got {type(certificate).__name__}. The "
+            "certificate of a fitted estimator is its certificate_."
         )
     if not certificate.results:
-        raise ValueError("There is nothing to show: the certificate has no results.")
+        raise ValueError("The certificate has no results, so there is nothing to show.")

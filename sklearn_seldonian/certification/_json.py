@@ -1,8 +1,8 @@
-"""Certificates as JSON documents; what is read is checked field by field.
+"""Certificates as JSON documents, which are checked field by field when they are read.
 
-A document that anyone can edit proves little, but what it says must at least be possible: every
-field has a type, rules say which fields follow from which, and the tests are run again from the
-statistics in the document.
+Anyone can edit such a document, but its content must at least be possible. Every field has a type,
+rules say which fields follow from which, and the tests are run again from the statistics in the
+document.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from sklearn_seldonian.certification._types import fields_of, kind_of, read_fiel
 if TYPE_CHECKING:
     from sklearn_seldonian.certification._certificate import SafetyCertificate
 
-# 1: results and what they rest on in words. 2: also what the tests can be run again from.
+# Version 1: results and assumptions in words. 2: also the statistics to run the tests again from.
 VERSION = 2
-# Fields of a certificate that documents of version 1 do not have.
+# Fields of a certificate that are missing in documents of version 1.
 SINCE_2 = ("estimator", "created_at", "specification", "statistics")
 
 
@@ -40,7 +40,7 @@ def to_text(certificate: SafetyCertificate) -> str:
 
 
 def digests_of(content: dict[str, Any]) -> dict[str, str]:
-    """A digest of each field of a document, whatever the order of what is in it and its spaces."""
+    """A digest of each field of a document, independent of the order of names and of spaces."""
     return {name: _digest(value) for name, value in content.items() if name != "digests"}
 
 
@@ -50,7 +50,7 @@ def _digest(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The same without numbers that JSON does not have."""
+    """The same with NaN and infinite numbers replaced by JSON values."""
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
     if isinstance(value, tuple | list):
@@ -61,7 +61,7 @@ def _plain(value: Any) -> Any:
 
 
 def _written(value: Any, indent: str = "\n") -> Iterator[str]:
-    """The text of a value, one field a line, but lists of numbers and objects of such on one."""
+    """The text of a value, one field per line; a list of numbers takes one line."""
     deeper = indent + "  "
     if isinstance(value, dict) and not all(map(_is_list_of_numbers, value.values())):
         for i, (name, entry) in enumerate(value.items()):
@@ -82,7 +82,7 @@ def _is_list_of_numbers(value: Any) -> bool:
 
 
 def _are_numbers(value: Any) -> bool:
-    """Whether it is a number, or lists of numbers."""
+    """Whether a value is a number or nested lists of numbers."""
     if isinstance(value, list):
         return all(map(_are_numbers, value))
     return isinstance(value, int | float)
@@ -92,24 +92,24 @@ def _are_numbers(value: Any) -> bool:
 
 
 def from_document(document: str | PathLike[str], kind: type[SafetyCertificate]) -> Any:
-    """The certificate of a document, as one of the class `kind`.
+    """Read a document as a certificate of the class `kind`.
 
     Parameters
     ----------
     document : str or path-like
-        Its text, or the path of a file with it.
+        The text of the document, or the path of its file.
     kind : type
 
     Raises
     ------
     ValueError
-        If it is not one that `to_text` wrote. The message names the field.
+        If `to_text` cannot have written it. The message names the field.
     """
     return from_text(_text_of(document), kind)
 
 
 def from_text(text: str, kind: type[SafetyCertificate]) -> Any:
-    """As `from_document`, of a text that is never taken for a path."""
+    """As `from_document`, for a text that is never interpreted as a path."""
     content = _parsed(text)
     if not isinstance(content, dict):
         raise ValueError("A certificate must be a JSON object.")
@@ -165,7 +165,7 @@ def _text_of(document: str | PathLike[str]) -> str:
     """The text of a document, which may be in a file."""
     if not isinstance(document, str | PathLike):
         raise TypeError(
-            f"A certificate is read from a JSON text or the path of a file, not from "
+            "A certificate is read from a JSON text or the path of a file, not from "
             f"{type(document).__name__}."
         )
     if isinstance(document, str) and not _is_path(document):
@@ -175,11 +175,14 @@ def _text_of(document: str | PathLike[str]) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{os.fspath(document)} is not a text in UTF-8: {error}") from error
+        raise ValueError(
+            f"{os.fspath(document)} is not a text in UTF-8 ({error}). Give the JSON document that "
+            "to_json wrote."
+        ) from error
 
 
 def _is_path(text: str) -> bool:
-    """Whether a text is that of a path, since it cannot be that of a document."""
+    """Whether a text is a path, because it cannot be a document."""
     if text.lstrip()[:1] in ("{", "[", '"', "") or "\n" in text:
         return False
     return os.path.isfile(text) or text.endswith(".json")
@@ -197,14 +200,15 @@ def _parsed(text: str) -> Any:
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     twice = [name for name, n in Counter(name for name, _ in pairs).items() if n > 1]
     if twice:
-        raise ValueError(f"the field {twice[0]!r} is there twice.")
+        raise ValueError(f"the field {twice[0]!r} occurs twice.")
     return dict(pairs)
 
 
 def _finite(text: str) -> float:
     if not math.isfinite(float(text)):
         raise ValueError(
-            f"{text:.20} is not JSON, or too large; write null, or a string for an infinite number."
+            f"{text:.20} is not a JSON number, or too large. Write null for NaN, and a string for "
+            "an infinite number."
         )
     return float(text)
 
@@ -220,8 +224,8 @@ def schema(kind: type[SafetyCertificate]) -> dict[str, Any]:
         "type": "object",
         "additionalProperties": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
         "description": (
-            "A digest of each other field: BLAKE2b of 8 bytes, of the field as JSON with names "
-            "sorted and without spaces. They find accidents, not forgeries."
+            "A digest of each other field: BLAKE2b of 8 bytes, of the field as JSON with sorted "
+            "names and without spaces. Digests detect accidental changes, not forgeries."
         ),
     }
     properties = {"schema_version": version, **own["properties"], "digests": digests}

@@ -1,4 +1,4 @@
-"""The rows themselves, where a test needs more than sums over them."""
+"""The rows themselves, for tests that need more than sums over them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 Array = NDArray[np.float64]
-# 2**64 over the golden ratio, which spreads consecutive numbers before they are mixed.
+# 2**64 divided by the golden ratio; multiplying by it spreads consecutive numbers.
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -25,11 +25,11 @@ class KeptRows(NamedTuple):
     codes, labels : ndarray of shape (n_rows,)
     entries : ndarray of shape (n_rows, K + V)
     units : ndarray of int, shape (n_rows,)
-        Which rows belong together; -1 for rows that are units themselves, and in a drawn order the
-        position of each unit.
+        Which rows belong together; -1 if each row is a unit. In a drawn order: the position of each
+        row's unit.
     weights : ndarray of shape (n_rows,)
     levels : ndarray of int, shape (n_rows,)
-        The position of each row's level of the column whose shares shift; 0 without one.
+        The position of each row's level in the column whose shares shift; 0 without a shift.
     """
 
     codes: NDArray[np.int32]
@@ -48,7 +48,7 @@ class KeptRows(NamedTuple):
         units: SamplingUnits | None = None,
         valid: Any = ...,
     ) -> KeptRows:
-        """The rows, which are the `valid` ones of those that the `units` are of."""
+        """The rows; they are the `valid` ones among the rows of `units`."""
         n_rows = len(codes)
         if units is None:
             alike = np.zeros(n_rows, dtype=np.int64)
@@ -61,13 +61,14 @@ class KeptRows(NamedTuple):
         return KeptRows(*map(np.concatenate, pairs))
 
     def in_drawn_order(self, seed: int) -> KeptRows:
-        """The units in an order that depends on `seed` and not on the order they came in.
+        """The rows with their units in an order that depends on `seed` only.
 
-        Rows of a unit follow each other, and units are numbered in their order.
+        The original order does not matter. Rows of a unit follow each other, and units are numbered
+        in the drawn order.
         """
         values = [*self.entries.T, self.weights, self.levels, self.labels, self.codes]
         sorted_ = np.lexsort(values)
-        # RandomState: its draws are the same in every version of NumPy.
+        # RandomState, because its draws are the same in every version of NumPy.
         draw = np.random.RandomState(seed).permutation
         _, units, sizes = np.unique(self.units, return_inverse=True, return_counts=True)
         if (self.units < 0).all() or sizes.max() == 1:

@@ -1,4 +1,4 @@
-"""The levels in the columns that constraints name, and what is assumed of them."""
+"""The levels of the columns that constraints name, and the assumptions about them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ Levels = Mapping[Groupings, frozenset[tuple[Any, ...]]]
 def levels_elsewhere(
     constraints: Iterable[Constraint], seen: SeenLevels
 ) -> dict[str, tuple[Any, ...]]:
-    """The levels that `constraints` may name, by column: those of rows, and those quantified over.
+    """The levels that `constraints` may name, by column: those in rows, and those in quantifiers.
 
-    A level that a quantifier names need not occur: where it does not, the constraint is not
-    certified.
+    A level that a quantifier names need not occur. If it does not, the constraint is not certified.
     """
     named = named_levels(constraints)
     wanted = dict.fromkeys(name for constraint in constraints for name in columns_of(constraint))
@@ -39,18 +38,18 @@ def levels_elsewhere(
 
 
 def _possible(literals: Iterable[Any], name: str, seen: SeenLevels) -> list[Any]:
-    """Those of the `literals` that a column may hold in other rows."""
+    """The `literals` that a column can contain in other rows."""
     levels, order = seen.levels[name], seen.orders.get(name)
     return [x for x in literals if (x in order if order else are_comparable(x, levels))]
 
 
 def quantified_levels(constraints: Iterable[Constraint], seen: SeenLevels) -> Levels:
-    """The combinations of levels, among some rows, of the columns that quantifiers range over.
+    """The combinations of levels that occur in the columns of each quantifier.
 
     Returns
     -------
     dict of tuple of Grouping to frozenset of tuple
-        Quantifiers that name all levels do not depend on rows, and are left out.
+        Quantifiers that name all levels do not depend on rows and are left out.
     """
     return {
         by: _combinations(by, seen)
@@ -61,7 +60,7 @@ def quantified_levels(constraints: Iterable[Constraint], seen: SeenLevels) -> Le
 
 
 def _combinations(by: Groupings, seen: SeenLevels) -> frozenset[tuple[Any, ...]]:
-    """The combinations of levels of some rows, where they are among those that `by` names."""
+    """The combinations of levels that occur, restricted to the levels that `by` names."""
     names = tuple(grouping.column for grouping in by)
     alone = len(by) == 1
     return frozenset(
@@ -75,7 +74,7 @@ def _combinations(by: Groupings, seen: SeenLevels) -> frozenset[tuple[Any, ...]]
 
 
 def unseen_levels(constraints: Iterable[Constraint], levels: Levels, seen: SeenLevels) -> str:
-    """Levels that a quantifier should have ranged over and did not, in words."""
+    """Levels that a quantifier should have included but did not, in words."""
     now = quantified_levels(constraints, seen)
     unseen = (
         " and ".join(f"{g.column} == {level!r}" for g, level in zip(by, found, strict=True))
@@ -86,9 +85,9 @@ def unseen_levels(constraints: Iterable[Constraint], levels: Levels, seen: SeenL
 
 
 def levels_in_words(levels: Levels, rows: str) -> tuple[str, ...]:
-    """What is assumed of the columns that quantifiers range over, in sentences.
+    """The assumptions about the columns of quantifiers, in sentences.
 
-    `levels` are as `quantified_levels` returns them, of the `rows` so called.
+    `levels` is the result of `quantified_levels` for the rows that are called `rows`.
     """
     return tuple(_levels_in_words(by, found, rows) for by, found in sorted(levels.items(), key=str))
 
@@ -103,13 +102,13 @@ def _levels_in_words(by: Groupings, found: frozenset[tuple[Any, ...]], rows: str
 
 
 def unrecorded(columns: Mapping[str, Any], names: Iterable[str]) -> dict[str, int]:
-    """For columns with these names, in how many rows they have no value; without zeros."""
+    """For each named column with missing values, the number of rows without a value."""
     counts = {name: int(pd.isna(columns[name]).sum()) for name in sorted(names) if name in columns}
     return {name: n for name, n in counts.items() if n}
 
 
 def unrecorded_in_words(counts: Mapping[str, int], n_rows: int) -> tuple[str, ...]:
-    """What rows without a value leave open, in sentences; `counts` as `unrecorded` returns them."""
+    """What remains open because of rows without a value, in sentences."""
     return tuple(
         f"Column {name} has no value in {n:,} of the {n_rows:,} tested rows, which meet no "
         "condition on it. What is said under a condition on it is about the rows of the population "
@@ -120,5 +119,5 @@ def unrecorded_in_words(counts: Mapping[str, int], n_rows: int) -> tuple[str, ..
 
 
 def _place(levels: tuple[Any, ...]) -> list[Any]:
-    """Numbers by size, then texts by the alphabet."""
+    """A sort key: numbers by size, then texts in alphabetical order."""
     return [(isinstance(level, str), level) for level in levels]

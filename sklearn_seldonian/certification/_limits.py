@@ -1,8 +1,8 @@
-"""The tightest limit with which a constraint passes, where that is not its atoms' own bound.
+"""The tightest limit with which a constraint passes, for constraints without a direct bound.
 
-A constraint such as ``a / b <= c`` is tested as ``a - c b <= 0``. Its bound is the least limit in
-place of c that passes. The limits looked at are a fixed set, so that the bound does not depend on
-the limit that was asked.
+A constraint such as ``a / b <= c`` is tested as ``a - c b <= 0``. Its bound is the smallest limit
+that passes in place of c. The limits come from a fixed set, so the bound does not depend on the
+limit in the constraint.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.certification._search import halved
 from sklearn_seldonian.constraints import ResolvedConstraint, Tree, parts_of_and, shape
 
-# Limits are told apart by this share of them, and by so much of `FINE_BELOW` where they are small.
+# Neighbouring limits differ by this share of themselves; below FINE_BELOW, by this share of it.
 ACCURACY = 2.0**-13
 FINE_BELOW = 1e-3
-# Steps from zero to beyond 10**6.
+# The number of steps from zero to beyond 10**6.
 N_STEPS = 180_000
 
 
 def tightest_limit(
     constraint: ResolvedConstraint, evidence: Evidence, delta: float, method: str, asked: float
 ) -> float:
-    """The least limit on g that would pass, where zero is as good as `asked`; infinite if none.
+    """The smallest limit on g that would pass, for a constraint with the limit `asked`.
 
-    Rests on tests that pass with every limit that is easier to meet than one that passes. That is
-    proved for exact and finite-sample tests, and assumed for asymptotic ones. The parts of an AND
-    are looked at one by one; the whole has to pass in the end.
+    The result is infinite if no limit passes. The search relies on monotone tests: if a limit
+    passes, every easier limit passes. That is proved for exact and finite-sample tests, and assumed
+    for asymptotic ones. The parts of an AND are searched one by one; in the end the whole must
+    pass.
     """
 
     @cache
@@ -38,7 +39,7 @@ def tightest_limit(
         return constraint.with_margin(_limit_at(step) - asked)
 
     def part_passes(key: Hashable, step: int) -> bool:
-        """Whether a part passes at a limit; where it has no counterpart there, whether all do."""
+        """Whether a part passes at a limit; without a counterpart there, whether all parts pass."""
         part = _parts(tree_at(step)).get(key, tree_at(step))
         return passes(part, evidence, delta, method)
 
@@ -57,10 +58,10 @@ def tightest_limit(
 
 
 def _limit_at(step: int) -> float:
-    """Even steps below `FINE_BELOW`, and steps of a fixed share of the limit above."""
+    """The limit at a step: even steps below `FINE_BELOW`, above it a fixed share of the limit."""
     return FINE_BELOW * math.sinh(step * ACCURACY)
 
 
 def _parts(tree: Tree) -> dict[Hashable, Tree]:
-    """What all has to pass, by what it has in common with the parts at other limits."""
+    """The parts that must all pass, keyed by the shape that they share at all limits."""
     return {shape(part): part for part, _ in parts_of_and(tree, 1.0)}

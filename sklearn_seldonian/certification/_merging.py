@@ -1,4 +1,4 @@
-"""Statistics of sets of rows whose cells were made apart, brought to the same cells."""
+"""Addition of statistics whose cells were defined separately."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Positions = NDArray[np.intp]
 
 
 class Joined(NamedTuple):
-    """The cells of two stratifications, and where the cells and codes of each are among them."""
+    """The joint cells of two stratifications, and the positions of their cells and codes in it."""
 
     stratification: Stratification
     cells: tuple[Positions, Positions]
@@ -26,17 +26,20 @@ class Joined(NamedTuple):
 def merged(one: Statistics, other: Statistics) -> Statistics:
     """The statistics of both sets of rows, which must be disjoint.
 
-    Conditions are taken as not met by the rows of those statistics that do not have them: these
-    must be conditions on levels that none of their rows has.
+    If one of the statistics lacks a condition, none of its rows is taken to meet it. Such a
+    condition must be about a level that none of these rows has.
 
     Raises
     ------
     ValueError
-        If they are of different families of columns or different measures of rows.
+        If they have different families of columns or different row measures.
     """
     strata = one.stratification, other.stratification
     if strata[0].columns != strata[1].columns or one.values != other.values:
-        raise ValueError("The statistics are of different constraints, and do not add up.")
+        raise ValueError(
+            "The statistics are of different constraints, so they cannot be added. Collect all "
+            "parts with the same constraints."
+        )
     joined = join(*strata)
     parts = [
         _moved(part, joined.stratification, cells, codes)
@@ -46,7 +49,7 @@ def merged(one: Statistics, other: Statistics) -> Statistics:
 
 
 def without_rows(statistics: Statistics) -> Statistics:
-    """The sums alone, with no more codes than it takes to have all cells."""
+    """The sums alone, with as few codes as all cells need."""
     strata = statistics.stratification
     sizes = [span.stop - span.start for span in strata.spans]
     codes = np.arange(max(sizes))
@@ -56,10 +59,10 @@ def without_rows(statistics: Statistics) -> Statistics:
 
 
 def with_ordered_codes(statistics: Statistics, conditions: Sequence[Condition]) -> Statistics:
-    """The same, where codes go by the conditions that hold, as `assign_cells` numbers them.
+    """The same, with the codes numbered by the conditions that hold, as `assign_cells` does.
 
-    Kept rows, which are sorted by their codes before an order is drawn, then have the same order
-    whatever parts they came in. `conditions` are all there are, in the order of the constraints.
+    Kept rows are sorted by their codes before an order is drawn, so their order does not depend on
+    the parts in which they came. `conditions` are all conditions, in the order of the constraints.
     """
     kept, strata = statistics.kept, statistics.stratification
     if kept is None or not conditions:
@@ -76,17 +79,20 @@ def with_ordered_codes(statistics: Statistics, conditions: Sequence[Condition]) 
 
 
 def join(one: Stratification, other: Stratification) -> Joined:
-    """The cells that rows of either are in.
+    """The cells that contain rows of either stratification.
 
     Raises
     ------
     ValueError
-        If one has a condition that the other does not have, and that more than one level meets.
+        If only one of them has a condition that several levels can meet.
     """
     conditions = tuple(dict.fromkeys((*one.conditions, *other.conditions)))
     for condition in set(one.conditions) ^ set(other.conditions):
         if not _is_of_one_level(condition):
-            raise ValueError(f"Only some of the statistics know which rows meet '{condition}'.")
+            raise ValueError(
+                f"Some of the statistics lack the condition '{condition}', so they cannot be "
+                "added. Collect all parts with the same constraints."
+            )
     memberships = [_with_conditions(strata, conditions) for strata in (one, other)]
     found, first = list[NDArray[np.bool_]](), 0
     cells = tuple(np.zeros(strata.n_cells, dtype=np.intp) for strata in (one, other))
@@ -104,8 +110,8 @@ def join(one: Stratification, other: Stratification) -> Joined:
 
 
 def _distinct_rows(one: NDArray[Any], other: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-    """The distinct rows of two arrays, and where those of each are among them."""
-    if np.array_equal(one, other):  # whose rows are distinct already
+    """The distinct rows of two arrays, and the positions of each array's rows among them."""
+    if np.array_equal(one, other):  # their rows are distinct already
         places = np.arange(len(one))
         return one, places, places
     both = np.concatenate([one, other])
@@ -122,7 +128,7 @@ def _is_of_one_level(condition: Condition) -> bool:
 def _with_conditions(
     strata: Stratification, conditions: tuple[Condition, ...]
 ) -> NDArray[np.bool_]:
-    """The membership of its cells in `conditions`, some of which it does not have."""
+    """Which `conditions` its cells meet; a condition that it lacks is not met."""
     membership = np.zeros((strata.n_cells, len(conditions)), dtype=np.bool_)
     position: Mapping[Any, int] = {condition: i for i, condition in enumerate(conditions)}
     membership[:, [position[condition] for condition in strata.conditions]] = strata.membership
@@ -132,7 +138,7 @@ def _with_conditions(
 def _moved(
     statistics: Statistics, strata: Stratification, cells: Positions, codes: Positions
 ) -> Statistics:
-    """The same in other cells."""
+    """The same statistics in other cells."""
 
     def moved(sums: NDArray[np.float64]) -> NDArray[np.float64]:
         if not sums.size:

@@ -1,4 +1,4 @@
-"""A test of one atom, and what each kind of test promises."""
+"""The test of one atom, and the guarantee of each kind of test."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ BETTING = "betting"
 BETTING_ON_UNITS = "betting on units"
 BOX_ON_UNITS = "box of betting bounds"
 SCORE_TEST = "score test"
-# Of what units of rows add up to, not of rows one by one.
+# Methods that test totals of units of rows instead of single rows.
 ON_UNITS = (BETTING_ON_UNITS, BOX_ON_UNITS)
-# What each method promises; a result's method is one of them, or several joined by " + ".
+# The guarantee of each method. A result's method is one of them, or several joined by " + ".
 GUARANTEE_OF = {
     ARITHMETIC: "exact",
     CLOPPER_PEARSON: "exact",
@@ -51,23 +51,24 @@ class Method:
     ----------
     name : str
     upper : callable
-        From a delta to an upper bound on h that is wrong with at most that probability.
+        ``upper(delta)``: an upper bound on h that is wrong with probability at most delta.
     p_value : callable
-        From the delta that a test is tuned to, to its p-value against ``h > 0``.
+        ``p_value(delta)``: the p-value against ``h > 0`` of the test that is tuned to delta.
     is_below : callable, default=None
-        ``is_below(limit, delta)``: whether ``upper(delta) <= limit``, where there is a
-        faster way to tell. None: by comparing.
+        ``is_below(limit, delta)``: a faster way to decide whether ``upper(delta) <= limit``. None:
+        the bound is computed and compared.
     reason : str
-        Why there is no bound; empty where there is one.
+        Why there is no bound; empty if there is one.
     acceptance_region : callable, default=None
-        From a delta to the edge of the counts that pass where each rate has as many rows as in
-        the evidence, as `edge_of_rates` returns it. None: the test is not of one or two
-        independent rates, and which results pass is only known by running it.
+        ``acceptance_region(delta)``: the edge of the passing counts, as `edge_of_rates` returns it,
+        if each rate has as many rows as in the evidence. None: the test is not of one or two
+        independent rates, and which counts pass is only known by running it.
     passing_tables : callable, default=None
-        ``passing_tables(tables, delta)``: which of many tables, one a row, of as many rows as in
-        the evidence pass. None: as for `acceptance_region`.
+        ``passing_tables(tables, delta)``: which of many tables pass. Each row is one table, with as
+        many rows of data as in the evidence. None: as for `acceptance_region`.
     approximate_upper : callable, default=None
-        As `upper`, in milliseconds and about as high. None: `upper` itself is as fast.
+        ``approximate_upper(delta)``: about `upper(delta)`, within milliseconds. None: `upper`
+        itself is fast.
     """
 
     name: str
@@ -81,7 +82,7 @@ class Method:
 
     @property
     def guarantee(self) -> str:
-        """The kind of promise: "exact", "finite-sample", "asymptotic" or "none"."""
+        """The kind of guarantee: "exact", "finite-sample", "asymptotic" or "none"."""
         return GUARANTEE_OF[self.name]
 
     def at_most(self, limit: float, delta: float) -> bool:

@@ -1,10 +1,11 @@
-"""How an atom is tested: the strongest method whose assumptions the text grants.
+"""The choice of an atom's test: the strongest method whose assumptions hold by the atom's text.
 
-The ladder, strongest first: Clopper-Pearson for one rate; the exact unconditional test for two
+The methods, strongest first: Clopper-Pearson for one rate; the exact unconditional test for two
 independent rates; the inverse normal method for functions of a few rates; the joint Chernoff bound
-for sums of more; betting for bounded means; the box of one-sided bounds for everything else with
-finite ranges; the delta method, asymptotic, where a range is not finite. Which one is taken depends
-on the atom's text, on what `predict` does, and on how many rows there are: never on what they say.
+for sums of more rates; betting for bounded means; the box of one-sided bounds for everything else
+with finite ranges; the delta method, which is asymptotic, if a range is not finite. The choice
+depends on the atom's text, on the kind of decisions of `predict`, and on the number of rows, but
+never on the values in the rows.
 """
 
 from __future__ import annotations
@@ -40,22 +41,22 @@ from sklearn_seldonian.certification._methods_normal import delta_method
 from sklearn_seldonian.certification._ratios import quotient, ratio_of_two, varying_part
 from sklearn_seldonian.constraints import Atom, interval
 
-# Beyond so many rows the exact test of two rates takes tenths of a second, and the inverse normal
-# method, which takes as long for any number of rows, is within a few thousandths of it.
+# With more rows than this, the exact test of two rates takes tenths of a second. The inverse normal
+# method takes as long for any number of rows, and is then within a few thousandths of it.
 MAX_ROWS_OF_EXACT_TEST = 100_000
-# From so many rows a rate on, its normal approximation is taken for the score test's.
+# From this many rows per rate on, a normal approximation replaces the score test.
 ROWS_OF_NORMAL_RATES = 1000
-# From so many rows a rate on, tails of each rate tell more of a sum of rates than Chernoff's bound.
+# From this many rows per rate on, the inverse normal method is sharper for a sum than Chernoff's.
 ROWS_OF_TAILS = 40
 
 Rung = Callable[[Atom, Evidence], Method | None]
-# Of a sum; None for any other function of means.
+# The weights of a sum; None for any other function of means.
 Weights = NDArray[np.float64] | None
 Means = Sequence[bounds.MeanBounds] | bounds.RateCounts
 
 
 def method_for(atom: Atom, evidence: Evidence, method: str = "auto") -> Method:
-    """The method that tests `atom`: the first of the ladder called `method` that applies."""
+    """The method that tests `atom`: the first that applies in the ladder named `method`."""
     if not atom.estimands:
         value = interval(atom.expression, {}).high
         return Method(ARITHMETIC, lambda _: value, lambda _: float(not value <= 0))
@@ -68,13 +69,13 @@ def method_for(atom: Atom, evidence: Evidence, method: str = "auto") -> Method:
 
 
 def approximate_upper(atom: Atom, evidence: Evidence, delta: float, method: str = "auto") -> float:
-    """About the upper bound on h that the safety test would give on `evidence`, in milliseconds."""
+    """A fast approximation (milliseconds) of the safety test's upper bound on h."""
     test = method_for(atom, evidence, method)
     return (test.approximate_upper or test.upper)(delta)
 
 
 def _unbounded(atom: Atom) -> str:
-    """Why no method of a ladder applies."""
+    """Why no method of the ladder applies."""
     names = [estimand.label for estimand in atom.estimands if not has_finite_ranges([estimand])]
     if not names:
         return "there are too few rows to see how the estimate varies"
@@ -82,7 +83,7 @@ def _unbounded(atom: Atom) -> str:
 
 
 def _failure_reason(atom: Atom, evidence: Evidence) -> str:
-    """What stands in the way of any method; empty where nothing does."""
+    """Why no method can test the atom; empty if one can."""
     for estimand in atom.estimands:
         sample = evidence.samples[estimand]
         if not sample.trials:
@@ -103,7 +104,7 @@ def _failure_reason(atom: Atom, evidence: Evidence) -> str:
 
 
 class _Rates(NamedTuple):
-    """Independent binomial rates that an atom is linear in."""
+    """The independent binomial rates of a linear atom."""
 
     k: list[float]
     n: list[float]
@@ -112,12 +113,12 @@ class _Rates(NamedTuple):
 
     @property
     def edge(self) -> Callable[[float], Edge]:
-        """From a delta to the edge of the counts that pass, of one or two rates."""
+        """A function from delta to the edge of the passing counts, for one or two rates."""
         return partial(edge_of_rates, self.n, self.weights, self.constant)
 
 
 def _independent_rates(atom: Atom, evidence: Evidence) -> _Rates | None:
-    """The rates that an atom is a sum of; None where it is anything else."""
+    """The rates of an atom that is a sum of independent rates; otherwise None."""
     if atom.linear is None or not all(evidence.is_count(m) for m in atom.estimands):
         return None
     if not atom.has_independent_estimands(evidence.mutually_exclusive_columns):
@@ -159,10 +160,10 @@ def _two_rates(atom: Atom, evidence: Evidence) -> Method | None:
 
 
 def _two_rate_upper_in_milliseconds(atom: Atom, evidence: Evidence, delta: float) -> float:
-    """The bound of another test of two rates, beside the exact one.
+    """A fast approximation of the exact test's bound for two rates.
 
-    The score test orders samples by the same statistic, and differs by a few hundredths of the
-    bound's width. With many rows the delta method differs as little from the score test.
+    The score test orders samples by the same statistic, and its bound differs by a few hundredths
+    of the width. With many rows the delta method differs as little from the score test.
     """
     fewest = min(evidence.samples[estimand].trials for estimand in atom.estimands)
     normal = delta_method(atom, evidence) if fewest >= ROWS_OF_NORMAL_RATES else None
@@ -170,9 +171,9 @@ def _two_rate_upper_in_milliseconds(atom: Atom, evidence: Evidence, delta: float
 
 
 def _ratio_of_rates(atom: Atom, rates: _Rates, of_difference: Method) -> Method | None:
-    """The exact test of two rates for every limit on their ratio at once.
+    """The exact test of two rates, for a limit on their ratio.
 
-    A bound on ``a - c b`` at one c says nothing about ``a / b``, so there is only a verdict.
+    A bound on ``a - c b`` for one c is not a bound on ``a / b``, so there is only a verdict.
     """
     ratio = ratio_of_two(atom)
     if ratio is None:
@@ -189,7 +190,7 @@ def _ratio_of_rates(atom: Atom, rates: _Rates, of_difference: Method) -> Method 
 
 
 def _function_of_rates(atom: Atom, evidence: Evidence) -> Method | None:
-    """A smooth function of a few rates, which may share rows, is at most a number."""
+    """The inverse normal test that a smooth function of a few rates is below a limit."""
     if not all(evidence.is_count(estimand) for estimand in atom.estimands):
         return None
     expression, limit = varying_part(atom.expression)

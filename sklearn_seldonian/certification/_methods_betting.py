@@ -1,4 +1,4 @@
-"""The rungs of the ladder that bet: means of bounded values, of rows or of units of rows."""
+"""The betting tests: means of bounded values, over rows or over units of rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sklearn_seldonian.constraints import Atom
 
 
 def betting(atom: Atom, evidence: Evidence) -> Method | None:
-    """A linear combination of means, or a ratio of two, is at most a number."""
+    """Test by betting that a linear combination of means, or a ratio of two, is below a limit."""
     if evidence.totals is not None or evidence.populations:
         return _betting_on_units(atom, evidence)
     if atom.linear is None or not has_finite_ranges(atom.estimands) or evidence.row_values is None:
@@ -28,7 +28,8 @@ def betting(atom: Atom, evidence: Evidence) -> Method | None:
     if not atom.has_independent_estimands(evidence.mutually_exclusive_columns):
         return None
     if any(estimand.quantity.conditions_on_prediction for estimand in atom.estimands):
-        # Such a mean is a ratio of two means over rows. Where it is drawn it is alone in its atom.
+        # Such an estimand is a ratio of two means over rows. If drawn, it is the atom's only
+        # estimand.
         return None if evidence.deterministic else _betting_on_a_drawn_ratio(atom, evidence)
     weights, constant = atom.linear.weights, atom.linear.constant
     values = [evidence.row_values(estimand, 1.0, 0.0) for estimand in atom.estimands]
@@ -42,7 +43,7 @@ def betting(atom: Atom, evidence: Evidence) -> Method | None:
         highest, largest = (1.0 if of[i] else ranges[i][1] for i in ratio.order)
         return _betting_on_a_ratio(top, bottom, (highest, largest), ratio.limit)
     test = partial(betting_test, values, weights, ranges)
-    tested = cache(test)  # one look at the rows for both answers
+    tested = cache(test)  # bound and p-value share one pass over the rows
     return Method(
         BETTING,
         lambda delta: tested(delta).upper + constant,
@@ -52,17 +53,19 @@ def betting(atom: Atom, evidence: Evidence) -> Method | None:
 
 
 def _betting_on_a_drawn_ratio(atom: Atom, evidence: Evidence) -> Method | None:
-    """Betting on a ratio E[success] / E[trial] of drawn decisions, at most or at least a number.
+    """Betting on a ratio E[success] / E[trial] of drawn decisions, with an upper or lower limit.
 
-    Where it is at least c, trials are at most 1 / c of successes.
+    A ratio of at least c is tested as E[trial] / E[success] of at most 1 / c.
     """
     assert atom.linear is not None
     assert evidence.row_values is not None
     (estimand,), (weight,), constant = atom.estimands, atom.linear.weights, atom.linear.constant
     if weight * constant >= 0.0:
-        return None  # not at all, or whatever the ratio is
+        return None  # the constraint holds for no ratio, or for every ratio
     parts = evidence.row_values(estimand, 1.0, 0.0), evidence.row_values(estimand, 0.0, 1.0)
-    successes, trials = (np.clip(values, 0.0, 1.0) for values in parts)  # a row's sum may round
+    successes, trials = (
+        np.clip(values, 0.0, 1.0) for values in parts
+    )  # sums may exceed 1 by rounding
     share = -constant / weight
     if weight > 0.0:
         return _betting_on_a_ratio(successes, trials, (1.0, 1.0), share)
@@ -75,7 +78,7 @@ def _betting_on_a_ratio(
     highest: tuple[float, float],
     limit: float,
 ) -> Method:
-    """Whether a ratio is at most `limit`; as for rates, there is only a verdict."""
+    """Whether a ratio is at most `limit`; as for ratios of rates, there is only a verdict."""
     p_value = partial(bounds.ratio_betting_p_value, numerator, denominator, highest, limit)
     return Method(BETTING, lambda delta: 0.0 if p_value(delta) <= delta else math.inf, p_value)
 
@@ -84,7 +87,7 @@ def _betting_on_a_ratio(
 
 
 def _betting_on_units(atom: Atom, evidence: Evidence) -> Method | None:
-    """Betting on what independent units add to one or two means."""
+    """Betting on the contributions of independent units to one or two means."""
     if atom.linear is None or not has_finite_ranges(atom.estimands) or len(atom.estimands) > 2:
         return None
     weights, constant = atom.linear.weights, atom.linear.constant
@@ -113,7 +116,7 @@ def _betting_on_units(atom: Atom, evidence: Evidence) -> Method | None:
 
 
 def _pair(totals: Sequence[bounds.Totals], ratio: Ratio) -> tuple[bounds.Totals, bounds.Totals]:
-    """The two means of a ratio, or what is left of them to one."""
+    """The two means of a ratio, or their complements."""
     first, second = (
         totals[i].complement if ratio.complemented[i] else totals[i] for i in ratio.order
     )

@@ -1,4 +1,4 @@
-"""The rungs of the ladder that bound each mean on its own: the box."""
+"""The tests that bound each mean on its own: the box."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sklearn_seldonian.certification._methods_normal import normal_upper
 from sklearn_seldonian.constraints import Atom, Estimand, interval
 from sklearn_seldonian.constraints._interval import Interval
 
-# Of a sum; None for any other function of means.
+# The weights of a sum; None for any other function of means.
 Weights = NDArray[np.float64] | None
 Means = Sequence[bounds.MeanBounds] | bounds.RateCounts
 
 
 def box(atom: Atom, evidence: Evidence) -> Method | None:
-    """Bounds that hold for any number of rows, where each mean has a finite range."""
+    """The box of finite-sample bounds; None unless each mean has a finite range."""
     if not has_finite_ranges(atom.estimands):
         return None
     if evidence.totals is not None or evidence.populations:
@@ -32,7 +32,7 @@ def box(atom: Atom, evidence: Evidence) -> Method | None:
 
 
 def t_box(atom: Atom, evidence: Evidence) -> Method | None:
-    """Student's t bounds, whatever the ranges."""
+    """The box of Student's t bounds, for any ranges."""
     return _box_of("box of Student t bounds", partial(_each, _t_bounds), atom, evidence)
 
 
@@ -52,7 +52,7 @@ def _box_of(
 
 
 def _box_on_units(atom: Atom, evidence: Evidence) -> Method:
-    """Of bets on each mean; a p-value is that of the bets tuned to delta."""
+    """The box of betting bounds on units; its p-value is that of bets tuned to delta."""
     weights, highest = _weights_of(atom), _highest_of(atom)
 
     @cache
@@ -88,7 +88,7 @@ def _weights_of(atom: Atom) -> Weights:
 
 
 def _highest_of(atom: Atom) -> Callable[[Sequence[tuple[float, float]]], float]:
-    """From an interval for each mean to the largest value of the atom."""
+    """The function from an interval for each mean to the largest value of the atom."""
 
     def highest(ends: Sequence[tuple[float, float]]) -> float:
         box = {m: Interval(*pair) for m, pair in zip(atom.estimands, ends, strict=True)}
@@ -98,7 +98,7 @@ def _highest_of(atom: Atom) -> Callable[[Sequence[tuple[float, float]]], float]:
 
 
 def _finite_sample(estimands: Sequence[Estimand], evidence: Evidence, weights: Weights) -> Means:
-    """The bounds that hold for any number of rows; each end's, or one of each mean of a sum."""
+    """The finite-sample bounds on each mean; for a sum, only the needed end of each."""
     if not all(evidence.is_count(estimand) for estimand in estimands):
         return _each(_mean_bounds, estimands, evidence, weights)
     samples = [evidence.samples[estimand] for estimand in estimands]

@@ -1,4 +1,4 @@
-"""The rung of the ladder that takes estimates for normal."""
+"""The test that treats estimates as normal: the delta method."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from sklearn_seldonian.certification._evidence import Evidence
 from sklearn_seldonian.certification._method import Method
 from sklearn_seldonian.constraints import Atom, exact_dual
 
-# By how much a finite-sample bound on units is wider than the normal one that stands for it.
+# A finite-sample bound on units is about this many times as wide as the normal one.
 WIDER = 1.2
 
 
 def delta_method(atom: Atom, evidence: Evidence) -> Method | None:
-    """A normal approximation for whatever varies; None where nothing does."""
+    """A normal approximation; None if the variance is not known."""
     known = [_moments(atom, each) for each in evidence.populations or (evidence,)]
     if not all(math.isfinite(variance) for _, variance, _ in known):
         return None
@@ -26,7 +26,7 @@ def delta_method(atom: Atom, evidence: Evidence) -> Method | None:
 
 
 def normal_upper(atom: Atom, evidence: Evidence, delta: float) -> float:
-    """About the upper bound that bets on units would give."""
+    """An approximation of the upper bound that betting on units gives."""
     known = [_moments(atom, each) for each in evidence.populations or (evidence,)]
     uppers = [
         value + WIDER * (bounds.delta_method_upper(value, variance, n, delta) - value)
@@ -36,7 +36,7 @@ def normal_upper(atom: Atom, evidence: Evidence, delta: float) -> float:
 
 
 def _moments(atom: Atom, evidence: Evidence) -> tuple[float, float, int]:
-    """The atom's value, its variance times n, and n; the smallest sample decides on n."""
+    """The atom's value, its variance times n, and n, the size of the smallest sample."""
     point = exact_dual(atom.expression, evidence.estimates(atom.estimands))
     n, variance = evidence.sample_variance(atom.estimands, point.gradient.tolist())
     return point.value, variance, n

@@ -18,7 +18,7 @@ from itertools import takewhile
 
 
 def fixed_sequence(n_models: int, passes: Callable[[int], bool]) -> list[int]:
-    """Test models one after the other, each at the full delta, until one fails.
+    """Test models one after another, each at the full delta, until one fails.
 
     To certify any model that violates a constraint, the first such model in the order must
     pass, and the order does not depend on the rows; that has probability at most delta
@@ -49,7 +49,7 @@ def fixed_sequence(n_models: int, passes: Callable[[int], bool]) -> list[int]:
 
 
 def fixed_sequence_in_words(n_models: int, n_tested: int, by: str) -> str:
-    """What a certificate says of a fixed sequence, whose order was fixed `by` something."""
+    """The sentence about a fixed sequence in a certificate; `by` fixed its order."""
     return (
         f"{n_models} models were to be tested at the full delta each, in an order fixed by {by}, "
         f"up to the first failure. Tested: {n_tested}."
@@ -57,7 +57,7 @@ def fixed_sequence_in_words(n_models: int, n_tested: int, by: str) -> str:
 
 
 def holm_in_words(n_models: int, k: int) -> str:
-    """What a certificate at delta / k says of Holm's method."""
+    """The sentence about Holm's method in a certificate at delta / k."""
     return (
         f"{n_models} models were tested by Holm's method, which keeps to delta for all of them "
         f"together. The bounds above are this model's, tested at delta / {k}."
@@ -67,14 +67,14 @@ def holm_in_words(n_models: int, k: int) -> str:
 def holm(n_models: int, passes: Callable[[int, int], bool]) -> dict[int, int]:
     """Test all models, at delta / n_models first and at larger shares as models pass.
 
-    Holm's method [1]_ by the tests themselves: instead of comparing p-values with delta / k,
-    each model is tested at level delta / k. It counts as passing there only if it passes at
-    delta / (k - 1), ..., delta too, so that what passes at a level passes at all larger ones
-    whatever the tests' bounds do.
+    This is Holm's method [1]_ with tests instead of p-values: each model is tested at level delta /
+    k. It counts as passing only if it also passes at delta / (k - 1), ..., delta. So a model that
+    passes at a level passes at all larger levels, whatever the bounds of the tests do.
 
-    Say m0 models violate a constraint. When the first of them is certified, it and the others
-    are not certified yet, so that k >= m0, and it passes at delta / m0 as well. By Bonferroni's
-    inequality that any of m0 models does has probability at most m0 * delta / m0.
+    Suppose m0 models violate a constraint. When the first of them is certified, none of the m0 was
+    certified before, so k >= m0, and it passes at delta / m0 as well. By Bonferroni's inequality,
+    the probability that any of the m0 models passes at delta / m0 is at most m0 * delta / m0 =
+    delta.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def holm(n_models: int, passes: Callable[[int, int], bool]) -> dict[int, int]:
        Journal of Statistics 6, 1979.
     """
     levels = range(1, n_models + 1)
-    # For each model, in how many ways delta can be split for it to pass still.
+    # For each model, the largest k such that it passes at delta / 1, ..., delta / k.
     depths = [sum(1 for _ in takewhile(partial(passes, i), levels)) for i in range(n_models)]
     certified: dict[int, int] = {}
     while len(certified) < n_models:

@@ -1,7 +1,7 @@
-"""With which counts a test of one or two rates passes, and how probable such counts are.
+"""The counts with which a test of one or two rates passes, and their probability.
 
-Candidate selection asks this of many models in every epoch, so that the test itself is
-asked once, for its edge, and the rest is arithmetic on arrays.
+Candidate selection needs this for many models in every epoch. So the test itself is run once, to
+find its edge, and the rest is arithmetic on arrays.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from sklearn_seldonian.constraints import Atom, ExclusiveColumns
 
 Array = NDArray[np.float64]
 
-# An angle beyond all others.
+# An angle larger than all possible ones.
 FAR = 10.0
-# Farther out in a distribution its shape is a guess: rates there are known no better than these.
+# Rates outside this range lie in the tails, whose shape is a guess. Their error is taken from the
+# nearer end of the range.
 RATES_OF_KNOWN_SHAPE = (0.05, 0.95)
-# Nodes of the integral over the second rate: differences from 31 are below .001.
+# Nodes of the integral over the second rate; with 31 nodes it differs by less than .001.
 NODES, _shares = np.polynomial.hermite_e.hermegauss(15)
 SHARES = _shares / _shares.sum()
 
@@ -38,13 +39,13 @@ class PassingRegion:
     Attributes
     ----------
     seen, tested : ndarray of shape (n_rates,)
-        Rows of each rate among those that models are judged on, and in the test.
+        Number of rows of each rate in the data on which candidates are evaluated, and in the test.
     negative : ndarray of bool, of shape (n_rates,)
-        Whose weights are negative: their complements are looked at, so that few pass.
+        The rates with negative weights. Their complements are used, so that low counts pass.
     counts : ndarray of shape (n_counts,)
-        Of the second rate, ascending; one zero where there is one rate.
+        Counts of the second rate, ascending. A single zero if there is one rate.
     highest : ndarray of shape (n_counts,)
-        The highest count of the first with which each of them passes; -1 where none does.
+        For each of these counts, the highest count of the first rate that passes; -1 if none does.
     """
 
     seen: Array
@@ -63,7 +64,7 @@ class PassingRegion:
 
 
 class PassingRegions:
-    r"""How probable it is to pass each of some tests.
+    r"""The probabilities of passing some tests.
 
     Parameters
     ----------
@@ -71,12 +72,12 @@ class PassingRegions:
 
     Notes
     -----
-    `probabilities` takes each rate's angle :math:`\arcsin\sqrt{(x + 3/8) / (n + 3/4)}` for
-    normal with variance :math:`1 / (4n + 2)` (Anscombe [1]_), so that the angle in the test
-    differs from that seen by a normal number with the sum of both variances, whatever the true
-    rate is. Against sums over beta-binomial counts (Jeffreys' prior) with 40 to 1,000 rows a
-    rate, the probability is within .04 where each count seen is at least two from none and
-    from all, and within .15 elsewhere.
+    `probabilities` treats the angle :math:`\arcsin\sqrt{(x + 3/8) / (n + 3/4)}` of each rate as
+    normal with variance :math:`1 / (4n + 2)` (Anscombe [1]_). So the angle in the test differs from
+    the observed one by a normal number whose variance is the sum of both, whatever the true rate
+    is. The reference is a sum over beta-binomial counts (Jeffreys' prior) with 40 to 1,000 rows per
+    rate. The probability is within .04 of it if each observed count is at least two away from none
+    and from all, and within .15 otherwise.
 
     References
     ----------
@@ -86,24 +87,24 @@ class PassingRegions:
 
     def __init__(self, regions: Sequence[PassingRegion] = ()) -> None:
         self.regions = tuple(regions)
-        # Where there is one rate it stands for both: no count of it changes the edge.
+        # A single rate is used in both places: its edge does not depend on the second count.
         self._seen = _both(region.seen for region in regions)
         self._tested = _both(region.tested for region in regions)
         self._negative = _both(region.negative for region in regions) > 0
-        # The standard deviation is one for all groups: from a gap between two it nearly cancels.
+        # All groups share one standard deviation, which nearly cancels in a gap between two groups.
         is_gap = self._negative[:, :1] != self._negative[:, 1:]
         self._spread = np.where(is_gap, 0.0, 0.5)
 
     def probabilities(self, rates: Array, weight: float = 0.0) -> Array:
-        """How probable it is to pass for models with these `rates` of the rows seen.
+        """The probability of passing, for models with these observed `rates`.
 
         Parameters
         ----------
         rates : ndarray of shape (..., n_regions, 2)
-            Of each region; the same one twice where it has one.
+            The two rates of each region; a single rate is given twice.
         weight : float in [0, 1], default=0.0
-            How much of each rate is read off a normal distribution of scores with a mean of its
-            own, which knows it better than a count does.
+            The weight of an estimate from a normal distribution of scores with its own mean, which
+            is more accurate than a count.
 
         Returns
         -------
@@ -129,16 +130,17 @@ def passing_region(
     method: str = "auto",
     mutually_exclusive_columns: ExclusiveColumns = frozenset(),
 ) -> PassingRegion | None:
-    """The counts with which `atom` passes; None where its test has no `acceptance_region`.
+    """The counts with which `atom` passes; None if its test has no `acceptance_region`.
 
-    The edge of the exact unconditional test is at most one count away from it.
+    The edge of the exact unconditional test is at most one count away from this one.
 
     Parameters
     ----------
     atom : Atom
-        Over rates of decisions.
+        An atom over rates of decisions.
     seen, tested : array-like of shape (n_means,)
-        For each of the atom's means, the rows that models are judged on, and in the test.
+        Number of rows of each of the atom's estimands in the data on which candidates are
+        evaluated, and in the test.
     delta : float in (0, 1)
     method, mutually_exclusive_columns
         As in `safety_test` and `Evidence`.
@@ -146,7 +148,7 @@ def passing_region(
     rows, counts = np.array(seen, dtype=float), np.floor(np.array(tested, dtype=float))
     trials = dict(zip(atom.estimands, counts.astype(int).tolist(), strict=True))
     test = AcceptanceSet(trials, method, mutually_exclusive_columns).method_of(atom)
-    # How many rows count for some rates depends on the model.
+    # For some rates the number of rows depends on the model.
     fixed = not any(estimand.quantity.conditions_on_prediction for estimand in atom.estimands)
     if test.acceptance_region is None or not fixed or not rows.all():
         return None
@@ -157,7 +159,7 @@ def passing_region(
 
 
 def _both(values: Iterable[NDArray[Any]]) -> Array:
-    """Those of the first and of the last rate of each region: (n_regions, 2)."""
+    """The values of the first and of the last rate of each region, of shape (n_regions, 2)."""
     return np.array([(of[0], of[-1]) for of in values], dtype=float).reshape(-1, 2)
 
 
@@ -167,10 +169,10 @@ def _angle(counts: Array, trials: Array | float) -> Array:
 
 
 def _relative_error(rates: Array, spread: Array | float) -> Array:
-    """Standard error of ``ndtr(z)`` for a fitted z, in those of a count of as many rows.
+    """Standard error of ``ndtr(z)`` for a fitted z, relative to that of a count over the same rows.
 
-    `spread` is what the standard deviation of the scores, fitted too, adds to the variance, as
-    a multiple of z squared.
+    `spread` times z squared is added to the variance, because the standard deviation of the scores
+    is fitted too.
     """
     rates = np.clip(rates, *RATES_OF_KNOWN_SHAPE)
     z = ndtri(rates)

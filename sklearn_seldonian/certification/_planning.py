@@ -1,4 +1,4 @@
-"""How probable it is to pass a safety test, and how many safety rows that takes."""
+"""The probability of passing a safety test, and the number of safety rows that it takes."""
 
 from __future__ import annotations
 
@@ -46,22 +46,22 @@ from sklearn_seldonian.constraints import (
 
 Array = NDArray[np.float64]
 
-# By how much rounding may take a product from a whole number.
+# The largest distance from a whole number that is taken for a rounding error.
 ROUNDING = 1e-9
-# Groups of fewer rows are taken to have a random number of them.
+# For groups with fewer rows than this, the number of rows is treated as random.
 SMALL_GROUP = 100
-# Tables drawn for a probability, for a number of rows, and for one that is told in passing: the
-# standard error of a probability is at most .008, .016 and .03.
+# The number of tables drawn for a probability, for a number of rows, and for a number of rows that
+# accompanies a result. The standard error of a probability is at most .008, .016 and .03.
 DRAWS = 4096
 DRAWS_FOR_ROWS = 1024
 DRAWS_IN_PASSING = 256
-# By how much fewer are drawn where each has to be tested on its own.
+# If each table has to be tested on its own, the number of draws is divided by this.
 SLOWER = 4
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Constraints over rates of decisions, and what is expected of the model that is tested.
+    """Constraints over rates of decisions, and the rates that the tested model is expected to have.
 
     Attributes
     ----------
@@ -70,11 +70,11 @@ class Plan:
     rates : mapping of Estimand to float
         The true rates, or estimates of them.
     shares : mapping of Estimand to float
-        Which share of the safety rows each rate is over.
+        The share of the safety rows that each rate is over.
     method, mutually_exclusive_columns
         As in `safety_test` and `Evidence`.
     n_draws : int, default=4096
-        How many tables are drawn.
+        How many random tables are drawn.
     """
 
     tests: Sequence[Test]
@@ -86,31 +86,33 @@ class Plan:
     _correlations: dict[tuple[Estimand, ...], Array] = field(default_factory=dict)
 
     def passing_probability(self, n_rows: int) -> float:
-        """How probable it is that the constraints pass all together on `n_rows` safety rows.
+        """The probability that all constraints pass together on `n_rows` safety rows.
 
-        Each rate is over ``int(n_rows * share)`` rows; of several, the smallest group has a random
-        number of rows where these are few. Parts of the constraints that no rates of dependent
-        estimates connect pass independently of each other, and their probabilities are multiplied.
-        A part over one rate has the binomial probability of the counts that its test accepts. A
-        part over several has the share of tables that pass among tables drawn with a fixed seed;
-        rates that share rows vary together as `correlations` has it.
+        Each rate is over ``int(n_rows * share)`` rows. With several rates, the number of rows of
+        the smallest group is random if it is small. The constraints are divided into parts whose
+        estimates are independent, and the probabilities of the parts are multiplied. The
+        probability of a part over one rate is the binomial probability of the counts that its test
+        accepts. The probability of a part over several rates is the share of random tables that
+        pass. The tables are drawn with a fixed seed; rates that share rows vary together as
+        `correlations` says.
         """
         return sum(
             weight * self._probability(trials, n_rows) for weight, trials in self._sizes(n_rows)
         )
 
     def sufficient_rows(self, power: float) -> int | None:
-        """How many safety rows let the constraints pass all together with probability `power`.
+        """The number of safety rows with which all constraints pass with probability `power`.
 
-        For one limit on one rate it is the smallest number whose `passing_probability` is at least
-        `power`; more rows may have less, since counts are whole. For anything else it is found to
-        within two parts in a hundred, and where tables are drawn to within their error.
+        For one limit on one rate, it is the smallest number whose `passing_probability` is at least
+        `power`. A larger number may have a smaller probability, because counts are whole. For all
+        other constraints the result is accurate to two parts in a hundred, and if tables are drawn,
+        to within their error.
 
         Returns
         -------
         int or None
-            None where no number of rows suffices, since the rates violate a constraint or leave it
-            no room, or where it is more than 100 million.
+            None if no number of rows suffices, because the rates violate a constraint or meet it
+            exactly, or if the number is above 100 million.
         """
         has_rows = all(self.shares[estimand] for estimand in _means_of(self.tests))
         if not has_rows or not all(self._holds(tree) for tree, _ in self.tests):
@@ -125,10 +127,10 @@ class Plan:
         )
 
     def _sizes(self, n_rows: int) -> Iterator[tuple[float, dict[Estimand, int]]]:
-        """The rows of each mean, and how probable they are.
+        """The number of rows of each estimand, with its probability.
 
-        A small group is larger or smaller by chance, which costs power beside other rates. The
-        three sizes have the moments of a normal number of rows (Gauss and Hermite).
+        The size of a small group is random, which costs power if there are other rates. The three
+        sizes have the moments of a normal number of rows (Gauss-Hermite quadrature).
         """
         trials = rows_in(self.shares, n_rows)
         estimands = _means_of(self.tests)
@@ -144,7 +146,7 @@ class Plan:
             yield weight, trials | dict.fromkeys(smallest_groups, rows)
 
     def _probability(self, trials: Mapping[Estimand, int], n_rows: int) -> float:
-        """That all tests pass where each mean has so many rows."""
+        """The probability that all tests pass if each estimand has this number of rows."""
         if not all(trials[estimand] for estimand in _means_of(self.tests)):
             return 0.0
         acceptance = AcceptanceSet(
@@ -158,7 +160,7 @@ class Plan:
 
     @cached_property
     def _own_blocks(self) -> list[list[Test]]:
-        """The constraints' parts in blocks."""
+        """The parts of all constraints, in independent blocks."""
         return self._blocks(_parts(self.tests))
 
     def _block_passes(self, block: Sequence[Test], acceptance: AcceptanceSet) -> float:
@@ -198,7 +200,7 @@ class Plan:
         )
 
     def _tables(self, block: Sequence[Test], acceptance: AcceptanceSet) -> tuple[Counts, Array]:
-        """Tables of counts of the rates of a block, and how probable they are."""
+        """Tables of counts of a block's rates, and their probabilities."""
         atoms = [atom for tree, _ in block for atom in atoms_of(tree)]
         is_slow = any(acceptance.asks_each_table(atom) for atom in atoms)
         n_draws = self.n_draws // SLOWER if is_slow else self.n_draws
@@ -223,7 +225,7 @@ class Plan:
         return self._correlations[estimands]
 
     def _holds(self, tree: Tree) -> bool:
-        """Whether a constraint holds with room to spare at the rates themselves."""
+        """Whether a constraint holds strictly at the rates themselves."""
 
         def atom_holds(atom: Atom, _delta: float) -> bool:
             return not atom.estimands or estimate(atom.expression, self.rates) < 0
@@ -243,14 +245,14 @@ class Plan:
         return _rows_for_width(point.value, variance, float(ndtri(1.0 - delta) + ndtri(power)))
 
     def _rows_for_one_limit(self, atom: Tree, delta: float, power: float) -> int | None:
-        """The smallest number of rows with which one limit on one rate is met with this `power`.
+        """The smallest number of rows with which a limit on one rate passes with this `power`.
 
-        With k events of the kind that there must not be too many of, a sample passes from some
-        number of trials on, n(k). Among the numbers of trials from n(k) to n(k + 1) - 1, which all
-        pass up to k events, n(k) makes that likeliest. So the smallest number is some n(k), and the
-        first k is looked for whose n(k) is good enough. Since n(k) is whole, its power need not
-        rise from each k to the next: those below the first one found by halving are tried too, down
-        to where the rounding of n(k) cannot outweigh one event more.
+        Call the successes events, or the failures if the rate must not be too low. A sample with k
+        events passes if it has at least n(k) trials. All numbers of trials from n(k) to n(k + 1) -
+        1 pass with up to k events, and n(k) makes that most likely. So the smallest number is some
+        n(k), and the first k is wanted whose n(k) has enough power. n(k) is rounded to a whole
+        number, so its power need not rise with k. Therefore smaller k than the one found by
+        bisection are tried too, down to where the rounding of n(k) matters less than one event.
         """
         assert isinstance(atom, Atom)
         assert atom.linear is not None
@@ -283,16 +285,18 @@ class Plan:
 def projected_rows(
     tree: Tree, evidence: Evidence, delta: float, power: float, method: str = "auto"
 ) -> int | None:
-    r"""About how many rows let `tree` pass with probability `power`, if `evidence` were the truth.
+    r"""About how many rows `tree` needs to pass with probability `power`, by what `evidence` shows.
 
-    For means of numbers, whose tests have no closed form: from n rows, estimate h below zero, one
-    row's standard deviation s and the width w of the bound, the width in m rows is taken for
+    This is for means of numbers, whose tests have no closed form. The estimate h is below zero, one
+    row has the standard deviation s, and n rows gave a bound of width w. The width with m rows is
+    then approximated by
 
     .. math:: c s / \sqrt m + (w n - c s \sqrt n)_+ / m,
 
-    where c is the normal quantile for betting, which is about as wide with many rows, and for
-    asymptotic tests; for other tests it is :math:`\sqrt{2 \log(1 / \delta)}`, as in bounds of
-    Bernstein's kind. An AND takes what its neediest child does, an OR what its easiest.
+    For betting and for asymptotic tests, c is the normal quantile: with many rows a betting bound
+    is about as wide as a normal one. For other tests c is :math:`\sqrt{2 \log(1 / \delta)}`, as in
+    Bernstein's bounds. An AND needs the largest number of rows among its children, an OR the
+    smallest.
 
     Parameters
     ----------
@@ -303,7 +307,7 @@ def projected_rows(
     Returns
     -------
     int or None
-        None where no number of rows suffices or it cannot be said.
+        None if no number of rows suffices, or if the number is not known.
     """
 
     def projected(atom: Atom, delta: float) -> float:
@@ -340,19 +344,19 @@ def _rows_for_width(value: float, variance: float, deviations: float, rest: floa
 
 
 def _root(variance: float) -> float:
-    """The standard deviation, if rounding took a variance of zero below it."""
+    """The square root, where a variance that rounding made negative counts as 0."""
     return math.sqrt(max(variance, 0.0))
 
 
 def rows_in(shares: Mapping[Estimand, float], n_rows: int) -> dict[Estimand, int]:
-    """The whole rows in shares of `n_rows`, whatever rounding does to their product."""
+    """The number of whole rows in each share of `n_rows`, safe against rounding errors."""
     return {estimand: int(n_rows * share + ROUNDING) for estimand, share in shares.items()}
 
 
 def _apart(tests: Sequence[Test]) -> list[list[Test]]:
-    """The tests in groups that differ in the level of one column, so that they share no rows.
+    """The tests in groups that concern different levels of one column, and so share no rows.
 
-    All in one where there is no column of which each of their means is about one level.
+    All tests form one group if there is no column that fixes a level in each of their estimands.
     """
     levels = [_levels_of(test) for test in tests]
     columns = set.intersection(*(set(own) for own in levels)) if levels else set()
@@ -370,7 +374,7 @@ def _apart(tests: Sequence[Test]) -> list[list[Test]]:
 
 
 def _levels_of(test: Test) -> dict[str, set[object]]:
-    """The levels that the means of a test are about, of each column that each is about one of."""
+    """For each column that all estimands of a test compare by ``==``, the levels they name."""
     found = [
         {
             condition.column: condition.literal
@@ -389,5 +393,5 @@ def _means_of(tests: Sequence[Test]) -> tuple[Estimand, ...]:
 
 
 def _parts(tests: Sequence[Test]) -> list[Test]:
-    """What has to pass for all `tests` to pass."""
+    """The parts that must all pass for all `tests` to pass."""
     return [part for tree, delta in tests for part in parts_of_and(tree, delta)]

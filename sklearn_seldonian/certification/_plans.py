@@ -1,4 +1,4 @@
-"""How many rows a safety test takes, and how probably it passes."""
+"""The number of rows that a safety test needs, and the probability of passing it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from sklearn_seldonian.measures import (
 )
 
 ROUNDING = 1e-12
-# How many times the rows of a test of independent ones the tests of groups and weights take.
+# Tests of groups and weights need this many times the rows that the design effect says.
 UNITS_COST = 1.3
 
 
@@ -60,60 +60,64 @@ def required_safety_rows(
     pos_label: Any = None,
     design_effect: float = 1.0,
 ) -> int | None:
-    """How many safety rows a model needs to pass the safety test.
+    """The number of safety rows that a model needs to pass the safety test.
 
     Parameters
     ----------
     constraint : str, Constraint, or sequence of them
-        Over rates, such as ``"abs(PR | [M] - PR | [F]) <= 0.1"``. Several have to pass together.
+        Constraints over rates, such as ``"abs(PR | [M] - PR | [F]) <= 0.1"``. Several constraints
+        must all pass.
     rates : mapping of str to float
-        What you expect of the model, keyed by the measure's text, as
-        ``{"PR | [M]": 0.4, "PR | [F]": 0.42}``. The groups of a quantifier such as
-        ``max(TPR, by=race)`` are those that the keys name, as ``'TPR | [race == "A"]'``, or those
-        that the constraint lists with ``by=race in ("A", "B")``.
+        The rates that you expect of the model, in [0, 1], keyed by the text of the measure, as in
+        ``{"PR | [M]": 0.4, "PR | [F]": 0.42}``. The groups of a quantifier such as ``max(TPR,
+        by=race)`` are those that the keys name, as in ``'TPR | [race == "A"]'``, or those that the
+        constraint lists with ``by=race in ("A", "B")``.
     group_shares : mapping of str to float, default=None
-        Which share of the safety rows each measure is over, keyed alike. None, and measures
-        not in it: all rows. Two 0/1 columns whose shares add up to at most one are taken
-        never to be both 1.
+        The share of the safety rows that each measure is over, in [0, 1], with the same keys. A
+        measure that is left out is over all rows; None: all measures are. Two 0/1 columns whose
+        shares sum to at most 1 are assumed never to be both 1.
     delta : float or sequence of float in (0, 1), default=0.05
-        One number, or one for each constraint.
+        Accepted probability of certifying a violated constraint: one number, or one per
+        constraint.
     power : float in (0, 1), default=0.9
-        Probability of passing asked for.
+        The probability of passing that you want.
     method : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
         As in `SeldonianClassifier`.
     classes : sequence, default=(0, 1)
         The class labels.
     pos_label : label, default=None
-        The positive class where there are two; None: the second.
+        The positive class if there are two classes. None: the second one.
     design_effect : float >= 1, default=1.0
-        By what factor `groups` or `sample_weight` raise the variance of a rate [1]_. Groups of m
-        rows with correlation r within them: ``1 + (m - 1) * r``, so m where all rows of a group are
-        alike. Weights: the mean of their squares over the square of their mean.
+        The factor by which `groups` or `sample_weight` raise the variance of a rate [1]_. For
+        groups of m rows with correlation r within groups it is ``1 + (m - 1) * r``, so m if all
+        rows of a group are alike. For weights it is the mean of their squares divided by the square
+        of their mean.
 
     Returns
     -------
     int or None
-        For one limit on one rate, the smallest number of rows whose `probability_of_passing` is
-        at least `power`. Counts are whole, so that a few rows more can have a little less. For
-        anything else the number is accurate to about two parts in a hundred, and where it is
-        simulated to about four. None where no number suffices, since the rates themselves violate
-        a constraint or meet it with no room to spare, or where it is above 100 million.
+        For one limit on one rate: the smallest number of rows whose `probability_of_passing` is at
+        least `power`. Counts are whole, so a few rows more can have a slightly smaller probability.
+        For all other constraints the number is accurate to about two parts in a hundred, or four if
+        it is simulated. None if no number suffices, because the rates themselves violate a
+        constraint or meet it exactly, or if the number is above 100 million.
 
     Raises
     ------
     ValueError
-        If a rate is missing, a rate or share is not between 0 and 1, `delta` or `power`
-        is not strictly between them, or a constraint is over averages of numbers.
+        If a rate is missing, a rate or share is not between 0 and 1, `delta` or `power` is not
+        strictly between 0 and 1, or a constraint is over averages of numbers.
 
     Notes
     -----
-    Alternatives, as in ``min(FPR, FNR) <= 0.1``, share delta here as in `certify`. `fit` tests only
-    the one that candidate rows show to be likeliest to pass: to plan a `fit`, give that one.
+    Alternatives, as in ``min(FPR, FNR) <= 0.1``, share delta here, as they do in `certify`. `fit`
+    tests only the alternative that is most likely to pass according to the candidate data. To plan
+    a `fit`, give only that alternative.
 
-    With a `design_effect` above 1 the answer is that for independent rows times the effect, times
-    1.3 for the test of groups or weights. This is a rule, not a calculation: in simulations of one
-    rate and of differences with 100 groups or more, .89 to .96 passed where .9 was asked for. With
-    fewer groups it takes more rows.
+    With a `design_effect` above 1, the result is the number for independent rows, times the effect,
+    times 1.3 for the test of groups or weights. This is a rule of thumb. In simulations of one rate
+    and of differences, with 100 groups or more, a share of .89 to .96 passed for a power of .9.
+    Fewer than 100 groups need more rows than the result.
 
     References
     ----------
@@ -149,38 +153,38 @@ def probability_of_passing(
     pos_label: Any = None,
     design_effect: float = 1.0,
 ) -> float:
-    """How probable it is that a model passes the safety test on so many rows.
+    """The probability that a model passes the safety test with a given number of rows.
 
     Parameters
     ----------
     constraint, rates, group_shares, delta, method, classes, pos_label
         As in `required_safety_rows`.
     n_rows : int
-        How many safety rows.
+        Number of safety rows.
     design_effect : float >= 1, default=1.0
-        As in `required_safety_rows`, and so are its limits.
+        As in `required_safety_rows`, with the same limitations.
 
     Returns
     -------
     float
-        That all constraints pass. For a limit on one rate it is the binomial probability of the
-        counts that the test accepts. For several rates it is the share of simulated tables that
-        pass, with a standard error of at most .008, or .016 where no faster way is known than to
-        test each of them.
+        The probability that all constraints pass, in [0, 1]. For a limit on one rate it is the
+        binomial probability of the counts that the test accepts. For several rates it is the share
+        of simulated tables that pass. Its standard error is at most .008, or .016 if each table has
+        to be tested on its own.
 
     Raises
     ------
     ValueError
-        As `required_safety_rows`, or if `n_rows` is not a whole number from 0 on.
+        As for `required_safety_rows`, or if `n_rows` is not a nonnegative whole number.
 
     Notes
     -----
-    Each rate is taken to be over ``n_rows * share`` rows, rounded down. Of several rates, those of
-    the smallest group are averaged over its random size where it has fewer than 100 rows. Rates
-    over different rows are independent. Rates that share rows vary together as in the most even
-    (largest entropy) distribution of conditions, labels and decisions that has these rates and
-    shares; they are taken as independent where no distribution has them. For alternatives see
-    `required_safety_rows`.
+    Each rate is taken to be over ``n_rows * share`` rows, rounded down. With several rates, if the
+    smallest group has fewer than 100 rows, the result is averaged over its random size. Rates over
+    different rows are independent. Rates that share rows vary together as in the most even
+    distribution (largest entropy) of conditions, labels and decisions that has these rates and
+    shares. If there is no such distribution, the rates are taken as independent. For alternatives
+    see `required_safety_rows`.
 
     Examples
     --------
@@ -194,7 +198,7 @@ def probability_of_passing(
 
 
 def _rows_for_an_independent_one(design_effect: float) -> float:
-    """How many rows of groups or with weights do what one independent row does in a test."""
+    """How many rows in groups or with weights replace one independent row in a test."""
     effect = _requests.check_factor("design_effect", design_effect)
     return effect * UNITS_COST if effect > 1.0 else 1.0
 
@@ -212,7 +216,10 @@ def _plan(
     _requests.check_choice("method", method, METHODS)
     constraints = parse_all(constraint)
     if not constraints:
-        raise ValueError("There is nothing to plan: no constraints were given.")
+        raise ValueError(
+            "No constraints were given, so there is nothing to plan. Give at least one, such as "
+            "'ACC >= 0.9'."
+        )
     deltas = _requests.check_deltas(delta, len(constraints))
     rates = _requests.check_mapping("rates", rates)
     shares = _requests.check_mapping("group_shares", group_shares or {})
@@ -229,19 +236,25 @@ def _plan(
             rate = _requests.check_share(f"rates[{text!r}]", rates[text])
             rate = 1 - rate if is_complement else rate
             if abs(rate_of.setdefault(estimand, rate) - rate) > ROUNDING:
-                raise ValueError(f"rates contradict each other about {estimand}.")
+                raise ValueError(
+                    f"rates contradict each other about {estimand}: they give it the values "
+                    f"{rate_of[estimand]:g} and {rate:g}. Give one of them."
+                )
         if text in shares:
             share_of[estimand] = _requests.check_share(f"group_shares[{text!r}]", shares[text])
     missing = [estimand.label for estimand in estimands if estimand not in rate_of]
     if missing:
-        raise ValueError(f"rates must say what you expect of {', '.join(missing)}.")
+        raise ValueError(
+            f"rates has no value for {', '.join(missing)}, which the constraints need. Add the "
+            f"rate that you expect, as in rates={{{missing[0]!r}: 0.5}}."
+        )
     _requests.warn_of_large_delta(deltas)
     tests = [(each.tree, own) for each, own in zip(resolved, deltas, strict=True)]
     return Plan(tests, rate_of, share_of, method, _exclusive(share_of))
 
 
 def _check_rates_only(constraints: Iterable[Constraint]) -> None:
-    """Refuse measures that are averages of numbers, whose values' spread nobody has said."""
+    """Refuse measures that are averages of numbers, because their spread is not known."""
     averages = {*CLASSIFICATION_VALUES, *REGRESSION_VALUES}
     known = [*RATES, *ALIASES, *COMPOSITES]
     nodes = itertools.chain.from_iterable(map(walk, constraints))
@@ -249,24 +262,27 @@ def _check_rates_only(constraints: Iterable[Constraint]) -> None:
         is_average = ALIASES.get(node.name, node.name) in averages
         if is_average or not difflib.get_close_matches(node.name, known):
             raise ValueError(
-                f"{node.name!r} is not a rate of decisions. How many rows an average of numbers "
-                "needs depends on how they vary, which the average does not say. Certify a model "
-                "on the rows you have: where it does not pass, rows_needed of the result says how "
-                "many rows like those would have sufficed."
+                f"{node.name!r} is not a rate of decisions. The rows that an average of numbers "
+                "needs depend on the spread of the numbers, which the average does not say. "
+                "Certify a model on the rows you have: if it does not pass, rows_needed of the "
+                "result says how many rows like these it needs."
             )
 
 
 def _rate_named(text: str, resolved: ResolvedConstraint) -> tuple[Estimand, bool]:
-    """The mean that ``text <= 1`` is about, and whether it is about one minus the mean."""
+    """The estimand that ``text <= 1`` limits, and whether it limits one minus the estimand."""
     if len(resolved.estimands) != 1:
         raise ValueError(
-            f"{text!r} is not one measure: name each measure on its own, such as 'PR | [M]'."
+            f"{text!r} is not one measure. Give each measure its own key, such as 'PR | [M]'."
         )
     assert isinstance(resolved.g, Binary)
     (estimand,), measure = resolved.estimands, resolved.g.left
     is_complement = measure == Binary("-", Number(1.0), estimand)
     if measure != estimand and not is_complement:
-        raise ValueError(f"{text!r} is {measure}: say what you expect of {estimand.label!r}.")
+        raise ValueError(
+            f"{text!r} is not a single measure: it means {measure}. Give the rate that you expect "
+            f"of {estimand.label!r}."
+        )
     return estimand, is_complement
 
 
@@ -302,13 +318,13 @@ def _schema(
 
 
 def _check_groups_named(node: Quantified, levels: Mapping[str, Sequence[Any]]) -> None:
-    """Refuse a quantifier over groups that neither it nor the measures name."""
+    """Refuse a quantifier whose groups are named neither by itself nor by the measures."""
     measure = next(inner for inner in walk(node) if isinstance(inner, Measure))
     for grouping in node.by:
         if not levels[grouping.column]:
             name = grouping.column
             raise ValueError(
-                f"{node} ranges over the groups of {name!r}, and nothing says which there are. "
+                f"{node} ranges over the groups of {name!r}, but the groups are not known. "
                 f"Name each group in rates, such as '{measure.name} | [{name} == \"A\"]', or "
                 f'in the constraint: by={name} in ("A", "B").'
             )
@@ -336,7 +352,7 @@ def _combinations(
 
 
 def _exclusive(share_of: Mapping[Estimand, float]) -> ExclusiveColumns:
-    """Pairs of 0/1 columns whose shares leave room for both without overlap."""
+    """Pairs of 0/1 columns whose shares sum to at most 1; they are taken as exclusive."""
     bare = {
         condition.column: share
         for estimand, share in share_of.items()

@@ -1,8 +1,9 @@
-"""What rows say of other populations, in which the levels of a column have other shares.
+"""Evidence about other populations, in which the levels of a column have other shares.
 
-What happens within a level stays. So E[N] and E[D] of a mean E[N] / E[D] are sums over the levels
-of the share of each times its own. With as many blocks of rows in each level, sums over one block
-of each are independent, and have these means: they are the units of such a population.
+The distribution within a level stays the same. So E[N] and E[D] of an estimand E[N] / E[D] are sums
+over the levels of a level's share times its own mean. The rows of each level are divided into the
+same number of blocks. A sum over one block of each level has these means, and different sums are
+independent: they are the units of such a population.
 """
 
 from __future__ import annotations
@@ -26,24 +27,25 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ShiftedRows:
-    """Rows of which the populations of interest are other mixtures.
+    """Rows, and the populations of interest, which are other mixtures of the rows' levels.
 
     Parameters
     ----------
     kept : KeptRows
-        In an order drawn at random.
+        The rows, in an order drawn at random.
     column : str
-        Of which the shares of the levels shift.
+        The column whose shares of levels shift.
     corners : ndarray of shape (n_populations, n_levels)
-        The shares in the populations that all others are mixtures of.
+        The shares of the levels in the extreme populations, of which all others are mixtures.
     largest : float
-        As of `SamplingUnits`.
+        As in `SamplingUnits`.
     parts : callable
-        What each row adds to the numerator and the denominator of a mean, without its weight.
+        The contribution of each row to the numerator and the denominator of an estimand, without
+        its weight.
     inside : callable
-        Which rows meet some conditions.
+        Says which rows meet some conditions.
     range_of : callable
-        Between which numbers the values behind a mean lie.
+        The smallest and the largest possible contribution of a row to an estimand.
     """
 
     kept: KeptRows
@@ -55,7 +57,7 @@ class ShiftedRows:
     range_of: Callable[[Estimand], Range]
 
     def evidence(self, estimands: Sequence[Estimand], like: Evidence) -> tuple[Evidence, ...]:
-        """Of each of the populations; all else is `like` that of the rows."""
+        """The evidence about each population; everything else is as in `like`."""
         return tuple(
             Evidence(
                 {mean: self._sample(shares, mean) for mean in estimands},
@@ -70,11 +72,11 @@ class ShiftedRows:
         )
 
     def shifted(self, estimands: Sequence[Estimand]) -> frozenset[Estimand]:
-        """The means that are over rows of several levels, and so differ between populations."""
+        """The estimands over rows of several levels, which differ between populations."""
         return frozenset(mean for mean in estimands if self._own_level(mean) is None)
 
     def _own_level(self, estimand: Estimand) -> int | None:
-        """The one level that the conditions of a mean leave; None if there are several."""
+        """The only level that an estimand's conditions leave; None if there are several."""
         own = frozenset(c for c in estimand.conditions if c.column == self.column)
         if not own:
             return None
@@ -82,7 +84,7 @@ class ShiftedRows:
         return int(left[0]) if len(left) == 1 else None
 
     def _shares(self, shares: Array, estimand: Estimand) -> Array:
-        """Of the levels that a mean is over, up to a factor, which it does not depend on."""
+        """The shares of the levels of an estimand, up to a factor that does not matter."""
         level = self._own_level(estimand)
         return shares if level is None else np.eye(len(shares))[level]
 
@@ -98,7 +100,7 @@ class ShiftedRows:
         return sums[0], sums[1], levels
 
     def _totals(self, shares: Array, estimand: Estimand) -> Totals:
-        """As `Evidence.totals`; without numbers where a level has a share and no rows."""
+        """As `Evidence.totals`; NaN if a level has a share but no rows."""
         numerators, denominators, levels = self._of_units(estimand)
         n_units = np.bincount(levels, minlength=len(shares))
         n_blocks = int(n_units[self.corners.max(axis=0) > 0].min(initial=len(levels)))
@@ -122,7 +124,7 @@ class ShiftedRows:
             return np.asarray(np.bincount(levels, parts, minlength=n_levels) / counts)
 
     def _sample(self, shares: Array, estimand: Estimand) -> Sample:
-        """Totals of as many rows as there are here."""
+        """The sample of an estimand in a population, scaled to the number of units here."""
         numerators, denominators, levels = self._of_units(estimand)
         own = self._shares(shares, estimand)
 
@@ -136,7 +138,7 @@ class ShiftedRows:
     def _influence_variance(
         self, shares: Array, estimands: Sequence[Estimand], slopes: Sequence[float]
     ) -> float:
-        """As `Evidence.variance`: what levels differ in does not count."""
+        """As `Evidence.variance`; differences between levels do not count."""
         influence, n_rows, n_levels = np.zeros(1), len(self.kept.codes), len(shares)
         for estimand, slope in zip(estimands, slopes, strict=True):
             numerators, denominators, levels = self._of_units(estimand)

@@ -1,4 +1,4 @@
-"""What a certificate says of where it comes from, and what it rests on."""
+"""What a certificate says about its origin and its assumptions."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def assumptions(
     mask_given: bool = False,
     of_units: Iterable[str] = (),
 ) -> tuple[str, ...]:
-    """What a certificate rests on, in words.
+    """The assumptions of a certificate, in sentences.
 
     Parameters
     ----------
     of_the_model : iterable of str
-        Sentences on what it predicts.
+        Sentences about what the model predicts.
     mutually_exclusive_columns : frozenset of frozenset of str
     mask_given : bool, default=False
-        Whether somebody chose which rows to test.
+        Whether the user chose which rows to test.
     of_units : iterable of str, default=()
-        Sentences on what is drawn from the population, where that is not one row after another.
+        Sentences about what is drawn from the population, if it is not one row after another.
     """
     mask = "Which rows were kept for the safety test did not depend on outcomes."
     pairs = sorted(" and ".join(sorted(pair)) for pair in mutually_exclusive_columns)
@@ -57,11 +57,11 @@ def assumptions(
     )
 
 
-_installed = cache(version)  # a search through the file system
+_installed = cache(version)  # cached, because each call searches the file system
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything that a certificate rests on."""
+    """Versions of this package, of Python and of the packages that a test uses."""
     packages = ("torch", "skorch", "scikit-learn", "scipy", "numpy", "pandas")
     return {
         "sklearn-seldonian": __version__,
@@ -76,7 +76,7 @@ def now() -> str:
 
 
 def fingerprint(*parts: Any) -> str:
-    """A digest of arrays, or of rows in this order."""
+    """A digest of arrays, or of rows in the given order."""
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         for values in _contents(part):
@@ -98,23 +98,23 @@ def _contents(part: Any) -> list[NDArray[Any]]:
 def row_sums(
     X: Any, y: NDArray[Any], columns: Mapping[str, Any], **answers: NDArray[Any]
 ) -> dict[str, RowSum]:
-    """Sums of rows, in any order: of the "data", of parts of it, and of a model's answers.
+    """Sums of row hashes, whatever the order: of the data, of its parts, of a model's answers.
 
     Parameters
     ----------
     X : array-like of any kind
     y : ndarray of shape (n_rows,)
     columns : mapping of str to array
-        Those that constraints name.
+        The columns that constraints name.
     **answers : ndarray of shape (n_rows, ...)
-        By what they are. Rows with their answers are summed up, and numbers as float32, since
-        the order of rows can change the last digits.
+        The answers, by kind. Rows are hashed together with their answers, and numbers as float32,
+        because the order of rows can change their last digits.
 
     Returns
     -------
     dict of str to RowSum
-        Each part of the data is summed up on its own as well: y and the columns, by names that
-        begin with "data: ".
+        The parts of the data, y and each column, have sums of their own as well. Their names begin
+        with "data: ".
     """
     named = {"data: y": y, **{f"data: column {name}": own for name, own in columns.items()}}
     parts = {name: blocks_of(values) for name, values in named.items()}
@@ -126,7 +126,7 @@ def row_sums(
 
 
 def fingerprints_of(sums: Mapping[str, RowSum], columns: Iterable[str]) -> dict[str, str]:
-    """The fingerprints of rows, whose `columns` constraints name, by their sums."""
+    """The fingerprints of rows from their sums; `columns` are those that constraints name."""
     kind = " ".join(map(repr, columns)).encode()
     return {name: of_rows.fingerprint(kind) for name, of_rows in sums.items()}
 
@@ -135,12 +135,12 @@ def fingerprints_of(sums: Mapping[str, RowSum], columns: Iterable[str]) -> dict[
 
 
 def other_rows(sightings: Sequence[Sighting]) -> str:
-    """The assumption that a model was fitted to other rows, or that this is not met.
+    """The assumption that a model was fitted to other rows, or a note that it is not met.
 
     Parameters
     ----------
     sightings : sequence of Sighting
-        Of the Seldonian estimators that the model is, or has inside.
+        For the Seldonian estimators that the model is or contains.
     """
     known = [(sighting.share, sighting.name) for sighting in sightings if sighting.share]
     if known:
@@ -154,7 +154,7 @@ def other_rows(sightings: Sequence[Sighting]) -> str:
 
 
 def given_to_fit(name: str, share: float) -> str:
-    """What is said of tested rows of which a `share` was given to the fit of the model."""
+    """The note for tested rows of which a `share` was given to the model's fit."""
     rows = "These rows were" if share == 1 else f"{share:.0%} of these rows were"
     return (
         f"{rows} given to {name}.fit. What a model does on rows that it was fitted to or chosen by "

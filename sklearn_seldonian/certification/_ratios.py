@@ -1,4 +1,4 @@
-"""What an atom limits: a ratio of two means, or an expression without its constant."""
+"""Atoms as limits on a ratio of two means, or on an expression without its constant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sklearn_seldonian.constraints import Atom, Binary, Node, Number
 from sklearn_seldonian.measures import Rate
 
-# A constant of a ratio that is this share of its weights is rounding.
+# A constant below this share of the weights is a rounding error.
 ROUNDING = 1e-12
 
 
@@ -47,7 +47,7 @@ def quotient(atom: Atom, ratio: Ratio) -> Node:
 
 
 def varying_part(expression: Node) -> tuple[Node, float]:
-    """What of an expression varies, and the limit on it: ``u - c <= 0`` says ``u <= c``."""
+    """The varying part u of an expression ``u - c <= 0``, and the limit c on it."""
     match expression:
         case Binary("+" | "-" as sign, inner, Number() as number):
             varying, limit = varying_part(inner)

@@ -1,8 +1,8 @@
-"""The test of a certificate, run again from what the certificate itself keeps of the rows.
+"""The test of a certificate, run again from the statistics in the certificate.
 
-Counts and sums lead to the same bounds again. Where a test looked at one row after another, the
-certificate has a digest of them only, and what follows from sums is compared: estimates, rates, and
-how many rows there were.
+Counts and sums give the same bounds again. If a test looked at one row after another, the
+certificate has only a digest of the rows. Then the fields that follow from sums are compared:
+estimates, rates, and the numbers of rows.
 """
 
 from __future__ import annotations
@@ -71,32 +71,32 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Groups = Mapping[str, frozenset[Condition]]
 
-# By how much numbers may differ that were computed on another machine.
+# The relative difference allowed between numbers that were computed on different machines.
 ROUNDING = 1e-6
-# And numbers next to zero; p-values are smaller.
+# The absolute difference allowed near zero; p-values can be smaller than other numbers.
 NEAR_ZERO, NEAR_ZERO_P = 1e-9, 1e-12
-# Fields of a result that another version of the package may find otherwise: with the same verdict
-# they may be sharper, or said in other words.
+# Fields of a result that may differ in another version of the package, with the same verdict:
+# bounds may be sharper, and texts may have other words.
 OF_THE_VERSION = ("bound", "g_upper", "p_value", "method", "guarantee", "reason", "rows_needed")
 
 
 class RecordError(ValueError):
-    """What a certificate keeps of its test contradicts itself or the rest of the certificate."""
+    """The record of a test contradicts itself or the rest of the certificate."""
 
 
 @dataclass(frozen=True)
 class Recomputation:
-    """What comes of running a certificate's tests again from its own statistics.
+    """The result of running a certificate's tests again from its own statistics.
 
     Attributes
     ----------
     certificate : SafetyCertificate
-        As it would be by its statistics: each field that can be recomputed is.
+        The certificate that follows from the statistics, with every field recomputed that can be.
     differences : tuple of str
-        What the certificate says that its statistics do not lead to, each beginning with the
-        field's name.
+        Contents of the certificate that do not follow from its statistics. Each starts with the
+        name of the field.
     not_recomputed : tuple of str
-        What cannot be recomputed, and why.
+        Fields that cannot be recomputed, and why.
 
     Examples
     --------
@@ -116,7 +116,7 @@ class Recomputation:
 
     @property
     def same(self) -> bool:
-        """Whether nothing that was recomputed differs."""
+        """Whether all recomputed fields agree with the certificate."""
         return not self.differences
 
     @property
@@ -125,16 +125,22 @@ class Recomputation:
         return not self.not_recomputed
 
     def explain(self) -> str:
-        """The whole in plain text."""
+        """The recomputation in plain text.
+
+        Returns
+        -------
+        str
+            Whether the certificate follows from its statistics, and what was not recomputed.
+        """
         if self.differences:
-            lines = ["The certificate is not what its own statistics lead to:"]
+            lines = ["The certificate does not follow from its own statistics:"]
             lines += [f"  - {text}" for text in self.differences]
         elif self.complete:
             lines = ["Bounds and verdict follow from the statistics in the certificate."]
         else:
             lines = ["Nothing in the certificate contradicts its own statistics."]
         if self.not_recomputed:
-            lines.append("Not recomputed, since it takes the rows themselves (verify):")
+            lines.append("Not recomputed, because it needs the rows themselves (use verify):")
             lines += [f"  - {text}" for text in self.not_recomputed]
         return "\n".join(lines)
 
@@ -168,7 +174,7 @@ def recomputed(certificate: SafetyCertificate) -> Recomputation:
 
 
 def _untested_again(certificate: SafetyCertificate, bound: BoundSpecification) -> Recomputation:
-    """What a certificate says of constraints that were not tested."""
+    """The recomputation for constraints that were not tested."""
     tested = []
     for given, (constraint, delta) in zip(certificate.results, bound.parts, strict=True):
         found = untested(constraint, delta, given.reason)
@@ -177,7 +183,7 @@ def _untested_again(certificate: SafetyCertificate, bound: BoundSpecification) -
 
 
 def _compared(certificate: SafetyCertificate, tested: Sequence[Mapping[str, Any]]) -> Recomputation:
-    """The certificate with what was found for each constraint, and where it says otherwise."""
+    """The certificate with recomputed results, and its differences from them."""
     results, differences = [], list[str]()
     for i, (given, found) in enumerate(zip(certificate.results, tested, strict=True)):
         differences += [f"results[{i}].{text}" for text in differences_of(given, found)]
@@ -186,8 +192,8 @@ def _compared(certificate: SafetyCertificate, tested: Sequence[Mapping[str, Any]
 
 
 WITHOUT_STATISTICS = (
-    "Everything: the certificate has no statistics, as those of documents of version 1, and those "
-    "with an infinite number among the levels of a column."
+    "Everything: the certificate has no statistics. Documents of version 1 have none, and neither "
+    "do certificates with an infinite number among the levels of a column."
 )
 
 
@@ -198,8 +204,8 @@ def _missing(
         names = [field.name for field in fields(given) if field.name not in found]
         if names:
             yield (
-                f"results[{i}], {', '.join(names)} ({short(given.constraint)}): the test looked at "
-                "numbers of each row, of which there is a digest only"
+                f"results[{i}], {', '.join(names)} ({short(given.constraint)}): the test used "
+                "numbers of each row, of which the certificate has only a digest"
             )
 
 
@@ -207,17 +213,17 @@ def _missing(
 
 
 def differences_of(given: ConstraintResult, found: Mapping[str, Any]) -> Iterator[str]:
-    """In which fields a result is not as it was `found`, in words that begin with the field."""
+    """The fields in which a result differs from what was `found`, in words."""
     for name, value in found.items():
         said = getattr(given, name)
         if not is_close(said, value, NEAR_ZERO_P if name == "p_value" else NEAR_ZERO):
-            yield f"{name} is {short(said)}, and the statistics lead to {short(value)}"
+            yield f"{name} is {short(said)}, but the statistics give {short(value)}"
     if "g_upper" in found and given.passed != (found["g_upper"] <= 0):
-        yield f"passed is {given.passed}, and the statistics lead to {not given.passed}"
+        yield f"passed is {given.passed}, but the statistics give {not given.passed}"
 
 
 def is_close(one: Any, other: Any, near_zero: float = NEAR_ZERO) -> bool:
-    """Whether two values say the same, numbers to within rounding."""
+    """Whether two values are equal; numbers may differ by rounding."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(is_close(one[key], other[key]) for key in one)
     if isinstance(one, float | int) and isinstance(other, float | int):
@@ -231,7 +237,7 @@ def is_close(one: Any, other: Any, near_zero: float = NEAR_ZERO) -> bool:
 
 
 def contradiction(again: Recomputation, certificate: SafetyCertificate) -> str:
-    """Why a certificate cannot be true beside its own statistics; empty if it can.
+    """Why a certificate contradicts its own statistics; empty if it does not.
 
     Another version of the package may have other bounds and other words, but not another verdict.
     """
@@ -255,21 +261,21 @@ def bound_specification(
     targets: Targets | None = None,
     measures: Any = (),
 ) -> BoundSpecification:
-    """The constraints of a certificate, with the meaning that it says their names have.
+    """The constraints of a certificate, with the meaning of names that it records.
 
     Parameters
     ----------
     record : SpecificationRecord
     certificate : SafetyCertificate
     targets : Labels or Numbers, default=None
-        What is predicted. None: what the certificate says of it.
+        The targets of the model. None: those that the certificate records.
     measures : sequence of RowMeasure, default=()
-        The user's own, where `targets` are given.
+        The user-defined measures, if `targets` are given.
 
     Raises
     ------
     RecordError
-        If they have none.
+        If the constraints have no meaning.
     """
     _check_specification(record, certificate)
     try:
@@ -295,14 +301,14 @@ def bound_specification(
 
 
 def _check_specification(record: SpecificationRecord, certificate: SafetyCertificate) -> None:
-    """Refuse what cannot have been asked for."""
+    """Refuse a specification that is impossible."""
     n, is_classifier = len(certificate.results), bool(certificate.classes)
     ranges = record.target_range, record.prediction_range, *(one.range for one in record.measures)
     of_lengths = record.constraints, record.deltas, record.choices
     rules = {
         "constraints, deltas and choices": (
             all(len(each) == n for each in of_lengths),
-            f"must have one entry for each of the {n} results",
+            f"must have one entry per result ({n})",
         ),
         "n_tests": (record.n_tests >= 1, "must be at least 1"),
         "deltas": (
@@ -313,7 +319,7 @@ def _check_specification(record: SpecificationRecord, certificate: SafetyCertifi
         "missing": (record.missing in MISSING, f"must be one of {listed(MISSING)}"),
         "decision": (
             record.decision in DECISIONS if is_classifier else record.decision is None,
-            f"must be one of {listed(DECISIONS)}, and null where there are no classes",
+            f"must be one of {listed(DECISIONS)}, and null if there are no classes",
         ),
         "ranges": (
             all(len(given) == 2 and given[0] < given[1] for given in ranges),
@@ -326,11 +332,11 @@ def _check_specification(record: SpecificationRecord, certificate: SafetyCertifi
     for name in ("method", "missing", "decision"):
         given, said = certificate.parameters.get(name), getattr(record, name)
         if None not in (given, said) and given != repr(said):
-            _refuse(f"specification.{name}", f"is {said!r}, and the parameters say {given}")
+            _refuse(f"specification.{name}", f"is {said!r}, but the parameters say {given}")
 
 
 def _check_levels(record: SpecificationRecord, constraints: Sequence[Constraint]) -> None:
-    """Refuse levels that are not those of the columns that quantifiers range over."""
+    """Refuse levels of other columns than those that quantifiers range over."""
     every = quantifiers_of(constraints)
     ranged = {grouping.column for by in every for grouping in by if not grouping.levels}
     if record.levels.keys() != ranged:
@@ -339,11 +345,11 @@ def _check_levels(record: SpecificationRecord, constraints: Sequence[Constraint]
     if [one.columns for one in record.combinations] != together:
         _refuse("specification.combinations", f"must be of the columns {listed(together)}")
     if any(len(row) != len(one.columns) for one in record.combinations for row in one.levels):
-        _refuse("specification.combinations", "must have a level of each column")
+        _refuse("specification.combinations", "must have one level per column")
 
 
 def _seen(record: SpecificationRecord, constraints: Sequence[Constraint]) -> SeenLevels:
-    """What the columns are said to hold: of those that no quantifier ranges over, what is named."""
+    """The levels that are recorded; columns without a quantifier have the levels that are named."""
     named = literals_of(constraints)
     nodes = [node for constraint in constraints for node in walk(constraint)]
     bare = {node.column for node in nodes if isinstance(node, ColumnIs)}
@@ -356,7 +362,7 @@ def _seen(record: SpecificationRecord, constraints: Sequence[Constraint]) -> See
 
 
 def _known(record: SpecificationRecord, certificate: SafetyCertificate) -> dict[str, Any]:
-    """What else the names may mean, but for what the user's own measures compute."""
+    """The other parts of a schema; user-defined measures lack their functions."""
     positive = certificate.positive
     return {
         "classes": certificate.classes,
@@ -371,20 +377,23 @@ def _known(record: SpecificationRecord, certificate: SafetyCertificate) -> dict[
 
 
 def _not_kept(*_: Any) -> NoReturn:
-    raise RecordError("specification.measures do not say what they compute.")
+    raise RecordError(
+        "specification.measures do not contain the functions of measures. Give the measures to "
+        "verify."
+    )
 
 
 def _with_choice(
     constraint: ResolvedConstraint, positions: tuple[int, ...] | None
 ) -> ResolvedConstraint:
-    """The constraint where these alternatives are tested."""
+    """The constraint with the alternatives that are tested."""
     if positions is None:
         return constraint
     ors = [tree for tree in subtrees(constraint.tree) if isinstance(tree, Or)]
     if len(ors) != len(positions):
-        _refuse("specification.choices", f"must have {len(ors)} alternatives for a constraint")
+        _refuse("specification.choices", f"must have {len(ors)} positions for a constraint")
     if not all(at < len(tree.children) for tree, at in zip(ors, positions, strict=True)):
-        _refuse("specification.choices", "names an alternative that there is not")
+        _refuse("specification.choices", "names an alternative that does not exist")
     choice: Choice = tuple((shape(tree), at) for tree, at in zip(ors, positions, strict=True))
     return constraint.opened().with_choice(choice)
 
@@ -395,12 +404,12 @@ def _with_choice(
 def statistics_of(
     record: StatisticsRecord, bound: BoundSpecification, certificate: SafetyCertificate
 ) -> Statistics:
-    """The statistics that a certificate keeps, as those of rows that are not kept.
+    """The statistics in a certificate, as `Statistics` without rows.
 
     Raises
     ------
     RecordError
-        If they cannot be those of the constraints.
+        If they cannot belong to the constraints.
     """
     estimands = distinct_estimands(bound.constraints)
     values, n_classes = distinct_values(estimands), max(1, len(certificate.classes))
@@ -438,7 +447,7 @@ def _check_tables(
     groups: Sequence[Groups],
     families: Sequence[frozenset[str]],
 ) -> None:
-    """Refuse tables that are not of the groups of the constraints."""
+    """Refuse tables with other groups than those of the constraints."""
     if [table.columns for table in tables] != sorted(tuple(sorted(own)) for own in families):
         _refuse("statistics.tables", "are not of the columns that the constraints name together")
     for i, (table, own) in enumerate(zip(tables, groups, strict=True)):
@@ -450,13 +459,13 @@ def _check_tables(
             _refuse(f"{where}.cells", "must be in different groups, in ascending order")
         for pattern in patterns:
             if list(pattern) != sorted(set(pattern)) or not all(at < len(own) for at in pattern):
-                _refuse(f"{where}.cells", "are in groups that there are not")
+                _refuse(f"{where}.cells", "are in groups that do not exist")
 
 
 def _stratification(
     tables: Sequence[TableRecord], groups: Sequence[Groups], conditions: tuple[Condition, ...]
 ) -> Stratification:
-    """The cells of the tables. A cell meets all conditions of the groups that it is in."""
+    """The cells of the tables; a cell meets all conditions of its groups."""
     position = {condition: i for i, condition in enumerate(conditions)}
     sizes = [len(table.cells) for table in tables]
     membership, row = np.zeros((sum(sizes), len(conditions)), dtype=bool), 0
@@ -473,7 +482,7 @@ def _stratification(
 
 
 def _filled(cells: Sequence[CellRecord], name: str, shape: tuple[int, ...]) -> Array:
-    """The sums of each cell as an array; there must be none where the shape is empty."""
+    """The sums of each cell as an array; there must be no sums if the shape is empty."""
     sums = np.zeros((len(cells), *shape))
     for own, cell in zip(sums, cells, strict=True):
         entries: tuple[Entry, ...] = getattr(cell, name)
@@ -492,7 +501,7 @@ def _is_inside(place: Entry, shape: tuple[int, ...]) -> bool:
 
 def _ends(ends: tuple[Numbers, ...] | None, n_classes: int) -> Any:
     if ends is not None and [len(end) for end in ends] != [n_classes, n_classes]:
-        _refuse("statistics.score_ends", "must be two lists with a number for each class")
+        _refuse("statistics.score_ends", "must be two lists with one number per class")
     return ends
 
 
@@ -504,11 +513,11 @@ def _shift(record: SpecificationRecord | None) -> Shift | None:
         shares = zip(moved.low, moved.high, strict=True)
         return shift_of({moved.column: dict(zip(moved.levels, shares, strict=True))})
     except ValueError as error:
-        _refuse("specification.shift", f"cannot be: {error}".rstrip("."))
+        _refuse("specification.shift", f"is impossible: {error}".rstrip("."))
 
 
 def _check_totals(statistics: Statistics, certificate: SafetyCertificate) -> None:
-    """Refuse tables that are not of as many rows as the certificate says were tested."""
+    """Refuse tables whose number of rows is not the number of tested rows."""
     of_rows = statistics.confusion if statistics.counts is None else statistics.counts
     n_rows = certificate.n_safety - statistics.n_invalid
     for span in statistics.stratification.spans:
@@ -516,7 +525,7 @@ def _check_totals(statistics: Statistics, certificate: SafetyCertificate) -> Non
         if not is_close(total, float(n_rows)):
             _refuse(
                 "statistics.tables",
-                f"have {total:,.10g} rows, and n_safety without those that are invalid is {n_rows}",
+                f"have {total:,.10g} rows, but n_safety minus the invalid rows is {n_rows}",
             )
     decided = of_rows[..., : statistics.n_classes]
     if (decided < 0).any() or (statistics.deterministic and (decided % 1).any()):
@@ -529,15 +538,15 @@ def _check_totals(statistics: Statistics, certificate: SafetyCertificate) -> Non
 def _disagreements(
     certificate: SafetyCertificate, bound: BoundSpecification, statistics: Statistics
 ) -> Iterator[str]:
-    """What a certificate says of its test that its specification and statistics do not."""
+    """Contents of a certificate that disagree with its specification and statistics."""
     record, seen = certificate.specification, certificate.statistics
     assert record is not None
     assert seen is not None
     exclusive = bound.mutually_exclusive_columns
     if not exclusive <= exclusive_columns(statistics.stratification):
-        yield "specification.mutually_exclusive_columns name columns that rows have both of"
+        yield "specification.mutually_exclusive_columns name columns that are both 1 in some rows"
     if (seen.values is None) != (certificate.order_seed is None):
-        yield "order_seed is there only where rows were looked at one after another"
+        yield "order_seed must be given if and only if the test looked at rows one after another"
     followed = {
         *(
             f"Columns {one} and {other} are never both 1; no row seen has both."

@@ -1,4 +1,4 @@
-"""What a certificate keeps of its test, so that the test can be run again from the certificate."""
+"""What a certificate keeps about its test, so that the test can be run again from it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from sklearn_seldonian.certification._fields import Value
 
 Level = bool | int | float | str
 Numbers = tuple[float, ...]
-# Positions, and a number last, whole numbers as such.
+# Positions, followed by a number; whole numbers are stored as integers.
 Entry = tuple[int | float, ...]
-# Sums of products are kept while they are at most so many numbers.
+# Sums of products are kept if they are at most this many numbers.
 MAX_PRODUCTS = 20_000
 
 
 @dataclass(frozen=True, eq=False)
 class Combinations(Value):
-    """For columns that a quantifier ranges over together: the combinations of levels that occur.
+    """The combinations of levels that occur in columns that a quantifier ranges over together.
 
     Attributes
     ----------
     columns : tuple of str
-        Their names.
+        Names of the columns.
     levels : tuple of tuple
-        One for each combination, in the order of `columns`.
+        One tuple per combination, with its levels in the order of `columns`.
     """
 
     columns: tuple[str, ...]
@@ -33,16 +33,16 @@ class Combinations(Value):
 
 @dataclass(frozen=True, eq=False)
 class MeasureRecord(Value):
-    """A measure of the user's own, but for what it computes.
+    """A user-defined measure, without the function that computes it.
 
     Attributes
     ----------
     name : str
-        What constraints call it.
+        The name of the measure in constraints.
     range : tuple of float
-        The least and the greatest number that a row can have.
+        The smallest and the largest value that a row can have.
     labels : tuple of str or None
-        Of the rows that count. None: all.
+        The labels of the rows that count. None: all rows count.
     """
 
     name: str
@@ -52,16 +52,16 @@ class MeasureRecord(Value):
 
 @dataclass(frozen=True, eq=False)
 class ShiftRecord(Value):
-    """The populations that are meant, where it is not the one that the rows are drawn from.
+    """The populations that the certificate is about, if the shares of a column's levels may shift.
 
     Attributes
     ----------
     column : str
-        Its name.
+        Name of the column.
     levels : tuple
-        All that it may hold.
+        All levels that the column may have.
     low, high : tuple of float
-        Between which numbers the share of each level lies.
+        The smallest and the largest share of each level, in the order of `levels`.
     """
 
     column: str
@@ -72,40 +72,43 @@ class ShiftRecord(Value):
 
 @dataclass(frozen=True, eq=False)
 class SpecificationRecord(Value):
-    """What was tested, with all that gives the constraints their meaning.
+    """What was tested, with everything that gives the constraints their meaning.
 
     Attributes
     ----------
     constraints : tuple of str
-        As they were written.
+        The constraints as the user wrote them.
     deltas : tuple of float
-        Of each constraint, as it was asked for.
+        The delta of each constraint, as the user gave it.
     n_tests : int
-        The whole number that each delta was divided by, since so many models were tested.
+        The whole number that each delta was divided by because several models were tested.
     method : {"auto", "exact", "asymptotic", "ttest"}
-        Which tests were allowed.
+        Which methods of testing were allowed.
     missing : {"error", "exclude"}
-        What was done with rows that have no value in a column that is named.
+        What was done with rows that have no value in a column that a constraint names.
     decision : {"argmax", "sample"} or None
-        Whether the label that `predict` returns was tested, or labels drawn from the probabilities;
-        None where numbers are predicted.
+        Whether the label that `predict` returns was tested, or labels drawn from the probabilities.
+        None for regression.
     levels : mapping of str to tuple
-        Of the columns that quantifiers range over.
+        The levels of each column that quantifiers range over.
     combinations : tuple of Combinations
-        Of columns that quantifiers range over together.
+        The combinations of levels of columns that quantifiers range over together.
     orders : mapping of str to tuple
-        The categories, in ascending order, of columns that are compared by their order.
+        The categories of each column that is compared by order, in ascending order.
     measures : tuple of MeasureRecord
-        The user's own that constraints name.
+        The user-defined measures that constraints name.
     target_range, prediction_range : tuple of float
-        Between which numbers targets and predictions of a regression lie.
+        The smallest and the largest target and prediction of a regression, in the unit of the
+        target.
     mutually_exclusive_columns : tuple of tuple of str
-        Pairs of 0/1 columns that were taken never to be both 1.
+        Pairs of 0/1 columns that were assumed never to be both 1.
     choices : tuple of (tuple of int or None)
-        For each constraint, which alternative of each of its ORs was tested, parents first, where
-        candidate rows had chosen it. None: all were tested, each at its share of delta.
+        For each constraint whose alternatives the candidate data chose: the position of the
+        alternative that was tested, for each OR of the constraint, parents first. None: all
+        alternatives were tested, each at its share of delta.
     shift : ShiftRecord or None
-        The populations that are meant; None: the one that the rows are drawn from.
+        The populations that the certificate is about. None: the population that the rows are drawn
+        from.
     """
 
     constraints: tuple[str, ...]
@@ -127,20 +130,20 @@ class SpecificationRecord(Value):
 
 @dataclass(frozen=True, eq=False)
 class CellRecord(Value):
-    """Sums over the rows that are in the same groups.
+    """Sums over the rows that belong to the same groups.
 
     Attributes
     ----------
     groups : tuple of int
-        Positions of the groups that they are in, among those of the table.
+        Positions of these groups in the `groups` of the table.
     sums : tuple of (label, column, sum)
-        Positions of the label and of the column, and the sum over the rows with this label.
-        The columns are first the classes, where decisions are counted (or probabilities and
-        weights are added up), then the measures of rows. Sums of zero are left out.
+        Position of the label, position of the column, and the sum of the column over the rows with
+        this label. The first columns are the classes: they count decisions, or sum probabilities or
+        weights. The other columns are the measures of rows. Sums of zero are left out.
     counts : tuple of (label, column, sum)
-        Where rows have weights: the sums without them, of the columns that are classes.
+        If rows have weights: the sums of the class columns without the weights.
     products : tuple of (label, factor, column, sum)
-        Where a normal approximation needs them: sums of products of two columns of a row.
+        If a normal approximation needs them: sums over rows of the product of two columns.
     """
 
     groups: tuple[int, ...]
@@ -151,16 +154,16 @@ class CellRecord(Value):
 
 @dataclass(frozen=True, eq=False)
 class TableRecord(Value):
-    """All rows, divided into cells by the groups that they are in.
+    """All rows, divided into cells by the groups that they belong to.
 
     Attributes
     ----------
     columns : tuple of str
-        Those that the groups are made by.
+        Names of the columns that define the groups.
     groups : tuple of str
-        The conditions of each group, as constraints write them.
+        The condition of each group, as a constraint writes it.
     cells : tuple of CellRecord
-        Those that have rows.
+        The cells that have rows.
     """
 
     columns: tuple[str, ...]
@@ -175,19 +178,19 @@ class StatisticsRecord(Value):
     Attributes
     ----------
     n_invalid : int
-        Rows whose outputs were NaN or infinite, which are in no table.
+        Number of rows whose outputs were NaN or infinite. They are not in any table.
     tables : tuple of TableRecord
-        One for each set of columns that constraints name together. All rows are in each of them.
+        One table per set of columns that constraints name together. Each table contains all rows.
     has_products : bool
-        Whether cells have their sums of products.
+        Whether the cells have sums of products.
     score_ends : tuple of tuple of float, or None
-        The lowest and the highest score that each class can have, where that is known.
+        The lowest and the highest score that each class can have. None: not known.
     largest_unit : float or None
-        What the weights of no unit of rows add up to more than. None: each row is a unit, and
-        counts once.
+        An upper limit on the sum of the weights in one unit of rows. None: each row is a unit with
+        weight 1.
     values : str or None
-        A digest of the numbers of each row, in any order, where a test looked at one row (or unit
-        of rows) after another. None: the sums above are all that the test looked at.
+        A digest of the numbers of each row, independent of their order, if a test looked at one row
+        (or unit of rows) after another. None: the tests used only the sums above.
     """
 
     n_invalid: int

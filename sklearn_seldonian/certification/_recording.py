@@ -1,4 +1,4 @@
-"""From a test to what a certificate keeps of it."""
+"""The records that a certificate keeps of its test."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def recorded_names(
     targets: Targets,
     measures: Any,
 ) -> SpecificationRecord | None:
-    """The constraints with all that gives their names a meaning.
+    """The record of constraints, with everything that gives their names a meaning.
 
-    None where a level of a column is infinite: a JSON document has no such number, and the text
-    that stands for it may be a level as well.
+    None if a level of a column is infinite: JSON has no such number, and the text that replaces it
+    could be a level as well.
     """
     ranged = {g.column for by in quantifiers_of(constraints) for g in by if not g.levels}
     ordered = {
@@ -107,7 +107,7 @@ def _as_text(levels: Iterable[Level]) -> list[tuple[str, str]]:
 
 
 def _can_be_written(level: Any) -> bool:
-    """Whether JSON has it as it is."""
+    """Whether JSON can express a level."""
     is_finite = not isinstance(level, float) or math.isfinite(level)
     return isinstance(level, bool | int | float | str) and is_finite
 
@@ -125,7 +125,7 @@ def recorded_test(
     exclusive: ExclusiveColumns,
     shift: Shift | None,
 ) -> SpecificationRecord | None:
-    """The same with what is known at the test."""
+    """The same record with the facts that are known at the test."""
     moved = None
     if shift is not None:
         if not all(map(_can_be_written, shift.levels)):
@@ -149,7 +149,7 @@ def recorded_test(
 def recorded_statistics(
     statistics: Statistics, constraints: Sequence[ResolvedConstraint], is_normal: bool
 ) -> StatisticsRecord:
-    """What the verdict on some constraints rests on; the same for all orders of the rows.
+    """The statistics behind the verdict on some constraints, for any order of the rows.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def _named(statistics: Statistics) -> Any:
 
 
 def _without_weights(statistics: Statistics) -> Array | None:
-    """The sums over rows that count once each; None where that is what the sums are."""
+    """The sums without weights; None if there are no weights or no kept rows."""
     if statistics.largest is None or statistics.kept is None:
         return None
     kept, strata, k = statistics.kept, statistics.stratification, statistics.n_classes
@@ -223,7 +223,7 @@ def _table(
 def groups_of(
     estimands: Iterable[Estimand], columns: frozenset[str]
 ) -> dict[str, frozenset[Condition]]:
-    """The groups that some means are over and that are made by these columns, by their texts."""
+    """The groups of some estimands that these columns define, by their texts."""
     found = dict.fromkeys(mean.conditions for mean in estimands if mean.columns <= columns)
     named = {", ".join(sorted(map(str, group))): group for group in found if group}
     return dict(sorted(named.items()))
@@ -232,7 +232,7 @@ def groups_of(
 def _in_groups(
     membership: NDArray[np.bool_], groups: Iterable[frozenset[Condition]], strata: Stratification
 ) -> NDArray[np.bool_]:
-    """In which groups those are that meet some conditions: (n, n_groups)."""
+    """Which groups rows with this membership belong to, of shape (n, n_groups)."""
     found = [
         membership[:, [strata.position_of[condition] for condition in group]].all(axis=1)
         for group in groups
@@ -241,7 +241,7 @@ def _in_groups(
 
 
 def _distinct(patterns: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-    """The distinct rows of a table, and where each row is among them."""
+    """The distinct rows of a table, and the position of each row among them."""
     if not patterns.shape[1]:
         return patterns[:1], np.zeros(len(patterns), dtype=np.intp)
     packed = np.packbits(patterns, axis=1)
@@ -256,7 +256,7 @@ def _added(values: Array, places: NDArray[np.intp], n: int) -> Array:
 
 
 def _entries(values: Array) -> tuple[Entry, ...]:
-    """What is not zero, each with its place."""
+    """The nonzero values, each with its position."""
     places = np.argwhere(values != 0).tolist()
     return tuple((*place, _number(float(values[tuple(place)]))) for place in places)
 
@@ -267,10 +267,10 @@ def _number(value: float) -> float:
 
 
 def _digest_of_values(statistics: Statistics, estimands: Sequence[Estimand]) -> str | None:
-    """A digest of what is kept of each row, which rows are one unit included.
+    """A digest of the kept rows, including which rows belong to one unit.
 
-    It depends neither on the order of the rows nor on what cells and units are called. Numbers
-    are taken in single precision, since the order of rows can change the last digits.
+    It does not depend on the order of the rows or on the numbering of cells and units. Numbers are
+    rounded to single precision, because the order of rows can change their last digits.
     """
     kept, strata = statistics.kept, statistics.stratification
     if kept is None:

@@ -1,8 +1,8 @@
-"""A record of what was tested, in a file that processes and people share.
+"""A record of the tests that were run, in a file that processes and people share.
 
-A test of the same rows, until one passes, passes too often. An estimator remembers its own tests;
-clones, other processes and colleagues know of each other's only by such a file. It is an SQLite
-database, so that what two processes write at the same time is written one after the other.
+Testing the same rows until a test passes makes passing too likely. An estimator remembers its own
+tests. Clones, other processes and colleagues learn about each other's tests only from such a file.
+It is an SQLite database, so simultaneous writes of two processes follow each other.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ CREATE TABLE IF NOT EXISTS tests (
 
 
 class RowsTested(NamedTuple):
-    """Some labelled rows, and what was tested on them.
+    """Some labelled rows, and the test that was run on them.
 
     Attributes
     ----------
     data, test : str
-        Digests, of the rows and of what came of the test. The same constraints, deltas, methods,
-        rows, order and weights have the same ones.
-    hashes : ndarray of uint64
-        Of the rows with their labels.
+        Digests of the rows and of the test's result. Tests with the same constraints, deltas,
+        methods, rows, order and weights have the same digests.
+    hashes : ndarray of uint64, shape (n_rows,)
+        One hash per row with its label.
     procedure, verdict : str
         As the certificate has them.
     """
@@ -62,9 +62,9 @@ class RowsTested(NamedTuple):
     def of(
         cls, certificates: Iterable[SafetyCertificate | None], hashes: Hashes, y: np.ndarray
     ) -> RowsTested | None:
-        """What `certificates` say that was tested on rows with these `hashes` and labels.
+        """The test that `certificates` describe, on rows with these `hashes` and labels.
 
-        None where nothing was tested.
+        None if nothing was tested.
         """
         done = [each for each in certificates if each is not None and _has_looked_at_rows(each)]
         if not done:
@@ -75,19 +75,18 @@ class RowsTested(NamedTuple):
 
 
 def n_earlier_tests(registry: Path, tested: RowsTested) -> int:
-    """Enter a test into a registry; how many other tests there saw rows of it before.
+    """Enter a test into a registry, and count the earlier tests that saw some of its rows.
 
     Parameters
     ----------
     registry : path
-        A file that is made where there is none.
+        The file; it is created if there is none.
     tested : RowsTested
 
     Raises
     ------
     ValueError
-        If the file is not a registry, or cannot be written: what is not on record is not to be
-        certified.
+        If the file is not a registry or cannot be written. Without a record nothing is certified.
     """
     with _opened(registry) as connection:
         found = connection.execute(
@@ -116,7 +115,7 @@ def n_earlier_tests(registry: Path, tested: RowsTested) -> int:
 
 @contextmanager
 def _opened(registry: Path) -> Iterator[sqlite3.Connection]:
-    """The database, in one transaction that no other process writes into."""
+    """The database in one transaction, during which no other process writes."""
     if not isinstance(registry, str | os.PathLike):
         raise TypeError(f"registry must be the path of a file, got {short(registry)}.")
     try:
@@ -131,15 +130,15 @@ def _opened(registry: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("COMMIT")
     except sqlite3.Error as error:
         raise ValueError(
-            f"registry={os.fspath(registry)!r} is no registry of tests that can be read and "
-            f"written ({error}). Give the path of one, or of a file that is not there yet."
+            f"registry={os.fspath(registry)!r} is not a registry of tests that can be read and "
+            f"written ({error}). Give the path of a registry, or of a file that does not exist yet."
         ) from error
 
 
-def recorded(
+def with_reuse_warnings(
     registry: Path, certificates: Mapping[str, SafetyCertificate], X: Any, y: Any
 ) -> dict[str, SafetyCertificate]:
-    """The certificates of one procedure, which is entered, with what was known of these rows."""
+    """Enter the certificates of one call; if the rows were tested before, they say so."""
     labels = as_arrays(None, y)[1]
     tested = RowsTested.of(certificates.values(), row_hashes(X), labels)
     n_before = 0 if tested is None else n_earlier_tests(registry, tested)
@@ -154,7 +153,7 @@ def recorded(
 
 
 def earlier_tests_in_words(n: int, on_record: bool) -> str:
-    """What is said of rows that were tested `n` times before, by whoever it is known."""
+    """The note for rows that were tested `n` times before, by this estimator or on record."""
     times, by = "once" if n == 1 else f"{n} times", "by this estimator"
     if on_record:
         by = "as the registry has it"
@@ -177,12 +176,12 @@ def _read(content: bytes) -> Hashes:
 
 
 def _has_looked_at_rows(certificate: SafetyCertificate) -> bool:
-    """Whether a verdict depends on the rows, as none does that arithmetic settles."""
+    """Whether a verdict depends on the rows; results of arithmetic alone do not."""
     methods = {result.method for result in certificate.results}
     return bool(certificate.fingerprints) and methods != {ARITHMETIC}
 
 
 def _what_was_tested(certificate: SafetyCertificate) -> list[object]:
-    """What is the same only where the same was asked: results show methods, classes, measures."""
+    """What identifies a test: its results, which show methods and measures, its rows and order."""
     results = map(repr, certificate.results)
     return [*results, *certificate.fingerprints.values(), certificate.order_seed]

@@ -1,7 +1,7 @@
 """A certificate as HTML: a summary for notebooks, and a report that an auditor can keep.
 
-Texts of the user's are escaped by the templates; only the picture goes in as it is, whose
-texts matplotlib has escaped.
+The templates escape all texts of the user. The picture is inserted unchanged, because matplotlib
+has escaped its texts.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from sklearn_seldonian.certification._certificate import SafetyCertificate
     from sklearn_seldonian.certification._fields import ConstraintResult
 
-# What one picture has: more cannot be read, and takes minutes to draw.
+# The most constraints and rates in one picture. More are unreadable and take minutes to draw.
 MAX_PICTURED, MAX_RATES = 20, 40
 
 
 def report(certificate: SafetyCertificate) -> str:
-    """The whole certificate as one HTML document that needs nothing from elsewhere."""
+    """The whole certificate as one HTML document without external resources."""
     template = _environment().get_template("report.html")
     shown, rates = _nearest_to_failing(certificate.results), group_rates(certificate.results)
     estimands = {name: n for result in certificate.results for name, n in result.rows.items()}
@@ -56,7 +56,7 @@ def report(certificate: SafetyCertificate) -> str:
 
 
 def _how_to_verify(certificate: SafetyCertificate) -> dict[str, Any]:
-    """What a reader writes: the names of files that the command line knew, or what they are of."""
+    """The command that verifies it, with the file names that are known, or placeholders."""
     known = {
         name: _literal(certificate.parameters[name])
         for name in ("document", "model", "data")
@@ -83,7 +83,7 @@ def _how_to_verify(certificate: SafetyCertificate) -> dict[str, Any]:
 
 
 def _literal(text: str) -> Any:
-    """A value as Python writes it; the text where it is none."""
+    """The Python value that a text writes; the text itself if it is not one."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -91,7 +91,7 @@ def _literal(text: str) -> Any:
 
 
 def summary(certificate: SafetyCertificate) -> str:
-    """Verdict and a table with one row a constraint, as a piece of HTML."""
+    """Verdict and a table with one row per constraint, as an HTML fragment."""
     return _environment().get_template("summary.html").render(certificate=certificate)
 
 
@@ -111,39 +111,39 @@ def _environment() -> Environment:
 
 
 def _finalized(value: Any) -> Any:
-    """What a template writes: of the user's texts, only what is seen."""
+    """A value as a template writes it; invisible characters in texts are made visible."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _number(value: float, digits: str = ".4f") -> str:
-    """A number to read; a dash where there is none."""
+    """A number for display; a dash if it is not finite."""
     return format(value, digits) if math.isfinite(value) else "–"
 
 
 def _in_words(estimand: str) -> str:
-    """What the mean is, in words."""
+    """What an estimand is, in words."""
     measure, _, conditions = estimand.partition(" | ")
     name = measure.partition("[")[0].removesuffix("_")
     definition = DEFINITIONS.get(ALIASES.get(name, name))
-    words = definition.words if definition else "the mean of a measure of the user's own"
+    words = definition.words if definition else "the mean of a user-defined measure"
     return f"{words}, where {conditions[1:-1]}" if conditions else words
 
 
 def _nearest_to_failing(results: Sequence[ConstraintResult]) -> list[ConstraintResult]:
-    """The results with the least room, failed ones first, as many as a picture has; in order."""
+    """The results closest to failing, failed ones first, limited to a picture's size; in order."""
     by_room = sorted(range(len(results)), key=lambda i: -results[i].p_value / results[i].delta)
     return [results[i] for i in sorted(by_room[:MAX_PICTURED])]
 
 
 def _lowest_and_highest(rates: Sequence[GroupRate]) -> list[GroupRate]:
-    """The lowest and the highest rates, as many as a picture has, in order."""
+    """The lowest and the highest rates, limited to a picture's size, in order."""
     by_rate, half = sorted(range(len(rates)), key=lambda i: rates[i].rate), MAX_RATES // 2
     chosen = {*by_rate[:half], *by_rate[-half:]}
     return [rates[i] for i in sorted(chosen)]
 
 
 def _picture(results: Sequence[ConstraintResult]) -> str:
-    """A picture of results as an SVG element with texts as text; "" without matplotlib."""
+    """A picture of the results as an SVG element; "" without matplotlib."""
     try:
         import matplotlib
         from matplotlib.figure import Figure
@@ -155,7 +155,7 @@ def _picture(results: Sequence[ConstraintResult]) -> str:
         matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "certificate"}),
         warnings.catch_warnings(),
     ):
-        # Texts stay texts, in whatever font the reader has.
+        # Texts are kept as text and shown in the reader's font.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure = Figure(figsize=display.size, layout="constrained")
         display.plot(display.axes_of(figure))

@@ -1,4 +1,4 @@
-"""What is asked of a test: deltas, the order of rows, rates and shares."""
+"""Checks of the parameters of tests: deltas, the order of rows, rates and shares."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from sklearn_seldonian.certification._evidence import has_finite_ranges
 from sklearn_seldonian.certification._specification import BoundSpecification
 from sklearn_seldonian.data import _arguments
 
-# From here on a delta is likelier to be meant as a confidence level.
+# A delta of this size or larger was probably meant as a confidence level.
 LARGE_DELTA = 0.5
-# A pattern of its warning, for functions that call others which warn of it again.
+# A pattern of the warning, for functions whose callees would warn again.
 LARGE_DELTA_WARNING = "delta=.* is the probability of error"
 
 
 def check_deltas(delta: Any, n_constraints: int) -> tuple[float, ...]:
-    """One delta a constraint, each strictly between 0 and 1."""
+    """One delta per constraint, each strictly between 0 and 1."""
     deltas = np.atleast_1d(_arguments.numbers("delta", delta))
     if deltas.ndim != 1 or len(deltas) not in (1, n_constraints):
         raise ValueError(
-            f"delta must be one number, or one for each of the {n_constraints} constraints; "
+            f"delta must be one number, or one per constraint (here {n_constraints}); "
             f"got {deltas.size} numbers."
         )
     if not ((deltas > 0) & (deltas < 1)).all():
@@ -36,12 +36,12 @@ def check_deltas(delta: Any, n_constraints: int) -> tuple[float, ...]:
 
 
 def order_seed(random_state: Any) -> int:
-    """A seed for the order in which rows are tested: itself where it is one.
+    """The seed of the order in which rows are tested; an int is used as it is.
 
     Raises
     ------
     ValueError
-        If `random_state` is none of an int from 0 to 2**32 - 1, a RandomState and None.
+        If `random_state` is not None, a RandomState, or an int from 0 to 2**32 - 1.
     """
     if random_state is None:
         return secrets.randbits(32)
@@ -50,8 +50,9 @@ def order_seed(random_state: Any) -> int:
     if isinstance(random_state, int | np.integer) and 0 <= random_state < 2**32:
         return int(random_state)
     raise ValueError(
-        "random_state must be None, which draws an order anew, an int from 0 to 2**32 - 1, such as "
-        f"the order_seed of a certificate to repeat, or a RandomState; got {random_state!r}."
+        "random_state must be None, an int from 0 to 2**32 - 1 or a RandomState; got "
+        f"{random_state!r}. None draws a new order; the order_seed of a certificate repeats its "
+        "order."
     )
 
 
@@ -61,7 +62,7 @@ def drawn_seed(rng: np.random.RandomState) -> int:
 
 
 def warn_of_large_delta(deltas: Iterable[float]) -> None:
-    """Warn, once, where one of some deltas is likelier to be meant as a confidence level."""
+    """Warn, once, if one of the deltas was probably meant as a confidence level."""
     largest = max(deltas, default=0.0)
     if largest >= LARGE_DELTA:
         warn_user(
@@ -79,10 +80,9 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
 
 
 def check_ranges(specification: BoundSpecification, remedy: str) -> None:
-    """Warn of constraints that only a normal approximation can test; refuse them where told to.
+    """Warn about constraints that only a normal approximation can test; "exact" refuses them.
 
-    Which measures have a finite range is read from the constraints of a BoundSpecification;
-    `remedy` says how they would get one.
+    `remedy` says how the measures without a finite range can get one.
     """
     method = specification.source.method
     if method not in ("auto", "exact"):
@@ -95,12 +95,12 @@ def check_ranges(specification: BoundSpecification, remedy: str) -> None:
         names = ", ".join(unbounded)
         if method == "exact":
             raise ValueError(
-                f"{constraint.source.text!r} has no finite-sample test: {names} has no finite "
-                f'range. {remedy}, or use method="auto".'
+                f"{constraint.source.text!r} has no finite-sample test, because {names} has no "
+                f'finite range. {remedy}, or use method="auto".'
             )
         warn_user(
-            f"{constraint.source.text!r} is tested by a normal approximation only: {names} has no "
-            f"finite range. {remedy} for a finite-sample test."
+            f"{constraint.source.text!r} is tested by a normal approximation, because {names} has "
+            f"no finite range. For a finite-sample test: {remedy[0].lower()}{remedy[1:]}."
         )
 
 
@@ -113,7 +113,7 @@ def check_share(name: str, value: Any) -> float:
 
 
 def check_factor(name: str, value: Any) -> float:
-    """A finite number from 1 on."""
+    """A finite number of at least 1."""
     factor = _arguments.number(name, value)
     if not 1 <= factor < math.inf:
         raise ValueError(f"{name} must be at least 1, got {value!r}.")
@@ -121,9 +121,9 @@ def check_factor(name: str, value: Any) -> float:
 
 
 def check_count(name: str, value: Any) -> int:
-    """A whole number from 0 on."""
+    """A nonnegative whole number."""
     number = isinstance(value, Real) and not isinstance(value, bool)
-    # Beyond 2 ** 53 not all whole numbers are floats, and some integers fit no float at all.
+    # Above 2**53 not every whole number is a float, and some integers are too large for any float.
     if not number or not 0 <= value <= 2**53 or value != int(value):
         raise ValueError(
             f"{name} must be a whole number of rows from 0 to 2**53, got {short(value)}."
@@ -132,7 +132,7 @@ def check_count(name: str, value: Any) -> int:
 
 
 def check_mapping(name: str, value: Any) -> Mapping[str, Any]:
-    """Numbers keyed by the texts of measures."""
+    """A mapping from the texts of measures to numbers."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise ValueError(
             f"{name} must map the text of each measure to a number, as {{'PR | [M]': 0.4}}; "

@@ -29,9 +29,9 @@ from sklearn_seldonian.constraints import (
     fold_numbers,
 )
 
-# Probability of passing for which a failed constraint is told how many rows it needs.
+# The probability of passing that `rows_needed` of a failed constraint is computed for.
 POWER_OF_PLANS = 0.9
-# Orders of the rows of which the widest bound is planned with.
+# `rows_needed` is the largest number found with this many random orders of the rows.
 ORDERS_OF_PLANS = 3
 ROUNDING = 1e-9
 
@@ -59,7 +59,7 @@ def certify_constraint(
     method: str = "auto",
     mutually_exclusive_columns: ExclusiveColumns = frozenset(),
 ) -> ConstraintResult:
-    """Run the safety test of one constraint and say what came of it.
+    """Run the safety test of one constraint.
 
     Parameters
     ----------
@@ -81,12 +81,12 @@ def certify_by_sums(
     method: str,
     mutually_exclusive_columns: ExclusiveColumns,
 ) -> dict[str, Any]:
-    """The fields of a result that follow from sums over the rows, without the rows.
+    """The fields of a result that can be computed from sums over the rows, without the rows.
 
     Parameters
     ----------
     constraint, statistics, delta, method, mutually_exclusive_columns
-        As of `certify_constraint`; the statistics keep no rows.
+        As in `certify_constraint`; the statistics keep no rows.
     """
     units = units_of(constraint.source)
     known = {
@@ -132,7 +132,7 @@ def untested(constraint: ResolvedConstraint, delta: float, reason: str) -> Const
 def _result(
     constraint: ResolvedConstraint, delta: float, g: float, verdict: Verdict, **others: Any
 ) -> ConstraintResult:
-    """A verdict, whose reason is why the constraint did not pass, in the constraint's units."""
+    """The result for a verdict, in the constraint's units."""
     units = units_of(constraint.source)
     return ConstraintResult(
         constraint=constraint.source.text or str(constraint.source),
@@ -158,7 +158,7 @@ class _ConstraintTest:
     method: str
 
     def result(self) -> ConstraintResult:
-        """What came of it."""
+        """The result, with a reason and the rows needed if the constraint did not pass."""
         verdict, needed, reason = self.verdict(), None, ""
         if not verdict.passed:
             needed, reason = self.rows_needed(), self.reason(verdict)
@@ -173,20 +173,20 @@ class _ConstraintTest:
         return self.evidence.worst_estimate(self.constraint.g, self.constraint.estimands)
 
     def verdict(self) -> Verdict:
-        """What the test says; a reason is one why there is no bound."""
+        """The outcome of the test; its `reason` says why there is no bound."""
         verdict = safety_test(self.constraint.tree, self.evidence, self.delta, self.method)
         verdict = verdict._replace(g_upper=self.g_upper(verdict))
         without_rows = not all(sample.trials for sample in self.evidence.samples.values())
-        violated = self.g > ROUNDING  # a second look: no test passes what its own estimate refutes
+        violated = self.g > ROUNDING  # a safeguard: a violated estimate never passes
         if self.statistics.n_invalid or without_rows or (violated and verdict.passed):
             verdict = verdict._replace(g_upper=math.inf, p_value=1.0)
         if verdict.passed:
             return verdict
-        # Some limit that is easier to meet may fail where the one that was asked does not.
+        # The tests of easier limits can give a p-value below delta although this limit failed.
         return verdict._replace(p_value=max(verdict.p_value, math.nextafter(self.delta, 1.0)))
 
     def named_method(self) -> dict[str, str]:
-        """The method and its guarantee, where these can be told without the rows."""
+        """The method and its guarantee, if they are known without the rows."""
 
         def totals(estimand: Estimand) -> Totals:
             return Totals([math.nan], [math.nan], *self.evidence.range_of(estimand), 1.0)
@@ -203,7 +203,7 @@ class _ConstraintTest:
         return {"method": " + ".join(sorted(methods)), "guarantee": weakest}
 
     def seen(self) -> dict[str, Any]:
-        """The rows and rates behind it, and what was chosen to be tested."""
+        """The rows and rates behind the result, and the alternatives that were chosen."""
         samples = self.evidence.samples
         return {
             "rows": {m.label: round(sample.rows) for m, sample in samples.items()},
@@ -214,8 +214,8 @@ class _ConstraintTest:
     def g_upper(self, verdict: Verdict) -> float:
         """The upper bound on g, in the constraint's own units.
 
-        Where the test was one of an equivalent statement in other units, the bound is the tightest
-        limit that would pass.
+        If the test was of an equivalent statement in other units, the bound is the tightest limit
+        that would pass.
         """
         ratios = [m for m in self.constraint.estimands if m.quantity.conditions_on_prediction]
         if self.constraint.in_units and (self.evidence.deterministic or not ratios):
@@ -229,18 +229,18 @@ class _ConstraintTest:
         return tightest if tightest > 0.0 else math.inf
 
     def counted(self) -> list[Estimand]:
-        """The means that are rates of decisions, each row a unit, and have rows."""
+        """The estimands that are rates of decisions over independent rows, and have rows."""
         samples = self.evidence.samples.items()
         return [mean for mean, sample in samples if self.evidence.is_count(mean) and sample.trials]
 
     def rows_needed(self) -> int | None:
-        """How many fresh safety rows would have let it pass, if its estimates were the truth."""
+        """How many fresh safety rows would let it pass, if its estimates were the true values."""
         tree, estimands = self.constraint.tree, self.constraint.estimands
         samples, exclusive = self.evidence.samples, self.evidence.mutually_exclusive_columns
         if not all(sample.trials for sample in samples.values()):
             return None
         if len(self.counted()) < len(estimands):
-            # The order of the rows makes a bound wider or narrower by chance.
+            # Such a bound depends on the random order of the rows, so several orders are tried.
             orders = (self.statistics.in_drawn_order(seed) for seed in range(ORDERS_OF_PLANS))
             seen = (rows.evidence(estimands, exclusive).of(estimands) for rows in orders)
             asked = self.delta, POWER_OF_PLANS, self.method
@@ -274,8 +274,8 @@ class _ConstraintTest:
             return "its value on the safety rows is undefined"
         if not g > 0 and self.misses_choice():
             return (
-                "the estimate meets the limit, but not by the alternative that candidate rows had "
-                "chosen to be tested"
+                "the estimate meets the limit, but not through the alternative that was tested, "
+                "which the candidate data had chosen"
             )
         if not g > 0:
             return "the estimate meets the limit, but not by enough for so few safety rows"
@@ -284,7 +284,7 @@ class _ConstraintTest:
         return "the estimate itself violates the limit, but by no more than sampling error explains"
 
     def misses_choice(self) -> bool:
-        """Whether the estimate violates the alternatives that were chosen."""
+        """Whether the estimate violates the constraint with the alternatives that were chosen."""
 
         def value(atom: Atom, _delta: float) -> float:
             return self.evidence.worst_estimate(atom.expression, atom.estimands)
@@ -293,7 +293,7 @@ class _ConstraintTest:
 
 
 def _rate(estimand: Estimand, sample: Sample) -> float:
-    """The share seen of what the constraint names, as one quotient of two counts."""
+    """The observed rate that the constraint names, as one quotient of two counts."""
     counted = sample.trials - sample.successes if estimand.is_complement else sample.successes
     return counted / sample.trials
 

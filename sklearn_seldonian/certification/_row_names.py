@@ -1,4 +1,4 @@
-"""The names of a result's `rows` and `rates`, beside the constraint that they are of."""
+"""The names in a result's `rows` and `rates`, compared with its constraint."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from sklearn_seldonian.measures import ALIASES, COMPOSITES, RATES
 _TEXT = r'"(?:[^"\\]|\\.)*"'
 _NAME = re.compile(rf"(\w+?)(_\[(?:{_TEXT}|[^\"\]])*\])?(?: \| \[(.*)\])?", re.DOTALL)
 _CONDITION = re.compile(rf"(?:{_TEXT}|`(?:[^`\\]|\\.)*`|\((?:{_TEXT}|[^\")])*\)|[^,\"`(])+")
-# A column and the condition that a group is made by.
+# For each column of a group, the column and its condition.
 Group = tuple[tuple[str, str], ...]
 
 
 class MeanName(NamedTuple):
-    """A name in `rows`, such as ``TPR_[1] | [M, race == "A"]``, taken apart."""
+    """The parts of a name in `rows`, such as ``TPR_[1] | [M, race == "A"]``."""
 
     text: str
     measure: str
@@ -37,7 +37,7 @@ class MeanName(NamedTuple):
 
 
 def names_in(texts: Iterable[str]) -> tuple[MeanName, ...]:
-    """The names, taken apart; one that is of no measure is its own."""
+    """The parts of each name; a name that is not of a measure is one part."""
     return tuple(map(_name, texts))
 
 
@@ -51,18 +51,18 @@ def _name(text: str) -> MeanName:
 
 
 class Measured(NamedTuple):
-    """A measure of a constraint, and the columns that a quantifier makes its groups by."""
+    """A measure of a constraint, and the columns by which a quantifier groups it."""
 
     measure: Measure
     by: tuple[Grouping, ...]
 
     @property
     def rows(self) -> tuple[frozenset[str], tuple[str, ...]]:
-        """The rows that it is over: its conditions, and the columns that make groups."""
+        """What determines its rows: its conditions, and the columns that define groups."""
         return _own(self.measure), tuple(grouping.column for grouping in self.by)
 
     def named(self, names: Iterable[MeanName]) -> dict[str, Group]:
-        """Those of the names that are of this measure, or of one minus it, and their groups."""
+        """The names that are of this measure or of one minus it, with their groups."""
         own = ALIASES.get(self.measure.name, self.measure.name)
         parts = COMPOSITES.get(own, (own,))
         called = {*parts, *(RATES[part].complement for part in parts if part in RATES)}
@@ -76,7 +76,7 @@ class Measured(NamedTuple):
         return found
 
     def _group(self, name: MeanName, levels: Sequence[tuple[str, str, Set[str]]]) -> Group | None:
-        """The group that a name is of, if it has this measure's conditions and no others."""
+        """The group of a name; None unless its other conditions are those of this measure."""
         own = _own(self.measure)
         others = name.conditions - own
         group = tuple(
@@ -94,13 +94,13 @@ def _own(measure: Measure) -> frozenset[str]:
 
 
 def _spellings(by: Grouping) -> tuple[str, Set[str]]:
-    """How the condition of a group begins, and all of them where the levels are named."""
+    """The start of a group's condition, and all conditions if the levels are named."""
     named = {str(Comparison(by.column, "==", level)) for level in by.levels}
     return f"{quoted_name(by.column)} == ", named
 
 
 def measured_in(node: Node, by: tuple[Grouping, ...] = ()) -> tuple[Measured, ...]:
-    """The measures in a constraint, or in an expression of groups that are made `by` columns."""
+    """The measures in a constraint, or in an expression that is grouped `by` columns."""
     match node:
         case Measure(conditions=conditions):
             own = {condition.column for condition in conditions}
@@ -113,7 +113,7 @@ def measured_in(node: Node, by: tuple[Grouping, ...] = ()) -> tuple[Measured, ..
 
 
 def with_rates(constraint: Constraint, rates: Mapping[str, float]) -> Node | None:
-    """g with the `rates` that were seen in place of measures; None where one of them is missing."""
+    """g with the observed `rates` in place of measures; None if a rate is missing."""
     names = names_in(rates)
     seen = {name[1:]: rates[name.text] for name in names}
     try:
@@ -123,7 +123,7 @@ def with_rates(constraint: Constraint, rates: Mapping[str, float]) -> Node | Non
 
 
 class _Rates(NamedTuple):
-    """What was seen of each mean, by its measure, subscript and conditions."""
+    """The observed rates, by measure, subscript and conditions."""
 
     names: tuple[MeanName, ...]
     seen: Mapping[tuple[str, str, frozenset[str]], float]
@@ -140,7 +140,7 @@ class _Rates(NamedTuple):
         return with_operands(node, [self.expression(part, group) for part in operands(node)])
 
     def groups(self, node: Quantified) -> tuple[Group, ...]:
-        """The groups of a quantifier: those of a measure with no condition on their columns."""
+        """The groups of a quantifier, found by a measure without conditions on its columns."""
         for measured in measured_in(node):
             groups = measured.named(self.names).values() if measured.by == node.by else ()
             if groups:
@@ -148,7 +148,7 @@ class _Rates(NamedTuple):
         raise KeyError(str(node))
 
     def value(self, node: Measure, group: Group) -> float:
-        """What was seen of a measure in a group."""
+        """The observed value of a measure in a group."""
         name, subscript = ALIASES.get(node.name, node.name), str(Measure("", node.indices))
         columns = {condition.column for condition in node.conditions}
         conditions = _own(node).union(text for column, text in group if column not in columns)

@@ -1,4 +1,4 @@
-"""What is true of every certificate: which of its fields follow from which."""
+"""Rules that every certificate satisfies: which of its fields follow from which."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 IN_AN_ORDER = {BETTING, *ON_UNITS}
 OF_COUNTS = {CLOPPER_PEARSON, EXACT_TWO_RATE_TEST, INVERSE_NORMAL}
-# Measures that each row counts for.
+# Measures in which every row counts.
 OF_ALL_ROWS = {
     *(name for name, definition in RATES.items() if definition.counts_all_rows),
     *CLASSIFICATION_VALUES,
     *REGRESSION_VALUES,
 }
-# What an OR may come of: also of even powers, which are undone by an absolute value.
+# Functions that can make an OR. Even powers are included: they are inverted by an absolute value.
 WITH_ALTERNATIVES = {"min", "max", "abs", "**", "pow"}
 # What assumptions say of limits that were given.
 LIMITS = {
@@ -49,7 +49,7 @@ ROUNDING = 1e-9
 
 
 class Rule(NamedTuple):
-    """A statement about `field` that is true of every certificate, or of every result."""
+    """A statement about `field` that holds for every certificate, or for every result."""
 
     field: str
     words: str
@@ -62,7 +62,7 @@ def check(certificate: SafetyCertificate) -> None:
     Raises
     ------
     ValueError
-        With the name of a field that cannot be true beside the others.
+        If a field cannot be true together with the others. The message names it.
     """
     for i, result in enumerate(certificate.results):
         _hold(RESULT_RULES, result, f"results[{i}].")
@@ -73,7 +73,7 @@ def _hold(rules: Sequence[Rule], value: Any, where: str) -> None:
     for rule in rules:
         if not rule.holds(value):
             given = getattr(value, rule.field)
-            raise ValueError(f"{where}{rule.field} {rule.words}: it is {given!r:.200}.")
+            raise ValueError(f"{where}{rule.field} {rule.words}; it is {given!r:.200}.")
 
 
 def _all_match(pattern: str, *texts: str) -> bool:
@@ -85,7 +85,7 @@ def _all_match(pattern: str, *texts: str) -> bool:
 
 @lru_cache
 def _parsed(text: str) -> Constraint:
-    """The constraint that a text says."""
+    """The constraint that a text writes."""
     return parse(text)
 
 
@@ -117,7 +117,7 @@ def _is_untouched(result: ConstraintResult) -> bool:
 
 
 def _says_nothing(result: ConstraintResult) -> bool:
-    """Whether there is only what a test that was not run leaves."""
+    """Whether the fields are those of a test that was not run."""
     nothing = not result.rows and not result.rates and result.rows_needed is None
     return nothing and math.isnan(result.g) and result.g_upper == math.inf and result.p_value == 1
 
@@ -130,7 +130,7 @@ def _are_counts(result: ConstraintResult) -> bool:
 
 
 def _has_its_counts(result: ConstraintResult) -> bool:
-    """Whether a test of counts has rates for all that it is over."""
+    """Whether a test of counts has a rate for each of its estimands."""
     methods = _methods(result)
     if methods <= OF_COUNTS and not result.chosen:
         return result.rates.keys() == result.rows.keys()
@@ -138,7 +138,7 @@ def _has_its_counts(result: ConstraintResult) -> bool:
 
 
 def _has_alternatives(result: ConstraintResult) -> bool:
-    """Whether a constraint may be one of several things, of which one was chosen."""
+    """Whether a constraint can have alternatives."""
     nodes = walk(_parsed(result.constraint))
     return any(
         getattr(node, "function", getattr(node, "operator", "")) in WITH_ALTERNATIVES
@@ -147,10 +147,10 @@ def _has_alternatives(result: ConstraintResult) -> bool:
 
 
 def _has_rows_of_its_measures(result: ConstraintResult) -> bool:
-    """Whether `rows` is about the measures of the constraint, and about no others.
+    """Whether `rows` names the measures of the constraint, and no others.
 
-    With two classes two measures of the same rows may be one, as TPR of the one and TNR of the
-    other, so it is enough that one of them is there.
+    With two classes, two measures of the same rows can be the same rate, such as TPR of one class
+    and TNR of the other. One of their names is enough.
     """
     if _is_untouched(result):
         return True
@@ -162,7 +162,7 @@ def _has_rows_of_its_measures(result: ConstraintResult) -> bool:
 
 
 def _follows_from_rates(result: ConstraintResult) -> bool:
-    """Whether g is what the rates give, where those are all that it is made of."""
+    """Whether g follows from the rates, if it depends on rates only."""
     if not result.rates or result.rates.keys() != result.rows.keys():
         return True
     expression = with_rates(_parsed(result.constraint), result.rates)
@@ -182,33 +182,37 @@ RESULT_RULES = (
         "must be from 0 to 1, at most delta where g_upper is at most 0, and above delta otherwise",
         lambda r: 0 <= r.p_value <= 1 and (r.p_value <= r.delta) == r.passed,
     ),
-    Rule("g", "is a violation, and g_upper is none", lambda r: not (r.passed and r.g > ROUNDING)),
-    Rule("method", "must be a method that there is", lambda r: GUARANTEE_OF.keys() >= _methods(r)),
+    Rule("g", "is above 0 and g_upper is not", lambda r: not (r.passed and r.g > ROUNDING)),
+    Rule("method", "must be a known method", lambda r: GUARANTEE_OF.keys() >= _methods(r)),
     Rule("guarantee", "is not that of the method", lambda r: r.guarantee == _weakest(r)),
-    Rule("guarantee", "proves nothing", lambda r: not r.passed or r.guarantee != "none"),
+    Rule(
+        "guarantee",
+        "must not be none for a passed constraint",
+        lambda r: not r.passed or r.guarantee != "none",
+    ),
     Rule(
         "reason",
-        "must be empty where the constraint passed, and say why where it did not",
+        "must be empty if the constraint passed, and give the reason otherwise",
         lambda r: bool(r.reason) != r.passed,
     ),
     Rule(
         "rows_needed",
-        "must be null or at least 1, and null where the constraint passed or its estimate violates",
+        "must be null or at least 1, and null if the constraint passed or g is above 0",
         lambda r: r.rows_needed is None or (r.rows_needed > 0 and not (r.passed or r.g > 0)),
     ),
     Rule(
         "method",
-        "says that no test was run, and other fields have results",
+        "says that no test was run, but other fields have results",
         lambda r: not _is_untouched(r) or _says_nothing(r),
     ),
     Rule(
         "chosen",
-        "must be empty where no test was run and where the constraint has no alternatives",
+        "must be empty if no test was run or the constraint has no alternatives",
         lambda r: not r.chosen or (_has_alternatives(r) and not _is_untouched(r)),
     ),
     Rule("rows", "are not of the constraint's measures", _has_rows_of_its_measures),
     Rule("rates", "are not counts divided by rows", _are_counts),
-    Rule("rates", "must be there for all counts that were tested", _has_its_counts),
+    Rule("rates", "must have an entry for each tested count", _has_its_counts),
     Rule("g", "does not follow from the rates", _follows_from_rates),
 )
 
@@ -221,7 +225,7 @@ def _rows(certificate: SafetyCertificate) -> Iterable[tuple[ConstraintResult, st
 
 
 def _counts_all_rows(certificate: SafetyCertificate) -> bool:
-    """Whether measures of all rows are over all of them, where a constraint has passed."""
+    """Whether measures over all rows have all rows, in constraints that passed."""
     return all(
         n == certificate.n_safety
         for result, name, n in _rows(certificate)
@@ -230,13 +234,13 @@ def _counts_all_rows(certificate: SafetyCertificate) -> bool:
 
 
 def _agree(certificate: SafetyCertificate) -> bool:
-    """Whether results with the same measure say the same of it."""
+    """Whether results with the same measure give it the same rows and rate."""
     said = {(name, n, r.rates.get(name)) for r, name, n in _rows(certificate)}
     return len(said) == len({name for name, _, _ in said})
 
 
 def parameter(certificate: SafetyCertificate, name: str) -> list[Any]:
-    """One parameter, or several, as values; empty where Python does not write them as such."""
+    """One parameter, or several, as values; empty if its text is not a Python literal."""
     try:
         given = ast.literal_eval(certificate.parameters.get(name, "[]"))
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
@@ -251,14 +255,14 @@ def _has_given_constraints(certificate: SafetyCertificate) -> bool:
 
 
 def _has_given_deltas(certificate: SafetyCertificate) -> bool:
-    """Whether each delta is the one that was given, or the same whole share of it."""
+    """Whether each delta is the given one, or the given one divided by a whole number."""
     given, tested = parameter(certificate, "delta"), [r.delta for r in certificate.results]
     if not given or not all(isinstance(delta, float) for delta in given):
         return True
     deltas = given * len(tested) if len(given) == 1 else given
     if len(deltas) != len(tested) or not all(map(math.isfinite, deltas)):
         return False
-    # Of which share is in the specification, by which it is checked.
+    # The divisor is in the specification and is checked there.
     is_divided = certificate.procedure.endswith(".fit") or certificate.specification is not None
     models = max(1, round(deltas[0] / tested[0])) if is_divided else 1
     pairs = zip(deltas, tested, strict=True)
@@ -266,7 +270,7 @@ def _has_given_deltas(certificate: SafetyCertificate) -> bool:
 
 
 def _has_given_class(certificate: SafetyCertificate) -> bool:
-    """Whether the positive class is the one that was given, or the second where none was."""
+    """Whether the positive class is the given one, or the second if none was given."""
     given = parameter(certificate, "pos_label")
     if not given or len(certificate.classes) != 2:
         return True
@@ -299,20 +303,20 @@ def _has_given_limits(certificate: SafetyCertificate) -> bool:
 
 
 def _has_given_method(certificate: SafetyCertificate) -> bool:
-    """Whether the guarantees are those of the method that was asked for."""
+    """Whether the guarantees are possible with the method that was asked for."""
     unfit = {"exact": "asymptotic", "asymptotic": "finite-sample", "ttest": "finite-sample"}
     given = {unfit.get(str(method)) for method in parameter(certificate, "method")}
     return not given & {result.guarantee for result in certificate.results}
 
 
 def _is_complete(certificate: SafetyCertificate) -> bool:
-    """Whether a test that says by which versions it was run has assumptions and data as well."""
+    """Whether a test with versions has assumptions and fingerprints as well."""
     described = bool(certificate.versions) and certificate.tested
     return not described or bool(certificate.assumptions and certificate.fingerprints)
 
 
 def _has_its_order(certificate: SafetyCertificate) -> bool:
-    """Whether a test of rows one after another says in which order it looked at them."""
+    """Whether a test that looks at rows one after another has the seed of their order."""
     bets = any(IN_AN_ORDER & _methods(result) for result in certificate.results)
     return certificate.order_seed is not None or not bets
 
@@ -325,7 +329,7 @@ def _limit_in_words(name: str, limit: float) -> str:
 CERTIFICATE_RULES = (
     Rule(
         "procedure",
-        'must be a name that ends in ".fit" or ".certify", "certify" or empty',
+        'must end in ".fit" or ".certify", or be "certify" or empty',
         lambda c: _all_match(r"(\w+\.(fit|certify)|certify)?", c.procedure),
     ),
     Rule(
@@ -344,8 +348,8 @@ CERTIFICATE_RULES = (
         "is less than the rows of a measure",
         lambda c: all(n <= c.n_safety for _, _, n in _rows(c)),
     ),
-    Rule("n_safety", "is not how many rows a measure of all rows is over", _counts_all_rows),
-    Rule("results", "differ in what they say of one measure", _agree),
+    Rule("n_safety", "is not the number of rows of a measure over all rows", _counts_all_rows),
+    Rule("results", "give one measure different rows or rates", _agree),
     Rule(
         "results",
         "must all be of tests that were run, or all of tests that were not",
@@ -353,7 +357,7 @@ CERTIFICATE_RULES = (
     ),
     Rule(
         "loss",
-        "is not known where no test was run, nor to the function certify, and must be null",
+        "must be null if no test was run, and for the function certify",
         lambda c: math.isnan(c.loss) or (c.tested and c.procedure != "certify"),
     ),
     Rule(
@@ -363,7 +367,7 @@ CERTIFICATE_RULES = (
     ),
     Rule(
         "results",
-        "have chosen alternatives, and the function certify has no rows to choose them by",
+        "have chosen alternatives, but the function certify has no candidate data to choose by",
         lambda c: c.procedure != "certify" or not any(r.chosen for r in c.results),
     ),
     Rule("estimator", "is missing", lambda c: bool(c.estimator) or c.specification is None),
@@ -374,26 +378,26 @@ CERTIFICATE_RULES = (
     ),
     Rule(
         "statistics",
-        "are of rows that no test looked at",
+        "must be null if no test was run",
         lambda c: c.tested or c.statistics is None,
     ),
     Rule(
         "statistics",
-        "must be there where a specification is, and only there, if there was a test",
+        "must be present if and only if there is a specification, for tests that were run",
         lambda c: not c.tested or (c.statistics is None) == (c.specification is None),
     ),
     Rule("procedure", "is missing", lambda c: bool(c.procedure) or not c.versions),
     Rule("classes", "must differ from each other", lambda c: len(set(c.classes)) == len(c.classes)),
     Rule(
         "positive",
-        "must be one of two classes, and null where there are not two",
+        "must be one of two classes, and null if there are not two",
         lambda c: c.positive in c.classes if len(c.classes) == 2 else c.positive is None,
     ),
     Rule("assumptions", "or fingerprints are missing", _is_complete),
     Rule("order_seed", "is missing, and betting needs one", _has_its_order),
-    Rule("parameters", "have other constraints than the results", _has_given_constraints),
-    Rule("parameters", "have another delta than the results", _has_given_deltas),
-    Rule("positive", "is not the class that the parameters say", _has_given_class),
+    Rule("parameters", "have different constraints from the results", _has_given_constraints),
+    Rule("parameters", "have a different delta from the results", _has_given_deltas),
+    Rule("positive", "is not the class in the parameters", _has_given_class),
     Rule("parameters", "have a method with another guarantee", _has_given_method),
     Rule(
         "parameters",

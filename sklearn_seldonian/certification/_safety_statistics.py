@@ -1,4 +1,4 @@
-"""Statistics of a part of the safety rows, which add up to those of all."""
+"""Statistics of parts of the safety rows, which add up to the statistics of all."""
 
 from __future__ import annotations
 
@@ -37,19 +37,20 @@ from sklearn_seldonian.data._row_sketch import Sighting, rows_of_predictions
 from sklearn_seldonian.data._split import LabelledRows
 from sklearn_seldonian.data._targets import Targets
 
-# What the kept rows of one test may take up.
+# The largest memory for the kept rows of one test.
 MAX_KEPT_BYTES = 2**29
-# Methods whose tests look at sums only.
+# Methods whose tests need sums only.
 OF_SUMS = ("asymptotic", "ttest")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SafetyStatistics:
-    """All that a certificate needs of some rows. Those of disjoint rows add up with ``+``.
+    """Everything that a certificate needs from some rows; add the parts with ``+`` or `sum`.
 
-    Made by `collect`. They hold counts, sums and digests, and the rows' own numbers only where a
-    test looks at rows one after another: with ``decision="sample"``, errors and measures of your
-    own, unless the method is "asymptotic" or "ttest".
+    Use `collect` to create it. It holds counts, sums and digests. It also holds one or more numbers
+    per row if a test looks at rows one after another: with ``decision="sample"``, for errors, and
+    for your own measures, unless the method is "asymptotic" or "ttest". The parts must be of
+    disjoint rows.
     """
 
     specification: Specification
@@ -78,8 +79,8 @@ class SafetyStatistics:
         Raises
         ------
         ValueError
-            If they are of different models or constraints, or the rows have different columns, or
-            more rows would have to be kept than memory allows.
+            If the parts are of different models or constraints, if their rows have different
+            columns, or if more rows would have to be kept than memory allows.
         """
         if not isinstance(other, SafetyStatistics):
             return NotImplemented
@@ -97,7 +98,7 @@ class SafetyStatistics:
         )
 
     def __radd__(self, other: Any) -> SafetyStatistics:
-        """With 0, which `sum` begins with."""
+        """The sum with 0, with which `sum` begins."""
         return self if other == 0 else NotImplemented
 
     def _check_same_test(self, other: SafetyStatistics) -> None:
@@ -110,34 +111,34 @@ class SafetyStatistics:
         differing = [name for name, (one, two) in pairs.items() if one != two]
         if differing:
             raise ValueError(
-                f"Only statistics of one test add up; these differ in their {differing[0]}. "
+                f"Statistics of different tests cannot be added: they differ in {differing[0]}. "
                 "Collect all parts with the same estimator and the same parameters."
             )
 
     @refuse_unknown_keywords
     def certify(self, *, random_state: Any = None) -> SafetyCertificate:
-        """The certificate that these statistics lead to.
+        """The certificate that follows from these statistics.
 
         Parameters
         ----------
         random_state : int, RandomState or None, default=None
-            As of `sklearn_seldonian.certify`.
+            As in `sklearn_seldonian.certify`.
 
         Returns
         -------
         SafetyCertificate
-            That of `sklearn_seldonian.certify` for the same rows in memory.
+            The certificate that `sklearn_seldonian.certify` gives for the same rows in memory.
 
         Raises
         ------
         ValueError
-            If constraints name what no row has.
+            If constraints name a column or level that no row has.
         """
         _requests.warn_of_large_delta(self.specification.deltas)
         return self.certificate(_requests.order_seed(random_state))
 
     def certificate(self, order_seed: int, share: float = 1.0) -> SafetyCertificate:
-        """The certificate at a `share` of each delta, of rows in an order drawn from this seed."""
+        """The certificate at a `share` of each delta, with the rows in the order of the seed."""
         bound = self._bound
         columns = sorted(self.specification.columns)
         conditions = distinct_conditions(distinct_estimands(bound.constraints))
@@ -160,7 +161,7 @@ class SafetyStatistics:
         return dataclasses.replace(certificate, assumptions=assumptions)
 
     def untested(self, reason: str) -> SafetyCertificate:
-        """The certificate where no test is to look at these statistics."""
+        """The certificate without a test, with the reason."""
         return untested_certificate(self._bound, reason, self.n_rows, self.origin)
 
     @property
@@ -174,9 +175,9 @@ class SafetyStatistics:
 
 
 class Collector:
-    """Collects the statistics of one part after another.
+    """Collects the statistics of parts of the rows, one after another.
 
-    What the constraints mean is looked up anew only where a part has levels that none before had.
+    The meaning of the constraints is computed again only if a part has new levels.
     """
 
     def __init__(self, asked: Asked):
@@ -215,7 +216,7 @@ class Collector:
         )
 
     def _bound_by(self, levels: SeenLevels, targets: Targets) -> BoundSpecification:
-        """The constraints with the meaning that these levels, and maybe more, give them."""
+        """The constraints with the meaning that these and earlier levels give them."""
         specification = self.asked.specification
         constraints = specification.constraints
         known = levels if self._levels is None else self._levels.joined(levels, constraints)
@@ -234,7 +235,7 @@ def labelled_rows(
     sensitive_features: Any,
     more: Iterable[str] = (),
 ) -> LabelledRows:
-    """Rows that any estimator takes, with the columns that a specification names, and `more`."""
+    """Labelled rows with the columns that a specification names, and `more`."""
     _, y = as_arrays(None, y)
     n_rows = _arguments.check_same_length(X=X, y=y)
     _groups.check_same_order(X=X, y=y, sensitive_features=sensitive_features)
@@ -250,7 +251,7 @@ def check_kept(statistics: Statistics) -> None:
     Raises
     ------
     ValueError
-        With what else can be done.
+        If the kept rows need too much memory. The message says what to do instead.
     """
     if statistics.kept is None:
         return
@@ -258,9 +259,10 @@ def check_kept(statistics: Statistics) -> None:
     if n_bytes > MAX_KEPT_BYTES:
         most = MAX_KEPT_BYTES * n_rows // n_bytes
         raise ValueError(
-            'With decision="sample", errors or measures of your own, a test looks at the rows one '
-            f"after another and keeps them: at most {most:,} rows like these. Test that many, "
-            'drawn at random, or use method="asymptotic", which needs sums only.'
+            f"{n_rows:,} rows are too many for this test, which keeps them in memory: it looks at "
+            'them one after another, because of decision="sample", errors or measures of your own. '
+            f"Draw at most {most:,} of the rows at random and test these, or use "
+            'method="asymptotic", which needs sums only.'
         )
 
 
@@ -268,7 +270,7 @@ def check_kept(statistics: Statistics) -> None:
 
 
 def _by_name(sightings: Sequence[Sighting]) -> dict[str, Sighting]:
-    """One sighting of each model: the largest share, or None where it is not known."""
+    """One sighting per model, with the largest share, or None if it is not known."""
     found: dict[str, Sighting] = {}
     for sighting in sightings:
         known = found.get(sighting.name)

@@ -1,4 +1,4 @@
-"""The smallest whole number that suffices, found by halving."""
+"""The smallest whole number that suffices, found by bisection."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable
 from functools import cache
 
 MAX_ROWS = 10**8
-# Numbers of rows are worth knowing to within two parts in a hundred.
+# Numbers of rows are found to within two parts in a hundred.
 ACCURACY = 1.02
-# By how much numbers of rows are changed in a search before they are halved.
+# The factor between the numbers of rows that are tried before the bisection.
 STEP = 1.5
 
 
 def halved(suffices: Callable[[int], bool], low: int, high: int, accuracy: float = 1.0) -> int:
-    """The smallest number that suffices, between one that does not and one that does."""
+    """The smallest number that suffices, between `low`, which does not, and `high`, which does."""
     while high > low * accuracy and high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if suffices(middle) else (middle, high)
@@ -24,7 +24,7 @@ def halved(suffices: Callable[[int], bool], low: int, high: int, accuracy: float
 def smallest(suffices: Callable[[int], bool], start: int) -> int | None:
     """The smallest number above `start` that `suffices`, if all larger ones do.
 
-    None where it is above `MAX_ROWS`.
+    None if it is above `MAX_ROWS`.
     """
     low, high = start, 2 * start + 16
     while not suffices(high):
@@ -35,7 +35,7 @@ def smallest(suffices: Callable[[int], bool], start: int) -> int | None:
 
 
 def smallest_near(guess: float, suffices: Callable[[int], bool]) -> int | None:
-    """About the smallest number that `suffices`, which may be near `guess`."""
+    """About the smallest number that `suffices`, searched from `guess`."""
     suffices = cache(suffices)
     high = max(math.ceil(guess), 8)
     while not suffices(high):

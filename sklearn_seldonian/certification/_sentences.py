@@ -22,31 +22,32 @@ from sklearn_seldonian.constraints._nodes import (
 from sklearn_seldonian.constraints._parse import parse
 from sklearn_seldonian.measures import ALIASES, COMPOSITES, DEFINITIONS
 
-# A longer sentence is harder to read than the constraint.
+# A sentence with more characters is harder to read than the constraint itself.
 MAX_CHARACTERS = 400
 _EXTREMES = {"max": "the largest", "min": "the least"}
 _COMPOSITES = {
     "F1": "the F1 score of the label",
-    "BACC": "the balanced accuracy (the mean of the share given the label among rows that have it "
-    "and of the share not given it among the others)",
+    "BACC": "the balanced accuracy (the mean of the share predicted to have the label among rows "
+    "that have it "
+    "and of the share not predicted to have it among the others)",
 }
 
 
 def sentence(text: str, positive: str | None = None) -> str:
-    """A constraint as a sentence; "" where there is none that is easier to read.
+    """A constraint as a sentence; "" if no sentence is easier to read than the constraint.
 
     Parameters
     ----------
     text : str
         The constraint.
     positive : str or None, default=None
-        The label that is meant where measures name none.
+        The label that measures without a subscript are about.
 
     Examples
     --------
     >>> from sklearn_seldonian.certification._sentences import sentence
     >>> sentence("ACC >= 0.9")
-    'The share of rows given their own label must be at least 0.9.'
+    'The share of rows predicted correctly must be at least 0.9.'
     """
     try:
         words = _sentence(parse(text).as_ratio, positive)
@@ -89,7 +90,7 @@ def _groups(by: Sequence[Grouping]) -> str:
 
 
 def _gap(left: Node, right: Node, positive: str | None) -> str:
-    """How far two expressions are apart, in words."""
+    """The distance between two expressions, in words."""
     if isinstance(left, Measure) and isinstance(right, Measure):
         bare = [Measure(each.name, each.indices) for each in (left, right)]
         if bare[0] == bare[1] and left != right:
@@ -103,7 +104,7 @@ def _rows(conditions: Sequence[Condition]) -> str:
 
 
 def _conditions(conditions: Sequence[Condition]) -> str:
-    """Conditions as text, of which one on a column of 0 and 1 is its name."""
+    """Conditions as text; a bare 0/1 column reads "F is 1"."""
     texts = []
     for condition in conditions:
         text = str(condition)
@@ -119,7 +120,7 @@ def _noun(node: Node, positive: str | None) -> str:
     Raises
     ------
     LookupError
-        If there are none.
+        If there are no words for it.
     """
     match node:
         case Number():
@@ -144,12 +145,12 @@ def _noun(node: Node, positive: str | None) -> str:
 
 
 def _part(node: Node, positive: str | None) -> str:
-    """A part of an expression in words, which are not to be taken for parts of their own.
+    """A part of an expression in words that cannot be misread as several parts.
 
     Raises
     ------
     LookupError
-        If it is an operation itself: words have no brackets.
+        If it is an operation itself, because words have no brackets.
     """
     if isinstance(node, Binary | Negative | Quantified):
         raise LookupError(f"There are no words for {node} inside an expression.")

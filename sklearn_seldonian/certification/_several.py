@@ -1,4 +1,4 @@
-"""Several models tested on the same rows, and one promise for all of them."""
+"""Tests of several models on the same rows, with one promise for all of them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class ModelTest(NamedTuple):
     Attributes
     ----------
     certificate : function of float
-        At a share of each delta.
+        From a share of each delta to the certificate of the test.
     untested : function of str
-        What is said where no test is run, with the reason.
+        From a reason to the certificate of a model that was not tested.
     """
 
     certificate: Callable[[float], SafetyCertificate]
@@ -36,7 +36,7 @@ class ModelTest(NamedTuple):
 
 
 def check_multiple(estimator: object, multiple: object) -> None:
-    """Refuse several models without a way to test them, and such a way for one model.
+    """Refuse several models without `multiple`, and `multiple` for one model.
 
     Raises
     ------
@@ -45,17 +45,19 @@ def check_multiple(estimator: object, multiple: object) -> None:
     if not isinstance(estimator, Mapping):
         if multiple is not None:
             raise ValueError(
-                f"multiple={short(multiple)} is for several models: give a dict of them by name."
+                f"multiple={short(multiple)} is for several models, but estimator is one model. "
+                "Give a dict of models by name, or leave out multiple."
             )
         return
     if not estimator or not all(isinstance(name, str) for name in estimator):
         raise ValueError(
-            "Several models are given as a dict of estimators by their names, which are strings."
+            "A dict of several models must have at least one model, and all names must be strings."
         )
     if multiple is None:
         raise ValueError(
-            'Several models are tested by multiple="fixed-sequence", in the order of the dict up '
-            'to the first that fails, or by multiple="holm", all of them.'
+            "Several models were given, and multiple does not say how to test them. Give "
+            'multiple="fixed-sequence" to test them in the order of the dict up to the first '
+            'that fails, or multiple="holm" to test all of them.'
         )
     _requests.check_choice("multiple", multiple, MULTIPLE)
 
@@ -63,18 +65,18 @@ def check_multiple(estimator: object, multiple: object) -> None:
 def certificates_of(
     models: Mapping[str, Callable[[], ModelTest]], multiple: str
 ) -> dict[str, SafetyCertificate]:
-    """The certificate of each model, all under one promise.
+    """The certificate of each model, with one promise for all.
 
     Parameters
     ----------
     models : mapping of str to function
-        By name, what gives the test of a model; it is called where that is needed.
+        By name, a function that returns the test of a model. It is called only when needed.
     multiple : {"fixed-sequence", "holm"}
 
     Returns
     -------
     dict of str to SafetyCertificate
-        Those that passed are certified together, as `fixed_sequence` and `holm` have it. A model
+        The models that passed are certified together, as in `fixed_sequence` and `holm`. A model
         that was not reached has a certificate that says so.
     """
     names, test_of = list(models), cache(lambda name: models[name]())

@@ -1,4 +1,4 @@
-"""What is to be certified: as it was asked for, and with the meaning that rows give to it."""
+"""What is certified: as the parameters state it, and with the meaning that rows give to it."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from sklearn_seldonian.constraints import (
 from sklearn_seldonian.data._arguments import check_measures
 from sklearn_seldonian.data._targets import Targets
 
-# What is done with rows that have no value in a column that constraints name.
+# The ways to handle rows that have no value in a column that constraints name.
 MISSING = ("error", "exclude")
 Levels = Mapping[tuple[Grouping, ...], frozenset[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True)
 class Specification:
-    """Constraints as the parameters give them.
+    """Constraints as the parameters state them.
 
     Parameters
     ----------
@@ -41,10 +41,10 @@ class Specification:
     deltas : tuple of float
         One per constraint.
     method : str
-        Which tests may be used, as in the estimators.
+        Which methods of testing are allowed, as in the estimators.
     missing : {"error", "exclude"}, default="error"
-        Whether rows without a value in a column that is named are refused, or meet no condition
-        on it.
+        Whether rows without a value in a column that a constraint names are refused, or meet no
+        condition on it.
     """
 
     constraints: tuple[Constraint, ...]
@@ -65,18 +65,18 @@ class Specification:
         measures: Any,
         named: Mapping[str, Any],
     ) -> tuple[BoundSpecification, Cells]:
-        """The constraints with the meaning that some rows give to their names, and their cells.
+        """The constraints with the meaning that some rows give to their names, and the rows' cells.
 
         Parameters
         ----------
         columns : mapping of str to array of shape (n_rows,)
-            Of these rows.
+            The columns of these rows.
         n_rows : int
         targets : Labels or Numbers
         measures : sequence of RowMeasure
-            The user's own.
+            The user-defined measures.
         named : mapping of str to array
-            Columns of the rows whose levels may be named, these rows among them.
+            The columns of all rows whose levels constraints may name, including these rows.
         """
         seen = SeenLevels.of(columns, self.constraints)
         known = seen if named is columns else SeenLevels.of(named, self.constraints)
@@ -98,16 +98,16 @@ class Specification:
         Parameters
         ----------
         seen : SeenLevels
-            Of these rows.
+            The levels of these rows.
         targets, measures
             As in `bound_to`.
         elsewhere : mapping of str to tuple
-            More levels that may be named.
+            Further levels that constraints may name.
 
         Returns
         -------
         BoundSpecification
-            In which no columns are taken for mutually exclusive.
+            Its `mutually_exclusive_columns` are empty.
         """
         own = check_measures(measures)
         schema = Schema.of_levels(seen, **targets.schema, elsewhere=elsewhere, measures=own)
@@ -120,19 +120,19 @@ class Specification:
 
 @dataclass(frozen=True)
 class BoundSpecification:
-    """What a model is tested for.
+    """What a model is tested for, with the meaning of all names.
 
     Parameters
     ----------
     source : Specification
     constraints : tuple of ResolvedConstraint
     levels : mapping of tuple of Grouping to frozenset of tuple
-        What the rows that gave the names their meaning have in the columns that each quantifier
-        ranges over.
+        The combinations of levels in the columns of each quantifier, among the rows that gave the
+        names their meaning.
     mutually_exclusive_columns : frozenset of frozenset of str
-        Pairs of 0/1 columns that none of these rows has both of.
+        Pairs of 0/1 columns that are never both 1 in these rows.
     record : SpecificationRecord or None
-        What a certificate keeps of it; None where a document could not say it.
+        The record for the certificate. None: JSON cannot express it.
     """
 
     source: Specification
@@ -147,11 +147,11 @@ class BoundSpecification:
         return tuple(zip(self.constraints, self.source.deltas, strict=True))
 
     def opened(self) -> BoundSpecification:
-        """The same, where candidate rows will choose which alternative of an OR is tested."""
+        """The same, but the candidate data will choose which alternative of an OR is tested."""
         return replace(self, constraints=tuple(c.opened() for c in self.constraints))
 
     def with_choices(self, choices: Sequence[Choice] | None) -> BoundSpecification:
-        """The same with one choice per constraint. None: all alternatives share delta."""
+        """The same with one choice per constraint; None means that all alternatives share delta."""
         made = choices if choices is not None else [None] * len(self.constraints)
         pairs = zip(self.constraints, made, strict=True)
         return replace(self, constraints=tuple(c.with_choice(one) for c, one in pairs))

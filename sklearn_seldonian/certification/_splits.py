@@ -1,4 +1,4 @@
-"""Rates that may share rows, as binomial counts: groups of rows divided in two, one by one."""
+"""Rates that may share rows, expressed by binomial counts of successive splits of the rows."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from sklearn_seldonian.measures import Rate
 Kinds = frozenset[Kind]
 Floats = NDArray[np.float64]
 
-# Ways in which conditions may hold together are listed up to so many.
+# The largest number of combinations of conditions that are listed.
 MAX_PATTERNS = 256
 
 
 class Split(NamedTuple):
-    """Kinds of rows, those of them in the first part, and what made the group (`bounds.Splits`)."""
+    """A set of kinds of rows, its first part, and the split that made the set (`bounds.Splits`)."""
 
     kinds: Kinds
     first: Kinds
@@ -42,9 +42,9 @@ class Split(NamedTuple):
 
 
 def kinds_of(estimands: Sequence[Estimand], exclusive: ExclusiveColumns) -> Kinds | None:
-    """The kinds of rows that there may be, read from the text of rates, whatever the data are.
+    """The kinds of rows that are possible by the text of the rates, whatever the data are.
 
-    None where they are too many to list.
+    None if they are too many to list.
     """
     conditions = list(dict.fromkeys(c for estimand in estimands for c in estimand.conditions))
     if 2 ** len(conditions) > MAX_PATTERNS:
@@ -60,7 +60,7 @@ def kinds_of(estimands: Sequence[Estimand], exclusive: ExclusiveColumns) -> Kind
 def _patterns(
     conditions: Sequence[Condition], exclusive: ExclusiveColumns
 ) -> Iterator[frozenset[Condition]]:
-    """Which conditions may hold together, by their text."""
+    """The combinations of conditions that can hold together by their text."""
     for chosen in itertools.product((False, True), repeat=len(conditions)):
         holding = frozenset(itertools.compress(conditions, chosen))
         others = {c for c in conditions if c not in holding and isinstance(c, ColumnIs)}
@@ -72,7 +72,7 @@ def _patterns(
 
 
 def _entry_kinds(estimands: Sequence[Estimand]) -> set[Kind]:
-    """What rows of each label and prediction are to rates whose conditions hold."""
+    """The kind of row that each label and prediction makes if all conditions hold."""
     states = []
     for estimand in estimands:
         assert isinstance(estimand.quantity, Rate)
@@ -81,7 +81,7 @@ def _entry_kinds(estimands: Sequence[Estimand]) -> set[Kind]:
 
 
 def splits_of(kinds: Kinds) -> list[Split]:
-    """The divisions of groups of rows into `kinds`; groups that no rate joins are not divided."""
+    """Splits that divide the rows into `kinds`; sets of kinds without a common rate stay apart."""
     splits: list[Split] = []
     for group in _joined(kinds):
         _divide(group, -1, False, splits)
@@ -89,7 +89,7 @@ def splits_of(kinds: Kinds) -> list[Split]:
 
 
 def _joined(kinds: Kinds) -> Iterator[Kinds]:
-    """Groups of kinds that have no rate in common."""
+    """The kinds in groups, so that kinds of different groups have no rate in common."""
     left = sorted(kinds)
     while left:
         group, waiting = set[Kind](), [left[0]]
@@ -104,7 +104,7 @@ def _joined(kinds: Kinds) -> Iterator[Kinds]:
 
 
 def _divide(kinds: Kinds, parent: int, of_successes: bool, splits: list[Split]) -> None:
-    """Append the divisions of one group, each before those of its parts."""
+    """Append the splits of one group, each before the splits of its parts."""
     if len(kinds) < 2:
         return
     first = _first_part(kinds)
@@ -115,18 +115,18 @@ def _divide(kinds: Kinds, parent: int, of_successes: bool, splits: list[Split]) 
 
 
 def _first_part(kinds: Kinds) -> Kinds:
-    """The rows of the smallest rate that does not have them all; else the successes of a rate."""
+    """The rows of the smallest rate that lacks some of the kinds; otherwise its successes."""
     n_rates = len(next(iter(kinds)))
     for least in (1, 2):
         parts = [frozenset(k for k in kinds if k[rate] >= least) for rate in range(n_rates)]
         proper = [part for part in parts if 0 < len(part) < len(kinds)]
         if proper:
             return min(proper, key=lambda part: (len(part), sorted(part)))
-    raise AssertionError("kinds of rows differ")  # as they are a set
+    raise AssertionError("kinds of rows differ")  # they are the elements of a set
 
 
 def counted(splits: Sequence[Split], table: Mapping[Kind, float]) -> Splits:
-    """The `splits` of rows of which there are as many of each kind as `table` says."""
+    """The counts of the `splits`, if there are as many rows of each kind as `table` says."""
 
     def rows(kinds: Kinds) -> float:
         return float(round(math.fsum(table.get(kind, 0.0) for kind in kinds)))
@@ -153,7 +153,7 @@ def function_of(
 
 
 def _rate(position: int, splits: Sequence[Split], shares: Sequence[Jet]) -> Jet:
-    """One rate: its successes and its rows as shares of the smallest group that has them all."""
+    """One rate: its successes and its rows, as shares of the smallest group that contains both."""
     rows, successes = (
         frozenset(k for split in splits for k in split.kinds if k[position] >= least)
         for least in (1, 2)
@@ -164,7 +164,7 @@ def _rate(position: int, splits: Sequence[Split], shares: Sequence[Jet]) -> Jet:
 
 
 def _share(wanted: Kinds, group: Kinds, splits: Sequence[Split], shares: Sequence[Jet]) -> Jet:
-    """The share of the rows of a group that are `wanted`."""
+    """The share of a group's rows whose kind is `wanted`."""
     if group <= wanted or not wanted & group:
         return Jet.constant(float(group <= wanted), shares[0].slope_low.shape)
     own = next(j for j, split in enumerate(splits) if split.kinds == group)

@@ -1,11 +1,11 @@
 """Sufficient statistics of the rows: one confusion matrix per cell, and sums of row measures.
 
 A row counts in the entry (cell, label y, prediction ŷ) of the confusion matrices. Its cell says
-which conditions hold; with several families of cells it counts in one entry per family. Each row
+which conditions hold. With several families of cells, it counts in one entry per family. Each row
 measure adds a column: the sum of its values over the rows of (cell, label). Every estimand is a
-ratio of two sums over the entries of one family, whatever the number of constraints. The
-statistics of disjoint sets of rows add up. For `decision="sample"` each row adds its probability
-of class j to the entry (cell, y, j).
+ratio of two sums over the entries of one family, for any number of constraints. The statistics of
+disjoint sets of rows add up. With ``decision="sample"`` each row adds its probability of class j to
+the entry (cell, y, j).
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ Entries = NDArray[np.bool_]
 
 
 ROUNDING = 1e-24
-# Of the sum of squares of weighted entries, where it is made of sums of products.
+# Relative rounding error of a sum of squares that is computed from sums of products.
 ROUNDING_OF_SUMS = 1e-12
-# By how much rounding may take a probability out of the range that its scores' ends leave.
+# The largest rounding error of a probability, beyond the range that its scores allow.
 PROBABILITY_ROUNDING = 1e-5
 
-# The lowest and the highest score that each class can have, but for what all of a row share.
+# The lowest and the highest score of each class, up to a constant that all classes of a row share.
 ScoreEnds = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 class RowsNeededError(Exception):
-    """What is asked for needs the rows themselves, which are not kept."""
+    """The request needs the rows themselves, which are not kept."""
 
 
 @dataclass(frozen=True)
@@ -55,36 +55,38 @@ class Statistics:
     Attributes
     ----------
     confusion : ndarray of shape (n_cells, K, K + V)
-        Rows per entry (cell, label, prediction), sums of probabilities where soft; then for
-        each of V row measures the sum of its values over the rows of (cell, label).
+        The number of rows per entry (cell, label, prediction), or the sum of their probabilities if
+        decisions are drawn. The last V columns are the sums of each row measure over the rows of
+        (cell, label).
     stratification : Stratification
-        What the cells are.
+        The definition of the cells.
     deterministic : bool
         Whether `confusion` counts decisions.
     n_invalid : int
-        Rows whose outputs were NaN or infinite. They are in no entry.
+        Number of rows whose outputs were NaN or infinite. They are not in any entry.
     values : tuple of RowMeasure
-        Those of the last V columns.
+        The measures of the last V columns.
     products : ndarray of shape (n_cells, K, R, K + V)
-        Over the rows of (cell, label), sums of products of two of a row's entries in the
-        table: what variances and covariances are made of. The first factor is each
-        measure's value, R = V, preceded by each probability where soft, R = K + V:
-        the products of decisions are `confusion` itself. Empty where R = 0.
+        Sums over the rows of (cell, label) of the product of two of a row's entries; variances and
+        covariances are computed from them. The first factor is the value of each measure (R = V).
+        If decisions are drawn, each probability comes before (R = K + V). Products of decisions are
+        `confusion` itself. Empty if R = 0.
     kept : KeptRows or None
-        The rows themselves, where a test needs more than sums.
+        The rows themselves, if a test needs more than sums.
     ends : pair of tuples of K numbers, or None
-        Between which scores are, whose softmax the probabilities of soft decisions are,
-        whatever a row is like; None where nothing is known.
+        The smallest and the largest possible score of each class, if the probabilities of drawn
+        decisions are the softmax of scores. None: not known.
     order_seed : int or None
-        What the order of the kept rows was drawn from; None where it is the order they came in.
+        The seed from which the order of the kept rows was drawn. None: they are in the order in
+        which they came.
     largest : float or None
-        What the weights of no unit add up to more than. Tables are then of weights, and the rows
-        are kept. None: each row is a unit, and counts once.
+        An upper limit on the sum of the weights in one unit. The tables are then sums of weights,
+        and the rows are kept. None: each row is a unit with weight 1.
     shift : Shift or None
-        Which populations are meant, where it is not the one that the rows are drawn from. The rows
-        are kept.
+        The populations that the test is about. If given, the rows are kept. None: the population
+        that the rows are drawn from.
     counts : ndarray of shape (n_cells, K, K) or None
-        Where rows have weights and are not kept: `confusion` without the weights.
+        If rows have weights and are not kept: `confusion` without the weights.
     """
 
     confusion: Array
@@ -114,13 +116,16 @@ class Statistics:
 
     @property
     def needs_rows(self) -> bool:
-        """Whether tests look at more than sums: soft decisions and row measures."""
+        """Whether tests need more than sums: for drawn decisions and for row measures."""
         return not self.deterministic or bool(self.values)
 
     def __add__(self, other: Statistics) -> Statistics:
-        """The statistics of both sets of rows together; they must be disjoint."""
+        """The statistics of both sets of rows, which must be disjoint."""
         if (self.largest, self.shift) != (other.largest, other.shift):
-            raise ValueError("Rows of different units or shifts have no statistics together.")
+            raise ValueError(
+                "Statistics of rows with different units or shifts cannot be added. Give both "
+                "parts the same groups, weights and shift."
+            )
         return replace(
             self,
             confusion=self.confusion + other.confusion,
@@ -132,12 +137,12 @@ class Statistics:
         )
 
     def in_drawn_order(self, seed: int) -> Statistics:
-        """With the kept rows, if there are any, in an order drawn from `seed`.
+        """The same statistics, with the kept rows in an order drawn from `seed`.
 
-        Tests that look at one row after another rest on this order: whatever order the rows came
-        in, sorted ones included, independent rows are independent again, over the draw of the
-        seed. Rows that are equal in all that is kept are sorted together before, so that the
-        outcome depends on the rows and the seed alone.
+        Tests that look at one row after another rely on this order. Rows may come in any order,
+        even sorted: in the drawn order, independent rows are independent again, over the draw of
+        the seed. Rows that are equal in everything that is kept are first sorted together, so the
+        outcome depends on the rows and the seed only.
 
         Parameters
         ----------
@@ -149,7 +154,7 @@ class Statistics:
         return replace(self, kept=self.kept.in_drawn_order(seed), order_seed=seed)
 
     def know(self, units: SamplingUnits) -> bool:
-        """Whether they are of rows of such units, in populations that shift in the same way."""
+        """Whether the statistics take these units and their shift into account."""
         return (self.largest, self.shift) == (units.largest, units.shift)
 
     def shares(self, estimands: Sequence[Estimand]) -> dict[Estimand, float]:
@@ -161,7 +166,7 @@ class Statistics:
         estimands: Sequence[Estimand],
         mutually_exclusive_columns: ExclusiveColumns = frozenset(),
     ) -> Evidence:
-        """What the safety test looks at, for the `estimands`.
+        """The evidence about the `estimands` for a safety test.
 
         `mutually_exclusive_columns` are pairs of 0/1 columns known never to be both 1.
         """
@@ -207,14 +212,14 @@ class Statistics:
         )
 
     def range_of(self, estimand: Estimand) -> Range:
-        """Between which numbers a row's part in `estimand` lies, whatever the row is like."""
+        """The smallest and the largest possible contribution of a row to `estimand`."""
         quantity = estimand.quantity
         if self.deterministic or self.ends is None or not isinstance(quantity, Rate):
             return quantity.range
         if quantity.conditions_on_prediction:  # a ratio of two means
             return quantity.range
         low, high = self.ends
-        # For each label: the classes whose probabilities are summed up.
+        # For each label: the classes whose probabilities are summed.
         chosen = quantity.numerator[quantity.denominator.any(axis=1)]
         least = _share(np.where(chosen, low, high), chosen).min() - PROBABILITY_ROUNDING
         most = _share(np.where(chosen, high, low), chosen).max() + PROBABILITY_ROUNDING
@@ -244,7 +249,7 @@ class Statistics:
         )
 
     def _parts_of_rows(self, estimand: Estimand) -> tuple[Array, Array]:
-        """What each kept row adds to the mean's numerator and to its denominator."""
+        """What each kept row adds to the estimand's numerator and denominator."""
         kept = self._rows_kept
         denominator, numerator = _entries(estimand.quantity, self.values)
         inside = self._rows_inside(estimand.conditions)
@@ -269,7 +274,7 @@ class Statistics:
         ]
         kinds = np.stack([1 * denominator + numerator for denominator, numerator in parts], axis=-1)
         kinds = kinds[..., : self.n_classes, :].astype(np.uint8).reshape(-1, len(estimands))
-        # A row of bytes as one text: they are sorted fast.
+        # Each row of bytes is viewed as one text, which sorts fast.
         texts = np.ascontiguousarray(kinds).view(f"S{len(estimands)}").ravel()
         distinct, where = np.unique(texts, return_inverse=True)
         counts = np.bincount(where, confusion[..., : self.n_classes].ravel())
@@ -277,7 +282,7 @@ class Statistics:
         return dict(zip(map(tuple, kinds.tolist()), counts.tolist(), strict=True))
 
     def _influence_variance(self, estimands: Sequence[Estimand], slopes: Sequence[float]) -> float:
-        """As `Evidence.variance`, with one degree of freedom taken off."""
+        """As `Evidence.variance`, divided by the number of rows minus 1."""
         n_rows = self.n_rows - self.n_invalid
         if n_rows < 2:
             return math.nan
@@ -303,7 +308,7 @@ class Statistics:
             return _sum_of_squares(weights, confusion, products) / (n_rows - 1)
         influences = self.kept.entries * weights[self._kept_cells(family), self.kept.labels]
         total = float((influences.sum(axis=1) ** 2).sum())
-        # What is left where equal values cancel is rounding, not variance.
+        # A tiny remainder after equal values cancel is a rounding error, not variance.
         rounding = ROUNDING * float((influences**2).sum())
         return total / (n_rows - 1) if total > rounding else 0.0
 
@@ -320,7 +325,7 @@ class Statistics:
         return Sample(successes, trials, self._rows_of(estimand, trials))
 
     def _rows_of(self, estimand: Estimand, trials: float) -> float:
-        """What its `trials` would be without weights."""
+        """The number of rows behind the `trials`, without weights."""
         if self.largest is None:
             return trials
         if self.kept is not None or self.counts is None:
@@ -331,7 +336,7 @@ class Statistics:
         return float(counts[inside].sum(axis=0)[denominator[:, : self.n_classes]].sum())
 
     def _rows(self, estimand: Estimand) -> float:
-        """Rows whose cell and label allow them to count."""
+        """The number of rows whose cell and label allow them to count."""
         labels = estimand.quantity.denominator.any(axis=1)
         return float(self._table(estimand)[labels, : self.n_classes].sum())
 
@@ -344,7 +349,7 @@ class Statistics:
     def _family(self, *estimands: Estimand, sums: Array | None = None) -> tuple[int, Array]:
         """The first family that has all conditions of the `estimands`, and its `confusion`.
 
-        With other `sums` over the cells: its part of these.
+        If other `sums` over the cells are given, the family's part of them is returned.
         """
         family = self.stratification.family_of(
             condition for estimand in estimands for condition in estimand.conditions
@@ -355,7 +360,8 @@ class Statistics:
 def _sum_of_squares(weights: Array, confusion: Array, products: Array) -> float:
     """The sum over rows of the squares of their weighted entries, from sums of products.
 
-    The shapes are (n_cells, K, K + V), twice, and (n_cells, K, R, K + V), or nothing for R = 0.
+    `weights` and `confusion` have shape (n_cells, K, K + V), `products` (n_cells, K, R, K + V); it
+    is empty if R = 0.
     """
     n_factors = products.shape[2] if products.size else 0
     n_counted = weights.shape[-1] - n_factors  # entries that are 0 or 1, one of them 1
@@ -379,7 +385,7 @@ def estimand_entries(
     family: int,
     values: Sequence[RowMeasure] = (),
 ) -> tuple[Entries, Entries]:
-    """Entries in the `estimand`'s denominator and numerator: (n_cells, K, K + V).
+    """The entries in the `estimand`'s denominator and numerator, of shape (n_cells, K, K + V).
 
     The cells are those of one family.
     """
@@ -389,7 +395,7 @@ def estimand_entries(
 
 
 def _entries(quantity: Rate | Expectation, values: Sequence[RowMeasure]) -> tuple[Entries, Entries]:
-    """Denominator and numerator of a quantity, with a column per row measure: (K, K + V)."""
+    """The entries in a quantity's denominator and numerator, of shape (K, K + V)."""
     k = quantity.n_classes
     denominator = np.zeros((k, k + len(values)), dtype=np.bool_)
     numerator = denominator.copy()

@@ -1,4 +1,4 @@
-"""From rows to their sufficient statistics."""
+"""The sufficient statistics of rows."""
 
 from __future__ import annotations
 
@@ -37,17 +37,18 @@ def summarise(
     Parameters
     ----------
     codes, labels : ndarray of shape (n_rows,)
-        Patterns of cells and class positions.
+        Codes of each row's cells, and class positions.
     probabilities : ndarray of shape (n_rows, K)
-        The decision is the largest. Rows with one that is not finite are counted apart.
+        The decision is the class with the largest probability. Rows with a value that is not finite
+        are counted separately.
     stratification, values, deterministic
         As in `Statistics`.
     keep : bool, default=False
-        Whether to keep the rows where sums do not say all: soft decisions, row measures.
+        Whether to keep the rows if sums are not sufficient, for drawn decisions and row measures.
     decisions : ndarray of shape (n_rows,), default=None
-        Class positions decided on, where they are not the largest of `probabilities`.
+        Class positions of the decisions, if they are not the largest of `probabilities`.
     units : SamplingUnits, default=None
-        Which rows belong together, and how much each counts; such rows are kept.
+        Which rows belong together, and the weight of each row; such rows are kept.
     """
     valid = np.isfinite(probabilities).all(axis=1)
     codes, labels = codes[valid], labels[valid]
@@ -75,14 +76,14 @@ def summarise_predictions(
     keep: bool = False,
     units: SamplingUnits | None = None,
 ) -> Statistics:
-    """The statistics of a regression's rows, which all have the one label.
+    """The statistics of a regression's rows, which all have the same label.
 
     Parameters
     ----------
     codes : ndarray of shape (n_rows,)
-        Patterns of cells.
+        Codes of each row's cells.
     targets, predictions : ndarray of shape (n_rows,)
-        Rows with a prediction that is not finite are counted apart.
+        Rows with a prediction that is not finite are counted separately.
     stratification, values
         As in `Statistics`.
     keep : bool, default=False
@@ -145,7 +146,7 @@ def tabulate(
     Parameters
     ----------
     codes, labels, decisions : ndarray of shape (n_rows,)
-        Patterns of cells, and positions of classes.
+        Codes of each row's cells, and positions of classes.
     stratification : Stratification
     n_classes : int
 
@@ -164,9 +165,10 @@ def _sums(
     columns: Sequence[Array | None] | Array,
     shape: tuple[int, int],
 ) -> Array:
-    """Sum each column over the rows of (cell, within), where None is a column of ones.
+    """Sum each column over the rows of (cell, within); None is a column of ones.
 
-    `cells` are (n_rows, n_families). The sums have the `shape`, followed by the columns.
+    `cells` has shape (n_rows, n_families). The result has the given `shape`, followed by an axis
+    for the columns.
     """
     sums = np.zeros((len(columns), math.prod(shape)))
     for own in cells.T:

@@ -1,4 +1,4 @@
-"""Tables whose columns are named, and which are read part by part where they are large."""
+"""Tables with named columns, which are read part by part if they are large."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sklearn_seldonian.certification._asked import Asked
 from sklearn_seldonian.certification._safety_statistics import Collector, SafetyStatistics
 from sklearn_seldonian.data._columns import is_table, of_table
 
-# Numbers in one part.
+# The number of values in one part.
 VALUES_AT_ONCE = 2**22
-# Statistics that dask adds up at a time.
+# The number of statistics that dask adds in one task.
 ADDED_AT_ONCE = 8
 TABLES = (
     "a pyarrow Dataset or Table, the path of a Parquet file or folder, a dask DataFrame, or a "
@@ -26,27 +26,31 @@ TABLES = (
 
 
 def collected(asked: Asked, X: Any, y: Any, sensitive_features: Any) -> SafetyStatistics:
-    """The statistics of rows in memory, or of a table with the columns that are named.
+    """The statistics of rows in memory, or of a table whose columns are given by name.
 
     Raises
     ------
     ValueError
-        If there are no rows, or a column is not there.
+        If there are no rows, or a column is missing.
     TypeError
-        If `y` is no name where `X` is read part by part, or `X` is no table where it is one.
+        If `X` is read part by part and `y` is not a name, or if `y` is a name and `X` is not a
+        table.
     """
     if not isinstance(y, str):
         if is_dataset(X):
             raise TypeError(
-                f"X is a {type(X).__name__}, whose rows are read part by part: give the name of "
-                "its label column as y, and names of columns as sensitive_features."
+                f"X is a {type(X).__name__}, which is read part by part, so y must be the name of "
+                "a column. Give the name of the label column as y, and names of columns as "
+                "sensitive_features."
             )
         return Collector(asked).collect(X, y, sensitive_features)
     table = _opened(X)
     columns = Columns.of(asked, _names(table), y, sensitive_features, _index_names(table))
     total = _of_dask(asked, columns, table) if _is_dask(table) else _of_parts(asked, columns, table)
     if total is None:
-        raise ValueError("X has no rows.")
+        raise ValueError(
+            "X has no rows, and a test needs some. Check the path and any filter of X."
+        )
     return total
 
 
@@ -55,14 +59,14 @@ def collected(asked: Asked, X: Any, y: Any, sensitive_features: Any) -> SafetySt
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table are what.
+    """The roles of a table's columns.
 
     Parameters
     ----------
     label : str
     sensitive : tuple of str or None
     features : tuple of str
-        In the order that the estimator knows them in.
+        The features, in the order in which the estimator was fitted to them.
     as_array : bool
         Whether the estimator was fitted to features without names.
     """
@@ -81,9 +85,9 @@ class Columns:
         sensitive_features: Any,
         index: Iterable[str] = (),
     ) -> Columns:
-        """Of a table whose columns have these names, of which some are an index.
+        """The roles of the columns with these names, of which some are an index.
 
-        An index is a feature only where the estimator knows it by its name.
+        An index is a feature only if the estimator knows it by its name.
         """
         sensitive = _sensitive(sensitive_features)
         known = getattr(asked.estimator, "feature_names_in_", None)
@@ -99,27 +103,27 @@ class Columns:
             _check_there(of_what, wanted, names)
         if known is None and n_features not in (None, len(features)):
             raise ValueError(
-                f"The estimator was fitted to {n_features} features without names, and X has "
-                f"{len(features)} columns beside label and sensitive features: "
-                f"{listed(features)}. Fit it to a DataFrame, or leave out columns."
+                f"The estimator was fitted to {n_features} features without names, but X has "
+                f"{len(features)} columns that are neither label nor sensitive feature: "
+                f"{listed(features)}. Fit the estimator to a DataFrame, or leave out columns."
             )
         of_constraints = asked.specification.columns - {*features, *(sensitive or ())}
         forgotten = sorted(of_constraints & set(names))
         if forgotten:
             raise ValueError(
-                f"The constraints name column {forgotten[0]!r}: add it to sensitive_features, "
-                f"as in sensitive_features=[{forgotten[0]!r}]."
+                f"The constraints name column {forgotten[0]!r}, which is neither a feature nor a "
+                f"sensitive feature. Add it: sensitive_features=[{forgotten[0]!r}]."
             )
         own = None if sensitive is None else tuple(sensitive)
         return cls(label, own, tuple(features), known is None and n_features is not None)
 
     @property
     def names(self) -> list[str]:
-        """All of them, each once."""
+        """The names of all columns, each once."""
         return list(dict.fromkeys((*self.features, *(self.sensitive or ()), self.label)))
 
     def apart(self, frame: pd.DataFrame) -> tuple[Any, Any, Any]:
-        """What the estimator takes, the labels and the sensitive features of some rows."""
+        """The features, the labels and the sensitive features of some rows."""
         features = frame[list(self.features)]
         X = features.to_numpy() if self.as_array else features
         return X, frame[self.label], None if self.sensitive is None else frame[list(self.sensitive)]
@@ -132,7 +136,7 @@ def _sensitive(given: Any) -> list[str] | None:
     if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
         return list(names)
     raise TypeError(
-        "Where y is the name of a column, sensitive_features must be a list of names too; got "
+        "If y is the name of a column, sensitive_features must be a list of names too; got "
         f"{short(given)}."
     )
 
@@ -144,7 +148,7 @@ def _check_there(of_what: str, wanted: Iterable[str], names: Sequence[str]) -> N
                 f"Column {name!r} ({of_what}) is not in X, whose columns are {listed(names, 30)}."
             )
         if names.count(name) > 1:
-            raise ValueError(f"X has several columns {name!r}: rename them.")
+            raise ValueError(f"X has several columns named {name!r}. Rename all but one.")
 
 
 # -- which tables --------------------------------------------------------------------------
@@ -160,7 +164,7 @@ def _is_dask(table: Any) -> bool:
 
 
 def _is_arrow(table: Any, *kinds: str) -> bool:
-    """Whether it is a Dataset, a Table or the like, of pyarrow."""
+    """Whether it is an object of one of these `kinds` of pyarrow."""
     dataset, arrow = sys.modules.get("pyarrow.dataset"), sys.modules.get("pyarrow")
     known = (getattr(dataset, kind, None) or getattr(arrow, kind, None) for kind in kinds)
     return any(kind is not None and isinstance(table, kind) for kind in known)
@@ -172,12 +176,15 @@ def _opened(table: Any) -> Any:
         try:
             from pyarrow.dataset import dataset
         except ImportError:
-            raise ImportError("To read Parquet files, install pyarrow.") from None
+            raise ImportError(
+                "X is a path, and reading Parquet files needs pyarrow. Install it: "
+                "pip install pyarrow"
+            ) from None
         return dataset(table, format="parquet")
     if is_dataset(table) or _is_arrow(table, "Table", "RecordBatchReader") or is_table(table):
         return table
     raise TypeError(
-        f"y must hold rows, or be the name of a column of X, where X is {TABLES}; X is "
+        f"y must contain rows, or be the name of a column of X, where X is {TABLES}; X is "
         f"{short(table)}."
     )
 
@@ -200,9 +207,9 @@ def _index_names(table: Any) -> list[str]:
 
 
 def _of_parts(asked: Asked, columns: Columns, table: Any) -> SafetyStatistics | None:
-    """The statistics of all rows, of which a part is in memory at a time."""
+    """The statistics of all rows, with one part in memory at a time."""
     collector = Collector(asked)
-    # Sums of 1, 2, 4, ... parts: kept rows are copied as often as there are such sums.
+    # Partial sums of 1, 2, 4, ... parts, so that each kept row is copied only a few times.
     waiting: list[tuple[int, SafetyStatistics]] = []
     for frame in _frames(table, columns.names):
         n_parts, total = 1, collector.collect(*columns.apart(frame))
@@ -220,7 +227,7 @@ def _added(parts: Iterable[SafetyStatistics | None]) -> SafetyStatistics | None:
 
 
 def _frames(table: Any, names: list[str]) -> Iterator[pd.DataFrame]:
-    """The rows of some columns, in frames of a bounded size, none of which is empty."""
+    """The rows of some columns, in non-empty frames of a bounded size."""
     if not _is_arrow(table, "Dataset", "Table", "RecordBatchReader"):
         frame = pd.DataFrame(dict(of_table(table)))[names]
         yield from [frame] * bool(len(frame))
@@ -240,7 +247,7 @@ def _frames(table: Any, names: list[str]) -> Iterator[pd.DataFrame]:
 
 def _batches(table: Any, names: list[str], n_rows: int) -> Iterator[Any]:
     if _is_arrow(table, "Dataset"):
-        # Little is read ahead: each thread holds what it reads.
+        # Little is read ahead, because each thread holds what it reads in memory.
         yield from table.to_batches(
             columns=names, batch_size=n_rows, batch_readahead=1, fragment_readahead=1
         )
@@ -258,7 +265,7 @@ def _frame(table: Any) -> pd.DataFrame:
 
 
 def _of_dask(asked: Asked, columns: Columns, table: Any) -> SafetyStatistics | None:
-    """The statistics of all partitions, wherever dask computes them."""
+    """The statistics of all partitions, computed by dask."""
     from dask.base import compute
     from dask.delayed import delayed
 

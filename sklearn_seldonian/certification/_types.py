@@ -1,6 +1,6 @@
-"""The types of a certificate's fields: how they are read from JSON, and what JSON Schema says.
+"""The types of a certificate's fields: how they are read from JSON, and their JSON Schema.
 
-Both are made of the annotations of the classes, which are the one place where a field is declared.
+Both follow from the annotations of the classes, which are the only place where a field is declared.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 from sklearn_seldonian.certification._fields import ConstraintResult, Value
 
 INFINITIES = {"Infinity": math.inf, "-Infinity": -math.inf}
-MAX_COUNT = 2**53  # beyond it not every whole number is a float
+MAX_COUNT = 2**53  # the largest whole number up to which all are floats
 Schema = dict[str, Any]
 
 
 class Kind(NamedTuple):
-    """A field's type: in words, how its values are read, and its schema.
+    """A field's type: its description, the function that reads its values, and its schema.
 
     ``read(name, given)`` returns the value of the field `name`, or raises a `ValueError`.
     """
@@ -35,15 +35,15 @@ class Kind(NamedTuple):
 def read_fields(
     kind: type, content: Any, where: str, optional: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """The value of every field of a dataclass, each of its type.
+    """Read the value of every field of a dataclass, and check its type.
 
     Parameters
     ----------
     kind : type
     content : object
-        As it is in the document.
+        The content of the document.
     where : str
-        What comes before the names of the fields.
+        The prefix of field names in messages.
     optional : iterable of str
         Fields that may be missing.
     """
@@ -62,7 +62,7 @@ def read_fields(
 
 
 def fields_of(kind: type) -> tuple[Schema, dict[str, Schema]]:
-    """The schema of a dataclass, and those of all that its fields refer to, by their names."""
+    """The schema of a dataclass, and the schemas of all classes in its fields, by name."""
     definitions, waiting = dict[str, Schema](), [kind]
     while waiting:
         one = waiting.pop()
@@ -90,7 +90,7 @@ def _of_record(kind: type) -> Schema:
 
 
 def _descriptions(kind: type) -> dict[str, str]:
-    """What the docstring of a class says of each of its attributes, on one line."""
+    """The description of each attribute in the docstring of a class, on one line."""
     _, _, text = (inspect.getdoc(kind) or "").partition("Attributes\n----------\n")
     found = dict[str, str]()
     for entry in re.split(r"\n(?=\S)", text):
@@ -115,7 +115,7 @@ _hints = lru_cache(get_type_hints)
 
 @lru_cache
 def kind_of(hint: Any) -> Kind:
-    """The kind of values that an annotation says."""
+    """The kind of values that an annotation declares."""
     if hint in PLAIN:
         return PLAIN[hint]
     if isinstance(hint, type) and issubclass(hint, Value):
@@ -131,7 +131,7 @@ def kind_of(hint: Any) -> Kind:
 
 
 def _plain(words: str, holds: Callable[[Any], bool], schema: Schema, change: Any = None) -> Kind:
-    """Values that are taken as they are, or `change`d first."""
+    """Values that are used as they are, or after `change`."""
 
     def read(name: str, given: Any) -> Any:
         value = given if change is None else change(given)
@@ -187,14 +187,14 @@ def _optional(of: Any) -> Kind:
 
 
 def _number(given: Any) -> Any:
-    """A float, where a number is written; otherwise what was given."""
+    """A float, if a number was given; otherwise the value itself."""
     if type(given) is int and abs(given) < sys.float_info.max:
         return float(given)
     return _as_written(given)
 
 
 def _as_written(given: Any) -> Any:
-    """A number of the kind that is written; otherwise what was given."""
+    """A number of the given type, with null as NaN; otherwise the value itself."""
     if given is None:
         return math.nan
     return INFINITIES.get(given, given) if isinstance(given, str) else given

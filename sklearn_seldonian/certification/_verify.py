@@ -1,4 +1,4 @@
-"""A certificate beside the model and the rows that it is about: do they belong together?"""
+"""Verification of a certificate with the model and the rows that it is about."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from sklearn_seldonian.measures import ANY_NUMBER
 if TYPE_CHECKING:
     from sklearn_seldonian.certification._certificate import SafetyCertificate
 
-# What a model is known by through its answers, which depend on the rows as well.
+# Fingerprints of a model's answers, which depend on the rows as well.
 OF_ANSWERS = {"decisions", "probabilities", "predictions"}
 OF_NUMBERS = {"probabilities", "predictions"}
-# How the fingerprints of parts of the data are called.
+# The prefix of the fingerprints of parts of the data.
 PART = "data: "
 OTHER_ORDER = (
-    "where only last digits differ, the rows may be in another order, or it is another machine: "
-    "give the rows in the order in which they were tested"
+    "if only the last digits differ, the rows may be in another order, or the machine may be "
+    "another one: give the rows in the order in which they were tested"
 )
 # The mean loss is computed in single precision.
 LOSS_DIGITS = 1e-4
-# Assumptions that come of what was before the test, and of rows beside the tested ones.
+# Assumptions about events before the test, or about other rows, which a repeated test cannot give.
 NOT_REPEATED = re.compile(
     r"Not met: .*|"
     r"(\d+ settings were compared by cross-validation inside the candidate rows(; |(?=, and one)))?"
@@ -49,8 +49,8 @@ NOT_REPEATED = re.compile(
     r"No group of the population has more than \d+ rows, the most among these rows\.|"
     r"No row of the population has a sample_weight above [-+.\de]+, the largest given\."
 )
-MOST_LISTED = 20
-# What a sum of a table is called, of which groups, and the positions of its label and columns.
+MAX_LISTED = 20
+# The name of a sum of a table, its groups, and the positions of its label and columns.
 Place = tuple[str, tuple[str, ...], tuple[Any, ...]]
 
 
@@ -61,9 +61,9 @@ class Agreement:
     Attributes
     ----------
     same : bool or None
-        None where it cannot be told.
+        None if it is not known.
     differences : tuple of str
-        What differs, or why it cannot be told.
+        What differs, or why it is not known.
     """
 
     same: bool | None
@@ -71,21 +71,22 @@ class Agreement:
 
     @classmethod
     def of(cls, differences: Iterable[str]) -> Agreement:
-        """The same where there are no differences."""
+        """The agreement with these differences; the same if there are none."""
         found = tuple(differences)
         return cls(not found, found)
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What comes of running a certificate's test again with a model and rows.
+    """The result of running a certificate's test again with a model and rows.
 
     Attributes
     ----------
     model, data, statistics, verdict : Agreement
-        Whether each is the same, and what differs. The model is known by its weights, or by what it
-        answers for these rows; the data by a fingerprint of X, y and the columns that constraints
-        name, weights and groups among them; the verdict is every field of every result.
+        Whether each part is the same, and what differs. The model is identified by its weights, or
+        by its answers for these rows. The data are identified by a fingerprint of X, y and the
+        columns that constraints name, including weights and groups. The verdict comprises every
+        field of every result, the loss, the seed of the order and the assumptions.
     """
 
     model: Agreement
@@ -95,27 +96,33 @@ class Verification:
 
     @property
     def parts(self) -> Mapping[str, Agreement]:
-        """The four agreements, by their names."""
+        """The four agreements by name."""
         names = "model", "data", "statistics", "verdict"
         return {name: getattr(self, name) for name in names}
 
     @property
     def same(self) -> bool:
-        """Whether all of them are the same."""
+        """Whether all four parts are the same."""
         return all(part.same is True for part in self.parts.values())
 
     def explain(self) -> str:
-        """The whole in plain text."""
+        """The verification in plain text.
+
+        Returns
+        -------
+        str
+            One line per part, followed by at most 20 differences.
+        """
         lines = [
-            "Verified: model, data, statistics and verdict are those of the certificate."
+            "Verified: model, data, statistics and verdict agree with the certificate."
             if self.same
-            else "Not verified: the certificate is not what this test leads to."
+            else "Not verified: the repeated test does not give this certificate."
         ]
-        words = {True: "the same", False: "not the same", None: "cannot be told"}
+        words = {True: "the same", False: "not the same", None: "not known"}
         for name, part in self.parts.items():
             lines.append(f"{name}: {words[part.same]}")
-            lines += [f"  - {text}" for text in part.differences[:MOST_LISTED]]
-            left_out = len(part.differences) - MOST_LISTED
+            lines += [f"  - {text}" for text in part.differences[:MAX_LISTED]]
+            left_out = len(part.differences) - MAX_LISTED
             lines += [f"  - and {left_out} more"] * (left_out > 0)
         return "\n".join(lines)
 
@@ -138,11 +145,11 @@ def verified(
     """As `SafetyCertificate.verify`."""
     if not certificate.tested:
         raise ValueError(
-            "There is nothing to verify: no test has looked at any rows for this certificate, and "
-            "it certifies nothing."
+            "No test looked at any rows for this certificate, and it certifies nothing. So there "
+            "is nothing to verify."
         )
     rows = X, y, sensitive_features, groups, sample_weight
-    with warnings.catch_warnings():  # what there was to warn of is in the certificate
+    with warnings.catch_warnings():  # the certificate contains what the warnings say
         warnings.simplefilter("ignore")
         if certificate.procedure == "certify":
             again = _certified_again(certificate, estimator, *rows, measures)
@@ -152,7 +159,7 @@ def verified(
 
 
 def compared(certificate: SafetyCertificate, again: SafetyCertificate) -> Verification:
-    """What two certificates of the same test differ in."""
+    """The differences between two certificates of the same test."""
     data = Agreement.of(_differing_data(certificate, again))
     return Verification(
         _model(certificate, again, data),
@@ -171,9 +178,10 @@ def _fitted(certificate: SafetyCertificate, estimator: Any) -> Any:
     if isinstance(estimator, type) or not hasattr(estimator, "_tested_again"):
         found = estimator.__name__ if isinstance(estimator, type) else type(estimator).__name__
         raise TypeError(
-            f"The certificate is of {certificate.procedure}: give the fitted estimator itself, and "
-            f"rows as its fit takes them; got {found}. Of a pipeline it is the last step, and its "
-            "rows are what the steps before return."
+            f"The certificate is of {certificate.procedure}, so estimator must be that fitted "
+            f"estimator; got {found}. Give the estimator itself, and rows in the form that its fit "
+            "takes. If it is the last step of a pipeline, give that step and the output of the "
+            "steps before it."
         )
     return estimator
 
@@ -188,7 +196,7 @@ def _certified_again(
     sample_weight: Any,
     measures: Any,
 ) -> SafetyCertificate:
-    """The function `certify` again, with what a certificate says it was asked."""
+    """Call the function `certify` again with the parameters in a certificate."""
     given = _asked(certificate, estimator)
     most = {"max_group_size": _largest_group(groups), "max_weight": _largest(sample_weight)}
     for name, seen in most.items():
@@ -230,7 +238,7 @@ def _largest(sample_weight: Any) -> float | None:
 
 
 def _asked(certificate: SafetyCertificate, estimator: Any) -> dict[str, Any]:
-    """The parameters of `certify` that do not come with the rows."""
+    """The parameters of `certify` that do not depend on the rows."""
     known = {name: _literal(certificate, name) for name in ("max_group_size", "max_weight")}
     for name, default in (("method", "auto"), ("missing", "error")):
         known[name] = _literal(certificate, name) or default
@@ -262,7 +270,7 @@ def _of_record(record: SpecificationRecord, is_classifier: bool) -> dict[str, An
 
 
 def _literal(certificate: SafetyCertificate, name: str) -> Any:
-    """A parameter as a value; None where it was not given, or is not a plain value."""
+    """A parameter as a value; None if it was not given, or is not a plain value."""
     if name not in certificate.parameters:
         return None
     found = parameter(certificate, name)
@@ -271,7 +279,7 @@ def _literal(certificate: SafetyCertificate, name: str) -> Any:
 
 
 def _positive_label(certificate: SafetyCertificate, estimator: Any) -> Any:
-    """The class label that a certificate calls the positive one, as the estimator has it."""
+    """The positive class of a certificate, as a label of the estimator."""
     labels = getattr(estimator, "classes_", ())
     named = {str(label): label for label in getattr(labels, "tolist", lambda: labels)()}
     return named.get(certificate.positive or "")
@@ -282,50 +290,52 @@ def _positive_label(certificate: SafetyCertificate, estimator: Any) -> Any:
 
 def _differing_data(certificate: SafetyCertificate, again: SafetyCertificate) -> Iterator[str]:
     if certificate.n_safety != again.n_safety:
-        yield f"there are {again.n_safety:,} rows, and {certificate.n_safety:,} were tested"
+        yield f"there are {again.n_safety:,} rows, but {certificate.n_safety:,} were tested"
     was, found = certificate.fingerprints, again.fingerprints
     if "data" not in was:
         yield "the certificate has no fingerprint of its rows"
     elif was["data"] != found.get("data"):
         yield (
-            f"the fingerprint of the rows is {found.get('data')}, and that in the certificate is "
-            f"{was['data']}: {_where_data_differ(was, found)}"
+            f"the fingerprint of the rows is {found.get('data')}, but {was['data']} in the "
+            f"certificate: {_where_data_differ(was, found)}"
         )
-    elif certificate.specification is not None:  # documents of version 1 have none of the parts
+    elif (
+        certificate.specification is not None
+    ):  # documents of version 1 have no fingerprints of parts
         for name in sorted(n for n in was.keys() | found.keys() if n.startswith(PART)):
             if was.get(name) != found.get(name):
                 part = name.removeprefix(PART)
                 yield (
-                    f"the fingerprint of {part} is {found.get(name)}, and that in the certificate "
-                    f"is {was.get(name)}"
+                    f"the fingerprint of {part} is {found.get(name)}, but {was.get(name)} in the "
+                    "certificate"
                 )
 
 
 def _where_data_differ(was: Mapping[str, str], found: Mapping[str, str]) -> str:
-    """Which parts of the data are others, in words."""
+    """Which parts of the data differ, in words."""
     names = [name for name in (*was, *found) if name.startswith(PART)]
     others = [n for n in dict.fromkeys(names) if was.get(n) != found.get(n)]
     if others:
-        return f"there are others in {', '.join(name.removeprefix(PART) for name in others)}"
+        return f"values differ in {', '.join(name.removeprefix(PART) for name in others)}"
     if not names:
-        return "there are others in X, y or a column that constraints name"
+        return "values differ in X, y or a column that constraints name"
     parts = ", ".join(name.removeprefix(PART) for name in dict.fromkeys(names))
-    return f"there are others in X, or they go together otherwise; of {parts} there are the same"
+    return f"values differ in X, or rows are combined differently; {parts} have the same values"
 
 
 def _model(certificate: SafetyCertificate, again: SafetyCertificate, data: Agreement) -> Agreement:
-    """Whether the model is the same, by all that the certificate knows of it."""
+    """Whether the model is the same, by all fields of the certificate about it."""
     differences = []
     if certificate.estimator and certificate.estimator != again.estimator:
-        differences.append(f"it is a {again.estimator}, and was a {certificate.estimator}")
+        differences.append(f"it is a {again.estimator}, but was a {certificate.estimator}")
     for name in ("classes", "positive"):
         was, found = getattr(certificate, name), getattr(again, name)
         if was != found:
-            differences.append(f"{name}: {short(found)}, and in the certificate {short(was)}")
+            differences.append(f"{name}: {short(found)}, but {short(was)} in the certificate")
     if certificate.n_candidate != again.n_candidate:
         differences.append(
-            f"it was fitted to {again.n_candidate:,} rows, and in the certificate n_candidate is "
-            f"{certificate.n_candidate:,}"
+            f"it was fitted to {again.n_candidate:,} rows, but n_candidate is "
+            f"{certificate.n_candidate:,} in the certificate"
         )
     prints = {
         name: (again.fingerprints.get(name), certificate.fingerprints.get(name))
@@ -336,10 +346,10 @@ def _model(certificate: SafetyCertificate, again: SafetyCertificate, data: Agree
         differences.append("the certificate has no fingerprint of the model")
     untold = [n for n, (found, was) in prints.items() if found != was and n in OF_ANSWERS]
     if untold and data.same is not True and not differences:
-        text = f"it is known by its {untold[0]} for the rows of the test, and the rows are others"
+        text = f"it is identified by its {untold[0]} for the tested rows, but these rows differ"
         return Agreement(None, (text,))
     differences += [
-        f"{name}: the fingerprint is {found}, and that in the certificate is {was}"
+        f"{name}: the fingerprint is {found}, but {was} in the certificate"
         for name, (found, was) in prints.items()
         if found != was
     ]
@@ -352,20 +362,20 @@ def _statistics(certificate: SafetyCertificate, again: SafetyCertificate) -> Agr
     was, found = certificate.statistics, again.statistics
     if was is None or found is None:
         return Agreement(
-            None if was is found or was is None else False, ("the certificate has none",)
+            None if was is found or was is None else False, ("the certificate has no statistics",)
         )
     differences = list(_differing_sums(was, found, certificate.classes))
     for name in ("n_invalid", "has_products", "score_ends", "largest_unit"):
         if not is_close(getattr(was, name), getattr(found, name)):
-            text = f"{name}: {short(getattr(found, name))}, and in the certificate "
-            differences.append(text + short(getattr(was, name)))
+            values = short(getattr(found, name)), short(getattr(was, name))
+            differences.append("{}: {}, but {} in the certificate".format(name, *values))
     if was.values is not None and was.values != found.values:
         differences.append(
-            f"values: the digest of the numbers of the rows is {found.values}, and that in the "
-            f"certificate is {was.values}"
+            f"values: the digest of the rows' numbers is {found.values}, but {was.values} in the "
+            "certificate"
         )
     differences += [
-        f"specification.{name}: not what the model and the rows lead to"
+        f"specification.{name}: does not follow from the model and the rows"
         for name in as_differences(certificate.specification, again.specification)
         if name not in ("deltas", "n_tests", "constraints")
     ]
@@ -375,21 +385,21 @@ def _statistics(certificate: SafetyCertificate, again: SafetyCertificate) -> Agr
 def _differing_sums(
     was: StatisticsRecord, found: StatisticsRecord, classes: Sequence[str]
 ) -> Iterator[str]:
-    """Groups of rows of which there are others than the certificate says, in words."""
+    """Sums that differ from those in the certificate, in words."""
     before, now = ({table.columns: table for table in each.tables} for each in (was, found))
     if before.keys() != now.keys():
-        yield f"tables are of the columns {listed(now)}, and in the certificate of {listed(before)}"
+        yield f"tables are of the columns {listed(now)}, but of {listed(before)} in the certificate"
     for columns in sorted(before.keys() & now.keys()):
         one, other = _by_place(before[columns]), _by_place(now[columns])
         for place in sorted(one.keys() | other.keys(), key=str):
             new, old = other.get(place, 0), one.get(place, 0)
             if not is_close(new, old):
                 words = _in_words(place, classes)
-                yield f"{words}: {new:.10g}, and in the certificate {old:.10g}"
+                yield f"{words}: {new:.10g}, but {old:.10g} in the certificate"
 
 
 def _by_place(table: TableRecord) -> dict[Place, float]:
-    """All sums of a table, by what they are of."""
+    """All sums of a table, by their places."""
     return {
         (name, tuple(table.groups[at] for at in cell.groups), tuple(place)): value
         for cell in table.cells
@@ -399,7 +409,7 @@ def _by_place(table: TableRecord) -> dict[Place, float]:
 
 
 def _in_words(place: Place, classes: Sequence[str]) -> str:
-    """What a sum of a table is of."""
+    """A description of a sum of a table."""
     name, groups, (label, *columns) = place
 
     def column(at: int) -> str:
@@ -418,19 +428,19 @@ def _differing_verdict(certificate: SafetyCertificate, again: SafetyCertificate)
     if not (math.isnan(one) and math.isnan(other)) and not math.isclose(
         one, other, rel_tol=LOSS_DIGITS
     ):
-        yield f"loss is {one:g}, and the test leads to {other:g}"
+        yield f"loss is {one:g}, but the test gives {other:g}"
     if certificate.order_seed is not None and certificate.order_seed != again.order_seed:
-        yield f"order_seed is {certificate.order_seed}, and nothing was looked at in an order"
+        yield f"order_seed is {certificate.order_seed}, but the test does not depend on an order"
     yield from _differing_assumptions(certificate, again)
 
 
 def _differing_results(certificate: SafetyCertificate, again: SafetyCertificate) -> Iterator[str]:
     if len(certificate.results) != len(again.results):
-        yield f"there are {len(again.results)} constraints, and {len(certificate.results)} results"
+        yield f"there are {len(again.results)} constraints, but {len(certificate.results)} results"
     pairs = zip(certificate.results, again.results, strict=False)
     for i, (was, found) in enumerate(pairs):
         for text in differences_of(was, vars(found)):
-            yield f"results[{i}].{text.replace('the statistics lead', 'the test leads')}"
+            yield f"results[{i}].{text.replace('the statistics give', 'the test gives')}"
 
 
 def _differing_assumptions(
@@ -441,4 +451,4 @@ def _differing_assumptions(
             yield f"assumptions leave out: {text}"
     for text in certificate.assumptions:
         if text not in again.assumptions and not NOT_REPEATED.fullmatch(text):
-            yield f"assumptions have one that does not come of the test: {text}"
+            yield f"assumptions have one that does not follow from the test: {text}"

@@ -1,4 +1,4 @@
-"""The constraint language: from text to a tree of testable statements about means."""
+"""The constraint language: it turns text into a tree of testable statements about means."""
 
 from sklearn_seldonian.constraints._builders import (
     accuracy,

@@ -1,4 +1,4 @@
-"""What builders of constraints take: groups, their levels, and limits that are shares."""
+"""Checks of the builders' arguments: groups, their levels, and limits between 0 and 1."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def groupings(groups: str | list[str], levels: Sequence[Literal]) -> tuple[Group
 def pair_of_groups(
     measure: str, groups: tuple[str, str], levels: Sequence[Literal]
 ) -> tuple[Node, Node]:
-    """The measure among the rows of one group, and of the other."""
+    """The measure in each of two groups."""
     is_pair = isinstance(groups, tuple) and len(groups) == 2
     if not is_pair or not all(isinstance(n, str) for n in groups) or groups[0] == groups[1]:
         raise ValueError(
@@ -42,7 +42,10 @@ def pair_of_groups(
             f"got {short(groups)}."
         )
     if not isinstance(levels, Sized) or len(levels):
-        raise ValueError(f"levels are those of one column; groups are two: {groups!r}.")
+        raise ValueError(
+            f"levels needs one column of groups, but groups are two 0/1 columns: {groups!r}. Leave "
+            "out levels, or give one column."
+        )
     first, second = (Measure(measure, conditions=(ColumnIs(name),)) for name in groups)
     return first, second
 
@@ -55,7 +58,7 @@ def share(name: str, value: float) -> Number:
 
 
 def _levels(levels: Any, columns: list[str]) -> tuple[Literal, ...]:
-    """Those of one column that are to be compared; none where all are."""
+    """The levels of one column to compare; empty if all are compared."""
     is_list = isinstance(levels, Iterable) and not isinstance(levels, str | Set | Mapping)
     chosen = tuple(levels) if is_list else (levels,)
     wanted = f"levels must list two or more levels of {columns[0]!r}"
@@ -63,10 +66,14 @@ def _levels(levels: Any, columns: list[str]) -> tuple[Literal, ...]:
         raise ValueError(f"{wanted}; got {short(levels)}.")
     if not all(map(_is_level, chosen)) or len(set(chosen)) < len(chosen):
         raise ValueError(
-            f"{wanted}, each once: texts, finite numbers, True or False; got {short(levels)}."
+            f"{wanted}, each once, and each a text, a finite number, True or False; got "
+            f"{short(levels)}."
         )
     if chosen and len(columns) > 1:
-        raise ValueError(f"levels are those of one column; groups are {len(columns)}.")
+        raise ValueError(
+            f"levels needs one column of groups, but groups are {len(columns)} columns. Leave out "
+            "levels, or give one column."
+        )
     return chosen
 
 

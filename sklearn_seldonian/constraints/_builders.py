@@ -1,12 +1,12 @@
-"""The constraints of the literature by their names.
+"""The constraints of the literature, as functions.
 
-Each function writes a constraint's text and parses it, so that what an auditor reads and
-what is certified are the same. The text of any of them is a starting point for one's own.
+Each function writes the text of a constraint and parses it, so the text that an auditor reads is
+the text that is certified. You can start your own constraint from the text of any of them.
 
-Groups are named by a column, ``"sex"``: every pair of its levels is compared; by a list of
-columns, ``["sex", "race"]``: every pair of combinations of their levels is compared, as
-``by=(sex, race)`` says; or by a tuple of two columns of bool or 0/1, ``("M", "F")``: the two
-groups of rows where these are 1.
+There are three ways to name groups. A column, ``"sex"``: every pair of its levels is compared. A
+list of columns, ``["sex", "race"]``: every pair of combinations of their levels is compared, as
+with ``by=(sex, race)``. A tuple of two columns of bool or 0/1, ``("M", "F")``: the two groups of
+rows in which these are 1.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ def accuracy(minimum: float, *, by: str | list[str] | None = None) -> Constraint
     ----------
     minimum : float
         Between 0 and 1.
-    by : str or list of str, optional
-        Name of a column: the constraint then holds at each of its levels. Names of several columns:
-        it holds at each combination of their levels.
+    by : str or list of str, default=None
+        Name of a column: the constraint must hold at each of its levels. Names of several columns:
+        it must hold at each combination of their levels. None: it must hold for all rows
+        together.
 
     Returns
     -------
@@ -49,7 +50,7 @@ def accuracy(minimum: float, *, by: str | list[str] | None = None) -> Constraint
     Raises
     ------
     ValueError
-        Where `minimum` is not between 0 and 1.
+        If `minimum` is not between 0 and 1.
 
     Examples
     --------
@@ -62,7 +63,7 @@ def accuracy(minimum: float, *, by: str | list[str] | None = None) -> Constraint
 
 
 def balanced_accuracy(minimum: float, *, by: str | list[str] | None = None) -> Constraint:
-    """The mean of the classes' recalls is at least `minimum`.
+    """The mean recall of the classes is at least `minimum`.
 
     ``(P(ŷ = 1 | y = 1) + P(ŷ = 0 | y = 0)) / 2 >= minimum`` for two classes.
 
@@ -89,7 +90,7 @@ def balanced_accuracy(minimum: float, *, by: str | list[str] | None = None) -> C
 
 
 def precision(minimum: float, *, by: str | list[str] | None = None) -> Constraint:
-    """The share of correct ones among the rows decided positive is at least `minimum`.
+    """The share of true positives among the rows that are predicted positive is at least `minimum`.
 
     ``P(y = 1 | ŷ = 1) >= minimum``, also called positive predictive value.
 
@@ -116,7 +117,7 @@ def precision(minimum: float, *, by: str | list[str] | None = None) -> Constrain
 
 
 def true_positive_rate(minimum: float, *, by: str | list[str] | None = None) -> Constraint:
-    """The share of positive rows that are decided positive is at least `minimum`.
+    """The share of positive rows that are predicted positive is at least `minimum`.
 
     ``P(ŷ = 1 | y = 1) >= minimum``, also called recall or sensitivity.
 
@@ -143,7 +144,7 @@ def true_positive_rate(minimum: float, *, by: str | list[str] | None = None) -> 
 
 
 def false_positive_rate(maximum: float, *, by: str | list[str] | None = None) -> Constraint:
-    """The share of negative rows that are decided positive is at most `maximum`.
+    """The share of negative rows that are predicted positive is at most `maximum`.
 
     ``P(ŷ = 1 | y = 0) <= maximum``.
 
@@ -151,7 +152,7 @@ def false_positive_rate(maximum: float, *, by: str | list[str] | None = None) ->
     ----------
     maximum : float
         Between 0 and 1.
-    by : str or list of str, optional
+    by : str or list of str, default=None
         As in `accuracy`.
 
     Returns
@@ -161,7 +162,7 @@ def false_positive_rate(maximum: float, *, by: str | list[str] | None = None) ->
     Raises
     ------
     ValueError
-        Where `maximum` is not between 0 and 1.
+        If `maximum` is not between 0 and 1.
 
     Examples
     --------
@@ -174,7 +175,7 @@ def false_positive_rate(maximum: float, *, by: str | list[str] | None = None) ->
 
 
 def calibration_error(maximum: float, *, by: str | list[str] | None = None) -> Constraint:
-    """The mean probability of the positive class is within `maximum` of the share of its rows.
+    """The mean predicted probability differs from the share of positive rows by at most `maximum`.
 
     ``|E[p] - P(y = 1)| <= maximum``, also called calibration in the large.
 
@@ -204,20 +205,20 @@ def calibration_error(maximum: float, *, by: str | list[str] | None = None) -> C
 def demographic_parity(
     groups: Groups, limit: float, *, levels: Sequence[Literal] = ()
 ) -> Constraint:
-    """Groups are decided positive at rates at most `limit` apart.
+    """The rates of positive decisions of any two groups differ by at most `limit`.
 
-    ``|P(ŷ = 1 | a) - P(ŷ = 1 | b)| <= limit`` for all groups a, b. Statistical parity up to a
-    bias in [1]_.
+    ``|P(ŷ = 1 | a) - P(ŷ = 1 | b)| <= limit`` for all groups a, b. In [1]_ it is called statistical
+    parity up to a bias.
 
     Parameters
     ----------
     groups : str, list of str, or tuple of two str
-        A column; columns whose combinations of levels are the groups; or two columns of
-        bool or 0/1.
+        A column; or a list of columns whose combinations of levels are the groups; or two columns
+        of bool or 0/1.
     limit : float
         Between 0 and 1.
-    levels : sequence, optional
-        The levels of the column to compare; all that occur by default.
+    levels : sequence, default=()
+        The levels of the column to compare. Empty: all levels that occur.
 
     Returns
     -------
@@ -226,8 +227,7 @@ def demographic_parity(
     Raises
     ------
     ValueError
-        Where `limit` is not between 0 and 1, or `groups` and `levels` do not name at least
-        two groups.
+        If `limit` is not between 0 and 1, or `groups` and `levels` do not name at least two groups.
 
     References
     ----------
@@ -249,10 +249,10 @@ def demographic_parity(
 def equal_opportunity(
     groups: Groups, limit: float, *, levels: Sequence[Literal] = ()
 ) -> Constraint:
-    """Groups have true positive rates at most `limit` apart.
+    """The true positive rates of any two groups differ by at most `limit`.
 
-    ``|P(ŷ = 1 | y = 1, a) - P(ŷ = 1 | y = 1, b)| <= limit`` for all groups a, b. In [1]_
-    with limit 0.
+    ``|P(ŷ = 1 | y = 1, a) - P(ŷ = 1 | y = 1, b)| <= limit`` for all groups a, b. The definition in
+    [1]_ has limit 0.
 
     Parameters
     ----------
@@ -286,10 +286,10 @@ def equal_opportunity(
 def predictive_equality(
     groups: Groups, limit: float, *, levels: Sequence[Literal] = ()
 ) -> Constraint:
-    """Groups have false positive rates at most `limit` apart.
+    """The false positive rates of any two groups differ by at most `limit`.
 
-    ``|P(ŷ = 1 | y = 0, a) - P(ŷ = 1 | y = 0, b)| <= limit`` for all groups a, b. In [1]_
-    with limit 0.
+    ``|P(ŷ = 1 | y = 0, a) - P(ŷ = 1 | y = 0, b)| <= limit`` for all groups a, b. The definition in
+    [1]_ has limit 0.
 
     Parameters
     ----------
@@ -319,10 +319,10 @@ def predictive_equality(
 
 
 def equalized_odds(groups: Groups, limit: float, *, levels: Sequence[Literal] = ()) -> Constraint:
-    """Groups have true positive rates and false positive rates at most `limit` apart.
+    """True and false positive rates of any two groups differ by at most `limit`.
 
-    Both `equal_opportunity` and `predictive_equality`: the larger of the two gaps is at most
-    `limit`. In [1]_ with limit 0.
+    This is `equal_opportunity` and `predictive_equality` together: the larger of the two gaps is at
+    most `limit`. The definition in [1]_ has limit 0.
 
     Parameters
     ----------
@@ -357,10 +357,10 @@ def equalized_odds(groups: Groups, limit: float, *, levels: Sequence[Literal] = 
 def predictive_parity(
     groups: Groups, limit: float, *, levels: Sequence[Literal] = ()
 ) -> Constraint:
-    """A positive decision is right about as often in every group: within `limit`.
+    """The precisions of any two groups differ by at most `limit`.
 
-    ``|P(y = 1 | ŷ = 1, a) - P(y = 1 | ŷ = 1, b)| <= limit`` for all groups a, b. In [1]_
-    with limit 0, for every threshold of a score.
+    ``|P(y = 1 | ŷ = 1, a) - P(y = 1 | ŷ = 1, b)| <= limit`` for all groups a, b. The definition in
+    [1]_ has limit 0 and holds for every threshold of a score.
 
     Parameters
     ----------
@@ -400,7 +400,7 @@ def disparate_impact(groups: Groups, ratio: float, *, levels: Sequence[Literal] 
     groups, levels
         As in `demographic_parity`.
     ratio : float
-        Between 0 and 1; 1 asks for equal rates.
+        Between 0 and 1; 1 requires equal rates.
 
     Returns
     -------
@@ -409,8 +409,7 @@ def disparate_impact(groups: Groups, ratio: float, *, levels: Sequence[Literal] 
     Raises
     ------
     ValueError
-        Where `ratio` is not between 0 and 1, or `groups` and `levels` do not name at least
-        two groups.
+        If `ratio` is not between 0 and 1, or `groups` and `levels` do not name at least two groups.
 
     References
     ----------
@@ -429,14 +428,14 @@ def disparate_impact(groups: Groups, ratio: float, *, levels: Sequence[Literal] 
 
 
 def _limited(bounded: Node, operator: str, limit: Number, by: str | list[str] | None) -> Constraint:
-    """Keep to the limit everywhere, or in every group."""
+    """The constraint that the limit holds for all rows, or in every group."""
     if by is not None:
         bounded = Quantified("min" if operator == ">=" else "max", bounded, groupings(by, ()))
     return _parsed(bounded, operator, limit)
 
 
 def _gap(measure: str, groups: Groups, levels: Sequence[Literal]) -> Node:
-    """The largest distance of `measure` between two groups."""
+    """The largest difference of `measure` between two groups."""
     if isinstance(groups, str | list):
         highest, lowest = (_extreme(f, measure, groups, levels) for f in ("max", "min"))
         return Binary("-", highest, lowest)

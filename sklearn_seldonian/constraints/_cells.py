@@ -1,4 +1,4 @@
-"""One small integer per row that says which of all conditions hold."""
+"""One small integer per row that encodes which conditions hold."""
 
 from __future__ import annotations
 
@@ -16,30 +16,29 @@ from numpy.typing import NDArray
 from sklearn_seldonian.constraints._conditions import Column, holds
 from sklearn_seldonian.constraints._nodes import Condition
 
-# Families are looked up together while their cells have at most this many combinations. This takes
-# few look-ups per row, in tables that stay as small as those of one family.
+# Families are looked up together if their cells have at most this many combinations. Each row then
+# needs few look-ups, and the tables are as small as those of one family.
 MAX_JOINT_CELLS = 32
-# Columns are combined at once while they have at most this many combinations, which are counted
-# in one pass, and while they are at most as many as numpy has dimensions.
+# Columns are combined in one pass if they have at most this many combinations, and are at most as
+# many as numpy allows dimensions.
 MAX_AT_ONCE, MAX_IN_RUN = 2**22, 31
-# A table is turned from one row per condition to one column per condition, or back, so many
-# conditions at a time, which then fit the cache.
+# Tables are transposed for this many conditions at a time, which fit the processor's cache.
 CONDITIONS_AT_ONCE = 64
 
 
 class JointStrata(NamedTuple):
-    """Intersections of the cells of several families. A few of them give all the cells of a row.
+    """Intersections of the cells of several families; a few of them determine all cells of a row.
 
     Attributes
     ----------
     cell_of_code : ndarray of shape (n_codes, n_joint)
-        The joint cells that rows with the same code are in.
+        The joint cells of rows with each code.
     cells, starts : ndarray of int
-        The cells that each joint cell lies in, one joint cell after the other, and where those of
-        each begin.
+        The cells that contain each joint cell, one joint cell after another, and the position at
+        which those of each joint cell start.
     parts, part_starts : ndarray of int
-        The joint cells that lie in each cell, one cell after the other, and where those of each
-        begin.
+        The joint cells inside each cell, one cell after another, and the position at which those of
+        each cell start.
     """
 
     cell_of_code: NDArray[np.integer[Any]]
@@ -53,17 +52,17 @@ class JointStrata(NamedTuple):
         return len(self.starts)
 
     def over_cells(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The sums over each cell, (n_cells, ...), from the `sums` over each joint cell."""
+        """The sums over each cell, of shape (n_cells, ...), from `sums` over each joint cell."""
         return np.asarray(np.add.reduceat(sums[self.parts], self.part_starts, axis=0))
 
     def from_cells(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The weight of a row of each joint cell: the sum of the `weights` of its cells."""
+        """The weight of a row in each joint cell: the sum of the `weights` of its cells."""
         return np.asarray(np.add.reduceat(weights[self.cells], self.starts, axis=0))
 
 
 @dataclass(frozen=True, eq=False)
 class Stratification:
-    """The rows divided into cells by the conditions that hold, once per family of conditions.
+    """The division of rows into cells by the conditions that hold, once per family.
 
     A family is a set of columns with all conditions on them. Every row is in one cell of each
     family. A constraint needs the columns of one family only, so the number of cells is the sum
@@ -73,12 +72,12 @@ class Stratification:
     ----------
     conditions : tuple of Condition
     columns : tuple of frozenset of str
-        Those of each family.
+        The columns of each family.
     membership : ndarray of shape (n_cells, n_conditions)
-        Which conditions hold in each cell; False for those of other families. The cells of a
+        Which conditions hold in each cell; False for conditions of other families. The cells of a
         family follow each other.
     cell_of_code : ndarray of shape (n_codes, n_families)
-        The cell of each family that rows with the same code are in.
+        For each code, the cell of its rows in each family.
     """
 
     conditions: tuple[Condition, ...]
@@ -90,7 +89,7 @@ class Stratification:
     def single(
         cls, conditions: Iterable[Condition] = (), membership: NDArray[np.bool_] | None = None
     ) -> Stratification:
-        """One family, in which a row's code is its cell; with no conditions there is one cell."""
+        """One family in which a row's code is its cell; without conditions there is one cell."""
         conditions = tuple(conditions)
         if membership is None:
             membership = np.zeros((1, len(conditions)), dtype=np.bool_)
@@ -103,7 +102,7 @@ class Stratification:
 
     @property
     def patterns(self) -> NDArray[np.bool_]:
-        """Which conditions hold for each code: shape (n_codes, n_conditions)."""
+        """Which conditions hold for each code, of shape (n_codes, n_conditions)."""
         return np.asarray(self.membership[self.cell_of_code].any(axis=1))
 
     @cached_property
@@ -119,7 +118,7 @@ class Stratification:
 
     @cached_property
     def joint(self) -> JointStrata:
-        """The cells of families that follow each other, while they have few combinations."""
+        """The joint cells of consecutive families that have few combinations."""
         cell_of_code, cells, n_joint = [], list[NDArray[np.intp]](), 0
         all_sizes = [span.stop - span.start for span in self.spans]
         for first, last in _runs(all_sizes, MAX_JOINT_CELLS):
@@ -146,7 +145,7 @@ class Stratification:
         return next(f for f, columns in enumerate(self.columns) if wanted <= columns)
 
     def inside(self, conditions: Iterable[Condition], family: int) -> NDArray[np.bool_]:
-        """In which of a family's cells all the `conditions` hold."""
+        """The cells of a family in which all the `conditions` hold, as a mask."""
         wanted = [self.position_of[condition] for condition in conditions]
         held = np.bitwise_and.reduce(self._bits[wanted], axis=0)
         return np.unpackbits(held, count=self.n_cells)[self.spans[family]].view(np.bool_)
@@ -161,14 +160,14 @@ class Stratification:
 
 
 class Cells(NamedTuple):
-    """The rows' `codes` (n_rows,): positions in the `cell_of_code` of a stratification."""
+    """The `codes` of rows, of shape (n_rows,): positions in a stratification's `cell_of_code`."""
 
     codes: NDArray[np.int32]
     stratification: Stratification
 
 
 class _Coded(NamedTuple):
-    """A code for each of some things, below `n`."""
+    """An array of codes below `n`."""
 
     codes: NDArray[np.integer[Any]]
     n: int
@@ -179,12 +178,12 @@ def assign_cells(
     together: Sequence[Collection[Condition]],
     n_rows: int,
 ) -> Cells:
-    """Sort `n_rows` rows into cells by which conditions hold.
+    """Assign `n_rows` rows to cells by the conditions that hold.
 
-    Each collection in `together` has conditions that are looked at together, such as those of
-    one constraint. Some family has all of them. Each column is factorised once, and its conditions
-    are evaluated on its distinct values only. So the cost is one pass per column, whatever the
-    number of conditions.
+    Each collection in `together` has conditions that are used together, such as those of one
+    constraint; one family contains all of them. Each column is factorised once, and its conditions
+    are evaluated on its distinct values only. So the cost is one pass per column, for any number of
+    conditions.
     """
     conditions = tuple(dict.fromkeys(itertools.chain.from_iterable(together)))
     names = list(dict.fromkeys(condition.column for condition in conditions))
@@ -219,7 +218,7 @@ def _columns(conditions: Iterable[Condition]) -> frozenset[str]:
 
 
 def families_of(together: Sequence[Collection[Condition]]) -> tuple[frozenset[str], ...]:
-    """The sets of columns that are looked at together, without those that are part of others."""
+    """The sets of columns that are used together, without sets that are part of others."""
     wanted = tuple(dict.fromkeys(map(_columns, together))) or (frozenset(),)
     return tuple(one for one in wanted if not any(one < other for other in wanted))
 
@@ -229,15 +228,15 @@ def _by_column(
 ) -> tuple[NDArray[np.integer[Any]], NDArray[np.bool_]]:
     """A code for each of a column's values, and the conditions that hold for each code.
 
-    None hold for missing values.
+    Missing values meet no condition.
     """
     value_codes, distinct = pd.factorize(np.asarray(values))
     distinct = np.asarray(distinct)
     if distinct.dtype.kind == "f":
-        distinct = distinct.astype(np.float64)  # as exact as the literals
+        distinct = distinct.astype(np.float64)  # the precision of the literals
     own = [position for position, one in enumerate(conditions) if one.column == name]
     holding = _table([conditions[position] for position in own], distinct)
-    if (value_codes < 0).any():  # the last kind of value is the missing one
+    if (value_codes < 0).any():  # the last kind is the missing value
         holding = np.pad(holding, ((0, 1), (0, 0)))
     met = [row.tobytes() for row in np.packbits(holding, axis=1)]
     kinds = {row: kind for kind, row in enumerate(sorted(set(met)))}
@@ -245,14 +244,14 @@ def _by_column(
     example = np.zeros(len(kinds), dtype=np.intp)  # a value of each kind
     example[kind_of_value] = np.arange(len(met))
     membership = np.zeros((len(kinds), len(conditions)), dtype=np.bool_)
-    # Those of a quantifier follow each other, and a slice is filled fast.
+    # Conditions of a quantifier follow each other, and filling a slice is fast.
     follow = own[-1] - own[0] == len(own) - 1
     membership[:, slice(own[0], own[-1] + 1) if follow else own] = holding[example]
     return _small(kind_of_value)[value_codes], membership
 
 
 def _table(conditions: Sequence[Condition], values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which conditions hold for each of some values: shape (n_values, n_conditions)."""
+    """Which conditions hold for each value, of shape (n_values, n_conditions)."""
     table = np.empty((len(values), len(conditions)), dtype=np.bool_)
     for part in _slices(len(conditions)):
         table[:, part] = np.array([holds(one, values) for one in conditions[part]]).T
@@ -260,15 +259,15 @@ def _table(conditions: Sequence[Condition], values: NDArray[Any]) -> NDArray[np.
 
 
 def _slices(n_conditions: int) -> Iterator[slice]:
-    """Conditions that a table is filled with at once."""
+    """The slices of conditions that are handled at once."""
     starts = range(0, n_conditions, CONDITIONS_AT_ONCE)
     return (slice(start, start + CONDITIONS_AT_ONCE) for start in starts)
 
 
 def _combined(columns: Sequence[_Coded], n_rows: int) -> tuple[_Coded, list[_Coded]]:
-    """A code for each combination that some row of the `columns` has, and the combinations.
+    """A code for each combination that occurs in the `columns`, and the combinations.
 
-    Some row has each of the codes of a column.
+    Each code of a column must occur in some row.
     """
     if len(columns) == 1:
         return columns[0], [_Coded(np.arange(columns[0].n), columns[0].n)]
@@ -288,8 +287,9 @@ def _combined(columns: Sequence[_Coded], n_rows: int) -> tuple[_Coded, list[_Cod
 
 
 def _runs(sizes: Sequence[int], most: int) -> Iterator[tuple[int, int]]:
-    """Where each run begins and ends of things with these sizes that have at most `most`
-    combinations, or of one that has more.
+    """The start and end of runs of consecutive `sizes` with at most `most` combinations.
+
+    A size that exceeds `most` on its own is a run by itself.
     """
     first, n_combinations = 0, 1
     for position, size in enumerate(sizes):
@@ -304,7 +304,7 @@ def _runs(sizes: Sequence[int], most: int) -> Iterator[tuple[int, int]]:
 def _renumbered(
     codes: NDArray[np.int64], n_possible: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The codes without gaps, in the same order, and what they were."""
+    """The codes renumbered without gaps in the same order, and the original codes."""
     if n_possible > 8 * len(codes):
         renumbered, occupied = pd.factorize(codes, sort=True)
         return renumbered, occupied
@@ -313,6 +313,6 @@ def _renumbered(
 
 
 def _small(codes: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
-    """The same numbers in as few bytes as torch can count with."""
+    """The same numbers in the smallest integer type that torch supports."""
     most = codes.max(initial=0)
     return codes.astype(next(t for t in (np.uint8, np.int16, np.int32) if most <= np.iinfo(t).max))

@@ -1,18 +1,19 @@
-"""Which alternative of an OR is tested, where other rows than the tested ones can choose it.
+"""The choice of the alternative of an OR that is tested, made on other rows than the tested ones.
 
-``min(a, b) <= 0`` says that ``a <= 0`` or ``b <= 0``. Without knowing more, both are tested, each
-at half of delta. But `fit` has candidate rows, and these show which alternative is likelier to
-pass. It is then tested alone, at the full delta, and the other is not looked at.
+``min(a, b) <= 0`` says that ``a <= 0`` or ``b <= 0``. Without further data both are tested, each at
+half of delta. But `fit` has candidate data, which show which alternative is more likely to pass.
+Only that alternative is tested, at the full delta.
 
-Why that is valid. The choice is a function of the candidate rows, and the safety rows are
-independent of these. So given the candidate rows, and with them the model, the alternative is a
-fixed one. Suppose the constraint is violated by this model. By induction over the tree, the chosen
-tree is violated too: of an OR all children are, of an AND one is. The chosen tree has no OR, so its
-test, an intersection-union test, passes with probability at most delta. This holds whatever the
-candidate rows are, and so without the condition as well. The same argument covers any later test of
-the same model on rows that neither training nor the choice has seen.
+This is valid for the following reason. The choice is a function of the candidate rows, and the
+safety rows are independent of them. So given the candidate rows, which also determine the model,
+the alternative is fixed. Suppose this model violates the constraint. By induction over the tree,
+the chosen tree is violated too: all children of a violated OR are violated, and one child of a
+violated AND. The chosen tree has no OR, so its test is an intersection-union test and passes with
+probability at most delta. This holds for all candidate rows, and so it holds unconditionally. The
+same argument covers any later test of the same model on rows that neither training nor the choice
+has used.
 
-A choice is kept as positions of children, so that it can be made in the tree of any other limit.
+A choice is stored as positions of children, so it can be applied to the tree of any other limit.
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ from sklearn_seldonian.constraints._tree import (
     subtrees,
 )
 
-# For each OR, what it has in common with the same OR at another limit, and the child's position.
+# For each OR, its shape, which is the same at all limits, and the position of the chosen child.
 Choice = tuple[tuple[Hashable, int], ...]
-# How probable the test of a tree is to pass, and its expected bound.
+# The probability that the test of a tree passes, and its expected bound.
 Prospect = tuple[float, float]
 
-# What stands for an OR about which nothing was chosen: it never passes.
+# It replaces an OR without a choice, and never passes.
 NEVER = Atom(Number(1.0), (), Linear((), 1.0))
 
 
 def opened(tree: Tree) -> Tree:
-    """The same tree, where one child of each OR is to be chosen."""
+    """The same tree with open ORs, of which one child must be chosen."""
     if isinstance(tree, Atom):
         return tree
     children = tuple(map(opened, tree.children))
@@ -50,22 +51,22 @@ def opened(tree: Tree) -> Tree:
 
 
 def choice(tree: Tree, prospects: Iterator[Prospect]) -> Choice:
-    """The choice of the child with the best prospect in each OR, the first of equal ones.
+    """Choose the child with the best prospect in each OR; of equal ones, the first.
 
     Parameters
     ----------
     tree : And, Or or Atom
     prospects : iterator of (float, float)
-        Those of the atoms, left to right.
+        The prospects of the atoms, left to right.
     """
     return _best(tree, prospects)[1]
 
 
 def chosen(tree: Tree, made: Choice) -> Tree:
-    """The tree with the chosen child in the place of each OR.
+    """The tree with each OR replaced by its chosen child.
 
-    ORs that have everything but the limit in common are told apart by their order. Where the tree
-    has another number of them than the choice was made for, they never pass.
+    ORs that differ only in the limit are identified by their order. If their number differs from
+    the number in the choice, they never pass.
     """
     positions: dict[Hashable, list[int]] = {}
     for key, position in made:
@@ -78,7 +79,7 @@ def chosen(tree: Tree, made: Choice) -> Tree:
 
 
 def shape(tree: Tree) -> Hashable:
-    """What a tree has in common with the same tree at another limit."""
+    """The features of a tree that do not depend on its limit."""
     return tuple(
         (atom.estimands, atom.linear and tuple(weight > 0 for weight in atom.linear.weights))
         for atom in atoms_of(tree)
@@ -86,7 +87,7 @@ def shape(tree: Tree) -> Hashable:
 
 
 def alternatives_in_words(tree: Tree, made: Choice) -> tuple[str, ...]:
-    """What is tested in the place of each OR that is not inside another, as inequalities."""
+    """The inequalities that are tested instead of each outermost OR, as text."""
     if isinstance(tree, And):
         texts = (alternatives_in_words(child, made) for child in tree.children)
         return tuple(text for several in texts for text in several)
@@ -103,7 +104,7 @@ def _inequality(atom: Atom) -> str:
         return f"{atom.expression} <= 0"
     (mean,), (weight,) = atom.estimands, atom.linear.weights
     limit, is_upper = -Fraction(atom.linear.constant) / Fraction(weight), weight > 0
-    if mean.is_complement:  # it is called by its complement's name
+    if mean.is_complement:  # the label names its complement
         limit, is_upper = 1 - limit, not is_upper
     return f"{mean.label} {'<=' if is_upper else '>='} {float(limit):.10g}"
 

@@ -1,4 +1,4 @@
-"""Which rows a condition takes in, and which conditions none can meet together."""
+"""Which rows meet a condition, and which conditions exclude each other."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sklearn_seldonian.constraints._nodes import (
     Membership,
 )
 
-# A Categorical says how its values are ordered, or that they are not. Missing values are None or
-# NaN, and meet no condition.
+# A Categorical has an order of its values, or none. Missing values are None or NaN, and meet no
+# condition.
 Column = NDArray[Any] | pd.Categorical
 
 _COMPARE = {
@@ -39,7 +39,7 @@ _COMPARE = {
 def order_of(values: Column) -> tuple[Literal, ...] | None:
     """The categories of a Categorical in ascending order, () if they have none.
 
-    None for an array, whose values are ordered as numbers and texts are.
+    None for an array, whose numbers or texts have their usual order.
     """
     if not isinstance(values, pd.Categorical):
         return None
@@ -47,7 +47,7 @@ def order_of(values: Column) -> tuple[Literal, ...] | None:
 
 
 def levels_of(values: Column) -> tuple[Literal, ...]:
-    """The distinct values of a column, in order where they have one; missing ones are none."""
+    """The distinct values of a column without missing ones, in the order of the column."""
     distinct = pd.unique(np.asarray(values))
     return in_order(distinct[~pd.isna(distinct)].tolist(), order_of(values))
 
@@ -55,14 +55,14 @@ def levels_of(values: Column) -> tuple[Literal, ...]:
 def in_order(
     distinct: Collection[Literal], order: tuple[Literal, ...] | None
 ) -> tuple[Literal, ...]:
-    """Some distinct values of a column that has an `order`, or none: in that order, or by size."""
+    """Distinct values in the given `order`; without one, sorted by size or alphabetically."""
     if order:
         return tuple(level for level in order if level in set(distinct))
     return tuple(sorted(distinct) if is_ordered(distinct) else sorted(distinct, key=str))
 
 
 def combinations_in(columns: Sequence[Column]) -> frozenset[tuple[Literal, ...]]:
-    """The combinations of values that some row of several columns has, none of them missing."""
+    """The combinations of values that occur in several columns, without missing values."""
     found = [pd.factorize(np.asarray(column)) for column in columns]
     is_whole = np.logical_and.reduce([codes >= 0 for codes, _ in found])
     coded = [(codes[is_whole], values) for codes, values in found]
@@ -76,12 +76,12 @@ def combinations_in(columns: Sequence[Column]) -> frozenset[tuple[Literal, ...]]
 
 
 def are_comparable(literal: Literal, levels: Collection[object]) -> bool:
-    """Whether any of the `levels` is of the kind of the literal: a number, or a text."""
+    """Whether any of the `levels` has the type of the literal: number or text."""
     return any(is_ordered((literal, level)) for level in levels)
 
 
 def is_ordered(values: Collection[object]) -> bool:
-    """Whether `values` are all numbers, or all texts, so that ``<`` means something."""
+    """Whether `values` are all numbers or all texts, so that ``<`` is defined."""
     return all(isinstance(v, Real | np.bool_) for v in values) or all(
         isinstance(v, str) for v in values
     )
@@ -107,14 +107,14 @@ def holds(condition: Condition, values: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def are_disjoint(one: Condition, other: Condition) -> bool:
-    """Whether no row can meet both conditions, as far as their text says."""
+    """Whether no row can meet both conditions, by their text."""
     if one.column != other.column:
         return False
     for first, second in ((one, other), (other, one)):
         listed = _listed(first)
         if listed is not None:
             return not any(_admits(second, value) for value in listed)
-    # The others compare by order. Two of them exclude each other only as "x < 1" and "x > 1" do.
+    # The others compare by order. Two of them exclude each other only like "x < 1" and "x > 1".
     match sorted((one, other), key=lambda condition: getattr(condition, "operator", "")):
         case [
             Comparison(operator="<" | "<=" as below, literal=int() | float() as highest),
@@ -140,7 +140,7 @@ def _listed(condition: Condition) -> tuple[Literal, ...] | None:
 
 
 def _admits(condition: Condition, value: Literal) -> bool:
-    """Whether `value` meets the condition; where they cannot be compared it might."""
+    """Whether `value` meets the condition; True if they cannot be compared."""
     if isinstance(condition, Comparison) and condition.operator not in ("==", "!="):
         if not is_ordered((value, condition.literal)):
             return True

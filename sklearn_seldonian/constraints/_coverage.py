@@ -1,14 +1,14 @@
-"""Whether some of several alternatives holds whatever the means are.
+"""Whether at least one of several alternatives always holds.
 
-``max(ERR, ACC) >= 0.5`` is ``ERR >= 0.5`` or ``ACC >= 0.5``, and one of the two always holds,
-because ACC is one minus ERR. No test is needed to know that: it is arithmetic.
+``max(ERR, ACC) >= 0.5`` is ``ERR >= 0.5`` or ``ACC >= 0.5``. One of the two always holds, because
+ACC is one minus ERR. This follows from arithmetic and needs no test.
 
 The alternatives ``h_1 <= 0``, ..., ``h_k <= 0`` leave nothing out if and only if no point has all
-``h_i > 0``. Where each h is a weighted sum of means plus a constant, these points are the solutions
-of strict linear inequalities inside the box of the means' ranges. Fourier and Motzkin's elimination
-[1]_ decides whether there are any, here in fractions, without rounding. An alternative that is not
-linear is left out, and means are taken to vary freely. Both can only add points, so that
-alternatives which are said to leave nothing out do not.
+``h_i > 0``. If each h is a weighted sum of means plus a constant, these points are the solutions of
+strict linear inequalities in the box of the means' ranges. Fourier-Motzkin elimination [1]_ decides
+whether there is a solution. It uses fractions, so there is no rounding. Alternatives that are not
+linear are left out, and the means are taken to vary freely. Both can only add points. So if the
+answer is that nothing is left out, it is correct.
 
 References
 ----------
@@ -28,12 +28,12 @@ from sklearn_seldonian.constraints._resolve import Estimand
 from sklearn_seldonian.constraints._sums import NOTHING, terms_of
 from sklearn_seldonian.constraints._tree import Atom
 
-# With more inequalities than this, alternatives are not said to leave nothing out.
+# With more inequalities than this, the answer is "not known".
 MAX_INEQUALITIES = 2000
 
 
 class _Inequality(NamedTuple):
-    """``sum(weights * means) + constant > 0``, or ``>= 0`` where it is not strict."""
+    """``sum(weights * means) + constant > 0``, or ``>= 0`` if it is not strict."""
 
     weights: frozenset[tuple[Node, Fraction]]
     constant: Fraction
@@ -41,7 +41,7 @@ class _Inequality(NamedTuple):
 
 
 def leave_nothing_out(alternatives: Iterable[Atom]) -> bool:
-    """Whether one of them is at most zero whatever the means; False where that is not known."""
+    """Whether one of them is at most zero for all values of the means; False if not known."""
     atoms = [atom for atom in alternatives if atom.linear is not None]
     means = dict.fromkeys(mean for atom in atoms for mean in atom.estimands)
     inequalities = {_violated(atom) for atom in atoms}
@@ -56,7 +56,7 @@ def leave_nothing_out(alternatives: Iterable[Atom]) -> bool:
 
 
 def _violated(atom: Atom) -> _Inequality:
-    """That a linear atom is above zero."""
+    """The inequality that a linear atom is above zero."""
     terms = terms_of(atom.expression)
     assert terms is not None
     constant = terms.pop(None, NOTHING)
@@ -65,7 +65,7 @@ def _violated(atom: Atom) -> _Inequality:
 
 
 def _bounds(mean: Estimand) -> Iterator[_Inequality]:
-    """That a mean is in its range."""
+    """The inequalities that a mean is in its range."""
     for sign, end in zip((1, -1), mean.quantity.range, strict=True):
         if math.isfinite(end):
             weights = frozenset({(mean, Fraction(sign))})
@@ -73,7 +73,7 @@ def _bounds(mean: Estimand) -> Iterator[_Inequality]:
 
 
 def _by_sign(mean: Estimand, inequalities: Iterable[_Inequality]) -> tuple[set[_Inequality], ...]:
-    """The inequalities in which the weight of a mean is below, at and above zero."""
+    """The inequalities in which the weight of a mean is negative, zero and positive."""
     parts: tuple[set[_Inequality], ...] = set(), set(), set()
     for each in inequalities:
         weight = dict(each.weights).get(mean, 0)
@@ -82,7 +82,7 @@ def _by_sign(mean: Estimand, inequalities: Iterable[_Inequality]) -> tuple[set[_
 
 
 def _combined(mean: Estimand, one: _Inequality, other: _Inequality) -> _Inequality:
-    """What two inequalities, in which the signs of a mean differ, say of the other means."""
+    """The combination of two inequalities that eliminates a mean with different signs."""
     factor, scale = (1 / abs(dict(each.weights)[mean]) for each in (one, other))
     total: dict[Node, Fraction] = {}
     for each, by in ((one, factor), (other, scale)):

@@ -1,4 +1,4 @@
-"""Numbers that carry their gradient (forward-mode differentiation)."""
+"""Numbers with their gradient (forward-mode differentiation)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Dual:
-    """A value and its gradient; offers the same operations as `Interval`.
+    """A value and its gradient, with the same operations as `Interval`.
 
-    Where a function has a kink (``abs``, ``min``, ``max``) the gradient is that of the
-    branch taken. Undefined values are NaN, never an exception. Values and gradients may be
-    Fractions, of which sums, products, ratios and whole powers are exact; where one is beyond the
-    largest float and meets a float, there is an OverflowError.
+    At a kink (``abs``, ``min``, ``max``) the gradient is that of the branch taken. Undefined values
+    are NaN and raise no exception. Values and gradients may be Fractions, whose sums, products,
+    ratios and whole powers are exact. An OverflowError is raised if a Fraction beyond the largest
+    float is combined with a float.
     """
 
     value: Any  # float or Fraction
@@ -87,12 +87,12 @@ def _log(x: float | Fraction) -> float:
     return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
 
 
-# Whole powers of Fractions are exact up to so many digits.
+# Whole powers of Fractions are exact up to this many bits.
 MAX_BITS = 4096
 
 
 def _power(base: float | Fraction, exponent: float | Fraction) -> float | Fraction:
-    """``base ** exponent``, infinite where zero is raised to a negative power."""
+    """``base ** exponent``; infinite if zero is raised to a negative power."""
     if isinstance(base, Fraction) and isinstance(exponent, Fraction) and _is_short(base, exponent):
         return base ** int(exponent)
     try:
@@ -104,7 +104,7 @@ def _power(base: float | Fraction, exponent: float | Fraction) -> float | Fracti
 
 
 def _is_short(base: Fraction, exponent: Fraction) -> bool:
-    """Whether the power is a Fraction, and of no excessive length."""
+    """Whether the power is a Fraction with at most `MAX_BITS` bits."""
     if exponent.denominator != 1 or (base == 0 and exponent < 0):
         return False
     n_bits = base.numerator.bit_length() + base.denominator.bit_length()

@@ -1,7 +1,7 @@
-"""What is wrong with a text that is not in the language, in words.
+"""Error messages for texts that are not in the constraint language.
 
-The parser says which token could not follow and what could have. Tables turn such a situation into
-advice; where they have none, the message lists what could have followed.
+The parser reports the unexpected token and the kinds of token that it accepts there. Tables turn
+such a situation into advice. Without advice, the message lists what could have followed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CLOSING = {
     "LEFT_SQUARE": "RIGHT_SQUARE",
     "_SUBSCRIPT": "RIGHT_SQUARE",
 }
-# What the text should go on with, and the kinds of token that give it away; the first that fits.
+# What should follow, by the kinds of token that the parser accepts; the first match counts.
 _EXPECTED = {
     "value": {"STRING", "TRUE"},
     "index": {"STRING"},
@@ -32,93 +32,99 @@ _EXPECTED = {
     "test": {"IN"},
     "conditions": {"LEFT_SQUARE"},
 }
-# Names that are meant as words of the language.
+# Names that users may take for words of the language.
 _WORDS = {"and", "or", "is", "by", "between", "range", "none", "nan", "na", "null"}
 _COMPARISON = "(EQUAL|NOT_EQUAL|LESS|LESS_EQUAL|GREATER|GREATER_EQUAL|ASSIGN)"
 _NAME = r"(NAME\S*|BACKQUOTED)"
-_RANGE = "A range is two conditions, as in 'age >= 40, age < 60', and a list is 'age in (40, 60)'."
+_RANGE = "Write a range as two conditions, 'age >= 40, age < 60', and a list as 'age in (40, 60)'."
 
-# A situation is: the innermost open bracket ("top" if there is none, "condition" for that of
-# conditions), what is expected, the kinds of the last two tokens, and the kind of the token that
-# cannot follow. The first pattern that fits one is answered with its advice.
-# These look at the text after the last token as well.
+# A situation consists of the innermost open bracket ("top" if there is none, "condition" for a
+# bracket of conditions), what is expected, the kinds of the last two tokens, and the kind of the
+# unexpected token. The first pattern that matches gives the advice.
+
+# These patterns match the text after the last token as well.
 _ADVICE_ON_TEXT = {
     ("condition column .* NUMBER", r"\s*[\d.]+\s*[<>]=?\s*\w+\s*[<>]"): _RANGE,
     ("condition value .* NAME", r"\s*[\w.]+\(\s*['\"]?[^'\")]*['\"]?\s*\)"): (
-        "A value stands alone, as {argument}."
+        "Write a value without a function, as {argument}."
     ),
     ("condition .* NUMBER (MINUS|DIVIDE)", r"\s*[-/]\s*\d{1,2}\s*[-/]\s*\d{1,4}"): (
-        'A date stands in quotes, as "2020-01-01".'
+        'Write a date in quotes, as "2020-01-01".'
     ),
     ("(top sign|condition) .* ASSIGN", r"\s*=<"): "Write '<='.",
     ("(top sign|condition) .* ASSIGN", r"\s*=>"): "Write '>='.",
     ("top .* NUMBER COMMA", r"\s*,\s*\d"): (
-        "A number has a point, as in 0.1, and several constraints are several strings."
+        "Write a number with a point, as in 0.1, and several constraints as a list of strings."
     ),
-    ("top .* NUMBER NAME", r"_"): "Digits stand together, without '_'.",
+    ("top .* NUMBER NAME", r"_"): "Write a number without '_'.",
     ("top operator .* NUMBER (COMMA|NAME)", r"\s*,|\s"): (
-        "One text is one constraint; write several as a list of strings."
+        "One text is one constraint. Write several constraints as a list of strings."
     ),
 }
-# These look at the kinds of token only.
+# These patterns match the kinds of token only.
 _ADVICE = {
-    "top .* RIGHT_(ROUND|SQUARE)": "This '{token}' closes nothing.",
+    "top .* RIGHT_(ROUND|SQUARE)": "This '{token}' has no opening bracket.",
     # a column
-    ".* column .* STRING": "A column's name stands without quotes: write {name}.",
+    ".* column .* STRING": "Write a column's name without quotes: {name}.",
     ".* column .*(?<! NOT) (IN|NOT|TRUE|FALSE)": (
-        "'{token}' is a word of the language; as a column write `{token}`."
+        "'{token}' is a word of the language. For a column of this name, write `{token}`."
     ),
     ".* column .* ASSIGN LEFT_SQUARE": (
-        "Several columns stand in round brackets, as in 'by=(race, sex)'."
+        "Write several columns in round brackets, as in 'by=(race, sex)'."
     ),
     "condition column .* NUMBER": "A condition starts with its column, as in 'age >= 40'.",
     "condition column .* LEFT_SQUARE RIGHT_SQUARE": (
-        "Conditions are missing between the brackets, as in 'PR | [M]'."
+        "The brackets contain no condition. Write one, as in 'PR | [M]'."
     ),
     # a number or a measure
-    ".* expression .* STRING": "Numbers and measures stand without quotes.",
-    ".* expression .* BAR": "An absolute value is written 'abs(PR - 0.5)'.",
-    ".* expression .* NOT": "'not' stands before a column alone, as in 'PR | [not M]'.",
+    ".* expression .* STRING": "Write numbers and measures without quotes.",
+    ".* expression .* BAR": "Write an absolute value as 'abs(PR - 0.5)'.",
+    ".* expression .* NOT": "Write 'not' only before a bare 0/1 column, as in 'PR | [not M]'.",
     # a value, an index, a list of values, conditions
     "condition value .* LEFT_(ROUND|SQUARE)": _RANGE,
     "condition value .* NAME:(none|nan|na|null)": (
-        'Rows with missing values are in no group; give them a level such as "unknown" in the data.'
+        'Rows with missing values are not in any group. Give them a level such as "unknown" in the '
+        "data."
     ),
-    f".* value .* {_NAME}": 'A text value stands in quotes: "{bare}".',
-    f".* index .* {_NAME}": 'A class label stands in quotes: "{bare}".',
+    f".* value .* {_NAME}": 'Write a text value in quotes: "{bare}".',
+    f".* index .* {_NAME}": 'Write a class label in quotes: "{bare}".',
     ".* index .*": INDEX_ADVICE,
-    r".* IN \S+": 'Values stand in brackets, as in \'race in ("A", "B")\'.',
-    ".* conditions .*": "Conditions stand in square brackets, as in 'PR | [M]'.",
-    # how a condition goes on
+    r".* IN \S+": 'Write values in brackets, as in \'race in ("A", "B")\'.',
+    ".* conditions .*": "Write conditions in square brackets, as in 'PR | [M]'.",
+    # the rest of a condition
     "condition .* NAME:(between|range)": _RANGE,
-    "condition .* NAME:and": "Write ',' for 'and' between conditions.",
+    "condition .* NAME:and": "Write ',' instead of 'and' between conditions.",
     "condition .* NAME:or": (
-        "Conditions have no 'or'; 'race in (\"A\", \"B\")' says it for one column."
+        "Conditions have no 'or'. For one column, write 'race in (\"A\", \"B\")'."
     ),
     "condition .* (NAME:is|ASSIGN)": "Write '==' to compare.",
-    ".* test .* NOT": "There is no 'not in'; list the values that count.",
+    ".* test .* NOT": "There is no 'not in'. List the values that count.",
     f"condition .* NOT {_NAME} ({_COMPARISON}|IN)": (
-        "'not' stands before a column alone, as in 'not {last}'."
+        "Write 'not' only before a bare 0/1 column, as in 'not {last}'."
     ),
     "(condition|.* test) .* NAME (NAME|NUMBER|MINUS|DIVIDE)": (
-        "A column name that is not one word stands in backquotes: `{column}`."
+        "Write a column name that is not one word in backquotes: `{column}`."
     ),
-    # how an expression goes on
+    # the rest of an expression
     f"bracket operator .* {_COMPARISON}": "Close the '{bracket}' before '{token}'.",
     f"top operator .* {_COMPARISON}": (
-        "A constraint has one comparison; write two constraints instead."
+        "A constraint has one comparison. Write two constraints instead."
     ),
-    "top sign .* (LESS|GREATER)": "Write '{token}=': no data can tell it from '{token}'.",
+    "top sign .* (LESS|GREATER)": (
+        "Write '{token}=', because data cannot distinguish it from '{token}'."
+    ),
     "top sign .* EQUAL": (
-        "Write '<=' or '>='; for both sides of a value write 'abs(left - right) <= 0.05'."
+        "Write '<=' or '>='. To be near a value, write 'abs(left - right) <= 0.05'."
     ),
-    "top sign .* NOT_EQUAL": "Write '<=' or '>='; a constraint cannot ask for a difference.",
+    "top sign .* NOT_EQUAL": (
+        "Write '<=' or '>='. A constraint cannot require that two values differ."
+    ),
     "top sign .* ASSIGN": "Write '<=' or '>='.",
-    f"bracket operator .* NAME:by {_NAME}": "Write '=' after by, as in 'by=race'.",
-    "bracket operator .* NAME:by": "Write ',' before by, as in 'max(PR, by=race)'.",
-    ".* (sign|operator) .* NAME:and": ("A constraint has no 'and'; write two constraints instead."),
+    f"bracket operator .* NAME:by {_NAME}": "Write '=' after 'by', as in 'by=race'.",
+    "bracket operator .* NAME:by": "Write ',' before 'by', as in 'max(PR, by=race)'.",
+    ".* (sign|operator) .* NAME:and": ("A constraint has no 'and'. Write two constraints instead."),
     ".* (sign|operator) .* NAME:or": (
-        "A constraint has no 'or'; 'min(a, b) <= c' holds where a <= c or b <= c."
+        "A constraint has no 'or'. Write 'min(a, b) <= c' for a <= c or b <= c."
     ),
 }
 _CHARACTERS = {
@@ -141,10 +147,10 @@ _CHARACTERS = {
     "{": "write '(' or '['",
     "}": "write ')' or ']'",
     ";": "write several constraints as a list of strings",
-    "\\": "a column name with a backslash stands in backquotes",
-    ".": "a column name with a dot stands in backquotes",
+    "\\": "write a column name with a backslash in backquotes",
+    ".": "write a column name with a dot in backquotes",
 }
-# Kinds of token that stand for one expectation, the more telling first.
+# Kinds of accepted tokens and their names in messages, the most specific first.
 _EXPECTATIONS: tuple[tuple[set[str], tuple[str, ...]], ...] = (
     ({"NUMBER", "NAME", "LEFT_ROUND"}, ("a number", "a measure", "'('")),
     ({"NUMBER", "STRING", "TRUE"}, ("a number", "a quoted text", "True", "False")),
@@ -163,7 +169,7 @@ _ARGUMENT = re.compile(r"\(\s*['\"]?([^'\")]*)")
 
 
 class _ParseError(Exception):
-    """A place in the text and what is wrong there."""
+    """A mistake at a place in the text."""
 
     def __init__(self, message: str, span: Span) -> None:
         super().__init__(message)
@@ -186,9 +192,9 @@ def shown(value: object, width: int = 40) -> str:
 def unexpected_token(
     token: Token, before: list[Token], accepted: set[str], text: str
 ) -> _ParseError:
-    """The error for a token that cannot follow those `before`, where some kinds are `accepted`."""
+    """The error for an unexpected token after the tokens `before`; other kinds are `accepted`."""
     if not before and token.type == "$END":
-        message = "A constraint's text is empty; write for example 'ACC >= 0.95'."
+        message = "A constraint's text is empty. Write, for example, 'ACC >= 0.95'."
         return _ParseError(message, place(token))
     brackets = _open_brackets(before)
     if token.type == "$END" and brackets and _CLOSING[brackets[-1].type] in accepted:
@@ -282,8 +288,8 @@ def unknown_function(name: str, functions: tuple[str, ...]) -> str:
     if near:
         return f"{missing}; did you mean '{near[0]}'?"
     if name[0].isupper():
-        return f"{missing}; the rows of a measure are chosen as in 'PR | [M]'."
-    return f"{missing}, only {', '.join(functions)}."
+        return f"{missing}. To choose the rows of a measure, write 'PR | [M]'."
+    return f"{missing}. The functions are {', '.join(functions)}."
 
 
 def unknown_character(text: str, position: int) -> _ParseError:

@@ -1,4 +1,4 @@
-"""What an expression is worth: over numbers with gradients, or over intervals."""
+"""Evaluation of expressions, over numbers with gradients or over intervals."""
 
 from __future__ import annotations
 
@@ -47,44 +47,44 @@ _OPERATIONS: Mapping[str, Callable[..., Any]] = {
 
 
 def interval(node: Node, bounds: Mapping[Estimand, Interval]) -> Interval:
-    """An interval that contains every value of `node` for means within `bounds`."""
+    """An interval that contains every value of `node` for estimands within `bounds`."""
     return _fold(node, bounds.__getitem__, _enclosure)
 
 
 def dual(node: Node, values: Mapping[Estimand, float]) -> Dual:
-    """The value of `node` and its gradient with respect to the means, in the order given."""
+    """The value of `node` and its gradient by the estimands, in the order of `values`."""
     return _derived(node, values, len(values), exact=False)
 
 
 def exact_dual(node: Node, values: Mapping[Estimand, float]) -> Dual:
-    """As `dual`, without rounding where numbers cancel."""
+    """As `dual`, without rounding errors where numbers cancel."""
     return _exactly_derived(node, values, len(values))
 
 
 def jet(node: Node, values: Mapping[Estimand, Jet]) -> Jet:
-    """What `node` and its slopes are worth in each of some boxes, for at least one mean."""
+    """Bounds on `node` and its slopes in each of some boxes, for at least one estimand."""
     some = next(iter(values.values()))
 
     def number(leaf: Number | Constant) -> Jet:
         value = leaf.value if isinstance(leaf, Number) else _CONSTANTS[leaf.name]
         return Jet.constant(value, some.slope_low.shape)
 
-    with np.errstate(all="ignore"):  # what is undefined is the whole line, or NaN
+    with np.errstate(all="ignore"):  # undefined values are the whole line, or NaN
         return _fold(node, values.__getitem__, number)
 
 
 def estimate(node: Node, values: Mapping[Estimand, float]) -> float:
-    """The value of `node`, without rounding where numbers cancel; NaN where it is undefined."""
+    """The value of `node`, without rounding errors where numbers cancel; NaN if undefined."""
     return float(_exactly_derived(node, values, 0).value)
 
 
 def constant_value(node: Node) -> float | None:
-    """The value of an expression that names no measure; None where it names one."""
+    """The value of an expression without measures; None if it has a measure."""
     return estimate(node, {}) if is_constant(node) else None
 
 
 def rational_value(node: Node) -> Fraction | None:
-    """The value of an expression that names no measure, where it is a ratio of integers."""
+    """The value of an expression without measures, if it is rational; otherwise None."""
     try:
         value = _derived(node, {}, 0, exact=True).value if is_constant(node) else None
     except OverflowError:
@@ -93,7 +93,7 @@ def rational_value(node: Node) -> Fraction | None:
 
 
 def is_constant(node: Node) -> bool:
-    """Whether an expression names no measure."""
+    """Whether an expression has no measure."""
     if isinstance(node, Number | Constant):
         return True
     parts = operands(node)
@@ -109,7 +109,7 @@ def _exactly_derived(node: Node, values: Mapping[Estimand, float], n_slopes: int
 
 
 def _derived(node: Node, values: Mapping[Estimand, float], n_slopes: int, *, exact: bool) -> Dual:
-    """The value of `node`, with slopes along all of the means or none."""
+    """The value of `node`, with slopes along all estimands or none."""
     dtype = object if exact else float
     units = dict(zip(values, np.eye(len(values), n_slopes, dtype=dtype), strict=True))
     nothing: NDArray[Any] = np.zeros(n_slopes, dtype=dtype)
@@ -123,7 +123,7 @@ def _derived(node: Node, values: Mapping[Estimand, float], n_slopes: int, *, exa
             return Dual(_CONSTANTS[leaf.name], nothing)
         return Dual(leaf.fraction if exact else leaf.value, nothing)
 
-    with np.errstate(all="ignore"):  # what is undefined comes out as NaN
+    with np.errstate(all="ignore"):  # undefined values are NaN
         return _fold(node, mean, number)
 
 

@@ -1,10 +1,8 @@
 """Interval arithmetic on the extended real line.
 
-An interval contains every value that its expression takes where it is defined: ends that
-are not floats are rounded outwards.
-Where an operation may be undefined (``log`` of a negative number, ``0 / 0``) and
-no one-sided statement holds, the answer is the whole line, so that whatever rests
-on it fails closed.
+An interval contains every defined value of its expression. Ends that are not floats are rounded
+outwards. If an operation may be undefined (``log`` of a negative number, ``0 / 0``) and no
+one-sided statement holds, the result is the whole line, so a test that uses it fails.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 SMALLEST_NORMAL = 2.0**-1022
-# Powers up to this one are computed exactly.
+# Powers with exponents up to this one are computed exactly.
 MAX_EXACT_POWER = 64
 
 
@@ -40,7 +38,7 @@ class Interval:
 
     @classmethod
     def around(cls, number: Fraction) -> Interval:
-        """The narrowest that contains `number`, which is not beyond the largest float."""
+        """The narrowest interval that contains `number`, which is at most the largest float."""
         value = float(number)
         low = value if value <= number else math.nextafter(value, -math.inf)
         return cls(low, value if value >= number else math.nextafter(value, math.inf))
@@ -69,7 +67,7 @@ class Interval:
         return hull(_product(a, b) for a in (self.low, self.high) for b in (other.low, other.high))
 
     def __truediv__(self, other: Interval) -> Interval:
-        """At an end of the divisor that is zero, the limit from inside it."""
+        """The quotient; if an end of the divisor is zero, it is the limit from inside."""
         if other.low < 0 < other.high or other.low == other.high == 0:
             return WHOLE_LINE
         side = 1.0 if other.low >= 0 else -1.0
@@ -91,7 +89,7 @@ class Interval:
         return self._increased(_sqrt) if self.low >= 0 else WHOLE_LINE
 
     def _increased(self, function: Callable[[float], Interval]) -> Interval:
-        """What an increasing function makes of it."""
+        """The image under an increasing function."""
         return Interval(function(self.low).low, function(self.high).high)
 
     def __pow__(self, other: Interval) -> Interval:
@@ -119,24 +117,24 @@ class Interval:
 WHOLE_LINE = Interval(-math.inf, math.inf)
 
 
-# -- one operation on numbers: what is rounded is opened to the next float -------------------
+# -- single operations on numbers; rounded results are widened to the next float --------------
 
 
 def hull(intervals: Iterable[Interval]) -> Interval:
-    """The narrowest that contains all the `intervals`."""
+    """The narrowest interval that contains all the `intervals`."""
     ends = list(intervals)
     return Interval(min(i.low for i in ends), max(i.high for i in ends))
 
 
 def _rounded(value: float, *, is_exact: bool = False) -> Interval:
-    """Around a result that is exact, or rounded by at most one unit in its last place."""
+    """The interval around a result that is exact, or rounded by at most one unit in last place."""
     if is_exact:
         return Interval.point(value)
     return Interval(math.nextafter(value, -math.inf), math.nextafter(value, math.inf))
 
 
 def _sum_below(a: float, b: float) -> float:
-    """The largest float that is at most ``a + b``; infinity less infinity could be anything."""
+    """The largest float that is at most ``a + b``; -inf if the sum is not defined."""
     total = a + b
     if math.isnan(total):
         return -math.inf
@@ -144,12 +142,12 @@ def _sum_below(a: float, b: float) -> float:
         finite = math.isfinite(a) and math.isfinite(b)
         return math.nextafter(total, -math.inf) if finite and total > 0 else total
     of_b = total - a
-    error = (a - (total - of_b)) + (b - of_b)  # Knuth's: total + error is a + b
+    error = (a - (total - of_b)) + (b - of_b)  # Knuth's two-sum: total + error is exactly a + b
     return math.nextafter(total, -math.inf) if error < 0 else total
 
 
 def _product(a: float, b: float) -> Interval:
-    """``a * b`` where zero times infinity is zero: the end of an interval, not a value."""
+    """``a * b``; zero times infinity is zero, because infinity is an end and not a value."""
     if a == 0 or b == 0:
         return Interval.point(0.0)
     product = a * b
@@ -158,7 +156,7 @@ def _product(a: float, b: float) -> Interval:
 
 
 def _is_shift(factor: float, result: float) -> bool:
-    """Whether multiplying or dividing by `factor` moves the binary point only."""
+    """Whether multiplying or dividing by `factor` only moves the binary point."""
     is_power = abs(math.frexp(factor)[0]) == 0.5
     return is_power and (SMALLEST_NORMAL <= abs(result) < math.inf)
 

@@ -1,4 +1,4 @@
-"""Intervals that carry the intervals of their slopes, for many boxes at once."""
+"""Intervals with intervals of their slopes, for many boxes at once."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-# The lowest and the highest of some numbers: one array twice where each is known.
+# The lower and the upper ends of some numbers; the same array twice if the numbers are known.
 Ends = tuple[Floats, Floats]
 
 
 @dataclass(frozen=True, slots=True)
 class Jet:
-    """What a function and its slopes are worth in each of N boxes; the operations of `Interval`.
+    """Bounds on a function and its slopes in each of N boxes, with the operations of `Interval`.
 
-    Where a function is undefined somewhere in a box, or may be, the answer is the whole line or
-    NaN, so that whatever rests on it fails closed. Ends are rounded to the nearest float: whoever
-    uses them leaves room for it.
+    If a function may be undefined somewhere in a box, the result is the whole line or NaN, so a
+    test that uses it fails. Ends are rounded to the nearest float, and users of the ends must allow
+    for that.
 
     Attributes
     ----------
     values : pair of ndarray of shape (N,)
-        Between which the values lie.
+        Lower and upper ends of the values.
     slopes : pair of ndarray of shape (N, K)
-        Between which the slopes along each of K coordinates lie.
+        Lower and upper ends of the slopes along each of K coordinates.
 
     Examples
     --------
@@ -43,13 +43,13 @@ class Jet:
 
     @classmethod
     def constant(cls, value: float, shape: tuple[int, ...]) -> Jet:
-        """One number in all boxes; `shape` is (N, K)."""
+        """The same number in all boxes; `shape` is (N, K)."""
         values, slopes = np.full(shape[0], value), np.zeros(shape)
         return cls((values, values), (slopes, slopes))
 
     @classmethod
     def coordinate(cls, low: Floats, high: Floats, position: int) -> Jet:
-        """The coordinate at `position` in boxes from `low` to `high`, both (N, K)."""
+        """The coordinate at `position` in boxes from `low` to `high`, both of shape (N, K)."""
         slopes = np.zeros(low.shape)
         slopes[:, position] = 1.0
         first = low[:, position]
@@ -124,19 +124,19 @@ class Jet:
         )
 
     def _composed(self, function: Callable[[Ends], Ends], slope: Callable[[Ends], Ends]) -> Jet:
-        """A smooth function of this one, from what it and its slope are between two ends."""
+        """The composition with a smooth function, given by its bounds and those of its slope."""
         with np.errstate(all="ignore"):
             slopes = _product(_column(slope(self.values)), self.slopes)
             return Jet(function(self.values), slopes)
 
     def _where_positive(self) -> Jet:
-        """NaN in boxes where it may not be above zero."""
+        """The same, but NaN in boxes where it may be zero or negative."""
         low, high = (np.where(self.low > 0, end, math.nan) for end in self.values)
         return Jet((low, high), self.slopes)
 
 
 def _column(ends: Ends) -> Ends:
-    """As factors of slopes."""
+    """The ends in a shape that multiplies slopes."""
     first = ends[0][:, None]
     return first, first if ends[0] is ends[1] else ends[1][:, None]
 
@@ -153,7 +153,7 @@ def _sum(one: Ends, other: Ends) -> Ends:
 
 
 def _product(one: Ends, other: Ends) -> Ends:
-    """Between which products lie."""
+    """The ends of the products."""
     factors = [ends[:1] if ends[0] is ends[1] else ends for ends in (one, other)]
     ends = [_times(a, b) for a in factors[0] for b in factors[1]]
     low = reduce(np.minimum, ends)
@@ -161,7 +161,7 @@ def _product(one: Ends, other: Ends) -> Ends:
 
 
 def _times(a: Floats, b: Floats) -> Floats:
-    """The product, where zero times infinity is zero: the end of an interval, not a value."""
+    """The product; zero times infinity is zero, because infinity is an end and not a value."""
     with np.errstate(invalid="ignore"):
         product = a * b
     if np.isnan(product).any():
@@ -174,7 +174,7 @@ def _increasing(function: Callable[[Floats], Floats]) -> Callable[[Ends], Ends]:
 
 
 def _reciprocal(ends: Ends) -> Ends:
-    """Between which ``1 / x`` lies; the whole line where x may be zero."""
+    """The ends of ``1 / x``; the whole line if x may be zero."""
     has_zero = (ends[0] <= 0) & (ends[1] >= 0)
     return np.where(has_zero, -math.inf, 1.0 / ends[1]), np.where(has_zero, math.inf, 1.0 / ends[0])
 

@@ -1,4 +1,4 @@
-"""Means that are mixtures over the levels of a column, in several populations at once."""
+"""Estimands as mixtures over the levels of a column, in several populations at once."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from sklearn_seldonian.constraints._resolve import Estimand, means_of
 from sklearn_seldonian.constraints._resolved import ResolvedConstraint
 from sklearn_seldonian.constraints._split import split
 
-# What share each level has among the rows that a mean is over, in each population.
+# For each population, the share of each level among the rows of an estimand.
 Mixtures = Sequence[Mapping[Condition, float]]
 
 
 def in_populations(
     constraint: ResolvedConstraint, mixtures_of: Callable[[Estimand], Mixtures | None]
 ) -> ResolvedConstraint:
-    """The constraint that `constraint` holds in each of some populations.
+    """The constraint that `constraint` holds in every one of some populations.
 
     Parameters
     ----------
     constraint : ResolvedConstraint
     mixtures_of : callable
-        From a mean to what it is a mixture of in each population; None where it is the same in all.
+        Returns the mixture of an estimand in each population; None if it is the same in all.
     """
     mixtures = {mean: mixtures_of(mean) for mean in constraint.estimands}
     shifted = {mean: found for mean, found in mixtures.items() if found is not None}

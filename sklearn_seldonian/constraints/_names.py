@@ -1,4 +1,4 @@
-"""The measures of other libraries and of everyday speech by what they are called here."""
+"""Names of measures in other libraries and in everyday speech, with their names here."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FAIRNESS = {
     "predictive_parity": "",
 }
 _NO_MEAN = (
-    "it is not a mean over rows, so it cannot be certified; constrain rates such as TPR and FPR, "
+    "it is not a mean over rows, so it cannot be certified. Constrain rates such as TPR and FPR, "
     "or a measure of your own (RowMeasure)"
 )
 _OTHERS = {
@@ -45,11 +45,11 @@ _OTHERS = {
         "auc auroc roc_auc roc_auc_score average_precision ap gini mcc matthews_corrcoef kappa "
         "cohen_kappa ece expected_calibration_error"
     ),
-    "it is not a mean over rows; bound MSE by (1 - limit) times the variance of the target": (
+    "it is not a mean over rows. Bound MSE by (1 - limit) times the variance of the target": (
         "r2 r2_score r_squared explained_variance"
     ),
     "write it as a measure of your own (RowMeasure)": "mape smape huber pinball quantile_loss msle",
-    "a limit is a finite number": "inf infinity nan none null",
+    "a limit must be a finite number": "inf infinity nan none null",
 }
 
 
@@ -70,7 +70,7 @@ _WORDS = re.compile(r"[^\W\d]\w*(?:[ -]+[^\W\d]\w*)*")
 
 
 def advice_on_measure(name: str, known: Iterable[str] = ()) -> str | None:
-    """What to write for the name of a measure that is not among those `known`."""
+    """Advice for the name of a measure that is not `known`; None if there is none."""
     in_other_case = [measure for measure in known if measure.lower() == name.lower()]
     if in_other_case:
         return f"write {in_other_case[0]}"
@@ -78,7 +78,7 @@ def advice_on_measure(name: str, known: Iterable[str] = ()) -> str | None:
 
 
 def advice_on_phrase(text: str, start: int) -> str | None:
-    """The same for a name of several words that begins at `start`, as people speak."""
+    """Advice for a name of several words that begins at `start`; None if there is none."""
     found = _WORDS.match(text, start)
     words = re.split("[ -]+", found[0]) if found else []
     phrases = (" ".join(words[:n]) for n in range(len(words), 1, -1))

@@ -1,7 +1,7 @@
-"""The syntax tree of a constraint: immutable values that hold text and no data.
+"""The syntax tree of a constraint: immutable values without data.
 
-Nodes compare equal and hash by what they say; where they stood in the text
-(`span`) does not count.  ``str(node)`` is text that parses to an equal node.
+Nodes are compared and hashed by their content; their place in the text (`span`) does not count.
+``str(node)`` is text that parses to an equal node.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _QUOTE = '"'
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "**": 4}
 _NEGATIVE_PRECEDENCE = 3
 _ATOMIC_PRECEDENCE = 5
-# More than a constraint has characters.
+# More digits than a constraint can have characters.
 _MOST_DIGITS = 11_000
 
 
@@ -37,21 +37,21 @@ class Span:
 
 @dataclass(frozen=True)
 class Node:
-    """Anything the grammar names."""
+    """The base of all nodes of the syntax tree."""
 
     span: Span = field(default=Span(0, 0), compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True)
 class Number(Node):
-    """A number as written; never negative, never infinite or NaN.
+    """A finite, nonnegative number.
 
     Attributes
     ----------
     value : float
         The nearest float.
     exact : Fraction or None
-        The number itself, where it is not the shortest decimal that reads as `value`.
+        The exact number, unless it is the shortest decimal that reads as `value`.
     """
 
     value: float
@@ -59,13 +59,13 @@ class Number(Node):
 
     @classmethod
     def of(cls, number: Fraction, span: Span = Span(0, 0)) -> Number:
-        """The node of a number that is neither negative nor beyond the largest float."""
+        """The node of a nonnegative number that is at most the largest float."""
         value = float(number)
         return cls(value, None if _shortest(value) == number else number, span=span)
 
     @property
     def fraction(self) -> Fraction:
-        """The number itself."""
+        """The exact number."""
         return _shortest(self.value) if self.exact is None else self.exact
 
     def __str__(self) -> str:
@@ -107,7 +107,7 @@ class Binary(Node):
         precedence = _PRECEDENCE[self.operator]
         right_associative = self.operator == "**"
         left = _bracketed(self.left, precedence + right_associative)
-        # The right side of ** may start with a minus sign: 2 ** -1.
+        # The right operand of ** may start with a minus sign: 2 ** -1.
         floor = _NEGATIVE_PRECEDENCE if right_associative else precedence + 1
         return f"{left} {self.operator} {_bracketed(self.right, floor)}"
 
@@ -125,7 +125,7 @@ class Call(Node):
 
 @dataclass(frozen=True)
 class Condition(Node):
-    """Says which rows count, by one column."""
+    """A condition on one column that selects rows."""
 
     column: str
 
@@ -144,8 +144,8 @@ class ColumnIs(Condition):
 class Comparison(Condition):
     """``column operator literal`` with operator one of ``== != < <= > >=``.
 
-    `order` is not in the text: it has the column's values in ascending order, where a resolved
-    ``<`` or the like goes neither by number nor by alphabet.
+    `order` is not in the text. It has the column's values in ascending order, if a resolved ``<``
+    or the like compares neither numbers nor texts.
     """
 
     operator: str
@@ -168,7 +168,7 @@ class Membership(Condition):
 
 @dataclass(frozen=True)
 class Measure(Node):
-    """``NAME_[indices] | [conditions]``: one mean of the model's behaviour."""
+    """``NAME_[indices] | [conditions]``: one measure of the model's behaviour."""
 
     name: str
     indices: tuple[int | str, ...] = ()
@@ -186,7 +186,7 @@ class Measure(Node):
 
 @dataclass(frozen=True)
 class Grouping(Node):
-    """A column to group by; `levels` is empty where all levels are meant."""
+    """A column to group by; `levels` is empty if all levels are included."""
 
     column: str
     levels: tuple[Literal, ...] = ()
@@ -211,10 +211,9 @@ class Quantified(Node):
 
 @dataclass(frozen=True)
 class Constraint(Node):
-    """What the model must satisfy: ``left <= right`` or ``left >= right``.
+    """A requirement on the model: ``left <= right`` or ``left >= right``.
 
-    ``str()`` prints it in canonical spacing; `text` is what the user wrote and does
-    not count in comparisons.
+    ``str()`` writes it with canonical spaces. `text` is what the user wrote; comparisons ignore it.
     """
 
     left: Node
@@ -224,10 +223,10 @@ class Constraint(Node):
 
     @property
     def as_ratio(self) -> Constraint:
-        """``a >= c * b`` as ``a / b >= c``, where a and b are rates, or the extremes of some.
+        """``a >= c * b`` as ``a / b >= c``, if a and b are rates or extremes of rates.
 
-        Disparate impact is a ratio to everybody, however it is written. Any other constraint is
-        what it is.
+        So disparate impact is shown as a ratio, however it is written. Any other constraint is
+        returned unchanged.
         """
         flipped = Constraint(
             self.right, ">=" if self.operator == "<=" else "<=", self.left, text=self.text
@@ -244,7 +243,7 @@ class Constraint(Node):
 
     @property
     def g(self) -> Node:
-        """The expression that must not be above zero."""
+        """The expression g of the canonical form ``g <= 0``."""
         left, right = self.as_ratio.left, self.as_ratio.right
         low, high = (left, right) if self.as_ratio.operator == "<=" else (right, left)
         return low if high == Number(0.0) else Binary("-", low, high)
@@ -257,7 +256,7 @@ class Constraint(Node):
 
 
 def is_rate(node: Node) -> bool:
-    """Whether it is a rate, or the largest or least of some: nothing below zero."""
+    """Whether a node is a rate, or the largest or smallest of rates; it is then nonnegative."""
     match node:
         case Measure(name=name):
             return ALIASES.get(name, name) in {*RATES, "F1"}
@@ -269,7 +268,7 @@ def is_rate(node: Node) -> bool:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """`node` and everything below it."""
+    """`node` and all nodes below it."""
     waiting = [node]
     while waiting:
         node = waiting.pop()
@@ -282,7 +281,7 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def operands(node: Node) -> tuple[Node, ...]:
-    """The expressions that an operation is made of; none for any other node."""
+    """The operands of an operation; empty for any other node."""
     match node:
         case Negative(operand):
             return (operand,)
@@ -294,7 +293,7 @@ def operands(node: Node) -> tuple[Node, ...]:
 
 
 def with_operands(node: Node, new: Sequence[Node]) -> Node:
-    """The same operation on other operands; any other `node` as it is."""
+    """The same operation with other operands; any other `node` is returned unchanged."""
     match node:
         case Negative():
             return replace(node, operand=new[0])
@@ -307,12 +306,12 @@ def with_operands(node: Node, new: Sequence[Node]) -> Node:
 
 @lru_cache(maxsize=4096)
 def _shortest(value: float) -> Fraction:
-    """The number that the shortest decimal of a float says: one tenth for 0.1."""
+    """The value of a float's shortest decimal: one tenth for 0.1."""
     return Fraction(repr(float(value)))
 
 
 def _decimal(number: Fraction) -> str:
-    """All digits of a number; the nearest float's where they never end."""
+    """All digits of a number; those of the nearest float if they are infinitely many."""
     exactly = Context(prec=_MOST_DIGITS, traps=[Inexact])
     try:
         return str(exactly.divide(Decimal(number.numerator), Decimal(number.denominator)))
@@ -321,7 +320,7 @@ def _decimal(number: Fraction) -> str:
 
 
 def quoted_name(name: str) -> str:
-    """`name`, in backquotes where it is not one word or is a word of the language."""
+    """`name`, in backquotes if it is not one word or is a word of the language."""
     plain = _WORD.fullmatch(name) and name not in _RESERVED
     return name if plain else f"`{_escaped(name, '`')}`"
 
@@ -329,7 +328,7 @@ def quoted_name(name: str) -> str:
 def _literal(value: Literal) -> str:
     if isinstance(value, str):
         return f'"{_escaped(value, _QUOTE)}"'
-    # A level that came from data may be NumPy's scalar.
+    # A level from data may be a NumPy scalar.
     return repr(value.item() if hasattr(value, "item") else value)
 
 

@@ -1,7 +1,7 @@
-"""From a constraint's text to its tree.
+"""The parser of constraints: from text to a syntax tree.
 
-The grammar is in ``grammar.lark``.  The limits on size and depth hold while the text is read, so
-that nothing large is built.
+The grammar is in ``grammar.lark``. The limits on size and depth are checked while the text is read,
+so that nothing large is built.
 """
 
 from __future__ import annotations
@@ -73,28 +73,27 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"', "`"
 
 
 def parse(text: str) -> Constraint:
-    """Return the tree that `text` says.
+    """Parse the text of a constraint.
 
     Parameters
     ----------
     text : str
-        A constraint, for example ``"max(FPR, by=race) <= 0.1"``.  Without a comparison
-        it means that the expression must not be above zero.
+        A constraint, for example ``"max(FPR, by=race) <= 0.1"``. An expression without a comparison
+        must be at most zero.
 
     Returns
     -------
     constraint : Constraint
-        Every node of it carries its place in `text`.  Whether its measures, columns
-        and classes exist is not looked at.
+        The syntax tree. Each node has its place in `text`. Whether the measures, columns and
+        classes exist is not checked.
 
     Raises
     ------
     ConstraintSyntaxError
-        Where `text` is not in the language, or is larger than it allows: 10,000 characters,
-        5,000 names, numbers and signs, 200 nodes, 50 levels of brackets, powers and minus
-        signs within each other.
+        If `text` is not in the language, or is too large. The limits are 10,000 characters, 5,000
+        names, numbers and signs, 200 nodes, and 50 nested brackets, powers and minus signs.
     TypeError
-        Where `text` is not a string.
+        If `text` is not a string.
 
     Examples
     --------
@@ -105,7 +104,7 @@ def parse(text: str) -> Constraint:
     """
     if not isinstance(text, str):
         raise TypeError(
-            f"A constraint is a string such as 'ACC >= 0.95'; got type {type(text).__name__}."
+            f"A constraint must be a string, such as 'ACC >= 0.95'; got {type(text).__name__}."
         )
     try:
         constraint = _built(_read(text))
@@ -120,7 +119,8 @@ def parse(text: str) -> Constraint:
 def _read(text: str) -> Tree[Token]:
     if len(text) > MAX_CHARACTERS:
         raise _ParseError(
-            f"A constraint has at most {MAX_CHARACTERS:,} characters; this one has {len(text):,}.",
+            f"A constraint can have at most {MAX_CHARACTERS:,} characters; this one has "
+            f"{len(text):,}.",
             Span(MAX_CHARACTERS, MAX_CHARACTERS),
         )
     parser = _lark().parse_interactive(text)
@@ -132,13 +132,13 @@ def _read(text: str) -> Tree[Token]:
             parser.feed_token(token)
             seen.append(token)
             n_names += token.type in ("NAME", "BACKQUOTED")
-            if n_names > 2 * MAX_NODES:  # every other one at least is a node
+            if n_names > 2 * MAX_NODES:  # at least every second name is a node
                 raise _too_many(place(token))
             if len(seen) > MAX_TOKENS:
-                message = f"A constraint has at most {MAX_TOKENS:,} names, numbers and signs."
+                message = f"A constraint can have at most {MAX_TOKENS:,} names, numbers and signs."
                 raise _ParseError(message, place(token))
             if token.type in _NESTING and _depth(parser.parser_state.value_stack) > MAX_DEPTH:
-                message = f"A constraint is nested at most {MAX_DEPTH} deep."
+                message = f"A constraint can be nested at most {MAX_DEPTH} levels deep."
                 raise _ParseError(message, place(token))
         tree: Tree[Token] = parser.feed_token(Token("$END", "", len(text.rstrip())))
     except UnexpectedToken as error:
@@ -150,7 +150,7 @@ def _read(text: str) -> Tree[Token]:
 
 
 def _depth(waiting: list[Any]) -> int:
-    """How many brackets, powers and minus signs wait on the parser's stack for an operand."""
+    """The number of brackets, powers and minus signs on the parser's stack without an operand."""
     kinds = ["", *(item.type if isinstance(item, Token) else "operand" for item in waiting)]
     return sum(
         kind in _NESTING and (before, kind) != ("operand", "MINUS")
@@ -160,7 +160,8 @@ def _depth(waiting: list[Any]) -> int:
 
 def _too_many(span: Span) -> _ParseError:
     return _ParseError(
-        f"A constraint has at most {MAX_NODES} numbers, measures, conditions and operators.", span
+        f"A constraint can have at most {MAX_NODES} numbers, measures, conditions and operators.",
+        span,
     )
 
 
@@ -192,7 +193,7 @@ def _with_span(method: Callable[..., Any], _rule: str, children: list[Any], meta
 
 @v_args(wrapper=_with_span)
 class _TreeBuilder(Transformer_NonRecursive[Token, Any]):
-    """What the rules and tokens of the grammar become."""
+    """The nodes that the rules and tokens of the grammar become."""
 
     negative = Negative
     comparison = Constraint
@@ -212,12 +213,12 @@ class _TreeBuilder(Transformer_NonRecursive[Token, Any]):
 
     def name(self, name: str, *, span: Span) -> Node:
         if name in _FUNCTIONS:
-            raise _ParseError(f"'{name}' is a function; write {name}(...).", span)
+            raise _ParseError(f"'{name}' is a function. Write {name}(...).", span)
         return Constant(name, span=span) if name in _CONSTANTS else Measure(name, span=span)
 
     def subscripted(self, name: str, *indices: int | str, span: Span) -> Node:
         if not isinstance(self.name(name, span=span), Measure):
-            raise _ParseError(f"Only a measure takes indices, and {name} is not one.", span)
+            raise _ParseError(f"Only a measure can have indices, and {name} is not one.", span)
         return Measure(name, indices, span=span)
 
     def position(self, token: Token, *, span: Span) -> int:
@@ -227,10 +228,11 @@ class _TreeBuilder(Transformer_NonRecursive[Token, Any]):
 
     def conditioned(self, measure: Node, *conditions: Condition, span: Span) -> Node:
         if not isinstance(measure, Measure):
-            message = f"Only a measure takes conditions, and {shown(measure)} is not one."
+            message = f"Only a measure can have conditions, and {shown(measure)} is not one."
             raise _ParseError(message, measure.span)
         if measure.conditions:
-            raise _ParseError("A measure takes one list of conditions, as in 'PR | [M, F]'.", span)
+            message = "A measure can have one list of conditions, as in 'PR | [M, F]'."
+            raise _ParseError(message, span)
         own = Span(measure.span.start, span.end)
         return Measure(measure.name, measure.indices, conditions, span=own)
 
@@ -258,11 +260,11 @@ class _TreeBuilder(Transformer_NonRecursive[Token, Any]):
             message = f"{function} takes {_COUNTS[n_expected]}, not {len(arguments)}."
             raise _ParseError(message, span)
         if function == "mean":
-            message = "mean takes one expression and by=, as in 'mean(PR, by=race)'."
+            message = "mean needs one expression and by=, as in 'mean(PR, by=race)'."
             raise _ParseError(message, span)
         if not n_expected and len(arguments) < 2:
             raise _ParseError(
-                f"{function} takes two or more arguments, or one expression and by=, "
+                f"{function} needs two or more arguments, or one expression and by=, "
                 f"as in '{function}(PR, by=race)'.",
                 span,
             )
@@ -275,7 +277,7 @@ class _TreeBuilder(Transformer_NonRecursive[Token, Any]):
         if math.isinf(float(token)):
             raise _ParseError("This number is too large.", place(token))
         if float(token) == 0 and _NOT_ZERO.match(token):
-            raise _ParseError("This number is too close to zero; write 0.", place(token))
+            raise _ParseError("This number is too close to zero. Write 0.", place(token))
         return token
 
     def STRING(self, token: Token) -> str:
@@ -296,32 +298,30 @@ def _quantified(function: str, arguments: Sequence[Node], span: Span) -> Node:
     option, after = arguments[first], arguments[first + 1 :]
     assert isinstance(option, _Option)
     if option.name != "by":
-        message = f"The only option of a function is by=, not {shown(option.name)}=."
+        message = f"{shown(option.name)}= is not an option of a function. The only option is by=."
         raise _ParseError(message, option.span)
     if function not in _QUANTIFIERS:
         message = f"Only max, min and mean take by=; {function} does not."
         raise _ParseError(message, option.span)
     if after:
-        message = "by= comes last; several columns stand in brackets, as in 'by=(race, sex)'."
+        message = "by= must come last. Write several columns in brackets, as in 'by=(race, sex)'."
         raise _ParseError(message, Span(after[0].span.start, after[-1].span.end))
     if first != 1:
-        raise _ParseError(f"by= follows one expression, as in '{function}(PR, by=race)'.", span)
+        raise _ParseError(f"by= must follow one expression, as in '{function}(PR, by=race)'.", span)
     expression = arguments[0]
     inside = list(walk(expression))
     inner = next((node for node in inside if isinstance(node, Quantified)), None)
     if inner is not None:
-        message = (
-            "by= cannot stand within another by=; write several columns, as in 'by=(race, sex)'."
-        )
+        message = "by= cannot be inside another by=. Write several columns, as in 'by=(race, sex)'."
         raise _ParseError(message, inner.span)
     if not any(isinstance(node, Measure) for node in inside):
-        message = f"by= follows an expression of measures, and {shown(expression)} has none."
+        message = f"by= must follow an expression with measures, and {shown(expression)} has none."
         raise _ParseError(message, expression.span)
     return Quantified(function, expression, option.groupings, span=span)
 
 
 def _number(token: Token) -> float | int:
-    # Python refuses to read thousands of digits, leading zeros too.
+    # int() refuses thousands of digits, and leading zeros count as digits.
     return int(token.lstrip("0") or "0") if token.isdigit() else float(token)
 
 
@@ -336,7 +336,7 @@ def _unquoted(token: Token, escapes: re.Pattern[str]) -> str:
             return chr(int(code[1:], 16))
         start = place(token).start + 1
         raise _ParseError(
-            f"'{match[0]}' is not an escape; write '\\\\' for a backslash.",
+            f"'{match[0]}' is not an escape sequence. Write '\\\\' for a backslash.",
             Span(start + match.start(), start + match.end()),
         )
 
@@ -344,9 +344,9 @@ def _unquoted(token: Token, escapes: re.Pattern[str]) -> str:
 
 
 class _Lexer(BasicLexer):
-    """Lark's lexer without its check for overlapping terminals, which needs one more package.
+    """Lark's lexer without its check for overlapping terminals, which needs another package.
 
-    The terminals that are patterns begin with different characters.
+    The check is not needed: the terminals that are patterns start with different characters.
     """
 
     __future_interface__ = 2

@@ -1,7 +1,7 @@
-"""From names to meaning: measures become means, quantifiers become lists of means.
+"""Names become meanings: measures become estimands, quantifiers become lists of them.
 
-A resolved expression has only `Number`, `Constant`, `Negative`, `Binary`, `Call` (one more
-function: ``sum``) and `Estimand` nodes. Equal means are one variable, and so are complements:
+A resolved expression has only `Number`, `Constant`, `Negative`, `Binary`, `Call` (with one more
+function, ``sum``) and `Estimand` nodes. Equal estimands are one variable, and so are complements:
 ``NR`` resolves to ``1 - PR``.
 """
 
@@ -55,7 +55,7 @@ class Estimand(Node):
 
     quantity: Rate | Expectation
     conditions: frozenset[Condition] = frozenset()
-    # The measure in the constraint's own words, and whether that is one minus this mean.
+    # The measure as the constraint writes it, and whether that is one minus this estimand.
     written: str = field(default="", compare=False, repr=False, kw_only=True)
     is_complement: bool = field(default=False, compare=False, repr=False, kw_only=True)
 
@@ -64,23 +64,23 @@ class Estimand(Node):
 
     def __hash__(self) -> int:
         known: int | None = vars(self).get("_hash")
-        if known is None:  # it is looked up again and again
+        if known is None:  # cached, because it is used often
             known = hash((self.quantity, self.conditions))
             object.__setattr__(self, "_hash", known)
         return known
 
     def __getstate__(self) -> dict[str, object]:
-        """Without the hash, which another process does not share."""
+        """The state without the hash, which differs between processes."""
         return {name: value for name, value in vars(self).items() if name != "_hash"}
 
     @property
     def columns(self) -> frozenset[str]:
-        """The columns that its conditions are on."""
+        """The columns in its conditions."""
         return frozenset(condition.column for condition in self.conditions)
 
     @property
     def label(self) -> str:
-        """What to call it to the user: the measure that the constraint names."""
+        """The name for the user: the measure as the constraint writes it."""
         return self._with_conditions(self.written or self.quantity.name)
 
     def _with_conditions(self, name: str) -> str:
@@ -99,15 +99,15 @@ def combinations_meant(
     ----------
     by : sequence of Grouping
     choices : sequence of sequence
-        The levels of each column that count.
+        The levels of each column to be combined.
     seen : collection of tuple or None
-        The combinations that some row has; None: all.
+        The combinations that occur in rows. None: all combinations.
 
     Returns
     -------
     tuple of tuple
-        Those that some row has, and those that no row has of levels that `by` names where rows
-        have none of the combinations of these: what is named and missing must be noticed.
+        The combinations that occur. If `by` names levels and a combination of named levels never
+        occurs, all combinations with it are included, so that the missing group is noticed.
     """
     every = itertools.product(*choices)
     if seen is None:
@@ -122,7 +122,7 @@ def combinations_meant(
 
 
 def means_of(node: Node) -> tuple[Estimand, ...]:
-    """The distinct means of a resolved expression, in order of appearance."""
+    """The distinct estimands of a resolved expression, in order of appearance."""
     found: dict[Estimand, None] = {}
     waiting = [node]
     while waiting:
@@ -134,7 +134,7 @@ def means_of(node: Node) -> tuple[Estimand, ...]:
 
 
 def resolve(constraint: Constraint, schema: Schema) -> Node:
-    """The expression g of `constraint` over means; it must not be above zero.
+    """The expression g of `constraint` over estimands; the constraint is ``g <= 0``.
 
     Raises
     ------
@@ -167,7 +167,7 @@ class _Resolver:
         if name in averages:
             return self.average(node, averages[name])
         if self.schema.classes and name == "F1":
-            # With one occurrence of the share s of true positives: 2 - 2 / (1 + s).
+            # F1 = 2 - 2 / (1 + s), in which the Jaccard rate s occurs once.
             one_and_share = Binary("+", Number(1.0), self.rate(node, "Jaccard"))
             share = Binary("/", Number(2.0), one_and_share)
             return Binary("-", Number(2.0), share, span=node.span)
@@ -179,7 +179,7 @@ class _Resolver:
         if name in BUILT_IN:
             kinds = "classification", "regression"
             own, other = kinds if self.schema.classes else kinds[::-1]
-            self.fail(node, f"'{node.name}' is a measure of {other}; this is a {own}")
+            self.fail(node, f"'{node.name}' is a measure of {other}, but this is a {own}")
         problem, known = f"Unknown measure '{node.name}'", self.schema.known_measures
         advice = advice_on_measure(node.name, known)
         if advice:
@@ -187,7 +187,7 @@ class _Resolver:
         self.fail_unknown(node, problem, node.name, known)
 
     def rate(self, node: Measure, name: str) -> Node:
-        """One rate or one minus its complement."""
+        """One rate, or one minus its complement."""
         definition = RATES[name]
         indices = self.indices(node, definition.n_indices)
         subscript = str(Measure("", node.indices))
@@ -231,8 +231,8 @@ class _Resolver:
             spelling = f'{node.name}_["{self.schema.classes[0]}"]'
             if not _are_other_integers(self.schema.classes):
                 spelling = f"{node.name}_[0] (a position in classes_) or {spelling} (a label)"
-            there_are = f"where there are {len(self.schema.classes)} of them"
-            self.fail(node, f"'{node.name}' needs a class {there_are}: write {spelling}")
+            there_are = f"because there are {len(self.schema.classes)} classes"
+            self.fail(node, f"'{node.name}' needs a class, {there_are}. Write {spelling}")
         count = ("no class index", "one class index", "two class indices")[n_expected]
         self.fail(node, f"'{node.name}' takes {count}, not {len(node.indices)}")
 
@@ -245,8 +245,8 @@ class _Resolver:
         if _are_other_integers(self.schema.classes):
             self.fail(
                 node,
-                f"Class index {index} could be a position or a label: the labels are "
-                f"{', '.join(labels)}; write the label in quotes",
+                f"Class index {index} could be a position or a label, because the labels are "
+                f"{', '.join(labels)}. Write the label in quotes",
             )
         if index >= len(labels):
             self.fail(node, f"Class index {index} is out of range: there are {len(labels)} classes")
@@ -260,8 +260,8 @@ class _Resolver:
             case ColumnIs(column=column) if not set(levels) <= {0, 1}:
                 self.fail(
                     node,
-                    f"Column '{column}' must be bool or 0/1 to stand alone in a condition; "
-                    f"its values are {listed(levels)}; write for example "
+                    f"Column '{column}' cannot stand alone in a condition, because it is not bool "
+                    f"or 0/1: its values are {listed(levels)}. Write, for example, "
                     f"{Comparison(column, '==', levels[0])}",
                 )
             case Comparison(operator="==" | "!=", literal=literal):
@@ -273,14 +273,14 @@ class _Resolver:
         return node
 
     def comparison(self, node: Comparison, levels: tuple[Literal, ...]) -> Comparison:
-        """A comparison by order, with the order of its column."""
+        """A comparison by ``<`` or the like, with the order of its column."""
         order = self.schema.orders.get(node.column)
         if order == ():
             self.fail(
                 node,
                 f"Column '{node.column}' is a Categorical without an order, and '{node.operator}' "
-                "needs one: give it one with pandas.Categorical(values, categories, ordered=True), "
-                "pass it as plain numbers or texts, or list values with 'in'",
+                "needs one. Use pandas.Categorical(values, categories, ordered=True), plain "
+                "numbers or texts, or list values with 'in'",
             )
         if order is not None:
             self.check_levels(node, (node.literal,))
@@ -289,7 +289,7 @@ class _Resolver:
             self.fail(
                 node,
                 f"Column '{node.column}' cannot be compared with {node.literal!r} by "
-                f"'{node.operator}'; its values are {listed(levels)}",
+                f"'{node.operator}', because its values are {listed(levels)}",
             )
         return node
 
@@ -301,7 +301,7 @@ class _Resolver:
         return self.schema.levels[node.column]
 
     def known_levels(self, node: Condition | Grouping) -> tuple[Literal, ...]:
-        """The levels that can be named."""
+        """The levels that a constraint may name."""
         self.levels(node)
         return self.schema.known_levels[node.column]
 
@@ -321,7 +321,7 @@ class _Resolver:
                 self.fail(node, f"{problem}; {hint} is one of {listed(known)}")
 
     def instances(self, node: Quantified) -> Iterator[Node]:
-        """The quantifier's expression for every combination of levels that is meant."""
+        """The quantifier's expression for each combination of levels in its range."""
         expression = self.expression(node.expression)
         self.check_groupings(node, means_of(expression))
         choices = [self.chosen_levels(grouping) for grouping in node.by]
@@ -329,7 +329,8 @@ class _Resolver:
         seen = self.schema.combinations.get(columns)
         combinations = combinations_meant(node.by, choices, seen)
         if not combinations:
-            self.fail(node, "No row has any of these combinations of levels")
+            problem = "No row has any of these combinations of levels"
+            self.fail(node, f"{problem}. List levels that occur")
         for levels in combinations:
             group = tuple(
                 Comparison(column, "==", level)
@@ -338,14 +339,14 @@ class _Resolver:
             yield _within(expression, group)
 
     def check_groupings(self, node: Quantified, means: Sequence[Estimand]) -> None:
-        """Refuse to group by a column on which all of the means have a condition already."""
+        """Refuse to group by a column on which all estimands already have a condition."""
         for grouping in node.by:
             if all(grouping.column in mean.columns for mean in means):
                 name = grouping.column
                 self.fail(
                     grouping,
-                    f"There is nothing to group by '{name}': each measure here has a condition on "
-                    "it, and keeps that",
+                    f"Nothing can be grouped by '{name}', because each measure here already has a "
+                    "condition on it. Remove the condition or the grouping",
                 )
 
     def chosen_levels(self, grouping: Grouping) -> tuple[Literal, ...]:
@@ -364,12 +365,12 @@ class _Resolver:
 
 
 def _mean(nodes: tuple[Node, ...], span: Span) -> Node:
-    """The plain mean of some expressions."""
+    """The unweighted mean of some expressions."""
     return Binary("/", Call("sum", nodes, span=span), Number(float(len(nodes))), span=span)
 
 
 def _within(node: Node, group: Sequence[Condition]) -> Node:
-    """A resolved expression within a group; a mean keeps its own condition on a column."""
+    """A resolved expression within a group; an estimand keeps its own condition on a column."""
     if isinstance(node, Estimand):
         columns = node.columns
         added = (condition for condition in group if condition.column not in columns)

@@ -1,4 +1,4 @@
-"""A constraint that knows its means: what training pushes on and the safety test tests."""
+"""Constraints over estimands, which training and the safety test use."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ NOT_LISTS = (Mapping, Set, bytes, pd.DataFrame)
 
 @dataclass(frozen=True)
 class ResolvedConstraint:
-    """A constraint over means.
+    """A constraint over estimands.
 
     Attributes
     ----------
     source : Constraint
-        What the user wrote.
+        The constraint as the user wrote it.
     g : Node
-        Resolved expression that must not be above zero.
+        The resolved expression of the canonical form ``g <= 0``.
     tree : And, Or or Atom
-        The same as AND and OR over atoms.
+        ``g <= 0`` as AND and OR over atoms.
     estimands : tuple of Estimand
-        The distinct means in `g`.
+        The distinct estimands in `g`.
     choice : Choice or None, default=None
-        Which child of each OR is tested, where that was chosen beforehand. None: all are, each at
-        its share of delta, or they are still open.
+        The child of each OR that is tested, if it was chosen beforehand. None: all children are
+        tested, each at its share of delta, or the choice is still open.
     """
 
     source: Constraint
@@ -48,29 +48,29 @@ class ResolvedConstraint:
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """The distinct conditions of its means."""
+        """The distinct conditions of its estimands."""
         return distinct_conditions(self.estimands)
 
     @property
     def tested_means(self) -> tuple[Estimand, ...]:
-        """The distinct means that a test is of; those that arithmetic settles are not."""
+        """The distinct estimands that need a test; arithmetic may settle the others."""
         return tuple(dict.fromkeys(m for atom in atoms_of(self.tree) for m in atom.estimands))
 
     @property
     def is_impossible(self) -> bool:
-        """Whether no model can satisfy it: the least that g can be is above zero."""
+        """Whether no model can satisfy it, because the smallest possible g is above zero."""
         return fold_numbers(self.tree, lambda atom, _: atom_range(atom).low) > 0
 
     @property
     def in_units(self) -> bool:
-        """Whether the atoms of the tree are values of g, rather than of the same sign only."""
+        """Whether all atoms of the tree have the units of g, and not only its sign."""
         ands = (tree for tree in subtrees(self.tree) if isinstance(tree, And))
         trees = self.tree, *(implied for tree in ands for implied in tree.implied)
         return all(atom.in_units for tree in trees for atom in atoms_of(tree))
 
     @property
     def opposite(self) -> Tree:
-        """The tree of ``g >= 0``: where it passes, that g is violated is certain at its delta."""
+        """The tree of ``g >= 0``; if it passes, g is violated with confidence 1 - delta."""
         return split(Negative(self.g))
 
     def with_margin(self, margin: float) -> Tree:
@@ -80,15 +80,15 @@ class ResolvedConstraint:
 
     @property
     def is_open(self) -> bool:
-        """Whether there are ORs, of which one child each is to be chosen."""
+        """Whether there are open ORs, of which one child must be chosen."""
         return any(isinstance(tree, Or) and tree.is_open for tree in subtrees(self.tree))
 
     def opened(self) -> ResolvedConstraint:
-        """The same, where one child of each OR is to be chosen before the test."""
+        """The same with open ORs, of which one child must be chosen before the test."""
         return replace(self, tree=opened(self.tree))
 
     def with_choice(self, made: Choice | None) -> ResolvedConstraint:
-        """The same, where an open constraint tests these children, or all if none was chosen."""
+        """The same with the chosen children instead of open ORs; None means all children."""
         if not self.is_open:
             return self
         tree = split(self.g)
@@ -96,12 +96,12 @@ class ResolvedConstraint:
 
     @property
     def chosen_alternatives(self) -> tuple[str, ...]:
-        """What was chosen to be tested in the place of each OR, as inequalities."""
+        """The alternatives that were chosen for the test, as inequalities."""
         return alternatives_in_words(split(self.g), self.choice) if self.choice else ()
 
 
 def parse_all(constraints: str | Constraint | Iterable[str | Constraint]) -> tuple[Constraint, ...]:
-    """The constraints of an estimator's parameter: one or several, text or already parsed.
+    """The constraints in an estimator's parameter: one or several, as text or parsed.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def parse_all(constraints: str | Constraint | Iterable[str | Constraint]) -> tup
     several: object = (constraints,) if alone else constraints
     if not isinstance(several, Iterable) or isinstance(several, NOT_LISTS):
         raise TypeError(
-            "constraints must be a string, a Constraint, or a sequence of them, as () for none; "
+            "constraints must be a string, a Constraint, or a sequence of them (() for none); "
             f"got {short(constraints)}."
         )
     return tuple(c if isinstance(c, Constraint) else parse(c) for c in several)
@@ -141,19 +141,19 @@ def bind(constraint: Constraint, schema: Schema) -> ResolvedConstraint:
 
 
 def distinct_estimands(constraints: Sequence[ResolvedConstraint]) -> tuple[Estimand, ...]:
-    """Every mean of any of the constraints, once."""
+    """The estimands of all constraints, each once."""
     return tuple(
         dict.fromkeys(estimand for constraint in constraints for estimand in constraint.estimands)
     )
 
 
 def distinct_conditions(estimands: Iterable[Estimand]) -> tuple[Condition, ...]:
-    """Every condition of any of the means, once."""
+    """The conditions of all estimands, each once."""
     conditions = (c for estimand in estimands for c in sorted(estimand.conditions, key=str))
     return tuple(dict.fromkeys(conditions))
 
 
 def distinct_values(estimands: Iterable[Estimand]) -> tuple[RowMeasure, ...]:
-    """Every row measure that any of the means is an average of, once."""
+    """The row measures that the estimands average, each once."""
     quantities = (estimand.quantity for estimand in estimands)
     return tuple(dict.fromkeys(q.measure for q in quantities if isinstance(q, Expectation)))

@@ -1,4 +1,4 @@
-"""What the names in constraints are looked up in, and which names those are."""
+"""The schema in which names in constraints are looked up, and the names that occur."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ from sklearn_seldonian.measures import (
     RowMeasure,
 )
 
-# Levels of one column that are remembered over several sets of rows.
+# The largest number of levels of one column that is stored over several sets of rows.
 MAX_LEVELS = 100_000
 BUILT_IN = (*DEFINITIONS, *COMPOSITES, *ALIASES)
 
 
 @dataclass(frozen=True)
 class SeenLevels:
-    """What some rows hold in the columns that constraints name.
+    """The levels that occur in the columns that constraints name.
 
     Parameters
     ----------
     levels : mapping of str to tuple
-        The distinct values of each column; () for columns that no constraint names.
+        The distinct values of each column; () for columns that are not named in a constraint.
     combinations : mapping of tuple of str to frozenset of tuple
-        For several columns that a quantifier ranges over, the combinations that some row has.
+        For several columns of one quantifier, the combinations that occur.
     orders : mapping of str to tuple
-        The categories of columns that have some, in ascending order; () where they have none.
+        The categories of each Categorical column, in ascending order; () if they have no order.
     """
 
     levels: Mapping[str, tuple[Literal, ...]]
@@ -64,7 +64,7 @@ class SeenLevels:
 
     @classmethod
     def of(cls, columns: Mapping[str, Column], constraints: Sequence[Constraint]) -> SeenLevels:
-        """Of the rows of some `columns`."""
+        """The levels in some `columns`."""
         wanted = {n for constraint in constraints for n in columns_of(constraint) if n in columns}
         levels = {
             name: levels_of(values) if name in wanted else () for name, values in columns.items()
@@ -79,26 +79,30 @@ class SeenLevels:
         return cls(levels, combinations, orders)
 
     def joined(self, other: SeenLevels, constraints: Sequence[Constraint]) -> SeenLevels:
-        """Of the rows of both, of a column that quantifiers range over as they are.
+        """The levels in the rows of both; columns of quantifiers keep all their levels.
 
-        Of other columns at most `MAX_LEVELS` are kept, those that the `constraints` name among
-        them: for what conditions mean, the others are as good as these.
+        Other columns keep at most `MAX_LEVELS` levels, including those that the `constraints` name.
+        These are enough to give conditions their meaning.
 
         Raises
         ------
         ValueError
-            If a column is only in one of them, or has another order, or too many levels.
+            If only one of them has a column, if the orders of a column differ, or if a column has
+            too many levels.
         """
         if self == other:
             return self
         differing = sorted(self.levels.keys() ^ other.levels.keys())
         if differing:
-            raise ValueError(f"Column {differing[0]!r} is in some parts only.")
+            raise ValueError(
+                f"Column {differing[0]!r} is in some parts only, so their statistics cannot be "
+                "added. Collect all parts with the same columns."
+            )
         for name in sorted(self.orders.keys() | other.orders.keys()):
             if self.orders.get(name) != other.orders.get(name):
                 raise ValueError(
-                    f"The parts differ in the categories of column {name!r}: give all parts the "
-                    "same ordered categories, or plain numbers or texts."
+                    f"The categories of column {name!r} differ between the parts. Give all parts "
+                    "the same ordered categories, or plain numbers or texts."
                 )
         ranged = {g.column for by in quantifiers_of(constraints) for g in by if not g.levels}
         named = literals_of(constraints)
@@ -107,9 +111,8 @@ class SeenLevels:
             both = in_order({*own, *other.levels[name]}, self.orders.get(name))
             if len(both) > MAX_LEVELS and name in ranged:
                 raise ValueError(
-                    f"A quantifier ranges over column {name!r}, which has over {MAX_LEVELS:,} "
-                    "levels. Each is a group of its own: name those that count, as in "
-                    f"by={name} in (...)."
+                    f"A quantifier ranges over column {name!r}, which has more than {MAX_LEVELS:,} "
+                    f"levels, each a group. Name the levels that count: by={name} in (...)."
                 )
             levels[name] = both if name in ranged else _shortened(both, named.get(name, ()))
         combinations = {
@@ -119,7 +122,7 @@ class SeenLevels:
 
 
 def _shortened(levels: tuple[Literal, ...], named: Collection[Literal]) -> tuple[Literal, ...]:
-    """At most `MAX_LEVELS` of some levels: those `named`, one of each kind, and the first."""
+    """At most `MAX_LEVELS` of the levels: those `named`, one per type, and the first ones."""
     if len(levels) <= MAX_LEVELS:
         return levels
     examples = {isinstance(level, str): level for level in levels}.values()
@@ -130,7 +133,7 @@ def _shortened(levels: tuple[Literal, ...], named: Collection[Literal]) -> tuple
 
 @dataclass(frozen=True)
 class Schema:
-    """What a constraint's names are looked up in.
+    """The names that constraints can use, with their meaning.
 
     Parameters
     ----------
@@ -139,24 +142,26 @@ class Schema:
     positive : int or None
         Position of the positive class; None unless there are two classes.
     levels : mapping of str to tuple
-        Each column that conditions may name, with the distinct values it takes.
+        Each column that conditions may name, with its distinct values.
     combinations : mapping of tuple of str to frozenset of tuple
-        For several columns that a quantifier ranges over, which combinations of their
-        levels occur. Columns that are not in it: all combinations count.
+        For several columns of one quantifier, the combinations of levels that occur. For columns
+        that are left out, all combinations count.
     elsewhere : mapping of str to tuple
-        More levels that constraints may name: no quantifier ranges over them unasked.
+        Further levels that constraints may name. A quantifier ranges over them only if it names
+        them.
     orders : mapping of str to tuple
-        The categories of columns that have some, in ascending order; () where they have none.
-        Columns that are not in it: numbers and texts are ordered as such.
+        The categories of each Categorical column, in ascending order; () if they have no order. In
+        columns that are left out, numbers are ordered by size and texts alphabetically.
     measures : sequence of RowMeasure
-        The user's own.
+        The user-defined measures.
     target_range, prediction_range : tuple of float
-        What targets and predictions of a regression can be.
+        The smallest and the largest possible target and prediction of a regression, in the unit of
+        the target.
 
     Raises
     ------
     ValueError
-        If a measure has the name of another, or counts rows of a class that there is not.
+        If a measure has the name of another one, or counts rows of a class that does not exist.
     """
 
     classes: tuple[object, ...]
@@ -175,17 +180,17 @@ class Schema:
         taken = [*BUILT_IN, *WORDS]
         for measure in self.measures:
             if not isinstance(measure, RowMeasure):
-                raise ValueError(f"measures= takes RowMeasure objects, not {measure!r}.")
+                raise ValueError(f"measures must be RowMeasure objects, got {measure!r}.")
             if measure.name in taken:
                 raise ValueError(
-                    f"There is a {measure.name!r} already; give the measure another name."
+                    f"The name {measure.name!r} is already taken. Give the measure another name."
                 )
             taken.append(measure.name)
             unknown = [label for label in measure.rows or () if label not in self.classes]
             if unknown:
                 raise ValueError(
-                    f"Measure {measure.name!r} counts rows of class {unknown[0]!r}, and the "
-                    f"classes are {listed(self.classes)}."
+                    f"Measure {measure.name!r} counts rows of class {unknown[0]!r}, which does not "
+                    f"exist. The classes are {listed(self.classes)}."
                 )
 
     @classmethod
@@ -197,7 +202,7 @@ class Schema:
         positive: int | None,
         **others: Any,
     ) -> Schema:
-        """The schema of some rows: only columns that the `constraints` name are looked into."""
+        """The schema of some rows, from the columns that the `constraints` name."""
         seen = SeenLevels.of(columns, tuple(constraints))
         return cls.of_levels(seen, classes=classes, positive=positive, **others)
 
@@ -214,7 +219,7 @@ class Schema:
 
     @cached_property
     def known_levels(self) -> dict[str, tuple[Literal, ...]]:
-        """The levels of each column that can be named."""
+        """The levels of each column that constraints may name."""
         return {
             name: tuple(dict.fromkeys((*levels, *self.elsewhere.get(name, ()))))
             for name, levels in self.levels.items()
@@ -222,12 +227,12 @@ class Schema:
 
     @cached_property
     def is_known(self) -> dict[str, frozenset[Literal]]:
-        """The same, to look one up."""
+        """The same as sets, for fast look-ups."""
         return {name: frozenset(levels) for name, levels in self.known_levels.items()}
 
     @property
     def n_classes(self) -> int:
-        """How many labels rows can have: one in regression."""
+        """The number of labels that rows can have; 1 in regression."""
         return max(1, len(self.classes))
 
     @property
@@ -249,13 +254,13 @@ def columns_of(constraint: Constraint) -> tuple[str, ...]:
 
 
 def quantifiers_of(constraints: Iterable[Constraint]) -> tuple[tuple[Grouping, ...], ...]:
-    """What the quantifiers of `constraints` range over, each once."""
+    """The groupings of the quantifiers of `constraints`, each once."""
     nodes = itertools.chain.from_iterable(map(walk, constraints))
     return tuple(dict.fromkeys(node.by for node in nodes if isinstance(node, Quantified)))
 
 
 def named_levels(constraints: Iterable[Constraint]) -> dict[str, tuple[Literal, ...]]:
-    """The levels that quantifiers of `constraints` are told to range over, by column."""
+    """The levels that quantifiers of `constraints` name, by column."""
     named: dict[str, tuple[Literal, ...]] = {}
     for grouping in itertools.chain.from_iterable(quantifiers_of(constraints)):
         levels = (*named.get(grouping.column, ()), *grouping.levels)

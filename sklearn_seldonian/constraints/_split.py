@@ -1,18 +1,17 @@
-"""From one expression to AND and OR over smooth ones.
+"""Splitting one expression into an AND/OR tree of smooth expressions.
 
-``max(a, b) <= 0`` holds where both ``a <= 0`` and ``b <= 0`` hold, ``min(a, b) <= 0`` where either
-does. So a constraint ``g <= 0`` becomes a tree of AND and OR whose leaves, the atoms, can each be
-tested at once. Two rewritings lead there. They alternate, from the outside inwards:
+``max(a, b) <= 0`` holds if both ``a <= 0`` and ``b <= 0`` hold, ``min(a, b) <= 0`` if either does.
+So a constraint ``g <= 0`` becomes a tree of AND and OR. Each of its leaves, the atoms, can be
+tested directly. Two rewritings alternate, from the outside inwards:
 
-* A function around all that varies is undone: ``log(u) <= c`` is ``u <= exp(c)``, and
+* A function around everything that varies is inverted: ``log(u) <= c`` is ``u <= exp(c)``, and
   ``a / b <= c`` with ``b`` never below zero is ``a - c b <= 0``, which is linear where `a`
-  and `b` are. Both sides of ``a / b <= c`` agree where ``b`` is zero and ``a`` is not. Where
-  both are zero the ratio says nothing and the linear form holds: 0 / 0 counts as
-  satisfied, whichever the direction. (Nobody in either group is decided positive: there
-  is no disparity to forbid.)
-* A `max`, `min` or `abs` is taken apart where g depends on it monotonically over
-  everything its alternatives can be. Elsewhere it stays inside its atom, and interval
-  arithmetic deals with it.
+  and `b` are. Both forms agree if ``b`` is zero and ``a`` is not. If
+  both are zero, the ratio is undefined and the linear form holds: 0 / 0 counts as satisfied,
+  in both directions. (No row in either group is predicted positive, so there is no
+  disparity to forbid.)
+* A `max`, `min` or `abs` is split if g depends on it monotonically over all values of its
+  alternatives. Otherwise it stays inside its atom, and interval arithmetic bounds it.
 """
 
 from __future__ import annotations
@@ -38,23 +37,23 @@ from sklearn_seldonian.constraints._resolve import Estimand, means_of
 from sklearn_seldonian.constraints._sums import NOTHING, ONE, Terms, Weight, range_of, terms_of
 from sklearn_seldonian.constraints._tree import And, Atom, Linear, Or, Tree, atoms_of
 
-# A constraint is not taken apart into more atoms than this. Max minus min over 16 levels is 240
-# pairs, and bounds on the levels then serve better than tests of pairs.
+# A constraint is not split into more atoms than this. Max minus min over 16 levels has 240 pairs,
+# and bounds on the levels are then better than tests of pairs.
 MAX_ATOMS = 225
-# Where there are at most so many for each mean, they are no pairs, and more of them are affordable.
+# With at most this many atoms per mean, the atoms are not pairs, and a larger number is affordable.
 MAX_ATOMS_PER_MEAN, MAX_SINGLE_ATOMS = 2, 2_000
-# An OR of ANDs is looked at as an AND of ORs, to see whether it always holds, if these are so many.
+# To see whether an OR of ANDs always holds, it is written as an AND of at most this many ORs.
 MAX_CLAUSES = 64
-# An irrational limit is known to lie between two numbers. If they differ by at most this share of
-# the range of what is limited, the float in their middle stands for the limit. Otherwise the end
-# that is harder to keep to does.
+# An irrational limit is only known to lie between two numbers. If they differ by at most this share
+# of the limited expression's range, the float in their middle is used. Otherwise the end that is
+# harder to meet is used.
 ROUNDING = 1e-12
 
 TRUE = Atom(Number(0.0), (), Linear((), 0.0))
 
 
 def split(expression: Node) -> Tree:
-    """The AND/OR tree of atoms that is satisfied exactly where ``expression <= 0`` is."""
+    """The AND/OR tree of atoms that is equivalent to ``expression <= 0``."""
     tree = _split(expression)
     is_implied = not isinstance(tree, And) and any(atom.estimands for atom in atoms_of(tree))
     return And((TRUE,), (tree,)) if is_implied and _is_true(tree) else tree
@@ -78,7 +77,7 @@ def _split(expression: Node, *, in_units: bool = True, is_ratio: bool = False) -
 
 
 def atom_range(atom: Atom) -> Interval:
-    """Every value that `atom` can take: without rounding where it is linear."""
+    """The interval of all values of `atom`, computed without rounding if it is linear."""
     terms = terms_of(atom.expression) if atom.linear else None
     if not terms:
         return range_of(atom.expression)
@@ -100,7 +99,7 @@ def shifted(expression: Node, margin: float) -> Node:
 
 
 def _all_of(children: Iterator[Tree]) -> Tree:
-    """AND of ANDs is one AND; what is true anyway is not tested."""
+    """The AND of some trees; nested ANDs are merged, and trees that always hold are not tested."""
     parts: dict[Tree, None] = {}
     implied: dict[Tree, None] = {}
     for child in children:
@@ -119,10 +118,10 @@ def _all_of(children: Iterator[Tree]) -> Tree:
 
 
 def _any_of(children: Iterator[Tree]) -> Tree:
-    """OR of ORs is one OR. Alternatives that no mean enters and that do not hold are dropped.
+    """The OR of some trees; nested ORs are merged, and constants that do not hold are dropped.
 
-    The number of alternatives that share delta must not depend on the limit that is asked.
-    Otherwise a bound would depend on it too. So alternatives that hold for some limit stay, even
+    The number of alternatives that share delta must not depend on the constraint's limit, because
+    the bound would then depend on it too. So alternatives that hold for some limit are kept, even
     if they cannot hold for this one.
     """
     parts: dict[Tree, None] = {}
@@ -137,7 +136,7 @@ def _any_of(children: Iterator[Tree]) -> Tree:
 
 
 def _is_true(tree: Tree) -> bool:
-    """Whether it is known to be satisfied whatever the means."""
+    """Whether it is known to be satisfied for all values of the means."""
     clauses = _clauses(tree)
     return clauses is not None and all(
         any(not _can_exceed(atom) and atom_range(atom).high <= 0 for atom in clause)
@@ -147,7 +146,7 @@ def _is_true(tree: Tree) -> bool:
 
 
 def _clauses(tree: Tree) -> list[tuple[Atom, ...]] | None:
-    """The tree as an AND of ORs of atoms; None where that would be too many."""
+    """The tree as an AND of ORs of atoms; None if there would be too many."""
     if isinstance(tree, Atom):
         return [(tree,)]
     parts = [_clauses(child) for child in tree.children]
@@ -162,7 +161,7 @@ def _clauses(tree: Tree) -> list[tuple[Atom, ...]] | None:
 
 
 def _can_exceed(atom: Atom) -> bool:
-    """Whether a linear atom can be above zero by so much that rounding does not matter."""
+    """Whether a linear atom can be above zero by more than rounding errors."""
     if atom.linear is None:
         return False
     parts = [
@@ -190,7 +189,7 @@ def _atom(expression: Node, terms: Terms | None, in_units: bool, is_ratio: bool)
 
 
 def _harder(limit: Weight, spread: float, *, at_most: bool) -> Fraction:
-    """One number for a limit on what varies by `spread`; in doubt, the one harder to meet."""
+    """One number for a limit on an expression of width `spread`; in doubt, the harder one."""
     if limit.exact is not None:
         return limit.exact
     if float(limit.high - limit.low) <= ROUNDING * spread < math.inf:
@@ -199,7 +198,7 @@ def _harder(limit: Weight, spread: float, *, at_most: bool) -> Fraction:
 
 
 def _written(weights: Mapping[Node, Fraction], constant: Fraction) -> Node:
-    """The weighted sum with each term once: if one is repeated, intervals get wider."""
+    """The weighted sum with each term once, because repeated terms make intervals wider."""
     expression: Node | None = None
     for node, weight in weights.items():
         if expression is None:
@@ -224,13 +223,13 @@ def _number(value: Fraction) -> Node:
     return Negative(number) if value < 0 else number
 
 
-# -- undoing a function around all that varies -------------------------------------------
+# -- inverting a function around everything that varies ----------------------------------
 
 
 def _undone(terms: Terms) -> Node | None:
-    """An expression with the same sign as a sum and one function less around it, if there is one.
+    """An expression with the same sign and one outer function less; None if there is none.
 
-    ``a f(u) + b <= 0`` says that ``f(u)`` is at most or at least ``-b / a``.
+    ``a f(u) + b <= 0`` means that ``f(u)`` is at most or at least ``-b / a``.
     """
     varying = [(node, weight) for node, weight in terms.items() if node is not None]
     if len(varying) != 1 or isinstance(varying[0][0], Estimand):
@@ -251,7 +250,7 @@ def _undone(terms: Terms) -> Node | None:
 
 
 def _has_ratio(expression: Node) -> bool:
-    """Whether it has a quotient of two things that vary."""
+    """Whether it contains a quotient of two expressions that vary."""
     match expression:
         case Binary("/", left, right) if means_of(left) and means_of(right):
             return True
@@ -259,7 +258,7 @@ def _has_ratio(expression: Node) -> bool:
 
 
 def _held(node: Node, limit: Weight | None, *, at_most: bool) -> Node | None:
-    """The expression that is at most zero where `node` is at most, or at least, `limit`."""
+    """The expression that is at most zero if `node` is at most, or at least, `limit`."""
     if limit is None or not limit.is_moderate:
         return None
     number = _number(_harder(limit, range_of(node).width, at_most=at_most))
@@ -276,7 +275,7 @@ def _ratio(left: Node, right: Node, limit: Fraction, *, at_most: bool) -> Node |
 
 
 def _inverse(function: str, inner: Node, limit: Weight, *, at_most: bool) -> Node | None:
-    """``log``, ``exp`` or ``sqrt`` undone, where both sides are defined for the same values."""
+    """The inverse of ``log``, ``exp`` or ``sqrt``, if both sides have the same domain."""
     if function == "exp":
         undone = limit.mapped(Interval.log) if limit.low > 0 else None
         return _held(inner, undone, at_most=at_most)
@@ -290,7 +289,7 @@ def _inverse(function: str, inner: Node, limit: Weight, *, at_most: bool) -> Nod
 
 
 def _root(base: Node, power: Fraction | None, limit: Weight, *, at_most: bool) -> Node | None:
-    """``base ** power`` undone."""
+    """The inverse of ``base ** power``."""
     if not power:
         return None
     signed = not range_of(base).low >= 0
@@ -314,17 +313,17 @@ def _odd_root(limit: Weight, power: Fraction) -> Weight | None:
 
 
 def _power(limit: Weight, exponent: Fraction) -> Weight | None:
-    """``limit ** exponent`` for a limit that is not negative."""
+    """``limit ** exponent`` for a nonnegative limit."""
     if exponent.denominator == 1 and 0 < exponent <= MAX_EXACT_POWER:
         return Weight(limit.low ** int(exponent), limit.high ** int(exponent))
     return limit.mapped(lambda ends: ends ** Interval.around(exponent))
 
 
-# -- where an expression can be taken apart ------------------------------------------
+# -- where an expression can be split --------------------------------------------------
 
 
 def _site(expression: Node) -> tuple[tuple[int, ...], Call, bool] | None:
-    """The first `max`, `min` or `abs` that can be taken apart, and whether g grows with it."""
+    """The first `max`, `min` or `abs` that can be split, and whether g increases with it."""
     for path, node in _paths(expression):
         if isinstance(node, Call) and node.function in ("abs", "max", "min"):
             ends = hull(map(range_of, _alternatives(node)))
@@ -343,14 +342,14 @@ def _alternatives(node: Call) -> tuple[Node, ...]:
 
 
 def _is_worth_it(expression: Node) -> bool:
-    """Whether an expression is taken apart: not where that makes many atoms of few means."""
+    """Whether to split an expression; not if that gives too many atoms for its means."""
     n_atoms = _n_atoms(expression)
     most = min(MAX_ATOMS_PER_MEAN * len(means_of(expression)), MAX_SINGLE_ATOMS)
     return n_atoms <= max(MAX_ATOMS, most)
 
 
 def _n_atoms(expression: Node) -> int:
-    """How many atoms taking everything apart would make, at most."""
+    """The largest possible number of atoms after splitting."""
     counts = map(_n_atoms, operands(expression))
     match expression:
         case Call("max" | "min"):
@@ -367,10 +366,10 @@ def _paths(node: Node, prefix: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int
 
 
 def _dependence(node: Node, path: tuple[int, ...], ends: Interval) -> tuple[Interval, int]:
-    """The range of `node` where the node at `path` ranges over `ends`, and the direction.
+    """The range of `node` while the node at `path` varies over `ends`, and the direction.
 
-    The direction is 1 where `node` never decreases as the inner node grows, -1 where it
-    never increases, 0 where neither can be said.
+    The direction is 1 if `node` never decreases as the inner node increases, -1 if it never
+    increases, and 0 if neither is known.
     """
     if not path:
         return ends, 1
@@ -381,7 +380,7 @@ def _dependence(node: Node, path: tuple[int, ...], ends: Interval) -> tuple[Inte
 
 
 def _slope(node: Node, position: int, ranges: list[Interval]) -> int:
-    """The direction in which `node` follows its operand at `position`, 0 where unknown."""
+    """The direction in which `node` follows its operand at `position`; 0 if unknown."""
     inner = ranges[position]
     match node:
         case Negative():
@@ -413,7 +412,7 @@ def _power_slope(base: Interval, exponent: Interval) -> int:
 
 
 def _sign(interval: Interval) -> int:
-    """1 where the interval is >= 0, -1 where it is <= 0, 0 where it has both signs."""
+    """1 if the interval is >= 0, -1 if it is <= 0, and 0 if it has both signs."""
     return 1 if interval.low >= 0 else -1 if interval.high <= 0 else 0
 
 

@@ -1,4 +1,4 @@
-"""Expressions as weighted sums, whose weights and constants are exact where they can be."""
+"""Expressions as weighted sums, with exact weights and constants where that is possible."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sklearn_seldonian.constraints._interval import Interval
 from sklearn_seldonian.constraints._nodes import Binary, Call, Negative, Node
 from sklearn_seldonian.constraints._resolve import means_of
 
-# Numbers nearer to zero, and their reciprocals, are left to interval arithmetic.
+# Numbers closer to zero, and their reciprocals, are handled by interval arithmetic.
 MIN_NUMBER, MAX_NUMBER = Fraction(1, 2**1000), Fraction(2**1000)
 
 
 class Weight(NamedTuple):
-    """A weight between two numbers, which are equal unless a constant is irrational."""
+    """A weight between two numbers, which are equal unless the weight is irrational."""
 
     low: Fraction
     high: Fraction
@@ -28,7 +28,7 @@ class Weight(NamedTuple):
 
     @property
     def exact(self) -> Fraction | None:
-        """The weight, where it is known."""
+        """The weight, if it is exactly known; otherwise None."""
         return self.low if self.low == self.high else None
 
     @property
@@ -36,7 +36,7 @@ class Weight(NamedTuple):
         return Interval(Interval.around(self.low).low, Interval.around(self.high).high)
 
     def mapped(self, function: Callable[[Interval], Interval]) -> Weight | None:
-        """What contains the function of a weight; None where that is not finite."""
+        """An enclosure of the function of a weight; None if it is not finite."""
         return Weight.between(function(self.interval))
 
     def __neg__(self) -> Weight:
@@ -53,14 +53,14 @@ class Weight(NamedTuple):
         return Weight(min(products), max(products))
 
     def over(self, other: Weight) -> Weight | None:
-        """The ratio to a weight whose sign is known."""
+        """The ratio to another weight; None if its sign is not known."""
         if other.low <= 0 <= other.high:
             return None
         return self.times(Weight(1 / other.high, 1 / other.low))
 
     @property
     def is_moderate(self) -> bool:
-        """Whether it is zero, or a float can come near it."""
+        """Whether it is zero or well within the range of floats."""
         ends = self if self.exact is None else self[:1]
         return all(not end or MIN_NUMBER < abs(end) < MAX_NUMBER for end in ends)
 
@@ -70,17 +70,17 @@ Terms = dict[Node | None, Weight]
 
 
 def range_of(node: Node) -> Interval:
-    """Every value that `node` takes while its means vary over their ranges."""
+    """The interval of all values of `node` while its estimands vary over their ranges."""
     return interval(
         node, {estimand: Interval(*estimand.quantity.range) for estimand in means_of(node)}
     )
 
 
 def terms_of(node: Node) -> Terms | None:
-    """`node` as a weighted sum: the weight of each term, and under None the constant.
+    """`node` as a weighted sum: the weight of each term, and the constant with the key None.
 
-    Terms are means and whatever is not a sum itself; those that cancel are left out.
-    None where a weight is not finite, or too large or small for a float.
+    Terms are estimands and other expressions that are not sums. Terms that cancel are left out. The
+    result is None if a weight is not finite, or too large or too small for a float.
     """
     sums = _sum(node)
     if sums is None or not all(weight.is_moderate for weight in sums.values()):
@@ -89,7 +89,7 @@ def terms_of(node: Node) -> Terms | None:
 
 
 def _constant(node: Node) -> Weight | None:
-    """What a node that names no measure is worth, if it is finite."""
+    """The value of a node without measures, if it is finite."""
     exact = rational_value(node)
     return Weight.between(interval(node, {})) if exact is None else Weight(exact, exact)
 

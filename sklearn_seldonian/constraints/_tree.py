@@ -1,10 +1,10 @@
-"""The AND/OR tree of a constraint, and the one rule by which delta is spent on it.
+"""The AND/OR tree of a constraint, and the rule by which delta is divided over it.
 
-An AND passes where all of its children pass, each tested at the full delta: the intersection-union
-test [1]_. An OR passes where any of its k children passes at delta / k: Bonferroni's inequality.
-Where one child will be chosen before the test, by rows that the test does not see, the OR is open,
-and each child has the full delta: only the one that is chosen is tested (`_choice`).
-`shares` is this rule. All code that walks down a tree with a delta gets the children from it.
+An AND passes if all of its children pass, each tested at the full delta: the intersection-union
+test [1]_. An OR passes if any of its k children passes at delta / k: Bonferroni's inequality. An OR
+is open if other rows will choose one child before the test. Each child then has the full delta,
+because only the chosen one is tested (`_choice`). `shares` implements this rule. All code that
+descends a tree with a delta gets the children from it.
 
 References
 ----------
@@ -34,7 +34,7 @@ ExclusiveColumns = frozenset[frozenset[str]]
 
 @dataclass(frozen=True)
 class Linear:
-    """``sum(weights * means) + constant``, the weights in the order of the atom's means."""
+    """``sum(weights * estimands) + constant``, with the weights in the order of the estimands."""
 
     weights: tuple[float, ...]
     constant: float
@@ -42,21 +42,21 @@ class Linear:
 
 @dataclass(frozen=True)
 class Atom:
-    """``expression <= 0``, smooth in its means as far as it could be made so.
+    """``expression <= 0``, a leaf of the tree; smooth in its estimands where that is possible.
 
     Attributes
     ----------
     expression : Node
     estimands : tuple of Estimand
-        Those that `expression` depends on.
+        The estimands that `expression` depends on.
     linear : Linear or None
-        `expression` once more, where it is linear; its weights are not zero.
+        `expression` as a weighted sum with nonzero weights. None if it is not linear.
     in_units : bool
-        Whether `expression` is a value of the constraint's g. Otherwise only its sign says
-        something about g.
+        Whether `expression` has the value and units of the constraint's g. Otherwise only its sign
+        agrees with g.
     is_ratio : bool
-        Whether the limit that was asked multiplies a mean, as c does in ``a - c b``, which
-        stands for ``a / b - c``.
+        Whether the constraint's limit multiplies an estimand, as c does in ``a - c b``, which
+        represents ``a / b - c``.
     """
 
     expression: Node
@@ -68,17 +68,17 @@ class Atom:
     def has_independent_estimands(
         self, mutually_exclusive_columns: ExclusiveColumns = frozenset()
     ) -> bool:
-        """Whether the means are pairwise `independent`."""
+        """Whether the estimands are pairwise `independent`."""
         pairs = itertools.combinations(self.estimands, 2)
         return all(independent(one, other, mutually_exclusive_columns) for one, other in pairs)
 
 
 @dataclass(frozen=True)
 class And:
-    """Satisfied where every child is.
+    """Satisfied if every child is satisfied.
 
-    `implied` are trees that are satisfied whatever the means. They need no test; they
-    matter where g is wanted, which is the largest of all.
+    `implied` are trees that are satisfied for all values of the estimands. They need no test, but
+    they count in the value of g, which is the largest of all.
     """
 
     children: tuple[Tree, ...]
@@ -87,10 +87,10 @@ class And:
 
 @dataclass(frozen=True)
 class Or:
-    """Satisfied where some child is.
+    """Satisfied if any child is satisfied.
 
-    `is_open` says that one child is to be chosen before the test, by rows that it does not see.
-    The OR cannot be tested until then.
+    `is_open` says that other rows must choose one child before the test. Until then the OR cannot
+    be tested.
     """
 
     children: tuple[Tree, ...]
@@ -104,7 +104,7 @@ Tree = And | Or | Atom
 
 
 def shares(tree: And | Or, delta: float) -> tuple[tuple[Tree, float], ...]:
-    """The children of a tree that is tested at `delta`, each with the delta of its own test."""
+    """The children of a tree that is tested at `delta`, each with the delta of its test."""
     is_split = isinstance(tree, Or) and not tree.is_open
     share = delta / len(tree.children) if is_split else delta
     return tuple((child, share) for child in tree.children)
@@ -117,23 +117,23 @@ def fold(
     any_of: Callable[[Iterable[T]], T],
     delta: float = 1.0,
 ) -> T:
-    """Fold a tree from its leaves up.
+    """Combine values of the atoms from the leaves to the root.
 
     Parameters
     ----------
     tree : And, Or or Atom
     leaf : callable
-        Takes an atom and the delta that its test gets.
+        Called with an atom and the delta of its test.
     all_of, any_of : callable
-        Take the values of the children of an AND, and of an OR. These are computed when they are
-        asked for, so that ``all`` and ``any`` stop early.
+        Called with the values of the children of an AND, and of an OR. The values are computed
+        lazily, so ``all`` and ``any`` stop early.
     delta : float, default=1.0
-        What the whole tree is tested at.
+        The delta of the whole tree.
 
     Returns
     -------
     object
-        What `leaf`, `all_of` and `any_of` return.
+        The value of the root.
 
     Examples
     --------
@@ -150,12 +150,12 @@ def fold(
 
 
 def fold_numbers(tree: Tree, leaf: Callable[[Atom, float], float], delta: float = 1.0) -> float:
-    """Fold numbers of which the largest counts for an AND, and the smallest for an OR."""
+    """As `fold`, with the largest number for an AND and the smallest for an OR."""
     return fold(tree, leaf, lambda values: max(values), lambda values: min(values), delta)
 
 
 def leaves(tree: Tree, delta: float) -> tuple[tuple[Atom, float], ...]:
-    """The atoms of `tree`, left to right, each with the delta that its test gets."""
+    """The atoms of `tree`, left to right, each with the delta of its test."""
     if isinstance(tree, Atom):
         return ((tree, delta),)
     return tuple(leaf for child, own in shares(tree, delta) for leaf in leaves(child, own))
@@ -167,16 +167,16 @@ def atoms_of(tree: Tree) -> tuple[Atom, ...]:
 
 
 def parts_of_and(tree: Tree, delta: float) -> tuple[tuple[Tree, float], ...]:
-    """What has to pass for `tree` to pass: the ORs and atoms under its ANDs."""
+    """The parts that must all pass for `tree` to pass: the ORs and atoms under its ANDs."""
     if not isinstance(tree, And):
         return ((tree, delta),)
     return tuple(part for child, own in shares(tree, delta) for part in parts_of_and(child, own))
 
 
 def bonferroni(probabilities: Iterable[Array | float]) -> Array:
-    """A lower bound on the probability that all of some events happen, whatever their dependence.
+    """A lower bound on the probability that all events happen, for any dependence between them.
 
-    By Bonferroni's inequality one minus the sum of the probabilities that each fails.
+    By Bonferroni's inequality it is one minus the sum of the probabilities that each one fails.
     """
     missed = sum((1.0 - np.asarray(p) for p in probabilities), start=np.zeros(()))
     return np.maximum(0.0, 1.0 - missed)
@@ -190,24 +190,22 @@ def subtrees(tree: Tree) -> Iterator[Tree]:
             yield from subtrees(child)
 
 
-# -- what can be said of two means -----------------------------------------------------
+# -- relations between two estimands -----------------------------------------------------
 
 
 def independent(
     one: Estimand, other: Estimand, mutually_exclusive_columns: ExclusiveColumns = frozenset()
 ) -> bool:
-    """Whether the text says that no row counts for both means.
+    """Whether no row can count for both estimands, by their text.
 
-    Then, given how many rows count for each, what happens in the ones says nothing about
-    the others. Rows cannot count for both where two conditions exclude each other, or
-    where the labels or predictions that count do.
+    Given the number of rows of each, their estimates are then independent. No row counts for both
+    if two of their conditions exclude each other, or if the labels or predictions that count do.
 
     Parameters
     ----------
     one, other : Estimand
     mutually_exclusive_columns : frozenset of frozenset of str
-        Names of 0/1 columns of which at most one is 1 in any row, as far as the data's
-        owner says.
+        Sets of 0/1 columns of which at most one is assumed to be 1 in any row.
     """
     pairs = list(itertools.product(one.conditions, other.conditions))
     if any(are_exclusive(a, b, mutually_exclusive_columns) for a, b in pairs):
@@ -218,7 +216,7 @@ def independent(
 def are_exclusive(
     one: Condition, other: Condition, mutually_exclusive_columns: ExclusiveColumns = frozenset()
 ) -> bool:
-    """Whether no row meets both, by their text or by `mutually_exclusive_columns`."""
+    """Whether no row meets both conditions, by their text or by `mutually_exclusive_columns`."""
     match one, other:
         case ColumnIs(column=a, value=True), ColumnIs(column=b, value=True) if a != b:
             return any({a, b} <= names for names in mutually_exclusive_columns)

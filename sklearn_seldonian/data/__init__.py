@@ -1,1 +1,1 @@
-"""Rows, columns, preprocessing and the split."""
+"""Rows, columns, preprocessing and the split into candidate and safety data."""

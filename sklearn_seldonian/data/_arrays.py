@@ -29,9 +29,9 @@ CHUNK_ROWS = 65536
 
 
 def as_arrays(X: Any, y: Any = None) -> tuple[Any, Any]:
-    """X and y with arrays in place of tensors and Datasets.
+    """X and y with arrays instead of tensors and Datasets.
 
-    The rows of a Dataset are read once, in its order. Its labels count where `y` is None. All other
+    The rows of a Dataset are read once, in its order. Its labels are used if `y` is None. All other
     containers are returned unchanged.
     """
     if _is_a(X, "skorch.helper", "SliceDataset"):
@@ -40,29 +40,29 @@ def as_arrays(X: Any, y: Any = None) -> tuple[Any, Any]:
         X, labels = _read(X)
         y = labels if y is None else y
     if np.ma.is_masked(y):
-        raise ValueError("Input y contains masked values.")
+        raise ValueError("Input y contains masked values. Leave those rows out.")
     return without_tensor(X), without_tensor(y)
 
 
 def check_names(X: Any) -> None:
-    """Refuse a table with several columns of one name."""
+    """Refuse a table with several columns of the same name."""
     if not is_table(X):
         return
     names = pd.Index(X.column_names if hasattr(X, "column_names") else X.columns)
     if not names.is_unique:
         raise ValueError(
-            f"X has several columns {names[names.duplicated()][0]!r}, and a model tells columns "
-            "apart by their names: rename them, or drop all but one."
+            f"X has several columns named {names[names.duplicated()][0]!r}, and a model "
+            "identifies columns by their names. Rename them, or drop all but one."
         )
 
 
 def rows_to_preprocess(X: Any, n_features: int | None = None) -> Any:
-    """The rows of X in a container that can be indexed. Their values are not checked.
+    """The rows of X in a container that can be indexed; their values are not checked.
 
     Raises
     ------
     ValueError
-        If there is no row, or if rows have `n_features` and these have no columns.
+        If there are no rows, or if `n_features` is given and X has no columns.
     """
     (rows,) = indexable(X)
     if n_features is not None and getattr(rows, "ndim", 2) == 1:
@@ -76,7 +76,7 @@ def rows_to_preprocess(X: Any, n_features: int | None = None) -> Any:
 
 
 def _is_a(values: Any, module: str, name: str) -> bool:
-    """Whether `values` are of a class of another library. The library is not imported for this."""
+    """Whether `values` are of a class of another library, without importing the library."""
     return module in sys.modules and isinstance(values, getattr(sys.modules[module], name))
 
 
@@ -86,13 +86,13 @@ def _read(dataset: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
     read = iter(dataset) if is_stream else (dataset[i] for i in range(len(dataset)))
     rows = [_parts(row) for row in read]
     if not rows:
-        raise ValueError("The Dataset has no rows.")
+        raise ValueError("The Dataset has no rows, and fit needs some.")
     inputs = [_input(row[0]) for row in rows]
     shapes = sorted({values.shape for values in inputs})
     if len(shapes) > 1:
         raise ValueError(
-            f"The Dataset's rows have different shapes, such as {shapes[0]} and {shapes[1]}; bring "
-            "them to one size in its transform."
+            f"The Dataset's rows must have one shape, but have, for example, {shapes[0]} and "
+            f"{shapes[1]}. Bring them to one size in its transform."
         )
     labels = [np.asarray(without_tensor(row[1])) for row in rows if len(row) == 2]
     return np.stack(inputs), np.stack(labels) if labels else None
@@ -113,18 +113,19 @@ def _parts(row: Any) -> Sequence[Any]:
 def _input(values: Any) -> NDArray[Any]:
     """One row's inputs as an array. Images have their channels first, as in torchvision."""
     array = np.asarray(without_tensor(values))
-    if not hasattr(values, "getbands"):  # it is not an image of PIL
+    if not hasattr(values, "getbands"):  # not a PIL image
         return array
     return array[None] if array.ndim == 2 else np.moveaxis(array, 2, 0)
 
 
-# -- what is not a number --------------------------------------------------------------------
+# -- values that are not numbers ---------------------------------------------------------------
 
-# The number of columns that a message names.
+# The largest number of columns that a message names.
 MAX_NAMED = 5
 IMPUTE = (
-    "Give the estimator an imputer as preprocessor=, such as SimpleImputer(): it is fitted on "
-    "candidate rows only, and an imputer in front, as in a pipeline, would see the safety rows."
+    "Give the estimator an imputer as preprocessor=, such as SimpleImputer(), which is fitted on "
+    "the candidate data only. An imputer before the estimator in a pipeline would see the safety "
+    "data."
 )
 
 
@@ -148,8 +149,8 @@ def check_kinds(X: Any, subject: str = "Input X", remedy: str = IMPUTE) -> None:
     if dates:
         raise ValueError(
             f"{subject} contains dates or durations, in column {', '.join(dates[:MAX_NAMED])}, "
-            "and modules take numbers: turn them into some, such as years, or days since a date, "
-            "before the split or by preprocessor=."
+            "and modules need numbers. Convert them to numbers, such as years or days since a "
+            "date, before the split or by preprocessor=."
         )
     objects = pd.DataFrame({n: column for n, column in columns.items() if not _is_numeric(column)})
     _refuse_cells(objects.isna().to_numpy(), list(objects), f"{subject} contains NaN", remedy)
@@ -182,10 +183,10 @@ def check_finite(
 
 
 def _columns_of_objects(X: Any) -> dict[Any, Series]:
-    """By number, the columns of an array or of lists if they may hold dates or missing objects."""
+    """The columns of an array or of lists, by number, if they may hold dates or missing objects."""
     try:
         values = np.asarray(X)
-    except ValueError:  # check_array says why
+    except ValueError:  # check_array reports the reason
         return {}
     if values.dtype.kind not in "OmM" or values.ndim < 1:
         return {}

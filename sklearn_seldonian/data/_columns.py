@@ -1,7 +1,7 @@
 """Tables of any library as columns of plain values, which conditions can compare.
 
 A plain value is a number, a text or a truth value. A column of plain values is a Categorical if it
-says whether and how its values are ordered, and an array otherwise.
+defines the order of its values, or that they have none. Otherwise it is an array.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ NamedColumns = list[tuple[str, Series]]
 # Types of rows in a list of rows.
 ROWS = (list, tuple, pd.Series, np.ndarray)
 DATES = date, time, timedelta, np.datetime64, np.timedelta64, pd.Period
-# Advice for kinds of values that no literal can be compared with. The first that fits is given.
+# Advice for types of values that no literal can be compared with; the first match is used.
 REMEDIES: Mapping[tuple[type, ...], str] = {
     (list, tuple, set, frozenset, dict, np.ndarray): (
-        "Make each part a column of its own, for by=(a, b), or write column.map(str)."
+        "Make each part a separate column, for by=(a, b), or write column.map(str)."
     ),
     (bytes,): 'Write column.str.decode("utf-8").',
     DATES: "Write column.dt.year and the like, or column.astype(str).",
@@ -36,7 +36,7 @@ REMEDIES: Mapping[tuple[type, ...], str] = {
 
 
 def without_tensor(values: Any) -> Any:
-    """`values`, with a tensor turned into an array. On the CPU both share their memory."""
+    """`values`, with a tensor converted to an array; on the CPU both share their memory."""
     torch = sys.modules.get("torch")  # tensors exist only once torch is imported
     if torch is None or not isinstance(values, torch.Tensor):
         return values
@@ -45,7 +45,7 @@ def without_tensor(values: Any) -> Any:
 
 
 def array_of_objects(values: Sequence[Any]) -> NDArray[Any]:
-    """An array of the values as they are: numbers stay numbers beside texts, and lists lists."""
+    """An array of the unchanged values: numbers stay numbers beside texts, and lists stay lists."""
     array = np.empty(len(values), dtype=object)
     for position, value in enumerate(values):
         array[position] = value
@@ -62,7 +62,8 @@ def with_none(values: NDArray[Any], where: NDArray[np.bool_]) -> NDArray[Any]:
 def series(values: NDArray[Any]) -> Series:
     """A Series of an array.
 
-    It holds objects where pandas fails: with texts that are not Unicode and with huge integers.
+    It has dtype object if pandas fails otherwise: for texts that are not Unicode and for huge
+    integers.
     """
     try:
         return pd.Series(values)
@@ -98,7 +99,7 @@ def is_table(table: Any) -> bool:
         If `table` is a frame whose rows have not been computed.
     """
     if type(table).__name__ == "LazyFrame":
-        raise ValueError("A LazyFrame has no rows yet: write frame.collect().")
+        raise ValueError("A LazyFrame has no rows yet. Write frame.collect().")
     return isinstance(table, pd.DataFrame) or (
         hasattr(table, "columns")
         and any(hasattr(table, name) for name in ("to_pandas", "__arrow_c_stream__"))
@@ -106,7 +107,7 @@ def is_table(table: Any) -> bool:
 
 
 def of_table(table: Any) -> NamedColumns:
-    """The names of a table's columns, and the columns as Series of pandas."""
+    """The names of a table's columns, and the columns as pandas Series."""
     table = _native(table)
     if isinstance(table, pd.DataFrame):
         return [(str(name), table.iloc[:, i]) for i, name in enumerate(table.columns)]
@@ -123,17 +124,18 @@ def of_table(table: Any) -> NamedColumns:
 
 
 def of_values(values: Any) -> NamedColumns:
-    """Names and columns of whatever is given as `sensitive_features`.
+    """Names and columns of the `sensitive_features`, in any container.
 
     Raises
     ------
     ValueError
-        If it is a dict, has rows of different lengths, or not one or two dimensions.
+        If it is a dict, has rows of different lengths, or does not have one or two dimensions.
     """
     if isinstance(values, Mapping):
         raise ValueError(
-            "sensitive_features must be a Series, DataFrame or array, not a dict: scikit-learn's "
-            "splitters do not slice dicts. Use pandas.DataFrame(sensitive_features)."
+            "sensitive_features must be a Series, DataFrame or array, not a dict, because "
+            "scikit-learn's splitters cannot index dicts. Use "
+            "pandas.DataFrame(sensitive_features)."
         )
     if is_table(values):
         return of_table(values)
@@ -166,7 +168,7 @@ def _of_one_column(values: Any) -> Series | None:
 
 
 def _of_polars(column: Any) -> Series:
-    """A Series of polars as one of pandas. Neither pyarrow nor a detour over float64 is needed."""
+    """A polars Series as a pandas Series, without pyarrow and without conversion to float64."""
     kind = column.dtype.base_type().__name__
     values: Any
     if kind in ("Enum", "Categorical"):
@@ -190,9 +192,9 @@ def _unnamed(values: Any) -> list[Series]:
     is_hidden = np.ma.getmaskarray(values)
     values = np.asarray(values)
     if values.ndim not in (1, 2):
-        raise ValueError(f"sensitive_features must have 1 or 2 dimensions, not {values.ndim}.")
+        raise ValueError(f"sensitive_features must have 1 or 2 dimensions, got {values.ndim}.")
     if values.dtype.kind == "U":
-        is_hidden = is_hidden | (values == "nan")  # numpy writes missing texts so
+        is_hidden = is_hidden | (values == "nan")  # numpy's text for a missing value
     if is_hidden.any():
         values = with_none(values, is_hidden)
     return columns_of_array(values)
@@ -207,7 +209,7 @@ def _of_rows(given: Iterable[Any]) -> list[Series]:
         raise ValueError(
             f"sensitive_features has rows of different lengths: row 0 has {_counted(lengths[0])}, "
             f"row {different} has {_counted(lengths[different])}. Give every row all columns, with "
-            "a group of its own for what is not known."
+            'a level such as "unknown" for missing values.'
         )
     if not rows or lengths[0] is None:
         return [series(array_of_objects(rows))]
@@ -231,31 +233,31 @@ def _counted(length: int | None) -> str:
 
 
 def plain_values(column: Series, name: str, source: str, missing: str = "error") -> Any:
-    """A column's values as plain ones: an array, or a Categorical with plain categories.
+    """A column as plain values: an array, or a Categorical with plain categories.
 
-    Values that are equal in the table are equal here, whatever their type. Decimals, and floats of
-    fewer than 64 bits, become the shortest decimal number that they stand for, like literals.
+    Values that are equal in the table are equal here, for all types. Decimals, and floats with less
+    than 64 bits, become the shortest decimal number that represents them, like literals.
 
     Parameters
     ----------
     column : Series
     name, source : str
-        What it is called, and in what it was given, for messages.
+        Name of the column, and name of the argument that has it, for messages.
     missing : {"error", "exclude"}, default="error"
-        Whether missing values are refused, or are None or NaN.
+        Whether missing values are refused, or become None or NaN.
 
     Raises
     ------
     ValueError
-        If values are missing, or are of a kind that constraints cannot compare.
+        If values are missing, or have a type that constraints cannot compare.
     """
     is_missing = column.isna().to_numpy()
     n_missing = int(is_missing.sum())
     if n_missing and missing == "error":
         raise ValueError(
-            f"Column {name!r} of {source} holds {n_missing} missing values; constraints cannot "
-            'say which group those rows belong to. With missing="exclude" they count for '
-            "constraints without a condition on it, and for no group."
+            f"Column {name!r} of {source} has {n_missing} missing values, so the group of those "
+            'rows is not known. With missing="exclude" they count in constraints without a '
+            "condition on this column, and in no group."
         )
     try:
         if not n_missing:
@@ -265,13 +267,13 @@ def plain_values(column: Series, name: str, source: str, missing: str = "error")
         (kind,) = error.args
         remedy = next(text for kinds, text in REMEDIES.items() if issubclass(kind, kinds))
         raise ValueError(
-            f"Column {name!r} of {source} holds values of type {kind.__name__}; constraints "
+            f"Column {name!r} of {source} has values of type {kind.__name__}, but constraints "
             f"compare numbers, texts and truth values. {remedy}"
         ) from None
 
 
 def _with_gaps(values: Any, is_missing: NDArray[np.bool_]) -> Any:
-    """The `values` of a column at the places where it has some."""
+    """The `values` of a column with gaps at the missing places."""
     if isinstance(values, pd.Categorical):
         codes = np.full(len(is_missing), -1)
         codes[~is_missing] = values.codes
@@ -285,7 +287,7 @@ def _with_gaps(values: Any, is_missing: NDArray[np.bool_]) -> Any:
 
 
 class _NotPlainError(Exception):
-    """A kind of value that no literal can be compared with."""
+    """A type of value that no literal can be compared with."""
 
 
 def _plain(column: Series) -> Any:
@@ -307,7 +309,7 @@ def _plain(column: Series) -> Any:
 
 
 def _shortest_decimals(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Floats of another precision as the shortest decimal numbers that they stand for."""
+    """Floats of another precision as the shortest decimal numbers that represent them."""
     codes, distinct = pd.factorize(values.astype(np.float64))
     if values.dtype.itemsize < 8:
         distinct = distinct.astype(values.dtype).astype(str).astype(np.float64)

@@ -1,4 +1,4 @@
-"""A remark on rows that were copied before the split, which makes a certificate worthless."""
+"""A remark on rows that were copied before the split, which invalidates a certificate."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from sklearn_seldonian.data._digests import blocks_of
 from sklearn_seldonian.data._row_sketch import Hashes, bits_of, row_hashes
 from sklearn_seldonian.data._split import LabelledRows
 
-# Limits on the rows compared on each side of the split, and on the numbers read for that.
+# Limits on the rows compared on each side of the split, and on the values read for it.
 MAX_ROWS_COMPARED = 5000
 MAX_VALUES_COMPARED = 2**20
-# Users are told of at least this number, and this share, of copies among compared safety rows.
+# The remark is made from this number and this share of copies among the compared safety rows on.
 MIN_COPIES = 20
 MIN_SHARE = 0.05
-# A column of continuous data has at least this number of different values per row.
+# A column counts as continuous if it has at least this number of different values per row.
 MIN_VALUES_PER_ROW = 1 / 3
 
 
 def remark_on_copies(candidate: LabelledRows, safety: LabelledRows) -> str | None:
-    """A sentence on safety rows that are exact copies of candidate rows; None where there is none.
+    """A sentence about safety rows that are exact copies of candidate rows; None without copies.
 
-    Rows of discrete data agree by chance, so they are not remarked on. Large data are judged by a
-    sample of their rows.
+    There is no remark on discrete data, whose rows agree by chance. For large data, a sample of the
+    rows is compared.
     """
     if issparse(candidate.X):
         return None
@@ -36,10 +36,10 @@ def remark_on_copies(candidate: LabelledRows, safety: LabelledRows) -> str | Non
     if not is_suspicious or not all(_is_continuous(X) for X, _ in (trained, tested)):
         return None
     return (
-        f"{is_copy.mean():.0%} of the safety rows compared are exact copies of candidate rows, in "
-        "data that are not discrete. Rows that were copied before the split, as by a resampler in "
-        "front of the estimator, are not independent, and the certificate proves nothing about "
-        "new rows; resample inside, with preprocessor=."
+        f"{is_copy.mean():.0%} of the compared safety rows are exact copies of candidate rows, in "
+        "data that are not discrete. Rows that were copied before the split, for example by a "
+        "resampler before the estimator, are not independent, so the certificate proves nothing "
+        "about new rows. Resample inside the estimator, with preprocessor=."
     )
 
 

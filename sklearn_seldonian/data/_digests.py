@@ -1,8 +1,8 @@
-"""Fingerprints of rows, which depend on their values, but not on order, container and type.
+"""Fingerprints of rows, which depend on their values but not on order, container or type.
 
-Rows are given as blocks, each an array of some of their columns. A block holds numbers, of shape
-(n_rows, n_columns), or digests, of shape (n_rows,) and type `DIGEST`: of those values of the last
-column before it that are not numbers. There the numbers are NaN.
+Rows are given as blocks, each an array of some of their columns. A block contains numbers, of shape
+(n_rows, n_columns), or digests, of shape (n_rows,) and type `DIGEST`. The digests are of those
+values of the preceding column that are not numbers; in that column they are NaN.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from sklearn_seldonian.data._columns import (
 Block = NDArray[Any]
 DIGEST = np.dtype("V16")
 NUMBERS = (Real, np.bool_)
-# The number of sums that a fingerprint is made of.
+# The number of sums in a fingerprint.
 N_LANES = 4
 # The number of bytes that are digested at a time.
 CHUNK_BYTES = 2**25
@@ -43,10 +43,10 @@ CHUNK_BYTES = 2**25
 
 @dataclass(frozen=True)
 class RowSum:
-    """A sum of digests of rows, which does not depend on their order and adds up over parts.
+    """A sum of digests of rows, which does not depend on their order and is additive over parts.
 
-    It tells rows apart that differ by accident (a multiset hash by addition [1]_). It does not
-    withstand somebody who makes up rows until the sum is the same.
+    It detects accidental differences between rows (a multiset hash by addition [1]_). It does not
+    protect against somebody who constructs rows with the same sum.
 
     Parameters
     ----------
@@ -65,15 +65,15 @@ class RowSum:
 
     @classmethod
     def of(
-        cls, blocks: Iterable[Block], beside: Mapping[str, NDArray[np.uint64]], name: str = "data"
+        cls, blocks: Iterable[Block], paired: Mapping[str, NDArray[np.uint64]], name: str = "data"
     ) -> dict[str, RowSum]:
-        """Of the rows of some blocks, by `name`, and of each row with a number `beside` it."""
+        """The sum over the rows of some blocks, and sums over rows with `paired` numbers."""
         blocks, start = list(blocks), 0
-        sums = {key: np.zeros(N_LANES, dtype=np.uint64) for key in (name, *beside)}
-        for rows in _stretches(blocks):
+        sums = {key: np.zeros(N_LANES, dtype=np.uint64) for key in (name, *paired)}
+        for rows in _chunks(blocks):
             lanes = _row_digests(rows, 8 * N_LANES).view(np.uint64)
             sums[name] += lanes.sum(axis=0, dtype=np.uint64)
-            for key, numbers in beside.items():
+            for key, numbers in paired.items():
                 mixed = lanes + numbers[start : start + len(lanes), None]
                 mixed = hash_array(mixed.ravel()).reshape(lanes.shape)
                 sums[key] += mixed.sum(axis=0, dtype=np.uint64)
@@ -81,27 +81,27 @@ class RowSum:
         return {key: cls(start, tuple(lanes.tolist())) for key, lanes in sums.items()}
 
     def __add__(self, other: RowSum) -> RowSum:
-        """Of the rows of both."""
+        """The sum over the rows of both."""
         pairs = zip(self.lanes, other.lanes, strict=True)
         lanes = tuple((one + more) % 2**64 for one, more in pairs)
         return RowSum(self.n_rows + other.n_rows, lanes)
 
     def fingerprint(self, kind: bytes = b"") -> str:
-        """The sum in hexadecimal digits. `kind` says what the rows are."""
+        """The sum in hexadecimal digits; `kind` identifies the kind of rows."""
         content = struct.pack(f"<{1 + N_LANES}Q", self.n_rows, *self.lanes)
         return _digest_of_bytes(content + kind).hex()
 
 
 def row_digests(blocks: Iterable[Block]) -> NDArray[np.uint8]:
-    """A digest of each row of the `blocks`: shape (n_rows, 16)."""
-    stretches = _stretches(list(blocks))
-    return np.concatenate([_row_digests(rows, DIGEST.itemsize) for rows in stretches])
+    """A digest of each row of the `blocks`, of shape (n_rows, 16)."""
+    chunks = _chunks(list(blocks))
+    return np.concatenate([_row_digests(rows, DIGEST.itemsize) for rows in chunks])
 
 
 def numbered(blocks: Iterable[Block]) -> Iterator[tuple[int, Block]]:
     """The `blocks`, each with the position of its first column.
 
-    Digests are of the last column of the numbers before them.
+    A block of digests belongs to the last column of the numbers before it.
     """
     position = 0
     for block in blocks:
@@ -117,8 +117,8 @@ def weights_of_columns(n: int) -> NDArray[np.uint64]:
     return hash_array(np.arange(1, n + 1, dtype=np.uint64)) | np.uint64(1)
 
 
-def _stretches(blocks: Sequence[Block]) -> Iterator[list[Block]]:
-    """The rows of the blocks, so many at a time as fit into `CHUNK_BYTES`."""
+def _chunks(blocks: Sequence[Block]) -> Iterator[list[Block]]:
+    """The rows of the blocks, in chunks that fit into `CHUNK_BYTES`."""
     width = sum(block.shape[1] * 8 if block.ndim == 2 else DIGEST.itemsize for block in blocks)
     n_rows = max(1, CHUNK_BYTES // max(1, width))
     for start in range(0, max(1, len(blocks[0])), n_rows):
@@ -128,9 +128,9 @@ def _stretches(blocks: Sequence[Block]) -> Iterator[list[Block]]:
 def _row_digests(blocks: Sequence[Block], size: int) -> NDArray[np.uint8]:
     """A digest of each row, of `size` bytes.
 
-    A row is digested as its numbers, and the weighted sum of the digests of what is not a number.
-    So a row has the same digest whatever the other rows of its columns hold. The columns are mixed
-    in one after another, all rows at once.
+    The digest of a row is computed from its numbers, and from the weighted sum of the digests of
+    values that are not numbers. So it does not depend on the values of other rows. The columns are
+    mixed in one after another, for all rows at once.
     """
     numbers = [_canonical(block) for block in blocks if block.ndim == 2]
     others = np.zeros((len(blocks[0]), 2), dtype=np.uint64)
@@ -147,7 +147,7 @@ def _row_digests(blocks: Sequence[Block], size: int) -> NDArray[np.uint8]:
 
 
 def _canonical(block: Block) -> NDArray[np.float64]:
-    """Numbers of which equal ones have equal bytes."""
+    """The numbers in a form in which equal numbers have equal bytes."""
     block = block.astype(np.float64) + 0.0  # turns -0.0 into 0.0
     block[np.isnan(block)] = np.nan
     return block
@@ -165,10 +165,10 @@ def _as_block(digests: Iterable[bytes]) -> Block:
 
 
 def blocks_of(values: Any) -> list[Block]:
-    """Blocks of rows of any kind: an array, a frame, sparse rows, lists, texts, images.
+    """Blocks of any kind of rows: an array, a frame, sparse rows, lists, texts, images.
 
-    Rows that are equal as numbers or as texts have the same blocks, but for blocks of digests of
-    columns in which all other rows too hold numbers only: those are left out.
+    Rows that are equal as numbers or texts have the same blocks. The only exception is a column in
+    which all rows are numbers: its block of digests is left out.
     """
     if is_table(values):
         return [block for _, column in of_table(values) for block in _of_column(column)]
@@ -207,7 +207,7 @@ def _is_exact(values: NDArray[Any]) -> bool:
 
 
 def _sparse_rows(values: Any) -> list[tuple[int, NDArray[Any], NDArray[Any]]]:
-    """For each row, its length, and the places and values of what is not zero."""
+    """For each row, its length, and the positions and values of nonzero entries."""
     rows = values.tocsr(copy=True)
     rows.sum_duplicates()
     rows.eliminate_zeros()
@@ -225,7 +225,7 @@ def _of_column(column: pd.Series) -> list[Block]:
 def _of_objects(values: list[Any]) -> list[Block]:
     """A list as a block of numbers, NaN for others, and a block of digests, zero for numbers.
 
-    Without the second where all values are numbers. Missing values are numbers: NaN.
+    The second block is left out if all values are numbers. Missing values count as numbers: NaN.
     """
     if set(map(type, values)) == {str}:
         codes, texts = pd.factorize(np.array(values, dtype=object))
@@ -239,7 +239,7 @@ def _of_objects(values: list[Any]) -> list[Block]:
 
 
 def _number(value: Any) -> float | None:
-    """The value as a float, NaN if it is missing; None if a float does not represent it."""
+    """The value as a float; NaN if it is missing, None if a float cannot represent it."""
     if _is_missing(value):
         return math.nan
     if not _is_number(value):
@@ -267,7 +267,7 @@ def _digest(value: Any) -> bytes:
 
 
 def _content(value: Any) -> bytes:
-    """A value as bytes. Equal values have the same bytes, as far as that can be known."""
+    """A value as bytes; equal values have the same bytes, as far as possible."""
     if isinstance(value, str):
         return b"text" + value.encode("utf-8", "surrogatepass")
     value = without_tensor(value)
@@ -293,12 +293,12 @@ def _content(value: Any) -> bytes:
 
 
 def _object_content(value: Any) -> bytes:
-    """The type of an object with its text, or with its pickle if it has no text of its own."""
+    """The type of an object with its text, or with its pickle if its class defines no text."""
     kind: Any = type(value)
     name = f"object {kind.__module__}.{kind.__qualname__} ".encode()
     if kind.__str__ is not object.__str__ or kind.__repr__ is not object.__repr__:
         return name + str(value).encode("utf-8", "surrogatepass")
     try:
         return name + pickle.dumps(value, protocol=4)
-    except Exception:  # an object's own methods may raise anything
+    except Exception:  # methods of unknown objects may raise anything
         return name

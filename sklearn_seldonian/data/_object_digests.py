@@ -1,7 +1,7 @@
-"""Digests of fitted objects, by what they hold, and whether they may have changed since.
+"""Digests of fitted objects by their content, and quick checks for changes.
 
-Two objects that hold the same have the same digest: a copy, what a pickle holds, an object in
-another process. What changes no answer is not part of it (`IGNORED`, and the states of random
+Two objects with the same content have the same digest: a copy, an object from a pickle, an object
+in another process. Content that changes no answer is ignored (`IGNORED`, and the states of random
 number generators).
 """
 
@@ -24,14 +24,14 @@ from scipy.sparse import sparray, spmatrix
 
 from sklearn_seldonian.data._columns import without_tensor
 
-# Attributes of estimators that change no answer. The last is a place in memory, by which
-# scikit-learn's vectorisers know, when they are asked, that they have checked their stop words.
+# Attributes of estimators that change no answer. The last one is a memory address, which
+# scikit-learn's vectorisers set when they have checked their stop words.
 IGNORED = frozenset({"n_jobs", "verbose", "memory", "_sklearn_version", "_seal_", "_stop_words_id"})
 ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 NAMED = (type, FunctionType, ModuleType)
 Part = str | bytes
 CONTAINERS = (list, tuple, set, frozenset, dict)
-# What decides the answers of skorch's nets.
+# The attributes that determine the answers of skorch's nets.
 OF_NETS = (
     "module_",
     "predict_nonlinearity",
@@ -41,15 +41,16 @@ OF_NETS = (
     "adjustment_",
 )
 PLAIN_KINDS = "biufcmMSUV"
-# What `glance` looks into: containers of at most so many entries, so many values in all, and so
-# many numbers of a larger array.
+# Limits of `glance`: the entries of a container, the values in total, and the numbers of a large
+# array.
 MAX_ENTRIES, MAX_VALUES, MAX_NUMBERS = 256, 20_000, 4096
 
 
 def object_digest(value: Any) -> str | None:
-    """A digest of what `value` holds; None if it holds what pickle would not take either.
+    """A digest of the content of `value`; None if it has content that pickle would also refuse.
 
-    Functions and classes count by their names, and nameless functions by their code.
+    Functions and classes are identified by their names, and lambdas and local functions by their
+    code as well.
     """
     try:
         return _Digests().of(value).hex()
@@ -63,9 +64,9 @@ def type_digest(value: Any) -> str:
 
 
 def lasting_digest(value: Any, ask: Callable[[Any], object]) -> str | None:
-    """The digest of `value` that it keeps when it answers, and in a pickle; None if it has none.
+    """The digest of `value`, if answering and pickling do not change it; otherwise None.
 
-    `ask` makes it, or a copy, answer.
+    `ask` makes the object, or a copy of it, answer.
     """
     found = object_digest(value)
     if not _keeps(value, found, ask):
@@ -74,7 +75,7 @@ def lasting_digest(value: Any, ask: Callable[[Any], object]) -> str | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             copied = pickle.loads(pickle.dumps(value))
-    except Exception:  # it has no pickle in which it could change
+    except Exception:  # it cannot be pickled
         return found
     return found if found == object_digest(copied) and _keeps(copied, found, ask) else None
 
@@ -84,20 +85,20 @@ def _keeps(value: Any, digest: str | None, ask: Callable[[Any], object]) -> bool
     try:
         ask(value)
         glance(value)
-    except Exception:  # it may not answer for every kind of rows
+    except Exception:  # it may not be able to answer for these rows
         return False
     return digest == object_digest(value)
 
 
 class _Digests:
-    """Digests of a value and of all values inside, each made once."""
+    """Digests of a value and of all values inside it, each computed once."""
 
     def __init__(self) -> None:
-        # By the id; the values are held, so that no other one gets the id.
+        # By id; the values are kept alive, so that no other value gets the same id.
         self._known: dict[int, tuple[bytes, Any]] = {}
 
     def of(self, value: Any) -> bytes:
-        if type(value) is dict and not value:  # Python makes one where an object is looked at
+        if type(value) is dict and not value:  # Python may create an empty one on access
             value = None
         if type(value) in ATOMS:
             return _digest_of_atom(value)
@@ -114,7 +115,7 @@ class _Digests:
 
 @singledispatch
 def _parts(value: Any, digests: _Digests) -> list[Part]:
-    """What the digest of a value is made of, beside its type. Of an object: what pickle keeps."""
+    """The parts of a value's digest, beside its type; of an object, what pickle keeps."""
     decides = _what_decides(value)
     if decides is not None:
         return digests.of_each(decides)
@@ -129,8 +130,8 @@ def _parts(value: Any, digests: _Digests) -> list[Part]:
 
 
 def _what_decides(value: Any) -> Any:
-    """What decides the answers of an object that holds other things as well; None for others."""
-    if hasattr(value, "get_tree_stats"):  # it counts how often it is asked
+    """The part of an object that determines its answers; None if it is not known."""
+    if hasattr(value, "get_tree_stats"):  # it counts its own queries
         return value.get_arrays()
     if hasattr(value, "_decided_by"):
         return value._decided_by
@@ -166,7 +167,7 @@ def _of_array(value: Any, digests: _Digests) -> list[Part]:
     if isinstance(value, np.ma.MaskedArray):
         return digests.of_each(value.filled(0), np.ma.getmaskarray(value))
     array = np.asarray(value)
-    if array.dtype.names:  # what lies between fields is anything
+    if array.dtype.names:  # bytes between fields are arbitrary
         return digests.of_each(*(array[name] for name in array.dtype.names))
     form = f"{array.dtype} {array.shape}"
     if array.dtype.kind in PLAIN_KINDS:
@@ -202,7 +203,7 @@ def _of_name(value: Any, digests: _Digests) -> list[Part]:
 
 @_parts.register(FunctionType)
 def _of_function(value: Any, digests: _Digests) -> list[Part]:
-    """Its name; if that leads nowhere, its code as well."""
+    """The name of a function; without an importable name, its code as well."""
     if "<" not in value.__qualname__:
         return [_name(value)]
     cells = [cell.cell_contents for cell in value.__closure__ or ()]
@@ -224,7 +225,7 @@ def _of_dtype(value: Any, digests: _Digests) -> list[Part]:
 @_parts.register(np.random.Generator)
 @_parts.register(np.random.BitGenerator)
 def _of_generator(value: Any, digests: _Digests) -> list[Part]:
-    return []  # whoever draws from it changes it
+    return []  # every draw changes its state
 
 
 def _digest(kind: str, *contents: Part) -> bytes:
@@ -240,26 +241,26 @@ def _digest_of_atom(value: Any) -> bytes:
         content = b"text" + value.encode("utf-8", "surrogatepass")
     elif isinstance(value, bytes):
         content = b"bytes" + value
-    else:  # the decimal digits of a whole number may be too many
+    else:  # hexadecimal, because Python limits the number of decimal digits
         content = (f"{value:x}" if type(value) is int else f"value{value!r}").encode()
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def _name(value: Any) -> str:
-    """The full name of a class, function or module; a script has one, however it is run."""
+    """The full name of a class, function or module; the main script always has the same name."""
     name = getattr(value, "__qualname__", value.__name__)
     return f"{getattr(value, '__module__', '')}.{name}".replace("__mp_main__", "__main__")
 
 
-# -- whether something may have changed --------------------------------------------------------
+# -- quick checks for changes --------------------------------------------------------------------
 
 
 def glance(value: Any) -> tuple[list[Any], list[Any]]:
-    """What shows at little cost that an object may have changed, and what must be held for it.
+    """A cheap summary that shows whether an object may have changed, and what it must keep alive.
 
-    The same twice where nothing was replaced in the object, in what it holds, and in small
-    containers there, and no number was written to a small array. What is held keeps its id from
-    being given to something else.
+    The summary stays the same if no part of the object or of its small containers was replaced, and
+    no number was written to a small array. The second list keeps parts alive, so that their ids are
+    not reused.
     """
     shown: list[Any] = []
     held: list[Any] = []
@@ -284,7 +285,7 @@ def glance(value: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _parts_at_a_glance(item: Any) -> list[Any]:
-    """What an item holds; of an array of numbers a checksum, by a part of a large one."""
+    """The parts of an item; for an array of numbers, a checksum of all or some of them."""
     item, kind = without_tensor(item), type(item)
     if isinstance(item, np.ndarray):
         numbers = item.ravel("K")
@@ -300,5 +301,5 @@ def _parts_at_a_glance(item: Any) -> list[Any]:
         return list(item)
     if isinstance(item, NAMED) or not hasattr(item, "__dict__"):
         return []
-    parts = vars(item).copy()  # another thread may be asking
+    parts = vars(item).copy()  # another thread may change it
     return [part for name, part in parts.items() if name not in IGNORED]

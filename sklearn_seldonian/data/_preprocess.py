@@ -1,4 +1,4 @@
-"""The preprocessor, which is fitted on candidate rows and may contain a sampler."""
+"""The preprocessor, which is fitted on the candidate data and may contain a sampler."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Preprocessed(NamedTuple):
     Attributes
     ----------
     transformer : transformer
-        It is fitted, and no longer samples.
+        The fitted transformer, without its sampler.
     X : ndarray
-        One row per row given.
+        One row per given row.
     resampled : tuple of (ndarray, ndarray) or None
         Rows and labels to train on instead, if the preprocessor is or contains a sampler.
     """
@@ -36,9 +36,9 @@ class Preprocessed(NamedTuple):
 def fit_preprocessor(
     preprocessor: Any, X: Any, y: Any, sparse: bool = False, groups: Any = None
 ) -> Preprocessed:
-    """Fit a clone of `preprocessor` to some rows and their labels; it may return `sparse` rows.
+    """Fit a clone of `preprocessor` to some rows and their labels.
 
-    It is told which rows belong together where it takes `groups`.
+    Its output may be sparse if `sparse` is True. It is given `groups` if it has this parameter.
     """
     transformer = clone(preprocessor)
     steps = getattr(transformer, "steps", [("sampler", transformer)])
@@ -64,7 +64,7 @@ def _fit_sampler(steps: Sequence[tuple[str, Any]], memory: Any, X: Any, y: Any) 
 
 
 class _Received(BaseEstimator):  # type: ignore[misc]
-    """Keeps what a pipeline hands to its last step when it is fitted."""
+    """The last step of a pipeline, which stores the rows that it is fitted to."""
 
     def fit(self, X: Any, y: Any) -> _Received:
         self.X_, self.y_ = X, y
@@ -74,7 +74,7 @@ class _Received(BaseEstimator):  # type: ignore[misc]
 def transformed(transformer: Any, X: Any, sparse: bool = False) -> Any:
     """The output of a fitted transformer for X, as an array with one row per row of X.
 
-    It may be `sparse`, if so.
+    It may be sparse if `sparse` is True.
     """
     return _checked(transformer.transform(X), X, transformer, sparse)
 
@@ -84,20 +84,21 @@ def _checked(returned: Any, X: Any, transformer: Any, sparse: bool) -> Any:
     is_sparse: bool = issparse(returned)
     if is_sparse and not sparse:
         raise TypeError(
-            "The preprocessor returned a sparse matrix, and modules take dense rows. Use "
+            "The preprocessor returned a sparse matrix, but modules need dense rows. Use "
             "OneHotEncoder(sparse_output=False), ColumnTransformer(..., sparse_threshold=0), or "
             "TruncatedSVD."
         )
-    subject = f"What the preprocessor {type(transformer).__name__} returned"
-    remedy = "Put an imputer among its steps, or mend the step that makes them."
+    subject = f"The output of the preprocessor {type(transformer).__name__}"
+    remedy = "Add an imputer to its steps, or correct the step that creates these values."
     check_kinds(returned, subject, remedy)
     names = _output_names(returned, transformer)
     returned = check_array(returned, accept_sparse=sparse, allow_nd=True, ensure_all_finite=False)
     check_finite(returned.data if is_sparse else returned, subject, names, remedy)
     if _num_samples(returned) != _num_samples(X):
         raise ValueError(
-            f"The preprocessor made {_num_samples(returned)} rows of {_num_samples(X)}: labels and "
-            "groups no longer fit."
+            f"The preprocessor returned {_num_samples(returned)} rows for {_num_samples(X)} rows, "
+            "so labels and groups no longer match. Use a preprocessor that keeps the rows, or a "
+            "sampler of imbalanced-learn."
         )
     return returned
 

@@ -1,4 +1,4 @@
-"""A sketch of the rows that a model was fitted to, by which they are recognised later."""
+"""A sketch of the rows that a model was fitted to, which allows recognising them later."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from sklearn_seldonian.data._digests import Block, blocks_of, numbered, weights_
 Hashes = NDArray[np.uint64]
 SKETCHED = 1024  # the number of hashes kept
 VALUES_AT_ONCE = 2**22  # the number of values converted at a time
-# Rows are recognised from this share on, if chance explains it at most this often.
+# Rows count as recognised from this share on, if its probability by chance is at most this.
 MIN_SHARE = 0.05
 CHANCE = 1e-4
 
 
 class RowSketch(NamedTuple):
-    """What is kept of some rows in order to recognise them: a few kilobytes of hashes.
+    """A few kilobytes of hashes by which some rows can be recognised.
 
     Attributes
     ----------
     parts : frozenset of (int, int)
-        Number and sum of hashes of all rows, of the candidate and of the safety rows: the same
-        for another order of the same rows.
+        Number and sum of the hashes of all rows, of the candidate rows and of the safety rows. They
+        do not depend on the order of the rows.
     smallest : ndarray of uint64
-        The smallest different hashes, ascending, `SKETCHED` at most.
+        The smallest distinct hashes in ascending order, at most `SKETCHED` of them.
     repeated : float
-        Share of rows that have equals among as many others: what discrete data show by chance.
+        Share of rows with an equal row among as many others, as happens by chance in discrete data.
     """
 
     parts: frozenset[tuple[int, int]]
@@ -51,7 +51,7 @@ class RowSketch(NamedTuple):
         return cls(sums, smallest, n_repeated / max(1, n))
 
     def share_of(self, hashes: Hashes) -> float:
-        """The share of other rows that are among these; 0 if that could be chance."""
+        """The share of other rows that are among these rows; 0 if it could be chance."""
         if _sum(hashes) in self.parts and _probability_of_counts(hashes) <= CHANCE:
             return 1.0
         is_complete = len(self.smallest) < SKETCHED
@@ -62,10 +62,10 @@ class RowSketch(NamedTuple):
         return share if share >= MIN_SHARE and by_chance <= CHANCE else 0.0
 
     def _by_chance(self, hashes: Hashes) -> float:
-        """The largest share of new rows that have equals here because data are discrete.
+        """The largest share of new rows that may equal one of these because data are discrete.
 
-        It is read from the repetitions among both groups of rows. The smaller one counts, because
-        a bootstrap makes repetitions of its own.
+        It is estimated from the repetitions within both sets of rows. The smaller estimate counts,
+        because a bootstrap adds repetitions.
         """
         n_repeated, n = _repeated(hashes)
         at_most = (n_repeated + 2 * math.sqrt(n_repeated) + 3) / max(1, n)
@@ -75,7 +75,7 @@ class RowSketch(NamedTuple):
 
 
 def _repeated(hashes: Hashes) -> tuple[int, int]:
-    """How many of every second row have equals among the other rows, and their number."""
+    """The number of rows at odd positions with an equal at even positions, and their total."""
     return int(np.isin(hashes[1::2], hashes[::2]).sum()), len(hashes[1::2])
 
 
@@ -84,7 +84,7 @@ def _sum(hashes: Hashes) -> tuple[int, int]:
 
 
 def _probability_of_counts(hashes: Hashes) -> float:
-    """About how likely the same number of new rows is to have the same values as often."""
+    """The approximate probability that as many new rows have the same values equally often."""
     _, counts = np.unique(hashes, return_counts=True)
     free = np.sort(counts)[:-1]  # the last one follows from the others
     return math.exp(-0.5 * np.log1p(4 * math.pi * free).sum())
@@ -94,24 +94,24 @@ def _probability_of_counts(hashes: Hashes) -> float:
 
 
 def row_hashes(X: Any) -> Hashes:
-    """One number per row. Equal rows have the same one in any container."""
+    """One hash per row; equal rows have the same hash in any container."""
     if issparse(X):
         return _sparse_hashes(X)
     blocks = list(numbered(blocks_of(X))) or [(0, np.empty((len(X), 0)))]
     n_columns = sum(block.shape[1] for _, block in blocks if block.ndim == 2)
-    weights = weights_of_columns(2 * n_columns)  # digests beside numbers have their own
+    weights = weights_of_columns(2 * n_columns)  # digests have separate weights
     of_blocks = [weights[_places(position, block, n_columns)] for position, block in blocks]
     sums = np.zeros(len(blocks[0][1]), dtype=np.uint64)
-    stretch = max(1, VALUES_AT_ONCE // max(1, n_columns))
-    for start in range(0, len(sums), stretch):
-        rows = slice(start, start + stretch)
+    chunk = max(1, VALUES_AT_ONCE // max(1, n_columns))
+    for start in range(0, len(sums), chunk):
+        rows = slice(start, start + chunk)
         for (_, block), own in zip(blocks, of_blocks, strict=True):
             sums[rows] += bits_of(block[rows]) @ own
     return hash_array(sums)
 
 
 def _places(position: int, block: Block, n_columns: int) -> slice:
-    """Where the weights of a block are: those of digests come after all those of numbers."""
+    """The positions of a block's weights; those of digests come after those of all numbers."""
     if block.ndim == 2:
         return slice(position, position + block.shape[1])
     return slice(n_columns + position, n_columns + position + 1)
@@ -138,13 +138,13 @@ def bits_of(block: Block) -> NDArray[np.uint64]:
     return single.view(np.uint32).astype(np.uint64)
 
 
-# -- which rows predictions are asked for ------------------------------------------------
+# -- the rows that predictions are made for ------------------------------------------------
 
 
 class Sighting(NamedTuple):
-    """A model that was asked for predictions, and the share of rows that it was fitted to.
+    """A model that made predictions, and the share of the rows that it was fitted to.
 
-    The share is None if the model does not know what it was fitted to.
+    The share is None if it is not known which rows the model was fitted to.
     """
 
     name: str
@@ -156,7 +156,7 @@ _sightings: ContextVar[list[Sighting] | None] = ContextVar("sightings", default=
 
 @contextmanager
 def rows_of_predictions() -> Iterator[list[Sighting]]:
-    """The models that predict in this thread meanwhile, however deep inside another estimator."""
+    """The models that predict in this block and thread, also inside other estimators."""
     found: list[Sighting] = []
     token = _sightings.set(found)
     try:
@@ -166,7 +166,7 @@ def rows_of_predictions() -> Iterator[list[Sighting]]:
 
 
 def note_rows(name: str, sketch: RowSketch | None, X: Any) -> None:
-    """Note that a model fitted to the rows of `sketch` is asked for those of X."""
+    """Record that a model fitted to the rows of `sketch` predicts for the rows of X."""
     found = _sightings.get()
     if found is not None:
         found.append(Sighting(name, None if sketch is None else sketch.share_of(row_hashes(X))))

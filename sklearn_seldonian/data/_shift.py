@@ -1,4 +1,4 @@
-"""Other populations: the shares of a column's levels lie in ranges, and all else stays."""
+"""Populations in which the shares of a column's levels vary, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from sklearn_seldonian._text import listed, short
 from sklearn_seldonian.data import _arguments
 
 Array = NDArray[np.float64]
-# More corners of the ranges take too long.
+# The largest number of corners of the ranges; more take too long.
 MAX_CORNERS = 64
 ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class Shift:
-    """Shares of a column's levels between which populations of interest lie.
+    """Ranges of the shares of a column's levels in the populations of interest.
 
     Parameters
     ----------
     column : str
     levels : tuple
     low, high : tuple of float
-        Of each level's share.
+        The smallest and the largest share of each level, in [0, 1].
     """
 
     column: str
@@ -38,7 +38,7 @@ class Shift:
 
     @property
     def corners(self) -> Array:
-        """The populations that all others are mixtures of: (n_corners, n_levels)."""
+        """The extreme populations, whose mixtures are all others: (n_corners, n_levels)."""
         found: dict[tuple[float, ...], None] = {}
         ends = list(zip(self.low, self.high, strict=True))
         for free in range(len(ends)):
@@ -52,7 +52,7 @@ class Shift:
 
     @property
     def in_words(self) -> str:
-        """For which populations a certificate holds."""
+        """The populations for which a certificate holds, as a sentence."""
         ranges = ", ".join(
             f"{level!r} {low:g} to {high:g}" if low < high else f"{level!r} {low:g}"
             for level, low, high in zip(self.levels, self.low, self.high, strict=True)
@@ -76,48 +76,51 @@ class Shift:
         if (found < 0).any():
             other = np.asarray(values)[found < 0].tolist()[0]
             raise ValueError(
-                f"shift gives no share to {self.column} == {other!r}: name all levels of the rows, "
-                "those that do not occur with the share 0."
+                f"shift gives no share to {self.column} == {other!r}, which occurs in the rows. "
+                "Name all levels of the rows, with share 0 for levels that the populations lack."
             )
         return np.asarray(found, dtype=np.int64)
 
 
 def shift_of(given: Any) -> Shift | None:
-    """The populations that a parameter `shift` means; None for none.
+    """The populations that the parameter `shift` describes; None if it is None.
 
     Parameters
     ----------
     given : mapping of str to mapping of level to share or (low, high), or None
-        Of one column.
+        The shares of the levels of one column.
 
     Raises
     ------
     TypeError, ValueError
-        If it is anything else, or there is no such population, or too many corners.
+        If it is anything else, if no population has such shares, or if there are too many corners.
     """
     if given is None:
         return None
     example = "shift={'race': {'A': (0.2, 0.4), 'B': (0.6, 0.8)}}"
     if not isinstance(given, Mapping) or not all(isinstance(v, Mapping) for v in given.values()):
-        raise TypeError(f"shift maps a column to the shares of its levels, as {example}.")
+        raise TypeError(
+            f"shift must map a column to the shares of its levels, as in {example}; got "
+            f"{short(given)}."
+        )
     if len(given) != 1:
         raise ValueError(
-            f"shift takes one column, as {example}; got {listed(given) or 'none'}. For several, "
-            "make one column of their combinations."
+            f"shift must name one column, as in {example}; got {listed(given) or 'none'}. For "
+            "several columns, make one column of their combinations."
         )
     ((column, shares),) = given.items()
     ends = [_ends(column, level, share) for level, share in shares.items()]
     low, high = (tuple(end) for end in zip(*ends, strict=True)) if ends else ((), ())
     if not sum(low) <= 1.0 + ROUNDING or not sum(high) >= 1.0 - ROUNDING:
         raise ValueError(
-            f"shift: shares of {column!r} must be able to add up to 1; the lowest are "
-            f"{sum(low):g} together, the highest {sum(high):g}."
+            f"The shares of {column!r} in shift cannot sum to 1: the lowest sum to {sum(low):g}, "
+            f"the highest to {sum(high):g}. Change the ranges so that 1 lies between these sums."
         )
     shift = Shift(str(column), tuple(shares), low, high)
     if len(shift.levels) > 12 or len(shift.corners) > MAX_CORNERS:
         raise ValueError(
-            f"shift: the ranges of {column!r} have more than {MAX_CORNERS} corners. Merge levels, "
-            "or give some of them one share."
+            f"The ranges of {column!r} in shift have more than {MAX_CORNERS} corners, which take "
+            "too long. Merge levels, or give some levels a single share."
         )
     return shift
 
@@ -128,23 +131,23 @@ def _ends(column: Any, level: Any, share: Any) -> tuple[float, float]:
     ends = ends * 2 if len(ends) == 1 else ends
     if len(ends) != 2 or not 0.0 <= ends[0] <= ends[1] <= 1.0:
         raise ValueError(
-            f"shift: the share of {column} == {level!r} must be a number from 0 to 1, or a range "
-            f"(low, high) of them; got {short(share)}."
+            f"The share of {column} == {level!r} in shift must be a number from 0 to 1, or a range "
+            f"(low, high) of such numbers; got {short(share)}."
         )
     return ends[0], ends[1]
 
 
 def check_has_column(shift: Shift | None, columns: Mapping[str, Any]) -> None:
-    """Refuse a shift of a column that is not there."""
+    """Refuse a shift of a column that does not exist."""
     if shift is not None and shift.column not in columns:
         raise ValueError(
             f"shift names the column {shift.column!r}, which is neither in sensitive_features nor "
-            f"in X; there are {listed(list(columns)) or 'none'}."
+            f"in X. The columns are {listed(list(columns)) or 'none'}."
         )
 
 
 def missing_levels(shift: Shift | None, levels: NDArray[np.int64]) -> str:
-    """The levels that may have a share and have no rows, in words; empty if there are none."""
+    """The levels that may have a share but have no rows, in words; empty if there are none."""
     if shift is None:
         return ""
     n_rows = np.bincount(levels, minlength=len(shift.levels))

@@ -1,4 +1,4 @@
-"""Which rows train, and which are kept for the safety test."""
+"""The split of the rows into candidate data and safety data."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from sklearn_seldonian.data._units import SamplingUnits
 
 @dataclass(frozen=True, eq=False)
 class LabelledRows:
-    """Inputs, what the user calls y, what the net learns, columns.
+    """Inputs, labels or targets, and columns of some rows.
 
-    The net learns the positions of labels in classes_, or numbers. The inputs are the rows of
-    X at `index` (None: all), which are not read before their time; `given` is X unchecked. Where
-    `units` is None, each row is one.
+    `y` is what the user gave, `targets` is what the net learns: positions of labels in classes_, or
+    numbers. The inputs are the rows of X at `index` (None: all rows), which are read only when
+    needed. `given` is X before any checks. If `units` is None, each row is a unit.
     """
 
     X: Any
@@ -33,7 +33,7 @@ class LabelledRows:
     units: SamplingUnits | None = None
 
     def take(self, index: NDArray[np.intp]) -> LabelledRows:
-        """The rows at `index`, which is ascending; these must be all that X has."""
+        """The rows at `index`, which must be ascending; `self` must have all rows of X."""
         if len(index) == len(self.y):
             return self
         columns = {name: values[index] for name, values in self.columns.items()}
@@ -42,7 +42,7 @@ class LabelledRows:
         return LabelledRows(*parts, columns, self.given, index, units)
 
     def by_weight(self, rng: np.random.RandomState) -> LabelledRows:
-        """As many rows, each as often as its weight has it; its copies are one unit."""
+        """As many rows, each repeated in proportion to its weight; copies of a row are one unit."""
         index = None if self.units is None else self.units.copies(rng)
         if index is None:
             return self
@@ -61,9 +61,9 @@ class LabelledRows:
 
 
 class Split(NamedTuple):
-    """Rows that train and rows that are tested, with their ascending positions.
+    """Candidate rows and safety rows, with their positions in ascending order.
 
-    `mask_given` says whether the user chose which are which; `columns` are those of all rows.
+    `mask_given` says whether the user chose the safety rows. `columns` are those of all rows.
     """
 
     candidate: LabelledRows
@@ -77,7 +77,7 @@ class Split(NamedTuple):
 def split_rows(
     rows: LabelledRows, safety_size: float, safety_mask: Any, rng: np.random.RandomState
 ) -> Split:
-    """Part some rows; with a `safety_size` of 0 all are candidate rows.
+    """Split some rows; with a `safety_size` of 0 all are candidate rows.
 
     Raises
     ------
@@ -96,8 +96,9 @@ def split_rows(
         _check_whole(mask, rows.units)
     if safety_size and (mask.all() or not mask.any()):
         raise ValueError(
-            f"With n_samples={n_rows}, {int(mask.sum())} would be safety rows: both the candidate "
-            "and the safety data need at least one."
+            f"With n_samples={n_rows}, {int(mask.sum())} rows would be safety data, but candidate "
+            "and safety data need at least one row each. Give more rows, or change safety_size "
+            "or safety_mask."
         )
     candidate, safety = np.flatnonzero(~mask), np.flatnonzero(mask)
     parts = rows.take(candidate), rows.take(safety)
@@ -107,10 +108,10 @@ def split_rows(
 def _drawn_mask(
     units: NDArray[np.int64], safety_size: float, rng: np.random.RandomState
 ) -> NDArray[np.bool_]:
-    """A share or a number of units, drawn at random.
+    """A mask of randomly drawn units, of which `safety_size` is a share or a number.
 
-    How many they are does not depend on their rows. Otherwise the candidate rows would tell how
-    large the units are that are tested.
+    The number of drawn units does not depend on the sizes of the units. Otherwise the candidate
+    rows would reveal the sizes of the tested units.
     """
     n_units = int(units.max(initial=-1)) + 1
     is_count = isinstance(safety_size, Integral)
@@ -121,15 +122,15 @@ def _drawn_mask(
 
 
 def _check_whole(mask: NDArray[np.bool_], units: SamplingUnits | None) -> None:
-    """Refuse a mask that parts a unit."""
+    """Refuse a mask that divides a unit."""
     if units is None:
         return
     sizes, safe = np.bincount(units.positions), np.bincount(units.positions, mask)
     n_parted = int(((safe > 0) & (safe < sizes)).sum())
     if n_parted:
         raise ValueError(
-            f"safety_mask parts {n_parted} of the groups (groups=): the rows of a group are all "
-            "tested, or none of them is."
+            f"safety_mask divides {n_parted} of the groups (groups=) between candidate and safety "
+            "data. Put all rows of a group on the same side."
         )
 
 

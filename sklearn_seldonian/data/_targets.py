@@ -1,4 +1,4 @@
-"""What is predicted: labels or numbers."""
+"""The targets of a model: labels or numbers."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Labels:
     ----------
     classes : ndarray of shape (n_classes,)
     positive : int or None
-        Position of the positive class where there are two.
+        Position of the positive class if there are two classes, otherwise None.
     decision : {"argmax", "sample"}, default="argmax"
-        Whether the most probable class is decided for, or one is drawn.
+        Whether the most probable class is predicted, or a class is drawn.
     by_group : bool, default=False
-        Whether decisions see which group a row is in.
+        Whether decisions depend on the group of a row.
     """
 
     classes: np.ndarray
@@ -46,7 +46,7 @@ class Labels:
     def of(
         cls, classes: NDArray[Any], pos_label: Any, decision: str, by_group: bool = False
     ) -> Labels:
-        """With the positive class by its label; None: the second of two."""
+        """The labels with the positive class given by its label; None: the second of two."""
         return cls(classes, positive_class(classes.tolist(), pos_label), decision, by_group)
 
     @property
@@ -66,7 +66,7 @@ class Labels:
         unknown = _columns.series(y[positions < 0])
         if len(unknown):
             raise ValueError(
-                f"y holds labels that the model does not know: {listed(unknown.unique())}. It "
+                f"y contains labels that the model does not know: {listed(unknown.unique())}. It "
                 f"knows {listed(self.classes)}."
             )
         return y, positions
@@ -74,14 +74,14 @@ class Labels:
 
 @dataclass(frozen=True)
 class Numbers:
-    """Numbers.
+    """Numbers, the targets of a regression.
 
     Parameters
     ----------
     target_range, prediction_range : tuple of float
-        What targets and predictions can be.
+        The smallest and the largest possible target and prediction.
     clipped : bool, default=True
-        Whether predictions are clipped to their range; otherwise the range is a promise.
+        Whether predictions are clipped to their range. Otherwise the range is an assumption.
     """
 
     target_range: tuple[float, float]
@@ -90,7 +90,7 @@ class Numbers:
 
     by_group: ClassVar[bool] = False
     range_remedy: ClassVar[str] = (
-        "Say prediction_range and target_range, or give a measure of your own a range"
+        "Give both prediction_range and target_range, or give your own measure a range"
     )
 
     @property
@@ -116,7 +116,7 @@ class Numbers:
         )
 
     def check(self, y: Any) -> tuple[Any, Any]:
-        """The numbers `y` as an array, twice: as given, and as what is learned."""
+        """The numbers `y` as an array, twice: as given, and as the model learns them."""
         y = check_numbers(y, self.target_range)
         return y, y
 
@@ -125,7 +125,7 @@ Targets = Labels | Numbers
 
 
 def check_range(name: str, value: Any) -> Range:
-    """Two numbers in order, or any number for None."""
+    """A range (low, high); None means any number."""
     if value is None:
         return ANY_NUMBER
     ends = _arguments.numbers(name, value)
@@ -135,45 +135,46 @@ def check_range(name: str, value: Any) -> Range:
 
 
 def positive_class(labels: list[Any], pos_label: Any) -> int | None:
-    """Position of the positive class; None where there are not two classes."""
+    """Position of the positive class; None if there are not two classes."""
     if pos_label is not None and (np.ndim(pos_label) or pos_label not in labels):
-        raise ValueError(f"pos_label={short(pos_label)} is not a class; classes are {labels}.")
+        raise ValueError(f"pos_label={short(pos_label)} is not a class. The classes are {labels}.")
     if len(labels) != 2:
         return None
     return 1 if pos_label is None else labels.index(pos_label)
 
 
 def column_of_labels(y: Any) -> NDArray[Any]:
-    """Labels as an array; refuse missing ones, of which numpy makes the text "nan" among texts."""
+    """Labels as an array without missing ones, which numpy writes as "nan" among texts."""
     labels: NDArray[Any] = column_or_1d(y, warn=True)
     is_missing = labels == "nan" if labels.dtype.kind == "U" else pd.isna(labels)
     if is_missing.any():
-        raise ValueError(f"y holds {is_missing.sum()} missing labels: leave those rows out.")
+        raise ValueError(f"y contains {is_missing.sum()} missing labels. Leave those rows out.")
     return labels
 
 
 def check_numbers(y: Any, target_range: Range) -> NDArray[np.float64]:
-    """The targets of a regression, all of them in their range.
+    """The targets of a regression, checked against their range.
 
     Raises
     ------
     ValueError
-        If one is no finite number, or outside: what is known of it cannot be true.
+        If a target is not a finite number, or is outside `target_range`.
     """
     y = column_or_1d(y, warn=True)
     if _columns.holds_dates(_columns.series(y)):
         raise ValueError(
-            "y holds dates or durations, and a regression needs numbers: give it days since a date."
+            "y contains dates or durations, but a regression needs numbers. Give, for example, the "
+            "days since a date."
         )
     if pd.isna(y).any():
-        raise ValueError("Input y contains NaN.")
+        raise ValueError("Input y contains NaN. Leave those rows out.")
     numbers = _arguments.as_numbers("y", y)
     assert_all_finite(numbers, input_name="y")
     low, high = target_range
     outside = numbers[(numbers < low) | (numbers > high)]
     if len(outside):
         raise ValueError(
-            f"y holds {outside[0]:g}, which is outside target_range=({low:g}, {high:g}). A range "
-            "that some rows leave proves nothing about the others: widen it to what is possible."
+            f"y contains {outside[0]:g}, which is outside target_range=({low:g}, {high:g}). The "
+            "range must contain every possible target. Widen it."
         )
     return numbers

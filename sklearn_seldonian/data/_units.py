@@ -1,4 +1,4 @@
-"""Which rows belong together, and how much each of them counts."""
+"""Sampling units: which rows belong together, and the weight of each row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INDEPENDENT = "The rows are independent draws from the population of interest."
 
 @dataclass(frozen=True, eq=False)
 class SamplingUnits:
-    """What is drawn independently from the population: groups of rows, or weighted rows.
+    """The independent draws from the population: groups of rows, or weighted rows.
 
     Parameters
     ----------
@@ -27,16 +27,16 @@ class SamplingUnits:
         The unit of each row.
     weights : ndarray of shape (n_rows,)
     largest : float or None
-        What the weights of no unit add up to more than. None where each row is a unit and all count
-        the same.
+        An upper limit on the sum of the weights in one unit. None: each row is a unit, and all have
+        the same weight.
     assumptions : tuple of str
-        What that rests on, in sentences.
+        The assumptions behind it, in sentences.
     columns : mapping of str to ndarray of shape (n_rows,)
-        What the user gave, by the arguments.
+        The columns that the user gave, by argument.
     shift : Shift or None
-        Which populations are meant, where it is not the one that is drawn from.
+        The populations that the test is about, if they differ from the one that is drawn from.
     levels : ndarray of int, shape (n_rows,)
-        The position of each row's level of the shift's column; 0 without a shift.
+        The position of each row's level in the shift's column; 0 without a shift.
     """
 
     positions: NDArray[np.int64]
@@ -48,21 +48,21 @@ class SamplingUnits:
     levels: NDArray[np.int64]
 
     def take(self, index: Any) -> SamplingUnits:
-        """Of some of the rows."""
+        """The units of some of the rows."""
         columns = {name: values[index] for name, values in self.columns.items()}
         positions, weights, levels = self.positions[index], self.weights[index], self.levels[index]
         return replace(self, positions=positions, weights=weights, columns=columns, levels=levels)
 
     @property
     def n_units(self) -> int:
-        """How many units there are among these rows."""
+        """The number of units among these rows."""
         return len(np.unique(self.positions))
 
     def copies(self, rng: np.random.RandomState) -> NDArray[np.intp] | None:
-        """As many positions of rows as there are rows, each as often as its weight has it.
+        """Positions of as many rows, each row repeated in proportion to its weight.
 
-        By systematic sampling, so that a row's number of copies is off its expectation by less
-        than one. None where all weights are the same.
+        Systematic sampling keeps each row's number of copies within one of its expectation. None if
+        all weights are equal.
         """
         if not np.ptp(self.weights):
             return None
@@ -72,7 +72,7 @@ class SamplingUnits:
         return np.repeat(np.arange(len(total)), n_copies)
 
     def copied(self, index: NDArray[np.intp]) -> SamplingUnits:
-        """Of `copies` of rows, which all count the same."""
+        """The units of `copies` of rows, which all have the same weight."""
         positions = self.positions[index]
         scale = len(index) / self.weights.sum()
         most = float(np.bincount(np.unique(positions, return_inverse=True)[1]).max())
@@ -82,7 +82,7 @@ class SamplingUnits:
     def drawn(
         self, n_rows: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.intp], SamplingUnits]:
-        """Positions of about `n_rows` rows of units drawn with replacement, and their units."""
+        """Positions of about `n_rows` rows in units drawn with replacement, and their units."""
         _, units, sizes = np.unique(self.positions, return_inverse=True, return_counts=True)
         n_units = max(1, round(n_rows * len(sizes) / len(units)))
         chosen = rng.integers(len(sizes), size=n_units)
@@ -101,25 +101,26 @@ def units_of(
     max_weight: float | None = None,
     shift: tuple[Shift, Any] | None = None,
 ) -> SamplingUnits | None:
-    """The units of some rows; None where each row is one, all count the same, and nothing shifts.
+    """The units of some rows; None for independent rows with equal weights and no shift.
 
     Parameters
     ----------
     groups : array-like of shape (n_rows,) or None
-        Rows with the same value belong together.
+        Rows with the same value belong to the same unit.
     sample_weight : array-like of shape (n_rows,) or None
-        At least 0, and not all 0.
+        Nonnegative weights, not all 0.
     n_rows : int
     max_group_size, max_weight : number or None
-        What no unit of the population has more rows than, and no row more weight. None: the most
-        seen among these rows, which is then an assumption.
+        The largest number of rows of a unit, and the largest weight of a row, in the population.
+        None: the largest among these rows, which becomes an assumption.
     shift : tuple of Shift and array of shape (n_rows,), or None
-        The populations that are meant, and the values of the column that they are about.
+        The populations that the test is about, and the values of the column whose shares shift.
 
     Raises
     ------
     ValueError
-        If they have another number of rows, a missing or negative value, or more than the most.
+        If an argument has the wrong number of rows, a missing or negative value, or values above
+        the given limits.
     """
     columns = dict[str, NDArray[Any]]()
     of_weights: tuple[str, ...] = ()
@@ -144,8 +145,9 @@ def units_of(
         weights, largest, of_groups, of_weights = np.ones(n_rows), None, (), ()
     elif shift is not None:
         raise ValueError(
-            "shift= does not go with groups= or sample_weight=: of which shares it would be, those "
-            "of groups or rows, before weights or after, is not settled. Leave one of them out."
+            "shift= cannot be combined with groups= or sample_weight=, because the shares of "
+            "levels would not be defined: of groups or of rows, before weighting or after. Leave "
+            "one of them out."
         )
     levels = np.zeros(n_rows, dtype=np.int64)
     if shift is not None:
@@ -158,22 +160,26 @@ def units_of(
 
 
 def refuse_alone(without: str, **most: Any) -> None:
-    """Refuse a largest size of what is not given."""
+    """Refuse an upper limit without the argument that it limits."""
     for name, value in most.items():
         if value is not None:
-            raise ValueError(f"{name} says nothing without {without}=: give both, or none of them.")
+            raise ValueError(
+                f"{name} has no effect without {without}=. Give both, or leave out {name}."
+            )
 
 
 def _weights(
     given: Any, n_rows: int, max_weight: float | None
 ) -> tuple[Array, float, tuple[str, ...]]:
-    """The weights, what none can exceed, and what that rests on."""
+    """The weights, their upper limit, and the assumptions behind it."""
     values = _arguments.one_value_a_row("sample_weight", given, n_rows)
     weights = _arguments.as_numbers("sample_weight", values)
     if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError("sample_weight must hold finite numbers that are at least 0.")
+        raise ValueError("sample_weight must contain finite numbers that are at least 0.")
     if not weights.any():
-        raise ValueError("sample_weight must not be zero for all rows: there is nothing to count.")
+        raise ValueError(
+            "sample_weight is zero for all rows, so no row counts. Give positive weights."
+        )
     seen = float(weights.max())
     population = "Rates are those of the population that sample_weight makes of the one drawn from."
     if max_weight is None:
@@ -190,13 +196,15 @@ def _weights(
 def _positions(
     values: NDArray[Any], max_group_size: int | None
 ) -> tuple[NDArray[np.int64], int, tuple[str, ...]]:
-    """The group of each row, how many rows none can exceed, and what that rests on."""
+    """The group of each row, the largest possible size of a group, and the assumptions."""
     if pd.isna(values).any():
-        raise ValueError("groups must not hold missing values: give each such row its own group.")
+        raise ValueError(
+            "groups must not contain missing values. Give each such row its own group."
+        )
     try:
         positions = pd.factorize(values)[0].astype(np.int64)
     except TypeError:
-        raise TypeError(f"groups must hold numbers or texts, got {short(values)}.") from None
+        raise TypeError(f"groups must contain numbers or texts, got {short(values)}.") from None
     seen = int(np.bincount(positions).max(initial=0))
     drawn = (
         "Groups (groups=) are independent draws from a population of groups; rows within one may "
@@ -208,7 +216,7 @@ def _positions(
     largest = _arguments.number("max_group_size", max_group_size)
     if not seen <= largest < np.inf or largest != int(largest):
         raise ValueError(
-            f"max_group_size={max_group_size!r} must be a whole number of rows, and at least the "
-            f"{seen} of the largest group."
+            f"max_group_size={max_group_size!r} must be a whole number, and at least {seen}, the "
+            "number of rows of the largest group."
         )
     return positions, int(largest), (drawn, f"No group can have more than {int(largest)} rows.")

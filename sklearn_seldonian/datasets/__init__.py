@@ -1,4 +1,4 @@
-"""Data that ships with the package."""
+"""Data sets that come with the package."""
 
 from sklearn_seldonian.datasets._adult import load_adult
 from sklearn_seldonian.datasets._gpa import load_gpa

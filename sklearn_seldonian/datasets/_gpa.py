@@ -28,18 +28,18 @@ def load_gpa(*, target: str = "class", as_frame: bool = False, return_X_y: bool 
     Parameters
     ----------
     target : {"class", "gpa"}, default="class"
-        Whether to predict that the GPA is at least 3.0 (0 or 1), or the GPA itself.
+        The target: whether the GPA is at least 3.0 (0 or 1), or the GPA itself (0 to 4).
     as_frame : bool, default=False
-        Return pandas objects.
+        Whether `data` and `target` are pandas objects.
     return_X_y : bool, default=False
-        Return ``(data, target)`` instead of a Bunch.
+        Whether to return ``(data, target)`` instead of a Bunch.
 
     Returns
     -------
     data : Bunch
-        With `data` (43303, 9), `target` (43303,), `sensitive_features` (a DataFrame of the
-        0/1 columns M and F), `feature_names`, `target_names`, `DESCR`, and `frame` (all of
-        them in one DataFrame, None unless `as_frame`).
+        With `data` of shape (43303, 9), `target` of shape (43303,), `sensitive_features` (a
+        DataFrame with the 0/1 columns M and F), `feature_names`, `target_names`, `DESCR`, and
+        `frame` (all columns in one DataFrame, None unless `as_frame`).
 
     Raises
     ------

@@ -67,7 +67,7 @@ class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs samples of at least 2 classes, but the data contains "
-                f"only one class: {self.classes_[0]!r}"
+                f"only one class: {self.classes_[0]!r}. Give fit rows of every class."
             )
         return self._targets_of(self.classes_), y, labels.astype(np.int64, copy=False)
 
@@ -83,7 +83,10 @@ class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
     def offsets_(self):
         """The offsets that are added to the module's scaled scores, one number per class."""
         if self._model.group_offsets is not None:
-            raise AttributeError("Each group has offsets of its own: see group_offsets_.")
+            raise AttributeError(
+                "With group_thresholds=True each group has its own offsets. They are in "
+                "group_offsets_."
+            )
         return self._trained_net.adjustment_.offset_of_each(len(self.classes_))
 
     @property
@@ -91,7 +94,9 @@ class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
         """The offsets that are added to the scores, a DataFrame with one row per group."""
         offsets = self._model.group_offsets
         if offsets is None:
-            raise AttributeError("All rows have the same offsets: see offsets_.")
+            raise AttributeError(
+                "With group_thresholds=False all rows have the same offsets. They are in offsets_."
+            )
         return pd.DataFrame(offsets.offsets, index=offsets.names, columns=self.classes_)
 
     @property

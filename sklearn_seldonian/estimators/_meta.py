@@ -164,7 +164,7 @@ class SeldonianMetaClassifier(StackedEstimator, CertifiedClassifier):
         """Refuse a classifier without probabilities, and say what to give instead."""
         if is_classifier(self.estimator) and not hasattr(self.estimator, "predict_proba"):
             raise ValueError(
-                f"{type(self.estimator).__name__} has no predict_proba, and what is trained under "
-                "the constraints are its probabilities: give CalibratedClassifierCV(estimator) of "
+                f"{type(self.estimator).__name__} has no predict_proba, and training needs its "
+                "probabilities. Give CalibratedClassifierCV(estimator) of "
                 "sklearn.calibration."
             )

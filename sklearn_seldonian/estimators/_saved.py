@@ -210,7 +210,9 @@ def _facts(path: Path) -> Facts:
         with safetensors.safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is not a safetensors file: {error}") from error
+        raise ValueError(
+            f"{path} is not a safetensors file: {error}. Give a file that save_params wrote."
+        ) from error
     if ENTRY not in metadata:
         raise ValueError(
             f"{path} was not written by save_params: it has weights, but no facts about a model. "

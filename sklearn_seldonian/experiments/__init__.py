@@ -1,4 +1,4 @@
-"""How estimators behave with more or less data: trials, their table, and the three plots."""
+"""Experiments with more or less data: trials of estimators, a table of them, and three plots."""
 
 from sklearn_seldonian.experiments._baselines import FairlearnClassifier
 from sklearn_seldonian.experiments._plots import ExperimentDisplay, plot_experiment

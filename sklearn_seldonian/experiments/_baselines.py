@@ -1,4 +1,4 @@
-"""Peers that a Seldonian estimator is compared with, as scikit-learn classifiers."""
+"""Other methods to compare Seldonian estimators with, as scikit-learn classifiers."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from sklearn.utils.validation import check_is_fitted
 class FairlearnClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """A mitigation method of fairlearn as a binary classifier of any two labels.
 
-    For ``fairlearn.reductions.ExponentiatedGradient`` and ``GridSearch``, and for
-    ``fairlearn.postprocessing.ThresholdOptimizer``. What those draw at random in `predict` is
-    drawn from `random_state`.
+    It is for ``fairlearn.reductions.ExponentiatedGradient`` and ``GridSearch``, and for
+    ``fairlearn.postprocessing.ThresholdOptimizer``. If these draw decisions in `predict`, they use
+    `random_state`.
 
     Parameters
     ----------
     estimator : fairlearn estimator
-        Cloned before it is fitted; copied with what it holds where it says ``prefit=True``.
+        Cloned before it is fitted. With ``prefit=True`` it is copied together with its fitted
+        parts.
     random_state : int, RandomState instance or None, default=None
-        Of the decisions that `predict` draws. With an integer every call draws the same for
-        the same row numbers; None: anew in each call.
+        The source of the decisions that `predict` draws. With an int, every call draws the same
+        decisions for the same row numbers. None: each call draws new ones.
 
     Attributes
     ----------
     estimator_ : fairlearn estimator
         Fitted to labels 0 and 1.
     classes_ : ndarray of shape (2,)
+        The two labels, sorted.
 
     Examples
     --------
@@ -67,12 +69,12 @@ class FairlearnClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `y` does not hold two different labels.
+            If `y` does not have exactly two different labels.
         """
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) != 2:
             raise ValueError(
-                f"FairlearnClassifier takes two classes; y holds {len(self.classes_)}: "
+                f"y has {len(self.classes_)} classes, and FairlearnClassifier needs two: "
                 f"{self.classes_[:5].tolist()}."
             )
         is_prefit = getattr(self.estimator, "prefit", False)
@@ -87,26 +89,33 @@ class FairlearnClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_rows, n_features)
         sensitive_features : Series, DataFrame or array-like of n_rows, default=None
-            Needed by a ThresholdOptimizer, which decides by group.
+            Needed if `estimator` is a ThresholdOptimizer, whose decisions depend on the group.
 
         Returns
         -------
         ndarray of shape (n_rows,)
+            Labels from `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If decisions depend on the group and `sensitive_features` are missing.
         """
         check_is_fitted(self)
         offered = {"sensitive_features": sensitive_features, "random_state": self.random_state}
         taken = inspect.signature(self.estimator_.predict).parameters
         if sensitive_features is None and "sensitive_features" in taken:
             raise ValueError(
-                f"{type(self.estimator_).__name__} decides by group: give predict the "
-                "sensitive_features of the rows."
+                "sensitive_features were not given, and decisions of "
+                f"{type(self.estimator_).__name__} depend on the group. Call "
+                "predict(X, sensitive_features=...)."
             )
         given = {name: value for name, value in offered.items() if name in taken}
         positions = np.asarray(self.estimator_.predict(X, **given)).astype(int)
         return self.classes_[positions.ravel()]
 
     def __sklearn_clone__(self):
-        """As scikit-learn's, but an estimator that says ``prefit=True`` stays fitted."""
+        """As in scikit-learn, but an estimator with ``prefit=True`` stays fitted."""
         cloned = super().__sklearn_clone__()
         if getattr(self.estimator, "prefit", False):
             cloned.estimator = copy.deepcopy(self.estimator)

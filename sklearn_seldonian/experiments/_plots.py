@@ -1,4 +1,4 @@
-"""The three plots of the field; matplotlib is imported only when they are drawn."""
+"""Plots of performance, solution rate and failure rate; matplotlib is imported when drawing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from sklearn_seldonian.experiments._summary import metrics_of, summarise_results
 from sklearn_seldonian.experiments._table import load_results
 
 WEIGHT = {"markersize": 5, "linewidth": 1.6, "elinewidth": 1.0, "capsize": 2.5}
-# Points of one sample size stand side by side, this share of the way to the next size apart.
+# Points of one sample size are drawn side by side. They spread over this share of the distance to
+# the next size.
 DODGE = 0.05
 CHARACTERS_PER_NAME, CHARACTERS_PER_LINE = 48, 120
 
@@ -26,21 +27,21 @@ class ExperimentDisplay:
     Parameters
     ----------
     summary : DataFrame
-        Of `summarise_results`.
+        The table that `summarise_results` returns.
     metric : str
-        What the performance is.
-    delta : float or None
-        The accepted probability of failure, drawn as a line; None: no line.
+        The name of the performance metric.
+    delta : float or None, default=0.05
+        The accepted probability of failure, drawn as a line. None: no line.
     violation : {"hard", "soft"}, default="hard"
-        What the failures were judged by.
-    confidence_level : float, default=0.95
-        Of the intervals in `summary`.
+        Whether failures are violations by decisions ("hard") or by mean probabilities ("soft").
+    confidence_level : float in (0, 1), default=0.95
+        The confidence level of the intervals in `summary`.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes, of shape (3,)
     figure_ : matplotlib Figure
-        Both set by `plot`.
+        Both are set by `plot`.
 
     Examples
     --------
@@ -71,12 +72,13 @@ class ExperimentDisplay:
         Parameters
         ----------
         results : DataFrame or path
-            Of `run_experiment`, or the folder that it wrote to.
+            The table that `run_experiment` returned, or the folder that it wrote to.
         metric, violation, confidence_level
             As in `summarise_results`.
         delta : float or None, default=0.05
-            The accepted probability of failure.
+            The accepted probability of failure, drawn as a line. None: no line.
         axes : array of three matplotlib Axes, default=None
+            None: a new figure.
 
         Returns
         -------
@@ -127,7 +129,7 @@ class ExperimentDisplay:
 
     def _draw(self, ax, column, title):
         sizes = np.unique(self.summary["sample_size"].to_numpy())
-        # The factor between the points of two estimators at one sample size.
+        # The factor between the positions of two estimators at one sample size.
         apart = min(sizes[1:] / sizes[:-1], default=2.0) ** DODGE
         groups = self.summary.groupby("estimator", sort=False)
         for position, (name, group) in enumerate(groups):
@@ -144,17 +146,17 @@ class ExperimentDisplay:
         ax.set_xscale("log")
         ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
         ax.set_xticks([], minor=True)
-        ax.set_xlabel("Rows to learn from")
+        ax.set_xlabel("Rows given to fit")
         ax.set_title(title, loc="left", fontsize="medium")
         ax.grid(color="0.9", linewidth=0.8)
         ax.set_axisbelow(True)
         ax.spines[["top", "right"]].set_visible(False)
 
     def _explain(self, owner, owns_figure):
-        """Say once which line is whose, and what the bars are."""
+        """One legend for all plots, which also explains the bars."""
         handles, names = self.axes_[0].get_legend_handles_labels()
         place = {"loc": "outside lower center", "ncols": _columns(names)} if owns_figure else {}
-        title = f"Bars are {self.confidence_level:.0%} intervals"
+        title = f"Bars are {self.confidence_level:.0%} confidence intervals"
         legend = owner.legend(
             handles,
             [shortened(name, CHARACTERS_PER_NAME) for name in names],
@@ -168,7 +170,7 @@ class ExperimentDisplay:
 
 
 def _columns(names: list[str]) -> int:
-    """In how many columns the names of a legend fit, with rows about equally full."""
+    """The number of columns in which a legend's names fit, with rows of about equal length."""
     longest = min(max(map(len, names)), CHARACTERS_PER_NAME)
     most = CHARACTERS_PER_LINE // (longest + 8)
     return math.ceil(len(names) / math.ceil(len(names) / most))
@@ -188,15 +190,16 @@ def plot_experiment(
     Parameters
     ----------
     results : DataFrame or path
-        Of `run_experiment`, or the folder that it wrote to.
+        The table that `run_experiment` returned, or the folder that it wrote to.
     metric : str, default=None
-        Which of its metrics is the performance; None: the first.
+        The metric to draw as the performance. None: the first one in the table.
     delta : float or None, default=0.05
-        The accepted probability of failure, drawn as a line.
+        The accepted probability of failure, drawn as a line. None: no line.
     violation : {"hard", "soft"}, default="hard"
-        Whether failures are judged by decisions or by mean probabilities.
+        Whether failures are violations by decisions ("hard") or by mean probabilities ("soft").
     confidence_level : float in (0, 1), default=0.95
-        Of the intervals: Clopper-Pearson's for both rates, Student's for the performance.
+        The confidence level of the intervals: Clopper-Pearson intervals for the two rates,
+        Student's for the performance.
     axes : array of three matplotlib Axes, default=None
         None: a new figure.
 

@@ -1,4 +1,4 @@
-"""Run estimators on samples of a population, many times at each size."""
+"""Run estimators on samples of a population, many times per sample size."""
 
 from __future__ import annotations
 
@@ -60,83 +60,96 @@ def run_experiment(
     results: str | os.PathLike[str] | None = None,
     verbose: int = 1,
 ) -> pd.DataFrame:
-    """Fit estimators to samples of many sizes and judge all of them alike on the population.
+    """Fit estimators to samples of many sizes, and evaluate all of them on the population.
 
-    For each sample size and trial one sample is drawn, the same for all estimators. Each is
-    fitted to it, and the model that it returns is scored on the population, which is `X` and
-    `y` themselves. Every method is judged by the decisions that ``predict`` makes there:
-    a trial is a failure if a model was returned and any constraint's value on those decisions
-    is above its limit. Where decisions are drawn at random (``decision="sample"``, randomised
-    baselines) they are drawn once, and constraints and metrics are over that one draw; values
-    over mean probabilities stand beside them (``g_soft_0``, ...) for whoever promises those.
+    For each sample size and trial one sample is drawn, the same for all estimators. Each estimator
+    is fitted to it, and its model is scored on the population, which is `X` and `y` themselves.
+    All methods are evaluated by the decisions that ``predict`` returns there: a trial is a failure
+    if a model was returned and the value of any constraint on these decisions is above its limit.
+    If decisions are drawn at random (``decision="sample"``, randomised baselines), they are drawn
+    once, and constraints and metrics are computed from that draw. The constraints' values for mean
+    probabilities are in separate columns (``g_soft_0``, ...), for methods that promise something
+    about these.
 
     Parameters
     ----------
     estimators : mapping of str to estimator
-        Any scikit-learn estimators, all classifiers or all regressors. They are cloned; a
-        Seldonian estimator without constraints is given those of the experiment, one that
-        brings its own keeps them and is judged by the experiment's; every `random_state` is set
-        for each trial. `sensitive_features` go to those whose `fit` or `predict` names
-        them, or asks for them by metadata routing. For fairlearn see `FairlearnClassifier`;
-        a random classifier is ``DummyClassifier(strategy="uniform")``.
+        Any scikit-learn estimators, all classifiers or all regressors, by name. They are cloned,
+        and every `random_state` is set for each trial. A Seldonian estimator without constraints
+        gets those of the experiment. One with its own constraints keeps them, but is evaluated by
+        those of the experiment. `sensitive_features` are passed to estimators whose `fit` or
+        `predict` has this parameter or requests it by metadata routing. For fairlearn see
+        `FairlearnClassifier`. A random classifier is ``DummyClassifier(strategy="uniform")``.
     X : array-like of shape (n_rows, ...)
+        The features of the population.
     y : array-like of shape (n_rows,)
+        The labels or numbers of the population.
     constraints : str, Constraint, or sequence of them
+        The constraints that models are evaluated by.
     sensitive_features : Series, DataFrame or array-like of n_rows, default=None
+        Columns that the constraints' conditions name.
     sample_sizes : sequence of int
-        How many rows to fit to.
+        The numbers of rows to fit to.
     n_trials : int
-        Trials at each size.
+        The number of trials per sample size.
     protocol : {"resample", "holdout"}, default="resample"
-        "resample": the rows to fit are drawn with replacement from all rows, and all rows are
-        the population, so that scores are exact. "holdout": they are drawn without
-        replacement, and the other rows stand for the population, so that values near a limit
-        may be on either side of it by chance.
+        "resample": the sample is drawn with replacement from all rows, and all rows are the
+        population, so that scores are exact. "holdout": the sample is drawn without replacement,
+        and the other rows represent the population. Values near a limit may then be on either side
+        of it by chance.
     metrics : str, callable, sequence or mapping of them, default=None
         Names of scikit-learn's scorers, or callables ``(model, X, y)``, evaluated on the
         population. None: accuracy for classifiers, r2 and mean squared error for regressors.
     measures : sequence of RowMeasure, default=()
-        The user's own measures, for judging.
+        Measures of your own that the experiment's constraints name.
     pos_label : label, default=None
-        The positive class, for judging; None: the second of two.
+        The positive class of the experiment's constraints. None: the second of two classes.
     n_jobs : int, default=None
-        Trials at a time, as joblib takes it. Under
-        ``joblib.parallel_config(backend="dask")`` trials run on a dask.distributed cluster.
-        Processes, not threads: torch's generator belongs to the process.
+        The number of trials that run at the same time, as in joblib. Trials run in processes, not
+        in threads, because torch has one generator per process. With
+        ``joblib.parallel_config(backend="dask")`` they run on a dask.distributed cluster.
     random_state : int, default=0
-        The sample and the seeds of a trial are made from it, the sample size and the
-        trial's number alone.
+        The sample and the seeds of a trial depend on this number, the sample size and the number
+        of the trial alone.
     results : path, default=None
-        Folder to write each trial to as it ends, as a CSV file of its own. Trials that are there
-        already are not run again, so an experiment that was interrupted goes on where it stopped,
-        and one with more sizes, trials or estimators runs only what is new. None: nothing is
-        written.
+        A folder, to which each trial is written as a CSV file when it ends. Trials that are in the
+        folder are not run again. An experiment that was interrupted therefore continues where it
+        stopped, and one with more sizes, trials or estimators runs only the new trials. None:
+        nothing is written.
     verbose : int, default=1
-        1 shows a progress bar where the output is a terminal.
+        1 shows a progress bar if the output is a terminal.
 
     Returns
     -------
     DataFrame
-        One row a trial: ``estimator``, ``sample_size``, ``trial``, ``solution_found`` (ordinary
-        estimators always return a model), ``failure``, ``seconds`` of fitting, ``error``, the
-        constraints' values ``g_0``, ... over decisions and ``g_soft_0``, ... over
-        probabilities, and the metrics. What there is no model for is NaN. A value of 0/0, as a
-        rate among no rows, is NaN too and counts as satisfied.
+        One row per trial, with these columns:
+
+        - ``estimator``, ``sample_size`` and ``trial`` (counted from 0);
+        - ``solution_found``, which is always True for estimators that cannot refuse;
+        - ``failure``, whether a model was returned that violates a constraint;
+        - ``seconds`` of fitting, and the text of an ``error``, if there was one;
+        - ``g_0``, ... and ``g_soft_0``, ..., the constraints' values for decisions and for
+          probabilities; a constraint is violated if its value is above zero;
+        - one column per metric.
+
+        Values are NaN if there is no model. A value of 0/0, such as a rate in a group without
+        rows, is NaN too and counts as satisfied.
 
     Raises
     ------
     ValueError
-        If a parameter is out of range, a constraint names what the data do not have, or
-        `results` holds trials that were run with other settings.
+        If a parameter is out of range, if a constraint names something that is not in the data, or
+        if `results` has trials that were run with other settings.
 
     Warns
     -----
     UserWarning
         If the `delta` of an estimator is 0.5 or more.
     UserWarning
-        If trials ended in an error. Each is in the table with the error's text. Without values of
-        the constraints it counts as a trial without solution; a metric or probabilities that
-        cannot be had are NaN, and change nothing about ``solution_found`` and ``failure``.
+        If trials ended in an error. They are in the table with the text of the error. A trial
+        without values of the constraints counts as a trial without solution. Metrics or
+        probabilities that could not be computed are NaN, and do not change ``solution_found`` and
+        ``failure``.
 
     Examples
     --------
@@ -175,7 +188,7 @@ def run_experiment(
         _checked_seed(random_state),
     )
     data = Data(X, y, sensitive_features)
-    # Judging a model that learns nothing shows at once what no trial could do.
+    # Evaluating a model that learns nothing shows errors at once that every trial would have.
     dummy = DummyClassifier() if classifies else DummyRegressor()
     values_of(dummy.fit(X, y), data, criteria, "g", "argmax")
     warn_of_large_delta([delta for each in estimators.values() for delta in deltas_of(each)])
@@ -193,7 +206,7 @@ def run_experiment(
         if trial not in done
     )
     new = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls)
-    quiet = None if verbose else True  # None: quiet where there is no terminal
+    quiet = None if verbose else True  # None: no bar if there is no terminal
     for row in tqdm(new, "Trials", len(trials), initial=len(done), disable=quiet):
         rows.append(row)
         if folder:
@@ -207,7 +220,7 @@ def run_experiment(
 
 
 def _counts(name: str, values: Any) -> list[int]:
-    """Positive whole numbers, at least one, each once."""
+    """The values as positive whole numbers, without repetitions. There must be at least one."""
     counts = list(values) if isinstance(values, Iterable) else []
     if not counts or not all(isinstance(n, Integral) and int(n) > 0 for n in counts):
         raise ValueError(f"{name} must be positive whole numbers, got {values!r}.")
@@ -217,8 +230,8 @@ def _counts(name: str, values: Any) -> list[int]:
 def _checked_seed(random_state: Any) -> int:
     if not isinstance(random_state, Integral) or int(random_state) < 0:
         raise ValueError(
-            "random_state must be a whole number from 0 on, which every trial's seed is made from, "
-            f"got {random_state!r}."
+            "random_state must be a whole number from 0 on, from which the seeds of all trials are "
+            f"computed, got {random_state!r}."
         )
     return int(random_state)
 
@@ -229,8 +242,8 @@ def _check_protocol(protocol: str, sample_sizes: Sequence[int], n_rows: int) -> 
         raise ValueError(f"protocol must be one of {known}, got {protocol!r}.")
     if protocol == "holdout" and max(sample_sizes) >= n_rows:
         raise ValueError(
-            f"With protocol='holdout' sample_sizes must be below the {n_rows} rows there are, so "
-            f"that some are left to judge by; got {max(sample_sizes)}."
+            f"sample_sizes has {max(sample_sizes)}. With protocol='holdout' it must be below the "
+            f"number of rows, which is {n_rows}, so that rows are left to evaluate models on."
         )
 
 
@@ -249,10 +262,12 @@ def _all_classify(estimators: Any) -> bool:
     others = [n for n, e in estimators.items() if not (is_classifier(e) or is_regressor(e))]
     if others:
         raise ValueError(
-            f"Neither classifiers nor regressors: {', '.join(map(repr, others))}. "
-            "FairlearnClassifier makes classifiers of fairlearn's methods."
+            f"These estimators are neither classifiers nor regressors: "
+            f"{', '.join(map(repr, others))}. Wrap fairlearn's methods in FairlearnClassifier."
         )
-    raise ValueError("estimators are of two kinds: give classifiers only, or regressors only.")
+    raise ValueError(
+        "estimators has both classifiers and regressors: give classifiers only, or regressors only."
+    )
 
 
 def _scorers(metrics: Any) -> dict[str, Callable[..., float]]:
@@ -263,7 +278,10 @@ def _scorers(metrics: Any) -> dict[str, Callable[..., float]]:
         metrics = {m if isinstance(m, str) else m.__name__: m for m in metrics}
     taken = [name for name in metrics if name in FIXED or VALUE.fullmatch(name)]
     if taken:
-        raise ValueError(f"Metrics cannot be named {taken[0]!r}: the table has such a column.")
+        raise ValueError(
+            f"A metric is named {taken[0]!r}, which is the name of another column of the table: "
+            "give it another name."
+        )
     return {name: get_scorer(metric) for name, metric in metrics.items()}
 
 
@@ -273,7 +291,7 @@ def _scorers(metrics: Any) -> dict[str, Callable[..., float]]:
 def _settings(
     estimators: Mapping[str, Any], data: Data, criteria: Criteria
 ) -> dict[str, dict[str, Any]]:
-    """All that a trial's row depends on beside its own name and size, as texts."""
+    """Everything that a trial's row depends on except its estimator's name and size, as texts."""
     shared = {
         "version of sklearn-seldonian": __version__,
         **vars(criteria),
@@ -296,11 +314,11 @@ def _described(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    """A value's repr; where that says an address, the content instead if it can be pickled."""
+    """The value's repr. An address in it is replaced by a hash of the content, if possible."""
     text, n_addresses = re.subn(r" at 0x[0-9A-Fa-f]+", "", repr(value))
     if not n_addresses or isroutine(value):
         return text
-    with suppress(Exception):  # whatever an object raises that cannot be pickled
+    with suppress(Exception):  # objects that cannot be pickled raise errors of many types
         return f"{text} with content {joblib.hash(value)}"
     return text
 
@@ -309,7 +327,7 @@ def _warn_of_errors(table: pd.DataFrame) -> None:
     failed = table.loc[table["error"] != "", "error"]
     if len(failed):
         warn_user(
-            f"{len(failed)} of {len(table)} trials ended in an error, and count as trials without "
-            "solution unless only a metric or probabilities could not be had. The first: "
+            f"{len(failed)} of {len(table)} trials ended in an error. They count as trials without "
+            "solution, unless only a metric or probabilities could not be computed. First error: "
             f"{failed.iloc[0]}"
         )

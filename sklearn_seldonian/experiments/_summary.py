@@ -1,4 +1,4 @@
-"""From trials to rates with exact intervals."""
+"""Solution rates, failure rates and performance of trials, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy.stats import binomtest, t
 from sklearn_seldonian.experiments._table import FIXED
 from sklearn_seldonian.experiments._trial import ROUNDING
 
-# The columns of the constraints' values.
+# Names of the columns with the constraints' values.
 VALUE = re.compile(r"g_(soft_)?\d+")
 
 
@@ -24,31 +24,32 @@ def summarise_results(
     violation: str = "hard",
     confidence_level: float = 0.95,
 ) -> pd.DataFrame:
-    """How often each estimator finds a solution, how often it fails, and how good it is.
+    """The solution rate, failure rate and performance of each estimator at each sample size.
 
-    Both rates are over all trials of the size: the failure rate is the share of trials in which
-    a model was returned that violates a constraint, which is what ``delta`` promises to bound.
-    Trials that ended in an error before decisions could be judged count as trials without solution.
+    Both rates are shares of all trials of a size. The failure rate is the share of trials in which
+    a model was returned that violates a constraint. ``delta`` promises an upper bound on it.
+    Trials that ended in an error before decisions could be evaluated count as trials without
+    solution.
 
     Parameters
     ----------
     results : DataFrame
-        Of `run_experiment` or `load_results`.
+        The table that `run_experiment` or `load_results` returned.
     metric : str, default=None
-        Which of its metrics is the performance; None: the first.
+        The metric to use as the performance. None: the first one in the table.
     violation : {"hard", "soft"}, default="hard"
-        Whether a failure is judged by decisions or by mean probabilities. Those are not known
-        of estimators without ``predict_proba``: their failure rate is NaN.
+        Whether failures are violations by decisions ("hard") or by mean probabilities ("soft").
+        With "soft", the failure rate of estimators without ``predict_proba`` is NaN.
     confidence_level : float in (0, 1), default=0.95
-        Of the intervals.
+        The confidence level of the intervals.
 
     Returns
     -------
     DataFrame
-        One row an estimator and sample size: ``trials``, ``solutions``, ``failures``,
-        ``solution_rate`` and ``failure_rate`` with Clopper-Pearson's exact interval (``..._low``,
-        ``..._high``), and ``performance``, the mean of the metric over the solutions, with
-        Student's interval.
+        One row per estimator and sample size. ``trials``, ``solutions`` and ``failures`` are
+        numbers of trials. ``solution_rate`` and ``failure_rate`` have exact Clopper-Pearson
+        intervals (``..._low``, ``..._high``). ``performance`` is the mean of the metric over the
+        solutions, with Student's interval.
 
     Raises
     ------
@@ -72,8 +73,8 @@ def summarise_results(
     missing = FIXED.keys() - set(getattr(results, "columns", ()))
     if missing:
         raise ValueError(
-            f"results must be the table that run_experiment or load_results returns; it has no "
-            f"columns {', '.join(sorted(missing))}."
+            f"results has no columns {', '.join(sorted(missing))}. It must be the table that "
+            "run_experiment or load_results returns."
         )
     if violation not in ("hard", "soft"):
         raise ValueError(f"violation must be 'hard' or 'soft', got {violation!r}.")
@@ -105,7 +106,7 @@ def _checked_metric(results: pd.DataFrame, metric: str | None) -> str:
 
 
 def _soft_failures(results: pd.DataFrame) -> pd.Series[float]:
-    """1 where a returned model violates a constraint by its probabilities; NaN where unknown."""
+    """1 if a returned model violates a constraint by its probabilities, NaN if this is unknown."""
     soft = results[[name for name in map(str, results) if name.startswith("g_soft_")]]
     violated = (soft > ROUNDING).any(axis=1).astype(float)
     unknown = results["solution_found"] & soft.isna().all(axis=1)
@@ -113,7 +114,7 @@ def _soft_failures(results: pd.DataFrame) -> pd.Series[float]:
 
 
 def _point(trials: pd.DataFrame, level: float) -> dict[str, float]:
-    """What is known of one estimator at one size."""
+    """The summary of one estimator at one size."""
     n_trials, found = len(trials), trials["solution_found"]
     failures = trials["failed"].sum(skipna=False)
     return {

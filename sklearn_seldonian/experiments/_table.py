@@ -1,9 +1,9 @@
-"""Trials as a table, and on disk: one small file a trial, beside the settings they were run with.
+"""Trials as a table, and on disk: one small file per trial, together with the settings.
 
-A file appears whole or not at all (it is written under another name and moved into place), and
-its name follows from the trial that it holds. So a process that is killed loses only the trials
-under way, nothing is ever counted twice, several processes may share a folder, and whoever reads
-meanwhile reads whole trials.
+Files are written under another name and then moved, so that they are always complete. The name of
+a file follows from its trial. A process that is killed therefore loses only the trials that were
+running, and no trial is counted twice. Several processes can write to the same folder, and the
+folder can be read while they run.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ def load_results(results: str | os.PathLike[str]) -> pd.DataFrame:
     Parameters
     ----------
     results : path
-        The folder, also of an experiment that is still running or was killed.
+        The folder of an experiment, which may be still running or may have been interrupted.
 
     Returns
     -------
     DataFrame
-        As `run_experiment` returns it, with all trials of the folder.
+        The table of `run_experiment`, with all trials in the folder.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such folder, or it holds no results.
+        If the folder does not exist or has no results.
     ValueError
-        If a file in it is damaged, or not of the trial that it is named after.
+        If a file in it is damaged, or has another trial than its name says.
 
     Examples
     --------
@@ -77,15 +77,16 @@ def load_results(results: str | os.PathLike[str]) -> pd.DataFrame:
     folder = ResultsFolder(results)
     if not folder.shared.is_file():
         raise FileNotFoundError(
-            f"{str(results)!r} holds no results of run_experiment: it has no experiment.json."
+            f"{str(results)!r} has no results of run_experiment, since it has no "
+            "experiment.json. Give the folder that run_experiment wrote to."
         )
-    folder.known()  # stray files are named before they are read
+    folder.known()  # refuses files that are not of the experiment before they are read
     rows = folder.rows()
     return to_frame(rows, list(folder.settings()["estimators"]))
 
 
 def trial_of(row: Row) -> Trial:
-    """The trial that a row of the table is about."""
+    """The trial of a row of the table."""
     return Trial(*(row[name] for name in Trial._fields))
 
 
@@ -97,7 +98,7 @@ def to_frame(rows: Sequence[Row], estimators: Sequence[str]) -> pd.DataFrame:
 
 
 class ResultsFolder:
-    """Where the trials of one experiment are kept."""
+    """The folder with the trials of one experiment."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -106,7 +107,7 @@ class ResultsFolder:
         self.estimators = self.path / "estimators"
 
     def settings(self) -> dict[str, Any]:
-        """What the trials were run with."""
+        """The settings that the trials were run with."""
         own = [_read_settings(path, OWN) for path in self.estimators.glob("*.json")]
         own.sort(key=lambda one: (one["position"], one["name"]))
         return {
@@ -115,23 +116,23 @@ class ResultsFolder:
         }
 
     def open(self, settings: Mapping[str, Any]) -> None:
-        """Make the folder, or check that its trials were run with the same `settings`.
+        """Create the folder, or check that its trials were run with the same `settings`.
 
         Parameters
         ----------
         settings : dict
-            Texts by name under "shared". Under "estimators", for each of them, texts by name of
+            Under "shared", texts by name. Under "estimators", for each estimator, texts by name of
             the parameter. Estimators that are new to the folder are added.
 
         Raises
         ------
         ValueError
-            If anything differs from what the folder's trials were run with, or there is a file.
+            If settings differ from those of the folder's trials, or if the path is a file.
         """
         if self.path.is_file() or self.path.suffix in (".csv", ".parquet"):
             raise ValueError(
-                f"results names a folder, with a file for each trial, so that none is lost; got "
-                f"the file {str(self.path)!r}. For one file, write the table that is returned: "
+                f"results is the file {str(self.path)!r}, and it must be a folder, which gets one "
+                "file per trial. To have one file, write the table that is returned: "
                 "table.to_csv(path)."
             )
         n_known = self._compare(settings)
@@ -142,23 +143,22 @@ class ResultsFolder:
         for position, (name, own) in enumerate(settings["estimators"].items(), n_known):
             content = {"name": name, "position": position, "settings": own}
             _write_once(self.estimators / f"{_short(name)}.json", content)
-        self._compare(settings)  # now with what other processes were quicker to write
+        self._compare(settings)  # again, because other processes may have written theirs first
 
     def known(self) -> dict[str, Any] | None:
-        """The settings of all trials that are here; None where there are none yet.
+        """The settings of all trials in the folder; None if there are none yet.
 
         Raises
         ------
         ValueError
-            If those of a trial are missing.
+            If the settings of a trial are missing.
         """
         files = [path.name for path in self.trials.glob("*.csv")]  # written after their settings
         if not self.shared.exists():
             if files:
                 raise ValueError(
-                    f"{str(self.path)!r} holds trials without {self.shared.name}, so with which "
-                    "settings they were run is not known. Give another folder as results, or "
-                    "delete this one."
+                    f"{str(self.path)!r} has trials, but no {self.shared.name} with their "
+                    "settings. Give another folder as results, or delete this one."
                 )
             return None
         settings = self.settings()
@@ -166,14 +166,14 @@ class ResultsFolder:
         unknown = [file for file in files if not file.endswith(endings)]
         if unknown:
             raise ValueError(
-                f"{str(self.trials / min(unknown))!r} is not named after a trial of an estimator "
-                f"whose settings are in {str(self.estimators)!r}. Remove this file, or give "
-                "another folder as results."
+                f"{str(self.trials / min(unknown))!r} has the name of no trial of an estimator "
+                f"with settings in {str(self.estimators)!r}. Remove this file, or give another "
+                "folder as results."
             )
         return settings
 
     def _compare(self, settings: Mapping[str, Any]) -> int:
-        """Hold `settings` against those of the folder; of how many estimators it has trials."""
+        """Compare `settings` with those of the folder; return its number of estimators."""
         known = self.known()
         if known is None:
             return 0
@@ -186,7 +186,7 @@ class ResultsFolder:
         return len(known["estimators"])
 
     def rows(self, trials: Collection[Trial] | None = None) -> list[Row]:
-        """What `run_trial` returned, for those of the `trials` (None: all) that are here."""
+        """The rows of those of the `trials` (None: all) that are in the folder."""
         files = {path.name: path for path in self.trials.glob("*.csv")}
         wanted = files.keys() if trials is None else files.keys() & set(map(_file_name, trials))
         rows = [_read(files[name]) for name in sorted(wanted)]
@@ -200,7 +200,7 @@ class ResultsFolder:
         return rows
 
     def add(self, row: Row) -> None:
-        """Keep the row of one more trial."""
+        """Write the row of one more trial."""
         write_whole(self.trials / _file_name(trial_of(row)), _as_text(row))
 
 
@@ -210,13 +210,13 @@ def _differences(known: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[s
     pairs += [(f" of {one!r}", known["estimators"][one], now["estimators"][one]) for one in common]
     for owner, before, after in pairs:
         for name in sorted(before.keys() | after.keys()):
-            was, is_now = before.get(name, "not there"), after.get(name, "not there")
+            was, is_now = before.get(name, "missing"), after.get(name, "missing")
             if was != is_now:
                 yield f"{name}{owner} was {was}, now it is {is_now}"
 
 
 def _write_once(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a whole file unless it is there: of several processes the first has its way."""
+    """Write a complete file, unless it exists: among several processes, the first one counts."""
     if path.exists():
         return
     draft = path.with_name(f"{uuid.uuid4().hex}.draft")
@@ -232,12 +232,12 @@ def _write_once(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def _read_settings(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
-    """The object in a file of settings; with `fields`, one estimator's, which names the file.
+    """The settings in a file. With `fields`, those of one estimator, which the file is named after.
 
     Raises
     ------
     ValueError
-        If it is not as `run_experiment` writes it.
+        If `run_experiment` did not write the file.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -248,8 +248,8 @@ def _read_settings(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
     )
     if not is_whole or (fields and path.name != f"{_short(found['name'])}.json"):
         raise ValueError(
-            f"{str(path)!r} is empty, cut off, or not as run_experiment writes it, so with which "
-            "settings trials were run is not known. Give another folder as results, or delete "
+            f"{str(path)!r} is empty, incomplete, or not written by run_experiment, so the "
+            "settings of the trials are unknown. Give another folder as results, or delete "
             "this one."
         )
     return dict(found)
@@ -260,13 +260,13 @@ def _file_name(trial: Trial) -> str:
 
 
 def _short(name: str) -> str:
-    """The name of an estimator as part of a file's; upper and lower case may be the same there."""
+    """An estimator's name for use in file names, where upper and lower case may be the same."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:12]
     return f"{quote(name, safe='')[:60]}-{digest}"
 
 
 def _as_text(row: Row) -> str:
-    """A header and one line."""
+    """The row as CSV, with a header."""
     text = io.StringIO()
     writer = csv.DictWriter(text, row)
     writer.writeheader()
@@ -280,18 +280,18 @@ def _read(path: Path) -> Row:
     Raises
     ------
     ValueError
-        If the file cannot be read, or does not hold one whole row of its trial.
+        If the file cannot be read, or does not have exactly one complete row of its trial.
     """
     try:
         text = path.read_bytes().decode("utf-8")
         row = _row_of(text)
         if path.name != _file_name(trial_of(row)):
             name = _file_name(trial_of(row))
-            raise ValueError(f"it holds {trial_of(row)}, whose file is {name!r}")
+            raise ValueError(f"it has {trial_of(row)}, whose file is {name!r}")
     except (OSError, ValueError, csv.Error) as problem:
         raise ValueError(
             f"{str(path)!r} is not a trial as run_experiment writes it: {problem}. Delete this "
-            "file, and run_experiment runs the trial again."
+            "file, so that run_experiment runs the trial again."
         ) from problem
     return row
 
@@ -300,14 +300,14 @@ def _row_of(text: str) -> Row:
     """The row that is written as `text`."""
     lines = list(csv.reader(io.StringIO(text, newline="")))
     if len(lines) != 2:
-        raise ValueError("it is empty, cut off, or has more than one row")
+        raise ValueError("it is empty, incomplete, or has more than one row")
     row: Row = {}
     for name, value in zip(*lines, strict=True):
         kind = FIXED.get(name, float)
         row[name] = value == "True" if kind is bool else kind(value)
-    # What is cut off, changed or of another type is written otherwise.
+    # A row that is incomplete, changed or of other types would be written differently.
     if list(row)[: len(FIXED)] != list(FIXED) or _as_text(row) != text:
-        raise ValueError("it is cut off, or its columns or values are not those of a trial")
+        raise ValueError("it is incomplete, or its columns or values are not those of a trial")
     if row["failure"] and not row["solution_found"]:
-        raise ValueError("it counts a failure where no solution was found")
+        raise ValueError("it counts a failure, although no solution was found")
     return row

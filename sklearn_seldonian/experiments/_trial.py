@@ -1,4 +1,4 @@
-"""One trial: draw rows, fit an estimator to them, judge its decisions on the population."""
+"""One trial: draw rows, fit an estimator to them, evaluate its decisions on the population."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from sklearn_seldonian.data._arguments import groups_for
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 from sklearn_seldonian.metrics import constraint_values, innermost
 
-# What is left of a constraint that is met with equality, after rounding.
+# A constraint that is met with equality may exceed its limit by this much, by rounding.
 ROUNDING = 1e-9
-MAX_ERROR_CHARACTERS = 10_000  # characters, so that the table stays readable, and its files as well
+MAX_ERROR_CHARACTERS = 10_000  # so that the table and its files stay readable
 
 
 PROTOCOLS = ("resample", "holdout")
@@ -35,7 +35,7 @@ Row = dict[str, Any]
 
 
 class Trial(NamedTuple):
-    """A fit: which estimator, to how many rows, for which time."""
+    """One fit: the estimator's name, the sample size, and the number of the trial."""
 
     estimator: str
     sample_size: int
@@ -43,7 +43,7 @@ class Trial(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Rows to fit to or to judge by, and the groups that they belong to."""
+    """Rows to fit to or to evaluate on, and their sensitive features."""
 
     X: Any
     y: Any
@@ -56,20 +56,20 @@ class Data(NamedTuple):
 
 @dataclass(frozen=True)
 class Criteria:
-    """What estimators are trained for and judged by, the same for all of them.
+    """The constraints and metrics that estimators are trained for and evaluated by.
 
     Attributes
     ----------
     constraints : tuple of Constraint
     measures, pos_label
-        What the constraints' names mean.
+        They define names in the constraints.
     metrics : mapping of str to scorer
     classes : ndarray or None
-        All labels of the population, sorted; None where numbers are predicted.
+        All labels of the population, sorted. None for regressions.
     protocol : str
         A key of `PROTOCOLS`.
     random_state : int
-        What the seeds of all trials are made from.
+        The number that the seeds of all trials are computed from.
     """
 
     constraints: tuple[Constraint, ...]
@@ -84,46 +84,48 @@ class Criteria:
 def run_trial(trial: Trial, estimator: Any, data: Data, criteria: Criteria) -> Row:
     """The row that `trial` adds to the table.
 
-    Whatever fails is written down in the row, so that it costs one trial only. Values of the
-    constraints come first, so that no estimator escapes judgement by a score that fails.
+    An error is recorded in the row and does not end the experiment. Values of the constraints are
+    computed first, so that an error in a metric does not prevent them.
     """
-    # The same seeds for every estimator.
+    # All estimators get the same seeds.
     key = (trial.sample_size, trial.trial)
     rows_seed, fit_seed = np.random.SeedSequence(criteria.random_state, spawn_key=key).spawn(2)
     rng = np.random.default_rng(rows_seed)
     sample, population = _drawn(data, trial.sample_size, criteria.protocol, rng)
     start = time.perf_counter()
-    seconds, judged, error = np.nan, _no_scores(criteria), ""
+    seconds, evaluated, error = np.nan, _no_scores(criteria), ""
     try:
         model = prepared(estimator, criteria.constraints, np.random.default_rng(fit_seed))
         _fit(model, sample)
         seconds = time.perf_counter() - start
-        # Estimators that cannot refuse always return a model.
+        # Estimators that cannot refuse to return a model always find a solution.
         found = bool(getattr(innermost(model), "solution_found_", True))
         if found:
             model = OnPopulation(
                 model, population.X, population.sensitive_features, criteria.classes
             )
-            judged.update(values_of(model, population, criteria, "g", "argmax"))
+            evaluated.update(values_of(model, population, criteria, "g", "argmax"))
     except Exception as problem:
         found, error = False, _in_words(problem)
     if found:
         scores, error = _scores(model, population, criteria)
-        judged.update(scores)
+        evaluated.update(scores)
     return {
         **trial._asdict(),
         "solution_found": found,
-        "failure": bool(any(judged[f"g_{i}"] > ROUNDING for i in range(len(criteria.constraints)))),
+        "failure": bool(
+            any(evaluated[f"g_{i}"] > ROUNDING for i in range(len(criteria.constraints)))
+        ),
         "seconds": round(seconds, 4),
         "error": error,
-        **judged,
+        **evaluated,
     }
 
 
 def _drawn(
     data: Data, sample_size: int, protocol: str, rng: np.random.Generator
 ) -> tuple[Data, Data]:
-    """The rows to fit to, and those that stand for the population."""
+    """The rows to fit to, and the rows that represent the population."""
     n_rows = len(data.y)
     if protocol == "resample":
         return data.rows(rng.integers(n_rows, size=sample_size)), data
@@ -135,9 +137,9 @@ def _drawn(
 
 
 def prepared(estimator: Any, constraints: Sequence[Constraint], rng: np.random.Generator) -> Any:
-    """A clone whose Seldonian parts without constraints have the given ones, and seeded.
+    """A seeded clone, in which Seldonian parts without constraints get the given ones.
 
-    Seldonian is what has both a `constraints` and a `delta`, wherever it is inside.
+    Every part with parameters `constraints` and `delta`, at any depth, is a Seldonian part.
     """
     model = clone(estimator)
     params = model.get_params(deep=True)
@@ -158,13 +160,13 @@ def deltas_of(estimator: Any) -> list[float]:
 
 
 def _seldonian_parts(params: Mapping[str, Any]) -> list[str]:
-    """What stands before the names of the parameters of each Seldonian part."""
+    """The prefixes of the parameters' names of each Seldonian part."""
     owners = (name.removesuffix("constraints") for name in params if _last(name) == "constraints")
     return [owner for owner in owners if f"{owner}delta" in params]
 
 
 def seed_names(params: Iterable[str]) -> list[str]:
-    """The parameters that every trial sets anew."""
+    """The names of the parameters that every trial sets to a new seed."""
     return sorted(name for name in params if _last(name) == "random_state")
 
 
@@ -176,28 +178,28 @@ def _fit(model: Any, sample: Data) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoSolutionFoundWarning)
         warnings.filterwarnings("ignore", "With .* safety rows, no model can pass")
-        warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)  # given once for all trials
-        # Rows drawn with replacement from the population are copies, and independent.
+        warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)  # is given once for all trials
+        # Rows drawn with replacement from the population may be copies, but are independent.
         warnings.filterwarnings("ignore", ".* exact copies of candidate rows")
         model.fit(sample.X, sample.y, **groups_for(model, "fit", sample.sensitive_features))
-    # Ctrl-C ends the experiment, also where a Seldonian estimator caught it: nothing is known of
+    # Ctrl-C ends the experiment, also if a Seldonian estimator caught it. There is no result of
     # this trial.
     if getattr(getattr(innermost(model), "net_", None), "interrupted_", False):
         raise KeyboardInterrupt
 
 
-# -- judging --------------------------------------------------------------------------------------
+# -- evaluation -----------------------------------------------------------------------------------
 
 
-def _has_probabilities(judged: Any) -> bool:
-    return hasattr(judged.estimator, "predict_proba")
+def _has_probabilities(evaluated: Any) -> bool:
+    return hasattr(evaluated.estimator, "predict_proba")
 
 
 class OnPopulation(FrozenEstimator):
-    """A fitted estimator whose answers for one population are computed once, for all who ask.
+    """A fitted estimator whose predictions for one population are computed once.
 
-    So constraints and metrics speak of the same decisions where those are drawn at random.
-    Every class of the population is one of its `classes_`, whatever the rows it was fitted to.
+    Constraints and metrics therefore use the same decisions, even if these are drawn at random.
+    Every class of the population is in `classes_`, also those without rows in the sample.
     """
 
     def __init__(
@@ -211,15 +213,15 @@ class OnPopulation(FrozenEstimator):
             self.classes_ = classes
 
     def __sklearn_is_fitted__(self) -> bool:
-        return True  # also where there was nothing to learn, as for a rule
+        return True  # also if there was nothing to fit, as for a fixed rule
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """What the estimator predicts for `X`."""
+        """The estimator's predictions for `X`."""
         return self._answer("predict", X)
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Probabilities in the order of `classes_`; 0 for a class that the estimator never saw."""
+        """Probabilities in the order of `classes_`; 0 for classes that it was not fitted to."""
         given = self._answer("predict_proba", X)
         aligned = np.zeros((len(given), len(self.classes_)))
         aligned[:, np.searchsorted(self.classes_, self.estimator.classes_)] = given
@@ -236,11 +238,11 @@ class OnPopulation(FrozenEstimator):
 
 
 def values_of(
-    judged: Any, data: Data, criteria: Criteria, name: str, decision: str
+    evaluated: Any, data: Data, criteria: Criteria, name: str, decision: str
 ) -> dict[str, float]:
-    """The constraints' values on the rows, under their columns' names."""
+    """The constraints' values on the rows, by the names of their columns."""
     values = constraint_values(
-        judged,
+        evaluated,
         data.X,
         data.y,
         criteria.constraints,
@@ -252,15 +254,15 @@ def values_of(
     return {f"{name}_{i}": float(value) for i, value in enumerate(values)}
 
 
-def _scores(judged: Any, population: Data, criteria: Criteria) -> tuple[dict[str, float], str]:
-    """What stands beside the values over decisions, and what went wrong with it."""
+def _scores(evaluated: Any, population: Data, criteria: Criteria) -> tuple[dict[str, float], str]:
+    """Values for probabilities and metrics, and the errors in computing them."""
 
     def score(metric: Callable[..., float], name: str) -> dict[str, float]:
-        return {name: float(metric(judged, population.X, population.y))}
+        return {name: float(metric(evaluated, population.X, population.y))}
 
     calls = {name: partial(score, metric, name) for name, metric in criteria.metrics.items()}
-    if _has_probabilities(judged):
-        calls["g_soft"] = partial(values_of, judged, population, criteria, "g_soft", "sample")
+    if _has_probabilities(evaluated):
+        calls["g_soft"] = partial(values_of, evaluated, population, criteria, "g_soft", "sample")
     scores, errors = {}, []
     for name, call in calls.items():
         try:
@@ -275,7 +277,7 @@ def _in_words(problem: Exception) -> str:
 
 
 def _no_scores(criteria: Criteria) -> dict[str, float]:
-    """The scores of a trial without a model, and the order of everybody's."""
+    """The scores of a trial without a model, in the order of the table's columns."""
     each = range(len(criteria.constraints))
     names = (*(f"g_{i}" for i in each), *(f"g_soft_{i}" for i in each), *criteria.metrics)
     return dict.fromkeys(names, np.nan)

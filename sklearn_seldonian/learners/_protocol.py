@@ -83,14 +83,14 @@ def _expected_rows(split: Split) -> int:
 
 
 class History(NamedTuple):
-    """How training went.
+    """The history of training.
 
     Attributes
     ----------
     epochs : DataFrame
         One row per epoch.
     steps : DataFrame
-        One row per multiplier update that was recorded.
+        One row per recorded multiplier update.
     """
 
     epochs: pd.DataFrame

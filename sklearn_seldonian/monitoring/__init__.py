@@ -1,4 +1,4 @@
-"""After deployment: whether the constraints of a model in use still hold."""
+"""Monitoring of a model in use: whether its constraints still hold."""
 
 from sklearn_seldonian.monitoring._display import MonitorDisplay
 from sklearn_seldonian.monitoring._monitor import SafetyMonitor

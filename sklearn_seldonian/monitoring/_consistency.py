@@ -1,4 +1,4 @@
-"""Whether counts of a window can be of the same rows."""
+"""A check that the counts of a window are possible counts of the same rows."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from sklearn_seldonian.monitoring._specification import MonitorSpecification
 
 
 class Kind(NamedTuple):
-    """Rows of one kind, of which a mean tells the number.
+    """Rows of one kind, whose number is known from a mean.
 
     Attributes
     ----------
     mean : Estimand
     part : {"rows", "successes", "failures"}
-        Which of its rows.
+        The part of the mean's rows.
     entries : int
-        A bit for each pair of label and prediction that such a row may have.
+        One bit per pair of label and prediction that such a row can have.
     is_every : bool
         Whether every row is of this kind.
     waits : bool
-        Whether a row counts once its label is known only.
+        Whether a row counts only when its label is known.
     """
 
     mean: Estimand
@@ -43,7 +43,7 @@ class Kind(NamedTuple):
 
 
 class Relations(NamedTuple):
-    """What holds of the numbers of rows of kinds, by their positions, whatever rows come."""
+    """Relations between the numbers of rows of kinds, by position, which hold for any rows."""
 
     kinds: tuple[Kind, ...]
     nested: tuple[tuple[int, int], ...]
@@ -51,7 +51,7 @@ class Relations(NamedTuple):
 
 
 def relations_of(specification: MonitorSpecification) -> Relations:
-    """Which kinds of rows are within others, and which have no row in common."""
+    """The kinds of rows that are included in others, and those that have no row in common."""
     waiting = specification.waiting_for_labels
     kinds = [kind for mean in specification.estimands for kind in _kinds(mean, mean in waiting)]
     means = specification.estimands
@@ -93,7 +93,7 @@ def _kinds(mean: Estimand, waits: bool) -> list[Kind]:
 
 
 def _is_within(one: Kind, other: Kind) -> bool:
-    """Whether each row that counts as `one` counts as `other` too."""
+    """Whether each row that counts as `one` also counts as `other`."""
     if other.waits and not one.waits:
         return False
     return not one.entries & ~other.entries and one.mean.conditions >= other.mean.conditions
@@ -113,26 +113,29 @@ def check_counts(
     n_rows: int,
     n_waiting: int,
 ) -> None:
-    """Refuse counts that no rows have.
+    """Refuse impossible counts.
 
     Parameters
     ----------
     where : str
-        Of the window, for messages.
+        The name of the window in messages.
     relations : Relations
     streams : mapping of Estimand to stream
     n_rows, n_waiting : int
-        Rows of the window, and how many of them wait for labels.
+        The number of rows of the window, and how many of them wait for labels.
 
     Raises
     ------
     ValueError
-        If a mean that counts every row counts more or fewer, or if kinds of rows that are within
-        others are more than those, or kinds that have none in common are together more than the
-        rows, or than a kind that all of them are within. Not all counts that pass are of some rows.
+        If a mean that counts every row counts more or fewer. If a kind has more rows than a kind
+        that includes it. If kinds without a common row have more rows together than there are, or
+        than a kind that includes them all. Some impossible counts are not found.
     """
     if n_waiting > n_rows:
-        raise ValueError(f"{where} has n_rows={n_rows}, and {n_waiting} of its rows wait.")
+        raise ValueError(
+            f"{where} has n_rows={n_rows}, but {n_waiting} of its rows wait for labels, which is "
+            "impossible."
+        )
     kinds = relations.kinds
     counts = [_count(kind, streams[kind.mean]) for kind in kinds]
     for kind, count in zip(kinds, counts, strict=True):
@@ -140,28 +143,28 @@ def check_counts(
         if count > most or (kind.is_every and not kind.waits and count < n_rows):
             raise ValueError(
                 f"{where} has n_rows={n_rows}, of which {n_waiting} wait for labels, and {count} "
-                f"{kind}: no rows have such counts."
+                f"{kind}: these counts are impossible."
             )
     for i, j in relations.nested:
         if counts[i] > counts[j]:
             raise ValueError(
                 f"{where} has {counts[i]} {kinds[i]}, all of which are among the {counts[j]} "
-                f"{kinds[j]}: no rows have such counts."
+                f"{kinds[j]}: these counts are impossible."
             )
     for i, j in relations.apart:
         most = n_rows - n_waiting if kinds[i].waits and kinds[j].waits else n_rows
         if counts[i] + counts[j] > most:
             raise ValueError(
                 f"{where} has {counts[i]} {kinds[i]} and {counts[j]} {kinds[j]}, which have no row "
-                f"in common, and only {most} rows that count: no rows have such counts."
+                f"in common, and only {most} rows that count: these counts are impossible."
             )
     _check_parts(where, relations, counts, n_rows)
 
 
 def _check_parts(where: str, relations: Relations, counts: Sequence[int], n_rows: int) -> None:
-    """Refuse kinds that have no row in common and are together more than what they are within.
+    """Refuse kinds without a common row that have more rows together than a kind around them.
 
-    Of the kinds that may be taken, the largest is taken first.
+    The largest kind is taken first, and then each that has no row in common with those taken.
     """
     kinds, apart = relations.kinds, set(relations.apart)
     inside: dict[int, list[int]] = defaultdict(list)
@@ -176,7 +179,7 @@ def _check_parts(where: str, relations: Relations, counts: Sequence[int], n_rows
         if sum(counts[i] for i in taken) > most:
             raise ValueError(
                 f"{where} has {', '.join(f'{counts[i]} {kinds[i]}' for i in taken)}, which have no "
-                f"row in common and are all among {words}: no rows have such counts."
+                f"row in common and are all among {words}: these counts are impossible."
             )
 
 

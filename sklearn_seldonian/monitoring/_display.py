@@ -1,4 +1,4 @@
-"""The picture of a monitor; matplotlib is imported only when it is drawn."""
+"""The plot of a monitor; matplotlib is imported when it is drawn."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ INCHES_PER_CONSTRAINT, INCHES_OF_FRAME = 1.9, 0.6
 
 
 class MonitorDisplay:
-    """How the estimate and bounds of each constraint moved as rows came.
+    """The estimate and the bounds of each constraint against the number of rows.
 
-    Each constraint has a panel: the estimate, the band between both bounds, and the limit, with the
-    side that violates it shaded. A mark says when a violation was proved, and a line where a new
-    window began.
+    Each constraint has a panel with the estimate, the band between the two bounds, and the limit.
+    The side of the limit that violates the constraint is shaded. A mark shows when a violation was
+    proved, and a line where a new window began.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ class MonitorDisplay:
     Attributes
     ----------
     axes_ : list of matplotlib Axes
-        One a constraint.
+        One per constraint.
     figure_ : matplotlib Figure
-        Both set by `plot`.
+        Both are set by `plot`.
 
     Examples
     --------
@@ -59,13 +59,13 @@ class MonitorDisplay:
     def from_monitor(
         cls, monitor: SafetyMonitor, *, axes: Sequence[Axes] | None = None
     ) -> MonitorDisplay:
-        """Draw what a monitor has seen.
+        """Draw the history of a monitor.
 
         Parameters
         ----------
         monitor : SafetyMonitor
         axes : sequence of matplotlib Axes, default=None
-            As `plot` takes them.
+            As in `plot`.
 
         Returns
         -------
@@ -76,26 +76,33 @@ class MonitorDisplay:
         TypeError
             If it is not a monitor.
         ValueError
-            If it has seen no rows.
+            If it has no rows yet.
         """
         if not isinstance(monitor, SafetyMonitor):
-            raise TypeError(f"monitor must be a SafetyMonitor; got {short(monitor)}.")
+            raise TypeError(f"monitor must be a SafetyMonitor, got {short(monitor)}.")
         history = monitor.history_
         if history.empty:
-            raise ValueError("There is nothing to show: the monitor has seen no rows.")
+            raise ValueError(
+                "The monitor has no rows yet, so there is nothing to show. Give it rows by update."
+            )
         return cls(history, monitor.to_frame()).plot(axes)
 
     def plot(self, axes: Sequence[Axes] | None = None) -> MonitorDisplay:
-        """Draw one panel for each constraint.
+        """Draw one panel per constraint.
 
         Parameters
         ----------
         axes : sequence of matplotlib Axes, default=None
-            One a constraint. None: a new figure.
+            One per constraint. None: a new figure.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If the number of `axes` is not the number of constraints.
         """
         constraints = list(dict.fromkeys(self.findings["constraint"]))
         if axes is None:
@@ -107,7 +114,8 @@ class MonitorDisplay:
         self.axes_ = list(axes)
         if len(self.axes_) != len(constraints):
             raise ValueError(
-                f"axes must be {len(constraints)}, one a constraint; got {len(self.axes_)}."
+                f"axes has {len(self.axes_)} Axes, and there are {len(constraints)} constraints: "
+                "give one per constraint."
             )
         part: Any = self.axes_[0].get_figure()
         self.figure_ = part.get_figure(root=True)
@@ -146,17 +154,17 @@ class MonitorDisplay:
 
 
 def _verdict(finding: Any) -> str:
-    """What is known of the last window."""
+    """The verdict on the last window."""
     if finding["violated"]:
-        return f"violated: proved at {int(finding['violated_at']):,} rows"
+        return f"violated: proved after {int(finding['violated_at']):,} rows"
     return "holds: proved" if finding["certified"] else "not decided"
 
 
 def _visible(history: pd.DataFrame, limit: float) -> tuple[float, float]:
-    """The part of the scale with the estimates, the limit, and the bounds but for the first ones.
+    """The range of the axis, with the estimates, the limit, and all bounds except the first ones.
 
-    Bounds after few rows are so wide that nothing else could be seen, and without rows of a mean
-    they say nothing.
+    Bounds after few rows are so wide that nothing else could be seen, and without rows they are
+    infinite.
     """
     is_later = history["n_rows"] >= history["n_rows"].max() / 10
     known_later = history[is_later & history["estimate"].notna()]

@@ -1,4 +1,4 @@
-"""Parameters as they were when they were fixed, whatever becomes of the objects given."""
+"""Copies of parameters, which do not change if the user changes the objects."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ SCALARS = (bool, int, float, str, type(None))
 
 
 def snapshot(value: Any) -> Any:
-    """A copy of what a parameter holds: of lists, mappings and arrays, and what is in them.
+    """A deep copy of a parameter's lists, mappings and arrays.
 
-    Other objects, such as measures, are kept as they are.
+    Other objects, such as measures, are not copied.
     """
     if isinstance(value, Mapping):
         return type(value), tuple((snapshot(k), snapshot(v)) for k, v in value.items())
@@ -25,7 +25,7 @@ def snapshot(value: Any) -> Any:
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Whether two snapshots are of the same values, or else of the same objects."""
+    """Whether two snapshots have the same values, or the same objects if these are not copied."""
     if one is other:
         return True
     if type(one) is not type(other):

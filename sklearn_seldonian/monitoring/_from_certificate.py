@@ -1,4 +1,4 @@
-"""What a certificate says that a monitor needs to know."""
+"""The parameters of a monitor, from a certificate."""
 
 from __future__ import annotations
 
@@ -24,22 +24,26 @@ EXCLUSIVE = re.compile(r"Columns (.+) and (.+) are never both 1; no row seen has
 
 
 def parameters_of(certificate: Any) -> dict[str, Any]:
-    """The parameters of a monitor of what is certified.
+    """The parameters of a monitor of the certified constraints.
 
     Raises
     ------
     TypeError
         If it is not a certificate.
     ValueError
-        If it has no results, or is of a population that a stream of rows is not drawn from.
+        If it has no results, or is about a population that a stream of rows is not drawn from.
     """
     if not isinstance(certificate, SafetyCertificate):
         raise TypeError(
-            f"certificate must be a SafetyCertificate; got {short(certificate)}. Of a fitted "
-            "estimator it is certificate_, and of a file SafetyCertificate.from_json."
+            f"certificate must be a SafetyCertificate, got {short(certificate)}. A fitted "
+            "estimator has it as certificate_, and SafetyCertificate.from_json reads it from a "
+            "file."
         )
     if not certificate.results:
-        raise ValueError("There is nothing to monitor: the certificate has no results.")
+        raise ValueError(
+            "The certificate has no results, so there is nothing to monitor. Give the constraints "
+            "themselves: SafetyMonitor(constraints, ...)."
+        )
     _check_population(certificate)
     texts = [result.constraint for result in certificate.results]
     is_regression = not certificate.classes
@@ -59,7 +63,7 @@ def parameters_of(certificate: Any) -> dict[str, Any]:
 
 
 def label_of(text: str) -> Any:
-    """The label that is written so: a number, True or False, or the text itself."""
+    """The label with this text: a number, True or False, or the text itself."""
     try:
         label = ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -68,20 +72,20 @@ def label_of(text: str) -> Any:
 
 
 def _check_population(certificate: SafetyCertificate) -> None:
-    """Refuse certificates that do not speak of rows as they are drawn."""
+    """Refuse certificates about other populations than that of the rows as they are drawn."""
     weighted = any("sample_weight" in text for text in certificate.assumptions)
     drawn = INDEPENDENT in certificate.assumptions or not certificate.assumptions
     if weighted or not drawn or "shift" in certificate.parameters:
         raise ValueError(
-            "The certificate is of units of rows, of weighted rows or of shifted populations "
-            "(groups=, sample_weight= or shift=), and a monitor takes rows that are independent "
-            "draws and count once. Monitor the constraints as such: "
+            "The certificate is about groups of rows, weighted rows or shifted populations "
+            "(groups=, sample_weight= or shift=), and a monitor needs rows that are independent "
+            "draws and count once. To monitor the constraints for such rows, write "
             "SafetyMonitor(constraints, ...)."
         )
 
 
 def _given(certificate: SafetyCertificate, name: str) -> Any:
-    """A parameter of the certificate; None where it is none that can be read."""
+    """A parameter of the certificate; None if it cannot be read."""
     try:
         return ast.literal_eval(certificate.parameters.get(name, "None"))
     except (ValueError, SyntaxError):
@@ -97,7 +101,7 @@ def _range(certificate: SafetyCertificate, name: str) -> Any:
 
 
 def _levels(certificate: SafetyCertificate, texts: list[str]) -> dict[str, list[Any]]:
-    """The levels that quantifiers ranged over, as the names of the tested means tell them."""
+    """The levels that quantifiers ranged over, from the names of the tested means."""
     constraints = parse_all(texts)
     ranged = {g.column for by in quantifiers_of(constraints) for g in by if not g.levels}
     found: dict[str, list[Any]] = {column: [] for column in sorted(ranged)}

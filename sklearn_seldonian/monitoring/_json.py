@@ -1,4 +1,4 @@
-"""The state of a monitor as a JSON document; what is read is checked field by field."""
+"""The state of a monitor as a JSON document. When it is read, each field is checked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sklearn_seldonian.monitoring._windows import Point, Window
 
 KIND, VERSION = "sklearn_seldonian.monitor", 1
 FIELDS = ("kind", "version", "parameters", "measures", "streams", "windows", "waiting", "digests")
-# Parameters that are written; measures are functions, of which only a description is.
+# The parameters that are written. Measures are functions, of which only a description is written.
 PARAMETERS = (
     "constraints",
     "delta",
@@ -41,8 +41,8 @@ PARAMETERS = (
     "windows",
 )
 OF_WINDOW = ("name", "n_rows", "violated_at", "means", "points")
-MAX_COUNT = 2**53  # beyond it not every whole number is a float
-# By how much rounding may take sums of weights away from whole numbers, relative to them.
+MAX_COUNT = 2**53  # above it some whole numbers are not floats
+# Sums of weights may differ from whole numbers by this much, relatively, because of rounding.
 ROUNDING = 1e-6
 INFINITIES = {"Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -71,7 +71,7 @@ def to_text(
 
 
 def describe(measures: Sequence[RowMeasure]) -> list[dict[str, Any]]:
-    """What a document says of measures: their names, ranges and rows."""
+    """The description of measures in a document: their names, ranges and rows."""
     return [
         {
             "name": m.name,
@@ -101,7 +101,7 @@ def _stream(stream: Stream) -> dict[str, Any]:
 
 
 def number(value: float) -> float | str | None:
-    """A number as strict JSON has it."""
+    """A number in strict JSON, where infinite ones are texts and NaN is null."""
     if math.isfinite(value):
         return float(value)
     return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
@@ -111,7 +111,7 @@ def number(value: float) -> float | str | None:
 
 
 def document_of(text: str) -> dict[str, Any]:
-    """The fields of a document; its windows and waiting rows are yet to be read.
+    """The fields of a document. Its windows and waiting rows are not checked yet.
 
     Raises
     ------
@@ -134,13 +134,16 @@ def document_of(text: str) -> dict[str, Any]:
     _check_fields("digests", written, tuple(digests))
     for name, digest in digests.items():
         if written[name] != digest:
-            raise ValueError(f"{name} was changed after the document was written.")
+            raise ValueError(
+                f"The field {name!r} was changed after the document was written. Give the document "
+                "as to_json wrote it."
+            )
     _check_fields("parameters", document["parameters"], PARAMETERS)
     return dict(document)
 
 
 def parameters_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a document, as a monitor takes them, which checks them."""
+    """The parameters in a document, in the form that a monitor takes and checks."""
     found = dict(given)
     for name in ("target_range", "prediction_range"):
         ends = given[name]
@@ -150,7 +153,7 @@ def parameters_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def streams_of(given: Any, windows: Sequence[Window]) -> frozenset[str]:
-    """The names of the streams of rows that a document's monitor has taken."""
+    """The names of the streams of rows in a document."""
     is_list = isinstance(given, list) and all(isinstance(one, str) and one for one in given)
     if not is_list or len(set(given)) < len(given):
         _wrong("streams", "a list of different texts", given)
@@ -160,7 +163,7 @@ def streams_of(given: Any, windows: Sequence[Window]) -> frozenset[str]:
 
 
 def windows_of(given: Any, specification: MonitorSpecification) -> list[Window]:
-    """The windows of a document."""
+    """The windows in a document."""
     if not isinstance(given, list) or not given:
         _wrong("windows", "a list with at least one window", given)
     return [_read_window(f"windows[{i}]", each, specification) for i, each in enumerate(given)]
@@ -229,7 +232,7 @@ def _read_point(where: str, given: Any, n_constraints: int) -> Point:
 def waiting_of(
     given: Any, specification: MonitorSpecification, n_windows: int, *, in_order: bool
 ) -> dict[RowId, WaitingRow]:
-    """The rows of a document that wait for their labels."""
+    """The rows in a document that wait for their labels."""
     if not isinstance(given, list):
         _wrong("waiting", "a list", given)
     if given and not specification.waiting_for_labels:
@@ -277,12 +280,12 @@ def check_rows(
     windows: Sequence[Window],
     waiting: Mapping[RowId, WaitingRow],
 ) -> None:
-    """Refuse counts that no rows have, and rows that wait and could never be counted.
+    """Refuse impossible counts, and waiting rows that could never be counted.
 
     Raises
     ------
     ValueError
-        With the field.
+        The message names the field.
     """
     relations, of_window = relations_of(specification), Counter(r.window for r in waiting.values())
     for i, window in enumerate(windows):
@@ -297,16 +300,16 @@ def check_rows(
 
 
 def check_measures(given: Any, measures: Sequence[RowMeasure]) -> None:
-    """Refuse measures that are not those of the document, as far as it says.
+    """Refuse measures that do not agree with their description in the document.
 
     Raises
     ------
     ValueError
-        With the measures to give.
+        The message describes the measures to give.
     """
     if given != json.loads(json.dumps(describe(measures))):
         raise ValueError(
-            f"The monitor was made with measures={given!r:.300}: give from_json measures= with the "
+            f"The monitor was made with measures={given!r:.300}. Give from_json measures= with the "
             "same names, ranges and rows, in this order."
         )
 
@@ -320,7 +323,7 @@ def _check_fields(where: str, given: Any, names: Sequence[str] | Mapping[str, An
     unknown, missing = set(given) - set(names), set(names) - set(given)
     if unknown or missing:
         what = f"{min(unknown)!r}, which is unknown" if unknown else f"no {min(missing)!r}"
-        raise ValueError(f"{where} has {what}; it must have {', '.join(names)}.")
+        raise ValueError(f"{where} has {what}. It must have {', '.join(names)}.")
 
 
 def _count(where: str, given: Any) -> int:
@@ -352,7 +355,7 @@ def _wrong(where: str, expected: str, given: Any) -> NoReturn:
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     twice = [name for name, n in Counter(name for name, _ in pairs).items() if n > 1]
     if twice:
-        raise ValueError(f"the field {twice[0]!r} is there twice.")
+        raise ValueError(f"the field {twice[0]!r} occurs twice.")
     return dict(pairs)
 
 

@@ -36,7 +36,7 @@ from sklearn_seldonian.monitoring._windows import (
     share_of_window,
 )
 
-# Parameters that `MonitorSpecification.of` takes by name.
+# The parameters that `MonitorSpecification.of` takes by name.
 SPECIFIED = (
     "classes",
     "pos_label",
@@ -49,96 +49,100 @@ SPECIFIED = (
 )
 ASSUMPTIONS = (
     "The rows of a window are independent draws from one population, and the constraint is about "
-    "it. A constraint that keeps one mean on one side of a limit, or between two limits, may be "
-    "proved violated under less: that the mean given all rows before never violates it.",
-    "Rows come to the monitor whatever their labels and predictions are: none are left out "
-    "because of them.",
+    "this population. For a constraint that keeps one mean on one side of a limit, or between two "
+    "limits, less is enough: it is reported as violated with probability at most delta if the mean "
+    "of each row, given all earlier rows, satisfies it.",
+    "All rows are given to the monitor: none are left out because of their labels or predictions.",
 )
 OF_LATENESS = {
-    "as they come": "Among the rows that a mean is over, which labels are there by now depends "
-    "neither on labels nor on predictions. (If labels of one group come later, this fails for "
-    "means over several groups.)",
-    "in order": "Labels count in the order of their rows, so that nothing is assumed of when they "
+    "as they come": "Among the rows of a mean, which labels have arrived depends neither on labels "
+    "nor on predictions. (If the labels of one group come later, this is not true for means over "
+    "several groups.)",
+    "in order": "Labels count in the order of their rows, so nothing is assumed about when they "
     "come. Rows that were forgotten are like the others.",
 }
 
 
 class SafetyMonitor(BaseEstimator):
-    """Watch whether the constraints of a model in use still hold, row after row.
+    """Monitor whether the constraints of a model in use still hold.
 
-    Rows are given in any pieces by `update`. After each piece the monitor tells, for each
-    constraint, whether it is proved to be violated (`violated_`) or to hold (`certified_`), its
-    value so far (`estimate_`) and a lower and an upper bound of it (`bounds_`). One may look after
-    every row, and stop or go on because of what one sees: however long the stream is, a constraint
-    that holds is ever called violated with probability at most delta.
+    `update` takes rows in batches of any size. After each batch, the monitor reports for each
+    constraint whether it is proved to be violated (`violated_`) or to hold (`certified_`), its
+    value so far (`estimate_`), and a lower and an upper bound on it (`bounds_`). You can look at
+    these after every row, and stop or continue because of what you see: the probability that a
+    constraint that holds is ever reported as violated is at most delta, however long the stream.
 
     Parameters
     ----------
     constraints : str, Constraint, or sequence of them
-        As for the estimators: rates of decisions, their gaps and ratios, ``min(..., by=)``,
+        As in the estimators: rates of decisions, their gaps and ratios, ``min(..., by=)``,
         ``abs``, and means of numbers with a finite range.
     delta : float or sequence of float, default=0.05
-        The probability of error of each constraint on its own, as in certificates; or one number
-        for each. Each lower bound is ever wrong with probability at most delta, and so is each
-        upper bound. With k constraints, some constraint that holds is ever called violated with
-        probability at most the sum of their deltas: give delta=0.05 / k to keep that at 0.05.
+        The probability of error of each constraint on its own, as in certificates, one number or
+        one per constraint. The probability that a lower bound is ever wrong is at most delta, and
+        the same holds for an upper bound. With k constraints, the probability that any constraint
+        that holds is ever reported as violated is at most the sum of their deltas. Give
+        delta=0.05 / k to keep it at 0.05.
     classes : sequence of labels, default=(0, 1)
-        All labels there are. None: numbers are predicted.
+        All class labels. None: numbers are predicted.
     pos_label : label, default=None
         The positive one of two classes. None: the second.
     levels : mapping of str to sequence, default=None
-        The values that columns may have, as ``{"race": ["A", "B"]}``. Needed where a constraint
-        ranges over a column, as in ``by=race``. Rows with other values are refused.
+        The values that columns may have, such as ``{"race": ["A", "B"]}``. They are needed if a
+        constraint ranges over a column, as in ``by=race``. Rows with other values are refused.
     mutually_exclusive : sequence of pairs of str, default=()
-        Names of 0/1 columns of which no row has both, as ``[("M", "F")]``: constraints that compare
-        such groups are bounded more sharply. Rows with both are refused.
+        Pairs of 0/1 columns that are never both 1, such as ``[("M", "F")]``. Constraints that
+        compare such groups get tighter bounds. Rows with 1 in both columns are refused.
     measures : sequence of RowMeasure, default=()
-        Your own measures that constraints name, each with a finite range. Their `value` gets None
-        for the probabilities.
+        Measures of your own that constraints name, each with a finite range. Their `value` gets
+        None for the probabilities.
     target_range, prediction_range : pair of float, default=None
-        Between which targets and predictions lie, where numbers are predicted. Rows outside are
-        refused.
+        The ranges of targets and predictions, if numbers are predicted. Rows outside are refused.
     missing : {"error", "exclude"}, default="error"
-        Whether rows without a value in a column that constraints name are refused, or meet no
-        condition on it.
+        What to do with rows that have no value in a column that constraints name. "error": refuse
+        them. "exclude": let them meet no condition on that column.
     late_labels : {"as they come", "in order"}, default="as they come"
-        Whether a late label counts as soon as it is there, or once all rows before have theirs. The
-        first assumes that lateness goes with neither label nor prediction, the second does not.
+        When a late label counts. "as they come": as soon as it arrives, which assumes that lateness
+        depends neither on the label nor on the prediction. "in order": when all earlier rows have
+        their labels, which does not assume this.
     windows : int or "unlimited", default=1
-        How often `restart` may begin a new window, the first included. All windows share delta:
-        each of k has delta / k. Of "unlimited" ones the r-th has delta / (r (r + 1)).
+        The largest number of windows that `restart` can begin, including the first one. All windows
+        share delta: with k windows, each has delta / k. With "unlimited", window r has
+        delta / (r (r + 1)).
 
     Attributes
     ----------
     violated_ : ndarray of bool, shape (n_constraints,)
-        Whether the constraint was ever proved to be violated in this window. Once proved it stays.
+        Whether a violation of the constraint was proved in this window. It stays True until the
+        window ends.
     certified_ : ndarray of bool, shape (n_constraints,)
-        Whether the rows so far of this window prove that it holds. False once it was proved to be
-        violated, as then the rows are not of one population.
+        Whether the rows so far of this window prove that the constraint holds. False if a violation
+        was proved before, because the rows are then not from one population.
     estimate_ : ndarray of shape (n_constraints,)
-        The value of the constraint on the rows so far, in its own units; NaN without rows.
+        The value of the constraint on the rows so far, in its own units. NaN without rows.
     bounds_ : ndarray of shape (n_constraints, 2)
-        Lower and upper bound of this value.
+        The lower and the upper bound on this value.
     history_ : DataFrame
-        Estimates and bounds as the rows of all windows grew, for pictures.
+        Estimates and bounds against the number of rows, in all windows, for plots.
     n_rows_ : int
-        Rows of this window.
+        The number of rows of this window.
     n_waiting_ : int
-        Rows that wait for their labels, or for those of rows before.
+        The number of rows that wait for their labels, or for labels of earlier rows.
 
     Notes
     -----
-    What is refuted is that the rows are independent draws from one population that satisfies the
-    constraint. If the stream drifts, a constraint may be called violated although it holds at each
-    moment, for instance if one group's rows came early and the other's late, and the rates of both
-    have changed. Constraints that keep one rate or mean on one side of a limit, or between two, are
-    safe from this: they are called violated with probability at most delta if they hold at each
-    row given the rows before. One that keeps a mean out of an interval, such as ``abs(PR - 0.5) >=
-    0.2``, is not: a rate that jumps over the interval has an average in it.
+    A violation refutes that the rows are independent draws from one population that satisfies the
+    constraint. If the stream drifts, a constraint may be reported as violated although it holds at
+    each moment. This can happen, for instance, if the rows of one group came early and those of
+    another late, and the rates of both have changed. It cannot happen with constraints that keep
+    one rate or mean on one side of a limit, or between two limits: these are reported as violated
+    with probability at most delta if they hold for each row given the earlier rows. It can happen
+    with a constraint that keeps a mean out of an interval, such as ``abs(PR - 0.5) >= 0.2``,
+    because the average of a rate that jumps over the interval can be in it.
 
-    The state consists of counts, so that it stays small, whatever the number of rows; only rows
-    that wait for labels are kept. The bounds are those of `bounds.time_uniform_sum_lower`. They
-    need more rows than a test that looks once: that is what looking at any time costs.
+    The state consists of counts and stays small for any number of rows. Only rows that wait for
+    labels are stored. The bounds are those of `bounds.time_uniform_sum_lower`. They need more rows
+    than a test that is evaluated once, because they are valid at any time.
 
     Examples
     --------
@@ -157,12 +161,12 @@ class SafetyMonitor(BaseEstimator):
     """
 
     _specification: MonitorSpecification
-    # The parameters when they were fixed.
+    # Copies of the parameters, made at the first row.
     _given: dict[str, Any]
     _max_windows: int | str
     _windows: list[Window]
     _waiting: WaitingRows
-    # A random name for each stream of rows that was begun, by which none is merged with itself.
+    # Random names of the streams of rows in this monitor, so that no stream is merged with itself.
     _streams: frozenset[str]
 
     def __init__(
@@ -196,29 +200,30 @@ class SafetyMonitor(BaseEstimator):
 
     @classmethod
     def from_certificate(cls, certificate: Any, **parameters: Any) -> SafetyMonitor:
-        """A monitor of what a certificate says, from the rows of the model in use.
+        """A monitor of the constraints in a certificate.
 
-        Constraints, deltas, classes, the positive class, and what the certificate says of levels,
-        ranges and columns that exclude each other are taken from it.
+        Constraints, deltas, classes and the positive class are those of the certificate, and so are
+        levels, ranges and mutually exclusive columns as far as it states them.
 
         Parameters
         ----------
         certificate : SafetyCertificate
         **parameters
-            Of `SafetyMonitor`, in the place of those of the certificate: for example ``measures``,
-            which a certificate does not hold, or ``delta``.
+            Parameters of `SafetyMonitor` that replace those of the certificate, for example
+            ``delta``, or ``measures``, which a certificate does not contain.
 
         Returns
         -------
         SafetyMonitor
-            Without rows: those of the certificate are not counted.
+            A monitor without rows. The rows of the certificate are not counted.
 
         Raises
         ------
         TypeError
-            If it is not a certificate, or there is no such parameter.
+            If it is not a certificate, or if a parameter does not exist.
         ValueError
-            If it has no results, or is of units, weights or a shift (``groups=`` and the like).
+            If it has no results, or is about groups of rows, weighted rows or shifted populations
+            (``groups=``, ``sample_weight=``, ``shift=``).
 
         Examples
         --------
@@ -245,21 +250,21 @@ class SafetyMonitor(BaseEstimator):
         *,
         row_ids: Any = None,
     ) -> SafetyMonitor:
-        """Take some more rows of the stream.
+        """Add rows of the stream.
 
         Parameters
         ----------
         y_pred : array-like of shape (n_rows,)
-            What the model decided.
+            The model's predictions.
         y_true : array-like of shape (n_rows,), default=None
-            The labels; None or NaN where one is not known yet. None: none is.
-        sensitive_features : Series, DataFrame or array-like, default=None
+            The labels, None or NaN for labels that are not known yet. None: no label is known.
+        sensitive_features : Series, DataFrame or array-like of n_rows, default=None
             The columns that constraints name.
         row_ids : sequence of int or str, default=None
-            One for each row, by which `add_labels` gives late labels. Rows without a label and an
-            id count for constraints that need no label only. An id that is there twice is refused,
-            and so is that of a row that still waits. Ids of rows that do not wait any more are not
-            kept: a row that is given again after its label was counted, counts again.
+            One id per row, by which `add_labels` adds late labels. Rows without a label and without
+            an id count only for constraints that need no label. An id that occurs twice is refused,
+            and so is the id of a row that is still waiting. Ids are not stored after a row was
+            counted: if such a row is given again, it counts again.
 
         Returns
         -------
@@ -268,7 +273,7 @@ class SafetyMonitor(BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            If the rows are not as they must be. Then none of them has been counted.
+            If the rows are not as described here. None of them has been counted then.
         """
         specification = self._start()
         rows = rows_of(specification, y_pred, y_true, sensitive_features)
@@ -291,14 +296,14 @@ class SafetyMonitor(BaseEstimator):
         return self
 
     def add_labels(self, row_ids: Any, y_true: Any) -> SafetyMonitor:
-        """Give the labels of rows that came without.
+        """Add late labels.
 
         They count for the window in which their rows came.
 
         Parameters
         ----------
         row_ids : sequence of int or str
-            As they were given to `update`.
+            The ids of the rows, as they were given to `update`.
         y_true : array-like of shape (n_rows,)
             The labels of these rows.
 
@@ -309,14 +314,14 @@ class SafetyMonitor(BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            If a row does not wait for its label, or a label is missing or unknown. Then none of
-            them has been counted.
+            If a row is not waiting for its label, or a label is missing or unknown. None of the
+            labels has been counted then.
         """
         specification = self._start()
         ids = check_ids(row_ids)
         self._waiting.check_waiting(ids)
         labels = answers_of(specification, "y_true", y_true, len(ids))
-        # What cannot be counted is refused before anything is changed.
+        # Rows that cannot be counted are refused before anything is changed.
         labelled = self._waiting.labelled(ids, labels.tolist())
         for rows in by_window(labelled.values()).values():
             counted(specification, rows, of_labels=True)
@@ -324,14 +329,15 @@ class SafetyMonitor(BaseEstimator):
         return self
 
     def forget(self, row_ids: Any) -> SafetyMonitor:
-        """Drop rows whose labels will not come.
+        """Drop rows whose labels will never come.
 
-        They stay counted in constraints that need no label. For the others it is assumed that such
-        rows are like those whose labels came.
+        They stay counted in constraints that need no label. For the other constraints, this assumes
+        that such rows are like the rows whose labels came.
 
         Parameters
         ----------
         row_ids : sequence of int or str
+            The ids of the rows, as they were given to `update`.
 
         Returns
         -------
@@ -340,7 +346,7 @@ class SafetyMonitor(BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            If a row does not wait for its label.
+            If a row is not waiting for its label.
         """
         self._start()
         ids = check_ids(row_ids)
@@ -349,15 +355,15 @@ class SafetyMonitor(BaseEstimator):
         return self
 
     def restart(self, name: str | None = None) -> SafetyMonitor:
-        """Begin a new window: what is proved from now on is about rows from now on.
+        """Begin a new window. Proofs are then about the rows from now on.
 
-        The moment may be chosen by a calendar or because of what was seen, for example after an
-        alarm or once the model was replaced. What was proved before stays in `to_frame`.
+        You can choose the moment by a calendar or because of what you saw, for example after an
+        alarm or when the model was replaced. What was proved before stays in `to_frame`.
 
         Parameters
         ----------
         name : str, default=None
-            Of the new window. None: "window 2", and so on.
+            The name of the new window. None: "window 2", and so on.
 
         Returns
         -------
@@ -366,29 +372,32 @@ class SafetyMonitor(BaseEstimator):
         Raises
         ------
         ValueError
-            If `windows` allows no more of them, or there is one of this name, or too little is left
-            of delta.
+            If `windows` allows no further window, if a window has this name already, or if the
+            share of delta would be too small.
         """
         specification = self._start()
         position, most = len(self._windows), self._max_windows
         if isinstance(most, int) and position >= most:
             raise ValueError(
-                f"windows={most} windows have been begun, which share delta: make the "
-                'monitor with more of them, or with windows="unlimited", before the first row.'
+                f"All windows have begun that windows={most} allows, and they share delta. To have "
+                'more, make a monitor with more windows, or with windows="unlimited".'
             )
         check_share(most, position, specification.deltas)
         name = f"window {position + 1}" if name is None else name
         if not isinstance(name, str) or any(window.name == name for window in self._windows):
-            raise ValueError(f"name must be a text that no other window has, got {short(name)}.")
+            raise ValueError(
+                f"name must be a text that is not the name of another window, got {short(name)}."
+            )
         self._windows.append(Window.empty(name, specification))
         return self
 
     def merge(self, other: SafetyMonitor) -> SafetyMonitor:
-        """A monitor of the rows of both, which must be disjoint: of two sites, for example.
+        """A monitor of the rows of both monitors, for example of two sites.
 
-        What it proves is what all these rows prove, as if one monitor had taken them; what each of
-        both has proved stays with it. Both must have the same parameters, and windows with the same
-        names. ``monitor + other`` is the same.
+        The rows must be disjoint. The new monitor proves what all these rows prove, as if one
+        monitor had taken them. What the two monitors have proved by themselves stays with them.
+        Both must have the same parameters, and windows with the same names. ``monitor + other`` is
+        the same.
 
         Parameters
         ----------
@@ -397,30 +406,33 @@ class SafetyMonitor(BaseEstimator):
         Returns
         -------
         SafetyMonitor
-            A new one.
+            A new monitor.
 
         Raises
         ------
-        TypeError, ValueError
-            If it is not a monitor, or has other parameters, or other windows, or if rows that wait
-            for labels have the same ids, or if it holds rows of the same stream: a monitor is not
-            merged with itself, a copy or saved state of itself, or what it was merged into.
+        TypeError
+            If `other` is not a monitor.
+        ValueError
+            If `other` has other parameters or other windows, if waiting rows have the same ids, or
+            if both have rows of the same stream. A monitor cannot be merged with itself, with a
+            copy or saved state of itself, or with a monitor that it was merged into.
 
         Notes
         -----
-        Assumes that the rows of both sites are independent draws from one population. (For a
-        constraint that keeps one mean on one side of a limit, or between two, it is enough that it
-        holds at both.) Given all rows of both sites before, a row moves one factor of the capital,
-        whose mean is at most its value before. So the capital made of all rows is a
-        supermartingale, in whatever order the rows came. It reaches 1 / delta at any of the moments
-        at which sites are merged with probability at most delta, if each merge has all the rows of
-        the merges before, and how far each site is by then does not depend on rows that are not
-        counted yet. Old states merged in all combinations are many streams, and more than one
-        chance of a false alarm. If a merged monitor took over what was proved at each site, this
-        would be the union of three events and not of one, and so it does not.
+        This assumes that the rows of both sites are independent draws from one population. For a
+        constraint that keeps one mean on one side of a limit, or between two limits, it is enough
+        that the constraint holds at both sites. Given all earlier rows of both sites, a row changes
+        one factor of the capital, and the mean of the new value is at most the old value. The
+        capital from all rows is therefore a supermartingale, whatever the order of the rows. The
+        probability that it reaches 1 / delta at any of the moments at which sites are merged is at
+        most delta under two conditions. Each merge has all the rows of earlier merges, and the
+        number of rows of a site at a merge does not depend on rows that are not counted yet. Old
+        states that are merged in all combinations are many streams, and have more than one chance
+        of a false alarm. A merged monitor does not take over what was proved at each site, because
+        a false alarm would then be the union of three events instead of one.
         """
         if not isinstance(other, SafetyMonitor):
-            raise TypeError(f"A monitor is merged with another SafetyMonitor, not {short(other)}.")
+            raise TypeError(f"A monitor is merged with another SafetyMonitor, got {short(other)}.")
         specification = self._start()
         self._check_other(other)
         whole = SafetyMonitor(**self.get_params(deep=False))
@@ -439,7 +451,7 @@ class SafetyMonitor(BaseEstimator):
     def __add__(self, other: Any) -> SafetyMonitor:
         return self.merge(other) if isinstance(other, SafetyMonitor) else NotImplemented
 
-    # -- what is known ---------------------------------------------------------------------
+    # -- results ---------------------------------------------------------------------------
 
     @property
     def violated_(self) -> Any:
@@ -471,10 +483,10 @@ class SafetyMonitor(BaseEstimator):
 
     @property
     def history_(self) -> pd.DataFrame:
-        """Estimates and bounds as the rows grew, for pictures.
+        """Estimates and bounds against the number of rows, for plots.
 
-        One row for each window, constraint and moment noted. n_rows counts the rows of all windows.
-        A moment is noted each time that the rows have grown by a tenth, and now.
+        There is one row per window, constraint and recorded moment. n_rows counts the rows of all
+        windows. A moment is recorded each time that the rows have grown by a tenth, and now.
         """
         specification, before, rows = self._start(), 0, []
         for position, window in enumerate(self._windows):
@@ -499,14 +511,14 @@ class SafetyMonitor(BaseEstimator):
         return len(self._waiting.rows)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each window and constraint.
+        """A table with one row per window and constraint.
 
         Returns
         -------
         DataFrame
             With the columns window, constraint, n_rows, estimate, lower, upper, operator, limit,
-            delta (what is left of it for this window), violated, violated_at (the number of rows
-            of the window after which it was proved; missing where it was not) and certified.
+            delta (the share for this window), violated, violated_at (the number of rows of the
+            window after which the violation was proved; missing if it was not) and certified.
         """
         specification = self._start()
         rows = []
@@ -535,10 +547,17 @@ class SafetyMonitor(BaseEstimator):
         return pd.DataFrame(rows).astype({"violated_at": "Int64"})
 
     def explain(self) -> str:
-        """What is known of this window, in plain text."""
+        """The results of this window, as text.
+
+        Returns
+        -------
+        str
+            The verdicts, estimates and bounds, what they promise, and the assumptions.
+        """
         specification, window = self._start(), self._windows[-1]
         frame = self.to_frame().tail(len(specification.texts))
-        lines = [f"{window.n_rows:,} rows in {window.name!r}; {self.n_waiting_:,} wait for labels."]
+        waiting = f"{self.n_waiting_:,} are waiting for labels"
+        lines = [f"{window.n_rows:,} rows in {window.name!r}, of which {waiting}."]
         for i, row in enumerate(frame.itertuples()):
             means = specification.constraints[i].estimands
             rows = ", ".join(f"{m.label}: {window.streams[m].n:,.0f}" for m in means)
@@ -554,9 +573,9 @@ class SafetyMonitor(BaseEstimator):
             )
         total = min(1.0, sum(specification.deltas))
         lines.append(
-            "Each bound, lower or upper, is ever wrong with probability at most its delta. Some "
-            f"constraint that holds is ever called violated, in any window, with probability at "
-            f"most {total:g}."
+            "The probability that a bound, lower or upper, is ever wrong is at most its delta. The "
+            "probability that any constraint that holds is ever reported as violated, in any "
+            f"window, is at most {total:g}."
         )
         of_lateness = (
             [OF_LATENESS[self._waiting.late_labels]] if specification.waiting_for_labels else []
@@ -567,12 +586,16 @@ class SafetyMonitor(BaseEstimator):
     # -- a saved state ---------------------------------------------------------------------
 
     def to_json(self) -> str:
-        """A JSON document from which `from_json` goes on.
+        """A JSON document, from which `from_json` makes the same monitor.
 
-        It holds the parameters, counts, what was proved, points for pictures, and the rows that
-        wait for labels: their ids, predictions and which conditions hold. Measures of your own are
-        described, and have to be given again. The random names of its streams of rows, and digests
-        that tell of accidents, are in it too.
+        It has the parameters, the counts, what was proved, the points of plots, and the rows that
+        wait for labels, with their ids, their predictions and the conditions that hold. Measures of
+        your own are only described, and have to be given again. It also has the random names of the
+        monitor's streams of rows, and digests that reveal accidental changes.
+
+        Returns
+        -------
+        str
         """
         self._start()
         state = self._windows, self._waiting.rows, self._streams
@@ -586,7 +609,7 @@ class SafetyMonitor(BaseEstimator):
         ----------
         text : str
         measures : sequence of RowMeasure, default=()
-            The same as those of the monitor that was written.
+            The measures of the monitor that was written.
 
         Returns
         -------
@@ -595,17 +618,17 @@ class SafetyMonitor(BaseEstimator):
         Raises
         ------
         ValueError
-            If `text` is not such a document, or one that was changed, or has counts that no rows
-            have; the message names the field. Digests in the document tell of accidents. They are
-            no signature: who changes a document on purpose can write new ones, and so take back a
-            proof. Keep documents where only you can write.
+            If `text` is not such a document, was changed, or has impossible counts. The message
+            names the field. The digests in the document reveal accidental changes, but they are
+            not a signature: somebody who changes a document on purpose can write new digests, and
+            so remove a proof of a violation. Keep documents where only you can write.
         """
         document = _json.document_of(text)
         try:
             monitor = cls(**_json.parameters_of(document["parameters"]), measures=measures)
             specification = monitor._start()
         except (TypeError, ValueError) as error:
-            raise ValueError(f"parameters of the document: {error}") from error
+            raise ValueError(f"The parameters of the document are invalid: {error}") from error
         _json.check_measures(document["measures"], specification.measures)
         windows = _json.windows_of(document["windows"], specification)
         most, names = monitor._max_windows, [window.name for window in windows]
@@ -626,7 +649,7 @@ class SafetyMonitor(BaseEstimator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        if hasattr(self, "_specification"):  # a shallow copy goes its own way
+        if hasattr(self, "_specification"):  # a shallow copy must not share changing state
             self._windows = [window.copied() for window in self._windows]
             self._waiting = self._waiting.copied()
 
@@ -638,8 +661,8 @@ class SafetyMonitor(BaseEstimator):
             changed = [name for name in now if not is_same(now[name], self._given[name])]
             if changed:
                 raise ValueError(
-                    f"{changed[0]} was changed after the monitor had started: what is proved rests "
-                    "on parameters that were fixed before the first row. Make a new monitor."
+                    f"{changed[0]} was changed after the monitor had started, and the proofs "
+                    "assume that parameters are fixed before the first row. Make a new monitor."
                 )
             return self._specification
         asked = {name: given[name] for name in SPECIFIED}
@@ -657,11 +680,11 @@ class SafetyMonitor(BaseEstimator):
         return share_of_window(self._max_windows, position)
 
     def _check_other(self, other: SafetyMonitor) -> None:
-        """Refuse to merge what is not of the same parameters and windows, and of other rows."""
+        """Refuse a monitor with other parameters or windows, or with rows of the same stream."""
         other._start()
         if self is other or self._streams & other._streams:
             raise ValueError(
-                "Both monitors hold rows of the same stream, which would count twice: one is the "
+                "Both monitors have rows of the same stream, which would count twice: one is the "
                 "other, or a copy or saved state of it, or was merged with it. Merge monitors that "
                 "each began without rows."
             )
@@ -669,29 +692,30 @@ class SafetyMonitor(BaseEstimator):
         differing = [name for name in mine if mine[name] != others[name]]
         if differing or self._specification.measures != other._specification.measures:
             raise ValueError(
-                f"Only monitors of the same parameters can be merged; these differ in "
-                f"{differing[0] if differing else 'measures'}."
+                f"The monitors differ in {differing[0] if differing else 'measures'}, and only "
+                "monitors with the same parameters can be merged. Make both with the same ones."
             )
         names, other_names = ([w.name for w in m._windows] for m in (self, other))
         if names != other_names:
             raise ValueError(
-                f"Only monitors with the same windows can be merged; these have {names} and "
-                f"{other_names}: restart both at the same moments, with the same names."
+                f"The monitors have the windows {names} and {other_names}, and only monitors with "
+                "the same windows can be merged. Restart both at the same moments, with the same "
+                "names."
             )
 
     def _check_usable(self, rows: MonitoredRows, ids: Any) -> None:
-        """Refuse rows that no constraint can count, or never in order."""
+        """Refuse rows that no constraint can count, or that can never be counted in order."""
         waiting = self._specification.waiting_for_labels
         if self._waiting.in_order and waiting and ids is None:
             raise ValueError(
-                'row_ids must be given where late_labels="in order": a label that is missing holds '
-                "up those of later rows, and has to be found."
+                'row_ids was not given, and late_labels="in order" needs it: a missing label holds '
+                "up later rows until add_labels adds it by its id."
             )
         nothing_else = len(waiting) == len(self._specification.estimands)
         if ids is None and nothing_else and len(rows.labels) and not rows.is_labelled.any():
             raise ValueError(
-                "No constraint can count these rows: all need labels. Give y_true, or row_ids and "
-                "the labels later by add_labels."
+                "No constraint can count these rows, because all constraints need labels. Give "
+                "y_true, or row_ids and the labels later by add_labels."
             )
 
     def _take(
@@ -700,16 +724,16 @@ class SafetyMonitor(BaseEstimator):
         changed: Mapping[RowId, WaitingRow],
         forgotten: frozenset[RowId] = frozenset(),
     ) -> None:
-        """Go on to other windows and waiting rows: count whose turn it is, look, then keep it all.
+        """Update windows and waiting rows: count rows that are ready, test, then store everything.
 
         Parameters
         ----------
         windows : dict of int to Window
-            New ones, by position, in the place of those there are.
+            New windows by position, which replace the old ones.
         changed : mapping of int or str to WaitingRow
-            Rows that wait from now on, or have labels from now on.
+            Rows that are waiting now, or have labels now.
         forgotten : frozenset of int or str
-            Rows that wait no more.
+            Rows that no longer wait.
         """
         specification = self._specification
         ready = self._waiting.ready(changed, forgotten)
@@ -719,7 +743,7 @@ class SafetyMonitor(BaseEstimator):
         for position, window in windows.items():
             window.look(specification, self._share(position))
             window.note_point(specification, self._share(position))
-        # Only now is anything changed, so that an error above leaves all as it was.
+        # The state is changed only here, so that an error above leaves it as it was.
         self._waiting.change(changed, (*ready, *forgotten))
         for position, window in windows.items():
             self._windows[position] = window
@@ -727,7 +751,7 @@ class SafetyMonitor(BaseEstimator):
             self._streams = frozenset({secrets.token_hex(8)})
 
     def _plain_parameters(self) -> dict[str, Any]:
-        """The parameters as JSON has them."""
+        """The parameters as JSON values."""
         specification, targets = self._specification, self._specification.targets
         found: dict[str, Any] = {
             "constraints": list(specification.texts),

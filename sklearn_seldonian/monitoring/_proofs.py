@@ -1,4 +1,4 @@
-"""What streams of rows prove of a constraint, at any time that one looks."""
+"""What streams of rows prove about a constraint, valid at any time."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ from sklearn_seldonian.constraints._sums import range_of
 Stream = RateStream | MeanStream
 # Relative slack of bounds on sums.
 ROUNDING = 1e-12
-# A bound in units that only tests can tell is sought among margins: from this distance to the
-# estimate up to the largest, and to this share of the distance.
+# For atoms of a rewritten statement, a bound is found by a search over margins: from the first
+# distance to the estimate up to the largest, and to this share of the distance.
 FIRST_DISTANCE, MAX_DISTANCE, ACCURACY = 2.0**-10, 2.0**20, 2.0**-6
 
 
 class Evidence(NamedTuple):
-    """The rows so far, and the probability of error that is left for what they prove.
+    """The rows so far, and the probability of error that is available for what they prove.
 
     Attributes
     ----------
     streams : mapping of Estimand to stream
     delta : float
-        For each of both bounds of a constraint.
+        The probability of error of each of the two bounds of a constraint.
     exclusive : frozenset of frozenset of str
         Pairs of 0/1 columns that are never both 1.
     """
@@ -62,19 +62,20 @@ def is_violated(constraint: ResolvedConstraint, evidence: Evidence) -> bool:
 
     Notes
     -----
-    The constraint says :math:`g \le 0`. It is proved to hold where an upper bound of g is at most
-    0, and to be violated where a lower bound is above 0. They are bounds of a tree of AND and OR
-    over atoms :math:`h \le 0`. An atom that is linear in means of disjoint rows is bounded by
-    `time_uniform_sum_lower`; any other by bounds on each of its means, of which m are needed, each
-    at :math:`\delta / m`, and interval arithmetic.
+    The constraint says :math:`g \le 0`. It is proved to hold if an upper bound of g is at most 0,
+    and to be violated if a lower bound is above 0. These are bounds of a tree of AND and OR over
+    atoms :math:`h \le 0`. An atom that is linear in means of disjoint rows is bounded by
+    `time_uniform_sum_lower`. Any other atom is bounded by interval arithmetic with bounds on each
+    of its m means, each at :math:`\delta / m`.
 
-    An AND holds where all k children do. Its upper bound is the largest of theirs, each at the full
-    delta: for it to be wrong, the bound of the child with the largest value must be. Its lower
-    bound is the largest of theirs, each at :math:`\delta / k`: by the union bound all of them hold
-    at all times with probability at least :math:`1 - \delta`. For an OR it is the other way round.
-    So each bound of g is ever wrong with probability at most delta.
+    An AND holds if all of its k children hold. Its upper bound is the largest upper bound of its
+    children, each at the full delta: it is wrong only if the bound of the child with the largest
+    value is wrong. Its lower bound is the largest lower bound of its children, each at
+    :math:`\delta / k`: by the union bound, all of them hold at all times with probability at least
+    :math:`1 - \delta`. For an OR it is the other way round. The probability that a bound of g is
+    ever wrong is therefore at most delta.
     """
-    # A bound is never better than the estimate. Without one, some of an AND may be known.
+    # A bound is never better than the estimate. Without an estimate, some of an AND may be known.
     if _g_estimate(constraint, evidence) <= 0.0:
         return False
     return _lower(constraint.tree, evidence) > 0.0
@@ -88,16 +89,16 @@ def is_certified(constraint: ResolvedConstraint, evidence: Evidence) -> bool:
 
 
 def estimate_of(constraint: ResolvedConstraint, evidence: Evidence) -> float:
-    """The value of the rows so far, in the units of the constraint; NaN without rows."""
+    """The value on the rows so far, in the units of the constraint; NaN without rows."""
     return units_of(constraint.source).value(_g_estimate(constraint, evidence))
 
 
 def bounds_of(constraint: ResolvedConstraint, evidence: Evidence) -> tuple[float, float]:
-    """Lower and upper bound of the value, in the units of the constraint.
+    """The lower and the upper bound of the value, in the units of the constraint.
 
-    They agree with what is proved. Where the atoms are of an equivalent statement in other units,
-    as ``a - c b <= 0`` is for ``a / b <= c``, a bound is the tightest limit found that is proved to
-    be violated, or to be kept.
+    They agree with `is_violated` and `is_certified`. If the atoms are of an equivalent statement in
+    other units, such as ``a - c b <= 0`` for ``a / b <= c``, a bound is the tightest limit found
+    that is proved to be violated, or to be satisfied.
     """
     violated, certified = is_violated(constraint, evidence), is_certified(constraint, evidence)
     possible, value = range_of(constraint.g), units_of(constraint.source).value
@@ -112,12 +113,12 @@ def bounds_of(constraint: ResolvedConstraint, evidence: Evidence) -> tuple[float
 
 
 def _without_rounding(bound: float) -> float:
-    """Zero where only rounding has moved a bound away from it."""
+    """The bound, or zero if it differs from zero by rounding only."""
     return 0.0 if abs(bound) < ROUNDING else bound
 
 
 def _g_estimate(constraint: ResolvedConstraint, evidence: Evidence) -> float:
-    """The value of g on the rows; NaN where a mean has none."""
+    """The value of g on the rows; NaN if a mean has no rows."""
     return _estimate(constraint.g, constraint.estimands, evidence)
 
 
@@ -128,7 +129,7 @@ def _estimate(expression: Node, means: Sequence[Estimand], evidence: Evidence) -
 
 
 def _scaled(mean: Estimand, unit: float) -> float:
-    """A value on the scale from 0 to 1, on the scale of the mean."""
+    """A value between 0 and 1, converted to the range of the mean."""
     low, high = mean.quantity.range
     return low + (high - low) * unit
 
@@ -151,7 +152,7 @@ def _tightest_limits(constraint: ResolvedConstraint, evidence: Evidence) -> tupl
 
 
 def _shortest(holds: Callable[[float], bool]) -> float:
-    """A short distance at which it holds; infinite where none is found."""
+    """A short distance at which the condition holds; infinite if none is found."""
     low, high = 0.0, FIRST_DISTANCE
     while not holds(high):
         low, high = high, 2.0 * high
@@ -167,19 +168,19 @@ def _shortest(holds: Callable[[float], bool]) -> float:
 
 
 def _upper(tree: Tree, evidence: Evidence) -> float:
-    """Upper bound of the largest value in an AND, and of the least in an OR."""
+    """The upper bound of the largest value in an AND, or of the smallest in an OR."""
     if isinstance(tree, Atom):
         return _atom_upper(tree, evidence)
     if isinstance(tree, Or):
         return -_best([(child, -1.0) for child in tree.children], evidence)
     parts = [_upper(child, evidence) for child in tree.children if child != TRUE]
-    # What holds whatever the means cannot stand in the way, and counts if all else is below zero.
+    # Atoms that hold for any means do not prevent a proof. They count if all others are below zero.
     implied = (min(0.0, _upper(each, evidence)) for each in tree.implied)
     return max([*parts, *implied], default=0.0)
 
 
 def _lower(tree: Tree, evidence: Evidence) -> float:
-    """Lower bound of the largest value in an AND, and of the least in an OR."""
+    """The lower bound of the largest value in an AND, or of the smallest in an OR."""
     if isinstance(tree, Atom):
         return -_atom_upper(tree, evidence, -1.0)
     if isinstance(tree, Or):
@@ -190,7 +191,7 @@ def _lower(tree: Tree, evidence: Evidence) -> float:
 def _best(signed: Sequence[tuple[Tree, float]], evidence: Evidence) -> float:
     """The largest lower bound of some signed trees, each at an equal share of delta.
 
-    No bound is above its estimate, so that some need no look.
+    No bound is above its estimate, so that some bounds need not be computed.
     """
     own = evidence._replace(delta=evidence.delta / max(len(signed), 1))
     estimated = [(sign * _tree_estimate(tree, sign, own), tree, sign) for tree, sign in signed]
@@ -202,7 +203,7 @@ def _best(signed: Sequence[tuple[Tree, float]], evidence: Evidence) -> float:
 
 
 def _tree_estimate(tree: Tree, sign: float, evidence: Evidence) -> float:
-    """The value of an atom on the rows; infinite with a sign where it is not known."""
+    """The signed value of a tree on the rows; infinite if it is unknown."""
     value = math.nan
     if isinstance(tree, Atom):
         value = _estimate(tree.expression, tree.estimands, evidence)
@@ -210,7 +211,7 @@ def _tree_estimate(tree: Tree, sign: float, evidence: Evidence) -> float:
 
 
 def _atom_upper(atom: Atom, evidence: Evidence, sign: float = 1.0) -> float:
-    """Upper bound of an atom, or of minus an atom."""
+    """The upper bound of an atom, or of minus an atom."""
     ends = atom_range(atom)
     highest = ends.high if sign > 0 else -ends.low
     if not atom.estimands:
@@ -224,7 +225,7 @@ def _atom_upper(atom: Atom, evidence: Evidence, sign: float = 1.0) -> float:
 
 
 def _sum_upper(means: Sequence[Estimand], weights: Sequence[float], evidence: Evidence) -> float:
-    """Upper bound of a weighted sum of means of disjoint rows."""
+    """The upper bound of a weighted sum of means of disjoint rows."""
     ranges = [mean.quantity.range for mean in means]
     factors = [-w * (high - low) for w, (low, high) in zip(weights, ranges, strict=True)]
     streams = [evidence.streams[mean] for mean in means]
@@ -235,7 +236,7 @@ def _sum_upper(means: Sequence[Estimand], weights: Sequence[float], evidence: Ev
 
 
 def _box_upper(atom: Atom, evidence: Evidence, sign: float) -> float:
-    """Upper bound by bounds on each mean, which may share rows, and interval arithmetic."""
+    """The upper bound by interval arithmetic with bounds on each mean. Means may share rows."""
 
     def highest(ends: Sequence[tuple[float, float]]) -> float:
         box = {m: Interval(*pair) for m, pair in zip(atom.estimands, ends, strict=True)}
@@ -264,6 +265,6 @@ def _mean_upper(mean: Estimand, stream: Stream, delta: float) -> float:
     return _scaled(mean, 1.0 - _one_lower(stream.flipped, delta))
 
 
-# Looked up again and again, as long as no rows come.
+# The same bounds are needed many times while no rows are added.
 _one_lower = lru_cache(maxsize=4096)(time_uniform_lower)
 _sum_lower = lru_cache(maxsize=4096)(time_uniform_sum_lower)

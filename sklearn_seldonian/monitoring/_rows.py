@@ -1,4 +1,4 @@
-"""Rows as a monitor sees them: what was predicted, which conditions hold, the label if known."""
+"""Rows in the form of a monitor: the prediction, the conditions that hold, the label if known."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from sklearn_seldonian.monitoring._specification import (
 )
 
 Stream = RateStream | MeanStream
-# By how much rounding may take a value out of its range, as a share of it.
+# Because of rounding, a value may be outside its range by this share of the range.
 ROUNDING = 1e-9
 
 
 class MonitoredRows(NamedTuple):
-    """Some rows.
+    """Rows of a stream.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class MonitoredRows(NamedTuple):
     holding : ndarray of bool, shape (n_rows, n_conditions)
         Which conditions hold.
     labels : ndarray of shape (n_rows,)
-        Positions of classes, or numbers; -1 or NaN where not known yet.
+        Positions of classes, or numbers. -1 or NaN if not known yet.
     """
 
     predictions: NDArray[Any]
@@ -54,7 +54,7 @@ class MonitoredRows(NamedTuple):
 
     @property
     def is_labelled(self) -> NDArray[np.bool_]:
-        """Which labels are known."""
+        """True for the rows whose label is known."""
         if self.labels.dtype.kind == "f":
             return np.asarray(~np.isnan(self.labels))
         return np.asarray(self.labels >= 0)
@@ -67,12 +67,12 @@ class MonitoredRows(NamedTuple):
 def rows_of(
     specification: MonitorSpecification, y_pred: Any, y_true: Any, sensitive_features: Any
 ) -> MonitoredRows:
-    """The rows that a user gives.
+    """The rows that a user gives, checked.
 
     Raises
     ------
     ValueError, TypeError
-        If lengths differ, a value is none that may come, or a column is missing.
+        If lengths differ, a value is not allowed, or a column is missing.
     """
     n_rows = _arguments.check_same_length(y_pred=y_pred)
     _groups.check_same_order(y_pred=y_pred, y_true=y_true, sensitive_features=sensitive_features)
@@ -100,8 +100,8 @@ def answers_of(
     is_missing = np.asarray(pd.isna(array), dtype=np.bool_)
     if is_missing.any() and not may_be_missing:
         raise ValueError(
-            f"{name} holds {int(is_missing.sum())} missing values. Each row needs one: leave out "
-            "rows without."
+            f"{name} has {int(is_missing.sum())} missing values, and each row needs a value. Leave "
+            "out rows without a value."
         )
     targets = specification.targets
     if isinstance(targets, Labels):
@@ -116,8 +116,8 @@ def _positions(
     unknown = array[(positions < 0) & ~is_missing]
     if len(unknown):
         raise ValueError(
-            f"{name} holds {listed(pd.unique(unknown))}, and the classes are "
-            f"{label_list(targets)}: name all labels in classes=."
+            f"{name} has {listed(pd.unique(unknown))}, and the classes are {label_list(targets)}. "
+            "Name all labels in classes=."
         )
     return positions
 
@@ -129,8 +129,8 @@ def _numbers(name: str, array: NDArray[Any], targets: Numbers) -> NDArray[np.flo
     outside = numbers[(numbers < low) | (numbers > high) | np.isinf(numbers)]
     if len(outside):
         raise ValueError(
-            f"{name} holds {outside[0]:g}, which is outside {of_range}=({low:g}, {high:g}). What "
-            "was proved rests on the range: start a monitor with one that holds for all rows."
+            f"{name} has {outside[0]:g}, which is outside {of_range}=({low:g}, {high:g}). The "
+            "proofs assume this range. Start a monitor with a range that all rows are in."
         )
     return numbers
 
@@ -138,16 +138,21 @@ def _numbers(name: str, array: NDArray[Any], targets: Numbers) -> NDArray[np.flo
 def _columns_of(
     specification: MonitorSpecification, sensitive_features: Any, n_rows: int
 ) -> dict[str, Any]:
-    """The columns that the specification names, as it needs them."""
+    """The columns that the specification names, checked."""
     wanted = specification.columns
     if not wanted:
         return {}
     named = "The constraints name " + listed(wanted)
     if sensitive_features is None:
-        raise ValueError(f"{named}: give sensitive_features= with these columns.")
+        raise ValueError(
+            f"{named}, and sensitive_features was not given. Give it with these columns."
+        )
     n_given = _arguments.check_same_length(sensitive_features=sensitive_features)
     if n_given != n_rows:
-        raise ValueError(f"sensitive_features has {n_given} rows, and y_pred has {n_rows}.")
+        raise ValueError(
+            f"sensitive_features has {n_given} rows, and y_pred has {n_rows}. Give the same rows "
+            "in both."
+        )
     found = _groups.column_values(
         set(wanted), None, sensitive_features, n_rows, specification.missing
     )
@@ -156,7 +161,7 @@ def _columns_of(
         there_are = listed(name for name, _ in _columns.of_values(sensitive_features))
         raise ValueError(
             f"{named}, and {absent[0]!r} is not in sensitive_features, whose columns are "
-            f"{there_are or 'none'}."
+            f"{there_are or 'none'}. Add this column."
         )
     columns = {name: found[name] for name in wanted}
     for condition in specification.conditions:
@@ -169,14 +174,14 @@ def _columns_of(
 
 
 def _check_meaning(condition: Condition, values: Any) -> None:
-    """Refuse values that a condition cannot be asked of."""
+    """Refuse values for which a condition has no meaning."""
     levels = levels_of(values)
     if isinstance(condition, ColumnIs):
         wrong = [level for level in levels if level not in (0, 1)]
         if wrong:
             raise ValueError(
-                f"Column {condition.column!r} holds {short(wrong[0])}, and must be bool or 0/1 for "
-                f"the condition '{condition}'."
+                f"Column {condition.column!r} has the value {short(wrong[0])}. It must be bool or "
+                f"0/1 for the condition '{condition}'."
             )
         return
     if not isinstance(condition, Comparison) or condition.operator in ("==", "!="):
@@ -184,36 +189,37 @@ def _check_meaning(condition: Condition, values: Any) -> None:
     other = [level for level in levels if not are_comparable(condition.literal, [level])]
     if other:
         raise ValueError(
-            f"Column {condition.column!r} holds {short(other[0])}, which cannot be compared with "
-            f"{condition.literal!r} in the condition '{condition}'."
+            f"Column {condition.column!r} has the value {short(other[0])}, which cannot be "
+            f"compared with {condition.literal!r} in the condition '{condition}'. Give values of "
+            "one type."
         )
     order = order_of(values)
     if order is not None and list(order) != sorted(order):
         raise ValueError(
-            f"Column {condition.column!r} is a Categorical with an order of its own, or with none, "
-            f"and '{condition}' compares by number or alphabet: list values, as in "
+            f"Column {condition.column!r} is a Categorical with its own order or without one, and "
+            f"'{condition}' compares by number or alphabet. List values instead, as in "
             f"[{condition.column} in (...)]."
         )
 
 
 def _check_known(name: str, levels: Sequence[Any], values: Any) -> None:
-    """Refuse values that levels= does not list."""
+    """Refuse values that are not in levels=."""
     unknown = [level for level in levels_of(values) if level not in levels]
     if unknown:
         raise ValueError(
-            f"Column {name!r} holds {listed(unknown, 3)}, and levels= lists {listed(levels)}. What "
-            "was proved is about these: start a monitor whose levels= has all values, or leave "
+            f"Column {name!r} has {listed(unknown, 3)}, and levels= lists {listed(levels)}. The "
+            "proofs are about these values. Start a monitor whose levels= has all values, or leave "
             "such rows out."
         )
 
 
 def _check_exclusive(pair: Sequence[str], columns: Mapping[str, Any]) -> None:
-    """Refuse rows with 1 in both of two columns that were said to exclude each other."""
+    """Refuse rows with 1 in both of two columns that are declared as mutually exclusive."""
     both = np.logical_and(*(np.asarray(columns[name] == 1, dtype=np.bool_) for name in pair))
     if both.any():
         raise ValueError(
             f"{int(both.sum())} rows have 1 in both {pair[0]!r} and {pair[1]!r}, and "
-            "mutually_exclusive= says that none has. What was proved rests on it: start a monitor "
+            "mutually_exclusive= says that no row has. The proofs assume this. Start a monitor "
             "without this pair."
         )
 
@@ -231,9 +237,9 @@ def no_rows(estimand: Estimand) -> Stream:
 def counted(
     specification: MonitorSpecification, rows: MonitoredRows, *, of_labels: bool
 ) -> dict[Estimand, Stream]:
-    """What rows add to the means that wait for labels, or to those that do not.
+    """The contributions of rows to the means that wait for labels, or to the other means.
 
-    For means that wait for labels all of the rows have one.
+    For means that wait for labels, all of the rows must have a label.
     """
     waiting = specification.waiting_for_labels
     wanted = [mean for mean in specification.estimands if (mean in waiting) == of_labels]
@@ -245,7 +251,7 @@ def _stream(specification: MonitorSpecification, rows: MonitoredRows, mean: Esti
     inside = rows.holding[:, positions].all(axis=1)
     quantity, labels, predictions = mean.quantity, rows.labels, rows.predictions
     if isinstance(quantity, Rate):
-        # Where no label is needed, any will do.
+        # If no label is needed, any label can be used.
         y = np.where(rows.is_labelled, labels, 0) if not needs_label(mean) else labels
         counts, successes = quantity.denominator[y, predictions], quantity.numerator[y, predictions]
         return RateStream(int((inside & successes).sum()), int((inside & counts).sum()))
@@ -257,13 +263,13 @@ def _stream(specification: MonitorSpecification, rows: MonitoredRows, mean: Esti
 
 
 def _unit(values: NDArray[np.float64], mean: Estimand) -> NDArray[np.float64]:
-    """Values of a mean's rows on the scale where its range is from 0 to 1."""
+    """Values of a mean's rows, scaled so that its range is from 0 to 1."""
     low, high = mean.quantity.range
     unit = (values - low) / (high - low)
     outside = values[~((unit >= -ROUNDING) & (unit <= 1.0 + ROUNDING))]
     if len(outside):
         raise ValueError(
             f"{mean.label} of a row is {outside[0]:g}, which is outside its range ({low:g}, "
-            f"{high:g}). What was proved rests on the range: start a monitor with a wider one."
+            f"{high:g}). The proofs assume this range. Start a monitor with a wider one."
         )
     return np.clip(unit, 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""What is monitored: constraints that have their meaning before the first row comes."""
+"""The constraints of a monitor, whose meaning is fixed before the first row."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Levels = Mapping[str, tuple[Any, ...]]
 
 @dataclass(frozen=True, eq=False)
 class MonitorSpecification:
-    """Constraints, and how their names are to be understood in all rows to come.
+    """Constraints, and the meaning of their names in all future rows.
 
     Parameters
     ----------
@@ -49,14 +49,13 @@ class MonitorSpecification:
         One per constraint.
     targets : Labels or Numbers
     measures : tuple of RowMeasure
-        The user's own.
+        The user's own measures.
     levels : mapping of str to tuple
         The only values that some columns may have.
     exclusive : frozenset of frozenset of str
         Pairs of 0/1 columns that are never both 1.
     missing : {"error", "exclude"}
-        Whether rows without a value in a column that is named are refused, or meet no condition
-        on it.
+        Whether rows without a value in a named column are refused, or meet no condition on it.
     """
 
     constraints: tuple[ResolvedConstraint, ...]
@@ -82,17 +81,17 @@ class MonitorSpecification:
         prediction_range: Any,
         missing: Any,
     ) -> MonitorSpecification:
-        """From the parameters of a `SafetyMonitor`.
+        """The specification with the parameters of a `SafetyMonitor`.
 
         Raises
         ------
         ValueError, TypeError
-            If a parameter is not what it must be, or a constraint cannot be monitored.
+            If a parameter is invalid, or a constraint cannot be monitored.
         """
         parsed = parse_all(constraints)
         if not parsed:
             raise ValueError(
-                "There is nothing to monitor: constraints must hold at least one, such as "
+                "constraints is empty, so there is nothing to monitor. Give at least one, such as "
                 "'ACC >= 0.9'."
             )
         check_choice("missing", missing, MISSING)
@@ -109,34 +108,37 @@ class MonitorSpecification:
 
     @cached_property
     def estimands(self) -> tuple[Estimand, ...]:
-        """Every mean of any of the constraints, once."""
+        """The distinct means of all constraints."""
         return distinct_estimands(self.constraints)
 
     @cached_property
     def conditions(self) -> tuple[Condition, ...]:
-        """Every condition of any of the means, once."""
+        """The distinct conditions of all means."""
         return distinct_conditions(self.estimands)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """The columns that rows must come with, in order."""
+        """The columns that rows must have, in order."""
         named = {condition.column for condition in self.conditions}
         return tuple(sorted(named.union(self.levels, *self.exclusive)))
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The constraints as they were written."""
+        """The constraints in the user's words."""
         return tuple(c.source.text or str(c.source) for c in self.constraints)
 
     @cached_property
     def waiting_for_labels(self) -> frozenset[Estimand]:
-        """The means that count a row once its label is known: all those of a constraint, if one."""
+        """The means that count a row when its label is known.
+
+        If one mean of a constraint needs labels, all means of that constraint wait for them.
+        """
         waiting = [c for c in self.constraints if any(map(needs_label, c.estimands))]
         return frozenset(distinct_estimands(waiting))
 
 
 def needs_label(estimand: Estimand) -> bool:
-    """Whether what a row adds to a mean depends on its label, and not on its prediction alone."""
+    """Whether the contribution of a row to a mean depends on its label, not only its prediction."""
     quantity = estimand.quantity
     if not isinstance(quantity, Rate):
         return True
@@ -148,25 +150,29 @@ def needs_label(estimand: Estimand) -> bool:
 
 
 def targets_of(classes: Any, pos_label: Any, target_range: Any, prediction_range: Any) -> Targets:
-    """What is predicted: one of some labels, or a number where `classes` is None."""
+    """The targets: some labels, or numbers if `classes` is None."""
     ranges = {"target_range": target_range, "prediction_range": prediction_range}
     if classes is None:
         if pos_label is not None:
-            raise ValueError("pos_label needs classes: with classes=None numbers are predicted.")
+            raise ValueError(
+                "pos_label was given with classes=None, which is for predicted numbers: leave one "
+                "of the two out."
+            )
         target, prediction = (check_range(name, given) for name, given in ranges.items())
         return Numbers(target, prediction, clipped=False)
     given = [name for name, value in ranges.items() if value is not None]
     if given:
         raise ValueError(
-            f"{given[0]} is for predictions that are numbers: write classes=None for them."
+            f"{given[0]} was given, which is for predicted numbers. Add classes=None, or leave it "
+            "out."
         )
     return Labels.of(_check_labels(classes), pos_label, "argmax")
 
 
 def _check_labels(classes: Any) -> NDArray[Any]:
-    """Two or more different labels."""
+    """The labels, which must be at least two different ones."""
     if isinstance(classes, str | bytes | Mapping) or not isinstance(classes, Iterable):
-        raise TypeError(f"classes must list the labels, such as (0, 1); got {short(classes)}.")
+        raise TypeError(f"classes must list the labels, such as (0, 1), got {short(classes)}.")
     labels = [c.item() if isinstance(c, np.generic) else c for c in classes]
     wrong = [label for label in labels if not isinstance(label, str | int | float | bool)]
     if wrong or any(label != label for label in labels):
@@ -179,7 +185,7 @@ def _check_labels(classes: Any) -> NDArray[Any]:
 
 
 def check_levels(levels: Any) -> dict[str, tuple[Any, ...]]:
-    """The values that columns may have, by column."""
+    """The values that columns may have, by column, checked."""
     if levels is None:
         return {}
     problem = "levels must map columns to lists of their values, as {'race': ['A', 'B']}"
@@ -198,7 +204,7 @@ def check_levels(levels: Any) -> dict[str, tuple[Any, ...]]:
 
 
 def check_exclusive(pairs: Any) -> ExclusiveColumns:
-    """Pairs of names of columns."""
+    """Pairs of names of columns, checked."""
     problem = "mutually_exclusive must be pairs of names of 0/1 columns, as [('M', 'F')]"
     if isinstance(pairs, str | bytes | Mapping) or not isinstance(pairs, Iterable):
         raise TypeError(f"{problem}; got {short(pairs)}.")
@@ -215,20 +221,20 @@ def check_exclusive(pairs: Any) -> ExclusiveColumns:
 
 
 def _check_quantifiers(constraints: Sequence[Constraint], levels: Levels) -> None:
-    """Refuse quantifiers that range over whatever values rows will have."""
+    """Refuse quantifiers over a column whose values are not known beforehand."""
     for constraint in constraints:
         for grouping in (g for by in quantifiers_of([constraint]) for g in by):
             if not grouping.levels and grouping.column not in levels:
                 raise ValueError(
                     f"{constraint.text or str(constraint)!r} ranges over the values of column "
-                    f"{grouping.column!r}, and which ones there are must be known before rows "
-                    f"come: write by={grouping.column} in (...), or give levels="
+                    f"{grouping.column!r}, which must be known before the first row. Write "
+                    f"by={grouping.column} in (...), or give levels="
                     f"{{{grouping.column!r}: [...]}}."
                 )
 
 
 def _columns(constraints: Sequence[Constraint], levels: Levels) -> dict[str, Any]:
-    """What the schema says of columns: the values that are listed, and others that are named."""
+    """The columns for the schema: those with listed values, and others that are named."""
     named = literals_of(constraints)
     bare = {n.column for c in constraints for n in walk(c) if isinstance(n, ColumnIs)}
     ranged = {
@@ -246,14 +252,17 @@ def _columns(constraints: Sequence[Constraint], levels: Levels) -> dict[str, Any
 
 
 def _check_monitored(constraint: ResolvedConstraint, remedy: str) -> None:
-    """Refuse a constraint of which rows will never prove anything for a finite number of rows."""
+    """Refuse a constraint about which a finite number of rows can never prove anything."""
     text = constraint.source.text or str(constraint.source)
     if not constraint.tested_means:
         raise ValueError(
-            f"{text!r} is settled by arithmetic, whatever rows come: there is nothing to monitor."
+            f"{text!r} is decided by arithmetic alone, whatever the rows, so there is nothing to "
+            "monitor. Leave it out."
         )
     if constraint.is_impossible:
-        raise ValueError(f"{text!r} is violated by every model, whatever rows come.")
+        raise ValueError(
+            f"{text!r} is violated for any rows, so there is nothing to monitor. Leave it out."
+        )
     for estimand in constraint.estimands:
         quantity = estimand.quantity
         if not isinstance(quantity, Expectation):
@@ -261,17 +270,17 @@ def _check_monitored(constraint: ResolvedConstraint, remedy: str) -> None:
         measure = quantity.measure
         if isinstance(measure, BuiltInMeasure) and measure.output != "prediction":
             raise ValueError(
-                f"{text!r} cannot be monitored: {estimand.label} is made of probabilities, and a "
-                "monitor is given decisions. Constrain rates of decisions, such as ACC or PPV, or "
-                "a RowMeasure of your own of label and decision."
+                f"{text!r} cannot be monitored: {estimand.label} is computed from probabilities, "
+                "and a monitor gets decisions. Constrain rates of decisions, such as ACC or PPV, "
+                "or your own RowMeasure of label and decision."
             )
         if not all(map(math.isfinite, quantity.range)):
             raise ValueError(
-                f"{text!r} cannot be monitored: {estimand.label} has no finite range, and then no "
-                f"number of rows proves anything. {remedy}."
+                f"{text!r} cannot be monitored: {estimand.label} has no finite range, so no number "
+                f"of rows proves anything. {remedy}."
             )
 
 
 def label_list(targets: Targets) -> str:
-    """The labels there are, for messages."""
+    """The labels, for messages."""
     return listed(targets.classes) if isinstance(targets, Labels) else "numbers"

@@ -1,4 +1,4 @@
-"""Windows of a stream: the rows from one start to the next, and what they prove."""
+"""Windows of a stream: the rows from one start to the next, and what these rows prove."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from sklearn_seldonian.monitoring._rows import no_rows
 from sklearn_seldonian.monitoring._specification import MonitorSpecification
 
 UNLIMITED, MAX_WINDOWS = "unlimited", 1_000_000
-# A picture has a point each time that the rows have grown by this factor.
+# A plot has a point each time that the number of rows has grown by this factor.
 GROWTH = 1.1
 
 
 class Point(NamedTuple):
-    """What was known after some rows: for each constraint its estimate and bounds."""
+    """The estimates and bounds of the constraints after some rows."""
 
     n_rows: int
     estimates: tuple[float, ...]
@@ -37,18 +37,18 @@ class Point(NamedTuple):
 
 @dataclass
 class Window:
-    """The rows from one start on.
+    """The rows of one window.
 
     Attributes
     ----------
     name : str
     streams : dict of Estimand to stream
     n_rows : int
-        Rows given, whether or not their labels are known.
+        The number of rows given, with known labels or not.
     violated_at : list of int or None
-        For each constraint the number of rows after which its violation was proved.
+        For each constraint, the number of rows after which its violation was proved.
     points : list of Point
-        For pictures.
+        The points of plots.
     """
 
     name: str
@@ -59,22 +59,22 @@ class Window:
 
     @classmethod
     def empty(cls, name: str, specification: MonitorSpecification) -> Window:
-        """Without rows."""
+        """A window without rows."""
         streams = {mean: no_rows(mean) for mean in specification.estimands}
         return cls(name, streams, [None] * len(specification.constraints))
 
     def copied(self) -> Window:
-        """The same, which may change on its own."""
+        """A copy that can be changed independently."""
         parts = dict(self.streams), list(self.violated_at), self.n_rows, list(self.points)
         return Window(self.name, *parts)
 
     def add(self, streams: Mapping[Estimand, Stream]) -> None:
-        """Add what some rows add to some means."""
+        """Add the contributions of some rows to some means."""
         for mean, stream in streams.items():
             self.streams[mean] = self.streams[mean] + stream  # type: ignore[operator]
 
     def joined(self, other: Window, specification: MonitorSpecification, share: float) -> Window:
-        """Of the rows of both; what is proved is what all these rows prove."""
+        """The window with the rows of both. Violations are proved with all these rows anew."""
         whole = Window.empty(self.name, specification)
         for window in (self, other):
             whole.add(window.streams)
@@ -83,7 +83,7 @@ class Window:
         return whole
 
     def look(self, specification: MonitorSpecification, share: float) -> None:
-        """Note which violations are proved by now, each at its `share` of delta."""
+        """Record which violations are proved now, each at its `share` of delta."""
         for i, constraint in enumerate(specification.constraints):
             if self.violated_at[i] is None:
                 evidence = self.evidence(specification, i, share)
@@ -91,14 +91,14 @@ class Window:
                     self.violated_at[i] = self.n_rows
 
     def note_point(self, specification: MonitorSpecification, share: float) -> None:
-        """Note estimates and bounds for a picture, if there are enough more rows."""
+        """Record estimates and bounds for plots, if there are enough new rows."""
         if self.points and self.n_rows < math.ceil(self.points[-1].n_rows * GROWTH):
             return
         if self.n_rows:
             self.points.append(self.point(specification, share))
 
     def point(self, specification: MonitorSpecification, share: float) -> Point:
-        """What is known by now."""
+        """The present estimates and bounds."""
         every = [
             (constraint, self.evidence(specification, i, share))
             for i, constraint in enumerate(specification.constraints)
@@ -107,7 +107,7 @@ class Window:
         return Point(self.n_rows, tuple(estimate_of(*each) for each in every), lowers, uppers)
 
     def certified(self, specification: MonitorSpecification, share: float) -> list[bool]:
-        """Which constraints the rows so far prove to hold, none of them ever proved violated."""
+        """Which constraints the rows prove to hold; False if a violation was proved before."""
         return [
             self.violated_at[i] is None
             and is_certified(constraint, self.evidence(specification, i, share))
@@ -115,12 +115,12 @@ class Window:
         ]
 
     def evidence(self, specification: MonitorSpecification, i: int, share: float) -> Evidence:
-        """Of the constraint at position `i`."""
+        """The evidence about the constraint at position `i`."""
         return Evidence(self.streams, specification.deltas[i] * share, specification.exclusive)
 
 
 def check_windows(windows: int | str) -> int | str:
-    """How many windows there may be.
+    """The largest number of windows, checked.
 
     Raises
     ------
@@ -137,34 +137,35 @@ def check_windows(windows: int | str) -> int | str:
 
 
 def check_share(windows: int | str, position: int, deltas: Sequence[float]) -> None:
-    """Refuse deltas of which the window at `position` has less than numbers can tell.
+    """Refuse deltas whose share for the window at `position` is too small for a float.
 
     Raises
     ------
     ValueError
-        Then no bound could be asked for.
+        If no bound could be computed.
     """
     least = min(deltas)
     if least * share_of_window(windows, position) < sys.float_info.min:
         raise ValueError(
-            f"delta={least:g} is too small: window {position + 1} of windows={windows!r} would "
-            f"have less of it than {sys.float_info.min:.0e}, the least number that is told exactly."
+            f"delta={least:g} is too small: the share of window {position + 1} of "
+            f"windows={windows!r} would be less than {sys.float_info.min:.0e}, the smallest number "
+            "with full precision. Give a larger delta or fewer windows."
         )
 
 
 def share_of_window(windows: int | str, position: int) -> float:
-    r"""The share of each delta that the window at `position`, from 0 on, may spend.
+    r"""The share of each delta for the window at `position`, counted from 0.
 
-    Of k windows each has :math:`1 / k`. Without a limit, window r (from 1 on) has
-    :math:`1 / (r (r + 1))`, and all of them together 1.
+    Each of k windows has the share :math:`1 / k`. Without a limit, window r (counted from 1) has
+    :math:`1 / (r (r + 1))`, which sums to 1 over all windows.
 
     Notes
     -----
-    The rows of window r are a stream of their own: given all rows before it, a violation is ever
-    proved falsely in it with probability at most its share of delta, whatever made somebody start
-    it, as the capital of its bets starts at 1 again. By the union bound this happens in any window
-    with probability at most delta. If it were wrong, the share of streams at the limit with a
-    false alarm in any window would exceed delta in a simulation.
+    The rows of window r are a separate stream, for which the capital of the bets starts at 1 again.
+    Given all rows before it, the probability of a false alarm in this window is therefore at most
+    its share of delta, whatever the reason for starting it. By the union bound, the probability of
+    a false alarm in any window is at most delta. If this were wrong, more than a share delta of
+    simulated streams at the limit would have a false alarm in some window.
     """
     if isinstance(windows, int):
         return 1.0 / windows

@@ -1,4 +1,4 @@
-"""Pictures of training, of certificates, and of what they cost; drawn with matplotlib."""
+"""Plots of training, certificates and their cost, drawn with matplotlib."""
 
 from sklearn_seldonian.certification import CertificateDisplay
 from sklearn_seldonian.plotting._power import PowerDisplay

@@ -1,4 +1,4 @@
-"""Pictures of the rows that certificates take; drawn with matplotlib."""
+"""Plots of the numbers of rows that certificates need, drawn with matplotlib."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from sklearn_seldonian.certification._requests import LARGE_DELTA_WARNING
 
 
 class PowerDisplay:
-    """How probable it is to pass the safety test, against the number of safety rows.
+    """The probability of passing the safety test, against the number of safety rows.
 
-    Of more constraints than there are styles of lines, those that take the most rows are named,
-    and the others drawn in grey.
+    If there are more constraints than line styles, only those that need the most rows are named,
+    and the others are drawn in grey.
 
     Parameters
     ----------
     n_rows : array of shape (n_points,)
+        Numbers of safety rows.
     probabilities : mapping of str to array of shape (n_points,)
-        For each constraint.
+        The probability of passing for each constraint and number of rows, in [0, 1].
     n_safety : int, default=None
-        How many rows there were, to be marked.
+        The number of safety rows of the certificate, which is marked. None: nothing is marked.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
-        Both set by `plot`.
+        Both are set by `plot`.
 
     Examples
     --------
@@ -54,16 +55,20 @@ class PowerDisplay:
 
     @classmethod
     def from_certificate(cls, certificate, n_rows=None, method="auto", *, ax=None):
-        """Draw what the certificate's rates foretell of fresh safety rows, were they the truth.
+        """Draw the probability that the certified model passes a test on fresh safety rows.
+
+        The certificate's estimates are taken as the true rates.
 
         Parameters
         ----------
         certificate : SafetyCertificate
         n_rows : sequence of int, default=None
-            None: from a twentieth to twenty times as many as there were.
+            Numbers of fresh safety rows. None: from a twentieth to twenty times the number of the
+            certificate.
         method : {"auto", "exact", "asymptotic", "ttest"}, default="auto"
-            How the fresh rows are going to be tested.
+            The method of the test on the fresh rows.
         ax : matplotlib Axes, default=None
+            None: a new figure.
 
         Returns
         -------
@@ -71,21 +76,24 @@ class PowerDisplay:
 
         Raises
         ------
-        TypeError, ValueError
-            If it is not a certificate, or none of its constraints is over rates of decisions.
+        TypeError
+            If it is not a certificate.
+        ValueError
+            If none of its constraints is about rates of decisions.
         """
         check_certificate(certificate)
         planned = [r for r in certificate.results if r.rows and r.rates.keys() == r.rows.keys()]
         if not planned:
             raise ValueError(
-                "Nothing can be foretold: none of the constraints is over rates of decisions that "
-                "the safety rows tell."
+                "No probability can be predicted, because none of the constraints is about rates "
+                "of decisions that can be estimated from the safety rows. Draw the display for a "
+                "certificate with such a constraint."
             )
         if n_rows is None:
             n_rows = np.geomspace(certificate.n_safety / 20, certificate.n_safety * 20, 16)
         n_rows = np.unique(np.asarray(n_rows, dtype=float).round().astype(int).clip(min=1))
         probabilities = {}
-        with warnings.catch_warnings():  # the test that is repeated has given it
+        with warnings.catch_warnings():  # the test that is repeated has given its warnings
             warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)
             for result in planned:
                 passing = partial(
@@ -103,7 +111,7 @@ class PowerDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, n_rows=None, *, ax=None):
-        """As `from_certificate`, of a fitted Seldonian estimator's certificate and `method`.
+        """As `from_certificate`, with a fitted Seldonian estimator's certificate and `method`.
 
         Parameters
         ----------
@@ -114,11 +122,16 @@ class PowerDisplay:
         Returns
         -------
         PowerDisplay
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `from_certificate`.
         """
         return cls.from_certificate(certificate_of(estimator), n_rows, estimator.method, ax=ax)
 
     def plot(self, ax=None):
-        """Draw a line for each constraint.
+        """Draw one line per constraint.
 
         Parameters
         ----------
@@ -141,9 +154,9 @@ class PowerDisplay:
             label = {"label": shortened(name, 72)} if i in named else {}
             (line,) = ax.plot(self.n_rows, probabilities, **styles[i], **label)
             if i == order[-1] and i not in named:
-                line.set_label(f"{len(order) - len(named)} others, which take fewer rows")
+                line.set_label(f"{len(order) - len(named)} others, which need fewer rows")
         if self.n_safety is not None:
-            tested = f"{self.n_safety:,} rows, as tested"
+            tested = f"{self.n_safety:,} rows were tested"
             ax.axvline(self.n_safety, color=GREY, linestyle=":", linewidth=1.2, label=tested)
         ax.set(
             xscale="log", ylim=(-0.02, 1.02), xlabel="Safety rows", ylabel="Probability of passing"

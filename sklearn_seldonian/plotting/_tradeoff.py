@@ -1,4 +1,4 @@
-"""The picture of what a limit costs; drawn with matplotlib."""
+"""The plot of what a limit costs, drawn with matplotlib."""
 
 from __future__ import annotations
 
@@ -24,35 +24,37 @@ from sklearn_seldonian.data._arguments import groups_for
 from sklearn_seldonian.data._arrays import as_arrays
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 
-# A limit so many times as far away as any that was asked, and as 1, is as good as none.
+# A limit that is this many times the largest given limit, and at least this, has no effect.
 FAR_AWAY = 1000.0
 
 
 class TradeoffDisplay:
-    """What a stricter limit costs: accuracy and certified bound against a constraint's limit.
+    """The cost of a stricter limit: accuracy and certified bound against a constraint's limit.
 
-    A picture to choose a limit by before the rows that will prove it are drawn. Each of its
-    models is certified on its own; choosing among them afterwards by the same safety rows is a
-    search, which no certificate here covers.
+    Use this plot to choose a limit before the rows are drawn that will be tested. Each model in it
+    has its own certificate. Choosing among the models afterwards by the same safety rows is a
+    search, and the certificates do not cover it.
 
     Parameters
     ----------
     results : DataFrame
         One row per fit, with columns `limit`, `solution_found`, `score`, `estimate` and `bound`.
-        The score is that of the estimator's `score` on the safety rows; NaN without a solution.
+        The score is what the estimator's `score` returns on the safety rows, NaN if no solution was
+        found.
     constraint : str, default=""
         The constraint whose limit varies, in words.
     operator : {"<=", ">="}, default="<="
-        On which side of its limit the constraint's value has to be.
+        The side of its limit on which the constraint's value has to be.
     unlimited : float, default=nan
-        The score of the same estimator where this constraint has no limit.
+        The score of the same estimator if this constraint has no effect.
     score_name : str, default="Accuracy"
+        The name of the score, for the axis.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes, of shape (2,)
     figure_ : matplotlib Figure
-        Both set by `plot`.
+        Both are set by `plot`.
 
     Examples
     --------
@@ -80,23 +82,25 @@ class TradeoffDisplay:
     def from_estimator(
         cls, estimator, X, y, limits, *, sensitive_features=None, position=0, n_jobs=None, axes=None
     ):
-        """Fit a clone of `estimator` for each limit and one without, and draw what came of them.
+        """Fit a clone of `estimator` for each limit and one without limit, and draw the results.
 
-        The one without is trained and chosen in the same way, with a limit that is far away.
+        The clone without limit is trained and chosen in the same way, with a limit that has no
+        effect.
 
         Parameters
         ----------
         estimator : Seldonian estimator
-            Not changed. With an integer `random_state`, all clones split the rows alike.
+            Not changed. With an int as `random_state`, all clones split the rows alike.
         X, y, sensitive_features
-            As its `fit` takes them.
+            As in `estimator.fit`.
         limits : sequence of float
-            Take the place of the number on one side of the constraint.
+            The limits to try. They replace the number on one side of the constraint.
         position : int, default=0
-            Which of the constraints.
+            The position, from 0 on, of the constraint whose limit varies.
         n_jobs : int, default=None
-            As in scikit-learn.
+            The number of fits that run at the same time.
         axes : sequence of two matplotlib Axes, default=None
+            None: a new figure.
 
         Returns
         -------
@@ -105,13 +109,13 @@ class TradeoffDisplay:
         Raises
         ------
         ValueError
-            If neither side of the constraint is a number.
+            If `position` is out of range, or if neither side of the constraint is a number.
         """
         constraints = list(parse_all(estimator.constraints))
         if position not in range(len(constraints)):
             raise ValueError(
-                f"position must be one of {len(constraints)} constraints, counted from 0; got "
-                f"{position!r}."
+                f"position={position!r} was given, and there are {len(constraints)} constraints, "
+                "counted from 0."
             )
         warn_of_large_delta(check_deltas(estimator.delta, len(constraints)))
         varied, limits = constraints[position], [float(limit) for limit in limits]
@@ -138,7 +142,7 @@ class TradeoffDisplay:
         return cls(results, text, operator, unlimited, score_name).plot(axes)
 
     def plot(self, axes=None):
-        """Draw the score on the safety rows above, estimates and bounds beneath.
+        """Draw the scores on the safety rows, and below them the estimates and bounds.
 
         Parameters
         ----------
@@ -167,7 +171,7 @@ class TradeoffDisplay:
         if len(passed):
             dot = {"color": PASSED, "marker": "o", "label": "certified"}
             ax.scatter(passed["limit"], passed["score"], **mark, **dot)
-        if len(failed):  # at the foot of the panel, having no score
+        if len(failed):  # they have no score, and are drawn at the bottom of the panel
             cross = {"edgecolors": FAILED, "facecolors": "white", "marker": "X"}
             foot = {"transform": ax.get_xaxis_transform(), "label": "no solution found"}
             ax.scatter(failed["limit"], np.zeros(len(failed)), **mark, **cross, **foot)
@@ -189,16 +193,19 @@ class TradeoffDisplay:
         ends, (low, high) = ax.get_xlim(), ax.get_ylim()
         edge = high if self.operator == "<=" else low
         shade = {"facecolor": SHADE, "edgecolor": "0.8", "linewidth": 0.5, "zorder": 0}
-        ax.fill_between(ends, ends, edge, **shade, label="violates it")
+        ax.fill_between(ends, ends, edge, **shade, label="limit violated")
         ax.set(xlim=ends, ylim=(low, high), xlabel="Limit", ylabel="Constraint's value")
         ax.legend(frameon=False, fontsize="small")
 
 
 def _with_limit(constraint: Constraint, limit: float) -> Constraint:
-    """The constraint with another number on the side that is one."""
+    """The constraint with `limit` in place of the number on one side."""
     side = "right" if constant_value(constraint.right) is not None else "left"
     if constant_value(getattr(constraint, side)) is None:
-        raise ValueError(f"Neither side of {constraint} is a number, so it has no limit to vary.")
+        raise ValueError(
+            f"Neither side of {constraint} is a number, so it has no limit to vary. Write it with "
+            "a number on one side."
+        )
     changed: dict[str, Any] = {side: Number(limit)}
     varied = replace(constraint, **changed)
     return replace(varied, text=str(varied))
@@ -207,10 +214,10 @@ def _with_limit(constraint: Constraint, limit: float) -> Constraint:
 def _fitted(
     estimator: Any, constraints: list[Constraint], X: Any, y: Any, sensitive_features: Any
 ) -> tuple[Any, float]:
-    """The certificate, and the score on the safety rows; NaN without a solution."""
-    with warnings.catch_warnings():  # the picture shows where no solution was found
+    """The certificate, and the score on the safety rows, NaN if no solution was found."""
+    with warnings.catch_warnings():  # the plot shows for which limits no solution was found
         warnings.simplefilter("ignore", NoSolutionFoundWarning)
-        warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)  # given once for all fits
+        warnings.filterwarnings("ignore", LARGE_DELTA_WARNING)  # is given once for all fits
         estimator.set_params(constraints=constraints)
         estimator.fit(X, y, sensitive_features=sensitive_features)
     if not estimator.solution_found_:

@@ -1,4 +1,4 @@
-"""Pictures of how training approached the constraints; drawn with matplotlib."""
+"""Plots of how training approached the constraints, drawn with matplotlib."""
 
 from __future__ import annotations
 
@@ -22,41 +22,43 @@ RESOLUTIONS = ("epoch", "step")
 
 
 class TrainingDisplay:
-    """How training approached the region where the constraints are expected to pass.
+    """Four plots of how training approached the region where the constraints are predicted to pass.
 
-    Four panels show the primary loss, the multipliers, the predicted upper bounds on g, and the
+    The panels show the primary loss, the multipliers, the predicted upper bounds on g, and the
     Lagrangian, which here is the loss plus each multiplier times its bound. A constraint is
-    violated where its g is above zero: for ``ACC >= 0.9``, g is ``0.9 - ACC``.
+    violated if its g is above zero. For ``ACC >= 0.9``, g is ``0.9 - ACC``.
 
-    Of more constraints than there are styles of lines, those that come closest to not passing
-    are named, and the others drawn in grey.
+    If there are more constraints than line styles, only those that are least likely to pass are
+    named, and the others are drawn in grey.
 
     Parameters
     ----------
     history : DataFrame
         An estimator's `history_`, or its `step_history_` if the resolution is "step".
     constraints : sequence of str or Constraint
-        In order.
+        The constraints, in the order of `history`.
     kept_epoch : int
         The epoch (from 1) whose weights were kept.
     resolution : {"epoch", "step"}, default="epoch"
-        What a row of `history` is: an epoch, judged on candidate data with the best decision
-        threshold; or a step, which is an update of the multipliers, with the running estimates
-        that training saw.
+        What a row of `history` is. "epoch": an epoch, evaluated on candidate data with the best
+        decision threshold. "step": an update of the multipliers, with the running estimates of
+        training.
     loss_name : str, default="Primary loss"
+        The name of the loss, for the axis.
     price : Price, default=None
-        An estimator's `price_`: the legend says what it was, and the epoch that would have been
-        kept without constraints is marked as well.
+        An estimator's `price_`. If given, the legend states it, and the epoch that would have been
+        kept without constraints is also marked.
     order : sequence of int, default=None
-        Positions of the constraints, the least likely to pass first. None: as `history` shows it.
+        Positions of the constraints, the least likely to pass first. None: the order according to
+        `history`.
     worst : int, default=None
-        Draw only so many constraints, the least likely to pass. None: all.
+        Draw only this many constraints, the least likely to pass. None: all.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes, of shape (4,)
     figure_ : matplotlib Figure
-        Both set by `plot`.
+        Both are set by `plot`.
 
     Examples
     --------
@@ -99,8 +101,9 @@ class TrainingDisplay:
         resolution : {"epoch", "step"}, default="epoch"
             Whether to draw a point per epoch or per update of the multipliers.
         worst : int, default=None
-            Draw only so many constraints, the least likely to pass. None: all.
+            Draw only this many constraints, the least likely to pass. None: all.
         axes : array of four matplotlib Axes, default=None
+            None: a new figure.
 
         Returns
         -------
@@ -111,14 +114,18 @@ class TrainingDisplay:
         TypeError, NotFittedError
             If it is not a Seldonian estimator, or not fitted.
         ValueError
-            If it was trained without constraints, or not trained at all, or `resolution` is
-            another.
+            If it was trained without constraints or not trained at all, or if `resolution` is
+            unknown.
         """
         check_fitted(estimator)
         if resolution not in RESOLUTIONS:
-            raise ValueError(f'resolution must be "epoch" or "step"; got {resolution!r}.')
+            raise ValueError(f'resolution must be "epoch" or "step", got {resolution!r}.')
         if not estimator.constraints_ or not hasattr(estimator, "history_"):
-            raise ValueError("There is no constrained training to show.")
+            raise ValueError(
+                "There is no training to show, because the estimator was fitted without "
+                "constraints, loaded from a file of weights, or nothing was trained. Fit it with "
+                "constraints."
+            )
         net, epochs = estimator.net_, estimator.history_.tail(estimator.n_iter_)
         constraints = [resolved.source for resolved in net.problem.constraints]
         history = epochs
@@ -171,7 +178,7 @@ class TrainingDisplay:
         return self
 
     def to_csv(self, path=None):
-        """Write what is drawn as CSV, with the constraints' own names and units.
+        """Write the drawn values as CSV, with the constraints' own names and units.
 
         Parameters
         ----------
@@ -202,11 +209,11 @@ class TrainingDisplay:
         return self.history[f"multiplier_{i}"]
 
     def _excess(self, i):
-        """The predicted bound on g, which is above zero where the constraint is violated."""
+        """The predicted bound on g, which is above zero if the constraint is violated."""
         return units_of(self._constraints[i]).excess(self.history[f"predicted_bound_{i}"])
 
     def _lagrangian(self):
-        # A bound that is infinite costs nothing as long as its multiplier is zero.
+        # An infinite bound adds nothing as long as its multiplier is zero.
         every = range(len(self._constraints))
         terms = ((self._multiplier(i), self._excess(i)) for i in every)
         return self._loss + sum((m * g).where(m != 0, 0.0) for m, g in terms)
@@ -242,26 +249,26 @@ class TrainingDisplay:
         ax.set_ylim(low, high)
 
     def _name_lines(self, ax, shown, named):
-        """A legend beneath all panels, with the epoch that was kept."""
+        """A legend below all panels, with the kept epoch."""
         handles = [ax.lines[k] for k in named]
         labels = [self._label(shown[k]) for k in named]
         if len(named) < len(shown):
             (other, *_) = set(range(len(shown))) - set(named)
             handles.append(ax.lines[other])
-            labels.append(f"{len(shown) - len(named)} others, likelier to pass")
+            labels.append(f"{len(shown) - len(named)} others, more likely to pass")
         if self.kept_epoch:
             handles += ax.lines[len(shown) :]
-            kept = (f"epoch {self.kept_epoch}, which is kept",)
+            kept = (f"epoch {self.kept_epoch} (kept)",)
             labels += self.price.in_short if self.price else kept
         hidden = len(self._constraints) - len(shown)
-        note = f"{hidden} constraints that are likelier to pass are not drawn" if hidden else None
+        note = f"not drawn: {hidden} constraints that are more likely to pass" if hidden else None
         look = {"frameon": False, "fontsize": "small", "title": note, "title_fontsize": "small"}
         legend = self.figure_.legend(handles, labels, loc="outside lower center", **look)
         for text in legend.get_texts():
             text.set_parse_math(False)
 
     def _label(self, i):
-        """The constraint, and what its line cannot say."""
+        """The constraint, with a note if it has no bound to draw."""
         has_bound = np.isfinite(self.history[f"predicted_bound_{i}"]).any()
         constraint = self._constraints[i]
         text = constraint.text or str(constraint)

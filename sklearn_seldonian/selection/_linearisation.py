@@ -91,7 +91,7 @@ class Linearised(NamedTuple):
     second_moments: Array
     largest: Array
 
-    def pull(self, weights: Array, shape: tuple[int, ...]) -> Array:
+    def gradient(self, weights: Array, shape: tuple[int, ...]) -> Array:
         """The gradient of the weighted sum of all h in the entries of a table.
 
         Parameters
@@ -100,10 +100,10 @@ class Linearised(NamedTuple):
         shape : tuple of int
             The shape of the table.
         """
-        pull = np.zeros(shape)
+        gradient = np.zeros(shape)
         for atoms, cells, of_atoms in self.influence:
-            pull[cells] += np.tensordot(weights[atoms], of_atoms, axes=1)
-        return pull
+            gradient[cells] += np.tensordot(weights[atoms], of_atoms, axes=1)
+        return gradient
 
     def standard_errors(self, n_rows: int) -> Array:
         """The standard error of each h, estimated from `n_rows` rows; above zero if h can vary.

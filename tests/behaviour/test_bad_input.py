@@ -11,26 +11,29 @@ from sklearn_seldonian.modules import MLP
 PARAMETERS = [
     ({"delta": 0.0}, "delta"),
     ({"delta": 1.5}, "delta"),
-    ({"delta": [0.05, 0.05]}, "delta must be one number, or one for each of the 1 constraints"),
+    ({"delta": [0.05, 0.05]}, "delta must be one number, or one per constraint (here 1)"),
     ({"delta": [1.0]}, "delta must be strictly between 0 and 1"),
     ({"delta": float("nan")}, "delta"),
     ({"safety_size": 0.0}, "safety_size"),
-    ({"safety_size": 1000}, "both the candidate and the safety data need at least one"),
+    ({"safety_size": 1000}, "candidate and safety data need at least one row each"),
     ({"power": 1.0}, "power"),
     ({"method": "magic"}, "method"),
     ({"decision": "mean"}, "decision"),
     ({"max_epochs": 0}, "max_epochs"),
     ({"n_iter_no_change": 0}, "n_iter_no_change"),
-    ({"pos_label": "x"}, "pos_label='x' is not a class; classes are [0, 1]."),
+    ({"pos_label": "x"}, "pos_label='x' is not a class. The classes are [0, 1]."),
     ({"max_epoch": 3}, "Unknown parameter 'max_epoch'. Did you mean 'max_epochs'?"),
     ({"modul__hidden": (3,)}, "Unknown parameter 'modul__hidden'. Did you mean 'module__hidden'?"),
     ({"module__hiden": (3,)}, "Did you mean 'module__hidden'?"),
     ({"optimizer__weigth_decay": 1}, "Did you mean 'optimizer__weight_decay'?"),
     ({"iterator_train__num_worker": 1}, "Did you mean 'iterator_train__num_workers'?"),
-    ({"train_split": None}, "Unknown parameter 'train_split'. fit keeps rows apart by itself"),
-    ({"device": "abacus"}, "Unknown device 'abacus'; there are"),
-    ({"module": nn.Sequential(nn.Linear(3, 5))}, "with 2 classes it must return"),
-    ({"module": nn.Linear(3, 2), "criterion": nn.BCEWithLogitsLoss}, "one output a row"),
+    (
+        {"train_split": None},
+        "Unknown parameter 'train_split'. fit reserves rows for the safety test",
+    ),
+    ({"device": "abacus"}, "Unknown device 'abacus'. Give one of"),
+    ({"module": nn.Sequential(nn.Linear(3, 5))}, "With 2 classes it must return"),
+    ({"module": nn.Linear(3, 2), "criterion": nn.BCEWithLogitsLoss}, "one output per row"),
 ]
 
 
@@ -71,10 +74,10 @@ def with_nan(frame):
 
 
 SENSITIVE = [
-    (lambda g: g[:10], "sensitive_features has 10 rows, X has 1000"),
-    (lambda g: np.empty(0), "sensitive_features has 0 rows, X has 1000"),
+    (lambda g: g[:10], "sensitive_features has 10 rows, but X has 1000"),
+    (lambda g: np.empty(0), "sensitive_features has 0 rows, but X has 1000"),
     (lambda g: g.to_dict(), "not a dict"),
-    (with_nan, "Column 'M' of sensitive_features holds 2 missing values"),
+    (with_nan, "Column 'M' of sensitive_features has 2 missing values"),
     (lambda g: np.zeros((1000, 2, 2)), "1 or 2 dimensions"),
     (lambda g: None, "Unknown column 'M'"),
 ]

@@ -227,7 +227,7 @@ def test_a_transformed_target_is_certified_in_its_own_unit(blobs):
 def test_bootstrap_samples_are_noticed(blobs):
     """Rows drawn with replacement in front of the split are on both of its sides."""
     X, y = resample(*blobs, random_state=0)
-    with pytest.warns(UserWarning, match="safety rows compared are exact copies"):
+    with pytest.warns(UserWarning, match="compared safety rows are exact copies"):
         model = certified().fit(X, y)
     assert "the certificate proves nothing about new rows" in model.certificate_.explain()
 

@@ -92,7 +92,7 @@ def test_clones_and_parameters():
 def test_mistakes_are_found_before_training():
     with pytest.raises(ConstraintNameError, match="Unknown measure 'Costs'; did you mean 'Cost'"):
         model("Costs <= 0.8").fit(X, Y)
-    with pytest.raises(ValueError, match="There is a 'ACC' already"):
+    with pytest.raises(ValueError, match="The name 'ACC' is already taken"):
         SeldonianClassifier(MLP, constraints="ACC >= 0.5", measures=[RowMeasure("ACC", cost)]).fit(
             X, Y
         )

@@ -217,5 +217,5 @@ def test_what_no_row_has_is_a_mistake(blobs, groups, condition):
 def test_a_bare_column_is_0_or_1_in_all_rows(blobs, groups):
     groups.loc[0, "M"] = 2
     model = SeldonianClassifier(MLP, constraints="PR | [not M] <= 0.9")
-    with pytest.raises(ConstraintNameError, match="must be bool or 0/1"):
+    with pytest.raises(ConstraintNameError, match="it is not bool or 0/1"):
         model.fit(*blobs, sensitive_features=groups, safety_mask=np.arange(1000) < 400)

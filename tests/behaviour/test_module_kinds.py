@@ -116,8 +116,8 @@ class TestOutputs:
     @pytest.mark.parametrize(
         ("criterion", "change", "n_outputs", "message"),
         [
-            (nn.BCELoss, lambda o: 9 * o, 1, "outside \\[0, 1\\]; end it in a Sigmoid"),
-            (nn.BCELoss, torch.sigmoid, 2, "BCELoss needs two classes and one output a row"),
+            (nn.BCELoss, lambda o: 9 * o, 1, "outside \\[0, 1\\], .*End it in a Sigmoid"),
+            (nn.BCELoss, torch.sigmoid, 2, "BCELoss needs two classes and one output per row"),
             (nn.NLLLoss, lambda o: o.log_softmax(dim=1), 2, "must return probabilities"),
         ],
     )

@@ -22,9 +22,9 @@ PARAMETERS = [
     ("hidden_layer_sizes", "Did you mean 'module__hidden'?"),
     ("weight_decay", "Did you mean 'optimizer__weight_decay'?"),
     ("class_weight", "write criterion__weight=torch.tensor([...])"),
-    ("threshold", "fit chooses the threshold together with the model"),
-    ("n_jobs", "SeldonianSearchCV, which takes cv= and n_jobs="),
-    ("cv", "SeldonianSearchCV, which takes cv= and n_jobs="),
+    ("threshold", "fit chooses the decision threshold together with the model"),
+    ("n_jobs", "SeldonianSearchCV, which has cv= and n_jobs="),
+    ("cv", "SeldonianSearchCV, which has cv= and n_jobs="),
     ("sensitive_features", "sensitive_features is an argument of fit"),
     ("safety_mask", "safety_mask is an argument of fit"),
     ("groups", "groups is an argument of fit"),
@@ -46,8 +46,8 @@ ARGUMENTS = [
     ("weights", "Did you mean 'sample_weight'?"),
     ("clusters", "Did you mean 'groups'?"),
     ("class_weight", "write criterion__weight=torch.tensor([...])"),
-    ("eval_set", "fit keeps rows apart by itself"),
-    ("fit_params", "Write arguments of fit by name"),
+    ("eval_set", "fit reserves rows for the safety test"),
+    ("fit_params", "Give arguments of fit by name"),
     ("sensitive_feature", "Did you mean 'sensitive_features'?"),
     ("protected_attributes", "Did you mean 'sensitive_features'?"),
     ("epochs", "max_epochs is a parameter of the estimator"),
@@ -65,14 +65,16 @@ def test_arguments_of_other_libraries(blobs, call, name, advice):
         "search": SeldonianSearchCV(model, {"lr": [0.01]}).fit,
         "function": lambda X, y, **given: certify(model, X, y, "ACC >= 0.1", **given),
     }
-    with pytest.raises(TypeError, match=f"takes no '{name}'") as error:
+    with pytest.raises(TypeError, match=f"has no parameter '{name}'") as error:
         calls[call](*blobs, **{name: None})
     assert advice in str(error.value)
     assert "CertifiedEstimator" not in str(error.value)
 
 
 def test_a_parameter_given_to_fit(blobs):
-    with pytest.raises(TypeError, match=r"fit takes no 'constraints'\. constraints is a parameter"):
+    with pytest.raises(
+        TypeError, match=r"fit has no parameter 'constraints'\. constraints is a parameter"
+    ):
         SeldonianClassifier().fit(*blobs, constraints="ACC >= 0.5")
 
 

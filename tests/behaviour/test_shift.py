@@ -144,7 +144,9 @@ def test_a_level_without_rows_is_not_certified():
 )
 def test_groups_and_weights_do_not_go_with_a_shift(given):
     """Shares of groups are not those of rows, nor shares before weights those after."""
-    with pytest.raises(ValueError, match="shift= does not go with groups= or sample_weight="):
+    with pytest.raises(
+        ValueError, match="shift= cannot be combined with groups= or sample_weight="
+    ):
         certified("ACC >= 0.7", 300, **given)
     alike = {"groups": np.arange(300), "sample_weight": np.full(300, 2.0)}
     assert certified("ACC >= 0.7", 300, **alike).results == certified("ACC >= 0.7", 300).results

@@ -206,7 +206,7 @@ def test_sums_of_more_means_are_bounded_one_by_one():
     [
         ({"groups": [1, 2]}, "groups has 2 values"),
         ({"sample_weight": [1, 2]}, "sample_weight has 2 values"),
-        ({"max_weight": 2.0}, "max_weight says nothing without sample_weight="),
+        ({"max_weight": 2.0}, "max_weight has no effect without sample_weight="),
     ],
 )
 def test_what_is_refused(given, message):

@@ -116,5 +116,5 @@ def test_score_edges():
     assert score_upper([1, 2], [5, 5], [1, math.nan], 0.05) == math.inf
     with pytest.raises(ValueError, match="one or two rates"):
         score_p_value([1, 1, 1], [2, 2, 2], [1, 1, 1], 0.5)
-    with pytest.raises(ValueError, match="one entry for each mean"):
+    with pytest.raises(ValueError, match="the same number of entries, one per mean"):
         score_upper([1, 1], [2, 2], [1], 0.5)

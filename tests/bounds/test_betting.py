@@ -193,7 +193,7 @@ def test_weights_of_zero():
 
 
 def test_range_must_be_ordered():
-    with pytest.raises(ValueError, match="must have its lower end first"):
+    with pytest.raises(ValueError, match=r"must be \(low, high\) with low < high"):
         betting_upper([[0.5]], [1.0], [(1.0, 0.0)], 0.05)
 
 

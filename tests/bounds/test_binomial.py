@@ -137,16 +137,16 @@ def test_all_equal_rows_never_give_a_zero_width_bound():
 
 @pytest.mark.parametrize("delta", [0.0, 1.0, -0.1, 2.0, math.nan])
 def test_delta_must_be_a_probability(delta):
-    with pytest.raises(ValueError, match="must lie strictly between 0 and 1"):
+    with pytest.raises(ValueError, match="must be strictly between 0 and 1"):
         binomial_upper(1, 2, delta)
 
 
 @pytest.mark.parametrize(
     ("k", "n", "message"),
     [
-        (3, 2, "must lie between 0 and trials"),
-        (-1, 2, "must lie between 0 and trials"),
-        (0.5, 2, "counts must be whole numbers"),
+        (3, 2, "must be between 0 and trials"),
+        (-1, 2, "must be between 0 and trials"),
+        (0.5, 2, "must be whole numbers"),
     ],
 )
 def test_impossible_counts_are_refused(k, n, message):

@@ -75,5 +75,5 @@ def test_mean_that_rounds_out_of_its_range_is_kept():
 
 
 def test_range_must_be_ordered():
-    with pytest.raises(ValueError, match="must have its lower end first"):
+    with pytest.raises(ValueError, match=r"must be \(low, high\) with low < high"):
         bounded_mean_upper(0.5, 10, 1.0, 0.0, 0.05)

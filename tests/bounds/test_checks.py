@@ -24,7 +24,7 @@ def test_a_delta_between_0_and_1_is_taken(delta):
 
 @pytest.mark.parametrize("delta", [0.0, 1.0, -SMALLEST, 1.0 + 2**-52, math.nan, math.inf])
 def test_another_delta_is_refused(delta):
-    with pytest.raises(ValueError, match=rf"^delta={delta!r} must lie strictly between 0 and 1"):
+    with pytest.raises(ValueError, match=rf"^delta={delta!r} must be strictly between 0 and 1"):
         check_delta(delta)
 
 
@@ -49,12 +49,12 @@ def test_counts_of_no_rows_or_unknown_ones_cannot_be_used(successes, trials, usa
 @pytest.mark.parametrize(
     ("successes", "trials", "message"),
     [
-        (0.5, 5, "counts must be whole numbers"),
-        (3, 5.5, "counts must be whole numbers"),
-        (6, 5, "must lie between 0 and trials=5"),
-        (-1, 5, "must lie between 0 and trials=5"),
-        (0, -1, "must lie between 0 and trials=-1"),
-        (1, 0, "must lie between 0 and trials=0"),
+        (0.5, 5, "must be whole numbers"),
+        (3, 5.5, "must be whole numbers"),
+        (6, 5, "must be between 0 and trials=5"),
+        (-1, 5, "must be between 0 and trials=5"),
+        (0, -1, "must be between 0 and trials=-1"),
+        (1, 0, "must be between 0 and trials=0"),
     ],
 )
 def test_counts_that_cannot_be_are_refused(successes, trials, message):
@@ -67,7 +67,7 @@ def test_sequences_have_one_length_that_is_not_0():
     assert check_same_length(a=[1, 2], b="ab", c=range(2)) is None
     for named in ({"a": [1], "b": [1, 2]}, {"a": [], "b": []}, {"a": []}):
         lengths = {name: len(values) for name, values in named.items()}
-        with pytest.raises(ValueError, match=f"in each of them, got {lengths}"):
+        with pytest.raises(ValueError, match=f"one per mean; got {lengths}"):
             check_same_length(**named)
 
 
@@ -89,16 +89,16 @@ def test_one_rate_that_cannot_be_used_spoils_the_combination(check, arguments, u
 
 @pytest.mark.parametrize("check", [rates_usable, two_rates_usable])
 def test_an_impossible_rate_is_refused_beside_one_without_rows(check):
-    with pytest.raises(ValueError, match="must lie between 0 and trials=5"):
+    with pytest.raises(ValueError, match="must be between 0 and trials=5"):
         check([0, 6], [0, 5], [1.0, 1.0])
-    with pytest.raises(ValueError, match="one entry for each mean"):
+    with pytest.raises(ValueError, match="the same number of entries, one per mean"):
         check([1, 2], [5, 5], [1.0])
 
 
 @pytest.mark.parametrize("n", [1, 3])
 def test_two_rates_are_exactly_two(n):
     assert rates_usable([1] * n, [5] * n, [1.0] * n)
-    with pytest.raises(ValueError, match=f"exactly two rates are needed, got {n}"):
+    with pytest.raises(ValueError, match=f"exactly two rates must be given, got {n}"):
         two_rates_usable([1] * n, [5] * n, [1.0] * n)
 
 

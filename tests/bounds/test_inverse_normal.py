@@ -232,7 +232,7 @@ def test_where_the_function_may_be_undefined_there_is_no_bound():
 
 @pytest.mark.parametrize(
     ("successes", "delta", "words"),
-    [((11, 5), 0.05, "must lie between 0"), ((1.5, 5), 0.05, "whole"), ((1, 5), 0.0, "delta")],
+    [((11, 5), 0.05, "must be between 0"), ((1.5, 5), 0.05, "whole"), ((1, 5), 0.0, "delta")],
 )
 def test_mistakes_are_refused(successes, delta, words):
     with pytest.raises(ValueError, match=words):

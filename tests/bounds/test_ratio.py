@@ -71,7 +71,7 @@ def test_no_events_at_all_of_the_first_rate():
 def test_bad_arguments_are_refused():
     with pytest.raises(ValueError, match="exactly two rates"):
         rate_ratio_upper([1], [2], 0.05)
-    with pytest.raises(ValueError, match="must lie between 0 and"):
+    with pytest.raises(ValueError, match="must be between 0 and"):
         rate_ratio_upper([3, 1], [2, 2], 0.05)
     with pytest.raises(ValueError, match="delta="):
         rate_ratio_upper([1, 1], [2, 2], 0.0)

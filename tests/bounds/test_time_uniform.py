@@ -463,12 +463,12 @@ def test_streams_of_disjoint_rows_add_up():
 
 @pytest.mark.parametrize("given", [([], []), ([RateStream(1, 2)], [0.0]), ([RateStream(1, 2)], [])])
 def test_sums_of_nothing_are_refused(given):
-    with pytest.raises(ValueError, match="one factor"):
+    with pytest.raises(ValueError, match="factors must have one nonzero number per stream"):
         time_uniform_sum_lower(*given, DELTA)
 
 
 def test_impossible_counts_and_deltas_are_refused():
-    with pytest.raises(ValueError, match="must lie between 0 and trials"):
+    with pytest.raises(ValueError, match="must be between 0 and trials"):
         RateStream(3, 2)
     with pytest.raises(ValueError, match="strictly between 0 and 1"):
         time_uniform_lower(RateStream(1, 2), 1.0)

@@ -313,7 +313,7 @@ def test_delta_is_a_probability(delta):
 def test_more_than_two_means_are_refused():
     with pytest.raises(ValueError, match="one or two means"):
         totals_test([people()] * 3, [1.0] * 3, 0.05)
-    with pytest.raises(ValueError, match="one entry for each"):
+    with pytest.raises(ValueError, match="same number of entries"):
         totals_test([people()], [1.0, 1.0], 0.05)
 
 

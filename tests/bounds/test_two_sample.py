@@ -337,7 +337,7 @@ def test_rates_next_to_zero_and_one_with_a_tiny_delta(table, trials, weights):
 def test_two_rates_are_needed():
     with pytest.raises(ValueError, match="exactly two rates"):
         two_rate_upper((1, 2, 3), (5, 5, 5), (1, 1, 1), 0.05)
-    with pytest.raises(ValueError, match="one entry for each mean"):
+    with pytest.raises(ValueError, match="the same number of entries, one per mean"):
         two_rate_p_value((1, 2), (5, 5), (1,), 0.5, 0.05)
     with pytest.raises(ValueError, match="strictly between 0 and 1"):
         two_rate_certified((1, 2), (5, 5), PARITY, 0.5, 0.0)

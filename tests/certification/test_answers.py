@@ -71,24 +71,24 @@ def observed(answers, targets, measures=()):
         (
             Fixed([0]),
             {"target_range": (0, 1)},
-            "target_range says nothing about a classifier: leave it out.",
+            "target_range does not apply to a classifier. Leave it out.",
         ),
         (
             Fixed([0]),
             {"prediction_range": (0, 1)},
-            "prediction_range says nothing about a classifier: leave it out.",
+            "prediction_range does not apply to a classifier. Leave it out.",
         ),
         (Fixed([0]), {"decision": "soft"}, "decision must be one of 'argmax', 'sample', got"),
-        (Fixed([0]), {"pos_label": 2}, "pos_label=2 is not a class; classes are [0, 1]."),
+        (Fixed([0]), {"pos_label": 2}, "pos_label=2 is not a class. The classes are [0, 1]."),
         (
             FixedNumbers([0.0]),
             {"decision": "sample"},
-            "decision says nothing about a regressor: leave it out.",
+            "decision does not apply to a regressor. Leave it out.",
         ),
         (
             FixedNumbers([0.0]),
             {"pos_label": 1},
-            "pos_label says nothing about a regressor: leave it out.",
+            "pos_label does not apply to a regressor. Leave it out.",
         ),
         (
             FixedNumbers([0.0]),
@@ -103,7 +103,8 @@ def observed(answers, targets, measures=()):
         (
             KMeans(1, n_init=1).fit([[0.0]]),
             {},
-            "certify tests classifiers and regressors; KMeans is neither.",
+            "KMeans is neither a classifier nor a regressor, and certify tests only these. Give a "
+            "fitted estimator with the tags of one.",
         ),
     ],
 )
@@ -212,7 +213,7 @@ def test_probabilities_of_another_shape_are_refused():
     model = Fixed([0, 0], [[0.2, 0.3, 0.5]] * 2)
     with pytest.raises(ValueError) as error:  # noqa: PT011
         observed(answers_of(model, "sample"), [0, 1])
-    expected = "predict_proba returned shape (2, 3) where (2, 2) was expected."
+    expected = "predict_proba returned shape (2, 3); (2, 2) was expected."
     assert str(error.value) == expected
 
 
@@ -257,7 +258,11 @@ def test_probabilities_that_are_missing_are_asked_for(blobs, given):
     model = LinearSVC().fit(X[:500], y[:500])
     with pytest.raises(ValueError) as error:  # noqa: PT011
         certify(model, X[500:], y[500:], **{"constraints": "ACC >= 0.5", **given})
-    assert str(error.value) == "LinearSVC has no predict_proba, which these constraints need."
+    assert str(error.value) == (
+        "LinearSVC has no predict_proba, which drawn decisions and averages over probabilities "
+        "need. Give a classifier with probabilities, or use rates of decisions with "
+        'decision="argmax".'
+    )
     assert certify(model, X[500:], y[500:], "ACC >= 0.5").passed
 
 
@@ -292,6 +297,6 @@ def test_predictions_outside_their_range_break_the_promise(predictions, outside)
     with pytest.raises(ValueError) as error:  # noqa: PT011
         observed(answers, [0.0, 0.0], (ERROR,))
     assert str(error.value) == (
-        f"FixedNumbers.predict returned {outside}, which is outside prediction_range=(0, 1): clip "
-        "the predictions, or widen it to what they can be."
+        f"FixedNumbers.predict returned {outside}, which is outside prediction_range=(0, 1). Clip "
+        "the predictions, or widen the range to all possible predictions."
     )

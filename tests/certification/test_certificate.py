@@ -117,7 +117,7 @@ def test_rows_that_no_test_looked_at_are_not_called_tested():
 )
 def test_assumptions_are_listed_where_there_are_any(assumptions, lines):
     found = replace(certificate(result("TPR >= 0.7")), assumptions=assumptions)
-    *_, bounds = found.explain().partition("they are not simultaneous.")
+    *_, bounds = found.explain().partition("the bounds are not simultaneous.")
     assert bounds.splitlines()[1:] == lines
 
 

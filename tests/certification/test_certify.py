@@ -198,8 +198,8 @@ def test_nothing_given_is_changed():
 
 RIGHT = scores(HALF_POSITIVE)
 REFUSED = [
-    ({"constraints": ()}, "There is nothing to certify: no constraints were given."),
-    ({"constraints": []}, "There is nothing to certify: no constraints were given."),
+    ({"constraints": ()}, "No constraints were given, so there is nothing to certify."),
+    ({"constraints": []}, "No constraints were given, so there is nothing to certify."),
     (
         {"method": "hoeffding"},
         "method must be one of 'auto', 'exact', 'asymptotic', 'ttest', got 'hoeffding'.",
@@ -211,38 +211,41 @@ REFUSED = [
     ({"delta": math.nan}, "delta must be strictly between 0 and 1, got nan."),
     (
         {"delta": [0.05, 0.1]},
-        "delta must be one number, or one for each of the 1 constraints; got 2 numbers.",
+        "delta must be one number, or one per constraint (here 1); got 2 numbers.",
     ),
-    ({"y": HALF_POSITIVE + 1}, "y holds labels that the model does not know: 2. It knows 0, 1."),
+    ({"y": HALF_POSITIVE + 1}, "y contains labels that the model does not know: 2. It knows 0, 1."),
     (
         {"y": HALF_POSITIVE.astype(str)},
-        "y holds labels that the model does not know: '0', '1'. It knows 0, 1.",
+        "y contains labels that the model does not know: '0', '1'. It knows 0, 1.",
     ),
     (
         {"y": np.where(HALF_POSITIVE, math.nan, 0)},
-        "y holds 100 missing labels: leave those rows out.",
+        "y contains 100 missing labels. Leave those rows out.",
     ),
-    ({"X": np.zeros((200, 1)), "y": HALF_POSITIVE[:-1]}, "X has 200 rows, y has 199 rows."),
+    (
+        {"X": np.zeros((200, 1)), "y": HALF_POSITIVE[:-1]},
+        "X has 200 rows, y has 199 rows. They must have the same number of rows.",
+    ),
     (
         {"constraints": "PR | [M] <= 1", "sensitive_features": pd.DataFrame({"M": [0, 1]})},
-        "sensitive_features has 2 rows, X has 200.",
+        "sensitive_features has 2 rows, but X has 200.",
     ),
     (
         {
             "constraints": "PR | [M] <= 1",
             "sensitive_features": pd.DataFrame({"M": [math.nan] * 3 + [1] * 197}),
         },
-        "Column 'M' of sensitive_features holds 3 missing values; constraints cannot say which "
-        "group those rows belong to.",
+        "Column 'M' of sensitive_features has 3 missing values, so the group of those rows is not "
+        "known.",
     ),
     (
         {"constraints": "PR | [M] <= 1", "sensitive_features": {"M": HALF_POSITIVE}},
         "sensitive_features must be a Series, DataFrame or array, not a dict",
     ),
-    ({"pos_label": 3}, "pos_label=3 is not a class; classes are [0, 1]."),
+    ({"pos_label": 3}, "pos_label=3 is not a class. The classes are [0, 1]."),
     (
         {"constraints": "LogLoss <= 1", "method": "exact"},
-        "'LogLoss <= 1' has no finite-sample test: LogLoss has no finite range.",
+        "'LogLoss <= 1' has no finite-sample test, because LogLoss has no finite range.",
     ),
     ({"constraints": "PR | [M] <= 1"}, "Unknown column 'M'"),
     ({"constraints": "ACCC >= 1"}, "Unknown measure 'ACCC'; did you mean 'ACC'?"),
@@ -287,8 +290,8 @@ def test_a_failed_constraint_says_how_many_rows_would_have_sufficed():
     assert result.rows_needed == required_safety_rows("ACC >= 0.9", {"ACC": 0.93})
     assert result.reason == "the estimate meets the limit, but not by enough for so few safety rows"
     assert (
-        f"; about {result.rows_needed:,} fresh safety rows would have sufficed nine times in ten, "
-        "if the estimate were the truth"
+        "; if the estimate were the true value, it would pass with probability 0.9 on about "
+        f"{result.rows_needed:,} fresh safety rows"
     ) in result.explain()
     model, y = right_in(round(0.93 * 2 * result.rows_needed), 2 * result.rows_needed)
     assert certified(model, y, "ACC >= 0.9").passed
@@ -299,8 +302,8 @@ def test_no_amount_of_rows_saves_an_estimate_that_violates():
     (result,) = certified(model, y, "ACC >= 0.9").results
     assert result.rows_needed is None
     assert (
-        "why not: the estimate itself violates the limit; if the estimate were the truth, no "
-        "number of rows would suffice (the fewest are 100, for ACC)"
+        "why not: the estimate itself violates the limit; if the estimate were the true value, no "
+        "number of rows would suffice (the smallest group is ACC, with 100 rows)"
     ) in result.explain()
 
 

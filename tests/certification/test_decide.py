@@ -401,7 +401,7 @@ def test_alternatives_that_are_still_open_are_not_tested():
     constraint = resolved(EITHER).opened()
     seen = evidence(constraint, (1, 1), (100, 100))
     for test in (safety_test, passes):
-        with pytest.raises(ValueError, match="An alternative must be chosen before the test"):
+        with pytest.raises(ValueError, match="No alternative of an OR was chosen before the test"):
             test(constraint.tree, seen, 0.05)
 
 

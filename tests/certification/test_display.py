@@ -196,8 +196,8 @@ def test_drawn_decisions_have_no_exact_intervals(blobs):
 
 
 def test_nothing_to_show(blobs):
-    with pytest.raises(ValueError, match="the certificate has no results"):
+    with pytest.raises(ValueError, match="The certificate has no results"):
         SafetyCertificate((), loss=0.0, n_candidate=0, n_safety=0).plot()
     model = SeldonianClassifier(max_epochs=1).fit(*blobs)
-    with pytest.raises(ValueError, match="the estimator has no constraints"):
+    with pytest.raises(ValueError, match="The estimator was fitted without constraints"):
         CertificateDisplay.from_estimator(model)

@@ -130,9 +130,10 @@ def test_fit_names_the_group_and_the_ways_out():
         pytest.warns(NoSolutionFoundWarning),
         pytest.warns(
             UserWarning,
-            match=r"no model can pass .*: even a perfect one needs about \d+\. The smallest group "
-            r"is that of FPR \| \[race == \"B\"\], with about 4 safety rows\. Leave it out, as "
-            r"with by=race in \(\.\.\.\), or merge it with another level of race",
+            match=r"no model can pass .*: even a model without errors needs about \d+"
+            r" safety rows\. The smallest group "
+            r"is FPR \| \[race == \"B\"\], with about 4 safety rows\. Leave this group out, as "
+            r"with by=race in \(\.\.\.\), merge it with another level of race",
         ),
     ):
         model.fit(X, y, sensitive_features=race, safety_mask=mask)

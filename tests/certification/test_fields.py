@@ -84,7 +84,7 @@ def test_what_did_not_pass_is_explained_with_the_reason():
         "  estimate 0.3000, at most 0.3600 with confidence 0.99, limit 0.1\n"
         "  safety rows: none needed\n"
         "  method: Clopper-Pearson (exact)\n"
-        "  why not: violated; if the estimate were the truth, no number of rows would suffice"
+        "  why not: violated; if the estimate were the true value, no number of rows would suffice"
     )
 
 
@@ -97,16 +97,16 @@ def test_what_was_not_tested_says_no_numbers():
     [
         (
             {"g": -0.1, "rows_needed": 1234},
-            "  why not: violated; about 1,234 fresh safety rows would have sufficed nine times in "
-            "ten, if the estimate were the truth",
+            "  why not: violated; if the estimate were the true value, it would pass with "
+            "probability 0.9 on about 1,234 fresh safety rows",
         ),
         ({"g": -0.1}, "  why not: violated"),
         ({"g": 0.0}, "  why not: violated"),
         ({"g": math.nan}, "  why not: violated"),
         (
             {"g": 0.1},
-            "  why not: violated; if the estimate were the truth, no number of rows would suffice "
-            "(the fewest are 50, for TPR)",
+            "  why not: violated; if the estimate were the true value, no number of rows would "
+            "suffice (the smallest group is TPR, with 50 rows)",
         ),
     ],
 )
@@ -178,7 +178,7 @@ class TestValues:
         copied = pickle.loads(pickle.dumps(RESULT))
         assert copied == RESULT
         assert hash(copied) == hash(RESULT)
-        with pytest.raises(TypeError, match=r"use dict\(\.\.\.\) for a copy"):
+        with pytest.raises(TypeError, match=r"Use dict\(\.\.\.\) for a copy"):
             copied.rows["ACC"] = 7
         rows = dict(RESULT.rows)
         rows["ACC"] = 7

@@ -47,7 +47,7 @@ def test_estimators_must_be_fitted(read):
 
 @pytest.mark.parametrize("display", [CertificateDisplay, PowerDisplay])
 def test_without_constraints_there_is_no_certificate(display, unconstrained):
-    with pytest.raises(ValueError, match="the estimator has no constraints"):
+    with pytest.raises(ValueError, match="The estimator was fitted without constraints"):
         display.from_estimator(unconstrained)
 
 

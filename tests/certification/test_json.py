@@ -248,7 +248,7 @@ def test_a_certificate_is_an_object(text):
 
 def test_duplicate_fields_are_named():
     text = PASSED.to_json().replace('"n_safety": 200', '"n_safety": 5, "n_safety": 200')
-    with pytest.raises(ValueError, match="the field 'n_safety' is there twice"):
+    with pytest.raises(ValueError, match="the field 'n_safety' occurs twice"):
         SafetyCertificate.from_json(text)
 
 

@@ -113,7 +113,7 @@ def test_columns_of_any_kind_may_have_gaps(column, text):
     )
     assert set(found.results[0].rows.values()) == {1000}
     assert any("Column d has no value in 1,000 of the 3,000" in text for text in found.assumptions)
-    with pytest.raises(ValueError, match=r"Column 'd' .* holds 1000 missing values"):
+    with pytest.raises(ValueError, match=r"Column 'd' .* has 1000 missing values"):
         certify(CLASSIFIER, *rows, text, sensitive_features=column.rename("d"))
 
 
@@ -210,5 +210,5 @@ def test_thresholds_of_groups_need_a_group():
         model.fit(MASKED[FEATURES], MASKED["label"], sensitive_features=MASKED["sex"])
     model.set_params(missing="error", max_epochs=1)
     model.fit(ROWS[FEATURES], ROWS["label"], sensitive_features=ROWS["sex"])
-    with pytest.raises(ValueError, match="holds 1 missing values"):
+    with pytest.raises(ValueError, match="has 1 missing values"):
         model.predict(ROWS[FEATURES][:1], sensitive_features=pd.Series([None], name="sex"))

@@ -184,11 +184,20 @@ def test_no_number_of_rows_helps_rates_that_violate(text, rates):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("ACC >= 0.9", {}), "rates must say what you expect of ACC."),
-        ((PARITY, {"PR | [M]": 0.4}), "rates must say what you expect of PR | [F]."),
+        (
+            ("ACC >= 0.9", {}),
+            "rates has no value for ACC, which the constraints need. Add the rate that you "
+            "expect, as in rates={'ACC': 0.5}.",
+        ),
+        (
+            (PARITY, {"PR | [M]": 0.4}),
+            "rates has no value for PR | [F], which the constraints need. Add the rate that you "
+            "expect, as in rates={'PR | [F]': 0.5}.",
+        ),
         (
             ("F1 >= 0.8", {"F1": 0.9}),
-            "'F1' is 2 - 2 / (1 + Jaccard): say what you expect of 'Jaccard'.",
+            "'F1' is not a single measure: it means 2 - 2 / (1 + Jaccard). Give the rate that you "
+            "expect of 'Jaccard'.",
         ),
         (("ACC >= 0.9", {"ACC": 1.5}), "rates['ACC'] must be between 0 and 1, got 1.5."),
         (("ACC >= 0.9", {"ACC": -0.1}), "rates['ACC'] must be between 0 and 1, got -0.1."),

@@ -55,26 +55,34 @@ def test_groups_of_an_expression_are_those_that_the_rates_name():
         (
             BY_RACE,
             {"TPR": 0.8},
-            "ranges over the groups of 'race', and nothing says which there are. Name each group "
+            "ranges over the groups of 'race', but the groups are not known. Name each group "
             "in rates, such as 'TPR | [race == \"A\"]', or in the constraint: "
             'by=race in ("A", "B").',
         ),
         ("max(abs(PR - TPR), by=race) <= 1", {"PR": 0.8}, "such as 'PR | [race == \"A\"]', or"),
-        ("BACC >= 0.5", {"BACC": 0.8}, "'BACC' is not one measure: name each measure on its own"),
-        ("BACC >= 0.5", {"TPR": 0.8}, "rates must say what you expect of TNR."),
-        (BY_RACE, {'TPR | [race != "A"]': 0.8}, "nothing says which there are"),
+        ("BACC >= 0.5", {"BACC": 0.8}, "'BACC' is not one measure. Give each measure its own key"),
+        ("BACC >= 0.5", {"TPR": 0.8}, "rates has no value for TNR, which the constraints need."),
+        (BY_RACE, {'TPR | [race != "A"]': 0.8}, "but the groups are not known"),
         ("max(TPR, by=(race, sex)) <= 1", {RACES[0]: 0.8}, "ranges over the groups of 'sex'"),
         ("MSE <= 1", {"MSE": 0.5}, "'MSE' is not a rate of decisions."),
         ("Brier <= 1", {"Brier": 0.5}, "'Brier' is not a rate of decisions."),
         ("Calibration_Error <= 1", {"PR": 0.5}, "'Calibration_Error' is not a rate of decisions."),
         ("Cost <= 1", {"Cost": 0.5}, "'Cost' is not a rate of decisions."),
-        ([], {}, "There is nothing to plan: no constraints were given."),
+        ([], {}, "No constraints were given, so there is nothing to plan."),
         ("PR <= 0.5", [0.4], "rates must map the text of each measure to a number"),
         ("PR <= 0.5", {"PR": "0.4"}, "rates['PR'] must be a number, got '0.4'."),
-        ("PR <= 0.5", {"PR": 0.4, "NR": 0.4}, "rates contradict each other about PR."),
+        (
+            "PR <= 0.5",
+            {"PR": 0.4, "NR": 0.4},
+            "rates contradict each other about PR: they give it the values 0.4 and 0.6.",
+        ),
         ("PR <= 0.5", {"PR - TPR": 0.4}, "'PR - TPR' is not one measure"),
         ("PR <= 0.5", {"0.3": 0.4}, "'0.3' is not one measure"),
-        (["PR <= 0.5", "TPR >= 0.5"], {"PR": 0.4}, "rates must say what you expect of TPR."),
+        (
+            ["PR <= 0.5", "TPR >= 0.5"],
+            {"PR": 0.4},
+            "rates has no value for TPR, which the constraints need.",
+        ),
     ],
 )
 def test_what_cannot_be_planned_is_refused(constraint, rates, message):
@@ -153,7 +161,7 @@ def test_columns_are_exclusive_where_their_shares_leave_room_for_both(share, are
     [
         (0, "strictly between 0 and 1, got 0"),
         (1, "strictly between 0 and 1, got 1"),
-        ([0.05, 0.05], "one for each of the 1 constraints; got 2 numbers"),
+        ([0.05, 0.05], r"one per constraint \(here 1\); got 2 numbers"),
     ],
 )
 def test_deltas_are_between_0_and_1_and_one_for_each_constraint(delta, message):

@@ -160,10 +160,10 @@ def test_what_is_no_registry_certifies_nothing(registry, rows, make):
     make(registry)
     X, y = rows
     model = LogisticRegression().fit(X[:100], y[:100])
-    with pytest.raises(ValueError, match="is no registry of tests"):
+    with pytest.raises(ValueError, match="is not a registry of tests"):
         certify(model, X, y, "ACC >= 0.5", registry=registry)
     estimator = SeldonianMetaClassifier(LogisticRegression(), "ACC >= 0.5", registry=registry)
-    with pytest.raises(ValueError, match="is no registry of tests"):
+    with pytest.raises(ValueError, match="is not a registry of tests"):
         estimator.fit(X, y)
     assert not hasattr(estimator, "certificate_")
 
@@ -172,7 +172,7 @@ def test_a_database_of_something_else_is_refused(registry):
     with sqlite3.connect(registry) as connection:
         connection.execute("CREATE TABLE tests (name TEXT)")
     connection.close()
-    with pytest.raises(ValueError, match="is no registry of tests"):
+    with pytest.raises(ValueError, match="is not a registry of tests"):
         n_earlier_tests(registry, rows_tested(np.arange(9, dtype=np.uint64), "a"))
 
 

@@ -139,19 +139,21 @@ def plain(tmp_path_factory):
     [
         "Safety test passed: the constraint is certified.",
         "with a probability of at most 0.05",
-        "That holds for the number of rows there were, without approximation.",
-        "with confidence 0.95 it is at most 0.0700, and it has to be at most 0.1: passed",
+        "This holds for the number of rows tested, without approximation.",
+        ": passed . The estimate on the safety rows is 0.0200. With confidence 0.95 the value in "
+        "the population is at most 0.0700. The constraint requires at most 0.1.",
         "All rows got one label.",
         "exact unconditional test (exact)",
-        "The label that rates are about where they name none good",
-        "PR | [M] share of rows given the label, where M 600 0.5000 0.4592 to 0.5408",
+        "The positive class, which rates without a label are about good",
+        "PR | [M] share of rows predicted to have the label, where M 600 0.5000 0.4592 to 0.5408",
         "Candidate rows, which the model was fitted to 1,500",
         "Fingerprint: data 149dc71398a959 Fingerprint: weights 465f7fe456bb",
         "Rows Tested on 1,000 safety rows; fitted to 1,500 others. Data 149dc71398a959",
         "Model LogisticRegression, weights 465f7fe456bb",
         "Made by SeldonianClassifier.fit at 2026-11-29T12:00:00+00:00",
-        "The gap in the share of rows given the label “good” between rows where M is 1 and rows",
-        "What it rests on: to be checked and signed The rows are independent draws. Name Date",
+        "The gap in the share of rows predicted to have the label “good” between rows where M is "
+        "1 and rows",
+        "Assumptions to check and sign The rows are independent draws. Name Date",
         "sklearn_seldonian verify certificate.json MODEL DATA --target COLUMN --sensitive COLUMN",
         "verify(model, X, y, sensitive_features)",
         "The rows are independent draws.",
@@ -168,29 +170,35 @@ def test_a_report_says_all(part, plain):
     ("certificate", "part"),
     [
         (replace(CERTIFICATE, results=(PASSED, FAILED)), "No Solution Found: 1 of 2 constraints"),
-        (replace(CERTIFICATE, results=(FAILED,)), "not passed , since the estimate meets the"),
-        (replace(CERTIFICATE, results=(FAILED,)), "About 2,345 fresh safety rows"),
+        (replace(CERTIFICATE, results=(FAILED,)), "not passed , because the estimate meets the"),
+        (replace(CERTIFICATE, results=(FAILED,)), "on about 2,345 fresh safety rows"),
         (replace(CERTIFICATE, results=(FAILED,)), "LogLoss mean logarithmic loss 1,000 – –"),
-        (replace(CERTIFICATE, results=(UNTESTED,)), "not tested , since training was interrupted"),
+        (
+            replace(CERTIFICATE, results=(UNTESTED,)),
+            "not tested , because training was interrupted",
+        ),
         (replace(CERTIFICATE, results=(UNTESTED,)), "so nothing is certified"),
         (replace(CERTIFICATE, results=(UNTESTED,)), "– >= – 0.9"),
-        (replace(CERTIFICATE, results=(UNTESTED,)), "Safety rows, which no test looked at 1,000"),
-        (replace(CERTIFICATE, results=(FAILED,)), "Safety rows, which the tests looked at 1,000"),
+        (replace(CERTIFICATE, results=(UNTESTED,)), "Safety rows, not used by any test 1,000"),
+        (replace(CERTIFICATE, results=(FAILED,)), "Safety rows, used by the tests 1,000"),
         (
             replace(CERTIFICATE, results=(replace(PASSED, guarantee="asymptotic"),)),
             "This number is approximate",
         ),
         (
             replace(CERTIFICATE, results=(replace(FAILED, bound=-math.inf, g_upper=math.inf),)),
-            "there is no bound",
+            "There is no bound.",
         ),
         (replace(CERTIFICATE, results=(replace(PASSED, p_value=0.0),)), "0.05 < 1e-12 exact"),
         (
             replace(CERTIFICATE, results=(replace(PASSED, chosen=("ACC >= 0.9",)),)),
-            "of ACC >= 0.9 , which candidate rows chose",
+            "of the alternative ACC >= 0.9 , chosen on the candidate data",
         ),
-        (replace(CERTIFICATE, n_candidate=0, loss=math.nan), "looked at 1,000 Labels bad , good"),
-        (replace(CERTIFICATE, parameters={"random_state": "None"}), "There was no random_state"),
+        (
+            replace(CERTIFICATE, n_candidate=0, loss=math.nan),
+            "used by the tests 1,000 Labels bad , good",
+        ),
+        (replace(CERTIFICATE, parameters={"random_state": "None"}), "No random_state was given"),
         (replace(CERTIFICATE, results=()), "No Solution Found: 0 of 0 constraints passed."),
     ],
 )
@@ -213,13 +221,13 @@ def test_of_many_constraints_those_with_the_least_room_are_pictured(tmp_path, mo
     ]
     results[2] = replace(FAILED, constraint="PR <= 0.3", p_value=0.3, rows={}, rates={})
     page = page_of(replace(CERTIFICATE, results=tuple(results)), tmp_path)
-    assert "Of the 5 constraints these are the 3 with the least room" in page.text
+    assert "These 3 of the 5 constraints are the closest to failing" in page.text
     pictured = _report._nearest_to_failing(results)
     assert [result.constraint for result in pictured] == ["PR <= 0.2", "PR <= 0.3", "PR <= 0.4"]
     counts = [page.text.count(result.constraint) for result in results]
     assert counts == [1, 3, 3, 3, 1]  # all in the appendix, some at the top and in the picture
     few = page_of(replace(CERTIFICATE, results=tuple(results[:3])), tmp_path)
-    assert "with the least room" not in few.text
+    assert "closest to failing" not in few.text
 
 
 def test_of_many_rates_the_lowest_and_the_highest_are_pictured(monkeypatch):

@@ -52,7 +52,7 @@ def test_each_constraint_has_a_delta(delta, n_constraints, deltas):
 @pytest.mark.parametrize(("delta", "n_given"), [([0.1, 0.1], 2), ([], 0), ([[0.1, 0.1, 0.1]], 3)])
 def test_deltas_are_as_many_as_constraints(delta, n_given):
     assert refusal(check_deltas, delta, 3) == (
-        f"delta must be one number, or one for each of the 3 constraints; got {n_given} numbers."
+        f"delta must be one number, or one per constraint (here 3); got {n_given} numbers."
     )
 
 
@@ -193,12 +193,12 @@ def test_a_range_that_is_not_finite_is_warned_of_and_refused_where_the_test_must
     with pytest.warns(UserWarning, match="normal approximation") as given:
         check_ranges(specified("MSE <= 1", "auto", *ranges), REMEDY)
     assert [str(warning.message) for warning in given] == [
-        "'MSE <= 1' is tested by a normal approximation only: MSE has no finite range. Say both "
-        "ranges for a finite-sample test."
+        "'MSE <= 1' is tested by a normal approximation, because MSE has no finite range. For a "
+        "finite-sample test: say both ranges."
     ]
     assert refusal(check_ranges, specified("MSE <= 1", "exact", *ranges), REMEDY) == (
-        "'MSE <= 1' has no finite-sample test: MSE has no finite range. Say both ranges, or use "
-        'method="auto".'
+        "'MSE <= 1' has no finite-sample test, because MSE has no finite range. Say both ranges, "
+        'or use method="auto".'
     )
 
 

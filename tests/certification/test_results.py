@@ -214,8 +214,8 @@ def test_a_violation_within_sampling_error_is_told_apart(few, noise):
     assert result.reason == reason + noise * ", but by no more than sampling error explains"
     n = sum(few.values())
     assert (
-        f"{result.reason}; if the estimate were the truth, no number of rows would suffice "
-        f"(the fewest are {n}, for PR | [M])"
+        f"{result.reason}; if the estimate were the true value, no number of rows would suffice "
+        f"(the smallest group is PR | [M], with {n} rows)"
     ) in result.explain()
     assert "no amount" not in result.explain()
 

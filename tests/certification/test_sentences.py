@@ -6,46 +6,54 @@ from sklearn_seldonian.certification._sentences import sentence
 @pytest.mark.parametrize(
     ("constraint", "words"),
     [
-        ("ACC >= 0.9", "The share of rows given their own label must be at least 0.9."),
-        ("0.9 <= ACC", "The share of rows given their own label must be at least 0.9."),
+        ("ACC >= 0.9", "The share of rows predicted correctly must be at least 0.9."),
+        ("0.9 <= ACC", "The share of rows predicted correctly must be at least 0.9."),
         (
             "abs(PR | [M] - PR | [F]) <= 0.1",
-            "The gap in the share of rows given the label “good” between rows where M is 1 and "
+            "The gap in the share of rows predicted to have the label “good” between rows where "
+            "M is 1 and "
             "rows where F is 1 must be at most 0.1.",
         ),
         (
             "abs(PR | [sex == 'M'] - PR) <= 0.1",
-            'The gap in the share of rows given the label “good” between rows where sex == "M" '
+            "The gap in the share of rows predicted to have the label “good” between rows where "
+            'sex == "M" '
             "and all rows must be at most 0.1.",
         ),
         (
             "abs(TPR - FPR) <= 0.1",
-            "The gap between the share given the label “good” among rows that have it and the "
-            "share given the label “good” among rows that do not have it must be at most 0.1.",
+            "The gap between the share predicted to have the label “good” among rows that have "
+            "it and the "
+            "share predicted to have the label “good” among rows that do not have it must be at "
+            "most 0.1.",
         ),
         (
             "FPR | [not F, age >= 40] <= 0.2",
-            "The share given the label “good” among rows that do not have it, where F is 0 and "
+            "The share predicted to have the label “good” among rows that do not have it, where "
+            "F is 0 and "
             "age >= 40, must be at most 0.2.",
         ),
         (
             'CM_["cat", "dog"] <= 0.02',
-            "The share given the label “dog” among rows that have the label “cat” must be at most "
+            "The share predicted to have the label “dog” among rows that have the label “cat” "
+            "must be at most "
             "0.02.",
         ),
         (
             "min(TPR, by=race) >= 0.8 * max(TPR, by=race)",
-            "The share given the label “good” among rows that have it must be, in each of the "
+            "The share predicted to have the label “good” among rows that have it must be, in "
+            "each of the "
             "groups of race, at least 0.8 times what it is in any other.",
         ),
         (
             "PR | [M] >= 0.8 * PR | [F]",
-            "The share of rows given the label “good”, where M is 1, must be at least 0.8 times "
-            "the share of rows given the label “good”, where F is 1.",
+            "The share of rows predicted to have the label “good”, where M is 1, must be at "
+            "least 0.8 times "
+            "the share of rows predicted to have the label “good”, where F is 1.",
         ),
         (
             "max(ERR, by=race) - min(ERR, by=race) <= 0.1",
-            "The share of rows given another label than their own must differ by at most 0.1 "
+            "The share of rows predicted wrongly must differ by at most 0.1 "
             "between any two groups of race.",
         ),
         ("PR / (FPR - 0.5) <= 0.8", ""),
@@ -61,23 +69,26 @@ from sklearn_seldonian.certification._sentences import sentence
         ),
         (
             "max(PR, by=race) <= PR",
-            "The largest, over the groups of race, of the share of rows given the label “good” "
-            "must be at most the share of rows given the label “good”.",
+            "The largest, over the groups of race, of the share of rows predicted to have the "
+            "label “good” "
+            "must be at most the share of rows predicted to have the label “good”.",
         ),
         (
             "min(PR | [M] / PR, PR) >= 0.5",
-            "The least of (the share of rows given the label “good”, where M is 1, divided by the "
-            "share of rows given the label “good”; the share of rows given the label “good”) must "
+            "The least of (the share of rows predicted to have the label “good”, where M is 1, "
+            "divided by the "
+            "share of rows predicted to have the label “good”; the share of rows predicted to "
+            "have the label “good”) must "
             "be at least 0.5.",
         ),
         (
             "max(ERR, by=(race, sex)) <= 0.2",
-            "The share of rows given another label than their own must be at most 0.2 in each of "
+            "The share of rows predicted wrongly must be at most 0.2 in each of "
             "the groups of race and sex.",
         ),
         (
             "max(ERR, by=race) >= 0.2",
-            "The share of rows given another label than their own must be at least 0.2 in one of "
+            "The share of rows predicted wrongly must be at least 0.2 in one of "
             "the groups of race.",
         ),
         ("F1 >= 0.8", "The F1 score of the label “good” must be at least 0.8."),

@@ -125,10 +125,10 @@ def test_a_registry_counts_them_as_one_test(rows, tmp_path):
 @pytest.mark.parametrize(
     ("models", "multiple", "message"),
     [
-        (GOOD, "holm", "is for several models: give a dict"),
-        ({"a": GOOD}, None, 'multiple="fixed-sequence", in the order'),
-        ({}, "holm", "a dict of estimators by their names"),
-        ({0.5: GOOD}, "holm", "names, which are strings"),
+        (GOOD, "holm", "Give a dict of models by name"),
+        ({"a": GOOD}, None, 'multiple="fixed-sequence" to test them in the order'),
+        ({}, "holm", "must have at least one model"),
+        ({0.5: GOOD}, "holm", "all names must be strings"),
         ({"a": GOOD}, "bonferroni", "multiple must be one of"),
     ],
 )

@@ -136,7 +136,7 @@ def test_features_without_names_are_all_other_columns():
     rows = ROWS[FEATURES].to_numpy(), ROWS["label"], CONSTRAINTS
     expected = certify(on_arrays, *rows, sensitive_features=ROWS[GROUPS])
     assert certify(on_arrays, table, **NAMED) == expected
-    with pytest.raises(ValueError, match=r"3 features without names, and X has 4 columns"):
+    with pytest.raises(ValueError, match=r"3 features without names, but X has 4 columns"):
         certify(on_arrays, ROWS, **NAMED)
     model = TakesAll()
     certify(model, table, **NAMED)
@@ -172,7 +172,7 @@ def test_the_index_of_a_frame_is_no_feature(index, kind, tmp_path):
 
 @pytest.mark.parametrize("name", ["max_weight", "max_group_size"])
 def test_limits_of_what_is_not_given_are_refused(folder, name):
-    with pytest.raises(ValueError, match=f"{name} says nothing without"):
+    with pytest.raises(ValueError, match=f"{name} has no effect without"):
         certify(CLASSIFIER, folder, **NAMED, **{name: 3})
 
 
@@ -218,20 +218,21 @@ REFUSED = {
     "forgotten group": (
         ROWS,
         {"sensitive_features": ["sex", "age"]},
-        r"name column 'race': add it to sensitive_features, as in sensitive_features=\['race'\]",
+        r"name column 'race', which is neither a feature nor a sensitive feature\. Add it: "
+        r"sensitive_features=\['race'\]",
     ),
     "missing group": (
         with_missing("sex"),
         {},
-        "Column 'sex' of .* holds 1 missing",
+        "Column 'sex' of .* has 1 missing",
     ),
-    "missing label": (with_missing("label"), {}, "y holds 1 missing labels"),
+    "missing label": (with_missing("label"), {}, "y contains 1 missing labels"),
     "unknown label": (ROWS.assign(label="perhaps"), {}, "does not know: 'perhaps'"),
     "no rows": (ROWS[:0], {}, "X has no rows"),
     "two columns": (
         pd.concat([ROWS, ROWS[["sex"]]], axis=1),
         {},
-        "X has several columns 'sex': rename them",
+        "X has several columns named 'sex'. Rename all but one",
     ),
     "unknown column": (
         ROWS,
@@ -259,9 +260,13 @@ def test_what_cannot_be_tested_is_refused(table, options, message, kind):
     ("X", "options", "message"),
     [
         (ROWS, {"sensitive_features": ROWS[GROUPS]}, "must be a list of names too; got"),
-        (ROWS[FEATURES].to_numpy(), {}, "y must hold rows, or be the name of a column of X"),
-        (ds.dataset(pa.table({"a": [1]})), {"y": ["no"]}, "give the name of its label column as y"),
-        (dd.from_pandas(ROWS, npartitions=2), {"y": ROWS["label"]}, "X is a DataFrame, whose rows"),
+        (ROWS[FEATURES].to_numpy(), {}, "y must contain rows, or be the name of a column of X"),
+        (ds.dataset(pa.table({"a": [1]})), {"y": ["no"]}, "Give the name of the label column as y"),
+        (
+            dd.from_pandas(ROWS, npartitions=2),
+            {"y": ROWS["label"]},
+            "X is a DataFrame, which is read part by part",
+        ),
     ],
     ids=["groups in memory", "array", "labels beside a dataset", "labels beside dask"],
 )

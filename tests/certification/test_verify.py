@@ -100,12 +100,12 @@ OTHERS = {
         ["model", "data"],
         "others in X, or they go together otherwise; of y, column sex there are the same",
     ),
-    "one label": (rows(y=flipped(y)), ["model", "data", "statistics"], "there are others in y\n"),
+    "one label": (rows(y=flipped(y)), ["model", "data", "statistics"], "values differ in y\n"),
     "one label, by its cell": (rows(y=flipped(y)), ["model", "data", "statistics"], "with label"),
     "one group": (
         rows(sensitive_features=moved_to_the_other_sex(FRAME[TESTED])),
         ["model", "data", "statistics", "verdict"],
-        "there are others in column sex\n",
+        "values differ in column sex\n",
     ),
     "two labels that changed places": (
         rows(y=swapped(y)),
@@ -115,7 +115,7 @@ OTHERS = {
     "a row less": (
         rows(X=X[1:], y=y[1:], sensitive_features=FRAME[TESTED][1:]),
         ["model", "data", "statistics", "verdict"],
-        "there are 499 rows, and 500 were tested",
+        "there are 499 rows, but 500 were tested",
     ),
     "a row twice": (
         rows(
@@ -124,7 +124,7 @@ OTHERS = {
             sensitive_features=pd.DataFrame({"sex": np.r_[SEX[100:101], SEX[100:-1]]}),
         ),
         ["model", "data"],
-        "there are others in ",
+        "values differ in ",
     ),
 }
 
@@ -167,7 +167,7 @@ def test_one_weight_is_noticed():
     heavier = with_value(weights, 0, weights[0] + 1)
     found = certificate.verify(MODEL, **rows(), sample_weight=heavier)
     assert found.data.same is False
-    assert found.data.differences[0].endswith("there are others in column sample_weight=")
+    assert found.data.differences[0].endswith("values differ in column sample_weight=")
     assert found.statistics.same is False
     assert certificate.verify(MODEL, **rows()).same is False
 
@@ -240,7 +240,7 @@ def test_another_constraint_or_delta_in_the_certificate_is_noticed(edit, named):
             "no fingerp",
         ),
         ("fingerprints", without("decisions"), "model", "no fingerprint of the model"),
-        ("fingerprints", without("data: y"), "data", "that in the certificate is None"),
+        ("fingerprints", without("data: y"), "data", "but None in the certificate"),
         ("fingerprints", {**CERTIFICATE.fingerprints, "data": "0" * 32}, "data", "0" * 32),
         ("estimator", "Oracle", "model", "was a Oracle"),
         ("n_candidate", 10, "model", "n_candidate is 10"),
@@ -359,12 +359,12 @@ def test_a_document_of_version_1_is_verified_as_far_as_it_goes():
     assert found.model.same is True
     assert found.data.same is True
     assert found.verdict.same is True
-    assert found.statistics == Agreement(None, ("the certificate has none",))
+    assert found.statistics == Agreement(None, ("the certificate has no statistics",))
     assert not found.same
 
 
 def test_what_was_not_tested_cannot_be_verified():
-    with pytest.raises(ValueError, match="There is nothing to verify"):
+    with pytest.raises(ValueError, match="there is nothing to verify"):
         UNTESTED.verify(MODEL, **rows())
 
 

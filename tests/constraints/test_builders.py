@@ -161,7 +161,9 @@ def test_levels_are_values_of_a_condition(function, levels) -> None:
 
 @pytest.mark.parametrize("function", GAPS)
 def test_levels_of_several_columns_are_all_of_them(function) -> None:
-    with pytest.raises(ValueError, match="levels are those of one column; groups are 2"):
+    with pytest.raises(
+        ValueError, match="levels needs one column of groups, but groups are 2 columns"
+    ):
         function(["sex", "race"], 0.1, levels=["A", "B"])
 
 
@@ -171,5 +173,7 @@ def test_levels_are_two_or_more_of_one_column(function) -> None:
         function("sex", 0.1, levels=["F"])
     with pytest.raises(ValueError, match=r"^levels must list two or more levels of 'sex'; got"):
         function("sex", 0.1, levels="FM")
-    with pytest.raises(ValueError, match=r"^levels are those of one column; groups are two: "):
+    with pytest.raises(
+        ValueError, match=r"^levels needs one column of groups, but groups are two 0/1 columns: "
+    ):
         function(PAIR, 0.1, levels=["A", "B"])

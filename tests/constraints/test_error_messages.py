@@ -32,5 +32,5 @@ def test_empty_text(text: str) -> None:
     with pytest.raises(ConstraintSyntaxError) as error:
         parse(text)
     assert str(error.value) == (
-        "A constraint's text is empty; write for example 'ACC >= 0.95'.\n    \n    ^"
+        "A constraint's text is empty. Write, for example, 'ACC >= 0.95'.\n    \n    ^"
     )

@@ -30,7 +30,7 @@ from sklearn_seldonian.exceptions import ConstraintNameError
         ("RMSE", "write sqrt(MSE)"),
         ("demographic_parity", "use sklearn_seldonian.constraints.demographic_parity"),
         ("equalised_odds", "use sklearn_seldonian.constraints.equalized_odds"),
-        ("inf", "a limit is a finite number"),
+        ("inf", "a limit must be a finite number"),
     ],
 )
 def test_measures_by_their_other_names(name, advice):

@@ -15,15 +15,15 @@ from sklearn_seldonian.exceptions import ConstraintSyntaxError
     [(0.95, "float"), (None, "NoneType"), (b"ACC >= 0.95", "bytes"), (["ACC"], "list")],
 )
 def test_what_is_not_text_is_a_type_error(value: object, kind: str) -> None:
-    message = f"A constraint is a string such as 'ACC >= 0.95'; got type {kind}."
+    message = f"A constraint must be a string, such as 'ACC >= 0.95'; got {kind}."
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
         parse(value)
 
 
-NESTED = "A constraint is nested at most 50 deep."
-LARGE = "A constraint has at most 200 numbers, measures, conditions and operators."
-MANY = "A constraint has at most 5,000 names, numbers and signs."
-LONG = "A constraint has at most 10,000 characters; this one has {:,}."
+NESTED = "A constraint can be nested at most 50 levels deep."
+LARGE = "A constraint can have at most 200 numbers, measures, conditions and operators."
+MANY = "A constraint can have at most 5,000 names, numbers and signs."
+LONG = "A constraint can have at most 10,000 characters; this one has {:,}."
 
 LIMITS = [
     ("(" * 100_000, LONG.format(100_000)),

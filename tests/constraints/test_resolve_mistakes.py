@@ -38,11 +38,12 @@ MISTAKES = [
     ("PR | [Mm] <= 0.2", "Mm", f"Unknown column 'Mm'; did you mean 'M'? There are {COLUMNS}."),
     ("PR | [q > 3] <= 0.2", "q > 3", f"Unknown column 'q'. There are {COLUMNS}."),
     ("PR | [sex] <= 0.2", "sex",
-     "Column 'sex' must be bool or 0/1 to stand alone in a condition; its values are 'F', 'M'; "
-     'write for example sex == "F".'),
+     "Column 'sex' cannot stand alone in a condition, because it is not bool or 0/1: its values "
+     "are 'F', 'M'. "
+     'Write, for example, sex == "F".'),
     ("PR | [not `native country`] <= 0.2", "not `native country`",
-     "Column 'native country' must be bool or 0/1 to stand alone in a condition; its values are "
-     "'X', 'Y'; write for example `native country` == \"X\"."),
+     "Column 'native country' cannot stand alone in a condition, because it is not bool or 0/1: "
+     "its values are 'X', 'Y'. Write, for example, `native country` == \"X\"."),
     ("PR | [sex == 'X'] <= 0.2", "sex == 'X'",
      "Column 'sex' never equals 'X' in these rows; it is one of 'F', 'M'."),
     ("PR | [sex != 1] <= 0.2", "sex != 1",
@@ -56,9 +57,9 @@ MISTAKES = [
     ("max(PR, by=rase) <= 0.2", "rase",
      f"Unknown column 'rase'; did you mean 'race'? There are {COLUMNS}."),
     ("PR | [sex > 40] <= 0.2", "sex > 40",
-     "Column 'sex' cannot be compared with 40 by '>'; its values are 'F', 'M'."),
+     "Column 'sex' cannot be compared with 40 by '>', because its values are 'F', 'M'."),
     ("PR | [M >= 'a'] <= 0.2", "M >= 'a'",
-     "Column 'M' cannot be compared with 'a' by '>='; its values are 0, 1."),
+     "Column 'M' cannot be compared with 'a' by '>=', because its values are 0, 1."),
     ("PR_[2] <= 0.2", "PR_[2]", "Class index 2 is out of range: there are 2 classes."),
     ("PR_['2'] <= 0.2", "PR_['2']", "Unknown class '2'. There are '0', '1'."),
     ("PR_[0,1] <= 0.2", "PR_[0,1]", "'PR' takes one class index, not 2."),
@@ -74,9 +75,9 @@ MISTAKES = [
     ("BACC_[0] <= 0.2", "BACC_[0]", "'BACC' takes no class index, not 1."),
     ("max(PR - PRR, by=race) <= 0.2", "PRR",
      f"Unknown measure 'PRR'; did you mean 'PR'? There are {KNOWN}."),
-    ("MSE <= 0.2", "MSE", "'MSE' is a measure of regression; this is a classification."),
+    ("MSE <= 0.2", "MSE", "'MSE' is a measure of regression, but this is a classification."),
     ("Mean_Error <= 0.2", "Mean_Error",
-     "'Mean_Error' is a measure of regression; this is a classification."),
+     "'Mean_Error' is a measure of regression, but this is a classification."),
 ]  # fmt: skip
 
 
@@ -105,33 +106,34 @@ def test_nothing_to_group_by(quantifier, place):
         bind(parse(f"{quantifier} <= 0.2"), BINARY)
     first, shown, carets = str(caught.value).split("\n")
     assert first == (
-        "There is nothing to group by 'race': each measure here has a condition on it, and keeps "
-        "that."
+        "Nothing can be grouped by 'race', because each measure here already has a condition on "
+        "it. Remove the condition or the grouping."
     )
     assert carets.index("^") == shown.index(place)
 
 
 MULTICLASS_MISTAKES = [
     ("PR <= 0.2", ("ant", "cat", "dog"),
-     "'PR' needs a class where there are 3 of them: write PR_[0] (a position in classes_) or "
+     "'PR' needs a class, because there are 3 classes. Write PR_[0] (a position in classes_) or "
      'PR_["ant"] (a label).'),
-    ("F1 >= 0.2", (1, 2, 3), "'F1' needs a class where there are 3 of them: write F1_[\"1\"]."),
+    ("F1 >= 0.2", (1, 2, 3), "'F1' needs a class, because there are 3 classes. Write F1_[\"1\"]."),
     ("Calibration_Error <= 0.2", ("ant", "cat", "dog"),
-     "'Calibration_Error' needs a class where there are 3 of them: write Calibration_Error_[0] (a "
-     'position in classes_) or Calibration_Error_["ant"] (a label).'),
+     "'Calibration_Error' needs a class, because there are 3 classes. Write Calibration_Error_[0] "
+     '(a position in classes_) or Calibration_Error_["ant"] (a label).'),
     ("Calibration_Error <= 0.2", (),
-     "'Calibration_Error' is a measure of classification; this is a regression."),
+     "'Calibration_Error' is a measure of classification, but this is a regression."),
     ("TPR_[1] <= 0.2", (1, 2, 3),
-     "Class index 1 could be a position or a label: the labels are 1, 2, 3; write the label in "
-     "quotes."),
+     "Class index 1 could be a position or a label, because the labels are 1, 2, 3. "
+     "Write the label in quotes."),
     ('TPR_["bird"] <= 0.2', ("ant", "bear", "dog"),
      "Unknown class 'bird'. There are 'ant', 'bear', 'dog'."),
     ('TPR_["cats"] <= 0.2', ("ant", "cat", "dog"),
      "Unknown class 'cats'; did you mean 'cat'? There are 'ant', 'cat', 'dog'."),
     ("CM_[0, 3] <= 0.2", ("ant", "cat", "dog"),
      "Class index 3 is out of range: there are 3 classes."),
-    ("PR <= 0.2", (), "'PR' is a measure of classification; this is a regression."),
-    ("Precision >= 0.2", (), "'Precision' is a measure of classification; this is a regression."),
+    ("PR <= 0.2", (), "'PR' is a measure of classification, but this is a regression."),
+    ("Precision >= 0.2", (),
+     "'Precision' is a measure of classification, but this is a regression."),
     ("Mean_Err <= 0.2", (),
      "Unknown measure 'Mean_Err'; did you mean 'Mean_Error'? There are 'Mean_Absolute_Error', "
      "'Mean_Error', 'Mean_Squared_Error'."),
@@ -155,14 +157,18 @@ def test_no_columns():
 )
 def test_names_that_are_taken(name):
     measures = [COSTS, RowMeasure(name, COSTS.value)]
-    with pytest.raises(ValueError, match=f"^There is a '{name}' already; give the measure another"):
+    with pytest.raises(
+        ValueError, match=f"^The name '{name}' is already taken. Give the measure another"
+    ):
         Schema((0, 1), 1, measures=measures)
 
 
 def test_measures_that_do_not_fit():
-    with pytest.raises(ValueError, match="'Missed_cats' counts rows of class 'cat', and the class"):
+    with pytest.raises(
+        ValueError, match="'Missed_cats' counts rows of class 'cat', which does not exist"
+    ):
         Schema((0, 1), 1, measures=[MISSED_CATS])
-    with pytest.raises(ValueError, match="measures= takes RowMeasure objects, not 'Cost'"):
+    with pytest.raises(ValueError, match="measures must be RowMeasure objects, got 'Cost'"):
         Schema((0, 1), 1, measures=["Cost"])
 
 

@@ -130,6 +130,6 @@ def test_what_has_no_order_or_is_no_constraint_is_refused(given, shown):
     with pytest.raises(TypeError) as caught:
         parse_all(given)
     assert str(caught.value) == (
-        "constraints must be a string, a Constraint, or a sequence of them, as () for none; "
+        "constraints must be a string, a Constraint, or a sequence of them (() for none); "
         f"got {shown}."
     )

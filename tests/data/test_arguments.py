@@ -74,28 +74,28 @@ class Failing(Classifying):
 
 
 LABELS = [
-    (changed(WORDS, None), "y holds 1 missing labels"),
-    (changed(WORDS, np.nan), "y holds 1 missing labels"),
-    (changed(WORDS, pd.NA), "y holds 1 missing labels"),
-    (list(changed(WORDS, None)), "y holds 1 missing labels"),
-    (pd.Series(changed(WORDS, pd.NaT)), "y holds 1 missing labels"),
+    (changed(WORDS, None), "y contains 1 missing labels"),
+    (changed(WORDS, np.nan), "y contains 1 missing labels"),
+    (changed(WORDS, pd.NA), "y contains 1 missing labels"),
+    (list(changed(WORDS, None)), "y contains 1 missing labels"),
+    (pd.Series(changed(WORDS, pd.NaT)), "y contains 1 missing labels"),
     (changed(WORDS, 5), "does not know: 5. It knows 'no', 'yes'."),
     (changed(WORDS, HUGE), "does not know: 1000"),
-    (changed(WORDS, [1]), "not lists or other containers; it holds"),
+    (changed(WORDS, [1]), "not lists or other containers; it contains"),
     (changed(WORDS, {}), "not lists or other containers"),
     (Y, "does not know: 0, 1. It knows 'no', 'yes'."),
     (pd.date_range("2020", periods=N), "does not know"),
     (WORDS[:10], "X has 40 rows, y has 10 rows."),
-    (np.c_[WORDS, WORDS], r"y must hold one value per row; its shape is (40, 2)."),
-    (sparse.csr_matrix(Y[:, None]), "y must be dense, and is sparse"),
+    (np.c_[WORDS, WORDS], r"y must have one value per row, but its shape is (40, 2)."),
+    (sparse.csr_matrix(Y[:, None]), "y must be dense, but it is sparse"),
     ([["yes"], ["no", "no"]] * (N // 2), "rows differ in length"),
-    (Y + 1j, "y must not hold complex numbers"),
-    (None, "y must hold rows"),
-    (1, "y must hold rows"),
-    ("yes", "y must hold rows"),
-    ({"yes": 1}, "y must hold rows"),
-    ({"yes"}, "y must hold rows"),
-    ((label for label in WORDS), "y must hold rows"),
+    (Y + 1j, "y must not contain complex numbers"),
+    (None, "y must contain rows"),
+    (1, "y must contain rows"),
+    ("yes", "y must contain rows"),
+    ({"yes": 1}, "y must contain rows"),
+    ({"yes"}, "y must contain rows"),
+    ((label for label in WORDS), "y must contain rows"),
 ]
 
 
@@ -118,7 +118,7 @@ OUTPUTS = [
     (1, "predict must be an array with one value per row, got 1"),
     ("yes", "predict must be an array"),
     ({1: 1}, "predict must be an array"),
-    (np.c_[Y, Y], "predict must hold one value per row; its shape is (40, 2)"),
+    (np.c_[Y, Y], "predict must have one value per row, but its shape is (40, 2)"),
     (np.zeros((N, 1, 1)), "its shape is (40, 1, 1)"),
     (Y[:5], "predict has 5 values for 40 rows"),
     (sparse.csr_matrix(Y[:, None]), "predict must be dense"),
@@ -145,7 +145,7 @@ def test_decisions_that_are_no_class_are_not_certified(output):
 
 @pytest.mark.parametrize("output", [WORDS, changed(Y, HUGE), pd.date_range("2020", periods=N)])
 def test_predictions_that_are_no_numbers(output):
-    assert "predict must hold numbers" in refused(Regressing(output), X, Y, "MSE <= 1")
+    assert "predict must contain numbers" in refused(Regressing(output), X, Y, "MSE <= 1")
 
 
 @pytest.mark.parametrize("output", [np.full(N, np.nan), [None] * N, with_na()])
@@ -163,9 +163,9 @@ PROBABILITIES = [
     ([[1], [1, 2]] * (N // 2), "must be made of numbers"),
     ([[HUGE, 1]] * N, "must be made of numbers"),
     (sparse.csr_matrix(SURE), "must be made of numbers"),
-    (SURE[:, :1], "returned shape (40, 1) where (40, 2) was expected"),
-    ([SURE, SURE], "returned shape (2, 40, 2) where (40, 2) was expected"),
-    (SURE[:5], "returned shape (5, 2) where (40, 2) was expected"),
+    (SURE[:, :1], "returned shape (40, 1); (40, 2) was expected"),
+    ([SURE, SURE], "returned shape (2, 40, 2); (40, 2) was expected"),
+    (SURE[:5], "returned shape (5, 2); (40, 2) was expected"),
 ]
 
 
@@ -184,21 +184,27 @@ TWO = np.c_[Y, 1 - Y]
 ESTIMATORS = [
     (MultiOutputClassifier(LogisticRegression()).fit(X, TWO), "has 2 outputs"),
     (KNeighborsClassifier().fit(X, TWO), "has 2 outputs"),
-    (LinearRegression().fit(X, TWO), "predict must hold one value per row; its shape is (40, 2)"),
-    (LogisticRegression, "got the class: write LogisticRegression().fit(X, y)"),
+    (
+        LinearRegression().fit(X, TWO),
+        "predict must have one value per row, but its shape is (40, 2)",
+    ),
+    (LogisticRegression, "got the class LogisticRegression. Write LogisticRegression().fit(X, y)"),
     (LogisticRegression(), "not fitted yet"),
-    (KMeans(2, n_init=1).fit(X), "certify tests classifiers and regressors; KMeans is neither"),
+    (
+        KMeans(2, n_init=1).fit(X),
+        "KMeans is neither a classifier nor a regressor, and certify tests only these",
+    ),
     (lambda X: Y, "estimator must be a fitted classifier or regressor"),
     (None, "estimator must be a fitted classifier or regressor"),
     ("LogisticRegression", "estimator must be a fitted classifier or regressor"),
     (Failing("key"), "Failing.predict failed on these rows: KeyError: 'inside'"),
     (Failing("large"), "Failing.predict failed on these rows: OverflowError: inside"),
     (WithoutClasses(), "WithoutClasses has no classes_"),
-    (Classifying(Y, classes=(0, 0)), "must be different labels in one array"),
-    (Classifying(Y, classes=(0.0, np.nan)), "must be different labels in one array"),
-    (Classifying(Y, classes=(0, None)), "must be different labels in one array"),
-    (Classifying(Y, classes=2), "must be different labels in one array"),
-    (Classifying(Y, classes=np.array([[0, 1]])), "must be different labels in one array"),
+    (Classifying(Y, classes=(0, 0)), "must be an array of distinct labels"),
+    (Classifying(Y, classes=(0.0, np.nan)), "must be an array of distinct labels"),
+    (Classifying(Y, classes=(0, None)), "must be an array of distinct labels"),
+    (Classifying(Y, classes=2), "must be an array of distinct labels"),
+    (Classifying(Y, classes=np.array([[0, 1]])), "must be an array of distinct labels"),
 ]
 
 
@@ -215,12 +221,12 @@ NOT_CONSTRAINTS += [np.array(3), pd.DataFrame({"a": ["ACC >= 0.5"]}), [None], [[
 @pytest.mark.parametrize("constraints", NOT_CONSTRAINTS)
 def test_constraints(constraints):
     message = refused(CLASSIFIER, X, Y, constraints)
-    assert re.match("constraints must be a string|A constraint is a string", message)
+    assert re.match("constraints must be a string|A constraint must be a string", message)
 
 
 @pytest.mark.parametrize("constraints", ["", "  ", ()])
 def test_no_constraint_at_all(constraints):
-    assert "empty" in (message := refused(CLASSIFIER, X, Y, constraints)) or "no constr" in message
+    assert "empty" in (message := refused(CLASSIFIER, X, Y, constraints)) or "No constr" in message
 
 
 @pytest.mark.parametrize(
@@ -236,7 +242,7 @@ PARAMETERS = [
     ({"delta": {"ACC >= 0.5": 0.05}}, "delta must be made of numbers"),
     ({"delta": 1j}, "delta must be made of numbers"),
     ({"delta": HUGE}, "delta must be made of numbers, got 1000"),
-    ({"delta": []}, "delta must be one number, or one for each of the 1 constraints; got 0"),
+    ({"delta": []}, "delta must be one number, or one per constraint (here 1); got 0"),
     ({"delta": [[0.05, 0.1]]}, "got 2 numbers"),
     ({"delta": [np.nan]}, "delta must be strictly between 0 and 1"),
     ({"method": None}, "method must be one of"),
@@ -247,7 +253,7 @@ PARAMETERS = [
     ({"measures": None}, "measures must be a list of RowMeasure objects"),
     ({"measures": "Cost"}, "measures must be a list of RowMeasure objects"),
     ({"measures": 3}, "measures must be a list of RowMeasure objects"),
-    ({"measures": [3]}, "measures= takes RowMeasure objects"),
+    ({"measures": [3]}, "measures must be RowMeasure objects"),
 ]
 
 
@@ -258,16 +264,18 @@ def test_parameters(parameters, message):
 
 @pytest.mark.parametrize("rows", [None, 3, "X", {}, object()])
 def test_what_is_no_table(rows):
-    assert "X must hold rows, as an array" in refused(CLASSIFIER, rows, Y, "ACC >= 0.5")
+    assert "X must contain rows, like an array" in refused(CLASSIFIER, rows, Y, "ACC >= 0.5")
 
 
 @pytest.mark.parametrize("rows", [[], np.zeros((0, 2)), X[:5]])
 def test_tables_of_other_lengths(rows):
-    assert refused(CLASSIFIER, rows, Y, "ACC >= 0.5") == f"X has {len(rows)} rows, y has 40 rows."
+    assert refused(CLASSIFIER, rows, Y, "ACC >= 0.5") == (
+        f"X has {len(rows)} rows, y has 40 rows. They must have the same number of rows."
+    )
 
 
 def test_the_same_is_refused_where_values_are_taken():
-    with pytest.raises(ValueError, match="y holds 1 missing labels"):
+    with pytest.raises(ValueError, match="y contains 1 missing labels"):
         constraint_values(OF_WORDS, X, changed(WORDS, None), "ACC >= 0.5")
 
 

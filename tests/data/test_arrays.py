@@ -206,7 +206,7 @@ class TestDatasets:
             ([({"pixels": np.zeros(2)}, 0)], r"got \(dict, int\)"),
             (
                 [(np.zeros(2), 0), (np.zeros(3), 1)],
-                r"different shapes, such as \(2,\) and \(3,\); bring them to one size",
+                r"one shape, but have, for example, \(2,\) and \(3,\)\. Bring them to one size",
             ),
             ([np.zeros(2)] * 4, "requires y to be passed"),
         ],
@@ -298,16 +298,19 @@ def test_labels_of_any_kind(blobs, convert, classes):
     [
         (
             np.array(["a", None] * 500, dtype=object),
-            "y holds 500 missing labels: leave those rows out",
+            "y contains 500 missing labels. Leave those rows out",
         ),
-        (["a", float("nan")] * 500, "y holds 500 missing labels: leave those rows out"),
-        (["a", None] * 500, "y holds 500 missing labels: leave those rows out"),
-        (np.array(["a", float("nan")] * 500), "y holds 500 missing labels: leave those rows out"),
+        (["a", float("nan")] * 500, "y contains 500 missing labels. Leave those rows out"),
+        (["a", None] * 500, "y contains 500 missing labels. Leave those rows out"),
+        (
+            np.array(["a", float("nan")] * 500),
+            "y contains 500 missing labels. Leave those rows out",
+        ),
         ([1.0, float("nan")] * 500, "contains NaN"),
         (np.ma.array([0, 1] * 500, mask=[0, 1] * 500), "Input y contains masked values"),
         (pd.Series(["a", None] * 500, dtype="category"), "contains NaN"),
-        (pl.Series(["a", None] * 500), "y holds 500 missing labels: leave those rows out"),
-        (pa.array(["a", None] * 500), "y holds 500 missing labels: leave those rows out"),
+        (pl.Series(["a", None] * 500), "y contains 500 missing labels. Leave those rows out"),
+        (pa.array(["a", None] * 500), "y contains 500 missing labels. Leave those rows out"),
         (np.array(["a", 1] * 500, dtype=object), "uniformly strings or numbers"),
         (np.array([b"a", b"b"] * 500), "represented as bytes is not supported"),
     ],
@@ -322,7 +325,7 @@ def test_what_float32_cannot_hold_is_refused(blobs, answer):
     X, y = blobs
     huge = X.copy()
     huge[7] = 1e300
-    with pytest.raises(ValueError, match="too large for float32, which modules compute in"):
+    with pytest.raises(ValueError, match="too large for float32, the type that modules compute in"):
         fitted(huge, y) if answer == "fit" else fitted(X, y).predict(huge)
     assert torch.isfinite(to_inputs(np.full((2, 3), 3e38)).values).all()
 

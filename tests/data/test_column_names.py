@@ -138,7 +138,9 @@ def frame(columns, names):
 )
 def test_several_columns_of_one_name_are_refused(model, blobs, twice):
     X = twice(blobs[0], ["a", "b", "a"])
-    with pytest.raises(ValueError, match="X has several columns 'a', and a model tells columns"):
+    with pytest.raises(
+        ValueError, match="X has several columns named 'a', and a model identifies columns"
+    ):
         model.fit(X, blobs[1])
 
 
@@ -146,5 +148,5 @@ def test_of_rows_to_predict_as_well(blobs):
     X, y = blobs
     model = fitted(frame(X, ["a", "b", "c"]), y, "ACC >= 0.5", None)
     for ask in (model.predict, model.predict_proba, lambda rows: model.certify(rows, y)):
-        with pytest.raises(ValueError, match="X has several columns 'b'"):
+        with pytest.raises(ValueError, match="X has several columns named 'b'"):
             ask(frame(X, ["a", "b", "b"]))

@@ -71,7 +71,7 @@ MISSING = {
 
 @pytest.mark.parametrize("given", MISSING.values(), ids=MISSING)
 def test_missing_values_are_refused_with_name_and_count(given):
-    with pytest.raises(ValueError, match="sensitive_feature_0' of sensitive_features holds 2 miss"):
+    with pytest.raises(ValueError, match="sensitive_feature_0' of sensitive_features has 2 miss"):
         values_of(given)
 
 
@@ -89,7 +89,7 @@ FRAMES = {
 def test_missing_values_of_frames(frame, place):
     given = frame({"sex": ["F", None, "M"], "a": [1, 2, 3]})
     X, groups = (given, None) if place == "X" else (np.zeros((3, 1)), given)
-    with pytest.raises(ValueError, match=f"Column 'sex' of {place} holds 1 missing"):
+    with pytest.raises(ValueError, match=f"Column 'sex' of {place} has 1 missing"):
         column_values({"sex"}, X, groups, 3)
     assert column_values({"a"}, X, groups, 3)["a"].tolist() == [1, 2, 3]
 
@@ -108,12 +108,12 @@ def test_numbers_beside_texts_stay_numbers():
         ([["F", 3], ["M", 5, 6]], "row 0 has 2 values, row 1 has 3 values"),
         (["F", ["M", 5]], "row 0 has no list, row 1 has 2 values"),
         ([[], ["M"]], "row 0 has 0 values, row 1 has 1 value"),
-        ([[["F"]], [["M"]]], "holds values of type list"),
-        ("FM", "1 or 2 dimensions, not 0"),
+        ([[["F"]], [["M"]]], "has values of type list"),
+        ("FM", "1 or 2 dimensions, got 0"),
         ({"F": 1, "M": 2}, "not a dict"),
-        ([{"sex": "F"}, {"sex": "M"}], "holds values of type dict"),
-        (np.zeros((2, 1, 1)), "1 or 2 dimensions, not 3"),
-        (pl.LazyFrame({"sex": ["F", "M"]}), r"write frame.collect\(\)"),
+        ([{"sex": "F"}, {"sex": "M"}], "has values of type dict"),
+        (np.zeros((2, 1, 1)), "1 or 2 dimensions, got 3"),
+        (pl.LazyFrame({"sex": ["F", "M"]}), r"Write frame.collect\(\)"),
     ],
     ids=str,
 )

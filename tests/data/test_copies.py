@@ -96,8 +96,8 @@ class TestCopies:
         rows = np.r_[np.flatnonzero(np.asarray(y) == 0), np.tile(rare, 5)]
         copied = X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
         remark = remark_on_copies(*halves(copied, np.asarray(y)[rows]))
-        assert "% of the safety rows compared are exact copies of candidate rows" in remark
-        assert "resample inside, with preprocessor=." in remark
+        assert "% of the compared safety rows are exact copies of candidate rows" in remark
+        assert "Resample inside the estimator, with preprocessor=." in remark
 
     @pytest.mark.parametrize("rows", STRANGE.values(), ids=STRANGE)
     def test_rows_of_any_kind_are_compared(self, rows):
@@ -106,7 +106,7 @@ class TestCopies:
         y = np.arange(100) % 2
         one, other = (LabelledRows(X, y, y, {}).take(np.arange(k, 100, 2)) for k in (0, 1))
         assert remark_on_copies(one, other) is None
-        assert "100% of the safety rows" in remark_on_copies(one, one)
+        assert "100% of the compared safety rows" in remark_on_copies(one, one)
 
     def test_large_data_are_sampled(self, monkeypatch):
         read = []
@@ -128,7 +128,7 @@ class TestCopies:
         copied = np.concatenate([X, X])
         labels = np.concatenate([y, y])
         mask = np.arange(2000) >= 1000
-        with pytest.warns(UserWarning, match="100% of the safety rows"):
+        with pytest.warns(UserWarning, match="100% of the compared safety rows"):
             model = SeldonianClassifier(
                 MLP, constraints="ACC >= 0.6", random_state=0, max_epochs=2
             ).fit(copied, labels, safety_mask=mask)
@@ -139,4 +139,4 @@ class TestCopies:
         one, other = model.certificate_, expected.certificate_
         assert one.fingerprints["weights"] == other.fingerprints["weights"]
         (copies,) = set(one.remarks) - set(other.remarks)
-        assert copies.startswith("100% of the safety rows")
+        assert copies.startswith("100% of the compared safety rows")

@@ -36,7 +36,7 @@ def test_same_column_twice(blobs, groups):
 
 def test_two_columns_of_one_name(blobs, groups):
     twice = pd.concat([groups, groups[["M"]]], axis=1)
-    with pytest.raises(ValueError, match="sensitive_features has several columns 'M'"):
+    with pytest.raises(ValueError, match="sensitive_features has several columns named 'M'"):
         SeldonianClassifier(MLP, constraints="PR | [M] <= 0.99").fit(
             *blobs, sensitive_features=twice
         )
@@ -50,7 +50,7 @@ def test_levels_of_an_index_are_no_columns(blobs, place):
     sex = np.where(np.arange(1000) % 2 == 0, "F", "M")
     indexed = pd.DataFrame(X, columns=["a", "b", "c"]).assign(sex=sex).set_index("sex")
     X, groups = (indexed, None) if place == "X" else (X, indexed)
-    with pytest.raises(ValueError, match=rf"index of {place}.*write {place}.reset_index\('sex'\)"):
+    with pytest.raises(ValueError, match=rf"index of {place}.*Write {place}.reset_index\('sex'\)"):
         fitted(X, y, "max(PR, by=sex) <= 0.95", groups)
 
 
@@ -86,7 +86,7 @@ def test_indexes_are_compared_by_their_labels(one, other):
     X, groups = pd.DataFrame({"a": range(4)}, index=one), pd.Series(range(4), index=other)
     check_same_order(X=X, sensitive_features=groups)
     check_same_order(X=groups, sensitive_features=X)
-    remedy = r"\.loc\[X.index\]" if one.is_unique else "bring their rows into one order, then reset"
+    remedy = r"\.loc\[X.index\]" if one.is_unique else "Bring their rows into one order, then reset"
     with pytest.raises(ValueError, match=f"X and y have the same index in different.*{remedy}"):
         check_same_order(X=X, y=groups.iloc[::-1])
     check_same_order(X=X, y=groups.iloc[:3])
@@ -145,13 +145,13 @@ def test_fit_and_fresh_rows_go_by_the_order_too(schooling):
             'PR | [edu >= "mid"] <= 0.99',
             ordered,
             lambda v: pd.Series(np.where(v == "low", "phd", v), name="edu"),
-            "holds 'phd', which is not among the categories of fit",
+            "contains 'phd', which is not among the categories of fit",
         ),
         (
             'PR | [edu >= "mid"] <= 0.99',
             lambda v: pd.Series(v, name="edu"),
             ordered,
-            "has the order 'low', 'mid', 'high', which is another than in fit",
+            "has the order 'low', 'mid', 'high', which differs from the order in fit",
         ),
         (
             'PR | [edu != "mid"] <= 0.99',
@@ -169,7 +169,7 @@ def test_fit_and_fresh_rows_go_by_the_order_too(schooling):
             "PR | [not edu] <= 0.99",
             lambda v: pd.Series(v == "mid", name="edu"),
             lambda v: pd.Series(np.where(v == "mid", 2, 0), name="edu"),
-            "holds 2, and must be bool or 0/1",
+            "must be bool or 0/1, but contains 2",
         ),
     ],
 )
@@ -195,25 +195,25 @@ TEXTS = np.array(["A", "B"])
 FRESH = [
     (ColumnIs("c"), np.array([0, 1]), None),
     (ColumnIs("c"), np.array([True]), None),
-    (ColumnIs("c", False), np.array([0, 2]), "holds 2, and must be bool or 0/1"),
-    (ColumnIs("c"), TEXTS, "holds 'A', and must be bool or 0/1"),
+    (ColumnIs("c", False), np.array([0, 2]), "must be bool or 0/1, but contains 2"),
+    (ColumnIs("c"), TEXTS, "must be bool or 0/1, but contains 'A'"),
     # a value that is not found is in no group
     (Comparison("c", "==", 3), TEXTS, None),
     (Membership("c", ("A", "B")), np.array([1, 2]), None),
     (Comparison("c", "!=", "A"), TEXTS, None),
     (Comparison("c", "!=", "A"), np.array([1, "A"], dtype=object), None),
-    (Comparison("c", "!=", "A"), np.array([1, 2]), "holds 1, which cannot be compared with 'A'"),
+    (Comparison("c", "!=", "A"), np.array([1, 2]), "contains 1, which cannot be compared with 'A'"),
     (Comparison("c", "<=", 3), np.array([1.5, 7]), None),
-    (Comparison("c", "<=", 3), TEXTS, "holds 'A', which cannot be compared with 3"),
+    (Comparison("c", "<=", 3), TEXTS, "contains 'A', which cannot be compared with 3"),
     (Comparison("c", "<", "B"), np.array(["A", 1], dtype=object), "which cannot be compared"),
     (Comparison("c", "<", "B"), pd.Categorical(["A"], ["A", "B"], ordered=True), None),
     (Comparison("c", "<", "B"), pd.Categorical(["A"], ["B", "A"], ordered=True),
-     "has the order 'B', 'A', which is another than in fit"),
+     "has the order 'B', 'A', which differs from the order in fit"),
     (Comparison("c", "<", "mid", tuple(LEVELS)), np.array(["mid", "low"]), None),
     (Comparison("c", "<", "mid", tuple(LEVELS)), np.array(["mid", "top"]),
-     "holds 'top', which is not among the categories of fit"),
+     "contains 'top', which is not among the categories of fit"),
     (Comparison("c", "<", "mid", tuple(LEVELS)), ordered(["low"], LEVELS[1:] + LEVELS[:1]).array,
-     "has the order 'mid', 'high', 'low', which is another than in fit"),
+     "has the order 'mid', 'high', 'low', which differs from the order in fit"),
 ]  # fmt: skip
 
 
@@ -225,9 +225,11 @@ def test_a_fresh_column_is_refused_where_its_condition_would_mean_another_thing(
     if problem is None:
         assert check_fresh_columns([condition], columns) is None
         return
-    with pytest.raises(ValueError, match="Give the column as fit got it") as caught:
+    with pytest.raises(
+        ValueError, match="Give the column in the form that fit was given"
+    ) as caught:
         check_fresh_columns([condition], columns)
-    assert f"'{condition}' would not mean what it did in fit" in str(caught.value)
+    assert f"'{condition}' would have another meaning than in fit" in str(caught.value)
     assert problem in str(caught.value)
 
 
@@ -236,7 +238,7 @@ def test_as_many_rows_of_groups_as_of_X(n_rows, is_refused):
     given = {"wanted": {"a"}, "X": np.zeros((3, 1)), "n_rows": 3}
     given["sensitive_features"] = pd.Series(range(n_rows), name="a")
     if is_refused:
-        message = f"sensitive_features has {n_rows} rows, X has 3"
+        message = f"sensitive_features has {n_rows} rows, but X has 3"
         with pytest.raises(ValueError, match=message):
             column_values(**given)
     else:

@@ -95,7 +95,7 @@ def test_other_shapes_and_values_that_are_no_numbers():
 def test_nan_that_a_preprocessor_returns_is_said_to_be_its_own(preprocessor, columns):
     frame = pd.DataFrame(with_nan(), columns=list("abc"))
     name = type(preprocessor).__name__
-    message = f"the preprocessor {name} returned contains NaN: {columns}.*imputer among its steps"
+    message = f"the preprocessor {name} contains NaN: {columns}.*imputer to its steps"
     with pytest.raises(ValueError, match=message):
         fitted(frame, np.arange(100) % 2, (), preprocessor=preprocessor)
 
@@ -128,9 +128,9 @@ def test_dates_are_no_numbers(when, table, name):
     X, y = table(when), np.arange(100) % 2
     if isinstance(X, list) and not isinstance(X[0][0], tuple(_columns.DATES)):
         pytest.skip("numpy makes integers of nanoseconds")
-    with pytest.raises(ValueError, match=f"dates or durations, in column {name}, and modules take"):
+    with pytest.raises(ValueError, match=f"dates or durations, in column {name}, and modules need"):
         fitted(X, y, ())
-    with pytest.raises(ValueError, match="the preprocessor FunctionTransformer returned contains"):
+    with pytest.raises(ValueError, match="the preprocessor FunctionTransformer contains"):
         fitted(X, y, (), preprocessor=FunctionTransformer())
 
 
@@ -140,7 +140,7 @@ def test_dates_in_frames_of_other_libraries_and_in_targets():
         with pytest.raises(ValueError, match="dates or durations, in column 'when'"):
             fitted(frame, y, ())
     for target in (WHEN, WHEN.astype(object), WHEN.to_numpy(), WHEN - WHEN[0]):
-        with pytest.raises(ValueError, match="y holds dates or durations"):
+        with pytest.raises(ValueError, match="y contains dates or durations"):
             SeldonianRegressor(max_epochs=1).fit(np.zeros((100, 1)), target)
     with pytest.raises(ValueError, match="Input y contains NaN"):
         SeldonianRegressor(max_epochs=1).fit(

@@ -53,7 +53,7 @@ class TestDisasters:
     @pytest.mark.parametrize("seed", range(3))
     def test_oversampler_in_front_certifies_what_is_false_and_is_noticed(self, seed):
         X, y = RandomOverSampler(random_state=seed).fit_resample(*rare_class(seed))
-        with pytest.warns(UserWarning, match="safety rows compared are exact copies"):
+        with pytest.warns(UserWarning, match="compared safety rows are exact copies"):
             model = fitted(X, y, "TPR >= 0.8", random_state=seed)
         fresh, labels = rare_class(1000 + seed, 20_000)
         assert model.solution_found_

@@ -32,8 +32,8 @@ def test_safety_size_is_a_share_or_a_number_of_rows(blobs, size, rows):
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (np.zeros(1000, bool), "0 would be safety rows"),
-        (np.ones(1000, bool), "1000 would be safety rows"),
+        (np.zeros(1000, bool), "0 rows would be safety data"),
+        (np.ones(1000, bool), "1000 rows would be safety data"),
         (np.zeros(10, bool), "boolean array of shape"),
         (np.zeros(1000, int), "boolean array of shape"),
     ],
@@ -108,7 +108,7 @@ def test_the_rows_that_are_drawn_depend_on_the_generator_alone():
 
 @pytest.mark.parametrize("safety_size", [1e-3, 0.999, 10, 11])
 def test_a_part_without_rows_is_refused(safety_size):
-    with pytest.raises(ValueError, match="both the candidate and the safety data need at least"):
+    with pytest.raises(ValueError, match="candidate and safety data need at least"):
         split_rows(numbered(), safety_size, None, np.random.RandomState(0))
 
 
@@ -147,7 +147,7 @@ def test_a_mask_may_not_part_a_group():
     groups = np.repeat(np.arange(5), 2)
     rng, whole = np.random.RandomState(0), np.repeat([True, False, True, False, False], 2)
     assert split_rows(in_groups(groups), 0.5, whole, rng).safety_indices.tolist() == [0, 1, 4, 5]
-    with pytest.raises(ValueError, match="safety_mask parts 1 of the groups"):
+    with pytest.raises(ValueError, match="safety_mask divides 1 of the groups"):
         split_rows(in_groups(groups), 0.5, whole ^ (np.arange(10) == 9), rng)
 
 

@@ -11,14 +11,14 @@ from sklearn_seldonian.measures import ANY_NUMBER
 from tests.data._mistakes import HUGE, REGRESSOR, WORDS, N, X, Y, changed, refused, with_na
 
 TARGETS = [
-    (WORDS, "y must hold numbers that fit a float; it holds 'no'."),
-    (Y.astype(str), "y must hold numbers that fit a float; it holds"),
-    (changed(Y, HUGE), "y must hold numbers that fit a float; it holds 1000"),
-    (changed(Y, object()), "y must hold numbers"),
-    (pd.date_range("2020", periods=N), "y holds dates or durations"),
-    (pd.to_timedelta(Y, unit="s"), "y holds dates or durations"),
-    (Y + 1j, "y must not hold complex numbers"),
-    (None, "y must hold rows"),
+    (WORDS, "y must contain numbers that fit into a float; it contains 'no'."),
+    (Y.astype(str), "y must contain numbers that fit into a float; it contains"),
+    (changed(Y, HUGE), "y must contain numbers that fit into a float; it contains 1000"),
+    (changed(Y, object()), "y must contain numbers"),
+    (pd.date_range("2020", periods=N), "y contains dates or durations"),
+    (pd.to_timedelta(Y, unit="s"), "y contains dates or durations"),
+    (Y + 1j, "y must not contain complex numbers"),
+    (None, "y must contain rows"),
 ]
 
 
@@ -46,7 +46,7 @@ def test_missing_labels_of_fresh_rows(blobs):
     with pytest.raises(ValueError, match="y contains masked values"):
         certify(model, X, np.ma.array(texts, mask=y == 1), "ACC >= 0.5")
     for missing in (float("nan"), None):
-        with pytest.raises(ValueError, match="y holds 1 missing labels: leave those rows out"):
+        with pytest.raises(ValueError, match="y contains 1 missing labels"):
             certify(model, X, [missing, *texts[1:]], "ACC >= 0.5")
 
 
@@ -83,7 +83,7 @@ def test_the_positive_class_is_the_second_of_two_or_the_one_that_is_named(
 
 @pytest.mark.parametrize("pos_label", [2, "1", [1], np.array([0, 1])])
 def test_a_positive_class_that_is_none_is_refused(pos_label):
-    with pytest.raises(ValueError, match=r"is not a class; classes are \[0, 1\]\.$"):
+    with pytest.raises(ValueError, match=r"is not a class. The classes are \[0, 1\]\.$"):
         Labels.of(np.array([0, 1]), pos_label, "argmax")
 
 

@@ -59,20 +59,20 @@ def test_a_population_may_have_what_no_row_here_shows(groups, weights, most):
 
 REFUSED = [
     ((["a"] * 5, None), {}, "groups has 5 values for 6 rows."),
-    (([["a", "b"]] * 6, None), {}, "groups must hold one value per row"),
-    (([1.0, np.nan, 1.0, 2.0, 2.0, 3.0], None), {}, "groups must not hold missing values"),
-    ((["a", None, "a", "b", "b", "c"], None), {}, "groups must not hold missing values"),
-    ((GROUPS, None), {"max_group_size": 2}, "a whole number of rows, and at least the 3 of the"),
+    (([["a", "b"]] * 6, None), {}, "groups must have one value per row"),
+    (([1.0, np.nan, 1.0, 2.0, 2.0, 3.0], None), {}, "groups must not contain missing values"),
+    ((["a", None, "a", "b", "b", "c"], None), {}, "groups must not contain missing values"),
+    ((GROUPS, None), {"max_group_size": 2}, "a whole number, and at least 3, the number of rows"),
     ((GROUPS, None), {"max_group_size": 3.5}, "max_group_size=3.5 must be a whole number"),
     ((GROUPS, None), {"max_group_size": np.inf}, "max_group_size=inf must be a whole number"),
-    ((GROUPS, None), {"max_weight": 2}, "max_weight says nothing without sample_weight="),
-    ((None, None), {"max_group_size": 2}, "max_group_size says nothing without groups="),
+    ((GROUPS, None), {"max_weight": 2}, "max_weight has no effect without sample_weight="),
+    ((None, None), {"max_group_size": 2}, "max_group_size has no effect without groups="),
     ((None, [1.0] * 5), {}, "sample_weight has 5 values for 6 rows."),
     ((None, [1.0, -1.0, 1.0, 1.0, 1.0, 1.0]), {}, "at least 0"),
     ((None, [1.0, np.inf, 1.0, 1.0, 1.0, 1.0]), {}, "finite numbers"),
     ((None, [1.0, np.nan, 1.0, 1.0, 1.0, 1.0]), {}, "finite numbers"),
-    ((None, ["heavy"] * 6), {}, "sample_weight must hold numbers"),
-    ((None, [0.0] * 6), {}, "must not be zero for all rows"),
+    ((None, ["heavy"] * 6), {}, "sample_weight must contain numbers"),
+    ((None, [0.0] * 6), {}, "is zero for all rows"),
     ((None, WEIGHTS), {"max_weight": 3.9}, "max_weight=3.9 must be finite, and at least"),
     ((None, WEIGHTS), {"max_weight": np.inf}, "max_weight=inf must be finite"),
     ((None, WEIGHTS), {"max_weight": np.nan}, "max_weight=nan must be finite"),
@@ -88,7 +88,7 @@ def test_what_is_refused(given, most, message):
 def test_other_kinds_are_refused():
     with pytest.raises(TypeError, match="max_weight must be a number"):
         units_of(None, WEIGHTS, 6, max_weight="heavy")
-    with pytest.raises(TypeError, match="groups must hold numbers or texts"):
+    with pytest.raises(TypeError, match="groups must contain numbers or texts"):
         units_of(pd.Series([["a"], ["b"]] * 3), None, 6)
 
 

@@ -141,7 +141,7 @@ def test_safety_rows_teach_nothing(model):
 
 def test_the_certificate_says_that_decisions_use_the_columns(model):
     assert (
-        "Decisions use the columns 'sex': each group has a threshold of its own."
+        "Decisions use the columns 'sex': each group has its own threshold."
         in model.certificate_.assumptions
     )
     assert model.certificate_.parameters["group_thresholds"] == "True"
@@ -213,7 +213,7 @@ def test_missing_columns_are_named(either, method, given):
     [
         (["X"] * N, 'none of sex == "F", sex == "M"'),
         (["F"] * (N - 1) + [None], "missing"),
-        (["F"] * (N - 1), "has 2999 rows, X has 3000"),
+        (["F"] * (N - 1), "has 2999 rows, but X has 3000"),
     ],
 )
 def test_rows_without_a_known_group_are_refused(either, sex, message):
@@ -253,9 +253,9 @@ def test_with_one_threshold_for_all_groups_are_not_looked_at(model):
     assert groups_for(blind, "predict", groups) == {}
     assert groups_for(model, "predict", groups) == {"sensitive_features": groups}
     assert "sensitive_features" in groups_for(blind, "fit", groups)
-    with pytest.raises(AttributeError, match="see offsets_"):
+    with pytest.raises(AttributeError, match="They are in offsets_"):
         blind.group_offsets_  # noqa: B018
-    with pytest.raises(AttributeError, match="see group_offsets_"):
+    with pytest.raises(AttributeError, match="They are in group_offsets_"):
         model.offsets_  # noqa: B018
     assert blind.offsets_.shape == (2,)
 

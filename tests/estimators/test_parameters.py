@@ -124,10 +124,10 @@ def test_decisions_of_a_subclass_are_not_those_tested(blobs, kind, message):
 
 WRONG_KINDS = [
     ({"constraints": 3}, "constraints must be a string, a Constraint, or a sequence of them"),
-    ({"constraints": None}, "as () for none; got None"),
+    ({"constraints": None}, "(() for none); got None"),
     ({"constraints": {"ACC >= 0.1"}}, "constraints must be a string"),
     ({"constraints": {"ACC >= 0.1": 0.05}}, "constraints must be a string"),
-    ({"constraints": [3]}, "A constraint is a string such as 'ACC >= 0.95'; got type int."),
+    ({"constraints": [3]}, "A constraint must be a string, such as 'ACC >= 0.95'; got int."),
     ({"preprocessor": StandardScaler}, "class StandardScaler was given. Write StandardScaler()"),
     (
         {"fallback": LogisticRegression},

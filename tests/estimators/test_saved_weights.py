@@ -159,7 +159,7 @@ class TestWeightsAlone:
             ("without_metadata", "was not written by save_params"),
             ("changed_classes", r"The class labels \('1', '0'\) are not those"),
             ("without_certificate", "has no certificate that passed"),
-            ("with_a_failed_certificate", r"results\[0\].g_upper is 0.1, and the statistics lead"),
+            ("with_a_failed_certificate", r"results\[0\].g_upper is 0.1, but the statistics give"),
             ("with_a_failure_that_nobody_can_recompute", "has no certificate that passed"),
         ],
     )

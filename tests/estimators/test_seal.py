@@ -242,7 +242,7 @@ def write_coefficients(model, X, y):
 
 
 def write_the_scale_beside(model, X, y):
-    model.preprocessor_.beside_.named_transformers_["pipeline-1"][-1].scale_[:] = 100
+    model.preprocessor_.own_features_.named_transformers_["pipeline-1"][-1].scale_[:] = 100
 
 
 CHANGES_BEFORE = [
@@ -306,13 +306,15 @@ def test_unchanged_it_answers_and_is_not_digested(pickles, blobs, name, monkeypa
     monkeypatch.setattr(_seal, "check_labels", None)  # what follows a digest
     np.testing.assert_array_equal(model.predict(blobs[0]), expected)
     assert "preprocessor" in model.certificate_.fingerprints
-    assert not any("stays as it was" in text for text in model.certificate_.assumptions)
+    assert not any(
+        "is not changed after the test" in text for text in model.certificate_.assumptions
+    )
 
 
 def test_what_computes_alike_is_no_change(pickles, blobs):
     model = pickle.loads(pickles["stacked"])
     expected = model.predict(blobs[0])
-    model.preprocessor_.beside_.set_params(n_jobs=1, verbose=True)
+    model.preprocessor_.own_features_.set_params(n_jobs=1, verbose=True)
     model.preprocessor_.estimator_ = copy.deepcopy(model.estimator_)
     np.testing.assert_array_equal(model.predict(blobs[0]), expected)
 
@@ -338,8 +340,10 @@ class Counting(TransformerMixin, BaseEstimator):
 def test_what_has_no_lasting_digest_is_named_and_known_by_its_type(blobs):
     X, y = blobs
     model = unfitted(preprocessor=Counting()).fit(X, y)
-    (said,) = (text for text in model.certificate_.assumptions if "stays as it was" in text)
-    assert said.startswith("The fitted Counting stays as it was tested: no lasting digest")
+    (said,) = (
+        text for text in model.certificate_.assumptions if "is not changed after the test" in text
+    )
+    assert said.startswith("The fitted Counting is not changed after the test. No lasting digest")
     for _ in range(2):
         model.predict(X)
     assert pickle.loads(pickle.dumps(model)).solution_found_

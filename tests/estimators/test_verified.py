@@ -256,7 +256,7 @@ def test_n_candidate_is_that_of_the_estimator():
     other = replace(model.certificate_, n_candidate=7)
     found = other.verify(model, X, Y)
     assert found.model.differences == (
-        "it was fitted to 200 rows, and in the certificate n_candidate is 7",
+        "it was fitted to 200 rows, but n_candidate is 7 in the certificate",
     )
 
 

@@ -77,7 +77,7 @@ def test_three_panels_show_the_summary(experiment):
     assert titles == ["Accuracy of solutions", "Solution rate", "Failure rate"]
     (legend,) = display.figure_.legends
     assert [text.get_text() for text in legend.get_texts()] == ["always", "logistic"]
-    assert legend.get_title().get_text() == "Bars are 95% intervals"
+    assert legend.get_title().get_text() == "Bars are 95% confidence intervals"
 
 
 @pytest.mark.parametrize("delta", [0.05, 0.2])
@@ -115,7 +115,7 @@ def test_another_metric_and_level_and_soft_failures(experiment):
     ]
     expected = summarise_results(experiment[0], violation="soft", confidence_level=0.8)
     assert display.summary["failure_rate_high"].equals(expected["failure_rate_high"])
-    assert display.figure_.legends[0].get_title().get_text() == "Bars are 80% intervals"
+    assert display.figure_.legends[0].get_title().get_text() == "Bars are 80% confidence intervals"
 
 
 def test_from_the_folder(experiment):

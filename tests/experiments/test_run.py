@@ -143,7 +143,9 @@ class TestResults:
     @pytest.mark.parametrize("name", ["table.csv", "table.parquet", "there.txt"])
     def test_a_file_is_refused(self, blobs, tmp_path, name):
         (tmp_path / "there.txt").write_text("something")
-        with pytest.raises(ValueError, match=f"names a folder.*got the file '.*{name}'"):
+        with pytest.raises(
+            ValueError, match=f"results is the file '.*{name}', and it must be a folder"
+        ):
             self.run(blobs, tmp_path / name)
         assert [path.name for path in tmp_path.iterdir()] == ["there.txt"]
 
@@ -160,7 +162,7 @@ class TestResults:
         X, y = blobs
         run_experiment(estimators(), X, y, "PR <= 0.9", results=tmp_path, **FEW)
         (tmp_path / "experiment.json").unlink()
-        with pytest.raises(ValueError, match=r"holds trials without experiment\.json"):
+        with pytest.raises(ValueError, match=r"has trials, but no experiment\.json"):
             run_experiment(estimators(), X, 1 - y, "PR <= 0.1", results=tmp_path, **FEW)
 
     @pytest.mark.parametrize("error", [TypeError, AttributeError, RuntimeError, pickle.PickleError])
@@ -300,7 +302,7 @@ class TestMetrics:
 
     @pytest.mark.parametrize("name", ["failure", "g_0", "g_soft_11"])
     def test_do_not_hide_other_columns(self, blobs, name):
-        with pytest.raises(ValueError, match=f"Metrics cannot be named '{name}'"):
+        with pytest.raises(ValueError, match=f"A metric is named '{name}'"):
             run_experiment(estimators(), *blobs, "PR <= 0.9", metrics={name: "accuracy"}, **FEW)
 
 
@@ -326,7 +328,9 @@ class Terminal(io.StringIO):
 
 def test_a_metric_that_an_estimator_cannot_have_saves_it_from_nothing(blobs):
     metrics = ["accuracy", "neg_log_loss"]
-    with pytest.warns(UserWarning, match="unless only a metric.*first: neg_log_loss: Attribute"):
+    with pytest.warns(
+        UserWarning, match="unless only a metric.*First error: neg_log_loss: Attribute"
+    ):
         table = run_experiment(
             {"peer": RidgeClassifier()}, *blobs, "ACC >= 0.99", metrics=metrics, **FEW
         )
@@ -357,14 +361,17 @@ def test_quiet_where_there_is_no_terminal(blobs, capsys, verbose):
         ({"estimators": [LogisticRegression()]}, "must map at least one name to an estimator"),
         (
             {"estimators": {"a": LogisticRegression(), "b": LinearRegression()}},
-            "of two kinds: give classifiers only, or regressors only",
+            "both classifiers and regressors: give classifiers only, or regressors only",
         ),
         (
             {"estimators": {"a": ExponentiatedGradient(LogisticRegression(), None)}},
-            "Neither classifiers nor regressors: 'a'. FairlearnClassifier makes",
+            "These estimators are neither classifiers nor regressors: 'a'. Wrap",
         ),
         ({"protocol": "bootstrap"}, "protocol must be one of 'resample', 'holdout', got 'boot"),
-        ({"protocol": "holdout", "sample_sizes": [10, 1000]}, "must be below the 1000 rows"),
+        (
+            {"protocol": "holdout", "sample_sizes": [10, 1000]},
+            "must be below the number of rows, which is 1000",
+        ),
         ({"sample_sizes": []}, r"sample_sizes must be positive whole numbers, got \[\]"),
         ({"sample_sizes": [10, 0.5]}, "sample_sizes must be positive whole numbers"),
         ({"sample_sizes": 100}, "sample_sizes must be positive whole numbers, got 100"),

@@ -101,9 +101,9 @@ def test_readers_meet_whole_rows_only(folder):
     ("change", "message"),
     [
         ({"shared": {"protocol": "'holdout'"}}, "protocol was 'resample', now it is 'holdout'"),
-        ({"shared": {}}, "protocol was 'resample', now it is not there"),
+        ({"shared": {}}, "protocol was 'resample', now it is missing"),
         ({"estimators": {"a": {"lr": "0.2"}}}, "lr of 'a' was 0.1, now it is 0.2"),
-        ({"estimators": {"a": {"lr": "0.1", "C": "1"}}}, "C of 'a' was not there, now it is 1"),
+        ({"estimators": {"a": {"lr": "0.1", "C": "1"}}}, "C of 'a' was missing, now it is 1"),
     ],
 )
 def test_other_settings_are_refused(folder, change, message):
@@ -242,7 +242,7 @@ def test_a_copied_trial_does_not_count(folder):
     path = written(folder)
     copied = path.with_name(path.name.replace("10-0", "10-1"))
     copied.write_bytes(path.read_bytes())
-    with pytest.raises(ValueError, match=r"10-1-a.*it holds Trial\(estimator='a', sample_size=10"):
+    with pytest.raises(ValueError, match=r"10-1-a.*it has Trial\(estimator='a', sample_size=10"):
         folder.rows()
     copied.rename(path.with_name(f"copy of {path.name}"))
     with pytest.raises(ValueError, match="copy of"):
@@ -264,7 +264,7 @@ def test_trials_without_the_experiments_settings_are_refused(folder):
     written(folder)
     folder.shared.unlink()
     for settings in (SETTINGS, {**SETTINGS, "shared": {"protocol": "'holdout'"}}):
-        with pytest.raises(ValueError, match=r"holds trials without experiment\.json"):
+        with pytest.raises(ValueError, match=r"has trials, but no experiment\.json"):
             ResultsFolder(folder.path).open(settings)
     assert not folder.shared.exists()
     with pytest.raises(FileNotFoundError, match=r"no experiment\.json"):
@@ -276,7 +276,7 @@ def test_trials_without_their_estimators_settings_are_refused(folder):
     (own,) = folder.estimators.iterdir()
     own.unlink()
     for read in (lambda: folder.open(SETTINGS), lambda: load_results(folder.path)):
-        with pytest.raises(ValueError, match="not named after a trial of an estimator whose"):
+        with pytest.raises(ValueError, match="has the name of no trial of an estimator"):
             read()
 
 
@@ -307,7 +307,7 @@ def test_settings_under_another_name_are_refused(folder):
     folder.open({**SETTINGS, "estimators": {"b": {"C": "1"}}})
     one, other = folder.estimators.iterdir()
     other.write_bytes(one.read_bytes())
-    with pytest.raises(ValueError, match="not as run_experiment writes it"):
+    with pytest.raises(ValueError, match="not written by run_experiment"):
         folder.settings()
 
 
@@ -328,7 +328,7 @@ def test_an_experiment_without_trials_yet(folder):
 
 
 def test_no_results(tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no results"):
+    with pytest.raises(FileNotFoundError, match="has no results"):
         load_results(tmp_path)
 
 

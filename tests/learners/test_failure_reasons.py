@@ -24,7 +24,7 @@ def test_impossible_limit_is_refused_before_training(blobs):
 def test_too_few_safety_rows_are_noticed_before_training(blobs):
     with (
         pytest.warns(NoSolutionFoundWarning),
-        pytest.warns(UserWarning, match="even a perfect one needs about 29956"),
+        pytest.warns(UserWarning, match="even a model without errors needs about 29956"),
     ):
         model = fitted(blobs, "ACC >= 0.9999")
     assert "limit 0.9999" in model.certificate_.explain()

@@ -4,8 +4,8 @@ import pytest
 
 from sklearn_seldonian.learners import Outcome, Price
 
-CAVEAT = "What training gave up for the constraints is not in these numbers."
-ON_ROWS = "On the 1,000 candidate rows that epochs are judged on, the "
+CAVEAT = "What the constraints cost during training is not included."
+ON_ROWS = "On the 1,000 candidate rows that epochs are evaluated on, the "
 KEPT, FREE = Outcome("accuracy", 0.83, (0.8, 0.2)), Outcome("accuracy", 0.85, (0.7, 0.3))
 
 
@@ -99,21 +99,20 @@ def test_long_labels_are_shortened():
     [
         (
             price(),
-            "epoch 3, which is kept with its threshold moved: accuracy 0.8300, 20.0% labelled "
-            "'yes'",
-            "epoch 5, best without constraints: accuracy 0.8500, 30.0% labelled 'yes'",
+            "epoch 3 (kept, threshold moved): accuracy 0.8300, 20.0% labelled 'yes'",
+            "epoch 5 (best without constraints): accuracy 0.8500, 30.0% labelled 'yes'",
         ),
         (
             price(
                 Outcome("loss", 2.5), Outcome("loss", 2.0), is_moved=False, labels=(), positive=None
             ),
-            "epoch 3, which is kept: loss 2.5000",
-            "epoch 5, best without constraints: loss 2.0000",
+            "epoch 3 (kept): loss 2.5000",
+            "epoch 5 (best without constraints): loss 2.0000",
         ),
         (
             price(Outcome("loss", 0.6, (0.5, 0.5)), Outcome("loss", 0.5, (0.6, 0.4))),
-            "epoch 3, which is kept with probabilities moved: loss 0.6000, 50.0% labelled 'yes'",
-            "epoch 5, best without constraints: loss 0.5000, 40.0% labelled 'yes'",
+            "epoch 3 (kept, probabilities moved): loss 0.6000, 50.0% labelled 'yes'",
+            "epoch 5 (best without constraints): loss 0.5000, 40.0% labelled 'yes'",
         ),
     ],
 )

@@ -83,8 +83,8 @@ def test_alternatives_share_delta_unless_training_chose_one(rows, first, share):
         return
     assert result.estimate == 0.95
     assert result.reason == (
-        "the estimate meets the limit, but not by the alternative that candidate rows had chosen "
-        "to be tested"
+        "the estimate meets the limit, but not through the alternative that was tested, which "
+        "the candidate data had chosen"
     )
 
 
@@ -120,7 +120,7 @@ def test_copies_across_the_split_are_warned_of_and_remarked_on(rows):
     X[:N_CANDIDATE] = X[N_SAFETY:]
     copied = rows_of(X, np.zeros(len(X)))
     problem, split = problem_and_split("ACC >= 0.5", copied, MASK)
-    message = "50% of the safety rows compared are exact copies of candidate rows"
+    message = "50% of the compared safety rows are exact copies of candidate rows"
     with pytest.warns(UserWarning, match=message) as caught:
         certificate = certify_outcome(MODEL, problem, split, ORIGIN, 3)
     assert certificate.remarks == (str(caught[0].message),)

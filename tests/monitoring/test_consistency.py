@@ -63,7 +63,7 @@ def changed(name, which, stream):
         ("binary", "ACC", lambda s, n: (s, n + 1), "and 31 rows of ACC"),
         ("binary", "TPR", lambda s, n: (s, n + 1), "which have no row in common, and only 30 rows"),
         ("binary", "PR | [M]", lambda s, n: (s, n + 1), "no row in common, and only 30 rows"),
-        ("binary", "PPV", lambda s, n: (s - 1, n), "no rows have such counts"),
+        ("binary", "PPV", lambda s, n: (s - 1, n), "these counts are impossible"),
         ("groups", "PR", lambda s, n: (0, n), "all of which are among the 0 successes of PR"),
         ("groups", "TPR | [age < 30]", lambda s, n: (s, 30), "among the 13 failures of PR"),
     ],
@@ -100,5 +100,5 @@ def test_groups_that_are_together_more_than_there_are_rows_are_refused(counts, m
 def test_more_rows_do_not_wait_than_came():
     relations, streams = changed("no label", "PR", lambda s, n: (s, n))
     check_counts("window", relations, streams, 30, 30)
-    with pytest.raises(ValueError, match="window has n_rows=30, and 31 of its rows wait"):
+    with pytest.raises(ValueError, match="window has n_rows=30, but 31 of its rows wait"):
         check_counts("window", relations, streams, 30, 31)

@@ -43,14 +43,14 @@ def test_each_constraint_has_a_panel_with_its_verdict(monitor):
 def test_it_draws_into_axes_that_are_given(monitor):
     _, axes = plt.subplots(2, 1)
     assert MonitorDisplay.from_monitor(monitor, axes=axes).axes_ == list(axes)
-    with pytest.raises(ValueError, match="axes must be 2, one a constraint; got 1"):
+    with pytest.raises(ValueError, match="axes has 1 Axes, and there are 2 constraints"):
         MonitorDisplay.from_monitor(monitor, axes=axes[:1])
 
 
 def test_there_must_be_something_to_draw():
-    with pytest.raises(ValueError, match="the monitor has seen no rows"):
+    with pytest.raises(ValueError, match="The monitor has no rows"):
         MonitorDisplay.from_monitor(SafetyMonitor("PR <= 0.3"))
-    with pytest.raises(TypeError, match="monitor must be a SafetyMonitor; got 3"):
+    with pytest.raises(TypeError, match="monitor must be a SafetyMonitor, got 3"):
         MonitorDisplay.from_monitor(3)
 
 

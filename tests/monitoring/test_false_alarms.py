@@ -1,4 +1,4 @@
-"""A constraint that holds is ever called violated with probability at most delta.
+"""A constraint that holds is ever reported as violated with probability at most delta.
 
 Short streams are enumerated, and all of them looked at after every row; long ones are drawn.
 The long form is `benchmarks/monitoring.py`.

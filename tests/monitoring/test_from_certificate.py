@@ -87,14 +87,14 @@ def test_ranges_of_a_regression_are_taken(form):
 )
 def test_certificates_of_other_populations_are_refused(parameters):
     _, certificate, *_ = certified("PR <= 0.9", **parameters)
-    with pytest.raises(ValueError, match="takes rows that are independent draws and count once"):
+    with pytest.raises(ValueError, match="needs rows that are independent draws and count once"):
         SafetyMonitor.from_certificate(certificate)
 
 
 def test_what_is_no_certificate_is_refused():
-    with pytest.raises(TypeError, match="certificate must be a SafetyCertificate; got 'x'"):
+    with pytest.raises(TypeError, match="certificate must be a SafetyCertificate, got 'x'"):
         SafetyMonitor.from_certificate("x")
-    with pytest.raises(ValueError, match="the certificate has no results"):
+    with pytest.raises(ValueError, match="The certificate has no results"):
         SafetyMonitor.from_certificate(SafetyCertificate((), 0.0, 0, 0))
 
 

@@ -98,12 +98,16 @@ WEIGHTS = [0.0] * 129
         (["waiting"], KeyError, "The document has no 'waiting'"),
         (["more"], 1, "The document has 'more', which is unknown"),
         (["parameters", "delta"], KeyError, "parameters has no 'delta'"),
-        (["parameters", "delta"], 7, "parameters of the document: delta must be strictly"),
-        (["parameters", "classes"], 7, "parameters of the document: classes must list"),
+        (
+            ["parameters", "delta"],
+            7,
+            "parameters of the document are invalid: delta must be strictly",
+        ),
+        (["parameters", "classes"], 7, "parameters of the document are invalid: classes must list"),
         (["parameters", "constraints"], ["ACC >"], "parameters of the document"),
         (["parameters", "constraints"], ["ACC >= 0.9"], "delta must be one number"),
         (["parameters", "windows"], 1, "windows must have different names, and be at most 1"),
-        (["measures"], [], r"give from_json measures="),
+        (["measures"], [], r"Give from_json measures="),
         (["windows"], [], "windows must be a list with at least one window"),
         (["windows", 0], 5, r"windows\[0\] must be a JSON object"),
         (["windows", 0, "name"], 5, r"windows\[0\].name must be a text"),
@@ -112,7 +116,7 @@ WEIGHTS = [0.0] * 129
         (["windows", 0, "n_rows"], 10.0, r"windows\[0\].n_rows must be a whole number"),
         (["windows", 0, "n_rows"], 10, r"successes <= trials <= n_rows=10"),
         (["windows", 0, "violated_at", 1], 0, r"violated_at\[1\] must be from 1 to n_rows=200"),
-        (["parameters", "levels"], [], "parameters of the document: levels must map"),
+        (["parameters", "levels"], [], "parameters of the document are invalid: levels must map"),
         (["windows", 0, "violated_at"], [], r"violated_at must be a list of 3 entries"),
         (["windows", 0, "violated_at", 1], 500, r"violated_at\[1\] must be from 1 to n_rows=200"),
         (["windows", 0, "means", ACC], KeyError, r"windows\[0\].means has no 'ERR'|no 'ACC'"),
@@ -154,7 +158,7 @@ def test_each_field_is_checked(path, value, message):
     ],
 )
 def test_what_was_changed_by_accident_is_refused(path, value, name):
-    with pytest.raises(ValueError, match=f"{name} was changed after|kind and version must be"):
+    with pytest.raises(ValueError, match=f"{name}' was changed after|kind and version must be"):
         SafetyMonitor.from_json(json.dumps(changed(path, value)), measures=[COST])
 
 
@@ -287,7 +291,7 @@ def test_more_rows_do_not_wait_than_came():
     document = json.loads(SafetyMonitor("ACC >= 0.5").update([1], row_ids=[1]).to_json())
     assert SafetyMonitor.from_json(sealed(document)).n_waiting_ == 1
     document["waiting"].append([2, 0, 1, [], None])
-    with pytest.raises(ValueError, match=r"windows\[0\] has n_rows=1, and 2 of its rows wait"):
+    with pytest.raises(ValueError, match=r"windows\[0\] has n_rows=1, but 2 of its rows wait"):
         SafetyMonitor.from_json(sealed(document))
 
 

@@ -79,9 +79,11 @@ def test_a_copy_goes_its_own_way():
 
 def test_ids_that_are_known_or_unknown_are_refused():
     waiting = kept(True, [1, 2], [-1, 1])
-    with pytest.raises(ValueError, match="row_ids holds 1, and rows with these ids still wait"):
+    with pytest.raises(
+        ValueError, match="row_ids has 1, and rows with these ids are still waiting"
+    ):
         waiting.check_new([1])
-    with pytest.raises(ValueError, match="No row waits for a label under the id 2, 9"):
+    with pytest.raises(ValueError, match="No row with the id 2, 9 is waiting for a label"):
         waiting.check_waiting([2, 9])
     waiting.check_new([3])
     waiting.check_waiting([1])
@@ -90,13 +92,13 @@ def test_ids_that_are_known_or_unknown_are_refused():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("ab", "row_ids must list one id a row"),
-        (5, "row_ids must list one id a row"),
-        ([1.5, 2.5], "whole numbers or texts; it holds 1.5"),
+        ("ab", "row_ids must be a list of one id per row"),
+        (5, "row_ids must be a list of one id per row"),
+        ([1.5, 2.5], "whole numbers or texts, and it has 1.5"),
         ([True, False], "whole numbers or texts"),
         ([1], "row_ids has 1 ids for 2 rows"),
-        ([3, 3], "row_ids holds 3 more than once"),
-        ([np.int64(3), 3], "row_ids holds 3 more than once"),
+        ([3, 3], "row_ids has 3 more than once"),
+        ([np.int64(3), 3], "row_ids has 3 more than once"),
     ],
 )
 def test_what_is_no_list_of_ids_is_refused(given, message):

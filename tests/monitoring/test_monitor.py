@@ -61,7 +61,7 @@ def test_constraints_that_hold_are_certified_and_others_alarm():
     text = monitor.explain()
     assert "ACC >= 0.9: VIOLATED, proved after 1,000 rows (delta 0.05)" in text
     assert "ACC >= 0.6: holds, proved" in text
-    assert "with probability at most 0.1" in text
+    assert "in any window, is at most 0.1" in text
 
 
 def test_parameters_are_kept_as_given_cloned_and_pickled():
@@ -180,7 +180,7 @@ def test_a_delta_that_is_meant_as_confidence_warns():
 def test_a_refused_piece_changes_nothing():
     monitor = SafetyMonitor("ACC >= 0.5").update([1, 0], [1, 0])
     before = monitor.to_json()
-    with pytest.raises(ValueError, match="y_true holds 5"):
+    with pytest.raises(ValueError, match="y_true has 5"):
         monitor.update([1, 0], [1, 5])
     cost = RowMeasure("Cost", lambda y, p, _: 3.0 * (y != p), range=(0, 2))
     costly = SafetyMonitor("Cost <= 1", measures=[cost], late_labels="in order")
@@ -227,7 +227,7 @@ def test_deltas_that_are_too_small_are_refused_before_the_first_row():
 @pytest.mark.parametrize("y_true", [None, [1, 1]])
 def test_an_id_that_is_there_twice_is_refused(constraint, y_true):
     monitor = SafetyMonitor(constraint)
-    with pytest.raises(ValueError, match="row_ids holds 'a' more than once"):
+    with pytest.raises(ValueError, match="row_ids has 'a' more than once"):
         monitor.update([1, 1], y_true, row_ids=["a", "a"])
     assert monitor.n_rows_ == 0
     assert monitor.update([1, 1], y_true, row_ids=["a", "b"]).n_rows_ == 2
@@ -236,7 +236,7 @@ def test_an_id_that_is_there_twice_is_refused(constraint, y_true):
 def test_an_id_of_a_row_that_waits_is_refused_whether_the_new_row_has_a_label_or_not():
     monitor = SafetyMonitor("ACC >= 0.5").update([1], row_ids=["a"])
     for y_true in (None, [1]):
-        with pytest.raises(ValueError, match="still wait for their labels"):
+        with pytest.raises(ValueError, match="still waiting for their labels"):
             monitor.update([1], y_true, row_ids=["a"])
     assert monitor.n_rows_ == 1
 
@@ -282,7 +282,9 @@ def test_in_order_counts_the_first_rows_only():
 
 def test_in_order_needs_ids_and_says_so():
     monitor = SafetyMonitor("ACC >= 0.5", late_labels="in order")
-    with pytest.raises(ValueError, match='row_ids must be given where late_labels="in order"'):
+    with pytest.raises(
+        ValueError, match='row_ids was not given, and late_labels="in order" needs it'
+    ):
         monitor.update([1, 0], [1, 0])
 
 
@@ -298,13 +300,13 @@ def test_forgotten_rows_hold_up_nothing():
     monitor.forget([1])
     assert monitor.n_waiting_ == 0
     assert monitor.estimate_.tolist() == [0.0]
-    with pytest.raises(ValueError, match="No row waits for a label under the id 1"):
+    with pytest.raises(ValueError, match="No row with the id 1 is waiting for a label"):
         monitor.add_labels([1], [1])
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [([None], "y_true holds 1 missing"), ([7], "y_true holds 7"), ([1, 0], "has 2 values for 1")],
+    [([None], "y_true has 1 missing"), ([7], "y_true has 7"), ([1, 0], "has 2 values for 1")],
 )
 def test_wrong_late_labels_are_refused(labels, message):
     monitor = SafetyMonitor("ACC >= 0.5").update([1], row_ids=[1])
@@ -338,12 +340,14 @@ def test_late_labels_count_in_the_window_of_their_rows():
 
 def test_there_are_no_more_windows_than_share_delta():
     monitor = SafetyMonitor("PR <= 0.3", windows=2).update([1, 0])
-    with pytest.raises(ValueError, match="name must be a text that no other window has"):
+    with pytest.raises(
+        ValueError, match="name must be a text that is not the name of another window"
+    ):
         monitor.restart("window 1")
     monitor.restart()
-    with pytest.raises(ValueError, match="windows=2 windows have been begun"):
+    with pytest.raises(ValueError, match="All windows have begun that windows=2 allows"):
         monitor.restart()
-    with pytest.raises(ValueError, match="windows=1 windows have been begun"):
+    with pytest.raises(ValueError, match="All windows have begun that windows=1 allows"):
         SafetyMonitor("PR <= 0.3").restart()
 
 
@@ -352,7 +356,7 @@ def test_no_window_begins_with_less_of_delta_than_numbers_tell():
     for _ in range(19):  # 1e-305 / (20 * 21) is just above the least exact number
         monitor.restart()
     before = monitor.to_json()
-    with pytest.raises(ValueError, match="delta=1e-305 is too small: window 21"):
+    with pytest.raises(ValueError, match="delta=1e-305 is too small: the share of window 21"):
         monitor.restart()
     assert monitor.to_json() == before
     assert monitor.update([1]).n_rows_ == 1
@@ -380,17 +384,17 @@ def test_rows_that_wait_are_merged_too():
     whole = (one + other).add_labels(["south 1", "north 1"], [1, 0])
     assert whole.estimate_.tolist() == [0.5]
     again = SafetyMonitor("ACC >= 0.5").update([1], row_ids=["north 1"])
-    with pytest.raises(ValueError, match="'north 1', and rows with these ids still wait"):
+    with pytest.raises(ValueError, match="'north 1', and rows with these ids are still waiting"):
         one + again
 
 
 @pytest.mark.parametrize(
     ("other", "error", "message"),
     [
-        (SafetyMonitor("PR <= 0.4"), ValueError, "these differ in constraints"),
-        (SafetyMonitor("PR <= 0.3", 0.1), ValueError, "these differ in delta"),
-        (SafetyMonitor("PR <= 0.3", windows=2), ValueError, "these differ in windows"),
-        (3, TypeError, "merged with another SafetyMonitor, not 3"),
+        (SafetyMonitor("PR <= 0.4"), ValueError, "differ in constraints"),
+        (SafetyMonitor("PR <= 0.3", 0.1), ValueError, "differ in delta"),
+        (SafetyMonitor("PR <= 0.3", windows=2), ValueError, "differ in windows"),
+        (3, TypeError, "merged with another SafetyMonitor, got 3"),
     ],
 )
 def test_only_monitors_of_the_same_kind_are_merged(other, error, message):
@@ -412,7 +416,7 @@ def test_rows_of_one_stream_are_not_merged_twice():
     ]
     for one, other in pairs:
         for first, second in ((one, other), (other, one)):
-            with pytest.raises(ValueError, match="hold rows of the same stream"):
+            with pytest.raises(ValueError, match="have rows of the same stream"):
                 first + second
     assert (both + east).n_rows_ == 6
     assert (saved + south + east).n_rows_ == 7
@@ -424,13 +428,13 @@ def test_copies_that_were_made_before_the_first_row_are_merged():
     north, south = copy.deepcopy(pattern).update([1]), clone(pattern).update([0])
     assert (north + south).n_rows_ == 2
     assert (north + pattern).n_rows_ == 1
-    with pytest.raises(ValueError, match="hold rows of the same stream"):
+    with pytest.raises(ValueError, match="have rows of the same stream"):
         pattern + pattern
 
 
 def test_only_monitors_with_the_same_windows_are_merged():
     one, other = (SafetyMonitor("PR <= 0.3", windows=3) for _ in range(2))
-    with pytest.raises(ValueError, match="restart both at the same moments"):
+    with pytest.raises(ValueError, match="Restart both at the same moments"):
         one.restart("March") + other.restart("April")
 
 

@@ -94,16 +94,16 @@ COLUMNS = pd.DataFrame({"sex": ["M", "F"], "race": ["A", "B"]})
 @pytest.mark.parametrize(
     ("y_pred", "y_true", "columns", "message"),
     [
-        ([1, 2], [1, 0], COLUMNS, r"y_pred holds 2, and the classes are 0, 1: name all labels"),
-        ([1, 0], [1, "x"], COLUMNS, "y_true holds .*x.*, and the classes"),
-        ([1, None], [1, 0], COLUMNS, "y_pred holds 1 missing values"),
+        ([1, 2], [1, 0], COLUMNS, r"y_pred has 2, and the classes are 0, 1. Name all labels"),
+        ([1, 0], [1, "x"], COLUMNS, "y_true has .*x.*, and the classes"),
+        ([1, None], [1, 0], COLUMNS, "y_pred has 1 missing values"),
         ([1, 0], [1], COLUMNS, "y_true has 1 values for 2 rows"),
-        ([1, 0], [1, 0], None, "give sensitive_features= with these columns"),
+        ([1, 0], [1, 0], None, "sensitive_features was not given. Give it with these columns"),
         ([1, 0], [1, 0], COLUMNS[["race"]], "'sex' is not in sensitive_features, whose columns"),
         ([1, 0], [1, 0], COLUMNS.iloc[:1], "sensitive_features has 1 rows, and y_pred has 2"),
-        ([1, 0], [1, 0], COLUMNS.assign(race=["A", "Z"]), "Column 'race' holds 'Z', and levels="),
+        ([1, 0], [1, 0], COLUMNS.assign(race=["A", "Z"]), "Column 'race' has 'Z', and levels="),
         ([1, 0], [1, 0], COLUMNS.assign(sex=["M", None]), "missing"),
-        (7, [1, 0], COLUMNS, "y_pred must hold rows"),
+        (7, [1, 0], COLUMNS, "y_pred must contain rows"),
         (pd.Series([1, 0], index=[1, 0]), [1, 0], COLUMNS, "same index in different orders"),
     ],
 )
@@ -116,11 +116,11 @@ def test_rows_that_cannot_be_counted_are_refused(y_pred, y_true, columns, messag
 @pytest.mark.parametrize(
     ("constraint", "columns", "message"),
     [
-        ("PR | [M] <= 0.5", {"M": [1, 2]}, "Column 'M' holds 2, and must be bool or 0/1"),
+        ("PR | [M] <= 0.5", {"M": [1, 2]}, "Column 'M' has the value 2. It must be bool or 0/1"),
         (
             "PR | [age < 4] <= 0.5",
             {"age": ["x", "y"]},
-            "holds 'x', which cannot be compared with 4",
+            "has the value 'x', which cannot be compared with 4",
         ),
         (
             "PR | [size < 'medium'] <= 0.5",
@@ -144,10 +144,10 @@ def test_columns_that_mean_something_else_are_refused(constraint, columns, messa
 @pytest.mark.parametrize(
     ("y_pred", "y_true", "message"),
     [
-        ([5.0], [1.0], r"y_pred holds 5, which is outside prediction_range=\(0, 4\)"),
-        ([1.0], [-1.0], r"y_true holds -1, which is outside target_range=\(0, 4\)"),
-        ([np.inf], [1.0], "y_pred holds inf"),
-        ([np.nan], [1.0], "y_pred holds 1 missing"),
+        ([5.0], [1.0], r"y_pred has 5, which is outside prediction_range=\(0, 4\)"),
+        ([1.0], [-1.0], r"y_true has -1, which is outside target_range=\(0, 4\)"),
+        ([np.inf], [1.0], "y_pred has inf"),
+        ([np.nan], [1.0], "y_pred has 1 missing"),
     ],
 )
 def test_numbers_out_of_range_are_refused(y_pred, y_true, message):

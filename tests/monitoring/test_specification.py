@@ -52,18 +52,22 @@ def test_quantifiers_range_over_the_levels_given_or_named():
 @pytest.mark.parametrize(
     ("constraints", "parameters", "message"),
     [
-        ((), {}, "There is nothing to monitor: constraints must hold at least one"),
-        ("min(TPR, by=sex) >= 0.5", {}, r"write by=sex in \(...\), or give levels={'sex': "),
-        ("Brier <= 0.2", {}, "'Brier <= 0.2' cannot be monitored: Brier is made of probabilities"),
-        ("MSE <= 1", {"classes": None}, "MSE has no finite range.*Say prediction_range"),
+        ((), {}, "constraints is empty, so there is nothing to monitor"),
+        ("min(TPR, by=sex) >= 0.5", {}, r"Write by=sex in \(...\), or give levels={'sex': "),
+        (
+            "Brier <= 0.2",
+            {},
+            "'Brier <= 0.2' cannot be monitored: Brier is computed from probabilities",
+        ),
+        ("MSE <= 1", {"classes": None}, "MSE has no finite range.*Give both prediction_range"),
         ("Cost <= 1", {"measures": [RowMeasure("Cost", cost)]}, "Cost has no finite range"),
         ("PR <= 1", {"classes": "yes"}, "classes must list the labels"),
         ("PR <= 1", {"classes": (0,)}, "two or more different labels"),
         ("PR <= 1", {"classes": (0, 0)}, "two or more different labels"),
         ("PR <= 1", {"classes": (0, None)}, "classes must be texts or numbers"),
         ("PR <= 0.5", {"pos_label": 7}, "pos_label=7 is not a class"),
-        ("PR <= 0.5", {"target_range": (0, 1)}, "write classes=None"),
-        ("MSE <= 0.5", {"classes": None, "pos_label": 1}, "pos_label needs classes"),
+        ("PR <= 0.5", {"target_range": (0, 1)}, "Add classes=None"),
+        ("MSE <= 0.5", {"classes": None, "pos_label": 1}, "pos_label was given with classes=None"),
         ("MSE <= 0.5", {"classes": None, "target_range": (1, 0)}, "low < high"),
         ("PR <= 0.5", {"levels": ["A"]}, "levels must map columns to lists"),
         ("PR <= 0.5", {"levels": {"race": "AB"}}, "levels must map columns to lists"),
@@ -75,8 +79,8 @@ def test_quantifiers_range_over_the_levels_given_or_named():
         ("PR <= 0.5", {"missing": "drop"}, "missing must be one of"),
         ("PR <= 0.5", {"measures": cost}, "measures must be a list"),
         ("1 <= 2", {}, "nothing to monitor"),
-        ("PR <= 1", {}, "settled by arithmetic"),
-        ("PR <= -0.1", {}, "is violated by every model"),
+        ("PR <= 1", {}, "decided by arithmetic alone"),
+        ("PR <= -0.1", {}, "is violated for any rows"),
     ],
 )
 def test_what_cannot_be_monitored_is_refused(constraints, parameters, message):
@@ -89,7 +93,7 @@ def test_what_cannot_be_monitored_is_refused(constraints, parameters, message):
     [
         ("TRP >= 0.5", "Unknown measure 'TRP'"),
         ("PR | [race == 'Z'] <= 0.5", "Column 'race' never equals 'Z'"),
-        ("PR | [race] <= 0.5", "must be bool or 0/1 to stand alone"),
+        ("PR | [race] <= 0.5", "cannot stand alone in a condition"),
     ],
 )
 def test_wrong_names_are_refused_with_their_place(text, message):

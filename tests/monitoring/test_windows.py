@@ -35,7 +35,9 @@ def test_wrong_numbers_of_windows_are_refused(windows):
     [(1, 0, 1e-310), (1, 0, 5e-324), (10, 0, 1e-307), ("unlimited", 99, 1e-305)],
 )
 def test_a_share_of_delta_that_is_no_exact_number_is_refused(windows, position, delta):
-    with pytest.raises(ValueError, match=f"delta={delta:g} is too small: window {position + 1}"):
+    with pytest.raises(
+        ValueError, match=f"delta={delta:g} is too small: the share of window {position + 1}"
+    ):
         check_share(windows, position, [0.05, delta])
     check_share(windows, position, [0.05, 1e-300])
 

@@ -56,16 +56,16 @@ class TestPower:
         assert first.get_ydata().tolist() == [0.1, 0.9]
         assert first.get_linestyle() != second.get_linestyle()
         assert tested.get_xdata()[0] == 50
-        assert texts_of(display.ax_.get_legend()) == ["$a$", "b", "50 rows, as tested"]
+        assert texts_of(display.ax_.get_legend()) == ["$a$", "b", "50 rows were tested"]
 
     def test_of_many_constraints_those_that_take_most_rows_are_named(self):
         probabilities = {f"c{i}": np.array([0.5 - 0.01 * i, 1.0]) for i in range(12)}
         display = PowerDisplay([10, 100], probabilities, n_safety=50).plot()
         labels = texts_of(display.ax_.get_legend())
         grey, *named, tested = labels
-        assert grey == "5 others, which take fewer rows"
+        assert grey == "5 others, which need fewer rows"
         assert named == [f"c{i}" for i in range(5, 12)]
-        assert tested == "50 rows, as tested"
+        assert tested == "50 rows were tested"
         lines = display.ax_.lines[:12]
         assert {line.get_color() for line in lines[:5]} == {"0.8"}
         assert len({(line.get_color(), line.get_marker()) for line in lines[5:]}) == 7
@@ -96,9 +96,9 @@ class TestPower:
         model = SeldonianClassifier(
             MLP, constraints="ACC >= 0.6", decision="sample", random_state=0, max_epochs=2
         ).fit(*blobs)
-        with pytest.raises(ValueError, match="none of the constraints is over rates of decisions"):
+        with pytest.raises(ValueError, match="none of the constraints is about rates of decisions"):
             PowerDisplay.from_estimator(model)
-        with pytest.raises(ValueError, match="the estimator has no constraints"):
+        with pytest.raises(ValueError, match="The estimator was fitted without constraints"):
             PowerDisplay.from_estimator(SeldonianClassifier(max_epochs=1).fit(*blobs))
 
 

@@ -59,7 +59,7 @@ class TestTraining:
         ).fit(*blobs)
         display = TrainingDisplay.from_estimator(model)
         assert model.price_ is None
-        kept = f"epoch {model.net_.kept_epoch_}, which is kept"
+        kept = f"epoch {model.net_.kept_epoch_} (kept)"
         assert texts_of(display.figure_.legends[0]) == ["Brier <= 0.9", kept]
         assert len(display.axes_[1].lines) == 2
 
@@ -67,7 +67,7 @@ class TestTraining:
         display = TrainingDisplay(self.twelve(), TWELVE, kept_epoch=2).plot()
         labels = texts_of(display.figure_.legends[0])
         assert labels[:7] == [TWELVE[i] for i in (0, 1, 2, 3, 4, 5, 11)]
-        assert labels[7:] == ["5 others, likelier to pass", "epoch 2, which is kept"]
+        assert labels[7:] == ["5 others, more likely to pass", "epoch 2 (kept)"]
         lines = display.axes_[2].lines[:12]
         looks = {(lines[i].get_color(), lines[i].get_marker()) for i in (0, 1, 2, 3, 4, 5, 11)}
         assert len(looks) == 7
@@ -118,7 +118,7 @@ class TestTraining:
         display = TrainingDisplay(self.twelve(), TWELVE, kept_epoch=2, worst=5).plot()
         (legend,) = display.figure_.legends
         assert texts_of(legend)[:5] == [TWELVE[i] for i in (0, 1, 2, 3, 11)]
-        hidden = "7 constraints that are likelier to pass are not drawn"
+        hidden = "not drawn: 7 constraints that are more likely to pass"
         assert legend.get_title().get_text() == hidden
         assert len(display.axes_[1].lines) == 5 + 1
         everything = TrainingDisplay(self.twelve(), TWELVE, kept_epoch=2).plot()
@@ -156,7 +156,7 @@ class TestTraining:
 
     def test_another_resolution(self, blobs):
         model = SeldonianClassifier(MLP, constraints="ACC >= 0.6", random_state=0, max_epochs=1)
-        with pytest.raises(ValueError, match='resolution must be "epoch" or "step"; got \'day\''):
+        with pytest.raises(ValueError, match='resolution must be "epoch" or "step", got \'day\''):
             TrainingDisplay.from_estimator(model.fit(*blobs), resolution="day")
 
     def twelve(self):
@@ -193,7 +193,7 @@ class TestTraining:
         labels = [
             TWO[0] + without,
             TWO[1] + without * (bound == np.inf),
-            "epoch 1, which is kept",
+            "epoch 1 (kept)",
         ]
         assert texts_of(display.figure_.legends[0]) == labels
 
@@ -204,5 +204,5 @@ class TestTraining:
             assert [tick for tick in ax.get_xticks() if tick != round(tick)] == []
 
     def test_nothing_to_show_without_constraints(self, blobs):
-        with pytest.raises(ValueError, match="no constrained training"):
+        with pytest.raises(ValueError, match="There is no training to show"):
             TrainingDisplay.from_estimator(SeldonianClassifier(max_epochs=1).fit(*blobs))

@@ -39,7 +39,7 @@ def test_values_equal_direct_evaluation():
 def dense(near, table):
     """How each atom moves with each entry of a table."""
     ones = np.eye(len(near.values))
-    return np.array([near.pull(one, table.shape).ravel() for one in ones])
+    return np.array([near.gradient(one, table.shape).ravel() for one in ones])
 
 
 def test_influence_is_the_derivative_in_each_entry():
@@ -164,9 +164,9 @@ def test_atoms_are_the_same_however_many_are_computed_together(valued, determini
         several = linear.at(np.stack([seen.confusion] * 2), np.stack([seen.products] * 2))
         np.testing.assert_allclose(several.values[1], near.values)
         weights = np.arange(1.0, 1.0 + len(problem.atoms))
-        pull = near.pull(weights, linear.confusion_shape)
+        gradient = near.gradient(weights, linear.confusion_shape)
         scale = linear.violation_scale(seen.confusion, np.ones(len(problem.values)))
-        found.append((near.values, near.standard_errors(500), near.means, pull, scale))
+        found.append((near.values, near.standard_errors(500), near.means, gradient, scale))
     for other in found[1:]:
         for mine, others in zip(found[0], other, strict=True):
             np.testing.assert_allclose(mine, others, rtol=1e-9, atol=1e-12)

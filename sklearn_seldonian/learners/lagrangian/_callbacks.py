@@ -1,4 +1,4 @@
-"""Callbacks of training: the learning rate, and what is refused of skorch's before training."""
+"""Callbacks of training: the learning rate, and checks of skorch's callbacks before training."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from sklearn_seldonian.constraints import ResolvedConstraint
 
 Named = tuple[str, Callback]
 SCORING = (EpochScoring, BatchScoring, PassthroughScoring)
-# What every epoch records, with constraints, and for each constraint before its number.
+# The entries of every epoch's record, those with constraints, and the prefixes of those per
+# constraint, before its number.
 ALWAYS = ("loss",)
 CONSTRAINED = ("candidate_loss", "kept")
 EACH_CONSTRAINT = ("estimate_", "predicted_bound_", "multiplier_", "passing_")
-# What skorch's own nets record.
+# The entries that skorch's own nets record.
 ELSEWHERE = ("valid_loss", "valid_acc", "train_loss")
 
 
 class FallingRate(Callback):  # type: ignore[misc]  # skorch has no types
-    """Lets the learning rate fall to zero along half a cosine, so that training settles [1]_.
+    """Lowers the learning rate to zero along half a cosine, so that training converges [1]_.
 
     References
     ----------
@@ -51,7 +52,7 @@ class FallingRate(Callback):  # type: ignore[misc]  # skorch has no types
 
 
 def falling_rate(callbacks: Iterable[Any] | None) -> list[Named]:
-    """The schedule of learning rates, by its name, where `callbacks` bring none."""
+    """The schedule of learning rates with its name, unless `callbacks` has a schedule."""
     given = (each[-1] if isinstance(each, tuple | list) else each for each in callbacks or ())
     kinds = (each if isinstance(each, type) else type(each) for each in given)
     if any(issubclass(kind, LRScheduler) for kind in kinds):
@@ -65,18 +66,19 @@ def check_callbacks(callbacks: Sequence[Named], constraints: Sequence[ResolvedCo
     Raises
     ------
     ValueError
-        If one scores a validation set, monitors a score that nothing records, or loads weights.
+        If one scores a validation set, monitors a score that is not recorded, or loads weights.
     """
     for name, callback in callbacks:
         if isinstance(callback, SCORING) and not callback.on_train:
             raise ValueError(
-                f"The callback {name!r} scores a validation set, and training has none: candidate "
-                "rows train, and safety rows are for the test alone. Give it on_train=True."
+                f"The callback {name!r} scores a validation set, and training has none: all "
+                "candidate rows are used for training, and safety rows for the test alone. Give it "
+                "on_train=True."
             )
         if constraints and getattr(callback, "load_best", False):
             raise ValueError(
                 f"The callback {name!r} has load_best=True, which would replace the weights of the "
-                "epoch that is kept for its constraints. Leave load_best out."
+                "epoch that was chosen for the constraints. Leave load_best out."
             )
     offered = [*ALWAYS, *CONSTRAINED * bool(constraints)]
     offered += [f"{key}{i}" for key in EACH_CONSTRAINT for i in range(len(constraints))]
@@ -91,20 +93,20 @@ def check_callbacks(callbacks: Sequence[Named], constraints: Sequence[ResolvedCo
 
 
 def check_monitor(name: str, callback: Callback, epoch: Mapping[str, Any]) -> None:
-    """Refuse a callback that monitors what the `epoch` has not recorded before its turn."""
+    """Refuse a callback whose monitored key was not recorded in the `epoch` before it runs."""
     monitor = _monitor(callback)
     if monitor and monitor not in epoch:
         raise _unrecorded(name, monitor, [key for key in epoch if key != "batches"])
 
 
 def reads_batches(callback: Callback) -> bool:
-    """Whether the callback reads losses or sizes that batches recorded."""
+    """Whether the callback reads the recorded losses or sizes of batches."""
     by_batch = isinstance(callback, LRScheduler) and callback.step_every == "batch"
     return by_batch or isinstance(callback, (*SCORING, ProgressBar))
 
 
 def has_lost_patience(callback: Callback, interrupt: KeyboardInterrupt) -> bool:
-    """Whether `interrupt` is how skorch's `EarlyStopping` ends training, and not Ctrl-C in it."""
+    """Whether skorch's `EarlyStopping` raised `interrupt` to end training, rather than Ctrl-C."""
     *_, (frame, _) = traceback.walk_tb(interrupt.__traceback__)
     return (
         isinstance(callback, EarlyStopping)
@@ -118,12 +120,12 @@ def _unrecorded(name: str, monitor: str, offered: Sequence[str]) -> ValueError:
     return ValueError(
         f"The callback {name!r} monitors {monitor!r}, and {reason}. Set its monitor to one of "
         f"{', '.join(map(repr, offered))}, or put a scoring callback with on_train=True and that "
-        "name before it; to stop when nothing better was found, n_iter_no_change is simpler."
+        "name before it. To stop when no epoch is better, you can use n_iter_no_change instead."
     )
 
 
 def _monitor(callback: Callback) -> str:
-    """The key of an epoch that the callback reads; empty where there is none."""
+    """The key of an epoch's record that the callback monitors; empty if there is none."""
     if not isinstance(callback, LRScheduler | Checkpoint | EarlyStopping):
         return ""
     if isinstance(callback, LRScheduler):
@@ -134,7 +136,7 @@ def _monitor(callback: Callback) -> str:
 
 
 def _scores(callbacks: Iterable[Callback]) -> list[str]:
-    """What scoring callbacks and events record."""
+    """The keys that scoring callbacks and events record."""
     found = []
     for callback in callbacks:
         if isinstance(callback, SCORING):

@@ -85,7 +85,7 @@ class Checkpoints:
     def __init__(self, power: float) -> None:
         self.power = power
         self.best: dict[str, Any] | None = None
-        self.judged: tuple[Candidate, torch.Tensor] | None = None
+        self.evaluated: tuple[Candidate, torch.Tensor] | None = None
         self.adjustment = UNADJUSTED
         self.epoch: int | None = None
         self._key: SelectionKey = (-np.inf, -np.inf, -np.inf)
@@ -101,7 +101,7 @@ class Checkpoints:
             self._without = epoch, unadjusted
         if not np.isfinite(candidate.loss) or not key > self._key:
             return False
-        self._key, self.judged = key, (candidate, scores)
+        self._key, self.evaluated = key, (candidate, scores)
         self.keep(epoch, module, candidate.adjustment)
         return True
 
@@ -118,9 +118,9 @@ class Checkpoints:
         n_rows, is_trained
             As in `Price`.
         """
-        if self.judged is None or self.epoch is None:
+        if self.evaluated is None or self.epoch is None:
             return None
-        kept, (epoch, without) = self.judged[0], self._without
+        kept, (epoch, without) = self.evaluated[0], self._without
         if kept.unadjusted.disadvantage <= without.disadvantage:  # if equal, the kept one
             epoch, without = self.epoch, kept.unadjusted
         if kept.outcome == without:

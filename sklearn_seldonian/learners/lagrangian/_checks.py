@@ -48,7 +48,7 @@ def check_criterion(
         )
 
 
-def check_rows_are_judged_alone(
+def check_rows_are_independent(
     outputs_of: Callable[[torch.Tensor], torch.Tensor], X: Inputs
 ) -> None:
     """Refuse a module whose output for a row is not a function of that row.

@@ -22,7 +22,7 @@ MARGIN = 0.5
 LIKELIER = 0.1
 
 
-class Judged(NamedTuple):
+class Evaluated(NamedTuple):
     """A net's kept epoch, and the rows and scores that it was evaluated with.
 
     Attributes
@@ -46,7 +46,7 @@ class Judged(NamedTuple):
         return self.evaluator.costs(self.scores, self.candidate.adjustment, parts)
 
 
-def preferred(nets: Mapping[str, Judged | None], power: float) -> tuple[str, str]:
+def preferred(nets: Mapping[str, Evaluated | None], power: float) -> tuple[str, str]:
     """The name of the net to keep, and the reason in words.
 
     The net with the largest probability of passing is kept. Among nets with about the same
@@ -78,7 +78,7 @@ def preferred(nets: Mapping[str, Judged | None], power: float) -> tuple[str, str
 
 
 def _compared(
-    simple: Judged | None, name: str, other: Judged | None, power: float
+    simple: Evaluated | None, name: str, other: Evaluated | None, power: float
 ) -> tuple[bool, str]:
     """Whether the `other`, which has this `name`, is better, and the reason in words."""
     if simple is None or other is None:
@@ -94,7 +94,7 @@ def _compared(
     )
 
 
-def _gain(simple: Judged, other: Judged) -> tuple[float, float]:
+def _gain(simple: Evaluated, other: Evaluated) -> tuple[float, float]:
     """The `other`'s advantage on the rows that evaluated both, and its standard error."""
     n_rows = len(other.scores)
     parts = torch.arange(n_rows).tensor_split(min(N_PARTS, n_rows))

@@ -54,7 +54,7 @@ def check_iterator(keywords: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} {reason}")
     if keywords.get("iterator_train__batch_size", 1) is None:
         raise ValueError(
-            "iterator_train__batch_size=None gives single rows instead of batches; use "
+            "iterator_train__batch_size=None gives single rows instead of batches. Use "
             "batch_size=1."
         )
 

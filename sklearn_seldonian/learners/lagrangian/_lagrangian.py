@@ -1,12 +1,11 @@
 """The state of constrained training: running counts, multipliers, weights per entry.
 
-The Lagrangian is loss + sum_a multiplier_a * (h_a + margin_a). Near the running rates
-each h_a is linear in the rows' outputs, so its gradient needs only one weight for each
-entry (cell, label, class), times the row's probability of that class, and for each row
-measure one weight for each (cell, label), times the row's value. Probabilities
-drive the model, decisions drive the multipliers: the proxy Lagrangian of [1]_. The
-multipliers follow a proportional-integral controller [2]_, which damps the oscillation
-of plain dual ascent.
+The Lagrangian is loss + sum_a multiplier_a * (h_a + margin_a). Near the running rates each h_a is
+linear in the rows' outputs. Its gradient therefore needs only one weight per entry (cell, label,
+class), times the row's probability of that class, and per row measure one weight per (cell, label),
+times the row's value. The model is updated with probabilities and the multipliers with decisions:
+this is the proxy Lagrangian of [1]_. The multipliers follow a proportional-integral controller
+[2]_, which damps the oscillation of plain dual ascent.
 
 References
 ----------
@@ -32,19 +31,19 @@ from sklearn_seldonian.learners.lagrangian._processes import ALONE, Processes
 from sklearn_seldonian.learners.lagrangian._tasks import Task
 from sklearn_seldonian.selection import ConstrainedProblem, Linearised, normal_margins
 
-# Rows whose decisions the running rates remember, if there are so many: enough that rates
-# are known to a hundredth, few enough that they follow a model that changes.
+# The number of rows in the running rates, if there are so many: enough to estimate rates to a
+# hundredth, and few enough to follow a model that changes.
 MEMORY_ROWS = 8192
-# The multipliers move about so many times an epoch, but not more often than once in so many
-# batches, so that reading the counts off the device costs little, nor more seldom.
+# The multipliers move about this many times per epoch, but at least and at most this many batches
+# apart. More frequent updates would spend too much time on copying counts from the device.
 STEPS_PER_EPOCH = 12
 MIN_BATCHES, MAX_BATCHES = 8, 32
-# The controller's proportional gain, relative to its integral gain a batch.
+# The controller's proportional gain, relative to its integral gain per batch.
 PROPORTIONAL_GAIN = 20.0
 
 
 class _Counts(NamedTuple):
-    """Counts, sums and products as `Statistics` has them."""
+    """Counts, sums and products, as in `Statistics`."""
 
     confusion: NDArray[np.float64]
     products: NDArray[np.float64]
@@ -56,9 +55,9 @@ class BatchWeights(NamedTuple):
     Attributes
     ----------
     strata : tensor of int, of shape (n_rows,) or (n_rows, n_joint)
-        As `StratifiedRows` has them.
+        The strata in the form of `StratifiedRows`.
     gradient : tensor of shape (n_rows, K + V)
-        Of the constraints' part of the batch's loss in the rows' entries.
+        The gradient of the constraints' part of the batch's loss in the rows' entries.
     """
 
     strata: torch.Tensor
@@ -69,9 +68,9 @@ WeightedBatch = tuple[torch.Tensor, tuple[torch.Tensor, BatchWeights]]
 
 
 class StratifiedRows(Rows):
-    """Rows that come with their strata (cell, label) for codes, looked up many batches at once.
+    """Rows whose batches have strata (cell, label) instead of codes of cells.
 
-    Cells are the joint ones: (n_rows,) strata, or (n_rows, n_joint) where a row has several.
+    Cells are the joint ones: (n_rows,) strata, or (n_rows, n_joint) if a row is in several.
     """
 
     def __init__(self, rows: Rows, problem: ConstrainedProblem, task: Task) -> None:
@@ -86,7 +85,7 @@ class StratifiedRows(Rows):
         return X, (y, self._strata(y, codes))
 
     def targets_and_strata(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Those of all rows."""
+        """The targets and the strata of all rows."""
         return self.y, self._strata(self.y, self.cells)
 
     def _strata(self, y: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
@@ -96,30 +95,31 @@ class StratifiedRows(Rows):
 
 
 class Lagrangian:
-    """Multipliers of a `ConstrainedProblem`, updated as batches go by.
+    """Multipliers of a `ConstrainedProblem`, updated during training.
 
     Parameters
     ----------
     problem : ConstrainedProblem
     task : Task
     n_rows : int
-        Rows trained on.
+        The number of training rows.
     multiplier_init : float >= 0
+        The initial value of the multipliers.
     multiplier_lr : float > 0
-        What a violation of one unit adds to its multiplier in one batch.
+        A violation of one unit adds this much to its multiplier per batch.
     device : str
     violation_scale : float or ndarray of shape (n_atoms,), default=1.0
-        What violations are measured in.
+        The unit of violations.
     n_batches : int, default=0
-        How many an epoch has, if that is known.
+        The number of batches per epoch, if it is known.
     processes : Processes, default=ALONE
-        What they count is added up.
+        The processes whose counts are added up.
 
     Attributes
     ----------
     multipliers : ndarray of shape (n_atoms,)
     margins : Margins
-        How far below zero each h is pushed. They may be replaced.
+        How far below zero each h has to be. They may be replaced.
     """
 
     def __init__(
@@ -154,9 +154,10 @@ class Lagrangian:
     def constraint_batches(
         self, batches: Iterable[Batch], most: int = 1
     ) -> Iterator[WeightedBatch]:
-        """The batches, with `BatchWeights` instead of with strata alone.
+        """The batches, with `BatchWeights` instead of strata.
 
-        They are looked up several at once, at most so many, and no more than the weights last.
+        At most `most` batches are looked up together, and only batches before the next update of
+        the weights.
         """
         batches = iter(batches)
         while ahead := list(itertools.islice(batches, min(most, self._n_batches_to_step))):
@@ -165,7 +166,7 @@ class Lagrangian:
                 yield X, (y, own)
 
     def weights_of(self, strata: Sequence[torch.Tensor]) -> list[BatchWeights]:
-        """The present weights of the rows of some batches with these strata."""
+        """The current weights of the rows in some batches with these strata."""
         strata = [of_batch.to(self._weights.device) for of_batch in strata]
         every, sizes = torch.cat(strata), [len(of_batch) for of_batch in strata]
         if every.ndim == 1:
@@ -174,7 +175,7 @@ class Lagrangian:
             n_rows, n_joint = every.shape
             starts = torch.arange(0, n_rows * n_joint, n_joint, device=every.device)
             weights, *_ = torch.embedding_bag(self._weights, every.ravel(), starts.to(every.dtype))
-        # All batches have the size of the first, but perhaps the last.
+        # All batches have the size of the first, possibly except the last.
         of_rows = (weights / sizes[0]).split(sizes)  # type: ignore[no-untyped-call]
         gradients = [
             part if n == sizes[0] else part * (sizes[0] / n)
@@ -185,7 +186,7 @@ class Lagrangian:
     def constraint_gradient(
         self, scores: torch.Tensor, y: torch.Tensor, rows: BatchWeights
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The constraints' part of a batch's loss; its decisions are kept, to be counted later.
+        """The constraints' part of a batch's loss. Its decisions are stored, to be counted later.
 
         Returns
         -------
@@ -193,7 +194,7 @@ class Lagrangian:
             Each row's probabilities of the classes and values of the row measures, with the
             gradient of its scores.
         gradient : tensor of shape (n_rows, K + V)
-            Of the loss in the entries.
+            The gradient of the loss in the entries.
         """
         self._uncounted.append((rows.strata, scores.detach(), y))
         entries = self.entries(scores, y)
@@ -208,7 +209,7 @@ class Lagrangian:
         return entries
 
     def _counts(self) -> _Counts:
-        """Counts, sums and products of what was not counted yet."""
+        """Counts, sums and products of the batches that were not counted yet."""
         strata, scores, y = (torch.cat(parts) for parts in zip(*self._uncounted, strict=True))
         self._uncounted.clear()
         strata, k = strata.reshape(len(strata), -1), scores.shape[1]
@@ -232,7 +233,7 @@ class Lagrangian:
         )
 
     def _summed(self, entries: torch.Tensor, strata: torch.Tensor) -> torch.Tensor:
-        """The sums of the rows' entries over each stratum, where rows are in several."""
+        """The sums of the rows' entries over each stratum. A row may be in several strata."""
         sums = entries.new_zeros(len(self._weights), entries.shape[1])
         repeated = entries.repeat_interleave(strata.shape[1], 0)
         return sums.index_add_(0, strata.ravel(), repeated)
@@ -243,7 +244,7 @@ class Lagrangian:
         return self._joint.over_cells(of_joint).reshape(shape)
 
     def batch_done(self) -> Linearised | None:
-        """Move the multipliers if enough batches have gone by; what `step` then saw."""
+        """Count a batch; if an update of the multipliers is due, return the result of `step`."""
         self._n_batches += 1
         return None if self._n_batches_to_step else self.step()
 
@@ -252,31 +253,33 @@ class Lagrangian:
         return self._batches_a_step - self._n_batches
 
     def step(self) -> Linearised | None:
-        """Move the multipliers by what was counted since the last step.
+        """Update the multipliers with the batches since the last step.
 
         Returns
         -------
         Linearised or None
-            The atoms near the running means. None: there were no batches since the last step.
+            The atoms at the running means. None if there were no batches since the last step.
         """
         if not self._n_batches:
             return None
         self._remember(self._counts())
         near = self._linear.at(*self._memory)
         violations = (near.values + self.margins.below_zero(near, self.n_rows)) / self._scale
-        # A rate that no row has shown yet says nothing about which way to push.
+        # A rate that has no rows yet gives no direction.
         violations = np.clip(np.nan_to_num(violations, posinf=1.0, neginf=-1.0), -1.0, 1.0)
         gain = self.multiplier_lr * self._n_batches
         self._integral = np.maximum(0.0, self._integral + gain * violations)
         proportional = PROPORTIONAL_GAIN * self.multiplier_lr * violations
         active = self.problem.active(near.values)
         self.multipliers = np.maximum(0.0, self._integral + proportional) * active
-        self._set_weights(near.pull(self.multipliers / self._scale, self._linear.confusion_shape))
+        self._set_weights(
+            near.gradient(self.multipliers / self._scale, self._linear.confusion_shape)
+        )
         self._n_batches = 0
         return near
 
     def _remember(self, fresh: _Counts) -> None:
-        """Add to the memory, which forgets as many rows in turn."""
+        """Add counts to the running counts, which lose the same number of old rows."""
         n_fresh = float(self._linear.n_rows(fresh.confusion))
         kept = max(0.0, 1.0 - n_fresh / max(self._memory_rows, n_fresh))
         parts = zip(self._memory, fresh, strict=True)

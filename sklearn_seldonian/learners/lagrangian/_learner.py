@@ -42,7 +42,7 @@ from sklearn_seldonian.selection import ConstrainedProblem
 
 logger = logging.getLogger("sklearn_seldonian")
 
-# Parameters of the estimators that are the net's own.
+# The estimators' parameters that are passed to the net.
 SETTINGS = (
     "criterion",
     "optimizer",
@@ -56,20 +56,20 @@ SETTINGS = (
     "callbacks",
     "verbose",
 )
-# What is trained, by name, and its own settings. Where no module is given, the simplest is first.
+# The models to train, by name, with their settings. If no module is given, the simplest is first.
 THE_MODULE: Mapping[str, Mapping[str, Any]] = {"": {}}
 LINEAR: Mapping[str, Mapping[str, Any]] = {"": {"module__hidden": ()}}
 COMPARED: Mapping[str, Mapping[str, Any]] = {
     "linear model": {"module__hidden": ()},
     "network": {"module__hidden": (64, 64)},
 }
-# Equal targets of size one may seem to vary by so much.
+# By rounding, the standard deviation of equal targets of size one can be this large.
 ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class LagrangianLearner:
-    """Trains a torch module; the parameters are those of the estimators.
+    """Trains a torch module.
 
     Parameters
     ----------
@@ -78,9 +78,9 @@ class LagrangianLearner:
     settings : mapping of str to object
         The estimator's parameters named in `SETTINGS`, and skorch's double-underscore names.
     sized : tuple of classes, default=(MLP,)
-        Modules that take `n_features` and `n_outputs`.
+        Modules with the parameters `n_features` and `n_outputs`.
     processes : Processes, default=ALONE
-        Those that train the model together. The first of them prints.
+        The processes that train the model together. The first one prints.
     """
 
     module: Any
@@ -105,10 +105,11 @@ class LagrangianLearner:
             return NotTrained(reason, preprocessor)
         task, tensors = task_of(problem.targets, rows.y), tensors_of(rows, X, cells.codes)
         labels = task.labels(tensors.y).numpy()
-        if task.deterministic:  # the mean of probabilities of a narrow range takes hardly any
+        if task.deterministic:  # a mean of probabilities with a narrow range needs very few rows
             warn_of_few_rows(specification, labels, cells, task.n_classes, problem.n_safety)
         constrained = constrained_problem(problem, cells, task)
-        logger.info("Training on %d rows; %d are kept for the test.", len(rows.y), problem.n_safety)
+        n_safety = problem.n_safety
+        logger.info("Training on %d rows; %d are held out for the test.", len(rows.y), n_safety)
         sizes = self._sizes(X, task.n_classes)
         nets = {}
         for name, own in self._candidates(constrained, len(rows.y), resampled).items():
@@ -139,9 +140,10 @@ class LagrangianLearner:
     def _candidates(
         self, problem: ConstrainedProblem, n_rows: int, resampled: Rows | None
     ) -> Mapping[str, Mapping[str, Any]]:
-        """The module, or what is compared where there is none.
+        """The module, or the models to compare if none is given.
 
-        A network that is judged by its own rows would seem the better one, and is left out.
+        If there are no held-out rows, the network is left out, because on training rows it would
+        appear to be the better one.
         """
         is_given = self.module is not None or any(s.startswith("module__") for s in self.settings)
         if is_given or not problem.atoms:
@@ -151,10 +153,10 @@ class LagrangianLearner:
     def _outcome(
         self, nets: Mapping[str, LagrangianNet], preprocessor: Any, problem: Problem
     ) -> Trained | NotTrained:
-        """What comes of the nets, of which the last may have been interrupted."""
-        judged = {name: net.__dict__.pop("judged_") for name, net in nets.items()}
+        """The outcome of training the nets, of which the last may have been interrupted."""
+        evaluated = {name: net.__dict__.pop("evaluated_") for name, net in nets.items()}
         steps = {name: net.__dict__.pop("steps_").frame() for name, net in nets.items()}
-        kept, remark = preferred(judged, problem.power)
+        kept, remark = preferred(evaluated, problem.power)
         if any(net.interrupted_ for net in nets.values()):
             kept = [*nets][-1]
         net = nets[kept]
@@ -163,23 +165,24 @@ class LagrangianLearner:
         histories = History(_in_order(epochs, kept), _in_order(steps, kept))
         if remark:
             logger.info(remark)
-        logger.info("Epoch %s of %d is kept.", net.kept_epoch_, len(net.history))
+        logger.info("Epoch %s of %d was kept.", net.kept_epoch_, len(net.history))
         if net.kept_epoch_:
-            was_judged = judged[kept]
-            choices = () if was_judged is None else was_judged.candidate.choices
+            kept_one = evaluated[kept]
+            choices = () if kept_one is None else kept_one.candidate.choices
             return Trained(model, histories, remark, choices)
-        reason = "training gave no finite weights"
+        reason = "training did not lead to finite weights"
         if net.interrupted_:
             reason = "training was interrupted"
         elif not net.problem.constraints:
             raise ValueError(
-                "Training gave no finite weights: the loss was NaN or infinite from the first "
-                "epoch on. Lower lr, scale the features, or look for a NaN in the module's outputs."
+                "Training did not lead to finite weights: the loss was NaN or infinite from the "
+                "first epoch on. Lower lr, scale the features, or look for a NaN in the module's "
+                "outputs."
             )
         return NotTrained(reason, model.preprocessor, net.interrupted_, model, histories)
 
     def _prepare(self, rows: LabelledRows, targets: Targets) -> tuple[Any, Inputs, Rows | None]:
-        """The fitted preprocessor, the module's inputs, and rows to train on instead, if any."""
+        """The fitted preprocessor, the module's inputs, and resampled training rows, if any."""
         if self.preprocessor is None:
             return None, to_inputs(rows.X, rows.index), None
         groups = None if rows.units is None else rows.units.positions
@@ -190,7 +193,7 @@ class LagrangianLearner:
         if fitted.resampled:
             X, y = fitted.resampled
             _, learned = targets.check(y)
-            cells = torch.zeros(len(learned), dtype=torch.int64)  # never looked at
+            cells = torch.zeros(len(learned), dtype=torch.int64)  # not used
             resampled = Rows(to_inputs(X), torch.from_numpy(learned), cells)
         return fitted.transformer, to_inputs(fitted.X), resampled
 
@@ -209,7 +212,7 @@ class LagrangianLearner:
             settings.setdefault("iterator_train__shuffle", True)
         if self.processes.rank:
             settings["verbose"] = 0
-        for name in ("criterion", "callbacks"):  # training changes them
+        for name in ("criterion", "callbacks"):  # copied, because training changes them
             settings[name] = copy.deepcopy(settings[name])
         return LagrangianNet(
             copy.deepcopy(module_or_default(self.module)),
@@ -222,7 +225,7 @@ class LagrangianLearner:
         )
 
     def _sizes(self, X: Inputs, n_classes: int) -> dict[str, int]:
-        """The sizes that the data dictate, for modules that have them."""
+        """The sizes that depend on the data, for modules that have these parameters."""
         if module_or_default(self.module) not in self.sized:
             return {}
         criterion = self.settings["criterion"]
@@ -233,7 +236,7 @@ class LagrangianLearner:
 
 
 def task_of(targets: Targets, y: Any) -> Task:
-    """What outputs of a module mean for these targets, of which candidate rows have `y`."""
+    """The task for these targets; `y` are the targets of the candidate rows."""
     if isinstance(targets, Labels):
         return Classification(len(targets.classes), deterministic=targets.decision == "argmax")
     mean, scale = float(y.mean()), float(y.std())
@@ -248,7 +251,7 @@ def _epochs(net: LagrangianNet) -> pd.DataFrame:
 
 
 def _in_order(frames: Mapping[str, pd.DataFrame], kept: str) -> pd.DataFrame:
-    """The nets' rows one after the other, those of the net that is kept last."""
+    """The nets' rows, with those of the kept net at the end."""
     ordered = sorted(frames, key=lambda name: name == kept)
     if len(frames) > 1:
         for name, frame in frames.items():

@@ -44,10 +44,10 @@ from sklearn_seldonian.learners.lagrangian._checks import (
     check_module,
     check_one_a_row,
     check_outputs,
-    check_rows_are_judged_alone,
+    check_rows_are_independent,
     check_trainable,
 )
-from sklearn_seldonian.learners.lagrangian._comparison import Judged
+from sklearn_seldonian.learners.lagrangian._comparison import Evaluated
 from sklearn_seldonian.learners.lagrangian._cross_fitting import (
     CrossFitting,
     inputs_of,
@@ -65,10 +65,10 @@ from sklearn_seldonian.learners.lagrangian._tasks import Task
 from sklearn_seldonian.selection import Linearised, OwnUnits
 from sklearn_seldonian.selection._margins import Margins
 
-# At the end of these epochs margins are calibrated on candidate rows: more often while rates
-# still change much.
+# At the end of these epochs margins are calibrated on candidate rows, more often at the beginning,
+# when rates change much.
 CALIBRATION_EPOCHS = frozenset(4**i for i in range(12))
-# What does not outlive training: it holds the rows or the optimiser's state.
+# Attributes that are deleted after training, because they hold the rows or the optimizer's state.
 OF_TRAINING = (
     *("_checkpoints", "_constraint_batches", "_cross_fitting", "_evaluator", "_held_out"),
     *("_lagrangian", "_units", "optimizer_"),
@@ -76,11 +76,11 @@ OF_TRAINING = (
 
 
 class _EarlyStop(Exception):
-    """A callback asked for the end of training."""
+    """Raised to end training early."""
 
 
-class _Judgement(NamedTuple):
-    """What an epoch's history records, the margins from now on, whether it is the last epoch."""
+class _EpochResult(NamedTuple):
+    """An epoch's record, the margins for the following epochs, and whether it is the last epoch."""
 
     record: dict[str, Any]
     margins: Margins
@@ -94,33 +94,33 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     --------------------------
     problem : ConstrainedProblem
     task : Task
-        What the module's outputs mean.
+        The meaning of the module's outputs.
     multiplier_init, multiplier_lr : float
     eval_batch_size : int or None
-        Rows per batch where no gradient is needed. None: as many as `n_rows_a_pass` says.
+        Rows per batch if no gradient is needed. None: the number of `n_rows_a_pass`.
     n_iter_no_change : int or None
-        Epochs without a better checkpoint after which training ends.
+        Training ends after this many epochs without a better checkpoint.
     processes : Processes
-        Those that train this net together.
+        The processes that train this net together.
 
     Attributes
     ----------
     interrupted_ : bool
         Whether the user stopped training (Ctrl-C).
     steps_ : StepHistory
-        What the multiplier updates saw: who has read it takes it away.
+        The history of multiplier updates. The learner removes it after reading it.
     kept_epoch_ : int or None
-        The epoch (from 1) whose weights were kept; None where none was finite.
+        The epoch (from 1) whose weights were kept. None if no epoch had finite weights.
     task_ : Task
-        With what the module's first outputs showed.
+        The task, with the kind of the module's first outputs.
     dtype_ : torch.dtype
-        Of the module's inputs.
+        The type of the module's inputs.
     adjustment_ : Adjustment
-        What is done to the scores of every row.
+        The adjustment of every row's scores.
     price_ : Price or None
-        What keeping this epoch and adjustment cost.
-    judged_ : Judged or None
-        What the kept epoch was judged by, rows included: who has read it takes it away.
+        The cost of keeping this epoch and adjustment.
+    evaluated_ : Evaluated or None
+        The kept epoch, with the rows it was evaluated on. The learner removes it after reading it.
     """
 
     price_: Price | None = None
@@ -161,13 +161,13 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         check_module(self.module_)
         if any(isinstance(part, nn.Conv2d) for part in self.module_.modules()):
             self.module_.to(memory_format=torch.channels_last)
-        # What the module computes in: the precision of its first floating-point parameter.
+        # The module computes in the precision of its first floating-point parameter.
         dtypes = (parameter.dtype for parameter in self.module_.parameters())
         self.dtype_ = next((dtype for dtype in dtypes if dtype.is_floating_point), torch.float32)
         return self
 
     def initialize_criterion(self) -> LagrangianNet:
-        """As skorch's; its weights get the precision of the outputs."""
+        """As in skorch, but the criterion's weights get the precision of the outputs."""
         super().initialize_criterion()
         self.criterion_.to(torch.promote_types(self.dtype_, torch.float32))
         return self
@@ -177,17 +177,17 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     ) -> tuple[Any, dict[str, Any]]:
         args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
         can_fuse = "fused" in inspect.signature(self.optimizer).parameters
-        # Fused momentum does not start where a parameter is frozen for some steps.
+        # Fused momentum does not start if a parameter is frozen for some steps.
         changes = any(isinstance(callback, ParamMapper) for _, callback in self.callbacks_)
         if can_fuse and not changes and "foreach" not in kwargs:
             kwargs.setdefault("fused", True)
         return args, kwargs
 
     def fit(self, X: Rows, y: None = None, resampled: Rows | None = None) -> LagrangianNet:
-        """Train. Unlike skorch's `fit`, it passes on an interrupt from before the first epoch.
+        """Train. Unlike in skorch's `fit`, an interrupt before the first epoch is raised again.
 
-        If there are `resampled` rows, the primary loss is theirs. The constraints' gradient always
-        comes from the rows `X`, whose strata are known.
+        If there are `resampled` rows, the primary loss is computed on them. The constraints'
+        gradient is always computed on the rows `X`, whose strata are known.
         """
         self.initialize()
         self.processes.agree(self.module_)
@@ -200,7 +200,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         return self
 
     def fit_loop(self, X: Rows, resampled: Rows | None = None) -> None:
-        """Check the module, train it as skorch does, and keep the weights of the best epoch."""
+        """Check the module, train it with skorch, and keep the weights of the best epoch."""
         rows = X.to(self.device)
         check_callbacks(self.callbacks_, self.problem.constraints)
         self.steps_ = StepHistory(len(self.problem.constraints))
@@ -209,13 +209,13 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         self.task_ = self.task.with_output_kind(outputs, self.criterion_)
         scores = self.task_.scores(outputs.detach())
         check_criterion(self.criterion_, self.task_, scores, rows.y[: len(scores)])
-        check_rows_are_judged_alone(self._evaluate, rows.X)
+        check_rows_are_independent(self._evaluate, rows.X)
         trained = self._prepare(rows, resampled)
         self.processes.draw_apart()
         try:
             with suppress(_EarlyStop):
                 super().fit_loop(trained)
-                if not self.max_epochs:  # only the decision is chosen
+                if not self.max_epochs:  # nothing is trained, and only the decision is chosen
                     self.history.new_epoch()
                     self.history.record("epoch", 1)
                     self._evaluate_epoch()
@@ -227,9 +227,9 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         self.processes = ALONE
 
     def _prepare(self, rows: Rows, resampled: Rows | None) -> Rows:
-        """Make what training needs; the rows to draw batches of the primary loss from."""
+        """Prepare training; return the rows to draw batches of the primary loss from."""
         n_held_out, n_smallest = 0, 0.0
-        if self.problem.atoms and resampled is None:  # a sampler has drawn from all rows
+        if self.problem.atoms and resampled is None:  # a sampler has used all rows
             table = truth_table(self.problem, self.task_, rows)
             n_smallest = self.problem.n_smallest_group(table)
             n_held_out = n_selection_rows(len(rows), n_smallest, self.module_)
@@ -262,33 +262,33 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         return resampled.to(self.device)
 
     def _cross_fitted(self, rows: Rows, n_smallest: float) -> CrossFitting | None:
-        """What judges a linear module that its own rows, of which there are few, would flatter."""
+        """Copies that evaluate a linear module, if its evaluation on training rows is biased."""
         layer = linear_layer(self.module_)
         if layer is None or not isinstance(rows, StratifiedRows):
             return None
         if not needs_cross_fitting(layer, len(rows), n_smallest):
             return None
         inputs = inputs_of(layer, self._outputs(rows.X))
-        judged_by = rows, self._lagrangian, self.task_, self.criterion_, self.batch_size
-        return CrossFitting(layer, inputs, *judged_by, self._optimizer_of)
+        arguments = rows, self._lagrangian, self.task_, self.criterion_, self.batch_size
+        return CrossFitting(layer, inputs, *arguments, self._optimizer_of)
 
     def _optimizer_of(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """One like the module's, for other parameters."""
+        """An optimizer like the module's, for other parameters."""
         named = ((f"copies_{i}", parameter) for i, parameter in enumerate(parameters))
         args, kwargs = self.get_params_for_optimizer("optimizer", named)
         optimizer: torch.optim.Optimizer = self.optimizer(*args, **kwargs)
         return optimizer
 
     def _give_up(self) -> None:
-        """Note that the user stopped training: no weights are kept.
+        """Record that the user stopped training. No weights are kept.
 
-        Other processes would wait for this one, which must end.
+        If there are other processes, which would wait for this one, the error is raised.
         """
         if self.processes.n > 1:
             raise KeyboardInterrupt
         self.interrupted_ = True
         self.kept_epoch_: int | None = None
-        self.judged_: Judged | None = None
+        self.evaluated_: Evaluated | None = None
         self._set_training(False)
 
     def _keep_best(self) -> None:
@@ -298,7 +298,9 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             self.module_.load_state_dict(kept.best)
         self.adjustment_ = kept.adjustment
         self.price_ = kept.price(len(self._evaluator.rows), self.max_epochs > 0)
-        self.judged_ = kept.judged and Judged(*kept.judged, self._held_out, self._evaluator)
+        self.evaluated_ = kept.evaluated and Evaluated(
+            *kept.evaluated, self._held_out, self._evaluator
+        )
         self._set_training(False)
 
     def get_iterator(self, dataset: Rows, training: bool = False) -> Iterable[Batch]:
@@ -311,7 +313,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     # -- training ------------------------------------------------------------------------
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """As skorch's. `EarlyStopping` ends training; any other KeyboardInterrupt is Ctrl-C."""
+        """As in skorch, but the end of training by `EarlyStopping` is told apart from Ctrl-C."""
         if method_name != "on_epoch_end":
             super().notify(method_name, **cb_kwargs)
             return
@@ -327,12 +329,12 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
                 raise
 
     def train_step_single(self, batch: Any) -> dict[str, torch.Tensor]:
-        """As skorch's, with the constraints' part of the loss.
+        """As in skorch, with the constraints' part of the loss.
 
-        If the primary loss is that of resampled rows, the constraints' part comes from a batch of
-        the candidate rows themselves.
+        If the primary loss is computed on resampled rows, the constraints' part is computed on a
+        batch of the candidate rows themselves.
         """
-        if not self.module_.training:  # switching takes a tenth of a small network's step
+        if not self.module_.training:  # calling train() takes a tenth of a small network's step
             self._set_training(True)
         X, (y, weights) = batch
         others = None if self._constraint_batches is None else next(self._constraint_batches)
@@ -358,7 +360,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         return {"loss": shown, "y_pred": outputs}
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any) -> None:
-        """As skorch's, but the loss stays on the device until the epoch is over."""
+        """As in skorch, but the loss stays on the device until the end of the epoch."""
         if iterator is None:
             return
         losses = []
@@ -368,7 +370,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         if self.problem.atoms and self._constraint_batches is None:
             batches = self._lagrangian.constraint_batches(batches, most)
         for batch in batches:
-            shown = batch[0], batch[1][0]  # callbacks see inputs and targets
+            shown = batch[0], batch[1][0]  # callbacks get inputs and targets
             self.notify("on_batch_begin", batch=shown, training=training)
             step = step_fn(batch)
             losses.append(step["loss"])
@@ -381,8 +383,9 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             self.notify("on_batch_end", batch=shown, training=training, **step)
         if not losses:
             raise ValueError(
-                f"No batch is left to train on: with drop_last, {len(iterator.dataset)} rows are "
-                "fewer than one batch. Choose a smaller batch_size, or leave drop_last out."
+                f"There is no batch to train on: {len(iterator.dataset)} rows are fewer than one "
+                "batch, and drop_last leaves them out. Choose a smaller batch_size, or leave "
+                "drop_last out."
             )
         if self.problem.atoms:
             self._record_step(self._lagrangian.step(), len(losses))
@@ -392,10 +395,10 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         self.history.record("loss", loss.item())
 
     def _record_step(self, near: Linearised | None, batch: int) -> None:
-        """Record what a multiplier update saw, if there was one and it is due."""
+        """Record a multiplier update, if there was one and it is due."""
         if near is None or not self.steps_.is_due():
             return
-        # The update has just waited for the device, so that reading the loss waits no longer.
+        # The update has just waited for the device, so reading the loss takes no extra time.
         total = self.processes.summed(self.steps_.pending_loss).item() / self.processes.n
         lagrangian, values, means = self._lagrangian, near.values, near.means
         bounds = self.problem.highest(values + lagrangian.margins.widths_of_bounds(near))
@@ -414,8 +417,8 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         """Evaluate the epoch's weights, and keep them if they are the best so far."""
         if not np.isfinite(self.history[-1, "loss"]):
             warn_user(
-                "The loss became NaN or infinite: training stops, and the best weights from "
-                "before are used. A smaller lr usually helps."
+                "The loss became NaN or infinite, so training stopped, and the best weights so far "
+                "are used. Lower lr, or scale the features."
             )
             raise _EarlyStop
         self._evaluate_epoch()
@@ -425,16 +428,16 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         if not self.problem.atoms:
             self._checkpoints.keep(len(self.history), self.module_)
             return
-        scores = self._scores_to_judge_by()
-        judgement = self.processes.from_first(lambda: self._judged(scores))
-        self._lagrangian.margins = judgement.margins
-        for key, value in judgement.record.items():
+        scores = self._scores_to_evaluate()
+        result = self.processes.from_first(lambda: self._evaluated(scores))
+        self._lagrangian.margins = result.margins
+        for key, value in result.record.items():
             self.history.record(key, value)
-        if judgement.is_last:
+        if result.is_last:
             raise _EarlyStop
 
-    def _judged(self, scores: torch.Tensor) -> _Judgement:
-        """What is thought of this epoch's weights, by the `scores` of the evaluated rows."""
+    def _evaluated(self, scores: torch.Tensor) -> _EpochResult:
+        """Evaluate this epoch's weights by the `scores` of rows, and keep them if they are best."""
         epoch, evaluator, record = len(self.history), self._evaluator, dict[str, Any]()
         margins = self._lagrangian.margins
         if evaluator.forecast.needs_calibration and epoch in CALIBRATION_EPOCHS:
@@ -455,13 +458,13 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         record["kept"] = self._checkpoints.offer(epoch, self.module_, best, scores)
         waited = epoch - (self._checkpoints.epoch or 0)
         is_last = self.n_iter_no_change is not None and waited >= self.n_iter_no_change
-        return _Judgement(record, margins, is_last)
+        return _EpochResult(record, margins, is_last)
 
-    def _scores_to_judge_by(self) -> torch.Tensor:
-        """Scores of the rows that epochs are judged on, by a module that did not train on them.
+    def _scores_to_evaluate(self) -> torch.Tensor:
+        """The scores of the rows that epochs are evaluated on.
 
-        Those of the module itself where it is not flattered, or is not linear. Each process
-        computes those of its part of the rows.
+        They come from cross-fitted copies if there are copies, otherwise from the module itself.
+        Each process computes the scores of its part of the rows.
         """
         if self._cross_fitting is not None:
             self._cross_fitting.train_epoch(group["lr"] for group in self.optimizer_.param_groups)
@@ -480,8 +483,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     def infer(self, x: Any, **fit_params: Any) -> torch.Tensor:
         """The first of the module's outputs, computed in the module's precision.
 
-        Outputs of less than single precision become single precision, because losses and sums
-        need it.
+        Outputs below single precision become single precision, because losses and sums need it.
         """
         x = to_tensor(x, device=self.device)
         outputs = check_outputs(super().infer(x.to(self.dtype_), **fit_params))
@@ -497,15 +499,15 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             yield outputs.to(device)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Probabilities by the module's current weights, not adjusted; a regression's numbers.
+        """Probabilities by the module's current weights, without adjustment, or predicted numbers.
 
-        Scoring callbacks ask for it.
+        Scoring callbacks use it.
         """
         scores = map(self.task_.scores, self.forward_iter(X))
         return np.concatenate([self.task_.answers(batch.detach()) for batch in scores])
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Positions of the most probable classes; a regression's numbers."""
+        """Positions of the most probable classes, or predicted numbers."""
         answers = self.predict_proba(X)
         return answers.argmax(axis=1) if answers.ndim == 2 else answers
 
@@ -522,11 +524,11 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         return tags
 
     def scores(self, X: Inputs, groups: Any = None) -> Iterator[torch.Tensor]:
-        """Scores, as the task has them, adjusted, batch by batch, in eval mode."""
+        """The task's scores, adjusted, batch by batch, in eval mode."""
         return self.adjustment_.apply_to_each(self.unadjusted_scores(X), groups)
 
     def unadjusted_scores(self, X: Inputs) -> Iterator[torch.Tensor]:
-        """What the module makes of the rows, before it is adjusted."""
+        """The task's scores without adjustment, batch by batch, in eval mode."""
         return map(self.task_.scores, self._outputs(X))
 
     def _outputs(self, X: Inputs) -> Iterator[torch.Tensor]:
@@ -535,16 +537,16 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             yield self._evaluate(X[start : start + size])
 
     def _evaluate(self, batch: torch.Tensor, gradient: bool = False) -> torch.Tensor:
-        """The module's outputs for one batch, in eval mode and, unless asked for, without gradient.
+        """The module's outputs for one batch, in eval mode, without gradient by default.
 
-        In the module's own precision, so that what is tested and what is predicted round alike.
+        They are computed in the module's own precision, so that test and prediction round alike.
         """
         self._set_training(False)
         device, filled = torch.device(self.device).type, padded(batch)
         with torch.set_grad_enabled(gradient), torch.autocast(device, enabled=False):
             outputs: torch.Tensor = self.infer(filled)
         check_one_a_row(outputs, len(filled))
-        # A view of a parameter, as a constant output may be, takes its gradient along.
+        # A constant output may be a view of a parameter, which keeps the parameter's gradient.
         return outputs[: len(batch)] if gradient else outputs[: len(batch)].detach()
 
     def to_device(self, device: str) -> None:
@@ -554,9 +556,9 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         self.criterion_.to(device)
 
     def __getstate__(self) -> dict[str, Any]:
-        """As skorch's, without the instances that were given as parameters.
+        """As in skorch, without the instances that were given as parameters.
 
-        Otherwise a pickle would hold them twice, and on the device that they were trained on.
+        A pickle would otherwise contain them twice, on the device that they were trained on.
         """
         state: dict[str, Any] = super().__getstate__()
         for name in ("module", "criterion"):
@@ -565,13 +567,14 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """As skorch's, which replaces only a missing CUDA device. Here it may be any device."""
+        """As in skorch, which replaces only a missing CUDA device. Here any device is replaced."""
         trained_on = str(state["device"])
         device = present_device(trained_on)
         if device != trained_on:
             warn_user(
-                f"Trained on {trained_on!r}, which is not there: loaded on {device!r}.",
+                f"The model was trained on {trained_on!r}, which is not available here. It was "
+                f"loaded on {device!r}.",
                 DeviceWarning,
             )
-        with torch.inference_mode(False):  # whose tensors could not be watched or moved
+        with torch.inference_mode(False):  # inference tensors could not be checked or moved
             super().__setstate__({**state, "device": device})

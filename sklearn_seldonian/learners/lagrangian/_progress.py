@@ -1,4 +1,4 @@
-"""What training prints: a table with one row per epoch, and a progress bar on long fits."""
+"""The output of training: a table with one row per epoch, and a progress bar for long fits."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from sklearn_seldonian.learners.lagrangian._callbacks import (
 
 logger = logging.getLogger("sklearn_seldonian")
 
-# The bar shows on fits that take longer.
+# The bar appears if a fit takes longer than this.
 SECONDS_BEFORE_BAR = 3.0
-# Where there is no terminal for a bar, long epochs say so often how far they are.
+# Without a terminal for a bar, long epochs report their progress at this interval.
 SECONDS_BETWEEN_LINES = 60.0
-# What an epoch records that has a column of its own, or none.
+# The recorded entries that have their own column in the table, or no column.
 OWN_KEYS = ("batches", "epoch", "dur", *ALWAYS, *CONSTRAINED)
 
 
 class ProgressLog(PrintLog):  # type: ignore[misc]  # skorch has no types
-    """Prints a table as skorch's `PrintLog` does, with columns for the constraints.
+    """Prints a table like skorch's `PrintLog`, with columns for the constraints.
 
     With ``verbose=1`` each epoch has one row. It shows the constraint that is least likely to
     pass, and the predicted probability that all of them pass. With a larger `verbose` each epoch
-    has one row per constraint. What other callbacks record has columns too.
+    has one row per constraint. Entries of other callbacks have columns too.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class ProgressLog(PrintLog):  # type: ignore[misc]  # skorch has no types
         self.sink("  ".join(justified).rstrip())
 
     def _rows(self, epoch: Mapping[str, Any], every: bool) -> list[dict[str, str]]:
-        """The epoch's rows of the table: each column's text by its head."""
+        """The rows of the table for an epoch: the text of each column by its head."""
         start = {"epoch": str(epoch["epoch"]), "loss": f"{epoch['loss']:9.4f}"}
         others = {key: self.format_row(epoch, key, "") for key in self._others(epoch)}
         end = {key: text.removesuffix(Ansi.ENDC.value).rjust(9) for key, text in others.items()}
@@ -89,7 +89,7 @@ class ProgressLog(PrintLog):  # type: ignore[misc]  # skorch has no types
         return [start | name | self._cells(epoch, worst) | joint | end]
 
     def _cells(self, epoch: Mapping[str, Any], i: int) -> dict[str, str]:
-        """What is said of constraint i."""
+        """The columns of constraint i."""
         bound = _comparison(self._constraints[i], epoch[f"predicted_bound_{i}"])
         return {
             "predicted bound": bound.rjust(18),
@@ -98,15 +98,15 @@ class ProgressLog(PrintLog):  # type: ignore[misc]  # skorch has no types
         }
 
     def _others(self, epoch: Mapping[str, Any]) -> list[str]:
-        """What other callbacks recorded."""
+        """The keys that other callbacks recorded."""
         keys = self._sorted_keys(epoch.keys())
         return [k for k in keys if k not in OWN_KEYS and not k.startswith(EACH_CONSTRAINT)]
 
 
 class Heartbeat(Callback):  # type: ignore[misc]  # skorch has no types
-    """Says within long epochs how far they are, once a minute: to the package's logger.
+    """Logs the progress of long epochs once per minute.
 
-    With `verbose` it also prints, if no terminal is there for a progress bar.
+    With `verbose` it also prints it, if there is no terminal for a progress bar.
     """
 
     def on_epoch_begin(self, net: NeuralNet, dataset_train: Rows, **kwargs: Any) -> None:
@@ -137,7 +137,7 @@ class Heartbeat(Callback):  # type: ignore[misc]  # skorch has no types
 
 
 class TrainingBar(Callback):  # type: ignore[misc]  # skorch has no types
-    """A bar over the batches of all epochs, where standard error is a terminal."""
+    """A bar over the batches of all epochs, shown if standard error is a terminal."""
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         self._bar = tqdm(
@@ -145,7 +145,7 @@ class TrainingBar(Callback):  # type: ignore[misc]  # skorch has no types
             unit="batch",
             leave=False,
             delay=SECONDS_BEFORE_BAR,
-            disable=None,  # unless a terminal is there to draw on
+            disable=None,  # shown on terminals only
         )
 
     def on_epoch_begin(self, net: NeuralNet, dataset_train: Rows, **kwargs: Any) -> None:
@@ -157,14 +157,14 @@ class TrainingBar(Callback):  # type: ignore[misc]  # skorch has no types
         self._bar.update()
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        self._bar.n = len(net.history) * self._n_batches  # whatever an iterator left out
+        self._bar.n = len(net.history) * self._n_batches  # also if an iterator leaves out batches
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         self._bar.close()
 
 
 def _comparison(constraint: ResolvedConstraint, bound: float) -> str:
-    """How the predicted bound compares with its limit."""
+    """The predicted bound compared with its limit, in words."""
     units = units_of(constraint.source)
     opposite = {"<=": ">", ">=": "<"}[units.operator]
     operator = units.operator if _excess(constraint, bound) <= 0 else opposite
@@ -172,12 +172,12 @@ def _comparison(constraint: ResolvedConstraint, bound: float) -> str:
 
 
 def _excess(constraint: ResolvedConstraint, bound: float) -> float:
-    """By how much the predicted bound is on the wrong side of its limit; infinite for NaN."""
+    """How far the predicted bound is on the wrong side of its limit; infinite for NaN."""
     excess: float = units_of(constraint.source).excess(bound)
     return math.inf if math.isnan(excess) else excess
 
 
 def _say(text: str) -> None:
-    """Print a line, above the bar where there is one."""
+    """Print a line, above the bar if there is one."""
     tqdm.write(text)
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""What each multiplier update of training saw, at bounded memory."""
+"""The history of multiplier updates in training, with bounded memory."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# At most about so many numbers are kept, but at least so many updates.
+# At most about this many numbers are kept, but at least this many updates.
 MAX_NUMBERS, MIN_KEPT = 1_000_000, 64
-# Of each constraint, before its number.
+# The prefixes of the columns of each constraint, before its number.
 EACH_CONSTRAINT = ("estimate_", "predicted_bound_", "multiplier_")
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one multiplier update saw.
+    """The state of training at one multiplier update.
 
     Attributes
     ----------
     epoch, batch : int
-        Both from 1; the last batch before the update.
+        The epoch and the last batch before the update, both counted from 1.
     total_loss : float
-        Sum of the batches' mean losses since the step before.
+        The sum of the batches' mean losses since the last recorded update.
     n_batches : int
-        How many batches that sum is over.
+        The number of batches in that sum.
     of_constraints : ndarray of shape (3, n_constraints)
         Estimates, predicted bounds and multipliers.
     """
@@ -42,16 +42,16 @@ class Step:
 
     @property
     def loss(self) -> float:
-        """Mean training loss since the step before."""
+        """The mean training loss since the last recorded update."""
         return self.total_loss / self.n_batches
 
 
 class StepHistory:
     """The steps of one training.
 
-    When there is no more room, every second step is left out, and from then on every second update
-    is recorded, later every fourth, and so on. Losses are not left out: the loss of a step is the
-    mean over all batches since the step that is kept before it.
+    When the history is full, every second step is left out, and from then on only every second
+    update is recorded, later every fourth, and so on. Losses are not left out: the loss of a step
+    is the mean over all batches since the last kept step.
 
     Parameters
     ----------
@@ -69,16 +69,16 @@ class StepHistory:
         self.steps: list[Step] = []
 
     def add_loss(self, loss: torch.Tensor) -> None:
-        """Take the mean loss of a batch, which stays on its device until an update is recorded."""
+        """Add the mean loss of a batch, which stays on its device until an update is recorded."""
         self._losses.append(loss)
         self._n_losses += 1
         self._n_in_update += 1
 
     def is_due(self) -> bool:
-        """Count an update; whether it is to be recorded.
+        """Count an update, and return whether to record it.
 
-        The rest of an epoch, if it is less than half of what updates usually see, is not: its mean
-        loss would stand out by chance.
+        An update at the end of an epoch is not recorded if it covers less than half of the usual
+        number of batches, because its mean loss would be an outlier by chance.
         """
         n_batches, self._n_in_update = self._n_in_update, 0
         self._losses = [torch.stack(self._losses).sum()] if self._losses else []
@@ -100,12 +100,12 @@ class StepHistory:
 
     @property
     def pending_loss(self) -> torch.Tensor:
-        """Sum of the losses since the last step that was recorded, on their device."""
+        """The sum of the losses since the last recorded step, on their device."""
         (loss,) = self._losses
         return loss
 
     def end_epoch(self, epoch: int, n_batches: int) -> None:
-        """Note how many batches an epoch had."""
+        """Store the number of batches of an epoch."""
         self._batches_in_epoch[epoch] = n_batches
 
     def frame(self) -> pd.DataFrame:
@@ -124,7 +124,7 @@ class StepHistory:
         return pd.DataFrame(columns)
 
     def _progress(self, step: Step) -> float:
-        """How many epochs were done; of an epoch that was broken off, at most the whole of it."""
+        """The number of epochs done. An epoch that was interrupted counts as one at most."""
         n_batches = self._batches_in_epoch.get(step.epoch)
         if n_batches is None:
             n_batches = max([step.batch, *self._batches_in_epoch.values()])

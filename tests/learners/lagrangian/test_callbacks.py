@@ -209,7 +209,9 @@ class TestWhatIsRefused:
 
     def test_weights_that_a_callback_would_load(self, blobs):
         stop = callbacks.EarlyStopping(monitor="loss", load_best=True)
-        with pytest.raises(ValueError, match="would replace the weights of the epoch that is kept"):
+        with pytest.raises(
+            ValueError, match="would replace the weights of the epoch that was chosen"
+        ):
             fitted(blobs, stop)
         assert fitted(blobs, stop, constraints=(), max_epochs=2).n_iter_ == 2
 

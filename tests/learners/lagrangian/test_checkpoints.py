@@ -45,11 +45,11 @@ def test_best_of_those_predicted_to_pass_else_the_likeliest(offers, kept):
     assert checkpoints.epoch == kept
     if kept:
         assert checkpoints.best["weight"].item() == kept
-        best, scores = checkpoints.judged
+        best, scores = checkpoints.evaluated
         assert (best.error, best.loss) == offers[kept - 1][1:]
         assert scores.unique().item() == kept
     else:
-        assert checkpoints.judged is None
+        assert checkpoints.evaluated is None
 
 
 def outcome(error, positive):

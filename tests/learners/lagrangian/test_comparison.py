@@ -8,7 +8,7 @@ from torch import nn
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
 from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
-from sklearn_seldonian.learners.lagrangian._comparison import Judged, preferred
+from sklearn_seldonian.learners.lagrangian._comparison import Evaluated, preferred
 from sklearn_seldonian.modules import MLP
 from sklearn_seldonian.selection import Prediction
 
@@ -24,13 +24,15 @@ class Costs:
         return [float(scores[part].mean()) for part in parts]
 
 
-def judged(score, cost=0.0, spread=0.0, positions=None):
+def evaluated(score, cost=0.0, spread=0.0, positions=None):
     """A net that passes with a probability, at a cost whose parts differ by so much."""
     passing = Prediction(np.array([max(-score, 0.0)]), np.array([max(score, 0.0)]))
     n_rows = N if positions is None else len(positions)
     parts = torch.arange(n_rows) * 20 // n_rows % 2  # neighbouring parts of 20 differ
     scores = cost + spread * (parts.double() - 0.5)
-    return Judged(Candidate(np.zeros(1), passing, cost, cost), scores[:, None], positions, Costs())
+    return Evaluated(
+        Candidate(np.zeros(1), passing, cost, cost), scores[:, None], positions, Costs()
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,19 +44,19 @@ def judged(score, cost=0.0, spread=0.0, positions=None):
         # Parts whose costs differ by .4 vary by .205, and their mean by .0459.
         ((0.95, 0.3), (0.92, 0.28, 0.4), "line", "is lower by 0.02 (standard error 0.046)"),
         ((0.95, 0.3), (0.92, 0.27, 0.4), "curve", "is lower by 0.03 (standard error 0.046)"),
-        ((0.95, 0.3), (0.89, 0.1), "line", "predicted to pass more probably"),
-        ((0.79, 0.1), (0.95, 0.3), "curve", "predicted to pass more probably"),
+        ((0.95, 0.3), (0.89, 0.1), "line", "predicted probability of passing is higher"),
+        ((0.79, 0.1), (0.95, 0.3), "curve", "predicted probability of passing is higher"),
         ((0.81, 0.1), (0.95, 0.3), "line", "is higher by 0.2"),  # likelier by .09
         ((0.81, 0.3), (0.95, 0.1), "curve", "is lower by 0.2"),
-        ((-0.5, 0.1), (-0.2, 0.3), "curve", "predicted to pass more probably"),
+        ((-0.5, 0.1), (-0.2, 0.3), "curve", "predicted probability of passing is higher"),
         ((0.5012, 0.3), (0.5078, 0.2), "curve", "is lower by 0.1"),
-        (None, (0.1, 0.5), "curve", "gave no finite weights"),
-        ((0.1, 0.5), None, "line", "gave no finite weights"),
-        (None, None, "curve", "gave no finite weights"),
+        (None, (0.1, 0.5), "curve", "did not lead to finite weights"),
+        ((0.1, 0.5), None, "line", "did not lead to finite weights"),
+        (None, None, "curve", "did not lead to finite weights"),
     ],
 )
 def test_the_simple_one_is_kept_unless_another_is_clearly_better(simple, other, kept, why):
-    nets = {"line": simple and judged(*simple), "curve": other and judged(*other)}
+    nets = {"line": simple and evaluated(*simple), "curve": other and evaluated(*other)}
     name, remark = preferred(nets, power=0.9)
     assert name == kept
     assert remark.startswith(f"A line and a curve were trained. The {kept} was kept: ")
@@ -63,16 +65,16 @@ def test_the_simple_one_is_kept_unless_another_is_clearly_better(simple, other, 
 
 def test_both_are_compared_on_the_rows_that_judged_both():
     positions = torch.arange(N)[N // 2 :]
-    simple = judged(0.95)
+    simple = evaluated(0.95)
     simple.scores[: N // 2] += 1.0  # is bad at rows that the other was trained on
-    other = judged(0.95, cost=0.1, positions=positions)
+    other = evaluated(0.95, cost=0.1, positions=positions)
     assert preferred({"line": simple, "curve": other}, power=0.9)[0] == "line"
     simple.scores[N // 2 :] += 0.2
     assert preferred({"line": simple, "curve": other}, power=0.9)[0] == "curve"
 
 
 def test_one_net_is_compared_with_nothing():
-    assert preferred({"": judged(0.5)}, power=0.9) == ("", "")
+    assert preferred({"": evaluated(0.5)}, power=0.9) == ("", "")
     assert preferred({"": None}, power=0.9) == ("", "")
 
 

@@ -49,10 +49,10 @@ def test_devices_that_are_there(machine, there, device, resolved):
 @pytest.mark.parametrize(
     ("there", "device", "message"),
     [
-        ({"n_cuda": 2}, "cuda:2", "there are cuda, cuda:1, cpu"),
-        ({"n_cuda": 1}, "mps", "there are cuda, cpu"),
-        ({"mps": True}, "cuda", "there are mps, cpu"),
-        ({}, "meta", "there are cpu"),
+        ({"n_cuda": 2}, "cuda:2", "Give one of cuda, cuda:1, cpu"),
+        ({"n_cuda": 1}, "mps", "Give one of cuda, cpu"),
+        ({"mps": True}, "cuda", "Give one of mps, cpu"),
+        ({}, "meta", "Give one of cpu"),
     ],
 )
 def test_devices_that_are_not(machine, there, device, message):

@@ -33,10 +33,10 @@ class NotFitted:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("sampler", SubsetRandomSampler(range(400)), "criterion__weight, or draw rows with"),
-        ("sampler", WeightedRandomSampler([1.0] * 400, 400), "names rows by their position"),
+        ("sampler", SubsetRandomSampler(range(400)), "criterion__weight, or give a sampler"),
+        ("sampler", WeightedRandomSampler([1.0] * 400, 400), "it selects rows by their position"),
         ("batch_sampler", BatchSampler(SequentialSampler(range(9)), 3, False), "by their position"),
-        ("collate_fn", list, "keep the groups that rows come with"),
+        ("collate_fn", list, "keep the groups of the rows"),
         ("batch_size", None, "use batch_size=1"),
         ("dataset", [1], "Unknown parameter 'iterator_train__dataset'"),
         ("shufle", True, "Did you mean 'iterator_train__shuffle'"),
@@ -58,5 +58,5 @@ def test_what_cannot_be_asked_is_refused_before_training(
     ids=["text", "number", "pair", "object"],
 )
 def test_what_is_no_callback(blobs, given):
-    with pytest.raises(TypeError, match="callbacks must be a list of skorch callbacks"):
+    with pytest.raises(TypeError, match="It must be a list of skorch callbacks"):
         SeldonianClassifier(callbacks=[given], max_epochs=4, random_state=0).fit(*blobs)

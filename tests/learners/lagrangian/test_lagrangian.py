@@ -22,7 +22,7 @@ from sklearn_seldonian.learners.lagrangian._lagrangian import (
 )
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.selection import ConstrainedProblem
-from tests.learners.lagrangian._pull import pulled
+from tests.learners.lagrangian._gradient import gradient_of_weights
 
 SCHEMA = Schema(classes=(0, 1), positive=1, levels={})
 
@@ -35,13 +35,13 @@ def lagrangian(text, lr=0.1, init=0.0):
 
 @pytest.fixture
 def see():
-    """One batch of which `share_positive` is predicted positive: its pull, and its scores."""
+    """One batch of which `share_positive` is predicted positive: its gradient, and its scores."""
 
     def seen(state, share_positive, n=1000):
         positive = torch.arange(n) < share_positive * n
         scores = torch.stack([-positive.float(), positive.float()], dim=1)
         y, cells = torch.zeros(n, dtype=torch.long), torch.zeros(n, dtype=torch.long)
-        gradient = pulled(state, scores, y, cells)
+        gradient = gradient_of_weights(state, scores, y, cells)
         state.batch_done()
         return gradient, scores
 
@@ -76,9 +76,9 @@ def test_gradient_pushes_towards_the_constraint(see):
     state = lagrangian("PR <= 0.5", init=1.0)
     for _ in range(MIN_BATCHES):
         see(state, 0.9)
-    pull, _ = see(state, 0.9)
+    gradient, _ = see(state, 0.9)
     # Raising the score of the positive class raises PR, so descent must lower it.
-    assert (pull[:, 1] > 0).all()
+    assert (gradient[:, 1] > 0).all()
 
 
 def test_pull_is_the_multiplier_times_the_constraints_gradient(see):
@@ -86,11 +86,11 @@ def test_pull_is_the_multiplier_times_the_constraints_gradient(see):
     state = lagrangian("PR <= 0.5", init=1.0)
     for _ in range(MIN_BATCHES):
         see(state, 0.9)
-    pull, scores = see(state, 0.9)
+    gradient, scores = see(state, 0.9)
     again = scores.requires_grad_()
     mean = torch.softmax(again, dim=1)[:, 1].mean()
     (expected,) = torch.autograd.grad(float(state.multipliers[0]) * mean, again)
-    assert torch.allclose(pull, expected, atol=1e-7)
+    assert torch.allclose(gradient, expected, atol=1e-7)
 
 
 def test_step_without_batches_does_nothing():
@@ -215,9 +215,9 @@ def test_families_train_as_all_conditions_together_do(n_classes, valued, determi
     for problem, codes, y, scores in problems(n_classes, valued, deterministic):
         state = Lagrangian(problem, Classification(2), 600, 1.0, 0.1, "cpu")
         for part in (slice(0, 350), slice(350, 600)):
-            pulled(state, scores[part].float(), y[part], codes[part])
+            gradient_of_weights(state, scores[part].float(), y[part], codes[part])
             state.batch_done()
         state.step()
-        found.append((state.multipliers, pulled(state, scores.float(), y, codes)))
+        found.append((state.multipliers, gradient_of_weights(state, scores.float(), y, codes)))
     for mine, other in zip(*found, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-7)

@@ -44,8 +44,8 @@ class TestRemarksOnConstantDecisions:
         assert model.history_[["passing_0", "passing_1"]].min(axis=1).max() < 0.1
         remark, *_ = model.certificate_.remarks
         assert remark.endswith(
-            "No epoch was predicted to pass with probability 0.9, so the one likeliest to pass was "
-            "kept."
+            "No epoch was predicted to pass with probability 0.9, so the epoch "
+            "that is most likely to pass was kept."
         )
 
 
@@ -141,10 +141,10 @@ def test_the_price_of_a_moved_threshold(blobs, constraint, label):
     free = model.classes_[outputs(model, price.epoch_without, X).argmax(dim=1)]
     (remark,) = model.certificate_.remarks
     assert remark.endswith(
-        f"On the 500 candidate rows that epochs are judged on, the accuracy is "
+        f"On the 500 candidate rows that epochs are evaluated on, the accuracy is "
         f"{(kept == y).mean():.4f} instead of {best:.4f}. The label {label!r} is given to "
         f"{(kept == label).mean():.1%} of these rows instead of {(free == label).mean():.1%}. "
-        "What training gave up for the constraints is not in these numbers."
+        "What the constraints cost during training is not included."
     )
     assert remark in model.certificate_.explain()
 
@@ -196,7 +196,7 @@ def test_the_price_of_another_epoch(lr, is_best):
     assert remark == str(model.price_)
     assert remark.startswith(
         f"Because of the constraints, epoch {kept} was kept instead of epoch {best}. On the 500 "
-        f"candidate rows that epochs are judged on, the loss is {loss:.4f} instead of "
+        f"candidate rows that epochs are evaluated on, the loss is {loss:.4f} instead of "
         f"{losses[best]:.4f}. What"
     )
 

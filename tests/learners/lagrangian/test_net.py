@@ -108,7 +108,7 @@ def test_single_rows_are_batches_where_they_are_asked_for(blobs, constraints):
 @each_goal
 def test_fewer_rows_than_a_batch_and_none_left(blobs, constraints):
     options = {"batch_size": 5000, "iterator_train__drop_last": True}
-    with pytest.raises(ValueError, match="No batch is left to train on: with drop_last"):
+    with pytest.raises(ValueError, match=r"There is no batch to train on: .*drop_last"):
         fitted(blobs, constraints, **options)
     assert fitted(blobs, constraints, batch_size=5000).n_iter_ == 3
 
@@ -178,11 +178,11 @@ def test_detached_outputs_have_nothing_to_train(blobs, constraints):
 @pytest.mark.parametrize(
     ("change", "n_outputs", "message"),
     [
-        (torch.mean, 2, "one row of outputs for each row of inputs"),
-        (torch.flatten, 2, "one row of outputs for each row of inputs"),
-        (lambda o: o, 3, r"with 2 classes it must return \(32, 2\)"),
+        (torch.mean, 2, "one row of outputs per row of inputs"),
+        (torch.flatten, 2, "one row of outputs per row of inputs"),
+        (lambda o: o, 3, r"With 2 classes it must return shape \(32, 2\)"),
         (lambda o: o, 1, "criterion=BCEWithLogitsLoss"),
-        (lambda o: o[:, :, None], 2, r"with 2 classes it must return \(32, 2\)"),
+        (lambda o: o[:, :, None], 2, r"With 2 classes it must return shape \(32, 2\)"),
     ],
 )
 def test_outputs_of_another_shape_are_refused(blobs, change, n_outputs, message, constraints):
@@ -191,5 +191,5 @@ def test_outputs_of_another_shape_are_refused(blobs, change, n_outputs, message,
 
 
 def test_two_numbers_a_row_are_no_regression(blobs):
-    with pytest.raises(ValueError, match="one row of outputs for each row of inputs"):
+    with pytest.raises(ValueError, match="one row of outputs per row of inputs"):
         SeldonianRegressor(Returning(torch.flatten)).fit(*blobs)

@@ -47,7 +47,7 @@ def test_every_kind_gives_the_same_loss_and_probabilities(outputs, criterion, ki
     [
         (torch.zeros(3), nn.CrossEntropyLoss(), "must return"),
         (torch.zeros(3, 5), nn.CrossEntropyLoss(), "must return"),
-        (torch.zeros(3, 2), nn.BCEWithLogitsLoss(), "one output a row"),
+        (torch.zeros(3, 2), nn.BCEWithLogitsLoss(), "one output per row"),
     ],
 )
 def test_wrong_shapes(outputs, criterion, message):

@@ -63,7 +63,7 @@ def test_batches_are_shared_out_and_too_small_rests_left_out(n_rows, batch_size,
 @pytest.mark.parametrize(("n_rows", "batch_size"), [(100, 3), (3, 100)])
 def test_batches_that_cannot_be_shared_are_refused(n_rows, batch_size):
     rows = Rows(torch.zeros(n_rows, 1), torch.zeros(n_rows), torch.zeros(n_rows))
-    with pytest.raises(ValueError, match="2 processes cannot share batches of 3 rows"):
+    with pytest.raises(ValueError, match="2 processes cannot divide a batch of 3 rows"):
         Batches(rows, batch_size, Processes(0, 2))
 
 
@@ -102,7 +102,7 @@ def test_training_together_gives_what_one_process_gives(fits, name, fit):
 def test_what_cannot_be_shared_is_refused_everywhere(fits):
     for fit in fits:
         assert "process must call fit with the same ones" in fit["other rows"]
-        assert "2 processes cannot share batches of 3 rows" in fit["small batches"]
+        assert "2 processes cannot divide a batch of 3 rows" in fit["small batches"]
 
 
 def test_a_process_that_is_killed_ends_the_run_without_a_certificate():

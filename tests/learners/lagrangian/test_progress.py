@@ -100,8 +100,8 @@ def test_the_rest_is_logged(blobs, groups, caplog):
         model = SeldonianClassifier(MLP, constraints="ACC >= 0.7", random_state=0, max_epochs=2)
         model.fit(*blobs)
     assert caplog.messages == [
-        "Training on 500 rows; 500 are kept for the test.",
-        f"Epoch {model.net_.kept_epoch_} of 2 is kept.",
+        "Training on 500 rows; 500 are held out for the test.",
+        f"Epoch {model.net_.kept_epoch_} of 2 was kept.",
         "Safety test passed: the constraint is certified.",
     ]
 

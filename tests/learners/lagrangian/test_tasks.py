@@ -16,7 +16,7 @@ from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian
 from sklearn_seldonian.learners.lagrangian._tasks import summarised
 from sklearn_seldonian.measures import REGRESSION_VALUES, RowMeasure, row_values
 from sklearn_seldonian.selection import ConstrainedProblem
-from tests.learners.lagrangian._pull import pulled
+from tests.learners.lagrangian._gradient import gradient_of_weights
 
 N = 400
 rng = np.random.default_rng(0)
@@ -71,12 +71,12 @@ def test_without_a_surrogate_the_slope_is_that_of_the_value():
 
 @pytest.mark.parametrize("shape", [(8, 2), (8, 0)])
 def test_outputs_of_another_shape_are_refused(shape):
-    with pytest.raises(ValueError, match=r"of shape \(8, .\) for 8 rows; for a regression"):
+    with pytest.raises(ValueError, match=r"of shape \(8, .\) for 8 rows. For a regression"):
         TASK.with_output_kind(torch.zeros(shape), nn.MSELoss())
 
 
 def test_probabilities_under_cross_entropy_are_noticed():
-    with pytest.warns(UserWarning, match="The module returns probabilities while"):
+    with pytest.warns(UserWarning, match="The module returns probabilities, and"):
         task = Classification(2).with_output_kind(torch.tensor([[0.2, 0.8]]), nn.CrossEntropyLoss())
     assert task.scores(torch.tensor([[0.2, 0.8]])).exp().sum() == pytest.approx(1)
 
@@ -93,7 +93,7 @@ def test_training_counts_what_the_test_counts():
     lagrangian = Lagrangian(problem, TASK, N, 0.0, 0.1, "cpu")
     for part in (slice(0, 100), slice(100, N)):
         y = torch.tensor(Y[part])
-        pulled(lagrangian, SCORES[part], y, torch.from_numpy(codes[part]))
+        gradient_of_weights(lagrangian, SCORES[part], y, torch.from_numpy(codes[part]))
         lagrangian.batch_done()
     lagrangian.step()
     statistics = summarised(TASK, SCORES, Y, codes, problem.stratification, problem.values)
@@ -106,14 +106,14 @@ def test_the_pull_is_the_gradient_of_the_constraint():
     y, codes = torch.tensor(Y), torch.from_numpy(codes)
     scale = TASK.violation_scale(problem, Rows(torch.zeros(N, 1), y, codes))
     lagrangian = Lagrangian(problem, TASK, N, 1.0, 1.0, "cpu", scale)
-    pulled(lagrangian, SCORES, y, codes)
+    gradient_of_weights(lagrangian, SCORES, y, codes)
     lagrangian.batch_done()
     lagrangian.step()
     scores = SCORES.clone().requires_grad_()
     predictions = TASK.predictions(scores)
     gap = predictions[MALE == 1].mean() - predictions[MALE == 0].mean()
     (lagrangian.multipliers[0] * gap / scale[0]).backward()
-    torch.testing.assert_close(pulled(lagrangian, SCORES, y, codes), scores.grad)
+    torch.testing.assert_close(gradient_of_weights(lagrangian, SCORES, y, codes), scores.grad)
 
 
 @pytest.mark.parametrize(

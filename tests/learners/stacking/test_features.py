@@ -15,7 +15,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_seldonian.learners.stacking import StackedFeatures
-from sklearn_seldonian.learners.stacking._beside import MAX_COLUMNS
+from sklearn_seldonian.learners.stacking._own_features import MAX_COLUMNS
 from sklearn_seldonian.learners.stacking._scores import LEAST, ClassScores, NumberScores
 
 MOST_ODDS = np.log((1 - LEAST) / LEAST)
@@ -216,9 +216,12 @@ def test_tables_of_polars_have_the_same_features_beside_the_scores():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (["a"] * 200, "All candidate rows have the label 'a', and the classifier needs two"),
-        (["a"] * 199 + ["b"], r"two of at least 2 classes.* have \[199, 1\] rows"),
-        (["a", "b", *["c"] * 198], r"two of at least 2 classes"),
+        (
+            ["a"] * 200,
+            "All candidate rows have the label 'a', and the classifier can only be fitted",
+        ),
+        (["a"] * 199 + ["b"], r"classes have \[199, 1\] .*At least 2 classes need two"),
+        (["a", "b", *["c"] * 198], "At least 2 classes need two"),
     ],
 )
 def test_candidate_rows_of_too_few_classes_are_refused(rows, y, message):
@@ -270,7 +273,7 @@ def test_predictions_may_be_a_column_and_folds_need_two_rows():
             return super().predict(X)[:, None]
 
     np.testing.assert_allclose(scores.of(Column().fit(X, y), X)[:, 0], y, atol=1e-9)
-    with pytest.raises(ValueError, match="There must be two candidate rows"):
+    with pytest.raises(ValueError, match="candidate rows, and at least two are needed"):
         scores.folds(y[:1], 5, 0)
     assert len(scores.folds(y[:3], 5, 0)) == 3
 

@@ -6,7 +6,7 @@ from sklearn_seldonian.learners.lagrangian import Rows
 from sklearn_seldonian.learners.lagrangian._lagrangian import StratifiedRows
 
 
-def pulled(state, scores, y, codes):
+def gradient_of_weights(state, scores, y, codes):
     rows = StratifiedRows(Rows(scores, y, codes), state.problem, state.task)
     _, (y, groups) = rows[torch.arange(len(y))]
     scores = scores.detach().clone().requires_grad_()

@@ -1,30 +1,20 @@
-"""The figures of the user guide's first pages: ``python docs/figures_guide.py`` draws them all.
-
-Each function returns one figure, which `main` writes to ``docs/_static`` under the function's name.
-"""
+"""The figures of the user guide's first pages."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
-from figures import read_table
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from sklearn.preprocessing import StandardScaler
 
+from figures._tables import read_table
 from sklearn_seldonian import SeldonianClassifier, probability_of_passing
 from sklearn_seldonian._palette import BLUE, FAILED, GREY, INK, PASSED, SHADE, SKY
 from sklearn_seldonian.datasets import load_gpa
 from sklearn_seldonian.measures import RATES
 from sklearn_seldonian.plotting import PowerDisplay, TradeoffDisplay
 
-STATIC = Path(__file__).resolve().parent / "_static"
 MONO = {"family": "monospace", "fontsize": 9, "parse_math": False}
 
 
@@ -235,25 +225,15 @@ def four_outcomes() -> Figure:
     return figure
 
 
-FIGURES = (
-    kinds_of_limits,
-    entries_of_rates,
-    delta_spent,
-    passing_against_rows,
-    cost_of_a_limit,
-    rows_treated_as_independent,
-    four_outcomes,
-)
-
-
-def main() -> None:
-    """Write every figure to ``docs/_static`` as SVG, the same bytes each time."""
-    plt.rcParams["svg.hashsalt"] = "sklearn-seldonian"
-    for draw in FIGURES:
-        figure = draw()
-        figure.savefig(STATIC / f"{draw.__name__}.svg", metadata={"Date": None})
-        plt.close(figure)
-
-
-if __name__ == "__main__":
-    main()
+FIGURES = {
+    f"{draw.__name__}.svg": draw
+    for draw in (
+        kinds_of_limits,
+        entries_of_rates,
+        delta_spent,
+        passing_against_rows,
+        cost_of_a_limit,
+        rows_treated_as_independent,
+        four_outcomes,
+    )
+}
