@@ -1,8 +1,8 @@
-"""The best linear rules that a safety test passes, searched for on a population known in full.
+"""The best linear rules that pass a safety test, found on a population that is known in full.
 
-Numbers of passing rows are taken for normal: with a true gap d and standard errors s of the gap
-in the safety rows and c in the candidate rows, the test passes where the gap seen is within
-``limit - 1.645 s`` of zero, and d differs from the gap that candidates show by c.
+The gap between groups is taken as normally distributed. Let its standard errors be s in the safety
+rows and c in the candidate rows. The test passes if the estimated gap is within ``limit - 1.645 s``
+of zero, and the true gap differs from the gap in the candidate rows by an error of size c.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from _population import DATA, Config, Population, least_loss, population
 from scipy.stats import norm
 
 SAFETY_SHARE, DELTA = 0.6, 0.05
-# Decisions are smoothed by these shares of the scores' spread, ever less.
+# Decisions are smoothed by these shares of the scores' spread, one after the other.
 SMOOTHING, STEPS_EACH = (0.15, 0.06, 0.03), 200
 
 
 class Rows(NamedTuple):
-    """How many rows of each group (male, female) a gap is counted in."""
+    """The numbers of rows of each group (male, female) that a gap is estimated from."""
 
     safety: np.ndarray
     candidate: np.ndarray | None
 
     def errors(self, rates):
-        """Standard errors of the gap in the safety rows, and of it beside what is known."""
+        """Standard errors of the gap in the safety rows, and of its error including candidates."""
         safety = self._error(rates, self.safety)
         if self.candidate is None:
             return safety, safety
@@ -37,12 +37,12 @@ class Rows(NamedTuple):
         return (sum(p * (1 - p) / n for p, n in zip(rates, rows, strict=True)) + 1e-12) ** 0.5
 
     def room(self, rates, power: float):
-        """By how much a gap of about zero must stay below its limit; rates may be tensors."""
+        """How far below its limit a gap of about zero must be. Rates may be tensors."""
         safety, both = self.errors(rates)
         return norm.ppf(1 - DELTA) * safety + norm.ppf((1 + power) / 2) * both
 
     def passing(self, rates, limit: float) -> np.ndarray:
-        """How probable it is to pass."""
+        """The probability of passing."""
         safety, both = self.errors(rates)
         within, gap = limit - norm.ppf(1 - DELTA) * safety, rates[0] - rates[1]
         chance = norm.cdf((within - gap) / both) - norm.cdf((-within - gap) / both)
@@ -52,7 +52,7 @@ class Rows(NamedTuple):
 class Rule(NamedTuple):
     """A rule that passes: its accuracy, share of positive decisions, and log-loss.
 
-    The loss is of the calibrated scores, moved to a half where they contradict the decision.
+    The loss is that of calibrated scores. If they contradict the decision, they are set to a half.
     """
 
     accuracy: float
@@ -61,7 +61,7 @@ class Rule(NamedTuple):
 
 
 class Search(NamedTuple):
-    """Rules of these people, with a gap within the limit, that pass with a probability."""
+    """A search among rules whose gap is within the limit and that pass with a given probability."""
 
     people: Population
     limit: float
@@ -81,8 +81,8 @@ def best_rule(
 ) -> Rule:
     """The best linear rule that a fit to m rows could return, by accuracy or by log-loss.
 
-    With the gap between the groups `known`, or seen on the candidate rows; NaN where the search
-    finds none that passes with probability `power`.
+    The gap between the groups is `known`, or estimated on the candidate rows. NaN if the search
+    finds no rule that passes with probability `power`.
     """
     people = population(config.dataset, data)
     male = people.groups["M"].mean()
@@ -155,13 +155,13 @@ def _along(scores: np.ndarray, search: Search) -> Rule | None:
 
 
 def _rates(people: Population, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positive rates of both groups where the first 1, 2, ... rows are decided for."""
+    """Positive rates of both groups if the first 1, 2, ... rows are decided positively."""
     male = people.groups["M"].to_numpy()[order] == 1
     return np.cumsum(male) / male.sum(), np.cumsum(~male) / (~male).sum()
 
 
 def _agreeing_losses(scores: np.ndarray, y: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Log-loss of calibrated scores where the first 1, 2, ... rows must have at least a half."""
+    """Log-loss of calibrated scores if the first 1, 2, ... rows must have at least a half."""
     line = np.column_stack([np.ones(len(y)), scores])
     logits = (line @ least_loss(line, y, None, np.array([0.0, 1.0])).x)[order]
     own = np.logaddexp(0, logits) - y[order] * logits

@@ -1,4 +1,4 @@
-"""Populations whose every row is known, the constraints on them, and the best model there is."""
+"""Populations that are known in full, constraints on them, and the best possible models."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def population(dataset: str, data: str = DATA) -> Population:
 
 
 def adult(data: str = DATA) -> Population:
-    """Census rows whose features leave out the sex; what is unknown is a category of its own."""
+    """Census rows with features other than the sex. Unknown values are a separate category."""
     frame = pd.read_csv(Path(data) / "adult" / "adult.csv.gz")
     male = (frame["sex"] == "Male").astype(int)
     features = frame.drop(columns=["sex", "income"])
@@ -77,7 +77,7 @@ def adult(data: str = DATA) -> Population:
 
 
 def synthetic(n_rows: int = 100_000, shift: float = 1.1) -> Population:
-    """Labels that follow a logistic model, which favours group M by its first feature.
+    """Labels of a logistic model, in which the first feature favours group M.
 
     The `shift` makes the mean probabilities of the groups differ by 0.2.
     """
@@ -134,11 +134,11 @@ CONFIGS = {
         Config("synthetic", "DP", 0.1),
     )
 }
-# Apart from those above, of which `solution_rate.py` fits every one.
+# In addition to those above, all of which `solution_rate.py` fits.
 ADULT_CONFIGS = {
     config.name: config for config in (Config("adult", "DP", 0.1), Config("adult", "PPV", 0.75))
 }
-# Where it may pay to see the group.
+# Constraints for which decisions that depend on the group may be better.
 RATE_CONFIGS = {
     config.name: config
     for config in (
@@ -152,23 +152,23 @@ RATE_CONFIGS = {
 class Truth(NamedTuple):
     """A constraint on a whole population: ``forms @ p <= limit`` for positive probabilities p.
 
-    `forms` has a row for each linear inequality. Written without the package under test, so
-    that its reading of a constraint is checked too.
+    `forms` has a row per linear inequality. It is written without the package under test, so that
+    the package's reading of a constraint is checked too.
     """
 
     forms: Floats
     limit: float
 
     def g(self, p: npt.ArrayLike) -> float:
-        """Above zero where the constraint is violated; 0/0 counts as satisfied."""
+        """The value of g, above zero if the constraint is violated. 0/0 counts as satisfied."""
         return float((self.forms @ np.asarray(p, dtype=float)).max() - self.limit)
 
 
 @cache
 def truth(config: Config, data: str = DATA) -> Truth:
-    """The constraint's inequalities; a ratio A/B >= c reads c B - A <= 0.
+    """The constraint's inequalities. A ratio A/B >= c becomes c B - A <= 0.
 
-    So does a precision: c for each positive decision, less the true ones among them.
+    A precision is such a ratio: c for each positive decision, minus the true ones among them.
     """
     people = population(config.dataset, data)
     positive, everyone = people.y == 1, np.ones(len(people.y), dtype=bool)
@@ -197,14 +197,14 @@ def _gap(people: Population, counted: npt.NDArray[np.bool_]) -> Floats:
     return np.asarray(male - female)
 
 
-# -- the best model there is ------------------------------------------------------------------
+# -- the best possible model ------------------------------------------------------------------
 
 
 class Optimum(NamedTuple):
-    """The logistic model of least log-loss on the population under the soft constraint.
+    """The logistic model with the lowest log-loss on the population under the soft constraint.
 
-    `accuracy` is the best that a shift of its threshold reaches under the hard constraint;
-    `g_hard` is at the unshifted threshold. `free_*`: of the model without the constraint.
+    `accuracy` is the best accuracy with a shifted threshold under the hard constraint. `g_hard` is
+    the value at the threshold without a shift. `free_*` are for the model without the constraint.
     """
 
     log_loss: float
@@ -243,7 +243,7 @@ def population_optimum(config: Config, data: str = DATA, n_starts: int = 4) -> O
 
 
 def least_loss(X: Floats, y: Integers, limits: Truth | None, start: Floats) -> OptimizeResult:
-    """Least mean log-loss over logistic models, under the `limits` if there are any."""
+    """The lowest mean log-loss of logistic models, under the `limits` if there are any."""
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         scores = X @ theta
@@ -271,7 +271,7 @@ def least_loss(X: Floats, y: Integers, limits: Truth | None, start: Floats) -> O
 
 
 def best_shifted_accuracy(scores: Floats, y: Integers, limits: Truth) -> float:
-    """Best accuracy of ``scores > t`` over all t whose decisions keep to the limits."""
+    """The best accuracy of ``scores > t`` over all t whose decisions satisfy the limits."""
     order = np.argsort(-scores)
     sums = np.cumsum(limits.forms[:, order], axis=1)
     g = np.append(0.0, sums.max(axis=0)) - limits.limit

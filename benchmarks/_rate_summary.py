@@ -1,4 +1,4 @@
-"""What trials of `solution_rate.py` say: a table beside the Engine's, and the claims on it."""
+"""The results of `solution_rate.py`: a table that compares with the Engine, and claims on it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ def summarise(
     optima: Mapping[str, Optimum],
     frontier: Mapping[str, Rule],
 ) -> pd.DataFrame:
-    """One row a (config, decision, m), with the Engine's figures and the best's beside it.
+    """One row per (config, decision, m), with the figures of the Engine and of the best model.
 
-    The best is the optimum or, where there is one, the rule of the `frontier`, which is that of
-    `LARGEST` rows.
+    The best model is the optimum, or the rule of the `frontier` for `LARGEST` rows if there is one.
     """
     points = trials.groupby(POINT).apply(summary_of, include_groups=False).reset_index()
     points = points.astype({name: int for name in COUNTS})
@@ -115,20 +114,20 @@ PARITY_ACCURACY = {1000: 0.58, 2000: 0.61, 4000: 0.63, 16000: 0.637}
 
 
 class Finding(NamedTuple):
-    """A claim about some fits, what was seen, and whether it holds (None: too few trials)."""
+    """A claim about some fits, the result, and whether the claim holds (None: too few trials)."""
 
     claim: str
     seen: str
     holds: bool | None
 
     def __str__(self) -> str:
-        mark = {True: "holds", False: "NOT MET", None: "not judged"}[self.holds]
+        mark = {True: "holds", False: "NOT MET", None: "too few trials"}[self.holds]
         return f"{self.claim:84} {self.seen:28} {mark}"
 
 
-def judged(row: Any, claim: str, value: float, limit: float, sense: str) -> Finding:
-    """Compare a figure of a row of the summary with what is claimed of it."""
-    room = (value - limit if sense == ">=" else limit - value) + 1e-9  # of rounding
+def finding(row: Any, claim: str, value: float, limit: float, sense: str) -> Finding:
+    """Compare a figure in a row of the summary with the limit that is claimed."""
+    room = (value - limit if sense == ">=" else limit - value) + 1e-9  # for rounding
 
     where = f"{row.config} {row.decision} m = {row.m}: {claim} {sense} {limit:.4f}"
     seen = f"{value:.4f}, {row.trials:.0f} trials"
@@ -136,7 +135,7 @@ def judged(row: Any, claim: str, value: float, limit: float, sense: str) -> Find
 
 
 def claims(summary: pd.DataFrame) -> Iterator[Finding]:
-    """Everything that is claimed, over a frame of `summarise`."""
+    """All claims, for a table of `summarise`."""
     drawn, decided = (summary[summary["decision"] == name] for name in ("sample", "argmax"))
     yield from as_good_as_the_engine(drawn)
     yield from violations(drawn[drawn["config"].isin(SOFT_BINDING)], "soft")
@@ -147,16 +146,16 @@ def claims(summary: pd.DataFrame) -> Iterator[Finding]:
 
 
 def as_good_as_the_engine(summary: pd.DataFrame) -> Iterator[Finding]:
-    """By the Engine's own meaning, from 500 rows on."""
+    """As good as the Engine by the Engine's own criteria, from 500 rows on."""
     compared = summary[(summary["m"] >= 500) & summary["engine_trials"].notna()]
     for row in compared.itertuples():
-        yield judged(row, "solution rate", row.rate, row.engine_rate - 0.05, ">=")
+        yield finding(row, "solution rate", row.rate, row.engine_rate - 0.05, ">=")
         if not math.isnan(row.engine_log_loss):
-            yield judged(row, "log-loss", row.log_loss, row.engine_log_loss + 0.015, "<=")
+            yield finding(row, "log-loss", row.log_loss, row.engine_log_loss + 0.015, "<=")
 
 
 def violations(summary: pd.DataFrame, kind: str) -> Iterator[Finding]:
-    """The promise: at most delta of all fits, tested one-sided at 1%, sizes pooled."""
+    """The promise: violations in at most a share delta of fits, tested one-sided at 1%, pooled."""
     for (config, decision), rows in summary.groupby(["config", "decision"]):
         hits, trials = int(rows[f"{kind}_violations"].sum()), int(rows["trials"].sum())
         p_value = binomtest(hits, trials, DELTA, alternative="greater").pvalue
@@ -168,30 +167,30 @@ def violations(summary: pd.DataFrame, kind: str) -> Iterator[Finding]:
 
 
 def solution_rates(summary: pd.DataFrame) -> Iterator[Finding]:
-    """Of decisions, for the Engine's constraints."""
+    """Solution rates with the Engine's constraints on decisions."""
     for row in summary[summary["engine_trials"].notna()].itertuples():
         if row.config.startswith("gpa") and row.m >= 1000:
-            yield judged(row, "solution rate", row.rate, 0.9, ">=")
+            yield finding(row, "solution rate", row.rate, 0.9, ">=")
         if row.config == "german_DI_0.8" and row.m == 1000:
-            yield judged(row, "solution rate", row.rate, 0.8, ">=")
+            yield finding(row, "solution rate", row.rate, 0.8, ">=")
 
 
 def parity_accuracy(summary: pd.DataFrame) -> Iterator[Finding]:
     for row in summary[summary["config"] == "gpa_DP_0.1"].itertuples():
         if row.m in PARITY_ACCURACY:
-            yield judged(row, "accuracy", row.accuracy, PARITY_ACCURACY[row.m], ">=")
+            yield finding(row, "accuracy", row.accuracy, PARITY_ACCURACY[row.m], ">=")
 
 
 def near_the_best(summary: pd.DataFrame) -> Iterator[Finding]:
-    """At 32,000 rows: as good as the population's own best.
+    """At 32,000 rows: as good as the best model of the population.
 
-    Which is the optimum, threshold shifted, or where that binds the mean probabilities the most
-    accurate rule that can be told to pass from as many rows: neither the decisions' rates nor
-    the losses of the optimum are those of any rule that passes.
+    The best model is the optimum with a shifted threshold. If the constraint binds the optimum's
+    mean probabilities, it is the most accurate rule that passes with as many rows, because no rule
+    that passes has the decision rates or the losses of the optimum.
     """
     for row in summary[summary["m"] == LARGEST].itertuples():
-        yield judged(row, "accuracy", row.accuracy, row.best_accuracy - 0.005, ">=")
-        yield judged(row, "log-loss", row.log_loss, row.best_log_loss + 0.01, "<=")
+        yield finding(row, "accuracy", row.accuracy, row.best_accuracy - 0.005, ">=")
+        yield finding(row, "log-loss", row.log_loss, row.best_log_loss + 0.01, "<=")
 
 
 def report(findings: list[Finding], no_assert: bool) -> None:
@@ -199,6 +198,6 @@ def report(findings: list[Finding], no_assert: bool) -> None:
     for finding in findings:
         print(finding)
     counts = [sum(f.holds is verdict for f in findings) for verdict in (True, False, None)]
-    print("\n{} claims hold, {} are not met, {} not judged for lack of trials".format(*counts))
+    print("\n{} claims hold, {} are not met, {} have too few trials".format(*counts))
     missed = [finding.claim for finding in findings if finding.holds is False]
     assert no_assert or not missed, missed

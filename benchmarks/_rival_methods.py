@@ -26,7 +26,7 @@ from sklearn_seldonian.metrics import constraint_values
 DELTA = 0.05
 N_THRESHOLDS, N_THRESHOLDS_OF_GROUP = 40, 20
 THRESHOLD_FOLDS, MIXTURE_FOLDS = 5, 3
-# Shares of what the limit allows that a mixture is trained to, the loosest first.
+# Shares of the limit that a mixture is trained for, the loosest first.
 TIGHTER = (1.0, 0.8, 0.6, 0.4, 0.2, 0.05)
 
 Decide = Callable[[Floats], Floats]
@@ -48,7 +48,7 @@ class Sample(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One draw: rows that train, rows that test, everyone, and a seed for what is random."""
+    """One draw: candidate rows, safety rows, the population, and a seed."""
 
     config: Config
     candidate: Sample
@@ -58,7 +58,7 @@ class Case(NamedTuple):
 
 
 def case_of(config: Config, m: int, trial: int, data: str) -> Case:
-    """Rows are independent draws, so that one half is as good as the other."""
+    """A draw of m rows. They are independent, so any half of them can be the candidate rows."""
     people = population(config.dataset, data)
     drawn = draw(config.dataset, m, trial, data)
     whole = Sample(people.X, people.y, people.groups)
@@ -67,11 +67,11 @@ def case_of(config: Config, m: int, trial: int, data: str) -> Case:
 
 
 class Answer(NamedTuple):
-    """What came of one fit.
+    """The result of one fit.
 
-    `positive` holds the probability that each row of the population is decided positively, 0 or
-    1 where nothing is drawn; None where no model is returned. `passing` is what training
-    predicted.
+    `positive` has the probability of a positive decision for each row of the population, 0 or 1 if
+    decisions are not drawn. It is None if no model was returned. `passing` is the probability of
+    passing that training predicted.
     """
 
     positive: Floats | None
@@ -106,7 +106,7 @@ def ours_trees_by_group(case: Case) -> Answer:
 
 
 def fitted(model: Any, case: Case) -> Answer:
-    """An estimator of ours, which tests its model itself."""
+    """The answer of one of our estimators, which test their model themselves."""
     parts = case.candidate, case.safety
     is_safety = np.repeat([False, True], [len(part.y) for part in parts])
     X, y = (np.concatenate([getattr(part, name) for part in parts]) for name in ("X", "y"))
@@ -136,7 +136,7 @@ def predicted_passing(history: pd.DataFrame | None) -> float:
 
 
 class Decided(ClassifierMixin, BaseEstimator):
-    """Decisions that were made already, as a classifier whose only feature they are."""
+    """A classifier that returns its only feature, which has decisions that were made before."""
 
     def fit(self, X: Any, y: Any) -> Decided:
         self.classes_ = np.array([0, 1])
@@ -147,7 +147,7 @@ class Decided(ClassifierMixin, BaseEstimator):
 
 
 def tested(positive: Floats, sample: Sample, case: Case) -> SafetyCertificate:
-    """The test of decisions about a sample, drawn where they are not certain."""
+    """The test of decisions about a sample. Decisions that are not certain are drawn."""
     decisions = np.random.default_rng(case.seed).random((len(positive), 1)) < positive[:, None]
     return certify(
         Decided().fit(decisions, sample.y),
@@ -161,19 +161,19 @@ def tested(positive: Floats, sample: Sample, case: Case) -> SafetyCertificate:
 
 
 def answer(decide: Decide, case: Case) -> Answer:
-    """What the one test on the safety rows says of a model."""
+    """The answer of the single test of a model on the safety rows."""
     return answer_by_group(lambda sample: decide(sample.X), case)
 
 
 def answer_by_group(decide: DecideByGroup, case: Case) -> Answer:
-    """The same for a model that sees the group."""
+    """The same for a model whose decisions depend on the group."""
     certificate = tested(decide(case.safety), case.safety, case)
     positive = decide(case.everyone) if certificate.passed else None
     return Answer(positive, certificate.results[0].g_upper)
 
 
 def rehearsed(options: Sequence[Any], decisions: Callable[[Any], Floats], case: Case) -> Any:
-    """The first option whose decisions about candidate rows pass, or that with the lowest bound."""
+    """The first option whose decisions pass on candidate rows, or the one with the lowest bound."""
     bounds = []
     for option in options:
         certificate = tested(decisions(option), case.candidate, case)
@@ -196,7 +196,7 @@ def trees(case: Case) -> Answer:
 
 
 def with_threshold(model: Any, case: Case) -> Answer:
-    """A fitted model that decides positively above a threshold, which is rehearsed."""
+    """A fitted model with a decision threshold that is chosen by rehearsal on candidate rows."""
     X, y, _ = case.candidate
     cv = folds(THRESHOLD_FOLDS, case)
     scores = cross_val_predict(model, X, y, cv=cv, method="predict_proba")[:, 1]
@@ -235,7 +235,7 @@ def with_thresholds_by_group(model: Any, case: Case) -> Answer:
     def decisions(pair: tuple[float, float]) -> Floats:
         return np.asarray(scores > np.where(male, *pair), dtype=float)
 
-    # A test takes long, and never passes what its own estimate refutes.
+    # A test takes long, and never passes if the estimate itself violates the constraint.
     keeping = [pair for pair in pairs if estimate(decisions(pair), case) <= 0]
     chosen = rehearsed(keeping or pairs[:1], decisions, case)
     model.fit(X, y)
@@ -248,7 +248,7 @@ def with_thresholds_by_group(model: Any, case: Case) -> Answer:
 
 
 def estimate(positive: Floats, case: Case) -> float:
-    """The constraint's g of decisions about the candidate rows."""
+    """The constraint's g for decisions about the candidate rows."""
     X, y, groups = positive[:, None], case.candidate.y, case.candidate.groups
     model = Decided().fit(X, y)
     values = constraint_values(model, X, y, case.config.text, sensitive_features=groups)
@@ -256,7 +256,7 @@ def estimate(positive: Floats, case: Case) -> float:
 
 
 def threshold_optimizer(case: Case) -> Answer:
-    """fairlearn's thresholds of groups around a logistic model; what it draws is drawn once."""
+    """fairlearn's group thresholds on a logistic model. Random decisions are drawn once."""
     from fairlearn.postprocessing import ThresholdOptimizer
 
     X, y, groups = case.candidate
@@ -299,7 +299,7 @@ def fairlearn_rehearsed(case: Case) -> Answer:
 
 
 def mixture(sample: Sample, config: Config, share: float) -> Decide:
-    """fairlearn's mixture of logistic models, held to a share of what the limit allows."""
+    """fairlearn's mixture of logistic models, trained for a share of the limit."""
     from fairlearn.reductions import DemographicParity, ExponentiatedGradient
 
     bound = (
@@ -345,6 +345,6 @@ METHODS = BLIND | BY_GROUP
 
 
 def enters(method: str, config: Config) -> bool:
-    """Whether a method has a way to train for the constraint."""
+    """Whether a method can train for the constraint."""
     without_groups = config.family == "PPV"
     return not (without_groups and (method.startswith("fairlearn") or method in BY_GROUP))

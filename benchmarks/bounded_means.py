@@ -1,21 +1,21 @@
-"""How many rows do tests of a mean of bounded values take, against the normal test?
+"""How many rows do tests of a mean of bounded values need, compared with the normal test?
 
-For each of some distributions, the rows with which a test certifies ``mean <= limit`` in 80% of
-samples, as a multiple of the rows that Student's t test of the same level takes:
+For several distributions, this finds the number of rows with which a test certifies
+``mean <= limit`` in 80% of samples. It is given as a multiple of the rows of Student's t test:
 
 * hedge: the package's bets against one limit, which aim at 1 / delta after the last row;
-* star: the same, with log-optimal bets for what the capital still lacks (Voracek and Orabona 2025);
+* star: the same, with bets that are log-optimal for the missing capital (Voracek, Orabona 2025);
 * plain: bets that aim at 1 / delta at any time (Waudby-Smith and Ramdas 2024);
-* mixture: constant bets, 20 of them with equal shares, in which the order of rows plays no part;
-* Chernoff: Hoeffding's bound of the sample mean alone;
-* Bentkus: with the true variance, and so many rows that sums are normal: its least number;
+* mixture: 20 constant bets with equal shares, which do not depend on the order of rows;
+* Chernoff: Hoeffding's bound, from the sample mean alone;
+* Bentkus: with the true variance, and with so many rows that sums are normal, its lowest number;
 * Dirichlet: the (1 - delta)-quantile of the mean under Dirichlet weights on the rows and the upper
-  end. It is not proved to be valid; no bound of Phan, Thomas and Learned-Miller (2021) is lower;
-* any: what no test that is valid for all distributions in the range can do with fewer rows.
+  end. It is not proved to be valid. No bound of Phan, Thomas and Learned-Miller (2021) is lower;
+* any: a lower bound on the rows of every test that is valid for all distributions in the range.
 
     python benchmarks/bounded_means.py [--trials 400] [--csv FILE]
 
-Rows that FILE holds already are not computed again. It ends in assertions of what is claimed.
+Numbers that are in FILE already are not computed again. It ends in assertions of the claims.
 """
 
 from __future__ import annotations
@@ -204,12 +204,12 @@ TESTS: dict[str, Test] = {
 
 
 def rows_of_any_test(case: Case) -> float:
-    """Fewer do not suffice for any valid test.
+    """A lower bound on the number of rows of every valid test.
 
-    Let each row be replaced by the upper end with the probability e that lifts the mean to the
-    limit. With probability (1 - e)^n no row is replaced, and the sample is as before. So a test
-    that certifies .8 of the samples before certifies .8 (1 - e)^n of those after, at least, which
-    has to be at most delta.
+    Replace each row by the upper end with the probability e that raises the mean to the limit. With
+    probability (1 - e)^n no row is replaced, and the sample does not change. A test that certifies
+    .8 of the samples before therefore certifies at least .8 (1 - e)^n of them afterwards, and this
+    share must be at most delta.
     """
     share = (case.limit - case.mean) / (1.0 - case.mean)
     return math.log(POWER / DELTA) / -math.log1p(-share)

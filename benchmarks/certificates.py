@@ -1,4 +1,4 @@
-"""Are constraints certified as often as the data allow, and falsely at most delta of the time?
+"""Are constraints certified as often as possible, and falsely with probability at most delta?
 
 Three tables, all seeded:
 
@@ -10,8 +10,8 @@ Three tables, all seeded:
 
     python benchmarks/certificates.py [--quick] [--part validity|power|speed]
 
-It ends in assertions of what the rows claim. An error behind a share is one binomial
-standard error, and a requirement is missed where it is beyond three of them.
+It ends in assertions of what the rows claim. The error of a share is one binomial standard error.
+A requirement is missed if the share differs from it by more than three of them.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ THREE = Schema((0, 1, 2), None, {})
 MF = frozenset({frozenset({"M", "F"})})
 PARITY = "abs(PR | [M] - PR | [F]) <= 0.1"
 LONG = "min(TPR, by=level) >= 0.1", "max(abs(PR - 0.3), by=level) <= 0.9"
-# Seconds for so many levels.
+# Allowed seconds, by number of levels.
 MOST = {1000: 1.0, 10_000: 5.0}
 GAP_RATES = (0.3, 0.32, 0.1, 0.13)
 GAPS = "abs(FNR | [M] - FNR | [F]) + abs(FPR | [M] - FPR | [F]) <= 0.35"
 
 
 class Row(NamedTuple):
-    """One finding and the requirement it is held to (none where it is for information)."""
+    """One result and its requirement, if there is one."""
 
     case: str
     value: float
@@ -93,8 +93,8 @@ def share(case: str, hits: int, trials: int, **required: float) -> Row:
 # -- verdicts over tables of counts -----------------------------------------------------------
 
 
-class Judge:
-    """Verdicts of `passes`, each atom's kept by the counts it looks at."""
+class Verdicts:
+    """Verdicts of `passes`. Verdicts on atoms are stored by the counts that they depend on."""
 
     def __init__(self, constraint: ResolvedConstraint, method: str) -> None:
         self.constraint, self.method = constraint, method
@@ -124,7 +124,7 @@ class Judge:
                 return self.seen[key]
 
     def _key(self, atom: Atom, evidence: Evidence, table: Statistics) -> object:
-        """All that the atom's test depends on; atoms alike in form share their verdicts."""
+        """Everything that the atom's test depends on. Atoms of the same form share verdicts."""
         samples = tuple(evidence.samples[mean][:2] for mean in atom.estimands)
         alike = atom.linear and len(atom.estimands) <= 2 and all(_alone(m) for m in atom.estimands)
         if alike and atom.linear:
@@ -134,7 +134,7 @@ class Judge:
 
 
 def _alone(mean: Any) -> bool:
-    """Whether the mean is of one group, and so has no row in common with another group's."""
+    """Whether the mean is about one group, so that it shares no row with other groups' means."""
     return len(mean.conditions) == 1
 
 
@@ -163,9 +163,9 @@ def samples_of(
 
 
 def hits_of(constraints: Sequence[ResolvedConstraint], data: list[Statistics], method: str) -> int:
-    """In how many samples all the constraints pass."""
-    judges = [Judge(constraint, method) for constraint in constraints]
-    return sum(all(judge(statistics) for judge in judges) for statistics in data)
+    """The number of samples in which all the constraints pass."""
+    verdicts = [Verdicts(constraint, method) for constraint in constraints]
+    return sum(all(passes(statistics) for passes in verdicts) for statistics in data)
 
 
 def group(n: int, tpr: float, fpr: float, positive: float = 0.5) -> tuple[int, list[float]]:
@@ -359,7 +359,7 @@ def speed(quick: bool) -> Iterator[Row]:
 
 
 def sum_of_gaps(n: int) -> Row:
-    """Four rates of so many rows each."""
+    """A sum of gaps of four rates, with n rows per rate."""
     gaps = bind(parse(GAPS), TWO)
     samples = {
         m: Sample(round(n * k), n, n) for m, k in zip(gaps.estimands, GAP_RATES, strict=True)
@@ -373,7 +373,7 @@ def sum_of_gaps(n: int) -> Row:
 
 
 def many_levels(n: int) -> Iterator[Row]:
-    """Quantifiers over many levels, of which each has at least 10 rows."""
+    """Quantifiers over many levels with at least 10 rows each."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, n)
     X, model = np.where(rng.random(n) < 0.8, y, 1 - y)[:, None], Given().fit(None, None)

@@ -1,13 +1,13 @@
 """Are the bounds as strong as the data allow, and never wrong more often than delta?
 
-Three parts, one row a finding:
+Three parts, with one row per result:
 
-* validity: the largest probability of a false certificate, exact (binomials summed over
-  the whole sample space, true rates on and beyond the limit on a grid finer than and
-  offset from the test's own) for one and two rates, simulated for the others; for betting
-  summed over all counts of zeros and ones, handed over in six orders;
-* power: the share of samples certified where the constraint holds;
-* speed: seconds on this machine, one core.
+* validity: the largest probability of a false certificate. For one and two rates it is exact:
+  binomials are summed over the whole sample space, for true rates on and beyond the limit, on a
+  grid that is finer than the test's own and offset from it. For betting it is summed over all
+  counts of zeros and ones, in six orders. For the others it is simulated;
+* power: the share of samples that are certified if the constraint holds;
+* speed: seconds on one core of this machine.
 
     python benchmarks/certificates_bounds.py [--quick] [--csv FILE]
 

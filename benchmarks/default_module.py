@@ -1,17 +1,17 @@
 """By how much must a network be better than a linear model for the default to keep it?
 
-Without a module both are trained, and the network is kept if it errs less on candidate rows by
-more than `MARGIN` standard errors of the difference. Here the margin is varied. Where both are
-predicted to pass, an infinite one keeps the linear model, and one of minus infinity the network.
-Four populations are known in full. In one a line tells the classes best, in one a product does, in
-one both do, and one is GPA, with parity within 0.1.
+Without a module both are trained, and the network is kept if its error on candidate rows is lower
+by more than `MARGIN` standard errors of the difference. This benchmark varies the margin. If both
+are predicted to pass, an infinite margin keeps the linear model, and minus infinity the network.
+Four populations are known in full. In one of them the classes are best separated by a line, in one
+by a product, and in one by both. The fourth is GPA, with parity within 0.1.
 
     python benchmarks/default_module.py [--trials 12] [--sizes 1000 4000] [--results DIR]
 
-Prints the accuracy of the kept model on the population, certified or not, what it gains over the
-linear model with the standard error of that, and how often the network was kept. It asserts that
-the package's margin loses at most .005 against the better of both, on average over the populations
-of a line and of a product.
+It prints the accuracy of the kept model on the population, certified or not, its gain over the
+linear model with a standard error, and how often the network was kept. It asserts that the
+package's margin loses at most .005 against the better of both, on average over the populations of a
+line and of a product.
 """
 
 from __future__ import annotations

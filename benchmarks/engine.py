@@ -1,13 +1,14 @@
-"""What does the Seldonian Engine do where a constraint on mean probabilities binds?
+"""What does the Seldonian Engine do if a constraint on mean probabilities binds?
 
-None of the constraints in ../shared/benchmarks/engine_baseline.csv binds at the optimum, so
-that its promise is not tested there. This runs the Engine on those that do, by the protocol of
+None of the constraints in ../shared/benchmarks/engine_baseline.csv binds at the optimum, so they
+do not test its promise. This runs the Engine on constraints that bind, by the protocol of
 `solution_rate.py` (the same draws) and the settings of its own GPA tutorial: logistic model,
 60% safety data, Adam, lambda_init 0.5, both rates 0.01, 1,000 iterations, start at the
-unconstrained fit, t bounds, delta split equally, inflation factor 2. Beside it stand our fits
-with `decision="sample"` from `solution_rate_trials.csv.gz`.
+unconstrained fit, t bounds, delta split equally, inflation factor 2. The results are compared with
+our fits with `decision="sample"` from `solution_rate_trials.csv.gz`.
 
-The Engine is not a dependency: it asks for a matplotlib of its own. In an environment apart
+The Engine is not a dependency, because it needs another version of matplotlib. In another
+environment:
 
     pip install --no-deps seldonian-engine
     pip install autograd cma graphviz matplotlib pandas pytest scikit-learn tqdm
@@ -31,7 +32,7 @@ from _population import CONFIGS, Config, draw, population, truth
 from scipy.special import expit
 
 BINDING = ("gpa_DP_0.03", "gpa_DP_0.02", "synthetic_DP_0.1")
-ENOUGH = 10  # trials, before a point is judged
+ENOUGH = 10  # the number of trials that a point needs
 OURS = Path(__file__).parent / "solution_rate_trials.csv.gz"
 HYPERPARAMETERS: dict[str, Any] = {
     "lambda_init": 0.5,

@@ -1,16 +1,16 @@
-"""How good is the best rule that the safety test passes, and the best that candidate rows show?
+"""How good is the best rule that passes the safety test, and the best one found on candidate rows?
 
-For parity constraints, linear rules ``x @ theta > t`` are searched for the highest accuracy, and
-for the lowest log-loss of probabilities that agree with the decisions, among those that pass
-the test with probability `power` (`_frontier.py`): once where the population is known, once
-where the gap between the groups is known from the candidate rows alone, as `fit` knows it. What
-`solution_rate.py` finds is to be read beside this.
+For parity constraints, this searches the linear rules ``x @ theta > t`` that pass the test with
+probability `power` (`_frontier.py`), for the highest accuracy and for the lowest log-loss of
+probabilities that agree with the decisions. The population is known in one search. In the other,
+the gap between the groups is known from the candidate rows alone, as in `fit`. Compare the results
+with those of `solution_rate.py`.
 
     python benchmarks/frontier.py [--power 0.95] [--sizes 1000 4000 32000] [--results DIR]
 
-It asserts that where the population is known the search finds at least the accuracy of the best
-thresholds of the constrained optimum, found otherwise: .613, .643, .647 and .648 for GPA under
-parity .1 at m = 1,000, 2,000, 4,000 and 16,000 and power .9.
+It asserts that the search with a known population finds at least the accuracy of the best
+thresholds of the constrained optimum, which were found by another method: .613, .643, .647 and
+.648 for GPA under parity .1 at m = 1,000, 2,000, 4,000 and 16,000 and power .9.
 """
 
 from __future__ import annotations

@@ -1,19 +1,18 @@
-"""Does a network pass as predicted if judged on candidate rows that it did not train on?
+"""Does a network pass as predicted if it is evaluated on held-out candidate rows?
 
-A network may learn its rows by heart; what it decides about them then says little about what
-it will decide about safety rows. The network that `SeldonianClassifier` has by default, and a
-linear model, are fitted with all other settings at their defaults to m rows drawn with
-replacement from populations known in full, and epochs judged on all candidate rows, or on a
-share of them held out from training: a tenth, a third, a half, or what the package chooses. For
-linear models that is none: "chosen" judges them by copies that did not train on the rows judged.
+A network may memorise its training rows, so that its decisions about them say little about those
+for safety rows. The default network of `SeldonianClassifier` and a linear model are fitted, with
+all other settings at their defaults, to m rows drawn with replacement from populations known in
+full. Epochs are evaluated on all candidate rows, or on a share of them held out from training: a
+tenth, a third, a half, or the package's choice. For linear models the package holds out no rows:
+"chosen" evaluates them with copies that were not trained on the evaluated rows.
 
     python benchmarks/holdout.py [--trials 12] [--sizes 1000 2000 8000 32000] [--results DIR]
 
-Prints how often the safety test was passed, how often that was predicted, by how much the
-constraint is nearer to its limit on the population than candidate rows say, and the accuracy
-of solutions on the population. It asserts that with the package's choice networks pass as often
-as they are predicted to, within two standard errors and .03, and more often than without rows
-held out.
+It prints how often the safety test was passed, how often that was predicted, how much nearer to its
+limit the constraint is on the population than on candidate rows, and the accuracy of solutions on
+the population. It asserts that with the package's choice networks pass as often as predicted,
+within two standard errors and .03, and more often than without held-out rows.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Does a fit that is ended at any line leave nothing behind that claims to be certified?
+"""Does a fit that is interrupted at any line leave no model that claims to be certified?
 
 An exception (Ctrl-C, out of memory, an exit, one that no library knows) is raised at a line of
 the package that runs in a fit, then at the next one, and so on: at the first and the last run of
 each line of code, or at all runs of all lines. After each of them the estimator must be unfitted,
-or hold exactly what the finished fit leaves. Ctrl-C in training ends in No Solution Found, with
-the safety rows unread. `load_params` leaves the model that was there, or the one in the file.
+or have exactly the attributes of the finished fit. Ctrl-C in training ends in No Solution Found,
+without reading the safety rows. `load_params` leaves the old model, or the one in the file.
 
     python benchmarks/interrupts.py [--all] [--every 1] [--scenarios ...]
 
-With ``--every 7`` at each seventh of these. Prints for each kind of fit at how many lines it was
-ended and what was left, and asserts that nothing else ever was.
+With ``--every 7`` only each seventh of these is used. It prints for each kind of fit at how many
+lines it was interrupted and what was left, and asserts that nothing else was ever left.
 """
 
 from __future__ import annotations

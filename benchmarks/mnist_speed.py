@@ -1,8 +1,8 @@
 """How much longer does a certified fit take than a bare torch loop?
 
-Both train the tutorial's convolutional network on 35,000 MNIST images (batch 150) and
-make one pass over the other 35,000. The bare loop has its data in memory, channels_last
-and fused Adam too. Runs alternate in one process; ratios of medians are what counts.
+Both train the tutorial's convolutional network on 35,000 MNIST images (batch 150) and make one
+pass over the other 35,000. The bare loop also has its data in memory, channels_last and fused
+Adam. Runs alternate in one process. The results are ratios of medians.
 
     python benchmarks/mnist_speed.py --root ../shared/data
 """

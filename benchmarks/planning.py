@@ -1,9 +1,10 @@
-"""Do plans foretell how often the safety test passes?
+"""Do plans predict how often the safety test passes?
 
 `probability_of_passing` is compared with the share of simulated safety samples that pass the test
 itself. Samples are rows drawn from a population: groups of random size, labels, and decisions with
-the rates planned for. So the comparison also covers what the plan takes as fixed, the number of
-rows in each group. One rate is compared with the smallest numbers of rows that enumeration finds.
+the planned rates. The comparison therefore includes the random numbers of rows of the groups, which
+the plan takes as fixed. For one rate, numbers of rows are compared with the smallest ones by
+enumeration.
 
     python benchmarks/planning.py [--samples 1000] [--only TEXT]
 

@@ -1,12 +1,13 @@
-"""How many rows do our tests ask for, against an asymptotic test and Student's t bounds?
+"""How many rows do our tests need, compared with an asymptotic test and Student's t bounds?
 
-Samples are drawn from a population with the rates of the table, or, where decisions are drawn, with
-probabilities of a beta distribution that are right: labels are drawn with them. Each sample is
+Samples are drawn from a population with the rates of the table. If decisions are drawn, their
+probabilities have a beta distribution and are right: labels are drawn with them. Each sample is
 tested at delta .05 by `method="auto"`, by `method="asymptotic"` (the score test or the delta
-method, with the same AND) and by `method="ttest"` (bounds as the Seldonian Engine makes them: delta
-split over all bounds, interval arithmetic). The rows at 80% power are found from the shares that
-pass at a few numbers of rows, with the same seed for each method. The factor is how many times the
-rows of the asymptotic test ours asks for. That test's error is not at most delta, but about it.
+method, with the same AND) and by `method="ttest"` (bounds as in the Seldonian Engine: delta split
+over all bounds, interval arithmetic). The number of rows for 80% power is found from the shares
+that pass at a few numbers of rows, with the same seed for each method. The factor is the number of
+rows of our test divided by that of the asymptotic test, whose probability of error is only about
+delta.
 
     python benchmarks/power.py [--samples 300] [--only TEXT] [--no-ttest]
 

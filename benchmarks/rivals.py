@@ -1,35 +1,35 @@
 """Who gets the most accurate model with the same certificate?
 
-A whole data set is the population. m rows are drawn from it with replacement, of which each
-method trains on one half, the candidate rows, and is tested once on the other at delta .05. The
-models that pass are judged on the population: how accurate they are, and whether they violate the
-constraint after all. In one draw all methods have the same rows and the same halves, and no
-decision sees the group, but for the methods "by group". Ours are `SeldonianClassifier` with its
-defaults and as a linear model, and `SeldonianMetaClassifier` around scikit-learn's boosted trees.
-The rivals, all of them tested by `certify`, are:
+A complete data set is the population. m rows are drawn from it with replacement. Each method trains
+on one half of them, the candidate rows, and is tested once on the other half at delta .05. The
+models that pass are evaluated on the population: how accurate they are, and whether they violate
+the constraint. In one draw all methods have the same rows and the same halves. No decision depends
+on the group, except for the methods "by group". Ours are `SeldonianClassifier` with its defaults
+and as a linear model, and `SeldonianMetaClassifier` with scikit-learn's boosted trees. The rivals
+are all tested by `certify`:
 
 * logistic, trees: fitted to the candidate rows, with one decision threshold. It is the most
-  accurate one whose cross-validated decisions about the candidate rows pass a rehearsal of the
-  test; where none does, the one whose bound is lowest.
-* fairlearn: `ExponentiatedGradient` around a logistic model, with the limit as its bound. The
-  mixture's decisions are drawn once for the test; on the population they are judged in expectation.
-  Its bound holds a group's rate against that of everyone, so that the rates of two groups may lie
-  further apart, and leaves no room for errors of sampling.
+  accurate threshold whose cross-validated decisions about the candidate rows pass a rehearsal of
+  the test. If none passes, it is the one with the lowest bound.
+* fairlearn: `ExponentiatedGradient` with a logistic model, and the limit as its bound. The
+  mixture's decisions are drawn once for the test. On the population their expectation is evaluated.
+  The bound compares a group's rate with that of all rows, so that the rates of two groups can
+  differ by more, and it leaves no margin for sampling errors.
 * fairlearn, rehearsed: the same with the loosest of several bounds that passes the rehearsal.
 
-A method that passes more seldom can be the more accurate where it passes: read shares and
-accuracies together. Ours aim at passing nine times in ten; a rehearsal just passed promises less.
+A method that passes less often can be more accurate when it passes. Read shares and accuracies
+together. Ours aim at passing nine times in ten. A rehearsal that is just passed promises less.
 
-The methods "by group" decide with a threshold for each group, and run where they are named: ours
-with ``group_thresholds=True``, logistic and trees with the best pair of thresholds that passes the
-rehearsal, and fairlearn's `ThresholdOptimizer`, which aims at equality whatever the limit is.
-Without groups in the constraint they do not enter, and neither does fairlearn.
+The methods "by group" have a threshold per group, and run if they are named: ours with
+``group_thresholds=True``, logistic and trees with the best pair of thresholds that passes the
+rehearsal, and fairlearn's `ThresholdOptimizer`, which aims at equality for any limit. They are left
+out if the constraint has no groups, and so is fairlearn.
 
     python benchmarks/rivals.py                              # everything: about an hour
     python benchmarks/rivals.py --methods "ours, linear, by group" "logistic, by group"
     python benchmarks/rivals.py --trials 2 --entries gpa_DP_0.1@1000 --methods logistic fairlearn
 
-A row is added to rivals.csv in the results folder as each fit ends; a run goes on where an
+A row is added to rivals.csv in the results folder when a fit ends, and a run continues where an
 earlier one stopped. It ends in an assertion: no method of ours returns models that violate their
 constraint significantly more often than delta.
 """

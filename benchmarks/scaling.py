@@ -1,9 +1,9 @@
 """How do time and memory of `fit` grow with rows, constraints and groups?
 
-One factor grows at a time, over synthetic rows of 20 float32 columns, one epoch of the
-default network. Every point runs in a process of its own, which samples the memory that is
-its own (RssAnon: not the pages of a memory map) during `fit`, above what it held before. More
-than a million rows are read from a memory map.
+One factor grows at a time, with synthetic rows of 20 float32 columns and one epoch of the default
+network. Every point runs in its own process, which samples its memory during `fit` (RssAnon, which
+leaves out the pages of a memory map) and subtracts what it had before. More than a million rows are
+read from a memory map.
 
 * rows: 10^4 to 10^7, parity between two groups;
 * constraints: 1 to 100, each about one level of the same column, or about a column of its own;

@@ -1,4 +1,4 @@
-"""How much better are gaps between groups known from the distribution of scores than from counts?
+"""How much better are estimates of gaps from the distribution of scores than from counts?
 
 Models of several kinds are fitted to the candidate rows (40%) of samples of populations known in
 full, as in `solution_rate.py`. The gap between the rates of M and F beyond thresholds that a
@@ -7,8 +7,8 @@ candidate selection does (`selection/_smoothing.py`), and compared with the gap 
 
     python benchmarks/smoothing.py [--draws 30] [--results DIR]
 
-It ends in assertions: over all cases the root mean square error is on average at most 0.9 of that
-of counts, and at most 1.5 times as large in any of them.
+It ends in assertions: the root mean square error is at most 0.9 times that of counts on average
+over all cases, and at most 1.5 times in any case.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
-"""How often is a solution found, how good is it, and how often is it one it should not be?
+"""How often is a solution found, how good is it, and how often does it violate a constraint?
 
 Protocol "resample" (../shared/benchmarks/README.md): a full dataset is the population, m
 rows are drawn with replacement (one draw for each (dataset, m, trial), shared by all
 constraints), and the returned model is scored on the full dataset. Soft: by mean
 probabilities, which `decision="sample"` certifies. Hard: by decisions, which
-`decision="argmax"` certifies. Beside it stand the Seldonian Engine's figures, the best logistic
-model of the population under the soft constraint, and where that binds the most accurate rule
-that can be told to pass (`_frontier.py`).
+`decision="argmax"` certifies. The results are compared with those of the Seldonian Engine, with
+the best logistic model of the population under the soft constraint, and, if that constraint binds,
+with the most accurate rule that passes (`_frontier.py`).
 
     python benchmarks/solution_rate.py                          # everything: many hours
     python benchmarks/solution_rate.py run --constraints gpa_DP_0.1 --sizes 500 --trials 10
     python benchmarks/solution_rate.py summary claims --no-assert
 
-A row is added to trials.csv in the results folder as each fit ends; a run goes on where an
+A row is added to trials.csv in the results folder when a fit ends, and a run continues where an
 earlier one stopped. It ends in assertions of the claims for which there are enough trials.
 """
 

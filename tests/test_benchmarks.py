@@ -238,7 +238,7 @@ def test_a_missed_claim_fails_the_benchmark(capsys):
         report(missed, no_assert=False)
     report(missed, no_assert=True)
     report([missed[0], missed[2]], no_assert=False)
-    assert "1 claims hold, 1 are not met, 1 not judged" in capsys.readouterr().out
+    assert "1 claims hold, 1 are not met, 1 have too few trials" in capsys.readouterr().out
 
 
 def test_the_margin_decides_which_default_is_kept():

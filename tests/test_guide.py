@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 from pathlib import Path
 
+import figures_guide
 import pytest
 from matplotlib.figure import Figure
 
@@ -134,19 +134,10 @@ def in_words(node):
 # -- figures -------------------------------------------------------------------------------------
 
 
-def figures():
-    location = DOCS / "figures_guide.py"
-    spec = importlib.util.spec_from_file_location("figures_guide", location)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-FIGURES = figures().FIGURES
 SLOW = {"passing_against_rows", "cost_of_a_limit"}
 
 
-@pytest.mark.parametrize("draw", FIGURES, ids=lambda draw: draw.__name__)
+@pytest.mark.parametrize("draw", figures_guide.FIGURES, ids=lambda draw: draw.__name__)
 def test_every_figure_is_shown_with_words(draw):
     shown = [
         words
@@ -162,7 +153,7 @@ def test_every_figure_is_shown_with_words(draw):
     "draw",
     [
         pytest.param(draw, marks=[pytest.mark.slow] if draw.__name__ in SLOW else [])
-        for draw in FIGURES
+        for draw in figures_guide.FIGURES
     ],
     ids=lambda draw: draw.__name__,
 )
