@@ -25,8 +25,11 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.rst")),
 ]
 STYLES = {"custom.css"}
-# They take some seconds: a fit, an example, many bounds.
-LONG = {"bounds_by_rows.svg", "predicted_bound.svg", "random_forest.png"}
+# They take some seconds: fits, an example, many bounds.
+LONG = {
+    *("bounds_by_rows.svg", "cost_of_a_limit.svg", "predicted_bound.svg", "random_forest.png"),
+    *("search_settings.svg", "two_rates.svg"),
+}
 
 
 def shown():

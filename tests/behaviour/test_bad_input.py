@@ -53,7 +53,7 @@ CONSTRAINTS = [
     ("ACC >= ", ConstraintSyntaxError, "the constraint ends here"),
     ("ACCC >= 0.9", ConstraintNameError, "Unknown measure 'ACCC'; did you mean 'ACC'?"),
     ("PR | [X] <= 0.2", ConstraintNameError, "Unknown column 'X'"),
-    ("PR | [race] <= 0.2", ConstraintNameError, "must be bool or 0/1"),
+    ("PR | [race] <= 0.2", ConstraintNameError, "because it is not bool or 0/1"),
     ('PR | [race == "Z"] <= 0.2', ConstraintNameError, "never equals 'Z'"),
 ]
 

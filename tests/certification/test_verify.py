@@ -98,7 +98,7 @@ OTHERS = {
     "one feature, which changes no decision": (
         rows(X=with_value(X, (0, 0), X[0, 0] + 0.001)),
         ["model", "data"],
-        "others in X, or they go together otherwise; of y, column sex there are the same",
+        "differ in X, or rows are combined differently; y, column sex have the same values",
     ),
     "one label": (rows(y=flipped(y)), ["model", "data", "statistics"], "values differ in y\n"),
     "one label, by its cell": (rows(y=flipped(y)), ["model", "data", "statistics"], "with label"),
@@ -110,7 +110,7 @@ OTHERS = {
     "two labels that changed places": (
         rows(y=swapped(y)),
         ["model", "data", "statistics"],
-        "others in X, or they go together otherwise; of y, column sex",
+        "differ in X, or rows are combined differently; y, column sex",
     ),
     "a row less": (
         rows(X=X[1:], y=y[1:], sensitive_features=FRAME[TESTED][1:]),
@@ -157,7 +157,7 @@ def test_a_model_of_another_kind_is_noticed():
     other = Renamed().fit(ROWS[:100], LABELS[:100])
     found = CERTIFICATE.verify(other, **rows())
     assert [name for name, part in found.parts.items() if not part.same] == ["model"]
-    assert found.model.differences == ("it is a Renamed, and was a LogisticRegression",)
+    assert found.model.differences == ("it is a Renamed, but was a LogisticRegression",)
 
 
 def test_one_weight_is_noticed():
