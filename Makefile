@@ -57,7 +57,7 @@ lint: .venv/installed
 # The figures in docs/_static, which are committed. Their numbers come from the package and from
 # benchmarks/tables.
 figures: .venv/installed
-	for script in docs/figures*.py; do $(BIN)/python $$script || exit 1; done
+	cd docs && ../$(BIN)/python -m figures
 
 docs: .venv/installed
 	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html

@@ -1,18 +1,17 @@
-"""The manual's figures are those that docs/figures*.py make, and each of them is shown."""
+"""The manual's figures are those that docs/figures makes, and each of them is shown."""
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import re
 from pathlib import Path
 
-import _diagrams
 import figures
-import figures_guide
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from figures import background, diagrams
+from figures.__main__ import main
 from matplotlib.figure import Figure
 
 from sklearn_seldonian import bounds
@@ -26,34 +25,25 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.rst")),
 ]
 STYLES = {"custom.css"}
-# They take some seconds: a fit, an example, many bounds.
-LONG = {"bounds_by_rows.svg", "predicted_bound.svg", "random_forest.png"}
+# They take some seconds: fits, an example, many bounds.
+LONG = {
+    *("bounds_by_rows.svg", "cost_of_a_limit.svg", "predicted_bound.svg", "random_forest.png"),
+    *("search_settings.svg", "two_rates.svg"),
+}
 
 
 def shown():
-    """Names, without suffix, of the images in docs/_static to which pages refer."""
+    """Names of the images in docs/_static to which pages refer."""
     texts = (page.read_text() for page in PAGES)
-    return {Path(name).stem for text in texts for name in re.findall(r"_static/([\w.]+)", text)}
-
-
-def made():
-    """Names, without suffix, of the figures of all scripts: names or functions in FIGURES."""
-    scripts = sorted((ROOT / "docs").glob("figures*.py"))
-    listed = (each for s in scripts for each in importlib.import_module(s.stem).FIGURES)
-    return {Path(each).stem if isinstance(each, str) else each.__name__ for each in listed}
-
-
-# Those of the other scripts have tests of their own.
-DRAWN = {**figures.FIGURES, **{draw.__name__: draw for draw in figures_guide.FIGURES}}
-SLOW = LONG | {name for name in DRAWN if name not in figures.FIGURES}
+    return {name for text in texts for name in re.findall(r"_static/([\w.]+)", text)}
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in DRAWN]
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in figures.FIGURES]
 )
 def test_figure_is_drawn(name):
     plt.switch_backend("Agg")
-    figure = DRAWN[name]()
+    figure = figures.FIGURES[name]()
     try:
         assert isinstance(figure, Figure)
         drawn = [part for ax in figure.axes for part in (*ax.lines, *ax.patches, *ax.texts)]
@@ -63,31 +53,30 @@ def test_figure_is_drawn(name):
 
 
 def test_files_are_those_that_the_scripts_make():
-    names = [path.stem for path in (ROOT / "docs" / "_static").iterdir() if path.name not in STYLES]
-    assert sorted(names) == sorted(made())
+    names = {path.name for path in (ROOT / "docs" / "_static").iterdir()}
+    assert names - STYLES == {*figures.FIGURES}
 
 
 def test_every_figure_is_shown():
-    assert made() == shown()
+    assert shown() == {*figures.FIGURES}
 
 
 def test_files_are_small():
     assert all(path.stat().st_size < 150_000 for path in (ROOT / "docs" / "_static").iterdir())
 
 
-def test_main_writes_the_figures_that_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(figures, "STATIC", tmp_path)
-    figures.main(["split_and_test.svg"])
+def test_main_writes_the_figures_that_are_named(tmp_path):
+    main(["split_and_test.svg"], tmp_path)
     (written,) = tmp_path.iterdir()
     assert written.name == "split_and_test.svg"
     assert "<dc:date>" not in written.read_text()
 
 
 def test_layers_are_drawn_in_the_order_that_imports_have():
-    drawn = [name for _, names, _ in _diagrams.LAYERS for name in names.split(", ")]
+    drawn = [name for _, names, _ in diagrams.LAYERS for name in names.split(", ")]
     public = {name for name in LAYERS if name and not name.startswith("_")}
     assert set(drawn) == public | {"_command_line"}
-    heights = [[LAYERS[name] for name in names.split(", ")] for _, names, _ in _diagrams.LAYERS]
+    heights = [[LAYERS[name] for name in names.split(", ")] for _, names, _ in diagrams.LAYERS]
     assert all(min(above) >= max(below) for above, below in itertools.pairwise(heights))
 
 
@@ -97,10 +86,10 @@ def test_capital_path_ends_as_the_package_certifies():
     outcomes = set()
     for mean in np.repeat([0.2, 0.27, 0.3], 4):
         values = rng.beta(4 * mean, 4 * (1 - mean), 300)
-        _, capital = figures.capital_path(values, 0.3)
-        reached = bool(capital.max() >= 1 / figures.DELTA)
-        p_value = bounds.betting_p_value([values], [1.0], [(0, 1)], 0.3, figures.DELTA)
+        _, capital = background.capital_path(values, 0.3)
+        reached = bool(capital.max() >= 1 / background.DELTA)
+        p_value = bounds.betting_p_value([values], [1.0], [(0, 1)], 0.3, background.DELTA)
         # The package bets against a mesh of limits, which costs a little.
-        assert reached or p_value > figures.DELTA
+        assert reached or p_value > background.DELTA
         outcomes.add(reached)
     assert outcomes == {True, False}

@@ -1,14 +1,9 @@
-"""Draws the figures of the pages on auditing and monitoring: `python docs/figures_after.py`.
-
-Everything is computed or drawn at random with a fixed seed. Files go to `docs/_static`.
-"""
+"""The figures of the pages on auditing and monitoring."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
-import matplotlib
 import matplotlib.ticker
 import numpy as np
 import pandas as pd
@@ -21,7 +16,6 @@ from sklearn_seldonian._palette import BLUE, GREEN, GREY, INK, SHADE, VERMILLION
 from sklearn_seldonian.bounds import RateStream
 from sklearn_seldonian.monitoring import MonitorDisplay, SafetyMonitor
 
-FOLDER = Path(__file__).parent / "_static"
 DELTA = 0.05
 
 # The stream that changes: rows, the row of the change, and rates of men and women before and after.
@@ -131,17 +125,7 @@ def passing_by_truth() -> Figure:
 
 
 FIGURES = {
-    "changing_stream": changing_stream,
-    "false_alarms": false_alarms,
-    "passing_by_truth": passing_by_truth,
+    "changing_stream.png": changing_stream,
+    "false_alarms.png": false_alarms,
+    "passing_by_truth.png": passing_by_truth,
 }
-
-
-def main() -> None:
-    matplotlib.use("Agg")
-    for name, draw in FIGURES.items():
-        draw().savefig(FOLDER / f"{name}.png", dpi=130, facecolor="white")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Draws the figures of the user guide that are about models: `python docs/figures_models.py`.
+"""The figures of the user guide on models.
 
 All but one are drawn from fits to the GPA data; `families` reads `benchmarks/RESULTS.md`.
 """
@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib
 from matplotlib.figure import Figure
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -23,8 +22,7 @@ from sklearn_seldonian.datasets import load_gpa
 from sklearn_seldonian.model_selection import SeldonianSearchCV
 from sklearn_seldonian.plotting import TrainingDisplay
 
-HERE = Path(__file__).resolve().parent
-RESULTS = HERE.parent / "benchmarks" / "RESULTS.md"
+RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "RESULTS.md"
 PARITY = "abs(PR | [M] - PR | [F]) <= 0.1"
 # The columns of the table in RESULTS.md, and what each is called in the figure.
 FAMILIES = {3: "linear", 2: "default: linear or network", 4: "boosted trees"}
@@ -178,19 +176,8 @@ def finish(ax, legend: str = "") -> None:
 
 
 FIGURES = {
-    "training_fit": training,
-    "model_families": families,
-    "search_settings": search,
-    "threshold_sequence": thresholds,
+    "training_fit.svg": training,
+    "model_families.svg": families,
+    "search_settings.svg": search,
+    "threshold_sequence.svg": thresholds,
 }
-
-
-def main() -> None:
-    """Write all figures into `docs/_static`."""
-    matplotlib.rcParams["svg.hashsalt"] = "sklearn-seldonian"
-    for name, figure in FIGURES.items():
-        figure().savefig(HERE / "_static" / f"{name}.svg", metadata={"Date": None})
-
-
-if __name__ == "__main__":
-    main()

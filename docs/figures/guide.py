@@ -1,30 +1,20 @@
-"""The figures of the user guide's first pages: ``python docs/figures_guide.py`` draws them all.
-
-Each function returns one figure, which `main` writes to ``docs/_static`` under the function's name.
-"""
+"""The figures of the user guide's first pages."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
-from figures import read_table
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patches import Rectangle
 from sklearn.preprocessing import StandardScaler
 
+from figures._tables import read_table
 from sklearn_seldonian import SeldonianClassifier, probability_of_passing
 from sklearn_seldonian._palette import BLUE, FAILED, GREY, INK, PASSED, SHADE, SKY
 from sklearn_seldonian.datasets import load_gpa
 from sklearn_seldonian.measures import RATES
 from sklearn_seldonian.plotting import PowerDisplay, TradeoffDisplay
 
-STATIC = Path(__file__).resolve().parent / "_static"
 MONO = {"family": "monospace", "fontsize": 9, "parse_math": False}
 
 
@@ -91,54 +81,6 @@ def _draw_entries(ax, counted, succeeds) -> None:
 
 
 # -- Choose delta, split and rows ----------------------------------------------------------------
-
-
-def delta_spent() -> Figure:
-    """How delta is handed down from the list of constraints to the inequalities tested."""
-    figure, ax = plt.subplots(figsize=(8.6, 3.6), layout="constrained")
-    ax.set(xlim=(0, 11), ylim=(0.6, 5.6))
-    ax.axis("off")
-    columns = {
-        1.1: ("ACC >= 0.66", (("ACC >= 0.66", "0.05"),), ""),
-        4.5: (
-            "abs(PR | [M] - PR | [F]) <= 0.1",
-            (("PR | [M] - PR | [F] <= 0.1", "0.05"), ("PR | [F] - PR | [M] <= 0.1", "0.05")),
-            "both have to hold",
-        ),
-        8.6: (
-            "min(FPR, FNR) <= 0.1",
-            (("FPR <= 0.1", "0.05"), ("FNR <= 0.1", "not tested")),
-            "one has to hold, chosen\nby the candidate data",
-        ),
-    }
-    _box(ax, 4.5, 5.0, "the list of constraints: all have to pass", "delta = 0.05")
-    for x, (text, parts, words) in columns.items():
-        _arrow(ax, (4.5, 4.6), (x, 4.05))
-        _box(ax, x, 3.6, text, "0.05")
-        for i, (part, share) in enumerate(parts):
-            at = 2.2 - 1.05 * i
-            _box(ax, x, at, part, share, is_open=share == "not tested")
-        _arrow(ax, (x, 3.18), (x, 2.62))
-        ax.text(x + 0.1, 2.9, words, va="center", fontsize="small", color=INK)
-    return figure
-
-
-def _box(ax, x: float, y: float, text: str, share: str, is_open: bool = False) -> None:
-    width = 0.101 * len(text) + 0.4
-    face = "white" if is_open else SHADE
-    corner = (x - width / 2, y - 0.4)
-    frame = {"edgecolor": GREY if is_open else INK, "linestyle": "--" if is_open else "-"}
-    ax.add_patch(
-        FancyBboxPatch(corner, width, 0.8, boxstyle="round,pad=0.02", facecolor=face, **frame)
-    )
-    ax.text(x, y + 0.15, text, ha="center", va="center", **MONO)
-    color = GREY if is_open else BLUE
-    weight = "normal" if is_open else "bold"
-    ax.text(x, y - 0.2, share, ha="center", va="center", color=color, weight=weight, fontsize=9)
-
-
-def _arrow(ax, start: tuple[float, float], end: tuple[float, float]) -> None:
-    ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": GREY})
 
 
 def passing_against_rows() -> Figure:
@@ -235,25 +177,14 @@ def four_outcomes() -> Figure:
     return figure
 
 
-FIGURES = (
-    kinds_of_limits,
-    entries_of_rates,
-    delta_spent,
-    passing_against_rows,
-    cost_of_a_limit,
-    rows_treated_as_independent,
-    four_outcomes,
-)
-
-
-def main() -> None:
-    """Write every figure to ``docs/_static`` as SVG, the same bytes each time."""
-    plt.rcParams["svg.hashsalt"] = "sklearn-seldonian"
-    for draw in FIGURES:
-        figure = draw()
-        figure.savefig(STATIC / f"{draw.__name__}.svg", metadata={"Date": None})
-        plt.close(figure)
-
-
-if __name__ == "__main__":
-    main()
+FIGURES = {
+    f"{draw.__name__}.svg": draw
+    for draw in (
+        kinds_of_limits,
+        entries_of_rates,
+        passing_against_rows,
+        cost_of_a_limit,
+        rows_treated_as_independent,
+        four_outcomes,
+    )
+}

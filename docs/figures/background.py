@@ -1,16 +1,8 @@
-"""The figures of the manual, each made by one function: `make figures` writes them anew.
-
-All numbers come from the package's own tests, from data that ships with it, or from the tables in
-benchmarks/tables. Random numbers have fixed seeds.
-
-    python docs/figures.py                      # all figures, to docs/_static
-    python docs/figures.py one_rate.svg         # some of them
-"""
+"""The figures of the background pages, and those of README."""
 
 from __future__ import annotations
 
 import runpy
-import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import chdir, redirect_stdout
@@ -19,18 +11,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _diagrams import (
-    delta_over_constraints,
-    divisions_of_rows,
-    layers,
-    models_on_one_sample,
-    path_through_fit,
-    split_and_test,
-)
 from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import binom
 
+from figures._tables import read_table
 from sklearn_seldonian import SeldonianClassifier, bounds
 from sklearn_seldonian._palette import (
     BLUE,
@@ -48,10 +33,7 @@ from sklearn_seldonian.constraints import Jet
 
 Floats = NDArray[np.float64]
 
-DOCS = Path(__file__).resolve().parent
-STATIC = DOCS / "_static"
-TABLES = DOCS.parent / "benchmarks" / "tables"
-EXAMPLES = DOCS.parent / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 DELTA = 0.05
 
 
@@ -343,40 +325,17 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "approximations.svg": approximations,
     "betting.svg": betting,
     "bounds_by_rows.svg": bounds_by_rows,
-    "delta_over_constraints.svg": delta_over_constraints,
-    "divisions_of_rows.svg": divisions_of_rows,
     "engine.svg": engine,
     "functions_of_rates.svg": functions_of_rates,
-    "layers.svg": layers,
-    "models_on_one_sample.svg": models_on_one_sample,
     "monitor.svg": monitor,
     "one_rate.svg": one_rate,
-    "path_through_fit.svg": path_through_fit,
     "predicted_bound.svg": predicted_bound,
     "random_forest.png": random_forest,
-    "split_and_test.svg": split_and_test,
     "two_rates.svg": two_rates,
 }
 
 
-def main(names: list[str]) -> None:
-    """Write the figures of these names, or all, to docs/_static."""
-    plt = pyplot()
-    plt.switch_backend("Agg")
-    plt.rcParams.update({"svg.hashsalt": "sklearn-seldonian", "font.size": 9})
-    for name in names or FIGURES:
-        figure = FIGURES[name]()
-        metadata = {"Date": None} if name.endswith(".svg") else None
-        figure.savefig(STATIC / name, metadata=metadata)
-        plt.close(figure)
-
-
 # -- numbers behind the figures --------------------------------------------------------------
-
-
-def read_table(name: str) -> pd.DataFrame:
-    """A table of benchmarks/tables, whose first line says which command made its numbers."""
-    return pd.read_csv(TABLES / name, comment="#")
 
 
 def _tables_passing(n: int, limit: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -475,7 +434,3 @@ def _axes(width: float, height: float) -> Any:
 def _tidy(ax: Any) -> Any:
     ax.spines[["top", "right"]].set_visible(False)
     return ax
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

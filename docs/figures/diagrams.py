@@ -217,3 +217,13 @@ def _arrow(ax: Any, start: Point, end: Point, color: str = INK) -> None:
 
 def _label(ax: Any, at: Point, text: str, color: str = INK, ha: str = "center") -> None:
     ax.text(*at, text, **{**TEXT, "color": color, "ha": ha})
+
+
+FIGURES = {
+    "delta_over_constraints.svg": delta_over_constraints,
+    "divisions_of_rows.svg": divisions_of_rows,
+    "layers.svg": layers,
+    "models_on_one_sample.svg": models_on_one_sample,
+    "path_through_fit.svg": path_through_fit,
+    "split_and_test.svg": split_and_test,
+}

@@ -1,36 +1,15 @@
 """The figures on auditing and monitoring show what the pages say of them."""
 
-import importlib.util
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-
-DOCS = Path(__file__).parents[1] / "docs"
-SPECIFICATION = importlib.util.spec_from_file_location("figures_after", DOCS / "figures_after.py")
-figures = importlib.util.module_from_spec(SPECIFICATION)
-SPECIFICATION.loader.exec_module(figures)
+from figures import monitoring as figures
 
 
 @pytest.fixture(autouse=True)
 def close_figures():
     yield
     plt.close("all")
-
-
-def test_main_writes_every_figure(monkeypatch, tmp_path):
-    monkeypatch.setattr(figures, "FOLDER", tmp_path)
-    monkeypatch.setattr(figures, "FIGURES", {name: plt.figure for name in figures.FIGURES})
-    figures.main()
-    assert {path.stem for path in tmp_path.glob("*.png")} == set(figures.FIGURES)
-
-
-@pytest.mark.parametrize("name", figures.FIGURES)
-def test_every_figure_is_on_a_page(name):
-    assert (DOCS / "_static" / f"{name}.png").stat().st_size > 10_000
-    pages = "".join(page.read_text() for page in DOCS.glob("*.md"))
-    assert pages.count(f"](_static/{name}.png)") == 1
 
 
 def test_the_monitor_proves_the_gap_after_the_change_and_nothing_else():
