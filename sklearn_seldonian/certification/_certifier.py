@@ -142,7 +142,7 @@ def safety_test_at(
         unseen = unseen_levels(source.constraints, specification.levels, levels)
     unseen = unseen or "; ".join(answers.unknown_groups(cells))
     if unseen:
-        reason = f"the tested rows have {unseen}, which no {bound_by} row has"
+        reason = f"the tested rows include a group that no {bound_by} row has: {unseen}"
         return partial(untested_certificate, specification, reason, len(rows.y), origin)
     if rows.units is not None:
         lacking = missing_levels(rows.units.shift, rows.units.levels)

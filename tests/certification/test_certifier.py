@@ -193,7 +193,7 @@ def test_rows_of_a_level_that_constraints_do_not_know_are_not_looked_at(bound_by
     assert not certificate.passed
     assert not certificate.tested
     assert [result.reason for result in certificate.results] == [
-        f"the tested rows have race == 'C', which no {bound_by} row has"
+        f"the tested rows include a group that no {bound_by} row has: race == 'C'"
     ] * 2
 
 
@@ -243,4 +243,4 @@ def test_rows_of_groups_that_nothing_is_decided_about_end_untested():
     assert not certificate.passed
     assert not certificate.tested
     (result,) = certificate.results
-    assert result.reason == "the tested rows have M, not F, which no candidate row has"
+    assert result.reason == "the tested rows include a group that no candidate row has: M, not F"

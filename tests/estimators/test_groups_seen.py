@@ -232,7 +232,7 @@ def test_safety_rows_of_a_group_that_no_candidate_row_is_in_are_no_solution():
     X, y, groups = copy.deepcopy(DATA)
     mask = np.arange(N) % 2 == 0
     groups.loc[0, "sex"] = "D"
-    with pytest.warns(NoSolutionFoundWarning, match="none of sex .*which no candidate row has"):
+    with pytest.warns(NoSolutionFoundWarning, match="no candidate row has: none of sex"):
         unfitted().fit(X, y, sensitive_features=groups, safety_mask=mask)
     groups.loc[[0, 1], "sex"] = "D"
     model = unfitted().fit(X, y, sensitive_features=groups, safety_mask=mask)
@@ -243,7 +243,7 @@ def test_safety_rows_of_a_group_that_no_candidate_row_is_in_are_no_solution():
     assert model.certify(fresh, labels, seen).passed  # E is as D: neither F nor M
     certificate = fitted().certify(fresh, labels, seen)
     assert not certificate.passed
-    assert "which no candidate row has" in certificate.results[0].reason
+    assert "no candidate row has" in certificate.results[0].reason
 
 
 def test_with_one_threshold_for_all_groups_are_not_looked_at(model):
