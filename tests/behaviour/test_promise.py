@@ -125,7 +125,7 @@ def test_nan_outputs_never_pass(blobs, constraint):
 
 def test_loss_that_diverges_is_no_solution(blobs):
     with (
-        pytest.warns(UserWarning, match="training stops"),
+        pytest.warns(UserWarning, match="so training stopped"),
         pytest.warns(NoSolutionFoundWarning, match="no finite weights"),
     ):
         model = SeldonianClassifier(
