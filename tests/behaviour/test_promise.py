@@ -126,7 +126,7 @@ def test_nan_outputs_never_pass(blobs, constraint):
 def test_loss_that_diverges_is_no_solution(blobs):
     with (
         pytest.warns(UserWarning, match="so training stopped"),
-        pytest.warns(NoSolutionFoundWarning, match="no finite weights"),
+        pytest.warns(NoSolutionFoundWarning, match="did not lead to finite weights"),
     ):
         model = SeldonianClassifier(
             MLP, constraints="ACC >= 0.5", optimizer=torch.optim.SGD, lr=1e30, random_state=0

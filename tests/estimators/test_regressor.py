@@ -109,7 +109,7 @@ def test_predictions_are_clipped_to_their_range(grades):
 
 @pytest.mark.parametrize("missing", ["prediction_range", "target_range"])
 def test_without_both_ranges_the_certificate_is_asymptotic_and_says_so(grades, missing):
-    remedy = r"no finite range\. .*give both prediction_range and target_range"
+    remedy = r"no finite range\. .*ive both prediction_range and target_range"
     with pytest.warns(UserWarning, match=remedy):
         model = fitted(grades, **{missing: None})
     assert model.certificate_.guarantee == "asymptotic"
