@@ -20,7 +20,7 @@ from sklearn_seldonian.learners.lagrangian import Classification
 from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian
 from sklearn_seldonian.measures import CLASSIFICATION_VALUES, RowMeasure, row_values
 from sklearn_seldonian.selection import ConstrainedProblem
-from tests.learners.lagrangian._pull import pulled
+from tests.learners.lagrangian._gradient import gradient_of_weights
 
 COST = np.array([[0.0, 1.0], [5.0, 0.0]])
 COSTS = RowMeasure("Cost", lambda y, prediction, _: COST[y, prediction], range=(0, 5))
@@ -106,7 +106,7 @@ def test_training_counts_what_the_test_counts():
     problem, statistics, codes = problem_and_statistics("Cost | [M] + Squared + PR <= 0.5")
     lagrangian = Lagrangian(problem, Classification(2), N, 0.0, 0.1, "cpu")
     for part in (slice(0, 100), slice(100, N)):
-        pulled(lagrangian, SCORES[part].float(), Y[part], codes[part])
+        gradient_of_weights(lagrangian, SCORES[part].float(), Y[part], codes[part])
         lagrangian.batch_done()
     lagrangian.step()
     np.testing.assert_allclose(lagrangian._memory.confusion, statistics.confusion, rtol=1e-5)
@@ -117,10 +117,10 @@ def test_the_pull_lowers_a_value():
     problem, _, _ = problem_and_statistics("Cost <= 0.1")
     lagrangian = Lagrangian(problem, Classification(2), N, 0.0, 1.0, "cpu")
     codes = torch.zeros(N, dtype=torch.int64)
-    pulled(lagrangian, SCORES.float(), Y, codes)
+    gradient_of_weights(lagrangian, SCORES.float(), Y, codes)
     lagrangian.batch_done()
     lagrangian.step()
-    pull = pulled(lagrangian, SCORES.float(), Y, codes)
+    pull = gradient_of_weights(lagrangian, SCORES.float(), Y, codes)
     # Missing a positive costs most: the scores of positives must move towards class 1.
     assert (pull[Y == 1, 1] < 0).all()
 
@@ -137,7 +137,7 @@ def test_a_value_that_is_not_finite_spoils_no_other_mean():
 def test_pull_is_the_gradient_of_what_the_weights_say():
     problem, _, codes = problem_and_statistics("Cost | [M] + Squared + PR <= 0.1")
     lagrangian = Lagrangian(problem, Classification(2), N, 1.0, 1.0, "cpu")
-    pulled(lagrangian, SCORES.float(), Y, codes)
+    gradient_of_weights(lagrangian, SCORES.float(), Y, codes)
     lagrangian.batch_done()
     lagrangian.step()
     scores = SCORES.float().requires_grad_()
@@ -145,4 +145,6 @@ def test_pull_is_the_gradient_of_what_the_weights_say():
     groups = torch.from_numpy(problem.stratification.cell_of_code)[codes][:, 0] * 2 + Y
     ((torch.cat(soft, dim=1) * lagrangian._weights[groups]).sum() / N).backward()
     assert lagrangian._weights.abs().max() > 0
-    assert torch.allclose(pulled(lagrangian, SCORES.float(), Y, codes), scores.grad, atol=1e-7)
+    assert torch.allclose(
+        gradient_of_weights(lagrangian, SCORES.float(), Y, codes), scores.grad, atol=1e-7
+    )

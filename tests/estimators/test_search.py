@@ -172,7 +172,7 @@ class TestSearch:
 
     def test_settings_that_cannot_be_trained_lose(self, blobs):
         model = classifier(optimizer=torch.optim.SGD)
-        with pytest.warns(UserWarning, match="training stopped"):
+        with pytest.warns(UserWarning, match="so training stopped"):
             found = search(model, {"lr": [1e30, 0.5]}).fit(*blobs)
         assert found.best_params_ == {"lr": 0.5}
         assert found.cv_results_["mean_test_passing"][0] == -np.inf
