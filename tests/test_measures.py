@@ -199,7 +199,7 @@ def test_the_words_of_every_measure(name):
     (mean,) = bound(name).estimands
     others = {DEFINITIONS[other].words for other in DEFINITIONS if other != name}
     assert mean.label.partition("_[")[0] == name
-    assert _in_words(mean.label) == DEFINITIONS[name].words
+    assert _in_words(name, None) == DEFINITIONS[name].words
     assert DEFINITIONS[name].words not in others
     assert f"`{name}" in MANUAL
 

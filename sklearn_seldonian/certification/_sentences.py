@@ -177,12 +177,23 @@ def _measure(measure: Measure, positive: str | None) -> str:
         words = f"the {DEFINITIONS[name].words}"
     else:
         words = f"the mean of {measure.name}"
-    labels = [str(index) for index in measure.indices]
-    if not labels and positive is not None:
-        labels = [positive]
+    words = with_labels(words, [str(index) for index in measure.indices], positive)
+    return f"{words}, where {_conditions(measure.conditions)}," if measure.conditions else words
+
+
+def with_labels(words: str, labels: Sequence[str], positive: str | None) -> str:
+    """The words of a measure with the labels that it is about.
+
+    Parameters
+    ----------
+    words : str
+    labels : sequence of str
+        Those in the measure's subscript.
+    positive : str or None
+        The label that a measure without a subscript is about.
+    """
     if len(labels) == 2:
         words = words.replace("the second label", f"the label “{labels[1]}”")
-        words = words.replace("the first", f"the label “{labels[0]}”")
-    elif labels:
-        words = words.replace("the label", f"the label “{labels[0]}”", 1)
-    return f"{words}, where {_conditions(measure.conditions)}," if measure.conditions else words
+        return words.replace("the first", f"the label “{labels[0]}”")
+    label = labels[0] if labels else positive
+    return words if label is None else words.replace("the label", f"the label “{label}”", 1)

@@ -1,6 +1,6 @@
 import pytest
 
-from sklearn_seldonian.certification._sentences import sentence
+from sklearn_seldonian.certification._sentences import sentence, with_labels
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,18 @@ def test_a_constraint_in_words(constraint, words):
 
 def test_what_would_be_too_long_is_left_to_the_text():
     assert sentence(" + ".join(["PR"] * 20) + " <= 1") == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "labels", "positive", "expected"),
+    [
+        ("share decided the label", [], "yes", "share decided the label “yes”"),
+        ("share decided the label", ["cat"], "yes", "share decided the label “cat”"),
+        ("share decided the label", [], None, "share decided the label"),
+        ("share of the first as the second label", ["a", "b"], None, "share of {} as {}"),
+        ("share of wrong decisions", [], "yes", "share of wrong decisions"),
+    ],
+)
+def test_labels_in_words(words, labels, positive, expected):
+    expected = expected.format("the label “a”", "the label “b”")
+    assert with_labels(words, labels, positive) == expected
