@@ -509,8 +509,10 @@ def _shift(record: SpecificationRecord | None) -> Shift | None:
     moved = None if record is None else record.shift
     if moved is None:
         return None
+    if not len(moved.levels) == len(moved.low) == len(moved.high):
+        _refuse("specification.shift", "must have one low and one high share per level")
+    shares = zip(moved.low, moved.high, strict=True)
     try:
-        shares = zip(moved.low, moved.high, strict=True)
         return shift_of({moved.column: dict(zip(moved.levels, shares, strict=True))})
     except ValueError as error:
         _refuse("specification.shift", f"is impossible: {error}".rstrip("."))

@@ -80,7 +80,7 @@ def test_no_finite_range_is_asymptotic_and_says_so():
 
 
 def test_no_finite_range_is_refused_where_exactness_is_asked_for():
-    with pytest.raises(ValueError, match="has no finite-sample test: LogLoss has no finite range"):
+    with pytest.raises(ValueError, match="test, because LogLoss has no finite range"):
         model("LogLoss <= 2", method="exact").fit(X, Y)
 
 
@@ -96,7 +96,7 @@ def test_mistakes_are_found_before_training():
         SeldonianClassifier(MLP, constraints="ACC >= 0.5", measures=[RowMeasure("ACC", cost)]).fit(
             X, Y
         )
-    with pytest.raises(ValueError, match=r"'Cost' gave 5, which is outside its range \(0, 1\)"):
+    with pytest.raises(ValueError, match=r"'Cost' returned 5, which is outside its range \(0, 1\)"):
         SeldonianClassifier(
             MLP, constraints="Cost <= 0.5", measures=[RowMeasure("Cost", cost, range=(0, 1))]
         ).fit(X, Y)

@@ -202,9 +202,9 @@ def test_whoever_leaves_the_digests_alone_changes_nothing(kind):
 
 
 OF_RECORDS = [
-    ("shift", "specification.shift.low", [0.9, 0.9, 0.9], "specification.shift cannot be"),
-    ("shift", "specification.shift.high", [0.4], "specification.shift cannot be"),
-    ("shift", "specification.shift.levels", ["A", "B"], "specification.shift cannot be"),
+    ("shift", "specification.shift.low", [0.9, 0.9, 0.9], "specification.shift is impossible"),
+    ("shift", "specification.shift.high", [0.4], "specification.shift must have one low"),
+    ("shift", "specification.shift.levels", ["A", "B"], "specification.shift must have one low"),
     ("normal", "statistics.has_products", False, "statistics.tables, products must be in"),
     ("normal", "statistics.tables.0.cells.0.products.0", [0, 0, 0, 7.5], "results"),
     ("normal", "statistics.tables.0.cells.0.products.0", [0, 9, 0, 7.5], "statistics.tables, prod"),

@@ -314,9 +314,9 @@ def test_probabilities_come_in_the_order_of_the_classes(labels, given, expected)
 @pytest.mark.parametrize(
     ("labels", "given", "message"),
     [
-        ([1, 2], [[0.5, 0.5]], r"The model has classes that fit did not see, \[2\], and its"),
-        ([0, 1], [[0.5]], r"returned shape \(1, 1\) where \(1, 2\) was expected"),
-        ([0, 1], [[0.5, 0.5]] * 2, r"returned shape \(2, 2\) where \(1, 2\)"),
+        ([1, 2], [[0.5, 0.5]], r"The model has classes that fit did not see, \[2\], so its"),
+        ([0, 1], [[0.5]], r"returned shape \(1, 1\); \(1, 2\) was expected"),
+        ([0, 1], [[0.5, 0.5]] * 2, r"returned shape \(2, 2\); \(1, 2\)"),
     ],
 )
 def test_probabilities_of_other_classes_or_rows_are_refused(labels, given, message):

@@ -282,7 +282,7 @@ def test_a_row_outside_the_range_of_a_measure_is_refused():
     assert SafetyMonitor.from_json(sealed(document), measures=[cost]).n_waiting_ == 2
     document["waiting"][1][4] = 0
     with pytest.raises(
-        ValueError, match="waiting has a row that cannot be counted: Measure 'Cost' gave 3"
+        ValueError, match="waiting has a row that cannot be counted: Measure 'Cost' returned 3"
     ):
         SafetyMonitor.from_json(sealed(document), measures=[cost])
 

@@ -37,7 +37,7 @@ class NotFitted:
         ("sampler", WeightedRandomSampler([1.0] * 400, 400), "it selects rows by their position"),
         ("batch_sampler", BatchSampler(SequentialSampler(range(9)), 3, False), "by their position"),
         ("collate_fn", list, "keep the groups of the rows"),
-        ("batch_size", None, "use batch_size=1"),
+        ("batch_size", None, "Use batch_size=1"),
         ("dataset", [1], "Unknown parameter 'iterator_train__dataset'"),
         ("shufle", True, "Did you mean 'iterator_train__shuffle'"),
     ],
