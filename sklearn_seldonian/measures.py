@@ -474,7 +474,7 @@ CLASSIFICATION_VALUES = _by_name(
         "Calibration_Error",
         _calibration_error,
         "probabilities",
-        "mean probability of the label less the share of rows that have it",
+        "mean probability of the label minus the share of rows that have it",
         _calibration_range,
         1,
     ),

@@ -32,16 +32,16 @@ class SafetyCertificate(Value):
     Attributes
     ----------
     results : tuple of ConstraintResult
-        One per constraint. Each bound holds with confidence 1 - delta on its own; the bounds are
-        not simultaneous. That all constraints hold has confidence 1 - max(delta) nevertheless,
-        because all of them must pass.
+        One per constraint. Each bound holds on its own, at confidence level 1 - delta; the bounds
+        are not simultaneous. If all constraints passed, the statement that all of them hold
+        nevertheless has confidence level 1 - max(delta), because all of them had to pass.
     loss : float
         Mean of the primary objective over the safety rows; NaN if there is no primary objective.
         The mean squared error of a regressor is in the squared unit of the target.
     n_candidate, n_safety : int
         Number of rows that the model was fitted to, and number of rows that it was tested on.
     assumptions : tuple of str
-        What the confidence rests on, one sentence per assumption.
+        What the confidence levels rest on, one sentence per assumption.
     remarks : tuple of str
         Further facts about the model, one sentence each.
     procedure : str
@@ -60,7 +60,7 @@ class SafetyCertificate(Value):
         matter. The model is identified by its "weights", or, from the function `certify`, by its
         answers for these rows: "decisions", "probabilities" or "predictions".
     order_seed : int or None
-        The seed of the order in which a test looked at the rows one after another. The same rows in
+        The seed of the order in which a test used the rows one after another. The same rows in
         any order, tested with this seed, give the same certificate. None if the tests used counts
         only.
     estimator : str

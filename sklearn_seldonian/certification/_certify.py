@@ -126,7 +126,7 @@ def certify(
         pass. The models and their order must not depend on the rows. For thresholds of one fitted
         model, give ``{str(t): FixedThresholdClassifier(FrozenEstimator(model), threshold=t)}``.
     random_state : int, RandomState or None, default=None
-        The seed of the order in which a test looks at rows one after another (drawn decisions,
+        The seed of the order in which a test uses the rows one after another (drawn decisions,
         errors, your own measures). None draws a new order; the certificate keeps its seed as
         ``order_seed``, with which the test can be repeated. The order in which the rows are given
         does not matter. delta is the probability of error over the draw of the rows and of this
@@ -137,8 +137,8 @@ def certify(
     -------
     SafetyCertificate, or dict of str to SafetyCertificate
         One certificate; for several models, one certificate per model, including models that were
-        not reached. Any model that passed may be used, chosen by any rule: the promise is that of a
-        single test.
+        not reached. Any model that passed may be used, chosen by any rule. The probability that a
+        model that violates a constraint passes is at most delta over all of them, as in one test.
 
     Raises
     ------

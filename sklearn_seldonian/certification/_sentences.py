@@ -24,7 +24,7 @@ from sklearn_seldonian.measures import ALIASES, COMPOSITES, DEFINITIONS
 
 # A sentence with more characters is harder to read than the constraint itself.
 MAX_CHARACTERS = 400
-_EXTREMES = {"max": "the largest", "min": "the least"}
+_EXTREMES = {"max": "the largest", "min": "the smallest"}
 _COMPOSITES = {
     "F1": "the F1 score of the label",
     "BACC": "the balanced accuracy (the mean of the share predicted to have the label among rows "
@@ -134,7 +134,7 @@ def _noun(node: Node, positive: str | None) -> str:
         case Call("abs", (Binary("-", left, right),)):
             return _gap(left, right, positive)
         case Call("abs", (operand,)):
-            return f"the size of {_part(operand, positive)}"
+            return f"the absolute value of {_part(operand, positive)}"
         case Call("max" | "min" as function, arguments):
             listed = (_noun(argument, positive).removesuffix(",") for argument in arguments)
             return f"{_EXTREMES[function]} of ({'; '.join(listed)})"
@@ -163,7 +163,7 @@ def _has_measure(node: Node) -> bool:
 
 _JOINING = {
     "+": "the sum of {} and of {}",
-    "-": "{} less {}",
+    "-": "{} minus {}",
     "*": "{} times {}",
     "/": "{} divided by {}",
 }

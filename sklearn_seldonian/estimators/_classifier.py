@@ -232,17 +232,19 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
     The probability that `fit` returns a model that violates any constraint is at most
     `delta`, for the decisions that `predict` makes, if the rows are independent draws
     from the population of interest and the safety rows influenced nothing before the
-    test [1]_.
+    test [1]_. If constraints have different deltas, the largest one counts. If the
+    `guarantee` of the certificate is "asymptotic", this holds approximately.
 
     Parameters
     ----------
     module : torch.nn.Module class or instance, default=None
-        The network. An instance is copied. None: a linear model and a network of two hidden
-        layers, both a `sklearn_seldonian.modules.MLP`, are trained and compared on candidate rows
-        by the rule that also chooses the epoch. The network is kept if its error is lower by more
-        than half a standard error. With fewer than 200 candidate rows, or with a sampler as
-        `preprocessor`, no rows are available for the comparison, and the linear model is used.
-        Without constraints there is no comparison either, and the network is used.
+        The network. An instance is copied. None: a linear model and a network of two hidden layers,
+        both a `sklearn_seldonian.modules.MLP`, are trained and compared on candidate rows. The
+        network is kept if it is more likely to pass, by more than 0.1. It is also kept if it is at
+        least as likely to pass and its error is lower by more than half a standard error. With
+        fewer than 200 candidate rows, or with a sampler as `preprocessor`, no rows are available
+        for the comparison, and the linear model is used. Without constraints there is no comparison
+        either, and the network is used.
     constraints : str, Constraint, or sequence of them, default=()
         What the model must satisfy, such as ``"ACC >= 0.95"`` or
         ``"abs(PR | [M] - PR | [F]) <= 0.1"``. Without constraints, all rows are used for training.
@@ -309,7 +311,7 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         chosen together with the epoch, among those predicted to pass. With ``decision="argmax"``
         the scale is 1, at most one class has an offset, and `predict` returns the class with the
         largest score plus offset. If the offset changes a decision, the probability of the new
-        class is set a little above the largest one, and the other probabilities stay the module's.
+        class is set slightly above the largest one, and the other probabilities do not change.
         With ``decision="sample"`` the scores are multiplied by the scale and the offsets are
         added, which brings the probabilities nearer to a constant. `offsets_` is not available
         with ``group_thresholds=True``.
@@ -319,8 +321,8 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
     probability_range_ : ndarray of shape (2, n_classes)
         With constraints and ``decision="sample"``, the lowest and the highest probability of each
         class on the candidate rows that epochs are evaluated on. The module's probabilities are
-        clipped to this range before the adjustment, so that the test knows the range of what it
-        averages. Otherwise 0 and 1.
+        clipped to this range before the adjustment, so that the range of the tested values is
+        known before the test. Otherwise 0 and 1.
     {net_}
     {price_}
     preprocessor_ : transformer or None

@@ -69,8 +69,9 @@ class SafetyMonitor(BaseEstimator):
     `update` takes rows in batches of any size. After each batch, the monitor reports for each
     constraint whether it is proved to be violated (`violated_`) or to hold (`certified_`), its
     value so far (`estimate_`), and a lower and an upper bound on it (`bounds_`). You can look at
-    these after every row, and stop or continue because of what you see: the probability that a
-    constraint that holds is ever reported as violated is at most delta, however long the stream.
+    these after every row, and stop or continue because of what you see. If the rows are independent
+    draws from one population, the probability that a constraint that holds is ever reported as
+    violated is at most delta, however long the stream.
 
     Parameters
     ----------
@@ -117,11 +118,12 @@ class SafetyMonitor(BaseEstimator):
         window ends.
     certified_ : ndarray of bool, shape (n_constraints,)
         Whether the rows so far of this window prove that the constraint holds. False if a violation
-        was proved before, because the rows are then not from one population.
+        was proved before, because the two proofs contradict each other if the rows are from one
+        population.
     estimate_ : ndarray of shape (n_constraints,)
         The value of the constraint on the rows so far, in its own units. NaN without rows.
     bounds_ : ndarray of shape (n_constraints, 2)
-        The lower and the upper bound on this value.
+        The lower and the upper bound on the value in the population.
     history_ : DataFrame
         Estimates and bounds against the number of rows, in all windows, for plots.
     n_rows_ : int
@@ -131,14 +133,15 @@ class SafetyMonitor(BaseEstimator):
 
     Notes
     -----
-    A violation refutes that the rows are independent draws from one population that satisfies the
-    constraint. If the stream drifts, a constraint may be reported as violated although it holds at
-    each moment. This can happen, for instance, if the rows of one group came early and those of
-    another late, and the rates of both have changed. It cannot happen with constraints that keep
-    one rate or mean on one side of a limit, or between two limits: these are reported as violated
-    with probability at most delta if they hold for each row given the earlier rows. It can happen
-    with a constraint that keeps a mean out of an interval, such as ``abs(PR - 0.5) >= 0.2``,
-    because the average of a rate that jumps over the interval can be in it.
+    A reported violation is evidence, at level delta, against the statement that the rows are
+    independent draws from one population that satisfies the constraint. If the stream drifts, the
+    probability of such a report may be above delta although the constraint holds at each moment.
+    This is so, for instance, if the rows of one group came early and those of another late, and the
+    rates of both have changed. It is not so for constraints that keep one rate or mean on one side
+    of a limit, or between two limits: these are reported as violated with probability at most delta
+    if they hold for each row given the earlier rows. It is so for a constraint that keeps a mean
+    out of an interval, such as ``abs(PR - 0.5) >= 0.2``, because the average of a rate that jumps
+    over the interval can be in it.
 
     The state consists of counts and stays small for any number of rows. Only rows that wait for
     labels are stored. The bounds are those of `bounds.time_uniform_sum_lower`. They need more rows

@@ -75,7 +75,7 @@ from sklearn_seldonian.certification._sentences import sentence, with_labels
         ),
         (
             "min(PR | [M] / PR, PR) >= 0.5",
-            "The least of (the share of rows predicted to have the label “good”, where M is 1, "
+            "The smallest of (the share of rows predicted to have the label “good”, where M is 1, "
             "divided by the "
             "share of rows predicted to have the label “good”; the share of rows predicted to "
             "have the label “good”) must "
