@@ -116,7 +116,7 @@ def cost_of_a_limit() -> Figure:
     return display.figure_
 
 
-# -- Which rows do I have? -----------------------------------------------------------------------
+# -- Describe your rows --------------------------------------------------------------------------
 
 
 def rows_treated_as_independent() -> Figure:
