@@ -155,7 +155,7 @@ class TestWeightsAlone:
         ("change", "message"),
         [
             ("changed_weights", "not those that the certificate is about"),
-            ("changed_offsets", "not those that the certificate is about"),
+            ("changed_offsets", "entry 'adjustment' of the file was changed"),
             ("without_metadata", "was not written by save_params"),
             ("changed_classes", r"The class labels \('1', '0'\) are not those"),
             ("without_certificate", "has no certificate that passed"),
