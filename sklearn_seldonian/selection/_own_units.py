@@ -64,17 +64,23 @@ class OwnUnits:
             On the deciding atom of each constraint.
         """
         on_g = np.array(bounds)
-        decisive = self._problem.highest(values) if self._moved else None
-        for i, moved in self._moved.items():
-            slope = math.nan
-            if moved and decisive is not None:
-                of_constraint = values[self._atoms[i]]
-                a = int(np.argmax(of_constraint == decisive[i]))
-                known = self._problem.linearisation.known(i, means)
-                at_moved = estimate(moved[a].expression, known)
-                slope = (float(of_constraint[a]) - at_moved) / LIMIT_STEP
-            on_g[i] = on_g[i] / slope if slope > 0 else math.copysign(math.inf, on_g[i])
+        if self._moved:
+            decisive = self._problem.highest(values)
+            for i in self._moved:
+                slope = self._slope(i, values[self._atoms[i]], decisive[i], means)
+                on_g[i] = on_g[i] / slope if slope > 0 else math.copysign(math.inf, on_g[i])
         return self._in_units(on_g)
+
+    def _slope(self, i: int, values: Array, decisive: float, means: Array) -> float:
+        """How fast the atom of constraint `i` whose value is decisive falls as the limit rises.
+
+        NaN if the atoms of the moved limit are not the same ones.
+        """
+        if not self._moved[i]:
+            return math.nan
+        a = int(np.argmax(values == decisive))
+        known = self._problem.linearisation.known(i, means)
+        return (float(values[a]) - estimate(self._moved[i][a].expression, known)) / LIMIT_STEP
 
     def _in_units(self, g: Array) -> Array:
         return np.asarray(self._signs * g + self._limits)

@@ -12,18 +12,6 @@ from sklearn_seldonian.plotting import (
     TrainingDisplay,
 )
 
-matplotlib.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    matplotlib.pyplot.close("all")
-
-
-def texts_of(legend):
-    return [text.get_text() for text in legend.get_texts()]
-
 
 class TestDisplaysAreDrawn:
     """As scikit-learn's: the constructors that take results draw them."""

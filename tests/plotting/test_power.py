@@ -12,18 +12,7 @@ from sklearn_seldonian.plotting import (
     CertificateDisplay,
     PowerDisplay,
 )
-
-matplotlib.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    matplotlib.pyplot.close("all")
-
-
-def texts_of(legend):
-    return [text.get_text() for text in legend.get_texts()]
+from tests.plotting._texts import texts_of
 
 
 class TestPower:

@@ -1,6 +1,5 @@
 """The picture of what a limit costs shows the numbers that it was made of."""
 
-import matplotlib.pyplot
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,18 +7,7 @@ import pytest
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
 from sklearn_seldonian.modules import MLP
 from sklearn_seldonian.plotting import TradeoffDisplay
-
-matplotlib.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    matplotlib.pyplot.close("all")
-
-
-def texts_of(legend):
-    return [text.get_text() for text in legend.get_texts()]
+from tests.plotting._texts import texts_of
 
 
 class TestTradeoff:

@@ -2,7 +2,6 @@
 
 import io
 
-import matplotlib.pyplot
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,19 +9,7 @@ import pytest
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
 from sklearn_seldonian.modules import MLP
 from sklearn_seldonian.plotting import TrainingDisplay
-
-matplotlib.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    matplotlib.pyplot.close("all")
-
-
-def texts_of(legend):
-    return [text.get_text() for text in legend.get_texts()]
-
+from tests.plotting._texts import texts_of
 
 TWO = ["PR <= 0.5", "FPR <= 0.5"]
 TWELVE = [f"PR | [group == {i}] <= 0.5" for i in range(12)]

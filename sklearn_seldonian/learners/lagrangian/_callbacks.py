@@ -21,6 +21,7 @@ from skorch.callbacks import (
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sklearn_seldonian.constraints import ResolvedConstraint
+from sklearn_seldonian.learners.lagrangian._steps import EACH_OF_STEP
 
 Named = tuple[str, Callback]
 SCORING = (EpochScoring, BatchScoring, PassthroughScoring)
@@ -28,7 +29,7 @@ SCORING = (EpochScoring, BatchScoring, PassthroughScoring)
 # constraint, before its number.
 ALWAYS = ("loss",)
 CONSTRAINED = ("candidate_loss", "kept")
-EACH_CONSTRAINT = ("estimate_", "predicted_bound_", "multiplier_", "passing_")
+EACH_CONSTRAINT = (*EACH_OF_STEP, "passing_")
 # The entries that skorch's own nets record.
 ELSEWHERE = ("valid_loss", "valid_acc", "train_loss")
 

@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 # At most about this many numbers are kept, but at least this many updates.
 MAX_NUMBERS, MIN_KEPT = 1_000_000, 64
 # The prefixes of the columns of each constraint, before its number.
-EACH_CONSTRAINT = ("estimate_", "predicted_bound_", "multiplier_")
+EACH_OF_STEP = ("estimate_", "predicted_bound_", "multiplier_")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class StepHistory:
 
     def __init__(self, n_constraints: int) -> None:
         self._n_constraints = n_constraints
-        n_kept = max(MIN_KEPT, MAX_NUMBERS // (len(EACH_CONSTRAINT) * n_constraints + 4))
+        n_kept = max(MIN_KEPT, MAX_NUMBERS // (len(EACH_OF_STEP) * n_constraints + 4))
         self._max = n_kept + n_kept % 2
         self._every, self._n_updates = 1, 0
         self._losses: list[torch.Tensor] = []
@@ -116,10 +116,10 @@ class StepHistory:
             "progress": [self._progress(step) for step in self.steps],
             "loss": [step.loss for step in self.steps],
         }
-        shape = 0, len(EACH_CONSTRAINT), self._n_constraints
+        shape = 0, len(EACH_OF_STEP), self._n_constraints
         of_all = np.stack([s.of_constraints for s in self.steps]) if self.steps else np.zeros(shape)
         for i in range(self._n_constraints):
-            for k, name in enumerate(EACH_CONSTRAINT):
+            for k, name in enumerate(EACH_OF_STEP):
                 columns[f"{name}{i}"] = of_all[:, k, i]
         return pd.DataFrame(columns)
 

@@ -1,0 +1,5 @@
+"""What the pictures say in words."""
+
+
+def texts_of(legend):
+    return [text.get_text() for text in legend.get_texts()]
