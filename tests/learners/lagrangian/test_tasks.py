@@ -147,3 +147,16 @@ def test_rows_without_a_finite_prediction_are_counted_apart():
     assert statistics.n_rows == N
     assert len(statistics.kept.codes) == N - 3
     np.testing.assert_allclose(statistics.confusion[0, 0, 1], (50 - Y[3:]).sum())
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"), [(0.5, 0.0), (9.0, 25.0), (float("inf"), float("inf"))]
+)
+def test_the_loss_that_is_shown_is_in_the_target_s_unit_and_as_finite_as_the_objective(
+    output, expected
+):
+    """A prediction is clipped to the range; an infinite output must not look like a finite loss."""
+    task = Regression(centre=4.0, scale=2.0, range=(0.0, 10.0))
+    scores, y = torch.tensor([[output]]), torch.tensor([5.0], dtype=torch.float64)
+    objective = task.objective(nn.MSELoss(), scores, y)
+    assert task.shown_loss(nn.MSELoss(), objective, scores, y).item() == expected
