@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -34,7 +35,6 @@ from sklearn_seldonian.constraints import (
     Measure,
     ResolvedConstraint,
     SeenLevels,
-    Stratification,
     columns_of,
     distinct_estimands,
     distinct_values,
@@ -208,14 +208,16 @@ def _table(
     strata = statistics.stratification
     span, columns = strata.spans[family], strata.columns[family]
     groups = groups_of(estimands, columns)
-    membership = _in_groups(strata.membership[span], groups.values(), strata)
-    patterns, places = _distinct(membership)
+    inside = (strata.inside(group, family) for group in groups.values())
+    groups_of_cell = _groups_of_cells(inside, span.stop - span.start)
+    number = {pattern: i for i, pattern in enumerate(dict.fromkeys(groups_of_cell))}
+    places = np.array([number[pattern] for pattern in groups_of_cell], dtype=np.intp)
+    sums = {name: _added(values[span], places, len(number)) for name, values in parts.items()}
     cells = []
-    sums = {name: _added(values[span], places, len(patterns)) for name, values in parts.items()}
-    for i, pattern in enumerate(patterns):
+    for pattern, i in number.items():
         entries = {name: _entries(values[i]) for name, values in sums.items()}
         if any(entries.values()):
-            cells.append(CellRecord(tuple(np.flatnonzero(pattern).tolist()), **entries))
+            cells.append(CellRecord(pattern, **entries))
     cells = sorted(cells, key=lambda cell: cell.groups) or [CellRecord((), ())]
     return TableRecord(tuple(sorted(columns)), tuple(groups), tuple(cells))
 
@@ -229,24 +231,15 @@ def groups_of(
     return dict(sorted(named.items()))
 
 
-def _in_groups(
-    membership: NDArray[np.bool_], groups: Iterable[frozenset[Condition]], strata: Stratification
-) -> NDArray[np.bool_]:
-    """Which groups rows with this membership belong to, of shape (n, n_groups)."""
-    found = [
-        membership[:, [strata.position_of[condition] for condition in group]].all(axis=1)
-        for group in groups
-    ]
-    return np.stack(found, axis=1) if found else np.zeros((len(membership), 0), dtype=np.bool_)
-
-
-def _distinct(patterns: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-    """The distinct rows of a table, and the position of each row among them."""
-    if not patterns.shape[1]:
-        return patterns[:1], np.zeros(len(patterns), dtype=np.intp)
-    packed = np.packbits(patterns, axis=1)
-    _, first, places = np.unique(packed, axis=0, return_index=True, return_inverse=True)
-    return patterns[first], places.reshape(-1)
+def _groups_of_cells(inside: Iterable[NDArray[np.bool_]], n_cells: int) -> list[tuple[int, ...]]:
+    """The numbers of the groups that each cell belongs to; `inside` has a mask for each group."""
+    members = [np.flatnonzero(cells) for cells in inside]
+    cells = np.concatenate([np.zeros(0, dtype=np.intp), *members])
+    sizes = np.array([*map(len, members)], dtype=np.intp)
+    order = cells.argsort(kind="stable")
+    groups = np.repeat(np.arange(len(members)), sizes)[order].tolist()
+    ends = np.searchsorted(cells[order], np.arange(n_cells + 1)).tolist()
+    return [tuple(groups[first:last]) for first, last in itertools.pairwise(ends)]
 
 
 def _added(values: Array, places: NDArray[np.intp], n: int) -> Array:
@@ -276,8 +269,11 @@ def _digest_of_values(statistics: Statistics, estimands: Sequence[Estimand]) -> 
     if kept is None:
         return None
     groups = groups_of(estimands, frozenset().union(*strata.columns))
-    patterns = _in_groups(strata.patterns, groups.values(), strata)
-    of_codes = row_digests([patterns.astype(np.float64)]).view(DIGEST).reshape(-1)
+    patterns = np.zeros((len(strata.patterns), len(groups)))
+    for i, group in enumerate(groups.values()):
+        held = [strata.position_of[condition] for condition in group]
+        patterns[:, i] = strata.patterns[:, held].all(axis=1)
+    of_codes = row_digests([patterns]).view(DIGEST).reshape(-1)
     blocks: list[NDArray[Any]] = [
         kept.entries.astype(np.float32),
         np.stack([kept.labels, kept.weights, kept.levels], axis=1).astype(np.float64),

@@ -153,10 +153,11 @@ class Stratification:
     @cached_property
     def _bits(self) -> NDArray[np.uint8]:
         """The `membership` as bits, one row per condition."""
-        bits = np.empty((len(self.conditions), -(-self.n_cells // 8)), dtype=np.uint8)
-        for part in _slices(len(self.conditions)):
-            bits[part] = np.packbits(np.ascontiguousarray(self.membership[:, part].T), axis=1)
-        return bits
+        bits = np.zeros((-(-self.n_cells // 8), len(self.conditions)), dtype=np.uint8)
+        for position in range(8):  # np.packbits takes ten times as long along the first axis
+            every_eighth = self.membership[position::8].view(np.uint8)
+            bits[: len(every_eighth)] |= every_eighth << (7 - position)
+        return np.ascontiguousarray(bits.T)
 
 
 class Cells(NamedTuple):

@@ -11,6 +11,7 @@ import difflib
 import itertools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NoReturn
 
 from sklearn_seldonian._text import listed
@@ -63,11 +64,11 @@ class Estimand(Node):
         return self._with_conditions(self.quantity.name)
 
     def __hash__(self) -> int:
-        known: int | None = vars(self).get("_hash")
-        if known is None:  # cached, because it is used often
-            known = hash((self.quantity, self.conditions))
-            object.__setattr__(self, "_hash", known)
-        return known
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.quantity, self.conditions))
 
     def __getstate__(self) -> dict[str, object]:
         """The state without the hash, which differs between processes."""

@@ -11,8 +11,8 @@ from sklearn_seldonian.constraints._interval import Interval
 from sklearn_seldonian.constraints._nodes import Binary, Call, Negative, Node
 from sklearn_seldonian.constraints._resolve import means_of
 
-# Numbers closer to zero, and their reciprocals, are handled by interval arithmetic.
-MIN_NUMBER, MAX_NUMBER = Fraction(1, 2**1000), Fraction(2**1000)
+# Numbers beyond about 2 to this power, and their reciprocals, are handled by interval arithmetic.
+MAX_EXPONENT = 1000
 
 
 class Weight(NamedTuple):
@@ -29,7 +29,7 @@ class Weight(NamedTuple):
     @property
     def exact(self) -> Fraction | None:
         """The weight, if it is exactly known; otherwise None."""
-        return self.low if self.low == self.high else None
+        return self.low if self.low is self.high or self.low == self.high else None
 
     @property
     def interval(self) -> Interval:
@@ -61,8 +61,8 @@ class Weight(NamedTuple):
     @property
     def is_moderate(self) -> bool:
         """Whether it is zero or well within the range of floats."""
-        ends = self if self.exact is None else self[:1]
-        return all(not end or MIN_NUMBER < abs(end) < MAX_NUMBER for end in ends)
+        lengths = (end.numerator.bit_length() - end.denominator.bit_length() for end in self)
+        return all(abs(length) < MAX_EXPONENT for length in lengths)
 
 
 NOTHING, ONE = Weight(Fraction(0), Fraction(0)), Weight(Fraction(1), Fraction(1))
@@ -85,7 +85,7 @@ def terms_of(node: Node) -> Terms | None:
     sums = _sum(node)
     if sums is None or not all(weight.is_moderate for weight in sums.values()):
         return None
-    return {term: weight for term, weight in sums.items() if weight != NOTHING or term is None}
+    return {term: weight for term, weight in sums.items() if any(weight) or term is None}
 
 
 def _constant(node: Node) -> Weight | None:

@@ -71,13 +71,11 @@ class RowSum:
         blocks, start = list(blocks), 0
         sums = {key: np.zeros(N_LANES, dtype=np.uint64) for key in (name, *paired)}
         for rows in _chunks(blocks):
-            lanes = _row_digests(rows, 8 * N_LANES).view(np.uint64)
-            sums[name] += lanes.sum(axis=0, dtype=np.uint64)
+            lanes, part = _row_digests(rows, N_LANES), slice(start, start + len(rows[0]))
+            sums[name] += [lane.sum() for lane in lanes]
             for key, numbers in paired.items():
-                mixed = lanes + numbers[start : start + len(lanes), None]
-                mixed = hash_array(mixed.ravel()).reshape(lanes.shape)
-                sums[key] += mixed.sum(axis=0, dtype=np.uint64)
-            start += len(lanes)
+                sums[key] += [hash_array(lane + numbers[part]).sum() for lane in lanes]
+            start = part.stop
         return {key: cls(start, tuple(lanes.tolist())) for key, lanes in sums.items()}
 
     def __add__(self, other: RowSum) -> RowSum:
@@ -94,8 +92,9 @@ class RowSum:
 
 def row_digests(blocks: Iterable[Block]) -> NDArray[np.uint8]:
     """A digest of each row of the `blocks`, of shape (n_rows, 16)."""
-    chunks = _chunks(list(blocks))
-    return np.concatenate([_row_digests(rows, DIGEST.itemsize) for rows in chunks])
+    n_lanes, chunks = DIGEST.itemsize // 8, _chunks(list(blocks))
+    lanes = [np.stack(_row_digests(rows, n_lanes), axis=1) for rows in chunks]
+    return np.concatenate(lanes).view(np.uint8)
 
 
 def numbered(blocks: Iterable[Block]) -> Iterator[tuple[int, Block]]:
@@ -125,8 +124,8 @@ def _chunks(blocks: Sequence[Block]) -> Iterator[list[Block]]:
         yield [block[start : start + n_rows] for block in blocks]
 
 
-def _row_digests(blocks: Sequence[Block], size: int) -> NDArray[np.uint8]:
-    """A digest of each row, of `size` bytes.
+def _row_digests(blocks: Sequence[Block], n_lanes: int) -> list[NDArray[np.uint64]]:
+    """A digest of each row, in lanes of 8 bytes.
 
     The digest of a row is computed from its numbers, and from the weighted sum of the digests of
     values that are not numbers. So it does not depend on the values of other rows. The columns are
@@ -142,8 +141,7 @@ def _row_digests(blocks: Sequence[Block], size: int) -> NDArray[np.uint8]:
     one, other = (np.full(len(others), start, dtype=np.uint64) for start in (1, 2))
     for column in columns:
         one, other = hash_array(one ^ column), hash_array(other + column)
-    lanes = [hash_array(one + np.uint64(2 * i + 1) * other) for i in range(size // 8)]
-    return np.stack(lanes, axis=1).view(np.uint8)
+    return [hash_array(one + np.uint64(2 * i + 1) * other) for i in range(n_lanes)]
 
 
 def _canonical(block: Block) -> NDArray[np.float64]:
