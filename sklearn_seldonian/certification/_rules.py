@@ -73,9 +73,7 @@ def _hold(rules: Sequence[Rule], value: Any, where: str) -> None:
     for rule in rules:
         if not rule.holds(value):
             given = getattr(value, rule.field)
-            raise ValueError(
-                f"{where}{rule.field} {rule.words}; the document has {given!r:.200}."
-            )
+            raise ValueError(f"{where}{rule.field} {rule.words}; the document has {given!r:.200}.")
 
 
 def _all_match(pattern: str, *texts: str) -> bool:

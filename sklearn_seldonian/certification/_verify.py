@@ -145,8 +145,8 @@ def verified(
     """As `SafetyCertificate.verify`."""
     if not certificate.tested:
         raise ValueError(
-            "No test looked at any rows for this certificate, and it certifies nothing. So there "
-            "is nothing to verify."
+            "No test used any rows for this certificate, and it certifies nothing, so there is "
+            "nothing to verify."
         )
     rows = X, y, sensitive_features, groups, sample_weight
     with warnings.catch_warnings():  # the certificate contains what the warnings say

@@ -43,7 +43,7 @@ from sklearn_seldonian.certification._sentences import sentence, with_labels
             "min(TPR, by=race) >= 0.8 * max(TPR, by=race)",
             "The share predicted to have the label “good” among rows that have it must be, in "
             "each of the "
-            "groups of race, at least 0.8 times what it is in any other.",
+            "groups of race, at least 0.8 times what it is in any other group.",
         ),
         (
             "PR | [M] >= 0.8 * PR | [F]",
@@ -69,9 +69,8 @@ from sklearn_seldonian.certification._sentences import sentence, with_labels
         ),
         (
             "max(PR, by=race) <= PR",
-            "The largest, over the groups of race, of the share of rows predicted to have the "
-            "label “good” "
-            "must be at most the share of rows predicted to have the label “good”.",
+            "The largest value, over the groups of race, of the share of rows predicted to have "
+            "the label “good” must be at most the share of rows predicted to have the label “good”.",
         ),
         (
             "min(PR | [M] / PR, PR) >= 0.5",
