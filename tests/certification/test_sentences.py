@@ -70,7 +70,8 @@ from sklearn_seldonian.certification._sentences import sentence, with_labels
         (
             "max(PR, by=race) <= PR",
             "The largest value, over the groups of race, of the share of rows predicted to have "
-            "the label “good” must be at most the share of rows predicted to have the label “good”.",
+            "the label “good” must be at most the share of rows predicted to have the label "
+            "“good”.",
         ),
         (
             "min(PR | [M] / PR, PR) >= 0.5",
