@@ -195,7 +195,7 @@ class ConstraintResult(Value):
         if not self.rows:
             return remedy
         name, fewest = min(self.rows.items(), key=lambda row: row[1])
-        return f"{remedy} (the smallest group is {on_one_line(name)}, with {fewest:,} rows)"
+        return f"{remedy} (the measure with the fewest rows is {on_one_line(name)}: {fewest:,})"
 
 
 def _in_words(chosen: str) -> str:

@@ -140,7 +140,7 @@ class Recomputation:
         else:
             lines = ["Nothing in the certificate contradicts its own statistics."]
         if self.not_recomputed:
-            lines.append("Not recomputed, because it needs the rows themselves (use verify):")
+            lines.append("Not recomputed, because the rows are needed (use verify):")
             lines += [f"  - {text}" for text in self.not_recomputed]
         return "\n".join(lines)
 
@@ -204,8 +204,8 @@ def _missing(
         names = [field.name for field in fields(given) if field.name not in found]
         if names:
             yield (
-                f"results[{i}], {', '.join(names)} ({short(given.constraint)}): the test used "
-                "numbers of each row, of which the certificate has only a digest"
+                f"results[{i}], {', '.join(names)} ({short(given.constraint)}): the test used one "
+                "number per row, and the certificate has only a digest of these numbers"
             )
 
 

@@ -102,6 +102,24 @@ def _rows(conditions: Sequence[Condition]) -> str:
     return f"rows where {_conditions(conditions)}" if conditions else "all rows"
 
 
+def conditions_of(estimand: str) -> str:
+    """The conditions of an estimand's name in words; "" if it has none.
+
+    A name that is not in the constraint language has its conditions unchanged.
+
+    Examples
+    --------
+    >>> from sklearn_seldonian.certification._sentences import conditions_of
+    >>> conditions_of("PR | [not F, age >= 40]")
+    'F is 0 and age >= 40'
+    """
+    try:
+        node = parse(f"{estimand} <= 0").left
+    except ValueError:
+        return estimand.partition(" | ")[2][1:-1]
+    return _conditions(node.conditions) if isinstance(node, Measure) else ""
+
+
 def _conditions(conditions: Sequence[Condition]) -> str:
     """Conditions as text; a bare 0/1 column reads "F is 1"."""
     texts = []

@@ -50,16 +50,16 @@ SPECIFIED = (
 ASSUMPTIONS = (
     "The rows of a window are independent draws from one population, and the constraint is about "
     "this population. For a constraint that keeps one mean on one side of a limit, or between two "
-    "limits, less is enough: it is reported as violated with probability at most delta if the mean "
-    "of each row, given all earlier rows, satisfies it.",
-    "All rows are given to the monitor: none are left out because of their labels or predictions.",
+    "limits, a weaker assumption is enough. If the mean of each row, given all earlier rows, "
+    "satisfies it, it is reported as violated with probability at most delta.",
+    "All rows are given to the monitor. None are left out because of their labels or predictions.",
 )
 OF_LATENESS = {
     "as they come": "Among the rows of a mean, which labels have arrived depends neither on labels "
     "nor on predictions. (If the labels of one group come later, this is not true for means over "
     "several groups.)",
     "in order": "Labels count in the order of their rows, so nothing is assumed about when they "
-    "come. Rows that were forgotten are like the others.",
+    "come. Rows that were dropped by forget are like the others.",
 }
 
 

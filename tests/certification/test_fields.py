@@ -106,7 +106,7 @@ def test_what_was_not_tested_says_no_numbers():
         (
             {"g": 0.1},
             "  why not: violated; if the estimate were the true value, no number of rows would "
-            "suffice (the smallest group is TPR, with 50 rows)",
+            "suffice (the measure with the fewest rows is TPR: 50)",
         ),
     ],
 )

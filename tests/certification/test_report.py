@@ -145,8 +145,8 @@ def plain(tmp_path_factory):
         "All rows got one label.",
         "exact unconditional test (exact)",
         "The positive class, which rates without a label are about good",
-        "PR | [M] share of rows predicted to have the label “good”, where M 600 0.5000 0.4592 to "
-        "0.5408",
+        "PR | [M] share of rows predicted to have the label “good”, where M is 1 600 0.5000 "
+        "0.4592 to 0.5408",
         "Candidate rows, which the model was fitted to 1,500",
         "Fingerprint: data 149dc71398a959 Fingerprint: weights 465f7fe456bb",
         "Rows Tested on 1,000 safety rows; fitted to 1,500 others. Data 149dc71398a959",

@@ -1,6 +1,6 @@
 import pytest
 
-from sklearn_seldonian.certification._sentences import sentence, with_labels
+from sklearn_seldonian.certification._sentences import conditions_of, sentence, with_labels
 
 
 @pytest.mark.parametrize(
@@ -119,3 +119,16 @@ def test_what_would_be_too_long_is_left_to_the_text():
 def test_labels_in_words(words, labels, positive, expected):
     expected = expected.format("the label “a”", "the label “b”")
     assert with_labels(words, labels, positive) == expected
+
+
+@pytest.mark.parametrize(
+    ("estimand", "words"),
+    [
+        ("ACC", ""),
+        ("PR | [M]", "M is 1"),
+        ('TPR_[2] | [not F, race == "A"]', 'F is 0 and race == "A"'),
+        ("PR | [<b>]", "<b>"),
+    ],
+)
+def test_conditions_in_words(estimand, words):
+    assert conditions_of(estimand) == words
