@@ -130,11 +130,11 @@ def certify(
         ``{str(t): FixedThresholdClassifier(FrozenEstimator(model), threshold=t)}``.
     random_state : int, RandomState or None, default=None
         The seed of the order in which a test uses the rows one after another (drawn decisions,
-        regression errors, your own measures). None draws a new order. The certificate keeps the
-        seed as ``order_seed``, with which the test can be repeated. The order in which the rows are
-        given does not matter. delta is the probability of error over the draw of the rows and of
-        this seed. So do not choose a seed for its result, and do not test the same rows again in
-        other orders until they pass.
+        ``Brier``, ``Calibration_Error``, regression errors, your own measures, rows with groups or
+        weights). None draws a new order. The certificate keeps the seed as ``order_seed``, with
+        which the test can be repeated. The order in which the rows are given does not matter. delta
+        is the probability of error over the draw of the rows and of this seed. So do not choose a
+        seed for its result, and do not test the same rows again in other orders until they pass.
 
     Returns
     -------
