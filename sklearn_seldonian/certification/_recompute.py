@@ -558,7 +558,7 @@ def _disagreements(
         *levels_in_words(bound.levels, certificate.rows_that_named),
     }
     for text in sorted(followed - set(certificate.assumptions)):
-        yield f"assumptions leave out: {text}"
+        yield f"assumptions do not include: {text}"
 
 
 def as_differences(one: Any, other: Any) -> list[str]:

@@ -448,7 +448,7 @@ def _differing_assumptions(
 ) -> Iterator[str]:
     for text in again.assumptions:
         if text not in certificate.assumptions:
-            yield f"assumptions leave out: {text}"
+            yield f"assumptions do not include: {text}"
     for text in certificate.assumptions:
         if text not in again.assumptions and not NOT_REPEATED.fullmatch(text):
-            yield f"assumptions have one that does not follow from the test: {text}"
+            yield f"assumptions include one that does not follow from the test: {text}"
