@@ -88,7 +88,7 @@ seconds = time.perf_counter() - start
 print(f"Passed the safety test: {result.passed}")
 print(
     f"Accuracy on the {model.certificate_.n_safety:,} safety rows: {result.estimate:.4f}; "
-    f"certified to be at least {result.bound:.4f} with confidence {1 - result.delta:.2f}"
+    f"certified to be at least {result.bound:.4f} at confidence level {1 - result.delta:.2f}"
 )
 print(f"Cross-entropy on the safety rows: {model.certificate_.loss:.4f}")
 print(f"Seconds: {seconds:.1f}")

@@ -126,10 +126,10 @@ class RateStream:
         \bigl[1 - I_c(k + 1, n - k + a)\bigr].
 
     For given u the capital is :math:`u^{n - k} (u + (1 - u) / c)^k`, which falls as c rises. So the
-    rejected limits are all limits below one number, the lower bound. The true rate is ever among
-    them with probability at most delta. If this were wrong, the probabilities of all sequences of
-    successes with a capital that is ever above 1 / delta would sum to more than delta for some rate
-    below the limit.
+    rejected limits are all limits below one number, the lower bound. With probability at most
+    delta, the true rate is ever among them. If this were wrong, the probabilities of all sequences
+    of successes with a capital that is ever above 1 / delta would sum to more than delta for some
+    rate below the limit.
 
     References
     ----------
@@ -220,21 +220,23 @@ class MeanStream:
         \log\Bigl(1 - s + \frac{s b}{c}\Bigr),
 
     so the capital that is computed from these parts is never above the capital of the rows
-    themselves. The loss corresponds to a variance that is larger by at most a quarter of the
-    squared distance of two edges: at most 0.00004 of the squared range. If this were wrong, some
+    themselves. The loss is that of a variance that is larger by at most a quarter of the squared
+    distance of two edges, which is at most 0.00004 of the squared range. If this were wrong, some
     rows would have a larger capital here than by the product over the rows.
 
     The parts are rounded to multiples of :math:`2^{-22}`. Sums of such numbers are exact up to 2^31
     rows, so the order and the batches of rows do not matter. The capital of a stake is lowered by
-    the largest possible effect of rounding. Let L_i be the logarithm of its gain at edge i. A row
-    that lies between the edges i and i + 1 has parts that are wrong by at most half the multiple
-    (and by the rounding of floats, which is less than a thousandth of it), so that its part of the
-    log capital is wrong by at most :math:`2^{-22} (L_{i+1} - L_i)`, which also covers that mirrored
-    edges differ by 1e-16. This is at most :math:`2^{-22}` times :math:`\sum_i w_i (L_{i+1} -
-    L_{i-1})` over all rows, where w are the weights. Gains are at least 0.03, and computed from
-    differences of numbers with an error of at most 6 units of 1.1e-16 relative to the larger of
-    them and 1, so that each L_i is wrong by at most 3e-14. The sum of at most 129 terms is wrong by
-    at most 129 such units, which is less than 2e-14, of :math:`\sum_i w_i |L_i|`.
+    the largest possible effect of rounding. Let L_i be the logarithm of its gain at edge i. The
+    parts of a row between the edges i and i + 1 are wrong by at most half the multiple, and by the
+    rounding of floats, which is less than a thousandth of it. So the row's part of the log capital
+    is wrong by at most :math:`2^{-22} (L_{i+1} - L_i)`. This also covers that mirrored edges differ
+    by 1e-16. Over all rows it is at most :math:`2^{-22}` times :math:`\sum_i w_i (L_{i+1} -
+    L_{i-1})`, where w are the weights.
+
+    Gains are at least 0.03. They are computed from differences of numbers, with an error of at most
+    6 units of 1.1e-16 relative to the larger of them and 1. So each L_i is wrong by at most 3e-14.
+    The sum of at most 129 terms is wrong by at most 129 such units, which is less than 2e-14, of
+    :math:`\sum_i w_i |L_i|`.
 
     Raises
     ------

@@ -32,18 +32,19 @@ class SafetyCertificate(Value):
     Attributes
     ----------
     results : tuple of ConstraintResult
-        One per constraint. Each bound holds on its own, at confidence level 1 - delta; the bounds
-        are not simultaneous. If all constraints passed, the statement that all of them hold
-        nevertheless has confidence level 1 - max(delta), because all of them had to pass.
+        One per constraint. Each bound holds on its own, at confidence level 1 - delta. The
+        probability that all bounds hold together may be lower. If all constraints passed, the
+        statement that all of them hold has confidence level 1 - max(delta), because all of them had
+        to pass.
     loss : float
-        Mean of the primary objective over the safety rows; NaN if there is no primary objective.
-        The mean squared error of a regressor is in the squared unit of the target.
+        Mean of the primary loss over the safety rows; NaN if there is no primary loss. The mean
+        squared error of a regressor is in the squared unit of the target.
     n_candidate, n_safety : int
         Number of rows that the model was fitted to, and number of rows that it was tested on.
     assumptions : tuple of str
-        What the confidence levels rest on, one sentence per assumption.
+        The assumptions that the confidence levels rest on, in sentences.
     remarks : tuple of str
-        Further facts about the model, one sentence each.
+        Further facts about the model, in sentences.
     procedure : str
         The function or method that was called, such as "SeldonianClassifier.fit" or "certify".
     parameters : mapping of str to str
@@ -56,9 +57,10 @@ class SafetyCertificate(Value):
         The versions of Python and of the packages involved.
     fingerprints : mapping of str to str
         Digests of the safety "data" (X, y and the columns that constraints name), of its y and of
-        each column alone, and of the model. The order of the rows and their container do not
-        matter. The model is identified by its "weights", or, from the function `certify`, by its
-        answers for these rows: "decisions", "probabilities" or "predictions".
+        each column alone, and of the model. They do not depend on the order of the rows or on their
+        container. The model is identified by its "weights". In a certificate from the function
+        `certify`, it is identified by its answers for these rows: "decisions", "probabilities" or
+        "predictions".
     order_seed : int or None
         The seed of the order in which a test used the rows one after another. The same rows in
         any order, tested with this seed, give the same certificate. None if the tests used counts
@@ -71,7 +73,7 @@ class SafetyCertificate(Value):
         What was tested, with everything that gives the constraints their meaning.
     statistics : StatisticsRecord or None
         What the verdict rests on: counts and sums over the safety rows, and digests of values. None
-        if no test looked at the rows. Documents of version 1 have none either.
+        if no test used the rows, and in documents of version 1.
     """
 
     results: tuple[ConstraintResult, ...]
@@ -94,12 +96,12 @@ class SafetyCertificate(Value):
 
     @property
     def passed(self) -> bool:
-        """The joint verdict: there is at least one constraint, and every one is certified."""
+        """Whether there is at least one constraint, and every constraint is certified."""
         return bool(self.results) and all(result.passed for result in self.results)
 
     @property
     def tested(self) -> bool:
-        """Whether any test looked at the safety rows; if not, they can still be used for a test."""
+        """Whether any test used the safety rows. If not, they can still be used for a test."""
         return any(result.method != UNTOUCHED for result in self.results)
 
     @property
@@ -142,14 +144,15 @@ class SafetyCertificate(Value):
         parts.append(self.rows_in_words)
         if self.guarantee == "asymptotic":
             parts.append(
-                "Asymptotic: at least one bound rests on a normal approximation, which may fail "
-                "for small samples and long tails."
+                "Asymptotic: at least one bound rests on a normal approximation, which can be "
+                "inaccurate for small samples and long tails."
             )
         parts += map(on_one_line, self.remarks)
         if self.tested and self.statistics is None:
             parts.append("The certificate has no statistics, so nothing can be recomputed from it.")
         parts.append(
-            "Each bound holds at its own confidence level; the bounds are not simultaneous."
+            "Each bound holds on its own, at its own confidence level. The probability that all "
+            "bounds hold together may be lower."
         )
         if self.order_seed is not None:
             parts.append(f"The rows were tested in an order drawn from the seed {self.order_seed}.")
@@ -234,14 +237,15 @@ class SafetyCertificate(Value):
     def recompute(self) -> Recomputation:
         """Run the tests again from the statistics that the certificate contains.
 
-        Some tests look at one number per row, one row after another. Of these numbers the
-        certificate keeps only a digest. The bounds of such tests are not recomputed, and the result
-        says so; `verify` recomputes them from the rows.
+        Some tests use one number per row, one row after another. The certificate has only a digest
+        of these numbers. So the bounds of such tests are not recomputed, and the result says so.
+        `verify` recomputes them from the rows.
 
         Returns
         -------
         Recomputation
-            What the statistics lead to, and where the certificate says something else.
+            The results that follow from the statistics, and what in the certificate differs from
+            them.
 
         Raises
         ------
@@ -268,14 +272,14 @@ class SafetyCertificate(Value):
         Parameters
         ----------
         estimator : estimator
-            The model of the certificate. For a certificate of the function `certify`: the fitted
-            estimator that was tested. For a certificate of a Seldonian estimator's `fit` or
-            `certify`: that fitted estimator, or its search.
+            The model of the certificate. For a certificate of the function `certify`, this is the
+            fitted estimator that was tested. For a certificate of a Seldonian estimator's `fit` or
+            `certify`, it is that fitted estimator, or the search that found it.
         X, y, sensitive_features, groups, sample_weight
-            The rows that were tested, in any order, in the form that the procedure takes. For a
-            certificate of `fit`, all rows that `fit` was given work as well, in the same order: the
-            estimator knows which of them were tested, unless its weights were loaded by
-            `load_params`.
+            The rows that were tested, in any order, in the form that `fit` or `certify` took. For a
+            certificate of `fit`, you may instead give all rows that `fit` was given, in the same
+            order, because the estimator stores which of them were tested. An estimator whose
+            weights were loaded by `load_params` does not store this.
         measures : sequence of RowMeasure, default=()
             Your own measures, for a certificate of the function `certify`.
 
@@ -287,17 +291,17 @@ class SafetyCertificate(Value):
         Raises
         ------
         ValueError
-            If no test looked at any rows, or if the same test cannot be run with this model and
-            these rows.
+            If no test used any rows, or if the same test cannot be run with this model and these
+            rows.
         TypeError
             If the certificate is of a Seldonian estimator, and `estimator` is not one.
 
         Notes
         -----
-        Decisions do not depend on the order of the rows, on whether they are in a frame or an
-        array, or on the types of equal numbers. Probabilities and predicted numbers may differ in
-        their last digits if rows come in another order. If these were tested, give the rows in the
-        order of the test.
+        If decisions were tested, the result does not depend on the order of the rows, on whether
+        they are in a frame or an array, or on the types of equal numbers. If probabilities or
+        predicted numbers were tested, give the rows in the order of the test. In another order,
+        these numbers may differ in their last digits.
 
         Examples
         --------
@@ -334,8 +338,8 @@ class SafetyCertificate(Value):
 
         The report starts with what a reader needs for a decision: the verdict, the model, the rows,
         the risk, each constraint as a sentence with its result, rates of groups, and the
-        assumptions to be signed. How to verify the certificate comes next, and an appendix has
-        everything else. The file loads nothing from the network. With more than 20 constraints, the
+        assumptions to be signed. Next is how to verify the certificate, and everything else is in
+        an appendix. The file loads nothing from the network. With more than 20 constraints, the
         first part and the picture show the 20 that are closest to failing. Without matplotlib there
         is no picture. An existing file is replaced when the new one is complete.
 

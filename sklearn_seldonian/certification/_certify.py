@@ -71,9 +71,9 @@ def certify(
     constraints : str, Constraint, or sequence of them
         What to certify, such as ``"abs(PR | [M] - PR | [F]) <= 0.1"``.
     delta : float or sequence of float in (0, 1), default=0.05
-        Accepted probability of certifying a constraint that is violated: one number, or one per
-        constraint. It is a probability of error: the confidence level is 1 - delta. Values of 0.5
-        and above give a warning.
+        Largest accepted probability of certifying a constraint that is violated: one number, or one
+        per constraint. It is a probability of error, and the confidence level is 1 - delta. Values
+        of 0.5 and above give a warning.
     sensitive_features : Series, DataFrame or array-like of n_rows, default=None
         Columns for the conditions of the constraints, or their names if `y` is a name. Columns of
         `X` can be named in conditions too if `X` is a DataFrame. A ``predict`` method with this
@@ -93,9 +93,10 @@ def certify(
         rows. With both there is a finite-sample test of errors. None: any number is possible.
     missing : {"error", "exclude"}, default="error"
         What to do with rows that have no value in a column that constraints name. "error": refuse
-        them. "exclude": such a row meets no condition on that column, be it ``sex == "F"``, ``sex
-        != "F"`` or ``not F``; it counts where there is no such condition. The certificate then says
-        how many rows this concerns, and that it covers groups as far as they are recorded.
+        them. "exclude": such a row meets no condition on that column, neither ``sex == "F"`` nor
+        ``sex != "F"`` nor ``not F``. It counts where there is no such condition. The certificate
+        then says how many such rows there are, and that it covers groups as far as they are
+        recorded.
     groups : array-like of shape (n_rows,), default=None
         Rows with the same value belong together, such as the rows of one person, school or day.
         They may depend on each other in any way, but the groups must be independent draws. None:
@@ -110,41 +111,43 @@ def certify(
         The largest weight that a row can have, known beforehand. None: the largest weight in these
         data, which becomes an assumption of the certificate.
     shift : mapping of a column to the shares of its levels, default=None
-        The populations to certify for, as in ``{"race": {"A": (0.2, 0.4), "B": (0.6, 0.8)}}``: all
-        populations in which each level has a share in its range, while the distribution within each
-        level stays the same. A share may be one number. All levels must be named. The column is one
-        of `sensitive_features` or `X`. None: the population that the rows are drawn from.
+        The populations to certify for, as in ``{"race": {"A": (0.2, 0.4), "B": (0.6, 0.8)}}``.
+        These are all populations in which the share of each level is in its range, and in which the
+        distribution within each level is the same as in the population of these rows. A share may
+        be one number instead of a range. All levels must be named. The column is one of
+        `sensitive_features` or `X`. None: the population that the rows are drawn from.
     registry : path, default=None
         A file in which tests are recorded, as in `SeldonianClassifier`. If other tests of the same
         rows are on record, there is a warning, and the certificate says so. None: nothing is
         recorded.
     multiple : {"fixed-sequence", "holm"}, default=None
-        How several models are tested on the same rows. Either way, the probability of certifying
-        any model that violates a constraint is at most delta [1]_. "fixed-sequence": each model is
-        tested at the full delta, in the order of the dict, up to the first that fails. "holm": all
-        models are tested, first at delta divided by their number, and at larger shares as models
-        pass. The models and their order must not depend on the rows. For thresholds of one fitted
-        model, give ``{str(t): FixedThresholdClassifier(FrozenEstimator(model), threshold=t)}``.
+        How several models are tested on the same rows. With both methods, the probability of
+        certifying any model that violates a constraint is at most delta [1]_. "fixed-sequence":
+        each model is tested at the full delta, in the order of the dict, up to the first that
+        fails. "holm": all models are tested, first at delta divided by their number, and at larger
+        shares as models pass. The models and their order must not depend on the rows. For
+        thresholds of one fitted model, give
+        ``{str(t): FixedThresholdClassifier(FrozenEstimator(model), threshold=t)}``.
     random_state : int, RandomState or None, default=None
         The seed of the order in which a test uses the rows one after another (drawn decisions,
-        errors, your own measures). None draws a new order; the certificate keeps its seed as
-        ``order_seed``, with which the test can be repeated. The order in which the rows are given
-        does not matter. delta is the probability of error over the draw of the rows and of this
-        seed: do not choose a seed for its result, and do not test the same rows again in other
-        orders until they pass.
+        ``Brier``, ``Calibration_Error``, regression errors, your own measures, rows with groups or
+        weights). None draws a new order. The certificate keeps the seed as ``order_seed``, with
+        which the test can be repeated. The order in which the rows are given does not matter. delta
+        is the probability of error over the draw of the rows and of this seed. So do not choose a
+        seed for its result, and do not test the same rows again in other orders until they pass.
 
     Returns
     -------
     SafetyCertificate, or dict of str to SafetyCertificate
-        One certificate; for several models, one certificate per model, including models that were
-        not reached. Any model that passed may be used, chosen by any rule. The probability that a
-        model that violates a constraint passes is at most delta over all of them, as in one test.
+        One certificate. For several models, one certificate per model, including models that were
+        not reached. You may choose among the models that passed by any rule. The probability that
+        any model that violates a constraint passes is at most delta, as for one model.
 
     Raises
     ------
     ValueError
-        If there are no constraints, `y` holds labels that `estimator` does not know, a target
-        or prediction is outside its range, or a parameter is out of range.
+        If there are no constraints, if `y` has labels that `estimator` does not know, if a target
+        or prediction is outside its range, or if a parameter is out of range.
     TypeError
         If an argument has the wrong type, such as a class instead of an estimator.
 

@@ -51,8 +51,7 @@ class CertificateDisplay:
     """Draw how far each constraint's bound is from its limit, with the groups' rates below.
 
     Each constraint has its own scale, in the units of the constraint. It shows the estimate, the
-    bound that holds with confidence 1 - delta, and the limit. The side that violates the limit is
-    shaded.
+    bound at confidence level 1 - delta, and the limit. The side that violates the limit is shaded.
 
     Parameters
     ----------

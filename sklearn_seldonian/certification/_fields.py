@@ -88,17 +88,17 @@ class ConstraintResult(Value):
     operator : {"<=", ">="}
         Whether `bound` is an upper or a lower bound on the constraint's varying side.
     estimate, bound, limit : float
-        The constraint's varying side: its value on the safety rows, the bound on it that holds with
-        confidence 1 - delta, and the limit that the bound is compared with. All three are in the
-        units of the constraint. If both sides vary, they are about the difference of the sides, and
-        the limit is zero.
+        The constraint's varying side: its value on the safety rows, the bound on it at confidence
+        level 1 - delta, and the limit that the bound is compared with. All three are in the units
+        of the constraint. If both sides vary, they are about the difference of the sides, and the
+        limit is zero.
     g, g_upper : float
         Estimate and upper bound of the constraint in canonical form ``g <= 0``. Values above zero
         violate the constraint; they are in the units of the constraint.
     p_value : float
-        In [0, 1]; at most delta if the constraint passed, above delta otherwise. The tests behind
-        it are tuned to `delta`, so the same rows may give another p-value at another delta. It is
-        therefore not the smallest delta at which the constraint would have passed.
+        In [0, 1]; at most delta if the constraint passed, above delta otherwise. Tests are tuned to
+        `delta`, so the same rows may give another p-value at another delta. So it is not the
+        smallest delta at which the constraint would have passed.
     delta : float
         Largest accepted probability that a violated constraint passes.
     method : str
@@ -116,10 +116,10 @@ class ConstraintResult(Value):
         Why the constraint did not pass; empty if it passed.
     rows_needed : int or None
         If the constraint did not pass: about how many fresh safety rows would let it pass with
-        probability 0.9, if the estimate were the true value. For rates of decisions the number
-        comes from the edges of the test itself; for means of numbers it is projected from the width
-        of the bound. None if no number would suffice, or if it is not known because the bound is
-        infinite or outputs are not finite.
+        probability 0.9, if the estimate were the true value. For rates of decisions the number is
+        computed from the counts that the test accepts. For means of numbers it is projected from
+        the width of the bound. None if no number would suffice, or if it is not known because the
+        bound is infinite or outputs are not finite.
     chosen : tuple of str
         If the constraint has alternatives (``min(FPR, FNR) <= 0.1``): the alternative that was
         tested, at the full delta. The candidate data chose it before the test looked at the safety
@@ -172,7 +172,7 @@ class ConstraintResult(Value):
         rows = ", ".join(f"{n:,} for {on_one_line(name)}" for name, n in self.rows.items())
         lines = [
             f"{constraint}: {verdict}",
-            f"  estimate {self.estimate:.4f}, {side} {self.bound:.4f} with confidence "
+            f"  estimate {self.estimate:.4f}, {side} {self.bound:.4f} at confidence level "
             f"{1 - self.delta:.4g}, limit {self.limit:.4g}",
             f"  safety rows: {rows or 'none needed'}",
             f"  method: {self.method} ({self.guarantee})",
@@ -195,9 +195,9 @@ class ConstraintResult(Value):
         if not self.rows:
             return remedy
         name, fewest = min(self.rows.items(), key=lambda row: row[1])
-        return f"{remedy} (the smallest group is {on_one_line(name)}, with {fewest:,} rows)"
+        return f"{remedy} (the measure with the fewest rows is {on_one_line(name)}: {fewest:,})"
 
 
 def _in_words(chosen: str) -> str:
     """Which alternative was tested."""
-    return f"  tested alternative: {on_one_line(chosen)}, chosen by candidate rows"
+    return f"  tested alternative: {on_one_line(chosen)}, chosen by the candidate data"

@@ -140,7 +140,7 @@ class Recomputation:
         else:
             lines = ["Nothing in the certificate contradicts its own statistics."]
         if self.not_recomputed:
-            lines.append("Not recomputed, because it needs the rows themselves (use verify):")
+            lines.append("Not recomputed, because the rows are needed (use verify):")
             lines += [f"  - {text}" for text in self.not_recomputed]
         return "\n".join(lines)
 
@@ -204,8 +204,8 @@ def _missing(
         names = [field.name for field in fields(given) if field.name not in found]
         if names:
             yield (
-                f"results[{i}], {', '.join(names)} ({short(given.constraint)}): the test used "
-                "numbers of each row, of which the certificate has only a digest"
+                f"results[{i}], {', '.join(names)} ({short(given.constraint)}): the test used one "
+                "number per row, and the certificate has only a digest of these numbers"
             )
 
 
@@ -558,7 +558,7 @@ def _disagreements(
         *levels_in_words(bound.levels, certificate.rows_that_named),
     }
     for text in sorted(followed - set(certificate.assumptions)):
-        yield f"assumptions leave out: {text}"
+        yield f"assumptions do not include: {text}"
 
 
 def as_differences(one: Any, other: Any) -> list[str]:

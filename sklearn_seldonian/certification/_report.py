@@ -25,7 +25,7 @@ from sklearn_seldonian.certification._display import (
     GroupRate,
     group_rates,
 )
-from sklearn_seldonian.certification._sentences import sentence, with_labels
+from sklearn_seldonian.certification._sentences import conditions_of, sentence, with_labels
 from sklearn_seldonian.measures import ALIASES, DEFINITIONS
 
 if TYPE_CHECKING:
@@ -122,14 +122,14 @@ def _number(value: float, digits: str = ".4f") -> str:
 
 def _in_words(estimand: str, positive: str | None) -> str:
     """What an estimand is, in words, where `positive` is the label of measures without one."""
-    measure, _, conditions = estimand.partition(" | ")
+    measure = estimand.partition(" | ")[0]
     name, _, subscript = measure.partition("[")
     name = name.removesuffix("_")
     definition = DEFINITIONS.get(ALIASES.get(name, name))
     words = definition.words if definition else "the mean of a user-defined measure"
     labels = [label.strip("'\"") for label in subscript.removesuffix("]").split(", ") if label]
-    words = with_labels(words, labels, positive)
-    return f"{words}, where {conditions[1:-1]}" if conditions else words
+    words, conditions = with_labels(words, labels, positive), conditions_of(estimand)
+    return f"{words}, where {conditions}" if conditions else words
 
 
 def _nearest_to_failing(results: Sequence[ConstraintResult]) -> list[ConstraintResult]:

@@ -73,7 +73,7 @@ def _hold(rules: Sequence[Rule], value: Any, where: str) -> None:
     for rule in rules:
         if not rule.holds(value):
             given = getattr(value, rule.field)
-            raise ValueError(f"{where}{rule.field} {rule.words}; it is {given!r:.200}.")
+            raise ValueError(f"{where}{rule.field} {rule.words}; the document has {given!r:.200}.")
 
 
 def _all_match(pattern: str, *texts: str) -> bool:
@@ -172,8 +172,8 @@ def _follows_from_rates(result: ConstraintResult) -> bool:
 
 RESULT_RULES = (
     Rule("constraint", "must be a constraint in the language", _is_constraint),
-    Rule("operator", "is not the constraint's", lambda r: r.operator == _units(r).operator),
-    Rule("limit", "is not the constraint's", lambda r: r.limit == _units(r).limit),
+    Rule("operator", "is not that of the constraint", lambda r: r.operator == _units(r).operator),
+    Rule("limit", "is not that of the constraint", lambda r: r.limit == _units(r).limit),
     Rule("estimate", "does not follow from g", lambda r: _same(r.estimate, _units(r).value(r.g))),
     Rule("bound", "does not follow from g_upper", lambda r: r.bound == _units(r).value(r.g_upper)),
     Rule("delta", "must be strictly between 0 and 1", lambda r: 0 < r.delta < 1),
@@ -182,7 +182,7 @@ RESULT_RULES = (
         "must be from 0 to 1, at most delta where g_upper is at most 0, and above delta otherwise",
         lambda r: 0 <= r.p_value <= 1 and (r.p_value <= r.delta) == r.passed,
     ),
-    Rule("g", "is above 0 and g_upper is not", lambda r: not (r.passed and r.g > ROUNDING)),
+    Rule("g", "is above 0, but g_upper is not", lambda r: not (r.passed and r.g > ROUNDING)),
     Rule("method", "must be a known method", lambda r: GUARANTEE_OF.keys() >= _methods(r)),
     Rule("guarantee", "is not that of the method", lambda r: r.guarantee == _weakest(r)),
     Rule(
@@ -210,9 +210,9 @@ RESULT_RULES = (
         "must be empty if no test was run or the constraint has no alternatives",
         lambda r: not r.chosen or (_has_alternatives(r) and not _is_untouched(r)),
     ),
-    Rule("rows", "are not of the constraint's measures", _has_rows_of_its_measures),
+    Rule("rows", "are not those of the constraint's measures", _has_rows_of_its_measures),
     Rule("rates", "are not counts divided by rows", _are_counts),
-    Rule("rates", "must have an entry for each tested count", _has_its_counts),
+    Rule("rates", "must have an entry for each tested rate", _has_its_counts),
     Rule("g", "does not follow from the rates", _follows_from_rates),
 )
 
@@ -349,7 +349,7 @@ CERTIFICATE_RULES = (
         lambda c: all(n <= c.n_safety for _, _, n in _rows(c)),
     ),
     Rule("n_safety", "is not the number of rows of a measure over all rows", _counts_all_rows),
-    Rule("results", "give one measure different rows or rates", _agree),
+    Rule("results", "give the same measure different rows or rates", _agree),
     Rule(
         "results",
         "must all be of tests that were run, or all of tests that were not",

@@ -47,10 +47,10 @@ OF_SUMS = ("asymptotic", "ttest")
 class SafetyStatistics:
     """Everything that a certificate needs from some rows; add the parts with ``+`` or `sum`.
 
-    Use `collect` to create it. It holds counts, sums and digests. It also holds one or more numbers
-    per row if a test looks at rows one after another: with ``decision="sample"``, for errors, and
-    for your own measures, unless the method is "asymptotic" or "ttest". The parts must be of
-    disjoint rows.
+    Use `collect` to create it. It contains counts, sums and digests. If a test uses rows one after
+    another, it also contains one or more numbers per row. This is so with ``decision="sample"``,
+    for ``Brier``, ``Calibration_Error`` and regression errors, and for your own measures, unless
+    the method is "asymptotic" or "ttest". The parts must be of disjoint rows.
     """
 
     specification: Specification

@@ -27,9 +27,8 @@ MAX_CHARACTERS = 400
 _EXTREMES = {"max": "the largest", "min": "the smallest"}
 _COMPOSITES = {
     "F1": "the F1 score of the label",
-    "BACC": "the balanced accuracy (the mean of the share predicted to have the label among rows "
-    "that have it "
-    "and of the share not predicted to have it among the others)",
+    "BACC": "the balanced accuracy (the mean of two shares: of the rows with the label, the share "
+    "predicted to have it, and of the other rows, the share predicted not to have it)",
 }
 
 
@@ -73,7 +72,7 @@ def _sentence(constraint: Constraint, positive: str | None) -> str:
         ):
             found = (
                 f"{_noun(one, positive)} must be, in each of the {_groups(by)}, {limit} times what "
-                "it is in any other"
+                "it is in any other group"
             )
         case Binary("/", one, other) if is_number and is_rate(other):
             found = f"{_noun(one, positive)} must be {limit} times {_noun(other, positive)}"
@@ -101,6 +100,24 @@ def _gap(left: Node, right: Node, positive: str | None) -> str:
 
 def _rows(conditions: Sequence[Condition]) -> str:
     return f"rows where {_conditions(conditions)}" if conditions else "all rows"
+
+
+def conditions_of(estimand: str) -> str:
+    """The conditions of an estimand's name in words; "" if it has none.
+
+    A name that is not in the constraint language has its conditions unchanged.
+
+    Examples
+    --------
+    >>> from sklearn_seldonian.certification._sentences import conditions_of
+    >>> conditions_of("PR | [not F, age >= 40]")
+    'F is 0 and age >= 40'
+    """
+    try:
+        node = parse(f"{estimand} <= 0").left
+    except ValueError:
+        return estimand.partition(" | ")[2][1:-1]
+    return _conditions(node.conditions) if isinstance(node, Measure) else ""
 
 
 def _conditions(conditions: Sequence[Condition]) -> str:
@@ -139,8 +156,8 @@ def _noun(node: Node, positive: str | None) -> str:
             listed = (_noun(argument, positive).removesuffix(",") for argument in arguments)
             return f"{_EXTREMES[function]} of ({'; '.join(listed)})"
         case Quantified(function, expression, by):
-            extreme = _EXTREMES.get(function, "the mean")
-            return f"{extreme}, over the {_groups(by)}, of {_part(expression, positive)}"
+            value = f"{_EXTREMES[function]} value" if function in _EXTREMES else "the mean"
+            return f"{value}, over the {_groups(by)}, of {_part(expression, positive)}"
     raise LookupError(f"There are no words for {node}.")
 
 

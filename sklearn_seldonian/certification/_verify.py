@@ -145,8 +145,8 @@ def verified(
     """As `SafetyCertificate.verify`."""
     if not certificate.tested:
         raise ValueError(
-            "No test looked at any rows for this certificate, and it certifies nothing. So there "
-            "is nothing to verify."
+            "No test used any rows for this certificate, and it certifies nothing, so there is "
+            "nothing to verify."
         )
     rows = X, y, sensitive_features, groups, sample_weight
     with warnings.catch_warnings():  # the certificate contains what the warnings say
@@ -448,7 +448,7 @@ def _differing_assumptions(
 ) -> Iterator[str]:
     for text in again.assumptions:
         if text not in certificate.assumptions:
-            yield f"assumptions leave out: {text}"
+            yield f"assumptions do not include: {text}"
     for text in certificate.assumptions:
         if text not in again.assumptions and not NOT_REPEATED.fullmatch(text):
-            yield f"assumptions have one that does not follow from the test: {text}"
+            yield f"assumptions include one that does not follow from the test: {text}"

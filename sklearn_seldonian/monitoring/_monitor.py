@@ -50,16 +50,16 @@ SPECIFIED = (
 ASSUMPTIONS = (
     "The rows of a window are independent draws from one population, and the constraint is about "
     "this population. For a constraint that keeps one mean on one side of a limit, or between two "
-    "limits, less is enough: it is reported as violated with probability at most delta if the mean "
-    "of each row, given all earlier rows, satisfies it.",
-    "All rows are given to the monitor: none are left out because of their labels or predictions.",
+    "limits, a weaker assumption is enough. If the mean of each row, given all earlier rows, "
+    "satisfies it, it is reported as violated with probability at most delta.",
+    "All rows are given to the monitor. None are left out because of their labels or predictions.",
 )
 OF_LATENESS = {
     "as they come": "Among the rows of a mean, which labels have arrived depends neither on labels "
     "nor on predictions. (If the labels of one group come later, this is not true for means over "
     "several groups.)",
     "in order": "Labels count in the order of their rows, so nothing is assumed about when they "
-    "come. Rows that were forgotten are like the others.",
+    "come. Rows that were dropped by forget are like the others.",
 }
 
 
@@ -68,10 +68,10 @@ class SafetyMonitor(BaseEstimator):
 
     `update` takes rows in batches of any size. After each batch, the monitor reports for each
     constraint whether it is proved to be violated (`violated_`) or to hold (`certified_`), its
-    value so far (`estimate_`), and a lower and an upper bound on it (`bounds_`). You can look at
-    these after every row, and stop or continue because of what you see. If the rows are independent
-    draws from one population, the probability that a constraint that holds is ever reported as
-    violated is at most delta, however long the stream.
+    value so far (`estimate_`), and a lower and an upper bound on it (`bounds_`). You may read these
+    after every row, and stop or continue because of what you see. If the rows are independent draws
+    from one population, a constraint that holds is ever reported as violated with probability at
+    most delta, however long the stream is.
 
     Parameters
     ----------
@@ -79,11 +79,11 @@ class SafetyMonitor(BaseEstimator):
         As in the estimators: rates of decisions, their gaps and ratios, ``min(..., by=)``,
         ``abs``, and means of numbers with a finite range.
     delta : float or sequence of float, default=0.05
-        The probability of error of each constraint on its own, as in certificates, one number or
+        The probability of error of each constraint on its own, as in certificates: one number, or
         one per constraint. The probability that a lower bound is ever wrong is at most delta, and
         the same holds for an upper bound. With k constraints, the probability that any constraint
-        that holds is ever reported as violated is at most the sum of their deltas. Give
-        delta=0.05 / k to keep it at 0.05.
+        that holds is ever reported as violated is at most the sum of their deltas. To keep it at
+        0.05, give ``delta=0.05 / k``.
     classes : sequence of labels, default=(0, 1)
         All class labels. None: numbers are predicted.
     pos_label : label, default=None
@@ -95,20 +95,20 @@ class SafetyMonitor(BaseEstimator):
         Pairs of 0/1 columns that are never both 1, such as ``[("M", "F")]``. Constraints that
         compare such groups get tighter bounds. Rows with 1 in both columns are refused.
     measures : sequence of RowMeasure, default=()
-        Measures of your own that constraints name, each with a finite range. Their `value` gets
-        None for the probabilities.
+        Measures of your own that constraints name, each with a finite range. Their `value` is
+        called with None for the probabilities.
     target_range, prediction_range : pair of float, default=None
         The ranges of targets and predictions, if numbers are predicted. Rows outside are refused.
     missing : {"error", "exclude"}, default="error"
         What to do with rows that have no value in a column that constraints name. "error": refuse
-        them. "exclude": let them meet no condition on that column.
+        them. "exclude": such a row meets no condition on that column.
     late_labels : {"as they come", "in order"}, default="as they come"
-        When a late label counts. "as they come": as soon as it arrives, which assumes that lateness
-        depends neither on the label nor on the prediction. "in order": when all earlier rows have
-        their labels, which does not assume this.
+        When a late label counts. "as they come": as soon as it arrives. This assumes that whether
+        a label has arrived depends neither on labels nor on predictions. "in order": when all
+        earlier rows have their labels. This assumes nothing about when labels arrive.
     windows : int or "unlimited", default=1
         The largest number of windows that `restart` can begin, including the first one. All windows
-        share delta: with k windows, each has delta / k. With "unlimited", window r has
+        share delta. With k windows, each has delta / k. With "unlimited", the r-th window has
         delta / (r (r + 1)).
 
     Attributes
@@ -117,9 +117,8 @@ class SafetyMonitor(BaseEstimator):
         Whether a violation of the constraint was proved in this window. It stays True until the
         window ends.
     certified_ : ndarray of bool, shape (n_constraints,)
-        Whether the rows so far of this window prove that the constraint holds. False if a violation
-        was proved before, because the two proofs contradict each other if the rows are from one
-        population.
+        Whether the rows of this window so far prove that the constraint holds. It is False once a
+        violation was proved in this window, because the two proofs would contradict each other.
     estimate_ : ndarray of shape (n_constraints,)
         The value of the constraint on the rows so far, in its own units. NaN without rows.
     bounds_ : ndarray of shape (n_constraints, 2)
@@ -134,18 +133,22 @@ class SafetyMonitor(BaseEstimator):
     Notes
     -----
     A reported violation is evidence, at level delta, against the statement that the rows are
-    independent draws from one population that satisfies the constraint. If the stream drifts, the
-    probability of such a report may be above delta although the constraint holds at each moment.
-    This is so, for instance, if the rows of one group came early and those of another late, and the
-    rates of both have changed. It is not so for constraints that keep one rate or mean on one side
-    of a limit, or between two limits: these are reported as violated with probability at most delta
-    if they hold for each row given the earlier rows. It is so for a constraint that keeps a mean
-    out of an interval, such as ``abs(PR - 0.5) >= 0.2``, because the average of a rate that jumps
-    over the interval can be in it.
+    independent draws from one population that satisfies the constraint. What holds if the
+    population changes depends on the constraint.
+
+    If a constraint keeps one rate or mean on one side of a limit, or between two limits, it is
+    enough that it holds for each row given the earlier rows. It is then reported as violated with
+    probability at most delta.
+
+    For a gap or ratio of two groups, this probability may be above delta although the constraint
+    holds at each moment. An example is a stream in which the rows of one group come early and those
+    of the other late, and the rates of both have changed. The same is true of a constraint that
+    keeps a mean out of an interval, such as ``abs(PR - 0.5) >= 0.2``, because the average of a rate
+    that jumps over the interval can be in it.
 
     The state consists of counts and stays small for any number of rows. Only rows that wait for
     labels are stored. The bounds are those of `bounds.time_uniform_sum_lower`. They need more rows
-    than a test that is evaluated once, because they are valid at any time.
+    than a test that is run once, because they are valid at any time.
 
     Examples
     --------
@@ -205,8 +208,8 @@ class SafetyMonitor(BaseEstimator):
     def from_certificate(cls, certificate: Any, **parameters: Any) -> SafetyMonitor:
         """A monitor of the constraints in a certificate.
 
-        Constraints, deltas, classes and the positive class are those of the certificate, and so are
-        levels, ranges and mutually exclusive columns as far as it states them.
+        The certificate gives the constraints, the deltas, the classes and the positive class. It
+        also gives the levels, the ranges and the mutually exclusive columns, as far as it has them.
 
         Parameters
         ----------
@@ -267,7 +270,7 @@ class SafetyMonitor(BaseEstimator):
             One id per row, by which `add_labels` adds late labels. Rows without a label and without
             an id count only for constraints that need no label. An id that occurs twice is refused,
             and so is the id of a row that is still waiting. Ids are not stored after a row was
-            counted: if such a row is given again, it counts again.
+            counted. If such a row is given again, it counts again.
 
         Returns
         -------
@@ -276,7 +279,7 @@ class SafetyMonitor(BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            If the rows are not as described here. None of them has been counted then.
+            If the rows are not as described here. Then none of them is counted.
         """
         specification = self._start()
         rows = rows_of(specification, y_pred, y_true, sensitive_features)
@@ -317,8 +320,8 @@ class SafetyMonitor(BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            If a row is not waiting for its label, or a label is missing or unknown. None of the
-            labels has been counted then.
+            If a row is not waiting for its label, or a label is missing or unknown. Then none of
+            the labels is counted.
         """
         specification = self._start()
         ids = check_ids(row_ids)
@@ -358,10 +361,10 @@ class SafetyMonitor(BaseEstimator):
         return self
 
     def restart(self, name: str | None = None) -> SafetyMonitor:
-        """Begin a new window. Proofs are then about the rows from now on.
+        """Begin a new window. Its proofs are about the rows from now on.
 
         You can choose the moment by a calendar or because of what you saw, for example after an
-        alarm or when the model was replaced. What was proved before stays in `to_frame`.
+        alarm or when the model was replaced. What was proved before is still in `to_frame`.
 
         Parameters
         ----------
@@ -382,8 +385,8 @@ class SafetyMonitor(BaseEstimator):
         position, most = len(self._windows), self._max_windows
         if isinstance(most, int) and position >= most:
             raise ValueError(
-                f"All windows have begun that windows={most} allows, and they share delta. To have "
-                'more, make a monitor with more windows, or with windows="unlimited".'
+                f"windows={most} allows no further window, because the windows share delta. For "
+                'more windows, make a monitor with a larger number, or with windows="unlimited".'
             )
         check_share(most, position, specification.deltas)
         name = f"window {position + 1}" if name is None else name
@@ -398,9 +401,9 @@ class SafetyMonitor(BaseEstimator):
         """A monitor of the rows of both monitors, for example of two sites.
 
         The rows must be disjoint. The new monitor proves what all these rows prove, as if one
-        monitor had taken them. What the two monitors have proved by themselves stays with them.
-        Both must have the same parameters, and windows with the same names. ``monitor + other`` is
-        the same.
+        monitor had taken them. It does not take over what each monitor has proved by itself. Both
+        must have the same parameters, and windows with the same names. ``monitor + other`` does the
+        same.
 
         Parameters
         ----------
@@ -425,14 +428,15 @@ class SafetyMonitor(BaseEstimator):
         This assumes that the rows of both sites are independent draws from one population. For a
         constraint that keeps one mean on one side of a limit, or between two limits, it is enough
         that the constraint holds at both sites. Given all earlier rows of both sites, a row changes
-        one factor of the capital, and the mean of the new value is at most the old value. The
-        capital from all rows is therefore a supermartingale, whatever the order of the rows. The
-        probability that it reaches 1 / delta at any of the moments at which sites are merged is at
-        most delta under two conditions. Each merge has all the rows of earlier merges, and the
-        number of rows of a site at a merge does not depend on rows that are not counted yet. Old
-        states that are merged in all combinations are many streams, and have more than one chance
-        of a false alarm. A merged monitor does not take over what was proved at each site, because
-        a false alarm would then be the union of three events instead of one.
+        one factor of the capital, and the mean of the new value is at most the old value. So the
+        capital from all rows is a supermartingale, in any order of the rows.
+
+        Consider the moments at which sites are merged. The probability that the capital reaches
+        1 / delta at any of them is at most delta under two conditions. Each merge has all the rows
+        of earlier merges. The number of rows of a site at a merge does not depend on rows that are
+        not counted yet. If old states are merged in all combinations, these are many streams, with
+        more than one chance of a false alarm. A merged monitor does not take over what was proved
+        at each site. Otherwise there would be three chances of a false alarm instead of one.
         """
         if not isinstance(other, SafetyMonitor):
             raise TypeError(f"A monitor is merged with another SafetyMonitor, got {short(other)}.")
@@ -489,7 +493,8 @@ class SafetyMonitor(BaseEstimator):
         """Estimates and bounds against the number of rows, for plots.
 
         There is one row per window, constraint and recorded moment. n_rows counts the rows of all
-        windows. A moment is recorded each time that the rows have grown by a tenth, and now.
+        windows. A moment is recorded each time that the number of rows has grown by a tenth, and at
+        the end.
         """
         specification, before, rows = self._start(), 0, []
         for position, window in enumerate(self._windows):
@@ -550,7 +555,7 @@ class SafetyMonitor(BaseEstimator):
         return pd.DataFrame(rows).astype({"violated_at": "Int64"})
 
     def explain(self) -> str:
-        """The results of this window, as text.
+        """The results of this window in plain text.
 
         Returns
         -------
@@ -591,10 +596,11 @@ class SafetyMonitor(BaseEstimator):
     def to_json(self) -> str:
         """A JSON document, from which `from_json` makes the same monitor.
 
-        It has the parameters, the counts, what was proved, the points of plots, and the rows that
-        wait for labels, with their ids, their predictions and the conditions that hold. Measures of
-        your own are only described, and have to be given again. It also has the random names of the
-        monitor's streams of rows, and digests that reveal accidental changes.
+        It has the parameters, the counts, what was proved, and the points of plots. For the rows
+        that wait for labels, it has the ids, the predictions and the conditions that hold. Measures
+        of your own are only described, and you have to give them to `from_json` again. The document
+        also has the random names of the monitor's streams of rows, and digests that reveal
+        accidental changes.
 
         Returns
         -------
@@ -623,7 +629,7 @@ class SafetyMonitor(BaseEstimator):
         ValueError
             If `text` is not such a document, was changed, or has impossible counts. The message
             names the field. The digests in the document reveal accidental changes, but they are
-            not a signature: somebody who changes a document on purpose can write new digests, and
+            not a signature. Somebody who changes a document on purpose can compute new digests, and
             so remove a proof of a violation. Keep documents where only you can write.
         """
         document = _json.document_of(text)
@@ -664,7 +670,7 @@ class SafetyMonitor(BaseEstimator):
             changed = [name for name in now if not is_same(now[name], self._given[name])]
             if changed:
                 raise ValueError(
-                    f"{changed[0]} was changed after the monitor had started, and the proofs "
+                    f"{changed[0]} was changed after the monitor had started, but the proofs "
                     "assume that parameters are fixed before the first row. Make a new monitor."
                 )
             return self._specification

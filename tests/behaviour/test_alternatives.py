@@ -42,7 +42,8 @@ def test_one_is_tested_at_the_full_delta(blobs, label, chosen):
     assert result.passed
     assert result.chosen == (chosen,)
     assert (
-        f"  tested alternative: {chosen}, chosen by candidate rows" in model.certificate_.explain()
+        f"  tested alternative: {chosen}, chosen by the candidate data"
+        in model.certificate_.explain()
     )
     name = chosen.split()[0]
     n, rate = result.rows[name], result.rates[name]

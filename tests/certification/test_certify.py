@@ -303,7 +303,7 @@ def test_no_amount_of_rows_saves_an_estimate_that_violates():
     assert result.rows_needed is None
     assert (
         "why not: the estimate itself violates the limit; if the estimate were the true value, no "
-        "number of rows would suffice (the smallest group is ACC, with 100 rows)"
+        "number of rows would suffice (the measure with the fewest rows is ACC: 100)"
     ) in result.explain()
 
 

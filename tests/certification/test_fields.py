@@ -63,7 +63,7 @@ def test_only_a_bound_at_or_below_zero_passes(g_upper, passed):
 def test_what_passed_is_explained_by_its_numbers():
     assert RESULT.explain() == (
         "ACC >= 0.8: passed\n"
-        "  estimate 0.9000, at least 0.8581 with confidence 0.95, limit 0.8\n"
+        "  estimate 0.9000, at least 0.8581 at confidence level 0.95, limit 0.8\n"
         "  safety rows: 1,200 for ACC, 50 for TPR\n"
         "  method: Clopper-Pearson (exact)"
     )
@@ -73,15 +73,15 @@ def test_the_alternatives_that_were_chosen_are_named():
     lines = replace(RESULT, chosen=("ACC >= 0.8", "TPR <=\n0.1")).explain().splitlines()
     assert lines[-3:] == [
         "  method: Clopper-Pearson (exact)",
-        "  tested alternative: ACC >= 0.8, chosen by candidate rows",
-        "  tested alternative: TPR <= 0.1, chosen by candidate rows",
+        "  tested alternative: ACC >= 0.8, chosen by the candidate data",
+        "  tested alternative: TPR <= 0.1, chosen by the candidate data",
     ]
 
 
 def test_what_did_not_pass_is_explained_with_the_reason():
     assert replace(MISSED, delta=0.01, rows={}).explain() == (
         "PR <= 0.1: NOT passed\n"
-        "  estimate 0.3000, at most 0.3600 with confidence 0.99, limit 0.1\n"
+        "  estimate 0.3000, at most 0.3600 at confidence level 0.99, limit 0.1\n"
         "  safety rows: none needed\n"
         "  method: Clopper-Pearson (exact)\n"
         "  why not: violated; if the estimate were the true value, no number of rows would suffice"
@@ -106,7 +106,7 @@ def test_what_was_not_tested_says_no_numbers():
         (
             {"g": 0.1},
             "  why not: violated; if the estimate were the true value, no number of rows would "
-            "suffice (the smallest group is TPR, with 50 rows)",
+            "suffice (the measure with the fewest rows is TPR: 50)",
         ),
     ],
 )

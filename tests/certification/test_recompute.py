@@ -150,7 +150,7 @@ OF_STATISTICS = [
         PASSED,
         "assumptions",
         ["The rows are independent draws from the population of interest."],
-        "assumptions leave out",
+        "assumptions do not include",
     ),
     (CHOSEN, "specification.choices.0", None, "results[0]"),
     (CHOSEN, "specification.choices.0", [7], "specification.choices names"),

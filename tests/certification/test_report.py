@@ -140,13 +140,13 @@ def plain(tmp_path_factory):
         "Safety test passed: the constraint is certified.",
         "with a probability of at most 0.05",
         "This holds for the number of rows tested, without approximation.",
-        ": passed . The estimate on the safety rows is 0.0200. With confidence 0.95 the value in "
-        "the population is at most 0.0700. The constraint requires at most 0.1.",
+        ": passed . The estimate on the safety rows is 0.0200. At confidence level 0.95, the value "
+        "in the population is at most 0.0700. The constraint requires at most 0.1.",
         "All rows got one label.",
         "exact unconditional test (exact)",
         "The positive class, which rates without a label are about good",
-        "PR | [M] share of rows predicted to have the label “good”, where M 600 0.5000 0.4592 to "
-        "0.5408",
+        "PR | [M] share of rows predicted to have the label “good”, where M is 1 600 0.5000 "
+        "0.4592 to 0.5408",
         "Candidate rows, which the model was fitted to 1,500",
         "Fingerprint: data 149dc71398a959 Fingerprint: weights 465f7fe456bb",
         "Rows Tested on 1,000 safety rows; fitted to 1,500 others. Data 149dc71398a959",
@@ -193,7 +193,7 @@ def test_a_report_says_all(part, plain):
         (replace(CERTIFICATE, results=(replace(PASSED, p_value=0.0),)), "0.05 < 1e-12 exact"),
         (
             replace(CERTIFICATE, results=(replace(PASSED, chosen=("ACC >= 0.9",)),)),
-            "of the alternative ACC >= 0.9 , chosen on the candidate data",
+            "of the alternative ACC >= 0.9 , chosen by the candidate data",
         ),
         (
             replace(CERTIFICATE, n_candidate=0, loss=math.nan),

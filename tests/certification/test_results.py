@@ -215,7 +215,7 @@ def test_a_violation_within_sampling_error_is_told_apart(few, noise):
     n = sum(few.values())
     assert (
         f"{result.reason}; if the estimate were the true value, no number of rows would suffice "
-        f"(the smallest group is PR | [M], with {n} rows)"
+        f"(the measure with the fewest rows is PR | [M]: {n})"
     ) in result.explain()
     assert "no amount" not in result.explain()
 

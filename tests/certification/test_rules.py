@@ -185,14 +185,15 @@ def test_an_estimate_that_meets_the_limit_may_have_passed(g, rate):
 
 @pytest.mark.parametrize(("g", "rate"), [(0.005, 0.795), (0.05, 0.75)])
 def test_an_estimate_that_violates_has_not_passed(g, rate):
-    with pytest.raises(ValueError, match=r"^results\[0\]\.g is above 0 and g_upper is not"):
+    with pytest.raises(ValueError, match=r"^results\[0\]\.g is above 0, but g_upper is not"):
         check(with_result(PASSED, g=g, estimate=0.8 - g, rates={"ACC": rate}))
 
 
 def test_what_has_no_guarantee_has_not_passed():
     with pytest.raises(
         ValueError,
-        match=r"^results\[0\]\.guarantee must not be none for a passed constraint; it is 'none'",
+        match=r"^results\[0\]\.guarantee must not be none for a passed constraint; "
+        r"the document has 'none'",
     ):
         check(with_result(PASSED, method="none", guarantee="none"))
 
@@ -243,7 +244,9 @@ def test_all_results_are_tested_or_none_is(certificate):
 
 def test_seeds_of_an_order_are_below_two_to_the_32nd():
     check(replace(PASSED, order_seed=2**32 - 1))
-    with pytest.raises(ValueError, match=r"^order_seed must be at most 2\*\*32 - 1; it is 42949"):
+    with pytest.raises(
+        ValueError, match=r"^order_seed must be at most 2\*\*32 - 1; the document has 42949"
+    ):
         check(replace(PASSED, order_seed=2**32))
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from sklearn_seldonian.certification._sentences import sentence, with_labels
+from sklearn_seldonian.certification._sentences import conditions_of, sentence, with_labels
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ from sklearn_seldonian.certification._sentences import sentence, with_labels
             "min(TPR, by=race) >= 0.8 * max(TPR, by=race)",
             "The share predicted to have the label “good” among rows that have it must be, in "
             "each of the "
-            "groups of race, at least 0.8 times what it is in any other.",
+            "groups of race, at least 0.8 times what it is in any other group.",
         ),
         (
             "PR | [M] >= 0.8 * PR | [F]",
@@ -69,9 +69,9 @@ from sklearn_seldonian.certification._sentences import sentence, with_labels
         ),
         (
             "max(PR, by=race) <= PR",
-            "The largest, over the groups of race, of the share of rows predicted to have the "
-            "label “good” "
-            "must be at most the share of rows predicted to have the label “good”.",
+            "The largest value, over the groups of race, of the share of rows predicted to have "
+            "the label “good” must be at most the share of rows predicted to have the label "
+            "“good”.",
         ),
         (
             "min(PR | [M] / PR, PR) >= 0.5",
@@ -119,3 +119,16 @@ def test_what_would_be_too_long_is_left_to_the_text():
 def test_labels_in_words(words, labels, positive, expected):
     expected = expected.format("the label “a”", "the label “b”")
     assert with_labels(words, labels, positive) == expected
+
+
+@pytest.mark.parametrize(
+    ("estimand", "words"),
+    [
+        ("ACC", ""),
+        ("PR | [M]", "M is 1"),
+        ('TPR_[2] | [not F, race == "A"]', 'F is 0 and race == "A"'),
+        ("PR | [<b>]", "<b>"),
+    ],
+)
+def test_conditions_in_words(estimand, words):
+    assert conditions_of(estimand) == words

@@ -244,7 +244,7 @@ def test_another_constraint_or_delta_in_the_certificate_is_noticed(edit, named):
         ("fingerprints", {**CERTIFICATE.fingerprints, "data": "0" * 32}, "data", "0" * 32),
         ("estimator", "Oracle", "model", "was a Oracle"),
         ("n_candidate", 10, "model", "n_candidate is 10"),
-        ("assumptions", CERTIFICATE.assumptions[1:], "verdict", "leave out: The rows are indep"),
+        ("assumptions", CERTIFICATE.assumptions[1:], "verdict", "do not include: The rows"),
         ("assumptions", (*CERTIFICATE.assumptions, "It rains."), "verdict", "It rains."),
         *(
             ("assumptions", (*CERTIFICATE.assumptions, text), "verdict", text)

@@ -345,9 +345,9 @@ def test_there_are_no_more_windows_than_share_delta():
     ):
         monitor.restart("window 1")
     monitor.restart()
-    with pytest.raises(ValueError, match="All windows have begun that windows=2 allows"):
+    with pytest.raises(ValueError, match="windows=2 allows no further window"):
         monitor.restart()
-    with pytest.raises(ValueError, match="All windows have begun that windows=1 allows"):
+    with pytest.raises(ValueError, match="windows=1 allows no further window"):
         SafetyMonitor("PR <= 0.3").restart()
 
 
