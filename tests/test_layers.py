@@ -31,7 +31,7 @@ LAYERS = {
     "model_selection": 6,
     "": 6,
     "plotting": 7,
-    "_command_line": 7,
+    "_command_line": 8,
     "__main__": 8,
     "experiments": 7,
     "monitoring": 7,

@@ -122,26 +122,23 @@ def models_on_one_sample() -> Any:
 
 
 LAYERS = (
-    ("L7", "_command_line", "the same from a shell: files in, files and a status out"),
-    ("L6", "plotting, experiments, monitoring", "use the public API only"),
-    ("L5", "model_selection, metrics", "public functions and classes on top of the estimators"),
-    ("L4", "estimators", "scikit-learn's conventions; they store results and do nothing else"),
-    ("L3", "learners, modules, selection", "what trains; what would pass, which candidate is kept"),
-    ("L2", "certification, data", "answers, statistics, test, certificate; rows and the split"),
-    (
-        "L1",
-        "constraints, bounds",
-        "the language and how delta is spent; statistics in, a bound out",
-    ),
-    ("L0", "exceptions, measures, datasets", "used by all"),
+    ("_command_line", "the same from a shell: files in, files and a status out"),
+    ("plotting, experiments, monitoring", "what is done with models and certificates"),
+    ("model_selection, metrics", "public functions and classes on top of the estimators"),
+    ("estimators", "scikit-learn's conventions; they store results and do nothing else"),
+    ("learners, modules", "what trains; the safety test at the end"),
+    ("selection", "what would pass; which candidate and thresholds are kept"),
+    ("certification, data", "answers, statistics, test, certificate; rows and the split"),
+    ("constraints, bounds", "the language and how delta is spent; statistics in, a bound out"),
+    ("exceptions, measures, datasets", "used by all"),
 )
 
 
 def layers() -> Any:
     """The layers of the package, each of which imports from those below."""
-    ax = _canvas(width=7.4, height=4.2, columns=10.0, rows=8.0)
-    for y, (level, modules, words) in enumerate(reversed(LAYERS)):
-        _label(ax, (0.3, y + 0.45), level)
+    ax = _canvas(width=7.4, height=4.7, columns=10.0, rows=9.0)
+    for y, (modules, words) in enumerate(reversed(LAYERS)):
+        _label(ax, (0.3, y + 0.45), f"L{y}")
         _box(ax, (2.4, y + 0.45), modules, size=(3.5, 0.7), edge=BLUE)
         _label(ax, (4.4, y + 0.45), words, ha="left", color="black")
     return ax.figure

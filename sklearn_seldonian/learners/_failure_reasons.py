@@ -69,7 +69,7 @@ def _smallest_group(
         return ""
     columns = ", ".join(sorted({condition.column for condition in rarest.conditions}))
     return (
-        f" The smallest group is {rarest}, with about {int(n_safety * shares[rarest])} safety "
-        f"rows. Leave this group out, as with by={columns} in (...), merge it with another level "
-        f"of {columns}, or collect more rows of it."
+        f" {rarest} is over the fewest safety rows, about {int(n_safety * shares[rarest])}. Leave "
+        f"this group out, as with by={columns} in (...), merge it with another level of "
+        f"{columns}, or collect more rows of it."
     )

@@ -131,9 +131,9 @@ def test_fit_names_the_group_and_the_ways_out():
         pytest.warns(
             UserWarning,
             match=r"no model can pass .*: even a model without errors needs about \d+"
-            r" safety rows\. The smallest group "
-            r"is FPR \| \[race == \"B\"\], with about 4 safety rows\. Leave this group out, as "
-            r"with by=race in \(\.\.\.\), merge it with another level of race",
+            r" safety rows\. FPR \| \[race == \"B\"\] is over the fewest safety rows, about 4\. "
+            r"Leave this group out, as with by=race in \(\.\.\.\), merge it with another level of "
+            r"race",
         ),
     ):
         model.fit(X, y, sensitive_features=race, safety_mask=mask)
