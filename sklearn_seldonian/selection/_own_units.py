@@ -39,37 +39,28 @@ class OwnUnits:
         self._atoms = [slice(*pair) for pair in itertools.pairwise(ends)]
         self._moved = {i: _with_moved_limit(c) for i, c in enumerate(constraints) if not c.in_units}
 
-    def estimates(self, values: Array, means: Array) -> Array:
-        """Each constraint's varying side: shape (n_constraints,).
+    def of_constraints(self, values: Array, means: Array, bounds: Array) -> tuple[Array, Array]:
+        """Each constraint's varying side, and the bound expected on it.
 
         Parameters
         ----------
         values : ndarray of shape (n_atoms,)
         means : ndarray of shape (n_means,)
             As `Linearisation.at` has both.
-        """
-        g = self._problem.highest(values)
-        for i in self._moved:
-            g[i] = self._problem.linearisation.estimate(i, means)
-        return self._in_units(g)
-
-    def bounds(self, values: Array, means: Array, bounds: Array) -> Array:
-        """Expected bounds on each constraint's varying side: shape (n_constraints,).
-
-        Parameters
-        ----------
-        values, means
-            As in `estimates`.
         bounds : ndarray of shape (n_constraints,)
-            On the deciding atom of each constraint.
+            Expected bounds on the deciding atom of each constraint.
+
+        Returns
+        -------
+        estimates, bounds : ndarray of shape (n_constraints,)
         """
-        on_g = np.array(bounds)
-        if self._moved:
-            decisive = self._problem.highest(values)
-            for i in self._moved:
-                slope = self._slope(i, values[self._atoms[i]], decisive[i], means)
-                on_g[i] = on_g[i] / slope if slope > 0 else math.copysign(math.inf, on_g[i])
-        return self._in_units(on_g)
+        decisive, on_g = self._problem.highest(values), np.array(bounds)
+        estimates = decisive.copy()
+        for i in self._moved:
+            estimates[i] = self._problem.linearisation.estimate(i, means)
+            slope = self._slope(i, values[self._atoms[i]], decisive[i], means)
+            on_g[i] = on_g[i] / slope if slope > 0 else math.copysign(math.inf, on_g[i])
+        return self._in_units(estimates), self._in_units(on_g)
 
     def _slope(self, i: int, values: Array, decisive: float, means: Array) -> float:
         """How fast the atom of constraint `i` whose value is decisive falls as the limit rises.

@@ -34,8 +34,9 @@ def own_units(text):
     ],
 )
 def test_estimates(text, expected):
-    units, _, values, means = own_units(text)
-    assert units.estimates(values, means) == pytest.approx([expected])
+    units, problem, values, means = own_units(text)
+    estimates, _ = units.of_constraints(values, means, problem.highest(values))
+    assert estimates == pytest.approx([expected])
 
 
 @pytest.mark.parametrize(
@@ -58,14 +59,14 @@ def test_estimates(text, expected):
 )
 def test_bounds(text, width, expected):
     units, problem, values, means = own_units(text)
-    bounds = units.bounds(values, means, problem.highest(values + width))
+    _, bounds = units.of_constraints(values, means, problem.highest(values + width))
     assert bounds == pytest.approx([expected], rel=1e-6)
 
 
 def test_a_function_is_undone_to_first_order():
     """``log(PR) <= c`` is tested as ``PR <= exp(c)``, which grows by exp(c) per unit of c."""
     units, problem, values, means = own_units("log(PR) <= -0.6")
-    (bound,) = units.bounds(values, means, problem.highest(values + 0.02))
+    _, (bound,) = units.of_constraints(values, means, problem.highest(values + 0.02))
     excess = 0.5 + 0.02 - math.exp(-0.6)
     assert bound == pytest.approx(-0.6 + excess / math.exp(-0.6), rel=1e-5)
 
@@ -75,13 +76,14 @@ def test_a_ratio_that_nobody_shows_has_the_sign_of_its_test(excess):
     """Nobody is decided positive: both rates are zero, and no limit moves what is tested."""
     problem, _ = problem_and_table(["TPR / FPR <= 2"])
     near = problem.linearisation.at(np.array([[[40.0, 0.0], [60.0, 0.0]]]))
-    bounds = OwnUnits(problem).bounds(near.values, near.means, np.array([excess]))
+    _, bounds = OwnUnits(problem).of_constraints(near.values, near.means, np.array([excess]))
     assert bounds == math.copysign(math.inf, excess)
 
 
 def test_means_that_no_row_shows_are_not_known():
     problem, _ = problem_and_table(["TPR / FPR <= 2"])
     near = problem.linearisation.at(np.array([[[40.0, 10.0], [0.0, 0.0]]]))
-    units = OwnUnits(problem)
-    assert np.isnan(units.estimates(near.values, near.means)).all()
-    assert units.bounds(near.values, near.means, np.array([math.inf])) == math.inf
+    none = np.array([math.inf])
+    estimates, bounds = OwnUnits(problem).of_constraints(near.values, near.means, none)
+    assert np.isnan(estimates).all()
+    assert bounds == math.inf

@@ -6,7 +6,7 @@ import inspect
 import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,14 +31,13 @@ from sklearn_seldonian.learners.lagrangian._batches import (
     trainable,
 )
 from sklearn_seldonian.learners.lagrangian._callbacks import (
-    EACH_CONSTRAINT,
     check_callbacks,
     check_monitor,
     falling_rate,
     has_lost_patience,
     reads_batches,
 )
-from sklearn_seldonian.learners.lagrangian._checkpoints import Checkpoints, n_selection_rows
+from sklearn_seldonian.learners.lagrangian._checkpoints import n_selection_rows
 from sklearn_seldonian.learners.lagrangian._checks import (
     check_criterion,
     check_module,
@@ -55,6 +54,7 @@ from sklearn_seldonian.learners.lagrangian._cross_fitting import (
     needs_cross_fitting,
 )
 from sklearn_seldonian.learners.lagrangian._devices import present_device
+from sklearn_seldonian.learners.lagrangian._epochs import Epochs
 from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator, truth_table
 from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian, StratifiedRows
 from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED
@@ -62,29 +62,17 @@ from sklearn_seldonian.learners.lagrangian._processes import ALONE, Processes
 from sklearn_seldonian.learners.lagrangian._progress import Heartbeat, ProgressLog, TrainingBar
 from sklearn_seldonian.learners.lagrangian._steps import StepHistory
 from sklearn_seldonian.learners.lagrangian._tasks import Task
-from sklearn_seldonian.selection import Linearised, OwnUnits
-from sklearn_seldonian.selection._margins import Margins
+from sklearn_seldonian.selection import Linearised
 
-# At the end of these epochs margins are calibrated on candidate rows, more often at the beginning,
-# when rates change much.
-CALIBRATION_EPOCHS = frozenset(4**i for i in range(12))
 # Attributes that are deleted after training, because they hold the rows or the optimizer's state.
 OF_TRAINING = (
-    *("_checkpoints", "_constraint_batches", "_cross_fitting", "_evaluator", "_held_out"),
-    *("_lagrangian", "_units", "optimizer_"),
+    *("_constraint_batches", "_cross_fitting", "_epochs", "_held_out", "_lagrangian"),
+    "optimizer_",
 )
 
 
 class _EarlyStop(Exception):
     """Raised to end training early."""
-
-
-class _EpochResult(NamedTuple):
-    """An epoch's record, the margins for the following epochs, and whether it is the last epoch."""
-
-    record: dict[str, Any]
-    margins: Margins
-    is_last: bool
 
 
 class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
@@ -234,8 +222,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             n_smallest = self.problem.n_smallest_group(table)
             n_held_out = n_selection_rows(len(rows), n_smallest, self.module_)
         trained, evaluated, self._held_out = parted(rows, n_held_out)
-        self._checkpoints, self._units = Checkpoints(self.problem.power), OwnUnits(self.problem)
-        self._evaluator = CandidateEvaluator(
+        evaluator = CandidateEvaluator(
             self.problem, evaluated, self.criterion_, self.task_, resampled
         )
         self._lagrangian = Lagrangian(
@@ -249,6 +236,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             len(Batches(trained, self.batch_size, self.processes)),
             self.processes,
         )
+        self._epochs = Epochs(evaluator, self._lagrangian, self.max_epochs, self.n_iter_no_change)
         if self.problem.atoms:
             trained = StratifiedRows(trained, self.problem, self.task_)
         self._constraint_batches = self._cross_fitting = None
@@ -292,14 +280,13 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         self._set_training(False)
 
     def _keep_best(self) -> None:
-        kept = self._checkpoints
+        epochs, kept = self._epochs, self._epochs.checkpoints
         self.kept_epoch_ = kept.epoch
         if kept.best is not None:
             self.module_.load_state_dict(kept.best)
-        self.adjustment_ = kept.adjustment
-        self.price_ = kept.price(len(self._evaluator.rows), self.max_epochs > 0)
+        self.adjustment_, self.price_ = kept.adjustment, epochs.price()
         self.evaluated_ = kept.evaluated and Evaluated(
-            *kept.evaluated, self._held_out, self._evaluator
+            *kept.evaluated, self._held_out, epochs.evaluator
         )
         self._set_training(False)
 
@@ -400,16 +387,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             return
         # The update has just waited for the device, so reading the loss takes no extra time.
         total = self.processes.summed(self.steps_.pending_loss).item() / self.processes.n
-        lagrangian, values, means = self._lagrangian, near.values, near.means
-        bounds = self.problem.highest(values + lagrangian.margins.widths_of_bounds(near))
-        self.steps_.add(
-            len(self.history),
-            batch,
-            total,
-            self._units.estimates(values, means),
-            self._units.bounds(values, means, bounds),
-            self.problem.per_constraint(lagrangian.multipliers),
-        )
+        self.steps_.add(len(self.history), batch, total, *self._epochs.of_update(near))
 
     # -- after each epoch ----------------------------------------------------------------
 
@@ -425,40 +403,17 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
 
     def _evaluate_epoch(self) -> None:
         """Predict the safety test of this epoch's weights, and keep the best weights."""
+        epochs, epoch = self._epochs, len(self.history)
         if not self.problem.atoms:
-            self._checkpoints.keep(len(self.history), self.module_)
+            epochs.checkpoints.keep(epoch, self.module_)
             return
         scores = self._scores_to_evaluate()
-        result = self.processes.from_first(lambda: self._evaluated(scores))
+        result = self.processes.from_first(lambda: epochs.evaluated(epoch, self.module_, scores))
         self._lagrangian.margins = result.margins
         for key, value in result.record.items():
             self.history.record(key, value)
         if result.is_last:
             raise _EarlyStop
-
-    def _evaluated(self, scores: torch.Tensor) -> _EpochResult:
-        """Evaluate this epoch's weights by the `scores` of rows, and keep them if they are best."""
-        epoch, evaluator, record = len(self.history), self._evaluator, dict[str, Any]()
-        margins = self._lagrangian.margins
-        if evaluator.forecast.needs_calibration and epoch in CALIBRATION_EPOCHS:
-            evaluator.calibrate_margins(scores, evaluator.best(scores).adjustment)
-            margins = evaluator.forecast.margins
-        every = evaluator.epochs_per_search(self.max_epochs)
-        best = evaluator.best(scores, searched=epoch % every == 0 or epoch >= self.max_epochs)
-        multipliers = self.problem.per_constraint(self._lagrangian.multipliers)
-        values = self.problem.linearisation.values_at(best.means)
-        estimates = self._units.estimates(values, best.means)
-        bounds = self._units.bounds(values, best.means, best.prediction.bounds)
-        probabilities = best.prediction.probabilities
-        of_constraints = zip(estimates, bounds, multipliers, probabilities, strict=True)
-        for i, values in enumerate(of_constraints):
-            for key, value in zip(EACH_CONSTRAINT, values, strict=True):
-                record[f"{key}{i}"] = float(value)
-        record["candidate_loss"] = best.loss
-        record["kept"] = self._checkpoints.offer(epoch, self.module_, best, scores)
-        waited = epoch - (self._checkpoints.epoch or 0)
-        is_last = self.n_iter_no_change is not None and waited >= self.n_iter_no_change
-        return _EpochResult(record, margins, is_last)
 
     def _scores_to_evaluate(self) -> torch.Tensor:
         """The scores of the rows that epochs are evaluated on.
@@ -469,7 +424,7 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         if self._cross_fitting is not None:
             self._cross_fitting.train_epoch(group["lr"] for group in self.optimizer_.param_groups)
             return self._cross_fitting.scores()
-        X = self._evaluator.rows.X
+        X = self._epochs.evaluator.rows.X
         if self.processes.n == 1:
             return torch.cat(list(self.scores(X)))
         own = self.processes.part(torch.arange(len(X), device=X.values.device))
