@@ -49,6 +49,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_memory": False,
     "write_computation_times": False,
+    "show_signature": False,
 }
 
 html_theme = "pydata_sphinx_theme"
@@ -70,6 +71,15 @@ html_sidebars = {"start_here": []}
 def setup(app):
     """Formulae as MathML, which browsers draw without a script from elsewhere."""
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
+    app.connect("doctree-read", end_examples_with_text)
+
+
+def end_examples_with_text(app, doctree):
+    """Leave out the empty line after an example, which doctest needs and readers do not."""
+    for example in doctree.findall(nodes.literal_block):
+        if example.astext().startswith(">>>"):
+            example.rawsource = example.astext().rstrip()
+            example[:] = [nodes.Text(example.rawsource)]
 
 
 def visit_math(translator, node):

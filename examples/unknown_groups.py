@@ -63,12 +63,13 @@ for share in shares:
 limits = [0.58, 0.1]
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
 for ax, limit, position, name in zip(axes, limits, (0, 1), ("accuracy", "gap"), strict=True):
-    for way, found in rows.items():
+    for look, (way, found) in zip(("o-", "s--"), rows.items(), strict=True):
         bounds = [certificate.results[position].bound for certificate in found]
-        ax.plot(shares, bounds, marker="o", label=f"certified, {way}")
-    ax.axhline(limit, color="black", linewidth=0.8, label="limit")
-    ax.set(xlabel="share of students whose sex is known", title=name)
-axes[0].legend()
+        ax.plot(shares, bounds, look, label=way)
+    ax.axhline(limit, color="black", linewidth=0.8, linestyle=":", label="limit")
+    ax.set(xlabel="share of students whose sex is known", ylabel=f"bound on the {name}")
+    ax.spines[["top", "right"]].set_visible(False)
+axes[0].legend(frameon=False, loc="center")
 figure.savefig("unknown_groups.png")
 for position, name in enumerate(("accuracy", "gap")):
     for way, found in rows.items():

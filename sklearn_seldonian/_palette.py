@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sklearn_seldonian._text import cut
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Okabe and Ito, "Color Universal Design", 2008.
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
@@ -14,6 +17,13 @@ PURPLE, SKY, BLACK = "#CC79A7", "#56B4E9", "#000000"
 
 PASSED, FAILED = BLUE, VERMILLION
 INK, GREY, SHADE = "0.25", "0.55", "0.93"
+# Darker forms for texts: at least 4.5 in contrast to white and to SHADE (WCAG 2.2, 1.4.3).
+IN_TEXT = {BLUE: "#005A8C", VERMILLION: "#A84800", GREEN: "#006B4E"}
+
+
+def for_text(color: str) -> str:
+    """`color`, or its darker form for texts."""
+    return IN_TEXT.get(color, color)
 
 
 class Style(NamedTuple):
@@ -70,6 +80,17 @@ def pyplot() -> Any:
             "pip install 'sklearn-seldonian[plot]'."
         ) from error
     return plt
+
+
+def count_rows(ax: Axes) -> None:
+    """Write the numbers on the horizontal axis as in 10,000, on a logarithmic scale 1, 2, 5, 10."""
+    from matplotlib.ticker import LogLocator
+
+    low, high = ax.get_xlim()
+    if ax.get_xscale() == "log":
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low <= 1000 else (1,)))
+        ax.xaxis.set_minor_formatter("")
+    ax.xaxis.set_major_formatter("{x:,.0f}")
 
 
 # Control characters other than white space, characters without width or that change the direction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 
 MAX_LISTED = 10
@@ -35,6 +36,22 @@ def listed(values: Iterable[object], most: int = MAX_LISTED) -> str:
         plain = value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value
         shown.append(short(str(plain) if isinstance(plain, str) else plain))
     return ", ".join(shown)
+
+
+def wrapped(text: str, width: int | None) -> str:
+    """`text` in lines of at most `width` characters, broken between words; None: as it is."""
+    if width is None:
+        return text
+    return "\n".join(part for line in text.split("\n") for part in _broken(line, width))
+
+
+def _broken(line: str, width: int) -> list[str]:
+    """The parts of a line; all but the first are four characters further to the right."""
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    parts = textwrap.wrap(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return parts or [""]
 
 
 def one_line(text: str) -> str:

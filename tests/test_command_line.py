@@ -86,7 +86,7 @@ def test_what_can_be_said_of_rows_and_tests(folder, capsys, given, method):
     asked = ["--constraint", "ACC >= 0.6", "--pos-label", "1", *given]
     assert main(["certify", "model.skops", "rows.parquet", *NAMES, *asked, "--out", "my"]) == 0
     certificate = SafetyCertificate.from_json(Path("my.json"))
-    assert method in certificate.explain()
+    assert method in certificate.explain(None)
     assert main(["verify", "my.json", "model.skops", "rows.csv"]) == 0, capsys.readouterr().out
 
 

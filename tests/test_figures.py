@@ -15,6 +15,7 @@ from figures.__main__ import main
 from matplotlib.figure import Figure
 
 from sklearn_seldonian import bounds
+from tests._figures import assert_readable
 from tests.test_layers import LAYERS
 
 ROOT = Path(__file__).parents[1]
@@ -43,11 +44,13 @@ def shown():
 )
 def test_figure_is_drawn(name):
     plt.switch_backend("Agg")
-    figure = figures.FIGURES[name]()
+    with plt.rc_context({"font.size": 9}):
+        figure = figures.FIGURES[name]()
     try:
         assert isinstance(figure, Figure)
         drawn = [part for ax in figure.axes for part in (*ax.lines, *ax.patches, *ax.texts)]
         assert len(drawn) >= 3
+        assert_readable(figure)
     finally:
         plt.close(figure)
 

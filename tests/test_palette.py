@@ -1,21 +1,53 @@
 """Series are told apart by colour, by mark and by line."""
 
 import pytest
+from matplotlib.figure import Figure
 
 from sklearn_seldonian._palette import (
+    FAILED,
+    GREEN,
+    INK,
+    PASSED,
+    SHADE,
     STYLES,
     UNNAMED,
+    count_rows,
+    for_text,
     on_one_line,
     shortened,
     style_of,
     styles_by_need,
     visible,
 )
+from tests._figures import contrast
 
 
 def test_styles_differ_in_every_feature():
     for feature in zip(*STYLES, strict=True):
         assert len(set(feature)) == len(STYLES)
+
+
+@pytest.mark.parametrize("color", [PASSED, FAILED, GREEN, INK])
+def test_texts_can_be_read_on_white_and_on_the_shade(color):
+    assert min(contrast(for_text(color), page) for page in ("white", SHADE)) >= 4.5
+
+
+@pytest.mark.parametrize(
+    ("scale", "ends", "expected"),
+    [
+        ("linear", (0, 20_000), ["0", "5,000", "10,000", "15,000", "20,000"]),
+        ("log", (90, 1100), ["100", "200", "500", "1,000"]),
+        ("log", (9, 110_000), ["10", "100", "1,000", "10,000", "100,000"]),
+    ],
+)
+def test_rows_are_counted_in_thousands(scale, ends, expected):
+    ax = Figure(figsize=(4, 3)).subplots()
+    ax.set(xscale=scale, xlim=ends)
+    count_rows(ax)
+    ax.figure.draw_without_rendering()
+    ticks = zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)
+    assert [label.get_text() for x, label in ticks if ends[0] <= x <= ends[1]] == expected
+    assert not any(label.get_text() for label in ax.get_xticklabels(minor=True))
 
 
 def test_marks_are_hollow_in_the_second_round():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_seldonian._text import MAX_LISTED, cut, listed, one_line, short
+from sklearn_seldonian._text import MAX_LISTED, cut, listed, one_line, short, wrapped
 
 
 class Broken:
@@ -90,3 +90,19 @@ def test_as_many_are_listed_as_are_asked_for():
 def test_what_cannot_be_seen_is_escaped(text, expected):
     assert one_line(text) == expected
     assert expected.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "expected"),
+    [
+        ("one two three", None, "one two three"),
+        ("one two three", 13, "one two three"),
+        ("one two three", 12, "one two\n    three"),
+        ("one\n  two three four\nfive", 12, "one\n  two three\n      four\nfive"),
+        ("first\n\nlast", 8, "first\n\nlast"),
+        ("a-long-name-that-cannot-be-broken b", 10, "a-long-name-that-cannot-be-broken\n    b"),
+        ("two  spaces stay", 20, "two  spaces stay"),
+    ],
+)
+def test_long_lines_are_broken_between_words(text, width, expected):
+    assert wrapped(text, width) == expected

@@ -25,6 +25,8 @@ from sklearn_seldonian._palette import (
     PASSED,
     SHADE,
     VERMILLION,
+    count_rows,
+    for_text,
     pyplot,
     style_of,
 )
@@ -50,7 +52,7 @@ def one_rate() -> Any:
         f"accepted: at most {most} errors\nprobability {share:.3f} if the rate is 0.1",
         xy=(most, binom.pmf(most, n, limit)),
         xytext=(0, 0.055),
-        color=PASSED,
+        color=for_text(PASSED),
         arrowprops={"arrowstyle": "->", "color": PASSED},
     )
     ax.set(xlabel="errors among 200 safety rows", ylabel="probability")
@@ -181,6 +183,7 @@ def approximations() -> Any:
     ax.set(xscale="log", xlabel="safety rows", ylabel="probability of acceptance")
     ax.set_title("The error rate is at its limit of 0.05", fontsize=10)
     ax.set_ylim(0.0, None)
+    count_rows(ax)
     ax.legend(frameon=False)
     return ax.figure
 
@@ -203,9 +206,10 @@ def monitor() -> Any:
     ax.axvline(change, color=GREY, linestyle=":")
     ax.text(change - 60, 0.105, "the rate rises\nfrom 0.18 to 0.32", ha="right", color=INK)
     ax.axvline(alarm, color=FAILED, linewidth=1)
-    ax.text(alarm + 60, 0.105, f"alarm\nat row {alarm:,}", color=FAILED)
+    ax.text(alarm + 60, 0.105, f"alarm\nat row {alarm:,}", color=for_text(FAILED))
     ax.text(40, limit + 0.002, "limit 0.2", va="bottom")
     ax.set(xlabel="rows of the stream", ylabel="PR", xlim=(0, n), ylim=(0.09, 0.3))
+    count_rows(ax)
     ax.legend(frameon=False, loc="upper left")
     return ax.figure
 
@@ -255,10 +259,10 @@ def predicted_bound() -> Any:
         **{**style_of(2), "markersize": 3},
     )
     upper.plot(epochs.max() + 2, result.bound, "*", color=VERMILLION, markersize=11)
-    note = {"xytext": (6, -42), "textcoords": "offset points", "color": VERMILLION, "ha": "right"}
+    note = {"xytext": (6, -42), "textcoords": "offset points", "ha": "right"}
     upper.annotate("bound of the safety test", (epochs.max() + 2, result.bound), **note)
     upper.axhspan(limit, 1.0, color=SHADE, zorder=0)
-    upper.text(-0.8, 0.235, "infeasible: above the limit 0.1")
+    upper.text(-0.8, 0.235, "infeasible: above 0.1")
     upper.set(ylabel="gap of the two groups", ylim=(0.0, 0.25))
     upper.legend(frameon=False, loc="upper right", fontsize=8)
     lower.plot(epochs, history["candidate_loss"], **{**style_of(3), "markersize": 3})

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sklearn_seldonian._palette import BLUE, FAILED, GREEN, GREY, INK, PASSED, SHADE, pyplot
+from sklearn_seldonian._palette import (
+    BLUE,
+    FAILED,
+    GREEN,
+    GREY,
+    INK,
+    PASSED,
+    SHADE,
+    for_text,
+    pyplot,
+)
 
 TEXT = {"fontsize": 9, "color": "black", "ha": "center", "va": "center"}
 Point = tuple[float, float]
@@ -213,7 +223,7 @@ def _arrow(ax: Any, start: Point, end: Point, color: str = INK) -> None:
 
 
 def _label(ax: Any, at: Point, text: str, color: str = INK, ha: str = "center") -> None:
-    ax.text(*at, text, **{**TEXT, "color": color, "ha": ha})
+    ax.text(*at, text, **{**TEXT, "color": for_text(color), "ha": ha})
 
 
 FIGURES = {

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_seldonian import SeldonianClassifier, certify
-from sklearn_seldonian._palette import FAILED, GREY, INK, PASSED, STYLES
+from sklearn_seldonian._palette import FAILED, GREY, INK, PASSED, STYLES, for_text
 from sklearn_seldonian.datasets import load_gpa
 from sklearn_seldonian.model_selection import SeldonianSearchCV
 from sklearn_seldonian.plotting import TrainingDisplay
@@ -64,7 +64,7 @@ def families() -> Figure:
             text = f"{float(cell['solved']):.0%}"
             place = float(cell["accuracy"]) + float(cell["error"]), height
             offset = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
-            ax.annotate(text, place, fontsize="small", color=STYLES[i].color, **offset)
+            ax.annotate(text, place, fontsize="small", color=for_text(STYLES[i].color), **offset)
     ax.set_yticks(range(len(rows)), [entry_in_words(row[0]) for row in rows])
     ax.set(xlabel="Mean accuracy of the certified models on the population", xlim=(0.45, 0.92))
     ax.set_title(
@@ -153,7 +153,8 @@ def thresholds() -> Figure:
         ax.plot(position, result.estimate, color=color, marker="o" if result.passed else "X")
         words = "passed" if result.passed else "failed"
         under = {"xytext": (0, -15), "textcoords": "offset points", "ha": "center"}
-        ax.annotate(words, (position, result.estimate), fontsize="small", color=color, **under)
+        look = {"fontsize": "small", "color": for_text(color)}
+        ax.annotate(words, (position, result.estimate), **look, **under)
     ax.axhline(0.25, color=INK, linestyle="--", linewidth=1)
     ax.annotate("limit", (len(models) - 0.55, 0.255), fontsize="small", color=INK, ha="right")
     ax.set_xticks(range(len(models)), models)

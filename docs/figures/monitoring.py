@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from sklearn_seldonian import probability_of_passing
-from sklearn_seldonian._palette import BLUE, GREEN, GREY, INK, SHADE, VERMILLION
+from sklearn_seldonian._palette import (
+    BLUE,
+    GREY,
+    INK,
+    SHADE,
+    VERMILLION,
+    count_rows,
+    for_text,
+    style_of,
+)
 from sklearn_seldonian.bounds import RateStream
 from sklearn_seldonian.monitoring import MonitorDisplay, SafetyMonitor
 
@@ -25,7 +34,7 @@ BEFORE, AFTER = (0.40, 0.36), (0.50, 0.24)
 # Looking often: the rate is at its limit in all streams.
 LIMIT, STREAMS, ROWS_PER_LOOK, LOOKS = 0.3, 1_000, 10, 500
 
-SAFETY_ROWS = {500: GREEN, 2_000: BLUE, 8_000: VERMILLION}
+SAFETY_ROWS = 500, 2_000, 8_000
 
 
 def changing_stream() -> Figure:
@@ -74,7 +83,7 @@ def false_alarms() -> Figure:
         share = np.logical_or.accumulate(alarms, axis=1).mean(axis=0)
         ax.plot(rows, share, color=color, linewidth=1.8)
         place = {"xytext": (-6, height), "textcoords": "offset points", "ha": "right"}
-        ax.annotate(name, (rows[-1], share[-1]), **place, color=color)
+        ax.annotate(name, (rows[-1], share[-1]), **place, color=for_text(color))
     ax.axhline(DELTA, color=INK, linewidth=1.3, linestyle="--")
     ax.annotate("delta = 0.05", (0, DELTA), (60, 4), textcoords="offset points", color=INK)
     ax.set(
@@ -83,6 +92,7 @@ def false_alarms() -> Figure:
         xlim=(0, rows[-1]),
         ylim=(0, None),
     )
+    count_rows(ax)
     ax.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0))
     ax.spines[["top", "right"]].set_visible(False)
     return figure
@@ -105,9 +115,10 @@ def passing_by_truth() -> Figure:
     figure = Figure(figsize=(7.5, 3.4), layout="constrained")
     ax = figure.subplots()
     ax.axvspan(truths[0], 0.8, color=SHADE, zorder=0)
-    for n_rows, color in SAFETY_ROWS.items():
+    for i, n_rows in enumerate(SAFETY_ROWS):
         passing = [probability_of_passing("ACC >= 0.8", {"ACC": t}, n_rows) for t in truths]
-        ax.plot(truths, passing, color=color, linewidth=1.8, label=f"{n_rows:,} rows")
+        look = {**style_of(i), "marker": "", "linewidth": 1.8}
+        ax.plot(truths, passing, label=f"{n_rows:,} rows", **look)
     ax.axhline(DELTA, color=INK, linewidth=1.3, linestyle="--")
     ax.annotate("delta = 0.05", (0.858, DELTA), (0, 5), textcoords="offset points", ha="right")
     ax.axvline(0.8, color=GREY, linewidth=1.2)

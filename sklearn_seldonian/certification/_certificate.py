@@ -12,6 +12,7 @@ import pandas as pd
 
 from sklearn_seldonian._files import write_whole
 from sklearn_seldonian._palette import on_one_line
+from sklearn_seldonian._text import wrapped
 from sklearn_seldonian.certification._display import CertificateDisplay
 from sklearn_seldonian.certification._fields import GUARANTEES, UNTOUCHED, ConstraintResult, Value
 from sklearn_seldonian.certification._json import from_document, to_text
@@ -138,9 +139,19 @@ class SafetyCertificate(Value):
             f"{rows} were not touched{f'; {others} were for training' if self.n_candidate else ''}."
         )
 
-    def explain(self) -> str:
-        """The whole certificate in plain text."""
-        parts = [self.verdict, *(result.explain() for result in self.results)]
+    def explain(self, width: int | None = 80) -> str:
+        """The whole certificate in plain text.
+
+        Parameters
+        ----------
+        width : int, default=80
+            The most characters per line. None: lines are not broken.
+
+        Returns
+        -------
+        str
+        """
+        parts = [self.verdict, *(result.explain(None) for result in self.results)]
         parts.append(self.rows_in_words)
         if self.guarantee == "asymptotic":
             parts.append(
@@ -158,7 +169,7 @@ class SafetyCertificate(Value):
             parts.append(f"The rows were tested in an order drawn from the seed {self.order_seed}.")
         if self.assumptions:
             parts += ["Assumptions:", *(f"  - {on_one_line(text)}" for text in self.assumptions)]
-        return "\n".join(parts)
+        return wrapped("\n".join(parts), width)
 
     def to_frame(self) -> pd.DataFrame:
         """The results as a table.

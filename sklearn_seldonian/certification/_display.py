@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from sklearn_seldonian._palette import FAILED, GREY, INK, PASSED, SHADE, pyplot, shortened
+from sklearn_seldonian._palette import (
+    FAILED,
+    GREY,
+    INK,
+    PASSED,
+    SHADE,
+    for_text,
+    pyplot,
+    shortened,
+)
 from sklearn_seldonian.bounds import binomial_lower, binomial_upper
 from sklearn_seldonian.certification._given import certificate_of, check_certificate
 
@@ -25,6 +35,8 @@ RATES_DELTA = 0.05
 INCHES_PER_CONSTRAINT, INCHES_PER_RATE, INCHES_OF_FRAME, INCHES_OF_LEGEND = 1.0, 0.3, 0.75, 0.35
 # Parts of INCHES_PER_CONSTRAINT: the title above the scale, and the scale.
 INCHES_OF_TITLE, INCHES_OF_SCALE = 0.28, 0.45
+# Characters in a line of a rate's name.
+RATE_WIDTH = 40
 
 
 class GroupRate(NamedTuple):
@@ -199,7 +211,8 @@ def _draw_result(ax: Axes, result: ConstraintResult) -> None:
         ax.plot(result.bound, 0, "|", color=color, markersize=16, markeredgewidth=2.5)
     text = shortened(result.constraint, 64)
     ax.set_title(text, loc="left", fontsize="medium", color="black", parse_math=False)
-    ax.set_title(_verdict(result), loc="right", fontsize="medium", color=color, fontweight="bold")
+    verdict: dict[str, Any] = {"color": for_text(color), "fontweight": "bold", "fontsize": "medium"}
+    ax.set_title(_verdict(result), loc="right", **verdict)
     _leave_scale_only(ax)
 
 
@@ -219,7 +232,7 @@ def _draw_rates(ax: Axes, rates: Sequence[GroupRate]) -> None:
         ax.plot(rate.rate, y, "D", color=INK, markersize=5)
     low, high = _range_of([end for rate in rates for end in (rate.low, rate.high)])
     ax.set(ylim=(0.4, len(rates) + 0.6), xlim=(max(low, -0.02), min(high, 1.02)))
-    labels = [f"{shortened(rate.name, 36)}   n = {rate.rows:,}" for rate in rates]
+    labels = [f"{_in_two_lines(rate.name)}   n = {rate.rows:,}" for rate in rates]
     ax.set_yticks(positions, labels, fontsize="small", parse_math=False)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", color="0.9")
@@ -227,6 +240,11 @@ def _draw_rates(ax: Axes, rates: Sequence[GroupRate]) -> None:
     title = "Rates on the safety rows, with exact 95 % intervals"
     ax.set_title(title, loc="left", fontsize="medium")
     _leave_scale_only(ax)
+
+
+def _in_two_lines(name: str) -> str:
+    """The name of a rate, in at most two lines of equal width."""
+    return "\n".join(wrap(shortened(name, 2 * RATE_WIDTH - 8), RATE_WIDTH, break_on_hyphens=False))
 
 
 def _range_of(values: Sequence[float]) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from sklearn_seldonian._palette import on_one_line, shortened
+from sklearn_seldonian._text import wrapped
 
 Key = TypeVar("Key")
 Entry = TypeVar("Entry")
@@ -156,8 +157,13 @@ class ConstraintResult(Value):
             f"estimate {self.estimate:.4g}, bound {self.bound:.4g}, limit {self.limit:.4g}>"
         )
 
-    def explain(self) -> str:
+    def explain(self, width: int | None = 80) -> str:
         """The result as one paragraph of text.
+
+        Parameters
+        ----------
+        width : int, default=80
+            The most characters per line. None: lines are not broken.
 
         Returns
         -------
@@ -166,7 +172,7 @@ class ConstraintResult(Value):
         """
         constraint, reason = on_one_line(self.constraint), on_one_line(self.reason)
         if self.guarantee == "none":
-            return f"{constraint}: NOT tested\n  why not: {reason}"
+            return wrapped(f"{constraint}: NOT tested\n  why not: {reason}", width)
         verdict = "passed" if self.passed else "NOT passed"
         side = "at most" if self.operator == "<=" else "at least"
         rows = ", ".join(f"{n:,} for {on_one_line(name)}" for name, n in self.rows.items())
@@ -180,7 +186,7 @@ class ConstraintResult(Value):
         ]
         if reason:
             lines.append(f"  why not: {reason}{self._remedy()}")
-        return "\n".join(lines)
+        return wrapped("\n".join(lines), width)
 
     def _remedy(self) -> str:
         if self.rows_needed is not None:

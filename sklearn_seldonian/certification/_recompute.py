@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_seldonian._text import listed, short
+from sklearn_seldonian._text import listed, short, wrapped
 from sklearn_seldonian._version import __version__
 from sklearn_seldonian.certification._evidence import exclusive_columns
 from sklearn_seldonian.certification._fields import ConstraintResult
@@ -124,8 +124,13 @@ class Recomputation:
         """Whether everything was recomputed."""
         return not self.not_recomputed
 
-    def explain(self) -> str:
+    def explain(self, width: int | None = 80) -> str:
         """The recomputation in plain text.
+
+        Parameters
+        ----------
+        width : int, default=80
+            The most characters per line. None: lines are not broken.
 
         Returns
         -------
@@ -142,7 +147,7 @@ class Recomputation:
         if self.not_recomputed:
             lines.append("Not recomputed, because the rows are needed (use verify):")
             lines += [f"  - {text}" for text in self.not_recomputed]
-        return "\n".join(lines)
+        return wrapped("\n".join(lines), width)
 
 
 def recomputed(certificate: SafetyCertificate) -> Recomputation:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sklearn_seldonian._text import listed, short
+from sklearn_seldonian._text import listed, short, wrapped
 from sklearn_seldonian.certification._certify import certify
 from sklearn_seldonian.certification._recompute import as_differences, differences_of, is_close
 from sklearn_seldonian.certification._record import (
@@ -105,8 +105,13 @@ class Verification:
         """Whether all four parts are the same."""
         return all(part.same is True for part in self.parts.values())
 
-    def explain(self) -> str:
+    def explain(self, width: int | None = 80) -> str:
         """The verification in plain text.
+
+        Parameters
+        ----------
+        width : int, default=80
+            The most characters per line. None: lines are not broken.
 
         Returns
         -------
@@ -124,7 +129,7 @@ class Verification:
             lines += [f"  - {text}" for text in part.differences[:MAX_LISTED]]
             left_out = len(part.differences) - MAX_LISTED
             lines += [f"  - and {left_out} more"] * (left_out > 0)
-        return "\n".join(lines)
+        return wrapped("\n".join(lines), width)
 
     def __repr__(self) -> str:
         differing = [name for name, part in self.parts.items() if part.same is not True]

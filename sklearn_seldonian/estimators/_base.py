@@ -326,7 +326,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
                 self.fallback_ = _parameters.fitted_fallback(
                     self.fallback, candidate.as_given(), candidate.y, self._constant_fallback
                 )
-                warn_user(certificate.explain(), NoSolutionFoundWarning)
+                warn_user(certificate.explain(width=None), NoSolutionFoundWarning)
         self.certificate_ = certificate
         if self.solution_found_:
             self._check_model()
@@ -476,7 +476,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
     def _trained_net(self):
         check_is_fitted(self)
         if not hasattr(self, "net_"):
-            raise AttributeError(f"No model was trained. {self.certificate_.explain()}")
+            raise AttributeError(f"No model was trained. {self.certificate_.explain(width=None)}")
         return self.net_
 
     @property
@@ -497,7 +497,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
 
     def _check_certified(self):
         if not self.solution_found_:
-            raise NoSolutionFoundError(self.certificate_.explain())
+            raise NoSolutionFoundError(self.certificate_.explain(width=None))
         self._check_model()
 
     def _falls_back(self):

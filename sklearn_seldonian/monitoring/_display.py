@@ -9,14 +9,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sklearn_seldonian._palette import FAILED, GREY, INK, PASSED, SHADE, pyplot, shortened
+from sklearn_seldonian._palette import (
+    FAILED,
+    GREY,
+    INK,
+    PASSED,
+    SHADE,
+    count_rows,
+    for_text,
+    pyplot,
+    shortened,
+)
 from sklearn_seldonian._text import short
 from sklearn_seldonian.monitoring._monitor import SafetyMonitor
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-INCHES_PER_CONSTRAINT, INCHES_OF_FRAME = 1.9, 0.6
+INCHES_PER_CONSTRAINT, INCHES_OF_FRAME = 1.9, 0.9
 
 
 class MonitorDisplay:
@@ -111,6 +122,9 @@ class MonitorDisplay:
                 len(constraints), 1, figsize=size, sharex=True, squeeze=False, layout="constrained"
             )[1]
             axes = list(grid.ravel())
+            axes[0].figure.legend(
+                handles=_marks(), loc="outside upper left", ncols=4, frameon=False, fontsize="small"
+            )
         self.axes_ = list(axes)
         if len(self.axes_) != len(constraints):
             raise ValueError(
@@ -124,6 +138,7 @@ class MonitorDisplay:
         for ax, constraint in zip(self.axes_, constraints, strict=True):
             self._panel(ax, constraint, starts)
         self.axes_[-1].set_xlabel("rows")
+        count_rows(self.axes_[-1])
         return self
 
     def _panel(self, ax: Axes, constraint: str, starts: dict[str, int]) -> None:
@@ -148,8 +163,9 @@ class MonitorDisplay:
                 ax.plot(at, last["limit"], "v", color=FAILED, markersize=9)
         ax.set(ylim=(low, high), xlim=(0, None))
         title: dict[str, Any] = {"fontsize": "medium", "parse_math": False}
-        ax.set_title(shortened(constraint, 60), loc="left", color="black", **title)
-        ax.set_title(_verdict(last), loc="right", color=color, fontweight="bold", **title)
+        ax.set_title(shortened(constraint, 44), loc="left", color="black", **title)
+        verdict: dict[str, Any] = {"color": for_text(color), "fontweight": "bold"}
+        ax.set_title(_verdict(last), loc="right", **verdict, **title)
         ax.spines[["top", "right"]].set_visible(False)
 
 
@@ -158,6 +174,19 @@ def _verdict(finding: Any) -> str:
     if finding["violated"]:
         return f"violated: proved after {int(finding['violated_at']):,} rows"
     return "holds: proved" if finding["certified"] else "not decided"
+
+
+def _marks() -> list[Artist]:
+    """The entries of the legend above the first constraint, in neutral colours."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    return [
+        Line2D([], [], color=INK, linewidth=1.8, label="estimate"),
+        Patch(color="0.7", label="between the bounds"),
+        Line2D([], [], color=INK, linestyle="--", label="limit"),
+        Patch(color=SHADE, ec="0.8", label="violates it"),
+    ]
 
 
 def _visible(history: pd.DataFrame, limit: float) -> tuple[float, float]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from sklearn_seldonian._text import short
+from sklearn_seldonian._text import short, wrapped
 from sklearn_seldonian.certification._requests import check_choice, warn_of_large_delta
 from sklearn_seldonian.certification._results import units_of
 from sklearn_seldonian.data._targets import Labels
@@ -554,8 +554,13 @@ class SafetyMonitor(BaseEstimator):
                 )
         return pd.DataFrame(rows).astype({"violated_at": "Int64"})
 
-    def explain(self) -> str:
+    def explain(self, width: int | None = 80) -> str:
         """The results of this window in plain text.
+
+        Parameters
+        ----------
+        width : int, default=80
+            The most characters per line. None: lines are not broken.
 
         Returns
         -------
@@ -589,7 +594,7 @@ class SafetyMonitor(BaseEstimator):
             [OF_LATENESS[self._waiting.late_labels]] if specification.waiting_for_labels else []
         )
         lines += ["Assumptions:", *(f"  - {text}" for text in (*ASSUMPTIONS, *of_lateness))]
-        return "\n".join(lines)
+        return wrapped("\n".join(lines), width)
 
     # -- a saved state ---------------------------------------------------------------------
 

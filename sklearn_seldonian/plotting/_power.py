@@ -7,10 +7,20 @@ from functools import partial
 
 import numpy as np
 
-from sklearn_seldonian._palette import GREY, STYLES, pyplot, shortened, styles_by_need
+from sklearn_seldonian._palette import (
+    GREY,
+    STYLES,
+    count_rows,
+    pyplot,
+    shortened,
+    styles_by_need,
+)
 from sklearn_seldonian.certification._given import certificate_of, check_certificate
 from sklearn_seldonian.certification._plans import probability_of_passing
 from sklearn_seldonian.certification._requests import LARGE_DELTA_WARNING
+
+# Height of the axis's numbers and name, above the legend, in lines of the legend.
+LINES_BELOW = 5
 
 
 class PowerDisplay:
@@ -146,7 +156,8 @@ class PowerDisplay:
         if ax is None:
             size = 7, 3.9 + 0.2 * min(len(self.probabilities), len(STYLES) + 1)
             _, ax = pyplot().subplots(figsize=size, layout="constrained")
-            place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12)}
+            below = {"bbox_to_anchor": (0.5, 0), "borderaxespad": LINES_BELOW}
+            place = {"loc": "upper center", **below}
         self.ax_, self.figure_ = ax, ax.figure
         order = np.argsort([np.mean(each) for each in self.probabilities.values()], kind="stable")
         styles, named = styles_by_need(order.tolist())
@@ -161,6 +172,7 @@ class PowerDisplay:
         ax.set(
             xscale="log", ylim=(-0.02, 1.02), xlabel="Safety rows", ylabel="Probability of passing"
         )
+        count_rows(ax)
         ax.grid(axis="y", color="0.9")
         ax.spines[["top", "right"]].set_visible(False)
         for text in ax.legend(frameon=False, fontsize="small", **place).get_texts():

@@ -26,6 +26,8 @@ from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 
 # A limit that is this many times the largest given limit, and at least this, has no effect.
 FAR_AWAY = 1000.0
+# The least difference between the ends of the axis of scores.
+LEAST_SPAN = 0.02
 
 
 class TradeoffDisplay:
@@ -178,6 +180,7 @@ class TradeoffDisplay:
         if np.isfinite(self.unlimited):
             label = f"without this limit: {self.unlimited:.3f}"
             ax.axhline(self.unlimited, color=INK, linestyle="--", linewidth=1, label=label)
+        _widen(ax)
         ax.set_ylabel(f"{self.score_name} on the safety rows")
         ax.legend(frameon=False, fontsize="small")
         title = shortened(self.constraint, 64)
@@ -196,6 +199,13 @@ class TradeoffDisplay:
         ax.fill_between(ends, ends, edge, **shade, label="limit violated")
         ax.set(xlim=ends, ylim=(low, high), xlabel="Limit", ylabel="Constraint's value")
         ax.legend(frameon=False, fontsize="small")
+
+
+def _widen(ax: Any) -> None:
+    """Let the scores' axis span at least LEAST_SPAN, so that small differences look small."""
+    low, high = ax.get_ylim()
+    room = max(0.0, LEAST_SPAN - (high - low)) / 2
+    ax.set_ylim(low - room, high + room)
 
 
 def _with_limit(constraint: Constraint, limit: float) -> Constraint:

@@ -234,7 +234,7 @@ class TrainingDisplay:
         if self.kept_epoch:
             ax.axvline(self.kept_epoch, color=GREY, linestyle=":", linewidth=1.2, zorder=0.5)
         if self.price:
-            line = {"color": "0.8", "linestyle": "--", "linewidth": 1, "zorder": 0.4}
+            line = {"color": GREY, "linestyle": "--", "linewidth": 1, "zorder": 0.4}
             ax.axvline(self.price.epoch_without, **line)
         ax.set_ylabel(label)
         ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
@@ -242,7 +242,8 @@ class TrainingDisplay:
 
     def _shade_infeasible(self, ax):
         low, high = ax.get_ylim()
-        high = max(high, 0.05 * np.abs([low, high]).max())
+        room = 0.05 * np.abs([low, high]).max()
+        low, high = min(low, -room), max(high, room)
         ax.axhspan(0.0, high, color=SHADE, zorder=0)
         ax.axhline(0.0, color=INK, linewidth=0.8, zorder=0.6)
         ax.set_title("shaded: infeasible", loc="right", fontsize="small", color=INK)

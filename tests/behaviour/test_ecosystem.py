@@ -229,7 +229,7 @@ def test_bootstrap_samples_are_noticed(blobs):
     X, y = resample(*blobs, random_state=0)
     with pytest.warns(UserWarning, match="compared safety rows are exact copies"):
         model = certified().fit(X, y)
-    assert "the certificate proves nothing about new rows" in model.certificate_.explain()
+    assert "the certificate proves nothing about new rows" in model.certificate_.explain(None)
 
 
 def test_bagging_weights_rows_and_does_not_copy_them(blobs):

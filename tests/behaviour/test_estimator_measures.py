@@ -76,7 +76,7 @@ def test_no_finite_range_is_asymptotic_and_says_so():
     with pytest.warns(UserWarning, match="LogLoss has no finite range"):
         fitted = model("LogLoss <= 2").fit(X, Y)
     assert fitted.certificate_.guarantee == "asymptotic"
-    assert "Asymptotic: at least one bound" in fitted.certificate_.explain()
+    assert "Asymptotic: at least one bound" in fitted.certificate_.explain(None)
 
 
 def test_no_finite_range_is_refused_where_exactness_is_asked_for():

@@ -54,7 +54,7 @@ def test_nothing_reads_as_if_it_were_certified(blobs, fallback, constraint, tmp_
     assert model.predict(X).shape == (1000,)
     assert not model.solution_found_
     assert not model.certificate_.passed
-    assert "passed: all" not in model.certificate_.explain()
+    assert "passed: all" not in model.certificate_.explain(None)
     assert solution_found(model) == 0.0
     with pytest.raises(NoSolutionFoundError):
         model.certify(X, y)

@@ -140,7 +140,7 @@ def test_rows_of_an_interrupted_fit_are_unspent(blobs):
         model.fit(*blobs)
     model.set_params(module=None, random_state=1)
     del model.module__training
-    assert "Not met" not in model.fit(*blobs).certificate_.explain()
+    assert "Not met" not in model.fit(*blobs).certificate_.explain(None)
 
 
 @pytest.mark.parametrize(

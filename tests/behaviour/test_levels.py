@@ -78,12 +78,12 @@ def test_named_levels_that_are_missing_fail_closed(blobs, groups, model, constra
     assert not certificate.passed
     (result,) = certificate.results
     assert result.rows[f"FPR | [{group}]"] == 0
-    assert "no rows for FPR" in certificate.explain()
+    assert "no rows for FPR" in certificate.explain(None)
     assert np.isnan(constraint_values(model, *blobs, constraint, sensitive_features=groups)).all()
     own = SeldonianClassifier(MLP, constraints=constraint, max_epochs=1, random_state=0)
     own.fit(*blobs, sensitive_features=groups)
     assert not own.solution_found_
-    assert "no candidate row has" in own.certificate_.explain()
+    assert "no candidate row has" in own.certificate_.explain(None)
 
 
 def test_named_levels_of_another_kind_are_mistakes(blobs, groups, model):
@@ -145,7 +145,7 @@ def test_a_group_that_only_safety_rows_have_is_no_solution(blobs, groups, constr
     model = SeldonianClassifier(MLP, constraints=constraint, max_epochs=1, random_state=0)
     model.fit(*blobs, sensitive_features=groups, safety_mask=mask)
     assert not model.solution_found_
-    assert "no candidate row has" in model.certificate_.explain()
+    assert "no candidate row has" in model.certificate_.explain(None)
 
 
 @NO_SOLUTION
@@ -159,7 +159,7 @@ def test_a_group_that_only_candidate_rows_have_is_no_solution(blobs, groups, con
     model.fit(*blobs, sensitive_features=groups, safety_mask=mask)
     assert not model.solution_found_ or "min(" in constraint
     if "min(" not in constraint:
-        assert "among the safety rows" in model.certificate_.explain()
+        assert "among the safety rows" in model.certificate_.explain(None)
 
 
 @NO_SOLUTION
@@ -188,7 +188,7 @@ def test_a_regressor_says_so_too(blobs, groups):
         prediction_range=(-9, 9),
     )
     model.fit(X, X[:, 0], sensitive_features=rare(groups), safety_mask=np.arange(1000) < 400)
-    assert 'no candidate row has race == "D"' in model.certificate_.explain()
+    assert 'no candidate row has race == "D"' in model.certificate_.explain(None)
 
 
 @NO_SOLUTION
@@ -200,7 +200,7 @@ def test_a_combination_that_only_safety_rows_have(blobs, groups, by):
     model = SeldonianClassifier(MLP, constraints=f"max(PR, by={by}) <= 0.99", max_epochs=1)
     model.fit(*blobs, sensitive_features=groups, safety_mask=mask)
     assert not model.solution_found_
-    text = model.certificate_.explain()
+    text = model.certificate_.explain(None)
     assert "the tested rows include a group that no candidate row has" in text
     assert "race == 'A'" in text
     assert "M == 1" in text

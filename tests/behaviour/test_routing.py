@@ -85,7 +85,7 @@ def test_cross_validate_slices_what_it_passes(data, make):
         np.testing.assert_array_equal(model.safety_indices_, expected)
         male = routed["sensitive_features"]["M"].to_numpy()[train][expected]
         assert model.certificate_.results[0].rows["PR | [M]"] == male.sum()
-        assert "Not met" not in model.certificate_.explain()
+        assert "Not met" not in model.certificate_.explain(None)
 
 
 def test_what_was_not_requested_is_refused(data):
@@ -113,9 +113,9 @@ def test_searches_pass_it_on_and_their_refit_is_owned_up_to(data, make, searchin
     model, fresh = (m if make is classifier else m[-1] for m in (found.best_estimator_, fresh))
     assert found.cv_results_["mean_test_score"].tolist() == [1.0]
     assert model.safety_indices_.tolist() == list(range(0, 1000, 4))
-    assert SEARCHED in model.certificate_.explain()
+    assert SEARCHED in model.certificate_.explain(None)
     assert fresh.certificate_.results == model.certificate_.results
-    assert SEARCHED not in fresh.certificate_.explain()
+    assert SEARCHED not in fresh.certificate_.explain(None)
 
 
 def test_the_search_inside_passes_through_validation(data):
@@ -127,7 +127,7 @@ def test_the_search_inside_passes_through_validation(data):
     )
     for found in scores["estimator"]:
         assert found.certificate_.n_safety == 125
-        assert "Not met" not in found.certificate_.explain()
+        assert "Not met" not in found.certificate_.explain(None)
     assert (scores["test_score"] > 0).all()
 
 
@@ -137,4 +137,4 @@ def test_a_search_around_the_search_is_owned_up_to(data):
     search.set_fit_request(sensitive_features=True, safety_mask=True)
     around = GridSearchCV(search, {"test": ["best"]}, cv=2, scoring=solution_found)
     around.fit(X, y, **routed)
-    assert SEARCHED in around.best_estimator_.certificate_.explain()
+    assert SEARCHED in around.best_estimator_.certificate_.explain(None)

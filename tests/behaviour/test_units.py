@@ -75,7 +75,7 @@ def test_what_belongs_together_is_certified_at_any_number_of_rows(text, units):
     assert result.method == "betting on units"
     assert not result.rates
     assert SafetyCertificate.from_json(certificate.to_json()) == certificate
-    assert result.method in certificate.explain()
+    assert result.method in certificate.explain(None)
     distance = result.bound - result.estimate
     assert 0.0 < (distance if result.operator == "<=" else -distance) < 0.6
 

@@ -96,14 +96,14 @@ def test_joint_verdict():
 )
 def test_rows_are_told_where_they_are_known(n_candidate, line):
     found = replace(certificate(result("TPR >= 0.7")), n_candidate=n_candidate)
-    assert line in found.explain().splitlines()
+    assert line in found.explain(None).splitlines()
 
 
 def test_rows_that_no_test_looked_at_are_not_called_tested():
     resolved = bind(parse("TPR >= 0.7"), SCHEMA)
     stopped = certificate(untested(resolved, 0.05, "training was interrupted"))
     line = "100 safety rows were not touched; 50 others were for training."
-    assert line in replace(stopped, n_candidate=50).explain().splitlines()
+    assert line in replace(stopped, n_candidate=50).explain(None).splitlines()
     assert "100 safety rows were not touched." in replace(stopped, n_candidate=0)._repr_html_()
     assert not stopped.tested
     assert certificate(result("TPR >= 0.7")).tested
@@ -117,7 +117,7 @@ def test_rows_that_no_test_looked_at_are_not_called_tested():
 )
 def test_assumptions_are_listed_where_there_are_any(assumptions, lines):
     found = replace(certificate(result("TPR >= 0.7")), assumptions=assumptions)
-    *_, bounds = found.explain().partition("bounds hold together may be lower.")
+    *_, bounds = found.explain(None).partition("bounds hold together may be lower.")
     assert bounds.splitlines()[1:] == lines
 
 
@@ -134,7 +134,7 @@ def test_frame():
 
 
 def test_explanation_names_what_counts():
-    text = certificate(result("TPR >= 0.9")).explain()
+    text = certificate(result("TPR >= 0.9")).explain(None)
     for part in ("No Solution Found: 0 of 1", "TPR >= 0.9", "estimate 0.8000", "limit 0.9", "100"):
         assert part in text
     assert "hold together may be lower" in text
@@ -152,8 +152,8 @@ def test_html_is_escaped():
 def test_untested_does_not_pass():
     found = untested(bind(parse("TPR >= 0.7"), SCHEMA), 0.05, "there was no time")
     assert not found.passed
-    assert "TPR >= 0.7: NOT tested" in found.explain()
-    assert "there was no time" in certificate(found).explain()
+    assert "TPR >= 0.7: NOT tested" in found.explain(None)
+    assert "there was no time" in certificate(found).explain(None)
 
 
 @pytest.mark.parametrize(
@@ -188,14 +188,14 @@ def test_texts_of_the_users_stay_on_their_line_and_in_sight(tmp_path):
         versions={NASTY: NASTY},
     )
     plain = certificate(result("TPR >= 0.9"), untested(bind(parse("TPR >= 0.9"), SCHEMA), 0.05, ""))
-    texts = [made.explain(), repr(made), repr(nasty), made._repr_html_()]
+    texts = [made.explain(None), repr(made), repr(nasty), made._repr_html_()]
     made.to_html(tmp_path / "report.html")
     texts.append((tmp_path / "report.html").read_bytes().decode())
     for text in texts:
         assert not [c for c in text if not c.isprintable() and c not in "\n \r\t\xa0"]
         text.encode()
-    assert len(made.explain().splitlines()) == len(plain.explain().splitlines()) + 1
-    assert r"a\x1b[2J\x00\x9b b c\u202e" in made.explain()
+    assert len(made.explain(None).splitlines()) == len(plain.explain(None).splitlines()) + 1
+    assert r"a\x1b[2J\x00\x9b b c\u202e" in made.explain(None)
 
 
 @pytest.mark.parametrize(
@@ -213,3 +213,12 @@ def test_only_a_fit_searches_for_a_solution(procedure, outcome):
     assert failed.verdict == f"{outcome}: 0 of 1 constraints passed."
     passed = replace(certificate(result("TPR >= 0.7")), procedure=procedure)
     assert passed.verdict == "Safety test passed: the constraint is certified."
+
+
+def test_a_terminal_shows_whole_words():
+    found = replace(certificate(result("TPR >= 0.9")), assumptions=("so many words " * 20,))
+    lines = found.explain().splitlines()
+    assert max(map(len, lines)) <= 80 < max(map(len, found.explain(None).splitlines()))
+    assert found.explain().split() == found.explain(None).split()
+    assert found.results[0].explain(50).split() == found.results[0].explain(None).split()
+    assert max(map(len, found.results[0].explain(50).splitlines())) <= 50

@@ -292,7 +292,7 @@ def test_a_failed_constraint_says_how_many_rows_would_have_sufficed():
     assert (
         "; if the estimate were the true value, it would pass with probability 0.9 on about "
         f"{result.rows_needed:,} fresh safety rows"
-    ) in result.explain()
+    ) in result.explain(None)
     model, y = right_in(round(0.93 * 2 * result.rows_needed), 2 * result.rows_needed)
     assert certified(model, y, "ACC >= 0.9").passed
 
@@ -304,7 +304,7 @@ def test_no_amount_of_rows_saves_an_estimate_that_violates():
     assert (
         "why not: the estimate itself violates the limit; if the estimate were the true value, no "
         "number of rows would suffice (the measure with the fewest rows is ACC: 100)"
-    ) in result.explain()
+    ) in result.explain(None)
 
 
 def test_what_has_passed_is_told_nothing_about_rows():
@@ -312,7 +312,7 @@ def test_what_has_passed_is_told_nothing_about_rows():
     (result,) = certified(model, y, "ACC >= 0.9").results
     assert result.passed
     assert result.rows_needed is None
-    assert "sufficed" not in result.explain()
+    assert "sufficed" not in result.explain(None)
 
 
 # -- false certificates are at most delta ------------------------------------------------------

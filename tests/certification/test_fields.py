@@ -61,7 +61,7 @@ def test_only_a_bound_at_or_below_zero_passes(g_upper, passed):
 
 
 def test_what_passed_is_explained_by_its_numbers():
-    assert RESULT.explain() == (
+    assert RESULT.explain(None) == (
         "ACC >= 0.8: passed\n"
         "  estimate 0.9000, at least 0.8581 at confidence level 0.95, limit 0.8\n"
         "  safety rows: 1,200 for ACC, 50 for TPR\n"
@@ -70,7 +70,7 @@ def test_what_passed_is_explained_by_its_numbers():
 
 
 def test_the_alternatives_that_were_chosen_are_named():
-    lines = replace(RESULT, chosen=("ACC >= 0.8", "TPR <=\n0.1")).explain().splitlines()
+    lines = replace(RESULT, chosen=("ACC >= 0.8", "TPR <=\n0.1")).explain(None).splitlines()
     assert lines[-3:] == [
         "  method: Clopper-Pearson (exact)",
         "  tested alternative: ACC >= 0.8, chosen by the candidate data",
@@ -79,7 +79,7 @@ def test_the_alternatives_that_were_chosen_are_named():
 
 
 def test_what_did_not_pass_is_explained_with_the_reason():
-    assert replace(MISSED, delta=0.01, rows={}).explain() == (
+    assert replace(MISSED, delta=0.01, rows={}).explain(None) == (
         "PR <= 0.1: NOT passed\n"
         "  estimate 0.3000, at most 0.3600 at confidence level 0.99, limit 0.1\n"
         "  safety rows: none needed\n"
@@ -89,7 +89,7 @@ def test_what_did_not_pass_is_explained_with_the_reason():
 
 
 def test_what_was_not_tested_says_no_numbers():
-    assert UNTESTED.explain() == "PR <= 0.1: NOT tested\n  why not: there was no time"
+    assert UNTESTED.explain(None) == "PR <= 0.1: NOT tested\n  why not: there was no time"
 
 
 @pytest.mark.parametrize(
@@ -111,12 +111,12 @@ def test_what_was_not_tested_says_no_numbers():
     ],
 )
 def test_a_remedy_is_named_where_one_is_known(changes, ending):
-    assert replace(MISSED, **changes).explain().splitlines()[-1] == ending
+    assert replace(MISSED, **changes).explain(None).splitlines()[-1] == ending
 
 
 def test_a_constraint_over_several_lines_is_one_line():
     spread = replace(RESULT, constraint="\n  TPR\n    >= 0.7\n")
-    assert spread.explain().startswith("TPR >= 0.7: passed\n  estimate")
+    assert spread.explain(None).startswith("TPR >= 0.7: passed\n  estimate")
     assert "'TPR >= 0.7'" in repr(spread)
 
 

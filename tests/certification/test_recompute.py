@@ -66,7 +66,7 @@ def test_what_needs_the_rows_is_named_and_the_rest_recomputed():
     assert text.startswith(
         "results[0], bound, g_upper, p_value, reason, rows_needed ('Cost <= 0.9')"
     )
-    assert "digest" in again.explain()
+    assert "digest" in again.explain(None)
     wrong = replace(certificate.results[0], estimate=0.2, g=-0.7)
     changed = replace(certificate, results=(wrong, certificate.results[1]))
     named = [text.partition(" ")[0] for text in changed.recompute().differences]
@@ -79,9 +79,9 @@ def test_a_certificate_without_statistics_says_that_it_cannot_be_recomputed():
     again = bare.recompute()
     assert again.same
     assert not again.complete
-    assert "no statistics" in again.explain()
-    assert "nothing can be recomputed" in bare.explain()
-    assert "nothing can be recomputed" not in PASSED.explain()
+    assert "no statistics" in again.explain(None)
+    assert "nothing can be recomputed" in bare.explain(None)
+    assert "nothing can be recomputed" not in PASSED.explain(None)
 
 
 def test_what_was_not_tested_has_nothing_to_recompute():

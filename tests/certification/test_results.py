@@ -147,7 +147,7 @@ def test_an_average_without_a_finite_range_is_asymptotic_and_says_so(name):
     result = SOFT.certify(f"{name} <= 100")
     assert result.passed
     assert (result.method, result.guarantee) == ("delta method", "asymptotic")
-    assert "(asymptotic)" in result.explain()
+    assert "(asymptotic)" in result.explain(None)
 
 
 @pytest.mark.parametrize("name", ["Unbounded", "LogLoss"])
@@ -216,8 +216,8 @@ def test_a_violation_within_sampling_error_is_told_apart(few, noise):
     assert (
         f"{result.reason}; if the estimate were the true value, no number of rows would suffice "
         f"(the measure with the fewest rows is PR | [M]: {n})"
-    ) in result.explain()
-    assert "no amount" not in result.explain()
+    ) in result.explain(None)
+    assert "no amount" not in result.explain(None)
 
 
 @pytest.mark.parametrize("name", ["Cost", "Unbounded"])

@@ -66,7 +66,7 @@ def test_a_sequence_ends_with_the_first_failure(rows):
     models = {"good": GOOD, "bad": BAD, "fair": FAIR}
     found = certify(models, *rows, "ACC >= 0.75", multiple="fixed-sequence")
     assert [each.tested for each in found.values()] == [True, True, False]
-    assert "'bad', which comes before it, was not certified" in found["fair"].explain()
+    assert "'bad', which comes before it, was not certified" in found["fair"].explain(None)
     for each in found.values():
         assert each.assumptions[-1].endswith("up to the first failure. Tested: 2.")
     assert found["good"].results[0].delta == 0.05

@@ -88,9 +88,9 @@ THE_SAME = {
 @pytest.mark.parametrize("given", THE_SAME.values(), ids=THE_SAME)
 def test_the_same_rows_in_any_form_are_the_same(given):
     found = CERTIFICATE.verify(MODEL, **given)
-    assert found.same, found.explain()
+    assert found.same, found.explain(None)
     assert repr(found) == "<Verification: the same>"
-    assert found.explain().startswith("Verified")
+    assert found.explain(None).startswith("Verified")
 
 
 X, y = ROWS[TESTED], LABELS[TESTED]
@@ -137,7 +137,7 @@ def test_other_rows_are_noticed(given, parts, message):
     assert differing[: len(parts)] == parts
     assert found.data.same is False
     assert found.model.same is None  # its decisions are known for the tested rows only
-    assert message in found.explain()
+    assert message in found.explain(None)
     assert repr(found).startswith("<Verification: not the same: model, data")
 
 
@@ -146,7 +146,7 @@ def test_another_model_is_noticed():
     found = CERTIFICATE.verify(other, **rows())
     assert found.model.same is False
     assert found.data.same is True
-    assert "decisions: the fingerprint is" in found.explain()
+    assert "decisions: the fingerprint is" in found.explain(None)
 
 
 class Renamed(LogisticRegression):
@@ -207,7 +207,7 @@ def test_groups_that_part_otherwise_are_noticed():
     assert certificate.verify(MODEL, **rows(), groups=(groups + 7) * 3).data.same is False
     found = certificate.verify(MODEL, **rows(), groups=np.roll(groups, 1))
     assert found.data.same is False
-    assert "values: the digest" in found.explain()
+    assert "values: the digest" in found.explain(None)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_another_constraint_or_delta_in_the_certificate_is_noticed(edit, named):
 def test_a_changed_field_is_named(field, value, part, message):
     found = replace(CERTIFICATE, **{field: value}).verify(MODEL, **rows())
     assert [name for name, each in found.parts.items() if each.same is False] == [part]
-    assert message in found.explain()
+    assert message in found.explain(None)
 
 
 def test_assumptions_are_compared_whatever_version_wrote_them():
@@ -312,11 +312,11 @@ def test_values_in_an_order_are_tested_in_that_order():
 def test_drawn_decisions():
     certificate = certified("PR | [sex == 'F'] <= 0.9", decision="sample")
     again = certificate.verify(MODEL, **rows())
-    assert again.same, again.explain()
+    assert again.same, again.explain(None)
     other = LogisticRegression(C=0.9).fit(ROWS[:100], LABELS[:100])
     again = certificate.verify(other, **rows())
     assert [name for name, part in again.parts.items() if part.same] == ["data"]
-    assert "give the rows in the order in which they were tested" in again.explain()
+    assert "give the rows in the order in which they were tested" in again.explain(None)
 
 
 def test_another_positive_class():

@@ -262,7 +262,7 @@ class TestClassesOnOneSide:
     def test_a_class_that_no_safety_row_has_is_no_solution(self, rows):
         model = self.on_side(rows, "FNR_['c'] <= 0.99", safety=False)
         assert not model.solution_found_
-        assert 'no rows for FNR_["c"] among the safety rows' in model.certificate_.explain()
+        assert 'no rows for FNR_["c"] among the safety rows' in model.certificate_.explain(None)
 
     def test_a_class_that_no_candidate_row_has_is_judged_by_its_safety_rows(self, rows):
         model = self.on_side(rows, "TPR_['c'] >= 0.2", safety=True)

@@ -107,7 +107,7 @@ def test_texts_that_are_not_unicode_are_texts(groups, name):
     model = LogisticRegression().fit(X, y)
     certificate = certify(model, X, y, f"max(ACC, by={name}) >= 0.4", sensitive_features=groups)
     assert len(certificate.results[0].rows) == 2
-    certificate.explain().encode()
+    certificate.explain(None).encode()
 
 
 def test_labels_that_are_not_unicode_are_trained_on():

@@ -58,7 +58,7 @@ class TestDisasters:
         fresh, labels = rare_class(1000 + seed, 20_000)
         assert model.solution_found_
         assert model.predict(fresh[labels == 1]).mean() < 0.2
-        text = model.certificate_.explain()
+        text = model.certificate_.explain(None)
         assert IN_FRONT in text
         assert "the certificate proves nothing about new rows" in text
 
@@ -91,7 +91,7 @@ class TestDisasters:
         fresh, labels = pure_noise(1000 + seed, 2000)
         assert model.solution_found_
         assert model.score(chosen.transform(fresh), labels) < 0.55
-        assert IN_FRONT in model.certificate_.explain()
+        assert IN_FRONT in model.certificate_.explain(None)
 
     @pytest.mark.parametrize("seed", range(3))
     def test_selector_inside_finds_nothing_where_there_is_nothing(self, seed):

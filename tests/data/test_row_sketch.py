@@ -179,7 +179,7 @@ def test_rows_of_fit_are_known_again(blobs, around, constraints):
         assert OTHER not in certificate.assumptions
     fresh = certify(fitted, X[500:], y[500:], "ACC >= 0.1")
     assert OTHER in fresh.assumptions
-    assert "Not met" not in fresh.explain()
+    assert "Not met" not in fresh.explain(None)
 
 
 @pytest.mark.parametrize(
@@ -241,8 +241,8 @@ def test_the_method_knows_them_too(blobs, rows):
     model = classifier().fit(X[:500], y[:500])
     with pytest.warns(SafetyDataReusedWarning):
         certificate = model.certify(X[:500][rows], y[:500][rows])
-    assert "Not met" in certificate.explain()
-    assert "Not met" not in model.certify(X[500:], y[500:]).explain()
+    assert "Not met" in certificate.explain(None)
+    assert "Not met" not in model.certify(X[500:], y[500:]).explain(None)
 
 
 def test_the_same_rows_in_another_order_are_the_same_data(blobs):
@@ -263,7 +263,7 @@ def test_loaded_parameters_do_not_say(blobs, tmp_path):
     model = classifier().fit(X, y)
     model.save_params(tmp_path / "weights")
     loaded = clone(model).load_params(tmp_path / "weights")
-    explained = certify(loaded, X, y, "ACC >= 0.1").explain()
+    explained = certify(loaded, X, y, "ACC >= 0.1").explain(None)
     assert f"{OTHER} Parameters that SeldonianClassifier loaded do not say to which." in explained
     with pytest.warns(SafetyDataReusedWarning):
         certify(model.load_params(tmp_path / "weights"), X, y, "ACC >= 0.1")

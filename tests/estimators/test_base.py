@@ -92,7 +92,7 @@ def test_certificate_says_where_it_comes_from(blobs):
 def test_nothing_was_fitted_where_nothing_was_trained(blobs):
     with pytest.warns(NoSolutionFoundWarning, match="nothing was trained"):
         model = fitted(blobs, "ACC >= 90")
-    text = model.certificate_.explain()
+    text = model.certificate_.explain(None)
     assert "fitted to" not in text
     assert "500 safety rows were not touched; 500 others were for training." in text
     assert "fitted to" not in model.certificate_._repr_html_()

@@ -83,9 +83,9 @@ WRAPPERS = {
 @pytest.mark.thinned(3)
 def test_a_search_around_anything_is_owned_up_to(blobs, certificates, wrap, prefix):
     model = wrap(classifier(fallback="majority")).fit(*blobs)
-    assert SEARCHED not in certificates[-1].explain()
+    assert SEARCHED not in certificates[-1].explain(None)
     GridSearchCV(model, {f"{prefix}lr": [0.02]}, cv=2).fit(*blobs)
-    assert SEARCHED in certificates[-1].explain()
+    assert SEARCHED in certificates[-1].explain(None)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_search_around_anything_is_owned_up_to(blobs, certificates, wrap, pref
 def test_all_searches_are_owned_up_to(blobs, search):
     found = search(FixedThresholdClassifier(classifier(fallback="majority"))).fit(*blobs)
     best = getattr(found.best_estimator_, "best_estimator_", found.best_estimator_)
-    assert SEARCHED in best.estimator_.certificate_.explain()
+    assert SEARCHED in best.estimator_.certificate_.explain(None)
 
 
 def importances(model):
@@ -129,22 +129,22 @@ def importances(model):
 def test_features_chosen_by_fits_to_the_same_rows_are_owned_up_to(blobs, select):
     model = classifier(module__hidden=(), fallback="majority")
     found = select(model).fit(*blobs)
-    assert SEARCHED in found.estimator_.certificate_.explain()
+    assert SEARCHED in found.estimator_.certificate_.explain(None)
 
 
 def test_features_chosen_after_the_fit_are_no_search(blobs):
     model = classifier(module__hidden=())
     found = SelectFromModel(model, importance_getter=importances).fit(*blobs)
-    assert SEARCHED not in found.estimator_.certificate_.explain()
+    assert SEARCHED not in found.estimator_.certificate_.explain(None)
 
 
 def test_validation_and_ensembles_are_no_search(blobs):
     scores = cross_validate(
         classifier(), *blobs, cv=2, return_estimator=True, scoring=solution_found
     )
-    assert all(SEARCHED not in m.certificate_.explain() for m in scores["estimator"])
+    assert all(SEARCHED not in m.certificate_.explain(None) for m in scores["estimator"])
     stack = StackingClassifier([("model", classifier())], LogisticRegression(), cv=2).fit(*blobs)
-    assert SEARCHED not in stack.estimators_[0].certificate_.explain()
+    assert SEARCHED not in stack.estimators_[0].certificate_.explain(None)
 
 
 def test_a_search_for_a_regression(blobs):
@@ -158,7 +158,7 @@ def test_a_search_for_a_regression(blobs):
         random_state=0,
     )
     found = GridSearchCV(model, {"lr": [0.02]}, cv=2).fit(X, X[:, 0])
-    assert SEARCHED in found.best_estimator_.certificate_.explain()
+    assert SEARCHED in found.best_estimator_.certificate_.explain(None)
 
 
 # -- what is relied on of scikit-learn --------------------------------------------------------

@@ -95,7 +95,7 @@ class TestSolution:
 class TestNoSolution:
     def test_state_and_explanation(self, unsolved):
         assert not unsolved.solution_found_
-        text = unsolved.certificate_.explain()
+        text = unsolved.certificate_.explain(None)
         (result,) = unsolved.certificate_.results
         assert "No Solution Found" in text
         assert "ACC >= 0.99: NOT passed" in text
@@ -108,7 +108,7 @@ class TestNoSolution:
         X, y = blobs
         with pytest.raises(NoSolutionFoundError) as error:
             unsolved.predict(X)
-        assert str(error.value) == unsolved.certificate_.explain()
+        assert str(error.value) == unsolved.certificate_.explain(None)
         for method in (unsolved.predict_proba, unsolved.decision_function):
             with pytest.raises(NoSolutionFoundError):
                 method(X)

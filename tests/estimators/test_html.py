@@ -96,4 +96,4 @@ def test_all_text_is_escaped(blobs):
     for html in (before, model._repr_html_(), model.certificate_._repr_html_()):
         assert "&lt;script&gt;alert(" in html
         assert "<script>alert(" not in html
-    assert SCRIPT in model.certificate_.explain()
+    assert SCRIPT in model.certificate_.explain(None)

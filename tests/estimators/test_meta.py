@@ -292,7 +292,7 @@ def test_the_price_of_a_moved_line_is_what_the_frozen_model_does_better(people, 
     assert (kept == y).mean() < (free == y).mean()
     certificate = model.certificate_
     assert certificate.remarks == (remark,)
-    assert remark in certificate.explain()
+    assert remark in certificate.explain(None)
     certificate.to_html(tmp_path / "report.html")
     assert remark in (tmp_path / "report.html").read_text()
     assert SafetyCertificate.from_json(certificate.to_json()) == certificate

@@ -113,7 +113,7 @@ def test_without_both_ranges_the_certificate_is_asymptotic_and_says_so(grades, m
     with pytest.warns(UserWarning, match=remedy):
         model = fitted(grades, **{missing: None})
     assert model.certificate_.guarantee == "asymptotic"
-    assert "Asymptotic: at least one bound" in model.certificate_.explain()
+    assert "Asymptotic: at least one bound" in model.certificate_.explain(None)
     with pytest.raises(ValueError, match=remedy):
         fitted(grades, method="exact", **{missing: None})
 
@@ -190,7 +190,7 @@ def test_no_solution(grades, fallback):
     with pytest.warns(NoSolutionFoundWarning):
         model = fitted(grades, "MAE <= 0.1", fallback=fallback, max_epochs=5)
     assert not model.solution_found_
-    assert "the estimate itself violates the limit" in model.certificate_.explain()
+    assert "the estimate itself violates the limit" in model.certificate_.explain(None)
     if fallback is None:
         with pytest.raises(NoSolutionFoundError):
             model.predict(X)
@@ -466,7 +466,7 @@ class TestCertify:
 
     def test_nan_never_passes(self, grades):
         certificate = certify(Constant(np.nan), *grades, "MAE <= 4", **RANGES)
-        assert "1000 of 1000 safety rows are NaN or infinite" in certificate.explain()
+        assert "1000 of 1000 safety rows are NaN or infinite" in certificate.explain(None)
         assert not certificate.passed
 
     @pytest.mark.parametrize("given", [{"decision": "sample"}, {"pos_label": 1}])

@@ -64,11 +64,11 @@ class TestReuse:
 
     def test_another_seed_is_another_test(self, blobs, estimator):
         first = estimator.fit(*blobs).certificate_
-        assert "Not met" not in first.explain()
+        assert "Not met" not in first.explain(None)
         for seed, times in ((1, "once"), (2, "2 times")):
             with pytest.warns(SafetyDataReusedWarning, match=f"were tested {times} before"):
                 self.reseed(estimator, seed).fit(*blobs)
-            assert self.NOTE.format(times) in estimator.certificate_.explain()
+            assert self.NOTE.format(times) in estimator.certificate_.explain(None)
 
     def test_the_same_fit_again_is_the_same_test(self, blobs, estimator):
         one = estimator.fit(*blobs).certificate_
@@ -103,7 +103,7 @@ class TestReuse:
         X, y = blobs
         model = classifier().fit(X[:600], y[:600])
         for _ in range(2):
-            assert "Not met" not in model.certify(X[600:], y[600:]).explain()
+            assert "Not met" not in model.certify(X[600:], y[600:]).explain(None)
         model.set_params(random_state=1)
         with pytest.warns(SafetyDataReusedWarning):
             model.fit(X[:600], y[:600])
@@ -120,4 +120,4 @@ class TestReuse:
         with pytest.warns(NoSolutionFoundWarning):
             model.fit(*blobs)
         model.set_params(constraints="ACC >= 0.65").fit(*blobs)
-        assert "Not met" not in model.certificate_.explain()
+        assert "Not met" not in model.certificate_.explain(None)

@@ -67,8 +67,8 @@ class TestSearch:
             found.predict_proba(X), found.best_estimator_.predict_proba(X)
         )
         assert found.score(X, y) == found.best_estimator_.score(X, y)
-        assert "2 settings were compared" in found.certificate_.explain()
-        assert "one model was tested" in found.certificate_.explain()
+        assert "2 settings were compared" in found.certificate_.explain(None)
+        assert "one model was tested" in found.certificate_.explain(None)
         assert [(tested.index, tested.share) for tested in found.tested_] == [(1, 1)]
 
     def test_results_are_laid_out_as_in_scikit_learn(self, blobs):
@@ -230,8 +230,8 @@ class TestSensitiveFeatures:
         )
         assert found.solution_found_
         assert found.best_estimator_.safety_indices_.tolist() == np.flatnonzero(mask).tolist()
-        assert "did not depend on outcomes" in found.certificate_.explain()
-        assert "did not depend on outcomes" not in search().fit(*blobs).certificate_.explain()
+        assert "did not depend on outcomes" in found.certificate_.explain(None)
+        assert "did not depend on outcomes" not in search().fit(*blobs).certificate_.explain(None)
 
     def test_levels_are_those_of_all_candidate_rows(self, blobs, groups):
         """A level that the training rows of a fold lack is no surprise to anyone."""
@@ -377,8 +377,8 @@ def test_holm_splits_delta():
     found = mistaken_search("holm", ONLY_ACCURATE_FAILS, delta=0.08)
     (result,) = found.certificate_.results
     assert result.delta == 0.04
-    assert "2 models were tested by Holm's method" in found.certificate_.explain()
-    assert "tested at delta / 2" in found.certificate_.explain()
+    assert "2 models were tested by Holm's method" in found.certificate_.explain(None)
+    assert "tested at delta / 2" in found.certificate_.explain(None)
     assert [(t.share, t.certificate.results[0].delta) for t in found.tested_ if t.index == 1] == [
         (1, 0.08),
         (2, 0.04),
@@ -398,6 +398,6 @@ def test_holm_refuses_what_passes_at_the_full_delta_alone():
 
 
 def test_fixed_sequence_tells_how_many_were_tested():
-    explained = mistaken_search("fixed-sequence", ONLY_CAREFUL_FAILS).certificate_.explain()
+    explained = mistaken_search("fixed-sequence", ONLY_CAREFUL_FAILS).certificate_.explain(None)
     assert "2 models were to be tested at the full delta each" in explained
     assert "Tested: 1." in explained

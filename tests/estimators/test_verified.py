@@ -130,7 +130,7 @@ def test_all_rows_of_fit_or_the_tested_ones_are_the_same(kind):
             certificate.verify(model, X[tested], Y[tested], **of_rows(given, tested)),
             certificate.verify(pickle.loads(pickle.dumps(model)), X, Y, **given),
         ):
-            assert found.same, found.explain()
+            assert found.same, found.explain(None)
     assert model._tests_run == tests_run
     assert certificate.recompute().same
 
@@ -168,7 +168,7 @@ def test_loaded_parameters_are_verified_with_the_tested_rows(tmp_path):
     loaded = clone(model).load_params(tmp_path / "weights")
     tested = model.safety_indices_
     found = loaded.certificate_.verify(loaded, X[tested], Y[tested], FRAME.iloc[tested])
-    assert found.same, found.explain()
+    assert found.same, found.explain(None)
 
 
 def changed_weights(model):
@@ -198,7 +198,7 @@ def test_another_preprocessor_is_named():
     model.preprocessor_.mean_ += 0.01
     found = certificate.verify(model, X, Y)
     assert found.model.same is False
-    assert "preprocessor: the fingerprint is" in found.explain()
+    assert "preprocessor: the fingerprint is" in found.explain(None)
 
 
 @pytest.mark.parametrize("of", ["label", "feature"])
@@ -238,7 +238,7 @@ def test_another_estimator_with_the_same_constraints_is_another_model():
 def test_other_constraints_are_named():
     one, other = fitted(), fitted(constraints="ACC >= 0.6")
     found = one.certificate_.verify(other, X, Y)
-    assert "results[0].constraint is 'ACC >= 0.5'" in found.explain()
+    assert "results[0].constraint is 'ACC >= 0.5'" in found.explain(None)
     several = fitted(constraints=["ACC >= 0.5", "PR <= 0.99"])
     with pytest.raises(ValueError, match="has 1 constraints and the estimator 2"):
         one.certificate_.verify(several, X, Y)

@@ -17,7 +17,7 @@ def fitted(blobs, constraints="ACC >= 0.7", **params):
 def test_impossible_limit_is_refused_before_training(blobs):
     with pytest.warns(NoSolutionFoundWarning):
         model = fitted(blobs, "ACC >= 1.5")
-    assert "no model can satisfy 'ACC >= 1.5'" in model.certificate_.explain()
+    assert "no model can satisfy 'ACC >= 1.5'" in model.certificate_.explain(None)
     assert not hasattr(model, "net_")
 
 
@@ -27,7 +27,7 @@ def test_too_few_safety_rows_are_noticed_before_training(blobs):
         pytest.warns(UserWarning, match="even a model without errors needs about 29956"),
     ):
         model = fitted(blobs, "ACC >= 0.9999")
-    assert "limit 0.9999" in model.certificate_.explain()
+    assert "limit 0.9999" in model.certificate_.explain(None)
 
 
 def test_no_model_is_said_to_need_rows_that_probabilities_do_not(blobs):

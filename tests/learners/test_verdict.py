@@ -97,7 +97,7 @@ def test_what_was_not_trained_is_not_tested_and_the_reason_is_said(rows):
     certificate = verdict(NotTrained("the cat sat on it"), ["ACC >= 0", "PR <= 1"], rows)
     assert not certificate.passed
     assert [result.passed for result in certificate.results] == [False, False]
-    assert certificate.explain().count("the cat sat on it") == 2
+    assert certificate.explain(None).count("the cat sat on it") == 2
     assert (certificate.n_safety, certificate.n_candidate) == (N_SAFETY, N_CANDIDATE)
     assert not certificate.fingerprints
 
@@ -135,5 +135,5 @@ def test_a_level_that_no_candidate_row_has_leaves_the_rows_untested(rows):
     groups = np.where(np.arange(len(X)) == 0, "only tested", "all")
     certificate = verdict(MODEL, "max(PR, by=group) <= 1", rows_of(X, groups))
     assert not certificate.passed
-    assert "that no candidate row has: group == 'only tested'" in certificate.explain()
+    assert "that no candidate row has: group == 'only tested'" in certificate.explain(None)
     assert certificate.remarks == ()

@@ -49,7 +49,7 @@ def test_before_the_first_row_nothing_is_known():
     assert monitor.bounds_ == pytest.approx(np.array([[0, 1], [0, 1], [0, 1]]), abs=1e-12)
     assert (monitor.n_rows_, monitor.n_waiting_) == (0, 0)
     assert monitor.history_.empty
-    assert "0 rows in 'window 1'" in monitor.explain()
+    assert "0 rows in 'window 1'" in monitor.explain(None)
 
 
 def test_constraints_that_hold_are_certified_and_others_alarm():
@@ -58,10 +58,12 @@ def test_constraints_that_hold_are_certified_and_others_alarm():
     assert monitor.certified_.tolist() == [True, False]
     frame = monitor.to_frame()
     assert frame["violated_at"].tolist() == [frame["violated_at"][0], 1000]
-    text = monitor.explain()
+    text = monitor.explain(None)
     assert "ACC >= 0.9: VIOLATED, proved after 1,000 rows (delta 0.05)" in text
     assert "ACC >= 0.6: holds, proved" in text
     assert "in any window, is at most 0.1" in text
+    assert max(map(len, monitor.explain().splitlines())) <= 80
+    assert monitor.explain().split() == text.split()
 
 
 def test_parameters_are_kept_as_given_cloned_and_pickled():

@@ -106,13 +106,13 @@ def curve():
 def test_the_default_is_linear_where_no_network_is_better(line):
     assert line.solution_found_
     assert n_linear_layers(line) == 1
-    assert "The linear model was kept" in line.certificate_.explain()
+    assert "The linear model was kept" in line.certificate_.explain(None)
 
 
 def test_the_default_is_a_network_where_it_is_better(curve):
     assert curve.solution_found_
     assert n_linear_layers(curve) == 3
-    assert "The network was kept" in curve.certificate_.explain()
+    assert "The network was kept" in curve.certificate_.explain(None)
 
 
 @pytest.mark.parametrize(("name", "kept"), [("line", "linear model"), ("curve", "network")])
@@ -137,7 +137,7 @@ def test_nothing_is_compared_with_a_module_or_without_constraints(params):
     assert len(model.history_) == model.n_iter_ == 2
     assert n_linear_layers(model) > 1
     if model.certificate_ is not None:
-        assert "were trained" not in model.certificate_.explain()
+        assert "were trained" not in model.certificate_.explain(None)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
@@ -163,13 +163,13 @@ def test_each_is_what_it_is_alone(line, curve):
 
 def test_drawn_decisions_and_numbers_are_compared_by_their_loss():
     drawn = fitted("product", "ACC >= 0.3", decision="sample")
-    assert "the loss of the network is lower" in drawn.certificate_.explain()
+    assert "the loss of the network is lower" in drawn.certificate_.explain(None)
     X, _ = rows("product")
     numbers = SeldonianRegressor(
         constraints="MAE <= 4", prediction_range=(-4, 4), target_range=(-4, 4), random_state=0
     )
     numbers.fit(X, np.clip(X[:, 0] * X[:, 1], -4, 4))
-    assert "the loss of the network is lower" in numbers.certificate_.explain()
+    assert "the loss of the network is lower" in numbers.certificate_.explain(None)
     assert n_linear_layers(numbers) == 3
 
 

@@ -81,4 +81,4 @@ def test_outputs_without_a_number_leave_no_model(blobs, estimator):
     constraint = "ACC >= 0.5" if n_outputs == 2 else "MSE >= 0"
     model = estimator(module, constraints=constraint, max_epochs=2).fit(*blobs)
     assert not model.solution_found_
-    assert "did not lead to finite weights" in model.certificate_.explain()
+    assert "did not lead to finite weights" in model.certificate_.explain(None)

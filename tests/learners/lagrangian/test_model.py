@@ -54,9 +54,9 @@ def test_a_constant_prediction_is_the_last_resort_and_said_so(blobs):
     model = fitted((np.zeros_like(X), y), "PR <= 0.3", max_epochs=2)
     remark = "The model gave every safety row the label 0"
     assert model.solution_found_
-    assert remark in model.certificate_.explain()
+    assert remark in model.certificate_.explain(None)
     assert SafetyCertificate.from_json(model.certificate_.to_json()) == model.certificate_
-    assert "every safety row" not in fitted(blobs, "PR <= 0.9").certificate_.explain()
+    assert "every safety row" not in fitted(blobs, "PR <= 0.9").certificate_.explain(None)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_the_price_of_a_moved_threshold(blobs, constraint, label):
         f"{(kept == label).mean():.1%} of these rows instead of {(free == label).mean():.1%}. "
         "What the constraints cost during training is not included."
     )
-    assert remark in model.certificate_.explain()
+    assert remark in model.certificate_.explain(None)
 
 
 def test_the_price_of_moved_probabilities(blobs):
