@@ -84,12 +84,12 @@ def test_training_aims_at_the_corners_of_a_shift(rows):
     units = units_of(None, None, 8, shift=(shift, GROUPS))
     problem, _ = problem_and_split("PR <= 0.5", replace(rows, units=units), MASK)
     assert means_of(problem) == ["PR"]
-    assert means_of(problem.in_practice()) == ['PR | [group == "A"]', 'PR | [group == "B"]']
-    (constraint,) = problem.in_practice().specification.constraints
+    assert means_of(problem.for_training()) == ['PR | [group == "A"]', 'PR | [group == "B"]']
+    (constraint,) = problem.for_training().specification.constraints
     within = dict(zip(constraint.estimands, (0.1, 0.4), strict=True))
     assert estimate(constraint.g, within) == pytest.approx(0.2 * 0.1 + 0.8 * 0.4 - 0.5)
 
 
 def test_training_has_what_is_tested_without_a_shift(rows):
     problem, _ = problem_and_split("PR <= 0.5", rows, MASK)
-    assert problem.in_practice() is problem
+    assert problem.for_training() is problem

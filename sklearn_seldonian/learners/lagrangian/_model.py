@@ -159,7 +159,7 @@ class TrainedNet:
 
     def predict_test_outcome(self, problem: Problem, rows: LabelledRows) -> Candidate:
         """The predicted result of the safety test, from rows that it was not trained on."""
-        rows, problem = rows.by_weight(np.random.RandomState(0)), problem.in_practice()
+        rows, problem = rows.by_weight(np.random.RandomState(0)), problem.for_training()
         net, X = self.net, module_inputs(self.preprocessor, rows.X, rows.index)
         cells = problem.specification.cells(rows.columns, len(rows.y))
         tested = constrained_problem(problem, cells, net.task_)
