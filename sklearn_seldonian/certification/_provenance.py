@@ -98,7 +98,7 @@ def _contents(part: Any) -> list[NDArray[Any]]:
 def row_sums(
     X: Any, y: NDArray[Any], columns: Mapping[str, Any], **answers: NDArray[Any]
 ) -> dict[str, RowSum]:
-    """Sums of row hashes, whatever the order: of the data, of its parts, of a model's answers.
+    """Sums of row hashes, for any order of the rows: of the data, its parts and a model's answers.
 
     Parameters
     ----------
