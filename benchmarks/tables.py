@@ -31,7 +31,7 @@ ENGINE = ROOT.parent / "shared" / "benchmarks" / "engine_baseline.csv"
 TEXTS = (ROOT / "README.md", HERE / "RESULTS.md", *sorted((ROOT / "docs").glob("*.md")))
 
 MARKER = re.compile(r"^<!-- (table|numbers): ([^>]*?) -->\n(.*?)(?=\n\s*\n|\Z)", re.S | re.M)
-FEWEST_ROWS = 500
+MIN_ROWS = 500
 
 
 # -- results ------------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ def ours(decision: str, violation: str) -> pd.DataFrame:
 def engine_fits() -> pd.DataFrame:
     """The Engine's fits, without those from the tutorial's start, which always fail."""
     fits = pd.read_csv(ENGINE)
-    return fits[~fits["config"].str.endswith("_zeroinit") & (fits["m"] >= FEWEST_ROWS)]
+    return fits[~fits["config"].str.endswith("_zeroinit") & (fits["m"] >= MIN_ROWS)]
 
 
 def computed_engine_table() -> pd.DataFrame:
@@ -200,7 +200,7 @@ def _study(decision: str) -> Iterator[tuple[str, pd.DataFrame]]:
             }
         )
         if decision == "sample" and config == "synthetic_DP_0.1":
-            rows = rows.reindex([FEWEST_ROWS, *rows.index])
+            rows = rows.reindex([MIN_ROWS, *rows.index])
         sizes = " (500 / 1,000)" if config.startswith("german") else ""
         yield _label(config, "") + sizes, rows
 

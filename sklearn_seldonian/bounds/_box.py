@@ -16,7 +16,7 @@ from sklearn_seldonian.bounds._checks import check_delta
 Interval = tuple[float, float]
 
 # P-values are computed between these two numbers; a larger p-value is reported as 1.
-LEAST_P_VALUE, LARGEST_P_VALUE = 1e-15, 0.99
+MIN_P_VALUE, MAX_P_VALUE = 1e-15, 0.99
 # The largest distance of a log p-value above the smallest log delta that certifies.
 ROUNDING = 5e-10
 # Replaces a bound that is not finite in the search for a p-value.
@@ -188,12 +188,12 @@ def box_p_value(
         """The amount by which the bound exceeds the limit, as a finite number."""
         return max(-HUGE, min(box_upper(evaluate, means, math.exp(log_delta)) - limit, HUGE))
 
-    low, high = math.log(LEAST_P_VALUE), 0.0
+    low, high = math.log(MIN_P_VALUE), 0.0
     if excess(low) <= 0.0:
-        return LEAST_P_VALUE
+        return MIN_P_VALUE
     while excess(middle := (low + high) / 2.0) > 0.0:
         low = middle
-        if low >= math.log(LARGEST_P_VALUE):
+        if low >= math.log(MAX_P_VALUE):
             return 1.0
     high = middle
     root = brentq(excess, low, high, xtol=ROUNDING / 4.0, rtol=1e-15, maxiter=1000)

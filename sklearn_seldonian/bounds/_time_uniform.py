@@ -41,8 +41,8 @@ N_EDGES = 129
 EDGES = np.sin(np.linspace(0.0, math.pi / 2.0, N_EDGES)) ** 2
 EDGES[N_EDGES // 2 :] = 1.0 - EDGES[N_EDGES // 2 :: -1]  # exactly symmetric
 EDGES.flags.writeable = False
-# Weights are multiples of QUANTUM, so that their sums are exact up to MOST_ROWS rows.
-QUANTUM, MOST_ROWS = 2.0**-22, 2**31
+# Weights are multiples of QUANTUM, so that their sums are exact up to MAX_ROWS rows.
+QUANTUM, MAX_ROWS = 2.0**-22, 2**31
 
 # Slack that keeps rounding on the safe side: of log capital, per row and digit, and of a bound.
 ROUNDING_PER_ROW, ROUNDING = 1e-14, 1e-12
@@ -260,9 +260,9 @@ class MeanStream:
     weights: Floats
 
     def __post_init__(self) -> None:
-        if self.weights.max() > MOST_ROWS:
+        if self.weights.max() > MAX_ROWS:
             raise ValueError(
-                f"weights must be at most {MOST_ROWS} each, because sums of more rows are not "
+                f"weights must be at most {MAX_ROWS} each, because sums of more rows are not "
                 "exact. Start a new stream."
             )
 

@@ -32,7 +32,7 @@ CELLS = 48.0
 # With more units than this, units are averaged in blocks.
 MAX_UNITS = 20_000
 # With several populations, one in this many units is used only to estimate the size of units.
-LOOKED_AT = 8
+FIRST_PART = 8
 # The weight, in units, of the initial guess of a unit's size, which is half of the largest.
 GUESS = 0.25
 # The relative rounding error of sums over the rows of a unit.
@@ -318,7 +318,7 @@ def _p_values(
         cells, n_limits = _cells_of_second_mean(populations, spent), n_limits or FEW_LIMITS
     first, sizes = 0, None
     if len(populations) > 1 and spent:
-        first = populations[0].n // LOOKED_AT
+        first = populations[0].n // FIRST_PART
         sizes = _fixed_sizes(statement, populations, first)
         if sizes is None:
             return np.empty(0), np.empty(0)

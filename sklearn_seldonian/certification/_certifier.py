@@ -152,7 +152,7 @@ def safety_test_at(
     measures = distinct_values(distinct_estimands(specification.constraints))
     seen = answers.observe(rows, cells, measures)
     statistics = seen.statistics.in_drawn_order(order_seed)
-    if rows.units is not None and not statistics.know(rows.units):
+    if rows.units is not None and not statistics.account_for(rows.units):
         raise RuntimeError(
             "The statistics of the tested rows leave out their groups, weights or shift, so they "
             "cannot be tested. Answers.observe must pass rows.units on."

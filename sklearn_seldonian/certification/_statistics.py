@@ -153,7 +153,7 @@ class Statistics:
             return self
         return replace(self, kept=self.kept.in_drawn_order(seed), order_seed=seed)
 
-    def know(self, units: SamplingUnits) -> bool:
+    def account_for(self, units: SamplingUnits) -> bool:
         """Whether the statistics take these units and their shift into account."""
         return (self.largest, self.shift) == (units.largest, units.shift)
 

@@ -283,7 +283,7 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         known = self._tests_run, type(self).__name__, setup.rows, hashes
         reuse = reuse_of(tests, *known, registry=self.estimator.registry)
         self._tests_run = search._tests_run = best.model._tests_run = reuse.tests_run
-        best.model._store(best.outcome, setup, reuse.told_of(certificate), hashes)
+        best.model._store(best.outcome, setup, reuse.with_notes(certificate), hashes)
         search.best_estimator_ = best.model
         self.__dict__ = search.__dict__
         return self

@@ -35,9 +35,9 @@ from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.data._object_digests import (
     MAX_ENTRIES,
     MAX_NUMBERS,
-    glance,
     lasting_digest,
     object_digest,
+    quick_summary,
     type_digest,
 )
 from sklearn_seldonian.modules import MLP
@@ -115,7 +115,7 @@ def test_copies_have_the_digest_and_keep_it_when_they_are_asked(name, tmp_path):
     assert [object_digest(one) for one in copies] == [digest] * 5
     if name not in ("partial", "set"):
         ask(copies[-1])
-    glance(copies[-1])
+    quick_summary(copies[-1])
     assert object_digest(copies[-1]) == digest
     assert lasting_digest(model, lambda m: None) == digest
 
@@ -318,7 +318,7 @@ def test_of_a_type_there_is_a_digest_that_no_object_has():
     assert type_digest(scaler()) != type_digest(GaussianNB())
 
 
-# -- at a glance ---------------------------------------------------------------------------------
+# -- quick summaries ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -326,10 +326,10 @@ def test_nothing_shows_where_nothing_changes(name):
     model = fitted(name)
     if name not in ("partial", "set"):
         ask(model)
-    shown, _ = glance(model)
+    shown, _ = quick_summary(model)
     if name not in ("partial", "set"):
         ask(model)
-    assert glance(model)[0] == shown
+    assert quick_summary(model)[0] == shown
 
 
 def write(array):
@@ -361,13 +361,13 @@ def write(array):
 )
 def test_changes_show(made, change):
     model = made()
-    shown, held = glance(model)
+    shown, held = quick_summary(model)
     change(model)
-    assert glance(model)[0] != shown
+    assert quick_summary(model)[0] != shown
     assert held
 
 
 def test_a_glance_is_short():
     rows = np.ones(10_000_000)
-    shown, _ = glance([[rows] * 10, list(range(100_000)), [[[]] * 200 for _ in range(200)]])
+    shown, _ = quick_summary([[rows] * 10, list(range(100_000)), [[[]] * 200 for _ in range(200)]])
     assert len(shown) < 45_000

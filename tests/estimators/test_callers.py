@@ -24,9 +24,9 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
 from sklearn_seldonian.estimators._callers import (
-    HANDING_ON,
     REPEATING,
     SEARCHES,
+    SINGLE_FIT,
     fitted_among_others,
     fitted_inside_search,
 )
@@ -50,11 +50,11 @@ def certificates(monkeypatch):
     found = []
 
     def noted(reuse, certificate):
-        found.append(told_of(reuse, certificate))
+        found.append(with_notes(reuse, certificate))
         return found[-1]
 
-    told_of = Reuse.told_of
-    monkeypatch.setattr(Reuse, "told_of", noted)
+    with_notes = Reuse.with_notes
+    monkeypatch.setattr(Reuse, "with_notes", noted)
     return found
 
 
@@ -219,5 +219,5 @@ def test_selection_forwards(blobs):
 
 
 def test_the_names_of_modules_are_those_of_scikit_learn():
-    for name in (*HANDING_ON, *REPEATING):
+    for name in (*SINGLE_FIT, *REPEATING):
         __import__(name)

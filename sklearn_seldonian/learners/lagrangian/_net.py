@@ -62,7 +62,7 @@ from sklearn_seldonian.learners.lagrangian._processes import ALONE, Processes
 from sklearn_seldonian.learners.lagrangian._progress import Heartbeat, ProgressLog, TrainingBar
 from sklearn_seldonian.learners.lagrangian._steps import StepHistory
 from sklearn_seldonian.learners.lagrangian._tasks import Task
-from sklearn_seldonian.selection import Linearised, OwnUnits
+from sklearn_seldonian.selection import ConstraintUnits, Linearised
 from sklearn_seldonian.selection._margins import Margins
 
 # At the end of these epochs margins are calibrated on candidate rows, more often at the beginning,
@@ -234,7 +234,10 @@ class LagrangianNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             n_smallest = self.problem.n_smallest_group(table)
             n_held_out = n_selection_rows(len(rows), n_smallest, self.module_)
         trained, evaluated, self._held_out = parted(rows, n_held_out)
-        self._checkpoints, self._units = Checkpoints(self.problem.power), OwnUnits(self.problem)
+        self._checkpoints, self._units = (
+            Checkpoints(self.problem.power),
+            ConstraintUnits(self.problem),
+        )
         self._evaluator = CandidateEvaluator(
             self.problem, evaluated, self.criterion_, self.task_, resampled
         )

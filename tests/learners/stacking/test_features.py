@@ -16,9 +16,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_seldonian.learners.stacking import StackedFeatures
 from sklearn_seldonian.learners.stacking._own_features import MAX_COLUMNS
-from sklearn_seldonian.learners.stacking._scores import LEAST, ClassScores, NumberScores
+from sklearn_seldonian.learners.stacking._scores import MIN_PROBABILITY, ClassScores, NumberScores
 
-MOST_ODDS = np.log((1 - LEAST) / LEAST)
+MAX_LOG_ODDS = np.log((1 - MIN_PROBABILITY) / MIN_PROBABILITY)
 
 
 class Memory(ClassifierMixin, BaseEstimator):
@@ -56,7 +56,7 @@ def test_rows_fitted_to_get_scores_of_copies_that_did_not_see_them(rows):
     np.testing.assert_array_equal(features.fit_transform(X, y)[:, 0], 0.0)
     # As rows of others they are known by heart.
     again = features.transform(X)[:, 0]
-    np.testing.assert_allclose(again, np.where(y == 1, MOST_ODDS, -MOST_ODDS))
+    np.testing.assert_allclose(again, np.where(y == 1, MAX_LOG_ODDS, -MAX_LOG_ODDS))
 
 
 def test_other_rows_get_scores_of_the_classifier_fitted_to_all(rows):
@@ -90,7 +90,7 @@ def test_three_classes_have_a_score_each(rows):
 def test_a_class_that_a_fold_lacks_is_least_probable_there():
     X, y = np.arange(20.0)[:, None], np.array([2] + [0, 1] * 9 + [0])
     scores = stacked(LogisticRegression(), classes=(0, 1, 2)).fit_transform(X, y)[:, :3]
-    assert scores[0, 2] == pytest.approx(np.log(LEAST))
+    assert scores[0, 2] == pytest.approx(np.log(MIN_PROBABILITY))
     assert np.isfinite(scores).all()
 
 
