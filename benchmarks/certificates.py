@@ -6,7 +6,7 @@ Three tables, all seeded:
   one does) is certified, by each bound, at delta 0.05. "auto" must keep to delta; the
   "asymptotic" and "ttest" columns show by how much these exceed it on small samples;
 * power: how often a constraint that holds is certified;
-* speed: seconds of one core of this machine, without what other processes take of it.
+* speed: CPU seconds on one core of this machine.
 
     python benchmarks/certificates.py [--quick] [--part validity|power|speed]
 
@@ -57,8 +57,8 @@ THREE = Schema((0, 1, 2), None, {})
 MF = frozenset({frozenset({"M", "F"})})
 PARITY = "abs(PR | [M] - PR | [F]) <= 0.1"
 LONG = "min(TPR, by=level) >= 0.1", "max(abs(PR - 0.3), by=level) <= 0.9"
-# Allowed seconds, by number of levels.
-MOST = {1000: 1.0, 10_000: 5.0}
+# By number of levels, the largest allowed number of seconds.
+MAX_SECONDS = {1000: 1.0, 10_000: 5.0}
 GAP_RATES = (0.3, 0.32, 0.1, 0.13)
 GAPS = "abs(FNR | [M] - FNR | [F]) + abs(FPR | [M] - FPR | [F]) <= 0.35"
 
@@ -377,7 +377,7 @@ def many_levels(n: int) -> Iterator[Row]:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, n)
     X, model = np.where(rng.random(n) < 0.8, y, 1 - y)[:, None], Given().fit(None, None)
-    for n_levels, most in MOST.items():
+    for n_levels, most in MAX_SECONDS.items():
         frame = pd.DataFrame({"level": rng.integers(0, n_levels, n)})
         for text in LONG:
             taken = seconds(lambda t=text, f=frame: certify(model, X, y, t, sensitive_features=f))
