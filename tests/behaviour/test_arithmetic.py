@@ -1,4 +1,4 @@
-"""Constraints that arithmetic settles, alone and beside others, for all kinds of decisions."""
+"""Constraints that arithmetic decides, alone and with others, for all kinds of decisions."""
 
 import pytest
 

@@ -121,7 +121,7 @@ def test_the_pull_lowers_a_value():
     lagrangian.batch_done()
     lagrangian.step()
     pull = gradient_of_weights(lagrangian, SCORES.float(), Y, codes)
-    # Missing a positive costs most: the scores of positives must move towards class 1.
+    # A false negative costs most, so the scores of positives must increase for class 1.
     assert (pull[Y == 1, 1] < 0).all()
 
 

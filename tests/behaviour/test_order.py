@@ -1,4 +1,4 @@
-"""The order in which rows come decides nothing, and the order they are tested in is recorded."""
+"""The order of the given rows changes nothing, and the order in which they are tested is recorded."""
 
 import dataclasses
 
@@ -103,7 +103,7 @@ def test_a_search_draws_the_order_from_its_seed(blobs):
 
 
 def test_drawn_decisions_of_sorted_groups():
-    """Rows by group and label, and the same rows shuffled."""
+    """Rows sorted by group and label, and the same rows shuffled."""
     rng = np.random.default_rng(2)
     X, group = rng.normal(size=(600, 2)), rng.integers(0, 2, 600)
     y = (X[:, 0] + rng.normal(size=600) > 0) * 1

@@ -1,4 +1,4 @@
-"""Groups and masks find their way through scikit-learn's pipelines, validators and searches."""
+"""Groups and masks are passed through scikit-learn's pipelines, validators and searches."""
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ def routing():
 
 @pytest.fixture
 def data(blobs, groups):
-    """X as a DataFrame, y, what is routed, and a mask that the split can be told by."""
+    """X as a DataFrame, y, the routed arguments, and a mask that identifies the split."""
     X, y = blobs
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     routed = {"sensitive_features": groups, "safety_mask": np.arange(1000) % 4 == 0}

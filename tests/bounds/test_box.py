@@ -164,7 +164,7 @@ def test_at_least_one_mean_is_needed():
 @pytest.mark.parametrize("support", [(-math.inf, math.inf), (-1.0, math.inf), (0.0, 1.0)])
 @pytest.mark.parametrize("unusable", [math.inf, -math.inf, math.nan])
 def test_a_mean_without_a_bound_leaves_none(needs, support, unusable):
-    """Equal values, or a single one, say nothing: infinite for every function."""
+    """Equal values, or a single value, give no bound: the result is infinite for every function."""
     mean = MeanBounds(lambda _: unusable, lambda _: unusable, support, *needs)
     for evaluate in (lambda box: box[0][0], lambda box: box[0][1], lambda box: -box[0][1]):
         assert box_upper(evaluate, [mean], 0.05) == math.inf

@@ -22,13 +22,15 @@ def bound(unit, delta):
 
 @pytest.fixture
 def often_finer(monkeypatch):
-    """Few limits, replaced by finer ones after every second row, to expose what that may lose."""
+    """Few limits, replaced by finer ones after every second row, to find errors of the
+    replacement.
+    """
     monkeypatch.setattr(_capital, "rows_before_finer_meshes", lambda n: list(range(2, n, 2)))
     monkeypatch.setattr(_capital, "LIMITS", 40)
 
 
 def distributions(n_values):
-    """Probabilities of so many values, in steps of a twentieth."""
+    """Probabilities of this many values, in steps of a twentieth."""
     grid = product(range(21), repeat=n_values - 1)
     shares = [(*p, 20 - sum(p)) for p in grid if sum(p) <= 20]
     return np.array(shares) / 20
@@ -57,7 +59,7 @@ def test_bounds_below_the_mean_by_enumeration(values, n, delta, often_finer):
 
 
 def test_enumeration_could_fail(often_finer, monkeypatch):
-    """With bets on a limit above the mean, the largest probability above is beyond delta."""
+    """If bets are on a limit above the mean, the largest probability exceeds delta."""
     monkeypatch.setattr(
         _capital, "capital_after", lambda capital, gains, worst, *rest: capital_after(
             capital, gains + 0.15, np.maximum(worst - 0.15, 0.01), *rest
@@ -85,7 +87,7 @@ def test_bounds_below_the_mean_by_simulation(name, delta, whole):
 
 
 def test_capital_is_a_fair_game_at_the_mean():
-    """Against a limit that is the mean, the expected capital stays what it is, row by row."""
+    """If the limit is the mean, the expected capital does not change from row to row."""
     values, probabilities = np.array([0.0, 0.25, 1.0]), np.array([0.5, 0.3, 0.2])
     mean = probabilities @ values
     for capital, remaining in product([0.01, 1.0, 15.0, 20.1, 400.0], [1, 7, 500]):

@@ -1,4 +1,4 @@
-"""Mistakes in arguments are refused; what carries no information is told from what does."""
+"""Wrong arguments raise errors, and data without information are distinguished from usable data."""
 
 import math
 

@@ -32,7 +32,7 @@ def test_the_bound_is_the_edge_of_the_limits_that_are_all_rejected(successes, tr
 
 
 def test_limits_that_pass_beyond_one_that_fails_do_not_count():
-    """The p-value is not monotone: 1 / 1.6 is rejected, 1 / 1.48 is not, and lies above."""
+    """The p-value is not monotone: 1 / 1.6 is rejected, but 1 / 1.48, which is larger, is not."""
     table = (1, 4), (5, 5)
     assert two_rate_p_value(*table, (1, -1 / 1.6), 0.0, 0.2) <= 0.2
     assert two_rate_p_value(*table, (1, -1 / 1.48), 0.0, 0.2) > 0.2

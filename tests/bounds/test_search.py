@@ -1,4 +1,4 @@
-"""The smallest number from which on a condition holds, found from anywhere."""
+"""The smallest number from which a condition holds, from any starting point."""
 
 import math
 
