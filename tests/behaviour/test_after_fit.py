@@ -1,4 +1,4 @@
-"""The certified model is the one that `predict` uses, also if an estimator is changed after `fit`."""
+"""`predict` uses the certified model, also if an estimator is changed after `fit`."""
 
 import pickle
 

@@ -29,7 +29,7 @@ def classifier(constraints=EITHER, **options):
 
 
 def rare(blobs, label):
-    """The rows in which one of the two classes is rare, so that few of its rows are misclassified."""
+    """Rows in which one of the two classes is rare, so that few of its rows are misclassified."""
     X, y = blobs
     kept = (y != label) | (np.arange(len(y)) % 4 == 0)
     return X[kept], y[kept]

@@ -1,4 +1,4 @@
-"""The order of the given rows changes nothing, and the order in which they are tested is recorded."""
+"""The order of the given rows changes nothing, and the order of the test is recorded."""
 
 import dataclasses
 

@@ -91,7 +91,7 @@ def test_every_kind_of_constraint(text, method):
 
 
 def test_the_population_drawn_from_is_one_of_those():
-    """If the shares are those of the rows, the estimate is that of the rows, and bounds are close."""
+    """With the shares of the rows, the estimate is that of the rows, and bounds are close."""
     columns = rows(3000)[2]
     shares = columns["race"].value_counts(normalize=True).to_dict()
     (moved,) = certified("ACC >= 0.6", shift={"race": shares}).results

@@ -61,7 +61,7 @@ def test_one_order_for_all_sorted_rows_is_not_enough():
 
 
 def test_false_certificates_for_unequal_samples():
-    """Blocks of 3 and 4 rows against single rows; the difference of means is exactly at the limit."""
+    """Blocks of 3 and 4 rows, and single rows; the difference of means is exactly at the limit."""
     rng, trials = np.random.default_rng(13), TRIALS
     x, y = rng.beta(2, 6, (trials, 40)), (rng.random((trials, 130)) < 0.15) * 1.0
     starts = np.arange(40) * 130 // 40

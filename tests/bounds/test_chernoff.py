@@ -124,7 +124,7 @@ def test_weight_of_zero_is_left_out():
 
 
 def errors_gap_certified(rates, n, seed, trials=4000):
-    """The share of samples in which |FNR gap| + |FPR gap| <= .35 is certified: an AND of 4 signs."""
+    """The share of samples that certify |FNR gap| + |FPR gap| <= .35, an AND of 4 signs."""
     tables = np.random.default_rng(seed).binomial(n, rates, (trials, 4)).astype(float)
     worst = np.zeros(trials)
     for s, r in product((1.0, -1.0), repeat=2):
