@@ -1,4 +1,4 @@
-"""Verdicts on many tables of counts at once, against the safety test of each table."""
+"""Verdicts on many tables of counts at once, compared with the safety test of each table."""
 
 import itertools
 import math
@@ -19,7 +19,7 @@ DELTA = 0.1
 
 
 def all_tables(text, trials, **options):
-    """The constraint's tree, a set of such trials, and all counts that there are."""
+    """The constraint's tree, an acceptance set with these trials, and all possible counts."""
     constraint = bind(parse(text), SCHEMA)
     rows = dict(zip(constraint.estimands, trials, strict=True))
     tables = list(itertools.product(*(range(n + 1) for n in trials)))
@@ -29,7 +29,7 @@ def all_tables(text, trials, **options):
 
 
 def each_alone(acceptance, tree, counts, delta=DELTA):
-    """The verdict of the safety test on one table after the other."""
+    """The verdicts of the safety test, one table at a time."""
     tables = np.stack(list(counts.values()), axis=1).tolist()
     return [acceptance.accepts(tree, dict(zip(counts, t, strict=True)), delta) for t in tables]
 
@@ -89,7 +89,7 @@ def test_two_rates_pass_up_to_a_count_that_is_at_most_one_off(text, trials, meth
 
 
 @pytest.mark.parametrize("second", [0, 3, 9, 14])
-def test_the_exact_test_decides_where_it_is_asked(second):
+def test_the_exact_test_decides_if_it_is_requested(second):
     text, delta = "PR | [M] - PR | [F] <= 0.2", 0.05
     tree, acceptance, counts = all_tables(text, (16, 14), corrected=True)
     beside = {m: k[list(counts.values())[1] == second] for m, k in counts.items()}
@@ -153,7 +153,7 @@ def test_tables_that_pass_are_what_the_method_says_whatever_its_name(monkeypatch
     ("text", "method", "each"),
     [
         ("PR <= 0.5", "auto", False),
-        ("PR <= 0.5", "ttest", False),  # one rate: found by halving
+        ("PR <= 0.5", "ttest", False),  # one rate: found by bisection
         ("0 <= 1", "auto", False),
         ("PR | [M] - PR | [F] <= 0.1", "auto", False),
         ("PR | [M] - PR | [F] <= 0.1", "ttest", True),

@@ -1,4 +1,4 @@
-"""What fitted estimators answer, and which of it is no answer."""
+"""The answers of fitted estimators, and the outputs that are not accepted as answers."""
 
 import math
 
@@ -39,7 +39,7 @@ class FixedNumbers(RegressorMixin, BaseEstimator):
 
 
 class Drawing(Fixed):
-    """One that says that it draws its answers."""
+    """An estimator that declares that it draws its answers."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -48,7 +48,7 @@ class Drawing(Fixed):
 
 
 class ToGroups(Fixed):
-    """One that predicts what the sensitive features are."""
+    """A classifier that predicts the sensitive features."""
 
     def predict(self, X, sensitive_features=None):
         return np.asarray(sensitive_features)
@@ -235,7 +235,7 @@ def test_probabilities_of_another_shape_are_refused():
 def test_outputs_that_are_no_prediction_pass_nothing(
     text, labels, probability, decision, method, n_invalid
 ):
-    given = HALF_POSITIVE.astype(float)  # all others are right and sure of it
+    given = HALF_POSITIVE.astype(float)  # for all other rows, the label is certain and correct
     probabilities = np.column_stack([1 - given, given])
     given[:n_invalid], probabilities[:n_invalid] = labels, probability
     certificate = certify(
@@ -282,7 +282,7 @@ def test_predictions_are_measured_against_targets():
     ("predictions", "outside"),
     [
         ([0.0, 1.0], None),
-        ([math.nan, 0.5], None),  # no prediction, which the test is told
+        ([math.nan, 0.5], None),  # no prediction; the test gets this information
         ([0.5, 1.01], "1.01"),
         ([-0.5, 0.5], "-0.5"),
         ([math.inf, 0.5], "inf"),

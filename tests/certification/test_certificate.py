@@ -107,7 +107,7 @@ def test_rows_that_no_test_looked_at_are_not_called_tested():
     assert "100 safety rows were not touched." in replace(stopped, n_candidate=0)._repr_html_()
     assert not stopped.tested
     assert certificate(result("TPR >= 0.7")).tested
-    assert certificate(result("FPR <= 0.9")).tested  # without rows, which only a look can tell
+    assert certificate(result("FPR <= 0.9")).tested  # only the test finds no rows
     assert "Tested on 100 safety rows" in certificate(result("FPR <= 0.9"))._repr_html_()
 
 

@@ -1,4 +1,4 @@
-"""The one safety test: whatever answers, and wherever the constraints got their meaning."""
+"""The safety test, for all kinds of answers and all sources of the constraints' meaning."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ ORIGIN = Origin("Mine.fit", {"delta": "0.05"}, ("0", "1"), "1", 50)
 
 
 class Told:
-    """A model that decides what it was told to."""
+    """A model with given decisions."""
 
     targets = Labels.of(np.array([0, 1]), None, "argmax")
     assumptions = ("The model is mine.",)
@@ -70,7 +70,7 @@ class NotAsked(Told):
 
 
 def specified(*texts, deltas=(0.05,), columns=COLUMNS):
-    """Constraints with the meaning that some rows give to them."""
+    """Constraints with the meaning that they have for some rows."""
     constraints = parse_all(list(texts))
     asked = Specification(constraints, deltas, "auto")
     n_rows = len(next(iter(columns.values())))
@@ -181,7 +181,7 @@ def test_columns_exclude_each_other_where_no_row_of_either_kind_has_both(bound, 
 
 
 @pytest.mark.parametrize("bound_by", ["candidate", "tested"])
-def test_rows_of_a_level_that_constraints_do_not_know_are_not_looked_at(bound_by):
+def test_rows_of_a_level_that_constraints_do_not_know_are_not_tested(bound_by):
     race = COLUMNS["race"].copy()
     race[5] = "C"
     certificate = certificate_of(

@@ -1,4 +1,6 @@
-"""Safety rows on which no decisions could pass, against all tables of a few rows."""
+"""Numbers of safety rows with which no decisions could pass, compared with all tables of a few
+rows.
+"""
 
 import itertools
 import math
@@ -76,7 +78,7 @@ def test_both_sides_of_hopeless_are_seen():
 
 
 def test_a_rare_group_makes_a_gap_hopeless():
-    # Of 5 rows, constant decisions prove that the rate is at most 1 - 0.05 ** (1 / 5) = .451.
+    # With 5 rows, constant decisions prove that the rate is at most 1 - 0.05 ** (1 / 5) = .451.
     rows = needed(GAP.format(0.2), (900, 5))
     trials = (int(rows * 900 / 905), int(rows * 5 / 905))
     samples = zip(resolved(GAP.format(0.2)).estimands, trials, strict=True)
@@ -98,7 +100,7 @@ def test_tests_that_are_not_exact_are_not_judged(method):
 
 
 def test_rates_over_predictions_are_not_judged():
-    # How many rows count for them is up to the decisions.
+    # The number of rows that PPV counts depends on the decisions.
     assert needed(GAP.format(0.2).replace("FPR", "PPV"), (12, 3)) is None
 
 

@@ -1,4 +1,4 @@
-"""The result of one test: a value that cannot be changed, and the paragraph that explains it."""
+"""The result of one test: an immutable value, and the paragraph that explains it."""
 
 import json
 import math

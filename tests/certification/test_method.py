@@ -1,4 +1,4 @@
-"""A test knows what it promises, and whether its bound keeps a limit."""
+"""The guarantee of each method, and whether its bound is within a limit."""
 
 import pytest
 

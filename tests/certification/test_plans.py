@@ -1,4 +1,4 @@
-"""What can be asked about the rows of a safety test: constraints, rates, shares and classes."""
+"""The arguments of plans of safety rows: constraints, rates, shares and classes."""
 
 import math
 
@@ -191,7 +191,7 @@ def test_design_effects_that_are_none_are_refused(effect):
 
 
 def units(rng, n_units, size, rate, correlation):
-    """Groups whose rows are positive together as the correlation has it (beta-binomial)."""
+    """Groups whose rows are positive together, with this correlation (beta-binomial)."""
     total = 1 / correlation - 1
     rates = rng.beta(rate * total, (1 - rate) * total, n_units)
     hits = rng.binomial(size, rates).astype(float)
@@ -221,5 +221,5 @@ def test_planned_groups_pass_about_as_often_as_was_asked_for(
         ]
         return totals_test(of_each, slopes, 0.05).upper <= limit
 
-    # Below `lowest` with probability .003 or less, were .9 the truth.
+    # If .9 were the truth, a share below `lowest` would have a probability of at most .003.
     assert np.mean([passes() for _ in range(n_trials)]) >= lowest

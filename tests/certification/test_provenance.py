@@ -1,4 +1,4 @@
-"""What a certificate says of the rows and of the software, and what it rests on."""
+"""The statements of a certificate about the rows, the software and its assumptions."""
 
 import platform
 from importlib.metadata import version
@@ -89,7 +89,7 @@ def test_each_kind_of_answer_has_a_fingerprint_of_its_own():
     found = row_fingerprints(NUMBERS, y, columns, decisions=y, scores=np.array([0.25, 0.75]))
     assert set(alone) == {"data", "data: y", "data: column M"}
     assert found == {**alone, "decisions": found["decisions"], "scores": found["scores"]}
-    assert len(set(found.values())) == 4  # y and M hold the same values
+    assert len(set(found.values())) == 4  # y and M have the same values
 
 
 def test_parts_of_the_data_are_told_apart():

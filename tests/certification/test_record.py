@@ -1,4 +1,4 @@
-"""What certificates keep: values that cannot be changed and compare by what they say."""
+"""Records of certificates: immutable values that compare by their content."""
 
 from dataclasses import FrozenInstanceError, replace
 

@@ -1,4 +1,4 @@
-"""Deltas, seeds, shares and numbers of rows: what is taken, and what is refused in which words."""
+"""Deltas, seeds, shares and numbers of rows: accepted values, and messages for others."""
 
 import math
 import warnings
@@ -178,7 +178,7 @@ def specified(text, method, target_range, prediction_range):
     ("text", "ranges"),
     [
         ("MSE <= 1", ((0, 1), (0, 1))),
-        ("MSE - MSE <= 1", (ANY_NUMBER, ANY_NUMBER)),  # nothing is left to test
+        ("MSE - MSE <= 1", (ANY_NUMBER, ANY_NUMBER)),  # no test is needed
         ("0 <= 1", (ANY_NUMBER, ANY_NUMBER)),
     ],
 )

@@ -1,4 +1,4 @@
-"""Numbers found by halving, against counting up to them."""
+"""Numbers found by bisection, compared with counting up to them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How fields are read from JSON by their annotations, and the schema that says the same."""
+"""Fields are read from JSON by their annotations, and the schema agrees with them."""
 
 import math
 from collections.abc import Mapping
