@@ -1,4 +1,4 @@
-"""Errors say where and what, and survive a trip between processes."""
+"""Errors point at the place and the problem, and can be sent between processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports point downwards only: the table of the design, read off the import statements."""
+"""Imports point downwards only: the layers of the design, checked from the import statements."""
 
 import ast
 import graphlib
@@ -36,7 +36,7 @@ LAYERS = {
     "experiments": 7,
     "monitoring": 7,
 }
-# What a layer may not import at its top level, to stay light.
+# Modules that a layer may not import at its top level, to be fast to import.
 FORBIDDEN = {
     "measures": {"torch", "skorch", "sklearn", "scipy", "pandas"},
     "constraints": {"torch", "skorch", "sklearn", "scipy"},
@@ -57,7 +57,7 @@ def part_of(path):
 
 
 def imported(path, *, top_level=False):
-    """The modules that a file imports, as dotted names, but for those that only types need."""
+    """The modules that a file imports, as dotted names, without those that only types need."""
     tree = ast.parse(path.read_text())
     nodes = list(tree.body if top_level else ast.walk(tree))
     for_types = {

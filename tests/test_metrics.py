@@ -153,7 +153,7 @@ def test_over_limits(blobs, limit, found):
     scores = cross_validated(model, blobs)
     assert (scores["test_found"] == found).all()
     assert ((scores["test_margin"] >= 0) == found).all()
-    assert ((scores["test_accuracy"] > 0.7) == found).all()  # else the fallback's, about a half
+    assert ((scores["test_accuracy"] > 0.7) == found).all()  # otherwise about .5
 
 
 @pytest.mark.filterwarnings("ignore:Scoring failed")

@@ -1,4 +1,4 @@
-"""The benchmark of monitors: its boundaries are those of the literature, and it can fail."""
+"""The benchmark of monitors: its boundaries agree with the literature, and it can fail."""
 
 import monitoring
 import numpy as np

@@ -1,4 +1,4 @@
-"""Series are told apart by colour, by mark and by line."""
+"""Series are distinguished by colour, by marker and by line."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The benchmark of rivals: its protocol in miniature, and what it makes of the trials."""
+"""The benchmark of rivals: a small run of its protocol, and its summaries of trials."""
 
 import argparse
 import math
@@ -23,7 +23,7 @@ from rivals import (
 )
 
 EASY = Config("synthetic", "DP", 0.5)
-DATA = "nowhere"  # the synthetic population is made, not read
+DATA = "nowhere"  # the synthetic population is not read from a file
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_the_summary_judges_the_solved():
 
 
 def test_differences_are_of_draws_that_both_solved():
-    """Our linear model is the more accurate, but solves one draw of the three."""
+    """Our linear model is more accurate, but solves one draw of the three."""
     trials = [a_trial(i, "ours, default", a) for i, a in enumerate((0.6, 0.7, 0.8))]
     trials += [a_trial(i, "ours, linear", a) for i, a in enumerate((0.9, math.nan, math.nan))]
     trials += [a_trial(i, "trees", a) for i, a in enumerate((0.5, 0.4, math.nan))]

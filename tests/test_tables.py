@@ -1,4 +1,4 @@
-"""The figures that README and manual quote are those of the results."""
+"""The numbers that README and manual quote are those of the results."""
 
 from __future__ import annotations
 

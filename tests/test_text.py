@@ -1,4 +1,4 @@
-"""Values in messages: short, on one line, and nothing that cannot be seen."""
+"""Values in messages: short, on one line, and without invisible characters."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ class Broken:
         ("x" * 58, "'" + "x" * 58 + "'"),
         ("x" * 59, "'" + "x" * 37 + "..." + "x" * 18 + "'"),
         (10**4000, "1" + "0" * 37 + "..." + "0" * 19),
-        (10**5000, "<int>"),  # of which Python writes no digits
+        (10**5000, "<int>"),  # Python does not write its digits
         (Broken(), "<Broken>"),
     ],
     ids=range(11),
@@ -37,7 +37,7 @@ def test_a_value_is_written_short_and_on_one_line(value, text):
     ("text", "width", "expected"),
     [
         ("", 10, ""),
-        ("abcdefgh", 5, "ab..."),  # no room for an end
+        ("abcdefgh", 5, "ab..."),  # there is no room for an end
         ("abcdefghij", 10, "abcdefghij"),
         ("abcdefghijk", 10, "abcde...jk"),
         ("abcdefghijklmnopqrstuvwxyz", 15, "abcdefgh...wxyz"),

@@ -1,4 +1,4 @@
-"""How rows are sorted into cells, and how cells are looked up together."""
+"""The division of rows into cells, and the lookup of several families at once."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_no_conditions_make_one_cell(together):
 
 @pytest.mark.parametrize("apart", [False, True], ids=["following", "mixed"])
 def test_many_conditions_are_each_inside_their_cells(apart):
-    """More conditions than a table is turned by at once; those of a column may not follow."""
+    """More conditions than fit into one block; conditions of one column need not be adjacent."""
     rng = np.random.default_rng(0)
     columns = {"n": rng.integers(0, 150, 5000), "M": rng.integers(0, 2, 5000)}
     wanted = [condition(f"n == {level}") for level in range(150)]
@@ -79,7 +79,7 @@ def conditions(*texts):
         ([("n < 3",), ("n >= 6", "a")], ["na"], 6),
     ],
 )
-def test_families_are_the_columns_looked_at_together(together, expected, n_cells):
+def test_families_are_the_sets_of_columns_of_constraints(together, expected, n_cells):
     rng = np.random.default_rng(0)
     columns = {name: rng.integers(0, 2, 200) for name in "abc"} | {"n": rng.integers(0, 9, 200)}
     stratification = assign_cells(
@@ -150,7 +150,7 @@ def test_a_single_family_numbers_its_cells_as_rows_do():
 
 
 def sorted_rows(levels, n_rows=400, seed=4):
-    """Codes and families of rows with one column, and one family, of each number of levels."""
+    """Codes and families of rows with one column, and one family, for each number of levels."""
     rng = np.random.default_rng(seed)
     columns = {f"c{i}": rng.integers(0, n, n_rows) for i, n in enumerate(levels)}
     together = [

@@ -1,4 +1,4 @@
-"""One alternative of an OR in its place: which, in words, and at other limits."""
+"""The choice of one alternative of an OR: the alternative, its words, and other limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text that users write, and the tree it becomes."""
+"""The text of a constraint, and the tree that it becomes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from sklearn_seldonian.exceptions import ConstraintSyntaxError
 
 M, F = ColumnIs("M"), ColumnIs("F")
 
-# Text as written, and as printed; None where it is printed as written.
+# The text as written, and as printed; None if it is printed as written.
 GOOD = [
     ("ACC >= 0.95", None),
     ("ACC - 0.95", "ACC - 0.95 <= 0"),
@@ -317,7 +317,7 @@ def test_any_text_is_read_or_refused_as_a_syntax_error(whole: bool) -> None:
 
 
 def test_the_grammar_is_checked_for_conflicts() -> None:
-    """An ambiguous grammar is refused under the options that ours is built with."""
+    """An ambiguous grammar is refused, with the options that ours is built with."""
     assert parse_module._lark().options.strict
     with pytest.raises(GrammarError, match="Shift/Reduce conflict"):
         Lark(

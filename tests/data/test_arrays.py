@@ -1,4 +1,4 @@
-"""Arrays, frames, tensors and Datasets come in; copies across the split are noticed."""
+"""Arrays, frames, tensors and Datasets are accepted, and copies across the split are noticed."""
 
 import pickle
 
@@ -32,7 +32,7 @@ def fitted(X, y=None, constraints="ACC >= 0.6", **params):
 
 @pytest.fixture
 def counts(blobs):
-    """The blobs in whole numbers from 0 to 9, so that every type holds them exactly."""
+    """The blobs as whole numbers from 0 to 9, which every type represents exactly."""
     X, y = blobs
     return np.clip(2 * X + 4, 0, 9).astype(np.uint8), y
 
@@ -175,7 +175,7 @@ class TestDatasets:
         assert model.classes_.tolist() == ["no", "yes"]
 
     def test_slices_of_a_dataset_are_validated(self, counts):
-        """skorch's way to give a Dataset to scikit-learn's validators."""
+        """skorch's way to pass a Dataset to scikit-learn's validators."""
         X, y = counts
         rows = SliceDataset(TensorDataset(torch.from_numpy(X), torch.from_numpy(y)))
         model = SeldonianClassifier(MLP, constraints="ACC >= 0.6", random_state=0, max_epochs=3)

@@ -1,4 +1,4 @@
-"""Columns of any library, type and container: what conditions see of them, or why they cannot."""
+"""Columns of any library, type and container: the values for conditions, or the error."""
 
 import datetime
 from decimal import Decimal

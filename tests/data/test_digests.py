@@ -1,4 +1,4 @@
-"""Fingerprints: the same for the same rows, whatever holds them, and others for others."""
+"""Fingerprints are equal for equal rows in any container, and differ for other rows."""
 
 import numpy as np
 import pandas as pd
@@ -177,7 +177,7 @@ def test_sums_of_parts_add_up_to_those_of_the_whole(frame):
 
 
 class TestCertificates:
-    """What the function `certify` and the estimators put into a certificate."""
+    """The fingerprints that `certify` and the estimators put into a certificate."""
 
     CONSTRAINT = 'PR | [race == "A"] <= 0.99'
 

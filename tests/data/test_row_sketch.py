@@ -1,4 +1,4 @@
-"""Rows that a model was fitted to are known again, and others are not taken for them."""
+"""Rows that a model was fitted to are recognised, and other rows are not."""
 
 import pickle
 import threading

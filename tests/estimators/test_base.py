@@ -1,4 +1,4 @@
-"""What every Seldonian estimator does: split, train, test once, and say where it comes from."""
+"""All Seldonian estimators: split, training, one test, and the origin of the certificate."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Fits inside searches are recognised, whatever stands between."""
+"""Fits inside searches are recognised, with any code in between."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def classifier(**params):
 
 @pytest.fixture
 def certificates(monkeypatch):
-    """Those of all fits, in their order."""
+    """The certificates of all fits, in their order."""
     found = []
 
     def noted(reuse, certificate):
@@ -81,7 +81,9 @@ WRAPPERS = {
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("wrap", "prefix"), WRAPPERS.values(), ids=WRAPPERS)
 @pytest.mark.thinned(3)
-def test_a_search_around_anything_is_owned_up_to(blobs, certificates, wrap, prefix):
+def test_a_search_around_any_estimator_is_noted_in_the_certificate(
+    blobs, certificates, wrap, prefix
+):
     model = wrap(classifier(fallback="majority")).fit(*blobs)
     assert SEARCHED not in certificates[-1].explain()
     GridSearchCV(model, {f"{prefix}lr": [0.02]}, cv=2).fit(*blobs)

@@ -1,4 +1,4 @@
-"""Weights without pickle: what save_params writes, load_params makes the same model of."""
+"""Weights without pickle: load_params restores the model that save_params has written."""
 
 import json
 import pickle
@@ -28,7 +28,7 @@ def fitted(blobs, constraints="ACC >= 0.2", **params):
 
 
 class Signed(nn.Module):
-    """Its weights do not say what it does with them."""
+    """A module with options that are not part of its weights."""
 
     n_outputs = 2
 

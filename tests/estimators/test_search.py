@@ -1,4 +1,4 @@
-"""A search that leaves the safety rows alone, and what a second test of them is called."""
+"""A search that does not use the safety rows, and notes on a second test of them."""
 
 import warnings
 
@@ -91,7 +91,7 @@ class TestSearch:
         assert found.certificate_.results == alone.certificate_.results
 
     def test_folds_are_judged_by_the_test_that_will_be_run(self, blobs):
-        """The more safety rows, the likelier the same model is to pass: same folds, same rows."""
+        """With more safety rows, the same model is more likely to pass: same folds, same rows."""
         X, y = blobs
         many, few = np.arange(1000) >= 500, np.arange(1000) >= 900
         probabilities = []
@@ -178,7 +178,7 @@ class TestSearch:
         assert found.cv_results_["mean_test_passing"][0] == -np.inf
 
     def test_a_dataset_is_read_once(self, blobs):
-        """Another pass may bring other rows, so that safety rows would be trained on."""
+        """A second pass could return other rows, so that safety rows would be trained on."""
         X, y = blobs
 
         class Shuffled(IterableDataset):
@@ -234,7 +234,7 @@ class TestSensitiveFeatures:
         assert "did not depend on outcomes" not in search().fit(*blobs).certificate_.explain()
 
     def test_levels_are_those_of_all_candidate_rows(self, blobs, groups):
-        """A level that the training rows of a fold lack is no surprise to anyone."""
+        """A level that is missing in the training rows of a fold causes no error or warning."""
         model = classifier(self.MOST)
         groups.loc[:99, "race"] = "rare"
         candidate = np.arange(1000) < 600
@@ -295,9 +295,10 @@ class TestRefused:
 
 
 class Mistaken(nn.Module):
-    """Rows are (sign of the label, u); knows the label, but takes some negatives for positives.
+    """Predicts labels with chosen errors.
 
-    Those with `low` <= u < `high`, and positives with u below `missed` for negatives.
+    Rows are (sign of the label, u). Negatives with `low` <= u < `high` are predicted positive, and
+    positives with u below `missed` negative.
     """
 
     def __init__(self, low, high, missed=0.0):
@@ -318,7 +319,7 @@ CAREFUL = {"module__low": [0.5], "module__high": [0.51], "module__missed": [0.3]
 
 
 def mistaken_search(test, safety_u, **params):
-    """Search over an accurate and a careful model; `safety_u` are u of the 500 safe negatives."""
+    """A search over an accurate and a careful model; `safety_u` are u of the 500 safe negatives."""
     y = np.tile([0, 1], 1000)
     candidate = np.arange(2000) < 1000
     u = np.random.default_rng(0).random(2000)
@@ -386,7 +387,7 @@ def test_holm_splits_delta():
 
 
 def test_holm_refuses_what_passes_at_the_full_delta_alone():
-    """35 false positives of 500 pass at 0.3 but not at half of that; 100 never do."""
+    """35 false positives of 500 pass at 0.3 but not at half of that; 100 pass at neither."""
     assert binomial_upper(35, 500, 0.3) < 0.08 < binomial_upper(35, 500, 0.15)
     u = np.repeat([0.02, 0.505, 0.9], [35, 100, 365])
     alone, both = (mistaken_search(test, u, delta=0.3) for test in ("best", "holm"))

@@ -25,7 +25,7 @@ def method(request):
 
 @pytest.fixture
 def unequal(blobs, groups):
-    """Rows whose first feature favours men, with labels that are words."""
+    """Rows whose first feature favours men, with labels that are texts."""
     X, y = blobs
     shifted = X + 1.5 * groups[["M"]].to_numpy() * np.array([1.0, 0.0, 0.0])
     return shifted, np.array(["no", "yes"])[y], groups[["M", "F"]]

@@ -25,7 +25,7 @@ ESTIMATORS = {
 
 @pytest.fixture
 def experiment(table_and_folder):
-    """An experiment's table, and the folder it was written to."""
+    """The table of an experiment, and the folder it was written to."""
     results, folder = table_and_folder
     return results.copy(), folder
 
@@ -52,7 +52,7 @@ def _closed_figures():
 
 
 def lines(ax):
-    """The line and the ends of the bars of each estimator, by name."""
+    """The line and the ends of the error bars of each estimator, by name."""
     return {
         container.get_label(): (container.lines[0], container.lines[1])
         for container in ax.containers

@@ -29,7 +29,7 @@ GAP = "abs(PR | [M] - PR | [F]) <= 0.1"
 
 
 class Spy(DummyClassifier):
-    """Remembers what it was fitted to and asked for, and answers at random."""
+    """Records the arguments of its methods, and predicts at random."""
 
     def __init__(self, *, strategy="uniform", random_state=None, seen=None):
         super().__init__(strategy=strategy, random_state=random_state)
@@ -48,7 +48,7 @@ class Spy(DummyClassifier):
 
 
 class Broken(DummyClassifier):
-    """Fails in one of its methods."""
+    """Raises in one of its methods."""
 
     def __init__(self, at):
         super().__init__()
@@ -64,7 +64,7 @@ class Broken(DummyClassifier):
 
 
 class BrokenProbabilities(DummyClassifier):
-    """Decides, and has no probabilities after all."""
+    """Has predict_proba, which raises."""
 
     def __init__(self):
         super().__init__(strategy="constant", constant=1)
@@ -78,7 +78,7 @@ def criteria(*constraints, protocol="resample", **metrics):
 
 
 def column(name):
-    """A metric: mean of one column of what is judged."""
+    """A metric: the mean of one column of the evaluated rows."""
     return lambda model, X, y: X[:, name].mean()
 
 
@@ -264,7 +264,7 @@ class TestRegressors:
         [
             (Constant(0.5), True, False, 0.25 - 0.26),
             (Constant(1.0), True, True, 0.5 - 0.26),
-            (Constant(math.nan), True, True, math.inf),  # what nobody can judge is no success
+            (Constant(math.nan), True, True, math.inf),  # without a score there is no success
             (Constant(math.inf), True, True, math.inf),
             (Constant(0.5, n_values=3), False, False, math.nan),
         ],

@@ -1,4 +1,4 @@
-"""What a model is trained for: constraints with the meaning that candidate rows give them."""
+"""The problem of training: constraints with the meaning that candidate rows give them."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from sklearn_seldonian.measures import RowMeasure
 from tests.learners._problems import TARGETS, problem_and_split, rows_of
 
 GROUPS = np.array(["A", "B", "A", "B", "A", "A", "C", "C"])
-MASK = np.arange(8) >= 5  # C is tested only, B is trained on only
+MASK = np.arange(8) >= 5  # C occurs in safety rows only, and B in candidate rows only
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_measures_of_the_user_may_be_named(rows):
 
 @pytest.mark.parametrize("sizes", [(1, 5), (5, 1)])
 def test_training_does_not_learn_how_large_the_tested_groups_are(sizes):
-    """Four groups of two rows train; two of others are tested, whatever the sizes of these."""
+    """Four groups of two rows train. Two groups of any size are tested."""
     groups = np.repeat(np.arange(6), [2, 2, 2, 2, *sizes])
     given = rows_of(np.random.default_rng(0).normal(size=(14, 2)), np.repeat("A", 14))
     given = replace(given, units=units_of(groups, None, 14))

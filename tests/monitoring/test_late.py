@@ -1,4 +1,4 @@
-"""Rows wait for their labels, and are counted as they come or in order."""
+"""Rows wait for their labels, and are counted as labels come or in order."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def kept(in_order, ids, labels, window=0):
 
 
 def taken(waiting, changed=(), forgotten=()):
-    """The predictions of the rows whose turn it is, which wait no more."""
+    """The predictions of the rows whose labels are used, which then no longer wait."""
     changed = dict(changed)
     ready = waiting.ready(changed, forgotten)
     waiting.change(changed, (*ready, *forgotten))

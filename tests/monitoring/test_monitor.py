@@ -1,4 +1,4 @@
-"""The monitor as a user meets it."""
+"""The monitor's public interface."""
 
 import copy
 import pickle
@@ -260,7 +260,7 @@ def test_late_labels_lead_to_what_labels_at_once_lead_to(late):
     for piece in pieces(600, 200):
         monitor.update(y_pred[piece], None, columns[piece], row_ids=np.arange(600)[piece])
     assert monitor.n_waiting_ == 600
-    assert np.isnan(monitor.estimate_).tolist() == [True, False, True]  # PR needs no label
+    assert np.isnan(monitor.estimate_).tolist() == [True, False, True]  # PR does not need labels
     order = np.random.default_rng(0).permutation(600)
     for piece in pieces(600, 150):
         monitor.add_labels(order[piece], y_true[order[piece]])
@@ -353,7 +353,7 @@ def test_there_are_no_more_windows_than_share_delta():
 
 def test_no_window_begins_with_less_of_delta_than_numbers_tell():
     monitor = SafetyMonitor("PR <= 0.3", 1e-305, windows="unlimited")
-    for _ in range(19):  # 1e-305 / (20 * 21) is just above the least exact number
+    for _ in range(19):  # 1e-305 / (20 * 21) is just above the smallest exact number
         monitor.restart()
     before = monitor.to_json()
     with pytest.raises(ValueError, match="delta=1e-305 is too small: the share of window 21"):

@@ -1,4 +1,4 @@
-"""What is proved of each kind of constraint, against the bounds it is made of."""
+"""Proofs for each kind of constraint, compared with the bounds that they consist of."""
 
 import math
 
@@ -183,7 +183,7 @@ def test_bounds_agree_with_what_is_proved_and_hold_the_estimate(text, n):
 
 
 def test_rows_of_a_population_never_refute_its_values():
-    """Bounds at the estimate's own value, for expressions of any shape."""
+    """Bounds at the estimate itself, for expressions of any shape."""
     rng = np.random.default_rng(0)
     for text in ("PR * TPR <= 0.2", "abs(FPR - FNR) <= 0.1", "F1 >= 0.5", "BACC >= 0.5"):
         spec = specification(text)

@@ -1,4 +1,4 @@
-"""What rows add to each mean, and which rows are refused."""
+"""The contribution of rows to each mean, and rows that are refused."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""The picture of what a limit costs shows the numbers that it was made of."""
+"""The figure of the cost of a limit shows the numbers that it is made of."""
 
 import numpy as np
 import pandas as pd

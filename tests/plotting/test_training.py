@@ -1,4 +1,4 @@
-"""The picture of training shows the numbers it was made of."""
+"""The figure of training shows the numbers that it is made of."""
 
 import io
 
@@ -147,7 +147,9 @@ class TestTraining:
             TrainingDisplay.from_estimator(model.fit(*blobs), resolution="day")
 
     def twelve(self):
-        """Three epochs of twelve constraints, of which the third and the last are the hardest."""
+        """Three epochs of twelve constraints; the third and the last are farthest beyond their
+        limits.
+        """
         epochs = np.arange(1, 4)
         history = pd.DataFrame({"epoch": epochs, "candidate_loss": 1.0 / epochs})
         for i in range(12):

@@ -48,9 +48,9 @@ def test_estimates(text, expected):
         ("PR / FPR <= 3", 0.02, (RATE["PR"] + 0.02) / RATE["FPR"]),
         # tested as 0.3 TPR - FPR <= 0
         ("FPR / TPR >= 0.3", 0.02, (RATE["FPR"] - 0.02) / RATE["TPR"]),
-        # of both directions, the ratio above one is nearer to its limit
+        # of the two directions, the ratio above one is nearer to its limit
         ("max(TPR / FPR, FPR / TPR) <= 3", 0.02, (RATE["TPR"] + 0.02) / RATE["FPR"]),
-        # with a limit of zero the test is of the numerator alone
+        # with a limit of zero, the atom is the numerator alone
         ("PR / FPR <= 0", 0.02, (RATE["PR"] + 0.02) / RATE["FPR"]),
         ("ACC >= 0.6", math.inf, -math.inf),
         ("PR / FPR <= 3", math.inf, math.inf),

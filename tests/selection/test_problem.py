@@ -1,4 +1,4 @@
-"""What several atoms say together, as the trees of their constraints have it."""
+"""The result of several atoms together, by the trees of their constraints."""
 
 import math
 

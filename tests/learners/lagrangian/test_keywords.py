@@ -1,4 +1,4 @@
-"""Which of skorch's double-underscore names are accepted, and which values are refused."""
+"""skorch's double-underscore names that are accepted, and values that are refused."""
 
 import pytest
 from torch.utils.data import (
@@ -20,7 +20,7 @@ def fitted(blobs, constraints, **params):
 
 
 class NotFitted:
-    """A preprocessor that must not be reached."""
+    """A preprocessor that must not be fitted."""
 
     def fit(self, X, y=None):
         raise AssertionError

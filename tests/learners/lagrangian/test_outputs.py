@@ -129,7 +129,7 @@ def test_an_offset_decides_and_changes_no_other_probabilities(n_classes, offset)
     assert 20 < others.sum() < 1980
     unmoved = torch.log_softmax(scores, dim=1)
     assert (adjusted - unmoved)[~others].abs().max() < 0.02 * abs(offset)
-    # Elsewhere the one decided for is a little above the one that the model would have chosen.
+    # In other rows, the new class is a little above the one that the model would have chosen.
     ahead = adjusted.gather(1, decided[:, None]) - adjusted.gather(1, before[:, None])
     lead = -torch.diff(moved.topk(2, dim=1).values, dim=1)
     torch.testing.assert_close(ahead[others], 0.01 * lead[others], atol=1e-6, rtol=1e-3)

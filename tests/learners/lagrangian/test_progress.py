@@ -1,4 +1,4 @@
-"""What a fit prints, and what it keeps quiet about."""
+"""The output that a fit prints, and the fits that print nothing."""
 
 import io
 import logging
@@ -90,7 +90,7 @@ def test_what_other_callbacks_record_has_a_column(blobs, groups, capsys):
     assert "0.2500" in lines[2]
 
 
-def test_nothing_is_printed_without_being_asked(blobs, groups, capsys):
+def test_nothing_is_printed_by_default(blobs, groups, capsys):
     _, lines = lines_of_fit(blobs, groups, capsys, PARITY)
     assert lines == []
 

@@ -1,4 +1,4 @@
-"""Scores that do not flatter, beside the features they were made from."""
+"""Scores that are not too optimistic, and the other features."""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ MAX_LOG_ODDS = np.log((1 - MIN_PROBABILITY) / MIN_PROBABILITY)
 
 
 class Memory(ClassifierMixin, BaseEstimator):
-    """Knows the rows it has seen by their first number, and nothing of others."""
+    """Memorises its training rows by their first number, and knows nothing about other rows."""
 
     def fit(self, X, y):
         self.classes_ = np.unique(y)
@@ -54,7 +54,7 @@ def test_rows_fitted_to_get_scores_of_copies_that_did_not_see_them(rows):
     X, y = rows
     features = stacked(Memory())
     np.testing.assert_array_equal(features.fit_transform(X, y)[:, 0], 0.0)
-    # As rows of others they are known by heart.
+    # In `transform` the rows count as new rows, and the model has memorised them.
     again = features.transform(X)[:, 0]
     np.testing.assert_allclose(again, np.where(y == 1, MAX_LOG_ODDS, -MAX_LOG_ODDS))
 
@@ -189,7 +189,7 @@ def test_sparse_rows_are_for_the_estimator_alone(rows):
 
 
 class Asked(ClassifierMixin, BaseEstimator):
-    """Takes rows of any kind, and remembers which."""
+    """Takes rows of any kind, and records the kind."""
 
     def fit(self, X, y):
         self.classes_, self.kind_ = np.unique(y), type(X)
@@ -234,7 +234,7 @@ def test_candidate_rows_of_too_few_classes_are_refused(rows, y, message):
 
 
 class NumberMemory(RegressorMixin, Memory):
-    """Knows the numbers of the rows that it has seen, and says 5 of others."""
+    """Memorises the numbers of its training rows, and predicts 5 for others."""
 
     def fit(self, X, y):
         self.number_of_ = dict(zip(X[:, 0].tolist(), y.tolist(), strict=True))
