@@ -174,7 +174,7 @@ def test_the_table_reads_as_it_was_written(tmp_path):
 
 
 @needs_shared
-def test_summary_counts_and_stands_beside_the_engine():
+def test_summary_counts_and_has_the_engines_results():
     trials = [a_trial(trial=i, g_hard=0.1 if i < 2 else -0.1, g_soft=-0.1) for i in range(6)]
     trials += [a_trial(trial=i, passed=False, g_hard=math.nan) for i in range(6, 8)]
     engine = read_engine(SHARED / "benchmarks" / "engine_baseline.csv")
@@ -223,7 +223,7 @@ SAMPLE = POINT | {"decision": "sample", "m": 500}
         ),
     ],
 )
-def test_each_claim_is_met_missed_or_not_judged(good, bad, n_claims):
+def test_each_claim_is_met_missed_or_undecided(good, bad, n_claims):
     met, missed, few = (
         list(claims(pd.DataFrame([row]))) for row in (good, good | bad, good | bad | {"trials": 19})
     )

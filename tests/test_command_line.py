@@ -214,7 +214,7 @@ CERTIFY = ["certify", "model.skops", "rows.csv", *NAMES, "--constraint"]
         (["plan", "--constraint", "ACC >= 0.5", "--rate", "PR=0.5"], "rates has no value"),
     ],
 )
-def test_without_an_answer_it_ends_with_2_and_says_why(folder, capsys, arguments, message):
+def test_without_a_result_it_ends_with_2_and_a_reason(folder, capsys, arguments, message):
     assert main(arguments) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith("error: ")

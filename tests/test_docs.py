@@ -56,7 +56,7 @@ def test_reference_is_complete(name):
     assert {f"{module.__name__}.{public}" for public in module.__all__} <= listed()
 
 
-def test_reference_has_the_front_door():
+def test_reference_has_the_public_names():
     public = set(sklearn_seldonian.__all__) - {"__version__"}
     assert {f"sklearn_seldonian.{name}" for name in public} <= listed()
 

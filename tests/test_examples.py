@@ -167,7 +167,7 @@ def test_german_credit(tmp_path, run_short, max_epochs):
     assert (tmp_path / "german_credit.png").stat().st_size > 10_000
 
 
-def test_says_where_it_looked(tmp_path, run_short):
+def test_the_error_names_the_folder(tmp_path, run_short):
     with pytest.raises(SystemExit, match=f"there is no {tmp_path / 'german.csv'}") as ended:
         run_short("german_credit.py", GERMAN_CREDIT=str(tmp_path))
     assert "GERMAN_CREDIT" in str(ended.value)

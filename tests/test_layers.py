@@ -111,7 +111,7 @@ def test_no_file_imports_itself_in_a_circle():
     assert len(order) == len(FILES)
 
 
-def test_circles_and_imports_for_types_are_told_apart(tmp_path):
+def test_circular_imports_and_imports_for_types_are_distinguished(tmp_path):
     path = tmp_path / "file.py"
     text = "from sklearn_seldonian.constraints import {name}\n"
     path.write_text(text.format(name="_tree, _split"))

@@ -60,7 +60,7 @@ def test_shortened(text, width, expected):
         ("half \ud800", r"half \ud800"),
     ],
 )
-def test_what_is_obeyed_and_not_seen_is_written_out(text, expected):
+def test_control_characters_are_escaped(text, expected):
     assert visible(text) == shortened(text, 100) == expected
 
 

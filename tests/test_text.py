@@ -71,7 +71,7 @@ def test_the_first_of_several_values_are_listed_as_plain_ones(values, expected):
     assert listed(values) == expected
 
 
-def test_as_many_are_listed_as_are_asked_for():
+def test_the_requested_number_is_listed():
     assert listed("abc", 3) == "'a', 'b', 'c'"
     assert listed("abcd", 3) == "'a', 'b', 'c', ..."
 
@@ -87,6 +87,6 @@ def test_as_many_are_listed_as_are_asked_for():
         (r"a\b 'quoted' " + '"twice"', r"a\b 'quoted' " + '"twice"'),
     ],
 )
-def test_what_cannot_be_seen_is_escaped(text, expected):
+def test_invisible_characters_are_escaped(text, expected):
     assert one_line(text) == expected
     assert expected.isprintable()

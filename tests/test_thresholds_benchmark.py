@@ -22,7 +22,7 @@ def people():
     return population()._replace(thresholds=np.array([0.8, 0.6, 0.55, 0.1]))
 
 
-def test_thresholds_fall_between_the_deciles():
+def test_thresholds_are_between_the_deciles():
     thresholds = population().thresholds
     assert len(thresholds) == 100
     assert (np.diff(thresholds) < 0).all()

@@ -108,7 +108,7 @@ def test_without_candidate_rows_the_alternatives_share_delta(blobs):
 
 
 @pytest.mark.parametrize("kind", ["linear model", "meta", "search", "drawn", "groups"])
-def test_whatever_trains(blobs, groups, kind):
+def test_any_kind_of_training_is_accepted(blobs, groups, kind):
     X, y = blobs
     kept = (y != 1) | (np.arange(len(y)) % 4 == 0)
     rows = {"sensitive_features": groups[kept]}

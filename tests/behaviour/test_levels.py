@@ -177,7 +177,7 @@ def test_it_is_so_for_every_seed(blobs, groups):
 
 
 @NO_SOLUTION
-def test_a_regressor_says_so_too(blobs, groups):
+def test_a_regressor_records_this_too(blobs, groups):
     X, _ = blobs
     model = SeldonianRegressor(
         MLP,

@@ -52,7 +52,7 @@ class EmptyCriterion(nn.CrossEntropyLoss):
 class TestTruthValues:
     @pytest.mark.parametrize("kind", [WithLength, WithoutTruth, nn.Linear])
     @pytest.mark.thinned(2)
-    def test_an_instance_is_taken_whatever_its_truth_value(self, blobs, kind):
+    def test_an_instance_is_accepted_with_any_truth_value(self, blobs, kind):
         model = classifier(kind(3, 2), criterion=EmptyCriterion()).fit(*blobs)
         assert isinstance(model.module_, kind)
         assert model.certificate_.parameters["module"] == repr(kind(3, 2))

@@ -78,7 +78,7 @@ def test_fit_draws_the_order_from_its_random_state(blobs):
     assert repeated.results == model.certificate_.results
 
 
-def test_testing_again_in_another_order_is_told(blobs):
+def test_a_second_test_in_another_order_is_noted(blobs):
     X, y = blobs
     given = {"constraints": "Missed <= 0.3", "measures": [MISSED], "max_epochs": 3}
     model = SeldonianClassifier(MLP, **given, random_state=1).fit(X, y)

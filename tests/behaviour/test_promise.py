@@ -137,7 +137,7 @@ def test_loss_that_diverges_is_no_solution(blobs):
 
 
 @pytest.mark.parametrize("threshold", [-100.0, 0.0])
-def test_a_module_that_says_nan_for_candidate_rows_is_no_solution(blobs, threshold):
+def test_nan_for_candidate_rows_is_no_solution(blobs, threshold):
     model = SeldonianClassifier(
         NaNForSome, "ACC >= 0.1", module__threshold=threshold, random_state=0, max_epochs=2
     )
@@ -192,7 +192,7 @@ def test_promise_holds_in_simulation(true_accuracy, whole):
 # -- what an adversarial reading found -----------------------------------------------------
 
 
-def test_precision_beside_an_average_is_not_taken_for_a_mean_over_rows():
+def test_precision_and_an_average_are_not_treated_as_one_mean_over_rows():
     """PPV of one group minus a loss of the other. PPV is a ratio, and no model is below -0.5."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(4000, 2))

@@ -210,7 +210,7 @@ def test_training_aims_at_the_worst_population():
     assert here - worst == pytest.approx((WORST - SHARES) @ ERRORS, abs=0.03)
 
 
-def test_a_search_knows_the_populations():
+def test_a_search_uses_the_populations():
     X, y, columns = rows(2000)
     model = SeldonianClassifier(constraints="ACC >= 0.7", max_epochs=3, random_state=0)
     search = SeldonianSearchCV(model, {"lr": [1e-3, 1e-2]}, cv=2, random_state=0)

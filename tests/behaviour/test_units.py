@@ -187,7 +187,7 @@ def test_asymptotic_errors_are_cluster_robust():
 
 
 @pytest.mark.parametrize("method", ["exact", "asymptotic", "ttest"])
-def test_every_method_knows_units(method):
+def test_every_method_uses_units(method):
     asked = {"constraints": "ACC >= 0.6", "method": method}
     certificate = certified(**asked, groups=people()[2]["person"])
     assert certificate.results[0].bound < certified(**asked).results[0].bound

@@ -39,7 +39,7 @@ def test_t_agrees_with_scipy():
         (0.5, math.inf, 10),
     ],
 )
-def test_moments_that_say_nothing_give_no_bound(mean, variance, n):
+def test_moments_without_information_give_no_bound(mean, variance, n):
     assert t_upper(mean, variance, n, 0.05) == math.inf
     assert delta_method_upper(mean, variance, n, 0.05) == math.inf
     assert delta_method_p_value(mean, variance, n, 0.9) == 1.0

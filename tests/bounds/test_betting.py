@@ -125,7 +125,7 @@ def test_bound_and_p_value_agree(weights):
             assert (p <= 0.05) == (upper <= limit)
 
 
-def test_p_value_falls_in_the_limit():
+def test_p_value_decreases_with_the_limit():
     x = np.random.default_rng(3).beta(0.5, 2, 80)
     p = [betting_p_value([x], [1], UNIT, c, 0.05) for c in np.linspace(-0.1, 1.1, 60)]
     assert np.all(np.diff(p) <= 1e-12)
@@ -227,7 +227,7 @@ def test_false_certificates_of_ratios_by_simulation(name, whole):
         assert np.mean(np.array(p_values) <= 0.1) <= allowed(0.1, trials), n
 
 
-def test_p_value_of_a_ratio_falls_in_the_limit():
+def test_p_value_of_a_ratio_decreases_with_the_limit():
     for draw, ratio in RATIOS.values():
         u, v = draw(np.random.default_rng(32), 120)
         limits = ratio * np.geomspace(0.2, 20, 50)

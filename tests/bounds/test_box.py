@@ -60,7 +60,7 @@ def test_false_bounds_by_enumeration(evaluate, delta):
         assert mass[upper < true].sum() <= delta + 1e-12
 
 
-def test_an_end_not_asked_for_is_the_end_of_the_support():
+def test_an_end_that_is_not_needed_is_the_end_of_the_support():
     means = [rate(3, 20, needs_upper=False), rate(9, 30, needs_lower=False)]
     assert box_upper(difference, means, 0.05) == 1.0
 

@@ -116,7 +116,7 @@ def test_what_was_aimed_at_is_kept():
     assert goal < after[1] < 25
 
 
-def test_p_values_fall_and_go_on_falling_beyond_delta():
+def test_p_values_decrease_beyond_delta_too():
     x = np.random.default_rng(3).beta(2, 3, 800)
     limits, p_values = p_values_by_limit(x, 0.05)
     assert limits[0] == 0
@@ -157,7 +157,7 @@ def test_bound_of_many_rows_is_near_that_of_the_normal_test(seed):
     assert 1.3 < distance < 2.0
 
 
-def test_a_quicker_look_finds_about_the_same_bound():
+def test_a_faster_test_has_about_the_same_bound():
     for seed in range(3):
         x = np.random.default_rng(seed).beta(2, 5, 500)
         limits, p_values = p_values_by_limit(x, 0.05, _capital.FEW_LIMITS)

@@ -68,7 +68,7 @@ def test_impossible_guesses_leave_every_bound_one(monkeypatch, k, bad):
         assert two_rate_p_value(k, n, weights, limit, 0.05) <= 0.05
 
 
-def test_a_statistic_that_cannot_be_told_certifies_nothing(monkeypatch):
+def test_an_undefined_statistic_certifies_nothing(monkeypatch):
     counts, trials = (30, 40), (60, 80)
     assert two_rate_certified(counts, trials, PARITY, 0.3, 0.05)
     unknown = cells._Edge.beyond

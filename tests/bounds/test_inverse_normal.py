@@ -188,7 +188,7 @@ def test_p_value_at_the_bound_itself():
     assert test.p_value(test.upper) <= 0.05 < test.p_value(math.nextafter(test.upper, -1.0))
 
 
-def test_p_value_falls_in_the_limit():
+def test_p_value_decreases_with_the_limit():
     test = inverse_normal_test(independent((40, 38), (50, 50)), minus_product, 0.05)
     p_values = [test.p_value(limit) for limit in np.linspace(-1.0, 0.0, 21)]
     assert p_values == sorted(p_values, reverse=True)

@@ -46,7 +46,7 @@ def test_verdict_and_bound_agree(limit, whole):
         assert rate_ratio_certified(table, (5, 3), limit, 0.2) == (bound <= limit), table
 
 
-def test_the_score_statistic_falls_in_the_ratio():
+def test_the_score_statistic_decreases_with_the_ratio():
     limits = np.geomspace(0.05, 20, 60)
     for x1, x2 in product(range(8), range(1, 6)):
         table = np.array([float(x1)]), np.array([float(5 - x2)])

@@ -77,7 +77,7 @@ def test_capital_is_never_above_the_mixture_in_exact_arithmetic(n, rate):
 @pytest.mark.parametrize(
     "stream", [RateStream(30, 100), RateStream(0, 5), RateStream(900, 100_000)]
 )
-def test_capital_falls_as_the_limit_rises(stream):
+def test_capital_decreases_with_the_limit(stream):
     capitals = stream.log_capital(np.linspace(0.0, 1.0, 400))
     assert (np.diff(capitals[1:]) <= 1e-9).all()
     assert not np.isnan(capitals).any()

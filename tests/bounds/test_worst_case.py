@@ -83,7 +83,7 @@ def test_slope_is_the_derivative():
 
 @pytest.mark.parametrize("n", [1, 10, 1000, 10**6])
 @pytest.mark.parametrize("p", [0.0, 1e-5, 0.1, 0.5, 0.999, 1.0])
-def test_window_leaves_out_no_more_than_it_says(n, p):
+def test_window_omits_at_most_the_stated_probability(n, p):
     low, high = window(n, p, p, 1e-6)
     assert binom.cdf(low - 1, n, p) <= 1e-6
     assert binom.sf(high, n, p) <= 1e-6

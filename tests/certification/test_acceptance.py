@@ -111,7 +111,7 @@ def test_tests_together_pass_where_all_or_any_does():
 
 
 @pytest.mark.parametrize(("text", "passed"), [("0 <= 1", True), ("1 <= 0", False)])
-def test_what_no_count_has_a_say_in_is_the_same_for_all(text, passed):
+def test_tests_without_counts_have_one_verdict_for_all_tables(text, passed):
     tree = bind(parse(text), SCHEMA).tree
     _, acceptance, counts = all_tables("PR <= 0.6", (10,))
     assert acceptance.passes([(tree, 0.05)], counts).tolist() == [passed] * 11
@@ -132,7 +132,7 @@ def test_estimates_that_rise_together_leave_their_difference_surer():
     assert correlated.sum() > uncorrelated.sum() > 0
 
 
-def test_tables_that_pass_are_what_the_method_says_whatever_its_name(monkeypatch):
+def test_passing_tables_are_those_of_the_method_of_any_name(monkeypatch):
     mine = Method(
         "mine",
         lambda _: math.inf,
@@ -164,7 +164,7 @@ def test_tables_that_pass_are_what_the_method_says_whatever_its_name(monkeypatch
         ("(PR | [M] + 1) / (PR | [F] + 1) <= 1.5", "auto", True),
     ],
 )
-def test_each_table_is_asked_only_where_there_is_no_quicker_way(text, method, each):
+def test_each_table_is_tested_alone_only_if_there_is_no_faster_way(text, method, each):
     (atom,) = atoms_of(bind(parse(text), SCHEMA).tree)
     trials = dict.fromkeys(atom.estimands, 20)
     assert AcceptanceSet(trials, method, EXCLUSIVE).asks_each_table(atom) is each
@@ -183,5 +183,5 @@ def test_each_table_is_asked_only_where_there_is_no_quicker_way(text, method, ea
         ("0 <= 1", False),
     ],
 )
-def test_a_limit_on_one_rate_is_told_from_others(text, is_limit):
+def test_a_limit_on_one_rate_is_recognised(text, is_limit):
     assert is_rate_limit(bind(parse(text), SCHEMA).tree) is is_limit

@@ -141,7 +141,7 @@ def test_a_regressor_has_the_ranges_that_are_promised():
         (ToGroups([0]), [1], ("Predict is given the sensitive features, as in this test.",)),
     ],
 )
-def test_what_a_predict_rests_on_is_assumed(model, groups, sentences):
+def test_assumptions_about_predict_are_recorded(model, groups, sentences):
     answers = answers_of(model, sensitive_features=groups)
     assert answers.assumptions == ("The decisions are those of predict.", *sentences)
 
@@ -253,7 +253,7 @@ def test_outputs_that_are_no_prediction_pass_nothing(
 
 
 @pytest.mark.parametrize("given", [{"decision": "sample"}, {"constraints": "Brier <= 0.5"}])
-def test_probabilities_that_are_missing_are_asked_for(blobs, given):
+def test_missing_probabilities_are_requested(blobs, given):
     X, y = blobs
     model = LinearSVC().fit(X[:500], y[:500])
     with pytest.raises(ValueError) as error:  # noqa: PT011

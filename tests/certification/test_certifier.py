@@ -98,7 +98,7 @@ def test_each_constraint_is_tested_with_its_share_of_its_delta(share):
     assert [accuracy.bound, fpr.bound] == pytest.approx(at, abs=1e-6)
 
 
-def test_a_certificate_says_what_the_model_and_its_origin_say():
+def test_a_certificate_has_the_statements_of_the_model_and_its_origin():
     certificate = certificate_of(specified("ACC >= 0.8"))
     assert certificate.passed
     assert certificate.tested
@@ -109,7 +109,7 @@ def test_a_certificate_says_what_the_model_and_its_origin_say():
     assert "scikit-learn" in certificate.versions
 
 
-def test_the_model_is_known_by_its_answers_and_by_what_it_says_of_itself():
+def test_the_model_is_identified_by_its_answers_and_its_own_digests():
     one, same, other = (
         certificate_of(specified("ACC >= 0.8"), Told(decided)).fingerprints
         for decided in (DECIDED, DECIDED.copy(), 1 - DECIDED)
@@ -207,7 +207,7 @@ def test_a_level_that_no_tested_row_has_does_not_stop_the_test():
     assert certificate.results[0].reason == 'no rows for PR | [race == "B"] among the safety rows'
 
 
-def test_what_was_not_tested_passes_nothing_and_says_why():
+def test_an_untested_certificate_passes_nothing_and_has_a_reason():
     specification = specified("ACC >= 0.8", "FPR <= 0.2", deltas=(0.05, 0.1))
     certificate = untested_certificate(specification, "there was no time", 30, ORIGIN)
     assert not certificate.passed

@@ -54,7 +54,7 @@ def test_class_0_almost_surely_is_not_class_0_rarely(method, decision):
 
 @EVERY_METHOD
 @EITHER_DECISION
-def test_a_constraint_that_no_error_satisfies_needs_more_than_no_error_seen(method, decision):
+def test_a_limit_of_zero_needs_more_than_zero_observed_errors(method, decision):
     model = scores(HALF_POSITIVE)
     certificate = certified(
         model, HALF_POSITIVE, "max(FPR, FNR) <= 0", method=method, decision=decision
@@ -285,7 +285,7 @@ def right_in(k, n):
     return Fixed(np.where(np.arange(n) < k, y, 1 - y)), y
 
 
-def test_a_failed_constraint_says_how_many_rows_would_have_sufficed():
+def test_a_failed_constraint_has_the_number_of_sufficient_rows():
     model, y = right_in(93, 100)
     (result,) = certified(model, y, "ACC >= 0.9").results
     assert not result.passed
@@ -309,7 +309,7 @@ def test_no_amount_of_rows_saves_an_estimate_that_violates():
     ) in result.explain()
 
 
-def test_what_has_passed_is_told_nothing_about_rows():
+def test_a_passed_constraint_has_no_number_of_sufficient_rows():
     model, y = right_in(990, 1000)
     (result,) = certified(model, y, "ACC >= 0.9").results
     assert result.passed

@@ -50,7 +50,7 @@ def test_few_counts_have_their_own_probabilities(n, rate):
 
 
 @pytest.mark.parametrize(("n", "rate"), TRIALS[4:])
-def test_some_counts_stand_for_those_that_are_nearest(n, rate):
+def test_some_counts_represent_the_nearest_ones(n, rate):
     counts, weights = weighted_counts(n, rate, 41)
     assert len(counts) == 41
     every = np.arange(n + 1)

@@ -322,7 +322,7 @@ def test_a_field_that_was_changed_is_named_by_its_digest(name):
         SafetyCertificate.from_json(json.dumps(content))
 
 
-def test_spaces_and_the_order_of_fields_say_nothing():
+def test_spaces_and_the_order_of_fields_have_no_meaning():
     content = json.loads(PASSED.to_json())
     turned = {name: content[name] for name in reversed(content)}
     turned["results"] = [{n: r[n] for n in reversed(r)} for r in content["results"]]

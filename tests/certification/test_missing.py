@@ -56,7 +56,7 @@ MIXED = [
 ]
 
 
-def test_no_record_is_a_level_of_its_own_that_nobody_can_name():
+def test_missing_values_are_a_level_that_no_constraint_can_name():
     """Rates of all rows count the rows without a record, like those of a third sex."""
     found, named = (certified(rows, MIXED) for rows in (MASKED, MASKED.fillna({"sex": "?"})))
     assert found.results == named.results
@@ -135,7 +135,7 @@ def test_a_column_may_be_in_two_places_with_the_same_gaps():
 # -- what the certificate says -----------------------------------------------------------------
 
 
-def test_the_certificate_counts_the_rows_and_says_what_they_leave_open():
+def test_the_certificate_counts_the_rows_and_states_the_assumption():
     n_missing = int((~KNOWN).sum())
     certificate = certified(MASKED, [*ON_SEX, "PR | [race == 'A'] <= 0.9"])
     (said,) = (text for text in certificate.assumptions if "has no value in" in text)

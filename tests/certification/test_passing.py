@@ -176,7 +176,7 @@ def test_other_tests_have_no_region(text, seen, method):
 
 
 @pytest.mark.parametrize("region", [None, lambda delta: (np.zeros(1), np.array([7.0]))])
-def test_the_region_is_what_the_method_says_whatever_its_name(region, monkeypatch):
+def test_the_region_is_that_of_the_method_of_any_name(region, monkeypatch):
     mine = Method("mine", lambda _: 0.0, lambda _: 1.0, acceptance_region=region)
     monkeypatch.setattr(_methods, "METHODS", {"mine": (lambda atom, evidence: mine,)})
     found = passing_region(atom_of("PR | [M] <= 0.3"), [50], [40], 0.05, "mine")

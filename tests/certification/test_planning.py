@@ -126,7 +126,7 @@ def test_rows_for_one_limit_are_the_fewest_with_the_power(limit, rate, power):
 
 @pytest.mark.parametrize("power", [0.8, 0.9, 0.95])
 @pytest.mark.parametrize("rate", [0.91, 0.92, 0.93, 0.95])
-def test_rows_for_one_rate_have_the_power_asked_for(rate, power):
+def test_rows_for_one_rate_have_the_requested_power(rate, power):
     n = required_safety_rows("ACC >= 0.9", {"ACC": rate}, power=power)
     fewest = int(binom.isf(0.05, n, 0.9)) + 1  # the smallest count that rejects a rate of .9 at .05
     assert binomial_lower(fewest, n, 0.05) >= 0.9 > binomial_lower(fewest - 1, n, 0.05)
@@ -146,7 +146,7 @@ SHARES = {"PR | [M]": 0.5, "PR | [F]": 0.5}
 PARITY = "abs(PR | [M] - PR | [F]) <= 0.1"
 
 
-def test_rows_fall_as_the_rates_leave_the_limit(whole):
+def test_rows_decrease_with_the_distance_from_the_limit(whole):
     rows = [required_safety_rows("ACC >= 0.9", {"ACC": r}) for r in (0.91, 0.92, 0.94, 0.97, 1.0)]
     assert rows == sorted(rows, reverse=True)
     assert len(set(rows)) == len(rows)

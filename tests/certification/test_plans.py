@@ -115,7 +115,7 @@ def test_several_constraints_have_a_delta_each():
     assert found == pytest.approx(strict * lax)
 
 
-def test_a_rate_and_its_complement_say_the_same():
+def test_a_rate_and_its_complement_have_one_plan():
     asked = probability_of_passing("TPR >= 0.8", {"TPR": 0.9}, 150)
     assert probability_of_passing("TPR >= 0.8", {"FNR": 0.1}, 150) == pytest.approx(asked)
     assert probability_of_passing("FNR <= 0.2", {"TPR": 0.9, "FNR": 0.1}, 150) == asked
@@ -208,7 +208,7 @@ def units(rng, n_units, size, rate, correlation):
         (GAP, GAP_RATES, HALVES, [1.0, -1.0], 0.15),
     ],
 )
-def test_planned_groups_pass_about_as_often_as_was_asked_for(
+def test_planned_groups_pass_with_about_the_requested_power(
     constraint, rates, shares, slopes, limit, n_trials, lowest
 ):
     size, correlation, rng = 5, 0.3, np.random.default_rng(0)

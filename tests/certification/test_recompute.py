@@ -58,7 +58,7 @@ def test_counts_in_the_document_give_the_bound_by_an_independent_formula():
     assert content["results"][0]["bound"] == pytest.approx(expected, rel=1e-9)
 
 
-def test_what_needs_the_rows_is_named_and_the_rest_recomputed():
+def test_values_that_need_the_rows_are_named_and_others_recomputed():
     certificate = certified(["Cost <= 0.9", "ACC >= 0.8"])
     again = certificate.recompute()
     assert not again.complete
@@ -74,7 +74,7 @@ def test_what_needs_the_rows_is_named_and_the_rest_recomputed():
     assert not changed.recompute().same
 
 
-def test_a_certificate_without_statistics_says_that_it_cannot_be_recomputed():
+def test_a_certificate_without_statistics_cannot_be_recomputed():
     bare = replace(PASSED, statistics=None, specification=None)
     again = bare.recompute()
     assert again.same
@@ -356,7 +356,7 @@ ODD = {
 
 @pytest.mark.parametrize(("model", "data", "y", "constraints", "options"), ODD.values(), ids=ODD)
 @pytest.mark.filterwarnings("ignore:.* is tested by a normal approximation")
-def test_whatever_the_rows_are_like(model, data, y, constraints, options):
+def test_rows_of_any_kind(model, data, y, constraints, options):
     certificate = certify(model, data, y, constraints, **options)
     again = certificate.recompute()
     assert again.same

@@ -141,9 +141,7 @@ def test_sums_of_weights_of_any_size_are_read_back(scale):
         ("PR <= 0.9", {"method": "asymptotic"}, False, False),
     ],
 )
-def test_what_is_kept_depends_on_what_the_test_looked_at(
-    constraints, options, has_values, has_products
-):
+def test_the_record_has_what_the_test_used(constraints, options, has_values, has_products):
     certificate = certified(constraints, **options)
     seen = certificate.statistics
     assert (seen.values is not None) == (certificate.order_seed is not None) == has_values

@@ -69,7 +69,7 @@ def test_without_a_registry_nothing_is_written(tmp_path, rows, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_clones_and_functions_know_of_each_other(registry, rows):
+def test_tests_by_clones_and_functions_are_counted_together(registry, rows):
     X, y = rows
     model = SeldonianMetaClassifier(
         LogisticRegression(), "ACC >= 0.7", registry=registry, random_state=0

@@ -163,7 +163,7 @@ def plain(tmp_path_factory):
         "torch 2.15.0",
     ],
 )
-def test_a_report_says_all(part, plain):
+def test_a_report_is_complete(part, plain):
     assert part in plain.text
 
 
@@ -203,7 +203,7 @@ def test_a_report_says_all(part, plain):
         (replace(CERTIFICATE, results=()), "No Solution Found: 0 of 0 constraints passed."),
     ],
 )
-def test_what_a_report_says_of_other_outcomes(certificate, part, tmp_path, monkeypatch):
+def test_reports_of_other_outcomes(certificate, part, tmp_path, monkeypatch):
     monkeypatch.setattr(_report, "_picture", lambda _: "")  # its texts are not counted here
     assert part in page_of(certificate, tmp_path).text
 
@@ -243,7 +243,7 @@ def test_a_report_is_the_same_each_time(tmp_path):
     assert written(CERTIFICATE, tmp_path).read_bytes() == first
 
 
-def test_a_report_needs_nothing_from_elsewhere(plain):
+def test_a_report_has_no_external_resources(plain):
     assert not {"script", "link", "img", "iframe", "object"} & set(plain.tags)
     addresses = [value for name, value in plain.attributes if name in ("src", "href", "xlink:href")]
     assert all(value.startswith("#") for value in addresses)
@@ -269,7 +269,7 @@ def test_the_style_cannot_be_ended(tmp_path):
 
 @pytest.mark.parametrize("text", ["nul\x00", "bell\x07", "escape\x1b[31m", "\u202eturned", "\x9d"])
 @pytest.mark.thinned(2)
-def test_characters_that_are_obeyed_and_not_seen_are_written_out(text, tmp_path):
+def test_control_characters_are_escaped(text, tmp_path):
     column = f"PR | [`{text}`]"
     result = replace(PASSED, constraint=f"{column} <= 1", rows={column: 9}, rates={column: 0.5})
     certificate = replace(CERTIFICATE, results=(result,), classes=(text, "good"))

@@ -137,14 +137,14 @@ def test_a_bounded_average():
     assert (result.method, result.guarantee) == ("betting", "finite-sample")
 
 
-def test_averages_beside_rates():
+def test_averages_with_rates():
     result = DATA.certify("Cost + ERR <= 1")
     assert result.passed
     assert result.method == "box of Clopper-Pearson and Chernoff-Hoeffding bounds"
 
 
 @pytest.mark.parametrize("name", ["Unbounded", "LogLoss"])
-def test_an_average_without_a_finite_range_is_asymptotic_and_says_so(name):
+def test_an_average_without_a_finite_range_is_called_asymptotic(name):
     result = SOFT.certify(f"{name} <= 100")
     assert result.passed
     assert (result.method, result.guarantee) == ("delta method", "asymptotic")
@@ -207,7 +207,7 @@ GAP = "PR | [not M] - PR | [M] <= 0.1"
     ("few", "noise"),
     [({(1, 1, 0): 7}, True), ({(1, 1, 0): 250, (1, 1, 1): 40}, False)],
 )
-def test_a_violation_within_sampling_error_is_told_apart(few, noise):
+def test_a_violation_within_sampling_error_is_described_as_such(few, noise):
     data = Data({(0, 1, 0): 200, (0, 1, 1): 100, **few})
     result = data.certify(GAP)
     assert not result.passed
@@ -223,7 +223,7 @@ def test_a_violation_within_sampling_error_is_told_apart(few, noise):
 
 @pytest.mark.parametrize("name", ["Cost", "Unbounded"])
 @pytest.mark.parametrize(("limit", "noise"), [(0.17, True), (0.08, False)])
-def test_violations_by_averages_are_told_apart_too(name, limit, noise):
+def test_violations_by_averages_are_described_as_such_too(name, limit, noise):
     result = DATA.certify(f"{name} <= {limit}")
     assert ("sampling error" in result.reason) == noise
 

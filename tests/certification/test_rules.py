@@ -145,7 +145,7 @@ def test_the_forged_certificates_are_of_all_kinds():
 
 
 @pytest.mark.parametrize("text", ["max(FPR, Cost / 2) <= 0.9", "min(FPR, Cost / 2) <= 0.9"])
-def test_rates_beside_other_means_are_read_back(text):
+def test_rates_with_other_means_are_read_back(text):
     """Other means have rows and no rate."""
     certificate = certified(text)
     assert certificate.passed

@@ -163,7 +163,7 @@ def passes_at(passing):
         ([{1, 2}, set()], [True, False]),
     ],
 )
-def test_what_is_certified_says_so_whatever_bounds_do(passing, certified):
+def test_certified_models_are_certified_with_any_bounds(passing, certified):
     models = {str(i): passes_at(of_model) for i, of_model in enumerate(passing)}
     found = certificates_of(models, "holm")
     assert [each.passed for each in found.values()] == certified

@@ -168,7 +168,7 @@ def with_and_without_families(n_classes, valued, deterministic, n=700):
 @pytest.mark.parametrize("valued", [True, False])
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.thinned(3)
-def test_families_say_what_all_conditions_together_say(n_classes, valued, deterministic):
+def test_families_give_the_result_of_all_conditions_together(n_classes, valued, deterministic):
     constraints, parted, whole = with_and_without_families(n_classes, valued, deterministic)
     assert parted.n_rows == whole.n_rows == 700
     means = distinct_estimands(constraints)

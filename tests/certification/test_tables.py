@@ -278,7 +278,7 @@ def test_names_and_rows_are_not_mixed(X, options, message):
         certify(CLASSIFIER, X, **NAMED | options)
 
 
-def test_without_pyarrow_a_path_says_what_to_install(monkeypatch, folder):
+def test_without_pyarrow_the_error_names_what_to_install(monkeypatch, folder):
     monkeypatch.setitem(sys.modules, "pyarrow.dataset", None)
     with pytest.raises(ImportError, match="install pyarrow"):
         certify(CLASSIFIER, folder, **NAMED)

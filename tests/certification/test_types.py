@@ -94,7 +94,7 @@ def test_fields_that_may_be_missing():
 
 
 @pytest.mark.parametrize("kind", [SafetyCertificate, ConstraintResult, StatisticsRecord])
-def test_the_schema_has_every_field_and_says_what_it_is(kind):
+def test_the_schema_describes_every_field(kind):
     own, definitions = fields_of(kind)
     assert list(own["properties"]) == own["required"] == list(get_type_hints(kind))
     assert own["additionalProperties"] is False

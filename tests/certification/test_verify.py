@@ -262,7 +262,7 @@ def test_a_changed_field_is_named(field, value, part, message):
     assert message in found.explain()
 
 
-def test_assumptions_are_compared_whatever_version_wrote_them():
+def test_assumptions_are_compared_across_versions():
     found = replace(CERTIFICATE, versions={"sklearn-seldonian": "0"}, assumptions=("None.",))
     assert found.verify(MODEL, **rows()).verdict.same is False
 

@@ -15,7 +15,7 @@ def condition(text):
     return parse(f"PR | [{text}] <= 0").left.conditions[0]
 
 
-def test_cells_say_which_conditions_hold():
+def test_conditions_of_cells_are_those_of_their_rows():
     rng = np.random.default_rng(0)
     columns = {
         "M": rng.integers(0, 2, 500),
@@ -119,7 +119,7 @@ def test_every_row_is_in_the_right_cell_of_every_family():
 
 
 @pytest.mark.parametrize(("n_columns", "kind"), [(20, np.uint8), (200, np.int16)])
-def test_cells_are_few_whatever_the_number_of_columns(n_columns, kind):
+def test_cells_are_few_with_any_number_of_columns(n_columns, kind):
     rng = np.random.default_rng(2)
     columns = {f"g{i}": rng.integers(0, 2, 5000) for i in range(n_columns)}
     together = [conditions(f"g{i}", f"not g{i}") for i in range(n_columns)]
@@ -171,7 +171,7 @@ def sorted_rows(levels, n_rows=400, seed=4):
         ((3, 40, 2, 16, 2), [3, 40, 32, 2]),
     ],
 )
-def test_joint_cells_say_the_cells_of_all_families(levels, sizes):
+def test_joint_cells_determine_the_cells_of_all_families(levels, sizes):
     codes, stratification = sorted_rows(levels)
     joint = stratification.joint
     assert joint.n_cells == sum(sizes)

@@ -46,7 +46,7 @@ def test_what_always_holds_is_not_tested(text, on, beyond):
     assert len(sometimes.children) == len(alternatives.children)
 
 
-def test_beside_others_it_is_left_to_arithmetic():
+def test_with_others_it_is_decided_by_arithmetic():
     tree = resolved("max(PR - 0.1, 0.5 - max(ERR, ACC)) <= 0").tree
     assert [str(atom.expression) for atom in tree.children] == ["PR - 0.1"]
     assert isinstance(tree.implied[0], Or)

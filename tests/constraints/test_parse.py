@@ -185,7 +185,7 @@ TREES: list[tuple[str, Node]] = [
 
 
 @pytest.mark.parametrize(("text", "tree"), TREES, ids=[text for text, _ in TREES])
-def test_text_becomes_the_tree_it_says(text: str, tree: Node) -> None:
+def test_text_is_parsed_to_its_tree(text: str, tree: Node) -> None:
     assert parse(text) == Constraint(tree, "<=", Number(0))
     assert parse(f"{text} >= 1") == Constraint(tree, ">=", Number(1))
 
@@ -220,7 +220,7 @@ SPANS = [
 
 
 @pytest.mark.parametrize(("text", "part", "place"), SPANS)
-def test_every_node_knows_its_place(text, part, place) -> None:
+def test_every_node_has_its_place_in_the_text(text, part, place) -> None:
     span = part(parse(text)).span
     assert text[span.start : span.end] == place
 

@@ -298,7 +298,7 @@ ISSUE = [
 
 
 @pytest.mark.parametrize(("text", "expected"), ISSUE, ids=[text for text, _ in ISSUE])
-def test_means_what_it_says(text, expected):
+def test_values_of_the_definition(text, expected):
     assert BINARY.evaluate(text) == pytest.approx(expected(), abs=1e-12)
 
 
@@ -311,7 +311,7 @@ def test_means_what_it_says(text, expected):
         ("PR_[0] - PR_[1] <= 0.5", lambda r: (r.yhat == 0).mean() - (r.yhat == 1).mean() - 0.5),
     ],
 )
-def test_multiclass_means_what_it_says(text, expected):
+def test_values_of_the_definition_with_several_classes(text, expected):
     assert MULTI.evaluate(text) == pytest.approx(expected(MULTI))
 
 

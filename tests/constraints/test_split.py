@@ -150,7 +150,7 @@ def test_many_levels_are_taken_apart_where_each_is_an_atom(text, n_levels, n_ato
          "0.1 * TPR + 0.2 * FPR - 0.2999999999999999"),
     ],
 )  # fmt: skip
-def test_what_holds_anyway_is_told_exactly(text, tree):
+def test_constraints_that_always_hold_are_recognised_exactly(text, tree):
     assert drawn(resolved(text).tree) == tree
 
 

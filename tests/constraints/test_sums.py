@@ -53,7 +53,7 @@ def test_numbers_that_cancel_leave_what_was_written(text, tree):
         ("(PR + 1e-20) / 1e-20 <= 2", 1e-3),
     ],
 )
-def test_what_rounding_hides_is_not_taken_for_satisfied(text, rate):
+def test_constraints_violated_within_rounding_are_not_satisfied(text, rate):
     tree = resolved(text).tree
     point = Interval.point(rate)
     for atom in atoms_of(tree):

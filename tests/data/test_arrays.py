@@ -264,7 +264,7 @@ class TestClassesOnOneSide:
         assert not model.solution_found_
         assert 'no rows for FNR_["c"] among the safety rows' in model.certificate_.explain()
 
-    def test_a_class_that_no_candidate_row_has_is_judged_by_its_safety_rows(self, rows):
+    def test_a_class_without_candidate_rows_is_tested_by_its_safety_rows(self, rows):
         model = self.on_side(rows, "TPR_['c'] >= 0.2", safety=True)
         (result,) = model.certificate_.results
         assert result.rows == {'TPR_["c"]': 100}

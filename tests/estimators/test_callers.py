@@ -109,7 +109,7 @@ def test_a_search_around_any_estimator_is_noted_in_the_certificate(
 )
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.thinned(2)
-def test_all_searches_are_owned_up_to(blobs, search):
+def test_all_searches_are_noted(blobs, search):
     found = search(FixedThresholdClassifier(classifier(fallback="majority"))).fit(*blobs)
     best = getattr(found.best_estimator_, "best_estimator_", found.best_estimator_)
     assert SEARCHED in best.estimator_.certificate_.explain()
@@ -128,7 +128,7 @@ def importances(model):
     ],
     ids=["RFE", "RFECV"],
 )
-def test_features_chosen_by_fits_to_the_same_rows_are_owned_up_to(blobs, select):
+def test_features_chosen_by_fits_to_the_same_rows_are_noted(blobs, select):
     model = classifier(module__hidden=(), fallback="majority")
     found = select(model).fit(*blobs)
     assert SEARCHED in found.estimator_.certificate_.explain()
@@ -199,7 +199,7 @@ def test_the_base_class_of_searches_is_still_there():
         (lambda model: GridSearchCV(model, {}, cv=2), True, True),
     ],
 )
-def test_what_callers_are_taken_for(blobs, around, is_inside, is_among):
+def test_callers_are_classified(blobs, around, is_inside, is_among):
     fitted = around(Asks()).fit(*blobs)
     while not isinstance(fitted, Asks):
         steps = getattr(fitted, "steps", [(None, None)])

@@ -111,7 +111,7 @@ def test_predictions_are_clipped_to_their_range(grades):
 
 
 @pytest.mark.parametrize("missing", ["prediction_range", "target_range"])
-def test_without_both_ranges_the_certificate_is_asymptotic_and_says_so(grades, missing):
+def test_without_both_ranges_the_certificate_is_asymptotic(grades, missing):
     remedy = r"no finite range\. (For a finite-sample test: g|G)ive both prediction_range and"
     with pytest.warns(UserWarning, match=remedy):
         model = fitted(grades, **{missing: None})
@@ -212,7 +212,7 @@ def test_frozen_fallback_is_used_as_it_is(grades):
     assert model.fallback_ is frozen
 
 
-def test_other_words_are_no_fallback(grades):
+def test_other_words_are_refused_as_fallback(grades):
     with pytest.raises(ValueError, match="'fallback' parameter of SeldonianRegressor"):
         fitted(grades, fallback="majority")
 

@@ -240,7 +240,7 @@ class TestWeightsAlone:
         with pytest.raises(NoSolutionFoundError):
             unsolved.save_params(tmp_path / "weights")
 
-    def test_loaded_weights_say_how_to_certify(self, blobs, tmp_path):
+    def test_loaded_weights_name_the_way_to_certify(self, blobs, tmp_path):
         model = fitted(blobs)
         model.save_params(tmp_path / "weights")
         loaded = clone(model).load_params(tmp_path / "weights")
@@ -255,7 +255,7 @@ class TestWeightsAlone:
         assert torch.equal(state, torch.get_rng_state())
 
 
-def test_weights_keep_their_precision_whatever_the_default_is(blobs, tmp_path):
+def test_weights_keep_their_precision_with_any_default(blobs, tmp_path):
     model = fitted(blobs)
     model.save_params(tmp_path / "weights")
     torch.set_default_dtype(torch.float64)

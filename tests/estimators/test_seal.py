@@ -353,7 +353,7 @@ def test_objects_without_lasting_digest_are_named_and_identified_by_type(blobs):
         model.predict(X)
 
 
-def test_a_refusal_says_of_another_version(pickles, blobs, monkeypatch):
+def test_a_refusal_mentions_another_version(pickles, blobs, monkeypatch):
     model = pickle.loads(pickles["scaled"])
     monkeypatch.setattr(
         _seal, "versions", lambda: {**model.certificate_.versions, "scikit-learn": "9.9"}

@@ -90,7 +90,7 @@ class TestSearch:
         assert same_weights(found.best_estimator_, alone)
         assert found.certificate_.results == alone.certificate_.results
 
-    def test_folds_are_judged_by_the_test_that_will_be_run(self, blobs):
+    def test_folds_predict_the_test_that_will_be_run(self, blobs):
         """With more safety rows, the same model is more likely to pass: same folds, same rows."""
         X, y = blobs
         many, few = np.arange(1000) >= 500, np.arange(1000) >= 900
@@ -127,11 +127,11 @@ class TestSearch:
         assert found.cv_results_["mean_test_score"].tolist() == [-0.03, -0.02]
         assert found.score(blobs[0][:250], blobs[1][:250]) == -0.02
 
-    def test_what_is_not_predicted_to_pass_comes_last_whatever_its_score(self, blobs):
+    def test_settings_not_predicted_to_pass_come_last_with_any_score(self, blobs):
         found = search(scoring=lambda estimator, X, y: -estimator.lr).fit(*blobs)
         assert found.best_params_ == {"lr": 0.02}
 
-    def test_settings_are_drawn_where_asked_for(self, blobs):
+    def test_settings_are_drawn_on_request(self, blobs):
         draws = [
             search(parameters={"lr": loguniform(1e-3, 1e-1)}, n_iter=2, random_state=seed)
             .fit(*blobs)
@@ -398,7 +398,7 @@ def test_holm_refuses_what_passes_at_the_full_delta_alone():
     assert both.certificate_.results[0].delta == 0.15
 
 
-def test_fixed_sequence_tells_how_many_were_tested():
+def test_fixed_sequence_reports_how_many_were_tested():
     explained = mistaken_search("fixed-sequence", ONLY_CAREFUL_FAILS).certificate_.explain()
     assert "2 models were to be tested at the full delta each" in explained
     assert "Tested: 1." in explained

@@ -90,7 +90,7 @@ def test_decisions_by_group_are_certified_as_predict_makes_them(method, unequal)
     assert "Predict is given the sensitive features, as in this test." in certificate.assumptions
 
 
-def test_groups_are_asked_for(unequal):
+def test_missing_groups_are_requested(unequal):
     X, y, groups = unequal
     model = FairlearnClassifier(METHODS["thresholds"]).fit(X, y, sensitive_features=groups)
     with pytest.raises(ValueError, match="ThresholdOptimizer depend on the group"):

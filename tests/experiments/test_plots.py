@@ -163,7 +163,7 @@ def test_names_stay_inside_the_figure(experiment, n_estimators, name):
 
 
 @pytest.mark.parametrize(("sizes", "apart"), [([100, 400, 3200], 4**0.05), ([100], 2**0.05)])
-def test_points_of_one_size_stand_side_by_side(experiment, sizes, apart):
+def test_points_of_one_size_are_drawn_side_by_side(experiment, sizes, apart):
     results, _ = experiment
     one = results[results["sample_size"] == 100]
     display = plot_experiment(

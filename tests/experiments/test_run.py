@@ -113,7 +113,7 @@ class TestResults:
         assert len(after) == 3 * 3 * 4
         assert before.items() <= after.items()
 
-    def test_only_the_trials_asked_for_are_returned(self, blobs, tmp_path):
+    def test_only_the_requested_trials_are_returned(self, blobs, tmp_path):
         whole = self.run(blobs, tmp_path)
         part = self.run(blobs, tmp_path, sample_sizes=[80], n_trials=1)
         assert len(part) == 2

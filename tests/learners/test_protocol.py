@@ -25,7 +25,7 @@ def means_of(problem):
     return [str(mean) for mean in problem.specification.constraints[0].estimands]
 
 
-def test_a_problem_says_what_it_was_made_of(rows):
+def test_a_problem_has_the_parts_it_was_made_of(rows):
     problem, _ = problem_and_split(["ACC >= 0.5", "PR <= 0.5"], rows, MASK, power=0.75, delta=0.1)
     assert (problem.targets, problem.n_safety, problem.power) == (TARGETS, 3, 0.75)
     parts = [(str(c.source), delta) for c, delta in problem.specification.parts]

@@ -49,7 +49,7 @@ def test_in_order_new_rows_come_after_those_that_wait():
     assert taken(waiting, waiting.new([3], rows([1], first=9), 0)) == [9]
 
 
-def test_in_order_a_forgotten_row_holds_up_nobody():
+def test_in_order_a_removed_row_delays_no_other():
     waiting = kept(True, [1, 2], [-1, 1])
     assert taken(waiting, forgotten=[1]) == [1]
     assert waiting.rows == {}

@@ -174,7 +174,7 @@ class TestTraining:
         )
 
     @pytest.mark.parametrize(("bound", "expected"), [(0.1, 0.7), (-0.1, 0.3), (np.inf, np.inf)])
-    def test_infinite_bounds_cost_what_their_multipliers_say(self, bound, expected):
+    def test_infinite_bounds_count_by_their_multipliers(self, bound, expected):
         display = TrainingDisplay(self.history(3, bound), TWO, kept_epoch=1).plot()
         display.figure_.draw_without_rendering()
         assert display.axes_[3].lines[0].get_ydata() == pytest.approx([expected] * 3)
@@ -186,7 +186,7 @@ class TestTraining:
         ]
         assert texts_of(display.figure_.legends[0]) == labels
 
-    def test_a_single_epoch_is_seen(self):
+    def test_a_single_epoch_is_visible(self):
         display = TrainingDisplay(self.history(1, 0.1), TWO, kept_epoch=1).plot()
         for ax in display.axes_:
             assert all(line.get_marker() != "None" for line in ax.lines[:1])

@@ -63,7 +63,7 @@ def test_predicted_probability_of_passing():
     )
 
 
-def test_and_of_probabilities_is_at_least_what_bonferroni_says():
+def test_and_of_probabilities_is_at_least_bonferronis_bound():
     both = predicted(*problem_and_table([GAP])).probabilities[0]
     sides = "PR | [M] - PR | [F] <= 0.1", "PR | [F] - PR | [M] <= 0.1"
     single = [predicted(*problem_and_table([text])).probabilities[0] for text in sides]

@@ -186,7 +186,7 @@ def groups_of(columns, text=TEXT):
     return GroupOffsets.of(found.stratification, offsets), found
 
 
-def test_groups_are_told_by_the_conditions_they_meet():
+def test_groups_are_identified_by_the_conditions_they_meet():
     groups, found = groups_of(COLUMNS)
     assert groups.columns == ["age", "race", "M"]
     np.testing.assert_array_equal(groups.positions(found), found.codes)
@@ -198,7 +198,7 @@ def test_groups_are_told_by_the_conditions_they_meet():
     np.testing.assert_array_equal(positions, found.codes[[3, 0, 0]])
 
 
-def test_rows_of_no_group_are_told():
+def test_rows_of_no_group_are_recognised():
     groups, _ = groups_of(COLUMNS)
     other = {"race": np.array(["D", "A"]), "age": np.array([80, 50]), "M": np.array([0, 1])}
     unknown = groups.cells_of(other, 2)

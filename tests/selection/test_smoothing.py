@@ -9,7 +9,7 @@ from sklearn_seldonian.selection._smoothing import Binormal, Strata
 from tests.selection._shifts import cells, rows, shifted
 
 
-def test_smoothing_goes_by_the_cells_whatever_they_are_looked_up_with():
+def test_smoothing_uses_the_cells_with_any_lookup():
     rng = np.random.default_rng(3)
     scores, labels, codes, _ = rows(2, n=500)
     codes = rng.integers(0, 16, 500)
@@ -38,7 +38,7 @@ def grouped_scores(seed, n=400, shape=lambda normal: normal):
 
 @pytest.mark.parametrize("shape", [lambda normal: normal, np.exp], ids=["normal", "lognormal"])
 @pytest.mark.thinned(2)
-def test_smoothing_knows_rates_better_than_counts(shape):
+def test_smoothing_estimates_rates_better_than_counts(shape):
     margins = grouped_scores(99, 200_000, shape)
     errors = []
     for seed in range(30):

@@ -141,7 +141,7 @@ class TestMonitors:
         with pytest.raises(ValueError, match="monitors 'lsos', and no epoch records it"):
             fitted(blobs, callbacks.EarlyStopping(monitor="lsos"), constraints=constraints)
 
-    def test_the_message_says_what_is_recorded(self, blobs):
+    def test_the_message_has_the_recorded_values(self, blobs):
         with pytest.raises(ValueError, match="'candidate_loss', 'kept', 'estimate_0'"):
             fitted(blobs, callbacks.EarlyStopping())
 

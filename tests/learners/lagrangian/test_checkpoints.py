@@ -34,7 +34,7 @@ def candidate(score, error, loss):
         ([(1.0, 0.0, float("nan"))], None),
     ],
 )
-def test_best_of_those_predicted_to_pass_else_the_likeliest(offers, kept):
+def test_best_of_those_predicted_to_pass_or_the_likeliest(offers, kept):
     checkpoints = Checkpoints(power=0.95)
     module = torch.nn.Linear(1, 1)
     for epoch, offer in enumerate(offers, start=1):
@@ -127,7 +127,7 @@ def test_rows_held_out(n_candidate, n_smallest, module, held_out):
     assert n_selection_rows(n_candidate, n_smallest, module) == held_out
 
 
-def test_weights_that_are_not_trained_learn_nothing_by_heart():
+def test_weights_that_are_not_trained_memorise_nothing():
     frozen = MLP(20, 2, hidden=(64, 64))
     for parameter in list(frozen.parameters())[:-2]:
         parameter.requires_grad = False

@@ -64,7 +64,7 @@ def test_the_simple_one_is_kept_unless_another_is_clearly_better(simple, other, 
     assert why in remark
 
 
-def test_both_are_compared_on_the_rows_that_judged_both():
+def test_both_are_compared_on_common_evaluation_rows():
     positions = torch.arange(N)[N // 2 :]
     simple = evaluated(0.95)
     simple.scores[: N // 2] += 1.0  # is bad at rows that the other one was trained on
@@ -117,7 +117,7 @@ def test_the_default_is_a_network_where_it_is_better(curve):
 
 
 @pytest.mark.parametrize(("name", "kept"), [("line", "linear model"), ("curve", "network")])
-def test_history_tells_of_both_and_ends_with_the_kept(name, kept, request):
+def test_history_has_both_and_ends_with_the_kept_one(name, kept, request):
     model = request.getfixturevalue(name)
     assert set(model.history_["module"]) == {"linear model", "network"}
     of_kept = model.history_.tail(model.n_iter_)
@@ -147,7 +147,7 @@ def test_nothing_is_compared_with_a_module_or_without_constraints(params):
     [(398, None), (2000, RandomUnderSampler(random_state=0))],
     ids=["few rows", "sampler"],
 )
-def test_no_network_is_judged_by_the_rows_that_it_was_trained_on(n_rows, preprocessor):
+def test_no_network_is_evaluated_on_its_training_rows(n_rows, preprocessor):
     model = SeldonianClassifier(
         constraints="ACC >= 0.55", preprocessor=preprocessor, max_epochs=2, random_state=0
     ).fit(*rows("product", n_rows))
@@ -182,7 +182,7 @@ def test_weights_are_saved_and_loaded_with_their_layers(name, request, tmp_path)
     assert np.array_equal(loaded.decision_function(X), model.decision_function(X))
 
 
-def test_training_says_what_it_trains(capsys):
+def test_training_prints_what_it_trains(capsys):
     fitted("sum", verbose=1, max_epochs=1)
     printed = capsys.readouterr().out
     assert printed.index("Training a linear model.") < printed.index("Training a network.")

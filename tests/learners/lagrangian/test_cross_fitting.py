@@ -107,7 +107,7 @@ def rows():
     return X, y
 
 
-def test_a_row_is_judged_without_its_own_label(rows):
+def test_a_row_is_scored_without_its_own_label(rows):
     X, y = rows
     scores = []
     for label in (0, 1):

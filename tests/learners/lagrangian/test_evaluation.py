@@ -68,7 +68,7 @@ def test_offset_is_the_one_with_the_fewest_errors_of_those_that_pass():
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
-def test_what_is_decided_is_told_with_and_without_the_adjustment(deterministic):
+def test_decisions_are_reported_with_and_without_the_adjustment(deterministic):
     evaluator, scores, y = evaluator_of(GAP, deterministic)
     best = evaluator.best(scores)
     for outcome, adjustment in ((best.outcome, best.adjustment), (best.unadjusted, UNADJUSTED)):

@@ -44,7 +44,7 @@ class NotFitted:
     ids=range(7),
 )
 @pytest.mark.parametrize("shuffle", [{}, {"iterator_train__shuffle": False}], ids=["", "in order"])
-def test_what_cannot_be_asked_is_refused_before_training(
+def test_impossible_requests_are_refused_before_training(
     blobs, constraints, option, value, message, shuffle
 ):
     options = {f"iterator_train__{option}": value, **shuffle}

@@ -151,7 +151,7 @@ def weighted_batches(sizes, most, patterns, seed=0):
 
 @pytest.mark.parametrize("patterns", [1, 3])
 @pytest.mark.parametrize("most", [3, MIN_BATCHES, 100])
-def test_batches_looked_up_together_are_as_each_alone(most, patterns):
+def test_batches_of_one_lookup_equal_single_ones(most, patterns):
     sizes = [40] * (2 * MIN_BATCHES + 3) + [7]
     state, batches, together = weighted_batches(sizes, most, patterns)
     other, _, alone = weighted_batches(sizes, 1, patterns)

@@ -85,7 +85,7 @@ def test_batch_norm_never_gets_a_single_last_row(blobs, constraints, option, hid
 
 
 @each_goal
-def test_single_rows_are_batches_where_they_are_asked_for(blobs, constraints):
+def test_single_rows_are_batches_on_request(blobs, constraints):
     X, y = blobs
     steps = []
 

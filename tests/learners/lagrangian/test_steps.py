@@ -52,7 +52,7 @@ def test_memory_is_bounded_and_losses_are_kept(n_updates, monkeypatch):
     assert sum(step.total_loss for step in steps) == sum(range(n_batches))
 
 
-def test_a_small_rest_of_an_epoch_is_counted_to_the_next_step():
+def test_a_small_remainder_of_an_epoch_counts_for_the_next_step():
     history = recorded(1, n_batches=8)
     history.add_loss(torch.tensor(100.0))
     assert not history.is_due()

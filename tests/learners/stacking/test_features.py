@@ -94,7 +94,7 @@ def test_a_class_that_a_fold_lacks_is_least_probable_there():
     assert np.isfinite(scores).all()
 
 
-def test_a_frozen_estimator_is_asked_alone(rows):
+def test_a_frozen_estimator_is_used_without_copies(rows):
     X, y = rows
     model = LogisticRegression().fit(X[:50], y[:50])
     features = stacked(FrozenEstimator(model))
@@ -129,7 +129,7 @@ TABLE = pd.DataFrame(
     ],
     ids=range(10),
 )
-def test_features_beside_the_scores(X, n_beside):
+def test_features_in_addition_to_the_scores(X, n_beside):
     class Constant(Memory):
         def fit(self, X, y):
             self.classes_ = np.unique(y)
@@ -152,7 +152,7 @@ def test_columns_of_two_values_stay_as_they_are():
     np.testing.assert_array_equal(found[:, 2], X[:, 0])
 
 
-def test_numbers_beside_are_standardised_and_missing_ones_are_the_mean():
+def test_additional_numbers_are_standardised_and_missing_ones_are_the_mean():
     X = np.array([[1.0], [3.0], [np.nan], [1.0], [3.0], [2.0]] * 10)
     found = stacked(DecisionTreeClassifier(max_depth=1)).fit_transform(X, np.arange(60) % 2)[:, 1]
     assert found.mean() == pytest.approx(0)
@@ -160,7 +160,7 @@ def test_numbers_beside_are_standardised_and_missing_ones_are_the_mean():
     assert found[2] == pytest.approx(0)
 
 
-def test_a_level_that_was_not_seen_is_no_error():
+def test_an_unknown_level_is_no_error():
     X = pd.DataFrame({"number": np.arange(40.0), "city": ["Rome", "Oslo"] * 20})
     numbers = [("city", "drop"), ("number", "passthrough")]
     chosen = ColumnTransformer([(name, what, [name]) for name, what in numbers])
@@ -200,7 +200,7 @@ class Asked(ClassifierMixin, BaseEstimator):
         return np.full((len(X), 2), 0.5)
 
 
-def test_tables_of_polars_have_the_same_features_beside_the_scores():
+def test_tables_of_polars_have_the_same_additional_features():
     plain = TABLE.drop(columns="nothing").assign(count=[1, 2, 3, None] * 30)
     table = pl.DataFrame({name: plain[name].tolist() for name in plain}, strict=False).with_columns(
         pl.col("age").fill_nan(None)
@@ -248,7 +248,7 @@ def of_numbers(estimator, cv=5):
     return StackedFeatures(estimator, None, NumberScores(5.0, 2.0), cv, random_state=0)
 
 
-def test_predictions_are_standardised_and_do_not_flatter(rows):
+def test_predictions_are_standardised_and_not_too_optimistic(rows):
     X, _ = rows
     y = 5 + 2 * X[:, 1]
     features = of_numbers(NumberMemory())
@@ -257,7 +257,7 @@ def test_predictions_are_standardised_and_do_not_flatter(rows):
     assert features.transform(X).shape == (200, 1 + 3)
 
 
-def test_a_frozen_regressor_is_asked_alone(rows):
+def test_a_frozen_regressor_is_used_without_copies(rows):
     X, _ = rows
     model = LinearRegression().fit(X, X[:, 2])
     features = of_numbers(FrozenEstimator(model))
