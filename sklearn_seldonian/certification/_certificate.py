@@ -70,8 +70,8 @@ class SafetyCertificate(Value):
     specification : SpecificationRecord or None
         What was tested, with everything that gives the constraints their meaning.
     statistics : StatisticsRecord or None
-        What the verdict rests on: counts and sums over the safety rows, and digests of values. None
-        if no test looked at the rows. Documents of version 1 have none either.
+        The basis of the verdict: counts and sums over the safety rows, and digests of values. None
+        if no test used the rows. Documents of version 1 have none either.
     """
 
     results: tuple[ConstraintResult, ...]
@@ -99,7 +99,7 @@ class SafetyCertificate(Value):
 
     @property
     def tested(self) -> bool:
-        """Whether any test looked at the safety rows; if not, they can still be used for a test."""
+        """Whether any test used the safety rows; if not, they can still be used for a test."""
         return any(result.method != UNTOUCHED for result in self.results)
 
     @property
@@ -234,14 +234,14 @@ class SafetyCertificate(Value):
     def recompute(self) -> Recomputation:
         """Run the tests again from the statistics that the certificate contains.
 
-        Some tests look at one number per row, one row after another. Of these numbers the
-        certificate keeps only a digest. The bounds of such tests are not recomputed, and the result
-        says so; `verify` recomputes them from the rows.
+        Some tests use one number per row, one row after another. The certificate has only a digest
+        of these numbers. The bounds of such tests are not recomputed, and the result says so.
+        `verify` recomputes them from the rows.
 
         Returns
         -------
         Recomputation
-            What the statistics lead to, and where the certificate says something else.
+            The results of the statistics, and their differences from the certificate.
 
         Raises
         ------
@@ -287,8 +287,8 @@ class SafetyCertificate(Value):
         Raises
         ------
         ValueError
-            If no test looked at any rows, or if the same test cannot be run with this model and
-            these rows.
+            If no test used any rows, or if the same test cannot be run with this model and these
+            rows.
         TypeError
             If the certificate is of a Seldonian estimator, and `estimator` is not one.
 

@@ -126,7 +126,7 @@ def safety_test_at(
     rows : LabelledRows
     origin : Origin
     order_seed : int
-        The seed of the order in which tests look at rows one after another.
+        The seed of the order in which tests use rows one after another.
     cells : Cells, default=None
         The cells of the rows. None: they are computed.
     mask_given : bool, default=False
@@ -204,7 +204,7 @@ def certificate_of_statistics(
     share, mask_given, bound_by
         As in `safety_test_at`, and the share of each delta.
     of_the_model : iterable of str
-        Assumptions about the model, beside those of every certificate.
+        Assumptions about the model, in addition to those of every certificate.
     unrecorded_values : mapping of str to int
         For each column with missing values, the number of rows without a value.
     of_units : iterable of str, default=()
@@ -264,7 +264,7 @@ def untested_certificate(
     origin: Origin,
     share: float = 1.0,
 ) -> SafetyCertificate:
-    """The certificate if no test looked at the rows, with the reason."""
+    """The certificate if no test used the rows, with the reason."""
     return SafetyCertificate(
         results=tuple(
             untested(constraint, share * delta, reason) for constraint, delta in specification.parts

@@ -93,9 +93,10 @@ def certify(
         rows. With both there is a finite-sample test of errors. None: any number is possible.
     missing : {"error", "exclude"}, default="error"
         What to do with rows that have no value in a column that constraints name. "error": refuse
-        them. "exclude": such a row meets no condition on that column, be it ``sex == "F"``, ``sex
-        != "F"`` or ``not F``; it counts where there is no such condition. The certificate then says
-        how many rows this concerns, and that it covers groups as far as they are recorded.
+        them. "exclude": for such a row, every condition on that column is false: ``sex == "F"`` as
+        well as ``sex != "F"`` and ``not F``. The row counts where there is no such condition. The
+        certificate then says how many rows this concerns, and that it covers groups as far as they
+        are recorded.
     groups : array-like of shape (n_rows,), default=None
         Rows with the same value belong together, such as the rows of one person, school or day.
         They may depend on each other in any way, but the groups must be independent draws. None:

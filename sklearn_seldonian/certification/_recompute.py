@@ -1,8 +1,8 @@
 """The test of a certificate, run again from the statistics in the certificate.
 
-Counts and sums give the same bounds again. If a test looked at one row after another, the
-certificate has only a digest of the rows. Then the fields that follow from sums are compared:
-estimates, rates, and the numbers of rows.
+Counts and sums give the same bounds again. If a test used one row after another, the certificate
+has only a digest of the rows. Then only the fields that follow from sums are compared: estimates,
+rates, and the numbers of rows.
 """
 
 from __future__ import annotations
@@ -548,7 +548,7 @@ def _disagreements(
     if not exclusive <= exclusive_columns(statistics.stratification):
         yield "specification.mutually_exclusive_columns name columns that are both 1 in some rows"
     if (seen.values is None) != (certificate.order_seed is None):
-        yield "order_seed must be given if and only if the test looked at rows one after another"
+        yield "order_seed must be given if and only if the test used rows one after another"
     followed = {
         *(
             f"Columns {one} and {other} are never both 1; no row seen has both."

@@ -47,10 +47,9 @@ OF_SUMS = ("asymptotic", "ttest")
 class SafetyStatistics:
     """Everything that a certificate needs from some rows; add the parts with ``+`` or `sum`.
 
-    Use `collect` to create it. It holds counts, sums and digests. It also holds one or more numbers
-    per row if a test looks at rows one after another: with ``decision="sample"``, for errors, and
-    for your own measures, unless the method is "asymptotic" or "ttest". The parts must be of
-    disjoint rows.
+    Use `collect` to create it. It has counts, sums and digests. It also has one or more numbers per
+    row if a test uses rows one after another: with ``decision="sample"``, for errors, and for your
+    own measures, unless the method is "asymptotic" or "ttest". The parts must be of disjoint rows.
     """
 
     specification: Specification
@@ -259,8 +258,8 @@ def check_kept(statistics: Statistics) -> None:
     if n_bytes > MAX_KEPT_BYTES:
         most = MAX_KEPT_BYTES * n_rows // n_bytes
         raise ValueError(
-            f"{n_rows:,} rows are too many for this test, which keeps them in memory: it looks at "
-            'them one after another, because of decision="sample", errors or measures of your own. '
+            f"{n_rows:,} rows are too many for this test, which keeps them in memory: it uses them "
+            'one after another, because of decision="sample", errors or measures of your own. '
             f"Draw at most {most:,} of the rows at random and test these, or use "
             'method="asymptotic", which needs sums only.'
         )

@@ -145,8 +145,8 @@ def verified(
     """As `SafetyCertificate.verify`."""
     if not certificate.tested:
         raise ValueError(
-            "No test looked at any rows for this certificate, and it certifies nothing. So there "
-            "is nothing to verify."
+            "No test used any rows for this certificate, and it certifies nothing. So there is "
+            "nothing to verify."
         )
     rows = X, y, sensitive_features, groups, sample_weight
     with warnings.catch_warnings():  # the certificate contains what the warnings say
@@ -200,7 +200,7 @@ def _certified_again(
     given = _given_parameters(certificate, estimator)
     most = {"max_group_size": _largest_group(groups), "max_weight": _largest(sample_weight)}
     for name, seen in most.items():
-        # That these are other rows, or that it is another limit, will show in data and statistics.
+        # If the rows or the limit are others, the comparison of data and statistics shows it.
         if seen is None or (given[name] is not None and seen > given[name]):
             del given[name]
     again: SafetyCertificate = certify(

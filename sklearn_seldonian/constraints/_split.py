@@ -44,8 +44,8 @@ MAX_ATOMS_PER_MEAN, MAX_SINGLE_ATOMS = 2, 2_000
 # To see whether an OR of ANDs always holds, it is written as an AND of at most this many ORs.
 MAX_CLAUSES = 64
 # An irrational limit is only known to lie between two numbers. If they differ by at most this share
-# of the limited expression's range, the float in their middle is used. Otherwise the end that is
-# harder to meet is used.
+# of the limited expression's range, the float in their middle is used. Otherwise the stricter end
+# is used.
 ROUNDING = 1e-12
 
 TRUE = Atom(Number(0.0), (), Linear((), 0.0))

@@ -115,7 +115,7 @@ class _Digests:
 
 @singledispatch
 def _parts(value: Any, digests: _Digests) -> list[Part]:
-    """The parts of a value's digest, beside its type; of an object, what pickle keeps."""
+    """The parts of a value's digest, without its type; for an object, the state that is pickled."""
     decides = _deciding_part(value)
     if decides is not None:
         return digests.of_each(decides)

@@ -138,7 +138,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         Parameters
         ----------
         X : array-like, tensor or torch Dataset, of shape (n_rows, ...)
-            Finite numbers, or whatever `preprocessor` takes. A Dataset is read once.
+            Finite numbers, or rows that `preprocessor` accepts. A Dataset is read once.
         y : array-like of shape (n_rows,), default=None
             Class labels, with at least two different ones, or the numbers to predict for a
             regressor. None: the targets in the Dataset.
@@ -180,7 +180,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         SafetyDataReusedWarning
             If the safety rows were tested before.
         """
-        # The first step, and a single one: from here on the old verdict is gone.
+        # The first statement of `fit` removes the old certificate, so no interrupt can keep it.
         self.__dict__.pop("certificate_", None)
         self.__dict__ = self._without_fit()
         refuse_keywords(others, "fit", FIT_ARGUMENTS, self)
@@ -196,7 +196,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
                 outcome, setup.problem, setup.split, model._origin, _requests.drawn_seed(setup.rng)
             )
         )
-        processes.check_same(repr(certificate), UNLIKE)  # every process has come this far
+        processes.check_same(repr(certificate), UNLIKE)  # also waits for all processes
         name = type(self).__name__
         known = self._tests_run, name, setup.rows, hashes
         reuse = reuse_of([certificate], *known, registry=self.registry)
@@ -206,8 +206,8 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         return self
 
     # -- the steps of fit ------------------------------------------------------------------
-    # They run on a copy of the estimator: a fit that is interrupted, at whatever line, leaves the
-    # estimator itself unfitted. A search takes the same steps.
+    # They run on a copy of the estimator, so that a fit that is interrupted at any line leaves the
+    # estimator itself unfitted. A search has the same steps.
 
     def _set_up(self, X, y, sensitive_features, safety_mask, groups, sample_weight, shift):
         """Check parameters and rows, split the rows, and bind the constraints to them."""

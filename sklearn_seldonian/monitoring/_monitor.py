@@ -68,10 +68,10 @@ class SafetyMonitor(BaseEstimator):
 
     `update` takes rows in batches of any size. After each batch, the monitor reports for each
     constraint whether it is proved to be violated (`violated_`) or to hold (`certified_`), its
-    value so far (`estimate_`), and a lower and an upper bound on it (`bounds_`). You can look at
-    these after every row, and stop or continue because of what you see. If the rows are independent
-    draws from one population, the probability that a constraint that holds is ever reported as
-    violated is at most delta, however long the stream.
+    value so far (`estimate_`), and a lower and an upper bound on it (`bounds_`). You can check
+    these after every row, and stop or continue because of them. If the rows are independent draws
+    from one population, the probability that a constraint that holds is ever reported as violated
+    is at most delta, for any length of the stream.
 
     Parameters
     ----------
@@ -426,7 +426,7 @@ class SafetyMonitor(BaseEstimator):
         constraint that keeps one mean on one side of a limit, or between two limits, it is enough
         that the constraint holds at both sites. Given all earlier rows of both sites, a row changes
         one factor of the capital, and the mean of the new value is at most the old value. The
-        capital from all rows is therefore a supermartingale, whatever the order of the rows. The
+        capital from all rows is therefore a supermartingale, for any order of the rows. The
         probability that it reaches 1 / delta at any of the moments at which sites are merged is at
         most delta under two conditions. Each merge has all the rows of earlier merges, and the
         number of rows of a site at a merge does not depend on rows that are not counted yet. Old

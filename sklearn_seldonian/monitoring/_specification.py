@@ -256,7 +256,7 @@ def _check_monitored(constraint: ResolvedConstraint, remedy: str) -> None:
     text = constraint.source.text or str(constraint.source)
     if not constraint.tested_means:
         raise ValueError(
-            f"{text!r} is decided by arithmetic alone, whatever the rows, so there is nothing to "
+            f"{text!r} is decided by arithmetic alone, for any rows, so there is nothing to "
             "monitor. Leave it out."
         )
     if constraint.is_impossible:
