@@ -265,9 +265,9 @@ def check_violations(trials: pd.DataFrame) -> None:
             continue
         n_violating, n_solved = int((fits["g"] > ROUNDING).sum()), int(fits["solved"].sum())
         p_value = binomtest(n_violating, len(fits), DELTA, alternative="greater").pvalue
-        told = f"{method}: {n_violating} of {n_solved} solutions violate, in {len(fits)} fits"
-        print(f"{told} (p = {p_value:.3g})")
-        assert p_value >= SIGNIFICANCE, told
+        text = f"{method}: {n_violating} of {n_solved} solutions violate, in {len(fits)} fits"
+        print(f"{text} (p = {p_value:.3g})")
+        assert p_value >= SIGNIFICANCE, text
 
 
 def report(trials: pd.DataFrame) -> None:

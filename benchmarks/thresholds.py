@@ -195,8 +195,8 @@ def claims(trials: pd.DataFrame) -> dict[str, bool]:
     for name in OURS:
         violates = trials.loc[trials["method"] == name, "violates"]
         if len(violates):
-            chance = stats.binom.sf(violates.sum() - 1, len(violates), DELTA)
-            held[f"{name}: violations are no more frequent than delta"] = bool(chance > 0.001)
+            p_value = stats.binom.sf(violates.sum() - 1, len(violates), DELTA)
+            held[f"{name}: violations are no more frequent than delta"] = bool(p_value > 0.001)
     tpr = trials.groupby(["constraint", "m", "method"])["tpr"].mean().unstack()
     if {"MAPIE, fixed sequence", "certify, fixed sequence"} <= set(tpr.columns):
         lead = tpr["certify, fixed sequence"] - tpr["MAPIE, fixed sequence"]

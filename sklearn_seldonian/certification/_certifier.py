@@ -213,7 +213,7 @@ def certificate_of_statistics(
     **others
         More fields of the certificate.
     """
-    exclusive = specification.mutually_exclusive_columns & exclusive_columns(
+    mutually_exclusive_columns = specification.mutually_exclusive_columns & exclusive_columns(
         statistics.stratification
     )
     of_columns = (
@@ -222,17 +222,21 @@ def certificate_of_statistics(
     )
     method = specification.source.method
     results = tuple(
-        certify_constraint(constraint, statistics, share * delta, method, exclusive)
+        certify_constraint(
+            constraint, statistics, share * delta, method, mutually_exclusive_columns
+        )
         for constraint, delta in specification.parts
     )
     is_normal = any(result.guarantee == "asymptotic" for result in results)
-    record = _recorded(specification, share, exclusive, statistics.shift)
+    record = _recorded(specification, share, mutually_exclusive_columns, statistics.shift)
     seen = None
     if record is not None:
         seen = recorded_statistics(statistics, specification.constraints, is_normal)
     return SafetyCertificate(
         results=results,
-        assumptions=assumptions((*of_the_model, *of_columns), exclusive, mask_given, of_units),
+        assumptions=assumptions(
+            (*of_the_model, *of_columns), mutually_exclusive_columns, mask_given, of_units
+        ),
         n_safety=n_safety,
         created_at=now(),
         versions=versions(),
@@ -247,14 +251,14 @@ def certificate_of_statistics(
 def _recorded(
     specification: BoundSpecification,
     share: float,
-    exclusive: ExclusiveColumns,
+    mutually_exclusive_columns: ExclusiveColumns,
     shift: Shift | None,
 ) -> SpecificationRecord | None:
     """The record of a specification for the certificate; None if JSON cannot express it."""
     if specification.record is None:
         return None
     tested = specification.record, specification.constraints
-    return recorded_test(*tested, share, exclusive, shift)
+    return recorded_test(*tested, share, mutually_exclusive_columns, shift)
 
 
 def untested_certificate(

@@ -161,9 +161,9 @@ def recomputed(certificate: SafetyCertificate) -> Recomputation:
     if seen is None:
         return _untested_again(certificate, bound)
     statistics = statistics_of(seen, bound, certificate)
-    exclusive = bound.mutually_exclusive_columns
+    mutually_exclusive_columns = bound.mutually_exclusive_columns
     tested = [
-        certify_by_sums(constraint, statistics, delta, record.method, exclusive)
+        certify_by_sums(constraint, statistics, delta, record.method, mutually_exclusive_columns)
         for constraint, delta in bound.parts
     ]
     others = tuple(_disagreements(certificate, bound, statistics))
@@ -544,8 +544,8 @@ def _disagreements(
     record, seen = certificate.specification, certificate.statistics
     assert record is not None
     assert seen is not None
-    exclusive = bound.mutually_exclusive_columns
-    if not exclusive <= exclusive_columns(statistics.stratification):
+    mutually_exclusive_columns = bound.mutually_exclusive_columns
+    if not mutually_exclusive_columns <= exclusive_columns(statistics.stratification):
         yield "specification.mutually_exclusive_columns name columns that are both 1 in some rows"
     if (seen.values is None) != (certificate.order_seed is None):
         yield "order_seed must be given if and only if the test used rows one after another"

@@ -169,8 +169,8 @@ class SafetyStatistics:
         constraints = self.specification.constraints
         elsewhere = levels_elsewhere(constraints, self.levels)
         bound = self.specification.bound_by(self.levels, self.targets, self.measures, elsewhere)
-        exclusive = exclusive_columns(self.statistics.stratification)
-        return dataclasses.replace(bound, mutually_exclusive_columns=exclusive)
+        mutually_exclusive_columns = exclusive_columns(self.statistics.stratification)
+        return dataclasses.replace(bound, mutually_exclusive_columns=mutually_exclusive_columns)
 
 
 class Collector:

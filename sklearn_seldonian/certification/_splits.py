@@ -41,7 +41,9 @@ class Split(NamedTuple):
     of_successes: bool
 
 
-def kinds_of(estimands: Sequence[Estimand], exclusive: ExclusiveColumns) -> Kinds | None:
+def kinds_of(
+    estimands: Sequence[Estimand], mutually_exclusive_columns: ExclusiveColumns
+) -> Kinds | None:
     """The kinds of rows that are possible by the text of the rates alone, without data.
 
     None if they are too many to list.
@@ -51,21 +53,21 @@ def kinds_of(estimands: Sequence[Estimand], exclusive: ExclusiveColumns) -> Kind
         return None
     entries = _entry_kinds(estimands)
     found = set[Kind]()
-    for true in _possible_combinations(conditions, exclusive):
+    for true in _possible_combinations(conditions, mutually_exclusive_columns):
         counts = [true.issuperset(estimand.conditions) for estimand in estimands]
         found.update(tuple(k * c for k, c in zip(kind, counts, strict=True)) for kind in entries)
     return frozenset(kind for kind in found if any(kind))
 
 
 def _possible_combinations(
-    conditions: Sequence[Condition], exclusive: ExclusiveColumns
+    conditions: Sequence[Condition], mutually_exclusive_columns: ExclusiveColumns
 ) -> Iterator[frozenset[Condition]]:
     """The sets of conditions that, by their text, can be true while all others are false."""
     for chosen in itertools.product((False, True), repeat=len(conditions)):
         true = frozenset(itertools.compress(conditions, chosen))
         false = {c for c in conditions if c not in true and isinstance(c, ColumnIs)}
         pairs = itertools.combinations(true, 2)
-        if any(are_exclusive(one, other, exclusive) for one, other in pairs):
+        if any(are_exclusive(one, other, mutually_exclusive_columns) for one, other in pairs):
             continue
         if not any(replace(c, value=not c.value) in false for c in false):
             yield true

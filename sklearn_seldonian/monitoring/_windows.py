@@ -116,7 +116,9 @@ class Window:
 
     def evidence(self, specification: MonitorSpecification, i: int, share: float) -> Evidence:
         """The evidence about the constraint at position `i`."""
-        return Evidence(self.streams, specification.deltas[i] * share, specification.exclusive)
+        return Evidence(
+            self.streams, specification.deltas[i] * share, specification.mutually_exclusive_columns
+        )
 
 
 def check_windows(windows: int | str) -> int | str:

@@ -21,13 +21,13 @@ DELTA = 0.05
 M, F = RateStream(150, 300), RateStream(90, 300)
 
 
-def known(text, *streams, exclusive=()):
+def known(text, *streams, mutually_exclusive_columns=()):
     """A constraint and evidence, whose streams are in the order of its means."""
-    spec = specification(text, mutually_exclusive=exclusive)
+    spec = specification(text, mutually_exclusive=mutually_exclusive_columns)
     (constraint,) = spec.constraints
     assert len(streams) == len(constraint.estimands)
     by_mean = dict(zip(constraint.estimands, streams, strict=True))
-    return constraint, Evidence(by_mean, DELTA, spec.exclusive)
+    return constraint, Evidence(by_mean, DELTA, spec.mutually_exclusive_columns)
 
 
 def upper(stream, delta=DELTA):
@@ -92,7 +92,7 @@ def test_delta_is_shared_where_any_of_several_bounds_counts(text, lower_delta, u
 
 def test_columns_that_exclude_each_other_are_sharper():
     text = "PR | [M] - PR | [F] <= 0.1"
-    apart = bounds_of(*known(text, M, F, exclusive=[("M", "F")]))
+    apart = bounds_of(*known(text, M, F, mutually_exclusive_columns=[("M", "F")]))
     box = bounds_of(*known(text, M, F))
     assert apart == pytest.approx(bounds_of(*known(GAP, M, F)), abs=1e-9)
     share = DELTA / 2
