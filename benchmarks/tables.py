@@ -162,7 +162,7 @@ def misuse() -> Iterator[str]:
 
 def power() -> Iterator[str]:
     """The rows that tests of several rates and means need, compared with an asymptotic test."""
-    yield from _head("constraint and truth", "rows", "asymptotic", "factor", "wanted")
+    yield from _head("constraint and truth", "rows", "asymptotic", "factor", "at most")
     for row in read("power").itertuples():
         factor = f"{row.factor:.2f}" if row.factor <= row.wanted else f"**{row.factor:.2f}**"
         case = row.case.replace("|", "\\|")
