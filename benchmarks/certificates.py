@@ -2,16 +2,16 @@
 
 Three tables, all seeded:
 
-* validity: how often a constraint that holds with equality (or is one of several, of which
-  one does) is certified, by each bound, at delta 0.05. "auto" must keep to delta; the
-  "asymptotic" and "ttest" columns show by how much these exceed it on small samples;
+* validity: how often a constraint is certified by each method at delta 0.05, although it holds only
+  with equality. With several constraints, one of them holds with equality. "auto" must be at most
+  delta. The columns "asymptotic" and "ttest" show by how much these exceed delta on small samples;
 * power: how often a constraint that holds is certified;
 * speed: CPU seconds on one core of this machine.
 
     python benchmarks/certificates.py [--quick] [--part validity|power|speed]
 
-It ends in assertions of what the rows claim. The error of a share is one binomial standard error.
-A requirement is missed if the share differs from it by more than three of them.
+It ends in assertions of the requirements of all rows. The error of a share is one binomial standard
+error. A requirement is missed if the share differs from it by more than three standard errors.
 """
 
 from __future__ import annotations

@@ -401,7 +401,7 @@ def power(quick: bool) -> Iterator[Row]:
         p = two_rate_p_values((n, n), PARITY, 0.1, 0.05)
         mass = binomial_masses(n, np.array([0.4]))[0]
         share = float(mass @ ((p <= 0.05) & (p.T <= 0.05)) @ mass)
-        yield Row("power", f"parity .1 at .4/.4, {n} rows a group, exact", share, at_least=least)
+        yield Row("power", f"parity .1 at .4/.4, {n} rows per group, exact", share, at_least=least)
     rng = np.random.default_rng(2)
     samples = 60 if quick else 300
     yield from verdicts(rng, samples)
@@ -419,7 +419,7 @@ def power(quick: bool) -> Iterator[Row]:
     z = (rng.beta(4, 5, (TRIALS, 300)) - rng.beta(4, 5, (TRIALS, 300)) + 1.0) / 2.0
     both = [largest_capital(v, 0.525, 0.05) >= 20.0 for v in (z, 1.0 - z)]
     share = float(np.mean(both[0] & both[1]))
-    yield Row("power", "soft parity .05, beta(4,5), 300 a group, betting", share, at_least=0.93)
+    yield Row("power", "soft parity .05, beta(4,5), 300 per group, betting", share, at_least=0.93)
 
 
 def verdicts(rng: np.random.Generator, samples: int) -> Iterator[Row]:
@@ -449,7 +449,7 @@ def speed() -> Iterator[Row]:
         ("chernoff_upper, 4 rates", lambda: chernoff_upper(*gaps, 0.05), None),
     ]
     for name, call, limit in cases:
-        label = f"two rates, 35,000 rows a group: {name}" if limit else name
+        label = f"two rates, 35,000 rows per group: {name}" if limit else name
         yield Row("speed", f"{label} (s)", best_of_three(call), at_most=limit)
 
 
