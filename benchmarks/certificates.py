@@ -241,7 +241,7 @@ CASES: dict[str, tuple[list[str], Groups, Schema]] = {
         {ALL: group(150, 0.9, 0.1)},
         TWO,
     ),
-    "parity .25 and accuracy, parity on its limit, n = 60 a group": (
+    "parity .25 and accuracy, parity on its limit, n = 60 per group": (
         ["abs(PR | [M] - PR | [F]) <= 0.25", "ACC >= 0.5"],
         {"M": group(60, 0.9, 0.1), "F": group(60, 0.9, 0.1, 0.8125)},
         TWO,
@@ -280,7 +280,7 @@ def soft_validity(trials: int) -> Iterator[Row]:
         for method in METHODS:
             hits = sum(passes(parity.tree, drawn(parity, p), DELTA, method) for p in pairs)
             required = {"at_most": DELTA} if method == "auto" else {}
-            yield share(f"soft parity .1, {name}, 200 a group: {method}", hits, trials, **required)
+            yield share(f"soft parity .1, {name}, 200 per group: {method}", hits, trials, **required)
 
 
 def drawn(constraint: ResolvedConstraint, scores: Sequence[Floats]) -> Evidence:
@@ -309,7 +309,7 @@ def power(quick: bool) -> Iterator[Row]:
     scale = 4 if quick else 1
     for n, least, trials in ((200, 0.27, 3000), (400, 0.77, 2000), (800, 0.98, 1000)):
         equal = {"M": group(n, 0.4, 0.4), "F": group(n, 0.4, 0.4)}
-        yield certified(f"parity .1 at .4/.4, {n} a group", PARITY, equal, trials // scale, least)
+        yield certified(f"parity .1 at .4/.4, {n} per group", PARITY, equal, trials // scale, least)
     for (low, high), n, least in (((0.05, 0.1), 100, 0.80), ((0.2, 0.25), 200, 0.84)):
         # n rows behind each of the four rates; both gaps are .05.
         gaps = {"M": group(2 * n, 1 - low, low), "F": group(2 * n, 1 - high, high)}
@@ -319,7 +319,7 @@ def power(quick: bool) -> Iterator[Row]:
     rng, trials = np.random.default_rng(7), 2000 // scale
     pairs = [(rng.beta(4, 5, 300), rng.beta(4, 5, 300)) for _ in range(trials)]
     hits = sum(passes(parity.tree, drawn(parity, pair), DELTA) for pair in pairs)
-    yield share("soft parity .05, beta(4, 5), 300 a group", hits, trials, at_least=0.80)
+    yield share("soft parity .05, beta(4, 5), 300 per group", hits, trials, at_least=0.80)
 
 
 def certified(case: str, text: str, groups: Groups, trials: int, least: float) -> Row:
@@ -351,8 +351,8 @@ def speed(quick: bool) -> Iterator[Row]:
         )
         verdict = fastest(lambda e=evidence: passes(parity.tree, e, DELTA))
         bound = fastest(lambda e=evidence: safety_test(parity.tree, e, DELTA))
-        yield Row(f"parity, 35,000 a group, {name}: verdict (s)", verdict, at_most=0.05)
-        yield Row(f"parity, 35,000 a group, {name}: bound (s)", bound, at_most=2.0)
+        yield Row(f"parity, 35,000 per group, {name}: verdict (s)", verdict, at_most=0.05)
+        yield Row(f"parity, 35,000 per group, {name}: bound (s)", bound, at_most=2.0)
     yield sum_of_gaps(5000)
     yield from many_levels(100_000 if quick else 1_000_000)
     yield from many_constraints(100_000 if quick else 1_000_000)
