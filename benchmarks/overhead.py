@@ -59,7 +59,7 @@ def parities(n_constraints: int) -> list[str]:
     return [f"abs(PR | [g{i}] - PR | [not g{i}]) <= 0.08" for i in range(n_constraints)]
 
 
-# -- what is timed -------------------------------------------------------------------------
+# -- timed functions -----------------------------------------------------------------------
 
 
 def bare_loop(data: Data, *, halved: bool, epochs: int, device: str) -> None:

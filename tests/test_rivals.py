@@ -98,7 +98,7 @@ def test_predicted_passing_is_of_all_constraints_at_the_epoch_kept():
     assert math.isnan(predicted_passing(None))
 
 
-# -- what is made of the trials -----------------------------------------------------------------
+# -- summaries of the trials --------------------------------------------------------------------
 
 
 def a_trial(trial, method, accuracy=math.nan, g=-0.1):

@@ -131,7 +131,7 @@ def fingerprints_of(sums: Mapping[str, RowSum], columns: Iterable[str]) -> dict[
     return {name: of_rows.fingerprint(kind) for name, of_rows in sums.items()}
 
 
-# -- rows that the model has seen --------------------------------------------------
+# -- rows that the model was fitted to ---------------------------------------------
 
 
 def other_rows(sightings: Sequence[Sighting]) -> str:

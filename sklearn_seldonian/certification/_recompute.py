@@ -248,7 +248,7 @@ def contradiction(again: Recomputation, certificate: SafetyCertificate) -> str:
     return next((text for text, field in fields.items() if field not in free), "")
 
 
-# -- what was asked ------------------------------------------------------------------------
+# -- the specification ---------------------------------------------------------------------
 
 
 def _refuse(field: str, what: str) -> NoReturn:
@@ -398,7 +398,7 @@ def _with_choice(
     return constraint.opened().with_choice(choice)
 
 
-# -- what was seen -------------------------------------------------------------------------
+# -- the statistics ------------------------------------------------------------------------
 
 
 def statistics_of(
@@ -534,7 +534,7 @@ def _check_totals(statistics: Statistics, certificate: SafetyCertificate) -> Non
         _refuse("statistics.tables", "must have counts of rows, or sums of probabilities")
 
 
-# -- what is said elsewhere ----------------------------------------------------------------
+# -- agreement with other fields -----------------------------------------------------------
 
 
 def _disagreements(

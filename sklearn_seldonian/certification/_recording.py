@@ -48,7 +48,7 @@ from sklearn_seldonian.measures import ANY_NUMBER
 
 Array = NDArray[np.float64]
 
-# -- what was asked ------------------------------------------------------------------------
+# -- the specification ---------------------------------------------------------------------
 
 
 def recorded_names(
@@ -145,7 +145,7 @@ def recorded_test(
     )
 
 
-# -- what was seen -------------------------------------------------------------------------
+# -- the statistics ------------------------------------------------------------------------
 
 
 def recorded_statistics(

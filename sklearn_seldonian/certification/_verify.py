@@ -285,7 +285,7 @@ def _positive_label(certificate: SafetyCertificate, estimator: Any) -> Any:
     return named.get(certificate.positive or "")
 
 
-# -- what differs ----------------------------------------------------------------------------
+# -- differences -----------------------------------------------------------------------------
 
 
 def _differing_data(certificate: SafetyCertificate, again: SafetyCertificate) -> Iterator[str]:

@@ -86,7 +86,7 @@ class TestSinglePrecision:
 # -- which devices there are ---------------------------------------------------------------
 
 
-# -- what was trained on one, where there is none ---------------------------------------------
+# -- loading without the device of training ---------------------------------------------------
 
 
 def pickled_on(model, device, monkeypatch):

@@ -173,7 +173,7 @@ def test_a_pipeline_is_one_fit(blobs):
         model.fit(*blobs)
 
 
-# -- the end that skorch's EarlyStopping asks for ----------------------------------------------
+# -- the end of training by skorch's EarlyStopping ---------------------------------------------
 
 
 class Talkative(EarlyStopping):

@@ -189,7 +189,7 @@ def test_promise_holds_in_simulation(true_accuracy, whole):
         assert binomtest(certified, n_trials, exact).pvalue > 0.01
 
 
-# -- what an adversarial reading found -----------------------------------------------------
+# -- cases found by adversarial reading ----------------------------------------------------
 
 
 def test_precision_and_an_average_are_not_treated_as_one_mean_over_rows():

@@ -170,7 +170,7 @@ def test_rows_of_a_unit_may_be_copies_of_each_other(whole):
     assert wrong_of_rows > 0.2 * reps
 
 
-# -- what it says ------------------------------------------------------------------------------
+# -- values and symmetries ---------------------------------------------------------------------
 
 
 def people(n=300, seed=0, rate=0.3):

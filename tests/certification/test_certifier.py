@@ -82,7 +82,7 @@ def certificate_of(specification, model=None, *, columns=COLUMNS, order_seed=7, 
     return run_safety_test(specification, model or Told(), rows, ORIGIN, order_seed, **others)
 
 
-# -- what was tested -------------------------------------------------------------------------------
+# -- tested constraints ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5])
@@ -142,7 +142,7 @@ def test_the_order_of_rows_is_drawn_where_a_test_depends_on_it():
     assert first == again != other
 
 
-# -- what it rests on ------------------------------------------------------------------------------
+# -- assumptions -----------------------------------------------------------------------------------
 
 CHOSEN = "Which rows were kept for the safety test did not depend on outcomes."
 
@@ -177,7 +177,7 @@ def test_columns_exclude_each_other_where_no_row_of_either_kind_has_both(bound, 
     assert exact is (bound and safe)
 
 
-# -- what was not tested ---------------------------------------------------------------------------
+# -- untested constraints --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bound_by", ["candidate", "tested"])
@@ -221,7 +221,7 @@ def test_an_untested_certificate_passes_nothing_and_has_a_reason():
     assert {name: getattr(certificate, name) for name in vars(ORIGIN)} == vars(ORIGIN)
 
 
-# -- where it comes from ---------------------------------------------------------------------------
+# -- origin ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("positive", "name"), [(None, None), (0, "no"), (1, "yes")])

@@ -132,7 +132,7 @@ def test_a_column_may_be_in_two_places_with_the_same_gaps():
         certify(model, X, MASKED["label"], ON_SEX[0], **options)
 
 
-# -- what the certificate says -----------------------------------------------------------------
+# -- statements of the certificate -------------------------------------------------------------
 
 
 def test_the_certificate_counts_the_rows_and_states_the_assumption():

@@ -121,7 +121,7 @@ def test_rows_for_one_limit_are_the_fewest_with_the_power(limit, rate, power):
     assert powers[-1] >= power > max(powers[:-1])
 
 
-# -- one rate and two groups, in the numbers of rows that users ask about -------------------------
+# -- one rate and two groups, with typical numbers of rows ----------------------------------------
 
 
 @pytest.mark.parametrize("power", [0.8, 0.9, 0.95])

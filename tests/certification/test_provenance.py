@@ -122,7 +122,7 @@ def test_answers_belong_to_their_rows():
     assert one["scores"] != mixed["scores"]
 
 
-# -- rows that the model has seen ------------------------------------------------------------------
+# -- rows that the model was fitted to -------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ def test_precision_of_drawn_decisions_among_other_terms_fails_closed():
     )
 
 
-# -- what to do about a failure ------------------------------------------------------------
+# -- advice after a failure ----------------------------------------------------------------
 
 GAP = "PR | [not M] - PR | [M] <= 0.1"
 

@@ -349,7 +349,7 @@ def test_regression():
     assert ranges == [(0, 4), (-4, 4), (0, 16)]
 
 
-# -- one variable for what is the same ------------------------------------------------------
+# -- one variable for equal estimands -------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_a_search_for_a_regression(blobs):
     assert SEARCHED in found.best_estimator_.certificate_.explain()
 
 
-# -- what is relied on of scikit-learn --------------------------------------------------------
+# -- properties of scikit-learn that the package relies on ------------------------------------
 
 
 class Asks(BaseEstimator):

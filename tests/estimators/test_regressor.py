@@ -49,7 +49,7 @@ def fitted(grades, constraints="MAE <= 0.6", groups=None, **params):
     return model.fit(*grades, sensitive_features=groups)
 
 
-# -- what fit leaves behind ----------------------------------------------------------------
+# -- attributes after fit ------------------------------------------------------------------
 
 
 def test_fitted_attributes(grades):

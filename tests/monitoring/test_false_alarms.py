@@ -1,6 +1,6 @@
 """A constraint that holds is ever reported as violated with probability at most delta.
 
-Short streams are enumerated, and all of them looked at after every row; long ones are drawn.
+Short streams are enumerated and tested after every row. Long streams are simulated.
 The long form is `benchmarks/monitoring.py`.
 """
 
