@@ -280,7 +280,8 @@ def soft_validity(trials: int) -> Iterator[Row]:
         for method in METHODS:
             hits = sum(passes(parity.tree, drawn(parity, p), DELTA, method) for p in pairs)
             required = {"at_most": DELTA} if method == "auto" else {}
-            yield share(f"soft parity .1, {name}, 200 per group: {method}", hits, trials, **required)
+            case = f"soft parity .1, {name}, 200 per group: {method}"
+            yield share(case, hits, trials, **required)
 
 
 def drawn(constraint: ResolvedConstraint, scores: Sequence[Floats]) -> Evidence:
