@@ -45,8 +45,8 @@ class Rows(NamedTuple):
         """The probability of passing."""
         safety, both = self.errors(rates)
         within, gap = limit - norm.ppf(1 - DELTA) * safety, rates[0] - rates[1]
-        chance = norm.cdf((within - gap) / both) - norm.cdf((-within - gap) / both)
-        return np.maximum(chance, 0.0)
+        probability = norm.cdf((within - gap) / both) - norm.cdf((-within - gap) / both)
+        return np.maximum(probability, 0.0)
 
 
 class Rule(NamedTuple):

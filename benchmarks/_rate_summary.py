@@ -98,7 +98,7 @@ def print_summary(summary: pd.DataFrame) -> None:
     ]
     columns = ["trials", "rate", "violations", "accuracy", "log_loss", "constant", "seconds"]
     peers = ["engine", "engine_accuracy", "engine_log_loss"]
-    print("\nViolations: soft/hard, in number of solutions; the Engine's likewise")
+    print("\nViolations: soft/hard, in number of solutions, and the same for the Engine")
     print(
         shown.sort_values(["decision", "config", "m"])[[*POINT, *columns, *peers]].to_string(
             index=False, na_rep="", float_format="%.4f"

@@ -2,16 +2,16 @@
 
 Three tables, all seeded:
 
-* validity: how often a constraint that holds with equality (or is one of several, of which
-  one does) is certified, by each bound, at delta 0.05. "auto" must keep to delta; the
-  "asymptotic" and "ttest" columns show by how much these exceed it on small samples;
+* validity: how often a constraint is certified by each method at delta 0.05, although it holds only
+  with equality. With several constraints, one of them holds with equality. "auto" must be at most
+  delta. The columns "asymptotic" and "ttest" show by how much these exceed delta on small samples;
 * power: how often a constraint that holds is certified;
-* speed: seconds of one core of this machine, without what other processes take of it.
+* speed: CPU seconds on one core of this machine.
 
     python benchmarks/certificates.py [--quick] [--part validity|power|speed]
 
-It ends in assertions of what the rows claim. The error of a share is one binomial standard error.
-A requirement is missed if the share differs from it by more than three of them.
+It ends in assertions of the requirements of all rows. The error of a share is one binomial standard
+error. A requirement is missed if the share differs from it by more than three standard errors.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ THREE = Schema((0, 1, 2), None, {})
 MF = frozenset({frozenset({"M", "F"})})
 PARITY = "abs(PR | [M] - PR | [F]) <= 0.1"
 LONG = "min(TPR, by=level) >= 0.1", "max(abs(PR - 0.3), by=level) <= 0.9"
-# Allowed seconds, by number of levels.
-MOST = {1000: 1.0, 10_000: 5.0}
+# By number of levels, the largest allowed number of seconds.
+MAX_SECONDS = {1000: 1.0, 10_000: 5.0}
 GAP_RATES = (0.3, 0.32, 0.1, 0.13)
 GAPS = "abs(FNR | [M] - FNR | [F]) + abs(FPR | [M] - FPR | [F]) <= 0.35"
 
@@ -241,7 +241,7 @@ CASES: dict[str, tuple[list[str], Groups, Schema]] = {
         {ALL: group(150, 0.9, 0.1)},
         TWO,
     ),
-    "parity .25 and accuracy, parity on its limit, n = 60 a group": (
+    "parity .25 and accuracy, parity on its limit, n = 60 per group": (
         ["abs(PR | [M] - PR | [F]) <= 0.25", "ACC >= 0.5"],
         {"M": group(60, 0.9, 0.1), "F": group(60, 0.9, 0.1, 0.8125)},
         TWO,
@@ -280,7 +280,8 @@ def soft_validity(trials: int) -> Iterator[Row]:
         for method in METHODS:
             hits = sum(passes(parity.tree, drawn(parity, p), DELTA, method) for p in pairs)
             required = {"at_most": DELTA} if method == "auto" else {}
-            yield share(f"soft parity .1, {name}, 200 a group: {method}", hits, trials, **required)
+            case = f"soft parity .1, {name}, 200 per group: {method}"
+            yield share(case, hits, trials, **required)
 
 
 def drawn(constraint: ResolvedConstraint, scores: Sequence[Floats]) -> Evidence:
@@ -309,7 +310,7 @@ def power(quick: bool) -> Iterator[Row]:
     scale = 4 if quick else 1
     for n, least, trials in ((200, 0.27, 3000), (400, 0.77, 2000), (800, 0.98, 1000)):
         equal = {"M": group(n, 0.4, 0.4), "F": group(n, 0.4, 0.4)}
-        yield certified(f"parity .1 at .4/.4, {n} a group", PARITY, equal, trials // scale, least)
+        yield certified(f"parity .1 at .4/.4, {n} per group", PARITY, equal, trials // scale, least)
     for (low, high), n, least in (((0.05, 0.1), 100, 0.80), ((0.2, 0.25), 200, 0.84)):
         # n rows behind each of the four rates; both gaps are .05.
         gaps = {"M": group(2 * n, 1 - low, low), "F": group(2 * n, 1 - high, high)}
@@ -319,7 +320,7 @@ def power(quick: bool) -> Iterator[Row]:
     rng, trials = np.random.default_rng(7), 2000 // scale
     pairs = [(rng.beta(4, 5, 300), rng.beta(4, 5, 300)) for _ in range(trials)]
     hits = sum(passes(parity.tree, drawn(parity, pair), DELTA) for pair in pairs)
-    yield share("soft parity .05, beta(4, 5), 300 a group", hits, trials, at_least=0.80)
+    yield share("soft parity .05, beta(4, 5), 300 per group", hits, trials, at_least=0.80)
 
 
 def certified(case: str, text: str, groups: Groups, trials: int, least: float) -> Row:
@@ -351,8 +352,8 @@ def speed(quick: bool) -> Iterator[Row]:
         )
         verdict = fastest(lambda e=evidence: passes(parity.tree, e, DELTA))
         bound = fastest(lambda e=evidence: safety_test(parity.tree, e, DELTA))
-        yield Row(f"parity, 35,000 a group, {name}: verdict (s)", verdict, at_most=0.05)
-        yield Row(f"parity, 35,000 a group, {name}: bound (s)", bound, at_most=2.0)
+        yield Row(f"parity, 35,000 per group, {name}: verdict (s)", verdict, at_most=0.05)
+        yield Row(f"parity, 35,000 per group, {name}: bound (s)", bound, at_most=2.0)
     yield sum_of_gaps(5000)
     yield from many_levels(100_000 if quick else 1_000_000)
     yield from many_constraints(100_000 if quick else 1_000_000)
@@ -377,7 +378,7 @@ def many_levels(n: int) -> Iterator[Row]:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, n)
     X, model = np.where(rng.random(n) < 0.8, y, 1 - y)[:, None], Given().fit(None, None)
-    for n_levels, most in MOST.items():
+    for n_levels, most in MAX_SECONDS.items():
         frame = pd.DataFrame({"level": rng.integers(0, n_levels, n)})
         for text in LONG:
             taken = seconds(lambda t=text, f=frame: certify(model, X, y, t, sensitive_features=f))

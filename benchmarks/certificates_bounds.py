@@ -1,17 +1,17 @@
-"""Are the bounds as strong as the data allow, and never wrong more often than delta?
+"""Are the bounds as strong as the data allow, and wrong with probability at most delta?
 
-Three parts, with one row per result:
+There are three parts, with one row per result:
 
 * validity: the largest probability of a false certificate. For one and two rates it is exact:
-  binomials are summed over the whole sample space, for true rates on and beyond the limit, on a
-  grid that is finer than the test's own and offset from it. For betting it is summed over all
-  counts of zeros and ones, in six orders. For the others it is simulated;
+  binomial probabilities are summed over the whole sample space, for true rates on and beyond the
+  limit. The grid of rates is finer than that of the test, and offset from it. For betting it is
+  summed over all counts of zeros and ones, in six orders. For the other tests it is simulated;
 * power: the share of samples that are certified if the constraint holds;
 * speed: seconds on one core of this machine.
 
     python benchmarks/certificates_bounds.py [--quick] [--csv FILE]
 
-It ends in assertions of what the rows claim, and writes nothing but the table.
+It ends in assertions of the requirements of all rows. It writes nothing but the table.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ TRIALS = 20_000
 
 
 class Row(NamedTuple):
-    """One finding and the requirement it is held to (none where it is for information)."""
+    """One result and its requirement; a result for information has none."""
 
     part: str
     case: str
@@ -132,7 +132,7 @@ def ratio_validity(sizes: Iterable[int]) -> Iterator[Row]:
 
 
 def ratio_coverage(trials: tuple[int, int], delta: float) -> float:
-    """The largest probability that the bound on a ratio is below it, over a grid of rates."""
+    """The largest probability, over a grid of rates, that the bound on a ratio is below it."""
     rates = np.linspace(0.0, 1.0, 101)[1:]
     mass1, mass2 = (binomial_masses(n, rates) for n in trials)
     bounds = np.array(
@@ -149,10 +149,11 @@ def ratio_coverage(trials: tuple[int, int], delta: float) -> float:
 def two_rate_false_certificates(
     trials: tuple[int, int], weights: tuple[float, float], limit: float, delta: float
 ) -> float:
-    """Largest probability of a false certificate, or of a set that contains them all.
+    """The largest probability of a false certificate, or a number that is not smaller.
 
-    P-values of all tables at once are up to 5% too small, so they certify too much. Where
-    that exceeds delta, the test itself decides on the tables within 5% of it.
+    `two_rate_p_values` are up to 5% too small, so that they certify too many tables. If these have
+    a probability above delta, the test itself is run for the tables whose p-values are within 5%
+    of delta.
     """
     p = two_rate_p_values(trials, weights, limit, delta)
     certified = p <= delta
@@ -167,7 +168,7 @@ def two_rate_false_certificates(
 def false_certificates(
     certified: Bools, trials: tuple[int, int], weights: tuple[float, float], limit: float
 ) -> float:
-    """Largest probability of the tables certified, over rates on and beyond the limit."""
+    """The largest probability of the certified tables, over rates on and beyond the limit."""
     a1, a2 = (abs(a) for a in weights)
     c, worst = limit - sum(a for a in weights if a < 0.0), 0.0
     for beyond in (0.0, 0.001, 0.01, 0.05, 0.2, 0.5):
@@ -259,17 +260,18 @@ ORDERS: dict[str, Callable[[Floats], Floats]] = {
 
 
 def as_tested(values: Floats, seed: int, codes: npt.NDArray[np.int32] | None = None) -> KeptRows:
-    """Rows with these values in the order in which a test looks at them."""
+    """Rows with these values, in the order in which a test uses them."""
     n = len(values)
     codes = np.zeros(n, np.int32) if codes is None else codes
     return KeptRows.of(codes, np.zeros(n, np.int64), values[:, None]).in_drawn_order(seed)
 
 
 def order_validity(sizes: Iterable[int], seeds: int) -> Iterator[Row]:
-    """Zeros and ones in six orders: the worst probability of a false certificate of all sizes.
+    """Zeros and ones in six orders: the largest probability of a false certificate over all sizes.
 
-    It is held against delta and five of its own standard errors, since it is the worst of
-    hundreds; and so is that of one and the same order for all sorted rows, for comparison.
+    The requirement is delta plus five of its standard errors, because it is the largest of
+    hundreds. For comparison, there is also the largest probability if all samples are sorted and
+    then put into one common order. It has no requirement.
     """
     worst = {case: (0.0, -math.inf, 0.0) for case in product(RATES, DELTAS)}
     for n in sizes:
@@ -290,8 +292,10 @@ def order_validity(sizes: Iterable[int], seeds: int) -> Iterator[Row]:
 
 
 class OrderedRows(NamedTuple):
-    """The share of samples that are certified falsely, its standard error, and the share where
-    all samples are sorted and reordered alike."""
+    """The share of samples that are certified falsely, and its standard error.
+
+    `in_one_order` is the share if all samples are sorted and then put into one common order.
+    """
 
     share: float
     error: float
@@ -301,11 +305,11 @@ class OrderedRows(NamedTuple):
 def false_certificates_of_orders(
     n: int, seeds: int, rates: tuple[float, ...] = RATES, deltas: tuple[float, ...] = DELTAS
 ) -> dict[tuple[float, float], OrderedRows]:
-    """By rate and delta: how often n zeros and ones are certified to have a mean of at most their
-    rate, summed over all counts and averaged over the seeds of their order.
+    """By rate and delta, the probability that ``mean <= rate`` is certified for n zeros and ones.
 
-    Every count that matters is tested in all `ORDERS` and, since these must not differ, with
-    each seed once.
+    It is a sum over all counts, and an average over the seeds of the order of rows. Each count with
+    a probability above 1e-6 is given in all `ORDERS`, whose results must not differ. It is then
+    tested once with each seed.
     """
     found: dict[tuple[float, float], OrderedRows] = {}
     mass = binomial_masses(n, np.array(rates))
@@ -325,7 +329,7 @@ def false_certificates_of_orders(
                 fixed[i, j, count] = bet_share(same, rate, delta)
     for (i, rate), (j, delta) in product(enumerate(rates), enumerate(deltas)):
         share = float(mass[i] @ shares[i, j])
-        # A share of none or all of the seeds has an error as well: one more and one less.
+        # With a share of 0 or 1, the usual standard error would be 0, so shares are smoothed.
         smoothed = (shares[i, j] * seeds + 1.0) / (seeds + 2.0)
         variance = float(mass[i] ** 2 @ (smoothed * (1.0 - smoothed))) / seeds
         found[rate, delta] = OrderedRows(share, math.sqrt(variance), float(mass[i] @ fixed[i, j]))
@@ -333,7 +337,7 @@ def false_certificates_of_orders(
 
 
 def ordered_samples() -> Iterator[Row]:
-    """Two sorted samples whose means differ by exactly the limit, and values of three kinds."""
+    """Two sorted samples whose means differ by exactly the limit, and samples of three values."""
     rng, n, trials = np.random.default_rng(4), 300, TRIALS // 4
     codes = np.repeat(np.array([0, 1], np.int32), n)
     differences = np.empty((trials, n))
@@ -354,7 +358,7 @@ def box_validity() -> Iterator[Row]:
     counts = np.random.default_rng(3).multinomial(n, [0.4, 0.3, 0.3], TRIALS)
     high = np.array([binomial_upper(k, n, delta / 2.0) for k in range(n + 1)])
     low = np.array([binomial_lower(k, n, delta / 2.0) for k in range(n + 1)])
-    # The bound of a box over a difference; that it is this is tested beside `box_upper`.
+    # The bound of a box on a difference; the tests of `box_upper` show that it is this number.
     by_box = high[counts[:, 0]] - low[counts[:, 1]] <= limit
     yield simulated("box, difference of two shares of the same rows", np.mean(by_box), delta)
     apart = two_rate_p_values((n, n), PARITY, limit, delta) <= delta
@@ -363,10 +367,10 @@ def box_validity() -> Iterator[Row]:
 
 
 def bet_share(unit: Floats, limit: float, delta: float) -> float:
-    """Share of the samples (rows, values in [0, 1]) that bets against one limit certify.
+    """The share of the samples (rows of values in [0, 1]) that bets against one limit certify.
 
-    The test of the package bets against a mesh of limits, and keeps the least capital of those
-    above. Here the mesh is the limit alone, so that nothing is lost that could hide an error.
+    The package's test bets against a mesh of limits, and keeps the smallest capital of the limits
+    above. This loss could hide an error. Here the mesh is one limit, so that nothing is lost.
     """
     return float(np.mean(largest_capital(unit, limit, delta) >= 1.0 / delta))
 
@@ -385,7 +389,7 @@ def largest_capital(unit: Floats, limit: float, delta: float) -> Floats:
 
 
 def simulated(case: str, share: float, delta: float, trials: int = TRIALS) -> Row:
-    """A simulated share, allowed four binomial standard errors above delta."""
+    """A simulated share; it may exceed delta by four binomial standard errors."""
     error = math.sqrt(delta * (1.0 - delta) / trials)
     return Row("validity", f"{case} (s.e. {error:.4f})", float(share), at_most=delta + 4.0 * error)
 
@@ -397,7 +401,7 @@ def power(quick: bool) -> Iterator[Row]:
         p = two_rate_p_values((n, n), PARITY, 0.1, 0.05)
         mass = binomial_masses(n, np.array([0.4]))[0]
         share = float(mass @ ((p <= 0.05) & (p.T <= 0.05)) @ mass)
-        yield Row("power", f"parity .1 at .4/.4, {n} rows a group, exact", share, at_least=least)
+        yield Row("power", f"parity .1 at .4/.4, {n} rows per group, exact", share, at_least=least)
     rng = np.random.default_rng(2)
     samples = 60 if quick else 300
     yield from verdicts(rng, samples)
@@ -415,11 +419,11 @@ def power(quick: bool) -> Iterator[Row]:
     z = (rng.beta(4, 5, (TRIALS, 300)) - rng.beta(4, 5, (TRIALS, 300)) + 1.0) / 2.0
     both = [largest_capital(v, 0.525, 0.05) >= 20.0 for v in (z, 1.0 - z)]
     share = float(np.mean(both[0] & both[1]))
-    yield Row("power", "soft parity .05, beta(4,5), 300 a group, betting", share, at_least=0.93)
+    yield Row("power", "soft parity .05, beta(4,5), 300 per group, betting", share, at_least=0.93)
 
 
 def verdicts(rng: np.random.Generator, samples: int) -> Iterator[Row]:
-    """How often passing by the bound loses what passing by the p-value would certify."""
+    """The share of samples in which the verdict by the bound differs from that by the p-value."""
     for n in (200, 400):
         lost = 0
         for table in rng.binomial(n, 0.4, (samples, 2)):
@@ -445,7 +449,7 @@ def speed() -> Iterator[Row]:
         ("chernoff_upper, 4 rates", lambda: chernoff_upper(*gaps, 0.05), None),
     ]
     for name, call, limit in cases:
-        label = f"two rates, 35,000 rows a group: {name}" if limit else name
+        label = f"two rates, 35,000 rows per group: {name}" if limit else name
         yield Row("speed", f"{label} (s)", best_of_three(call), at_most=limit)
 
 

@@ -11,19 +11,20 @@ from sklearn_seldonian.bounds._binomial import interval_each
 from sklearn_seldonian.bounds._pair import BOX_SHARE, TIE
 from sklearn_seldonian.bounds._score import Floats, score_statistic
 
-# Points of the line of rates for each unit of information distance.
+# The number of points of the line of rates per unit of information distance.
 POINTS = 8
 
 
 def two_rate_p_values(
     trials: tuple[int, int], weights: tuple[float, float], limit: float, delta: float
 ) -> Floats:
-    """P-values of all tables, from below: the largest probability over a grid of rates.
+    """Lower bounds on the p-values of all tables: the largest probability over a grid of rates.
 
-    Shares the ordering and the box with `two_rate_p_value`, which adds the error of the
-    search and is never smaller; so the tables certified there are among those here. These
-    are up to 5% smaller, most next to the ends of a table's segment. For checks and power
-    calculations, never for a certificate.
+    The ordering of tables and the box of rates are those of `two_rate_p_value`. That function adds
+    the error of its search, so its p-values are never smaller. Therefore the tables that it
+    certifies are among those certified here. The p-values here are up to 5% smaller; the difference
+    is largest next to the ends of a table's segment. They are for checks and power calculations,
+    never for a certificate.
 
     Returns
     -------
@@ -58,7 +59,7 @@ def binomial_masses(n: int, p: Floats) -> Floats:
 def _segments(
     trials: tuple[int, int], weights: tuple[float, float], c: float, delta: float
 ) -> tuple[Floats, Floats]:
-    """First and last p2 of the null line within the box of each table."""
+    """The first and the last p2 of the null line within the box of each table."""
     tail = BOX_SHARE * delta / 4.0
     low, high = zip(
         *(interval_each(np.arange(n + 1.0), np.full(n + 1, float(n)), tail) for n in trials),
@@ -70,7 +71,7 @@ def _segments(
 
 
 def _grid(trials: tuple[int, int], weights: tuple[float, float], c: float) -> Floats:
-    """Points of the whole line, evenly spread for either rate on the scale of information."""
+    """Points of the whole line, evenly spaced for either rate by information distance."""
     (n1, n2), (a1, a2) = trials, weights
     first, last = max(0.0, (c - a1) / a2), min(1.0, c / a2)
     ends = np.array([first, last])
@@ -88,7 +89,7 @@ def _grid(trials: tuple[int, int], weights: tuple[float, float], c: float) -> Fl
 def _largest(
     statistic: Floats, mass1: Floats, mass2: Floats, p2: Floats, first: Floats, last: Floats
 ) -> Floats:
-    """Largest probability, over the rates of its own segment, of the tables not above each."""
+    """For each table, the largest probability of the tables not above it, over its own segment."""
     flat = statistic.ravel()
     order = np.argsort(flat, kind="stable")
     ranked = flat[order]

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Do the cost benchmarks hold on a CUDA device too? Says so and stops where there is none.
+# Do the claims of the cost benchmarks also hold on a CUDA device? Without a device it measures nothing.
 #
 #     benchmarks/gpu.sh [FOLDER FOR CSV FILES]
 #
-# PYTHON is the interpreter (.venv's where there is one), DATA the folder with MNIST (../shared/data).
+# PYTHON is the interpreter (by default that of .venv, if there is one). DATA is the folder with MNIST
+# (by default ../shared/data).
 set -eu
 cd "$(dirname "$0")/.."
 [ -x .venv/bin/python ] && PYTHON=${PYTHON:-.venv/bin/python}
@@ -13,7 +14,7 @@ RESULTS=${1:-results}
 
 "$PYTHON" -c 'import torch'
 if ! "$PYTHON" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
-    echo "No CUDA device here: nothing was measured."
+    echo "There is no CUDA device, so nothing was measured."
     exit 0
 fi
 "$PYTHON" -c 'import torch; print(torch.cuda.get_device_name(), "torch", torch.__version__)'
@@ -22,6 +23,6 @@ failed=0
 if [ -d "$DATA/MNIST" ]; then
     "$PYTHON" benchmarks/mnist_speed.py --device cuda --root "$DATA" || failed=1
 else
-    echo "No MNIST in $DATA: leaving it out"
+    echo "There is no MNIST in $DATA, so its benchmark was left out."
 fi
 exit $failed

@@ -72,10 +72,10 @@ def run_trial(model: str, name: str, rows: str, m: int, trial: int) -> dict[str,
     )
     found = estimator.solution_found_
     accuracy = (decisions == people.y).mean() if found else np.nan
-    foreseen = units_of(parse(config.text)).excess(kept.estimate_0)
-    flattery = truth(config).g(decisions) - foreseen
+    predicted = units_of(parse(config.text)).excess(kept.estimate_0)
+    optimism = truth(config).g(decisions) - predicted
     row = {"constraint": name, "m": m, "model": model, "held out": rows, "passed": found}
-    return row | {"predicted": kept.passing_0, "flattery": flattery, "accuracy": accuracy}
+    return row | {"predicted": kept.passing_0, "optimism": optimism, "accuracy": accuracy}
 
 
 def main() -> None:
@@ -97,7 +97,7 @@ def main() -> None:
     if options.results:
         options.results.mkdir(parents=True, exist_ok=True)
         trials.to_csv(options.results / "holdout.csv", index=False)
-    numbers = ["passed", "predicted", "flattery", "accuracy"]
+    numbers = ["passed", "predicted", "optimism", "accuracy"]
     keys = ["constraint", "m", "model", "held out"]
     print(trials.groupby(keys, sort=False)[numbers].mean().round(3).to_string())
     pooled = trials.groupby(["model", "held out"], sort=False)[numbers].mean()

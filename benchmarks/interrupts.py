@@ -1,15 +1,17 @@
-"""Does a fit that is interrupted at any line leave no model that claims to be certified?
+"""Can a fit that is interrupted leave a model that claims to be certified?
 
-An exception (Ctrl-C, out of memory, an exit, one that no library knows) is raised at a line of
-the package that runs in a fit, then at the next one, and so on: at the first and the last run of
-each line of code, or at all runs of all lines. After each of them the estimator must be unfitted,
-or have exactly the attributes of the finished fit. Ctrl-C in training ends in No Solution Found,
-without reading the safety rows. `load_params` leaves the old model, or the one in the file.
+A fit is run many times. Each time, an exception is raised at another executed line of the package:
+the first and the last time that each line is executed, or each time with ``--all``. The exceptions
+are Ctrl-C, out of memory, an exit, and one that no library knows. After each interruption the
+estimator must be unfitted, or have exactly the attributes of the finished fit. There are two other
+cases. Ctrl-C in training ends in No Solution Found, without reading the safety rows. `load_params`
+leaves the old model, or the one in the file.
 
     python benchmarks/interrupts.py [--all] [--every 1] [--scenarios ...]
 
-With ``--every 7`` only each seventh of these is used. It prints for each kind of fit at how many
-lines it was interrupted and what was left, and asserts that nothing else was ever left.
+With ``--every 7`` only every seventh of these points is used. For each kind of fit, it prints the
+number of points at which it was interrupted, and what was left. It asserts that nothing else was
+ever left.
 """
 
 from __future__ import annotations
@@ -34,19 +36,19 @@ from sklearn_seldonian.metrics import solution_found
 from sklearn_seldonian.model_selection import SeldonianSearchCV
 
 ROOT = str(Path(sklearn_seldonian.__file__).parent)
-# An exception at the first line is one before the call: nothing of `fit` has run.
+# An exception at the first executed line is one before the call, because no line of `fit` has run.
 FIRST_LINE = 2
 
 
 class Unknown(BaseException):
-    """An exception that nothing catches by name."""
+    """An exception that no library catches by name."""
 
 
 EXCEPTIONS = (KeyboardInterrupt, MemoryError, SystemExit, Unknown)
 
 
 class Lines:
-    """Raises `exception` at the given run of a line of the package; notes the lines that ran."""
+    """Records the executed lines of the package, and raises `exception` at the given one."""
 
     def __init__(self, number: int = sys.maxsize, exception: type[BaseException] = Unknown):
         self.number, self.exception = number, exception
@@ -71,7 +73,7 @@ class Lines:
 
 
 class Prepared(NamedTuple):
-    """A call to end, and the estimators that it may leave behind, as `state` sees them."""
+    """A call to interrupt, its estimator, and the results of `state` that it may leave."""
 
     call: Callable[[], Any]
     estimator: Any
@@ -79,7 +81,7 @@ class Prepared(NamedTuple):
 
 
 def data(n_rows: int = 120) -> tuple[np.ndarray, np.ndarray]:
-    """Two classes that are easy to tell apart."""
+    """Two classes that are easy to separate."""
     rng = np.random.default_rng(0)
     y = np.tile([0, 1], n_rows // 2)
     X = rng.normal(size=(n_rows, 2))
@@ -109,7 +111,7 @@ def search(**params) -> SeldonianSearchCV:
 
 
 def state(estimator: Any) -> Any:
-    """What there is of a fit: None, or the certificate and what the model predicts."""
+    """The result of a fit: None, or the certificate and the model's predictions."""
     model = getattr(estimator, "best_estimator_", estimator)
     if not hasattr(model, "certificate_"):
         return None
@@ -123,7 +125,7 @@ def fresh_fit(make: Callable[..., Any]) -> Prepared:
 
 
 def refit(make: Callable[..., Any], **params) -> Prepared:
-    """A certified estimator is fitted again, with other parameters and to fewer rows."""
+    """Fitting a certified estimator again, with other parameters and to fewer rows."""
     estimator = make().fit(X, Y)
     finished = make().set_params(**params).fit(X[20:], Y[20:])
     assert state(finished) != state(estimator)
@@ -132,7 +134,7 @@ def refit(make: Callable[..., Any], **params) -> Prepared:
 
 
 def loading() -> Prepared:
-    """Another model's weights are loaded into one that was never fitted."""
+    """Loading another model's weights into one that was never fitted."""
     saved, path = classifier().fit(X, Y), Path(tempfile.mkdtemp()) / "weights"
     saved.save_params(path)
     estimator = clone(saved)
@@ -140,7 +142,7 @@ def loading() -> Prepared:
 
 
 def reloading() -> Prepared:
-    """Weights are loaded into the model that wrote them, and leaves it as it is."""
+    """Loading weights into the model that wrote them, which leaves it unchanged."""
     prepared = loading()
     estimator = classifier().fit(X, Y)
     path = Path(tempfile.mkdtemp()) / "weights"
@@ -172,9 +174,9 @@ SCENARIOS: dict[str, Callable[[], Prepared]] = {
 
 
 def lines_of(name: str) -> list[tuple[str, int]]:
-    """The lines of the package that run in a scenario, in their order."""
+    """The lines of the package that are executed in a scenario, in order."""
     with quiet():
-        SCENARIOS[name]().call()  # what is kept from call to call runs no lines later
+        SCENARIOS[name]().call()  # the first call fills caches, whose lines are not executed later
         prepared = SCENARIOS[name]()
         with Lines() as lines:
             prepared.call()
@@ -182,7 +184,7 @@ def lines_of(name: str) -> list[tuple[str, int]]:
 
 
 def first_and_last(seen: list[tuple[str, int]]) -> list[int]:
-    """When each line runs for the first and for the last time, counted from 1."""
+    """The positions at which each line is executed first and last, counted from 1."""
     numbers = range(1, len(seen) + 1)
     last = dict(zip(seen, numbers, strict=True))
     first = dict(zip(reversed(seen), reversed(numbers), strict=True))
@@ -190,13 +192,13 @@ def first_and_last(seen: list[tuple[str, int]]) -> list[int]:
 
 
 def outcome(prepared: Prepared, line: int, exception: type[BaseException]) -> str:
-    """What became of a call that was ended at a line: what its estimator holds.
+    """What the estimator has after a call that was interrupted at an executed line.
 
     Raises
     ------
     AssertionError
-        If that is neither nothing nor what the finished call leaves, Ctrl-C is swallowed and the
-        fit passes, or another exception comes out.
+        If the estimator has another state than the allowed ones, or if Ctrl-C was ignored and the
+        model was tested.
     """
     came_out = False
     try:
@@ -216,7 +218,7 @@ def outcome(prepared: Prepared, line: int, exception: type[BaseException]) -> st
 
 
 def outcomes(name: str, lines: Iterable[int]) -> Counter[str]:
-    """What became of the scenario, ended at each of the lines by one exception or another."""
+    """Counts of the outcomes of a scenario that is interrupted at each of these executed lines."""
     found: Counter[str] = Counter()
     with quiet():
         for line in lines:
@@ -229,7 +231,7 @@ def outcomes(name: str, lines: Iterable[int]) -> Counter[str]:
 
 
 class quiet(warnings.catch_warnings):
-    """Without the warnings of fits that are ended."""
+    """A context without the warnings of interrupted fits."""
 
     def __enter__(self):
         super().__enter__()
@@ -251,9 +253,9 @@ def main() -> None:
         found = outcomes(name, chosen)
         total += found.total()
         counts = ", ".join(f"{n} {kind}" for kind, n in sorted(found.items()))
-        print(f"{name}: at {len(chosen)} of {len(seen)} lines; {counts}", flush=True)
+        print(f"{name}: at {len(chosen)} of {len(seen)} executed lines; {counts}", flush=True)
     assert total
-    print(f"{total} fits were ended, and none left a certificate of another fit.")
+    print(f"{total} fits were interrupted, and none left a certificate of another fit.")
 
 
 if __name__ == "__main__":

@@ -1,24 +1,25 @@
-"""Does a monitor keep its level however long it is watched, and how many rows does it ask for?
+"""Does a monitor keep its level for any length of time, and how many rows does it need?
 
-False alarms: streams of 100,000 rows whose constraint holds with equality, watched for the whole
-time. One rate is looked at after every row, also with a restart after each 1,000 rows and
-``windows="unlimited"``; gaps, ratios and means at 150 moments, close together at the beginning. A
-share of streams above delta by more than three standard errors would be a bug.
+False alarms: the constraint holds with equality in streams of 100,000 rows, which are monitored for
+the whole time. One rate is monitored after every row, also with a restart after each 1,000 rows and
+``windows="unlimited"``. Gaps, ratios and means are monitored at 150 times, most of them at the
+beginning. A share of streams above delta by more than three standard errors would be a bug.
 
-Rows: how many rows of a stream that violates its limit twice over are looked at until that is
-proved, at delta .05 (median and the eighth tenth of streams), beside
+Rows: the number of rows until a violation is proved at delta .05 (median and 80% quantile of
+streams). The violations are large, for example a rate of .6 with a limit of .3. The monitor is
+compared with
 
-* the test that looks once, at a number of rows fixed before, and has a power of 80% there,
+* a single test, at a number of rows that is fixed beforehand and gives a power of 80%;
 * one-sided mixture boundaries of Howard, Ramdas, McAuliffe and Sekhon (2021, Annals of Statistics
-  49(2), Propositions 5 and 7), written here from the paper: the normal mixture, which knows that
-  rows are in [0, 1], and the beta-binomial mixture, which knows that they are 0 or 1. Both are
-  tuned to about the number of rows that they will need, which nobody knows, and to a tenth of it.
-  A gap is the difference of two such bounds at delta / 2.
+  49(2), Propositions 5 and 7), implemented here from the paper. The normal mixture assumes rows in
+  [0, 1], and the beta-binomial mixture assumes rows that are 0 or 1. Both are tuned to about the
+  number of rows that they need, which is unknown in practice, and to a tenth of it. A gap is the
+  difference of two beta-binomial bounds at delta / 2.
 
     python benchmarks/monitoring.py [--streams 400] [--steps 100000]
 
 It ends in an assertion: no share of false alarms is above delta by more than three standard errors,
-and no monitor asks for more rows at the median than 1.2 times what is claimed here.
+and no monitor needs more rows at the median than 1.2 times the number claimed here.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ Counts = NDArray[np.int64]
 
 
 def alarm_counts(limit: float, delta: float, n: int) -> Counts:
-    """The fewest successes in 1, 2, ..., n rows that prove a rate above `limit`."""
+    """The smallest numbers of successes in 1, 2, ..., n rows that prove a rate above `limit`."""
     needed, found, k = math.log(1.0 / delta), np.empty(n, dtype=np.int64), 0
     for rows in range(1, n + 1):
         while k <= rows:
@@ -64,13 +65,13 @@ def alarm_counts(limit: float, delta: float, n: int) -> Counts:
 
 
 def alarms_of_a_rate(limit: float, n: int, n_streams: int, seed: int) -> int:
-    """Streams of rate `limit` that alarm when they are looked at after every row."""
+    """The number of streams of rate `limit` with an alarm, monitored after every row."""
     fewest, rng = alarm_counts(limit, DELTA, n), np.random.default_rng(seed)
     return sum(bool((np.cumsum(rng.random(n) < limit) >= fewest).any()) for _ in range(n_streams))
 
 
 def alarms_of_windows(limit: float, n: int, n_streams: int, seed: int) -> int:
-    """Streams that alarm in any window when they are restarted after each 1,000 rows."""
+    """The number of streams with an alarm in any window, with a restart after each 1,000 rows."""
     rng, n_windows = np.random.default_rng(seed), n // WINDOW
     shares = [share_of_window("unlimited", position) for position in range(n_windows)]
     fewest = np.array([alarm_counts(limit, DELTA * share, WINDOW) for share in shares])
@@ -85,7 +86,7 @@ def moments(n: int, first: int = 20, n_looks: int = 150) -> Counts:
 def alarms_of_a_sum(
     rates: tuple[float, float], factors: tuple[float, float], n: int, n_streams: int, seed: int
 ) -> int:
-    """Streams of two groups that prove a weighted sum of their rates above what it is."""
+    """The number of streams of two groups that prove a sum of rates above its true value."""
     rng, truth = np.random.default_rng(seed), float(np.dot(rates, factors))
     alarms = 0
     for _ in range(n_streams):
@@ -107,7 +108,7 @@ def alarms_of_a_mean(
     n_streams: int,
     seed: int,
 ) -> int:
-    """Streams of numbers from 0 to 1 that prove their mean above what it is."""
+    """The number of streams of numbers from 0 to 1 that prove a mean above its true value."""
     rng, alarms = np.random.default_rng(seed), 0
     for _ in range(n_streams):
         parts = np.split(draw(rng, n), moments(n))[:-1]
@@ -147,7 +148,7 @@ def log_beta_binomial(k: float, n: float, p: float, v_opt: float, delta: float) 
 
 
 def beta_binomial_lower(k: int, n: int, v_opt_of: Callable[[float], float], delta: float) -> float:
-    """Lower bound of a rate by halving."""
+    """The lower bound of a rate, found by bisection."""
     low, high = 1e-9, max(k / n, 2e-9)
     for _ in range(40):
         middle = (low + high) / 2.0
@@ -160,9 +161,9 @@ def beta_binomial_lower(k: int, n: int, v_opt_of: Callable[[float], float], delt
 
 
 class Case(NamedTuple):
-    """Rates of one or two groups, what they are multiplied with, and the limit on the sum.
+    """The rates of one or two groups, their factors, and the limit on the weighted sum.
 
-    `claimed` is how many rows a group are claimed at most at the median.
+    `claimed` is the largest median of the number of rows per group that is claimed.
     """
 
     name: str
@@ -195,7 +196,7 @@ def by_monitor(case: Case) -> Callable[[Counts, int], bool]:
 
 
 def by_normal_mixture(case: Case, n_opt: float) -> Callable[[Counts, int], bool]:
-    """Rows of each group in turn: a sum of ranges `factors` is sub-Gaussian by Hoeffding."""
+    """One row of each group at a time; their weighted sum is sub-Gaussian by Hoeffding's lemma."""
     variance = sum(factor * factor for factor in case.factors) / 4.0
 
     def proves(counts: Counts, n: int) -> bool:
@@ -225,7 +226,7 @@ def by_beta_binomial(case: Case, n_opt: float) -> Callable[[Counts, int], bool]:
 def rows_proved(
     case: Case, proves: Callable[[Counts, int], bool], n_streams: int, most: int
 ) -> tuple[float, float]:
-    """Median and eighth tenth of the rows a group until a violation is proved."""
+    """The median and 80% quantile of the rows per group until a violation is proved."""
     rng, found = np.random.default_rng(0), []
     looks = np.unique(np.geomspace(5, most, 200).astype(np.int64))
     for _ in range(n_streams):
@@ -238,8 +239,8 @@ def rows_proved(
     )
 
 
-def rows_of_one_look(case: Case) -> float:
-    """Rows a group of the test that looks once: exact for one rate, by the normal law for two."""
+def rows_of_one_test(case: Case) -> float:
+    """Rows per group of a single test: exact for one rate, by the normal distribution for two."""
     if len(case.rates) == 1:
         n = 5
         while True:
@@ -276,7 +277,7 @@ MEANS = (MeanCase((0.4, 3.6), 0.05, 40), MeanCase((4.0, 6.0), 0.2, 10))
 
 
 def rows_of_a_mean(case: MeanCase, n_streams: int) -> tuple[float, list[float], list[float]]:
-    """Rows of one look, by the normal law; of the monitor; and of the normal mixture, medians."""
+    """Rows of a single test (by a normal distribution), of the monitor, and of normal mixtures."""
     z = -float(ndtri(DELTA)) + float(ndtri(POWER))
     once = math.ceil(z * z * case.variance / (case.mean - case.limit) ** 2)
     rng, most, needed = np.random.default_rng(0), 60 * once + 200, -math.log(DELTA)
@@ -321,7 +322,7 @@ def report_alarms(n: int, n_streams: int) -> None:
         ("ratio .8 (.3, .24)", fewer, lambda s: alarms_of_a_sum((0.3, 0.24), (0.8, -1), n, s, 6)),
         ("mean .05, beta(.2, 3.8)", n_streams, lambda s: alarms_of_a_mean(skewed, 0.05, n, s, 7)),
     ]
-    print(f"False alarms at delta {DELTA}, streams of {n:,} rows (a group)")
+    print(f"False alarms at delta {DELTA}, streams of {n:,} rows (per group)")
     for name, streams, alarms in runs:
         share = alarms(streams) / streams
         error = math.sqrt(DELTA * (1.0 - DELTA) / streams)
@@ -330,10 +331,10 @@ def report_alarms(n: int, n_streams: int) -> None:
 
 
 def report_rows(n_streams: int) -> None:
-    print(f"Rows a group until a violation is proved at delta {DELTA}: median / eighth tenth")
-    print(f"  {'':30} {'one look':>9} {'monitor':>15} {'beta-binomial':>24} {'normal mixture':>24}")
+    print(f"Rows per group until a violation is proved at delta {DELTA}: median / 80% quantile")
+    print(f"  {'':30} {'one test':>9} {'monitor':>15} {'beta-binomial':>24} {'normal mixture':>24}")
     for case in CASES:
-        once = rows_of_one_look(case)
+        once = rows_of_one_test(case)
         most = int(30 * once)
         median, tenth = rows_proved(case, by_monitor(case), n_streams, most)
         cells = [f"{once:9.0f}", f"{median:7.0f} /{tenth:6.0f}"]

@@ -1,13 +1,13 @@
 """How much longer does `fit` take than a bare torch loop, on a network small enough to show it?
 
 A 2x64 MLP is trained on 50,000 rows of 20 float32 columns, batch 128, for 20 epochs (the default of
-`fit`), with 0, 1, 5 and 20 constraints. Each is a demographic parity over its own column, and the
-data do not satisfy it, so that its multiplier is active. The bare loop has its data on the device,
-fused Adam, one permutation per epoch and batches by `index_select`. With constraints, half of the
-rows are used for training: the bare loop trains on as many, and makes one pass over the others.
-Runs alternate in one process. The results are ratios of medians. `rest_s` is the part of a fit
-outside its epochs. Nearly all of it is the safety test, whose cost does not depend on the number of
-epochs.
+`fit`), with 0, 1, 5 and 20 constraints. Each constraint is demographic parity over a column of its
+own. The unconstrained model violates it, so that its multiplier is active. The bare loop has its
+data on the device, fused Adam, one permutation per epoch and batches by `index_select`. With
+constraints, half of the rows are candidate rows. The bare loop then trains on half of the rows too,
+and makes one pass over the others. Runs alternate in one process. The results are ratios of
+medians. `rest_s` is the part of a fit outside its epochs. Nearly all of it is the safety test,
+whose cost does not depend on the number of epochs.
 
     python benchmarks/overhead.py [--quick] [--device cuda] [--results DIR]
 """
@@ -32,13 +32,13 @@ from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.exceptions import NoSolutionFoundWarning
 from sklearn_seldonian.modules import MLP
 
-# The most that a fit with so many constraints may take, as a multiple of the bare loop.
-MOST = {0: 1.25, 1: 1.5, 5: 1.6, 20: 1.6}
+# By number of constraints, the largest time of a fit, as a multiple of the bare loop's.
+MAX_RATIOS = {0: 1.25, 1: 1.5, 5: 1.6, 20: 1.6}
 N_COLUMNS, BATCH_SIZE, EVAL_BATCH_SIZE, LR = 20, 128, 1024, 0.01
 
 
 class Data(NamedTuple):
-    """Rows, labels, and for each column of X a group that goes with it."""
+    """Rows, labels, and for each column of X a group that is correlated with it."""
 
     X: np.ndarray
     y: np.ndarray
@@ -55,15 +55,15 @@ def make_data(n_rows: int, seed: int = 0) -> Data:
 
 
 def parities(n_constraints: int) -> list[str]:
-    """The gaps that a free model has are about 0.1."""
+    """Limits on the gaps; those of an unconstrained model are about 0.1."""
     return [f"abs(PR | [g{i}] - PR | [not g{i}]) <= 0.08" for i in range(n_constraints)]
 
 
-# -- what is timed -------------------------------------------------------------------------
+# -- timed functions -----------------------------------------------------------------------
 
 
 def bare_loop(data: Data, *, halved: bool, epochs: int, device: str) -> None:
-    """Train on all rows, or train on a random half and predict the others."""
+    """Train on all rows, or train on a random half and predict the other half."""
     X, y = torch.from_numpy(data.X).to(device), torch.from_numpy(data.y).to(device)
     order = torch.randperm(len(y)).to(device)
     trained, others = order.tensor_split([len(y) // 2]) if halved else (order, order[:0])
@@ -82,7 +82,7 @@ def bare_loop(data: Data, *, halved: bool, epochs: int, device: str) -> None:
 
 
 def constrained_fit(data: Data, *, n_constraints: int, epochs: int, device: str) -> float:
-    """Fit; the seconds that the epochs took."""
+    """Fit, and return the seconds that the epochs took."""
     model = SeldonianClassifier(
         constraints=parities(n_constraints),
         lr=LR,
@@ -117,7 +117,7 @@ def synchronise(device: str) -> None:
 def alternating(
     runs: Mapping[Any, Callable[[], object]], repeats: int, device: str
 ) -> dict[Any, list[float]]:
-    """Seconds of each run, taken there and back again so that drift falls on all alike."""
+    """Seconds of each run, in alternating order, so that drift affects all runs equally."""
     taken: dict[Any, list[float]] = {name: [] for name in runs}
     for repeat in range(repeats):
         for name in list(runs)[:: 1 if repeat % 2 == 0 else -1]:
@@ -142,14 +142,14 @@ def measure(data: Data, numbers: Sequence[int], arguments: argparse.Namespace) -
         bare, fit_s = (statistics.median(taken[n]) for n in (f"bare, halved={k > 0}", k))
         rest_s = fit_s - statistics.median(epoch_s[k][1:])
         row = {"constraints": k, "bare_s": bare, "fit_s": fit_s, "rest_s": rest_s}
-        rows.append(row | {"ratio": fit_s / bare, "most": MOST[k]})
+        rows.append(row | {"ratio": fit_s / bare, "most": MAX_RATIOS[k]})
     return pd.DataFrame(rows)
 
 
 def main(arguments: argparse.Namespace) -> None:
     torch.manual_seed(0)
     warnings.simplefilter("ignore", NoSolutionFoundWarning)  # the time is the same
-    found = measure(make_data(arguments.rows), tuple(MOST), arguments)
+    found = measure(make_data(arguments.rows), tuple(MAX_RATIOS), arguments)
     print(found.to_string(index=False, float_format="{:.3f}".format))
     if arguments.results:
         arguments.results.mkdir(parents=True, exist_ok=True)

@@ -2,14 +2,13 @@
 
 `probability_of_passing` is compared with the share of simulated safety samples that pass the test
 itself. Samples are rows drawn from a population: groups of random size, labels, and decisions with
-the planned rates. The comparison therefore includes the random numbers of rows of the groups, which
-the plan takes as fixed. For one rate, numbers of rows are compared with the smallest ones by
-enumeration.
+the planned rates. So in the samples the groups have random numbers of rows, which the plan takes as
+fixed. For one rate, planned numbers of rows are compared with the smallest ones by enumeration.
 
     python benchmarks/planning.py [--samples 1000] [--only TEXT]
 
-It ends in an assertion: no probability is off by more than .05, beyond two standard errors of the
-simulation, and numbers of rows for one rate are exact.
+It ends in assertions: no probability is wrong by more than .05 plus two standard errors of the
+simulation, and the numbers of rows for one rate are exact.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ RACES = ("A", "B", "C", "D")
 BY_RACE = "max(TPR, by=race) - min(TPR, by=race) <= {}"
 ODDS = "abs(TPR | [M] - TPR | [F]) + abs(FPR | [M] - FPR | [F]) <= {}"
 
-# Limit, true rate, and the smallest number of rows by enumeration, at power .9.
+# The limit, the true rate, and the smallest number of rows by enumeration, at power .9.
 ONE_RATE = (
     (0.05, 0.001, 59),
     (0.05, 0.01, 153),
@@ -50,7 +49,7 @@ ONE_RATE = (
 
 
 class Group(NamedTuple):
-    """A share of the population, and the model's behaviour on it."""
+    """A group: its share of the population, its positive labels, and the model's rates."""
 
     share: float
     positive: float
@@ -77,7 +76,7 @@ def races(shares: Sequence[float], tprs: Sequence[float]) -> tuple[Group, ...]:
 
 
 def parity(m: float, f: float, share: float = 0.5) -> tuple[Group, ...]:
-    """M and F with these rates of positive decisions, whatever the label."""
+    """M and F with these rates of positive decisions, for both labels."""
     return Group(share, 0.5, m, m), Group(1.0 - share, 0.5, f, f)
 
 
@@ -85,7 +84,7 @@ CASES = (
     Case((BY_RACE.format(0.15),), races([0.25] * 4, [0.8] * 4), 1188),
     Case((ODDS.format(0.25),), (Group(0.5, 0.5, 0.8, 0.2), Group(0.5, 0.5, 0.8, 0.2)), 583),
     Case(("abs(PR | [M] - PR | [F]) <= 0.08",), parity(0.1, 0.12), 658),
-    # Ten others.
+    # Further cases.
     Case(("abs(PR | [M] - PR | [F]) <= 0.2",), parity(0.4, 0.45, 0.2), 500),
     Case(("abs(PR | [M] - PR | [F]) <= 0.3",), parity(0.5, 0.5, 0.1), 250),
     Case(("PR | [M] / PR | [F] >= 0.8",), parity(0.5, 0.5), 1500),
@@ -136,7 +135,7 @@ def simulated(case: Case, n_samples: int) -> float:
 
 
 def planned(case: Case) -> float:
-    """The probability of passing by the rates and shares of the population."""
+    """The planned probability of passing, from the rates and shares of the population."""
     constraints, stratification = resolved(case)
     entries = np.array([group.entries for group in case.groups]).reshape(-1, 2, 2)
     population = Statistics(1e9 * entries, stratification, deterministic=True)

@@ -1,17 +1,21 @@
 """How many rows do our tests need, compared with an asymptotic test and Student's t bounds?
 
 Samples are drawn from a population with the rates of the table. If decisions are drawn, their
-probabilities have a beta distribution and are right: labels are drawn with them. Each sample is
-tested at delta .05 by `method="auto"`, by `method="asymptotic"` (the score test or the delta
-method, with the same AND) and by `method="ttest"` (bounds as in the Seldonian Engine: delta split
-over all bounds, interval arithmetic). The number of rows for 80% power is found from the shares
-that pass at a few numbers of rows, with the same seed for each method. The factor is the number of
-rows of our test divided by that of the asymptotic test, whose probability of error is only about
-delta.
+probabilities have a beta distribution and are calibrated: labels are drawn with the same
+probabilities. Each sample is tested at delta .05 by three methods:
+
+* `method="auto"`;
+* `method="asymptotic"`: the score test or the delta method, with the same AND;
+* `method="ttest"`: bounds as in the Seldonian Engine, with delta split over all bounds and interval
+  arithmetic.
+
+The number of rows for 80% power is found from the shares that pass at a few numbers of rows, with
+the same seed for each method. The factor is the number of rows of our test divided by that of the
+asymptotic test. The asymptotic test has a probability of error of only about delta.
 
     python benchmarks/power.py [--samples 300] [--only TEXT] [--no-ttest]
 
-It ends in an assertion: no factor is above the one claimed by more than two standard errors.
+It ends in an assertion: no factor exceeds the claimed one by more than two standard errors.
 """
 
 from __future__ import annotations
@@ -40,7 +44,7 @@ from sklearn_seldonian.constraints import (
 
 DELTA, POWER = 0.05, 0.8
 Z_DELTA, Z_POWER = -float(ndtri(DELTA)), float(ndtri(POWER))
-# Numbers of rows at which samples are tested.
+# The number of different sample sizes that are tested.
 EVALUATIONS = 4
 Array = NDArray[np.float64]
 
@@ -79,7 +83,7 @@ class Case(NamedTuple):
 class Drawn(NamedTuple):
     """A constraint on drawn decisions, or on their probabilities, and the factor claimed.
 
-    `shapes` are those of the probabilities' beta distributions in groups of one size.
+    `shapes` are those of the probabilities' beta distributions in groups of equal size.
     """
 
     text: str
@@ -114,7 +118,7 @@ class Drawn(NamedTuple):
 
 
 def groups(*rates: tuple[float, float], positive: float = 0.5) -> Array:
-    """Groups of one size with these TPR and FPR."""
+    """Groups of equal size with these TPR and FPR."""
     tables = [
         [[(1 - positive) * (1 - fpr), (1 - positive) * fpr], [positive * (1 - tpr), positive * tpr]]
         for tpr, fpr in rates
@@ -123,12 +127,12 @@ def groups(*rates: tuple[float, float], positive: float = 0.5) -> Array:
 
 
 def overall(*rates: float) -> Array:
-    """Groups of one size with these rates of positive decisions, whatever the label."""
+    """Groups of equal size with these rates of positive decisions, for both labels."""
     return groups(*((rate, rate) for rate in rates))
 
 
 def classes(shares: tuple[float, ...], accuracy: float = 0.8) -> Array:
-    """One group with these shares of decisions among all rows, and as many labels."""
+    """One group with these shares of decisions, and the same shares of labels."""
     k = len(shares)
     others = np.outer(shares, shares) * (1.0 - accuracy)
     return (others + np.diag(shares) * accuracy).reshape(1, k, k)
@@ -138,7 +142,7 @@ FOUR_TO_ONE = np.array([1.6, 0.4])[:, None, None]
 TO_ALL = "max(max(PR, by=g) - PR, PR - min(PR, by=g)) <= 0.07"
 ODDS = 'abs(TPR | [g == "a"] - TPR | [g == "b"]) + abs(FPR | [g == "a"] - FPR | [g == "b"]) <= 0.2'
 CASES = (
-    # Four fifths of the rows are in the group, 43% of all are positive.
+    # Four fifths of the rows are in group a, and 43% of all decisions are positive.
     Case('abs(PR | [g == "a"] - PR) <= 0.05', overall(0.40, 0.55) * FOUR_TO_ONE, 1.3),
     Case(TO_ALL, overall(0.40, 0.42, 0.44), 1.5),
     Case('abs(F1 | [g == "a"] - F1 | [g == "b"]) <= 0.1', groups((0.8, 0.2), (0.78, 0.2)), 1.5),
@@ -183,7 +187,10 @@ class Samples:
         return sum(passes(tree, seen, DELTA, method) for seen in evidence) / self.n_samples
 
     def rows(self, method: str, near: float) -> int:
-        """The rows at which the power is reached: its normal quantile is linear in their root."""
+        """The rows with which `POWER` is reached.
+
+        The search uses that the normal quantile of the power is linear in the root of the rows.
+        """
         seen = {0.0: -Z_DELTA}
         roots = [math.sqrt(near)]
         for _ in range(EVALUATIONS):
@@ -204,7 +211,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cases whose name contains this text")
     parser.add_argument("--no-ttest", action="store_true", help="leave Student's t bounds out")
     arguments = parser.parse_args()
-    # Power rises by about .35 where rows are multiplied by e.
+    # Power increases by about .35 if the rows are multiplied by e.
     error = math.sqrt(POWER * (1.0 - POWER) / arguments.samples) / 0.35
     wrong = []
     print("| constraint | rows | asymptotic | factor | claimed | t bounds | seconds |")

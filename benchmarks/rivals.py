@@ -1,36 +1,42 @@
-"""Who gets the most accurate model with the same certificate?
+"""Which method gives the most accurate model with the same certificate?
 
 A complete data set is the population. m rows are drawn from it with replacement. Each method trains
-on one half of them, the candidate rows, and is tested once on the other half at delta .05. The
-models that pass are evaluated on the population: how accurate they are, and whether they violate
-the constraint. In one draw all methods have the same rows and the same halves. No decision depends
-on the group, except for the methods "by group". Ours are `SeldonianClassifier` with its defaults
-and as a linear model, and `SeldonianMetaClassifier` with scikit-learn's boosted trees. The rivals
-are all tested by `certify`:
+on one half of these rows, the candidate rows, and is tested once on the other half at delta .05.
+The models that pass are evaluated on the population: how accurate they are, and whether they
+violate the constraint. In one draw all methods have the same rows and the same halves. Decisions do
+not depend on the group, except for the methods "by group".
+
+Our methods are `SeldonianClassifier` with its defaults and as a linear model, and
+`SeldonianMetaClassifier` with scikit-learn's boosted trees. The rivals are all tested by `certify`.
+Some of them choose settings by a rehearsal: the test is run on candidate rows, with cross-validated
+decisions.
 
 * logistic, trees: fitted to the candidate rows, with one decision threshold. It is the most
-  accurate threshold whose cross-validated decisions about the candidate rows pass a rehearsal of
-  the test. If none passes, it is the one with the lowest bound.
+  accurate threshold that passes the rehearsal. If none passes, it is the one with the lowest bound.
 * fairlearn: `ExponentiatedGradient` with a logistic model, and the limit as its bound. The
   mixture's decisions are drawn once for the test. On the population their expectation is evaluated.
-  The bound compares a group's rate with that of all rows, so that the rates of two groups can
-  differ by more, and it leaves no margin for sampling errors.
+  Its bound is on the difference between a group's rate and the rate of all rows. So the rates of
+  two groups can differ by more than the limit. It leaves no margin for sampling errors.
 * fairlearn, rehearsed: the same with the loosest of several bounds that passes the rehearsal.
 
-A method that passes less often can be more accurate when it passes. Read shares and accuracies
-together. Ours aim at passing nine times in ten. A rehearsal that is just passed promises less.
+A method that passes less often can be more accurate when it passes, so read shares and accuracies
+together. Our methods aim at passing nine times in ten. A method that just passes its rehearsal
+passes the test less often.
 
-The methods "by group" have a threshold per group, and run if they are named: ours with
-``group_thresholds=True``, logistic and trees with the best pair of thresholds that passes the
-rehearsal, and fairlearn's `ThresholdOptimizer`, which aims at equality for any limit. They are left
-out if the constraint has no groups, and so is fairlearn.
+The methods "by group" have a threshold per group. They run only if they are named:
+
+* ours with ``group_thresholds=True``;
+* logistic and trees with the best pair of thresholds that passes the rehearsal;
+* fairlearn's `ThresholdOptimizer`, which aims at equality for any limit.
+
+If the constraint has no groups, these methods and fairlearn are left out.
 
     python benchmarks/rivals.py                              # everything: about an hour
     python benchmarks/rivals.py --methods "ours, linear, by group" "logistic, by group"
     python benchmarks/rivals.py --trials 2 --entries gpa_DP_0.1@1000 --methods logistic fairlearn
 
-A row is added to rivals.csv in the results folder when a fit ends, and a run continues where an
-earlier one stopped. It ends in an assertion: no method of ours returns models that violate their
+When a fit ends, a row is added to rivals.csv in the results folder. A later run continues where an
+earlier one stopped. It ends in an assertion: our methods do not return models that violate their
 constraint significantly more often than delta.
 """
 
@@ -72,7 +78,7 @@ SIGNIFICANCE = 0.01
 ROUNDING = 1e-9  # a violation is a g above it
 
 
-# -- what is asked ------------------------------------------------------------------------------
+# -- entries ------------------------------------------------------------------------------------
 
 
 class Entry(NamedTuple):
@@ -97,7 +103,7 @@ ENTRIES = {
         Entry(CONFIGS["german_DI_0.8"], 1000),
     )
 }
-# Run where they are named.
+# The additional entries run only if they are named.
 ALL_ENTRIES = ENTRIES | {
     entry.name: entry for entry in (Entry(config, 4000) for config in RATE_CONFIGS.values())
 }
@@ -109,8 +115,8 @@ ALL_ENTRIES = ENTRIES | {
 class Trial(NamedTuple):
     """One fit. `accuracy` and `g` are of the returned model on the population, NaN without one.
 
-    A `g` above zero is a violation; `g_upper` is the safety test's bound on it, and `passing`
-    what training predicted; `code` tells versions of the package apart.
+    A `g` above zero is a violation. `g_upper` is the safety test's bound on it. `passing` is the
+    predicted probability of passing. `code` identifies the version of the package.
     """
 
     entry: str
@@ -132,7 +138,7 @@ class Job(NamedTuple):
 
 
 def run_trial(entry: Entry, trial: int, method: str, data: str) -> Trial:
-    """Draw, fit, test, and judge on the population."""
+    """Draw, fit, test, and evaluate on the population."""
     torch.set_num_threads(1)
     case = case_of(*entry, trial, data)
     start = time.perf_counter()
@@ -159,7 +165,7 @@ def code_version() -> str:
 
 
 def jobs(options: argparse.Namespace) -> list[Job]:
-    """The fits asked for that are not in the table yet, the first trials of all first."""
+    """The requested fits that are not in the table yet, ordered by trial."""
     done = set(read_trials(options.results)[list(Job._fields)].itertuples(index=False, name=None))
     asked = (
         Job(name, trial, method)
@@ -196,11 +202,11 @@ def read_trials(results: Path) -> pd.DataFrame:
     return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=list(Trial._fields))
 
 
-# -- what came of them --------------------------------------------------------------------------
+# -- results ------------------------------------------------------------------------------------
 
 
 def summary(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row for each entry and method; accuracies and violations are of the solved."""
+    """One row for each entry and method; accuracies and violations are those of solved fits."""
     violating = (trials["g"] > ROUNDING).where(trials["solved"])
     grouped = trials.assign(violating=violating.astype(float)).groupby(
         ["entry", "method"], sort=False
@@ -219,7 +225,7 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 class Difference(NamedTuple):
-    """By how much our method is more accurate than a rival, in draws that both solved."""
+    """The accuracy of our method minus that of a rival, in draws that both solved."""
 
     entry: str
     ours: str
@@ -230,7 +236,7 @@ class Difference(NamedTuple):
 
 
 def differences(trials: pd.DataFrame) -> Iterator[Difference]:
-    """Our best method of each entry beside each rival, both blind to the group or both not."""
+    """Our best method of each entry and each rival; both use the group, or neither does."""
     for entry, rows in trials.groupby("entry", sort=False):
         accuracies = rows.pivot(index="trial", columns="method", values="accuracy")
         for methods, rivals in ((OURS, RIVALS), (OURS_BY_GROUP, RIVALS_BY_GROUP)):
@@ -243,7 +249,7 @@ def differences(trials: pd.DataFrame) -> Iterator[Difference]:
 
 
 def our_best(accuracies: pd.DataFrame, methods: Iterable[str]) -> str | None:
-    """The most accurate of ours among those that solve at least half of what any of ours does."""
+    """Our most accurate method, of those that solve at least half as many draws as any of ours."""
     ours = accuracies[[name for name in methods if name in accuracies]]
     solved = ours.notna().sum()
     if not solved.any():
@@ -252,16 +258,16 @@ def our_best(accuracies: pd.DataFrame, methods: Iterable[str]) -> str | None:
 
 
 def check_violations(trials: pd.DataFrame) -> None:
-    """The promise is about fits: that one returns a model that violates has probability delta."""
+    """The promise is about fits: a fit returns a violating model with probability at most delta."""
     for method in OURS | OURS_BY_GROUP:
         fits = trials[trials["method"] == method]
         if fits.empty:
             continue
         n_violating, n_solved = int((fits["g"] > ROUNDING).sum()), int(fits["solved"].sum())
         p_value = binomtest(n_violating, len(fits), DELTA, alternative="greater").pvalue
-        told = f"{method}: {n_violating} of {n_solved} solutions violate, in {len(fits)} fits"
-        print(f"{told} (p = {p_value:.3g})")
-        assert p_value >= SIGNIFICANCE, told
+        text = f"{method}: {n_violating} of {n_solved} solutions violate, in {len(fits)} fits"
+        print(f"{text} (p = {p_value:.3g})")
+        assert p_value >= SIGNIFICANCE, text
 
 
 def report(trials: pd.DataFrame) -> None:

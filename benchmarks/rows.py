@@ -1,13 +1,13 @@
 """Are tests of dependent rows and of other populations valid, and how many rows do they need?
 
-1. False certificates at delta .05 of a limit that is only just violated, also by the test of
-   independent rows. All rows of a group are alike, groups have 1 to 50 rows, and large groups are
-   worse.
-2. The distance of the bound on one rate, a difference and a ratio from the estimate, as a multiple
-   of that of the normal bound (cluster-robust), for groups of 1 to 9 rows.
-3. GPA data: the number of models certified for "PR >= limit" with and without `shift=`, and how
-   many of them violate it in the worst of the populations, where women are 10% to 90% (as in
-   Giguere et al., ICLR 2022). They are evaluated on all rows that `fit` did not get.
+1. False certificates at delta .05, for a limit that is just violated, by the test of groups and by
+   that of independent rows. Groups have 1 to 50 rows. All rows of a group are alike, and large
+   groups have more errors.
+2. The distance from estimate to bound for one rate, a difference and a ratio, as a multiple of that
+   of the normal bound (cluster-robust). Groups have 1 to 9 rows.
+3. GPA data: the number of models certified for "PR >= limit" with and without `shift=`, and the
+   number of these that violate it in the worst of the populations, which have 10% to 90% women (as
+   in Giguere et al., ICLR 2022). They are evaluated on all rows that `fit` did not get.
 
     python benchmarks/rows.py [--trials 4000] [--fits 20]
 
@@ -61,7 +61,7 @@ def false_certificates(n_units: int, trials: int) -> tuple[float, float]:
 
 
 def reached(n_units: int, trials: int) -> float:
-    """In which share of trials bets against the limit alone, without a mesh, reach 1 / delta."""
+    """The share of trials in which bets against the limit, without a mesh, reach 1 / delta."""
     rng = np.random.default_rng(n_units)
     rows = rng.choice(SIZES, (trials, n_units), p=SHARES)
     hits = rows * (rng.random((trials, n_units)) < ERRS[rows - 1]) / 50.0
@@ -84,7 +84,7 @@ def reached(n_units: int, trials: int) -> float:
 
 
 def widths(n_units: int, trials: int = 10) -> dict[str, float]:
-    """The mean distance of bounds from estimates, over that of normal bounds."""
+    """The mean distance from estimate to bound, divided by that of normal bounds."""
     rng = np.random.default_rng(n_units)
     found: dict[str, list[float]] = {"one rate": [], "difference": [], "ratio": []}
     for _ in range(trials):
@@ -110,7 +110,7 @@ def worst_rate(positive: NDArray[np.bool_], F: Array) -> float:
 
 
 def under_shift(fits: int, *, shifted: bool) -> tuple[int, int, float]:
-    """How many models are certified, how many of these violate the limit, and their mean ACC."""
+    """The numbers of certified models and of violating ones, and the mean ACC of certified ones."""
     gpa = load_gpa(as_frame=True)
     X, y, F = gpa.data.to_numpy(), gpa.target.to_numpy(), gpa.sensitive_features["F"].to_numpy()
     certified, violating, accuracies = 0, 0, []

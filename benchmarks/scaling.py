@@ -1,12 +1,12 @@
 """How do time and memory of `fit` grow with rows, constraints and groups?
 
 One factor grows at a time, with synthetic rows of 20 float32 columns and one epoch of the default
-network. Every point runs in its own process, which samples its memory during `fit` (RssAnon, which
-leaves out the pages of a memory map) and subtracts what it had before. More than a million rows are
-read from a memory map.
+network. Every point runs in its own process. The process samples its memory during `fit` (RssAnon,
+without the pages of a memory map), and subtracts its memory before `fit`. More than a million rows
+are read from a memory map.
 
 * rows: 10^4 to 10^7, parity between two groups;
-* constraints: 1 to 100, each about one level of the same column, or about a column of its own;
+* constraints: 1 to 100, each on one level of the same column, or on a column of its own;
 * groups: 2 to 200 levels, ``max(PR, by=level) - min(PR, by=level) <= 0.2``;
 * a convolutional network with 1 and 20 constraints, alternating in one process.
 
@@ -47,7 +47,7 @@ MAX_EXPONENT, MAX_MEGABYTES, MAX_FOR_TWENTY = 1.1, 2000.0, 1.25
 
 @dataclass(frozen=True)
 class Point:
-    """One fit: how many rows, constraints and levels, and which kind of constraints."""
+    """One fit: its numbers of rows, constraints and levels, and the kind of its constraints."""
 
     sweep: str
     rows: int = 100_000
@@ -85,7 +85,7 @@ def points(quick: bool) -> Iterator[Point]:
 
 
 def write_data(folder: Path, point: Point) -> None:
-    """Inputs, labels and groups: who is in which group depends on the inputs, as labels do."""
+    """Inputs, labels and groups; labels and groups depend on the inputs."""
     rng = np.random.default_rng(0)
     X = open_memmap(folder / "X.npy", "w+", np.float32, (point.rows, N_COLUMNS))
     y = np.empty(point.rows, np.int8)
@@ -109,14 +109,14 @@ def write_data(folder: Path, point: Point) -> None:
 
 
 def own_megabytes() -> float:
-    """Memory of this process that no file backs."""
+    """The memory of this process that is not backed by files."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("RssAnon:")[2].split()[0]) / 1024
 
 
 @contextmanager
 def peak_memory(every: float = 0.005) -> Iterator[Callable[[], float]]:
-    """Sample in a thread; what is yielded says how much more there was than at the start."""
+    """Sample memory in a thread; the yielded function returns its largest increase, in MB."""
     start, samples, over = own_megabytes(), [0.0], threading.Event()
 
     def watch() -> None:
@@ -172,7 +172,7 @@ def format_row(found: dict[str, Any]) -> str:
 
 
 def images(n_rows: int) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
-    """Ten classes of noisy images, which the network learns well but not at once."""
+    """Ten classes of noisy images, which the network learns well, but only after many steps."""
     rng = np.random.default_rng(0)
     y = rng.integers(10, size=n_rows)
     means = rng.standard_normal((10, 1, 28, 28), dtype=np.float32)
@@ -192,7 +192,7 @@ def fit_images(X: np.ndarray, y: np.ndarray, groups: pd.DataFrame, n_constraints
 
 
 def cost_of_twenty(quick: bool) -> float:
-    """Seconds of a convolutional network's fit with 20 constraints over those with one."""
+    """The seconds of a convolutional network's fit with 20 constraints over those with one."""
     data = images(1_500 if quick else 70_000)  # as many as MNIST has
     fit_images(*data, 1)  # libraries load on first use
     taken = alternating(

@@ -1,9 +1,10 @@
-"""How much better are estimates of gaps from the distribution of scores than from counts?
+"""Are gaps estimated better from the distribution of scores than from counts?
 
 Models of several kinds are fitted to the candidate rows (40%) of samples of populations known in
-full, as in `solution_rate.py`. The gap between the rates of M and F beyond thresholds that a
-given share of the rows exceeds is then estimated from the same rows, by counting and as
-candidate selection does (`selection/_smoothing.py`), and compared with the gap on the population.
+full, as in `solution_rate.py`. The decision threshold is such that a given share of the rows is
+above it. The gap between the rates of M and F above the threshold is then estimated from the same
+rows in two ways: by counting, and as candidate selection does (`selection/_smoothing.py`). Both
+estimates are compared with the gap on the population.
 
     python benchmarks/smoothing.py [--draws 30] [--results DIR]
 
@@ -47,7 +48,7 @@ CASES = (
 
 
 def errors(dataset: str, model: str, m: int, trial: int, data: str) -> pd.DataFrame:
-    """What both estimates of the gap are wrong by, at each share."""
+    """The errors of both estimates of the gap, at each share."""
     people, male = population(dataset, data), population(dataset, data).groups["M"].to_numpy() == 1
     rows = draw(dataset, m, trial, data).rows[: int(0.4 * m)]
     fitted = MODELS[model]().fit(people.X[rows], people.y[rows])
@@ -87,7 +88,7 @@ def measure(draws: int, data: str) -> pd.DataFrame:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    warnings.simplefilter("ignore", ConvergenceWarning)  # a network that is trained enough
+    warnings.simplefilter("ignore", ConvergenceWarning)  # the network is trained enough
     found = measure(arguments.draws, arguments.data)
     print(found.to_string(index=False, float_format="%.4f"))
     average, worst = float(np.exp(np.log(found["ratio"]).mean())), float(found["ratio"].max())

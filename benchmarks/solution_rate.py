@@ -1,18 +1,18 @@
 """How often is a solution found, how good is it, and how often does it violate a constraint?
 
-Protocol "resample" (../shared/benchmarks/README.md): a full dataset is the population, m
-rows are drawn with replacement (one draw for each (dataset, m, trial), shared by all
-constraints), and the returned model is scored on the full dataset. Soft: by mean
-probabilities, which `decision="sample"` certifies. Hard: by decisions, which
-`decision="argmax"` certifies. The results are compared with those of the Seldonian Engine, with
-the best logistic model of the population under the soft constraint, and, if that constraint binds,
-with the most accurate rule that passes (`_frontier.py`).
+This is the protocol "resample" (../shared/benchmarks/README.md). A full dataset is the population,
+and m rows are drawn with replacement. All constraints share one draw for each (dataset, m, trial).
+The returned model is scored on the full dataset. "Soft" values are of mean probabilities, which
+`decision="sample"` certifies. "Hard" values are of decisions, which `decision="argmax"` certifies.
+The results are compared with those of the Seldonian Engine, and with the best logistic model of the
+population under the soft constraint. If that constraint binds, they are also compared with the most
+accurate rule that passes (`_frontier.py`).
 
     python benchmarks/solution_rate.py                          # everything: many hours
     python benchmarks/solution_rate.py run --constraints gpa_DP_0.1 --sizes 500 --trials 10
     python benchmarks/solution_rate.py summary claims --no-assert
 
-A row is added to trials.csv in the results folder when a fit ends, and a run continues where an
+When a fit ends, a row is added to trials.csv in the results folder. A later run continues where an
 earlier one stopped. It ends in assertions of the claims for which there are enough trials.
 """
 
@@ -64,14 +64,14 @@ SETTINGS: dict[str, Any] = {
     "delta": DELTA,
     "batch_size": 128,
     "lr": 0.01,
-    "multiplier_lr": 0.1,  # a few hundred steps are soon over
+    "multiplier_lr": 0.1,  # large, because there are only a few hundred steps
     "optimizer__weight_decay": 0.05,  # German credit has 57 features and 200 candidate rows
     "device": "cpu",
 }
-# One fit in twenty may fail its test; drawn decisions lose little log-loss for a safer candidate.
+# One fit in twenty may fail its test. Drawn decisions get a higher power, which costs little loss.
 POWER = {"argmax": 0.95, "sample": 0.96}
 STEPS, MIN_EPOCHS = 400, 20
-# The learning rate falls to zero, so that rates settle where the constraint binds.
+# The learning rate decreases to zero, so that the rates converge where the constraint binds.
 SCHEDULE = CosineAnnealingLR
 
 
@@ -85,11 +85,12 @@ def n_epochs(m: int) -> int:
 
 
 class Trial(NamedTuple):
-    """One fit. Scores are of the returned model on the population, NaN where there is none.
+    """One fit. Scores are of the returned model on the population, or NaN if there is no model.
 
-    `g_soft` and `g_hard` above zero are violations; `accuracy` is of the most probable class,
-    `expected_accuracy` of a class drawn from the probabilities; `estimate` and `g_upper` are
-    the safety test's, `passing` what training predicted; `code` tells versions apart.
+    `g_soft` and `g_hard` above zero are violations. `accuracy` is of the most probable class, and
+    `expected_accuracy` of a class drawn from the probabilities. `estimate` and `g_upper` are from
+    the safety test. `passing` is the predicted probability of passing. `code` identifies the
+    version of the code and the settings.
     """
 
     dataset: str
@@ -154,7 +155,7 @@ def run_trial(config: Config, decision: str, m: int, trial: int, data: str) -> T
 
 
 def scores(model: SeldonianClassifier, config: Config, decision: str, data: str) -> dict[str, Any]:
-    """What the model is worth on the population."""
+    """The scores of the model on the population."""
     people, limits = population(config.dataset, data), truth(config, data)
     probabilities = model.predict_proba(people.X)
     drawn = decision == "sample"
@@ -197,7 +198,7 @@ class Job(NamedTuple):
 
 
 def jobs(options: argparse.Namespace) -> list[Job]:
-    """The fits asked for that are not in the table yet, the first trials of all first."""
+    """The requested fits that are not in the table yet, ordered by trial."""
     table = read_trials(options.results)
     done = set(table[list(Job._fields)].itertuples(index=False, name=None))
     asked = (
@@ -212,7 +213,7 @@ def jobs(options: argparse.Namespace) -> list[Job]:
 
 
 def chosen(options: argparse.Namespace) -> list[str]:
-    """Names of the configurations asked for."""
+    """The names of the requested configurations."""
     wanted = [c for c in CONFIGS.values() if c.dataset in options.dataset]
     return [c.name for c in wanted if c.name in options.constraints]
 
@@ -252,11 +253,11 @@ def read_trials(results: Path) -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
 
 
-# -- what stands beside the trials ----------------------------------------------------------------
+# -- numbers for comparison -----------------------------------------------------------------------
 
 
 def read_engine(path: Path) -> pd.DataFrame:
-    """The Engine's fits, without the tutorial's start that always fails."""
+    """The Engine's fits, without those from the tutorial's start, which always fail."""
     table = pd.read_csv(path)
     return table[~table["config"].str.endswith("_zeroinit")]
 
@@ -268,7 +269,7 @@ def read_optima(names: Sequence[str], results: Path, data: str) -> dict[str, Opt
 
 
 def read_frontier(names: Sequence[str], results: Path, data: str) -> dict[str, Rule]:
-    """The most accurate rule that passes, for those of the configurations that bind softly."""
+    """The most accurate rule that passes, for configurations whose soft constraint binds."""
     names, power = [name for name in names if name in SOFT_BINDING], POWER["argmax"]
     known = kept(
         results / f"frontier_{LARGEST}_{power:g}.json",
@@ -279,7 +280,7 @@ def read_frontier(names: Sequence[str], results: Path, data: str) -> dict[str, R
 
 
 def kept(path: Path, names: Sequence[str], compute: Callable[[str], Any]) -> dict[str, Any]:
-    """What belongs to each name, computed once and kept in the results folder."""
+    """The numbers of each name, computed once and stored in the results folder."""
     known = json.loads(path.read_text()) if path.exists() else {}
     missing = [name for name in names if name not in known]
     for name in missing:

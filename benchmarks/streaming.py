@@ -1,9 +1,9 @@
 """How do time and memory of `certify` grow with the rows of a Parquet folder?
 
-Synthetic rows of 20 float32 columns, a label and two groups, a million in a file. A logistic
-regression is tested for accuracy, parity and the largest gap of true positive rates between five
-levels, in one pass over the folder. Every point runs in a process of its own, which samples the
-memory that is its own (RssAnon) above what it held before.
+The rows are synthetic, with 20 float32 columns, a label and two groups, and a million rows per
+file. A logistic regression is tested for accuracy, parity and the largest gap of true positive
+rates between five levels, in one pass over the folder. Every point runs in a process of its own.
+The process samples the increase of its memory (RssAnon, without pages that are backed by files).
 
 The first million rows are also tested in memory: both certificates must be equal.
 
@@ -44,7 +44,7 @@ MAX_EXPONENT, MAX_MEGABYTES = 1.1, 2000.0
 
 
 def rows(n_rows: int, seed: int) -> dict[str, np.ndarray]:
-    """Columns of independent rows; a label depends on all features and on chance."""
+    """The columns of independent rows; a label depends on all features and on noise."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((N_COLUMNS, n_rows), dtype=np.float32)
     label = X.sum(axis=0) + 2 * rng.standard_normal(n_rows, dtype=np.float32) > 0
@@ -56,7 +56,7 @@ def rows(n_rows: int, seed: int) -> dict[str, np.ndarray]:
 
 
 def write_files(folder: Path, n_rows: int) -> None:
-    """Files that are not there yet, up to so many rows."""
+    """Write the files that do not exist yet, so that they have `n_rows` rows in total."""
     for i in range(-(-n_rows // FILE_ROWS)):
         path = folder / f"{i:04}.parquet"
         if not path.exists():
@@ -66,7 +66,7 @@ def write_files(folder: Path, n_rows: int) -> None:
 
 
 def fitted() -> LogisticRegression:
-    """A model that was fitted to other rows."""
+    """A model that is fitted to other rows."""
     frame = pd.DataFrame(rows(20_000, seed=0))
     return LogisticRegression().fit(frame[NAMES], frame["label"])
 

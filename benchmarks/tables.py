@@ -1,16 +1,15 @@
-"""The figures that README and manual quote, read from the results, so that no quoted figure ages.
+"""The numbers that README and manual quote, read from the results, so that they stay up to date.
 
 `benchmarks/tables` holds small tables. `engine.csv` is computed here from
-`solution_rate_trials.csv.gz` and from the Engine's fits in ../shared/benchmarks. The others hold
-what a benchmark printed; their first line says which command that was. A text quotes them in two
-ways:
+`solution_rate_trials.csv.gz` and from the Engine's fits in ../shared/benchmarks. The others contain
+the output of a benchmark, and their first line names the command. A text quotes them in two ways:
 
     <!-- table: NAME -->                the next block is the table NAME of `TABLES`, word for word
-    <!-- numbers: NAME NAME ... -->     the next block contains these numbers of `NUMBERS`
+    <!-- numbers: NAME NAME ... -->     the next block contains these entries of `numbers`
 
 `tests/test_tables.py` compares each marked block with the tables. A block ends at an empty line.
 
-    python benchmarks/tables.py         # compute engine.csv, and write the marked tables anew
+    python benchmarks/tables.py         # compute engine.csv, and update the marked tables
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ ENGINE = ROOT.parent / "shared" / "benchmarks" / "engine_baseline.csv"
 TEXTS = (ROOT / "README.md", HERE / "RESULTS.md", *sorted((ROOT / "docs").glob("*.md")))
 
 MARKER = re.compile(r"^<!-- (table|numbers): ([^>]*?) -->\n(.*?)(?=\n\s*\n|\Z)", re.S | re.M)
-FEWEST_ROWS = 500
+MIN_ROWS = 500
 
 
 # -- results ------------------------------------------------------------------------------------
@@ -50,7 +49,7 @@ def read(name: str) -> pd.DataFrame:
 
 
 def ours(decision: str, violation: str) -> pd.DataFrame:
-    """Fits, solutions, violations among them and mean log-loss, per constraint and rows."""
+    """Fits, solutions, violations and mean log-loss of solutions, per constraint and rows."""
     trials = read_trials()
     return _counts(trials[trials["decision"] == decision], "passed", violation, decision)
 
@@ -58,11 +57,11 @@ def ours(decision: str, violation: str) -> pd.DataFrame:
 def engine_fits() -> pd.DataFrame:
     """The Engine's fits, without those from the tutorial's start, which always fail."""
     fits = pd.read_csv(ENGINE)
-    return fits[~fits["config"].str.endswith("_zeroinit") & (fits["m"] >= FEWEST_ROWS)]
+    return fits[~fits["config"].str.endswith("_zeroinit") & (fits["m"] >= MIN_ROWS)]
 
 
 def computed_engine_table() -> pd.DataFrame:
-    """The Engine beside this package, per constraint and number of rows."""
+    """The results of the Engine and of this package, per constraint and number of rows."""
     fits = engine_fits()
     soft = _counts(fits, "passed", "g_soft_true", "engine")
     hard = _counts(fits, "passed", "g_hard_true", "engine")
@@ -115,7 +114,7 @@ def engine_decisions() -> Iterator[str]:
 
 
 def engine_log_loss() -> Iterator[str]:
-    """Log-loss of drawn decisions at 1,000 rows, beside the Engine's."""
+    """Log-loss of drawn decisions at 1,000 rows, for this package and the Engine."""
     binding = read("binding").set_index(["config", "m"]).loc[("gpa_DP_0.03", 1000)]
     configs = ("gpa_DP_0.1", "gpa_DP_0.05", None, "gpa_DI_0.8")
     limits = ("within 0.1", "within 0.05", "within 0.03", "disparate impact at least 0.8")
@@ -154,7 +153,7 @@ def binding() -> Iterator[str]:
 
 
 def misuse() -> Iterator[str]:
-    """What breaks the promise, and how often."""
+    """Uses that break the promise, and how often a violating model is then certified."""
     yield from _head("what was done", "constraint", "truth", "certified at `delta=0.05`")
     for what, constraint, truth, certified in read("misuse").itertuples(index=False):
         text = constraint if constraint == "any" else f"`{constraint}`"
@@ -162,8 +161,8 @@ def misuse() -> Iterator[str]:
 
 
 def power() -> Iterator[str]:
-    """Rows that tests of several rates and means need, beside an asymptotic test."""
-    yield from _head("constraint and truth", "rows", "asymptotic", "factor", "wanted")
+    """The rows that tests of several rates and means need, compared with an asymptotic test."""
+    yield from _head("constraint and truth", "rows", "asymptotic", "factor", "at most")
     for row in read("power").itertuples():
         factor = f"{row.factor:.2f}" if row.factor <= row.wanted else f"**{row.factor:.2f}**"
         case = row.case.replace("|", "\\|")
@@ -200,7 +199,7 @@ def _study(decision: str) -> Iterator[tuple[str, pd.DataFrame]]:
             }
         )
         if decision == "sample" and config == "synthetic_DP_0.1":
-            rows = rows.reindex([FEWEST_ROWS, *rows.index])
+            rows = rows.reindex([MIN_ROWS, *rows.index])
         sizes = " (500 / 1,000)" if config.startswith("german") else ""
         yield _label(config, "") + sizes, rows
 
@@ -214,7 +213,7 @@ POPULATIONS = {"gpa": "GPA", "german": "German", "synthetic": "synthetic"}
 
 
 def _label(config: str, gpa: str = "GPA ") -> str:
-    """A constraint in short: "gpa_DP_0.03" is "GPA DP .03"."""
+    """The short name of a constraint: that of "gpa_DP_0.03" is "GPA DP .03"."""
     population, family, limit = config.split("_")
     name = gpa if population == "gpa" else POPULATIONS[population] + " "
     return f"{name}{family} {limit.lstrip('0')}"
@@ -254,7 +253,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
 
 @cache
 def numbers() -> dict[str, str]:
-    """Each number that a sentence may quote, as it is written there."""
+    """Each number that a sentence may quote, in the form in which it is written there."""
     found = {}
     for decision, violation in (("argmax", "g_hard"), ("sample", "g_soft")):
         counts = ours(decision, violation)
@@ -285,7 +284,7 @@ def _first_numbers(row: Any) -> tuple[str, str]:
 
 
 def complaints(text: str) -> list[str]:
-    """What the marked blocks of a text say that the tables do not."""
+    """The differences between the marked blocks of a text and the tables, in words."""
     found = []
     for kind, names, block in MARKER.findall(text):
         if kind == "table":
@@ -304,7 +303,7 @@ def complaints(text: str) -> list[str]:
 
 
 def with_tables(text: str) -> str:
-    """The text with its marked tables as the results have them."""
+    """The text, with its marked tables replaced by those of the results."""
 
     def table(marked: re.Match[str]) -> str:
         kind, name, _ = marked.groups()
@@ -326,7 +325,7 @@ def main() -> None:
         new = with_tables(old)
         if new != old:
             path.write_text(new)
-            print(f"{path.relative_to(ROOT)}: tables written anew")
+            print(f"{path.relative_to(ROOT)}: tables updated")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Who certifies the better threshold of a model that exists: this package or MAPIE?
+"""Which package certifies the better decision threshold of an existing model, this one or MAPIE?
 
-A logistic model is fitted to 5,000 students of the GPA data. The others are the population. From
-it, m rows are drawn with replacement, the same for all methods. Each method has to name a threshold
-for which ``FPR <= 0.25`` (or ``PPV >= 0.6``) holds with confidence .95, and prefers a high TPR.
-The decisions are judged on the population: their TPR, and whether they violate the constraint.
+A logistic model is fitted to 5,000 students of the GPA data. The other students are the population.
+From it, m rows are drawn with replacement, the same for all methods. Each method has to return a
+threshold for which ``FPR <= 0.25`` (or ``PPV >= 0.6``) holds with confidence level .95, with a TPR
+as high as possible. The decisions are evaluated on the population: their TPR, and whether they
+violate the constraint.
 
 * MAPIE, Holm (its default) and fixed sequence: `BinaryClassificationController`.
 * certify, Holm and fixed sequence: ``certify(models, ..., multiple=)``, one model per threshold.
@@ -13,12 +14,12 @@ The decisions are judged on the population: their TPR, and whether they violate 
 The first four test the same 100 thresholds, and fixed sequences begin with the highest. A draw
 without a certified threshold counts with a TPR of 0.
 
-MAPIE is not a dependency. In an environment apart
+MAPIE is not a dependency. In a separate environment:
 
     pip install --no-deps mapie
     python benchmarks/thresholds.py [--sizes 250 1000 4000] [--trials 10]
 
-It ends in assertions: no method of ours violates its constraint significantly more often than
+It ends in assertions: our methods do not violate the constraint significantly more often than
 delta, and the mean TPR of our fixed sequence is at least that of MAPIE's minus .01.
 """
 
@@ -55,7 +56,7 @@ Decisions = npt.NDArray[np.bool_]
 
 
 class Population(NamedTuple):
-    """All rows that are drawn from, the model, and its probability of the positive class."""
+    """All rows of the population, the model, and its probability of the positive class."""
 
     model: Any
     X: Floats
@@ -63,7 +64,7 @@ class Population(NamedTuple):
     probability: Floats
     thresholds: Floats
 
-    def judge(self, positive: Decisions, constraint: str) -> tuple[float, bool]:
+    def evaluate(self, positive: Decisions, constraint: str) -> tuple[float, bool]:
         """The TPR of decisions about all rows, and whether they violate the constraint."""
         kind, limit = RISKS[constraint]
         tpr = float(positive[self.y == 1].mean())
@@ -83,9 +84,10 @@ class Case(NamedTuple):
 
 
 def population() -> Population:
-    """The GPA data without the students to whom the model is fitted.
+    """The GPA data without the students that the model is fitted to.
 
-    Thresholds are between the deciles of the probabilities of those students, the highest first.
+    Thresholds are between the first and the last decile of the probabilities of those students, the
+    highest first.
     """
     X, y = load_gpa(return_X_y=True)
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X[:KNOWN], y[:KNOWN])
@@ -120,7 +122,7 @@ def by_mapie(case: Case, method: str) -> Decisions | None:
 
 
 def by_certify(case: Case, multiple: str) -> Decisions | None:
-    """By the lowest threshold that is certified, which has the highest TPR."""
+    """Decisions by the lowest threshold that is certified, which has the highest TPR."""
     frozen = FrozenEstimator(case.people.model)
     models = {
         str(t): FixedThresholdClassifier(frozen, threshold=t).fit(case.X, case.y)
@@ -156,7 +158,7 @@ OURS = ("certify, Holm", "certify, fixed sequence", "chosen on half")
 def run(
     people: Population, sizes: Sequence[int], n_trials: int, methods: Sequence[str]
 ) -> pd.DataFrame:
-    """A row per draw and method. Without a certified threshold nobody is accepted: TPR 0."""
+    """A row per draw and method. Without a certified threshold no decision is positive: TPR 0."""
     found = []
     for constraint, m, trial in itertools.product(RISKS, sizes, range(n_trials)):
         case = draw(people, constraint, m, trial)
@@ -166,7 +168,9 @@ def run(
                 warnings.simplefilter("ignore")
                 positive = METHODS[name](case)
             seconds = time.perf_counter() - start
-            tpr, violates = (0.0, False) if positive is None else people.judge(positive, constraint)
+            tpr, violates = (
+                (0.0, False) if positive is None else people.evaluate(positive, constraint)
+            )
             row = (constraint, m, trial, name, positive is not None, tpr, violates, seconds)
             found.append(row)
     columns = ["constraint", "m", "trial", "method", "certified", "tpr", "violates", "seconds"]
@@ -191,8 +195,8 @@ def claims(trials: pd.DataFrame) -> dict[str, bool]:
     for name in OURS:
         violates = trials.loc[trials["method"] == name, "violates"]
         if len(violates):
-            chance = stats.binom.sf(violates.sum() - 1, len(violates), DELTA)
-            held[f"{name}: violations are no more frequent than delta"] = bool(chance > 0.001)
+            p_value = stats.binom.sf(violates.sum() - 1, len(violates), DELTA)
+            held[f"{name}: violations are no more frequent than delta"] = bool(p_value > 0.001)
     tpr = trials.groupby(["constraint", "m", "method"])["tpr"].mean().unstack()
     if {"MAPIE, fixed sequence", "certify, fixed sequence"} <= set(tpr.columns):
         lead = tpr["certify, fixed sequence"] - tpr["MAPIE, fixed sequence"]

@@ -68,7 +68,7 @@ def main() -> None:
     command = [sys.executable, *launch, __file__, "--seeds", str(arguments.seeds)]
     printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     together = json.loads(printed.splitlines()[-1])
-    print("data    processes  solutions  mean estimate  seconds a fit")
+    print("data    processes  solutions  mean estimate  seconds per fit")
     for name, of_one in alone.items():
         rates = []
         for n, trials in ((1, of_one), (arguments.processes, together[name])):

@@ -19,8 +19,8 @@ matplotlib.use("Agg")
 # %%
 # The records
 # -----------
-# The sex is given to the constraint, not to the trees. The last of the 48,842 records are kept for
-# the end, so that both models can be compared on people that neither has seen.
+# The sex is given to the constraint, not to the trees. The last of the 48,842 records are held out,
+# so that both models can be compared on people that neither was trained or tested on.
 
 records = load_adult().frame.sample(frac=1.0, random_state=0)
 records = records.astype({name: "category" for name in records.select_dtypes(exclude="number")})
@@ -43,9 +43,8 @@ print(certify(free, X[test], income[test], constraint, sensitive_features=sex[te
 # %%
 # The same trees under the constraint
 # -----------------------------------
-# Half of the rows are used for training, and the other half for the test. The scores of the trees
-# become a feature of a linear model, beside the columns that the trees get. The linear model is
-# trained under the constraint.
+# Half of the rows are used for training, and the other half for the test. A linear model is trained
+# under the constraint. Its features are the scores of the trees and the columns that the trees get.
 
 model = SeldonianMetaClassifier(trees, constraint, random_state=0)
 model.fit(X[known], income[known], sensitive_features=sex[known])
@@ -53,9 +52,9 @@ print(model.certificate_.explain())
 CertificateDisplay.from_estimator(model).figure_.savefig("boosted_trees.png", dpi=150)
 
 # %%
-# What it costs
-# -------------
-# Both models on people that neither has seen.
+# The cost of the constraint
+# --------------------------
+# Both models are compared on the records that were held out.
 
 men = (sex[new]["sex"] == "Male").to_numpy()
 for name, fitted in {"free": free, "constrained": model}.items():
@@ -65,4 +64,5 @@ for name, fitted in {"free": free, "constrained": model}.items():
     print(f"{name:12} accuracy {accuracy:.3f}, gap between men and women {gap:.3f}")
 
 # %%
-# The trees keep nearly all of their accuracy. The gap is less than half of what it was.
+# Under the constraint, the trees keep nearly all of their accuracy. The gap is less than half as
+# large.

@@ -1,6 +1,6 @@
 """
-Does a model that several processes train get the same certificate?
-===================================================================
+Does training in several processes give the same certificate?
+=============================================================
 
 This example trains one classifier on the GPA data in all processes that `torchrun` starts, on one
 machine or on many. Each process uses a device of its own::
@@ -26,17 +26,17 @@ is_first = os.environ.get("RANK", "0") == "0"
 # %%
 # Every process has all rows
 # --------------------------
-# The processes share out the rows of every batch. If the rows do not fit into the memory of each
-# process, use a memory-mapped array.
+# The rows of every batch are divided among the processes. If the data do not fit into the memory of
+# each process, use a memory-mapped array.
 
 gpa = load_gpa(as_frame=True)
 
 # %%
-# One word in the constructor
-# ---------------------------
-# Each process calls `fit`. The first one prints, chooses the epoch and runs the one safety test.
-# The others get the result, so all end with the same model and the same certificate. If one process
-# fails, all of them end with an error.
+# One parameter of the constructor
+# --------------------------------
+# Each process calls `fit`. The first one prints, chooses the epoch and runs the only safety test.
+# The others get the result, so that all have the same model and the same certificate. If one
+# process fails, all of them end with an error.
 
 model = SeldonianClassifier(
     constraints="abs(PR | [M] - PR | [F]) <= 0.2",
@@ -49,15 +49,15 @@ model = SeldonianClassifier(
 model.fit(gpa.data, gpa.target, gpa.sensitive_features)
 
 # %%
-# What was certified
-# ------------------
+# The certificate
+# ---------------
 
 if is_first:
     print(f"{os.environ.get('WORLD_SIZE', '1')} process(es)")
     print(model.certificate_.explain())
 
 # %%
-# How training got there
+# The course of training
 # ----------------------
 
 if is_first:

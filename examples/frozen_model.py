@@ -1,11 +1,11 @@
 """
-How can a model that exists get a certified decision?
-=====================================================
+How can the decisions of an existing model be certified?
+========================================================
 
 A university has a model and may not change it. It can only choose the decision threshold between
-yes and no. Here a model of students' grades stays as it is. Its threshold is chosen under a limit
-on false positives. The certificate comes from rows that were used neither for the model nor for the
-choice.
+yes and no. Here a model of students' grades is not changed. Its threshold is chosen under a limit
+on false positives. The safety test uses rows that were used neither for the model nor for the
+choice of the threshold.
 """
 
 import matplotlib
@@ -23,7 +23,7 @@ matplotlib.use("Agg")
 # %%
 # The existing model
 # ------------------
-# It was fitted to the first 10,000 students. On 6,000 others it has too many false positives.
+# It is fitted to the first 10,000 students. On 6,000 others it has too many false positives.
 
 gpa = load_gpa(as_frame=True)
 X, y = gpa.data, gpa.target
@@ -32,10 +32,10 @@ constraints = ["FPR <= 0.25", "TPR >= 0.4"]
 print(certify(existing, X[10_000:16_000], y[10_000:16_000], constraints).explain())
 
 # %%
-# Its threshold, chosen and tested
-# --------------------------------
-# On the rows that it was fitted to, the model looks better than it is. So other rows are used to
-# choose the threshold and to test it.
+# Choosing and testing the threshold
+# ----------------------------------
+# The model is more accurate on the rows that it was fitted to than on new ones. So other rows are
+# used to choose the threshold and to test it.
 
 fresh = slice(16_000, 28_000)
 model = SeldonianMetaClassifier(FrozenEstimator(existing), constraints, random_state=0)
@@ -46,7 +46,7 @@ CertificateDisplay.from_estimator(model).figure_.savefig("frozen_model.png", dpi
 # %%
 # What has changed
 # ----------------
-# The probabilities keep their order. Only the threshold has moved.
+# The probabilities have the same order. Only the threshold is different.
 
 probability = existing.predict_proba(X[28_000:])[:, 1]
 positive = model.predict(X[28_000:]) == 1

@@ -2,10 +2,10 @@
 Can loans be granted without disparate impact?
 ==============================================
 
-The 1,000 German credit records say who repaid a loan. Three in ten of the people are women, and
-women repaid a little less often. A model may help to decide who is granted a loan. The four-fifths
-rule limits it. The share of women who are granted a loan must be at least eight tenths of the share
-of men, and the other way round. With so few rows, this is hard to prove.
+The 1,000 German credit records show who repaid a loan. Three in ten of the people are women, and
+women repaid a little less often. A model may help to decide who is granted a loan. The constraint
+is the four-fifths rule: the share of women who are granted a loan must be at least eight tenths of
+the share of men, and vice versa. With so few rows, this is hard to prove.
 
 The data do not come with the package. The example reads them from ``../shared/data/german``,
 relative to the repository. The environment variable ``GERMAN_CREDIT`` names another folder.
@@ -50,8 +50,8 @@ print(repaid.groupby(groups["F"]).agg(["size", "mean"]).rename({0: "men", 1: "wo
 # %%
 # A linear model, and its test
 # ----------------------------
-# Six tenths of the rows are kept for the test, because few of them are women and the proof needs
-# many.
+# Six tenths of the rows are kept for the test. The proof needs many women, and only three in ten
+# rows are women.
 
 constraint = "min(PR | [M] / PR | [F], PR | [F] / PR | [M]) >= 0.8"
 model = SeldonianClassifier(
@@ -63,7 +63,8 @@ print(model.certificate_.explain())
 # %%
 # Compared with logistic regression
 # ---------------------------------
-# Logistic regression without a constraint is fitted to the same rows and tested on the same rows.
+# Logistic regression without a constraint is fitted to the same candidate rows and tested on the
+# same safety rows.
 
 seen, unseen = model.candidate_indices_, model.safety_indices_
 plain = LogisticRegression(max_iter=1000).fit(X.iloc[seen], repaid[seen])
@@ -85,5 +86,5 @@ display.figure_.savefig("german_credit.png")
 
 # %%
 # The shares of men and women who are granted a loan are nearly the same. The 194 women among the
-# safety rows are enough to prove the four-fifths rule. Logistic regression would have passed as
-# well, but without a test nobody would have known.
+# safety rows are enough to prove the four-fifths rule. Logistic regression passes as well, but only
+# the test shows this.

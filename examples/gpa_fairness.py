@@ -1,6 +1,6 @@
 """
-Do five definitions of fairness ask for five different models?
-==============================================================
+Do five definitions of fairness need five different models?
+===========================================================
 
 A model predicts from nine entrance exam scores whether a student's later grade point average is at
 least 3.0. The exams underrate women: they become better students than their scores predict.
@@ -31,8 +31,8 @@ gpa = load_gpa(as_frame=True)
 # %%
 # Five constraints
 # ----------------
-# Each function writes a constraint in the package's language, which an auditor can read. Columns M
-# and F are 1 for men and for women. The model sees neither of them.
+# Each function returns a constraint in the package's language, which an auditor can read. Columns M
+# and F are 1 for men and for women. The model does not get these columns.
 
 groups = ("M", "F")
 constraints = {
@@ -48,8 +48,8 @@ for name, constraint in constraints.items():
 # %%
 # Five models
 # -----------
-# The scaler goes inside the estimator. So it is fitted on candidate rows only, and is part of what
-# is certified. With the same ``random_state``, all five models keep the same rows for the test.
+# The scaler is a parameter of the estimator. So it is fitted to candidate rows only, and is part of
+# the certified model. With the same ``random_state``, all five models have the same safety rows.
 
 models = {}
 for name, constraint in constraints.items():
@@ -100,6 +100,6 @@ display = CertificateDisplay(results, rates=()).plot()
 display.figure_.savefig("gpa.png")
 
 # %%
-# At these limits logistic regression passes one of the five definitions. Each of the five models is
-# certified for its own definition. Four of them lose little or no accuracy. Equalized odds costs
-# about four points of accuracy.
+# At these limits logistic regression passes the test of one of the five definitions. Each of the
+# five models is certified for its own definition. Four of them lose little or no accuracy.
+# Equalized odds costs about four points of accuracy.

@@ -4,7 +4,7 @@ Can students' grades be predicted without overrating either gender?
 
 A model predicts a student's later grade point average from nine entrance exam scores. The
 constraint: the mean errors for men and for women differ by at most 0.1. A linear regression without
-the constraint violates it by far, because it predicts lower grades for women than they get.
+the constraint clearly violates it, because it predicts lower grades for women than they get.
 """
 
 import matplotlib
@@ -21,7 +21,7 @@ women = gpa.sensitive_features["F"]
 print(gpa.target.groupby(women).agg(["size", "mean"]).rename({0: "men", 1: "women"}))
 
 # %%
-# Say which numbers are possible
+# State the range of the numbers
 # ------------------------------
 # Grades are from 0 to 4 by definition, and predictions are clipped to that range. So errors are
 # bounded, and the certificate holds for any number of rows.
@@ -41,7 +41,7 @@ print(model.certificate_.explain())
 # %%
 # Compared with linear regression
 # -------------------------------
-# Both models on the safety rows, which neither has seen.
+# Both models are compared on the safety rows, which neither was fitted to.
 
 safety = gpa.data.index[model.safety_indices_]
 X, y, groups = (part.loc[safety] for part in (gpa.data, gpa.target, gpa.sensitive_features))
@@ -53,11 +53,11 @@ for name, estimator in {"linear regression": plain, "with the constraint": model
     print(f"{name:22}  {(errors**2).mean():13.3f}  {of_men:15.3f}  {of_women:7.3f}")
 
 # %%
-# How training got there
+# The course of training
 # ----------------------
 
 display = TrainingDisplay.from_estimator(model)
 display.figure_.savefig("gpa_regression.png")
 
 # %%
-# The constraint costs accuracy. The exams favour men, and the model may not.
+# The constraint costs accuracy: the exam scores favour men, and the constraint forbids this.

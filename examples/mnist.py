@@ -1,13 +1,14 @@
 """
-Can a network be handed out with a guarantee on its accuracy?
-=============================================================
+Can a network get a guarantee on its accuracy?
+==============================================
 
 This example trains a small convolutional network on half of the 70,000 MNIST images. It certifies
-``ACC >= 0.95`` on the other half, which training never saw. If MNIST is not there, it uses the
-1,797 small digits of scikit-learn instead, with ``ACC >= 0.85``.
+``ACC >= 0.95`` on the other half, which is not used for training. If it does not find MNIST, it
+uses the 1,797 small digits of scikit-learn instead, with ``ACC >= 0.85``.
 
-From a shell, ``--root folder`` names the folder where torchvision keeps MNIST, or where it should
-put it. ``--dataset digits`` uses the small digits. ``--help`` lists the other options.
+From a shell, ``--root folder`` names the folder that contains torchvision's copy of MNIST, or to
+which it is downloaded. ``--dataset digits`` uses the small digits. ``--help`` lists the other
+options.
 """
 
 import argparse
@@ -28,13 +29,13 @@ shared = Path(sys.argv[0]).resolve().parents[2] / "shared" / "data"
 
 parser = argparse.ArgumentParser(description="A network with a certified accuracy.")
 parser.add_argument("--dataset", choices=["mnist", "digits"], help="default: MNIST if found")
-parser.add_argument("--root", help="where torchvision keeps MNIST; default: ../shared/data")
+parser.add_argument("--root", help="torchvision's folder of MNIST; default: ../shared/data")
 parser.add_argument("--device", default="auto")
 parser.add_argument("--epochs", type=int, help="default: 5 for MNIST, 40 for digits")
 parser.add_argument("--batch-size", type=int, default=150)
 parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--softmax", action="store_true", help="end the network in a Softmax")
-parser.add_argument("--picture", help="file to draw to; default: <dataset>.png")
+parser.add_argument("--softmax", action="store_true", help="add a Softmax as the last layer")
+parser.add_argument("--picture", help="file of the figure; default: <dataset>.png")
 arguments = parser.parse_args()
 found = arguments.root or (shared / "MNIST").exists()
 dataset = arguments.dataset or ("mnist" if found else "digits")
@@ -42,7 +43,7 @@ dataset = arguments.dataset or ("mnist" if found else "digits")
 # %%
 # The images
 # ----------
-# Shape (n, 1, pixels, pixels), float32 in [0, 1].
+# The array of images has the shape (n, 1, pixels, pixels), and is float32 in [0, 1].
 
 if dataset == "mnist":
     from torchvision.datasets import MNIST
@@ -59,10 +60,10 @@ X = images[:, None]
 print(f"{dataset}: {X.shape}, {X.dtype}")
 
 # %%
-# Training and test are one call
-# ------------------------------
-# Arguments that begin with ``module__`` go to the network. After each epoch the table compares the
-# accuracy that the safety test would prove with its limit.
+# Training and test in one call
+# -----------------------------
+# Parameters that begin with ``module__`` are passed to the network. After each epoch, the printed
+# table compares the predicted bound on the accuracy with its limit.
 
 model = SeldonianClassifier(
     ConvNet,
@@ -81,8 +82,8 @@ model.fit(X, y)
 seconds = time.perf_counter() - start
 
 # %%
-# What was certified
-# ------------------
+# The certificate
+# ---------------
 
 (result,) = model.certificate_.results
 print(f"Passed the safety test: {result.passed}")
@@ -94,12 +95,12 @@ print(f"Cross-entropy on the safety rows: {model.certificate_.loss:.4f}")
 print(f"Seconds: {seconds:.1f}")
 
 # %%
-# How training got there
+# The course of training
 # ----------------------
 
 display = TrainingDisplay.from_estimator(model)
 display.figure_.savefig(arguments.picture or f"{dataset}.png")
 
 # %%
-# ``g`` is the limit minus the accuracy. Its predicted bound is below zero after a few epochs. The
-# multiplier then falls, because this constraint and the loss ask for the same.
+# ``g`` is the limit minus the accuracy. Its predicted bound is below zero after a few epochs. Then
+# the multiplier decreases. A lower loss also helps this constraint, so there is no trade-off.

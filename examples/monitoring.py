@@ -2,12 +2,12 @@
 When does a certified model stop satisfying its constraint?
 ===========================================================
 
-A certificate is about the population that its rows came from. Afterwards the world may change. Here
-a model of students' grades is certified and then used for fifteen months. From the seventh month
-on, the exams are scored differently, and men get lower scores. We look at a monitor every week. It
-tells us when it is proved that a constraint no longer holds. An ordinary test that is repeated so
-often raises a false alarm sooner or later. A false alarm of this monitor has a probability of at
-most 5%, for each constraint and over all fifteen months together.
+A certificate is about the population that its rows came from. This population may change later.
+Here a model of students' grades is certified and then used for fifteen months. From the seventh
+month on, the exams are scored differently, and men get lower scores. A monitor is updated every
+week. It shows when it is proved that a constraint no longer holds. An ordinary test that is
+repeated so often eventually raises a false alarm. The probability that this monitor ever raises a
+false alarm is at most 5%, for each constraint and over all fifteen months together.
 """
 
 import matplotlib
@@ -24,7 +24,7 @@ matplotlib.use("Agg")
 # %%
 # The model and its certificate
 # -----------------------------
-# Columns M and F are 1 for men and for women. The model sees neither of them.
+# Columns M and F are 1 for men and for women. The model does not get these columns.
 
 gpa = load_gpa(as_frame=True)
 X, y, sex = gpa.data, gpa.target, gpa.sensitive_features
@@ -40,9 +40,9 @@ print(certificate.verdict)
 # Fifteen months
 # --------------
 # The monitor takes constraints, deltas and classes from the certificate. Each quarter is a window
-# of its own, so that good rows of the past do not hide a change. The five windows share delta. Each
-# week has 500 students. Their grades are known two weeks later, and count for the accuracy then.
-# The gap between men and women needs no grades, and counts the students at once.
+# of its own, so that earlier rows do not hide a change. Delta is divided among the five windows.
+# Each week has 500 students. Their grades are known two weeks later, and are then counted for the
+# accuracy. The gap between men and women does not need grades, so it counts the students at once.
 
 monitor = SafetyMonitor.from_certificate(certificate, windows=5)
 for week in range(60):
@@ -61,9 +61,9 @@ for week in range(60):
 # %%
 # What is proved
 # --------------
-# The scores change with the third quarter. In that quarter the gap is proved to be above 0.2. A
-# constraint that is certified for a quarter is proved by the rows of that quarter. The constraint
-# on the accuracy is certified in every quarter.
+# The scores change at the start of the third quarter. In that quarter the gap is proved to be above
+# 0.2. A constraint that is certified for a quarter is proved by the rows of that quarter. The
+# constraint on the accuracy is certified in every quarter.
 
 shown = ["window", "constraint", "n_rows", "estimate", "violated_at", "certified"]
 print(monitor.to_frame()[shown].to_string(index=False))
@@ -71,4 +71,5 @@ print(monitor.explain())
 MonitorDisplay.from_monitor(monitor).figure_.savefig("monitoring.png", dpi=150)
 
 # %%
-# The alarm comes when the rows prove it. Looking often does not cause one.
+# The monitor raises an alarm when the rows prove a violation. Frequent updates do not cause false
+# alarms.

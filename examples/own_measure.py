@@ -1,10 +1,10 @@
 """
-Can the cost of mistakes be limited if some cost more than others?
-==================================================================
+Can the cost of errors be limited if some errors cost more than others?
+=======================================================================
 
-To take a malignant tumour for a benign one is a worse mistake than the reverse. Accuracy does not
-show the difference. Your own measure can: the mean cost of a decision. Here a model classifies the
-breast cancer data of scikit-learn, and a limit on the mean cost is certified.
+It is a worse error to classify a malignant tumour as benign than the reverse. Accuracy does not
+show the difference. A measure of your own can: the mean cost of a decision. Here a model classifies
+the breast cancer data of scikit-learn, and a limit on the mean cost is certified.
 """
 
 import matplotlib
@@ -25,8 +25,8 @@ print(y.map(dict(enumerate(cancer.target_names))).value_counts().to_string())
 # The measure
 # -----------
 # A measure is a function of the labels, decisions and probabilities of rows. Labels and decisions
-# are positions in ``classes_``. The range gives the least and the greatest possible cost of a row.
-# It makes the test valid for any number of rows.
+# are positions in ``classes_``. The range has the smallest and the largest possible cost of a row.
+# With it, the test is valid for any number of rows.
 
 COST = np.array([[0.0, 10.0], [1.0, 0.0]])  # rows: malignant, benign; columns: the decision
 
@@ -42,14 +42,14 @@ print(f"Mean cost if all are classified as benign: {10 * (1 - y.mean()):.2f}")
 # %%
 # Training and test
 # -----------------
-# The constraint names the measure. Training lowers the expected cost of a decision that is drawn
-# from the probabilities. The test is about the decisions of ``predict``.
+# The constraint names the measure. Training reduces the expected cost of a decision that is drawn
+# from the probabilities. The test uses the decisions of ``predict``.
 
 model = SeldonianClassifier(
     constraints="Cost <= 0.5",
     measures=[measure],
     preprocessor=StandardScaler(),
-    module__hidden=(),  # 285 rows of 30 columns to train on
+    module__hidden=(),  # linear, because there are only 285 candidate rows
     max_epochs=40,
     random_state=0,
 )
@@ -57,9 +57,9 @@ model.fit(X, y)
 print(model.certificate_.explain())
 
 # %%
-# The mistakes
-# ------------
-# Counts on the safety rows. The table has one row per label and one column per decision.
+# The errors
+# ----------
+# The table counts the safety rows. It has one row per label and one column per decision.
 
 unseen = model.safety_indices_
 confusion = np.zeros((2, 2), dtype=int)
@@ -67,12 +67,12 @@ np.add.at(confusion, (y.to_numpy()[unseen], model.predict(X.iloc[unseen])), 1)
 print(confusion)
 
 # %%
-# How training got there
+# The course of training
 # ----------------------
 
 display = TrainingDisplay.from_estimator(model)
 display.figure_.savefig("own_measure.png")
 
 # %%
-# The multiplier rises while the cost is too high. It falls once the predicted bound is well within
-# the limit. Few malignant tumours are missed, and the limit on the cost is certified.
+# The multiplier increases while the cost is too high. It decreases when the predicted bound is well
+# below the limit. Few malignant tumours are missed, and the limit on the cost is certified.

@@ -2,9 +2,9 @@
 What can be certified about a random forest?
 ============================================
 
-Somebody else trained the forest, without constraints. ``certify`` needs only its ``predict``, and
-rows that it has not seen. Here the forest predicts students' success from their entrance exams. How
-often is it wrong, and does it treat men and women alike?
+The forest was trained by somebody else, without constraints. ``certify`` needs only its
+``predict``, and rows that it was not trained on. Here the forest predicts students' success from
+their entrance exams. How often is it wrong, and does it treat men and women alike?
 """
 
 import matplotlib
@@ -26,10 +26,11 @@ forest = RandomForestClassifier(n_estimators=50, min_samples_leaf=20, random_sta
 forest.fit(X[:10_000], y[:10_000])
 
 # %%
-# How many rows will it take?
-# ---------------------------
-# Ask this before you look at any rows. You need the rates that you expect of the forest. Use rows
-# for one test only: if you repeat tests until one passes, the certificate proves nothing.
+# How many rows does the test need?
+# ---------------------------------
+# Answer this question before you use any safety rows. You need the rates that you expect of the
+# forest. Use rows for one test only: if you repeat tests until one passes, the certificate proves
+# nothing.
 
 constraints = [
     "ACC >= 0.6",
@@ -43,8 +44,8 @@ print(required_safety_rows(constraints[1], {"PR | [M]": 0.35, "PR | [F]": 0.4}, 
 # %%
 # The test
 # --------
-# All constraints are tested at once. A constraint that is violated is certified with a probability
-# of at most 0.05.
+# All constraints are tested at once. The probability that a violated constraint is certified is at
+# most 0.05.
 
 rows = slice(10_000, 20_000)
 certificate = certify(forest, X[rows], y[rows], constraints, sensitive_features=groups[rows])
@@ -58,6 +59,6 @@ display = CertificateDisplay.from_certificate(certificate)
 display.figure_.savefig("random_forest.png")
 
 # %%
-# Two constraints are certified: the forest is right often enough, and it wrongly admits few men and
-# few women. The third is not: the rates of men and women differ by more than 0.1 on these rows.
-# More rows would not help.
+# Two constraints are certified: the accuracy, and the false positive rates of men and women. The
+# constraint on the difference between the positive rates is not certified, because the rates differ
+# by more than 0.1 on these rows. More rows would probably not help.

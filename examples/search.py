@@ -2,9 +2,9 @@
 How can settings be searched without losing the certificate?
 ============================================================
 
-If you try settings until one passes the safety test, one will pass by luck. The search of this
-package compares settings inside the candidate rows. The safety rows are tested once, whatever the
-number of settings. Here it chooses the hidden layers of a network and its learning rate. The
+If you try settings until one passes the safety test, one eventually passes by chance. The search of
+this package compares settings on the candidate rows only. There is one safety test for any number
+of settings. Here the search chooses the hidden layers of a network and its learning rate. The
 constraint: the shares of men and women who are predicted to succeed differ by at most 0.1.
 """
 
@@ -24,8 +24,8 @@ X, y, groups = (part[:6_000] for part in (gpa.data, gpa.target, gpa.sensitive_fe
 # %%
 # The search
 # ----------
-# The grid may vary how the model is trained. The constraints, delta and the split are the promise
-# itself. The search refuses them as settings.
+# The grid may have parameters of training. The constraints, delta and the split determine the
+# guarantee, so the search does not accept them in the grid.
 
 model = SeldonianClassifier(
     constraints="abs(PR | [M] - PR | [F]) <= 0.1",
@@ -40,16 +40,16 @@ search.fit(X, y, sensitive_features=groups)
 # %%
 # The results on candidate rows
 # -----------------------------
-# For each setting: the predicted probability of passing the safety test, and the share of wrong
-# decisions. Both are means over the folds.
+# The table shows, for each setting, the predicted probability of passing the safety test and the
+# error rate. Both are means over the folds.
 
 table = pd.DataFrame(search.cv_results_)
 columns = ["param_module__hidden", "param_lr", "mean_test_passing", "mean_test_error"]
 print(table.sort_values("rank_test_score")[columns].round(3).to_string(index=False))
 
 # %%
-# The one test
-# ------------
+# The safety test
+# ---------------
 
 print(search.best_params_)
 print(search.certificate_.explain())
@@ -59,7 +59,7 @@ print(search.certificate_.explain())
 # --------------
 
 figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
-looks = [("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "D")]  # also for the colour-blind
+looks = [("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "D")]  # safe for colour-blind readers
 for (hidden, rows), (color, marker) in zip(
     table.groupby("param_module__hidden"), looks, strict=True
 ):
@@ -72,11 +72,11 @@ ax.annotate(
     (8, -4),
     textcoords="offset points",
 )
-ax.axvline(model.power, color="0.5", linestyle=":", label="power asked for")
-ax.set(xlabel="Predicted probability of passing", ylabel="Wrong decisions")
+ax.axvline(model.power, color="0.5", linestyle=":", label="requested power")
+ax.set(xlabel="Predicted probability of passing", ylabel="Error rate")
 ax.legend(title="hidden layers", frameon=False)
 figure.savefig("search.png")
 
 # %%
-# A few settings are predicted to pass less often than the power asks for. Among the others, the
-# search took the one with the fewest wrong decisions. It passed the one safety test.
+# For a few settings, the predicted probability of passing is below the requested power. Among the
+# others, the search chose the one with the lowest error rate. It passed the safety test.

@@ -1,15 +1,15 @@
 """
-What does a guarantee cost, and how much data does it take?
+What does a guarantee cost, and how much data does it need?
 ===========================================================
 
 Four classifiers learn from samples of the GPA data to predict students' success. The constraint:
 the shares of men and women who are predicted to succeed differ by at most 0.1. The classifiers are
 a linear Seldonian classifier, logistic regression without the constraint, fairlearn's exponentiated
-gradient, and a coin. All 43,303 students are the population here. So it is known for every model
-whether it satisfies the constraint.
+gradient, and random guessing. All 43,303 students are the population here. So it is known for every
+model whether it satisfies the constraint.
 
-The environment variable ``TRIALS`` sets the number of samples of each size (default: 3; from 50 on
-the error bars are short). ``JOBS`` sets how many run at the same time.
+The environment variable ``TRIALS`` sets the number of samples of each size (default: 3; the error
+bars are short with 50 or more). ``JOBS`` sets how many run at the same time.
 """
 
 import os
@@ -47,7 +47,7 @@ scores = StandardScaler().set_output(transform="pandas").fit_transform(gpa.data)
 # The classifiers
 # ---------------
 # The Seldonian classifier gets the constraint of the experiment. Exponentiated gradient has its own
-# form of the same limit, and satisfies it on the rows that it learns from.
+# form of the same limit, and satisfies it on its training rows.
 
 parity = DemographicParity(difference_bound=0.1)
 estimators = {
@@ -62,9 +62,9 @@ estimators = {
 # %%
 # The trials
 # ----------
-# Each trial draws rows with replacement, the same rows for all four. It evaluates the decisions of
-# the resulting models on all students. With ``results="folder"`` the trials would be kept in a
-# folder, and an interrupted experiment would continue where it stopped.
+# Each trial draws rows with replacement, which are the same for all four classifiers. It evaluates
+# the decisions of the resulting models on all students. With ``results="folder"`` the trials are
+# stored in a folder, and an interrupted experiment continues where it stopped.
 
 results = run_experiment(
     estimators,
@@ -88,5 +88,6 @@ display.figure_.savefig("three_plots.png")
 
 # %%
 # The Seldonian classifier never violated the constraint. With 4,000 rows its accuracy was within
-# two points of the others'. Logistic regression and exponentiated gradient were accurate from the
-# start, but it was a matter of luck whether their models satisfied the constraint.
+# two points of the other trained models. Logistic regression and exponentiated gradient were
+# accurate with few rows, but it was a matter of chance whether their models satisfied the
+# constraint.

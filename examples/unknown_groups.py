@@ -27,8 +27,8 @@ constraints = ["ACC >= 0.58", 'abs(PR | [sex == "F"] - PR | [sex == "M"]) <= 0.1
 # With or without the students whose sex is not known
 # ---------------------------------------------------
 # ``missing="exclude"`` accepts rows without a value. They are used for training and count for the
-# accuracy. They meet no condition on the column, neither ``sex == "F"`` nor ``sex != "F"``. Without
-# this setting they would have to be left out.
+# accuracy. A condition on the column is false for them: ``sex == "F"`` as well as ``sex != "F"``.
+# Without this setting they would have to be left out.
 
 shares = [0.15, 0.3, 1.0]
 drawn = np.random.default_rng(0).random(len(sex))
@@ -53,12 +53,13 @@ for share in shares:
         print(rows["all students"][-1].explain())
 
 # %%
-# The certificate says in how many rows the sex is not recorded, and what follows. The gap is that
-# of the students whose sex is recorded. It is also the gap of all students, if the decisions do not
-# depend on whether the sex is recorded, among the women and among the men.
+# The certificate says in how many rows the sex is not recorded, and what follows from this. The gap
+# is that of the students whose sex is recorded. It is also the gap of all students if two things
+# are true: among women, decisions do not depend on whether the sex is recorded, and the same is
+# true among men.
 #
-# How much the unrecorded rows help
-# ---------------------------------
+# The benefit of rows without a recorded sex
+# ------------------------------------------
 
 limits = [0.58, 0.1]
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
@@ -78,5 +79,5 @@ for position, name in enumerate(("accuracy", "gap")):
 
 # %%
 # All models are certified. With the students whose sex is not known, the certified accuracy is at
-# least as high, because there are more rows for training and for the test. The gap rests on the
-# same rows in both ways.
+# least as high, because there are more rows for training and for the test. The gap is tested on the
+# same rows in both cases.

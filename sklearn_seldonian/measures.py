@@ -43,7 +43,7 @@ ANY_NUMBER: Range = (-math.inf, math.inf)
 class Rate:
     """The share of `numerator` entries among `denominator` entries; both are K x K, row-major.
 
-    Rates with the same entries are equal, whatever their names. Given the number of rows in the
+    Rates with the same entries are equal, also if names differ. Given the number of rows in the
     denominator's entries, the successes among them are binomial: rows are independent draws, and
     each of these rows succeeds with the same probability, the rate. This also holds for rates that
     condition on the prediction (PPV), because predictions do not depend on the labels.

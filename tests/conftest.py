@@ -6,24 +6,24 @@ import pytest
 import torch
 from hypothesis import settings
 
-# `make test` asks for the short profile; whatever else runs the tests gets the whole one.
+# `make test` uses the short profile. Every other run of the tests uses the whole one.
 settings.register_profile("whole", max_examples=600, deadline=None, derandomize=True)
 settings.register_profile("short", settings.get_profile("whole"), max_examples=60)
 settings.load_profile("whole")
 
-torch.set_num_threads(1)  # small networks lose more to waiting than they gain
+torch.set_num_threads(1)  # small networks are faster with one thread
 
 
 @pytest.fixture(autouse=True)
 def seeded():
-    """What leaves random_state at None draws the same numbers in each run of a test."""
+    """With random_state=None, each run of a test draws the same numbers."""
     np.random.seed(0)  # noqa: NPY002
     torch.manual_seed(0)
 
 
 @pytest.fixture
 def blobs():
-    """Two classes that a line tells apart nine times in ten: (X, y) of 1,000 rows."""
+    """Two classes that a line separates nine times in ten: (X, y) of 1,000 rows."""
     return two_blobs()
 
 
@@ -52,13 +52,13 @@ def groups():
 
 @pytest.fixture(params=["short", pytest.param("whole", marks=pytest.mark.slow)])
 def whole(request):
-    """Whether to simulate or enumerate everything: what `make test` leaves out."""
+    """Whether to simulate or enumerate everything, including what `make test` leaves out."""
     return request.param == "whole"
 
 
-@pytest.hookimpl(tryfirst=True)  # before those that are slow are left out
+@pytest.hookimpl(tryfirst=True)  # before slow tests are left out
 def pytest_collection_modifyitems(items):
-    """Of the cases of a test marked ``thinned(n)`` each n-th is quick, and the others are slow."""
+    """In a test marked ``thinned(n)``, every n-th case is quick, and the others are slow."""
     n_cases = Counter()
     for item in items:
         thinned = item.get_closest_marker("thinned")

@@ -1,4 +1,4 @@
-"""The benchmark of solution rates: its protocol in miniature, and its claims on both sides."""
+"""The benchmark of solution rates: a small run of its protocol, and both sides of its claims."""
 
 import math
 from pathlib import Path
@@ -87,7 +87,7 @@ def test_a_model_refused_has_no_scores(few_steps):
     ],
 )
 def test_truth_by_hand(family, limit, expected, monkeypatch):
-    """Accepted: one man of four, three women of four; false positive rates 0 and 1."""
+    """One man of four and three women of four are positive; false positive rates are 0 and 1."""
     people = population("synthetic")._replace(
         name="hand",
         y=np.array([1, 1, 0, 0, 1, 1, 0, 0]),
@@ -112,7 +112,7 @@ def test_passing_on_the_frontier_is_as_often_as_drawn_rows_pass(known):
     rng, safety, candidate = np.random.default_rng(0), np.array([900, 700]), np.array([500, 600])
     rows, limit, rates = Rows(safety, None if known else candidate), 0.1, np.array([0.3, 0.33])
     gap = np.full(100_000, rates[0] - rates[1])
-    if not known:  # it differs from what candidates show by their error
+    if not known:  # it differs from that of the candidate rows by their error
         gap += rng.normal(scale=np.sqrt((rates * (1 - rates) / candidate).sum()), size=len(gap))
     shifted = np.stack([rates[1] + gap, np.full(len(gap), rates[1])], axis=1)
     seen = rng.binomial(safety, shifted) / safety
@@ -174,7 +174,7 @@ def test_the_table_reads_as_it_was_written(tmp_path):
 
 
 @needs_shared
-def test_summary_counts_and_stands_beside_the_engine():
+def test_summary_counts_and_has_the_engines_results():
     trials = [a_trial(trial=i, g_hard=0.1 if i < 2 else -0.1, g_soft=-0.1) for i in range(6)]
     trials += [a_trial(trial=i, passed=False, g_hard=math.nan) for i in range(6, 8)]
     engine = read_engine(SHARED / "benchmarks" / "engine_baseline.csv")
@@ -223,7 +223,7 @@ SAMPLE = POINT | {"decision": "sample", "m": 500}
         ),
     ],
 )
-def test_each_claim_is_met_missed_or_not_judged(good, bad, n_claims):
+def test_each_claim_is_met_missed_or_undecided(good, bad, n_claims):
     met, missed, few = (
         list(claims(pd.DataFrame([row]))) for row in (good, good | bad, good | bad | {"trials": 19})
     )

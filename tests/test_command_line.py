@@ -115,7 +115,7 @@ def test_a_certificate_of_fit_is_verified_with_the_rows_of_fit(folder, frame, ca
 
 
 def test_a_fit_with_groups_is_verified_from_parquet(folder, frame, capsys):
-    """Of a model that is in a pickle, as skops does not write the frames that it holds."""
+    """The model is in a pickle, because skops does not write the frames that it has."""
     model = SeldonianMetaClassifier(LogisticRegression(), ["ACC >= 0.7", PARITY], random_state=0)
     model.fit(frame[["age", "income"]], frame["label"], sensitive_features=frame[["sex"]])
     joblib.dump(model, "fitted.joblib")
@@ -214,7 +214,7 @@ CERTIFY = ["certify", "model.skops", "rows.csv", *NAMES, "--constraint"]
         (["plan", "--constraint", "ACC >= 0.5", "--rate", "PR=0.5"], "rates has no value"),
     ],
 )
-def test_without_an_answer_it_ends_with_2_and_says_why(folder, capsys, arguments, message):
+def test_without_a_result_it_ends_with_2_and_a_reason(folder, capsys, arguments, message):
     assert main(arguments) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith("error: ")
@@ -306,7 +306,7 @@ def test_the_manual_shows_what_is_printed(capsys):
     [[sys.executable, "-m", "sklearn_seldonian"], [Path(sys.executable).with_name("seldonian")]],
 )
 def test_from_a_shell(command):
-    """Both ways to start it; argparse ends with 2 too."""
+    """Both ways to start it; argparse ends with 2 as well."""
     plan = [*command, "plan", "--constraint", "ACC >= 0.9", "--rate", "ACC=0.9"]
     done = subprocess.run(plan, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (1, "")

@@ -1,4 +1,4 @@
-"""The Python in the documentation runs, and the reference has everything that is public."""
+"""The Python in the documentation runs, and the reference lists all public names."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import sklearn_seldonian
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 MANUAL = sorted(DOCS.glob("*.md"))
-# Pages whose cells the documentation's build runs, and test_notebooks.py. They have no doctests.
+# The cells of these pages are run by the documentation's build and by test_notebooks.py. They have
+# no doctests.
 NOTEBOOKS = [page for page in MANUAL if page.read_text().startswith("---\njupytext:")]
 
-# Modules of which everything is public to users, not only to other modules.
+# In these modules everything is public to users, not only to other modules.
 DOCUMENTED = (
     "bounds",
     "datasets",
@@ -39,7 +40,7 @@ def test_page(page):
 
 
 def listed():
-    """Names in the API reference, with the module they are of."""
+    """The names in the API reference, with their modules."""
     module, names = "", set()
     for line in (DOCS / "api.rst").read_text().splitlines():
         if line.startswith(".. currentmodule:: "):
@@ -55,12 +56,12 @@ def test_reference_is_complete(name):
     assert {f"{module.__name__}.{public}" for public in module.__all__} <= listed()
 
 
-def test_reference_has_the_front_door():
+def test_reference_has_the_public_names():
     public = set(sklearn_seldonian.__all__) - {"__version__"}
     assert {f"sklearn_seldonian.{name}" for name in public} <= listed()
 
 
-# The pages that list others.
+# The pages that list other pages.
 SECTIONS = ("index", "guide", "background", "coming_from", "reference")
 
 
@@ -74,7 +75,7 @@ PAGES = [*MANUAL, *(ROOT / name for name in FRONT)]
 
 
 def anchors(page):
-    """What the headings of a page are linked by."""
+    """The anchors of the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     plain = (re.sub(r"\[(.+?)\]\(.+?\)", r"\1", heading).lower() for heading in headings)
     return {re.sub(r"[^\w\- ]", "", heading).strip().replace(" ", "-") for heading in plain}

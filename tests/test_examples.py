@@ -1,4 +1,4 @@
-"""The examples run as a user would run them, and read as pages of the gallery."""
+"""The examples run as a user would run them, and are pages of the gallery."""
 
 import functools
 import os
@@ -16,7 +16,7 @@ from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
 EXAMPLES = Path(__file__).parent.parent / "examples"
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 
-# What each prints, and the picture that it draws.
+# The text that each example prints, and its figure.
 EXPECTED = {
     "distributed.py": (r"1 process\(es\)\nSafety test passed", "distributed.png"),
     "frozen_model.py": (r"certified model: yes from 0\.5\d\d", "frozen_model.png"),
@@ -88,7 +88,7 @@ def test_reads_top_to_bottom(path):
     assert len(cells) > 3
     assert all(line.startswith("# ") for line in cells[-1].splitlines())
     assert text.count(".savefig(") == 1
-    assert not re.search(r"__(doc|file)__", text)  # which a page of the gallery has not
+    assert not re.search(r"__(doc|file)__", text)  # a page of the gallery does not have these
 
 
 @pytest.mark.slow
@@ -110,7 +110,7 @@ def test_two_processes_print_what_one_does(tmp_path):
 @pytest.mark.parametrize("name", EXPECTED)
 def test_example_in_short(name, tmp_path, run_short):
     printed, picture = EXPECTED[name]
-    # The few rows of this one need many epochs, which are quick.
+    # The few rows of this example need many epochs, which are fast.
     max_epochs = 1000 if name == "own_measure.py" else 3
     assert re.search(printed, run_short(name, max_epochs=max_epochs))
     assert (tmp_path / picture).stat().st_size > 10_000
@@ -152,7 +152,8 @@ def test_three_plots(tmp_path, run_short):
 @pytest.mark.slow
 @pytest.mark.skipif(not (DATA / "MNIST").exists(), reason="MNIST is not on this machine")
 def test_mnist(tmp_path):
-    # After one epoch accuracy is .950 or .953, by the number of threads: at the limit of the test.
+    # After one epoch the accuracy is .950 or .953, depending on the number of threads. This is at
+    # the limit of the test.
     printed = run("mnist.py", "--root", str(DATA), "--epochs", "2", folder=tmp_path)
     assert "Passed the safety test: True" in printed
 
@@ -166,7 +167,7 @@ def test_german_credit(tmp_path, run_short, max_epochs):
     assert (tmp_path / "german_credit.png").stat().st_size > 10_000
 
 
-def test_says_where_it_looked(tmp_path, run_short):
+def test_the_error_names_the_folder(tmp_path, run_short):
     with pytest.raises(SystemExit, match=f"there is no {tmp_path / 'german.csv'}") as ended:
         run_short("german_credit.py", GERMAN_CREDIT=str(tmp_path))
     assert "GERMAN_CREDIT" in str(ended.value)

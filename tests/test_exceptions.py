@@ -1,4 +1,4 @@
-"""Errors say where and what, and survive a trip between processes."""
+"""Errors point at the place and the problem, and can be sent between processes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from sklearn_seldonian.exceptions import (
         ("a" * 200, 200, 200, "..." + "a" * 73 + "\n" + " " * 76 + "^"),
     ],
 )
-def test_carets_stand_under_the_place(text: str, start: int, end: int, shown: str) -> None:
+def test_carets_point_at_the_place(text: str, start: int, end: int, shown: str) -> None:
     excerpt, carets = shown.split("\n")
     assert point_at(text, start, end) == f"    {excerpt}\n    {carets}"
 
@@ -62,7 +62,7 @@ def test_a_constraint_error_is_a_value_error_that_can_be_copied(kind, copied) ->
         "人" * 3000,
     ],
 )
-def test_messages_are_short_and_can_be_seen(message) -> None:
+def test_messages_are_short_and_visible(message) -> None:
     text = str(ConstraintSyntaxError(message, "PR < 1" + " " * 9000, 3, 4))
     first, *others = text.split("\n")
     assert len(first) <= 1000

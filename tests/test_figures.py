@@ -26,7 +26,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.rst")),
 ]
 STYLES = {"custom.css"}
-# They take some seconds: fits, an example, many bounds.
+# These take some seconds: fits, an example, many bounds.
 LONG = {
     *("bounds_by_rows.svg", "cost_of_a_limit.svg", "predicted_bound.svg", "random_forest.png"),
     *("search_settings.svg", "two_rates.svg"),
@@ -34,7 +34,7 @@ LONG = {
 
 
 def shown():
-    """Names of the images in docs/_static to which pages refer."""
+    """The names of the images in docs/_static that pages show."""
     texts = (page.read_text() for page in PAGES)
     return {name for text in texts for name in re.findall(r"_static/([\w.]+)", text)}
 
@@ -84,7 +84,7 @@ def test_layers_are_drawn_in_the_order_that_imports_have():
 
 
 def test_capital_path_ends_as_the_package_certifies():
-    """The capital that is drawn reaches 1 / delta where the test against the limit passes."""
+    """The drawn capital reaches 1 / delta exactly if the test against the limit passes."""
     rng = np.random.default_rng(0)
     outcomes = set()
     for mean in np.repeat([0.2, 0.27, 0.3], 4):
@@ -92,7 +92,7 @@ def test_capital_path_ends_as_the_package_certifies():
         _, capital = background.capital_path(values, 0.3)
         reached = bool(capital.max() >= 1 / background.DELTA)
         p_value = bounds.betting_p_value([values], [1.0], [(0, 1)], 0.3, background.DELTA)
-        # The package bets against a mesh of limits, which costs a little.
+        # The package bets against a mesh of limits, which loses a little.
         assert reached or p_value > background.DELTA
         outcomes.add(reached)
     assert outcomes == {True, False}

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Files are written completely or not at all."""
 
 import os
 import stat
@@ -66,7 +66,7 @@ def test_what_is_no_file_is_written_to(tmp_path):
 
 
 class TestOnAFullDisk:
-    """What the package writes leaves what was there."""
+    """If writing fails, the old file remains."""
 
     @pytest.fixture
     def model(self, blobs):
@@ -76,7 +76,7 @@ class TestOnAFullDisk:
 
     @pytest.fixture
     def full(self, monkeypatch):
-        """The disk is full once half is written."""
+        """The disk is full after half of the data."""
 
         def half(path, *_, **__):
             with open(path, "wb") as stream:

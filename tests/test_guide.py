@@ -1,4 +1,4 @@
-"""What the pages of the user guide say in tables, and their figures, are what the package does."""
+"""The tables and figures of the user guide agree with the package."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCHEMA = Schema(
         "native country": ("X", "Y"),
     },
 )
-# For each constraint of the tables of `constraints.md`, in order: how many means and atoms it has.
+# For each constraint of the tables of `constraints.md`, in order: the numbers of means and atoms.
 SIZES = [
     *[(1, 1), (1, 1), (1, 1), (1, 1), (1, 2), (1, 1), (1, 1), (2, 2)],  # all rows
     *[(1, 1), (1, 1)],  # one group
@@ -84,7 +84,7 @@ def test_corrections_of_the_reference(wrong, right):
 
 
 def texts_of_the_package():
-    """Every string in the source, "…" for what is filled in."""
+    """Every string in the source, with "…" for the parts that are filled in."""
     found = set()
     for path in Path(sklearn_seldonian.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -103,7 +103,7 @@ def test_reasons_of_the_guide():
 
 
 def test_all_reasons_of_failed_tests_are_in_the_guide():
-    """What `_ConstraintTest.reason` and `failure_reason` return in words."""
+    """The reasons that `_ConstraintTest.reason` and `failure_reason` return, in words."""
     reasons = {cell.strip('"') for cell, _ in table("no_solution_found.md", "reason", "what to do")}
     package = Path(sklearn_seldonian.__file__).parent
     functions = {

@@ -1,4 +1,4 @@
-"""Keywords that are known from elsewhere are refused, with what to write here."""
+"""Keywords of other packages are refused, with the keyword to use here."""
 
 import inspect
 
@@ -57,7 +57,7 @@ def test_advice_leads_to_what_there_is():
 
 @refuse_unknown_keywords
 def plan(rows, *, delta=0.05):
-    """Plans."""
+    """A plan."""
     return rows, delta
 
 

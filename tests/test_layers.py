@@ -1,4 +1,4 @@
-"""Imports point downwards only: the table of the design, read off the import statements."""
+"""Imports point downwards only: the layers of the design, checked from the import statements."""
 
 import ast
 import graphlib
@@ -36,7 +36,7 @@ LAYERS = {
     "experiments": 7,
     "monitoring": 7,
 }
-# What a layer may not import at its top level, to stay light.
+# Modules that a layer may not import at its top level, to be fast to import.
 FORBIDDEN = {
     "measures": {"torch", "skorch", "sklearn", "scipy", "pandas"},
     "constraints": {"torch", "skorch", "sklearn", "scipy"},
@@ -57,7 +57,7 @@ def part_of(path):
 
 
 def imported(path, *, top_level=False):
-    """The modules that a file imports, as dotted names, but for those that only types need."""
+    """The modules that a file imports, as dotted names, without those that only types need."""
     tree = ast.parse(path.read_text())
     nodes = list(tree.body if top_level else ast.walk(tree))
     for_types = {
@@ -111,7 +111,7 @@ def test_no_file_imports_itself_in_a_circle():
     assert len(order) == len(FILES)
 
 
-def test_circles_and_imports_for_types_are_told_apart(tmp_path):
+def test_circular_imports_and_imports_for_types_are_distinguished(tmp_path):
     path = tmp_path / "file.py"
     text = "from sklearn_seldonian.constraints import {name}\n"
     path.write_text(text.format(name="_tree, _split"))

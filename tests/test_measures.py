@@ -1,4 +1,4 @@
-"""Row measures refuse what they cannot mean; those of the language have all that they need."""
+"""Row measures refuse invalid definitions, and built-in measures are complete."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ TARGETS, OUTPUTS = rng.uniform(0, 4, N), rng.uniform(0, 4, (N, 1))
 CLASSES = Schema((0, 1, 2), None)
 NUMBERS = Schema((), None, target_range=(0, 4), prediction_range=(0, 4))
 MANUAL = (Path(__file__).parents[1] / "docs" / "language.md").read_text()
-# Class 1 against the rest; labels or targets y, decisions or predictions d, probabilities p.
+# Class 1 against the rest: labels or targets y, decisions or predictions d, probabilities p.
 EXPECTED = {
     "ACC": lambda y, d, p: (d == y).mean(),
     "ERR": lambda y, d, p: (d != y).mean(),
@@ -167,14 +167,14 @@ EXPECTED = {
 
 
 def bound(name):
-    """A constraint over the measure alone, bound to three classes or to numbers."""
+    """A constraint on the measure alone, bound to three classes or to numbers."""
     index = {0: "", 1: "_[1]", 2: "_[1, 2]"}[getattr(DEFINITIONS[name], "n_indices", 0)]
     schema = NUMBERS if name in REGRESSION_VALUES else CLASSES
     return bind(parse(f"{name}{index} <= 0"), schema)
 
 
 def model_of(name):
-    """The task, scores and targets, decisions and probabilities that the measure is of."""
+    """The task, scores and targets, decisions and probabilities of the measure."""
     if name in REGRESSION_VALUES:
         task, scores, y = Regression(range=(0.0, 4.0)), torch.tensor(OUTPUTS), TARGETS
         return task, scores, y, task.answers(scores), None

@@ -153,12 +153,12 @@ def test_over_limits(blobs, limit, found):
     scores = cross_validated(model, blobs)
     assert (scores["test_found"] == found).all()
     assert ((scores["test_margin"] >= 0) == found).all()
-    assert ((scores["test_accuracy"] > 0.7) == found).all()  # else the fallback's, about a half
+    assert ((scores["test_accuracy"] > 0.7) == found).all()  # otherwise about .5
 
 
 @pytest.mark.filterwarnings("ignore:Scoring failed")
 @pytest.mark.parametrize("error_score", [math.nan, -1.0])
-def test_without_a_fallback_folds_score_as_told(blobs, error_score):
+def test_without_a_fallback_folds_have_the_given_score(blobs, error_score):
     model = SeldonianClassifier(MLP, constraints="ACC >= 0.985", random_state=0, max_epochs=5)
     scores = cross_validated(model, blobs, error_score=error_score)
     assert (scores["test_found"] == 0).all()
@@ -166,7 +166,7 @@ def test_without_a_fallback_folds_score_as_told(blobs, error_score):
     np.testing.assert_array_equal(scores["test_accuracy"], [error_score] * 2)
 
 
-def test_without_a_fallback_no_solution_is_an_error_where_errors_are_asked_for(blobs):
+def test_without_a_fallback_no_solution_is_an_error_on_request(blobs):
     model = SeldonianClassifier(MLP, constraints="ACC >= 0.985", random_state=0, max_epochs=5)
     with pytest.raises(NoSolutionFoundError, match="No Solution Found"):
         cross_validated(model, blobs, error_score="raise")

@@ -1,4 +1,4 @@
-"""A search keeps the promise of one safety test."""
+"""A search has one safety test."""
 
 import numpy as np
 import pytest

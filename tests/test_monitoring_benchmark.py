@@ -1,4 +1,4 @@
-"""The benchmark of monitors: its boundaries are those of the literature, and it can fail."""
+"""The benchmark of monitors: its boundaries agree with the literature, and it can fail."""
 
 import monitoring
 import numpy as np
@@ -15,7 +15,7 @@ from monitoring import (
     by_normal_mixture,
     log_beta_binomial,
     log_normal_mixture,
-    rows_of_one_look,
+    rows_of_one_test,
     rows_proved,
 )
 
@@ -51,7 +51,7 @@ def test_few_streams_alarm_at_the_limit_and_all_beyond_it():
 
 @pytest.mark.parametrize("case", CASES[:1], ids=lambda case: case.name)
 def test_each_way_proves_a_gross_violation(case):
-    once = rows_of_one_look(case)
+    once = rows_of_one_test(case)
     assert 5 < once < 40
     for proves in (by_monitor(case), by_beta_binomial(case, 40), by_normal_mixture(case, 40)):
         median, tenth = rows_proved(case, proves, 10, 300)

@@ -1,4 +1,4 @@
-"""The pages that are notebooks run from top to bottom, and show what they say."""
+"""The pages that are notebooks run from top to bottom, and show their outputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 
 from tests.test_docs import NOTEBOOKS
 
-# What each prints, in this order, and how many of its cells return a display or a picture.
+# The text that each page prints, in order, and the number of its cells with a display or figure.
 EXPECTED = {
     "audit_a_certificate.md": (
         (
@@ -55,7 +55,7 @@ def code_cells(notebook):
 
 
 def texts_of(output):
-    """What an output says in plain text."""
+    """The text of an output."""
     return output["text"] if output["output_type"] == "stream" else output["data"]["text/plain"]
 
 
@@ -69,7 +69,7 @@ def test_reads_as_a_notebook(page):
     assert notebook.metadata["kernelspec"]["name"] == "python3"
     assert len(code_cells(notebook)) > 5
     for cell in code_cells(notebook):
-        assert not re.search(r"^.{80,}$", cell.source, re.M)  # as many as fit on the page
+        assert not re.search(r"^.{80,}$", cell.source, re.M)  # as wide as the page
     *_, last = notebook.cells
     assert f"{{nb-download}}`{page.stem}.ipynb`" in last.source
     assert f"jupytext --to ipynb docs/{page.name}" in last.source
@@ -80,17 +80,17 @@ def test_reads_as_a_notebook(page):
 def test_notebook(page, tmp_path):
     notebook = jupytext.read(page)
     client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}})
-    client.execute()  # raises an error of a cell
+    client.execute()  # raises the error of a cell
     printed, n_displays = [], 0
     for cell in code_cells(notebook):
         for output in cell.outputs:
-            if output.get("name") == "stderr":  # a warning that is expected is left out of the page
+            if output.get("name") == "stderr":  # an expected warning is left out of the page
                 assert "remove-stderr" in cell.metadata["tags"], output["text"]
                 continue
             printed.append(texts_of(output))
             shown = DISPLAYS.intersection(output.get("data", ()))
             n_displays += bool(shown)
-            if shown - {"text/html"}:  # a picture, which the page describes in words
+            if shown - {"text/html"}:  # a figure, which the page describes in words
                 assert cell.metadata["mystnb"]["image"]["alt"]
     patterns, n_expected = EXPECTED[page.name]
     assert re.search(".*".join(f"(?:{pattern})" for pattern in patterns), "\n".join(printed), re.S)

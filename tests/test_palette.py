@@ -1,4 +1,4 @@
-"""Series are told apart by colour, by mark and by line."""
+"""Series are distinguished by colour, by marker and by line."""
 
 import pytest
 from matplotlib.figure import Figure
@@ -92,7 +92,7 @@ def test_shortened(text, width, expected):
         ("half \ud800", r"half \ud800"),
     ],
 )
-def test_what_is_obeyed_and_not_seen_is_written_out(text, expected):
+def test_control_characters_are_escaped(text, expected):
     assert visible(text) == shortened(text, 100) == expected
 
 

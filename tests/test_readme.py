@@ -1,4 +1,4 @@
-"""The README's code runs and prints what it shows, and its commands name what exists."""
+"""The README's code runs and prints the shown output, and its commands exist."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ def test_code_prints_what_is_shown(code, shown, capsys):
     printed = capsys.readouterr().out
     assert "True" in printed
     assert NUMBER.sub("#", printed).split() == NUMBER.sub("#", shown).split()
-    # Training is not the same to the last digit with every version of torch.
+    # Between versions of torch, training differs in the last digits.
     numbers = [[float(number) for number in NUMBER.findall(text)] for text in (printed, shown)]
     assert numbers[0] == pytest.approx(numbers[1], abs=0.03)
 

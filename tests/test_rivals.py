@@ -1,4 +1,4 @@
-"""The benchmark of rivals: its protocol in miniature, and what it makes of the trials."""
+"""The benchmark of rivals: a small run of its protocol, and its summaries of trials."""
 
 import argparse
 import math
@@ -23,7 +23,7 @@ from rivals import (
 )
 
 EASY = Config("synthetic", "DP", 0.5)
-DATA = "nowhere"  # the synthetic population is made, not read
+DATA = "nowhere"  # the synthetic population is not read from a file
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ DATA = "nowhere"  # the synthetic population is made, not read
     ],
 )
 @pytest.mark.thinned(3)
-def test_a_trial_is_judged_on_the_population_and_repeats(method):
+def test_a_trial_is_evaluated_on_the_population_and_repeats(method):
     one, same = (run_trial(Entry(EASY, 400), 3, method, DATA) for _ in range(2))
     assert one._replace(seconds=0.0, passing=0.0) == same._replace(seconds=0.0, passing=0.0)
     assert one.solved
@@ -44,7 +44,7 @@ def test_a_trial_is_judged_on_the_population_and_repeats(method):
     assert math.isnan(one.passing) == (method in RIVALS)
 
 
-def test_a_model_refused_is_not_judged():
+def test_a_refused_model_is_not_evaluated():
     trial = run_trial(Entry(EASY._replace(limit=0.001), 200), 0, "fairlearn", DATA)
     assert not trial.solved
     assert trial.g_upper > 0
@@ -61,7 +61,7 @@ def test_all_methods_have_the_same_rows_and_halves():
     assert [len(part.y) for part in (one.candidate, one.safety)] == [150, 151]
 
 
-def test_the_first_option_that_passes_is_taken_else_that_with_the_lowest_bound():
+def test_the_first_option_that_passes_or_the_one_with_the_lowest_bound():
     case = case_of(EASY, 400, 0, DATA)
     male = case.candidate.groups["M"].to_numpy(dtype=float)
     decisions = {"bad": male, "none": 0 * male, "all": 0 * male + 1}
@@ -98,7 +98,7 @@ def test_predicted_passing_is_of_all_constraints_at_the_epoch_kept():
     assert math.isnan(predicted_passing(None))
 
 
-# -- what is made of the trials -----------------------------------------------------------------
+# -- summaries of the trials --------------------------------------------------------------------
 
 
 def a_trial(trial, method, accuracy=math.nan, g=-0.1):
@@ -118,7 +118,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path):
     assert read_trials(tmp_path)["solved"].tolist() == [False, True]
 
 
-def test_the_summary_judges_the_solved():
+def test_the_summary_evaluates_the_solved():
     trials = [a_trial(0, "trees", 0.6, 0.01), a_trial(1, "trees", 0.7), a_trial(2, "trees")]
     (row,) = summary(pd.DataFrame(trials)).itertuples()
     assert (row.n, row.solved, row.violating) == (3, pytest.approx(2 / 3), 0.5)
@@ -127,7 +127,7 @@ def test_the_summary_judges_the_solved():
 
 
 def test_differences_are_of_draws_that_both_solved():
-    """Our linear model is the more accurate, but solves one draw of the three."""
+    """Our linear model is more accurate, but solves one draw of the three."""
     trials = [a_trial(i, "ours, default", a) for i, a in enumerate((0.6, 0.7, 0.8))]
     trials += [a_trial(i, "ours, linear", a) for i, a in enumerate((0.9, math.nan, math.nan))]
     trials += [a_trial(i, "trees", a) for i, a in enumerate((0.5, 0.4, math.nan))]

@@ -1,4 +1,4 @@
-"""The figures that README and manual quote are those of the results."""
+"""The numbers that README and manual quote are those of the results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OURS = ("argmax_", "sample_")
 
 
 @pytest.mark.parametrize("path", tables.TEXTS, ids=lambda path: path.name)
-def test_text_says_what_the_tables_say(path):
+def test_text_agrees_with_the_tables(path):
     assert tables.complaints(path.read_text()) == []
 
 
@@ -40,7 +40,7 @@ def test_the_engine_table_is_computed():
 
 
 @pytest.mark.parametrize("path", sorted(tables.FOLDER.iterdir()), ids=lambda path: path.name)
-def test_each_table_says_where_it_is_from(path):
+def test_each_table_names_its_source(path):
     assert path.read_text().startswith(("# From: ", "# Computed by: ", "# Measured "))
 
 
@@ -72,6 +72,6 @@ def test_what_is_wrong_has_one(text, complaint):
     assert complaint in found[0]
 
 
-def test_tables_are_written_anew_and_nothing_else():
+def test_only_tables_are_updated():
     text = f"Before.\n\n{TABLE.replace('0.13', '0.14')}\n\n{SENTENCE}\n"
     assert tables.with_tables(text) == f"Before.\n\n{TABLE}\n\n{SENTENCE}\n"

@@ -1,4 +1,4 @@
-"""Values in messages: short, on one line, and nothing that cannot be seen."""
+"""Values in messages: short, on one line, and without invisible characters."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ class Broken:
         ("x" * 58, "'" + "x" * 58 + "'"),
         ("x" * 59, "'" + "x" * 37 + "..." + "x" * 18 + "'"),
         (10**4000, "1" + "0" * 37 + "..." + "0" * 19),
-        (10**5000, "<int>"),  # of which Python writes no digits
+        (10**5000, "<int>"),  # Python does not write its digits
         (Broken(), "<Broken>"),
     ],
     ids=range(11),
@@ -37,7 +37,7 @@ def test_a_value_is_written_short_and_on_one_line(value, text):
     ("text", "width", "expected"),
     [
         ("", 10, ""),
-        ("abcdefgh", 5, "ab..."),  # no room for an end
+        ("abcdefgh", 5, "ab..."),  # there is no room for an end
         ("abcdefghij", 10, "abcdefghij"),
         ("abcdefghijk", 10, "abcde...jk"),
         ("abcdefghijklmnopqrstuvwxyz", 15, "abcdefgh...wxyz"),
@@ -71,7 +71,7 @@ def test_the_first_of_several_values_are_listed_as_plain_ones(values, expected):
     assert listed(values) == expected
 
 
-def test_as_many_are_listed_as_are_asked_for():
+def test_the_requested_number_is_listed():
     assert listed("abc", 3) == "'a', 'b', 'c'"
     assert listed("abcd", 3) == "'a', 'b', 'c', ..."
 
@@ -87,7 +87,7 @@ def test_as_many_are_listed_as_are_asked_for():
         (r"a\b 'quoted' " + '"twice"', r"a\b 'quoted' " + '"twice"'),
     ],
 )
-def test_what_cannot_be_seen_is_escaped(text, expected):
+def test_invisible_characters_are_escaped(text, expected):
     assert one_line(text) == expected
     assert expected.isprintable()
 

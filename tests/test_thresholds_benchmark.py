@@ -1,4 +1,4 @@
-"""The benchmark of thresholds: how decisions are judged, and its claims on both sides."""
+"""The benchmark of thresholds: evaluation of decisions, and both sides of its claims."""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ def people():
     return population()._replace(thresholds=np.array([0.8, 0.6, 0.55, 0.1]))
 
 
-def test_thresholds_fall_between_the_deciles():
+def test_thresholds_are_between_the_deciles():
     thresholds = population().thresholds
     assert len(thresholds) == 100
     assert (np.diff(thresholds) < 0).all()
@@ -30,11 +30,11 @@ def test_thresholds_fall_between_the_deciles():
 
 
 @pytest.mark.parametrize("constraint", RISKS)
-def test_decisions_are_judged_on_the_population(people, constraint):
+def test_decisions_are_evaluated_on_the_population(people, constraint):
     everyone, nobody = np.ones(len(people.y), dtype=bool), np.zeros(len(people.y), dtype=bool)
-    assert people.judge(everyone, constraint) == (1.0, True)
-    assert people.judge(nobody, constraint) == (0.0, False)
-    assert people.judge(people.y == 1, constraint) == (1.0, False)
+    assert people.evaluate(everyone, constraint) == (1.0, True)
+    assert people.evaluate(nobody, constraint) == (0.0, False)
+    assert people.evaluate(people.y == 1, constraint) == (1.0, False)
 
 
 def test_all_methods_have_the_same_rows(people):

@@ -1,4 +1,4 @@
-"""Warnings point at the user's own line, from whatever depth they come."""
+"""Warnings point at the user's own line, from any depth of the package."""
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -71,7 +71,7 @@ def test_so_do_others(blobs, groups):
     X, y = blobs
     model = classifier().fit(X, y)
     calls = [
-        lambda: model.set_params(random_state=1).fit(X, y),  # rows tested before
+        lambda: model.set_params(random_state=1).fit(X, y),  # rows that were tested before
         lambda: model.certify(X, y),
         lambda: cross_validate(classifier("ACC >= 0.999"), X, y, cv=2),
         lambda: certify(model, X, y, "LogLoss <= 9"),

@@ -70,7 +70,7 @@ def delta_method_upper(estimate: float, influence_variance: float, n: int, delta
     influence_variance : float
         Sample variance (divided by n - 1) of the per-row influence values.
     n : int
-        Number of rows, all of them, also those that fall in none of the means.
+        Number of all rows, including those that no mean counts.
     delta : float
         Nominal probability of error, strictly between 0 and 1.
 
@@ -87,12 +87,16 @@ def delta_method_upper(estimate: float, influence_variance: float, n: int, delta
 
     Notes
     -----
-    For :math:`h(\mu)` of means :math:`\mu_k = E[z_k m_k] / E[m_k]` over masks :math:`m_k`, the
-    influence of a row is :math:`\psi = \sum_k \partial_k h \, m_k (z_k - \mu_k) / P(m_k)`, which
-    accounts for rows shared between means, and :math:`\sqrt n (h(\hat\mu) - h(\mu))` tends to a
-    normal law with variance :math:`\mathrm{Var}\,\psi` [1]_. Student's quantile with n - 1 degrees
-    of freedom replaces the normal one. The approximation fails if the gradient vanishes, or if the
-    function is far from linear over the range of the sampling error.
+    Assumes independent rows and a function h that is differentiable at the true means. The source
+    is the delta method [1]_. Let the means be :math:`\mu_k = E[z_k m_k] / E[m_k]` over masks
+    :math:`m_k`. The influence of a row on :math:`h(\mu)` is
+
+    .. math:: \psi = \sum_k \partial_k h \, \frac{m_k (z_k - \mu_k)}{P(m_k)}.
+
+    This sum accounts for rows that are shared between means. The distribution of :math:`\sqrt n
+    (h(\hat\mu) - h(\mu))` tends to a normal one with variance :math:`\mathrm{Var}\,\psi`. Student's
+    quantile with n - 1 degrees of freedom replaces the normal one. The approximation fails if the
+    gradient vanishes, or if the function is far from linear over the range of the sampling error.
 
     References
     ----------
@@ -117,7 +121,7 @@ def delta_method_p_value(estimate: float, influence_variance: float, n: int, lim
     influence_variance : float
         Sample variance (divided by n - 1) of the per-row influence values.
     n : int
-        Number of rows, all of them, also those that fall in none of the means.
+        Number of all rows, including those that no mean counts.
     limit : float
         The largest value allowed.
 
@@ -129,8 +133,8 @@ def delta_method_p_value(estimate: float, influence_variance: float, n: int, lim
 
     Notes
     -----
-    Student's t test :math:`F_{n-1}((\hat h - c) / \sqrt{s^2 / n})` of the linearised function;
-    see `delta_method_upper`.
+    This is Student's t test of the linearised function, :math:`F_{n-1}((\hat h - c) / \sqrt{s^2 /
+    n})`. `delta_method_upper` states its assumptions.
 
     Examples
     --------
@@ -164,10 +168,11 @@ def score_p_value(successes: Numbers, trials: Numbers, weights: Numbers, limit: 
 
     Notes
     -----
-    :math:`\Phi(T)` of the score statistic with the restricted maximum likelihood variance: Wilson's
-    for one rate [1]_, Miettinen and Nurminen's for two [2]_ without their factor N / (N - 1) (so it
-    is Mee's), for any weights. Its error probability tends to delta with the number of rows, and
-    may exceed delta for any finite number.
+    Assumes independent rates, without shared rows. The p-value is :math:`\Phi(T)`, where T is the
+    score statistic with the restricted maximum likelihood variance. For one rate it is Wilson's
+    statistic [1]_. For two rates it is that of Miettinen and Nurminen [2]_, for any weights and
+    without their factor N / (N - 1), which makes it Mee's. The error probability tends to delta as
+    the number of rows grows. It may exceed delta for any finite number of rows.
 
     References
     ----------

@@ -77,28 +77,30 @@ def betting_p_value(
 
     Notes
     -----
-    Assumes independent rows and, within each sample, one common mean. The guarantee is over
-    the draw of the rows and over that of their order: rows that come sorted by value, and
-    rows in a fixed permutation of such an order, are not independent one after the other.
-    A uniformly random order makes them so again, however they came. Let n be the size
-    of the smallest sample. Every other one is cut into n consecutive blocks whose sizes
-    differ by at most one, so that all rows are used, and each block is averaged. Then
-    :math:`Z_i = \sum_k a_k \bar X_{k,i}` are n independent values with mean
-    :math:`a \cdot \mu` in a range of width :math:`\sum_k |a_k| (high_k - low_k)`. With
-    :math:`U` its upper end, the capital against a combination of at least c,
+    Assumes independent rows and, within each sample, one common mean. The source is the betting
+    test of Waudby-Smith and Ramdas [1]_. The guarantee is over the random rows and over their
+    random order. The order matters: if rows are sorted by value, or are in a fixed permutation of
+    such an order, a row is not independent of the rows before it. A uniformly random order makes
+    the rows independent again, for any original order.
+
+    Let n be the size of the smallest sample. Every other sample is cut into n consecutive blocks
+    whose sizes differ by at most one, so that all rows are used. Each block is averaged. Then
+    :math:`Z_i = \sum_k a_k \bar X_{k,i}` are n independent values with mean :math:`a \cdot \mu`.
+    Their range has the width :math:`\sum_k |a_k| (high_k - low_k)`; let :math:`U` be its upper end.
+    The capital against a combination of at least c is
 
     .. math:: K_i(c) = \prod_{j \le i} \bigl(1 + \lambda_j(c) (c - Z_j)\bigr), \qquad
-        0 \le \lambda_j(c) < \frac{1}{U - c}
+        0 \le \lambda_j(c) < \frac{1}{U - c}.
 
-    starts at 1, stays positive and, as :math:`\lambda_j` is known before :math:`Z_j`, is a
-    supermartingale when :math:`a \cdot \mu \ge c`. By Ville's inequality :math:`1 / \max_i K_i(c)`
-    is a p-value (Waudby-Smith and Ramdas [1]_). The bets aim at :math:`1 / \delta` after all n
-    rows, and not earlier. `p_values_by_limit` defines the bets, and shows why the p-values of many
-    limits are valid together.
+    It starts at 1 and stays positive. Each :math:`\lambda_j` is known before :math:`Z_j`. So the
+    capital is a supermartingale if :math:`a \cdot \mu \ge c`. By Ville's inequality, :math:`1 /
+    \max_i K_i(c)` is a p-value. The bets aim at :math:`1 / \delta` after all n rows, and not
+    earlier. `p_values_by_limit` defines the bets, and shows why the p-values of many limits are
+    valid together.
 
-    If it were wrong, two-point and heavy-tailed values with their mean at the limit would
-    be certified more often than delta in a simulation; and so would zeros and ones in some
-    order, summed over all their counts.
+    If this were wrong, two-point and heavy-tailed values with their mean at the limit would be
+    certified more often than delta in a simulation. Zeros and ones in some order would be, too, in
+    a sum over all their counts.
 
     References
     ----------
@@ -142,9 +144,9 @@ def betting_upper(
     Notes
     -----
     The bound is the smallest limit whose `betting_p_value` is at most `delta`, rounded upwards. It
-    exists because the p-value decreases with the limit. The p-value decreases in steps; the
-    distance between steps is about a hundredth of the distance between sample mean and bound. If it
-    were wrong, ``betting_p_value`` at the bound would exceed `delta`.
+    exists because the p-value decreases with the limit. The p-value decreases in steps. The
+    distance between steps is about a hundredth of the distance between sample mean and bound. If
+    this were wrong, ``betting_p_value`` at the bound would exceed `delta`.
 
     Examples
     --------
@@ -189,18 +191,20 @@ def ratio_betting_p_value(
     Notes
     -----
     Assumes what `betting_p_value` assumes, and cuts the larger of two samples into blocks as it
-    does. With u and v for the two values and :math:`U` for the largest u,
+    does. The source is the betting test of Waudby-Smith and Ramdas [1]_. Let u and v be the two
+    values, and :math:`U` the largest possible u. The capital is
 
     .. math:: K_i(r) = \prod_{j \le i} \bigl(1 - \lambda_j (u_j - r v_j)\bigr), \qquad
-        0 \le \lambda_j \le \frac{3/4}{U}
+        0 \le \lambda_j \le \frac{3/4}{U}.
 
-    stays positive and is a supermartingale where :math:`E u \ge r E v`, so that :math:`1 / \max_i
-    K_i(r)` is a p-value by Ville's inequality [1]_. The bets depend on the rows before j only, and
-    not on r: they are tuned to the deviations of :math:`u - \hat r v`, with the ratio observed so
-    far. So each factor increases with r, the p-value decreases, and the smallest limit with a
-    p-value of at most delta is an upper confidence bound.
+    It stays positive, and it is a supermartingale if :math:`E u \ge r E v`. So :math:`1 / \max_i
+    K_i(r)` is a p-value by Ville's inequality. The bet :math:`\lambda_j` depends on the rows before
+    j only, and not on r: it is tuned to the deviations of :math:`u - \hat r v`, where :math:`\hat
+    r` is the ratio of the rows before j. So each factor increases with r, and the p-value
+    decreases. Therefore the smallest limit with a p-value of at most delta is an upper confidence
+    bound.
 
-    If it were wrong, values with their ratio at the limit would be certified more often than
+    If this were wrong, values with their ratio at the limit would be certified more often than
     delta in a simulation.
 
     References

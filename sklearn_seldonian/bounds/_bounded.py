@@ -35,17 +35,20 @@ def bounded_mean_upper(mean: float, n: int, low: float, high: float, delta: floa
 
     Notes
     -----
-    Assumes independent values in the range with one common mean. On the scale where the
-    range is [0, 1], with sample mean :math:`x` and true mean :math:`c`,
+    Assumes independent values in the range with one common mean. The source is Hoeffding's first
+    inequality [1]_. Let the values be scaled so that the range is [0, 1], with sample mean
+    :math:`x` and true mean :math:`c`. Then
 
     .. math:: P(\text{mean} \le x) \le \exp(-n\,\mathrm{KL}(x, c)), \quad x \le c,
 
-    where KL is the relative entropy of two Bernoulli distributions [1]_. This is the Chernoff bound
-    of a 0/1 variable, which among values in [0, 1] has the largest moment generating function. The
-    upper bound is the smallest c with :math:`n\,\mathrm{KL}(x, c) \ge \log(1 / \delta)`, found by
-    bisection and rounded upwards. It never equals the sample mean, because equal values give no
-    information about new values. If it were wrong, two-point data at the ends of the range would be
-    certified more often than delta.
+    where KL is the relative entropy of two Bernoulli distributions. This is the Chernoff bound of a
+    variable that is 0 or 1. Of all variables in [0, 1] with the same mean, such a variable has the
+    largest moment generating function. The upper bound is the smallest c with
+    :math:`n\,\mathrm{KL}(x, c) \ge \log(1 / \delta)`. It is found by bisection and rounded upwards.
+    It is above the sample mean even if all values are equal, unless they are equal to `high`.
+
+    If this were wrong, two-point data at the ends of the range would be certified more often than
+    delta.
 
     References
     ----------

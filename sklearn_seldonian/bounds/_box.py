@@ -16,7 +16,7 @@ from sklearn_seldonian.bounds._checks import check_delta
 Interval = tuple[float, float]
 
 # P-values are computed between these two numbers; a larger p-value is reported as 1.
-LEAST_P_VALUE, LARGEST_P_VALUE = 1e-15, 0.99
+MIN_P_VALUE, MAX_P_VALUE = 1e-15, 0.99
 # The largest distance of a log p-value above the smallest log delta that certifies.
 ROUNDING = 5e-10
 # Replaces a bound that is not finite in the search for a p-value.
@@ -93,11 +93,14 @@ def box_upper(
 
     Notes
     -----
-    With :math:`m` ends needed, each is bounded at :math:`\delta / m`; by the union bound [1]_ all
-    hold together with probability at least :math:`1 - \delta`, for any dependence between the
-    means. In that event the function is at most its maximum over the box. A linear combination
-    needs one end per mean, a general function two. If it were wrong, the function of the true means
-    would exceed the bound more often than delta in a simulation with means at their limits.
+    Assumes that each bound of a mean is wrong with at most its own probability of error. The source
+    is the union bound [1]_. Let the function need :math:`m` ends: one per mean for a linear
+    combination, and two per mean for a general function. Each end is bounded at :math:`\delta / m`.
+    All bounds hold together with probability at least :math:`1 - \delta`, for any dependence
+    between the means. If they hold, the function is at most its maximum over the box.
+
+    If this were wrong, the function of the true means would exceed the bound more often than delta
+    in a simulation with means at their limits.
 
     References
     ----------
@@ -158,9 +161,9 @@ def box_p_value(
     Notes
     -----
     The bound decreases as delta increases, because every interval shrinks and interval arithmetic
-    preserves inclusion [1]_. So the deltas that certify are those above one number. It is found by
-    Brent's method and rounded upwards by less than 1e-9 of it: ``box_upper`` at the returned
-    p-value is at most `limit`. If it were wrong, that inequality would fail.
+    preserves inclusion [1]_. So the deltas that certify are those above one number. This number is
+    found by Brent's method and rounded upwards by less than 1e-9 of its value. So ``box_upper`` at
+    the returned p-value is at most `limit`. If this were wrong, that inequality would fail.
 
     References
     ----------
@@ -185,12 +188,12 @@ def box_p_value(
         """The amount by which the bound exceeds the limit, as a finite number."""
         return max(-HUGE, min(box_upper(evaluate, means, math.exp(log_delta)) - limit, HUGE))
 
-    low, high = math.log(LEAST_P_VALUE), 0.0
+    low, high = math.log(MIN_P_VALUE), 0.0
     if excess(low) <= 0.0:
-        return LEAST_P_VALUE
+        return MIN_P_VALUE
     while excess(middle := (low + high) / 2.0) > 0.0:
         low = middle
-        if low >= math.log(LARGEST_P_VALUE):
+        if low >= math.log(MAX_P_VALUE):
             return 1.0
     high = middle
     root = brentq(excess, low, high, xtol=ROUNDING / 4.0, rtol=1e-15, maxiter=1000)

@@ -79,31 +79,32 @@ def p_values_by_limit(
 
     Notes
     -----
-    Against a mean of at least c, the capital K, 1 at first, is multiplied by
-    :math:`1 + \lambda (c - Z_j)` at row j, with a stake :math:`\lambda \ge 0` known before the
-    row and small enough for the product to stay positive. It is a supermartingale whenever the
-    mean is at least c, so that by Ville's inequality it reaches :math:`1 / \delta` with
-    probability at most delta.
+    The capital K of bets against a mean of at least c is 1 at first. Row j multiplies it by
+    :math:`1 + \lambda (c - Z_j)`. The stake :math:`\lambda \ge 0` is known before the row, and is
+    small enough for the product to stay positive. So the capital is a supermartingale if the mean
+    is at least c. By Ville's inequality, it reaches :math:`1 / \delta` with probability at most
+    delta.
 
-    Only the capital after the last row matters, so the stakes aim at having :math:`1 / \delta` by
-    then. Suppose a gambler holds the part :math:`q = \delta K` of the goal, with m rows of standard
-    deviation :math:`\sigma` remaining. With many rows, hedging a digital option reaches the goal
-    with the largest probability (Browne [1]_):
+    Only the capital after the last row matters, so the stakes aim at a capital of :math:`1 /
+    \delta` at that time. Suppose a gambler has the part :math:`q = \delta K` of the goal, and m
+    rows of standard deviation :math:`\sigma` remain. With many rows, the stake that hedges a
+    digital option reaches the goal with the largest probability (Browne [1]_):
 
     .. math:: \lambda = \frac{\varphi(z)}{q \sqrt{m} \, \hat\sigma}, \qquad z = \Phi^{-1}(1 - q).
 
     The test then fails about when the normal test of the same level fails. Stakes that are computed
-    anew from the current capital correct their own errors, as in [2]_, whose target is log-optimal
-    instead. Once the capital is :math:`1 / \delta`, that amount is kept, and only the excess is
-    bet.
+    anew from the current capital correct their own errors. This is as in [2]_, where the stakes are
+    log-optimal for the goal instead. When the capital reaches :math:`1 / \delta`, that amount is
+    kept, and only the excess is bet.
 
     Stakes depend on the limit, so a test can fail at one limit and pass at a smaller one. Therefore
     the limits are the lower ends of cells that cover [0, 1). The capital of a cell is valid for
-    every mean in it, because such a mean is at least the lower end. Two steps lower capital. The
-    capital of a cell is lowered to the smallest capital of the cells above. When a finer mesh
-    replaces the cells, a new cell gets the capital of the old cell that contains its lower end. So
-    the capital of the cell that contains the true mean, whichever cell that is at a time, is a
-    positive supermartingale. The mesh may depend on earlier rows, as the stakes do.
+    every mean in it, because such a mean is at least the lower end. The capital of a cell is
+    lowered to the smallest capital of the cells above it. When a finer mesh replaces the cells, a
+    new cell gets the capital of the old cell that contains its lower end. At any time, consider the
+    cell that contains the true mean. Neither of these two steps increases its capital. So its
+    capital is a positive supermartingale, although the cell changes with the mesh. The mesh may
+    depend on earlier rows, as the stakes do.
 
     References
     ----------

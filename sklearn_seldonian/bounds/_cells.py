@@ -1,4 +1,4 @@
-"""The p-values of a cell of limits, from the tables that count at any limit in it."""
+"""Bounds on the p-values of all limits in a cell, from the tables that may count at any of them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MIN_STATISTICS, STATISTICS = 400, 2400
 
 
 def cell_p_value(pair: Pair, c_low: float, c_high: float, enough: float = 0.0) -> float:
-    """Bound the p-value of every limit from c_low to c_high, not closer than `enough`."""
+    """Bound the p-values of all limits from c_low to c_high; need not be tighter than `enough`."""
     return bound_p_value(pair, c_low, lambda line: _tables(pair, c_low, c_high, line), enough)
 
 
@@ -56,7 +56,7 @@ def approximate_p_value(pair: Pair, c: float) -> float:
 def _tables(pair: Pair, c_low: float, c_high: float, line: Line, exactly: bool = True) -> LowerSet:
     """The tables whose statistic is at most the pair's, or ties with it, at some limit of the cell.
 
-    The set may contain a few more tables. If not `exactly`, it is an approximation.
+    The set may contain a few more tables. Unless `exactly`, it is an approximation.
     """
 
     def highest(x1: Floats, first: int, last: int) -> Floats:

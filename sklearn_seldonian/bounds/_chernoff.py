@@ -48,36 +48,36 @@ def chernoff_p_value(
 
     Notes
     -----
-    Assumes independent rates (no shared rows), each a binomial count of independent
-    rows. Negative weights are turned into positive ones of the complements. With
-    :math:`t = a \cdot \hat p`, limit :math:`c`, and :math:`B` the joint Clopper-Pearson
-    box at :math:`\gamma = \delta / 50` (:math:`\gamma / 2K` a side),
+    Assumes independent rates, without shared rows, each of which is a binomial count of independent
+    rows. The source is Chernoff's bound [1]_. The rates are restricted to a confidence set, as by
+    Berger and Boos [2]_. A rate with a negative weight is replaced by its complement, so that all
+    weights are positive. Let :math:`t = a \cdot \hat p`, and let :math:`c` be the limit. Let
+    :math:`B` be the joint Clopper-Pearson box at :math:`\gamma = \delta / 50`, with
+    :math:`\gamma / 2K` per side. The p-value is
 
     .. math::
-        p = \gamma + \sup_{p \in B,\, a \cdot p \ge c}\; \inf_{\lambda \ge 0}\;
+        \gamma + \sup_{p \in B,\, a \cdot p \ge c}\; \inf_{\lambda \ge 0}\;
             \exp F(\lambda, p), \qquad
         F = \lambda t + \sum_k n_k \log(1 - p_k + p_k e^{-\lambda a_k / n_k}).
 
-    For the true rates, :math:`\exp F` is Markov's bound on
-    :math:`P(a \cdot \hat p \le t)` for every :math:`\lambda` (Chernoff [1]_), and its
-    infimum is monotone in t, so a p-value; the box misses them with probability at most
-    :math:`\gamma`, which is added (Berger and Boos [2]_).
+    At the true rates, :math:`\exp F` is Markov's bound on :math:`P(a \cdot \hat p \le t)` for every
+    :math:`\lambda`. Its infimum is monotone in t, so it is a p-value. The true rates are outside
+    the box with probability at most :math:`\gamma`, which is added.
 
-    Numerical error is on the safe side by weak duality. For any
-    :math:`\lambda, \nu \ge 0`,
+    A numerical error cannot lower the p-value, by weak duality. For any :math:`\lambda, \nu \ge 0`,
 
     .. math::
         \sup_{p} \inf_{\lambda'} F(\lambda', p)
         \le \sup_{p \in B,\, a \cdot p \ge c} F(\lambda, p)
         \le \sum_k \max_{p_k \in B_k} \bigl[ n_k \log(1 - p_k (1 - e^{-\lambda a_k/n_k}))
-            + \nu a_k p_k \bigr] + \lambda t - \nu c,
+            + \nu a_k p_k \bigr] + \lambda t - \nu c.
 
-    and each one-dimensional maximum is of a concave function with a closed form. So the value at
-    any pair at which the search stops is a valid bound; a poor pair costs power only. F is concave
-    in p and convex in lambda, so at the best pair the bound is exact.
+    Each one-dimensional maximum is that of a concave function and has a closed form. So the value
+    at any pair :math:`(\lambda, \nu)` at which the search stops is a valid bound. A poor pair costs
+    power only. F is concave in p and convex in lambda, so at the best pair the bound is exact.
 
-    If it were wrong, summing the binomials over all counts certified would exceed delta
-    at some rates with :math:`a \cdot p > c`.
+    If this were wrong, the probabilities of all counts that are certified would sum to more than
+    delta at some rates with :math:`a \cdot p > c`.
 
     References
     ----------
@@ -148,11 +148,12 @@ def chernoff_upper(successes: Numbers, trials: Numbers, weights: Numbers, delta:
     Notes
     -----
     The bound is the smallest limit whose `chernoff_p_value` is at most `delta`. The box does not
-    depend on the limit, and the null region shrinks as the limit increases, so the p-value
-    decreases. On the log scale it is the minimum over :math:`(\lambda, \nu)` of functions linear in
-    the limit, hence concave: Newton's step from any limit ends where a tangent, itself a valid
-    bound, reaches the level. Every iterate is therefore a valid bound, and the iterates decrease to
-    the root. ``upper <= c`` implies ``p_value(c) <= delta``.
+    depend on the limit, and the null region shrinks as the limit increases. So the p-value
+    decreases as the limit increases. The logarithm of the p-value's second term is the minimum over
+    :math:`(\lambda, \nu)` of functions that are linear in the limit, so it is concave. Each of
+    these functions is a valid bound, and Newton's step from any limit ends where one of them
+    reaches the level. Therefore every iterate is a valid bound, and the iterates decrease to the
+    root. ``upper <= c`` implies ``p_value(c) <= delta``.
 
     Examples
     --------

@@ -192,47 +192,56 @@ def inverse_normal_test(
     Notes
     -----
     Assumes that each count is binomial given the size of its group, and that groups of given size
-    are independent. This holds for any table of independent rows: the part in which a row falls
-    does not depend on the other rows. The parts may be divided further.
+    are independent. This holds for any table of independent rows, because the part to which a row
+    belongs does not depend on the other rows. The parts may be divided further. The source is the
+    inverse normal method of Stouffer and Liptak [1]_. The rates are restricted to a confidence set,
+    as by Berger and Boos [2]_.
 
-    Let p be the true rates, :math:`z_j(p_j) = -\Phi^{-1}(P_{p_j}(X_j \le k_j))`, or the same with
-    :math:`\ge`. Given the size of the group, a tail probability is at most u with probability at
-    most u, so that :math:`z_j` is stochastically at most standard normal. Hence so is the sum
+    Let p be the true rates, and :math:`z_j(p_j) = -\Phi^{-1}(P_{p_j}(X_j \le k_j))`, or the same
+    with :math:`\ge`. Given the size of the group, the tail probability is at most u with
+    probability at most u. So :math:`z_j` is stochastically at most standard normal. The same holds
+    for the sum
 
-    .. math:: Z(p) = \sum_j w_j z_j(p_j), \qquad \sum_j w_j^2 = 1
+    .. math:: Z(p) = \sum_j w_j z_j(p_j), \qquad \sum_j w_j^2 = 1.
 
-    (Stouffer's and Liptak's inverse normal method [1]_), where the weights may depend on p and, in
-    each step, on the size of the group that is about to be divided: each group has a weight, and
-    its own division gets the share :math:`w_j^2` of it. The rest goes to the divisions of its
-    parts. The shares are fixed before the group is divided. If all parts with weight turn out to
-    have no rows, this sum rejects nothing. With :math:`\gamma = \delta / 50` (:math:`\delta / 20`
-    with three splits and more), rates with :math:`Z(p) \ge \Phi^{-1}(1 - \delta + \gamma)` are
-    rejected, and so are those with :math:`\sum_j z_j^2 > \chi^2_{K, 1 - \gamma}`, where :math:`z_j`
-    is of the smaller tail, or 0 if that is above one half (twice the smaller tail is a p-value;
-    Berger and Boos [2]_). The true rates are rejected with probability at most delta. The bound is
-    the largest h of the rates that are not rejected.
+    The weights may depend on p. In each step, they may also depend on the size of the group that is
+    to be divided. Each group has a squared weight. Its own division gets the part :math:`w_j^2` of
+    it, and the divisions of its parts get the rest. These parts are fixed before the group is
+    divided. If all parts with weight have no rows, this sum rejects nothing.
+
+    Let :math:`\gamma = \delta / 50`, or :math:`\delta / 20` with three splits or more. Two sets of
+    rates are rejected:
+
+    * Rates with :math:`Z(p) \ge \Phi^{-1}(1 - \delta + \gamma)`. The true rates are among them with
+      probability at most :math:`\delta - \gamma`.
+    * Rates with :math:`\sum_j z_j^2 > \chi^2_{K, 1 - \gamma}`. Here :math:`z_j` is computed from
+      the smaller tail, and it is 0 if that tail is above one half. Twice the smaller tail is a
+      p-value. So the true rates are among them with probability at most :math:`\gamma`.
+
+    Together, the true rates are rejected with probability at most delta. The bound is the largest h
+    of the rates that are not rejected.
 
     The weights are the slopes of :math:`h + z \sigma_h` in standard errors of the rates, where
     :math:`\sigma_h` is the standard deviation of the estimate of h. With these weights, Z(p) is
-    high if the estimates lie below :math:`h + z \sigma_h = 0`, for any p, and little power is lost
-    to rates far from the estimates. They are constant within the cells of a grid over
-    :math:`\arcsin\sqrt{p}` that depends on the sizes of the given groups alone.
+    high for any p if the estimates lie below :math:`h + z \sigma_h = 0`. So little power is lost to
+    rates far from the estimates. The weights are constant within the cells of a grid over
+    :math:`\arcsin\sqrt{p}`. This grid depends only on the sizes of the given groups.
 
-    The largest h in a cell is bounded by weak duality: for any :math:`\lambda \ge 0`
+    The largest h in a cell is bounded by weak duality. For any :math:`\lambda \ge 0`,
 
     .. math::
         \max_p \{h(p) : Z(p) \le z\} \le h(m) + \lambda z + R
-        + \sum_j \max_{p_j} [s_j (p_j - m_j) - \lambda w_j z_j(p_j)]
+        + \sum_j \max_{p_j} [s_j (p_j - m_j) - \lambda w_j z_j(p_j)].
 
-    with m the middle of the cell, s the slopes there, and R a bound on the remainder of h, from the
-    variation of the slopes within the cell. Each :math:`z_j` is bounded from below by a line. So an
-    inexact search costs power only.
+    Here m is the middle of the cell, s are the slopes there, and R is a bound on the remainder of h
+    from the variation of the slopes within the cell. Each :math:`z_j` is bounded from below by a
+    line. An inexact search for :math:`\lambda` costs power only.
 
     The cells with the highest bounds are halved and keep their weights. Their bounds become
     tighter, and parts that the counts contradict are left out. The choice of these cells depends on
     the counts, but the set of rejected rates does not.
 
-    If it were wrong, summing the probabilities of all tables with a bound below h would exceed
+    If this were wrong, the probabilities of all tables with a bound below h would sum to more than
     delta at some rates.
 
     References
@@ -355,7 +364,7 @@ def _weights(
     # At an end of [0, 1] a score may be minus infinity.
     inner = (cells[..., 0] > 0.0) & (cells[..., 1] < math.pi / 2.0 * (1.0 - 1e-12))
     own = np.where(inner, slopes**2 * rates * (1.0 - rates), 0.0)
-    squares, lost = _shared_out(splits, own, rates)
+    squares, lost = _divided_among_parts(splits, own, rates)
     return np.sign(slopes) * np.sqrt(squares), lost
 
 
@@ -386,12 +395,14 @@ def _sizes(splits: Splits, rates: Floats) -> Floats:
     return sizes
 
 
-def _shared_out(splits: Splits, own: Floats, rates: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+def _divided_among_parts(
+    splits: Splits, own: Floats, rates: Floats
+) -> tuple[Floats, NDArray[np.bool_]]:
     """Squared weights, from the variance of each rate's estimate times its number of rows.
 
-    The parts of a group together have the weight that is expected before the group is divided. They
-    share it by their actual numbers of rows. If the parts with weight have no rows, their weight is
-    lost, and the result says so.
+    The weight of all parts of a group together is fixed before the group is divided, from their
+    expected sizes. It is divided among them by their actual numbers of rows. If the parts with
+    weight have no rows, their weight is lost. The second result says where this happened.
     """
     n = np.array(splits.trials, dtype=float)
     total, of_parts, actual = own.copy(), np.zeros_like(own), np.zeros_like(own)

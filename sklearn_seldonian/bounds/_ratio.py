@@ -46,27 +46,31 @@ def rate_ratio_upper(successes: Numbers, trials: Numbers, delta: float) -> float
 
     Notes
     -----
-    Assumes two independent binomial counts of independent rows, without shared rows. The bound is
-    the supremum of the limits r that `two_rate_p_value` does not reject at `delta` for :math:`p_1 -
-    r p_2 \le 0`, or slightly more: every limit above it is rejected [1]_. The p-value is not
+    Assumes two independent binomial counts of independent rows, without shared rows. The source is
+    the inversion of an exact test by Chan and Zhang [1]_. For each r, `two_rate_p_value` tests
+    :math:`p_1 - r p_2 \le 0`. The bound is the supremum of the limits r that are not rejected at
+    `delta`, or slightly more. So every limit above the bound is rejected. The p-value is not
     monotone in r, because the ordering of tables changes with r. Therefore the bound must not
-    depend on the limit of the constraint; a bound that did would have a coverage below 1 - delta.
+    depend on the limit of the constraint: a bound that did would have a coverage below 1 - delta.
 
-    From the top of the box, above which all limits are rejected, the bound is lowered by whole
-    cells :math:`[r_1, r_2]` of limits. The score statistic T_r of every table decreases with r
-    (proved below), so each set :math:`\{y : T_r(y) \le T_r(x)\}` of the cell is part of :math:`\{y
-    : T_{r_2}(y) \le T_{r_1}(x)\}`. The largest probability of that set over the null region of
-    :math:`r_1`, which contains those of the whole cell, bounds its p-values.
+    The search starts at the top of the box, above which all limits are rejected. It lowers the
+    bound by whole cells :math:`[r_1, r_2]` of limits. Let x be the observed table. The score
+    statistic :math:`T_r` of every table decreases with r (proved below). So for each r of the cell,
+    the set :math:`\{y : T_r(y) \le T_r(x)\}` is part of :math:`\{y : T_{r_2}(y) \le T_{r_1}(x)\}`.
+    The null region of :math:`r_1` contains the null regions of all r of the cell. So the largest
+    probability of the larger set over the null region of :math:`r_1` bounds all p-values of the
+    cell.
 
-    T decreases with r: with the multiplier :math:`\mu` of the restriction :math:`p_1 = r p_2`,
-    :math:`T^2 = (\hat p_1 / r - \hat p_2)\, r \mu`, two factors of one sign. The first falls in r.
-    By the estimating equations the second is :math:`n_2 (\tilde p_2 - \hat p_2) / (\tilde p_2
-    \tilde q_2)`, which rises in :math:`\tilde p_2`. And :math:`\tilde p_2`, where :math:`\ell_1(r
-    p_2) + \ell_2(p_2)` is largest, falls in r, because :math:`p\, \ell_1'(p) = n_1 (\hat p_1 - p) /
-    (1 - p)` falls in p.
+    Proof that T decreases with r: let :math:`\mu` be the multiplier of the restriction :math:`p_1 =
+    r p_2`. Then :math:`T^2 = (\hat p_1 / r - \hat p_2)\, r \mu`, and both factors have the sign of
+    T. The first factor decreases with r. By the estimating equations, the second factor is
+    :math:`n_2 (\tilde p_2 - \hat p_2) / (\tilde p_2 \tilde q_2)`, which increases with
+    :math:`\tilde p_2`. The estimate :math:`\tilde p_2` maximises :math:`\ell_1(r p_2) +
+    \ell_2(p_2)`. It decreases with r, because :math:`p\, \ell_1'(p) = n_1 (\hat p_1 - p) / (1 - p)`
+    decreases with p.
 
-    If it were wrong, summing both binomials over all tables whose bound is below the true
-    ratio would exceed delta for some pair of rates.
+    If this were wrong, the probabilities of all tables whose bound is below the true ratio would
+    sum to more than delta for some pair of rates.
 
     References
     ----------
@@ -107,8 +111,8 @@ def rate_ratio_certified(successes: Numbers, trials: Numbers, limit: float, delt
     -----
     The answer is yes if one cell from the limit to the top of the box is rejected as a whole, and
     no if the p-value of the limit itself is above delta. Otherwise the steps of `rate_ratio_upper`
-    are taken until they are at or below the limit. If it were wrong, it would differ from comparing
-    `rate_ratio_upper` with the limit.
+    are taken until they are at or below the limit. If this were wrong, the result would differ from
+    comparing `rate_ratio_upper` with the limit.
 
     Examples
     --------

@@ -56,7 +56,7 @@ class _Restriction(NamedTuple):
     def slope(
         self, x1: Floats, x2: Floats, p1: Floats | float, p2: Floats | float
     ) -> tuple[Floats, Floats]:
-        """Slope of the log-likelihood in p2 times a1 p1 q1 p2 q2, a cubic, and its slope."""
+        """The slope of the log-likelihood in p2, times a1 p1 q1 p2 q2: a cubic, and its slope."""
         (n1, n2), (a1, a2) = self.trials, self.weights
         v1, v2 = p1 * (1.0 - p1), p2 * (1.0 - p2)
         r1, r2 = x1 - n1 * p1, x2 - n2 * p2
@@ -74,9 +74,10 @@ def restricted_mle(
 ) -> tuple[Floats, Floats]:
     """Maximise the likelihood of both counts over ``a1 p1 + a2 p2 = c`` within [0, 1]^2.
 
-    The log-likelihood is concave along the line. Its maximum is at an end if the count leaves it
-    finite there and it decreases inwards. Otherwise the root of its slope is found by Newton steps
-    in a bracket. At an end one rate is 0 or 1, so this needs a count of no row or of all rows.
+    The log-likelihood is concave along the line. Its maximum is at an end of the line if the
+    log-likelihood is finite there and decreases inwards. At an end, one rate is 0 or 1. So the
+    log-likelihood is finite there only if that rate's count is no row or all rows. In all other
+    cases, the root of the slope is found by Newton steps in a bracket.
     """
     if not any(((x == 0.0) | (x == n)).any() for x, n in zip((x1, x2), trials, strict=True)):
         line = _Restriction(trials, weights, np.asarray(c))  # not broadcast: less to compute
@@ -100,7 +101,7 @@ def restricted_mle(
 
 
 def _root(line: _Restriction, x1: Floats, x2: Floats) -> Floats:
-    """Root of the slope between the ends of the line."""
+    """The root of the slope between the ends of the line."""
     (_, first), (_, last) = line.ends()
     low, high, p2 = first, last, clipped(_middle_root(line, x1, x2), first, last)
     for _ in range(100):
@@ -119,9 +120,9 @@ def _root(line: _Restriction, x1: Floats, x2: Floats) -> Floats:
 
 
 def _middle_root(line: _Restriction, x1: Floats, x2: Floats) -> Floats:
-    """The same root by Viete's formula, as a start for Newton; it is inaccurate near the ends.
+    """The same root by Viete's formula, as a start for Newton steps; inaccurate near the ends.
 
-    The cubic has a positive leading coefficient and a root beyond either end.
+    The cubic has a positive leading coefficient, and a root beyond each of the two ends.
     """
     (n1, n2), (a1, a2) = line.trials, line.weights
     u, s = line.c / a1, a2 / a1
@@ -154,11 +155,15 @@ def score_statistic(
                        {\sqrt{a_1^2 \tilde p_1 \tilde q_1 / n_1
                             + a_2^2 \tilde p_2 \tilde q_2 / n_2}}
 
-    with the restricted maximum likelihood estimates of `restricted_mle`; 0 where numerator
-    and variance vanish. For positive weights it rises in both counts and falls in c: with
-    the multiplier :math:`\mu(c)`, the slope of the maximised concave log-likelihood, the
-    estimating equations give :math:`a \cdot \hat p - c = \mu V`, so :math:`T^2` is the
-    product of two factors of one sign that both rise in each count and fall in c.
+    where :math:`\tilde p` are the restricted maximum likelihood estimates of `restricted_mle`. T is
+    0 where numerator and variance are both 0.
+
+    For positive weights, T increases with both counts and decreases with c. Proof: the maximum of
+    the log-likelihood on the line :math:`a \cdot p = c` is a concave function of c. Let
+    :math:`\mu(c)` be its slope, which is the Lagrange multiplier of the restriction, and V the
+    variance under the root. The estimating equations give :math:`a \cdot \hat p - c = \mu V`. Hence
+    :math:`T^2 = (a \cdot \hat p - c)\, \mu`. Both factors have the sign of T. Both increase with
+    each count and decrease with c.
     """
     (n1, n2), (a1, a2) = trials, weights
     p1, p2 = restricted_mle(x1, x2, trials, weights, c)
@@ -184,18 +189,18 @@ def score_edge(
     Returns
     -------
     first, second : ndarray of shape (n_points,)
-        Points of the edge, not rounded, by ascending count of the second rate. With the second
-        count of a point, every smaller count of the first rate has a smaller statistic. If the
-        first count of a point is below zero, there is no such count. Empty if at most one pair of
-        rates is on the line.
+        Points of the edge, not rounded, by ascending count of the second rate. If the second count
+        is that of a point and the first count is smaller, the statistic is smaller. If the first
+        count of a point is below zero, no first count has a smaller statistic. The arrays are empty
+        if at most one pair of rates is on the line.
 
     Notes
     -----
-    Each point of the line :math:`a \cdot p = c` is the restricted estimate of one pair of counts
-    on the edge. The estimating equations :math:`\hat p_k = p_k + \mu a_k p_k q_k / n_k` give
-    them, with :math:`\mu = T / \sqrt V` for V the variance of the estimate at p.
+    Each point p of the line :math:`a \cdot p = c` is the restricted estimate of one pair of counts
+    on the edge. The estimating equations :math:`\hat p_k = p_k + \mu a_k p_k q_k / n_k` give these
+    counts. In them, :math:`\mu = T / \sqrt V`, where V is the variance of the estimate at p.
 
-    If it were wrong, it would differ from a search for the counts at which
+    If this were wrong, the result would differ from a search for the counts at which
     `score_statistic` crosses T.
     """
     (n1, n2), (a1, a2) = trials, weights

@@ -41,8 +41,8 @@ N_EDGES = 129
 EDGES = np.sin(np.linspace(0.0, math.pi / 2.0, N_EDGES)) ** 2
 EDGES[N_EDGES // 2 :] = 1.0 - EDGES[N_EDGES // 2 :: -1]  # exactly symmetric
 EDGES.flags.writeable = False
-# Weights are multiples of QUANTUM, so that their sums are exact up to MOST_ROWS rows.
-QUANTUM, MOST_ROWS = 2.0**-22, 2**31
+# Weights are multiples of QUANTUM, so that their sums are exact up to MAX_ROWS rows.
+QUANTUM, MAX_ROWS = 2.0**-22, 2**31
 
 # Slack that keeps rounding on the safe side: of log capital, per row and digit, and of a bound.
 ROUNDING_PER_ROW, ROUNDING = 1e-14, 1e-12
@@ -120,16 +120,16 @@ class RateStream:
     it is a nonnegative supermartingale, and so is any mixture over q [1]_. Here :math:`q = 1 - (1 -
     c) u`, where u has a beta(a, 1) distribution, mixed over the `SHAPES` a by `SHARES`. Some of the
     capital is bet on rates close to the limit and some on rates far above it. The integral is an
-    incomplete beta function:
+    incomplete beta function, and the capital is
 
     .. math:: \frac{a}{(1 - c)^a} \frac{B(k + 1, n - k + a)}{c^k (1 - c)^{n - k}}
         \bigl[1 - I_c(k + 1, n - k + a)\bigr].
 
-    For given u the capital is :math:`u^{n - k} (u + (1 - u) / c)^k`, which falls as c rises. So the
-    rejected limits are all limits below one number, the lower bound. With probability at most
-    delta, the true rate is ever among them. If this were wrong, the probabilities of all sequences
-    of successes with a capital that is ever above 1 / delta would sum to more than delta for some
-    rate below the limit.
+    For given u the capital is :math:`u^{n - k} (u + (1 - u) / c)^k`, which decreases as c
+    increases. So the rejected limits are all limits below one number, the lower bound. The
+    probability that the true rate is ever among them is at most delta. If this were wrong, the
+    probabilities of all sequences of successes with a capital that is ever above 1 / delta would
+    sum to more than delta for some rate below the limit.
 
     References
     ----------
@@ -226,17 +226,19 @@ class MeanStream:
 
     The parts are rounded to multiples of :math:`2^{-22}`. Sums of such numbers are exact up to 2^31
     rows, so the order and the batches of rows do not matter. The capital of a stake is lowered by
-    the largest possible effect of rounding. Let L_i be the logarithm of its gain at edge i. The
-    parts of a row between the edges i and i + 1 are wrong by at most half the multiple, and by the
-    rounding of floats, which is less than a thousandth of it. So the row's part of the log capital
-    is wrong by at most :math:`2^{-22} (L_{i+1} - L_i)`. This also covers that mirrored edges differ
-    by 1e-16. Over all rows it is at most :math:`2^{-22}` times :math:`\sum_i w_i (L_{i+1} -
-    L_{i-1})`, where w are the weights.
+    the largest possible effect of rounding. There are three effects:
 
-    Gains are at least 0.03. They are computed from differences of numbers, with an error of at most
-    6 units of 1.1e-16 relative to the larger of them and 1. So each L_i is wrong by at most 3e-14.
-    The sum of at most 129 terms is wrong by at most 129 such units, which is less than 2e-14, of
-    :math:`\sum_i w_i |L_i|`.
+    * *Parts of rows.* Let L_i be the logarithm of the stake's gain at edge i. The parts of a row
+      between the edges i and i + 1 are wrong by at most half the multiple, and by the rounding of
+      floats, which is less than a thousandth of the multiple. So the row's part of the log capital
+      is wrong by at most :math:`2^{-22} (L_{i+1} - L_i)`. This also covers that mirrored edges
+      differ by 1e-16. Over all rows it is at most :math:`2^{-22} \sum_i w_i (L_{i+1} - L_{i-1})`,
+      where w are the weights.
+    * *Logarithms.* Gains are at least 0.03. They are computed from differences of numbers. The
+      error is at most 6 units of 1.1e-16 relative to the larger of these numbers and 1. So each L_i
+      is wrong by at most 3e-14.
+    * *Sums.* The sum of at most 129 terms is wrong by at most 129 such units, relative to
+      :math:`\sum_i w_i |L_i|`. This is less than 2e-14.
 
     Raises
     ------
@@ -258,9 +260,9 @@ class MeanStream:
     weights: Floats
 
     def __post_init__(self) -> None:
-        if self.weights.max() > MOST_ROWS:
+        if self.weights.max() > MAX_ROWS:
             raise ValueError(
-                f"weights must be at most {MOST_ROWS} each, because sums of more rows are not "
+                f"weights must be at most {MAX_ROWS} each, because sums of more rows are not "
                 "exact. Start a new stream."
             )
 
@@ -407,45 +409,54 @@ def time_uniform_sum_lower(
 
     Notes
     -----
-    A mean with a factor below zero is that of the flipped stream, so let all factors
-    :math:`a_j` be positive. Let :math:`m_j` be the true means, or numbers that the means given the
-    rows before never exceed. The capitals :math:`K_j(m_j)` against these limits are nonnegative
-    supermartingales, and a row moves one of them only. So the product over any set of streams is a
-    supermartingale too, in whatever order the rows of the streams come. So is any weighted mean of
-    these products. Here the weight of a set of m streams is proportional to :math:`b^m`, with
-    :math:`b = 2`. Over all sets of the J streams but the empty one these add up to
-    :math:`W = (1 + b)^J - 1`, so that the mean starts at 1:
+    Assumes what `RateStream` and `MeanStream` assume of the rows of each stream, given all earlier
+    rows of all streams. A mean with a negative factor is replaced by that of the flipped stream, so
+    that all factors :math:`a_j` are positive. Let :math:`m_j` be the true means, or numbers that
+    the means given the earlier rows never exceed.
+
+    The capitals :math:`K_j(m_j)` against these limits are nonnegative supermartingales. A row
+    changes only one of them. So the product over any set of streams is a supermartingale too, for
+    any order of the streams' rows. Any weighted mean of these products is a supermartingale as
+    well. Here the weight of a set of m streams is proportional to :math:`b^m`, with :math:`b = 2`.
+    The sum of these weights over all nonempty sets of the J streams is :math:`W = (1 + b)^J - 1`.
+    So the following mean starts at 1:
 
     .. math:: M = \frac{\prod_j [1 + b K_j(m_j)] - 1}{W}.
 
     With probability at least :math:`1 - \delta` it is below :math:`1 / \delta` at all times. Two
-    things follow from this one event. First, the capital of each stream alone is below
-    :math:`W / (b \delta)`, so that :math:`m_j` is above :math:`l_j`, the bound of
-    `time_uniform_lower` for :math:`b \delta / W`. Second, :math:`\prod_j [1 + b K_j(m_j)]` is
-    below :math:`B = 1 + W / \delta`. Hence for any :math:`\lambda > 0`
+    statements follow from this event. First, the capital of each stream alone is below
+    :math:`W / (b \delta)`. So :math:`m_j` is above :math:`l_j`, the bound of `time_uniform_lower`
+    for :math:`b \delta / W`. Second, :math:`\prod_j [1 + b K_j(m_j)]` is below
+    :math:`B = 1 + W / \delta`. Hence for any :math:`\lambda > 0`,
 
     .. math:: \lambda \sum_j a_j m_j
         \ge \sum_j \bigl(\log [1 + b K_j(m_j)] + \lambda a_j m_j\bigr) - \log B
         \ge \sum_j \min_{l_j \le y \le 1} \bigl(\log [1 + b K_j(y)] + \lambda a_j y\bigr)
         - \log B.
 
-    The bound is the largest that is found for some :math:`\lambda`, or :math:`\sum a_j l_j`. Each
-    minimum is over cells of :math:`[l_j, 1]`. In a cell the capital is at least that at the upper
-    end, and y at least the lower end. So the least of these values over all cells is never above
-    the minimum, whatever cells cover the interval; their choice costs power only. They become
-    wider with the distance from the estimate, so that they fit any number of rows, and those near
-    the minimum are divided until this costs little.
+    The bound is the largest one that is found for some :math:`\lambda`, or :math:`\sum a_j l_j` if
+    that is larger. Each minimum is taken over cells of :math:`[l_j, 1]`. In a cell, the capital is
+    at least that at the upper end, and y is at least the lower end. So the smallest of these values
+    over all cells is never above the minimum, for any cells that cover the interval. The choice of
+    cells costs power only. Cells are wider at a larger distance from the estimate, so that they fit
+    any number of rows. Cells near the minimum are divided until this loss is small.
 
-    Streams with about equally many rows refute limits together. For two rates of 0.3, the distance
-    of the bound from the estimate is 0.77 (1,000 rows each) to 0.89 (10^9 each) times that of a
-    union of two bounds at delta / 2. A stream with many more rows than another has little capital
-    at its estimate, and the product of both alone would be 1.1 times (100,000 and 1,000 rows) to
-    1.7 times (10^7 and 300) as far away as the union. The sets of one stream prevent this: the
-    bound of two streams is never below a union of bounds at delta / 4 each. It is 0.96 and 1.06
-    times as far away here, and up to 1.11 times in streams with hardly any successes. With
-    :math:`b = 1` these numbers would be 0.79, 0.90, 0.95, 1.04 and 1.07. If the statement were
-    wrong, the share of streams of two groups of equal rates whose bound on the difference was ever
-    above zero would exceed delta.
+    *Power.* Distances from estimate to bound are compared with that of a union of two bounds at
+    delta / 2, for two rates of 0.3:
+
+    * With equally many rows, the distance is 0.77 times (1,000 rows each) to 0.89 times (10^9 each)
+      that of the union.
+    * With very unequal numbers of rows, the stream with many rows has little capital at its
+      estimate. The product of both capitals alone would have a distance of 1.1 times (100,000 and
+      1,000 rows) to 1.7 times (10^7 and 300) that of the union. The sets of one stream prevent
+      this: the bound of two streams is never below a union of bounds at delta / 4 each. The
+      distances are 0.96 and 1.06 times that of the union, and up to 1.11 times in streams with very
+      few successes.
+
+    With :math:`b = 1` these five numbers would be 0.79, 0.90, 0.95, 1.04 and 1.07.
+
+    If the statement were wrong, consider streams of two groups with equal rates. The share of
+    streams whose bound on the difference is ever above zero would exceed delta.
 
     Examples
     --------
@@ -476,12 +487,13 @@ def time_uniform_sum_lower(
 def _dual_bound(
     streams: Sequence[Stream], sizes: Floats, lows: Sequence[float], needed: float
 ) -> float:
-    """Lower bound on sums of limits above `lows`, where products of what is kept of each stream's
-    capital (`_with_one_kept`) are below exp(needed).
+    """Lower bound on the weighted sums of those limits above `lows` that are not rejected.
+
+    They are not rejected if the sum of `_log_one_plus_capital` over the streams is below `needed`.
     """
     deviation = math.sqrt(sum((a * s.deviation) ** 2 for a, s in zip(sizes, streams, strict=True)))
-    looked_at = [_looked_at(*each) for each in zip(streams, lows, strict=True)]
-    grids, capitals = [list(parts) for parts in zip(*looked_at, strict=True)]
+    first_cells = [_first_cells(*each) for each in zip(streams, lows, strict=True)]
+    grids, capitals = [list(parts) for parts in zip(*first_cells, strict=True)]
     multipliers, best = MULTIPLIERS / deviation, -math.inf
     for _ in range(N_ROUNDS):
         minima = sum(
@@ -492,7 +504,7 @@ def _dual_bound(
         best, slopes = max(best, float(found[place])), sizes * multipliers[place]
         finer = [_finer(*each) for each in zip(grids, capitals, slopes, strict=True)]
         for j, (stream, more) in enumerate(zip(streams, finer, strict=True)):
-            of_more = _with_one_kept(stream, more)
+            of_more = _log_one_plus_capital(stream, more)
             grids[j], capitals[j] = _merged(grids[j], capitals[j], more, of_more)
         if not any(len(more) for more in finer):
             if multipliers[-1] < NEARBY * multipliers[0]:
@@ -518,24 +530,24 @@ def _log_of_mean(logarithms: Floats, shares: Floats) -> Floats:
     return np.asarray(largest + np.log(np.exp(logarithms - largest[..., None]) @ shares))
 
 
-def _with_one_kept(stream: Stream, limits: Floats) -> Floats:
-    """The logarithm of one plus so many times the capital."""
+def _log_one_plus_capital(stream: Stream, limits: Floats) -> Floats:
+    """The logarithm of one plus `TIMES_EACH` times the capital."""
     return np.asarray(np.logaddexp(0.0, math.log(TIMES_EACH) + stream.log_capital(limits)))
 
 
 @lru_cache(maxsize=256)
-def _looked_at(stream: Stream, low: float) -> tuple[Floats, Floats]:
-    """The ends of the first cells, from a lower bound to 1, and the capitals at these limits."""
+def _first_cells(stream: Stream, low: float) -> tuple[Floats, Floats]:
+    """The ends of the first cells, from a lower bound to 1, and their `_log_one_plus_capital`."""
     width = max(stream.estimate - low, stream.deviation) / N_BELOW
     n_above = math.ceil(math.log(1.0 / width) / math.log(WIDER))
     steps = np.concatenate([np.ones(N_BELOW), WIDER ** np.arange(n_above)])
     points = low + width * np.cumsum(steps)
     points = np.concatenate([[low], points[points < 1.0], [1.0]])
-    return points, _with_one_kept(stream, points)
+    return points, _log_one_plus_capital(stream, points)
 
 
 def _values(points: Floats, capitals: Floats, slope: Floats | float) -> Floats:
-    """For each cell (last axis), a lower bound on log capital plus slope times limit."""
+    """For each cell (last axis), a lower bound on `capitals` plus slope times limit."""
     return np.asarray(capitals[1:] + np.multiply.outer(slope, points[:-1]))
 
 

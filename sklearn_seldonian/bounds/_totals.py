@@ -32,7 +32,7 @@ CELLS = 48.0
 # With more units than this, units are averaged in blocks.
 MAX_UNITS = 20_000
 # With several populations, one in this many units is used only to estimate the size of units.
-LOOKED_AT = 8
+FIRST_PART = 8
 # The weight, in units, of the initial guess of a unit's size, which is half of the largest.
 GUESS = 0.25
 # The relative rounding error of sums over the rows of a unit.
@@ -75,40 +75,44 @@ def totals_test(
 
     Notes
     -----
-    Assumes that units are drawn independently from one population. Rows within a unit may depend
-    on each other and on how many they are, in any way. A mean is a ratio of totals
-    :math:`\theta = E N / E D` over units, so that :math:`E[N - \theta D] = 0` [1]_. On the scale
-    where :math:`0 \le N \le D \le 1` and all weights are positive, let :math:`\theta_k \ge c_k`
-    for each k. With sizes :math:`\alpha_k > 0` and a stake :math:`\lambda \ge 0`, known before the
-    unit, the capital that is multiplied by
+    Assumes that units are drawn independently from one population. Rows within a unit may depend in
+    any way on each other and on the number of rows. The sources are the ratio estimator of survey
+    sampling [1]_ and bets with Ville's inequality [2]_. A mean is a ratio of totals :math:`\theta =
+    E N / E D` over units, so that :math:`E[N - \theta D] = 0`.
+
+    The numbers are scaled so that :math:`0 \le N \le D \le 1` and all weights are positive. Let
+    :math:`\theta_k \ge c_k` for each k. The sizes :math:`\alpha_k > 0` and the stake :math:`\lambda
+    \ge 0` are known before the unit. A unit multiplies the capital by
 
     .. math:: 1 + \lambda \sum_k \alpha_k (c_k D_k - N_k) \ge
-        1 - \lambda \sum_k \alpha_k (1 - c_k)
+        1 - \lambda \sum_k \alpha_k (1 - c_k).
 
-    stays positive and is a supermartingale, since :math:`E[c_k D_k - N_k] \le 0`. So it reaches
-    :math:`1 / \delta` with probability at most delta (Ville [2]_). Stakes are those of
-    `p_values_by_limit`.
+    The stake is small enough for the capital to stay positive. The capital is a supermartingale,
+    because :math:`E[c_k D_k - N_k] \le 0`. So it reaches :math:`1 / \delta` with probability at
+    most delta. Stakes are those of `p_values_by_limit`.
 
-    One mean has a corner c for each limit. With two means, the second can have any value. Its range
-    is divided into cells that depend only on the number of units. If it is in :math:`[s, s']` and
-    the sum is at least t, then :math:`\theta_1 \ge (t - a_2 s') / a_1` and :math:`\theta_2 \ge s`,
-    which is the corner of the cell. The capital of a limit is the smallest over all cells that meet
-    a confidence interval of the second mean. The interval is wrong with probability at most delta /
-    50, and the bets use the rest of delta (Berger and Boos [3]_). As in `p_values_by_limit`, each
-    limit represents a cell, and its capital is lowered to the smallest at the limits above it.
+    With one mean, each limit is its own corner c. With two means, the second can have any value.
+    Its range is divided into cells that depend only on the number of units. Suppose the second mean
+    is in :math:`[s, s']` and the sum is at least t. Then :math:`\theta_1 \ge (t - a_2 s') / a_1`
+    and :math:`\theta_2 \ge s`. These two numbers are the corner of the cell. The capital of a limit
+    is the smallest over all cells that intersect a confidence interval of the second mean. The
+    interval is wrong with probability at most delta / 50, and the bets use the rest of delta
+    (Berger and Boos [3]_). As in `p_values_by_limit`, each limit represents a cell, and its capital
+    is lowered to the smallest at the limits above it.
 
-    In a mixture of populations, E N and E D are mixtures too. Let the means be :math:`\theta`
-    there. With the same :math:`\alpha` in all populations, at all times and for all limits,
-    :math:`\sum_k \alpha_k E[\theta_k D_k - N_k]` is zero in the mixture, hence at most zero in one
-    of its populations. There the cells that contain :math:`\theta` have a supermartingale, as
-    above. So means that hold in the mixture are rejected in all populations with probability at
-    most delta. The sizes come from the first eighth of the units, on which nothing is bet. The
-    interval of the second mean reaches from the smallest lower to the largest upper bound of the
-    populations. Units have the same numbers in all populations. For one mean the sizes do not
-    matter.
+    In a mixture of populations, E N and E D are mixtures too. Let :math:`\theta` be the means in
+    the mixture. The :math:`\alpha` are the same in all populations, at all times and for all
+    limits. Then :math:`\sum_k \alpha_k E[\theta_k D_k - N_k]` is zero in the mixture. Hence it is
+    at most zero in at least one of the populations. In that population, the capital of the cells
+    that contain :math:`\theta` is a supermartingale, as above. So the true means of the mixture are
+    rejected in all populations at once with probability at most delta. The sizes are estimated from
+    the first eighth of the units, on which nothing is bet. The interval of the second mean reaches
+    from the smallest lower bound to the largest upper bound of the populations. A unit has the same
+    position in all populations. For one mean the sizes do not matter.
 
-    If it were wrong, units of one kind of row each, whose sizes go with their rates, would be
-    certified too often at a limit that they are on, which their enumeration for few units shows.
+    If this were wrong, the test would certify too often at a limit that holds with equality, for
+    units that have rows of one kind each and whose sizes depend on their rates. Enumeration for few
+    units would show this.
 
     References
     ----------
@@ -314,7 +318,7 @@ def _p_values(
         cells, n_limits = _cells_of_second_mean(populations, spent), n_limits or FEW_LIMITS
     first, sizes = 0, None
     if len(populations) > 1 and spent:
-        first = populations[0].n // LOOKED_AT
+        first = populations[0].n // FIRST_PART
         sizes = _fixed_sizes(statement, populations, first)
         if sizes is None:
             return np.empty(0), np.empty(0)
@@ -379,7 +383,7 @@ def _highest(
     Nothing is bet on the `first` units. The factors of units are given, or estimated from earlier
     units.
     """
-    n, seen = units.n, _Seen(units)
+    n, seen = units.n, _RunningStatistics(units)
     limits = everywhere(n_limits + n_limits // 4)
     capital = highest = np.ones((cells.shape[1], len(limits)))
     finer = rows_before_finer_meshes(n)
@@ -411,7 +415,7 @@ def _highest(
     return limits, highest
 
 
-class _Seen:
+class _RunningStatistics:
     """Statistics before each unit: sizes of units, means, and their variance."""
 
     def __init__(self, units: _Units):

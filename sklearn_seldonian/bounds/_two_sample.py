@@ -20,8 +20,9 @@ FINEST = 1.0 / 2500.0
 # covers FIRST_SHARE of the way, because one cell for the whole way would be too coarse.
 NEAR, FAR, FIRST_SHARE = 500.0, 125.0, 0.95
 
-# The search aims at ROOM steps above the root, because cells need some distance. Within KNOWN steps
-# of the root, a normal approximation locates it well enough.
+# The search aims at a limit ROOM steps above the root, because the bound of a cell is a little
+# larger than the p-values in it. Within KNOWN steps of the root, a normal approximation locates it
+# well enough.
 ROOM, KNOWN = 1.0, 6.0
 
 
@@ -54,23 +55,26 @@ def two_rate_p_value(
 
     Notes
     -----
-    Assumes two independent binomial counts: rows independent, none shared. Negative
-    weights are turned into positive ones of the complements. Tables are ordered by the
-    score statistic T at the limit c (Miettinen and Nurminen [2]_, general weights), and
+    Assumes two independent binomial counts of independent rows, without shared rows. The source is
+    the exact unconditional test of Chan and Zhang [3]_. Its rates are restricted to a confidence
+    set, as by Berger and Boos [1]_. A rate with a negative weight is replaced by its complement, so
+    that all weights are positive. Tables are ordered by the score statistic T at the limit c, which
+    is that of Miettinen and Nurminen [2]_ with general weights. The p-value of the observed table x
+    is
 
-    .. math:: p = \gamma + \sup_{p \in B,\; a \cdot p \ge c} P_p\{T(Y) \le T(x)\}
+    .. math:: \gamma + \sup_{p \in B,\; a \cdot p \ge c} P_p\{T(Y) \le T(x)\}.
 
-    with B the Clopper-Pearson box of both rates at :math:`\gamma = \delta / 1000` (Berger and Boos
-    [1]_): the true rates are outside B with probability at most :math:`\gamma`, and inside B the
-    second term is a p-value. T increases with both counts (proved in `score_statistic`), so the
-    probability decreases with both rates. The supremum over the region is therefore the supremum
-    over its lower edge, the part of the line :math:`a \cdot p = c` in B. There it is bounded from
-    above between the points of a search (`worst_case`). The bound is at most delta / 1000 too
-    large, and the probability outside the sums is added. Statistics that differ by rounding only
-    count as ties.
+    B is the Clopper-Pearson box of both rates at :math:`\gamma = \delta / 1000`. The true rates are
+    outside B with probability at most :math:`\gamma`. If they are inside B, the second term is a
+    p-value. T increases with both counts (proved in `score_statistic`), so the probability
+    decreases with both rates. Therefore the supremum over the region is the supremum over its lower
+    edge, which is the part of the line :math:`a \cdot p = c` in B. On this line, the probability is
+    computed at some points and bounded from above between them (`worst_case`). The bound is at most
+    delta / 1000 too large. The probability of tables that the sums leave out is added. Statistics
+    that differ only by rounding count as ties.
 
-    If it were wrong, summing both binomials over all tables certified would exceed delta
-    for some rates on or beyond the line.
+    If this were wrong, the probabilities of all tables that are certified would sum to more than
+    delta for some rates on or beyond the line.
 
     References
     ----------
@@ -124,31 +128,37 @@ def two_rate_upper(successes: Numbers, trials: Numbers, weights: Numbers, delta:
 
     Notes
     -----
-    The supremum of the limits that `two_rate_p_value` does not reject at `delta`, or a
-    little more [1]_. The p-value is not monotone in the limit, because the ordering moves
-    with it; so every limit above the bound has to be rejected, not only those tried. From
-    the top of the box, above which all are, the bound is lowered by whole cells of
-    limits. The worst probability over the null region of a cell's lowest limit, of a set
-    that contains :math:`\{T(Y; c) \le T(x; c)\}` for every c of the cell, bounds its
-    p-values. To find the set, a cell is divided into parts :math:`[c_1, c_2]`. Both
-    restricted rates rise with c, so that each table's restricted standard error s lies
-    between bounds that follow from the rates at :math:`c_1` and :math:`c_2`; and
-    :math:`R(c) = (c - a \cdot \hat p_Y) / (c - a \cdot \hat p_x)` is monotone. Hence a table
-    is left out rightly if
+    Assumes what `two_rate_p_value` assumes. The source is the inversion of an exact test by Chan
+    and Zhang [1]_. The bound is the supremum of the limits that `two_rate_p_value` does not reject
+    at `delta`, or slightly more. The p-value is not monotone in the limit, because the ordering of
+    tables changes with the limit. So every limit above the bound has to be rejected, not only those
+    that are tried.
+
+    The search starts at the top of the box, above which all limits are rejected. It lowers the
+    bound by whole cells of limits. For each cell, it finds a set of tables that contains
+    :math:`\{T(Y; c) \le T(x; c)\}` for every c of the cell. The largest probability of this set
+    over the null region of the cell's lowest limit bounds all p-values of the cell.
+
+    To find the set, a cell is divided into parts :math:`[c_1, c_2]`. Both restricted rates increase
+    with c. So each table's restricted standard error s lies between bounds that follow from the
+    rates at :math:`c_1` and :math:`c_2`. The ratio :math:`R(c) = (c - a \cdot \hat p_Y) / (c - a
+    \cdot \hat p_x)` is monotone. A table may be left out of the set if in every part
 
     .. math:: \max\{R(c_1), R(c_2)\} < \frac{\min s_Y}{\max s_x}
-              \quad\text{or}\quad T(Y; c_2) > T(x; c_1)
+              \quad\text{or}\quad T(Y; c_2) > T(x; c_1).
 
-    in every part: the second because T falls in c (proved in `score_statistic`), the first,
-    which is much sharper, because :math:`T = (a \cdot \hat p - c) / s`. A cell counts as
-    rejected if its bound is at most :math:`0.9988\,\delta`, a little more than the search's
-    slack below delta, so that ``upper <= c`` implies ``p_value(c) <= delta``. Where the cells
-    should end is found from p-values of single limits, seen at some rates rather than bounded,
-    to about 1/1000 of the distance from estimate to bound; the bound is about that much too
-    large, and more where tables so nearly tie with x over a range of limits that a cell of
-    1/2500 of the distance cannot tell them from ties.
+    The first condition suffices because :math:`T = (a \cdot \hat p - c) / s`. It is much sharper
+    than the second, which suffices because T decreases with c (proved in `score_statistic`).
 
-    If it were wrong, a limit above the bound would have a p-value above delta.
+    A cell is rejected if its bound is at most :math:`0.9988\,\delta`. The distance to delta is a
+    little more than the slack of the search, so that ``upper <= c`` implies ``p_value(c) <=
+    delta``. The ends of the cells are found from approximate p-values of single limits: their
+    largest value at some rates, instead of a bound over all rates. The ends are accurate to about
+    1/1000 of the distance from estimate to bound, and the bound is about that much too large. It is
+    larger still if some tables nearly tie with x over a range of limits, so that a cell of 1/2500
+    of the distance cannot distinguish them from ties.
+
+    If this were wrong, a limit above the bound would have a p-value above delta.
 
     References
     ----------
@@ -192,8 +202,8 @@ def two_rate_certified(
     Notes
     -----
     The answer is no if the p-value is above delta. Otherwise the steps of `two_rate_upper` are
-    taken until they are at or below the limit. If it were wrong, it would differ from comparing
-    `two_rate_upper` with the limit.
+    taken until they are at or below the limit. If this were wrong, the result would differ from
+    comparing `two_rate_upper` with the limit.
 
     Examples
     --------

@@ -62,24 +62,26 @@ def worst_case(tables: LowerSet, line: Line, slack: float, enough: float = 0.0) 
     The bound is accurate to within `slack`, but need not be tighter than `enough`. A result of at
     most `enough` is only a bound; a larger result is at most `slack` too large.
 
-    Between two points a distance w apart on the line, the bound rests on a fact about
-    any function f of independent Bernoulli trials whose probabilities move linearly with
-    a parameter. The likelihood ratio is a product of terms :math:`1 + h s_i` with
-    uncorrelated scores :math:`s_i`, so its r-th derivative is r! times an elementary
-    symmetric polynomial of them, with variance at most :math:`r!\, I^r`, I being the
-    Fisher information; by Cauchy and Schwarz
+    Let two points of the line be a distance w apart. The bound between them relies on a fact about
+    independent Bernoulli trials whose probabilities are linear in a parameter. Let f be the
+    indicator of the set and :math:`\pi = E f`. If the parameter changes by h, the likelihood ratio
+    is a product of terms :math:`1 + h s_i` with uncorrelated scores :math:`s_i`. So its r-th
+    derivative at h = 0 is r! times an elementary symmetric polynomial of the scores. The variance
+    of this derivative is at most :math:`r!\, I^r`, where I is the Fisher information. By the
+    Cauchy-Schwarz inequality,
 
-    .. math:: |\pi^{(r)}| \le \sqrt{r!\; \pi (1 - \pi)}\; I^{r/2}, \qquad \pi = E f.
+    .. math:: |\pi^{(r)}| \le \sqrt{r!\; \pi (1 - \pi)}\; I^{r/2}.
 
-    For r = 1, :math:`\arcsin\sqrt\pi` changes by at most half the information distance:
-    a bound that holds up to rates of 0 and 1, where the probability of the lower set at
-    the smaller rate of either sample is another. For r = 4, the cubic through values and
+    For r = 1, it follows that :math:`\arcsin\sqrt\pi` changes by at most half the information
+    distance. This bound holds up to rates of 0 and 1. There, a second bound is the probability of
+    the lower set at the smaller rate of each sample. For r = 4, the cubic through the values and
     slopes at both ends is wrong by at most :math:`\sqrt{24 \pi (1-\pi)} I^2 w^4 / 384`. The
-    information along a line is convex, hence largest at an end.
+    information along a line is convex, so it is largest at an end.
     """
     rounding = 1e-9 + 1e-14 * sum(tables.trials)
-    # Five tails are missing from a value; a slope misses at most sqrt(I * 5 tails), and
-    # cells are accepted at spacings where that moves the cubic by less than the root.
+    # A value omits a probability of at most five tails, so a slope is wrong by at most
+    # sqrt(I * 5 tails). At the spacings at which cells are accepted, this changes the cubic by less
+    # than sqrt(5 tails).
     omitted = 5.0 * tables.tail + math.sqrt(5.0 * tables.tail)
     enough = (enough - omitted) * (1.0 - rounding)
     p2 = _first_points(tables.trials, line)

@@ -1,4 +1,4 @@
-"""A model's answers for some rows, which are all that a safety test knows about the model."""
+"""A model's answers for some rows, which are all that a safety test uses of the model."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Observation:
 
 
 class Answers(Protocol):
-    """The interface of every model that can be tested, whatever kind of model it is."""
+    """The interface of all models that can be tested."""
 
     @property
     def targets(self) -> Targets:

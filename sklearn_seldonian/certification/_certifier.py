@@ -126,7 +126,7 @@ def safety_test_at(
     rows : LabelledRows
     origin : Origin
     order_seed : int
-        The seed of the order in which tests look at rows one after another.
+        The seed of the order in which tests use rows one after another.
     cells : Cells, default=None
         The cells of the rows. None: they are computed.
     mask_given : bool, default=False
@@ -152,7 +152,7 @@ def safety_test_at(
     measures = distinct_values(distinct_estimands(specification.constraints))
     seen = answers.observe(rows, cells, measures)
     statistics = seen.statistics.in_drawn_order(order_seed)
-    if rows.units is not None and not statistics.know(rows.units):
+    if rows.units is not None and not statistics.account_for(rows.units):
         raise RuntimeError(
             "The statistics of the tested rows leave out their groups, weights or shift, so they "
             "cannot be tested. Answers.observe must pass rows.units on."
@@ -204,7 +204,7 @@ def certificate_of_statistics(
     share, mask_given, bound_by
         As in `safety_test_at`, and the share of each delta.
     of_the_model : iterable of str
-        Assumptions about the model, beside those of every certificate.
+        Assumptions about the model, in addition to those of every certificate.
     unrecorded_values : mapping of str to int
         For each column with missing values, the number of rows without a value.
     of_units : iterable of str, default=()
@@ -213,7 +213,7 @@ def certificate_of_statistics(
     **others
         More fields of the certificate.
     """
-    exclusive = specification.mutually_exclusive_columns & exclusive_columns(
+    mutually_exclusive_columns = specification.mutually_exclusive_columns & exclusive_columns(
         statistics.stratification
     )
     of_columns = (
@@ -222,17 +222,21 @@ def certificate_of_statistics(
     )
     method = specification.source.method
     results = tuple(
-        certify_constraint(constraint, statistics, share * delta, method, exclusive)
+        certify_constraint(
+            constraint, statistics, share * delta, method, mutually_exclusive_columns
+        )
         for constraint, delta in specification.parts
     )
     is_normal = any(result.guarantee == "asymptotic" for result in results)
-    record = _recorded(specification, share, exclusive, statistics.shift)
+    record = _recorded(specification, share, mutually_exclusive_columns, statistics.shift)
     seen = None
     if record is not None:
         seen = recorded_statistics(statistics, specification.constraints, is_normal)
     return SafetyCertificate(
         results=results,
-        assumptions=assumptions((*of_the_model, *of_columns), exclusive, mask_given, of_units),
+        assumptions=assumptions(
+            (*of_the_model, *of_columns), mutually_exclusive_columns, mask_given, of_units
+        ),
         n_safety=n_safety,
         created_at=now(),
         versions=versions(),
@@ -247,14 +251,14 @@ def certificate_of_statistics(
 def _recorded(
     specification: BoundSpecification,
     share: float,
-    exclusive: ExclusiveColumns,
+    mutually_exclusive_columns: ExclusiveColumns,
     shift: Shift | None,
 ) -> SpecificationRecord | None:
     """The record of a specification for the certificate; None if JSON cannot express it."""
     if specification.record is None:
         return None
     tested = specification.record, specification.constraints
-    return recorded_test(*tested, share, exclusive, shift)
+    return recorded_test(*tested, share, mutually_exclusive_columns, shift)
 
 
 def untested_certificate(
@@ -264,7 +268,7 @@ def untested_certificate(
     origin: Origin,
     share: float = 1.0,
 ) -> SafetyCertificate:
-    """The certificate if no test looked at the rows, with the reason."""
+    """The certificate if no test used the rows, with the reason."""
     return SafetyCertificate(
         results=tuple(
             untested(constraint, share * delta, reason) for constraint, delta in specification.parts

@@ -10,9 +10,9 @@ from typing import Any
 from sklearn_seldonian._keywords import refuse_unknown_keywords
 from sklearn_seldonian._warnings import each_warning_once
 from sklearn_seldonian.certification import _requests
-from sklearn_seldonian.certification._asked import Asked
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._certifier import safety_test_at, untested_certificate
+from sklearn_seldonian.certification._certify_parameters import CertifyParameters
 from sklearn_seldonian.certification._provenance import other_rows
 from sklearn_seldonian.certification._registry import with_reuse_warnings
 from sklearn_seldonian.certification._safety_statistics import labelled_rows
@@ -170,7 +170,7 @@ def certify(
     >>> [name for name, certificate in found.items() if certificate.passed]
     ['strong']
     """
-    asked = Asked(
+    parameters = CertifyParameters(
         estimator=estimator,
         constraints=constraints,
         delta=delta,
@@ -184,7 +184,7 @@ def certify(
         of_rows={"max_group_size": max_group_size, "max_weight": max_weight, "shift": shift},
     )
     order_seed = _requests.order_seed(random_state)
-    _requests.warn_of_large_delta(asked.specification.deltas)
+    _requests.warn_of_large_delta(parameters.specification.deltas)
     check_multiple(estimator, multiple)
     of_units = {"groups": groups, "sample_weight": sample_weight, "shift": shift}
     is_read = isinstance(y, str) or is_dataset(X)
@@ -195,7 +195,7 @@ def certify(
     given = X, y, sensitive_features
 
     def test_of(model: Any) -> ModelTest:
-        of_model = dataclasses.replace(asked, estimator=model)
+        of_model = dataclasses.replace(parameters, estimator=model)
         if not is_read:
             return _test_in_memory(of_model, *given, order_seed, **of_units)
         statistics = collected(of_model, *given)
@@ -213,7 +213,7 @@ def certify(
 
 
 def _test_in_memory(
-    asked: Asked,
+    parameters: CertifyParameters,
     X: Any,
     y: Any,
     sensitive_features: Any,
@@ -224,14 +224,14 @@ def _test_in_memory(
     shift: Any,
 ) -> ModelTest:
     """The test of a model on rows that are all in memory."""
-    answers = asked.answers(sensitive_features)
+    answers = parameters.answers(sensitive_features)
     targets, populations = answers.targets, shift_of(shift)
-    given_rows = X, y, asked.measures, sensitive_features, populations
-    rows, bound, cells = bound_rows(asked.specification, targets, *given_rows)
+    given_rows = X, y, parameters.measures, sensitive_features, populations
+    rows, bound, cells = bound_rows(parameters.specification, targets, *given_rows)
     moved = None if populations is None else (populations, rows.columns[populations.column])
-    most = asked.of_rows["max_group_size"], asked.of_rows["max_weight"]
+    most = parameters.of_rows["max_group_size"], parameters.of_rows["max_weight"]
     units = units_of(groups, sample_weight, len(rows.y), *most, shift=moved)
-    rows, origin = dataclasses.replace(rows, units=units), asked.origin(targets)
+    rows, origin = dataclasses.replace(rows, units=units), parameters.origin(targets)
     with rows_of_predictions() as sightings:
         test = safety_test_at(
             bound, answers, rows, origin, order_seed, cells=cells, bound_by="tested"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sklearn_seldonian._keywords import refuse_unknown_keywords
-from sklearn_seldonian.certification._asked import Asked
+from sklearn_seldonian.certification._certify_parameters import CertifyParameters
 from sklearn_seldonian.certification._safety_statistics import SafetyStatistics
 from sklearn_seldonian.certification._tables import collected
 from sklearn_seldonian.constraints import Constraint
@@ -67,7 +67,7 @@ def collect(
     >>> total.certify(random_state=0) == whole
     True
     """
-    asked = Asked(
+    parameters = CertifyParameters(
         estimator=estimator,
         constraints=constraints,
         delta=delta,
@@ -79,4 +79,4 @@ def collect(
         prediction_range=prediction_range,
         missing=missing,
     )
-    return collected(asked, X, y, sensitive_features)
+    return collected(parameters, X, y, sensitive_features)

@@ -23,8 +23,8 @@ Array = NDArray[np.float64]
 
 # A count is within this many standard deviations of its mean, except with probability 1e-16.
 MAX_DEVIATION = 9.0
-# With more patterns of conditions than this, rates are taken as independent.
-MAX_PATTERNS = 512
+# With more combinations of conditions than this, rates are taken as independent.
+MAX_COMBINATIONS = 512
 # Rounds of iterative proportional fitting. The share of a rate's rows by which the fit may miss in
 # the end.
 ROUNDS = 200
@@ -135,11 +135,13 @@ def correlations(
     pairs = itertools.combinations(estimands, 2)
     if all(independent(one, other, mutually_exclusive_columns) for one, other in pairs):
         return alone
-    patterns = _patterns(distinct_conditions(estimands), mutually_exclusive_columns)
-    if not patterns:
+    combinations = _possible_combinations(
+        distinct_conditions(estimands), mutually_exclusive_columns
+    )
+    if not combinations:
         return alone
     # Each rate divides the kinds of rows into successes, failures, and rows that do not count.
-    members = np.stack([_membership(estimand, patterns) for estimand in estimands])
+    members = np.stack([_membership(estimand, combinations) for estimand in estimands])
     rate, rows = np.array([(rates[m], shares[m]) for m in estimands]).T
     found = _fitted(members, np.stack([rate * rows, rows - rate * rows, 1.0 - rows], axis=1))
     if found is None:
@@ -151,26 +153,26 @@ def correlations(
     return np.where(alone > 0, 1.0, covariance * scale * scale[:, None])
 
 
-def _patterns(
+def _possible_combinations(
     conditions: Sequence[Condition], mutually_exclusive_columns: ExclusiveColumns
 ) -> list[frozenset[Condition]]:
     """The sets of conditions that a row can meet; empty if there are too many."""
-    patterns = [frozenset[Condition]()]
+    combinations = [frozenset[Condition]()]
     for new in conditions:
-        patterns += [
-            pattern | {new}
-            for pattern in patterns
-            if not any(are_exclusive(new, met, mutually_exclusive_columns) for met in pattern)
+        combinations += [
+            combination | {new}
+            for combination in combinations
+            if not any(are_exclusive(new, met, mutually_exclusive_columns) for met in combination)
         ]
-        if len(patterns) > MAX_PATTERNS:
+        if len(combinations) > MAX_COMBINATIONS:
             return []
-    return patterns
+    return combinations
 
 
-def _membership(estimand: Estimand, patterns: Sequence[frozenset[Condition]]) -> Array:
-    """Which kinds of rows (pattern, label, decision) are successes, failures, or neither."""
+def _membership(estimand: Estimand, combinations: Sequence[frozenset[Condition]]) -> Array:
+    """Which kinds of rows (combination, label, decision) are successes, failures, or neither."""
     assert isinstance(estimand.quantity, Rate)
-    inside = [estimand.conditions <= pattern for pattern in patterns]
+    inside = [estimand.conditions <= combination for combination in combinations]
     successes = np.outer(inside, estimand.quantity.numerator).reshape(-1)
     counted = np.outer(inside, estimand.quantity.denominator).reshape(-1)
     return np.array([successes, counted & ~successes, ~counted], dtype=float)

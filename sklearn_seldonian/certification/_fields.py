@@ -123,9 +123,9 @@ class ConstraintResult(Value):
         bound is infinite or outputs are not finite.
     chosen : tuple of str
         If the constraint has alternatives (``min(FPR, FNR) <= 0.1``): the alternative that was
-        tested, at the full delta. The candidate data chose it before the test looked at the safety
-        rows. `estimate` is that of the whole constraint, and `bound` holds for the whole constraint
-        too. Empty if there are no alternatives, or if each was tested at its share of delta.
+        tested, at the full delta. The candidate data chose it before the test used the safety rows.
+        `estimate` is that of the whole constraint, and `bound` holds for the whole constraint too.
+        Empty if there are no alternatives, or if each was tested at its share of delta.
     """
 
     constraint: str

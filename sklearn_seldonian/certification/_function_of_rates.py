@@ -111,10 +111,10 @@ def function_of_rates(
 
 @lru_cache(maxsize=256)
 def _kinds_and_splits(
-    estimands: tuple[Estimand, ...], exclusive: ExclusiveColumns
+    estimands: tuple[Estimand, ...], mutually_exclusive_columns: ExclusiveColumns
 ) -> tuple[Kinds, tuple[Split, ...]]:
     """The possible kinds of rows, and their splits; empty if they are too many."""
-    kinds = kinds_of(estimands, exclusive) or frozenset()
+    kinds = kinds_of(estimands, mutually_exclusive_columns) or frozenset()
     return kinds, tuple(splits_of(kinds))
 
 

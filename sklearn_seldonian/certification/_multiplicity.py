@@ -1,13 +1,15 @@
-"""Several models tested on the same rows, and still one promise.
+"""Several models tested on the same rows, with the promise of a single test.
 
-A model passes if all its constraints do, each at its own delta or at an equal share of it:
-an intersection-union test of "the model violates a constraint", so that a model which
-violates constraint c passes with probability at most that share of delta_c. The models and
-their order must not depend on the rows they are tested on. Then, for every constraint c, the
-probability that any model is certified that violates c is at most delta_c, and the probability
-that any is certified that violates something is at most the largest delta. It follows that
-whichever certified model is taken, by whatever rule, the promise is that of a single test.
-Nothing is assumed about how the models' tests depend on each other.
+Assumes that the models and their order do not depend on the rows that they are tested on. Nothing
+is assumed about the dependence between the models' tests.
+
+A model passes if all its constraints pass, each at its own delta or at an equal share of it. This
+is an intersection-union test of "the model violates a constraint". So a model that violates
+constraint c passes with probability at most that share of delta_c. The procedures of this module
+conclude for every constraint c: the probability that any model is certified that violates c is at
+most delta_c. The probability that any model is certified that violates any constraint is at most
+the largest delta. Therefore any rule may be used to choose among the certified models. The chosen
+model has the promise of a single test.
 """
 
 from __future__ import annotations
@@ -20,9 +22,9 @@ from itertools import takewhile
 def fixed_sequence(n_models: int, passes: Callable[[int], bool]) -> list[int]:
     """Test models one after another, each at the full delta, until one fails.
 
-    To certify any model that violates a constraint, the first such model in the order must
-    pass, and the order does not depend on the rows; that has probability at most delta
-    ([1]_, [2]_; for predictive models [3]_).
+    The sources are [1]_ and [2]_, and [3]_ for predictive models. Consider the first model in the
+    order that violates a constraint. If any such model is certified, this one has passed. The order
+    does not depend on the rows, so this model is fixed. It passes with probability at most delta.
 
     Parameters
     ----------
@@ -67,14 +69,15 @@ def holm_in_words(n_models: int, k: int) -> str:
 def holm(n_models: int, passes: Callable[[int, int], bool]) -> dict[int, int]:
     """Test all models, at delta / n_models first and at larger shares as models pass.
 
-    This is Holm's method [1]_ with tests instead of p-values: each model is tested at level delta /
-    k. It counts as passing only if it also passes at delta / (k - 1), ..., delta. So a model that
-    passes at a level passes at all larger levels, whatever the bounds of the tests do.
+    This is Holm's method [1]_ with tests instead of p-values. Each model is tested at level delta /
+    k, where k is the number of models that are not certified yet. It counts as passing only if it
+    also passes at delta / (k - 1), ..., delta. So a model that passes at a level passes at all
+    larger levels, even if its bounds are not monotone in delta.
 
-    Suppose m0 models violate a constraint. When the first of them is certified, none of the m0 was
-    certified before, so k >= m0, and it passes at delta / m0 as well. By Bonferroni's inequality,
-    the probability that any of the m0 models passes at delta / m0 is at most m0 * delta / m0 =
-    delta.
+    Suppose m0 models violate a constraint. Consider the time when the first of them is certified.
+    None of the m0 was certified before, so k >= m0. So this model passes at delta / m0 as well. By
+    Bonferroni's inequality, the probability that any of the m0 models passes at delta / m0 is at
+    most m0 * delta / m0 = delta.
 
     Parameters
     ----------

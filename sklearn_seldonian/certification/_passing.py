@@ -74,10 +74,10 @@ class PassingRegions:
     -----
     `probabilities` treats the angle :math:`\arcsin\sqrt{(x + 3/8) / (n + 3/4)}` of each rate as
     normal with variance :math:`1 / (4n + 2)` (Anscombe [1]_). So the angle in the test differs from
-    the observed one by a normal number whose variance is the sum of both, whatever the true rate
-    is. The reference is a sum over beta-binomial counts (Jeffreys' prior) with 40 to 1,000 rows per
-    rate. The probability is within .04 of it if each observed count is at least two away from none
-    and from all, and within .15 otherwise.
+    the observed one by a normal number whose variance is the sum of both variances, for any true
+    rate. The accuracy was measured by sums over beta-binomial counts (Jeffreys' prior) with 40 to
+    1,000 rows per rate. The probability is within .04 of this sum if each observed count is at
+    least two above 0 and two below the number of rows. It is within .15 otherwise.
 
     References
     ----------

@@ -46,7 +46,7 @@ from sklearn_seldonian.constraints import (
 
 Array = NDArray[np.float64]
 
-# The largest distance from a whole number that is taken for a rounding error.
+# The largest distance from a whole number that counts as a rounding error.
 ROUNDING = 1e-9
 # For groups with fewer rows than this, the number of rows is treated as random.
 SMALL_GROUP = 100

@@ -98,7 +98,7 @@ def _contents(part: Any) -> list[NDArray[Any]]:
 def row_sums(
     X: Any, y: NDArray[Any], columns: Mapping[str, Any], **answers: NDArray[Any]
 ) -> dict[str, RowSum]:
-    """Sums of row hashes, whatever the order: of the data, of its parts, of a model's answers.
+    """Sums of row hashes, for any order of the rows: of the data, its parts and a model's answers.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def fingerprints_of(sums: Mapping[str, RowSum], columns: Iterable[str]) -> dict[
     return {name: of_rows.fingerprint(kind) for name, of_rows in sums.items()}
 
 
-# -- rows that the model has seen --------------------------------------------------
+# -- rows that the model was fitted to ---------------------------------------------
 
 
 def other_rows(sightings: Sequence[Sighting]) -> str:

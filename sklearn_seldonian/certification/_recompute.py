@@ -1,8 +1,8 @@
 """The test of a certificate, run again from the statistics in the certificate.
 
-Counts and sums give the same bounds again. If a test looked at one row after another, the
-certificate has only a digest of the rows. Then the fields that follow from sums are compared:
-estimates, rates, and the numbers of rows.
+Counts and sums give the same bounds again. If a test used one row after another, the certificate
+has only a digest of the rows. Then only the fields that follow from sums are compared: estimates,
+rates, and the numbers of rows.
 """
 
 from __future__ import annotations
@@ -166,9 +166,9 @@ def recomputed(certificate: SafetyCertificate) -> Recomputation:
     if seen is None:
         return _untested_again(certificate, bound)
     statistics = statistics_of(seen, bound, certificate)
-    exclusive = bound.mutually_exclusive_columns
+    mutually_exclusive_columns = bound.mutually_exclusive_columns
     tested = [
-        certify_by_sums(constraint, statistics, delta, record.method, exclusive)
+        certify_by_sums(constraint, statistics, delta, record.method, mutually_exclusive_columns)
         for constraint, delta in bound.parts
     ]
     others = tuple(_disagreements(certificate, bound, statistics))
@@ -253,7 +253,7 @@ def contradiction(again: Recomputation, certificate: SafetyCertificate) -> str:
     return next((text for text, field in fields.items() if field not in free), "")
 
 
-# -- what was asked ------------------------------------------------------------------------
+# -- the specification ---------------------------------------------------------------------
 
 
 def _refuse(field: str, what: str) -> NoReturn:
@@ -403,7 +403,7 @@ def _with_choice(
     return constraint.opened().with_choice(choice)
 
 
-# -- what was seen -------------------------------------------------------------------------
+# -- the statistics ------------------------------------------------------------------------
 
 
 def statistics_of(
@@ -539,7 +539,7 @@ def _check_totals(statistics: Statistics, certificate: SafetyCertificate) -> Non
         _refuse("statistics.tables", "must have counts of rows, or sums of probabilities")
 
 
-# -- what is said elsewhere ----------------------------------------------------------------
+# -- agreement with other fields -----------------------------------------------------------
 
 
 def _disagreements(
@@ -549,11 +549,11 @@ def _disagreements(
     record, seen = certificate.specification, certificate.statistics
     assert record is not None
     assert seen is not None
-    exclusive = bound.mutually_exclusive_columns
-    if not exclusive <= exclusive_columns(statistics.stratification):
+    mutually_exclusive_columns = bound.mutually_exclusive_columns
+    if not mutually_exclusive_columns <= exclusive_columns(statistics.stratification):
         yield "specification.mutually_exclusive_columns name columns that are both 1 in some rows"
     if (seen.values is None) != (certificate.order_seed is None):
-        yield "order_seed must be given if and only if the test looked at rows one after another"
+        yield "order_seed must be given if and only if the test used rows one after another"
     followed = {
         *(
             f"Columns {one} and {other} are never both 1; no row seen has both."

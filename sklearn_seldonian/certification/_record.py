@@ -189,8 +189,8 @@ class StatisticsRecord(Value):
         An upper limit on the sum of the weights in one unit of rows. None: each row is a unit with
         weight 1.
     values : str or None
-        A digest of the numbers of each row, independent of their order, if a test looked at one row
-        (or unit of rows) after another. None: the tests used only the sums above.
+        A digest of the numbers of each row, independent of their order, if a test used one row (or
+        unit of rows) after another. None: the tests used only the sums above.
     """
 
     n_invalid: int

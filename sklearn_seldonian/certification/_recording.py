@@ -48,7 +48,7 @@ from sklearn_seldonian.measures import ANY_NUMBER
 
 Array = NDArray[np.float64]
 
-# -- what was asked ------------------------------------------------------------------------
+# -- the specification ---------------------------------------------------------------------
 
 
 def recorded_names(
@@ -122,7 +122,7 @@ def recorded_test(
     names: SpecificationRecord,
     constraints: Sequence[ResolvedConstraint],
     share: float,
-    exclusive: ExclusiveColumns,
+    mutually_exclusive_columns: ExclusiveColumns,
     shift: Shift | None,
 ) -> SpecificationRecord | None:
     """The same record with the facts that are known at the test."""
@@ -134,7 +134,9 @@ def recorded_test(
     return replace(
         names,
         n_tests=round(1.0 / share),
-        mutually_exclusive_columns=tuple(sorted(tuple(sorted(pair)) for pair in exclusive)),
+        mutually_exclusive_columns=tuple(
+            sorted(tuple(sorted(pair)) for pair in mutually_exclusive_columns)
+        ),
         choices=tuple(
             None if each.choice is None else tuple(position for _, position in each.choice)
             for each in constraints
@@ -143,7 +145,7 @@ def recorded_test(
     )
 
 
-# -- what was seen -------------------------------------------------------------------------
+# -- the statistics ------------------------------------------------------------------------
 
 
 def recorded_statistics(

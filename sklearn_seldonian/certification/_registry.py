@@ -66,7 +66,7 @@ class RowsTested(NamedTuple):
 
         None if nothing was tested.
         """
-        done = [each for each in certificates if each is not None and _has_looked_at_rows(each)]
+        done = [each for each in certificates if each is not None and _depends_on_rows(each)]
         if not done:
             return None
         labelled = hashes + np.uint64(3) * row_hashes(y)  # 3: rows and labels must not cancel
@@ -175,7 +175,7 @@ def _read(content: bytes) -> Hashes:
     return hashes
 
 
-def _has_looked_at_rows(certificate: SafetyCertificate) -> bool:
+def _depends_on_rows(certificate: SafetyCertificate) -> bool:
     """Whether a verdict depends on the rows; results of arithmetic alone do not."""
     methods = {result.method for result in certificate.results}
     return bool(certificate.fingerprints) and methods != {ARITHMETIC}

@@ -40,7 +40,7 @@ OF_ALL_ROWS = {
 }
 # Functions that can make an OR. Even powers are included: they are inverted by an absolute value.
 WITH_ALTERNATIVES = {"min", "max", "abs", "**", "pow"}
-# What assumptions say of limits that were given.
+# The assumptions about limits that were given, as patterns.
 LIMITS = {
     "max_weight": r"No sample_weight can exceed (.+)\.",
     "max_group_size": r"No group can have more than (.+) rows\.",
@@ -279,7 +279,7 @@ def _has_given_class(certificate: SafetyCertificate) -> bool:
 
 
 def _is_label(text: str, given: Any) -> bool:
-    """Whether a class that is written so was given, be it as an equal number of another type."""
+    """Whether the class with this text was given, possibly as an equal number of another type."""
     if text == str(given):
         return True
     try:
@@ -289,7 +289,7 @@ def _is_label(text: str, given: Any) -> bool:
 
 
 def _has_given_limits(certificate: SafetyCertificate) -> bool:
-    """Whether what no weight and no group can exceed is what the assumptions say."""
+    """Whether the given limits on weights and sizes of groups are those in the assumptions."""
     seen = certificate.statistics
     for name, pattern in LIMITS.items():
         given = [limit for limit in parameter(certificate, name) if limit is not None]
@@ -303,7 +303,7 @@ def _has_given_limits(certificate: SafetyCertificate) -> bool:
 
 
 def _has_given_method(certificate: SafetyCertificate) -> bool:
-    """Whether the guarantees are possible with the method that was asked for."""
+    """Whether the guarantees are possible with the given method."""
     unfit = {"exact": "asymptotic", "asymptotic": "finite-sample", "ttest": "finite-sample"}
     given = {unfit.get(str(method)) for method in parameter(certificate, "method")}
     return not given & {result.guarantee for result in certificate.results}
@@ -316,7 +316,7 @@ def _is_complete(certificate: SafetyCertificate) -> bool:
 
 
 def _has_its_order(certificate: SafetyCertificate) -> bool:
-    """Whether a test that looks at rows one after another has the seed of their order."""
+    """Whether a test that uses rows one after another has the seed of their order."""
     bets = any(IN_AN_ORDER & _methods(result) for result in certificate.results)
     return certificate.order_seed is not None or not bets
 

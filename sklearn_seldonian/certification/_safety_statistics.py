@@ -10,13 +10,13 @@ from typing import Any
 
 from sklearn_seldonian._keywords import refuse_unknown_keywords
 from sklearn_seldonian.certification import _requests
-from sklearn_seldonian.certification._asked import Asked
 from sklearn_seldonian.certification._certificate import SafetyCertificate
 from sklearn_seldonian.certification._certifier import (
     Origin,
     certificate_of_statistics,
     untested_certificate,
 )
+from sklearn_seldonian.certification._certify_parameters import CertifyParameters
 from sklearn_seldonian.certification._evidence import exclusive_columns
 from sklearn_seldonian.certification._levels import levels_elsewhere, unrecorded
 from sklearn_seldonian.certification._merging import merged, with_ordered_codes, without_rows
@@ -170,8 +170,8 @@ class SafetyStatistics:
         constraints = self.specification.constraints
         elsewhere = levels_elsewhere(constraints, self.levels)
         bound = self.specification.bound_by(self.levels, self.targets, self.measures, elsewhere)
-        exclusive = exclusive_columns(self.statistics.stratification)
-        return dataclasses.replace(bound, mutually_exclusive_columns=exclusive)
+        mutually_exclusive_columns = exclusive_columns(self.statistics.stratification)
+        return dataclasses.replace(bound, mutually_exclusive_columns=mutually_exclusive_columns)
 
 
 class Collector:
@@ -180,15 +180,15 @@ class Collector:
     The meaning of the constraints is computed again only if a part has new levels.
     """
 
-    def __init__(self, asked: Asked):
-        self.asked = asked
+    def __init__(self, parameters: CertifyParameters):
+        self.parameters = parameters
         self._levels: SeenLevels | None = None
         self._bound: BoundSpecification | None = None
 
     def collect(self, X: Any, y: Any, sensitive_features: Any) -> SafetyStatistics:
         """The statistics of one part."""
-        asked, specification = self.asked, self.asked.specification
-        answers = asked.answers(sensitive_features)
+        parameters, specification = self.parameters, self.parameters.specification
+        answers = parameters.answers(sensitive_features)
         targets = answers.targets
         rows = labelled_rows(specification, targets, X, y, sensitive_features)
         levels = SeenLevels.of(rows.columns, specification.constraints)
@@ -198,15 +198,15 @@ class Collector:
         with rows_of_predictions() as sightings:
             seen = answers.observe(rows, cells, values)
         columns = {name: rows.columns[name] for name in sorted(specification.columns)}
-        needs_rows = seen.statistics.needs_rows and asked.method not in OF_SUMS
+        needs_rows = seen.statistics.needs_rows and parameters.method not in OF_SUMS
         statistics = seen.statistics if needs_rows else without_rows(seen.statistics)
         check_kept(statistics)
         return SafetyStatistics(
             specification=specification,
             targets=targets,
-            measures=asked.measures,
-            origin=asked.origin(targets),
-            model=asked.model,
+            measures=parameters.measures,
+            origin=parameters.origin(targets),
+            model=parameters.model,
             of_the_model=(*answers.assumptions, *seen.assumptions),
             levels=levels,
             statistics=statistics,
@@ -217,12 +217,12 @@ class Collector:
 
     def _bound_by(self, levels: SeenLevels, targets: Targets) -> BoundSpecification:
         """The constraints with the meaning that these and earlier levels give them."""
-        specification = self.asked.specification
+        specification = self.parameters.specification
         constraints = specification.constraints
         known = levels if self._levels is None else self._levels.joined(levels, constraints)
         if self._bound is None or known != self._levels:
             elsewhere = literals_of(constraints)
-            bound = specification.bound_by(known, targets, self.asked.measures, elsewhere)
+            bound = specification.bound_by(known, targets, self.parameters.measures, elsewhere)
             self._levels, self._bound = known, bound
         return self._bound
 
@@ -259,8 +259,8 @@ def check_kept(statistics: Statistics) -> None:
     if n_bytes > MAX_KEPT_BYTES:
         most = MAX_KEPT_BYTES * n_rows // n_bytes
         raise ValueError(
-            f"{n_rows:,} rows are too many for this test, which keeps them in memory: it looks at "
-            'them one after another, because of decision="sample", errors or measures of your own. '
+            f"{n_rows:,} rows are too many for this test, which keeps them in memory: it uses them "
+            'one after another, because of decision="sample", errors or measures of your own. '
             f"Draw at most {most:,} of the rows at random and test these, or use "
             'method="asymptotic", which needs sums only.'
         )

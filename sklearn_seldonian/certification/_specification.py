@@ -83,8 +83,8 @@ class Specification:
         elsewhere = levels_elsewhere(self.constraints, known)
         bound = self.bound_by(seen, targets, measures, elsewhere)
         cells = bound.cells(columns, n_rows)
-        exclusive = exclusive_columns(cells.stratification)
-        return replace(bound, mutually_exclusive_columns=exclusive), cells
+        mutually_exclusive_columns = exclusive_columns(cells.stratification)
+        return replace(bound, mutually_exclusive_columns=mutually_exclusive_columns), cells
 
     def bound_by(
         self,

@@ -29,7 +29,7 @@ Kinds = frozenset[Kind]
 Floats = NDArray[np.float64]
 
 # The largest number of combinations of conditions that are listed.
-MAX_PATTERNS = 256
+MAX_COMBINATIONS = 256
 
 
 class Split(NamedTuple):
@@ -41,38 +41,40 @@ class Split(NamedTuple):
     of_successes: bool
 
 
-def kinds_of(estimands: Sequence[Estimand], exclusive: ExclusiveColumns) -> Kinds | None:
-    """The kinds of rows that are possible by the text of the rates, whatever the data are.
+def kinds_of(
+    estimands: Sequence[Estimand], mutually_exclusive_columns: ExclusiveColumns
+) -> Kinds | None:
+    """The kinds of rows that are possible by the text of the rates alone, without data.
 
     None if they are too many to list.
     """
     conditions = list(dict.fromkeys(c for estimand in estimands for c in estimand.conditions))
-    if 2 ** len(conditions) > MAX_PATTERNS:
+    if 2 ** len(conditions) > MAX_COMBINATIONS:
         return None
     entries = _entry_kinds(estimands)
     found = set[Kind]()
-    for holding in _patterns(conditions, exclusive):
-        counts = [holding.issuperset(estimand.conditions) for estimand in estimands]
+    for true in _possible_combinations(conditions, mutually_exclusive_columns):
+        counts = [true.issuperset(estimand.conditions) for estimand in estimands]
         found.update(tuple(k * c for k, c in zip(kind, counts, strict=True)) for kind in entries)
     return frozenset(kind for kind in found if any(kind))
 
 
-def _patterns(
-    conditions: Sequence[Condition], exclusive: ExclusiveColumns
+def _possible_combinations(
+    conditions: Sequence[Condition], mutually_exclusive_columns: ExclusiveColumns
 ) -> Iterator[frozenset[Condition]]:
-    """The combinations of conditions that can hold together by their text."""
+    """The sets of conditions that, by their text, can be true while all others are false."""
     for chosen in itertools.product((False, True), repeat=len(conditions)):
-        holding = frozenset(itertools.compress(conditions, chosen))
-        others = {c for c in conditions if c not in holding and isinstance(c, ColumnIs)}
-        pairs = itertools.combinations(holding, 2)
-        if any(are_exclusive(one, other, exclusive) for one, other in pairs):
+        true = frozenset(itertools.compress(conditions, chosen))
+        false = {c for c in conditions if c not in true and isinstance(c, ColumnIs)}
+        pairs = itertools.combinations(true, 2)
+        if any(are_exclusive(one, other, mutually_exclusive_columns) for one, other in pairs):
             continue
-        if not any(replace(c, value=not c.value) in others for c in others):
-            yield holding
+        if not any(replace(c, value=not c.value) in false for c in false):
+            yield true
 
 
 def _entry_kinds(estimands: Sequence[Estimand]) -> set[Kind]:
-    """The kind of row that each label and prediction makes if all conditions hold."""
+    """The kinds of rows with each label and prediction, if all conditions are true."""
     states = []
     for estimand in estimands:
         assert isinstance(estimand.quantity, Rate)
@@ -81,14 +83,14 @@ def _entry_kinds(estimands: Sequence[Estimand]) -> set[Kind]:
 
 
 def splits_of(kinds: Kinds) -> list[Split]:
-    """Splits that divide the rows into `kinds`; sets of kinds without a common rate stay apart."""
+    """Splits that divide the rows into `kinds`, separately for sets that share no rate."""
     splits: list[Split] = []
-    for group in _joined(kinds):
+    for group in _groups_without_common_rate(kinds):
         _divide(group, -1, False, splits)
     return splits
 
 
-def _joined(kinds: Kinds) -> Iterator[Kinds]:
+def _groups_without_common_rate(kinds: Kinds) -> Iterator[Kinds]:
     """The kinds in groups, so that kinds of different groups have no rate in common."""
     left = sorted(kinds)
     while left:
@@ -115,7 +117,10 @@ def _divide(kinds: Kinds, parent: int, of_successes: bool, splits: list[Split]) 
 
 
 def _first_part(kinds: Kinds) -> Kinds:
-    """The rows of the smallest rate that lacks some of the kinds; otherwise its successes."""
+    """The kinds of the rate with the fewest, of those rates that do not count all `kinds`.
+
+    If all rates count all kinds, the successes of the rate with the fewest.
+    """
     n_rates = len(next(iter(kinds)))
     for least in (1, 2):
         parts = [frozenset(k for k in kinds if k[rate] >= least) for rate in range(n_rates)]
@@ -126,7 +131,7 @@ def _first_part(kinds: Kinds) -> Kinds:
 
 
 def counted(splits: Sequence[Split], table: Mapping[Kind, float]) -> Splits:
-    """The counts of the `splits`, if there are as many rows of each kind as `table` says."""
+    """The counts of the `splits`; `table` has the number of rows of each kind."""
 
     def rows(kinds: Kinds) -> float:
         return float(round(math.fsum(table.get(kind, 0.0) for kind in kinds)))

@@ -139,10 +139,10 @@ class Statistics:
     def in_drawn_order(self, seed: int) -> Statistics:
         """The same statistics, with the kept rows in an order drawn from `seed`.
 
-        Tests that look at one row after another rely on this order. Rows may come in any order,
-        even sorted: in the drawn order, independent rows are independent again, over the draw of
-        the seed. Rows that are equal in everything that is kept are first sorted together, so the
-        outcome depends on the rows and the seed only.
+        Tests that use one row after another rely on this order. Rows may come in any order, even
+        sorted: in the drawn order, independent rows are independent again, over the draw of the
+        seed. Rows are sorted by everything that is kept before they are put into the drawn order.
+        So the outcome depends on the rows and the seed only.
 
         Parameters
         ----------
@@ -153,7 +153,7 @@ class Statistics:
             return self
         return replace(self, kept=self.kept.in_drawn_order(seed), order_seed=seed)
 
-    def know(self, units: SamplingUnits) -> bool:
+    def account_for(self, units: SamplingUnits) -> bool:
         """Whether the statistics take these units and their shift into account."""
         return (self.largest, self.shift) == (units.largest, units.shift)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from sklearn_seldonian._text import listed, short
-from sklearn_seldonian.certification._asked import Asked
+from sklearn_seldonian.certification._certify_parameters import CertifyParameters
 from sklearn_seldonian.certification._safety_statistics import Collector, SafetyStatistics
 from sklearn_seldonian.data._columns import is_table, of_table
 
@@ -25,7 +25,9 @@ TABLES = (
 )
 
 
-def collected(asked: Asked, X: Any, y: Any, sensitive_features: Any) -> SafetyStatistics:
+def collected(
+    parameters: CertifyParameters, X: Any, y: Any, sensitive_features: Any
+) -> SafetyStatistics:
     """The statistics of rows in memory, or of a table whose columns are given by name.
 
     Raises
@@ -43,10 +45,14 @@ def collected(asked: Asked, X: Any, y: Any, sensitive_features: Any) -> SafetySt
                 "a column. Give the name of the label column as y, and names of columns as "
                 "sensitive_features."
             )
-        return Collector(asked).collect(X, y, sensitive_features)
+        return Collector(parameters).collect(X, y, sensitive_features)
     table = _opened(X)
-    columns = Columns.of(asked, _names(table), y, sensitive_features, _index_names(table))
-    total = _of_dask(asked, columns, table) if _is_dask(table) else _of_parts(asked, columns, table)
+    columns = Columns.of(parameters, _names(table), y, sensitive_features, _index_names(table))
+    total = (
+        _of_dask(parameters, columns, table)
+        if _is_dask(table)
+        else _of_parts(parameters, columns, table)
+    )
     if total is None:
         raise ValueError(
             "X has no rows, and a test needs some. Check the path and any filter of X."
@@ -79,7 +85,7 @@ class Columns:
     @classmethod
     def of(
         cls,
-        asked: Asked,
+        parameters: CertifyParameters,
         names: Sequence[str],
         label: str,
         sensitive_features: Any,
@@ -90,8 +96,8 @@ class Columns:
         An index is a feature only if the estimator knows it by its name.
         """
         sensitive = _sensitive(sensitive_features)
-        known = getattr(asked.estimator, "feature_names_in_", None)
-        n_features = getattr(asked.estimator, "n_features_in_", None)
+        known = getattr(parameters.estimator, "feature_names_in_", None)
+        n_features = getattr(parameters.estimator, "n_features_in_", None)
         no_features = {label, *(sensitive or ()), *index}
         others = [name for name in names if name not in no_features]
         features = others if known is None else [str(name) for name in known]
@@ -107,7 +113,7 @@ class Columns:
                 f"{len(features)} columns that are neither label nor sensitive feature: "
                 f"{listed(features)}. Fit the estimator to a DataFrame, or leave out columns."
             )
-        of_constraints = asked.specification.columns - {*features, *(sensitive or ())}
+        of_constraints = parameters.specification.columns - {*features, *(sensitive or ())}
         forgotten = sorted(of_constraints & set(names))
         if forgotten:
             raise ValueError(
@@ -206,9 +212,11 @@ def _index_names(table: Any) -> list[str]:
 # -- part by part --------------------------------------------------------------------------
 
 
-def _of_parts(asked: Asked, columns: Columns, table: Any) -> SafetyStatistics | None:
+def _of_parts(
+    parameters: CertifyParameters, columns: Columns, table: Any
+) -> SafetyStatistics | None:
     """The statistics of all rows, with one part in memory at a time."""
-    collector = Collector(asked)
+    collector = Collector(parameters)
     # Partial sums of 1, 2, 4, ... parts, so that each kept row is copied only a few times.
     waiting: list[tuple[int, SafetyStatistics]] = []
     for frame in _frames(table, columns.names):
@@ -264,13 +272,15 @@ def _frame(table: Any) -> pd.DataFrame:
     return frame
 
 
-def _of_dask(asked: Asked, columns: Columns, table: Any) -> SafetyStatistics | None:
+def _of_dask(
+    parameters: CertifyParameters, columns: Columns, table: Any
+) -> SafetyStatistics | None:
     """The statistics of all partitions, computed by dask."""
     from dask.base import compute
     from dask.delayed import delayed
 
     of_one = delayed(_of_partition)
-    shared = delayed((asked, columns), traverse=False)
+    shared = delayed((parameters, columns), traverse=False)
     parts = [of_one(shared, part) for part in table[columns.names].to_delayed()]
     while len(parts) > 1:
         starts = range(0, len(parts), ADDED_AT_ONCE)
@@ -279,6 +289,8 @@ def _of_dask(asked: Asked, columns: Columns, table: Any) -> SafetyStatistics | N
     return found[0] if found else None
 
 
-def _of_partition(shared: tuple[Asked, Columns], frame: pd.DataFrame) -> SafetyStatistics | None:
-    asked, columns = shared
-    return Collector(asked).collect(*columns.apart(frame)) if len(frame) else None
+def _of_partition(
+    shared: tuple[CertifyParameters, Columns], frame: pd.DataFrame
+) -> SafetyStatistics | None:
+    parameters, columns = shared
+    return Collector(parameters).collect(*columns.apart(frame)) if len(frame) else None

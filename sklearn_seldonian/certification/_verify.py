@@ -202,10 +202,10 @@ def _certified_again(
     measures: Any,
 ) -> SafetyCertificate:
     """Call the function `certify` again with the parameters in a certificate."""
-    given = _asked(certificate, estimator)
+    given = _given_parameters(certificate, estimator)
     most = {"max_group_size": _largest_group(groups), "max_weight": _largest(sample_weight)}
     for name, seen in most.items():
-        # That these are other rows, or that it is another limit, will show in data and statistics.
+        # If the rows or the limit are others, the comparison of data and statistics shows it.
         if seen is None or (given[name] is not None and seen > given[name]):
             del given[name]
     again: SafetyCertificate = certify(
@@ -242,7 +242,7 @@ def _largest(sample_weight: Any) -> float | None:
     return float(_arguments.as_numbers("sample_weight", values).max(initial=0.0))
 
 
-def _asked(certificate: SafetyCertificate, estimator: Any) -> dict[str, Any]:
+def _given_parameters(certificate: SafetyCertificate, estimator: Any) -> dict[str, Any]:
     """The parameters of `certify` that do not depend on the rows."""
     known = {name: _literal(certificate, name) for name in ("max_group_size", "max_weight")}
     for name, default in (("method", "auto"), ("missing", "error")):
@@ -290,7 +290,7 @@ def _positive_label(certificate: SafetyCertificate, estimator: Any) -> Any:
     return named.get(certificate.positive or "")
 
 
-# -- what differs ----------------------------------------------------------------------------
+# -- differences -----------------------------------------------------------------------------
 
 
 def _differing_data(certificate: SafetyCertificate, again: SafetyCertificate) -> Iterator[str]:

@@ -32,7 +32,7 @@ _EXPECTED = {
     "test": {"IN"},
     "conditions": {"LEFT_SQUARE"},
 }
-# Names that users may take for words of the language.
+# Names that users may believe to be words of the language.
 _WORDS = {"and", "or", "is", "by", "between", "range", "none", "nan", "na", "null"}
 _COMPARISON = "(EQUAL|NOT_EQUAL|LESS|LESS_EQUAL|GREATER|GREATER_EQUAL|ASSIGN)"
 _NAME = r"(NAME\S*|BACKQUOTED)"

@@ -24,7 +24,7 @@ _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "**": 4}
 _NEGATIVE_PRECEDENCE = 3
 _ATOMIC_PRECEDENCE = 5
 # More digits than a constraint can have characters.
-_MOST_DIGITS = 11_000
+_MAX_DIGITS = 11_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +312,7 @@ def _shortest(value: float) -> Fraction:
 
 def _decimal(number: Fraction) -> str:
     """All digits of a number; those of the nearest float if they are infinitely many."""
-    exactly = Context(prec=_MOST_DIGITS, traps=[Inexact])
+    exactly = Context(prec=_MAX_DIGITS, traps=[Inexact])
     try:
         return str(exactly.divide(Decimal(number.numerator), Decimal(number.denominator)))
     except Inexact:

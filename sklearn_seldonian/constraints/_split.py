@@ -6,10 +6,9 @@ tested directly. Two rewritings alternate, from the outside inwards:
 
 * A function around everything that varies is inverted: ``log(u) <= c`` is ``u <= exp(c)``, and
   ``a / b <= c`` with ``b`` never below zero is ``a - c b <= 0``, which is linear where `a`
-  and `b` are. Both forms agree if ``b`` is zero and ``a`` is not. If
-  both are zero, the ratio is undefined and the linear form holds: 0 / 0 counts as satisfied,
-  in both directions. (No row in either group is predicted positive, so there is no
-  disparity to forbid.)
+  and `b` are. Both forms agree if ``b`` is zero and ``a`` is not. If both are zero, the ratio is
+  undefined and the linear form holds. So 0 / 0 counts as satisfied for upper and lower limits. (If
+  no row of either group is predicted positive, there is no disparity.)
 * A `max`, `min` or `abs` is split if g depends on it monotonically over all values of its
   alternatives. Otherwise it stays inside its atom, and interval arithmetic bounds it.
 """
@@ -45,8 +44,8 @@ MAX_ATOMS_PER_MEAN, MAX_SINGLE_ATOMS = 2, 2_000
 # To see whether an OR of ANDs always holds, it is written as an AND of at most this many ORs.
 MAX_CLAUSES = 64
 # An irrational limit is only known to lie between two numbers. If they differ by at most this share
-# of the limited expression's range, the float in their middle is used. Otherwise the end that is
-# harder to meet is used.
+# of the limited expression's range, the float in their middle is used. Otherwise the stricter end
+# is used.
 ROUNDING = 1e-12
 
 TRUE = Atom(Number(0.0), (), Linear((), 0.0))
@@ -61,10 +60,10 @@ def split(expression: Node) -> Tree:
 
 def _split(expression: Node, *, in_units: bool = True, is_ratio: bool = False) -> Tree:
     terms = terms_of(expression)
-    undone = None if terms is None else _undone(terms)
-    if undone is not None:
-        return _split(undone, in_units=False, is_ratio=is_ratio or _has_ratio(expression))
-    site = _site(expression) if _is_worth_it(expression) else None
+    inverse = None if terms is None else _inverted(terms)
+    if inverse is not None:
+        return _split(inverse, in_units=False, is_ratio=is_ratio or _has_ratio(expression))
+    site = _first_splittable(expression) if _is_worth_it(expression) else None
     if site is None:
         return _atom(expression, terms, in_units, is_ratio)
     path, node, is_increasing = site
@@ -136,7 +135,7 @@ def _any_of(children: Iterator[Tree]) -> Tree:
 
 
 def _is_true(tree: Tree) -> bool:
-    """Whether it is known to be satisfied for all values of the means."""
+    """Whether the tree is known to be satisfied for all values of the means."""
     clauses = _clauses(tree)
     return clauses is not None and all(
         any(not _can_exceed(atom) and atom_range(atom).high <= 0 for atom in clause)
@@ -180,16 +179,16 @@ def _atom(expression: Node, terms: Terms | None, in_units: bool, is_ratio: bool)
     limit = -constant.low
     if constant.exact is None:
         spread = sum(abs(float(weight)) * range_of(node).width for node, weight in weights.items())
-        limit = _harder(-constant, spread, at_most=True)
+        limit = _stricter_limit(-constant, spread, at_most=True)
     linear = None
     if all(isinstance(node, Estimand) for node in weights):
         linear = Linear(tuple(map(float, weights.values())), float(-limit))
-    written = _written(weights, -limit)
+    written = _sum_of_terms(weights, -limit)
     return Atom(written, means_of(written), linear, in_units, is_ratio)
 
 
-def _harder(limit: Weight, spread: float, *, at_most: bool) -> Fraction:
-    """One number for a limit on an expression of width `spread`; in doubt, the harder one."""
+def _stricter_limit(limit: Weight, spread: float, *, at_most: bool) -> Fraction:
+    """One number for a limit on an expression of width `spread`; if in doubt, the stricter one."""
     if limit.exact is not None:
         return limit.exact
     if float(limit.high - limit.low) <= ROUNDING * spread < math.inf:
@@ -197,7 +196,7 @@ def _harder(limit: Weight, spread: float, *, at_most: bool) -> Fraction:
     return limit.low if at_most else limit.high
 
 
-def _written(weights: Mapping[Node, Fraction], constant: Fraction) -> Node:
+def _sum_of_terms(weights: Mapping[Node, Fraction], constant: Fraction) -> Node:
     """The weighted sum with each term once, because repeated terms make intervals wider."""
     expression: Node | None = None
     for node, weight in weights.items():
@@ -226,7 +225,7 @@ def _number(value: Fraction) -> Node:
 # -- inverting a function around everything that varies ----------------------------------
 
 
-def _undone(terms: Terms) -> Node | None:
+def _inverted(terms: Terms) -> Node | None:
     """An expression with the same sign and one outer function less; None if there is none.
 
     ``a f(u) + b <= 0`` means that ``f(u)`` is at most or at least ``-b / a``.
@@ -250,18 +249,18 @@ def _undone(terms: Terms) -> Node | None:
 
 
 def _has_ratio(expression: Node) -> bool:
-    """Whether it contains a quotient of two expressions that vary."""
+    """Whether `expression` contains a quotient of two expressions that vary."""
     match expression:
         case Binary("/", left, right) if means_of(left) and means_of(right):
             return True
     return any(map(_has_ratio, operands(expression)))
 
 
-def _held(node: Node, limit: Weight | None, *, at_most: bool) -> Node | None:
+def _limited(node: Node, limit: Weight | None, *, at_most: bool) -> Node | None:
     """The expression that is at most zero if `node` is at most, or at least, `limit`."""
     if limit is None or not limit.is_moderate:
         return None
-    number = _number(_harder(limit, range_of(node).width, at_most=at_most))
+    number = _number(_stricter_limit(limit, range_of(node).width, at_most=at_most))
     return Binary("-", node, number) if at_most else Binary("-", number, node)
 
 
@@ -277,15 +276,15 @@ def _ratio(left: Node, right: Node, limit: Fraction, *, at_most: bool) -> Node |
 def _inverse(function: str, inner: Node, limit: Weight, *, at_most: bool) -> Node | None:
     """The inverse of ``log``, ``exp`` or ``sqrt``, if both sides have the same domain."""
     if function == "exp":
-        undone = limit.mapped(Interval.log) if limit.low > 0 else None
-        return _held(inner, undone, at_most=at_most)
+        inverse = limit.mapped(Interval.log) if limit.low > 0 else None
+        return _limited(inner, inverse, at_most=at_most)
     if at_most and not range_of(inner).low >= 0:
         return None
     if function == "log":
-        return _held(inner, limit.mapped(Interval.exp), at_most=at_most)
+        return _limited(inner, limit.mapped(Interval.exp), at_most=at_most)
     if limit.low < 0 or (limit.low == 0 and not at_most):
         return None
-    return _held(inner, limit.times(limit), at_most=at_most)
+    return _limited(inner, limit.times(limit), at_most=at_most)
 
 
 def _root(base: Node, power: Fraction | None, limit: Weight, *, at_most: bool) -> Node | None:
@@ -294,13 +293,13 @@ def _root(base: Node, power: Fraction | None, limit: Weight, *, at_most: bool) -
         return None
     signed = not range_of(base).low >= 0
     if signed and power % 2 == 1 and power > 0:
-        return _held(base, _odd_root(limit, power), at_most=at_most)
+        return _limited(base, _odd_root(limit, power), at_most=at_most)
     if signed and power % 2 != 0:
         return None
     if limit.low < 0 or (limit.low == 0 and (not at_most or power < 0)):
         return None
     inner = Call("abs", (base,)) if signed else base
-    return _held(inner, _power(limit, 1 / power), at_most=at_most == (power > 0))
+    return _limited(inner, _power(limit, 1 / power), at_most=at_most == (power > 0))
 
 
 def _odd_root(limit: Weight, power: Fraction) -> Weight | None:
@@ -322,7 +321,7 @@ def _power(limit: Weight, exponent: Fraction) -> Weight | None:
 # -- where an expression can be split --------------------------------------------------
 
 
-def _site(expression: Node) -> tuple[tuple[int, ...], Call, bool] | None:
+def _first_splittable(expression: Node) -> tuple[tuple[int, ...], Call, bool] | None:
     """The first `max`, `min` or `abs` that can be split, and whether g increases with it."""
     for path, node in _paths(expression):
         if isinstance(node, Call) and node.function in ("abs", "max", "min"):

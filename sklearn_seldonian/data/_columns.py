@@ -45,7 +45,7 @@ def without_tensor(values: Any) -> Any:
 
 
 def array_of_objects(values: Sequence[Any]) -> NDArray[Any]:
-    """An array of the unchanged values: numbers stay numbers beside texts, and lists stay lists."""
+    """An array of the unchanged values: numbers among texts stay numbers, and lists stay lists."""
     array = np.empty(len(values), dtype=object)
     for position, value in enumerate(values):
         array[position] = value

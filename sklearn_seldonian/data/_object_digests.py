@@ -41,8 +41,8 @@ OF_NETS = (
     "adjustment_",
 )
 PLAIN_KINDS = "biufcmMSUV"
-# Limits of `glance`: the entries of a container, the values in total, and the numbers of a large
-# array.
+# Limits of `quick_summary`: the entries of a container, the values in total, and the numbers of a
+# large array.
 MAX_ENTRIES, MAX_VALUES, MAX_NUMBERS = 256, 20_000, 4096
 
 
@@ -63,13 +63,13 @@ def type_digest(value: Any) -> str:
     return _digest("type", _name(type(value))).hex()
 
 
-def lasting_digest(value: Any, ask: Callable[[Any], object]) -> str | None:
-    """The digest of `value`, if answering and pickling do not change it; otherwise None.
+def lasting_digest(value: Any, use: Callable[[Any], object]) -> str | None:
+    """The digest of `value`, if use and pickling do not change it; otherwise None.
 
-    `ask` makes the object, or a copy of it, answer.
+    `use` calls the object, or a copy of it, on some rows.
     """
     found = object_digest(value)
-    if not _keeps(value, found, ask):
+    if not _keeps(value, found, use):
         return None
     try:
         with warnings.catch_warnings():
@@ -77,15 +77,15 @@ def lasting_digest(value: Any, ask: Callable[[Any], object]) -> str | None:
             copied = pickle.loads(pickle.dumps(value))
     except Exception:  # it cannot be pickled
         return found
-    return found if found == object_digest(copied) and _keeps(copied, found, ask) else None
+    return found if found == object_digest(copied) and _keeps(copied, found, use) else None
 
 
-def _keeps(value: Any, digest: str | None, ask: Callable[[Any], object]) -> bool:
-    """Whether `value` has the same digest after it has answered."""
+def _keeps(value: Any, digest: str | None, use: Callable[[Any], object]) -> bool:
+    """Whether `value` has the same digest after it was used."""
     try:
-        ask(value)
-        glance(value)
-    except Exception:  # it may not be able to answer for these rows
+        use(value)
+        quick_summary(value)
+    except Exception:  # it may not accept these rows
         return False
     return digest == object_digest(value)
 
@@ -115,8 +115,8 @@ class _Digests:
 
 @singledispatch
 def _parts(value: Any, digests: _Digests) -> list[Part]:
-    """The parts of a value's digest, beside its type; of an object, what pickle keeps."""
-    decides = _what_decides(value)
+    """The parts of a value's digest, without its type; for an object, the state that is pickled."""
+    decides = _deciding_part(value)
     if decides is not None:
         return digests.of_each(decides)
     reduce = copyreg.dispatch_table.get(type(value))
@@ -129,7 +129,7 @@ def _parts(value: Any, digests: _Digests) -> list[Part]:
     return digests.of_each(make, arguments, state, list(items or ()), dict(pairs or ()))
 
 
-def _what_decides(value: Any) -> Any:
+def _deciding_part(value: Any) -> Any:
     """The part of an object that determines its answers; None if it is not known."""
     if hasattr(value, "get_tree_stats"):  # it counts its own queries
         return value.get_arrays()
@@ -255,8 +255,8 @@ def _name(value: Any) -> str:
 # -- quick checks for changes --------------------------------------------------------------------
 
 
-def glance(value: Any) -> tuple[list[Any], list[Any]]:
-    """A cheap summary that shows whether an object may have changed, and what it must keep alive.
+def quick_summary(value: Any) -> tuple[list[Any], list[Any]]:
+    """A cheap summary that shows whether an object may have changed, and the parts to keep alive.
 
     The summary stays the same if no part of the object or of its small containers was replaced, and
     no number was written to a small array. The second list keeps parts alive, so that their ids are
@@ -275,7 +275,7 @@ def glance(value: Any) -> tuple[list[Any], list[Any]]:
         held.append(item)
         if id(item) not in seen and len(shown) < MAX_VALUES:
             seen.add(id(item))
-            parts = _parts_at_a_glance(item)
+            parts = _parts_for_summary(item)
             if len(parts) <= MAX_ENTRIES:
                 left += parts
             else:
@@ -284,7 +284,7 @@ def glance(value: Any) -> tuple[list[Any], list[Any]]:
     return shown, held
 
 
-def _parts_at_a_glance(item: Any) -> list[Any]:
+def _parts_for_summary(item: Any) -> list[Any]:
     """The parts of an item; for an array of numbers, a checksum of all or some of them."""
     item, kind = without_tensor(item), type(item)
     if isinstance(item, np.ndarray):

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 
 class AllOrNothing:
-    """A fit that is interrupted, at whatever line, leaves the estimator unfitted.
+    """A fit that is interrupted at any line leaves the estimator unfitted.
 
     The names of all attributes that a fit sets, private ones included, end in an underscore.
     """

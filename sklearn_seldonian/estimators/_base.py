@@ -66,8 +66,8 @@ class Setup:
     rng: np.random.RandomState
 
     @property
-    def told(self):
-        """What `fit` was given in addition to X."""
+    def other_arguments(self):
+        """The arguments of `fit` besides X."""
         rows = self.rows
         return rows.targets, rows.columns, rows.units, self.split.safety_indices
 
@@ -138,7 +138,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         Parameters
         ----------
         X : array-like, tensor or torch Dataset, of shape (n_rows, ...)
-            Finite numbers, or whatever `preprocessor` takes. A Dataset is read once.
+            Finite numbers, or rows that `preprocessor` accepts. A Dataset is read once.
         y : array-like of shape (n_rows,), default=None
             Class labels, with at least two different ones, or the numbers to predict for a
             regressor. None: the targets in the Dataset.
@@ -180,7 +180,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         SafetyDataReusedWarning
             If the safety rows were tested before.
         """
-        # The first step, and a single one: from here on the old verdict is gone.
+        # The first statement of `fit` removes the old certificate, so no interrupt can keep it.
         self.__dict__.pop("certificate_", None)
         self.__dict__ = self._without_fit()
         refuse_keywords(others, "fit", FIT_ARGUMENTS, self)
@@ -189,25 +189,25 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         setup.warn()
         hashes = row_hashes(setup.rows.given)
         processes = model._processes
-        processes.check_same((hashes, *setup.told, model._promises_), UNLIKE)
+        processes.check_same((hashes, *setup.other_arguments, model._promises_), UNLIKE)
         outcome = model._train(setup, setup.split.candidate)
         certificate = processes.from_first(
             lambda: certify_outcome(
                 outcome, setup.problem, setup.split, model._origin, _requests.drawn_seed(setup.rng)
             )
         )
-        processes.check_same(repr(certificate), UNLIKE)  # every process has come this far
+        processes.check_same(repr(certificate), UNLIKE)  # also waits for all processes
         name = type(self).__name__
         known = self._tests_run, name, setup.rows, hashes
         reuse = reuse_of([certificate], *known, registry=self.registry)
         self._tests_run = model._tests_run = reuse.tests_run
-        model._store(outcome, setup, reuse.told_of(certificate), hashes)
+        model._store(outcome, setup, reuse.with_notes(certificate), hashes)
         self.__dict__ = model.__dict__
         return self
 
     # -- the steps of fit ------------------------------------------------------------------
-    # They run on a copy of the estimator: a fit that is interrupted, at whatever line, leaves the
-    # estimator itself unfitted. A search takes the same steps.
+    # They run on a copy of the estimator, so that a fit that is interrupted at any line leaves the
+    # estimator itself unfitted. A search has the same steps.
 
     def _set_up(self, X, y, sensitive_features, safety_mask, groups, sample_weight, shift):
         """Check parameters and rows, split the rows, and bind the constraints to them."""
@@ -396,8 +396,8 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         rows = dataclasses.replace(rows, units=units)
         of_fit = self.certificate_  # parameters may have been changed since
         name = type(self).__name__
-        told = of_fit.parameters, of_fit.classes, of_fit.positive, of_fit.n_candidate
-        origin = Origin(f"{name}.certify", *told, estimator=name)
+        of_the_model = of_fit.parameters, of_fit.classes, of_fit.positive, of_fit.n_candidate
+        origin = Origin(f"{name}.certify", *of_the_model, estimator=name)
         certificate = run_safety_test(
             self._bound_specification_, self._model, rows, origin, order_seed
         )
@@ -405,7 +405,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         known = self._tests_run, name, rows, hashes, self._fitted_to_
         reuse = reuse_of([certificate], *known, registry=self.registry)
         self._tests_run = reuse.tests_run
-        return reuse.told_of(certificate)
+        return reuse.with_notes(certificate)
 
     def _fresh_rows(self, X, y, sensitive_features):
         """Check rows that `fit` has not seen."""

@@ -1,4 +1,4 @@
-"""What an estimator is fitted for. With scikit-learn, only the call stack shows it."""
+"""Whether a fit is one of several, for example in a search; only the call stack shows this."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sklearn.pipeline import Pipeline
 SEARCHES = (GridSearchCV.__base__, RFE, SequentialFeatureSelector)
 # Packages whose functions fit an estimator more than once, and their modules that pass on one fit.
 REPEATING = ("sklearn", "joblib", f"{__package__}._search")
-HANDING_ON = (Pipeline.__module__, BaseEstimator.__module__, "sklearn.utils")
+SINGLE_FIT = (Pipeline.__module__, BaseEstimator.__module__, "sklearn.utils")
 
 
 def fitted_inside_search() -> bool:
     """Whether the caller runs inside one of scikit-learn's searches, at any depth.
 
-    Trials that run in other processes or threads do not show their search. Its refit does.
+    Trials that run in other processes or threads are not recognised. The search's refit is.
     """
     return any(
         isinstance(frame.f_locals.get("self"), SEARCHES)
@@ -32,7 +32,7 @@ def fitted_inside_search() -> bool:
 
 
 def end_if_interrupted(interrupted: bool) -> None:
-    """Also stop the fits that would follow, if the user stopped training.
+    """If the user stopped training, also stop the fits that would follow.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def end_if_interrupted(interrupted: bool) -> None:
 def fitted_among_others() -> bool:
     """Whether other fits will follow, so that Ctrl-C must stop more than this fit."""
     modules = {frame.f_globals.get("__name__", "") for frame, _ in walk_stack(sys._getframe())}
-    return any(_is_in(module, REPEATING) and not _is_in(module, HANDING_ON) for module in modules)
+    return any(_is_in(module, REPEATING) and not _is_in(module, SINGLE_FIT) for module in modules)
 
 
 def _is_in(module: str, packages: Iterable[str]) -> bool:

@@ -45,7 +45,7 @@ class CertifiedClassifier(GroupsOnRequest, ClassifierMixin, CertifiedEstimator):
     }
     _constant_fallback = DummyClassifier(strategy="most_frequent")
 
-    # -- what is particular to classes ---------------------------------------------------
+    # -- parts that only classifiers have ------------------------------------------------
 
     def _promised(self):
         return {

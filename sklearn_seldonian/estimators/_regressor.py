@@ -27,7 +27,7 @@ class CertifiedRegressor(RegressorMixin, CertifiedEstimator):
     }
     _constant_fallback = DummyRegressor(strategy="mean")
 
-    # -- what is particular to numbers ---------------------------------------------------
+    # -- parts that only regressors have -------------------------------------------------
 
     def _promised(self):
         return {

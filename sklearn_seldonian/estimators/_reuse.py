@@ -49,8 +49,8 @@ class Reuse:
     notes: tuple[str, ...] = ()
     warning: str = ""
 
-    def told_of(self, certificate: SafetyCertificate | None) -> SafetyCertificate | None:
-        """The certificate with the notes among its assumptions. Gives the warning, if any."""
+    def with_notes(self, certificate: SafetyCertificate | None) -> SafetyCertificate | None:
+        """The certificate with the notes among its assumptions; this also gives the `warning`."""
         if self.warning:
             warn_user(self.warning, SafetyDataReusedWarning)
         if certificate is None or not self.notes:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sklearn_seldonian.certification import SafetyCertificate
 from sklearn_seldonian.certification._provenance import versions
-from sklearn_seldonian.data._object_digests import glance
+from sklearn_seldonian.data._object_digests import quick_summary
 from sklearn_seldonian.learners.lagrangian import TrainedNet
 
 
@@ -33,7 +33,7 @@ def check_model(
 
     Weights and preprocessor are digested only if something may have changed since the last check.
     For weights, that is seen from torch's count of the writes to a tensor, which does not include
-    writes to its ``.data``. For a preprocessor, see `glance`.
+    writes to its ``.data``. For a preprocessor, see `quick_summary`.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def check_model(
     net = model.net
     tensors = itertools.chain(net.module_.parameters(), net.module_.buffers())
     written = [(tensor.data_ptr(), _times_written(tensor)) for tensor in tensors]
-    preprocessor, held = glance(model.preprocessor)
+    preprocessor, held = quick_summary(model.preprocessor)
     shown = certificate, classes, net.task_, net.adjustment_, written, preprocessor
     if seal is not None and shown == seal.shown:
         return seal

@@ -122,8 +122,7 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
     settings predicted to pass the safety test, the one with the lowest error is best. If none is
     predicted to pass, the one with the largest probability of passing is best. The best setting is
     refitted to all candidate rows and tested on the safety rows, which were not used before. The
-    certificate therefore promises the same as that of a single `fit`, whatever the number of
-    settings.
+    certificate therefore promises the same as that of a single `fit`, for any number of settings.
 
     Parameters
     ----------
@@ -270,7 +269,7 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         NoSolutionFoundWarning
             If no model was certified.
         """
-        # The first step, and a single one: from here on the old verdict is gone.
+        # The first statement of `fit` removes the old certificate, so no interrupt can keep it.
         self.__dict__.pop("best_estimator_", None)
         self.__dict__ = self._without_fit()
         refuse_keywords(others, "fit", FIT_ARGUMENTS, self)
@@ -283,7 +282,7 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         known = self._tests_run, type(self).__name__, setup.rows, hashes
         reuse = reuse_of(tests, *known, registry=self.estimator.registry)
         self._tests_run = search._tests_run = best.model._tests_run = reuse.tests_run
-        best.model._store(best.outcome, setup, reuse.told_of(certificate), hashes)
+        best.model._store(best.outcome, setup, reuse.with_notes(certificate), hashes)
         search.best_estimator_ = best.model
         self.__dict__ = search.__dict__
         return self

@@ -122,8 +122,8 @@ class ExperimentDisplay:
             ax.set_ylim(-0.04, 1.04)
         if self.delta is not None:
             axes[2].axhline(self.delta, color="0.25", linewidth=1.2, zorder=1)
-            beside = {"transform": axes[2].get_yaxis_transform(), "va": "center", "color": "0.25"}
-            axes[2].text(1.01, self.delta, f"δ = {self.delta:g}", **beside)
+            outside = {"transform": axes[2].get_yaxis_transform(), "va": "center", "color": "0.25"}
+            axes[2].text(1.01, self.delta, f"δ = {self.delta:g}", **outside)
         self._explain(self.figure_ if owns_figure else axes[0], owns_figure)
         return self
 

@@ -285,7 +285,7 @@ def _scorers(metrics: Any) -> dict[str, Callable[..., float]]:
     return {name: get_scorer(metric) for name, metric in metrics.items()}
 
 
-# -- what trials depend on ------------------------------------------------------------------------
+# -- the settings of trials -----------------------------------------------------------------------
 
 
 def _settings(

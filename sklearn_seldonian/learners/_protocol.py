@@ -12,7 +12,7 @@ from sklearn_seldonian.certification._specification import BoundSpecification, S
 from sklearn_seldonian.constraints import Choice
 from sklearn_seldonian.data._split import LabelledRows, Split
 from sklearn_seldonian.data._targets import Targets
-from sklearn_seldonian.learners._practice import practice_specification
+from sklearn_seldonian.learners._training_specification import training_specification_of
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Problem:
         The number of rows that the model will be tested on.
     power : float in (0, 1)
         The probability of passing that training aims for.
-    practised : BoundSpecification or None, default=None
-        The specification for training, if the model is tested for other populations. None: the
+    training_specification : BoundSpecification or None, default=None
+        The specification for training, if the model is tested for several populations. None: the
         same as for the test.
     """
 
@@ -36,7 +36,7 @@ class Problem:
     targets: Targets
     n_safety: int
     power: float
-    practised: BoundSpecification | None = None
+    training_specification: BoundSpecification | None = None
 
     @classmethod
     def of(
@@ -49,37 +49,40 @@ class Problem:
     ) -> Problem:
         """The problem, with constraints bound to the candidate rows.
 
-        The safety rows only add levels that constraints may name. The tested alternative of an OR
-        will be chosen on candidate rows.
+        Levels that occur only in the safety rows may be named by constraints; nothing else is taken
+        from the safety rows. The alternative of an OR that is tested will be chosen on candidate
+        rows.
         """
         columns, n_rows = split.candidate.columns, len(split.candidate.y)
         bound, cells = specification.bound_to(
             columns, n_rows, targets, measures, named=split.columns
         )
-        n_safety, practised = _expected_rows(split), None
+        n_safety, for_training = _expected_rows(split), None
         if split.candidate.units is not None and split.candidate.units.shift is not None:
-            practised = practice_specification(bound, cells, split.candidate)
-        return cls(bound.opened(), targets, n_safety, power, practised)
+            for_training = training_specification_of(bound, cells, split.candidate)
+        return cls(bound.opened(), targets, n_safety, power, for_training)
 
-    def in_practice(self) -> Problem:
-        """The problem for training, with the `practised` specification if there is one."""
-        return self if self.practised is None else replace(self, specification=self.practised)
+    def for_training(self) -> Problem:
+        """The problem with the `training_specification`, if there is one."""
+        if self.training_specification is None:
+            return self
+        return replace(self, specification=self.training_specification)
 
     def tested(self, outcome: Trained) -> Problem:
         """The problem with the alternatives that were chosen when the model was trained."""
-        choices = outcome.choices if self.practised is None else None
+        choices = outcome.choices if self.training_specification is None else None
         return replace(self, specification=self.specification.with_choices(choices))
 
 
 def _expected_rows(split: Split) -> int:
-    """The expected number of safety rows, from the number of units and the candidate rows alone.
+    """The expected number of safety rows, from their number of units and from candidate rows.
 
     The actual number is not used, because the sizes of units may depend on what is tested.
     """
     if split.safety.units is None or split.candidate.units is None:
         return len(split.safety.y)
-    a_unit = len(split.candidate.y) / split.candidate.units.n_units
-    return max(1, round(split.safety.units.n_units * a_unit))
+    rows_per_unit = len(split.candidate.y) / split.candidate.units.n_units
+    return max(1, round(split.safety.units.n_units * rows_per_unit))
 
 
 class History(NamedTuple):

@@ -55,7 +55,7 @@ def relations_of(specification: MonitorSpecification) -> Relations:
     waiting = specification.waiting_for_labels
     kinds = [kind for mean in specification.estimands for kind in _kinds(mean, mean in waiting)]
     means = specification.estimands
-    exclusive = {
+    without_common_rows = {
         (one, other)
         for one, other in itertools.product(means, means)
         if _exclude_each_other(one, other, specification)
@@ -69,7 +69,7 @@ def relations_of(specification: MonitorSpecification) -> Relations:
     apart = [
         (i, j)
         for (i, one), (j, other) in itertools.combinations(numbered, 2)
-        if not one.entries & other.entries or (one.mean, other.mean) in exclusive
+        if not one.entries & other.entries or (one.mean, other.mean) in without_common_rows
     ]
     return Relations(tuple(kinds), tuple(nested), tuple(apart))
 
@@ -103,7 +103,7 @@ def _exclude_each_other(
     one: Estimand, other: Estimand, specification: MonitorSpecification
 ) -> bool:
     pairs = itertools.product(one.conditions, other.conditions)
-    return any(are_exclusive(a, b, specification.exclusive) for a, b in pairs)
+    return any(are_exclusive(a, b, specification.mutually_exclusive_columns) for a, b in pairs)
 
 
 def check_counts(

@@ -10,10 +10,10 @@ group come later, an accuracy over two groups is at first that of the other grou
 
 "in order": a label counts when all earlier rows have their labels. The counted rows are then the
 first m rows of the stream, for some m. By Ville's inequality, the probability that the capital ever
-reaches 1 / delta, after any number of rows, is at most delta. This holds whatever the m at which it
-is evaluated, and whatever the reason. Nothing is therefore assumed about lateness. One label that
-never comes stops the count until its row is forgotten, which assumes that such rows are like the
-others.
+reaches 1 / delta, after any number of rows, is at most delta. This holds for any m at which it is
+evaluated, even if m is chosen because of the rows. Therefore nothing is assumed about lateness. One
+label that never comes stops the count until its row is forgotten. Forgetting rows assumes that such
+rows are like the others.
 
 Means that need no label count at once. If a constraint has means of both kinds, all of them wait
 for labels. Otherwise the moment at which one mean is evaluated could depend on the labels of

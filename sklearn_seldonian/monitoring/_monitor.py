@@ -773,7 +773,7 @@ class SafetyMonitor(BaseEstimator):
             "classes": None,
             "pos_label": None,
             "levels": {name: list(values) for name, values in specification.levels.items()},
-            "mutually_exclusive": sorted(map(sorted, specification.exclusive)),
+            "mutually_exclusive": sorted(map(sorted, specification.mutually_exclusive_columns)),
             "target_range": None,
             "prediction_range": None,
             "missing": specification.missing,

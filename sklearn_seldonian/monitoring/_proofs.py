@@ -48,13 +48,13 @@ class Evidence(NamedTuple):
     streams : mapping of Estimand to stream
     delta : float
         The probability of error of each of the two bounds of a constraint.
-    exclusive : frozenset of frozenset of str
+    mutually_exclusive_columns : frozenset of frozenset of str
         Pairs of 0/1 columns that are never both 1.
     """
 
     streams: Mapping[Estimand, Stream]
     delta: float
-    exclusive: ExclusiveColumns
+    mutually_exclusive_columns: ExclusiveColumns
 
 
 def is_violated(constraint: ResolvedConstraint, evidence: Evidence) -> bool:
@@ -216,7 +216,9 @@ def _atom_upper(atom: Atom, evidence: Evidence, sign: float = 1.0) -> float:
     highest = ends.high if sign > 0 else -ends.low
     if not atom.estimands:
         return highest
-    if atom.linear is not None and atom.has_independent_estimands(evidence.exclusive):
+    if atom.linear is not None and atom.has_independent_estimands(
+        evidence.mutually_exclusive_columns
+    ):
         weights = [sign * weight for weight in atom.linear.weights]
         upper = _sum_upper(atom.estimands, weights, evidence) + sign * atom.linear.constant
     else:

@@ -168,7 +168,7 @@ def _columns_of(
         _check_meaning(condition, columns[condition.column])
     for name, levels in specification.levels.items():
         _check_known(name, levels, columns[name])
-    for pair in specification.exclusive:
+    for pair in specification.mutually_exclusive_columns:
         _check_exclusive(sorted(pair), columns)
     return columns
 

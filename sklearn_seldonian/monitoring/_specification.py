@@ -52,7 +52,7 @@ class MonitorSpecification:
         The user's own measures.
     levels : mapping of str to tuple
         The only values that some columns may have.
-    exclusive : frozenset of frozenset of str
+    mutually_exclusive_columns : frozenset of frozenset of str
         Pairs of 0/1 columns that are never both 1.
     missing : {"error", "exclude"}
         Whether rows without a value in a named column are refused, or meet no condition on it.
@@ -63,7 +63,7 @@ class MonitorSpecification:
     targets: Targets
     measures: tuple[RowMeasure, ...]
     levels: Levels
-    exclusive: ExclusiveColumns
+    mutually_exclusive_columns: ExclusiveColumns
     missing: str
 
     @classmethod
@@ -102,9 +102,9 @@ class MonitorSpecification:
         resolved = tuple(bind(constraint, schema) for constraint in parsed)
         for constraint in resolved:
             _check_monitored(constraint, targets.range_remedy)
-        exclusive = check_exclusive(mutually_exclusive)
+        mutually_exclusive_columns = check_exclusive(mutually_exclusive)
         deltas = check_deltas(delta, len(parsed))
-        return cls(resolved, deltas, targets, own, known, exclusive, missing)
+        return cls(resolved, deltas, targets, own, known, mutually_exclusive_columns, missing)
 
     @cached_property
     def estimands(self) -> tuple[Estimand, ...]:
@@ -120,7 +120,7 @@ class MonitorSpecification:
     def columns(self) -> tuple[str, ...]:
         """The columns that rows must have, in order."""
         named = {condition.column for condition in self.conditions}
-        return tuple(sorted(named.union(self.levels, *self.exclusive)))
+        return tuple(sorted(named.union(self.levels, *self.mutually_exclusive_columns)))
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -256,7 +256,7 @@ def _check_monitored(constraint: ResolvedConstraint, remedy: str) -> None:
     text = constraint.source.text or str(constraint.source)
     if not constraint.tested_means:
         raise ValueError(
-            f"{text!r} is decided by arithmetic alone, whatever the rows, so there is nothing to "
+            f"{text!r} is decided by arithmetic alone, for any rows, so there is nothing to "
             "monitor. Leave it out."
         )
     if constraint.is_impossible:

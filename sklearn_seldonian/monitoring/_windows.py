@@ -116,7 +116,9 @@ class Window:
 
     def evidence(self, specification: MonitorSpecification, i: int, share: float) -> Evidence:
         """The evidence about the constraint at position `i`."""
-        return Evidence(self.streams, specification.deltas[i] * share, specification.exclusive)
+        return Evidence(
+            self.streams, specification.deltas[i] * share, specification.mutually_exclusive_columns
+        )
 
 
 def check_windows(windows: int | str) -> int | str:
@@ -163,7 +165,7 @@ def share_of_window(windows: int | str, position: int) -> float:
     -----
     The rows of window r are a separate stream, for which the capital of the bets starts at 1 again.
     Given all rows before it, the probability of a false alarm in this window is therefore at most
-    its share of delta, whatever the reason for starting it. By the union bound, the probability of
+    its share of delta, for any reason to start it. By the union bound, the probability of
     a false alarm in any window is at most delta. If this were wrong, more than a share delta of
     simulated streams at the limit would have a false alarm in some window.
     """

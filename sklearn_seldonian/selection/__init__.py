@@ -1,5 +1,6 @@
 """Prediction of the safety test's outcome, and the choice of the model; numpy and scipy only."""
 
+from sklearn_seldonian.selection._constraint_units import ConstraintUnits
 from sklearn_seldonian.selection._forecast import Forecast, Prediction, forecast_for
 from sklearn_seldonian.selection._group_thresholds import (
     GroupDecisions,
@@ -8,7 +9,6 @@ from sklearn_seldonian.selection._group_thresholds import (
 )
 from sklearn_seldonian.selection._linearisation import Linearised
 from sklearn_seldonian.selection._margins import normal_margins
-from sklearn_seldonian.selection._own_units import OwnUnits
 from sklearn_seldonian.selection._problem import ConstrainedProblem
 from sklearn_seldonian.selection._ranking import SelectionKey, position_of_best, selection_key
 from sklearn_seldonian.selection._thresholds import ClassShifts, ShiftedDecisions, class_shifts
@@ -16,11 +16,11 @@ from sklearn_seldonian.selection._thresholds import ClassShifts, ShiftedDecision
 __all__ = [
     "ClassShifts",
     "ConstrainedProblem",
+    "ConstraintUnits",
     "Forecast",
     "GroupDecisions",
     "GroupOffsets",
     "Linearised",
-    "OwnUnits",
     "Prediction",
     "SelectionKey",
     "ShiftedDecisions",

@@ -1,4 +1,4 @@
-"""What is certified stays what `predict` does, whatever is done to an estimator after `fit`."""
+"""`predict` uses the certified model, also if an estimator is changed after `fit`."""
 
 import pickle
 
@@ -33,7 +33,7 @@ def model(blobs):
 
 @pytest.mark.parametrize("where", ["fit", "predict"])
 def test_decisions_do_not_depend_on_the_precision_around_them(blobs, where):
-    """Half precision would decide some rows otherwise."""
+    """In half precision, some rows would be decided differently."""
     X, y = blobs
     X = X.round(1)
     model, expected = unfitted("ACC >= 0.5"), unfitted("ACC >= 0.5").fit(X, y)

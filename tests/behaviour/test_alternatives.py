@@ -1,4 +1,4 @@
-"""Of alternatives `fit` tests the one that candidate rows chose, and says so ever after."""
+"""`fit` tests the alternative of an OR that the candidate rows chose, and reports it everywhere."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def classifier(constraints=EITHER, **options):
 
 
 def rare(blobs, label):
-    """The rows in which one of the classes is rare, so that the other one is seldom missed."""
+    """Rows in which one of the two classes is rare, so that few of its rows are misclassified."""
     X, y = blobs
     kept = (y != label) | (np.arange(len(y)) % 4 == 0)
     return X[kept], y[kept]
@@ -71,7 +71,7 @@ def test_safety_rows_do_not_choose(blobs):
 
 @pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
 def test_candidate_rows_do(blobs):
-    """The test above could fail."""
+    """A check that the test above can fail."""
     X, y = rare(blobs, 1)
     model = classifier().fit(X, y)
     candidate = model.candidate_indices_
@@ -83,7 +83,7 @@ def test_candidate_rows_do(blobs):
 
 
 def test_fresh_rows_test_the_same(blobs):
-    """Also where they themselves would rather have chosen the other."""
+    """The same alternative is tested, even if the fresh rows would have chosen another one."""
     model = classifier().fit(*rare(blobs, 1))
     X, y = rare(blobs, 0)
     fresh = X + 1e-6, y
@@ -107,7 +107,7 @@ def test_without_candidate_rows_the_alternatives_share_delta(blobs):
 
 
 @pytest.mark.parametrize("kind", ["linear model", "meta", "search", "drawn", "groups"])
-def test_whatever_trains(blobs, groups, kind):
+def test_any_kind_of_training_is_accepted(blobs, groups, kind):
     X, y = blobs
     kept = (y != 1) | (np.arange(len(y)) % 4 == 0)
     rows = {"sensitive_features": groups[kept]}

@@ -1,4 +1,4 @@
-"""Constraints that arithmetic settles, alone and beside others, for all kinds of decisions."""
+"""Constraints that arithmetic decides, alone and with others, for all kinds of decisions."""
 
 import pytest
 
@@ -54,7 +54,9 @@ class TestClassification:
     @pytest.mark.parametrize("constraint", ["ACC >= 0", "abs(PR | [M]) <= 1"])
     @pytest.mark.parametrize("is_first", [True, False])
     @pytest.mark.thinned(3)
-    def test_beside_one_that_is_tested(self, blobs, groups, constraint, is_first, decision):
+    def test_with_another_constraint_that_is_tested(
+        self, blobs, groups, constraint, is_first, decision
+    ):
         other = "ACC >= 0.6"
         texts = [constraint, other] if is_first else [other, constraint]
         methods = {r.constraint: r.method for r in results_of(blobs, groups, texts, decision)}
@@ -85,7 +87,7 @@ def test_regression(blobs, groups, constraint, others):
 
 
 @pytest.mark.parametrize("method", ["auto", "exact"])
-def test_no_range_is_asked_for_where_nothing_is_tested(blobs, method):
+def test_no_range_is_required_if_nothing_is_tested(blobs, method):
     model = SeldonianRegressor(MLP, constraints="MSE >= 0", method=method, max_epochs=1).fit(*blobs)
     assert model.solution_found_
     with pytest.warns(UserWarning, match="'LogLoss <= 9' is tested by a normal approximation"):

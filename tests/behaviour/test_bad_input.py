@@ -1,4 +1,4 @@
-"""Every wrong input gets an answer that says what, why and what there is."""
+"""Every wrong input raises an error that says what is wrong, why, and what is allowed."""
 
 import numpy as np
 import pytest
@@ -118,7 +118,7 @@ def test_data(blobs, change, message):
 def test_nothing_of_the_callers_is_modified(blobs, groups):
     X, y = blobs
     module = nn.Linear(3, 2)
-    nn.init.zeros_(module.weight)  # whatever torch's generator is at
+    nn.init.zeros_(module.weight)  # independent of the state of torch's generator
     nn.init.zeros_(module.bias)
     arguments = (X.copy(), y.copy(), groups.copy(), module.weight.detach().clone())
     SeldonianClassifier(module, "PR | [M] <= 0.99", max_epochs=1, random_state=0).fit(

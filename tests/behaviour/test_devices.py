@@ -1,4 +1,6 @@
-"""Accelerators that this machine lacks: what is sent where, in what precision, and read back."""
+"""Accelerators that this machine does not have: what is sent to them, in which precision, and read
+back.
+"""
 
 import pickle
 
@@ -15,7 +17,7 @@ from sklearn_seldonian.modules import MLP
 
 
 class OnAccelerator(torch.Tensor):
-    """Computes in single precision, and is read by way of the CPU only."""
+    """Computes in single precision, and is only read through the CPU."""
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -31,7 +33,7 @@ class OnAccelerator(torch.Tensor):
 
 @pytest.fixture
 def single_precision(monkeypatch):
-    """What modules return is on such a device, and targets are sent to it."""
+    """The module's outputs are on such a device, and targets are sent to it."""
     infer = LagrangianNet.infer
     monkeypatch.setattr(
         LagrangianNet, "infer", lambda net, X, **k: infer(net, X, **k).as_subclass(OnAccelerator)
@@ -84,11 +86,11 @@ class TestSinglePrecision:
 # -- which devices there are ---------------------------------------------------------------
 
 
-# -- what was trained on one, where there is none ---------------------------------------------
+# -- loading without the device of training ---------------------------------------------------
 
 
 def pickled_on(model, device, monkeypatch):
-    """A pickle that says of all that was trained that it lay on `device`."""
+    """A pickle according to which everything that was trained was on `device`."""
     on_cpu = torch.serialization.location_tag
     trained = {t.untyped_storage().data_ptr() for t in model.module_.state_dict().values()}
     with monkeypatch.context() as patch:

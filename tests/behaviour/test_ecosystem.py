@@ -1,4 +1,4 @@
-"""Beside what others wrote: fairlearn's metrics, scikit-learn's ensembles, skorch's callbacks."""
+"""Other packages: fairlearn's metrics, scikit-learn's ensembles and skorch's callbacks."""
 
 import math
 
@@ -43,7 +43,7 @@ def negative_predictive_value(y_true, y_pred):
     return precision_score(y_true, y_pred, pos_label=0)
 
 
-# Each measure with the name that it has elsewhere.
+# Each measure, with the name that it has in other packages.
 SHARED = {
     "PR": selection_rate,
     "NR": lambda y_true, y_pred: 1 - mean_prediction(y_true, y_pred),
@@ -165,7 +165,7 @@ def test_voting(blobs, voting):
     vote.fit(X, names)
     inner = vote.named_estimators_["safe"]
     assert inner.solution_found_
-    assert inner.classes_.tolist() == [0, 1]  # positions: members never see the names
+    assert inner.classes_.tolist() == [0, 1]  # positions, because members do not get the names
     assert vote.score(X, names) > 0.7
 
 
@@ -177,11 +177,13 @@ def test_calibration(blobs):
 
 
 def test_calibration_of_a_frozen_model_moves_its_decisions(blobs):
-    """Why the certificate does not carry over, and how to get one for the calibrated model."""
+    """Why the certificate does not hold after calibration, and how to certify the calibrated
+    model.
+    """
     X, y = blobs
     model = certified().fit(X[:500], y[:500])
     others = np.arange(500, 750)
-    others = others[(y[others] == 1) | (others % 5 == 0)]  # where positives are more common
+    others = others[(y[others] == 1) | (others % 5 == 0)]  # positives are more common in these rows
     calibrated = CalibratedClassifierCV(FrozenEstimator(model)).fit(X[others], y[others])
     assert (calibrated.predict(X) != model.predict(X)).mean() > 0.05
     assert certify(calibrated, X[750:], y[750:], "ACC >= 0.5").n_safety == 250
@@ -225,7 +227,7 @@ def test_a_transformed_target_is_certified_in_its_own_unit(blobs):
 
 
 def test_bootstrap_samples_are_noticed(blobs):
-    """Rows drawn with replacement in front of the split are on both of its sides."""
+    """Rows that were drawn with replacement before the split are on both sides of it."""
     X, y = resample(*blobs, random_state=0)
     with pytest.warns(UserWarning, match="compared safety rows are exact copies"):
         model = certified().fit(X, y)

@@ -1,4 +1,4 @@
-"""scikit-learn's own contract, for every state that an estimator can be in."""
+"""scikit-learn's checks of estimators, for every state of an estimator."""
 
 import pytest
 from sklearn.base import is_classifier
@@ -14,20 +14,20 @@ from sklearn_seldonian import (
 )
 from sklearn_seldonian.modules import MLP
 
-# Each compares two answers of `predict` for the same rows, or one with the most probable class,
-# and with decision="sample" `predict` draws anew each time.
+# Each of these checks compares two results of `predict` for the same rows, or one result with the
+# most probable class. With decision="sample", `predict` draws anew each time.
 DRAWN = {
     "check_classifiers_train": "predict is compared with the largest decision_function",
     "check_supervised_y_2d": "predictions of two fits are compared",
     "check_fit_idempotent": "predictions of two fits are compared",
 }
-# Their rows are told apart so well that two draws agree more often than not.
+# The classes of these checks are separated so well that two draws usually agree.
 DRAWN_ALIKE = {
     "check_estimators_pickle": "predictions before and after pickling are compared",
     "check_classifier_data_not_an_array": "predictions of two fits are compared",
     "check_classifiers_classes": "predict is compared with the largest decision_function",
 }
-# The answer of a constant for all rows is not as accurate as the checks ask for.
+# A constant prediction is not as accurate as these checks require.
 CONSTANT = {
     "check_classifiers_train": "accuracy above 0.83 is asked for",
     "check_regressors_train": "R2 above 0.5 is asked for",
@@ -36,7 +36,7 @@ SLOW = pytest.mark.slow
 SEVERAL = ["abs(ACC) <= 1", "Brier <= 2"]
 
 
-# Batches and copies by weight are drawn at random.
+# Batches, and copies by weight, are drawn at random.
 STOCHASTIC = {
     "check_sample_weight_equivalence_on_dense_data": "training draws other rows with other weights"
 }
@@ -60,7 +60,7 @@ def failures(estimator):
 
 
 def a_few(estimators, **settings):
-    """All checks of all estimators, most of them slow; which are not changes with the estimator."""
+    """All checks of all estimators. Most of them are slow; the quick ones differ by estimator."""
     checks = parametrize_with_checks(estimators, **settings)
     names, cases = checks.args
     cases = [case if hasattr(case, "marks") else pytest.param(*case) for case in cases]
@@ -102,11 +102,12 @@ def test_scikit_learn_contract(estimator, check):
 
 @SLOW
 @pytest.mark.filterwarnings("ignore:'MAE <= 1e9' is tested by a normal approximation")
-# Of numbers in single precision and of the same numbers in lists LinearRegression learns others.
+# LinearRegression learns slightly different models from single precision and from lists.
 @pytest.mark.filterwarnings("ignore::sklearn_seldonian.exceptions.SafetyDataReusedWarning")
 @parametrize_with_checks(
     [
-        # By some seeds all safety rows have the same error: no variance, hence no certificate.
+        # With some seeds, all safety rows have the same error: without variance there is no
+        # certificate.
         SeldonianMetaRegressor(
             LinearRegression(), "MAE <= 1e9", preprocessor=StandardScaler(), random_state=2
         )
@@ -118,7 +119,7 @@ def test_scikit_learn_contract_of_certified_stacks(estimator, check):
 
 
 def outcomes_of(estimator, expected):
-    """The names of scikit-learn's checks by what came of them."""
+    """The names of scikit-learn's checks, by their outcome."""
     outcomes = check_estimator(
         estimator, expected_failed_checks=expected, on_fail=None, on_skip=None
     )

@@ -72,14 +72,14 @@ def test_the_estimate_is_that_of_the_safety_rows():
     assert fitted.certificate_.results[0].estimate == pytest.approx(expected)
 
 
-def test_no_finite_range_is_asymptotic_and_says_so():
+def test_without_a_finite_range_the_guarantee_is_asymptotic():
     with pytest.warns(UserWarning, match="LogLoss has no finite range"):
         fitted = model("LogLoss <= 2").fit(X, Y)
     assert fitted.certificate_.guarantee == "asymptotic"
     assert "Asymptotic: at least one bound" in fitted.certificate_.explain(None)
 
 
-def test_no_finite_range_is_refused_where_exactness_is_asked_for():
+def test_without_a_finite_range_exact_methods_are_refused():
     with pytest.raises(ValueError, match="test, because LogLoss has no finite range"):
         model("LogLoss <= 2", method="exact").fit(X, Y)
 

@@ -1,4 +1,4 @@
-"""Who answers where no solution was found, and that nobody takes it for certified."""
+"""The fallback predicts if there is no solution, and it is never presented as certified."""
 
 import numpy as np
 import pandas as pd
@@ -63,7 +63,7 @@ def test_nothing_reads_as_if_it_were_certified(blobs, fallback, constraint, tmp_
 
 
 def test_it_gets_what_fit_was_given(blobs):
-    """A frame stays a frame, preprocessed by nobody."""
+    """The fallback gets a frame as a frame, without preprocessing."""
     X, y = blobs
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     by_name = make_pipeline(make_column_transformer((StandardScaler(), ["a"])), Perceptron())

@@ -1,4 +1,4 @@
-"""Whatever ends a fit, and at whatever line: nothing is left that claims to be certified."""
+"""A fit that is interrupted at any line leaves no model that claims to be certified."""
 
 import _thread
 import random
@@ -31,7 +31,7 @@ SLOW = {"classifier, again", "regressor", "search", "holm, again", "GridSearchCV
 )
 @pytest.mark.thinned(2)
 def test_a_call_that_is_ended_at_any_line_leaves_nothing_or_all(name):
-    """At lines drawn at random, at the first, and at the last, when the fit is handed over."""
+    """Lines drawn at random, the first one, and the last one, at which the fit is stored."""
     seen = lines_of(name)
     drawn = random.Random(name).sample(first_and_last(seen), 2)
     chosen = {FIRST_LINE, *drawn, len(seen) - 1, len(seen)}
@@ -53,7 +53,7 @@ EVENTS = [
 
 
 class CtrlC(Callback):
-    """Raises KeyboardInterrupt at an event, as the interpreter does when Ctrl-C is pressed."""
+    """Raises KeyboardInterrupt at an event, as the interpreter does after Ctrl-C."""
 
     def __init__(self, event, how="raised"):
         self.event, self.how = event, how
@@ -76,7 +76,7 @@ def classifier(*callbacks, **params):
 
 @pytest.fixture(autouse=True)
 def interruptible():
-    """The processes of a parallel run ignore Ctrl-C; here it counts."""
+    """The processes of a parallel run ignore Ctrl-C. In this test they do not."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -115,7 +115,7 @@ def test_ctrl_c_while_the_best_weights_are_put_back(blobs, monkeypatch):
 
 
 class Stops(nn.Linear):
-    """Raises at the first forward pass of training, or of the passes before it."""
+    """Raises at the first forward pass of training, or of the passes before training."""
 
     def __init__(self, training):
         super().__init__(3, 2)
@@ -173,11 +173,11 @@ def test_a_pipeline_is_one_fit(blobs):
         model.fit(*blobs)
 
 
-# -- the end that skorch's EarlyStopping asks for ----------------------------------------------
+# -- the end of training by skorch's EarlyStopping ---------------------------------------------
 
 
 class Talkative(EarlyStopping):
-    """Ctrl-C is pressed while it computes."""
+    """Ctrl-C is pressed during its forward pass."""
 
     def on_epoch_end(self, net, **kwargs):
         self.patience = 1
@@ -209,7 +209,7 @@ def test_ctrl_c_in_early_stopping_is_one(blobs):
 
 @quick
 def test_a_verdict_that_is_an_error_leaves_no_fit_but_is_remembered(blobs):
-    """With warnings as errors: the safety rows were read all the same."""
+    """With warnings as errors, the safety rows have been read nevertheless."""
     X, y = blobs
     model = classifier(constraints="ACC >= 0.99")
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""A confidence level given as delta is warned of wherever delta enters, once for each call."""
+"""A confidence level given as delta causes a warning in all functions, once for each call."""
 
 import warnings
 

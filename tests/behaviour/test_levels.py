@@ -1,4 +1,4 @@
-"""Groups that only some rows have: what is assumed of them, and what fails closed."""
+"""Groups that only some rows have: the assumptions about them, and the tests that fail."""
 
 import numpy as np
 import pandas as pd
@@ -93,7 +93,7 @@ def test_named_levels_of_another_kind_are_mistakes(blobs, groups, model):
 
 
 def rare(groups):
-    """The groups with some values that rows 0 to 299 alone have."""
+    """Groups of which some values occur only in rows 0 to 299."""
     first = np.arange(1000) < 300
     return groups.assign(
         race=np.where(first, "D", groups["race"]),
@@ -165,7 +165,7 @@ def test_a_group_that_only_candidate_rows_have_is_no_solution(blobs, groups, con
 @NO_SOLUTION
 @IMPOSSIBLE
 def test_it_is_so_for_every_seed(blobs, groups):
-    """One row of the group is a safety row or a candidate row, as it falls."""
+    """The only row of the group is a safety row or a candidate row, depending on the seed."""
     groups.loc[0, "race"] = "D"
     for seed in range(6):
         for constraint in ('PR | [race == "D"] <= 0.9', "max(PR, by=race) <= 0.99"):
@@ -177,7 +177,7 @@ def test_it_is_so_for_every_seed(blobs, groups):
 
 
 @NO_SOLUTION
-def test_a_regressor_says_so_too(blobs, groups):
+def test_a_regressor_records_this_too(blobs, groups):
     X, _ = blobs
     model = SeldonianRegressor(
         MLP,
@@ -194,7 +194,7 @@ def test_a_regressor_says_so_too(blobs, groups):
 @NO_SOLUTION
 @pytest.mark.parametrize("by", ["(race, M)", '(race in ("A", "B"), M)', '(M, race in ("A", "B"))'])
 def test_a_combination_that_only_safety_rows_have(blobs, groups, by):
-    """Every level is known, and one combination of two is new."""
+    """Every level is known, and one combination of two levels is new."""
     is_new = (groups["race"] == "A") & (groups["M"] == 1)
     mask = is_new.to_numpy() | (np.arange(1000) % 2 == 0)
     model = SeldonianClassifier(MLP, constraints=f"max(PR, by={by}) <= 0.99", max_epochs=1)

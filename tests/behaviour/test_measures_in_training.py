@@ -121,7 +121,7 @@ def test_the_pull_lowers_a_value():
     lagrangian.batch_done()
     lagrangian.step()
     pull = gradient_of_weights(lagrangian, SCORES.float(), Y, codes)
-    # Missing a positive costs most: the scores of positives must move towards class 1.
+    # A false negative costs most, so the scores of positives must increase for class 1.
     assert (pull[Y == 1, 1] < 0).all()
 
 
@@ -134,7 +134,7 @@ def test_a_value_that_is_not_finite_spoils_no_other_mean():
     assert near.values[1] == pytest.approx((P.argmax(axis=1) == 1).mean() - 0.9)
 
 
-def test_pull_is_the_gradient_of_what_the_weights_say():
+def test_gradient_is_that_of_the_weighted_constraints():
     problem, _, codes = problem_and_statistics("Cost | [M] + Squared + PR <= 0.1")
     lagrangian = Lagrangian(problem, Classification(2), N, 1.0, 1.0, "cpu")
     gradient_of_weights(lagrangian, SCORES.float(), Y, codes)

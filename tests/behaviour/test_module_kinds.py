@@ -1,4 +1,4 @@
-"""Modules of all kinds: what they return, what their truth value is, and what cannot be trained."""
+"""Modules of all kinds: their outputs, their truth values, and modules that cannot be trained."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ each_goal = pytest.mark.parametrize("constraints", [(), "ACC >= 0.5"], ids=["fre
 
 @pytest.fixture(autouse=True)
 def same_modules():
-    """Modules that tests make have the same weights each time."""
+    """Modules in these tests always have the same initial weights."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
@@ -24,7 +24,7 @@ def classifier(module, **params):
 
 
 class Returning(nn.Module):
-    """A linear layer, and what is made of its outputs."""
+    """A linear layer, and a function of its outputs."""
 
     def __init__(self, change, n_outputs=2):
         super().__init__()
@@ -52,7 +52,7 @@ class EmptyCriterion(nn.CrossEntropyLoss):
 class TestTruthValues:
     @pytest.mark.parametrize("kind", [WithLength, WithoutTruth, nn.Linear])
     @pytest.mark.thinned(2)
-    def test_an_instance_is_taken_whatever_its_truth_value(self, blobs, kind):
+    def test_an_instance_is_accepted_with_any_truth_value(self, blobs, kind):
         model = classifier(kind(3, 2), criterion=EmptyCriterion()).fit(*blobs)
         assert isinstance(model.module_, kind)
         assert model.certificate_.parameters["module"] == repr(kind(3, 2))
@@ -74,7 +74,7 @@ class TestOutputs:
             (nn.CrossEntropyLoss, lambda o: o.log_softmax(dim=1), 2),
             (nn.BCELoss, torch.sigmoid, 1),
             (nn.BCELoss(), lambda o: o.sigmoid().squeeze(1), 1),
-            (nn.BCELoss, lambda o: (100 * o).sigmoid(), 1),  # 0 and 1
+            (nn.BCELoss, lambda o: (100 * o).sigmoid(), 1),  # exactly 0 and 1
             (nn.BCEWithLogitsLoss, lambda o: o[:, 0], 2),
         ],
         ids=range(6),

@@ -1,4 +1,4 @@
-"""The order in which rows come decides nothing, and the order they are tested in is recorded."""
+"""The order of the given rows changes nothing, and the order of the test is recorded."""
 
 import dataclasses
 
@@ -78,7 +78,7 @@ def test_fit_draws_the_order_from_its_random_state(blobs):
     assert repeated.results == model.certificate_.results
 
 
-def test_testing_again_in_another_order_is_told(blobs):
+def test_a_second_test_in_another_order_is_noted(blobs):
     X, y = blobs
     given = {"constraints": "Missed <= 0.3", "measures": [MISSED], "max_epochs": 3}
     model = SeldonianClassifier(MLP, **given, random_state=1).fit(X, y)
@@ -103,7 +103,7 @@ def test_a_search_draws_the_order_from_its_seed(blobs):
 
 
 def test_drawn_decisions_of_sorted_groups():
-    """Rows by group and label, and the same rows shuffled."""
+    """Rows sorted by group and label, and the same rows shuffled."""
     rng = np.random.default_rng(2)
     X, group = rng.normal(size=(600, 2)), rng.integers(0, 2, 600)
     y = (X[:, 0] + rng.normal(size=600) > 0) * 1

@@ -1,4 +1,4 @@
-"""Names that other libraries have are refused, with what to write instead."""
+"""Names from other libraries are refused, and the message has the name to use instead."""
 
 import inspect
 

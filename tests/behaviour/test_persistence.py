@@ -1,4 +1,4 @@
-"""What is left after fit travels: pickles, copies, weights without pickle."""
+"""A fitted estimator can be pickled, copied, and saved without pickle."""
 
 import copy
 import pickle
@@ -101,7 +101,7 @@ class TestPickles:
 
     @pytest.mark.parametrize("module", [None, nn.Linear(3, 2)], ids=["class", "instance"])
     def test_what_cuda_trained_is_loaded_without_cuda(self, blobs, module, monkeypatch):
-        """The pickle says of all that was trained that it lay on a CUDA device."""
+        """According to the pickle, everything that was trained was on a CUDA device."""
         X, _ = blobs
         model = fitted(blobs, module=module)
         on_cpu = torch.serialization.location_tag

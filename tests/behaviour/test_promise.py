@@ -1,4 +1,6 @@
-"""What the certificate rests on: safety rows unread, decisions real, nothing left to luck."""
+"""The conditions of the guarantee: safety rows are not used before the test, decisions are those
+of `predict`, and false certificates are rare.
+"""
 
 import numpy as np
 import pandas as pd
@@ -59,7 +61,7 @@ def test_garbage_over_the_safety_rows_changes_only_the_certificate(blobs, groups
 
 
 def test_garbage_over_candidate_rows_does_change_training(blobs, groups):
-    """The test above could fail."""
+    """A check that the test above can fail."""
     X, y = blobs
     model = SeldonianClassifier(MLP, constraints=PARITY, max_epochs=5, random_state=0)
     model.fit(X, y, sensitive_features=groups)
@@ -94,7 +96,7 @@ def test_global_random_states_are_left_alone(blobs):
 
 
 class NaNForSome(nn.Module):
-    """Separates the classes well, but says NaN where the first input is above `threshold`."""
+    """Separates the classes well, but returns NaN if the first input is above `threshold`."""
 
     def __init__(self, threshold):
         super().__init__()
@@ -135,7 +137,7 @@ def test_loss_that_diverges_is_no_solution(blobs):
 
 
 @pytest.mark.parametrize("threshold", [-100.0, 0.0])
-def test_a_module_that_says_nan_for_candidate_rows_is_no_solution(blobs, threshold):
+def test_nan_for_candidate_rows_is_no_solution(blobs, threshold):
     model = SeldonianClassifier(
         NaNForSome, "ACC >= 0.1", module__threshold=threshold, random_state=0, max_epochs=2
     )
@@ -153,7 +155,7 @@ def test_group_without_safety_rows_is_no_solution(blobs, groups):
 
 
 class Fixed(nn.Module):
-    """Predicts class 1 where the only input is positive; nothing to learn."""
+    """Predicts class 1 if the only input is positive; there is nothing to learn."""
 
     def __init__(self):
         super().__init__()
@@ -166,7 +168,7 @@ class Fixed(nn.Module):
 @pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
 @pytest.mark.parametrize("true_accuracy", [0.75, 0.8])
 def test_promise_holds_in_simulation(true_accuracy, whole):
-    """A classifier whose accuracy is known is certified too often only with probability delta."""
+    """A classifier of known accuracy gets a false certificate with probability at most delta."""
     rng = np.random.default_rng(0)
     n_trials, delta = 400 if whole else 40, 0.1
     certified = 0
@@ -187,11 +189,11 @@ def test_promise_holds_in_simulation(true_accuracy, whole):
         assert binomtest(certified, n_trials, exact).pvalue > 0.01
 
 
-# -- what an adversarial reading found -----------------------------------------------------
+# -- cases found by adversarial reading ----------------------------------------------------
 
 
-def test_precision_beside_an_average_is_not_taken_for_a_mean_over_rows():
-    """PPV of one group minus a loss of the other: PPV is a ratio, and no model is below -0.5."""
+def test_precision_and_an_average_are_not_treated_as_one_mean_over_rows():
+    """PPV of one group minus a loss of the other. PPV is a ratio, and no model is below -0.5."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(4000, 2))
     y = (X[:, 0] + 0.4 * rng.normal(size=4000) > 0.9).astype(int)
@@ -220,7 +222,7 @@ def test_an_index_that_could_be_a_label_is_refused(blobs, labels):
 
 
 class Backwards(ClassifierMixin, BaseEstimator):
-    """Always right; its classes are not sorted."""
+    """Always predicts the true label; its classes are not sorted."""
 
     classes_ = np.array(["b", "a", "c"])
 
@@ -276,7 +278,7 @@ def test_a_measure_cannot_write_to_what_is_tested(blobs):
 
 
 class Careless(Backwards):
-    """What it calls probabilities is what it is given."""
+    """Returns its input as probabilities."""
 
     classes_ = np.array([0, 1])
 

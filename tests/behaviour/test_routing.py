@@ -1,4 +1,4 @@
-"""Groups and masks find their way through scikit-learn's pipelines, validators and searches."""
+"""Groups and masks are passed through scikit-learn's pipelines, validators and searches."""
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ def routing():
 
 @pytest.fixture
 def data(blobs, groups):
-    """X as a DataFrame, y, what is routed, and a mask that the split can be told by."""
+    """X as a DataFrame, y, the routed arguments, and a mask that identifies the split."""
     X, y = blobs
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     routed = {"sensitive_features": groups, "safety_mask": np.arange(1000) % 4 == 0}
@@ -58,7 +58,7 @@ def test_through_a_pipeline(data):
     assert result.rows == {"PR | [M]": male.sum(), "PR | [F]": (1 - male).sum()}
 
 
-def test_beside_a_column_transformer_inside(data):
+def test_a_resampler_with_a_column_transformer_inside(data):
     X, y, routed = data
     model = classifier(preprocessor=columns()).fit(X, y, **routed)
     assert model.preprocessor_.transformers_[0][1].n_samples_seen_ == 750
@@ -105,7 +105,7 @@ def test_what_was_not_requested_is_refused(data):
     ids=["grid", "randomized"],
 )
 @pytest.mark.thinned(2)
-def test_searches_pass_it_on_and_their_refit_is_owned_up_to(data, make, searching):
+def test_searches_pass_it_on_and_their_refit_is_noted(data, make, searching):
     X, y, routed = data
     name = "lr" if make is classifier else "model__lr"
     found = searching(make(), {name: [0.02]}, cv=2, scoring=solution_found).fit(X, y, **routed)
@@ -131,7 +131,7 @@ def test_the_search_inside_passes_through_validation(data):
     assert (scores["test_score"] > 0).all()
 
 
-def test_a_search_around_the_search_is_owned_up_to(data):
+def test_a_search_around_the_search_is_noted(data):
     X, y, routed = data
     search = SeldonianSearchCV(classifier(), {"lr": [0.02]}, cv=2)
     search.set_fit_request(sensitive_features=True, safety_mask=True)

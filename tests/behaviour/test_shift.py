@@ -1,4 +1,4 @@
-"""Certificates for every population in which the shares of a column's levels are in some ranges."""
+"""Certificates for all populations in which the shares of a column's levels are in given ranges."""
 
 import math
 
@@ -27,7 +27,9 @@ PARITY = "abs(TPR | [sex == 'F'] - TPR | [sex == 'M']) <= 0.2"
 
 
 def rows(n_rows, seed=0, shares=SHARES):
-    """Rows whose labels are wrong with a probability by race: X, y, and their columns."""
+    """Rows whose labels are wrong with a probability that depends on race: X, y, and their
+    columns.
+    """
     rng = np.random.default_rng(seed)
     race = rng.choice(3, n_rows, p=shares)
     X = rng.normal(size=(n_rows, 2))
@@ -89,7 +91,7 @@ def test_every_kind_of_constraint(text, method):
 
 
 def test_the_population_drawn_from_is_one_of_those():
-    """With the shares that the rows have, the estimate is that of the rows, and bounds are near."""
+    """With the shares of the rows, the estimate is that of the rows, and bounds are close."""
     columns = rows(3000)[2]
     shares = columns["race"].value_counts(normalize=True).to_dict()
     (moved,) = certified("ACC >= 0.6", shift={"race": shares}).results
@@ -109,7 +111,10 @@ def test_no_more_errors_than_delta_in_the_worst_population(text, whole):
 
 
 def test_a_gap_that_another_population_has(whole):
-    """TPR of one sex rests on the shares of races, and is at the limit for the worst of them."""
+    """The TPR of one sex depends on the shares of races.
+
+    It is at the limit for the worst shares.
+    """
     trials, failed = 100 if whole else 3, 0
     shift = {"race": {"A": (0.2, 0.8), "B": (0.2, 0.8)}}
     # P(hit): F, A .9; F, B .5; M .8. With a share q of B the gap is .8 - (.9 - .4 q).
@@ -143,7 +148,7 @@ def test_a_level_without_rows_is_not_certified():
     "given", [{"groups": np.arange(300) // 2}, {"sample_weight": [1, 2, 3] * 100}]
 )
 def test_groups_and_weights_do_not_go_with_a_shift(given):
-    """Shares of groups are not those of rows, nor shares before weights those after."""
+    """Shares of groups are not shares of rows, and weights change shares."""
     with pytest.raises(
         ValueError, match="shift= cannot be combined with groups= or sample_weight="
     ):
@@ -153,7 +158,7 @@ def test_groups_and_weights_do_not_go_with_a_shift(given):
 
 
 def test_a_mean_within_a_level_without_a_share():
-    """Beside a mean of all rows, one of a level with fewer rows than there are blocks."""
+    """A mean of all rows, and one of a level with fewer rows than there are blocks."""
     X, y, columns = rows(600)
     columns.loc[:4, "race"] = "D"
     shift = {"race": {"A": (0.2, 0.5), "B": (0.3, 0.4), "C": (0.1, 0.4), "D": 0.0}}
@@ -194,7 +199,7 @@ def test_fit_certifies_for_the_populations(name):
 
 
 def test_training_aims_at_the_worst_population():
-    """Decisions are for the populations, not for the rows: a lower threshold catches race C."""
+    """Training aims at the populations, not at the rows: a lower threshold finds more of race C."""
     X, y, columns = rows(4000)
     aims = []
     for shift in (None, SHIFT):
@@ -205,7 +210,7 @@ def test_training_aims_at_the_worst_population():
     assert here - worst == pytest.approx((WORST - SHARES) @ ERRORS, abs=0.03)
 
 
-def test_a_search_knows_the_populations():
+def test_a_search_uses_the_populations():
     X, y, columns = rows(2000)
     model = SeldonianClassifier(constraints="ACC >= 0.7", max_epochs=3, random_state=0)
     search = SeldonianSearchCV(model, {"lr": [1e-3, 1e-2]}, cv=2, random_state=0)

@@ -1,4 +1,4 @@
-"""Fits in threads are those of one thread, and the process is left as it was."""
+"""Fits in threads give the results of one thread, and leave the process unchanged."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,7 +20,7 @@ def network():
 
 
 class Network(nn.Module):
-    """Draws its weights, and units to drop, from torch's global generator."""
+    """Draws its weights, and the units to drop, from torch's global generator."""
 
     def __init__(self):
         super().__init__()
@@ -100,7 +100,7 @@ class FitsAnother(Callback):
 
 
 def test_a_fit_inside_a_fit_does_not_wait_for_it(blobs):
-    """And leaves its random numbers alone."""
+    """The inner fit also leaves the random numbers of the outer fit unchanged."""
     callback = FitsAnother()
     FitsAnother.data = blobs
     model = classifier(callbacks=[callback]).fit(*blobs)
@@ -109,14 +109,14 @@ def test_a_fit_inside_a_fit_does_not_wait_for_it(blobs):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_other_generators_are_not_seeded(blobs, seed, monkeypatch):
-    """torch.manual_seed would start those of all devices."""
+    """torch.manual_seed would seed the generators of all devices."""
     monkeypatch.setattr(torch, "manual_seed", None)
     monkeypatch.setattr(torch.cuda, "manual_seed_all", None)
     classifier(random_state=seed).fit(*blobs)
 
 
 def threads_used(estimator, X, y):
-    """How many threads torch and BLAS may use, as a score."""
+    """The number of threads that torch and BLAS may use, as a score."""
     blas = [pool["num_threads"] for pool in threadpool_info()]
     return max(torch.get_num_threads(), *blas)
 
@@ -124,7 +124,7 @@ def threads_used(estimator, X, y):
 @pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [2, 3])
 def test_processes_share_the_cores(blobs, n_jobs, monkeypatch):
-    """Together they have no more threads than there are cores, or one each."""
+    """Together, the processes have no more threads than there are cores, or one each."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
     X, y = (part[:300] for part in blobs)

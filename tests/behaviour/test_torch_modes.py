@@ -1,4 +1,6 @@
-"""Whatever torch was told by the caller (modes, precision), `fit` trains and `predict` answers."""
+"""`fit` trains and `predict` predicts in all modes and precisions that the caller has set in
+torch.
+"""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Rows that belong together, and rows that count more than others: certified and trained on."""
+"""Dependent rows and weighted rows, in certificates and in training."""
 
 import json
 import math
@@ -37,7 +37,7 @@ TEXTS = ("ACC >= 0.6", PARITY, "PR | [sex == 'F'] / PR | [sex == 'M'] <= 1.3", "
 def people(n_people=150, seed=0):
     """Rows of people with one to six rows each, in any order: X, y, and their columns.
 
-    Of a third of the people every second row is labelled at random.
+    A third of the people have random labels in every second row.
     """
     rng = np.random.default_rng(seed)
     rows = rng.integers(1, 7, n_people)
@@ -135,7 +135,7 @@ def test_rates_are_those_of_the_weighted_population():
 
 
 def test_importance_weights_certify_another_population():
-    """Of 4,000 rows three quarters are F; in the population of interest three quarters are M."""
+    """Three quarters of 4,000 rows are F; in the population of interest three quarters are M."""
     rng = np.random.default_rng(0)
     female = rng.random(4000) < 0.75
     X = rng.normal(size=(4000, 3))
@@ -151,7 +151,10 @@ def test_importance_weights_certify_another_population():
 
 
 def test_rows_alike_within_a_group_do_not_certify_too_often(whole):
-    """A model that errs for whole people, at the limit: rows alone certify far too often."""
+    """A model whose errors are the same for all rows of a person, at the limit.
+
+    A test of independent rows certifies it far too often.
+    """
     rng, trials = np.random.default_rng(0), 400 if whole else 25
     sizes = np.arange(1, 21)
     shares = 1 / sizes / (1 / sizes).sum()
@@ -180,11 +183,11 @@ def test_asymptotic_errors_are_cluster_robust():
     bound = wrong.mean() + t(n_people - 1).ppf(0.95) * fitted.bse[0]
     found = certified("ERR <= 0.5", **groups, method="asymptotic").results[0]
     assert found.guarantee == "asymptotic"
-    assert found.bound == pytest.approx(bound, abs=2e-4)  # statsmodels corrects by rows as well
+    assert found.bound == pytest.approx(bound, abs=2e-4)  # statsmodels corrects by rows, too
 
 
 @pytest.mark.parametrize("method", ["exact", "asymptotic", "ttest"])
-def test_every_method_knows_units(method):
+def test_every_method_uses_units(method):
     asked = {"constraints": "ACC >= 0.6", "method": method}
     certificate = certified(**asked, groups=people()[2]["person"])
     assert certificate.results[0].bound < certified(**asked).results[0].bound
@@ -254,7 +257,7 @@ def test_fit_keeps_groups_whole_and_certifies_them(name, units):
 
 
 def test_training_follows_the_weights():
-    """Two kinds of rows of which the labels contradict each other; the heavier ones decide."""
+    """Two kinds of rows with contradictory labels: the kind with the larger weight decides."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(800, 2))
     first = rng.random(800) < 0.5
@@ -265,8 +268,8 @@ def test_training_follows_the_weights():
         assert sign * np.corrcoef(model.predict_proba(X)[:, 1], X[:, 0])[0, 1] > 0.8
 
 
-def test_bounds_on_units_are_foreseen():
-    """Training expects bounds to be wider where rows belong together, as they are."""
+def test_bounds_on_units_are_predicted():
+    """Training predicts wider bounds if rows are dependent, as they are."""
     X, y, columns = people(600)
     wider = []
     for groups in (columns["person"], None):
@@ -312,7 +315,7 @@ def test_a_group_larger_than_the_largest_is_refused():
 
 
 def test_complements_of_probabilities_that_are_known_to_be_small():
-    """A ratio of what is left of two rates, whose probabilities are known to be at most .6."""
+    """A ratio of complements of two rates, whose probabilities are known to be at most .6."""
     n, text = 1000, "(NR | [race == 'A']) / (NR | [race == 'B']) <= {}"
     race = np.tile(["A", "B"], n // 2)
     p = np.where(race == "A", 0.5, 0.2)
@@ -330,7 +333,8 @@ def test_complements_of_probabilities_that_are_known_to_be_small():
             deterministic=False,
             units=units,
         )
-        # The score of class 1 is at most log(.6 / .4) above that of class 0, and may be far below.
+        # The score of class 1 is at most log(.6 / .4) above that of class 0, and may be far below
+        # it.
         seen = replace(seen, ends=((math.log(0.4 / 0.6), -12.0), (12.0, 0.0))).in_drawn_order(0)
         (constraint,) = bound.constraints
         verdict = safety_test(constraint.tree, seen.evidence(constraint.estimands), 0.05)

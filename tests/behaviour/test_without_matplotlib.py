@@ -1,4 +1,4 @@
-"""What works without matplotlib, and what says how to get it."""
+"""The package without matplotlib: what works, and messages that say how to install it."""
 
 import builtins
 import sys

@@ -39,7 +39,7 @@ def test_t_agrees_with_scipy():
         (0.5, math.inf, 10),
     ],
 )
-def test_moments_that_say_nothing_give_no_bound(mean, variance, n):
+def test_moments_without_information_give_no_bound(mean, variance, n):
     assert t_upper(mean, variance, n, 0.05) == math.inf
     assert delta_method_upper(mean, variance, n, 0.05) == math.inf
     assert delta_method_p_value(mean, variance, n, 0.9) == 1.0
@@ -52,7 +52,7 @@ def test_limit_that_is_not_finite_is_not_certified():
 
 
 def test_delta_method_covers_a_ratio_of_means_at_about_the_nominal_rate():
-    """Mean of z over a mask of about a third of the rows, 200 rows, 20,000 trials."""
+    """The mean of z over a mask of about a third of the rows: 200 rows, 20,000 trials."""
     rng = np.random.default_rng(5)
     trials, n, truth = 20_000, 200, 0.3
     mask, z = rng.random((trials, n)) < 0.35, rng.random((trials, n)) < truth

@@ -12,12 +12,14 @@ TRIALS = 20_000
 
 
 def allowed(delta, trials=TRIALS):
-    """Delta and four standard errors of a share of that many trials."""
+    """Delta plus four standard errors of a share of this many trials."""
     return delta + 4 * math.sqrt(delta * (1 - delta) / trials)
 
 
 def pareto_mean():
-    """E min(X / 50, 1) of a Lomax variable with P(X > x) = (1 + x)^-1.1: heavy to the cap."""
+    """E min(X / 50, 1) of a Lomax variable with P(X > x) = (1 + x)^-1.1: heavy tails up to the
+    cap.
+    """
     return (51**-0.1 - 1) / (-0.1) / 50
 
 
@@ -53,13 +55,13 @@ def test_false_certificates_of_rows_that_come_in_any_order(n):
 
 
 def test_one_order_for_all_sorted_rows_is_not_enough():
-    """The test above could fail: the order that is drawn has to differ from sample to sample."""
+    """A check that the test above can fail: the order has to differ from sample to sample."""
     (found,) = false_certificates_of_orders(200, 1, (0.05,), (0.05,)).values()
     assert found.in_one_order > 0.2
 
 
 def test_false_certificates_for_unequal_samples():
-    """Blocks of 3 and 4 rows beside single rows; difference of means exactly at the limit."""
+    """Blocks of 3 and 4 rows, and single rows; the difference of means is exactly at the limit."""
     rng, trials = np.random.default_rng(13), TRIALS
     x, y = rng.beta(2, 6, (trials, 40)), (rng.random((trials, 130)) < 0.15) * 1.0
     starts = np.arange(40) * 130 // 40
@@ -94,9 +96,10 @@ PUBLISHED_DRAWS = {
 
 @pytest.mark.parametrize("figure", PUBLISHED_WIDTHS)
 def test_widths_of_the_authors_figures(figure, whole):
-    """Their hedge at alpha is, by its larger half, two one-sided capitals at alpha / 2.
+    """The authors' hedge at alpha consists of two one-sided capitals at about alpha / 2.
 
-    Bets that aim at the last row are never wider, and from 100 rows on narrower by a tenth.
+    Bets that aim at the last row are never wider. With 100 rows or more, they are narrower by a
+    tenth.
     """
     rng = np.random.default_rng(21)
     for n, published in PUBLISHED_WIDTHS[figure].items():
@@ -122,7 +125,7 @@ def test_bound_and_p_value_agree(weights):
             assert (p <= 0.05) == (upper <= limit)
 
 
-def test_p_value_falls_in_the_limit():
+def test_p_value_decreases_with_the_limit():
     x = np.random.default_rng(3).beta(0.5, 2, 80)
     p = [betting_p_value([x], [1], UNIT, c, 0.05) for c in np.linspace(-0.1, 1.1, 60)]
     assert np.all(np.diff(p) <= 1e-12)
@@ -148,7 +151,7 @@ def test_equal_values_never_give_a_zero_width_bound():
     for value in (0.0, 0.51, 1.0):
         upper = betting_upper([[value] * 100], [1], UNIT, 0.05)
         assert upper > value or upper == 1.0
-    # Five identical saturated scores say nothing about a rate of one in a thousand.
+    # Five identical scores at an end of the range do not show a rate of at most one in a thousand.
     assert betting_p_value([[0.0] * 5], [1], UNIT, 0.001, 0.05) > 0.9
 
 
@@ -224,7 +227,7 @@ def test_false_certificates_of_ratios_by_simulation(name, whole):
         assert np.mean(np.array(p_values) <= 0.1) <= allowed(0.1, trials), n
 
 
-def test_p_value_of_a_ratio_falls_in_the_limit():
+def test_p_value_of_a_ratio_decreases_with_the_limit():
     for draw, ratio in RATIOS.values():
         u, v = draw(np.random.default_rng(32), 120)
         limits = ratio * np.geomspace(0.2, 20, 50)

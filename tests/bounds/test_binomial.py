@@ -21,7 +21,7 @@ TABLES = [(k, n) for n in (1, 2, 5, 10, 30) for k in range(n + 1)] + [(0, 300), 
 @pytest.mark.parametrize("n", [1, 2, 5, 10, 30, 100])
 @pytest.mark.thinned(4)
 def test_false_certificates_by_enumeration(n, delta):
-    """The exact probability of an upper bound below the true rate is at most delta."""
+    """The exact probability that the upper bound is below the true rate is at most delta."""
     counts = np.arange(n + 1)
     upper = np.array([binomial_upper(k, n, delta) for k in counts])
     lower = np.array([binomial_lower(k, n, delta) for k in counts])
@@ -44,7 +44,7 @@ def test_test_by_enumeration(limit, delta):
 @pytest.mark.parametrize("weight", [1.0, -1.0, 0.8, -0.8, 0.3, -7.0, 0.0])
 @pytest.mark.parametrize("delta", DELTAS)
 def test_bound_and_p_value_agree(weight, delta):
-    """`upper <= limit` if and only if `p <= delta`, also 1e-13 beside the bound."""
+    """`upper <= limit` if and only if `p <= delta`, even 1e-13 from the bound."""
     for k, n in TABLES:
         upper = rate_upper(k, n, weight, delta)
         for limit in (upper - 1e-13, upper, upper + 1e-13, -0.3, 0.0, 0.05, 0.1, 0.3, 0.8, 0.95):
@@ -55,7 +55,7 @@ def test_bound_and_p_value_agree(weight, delta):
 
 @pytest.mark.parametrize("weight", [1.0, -1.0, 0.8, -7.0])
 def test_every_float_above_the_bound_is_certified(weight):
-    """P-values carry rounding, so a bound at their first crossing would not do."""
+    """P-values have rounding errors, so the first limit that passes is not always a bound."""
     for k, n in TABLES:
         limit = rate_upper(k, n, weight, 0.05)
         assert not rate_certified(k, n, weight, np.nextafter(limit, -np.inf), 0.05)

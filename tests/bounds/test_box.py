@@ -60,7 +60,7 @@ def test_false_bounds_by_enumeration(evaluate, delta):
         assert mass[upper < true].sum() <= delta + 1e-12
 
 
-def test_an_end_not_asked_for_is_the_end_of_the_support():
+def test_an_end_that_is_not_needed_is_the_end_of_the_support():
     means = [rate(3, 20, needs_upper=False), rate(9, 30, needs_lower=False)]
     assert box_upper(difference, means, 0.05) == 1.0
 
@@ -164,7 +164,7 @@ def test_at_least_one_mean_is_needed():
 @pytest.mark.parametrize("support", [(-math.inf, math.inf), (-1.0, math.inf), (0.0, 1.0)])
 @pytest.mark.parametrize("unusable", [math.inf, -math.inf, math.nan])
 def test_a_mean_without_a_bound_leaves_none(needs, support, unusable):
-    """Equal values, or a single one, say nothing: infinite for every function."""
+    """Equal values, or a single value, give no bound: the result is infinite for every function."""
     mean = MeanBounds(lambda _: unusable, lambda _: unusable, support, *needs)
     for evaluate in (lambda box: box[0][0], lambda box: box[0][1], lambda box: -box[0][1]):
         assert box_upper(evaluate, [mean], 0.05) == math.inf

@@ -22,13 +22,15 @@ def bound(unit, delta):
 
 @pytest.fixture
 def often_finer(monkeypatch):
-    """Few limits, replaced by finer ones after every second row, to expose what that may lose."""
+    """Few limits, replaced by finer ones after every second row, to find errors of the
+    replacement.
+    """
     monkeypatch.setattr(_capital, "rows_before_finer_meshes", lambda n: list(range(2, n, 2)))
     monkeypatch.setattr(_capital, "LIMITS", 40)
 
 
 def distributions(n_values):
-    """Probabilities of so many values, in steps of a twentieth."""
+    """Probabilities of this many values, in steps of a twentieth."""
     grid = product(range(21), repeat=n_values - 1)
     shares = [(*p, 20 - sum(p)) for p in grid if sum(p) <= 20]
     return np.array(shares) / 20
@@ -57,7 +59,7 @@ def test_bounds_below_the_mean_by_enumeration(values, n, delta, often_finer):
 
 
 def test_enumeration_could_fail(often_finer, monkeypatch):
-    """With bets on a limit above the mean, the largest probability above is beyond delta."""
+    """If bets are on a limit above the mean, the largest probability exceeds delta."""
     monkeypatch.setattr(
         _capital, "capital_after", lambda capital, gains, worst, *rest: capital_after(
             capital, gains + 0.15, np.maximum(worst - 0.15, 0.01), *rest
@@ -85,7 +87,7 @@ def test_bounds_below_the_mean_by_simulation(name, delta, whole):
 
 
 def test_capital_is_a_fair_game_at_the_mean():
-    """Against a limit that is the mean, the expected capital stays what it is, row by row."""
+    """If the limit is the mean, the expected capital does not change from row to row."""
     values, probabilities = np.array([0.0, 0.25, 1.0]), np.array([0.5, 0.3, 0.2])
     mean = probabilities @ values
     for capital, remaining in product([0.01, 1.0, 15.0, 20.1, 400.0], [1, 7, 500]):
@@ -114,7 +116,7 @@ def test_what_was_aimed_at_is_kept():
     assert goal < after[1] < 25
 
 
-def test_p_values_fall_and_go_on_falling_beyond_delta():
+def test_p_values_decrease_beyond_delta_too():
     x = np.random.default_rng(3).beta(2, 3, 800)
     limits, p_values = p_values_by_limit(x, 0.05)
     assert limits[0] == 0
@@ -155,7 +157,7 @@ def test_bound_of_many_rows_is_near_that_of_the_normal_test(seed):
     assert 1.3 < distance < 2.0
 
 
-def test_a_quicker_look_finds_about_the_same_bound():
+def test_a_faster_test_has_about_the_same_bound():
     for seed in range(3):
         x = np.random.default_rng(seed).beta(2, 5, 500)
         limits, p_values = p_values_by_limit(x, 0.05, _capital.FEW_LIMITS)

@@ -1,4 +1,4 @@
-"""P-values of whole cells of limits, and the search for the tables that count there."""
+"""P-values of whole cells of limits, and the search for the tables that count in them."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ PARITY, MIRRORED = (1.0, -1.0), (-1.0, 1.0)
 @pytest.mark.parametrize("weights", [PARITY, MIRRORED, (0.8, -1.0), (0.3, 1.7)])
 @pytest.mark.thinned(2)
 def test_a_cell_bounds_the_p_values_of_all_its_limits(weights, whole):
-    """Whole cells of limits stand in for each of them, next to 0 as elsewhere."""
+    """The p-value of a cell bounds the p-values of all its limits, also next to 0."""
     rng = np.random.default_rng(0)
     for _ in range(25 if whole else 6):
         trials = rng.integers(1, 40, 2)
@@ -54,21 +54,21 @@ def test_impossible_guesses_leave_every_bound_as_it_is(monkeypatch):
 @pytest.mark.parametrize("k", [(30, 40), (25, 55), (38, 25)])
 @pytest.mark.thinned(2)
 def test_impossible_guesses_leave_every_bound_one(monkeypatch, k, bad):
-    """Where events are many they steer where to end too, but what ends it is bounded."""
+    """With many events, guesses determine where cells end, but the result is still a bound."""
     n, weights = (60, 80), (1, -1)
     before = two_rate_upper(k, n, weights, 0.05)
     monkeypatch.setattr(cells._Edge, "guess", lambda self, x1: np.full(x1.shape, bad))
     after = two_rate_upper(k, n, weights, 0.05)
     distance = max(before - (k[0] / n[0] - k[1] / n[1]), 0.05)
     assert after >= before - 0.002 * distance
-    if bad != 1000.0:  # else no limit seems to be rejected before the top
+    if bad != 1000.0:  # otherwise no limit seems to be rejected before the top
         assert after <= before + 0.002 * distance
     monkeypatch.undo()
     for limit in np.linspace(after, 1.0, 40):
         assert two_rate_p_value(k, n, weights, limit, 0.05) <= 0.05
 
 
-def test_a_statistic_that_cannot_be_told_certifies_nothing(monkeypatch):
+def test_an_undefined_statistic_certifies_nothing(monkeypatch):
     counts, trials = (30, 40), (60, 80)
     assert two_rate_certified(counts, trials, PARITY, 0.3, 0.05)
     unknown = cells._Edge.beyond

@@ -1,4 +1,4 @@
-"""Mistakes in arguments are refused; what carries no information is told from what does."""
+"""Wrong arguments raise errors, and data without information are distinguished from usable data."""
 
 import math
 
@@ -88,7 +88,7 @@ def test_one_rate_that_cannot_be_used_spoils_the_combination(check, arguments, u
 
 
 @pytest.mark.parametrize("check", [rates_usable, two_rates_usable])
-def test_an_impossible_rate_is_refused_beside_one_without_rows(check):
+def test_an_impossible_rate_is_refused_with_one_without_rows(check):
     with pytest.raises(ValueError, match="must be between 0 and trials=5"):
         check([0, 6], [0, 5], [1.0, 1.0])
     with pytest.raises(ValueError, match="the same number of entries, one per mean"):

@@ -77,7 +77,7 @@ def test_passing_by_bound_is_passing_by_p_value(weights, whole):
     ],
 )
 def test_equals_the_primal_problem_solved_by_another_method(counts, trials, weights, c):
-    """-log(p - gamma) is the least sum of n KL(q || p) over a q <= t, a p >= c, p in the box."""
+    """-log(p - gamma) is the smallest sum of n KL(q || p) over a q <= t, a p >= c, p in the box."""
     k, n, a = (np.array(x, dtype=float) for x in (counts, trials, weights))
     tail = DELTA / 50 / (2 * len(n))
     box = [
@@ -102,7 +102,7 @@ def test_equals_the_primal_problem_solved_by_another_method(counts, trials, weig
 
 
 def test_one_rate_without_events_is_exact_but_for_the_box():
-    """P(X = 0) = (1 - c)^n is its own Chernoff bound."""
+    """P(X = 0) = (1 - c)^n equals its Chernoff bound."""
     assert chernoff_p_value([0], [30], [1.0], 0.1, DELTA) == pytest.approx(
         0.9**30 + DELTA / 50, rel=1e-6
     )
@@ -124,7 +124,7 @@ def test_weight_of_zero_is_left_out():
 
 
 def errors_gap_certified(rates, n, seed, trials=4000):
-    """Share of samples in which |FNR gap| + |FPR gap| <= .35 is certified: AND of 4 signs."""
+    """The share of samples that certify |FNR gap| + |FPR gap| <= .35, an AND of 4 signs."""
     tables = np.random.default_rng(seed).binomial(n, rates, (trials, 4)).astype(float)
     worst = np.zeros(trials)
     for s, r in product((1.0, -1.0), repeat=2):
@@ -139,7 +139,7 @@ def test_power_for_the_sum_of_two_gaps():
 
 
 def test_false_certificates_by_simulation_for_equalised_odds(whole):
-    """Gaps of .2 and .15 sum to the limit: 20,000 samples, four standard errors."""
+    """Gaps of .2 and .15 have their sum at the limit: 20,000 samples, four standard errors."""
     trials = 20_000 if whole else 4000
     wrong = errors_gap_certified((0.3, 0.1, 0.2, 0.35), 150, seed=2, trials=trials)
     assert wrong <= DELTA + 4 * math.sqrt(DELTA * (1 - DELTA) / trials)

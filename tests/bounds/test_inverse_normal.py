@@ -18,7 +18,7 @@ from sklearn_seldonian.bounds._rate_cells import grid, squared_distances, square
 from sklearn_seldonian.constraints import Jet
 
 ALONE, PARTS = (-1, -1), (-1, 0, 0)
-# Few cells cost power, and make enumeration quick.
+# With few cells, enumeration is fast; they cost power.
 CELLS = 600
 
 
@@ -38,13 +38,13 @@ def minus_product(low, high):
 
 
 def gap_to_all(low, high):
-    """The rate of the rows that are not in a group, less that of the group, times their share."""
+    """The rate outside a group minus the rate in the group, times the share of the rows outside."""
     share, inside, outside = (Jet.coordinate(low, high, j) for j in range(3))
     return (Jet.constant(1.0, low.shape) - share) * (outside - inside)
 
 
 def gap_of_classes(low, high):
-    """The share of one class less that of another, of all rows."""
+    """The share of one class minus that of another, of all rows."""
     first, of_rest = (Jet.coordinate(low, high, j) for j in range(2))
     return first - (Jet.constant(1.0, low.shape) - first) * of_rest
 
@@ -76,7 +76,7 @@ CASES = {
 
 
 def tables_of(parents, of_successes, given):
-    """All counts that there may be, with the rows of each group."""
+    """All possible counts, with the rows of each group."""
 
     def extended(successes, trials):
         j = len(successes)
@@ -108,7 +108,7 @@ def share_missed(case, delta, n_rates, seed=0):
     successes, trials = np.array(tables).swapaxes(0, 1)
     rng = np.random.default_rng(seed)
     shape = n_rates, len(parents)
-    # The ends of [0, 1] among them, and rates near those.
+    # These include the ends of [0, 1] and rates near them.
     rates = np.concatenate(
         [rng.random(shape), rng.beta(0.3, 0.3, shape), rng.integers(0, 2, shape)]
     )
@@ -134,7 +134,9 @@ def test_the_bound_of_any_function_is_wrong_at_most_delta_of_the_time(case, delt
 
 
 def test_the_enumeration_notices_a_bound_that_is_too_low(monkeypatch):
-    """The scores of a mid-p-value are too high: half the probability of the count is left out."""
+    """The scores of a mid-p-value are too high, because half of the count's probability is
+    missing.
+    """
     full = module._scores
 
     def of_mid_p(k, n, rates, *, is_high):
@@ -186,7 +188,7 @@ def test_p_value_at_the_bound_itself():
     assert test.p_value(test.upper) <= 0.05 < test.p_value(math.nextafter(test.upper, -1.0))
 
 
-def test_p_value_falls_in_the_limit():
+def test_p_value_decreases_with_the_limit():
     test = inverse_normal_test(independent((40, 38), (50, 50)), minus_product, 0.05)
     p_values = [test.p_value(limit) for limit in np.linspace(-1.0, 0.0, 21)]
     assert p_values == sorted(p_values, reverse=True)
@@ -194,7 +196,7 @@ def test_p_value_falls_in_the_limit():
     assert p_values[-1] == pytest.approx(0.001)
 
 
-def test_a_complement_says_the_same():
+def test_complements_give_the_same_bound():
     """``-p q`` of two rates, and of their complements."""
 
     def of_complements(low, high):
@@ -207,7 +209,7 @@ def test_a_complement_says_the_same():
 
 
 def test_a_group_without_rows_can_have_any_rate():
-    """With nobody in the group the gap to everybody is nothing, whatever the group's rate."""
+    """If the group is empty, its gap to all rows is 0 for any rate of the group."""
     parents, of_successes = PARTS, (False, True, False)
     nobody = Splits((0, 0, 50), (100, 0, 100), parents, of_successes)
     few = Splits((3, 3, 50), (100, 3, 97), parents, of_successes)
@@ -240,7 +242,7 @@ def test_mistakes_are_refused(successes, delta, words):
 
 
 def test_weights_do_not_depend_on_the_counts():
-    """Which rates are rejected rests on weights that are fixed before the counts are seen."""
+    """The rejected rates depend on weights that are fixed before the counts are observed."""
     function = minus_product
     found = []
     for successes in ((40, 38), (30, 20), (0, 50)):
@@ -252,7 +254,7 @@ def test_weights_do_not_depend_on_the_counts():
 
 
 def test_the_weight_of_a_group_is_fixed_before_it_is_divided():
-    """Its parts share what is expected of them, by the rows that they turn out to have."""
+    """The expected weight of the parts is divided among them by their actual numbers of rows."""
     cells = np.array([[[0.7, 0.8], [0.9, 1.0], [0.5, 0.6]]])
     squares = []
     for inside in (20, 50, 100):
@@ -315,7 +317,7 @@ def share_rejected(function, parents, of_successes, given, rates, delta):
     ],
 )
 def test_rates_are_not_rejected_for_weight_that_was_lost(weights, rates, delta):
-    """The only part with weight has no rows where the first count is extreme."""
+    """The only part with weight has no rows if the first count is extreme."""
     chain = linear(*weights), (-1, 0), (False, True), (5,)
     assert share_rejected(*chain, rates, delta) <= delta
 

@@ -1,4 +1,6 @@
-"""Two rates under a limit on their combination: one form for all, and the edge of a set."""
+"""Two rates with a limit on their combination: their positive form, and the edge of a set of
+tables.
+"""
 
 import numpy as np
 import pytest
@@ -66,7 +68,7 @@ def test_a_line_has_all_rates_of_the_box_on_the_limit(counts, trials, weights):
         p1 = (limit - a2 * p2) / a1
         in_box = (p1 >= pair.low[0]) & (p1 <= pair.high[0])
         on_line = (p2 >= line.first) & (p2 <= line.last)
-        assert (in_box != on_line).sum() <= 2  # those at an end
+        assert (in_box != on_line).sum() <= 2  # the points at an end
         ends = np.array([line.first, line.last])
         assert a1 * line.p1(ends) + a2 * ends == pytest.approx([limit, limit])
 
@@ -88,7 +90,7 @@ def test_p_values_that_no_tables_are_needed_for():
 
 @pytest.mark.parametrize("limit", [0.3, 0.45, 0.6])
 def test_a_p_value_is_the_largest_probability_on_the_line_and_the_part_of_the_box(limit):
-    """Of no event at all, that is a product of powers."""
+    """Without events, the p-value is a product of powers."""
     pair = pair_of((1, 1), (6, 9), (1.0, 1.0), 0.05)
     highest = np.array([0, *[-1] * 6])
     found = bound_p_value(pair, limit, lambda line: LowerSet(pair.trials, 0, highest, 1e-14))
@@ -124,7 +126,7 @@ def test_a_lower_set_holds_what_is_found_and_all_tables_below(found, hull):
         return np.array(found, dtype=float)
 
     tables = lower_set(pair, pair.line(0.5), highest)
-    assert windows == [(list(range(7)), 0, 9)]  # samples so small are looked at as a whole
+    assert windows == [(list(range(7)), 0, 9)]  # such small samples are used as a whole
     assert (tables.trials, tables.start) == ((6, 9), 0)
     assert tables.highest.tolist() == hull
 

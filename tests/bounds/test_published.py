@@ -12,7 +12,9 @@ PARITY, MIRRORED = (1.0, -1.0), (-1.0, 1.0)
 
 
 def pooled_order_p_value(table, trials, points=4001):
-    """Barnard's unconditional p-value of p1 <= p2 with the pooled score ordering, directly."""
+    """Barnard's unconditional p-value of p1 <= p2 with the pooled score ordering, computed
+    directly.
+    """
     x1, x2 = np.meshgrid(*(np.arange(n + 1) for n in trials), indexing="ij")
     pooled = (x1 + x2) / sum(trials)
     with np.errstate(all="ignore"):
@@ -28,7 +30,7 @@ def pooled_order_p_value(table, trials, points=4001):
 def test_agrees_with_barnard_for_no_difference(table):
     """At limit 0 the score statistic is the pooled one, so only the box differs.
 
-    The box may lower the supremum and costs delta / 1000.
+    The box may lower the supremum, and costs delta / 1000.
     """
     trials = (15, 13)
     ours = two_rate_p_value(table, trials, PARITY, 0.0, 0.05)
@@ -38,7 +40,7 @@ def test_agrees_with_barnard_for_no_difference(table):
     assert pooled_order_p_value(table, trials) == pytest.approx(reference, rel=1e-3)
     assert ours <= reference + 0.05 / 1000 + 0.05 / 1000 + 1e-6
     assert ours >= 0.6 * reference
-    # Another ordering of the same tables, so the same order of magnitude only.
+    # This is another ordering of the same tables, so only the order of magnitude is the same.
     other = boschloo_exact(columns, alternative="less", n=256).pvalue
     assert 0.5 * other <= ours <= 2.0 * other
 
@@ -52,7 +54,7 @@ def test_agrees_with_barnard_for_no_difference(table):
 #   Barnard) and test_StatXact.R (StatXact 11, two one-sided tests, gamma = 0),
 #   https://github.com/cran/exact2x2
 # scipy: documentation and tests (by R's package Barnard) of scipy.stats.barnard_exact, 1.17
-BEYOND = 0.0013  # ours lie that share of their distance from the estimate further out
+BEYOND = 0.0013  # the largest relative excess of our distances from the estimate
 PUBLISHED_INTERVALS = [  # of the first rate minus the second, 95 %
     ((56, 70), (48, 80), 0.0382, 0.3453, BEYOND),  # Garner
     ((9, 10), (3, 10), 0.1608, 0.8795, BEYOND),  # Garner
@@ -75,9 +77,10 @@ def interval(first, second):
 @pytest.mark.parametrize(("first", "second", "lower", "upper", "beyond"), PUBLISHED_INTERVALS)
 @pytest.mark.thinned(2)
 def test_published_intervals(first, second, lower, upper, beyond, monkeypatch):
-    """Without the box, those of Chan and Zhang: never narrower, wider by the search's steps.
+    """Without the box, the intervals are those of Chan and Zhang.
 
-    As shipped the box (gamma = delta / 1000) narrows some, here by .0137 at most.
+    Ours are never narrower; they are wider by the steps of the search. The package's box (gamma =
+    delta / 1000) makes some narrower, here by at most .0137.
     """
     estimate = first[0] / first[1] - second[0] / second[1]
     rounding = 1e-4
@@ -98,7 +101,7 @@ PUBLISHED_RATIOS = [  # of the first rate over the second, 95 %, and the digits 
 
 @pytest.mark.parametrize(("first", "second", "lower", "upper", "digits"), PUBLISHED_RATIOS)
 def test_published_intervals_of_ratios(first, second, lower, upper, digits, monkeypatch):
-    """At the limits of the ratio r the p-value of p1 - r p2 crosses .025: weights other than 1."""
+    """At the ends of the interval of the ratio r, the p-value of p1 - r p2 crosses .025."""
     monkeypatch.setattr(pairs, "BOX_SHARE", 0.0)
     counts, trials = zip(first, second, strict=True)
     for sign, limit, outwards in ((1.0, upper, 1.0 + digits), (-1.0, lower, 1.0 - digits)):
@@ -122,7 +125,10 @@ PUBLISHED_P_VALUES = [  # against a first rate that is not below the second
 
 @pytest.mark.parametrize(("first", "second", "published"), PUBLISHED_P_VALUES)
 def test_published_p_values(first, second, published, monkeypatch):
-    """Within .2 % without the box; as shipped at most delta / 500 more, or less by the box."""
+    """Without the box within .2 %.
+
+    The package's box adds at most delta / 500, or lowers the p-value.
+    """
     counts, trials = zip(first, second, strict=True)
     shipped = two_rate_p_value(counts, trials, PARITY, 0.0, 0.05)
     assert 0.7 * published <= shipped <= 1.002 * published + 0.05 / 500
@@ -132,7 +138,7 @@ def test_published_p_values(first, second, published, monkeypatch):
 
 
 def test_published_values_with_a_box():
-    """StatXact 11 with Berger and Boos at gamma = 1e-6 (exact2x2); ours is 2.5e-5 here."""
+    """StatXact 11 with Berger and Boos at gamma = 1e-6 (exact2x2). Our gamma is 2.5e-5 here."""
     first, second = (10, 35), (24, 61)
     counts, trials = zip(first, second, strict=True)
     p = two_rate_p_value(counts, trials, PARITY, 0.0, 0.025)
@@ -141,6 +147,6 @@ def test_published_values_with_a_box():
 
 
 def test_published_p_value_with_another_ordering():
-    """Boschloo's, in scipy's documentation, orders by Fisher's p-value: near, not equal."""
+    """Boschloo's test in scipy's documentation orders by Fisher's p-value: close, but not equal."""
     p = two_rate_p_value((31, 74), (63, 117), PARITY, 0.0, 0.05)
     assert p == pytest.approx(0.0355, rel=0.1)

@@ -1,4 +1,4 @@
-"""The cells of rates that the inverse normal method looks at."""
+"""The cells of rates that the inverse normal method uses."""
 
 import math
 
@@ -20,7 +20,7 @@ SPLITS = Splits(COUNTS, ROWS, (-1, -1), (False, False))
 
 
 def distance(rates):
-    """Of points of two rates from the counts."""
+    """The distance of points of two rates from the counts."""
     counts = zip(COUNTS, ROWS, rates.T, strict=True)
     return sum(squared_distances(k, n, p, p) for k, n, p in counts)
 
@@ -43,7 +43,7 @@ def test_a_distance_is_the_square_of_the_smaller_tails_score(k, n, rate):
     smaller = min(binom.cdf(k, n, rate), binom.sf(k - 1, n, rate), 0.5)
     rates = np.array([rate])
     assert squared_distances(k, n, rates, rates)[0] == pytest.approx(norm.isf(smaller) ** 2)
-    # Between two rates it is no larger than at either.
+    # Between two rates it is at most as large as at either of them.
     assert squared_distances(k, n, rates - 0.1, rates + 0.1)[0] <= norm.isf(smaller) ** 2
 
 
@@ -70,4 +70,4 @@ def test_halves_cover_what_the_counts_do_not_contradict():
         near = distance(np.sin(angles) ** 2) <= squared_radius(2, 0.05)
         assert are_inside(angles, parts[whole == position])[near].all()
     assert (whole == 0).sum() == 4
-    assert (whole == 1).sum() < 4  # the counts contradict some
+    assert (whole == 1).sum() < 4  # the counts contradict some rates

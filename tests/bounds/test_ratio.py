@@ -32,7 +32,7 @@ def test_the_bound_is_the_edge_of_the_limits_that_are_all_rejected(successes, tr
 
 
 def test_limits_that_pass_beyond_one_that_fails_do_not_count():
-    """The p-value is not monotone: 1 / 1.6 is rejected, 1 / 1.48 is not, and lies above."""
+    """The p-value is not monotone: 1 / 1.6 is rejected, but 1 / 1.48, which is larger, is not."""
     table = (1, 4), (5, 5)
     assert two_rate_p_value(*table, (1, -1 / 1.6), 0.0, 0.2) <= 0.2
     assert two_rate_p_value(*table, (1, -1 / 1.48), 0.0, 0.2) > 0.2
@@ -46,7 +46,7 @@ def test_verdict_and_bound_agree(limit, whole):
         assert rate_ratio_certified(table, (5, 3), limit, 0.2) == (bound <= limit), table
 
 
-def test_the_score_statistic_falls_in_the_ratio():
+def test_the_score_statistic_decreases_with_the_ratio():
     limits = np.geomspace(0.05, 20, 60)
     for x1, x2 in product(range(8), range(1, 6)):
         table = np.array([float(x1)]), np.array([float(5 - x2)])

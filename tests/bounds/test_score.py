@@ -1,4 +1,4 @@
-"""The score statistic, and its edges in closed form against the statistic itself."""
+"""The score statistic, and its edges in closed form compared with the statistic itself."""
 
 import numpy as np
 import pytest

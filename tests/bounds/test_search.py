@@ -1,4 +1,4 @@
-"""The smallest number from which on a condition holds, found from anywhere."""
+"""The smallest number from which a condition holds, from any starting point."""
 
 import math
 
@@ -16,7 +16,7 @@ def test_halving_ends_where_the_condition_holds_and_near_the_edge(edge, halvings
     assert edge <= found <= edge + 0.5**halvings
 
 
-def test_halving_asks_as_often_as_it_is_told():
+def test_the_number_of_halvings_is_the_given_one():
     asked = []
     assert halve(lambda value: asked.append(value) or False, -2.0, 6.0, 3) == 6.0
     assert asked == [2.0, 4.0, 5.0]

@@ -31,7 +31,7 @@ def capital(stream, limit):
 
 
 def integrated(k, n, c):
-    """The mixture by numerical integration over u."""
+    """The mixture, by numerical integration over u."""
 
     def of_shape(a):
         def bet(u):
@@ -77,7 +77,7 @@ def test_capital_is_never_above_the_mixture_in_exact_arithmetic(n, rate):
 @pytest.mark.parametrize(
     "stream", [RateStream(30, 100), RateStream(0, 5), RateStream(900, 100_000)]
 )
-def test_capital_falls_as_the_limit_rises(stream):
+def test_capital_decreases_with_the_limit(stream):
     capitals = stream.log_capital(np.linspace(0.0, 1.0, 400))
     assert (np.diff(capitals[1:]) <= 1e-9).all()
     assert not np.isnan(capitals).any()
@@ -92,9 +92,9 @@ def test_capital_is_finite_for_a_billion_rows(stream):
 
 
 def ever_refuted(n, p, limit):
-    """The probability that the capital against a limit is ever 1 / delta in n rows of rate p.
+    """The probability that the capital against a limit ever reaches 1 / delta in n rows of rate p.
 
-    From the number of ways to each count on which it never was.
+    It is computed from the number of paths to each count on which it never did.
     """
     alive, refuted = {0: 1.0}, 0.0
     for row in range(1, n + 1):
@@ -112,12 +112,12 @@ def ever_refuted(n, p, limit):
 def test_a_true_limit_is_refuted_at_any_row_with_probability_delta(limit, n):
     at_limit, below = (ever_refuted(n, p, limit) for p in (limit, 0.9 * limit))
     assert below <= at_limit <= DELTA
-    assert at_limit > DELTA / 50  # not by doing nothing
+    assert at_limit > DELTA / 50  # the bound is not trivially valid
     assert ever_refuted(n, min(1.0, limit + 0.5), limit) > 0.3
 
 
-def test_looking_at_each_row_with_a_test_for_fixed_rows_would_alarm_too_often():
-    """The other side: the exact test at each row, which the stream must not be given."""
+def test_an_exact_test_at_each_row_would_raise_too_many_alarms():
+    """A check of the opposite: an exact test after each row raises an alarm too often."""
     n, p, alive, refuted = 200, 0.3, {0: 1.0}, 0.0
     for row in range(1, n + 1):
         after = {}
@@ -130,14 +130,14 @@ def test_looking_at_each_row_with_a_test_for_fixed_rows_would_alarm_too_often():
     assert refuted > 3 * DELTA
 
 
-def test_all_capital_is_shared_out():
+def test_all_capital_is_bet():
     assert SHARES.sum() == pytest.approx(1.0, abs=1e-15)
     assert SHARES.sum() <= 1.0
     assert capital(RateStream(0, 0), 0.3) <= 1.0
 
 
 def test_every_sequence_of_few_rows_adds_up():
-    """All 2^n sequences, the rate free to change from row to row below the limit."""
+    """All 2^n sequences. The rate may change from row to row, but stays at or below the limit."""
     limit, n = 0.5, 10
     of_counts = cache(lambda k, row: capital(RateStream(int(k), row), limit))
     for rates in ([0.5] * n, [0.5, 0.1] * 5, [0.1] * 5 + [0.5] * 5):
@@ -190,7 +190,7 @@ def test_rows_one_by_one_and_in_one_batch_are_the_same(z):
 @pytest.mark.parametrize("z", [0.0, 1e-9, 0.123456, 0.3, 0.77, 1.0 - 1e-9])
 @pytest.mark.parametrize("flipped", [False, True])
 def test_rounding_never_raises_the_capital(z, n, flipped):
-    """Against the product over equal rows, which is computed with 40 digits."""
+    """Compared with the product over equal rows, computed with 40 digits."""
     stream = MeanStream(divided_between_edges(np.array([z])) * n)
     stream, row = (stream.flipped, 1 - Fraction(z)) if flipped else (stream, Fraction(z))
     for limit in (1e-8, 0.05, 0.9 * float(row) + 1e-4, float(row) + 1e-9, 0.999):
@@ -260,9 +260,9 @@ def test_the_sum_of_one_is_the_bound_of_one():
 
 
 def grid_search(streams, factors):
-    """The least sum of two limits, on a grid, that the mean of three capitals does not refute.
+    """The smallest sum of two limits, on a grid, that the mean of three capitals does not refute.
 
-    A quarter is bet on each stream alone, and half on both.
+    A quarter of the capital is bet on each stream alone, and half on both.
     """
     points = np.linspace(0.0005, 0.9995, 1000)
     sided = [s if f > 0 else s.flipped for s, f in zip(streams, factors, strict=True)]
@@ -296,7 +296,7 @@ def test_a_sum_is_sharper_than_bounds_on_each():
 
 
 def share_of_union(streams, factors):
-    """How far the bound is from the estimate, relative to a union of bounds at delta / 2 each."""
+    """The distance from estimate to bound, relative to a union of bounds at delta / 2 each."""
     sided = [s if f > 0 else s.flipped for s, f in zip(streams, factors, strict=True)]
     signs = [min(f, 0.0) for f in factors]
     union = sum(
@@ -312,7 +312,7 @@ def rate(p, n):
 
 
 def mean_of_numbers(p, n):
-    """As many rows as wanted, alike: from 0 to 2 p in equal steps."""
+    """Any number of rows, in equal steps from 0 to 2 p."""
     return MeanStream(divided_between_edges(np.linspace(0.0, 2 * p, 100)) * (n / 100))
 
 
@@ -377,7 +377,9 @@ def test_a_small_gap_is_proved_with_enough_rows_and_stays_proved(n, is_above):
 
 
 def refuted_by_sum(sums, row, limits, factors):
-    """Whether each pair of counts in `row` rows of both refutes that the means are `limits`."""
+    """Whether each pair of counts, after `row` rows of each group, refutes that the means are
+    `limits`.
+    """
     truth = sum(f * m for f, m in zip(factors, limits, strict=True))
     streams = [RateStream(k, row) for k in sums]
     return time_uniform_sum_lower(streams, factors, 0.6) > truth
@@ -385,7 +387,7 @@ def refuted_by_sum(sums, row, limits, factors):
 
 @pytest.mark.parametrize(("limits", "factors"), [((0.3, 0.3), (1, -1)), ((0.4, 0.1), (1, 1))])
 def test_a_true_sum_is_refuted_at_any_row_with_probability_delta(limits, factors):
-    """By enumeration of the counts of both groups, of which a row each comes in turn."""
+    """By enumeration of the counts of both groups, with one row of each group at a time."""
     alive, refuted = {(0, 0): 1.0}, 0.0
     for row in range(1, 10):
         after = {}
@@ -400,7 +402,7 @@ def test_a_true_sum_is_refuted_at_any_row_with_probability_delta(limits, factors
 
 
 def log_capitals(limit, n):
-    """Against a limit, after 0 to n rows (first axis) with 0 to n successes."""
+    """Log capitals against a limit, after 0 to n rows (first axis) with 0 to n successes."""
     found = np.full((n + 1, n + 1), -np.inf)
     for rows in range(n + 1):
         for k in range(rows + 1):
@@ -411,10 +413,10 @@ def log_capitals(limit, n):
 @pytest.mark.parametrize("order", ["in turn", "one after the other", "four to one"])
 @pytest.mark.parametrize("limits", [(0.3, 0.7), (0.02, 0.5)])
 def test_the_mean_of_products_is_ever_large_with_probability_delta(limits, order):
-    """All streams of 100 rows, looked at after each, by the counts of both groups.
+    """All streams of 100 rows, tested after each row, by the counts of both groups.
 
-    What is shown is that the mean of the capitals, at the true rates, ever reaches 1 / delta with
-    probability at most delta; that nothing else is refuted by the bound is shown for some counts.
+    The mean of the capitals at the true rates ever reaches 1 / delta with probability at most
+    delta. For some counts, it is also checked that the bound does not refute anything else.
     """
     n, delta = 50, 0.3
     turns = {"in turn": [0, 1] * n, "one after the other": [0] * n + [1] * n}

@@ -1,4 +1,4 @@
-"""Ratios of totals over units: valid whatever rows of one unit have to do with each other."""
+"""Ratios of totals over units: valid for any dependence between the rows of a unit."""
 
 import math
 from itertools import product
@@ -26,7 +26,7 @@ def totals(numerators, denominators, low=0.0, high=1.0, largest=None):
 
 # -- no more errors than delta: all sequences of units -----------------------------------------
 
-# What one unit is, as (numerator, denominator) for one mean, in thirds of the largest unit.
+# The kinds of units, as (numerator, denominator) of one mean, in thirds of the largest unit.
 ONE_MEAN = {
     "all rows alike": ((0, 1), (1, 1), (0, 3), (3, 3)),
     "large units are worse": ((0, 1), (1, 2), (3, 3)),
@@ -41,9 +41,9 @@ def distributions(n_kinds, steps=5):
 
 
 def enumerated(kinds, n, bound_of):
-    """The bounds of all sequences of n kinds, and what makes their probabilities."""
+    """The bounds of all sequences of n kinds, and the data for their probabilities."""
     sequences = np.array(list(product(range(len(kinds)), repeat=n)))
-    # Sequences of the same counts have different bounds: bets know the order.
+    # Sequences with the same counts have different bounds, because bets depend on the order.
     bounds = np.array([bound_of([kinds[i] for i in sequence]) for sequence in sequences])
     return sequences, bounds
 
@@ -68,10 +68,10 @@ def test_one_mean_is_seldom_below_its_bound(name, delta, monkeypatch):
             wrong = bounds < mean - 1e-12
             worst = max(worst, shares[sequences[wrong]].prod(axis=1).sum())
     assert worst <= delta * (1 + 1e-9)
-    assert worst > 0 or delta < 0.5  # else nothing was tried
+    assert worst > 0 or delta < 0.5  # otherwise nothing was tested
 
 
-# (numerator, denominator) of the first mean, and then of the second.
+# (numerator, denominator) of the first mean, and then of the second mean.
 TWO_MEANS = {
     "units of both groups": ((0, 1, 0, 1), (1, 1, 0, 1), (1, 1, 1, 1)),
     "units of one group each": ((0, 2, 0, 0), (2, 2, 0, 0), (0, 0, 0, 1), (0, 0, 1, 1)),
@@ -110,7 +110,7 @@ def test_two_means_are_seldom_beyond_their_bound(name, kind, monkeypatch):
     assert worst <= delta * (1 + 1e-9)
 
 
-# Blocks of two levels, each (N, D) of a first mean and (N, D) of a second.
+# Blocks of two levels. Each level has (N, D) of a first mean and (N, D) of a second mean.
 LEVELS = ((((0, 1, 0, 0), (1, 1, 0, 1)), ((0, 0, 0, 1), (1, 1, 1, 1))),
           (((0, 1, 1, 1), (1, 1, 0, 1)), ((0, 1, 0, 0), (0, 0, 1, 1))))  # fmt: skip
 
@@ -154,7 +154,7 @@ def test_mixtures_of_populations_are_seldom_beyond_the_bound(levels, n_means, mo
 
 
 def test_rows_of_a_unit_may_be_copies_of_each_other(whole):
-    """Where a test of independent rows is wrong four times in ten, this one is not."""
+    """A test of independent rows would be wrong four times in ten."""
     rng, delta, reps = np.random.default_rng(0), 0.05, 1000 if whole else 50
     sizes = np.arange(1, 51)
     shares = 1 / sizes / (1 / sizes).sum()
@@ -170,7 +170,7 @@ def test_rows_of_a_unit_may_be_copies_of_each_other(whole):
     assert wrong_of_rows > 0.2 * reps
 
 
-# -- what it says ------------------------------------------------------------------------------
+# -- values and symmetries ---------------------------------------------------------------------
 
 
 def people(n=300, seed=0, rate=0.3):
@@ -193,7 +193,7 @@ def test_more_units_make_it_narrower():
 
 
 def test_two_means_of_the_same_rows_are_nearly_as_good_as_their_difference_is_known():
-    """Two rates of the same units, the one above the other by a tenth in each of them."""
+    """Two rates of the same units; in each unit, one is above the other by a tenth."""
     rng = np.random.default_rng(0)
     rows = rng.integers(1, 8, 2000)
     first = rng.binomial(rows, 0.5)
@@ -212,7 +212,9 @@ def test_weight_zero_leaves_a_mean_out():
 
 
 def test_the_sign_turns_a_mean_round():
-    """An upper bound of -m is minus a lower bound of m, and that one minus an upper of 1 - m."""
+    """An upper bound of -m is minus a lower bound of m, and that is one minus an upper bound of 1
+    - m.
+    """
     lower = totals_test([people()], [-1.0], 0.05).upper
     of_opposite = totals_test([people().opposite], [1.0], 0.05).upper
     assert lower == pytest.approx(of_opposite - 1.0)
@@ -241,7 +243,7 @@ def test_a_quotient_is_that_of_its_means():
 
 
 def test_complements_are_what_is_left_to_one():
-    """Also of values that are known to lie in a part of [0, 1]."""
+    """The same for values that are known to be in a part of [0, 1]."""
     rows = np.full(400, 4.0)
     low = [totals(rows * rate, rows, 0.0, 0.3) for rate in (0.1, 0.2)]
     upper = quotient_of_totals_test(low[1].complement, low[0].complement, 0.05).upper
@@ -250,7 +252,7 @@ def test_complements_are_what_is_left_to_one():
 
 
 def test_the_same_units_count_in_all_populations(monkeypatch):
-    """What is bet in one population does not depend on units beyond it in another."""
+    """Bets in one population do not depend on units that it does not have."""
     seen = []
 
     def spy(statement, populations, first):
@@ -328,7 +330,7 @@ def test_variance_of_units_of_one_row_is_that_of_rows():
 
 
 def test_variance_is_that_of_many_samples():
-    """Of a difference of two means of the same units, by simulation."""
+    """For a difference of two means of the same units, by simulation."""
     rng = np.random.default_rng(0)
     found, estimated = [], []
     for _ in range(2000):

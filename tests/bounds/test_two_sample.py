@@ -32,9 +32,9 @@ SIZES = (1, 2, 5, 10, 30, 100)
 
 
 def false_certificates(certified, trials, weights, limit, points=289):
-    """Largest exact probability of certifying, over rates on and beyond the limit.
+    """The largest exact probability of certifying, over rates on and beyond the limit.
 
-    One for each table of verdicts in `certified`, whose last two axes are the counts.
+    There is one for each table of verdicts in `certified`, whose last two axes are the counts.
     """
     positive, c = np.abs(weights), limit - sum(a for a in weights if a < 0)
     worst = np.zeros(certified.shape[:-2])
@@ -53,7 +53,7 @@ def false_certificates(certified, trials, weights, limit, points=289):
 @pytest.mark.parametrize(("weights", "limit"), PROBLEMS)
 @pytest.mark.thinned(3)
 def test_false_certificates_by_enumeration(weights, limit):
-    """Sums over the whole sample space; p-values from below, so a superset is certified."""
+    """Sums over the whole sample space. P-values are lower bounds, so a superset is certified."""
     deltas = (0.01, 0.05, 0.1)
     for trials in product(SIZES, repeat=2):
         certified = np.array(
@@ -105,7 +105,7 @@ def test_bound_covers_by_enumeration(trials, weights, delta):
 )
 @pytest.mark.thinned(2)
 def test_passing_is_an_upper_bound_within_the_limit(trials, weights, whole):
-    """On all tables: certified equals `upper <= limit`, which implies `p <= delta`."""
+    """On all tables, certified equals `upper <= limit`, which implies `p <= delta`."""
     tables = list(product(range(trials[0] + 1), range(trials[1] + 1)))
     for table in tables[:: 1 if whole else 5]:
         upper = two_rate_upper(table, trials, weights, 0.05)
@@ -114,7 +114,7 @@ def test_passing_is_an_upper_bound_within_the_limit(trials, weights, whole):
             p = two_rate_p_value(table, trials, weights, limit, 0.05)
             assert two_rate_certified(table, trials, weights, limit, 0.05) == passed
             assert not passed or p <= 0.05
-            # The only other cases are within the search's last step of the bound.
+            # All other cases are within the search's last step of the bound.
             assert passed or p > 0.05 or upper - limit < 0.003
 
 
@@ -122,7 +122,7 @@ def test_passing_is_an_upper_bound_within_the_limit(trials, weights, whole):
 @pytest.mark.parametrize("weights", [PARITY, MIRRORED, (0.9, -1.0), (1.0, 0.4)])
 @pytest.mark.thinned(3)
 def test_every_limit_above_the_bound_is_rejected(table, weights):
-    """P-values are not monotone in the limit, so all of them have to be looked at."""
+    """P-values are not monotone in the limit, so all limits have to be checked."""
     upper = two_rate_upper(table, (30, 30), weights, 0.05)
     most = sum(a for a in weights if a > 0)
     for limit in np.linspace(upper, max(upper, most), 40):
@@ -130,7 +130,7 @@ def test_every_limit_above_the_bound_is_rejected(table, weights):
 
 
 def test_a_bound_may_lie_above_limits_that_are_rejected():
-    """Why all limits are looked at: a p-value that falls below delta, rises, and falls."""
+    """Why all limits are checked: a p-value that falls below delta, rises, and falls again."""
     table, trials = (3, 23), (10, 30)
     limits = np.linspace(-0.35, 0.0, 71)
     p = np.array([two_rate_p_value(table, trials, PARITY, c, 0.05) for c in limits])
@@ -143,18 +143,17 @@ def test_a_bound_may_lie_above_limits_that_are_rejected():
     assert not two_rate_certified(table, trials, PARITY, below, 0.05)
 
 
-def test_the_case_that_must_be_refused():
-    """9 and 2 of 30 with the null p1 - p2 >= -.42: the whole region, not its edge alone.
-
-    On the edge the second rate is at least .42, which 2 of 30 contradict, so a supremum
-    over the edge within the interval of p2 is over nothing.
+def test_the_supremum_is_over_the_whole_region():
+    """Counts 9 and 2 of 30, null hypothesis p1 - p2 >= -.42: the whole region counts, not only its
+    edge. On the edge the second rate is at least .42, which 2 of 30 contradict. So the edge has no
+    rates within the confidence interval of p2, and a supremum over it would be over nothing.
     """
     assert two_rate_p_value((9, 2), (30, 30), PARITY, -0.42, 0.05) == 1.0
     assert not two_rate_certified((9, 2), (30, 30), PARITY, -0.42, 0.05)
     assert two_rate_upper((9, 2), (30, 30), PARITY, 0.05) > 0.23
 
 
-def test_the_other_reading_of_that_case_is_certified():
+def test_the_opposite_constraint_is_certified():
     """The same counts show that p2 - p1 is at most .42: the estimate is -.23."""
     assert two_rate_certified((9, 2), (30, 30), MIRRORED, 0.42, 0.05)
     assert two_rate_upper((9, 2), (30, 30), MIRRORED, 0.05) < 0.0
@@ -204,7 +203,7 @@ def test_no_events_against_all_is_exact():
     limit=st.floats(-1, 1),
 )  # fmt: skip
 def test_symmetries(n1, n2, share1, share2, a1, a2, sign, limit):
-    """Swapping the samples, complementing a rate and scaling change nothing but rounding."""
+    """Swapping the samples, complementing a rate, and scaling change only the rounding."""
     k1, k2, a2 = round(share1 * n1), round(share2 * n2), sign * a2
     p = two_rate_p_value((k1, k2), (n1, n2), (a1, a2), limit, 0.05)
     swapped = two_rate_p_value((k2, k1), (n2, n1), (a2, a1), limit, 0.05)
@@ -234,7 +233,7 @@ def test_tighter_than_two_intervals():
 
 
 def power(n, rate, margin, samples, seed):
-    """Share of samples in which both signs of a parity constraint are certified."""
+    """The share of samples in which both signs of a parity constraint are certified."""
     rng, sure = np.random.default_rng(seed), []
     for _ in range(samples):
         table = rng.binomial(n, rate, 2)
@@ -246,7 +245,7 @@ def power(n, rate, margin, samples, seed):
 
 @pytest.mark.parametrize(("n", "least"), [(200, 0.27), (400, 0.77)])
 def test_power_for_parity_by_enumeration(n, least):
-    """Share certified at .4 and .4, margin .1, summed over all tables."""
+    """The share certified at .4 and .4 with margin .1, summed over all tables."""
     p = two_rate_p_values((n, n), PARITY, 0.1, 0.05)
     both = (p <= 0.05) & (p.T <= 0.05)
     mass = binomial_masses(n, np.array([0.4]))[0]
@@ -254,7 +253,7 @@ def test_power_for_parity_by_enumeration(n, least):
 
 
 def test_power_for_parity_with_800_rows():
-    """.985 by enumeration, which takes longer than this."""
+    """The power is .985 by enumeration, which takes longer than this test."""
     assert power(800, 0.4, 0.1, samples=40, seed=0) >= 0.95
 
 
@@ -307,7 +306,9 @@ def test_weight_of_zero_leaves_one_rate():
 
 
 def test_large_samples():
-    """35,000 rows a group: against the asymptotic bound, which is right to four digits here."""
+    """35,000 rows per group, compared with the asymptotic bound, which is accurate to four digits
+    here.
+    """
     upper = two_rate_upper((14_000, 14_200), (35_000, 35_000), PARITY, 0.05)
     se = math.sqrt((0.4 * 0.6 + 0.4057 * 0.5943) / 35_000)
     assert upper == pytest.approx(-200 / 35_000 + 1.645 * se, abs=6e-5)

@@ -50,7 +50,7 @@ def test_bound_is_above_the_maximum_and_close_to_it(sizes, whole):
 
 
 def test_a_maximum_clearly_below_enough_gives_a_bound_not_above_it():
-    """What the windows leave out is part of the bound, here .0022."""
+    """The probability outside the windows is part of the bound, here .0022."""
     rng = np.random.default_rng(0)
     for line in lines():
         tables = staircase(20, 20, rng)._replace(tail=1e-6)
@@ -83,14 +83,14 @@ def test_slope_is_the_derivative():
 
 @pytest.mark.parametrize("n", [1, 10, 1000, 10**6])
 @pytest.mark.parametrize("p", [0.0, 1e-5, 0.1, 0.5, 0.999, 1.0])
-def test_window_leaves_out_no_more_than_it_says(n, p):
+def test_window_omits_at_most_the_stated_probability(n, p):
     low, high = window(n, p, p, 1e-6)
     assert binom.cdf(low - 1, n, p) <= 1e-6
     assert binom.sf(high, n, p) <= 1e-6
 
 
 def test_bound_is_close_at_rates_next_to_one_that_floats_hardly_resolve():
-    """A probability of 1e-8 at a p2 of 1, beside which floats are 1e-16 apart."""
+    """A probability of 1e-8 at a p2 of 1, where neighbouring floats are 1e-16 apart."""
     tables = LowerSet((5, 10**6), 0, np.array([10**6, *[-1] * 5]), 1e-30)
     line = Line((1.0, 1.0), 1.975, 0.976, 1.0)
     exact = probability(tables, line, np.array([1.0]))[0]

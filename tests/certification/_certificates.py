@@ -28,7 +28,7 @@ COST = RowMeasure("Cost", lambda y, decided, _: 2.0 * (y != decided), range=(0, 
 
 
 class Given(ClassifierMixin, BaseEstimator):
-    """Its probabilities are the column p."""
+    """A classifier whose probabilities are the column p."""
 
     def __init__(self, classes=(0, 1)):
         self.classes = classes
@@ -45,7 +45,7 @@ class Given(ClassifierMixin, BaseEstimator):
 
 
 class GivenNumbers(RegressorMixin, BaseEstimator):
-    """Its predictions are the column p."""
+    """A regressor whose predictions are the column p."""
 
     def fit(self, X=None, y=None):
         self.fitted_ = True
@@ -86,7 +86,7 @@ NORMAL = certified("LogLoss <= 0.9")
 
 
 def forged(certificate, path, value):
-    """The document of a certificate with another value at a path such as "results.0.delta"."""
+    """The document of a certificate with another value at a path, such as "results.0.delta"."""
     document = json.loads(certificate.to_json())
     *owners, name = path.split(".")
     place = document

@@ -10,7 +10,7 @@ NUMBERS = (0, 1, -1, 2, 0.5, 1e-9, 200)
 
 
 def places_in(value, path=()):
-    """The paths of all that can be edited in a document, containers included."""
+    """The paths of all values in a document that can be edited, including containers."""
     if path:
         yield path
     if isinstance(value, dict | list):
@@ -19,7 +19,10 @@ def places_in(value, path=()):
 
 
 def edited(content, rng):
-    """The document with one edit, and its path; the digests are made anew, as a forger would."""
+    """The document with one edit, and the path of the edit.
+
+    The digests are computed anew, as a forger would do.
+    """
     content = copy.deepcopy(content)
     paths = [path for path in places_in(content) if path[0] != "digests"]
     path = paths[rng.integers(len(paths))]
@@ -33,7 +36,7 @@ def edited(content, rng):
 
 
 def _edit(owner, name, rng):
-    """Change, drop or double one entry of a list or an object."""
+    """Change, remove or double one entry of a list or an object."""
     kind = rng.integers(10)
     if kind == 0:
         del owner[name]
@@ -67,7 +70,7 @@ def _other(value, rng):
 
 
 def _other_text(text, rng):
-    """A text with one character changed, dropped or added; or another one."""
+    """A text with one character changed, removed or added, or another text."""
     at = int(rng.integers(len(text) + 1))
     return [
         text[:at] + "x" + text[at:],

@@ -1,11 +1,11 @@
-"""A fitted classifier that answers what it was given."""
+"""A fitted classifier with given predictions."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 
 class Fixed(ClassifierMixin, BaseEstimator):
-    """A fitted classifier that returns what it was given, whatever it is asked about."""
+    """A fitted classifier that returns what it was given, for any rows."""
 
     def __init__(self, labels, probabilities=None, classes=(0, 1)):
         self.labels, self.probabilities, self.classes = labels, probabilities, classes

@@ -1,4 +1,4 @@
-"""Rows of people with groups, and models that were fitted to others."""
+"""Rows of people with groups, and models that were fitted to other people."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ FEATURES, GROUPS = ["a", "b", "c"], ["sex", "race", "age"]
 
 
 def people(n_rows, seed):
-    """Independent rows: features, a label, an outcome, and groups, of which race D is rare."""
+    """Independent rows with features, a label, an outcome, and groups. Race D is rare."""
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(rng.normal(size=(n_rows, 3)), columns=FEATURES)
     frame["label"] = np.where(frame.a + rng.normal(size=n_rows) > 0, "yes", "no")

@@ -1,4 +1,4 @@
-"""Rows of two groups, given by how many there are of each kind."""
+"""Rows of two groups, given by the number of each kind."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ UNBOUNDED = RowMeasure("Unbounded", lambda y, prediction, _: COST[y, prediction]
 
 
 class Data:
-    """Rows with the squares (M, y, ŷ) given by counts."""
+    """Rows given by the counts of the entries (M, y, ŷ) of the confusion matrices."""
 
     def __init__(self, counts, sharpness=1.0):
         rows = [(m, y, p) for (m, y, p), n in counts.items() for _ in range(n)]

@@ -1,4 +1,4 @@
-"""Verdicts on many tables of counts at once, against the safety test of each table."""
+"""Verdicts on many tables of counts at once, compared with the safety test of each table."""
 
 import itertools
 import math
@@ -19,7 +19,7 @@ DELTA = 0.1
 
 
 def all_tables(text, trials, **options):
-    """The constraint's tree, a set of such trials, and all counts that there are."""
+    """The constraint's tree, an acceptance set with these trials, and all possible counts."""
     constraint = bind(parse(text), SCHEMA)
     rows = dict(zip(constraint.estimands, trials, strict=True))
     tables = list(itertools.product(*(range(n + 1) for n in trials)))
@@ -29,7 +29,7 @@ def all_tables(text, trials, **options):
 
 
 def each_alone(acceptance, tree, counts, delta=DELTA):
-    """The verdict of the safety test on one table after the other."""
+    """The verdicts of the safety test, one table at a time."""
     tables = np.stack(list(counts.values()), axis=1).tolist()
     return [acceptance.accepts(tree, dict(zip(counts, t, strict=True)), delta) for t in tables]
 
@@ -89,7 +89,7 @@ def test_two_rates_pass_up_to_a_count_that_is_at_most_one_off(text, trials, meth
 
 
 @pytest.mark.parametrize("second", [0, 3, 9, 14])
-def test_the_exact_test_decides_where_it_is_asked(second):
+def test_the_exact_test_decides_if_it_is_requested(second):
     text, delta = "PR | [M] - PR | [F] <= 0.2", 0.05
     tree, acceptance, counts = all_tables(text, (16, 14), corrected=True)
     beside = {m: k[list(counts.values())[1] == second] for m, k in counts.items()}
@@ -111,7 +111,7 @@ def test_tests_together_pass_where_all_or_any_does():
 
 
 @pytest.mark.parametrize(("text", "passed"), [("0 <= 1", True), ("1 <= 0", False)])
-def test_what_no_count_has_a_say_in_is_the_same_for_all(text, passed):
+def test_tests_without_counts_have_one_verdict_for_all_tables(text, passed):
     tree = bind(parse(text), SCHEMA).tree
     _, acceptance, counts = all_tables("PR <= 0.6", (10,))
     assert acceptance.passes([(tree, 0.05)], counts).tolist() == [passed] * 11
@@ -132,7 +132,7 @@ def test_estimates_that_rise_together_leave_their_difference_surer():
     assert correlated.sum() > uncorrelated.sum() > 0
 
 
-def test_tables_that_pass_are_what_the_method_says_whatever_its_name(monkeypatch):
+def test_passing_tables_are_those_of_the_method_of_any_name(monkeypatch):
     mine = Method(
         "mine",
         lambda _: math.inf,
@@ -153,7 +153,7 @@ def test_tables_that_pass_are_what_the_method_says_whatever_its_name(monkeypatch
     ("text", "method", "each"),
     [
         ("PR <= 0.5", "auto", False),
-        ("PR <= 0.5", "ttest", False),  # one rate: found by halving
+        ("PR <= 0.5", "ttest", False),  # one rate: found by bisection
         ("0 <= 1", "auto", False),
         ("PR | [M] - PR | [F] <= 0.1", "auto", False),
         ("PR | [M] - PR | [F] <= 0.1", "ttest", True),
@@ -164,7 +164,7 @@ def test_tables_that_pass_are_what_the_method_says_whatever_its_name(monkeypatch
         ("(PR | [M] + 1) / (PR | [F] + 1) <= 1.5", "auto", True),
     ],
 )
-def test_each_table_is_asked_only_where_there_is_no_quicker_way(text, method, each):
+def test_each_table_is_tested_alone_only_if_there_is_no_faster_way(text, method, each):
     (atom,) = atoms_of(bind(parse(text), SCHEMA).tree)
     trials = dict.fromkeys(atom.estimands, 20)
     assert AcceptanceSet(trials, method, EXCLUSIVE).asks_each_table(atom) is each
@@ -183,5 +183,5 @@ def test_each_table_is_asked_only_where_there_is_no_quicker_way(text, method, ea
         ("0 <= 1", False),
     ],
 )
-def test_a_limit_on_one_rate_is_told_from_others(text, is_limit):
+def test_a_limit_on_one_rate_is_recognised(text, is_limit):
     assert is_rate_limit(bind(parse(text), SCHEMA).tree) is is_limit

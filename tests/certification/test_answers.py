@@ -1,4 +1,4 @@
-"""What fitted estimators answer, and which of it is no answer."""
+"""The answers of fitted estimators, and the outputs that are not accepted as answers."""
 
 import math
 
@@ -39,7 +39,7 @@ class FixedNumbers(RegressorMixin, BaseEstimator):
 
 
 class Drawing(Fixed):
-    """One that says that it draws its answers."""
+    """An estimator that declares that it draws its answers."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -48,7 +48,7 @@ class Drawing(Fixed):
 
 
 class ToGroups(Fixed):
-    """One that predicts what the sensitive features are."""
+    """A classifier that predicts the sensitive features."""
 
     def predict(self, X, sensitive_features=None):
         return np.asarray(sensitive_features)
@@ -141,7 +141,7 @@ def test_a_regressor_has_the_ranges_that_are_promised():
         (ToGroups([0]), [1], ("Predict is given the sensitive features, as in this test.",)),
     ],
 )
-def test_what_a_predict_rests_on_is_assumed(model, groups, sentences):
+def test_assumptions_about_predict_are_recorded(model, groups, sentences):
     answers = answers_of(model, sensitive_features=groups)
     assert answers.assumptions == ("The decisions are those of predict.", *sentences)
 
@@ -235,7 +235,7 @@ def test_probabilities_of_another_shape_are_refused():
 def test_outputs_that_are_no_prediction_pass_nothing(
     text, labels, probability, decision, method, n_invalid
 ):
-    given = HALF_POSITIVE.astype(float)  # all others are right and sure of it
+    given = HALF_POSITIVE.astype(float)  # for all other rows, the label is certain and correct
     probabilities = np.column_stack([1 - given, given])
     given[:n_invalid], probabilities[:n_invalid] = labels, probability
     certificate = certify(
@@ -253,7 +253,7 @@ def test_outputs_that_are_no_prediction_pass_nothing(
 
 
 @pytest.mark.parametrize("given", [{"decision": "sample"}, {"constraints": "Brier <= 0.5"}])
-def test_probabilities_that_are_missing_are_asked_for(blobs, given):
+def test_missing_probabilities_are_requested(blobs, given):
     X, y = blobs
     model = LinearSVC().fit(X[:500], y[:500])
     with pytest.raises(ValueError) as error:  # noqa: PT011
@@ -282,7 +282,7 @@ def test_predictions_are_measured_against_targets():
     ("predictions", "outside"),
     [
         ([0.0, 1.0], None),
-        ([math.nan, 0.5], None),  # no prediction, which the test is told
+        ([math.nan, 0.5], None),  # no prediction; the test gets this information
         ([0.5, 1.01], "1.01"),
         ([-0.5, 0.5], "-0.5"),
         ([math.inf, 0.5], "inf"),

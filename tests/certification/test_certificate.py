@@ -94,12 +94,12 @@ def test_joint_verdict():
     ("n_candidate", "line"),
     [(50, "Tested on 100 safety rows; fitted to 50 others."), (0, "Tested on 100 safety rows.")],
 )
-def test_rows_are_told_where_they_are_known(n_candidate, line):
+def test_rows_are_reported_if_they_are_known(n_candidate, line):
     found = replace(certificate(result("TPR >= 0.7")), n_candidate=n_candidate)
     assert line in found.explain(None).splitlines()
 
 
-def test_rows_that_no_test_looked_at_are_not_called_tested():
+def test_rows_that_no_test_used_are_not_called_tested():
     resolved = bind(parse("TPR >= 0.7"), SCHEMA)
     stopped = certificate(untested(resolved, 0.05, "training was interrupted"))
     line = "100 safety rows were not touched; 50 others were for training."
@@ -107,7 +107,7 @@ def test_rows_that_no_test_looked_at_are_not_called_tested():
     assert "100 safety rows were not touched." in replace(stopped, n_candidate=0)._repr_html_()
     assert not stopped.tested
     assert certificate(result("TPR >= 0.7")).tested
-    assert certificate(result("FPR <= 0.9")).tested  # without rows, which only a look can tell
+    assert certificate(result("FPR <= 0.9")).tested  # only the test finds no rows
     assert "Tested on 100 safety rows" in certificate(result("FPR <= 0.9"))._repr_html_()
 
 

@@ -1,4 +1,4 @@
-"""The one safety test: whatever answers, and wherever the constraints got their meaning."""
+"""The safety test, for all kinds of answers and all sources of the constraints' meaning."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ ORIGIN = Origin("Mine.fit", {"delta": "0.05"}, ("0", "1"), "1", 50)
 
 
 class Told:
-    """A model that decides what it was told to."""
+    """A model with given decisions."""
 
     targets = Labels.of(np.array([0, 1]), None, "argmax")
     assumptions = ("The model is mine.",)
@@ -70,7 +70,7 @@ class NotAsked(Told):
 
 
 def specified(*texts, deltas=(0.05,), columns=COLUMNS):
-    """Constraints with the meaning that some rows give to them."""
+    """Constraints with the meaning that they have for some rows."""
     constraints = parse_all(list(texts))
     asked = Specification(constraints, deltas, "auto")
     n_rows = len(next(iter(columns.values())))
@@ -82,7 +82,7 @@ def certificate_of(specification, model=None, *, columns=COLUMNS, order_seed=7, 
     return run_safety_test(specification, model or Told(), rows, ORIGIN, order_seed, **others)
 
 
-# -- what was tested -------------------------------------------------------------------------------
+# -- tested constraints ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5])
@@ -98,7 +98,7 @@ def test_each_constraint_is_tested_with_its_share_of_its_delta(share):
     assert [accuracy.bound, fpr.bound] == pytest.approx(at, abs=1e-6)
 
 
-def test_a_certificate_says_what_the_model_and_its_origin_say():
+def test_a_certificate_has_the_statements_of_the_model_and_its_origin():
     certificate = certificate_of(specified("ACC >= 0.8"))
     assert certificate.passed
     assert certificate.tested
@@ -109,7 +109,7 @@ def test_a_certificate_says_what_the_model_and_its_origin_say():
     assert "scikit-learn" in certificate.versions
 
 
-def test_the_model_is_known_by_its_answers_and_by_what_it_says_of_itself():
+def test_the_model_is_identified_by_its_answers_and_its_own_digests():
     one, same, other = (
         certificate_of(specified("ACC >= 0.8"), Told(decided)).fingerprints
         for decided in (DECIDED, DECIDED.copy(), 1 - DECIDED)
@@ -142,7 +142,7 @@ def test_the_order_of_rows_is_drawn_where_a_test_depends_on_it():
     assert first == again != other
 
 
-# -- what it rests on ------------------------------------------------------------------------------
+# -- assumptions -----------------------------------------------------------------------------------
 
 CHOSEN = "Which rows were kept for the safety test did not depend on outcomes."
 
@@ -177,11 +177,11 @@ def test_columns_exclude_each_other_where_no_row_of_either_kind_has_both(bound, 
     assert exact is (bound and safe)
 
 
-# -- what was not tested ---------------------------------------------------------------------------
+# -- untested constraints --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bound_by", ["candidate", "tested"])
-def test_rows_of_a_level_that_constraints_do_not_know_are_not_looked_at(bound_by):
+def test_rows_of_a_level_that_constraints_do_not_know_are_not_tested(bound_by):
     race = COLUMNS["race"].copy()
     race[5] = "C"
     certificate = certificate_of(
@@ -207,7 +207,7 @@ def test_a_level_that_no_tested_row_has_does_not_stop_the_test():
     assert certificate.results[0].reason == 'no rows for PR | [race == "B"] among the safety rows'
 
 
-def test_what_was_not_tested_passes_nothing_and_says_why():
+def test_an_untested_certificate_passes_nothing_and_has_a_reason():
     specification = specified("ACC >= 0.8", "FPR <= 0.2", deltas=(0.05, 0.1))
     certificate = untested_certificate(specification, "there was no time", 30, ORIGIN)
     assert not certificate.passed
@@ -221,7 +221,7 @@ def test_what_was_not_tested_passes_nothing_and_says_why():
     assert {name: getattr(certificate, name) for name in vars(ORIGIN)} == vars(ORIGIN)
 
 
-# -- where it comes from ---------------------------------------------------------------------------
+# -- origin ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("positive", "name"), [(None, None), (0, "no"), (1, "yes")])

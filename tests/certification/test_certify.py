@@ -1,4 +1,6 @@
-"""The promise through the public door: refused where it must be, and kept where it may be given."""
+"""`certify` refuses what it cannot certify, and its certificates are false with probability at
+most delta.
+"""
 
 import math
 
@@ -52,7 +54,7 @@ def test_class_0_almost_surely_is_not_class_0_rarely(method, decision):
 
 @EVERY_METHOD
 @EITHER_DECISION
-def test_a_constraint_that_no_error_satisfies_needs_more_than_no_error_seen(method, decision):
+def test_a_limit_of_zero_needs_more_than_zero_observed_errors(method, decision):
     model = scores(HALF_POSITIVE)
     certificate = certified(
         model, HALF_POSITIVE, "max(FPR, FNR) <= 0", method=method, decision=decision
@@ -101,7 +103,7 @@ def test_decisions_are_certified_and_not_mean_scores():
     (result,) = certified(model, y, "PR <= 0.5").results
     assert not result.passed
     assert result.estimate == 0.9
-    # Where `predict` draws its labels, 46% is what it returns.
+    # If `predict` draws its labels, 46% of the returned labels are positive.
     (drawn,) = certified(model, y, "PR <= 0.5", decision="sample").results
     assert drawn.passed
     assert drawn.estimate == pytest.approx(0.46)
@@ -278,12 +280,12 @@ def test_no_rows_at_all_pass_nothing(text):
 
 
 def right_in(k, n):
-    """A classifier that is right in k of n rows, and the labels."""
+    """A classifier that is correct in k of n rows, and the labels."""
     y = np.arange(n) % 2
     return Fixed(np.where(np.arange(n) < k, y, 1 - y)), y
 
 
-def test_a_failed_constraint_says_how_many_rows_would_have_sufficed():
+def test_a_failed_constraint_has_the_number_of_sufficient_rows():
     model, y = right_in(93, 100)
     (result,) = certified(model, y, "ACC >= 0.9").results
     assert not result.passed
@@ -307,7 +309,7 @@ def test_no_amount_of_rows_saves_an_estimate_that_violates():
     ) in result.explain(None)
 
 
-def test_what_has_passed_is_told_nothing_about_rows():
+def test_a_passed_constraint_has_no_number_of_sufficient_rows():
     model, y = right_in(990, 1000)
     (result,) = certified(model, y, "ACC >= 0.9").results
     assert result.passed
@@ -329,7 +331,7 @@ SOFT = {
 @pytest.mark.parametrize("draw", SOFT.values(), ids=SOFT)
 @pytest.mark.thinned(2)
 def test_drawn_decisions_on_the_limit_pass_at_most_delta_of_the_time(draw, whole):
-    """Sorted rows left as they are pass .94 of the time. `test_betting` has 20,000 trials."""
+    """With sorted rows in their given order, .94 would pass. `test_betting` has 20,000 trials."""
     rng, n_trials, n = np.random.default_rng(1), 100 if whole else 30, 60
     y = np.zeros(n, dtype=int)
     wrong = sum(

@@ -1,4 +1,4 @@
-"""The safety test is never wrong more often than delta, summed over the whole sample space."""
+"""The safety test is wrong with probability at most delta, summed over the whole sample space."""
 
 import itertools
 import math
@@ -44,7 +44,7 @@ def evidence(constraint, counts, trials, **others):
 
 
 def passing_counts(constraint, trials, delta):
-    """All counts, out of the whole sample space, that pass."""
+    """All counts of the sample space that pass."""
     spaces = [range(n + 1) for n in trials]
     return [
         c
@@ -54,7 +54,7 @@ def passing_counts(constraint, trials, delta):
 
 
 def probability(all_counts, trials, rates):
-    """Exact probability of seeing one of `all_counts` where the means are `rates`."""
+    """The exact probability of observing one of `all_counts` if the means are `rates`."""
     masses = [binom.pmf(range(n + 1), n, p) for n, p in zip(trials, rates, strict=True)]
     return sum(
         math.prod(mass[k] for mass, k in zip(masses, counts, strict=True)) for counts in all_counts
@@ -71,7 +71,7 @@ def test_one_rate_on_and_beyond_the_limit(text, limit, n, delta):
         assert probability(passing, (n,), (rate,)) <= delta * (1 + 1e-9)
 
 
-# The means of each constraint, in order, and pairs of rates that violate it or barely do not.
+# The means of each constraint, in order, and pairs of rates that violate it or just satisfy it.
 TWO_RATES = [
     ("abs(PR | [M] - PR | [F]) <= 0.1", [(0.3, 0.4), (0.45, 0.55), (0.9, 1.0), (0.2, 0.6)]),
     ("PR | [M] / PR | [F] >= 0.8", [(0.4, 0.5), (0.08, 0.1), (0.8, 1.0), (0.1, 0.5)]),
@@ -136,7 +136,7 @@ def test_passing_is_a_bound_at_or_below_zero_and_a_p_value_at_most_delta(text, c
 
 
 def test_only_bounds_that_matter_are_computed_to_the_digit():
-    """The bound of an AND is the largest of its children's."""
+    """The bound of an AND is the largest bound of its children."""
     parity = resolved("abs(PR | [M] - PR | [F]) <= 0.2")
     seen = evidence(parity, (30, 40), (100, 100))
     sides = [safety_test(child, seen, 0.05).g_upper for child in parity.tree.children]
@@ -151,7 +151,7 @@ def test_no_rows_never_pass(text):
 
 
 def test_soft_test_holds_its_level_in_simulation(whole):
-    """Mean probabilities of a two-point distribution right at the limit."""
+    """Mean probabilities of a two-point distribution exactly at the limit."""
     constraint = resolved("PR <= 0.3")
     rng, n_trials = np.random.default_rng(0), 2000 if whole else 400
     values = np.where(rng.random((n_trials, 100)) < 1 / 3, 0.9, 0.0)
@@ -181,7 +181,7 @@ def test_opposite_constraints_pass_where_a_violation_is_proved():
 
 
 PROMISES = [
-    # Squares' probabilities in the order (y, ŷ) = 00, 01, 10, 11; a limit at the true value.
+    # Probabilities of the entries (y, ŷ) = 00, 01, 10, 11; the limit is the true value.
     ("F1 >= {}", [0.4, 0.1, 0.1, 0.4], lambda q: 2 * q[3] / (2 * q[3] + q[1] + q[2])),
     ("PPV >= {}", [0.3, 0.2, 0.1, 0.4], lambda q: q[3] / (q[1] + q[3])),
     ("PR / FPR >= {}", [0.3, 0.2, 0.1, 0.4], lambda q: (q[1] + q[3]) / (q[1] / (q[0] + q[1]))),
@@ -223,12 +223,12 @@ DELTA = 0.05
 
 @pytest.fixture
 def n_trials(whole):
-    """The binomial error of a share of .05 is .004; in the short form, .01."""
+    """The standard error of a share of .05 is .004, and .01 in the short form."""
     return 3000 if whole else 500
 
 
 def holds(condition, group):
-    """Whether a condition holds in the cell of a group, M or F or a race."""
+    """Whether a condition is true in the cell of a group: M, F or a race."""
     if isinstance(condition, ColumnIs):
         return (condition.column == group) == condition.value
     assert isinstance(condition, Comparison)
@@ -236,10 +236,10 @@ def holds(condition, group):
 
 
 def share_certified(texts, groups, n_trials, schema=TWO):
-    """How often all the `texts` pass, of `n_trials` samples; verdicts are kept by their counts.
+    """The share of `n_trials` samples in which all `texts` pass; verdicts are cached by counts.
 
-    `groups` maps the name of each group to its number of rows and the probabilities of the
-    squares (label, prediction), row by row.
+    `groups` maps the name of each group to its number of rows and the probabilities of the entries
+    (label, prediction), row by row.
     """
     constraints = [bind(parse(text), schema) for text in texts]
     means = list(dict.fromkeys(mean for c in constraints for mean in c.estimands))
@@ -271,7 +271,7 @@ def rates(n, tpr, fpr, positive=0.5):
     return n, np.array(probabilities)
 
 
-# Each constraint is just violated, or on its limit, by the last numbers.
+# With the last numbers, each constraint is just violated or exactly at its limit.
 ON_THE_LIMIT = {
     "precision": (["PPV >= 0.8"], {"all": rates(60, 0.8, 0.2)}),
     "precision of few": (["PPV >= 0.9"], {"all": rates(200, 0.9, 0.1)}),
@@ -321,7 +321,7 @@ def test_classes_that_share_rows_on_the_limit(n_trials):
 
 
 def test_certificates_are_given_where_there_is_room():
-    """.92 of the time by enumeration; the share of 50 samples has an error of .04."""
+    """The share is .92 by enumeration; the share of 50 samples has a standard error of .04."""
     groups = {"M": rates(60, 0.4, 0.4), "F": rates(60, 0.4, 0.4)}
     assert share_certified(["abs(PR | [M] - PR | [F]) <= 0.3"], groups, 50) > 0.8
 
@@ -329,7 +329,7 @@ def test_certificates_are_given_where_there_is_room():
 # -- one alternative of an OR, chosen by other rows ----------------------------------------
 
 EITHER = "min(PR | [M], PR | [F]) <= 0.3"
-# Both alternatives are violated, or on their limit.
+# Both alternatives are violated or exactly at their limits.
 VIOLATED = [(0.3, 0.3), (0.3, 0.9), (0.35, 0.3), (0.5, 0.6)]
 
 
@@ -352,7 +352,7 @@ def chance_of(counts, trials, rates):
 @pytest.mark.parametrize("rates", VIOLATED)
 @pytest.mark.thinned(3)
 def test_alternatives_chosen_by_other_rows_pass_at_most_delta_of_the_time(rates, trials, delta):
-    """All counts of the rows that choose and of those that are tested, with their probabilities."""
+    """All counts of the choosing rows and of the tested rows, with their probabilities."""
     constraint, choosing = resolved(EITHER).opened(), (3, 4)
     chosen = {rates: constraint.with_choice(choice_by(rates)) for rates in ((0.0, 1.0), (1.0, 0.0))}
     of_each = {
@@ -373,7 +373,7 @@ def test_alternatives_chosen_by_other_rows_pass_at_most_delta_of_the_time(rates,
 
 
 def test_alternatives_chosen_by_the_tested_rows_would_pass_too_often():
-    """The test above could fail: .108 for a delta of .06."""
+    """A check that the test above can fail: .108 at a delta of .06."""
     first, trials = resolved(EITHER).opened().with_choice(choice_by((0.0, 1.0))), (40, 40)
     passing = {k for k in range(41) if passes(first.tree, evidence(first, (k, 40), trials), 0.06)}
     lowest_passes = (counts for counts in all_counts(trials) if min(counts) in passing)

@@ -1,4 +1,4 @@
-"""The picture of a certificate shows its numbers."""
+"""The figure of a certificate shows its numbers."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,6 @@
-"""Counts of successes against the binomial distribution, and how rates that share rows vary."""
+"""Counts of successes compared with the binomial distribution, and correlations of rates that
+share rows.
+"""
 
 import math
 
@@ -48,11 +50,11 @@ def test_few_counts_have_their_own_probabilities(n, rate):
 
 
 @pytest.mark.parametrize(("n", "rate"), TRIALS[4:])
-def test_some_counts_stand_for_those_that_are_nearest(n, rate):
+def test_some_counts_represent_the_nearest_ones(n, rate):
     counts, weights = weighted_counts(n, rate, 41)
     assert len(counts) == 41
     every = np.arange(n + 1)
-    nearest = np.abs(counts[:, None] - every).argmin(axis=0)  # of two, the lower
+    nearest = np.abs(counts[:, None] - every).argmin(axis=0)  # the lower one of ties
     expected = np.bincount(nearest, binom.pmf(every, n, rate), minlength=41)
     np.testing.assert_allclose(weights, expected, atol=1e-11)
 
@@ -69,7 +71,7 @@ def test_correlation_of_a_part_and_the_whole():
     part, whole = bound_means("PR | [M]", "PR")
     found = correlations({part: 0.3, whole: 0.4}, {part: 0.25, whole: 1.0}, frozenset())
     expected = math.sqrt(0.25 * 0.3 * 0.7 / (0.4 * 0.6))
-    # In the most even distribution whether a row is of M is not known given its decision.
+    # In the most even distribution, membership in M does not depend on the decision.
     assert found[0, 1] == pytest.approx(expected, abs=0.03)
 
 
@@ -91,8 +93,8 @@ def test_correlation_of_a_rate_with_what_it_decides():
 @pytest.mark.parametrize(
     ("names", "rates", "shares"),
     [
-        (("PR | [M]", "PR | [F]"), (0.2, 0.3), (0.5, 0.5)),  # not of the same rows
-        (("ACC", "TPR", "FPR"), (0.2, 0.9, 0.1), (1, 0.5, 0.5)),  # no distribution has these
+        (("PR | [M]", "PR | [F]"), (0.2, 0.3), (0.5, 0.5)),  # they do not share rows
+        (("ACC", "TPR", "FPR"), (0.2, 0.9, 0.1), (1, 0.5, 0.5)),  # no distribution has these rates
         (("TPR", "FPR", "ACC"), (0.8, 0.1, 0.8), (1, 1, 1)),
     ],
 )

@@ -1,4 +1,4 @@
-"""Edges between what passes and what fails, against binomial sums and a score test spelt out."""
+"""Edges between passing and failing counts, compared with binomial sums and a plain score test."""
 
 import math
 
@@ -94,8 +94,8 @@ def test_the_edge_of_very_many_rows_is_kept_at_some_counts():
     counts, highest = edge_of_rates([n, n], [1.0, -1.0], -0.1, 0.05)
     assert counts[[0, -1]].tolist() == [0, n]
     assert (np.diff(counts) > 0).all()
-    assert (np.diff(highest) <= 0).all()  # the more of the one, the fewer of the other
+    assert (np.diff(highest) <= 0).all()  # more of one allow fewer of the other
     assert len(counts) < 2000
-    # Half of either: p - q must be below .1 by 1.645 standard errors of their difference.
+    # At one half of either, p - q must be below .1 by 1.645 standard errors of the difference.
     first = np.interp(n / 2, counts, highest) / n
     assert first == pytest.approx(0.6 - 1.645 * math.sqrt((0.6 * 0.4 + 0.25) / n), abs=2e-5)

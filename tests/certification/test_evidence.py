@@ -1,4 +1,4 @@
-"""Samples of means, and how sums of their estimates vary."""
+"""Samples of means, and the variance of sums of their estimates."""
 
 import math
 

@@ -1,4 +1,6 @@
-"""Safety rows on which no decisions could pass, against all tables of a few rows."""
+"""Numbers of safety rows with which no decisions could pass, compared with all tables of a few
+rows.
+"""
 
 import itertools
 import math
@@ -68,7 +70,7 @@ def test_what_is_called_hopeless_is(text, trials, delta):
         assert rows > sum(trials)
 
 
-def test_both_sides_of_hopeless_are_seen():
+def test_feasible_and_infeasible_cases_occur():
     assert needed(GAP.format(0.2), (12, 3)) is not None
     assert needed(GAP.format(0.5), (12, 12)) is None
     assert needed(RATIO.format(0.5), (10, 2)) is not None
@@ -76,7 +78,7 @@ def test_both_sides_of_hopeless_are_seen():
 
 
 def test_a_rare_group_makes_a_gap_hopeless():
-    # Of 5 rows, constant decisions prove that the rate is at most 1 - 0.05 ** (1 / 5) = .451.
+    # With 5 rows, constant decisions prove that the rate is at most 1 - 0.05 ** (1 / 5) = .451.
     rows = needed(GAP.format(0.2), (900, 5))
     trials = (int(rows * 900 / 905), int(rows * 5 / 905))
     samples = zip(resolved(GAP.format(0.2)).estimands, trials, strict=True)
@@ -93,12 +95,12 @@ def test_one_rare_group_among_several_is_enough():
 
 
 @pytest.mark.parametrize("method", ["asymptotic", "ttest"])
-def test_tests_that_are_not_exact_are_not_judged(method):
+def test_feasibility_is_not_decided_for_inexact_tests(method):
     assert needed(GAP.format(0.2), (12, 3), method=method) is None
 
 
-def test_rates_over_predictions_are_not_judged():
-    # How many rows count for them is up to the decisions.
+def test_feasibility_is_not_decided_for_rates_over_predictions():
+    # The number of rows that PPV counts depends on the decisions.
     assert needed(GAP.format(0.2).replace("FPR", "PPV"), (12, 3)) is None
 
 

@@ -1,4 +1,4 @@
-"""The result of one test: a value that cannot be changed, and the paragraph that explains it."""
+"""The result of one test: an immutable value, and the paragraph that explains it."""
 
 import json
 import math
@@ -88,7 +88,7 @@ def test_what_did_not_pass_is_explained_with_the_reason():
     )
 
 
-def test_what_was_not_tested_says_no_numbers():
+def test_an_untested_result_has_no_numbers():
     assert UNTESTED.explain(None) == "PR <= 0.1: NOT tested\n  why not: there was no time"
 
 

@@ -1,4 +1,4 @@
-"""Any single edit of a document that changes a statement is refused, or found by verifying."""
+"""Any single edit of a document that changes a statement is refused, or found by verification."""
 
 import copy
 import json
@@ -39,12 +39,12 @@ from tests.certification.test_recompute import OF_STATISTICS
 from tests.certification.test_rules import FORGERIES
 
 WEIGHTS = np.random.default_rng(1).integers(1, 4, len(Y)).astype(float)
-# What no reader can recompute (see docs/for_the_auditor.md).
+# No reader can recompute these fields (see docs/for_the_auditor.md).
 BY_WORD_ALONE = {"created_at", "remarks", "versions", "parameters"}
 
 
 def of_certify(constraints, model=None, y=Y, verify=(), **options):
-    """A certificate of the function, and its verification."""
+    """A certificate of the function `certify`, and its verification."""
     model = model or Given().fit()
     of_rows = {name: options[name] for name in ("sample_weight", "groups") if name in options}
     measures = options.get("measures", ())
@@ -98,27 +98,27 @@ def made(kind):
 
 
 def differing(one, other):
-    """The fields in which two certificates say something else."""
+    """The fields in which two certificates differ."""
     names = vars(one)
     return {n for n in names if not is_close(_plain(getattr(one, n)), _plain(getattr(other, n)))}
 
 
 def _plain(value):
     if isinstance(value, tuple) and all(isinstance(each, str) for each in value):
-        return tuple(sorted(set(value)))  # in any order, and as often as they like
+        return tuple(sorted(set(value)))  # in any order and number
     if hasattr(value, "__dataclass_fields__"):
         return {name: _plain(entry) for name, entry in vars(value).items()}
     return tuple(map(_plain, value)) if isinstance(value, tuple) else value
 
 
 def are_of_before(one, other):
-    """Whether two certificates differ only in what is assumed of what was before the test."""
+    """Whether two certificates differ only in assumptions about the time before the test."""
     changed = set(one.assumptions) ^ set(other.assumptions)
     return any(map(NOT_REPEATED.match, changed & set(one.assumptions)))
 
 
 def outcome_of_edit(kind, rng):
-    """What becomes of one edit: "refused", "the same", "found", "by word alone", or its path."""
+    """The outcome of one edit: "refused", "the same", "found", "by word alone", or its path."""
     certificate, verify, document = made(kind)
     content, path = edited(document, rng)
     try:
@@ -133,7 +133,7 @@ def outcome_of_edit(kind, rng):
     ):
         return "by word alone"
     if changed == {"order_seed"} and certificate.guarantee == "asymptotic":
-        return "by word alone"  # no order changes what sums lead to
+        return "by word alone"  # sums do not depend on the order
     if read.statistics is None:
         assert not read.recompute().complete
         return "found"
@@ -166,8 +166,8 @@ def test_a_random_edit_is_noticed(kind):
 
 
 @pytest.mark.parametrize("kind", ["counts", "values", "alternatives"])
-def test_everything_that_is_taken_out_is_missed(kind):
-    """Entries of objects are missing; what is left of a list says less, and is noticed."""
+def test_everything_that_is_removed_is_noticed(kind):
+    """If entries of objects are removed, or a list gets shorter, this is noticed."""
     certificate, verify, document = made(kind)
     for *owners, name in places_in(document):
         content = copy.deepcopy(document)
@@ -194,7 +194,7 @@ def test_whoever_leaves_the_digests_alone_changes_nothing(kind):
         content, _ = edited(document, rng)
         content["digests"] = document["digests"]
         same = (json.dumps(each, sort_keys=True) for each in (content, document))
-        if len({*same}) == 1:  # the order of names says nothing
+        if len({*same}) == 1:  # the order of names has no meaning
             assert SafetyCertificate.from_json(json.dumps(content)) == certificate
             continue
         with pytest.raises(ValueError):  # noqa: PT011
@@ -230,7 +230,7 @@ OF_RECORDS = [
 
 @pytest.mark.parametrize(("kind", "path", "value", "message"), OF_RECORDS)
 def test_a_record_that_was_edited_is_refused_or_found(kind, path, value, message):
-    """Without a message: read, and found by verifying."""
+    """Without a message: the document is read, and the edit is found by verification."""
     certificate, verify, _ = made(kind)
     content = json.loads(forged(certificate, path, value))
     content["digests"] = digests_of(content)

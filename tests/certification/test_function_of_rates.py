@@ -1,4 +1,4 @@
-"""Functions of rates that may share rows: their tables, tests and forecasts of them."""
+"""Functions of rates that may share rows: their tables, tests and predictions."""
 
 import numpy as np
 import pandas as pd
@@ -63,7 +63,7 @@ def test_many_rates_are_left_to_the_box():
 
 
 def evidence(counts):
-    """Of the rates of one constraint, from (successes, trials), without a table."""
+    """The evidence of the rates of one constraint, from (successes, trials), without a table."""
     return lambda estimands: Evidence(
         {m: Sample(*counts[m.label], counts[m.label][1]) for m in estimands}
     )
@@ -79,8 +79,8 @@ def test_a_table_is_found_where_the_rates_determine_it():
     assert found == pytest.approx({(2, 2): 40, (1, 1): 60, (0, 2): 70, (0, 1): 80})
 
 
-def test_what_rates_do_not_say_stays_as_it_was():
-    """Two groups that may overlap: the overlap is as large as in the table that is given."""
+def test_the_overlap_of_groups_is_that_of_the_table():
+    """Two groups that may overlap: the overlap is as large as in the given table."""
     given = {(2, 2): 10.0, (1, 1): 10.0, (2, 0): 30.0, (1, 0): 30.0, (0, 2): 20.0, (0, 1): 20.0}
     table = fitted_table(given, np.array([44.0, 33.0]), np.array([80.0, 60.0]))
     assert sum(n for kind, n in table.items() if kind[0] == 2) == pytest.approx(44)
@@ -98,8 +98,8 @@ def test_what_rates_do_not_say_stays_as_it_was():
         ("PR | [sex == 'M'] - PR <= .05", {'PR | [sex == "M"]': (300, 600), "PR": (560, 1200)}),
     ],
 )
-def test_passing_tables_are_about_those_that_pass(text, counts):
-    """Where the verdict changes as one count grows, to within four counts."""
+def test_passing_tables_are_approximately_those_that_pass(text, counts):
+    """The verdict changes as one count grows, at the predicted count to within four counts."""
     atom = next(iter(atoms_of(bind(parse(text), SCHEMA).tree)))
     labels = [m.label for m in atom.estimands]
     rng = np.arange(-30, 31, 2)

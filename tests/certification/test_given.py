@@ -1,4 +1,4 @@
-"""What is not a fitted Seldonian estimator, or not a certificate, is named."""
+"""Errors name arguments that are not a fitted Seldonian estimator or not a certificate."""
 
 import matplotlib
 import numpy as np

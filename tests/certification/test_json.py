@@ -1,4 +1,4 @@
-"""Certificates as JSON: what is written is read back, and what is no such document is refused."""
+"""Certificates as JSON: written documents can be read, and other documents are refused."""
 
 import copy
 import json
@@ -40,7 +40,7 @@ def searched():
 
 
 def strict(text):
-    """What a reader that keeps to the standard gets."""
+    """The document as a strict JSON reader reads it."""
 
     def refuse(name):
         raise AssertionError(f"{name} is not JSON")
@@ -151,7 +151,7 @@ def test_every_field_is_checked():
 
 # -- documents that are none ---------------------------------------------------------------------
 
-# Of which certificate, which field to what, and the field that the message names.
+# The certificate, the field and its new value, and the field that the message names.
 OF_OTHER_TYPES = [
     (PASSED, "results.0.constraint", 3, "constraint"),
     (PASSED, "results.0.g", True, "g"),
@@ -322,7 +322,7 @@ def test_a_field_that_was_changed_is_named_by_its_digest(name):
         SafetyCertificate.from_json(json.dumps(content))
 
 
-def test_spaces_and_the_order_of_fields_say_nothing():
+def test_spaces_and_the_order_of_fields_have_no_meaning():
     content = json.loads(PASSED.to_json())
     turned = {name: content[name] for name in reversed(content)}
     turned["results"] = [{n: r[n] for n in reversed(r)} for r in content["results"]]
@@ -379,5 +379,5 @@ def test_an_independent_validator_agrees_with_the_reader():
         assert not list(validator.iter_errors(json.loads(certificate.to_json())))
     for certificate, path, value, _ in OF_OTHER_TYPES:
         if type(value) is float and value.is_integer():
-            continue  # JSON Schema takes 10.0 for a whole number
+            continue  # JSON Schema accepts 10.0 as a whole number
         assert list(validator.iter_errors(json.loads(forged(certificate, path, value))))

@@ -1,4 +1,4 @@
-"""Rows that are kept, in an order that is drawn."""
+"""Kept rows, in a random order."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,9 @@ def test_rows_follow_each_other():
 
 @pytest.mark.parametrize(("groups", "weights"), GIVEN)
 def test_parts_have_the_order_of_the_whole(groups, weights):
-    """Rows that came in batches are drawn as if they had come at once, units across batches too."""
+    """Rows that came in batches have the random order of rows that came at once, also across
+    batches.
+    """
     rng = np.random.default_rng(0)
     codes, labels = rng.integers(0, 3, 60).astype(np.int32), rng.integers(0, 2, 60)
     entries, units = rng.random((60, 2)), units_of(groups, weights, 60)

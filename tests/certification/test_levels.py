@@ -1,4 +1,4 @@
-"""Levels that constraints may name, and those that quantifiers range over, read off a few rows."""
+"""Levels that constraints may name, and levels of quantifiers, found from a few rows."""
 
 import numpy as np
 import pandas as pd
@@ -28,12 +28,12 @@ def seen(texts, columns):
     ("texts", "expected"),
     [
         ("ACC >= 0.5", {}),
-        ("PR | [race == 'Z'] <= 0.5", {"race": {"A", "B", "C"}}),  # a condition adds none
+        ("PR | [race == 'Z'] <= 0.5", {"race": {"A", "B", "C"}}),  # a condition adds no level
         ("max(PR, by=sex) <= 0.5", {"sex": {0, 1}}),
         ("max(PR, by=sex in (1, 7)) <= 0.5", {"sex": {0, 1, 7}}),
         ("max(PR, by=race in ('A', 'Z')) <= 0.5", {"race": {"A", "B", "C", "Z"}}),
-        ("max(PR, by=race in (1, 2)) <= 0.5", {"race": {"A", "B", "C"}}),  # no texts
-        ("max(PR, by=sex in ('1',)) <= 0.5", {"sex": {0, 1}}),  # no number
+        ("max(PR, by=race in (1, 2)) <= 0.5", {"race": {"A", "B", "C"}}),  # not texts
+        ("max(PR, by=sex in ('1',)) <= 0.5", {"sex": {0, 1}}),  # the level is not a number
         ("max(PR, by=grade in ('middle', 'top')) <= 0.5", {"grade": {"low", "high", "middle"}}),
         ("max(PR, by=color in ('green',)) <= 0.5", {"color": {"blue", "red", "green"}}),
         ("max(PR, by=(sex, race)) <= 0.5", {"sex": {0, 1}, "race": {"A", "B", "C"}}),
@@ -65,7 +65,7 @@ PAIRS = frozenset({("B", 1), ("A", 0), ("A", 1), ("C", 1)})
         ("PR | [race == 'A'] <= 0.5", {}),
         ("max(PR, by=race) <= 0.5", {(RACE,): RACES}),
         ("max(PR, by=race) - min(PR, by=sex) <= 0.5", {(RACE,): RACES, (SEX,): {(0,), (1,)}}),
-        ("max(PR, by=race in ('A', 'B')) <= 0.5", {}),  # needs no rows
+        ("max(PR, by=race in ('A', 'B')) <= 0.5", {}),  # rows are not needed
         ("max(PR, by=(race, sex)) <= 0.5", {(RACE, SEX): PAIRS}),
         ("max(PR, by=(race in ('A', 'B'), sex)) <= 0.5", {(A_OR_B, SEX): PAIRS - {("C", 1)}}),
         ("max(PR, by=(race in ('A', 'B'), sex in (0, 1))) <= 0.5", {}),

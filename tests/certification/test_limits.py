@@ -1,4 +1,4 @@
-"""Bounds that are the tightest limit with which a constraint passes."""
+"""Bounds are the tightest limits with which a constraint passes."""
 
 import math
 
@@ -113,7 +113,7 @@ def test_the_bound_is_the_limit_at_which_it_would_just_pass(text):
     ],
 )
 @pytest.mark.thinned(2)
-def test_a_bound_does_not_depend_on_the_limit_that_was_asked(text, limits, deterministic):
+def test_a_bound_does_not_depend_on_the_requested_limit(text, limits, deterministic):
     data = DATA if deterministic else SOFT_GROUPS
     every = [data.certify(text.format(limit), deterministic=deterministic) for limit in limits]
     results = [result for result in every if result.method != "arithmetic"]  # true of any model
@@ -124,4 +124,4 @@ def test_a_bound_does_not_depend_on_the_limit_that_was_asked(text, limits, deter
         upper = result.operator == "<="
         easier = result.bound <= result.limit if upper else result.bound >= result.limit
         assert result.passed == easier
-    assert len({result.passed for result in results}) == 2  # both sides of the bound
+    assert len({result.passed for result in results}) == 2  # on both sides of the bound

@@ -1,4 +1,4 @@
-"""Statistics of parts whose cells were made apart add up to those of all rows."""
+"""Statistics of parts with separate cells add up to those of all rows."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from sklearn_seldonian.constraints import (
 RNG = np.random.default_rng(0)
 N = 300
 COLUMNS = {
-    "race": np.sort(RNG.choice(["A", "B", "C", "D"], N)),  # parts have different levels
+    "race": np.sort(RNG.choice(["A", "B", "C", "D"], N)),  # the parts have different levels
     "M": RNG.integers(0, 2, N),
     "age": RNG.integers(18, 90, N),
 }
@@ -40,7 +40,7 @@ def resolved(columns):
 
 
 def statistics(rows, *, soft=False):
-    """Of some rows, with the conditions that these rows alone give."""
+    """Statistics of some rows, with the conditions that these rows alone give."""
     columns = {name: values[rows] for name, values in COLUMNS.items()}
     n_rows = len(LABELS[rows])
     cells = assign_cells(columns, [c.conditions for c in resolved(columns)], n_rows)

@@ -1,4 +1,4 @@
-"""A test knows what it promises, and whether its bound keeps a limit."""
+"""The guarantee of each method, and whether its bound is within a limit."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def never(*_):
     ("name", "guarantee"),
     [(CLOPPER_PEARSON, "exact"), (BETTING, "finite-sample"), ("delta method", "asymptotic")],
 )
-def test_a_test_promises_what_its_name_says(name, guarantee):
+def test_the_guarantee_of_a_test_follows_from_its_name(name, guarantee):
     assert Method(name, never, never).guarantee == guarantee
 
 
@@ -27,6 +27,6 @@ def test_a_limit_is_kept_where_the_bound_is_at_most_the_limit(limit, kept):
     assert Method(BETTING, lambda delta: 0.3, never).at_most(limit, 0.05) is kept
 
 
-def test_a_faster_way_to_tell_is_taken():
+def test_a_faster_way_to_decide_is_used():
     method = Method(BETTING, never, never, lambda limit, delta: limit > 2 * delta)
     assert [method.at_most(limit, 0.1) for limit in (0.1, 0.3)] == [False, True]

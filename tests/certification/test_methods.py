@@ -1,4 +1,4 @@
-"""Which method tests which atom, and that outcomes have no say in it."""
+"""The method of each kind of atom. It does not depend on the outcomes."""
 
 import numpy as np
 import pytest
@@ -70,7 +70,7 @@ CHOICES = [
     ("PR | [M] / PR | [F] >= 0.8", SCHEMA, True, "exact", "exact unconditional test", "exact"),
     ("FPR - FNR <= 0.3", SCHEMA, True, "auto", "exact unconditional test", "exact"),
     ("exp(PR | [M] - PR | [F]) <= 1.3", SCHEMA, True, "auto", "exact unconditional test", "exact"),
-    # where the limit moves the weights, the exact test and betting know ratios of two means only
+    # if the limit is in the weights, the exact test and betting apply to ratios of two means only
     ("(PR | [M] + 1) / (PR | [F] + 1) <= 1.5", SCHEMA, True, "auto", "box", "finite-sample"),
     ("(FPR | [M] + FNR | [M]) / FPR | [F] <= 2", SCHEMA, True, "auto", "box", "finite-sample"),
     ("PR | [M] / PR | [F] >= 0.8", SCHEMA, False, "auto", "betting", "finite-sample"),
@@ -165,7 +165,7 @@ def test_columns_not_known_to_be_exclusive_may_share_rows():
 
 
 def test_few_rows_of_several_rates_get_chernoffs_bound():
-    """With few rows the single tails say less of a sum than the bound on it."""
+    """With few rows, single tail probabilities have less power for a sum than its bound."""
     cases = evidence(EO, n=100), evidence(EO, n=400)
     methods = [safety_test(constraint.tree, seen, 0.05).method for constraint, seen in cases]
     assert methods == ["joint Chernoff bound", INVERSE]

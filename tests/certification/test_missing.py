@@ -1,4 +1,6 @@
-"""Rows whose group is not recorded: they meet no condition on it, and count for all else."""
+"""Rows without a recorded group: conditions on the group are false for them, and they count
+elsewhere.
+"""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ from sklearn_seldonian.constraints import ColumnIs, Comparison, Membership, assi
 from tests.certification._people import CLASSIFIER, FEATURES, GROUPS, people
 
 ROWS = people(3000, 2)
-# Whether the sex is recorded depends on the label: which is what the certificate warns of.
+# Whether the sex is recorded depends on the label, and the certificate warns of this.
 KNOWN = np.random.default_rng(0).random(3000) < np.where(ROWS["label"] == "yes", 0.5, 0.2)
 MASKED = ROWS.assign(sex=ROWS["sex"].where(KNOWN).astype(object))
 ON_SEX = [
@@ -33,13 +35,15 @@ def certified(rows, constraints, **options):
 
 
 @pytest.mark.parametrize("options", [{}, {"method": "asymptotic"}, {"decision": "sample"}])
-def test_what_is_said_of_groups_is_what_the_rows_with_a_record_say(options):
-    """So these tests are as valid as without gaps: those rows are independent draws, too."""
+def test_statements_about_groups_are_those_of_rows_with_a_record(options):
+    """These tests are as valid as without missing values, because those rows are independent
+    draws.
+    """
     options = {"random_state": 0, **options}
     found, alone = (certified(rows, ON_SEX, **options) for rows in (MASKED, MASKED[KNOWN]))
     for one, other in zip(found.results, alone.results, strict=True):
         assert one.rows == other.rows
-        if "decision" not in options:  # whose rows are looked at in another order
+        if "decision" not in options:  # in drawn decisions, the rows have another order
             assert one.bound == pytest.approx(other.bound, abs=2e-3 * ("method" in options))
         assert one.estimate == pytest.approx(other.estimate)
 
@@ -52,8 +56,8 @@ MIXED = [
 ]
 
 
-def test_no_record_is_a_level_of_its_own_that_nobody_can_name():
-    """Beside rates of all rows the rows without a record count, as those of a third sex would."""
+def test_missing_values_are_a_level_that_no_constraint_can_name():
+    """Rates of all rows count the rows without a record, like those of a third sex."""
     found, named = (certified(rows, MIXED) for rows in (MASKED, MASKED.fillna({"sex": "?"})))
     assert found.results == named.results
     assert found.n_safety == 3000
@@ -128,10 +132,10 @@ def test_a_column_may_be_in_two_places_with_the_same_gaps():
         certify(model, X, MASKED["label"], ON_SEX[0], **options)
 
 
-# -- what the certificate says -----------------------------------------------------------------
+# -- statements of the certificate -------------------------------------------------------------
 
 
-def test_the_certificate_counts_the_rows_and_says_what_they_leave_open():
+def test_the_certificate_counts_the_rows_and_states_the_assumption():
     n_missing = int((~KNOWN).sum())
     certificate = certified(MASKED, [*ON_SEX, "PR | [race == 'A'] <= 0.9"])
     (said,) = (text for text in certificate.assumptions if "has no value in" in text)
@@ -187,7 +191,7 @@ def test_rows_without_a_record_train_and_are_tested():
     fresh.loc[::2, "sex"] = None
     again = model.certify(fresh[FEATURES], fresh["label"], sensitive_features=fresh[GROUPS])
     assert any("no value in 500 of the 1,000" in text for text in again.assumptions)
-    model.set_params(missing="error")  # counts in the next fit
+    model.set_params(missing="error")  # this has an effect in the next fit
     model.certify(fresh[FEATURES], fresh["label"], sensitive_features=fresh[GROUPS])
     with pytest.raises(ValueError, match="missing values"):
         model.fit(MASKED[FEATURES], MASKED["label"], sensitive_features=MASKED[GROUPS])

@@ -1,4 +1,4 @@
-"""Several models on the same rows: what is certified falsely, counted on a known population."""
+"""Several models on the same rows: false certificates, counted on a known population."""
 
 from functools import cache
 
@@ -56,7 +56,7 @@ class TestHolm:
         assert holm(len(p_values), lambda i, k: p_values[i] <= DELTA / k) == certified
 
     def test_passing_at_a_small_level_alone_certifies_nothing(self):
-        """A test that passes at delta / 2 and not at delta is not to be trusted at either."""
+        """If a test passes at delta / 2 but not at delta, nothing is certified at either."""
         assert holm(2, lambda i, k: k == 2) == {}
 
     def test_random_p_values_are_treated_as_in_the_textbook(self):
@@ -87,7 +87,7 @@ def constraint_passes(text, count, delta):
 
 
 def correlated(rng, rates, shared):
-    """For each row and model whether it succeeds; models agree on a share of the rows."""
+    """For each row and model, whether the model is correct; models agree on a share of the rows."""
     together = rng.random((N_ROWS, 1)) < shared
     draws = np.where(together, rng.random((N_ROWS, 1)), rng.random((N_ROWS, len(rates))))
     return draws < rates
@@ -99,7 +99,7 @@ def n_trials(whole):
 
 
 def false_certificates(procedure, rates, n_trials, shared=0.5):
-    """How often a model is certified whose accuracy is not above the limit."""
+    """The share of draws that certify a model whose accuracy is not above the limit."""
     rng = np.random.default_rng(0)
     false = 0
     for _ in range(n_trials):
@@ -113,7 +113,7 @@ def false_certificates(procedure, rates, n_trials, shared=0.5):
 
 
 def retry(n_models, passing):
-    """What searching over settings on the safety rows amounts to: any that passes will do."""
+    """A search on the safety rows: any model that passes is returned."""
     return [i for i in range(n_models) if passing(i)]
 
 
@@ -137,7 +137,7 @@ def test_several_models_share_one_delta(procedure, rates, shared, n_trials):
 
 
 def test_the_fixed_sequence_uses_all_of_delta(n_trials):
-    """The count of false certificates is the exact size of one test: the test above could fail."""
+    """The share of false certificates is the exact size of one test, so the test above can fail."""
     false = false_certificates(fixed_sequence, BOUNDARY, n_trials)
     fewest = next(k for k in range(N_ROWS) if constraint_passes("ACC >= 0.8", k, DELTA))
     assert binomtest(false, n_trials, binom.sf(fewest - 1, N_ROWS, 0.8)).pvalue > 0.01
@@ -145,7 +145,9 @@ def test_the_fixed_sequence_uses_all_of_delta(n_trials):
 
 @pytest.mark.parametrize("procedure", [fixed_sequence, holm])
 def test_each_constraint_has_its_own_delta(procedure, n_trials):
-    """Models violate one constraint or the other; each is certified falsely at its own rate."""
+    """Each model violates one of the constraints, and is falsely certified at that constraint's
+    rate.
+    """
     deltas = {"ACC >= 0.8": 0.02, "PR <= 0.3": 0.2}
     accuracies, positives = np.tile([0.8, 0.95], 5), np.tile([0.2, 0.3], 5)
     rng = np.random.default_rng(1)

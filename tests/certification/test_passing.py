@@ -1,4 +1,4 @@
-"""Predicted probabilities of passing against sums over all counts, and edges against tests."""
+"""Predicted probabilities of passing compared with sums over all counts, and edges with tests."""
 
 import numpy as np
 import pytest
@@ -48,13 +48,13 @@ def certified(atom, counts, trials, method):
 
 
 def probability(region, rates, weight=0.0):
-    """Of one region, with a rate for each of its samples."""
+    """The probability of one region, with a rate for each of its samples."""
     rates = np.asarray(rates)[..., None, [0, -1]]
     return PassingRegions([region]).probabilities(rates, weight)[..., 0]
 
 
 def given(region, counts):
-    """Counts of the positive form as they are in the sample."""
+    """The counts of the sample, from those of the positive form."""
     return [
         int(n - k) if s else int(k)
         for k, n, s in zip(counts, region.tested, region.negative, strict=True)
@@ -68,7 +68,7 @@ def given(region, counts):
 def test_edge_of_two_rates(text, trials, method):
     atom = atom_of(text)
     region = passing_region(atom, trials, trials, 0.05, method, EXCLUSIVE)
-    room = 1 if method == "auto" else 0  # the score test stands for the exact one
+    room = 1 if method == "auto" else 0  # the score test approximates the exact one
     assert len(region.counts) == trials[1] + 1
     for second, highest in zip(region.counts[::7], region.highest[::7], strict=True):
         inside, outside = highest - room, highest + room + 1
@@ -92,7 +92,7 @@ def test_edge_of_one_rate(text):
 
 
 def summed(region):
-    """The probability of passing by beta-binomial counts, for counts seen."""
+    """The probability of passing by beta-binomial counts, for observed counts."""
     counts = np.arange(region.tested[-1] + 1)
     highest = np.floor(np.interp(counts, region.counts, region.highest))
 
@@ -162,10 +162,10 @@ def test_probability_of_passing_with_one_rate(text):
 @pytest.mark.parametrize(
     ("text", "seen", "method"),
     [
-        ("PPV | [M] <= 0.3", [50], "auto"),  # over a number of rows that depends on the model
-        ("PR | [M] - PR | [F] <= 0.1", [50, 0], "auto"),  # nothing was seen
+        ("PPV | [M] <= 0.3", [50], "auto"),  # its number of rows depends on the model
+        ("PR | [M] - PR | [F] <= 0.1", [50, 0], "auto"),  # a rate has no rows
         ("PR | [M] - PR | [F] <= 0.1", [50, 50], "ttest"),
-        ("PR - TPR <= 0.1", [50, 50], "auto"),  # rates that share rows
+        ("PR - TPR <= 0.1", [50, 50], "auto"),  # the rates share rows
         ("PR | [M] * PR | [F] <= 0.1", [50, 50], "auto"),
         ("LogLoss <= 0.7", [50], "auto"),
     ],
@@ -176,7 +176,7 @@ def test_other_tests_have_no_region(text, seen, method):
 
 
 @pytest.mark.parametrize("region", [None, lambda delta: (np.zeros(1), np.array([7.0]))])
-def test_the_region_is_what_the_method_says_whatever_its_name(region, monkeypatch):
+def test_the_region_is_that_of_the_method_of_any_name(region, monkeypatch):
     mine = Method("mine", lambda _: 0.0, lambda _: 1.0, acceptance_region=region)
     monkeypatch.setattr(_methods, "METHODS", {"mine": (lambda atom, evidence: mine,)})
     found = passing_region(atom_of("PR | [M] <= 0.3"), [50], [40], 0.05, "mine")
@@ -192,7 +192,7 @@ def test_a_limit_that_no_rates_keep():
 
 @pytest.mark.parametrize("rate", [0.05, 0.1, 0.5, 0.8])
 def test_error_of_a_rate_read_off_a_normal_distribution(rate):
-    """Against a simulation of two groups whose scores have one standard deviation."""
+    """Compared with a simulation of two groups whose scores have one standard deviation."""
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(4000, 2, 100)) + ndtri(rate)
     spread = np.sqrt(scores.var(axis=2, ddof=1).mean(axis=1))[:, None]

@@ -1,4 +1,4 @@
-"""Plans against sums over all counts and against simulations of the safety test itself."""
+"""Plans compared with sums over all counts, and with simulations of the safety test."""
 
 import math
 from functools import cache
@@ -62,7 +62,7 @@ def exact_power(text, rate, n, delta=0.05, method="auto"):
 
 
 ONE_RATE = [
-    ("ERR <= 0.05", {"ERR": 0.001}, 0.999, 63),  # canonical is ACC
+    ("ERR <= 0.05", {"ERR": 0.001}, 0.999, 63),  # the canonical measure is ACC
     ("ERR <= 0.05", {"ACC": 0.99}, 0.99, 63),
     ("ACC >= 0.9", {"ACC": 0.93}, 0.93, 150),
     ("TNR >= 0.6", {"FPR": 0.3}, 0.3, 40),
@@ -121,17 +121,18 @@ def test_rows_for_one_limit_are_the_fewest_with_the_power(limit, rate, power):
     assert powers[-1] >= power > max(powers[:-1])
 
 
-# -- one rate and two groups, in the numbers of rows that users ask about -------------------------
+# -- one rate and two groups, with typical numbers of rows ----------------------------------------
 
 
 @pytest.mark.parametrize("power", [0.8, 0.9, 0.95])
 @pytest.mark.parametrize("rate", [0.91, 0.92, 0.93, 0.95])
-def test_rows_for_one_rate_have_the_power_asked_for(rate, power):
+def test_rows_for_one_rate_have_the_requested_power(rate, power):
     n = required_safety_rows("ACC >= 0.9", {"ACC": rate}, power=power)
-    fewest = int(binom.isf(0.05, n, 0.9)) + 1  # that reject a rate of .9 at .05
+    fewest = int(binom.isf(0.05, n, 0.9)) + 1  # the smallest count that rejects a rate of .9 at .05
     assert binomial_lower(fewest, n, 0.05) >= 0.9 > binomial_lower(fewest - 1, n, 0.05)
     exact = float(binom.sf(fewest - 1, n, rate))
-    # Counts are whole, which makes the exact power of few rows a little more than asked for.
+    # Counts are whole numbers, so the exact power with few rows is a little above the requested
+    # one.
     assert power - 0.01 <= exact <= power + 0.06
 
 
@@ -145,7 +146,7 @@ SHARES = {"PR | [M]": 0.5, "PR | [F]": 0.5}
 PARITY = "abs(PR | [M] - PR | [F]) <= 0.1"
 
 
-def test_rows_fall_as_the_rates_leave_the_limit(whole):
+def test_rows_decrease_with_the_distance_from_the_limit(whole):
     rows = [required_safety_rows("ACC >= 0.9", {"ACC": r}) for r in (0.91, 0.92, 0.94, 0.97, 1.0)]
     assert rows == sorted(rows, reverse=True)
     assert len(set(rows)) == len(rows)
@@ -234,7 +235,7 @@ def test_plans_refuse_bad_input(arguments, message):
 def test_probability_of_passing_with_one_rate(rate, n):
     fewest = int(binom.isf(0.05, n, 0.9)) + 1
     exact = float(binom.sf(fewest - 1, n, rate))
-    # Counts are whole: what is foreseen may be off by half a count's probability.
+    # Counts are whole numbers, so a prediction can be wrong by half of a count's probability.
     slack = 0.01 + binom.pmf(fewest, n, rate)
     assert probability_of_passing("ACC >= 0.9", {"ACC": rate}, n) == pytest.approx(exact, abs=slack)
 
@@ -278,7 +279,7 @@ def test_probability_of_passing_either_of_two():
 
 
 def simulated(texts, counts, trials, delta=0.05):
-    """The share of tables of independent counts, one row each, with which all `texts` pass."""
+    """The share of tables of independent counts with which all `texts` pass."""
     rows = dict(zip(counts, trials, strict=True))
     schema = Schema((0, 1), 1, {"M": (0, 1), "F": (0, 1), "race": ("A", "B", "C")})
     trees = [bind(parse(text), schema).tree for text in texts]
@@ -396,7 +397,7 @@ def test_no_parts_are_in_one_group():
 
 
 def test_each_of_many_groups_passes_on_its_own():
-    """Groups of one size have one edge; sizes and rates differ."""
+    """Groups of equal size have one common edge. Here, sizes and rates differ."""
     levels = tuple(f"level {i}" for i in range(40))
     constraint = bind(parse("min(TPR, by=g) >= 0.6"), Schema((0, 1), 1, {"g": levels}))
     means = constraint.estimands

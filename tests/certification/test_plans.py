@@ -1,4 +1,4 @@
-"""What can be asked about the rows of a safety test: constraints, rates, shares and classes."""
+"""The arguments of plans of safety rows: constraints, rates, shares and classes."""
 
 import math
 
@@ -115,7 +115,7 @@ def test_several_constraints_have_a_delta_each():
     assert found == pytest.approx(strict * lax)
 
 
-def test_a_rate_and_its_complement_say_the_same():
+def test_a_rate_and_its_complement_have_one_plan():
     asked = probability_of_passing("TPR >= 0.8", {"TPR": 0.9}, 150)
     assert probability_of_passing("TPR >= 0.8", {"FNR": 0.1}, 150) == pytest.approx(asked)
     assert probability_of_passing("FNR <= 0.2", {"TPR": 0.9, "FNR": 0.1}, 150) == asked
@@ -191,7 +191,7 @@ def test_design_effects_that_are_none_are_refused(effect):
 
 
 def units(rng, n_units, size, rate, correlation):
-    """Groups whose rows are positive together as the correlation has it (beta-binomial)."""
+    """Groups whose rows are positive together, with this correlation (beta-binomial)."""
     total = 1 / correlation - 1
     rates = rng.beta(rate * total, (1 - rate) * total, n_units)
     hits = rng.binomial(size, rates).astype(float)
@@ -208,7 +208,7 @@ def units(rng, n_units, size, rate, correlation):
         (GAP, GAP_RATES, HALVES, [1.0, -1.0], 0.15),
     ],
 )
-def test_planned_groups_pass_about_as_often_as_was_asked_for(
+def test_planned_groups_pass_with_about_the_requested_power(
     constraint, rates, shares, slopes, limit, n_trials, lowest
 ):
     size, correlation, rng = 5, 0.3, np.random.default_rng(0)
@@ -221,5 +221,5 @@ def test_planned_groups_pass_about_as_often_as_was_asked_for(
         ]
         return totals_test(of_each, slopes, 0.05).upper <= limit
 
-    # Below `lowest` with probability .003 or less, were .9 the truth.
+    # If .9 were the truth, a share below `lowest` would have a probability of at most .003.
     assert np.mean([passes() for _ in range(n_trials)]) >= lowest

@@ -1,4 +1,4 @@
-"""What rows say of populations in which levels have other shares."""
+"""Evidence about populations in which levels have other shares."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,9 @@ SHIFT = shift_of({"race": {"A": (0.2, 0.6), "B": (0.4, 0.8)}})
 
 
 def evidence_of(text, n_rows=400, seed=0):
-    """Of rows decided positive with probability .2 in A and .6 in B, and the means of a text."""
+    """The evidence of rows decided positive with probability .2 in A and .6 in B, and the means of
+    a text.
+    """
     rng = np.random.default_rng(seed)
     race = rng.choice(["A", "B"], n_rows, p=[0.7, 0.3])
     decided = (rng.random(n_rows) < np.where(race == "A", 0.2, 0.6)).astype(int)
@@ -48,7 +50,7 @@ def test_units_are_blocks_of_all_levels():
     for population in evidence.populations:
         (totals,) = population.totals_of([mean])
         assert len(totals.denominators) == min((race == level).sum() for level in "AB")
-        assert totals.denominators == pytest.approx(1.0)  # each row counts for PR
+        assert totals.denominators == pytest.approx(1.0)  # PR counts each row
         estimate = np.mean(totals.numerators)
         assert estimate == pytest.approx(population.estimates([mean])[mean], abs=0.02)
 

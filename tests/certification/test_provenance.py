@@ -1,4 +1,4 @@
-"""What a certificate says of the rows and of the software, and what it rests on."""
+"""The statements of a certificate about the rows, the software and its assumptions."""
 
 import platform
 from importlib.metadata import version
@@ -77,7 +77,7 @@ def row_fingerprints(X, y, columns, **answers):
     [NUMBERS[::-1], NUMBERS[:, ::-1], NUMBERS.ravel(), NUMBERS.astype(np.float32), NUMBERS + 1e-12],
     ids=["order of rows", "order of columns", "shape", "type", "a digit"],
 )
-def test_a_fingerprint_tells_arrays_apart_by_all_that_they_are(other):
+def test_fingerprints_of_arrays_differ_with_content_shape_and_type(other):
     assert fingerprint(NUMBERS) == fingerprint(np.asfortranarray(NUMBERS))
     assert fingerprint(other) != fingerprint(NUMBERS)
     assert fingerprint(NUMBERS, other) != fingerprint(other, NUMBERS)
@@ -89,10 +89,10 @@ def test_each_kind_of_answer_has_a_fingerprint_of_its_own():
     found = row_fingerprints(NUMBERS, y, columns, decisions=y, scores=np.array([0.25, 0.75]))
     assert set(alone) == {"data", "data: y", "data: column M"}
     assert found == {**alone, "decisions": found["decisions"], "scores": found["scores"]}
-    assert len(set(found.values())) == 4  # y and M hold the same values
+    assert len(set(found.values())) == 4  # y and M have the same values
 
 
-def test_parts_of_the_data_are_told_apart():
+def test_parts_of_the_data_have_fingerprints_of_their_own():
     y, columns = np.array([0, 1, 1]), {"M": np.array([1, 0, 0])}
     X = np.arange(6.0).reshape(3, 2)
     own = row_fingerprints(X, y, columns)
@@ -122,7 +122,7 @@ def test_answers_belong_to_their_rows():
     assert one["scores"] != mixed["scores"]
 
 
-# -- rows that the model has seen ------------------------------------------------------------------
+# -- rows that the model was fitted to -------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_answers_belong_to_their_rows():
         ),
     ],
 )
-def test_rows_that_no_model_is_known_to_have_seen_are_assumed_to_be_others(sightings, added):
+def test_without_a_record_of_training_rows_new_rows_are_assumed(sightings, added):
     assert other_rows(sightings) == OTHER + added
 
 

@@ -1,4 +1,4 @@
-"""Ratios of two means, and expressions without their constant, read off atoms."""
+"""Ratios of two means, and expressions without their constant, found from atoms."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def atom_of(text):
 
 
 def rates_of(atom):
-    """Rates of positive decisions of M and F, those of negative ones being their complements."""
+    """Positive rates of M and F; negative rates are their complements."""
     return {estimand: M if "M" in str(estimand) else F for estimand in atom.estimands}
 
 

@@ -1,4 +1,4 @@
-"""Bounds and verdict again, from what a certificate keeps of the rows."""
+"""Recomputation of bounds and verdict from the records in a certificate."""
 
 import json
 from dataclasses import replace
@@ -28,7 +28,7 @@ from tests.certification._certificates import (
 from tests.certification._fixed import Fixed
 from tests.certification.test_json import CERTIFICATES
 
-# Whose tests look at numbers of each row.
+# The tests of these certificates use the numbers of each row.
 BY_ROWS = {"own measure", "probabilities", "calibration", "drawn decisions", "numbers"}
 BY_ROWS |= {"fit of numbers"}
 
@@ -58,7 +58,7 @@ def test_counts_in_the_document_give_the_bound_by_an_independent_formula():
     assert content["results"][0]["bound"] == pytest.approx(expected, rel=1e-9)
 
 
-def test_what_needs_the_rows_is_named_and_the_rest_recomputed():
+def test_values_that_need_the_rows_are_named_and_others_recomputed():
     certificate = certified(["Cost <= 0.9", "ACC >= 0.8"])
     again = certificate.recompute()
     assert not again.complete
@@ -74,7 +74,7 @@ def test_what_needs_the_rows_is_named_and_the_rest_recomputed():
     assert not changed.recompute().same
 
 
-def test_a_certificate_without_statistics_says_that_it_cannot_be_recomputed():
+def test_a_certificate_without_statistics_cannot_be_recomputed():
     bare = replace(PASSED, statistics=None, specification=None)
     again = bare.recompute()
     assert again.same
@@ -92,7 +92,7 @@ def test_what_was_not_tested_has_nothing_to_recompute():
 
 
 def changed(certificate, path, value):
-    """A document with another value, and digests made anew."""
+    """A document with another value, and with digests computed anew."""
     content = json.loads(forged(certificate, path, value))
     content["digests"] = digests_of(content)
     return json.dumps(content)
@@ -178,7 +178,7 @@ def test_statistics_that_contradict_the_certificate_are_refused(certificate, pat
 
 
 def test_a_bound_that_no_rule_but_the_statistics_refutes():
-    """Bound, g_upper and p-value agree with each other, and are not those of the counts."""
+    """Bound, g_upper and p-value agree with each other, but not with the counts."""
     content = json.loads(PASSED.to_json())
     content["results"][0].update(bound=0.85, g_upper=0.8 - 0.85, p_value=0.001)
     content["digests"] = digests_of(content)
@@ -356,7 +356,7 @@ ODD = {
 
 @pytest.mark.parametrize(("model", "data", "y", "constraints", "options"), ODD.values(), ids=ODD)
 @pytest.mark.filterwarnings("ignore:.* is tested by a normal approximation")
-def test_whatever_the_rows_are_like(model, data, y, constraints, options):
+def test_rows_of_any_kind(model, data, y, constraints, options):
     certificate = certify(model, data, y, constraints, **options)
     again = certificate.recompute()
     assert again.same

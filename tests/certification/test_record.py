@@ -1,4 +1,4 @@
-"""What certificates keep: values that cannot be changed and compare by what they say."""
+"""Records of certificates: immutable values that compare by their content."""
 
 from dataclasses import FrozenInstanceError, replace
 
@@ -11,7 +11,7 @@ from tests.certification._certificates import PASSED, certified
 SPECIFICATION, STATISTICS = PASSED.specification, PASSED.statistics
 
 
-def test_records_are_equal_where_they_say_the_same():
+def test_records_with_the_same_content_are_equal():
     again = certified(["ACC >= 0.8", "abs(PR | [M] - PR | [F]) <= 0.3"], delta=[0.05, 0.1])
     assert again.specification == SPECIFICATION
     assert again.statistics == STATISTICS

@@ -1,4 +1,4 @@
-"""From a test to what its certificate keeps of it."""
+"""The conversion of a test to the records of its certificate."""
 
 from dataclasses import replace
 
@@ -77,7 +77,7 @@ def test_what_gives_names_their_meaning():
 def test_levels_that_no_quantifier_ranges_over_are_not_kept():
     record = certified(["PR | [age >= 40] <= 0.95", "PR | [race == 'A'] <= 0.95"]).specification
     assert record.levels == {}
-    assert record.measures == ()  # nor measures that no constraint names
+    assert record.measures == ()  # measures that no constraint names are not recorded either
     assert record.orders == {}
 
 
@@ -124,7 +124,7 @@ def test_sums_of_weights_and_the_counts_of_rows():
 
 @pytest.mark.parametrize("scale", [1e-300, 1e15, 1e300])
 def test_sums_of_weights_of_any_size_are_read_back(scale):
-    """Floats beyond 2**53 are whole, and are written as floats."""
+    """Floats beyond 2**53 are whole numbers, and are written as floats."""
     certificate = certified("PR <= 0.95", sample_weight=(np.arange(200) % 3 + 1) * scale)
     assert SafetyCertificate.from_json(certificate.to_json()) == certificate
     assert certificate.recompute().same
@@ -141,9 +141,7 @@ def test_sums_of_weights_of_any_size_are_read_back(scale):
         ("PR <= 0.9", {"method": "asymptotic"}, False, False),
     ],
 )
-def test_what_is_kept_depends_on_what_the_test_looked_at(
-    constraints, options, has_values, has_products
-):
+def test_the_record_has_what_the_test_used(constraints, options, has_values, has_products):
     certificate = certified(constraints, **options)
     seen = certificate.statistics
     assert (seen.values is not None) == (certificate.order_seed is not None) == has_values

@@ -1,4 +1,4 @@
-"""Tests of the same rows that are told of by a file."""
+"""Tests of the same rows are found by a file that records them."""
 
 import sqlite3
 import subprocess
@@ -35,10 +35,10 @@ def rows_tested(hashes, test):
 @pytest.mark.parametrize(
     ("rows_before", "test", "n_before"),
     [
-        (slice(0, 500), "a", 0),  # the same test, to the letter
+        (slice(0, 500), "a", 0),  # exactly the same test
         (slice(0, 500), "b", 1),
         (slice(0, 400), "b", 1),  # a part of the rows
-        (slice(100, 900), "b", 1),  # some of them, and others
+        (slice(100, 900), "b", 1),  # some of these rows, and others
         (slice(500, 1000), "b", 0),
     ],
 )
@@ -69,7 +69,7 @@ def test_without_a_registry_nothing_is_written(tmp_path, rows, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_clones_and_functions_know_of_each_other(registry, rows):
+def test_tests_by_clones_and_functions_are_counted_together(registry, rows):
     X, y = rows
     model = SeldonianMetaClassifier(
         LogisticRegression(), "ACC >= 0.7", registry=registry, random_state=0

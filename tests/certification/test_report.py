@@ -1,4 +1,4 @@
-"""The report of a certificate: complete, escaped, and in need of nothing from elsewhere."""
+"""The report of a certificate: complete, escaped, and without external resources."""
 
 import json
 import math
@@ -163,7 +163,7 @@ def plain(tmp_path_factory):
         "torch 2.15.0",
     ],
 )
-def test_a_report_says_all(part, plain):
+def test_a_report_is_complete(part, plain):
     assert part in plain.text
 
 
@@ -203,8 +203,8 @@ def test_a_report_says_all(part, plain):
         (replace(CERTIFICATE, results=()), "No Solution Found: 0 of 0 constraints passed."),
     ],
 )
-def test_what_a_report_says_of_other_outcomes(certificate, part, tmp_path, monkeypatch):
-    monkeypatch.setattr(_report, "_picture", lambda _: "")  # whose texts are not these
+def test_reports_of_other_outcomes(certificate, part, tmp_path, monkeypatch):
+    monkeypatch.setattr(_report, "_picture", lambda _: "")  # its texts are not counted here
     assert part in page_of(certificate, tmp_path).text
 
 
@@ -226,7 +226,7 @@ def test_of_many_constraints_those_with_the_least_room_are_pictured(tmp_path, mo
     pictured = _report._nearest_to_failing(results)
     assert [result.constraint for result in pictured] == ["PR <= 0.2", "PR <= 0.3", "PR <= 0.4"]
     counts = [page.text.count(result.constraint) for result in results]
-    assert counts == [1, 3, 3, 3, 1]  # all in the appendix, some at the top and in the picture
+    assert counts == [1, 3, 3, 3, 1]  # all in the appendix, some at the top and in the figure
     few = page_of(replace(CERTIFICATE, results=tuple(results[:3])), tmp_path)
     assert "closest to failing" not in few.text
 
@@ -243,7 +243,7 @@ def test_a_report_is_the_same_each_time(tmp_path):
     assert written(CERTIFICATE, tmp_path).read_bytes() == first
 
 
-def test_a_report_needs_nothing_from_elsewhere(plain):
+def test_a_report_has_no_external_resources(plain):
     assert not {"script", "link", "img", "iframe", "object"} & set(plain.tags)
     addresses = [value for name, value in plain.attributes if name in ("src", "href", "xlink:href")]
     assert all(value.startswith("#") for value in addresses)
@@ -263,13 +263,13 @@ def test_the_style_cannot_be_ended(tmp_path):
     html = html.read_text(encoding="utf-8")
     page = Page(html)
     assert "script" not in page.tags
-    assert page.text.count(text) == 3  # in words, in the picture, in the table
-    assert (html.count("</style>"), html.count("</svg>")) == (2, 1)  # the page's and the picture's
+    assert page.text.count(text) == 3  # in words, in the figure and in the table
+    assert (html.count("</style>"), html.count("</svg>")) == (2, 1)  # of page and figure
 
 
 @pytest.mark.parametrize("text", ["nul\x00", "bell\x07", "escape\x1b[31m", "\u202eturned", "\x9d"])
 @pytest.mark.thinned(2)
-def test_characters_that_are_obeyed_and_not_seen_are_written_out(text, tmp_path):
+def test_control_characters_are_escaped(text, tmp_path):
     column = f"PR | [`{text}`]"
     result = replace(PASSED, constraint=f"{column} <= 1", rows={column: 9}, rates={column: 0.5})
     certificate = replace(CERTIFICATE, results=(result,), classes=(text, "good"))
@@ -283,7 +283,7 @@ def test_letters_of_any_script_are_kept_without_a_warning(tmp_path):
     column = "PR | [年齢グループ]"
     result = replace(PASSED, constraint=f"{column} <= 1", rows={column: 9}, rates={column: 0.5})
     page = page_of(replace(CERTIFICATE, results=(result,)), tmp_path)
-    assert page.text.count(column) == 5  # in words, twice in the picture and twice in tables
+    assert page.text.count(column) == 5  # in words, twice in the figure and twice in tables
 
 
 def test_long_texts_are_whole_in_the_report(tmp_path):
@@ -313,7 +313,7 @@ def chromium():
 
 
 class Opened:
-    """What chromium makes of a file: its elements, console lines, and what it asked others for."""
+    """The result of opening a file in chromium: its elements, console lines and requests."""
 
     def __init__(self, chromium, path):
         log = path.with_suffix(".net.json")
@@ -332,7 +332,7 @@ class Opened:
         self.html, self.page = done.stdout, Page(done.stdout)
         self.console = [line for line in done.stderr.splitlines() if ":CONSOLE:" in line]
         events = [event.get("params", {}) for event in json.loads(log.read_text())["events"]]
-        # What the browser asks for on its own account has no origin.
+        # Requests of the browser itself have no origin.
         self.requests = {
             params["url"]
             for params in events

@@ -1,4 +1,4 @@
-"""Deltas, seeds, shares and numbers of rows: what is taken, and what is refused in which words."""
+"""Deltas, seeds, shares and numbers of rows: accepted values, and messages for others."""
 
 import math
 import warnings
@@ -178,7 +178,7 @@ def specified(text, method, target_range, prediction_range):
     ("text", "ranges"),
     [
         ("MSE <= 1", ((0, 1), (0, 1))),
-        ("MSE - MSE <= 1", (ANY_NUMBER, ANY_NUMBER)),  # nothing is left to test
+        ("MSE - MSE <= 1", (ANY_NUMBER, ANY_NUMBER)),  # no test is needed
         ("0 <= 1", (ANY_NUMBER, ANY_NUMBER)),
     ],
 )
@@ -203,7 +203,7 @@ def test_a_range_that_is_not_finite_is_warned_of_and_refused_where_the_test_must
 
 
 @pytest.mark.parametrize("method", ["asymptotic", "ttest"])
-def test_who_asks_for_an_approximation_is_not_warned_of_it(method):
+def test_a_requested_approximation_gives_no_warning(method):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_ranges(specified("MSE <= 1", method, ANY_NUMBER, ANY_NUMBER), REMEDY)

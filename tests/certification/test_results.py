@@ -1,4 +1,4 @@
-"""The safety test's verdicts and how they read in the constraint's own units."""
+"""The verdicts of the safety test, and their wording in the constraint's units."""
 
 from __future__ import annotations
 
@@ -94,7 +94,8 @@ NO_POSITIVES = Data({(0, 0, 0): 200, (0, 1, 0): 10, (1, 0, 0): 190, (1, 1, 0): 1
 
 
 def test_zero_by_zero_is_not_a_certificate_by_itself():
-    # Both rates are seen to be 0: the ratio holds there, but they are not known to be 0.
+    # Both observed rates are 0. The ratio then counts as satisfied, but the true rates may not be
+    # 0.
     result = NO_POSITIVES.certify("PR|[M] / PR|[not M] >= 0.8")
     assert math.isnan(result.g)
     assert not result.passed
@@ -136,14 +137,14 @@ def test_a_bounded_average():
     assert (result.method, result.guarantee) == ("betting", "finite-sample")
 
 
-def test_averages_beside_rates():
+def test_averages_with_rates():
     result = DATA.certify("Cost + ERR <= 1")
     assert result.passed
     assert result.method == "box of Clopper-Pearson and Chernoff-Hoeffding bounds"
 
 
 @pytest.mark.parametrize("name", ["Unbounded", "LogLoss"])
-def test_an_average_without_a_finite_range_is_asymptotic_and_says_so(name):
+def test_an_average_without_a_finite_range_is_called_asymptotic(name):
     result = SOFT.certify(f"{name} <= 100")
     assert result.passed
     assert (result.method, result.guarantee) == ("delta method", "asymptotic")
@@ -188,7 +189,7 @@ def test_precision_of_drawn_decisions():
 
 def test_precision_of_drawn_decisions_among_other_terms_fails_closed():
     result = SOFT.certify("PPV - PR >= -1", deterministic=False)
-    assert result.passed  # it holds whatever the means are
+    assert result.passed  # it holds for all values of the means
     result = SOFT.certify("PPV - PR >= -0.5", deterministic=False)
     assert not result.passed
     assert result.reason == (
@@ -197,7 +198,7 @@ def test_precision_of_drawn_decisions_among_other_terms_fails_closed():
     )
 
 
-# -- what to do about a failure ------------------------------------------------------------
+# -- advice after a failure ----------------------------------------------------------------
 
 GAP = "PR | [not M] - PR | [M] <= 0.1"
 
@@ -206,7 +207,7 @@ GAP = "PR | [not M] - PR | [M] <= 0.1"
     ("few", "noise"),
     [({(1, 1, 0): 7}, True), ({(1, 1, 0): 250, (1, 1, 1): 40}, False)],
 )
-def test_a_violation_within_sampling_error_is_told_apart(few, noise):
+def test_a_violation_within_sampling_error_is_described_as_such(few, noise):
     data = Data({(0, 1, 0): 200, (0, 1, 1): 100, **few})
     result = data.certify(GAP)
     assert not result.passed
@@ -222,7 +223,7 @@ def test_a_violation_within_sampling_error_is_told_apart(few, noise):
 
 @pytest.mark.parametrize("name", ["Cost", "Unbounded"])
 @pytest.mark.parametrize(("limit", "noise"), [(0.17, True), (0.08, False)])
-def test_violations_by_averages_are_told_apart_too(name, limit, noise):
+def test_violations_by_averages_are_described_as_such_too(name, limit, noise):
     result = DATA.certify(f"{name} <= {limit}")
     assert ("sampling error" in result.reason) == noise
 
@@ -263,7 +264,9 @@ def test_rows_needed_grow_with_confidence_and_shrink_with_the_distance():
 
 
 class TestLabels:
-    """Measures are called what the constraint calls them, whichever of two rates is counted."""
+    """Measures have the names of the constraint, although one of two complementary rates is
+    counted.
+    """
 
     SCHEMA = Schema(classes=("no", "yes"), positive=0, levels={"region": ("N", "S")})
     # 100 rows of region S: of 40 "no" 30 are given it, of 60 "yes" 12 are given "no".

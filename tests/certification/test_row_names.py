@@ -1,4 +1,4 @@
-"""Names in `rows` and `rates` belong to measures of the constraint, whatever stands in them."""
+"""Names in `rows` and `rates` belong to measures of the constraint, for all their conditions."""
 
 from __future__ import annotations
 

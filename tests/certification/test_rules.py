@@ -1,4 +1,4 @@
-"""What is true of every certificate: a document in which it is not true is refused."""
+"""Rules that hold for every certificate: a document that breaks one is refused."""
 
 import json
 from dataclasses import replace
@@ -20,7 +20,7 @@ from tests.certification._certificates import (
     forged,
 )
 
-# Of which certificate, which field to what, and the field that the message names.
+# The certificate, the field and its new value, and the field that the message names.
 FORGERIES = [
     (PASSED, "results.0.constraint", "ACC >= 0.99", "operator|limit"),
     (PASSED, "results.0.constraint", "ACC <= 0.8", "operator"),
@@ -145,8 +145,8 @@ def test_the_forged_certificates_are_of_all_kinds():
 
 
 @pytest.mark.parametrize("text", ["max(FPR, Cost / 2) <= 0.9", "min(FPR, Cost / 2) <= 0.9"])
-def test_rates_beside_other_means_are_read_back(text):
-    """The latter have rows and no rate."""
+def test_rates_with_other_means_are_read_back(text):
+    """Other means have rows and no rate."""
     certificate = certified(text)
     assert certificate.passed
     assert certificate.results[0].rates.keys() == {"FPR"}
@@ -227,7 +227,7 @@ def test_limits_that_the_assumptions_do_not_say_are_refused(options, name, value
 def test_the_positive_class_may_be_written_as_an_equal_number(positive, classes):
     certificate = certified("PR <= 0.9", classes=classes, pos_label=positive)
     assert SafetyCertificate.from_json(certificate.to_json()) == certificate
-    if not isinstance(positive, np.integer):  # repr(np.int64(1)) is no plain value
+    if not isinstance(positive, np.integer):  # repr(np.int64(1)) is not a plain value
         parameters = {**certificate.parameters, "pos_label": "0"}
         with pytest.raises(ValueError, match="positive is not the class"):
             check(replace(certificate, parameters=parameters))

@@ -1,4 +1,4 @@
-"""Certificates from the statistics of parts are those of all rows at once."""
+"""Certificates from the statistics of parts equal those of all rows at once."""
 
 import pickle
 
@@ -69,7 +69,7 @@ def parts(model, label, constraints, options, rows=ROWS, cuts=CUTS):
 
 
 def assert_same(certificate, whole):
-    """Equal, but for the last digits of sums of numbers, and for an order that nothing looks at."""
+    """Equal up to the last digits of sums of numbers, and up to an order that no test uses."""
     for name, value in vars(whole).items():
         found = getattr(certificate, name)
         if name == "results":

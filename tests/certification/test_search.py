@@ -1,4 +1,4 @@
-"""Numbers found by halving, against counting up to them."""
+"""Numbers found by bisection, compared with counting up to them."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_smallest_near_a_guess_is_within_two_parts_in_a_hundred(guess, least):
 
 
 @pytest.mark.parametrize("search", [lambda s: smallest(s, 0), lambda s: smallest_near(10, s)])
-def test_numbers_beyond_the_most_rows_are_not_looked_for(search):
+def test_the_search_ends_at_the_largest_number_of_rows(search):
     asked = []
     assert search(lambda n: asked.append(n)) is None
     assert max(asked) <= MAX_ROWS

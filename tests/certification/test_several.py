@@ -17,7 +17,7 @@ from sklearn_seldonian.certification._several import ModelTest, certificates_of
 
 
 class Threshold(ClassifierMixin, BaseEstimator):
-    """Says 1 of numbers above a threshold."""
+    """Predicts 1 for numbers above a threshold."""
 
     classes_ = np.array([0, 1])
 
@@ -139,7 +139,7 @@ def test_what_is_refused(rows, models, multiple, message):
 
 @dataclass(frozen=True)
 class Outcome:
-    """As much of a certificate as is looked at."""
+    """The attributes of a certificate that the tested code uses."""
 
     passed: bool
     assumptions: tuple = ()
@@ -159,11 +159,11 @@ def passes_at(passing):
     [
         ([{1, 2}, {1}], [True, True]),
         ([{1}, {1}], [False, False]),
-        ([{1, 2}, {2}], [True, False]),  # no larger bound at a larger delta, and none at delta
+        ([{1, 2}, {2}], [True, False]),  # bounds fall with delta, and none at delta
         ([{1, 2}, set()], [True, False]),
     ],
 )
-def test_what_is_certified_says_so_whatever_bounds_do(passing, certified):
+def test_certified_models_are_certified_with_any_bounds(passing, certified):
     models = {str(i): passes_at(of_model) for i, of_model in enumerate(passing)}
     found = certificates_of(models, "holm")
     assert [each.passed for each in found.values()] == certified
@@ -171,7 +171,7 @@ def test_what_is_certified_says_so_whatever_bounds_do(passing, certified):
 
 # -- the promise over all of them --------------------------------------------------------------
 
-# A row is one of four kinds: (score, label). At threshold t it is right if score > t is the label.
+# A row is one of four kinds (score, label). At threshold t it is correct if (score > t) == label.
 KINDS = [(0.2, 0), (0.4, 1), (0.6, 0), (0.8, 1)]
 MODELS = {"low": Threshold(0.3), "high": Threshold(0.7)}
 N_ROWS, DELTA = 10, 0.3
@@ -183,7 +183,7 @@ N_ROWS, DELTA = 10, 0.3
     [(0.34, 0.23, 0.23, 0.2), pytest.param((0.27, 0.23, 0.3, 0.2), marks=pytest.mark.slow)],
 )
 def test_a_violating_model_is_certified_at_most_delta_of_the_time(multiple, probabilities):
-    """All tables of ten rows. Tested one by one, some model passes too often."""
+    """All tables of ten rows. If models are tested one by one, some model passes too often."""
     accuracy = {
         name: sum(
             p
@@ -192,7 +192,7 @@ def test_a_violating_model_is_certified_at_most_delta_of_the_time(multiple, prob
         )
         for name, model in MODELS.items()
     }
-    limit = max(accuracy.values()) + 1e-9  # each model violates it, the best by a hair
+    limit = max(accuracy.values()) + 1e-9  # each model violates it, the best one only slightly
     wrong = certified_without_care = 0.0
     for counts in itertools.product(range(N_ROWS + 1), repeat=len(KINDS)):
         if sum(counts) != N_ROWS:

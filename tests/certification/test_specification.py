@@ -11,7 +11,7 @@ from sklearn_seldonian.measures import RowMeasure
 
 LABELS = Labels(np.array(["no", "yes"]), positive=1)
 NUMBERS = Numbers((0, 10), (0, 10))
-# Who is of M and of F, in six rows; nobody is both, and the last is neither.
+# The columns M and F of six rows: no row is both, and the last one is neither.
 COLUMNS = {
     "M": np.array([1, 1, 0, 0, 0, 0]),
     "F": np.array([0, 0, 1, 1, 1, 0]),
@@ -99,7 +99,7 @@ def test_numbers_have_no_rates_and_labels_no_squares():
     [
         ("PR | [M] - PR | [F] <= 0.1", False, True),
         ("PR | [M] - PR | [F] <= 0.1", True, False),
-        ("PR | [M] - PR | [not F] <= 0.1", False, False),  # a bare column and a complement
+        ("PR | [M] - PR | [not F] <= 0.1", False, False),  # a bare column and its complement
         ("PR | [M] <= 0.1", False, False),  # one alone
     ],
 )
@@ -111,7 +111,7 @@ def test_columns_exclude_each_other_where_no_row_has_both(text, both, are_exclus
 
 
 def rows_of(cells, constraint):
-    """Whether each row is one of those that the only mean of a constraint is over."""
+    """Whether each row is counted by the only mean of a constraint."""
     (mean,) = constraint.estimands
     codes, stratification = cells
     family = stratification.family_of(mean.conditions)

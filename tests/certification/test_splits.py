@@ -1,4 +1,4 @@
-"""Rates as binomial counts: which kinds of rows there are, and how groups are divided."""
+"""Rates as binomial counts: the possible kinds of rows, and the division of groups."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def atom_of(text, schema=SCHEMA):
     return next(iter(atoms_of(bind(parse(text), schema).tree)))
 
 
-# The number of kinds of rows that count, and of divisions.
+# The number of kinds of rows that count, and the number of divisions.
 SIZES = {
     "PR | [sex == 'M'] - PR <= .05": (4, 3),
     "PR | [sex == 'M'] - PR | [sex == 'F'] <= .05": (4, 2),
@@ -84,7 +84,7 @@ def test_each_group_is_divided_after_the_group_that_it_is_part_of(text):
 
 @pytest.mark.parametrize("text", SIZES)
 def test_shares_of_parts_give_the_rates_back(text):
-    """The function at the shares that were seen is the expression at the rates that were seen."""
+    """The function at the observed shares equals the expression at the observed rates."""
     atom = atom_of(text)
     kinds = kinds_of(atom.estimands, EXCLUSIVE)
     splits = splits_of(kinds)

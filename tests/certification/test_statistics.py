@@ -43,14 +43,14 @@ def statistics(mean, y, decisions, columns, n_classes):
 
 
 def summarised(codes, y, decisions, stratification, n_classes):
-    """Of decisions, or of the probabilities of each class."""
+    """Statistics of decisions, or of the probabilities of each class."""
     if decisions.ndim == 2:
         return summarise(codes, y, decisions, stratification, deterministic=False)
     table = tabulate(codes, y, decisions, stratification, n_classes)
     return Statistics(table, stratification, deterministic=True)
 
 
-# Each measure's success and the rows it is over, written with numpy alone.
+# The successes of each measure and the rows that it counts, with numpy alone.
 BINARY_RATES = {
     "PR": lambda y, p: (p == 1, p == p),
     "NR": lambda y, p: (p == 0, p == p),
@@ -143,7 +143,7 @@ VALUED = ["Cost | [a] - Cost | [not a] <= 0.3", "Cost | [b, d] + PR_[0] | [b] + 
 
 
 def with_and_without_families(n_classes, valued, deterministic, n=700):
-    """The same rows sorted into the constraints' families, and into one of all conditions."""
+    """The same rows in the constraints' families, and in one family of all conditions."""
     rng = np.random.default_rng(n_classes)
     y, p = rng.integers(0, n_classes, n), rng.dirichlet(np.ones(n_classes), n)
     columns = {name: rng.integers(0, 2, n) for name in "abcd"} | {"n": rng.integers(0, 5, n)}
@@ -168,7 +168,7 @@ def with_and_without_families(n_classes, valued, deterministic, n=700):
 @pytest.mark.parametrize("valued", [True, False])
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.thinned(3)
-def test_families_say_what_all_conditions_together_say(n_classes, valued, deterministic):
+def test_families_give_the_result_of_all_conditions_together(n_classes, valued, deterministic):
     constraints, parted, whole = with_and_without_families(n_classes, valued, deterministic)
     assert parted.n_rows == whole.n_rows == 700
     means = distinct_estimands(constraints)
@@ -197,7 +197,9 @@ def test_families_say_what_all_conditions_together_say(n_classes, valued, determ
 
 
 def soft_statistics(text, schema, low, high, n=400):
-    """Statistics of probabilities whose scores are drawn between `low` and `high`; the means."""
+    """Statistics of probabilities whose scores are drawn between `low` and `high`, and their
+    means.
+    """
     resolved, rng = bind(parse(text), schema), np.random.default_rng(0)
     k = len(schema.classes)
     scores = rng.uniform(low, high, size=(n, k))
@@ -263,7 +265,7 @@ def test_a_narrow_range_is_certified_with_fewer_rows_and_a_wrong_one_never():
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 @pytest.mark.thinned(2)
 def test_narrow_probabilities_on_the_limit_are_certified_at_most_delta_of_the_time(share, whole):
-    """Two-point values at both ends of their range, the worst there are."""
+    """Two-point values at both ends of their range, which are the worst case."""
     n_trials = 1500 if whole else 300
     low, high = (0.0, -0.5), (0.0, 0.3)
     ends = logistic(np.array([-0.5, 0.3]))
@@ -311,7 +313,7 @@ def test_the_drawn_order_depends_on_the_rows_and_the_seed_alone():
         assert sorted(column) == sorted(before)
 
 
-def test_rows_are_looked_at_one_by_one_only_in_a_drawn_order():
+def test_rows_are_tested_one_by_one_only_in_a_drawn_order():
     one, other = kept_rows()
     assert one.evidence(()).row_values is None
     assert one.in_drawn_order(0).evidence(()).row_values is not None

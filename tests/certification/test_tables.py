@@ -1,4 +1,4 @@
-"""Tables that are read part by part, by the names of their columns."""
+"""Tables that are read part by part, with columns given by name."""
 
 import sys
 
@@ -33,7 +33,10 @@ def whole(model=CLASSIFIER, rows=ROWS):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Parquet files with 1,000 rows each, one of them empty, and some rows in pieces."""
+    """Parquet files with 1,000 rows each.
+
+    One of them is empty, and some have several row groups.
+    """
     path = tmp_path_factory.mktemp("people")
     for i in range(4):
         part = ROWS[1000 * i : 1000 * (i + 1)]
@@ -107,7 +110,7 @@ def test_categories_are_unified_over_parts(tmp_path):
 
 
 class TakesAll(ClassifierMixin, BaseEstimator):
-    """A classifier without any record of its features, which looks one up by its name."""
+    """A classifier that does not record its features, and finds one of them by its name."""
 
     classes_ = np.array(["no", "yes"])
 
@@ -146,7 +149,7 @@ def test_features_without_names_are_all_other_columns():
 @pytest.mark.parametrize("index", [None, "person", "a"], ids=["no name", "name", "of features"])
 @pytest.mark.parametrize("kind", ["file", "folder", "arrow table"])
 def test_the_index_of_a_frame_is_no_feature(index, kind, tmp_path):
-    """Of a model without names of features; by its name, an index may be anything else."""
+    """For a model without names of features, the index of a frame may be anything."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=300), "b": rng.normal(size=300)})
     frame["label"] = (frame["a"] > 0).astype(int)
@@ -180,7 +183,7 @@ def test_a_sensitive_feature_may_be_a_feature(folder):
     model = LogisticRegression().fit(OTHERS[[*FEATURES, "age"]], OTHERS["label"])
     rows = ROWS[[*FEATURES, "age"]], ROWS["label"], CONSTRAINTS
     assert certify(model, folder, **NAMED) == certify(model, *rows, sensitive_features=ROWS[GROUPS])
-    alone = certify(model, folder, "label", "PR | [age >= 40] <= 0.9")  # a column of X
+    alone = certify(model, folder, "label", "PR | [age >= 40] <= 0.9")  # age is a column of X
     assert alone == certify(model, *rows[:2], "PR | [age >= 40] <= 0.9")
 
 
@@ -275,7 +278,7 @@ def test_names_and_rows_are_not_mixed(X, options, message):
         certify(CLASSIFIER, X, **NAMED | options)
 
 
-def test_without_pyarrow_a_path_says_what_to_install(monkeypatch, folder):
+def test_without_pyarrow_the_error_names_what_to_install(monkeypatch, folder):
     monkeypatch.setitem(sys.modules, "pyarrow.dataset", None)
     with pytest.raises(ImportError, match="install pyarrow"):
         certify(CLASSIFIER, folder, **NAMED)

@@ -1,4 +1,4 @@
-"""How fields are read from JSON by their annotations, and the schema that says the same."""
+"""Fields are read from JSON by their annotations, and the schema agrees with them."""
 
 import math
 from collections.abc import Mapping
@@ -94,7 +94,7 @@ def test_fields_that_may_be_missing():
 
 
 @pytest.mark.parametrize("kind", [SafetyCertificate, ConstraintResult, StatisticsRecord])
-def test_the_schema_has_every_field_and_says_what_it_is(kind):
+def test_the_schema_describes_every_field(kind):
     own, definitions = fields_of(kind)
     assert list(own["properties"]) == own["required"] == list(get_type_hints(kind))
     assert own["additionalProperties"] is False

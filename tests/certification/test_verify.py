@@ -1,4 +1,4 @@
-"""A certificate beside a model and rows: what belongs together, and what differs."""
+"""Verification of a certificate with a model and rows: what agrees, and what differs."""
 
 import json
 import warnings
@@ -39,12 +39,12 @@ CERTIFICATE = certified()
 
 
 def without(name):
-    """The fingerprints but one."""
+    """All fingerprints except one."""
     return {key: value for key, value in CERTIFICATE.fingerprints.items() if key != name}
 
 
 def rows(**changed):
-    """The rows that were tested, some of them changed."""
+    """The tested rows, some of them changed."""
     given = {"X": ROWS[TESTED], "y": LABELS[TESTED], "sensitive_features": FRAME[TESTED]}
     return {**given, **changed}
 
@@ -60,7 +60,7 @@ def flipped(y):
 
 
 def swapped(y):
-    """The first label of each kind in the place of the other."""
+    """The first labels of both kinds exchanged."""
     first = [int(np.flatnonzero(y == k)[0]) for k in (0, 1)]
     return with_value(y, first, [1, 0])
 
@@ -178,7 +178,7 @@ def test_one_weight_is_noticed():
     ids=repr,
 )
 def test_limits_of_any_type_are_verified(largest):
-    """As `weights.max()` is one of numpy."""
+    """For example `weights.max()`, which is a numpy number."""
     weights = WEIGHTS[TESTED]
     certificate = certified("PR <= 0.9", sample_weight=weights, max_weight=largest)
     read = SafetyCertificate.from_json(certificate.to_json())
@@ -190,7 +190,7 @@ def test_limits_of_any_type_are_verified(largest):
 
 
 def test_rows_beyond_the_limits_are_other_rows():
-    """Whoever asks gets an answer, and not the error of a test with these rows."""
+    """The caller gets a result, instead of the error of a test with these rows."""
     weights, groups = WEIGHTS[TESTED], np.arange(N - 100) // 2
     certificate = certified("PR <= 0.9", sample_weight=weights, max_weight=5)
     found = certificate.verify(MODEL, **rows(sample_weight=2.0 * weights))
@@ -262,7 +262,7 @@ def test_a_changed_field_is_named(field, value, part, message):
     assert message in found.explain(None)
 
 
-def test_assumptions_are_compared_whatever_version_wrote_them():
+def test_assumptions_are_compared_across_versions():
     found = replace(CERTIFICATE, versions={"sklearn-seldonian": "0"}, assumptions=("None.",))
     assert found.verify(MODEL, **rows()).verdict.same is False
 

@@ -33,7 +33,7 @@ def drawn(tree):
 
 
 def close(text):
-    """Numbers as they read to twelve digits, so that rounding does not show."""
+    """Numbers with twelve digits, so that rounding does not show."""
     words = text.replace(")", " )").replace(",", " ,").replace("(", "( ").split()
     return " ".join(f"{float(w):.12g}" if w.removeprefix("-")[:1].isdigit() else w for w in words)
 

@@ -1,4 +1,4 @@
-"""Builders write the text that their definition says, and refuse limits without sense."""
+"""Builders return the text of their definition, and refuse limits that make no sense."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How rows are sorted into cells, and how cells are looked up together."""
+"""The division of rows into cells, and the lookup of several families at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def condition(text):
     return parse(f"PR | [{text}] <= 0").left.conditions[0]
 
 
-def test_cells_say_which_conditions_hold():
+def test_conditions_of_cells_are_those_of_their_rows():
     rng = np.random.default_rng(0)
     columns = {
         "M": rng.integers(0, 2, 500),
@@ -44,7 +44,7 @@ def test_no_conditions_make_one_cell(together):
 
 @pytest.mark.parametrize("apart", [False, True], ids=["following", "mixed"])
 def test_many_conditions_are_each_inside_their_cells(apart):
-    """More conditions than a table is turned by at once; those of a column may not follow."""
+    """More conditions than fit into one block; conditions of one column need not be adjacent."""
     rng = np.random.default_rng(0)
     columns = {"n": rng.integers(0, 150, 5000), "M": rng.integers(0, 2, 5000)}
     wanted = [condition(f"n == {level}") for level in range(150)]
@@ -79,7 +79,7 @@ def conditions(*texts):
         ([("n < 3",), ("n >= 6", "a")], ["na"], 6),
     ],
 )
-def test_families_are_the_columns_looked_at_together(together, expected, n_cells):
+def test_families_are_the_sets_of_columns_of_constraints(together, expected, n_cells):
     rng = np.random.default_rng(0)
     columns = {name: rng.integers(0, 2, 200) for name in "abc"} | {"n": rng.integers(0, 9, 200)}
     stratification = assign_cells(
@@ -119,7 +119,7 @@ def test_every_row_is_in_the_right_cell_of_every_family():
 
 
 @pytest.mark.parametrize(("n_columns", "kind"), [(20, np.uint8), (200, np.int16)])
-def test_cells_are_few_whatever_the_number_of_columns(n_columns, kind):
+def test_cells_are_few_with_any_number_of_columns(n_columns, kind):
     rng = np.random.default_rng(2)
     columns = {f"g{i}": rng.integers(0, 2, 5000) for i in range(n_columns)}
     together = [conditions(f"g{i}", f"not g{i}") for i in range(n_columns)]
@@ -150,7 +150,7 @@ def test_a_single_family_numbers_its_cells_as_rows_do():
 
 
 def sorted_rows(levels, n_rows=400, seed=4):
-    """Codes and families of rows with one column, and one family, of each number of levels."""
+    """Codes and families of rows with one column, and one family, for each number of levels."""
     rng = np.random.default_rng(seed)
     columns = {f"c{i}": rng.integers(0, n, n_rows) for i, n in enumerate(levels)}
     together = [
@@ -171,7 +171,7 @@ def sorted_rows(levels, n_rows=400, seed=4):
         ((3, 40, 2, 16, 2), [3, 40, 32, 2]),
     ],
 )
-def test_joint_cells_say_the_cells_of_all_families(levels, sizes):
+def test_joint_cells_determine_the_cells_of_all_families(levels, sizes):
     codes, stratification = sorted_rows(levels)
     joint = stratification.joint
     assert joint.n_cells == sum(sizes)

@@ -1,4 +1,4 @@
-"""One alternative of an OR in its place: which, in words, and at other limits."""
+"""The choice of one alternative of an OR: the alternative, its words, and other limits."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ def made(text, probabilities, bounds=None):
         ([0.0, 0.0], [float("inf")] * 2, "PR - 0.2"),
     ],
 )
-def test_the_likeliest_is_chosen_and_else_the_one_with_the_lowest_bound(
-    probabilities, bounds, tree
-):
+def test_the_likeliest_is_chosen_or_the_one_with_the_lowest_bound(probabilities, bounds, tree):
     assert drawn(chosen(resolved(EITHER).tree, made(EITHER, probabilities, bounds))) == tree
 
 
@@ -104,7 +102,7 @@ def test_at_another_limit_the_same_alternatives_are_tested(text, margin, last):
     assert one.with_margin(0.0) == one.tree
 
 
-def test_alike_ors_are_told_apart_by_their_order():
+def test_equal_ors_are_distinguished_by_their_order():
     text = "max(min(PR, FPR) - 0.1, min(2 * PR, FPR) - 0.3) <= 0"
     one = resolved(text).opened().with_choice(made(text, [1, 0, 0, 1]))
     assert drawn(one.tree) == "AND(PR - 0.1, FPR - 0.3)"

@@ -1,4 +1,4 @@
-"""Which rows a condition takes in."""
+"""The rows for which a condition is true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alternatives are said to leave nothing out where no point violates all, and nowhere else."""
+"""Alternatives leave nothing out exactly if no point violates all of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from tests.constraints._trees import resolved
 
 M, F = "PR | [M]", "PR | [F]"
 
-# On the limit, where one alternative always holds, and how far beyond it points violate all.
+# A limit with which one of the alternatives always holds, and a limit with which all can be
+# violated.
 EITHER = [
     ("max(ERR, ACC) >= {}", "0.5", "0.5000001"),
     ("max(PR, NR) >= {}", "0.5", "0.50000000000000001"),
@@ -45,15 +46,17 @@ def test_what_always_holds_is_not_tested(text, on, beyond):
     assert len(sometimes.children) == len(alternatives.children)
 
 
-def test_beside_others_it_is_left_to_arithmetic():
+def test_with_others_it_is_decided_by_arithmetic():
     tree = resolved("max(PR - 0.1, 0.5 - max(ERR, ACC)) <= 0").tree
     assert [str(atom.expression) for atom in tree.children] == ["PR - 0.1"]
     assert isinstance(tree.implied[0], Or)
     assert resolved("min(PR - 0.1, 0.5 - max(ERR, ACC)) <= 0").tree.children == (TRUE,)
 
 
-def test_what_is_not_linear_is_never_said_to_help():
-    """It may be undefined: 0 / 0 and the logarithm of zero are neither above zero nor below."""
+def test_nonlinear_alternatives_never_leave_nothing_out():
+    """The expression may be undefined: 0 / 0 and the logarithm of zero are not above zero and not
+    below.
+    """
     assert isinstance(resolved("max(PR / FPR - PR / TPR, PR / TPR - PR / FPR) >= 0").tree, Or)
     assert isinstance(resolved("max(PR * FPR, -PR * FPR, 0.1 - ERR) >= 0.05").tree, Or)
 
@@ -63,7 +66,7 @@ def test_too_many_inequalities_are_given_up():
     assert not leave_nothing_out(atoms_of(tree))
 
 
-def test_as_a_linear_program_has_it():
+def test_agrees_with_a_linear_program():
     """The largest t for which a point has every h at least t, by scipy's simplex method."""
     rng, means = np.random.default_rng(0), resolved(f"{M} + {F} + TPR <= 1").estimands
     seen = {True: 0, False: 0}
@@ -94,5 +97,5 @@ def test_fractions_are_not_rounded():
     third = Fraction(1, 3)
     tree = resolved(f"max(PR, {M}, 1 - PR - {M}) >= 1 / 3").tree
     assert tree.children == (TRUE,)
-    assert float(third) < third  # so that rounding would have made the limit easier
+    assert float(third) < third  # rounding would have made the limit easier
     assert isinstance(resolved(f"max(PR, {M}, 1 - PR - {M}) >= 1 / 3 + 1e-30").tree, Or)

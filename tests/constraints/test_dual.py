@@ -1,4 +1,4 @@
-"""A dual number carries the value and the slope of an expression."""
+"""A dual number has the value and the slope of an expression."""
 
 from __future__ import annotations
 

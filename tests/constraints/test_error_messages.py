@@ -1,4 +1,4 @@
-"""What is said about a text that is not in the language, and where."""
+"""Error messages for texts that are not in the language, and the place they point at."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn_seldonian.exceptions import ConstraintSyntaxError
 
 
 def bad_cases() -> list[tuple[str, str, str]]:
-    """Of each: the text, where the error points, what it says."""
+    """For each case: the text, the place of the error, and the message."""
     table = Path(__file__).with_name("mistakes.txt").read_text(encoding="utf-8")
     cases = [tuple(block.split("\n")) for block in table.strip("\n").split("\n\n")]
     assert all(len(case) == 3 for case in cases)

@@ -1,4 +1,4 @@
-"""What an expression is worth."""
+"""The value of an expression."""
 
 from __future__ import annotations
 

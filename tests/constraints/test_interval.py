@@ -1,4 +1,4 @@
-"""An interval contains every value that its expression takes."""
+"""An interval contains all values of its expression."""
 
 from __future__ import annotations
 

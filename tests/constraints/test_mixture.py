@@ -27,7 +27,7 @@ def test_a_constraint_holds_in_each_population():
     assert len(list(atoms_of(constraint.tree))) == 2
 
 
-def test_the_other_direction_is_worst_elsewhere():
+def test_the_other_direction_has_another_worst_population():
     constraint = moved("PR >= 0.5")
     assert value(constraint, A=0.0, B=1.0) == pytest.approx(0.0)
     assert value(constraint, A=1.0, B=0.0) == pytest.approx(0.25)

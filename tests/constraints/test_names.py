@@ -1,4 +1,4 @@
-"""Measures by their names elsewhere and in everyday speech."""
+"""Advice on measures by their names in other packages and in everyday language."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ def test_a_known_measure_in_another_case_is_meant(name, known, advice):
         ("true positive rate >= 0.5", 0, "'true positive rate': write TPR."),
         ("False-Positive Rate | [M]", 0, "'False Positive Rate': write FPR."),
         ("PR - selection rate <= 0", 5, "'selection rate': write PR."),
-        # the longest of the phrases that are known
+        # the longest of the known phrases
         ("log loss of all rows", 0, "'log loss': write LogLoss."),
         ("brier score loss here", 0, "'brier score loss': write Brier."),
-        ("accuracy >= 0.5", 0, None),  # one word is no phrase
+        ("accuracy >= 0.5", 0, None),  # one word is not a phrase
         ("some words >= 0.5", 0, None),
         ("0.5 <= selection rate", 0, None),
         ("0.5 <= selection rate", 7, "'selection rate': write PR."),

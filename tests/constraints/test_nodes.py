@@ -1,4 +1,4 @@
-"""Trees are values: they print, read back, compare, hash and pickle by what they say."""
+"""Trees are values: they can be printed, parsed again, compared, hashed and pickled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text that users write, and the tree it becomes."""
+"""The text of a constraint, and the tree that it becomes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from sklearn_seldonian.exceptions import ConstraintSyntaxError
 
 M, F = ColumnIs("M"), ColumnIs("F")
 
-# Text as written, and as printed; None where it is printed as written.
+# The text as written, and as printed; None if it is printed as written.
 GOOD = [
     ("ACC >= 0.95", None),
     ("ACC - 0.95", "ACC - 0.95 <= 0"),
@@ -185,7 +185,7 @@ TREES: list[tuple[str, Node]] = [
 
 
 @pytest.mark.parametrize(("text", "tree"), TREES, ids=[text for text, _ in TREES])
-def test_text_becomes_the_tree_it_says(text: str, tree: Node) -> None:
+def test_text_is_parsed_to_its_tree(text: str, tree: Node) -> None:
     assert parse(text) == Constraint(tree, "<=", Number(0))
     assert parse(f"{text} >= 1") == Constraint(tree, ">=", Number(1))
 
@@ -220,7 +220,7 @@ SPANS = [
 
 
 @pytest.mark.parametrize(("text", "part", "place"), SPANS)
-def test_every_node_knows_its_place(text, part, place) -> None:
+def test_every_node_has_its_place_in_the_text(text, part, place) -> None:
     span = part(parse(text)).span
     assert text[span.start : span.end] == place
 
@@ -317,7 +317,7 @@ def test_any_text_is_read_or_refused_as_a_syntax_error(whole: bool) -> None:
 
 
 def test_the_grammar_is_checked_for_conflicts() -> None:
-    """An ambiguous grammar is refused under the options that ours is built with."""
+    """An ambiguous grammar is refused, with the options that ours is built with."""
     assert parse_module._lark().options.strict
     with pytest.raises(GrammarError, match="Shift/Reduce conflict"):
         Lark(

@@ -1,4 +1,4 @@
-"""What is no text of a constraint, or too large for one, is refused."""
+"""Values that are not the text of a constraint, or are too large for one, are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What names mean: values against direct numpy, and what is said where a name means nothing."""
+"""The meaning of names: values compared with numpy, and errors for unknown names."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ MULTI = Rows(("ant", "cat", "dog"), seed=1)
 
 
 def by_hand(rows, group=None):
-    """PR, TPR, FPR, ... of class 1 among the rows of a group, with numpy alone."""
+    """PR, TPR, FPR, ... of class 1 among the rows of a group, computed with numpy alone."""
     inside = np.ones(N, dtype=bool) if group is None else np.asarray(group, dtype=bool)
     y, yhat = rows.y[inside] == 1, rows.yhat[inside] == 1
     return {
@@ -298,7 +298,7 @@ ISSUE = [
 
 
 @pytest.mark.parametrize(("text", "expected"), ISSUE, ids=[text for text, _ in ISSUE])
-def test_means_what_it_says(text, expected):
+def test_values_of_the_definition(text, expected):
     assert BINARY.evaluate(text) == pytest.approx(expected(), abs=1e-12)
 
 
@@ -311,7 +311,7 @@ def test_means_what_it_says(text, expected):
         ("PR_[0] - PR_[1] <= 0.5", lambda r: (r.yhat == 0).mean() - (r.yhat == 1).mean() - 0.5),
     ],
 )
-def test_multiclass_means_what_it_says(text, expected):
+def test_values_of_the_definition_with_several_classes(text, expected):
     assert MULTI.evaluate(text) == pytest.approx(expected(MULTI))
 
 
@@ -349,7 +349,7 @@ def test_regression():
     assert ranges == [(0, 4), (-4, 4), (0, 16)]
 
 
-# -- one variable for what is the same ------------------------------------------------------
+# -- one variable for equal estimands -------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -418,7 +418,7 @@ def test_levels_print_and_parse_back(values):
 
 
 def test_a_mean_has_the_hash_of_its_process():
-    """What it remembers of it does not go to another, where texts have other hashes."""
+    """The cached hash is not pickled, because texts have other hashes in another process."""
     schema = Schema(classes=(0, 1), positive=1, levels={"M": (0, 1)})
     (one,), (other,) = (bind(parse("TPR | [M] <= 0.2"), schema).estimands for _ in range(2))
     assert one == other

@@ -1,4 +1,4 @@
-"""What is said where a name means nothing."""
+"""Error messages for names without a meaning."""
 
 from __future__ import annotations
 

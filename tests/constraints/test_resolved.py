@@ -1,4 +1,4 @@
-"""Constraints whose names have a meaning: what is asked of the means in them."""
+"""Constraints whose names have a meaning, and properties of their means."""
 
 from __future__ import annotations
 

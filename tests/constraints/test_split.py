@@ -1,4 +1,4 @@
-"""The AND/OR tree of atoms says the same as the constraint itself."""
+"""The AND/OR tree of atoms is equivalent to the constraint."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ TREES = [
     ),
     # ratios
     ("PR|[M] / PR|[F] >= 0.8", f"0.8 * {F} - {M} *"),
-    # written with a product, it is the same ratio
+    # the same ratio, written as a product
     ("PR|[M] >= 0.8 * PR|[F]", f"0.8 * {F} - {M} *"),
     ("PR|[F] * 0.8 <= PR|[M]", f"0.8 * {F} - {M} *"),
     ("PR|[M] >= 0.8 * PR|[F] - 0.1", f"0.8 * {F} - {M} - 0.1"),
@@ -72,7 +72,7 @@ TREES = [
     ("PR / -FPR <= -2", "2 * FPR - PR *"),
     ("1 - 2 / (1 + PR) <= -0.5", "1.5 * PR - 0.5 *"),
     ("F1 >= 0.7", "-1.3 * Jaccard + 0.7 *"),
-    # functions around all that varies
+    # functions around the varying part
     ("log(ERR) <= -2", f"-ACC + {1 - math.exp(-2):.15g} *"),
     ("ERR ** 2 <= 0.01", "-ACC + 0.9 *"),
     ("pow(ERR, 0.5) <= 0.1", "-ACC + 0.99 *"),
@@ -83,10 +83,10 @@ TREES = [
     ("1 / abs(PR|[M] - PR|[F]) >= 5", f"AND(5 * {M} - 5 * {F} - 1 *, -5 * {M} + 5 * {F} - 1 *)"),
     ("(PR|[M] - PR|[F]) ** 2 <= 0.01", f"AND({M} - {F} - 0.1 *, -{M} + {F} - 0.1 *)"),
     ("(PR|[M] - PR|[F]) ** 3 <= 0.008", f"{M} - {F} - 0.2 *"),
-    # what holds anyway
+    # always satisfied
     ("-.2 * TPR <= 0", "AND(0 | -0.2 * TPR)"),
     ("max(-PR, PR - 0.5) <= 0", "AND(PR - 0.5 | -PR)"),
-    # delta is split over alternatives that some limit allows, whatever the limit is
+    # delta is split over alternatives that some limit allows, for any limit
     ("min(PR + 0.1, FPR - 0.2) <= 0", "OR(PR + 0.1, FPR - 0.2)"),
     ("min(0.1, FPR - 0.2) <= 0", "FPR - 0.2"),
     ("0.3 - abs(PR) <= 0", "-PR + 0.3"),
@@ -98,7 +98,7 @@ TREES = [
         '0.8 * TPR | [race == "B"] - TPR | [race == "A"] * | '
         '-0.2 * TPR | [race == "A"] *, -0.2 * TPR | [race == "B"] *)',
     ),
-    # what stays as it is
+    # not changed by splitting
     ("sqrt(PR - 0.5) <= 0.1", "sqrt(PR - 0.5) - 0.1"),
     ("sqrt(PR) + sqrt(FPR) <= 0.1", "sqrt(PR) + sqrt(FPR) - 0.1"),
     ("PR * FPR <= 0.1", "PR * FPR - 0.1"),
@@ -150,7 +150,7 @@ def test_many_levels_are_taken_apart_where_each_is_an_atom(text, n_levels, n_ato
          "0.1 * TPR + 0.2 * FPR - 0.2999999999999999"),
     ],
 )  # fmt: skip
-def test_what_holds_anyway_is_told_exactly(text, tree):
+def test_constraints_that_always_hold_are_recognised_exactly(text, tree):
     assert drawn(resolved(text).tree) == tree
 
 
@@ -234,7 +234,7 @@ def test_tree_and_direct_evaluation_agree(text, point):
     edges = [estimate(atom.expression, values) for atom in atoms_of(constraint.tree)]
     assume(math.isfinite(g))
     assume(not any(math.isnan(edge) for edge in edges))
-    # Where g or an atom is within rounding of its limit either answer is right.
+    # If g or an atom is within rounding of its limit, either answer is correct.
     assume(abs(g) > 1e-7 and all(abs(edge) > 1e-7 or edge == 0 for edge in edges))
     assert satisfied(constraint.tree, values) == (g <= 0)
 

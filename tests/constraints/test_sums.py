@@ -1,4 +1,4 @@
-"""Weighted sums whose weights and constants are those of exact arithmetic."""
+"""Weighted sums whose weights and constants agree with exact arithmetic."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_numbers_that_cancel_leave_what_was_written(text, tree):
         ("(PR + 1e-20) / 1e-20 <= 2", 1e-3),
     ],
 )
-def test_what_rounding_hides_is_not_taken_for_satisfied(text, rate):
+def test_constraints_violated_within_rounding_are_not_satisfied(text, rate):
     tree = resolved(text).tree
     point = Interval.point(rate)
     for atom in atoms_of(tree):
@@ -88,7 +88,7 @@ def test_linear_forms_are_those_of_exact_arithmetic(seed):
     if constraint.tree == atom:
         assert dict(zip(map(str, atom.estimands), atom.linear.weights, strict=True)) == wanted
         assert atom.linear.constant == float(constant)
-    else:  # nothing needs to be tested
+    else:  # no test is needed
         assert constant + sum(weight for weight in exact.values() if weight > 0) <= 0
     tenth = Fraction(0.1)
     values = dict.fromkeys(constraint.estimands, 0.1)

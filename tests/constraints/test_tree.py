@@ -1,4 +1,4 @@
-"""How delta is spent on a tree, and the folds of it."""
+"""The division of delta over a tree, and the folds of a tree."""
 
 import itertools
 
@@ -37,7 +37,7 @@ def test_an_and_hands_on_its_delta_and_an_or_splits_it():
 
 
 def test_the_deltas_of_an_or_add_up():
-    """Its alternatives are all violated where it is: the chances that one passes must add up."""
+    """All alternatives are violated, so the probabilities that one passes must add up to delta."""
     for sizes in itertools.product((1, 2, 3), repeat=2):
         tree = Or(tuple(Or((A,) * size) for size in sizes))
         assert sum(delta for _, delta in leaves(tree, 0.05)) == pytest.approx(0.05)
@@ -68,7 +68,7 @@ def test_parts():
 
 
 def test_bonferroni_is_a_lower_bound():
-    """For all ways in which three events of known probabilities can happen together."""
+    """For all joint distributions of three events with known probabilities."""
     rng = np.random.default_rng(0)
     for _ in range(200):
         masses = rng.dirichlet(np.full(8, 0.3)).reshape(2, 2, 2)

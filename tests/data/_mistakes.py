@@ -1,4 +1,4 @@
-"""Rows with values that are mistakes, for several test files."""
+"""Rows with invalid values, for several test files."""
 
 import numpy as np
 import pandas as pd

@@ -6,7 +6,7 @@ from tests.data._schooling import LEVELS
 
 @pytest.fixture(scope="module")
 def schooling():
-    """Rows whose decisions depend on their level of schooling, and the level."""
+    """Rows whose decisions depend on their level of schooling, and these levels."""
     rng = np.random.default_rng(0)
     level = np.array(LEVELS)[rng.integers(0, 3, 1500)]
     y = np.where(level == "high", 1, rng.integers(0, 2, 1500))

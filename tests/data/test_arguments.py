@@ -1,4 +1,4 @@
-"""What people give by mistake is refused in words of our own, whatever it is."""
+"""Invalid arguments of all kinds are refused with messages of this package."""
 
 import decimal
 import re
@@ -27,7 +27,7 @@ CLASSIFIER, OF_WORDS = LogisticRegression().fit(X, Y), LogisticRegression().fit(
 
 
 class Answering:
-    """A fitted estimator that answers what it was told to."""
+    """A fitted estimator with given predictions."""
 
     def __init__(self, answer=None, probabilities=None, classes=(0, 1)):
         self.answer, self.probabilities, self.classes = answer, probabilities, classes

@@ -1,4 +1,4 @@
-"""Arrays, frames, tensors and Datasets come in; copies across the split are noticed."""
+"""Arrays, frames, tensors and Datasets are accepted, and copies across the split are noticed."""
 
 import pickle
 
@@ -32,7 +32,7 @@ def fitted(X, y=None, constraints="ACC >= 0.6", **params):
 
 @pytest.fixture
 def counts(blobs):
-    """The blobs in whole numbers from 0 to 9, so that every type holds them exactly."""
+    """The blobs as whole numbers from 0 to 9, which every type represents exactly."""
     X, y = blobs
     return np.clip(2 * X + 4, 0, 9).astype(np.uint8), y
 
@@ -175,7 +175,7 @@ class TestDatasets:
         assert model.classes_.tolist() == ["no", "yes"]
 
     def test_slices_of_a_dataset_are_validated(self, counts):
-        """skorch's way to give a Dataset to scikit-learn's validators."""
+        """skorch's way to pass a Dataset to scikit-learn's validators."""
         X, y = counts
         rows = SliceDataset(TensorDataset(torch.from_numpy(X), torch.from_numpy(y)))
         model = SeldonianClassifier(MLP, constraints="ACC >= 0.6", random_state=0, max_epochs=3)
@@ -264,7 +264,7 @@ class TestClassesOnOneSide:
         assert not model.solution_found_
         assert 'no rows for FNR_["c"] among the safety rows' in model.certificate_.explain(None)
 
-    def test_a_class_that_no_candidate_row_has_is_judged_by_its_safety_rows(self, rows):
+    def test_a_class_without_candidate_rows_is_tested_by_its_safety_rows(self, rows):
         model = self.on_side(rows, "TPR_['c'] >= 0.2", safety=True)
         (result,) = model.certificate_.results
         assert result.rows == {'TPR_["c"]': 100}

@@ -1,4 +1,4 @@
-"""Columns of any library, type and container: what conditions see of them, or why they cannot."""
+"""Columns of any library, type and container: the values for conditions, or the error."""
 
 import datetime
 from decimal import Decimal
@@ -94,7 +94,7 @@ def test_missing_values_of_frames(frame, place):
     assert column_values({"a"}, X, groups, 3)["a"].tolist() == [1, 2, 3]
 
 
-def test_numbers_beside_texts_stay_numbers():
+def test_numbers_among_texts_stay_numbers():
     for rows in ([["F", 3], ["M", 5]], (("F", 3), ("M", 5)), [np.array(["F", 3], object)] * 2):
         columns = column_values({"sensitive_feature_1"}, [[0], [1]], rows, 2)
         assert columns["sensitive_feature_1"].dtype.kind == "i"
@@ -279,7 +279,7 @@ def test_ordered_columns_go_by_their_own_order(schooling, table):
          "is a Categorical without an order"),
     ],
 )  # fmt: skip
-def test_what_an_order_does_not_say(schooling, condition, groups, message):
+def test_values_outside_an_order(schooling, condition, groups, message):
     X, y, level = schooling
     with pytest.raises(ConstraintNameError) as caught:
         fitted(X, y, f"PR | [{condition}] <= 0.9", groups(level))

@@ -1,4 +1,4 @@
-"""Rows that were copied before the split are noticed, and no others."""
+"""Rows that were copied before the split are noticed, and other rows are not."""
 
 from decimal import Decimal
 
@@ -23,7 +23,7 @@ DATA = "../shared/data"
 
 
 def halves(X, y):
-    """The rows as `fit` splits them, in a frame's or an array's own order."""
+    """The rows in two random halves, each in the original order."""
     order = np.random.default_rng(3).permutation(len(y))
     rows = LabelledRows(X, np.asarray(y), np.asarray(y), {})
     return [rows.take(np.sort(part)) for part in np.array_split(order, 2)]
@@ -101,7 +101,7 @@ class TestCopies:
 
     @pytest.mark.parametrize("rows", STRANGE.values(), ids=STRANGE)
     def test_rows_of_any_kind_are_compared(self, rows):
-        """What only warns must not raise."""
+        """A function that only warns must not raise."""
         X = rows(np.random.default_rng(0))
         y = np.arange(100) % 2
         one, other = (LabelledRows(X, y, y, {}).take(np.arange(k, 100, 2)) for k in (0, 1))

@@ -1,4 +1,4 @@
-"""Fingerprints: the same for the same rows, whatever holds them, and others for others."""
+"""Fingerprints are equal for equal rows in any container, and differ for other rows."""
 
 import numpy as np
 import pandas as pd
@@ -90,7 +90,7 @@ def test_the_order_of_rows_does_not_matter_and_what_belongs_together_does(width)
     assert own != data_of(X[twice], y[twice], {n: v[twice] for n, v in columns.items()})
 
 
-def test_large_integers_are_told_apart():
+def test_large_integers_are_distinguished():
     ids = np.array([[2**60], [2**60 + 1], [5]])
     assert data_of(ids) != data_of(np.array([[2**60], [2**60], [5]]))
     assert data_of(ids) == data_of(pd.DataFrame(ids)) == data_of(ids.astype(object))
@@ -177,7 +177,7 @@ def test_sums_of_parts_add_up_to_those_of_the_whole(frame):
 
 
 class TestCertificates:
-    """What the function `certify` and the estimators put into a certificate."""
+    """The fingerprints that `certify` and the estimators put into a certificate."""
 
     CONSTRAINT = 'PR | [race == "A"] <= 0.99'
 

@@ -1,4 +1,4 @@
-"""The columns that constraints name: found once, in the order of the rows, and as in fit."""
+"""The columns that constraints name: found once, in the order of the rows, as in `fit`."""
 
 import itertools
 
@@ -197,7 +197,7 @@ FRESH = [
     (ColumnIs("c"), np.array([True]), None),
     (ColumnIs("c", False), np.array([0, 2]), "must be bool or 0/1, but contains 2"),
     (ColumnIs("c"), TEXTS, "must be bool or 0/1, but contains 'A'"),
-    # a value that is not found is in no group
+    # a missing value is in no group
     (Comparison("c", "==", 3), TEXTS, None),
     (Membership("c", ("A", "B")), np.array([1, 2]), None),
     (Comparison("c", "!=", "A"), TEXTS, None),

@@ -1,4 +1,4 @@
-"""What is no number is refused, with the columns that hold it and what to do."""
+"""Values that are not numbers are refused; the message names their columns and the next step."""
 
 import numpy as np
 import pandas as pd

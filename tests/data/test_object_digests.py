@@ -1,4 +1,4 @@
-"""What an object holds has one digest, in copies, in pickles and in other processes."""
+"""Objects with the same content have one digest: in copies, pickles and other processes."""
 
 import copy
 import functools
@@ -35,9 +35,9 @@ from sklearn_seldonian import SeldonianClassifier
 from sklearn_seldonian.data._object_digests import (
     MAX_ENTRIES,
     MAX_NUMBERS,
-    glance,
     lasting_digest,
     object_digest,
+    quick_summary,
     type_digest,
 )
 from sklearn_seldonian.modules import MLP
@@ -49,7 +49,7 @@ TABLE = pd.DataFrame(X, columns=list("abc")).assign(city=["Rome", "Oslo", None] 
 
 
 class Means(TransformerMixin, BaseEstimator):
-    """Keeps a Series."""
+    """Has a Series as an attribute."""
 
     def fit(self, X, y=None):
         self.means_ = X.mean(numeric_only=True)
@@ -105,7 +105,7 @@ def ask(model):
 
 
 @pytest.mark.parametrize("name", [*NAMES, *RARE])
-def test_copies_have_the_digest_and_keep_it_when_they_are_asked(name, tmp_path):
+def test_copies_have_the_digest_and_keep_it_when_they_are_used(name, tmp_path):
     model = fitted(name)
     digest = object_digest(model)
     assert len(digest) == 32
@@ -115,7 +115,7 @@ def test_copies_have_the_digest_and_keep_it_when_they_are_asked(name, tmp_path):
     assert [object_digest(one) for one in copies] == [digest] * 5
     if name not in ("partial", "set"):
         ask(copies[-1])
-    glance(copies[-1])
+    quick_summary(copies[-1])
     assert object_digest(copies[-1]) == digest
     assert lasting_digest(model, lambda m: None) == digest
 
@@ -221,7 +221,7 @@ def test_what_answers_alike_has_the_same_digest(one, other):
 
 
 class Counting(TransformerMixin, BaseEstimator):
-    """Remembers how often it was asked."""
+    """Counts how often it was used."""
 
     def fit(self, X, y=None):
         self.n_asked_ = 0
@@ -233,7 +233,7 @@ class Counting(TransformerMixin, BaseEstimator):
 
 
 class Forgetful(Counting):
-    """Loses a part in its pickle."""
+    """Loses a part when it is pickled."""
 
     def transform(self, X):
         return X
@@ -243,21 +243,21 @@ class Forgetful(Counting):
 
 
 class Choosy(Counting):
-    """Refuses a few rows."""
+    """Refuses small numbers of rows."""
 
     def transform(self, X):
         raise ValueError("too few")
 
 
 @pytest.mark.parametrize("unstable", [Counting(), Choosy()])
-def test_what_changes_when_it_is_asked_has_no_lasting_digest(unstable):
+def test_objects_that_change_with_use_have_no_lasting_digest(unstable):
     unstable.fit(X)
     assert object_digest(unstable) is not None
     assert lasting_digest(unstable, lambda model: model.transform(X)) is None
 
 
 class ChangesInCopies(Counting):
-    """Knows by its place in memory whether it was asked before."""
+    """Changes when a copy is used, because it stores its memory address."""
 
     def fit(self, X, y=None):
         self.place_ = id(self)
@@ -268,7 +268,7 @@ class ChangesInCopies(Counting):
         return X
 
 
-def test_what_changes_when_a_copy_is_asked_has_no_lasting_digest():
+def test_objects_whose_copies_change_with_use_have_no_lasting_digest():
     model = ChangesInCopies().fit(X)
     model.transform(X)
     assert object_digest(pickle.loads(pickle.dumps(model))) == object_digest(model)
@@ -276,7 +276,7 @@ def test_what_changes_when_a_copy_is_asked_has_no_lasting_digest():
 
 
 @pytest.mark.parametrize("stop_words", [None, "english", ["the"]])
-def test_copies_of_vectorisers_may_be_asked(stop_words):
+def test_copies_of_vectorisers_may_be_used(stop_words):
     texts = ["the good film", "the bad film", "the film"]
     model = TfidfVectorizer(stop_words=stop_words).fit(texts)
     digest = lasting_digest(model, lambda one: one.transform(texts))
@@ -318,7 +318,7 @@ def test_of_a_type_there_is_a_digest_that_no_object_has():
     assert type_digest(scaler()) != type_digest(GaussianNB())
 
 
-# -- at a glance ---------------------------------------------------------------------------------
+# -- quick summaries ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -326,10 +326,10 @@ def test_nothing_shows_where_nothing_changes(name):
     model = fitted(name)
     if name not in ("partial", "set"):
         ask(model)
-    shown, _ = glance(model)
+    shown, _ = quick_summary(model)
     if name not in ("partial", "set"):
         ask(model)
-    assert glance(model)[0] == shown
+    assert quick_summary(model)[0] == shown
 
 
 def write(array):
@@ -361,13 +361,13 @@ def write(array):
 )
 def test_changes_show(made, change):
     model = made()
-    shown, held = glance(model)
+    shown, held = quick_summary(model)
     change(model)
-    assert glance(model)[0] != shown
+    assert quick_summary(model)[0] != shown
     assert held
 
 
-def test_a_glance_is_short():
+def test_a_quick_summary_is_short():
     rows = np.ones(10_000_000)
-    shown, _ = glance([[rows] * 10, list(range(100_000)), [[[]] * 200 for _ in range(200)]])
+    shown, _ = quick_summary([[rows] * 10, list(range(100_000)), [[[]] * 200 for _ in range(200)]])
     assert len(shown) < 45_000

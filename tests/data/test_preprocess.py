@@ -1,4 +1,6 @@
-"""What is fitted inside sees candidate rows only; the same thing in front breaks the promise."""
+"""Transformers inside the estimator see candidate rows only; in front of it they break the
+guarantee.
+"""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +28,7 @@ IN_FRONT = "no preprocessing, selection of features, resampling or search outsid
 
 
 def rare_class(seed, n_rows=1500, shift=0.5):
-    """One row in twenty is of class 1, which `shift` tells apart in the first of 20 features."""
+    """One row in twenty is of class 1, which `shift` separates in the first of 20 features."""
     rng = np.random.default_rng(seed)
     y = (rng.random(n_rows) < 0.05).astype(int)
     X = rng.normal(size=(n_rows, 20))
@@ -35,7 +37,7 @@ def rare_class(seed, n_rows=1500, shift=0.5):
 
 
 def pure_noise(seed, n_rows=300):
-    """Labels that none of 2,000 features knows anything about."""
+    """Labels that are independent of all 2,000 features."""
     rng = np.random.default_rng(seed)
     return rng.normal(size=(n_rows, 2000)), rng.integers(0, 2, size=n_rows)
 
@@ -48,7 +50,7 @@ def fitted(X, y, constraint, preprocessor=None, **params):
 
 
 class TestDisasters:
-    """Measured over seeds 0 to 19: in front 20 and 20 false certificates, inside none."""
+    """With seeds 0 to 19 there were 20 and 20 false certificates in front, and none inside."""
 
     @pytest.mark.parametrize("seed", range(3))
     def test_oversampler_in_front_certifies_what_is_false_and_is_noticed(self, seed):
@@ -72,7 +74,7 @@ class TestDisasters:
         model = fitted(*rare_class(2), "TPR >= 0.8", RandomOverSampler(random_state=2))
         fresh, labels = rare_class(1000, 20_000)
         assert model.solution_found_
-        assert model.predict(fresh).mean() > 0.8  # nearly everybody
+        assert model.predict(fresh).mean() > 0.8  # nearly all
         assert model.predict(fresh[labels == 1]).mean() >= 0.8
 
     def test_oversampler_inside_certifies_what_is_true(self):
@@ -249,7 +251,7 @@ class TestTransformers:
 
 
 class OnlyArray:
-    """Rows that numpy can read and nobody can index."""
+    """Rows that numpy can read, but that cannot be indexed."""
 
     def __init__(self, values):
         self.values = values

@@ -1,4 +1,4 @@
-"""Rows that a model was fitted to are known again, and others are not taken for them."""
+"""Rows that a model was fitted to are recognised, and other rows are not."""
 
 import pickle
 import threading
@@ -131,7 +131,7 @@ def test_the_halves_of_discrete_data_are_known_again(n_values):
         assert sketch.share_of(rows) == 1.0
 
 
-def test_constant_rows_say_nothing():
+def test_constant_rows_have_no_information():
     hashes = row_hashes(np.zeros((200, 2)))
     assert RowSketch.of(hashes).share_of(hashes) == 0.0
 
@@ -186,7 +186,7 @@ def test_rows_of_fit_are_known_again(blobs, around, constraints):
     "around",
     [FrozenEstimator, lambda model: CalibratedClassifierCV(FrozenEstimator(model))],
 )
-def test_frozen_models_know_their_own_rows(blobs, around):
+def test_rows_of_frozen_models_are_recognised(blobs, around):
     X, y = blobs
     model = classifier().fit(X[:400], y[:400])
     whole = around(model).fit(X[400:700], y[400:700])
@@ -227,7 +227,7 @@ def test_frames_with_texts_are_known_again(blobs):
     certify(model, frame[500:], y[500:], "ACC >= 0.1")
 
 
-def test_a_regressor_knows_its_rows(blobs):
+def test_rows_of_a_regressor_are_recognised(blobs):
     X, _ = blobs
     model = SeldonianRegressor(max_epochs=1, random_state=0).fit(X, X[:, 0])
     ranges = {"target_range": (-9, 9), "prediction_range": (-99, 99)}
@@ -236,7 +236,7 @@ def test_a_regressor_knows_its_rows(blobs):
 
 
 @pytest.mark.parametrize("rows", [slice(None, None, -1), slice(100, 300), slice(0, 500)])
-def test_the_method_knows_them_too(blobs, rows):
+def test_the_method_recognises_them_too(blobs, rows):
     X, y = blobs
     model = classifier().fit(X[:500], y[:500])
     with pytest.warns(SafetyDataReusedWarning):
@@ -252,13 +252,13 @@ def test_the_same_rows_in_another_order_are_the_same_data(blobs):
         model.fit(X[::-1], y[::-1])
 
 
-def test_a_model_of_others_rests_on_an_assumption(blobs):
+def test_a_certificate_of_another_model_has_an_assumption(blobs):
     X, y = blobs
     certificate = certify(LogisticRegression().fit(X, y), X, y, "ACC >= 0.1")
     assert OTHER in certificate.assumptions
 
 
-def test_loaded_parameters_do_not_say(blobs, tmp_path):
+def test_loaded_parameters_have_no_record_of_rows(blobs, tmp_path):
     X, y = blobs
     model = classifier().fit(X, y)
     model.save_params(tmp_path / "weights")

@@ -22,7 +22,7 @@ def test_corners_are_populations_within_the_ranges():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_every_population_is_a_mixture_of_corners(seed):
-    """A linear function is largest at a corner, among all populations within the ranges."""
+    """Of all populations within the ranges, a linear function is largest at a corner."""
     rng = np.random.default_rng(seed)
     low = rng.dirichlet([1] * 4) / 2
     high = low + rng.random(4) / 2

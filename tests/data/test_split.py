@@ -1,4 +1,4 @@
-"""Which rows train and which are tested: each row once, as asked."""
+"""The division into candidate and safety rows: each row once, as requested."""
 
 from dataclasses import replace
 
@@ -54,7 +54,7 @@ def test_a_mask_in_another_order_than_the_rows(blobs):
 
 
 def numbered(n_rows=10):
-    """Rows whose inputs, labels, targets and column say their number."""
+    """Rows whose inputs, labels, targets and column are their own numbers."""
     numbers = np.arange(n_rows)
     X = numbers[:, None] * [1.0, 0.5]
     return LabelledRows(X, numbers + 100, numbers + 200, {"c": numbers + 300}, X.tolist())
@@ -129,7 +129,7 @@ def test_groups_are_kept_whole_and_counted(size, n_groups, seed):
     )
     assert not safety & candidate
     assert safety | candidate == set(groups)
-    assert len(safety) == n_groups  # whatever their sizes
+    assert len(safety) == n_groups  # for groups of any size
     assert split.safety.units.positions.tolist() == groups[split.safety_indices].tolist()
 
 
@@ -154,7 +154,7 @@ def test_a_mask_may_not_part_a_group():
 def test_rows_by_weight_are_copies_of_rows():
     weights = np.array([3.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 2.0, 1.0, 1.0])
     rows = replace(numbered(), units=units_of(None, weights, 10))
-    part = rows.take(np.array([0, 1, 2, 4, 7]))  # whose weights are 3, 0, 1, 1, 2
+    part = rows.take(np.array([0, 1, 2, 4, 7]))  # their weights are 3, 0, 1, 1, 2
     drawn = part.by_weight(np.random.RandomState(0))
     assert len(drawn.y) == 5
     assert 1 not in drawn.index

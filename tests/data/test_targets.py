@@ -1,4 +1,4 @@
-"""What is predicted: labels that are known, or numbers in their range."""
+"""Targets: labels that the model knows, or numbers in their range."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Which rows belong together, and how much each of them counts."""
+"""Units of dependent rows, and the weights of rows."""
 
 import re
 

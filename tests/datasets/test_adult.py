@@ -27,7 +27,7 @@ def test_shapes_and_names(adult):
 def test_target_is_the_published_share(adult):
     assert set(adult.target) == {0, 1}
     assert adult.target.mean() == pytest.approx(0.2393, abs=5e-5)
-    assert adult.target[:32561].sum() == 7841  # of the source's training rows
+    assert adult.target[:32561].sum() == 7841  # of the training rows of the source
     assert len(adult.target_names) == 2
 
 

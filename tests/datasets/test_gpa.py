@@ -7,7 +7,7 @@ def test_class_target():
     gpa = load_gpa()
     assert gpa.data.shape == (43303, 9)
     assert gpa.target.shape == (43303,)
-    assert 1 - gpa.target.mean() == pytest.approx(0.532, abs=5e-4)  # the majority's share
+    assert 1 - gpa.target.mean() == pytest.approx(0.532, abs=5e-4)  # the share of the majority
     assert gpa.frame is None
     assert list(gpa.sensitive_features.columns) == ["M", "F"]
     assert (gpa.sensitive_features.sum(axis=1) == 1).all()

@@ -1,4 +1,4 @@
-"""A fit is there whole or not at all."""
+"""After `fit`, an estimator is either completely fitted or unfitted."""
 
 import pytest
 from sklearn.exceptions import NotFittedError
@@ -47,7 +47,7 @@ def test_a_search_that_fails_forgets_the_last_one(blobs, name, value):
         search.fit(*blobs)
     for attribute in ("solution_found_", "certificate_", "best_estimator_", "cv_results_"):
         assert not hasattr(search, attribute)
-    with pytest.raises(AttributeError):  # as NotFittedError is
+    with pytest.raises(AttributeError):  # NotFittedError is one
         search.predict(blobs[0])
 
 

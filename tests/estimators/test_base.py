@@ -1,4 +1,4 @@
-"""What every Seldonian estimator does: split, train, test once, and say where it comes from."""
+"""All Seldonian estimators: split, training, one test, and the origin of the certificate."""
 
 import numpy as np
 import pandas as pd
@@ -74,7 +74,7 @@ def test_certify_on_fresh_rows(blobs):
     assert result.estimate == pytest.approx(model.score(X[600:], y[600:]))
 
 
-def test_certificate_says_where_it_comes_from(blobs):
+def test_certificate_has_its_origin(blobs):
     X, y = blobs
     model = SeldonianClassifier(
         MLP, constraints="TPR >= 0.5", pos_label=0, max_epochs=5, random_state=3
@@ -111,7 +111,7 @@ def test_certify_refuses_what_fit_did_not_see(blobs, groups):
         plain.certify(X, y)
 
 
-def test_certify_tests_and_tells_what_fit_promised(blobs):
+def test_certify_has_the_constraints_of_fit(blobs):
     X, y = blobs
     first = unfitted("FPR <= 0.5").fit(X[:500], y[:500])
     expected = first.certify(X[500:], y[500:])

@@ -1,4 +1,4 @@
-"""Fits inside searches are recognised, whatever stands between."""
+"""Fits inside searches are recognised, with any code in between."""
 
 import numpy as np
 import pytest
@@ -24,9 +24,9 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_seldonian import SeldonianClassifier, SeldonianRegressor
 from sklearn_seldonian.estimators._callers import (
-    HANDING_ON,
     REPEATING,
     SEARCHES,
+    SINGLE_FIT,
     fitted_among_others,
     fitted_inside_search,
 )
@@ -46,15 +46,15 @@ def classifier(**params):
 
 @pytest.fixture
 def certificates(monkeypatch):
-    """Those of all fits, in their order."""
+    """The certificates of all fits, in their order."""
     found = []
 
     def noted(reuse, certificate):
-        found.append(told_of(reuse, certificate))
+        found.append(with_notes(reuse, certificate))
         return found[-1]
 
-    told_of = Reuse.told_of
-    monkeypatch.setattr(Reuse, "told_of", noted)
+    with_notes = Reuse.with_notes
+    monkeypatch.setattr(Reuse, "with_notes", noted)
     return found
 
 
@@ -81,7 +81,9 @@ WRAPPERS = {
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("wrap", "prefix"), WRAPPERS.values(), ids=WRAPPERS)
 @pytest.mark.thinned(3)
-def test_a_search_around_anything_is_owned_up_to(blobs, certificates, wrap, prefix):
+def test_a_search_around_any_estimator_is_noted_in_the_certificate(
+    blobs, certificates, wrap, prefix
+):
     model = wrap(classifier(fallback="majority")).fit(*blobs)
     assert SEARCHED not in certificates[-1].explain(None)
     GridSearchCV(model, {f"{prefix}lr": [0.02]}, cv=2).fit(*blobs)
@@ -107,7 +109,7 @@ def test_a_search_around_anything_is_owned_up_to(blobs, certificates, wrap, pref
 )
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.thinned(2)
-def test_all_searches_are_owned_up_to(blobs, search):
+def test_all_searches_are_noted(blobs, search):
     found = search(FixedThresholdClassifier(classifier(fallback="majority"))).fit(*blobs)
     best = getattr(found.best_estimator_, "best_estimator_", found.best_estimator_)
     assert SEARCHED in best.estimator_.certificate_.explain(None)
@@ -126,7 +128,7 @@ def importances(model):
     ],
     ids=["RFE", "RFECV"],
 )
-def test_features_chosen_by_fits_to_the_same_rows_are_owned_up_to(blobs, select):
+def test_features_chosen_by_fits_to_the_same_rows_are_noted(blobs, select):
     model = classifier(module__hidden=(), fallback="majority")
     found = select(model).fit(*blobs)
     assert SEARCHED in found.estimator_.certificate_.explain(None)
@@ -161,7 +163,7 @@ def test_a_search_for_a_regression(blobs):
     assert SEARCHED in found.best_estimator_.certificate_.explain(None)
 
 
-# -- what is relied on of scikit-learn --------------------------------------------------------
+# -- properties of scikit-learn that the package relies on ------------------------------------
 
 
 class Asks(BaseEstimator):
@@ -197,7 +199,7 @@ def test_the_base_class_of_searches_is_still_there():
         (lambda model: GridSearchCV(model, {}, cv=2), True, True),
     ],
 )
-def test_what_callers_are_taken_for(blobs, around, is_inside, is_among):
+def test_callers_are_classified(blobs, around, is_inside, is_among):
     fitted = around(Asks()).fit(*blobs)
     while not isinstance(fitted, Asks):
         steps = getattr(fitted, "steps", [(None, None)])
@@ -219,5 +221,5 @@ def test_selection_forwards(blobs):
 
 
 def test_the_names_of_modules_are_those_of_scikit_learn():
-    for name in (*HANDING_ON, *REPEATING):
+    for name in (*SINGLE_FIT, *REPEATING):
         __import__(name)

@@ -1,4 +1,4 @@
-"""The estimator's contract: what fit does, what it leaves behind, what predict answers."""
+"""The classifier: what `fit` does, its attributes, and its predictions."""
 
 import warnings
 
@@ -226,14 +226,16 @@ class TestModules:
         assert wild.max() == pytest.approx(usual.max(), abs=1e-6)
 
     def test_what_is_drawn_of_rows_without_a_number_keeps_to_the_range(self, blobs):
-        """Else a share of rows that no safety row shows would be outside what was averaged."""
+        """Otherwise some rows could have probabilities outside the range over which the mean is
+        bounded.
+        """
         X, _ = blobs
         model = fitted(blobs, "PR >= 0.65", decision="sample", max_epochs=3)
         assert model.solution_found_
         lost = np.full((4000, 3), 3e38, dtype=np.float32) * np.array([1, -1, 1], dtype=np.float32)
         assert np.isnan(model.predict_proba(lost)).all()
         usual = model.predict_proba(X)[:, 1]
-        assert usual.min() > 0.1  # so that the first class for all of them would be noticed
+        assert usual.min() > 0.1  # so that the first class for all rows would be noticed
         share = np.mean(model.predict(lost) == model.classes_[1])
         assert usual.min() - 0.04 < share < usual.max() + 0.04
 

@@ -1,4 +1,4 @@
-"""Entries that several docstrings share are written once, and shown by all."""
+"""Entries that several docstrings share are written once, and shown in all of them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Decisions that see the group: what is certified is what predict does, and what is refused."""
+"""Decisions that depend on the group: the certified decisions are those of `predict`."""
 
 import copy
 import pickle
@@ -37,7 +37,7 @@ N = 3000
 
 
 def people(n=N, seed=0):
-    """Rows of two sexes with labels that favour one of them by the first feature."""
+    """Rows of two sexes, with labels that favour one of them by the first feature."""
     rng = np.random.default_rng(seed)
     groups = pd.DataFrame(
         {"sex": rng.choice(["F", "M"], n), "race": rng.choice(["A", "B", "C"], n)}
@@ -240,13 +240,13 @@ def test_safety_rows_of_a_group_that_no_candidate_row_is_in_are_no_solution():
     assert model.solution_found_
     fresh, labels, seen = copy.deepcopy(FRESH)
     seen.loc[0, "sex"] = "E"
-    assert model.certify(fresh, labels, seen).passed  # E is as D: neither F nor M
+    assert model.certify(fresh, labels, seen).passed  # like D, E is neither F nor M
     certificate = fitted().certify(fresh, labels, seen)
     assert not certificate.passed
     assert "no candidate row has" in certificate.results[0].reason
 
 
-def test_with_one_threshold_for_all_groups_are_not_looked_at(model):
+def test_groups_are_not_used_with_one_threshold_for_all(model):
     X, _, groups = DATA
     blind = fitted(group_thresholds=False)
     assert (blind.predict(X, sensitive_features=groups) == blind.predict(X)).all()
@@ -370,7 +370,7 @@ def test_a_pipeline_hands_groups_on_where_that_is_requested():
 @pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
 @pytest.mark.filterwarnings("ignore:With .* safety rows")
 def test_violations_stay_below_delta(whole):
-    """On a limit so near to what few rows tell that luck would pass, at a delta of 0.2."""
+    """The limit is so near that few rows often pass by chance, at a delta of 0.2."""
     X, y, groups = people(50_000, seed=9)
     n_fits, violating = 150 if whole else 15, 0
     for seed in range(n_fits):

@@ -1,4 +1,4 @@
-"""What a notebook shows: parameters as scikit-learn does, and whether a model is certified."""
+"""The display in a notebook: scikit-learn's parameters, and whether the model is certified."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The parameters of all estimators, and skorch's double-underscore names beyond them."""
+"""The parameters of all estimators, and skorch's additional double-underscore names."""
 
 import pytest
 import torch
@@ -130,7 +130,7 @@ def test_training_is_not_continued(blobs, is_fitted):
 
 
 class Named(SeldonianClassifier):
-    """Adds a parameter and hands on all others."""
+    """Adds a parameter and passes all others on."""
 
     def __init__(self, label="", **kwargs):
         super().__init__(**kwargs)
@@ -141,7 +141,7 @@ class Named(SeldonianClassifier):
 
 
 class Small(SeldonianClassifier):
-    """Has two parameters of its own and none of its base's."""
+    """Has two parameters of its own and none of its base class."""
 
     def __init__(self, constraints=(), random_state=None):
         super().__init__(constraints=constraints, random_state=random_state, max_epochs=1)

@@ -1,4 +1,4 @@
-"""Any classifier under constraints: the contract of SeldonianClassifier, kept."""
+"""Any classifier under constraints: the interface of SeldonianClassifier."""
 
 import copy
 import pickle
@@ -32,7 +32,9 @@ PARITY = "abs(PR | [sex == 'M'] - PR | [sex == 'F']) <= 0.15"
 
 @pytest.fixture(scope="module")
 def people():
-    """Rows whose labels trees tell better than lines, and groups that a label goes with."""
+    """Rows whose labels trees predict better than lines, and groups that are correlated with a
+    label.
+    """
     rng = np.random.default_rng(0)
     X = rng.standard_normal((3000, 4))
     sex = pd.DataFrame({"sex": np.where(rng.random(3000) < 0.5, "M", "F")})

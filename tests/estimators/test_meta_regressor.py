@@ -1,4 +1,4 @@
-"""Any regressor under constraints: the contract of SeldonianRegressor, kept."""
+"""Any regressor under constraints: the interface of SeldonianRegressor."""
 
 import copy
 import pickle
@@ -35,7 +35,7 @@ def short_training():
 
 @pytest.fixture(scope="module")
 def people():
-    """Rows whose targets trees tell better than lines, and are higher for men than X says."""
+    """Rows whose targets trees predict better than lines; for men they are higher."""
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(2000, 3))
     sex = pd.DataFrame({"sex": np.where(rng.random(2000) < 0.5, "M", "F")})

@@ -1,4 +1,4 @@
-"""Parameters of the estimators: what is refused before anything is trained."""
+"""Invalid parameters of the estimators are refused before training."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""The regressor: numbers in their range, errors certified, safety rows unread."""
+"""The regressor: targets in their range, certified errors, and safety rows not read before the
+test.
+"""
 
 import pickle
 
@@ -31,7 +33,7 @@ approximate = pytest.mark.filterwarnings("ignore:.* is tested by a normal approx
 
 @pytest.fixture
 def grades(groups):
-    """A target from 0 to 4 that a line tells to within half a unit; men get 0.3 more."""
+    """A target from 0 to 4 that a line predicts to within half a unit; men get 0.3 more."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1000, 3))
     y = 2 + 0.6 * X[:, 0] + 0.3 * (groups["M"].to_numpy() - 0.5) + 0.3 * rng.normal(size=1000)
@@ -47,7 +49,7 @@ def fitted(grades, constraints="MAE <= 0.6", groups=None, **params):
     return model.fit(*grades, sensitive_features=groups)
 
 
-# -- what fit leaves behind ----------------------------------------------------------------
+# -- attributes after fit ------------------------------------------------------------------
 
 
 def test_fitted_attributes(grades):
@@ -89,7 +91,8 @@ def test_what_is_certified_is_what_predict_returns(grades, groups, text, value):
     assert model.certificate_.loss == pytest.approx((errors**2).mean())
     kept = model.history_.set_index("epoch").loc[model.net_.kept_epoch_]
     rows = model.candidate_indices_
-    # Of copies that did not see the rows: a little above the model's own loss.
+    # This is the loss of copies that were not trained on the rows. It is a little larger than the
+    # loss of the model itself.
     own = ((model.predict(X[rows]) - y[rows]) ** 2).mean()
     assert own * (1 - 1e-9) <= kept["candidate_loss"] < 1.1 * own
 
@@ -108,7 +111,7 @@ def test_predictions_are_clipped_to_their_range(grades):
 
 
 @pytest.mark.parametrize("missing", ["prediction_range", "target_range"])
-def test_without_both_ranges_the_certificate_is_asymptotic_and_says_so(grades, missing):
+def test_without_both_ranges_the_certificate_is_asymptotic(grades, missing):
     remedy = r"no finite range\. (For a finite-sample test: g|G)ive both prediction_range and"
     with pytest.warns(UserWarning, match=remedy):
         model = fitted(grades, **{missing: None})
@@ -209,7 +212,7 @@ def test_frozen_fallback_is_used_as_it_is(grades):
     assert model.fallback_ is frozen
 
 
-def test_other_words_are_no_fallback(grades):
+def test_other_words_are_refused_as_fallback(grades):
     with pytest.raises(ValueError, match="'fallback' parameter of SeldonianRegressor"):
         fitted(grades, fallback="majority")
 
@@ -221,7 +224,7 @@ def test_what_is_impossible_is_not_trained_for_and_not_said_to_be_approximate(gr
 
 
 class NaNForSome(nn.Module):
-    """Says NaN where the first input is above 9."""
+    """Returns NaN if the first input is above 9."""
 
     def __init__(self):
         super().__init__()
@@ -246,7 +249,7 @@ def test_nan_never_passes(grades):
 def test_training_meets_a_constraint_that_plain_training_violates(grades, groups):
     X, y = grades
     men = groups["M"].to_numpy() == 1
-    X[:, 1] = men + 0.1 * X[:, 1]  # what tells men from women
+    X[:, 1] = men + 0.1 * X[:, 1]  # this identifies men
     gap = "abs((Mean_Error | [M]) - (Mean_Error | [F])) <= 0.25"
     plain = LinearRegression().fit(X[:, :1], y)
     errors = plain.predict(X[:, :1]) - y
@@ -359,7 +362,7 @@ def test_garbage_over_the_safety_rows_changes_only_the_certificate(grades, group
 
 
 class Constant(RegressorMixin, BaseEstimator):
-    """Fitted; predicts the same number for all rows."""
+    """A fitted regressor that predicts the same number for all rows."""
 
     def __init__(self, number=0.0):
         self.number = number
@@ -380,7 +383,7 @@ class Constant(RegressorMixin, BaseEstimator):
 )
 @pytest.mark.thinned(2)
 def test_the_promise_holds_in_simulation(text, share, whole):
-    """Where a share of errors is one, which is the limit, at most delta are certified."""
+    """A share of the errors is one, and this share is the limit. At most delta are certified."""
     rng = np.random.default_rng(0)
     n_trials, n_rows, delta = 150 if whole else 40, 120, 0.1
     groups = pd.DataFrame({"M": np.arange(n_rows) % 2, "F": 1 - np.arange(n_rows) % 2})
@@ -405,7 +408,7 @@ def test_the_promise_holds_in_simulation(text, share, whole):
 
 
 class OneTrial(nn.Module):
-    """Nothing to learn: the output is the input."""
+    """There is nothing to learn: the output is the input."""
 
     def __init__(self):
         super().__init__()
@@ -417,7 +420,7 @@ class OneTrial(nn.Module):
 
 @pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
 def test_the_promise_of_fit_holds_in_simulation(whole):
-    """The true MAE is the limit, 0.25: predictions are clipped to 1 where the target is 0 or 2."""
+    """The true MAE is the limit, 0.25: predictions are clipped to 1, and the target is 0 or 2."""
     rng = np.random.default_rng(0)
     n_trials, delta = 80 if whole else 20, 0.1
     mask = np.arange(160) >= 10

@@ -1,4 +1,4 @@
-"""What a second test of the same rows is called."""
+"""Notes and warnings for a second test of the same rows."""
 
 import pickle
 
@@ -31,9 +31,10 @@ def search(estimator=None, parameters=None, **params):
 
 
 class Mistaken(nn.Module):
-    """Rows are (sign of the label, u); knows the label, but takes some negatives for positives.
+    """Predicts labels with chosen errors.
 
-    Those with `low` <= u < `high`, and positives with u below `missed` for negatives.
+    Rows are (sign of the label, u). Negatives with `low` <= u < `high` are predicted positive, and
+    positives with u below `missed` negative.
     """
 
     def __init__(self, low, high, missed=0.0):
@@ -54,7 +55,7 @@ class TestReuse:
 
     @pytest.fixture(params=["classifier", "search"])
     def estimator(self, request):
-        """A Seldonian estimator, and a way to give it another seed."""
+        """A Seldonian estimator, and a function that gives it another seed."""
         return classifier() if request.param == "classifier" else search()
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""A file of weights is believed only where it agrees with itself and with the estimator."""
+"""A file of weights is accepted only if it agrees with itself and with the estimator."""
 
 import json
 import pickle
@@ -33,7 +33,7 @@ def regressor():
 
 
 def edited(path, change):
-    """The file again, with facts that `change` was given to edit in place."""
+    """The file with facts that `change` has edited in place."""
     tensors = safetensors.torch.load_file(path)
     with safetensors.safe_open(path, framework="pt") as file:
         facts = json.loads(file.metadata()["sklearn_seldonian"])

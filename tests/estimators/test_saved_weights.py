@@ -1,4 +1,4 @@
-"""Weights without pickle: what save_params writes, load_params makes the same model of."""
+"""Weights without pickle: load_params restores the model that save_params has written."""
 
 import json
 import pickle
@@ -28,7 +28,7 @@ def fitted(blobs, constraints="ACC >= 0.2", **params):
 
 
 class Signed(nn.Module):
-    """Its weights do not say what it does with them."""
+    """A module with options that are not part of its weights."""
 
     n_outputs = 2
 
@@ -240,7 +240,7 @@ class TestWeightsAlone:
         with pytest.raises(NoSolutionFoundError):
             unsolved.save_params(tmp_path / "weights")
 
-    def test_loaded_weights_say_how_to_certify(self, blobs, tmp_path):
+    def test_loaded_weights_name_the_way_to_certify(self, blobs, tmp_path):
         model = fitted(blobs)
         model.save_params(tmp_path / "weights")
         loaded = clone(model).load_params(tmp_path / "weights")
@@ -255,7 +255,7 @@ class TestWeightsAlone:
         assert torch.equal(state, torch.get_rng_state())
 
 
-def test_weights_keep_their_precision_whatever_the_default_is(blobs, tmp_path):
+def test_weights_keep_their_precision_with_any_default(blobs, tmp_path):
     model = fitted(blobs)
     model.save_params(tmp_path / "weights")
     torch.set_default_dtype(torch.float64)

@@ -1,4 +1,4 @@
-"""A model is the one that its certificate is about, or it does not answer."""
+"""A model predicts only if it is still the one that its certificate is about."""
 
 import copy
 import pickle
@@ -288,7 +288,7 @@ def write_into_a_tree(model):
     model.estimator_.tree_.value[...] = model.estimator_.tree_.value[:, :, ::-1].copy()
 
 
-def test_what_no_glance_notices_is_noticed_where_everything_is_digested(pickles, blobs):
+def test_changes_that_a_quick_summary_misses_are_found_by_digests(pickles, blobs):
     model = pickle.loads(pickles["stacked"])
     model.predict(blobs[0])
     write_into_a_tree(model)
@@ -303,7 +303,7 @@ def test_what_no_glance_notices_is_noticed_where_everything_is_digested(pickles,
 def test_unchanged_it_answers_and_is_not_digested(pickles, blobs, name, monkeypatch):
     model = pickle.loads(pickles[name])
     expected = model.predict(blobs[0])
-    monkeypatch.setattr(_seal, "check_labels", None)  # what follows a digest
+    monkeypatch.setattr(_seal, "check_labels", None)  # this check follows that of a digest
     np.testing.assert_array_equal(model.predict(blobs[0]), expected)
     assert "preprocessor" in model.certificate_.fingerprints
     assert not any(
@@ -326,7 +326,7 @@ def test_without_a_certificate_a_preprocessor_is_the_users_own(blobs):
 
 
 class Counting(TransformerMixin, BaseEstimator):
-    """Remembers how often it was asked."""
+    """Counts how often it was used."""
 
     def fit(self, X, y=None):
         self.n_asked_ = 0
@@ -337,7 +337,7 @@ class Counting(TransformerMixin, BaseEstimator):
         return X
 
 
-def test_what_has_no_lasting_digest_is_named_and_known_by_its_type(blobs):
+def test_objects_without_lasting_digest_are_named_and_identified_by_type(blobs):
     X, y = blobs
     model = unfitted(preprocessor=Counting()).fit(X, y)
     (said,) = (
@@ -353,7 +353,7 @@ def test_what_has_no_lasting_digest_is_named_and_known_by_its_type(blobs):
         model.predict(X)
 
 
-def test_a_refusal_says_of_another_version(pickles, blobs, monkeypatch):
+def test_a_refusal_mentions_another_version(pickles, blobs, monkeypatch):
     model = pickle.loads(pickles["scaled"])
     monkeypatch.setattr(
         _seal, "versions", lambda: {**model.certificate_.versions, "scikit-learn": "9.9"}

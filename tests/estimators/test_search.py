@@ -1,4 +1,4 @@
-"""A search that leaves the safety rows alone, and what a second test of them is called."""
+"""A search that does not use the safety rows, and notes on a second test of them."""
 
 import warnings
 
@@ -90,8 +90,8 @@ class TestSearch:
         assert same_weights(found.best_estimator_, alone)
         assert found.certificate_.results == alone.certificate_.results
 
-    def test_folds_are_judged_by_the_test_that_will_be_run(self, blobs):
-        """The more safety rows, the likelier the same model is to pass: same folds, same rows."""
+    def test_folds_predict_the_test_that_will_be_run(self, blobs):
+        """With more safety rows, the same model is more likely to pass: same folds, same rows."""
         X, y = blobs
         many, few = np.arange(1000) >= 500, np.arange(1000) >= 900
         probabilities = []
@@ -127,11 +127,11 @@ class TestSearch:
         assert found.cv_results_["mean_test_score"].tolist() == [-0.03, -0.02]
         assert found.score(blobs[0][:250], blobs[1][:250]) == -0.02
 
-    def test_what_is_not_predicted_to_pass_comes_last_whatever_its_score(self, blobs):
+    def test_settings_not_predicted_to_pass_come_last_with_any_score(self, blobs):
         found = search(scoring=lambda estimator, X, y: -estimator.lr).fit(*blobs)
         assert found.best_params_ == {"lr": 0.02}
 
-    def test_settings_are_drawn_where_asked_for(self, blobs):
+    def test_settings_are_drawn_on_request(self, blobs):
         draws = [
             search(parameters={"lr": loguniform(1e-3, 1e-1)}, n_iter=2, random_state=seed)
             .fit(*blobs)
@@ -178,7 +178,7 @@ class TestSearch:
         assert found.cv_results_["mean_test_passing"][0] == -np.inf
 
     def test_a_dataset_is_read_once(self, blobs):
-        """Another pass may bring other rows, so that safety rows would be trained on."""
+        """A second pass could return other rows, so that safety rows would be trained on."""
         X, y = blobs
 
         class Shuffled(IterableDataset):
@@ -234,7 +234,7 @@ class TestSensitiveFeatures:
         assert "did not depend on outcomes" not in search().fit(*blobs).certificate_.explain(None)
 
     def test_levels_are_those_of_all_candidate_rows(self, blobs, groups):
-        """A level that the training rows of a fold lack is no surprise to anyone."""
+        """A level that is missing in the training rows of a fold causes no error or warning."""
         model = classifier(self.MOST)
         groups.loc[:99, "race"] = "rare"
         candidate = np.arange(1000) < 600
@@ -295,9 +295,10 @@ class TestRefused:
 
 
 class Mistaken(nn.Module):
-    """Rows are (sign of the label, u); knows the label, but takes some negatives for positives.
+    """Predicts labels with chosen errors.
 
-    Those with `low` <= u < `high`, and positives with u below `missed` for negatives.
+    Rows are (sign of the label, u). Negatives with `low` <= u < `high` are predicted positive, and
+    positives with u below `missed` negative.
     """
 
     def __init__(self, low, high, missed=0.0):
@@ -318,7 +319,7 @@ CAREFUL = {"module__low": [0.5], "module__high": [0.51], "module__missed": [0.3]
 
 
 def mistaken_search(test, safety_u, **params):
-    """Search over an accurate and a careful model; `safety_u` are u of the 500 safe negatives."""
+    """A search over an accurate and a careful model; `safety_u` are u of the 500 safe negatives."""
     y = np.tile([0, 1], 1000)
     candidate = np.arange(2000) < 1000
     u = np.random.default_rng(0).random(2000)
@@ -386,7 +387,7 @@ def test_holm_splits_delta():
 
 
 def test_holm_refuses_what_passes_at_the_full_delta_alone():
-    """35 false positives of 500 pass at 0.3 but not at half of that; 100 never do."""
+    """35 false positives of 500 pass at 0.3 but not at half of that; 100 pass at neither."""
     assert binomial_upper(35, 500, 0.3) < 0.08 < binomial_upper(35, 500, 0.15)
     u = np.repeat([0.02, 0.505, 0.9], [35, 100, 365])
     alone, both = (mistaken_search(test, u, delta=0.3) for test in ("best", "holm"))
@@ -397,7 +398,7 @@ def test_holm_refuses_what_passes_at_the_full_delta_alone():
     assert both.certificate_.results[0].delta == 0.15
 
 
-def test_fixed_sequence_tells_how_many_were_tested():
+def test_fixed_sequence_reports_how_many_were_tested():
     explained = mistaken_search("fixed-sequence", ONLY_CAREFUL_FAILS).certificate_.explain(None)
     assert "2 models were to be tested at the full delta each" in explained
     assert "Tested: 1." in explained

@@ -25,7 +25,7 @@ def method(request):
 
 @pytest.fixture
 def unequal(blobs, groups):
-    """Rows whose first feature favours men, with labels that are words."""
+    """Rows whose first feature favours men, with labels that are texts."""
     X, y = blobs
     shifted = X + 1.5 * groups[["M"]].to_numpy() * np.array([1.0, 0.0, 0.0])
     return shifted, np.array(["no", "yes"])[y], groups[["M", "F"]]
@@ -90,7 +90,7 @@ def test_decisions_by_group_are_certified_as_predict_makes_them(method, unequal)
     assert "Predict is given the sensitive features, as in this test." in certificate.assumptions
 
 
-def test_groups_are_asked_for(unequal):
+def test_missing_groups_are_requested(unequal):
     X, y, groups = unequal
     model = FairlearnClassifier(METHODS["thresholds"]).fit(X, y, sensitive_features=groups)
     with pytest.raises(ValueError, match="ThresholdOptimizer depend on the group"):

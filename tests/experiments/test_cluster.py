@@ -13,7 +13,7 @@ from sklearn_seldonian.experiments import run_experiment
 
 
 def process(model, X, y):
-    """A metric: the number of the process that judges."""
+    """A metric: the number of the process that evaluates."""
     return os.getpid()
 
 

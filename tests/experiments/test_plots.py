@@ -25,7 +25,7 @@ ESTIMATORS = {
 
 @pytest.fixture
 def experiment(table_and_folder):
-    """An experiment's table, and the folder it was written to."""
+    """The table of an experiment, and the folder it was written to."""
     results, folder = table_and_folder
     return results.copy(), folder
 
@@ -52,7 +52,7 @@ def _closed_figures():
 
 
 def lines(ax):
-    """The line and the ends of the bars of each estimator, by name."""
+    """The line and the ends of the error bars of each estimator, by name."""
     return {
         container.get_label(): (container.lines[0], container.lines[1])
         for container in ax.containers
@@ -163,7 +163,7 @@ def test_names_stay_inside_the_figure(experiment, n_estimators, name):
 
 
 @pytest.mark.parametrize(("sizes", "apart"), [([100, 400, 3200], 4**0.05), ([100], 2**0.05)])
-def test_points_of_one_size_stand_side_by_side(experiment, sizes, apart):
+def test_points_of_one_size_are_drawn_side_by_side(experiment, sizes, apart):
     results, _ = experiment
     one = results[results["sample_size"] == 100]
     display = plot_experiment(

@@ -32,14 +32,14 @@ def estimators():
 
 
 class Interrupting(CrossEntropyLoss):
-    """Ctrl-C in the middle of training."""
+    """Raises KeyboardInterrupt in the middle of training."""
 
     def forward(self, *args):
         raise KeyboardInterrupt
 
 
 def same(one, other):
-    """Whether two tables agree in all but how long the fits took."""
+    """Whether two tables agree in everything except the times of the fits."""
     return one.drop(columns="seconds").equals(other.drop(columns="seconds"))
 
 
@@ -113,7 +113,7 @@ class TestResults:
         assert len(after) == 3 * 3 * 4
         assert before.items() <= after.items()
 
-    def test_only_the_trials_asked_for_are_returned(self, blobs, tmp_path):
+    def test_only_the_requested_trials_are_returned(self, blobs, tmp_path):
         whole = self.run(blobs, tmp_path)
         part = self.run(blobs, tmp_path, sample_sizes=[80], n_trials=1)
         assert len(part) == 2
@@ -236,7 +236,7 @@ long_experiment({folder!r})
 
 
 def long_experiment(folder):
-    """32 quick trials, long enough to be killed among them."""
+    """32 quick trials, which take long enough to be killed in between."""
     rng = np.random.default_rng(0)
     y = rng.integers(2, size=5000)
     X = pd.DataFrame(rng.normal(size=(5000, 5)) + y[:, None], columns=list("abcde"))

@@ -53,7 +53,7 @@ def test_files_of_all_trials_differ_on_every_file_system(folder):
     assert max(len(name.encode()) for name in files) < 200
 
 
-def test_only_the_rows_asked_for(folder):
+def test_only_the_requested_rows(folder):
     for number in range(3):
         folder.add(row(trial=number))
     assert [r["trial"] for r in folder.rows([Trial("a", 10, 1), Trial("a", 10, 7)])] == [1]

@@ -29,7 +29,7 @@ GAP = "abs(PR | [M] - PR | [F]) <= 0.1"
 
 
 class Spy(DummyClassifier):
-    """Remembers what it was fitted to and asked for, and answers at random."""
+    """Records the arguments of its methods, and predicts at random."""
 
     def __init__(self, *, strategy="uniform", random_state=None, seen=None):
         super().__init__(strategy=strategy, random_state=random_state)
@@ -48,7 +48,7 @@ class Spy(DummyClassifier):
 
 
 class Broken(DummyClassifier):
-    """Fails in one of its methods."""
+    """Raises in one of its methods."""
 
     def __init__(self, at):
         super().__init__()
@@ -64,7 +64,7 @@ class Broken(DummyClassifier):
 
 
 class BrokenProbabilities(DummyClassifier):
-    """Decides, and has no probabilities after all."""
+    """Has predict_proba, which raises."""
 
     def __init__(self):
         super().__init__(strategy="constant", constant=1)
@@ -78,7 +78,7 @@ def criteria(*constraints, protocol="resample", **metrics):
 
 
 def column(name):
-    """A metric: mean of one column of what is judged."""
+    """A metric: the mean of one column of the evaluated rows."""
     return lambda model, X, y: X[:, name].mean()
 
 
@@ -102,12 +102,12 @@ class TestDraws:
         assert (labels == blobs[1][rows]).all()
         assert frame.equals(groups.iloc[rows])
 
-    def test_resample_repeats_rows_and_judges_by_all(self, blobs, groups):
+    def test_resample_repeats_rows_and_evaluates_on_all(self, blobs, groups):
         (rows, *_), (judged, *_) = self.fitted_to("a", 900, 0, blobs, groups)
         assert 500 < len(set(rows)) < 650  # 1 - exp(-0.9) of 1,000
         assert (judged == np.arange(1000)).all()
 
-    def test_holdout_judges_by_the_others(self, blobs, groups):
+    def test_holdout_evaluates_on_the_others(self, blobs, groups):
         (rows, *_), (judged, *_) = self.fitted_to("a", 900, 0, blobs, groups, "holdout")
         assert sorted([*rows, *judged]) == list(range(1000))
 
@@ -156,7 +156,7 @@ def trial_of(estimator, blobs, groups, judge, size=400):
 
 
 class TestJudging:
-    def test_by_decisions_with_probabilities_beside(self, blobs, groups):
+    def test_by_decisions_with_probabilities_as_well(self, blobs, groups):
         X, y = blobs
         row = trial_of(LogisticRegression(), blobs, groups, criteria(GAP, "PR <= 0.4"))
         seed, _ = np.random.SeedSequence(0, spawn_key=(400, 0)).spawn(2)
@@ -214,7 +214,7 @@ class TestJudging:
         assert np.isnan(row["size"])
 
     @pytest.mark.parametrize(("constant", "fails"), [(1, True), (0, False)])
-    def test_a_score_that_cannot_be_had_saves_nobody(self, blobs, groups, constant, fails):
+    def test_a_trial_without_a_score_is_a_failure(self, blobs, groups, constant, fails):
         def broken(model, X, y):
             raise OverflowError("too much")
 
@@ -226,7 +226,7 @@ class TestJudging:
         assert row["g_0"] == row["g_soft_0"] == pytest.approx(constant - 0.9)
         assert (math.isnan(row["broken"]), row["rows"]) == (True, 1000)
 
-    def test_decisions_are_judged_where_probabilities_are_none(self, blobs, groups):
+    def test_decisions_are_evaluated_without_probabilities(self, blobs, groups):
         row = trial_of(BrokenProbabilities(), blobs, groups, criteria("PR <= 0.9"))
         assert row["error"] == (
             "g_soft: ValueError: BrokenProbabilities.predict_proba failed on these rows: "
@@ -235,7 +235,7 @@ class TestJudging:
         assert (row["solution_found"], row["failure"]) == (True, True)
         assert (row["g_0"], math.isnan(row["g_soft_0"])) == (pytest.approx(0.1), True)
 
-    def test_a_sample_of_one_class_is_judged_by_all(self, groups):
+    def test_a_sample_of_one_class_is_evaluated_on_all(self, groups):
         y = np.zeros(1000, dtype=int)
         y[:100] = 1
         judge = criteria("TPR >= 0.5")
@@ -264,12 +264,12 @@ class TestRegressors:
         [
             (Constant(0.5), True, False, 0.25 - 0.26),
             (Constant(1.0), True, True, 0.5 - 0.26),
-            (Constant(math.nan), True, True, math.inf),  # what nobody can judge is no success
+            (Constant(math.nan), True, True, math.inf),  # without a score there is no success
             (Constant(math.inf), True, True, math.inf),
             (Constant(0.5, n_values=3), False, False, math.nan),
         ],
     )
-    def test_are_judged_by_their_predictions(self, blobs, groups, model, found, fails, g):
+    def test_are_evaluated_by_their_predictions(self, blobs, groups, model, found, fails, g):
         X, _ = blobs
         y = np.tile([0, 1.0], 500)
         judge = Criteria(parse_all("MSE <= 0.26"), (), None, {}, None, "resample", 0)

@@ -1,4 +1,4 @@
-"""The figures of the user guide are drawn from what they say, and its tables agree with them."""
+"""The figures of the user guide show the stated numbers, and its tables agree with them."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The figures on auditing and monitoring show what the pages say of them."""
+"""The figures on auditing and monitoring agree with the text of their pages."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,7 +22,7 @@ def test_the_monitor_proves_the_gap_after_the_change_and_nothing_else():
 def test_only_the_repeated_test_raises_too_many_false_alarms():
     by_test, by_monitor = (line.get_ydata() for line in figures.false_alarms().axes[0].lines[:2])
     assert by_test[-1] > 0.35
-    assert by_test[0] <= 0.08  # one look
+    assert by_test[0] <= 0.08  # a single test
     assert by_monitor[-1] < figures.DELTA
 
 

@@ -12,13 +12,13 @@ TARGETS = Labels.of(np.array([0, 1]), None, "argmax")
 
 
 def rows_of(X, group):
-    """Rows of the class that the sign of their first number tells."""
+    """Rows whose class is the sign of their first number."""
     y = (X[:, 0] > 0).astype(int)
     return LabelledRows(X, y, y, {"group": np.asarray(group)}, X)
 
 
 def problem_and_split(constraints, rows, mask, measures=(), power=0.9, delta=0.05):
-    """The problem of training on the rows outside the mask, and how the rows are split."""
+    """The problem of training on the rows outside the mask, and the split of the rows."""
     constraints = parse_all(constraints)
     specification = Specification(constraints, (delta,) * len(constraints), "auto")
     split = split_rows(rows, 0.5, mask, np.random.RandomState(0))

@@ -1,4 +1,4 @@
-"""Why no safety test can pass, as far as the candidate rows show it."""
+"""Reasons why no safety test can pass, as far as the candidate rows show them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The price of a choice is told in words, with both numbers."""
+"""The price of a choice is stated in words, with both numbers."""
 
 import pytest
 

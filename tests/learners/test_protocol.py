@@ -1,4 +1,4 @@
-"""What a model is trained for: constraints with the meaning that candidate rows give them."""
+"""The problem of training: constraints with the meaning that candidate rows give them."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from sklearn_seldonian.measures import RowMeasure
 from tests.learners._problems import TARGETS, problem_and_split, rows_of
 
 GROUPS = np.array(["A", "B", "A", "B", "A", "A", "C", "C"])
-MASK = np.arange(8) >= 5  # C is tested only, B is trained on only
+MASK = np.arange(8) >= 5  # C occurs in safety rows only, and B in candidate rows only
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def means_of(problem):
     return [str(mean) for mean in problem.specification.constraints[0].estimands]
 
 
-def test_a_problem_says_what_it_was_made_of(rows):
+def test_a_problem_has_the_parts_it_was_made_of(rows):
     problem, _ = problem_and_split(["ACC >= 0.5", "PR <= 0.5"], rows, MASK, power=0.75, delta=0.1)
     assert (problem.targets, problem.n_safety, problem.power) == (TARGETS, 3, 0.75)
     parts = [(str(c.source), delta) for c, delta in problem.specification.parts]
@@ -70,7 +70,7 @@ def test_measures_of_the_user_may_be_named(rows):
 
 @pytest.mark.parametrize("sizes", [(1, 5), (5, 1)])
 def test_training_does_not_learn_how_large_the_tested_groups_are(sizes):
-    """Four groups of two rows train; two of others are tested, whatever the sizes of these."""
+    """Four groups of two rows train. Two groups of any size are tested."""
     groups = np.repeat(np.arange(6), [2, 2, 2, 2, *sizes])
     given = rows_of(np.random.default_rng(0).normal(size=(14, 2)), np.repeat("A", 14))
     given = replace(given, units=units_of(groups, None, 14))
@@ -84,12 +84,12 @@ def test_training_aims_at_the_corners_of_a_shift(rows):
     units = units_of(None, None, 8, shift=(shift, GROUPS))
     problem, _ = problem_and_split("PR <= 0.5", replace(rows, units=units), MASK)
     assert means_of(problem) == ["PR"]
-    assert means_of(problem.in_practice()) == ['PR | [group == "A"]', 'PR | [group == "B"]']
-    (constraint,) = problem.in_practice().specification.constraints
+    assert means_of(problem.for_training()) == ['PR | [group == "A"]', 'PR | [group == "B"]']
+    (constraint,) = problem.for_training().specification.constraints
     within = dict(zip(constraint.estimands, (0.1, 0.4), strict=True))
     assert estimate(constraint.g, within) == pytest.approx(0.2 * 0.1 + 0.8 * 0.4 - 0.5)
 
 
 def test_training_has_what_is_tested_without_a_shift(rows):
     problem, _ = problem_and_split("PR <= 0.5", rows, MASK)
-    assert problem.in_practice() is problem
+    assert problem.for_training() is problem

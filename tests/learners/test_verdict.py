@@ -1,4 +1,4 @@
-"""What was trained gets the certificate that its outcome deserves."""
+"""The outcome of training determines the certificate."""
 
 import dataclasses
 import warnings
@@ -22,7 +22,7 @@ MASK_IS_AN_ASSUMPTION = "Which rows were kept for the safety test did not depend
 
 
 class Second(ClassifierMixin, BaseEstimator):
-    """Fitted; decides by the sign of the second number."""
+    """A fitted classifier that decides by the sign of the second number."""
 
     classes_ = np.array([0, 1])
 
@@ -41,7 +41,7 @@ MODEL = Trained(answers_of(Second()), pd.DataFrame())
 
 @pytest.fixture
 def rows():
-    """Rows that are decided rightly, but for ten safety rows."""
+    """Rows that are decided correctly, except for ten safety rows."""
     X = np.random.default_rng(0).normal(size=(len(MASK), 1)) * [1.0, 1.0]
     X[:N_WRONG, 1] *= -1
     return rows_of(X, np.zeros(len(MASK)))
@@ -125,7 +125,7 @@ def test_copies_across_the_split_are_warned_of_and_remarked_on(rows):
         certificate = certify_outcome(MODEL, problem, split, ORIGIN, 3)
     assert certificate.remarks == (str(caught[0].message),)
     assert certificate.passed
-    untested = verdict(NotTrained("stopped"), "ACC >= 0.5", copied)  # nothing was looked at
+    untested = verdict(NotTrained("stopped"), "ACC >= 0.5", copied)  # no rows were tested
     assert untested.remarks == ()
 
 

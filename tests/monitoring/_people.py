@@ -22,7 +22,7 @@ def specification(constraints, delta=0.05, **parameters):
 
 
 def people(n, seed=0, right=0.75):
-    """Decisions, labels and columns of n people; decisions are right with a probability."""
+    """Decisions, labels and columns of n people; decisions are correct with this probability."""
     rng = np.random.default_rng(seed)
     y_true = rng.integers(0, 2, n)
     y_pred = np.where(rng.random(n) < right, y_true, 1 - y_true)

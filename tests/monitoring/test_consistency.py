@@ -1,4 +1,4 @@
-"""Counts of the same rows agree, and counts that no rows have are found."""
+"""Counts of the same rows are consistent, and impossible counts are found."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ SPECIFICATIONS = {
 
 
 def streams_of(spec, rows, labelled):
-    """Of rows of which some labels are known."""
+    """The streams of rows of which some labels are known."""
     every = counted(spec, rows, of_labels=False)
     return {**every, **counted(spec, rows.taken(labelled), of_labels=True)}
 
@@ -39,7 +39,7 @@ def test_counts_of_rows_pass(name, seed):
     streams = streams_of(spec, rows, labelled)
     n_waiting = int((~labelled).sum()) if spec.waiting_for_labels else 0
     check_counts("window", relations_of(spec), streams, n, n_waiting)
-    check_counts("window", relations_of(spec), streams, n, 0)  # those without a label have no id
+    check_counts("window", relations_of(spec), streams, n, 0)  # rows without a label have no id
 
 
 def changed(name, which, stream):
@@ -84,7 +84,7 @@ def test_counts_that_no_rows_have_are_refused(name, which, stream, message):
     ],
 )
 def test_groups_that_are_together_more_than_there_are_rows_are_refused(counts, message):
-    """Though each two of them are not, and each of them is not."""
+    """Each group, and each pair of groups, has at most as many rows as there are."""
     spec = specification(["max(PR, by=race) <= 0.9", "PR <= 0.9"], levels={"race": list("ABC")})
     found = {f'PR | [race == "{name}"]': RateStream(*own) for name, own in counts.items()}
     found["PR"] = RateStream(10, 20)

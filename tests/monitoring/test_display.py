@@ -1,4 +1,4 @@
-"""The picture shows what the monitor says."""
+"""The figure shows the state of the monitor."""
 
 import matplotlib.pyplot as plt
 import numpy as np

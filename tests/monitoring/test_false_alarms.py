@@ -1,6 +1,6 @@
 """A constraint that holds is ever reported as violated with probability at most delta.
 
-Short streams are enumerated, and all of them looked at after every row; long ones are drawn.
+Short streams are enumerated and tested after every row. Long streams are simulated.
 The long form is `benchmarks/monitoring.py`.
 """
 
@@ -14,7 +14,7 @@ from sklearn_seldonian.monitoring import SafetyMonitor
 from sklearn_seldonian.monitoring._proofs import Evidence, is_certified, is_violated
 from tests.monitoring._people import specification
 
-# Large, so that few rows can prove something.
+# A large delta, so that few rows can prove something.
 DELTA = 0.3
 GAP = "PR | [sex == 'M'] - PR | [sex == 'F'] <= 0.1"
 RATIO = "PR | [sex == 'F'] / PR | [sex == 'M'] >= 0.8"
@@ -72,7 +72,7 @@ def test_every_short_stream_of_two_groups_adds_up(text, at_limit, order):
 
 
 def drawn_looks(n):
-    """The numbers of rows after which a stream of n rows is looked at: closer at its beginning."""
+    """The numbers of rows after which a stream of n rows is evaluated, mostly at its beginning."""
     return np.unique(np.geomspace(5, n, 40).astype(int))
 
 
@@ -80,7 +80,7 @@ def drawn_looks(n):
     ("n_streams", "most"), [(15, 5), pytest.param(400, 58, marks=pytest.mark.slow)]
 )
 def test_long_streams_at_the_limit_seldom_alarm(n_streams, most):
-    """At .1, more alarms among so many streams at the limit have a probability below .003."""
+    """At .1, more alarms among this many streams at the limit have a probability below .003."""
     rng, n, alarms = np.random.default_rng(0), 20_000, 0
     of_counts = verdicts(GAP, 0.1)
     for _ in range(n_streams):
@@ -99,7 +99,7 @@ def test_long_streams_of_numbers_at_the_limit_seldom_alarm(violating):
     (constraint,), (mean,) = spec.constraints, spec.estimands
     rng, n, alarms = np.random.default_rng(0), 20_000, 0
     for _ in range(40):
-        # Skewed errors of mean .2, or .22.
+        # Skewed errors with a mean of .2 or .22.
         errors = rng.beta(0.5, 2.0 if not violating else 0.5 / 0.22 - 0.5, n)
         ends = drawn_looks(n)
         parts = [divided_between_edges(part) for part in np.split(errors, ends)[:-1]]
@@ -111,7 +111,7 @@ def test_long_streams_of_numbers_at_the_limit_seldom_alarm(violating):
 
 
 def test_alarms_in_all_windows_together_are_seldom():
-    """Restarted after each 250 rows: at .3 more than 22 of 40 streams have probability .0003."""
+    """Restarted after each 250 rows; at .3 more than 22 of 40 streams have probability .0003."""
     rng, alarms = np.random.default_rng(0), 0
     for _ in range(40):
         monitor = SafetyMonitor("PR <= 0.3", 0.3, windows="unlimited")

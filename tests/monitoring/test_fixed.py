@@ -1,4 +1,4 @@
-"""What a parameter holds is kept, and compared with what it holds later."""
+"""A parameter is copied, and compared with its later content."""
 
 import copy
 import pickle

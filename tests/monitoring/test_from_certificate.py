@@ -1,4 +1,4 @@
-"""A certificate says what to monitor."""
+"""The parameters of a monitor are taken from a certificate."""
 
 import numpy as np
 import pytest

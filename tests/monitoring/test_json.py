@@ -1,4 +1,4 @@
-"""A saved monitor goes on where it was, and a document that was changed is refused."""
+"""A saved monitor continues where it was, and a document that was changed is refused."""
 
 import json
 
@@ -14,7 +14,7 @@ COST = RowMeasure("Cost", lambda y, p, _: 1.0 * (y != p), range=(0, 2))
 
 
 def sealed(document):
-    """The text of a document whose digests are those of what it holds, as a forger writes it."""
+    """The text of a document whose digests are computed anew, as a forger would do."""
     content = {name: value for name, value in document.items() if name != "digests"}
     return json.dumps({**content, "digests": digests_of(content)})
 
@@ -146,7 +146,7 @@ def test_each_field_is_checked(path, value, message):
 @pytest.mark.parametrize(
     ("path", "value", "name"),
     [
-        (["windows", 0], KeyError, "windows"),  # its share of delta would be free again
+        (["windows", 0], KeyError, "windows"),  # otherwise its share of delta could be used again
         (["windows", 0, "violated_at", 0], None, "windows"),
         (["windows", 0, "points"], [], "windows"),
         (["parameters", "constraints", 0], "ACC >= 0.1", "parameters"),
@@ -211,7 +211,7 @@ def rate(successes, trials):
     ("constraints", "means", "message"),
     [
         ("ACC >= 0.5", {"PR": rate(10, 20), "ACC": rate(18, 18)}, None),
-        ("ACC >= 0.5", {"ACC": rate(4, 4)}, None),  # as if some rows had no id, or were forgotten
+        ("ACC >= 0.5", {"ACC": rate(4, 4)}, None),  # as if some rows had no id or were removed
         ("ACC >= 0.5", {"PR": rate(8, 8)}, "of which 2 wait for labels, and 8 rows of PR"),
         ("ACC >= 0.5", {"ACC": rate(18, 19)}, "of which 2 wait for labels, and 19 rows of ACC"),
         ("TPR - FPR >= 0", {"TPR": rate(0, 9), "FPR": rate(9, 9)}, None),

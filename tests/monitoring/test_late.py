@@ -1,4 +1,4 @@
-"""Rows wait for their labels, and are counted as they come or in order."""
+"""Rows wait for their labels, and are counted as labels come or in order."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def kept(in_order, ids, labels, window=0):
 
 
 def taken(waiting, changed=(), forgotten=()):
-    """The predictions of the rows whose turn it is, which wait no more."""
+    """The predictions of the rows whose labels are used, which then no longer wait."""
     changed = dict(changed)
     ready = waiting.ready(changed, forgotten)
     waiting.change(changed, (*ready, *forgotten))
@@ -49,7 +49,7 @@ def test_in_order_new_rows_come_after_those_that_wait():
     assert taken(waiting, waiting.new([3], rows([1], first=9), 0)) == [9]
 
 
-def test_in_order_a_forgotten_row_holds_up_nobody():
+def test_in_order_a_removed_row_delays_no_other():
     waiting = kept(True, [1, 2], [-1, 1])
     assert taken(waiting, forgotten=[1]) == [1]
     assert waiting.rows == {}

@@ -1,4 +1,4 @@
-"""The monitor as a user meets it."""
+"""The monitor's public interface."""
 
 import copy
 import pickle
@@ -195,7 +195,7 @@ def test_a_refused_piece_changes_nothing():
 
 
 @pytest.mark.parametrize("late", ["as they come", "in order"])
-def test_an_error_while_looking_counts_nothing(late, monkeypatch):
+def test_an_error_in_an_update_counts_nothing(late, monkeypatch):
     monitor = SafetyMonitor(["PR <= 0.3", "ACC >= 0.5"], late_labels=late, windows=2)
     monitor.update([1, 1], row_ids=[1, 2]).restart().update([0, 1], row_ids=[3, 4])
     other = SafetyMonitor(["PR <= 0.3", "ACC >= 0.5"], late_labels=late, windows=2)
@@ -262,7 +262,7 @@ def test_late_labels_lead_to_what_labels_at_once_lead_to(late):
     for piece in pieces(600, 200):
         monitor.update(y_pred[piece], None, columns[piece], row_ids=np.arange(600)[piece])
     assert monitor.n_waiting_ == 600
-    assert np.isnan(monitor.estimate_).tolist() == [True, False, True]  # PR needs no label
+    assert np.isnan(monitor.estimate_).tolist() == [True, False, True]  # PR does not need labels
     order = np.random.default_rng(0).permutation(600)
     for piece in pieces(600, 150):
         monitor.add_labels(order[piece], y_true[order[piece]])
@@ -282,7 +282,7 @@ def test_in_order_counts_the_first_rows_only():
     assert monitor.estimate_.tolist() == [0.5]
 
 
-def test_in_order_needs_ids_and_says_so():
+def test_in_order_requires_ids():
     monitor = SafetyMonitor("ACC >= 0.5", late_labels="in order")
     with pytest.raises(
         ValueError, match='row_ids was not given, and late_labels="in order" needs it'
@@ -320,7 +320,7 @@ def test_wrong_late_labels_are_refused(labels, message):
 # -- windows ---------------------------------------------------------------------------------------
 
 
-def test_a_restart_looks_at_rows_from_then_on_with_what_is_left_of_delta():
+def test_a_restart_uses_later_rows_and_the_rest_of_delta():
     monitor = SafetyMonitor("PR <= 0.3", windows="unlimited")
     monitor.update([1] * 60 + [0] * 40).restart("March").update([0] * 500)
     frame = monitor.to_frame()
@@ -353,9 +353,9 @@ def test_there_are_no_more_windows_than_share_delta():
         SafetyMonitor("PR <= 0.3").restart()
 
 
-def test_no_window_begins_with_less_of_delta_than_numbers_tell():
+def test_no_window_begins_if_its_share_of_delta_is_too_small():
     monitor = SafetyMonitor("PR <= 0.3", 1e-305, windows="unlimited")
-    for _ in range(19):  # 1e-305 / (20 * 21) is just above the least exact number
+    for _ in range(19):  # 1e-305 / (20 * 21) is just above the smallest exact number
         monitor.restart()
     before = monitor.to_json()
     with pytest.raises(ValueError, match="delta=1e-305 is too small: the share of window 21"):
@@ -367,7 +367,7 @@ def test_no_window_begins_with_less_of_delta_than_numbers_tell():
 # -- two sites -------------------------------------------------------------------------------------
 
 
-def test_merged_monitors_know_what_one_monitor_of_all_rows_knows():
+def test_merged_monitors_equal_one_monitor_of_all_rows():
     rows, parts = people(900), (slice(0, 300), slice(300, 900))
     one, other = (
         SafetyMonitor(CONSTRAINTS, levels=LEVELS).update(*(part[piece] for part in rows))

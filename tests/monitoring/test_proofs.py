@@ -1,4 +1,4 @@
-"""What is proved of each kind of constraint, against the bounds it is made of."""
+"""Proofs for each kind of constraint, compared with the bounds that they consist of."""
 
 import math
 
@@ -21,13 +21,13 @@ DELTA = 0.05
 M, F = RateStream(150, 300), RateStream(90, 300)
 
 
-def known(text, *streams, exclusive=()):
+def known(text, *streams, mutually_exclusive_columns=()):
     """A constraint and evidence, whose streams are in the order of its means."""
-    spec = specification(text, mutually_exclusive=exclusive)
+    spec = specification(text, mutually_exclusive=mutually_exclusive_columns)
     (constraint,) = spec.constraints
     assert len(streams) == len(constraint.estimands)
     by_mean = dict(zip(constraint.estimands, streams, strict=True))
-    return constraint, Evidence(by_mean, DELTA, spec.exclusive)
+    return constraint, Evidence(by_mean, DELTA, spec.mutually_exclusive_columns)
 
 
 def upper(stream, delta=DELTA):
@@ -92,7 +92,7 @@ def test_delta_is_shared_where_any_of_several_bounds_counts(text, lower_delta, u
 
 def test_columns_that_exclude_each_other_are_sharper():
     text = "PR | [M] - PR | [F] <= 0.1"
-    apart = bounds_of(*known(text, M, F, exclusive=[("M", "F")]))
+    apart = bounds_of(*known(text, M, F, mutually_exclusive_columns=[("M", "F")]))
     box = bounds_of(*known(text, M, F))
     assert apart == pytest.approx(bounds_of(*known(GAP, M, F)), abs=1e-9)
     share = DELTA / 2
@@ -183,7 +183,7 @@ def test_bounds_agree_with_what_is_proved_and_hold_the_estimate(text, n):
 
 
 def test_rows_of_a_population_never_refute_its_values():
-    """Bounds at the estimate's own value, for expressions of any shape."""
+    """Bounds at the estimate itself, for expressions of any shape."""
     rng = np.random.default_rng(0)
     for text in ("PR * TPR <= 0.2", "abs(FPR - FNR) <= 0.1", "F1 >= 0.5", "BACC >= 0.5"):
         spec = specification(text)

@@ -1,4 +1,4 @@
-"""What rows add to each mean, and which rows are refused."""
+"""The contribution of rows to each mean, and rows that are refused."""
 
 import numpy as np
 import pandas as pd
@@ -81,7 +81,7 @@ def test_rows_without_labels_count_for_decisions_only():
     assert (decided.trials, right.trials) == (3, 1)
 
 
-def test_missing_groups_meet_no_condition_where_told_so():
+def test_missing_groups_meet_no_condition_if_excluded():
     spec = specification("PR | [sex == 'M'] <= 0.9", levels=None, missing="exclude")
     (stream,) = all_counts(spec, [1, 1], [1, 0], pd.DataFrame({"sex": ["M", None]})).values()
     assert stream.trials == 1

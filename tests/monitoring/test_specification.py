@@ -1,4 +1,4 @@
-"""Constraints get their meaning before rows come, or are refused."""
+"""Constraints get their meaning before the first rows, or are refused."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Windows share delta, add up, and note when violations are proved."""
+"""Windows divide delta, add up, and record when violations are proved."""
 
 import itertools
 import math

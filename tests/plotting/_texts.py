@@ -1,4 +1,4 @@
-"""What the pictures say in words."""
+"""The texts of figures."""
 
 
 def texts_of(legend):

@@ -1,4 +1,4 @@
-"""Pictures show the numbers they were made of."""
+"""Figures show the numbers that they are made of."""
 
 import matplotlib.pyplot
 import pytest
@@ -14,7 +14,7 @@ from sklearn_seldonian.plotting import (
 
 
 class TestDisplaysAreDrawn:
-    """As scikit-learn's: the constructors that take results draw them."""
+    """As in scikit-learn, the constructors that take results draw them."""
 
     @pytest.fixture
     def model(self, blobs):

@@ -1,4 +1,4 @@
-"""Pictures show the numbers they were made of."""
+"""Figures show the numbers that they are made of."""
 
 import matplotlib.pyplot
 import numpy as np

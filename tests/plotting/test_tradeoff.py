@@ -1,4 +1,4 @@
-"""The picture of what a limit costs shows the numbers that it was made of."""
+"""The figure of the cost of a limit shows the numbers that it is made of."""
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,7 @@ class TestTradeoff:
             ("-5 <= PR", "PR >= -5000", -5.0),
         ],
     )
-    def test_without_the_limit_all_else_is_the_same(
+    def test_without_the_limit_the_rest_is_the_same(
         self, blobs, groups, constraint, far_away, limit
     ):
         settings = {"random_state": 0, "max_epochs": 3, "module__hidden": ()}
@@ -48,7 +48,7 @@ class TestTradeoff:
         assert display.unlimited == (free.predict(X) == y).mean()
         assert display.score_name == "Accuracy"
 
-    def test_a_limit_that_cannot_be_met_beside_another(self, blobs):
+    def test_a_limit_that_cannot_be_met_with_another(self, blobs):
         model = SeldonianClassifier(
             MLP, constraints=["ACC >= 1.5", "FPR <= 0.3"], random_state=0, max_epochs=1
         )

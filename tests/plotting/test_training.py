@@ -1,4 +1,4 @@
-"""The picture of training shows the numbers it was made of."""
+"""The figure of training shows the numbers that it is made of."""
 
 import io
 
@@ -147,7 +147,9 @@ class TestTraining:
             TrainingDisplay.from_estimator(model.fit(*blobs), resolution="day")
 
     def twelve(self):
-        """Three epochs of twelve constraints, of which the third and the last are the hardest."""
+        """Three epochs of twelve constraints; the third and the last are farthest beyond their
+        limits.
+        """
         epochs = np.arange(1, 4)
         history = pd.DataFrame({"epoch": epochs, "candidate_loss": 1.0 / epochs})
         for i in range(12):
@@ -172,7 +174,7 @@ class TestTraining:
         )
 
     @pytest.mark.parametrize(("bound", "expected"), [(0.1, 0.7), (-0.1, 0.3), (np.inf, np.inf)])
-    def test_infinite_bounds_cost_what_their_multipliers_say(self, bound, expected):
+    def test_infinite_bounds_count_by_their_multipliers(self, bound, expected):
         display = TrainingDisplay(self.history(3, bound), TWO, kept_epoch=1).plot()
         display.figure_.draw_without_rendering()
         assert display.axes_[3].lines[0].get_ydata() == pytest.approx([expected] * 3)
@@ -184,7 +186,7 @@ class TestTraining:
         ]
         assert texts_of(display.figure_.legends[0]) == labels
 
-    def test_a_single_epoch_is_seen(self):
+    def test_a_single_epoch_is_visible(self):
         display = TrainingDisplay(self.history(1, 0.1), TWO, kept_epoch=1).plot()
         for ax in display.axes_:
             assert all(line.get_marker() != "None" for line in ax.lines[:1])

@@ -1,4 +1,4 @@
-"""Problems that several test files look at."""
+"""Problems for several test files."""
 
 import numpy as np
 
@@ -30,7 +30,7 @@ VALUED = ["Cost | [a] - Cost | [not a] <= 0.3", "Cost | [b] + PR_[0] | [b] + Cos
 def problem_and_table(texts, n=2000, seed=0, *, is_open=False):
     """The problem of some texts over M and F, and the table of rows with random decisions.
 
-    `is_open`: alternatives are to be chosen.
+    With `is_open`, alternatives are still to be chosen.
     """
     rng = np.random.default_rng(seed)
     male = rng.integers(0, 2, size=n)

@@ -1,4 +1,4 @@
-"""Rows whose decisions are moved, for several test files."""
+"""Rows with shifted decisions, for several test files."""
 
 import numpy as np
 
@@ -19,6 +19,6 @@ def rows(n_classes, n=300, seed=0):
 
 
 def shifted(*arguments):
-    """What rows of two classes decide as the second's score is moved."""
+    """The decisions about rows of two classes, by offset of the second class's score."""
     (shifts,) = class_shifts(*arguments)
     return shifts.decisions

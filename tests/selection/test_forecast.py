@@ -1,4 +1,4 @@
-"""Predictions of the safety test against closed forms and against the test itself."""
+"""Predictions of the safety test compared with closed forms and with the test itself."""
 
 import numpy as np
 import pytest
@@ -25,12 +25,12 @@ GAP = "abs(PR | [M] - PR | [F]) <= 0.1"
 
 
 def seen_in(problem, table):
-    """The statistics of rows of which `table` counts the decisions."""
+    """The statistics of rows; `table` counts their decisions."""
     return Statistics(table, problem.stratification, deterministic=True)
 
 
 def predicted(problem, table, n_rows=2000):
-    """By the normal approximation."""
+    """The prediction by the normal approximation."""
     return Forecast(problem, n_rows).predict(seen_in(problem, table))
 
 
@@ -63,7 +63,7 @@ def test_predicted_probability_of_passing():
     )
 
 
-def test_and_of_probabilities_is_at_least_what_bonferroni_says():
+def test_and_of_probabilities_is_at_least_bonferronis_bound():
     both = predicted(*problem_and_table([GAP])).probabilities[0]
     sides = "PR | [M] - PR | [F] <= 0.1", "PR | [F] - PR | [M] <= 0.1"
     single = [predicted(*problem_and_table([text])).probabilities[0] for text in sides]
@@ -150,7 +150,7 @@ def test_regions_replace_the_normal_approximation_and_leave_its_bounds():
     seen, forecast = seen_in(problem, table), forecast_for(problem, table)
     normal, found = predicted(problem, table), forecast.predict(seen)
     np.testing.assert_array_equal(found.bounds, normal.bounds)
-    assert found.probabilities[1] == normal.probabilities[1]  # its rows depend on the model
+    assert found.probabilities[1] == normal.probabilities[1]  # rows depend on the model
     rate = table[..., 1].sum() / table.sum()
     region = passing_region(problem.atoms[0], [2000], [500], 0.05)
     expected = PassingRegions([region]).probabilities(np.full((1, 2), rate))
@@ -183,7 +183,7 @@ def test_calibration_makes_bounds_as_wide_as_the_tests():
     assert before < after
     (constraint,) = problem.constraints
     exact = safety_test(constraint.tree, seen.evidence(constraint.estimands), 0.05).g_upper
-    # The bound is that of fewer cells.
+    # The bound has fewer cells.
     assert after == pytest.approx(exact, abs=0.02)
 
 

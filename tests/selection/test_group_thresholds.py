@@ -1,4 +1,4 @@
-"""Offsets of groups: whom they are for, what they decide, and that the best are found."""
+"""Offsets of groups: their groups, their decisions, and the search for the best ones."""
 
 import itertools
 
@@ -29,7 +29,7 @@ def people(n, n_groups, seed=0):
 
 
 def within(gap):
-    """A choice of the fewest errors among decisions with rates at most a `gap` apart."""
+    """The choice with the fewest errors, among decisions with rates at most `gap` apart."""
 
     def choose(decisions):
         counts = decisions.tables
@@ -55,7 +55,9 @@ def error_of(decisions):
 
 
 def least_error(scores, labels, codes, gap):
-    """Of all offsets of groups, by enumeration of the lowest rate and of each group's own best."""
+    """The smallest error over all offsets of groups, by enumeration of the lowest rate and of each
+    group's best offset.
+    """
     n_groups = codes.max() + 1
     curves = []
     for g in range(n_groups):
@@ -126,7 +128,10 @@ def test_of_more_groups_nearly_the_best_are_found(n_groups, gap):
 
 
 def test_one_offset_for_all_is_left_where_it_is_best():
-    """Equal groups, and a start that is the best: of equal errors the least moved is taken."""
+    """Groups are equal, and the start is the best.
+
+    Of equal errors, the smallest offset is chosen.
+    """
     scores, labels, *_ = people(400, 1)
     scores, labels = np.tile(scores, (2, 1)), np.tile(labels, 2)
     codes = np.repeat([0, 1], 400).astype(np.int32)
@@ -181,7 +186,7 @@ def groups_of(columns, text=TEXT):
     return GroupOffsets.of(found.stratification, offsets), found
 
 
-def test_groups_are_told_by_the_conditions_they_meet():
+def test_groups_are_identified_by_the_conditions_they_meet():
     groups, found = groups_of(COLUMNS)
     assert groups.columns == ["age", "race", "M"]
     np.testing.assert_array_equal(groups.positions(found), found.codes)
@@ -193,7 +198,7 @@ def test_groups_are_told_by_the_conditions_they_meet():
     np.testing.assert_array_equal(positions, found.codes[[3, 0, 0]])
 
 
-def test_rows_of_no_group_are_told():
+def test_rows_of_no_group_are_recognised():
     groups, _ = groups_of(COLUMNS)
     other = {"race": np.array(["D", "A"]), "age": np.array([80, 50]), "M": np.array([0, 1])}
     unknown = groups.cells_of(other, 2)

@@ -1,4 +1,4 @@
-"""The atoms and how they move, against direct evaluation and sums over the rows."""
+"""The atoms and their slopes, compared with direct evaluation and sums over the rows."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_values_equal_direct_evaluation():
 
 
 def dense(near, table):
-    """How each atom moves with each entry of a table."""
+    """The slope of each atom in each entry of a table."""
     ones = np.eye(len(near.values))
     return np.array([near.gradient(one, table.shape).ravel() for one in ones])
 

@@ -1,4 +1,4 @@
-"""What several atoms say together, as the trees of their constraints have it."""
+"""The result of several atoms together, by the trees of their constraints."""
 
 import math
 
@@ -40,7 +40,7 @@ def test_values_of_atoms_become_those_of_constraints():
     assert problem.per_constraint(of_atoms[0]) == pytest.approx([1.7, 0.9, 0.5])
 
 
-def test_no_constraints_say_nothing():
+def test_without_constraints_there_is_no_prediction():
     problem, _ = problem_and_table([])
     assert problem.atoms == ()
     assert problem.active(np.zeros(0)).shape == (0,)

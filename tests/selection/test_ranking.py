@@ -13,8 +13,8 @@ from sklearn_seldonian.selection import position_of_best, selection_key
         ((0.98, 0.3, 0.5), (0.96, 0.2, 0.6)),  # both pass: the error decides
         ((0.98, 0.3, 0.5), (0.96, 0.3, 0.4)),  # equal errors: the loss decides
         ((0.94, 0.1, 0.5), (0.95, 0.4, 0.9)),  # one passes
-        ((0.90, 0.1, 0.5), (0.92, 0.4, 0.9)),  # none does: the more probable
-        ((0.917, 0.4, 0.5), (0.912, 0.1, 0.5)),  # about equally probable
+        ((0.90, 0.1, 0.5), (0.92, 0.4, 0.9)),  # none passes: the more likely one
+        ((0.917, 0.4, 0.5), (0.912, 0.1, 0.5)),  # about equally likely
         ((-0.5, 0.1, 0.5), (0.001, 0.4, 0.9)),
         ((-0.52, 0.1, 0.5), (-0.51, 0.4, 0.9)),
     ],

@@ -1,4 +1,4 @@
-"""Rates of decisions by the shape of the scores, where counts are poor."""
+"""Rates of decisions from the distribution of the scores, if counts are imprecise."""
 
 import numpy as np
 import pytest
@@ -9,12 +9,12 @@ from sklearn_seldonian.selection._smoothing import Binormal, Strata
 from tests.selection._shifts import cells, rows, shifted
 
 
-def test_smoothing_goes_by_the_cells_whatever_they_are_looked_up_with():
+def test_smoothing_uses_the_cells_with_any_lookup():
     rng = np.random.default_rng(3)
     scores, labels, codes, _ = rows(2, n=500)
     codes = rng.integers(0, 16, 500)
     patterns = np.array([[code % 4, 4 + code // 4] for code in range(16)])
-    # With empty cells there are too many combinations for one look-up.
+    # With empty cells there are too many combinations for one lookup.
     joint, apart = (
         Stratification((), (frozenset("a"), frozenset("b")), np.zeros((n_cells, 0), bool), patterns)
         for n_cells in (8, 40)
@@ -38,7 +38,7 @@ def grouped_scores(seed, n=400, shape=lambda normal: normal):
 
 @pytest.mark.parametrize("shape", [lambda normal: normal, np.exp], ids=["normal", "lognormal"])
 @pytest.mark.thinned(2)
-def test_smoothing_knows_rates_better_than_counts(shape):
+def test_smoothing_estimates_rates_better_than_counts(shape):
     margins = grouped_scores(99, 200_000, shape)
     errors = []
     for seed in range(30):
@@ -63,7 +63,7 @@ def test_smoothing_knows_rates_better_than_counts(shape):
 def test_scores_of_another_shape_are_counted():
     rng = np.random.default_rng(0)
     labels, codes = rng.integers(0, 2, (2, 20_000))
-    # Group 1 lies between the halves of group 0: no means tell them apart.
+    # Group 1 lies between the halves of group 0, so means do not distinguish them.
     margins = np.where(codes == 1, 0.3 * rng.normal(size=20_000), rng.choice([-3.0, 3.0], 20_000))
     scores = np.stack([np.zeros(20_000), margins], axis=1)
     _, _, tables, smoothed, weight = shifted(scores, labels, codes, cells(2), 32)
@@ -98,10 +98,10 @@ def test_rows_are_summed_in_all_of_their_cells():
 
 
 def binormal(n, shift, chosen, off=0):
-    """The model of two groups of n rows each, whose scores lie a `shift` apart, and its tables.
+    """The model of two groups of n rows each, whose scores differ by `shift`, and its tables.
 
-    The scores are quantiles, so that nothing is left to luck. Of the decisions that go by them,
-    as many as `off` are moved from the first group to the second.
+    The scores are quantiles, so that nothing is random. `off` of the decisions are moved from the
+    first group to the second.
     """
     quantiles = norm.ppf((np.arange(n) + 0.5) / n)
     scores, codes = np.concatenate([quantiles, quantiles + shift]), np.repeat([0, 1], n)
@@ -118,7 +118,7 @@ def binormal(n, shift, chosen, off=0):
 
 
 def test_one_group_has_the_scores_of_all():
-    """Its mean is in the middle, and its deviation that of normal quantiles."""
+    """Its mean is 0, and its standard deviation that of normal quantiles."""
     model, _ = binormal(500, 0.0, [0, 100, 500, 1000])
     np.testing.assert_allclose(model.means, 0.0, atol=0.01)
     quantiles = norm.ppf((np.arange(1000) + 0.5) / 1000)
@@ -132,7 +132,7 @@ def test_rates_of_normal_scores_are_those_of_their_distributions(shift):
     assert model.weight > 0.9
     expected = tables[:, :, 0, 1] / 2000
     np.testing.assert_allclose(model.smoothed(tables)[:, :, 0, 1] / 2000, expected, atol=0.01)
-    # From few of the counts the others follow.
+    # A few of the counts determine the others.
     wrong = tables.copy()
     wrong[:, 0, 0] += [[50, -50]]
     wrong[:, 1, 0] -= [[50, -50]]

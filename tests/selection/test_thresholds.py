@@ -26,7 +26,7 @@ def test_tables_are_those_of_the_decisions(n_classes):
 
 @pytest.mark.parametrize(("n_classes", "steps"), [(2, 8), (2, 2**30), (3, 2**30)])
 @pytest.mark.parametrize("n", [3, 40, 2000])
-def test_offsets_near_one_are_as_if_all_rows_were_looked_at(n_classes, steps, n):
+def test_offsets_near_one_are_those_of_all_rows(n_classes, steps, n):
     scores, labels, codes, stratification = rows(n_classes, n)
     scores = np.round(scores * steps) / steps  # sums are exact
     for shifts in class_shifts(scores, labels, codes, stratification, 16):

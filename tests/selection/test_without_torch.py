@@ -4,7 +4,7 @@ from pathlib import Path
 
 import sklearn_seldonian
 
-# The package's own door imports the estimators, so that it is stood in for.
+# The package's own __init__ imports the estimators, so it is replaced.
 SCRIPT = """
 import sys
 from types import ModuleType

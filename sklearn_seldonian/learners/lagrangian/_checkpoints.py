@@ -106,7 +106,7 @@ class Checkpoints:
         return True
 
     def keep(self, epoch: int, module: nn.Module, adjustment: Adjustment = UNADJUSTED) -> None:
-        """Keep these weights, whatever was kept before."""
+        """Keep these weights instead of any earlier ones."""
         self.epoch, self.adjustment = epoch, adjustment
         self.best = {name: tensor.clone() for name, tensor in module.state_dict().items()}
 

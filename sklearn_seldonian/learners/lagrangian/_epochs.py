@@ -14,7 +14,7 @@ from sklearn_seldonian.learners.lagrangian._callbacks import EACH_CONSTRAINT
 from sklearn_seldonian.learners.lagrangian._checkpoints import Checkpoints
 from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator
 from sklearn_seldonian.learners.lagrangian._lagrangian import Lagrangian
-from sklearn_seldonian.selection import Linearised, OwnUnits
+from sklearn_seldonian.selection import ConstraintUnits, Linearised
 from sklearn_seldonian.selection._margins import Margins
 
 # At the end of these epochs margins are calibrated on candidate rows, more often at the beginning,
@@ -62,7 +62,7 @@ class Epochs:
         self.max_epochs = max_epochs
         self.n_iter_no_change = n_iter_no_change
         self.checkpoints = Checkpoints(evaluator.problem.power)
-        self._units = OwnUnits(evaluator.problem)
+        self._units = ConstraintUnits(evaluator.problem)
 
     def of_update(self, near: Linearised) -> tuple[Array, Array, Array]:
         """Estimate, bound and multiplier of each constraint at an update of the multipliers."""

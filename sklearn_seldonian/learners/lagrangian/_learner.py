@@ -95,7 +95,7 @@ class LagrangianLearner:
     ) -> Trained | NotTrained:
         """Fit preprocessor and net to candidate `rows`."""
         seed = int(rng.randint(np.iinfo(np.int32).max))
-        rows, problem = rows.by_weight(rng), problem.in_practice()
+        rows, problem = rows.by_weight(rng), problem.for_training()
         device = self._device
         preprocessor, X, resampled = self._prepare(rows, problem.targets)
         specification = problem.specification

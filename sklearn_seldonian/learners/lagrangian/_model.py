@@ -26,7 +26,7 @@ from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.selection import ConstrainedProblem, GroupOffsets
 
 # The number of rows that are transformed to see whether that changes a preprocessor.
-N_ASKED = 16
+N_CHECKED = 16
 
 
 @dataclass(frozen=True)
@@ -93,20 +93,22 @@ class TrainedNet:
         loss, seen = observe(*asked, keep=True, units=rows.units)
         digest = self._preprocessor_digest(rows)
         prints = {"weights": self.fingerprint(), **({"preprocessor": digest} if digest else {})}
-        return Observation(seen, loss, fingerprints=prints, assumptions=self._unwatched(digest))
+        return Observation(
+            seen, loss, fingerprints=prints, assumptions=self._assumption_of_no_change(digest)
+        )
 
     def _preprocessor_digest(self, rows: LabelledRows) -> str | None:
         """The preprocessor's digest in a certificate; None without a preprocessor."""
         if self.preprocessor is None:
             return None
-        first = np.arange(len(rows.y))[:N_ASKED] if rows.index is None else rows.index[:N_ASKED]
+        first = np.arange(len(rows.y))[:N_CHECKED] if rows.index is None else rows.index[:N_CHECKED]
 
-        def ask(preprocessor: Any) -> None:
+        def use(preprocessor: Any) -> None:
             module_inputs(preprocessor, rows.X, first)
 
-        return lasting_digest(self.preprocessor, ask) or type_digest(self.preprocessor)
+        return lasting_digest(self.preprocessor, use) or type_digest(self.preprocessor)
 
-    def _unwatched(self, digest: str | None) -> tuple[str, ...]:
+    def _assumption_of_no_change(self, digest: str | None) -> tuple[str, ...]:
         """An assumption, if changes of the preprocessor would not be noticed."""
         if digest is None or digest != type_digest(self.preprocessor):
             return ()
@@ -159,7 +161,7 @@ class TrainedNet:
 
     def predict_test_outcome(self, problem: Problem, rows: LabelledRows) -> Candidate:
         """The predicted result of the safety test, from rows that it was not trained on."""
-        rows, problem = rows.by_weight(np.random.RandomState(0)), problem.in_practice()
+        rows, problem = rows.by_weight(np.random.RandomState(0)), problem.for_training()
         net, X = self.net, module_inputs(self.preprocessor, rows.X, rows.index)
         cells = problem.specification.cells(rows.columns, len(rows.y))
         tested = constrained_problem(problem, cells, net.task_)

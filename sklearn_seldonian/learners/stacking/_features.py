@@ -38,7 +38,7 @@ class StackedFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     preprocessor : transformer or None
         Makes the estimator's features, which may be sparse, from rows.
     scores : ClassScores or NumberScores
-        The scores that the estimator is asked for.
+        The kind of the estimator's scores.
     cv : int
         The number of folds.
     random_state : int

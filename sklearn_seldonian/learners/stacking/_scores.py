@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 Folds = list[tuple[NDArray[np.intp], NDArray[np.intp]]]
 
 # Probabilities are clipped to this distance from 0 and 1, so that their logarithms are bounded.
-LEAST = 1e-4
+MIN_PROBABILITY = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class ClassScores:
         probabilities = aligned_probabilities(
             "The classifier", given, len(given), fitted.classes_, self.classes
         )
-        logs: Array = np.log(np.clip(probabilities, LEAST, 1.0 - LEAST))
+        logs: Array = np.log(np.clip(probabilities, MIN_PROBABILITY, 1.0 - MIN_PROBABILITY))
         return logs[:, 1:] - logs[:, :1] if logs.shape[1] == 2 else logs
 
     def folds(self, y: NDArray[Any], n_folds: int, seed: int, groups: Any = None) -> Folds:

@@ -1,4 +1,4 @@
-"""What a batch's constraints add to the gradient in its scores."""
+"""The part of the gradient in a batch's scores that its constraints add."""
 
 import torch
 

@@ -46,7 +46,9 @@ def started(name):
 
 
 class Unsettled(nn.Module):
-    """A network with all that could differ between processes: dropout and running statistics."""
+    """A network with everything that could differ between processes: dropout and running
+    statistics.
+    """
 
     def __init__(self):
         super().__init__()
@@ -59,7 +61,7 @@ class Unsettled(nn.Module):
 
 
 class Killed(Callback):
-    """Ends the second process in the second epoch, as a machine that fails would."""
+    """Ends the second process in the second epoch, like a machine that fails."""
 
     def on_batch_end(self, net, **kwargs):
         if os.environ["RANK"] == "1" and len(net.history) > 1:
@@ -78,7 +80,7 @@ def on_digits(distributed, **parameters):
 
 
 def told(model):
-    """What must be the same in all processes."""
+    """The results that must be the same in all processes."""
     weights = torch.cat([tensor.double().ravel() for tensor in model.module_.state_dict().values()])
     return {
         "certificate": model.certificate_.to_json(),

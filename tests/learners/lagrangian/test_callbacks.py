@@ -1,4 +1,6 @@
-"""skorch's callbacks under a training without validation set: they work, or `fit` says why not."""
+"""skorch's callbacks without a validation set: they work, or `fit` raises an error that says why
+not.
+"""
 
 from typing import ClassVar
 
@@ -16,7 +18,7 @@ each_goal = pytest.mark.parametrize("constraints", [(), "ACC >= 0.5"], ids=["fre
 
 
 class Writer:
-    """Stands in for TensorBoard's SummaryWriter."""
+    """A substitute for TensorBoard's SummaryWriter."""
 
     written: ClassVar = set()  # callbacks are copied
 
@@ -24,7 +26,7 @@ class Writer:
         self.written.add(tag)
 
     def close(self):
-        """Nothing is open."""
+        """There is nothing to close."""
 
 
 class RecordsOwn(callbacks.Callback):
@@ -139,7 +141,7 @@ class TestMonitors:
         with pytest.raises(ValueError, match="monitors 'lsos', and no epoch records it"):
             fitted(blobs, callbacks.EarlyStopping(monitor="lsos"), constraints=constraints)
 
-    def test_the_message_says_what_is_recorded(self, blobs):
+    def test_the_message_has_the_recorded_values(self, blobs):
         with pytest.raises(ValueError, match="'candidate_loss', 'kept', 'estimate_0'"):
             fitted(blobs, callbacks.EarlyStopping())
 
@@ -222,7 +224,7 @@ def unfitted(module=MLP, **params):
 
 
 def test_callbacks_that_skorch_brings(blobs, tmp_path):
-    """The schedule is followed, checkpoints are written, training stops early."""
+    """The learning rate follows the schedule, checkpoints are written, and training stops early."""
     callbacks = [
         ("schedule", LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.1)),
         ("checkpoint", Checkpoint(monitor=None, dirname=tmp_path, f_optimizer=None)),

@@ -13,7 +13,7 @@ from sklearn_seldonian.selection import Prediction
 
 
 def candidate(score, error, loss):
-    """One whose test passes with a probability, or is far from it where that is negative."""
+    """A candidate with this feasibility score: a probability of passing, or a negative number."""
     bound, probability = max(-score, 0.0), max(score, 0.0)
     prediction = Prediction(np.array([bound]), np.array([probability]))
     return Candidate(np.array([0.0]), prediction, np.array(error), loss)
@@ -34,7 +34,7 @@ def candidate(score, error, loss):
         ([(1.0, 0.0, float("nan"))], None),
     ],
 )
-def test_best_of_those_predicted_to_pass_else_the_likeliest(offers, kept):
+def test_best_of_those_predicted_to_pass_or_the_likeliest(offers, kept):
     checkpoints = Checkpoints(power=0.95)
     module = torch.nn.Linear(1, 1)
     for epoch, offer in enumerate(offers, start=1):
@@ -62,7 +62,8 @@ AS_IT_IS = outcome(0.2, 0.5)
 @pytest.mark.parametrize(
     ("epochs", "price"),
     [
-        # (feasibility score, as decided, as the epoch is); what is kept, what would be, is moved
+        # For each epoch: (feasibility score, outcome as decided, outcome without offsets). Then the
+        # kept epoch and its share, those without constraints, and whether the threshold was moved.
         ([(0.99, AS_IT_IS, AS_IT_IS)], None),
         ([(0.99, AS_IT_IS, AS_IT_IS), (0.99, outcome(0.3, 0.5), outcome(0.3, 0.5))], None),
         ([(0.99, outcome(0.2, 0.4), AS_IT_IS)], (1, 0.4, 1, 0.5, True)),
@@ -75,9 +76,9 @@ AS_IT_IS = outcome(0.2, 0.5)
             [(0.99, outcome(0.25, 0.4), AS_IT_IS), (0.1, outcome(0.1, 0.6), outcome(0.1, 0.7))],
             (1, 0.4, 2, 0.7, True),
         ),
-        # Of epochs that are equal without constraints, the one that is kept counts.
+        # Of epochs that are equal without constraints, the kept one counts.
         ([(0.1, AS_IT_IS, outcome(0.2, 0.9)), (0.99, AS_IT_IS, AS_IT_IS)], None),
-        # What is not a number is worse than anything.
+        # NaN is worse than any number.
         ([(0.1, outcome(np.nan, 0.1), outcome(np.nan, 0.1)), (0.99, AS_IT_IS, AS_IT_IS)], None),
     ],
 )
@@ -109,7 +110,7 @@ LINEAR, SMALL, LARGE = MLP(100, 2, hidden=()), MLP(9, 2, hidden=(8,)), MLP(20, 2
 @pytest.mark.parametrize(
     ("n_candidate", "n_smallest", "module", "held_out"),
     [
-        (150, 150, LINEAR, 0),  # knows no rows by heart
+        (150, 150, LINEAR, 0),  # cannot memorise rows
         (980, 980, SMALL, 0),  # 98 parameters
         (979, 979, SMALL, 489),
         (9_800, 980, SMALL, 0),
@@ -126,7 +127,7 @@ def test_rows_held_out(n_candidate, n_smallest, module, held_out):
     assert n_selection_rows(n_candidate, n_smallest, module) == held_out
 
 
-def test_weights_that_are_not_trained_learn_nothing_by_heart():
+def test_weights_that_are_not_trained_memorise_nothing():
     frozen = MLP(20, 2, hidden=(64, 64))
     for parameter in list(frozen.parameters())[:-2]:
         parameter.requires_grad = False

@@ -1,4 +1,4 @@
-"""What is refused of a module and a criterion before training."""
+"""Modules and criteria that are refused before training."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ each_goal = pytest.mark.parametrize("constraints", [(), "ACC >= 0.5"], ids=["fre
 
 @pytest.fixture(autouse=True)
 def same_modules():
-    """Modules that tests make have the same weights each time."""
+    """Modules in these tests always have the same initial weights."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
@@ -25,7 +25,7 @@ def classifier(module, **params):
 
 
 class Returning(nn.Module):
-    """A linear layer, and what is made of its outputs."""
+    """A linear layer, and a function of its outputs."""
 
     def __init__(self, change, n_outputs=2):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Where no module is given, the better of a linear model and a network is kept, and why is said."""
+"""Without a module, the better of a linear model and a network is kept, with a reason."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ N = 400
 
 
 class Costs:
-    """The costs of rows are their scores; each is the next higher by turns."""
+    """An evaluator for which the cost of a row is its score."""
 
     cost_in_words = "error"
 
@@ -25,7 +25,7 @@ class Costs:
 
 
 def evaluated(score, cost=0.0, spread=0.0, positions=None):
-    """A net that passes with a probability, at a cost whose parts differ by so much."""
+    """A net with this probability of passing, and a cost whose parts differ by this much."""
     passing = Prediction(np.array([max(-score, 0.0)]), np.array([max(score, 0.0)]))
     n_rows = N if positions is None else len(positions)
     parts = torch.arange(n_rows) * 20 // n_rows % 2  # neighbouring parts of 20 differ
@@ -41,12 +41,13 @@ def evaluated(score, cost=0.0, spread=0.0, positions=None):
         ((0.95, 0.3), (0.92, 0.3), "line", "the error of the curve is higher by 0 "),
         ((0.95, 0.3), (0.92, 0.28), "curve", "is lower by 0.02 (standard error"),
         ((0.95, 0.3), (0.92, 0.32), "line", "is higher by 0.02 (standard error"),
-        # Parts whose costs differ by .4 vary by .205, and their mean by .0459.
+        # If costs of parts differ by .4, their standard deviation is .205, and that of their mean
+        # .0459.
         ((0.95, 0.3), (0.92, 0.28, 0.4), "line", "is lower by 0.02 (standard error 0.046)"),
         ((0.95, 0.3), (0.92, 0.27, 0.4), "curve", "is lower by 0.03 (standard error 0.046)"),
         ((0.95, 0.3), (0.89, 0.1), "line", "predicted probability of passing is higher"),
         ((0.79, 0.1), (0.95, 0.3), "curve", "predicted probability of passing is higher"),
-        ((0.81, 0.1), (0.95, 0.3), "line", "is higher by 0.2"),  # likelier by .09
+        ((0.81, 0.1), (0.95, 0.3), "line", "is higher by 0.2"),  # more likely by .09
         ((0.81, 0.3), (0.95, 0.1), "curve", "is lower by 0.2"),
         ((-0.5, 0.1), (-0.2, 0.3), "curve", "predicted probability of passing is higher"),
         ((0.5012, 0.3), (0.5078, 0.2), "curve", "is lower by 0.1"),
@@ -63,10 +64,10 @@ def test_the_simple_one_is_kept_unless_another_is_clearly_better(simple, other, 
     assert why in remark
 
 
-def test_both_are_compared_on_the_rows_that_judged_both():
+def test_both_are_compared_on_common_evaluation_rows():
     positions = torch.arange(N)[N // 2 :]
     simple = evaluated(0.95)
-    simple.scores[: N // 2] += 1.0  # is bad at rows that the other was trained on
+    simple.scores[: N // 2] += 1.0  # is bad at rows that the other one was trained on
     other = evaluated(0.95, cost=0.1, positions=positions)
     assert preferred({"line": simple, "curve": other}, power=0.9)[0] == "line"
     simple.scores[N // 2 :] += 0.2
@@ -116,7 +117,7 @@ def test_the_default_is_a_network_where_it_is_better(curve):
 
 
 @pytest.mark.parametrize(("name", "kept"), [("line", "linear model"), ("curve", "network")])
-def test_history_tells_of_both_and_ends_with_the_kept(name, kept, request):
+def test_history_has_both_and_ends_with_the_kept_one(name, kept, request):
     model = request.getfixturevalue(name)
     assert set(model.history_["module"]) == {"linear model", "network"}
     of_kept = model.history_.tail(model.n_iter_)
@@ -146,7 +147,7 @@ def test_nothing_is_compared_with_a_module_or_without_constraints(params):
     [(398, None), (2000, RandomUnderSampler(random_state=0))],
     ids=["few rows", "sampler"],
 )
-def test_no_network_is_judged_by_the_rows_that_it_was_trained_on(n_rows, preprocessor):
+def test_no_network_is_evaluated_on_its_training_rows(n_rows, preprocessor):
     model = SeldonianClassifier(
         constraints="ACC >= 0.55", preprocessor=preprocessor, max_epochs=2, random_state=0
     ).fit(*rows("product", n_rows))
@@ -181,7 +182,7 @@ def test_weights_are_saved_and_loaded_with_their_layers(name, request, tmp_path)
     assert np.array_equal(loaded.decision_function(X), model.decision_function(X))
 
 
-def test_training_says_what_it_trains(capsys):
+def test_training_prints_what_it_trains(capsys):
     fitted("sum", verbose=1, max_epochs=1)
     printed = capsys.readouterr().out
     assert printed.index("Training a linear model.") < printed.index("Training a network.")

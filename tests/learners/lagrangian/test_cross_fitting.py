@@ -1,4 +1,4 @@
-"""Linear modules are judged by copies that did not train on the rows that they judge."""
+"""Linear modules are evaluated by copies that were not trained on the evaluated rows."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_linear_is_what_trains_one_linear_layer(module, is_linear):
     ("n_features", "n_rows", "n_smallest", "expected"),
     [
         (20, 5000, 399, True),
-        (20, 5000, 400, False),  # twenty rows for each feature tell the truth
+        (20, 5000, 400, False),  # with twenty rows per feature, estimates are accurate
         (20, N_FOLDS - 1, 2, False),
         (20, N_FOLDS, 2, True),
         (2**14, MAX_NUMBERS // 2**14, 10, True),
@@ -83,7 +83,7 @@ def test_inputs_of_a_layer_are_what_comes_before_it():
 
 
 def cross_fitting(X, y, rate=0.5, lr=0.1, batch_size=50, optimizer=torch.optim.Adam):
-    """Copies of a linear module of two classes, under a constraint that presses on them."""
+    """Copies of a linear module of two classes, with an active constraint."""
     schema = Schema((0, 1), 1, {})
     constraint = bind(parse(f"TPR >= {rate}"), schema)
     strata = Stratification.single()
@@ -107,13 +107,13 @@ def rows():
     return X, y
 
 
-def test_a_row_is_judged_without_its_own_label(rows):
+def test_a_row_is_scored_without_its_own_label(rows):
     X, y = rows
     scores = []
     for label in (0, 1):
         y[17] = label
         judged = cross_fitting(X, y)
-        judged._folds = torch.arange(200) % N_FOLDS  # whatever label the row has
+        judged._folds = torch.arange(200) % N_FOLDS  # for any label of the row
         for _ in range(3):
             judged.train_epoch([0.1])
         scores.append(judged.scores())
@@ -150,8 +150,11 @@ def test_a_learning_rate_of_zero_changes_nothing(rows):
     torch.testing.assert_close(judged.scores(), before, rtol=0, atol=0)
 
 
-def test_what_is_seen_of_a_rare_class_is_true_of_the_population():
-    """90 positives a half for 80 features: judged on its own rows the module seems .14 better."""
+def test_estimates_for_a_rare_class_hold_in_the_population():
+    """90 positives per half for 80 features.
+
+    On its own rows, the module's rate seems .14 better.
+    """
     rng = np.random.default_rng(0)
     X = rng.standard_normal((53_000, 80)).astype(np.float32)
     y = (rng.random(len(X)) < expit(0.9 * X[:, :5].sum(axis=1) - 4.4)).astype(int)

@@ -1,4 +1,4 @@
-"""Which devices there are, what differs between them, and whose random numbers are drawn."""
+"""Available devices, their differences, and the random numbers of each."""
 
 import os
 import threading
@@ -20,7 +20,7 @@ def test_targets_are_as_precise_as_the_device_allows(device, dtype):
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Pretend to have so many CUDA devices, and Apple's."""
+    """Pretend to have this many CUDA devices, and Apple's."""
 
     def pretend(n_cuda=0, mps=False):
         monkeypatch.setattr(torch.cuda, "device_count", lambda: n_cuda)

@@ -16,7 +16,7 @@ N = 2000
 
 
 def evaluator_of(text, deterministic=True, n_safety=600, gap=1.0, by_group=False):
-    """An evaluator, and scores of rows in which group M is favoured and the model is right."""
+    """An evaluator, and scores of rows in which group M is favoured and the model is accurate."""
     rng = np.random.default_rng(0)
     male = rng.integers(0, 2, N)
     margin = rng.normal(size=N) + gap * (male - 0.5)
@@ -68,7 +68,7 @@ def test_offset_is_the_one_with_the_fewest_errors_of_those_that_pass():
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
-def test_what_is_decided_is_told_with_and_without_the_adjustment(deterministic):
+def test_decisions_are_reported_with_and_without_the_adjustment(deterministic):
     evaluator, scores, y = evaluator_of(GAP, deterministic)
     best = evaluator.best(scores)
     for outcome, adjustment in ((best.outcome, best.adjustment), (best.unadjusted, UNADJUSTED)):
@@ -110,7 +110,7 @@ def test_probabilities_shrink_as_little_as_needed():
     assert evaluator._seen(scores, nearer).prediction.feasibility_score < 0.9
 
 
-def test_the_narrower_probabilities_become_the_less_room_is_asked():
+def test_narrower_probabilities_need_a_smaller_margin():
     evaluator, scores, _ = evaluator_of(GAP, deterministic=False, gap=0.0)
     full = clipped(scores)
     evaluator.calibrate_margins(scores, full)

@@ -1,4 +1,4 @@
-"""Which of skorch's double-underscore names are accepted, and which values are refused."""
+"""skorch's double-underscore names that are accepted, and values that are refused."""
 
 import pytest
 from torch.utils.data import (
@@ -20,7 +20,7 @@ def fitted(blobs, constraints, **params):
 
 
 class NotFitted:
-    """A preprocessor that must not be reached."""
+    """A preprocessor that must not be fitted."""
 
     def fit(self, X, y=None):
         raise AssertionError
@@ -44,7 +44,7 @@ class NotFitted:
     ids=range(7),
 )
 @pytest.mark.parametrize("shuffle", [{}, {"iterator_train__shuffle": False}], ids=["", "in order"])
-def test_what_cannot_be_asked_is_refused_before_training(
+def test_impossible_requests_are_refused_before_training(
     blobs, constraints, option, value, message, shuffle
 ):
     options = {f"iterator_train__{option}": value, **shuffle}

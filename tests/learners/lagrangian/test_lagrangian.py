@@ -77,11 +77,11 @@ def test_gradient_pushes_towards_the_constraint(see):
     for _ in range(MIN_BATCHES):
         see(state, 0.9)
     gradient, _ = see(state, 0.9)
-    # Raising the score of the positive class raises PR, so descent must lower it.
+    # A higher score of the positive class increases PR, so a descent step must lower it.
     assert (gradient[:, 1] > 0).all()
 
 
-def test_pull_is_the_multiplier_times_the_constraints_gradient(see):
+def test_gradient_is_the_multiplier_times_the_constraints_gradient(see):
     """For one rate over all rows: multiplier * d(mean probability)/d(scores)."""
     state = lagrangian("PR <= 0.5", init=1.0)
     for _ in range(MIN_BATCHES):
@@ -118,7 +118,7 @@ def test_steps_are_a_dozen_an_epoch_within_limits(n_batches, expected, see):
     ],
 )
 def test_rows_come_with_their_groups_by_cell_and_label(patterns, expected):
-    """Two labels: 2 * joint cell + label in each."""
+    """Two labels: the stratum is 2 * joint cell + label."""
     X, y = torch.zeros(3, 1), torch.tensor([1, 0, 0])
     state = lagrangian("PR <= 0.5")
     joint = SimpleNamespace(cell_of_code=np.array(patterns or [[0], [1], [2]], dtype=np.uint8))
@@ -131,7 +131,7 @@ def test_rows_come_with_their_groups_by_cell_and_label(patterns, expected):
 
 
 def weighted_batches(sizes, most, patterns, seed=0):
-    """Batches of some sizes with the weights of each row, and a step in the midst of them."""
+    """Batches of some sizes with the weights of each row, and a multiplier step in between."""
     rng = np.random.default_rng(seed)
     state = lagrangian("PR <= 0.5", init=1.0)
     n_groups = 2 * state._joint.n_cells
@@ -151,7 +151,7 @@ def weighted_batches(sizes, most, patterns, seed=0):
 
 @pytest.mark.parametrize("patterns", [1, 3])
 @pytest.mark.parametrize("most", [3, MIN_BATCHES, 100])
-def test_batches_looked_up_together_are_as_each_alone(most, patterns):
+def test_batches_of_one_lookup_equal_single_ones(most, patterns):
     sizes = [40] * (2 * MIN_BATCHES + 3) + [7]
     state, batches, together = weighted_batches(sizes, most, patterns)
     other, _, alone = weighted_batches(sizes, 1, patterns)

@@ -1,4 +1,4 @@
-"""The learner fits preprocessor and net to candidate rows, or says why there is no model."""
+"""The learner fits preprocessor and net to candidate rows, or returns why there is no model."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def fitted(blobs, constraints="ACC >= 0.7", **params):
 
 
 class Returning(nn.Module):
-    """A linear layer, and what is made of its outputs."""
+    """A linear layer, and a function of its outputs."""
 
     def __init__(self, change, n_outputs=2):
         super().__init__()

@@ -1,4 +1,4 @@
-"""A trained net is what is tested and what predict asks, and says how it was chosen."""
+"""A trained net is tested and predicts, and its remarks say how it was chosen."""
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ def fitted(blobs, constraints="ACC >= 0.7", **params):
 
 
 class TestRemarksOnConstantDecisions:
-    """The reason for one label for all rows is the one that training had."""
+    """If all rows get one label, the stated reason is the one that training had."""
 
     def test_predicted_to_pass(self, blobs):
         X, y = blobs
@@ -75,7 +75,7 @@ def test_same_certificate_twice(blobs, layer):
 
 def test_candidate_rows_get_predictions_of_the_kept_epoch(blobs):
     X, y = blobs
-    model = fitted(blobs, module__hidden=())  # judged on all of them
+    model = fitted(blobs, module__hidden=())  # evaluated on all of them
     rows = model.candidate_indices_
     kept = model.history_.set_index("epoch").loc[model.net_.kept_epoch_]
     accuracy = (model.predict(X[rows]) == y[rows]).mean()
@@ -86,7 +86,7 @@ CONSTANT_RATES = {"multiplier_lr": 0.01, "callbacks__falling_rate": None}
 
 
 class Weights(Callback):
-    """Keeps the weights of every epoch."""
+    """Stores the weights of every epoch."""
 
     def on_train_begin(self, net, **kwargs):
         self.of_epoch = {}
@@ -98,7 +98,7 @@ class Weights(Callback):
 
 
 def linear(rows, constraints, kind=SeldonianClassifier, **params):
-    """A linear model, which is judged on all candidate rows."""
+    """A linear model, which is evaluated on all candidate rows."""
     return kind(
         constraints=constraints,
         random_state=0,
@@ -109,7 +109,7 @@ def linear(rows, constraints, kind=SeldonianClassifier, **params):
 
 
 def outputs(model, epoch, X):
-    """What the module returned for rows after an epoch."""
+    """The module's outputs for rows after an epoch."""
     (weights,) = (c.of_epoch for _, c in model.net_.callbacks_ if isinstance(c, Weights))
     weight, bias = weights[epoch].values()
     return torch.as_tensor(X, dtype=torch.float32) @ weight.T + bias

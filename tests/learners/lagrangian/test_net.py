@@ -1,4 +1,4 @@
-"""The net that trains under constraints: its batches, its steps, its end, its outputs."""
+"""The net that trains under constraints: its batches, steps, end of training, and outputs."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ PARITY = "abs(PR | [M] - PR | [F]) <= 0.3"
 
 @pytest.fixture(autouse=True)
 def same_modules():
-    """Modules that tests make have the same weights each time."""
+    """Modules in these tests always have the same initial weights."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
@@ -37,7 +37,7 @@ def classifier(module, **params):
 
 
 class Returning(nn.Module):
-    """A linear layer, and what is made of its outputs."""
+    """A linear layer, and a function of its outputs."""
 
     def __init__(self, change, n_outputs=2):
         super().__init__()
@@ -69,7 +69,7 @@ class Normalised(nn.Sequential):
 @pytest.mark.parametrize("hidden", [4, 512], ids=["all rows", "rows held out"])
 @pytest.mark.thinned(5)
 def test_batch_norm_never_gets_a_single_last_row(blobs, constraints, option, hidden):
-    """Of 1,000, 400 or 200 rows one is left over after the others."""
+    """With 1,000, 400 or 200 rows, one row remains after the full batches."""
     options = {f"iterator_train__{name}": value for name, value in option.items()}
     n_trained = 1000 if constraints == () else 200 if hidden == 512 else 400
     for batch_size in (n_trained - 1, (n_trained - 1) // 3):
@@ -85,7 +85,7 @@ def test_batch_norm_never_gets_a_single_last_row(blobs, constraints, option, hid
 
 
 @each_goal
-def test_single_rows_are_batches_where_they_are_asked_for(blobs, constraints):
+def test_single_rows_are_batches_on_request(blobs, constraints):
     X, y = blobs
     steps = []
 
@@ -113,11 +113,11 @@ def test_fewer_rows_than_a_batch_and_none_left(blobs, constraints):
     assert fitted(blobs, constraints, batch_size=5000).n_iter_ == 3
 
 
-N_SAFETY = 500  # of the blobs: one batch of that size holds all safety rows
+N_SAFETY = 500  # of the blobs; one batch of that size has all safety rows
 
 
 def certified_in_batches(blobs, groups, rows_a_batch, decision="argmax"):
-    """Results of a mean, a ratio and a difference; of drawn decisions a loss as well."""
+    """Results of a mean, a ratio and a difference; with drawn decisions also of a loss."""
     loss = ["Brier <= 0.3"] if decision == "sample" else []
     model = SeldonianClassifier(
         MLP,
@@ -151,7 +151,7 @@ def test_eval_batch_size_changes_drawn_decisions_by_rounding(blobs, groups, rows
 
 def test_training_ends_when_nothing_better_was_found_for_long(blobs):
     params = {"module": MLP, "constraints": "ACC >= 0.7", "random_state": 0}
-    params["callbacks__falling_rate"] = None  # else it falls by how many epochs there may be
+    params["callbacks__falling_rate"] = None  # else it depends on max_epochs
     model = SeldonianClassifier(max_epochs=90, n_iter_no_change=5, **params).fit(*blobs)
     assert model.n_iter_ == model.net_.kept_epoch_ + 5 < 90
     whole = SeldonianClassifier(max_epochs=model.n_iter_, **params).fit(*blobs)

@@ -77,7 +77,7 @@ def test_clipping_changes_none_of_the_rows_that_it_was_read_off():
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("scale", [1.0, 0.3, 0.0])
-def test_scores_end_where_the_adjustment_says(dtype, scale):
+def test_scores_end_at_the_ends_of_the_adjustment(dtype, scale):
     generator = torch.Generator().manual_seed(0)
     adjustment = clipped(torch.randn(50, 3, generator=generator))._replace(
         scale=scale, offsets=(0.1, 0.0, -2.0)
@@ -129,7 +129,7 @@ def test_an_offset_decides_and_changes_no_other_probabilities(n_classes, offset)
     assert 20 < others.sum() < 1980
     unmoved = torch.log_softmax(scores, dim=1)
     assert (adjusted - unmoved)[~others].abs().max() < 0.02 * abs(offset)
-    # Elsewhere the one decided for is a little above the one that the model would have chosen.
+    # In other rows, the new class is a little above the one that the model would have chosen.
     ahead = adjusted.gather(1, decided[:, None]) - adjusted.gather(1, before[:, None])
     lead = -torch.diff(moved.topk(2, dim=1).values, dim=1)
     torch.testing.assert_close(ahead[others], 0.01 * lead[others], atol=1e-6, rtol=1e-3)
@@ -164,7 +164,7 @@ def test_only_clipped_scores_have_ends():
     assert Adjustment(0.5, (0.0, 1.0), (-2.0, -4.0), (0.0, 0.0)).ends == ((-1.0, -1.0), (0.0, 1.0))
 
 
-def test_a_class_without_a_chance_has_finite_ends():
+def test_a_class_that_is_never_chosen_has_finite_ends():
     scores = torch.tensor([[0.0, 1.0, -torch.inf], [1.0, 0.0, -torch.inf]])
     adjustment = clipped(scores)
     assert np.isfinite(adjustment.ends).all()

@@ -40,7 +40,7 @@ def test_parts_are_all_values_once(n_rows, n):
 
 
 class OneOfTwo(Processes):
-    """One of two processes, whose order is known without asking."""
+    """One of two processes, whose order is known without communication."""
 
     def tensor_of_first(self, values):
         return torch.arange(len(values))
@@ -50,7 +50,7 @@ class OneOfTwo(Processes):
     ("n_rows", "batch_size", "expected"),
     [(8, 4, [4, 4]), (11, 4, [4, 4]), (12, 4, [4, 4, 4]), (10, 6, [6, 4]), (4, 8, [4])],
 )
-def test_batches_are_shared_out_and_too_small_rests_left_out(n_rows, batch_size, expected):
+def test_batches_are_divided_and_too_small_remainders_left_out(n_rows, batch_size, expected):
     rows = Rows(torch.arange(n_rows)[:, None], torch.arange(n_rows), torch.zeros(n_rows))
     of_each = [list(Batches(rows, batch_size, OneOfTwo(rank, 2))) for rank in range(2)]
     sizes = [sum(len(X) for X, _ in parts) for parts in zip(*of_each, strict=True)]

@@ -1,4 +1,4 @@
-"""What a fit prints, and what it keeps quiet about."""
+"""The output that a fit prints, and the fits that print nothing."""
 
 import io
 import logging
@@ -90,12 +90,12 @@ def test_what_other_callbacks_record_has_a_column(blobs, groups, capsys):
     assert "0.2500" in lines[2]
 
 
-def test_nothing_is_printed_without_being_asked(blobs, groups, capsys):
+def test_nothing_is_printed_by_default(blobs, groups, capsys):
     _, lines = lines_of_fit(blobs, groups, capsys, PARITY)
     assert lines == []
 
 
-def test_the_rest_is_logged(blobs, groups, caplog):
+def test_other_output_is_logged(blobs, groups, caplog):
     with caplog.at_level(logging.INFO, logger="sklearn_seldonian"):
         model = SeldonianClassifier(MLP, constraints="ACC >= 0.7", random_state=0, max_epochs=2)
         model.fit(*blobs)
@@ -132,7 +132,7 @@ def test_a_bar_over_all_batches_on_terminals_only(blobs, stream, monkeypatch):
 
 
 @pytest.mark.parametrize("verbose", [0, 1])
-def test_long_epochs_say_how_far_they_are(blobs, groups, capsys, caplog, monkeypatch, verbose):
+def test_long_epochs_print_their_progress(blobs, groups, capsys, caplog, monkeypatch, verbose):
     monkeypatch.setattr(_progress, "SECONDS_BETWEEN_LINES", 0.0)
     constraints = ["PR <= 0.99", "ACC >= 0.7"]
     with caplog.at_level("INFO", logger="sklearn_seldonian"):
@@ -150,7 +150,7 @@ def test_long_epochs_say_how_far_they_are(blobs, groups, capsys, caplog, monkeyp
     assert printed == (said if verbose else [])
 
 
-def test_short_epochs_say_nothing_within(blobs, groups, capsys, caplog):
+def test_short_epochs_print_no_progress(blobs, groups, capsys, caplog):
     with caplog.at_level("INFO", logger="sklearn_seldonian"):
         lines_of_fit(blobs, groups, capsys, "ACC >= 0.7", verbose=1)
     assert not any("batch" in message for message in caplog.messages)

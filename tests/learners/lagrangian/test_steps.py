@@ -1,4 +1,4 @@
-"""What multiplier updates saw is kept whole, or thinned out evenly."""
+"""The history of multiplier updates is complete, or thinned evenly."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ ZEROS = np.zeros(1)
 
 
 def recorded(n_updates, n_batches=2, n_constraints=1):
-    """A history of updates after so many batches each, the loss of batch i being i."""
+    """A history of updates after this many batches each; the loss of batch i is i."""
     history = StepHistory(n_constraints)
     for update in range(n_updates):
         for batch in range(update * n_batches, (update + 1) * n_batches):
@@ -52,7 +52,7 @@ def test_memory_is_bounded_and_losses_are_kept(n_updates, monkeypatch):
     assert sum(step.total_loss for step in steps) == sum(range(n_batches))
 
 
-def test_a_small_rest_of_an_epoch_is_counted_to_the_next_step():
+def test_a_small_remainder_of_an_epoch_counts_for_the_next_step():
     history = recorded(1, n_batches=8)
     history.add_loss(torch.tensor(100.0))
     assert not history.is_due()
@@ -92,7 +92,7 @@ class TestFits:
             np.testing.assert_array_equal(ends[f"multiplier_{i}"], epochs[f"multiplier_{i}"])
         assert steps["progress"].is_monotonic_increasing
         assert steps["progress"].iloc[-1] == 4.0
-        # Steps have not all as many batches, so that the means differ a little.
+        # Steps have different numbers of batches, so that the means differ a little.
         means = steps.groupby("epoch")["loss"].mean()
         np.testing.assert_allclose(means, epochs["loss"], rtol=0.1)
 

@@ -1,4 +1,4 @@
-"""What outputs mean: the same numbers in training and in the test, and a gradient."""
+"""The meaning of outputs: the same numbers in training and in the test, and a gradient."""
 
 import numpy as np
 import pytest
@@ -155,7 +155,7 @@ def test_rows_without_a_finite_prediction_are_counted_apart():
 def test_the_loss_that_is_shown_is_in_the_target_s_unit_and_as_finite_as_the_objective(
     output, expected
 ):
-    """A prediction is clipped to the range; an infinite output must not look like a finite loss."""
+    """A prediction is clipped to the range. An infinite output must not look like a finite loss."""
     task = Regression(centre=4.0, scale=2.0, range=(0.0, 10.0))
     scores, y = torch.tensor([[output]]), torch.tensor([5.0], dtype=torch.float64)
     objective = task.objective(nn.MSELoss(), scores, y)

@@ -1,4 +1,4 @@
-"""Scores that do not flatter, beside the features they were made from."""
+"""Scores that are not too optimistic, and the other features."""
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,13 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_seldonian.learners.stacking import StackedFeatures
 from sklearn_seldonian.learners.stacking._own_features import MAX_COLUMNS
-from sklearn_seldonian.learners.stacking._scores import LEAST, ClassScores, NumberScores
+from sklearn_seldonian.learners.stacking._scores import MIN_PROBABILITY, ClassScores, NumberScores
 
-MOST_ODDS = np.log((1 - LEAST) / LEAST)
+MAX_LOG_ODDS = np.log((1 - MIN_PROBABILITY) / MIN_PROBABILITY)
 
 
 class Memory(ClassifierMixin, BaseEstimator):
-    """Knows the rows it has seen by their first number, and nothing of others."""
+    """Memorises its training rows by their first number, and knows nothing about other rows."""
 
     def fit(self, X, y):
         self.classes_ = np.unique(y)
@@ -54,9 +54,9 @@ def test_rows_fitted_to_get_scores_of_copies_that_did_not_see_them(rows):
     X, y = rows
     features = stacked(Memory())
     np.testing.assert_array_equal(features.fit_transform(X, y)[:, 0], 0.0)
-    # As rows of others they are known by heart.
+    # In `transform` the rows count as new rows, and the model has memorised them.
     again = features.transform(X)[:, 0]
-    np.testing.assert_allclose(again, np.where(y == 1, MOST_ODDS, -MOST_ODDS))
+    np.testing.assert_allclose(again, np.where(y == 1, MAX_LOG_ODDS, -MAX_LOG_ODDS))
 
 
 def test_other_rows_get_scores_of_the_classifier_fitted_to_all(rows):
@@ -90,11 +90,11 @@ def test_three_classes_have_a_score_each(rows):
 def test_a_class_that_a_fold_lacks_is_least_probable_there():
     X, y = np.arange(20.0)[:, None], np.array([2] + [0, 1] * 9 + [0])
     scores = stacked(LogisticRegression(), classes=(0, 1, 2)).fit_transform(X, y)[:, :3]
-    assert scores[0, 2] == pytest.approx(np.log(LEAST))
+    assert scores[0, 2] == pytest.approx(np.log(MIN_PROBABILITY))
     assert np.isfinite(scores).all()
 
 
-def test_a_frozen_estimator_is_asked_alone(rows):
+def test_a_frozen_estimator_is_used_without_copies(rows):
     X, y = rows
     model = LogisticRegression().fit(X[:50], y[:50])
     features = stacked(FrozenEstimator(model))
@@ -129,7 +129,7 @@ TABLE = pd.DataFrame(
     ],
     ids=range(10),
 )
-def test_features_beside_the_scores(X, n_beside):
+def test_features_in_addition_to_the_scores(X, n_beside):
     class Constant(Memory):
         def fit(self, X, y):
             self.classes_ = np.unique(y)
@@ -152,7 +152,7 @@ def test_columns_of_two_values_stay_as_they_are():
     np.testing.assert_array_equal(found[:, 2], X[:, 0])
 
 
-def test_numbers_beside_are_standardised_and_missing_ones_are_the_mean():
+def test_additional_numbers_are_standardised_and_missing_ones_are_the_mean():
     X = np.array([[1.0], [3.0], [np.nan], [1.0], [3.0], [2.0]] * 10)
     found = stacked(DecisionTreeClassifier(max_depth=1)).fit_transform(X, np.arange(60) % 2)[:, 1]
     assert found.mean() == pytest.approx(0)
@@ -160,7 +160,7 @@ def test_numbers_beside_are_standardised_and_missing_ones_are_the_mean():
     assert found[2] == pytest.approx(0)
 
 
-def test_a_level_that_was_not_seen_is_no_error():
+def test_an_unknown_level_is_no_error():
     X = pd.DataFrame({"number": np.arange(40.0), "city": ["Rome", "Oslo"] * 20})
     numbers = [("city", "drop"), ("number", "passthrough")]
     chosen = ColumnTransformer([(name, what, [name]) for name, what in numbers])
@@ -189,7 +189,7 @@ def test_sparse_rows_are_for_the_estimator_alone(rows):
 
 
 class Asked(ClassifierMixin, BaseEstimator):
-    """Takes rows of any kind, and remembers which."""
+    """Takes rows of any kind, and records the kind."""
 
     def fit(self, X, y):
         self.classes_, self.kind_ = np.unique(y), type(X)
@@ -200,7 +200,7 @@ class Asked(ClassifierMixin, BaseEstimator):
         return np.full((len(X), 2), 0.5)
 
 
-def test_tables_of_polars_have_the_same_features_beside_the_scores():
+def test_tables_of_polars_have_the_same_additional_features():
     plain = TABLE.drop(columns="nothing").assign(count=[1, 2, 3, None] * 30)
     table = pl.DataFrame({name: plain[name].tolist() for name in plain}, strict=False).with_columns(
         pl.col("age").fill_nan(None)
@@ -234,7 +234,7 @@ def test_candidate_rows_of_too_few_classes_are_refused(rows, y, message):
 
 
 class NumberMemory(RegressorMixin, Memory):
-    """Knows the numbers of the rows that it has seen, and says 5 of others."""
+    """Memorises the numbers of its training rows, and predicts 5 for others."""
 
     def fit(self, X, y):
         self.number_of_ = dict(zip(X[:, 0].tolist(), y.tolist(), strict=True))
@@ -248,7 +248,7 @@ def of_numbers(estimator, cv=5):
     return StackedFeatures(estimator, None, NumberScores(5.0, 2.0), cv, random_state=0)
 
 
-def test_predictions_are_standardised_and_do_not_flatter(rows):
+def test_predictions_are_standardised_and_not_too_optimistic(rows):
     X, _ = rows
     y = 5 + 2 * X[:, 1]
     features = of_numbers(NumberMemory())
@@ -257,7 +257,7 @@ def test_predictions_are_standardised_and_do_not_flatter(rows):
     assert features.transform(X).shape == (200, 1 + 3)
 
 
-def test_a_frozen_regressor_is_asked_alone(rows):
+def test_a_frozen_regressor_is_used_without_copies(rows):
     X, _ = rows
     model = LinearRegression().fit(X, X[:, 2])
     features = of_numbers(FrozenEstimator(model))

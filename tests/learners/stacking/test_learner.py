@@ -1,4 +1,4 @@
-"""Any classifier or regressor is trained through the seam of learners."""
+"""Any classifier or regressor is trained by the interface of learners."""
 
 import numpy as np
 import pytest
@@ -72,6 +72,6 @@ def test_of_a_frozen_regressor_shift_and_scale_are_chosen(rows):
     own = model.predict(X[split.safety_indices])
     slope, shift = np.polyfit(own, predicted, 1)
     assert np.allclose(predicted, slope * own + shift, atol=1e-4)
-    assert 1.0 < slope < 1.4  # as it came, it is 0.8 of what it should be
+    assert 1.0 < slope < 1.4  # the slope of the model itself is 0.8
     assert -0.8 < (predicted - y[split.safety_indices]).mean() < -0.1
     assert sum(part.numel() for part in outcome.model.net.module_.parameters()) == 2

@@ -1,21 +1,21 @@
-"""Estimates and expected bounds read like the certificate's."""
+"""Estimates and expected bounds have the units of the certificate."""
 
 import math
 
 import numpy as np
 import pytest
 
-from sklearn_seldonian.selection import OwnUnits
+from sklearn_seldonian.selection import ConstraintUnits
 from tests.selection._problems import problem_and_table
 
 RATE = {"PR": 0.5, "TPR": 40 / 60, "FPR": 10 / 40}
 
 
-def own_units(text):
+def constraint_units(text):
     """The units, and values of atoms and means of a table with 100 rows."""
     problem, _ = problem_and_table([text])
     near = problem.linearisation.at(np.array([[[30.0, 10.0], [20.0, 40.0]]]))
-    return OwnUnits(problem), problem, near.values, near.means
+    return ConstraintUnits(problem), problem, near.values, near.means
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def own_units(text):
     ],
 )
 def test_estimates(text, expected):
-    units, problem, values, means = own_units(text)
+    units, problem, values, means = constraint_units(text)
     estimates, _ = units.of_constraints(values, means, problem.highest(values))
     assert estimates == pytest.approx([expected])
 
@@ -49,41 +49,41 @@ def test_estimates(text, expected):
         ("PR / FPR <= 3", 0.02, (RATE["PR"] + 0.02) / RATE["FPR"]),
         # tested as 0.3 TPR - FPR <= 0
         ("FPR / TPR >= 0.3", 0.02, (RATE["FPR"] - 0.02) / RATE["TPR"]),
-        # of both directions, the ratio above one is nearer to its limit
+        # of the two directions, the ratio above one is nearer to its limit
         ("max(TPR / FPR, FPR / TPR) <= 3", 0.02, (RATE["TPR"] + 0.02) / RATE["FPR"]),
-        # with a limit of zero the test is of the numerator alone
+        # with a limit of zero, the atom is the numerator alone
         ("PR / FPR <= 0", 0.02, (RATE["PR"] + 0.02) / RATE["FPR"]),
         ("ACC >= 0.6", math.inf, -math.inf),
         ("PR / FPR <= 3", math.inf, math.inf),
     ],
 )
 def test_bounds(text, width, expected):
-    units, problem, values, means = own_units(text)
+    units, problem, values, means = constraint_units(text)
     _, bounds = units.of_constraints(values, means, problem.highest(values + width))
     assert bounds == pytest.approx([expected], rel=1e-6)
 
 
-def test_a_function_is_undone_to_first_order():
+def test_a_function_is_inverted_to_first_order():
     """``log(PR) <= c`` is tested as ``PR <= exp(c)``, which grows by exp(c) per unit of c."""
-    units, problem, values, means = own_units("log(PR) <= -0.6")
+    units, problem, values, means = constraint_units("log(PR) <= -0.6")
     _, (bound,) = units.of_constraints(values, means, problem.highest(values + 0.02))
     excess = 0.5 + 0.02 - math.exp(-0.6)
     assert bound == pytest.approx(-0.6 + excess / math.exp(-0.6), rel=1e-5)
 
 
 @pytest.mark.parametrize("excess", [-0.01, 0.01])
-def test_a_ratio_that_nobody_shows_has_the_sign_of_its_test(excess):
-    """Nobody is decided positive: both rates are zero, and no limit moves what is tested."""
+def test_a_ratio_of_zero_rates_has_the_sign_of_its_test(excess):
+    """Without positive decisions both rates are zero, and the atom is the same for any limit."""
     problem, _ = problem_and_table(["TPR / FPR <= 2"])
     near = problem.linearisation.at(np.array([[[40.0, 0.0], [60.0, 0.0]]]))
-    _, bounds = OwnUnits(problem).of_constraints(near.values, near.means, np.array([excess]))
+    _, bounds = ConstraintUnits(problem).of_constraints(near.values, near.means, np.array([excess]))
     assert bounds == math.copysign(math.inf, excess)
 
 
-def test_means_that_no_row_shows_are_not_known():
+def test_means_without_rows_are_nan():
     problem, _ = problem_and_table(["TPR / FPR <= 2"])
     near = problem.linearisation.at(np.array([[[40.0, 10.0], [0.0, 0.0]]]))
     none = np.array([math.inf])
-    estimates, bounds = OwnUnits(problem).of_constraints(near.values, near.means, none)
+    estimates, bounds = ConstraintUnits(problem).of_constraints(near.values, near.means, none)
     assert np.isnan(estimates).all()
     assert bounds == math.inf

@@ -19,8 +19,8 @@ from sklearn_seldonian.data._targets import Labels, Targets
 
 
 @dataclass(frozen=True)
-class Asked:
-    """An estimator and what it is tested for, as parameters of `certify` state it."""
+class CertifyParameters:
+    """An estimator and the parameters of `certify`; `of_rows` has those that concern rows."""
 
     estimator: Any
     constraints: Any
@@ -86,7 +86,7 @@ class Asked:
 
 
 def _plain(value: Any) -> Any:
-    """A number as Python has it, so that a certificate's reader knows it; else what was given."""
+    """A number as a Python number, for the text of the certificate; a mapping is unchanged."""
     if type(value) in (int, float) or isinstance(value, Mapping):
         return value
     return number("A limit", value)

@@ -1,8 +1,8 @@
 """The constraints that training uses if a model is tested for several populations.
 
-The test has the constraints that the user wrote. Training has constraints over means within each
-level, at the corners of the ranges of shares. It takes the number of rows of each level from the
-candidate rows, as if it were known. The test does not need this assumption.
+The test uses the constraints that the user wrote. Training uses constraints on means within each
+level, at the corners of the ranges of shares. It treats the share of each level's rows that a mean
+counts as known, and takes it from the candidate rows. The test does not need this assumption.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sklearn_seldonian.data._split import LabelledRows
 DIGITS = 6
 
 
-def practice_specification(
+def training_specification_of(
     specification: BoundSpecification, cells: Cells, rows: LabelledRows
 ) -> BoundSpecification:
     """The specification for training; `cells` are those of the candidate `rows`."""
@@ -46,5 +46,5 @@ def practice_specification(
         of_levels = [Comparison(shift.column, "==", level) for level in shift.levels]
         return [dict(zip(of_levels, row.tolist(), strict=True)) for row in shares]
 
-    moved = tuple(in_populations(c, mixtures_of) for c in specification.constraints)
-    return replace(specification, constraints=moved)
+    constraints = tuple(in_populations(c, mixtures_of) for c in specification.constraints)
+    return replace(specification, constraints=constraints)

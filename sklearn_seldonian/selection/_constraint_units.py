@@ -1,4 +1,4 @@
-"""Estimates and expected bounds in the constraints' own units, as certificates have them."""
+"""Estimates and expected bounds in the units of the constraints, as certificates show them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from sklearn_seldonian.selection._problem import ConstrainedProblem
 
 Array = NDArray[np.float64]
 
-# A limit is moved by so much to see how an atom follows.
+# The step of a constraint's limit in the numerical derivative of an atom.
 LIMIT_STEP = 2.0**-20
 
 
-class OwnUnits:
-    """Translates what is known of a problem's atoms into the units of its constraints.
+class ConstraintUnits:
+    """Converts values and bounds of a problem's atoms to the units of its constraints.
 
     An atom of a rewritten constraint, such as ``a - c b`` for ``a / b <= c``, has the sign of g but
-    not its size. Its bound is turned into one on g to first order: it is divided by how fast the
-    atom falls as the constraint's limit is raised. For a ratio that is `b`, and the result exact.
+    not its size. A bound on the atom is converted to a bound on g to first order: it is divided by
+    the rate at which the atom decreases as the constraint's limit increases. For a ratio this rate
+    is `b`, and the result is exact.
 
     Parameters
     ----------
@@ -63,9 +64,9 @@ class OwnUnits:
         return self._in_units(estimates), self._in_units(on_g)
 
     def _slope(self, i: int, values: Array, decisive: float, means: Array) -> float:
-        """How fast the atom of constraint `i` whose value is decisive falls as the limit rises.
+        """The rate at which the deciding atom of constraint `i` decreases with the limit.
 
-        NaN if the atoms of the moved limit are not the same ones.
+        NaN if another limit gives other atoms.
         """
         if not self._moved[i]:
             return math.nan
@@ -78,6 +79,6 @@ class OwnUnits:
 
 
 def _with_moved_limit(constraint: ResolvedConstraint) -> tuple[Atom, ...]:
-    """The atoms where the limit is a little higher; none if they are not the same ones there."""
+    """The atoms for a slightly higher limit; none if their number differs."""
     moved = tuple(atoms_of(constraint.with_margin(LIMIT_STEP)))
     return moved if len(moved) == sum(1 for _ in atoms_of(constraint.tree)) else ()
