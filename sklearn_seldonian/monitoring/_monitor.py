@@ -12,7 +12,6 @@ from sklearn.base import BaseEstimator
 
 from sklearn_seldonian._text import short, wrapped
 from sklearn_seldonian.certification._requests import check_choice, warn_of_large_delta
-from sklearn_seldonian.certification._results import units_of
 from sklearn_seldonian.data._targets import Labels
 from sklearn_seldonian.measures import ANY_NUMBER
 from sklearn_seldonian.monitoring import _json
@@ -27,6 +26,7 @@ from sklearn_seldonian.monitoring._late import (
     check_ids,
 )
 from sklearn_seldonian.monitoring._proofs import bounds_of, estimate_of
+from sklearn_seldonian.monitoring._reports import explanation, frame_of, history_of
 from sklearn_seldonian.monitoring._rows import MonitoredRows, answers_of, counted, rows_of
 from sklearn_seldonian.monitoring._specification import MonitorSpecification
 from sklearn_seldonian.monitoring._windows import (
@@ -47,20 +47,6 @@ SPECIFIED = (
     "prediction_range",
     "missing",
 )
-ASSUMPTIONS = (
-    "The rows of a window are independent draws from one population, and the constraint is about "
-    "this population. For a constraint that keeps one mean on one side of a limit, or between two "
-    "limits, a weaker assumption is enough. If the mean of each row, given all earlier rows, "
-    "satisfies it, it is reported as violated with probability at most delta.",
-    "All rows are given to the monitor. None are left out because of their labels or predictions.",
-)
-OF_LATENESS = {
-    "as they come": "Among the rows of a mean, which labels have arrived depends neither on labels "
-    "nor on predictions. (If the labels of one group come later, this is not true for means over "
-    "several groups.)",
-    "in order": "Labels count in the order of their rows, so nothing is assumed about when they "
-    "come. Rows that were dropped by forget are like the others.",
-}
 
 
 class SafetyMonitor(BaseEstimator):
@@ -496,17 +482,7 @@ class SafetyMonitor(BaseEstimator):
         windows. A moment is recorded each time that the number of rows has grown by a tenth, and at
         the end.
         """
-        specification, before, rows = self._start(), 0, []
-        for position, window in enumerate(self._windows):
-            points = list(window.points)
-            if window.n_rows and (not points or points[-1].n_rows < window.n_rows):
-                points.append(window.point(specification, self._share(position)))
-            for point in points:
-                parts = zip(specification.texts, *point[1:], strict=True)
-                rows += [(window.name, before + point.n_rows, *part) for part in parts]
-            before += window.n_rows
-        columns = ["window", "n_rows", "constraint", "estimate", "lower", "upper"]
-        return pd.DataFrame(rows, columns=columns)
+        return history_of(self._start(), self._windows, self._shares)
 
     @property
     def n_rows_(self) -> int:
@@ -528,31 +504,7 @@ class SafetyMonitor(BaseEstimator):
             delta (the share for this window), violated, violated_at (the number of rows of the
             window after which the violation was proved; missing if it was not) and certified.
         """
-        specification = self._start()
-        rows = []
-        for position, window in enumerate(self._windows):
-            share = self._share(position)
-            point = window.point(specification, share)
-            certified = window.certified(specification, share)
-            for i, constraint in enumerate(specification.constraints):
-                units, at = units_of(constraint.source), window.violated_at[i]
-                rows.append(
-                    {
-                        "window": window.name,
-                        "constraint": specification.texts[i],
-                        "n_rows": window.n_rows,
-                        "estimate": point.estimates[i],
-                        "lower": point.lowers[i],
-                        "upper": point.uppers[i],
-                        "operator": units.operator,
-                        "limit": units.limit,
-                        "delta": specification.deltas[i] * share,
-                        "violated": at is not None,
-                        "violated_at": at,
-                        "certified": certified[i],
-                    }
-                )
-        return pd.DataFrame(rows).astype({"violated_at": "Int64"})
+        return frame_of(self._start(), self._windows, self._shares)
 
     def explain(self, width: int | None = 80) -> str:
         """The results of this window in plain text.
@@ -567,34 +519,8 @@ class SafetyMonitor(BaseEstimator):
         str
             The verdicts, estimates and bounds, what they promise, and the assumptions.
         """
-        specification, window = self._start(), self._windows[-1]
-        frame = self.to_frame().tail(len(specification.texts))
-        waiting = f"{self.n_waiting_:,} are waiting for labels"
-        lines = [f"{window.n_rows:,} rows in {window.name!r}, of which {waiting}."]
-        for i, row in enumerate(frame.itertuples()):
-            means = specification.constraints[i].estimands
-            rows = ", ".join(f"{m.label}: {window.streams[m].n:,.0f}" for m in means)
-            verdict = "not decided"
-            if row.violated:
-                verdict = f"VIOLATED, proved after {row.violated_at:,} rows"
-            elif row.certified:
-                verdict = "holds, proved"
-            lines.append(
-                f"{row.constraint}: {verdict} (delta {row.delta:g})\n"
-                f"  estimate {row.estimate:.4g}, between {row.lower:.4g} and {row.upper:.4g}; "
-                f"rows of {rows}"
-            )
-        total = min(1.0, sum(specification.deltas))
-        lines.append(
-            "The probability that a bound, lower or upper, is ever wrong is at most its delta. The "
-            "probability that any constraint that holds is ever reported as violated, in any "
-            f"window, is at most {total:g}."
-        )
-        of_lateness = (
-            [OF_LATENESS[self._waiting.late_labels]] if specification.waiting_for_labels else []
-        )
-        lines += ["Assumptions:", *(f"  - {text}" for text in (*ASSUMPTIONS, *of_lateness))]
-        return wrapped("\n".join(lines), width)
+        arguments = self.to_frame(), self.n_waiting_, self.late_labels
+        return wrapped(explanation(self._start(), self._windows[-1], *arguments), width)
 
     # -- a saved state ---------------------------------------------------------------------
 
@@ -692,6 +618,11 @@ class SafetyMonitor(BaseEstimator):
 
     def _share(self, position: int) -> float:
         return share_of_window(self._max_windows, position)
+
+    @property
+    def _shares(self) -> list[float]:
+        """The share of delta of each window."""
+        return [self._share(position) for position in range(len(self._windows))]
 
     def _check_other(self, other: SafetyMonitor) -> None:
         """Refuse a monitor with other parameters or windows, or with rows of the same stream."""
