@@ -121,7 +121,7 @@ def search() -> Figure:
         ax.scatter(*place, s=140, facecolors="none", edgecolors=INK, zorder=1)
         beside = {"xytext": (-10, -2), "textcoords": "offset points", "ha": "right"}
         ax.annotate(f"test {order}: {verdict}{kept}", place, fontsize="small", **beside)
-    ax.axvline(model.power, color=GREY, linestyle=":", label="power asked for")
+    ax.axvline(model.power, color=GREY, linestyle=":", label="requested power")
     ax.set(
         xlabel="Predicted probability of passing, on held-out candidate rows",
         ylabel="Share of wrong decisions",
