@@ -60,6 +60,8 @@ def split(expression: Node) -> Tree:
 
 def _split(expression: Node, *, in_units: bool = True, is_ratio: bool = False) -> Tree:
     terms = terms_of(expression)
+    if terms is not None and all(node is None or isinstance(node, Estimand) for node in terms):
+        return _atom(expression, terms, in_units, is_ratio)
     inverse = None if terms is None else _inverted(terms)
     if inverse is not None:
         return _split(inverse, in_units=False, is_ratio=is_ratio or _has_ratio(expression))

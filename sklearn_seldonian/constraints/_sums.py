@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sklearn_seldonian.constraints._evaluate import interval, is_constant, rational_value
 from sklearn_seldonian.constraints._interval import Interval
 from sklearn_seldonian.constraints._nodes import Binary, Call, Negative, Node
-from sklearn_seldonian.constraints._resolve import means_of
+from sklearn_seldonian.constraints._resolve import Estimand, means_of
 
 # Numbers beyond about 2 to this power, and their reciprocals, are handled by interval arithmetic.
 MAX_EXPONENT = 1000
@@ -71,9 +71,8 @@ Terms = dict[Node | None, Weight]
 
 def range_of(node: Node) -> Interval:
     """The interval of all values of `node` while its estimands vary over their ranges."""
-    return interval(
-        node, {estimand: Interval(*estimand.quantity.range) for estimand in means_of(node)}
-    )
+    ranges = {estimand: Interval(*estimand.quantity.range) for estimand in means_of(node)}
+    return ranges[node] if isinstance(node, Estimand) else interval(node, ranges)
 
 
 def terms_of(node: Node) -> Terms | None:
