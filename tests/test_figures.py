@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from pathlib import Path
 
@@ -76,11 +75,11 @@ def test_main_writes_the_figures_that_are_named(tmp_path):
 
 
 def test_layers_are_drawn_in_the_order_that_imports_have():
-    drawn = [name for _, names, _ in diagrams.LAYERS for name in names.split(", ")]
+    drawn = [name for names, _ in diagrams.LAYERS for name in names.split(", ")]
     public = {name for name in LAYERS if name and not name.startswith("_")}
     assert set(drawn) == public | {"_command_line"}
-    heights = [[LAYERS[name] for name in names.split(", ")] for _, names, _ in diagrams.LAYERS]
-    assert all(min(above) >= max(below) for above, below in itertools.pairwise(heights))
+    for height, (names, _) in enumerate(reversed(diagrams.LAYERS)):
+        assert {LAYERS[name] for name in names.split(", ")} == {height}
 
 
 def test_capital_path_ends_as_the_package_certifies():

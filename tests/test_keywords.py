@@ -76,7 +76,7 @@ def test_known_keywords_are_handed_on():
     assert plan(rows=3, delta=0.1) == (3, 0.1)
     assert owner.fit(1, y=2) == (owner, 1, 2)
     assert str(inspect.signature(plan)) == "(rows, *, delta=0.05)"
-    assert (plan.__name__, plan.__doc__) == ("plan", "Plans.")
+    assert (plan.__name__, plan.__doc__) == ("plan", "A plan.")
 
 
 @pytest.mark.parametrize(

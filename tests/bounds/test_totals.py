@@ -123,7 +123,7 @@ def test_mixtures_of_populations_are_seldom_beyond_the_bound(levels, n_means, mo
     monkeypatch.setattr(_totals, "FEW_LIMITS", 30)
     monkeypatch.setattr(_totals, "LIMITS", 30)
     monkeypatch.setattr(_totals, "CELLS", 6.0)
-    monkeypatch.setattr(_totals, "LOOKED_AT", 4)
+    monkeypatch.setattr(_totals, "FIRST_PART", 4)
     delta, corners = 0.4, (0.2, 0.8)
     first, second = np.array(levels, float)
 
