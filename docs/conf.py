@@ -84,5 +84,6 @@ def end_examples_with_text(app, doctree):
 
 def visit_math(translator, node):
     is_block = isinstance(node, nodes.math_block)
-    translator.body.append(tex2mathml(node.astext(), as_block=is_block))
+    formula = tex2mathml(node.astext(), as_block=is_block)
+    translator.body.append(f'<div class="formula">{formula}</div>' if is_block else formula)
     raise nodes.SkipNode

@@ -115,7 +115,7 @@ def _certify(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     """Run the test of a certificate again with a model and rows."""
-    certificate = SafetyCertificate.from_json(Path(options.certificate))
+    certificate = SafetyCertificate.from_json(_file(options.certificate))
     for name in OF_COLUMNS:
         if not getattr(options, name):
             setattr(options, name, _named(certificate.parameters, name))
@@ -164,11 +164,17 @@ def _plan(options: argparse.Namespace) -> int:
 # -- models and rows -------------------------------------------------------------------------
 
 
-def _loaded(options: argparse.Namespace) -> Any:
-    """The model in a file."""
-    path = Path(options.model)
+def _file(name: str) -> Path:
+    """The path of a file that exists."""
+    path = Path(name)
     if not path.is_file():
         raise FileNotFoundError(f"The file {path} does not exist.")
+    return path
+
+
+def _loaded(options: argparse.Namespace) -> Any:
+    """The model in a file."""
+    path = _file(options.model)
     if path.suffix in PICKLES:
         if not options.trust_pickle:
             raise ValueError(f"{path} is a pickle, and {EXECUTES}")
@@ -327,10 +333,13 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 for yes, 1 for no, 2 for no answer (an error).",
     )
     commands = parser.add_subparsers(required=True, metavar="{certify,verify,plan}")
-    tests = "test a fitted model on rows that it was not fitted to"
-    _add_certify(commands.add_parser("certify", help=tests))
-    _add_verify(commands.add_parser("verify", help="run the test of a certificate again"))
-    _add_plan(commands.add_parser("plan", help="compute the number of safety rows of a test"))
+    for name, words, add_options in (
+        ("certify", "test a fitted model on rows that it was not fitted to", _add_certify),
+        ("verify", "run the test of a certificate again", _add_verify),
+        ("plan", "compute the number of safety rows of a test", _add_plan),
+    ):
+        described = f"{words.capitalize()}."
+        add_options(commands.add_parser(name, help=words, description=described))
     return parser
 
 
@@ -353,7 +362,8 @@ def _add_certify(command: argparse.ArgumentParser) -> None:
     add("--max-weight", type=float, metavar="W", help=largest.format("weight"))
     add("--registry", metavar="FILE", help="a file in which tests are recorded")
     add("--seed", type=int, metavar="N", help="the seed of the order of rows")
-    add("--out", default="certificate", metavar="NAME", help="writes NAME.json and NAME.html")
+    files = "write NAME.json and NAME.html (default: certificate)"
+    add("--out", default="certificate", metavar="NAME", help=files)
     command.set_defaults(run=_certify)
 
 

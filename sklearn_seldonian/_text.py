@@ -46,8 +46,9 @@ def wrapped(text: str, width: int | None) -> str:
 
 
 def _broken(line: str, width: int) -> list[str]:
-    """The parts of a line; all but the first are four characters further to the right."""
-    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    """The parts of a line; those after the first are further to the right, or below the text."""
+    text = line.lstrip()
+    indent = " " * (len(line) - len(text) + (2 if text.startswith("- ") else 4))
     parts = textwrap.wrap(
         line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )

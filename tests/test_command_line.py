@@ -185,6 +185,7 @@ CERTIFY = ["certify", "model.skops", "rows.csv", *NAMES, "--constraint"]
     [
         (["certify", "model.joblib", *CERTIFY[2:], "ACC >= 0.5"], "a pickle can run any program"),
         (["certify", "no.skops", *CERTIFY[2:], "ACC >= 0.5"], "The file no.skops does not exist"),
+        (["verify", "no.json", "no.skops", "no.csv"], "The file no.json does not exist"),
         (["certify", "rows.csv", *CERTIFY[2:], "ACC >= 0.5"], "neither a skops file"),
         (
             ["certify", "model.skops", "no.csv", *CERTIFY[3:], "ACC >= 0.5"],

@@ -99,6 +99,7 @@ def test_invisible_characters_are_escaped(text, expected):
         ("one two three", 13, "one two three"),
         ("one two three", 12, "one two\n    three"),
         ("one\n  two three four\nfive", 12, "one\n  two three\n      four\nfive"),
+        ("  - one two three four", 11, "  - one two\n    three\n    four"),
         ("first\n\nlast", 8, "first\n\nlast"),
         ("a-long-name-that-cannot-be-broken b", 10, "a-long-name-that-cannot-be-broken\n    b"),
         ("two  spaces stay", 20, "two  spaces stay"),

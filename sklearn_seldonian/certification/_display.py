@@ -167,9 +167,10 @@ class CertificateDisplay:
             _draw_result(ax, result)
         if self.rates:
             _draw_rates(self.axes_[len(self.results)], self.rates)
-        part.legend(
-            handles=_marks(), loc="outside upper left", ncols=4, frameon=False, fontsize="small"
-        )
+        if self.results:
+            part.legend(
+                handles=_marks(), loc="outside upper left", ncols=4, frameon=False, fontsize="small"
+            )
         return self
 
     @property
@@ -181,17 +182,22 @@ class CertificateDisplay:
         """New axes in `figure`, one below the other."""
         # Separate subfigures, so that long names of rates do not narrow the axes of constraints.
         heights = self._heights()
-        above, *beneath = figure.subfigures(len(heights), squeeze=False, height_ratios=heights).flat
-        height = INCHES_OF_SCALE / heights[0]
-        inches = INCHES_PER_CONSTRAINT * np.arange(len(self.results))
-        bottoms = 1 - (INCHES_OF_LEGEND + INCHES_OF_TITLE + inches) / heights[0] - height
-        rows = [above.add_axes((0.03, bottom, 0.94, height)) for bottom in bottoms]
-        return [*rows, *(part.subplots() for part in beneath)]
+        parts = list(figure.subfigures(len(heights), squeeze=False, height_ratios=heights).flat)
+        rows = []
+        if self.results:
+            above = parts.pop(0)
+            height = INCHES_OF_SCALE / heights[0]
+            inches = INCHES_PER_CONSTRAINT * np.arange(len(self.results))
+            bottoms = 1 - (INCHES_OF_LEGEND + INCHES_OF_TITLE + inches) / heights[0] - height
+            rows = [above.add_axes((0.03, bottom, 0.94, height)) for bottom in bottoms]
+        return [*rows, *(part.subplots() for part in parts)]
 
     def _heights(self) -> list[float]:
-        """The height of all constraints together, and the height of the rates if there are any."""
-        rates = [INCHES_OF_FRAME + INCHES_PER_RATE * len(self.rates)] if self.rates else []
-        return [INCHES_OF_LEGEND + INCHES_PER_CONSTRAINT * len(self.results), *rates]
+        """The heights of all constraints together and of all rates, of those that there are."""
+        constraints = INCHES_OF_LEGEND + INCHES_PER_CONSTRAINT * len(self.results)
+        rates = INCHES_OF_FRAME + INCHES_PER_RATE * len(self.rates)
+        parts = (self.results, constraints), (self.rates, rates)
+        return [height for shown, height in parts if shown]
 
 
 def _draw_result(ax: Axes, result: ConstraintResult) -> None:

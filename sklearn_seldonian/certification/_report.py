@@ -11,7 +11,7 @@ import io
 import math
 import shlex
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from sklearn_seldonian.certification._certificate import SafetyCertificate
     from sklearn_seldonian.certification._fields import ConstraintResult
 
-# The most constraints and rates in one picture. More are unreadable and take minutes to draw.
+# The most constraints and rates that are drawn. More are unreadable and take minutes to draw.
 MAX_PICTURED, MAX_RATES = 20, 40
+# The most constraints and rates in one picture, so that a page of paper has room for it.
+CONSTRAINTS_PER_PICTURE, RATES_BESIDE_CONSTRAINTS = 7, 10
 
 
 def report(certificate: SafetyCertificate) -> str:
@@ -50,7 +52,7 @@ def report(certificate: SafetyCertificate) -> str:
         estimands=estimands,
         rates_shown={name: n for name, n in estimands.items() if few or name in of_extremes},
         rates={rate.name: rate for rate in rates},
-        picture=Markup(_picture(shown)) if shown else "",
+        pictures=_pictures(shown),
         **_how_to_verify(certificate),
     )
 
@@ -145,14 +147,36 @@ def _lowest_and_highest(rates: Sequence[GroupRate]) -> list[GroupRate]:
     return [rates[i] for i in sorted(chosen)]
 
 
-def _picture(results: Sequence[ConstraintResult]) -> str:
-    """A picture of the results as an SVG element; "" without matplotlib."""
+def _pictures(results: Sequence[ConstraintResult]) -> list[Markup]:
+    """Pictures of the results as SVG elements; none without matplotlib."""
     try:
-        import matplotlib
-        from matplotlib.figure import Figure
+        import matplotlib  # noqa: F401
     except ImportError:
-        return ""
-    display = CertificateDisplay(results, _lowest_and_highest(group_rates(results)))
+        return []
+    return [Markup(_picture(*part)) for part in _parts(results)]
+
+
+def _parts(
+    results: Sequence[ConstraintResult],
+) -> Iterator[tuple[Sequence[ConstraintResult], Sequence[GroupRate]]]:
+    """The results and rates of each picture: all in one, or equal parts, and then the rates."""
+    rates = _lowest_and_highest(group_rates(results))
+    if len(results) <= CONSTRAINTS_PER_PICTURE and len(rates) <= RATES_BESIDE_CONSTRAINTS:
+        yield from [(results, rates)] if results else []
+        return
+    size = math.ceil(len(results) / math.ceil(len(results) / CONSTRAINTS_PER_PICTURE))
+    for start in range(0, len(results), size):
+        yield results[start : start + size], ()
+    if rates:
+        yield (), rates
+
+
+def _picture(results: Sequence[ConstraintResult], rates: Sequence[GroupRate]) -> str:
+    """A picture of results and rates as an SVG element."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    display = CertificateDisplay(results, rates)
     drawn = io.StringIO()
     with (
         matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "certificate"}),

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from sklearn_seldonian._keywords import refuse_keywords, refuse_unknown_keywords
 from sklearn_seldonian._palette import on_one_line
+from sklearn_seldonian._text import wrapped
 from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import _requests
 from sklearn_seldonian.certification._certifier import Origin, run_safety_test
@@ -320,7 +321,8 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         if certificate is not None:
             logger.info(certificate.verdict)
             if self.verbose and not self._processes.rank:
-                print("\n".join(map(on_one_line, (certificate.verdict, *certificate.remarks))))
+                lines = map(on_one_line, (certificate.verdict, *certificate.remarks))
+                print(wrapped("\n".join(lines), width=80))
             if not certificate.passed:
                 candidate = split.candidate
                 self.fallback_ = _parameters.fitted_fallback(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INCHES_PER_CONSTRAINT, INCHES_OF_FRAME = 1.9, 0.9
+# The most characters of a constraint and its verdict together.
+CHARACTERS_PER_TITLE = 76
 
 
 class MonitorDisplay:
@@ -163,9 +165,10 @@ class MonitorDisplay:
                 ax.plot(at, last["limit"], "v", color=FAILED, markersize=9)
         ax.set(ylim=(low, high), xlim=(0, None))
         title: dict[str, Any] = {"fontsize": "medium", "parse_math": False}
-        ax.set_title(shortened(constraint, 44), loc="left", color="black", **title)
-        verdict: dict[str, Any] = {"color": for_text(color), "fontweight": "bold"}
-        ax.set_title(_verdict(last), loc="right", **verdict, **title)
+        verdict = _verdict(last)
+        name = shortened(constraint, CHARACTERS_PER_TITLE - len(verdict))
+        ax.set_title(name, loc="left", color="black", **title)
+        ax.set_title(verdict, loc="right", color=for_text(color), fontweight="bold", **title)
         ax.spines[["top", "right"]].set_visible(False)
 
 

@@ -15,7 +15,12 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from sklearn_seldonian import certify
-from sklearn_seldonian.certification import ConstraintResult, SafetyCertificate, _report
+from sklearn_seldonian.certification import (
+    CertificateDisplay,
+    ConstraintResult,
+    SafetyCertificate,
+    _report,
+)
 from sklearn_seldonian.certification._display import GroupRate
 from sklearn_seldonian.certification._fields import UNTOUCHED
 
@@ -204,13 +209,35 @@ def test_a_report_is_complete(part, plain):
     ],
 )
 def test_reports_of_other_outcomes(certificate, part, tmp_path, monkeypatch):
-    monkeypatch.setattr(_report, "_picture", lambda _: "")  # its texts are not counted here
+    monkeypatch.setattr(_report, "_picture", lambda *_: "")  # its texts are not counted here
     assert part in page_of(certificate, tmp_path).text
 
 
 def test_the_picture_is_inside(plain):
     assert plain.tags.count("svg") == 1
     assert "PR | [M] n = 600" in plain.text
+
+
+@pytest.mark.parametrize(
+    ("n_constraints", "n_rates", "expected"),
+    [
+        (1, 1, [(1, 1)]),
+        (7, 10, [(7, 10)]),
+        (1, 11, [(1, 0), (0, 11)]),
+        (8, 1, [(4, 0), (4, 0), (0, 1)]),
+        (20, 60, [(7, 0), (7, 0), (6, 0), (0, 40)]),
+        (9, 0, [(5, 0), (4, 0)]),
+        (0, 0, []),
+    ],
+)
+def test_no_picture_is_longer_than_a_page(n_constraints, n_rates, expected):
+    names = [f"PR | [`{i}`]" for i in range(n_rates)]
+    result = replace(PASSED, rows=dict.fromkeys(names, 9), rates=dict.fromkeys(names, 0.5))
+    parts = list(_report._parts([result] * n_constraints))
+    assert [(len(results), len(rates)) for results, rates in parts] == expected
+    for part in parts:
+        width, height = CertificateDisplay(*part).size
+        assert height / width * 145 < 255  # mm, as in print
 
 
 def test_of_many_constraints_those_with_the_least_room_are_pictured(tmp_path, monkeypatch):

@@ -31,6 +31,8 @@ def shown(model):
     [
         ("ACC >= 0.2", "Not fitted. Constraints: ACC &gt;= 0.2"),
         (["ACC >= 0.2", parse("PR <= 1")], "Not fitted. Constraints: ACC &gt;= 0.2; PR &lt;= 1"),
+        (["PR <= 1"] * 8, "Not fitted. Constraints: " + "; ".join(["PR &lt;= 1"] * 8)),
+        (["PR <= 1"] * 60, f"Not fitted. Constraints: {'PR &lt;= 1; ' * 8}and 52 more"),
         ((), "Not fitted. Constraints: none"),
         ("ACC >=", "Not fitted. Constraints: ACC &gt;="),
         ("\u202eACC\x00 >= 0.2", "Not fitted. Constraints: \\u202eACC\\x00 &gt;= 0.2"),

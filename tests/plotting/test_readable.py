@@ -82,12 +82,14 @@ def test_certificate(n_constraints):
 def test_monitor():
     decisions, labels = np.repeat([1, 0, 0], 40_000), np.ones(120_000)
     columns = [f"a group of people with a very long name {i}" for i in range(3)]
-    monitor = SafetyMonitor([f"TPR | [`{column}`] >= 0.9" for column in columns])
+    limits = zip(columns, (0.9, 0.9, 0.1), strict=True)
+    monitor = SafetyMonitor([f"TPR | [`{column}`] >= {limit}" for column, limit in limits])
     for part in np.array_split(np.arange(120_000), 20):
         groups = pd.DataFrame(np.ones((len(part), 3), dtype=int), columns=columns)
         monitor = monitor.update(decisions[part], labels[part], groups)
     display = MonitorDisplay.from_monitor(monitor)
     assert display.axes_[0].get_title("right").startswith("violated: proved after ")
+    assert display.axes_[2].get_title("right") == "holds: proved"
     (legend,) = display.figure_.legends
     named = [text.get_text() for text in legend.get_texts()]
     assert named == ["estimate", "between the bounds", "limit", "violates it"]

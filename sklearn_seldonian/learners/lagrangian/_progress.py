@@ -14,6 +14,7 @@ from skorch.callbacks import Callback, PrintLog
 from skorch.utils import Ansi
 from tqdm import tqdm
 
+from sklearn_seldonian._text import wrapped
 from sklearn_seldonian.certification import units_of
 from sklearn_seldonian.constraints import ResolvedConstraint, bonferroni
 from sklearn_seldonian.learners.lagrangian._batches import Rows
@@ -25,6 +26,8 @@ from sklearn_seldonian.learners.lagrangian._callbacks import (
 
 logger = logging.getLogger("sklearn_seldonian")
 
+# The characters in a line of a terminal.
+WIDTH = 80
 # The bar appears if a fit takes longer than this.
 SECONDS_BEFORE_BAR = 3.0
 # Without a terminal for a bar, long epochs report their progress at this interval.
@@ -48,7 +51,8 @@ class ProgressLog(PrintLog):  # type: ignore[misc]  # skorch has no types
         self._constraints, self._widths = net.problem.constraints, list[int]()
         if len(self._constraints) > 1:
             for i, constraint in enumerate(self._constraints):
-                self.sink(f"constraint {i}: {constraint.source.text or constraint.source}")
+                text = constraint.source.text or str(constraint.source)
+                self.sink(wrapped(f"constraint {i}: {text}", WIDTH))
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         rows = self._rows(net.history[-1], every=net.verbose > 1)
@@ -67,7 +71,7 @@ class ProgressLog(PrintLog):  # type: ignore[misc]  # skorch has no types
 
     def _rows(self, epoch: Mapping[str, Any], every: bool) -> list[dict[str, str]]:
         """The rows of the table for an epoch: the text of each column by its head."""
-        start = {"epoch": str(epoch["epoch"]), "loss": f"{epoch['loss']:9.4f}"}
+        start = {"epoch": str(epoch["epoch"]), "loss": f"{epoch['loss']:8.4f}"}
         others = {key: self.format_row(epoch, key, "") for key in self._others(epoch)}
         end = {key: text.removesuffix(Ansi.ENDC.value).rjust(9) for key, text in others.items()}
         if "kept" in epoch:
@@ -92,7 +96,7 @@ class ProgressLog(PrintLog):  # type: ignore[misc]  # skorch has no types
         """The columns of constraint i."""
         bound = _comparison(self._constraints[i], epoch[f"predicted_bound_{i}"])
         return {
-            "predicted bound": bound.rjust(18),
+            "predicted bound": bound.rjust(15),
             "multiplier": f"{epoch[f'multiplier_{i}']:.4f}",
             "passing": f"{epoch[f'passing_{i}']:.3f}",
         }

@@ -61,12 +61,23 @@ def test_every_constraint(blobs, groups, capsys):
     model, lines = lines_of_fit(blobs, groups, capsys, ["ACC >= 0.7", RATIO, PARITY], verbose=2)
     start = next(i for i, line in enumerate(lines) if line.startswith("---")) + 1
     rows = [line.split() for line in lines[start : start + 2 * 3]]
-    assert lines[start + 2 * 3 :] == [
-        *(model.certificate_.verdict, str(model.price_)),
-    ]
+    verdict, *remark = lines[start + 2 * 3 :]
+    assert verdict == model.certificate_.verdict
+    assert " ".join(" ".join(remark).split()) == str(model.price_)
+    assert max(map(len, lines)) <= 80
     assert [row[:1] for row in rows[1:3]] == [["1"], ["2"]]
     assert rows[2][2:4] == ["<=", "0.2"]
     assert float(rows[2][1]) == pytest.approx(model.history_["predicted_bound_2"][0], abs=1e-4)
+
+
+def test_long_constraints_are_broken_into_lines(blobs, groups, capsys):
+    long = " + ".join(["abs(PR | [M] - PR | [F])"] * 4) + " <= 4"
+    _, lines = lines_of_fit(blobs, groups, capsys, ["ACC >= 0.6", long], verbose=1)
+    assert lines[0] == "constraint 0: ACC >= 0.6"
+    head = next(i for i, line in enumerate(lines) if line.startswith("epoch"))
+    assert head == 3
+    assert " ".join(" ".join(lines[1:head]).split()) == f"constraint 1: {long}"
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_ratio_is_shown_as_a_ratio(blobs, groups, capsys):
