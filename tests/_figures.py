@@ -31,11 +31,11 @@ def _labels_beyond_the_axes(figure: Any) -> Iterator[Text]:
 
 
 def overlaps(figure: Any) -> list[tuple[str, str]]:
-    """Pairs of texts that cover each other."""
+    """Pairs of texts that cover each other. Boxes of slanted texts say nothing of each other."""
     return [
         (first.get_text(), second.get_text())
         for (first, a), (second, b) in itertools.combinations(texts_in(figure), 2)
-        if a.overlaps(b)
+        if a.overlaps(b) and not (first.get_rotation() % 90 and second.get_rotation() % 90)
     ]
 
 

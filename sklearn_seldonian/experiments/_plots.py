@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sklearn_seldonian._palette import pyplot, shortened, style_of
 from sklearn_seldonian.certification._requests import warn_of_large_delta
@@ -19,6 +20,8 @@ WEIGHT = {"markersize": 5, "linewidth": 1.6, "elinewidth": 1.0, "capsize": 2.5}
 # the next size.
 DODGE = 0.05
 CHARACTERS_PER_NAME, CHARACTERS_PER_LINE = 48, 120
+# Sizes are close if their distance is less than this share of the axis.
+CLOSE = 0.25
 
 
 class ExperimentDisplay:
@@ -144,7 +147,8 @@ class ExperimentDisplay:
                 **WEIGHT,
             )
         ax.set_xscale("log")
-        ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        slanted = {"rotation": 30, "ha": "right"} if _are_crowded(sizes) else {}
+        ax.set_xticks(sizes, [f"{size:,}" for size in sizes], **slanted)
         ax.set_xticks([], minor=True)
         ax.set_xlabel("Rows given to fit")
         ax.set_title(title, loc="left", fontsize="medium")
@@ -167,6 +171,12 @@ class ExperimentDisplay:
         )
         for text in legend.get_texts():
             text.set_parse_math(False)
+
+
+def _are_crowded(sizes: NDArray[np.int64]) -> bool:
+    """Whether the numbers of two sizes would touch each other on a logarithmic axis."""
+    distances = np.diff(np.log(sizes))
+    return bool(len(distances) and distances.min() < CLOSE * distances.sum())
 
 
 def _columns(names: list[str]) -> int:

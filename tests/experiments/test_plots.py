@@ -13,6 +13,7 @@ from sklearn_seldonian.experiments import (
     run_experiment,
     summarise_results,
 )
+from tests._figures import assert_readable
 from tests.conftest import two_blobs
 
 matplotlib.use("Agg")
@@ -132,6 +133,27 @@ def test_on_given_axes(experiment):
     assert display.figure_ is figure
     assert not figure.legends
     assert axes[0].get_legend() is not None
+
+
+@pytest.mark.parametrize(
+    ("sizes", "slanted"),
+    [
+        ([100], False),
+        ([250, 1000, 4000], False),
+        ([100, 200_000], False),
+        ([100, 250, 1000, 4000, 10_000, 100_000], True),
+        ([20_000, 40_000, 80_000, 160_000, 320_000], False),
+    ],
+)
+def test_sizes_can_be_read(experiment, sizes, slanted):
+    results, _ = experiment
+    one = results[results["estimator"] == "always"]
+    parts = [
+        one[one["sample_size"] == one["sample_size"].min()].assign(sample_size=n) for n in sizes
+    ]
+    display = plot_experiment(pd.concat(parts, ignore_index=True))
+    assert_readable(display.figure_)
+    assert {label.get_rotation() > 0 for label in display.axes_[0].get_xticklabels()} == {slanted}
 
 
 def test_more_estimators_than_styles(experiment):
