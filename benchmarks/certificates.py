@@ -381,7 +381,7 @@ def many_levels(n: int) -> Iterator[Row]:
     for n_levels, most in MAX_SECONDS.items():
         frame = pd.DataFrame({"level": rng.integers(0, n_levels, n)})
         for text in LONG:
-            taken = seconds(lambda t=text, f=frame: certify(model, X, y, t, sensitive_features=f))
+            taken = fastest(lambda t=text, f=frame: certify(model, X, y, t, sensitive_features=f))
             yield Row(f"{text}, {n_levels:,} levels, {n:,} rows (s)", taken, at_most=most)
 
 

@@ -37,8 +37,9 @@ DIGEST = np.dtype("V16")
 NUMBERS = (Real, np.bool_)
 # The number of sums in a fingerprint.
 N_LANES = 4
-# The number of bytes that are digested at a time.
-CHUNK_BYTES = 2**25
+# The largest numbers of rows and bytes that are digested at a time. A few thousand numbers per
+# column stay in the processor's cache.
+CHUNK_ROWS, CHUNK_BYTES = 2**13, 2**25
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,9 @@ def weights_of_columns(n: int) -> NDArray[np.uint64]:
 
 
 def _chunks(blocks: Sequence[Block]) -> Iterator[list[Block]]:
-    """The rows of the blocks, in chunks that fit into `CHUNK_BYTES`."""
+    """The rows of the blocks, in chunks of at most `CHUNK_ROWS` and `CHUNK_BYTES`."""
     width = sum(block.shape[1] * 8 if block.ndim == 2 else DIGEST.itemsize for block in blocks)
-    n_rows = max(1, CHUNK_BYTES // max(1, width))
+    n_rows = max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(1, width)))
     for start in range(0, max(1, len(blocks[0])), n_rows):
         yield [block[start : start + n_rows] for block in blocks]
 
