@@ -116,9 +116,8 @@ def _certify(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     """Run the test of a certificate again with a model and rows."""
     certificate = SafetyCertificate.from_json(_file(options.certificate))
-    for name in OF_COLUMNS:
-        if not getattr(options, name):
-            setattr(options, name, _named(certificate.parameters, name))
+    columns = {n: getattr(options, n) or _named(certificate.parameters, n) for n in OF_COLUMNS}
+    options = argparse.Namespace(**{**vars(options), **columns})
     if not options.target:
         raise ValueError(
             "The certificate does not name the column of labels. Name it with --target."
