@@ -79,12 +79,6 @@ class Setup:
         mask[self.split.safety_indices] = True
         return mask
 
-    def warn(self):
-        """Warn of a delta or of constraints that are probably not what the user meant."""
-        specification = self.problem.specification
-        _requests.warn_of_large_delta(specification.source.deltas)
-        _requests.check_ranges(specification, self.problem.targets.range_remedy)
-
 
 class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimator):
     """The part of the estimators that depends neither on the targets nor on the learner.
@@ -187,7 +181,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         refuse_keywords(others, "fit", FIT_ARGUMENTS, self)
         model = self._working_copy()
         setup = model._set_up(X, y, sensitive_features, safety_mask, groups, sample_weight, shift)
-        setup.warn()
+        setup.problem.warn()
         hashes = row_hashes(setup.rows.given)
         processes = model._processes
         processes.check_same((hashes, *setup.other_arguments, model._promises_), UNLIKE)

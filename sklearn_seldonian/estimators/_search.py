@@ -317,7 +317,7 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         X, y, sensitive_features, safety_mask, *of_units = data
         X, y = _arrays.as_arrays(X, y)
         _, setup = _set_up(estimator, {}, (X, y, sensitive_features, safety_mask, *of_units))
-        setup.warn()
+        setup.problem.warn()
         data = X, y, sensitive_features, setup.safety_mask, *of_units
         self._compare(estimator, settings, data, setup.split.candidate)
         chosen = self._chosen(bool(setup.problem.specification.constraints))

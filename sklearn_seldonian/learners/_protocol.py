@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
+from sklearn_seldonian.certification._requests import check_ranges, warn_of_large_delta
 from sklearn_seldonian.certification._specification import BoundSpecification, Specification
 from sklearn_seldonian.constraints import Choice
 from sklearn_seldonian.data._split import LabelledRows, Split
@@ -61,6 +62,11 @@ class Problem:
         if split.candidate.units is not None and split.candidate.units.shift is not None:
             for_training = training_specification_of(bound, cells, split.candidate)
         return cls(bound.opened(), targets, n_safety, power, for_training)
+
+    def warn(self) -> None:
+        """Warn of a delta or of constraints that are probably not what the user meant."""
+        warn_of_large_delta(self.specification.source.deltas)
+        check_ranges(self.specification, self.targets.range_remedy)
 
     def for_training(self) -> Problem:
         """The problem with the `training_specification`, if there is one."""
