@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
 
@@ -25,15 +26,17 @@ MIN_VALUES_PER_ROW = 1 / 3
 def remark_on_copies(candidate: LabelledRows, safety: LabelledRows) -> str | None:
     """A sentence about safety rows that are exact copies of candidate rows; None without copies.
 
-    There is no remark on discrete data, whose rows agree by chance. For large data, a sample of the
-    rows is compared.
+    There is no remark on discrete data, whose rows agree by chance. Rows in which all continuous
+    columns are missing or zero are not counted, for the same reason. For large data, a sample of
+    the rows is compared.
     """
     if issparse(candidate.X):
         return None
     trained, tested = _sample(candidate), _sample(safety)
     is_copy = np.isin(_labelled_hashes(*tested), _labelled_hashes(*trained))
+    is_copy &= _have_own_values(tested[0])
     is_suspicious = is_copy.sum() >= MIN_COPIES and is_copy.mean() >= MIN_SHARE
-    if not is_suspicious or not all(_is_continuous(X) for X, _ in (trained, tested)):
+    if not is_suspicious or not _have_own_values(trained[0]).any():
         return None
     return (
         f"{is_copy.mean():.0%} of the compared safety rows are exact copies of candidate rows, in "
@@ -56,7 +59,13 @@ def _labelled_hashes(X: Any, y: Any) -> Hashes:
     return row_hashes(X) + np.uint64(3) * row_hashes(y)  # 3: rows and labels must not cancel
 
 
-def _is_continuous(X: Any) -> bool:
-    """Whether a column of the rows has many different values."""
-    columns = [column for block in blocks_of(X) for column in bits_of(block).T]
-    return any(len(np.unique(column)) >= MIN_VALUES_PER_ROW * len(column) for column in columns)
+def _have_own_values(X: Any) -> NDArray[np.bool_]:
+    """Which rows have a value in a continuous column that is neither missing nor zero."""
+    found: Any = False
+    for block in blocks_of(X):
+        bits = bits_of(block)
+        is_value = np.nan_to_num(block) != 0 if block.ndim == 2 else np.full(bits.shape, True)
+        least = MIN_VALUES_PER_ROW * len(bits)
+        continuous = [len(np.unique(column)) >= least for column in bits.T]
+        found = found | is_value[:, continuous].any(axis=1)
+    return np.asarray(found)

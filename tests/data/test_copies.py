@@ -45,6 +45,16 @@ NATURAL = {
         np.random.default_rng(0).integers(18, 80, (900, 1)),
         np.random.default_rng(1).integers(0, 2, 900),
     ),
+    "missing numbers beside a category": lambda: (
+        pd.DataFrame(
+            {
+                "a": np.where(np.arange(900) % 5, np.random.default_rng(0).normal(size=900), 0.0),
+                "b": np.where(np.arange(900) % 5, np.random.default_rng(1).random(900), np.nan),
+                "c": ["x", "y", "z"] * 300,
+            }
+        ),
+        np.arange(900) % 2,
+    ),
     "all the same": lambda: (np.zeros((900, 3)), np.arange(900) % 2),
     "few copies": lambda: (
         np.random.default_rng(0).normal(size=(900, 2))[np.r_[:880, :20]],
