@@ -347,8 +347,8 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
         on the candidate data that epochs are evaluated on. For a network with many rows these are
         candidate data held out from training; see the user guide.
     step_history_ : DataFrame
-        One row per update of the multipliers, about twelve per epoch. Empty without constraints.
-        The columns are:
+        One row per update of the multipliers. There are about twelve per epoch, but they are at
+        least 8 and at most 32 batches apart. Empty without constraints. The columns are:
 
         - ``epoch`` and ``batch``, counted from 1, and ``progress``, the number of epochs done,
           with fractions;
