@@ -344,11 +344,11 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
           it was kept.
 
         Estimates, bounds and probabilities are computed with the epoch's best decision threshold,
-        on the candidate data that epochs are evaluated on. For a network with many rows these are
-        candidate data held out from training; see the user guide.
+        on the candidate data that epochs are evaluated on. For a network with few rows per
+        parameter, these are held out from training; see the user guide.
     step_history_ : DataFrame
-        One row per update of the multipliers, about twelve per epoch. Empty without constraints.
-        The columns are:
+        One row per update of the multipliers. There are about twelve per epoch, but they are at
+        least 8 and at most 32 batches apart. Empty without constraints. The columns are:
 
         - ``epoch`` and ``batch``, counted from 1, and ``progress``, the number of epochs done,
           with fractions;
