@@ -189,7 +189,7 @@ def test_without_a_solution_a_fallback_answers(people):
 
 def table(people):
     X, _, _ = people
-    frame = pd.DataFrame(X, columns=list("abcd"))
+    frame = pd.DataFrame(X.copy(), columns=list("abcd"))
     frame["city"] = pd.Categorical(np.where(X[:, 2] > 0, "Rome", "Oslo"))
     frame["adult"] = X[:, 3] > 0
     frame.loc[::7, "d"] = np.nan

@@ -185,7 +185,7 @@ def test_the_price_of_another_epoch(lr, is_best):
     ).fit(X, y, sensitive_features=pd.DataFrame({"first": first}))
     losses = model.history_.set_index("epoch")["candidate_loss"]
     kept, best = model.net_.kept_epoch_, losses.idxmin()
-    assert (kept == best) is is_best, (kept, best)
+    assert (kept == best) == is_best, (kept, best)
     if is_best:
         assert model.price_ is None
         assert model.certificate_.remarks == ()
