@@ -38,7 +38,7 @@ def listed(values: Iterable[object], most: int = MAX_LISTED) -> str:
     return ", ".join(shown)
 
 
-def wrapped(text: str, width: int | None) -> str:
+def wrapped(text: str, width: int | None = 80) -> str:
     """`text` in lines of at most `width` characters, broken between words; None: as it is."""
     if width is None:
         return text

@@ -316,7 +316,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
             logger.info(certificate.verdict)
             if self.verbose and not self._processes.rank:
                 lines = map(on_one_line, (certificate.verdict, *certificate.remarks))
-                print(wrapped("\n".join(lines), width=80))
+                print(wrapped("\n".join(lines)))
             if not certificate.passed:
                 candidate = split.candidate
                 self.fallback_ = _parameters.fitted_fallback(

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from sklearn_seldonian.certification import CertificateDisplay, ConstraintResult
+from sklearn_seldonian.certification import CertificateDisplay
 from sklearn_seldonian.certification._display import group_rates
 from sklearn_seldonian.monitoring import MonitorDisplay, SafetyMonitor
 from sklearn_seldonian.plotting import PowerDisplay, TradeoffDisplay, TrainingDisplay
 from tests._figures import assert_readable, cut_off, overlaps, pale
+from tests.certification.test_display import RESULT
 
 GROUPS = [f'[race == "African-American", sex == "Female", age >= {i}]' for i in range(60)]
 CONSTRAINTS = [f"abs(TPR | {group} - TPR) <= 0.1" for group in GROUPS]
@@ -56,16 +57,11 @@ def test_tradeoff(score):
 @pytest.mark.parametrize("n_constraints", [1, 12])
 def test_certificate(n_constraints):
     names = [f"TPR | {group}" for group in GROUPS[:n_constraints]]
-    result = ConstraintResult(
-        constraint="",
-        operator="<=",
-        estimate=0.5,
+    result = replace(
+        RESULT,
         bound=0.62,
-        limit=0.6,
-        g=-0.1,
         g_upper=0.02,
         p_value=0.1,
-        delta=0.05,
         method="score test",
         guarantee="asymptotic",
         rows={name: 1_234_567 for name in names},

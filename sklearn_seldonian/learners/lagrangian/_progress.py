@@ -26,8 +26,6 @@ from sklearn_seldonian.learners.lagrangian._callbacks import (
 
 logger = logging.getLogger("sklearn_seldonian")
 
-# The characters in a line of a terminal.
-WIDTH = 80
 # The bar appears if a fit takes longer than this.
 SECONDS_BEFORE_BAR = 3.0
 # Without a terminal for a bar, long epochs report their progress at this interval.
@@ -52,7 +50,7 @@ class ProgressLog(PrintLog):  # type: ignore[misc]  # skorch has no types
         if len(self._constraints) > 1:
             for i, constraint in enumerate(self._constraints):
                 text = constraint.source.text or str(constraint.source)
-                self.sink(wrapped(f"constraint {i}: {text}", WIDTH))
+                self.sink(wrapped(f"constraint {i}: {text}"))
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         rows = self._rows(net.history[-1], every=net.verbose > 1)
