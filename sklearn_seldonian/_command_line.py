@@ -254,12 +254,16 @@ def _csv(path: Path, target: str, model: Any) -> pd.DataFrame:
     labels = getattr(model, "classes_", ())
     are_texts = len(labels) > 0 and all(isinstance(label, str) for label in labels)
     try:
-        return pd.read_csv(
-            path,
-            keep_default_na=False,
-            na_values=[""],
-            dtype={target: str} if are_texts else None,
-        )
+        with warnings.catch_warnings():
+            # Without the option, which pandas 3.1 no longer needs, pandas 2 changes last digits.
+            warnings.filterwarnings("ignore", "The 'float_precision' argument is deprecated")
+            return pd.read_csv(
+                path,
+                keep_default_na=False,
+                na_values=[""],
+                dtype={target: str} if are_texts else None,
+                float_precision="round_trip",
+            )
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"{path} cannot be read as a CSV file in UTF-8: {error}.") from error
 
