@@ -10,10 +10,16 @@ from sklearn_seldonian.selection._group_thresholds import (
 from sklearn_seldonian.selection._linearisation import Linearised
 from sklearn_seldonian.selection._margins import normal_margins
 from sklearn_seldonian.selection._problem import ConstrainedProblem
-from sklearn_seldonian.selection._ranking import SelectionKey, position_of_best, selection_key
+from sklearn_seldonian.selection._ranking import (
+    MARGIN,
+    SelectionKey,
+    position_of_best,
+    selection_key,
+)
 from sklearn_seldonian.selection._thresholds import ClassShifts, ShiftedDecisions, class_shifts
 
 __all__ = [
+    "MARGIN",
     "ClassShifts",
     "ConstrainedProblem",
     "ConstraintUnits",

@@ -8,6 +8,11 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 SelectionKey = tuple[float, float, float]
 
+# A model is preferred to one that is simpler, less moved or trained for longer if its error is
+# lower by more than this many standard errors of the difference. The lowest of many estimated
+# errors is too low, so without a margin the choice favours models whose estimates vary most.
+MARGIN = 0.5
+
 
 def selection_key(
     feasibility_score: float, error: float, loss: float, power: float

@@ -1,4 +1,4 @@
-"""The weights of the best epoch so far, and the number of rows held out to compare epochs."""
+"""The weights of the chosen epoch so far, and the number of rows held out to compare epochs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 from sklearn_seldonian.constraints import Choice
 from sklearn_seldonian.learners._price import UNSEEN, Outcome, Price
 from sklearn_seldonian.learners.lagrangian._outputs import UNADJUSTED, Adjustment
-from sklearn_seldonian.selection import Prediction, SelectionKey, selection_key
+from sklearn_seldonian.selection import MARGIN, Prediction, SelectionKey, selection_key
 
 Array = NDArray[np.float64]
 
@@ -43,6 +43,19 @@ def n_selection_rows(n_candidate: int, n_smallest: float, module: nn.Module) -> 
     return held_out if held_out >= MIN_HELD_OUT else 0
 
 
+class RowErrors(NamedTuple):
+    """The part of the error that is due to each row: arrays of shape (n_rows,).
+
+    Attributes
+    ----------
+    adjusted, unadjusted : ndarray of shape (n_rows,)
+        With the adjustment of the scores, and without it.
+    """
+
+    adjusted: Array
+    unadjusted: Array
+
+
 class Candidate(NamedTuple):
     """The evaluation of one epoch's weights with some adjustment of the scores.
 
@@ -53,8 +66,8 @@ class Candidate(NamedTuple):
     prediction : Prediction
         The predicted result of the safety test.
     error : float
-        The share of wrong decisions, weighted by the criterion's class weights. Zero if decisions
-        are drawn.
+        The smoothed share of wrong decisions, weighted by the criterion's class weights. Zero if
+        decisions are drawn.
     loss : float
         The primary loss.
     adjustment : Adjustment
@@ -62,6 +75,8 @@ class Candidate(NamedTuple):
         The results with the adjustment and without it.
     choices : tuple of Choice
         For each constraint, the alternatives to test.
+    row_errors : RowErrors or None
+        None if decisions are drawn, and for regressions.
     """
 
     means: Array
@@ -72,6 +87,7 @@ class Candidate(NamedTuple):
     outcome: Outcome = UNSEEN
     unadjusted: Outcome = UNSEEN
     choices: tuple[Choice, ...] = ()
+    row_errors: RowErrors | None = None
 
     def selection_key(self, power: float) -> SelectionKey:
         """The key by which candidates are ordered; see `sklearn_seldonian.selection`."""
@@ -79,8 +95,43 @@ class Candidate(NamedTuple):
         return selection_key(score, self.error, self.loss, power)
 
 
+class LatestOfBest:
+    """The choice among epochs: the latest whose error is about as low as that of the best.
+
+    The learning rate falls, so later weights are nearer to the optimum. The lowest of all estimated
+    errors is often that of an earlier epoch by chance. An epoch is kept unless its error is higher
+    than that of the best one by more than `MARGIN` standard errors of the difference.
+
+    Attributes
+    ----------
+    improved : int
+        The best epoch so far.
+    """
+
+    def __init__(self) -> None:
+        self.improved = 0
+        self._key: SelectionKey = (-np.inf, -np.inf, -np.inf)
+        self._errors: Array | None = None
+
+    def offer(self, epoch: int, key: SelectionKey, errors: Array | None) -> bool:
+        """Whether to keep an epoch with this key and these errors of rows."""
+        if key > self._key:
+            self.improved, self._key, self._errors = epoch, key, errors
+            return True
+        if errors is None or self._errors is None or key[0] != self._key[0]:
+            return False
+        standard_error = float(np.linalg.norm(errors - self._errors))
+        return key[1] >= self._key[1] - MARGIN * standard_error
+
+
 class Checkpoints:
-    """Keeps the weights of the best candidate so far, with its adjustment."""
+    """Keeps the weights of the chosen candidate so far, with its adjustment.
+
+    Attributes
+    ----------
+    improved : int
+        The epoch of the best candidate so far. The kept one may be later.
+    """
 
     def __init__(self, power: float) -> None:
         self.power = power
@@ -88,20 +139,27 @@ class Checkpoints:
         self.evaluated: tuple[Candidate, torch.Tensor] | None = None
         self.adjustment = UNADJUSTED
         self.epoch: int | None = None
-        self._key: SelectionKey = (-np.inf, -np.inf, -np.inf)
+        self._choice, self._choice_without = LatestOfBest(), LatestOfBest()
         # The epoch that would be kept without constraints, and its results.
         self._without = 0, UNSEEN
+
+    @property
+    def improved(self) -> int:
+        return self._choice.improved
 
     def offer(
         self, epoch: int, module: nn.Module, candidate: Candidate, scores: torch.Tensor
     ) -> bool:
-        """Keep one epoch's weights if they are the best so far; return whether they are."""
-        key, unadjusted = candidate.selection_key(self.power), candidate.unadjusted
-        if unadjusted.disadvantage < self._without[1].disadvantage:
-            self._without = epoch, unadjusted
-        if not np.isfinite(candidate.loss) or not key > self._key:
+        """Keep one epoch's weights if they are chosen; return whether they are."""
+        adjusted, unadjusted = candidate.row_errors or (None, None)
+        without = 0.0, -candidate.unadjusted.disadvantage, 0.0
+        is_finite = np.isfinite(candidate.unadjusted.disadvantage)
+        if is_finite and self._choice_without.offer(epoch, without, unadjusted):
+            self._without = epoch, candidate.unadjusted
+        key = candidate.selection_key(self.power)
+        if not np.isfinite(candidate.loss) or not self._choice.offer(epoch, key, adjusted):
             return False
-        self._key, self.evaluated = key, (candidate, scores)
+        self.evaluated = candidate, scores
         self.keep(epoch, module, candidate.adjustment)
         return True
 

@@ -10,12 +10,10 @@ import torch
 
 from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
 from sklearn_seldonian.learners.lagrangian._evaluation import CandidateEvaluator
+from sklearn_seldonian.selection import MARGIN
 
 # The number of parts of the rows whose differences between two nets give the standard error.
 N_PARTS = 20
-# A net that is less simple must be better by this many standard errors. With 0, networks are kept
-# that are worse by .03. With 2, some are not kept that are better by .08 (`default_module.py`).
-MARGIN = 0.5
 # If neither is predicted to pass, its probability of passing must be larger by this much. With 500
 # candidate rows, predictions for PPV >= 0.75 on Adult have larger errors, and those for the
 # network, which come from half of the rows, the largest ones.
@@ -51,8 +49,8 @@ def preferred(nets: Mapping[str, Evaluated | None], power: float) -> tuple[str, 
 
     The net with the largest probability of passing is kept. Among nets with about the same
     probability the first is kept, unless the error of a later one is lower by more than `MARGIN`
-    standard errors. The margin is needed because the lowest of several estimated errors is too
-    low, most of all for the nets whose estimates vary most, and these are not the simplest [1]_.
+    standard errors [1]_. Without a margin, networks are kept that are worse by .03. With a margin
+    of 2, some are not kept that are better by .08 (`default_module.py`).
 
     Parameters
     ----------

@@ -85,7 +85,7 @@ class Epochs:
                 record[f"{key}{i}"] = float(value)
         record["candidate_loss"] = best.loss
         record["kept"] = self.checkpoints.offer(epoch, module, best, scores)
-        waited = epoch - (self.checkpoints.epoch or 0)
+        waited = epoch - self.checkpoints.improved
         is_last = self.n_iter_no_change is not None and waited >= self.n_iter_no_change
         return EpochResult(record, margins, is_last)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -18,7 +18,7 @@ from sklearn_seldonian.constraints import Cells, Stratification
 from sklearn_seldonian.data._units import SamplingUnits
 from sklearn_seldonian.learners._price import Outcome
 from sklearn_seldonian.learners.lagrangian._batches import Rows
-from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate
+from sklearn_seldonian.learners.lagrangian._checkpoints import Candidate, RowErrors
 from sklearn_seldonian.learners.lagrangian._devices import on_device
 from sklearn_seldonian.learners.lagrangian._outputs import (
     UNADJUSTED,
@@ -29,6 +29,7 @@ from sklearn_seldonian.learners.lagrangian._outputs import (
 from sklearn_seldonian.learners.lagrangian._tasks import Task, summarised
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.selection import (
+    MARGIN,
     ClassShifts,
     ConstrainedProblem,
     GroupDecisions,
@@ -132,7 +133,7 @@ class CandidateEvaluator:
         return self._shrunk(scores, unshrunk)
 
     def costs(
-        self, scores: torch.Tensor, adjustment: Adjustment, parts: Iterable[torch.Tensor]
+        self, scores: torch.Tensor, adjustment: Adjustment, parts: Sequence[torch.Tensor]
     ) -> list[float]:
         """The costs of a model with these `scores` and this `adjustment` on parts of the rows.
 
@@ -140,16 +141,23 @@ class CandidateEvaluator:
         positions of some rows.
         """
         adjusted = self._adjusted(scores, adjustment)
-        return [self._cost(adjusted, part) for part in parts]
+        if self._has_errors:
+            errors, weights = self._row_errors(adjusted), self._class_weights[self._labels]
+            shares = [weights[at].sum() / weights.sum() for at in parts]
+            return [float(errors[at].sum() / own) for at, own in zip(parts, shares, strict=True)]
+        rows = [at.to(self.rows.y.device) for at in parts]
+        return [self.task.loss(self.criterion, adjusted[at], self.rows.y[at]).item() for at in rows]
 
-    def _cost(self, scores: torch.Tensor, at: torch.Tensor) -> float:
+    def _both_errors(self, scores: torch.Tensor, adjusted: torch.Tensor) -> RowErrors | None:
         if not self._has_errors:
-            at = at.to(self.rows.y.device)
-            return self.task.loss(self.criterion, scores[at], self.rows.y[at]).item()
-        labels = self._labels[at]
-        weights = self._class_weights[labels]
-        wrong = scores.argmax(dim=1).cpu().numpy()[at] != labels
-        return float(weights[wrong].sum() / weights.sum())
+            return None
+        return RowErrors(self._row_errors(adjusted), self._row_errors(scores))
+
+    def _row_errors(self, scores: torch.Tensor) -> Array:
+        """The part of the error that is due to each row."""
+        weights = self._class_weights[self._labels]
+        wrong = scores.argmax(dim=1).cpu().numpy() != self._labels
+        return np.asarray(weights * wrong / weights.sum())
 
     @property
     def cost_in_words(self) -> str:
@@ -200,7 +208,8 @@ class CandidateEvaluator:
         means = problem.linearisation.means(seen.confusion)
         error, outcome = float(self._errors(seen.confusion)), self._outcome(seen.confusion, loss)
         prediction, choices = self.forecast.predict(seen), self.forecast.choices(seen)
-        return Candidate(means, prediction, error, loss, adjustment, outcome, outcome, choices)
+        results = loss, adjustment, outcome, outcome, choices, self._both_errors(scores, *batches)
+        return Candidate(means, prediction, error, *results)
 
     def _adjusted(self, scores: torch.Tensor, adjustment: Adjustment) -> torch.Tensor:
         """The adjusted scores of the rows."""
@@ -266,8 +275,7 @@ class CandidateEvaluator:
             return common._replace(adjustment=Adjustment(1.0, (), by_group=shared))
         for shifts in group_shifts(*self._rows_by(scores)):
             best = shifts.best(float(offsets[shifts.class_position]), self._choose)
-            error = float(self._errors(best.smoothed))
-            found.append(self._candidate(best, error, common.unadjusted, scores))
+            found.append(self._candidate(best, common.unadjusted, scores))
         return max(found, key=lambda candidate: candidate.selection_key(problem.power))
 
     def _choose(self, decisions: GroupDecisions) -> tuple[int, SelectionKey]:
@@ -283,19 +291,17 @@ class CandidateEvaluator:
         """The model with the best offset of one class, or without offset if not `adjusted`."""
         decisions = shifts.decisions
         best = int(np.flatnonzero(decisions.offsets == 0)[0])
-        unadjusted = self._outcome(decisions.tables[best], np.nan)
+        unmoved = decisions.tables[best]
         if adjusted:
-            best = self._best(decisions)
+            best = self._best(decisions, unmoved)
             if decisions.offsets[best] != 0:
                 decisions = shifts.near(best, N_FINER)
-                best = self._best(decisions)
-        chosen = decisions.at(best)
-        return self._candidate(chosen, float(self._errors(chosen.tables)), unadjusted, scores)
+                best = self._best(decisions, unmoved)
+        return self._candidate(decisions.at(best), self._outcome(unmoved, np.nan), scores)
 
     def _candidate(
         self,
         chosen: ShiftedDecisions | GroupDecisions,
-        error: float,
         unadjusted: Outcome,
         scores: torch.Tensor,
     ) -> Candidate:
@@ -307,14 +313,37 @@ class CandidateEvaluator:
         adjusted = self._adjusted(scores, adjustment)
         loss = self.task.loss(self.criterion, adjusted, self.rows.y).item()
         means = problem.linearisation.means(chosen.tables)
-        outcome = self._outcome(chosen.tables, loss)
-        return Candidate(means, prediction, error, loss, adjustment, outcome, unadjusted, choices)
+        outcome, error = self._outcome(chosen.tables, loss), float(self._errors(chosen.smoothed))
+        results = (
+            loss,
+            adjustment,
+            outcome,
+            unadjusted,
+            choices,
+            self._both_errors(scores, adjusted),
+        )
+        return Candidate(means, prediction, error, *results)
 
-    def _best(self, decisions: ShiftedDecisions) -> int:
-        """The position of the best offset; among equal ones, of the smallest."""
-        errors, distances = self._errors(decisions.tables), np.abs(decisions.offsets)
-        scores = self._feasibility_scores(decisions)
+    def _best(self, decisions: ShiftedDecisions, unmoved: Array) -> int:
+        """The position of the best offset; among equal ones, of the smallest.
+
+        Errors are smoothed, because among many decisions some have few errors by chance. A larger
+        offset must be better by some standard errors. `unmoved` is the table without offset.
+        """
+        standard_errors = self._standard_errors(decisions, unmoved)
+        errors = self._errors(decisions.smoothed) + MARGIN * standard_errors
+        scores, distances = self._feasibility_scores(decisions), np.abs(decisions.offsets)
         return position_of_best(scores, errors, distances, self.problem.power)
+
+    def _standard_errors(self, decisions: ShiftedDecisions, unmoved: Array) -> Array:
+        """The standard errors of the errors' differences from the error without offset."""
+        n_classes, k = self.problem.shape[1], decisions.class_position
+        before = unmoved[..., :n_classes].sum(axis=0)
+        of_class = decisions.tables[..., :n_classes].sum(axis=-3)[..., k]
+        weights, of_label = self._class_weights, before.sum(axis=1)
+        changed = np.abs(of_class - before[:, k]) / before.sum()
+        mean_weight = of_label @ weights / of_label.sum()
+        return np.asarray(np.sqrt(changed @ weights**2 / len(self.rows)) / mean_weight)
 
     def _feasibility_scores(self, decisions: ShiftedDecisions | GroupDecisions) -> Array:
         seen = self._as_seen(decisions.smoothed)

@@ -21,7 +21,7 @@ from sklearn_seldonian.learners.stacking._head import Head
 from sklearn_seldonian.learners.stacking._scores import ClassScores, NumberScores, Scores
 
 MAX_EPOCHS = 20
-LEARNING_RATE, WEIGHT_DECAY = 0.01, 0.05
+LEARNING_RATE, WEIGHT_DECAY = 0.01, 0.01
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from sklearn_seldonian.learners._price import Outcome
 from sklearn_seldonian.learners.lagrangian._checkpoints import (
     Candidate,
     Checkpoints,
+    LatestOfBest,
     n_selection_rows,
 )
 from sklearn_seldonian.modules import MLP
@@ -50,6 +51,48 @@ def test_best_of_those_predicted_to_pass_or_the_likeliest(offers, kept):
         assert scores.unique().item() == kept
     else:
         assert checkpoints.evaluated is None
+
+
+def errors_of(wrong, n_rows=400):
+    """The errors of rows, of which those numbered in `wrong` are decided wrongly."""
+    return np.isin(np.arange(n_rows), wrong) / n_rows
+
+
+# The difference between the two has a standard error of sqrt(16) / 400 = .01.
+SIXTEEN = range(16)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "kept"),
+    [
+        # For each epoch: the feasibility score and the wrong rows.
+        ([(0.9, SIXTEEN), (0.9, SIXTEEN)], 2),
+        ([(0.9, SIXTEEN), (0.9, range(8, 24))], 2),
+        ([(0.9, SIXTEEN), (0.9, range(7, 25))], 2),  # worse by .5 standard errors
+        ([(0.9, SIXTEEN), (0.9, range(7, 26))], 1),
+        ([(0.9, SIXTEEN), (0.8, SIXTEEN)], 1),
+        ([(0.8, SIXTEEN), (0.9, range(100))], 2),
+        # Every epoch is compared with the best, so that the errors cannot rise step by step.
+        ([(0.9, range(40)), (0.9, range(20, 61)), (0.9, range(1, 44)), (0.9, range(52))], 2),
+        ([(0.9, ()), (0.9, (0,))], 1),
+    ],
+)
+def test_the_latest_epoch_is_kept_unless_it_is_worse_by_a_margin(epochs, kept):
+    choice = LatestOfBest()
+    chosen = 0
+    for epoch, (score, wrong) in enumerate(epochs, start=1):
+        errors = errors_of(list(wrong))
+        if choice.offer(epoch, (score, -errors.sum(), 0.0), errors):
+            chosen = epoch
+    assert chosen == kept
+    keys = [(score, -len(wrong)) for score, wrong in epochs]
+    assert choice.improved == 1 + keys.index(max(keys))
+
+
+def test_without_errors_of_rows_only_a_better_epoch_is_kept():
+    choice = LatestOfBest()
+    keys = (0.9, 0.0, -0.5), (0.9, 0.0, -0.5), (0.9, 0.0, -0.4)
+    assert [choice.offer(i, key, None) for i, key in enumerate(keys)] == [True, False, True]
 
 
 def outcome(error, positive):

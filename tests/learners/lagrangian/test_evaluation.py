@@ -57,7 +57,8 @@ def test_offset_is_the_one_with_the_fewest_errors_of_those_that_pass():
     best = evaluator.best(scores)
     assert unadjusted.prediction.feasibility_score < 0.9 <= best.prediction.feasibility_score
     decided = best.adjustment.apply(scores).argmax(dim=1).numpy()
-    assert best.error == pytest.approx((decided != y).mean())
+    assert best.outcome.value == pytest.approx((decided == y).mean())
+    assert best.error == pytest.approx((decided != y).mean(), abs=0.005)  # smoothed
     assert 0.0 < decided.mean() < 1.0
     loss = nn.functional.cross_entropy(best.adjustment.apply(scores), torch.from_numpy(y)).item()
     assert best.loss == pytest.approx(loss)
@@ -84,6 +85,17 @@ def test_decisions_are_reported_with_and_without_the_adjustment(deterministic):
     assert best.outcome.disadvantage > best.unadjusted.disadvantage
 
 
+@pytest.mark.parametrize(("bias", "is_moved"), [(0.0, False), (0.1, False), (0.6, True)])
+def test_a_threshold_is_moved_if_that_is_better_by_a_margin(bias, is_moved):
+    evaluator, scores, _ = evaluator_of(GAP, gap=0.0, n_safety=100_000)
+    scores = scores + torch.tensor([0.0, bias])
+    best, unmoved = evaluator.best(scores), evaluator.predict_test_outcome(scores, UNADJUSTED)
+    assert unmoved.prediction.feasibility_score > 0.9
+    assert (best.adjustment != UNADJUSTED) == is_moved
+    standard_error = np.linalg.norm(best.row_errors.adjusted - best.row_errors.unadjusted)
+    assert unmoved.error - best.error >= 0.49 * standard_error  # without rounding, .5
+
+
 def test_accuracy_is_weighted_as_errors_are():
     evaluator, scores, y = evaluator_of(GAP)
     weights = torch.tensor([1.0, 3.0], dtype=torch.float64)
@@ -98,7 +110,12 @@ def test_accuracy_is_weighted_as_errors_are():
     right = (scores.argmax(dim=1).numpy() == y) * weight
     assert best.unadjusted.measure == "weighted accuracy"
     assert best.unadjusted.value == pytest.approx(right.sum() / weight.sum())
-    assert best.outcome.value == pytest.approx(1.0 - best.error)
+    right = (best.adjustment.apply(scores).argmax(dim=1).numpy() == y) * weight
+    assert best.outcome.value == pytest.approx(right.sum() / weight.sum())
+    assert best.error == pytest.approx(1.0 - best.outcome.value, abs=0.005)  # smoothed
+    errors = best.row_errors
+    assert 1.0 - errors.adjusted.sum() == pytest.approx(best.outcome.value)
+    assert 1.0 - errors.unadjusted.sum() == pytest.approx(best.unadjusted.value)
 
 
 def test_probabilities_shrink_as_little_as_needed():

@@ -153,7 +153,8 @@ def test_training_ends_when_nothing_better_was_found_for_long(blobs):
     params = {"module": MLP, "constraints": "ACC >= 0.7", "random_state": 0}
     params["callbacks__falling_rate"] = None  # else it depends on max_epochs
     model = SeldonianClassifier(max_epochs=90, n_iter_no_change=5, **params).fit(*blobs)
-    assert model.n_iter_ == model.net_.kept_epoch_ + 5 < 90
+    # The best epoch is the fifth before the last. A later one that is about as good is kept.
+    assert model.n_iter_ - 5 <= model.net_.kept_epoch_ <= model.n_iter_ < 90
     whole = SeldonianClassifier(max_epochs=model.n_iter_, **params).fit(*blobs)
     assert whole.net_.kept_epoch_ == model.net_.kept_epoch_
     assert whole.certificate_.fingerprints == model.certificate_.fingerprints
