@@ -15,9 +15,10 @@ from sklearn_seldonian.selection import MARGIN
 # The number of parts of the rows whose differences between two nets give the standard error.
 N_PARTS = 20
 # If neither is predicted to pass, its probability of passing must be larger by this much. With 500
-# candidate rows, predictions for PPV >= 0.75 on Adult have larger errors, and those for the
-# network, which come from half of the rows, the largest ones.
-LIKELIER = 0.1
+# candidate rows and PPV >= 0.75 on Adult, networks whose predicted probability was larger by .1 to
+# .3 passed in 3 of 9 draws, and the linear models of the same draws in 6. The prediction for the
+# network comes from half of the rows.
+LIKELIER = 0.3
 
 
 class Evaluated(NamedTuple):
