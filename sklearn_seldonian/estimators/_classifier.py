@@ -240,8 +240,9 @@ class SeldonianClassifier(LearnerParameters, CertifiedClassifier):
     module : torch.nn.Module class or instance, default=None
         The network. An instance is copied. None: a linear model and a network of two hidden layers,
         both a `sklearn_seldonian.modules.MLP`, are trained and compared on candidate rows. The
-        network is kept if it is more likely to pass, by more than 0.3. It is also kept if it is at
-        least as likely to pass and its error is lower by more than half a standard error. With
+        network is kept if it is more likely to pass, by more than 0.1, or by more than 0.3 if
+        neither is predicted to pass. It is also kept if it is at least as likely to pass and its
+        error is lower by more than half a standard error. With
         fewer than 200 candidate rows, or with a sampler as `preprocessor`, no rows are available
         for the comparison, and the linear model is used. Without constraints there is no comparison
         either, and the network is used.

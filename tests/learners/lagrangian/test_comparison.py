@@ -49,7 +49,10 @@ def evaluated(score, cost=0.0, spread=0.0, positions=None):
         ((0.79, 0.1), (0.95, 0.3), "curve", "predicted probability of passing is higher"),
         ((0.81, 0.1), (0.95, 0.3), "line", "is higher by 0.2"),  # more likely by .09
         ((0.81, 0.3), (0.95, 0.1), "curve", "is lower by 0.2"),
-        ((-0.5, 0.1), (-0.2, 0.3), "curve", "predicted probability of passing is higher"),
+        ((0.2, 0.1), (0.51, 0.3), "curve", "predicted probability of passing is higher"),
+        ((0.2, 0.1), (0.49, 0.3), "line", "is higher by 0.2"),  # more likely by .29
+        ((0.2, 0.3), (0.49, 0.1), "curve", "is lower by 0.2"),
+        ((-0.6, 0.1), (-0.2, 0.3), "curve", "predicted probability of passing is higher"),
         ((0.5012, 0.3), (0.5078, 0.2), "curve", "is lower by 0.1"),
         (None, (0.1, 0.5), "curve", "did not lead to finite weights"),
         ((0.1, 0.5), None, "line", "did not lead to finite weights"),
