@@ -492,7 +492,7 @@ def _trial(estimator, setting, data, fold, scoring):
     started = time.perf_counter()
     model, setup = _set_up(estimator, setting, data)
     learning, held_out = (setup.split.candidate_indices[part] for part in fold)
-    outcome = model._train(setup, setup.rows.take(learning))
+    outcome = setup.train(model._learner(), setup.rows.take(learning))
     seconds = time.perf_counter() - started
     if isinstance(outcome, NotTrained):
         return _Trial(seconds=seconds)
@@ -511,7 +511,7 @@ def _trial(estimator, setting, data, fold, scoring):
 def _refitted(estimator, setting, data, index):
     """One setting, trained on all candidate rows."""
     model, setup = _set_up(estimator, setting, data)
-    outcome = model._train(setup, setup.split.candidate)
+    outcome = setup.train(model._learner(), setup.split.candidate)
     return _Finalist(index, model, outcome)
 
 
