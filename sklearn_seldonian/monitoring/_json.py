@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from sklearn_seldonian.bounds import MeanStream, RateStream
-from sklearn_seldonian.bounds._time_uniform import N_EDGES
+from sklearn_seldonian.bounds._streams import N_EDGES
 from sklearn_seldonian.certification._json import digests_of
 from sklearn_seldonian.constraints import Estimand
 from sklearn_seldonian.data._targets import Labels
