@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn_seldonian._text import listed, short, wrapped
 from sklearn_seldonian.certification._certify import certify
-from sklearn_seldonian.certification._recompute import as_differences, differences_of, is_close
+from sklearn_seldonian.certification._comparison import as_differences, differences_of, is_close
 from sklearn_seldonian.certification._record import (
     SpecificationRecord,
     StatisticsRecord,
