@@ -282,14 +282,9 @@ class CertifiedEstimator(CertifiedModel):
                 "does not hold them. Use sklearn_seldonian.certify(estimator, X, y, constraints)."
             )
         y, learned = self._targets_.check(y)
-        columns = self._columns(X, sensitive_features, y)
-        missing = sorted(self._specification_.columns - set(columns))
-        if missing:
-            raise ValueError(
-                f"The constraints name columns that were not given: {missing}. Give them in "
-                "sensitive_features."
-            )
-        for constraint in self._bound_specification_.constraints:
+        bound, shift = self._bound_specification_, self._shift_
+        columns = self._columns_tested(bound, shift, X, sensitive_features, len(y))
+        for constraint in bound.constraints:
             _groups.check_fresh_columns(constraint.conditions, columns)
         checked = self._inputs(X)
         check_consistent_length(checked, y)
