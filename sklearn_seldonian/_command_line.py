@@ -23,7 +23,11 @@ from sklearn_seldonian._files import PICKLES
 from sklearn_seldonian._text import listed
 from sklearn_seldonian.certification import METHODS, SafetyCertificate
 from sklearn_seldonian.certification._certify import certify
-from sklearn_seldonian.certification._plans import probability_of_passing, required_safety_rows
+from sklearn_seldonian.certification._plans import (
+    RatesMissing,
+    probability_of_passing,
+    required_safety_rows,
+)
 
 YES, NO, NO_ANSWER = 0, 1, 2
 EXECUTES = (
@@ -61,9 +65,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             status: int = options.run(options)
         except Exception as error:  # models and files can raise errors of any type
-            print(f"error: {str(error) or type(error).__name__}", file=sys.stderr)
+            print(f"error: {_reason(error)}", file=sys.stderr)
             return NO_ANSWER
     return status
+
+
+def _reason(error: Exception) -> str:
+    """The message of an error, with options of the command line in place of arguments."""
+    if isinstance(error, RatesMissing):
+        return error.advice("--rate", lambda label: f"--rate {shlex.quote(f'{label}=0.5')}")
+    return str(error) or type(error).__name__
 
 
 def _say(message: Warning | str, *_: Any, **__: Any) -> None:

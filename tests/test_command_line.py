@@ -212,7 +212,15 @@ CERTIFY = ["certify", "model.skops", "rows.csv", *NAMES, "--constraint"]
         ),
         (["verify", "rows.csv", "model.skops", "rows.csv"], "not the JSON document"),
         (["plan", "--constraint", "ACC >= 0.5", "--rate", "ACC"], '--rate must be like "PR'),
-        (["plan", "--constraint", "ACC >= 0.5", "--rate", "PR=0.5"], "rates has no value"),
+        (
+            ["plan", "--constraint", "ACC >= 0.5", "--rate", "PR=0.5"],
+            "--rate has no value for ACC, which the constraints need. Add the rate that you "
+            "expect, as in --rate ACC=0.5.",
+        ),
+        (
+            ["plan", "--constraint", "PR | [M] >= 0.5", "--rate", "PR=0.5"],
+            "as in --rate 'PR | [M]=0.5'.",
+        ),
     ],
 )
 def test_without_a_result_it_ends_with_2_and_a_reason(folder, capsys, arguments, message):

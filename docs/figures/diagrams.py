@@ -166,7 +166,7 @@ STEPS = (
     ),
     (
         "SafetyCertificate | None",
-        "estimators/_base",
+        "estimators/_model",
         "_store keeps model and certificate, or the fallback",
     ),
 )

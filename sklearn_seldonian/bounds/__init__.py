@@ -40,14 +40,13 @@ from sklearn_seldonian.bounds._inverse_normal import (
 from sklearn_seldonian.bounds._rate_cells import Splits
 from sklearn_seldonian.bounds._ratio import rate_ratio_certified, rate_ratio_upper
 from sklearn_seldonian.bounds._score import score_edge
-from sklearn_seldonian.bounds._time_uniform import (
+from sklearn_seldonian.bounds._streams import (
     MeanStream,
     RateStream,
     Stream,
     divided_between_edges,
-    time_uniform_lower,
-    time_uniform_sum_lower,
 )
+from sklearn_seldonian.bounds._time_uniform import time_uniform_lower, time_uniform_sum_lower
 from sklearn_seldonian.bounds._totals import quotient_of_totals_test, totals_test
 from sklearn_seldonian.bounds._two_sample import (
     two_rate_certified,

@@ -330,8 +330,14 @@ class SafetyCertificate(Value):
         """
         # _verify imports this module, so it is imported only when it is needed.
         verified = import_module("sklearn_seldonian.certification._verify").verified
-        rows = X, y, sensitive_features, groups, sample_weight
-        found: Verification = verified(self, estimator, *rows, measures)
+        rows = {
+            "X": X,
+            "y": y,
+            "sensitive_features": sensitive_features,
+            "groups": groups,
+            "sample_weight": sample_weight,
+        }
+        found: Verification = verified(self, estimator, rows, measures)
         return found
 
     def plot(self) -> CertificateDisplay:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +45,21 @@ from sklearn_seldonian.measures import (
 ROUNDING = 1e-12
 # Tests of groups and weights need this many times the rows that the design effect says.
 UNITS_COST = 1.3
+
+
+class RatesMissing(ValueError):
+    """A plan lacks the rates of measures; the argument is their labels."""
+
+    def __str__(self) -> str:
+        return self.advice("rates", "rates={{{!r}: 0.5}}".format)
+
+    def advice(self, name: str, example: Callable[[str], str]) -> str:
+        """The message, with the `name` of the argument and an `example` of it for a label."""
+        (labels,) = self.args
+        return (
+            f"{name} has no value for {', '.join(labels)}, which the constraints need. Add the "
+            f"rate that you expect, as in {example(labels[0])}."
+        )
 
 
 @refuse_unknown_keywords
@@ -244,10 +259,7 @@ def _plan(
             share_of[estimand] = _requests.check_share(f"group_shares[{text!r}]", shares[text])
     missing = [estimand.label for estimand in estimands if estimand not in rate_of]
     if missing:
-        raise ValueError(
-            f"rates has no value for {', '.join(missing)}, which the constraints need. Add the "
-            f"rate that you expect, as in rates={{{missing[0]!r}: 0.5}}."
-        )
+        raise RatesMissing(missing)
     _requests.warn_of_large_delta(deltas)
     tests = [(each.tree, own) for each, own in zip(resolved, deltas, strict=True)]
     return Plan(tests, rate_of, share_of, method, _exclusive(share_of))

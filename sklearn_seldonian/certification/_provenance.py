@@ -149,8 +149,10 @@ def other_rows(sightings: Sequence[Sighting]) -> str:
         warn_user(note, SafetyDataReusedWarning)
         return f"Not met: {note}"
     loaded = [sighting.name for sighting in sightings if sighting.share is None]
-    unknown = f" Parameters that {loaded[0]} loaded do not say to which." if loaded else ""
-    return f"The model was fitted to other rows, and chosen by other rows.{unknown}"
+    stated = "The model was fitted to other rows, and chosen by other rows."
+    if not loaded:
+        return stated
+    return f"{stated} This was not checked: the file that {loaded[0]} loaded has no record of rows."
 
 
 def given_to_fit(name: str, share: float) -> str:

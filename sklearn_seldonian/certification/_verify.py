@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn_seldonian._text import listed, short, wrapped
 from sklearn_seldonian.certification._certify import certify
-from sklearn_seldonian.certification._recompute import as_differences, differences_of, is_close
+from sklearn_seldonian.certification._comparison import as_differences, differences_of, is_close
 from sklearn_seldonian.certification._record import (
     SpecificationRecord,
     StatisticsRecord,
@@ -138,28 +138,20 @@ class Verification:
 
 
 def verified(
-    certificate: SafetyCertificate,
-    estimator: Any,
-    X: Any,
-    y: Any,
-    sensitive_features: Any,
-    groups: Any,
-    sample_weight: Any,
-    measures: Any,
+    certificate: SafetyCertificate, estimator: Any, rows: Mapping[str, Any], measures: Any
 ) -> Verification:
-    """As `SafetyCertificate.verify`."""
+    """As `SafetyCertificate.verify`; `rows` has the arguments with one value per row."""
     if not certificate.tested:
         raise ValueError(
             "No test used any rows for this certificate, and it certifies nothing, so there is "
             "nothing to verify."
         )
-    rows = X, y, sensitive_features, groups, sample_weight
     with warnings.catch_warnings():  # the certificate contains what the warnings say
         warnings.simplefilter("ignore")
         if certificate.procedure == "certify":
-            again = _certified_again(certificate, estimator, *rows, measures)
+            again = _certified_again(certificate, estimator, rows, measures)
         else:
-            again = _fitted(certificate, estimator)._tested_again(certificate, *rows)
+            again = _fitted(certificate, estimator)._tested_again(certificate, **rows)
     return compared(certificate, again)
 
 
@@ -192,33 +184,25 @@ def _fitted(certificate: SafetyCertificate, estimator: Any) -> Any:
 
 
 def _certified_again(
-    certificate: SafetyCertificate,
-    estimator: Any,
-    X: Any,
-    y: Any,
-    sensitive_features: Any,
-    groups: Any,
-    sample_weight: Any,
-    measures: Any,
+    certificate: SafetyCertificate, estimator: Any, rows: Mapping[str, Any], measures: Any
 ) -> SafetyCertificate:
     """Call the function `certify` again with the parameters in a certificate."""
     given = _given_parameters(certificate, estimator)
-    most = {"max_group_size": _largest_group(groups), "max_weight": _largest(sample_weight)}
+    most = {
+        "max_group_size": _largest_group(rows["groups"]),
+        "max_weight": _largest(rows["sample_weight"]),
+    }
     for name, seen in most.items():
         # If the rows or the limit are others, the comparison of data and statistics shows it.
         if seen is None or (given[name] is not None and seen > given[name]):
             del given[name]
     again: SafetyCertificate = certify(
         estimator,
-        X,
-        y,
-        [result.constraint for result in certificate.results],
+        constraints=[result.constraint for result in certificate.results],
         delta=[result.delta for result in certificate.results],
-        sensitive_features=sensitive_features,
-        groups=groups,
-        sample_weight=sample_weight,
         measures=measures,
         random_state=certificate.order_seed or 0,
+        **rows,
         **given,
     )
     return again

@@ -6,7 +6,8 @@ from importlib.resources import files
 from typing import Any
 
 import pandas as pd
-from sklearn.utils import Bunch
+
+from sklearn_seldonian.datasets._bunch import as_asked
 
 _DESCRIPTION = """\
 Adult census income (USA, 1994)
@@ -65,14 +66,6 @@ def load_adult(*, as_frame: bool = True, return_X_y: bool = False) -> Any:
     groups = frame[["sex", "race"]]
     features = frame.drop(columns=["sex", "race", "income"])
     y = frame["income"]
-    if return_X_y:
-        return (features, y) if as_frame else (features.to_numpy(), y.to_numpy())
-    return Bunch(
-        data=features if as_frame else features.to_numpy(),
-        target=y if as_frame else y.to_numpy(),
-        sensitive_features=groups,
-        frame=pd.concat([features, groups, y], axis=1) if as_frame else None,
-        feature_names=list(features.columns),
-        target_names=["income <= 50K", "income > 50K"],
-        DESCR=_DESCRIPTION,
-    )
+    target_names = ["income <= 50K", "income > 50K"]
+    asked = {"as_frame": as_frame, "return_X_y": return_X_y}
+    return as_asked(features, groups, y, target_names, _DESCRIPTION, **asked)

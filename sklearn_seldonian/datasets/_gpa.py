@@ -6,7 +6,8 @@ from importlib.resources import files
 from typing import Any
 
 import pandas as pd
-from sklearn.utils import Bunch
+
+from sklearn_seldonian.datasets._bunch import as_asked
 
 _DESCRIPTION = """\
 Students of UFRGS (Brazil): entrance exams, gender, and later grades
@@ -63,14 +64,6 @@ def load_gpa(*, target: str = "class", as_frame: bool = False, return_X_y: bool 
     groups = frame[["M", "F"]]
     scores = frame.drop(columns=["M", "F", "GPA"])
     y = frame["GPA"] if target == "gpa" else (frame["GPA"] >= 3.0).astype("int64").rename("class")
-    if return_X_y:
-        return (scores, y) if as_frame else (scores.to_numpy(), y.to_numpy())
-    return Bunch(
-        data=scores if as_frame else scores.to_numpy(),
-        target=y if as_frame else y.to_numpy(),
-        sensitive_features=groups,
-        frame=pd.concat([scores, groups, y], axis=1) if as_frame else None,
-        feature_names=list(scores.columns),
-        target_names=[y.name] if target == "gpa" else ["GPA < 3.0", "GPA >= 3.0"],
-        DESCR=_DESCRIPTION,
-    )
+    target_names = ["GPA"] if target == "gpa" else ["GPA < 3.0", "GPA >= 3.0"]
+    asked = {"as_frame": as_frame, "return_X_y": return_X_y}
+    return as_asked(scores, groups, y, target_names, _DESCRIPTION, **asked)

@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state, estimator_html_repr, indexable
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils import check_random_state, indexable
+from sklearn.utils.validation import check_consistent_length
 
 from sklearn_seldonian._keywords import refuse_keywords, refuse_unknown_keywords
-from sklearn_seldonian._palette import on_one_line
-from sklearn_seldonian._text import wrapped
-from sklearn_seldonian._warnings import warn_user
 from sklearn_seldonian.certification import _requests
 from sklearn_seldonian.certification._certifier import Origin, run_safety_test
 from sklearn_seldonian.certification._specification import Specification
 from sklearn_seldonian.constraints import parse_all
 from sklearn_seldonian.data import _arrays, _groups
-from sklearn_seldonian.data._row_sketch import RowSketch, note_rows, row_hashes
+from sklearn_seldonian.data._row_sketch import row_hashes
 from sklearn_seldonian.data._shift import check_has_column, shift_of
-from sklearn_seldonian.data._split import LabelledRows, Split, split_rows
+from sklearn_seldonian.data._split import LabelledRows, split_rows
 from sklearn_seldonian.data._units import units_of
-from sklearn_seldonian.estimators import _html, _parameters, _saved
-from sklearn_seldonian.estimators._all_or_nothing import AllOrNothing
-from sklearn_seldonian.estimators._callers import end_if_interrupted
-from sklearn_seldonian.estimators._groups_seen import cells_seen
+from sklearn_seldonian.estimators import _parameters, _saved
+from sklearn_seldonian.estimators._model import CertifiedModel
 from sklearn_seldonian.estimators._reuse import reuse_of
-from sklearn_seldonian.estimators._saved_weights import SavedWeights
-from sklearn_seldonian.estimators._seal import check_model
-from sklearn_seldonian.estimators._verified import RepeatedTests
-from sklearn_seldonian.exceptions import NoSolutionFoundError, NoSolutionFoundWarning
-from sklearn_seldonian.learners import NotTrained, Problem, Trained, certify_outcome
-from sklearn_seldonian.learners.lagrangian import ALONE, TrainedNet, module_inputs
-
-logger = logging.getLogger("sklearn_seldonian")
+from sklearn_seldonian.estimators._setup import Setup
+from sklearn_seldonian.learners import Problem, certify_outcome
 
 FIT_ARGUMENTS = ("X", "y", "sensitive_features", "safety_mask", "groups", "sample_weight", "shift")
 UNLIKE = (
@@ -47,40 +32,7 @@ UNLIKE = (
 )
 
 
-@dataclass(frozen=True)
-class Setup:
-    """The rows, the split and the problem that one model is trained and tested on.
-
-    Parameters
-    ----------
-    rows : LabelledRows
-        All rows that `fit` was given.
-    split : Split
-    problem : Problem
-    rng : RandomState
-        The source of random numbers in training.
-    """
-
-    rows: LabelledRows
-    split: Split
-    problem: Problem
-    rng: np.random.RandomState
-
-    @property
-    def other_arguments(self):
-        """The arguments of `fit` besides X."""
-        rows = self.rows
-        return rows.targets, rows.columns, rows.units, self.split.safety_indices
-
-    @property
-    def safety_mask(self):
-        """Which rows are for the safety test."""
-        mask = np.zeros(len(self.rows.y), dtype=bool)
-        mask[self.split.safety_indices] = True
-        return mask
-
-
-class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimator):
+class CertifiedEstimator(CertifiedModel):
     """The part of the estimators that depends neither on the targets nor on the learner.
 
     One subclass defines what is particular to its targets: `_learn_targets` and `_targets_of`
@@ -94,25 +46,11 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
     _parameter_constraints: ClassVar[dict[str, Any]] = _parameters.SHARED
     # Digests of the tests of all fits; see `reuse_of`.
     _tests_run: frozenset[tuple[str, str]] = frozenset()
-    # The constraints, bound to the candidate rows. This and the next two are None where they are
-    # not known, as after `load_params`.
-    _bound_specification_: Any = None
-    # The number of dimensions of X, if there is no preprocessor.
-    _n_dimensions_: int | None = None
-    # A sketch of the rows of `fit`, by which they are recognised later.
-    _fitted_to_ = None
-    # The populations to certify for, if they are not the one that the rows are drawn from.
-    _shift_ = None
-    # The state by which a change of the certified model is noticed; see `check_model`.
-    _seal_ = None
 
     @property
     def partial_fit(self):
         """Not available: training cannot be continued."""
         raise AttributeError(f"There is no partial_fit: {_parameters.NO_CONTINUED_TRAINING}")
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "certificate_")
 
     # -- fit -----------------------------------------------------------------------------
 
@@ -185,7 +123,7 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         hashes = row_hashes(setup.rows.given)
         processes = model._processes
         processes.check_same((hashes, *setup.other_arguments, model._promises_), UNLIKE)
-        outcome = model._train(setup, setup.split.candidate)
+        outcome = setup.train(model._learner(), setup.split.candidate)
         certificate = processes.from_first(
             lambda: certify_outcome(
                 outcome, setup.problem, setup.split, model._origin, _requests.drawn_seed(setup.rng)
@@ -234,11 +172,6 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         model = self._promised_model()
         self._promises_ = _saved.in_words(self._specification_, promised, model)
 
-    @property
-    def _processes(self):
-        """The processes that train together."""
-        return ALONE
-
     def _check_specification(self):
         """Refuse constraints that cannot be combined with the other parameters."""
 
@@ -263,33 +196,11 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         moved = None if shift is None else (shift, columns[shift.column])
         return units_of(groups, sample_weight, n_rows, *most, shift=moved)
 
-    def _checked(self, X, preprocessor, **targets):
-        """The rows as the model takes them; in `fit`, which gives `targets`, these as well."""
-        options = {"reset": bool(targets), **targets}
-        _arrays.check_names(X)
-        if preprocessor is not None:
-            rows = _arrays.rows_to_preprocess(X, getattr(self, "n_features_in_", None))
-            return validate_data(self, rows, skip_check_array=True, **options)
-        _arrays.check_kinds(X)
-        checked = validate_data(self, X, allow_nd=True, ensure_all_finite=False, **options)
-        _arrays.check_finite(checked[0] if targets else checked, names=self._feature_names())
-        return checked
-
-    def _feature_names(self):
-        names = getattr(self, "feature_names_in_", None)
-        return None if names is None else names.tolist()
-
     def _columns(self, X, sensitive_features, y):
         """The columns that constraints may name. Those that they do name are checked."""
         wanted = self._specification_.columns | ({self._shift_.column} if self._shift_ else set())
         missing = self._specification_.missing
         return _groups.column_values(wanted, X, sensitive_features, len(y), missing)
-
-    def _train(self, setup, rows):
-        """The outcome of training on some of the candidate rows."""
-        outcome = self._learner().train(setup.problem, rows, setup.rng)
-        end_if_interrupted(outcome.interrupted)
-        return outcome
 
     @property
     def _origin(self):
@@ -301,51 +212,6 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
         return Origin.of(
             f"{name}.fit", parameters, schema["classes"], schema["positive"], estimator=name
         )
-
-    def _store(self, outcome, setup, certificate, hashes):
-        """Store the outcome of a fit, and announce the verdict.
-
-        The rows of `fit` are recognised later by their `hashes`. If no solution was found, the
-        fallback is fitted.
-        """
-        split = setup.split
-        self._split_ = len(setup.rows.y), np.packbits(setup.safety_mask)  # small in a pickle
-        self._fitted_to_ = RowSketch.of(hashes, split.candidate_indices, split.safety_indices)
-        self._keep_model(outcome)
-        if certificate is not None:
-            logger.info(certificate.verdict)
-            if self.verbose and not self._processes.rank:
-                lines = map(on_one_line, (certificate.verdict, *certificate.remarks))
-                print(wrapped("\n".join(lines)))
-            if not certificate.passed:
-                candidate = split.candidate
-                self.fallback_ = _parameters.fitted_fallback(
-                    self.fallback, candidate.as_given(), candidate.y, self._constant_fallback
-                )
-                warn_user(certificate.explain(width=None), NoSolutionFoundWarning)
-        self.certificate_ = certificate
-        if self.solution_found_:
-            self._check_model()
-
-    def _keep_model(self, outcome):
-        """Store the trained model, or the parts of it that training produced."""
-        model, history = outcome.model, outcome.history
-        if isinstance(outcome, Trained):
-            chosen = self._bound_specification_.with_choices(outcome.choices)
-            self._bound_specification_ = chosen
-        is_partial = isinstance(outcome, NotTrained)
-        self.preprocessor_ = outcome.preprocessor if is_partial else model.preprocessor
-        if model is not None:
-            self.net_, (self.history_, self.step_history_) = model.net, history
-            self.n_iter_ = len(model.net.history)
-
-    def _without_test(self, outcome):
-        """A copy with the trained model that predicts without a certificate, for scoring."""
-        model = self._working_copy()
-        model._specification_ = Specification((), (), self.method)
-        model._keep_model(outcome)
-        model.certificate_ = None
-        return model
 
     # -- the safety test, again ----------------------------------------------------------
 
@@ -416,129 +282,10 @@ class CertifiedEstimator(AllOrNothing, SavedWeights, RepeatedTests, BaseEstimato
                 "does not hold them. Use sklearn_seldonian.certify(estimator, X, y, constraints)."
             )
         y, learned = self._targets_.check(y)
-        columns = self._columns(X, sensitive_features, y)
-        missing = sorted(self._specification_.columns - set(columns))
-        if missing:
-            raise ValueError(
-                f"The constraints name columns that were not given: {missing}. Give them in "
-                "sensitive_features."
-            )
-        for constraint in self._bound_specification_.constraints:
+        bound, shift = self._bound_specification_, self._shift_
+        columns = self._columns_tested(bound, shift, X, sensitive_features, len(y))
+        for constraint in bound.constraints:
             _groups.check_fresh_columns(constraint.conditions, columns)
         checked = self._inputs(X)
         check_consistent_length(checked, y)
         return LabelledRows(checked, y, learned, columns, X)
-
-    # -- the model -----------------------------------------------------------------------
-
-    @property
-    def constraints_(self):
-        """The constraints that `fit` was given, parsed."""
-        check_is_fitted(self)
-        return self._specification_.constraints
-
-    @property
-    def solution_found_(self):
-        """Whether a model passed the safety test. True if there are no constraints."""
-        constraints, certificate = self.constraints_, self.certificate_
-        return not constraints if certificate is None else certificate.passed
-
-    @property
-    def candidate_indices_(self):
-        """Positions of the candidate rows, ascending."""
-        return np.flatnonzero(~self._is_safety)
-
-    @property
-    def safety_indices_(self):
-        """Positions of the safety rows, ascending."""
-        return np.flatnonzero(self._is_safety)
-
-    @property
-    def _is_safety(self):
-        n_rows, bits = self._split_
-        return np.unpackbits(bits, count=n_rows).astype(bool)
-
-    @property
-    def module_(self):
-        """The fitted torch module."""
-        return self._trained_net.module_
-
-    @property
-    def price_(self):
-        """What the constraints cost in the choice of the model; None if they changed nothing."""
-        return self._model.price
-
-    @property
-    def _trained_net(self):
-        check_is_fitted(self)
-        if not hasattr(self, "net_"):
-            raise AttributeError(f"No model was trained. {self.certificate_.explain(width=None)}")
-        return self.net_
-
-    @property
-    def _model(self):
-        """The model that predicts."""
-        return TrainedNet(self._trained_net, self.preprocessor_, self._targets_)
-
-    @property
-    def _decided_by(self):
-        """What predictions depend on, for digests of models that contain this one."""
-        names = ("net_", "preprocessor_", "classes_", "certificate_", "fallback_")
-        return [(name, getattr(self, name, None)) for name in names]
-
-    def _check_model(self):
-        """Refuse a model that is not the one that the certificate is about."""
-        classes = np.asarray(getattr(self, "classes_", ())).tolist()
-        self._seal_ = check_model(self._model, self.certificate_, classes, self._seal_)
-
-    def _check_certified(self):
-        if not self.solution_found_:
-            raise NoSolutionFoundError(self.certificate_.explain(width=None))
-        self._check_model()
-
-    def _falls_back(self):
-        """Whether the fallback predicts. Raises if there is neither a model nor a fallback."""
-        if self.solution_found_:
-            return False
-        if self.fallback_ is None:
-            self._check_certified()
-        return True
-
-    def _inputs(self, X):
-        """The rows as `fit` would take them."""
-        X, _ = _arrays.as_arrays(X)
-        note_rows(type(self).__name__, self._fitted_to_, X)
-        X = self._checked(X, self.preprocessor_)
-        if self._n_dimensions_ is not None and self._n_dimensions_ != X.ndim:
-            raise ValueError(
-                f"X has {X.ndim} dimensions, but {type(self).__name__} was fitted to "
-                f"{self._n_dimensions_} dimensions. Give it rows of the same shape."
-            )
-        return X
-
-    def _for_fallback(self, X):
-        """The rows as the fallback takes them. Rows that a model would refuse are refused."""
-        X, _ = _arrays.as_arrays(X)
-        module_inputs(self.preprocessor_, self._inputs(X))
-        return X
-
-    def _scores(self, X, sensitive_features=None):
-        self._check_model()
-        X, _ = _arrays.as_arrays(X)
-        inputs, model = self._inputs(X), self._model
-        return model.scores(inputs, cells_seen(model.group_offsets, X, sensitive_features))
-
-    def _html_repr(self):
-        status = _html.before_fit(self.constraints)
-        if hasattr(self, "certificate_"):
-            falls_back = getattr(self, "fallback_", None) is not None
-            status = _html.after_fit(self.certificate_, falls_back)
-        return _html.with_status(status, estimator_html_repr(self))
-
-    def __getstate__(self):
-        return {**super().__getstate__(), "_seal_": None}  # copies are other objects
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if hasattr(self, "net_"):
-            self._check_model()

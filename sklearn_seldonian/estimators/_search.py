@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Mapping
 from contextvars import copy_context
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
@@ -20,7 +19,7 @@ from sklearn.model_selection import (
     StratifiedGroupKFold,
     check_cv,
 )
-from sklearn.utils import _safe_indexing, check_random_state, get_tags
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
@@ -42,7 +41,8 @@ from sklearn_seldonian.estimators._base import FIT_ARGUMENTS, CertifiedEstimator
 from sklearn_seldonian.estimators._groups_seen import GroupsOnRequest, with_groups
 from sklearn_seldonian.estimators._parameters import COUNT
 from sklearn_seldonian.estimators._reuse import reuse_of
-from sklearn_seldonian.learners import NotTrained, Trained, certify_outcome
+from sklearn_seldonian.estimators._trials import Trial, refitted, run_trial, set_up
+from sklearn_seldonian.learners import certify_outcome
 from sklearn_seldonian.selection import selection_key
 
 # These parameters define what is promised or how rows are split. A search must not change them.
@@ -67,25 +67,6 @@ class FinalTest:
     index: int
     share: int
     certificate: SafetyCertificate
-
-
-@dataclass(frozen=True)
-class _Finalist:
-    """A model, and the outcome of its training on all candidate rows."""
-
-    index: int
-    model: CertifiedEstimator
-    outcome: Trained | NotTrained
-
-
-class _Trial(NamedTuple):
-    """The results of one setting on one fold; infinite if there was no model."""
-
-    passing: float = -np.inf
-    error: float = np.inf
-    loss: float = np.inf
-    score: float = -np.inf
-    seconds: float = 0.0
 
 
 def _method_of_best(name):
@@ -316,13 +297,13 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         # A Dataset is read once, since a second pass may return its rows in another order.
         X, y, sensitive_features, safety_mask, *of_units = data
         X, y = _arrays.as_arrays(X, y)
-        _, setup = _set_up(estimator, {}, (X, y, sensitive_features, safety_mask, *of_units))
+        _, setup = set_up(estimator, {}, (X, y, sensitive_features, safety_mask, *of_units))
         setup.problem.warn()
         data = X, y, sensitive_features, setup.safety_mask, *of_units
         self._compare(estimator, settings, data, setup.split.candidate)
         chosen = self._chosen(bool(setup.problem.specification.constraints))
         finalists = Parallel(n_jobs=self.n_jobs)(
-            delayed(_refitted)(estimator, settings[index], data, index) for index in chosen
+            delayed(refitted)(estimator, settings[index], data, index) for index in chosen
         )
         return setup, finalists
 
@@ -345,12 +326,12 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
         folds = self._folds(candidate, is_classifier(estimator))
         self.n_splits_ = len(folds)
         trials = Parallel(n_jobs=self.n_jobs)(
-            delayed(_trial)(estimator, setting, data, fold, self.scoring)
+            delayed(run_trial)(estimator, setting, data, fold, self.scoring)
             for setting in settings
             for fold in folds
         )
         by_fold = np.array(trials).reshape(len(settings), len(folds), -1)
-        means = [_Trial(*values) for values in by_fold.mean(axis=1).tolist()]
+        means = [Trial(*values) for values in by_fold.mean(axis=1).tolist()]
         power, shown = self.estimator.power, ["passing", "error", "loss"]
         keys: list[tuple[float, ...]]
         keys = [selection_key(mean.passing, mean.error, mean.loss, power) for mean in means]
@@ -358,7 +339,7 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
             shown.append("score")
             keys = [(key[0], mean.score) for key, mean in zip(keys, means, strict=True)]
         self.cv_results_ = {"params": settings, **_parameter_columns(settings)}
-        for i, name in enumerate(_Trial._fields):
+        for i, name in enumerate(Trial._fields):
             if name in shown:
                 columns = {
                     f"split{k}_test_{name}": fold for k, fold in enumerate(by_fold[..., i].T)
@@ -479,40 +460,6 @@ class SeldonianSearchCV(GroupsOnRequest, AllOrNothing, MetaEstimatorMixin, BaseE
 
     def __sklearn_tags__(self):
         return get_tags(self.estimator)
-
-
-def _set_up(estimator, setting, data):
-    """A model with one setting, and its rows and problem; `data` are arguments of `fit`."""
-    model = clone(estimator).set_params(**clone(setting, safe=False))
-    return model, model._set_up(*data)
-
-
-def _trial(estimator, setting, data, fold, scoring):
-    """Train one setting on the training rows of a fold, and evaluate it on the held-out rows."""
-    started = time.perf_counter()
-    model, setup = _set_up(estimator, setting, data)
-    learning, held_out = (setup.split.candidate_indices[part] for part in fold)
-    outcome = model._train(setup, setup.rows.take(learning))
-    seconds = time.perf_counter() - started
-    if isinstance(outcome, NotTrained):
-        return _Trial(seconds=seconds)
-    problem = setup.problem.tested(outcome)
-    predicted = outcome.model.predict_test_outcome(problem, setup.rows.take(held_out))
-    passing, error = float(predicted.prediction.feasibility_score), float(predicted.error)
-    score = np.nan
-    if scoring is not None:
-        X, y = (_safe_indexing(values, held_out) for values in data[:2])
-        groups = None if data[2] is None else _safe_indexing(data[2], held_out)
-        model = with_groups(model._without_test(outcome), groups)
-        score = check_scoring(model, scoring)(model, X, y)
-    return _Trial(passing, error, predicted.loss, score, seconds)
-
-
-def _refitted(estimator, setting, data, index):
-    """One setting, trained on all candidate rows."""
-    model, setup = _set_up(estimator, setting, data)
-    outcome = model._train(setup, setup.split.candidate)
-    return _Finalist(index, model, outcome)
 
 
 def _parameter_columns(settings):

@@ -9,7 +9,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_seldonian.certification._certifier import Origin, run_safety_test
-from sklearn_seldonian.certification._recompute import bound_specification
+from sklearn_seldonian.certification._from_records import bound_specification
 from sklearn_seldonian.certification._rules import parameter
 from sklearn_seldonian.data import _arrays, _groups
 from sklearn_seldonian.data._shift import Shift, check_has_column

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from sklearn_seldonian.bounds import MeanStream, RateStream
-from sklearn_seldonian.bounds._time_uniform import N_EDGES
+from sklearn_seldonian.bounds._streams import N_EDGES
 from sklearn_seldonian.certification._json import digests_of
 from sklearn_seldonian.constraints import Estimand
 from sklearn_seldonian.data._targets import Labels
@@ -61,13 +61,18 @@ def to_text(
     content = {
         "kind": KIND,
         "version": VERSION,
-        "parameters": {name: parameters[name] for name in PARAMETERS},
+        "parameters": {name: _parameter(name, parameters[name]) for name in PARAMETERS},
         "measures": describe(specification.measures),
         "streams": sorted(streams),
         "windows": [_window(window) for window in windows],
         "waiting": [[one, *row] for one, row in waiting.items()],
     }
     return json.dumps({**content, "digests": digests_of(content)}, indent=1, allow_nan=False)
+
+
+def _parameter(name: str, value: Any) -> Any:
+    """The value of a parameter, in which ends of ranges may be infinite."""
+    return [number(end) for end in value] if value and name.endswith("_range") else value
 
 
 def describe(measures: Sequence[RowMeasure]) -> list[dict[str, Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,28 +10,23 @@ from sklearn.base import BaseEstimator
 
 from sklearn_seldonian._text import short, wrapped
 from sklearn_seldonian.certification._requests import check_choice, warn_of_large_delta
-from sklearn_seldonian.data._targets import Labels
-from sklearn_seldonian.measures import ANY_NUMBER
 from sklearn_seldonian.monitoring import _json
 from sklearn_seldonian.monitoring._fixed import is_same, snapshot
 from sklearn_seldonian.monitoring._from_certificate import parameters_of
 from sklearn_seldonian.monitoring._late import (
     LATE_LABELS,
-    RowId,
-    WaitingRow,
     WaitingRows,
-    by_window,
     check_ids,
 )
 from sklearn_seldonian.monitoring._proofs import bounds_of, estimate_of
 from sklearn_seldonian.monitoring._reports import explanation, frame_of, history_of
-from sklearn_seldonian.monitoring._rows import MonitoredRows, answers_of, counted, rows_of
+from sklearn_seldonian.monitoring._rows import answers_of, rows_of
 from sklearn_seldonian.monitoring._specification import MonitorSpecification
+from sklearn_seldonian.monitoring._state import MonitorState
 from sklearn_seldonian.monitoring._windows import (
     Window,
     check_share,
     check_windows,
-    share_of_window,
 )
 
 # The parameters that `MonitorSpecification.of` takes by name.
@@ -152,14 +145,9 @@ class SafetyMonitor(BaseEstimator):
     array([[0.66, 0.74]])
     """
 
-    _specification: MonitorSpecification
     # Copies of the parameters, made at the first row.
     _given: dict[str, Any]
-    _max_windows: int | str
-    _windows: list[Window]
-    _waiting: WaitingRows
-    # Random names of the streams of rows in this monitor, so that no stream is merged with itself.
-    _streams: frozenset[str]
+    _state: MonitorState
 
     def __init__(
         self,
@@ -267,24 +255,9 @@ class SafetyMonitor(BaseEstimator):
         ValueError, TypeError
             If the rows are not as described here. Then none of them is counted.
         """
-        specification = self._start()
-        rows = rows_of(specification, y_pred, y_true, sensitive_features)
-        ids = None if row_ids is None else check_ids(row_ids, len(rows.predictions))
-        self._check_usable(rows, ids)
-        without = counted(specification, rows, of_labels=False)
-        labelled = rows.taken(rows.is_labelled)
-        with_labels = counted(specification, labelled, of_labels=True)
-        position = len(self._windows) - 1
-        waiting: dict[RowId, WaitingRow] = {}
-        if ids is not None and specification.waiting_for_labels:
-            self._waiting.check_new(ids)
-            waiting = self._waiting.new(ids, rows, position)
-        window = self._windows[position].copied()
-        window.n_rows += len(rows.predictions)
-        window.add(without)
-        if not self._waiting.in_order:
-            window.add(with_labels)
-        self._take({position: window}, waiting)
+        state = self._start()
+        rows = rows_of(state.specification, y_pred, y_true, sensitive_features)
+        state.add(rows, None if row_ids is None else check_ids(row_ids, len(rows.predictions)))
         return self
 
     def add_labels(self, row_ids: Any, y_true: Any) -> SafetyMonitor:
@@ -309,15 +282,10 @@ class SafetyMonitor(BaseEstimator):
             If a row is not waiting for its label, or a label is missing or unknown. Then none of
             the labels is counted.
         """
-        specification = self._start()
-        ids = check_ids(row_ids)
-        self._waiting.check_waiting(ids)
-        labels = answers_of(specification, "y_true", y_true, len(ids))
-        # Rows that cannot be counted are refused before anything is changed.
-        labelled = self._waiting.labelled(ids, labels.tolist())
-        for rows in by_window(labelled.values()).values():
-            counted(specification, rows, of_labels=True)
-        self._take({}, labelled)
+        state, ids = self._start(), check_ids(row_ids)
+        state.waiting.check_waiting(ids)
+        labels = answers_of(state.specification, "y_true", y_true, len(ids))
+        state.add_labels(ids, labels.tolist())
         return self
 
     def forget(self, row_ids: Any) -> SafetyMonitor:
@@ -340,10 +308,9 @@ class SafetyMonitor(BaseEstimator):
         ValueError, TypeError
             If a row is not waiting for its label.
         """
-        self._start()
-        ids = check_ids(row_ids)
-        self._waiting.check_waiting(ids)
-        self._take({}, {}, frozenset(ids))
+        state, ids = self._start(), check_ids(row_ids)
+        state.waiting.check_waiting(ids)
+        state.take({}, {}, frozenset(ids))
         return self
 
     def restart(self, name: str | None = None) -> SafetyMonitor:
@@ -367,20 +334,7 @@ class SafetyMonitor(BaseEstimator):
             If `windows` allows no further window, if a window has this name already, or if the
             share of delta would be too small.
         """
-        specification = self._start()
-        position, most = len(self._windows), self._max_windows
-        if isinstance(most, int) and position >= most:
-            raise ValueError(
-                f"windows={most} allows no further window, because the windows share delta. For "
-                'more windows, make a monitor with a larger number, or with windows="unlimited".'
-            )
-        check_share(most, position, specification.deltas)
-        name = f"window {position + 1}" if name is None else name
-        if not isinstance(name, str) or any(window.name == name for window in self._windows):
-            raise ValueError(
-                f"name must be a text that is not the name of another window, got {short(name)}."
-            )
-        self._windows.append(Window.empty(name, specification))
+        self._start().restart(name)
         return self
 
     def merge(self, other: SafetyMonitor) -> SafetyMonitor:
@@ -426,19 +380,9 @@ class SafetyMonitor(BaseEstimator):
         """
         if not isinstance(other, SafetyMonitor):
             raise TypeError(f"A monitor is merged with another SafetyMonitor, got {short(other)}.")
-        specification = self._start()
-        self._check_other(other)
+        state, other_state = self._start(), other._start()
         whole = SafetyMonitor(**self.get_params(deep=False))
-        whole._given, whole._specification = self._given, specification
-        whole._max_windows, whole._waiting = self._max_windows, self._waiting.copied()
-        whole._waiting.check_new(list(other._waiting.rows))
-        whole._waiting.change(other._waiting.rows, ())
-        whole._streams = self._streams | other._streams
-        whole._windows = [
-            one.joined(two, specification, self._share(i))
-            for i, (one, two) in enumerate(zip(self._windows, other._windows, strict=True))
-        ]
-        whole._take({len(whole._windows) - 1: whole._windows[-1]}, {})
+        whole._given, whole._state = self._given, state.merged(other_state)
         return whole
 
     def __add__(self, other: Any) -> SafetyMonitor:
@@ -448,31 +392,22 @@ class SafetyMonitor(BaseEstimator):
 
     @property
     def violated_(self) -> Any:
-        self._start()
-        return np.array([at is not None for at in self._windows[-1].violated_at])
+        return np.array([at is not None for at in self._start().last.violated_at])
 
     @property
     def certified_(self) -> Any:
-        specification, position = self._start(), len(self._windows) - 1
-        return np.array(self._windows[-1].certified(specification, self._share(position)))
+        state = self._start()
+        return np.array(state.last.certified(state.specification, state.shares[-1]))
 
     @property
     def estimate_(self) -> Any:
-        specification, window = self._start(), self._windows[-1]
-        evidence = (window.evidence(specification, i, 1.0) for i in range(len(specification.texts)))
-        pairs = zip(specification.constraints, evidence, strict=True)
-        return np.array([estimate_of(*pair) for pair in pairs])
+        state = self._start()
+        return np.array([estimate_of(*each) for each in state.evidence(1.0)])
 
     @property
     def bounds_(self) -> Any:
-        specification, window = self._start(), self._windows[-1]
-        share = self._share(len(self._windows) - 1)
-        return np.array(
-            [
-                bounds_of(constraint, window.evidence(specification, i, share))
-                for i, constraint in enumerate(specification.constraints)
-            ]
-        )
+        state = self._start()
+        return np.array([bounds_of(*each) for each in state.evidence(state.shares[-1])])
 
     @property
     def history_(self) -> pd.DataFrame:
@@ -482,17 +417,16 @@ class SafetyMonitor(BaseEstimator):
         windows. A moment is recorded each time that the number of rows has grown by a tenth, and at
         the end.
         """
-        return history_of(self._start(), self._windows, self._shares)
+        state = self._start()
+        return history_of(state.specification, state.windows, state.shares)
 
     @property
     def n_rows_(self) -> int:
-        self._start()
-        return self._windows[-1].n_rows
+        return self._start().last.n_rows
 
     @property
     def n_waiting_(self) -> int:
-        self._start()
-        return len(self._waiting.rows)
+        return len(self._start().waiting.rows)
 
     def to_frame(self) -> pd.DataFrame:
         """A table with one row per window and constraint.
@@ -504,7 +438,8 @@ class SafetyMonitor(BaseEstimator):
             delta (the share for this window), violated, violated_at (the number of rows of the
             window after which the violation was proved; missing if it was not) and certified.
         """
-        return frame_of(self._start(), self._windows, self._shares)
+        state = self._start()
+        return frame_of(state.specification, state.windows, state.shares)
 
     def explain(self, width: int | None = 80) -> str:
         """The results of this window in plain text.
@@ -519,8 +454,9 @@ class SafetyMonitor(BaseEstimator):
         str
             The verdicts, estimates and bounds, what they promise, and the assumptions.
         """
+        state = self._start()
         arguments = self.to_frame(), self.n_waiting_, self.late_labels
-        return wrapped(explanation(self._start(), self._windows[-1], *arguments), width)
+        return wrapped(explanation(state.specification, state.last, *arguments), width)
 
     # -- a saved state ---------------------------------------------------------------------
 
@@ -537,9 +473,9 @@ class SafetyMonitor(BaseEstimator):
         -------
         str
         """
-        self._start()
-        state = self._windows, self._waiting.rows, self._streams
-        return _json.to_text(self._plain_parameters(), self._specification, *state)
+        state = self._start()
+        parts = state.specification, state.windows, state.waiting.rows, state.streams
+        return _json.to_text(state.parameters, *parts)
 
     @classmethod
     def from_json(cls, text: str, *, measures: Any = ()) -> SafetyMonitor:
@@ -566,156 +502,51 @@ class SafetyMonitor(BaseEstimator):
         document = _json.document_of(text)
         try:
             monitor = cls(**_json.parameters_of(document["parameters"]), measures=measures)
-            specification = monitor._start()
+            state = monitor._start()
         except (TypeError, ValueError) as error:
             raise ValueError(f"The parameters of the document are invalid: {error}") from error
+        specification, in_order = state.specification, state.waiting.in_order
         _json.check_measures(document["measures"], specification.measures)
         windows = _json.windows_of(document["windows"], specification)
-        most, names = monitor._max_windows, [window.name for window in windows]
+        most, names = state.max_windows, [window.name for window in windows]
         if len(set(names)) < len(names) or (isinstance(most, int) and len(windows) > most):
             raise ValueError(f"windows must have different names, and be at most {most}.")
-        in_order = monitor._waiting.in_order
         waiting = _json.waiting_of(
             document["waiting"], specification, len(windows), in_order=in_order
         )
         _json.check_rows(specification, windows, waiting)
-        monitor._streams = _json.streams_of(document["streams"], windows)
-        monitor._windows, monitor._waiting = windows, WaitingRows(in_order, waiting)
-        for position, window in enumerate(windows):
-            window.look(specification, monitor._share(position))
+        state.streams = _json.streams_of(document["streams"], windows)
+        state.windows, state.waiting = windows, WaitingRows(in_order, waiting)
+        for window, share in zip(windows, state.shares, strict=True):
+            window.look(specification, share)
         return monitor
 
     # -- inside ----------------------------------------------------------------------------
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        if hasattr(self, "_specification"):  # a shallow copy must not share changing state
-            self._windows = [window.copied() for window in self._windows]
-            self._waiting = self._waiting.copied()
+        if hasattr(self, "_state"):  # a shallow copy must not share changing state
+            self._state = self._state.copied()
 
-    def _start(self) -> MonitorSpecification:
+    def _start(self) -> MonitorState:
         """Read the parameters, once; they must not change afterwards."""
         given = self.get_params(deep=False)
         now = {name: snapshot(value) for name, value in given.items()}
-        if hasattr(self, "_specification"):
+        if hasattr(self, "_state"):
             changed = [name for name in now if not is_same(now[name], self._given[name])]
             if changed:
                 raise ValueError(
                     f"{changed[0]} was changed after the monitor had started, but the proofs "
                     "assume that parameters are fixed before the first row. Make a new monitor."
                 )
-            return self._specification
+            return self._state
         asked = {name: given[name] for name in SPECIFIED}
         specification = MonitorSpecification.of(self.constraints, self.delta, **asked)
         check_choice("late_labels", self.late_labels, LATE_LABELS)
         check_share(check_windows(self.windows), 0, specification.deltas)
         warn_of_large_delta(specification.deltas)
-        self._given, self._specification, self._max_windows = now, specification, self.windows
-        self._windows = [Window.empty("window 1", specification)]
-        self._waiting = WaitingRows(self.late_labels == "in order")
-        self._streams = frozenset()
-        return specification
-
-    def _share(self, position: int) -> float:
-        return share_of_window(self._max_windows, position)
-
-    @property
-    def _shares(self) -> list[float]:
-        """The share of delta of each window."""
-        return [self._share(position) for position in range(len(self._windows))]
-
-    def _check_other(self, other: SafetyMonitor) -> None:
-        """Refuse a monitor with other parameters or windows, or with rows of the same stream."""
-        other._start()
-        if self is other or self._streams & other._streams:
-            raise ValueError(
-                "Both monitors have rows of the same stream, which would count twice: one is the "
-                "other, or a copy or saved state of it, or was merged with it. Merge monitors that "
-                "each began without rows."
-            )
-        mine, others = (monitor._plain_parameters() for monitor in (self, other))
-        differing = [name for name in mine if mine[name] != others[name]]
-        if differing or self._specification.measures != other._specification.measures:
-            raise ValueError(
-                f"The monitors differ in {differing[0] if differing else 'measures'}, and only "
-                "monitors with the same parameters can be merged. Make both with the same ones."
-            )
-        names, other_names = ([w.name for w in m._windows] for m in (self, other))
-        if names != other_names:
-            raise ValueError(
-                f"The monitors have the windows {names} and {other_names}, and only monitors with "
-                "the same windows can be merged. Restart both at the same moments, with the same "
-                "names."
-            )
-
-    def _check_usable(self, rows: MonitoredRows, ids: Any) -> None:
-        """Refuse rows that no constraint can count, or that can never be counted in order."""
-        waiting = self._specification.waiting_for_labels
-        if self._waiting.in_order and waiting and ids is None:
-            raise ValueError(
-                'row_ids was not given, and late_labels="in order" needs it: a missing label holds '
-                "up later rows until add_labels adds it by its id."
-            )
-        nothing_else = len(waiting) == len(self._specification.estimands)
-        if ids is None and nothing_else and len(rows.labels) and not rows.is_labelled.any():
-            raise ValueError(
-                "No constraint can count these rows, because all constraints need labels. Give "
-                "y_true, or row_ids and the labels later by add_labels."
-            )
-
-    def _take(
-        self,
-        windows: dict[int, Window],
-        changed: Mapping[RowId, WaitingRow],
-        forgotten: frozenset[RowId] = frozenset(),
-    ) -> None:
-        """Update windows and waiting rows: count rows that are ready, test, then store everything.
-
-        Parameters
-        ----------
-        windows : dict of int to Window
-            New windows by position, which replace the old ones.
-        changed : mapping of int or str to WaitingRow
-            Rows that are waiting now, or have labels now.
-        forgotten : frozenset of int or str
-            Rows that no longer wait.
-        """
-        specification = self._specification
-        ready = self._waiting.ready(changed, forgotten)
-        for position, rows in by_window(ready.values()).items():
-            windows.setdefault(position, self._windows[position].copied())
-            windows[position].add(counted(specification, rows, of_labels=True))
-        for position, window in windows.items():
-            window.look(specification, self._share(position))
-            window.note_point(specification, self._share(position))
-        # The state is changed only here, so that an error above leaves it as it was.
-        self._waiting.change(changed, (*ready, *forgotten))
-        for position, window in windows.items():
-            self._windows[position] = window
-        if not self._streams and any(window.n_rows for window in windows.values()):
-            self._streams = frozenset({secrets.token_hex(8)})
-
-    def _plain_parameters(self) -> dict[str, Any]:
-        """The parameters as JSON values."""
-        specification, targets = self._specification, self._specification.targets
-        found: dict[str, Any] = {
-            "constraints": list(specification.texts),
-            "delta": list(specification.deltas),
-            "classes": None,
-            "pos_label": None,
-            "levels": {name: list(values) for name, values in specification.levels.items()},
-            "mutually_exclusive": sorted(map(sorted, specification.mutually_exclusive_columns)),
-            "target_range": None,
-            "prediction_range": None,
-            "missing": specification.missing,
-            "late_labels": self._waiting.late_labels,
-            "windows": self._max_windows,
-        }
-        if isinstance(targets, Labels):
-            labels = targets.classes.tolist()
-            positive = None if targets.positive is None else labels[targets.positive]
-            return {**found, "classes": labels, "pos_label": positive}
-        for name in ("target_range", "prediction_range"):
-            ends = getattr(targets, name)
-            found[name] = None if ends == ANY_NUMBER else [_json.number(end) for end in ends]
-        return found
+        waiting = WaitingRows(self.late_labels == "in order")
+        windows = [Window.empty("window 1", specification)]
+        self._given = now
+        self._state = MonitorState(specification, self.windows, waiting, windows)
+        return self._state

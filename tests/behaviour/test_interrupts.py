@@ -213,7 +213,7 @@ def test_a_verdict_that_is_an_error_leaves_no_fit_but_is_remembered(blobs):
     X, y = blobs
     model = classifier(constraints="ACC >= 0.99")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sklearn_seldonian.estimators._base.warn_user", _raise)
+        patch.setattr("sklearn_seldonian.estimators._model.warn_user", _raise)
         with pytest.raises(NoSolutionFoundWarning):
             model.fit(X, y)
     assert not hasattr(model, "certificate_")

@@ -18,8 +18,8 @@ from sklearn_seldonian.certification import (
     StatisticsRecord,
     TableRecord,
 )
+from sklearn_seldonian.certification._comparison import is_close
 from sklearn_seldonian.certification._json import digests_of
-from sklearn_seldonian.certification._recompute import is_close
 from sklearn_seldonian.certification._verify import NOT_REPEATED
 from sklearn_seldonian.model_selection import SeldonianSearchCV
 from sklearn_seldonian.modules import MLP

@@ -130,10 +130,13 @@ def test_answers_belong_to_their_rows():
     [
         ([], ""),
         ([Sighting("Mine", 0.0)], ""),
-        ([Sighting("Mine", None)], " Parameters that Mine loaded do not say to which."),
+        (
+            [Sighting("Mine", None)],
+            " This was not checked: the file that Mine loaded has no record of rows.",
+        ),
         (
             [Sighting("Mine", 0.0), Sighting("A", None), Sighting("B", None)],
-            " Parameters that A loaded do not say to which.",
+            " This was not checked: the file that A loaded has no record of rows.",
         ),
     ],
 )

@@ -10,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 
 from sklearn_seldonian import SafetyDataReusedWarning, SeldonianClassifier, certify, collect
 from sklearn_seldonian.certification import _safety_statistics
-from sklearn_seldonian.certification._recompute import as_differences
+from sklearn_seldonian.certification._comparison import as_differences
 from sklearn_seldonian.exceptions import ConstraintNameError
 from sklearn_seldonian.measures import RowMeasure
 from sklearn_seldonian.modules import MLP

@@ -264,7 +264,7 @@ def test_loaded_parameters_have_no_record_of_rows(blobs, tmp_path):
     model.save_params(tmp_path / "weights")
     loaded = clone(model).load_params(tmp_path / "weights")
     explained = certify(loaded, X, y, "ACC >= 0.1").explain(None)
-    assert f"{OTHER} Parameters that SeldonianClassifier loaded do not say to which." in explained
+    assert f"{OTHER} This was not checked: the file that SeldonianClassifier loaded" in explained
     with pytest.warns(SafetyDataReusedWarning):
         certify(model.load_params(tmp_path / "weights"), X, y, "ACC >= 0.1")
 

@@ -3,10 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.preprocessing import StandardScaler
 
 from sklearn_seldonian import (
-    NoSolutionFoundWarning,
     SeldonianClassifier,
 )
 from sklearn_seldonian.modules import MLP
@@ -22,16 +20,6 @@ def unfitted(constraints="ACC >= 0.6", **params):
     return SeldonianClassifier(
         MLP, constraints=constraints, **{"max_epochs": 3, "random_state": 0, **params}
     )
-
-
-def test_certificate_is_about_what_predict_returns(blobs):
-    X, y = blobs
-    model = fitted(blobs)
-    (result,) = model.certificate_.results
-    rows = model.safety_indices_
-    assert result.estimate == pytest.approx((model.predict(X[rows]) == y[rows]).mean())
-    assert result.bound < result.estimate
-    assert result.rows == {"ACC": 500}
 
 
 def test_without_constraints_all_rows_train(blobs):
@@ -89,15 +77,6 @@ def test_certificate_has_its_origin(blobs):
     assert (tested.classes, tested.positive) == (("0", "1"), "0")
 
 
-def test_nothing_was_fitted_where_nothing_was_trained(blobs):
-    with pytest.warns(NoSolutionFoundWarning, match="nothing was trained"):
-        model = fitted(blobs, "ACC >= 90")
-    text = model.certificate_.explain(None)
-    assert "fitted to" not in text
-    assert "500 safety rows were not touched; 500 others were for training." in text
-    assert "fitted to" not in model.certificate_._repr_html_()
-
-
 def test_certify_refuses_what_fit_did_not_see(blobs, groups):
     X, y = blobs
     model = SeldonianClassifier(MLP, constraints="PR | [M] <= 0.99", max_epochs=1, random_state=0)
@@ -123,15 +102,3 @@ def test_certify_has_the_constraints_of_fit(blobs):
     assert expected.positive == "1"
     assert expected.parameters["delta"] == "0.05"
     assert expected.procedure == "SeldonianClassifier.certify"
-
-
-@pytest.mark.parametrize("then", [StandardScaler(), None], ids=["added", "removed"])
-def test_rows_are_checked_and_preprocessed_as_in_fit(blobs, then):
-    X, y = blobs
-    frame = pd.DataFrame(X, columns=["a", "b", "c"])
-    model = unfitted(preprocessor=None if then else StandardScaler()).fit(frame, y)
-    expected = model.predict(frame)
-    model.set_params(preprocessor=then)
-    assert np.array_equal(model.predict(frame), expected)
-    with pytest.raises(ValueError, match="NaN"):
-        model.predict(frame.where(frame < 1))

@@ -122,7 +122,7 @@ class Heartbeat(Callback):  # type: ignore[misc]  # skorch has no types
         self._said_at, line = time.monotonic(), self._line(net)
         logger.info(line)
         if net.verbose and not sys.stderr.isatty():
-            _say(line)
+            _say(wrapped(line))
 
     def _line(self, net: NeuralNet) -> str:
         epoch, n_epochs = len(net.history), net.max_epochs
