@@ -49,13 +49,29 @@ _ESTIMATORS = {
     "SeldonianMetaRegressor": "_meta_regressor",
     "SeldonianRegressor": "_regressor",
 }
+# So are the modules that nothing else above has imported.
+_SUBMODULES = frozenset(
+    {
+        "datasets",
+        "experiments",
+        "learners",
+        "metrics",
+        "model_selection",
+        "modules",
+        "monitoring",
+        "plotting",
+        "selection",
+    }
+)
 
 
 def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _ESTIMATORS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.estimators.{_ESTIMATORS[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_SUBMODULES})

@@ -66,3 +66,16 @@ def test_the_door_lists_estimators_and_refuses_other_names():
     assert set(sklearn_seldonian.__all__) <= set(dir(sklearn_seldonian))
     with pytest.raises(AttributeError, match="has no attribute 'SeldonianClasifier'"):
         _ = sklearn_seldonian.SeldonianClasifier
+
+
+def test_public_modules_are_attributes_of_the_package():
+    code = (
+        "import pkgutil, sklearn_seldonian as package\n"
+        "names = [m.name for m in pkgutil.iter_modules(package.__path__)]\n"
+        "public = {n for n in names if not n.startswith('_')} - {'estimators'}\n"
+        "print(len([getattr(package, name).__name__ for name in public]) > 10)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert found.stdout.strip() == "True", found.stderr

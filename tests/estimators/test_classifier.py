@@ -188,7 +188,7 @@ class TestModules:
         X, _ = blobs
         torch.manual_seed(0)
         model = fitted(
-            blobs, "PR <= 0.3", module=module(), criterion=criterion, max_epochs=3, power=0.99
+            blobs, "PR <= 0.3", module=module(), criterion=criterion, max_epochs=1, power=0.99
         )
         assert model.solution_found_
         assert model.offsets_[0] == 0 > model.offsets_[1]

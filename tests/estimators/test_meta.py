@@ -92,6 +92,7 @@ def test_it_is_as_accurate_as_its_classifier_where_nothing_binds(people):
     assert model.score(X[rows], y[rows]) > own - 0.02
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_seldonian.NoSolutionFoundWarning")
 def test_safety_rows_teach_nothing(people, model):
     X, y, sex = people
     X, y = X.copy(), y.copy()
