@@ -162,11 +162,12 @@ def misuse() -> Iterator[str]:
 
 def power() -> Iterator[str]:
     """The rows that tests of several rates and means need, compared with an asymptotic test."""
-    yield from _head("constraint and truth", "rows", "asymptotic", "factor", "at most")
+    yield from _head("constraint and truth", "rows", "asymptotic", "factor", "at most", "t bounds")
     for row in read("power").itertuples():
         factor = f"{row.factor:.2f}" if row.factor <= row.wanted else f"**{row.factor:.2f}**"
         case = row.case.replace("|", "\\|")
-        yield _row(case, f"{row.rows:,}", f"{row.asymptotic_rows:,}", factor, f"{row.wanted:g}")
+        ours, asymptotic, student = (f"{n:,}" for n in (row.rows, row.asymptotic_rows, row.t_rows))
+        yield _row(case, ours, asymptotic, factor, f"{row.wanted:g}", student)
 
 
 def study_argmax() -> Iterator[str]:

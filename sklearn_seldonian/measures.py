@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -342,6 +342,51 @@ class Expectation:
     @property
     def conditions_on_prediction(self) -> bool:
         return False
+
+
+# -- values above a threshold ------------------------------------------------------------
+
+# The number of thresholds of `thresholds`.
+N_THRESHOLDS = 32
+
+
+def thresholds(range_: Range) -> list[float]:
+    """Thresholds from the lower end of a finite range on, closer together near both ends."""
+    low, high = range_
+    steps = (position / N_THRESHOLDS for position in range(N_THRESHOLDS))
+    return [low + (high - low) * (3.0 - 2.0 * step) * step * step for step in steps]
+
+
+def excess(measure: RowMeasure, threshold: float) -> RowMeasure:
+    """The measure of a row's value above a threshold, and of zero for values below it."""
+    if isinstance(measure, BuiltInMeasure):
+        return replace(measure, formula=_Excess(measure.formula, threshold))
+    surrogate = measure.surrogate and _Excess(measure.surrogate, threshold)
+    above = _CheckedExcess(measure, threshold)
+    return RowMeasure(measure.name, above, rows=measure.rows, surrogate=surrogate)
+
+
+@dataclass(frozen=True)
+class _Excess:
+    """A function of numpy or torch arrays, minus a threshold, where that is above zero."""
+
+    function: Callable[..., Any]
+    threshold: float
+
+    def __call__(self, *arguments: Any) -> Any:
+        return (self.function(*arguments) - self.threshold).clip(0.0)
+
+
+@dataclass(frozen=True)
+class _CheckedExcess:
+    """The excess of a measure whose values are checked first."""
+
+    measure: RowMeasure
+    threshold: float
+
+    def __call__(self, y: Any, prediction: Any, probabilities: Any) -> Array:
+        given = self.measure.value(y, prediction, probabilities)
+        return (_checked(self.measure, given, y) - self.threshold).clip(0.0)
 
 
 def row_values(

@@ -28,10 +28,13 @@ from sklearn_seldonian.measures import (
     ALIASES,
     CLASSIFICATION_VALUES,
     DEFINITIONS,
+    N_THRESHOLDS,
     RATES,
     REGRESSION_VALUES,
     RowMeasure,
+    excess,
     row_values,
+    thresholds,
 )
 
 Y = np.array([0, 1, 1])
@@ -245,6 +248,56 @@ def test_the_loss_of_a_label_that_was_ruled_out():
     soft.sum().backward()
     assert soft.item() == 300.0
     assert scores.grad.tolist() == [[1.0, -1.0]]
+
+
+# -- values above a threshold --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("range_", [(0.0, 1.0), (-4.0, 4.0), (0.0, 1e-3)])
+def test_thresholds(range_):
+    found, (low, high) = np.array(thresholds(range_)), range_
+    assert len(found) == N_THRESHOLDS
+    assert found[0] == low
+    gaps = np.diff(found, append=high)
+    assert (gaps > 0).all()
+    assert gaps.max() <= 1.5 / N_THRESHOLDS * (high - low) * (1 + 1e-9)
+
+
+def soft_error(probabilities, y):
+    return 1.0 - probabilities[torch.arange(len(y)), y]
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        RowMeasure("Error", error, range=(0, 1)),
+        RowMeasure("Error", error, range=(0, 1), rows=(1,), surrogate=soft_error),
+        CLASSIFICATION_VALUES["Brier"],
+        REGRESSION_VALUES["Mean_Squared_Error"],
+    ],
+)
+def test_values_above_a_threshold(measure):
+    above = excess(measure, 0.3)
+    assert copy.deepcopy(above) == pickle.loads(pickle.dumps(above)) == above
+    assert hash(excess(measure, 0.3)) == hash(above)
+    assert excess(measure, 0.3) == above != excess(measure, 0.4)
+    assert (above.name, above.rows) == (measure.name, measure.rows)
+    task, scores, y, decisions, p = model_of(measure.name)
+    values = row_values([measure], y, decisions, p)
+    np.testing.assert_allclose(
+        row_values([above], y, decisions, p), np.maximum(values - 0.3, 0.0), atol=1e-12
+    )
+    soft = [task.soft_values([one], scores, torch.tensor(y)) for one in (measure, above)]
+    if measure.surrogate is not None or measure.name != "Error":
+        np.testing.assert_allclose(soft[1], soft[0].sub(0.3).clip(0.0), atol=1e-12)
+    else:  # the expectation over the prediction, which is right or wrong
+        np.testing.assert_allclose(soft[1], 0.7 * soft[0], atol=1e-12)
+
+
+def test_a_measure_is_checked_before_the_threshold():
+    measure = RowMeasure("Error", lambda y, p, _: -error(y, p, _), range=(0, 1))
+    with pytest.raises(ValueError, match=r"'Error' returned -1, which is outside its range"):
+        row_values([excess(measure, 0.5)], Y, P.argmax(axis=1), P)
 
 
 def test_aliases_are_of_measures():

@@ -61,7 +61,7 @@ class LimitsTest(NamedTuple):
 
 
 def p_values_by_limit(
-    unit: Floats, delta: float, n_limits: int | None = None
+    unit: Floats, delta: float, n_limits: int | None = None, highest: Floats | None = None
 ) -> tuple[Floats, Floats]:
     r"""Limits in [0, 1) in ascending order from 0, and a p-value against a mean above each.
 
@@ -70,12 +70,16 @@ def p_values_by_limit(
     Parameters
     ----------
     unit : ndarray of shape (n,)
-        Independent values in [0, 1] with one common mean.
+        Independent values in [0, 1] with one common mean. The p-values are also valid for values
+        whose mean, given all earlier values, is always at least the mean that they are about.
     delta : float
         The level for which the bets are tuned.
     n_limits : int, default=None
         The number of limits near the expected bound. None: `LIMITS`. Fewer limits take less time
         and give a higher bound.
+    highest : ndarray of shape (n,), default=None
+        The largest possible value of each row, at least 1, known before the first row of the row's
+        step in `steps`. None: 1.
 
     Notes
     -----
@@ -118,23 +122,24 @@ def p_values_by_limit(
     n_limits = n_limits or LIMITS
     limits = everywhere(n_limits + n_limits // 4)
     capital = np.ones(len(limits))
-    highest = capital
+    largest = capital
     finer = rows_before_finer_meshes(n)
     for start, stop in steps(n):
         if finer and start >= finer[0]:
             finer = [seen for seen in finer if seen > start]
             mesh = limits_near(means[start], variances[start], start, delta, n_limits)
             cell = np.searchsorted(limits, mesh, side="right") - 1
-            limits, capital, highest = mesh, capital[cell], highest[cell]
+            limits, capital, largest = mesh, capital[cell], largest[cell]
         alive = slice(int(np.searchsorted(capital, LOST)), None)
         after = capital.copy()
         gains = limits[alive, None] - unit[start:stop]
+        worst = (1.0 if highest is None else highest[start:stop].max()) - limits[alive]
         after[alive] = capital_after(
-            capital[alive], gains, 1.0 - limits[alive], variances[start], n - start, n, delta
+            capital[alive], gains, worst, variances[start], n - start, n, delta
         )
         capital = np.minimum.accumulate(after[::-1])[::-1]
-        highest = np.maximum(highest, capital)
-    return limits, np.minimum(1.0, (1.0 + ROUNDING) / highest)
+        largest = np.maximum(largest, capital)
+    return limits, np.minimum(1.0, (1.0 + ROUNDING) / largest)
 
 
 def capital_after(

@@ -12,19 +12,26 @@ from numpy.typing import NDArray
 from sklearn_seldonian import bounds
 from sklearn_seldonian.bounds._betting import betting_test
 from sklearn_seldonian.bounds._capital import FEW_LIMITS
+from sklearn_seldonian.bounds._least import least_mean_test
 from sklearn_seldonian.certification._evidence import Evidence, has_finite_ranges
 from sklearn_seldonian.certification._method import BETTING, BETTING_ON_UNITS, Method
 from sklearn_seldonian.certification._methods_normal import normal_upper
 from sklearn_seldonian.certification._ratios import Ratio, ratio_of_two
 from sklearn_seldonian.constraints import Atom
+from sklearn_seldonian.constraints._tails import ShiftedMean, limit_on_least
+
+# This share of the units only chooses which of several means is bet on.
+FIRST_UNITS = 1 / 8
 
 
 def betting(atom: Atom, evidence: Evidence) -> Method | None:
     """Test by betting that a linear combination of means, or a ratio of two, is below a limit."""
     if evidence.totals is not None or evidence.populations:
         return _betting_on_units(atom, evidence)
-    if atom.linear is None or not has_finite_ranges(atom.estimands) or evidence.row_values is None:
+    if not has_finite_ranges(atom.estimands) or evidence.row_values is None:
         return None
+    if atom.linear is None:
+        return _betting_on_the_least(atom, evidence)
     if not atom.has_independent_estimands(evidence.mutually_exclusive_columns):
         return None
     if any(estimand.quantity.conditions_on_prediction for estimand in atom.estimands):
@@ -49,6 +56,25 @@ def betting(atom: Atom, evidence: Evidence) -> Method | None:
         lambda delta: tested(delta).upper + constant,
         lambda delta: tested(delta).p_value(-constant),
         approximate_upper=lambda delta: test(delta, FEW_LIMITS).upper + constant,
+    )
+
+
+def _betting_on_the_least(atom: Atom, evidence: Evidence) -> Method | None:
+    """Betting on the smallest of several means over the same rows: an upper limit on a CVaR."""
+    found = limit_on_least(atom)
+    if found is None or len({mean.estimand.conditions for mean in found.means}) > 1:
+        return None
+    weight, constant, means = found
+    assert evidence.row_values is not None
+    samples = [c + a * evidence.row_values(mean, 1.0, 0.0) for mean, a, c in means]
+    ranges = [[c + a * end for end in evidence.range_of(mean)] for mean, a, c in means]
+    test = partial(least_mean_test, samples, ranges)
+    tested = cache(test)
+    return Method(
+        BETTING,
+        lambda delta: weight * tested(delta).upper + constant,
+        lambda delta: tested(delta).p_value(-constant / weight),
+        approximate_upper=lambda delta: weight * test(delta, FEW_LIMITS).upper + constant,
     )
 
 
@@ -88,6 +114,8 @@ def _betting_on_a_ratio(
 
 def _betting_on_units(atom: Atom, evidence: Evidence) -> Method | None:
     """Betting on the contributions of independent units to one or two means."""
+    if atom.linear is None and has_finite_ranges(atom.estimands):
+        return _betting_on_the_least_of_units(atom, evidence)
     if atom.linear is None or not has_finite_ranges(atom.estimands) or len(atom.estimands) > 2:
         return None
     weights, constant = atom.linear.weights, atom.linear.constant
@@ -112,6 +140,51 @@ def _betting_on_units(atom: Atom, evidence: Evidence) -> Method | None:
         lambda delta: tested(delta).upper + constant,
         lambda delta: tested(delta).p_value(-constant),
         approximate_upper=partial(normal_upper, atom, evidence),
+    )
+
+
+def _betting_on_the_least_of_units(atom: Atom, evidence: Evidence) -> Method | None:
+    """Betting on one of several means: the smallest on the first units, which are not bet on."""
+    least = limit_on_least(atom)
+    if least is None:
+        return None
+    parts = [each.totals_of(atom.estimands) for each in evidence.populations or [evidence]]
+    n_first = math.ceil(FIRST_UNITS * len(np.asarray(parts[0][0].numerators)))
+    first, rest = (
+        [
+            dict(zip(atom.estimands, (_units(t, part) for t in totals), strict=True))
+            for totals in parts
+        ]
+        for part in (slice(n_first), slice(n_first, None))
+    )
+
+    def highest(mean: ShiftedMean) -> float:
+        """The largest estimate over the populations, from the first units."""
+        sums = [
+            (np.sum(each[mean.estimand].numerators), np.sum(each[mean.estimand].denominators))
+            for each in first
+        ]
+        return max(
+            mean.weight * top / size + mean.constant if size else math.inf for top, size in sums
+        )
+
+    chosen = least.means[int(np.argmin([highest(mean) for mean in least.means]))]
+    totals = [[each[chosen.estimand]] for each in rest]
+    weight, constant = least.weight * chosen.weight, least.weight * chosen.constant + least.constant
+    tested = cache(partial(bounds.totals_test, totals[0], [weight], others=totals[1:]))
+    return Method(
+        BETTING_ON_UNITS,
+        lambda delta: tested(delta).upper + constant,
+        lambda delta: tested(delta).p_value(-constant),
+        approximate_upper=partial(normal_upper, atom, evidence),
+    )
+
+
+def _units(totals: bounds.Totals, part: slice) -> bounds.Totals:
+    """The totals of some units."""
+    return totals._replace(
+        numerators=np.asarray(totals.numerators)[part],
+        denominators=np.asarray(totals.denominators)[part],
     )
 
 

@@ -14,6 +14,7 @@ from sklearn_seldonian.certification._method import BOX_ON_UNITS, CLOPPER_PEARSO
 from sklearn_seldonian.certification._methods_normal import normal_upper
 from sklearn_seldonian.constraints import Atom, Estimand, interval
 from sklearn_seldonian.constraints._interval import Interval
+from sklearn_seldonian.constraints._tails import limit_on_least
 
 # The weights of a sum; None for any other function of means.
 Weights = NDArray[np.float64] | None
@@ -32,7 +33,14 @@ def box(atom: Atom, evidence: Evidence) -> Method | None:
 
 
 def t_box(atom: Atom, evidence: Evidence) -> Method | None:
-    """The box of Student's t bounds, for any ranges."""
+    """The box of Student's t bounds, for any ranges.
+
+    A conditional value at risk is one mean: that of the threshold with the smallest estimate.
+    """
+    least = limit_on_least(atom)
+    if least is not None:
+        estimates = [a * evidence.samples[mean].estimate + c for mean, a, c in least.means]
+        atom = least.at(least.means[int(np.argmin(estimates))])
     return _box_of("box of Student t bounds", partial(_each, _t_bounds), atom, evidence)
 
 

@@ -279,7 +279,7 @@ class _ConstraintTest:
             )
         if not g > 0:
             return "the estimate meets the limit, but not by enough for so few safety rows"
-        if passes(self.constraint.opposite, self.evidence, self.delta):
+        if self.constraint.has_tail or passes(self.constraint.opposite, self.evidence, self.delta):
             return "the estimate itself violates the limit"
         return "the estimate itself violates the limit, but by no more than sampling error explains"
 

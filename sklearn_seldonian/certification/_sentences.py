@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sklearn_seldonian.constraints._nodes import (
     Binary,
@@ -91,7 +92,7 @@ def _groups(by: Sequence[Grouping]) -> str:
 def _gap(left: Node, right: Node, positive: str | None) -> str:
     """The distance between two expressions, in words."""
     if isinstance(left, Measure) and isinstance(right, Measure):
-        bare = [Measure(each.name, each.indices) for each in (left, right)]
+        bare = [replace(each, conditions=()) for each in (left, right)]
         if bare[0] == bare[1] and left != right:
             one, other = (_rows(each.conditions) for each in (left, right))
             return f"the gap in {_noun(bare[0], positive)} between {one} and {other}"
@@ -194,6 +195,9 @@ def _measure(measure: Measure, positive: str | None) -> str:
         words = f"the {DEFINITIONS[name].words}"
     else:
         words = f"the mean of {measure.name}"
+    if measure.level is not None:
+        share = float(100 * (1 - measure.level.fraction))
+        words = f"{words} over the {share:.6g}% of rows with the largest values"
     words = with_labels(words, [str(index) for index in measure.indices], positive)
     return f"{words}, where {_conditions(measure.conditions)}," if measure.conditions else words
 

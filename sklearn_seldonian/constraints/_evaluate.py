@@ -42,6 +42,7 @@ _OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "pow": operator.pow,
     "min": lambda *values: reduce(lambda a, b: a.minimum(b), values),
     "max": lambda *values: reduce(lambda a, b: a.maximum(b), values),
+    "least": lambda *values: reduce(lambda a, b: a.minimum(b), values),
     "sum": lambda *values: reduce(operator.add, values),
 }
 

@@ -26,6 +26,7 @@ _SPELLINGS = {
     "MSE": "mse mean_squared_error squared_error",
     "MAE": "mae mean_absolute_error absolute_error",
     "sqrt(MSE)": "rmse root_mean_squared_error",
+    "CVaR(MSE, 0.9)": "cvar conditional_value_at_risk expected_shortfall superquantile",
     "BACC": "balanced_accuracy balanced_accuracy_score bacc",
 }
 _FAIRNESS = {

@@ -17,6 +17,8 @@ from sklearn_seldonian.measures import ALIASES, RATES
 
 Literal = float | int | str | bool
 
+# The conditional value at risk of a measure.
+CVAR = "CVaR"
 _WORD = re.compile(r"[^\W\d]\w*")
 _RESERVED = frozenset({"not", "in", "True", "False"})
 _QUOTE = '"'
@@ -168,19 +170,22 @@ class Membership(Condition):
 
 @dataclass(frozen=True)
 class Measure(Node):
-    """``NAME_[indices] | [conditions]``: one measure of the model's behaviour."""
+    """``NAME_[indices] | [conditions]``: one measure of the model's behaviour.
+
+    With a `level`, it is ``CVaR(NAME_[indices], level) | [conditions]``.
+    """
 
     name: str
     indices: tuple[int | str, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    level: Number | None = None
 
     def __str__(self) -> str:
         indices = ", ".join(_literal(index) for index in self.indices)
         conditions = ", ".join(map(str, self.conditions))
-        return (
-            self.name
-            + (f"_[{indices}]" if self.indices else "")
-            + (f" | [{conditions}]" if self.conditions else "")
+        measure = self.name + (f"_[{indices}]" if self.indices else "")
+        return (measure if self.level is None else f"{CVAR}({measure}, {self.level})") + (
+            f" | [{conditions}]" if self.conditions else ""
         )
 
 
@@ -258,7 +263,7 @@ class Constraint(Node):
 def is_rate(node: Node) -> bool:
     """Whether a node is a rate, or the largest or smallest of rates; it is then nonnegative."""
     match node:
-        case Measure(name=name):
+        case Measure(name=name, level=None):
             return ALIASES.get(name, name) in {*RATES, "F1"}
         case Quantified(function="min" | "max", expression=expression):
             return is_rate(expression)

@@ -33,6 +33,7 @@ from sklearn_seldonian.constraints._error_messages import (
     unknown_function,
 )
 from sklearn_seldonian.constraints._nodes import (
+    CVAR,
     Binary,
     Call,
     ColumnIs,
@@ -61,7 +62,7 @@ MAX_DEPTH = 50
 _CONSTANTS = ("e", "pi")
 _ARITY = {"abs": 1, "exp": 1, "log": 1, "sqrt": 1, "pow": 2}
 _QUANTIFIERS = ("max", "min", "mean")
-_FUNCTIONS = (*_ARITY, *_QUANTIFIERS)
+_FUNCTIONS = (*_ARITY, *_QUANTIFIERS, CVAR)
 WORDS = (*_FUNCTIONS, *_CONSTANTS, "not", "in", "True", "False")
 _COUNTS = {1: "one argument", 2: "two arguments"}
 
@@ -234,7 +235,7 @@ class _TreeBuilder(Transformer_NonRecursive[Token, Any]):
             message = "A measure can have one list of conditions, as in 'PR | [M, F]'."
             raise _ParseError(message, span)
         own = Span(measure.span.start, span.end)
-        return Measure(measure.name, measure.indices, conditions, span=own)
+        return replace(measure, conditions=conditions, span=own)
 
     def is_false(self, column: str, *, span: Span) -> Condition:
         return ColumnIs(column, False, span=span)
@@ -255,6 +256,8 @@ class _TreeBuilder(Transformer_NonRecursive[Token, Any]):
             raise _ParseError(unknown_function(function, _FUNCTIONS), name)
         if any(isinstance(argument, _Option) for argument in arguments):
             return _quantified(function, arguments, span)
+        if function == CVAR:
+            return _tail(arguments, span)
         n_expected = _ARITY.get(function)
         if n_expected and len(arguments) != n_expected:
             message = f"{function} takes {_COUNTS[n_expected]}, not {len(arguments)}."
@@ -291,6 +294,17 @@ class _TreeBuilder(Transformer_NonRecursive[Token, Any]):
 
     def FALSE(self, token: Token) -> bool:
         return False
+
+
+def _tail(arguments: Sequence[Node], span: Span) -> Node:
+    """The conditional value at risk of a measure."""
+    match arguments:
+        case (Measure(level=None) as measure, level):
+            if isinstance(level, Number) and 0 < level.fraction < 1 and 0.0 < level.value < 1.0:
+                return replace(measure, level=level, span=span)
+            message = f"The level of {CVAR} must be a number between 0 and 1; got {shown(level)}."
+            raise _ParseError(message, level.span)
+    raise _ParseError(f"{CVAR} takes a measure and a level, as in '{CVAR}(MSE, 0.9)'.", span)
 
 
 def _quantified(function: str, arguments: Sequence[Node], span: Span) -> Node:

@@ -1,16 +1,18 @@
 """Names become meanings: measures become estimands, quantifiers become lists of them.
 
 A resolved expression has only `Number`, `Constant`, `Negative`, `Binary`, `Call` (with one more
-function, ``sum``) and `Estimand` nodes. Equal estimands are one variable, and so are complements:
-``NR`` resolves to ``1 - PR``.
+function, ``sum``), `Least` and `Estimand` nodes. Equal estimands are one variable, and so are
+complements: ``NR`` resolves to ``1 - PR``.
 """
 
 from __future__ import annotations
 
 import difflib
 import itertools
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import NoReturn
 
@@ -20,6 +22,7 @@ from sklearn_seldonian.constraints._conditions import (
 )
 from sklearn_seldonian.constraints._names import advice_on_measure
 from sklearn_seldonian.constraints._nodes import (
+    CVAR,
     Binary,
     Call,
     ColumnIs,
@@ -30,6 +33,7 @@ from sklearn_seldonian.constraints._nodes import (
     Literal,
     Measure,
     Membership,
+    Negative,
     Node,
     Number,
     Quantified,
@@ -43,10 +47,13 @@ from sklearn_seldonian.measures import (
     ALIASES,
     COMPOSITES,
     RATES,
+    REGRESSION_VALUES,
     BuiltInMeasure,
     Expectation,
     Rate,
     RowMeasure,
+    excess,
+    thresholds,
 )
 
 
@@ -87,6 +94,28 @@ class Estimand(Node):
     def _with_conditions(self, name: str) -> str:
         conditions = ", ".join(sorted(map(str, self.conditions)))
         return f"{name} | [{conditions}]" if conditions else name
+
+
+@dataclass(frozen=True)
+class Least(Call):
+    r"""The conditional value at risk of a measure: the smallest of upper limits on it.
+
+    The arguments are ``t + excess / (1 - level)`` for several thresholds t, where the excess is the
+    mean of :math:`\max(L - t, 0)` of the measure's values L. Over all numbers t, the smallest
+    value of this expression is the conditional value at risk (Rockafellar and Uryasev [1]_). So no
+    argument is below it.
+
+    References
+    ----------
+    .. [1] Rockafellar, R. T. and Uryasev, S. (2000). Optimization of conditional value-at-risk.
+       Journal of Risk 2(3), 21-41.
+    """
+
+    level: Number
+
+    def __str__(self) -> str:
+        measured, _, conditions = means_of(self)[0].label.partition(" | ")
+        return f"{CVAR}({measured}, {self.level})" + (f" | {conditions}" if conditions else "")
 
 
 def combinations_meant(
@@ -166,7 +195,10 @@ class _Resolver:
         name = ALIASES.get(node.name, node.name)
         averages = self.schema.averages
         if name in averages:
-            return self.average(node, averages[name])
+            mean = self.average(node, averages[name])
+            return mean if node.level is None else self.tail(node, mean)
+        if node.level is not None:
+            return self.no_tail(node)
         if self.schema.classes and name == "F1":
             # F1 = 2 - 2 / (1 + s), in which the Jaccard rate s occurs once.
             one_and_share = Binary("+", Number(1.0), self.rate(node, "Jaccard"))
@@ -222,6 +254,39 @@ class _Resolver:
         quantity = Expectation(measure, labels, measure.range_for(self.schema), name)
         conditions = frozenset(map(self.condition, node.conditions))
         return Estimand(quantity, conditions, span=node.span, written=node.name + subscript)
+
+    def tail(self, node: Measure, mean: Estimand) -> Node:
+        """The conditional value at risk of the values whose mean is given."""
+        quantity, level = mean.quantity, node.level
+        assert isinstance(quantity, Expectation)
+        assert level is not None
+        if not all(map(math.isfinite, quantity.range)):
+            self.fail(
+                node,
+                f"'{node.name}' has no finite range, so that no bound on its {CVAR} exists. "
+                + _RANGE_ADVICE.get(quantity.measure.name, "Give the measure a finite range="),
+            )
+        share = Number.of(1 - level.fraction)
+        limits = []
+        for threshold in thresholds(quantity.range):
+            above = replace(
+                quantity,
+                measure=excess(quantity.measure, threshold),
+                range=(0.0, quantity.range[1] - threshold),
+                name=f"{quantity.name} above {threshold:g}",
+            )
+            shared_out = Binary("/", replace(mean, quantity=above), share)
+            limits.append(Binary("+", _signed(threshold), shared_out))
+        return Least("least", tuple(limits), level, span=node.span)
+
+    def no_tail(self, node: Measure) -> NoReturn:
+        """Refuse the conditional value at risk of anything but a mean of row values."""
+        self.measure(replace(node, level=None))
+        self.fail(
+            node,
+            f"'{node.name}' is a rate, and {CVAR} needs a measure with one number per row, such as "
+            f"{listed(sorted(self.schema.averages))}",
+        )
 
     def indices(self, node: Measure, n_expected: int) -> tuple[int, ...]:
         if len(node.indices) == n_expected:
@@ -363,6 +428,17 @@ class _Resolver:
 
     def fail(self, node: Node, message: str) -> NoReturn:
         raise ConstraintNameError(f"{message}.", self.text, node.span.start, node.span.end)
+
+
+_RANGE_ADVICE = {
+    "LogLoss": f"Write {CVAR}(Brier, 0.9)",
+    **dict.fromkeys(REGRESSION_VALUES, "Give target_range= and prediction_range="),
+}
+
+
+def _signed(value: float) -> Node:
+    number = Number.of(abs(Fraction(value)))
+    return Negative(number) if value < 0 else number
 
 
 def _mean(nodes: tuple[Node, ...], span: Span) -> Node:

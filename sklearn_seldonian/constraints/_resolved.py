@@ -10,11 +10,18 @@ import pandas as pd
 
 from sklearn_seldonian._text import short
 from sklearn_seldonian.constraints._choice import Choice, alternatives_in_words, chosen, opened
-from sklearn_seldonian.constraints._nodes import Condition, Constraint, Negative, Node
+from sklearn_seldonian.constraints._nodes import (
+    Condition,
+    Constraint,
+    Negative,
+    Node,
+    Number,
+)
 from sklearn_seldonian.constraints._parse import parse
 from sklearn_seldonian.constraints._resolve import Estimand, means_of, resolve
 from sklearn_seldonian.constraints._schema import Schema
 from sklearn_seldonian.constraints._split import atom_range, shifted, split
+from sklearn_seldonian.constraints._tails import has_tail, refuse_lower_limits
 from sklearn_seldonian.constraints._tree import And, Or, Tree, atoms_of, fold_numbers, subtrees
 from sklearn_seldonian.measures import Expectation, RowMeasure
 
@@ -69,9 +76,17 @@ class ResolvedConstraint:
         return all(atom.in_units for tree in trees for atom in atoms_of(tree))
 
     @property
+    def has_tail(self) -> bool:
+        """Whether g contains a conditional value at risk, of which there are upper bounds only."""
+        return has_tail(self.g)
+
+    @property
     def opposite(self) -> Tree:
-        """The tree of ``g >= 0``; if it passes, g is violated with confidence 1 - delta."""
-        return split(Negative(self.g))
+        """The tree of ``g >= 0``; if it passes, g is violated with confidence 1 - delta.
+
+        It never passes if that needs a lower bound on a conditional value at risk.
+        """
+        return split(Number(1.0) if self.has_tail else Negative(self.g))
 
     def with_margin(self, margin: float) -> Tree:
         """The tree of ``g <= margin``, with the same choice."""
@@ -126,7 +141,8 @@ def bind(constraint: Constraint, schema: Schema) -> ResolvedConstraint:
     Raises
     ------
     ConstraintNameError
-        If a measure, column, level or class does not exist.
+        If a measure, column, level or class does not exist, or if the constraint needs a lower
+        bound on a conditional value at risk.
 
     Examples
     --------
@@ -137,7 +153,9 @@ def bind(constraint: Constraint, schema: Schema) -> ResolvedConstraint:
     ['PR | [M]']
     """
     g = resolve(constraint, schema)
-    return ResolvedConstraint(constraint, g, split(g), means_of(g))
+    tree = split(g)
+    refuse_lower_limits(constraint, tree)
+    return ResolvedConstraint(constraint, g, tree, means_of(g))
 
 
 def distinct_estimands(constraints: Sequence[ResolvedConstraint]) -> tuple[Estimand, ...]:

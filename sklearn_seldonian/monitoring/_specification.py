@@ -263,6 +263,11 @@ def _check_monitored(constraint: ResolvedConstraint, remedy: str) -> None:
         raise ValueError(
             f"{text!r} is violated for any rows, so there is nothing to monitor. Leave it out."
         )
+    if constraint.has_tail:
+        raise ValueError(
+            f"{text!r} cannot be monitored: there is no lower bound on a CVaR, so a violation can "
+            "never be proved. Constrain the mean of the same measure, or certify new rows."
+        )
     for estimand in constraint.estimands:
         quantity = estimand.quantity
         if not isinstance(quantity, Expectation):
