@@ -30,7 +30,7 @@ ROUNDING = 1e-9
 # a cell is halved, and the number of nodes at which the search stops.
 WIDTH, HALVINGS, MAX_NODES = 1.0, 12, 20_000
 # The number of points whose probabilities are computed together.
-BLOCK = 4
+BLOCK = 8
 # The search for the bound first aims at a probability this share of the level. Then the bound is
 # raised in steps of this share of its distance from the estimate.
 AIM, STEP, MAX_STEPS, ROUNDS = 0.97, 0.01, 40, 4
@@ -368,8 +368,9 @@ class _Tables:
     @cached_property
     def sizes(self) -> Floats:
         """The numbers of rows of the part that matter."""
-        first, last = self._window(self.n, self.n, np.array([self.low.share, self.high.share]))
-        return np.arange(first, last + 1, dtype=float)
+        shares = np.array([self.low.share, self.high.share])
+        (first,), n_sizes = self._window(np.array([float(self.n)]), shares)
+        return np.asarray(first + np.arange(n_sizes))
 
     @cached_property
     def edge(self) -> Whole:
@@ -416,12 +417,14 @@ class _Tables:
         """The half-width of a window, in standard deviations of a count."""
         return -float(ndtri(TAIL_SHARE * self.delta))
 
-    def _window(self, least: float, most: float, rates: Floats) -> tuple[int, int]:
-        """The first and the last count that matter, with `least` to `most` rows."""
+    def _window(self, sizes: Floats, rates: Floats) -> tuple[Floats, int]:
+        """The first count that matters for each size, and the number of counts."""
         low, high = float(rates.min()), float(rates.max())
-        first = least * low - self._deviations * math.sqrt(least * low * (1.0 - low)) - 2.0
-        last = most * high + self._deviations * math.sqrt(most * high * (1.0 - high)) + 2.0
-        return max(0, math.floor(first)), min(self.n, math.ceil(last))
+        first = sizes * low - self._deviations * np.sqrt(sizes * low * (1.0 - low)) - 2.0
+        last = sizes * high + self._deviations * np.sqrt(sizes * high * (1.0 - high)) + 2.0
+        first, last = np.maximum(np.floor(first), 0.0), np.minimum(np.ceil(last), self.n)
+        width = int((last - first).max()) + 1
+        return np.asarray(np.minimum(first, self.n + 1.0 - width)), width
 
     # -- its probability -------------------------------------------------------------------
 
@@ -439,18 +442,19 @@ class _Tables:
 
     def _probability(self, share: Floats, part: Floats, rest: Floats) -> tuple[Floats, Floats]:
         """The probabilities for one share of the part, and several rates."""
-        first, last = self._window(self.n, self.n, share)
-        start = int(self.sizes[0])
-        rows = slice(max(first - start, 0), last + 1 - start)
+        (first,), n_sizes = self._window(np.array([float(self.n)]), share)
+        start = int(first - self.sizes[0])
+        rows = slice(max(start, 0), start + n_sizes)
         sizes = self.sizes[rows]
         of_sizes, of_part, of_rest = self._ways
-        mass = _masses(of_sizes[:, rows], sizes, np.array([float(self.n)]), share)[0, 0]
-        of_part, low = self._of_counts(of_part[rows], sizes, part)
-        of_rest, low_rest = self._of_counts(of_rest[rows], self.n - sizes, rest)
+        whole = np.array([[float(self.n)]])
+        mass = _masses(of_sizes[:, rows], sizes[None], whole, share)[0, 0]
+        of_part, counts, _ = self._of_counts(of_part[rows], sizes, part)
+        of_rest, _, low = self._of_counts(of_rest[rows], self.n - sizes, rest)
         below = np.zeros((*of_rest.shape[:2], of_rest.shape[2] + 1))
         np.cumsum(of_rest, axis=2, out=below[:, :, 1:])
         counted = below[:, :, -1]
-        edge = self.edge[rows, low : low + of_part.shape[2]] - (low_rest - 1)
+        edge = np.take_along_axis(self.edge[rows], counts, axis=1) - (low[:, None] - 1)
         width = below.shape[2]
         position = np.clip(edge, 0, width - 1) + width * np.arange(len(sizes))[:, None]
         inside = np.take(below.reshape(len(part), -1), position.ravel(), axis=1)
@@ -461,10 +465,13 @@ class _Tables:
         missed = 1.0 - (of_part.sum(axis=2) * counted) @ mass
         return value, np.maximum(missed, 0.0) + ROUNDING
 
-    def _of_counts(self, ways: Floats, sizes: Floats, rates: Floats) -> tuple[Floats, int]:
-        """Probabilities of a window of counts, of shape (rates, sizes, counts), and its start."""
-        low, high = self._window(float(sizes.min()), float(sizes.max()), rates)
-        return _masses(ways[:, low : high + 1], np.arange(low, high + 1.0), sizes, rates), low
+    def _of_counts(self, ways: Floats, sizes: Floats, rates: Floats) -> tuple[Floats, Whole, Whole]:
+        """Probabilities of windows of counts, of shape (rates, sizes, counts), and the counts."""
+        first, width = self._window(sizes, rates)
+        low = first.astype(np.intp)
+        counts = low[:, None] + np.arange(width)
+        log_ways = np.take_along_axis(ways, counts, axis=1)
+        return _masses(log_ways, counts.astype(float), sizes[:, None], rates), counts, low
 
     # -- its largest probability -----------------------------------------------------------
 
@@ -619,4 +626,4 @@ def _masses(log_ways: Floats, counts: Floats, sizes: Floats, rates: Floats) -> F
     """Binomial probabilities of shape (rates, sizes, counts)."""
     p = np.clip(rates, 1e-300, 1.0 - 1e-16)[:, None, None]
     failed = np.log1p(-p)
-    return np.asarray(np.exp(log_ways + counts * (np.log(p) - failed) + sizes[:, None] * failed))
+    return np.asarray(np.exp(log_ways + counts * (np.log(p) - failed) + sizes * failed))

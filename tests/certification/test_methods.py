@@ -81,7 +81,7 @@ CHOICES = [
     ("PR | [M] / PR >= 0.3", SCHEMA, True, "auto", PART, "exact"),
     ("PPV / PPV | [M] <= 1.3", SCHEMA, True, "exact", PART, "exact"),
     ("FNR | [M, race == 'A'] / FNR | [M] <= 1.3", SCHEMA, True, "auto", PART, "exact"),
-    ("TPR | [M] / (1 - FNR) >= 0.3", SCHEMA, True, "auto", INVERSE, "finite-sample"),
+    ("TPR | [M] / (1 - FNR) >= 0.3", SCHEMA, True, "auto", PART, "exact"),
     ("TPR | [M] / PPV >= 0.3", SCHEMA, True, "auto", INVERSE, "finite-sample"),
     ("PR | [M] - PR | [race == 'A'] <= 0.3", SCHEMA, True, "auto", INVERSE, "finite-sample"),
     ("PR_[0] - PR_[1] <= 0.3", THREE, True, "auto", INVERSE, "finite-sample"),
