@@ -77,6 +77,14 @@ class PartRatioTest:
         """About the `upper` bound, found several times faster."""
         return self._ratio(self.tables.approximate_limit if self.tables else math.inf)
 
+    def certified(self, limit: float) -> bool:
+        """Whether ``upper <= limit``; a no is often found without the bound."""
+        if self.tables is None or not limit > 0.0:
+            return self.upper <= limit
+        at = 1.0 / limit if self.part_on_top else limit
+        # A probability above the level at this limit rules out a bound at or below it.
+        return self.tables.largest_seen(at) <= self.tables.level and self.upper <= limit
+
     def p_value(self, limit: float) -> float:
         """The p-value against a ratio above `limit`, from the test that is tuned to `delta`.
 
@@ -354,7 +362,7 @@ class _Tables:
     def largest_seen(self, limit: float) -> float:
         """The largest probability at some points with R = `limit`; an approximation."""
         if self._first_cells(limit) is None:
-            return 0.5
+            return 1.0
         low, high, points = self.low, self.high, []
         for share in _spaced(low.share, min(high.share, limit), self.n)[:-1].tolist():
             slope = _slope(limit, share)

@@ -202,7 +202,7 @@ def _part_ratio(atom: Atom, evidence: Evidence) -> Method | None:
     return Method(
         PART_RATIO,
         # a bound on a quotient is not one on ``a - limit * b``
-        lambda delta: 0.0 if test.test(delta).upper <= limit else math.inf,
+        lambda delta: 0.0 if test.test(delta).certified(limit) else math.inf,
         lambda delta: test.test(delta).p_value(limit),
         passing_tables=test.passing_tables,
         approximate_upper=lambda delta: (

@@ -65,6 +65,33 @@ def test_no_bound_is_below_the_true_ratio_more_often_than_delta(n, delta, part_o
         assert wrong.sum() <= delta, (share, part, rest)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("part_on_top", [False, True])
+@pytest.mark.parametrize(
+    ("n", "share", "rates", "delta"),
+    [
+        (200, 0.5, (0.6, 0.812), 0.05),
+        (200, 0.3, (0.9, 0.99), 0.05),
+        (60, 0.2, (0.5, 0.8), 0.1),
+        (40, 0.5, (0.05, 0.15), 0.1),
+    ],
+)
+def test_a_limit_that_is_the_true_ratio_is_rarely_certified(n, share, rates, delta, part_on_top):
+    part, rest = rates[::-1] if part_on_top else rates
+    ratio = true_ratio(share, part, rest, part_on_top=part_on_top)
+    rng, n_samples = np.random.default_rng(0), 800
+    m = rng.binomial(n, share, n_samples)
+    tables = np.stack([m, rng.binomial(m, part), rng.binomial(n - m, rest)], axis=1)
+    distinct, counted = np.unique(tables, axis=0, return_counts=True)
+    certified = [
+        part_ratio_test((k, j), (m, n - m), delta, part_on_top=part_on_top).certified(ratio)
+        for m, k, j in distinct.tolist()
+    ]
+    share = float(counted @ np.array(certified)) / n_samples
+    assert share <= delta + 3.0 * math.sqrt(delta / n_samples)
+    assert share >= 0.4 * delta
+
+
 @pytest.mark.parametrize("part_on_top", [False, True])
 @pytest.mark.parametrize("observed", [(4, 3, 5), (5, 2, 7), (5, 5, 7), (2, 1, 10), (9, 6, 3)])
 def test_the_set_contains_all_tables_that_are_ordered_as_low(observed, part_on_top):
@@ -160,7 +187,7 @@ def test_a_bound_is_valid_for_all_larger_limits():
 def test_p_value_and_bound_agree(part_on_top):
     test = part_ratio_test((30, 40), (45, 50), 0.05, part_on_top=part_on_top)
     for limit in [0.0, 0.5, 0.9, 1.0, 1.1, 1.3, 2.0, math.inf, test.upper, test.upper * 0.9999]:
-        assert (test.p_value(limit) <= 0.05) == (test.upper <= limit)
+        assert (test.p_value(limit) <= 0.05) == test.certified(limit) == (test.upper <= limit)
     assert test.p_value(0.9) > test.p_value(1.1) > test.p_value(1.3)
 
 
@@ -186,6 +213,7 @@ def test_without_information_there_is_no_bound(counts, sizes):
     test = part_ratio_test(counts, sizes, 0.05, part_on_top=False)
     assert test.upper == test.approximate_upper == math.inf
     assert test.p_value(1000.0) == 1.0
+    assert not test.certified(1000.0)
 
 
 def test_bad_arguments_are_refused():
